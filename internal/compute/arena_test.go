@@ -1,0 +1,106 @@
+package compute_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"lor2c/internal/compute"
+)
+
+// span is a live block of an arena, its size rounded up to whole units.
+type span struct{ off, n int64 }
+
+// TestArena drives an arena with random requests and looks at all live blocks
+// after each.
+func TestArena(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 1))
+			var a compute.Arena
+			var live []span
+			var used, most int64
+			for range 600 {
+				switch {
+				case rng.IntN(200) == 0:
+					a.Reset()
+					live, used = nil, 0
+				case len(live) > 0 && rng.IntN(5) < 2:
+					i := rng.IntN(len(live))
+					a.Free(live[i].off, live[i].n)
+					used -= units(live[i].n)
+					live = append(live[:i], live[i+1:]...)
+				default:
+					b := span{n: []int64{0, 1, 127, 128, 129, 4096, 70_001}[rng.IntN(7)]}
+					b.off = a.Alloc(b.n)
+					live = append(live, b)
+					used += units(b.n)
+					most = max(most, used)
+				}
+				checkSpans(t, live, a.Peak())
+			}
+			if a.Peak() < most {
+				t.Errorf("Peak() = %d after %d bytes were in use at once", a.Peak(), most)
+			}
+		})
+	}
+}
+
+// units is what a block of n bytes takes: whole multiples of Align, at least
+// one, so that no two tensors have the same address.
+func units(n int64) int64 {
+	for n == 0 || n%compute.Align != 0 {
+		n++
+	}
+	return n
+}
+
+func checkSpans(t *testing.T, live []span, peak int64) {
+	t.Helper()
+	for i, b := range live {
+		if b.off%compute.Align != 0 {
+			t.Fatalf("offset %d is no multiple of %d", b.off, compute.Align)
+		}
+		if end := b.off + units(b.n); end > peak {
+			t.Fatalf("a block ends at %d beyond the peak %d", end, peak)
+		}
+		for _, c := range live[:i] {
+			if b.off < c.off+units(c.n) && c.off < b.off+units(b.n) {
+				t.Fatalf("blocks overlap: %+v and %+v", b, c)
+			}
+		}
+	}
+}
+
+func TestArenaReuse(t *testing.T) {
+	var a compute.Arena
+	first, second := a.Alloc(1000), a.Alloc(2000)
+	a.Free(first, 1000)
+	if got := a.Alloc(2000); got == first {
+		t.Errorf("a block of 1000 bytes was handed out for 2000")
+	}
+	// 1024 is what 1000 was rounded up to.
+	if got := a.Alloc(1024); got != first {
+		t.Errorf("Alloc(1024) = %d; want the freed block at %d", got, first)
+	}
+	if got := a.Alloc(1000); got == first || got == second {
+		t.Errorf("Alloc(1000) = %d, which is in use", got)
+	}
+	if want := int64(1024 + 2048 + 2048 + 1024); a.Peak() != want {
+		t.Errorf("Peak() = %d; want %d", a.Peak(), want)
+	}
+}
+
+func TestArenaReset(t *testing.T) {
+	var a compute.Arena
+	a.Alloc(5000)
+	a.Free(a.Alloc(300), 300)
+	peak := a.Peak()
+	a.Reset()
+	if got := a.Alloc(300); got != 0 {
+		t.Errorf("Alloc(300) after Reset = %d; want 0, as in an arena that nothing was freed to", got)
+	}
+	if a.Peak() != peak {
+		t.Errorf("Peak() = %d after Reset; want %d still", a.Peak(), peak)
+	}
+}

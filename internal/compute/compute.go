@@ -1,0 +1,299 @@
+// Package compute says what a device must be able to do. It holds the contract
+// (types, conventions, the definition of the random numbers, the step arena)
+// and no arithmetic: internal/cpu is the reference device, compute/nulldev the
+// one that only plans memory, and compute/computetest the suite that every
+// device with arithmetic passes.
+//
+// Conventions, true of every method:
+//   - tensors are dense and row-major; the last axis is contiguous
+//   - activations are packed: [N, C] holds the N real tokens of the batch one
+//     sequence after the other, cu_seqlens says where each begins, and there
+//     is no pad token
+//   - the destination comes first, as in copy(dst, src), and never aliases a
+//     source unless the method says that it may
+//   - gradients are named after what they are the gradient of: dx is dL/dx
+//   - methods that write a parameter gradient ADD to it; those that write an
+//     activation gradient overwrite it unless they take an accumulate flag
+//   - an absent tensor is the zero Tensor
+//   - B sequences, T tokens of one sequence, N packed tokens, C width, H heads,
+//     D head width, V vocabulary, R rank, K and M inner and outer widths of a
+//     linear layer
+//   - shapes have been checked by package tape; a device may assume them
+package compute
+
+import "fmt"
+
+// DType is an element type.
+type DType uint8
+
+const (
+	// Float is the device's working precision: float32, or float64 on the
+	// device that gradient checks use.
+	Float DType = iota
+	// Int is int32: token ids, labels, cu_seqlens.
+	Int
+)
+
+// Shape lists axis lengths, outermost first.
+type Shape []int
+
+// Len returns the number of elements; 1 for a scalar's empty shape.
+func (s Shape) Len() int {
+	n := 1
+	for _, d := range s {
+		n *= d
+	}
+	return n
+}
+
+// Rows returns the product of all axes but the last.
+func (s Shape) Rows() int { return s[:len(s)-1].Len() }
+
+// Cols returns the length of the last axis.
+func (s Shape) Cols() int { return s[len(s)-1] }
+
+// String prints the axis lengths as [N C].
+func (s Shape) String() string { return fmt.Sprint([]int(s)) }
+
+// Buffer is storage that only its device understands.
+type Buffer any
+
+// Tensor is a shaped view of a buffer. Copying the struct copies the view.
+type Tensor struct {
+	Shape Shape
+	DType DType
+	Buf   Buffer
+	Off   int // first element within Buf
+}
+
+// Present reports whether t is more than the zero Tensor.
+func (t Tensor) Present() bool { return t.Buf != nil }
+
+// View returns rows [i, j) of t's first axis, sharing storage.
+func (t Tensor) View(i, j int) Tensor {
+	v := t
+	v.Off += i * t.Shape[1:].Len()
+	v.Shape = append(Shape{j - i}, t.Shape[1:]...)
+	return v
+}
+
+// Slice returns n elements from element at on, as shape s, sharing storage.
+func (t Tensor) Slice(at int, s Shape) Tensor {
+	v := t
+	v.Off += at
+	v.Shape = s
+	return v
+}
+
+// Act names an elementwise activation.
+type Act uint8
+
+const (
+	// Identity leaves its input unchanged.
+	Identity Act = iota
+	// GELU is x Phi(x), by erf (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+	GELU
+	// GELUTanh is the tanh approximation in the same paper ("gelu_new").
+	GELUTanh
+	// ReLU is max(x, 0).
+	ReLU
+	// Tanh is the hyperbolic tangent, used by pooler and classification head.
+	Tanh
+)
+
+// AttnOpts describes one attention call over packed rows.
+type AttnOpts struct {
+	Heads, KVHeads, HeadDim int
+	// CuQ and CuK are cu_seqlens [B+1] Int of query rows and of key rows. They
+	// are the same tensor, except where only some rows of a layer are asked
+	// for, as in the last layer before a classification head.
+	CuQ, CuK   Tensor
+	MaxQ, MaxK int  // longest sequence among the query rows, and the key rows
+	Causal     bool // query i of a sequence sees keys j <= i + (TK - TQ)
+	Scale      float32
+	// Dropout acts on the probabilities. The mask element of query row n, head
+	// h and key j of the sequence is row (Dropout.Row + n)*Heads + h, column j.
+	Dropout Dropout
+}
+
+// Device is one place where a step can run.
+//
+// No method but Download, Sync and Close waits for queued work. A device that
+// fails keeps its first error; from then on every method does nothing, so that
+// callers ask once a step and not once an op.
+type Device interface {
+	// Name says which device this is, for logs.
+	Name() string
+	Memory
+	Elementwise
+	Matmul
+	Norm
+	Attention
+	Loss
+	Update
+
+	// Err returns the first failure, or nil, without waiting.
+	Err() error
+	// Sync waits for queued work and returns Err.
+	Sync() error
+	// Close waits, then frees everything. The device is unusable afterwards.
+	Close() error
+}
+
+// Stats counts what tests assert and logs report.
+type Stats struct {
+	PersistentBytes int64 // by Alloc
+	ArenaBytes      int64 // size of the step arena now
+	ArenaPeak       int64 // most that was in use at one time
+	Grown           int64 // times the arena had to grow since the device was opened
+	Syncs           int64 // times the host waited for the device
+}
+
+// Memory allocates and moves data.
+type Memory interface {
+	// Alloc returns a zeroed tensor that lives until Close: weights,
+	// parameters, optimizer state.
+	Alloc(s Shape, d DType) Tensor
+	// Free returns a tensor of Alloc before Close.
+	Free(t Tensor)
+	// Reserve sizes the step arena in bytes; within them Temp never allocates.
+	Reserve(bytes int64)
+	// Temp returns a tensor of the step arena with undefined contents. It
+	// lives until Release or Reset.
+	Temp(s Shape, d DType) Tensor
+	// Release returns one Temp tensor early, so that a later Temp of the same
+	// size takes its place.
+	Release(t Tensor)
+	// Reset returns the whole arena: the start of a step.
+	Reset()
+	// Upload copies to a Float tensor; the source may be reused at once.
+	Upload(dst Tensor, src []float32)
+	// UploadInts copies to an Int tensor; the source may be reused at once.
+	UploadInts(dst Tensor, src []int32)
+	// Download waits for src, a Float tensor, and copies it.
+	Download(dst []float32, src Tensor)
+	Stats() Stats
+}
+
+// Elementwise covers pointwise maps, row sums and row selection.
+type Elementwise interface {
+	Fill(dst Tensor, v float32)
+	Copy(dst, src Tensor)
+	// Axpy computes dst += alpha x.
+	Axpy(dst Tensor, alpha float32, x Tensor)
+	// Act computes dst = act(pre).
+	Act(act Act, dst, pre Tensor)
+	// ActGrad computes dx = dy act'(pre). dx may be dy.
+	ActGrad(act Act, dx, pre, dy Tensor)
+	// Dropout computes dst = mask x / (1-p) with the mask that drop names. The
+	// gradient is the same call on dy, so no mask is stored. dst may be x.
+	Dropout(dst, x Tensor, drop Dropout)
+	// SumRows computes dst[c] += sum over n of x[n,c], a bias gradient.
+	SumRows(dst, x Tensor)
+	// Gather computes dst[n] = x[idx[n]]: x [N,C], idx [B] Int, dst [B,C].
+	Gather(dst, x, idx Tensor)
+	// Scatter computes dst[idx[n]] += x[n], in the order of n: the gradient of
+	// Gather. idx [B] Int, x [B,C], dst [N,C].
+	Scatter(dst, idx, x Tensor)
+	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
+	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C].
+	Embed(dst, ids, pos, types, word, position, kind Tensor)
+	// EmbedGrad adds to the tables' gradients, in the order of n; each may be
+	// absent.
+	EmbedGrad(dword, dposition, dkind, ids, pos, types, dy Tensor)
+}
+
+// Matmul is the dense contractions.
+type Matmul interface {
+	// Gemm computes dst = alpha op(a) op(b), or adds it to dst, op transposing
+	// where ta or tb is set. op(a) [M,K], op(b) [K,N], dst [M,N].
+	Gemm(dst Tensor, alpha float32, a Tensor, ta bool, b Tensor, tb bool, accumulate bool)
+	// Linear computes dst = act(x WT + bias). x [N,K], w [M,K], bias [M] or
+	// absent, dst [N,M]. pre [N,M] receives the value before act; it may be
+	// absent, and must be when act is Identity.
+	Linear(dst, pre, x, w, bias Tensor, act Act)
+	// LowRank computes dst += scale (dropout(x) AT) BT without forming B A.
+	// x [N,K], A [R,K], B [M,R], dst [N,M]; u [N,R] receives dropout(x) AT.
+	LowRank(dst, u, x, a, b Tensor, scale float32, drop Dropout)
+	// LowRankGrad is the gradient of LowRank for dy [N,M], with u from it:
+	// db += scale dyT u; du = scale dy B; da += duT dropout(x); and
+	// dx = dropout(du A), added to dx where accumulate is set. dx may be absent.
+	LowRankGrad(dx, da, db, x, u, a, b, dy Tensor, scale float32, drop Dropout, accumulate bool)
+}
+
+// Norm is row normalisation over the last axis (Ba et al. 2016,
+// arXiv:1607.06450, eq. 4).
+type Norm interface {
+	// LayerNorm computes sum = residual + dropout(x) and
+	// dst = (sum - mean)/sqrt(var + eps) gamma + beta. x, residual, sum, dst
+	// [N,C]; gamma, beta [C]; stats [N,2] receives mean and 1/sqrt(var + eps).
+	// sum may be x. With an absent residual, sum is absent and drop zero: x is
+	// normalised as it is.
+	LayerNorm(dst, sum, stats, x, residual, gamma, beta Tensor, eps float32, drop Dropout)
+	// LayerNormGrad is its gradient; sum is what was normalised. dresidual
+	// receives the gradient of sum, dx that of x before dropout; each may be
+	// absent, as may dgamma and dbeta, which are added to.
+	LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy Tensor, drop Dropout)
+}
+
+// Attention is softmax(scale q kT) v by heads, variable-length.
+type Attention interface {
+	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] receives the
+	// log of each row's sum of exponentials. A query whose sequence has no key
+	// yields zeros.
+	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
+	// AttentionGrad: y and lse are the outputs of Attention. dq may be absent.
+	AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy Tensor, o AttnOpts)
+}
+
+// Loss ends a forward pass. scale is 1 over the examples of the whole
+// optimizer step, so that accumulation over micro-batches is exact.
+type Loss interface {
+	// CrossEntropy: logits [B,C]; labels [B] Int; loss [1] += scale times the
+	// summed negative log-likelihood; dlogits [B,C] receives the gradient and
+	// may be absent.
+	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32)
+	// MSE: x [B,1]; y [B] Float; loss [1] += scale sum (x-y)^2; dx [B,1]
+	// receives the gradient and may be absent.
+	MSE(loss, dx, x, y Tensor, scale float32)
+}
+
+// Indices into the state [StateLen] tensor of GradNorm.
+const (
+	StateNorm   = iota // global norm of the gradient before clipping
+	StateFactor        // what AdamW multiplies the gradient by
+	StateHalted        // not 0 once a loss or norm was not finite
+	StateLen
+)
+
+// AdamWOpts are the scalars of one update (Loshchilov and Hutter 2019,
+// arXiv:1711.05101, algorithm 2).
+type AdamWOpts struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	Step                               int // from 1
+}
+
+// Update applies the optimizer in place.
+type Update interface {
+	// GradNorm writes state [StateLen]: the norm of g, and the factor
+	// min(1, maxNorm/norm) that AdamW will apply (maxNorm 0 does not clip).
+	// When loss [1] or the norm is not finite it sets StateHalted, for good.
+	GradNorm(state, g, loss Tensor, maxNorm float32)
+	// AdamW updates p, m, v, all [n], from g times state[StateFactor]. Once
+	// state is halted it does nothing, so that the parameters stay as they were
+	// before the step that went wrong.
+	AdamW(p, m, v, g, state Tensor, o AdamWOpts)
+}
+
+// ShapeError reports a caller's bug: package tape panics with it, and
+// train.Step turns it into an error once.
+type ShapeError struct {
+	Op   string
+	Want string
+	Got  []Shape
+}
+
+// Error names the op, the shapes it wants and those it got.
+func (e *ShapeError) Error() string {
+	return fmt.Sprintf("compute: %s: shapes are %v; want %s", e.Op, e.Got, e.Want)
+}

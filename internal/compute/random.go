@@ -1,0 +1,53 @@
+package compute
+
+import (
+	"hash/fnv"
+	"math"
+)
+
+// initStream keeps the counters of initial values apart from those of dropout,
+// whose step never gets this far.
+const initStream = math.MaxUint32
+
+// Uniform fills dst with values of [-bound, bound) that depend only on seed,
+// name and position: the start of a parameter is the same whatever other
+// parameters there are.
+func Uniform(dst []float32, seed uint64, name string, bound float64) {
+	words(len(dst), seed, name, func(i int, word uint32) {
+		dst[i] = float32((2*unit(word) - 1) * bound)
+	})
+}
+
+// Normal fills dst likewise with a normal distribution around 0 (Box and Muller
+// 1958).
+func Normal(dst []float32, seed uint64, name string, std float64) {
+	var radius float64
+	words(len(dst)+len(dst)%2, seed, name, func(i int, word uint32) {
+		if i%2 == 0 {
+			radius = std * math.Sqrt(-2*math.Log(1-unit(word)))
+			return
+		}
+		sin, cos := math.Sincos(2 * math.Pi * unit(word))
+		dst[i-1] = float32(radius * cos)
+		if i < len(dst) {
+			dst[i] = float32(radius * sin)
+		}
+	})
+}
+
+// unit maps a word to [0, 1) in steps that a float32 holds.
+func unit(word uint32) float64 { return float64(word>>8) / (1 << 24) }
+
+func words(n int, seed uint64, name string, f func(i int, word uint32)) {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	id := h.Sum64()
+	for i := 0; i < n; i += 4 {
+		a, b, c, d := Philox(seed, uint32(i/4), uint32(id), uint32(id>>32), initStream)
+		for j, w := range [4]uint32{a, b, c, d} {
+			if i+j < n {
+				f(i+j, w)
+			}
+		}
+	}
+}
