@@ -1,0 +1,86 @@
+// Package metric computes the five figures GLUE reports on a development set:
+// accuracy, F1, Matthews correlation, Pearson and Spearman correlation.
+//
+// Definitions are those of scikit-learn (accuracy_score, f1_score,
+// matthews_corrcoef) and scipy.stats (pearsonr, spearmanr), degenerate inputs
+// included; the tests compare against both libraries. All sums run in float64.
+package metric
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+)
+
+// Metric is one named figure. Exactly one of Classes and Values is set: Classes
+// for classification metrics, Values for regression metrics. Both take equally
+// long slices, predictions first, and panic with a LengthError otherwise; over
+// no example at all they give NaN.
+type Metric struct {
+	Name    string
+	Classes func(pred, gold []int) float64
+	Values  func(pred, gold []float64) float64
+}
+
+// Regression reports whether the metric compares real values rather than class
+// indices.
+func (m Metric) Regression() bool { return m.Values != nil }
+
+// LengthError is the panic value for predictions and gold labels whose counts
+// do not fit each other. Pred and Gold are the lengths given.
+type LengthError struct{ Pred, Gold int }
+
+// Error says both lengths.
+func (e LengthError) Error() string {
+	return fmt.Sprintf("metric: compare predictions to gold labels: lengths %d and %d do not fit", e.Pred, e.Gold)
+}
+
+var all = []Metric{
+	{Name: "accuracy", Classes: Accuracy},
+	{Name: "f1", Classes: F1},
+	{Name: "matthews", Classes: Matthews},
+	{Name: "pearson", Values: Pearson},
+	{Name: "spearman", Values: Spearman},
+}
+
+// Names lists every metric name, classification metrics first.
+func Names() []string {
+	names := make([]string, len(all))
+	for i, m := range all {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// ByName finds a metric. The error for an unknown name lists the valid ones and
+// points out the nearest.
+func ByName(name string) (Metric, error) {
+	best, distance := "", math.MaxInt
+	for _, m := range all {
+		if m.Name == name {
+			return m, nil
+		}
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), m.Name); d < distance {
+			best, distance = m.Name, d
+		}
+	}
+	// More wrong letters than half make another word, not a slip.
+	hint := ""
+	if distance <= len(best)/2 {
+		hint = fmt.Sprintf(" (nearest %q)", best)
+	}
+	return Metric{}, fmt.Errorf("metric: look up %q: no such metric; want one of %s%s",
+		name, strings.Join(Names(), ", "), hint)
+}
+
+// Better reports whether score a is strictly better than b. All metrics here
+// are higher-is-better. NaN is worse than any number and not better than NaN,
+// so an epoch with an undefined score never replaces one with a defined score.
+func Better(a, b float64) bool {
+	if math.IsNaN(b) {
+		return !math.IsNaN(a)
+	}
+	return a > b
+}

@@ -1,0 +1,144 @@
+package metric
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+)
+
+// golden mirrors the file that scripts/golden_metric.py writes; null is NaN.
+type golden struct {
+	Classes []struct {
+		Name                   string
+		Pred, Gold             []int
+		Accuracy, F1, Matthews *float64
+	}
+	Values []struct {
+		Name              string
+		Pred, Gold        []float64
+		Pearson, Spearman *float64
+	}
+}
+
+func TestAgainstSklearnAndScipy(t *testing.T) {
+	raw, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g golden
+	if err := json.Unmarshal(raw, &g); err != nil {
+		t.Fatal(err)
+	}
+	if len(g.Classes) < 60 || len(g.Values) < 35 {
+		t.Fatalf("golden file holds %d and %d cases", len(g.Classes), len(g.Values))
+	}
+	for _, c := range g.Classes {
+		t.Run("classes="+c.Name, func(t *testing.T) {
+			same(t, "accuracy", Accuracy(c.Pred, c.Gold), c.Accuracy)
+			same(t, "f1", F1(c.Pred, c.Gold), c.F1)
+			same(t, "matthews", Matthews(c.Pred, c.Gold), c.Matthews)
+		})
+	}
+	for _, c := range g.Values {
+		t.Run("values="+c.Name, func(t *testing.T) {
+			same(t, "pearson", Pearson(c.Pred, c.Gold), c.Pearson)
+			same(t, "spearman", Spearman(c.Pred, c.Gold), c.Spearman)
+		})
+	}
+}
+
+func same(t *testing.T, name string, got float64, want *float64) {
+	t.Helper()
+	if want == nil {
+		if !math.IsNaN(got) {
+			t.Errorf("%s = %v; want NaN", name, got)
+		}
+		return
+	}
+	if !(math.Abs(got-*want) <= 1e-12) {
+		t.Errorf("%s = %.17g; want %.17g", name, got, *want)
+	}
+}
+
+func TestUndefinedInputs(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	cases := []struct {
+		name       string
+		pred, gold []float64
+		spearman   float64
+	}{
+		{"empty", nil, nil, nan},
+		{"single", []float64{1}, []float64{2}, nan},
+		{"nan", []float64{1, nan, 3}, []float64{1, 2, 3}, nan},
+		{"nan_gold", []float64{1, 2, 3}, []float64{1, 2, nan}, nan},
+		// scipy.stats.spearmanr([1, inf, 3], [1, 2, 3]) is 0.5.
+		{"inf", []float64{1, inf, 3}, []float64{1, 2, 3}, 0.5},
+	}
+	for _, c := range cases {
+		t.Run("case="+c.name, func(t *testing.T) {
+			same(t, "pearson", Pearson(c.pred, c.gold), nil)
+			if math.IsNaN(c.spearman) {
+				same(t, "spearman", Spearman(c.pred, c.gold), nil)
+			} else {
+				same(t, "spearman", Spearman(c.pred, c.gold), &c.spearman)
+			}
+		})
+	}
+	for _, m := range all {
+		if m.Classes != nil {
+			same(t, m.Name, m.Classes(nil, nil), nil)
+		}
+	}
+}
+
+func TestByName(t *testing.T) {
+	for _, name := range Names() {
+		m, err := ByName(name)
+		if err != nil || m.Name != name || (m.Classes == nil) == (m.Values == nil) {
+			t.Errorf("ByName(%q) = %+v, %v", name, m, err)
+		}
+	}
+	for name, want := range map[string]string{
+		"Mathews": `metric: look up "Mathews": no such metric; want one of accuracy, f1, matthews, pearson, spearman (nearest "matthews")`,
+		"bleu":    `metric: look up "bleu": no such metric; want one of accuracy, f1, matthews, pearson, spearman`,
+	} {
+		if _, err := ByName(name); err == nil || err.Error() != want {
+			t.Errorf("ByName(%q): %v; want %s", name, err, want)
+		}
+	}
+}
+
+func TestBetter(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		a, b float64
+		want bool
+	}{
+		{0.9, 0.8, true}, {0.8, 0.9, false}, {0.8, 0.8, false}, {-1, nan, true},
+		{nan, -1, false}, {nan, nan, false}, {0, math.Inf(-1), true},
+	} {
+		if got := Better(c.a, c.b); got != c.want {
+			t.Errorf("Better(%v, %v) = %v", c.a, c.b, got)
+		}
+	}
+}
+
+func TestLengthPanics(t *testing.T) {
+	for _, m := range all {
+		t.Run("metric="+m.Name, func(t *testing.T) {
+			defer func() {
+				e, ok := recover().(LengthError)
+				want := "metric: compare predictions to gold labels: lengths 2 and 1 do not fit"
+				if !ok || e.Error() != want {
+					t.Errorf("panic value %v; want %s", e, want)
+				}
+			}()
+			if m.Regression() {
+				m.Values([]float64{1, 2}, []float64{1})
+			} else {
+				m.Classes([]int{1, 2}, []int{1})
+			}
+		})
+	}
+}
