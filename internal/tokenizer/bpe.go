@@ -1,0 +1,249 @@
+package tokenizer
+
+import (
+	"hash/maphash"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// bytePair is a byte-level BPE model.
+type bytePair struct {
+	byteID         [256]int32     // id of each single byte, -1 where the vocabulary has none
+	merges         map[pair]merge // what two neighbours become, and how early
+	whole          map[string]int32
+	unk            int32 // id for a byte the vocabulary lacks; -1 drops such bytes
+	fuseUnk        bool  // one unk for a run of unknown bytes
+	addPrefixSpace bool
+	cache          wordCache
+}
+
+type pair struct{ left, right int32 }
+
+type merge struct{ rank, id int32 }
+
+func (m *bytePair) normalize(text string) string { return text }
+
+func (m *bytePair) appendIDs(dst []int32, text string) []int32 {
+	if text == "" {
+		return dst
+	}
+	if m.addPrefixSpace && text[0] != ' ' {
+		text = " " + text
+	}
+	for i := 0; i < len(text); {
+		end := wordEnd(text, i)
+		dst = m.appendWord(dst, text[i:end])
+		i = end
+	}
+	return dst
+}
+
+func (m *bytePair) appendWord(dst []int32, word string) []int32 {
+	// Set only for models that ask for it (ignore_merges).
+	if id, ok := m.whole[word]; ok {
+		return append(dst, id)
+	}
+	// Single bytes, mostly punctuation, need neither merges nor the cache.
+	if len(word) == 1 && m.byteID[word[0]] >= 0 {
+		return append(dst, m.byteID[word[0]])
+	}
+	slot := m.cache.slot(word)
+	if slot != nil {
+		if hit := slot.Load(); hit != nil && hit.word == word {
+			return append(dst, hit.ids...)
+		}
+	}
+	start := len(dst)
+	dst = m.mergeWord(dst, word)
+	if slot != nil {
+		ids := append([]int32(nil), dst[start:]...)
+		slot.Store(&cachedWord{strings.Clone(word), ids})
+	}
+	return dst
+}
+
+// symbol is a node of the doubly linked list that merging works on. A merged
+// away symbol has id -1.
+type symbol struct {
+	id         int32
+	prev, next int32
+}
+
+// candidate is a merge of the symbol at pos with its successor.
+type candidate struct {
+	merge
+	pos int32
+}
+
+func (c candidate) before(d candidate) bool {
+	return c.rank < d.rank || c.rank == d.rank && c.pos < d.pos
+}
+
+// mergeScratch keeps the working memory of mergeWord between words.
+type mergeScratch struct {
+	symbols []symbol
+	heap    []candidate
+}
+
+var mergePool = sync.Pool{New: func() any { return new(mergeScratch) }}
+
+// mergeWord applies the merges of word in order of rank, leftmost first, in
+// O(n log n): a heap holds the candidates, and entries that an earlier merge
+// made stale are recognised when they come up.
+func (m *bytePair) mergeWord(dst []int32, word string) []int32 {
+	s := mergePool.Get().(*mergeScratch)
+	defer mergePool.Put(s)
+	s.symbols, s.heap = m.appendSymbols(s.symbols[:0], word), s.heap[:0]
+	for i := range s.symbols {
+		m.pushCandidate(s, int32(i))
+	}
+	for len(s.heap) > 0 {
+		// An entry is stale when its symbol is gone, has become the last, or now
+		// forms another pair with its successor.
+		c := s.pop()
+		left := &s.symbols[c.pos]
+		if left.id < 0 || left.next < 0 {
+			continue
+		}
+		right := &s.symbols[left.next]
+		if now, ok := m.merges[pair{left.id, right.id}]; !ok || now.id != c.id {
+			continue
+		}
+		// The left symbol takes the merged token; the right one leaves the list.
+		left.id, right.id = c.id, -1
+		left.next = right.next
+		if left.next >= 0 {
+			s.symbols[left.next].prev = c.pos
+		}
+		if left.prev >= 0 {
+			m.pushCandidate(s, left.prev)
+		}
+		m.pushCandidate(s, c.pos)
+	}
+	for _, sym := range s.symbols {
+		if sym.id >= 0 {
+			dst = append(dst, sym.id)
+		}
+	}
+	return dst
+}
+
+// appendSymbols links the bytes of word. Bytes outside the vocabulary become
+// unk, or vanish so that their neighbours touch, as in the reference.
+func (m *bytePair) appendSymbols(list []symbol, word string) []symbol {
+	lastUnknown := false
+	for i := range len(word) {
+		id := m.byteID[word[i]]
+		if id < 0 {
+			if m.unk < 0 || lastUnknown && m.fuseUnk {
+				continue
+			}
+			id, lastUnknown = m.unk, true
+		} else {
+			lastUnknown = false
+		}
+		n := int32(len(list))
+		list = append(list, symbol{id: id, prev: n - 1, next: n + 1})
+	}
+	if len(list) > 0 {
+		list[len(list)-1].next = -1
+	}
+	return list
+}
+
+func (m *bytePair) pushCandidate(s *mergeScratch, pos int32) {
+	left := s.symbols[pos]
+	if left.next < 0 {
+		return
+	}
+	if found, ok := m.merges[pair{left.id, s.symbols[left.next].id}]; ok {
+		s.push(candidate{found, pos})
+	}
+}
+
+// push and pop keep s.heap a binary heap with the next merge on top.
+func (s *mergeScratch) push(c candidate) {
+	s.heap = append(s.heap, c)
+	h := s.heap
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !h[i].before(h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+}
+
+func (s *mergeScratch) pop() candidate {
+	h := s.heap
+	top := h[0]
+	n := len(h) - 1
+	h[0] = h[n]
+	h = h[:n]
+	s.heap = h
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= n {
+			break
+		}
+		if child+1 < n && h[child+1].before(h[child]) {
+			child++
+		}
+		if !h[child].before(h[i]) {
+			break
+		}
+		h[i], h[child] = h[child], h[i]
+		i = child
+	}
+	return top
+}
+
+// decode maps tokens back to bytes. A token with a character outside the byte
+// alphabet is an added token and stands for its own text.
+func (m *bytePair) decode(tokens []string) string {
+	var out []byte
+	for _, token := range tokens {
+		start := len(out)
+		for _, r := range token {
+			b, ok := runeByte[r]
+			if !ok {
+				out = append(out[:start], token...)
+				break
+			}
+			out = append(out, b)
+		}
+	}
+	return replaceIllFormed(string(out))
+}
+
+// wordCache remembers the ids of recent words. It is a direct-mapped table: a
+// word that hashes to a taken slot evicts the old one, which bounds memory, and
+// each slot is one atomic pointer, so readers never wait.
+type wordCache struct {
+	seed  maphash.Seed
+	slots []atomic.Pointer[cachedWord]
+}
+
+type cachedWord struct {
+	word string
+	ids  []int32
+}
+
+const (
+	cacheSlots      = 1 << 15 // about the distinct words of a GLUE task
+	cacheWordLength = 64      // bytes; longer words hardly repeat
+)
+
+func newWordCache() wordCache {
+	return wordCache{maphash.MakeSeed(), make([]atomic.Pointer[cachedWord], cacheSlots)}
+}
+
+// slot returns where word is kept, or nil for a word too long to keep.
+func (c *wordCache) slot(word string) *atomic.Pointer[cachedWord] {
+	if len(word) > cacheWordLength {
+		return nil
+	}
+	return &c.slots[maphash.String(c.seed, word)%cacheSlots]
+}

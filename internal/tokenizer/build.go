@@ -1,0 +1,211 @@
+package tokenizer
+
+import (
+	"strings"
+)
+
+// builder gathers what the different files say about one tokenizer.
+type builder struct {
+	source *source // the file that holds the vocabulary
+	vocab  *vocab
+	model  model
+	names  specialNames
+	added  []addedToken
+	// single and pair are nil when no post_processor was given.
+	single, pair *template
+	padID        *int32 // the pad id that tokenizer.json itself states
+}
+
+// newBytePair resolves merges from spellings to ids, so that encoding compares
+// numbers only. Of a pair that occurs twice the later rank counts, as in the
+// reference, where both go into one map. src is the file the merges stand in,
+// for the error of a merge whose parts or result the vocabulary lacks.
+func newBytePair(v *vocab, merges []mergePair, src *source) (*bytePair, error) {
+	m := &bytePair{merges: make(map[pair]merge, len(merges)), unk: -1, cache: newWordCache()}
+	for b, r := range byteRune {
+		m.byteID[b] = -1
+		if id, ok := v.ids[string(r)]; ok {
+			m.byteID[b] = id
+		}
+	}
+	for rank, p := range merges {
+		var ids [3]int32
+		for i, token := range [...]string{p.left, p.right, p.left + p.right} {
+			id, ok := v.ids[token]
+			if !ok {
+				return nil, src.errorAt(p.at, "merge of %q and %q needs token %q, which the vocabulary lacks; vocabulary and merges must come from the same model",
+					p.left, p.right, token)
+			}
+			ids[i] = id
+		}
+		m.merges[pair{ids[0], ids[1]}] = merge{int32(rank), ids[2]}
+	}
+	return m, nil
+}
+
+// wholeWords maps the text of every token to its id, for ignore_merges. Tokens
+// outside the byte alphabet cannot be the spelling of a word.
+func wholeWords(v *vocab) map[string]int32 {
+	out := make(map[string]int32, len(v.ids))
+next:
+	for token, id := range v.ids {
+		text := make([]byte, 0, len(token))
+		for _, r := range token {
+			b, ok := runeByte[r]
+			if !ok {
+				continue next
+			}
+			text = append(text, b)
+		}
+		out[string(text)] = id
+	}
+	return out
+}
+
+// newWordPiece splits the vocabulary into word starts and continuations, with
+// the reference's defaults for the rest. A token with the prefix stays among the
+// starts too, because the reference looks a word start up in the whole vocabulary.
+func newWordPiece(v *vocab, prefix string, unk int32) *wordPiece {
+	m := &wordPiece{first: v.ids, rest: map[string]int32{}, unk: unk, maxRunes: 100, prefix: prefix, cleanup: true}
+	for token, id := range v.ids {
+		m.longest = max(m.longest, len(token))
+		if tail, ok := strings.CutPrefix(token, prefix); ok {
+			m.rest[tail] = id
+		}
+	}
+	return m
+}
+
+// requireNamed checks the tokens that a plain vocabulary must hold. The reference
+// would append a missing one, with an id that no embedding row belongs to.
+func (b *builder) requireNamed() error {
+	for _, n := range []struct {
+		role  string
+		token *addedToken
+	}{{"unk_token", b.names.Unk}, {"cls_token", b.names.Cls}, {"sep_token", b.names.Sep}} {
+		if _, ok := b.vocab.ids[n.token.Content]; !ok {
+			return b.source.errorf("%s %q is not in the vocabulary; add it, or name another %s in %s",
+				n.role, n.token.Content, n.role, configFile)
+		}
+	}
+	return nil
+}
+
+// finish adds the special and added tokens and seals the tokenizer.
+func (b *builder) finish(cfg *config) (*Tokenizer, error) {
+	// The model looks words up in the trained vocabulary alone.
+	all := &vocab{ids: map[string]int32{}, tokens: append([]string(nil), b.vocab.tokens...)}
+	for token, id := range b.vocab.ids {
+		all.ids[token] = id
+	}
+	// The first description of a token counts: tokenizer.json's, then that of
+	// added_tokens_decoder, then the one it has by its role.
+	added := append([]addedToken(nil), b.added...)
+	known := map[string]bool{}
+	for _, t := range added {
+		known[t.Content] = true
+	}
+	for _, t := range append(append(cfg.added, b.names.list()...), cfg.extra()...) {
+		if !known[t.Content] {
+			known[t.Content] = true
+			added = append(added, t)
+		}
+	}
+	for i := range added {
+		if err := b.place(all, &added[i]); err != nil {
+			return nil, err
+		}
+	}
+	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1}
+	if err := b.setTemplates(t, all); err != nil {
+		return nil, err
+	}
+	// A pad token by name wins over the padding settings of tokenizer.json, which
+	// only say how somebody once padded.
+	if b.padID != nil && t.Token(*b.padID) != "" {
+		t.pad = *b.padID
+	}
+	if b.names.Pad != nil {
+		if id, ok := all.ids[b.names.Pad.Content]; ok {
+			t.pad = id
+		}
+	}
+	if err := b.setAdded(t, added); err != nil {
+		return nil, err
+	}
+	t.hash = hashOf(t, b.vocab, added)
+	return t, nil
+}
+
+// place finds or gives the id of an added token: that of the vocabulary, else
+// the next one after it. The reference numbers on without regard to the id that
+// a file states, so a file that states another would mean two things.
+func (b *builder) place(all *vocab, t *addedToken) error {
+	if t.Content == "" {
+		return b.source.errorf("an added token is empty; it must have some text")
+	}
+	stated := t.id
+	id, ok := all.ids[t.Content]
+	if ok {
+		t.id = id
+	} else {
+		t.id = int32(len(all.tokens))
+	}
+	switch {
+	case stated < 0 || stated == t.id:
+	case ok:
+		return b.source.errorf("added token %q has id %d, but the vocabulary gives it %d; they must agree", t.Content, stated, id)
+	default:
+		return b.source.errorf("added token %q has id %d; the next id after the vocabulary is %d", t.Content, stated, t.id)
+	}
+	if !ok {
+		all.set(t.Content, t.id)
+	}
+	return nil
+}
+
+// setAdded compiles the two splitters. Tokens that are matched in normalized
+// text are themselves normalized, so that "<New>" is found after lower-casing.
+func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
+	var literal, normalized []pattern
+	for _, a := range added {
+		if !a.Normalized {
+			literal = append(literal, pattern{a.Content, a})
+			continue
+		}
+		text := b.model.normalize(a.Content)
+		if text == "" {
+			return b.source.errorf("added token %q is empty after normalization; set its normalized to false", a.Content)
+		}
+		normalized = append(normalized, pattern{text, a})
+	}
+	t.added = addedTokens{newSplitter(literal), newSplitter(normalized)}
+	return nil
+}
+
+// setTemplates uses the post_processor, or lays the named classifier and
+// separator tokens out as the model's family does.
+func (b *builder) setTemplates(t *Tokenizer, all *vocab) error {
+	if b.single != nil {
+		t.single, t.pair = *b.single, *b.pair
+		return nil
+	}
+	var ids [2]int32
+	for i, token := range []*addedToken{b.names.Cls, b.names.Sep} {
+		role := [...]string{"cls_token", "sep_token"}[i]
+		if token == nil {
+			return b.source.errorf("there is no %s; give a post_processor, or name the %s in %s", role, role, configFile)
+		}
+		id, ok := all.ids[token.Content]
+		if !ok {
+			return b.source.errorf("%s %q is not in the vocabulary; add it, or name another %s in %s", role, token.Content, role, configFile)
+		}
+		ids[i] = id
+	}
+	if _, ok := b.model.(*wordPiece); ok {
+		t.single, t.pair = bertTemplates(ids[0], ids[1])
+	} else {
+		t.single, t.pair = robertaTemplates(ids[0], ids[1])
+	}
+	return nil
+}

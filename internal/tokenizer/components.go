@@ -1,0 +1,219 @@
+package tokenizer
+
+// readBPE checks that tokenizer.json describes byte-level BPE and builds it.
+func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
+	src, m := b.source, &f.Model
+	// A Sequence without members normalizes nothing.
+	norm := only(f.Normalizer, func(c *component) []component { return c.Normalizers })
+	if norm.Type != "" && (norm.Type != "Sequence" || len(norm.Normalizers) > 0) {
+		return src.unsupported("normalizer", norm.Type, "none with model BPE")
+	}
+	pre := only(f.PreTokenizer, func(c *component) []component { return c.Pretokenizers })
+	// Each of these would change ids. An empty prefix or suffix, and a dropout
+	// of 0, are how the reference writes their absence.
+	switch {
+	case pre.Type != "ByteLevel":
+		return src.unsupported("pre_tokenizer", pre.Type, "ByteLevel with model BPE")
+	case !isSet(pre.UseRegex, true):
+		return src.unsupported("pre_tokenizer ByteLevel", "with use_regex false", "use_regex true")
+	case m.Dropout != nil && *m.Dropout != 0:
+		return src.unsupported("model BPE", "with dropout", "no dropout")
+	case m.ContinuingSubwordPrefix != nil && *m.ContinuingSubwordPrefix != "":
+		return src.unsupported("model BPE", "with continuing_subword_prefix", "no prefix")
+	case m.EndOfWordSuffix != nil && *m.EndOfWordSuffix != "":
+		return src.unsupported("model BPE", "with end_of_word_suffix", "no suffix")
+	case m.ByteFallback:
+		return src.unsupported("model BPE", "with byte_fallback", "byte_fallback false")
+	}
+	v, err := parseVocabJSON(src, "model", "vocab")
+	if err != nil {
+		return err
+	}
+	merges, err := parseMergesJSON(src)
+	if err != nil {
+		return err
+	}
+	bpe, err := newBytePair(v, merges, src)
+	if err != nil {
+		return err
+	}
+	// Without an unk_token the reference drops what it cannot spell.
+	if m.UnkToken != nil {
+		if bpe.unk, err = b.unkID(v, *m.UnkToken); err != nil {
+			return err
+		}
+	}
+	if m.IgnoreMerges {
+		bpe.whole = wholeWords(v)
+	}
+	bpe.fuseUnk = m.FuseUnk
+	// A missing field means true in the reference's ByteLevel.
+	bpe.addPrefixSpace = isSet(cfg.AddPrefixSpace, isSet(pre.AddPrefixSpace, true))
+	b.vocab, b.model = v, bpe
+	return nil
+}
+
+// unkID looks the unknown token up at load time, where the reference fails only
+// once a text needs it.
+func (b *builder) unkID(v *vocab, token string) (int32, error) {
+	id, ok := v.ids[token]
+	if !ok {
+		return 0, b.source.errorf("unk_token %q is not in the vocabulary; add it, or name another in model.unk_token", token)
+	}
+	return id, nil
+}
+
+// readWordPiece checks that tokenizer.json describes BERT's WordPiece and builds it.
+func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
+	src, m := b.source, &f.Model
+	norm := only(f.Normalizer, func(c *component) []component { return c.Normalizers })
+	if norm.Type != "" && norm.Type != "BertNormalizer" {
+		return src.unsupported("normalizer", norm.Type, "BertNormalizer or none with model WordPiece")
+	}
+	pre := only(f.PreTokenizer, func(c *component) []component { return c.Pretokenizers })
+	if pre.Type != "BertPreTokenizer" {
+		return src.unsupported("pre_tokenizer", pre.Type, "BertPreTokenizer with model WordPiece")
+	}
+	v, err := parseVocabJSON(src, "model", "vocab")
+	if err != nil {
+		return err
+	}
+	// The reference's defaults where the file leaves a field out.
+	unkToken, prefix := "[UNK]", "##"
+	if m.UnkToken != nil {
+		unkToken = *m.UnkToken
+	}
+	if m.ContinuingSubwordPrefix != nil {
+		prefix = *m.ContinuingSubwordPrefix
+	}
+	unk, err := b.unkID(v, unkToken)
+	if err != nil {
+		return err
+	}
+	wp := newWordPiece(v, prefix, unk)
+	if m.MaxInputCharsPerWord != nil {
+		wp.maxRunes = max(0, *m.MaxInputCharsPerWord)
+	}
+	// No normalizer means that text is matched as it is: the settings of
+	// tokenizer_config.json adjust a normalizer, they do not create one.
+	if norm.Type != "" {
+		lower := isSet(cfg.DoLowerCase, isSet(norm.Lowercase, true))
+		// Unset means "as lowercase says", which may itself be overridden.
+		accents := norm.StripAccents
+		if cfg.StripAccents != nil {
+			accents = cfg.StripAccents
+		}
+		wp.bertNormalizer = bertNormalizer{
+			cleanText:    isSet(norm.CleanText, true),
+			spaceCJK:     isSet(cfg.TokenizeChineseChars, isSet(norm.HandleChineseChars, true)),
+			stripAccents: isSet(accents, lower),
+			lowercase:    lower,
+		}
+	}
+	if f.Decoder != nil && f.Decoder.Type == "WordPiece" {
+		wp.cleanup = isSet(f.Decoder.Cleanup, true)
+	}
+	b.vocab, b.model = v, wp
+	return nil
+}
+
+// readPostProcessor turns the post_processor into templates. ByteLevel there
+// moves offsets only, so it counts as none.
+func (b *builder) readPostProcessor(c *component) error {
+	if c != nil && c.Type == "Sequence" {
+		var rest []component
+		for _, p := range c.Processors {
+			if p.Type != "ByteLevel" {
+				rest = append(rest, p)
+			}
+		}
+		if len(rest) > 1 {
+			return b.source.unsupported("post_processor", "Sequence of "+rest[0].Type+" and "+rest[1].Type, "one of them alone")
+		}
+		c = nil
+		if len(rest) == 1 {
+			c = &rest[0]
+		}
+	}
+	if c == nil || c.Type == "ByteLevel" {
+		return nil
+	}
+	var single, pair template
+	switch c.Type {
+	case "RobertaProcessing", "BertProcessing":
+		if c.Cls == nil || c.Sep == nil {
+			return b.source.errorf("post_processor %s lacks cls or sep; each must be a token and its id", c.Type)
+		}
+		for _, t := range []*tokenAndID{c.Cls, c.Sep} {
+			if err := b.checkSpecial(t.token, t.id); err != nil {
+				return err
+			}
+		}
+		if c.Type == "BertProcessing" {
+			single, pair = bertTemplates(c.Cls.id, c.Sep.id)
+		} else {
+			single, pair = robertaTemplates(c.Cls.id, c.Sep.id)
+		}
+	case "TemplateProcessing":
+		var err error
+		if single, err = b.readTemplate("single", c.Single, c.SpecialTokens); err != nil {
+			return err
+		}
+		if pair, err = b.readTemplate("pair", c.Pair, c.SpecialTokens); err != nil {
+			return err
+		}
+	default:
+		return b.source.unsupported("post_processor", c.Type, "TemplateProcessing, RobertaProcessing, BertProcessing and ByteLevel")
+	}
+	b.single, b.pair = &single, &pair
+	return nil
+}
+
+// readTemplate converts one template. The single one must hold text A once, the
+// pair A and B once each: otherwise an example would lose or repeat text.
+func (b *builder) readTemplate(name string, items []templateItem, specials map[string]templateTokens) (template, error) {
+	var pieces []templatePiece
+	seen := map[string]int{}
+	for _, item := range items {
+		switch {
+		case item.Sequence != nil && (item.Sequence.ID == "A" || item.Sequence.ID == "B"):
+			seen[item.Sequence.ID]++
+			pieces = append(pieces, templatePiece{text: int8(item.Sequence.ID[0] - 'A'), typeID: item.Sequence.TypeID})
+		case item.SpecialToken != nil:
+			tokens, ok := specials[item.SpecialToken.ID]
+			if !ok {
+				return template{}, b.source.errorf("post_processor template %q uses %q, which its special_tokens lack; list it there", name, item.SpecialToken.ID)
+			}
+			for _, id := range tokens.IDs {
+				if err := b.checkSpecial(item.SpecialToken.ID, id); err != nil {
+					return template{}, err
+				}
+			}
+			pieces = append(pieces, templatePiece{specialPiece, item.SpecialToken.TypeID, tokens.IDs})
+		default:
+			return template{}, b.source.errorf("post_processor template %q has a piece that is neither a SpecialToken nor Sequence A or B", name)
+		}
+	}
+	wantB := 0
+	if name == "pair" {
+		wantB = 1
+	}
+	if seen["A"] != 1 || seen["B"] != wantB {
+		return template{}, b.source.errorf("post_processor template %q holds text A %d times and B %d times; it must hold A once and B %d times", name, seen["A"], seen["B"], wantB)
+	}
+	return newTemplate(pieces...), nil
+}
+
+// checkSpecial refuses a special token whose id belongs to nothing. Every
+// example would carry that id into the model's embedding.
+func (b *builder) checkSpecial(token string, id int32) error {
+	if id >= 0 && int(id) < len(b.vocab.tokens) && b.vocab.tokens[id] != "" {
+		return nil
+	}
+	for _, t := range b.added {
+		if t.id == id {
+			return nil
+		}
+	}
+	return b.source.errorf("post_processor token %q has id %d, which is not in the vocabulary; use the id of a token", token, id)
+}

@@ -1,0 +1,233 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+)
+
+// config is what the files beside the vocabulary say.
+type config struct {
+	DoLowerCase          *bool  `json:"do_lower_case"`
+	StripAccents         *bool  `json:"strip_accents"`
+	TokenizeChineseChars *bool  `json:"tokenize_chinese_chars"`
+	AddPrefixSpace       *bool  `json:"add_prefix_space"`
+	SplitSpecialTokens   bool   `json:"split_special_tokens"`
+	TruncationSide       string `json:"truncation_side"`
+
+	// Full descriptions of added tokens by id, written since transformers 4.34.
+	AddedTokensDecoder map[string]addedToken `json:"added_tokens_decoder"`
+
+	Names specialNames `json:"-"`
+	added []addedToken // of added_tokens_decoder or added_tokens.json, by id
+}
+
+// specialNames are the tokens with a role. A nil one was not named.
+type specialNames struct {
+	Bos   *addedToken  `json:"bos_token"`
+	Eos   *addedToken  `json:"eos_token"`
+	Unk   *addedToken  `json:"unk_token"`
+	Sep   *addedToken  `json:"sep_token"`
+	Pad   *addedToken  `json:"pad_token"`
+	Cls   *addedToken  `json:"cls_token"`
+	Mask  *addedToken  `json:"mask_token"`
+	Extra []addedToken `json:"additional_special_tokens"`
+}
+
+// robertaNames and bertNames hold for plain vocabularies that name no tokens.
+// RoBERTa's <mask> takes the space before it, as in the published checkpoint.
+var (
+	robertaNames = specialNames{
+		Bos: special("<s>"), Eos: special("</s>"), Unk: special("<unk>"), Sep: special("</s>"),
+		Pad: special("<pad>"), Cls: special("<s>"),
+		Mask: &addedToken{Content: "<mask>", LStrip: true, Special: true, id: -1},
+	}
+	bertNames = specialNames{
+		Unk: special("[UNK]"), Sep: special("[SEP]"), Pad: special("[PAD]"),
+		Cls: special("[CLS]"), Mask: special("[MASK]"),
+	}
+)
+
+func special(content string) *addedToken {
+	return &addedToken{Content: content, Special: true, id: -1}
+}
+
+// UnmarshalJSON accepts a plain string, as the files write most special tokens,
+// or an object. The id of an object is that of tokenizer.json; -1 without one.
+func (t *addedToken) UnmarshalJSON(data []byte) error {
+	var content string
+	if json.Unmarshal(data, &content) == nil {
+		*t = *special(content)
+		return nil
+	}
+	type plain addedToken // without this method
+	full := struct {
+		plain
+		ID         *int32 `json:"id"`
+		Normalized *bool  `json:"normalized"`
+	}{plain: plain{id: -1}}
+	if err := json.Unmarshal(data, &full); err != nil {
+		// Not wrapped: the offset in err counts from the start of data.
+		return fmt.Errorf("token %s is neither text nor an added token's description", excerpt(data))
+	}
+	*t = addedToken(full.plain)
+	t.normalizedStated = full.Normalized != nil
+	t.Normalized = isSet(full.Normalized, !t.Special)
+	if full.ID != nil {
+		if t.id = *full.ID; t.id < 0 {
+			return fmt.Errorf("added token %q has id %d; ids are whole numbers from 0 to %d", t.Content, t.id, maxID)
+		}
+	}
+	return nil
+}
+
+// list returns the named tokens in the order new ids are given out.
+func (n *specialNames) list() []addedToken {
+	var out []addedToken
+	for _, t := range []*addedToken{n.Bos, n.Eos, n.Unk, n.Sep, n.Pad, n.Cls, n.Mask} {
+		if t != nil {
+			out = append(out, t.asSpecial())
+		}
+	}
+	return out
+}
+
+// asSpecial marks a token that has its role by name.
+func (t addedToken) asSpecial() addedToken {
+	t.Special = true
+	t.Normalized = t.Normalized && t.normalizedStated
+	return t
+}
+
+// merge lets the names in other win.
+func (n *specialNames) merge(other specialNames) {
+	for _, p := range []struct{ mine, theirs **addedToken }{
+		{&n.Bos, &other.Bos}, {&n.Eos, &other.Eos}, {&n.Unk, &other.Unk}, {&n.Sep, &other.Sep},
+		{&n.Pad, &other.Pad}, {&n.Cls, &other.Cls}, {&n.Mask, &other.Mask},
+	} {
+		if *p.theirs != nil {
+			*p.mine = *p.theirs
+		}
+	}
+	if other.Extra != nil {
+		n.Extra = other.Extra
+	}
+}
+
+// orDefaults fills in the family's usual tokens. Of the optional ones it takes
+// only those in the vocabulary: a padding or mask token that nobody trained or
+// named would get an id without a row in the model's embedding.
+func (n specialNames) orDefaults(defaults specialNames, v *vocab) specialNames {
+	for _, t := range []**addedToken{&defaults.Bos, &defaults.Eos, &defaults.Pad, &defaults.Mask} {
+		if *t != nil {
+			if _, ok := v.ids[(*t).Content]; !ok {
+				*t = nil
+			}
+		}
+	}
+	defaults.merge(n)
+	return defaults
+}
+
+func (c *config) extra() []addedToken {
+	out := slices.Clone(c.Names.Extra)
+	for i := range out {
+		out[i] = out[i].asSpecial()
+	}
+	return out
+}
+
+// readConfig reads the optional files of dir. special_tokens_map.json and
+// added_tokens.json are the older form of added_tokens_decoder and count only
+// where that is missing.
+func readConfig(dir string) (*config, error) {
+	c := &config{}
+	src, err := readSource(dir, configFile)
+	if err == nil {
+		for _, part := range []any{c, &c.Names} {
+			if err = src.unmarshal(part); err != nil {
+				return nil, err
+			}
+		}
+		err = c.check(src)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	// The order of precedence is that of PreTrainedTokenizerBase._from_pretrained.
+	if c.AddedTokensDecoder != nil {
+		return c, c.useDecoder(src)
+	}
+	if src, err = readSource(dir, specialMapFile); err == nil {
+		var names specialNames
+		if err = src.unmarshal(&names); err == nil {
+			c.Names.merge(names)
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := c.readAddedTokens(dir); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// check refuses settings that would change ids in ways not implemented. They are
+// easy to overlook in a file and hard to notice in a result.
+func (c *config) check(src *source) error {
+	if c.SplitSpecialTokens {
+		return src.errorf("split_special_tokens is true; only false is supported")
+	}
+	if c.TruncationSide != "" && c.TruncationSide != "right" {
+		return src.errorf("truncation_side is %q; only \"right\" is supported", c.TruncationSide)
+	}
+	return nil
+}
+
+// useDecoder takes over added_tokens_decoder, whose full descriptions replace
+// the plain names given elsewhere.
+func (c *config) useDecoder(src *source) error {
+	for key, t := range c.AddedTokensDecoder {
+		id, err := strconv.ParseInt(key, 10, 32)
+		if err != nil || id < 0 || id > maxID {
+			return src.errorf("added_tokens_decoder has id %q; ids are whole numbers from 0 to %d", key, maxID)
+		}
+		t.id = int32(id)
+		c.added = append(c.added, t)
+	}
+	// Tokens beyond the vocabulary are numbered in this order.
+	slices.SortFunc(c.added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
+	return nil
+}
+
+// readAddedTokens reads added_tokens.json, an object of tokens and ids.
+func (c *config) readAddedTokens(dir string) error {
+	src, err := readSource(dir, addedTokensFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var ids map[string]int32
+	if err := src.unmarshal(&ids); err != nil {
+		return err
+	}
+	// The file says nothing but ids; what a token is follows from its role.
+	named := map[string]bool{}
+	for _, t := range append(c.Names.list(), c.extra()...) {
+		named[t.Content] = true
+	}
+	for content, id := range ids {
+		if id < 0 || id > maxID {
+			return src.errorf("token %q has id %d; ids are whole numbers from 0 to %d", content, id, maxID)
+		}
+		c.added = append(c.added, addedToken{Content: content, Normalized: !named[content], Special: named[content], id: id})
+	}
+	slices.SortFunc(c.added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
+	return nil
+}

@@ -1,0 +1,101 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// errorAt reports a fault at a byte offset of the file as path:line:column.
+// Lines and columns count from 1, columns in runes.
+func (s *source) errorAt(offset int64, format string, args ...any) error {
+	before := s.data[:min(int(offset), len(s.data))]
+	line := 1 + bytes.Count(before, []byte("\n"))
+	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	return fmt.Errorf("tokenizer: load %s:%d:%d: %s", s.path, line, column, fmt.Sprintf(format, args...))
+}
+
+// errorf reports a fault of the file as a whole.
+func (s *source) errorf(format string, args ...any) error {
+	return fmt.Errorf("tokenizer: load %s: %s", s.path, fmt.Sprintf(format, args...))
+}
+
+func (s *source) checkUTF8() error {
+	for i := 0; i < len(s.data); {
+		r, size := utf8.DecodeRune(s.data[i:])
+		if r == utf8.RuneError && size == 1 {
+			return s.errorAt(int64(i), "byte 0x%02x is not UTF-8; tokenizer files are UTF-8 text", s.data[i])
+		}
+		i += size
+	}
+	return nil
+}
+
+// unmarshal decodes the whole file as one JSON value.
+func (s *source) unmarshal(into any) error {
+	if err := json.Unmarshal(s.data, into); err != nil {
+		return s.jsonError(err)
+	}
+	return nil
+}
+
+// jsonError places an error of encoding/json.
+func (s *source) jsonError(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return s.errorAt(max(0, syntax.Offset-1), "invalid JSON: %v", err)
+	case errors.As(err, &kind):
+		return s.errorAt(max(0, kind.Offset-1), "%s is a JSON %s; it must be a %s", kind.Field, kind.Value, kind.Type)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return s.errorAt(int64(len(s.data)), "invalid JSON: the file ends early")
+	}
+	return s.errorf("%v", err)
+}
+
+// excerpt shows the start of a JSON value on one line.
+func excerpt(raw []byte) string {
+	line := strings.Join(strings.Fields(string(raw)), " ")
+	if len(line) > 60 {
+		line = strings.ToValidUTF8(line[:60], "") + "..."
+	}
+	return line
+}
+
+// descend returns a decoder placed before the value at the given keys, or nil
+// when a key is missing. Streaming the vocabulary, rather than decoding it into
+// a map, is what lets faults in it be placed and duplicates be seen.
+func (s *source) descend(keys ...string) (*json.Decoder, error) {
+	dec := json.NewDecoder(bytes.NewReader(s.data))
+	dec.UseNumber()
+	for _, key := range keys {
+		if t, err := dec.Token(); err != nil {
+			return nil, s.jsonError(err)
+		} else if t != json.Delim('{') {
+			return nil, nil
+		}
+		found := false
+		for dec.More() && !found {
+			t, err := dec.Token()
+			if err != nil {
+				return nil, s.jsonError(err)
+			}
+			if found = t == key; found {
+				break
+			}
+			var skipped json.RawMessage
+			if err := dec.Decode(&skipped); err != nil {
+				return nil, s.jsonError(err)
+			}
+		}
+		if !found {
+			return nil, nil
+		}
+	}
+	return dec, nil
+}
