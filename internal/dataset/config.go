@@ -1,0 +1,177 @@
+package dataset
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lor2c/internal/metric"
+)
+
+// Config is the `data:` section of a run file.
+type Config struct {
+	Task      string   `yaml:"task" mapstructure:"task"`             // a GLUE task in any usual spelling, or custom
+	Dir       string   `yaml:"dir" mapstructure:"dir"`               // GLUE tasks: the task's folder or the one above it
+	Train     string   `yaml:"train" mapstructure:"train"`           // custom: file to train on
+	Dev       string   `yaml:"dev" mapstructure:"dev"`               // custom: file to evaluate on
+	Test      string   `yaml:"test" mapstructure:"test"`             // custom: file to predict, labels optional
+	Text      []string `yaml:"text" mapstructure:"text"`             // custom: one or two column names
+	Label     string   `yaml:"label" mapstructure:"label"`           // custom: column name
+	Kind      string   `yaml:"kind" mapstructure:"kind"`             // custom: classification (also if empty) or regression
+	Labels    []string `yaml:"labels" mapstructure:"labels"`         // custom: class names in order; empty means those of train, sorted
+	Metric    string   `yaml:"metric" mapstructure:"metric"`         // picks the best epoch; empty means the task's own
+	MaxLength int      `yaml:"max_length" mapstructure:"max_length"` // tokens an example is cut to; 0 means 256, and 512 for rte
+}
+
+// The values of Config.Kind.
+const (
+	Classification = "classification"
+	Regression     = "regression"
+)
+
+// minLength leaves one token of text beside the four special tokens that
+// RoBERTa puts around a pair.
+const minLength = 5
+
+// faults collects what is wrong with a configuration.
+type faults []error
+
+func (f *faults) add(key, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("dataset: data."+key+": "+format, args...))
+}
+
+// Validate returns every fault of the section, each naming its key. It reads no
+// file.
+func (c Config) Validate() []error {
+	var f faults
+	name := taskName(c.Task)
+	_, isGLUE := glueByName(name)
+	switch {
+	case c.Task == "":
+		f.add("task", "not set; want one of %s", oneOf("", taskNames()))
+	case isGLUE:
+		c.checkGLUE(&f)
+	case name == customTask:
+		c.checkCustom(&f)
+	default:
+		f.add("task", "unknown task %q; want one of %s", c.Task, oneOf(name, taskNames()))
+	}
+	if c.MaxLength != 0 && c.MaxLength < minLength {
+		f.add("max_length", "%d tokens; want at least %d, or 0 for the task's own", c.MaxLength, minLength)
+	}
+	if c.Metric != "" {
+		c.checkMetric(&f)
+	}
+	return f
+}
+
+func (c Config) checkGLUE(f *faults) {
+	if c.Dir == "" {
+		f.add("dir", "not set; want the folder that holds the files of task %s", c.Task)
+	}
+	// A key that would be ignored is a misunderstanding best met before training.
+	for _, k := range []struct {
+		key string
+		set bool
+	}{
+		{"train", c.Train != ""}, {"dev", c.Dev != ""}, {"test", c.Test != ""}, {"text", len(c.Text) > 0},
+		{"label", c.Label != ""}, {"kind", c.Kind != ""}, {"labels", len(c.Labels) > 0},
+	} {
+		if k.set {
+			f.add(k.key, "set, but task %s has its own; leave it out, or want task custom", c.Task)
+		}
+	}
+}
+
+func (c Config) checkCustom(f *faults) {
+	if c.Dir != "" {
+		f.add("dir", "%q set, but task custom names files; want data.train, data.dev and data.test", c.Dir)
+	}
+	paths := c.paths()
+	if len(paths) == 0 {
+		f.add("train", "no file named; want at least one of data.train, data.dev, data.test")
+	}
+	for _, split := range []string{"train", "dev", "test"} {
+		path, ok := paths[split]
+		if ext := strings.ToLower(filepath.Ext(path)); ok && !slices.Contains(extensions, ext) {
+			f.add(split, "%q has extension %q; want .csv, .tsv or .jsonl", path, ext)
+		}
+	}
+	switch {
+	case len(c.Text) == 0:
+		f.add("text", "not set; want the name of the text column, or of two for pairs")
+	case len(c.Text) > 2:
+		f.add("text", "%d columns %q; want one or two", len(c.Text), c.Text)
+	case slices.Contains(c.Text, ""):
+		f.add("text", "an empty column name in %q; want the names of columns", c.Text)
+	case len(c.Text) == 2 && c.Text[0] == c.Text[1]:
+		f.add("text", "column %q twice; want two different columns", c.Text[0])
+	}
+	if c.Label == "" {
+		f.add("label", "not set; want the name of the label column")
+	} else if slices.Contains(c.Text, c.Label) {
+		f.add("label", "%q is a text column too; want another column", c.Label)
+	}
+	switch c.Kind {
+	case "", Classification:
+		c.checkLabels(f)
+	case Regression:
+		if len(c.Labels) > 0 {
+			f.add("labels", "%d classes set for regression; want none", len(c.Labels))
+		}
+	default:
+		f.add("kind", "unknown kind %q; want one of %s", c.Kind, oneOf(c.Kind, []string{Classification, Regression}))
+	}
+}
+
+func (c Config) checkLabels(f *faults) {
+	if len(c.Labels) == 0 {
+		if c.Train == "" && len(c.paths()) > 0 {
+			f.add("labels", "not set and there is no data.train to take them from; want the class names in order")
+		}
+		return
+	}
+	if len(c.Labels) == 1 {
+		f.add("labels", "one class %q; want at least two", c.Labels[0])
+	}
+	for i, label := range c.Labels {
+		if label == "" {
+			f.add("labels", "class %d is empty; want a name", i)
+		} else if slices.Contains(c.Labels[:i], label) {
+			f.add("labels", "%q occurs twice; want each class once", label)
+		}
+	}
+}
+
+// checkMetric leaves the number of classes to Open, which alone may know it.
+func (c Config) checkMetric(f *faults) {
+	m, err := metric.ByName(c.Metric)
+	if err != nil {
+		f.add("metric", "%w", err)
+		return
+	}
+	g, isGLUE := glueByName(taskName(c.Task))
+	isRegression := c.Kind == Regression
+	if isGLUE {
+		isRegression = g.labels == nil
+	}
+	if m.Regression() != isRegression {
+		kind, fit := Classification, "accuracy, f1 or matthews"
+		if isRegression {
+			kind, fit = Regression, "pearson or spearman"
+		}
+		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, fit)
+	}
+}
+
+// paths maps the splits of a custom task to their files.
+func (c Config) paths() map[string]string {
+	p := map[string]string{}
+	for split, path := range map[string]string{"train": c.Train, "dev": c.Dev, "test": c.Test} {
+		if path != "" {
+			p[split] = path
+		}
+	}
+	return p
+}

@@ -1,0 +1,106 @@
+package dataset
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// Each fault has its whole message here; several faults come together.
+func TestValidate(t *testing.T) {
+	ok := Config{Task: "custom", Train: "a.csv", Text: []string{"t"}, Label: "y"}
+	with := func(change func(*Config)) Config {
+		c := ok
+		change(&c)
+		return c
+	}
+	const glue = `; leave it out, or want task custom`
+	const tasks = `"cola", "sst2", "mrpc", "stsb", "rte", "qnli", "mnli", "qqp", "wnli", "custom"`
+	for _, c := range []struct {
+		name   string
+		config Config
+		want   []string
+	}{
+		{"fine", ok, nil},
+		{"fine_glue", Config{Task: "MNLI", Dir: "d", Metric: "accuracy", MaxLength: 5}, nil},
+		{"no_task", Config{}, []string{`dataset: data.task: not set; want one of ` + tasks}},
+		{"task", Config{Task: "Colla"}, []string{`dataset: data.task: unknown task "Colla"; want one of ` + tasks + ` (nearest "cola")`}},
+		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "x", Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
+			`dataset: data.dir: not set; want the folder that holds the files of task RTE`,
+			`dataset: data.train: set, but task RTE has its own` + glue, `dataset: data.dev: set, but task RTE has its own` + glue,
+			`dataset: data.test: set, but task RTE has its own` + glue, `dataset: data.text: set, but task RTE has its own` + glue,
+			`dataset: data.label: set, but task RTE has its own` + glue, `dataset: data.kind: set, but task RTE has its own` + glue,
+			`dataset: data.labels: set, but task RTE has its own` + glue,
+			`dataset: data.max_length: 4 tokens; want at least 5, or 0 for the task's own`,
+			`dataset: data.metric: "pearson" does not apply to classification; want accuracy, f1 or matthews`,
+		}},
+		{"bare", Config{Task: "custom"}, []string{
+			`dataset: data.train: no file named; want at least one of data.train, data.dev, data.test`,
+			`dataset: data.text: not set; want the name of the text column, or of two for pairs`,
+			`dataset: data.label: not set; want the name of the label column`,
+		}},
+		{"files", with(func(c *Config) { c.Dir, c.Train, c.Dev = "d", "notes.txt", "b.JSONL" }), []string{
+			`dataset: data.dir: "d" set, but task custom names files; want data.train, data.dev and data.test`,
+			`dataset: data.train: "notes.txt" has extension ".txt"; want .csv, .tsv or .jsonl`,
+		}},
+		{"three_texts", with(func(c *Config) { c.Text = []string{"a", "b", "c"} }), []string{`dataset: data.text: 3 columns ["a" "b" "c"]; want one or two`}},
+		{"empty_text", with(func(c *Config) { c.Text = []string{""} }), []string{`dataset: data.text: an empty column name in [""]; want the names of columns`}},
+		{"same_text", with(func(c *Config) { c.Text = []string{"a", "a"} }), []string{`dataset: data.text: column "a" twice; want two different columns`}},
+		{"label_is_text", with(func(c *Config) { c.Label = "t" }), []string{`dataset: data.label: "t" is a text column too; want another column`}},
+		{"kind", with(func(c *Config) { c.Kind = "regresion" }), []string{`dataset: data.kind: unknown kind "regresion"; want one of "classification", "regression" (nearest "regression")`}},
+		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }), []string{
+			`dataset: data.labels: 2 classes set for regression; want none`,
+			`dataset: data.metric: "f1" does not apply to regression; want pearson or spearman`,
+		}},
+		{"labels", with(func(c *Config) { c.Labels = []string{"a", "", "a"} }), []string{
+			`dataset: data.labels: class 1 is empty; want a name`, `dataset: data.labels: "a" occurs twice; want each class once`,
+		}},
+		{"one_label", with(func(c *Config) { c.Labels = []string{"a"} }), []string{`dataset: data.labels: one class "a"; want at least two`}},
+		{"no_train", with(func(c *Config) { c.Train, c.Dev = "", "d.tsv" }), []string{
+			`dataset: data.labels: not set and there is no data.train to take them from; want the class names in order`,
+		}},
+		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
+			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, matthews, pearson, spearman (nearest "accuracy")`,
+		}},
+	} {
+		t.Run("config="+c.name, func(t *testing.T) {
+			var got []string
+			for _, err := range c.config.Validate() {
+				got = append(got, err.Error())
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+			if _, err := Open(c.config); c.want != nil && (err == nil || err.Error() != errors.Join(c.config.Validate()...).Error()) {
+				t.Errorf("Open: %v", err)
+			}
+		})
+	}
+}
+
+// The keys a run file uses; numbers and words such as `no` stay class names.
+func TestConfigKeys(t *testing.T) {
+	const text = `
+task: custom
+dir: d
+train: a.csv
+dev: b.csv
+test: c.csv
+text: [one, two]
+label: y
+kind: classification
+labels: [0, 1, no]
+metric: accuracy
+max_length: 128
+`
+	var got Config
+	if err := yaml.Unmarshal([]byte(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := Config{"custom", "d", "a.csv", "b.csv", "c.csv", []string{"one", "two"}, "y", "classification", []string{"0", "1", "no"}, "accuracy", 128}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,191 @@
+package dataset
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// extensions are the formats of a user's own files.
+var extensions = []string{".csv", ".tsv", ".jsonl"}
+
+// readFile reads a user's file in the format its extension names.
+func readFile(path string, l layout) ([]row, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: read data file: %w", err)
+	}
+	defer f.Close()
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".csv":
+		return readCSV(path, f, l)
+	case ".jsonl":
+		return readJSONL(path, f, l)
+	}
+	rows, _, err := readTSV(path, f, l)
+	return rows, err
+}
+
+// readCSV reads RFC 4180 records under a header; a quoted field may span lines.
+func readCSV(path string, r io.Reader, l layout) ([]row, error) {
+	in := bufio.NewReader(r)
+	// encoding/csv would make the mark part of the first column's name.
+	if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		in.Discard(len(byteOrderMark))
+	}
+	records := csv.NewReader(in)
+	var rows []row
+	var at columns
+	width := 0
+	for {
+		fields, err := records.Read()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, csvError(path, err, len(fields), width)
+		}
+		for i, field := range fields {
+			if bad := invalidUTF8(field); bad >= 0 {
+				line, _ := records.FieldPos(i)
+				line += strings.Count(field[:bad], "\n")
+				return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", path, line, field[bad])
+			}
+		}
+		if width == 0 {
+			width = len(fields)
+			if at, err = l.locate(path, fields); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		line, _ := records.FieldPos(0)
+		rows = append(rows, at.row(len(rows), line, fields))
+	}
+	if width == 0 {
+		return nil, errEmpty(path)
+	}
+	if len(rows) == 0 {
+		return nil, errNoRows(path)
+	}
+	return rows, nil
+}
+
+func csvError(path string, err error, got, want int) error {
+	var at *csv.ParseError
+	switch {
+	case !errors.As(err, &at):
+		return fmt.Errorf("dataset: read %s: %w", path, err)
+	case errors.Is(err, csv.ErrFieldCount):
+		return fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, at.StartLine, got, want)
+	}
+	from := ""
+	if at.StartLine != at.Line {
+		from = fmt.Sprintf(" in the record that starts on line %d", at.StartLine)
+	}
+	return fmt.Errorf("dataset: read %s:%d:%d: %w%s; want a field with a comma, quote or line break in quotes and quotes inside it doubled", path, at.Line, at.Column, at.Err, from)
+}
+
+// readJSONL reads one object a line. A label may be a string, a number or a
+// bool; null and an absent key mean there is none.
+func readJSONL(path string, r io.Reader, l layout) ([]row, error) {
+	in := lines{path: path, r: bufio.NewReader(r)}
+	var rows []row
+	for {
+		line, err := in.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		one, err := jsonRow(line, l)
+		if err != nil {
+			var syntax *json.SyntaxError
+			if errors.As(err, &syntax) {
+				return nil, fmt.Errorf("dataset: read %s:%d:%d: %w; want one JSON object a line", path, in.n, max(1, syntax.Offset), err)
+			}
+			return nil, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
+		}
+		one.id, one.line = len(rows), in.n
+		rows = append(rows, one)
+	}
+	if len(rows) == 0 {
+		return nil, errEmpty(path)
+	}
+	return rows, nil
+}
+
+func jsonRow(line string, l layout) (row, error) {
+	var object map[string]json.RawMessage
+	err := json.Unmarshal([]byte(line), &object)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return row{}, fmt.Errorf("line holds a JSON %s; want one JSON object a line", kind.Value)
+	}
+	if err != nil {
+		return row{}, err
+	}
+	if object == nil {
+		return row{}, errors.New("line holds a JSON null; want one JSON object a line")
+	}
+	keys := slices.Sorted(maps.Keys(object))
+	texts := make([]string, len(l.text))
+	for i, name := range l.text {
+		raw, ok := object[name]
+		if !ok {
+			return row{}, fmt.Errorf("no key %q; the line has %s", name, oneOf(name, keys))
+		}
+		// Unmarshalling null into a string would leave "" without a word.
+		if err := json.Unmarshal(raw, &texts[i]); err != nil || string(raw) == "null" {
+			return row{}, fmt.Errorf("%q holds %.40s; want a string", name, raw)
+		}
+	}
+	r := row{a: texts[0]}
+	if len(texts) == 2 {
+		r.b = &texts[1]
+	}
+	raw, ok := object[l.label]
+	if !ok && l.needLabel {
+		return row{}, fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
+	}
+	if !ok || string(raw) == "null" {
+		return r, nil
+	}
+	r.label, err = labelText(raw)
+	r.hasLabel = r.label != ""
+	return r, err
+}
+
+// labelText writes a JSON label the way a `labels:` list would: 1 and 1.0 are
+// the same class.
+func labelText(raw json.RawMessage) (string, error) {
+	switch raw[0] {
+	case '"':
+		var s string
+		err := json.Unmarshal(raw, &s)
+		return s, err
+	case '{', '[':
+		return "", fmt.Errorf("label is %.40s; want a string, number or bool", raw)
+	case 't', 'f':
+		return string(raw), nil
+	}
+	v, err := strconv.ParseFloat(string(raw), 64)
+	if err == nil && math.Abs(v) < 1<<53 && v == math.Trunc(v) {
+		return strconv.FormatInt(int64(v), 10), nil
+	}
+	return string(raw), nil
+}

@@ -1,0 +1,215 @@
+package dataset
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// hubLabel is the label column of every GLUE task on the hub; it holds the class
+// index, the STS-B score, or -1 for a withheld label.
+const hubLabel = "label"
+
+// findShards lists the files of one split in dir, stem-00000-of-00002.parquet and
+// so on, or stem.parquet. It is nil when there is none and an error when part of
+// a split is missing, which would train on a fraction of the data in silence.
+func findShards(dir, stem string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil // openGLUE says what it looked for
+	}
+	var shards []string
+	want := 0
+	for _, e := range entries {
+		rest, ok := strings.CutPrefix(e.Name(), stem)
+		if !ok || e.IsDir() || !strings.HasSuffix(rest, ".parquet") || rest[0] != '-' && rest != ".parquet" {
+			continue
+		}
+		shards = append(shards, filepath.Join(dir, e.Name()))
+		var index int
+		fmt.Sscanf(rest, "-%d-of-%d", &index, &want)
+	}
+	if want > 0 && want != len(shards) {
+		return nil, fmt.Errorf("dataset: open %s: %d of %d files %s-*.parquet; want all of them", dir, len(shards), want, stem)
+	}
+	return shards, nil
+}
+
+func (g glueTask) readParquet(split string, paths []string) (*Split, error) {
+	s := &Split{Path: paths[0]}
+	for _, path := range paths {
+		examples, err := g.readShard(path, !isTest(split))
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range examples {
+			e.ID = len(s.Examples)
+			s.Examples = append(s.Examples, e)
+		}
+	}
+	if len(s.Examples) == 0 {
+		return nil, errNoRows(paths[0])
+	}
+	return s, nil
+}
+
+// readShard reads one parquet file; Line is the row within it.
+func (g glueTask) readShard(path string, needLabel bool) (examples []Example, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: load %s: %w", g.name, err)
+	}
+	defer file.Close()
+	// The library panics on some damaged files; to the user that is a bad file.
+	defer func() {
+		if p := recover(); p != nil {
+			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
+		}
+	}()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("dataset: read %s: %w", path, err)
+	}
+	f, err := parquet.OpenFile(file, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("dataset: read %s: %w; want a parquet file", path, err)
+	}
+	task := g.task(true)
+	if err := checkClassNames(path, f, task.Labels); err != nil {
+		return nil, err
+	}
+	for i, name := range g.hubText {
+		err := eachValue(path, f, name, func(row int, v parquet.Value) error {
+			if v.IsNull() || v.Kind() != parquet.ByteArray {
+				return fmt.Errorf("column %q holds %v; want a string", name, v)
+			}
+			text := string(v.ByteArray())
+			if invalidUTF8(text) >= 0 {
+				return fmt.Errorf("column %q is not UTF-8; want text encoded as UTF-8", name)
+			}
+			// Growing row by row, a damaged row count cannot ask for all memory.
+			if i == 0 {
+				examples = append(examples, Example{Line: row + 1, TextA: text})
+			} else {
+				examples[row].TextB = &text
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if _, has := f.Schema().Lookup(hubLabel); !has && !needLabel {
+		return examples, nil
+	}
+	return examples, eachValue(path, f, hubLabel, func(row int, v parquet.Value) error {
+		label, withheld, err := task.hubValue(v, g.score())
+		if err == nil && withheld && needLabel {
+			err = fmt.Errorf("example without label; want a label on every example used to train or evaluate")
+		}
+		examples[row].Label, examples[row].HasLabel = label, !withheld
+		return err
+	})
+}
+
+// hubValue interprets one value of the label column.
+func (t Task) hubValue(v parquet.Value, s score) (label float32, withheld bool, err error) {
+	var x float64
+	switch {
+	case v.IsNull():
+		return 0, true, nil
+	case v.Kind() == parquet.Int64:
+		x = float64(v.Int64())
+	case v.Kind() == parquet.Int32:
+		x = float64(v.Int32())
+	case v.Kind() == parquet.Float:
+		x = float64(v.Float())
+	case v.Kind() == parquet.Double:
+		x = v.Double()
+	default:
+		return 0, false, fmt.Errorf("label is %v of type %v; want a number", v, v.Kind())
+	}
+	if x == -1 {
+		return 0, true, nil
+	}
+	if t.Labels == nil {
+		if !s.holds(float32(x)) {
+			return 0, false, fmt.Errorf("score %g is out of range; want %s", x, s)
+		}
+		return float32(x), false, nil
+	}
+	if !(x >= 0 && x < float64(len(t.Labels))) || x != float64(int(x)) {
+		return 0, false, fmt.Errorf("label %g is not in the task's set; want an index into %q", x, t.Labels)
+	}
+	return float32(x), false, nil
+}
+
+// eachValue walks one column over all row groups, row counting from 0.
+func eachValue(path string, f *parquet.File, name string, take func(row int, v parquet.Value) error) error {
+	leaf, ok := f.Schema().Lookup(name)
+	if !ok || leaf.MaxRepetitionLevel > 0 {
+		var have []string
+		for _, column := range f.Schema().Columns() {
+			have = append(have, strings.Join(column, "."))
+		}
+		return fmt.Errorf("dataset: read %s: no column %q; the file has %s", path, name, oneOf(name, have))
+	}
+	row := 0
+	buffer := make([]parquet.Value, 512)
+	for _, group := range f.RowGroups() {
+		values := parquet.NewColumnChunkValueReader(group.ColumnChunks()[leaf.ColumnIndex])
+		for {
+			n, err := values.ReadValues(buffer)
+			for _, v := range buffer[:n] {
+				if err := take(row, v); err != nil {
+					values.Close()
+					return fmt.Errorf("dataset: read %s: row %d: %w", path, row+1, err)
+				}
+				row++
+			}
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				values.Close()
+				return fmt.Errorf("dataset: read %s: column %q: %w; want a parquet file", path, name, err)
+			}
+		}
+		if err := values.Close(); err != nil {
+			return fmt.Errorf("dataset: read %s: column %q: %w; want a parquet file", path, name, err)
+		}
+	}
+	if int64(row) != f.NumRows() {
+		return fmt.Errorf("dataset: read %s: column %q has %d values; want %d, one a row", path, name, row, f.NumRows())
+	}
+	return nil
+}
+
+// checkClassNames compares the ClassLabel names that the hub's library stores in
+// its files with the order assumed here. Tasks labelled 0 and 1 have words there
+// that mean the same numbers.
+func checkClassNames(path string, f *parquet.File, labels []string) error {
+	raw, ok := f.Lookup("huggingface")
+	if !ok || labels == nil || slices.Equal(labels, zeroOne) {
+		return nil
+	}
+	var meta struct {
+		Info struct {
+			Features map[string]struct{ Names []string }
+		}
+	}
+	// A feature of another shape only means there are no names to compare.
+	if json.Unmarshal([]byte(raw), &meta) != nil {
+		return nil
+	}
+	if names := meta.Info.Features[hubLabel].Names; names != nil && !slices.Equal(names, labels) {
+		return fmt.Errorf("dataset: read %s: classes are %q in the file; want %q in this order", path, names, labels)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// row is one record of a text file before its label is interpreted.
+type row struct {
+	id, line int
+	a        string
+	b        *string
+	label    string
+	hasLabel bool
+}
+
+// layout says where the texts and the label of a file are.
+type layout struct {
+	text      []string // names of the one or two text columns
+	label     string   // name of the label column
+	header    []string // column names of a file that has no header line
+	needLabel bool     // every example must carry a label
+	skipBad   bool     // rows with a wrong column count are counted, not refused
+}
+
+// columns are the positions a layout takes in one file; label is -1 if absent.
+type columns struct {
+	text  []int
+	label int
+}
+
+// locate finds the layout's columns in a header.
+func (l layout) locate(path string, header []string) (columns, error) {
+	at := columns{label: -1}
+	for _, name := range l.text {
+		i, err := find(name, header)
+		if err != nil {
+			return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
+		}
+		at.text = append(at.text, i)
+	}
+	if l.needLabel || slices.Contains(header, l.label) {
+		i, err := find(l.label, header)
+		if err != nil {
+			return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
+		}
+		at.label = i
+	}
+	return at, nil
+}
+
+func find(name string, header []string) (int, error) {
+	i := slices.Index(header, name)
+	if i < 0 {
+		return 0, fmt.Errorf("no column %q; the file has %s", name, oneOf(name, header))
+	}
+	if slices.Contains(header[i+1:], name) {
+		return 0, fmt.Errorf("column %q occurs more than once; want one column of that name", name)
+	}
+	return i, nil
+}
+
+// row picks the layout's fields out of one record. It copies them: an MNLI line
+// is mostly parse trees, which a substring would keep in memory.
+func (at columns) row(id, line int, fields []string) row {
+	r := row{id: id, line: line, a: strings.Clone(fields[at.text[0]])}
+	if len(at.text) == 2 {
+		b := strings.Clone(fields[at.text[1]])
+		r.b = &b
+	}
+	if at.label >= 0 {
+		r.label, r.hasLabel = strings.Clone(fields[at.label]), fields[at.label] != ""
+	}
+	return r
+}
+
+// score is the closed range a regression target must lie in.
+type score struct{ lo, hi float32 }
+
+// anyScore leaves a regression target free.
+var anyScore = score{-math.MaxFloat32, math.MaxFloat32}
+
+// parse turns a label as written into a class index or a regression target.
+func (t Task) parse(label string, s score) (float32, error) {
+	if t.Labels != nil {
+		i := slices.Index(t.Labels, label)
+		if i < 0 {
+			return 0, fmt.Errorf("label %q is not in the task's set; want one of %s", label, oneOf(label, t.Labels))
+		}
+		return float32(i), nil
+	}
+	v, err := strconv.ParseFloat(label, 32)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("score %q is not a number; want %s", label, s)
+	}
+	if !s.holds(float32(v)) {
+		return 0, fmt.Errorf("score %s is out of range; want %s", label, s)
+	}
+	return float32(v), nil
+}
+
+// holds is false for NaN and infinities too.
+func (s score) holds(v float32) bool { return v >= s.lo && v <= s.hi }
+
+func (s score) String() string {
+	if s == anyScore {
+		return "a finite number"
+	}
+	return fmt.Sprintf("a number from %g to %g", s.lo, s.hi)
+}
+
+// examples interprets the labels of rows read from path.
+func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Example, error) {
+	examples := make([]Example, len(rows))
+	for i, r := range rows {
+		e := Example{ID: r.id, Line: r.line, TextA: r.a, TextB: r.b, HasLabel: r.hasLabel}
+		if r.hasLabel {
+			v, err := t.parse(r.label, s)
+			if err != nil {
+				return nil, fmt.Errorf("dataset: read %s:%d: %w", path, r.line, err)
+			}
+			e.Label = v
+		} else if needLabel {
+			return nil, fmt.Errorf("dataset: read %s:%d: example without label; want a label on every example used to train or evaluate", path, r.line)
+		}
+		examples[i] = e
+	}
+	return examples, nil
+}
