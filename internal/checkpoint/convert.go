@@ -1,0 +1,108 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+)
+
+// floats decodes raw, little-endian elements of type d, into dst. It reports
+// false where d is not a floating-point type with a float32 reading.
+// Conversions from F16 and BF16 are exact, not-a-number payloads included;
+// F64 rounds to nearest even.
+func floats(dst []float32, d DType, raw []byte) bool {
+	le := binary.LittleEndian
+	switch d {
+	case F32:
+		// The bytes are the values on every little-endian machine, and those
+		// are the ones lor2c runs on. Decoding them one by one took three times
+		// as long as this copy, which is bound by memory.
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), raw)
+	case F16:
+		for i := range dst {
+			dst[i] = fromHalf(le.Uint16(raw[2*i:]))
+		}
+	case BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(le.Uint16(raw[2*i:])) << 16)
+		}
+	case F64:
+		for i := range dst {
+			dst[i] = float32(math.Float64frombits(le.Uint64(raw[8*i:])))
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// fromHalf widens an IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits,
+// bias 15) to binary32 (8 exponent, 23 fraction bits, bias 127).
+func fromHalf(h uint16) float32 {
+	sign := uint32(h>>15) << 31
+	exponent := uint32(h>>10) & 0x1f
+	fraction := uint32(h) & 0x3ff
+	switch exponent {
+	case 0:
+		// Zero and subnormals are fraction*2^-24, which binary32 holds as a
+		// normal number: the product is exact.
+		f := float32(fraction) * (1.0 / (1 << 24))
+		return math.Float32frombits(math.Float32bits(f) | sign)
+	case 0x1f:
+		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
+	}
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
+}
+
+// toBrain narrows f to bfloat16, rounding to nearest even as PyTorch does.
+func toBrain(f float32) uint16 {
+	b := math.Float32bits(f)
+	if f != f {
+		// Rounding could carry a not-a-number's fraction into infinity.
+		return 0x7fc0
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// ints decodes raw, little-endian elements of type d, into dst.
+func ints(dst []int64, d DType, raw []byte) error {
+	le := binary.LittleEndian
+	for i := range dst {
+		switch d {
+		case Bool, U8:
+			dst[i] = int64(raw[i])
+		case I8:
+			dst[i] = int64(int8(raw[i]))
+		case U16:
+			dst[i] = int64(le.Uint16(raw[2*i:]))
+		case I16:
+			dst[i] = int64(int16(le.Uint16(raw[2*i:])))
+		case U32:
+			dst[i] = int64(le.Uint32(raw[4*i:]))
+		case I32:
+			dst[i] = int64(int32(le.Uint32(raw[4*i:])))
+		case I64:
+			dst[i] = int64(le.Uint64(raw[8*i:]))
+		case U64:
+			u := le.Uint64(raw[8*i:])
+			if u > math.MaxInt64 {
+				return fmt.Errorf("element %d is %d; at most %d is readable", i, u, int64(math.MaxInt64))
+			}
+			dst[i] = int64(u)
+		}
+	}
+	return nil
+}
+
+// isInt tells whether ints can decode d.
+func isInt(d DType) bool {
+	switch d {
+	case Bool, U8, I8, U16, I16, U32, I32, U64, I64:
+		return true
+	}
+	return false
+}
+
+// isFloat tells whether floats can decode d.
+func isFloat(d DType) bool { return floats(nil, d, nil) }

@@ -1,0 +1,135 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// WriteDir creates the directory final so that a crash at any moment leaves
+// the previous directory or the whole new one. fill writes regular files and
+// folders into a temporary sibling; then MANIFEST.sha256 lists them, everything
+// is flushed to the disk and the sibling takes the final name.
+//
+// A previous directory is replaced only if it is empty or has a manifest, that
+// is, was written by WriteDir. On an error, or a panic of fill, the temporary
+// directory is removed and the previous one is untouched.
+func WriteDir(final string, fill func(tmp string) error) error {
+	final = filepath.Clean(final)
+	old, err := replaceDir(final, fill)
+	if err != nil {
+		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", final, err)
+	}
+	if err := settle(final); err != nil {
+		return err
+	}
+	// The new directory is safe, so a failure here is no failure of the save;
+	// CleanTemp comes back for the rest.
+	_ = os.RemoveAll(old)
+	return nil
+}
+
+// replaceDir is WriteDir up to and including the rename. It returns where the
+// previous directory now is, or would be had there been one.
+func replaceDir(final string, fill func(tmp string) error) (old string, err error) {
+	if err := replaceable(final); err != nil {
+		return "", err
+	}
+	temp := besideName(final, tempKind)
+	if err := os.Mkdir(temp, 0o777); err != nil {
+		return "", bare(err)
+	}
+	installed := false
+	defer func() {
+		if !installed {
+			_ = os.RemoveAll(temp)
+		}
+	}()
+	d, err := os.Open(temp)
+	if err != nil {
+		return "", bare(err)
+	}
+	defer d.Close()
+	// Without locks on this file system only CleanTemp is less careful.
+	_ = lock(d)
+
+	if err := fill(temp); err != nil {
+		return "", err
+	}
+	if err := seal(temp); err != nil {
+		return "", err
+	}
+	old, err = install(temp, final)
+	installed = err == nil
+	return old, err
+}
+
+// replaceable refuses to overwrite what WriteDir has not written: a mistyped
+// output path must not cost somebody a folder.
+func replaceable(final string) error {
+	info, err := os.Lstat(final)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return bare(err)
+	case !info.IsDir():
+		return fmt.Errorf("there is a %s of that name", kindOf(info.Mode()))
+	}
+	entries, err := os.ReadDir(final)
+	if err != nil {
+		return bare(err)
+	}
+	if _, err := os.Lstat(filepath.Join(final, manifestName)); err != nil && len(entries) > 0 {
+		return fmt.Errorf("there is a folder of that name without %s, so lor2c did not write it", manifestName)
+	}
+	return nil
+}
+
+// exchangeDirs is exchange, but for a test of file systems that lack it.
+var exchangeDirs = exchange
+
+// install gives the sealed directory temp its final name and returns the new
+// name of the directory that had it.
+func install(temp, final string) (old string, err error) {
+	if _, err := os.Lstat(final); errors.Is(err, fs.ErrNotExist) {
+		return temp, bare(os.Rename(temp, final))
+	}
+	err = exchangeDirs(temp, final)
+	if err != unix.EINVAL && err != unix.ENOSYS && err != unix.ENOTSUP {
+		return temp, err
+	}
+	// This file system cannot exchange two names. Between the renames no
+	// directory has the final one; CleanTemp gives it back to the old directory
+	// if the process dies there.
+	old = besideName(final, oldKind)
+	if err := os.Rename(final, old); err != nil {
+		return "", bare(err)
+	}
+	if err := os.Rename(temp, final); err != nil {
+		return "", errors.Join(bare(err), os.Rename(old, final))
+	}
+	return old, nil
+}
+
+// RemoveDir removes a directory so that nobody sees it half-removed under its
+// own name: it is renamed first. A directory that is not there is no error.
+func RemoveDir(dir string) error {
+	dir = filepath.Clean(dir)
+	aside := besideName(dir, tempKind)
+	err := os.Rename(dir, aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.RemoveAll(aside)
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint: remove %s: %w; remove it by hand", dir, bare(err))
+	}
+	return nil
+}

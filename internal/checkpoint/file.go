@@ -1,0 +1,88 @@
+package checkpoint
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// WriteFile writes the file at path so that a crash leaves the previous file
+// or the whole new one: fill writes a temporary sibling, which is flushed to
+// the disk and renamed. On an error the previous file is untouched. A symbolic
+// link at path is replaced, not followed.
+func WriteFile(path string, fill func(w io.Writer) error) error {
+	if err := replaceFile(path, fill); err != nil {
+		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, bare(err))
+	}
+	return settle(path)
+}
+
+// replaceFile is WriteFile up to and including the rename.
+func replaceFile(path string, fill func(w io.Writer) error) error {
+	temp := besideName(path, tempKind)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	// After the rename there is nothing left of that name to remove.
+	defer os.Remove(temp)
+	defer f.Close()
+	// Without locks on this file system only CleanTemp is less careful.
+	_ = lock(f)
+	if err := fill(f); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
+
+// Link makes link a symbolic link to target, replacing a previous link in one
+// step. A relative target counts from the folder of link, as in symlink(2).
+func Link(target, link string) error {
+	if err := replaceLink(target, link); err != nil {
+		return fmt.Errorf("checkpoint: link %s to %s: %w; a new name or an old link is expected", link, target, bare(err))
+	}
+	return settle(link)
+}
+
+// replaceLink is Link up to and including the rename.
+func replaceLink(target, link string) error {
+	// A rename would silently replace a file that is not ours.
+	if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
+		return fmt.Errorf("there is a %s of that name", kindOf(info.Mode()))
+	}
+	temp := besideName(link, tempKind)
+	if err := os.Symlink(target, temp); err != nil {
+		return err
+	}
+	defer os.Remove(temp)
+	return os.Rename(temp, link)
+}
+
+// settle flushes the folder that holds path, after a rename to path.
+func settle(path string) error {
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path, bare(err))
+	}
+	return nil
+}
+
+// syncDir makes renames and new names in dir survive a power cut.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// File systems that cannot flush a directory answer EINVAL; their names
+	// are as durable as they will get.
+	if err := f.Sync(); err != nil && bare(err) != unix.EINVAL {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,199 @@
+package checkpoint
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// maxHeader is the limit of the reference implementation, in bytes.
+const maxHeader = 100_000_000
+
+// metadataKey is the one header key that does not name a tensor.
+const metadataKey = "__metadata__"
+
+// entry is what a header says of one tensor; begin and end count bytes from
+// the start of the data buffer.
+type entry struct {
+	dtype      DType
+	shape      []int
+	begin, end int
+}
+
+// elements is the product of the shape, which parseHeader has checked.
+func (e entry) elements() int { return (e.end - e.begin) / e.dtype.Size() }
+
+// parseHeader checks everything a header promises against the bytes that are
+// there, so that nothing read later can leave the buffer. It returns the data
+// buffer, the tensors by name and the metadata. Memory stays proportional to
+// the header: no count or length in the file is trusted for an allocation.
+func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata map[string]string, err error) {
+	fail := func(format string, args ...any) ([]byte, map[string]entry, map[string]string, error) {
+		return nil, nil, nil, fmt.Errorf(format, args...)
+	}
+	if bytes.HasPrefix(file, []byte("version https://git-lfs")) {
+		return fail(`the file is a Git LFS pointer, not weights; run "git lfs pull" in its repository`)
+	}
+	if len(file) < 8 {
+		return fail("the file has %d bytes; a safetensors file starts with 8 bytes of header length", len(file))
+	}
+	n := binary.LittleEndian.Uint64(file)
+	if n > maxHeader {
+		return fail("the header length is %d bytes; at most %d is allowed", n, maxHeader)
+	}
+	if n > uint64(len(file)-8) {
+		return fail("the header length is %d bytes, but only %d follow; the file is cut off or is not safetensors", n, len(file)-8)
+	}
+	// From here on the lengths are right; what the text says is not yet.
+	text, data := file[8:8+n], file[8+n:]
+	if at, err := checkSyntax(text); err != nil {
+		return fail("the header is not JSON: %v at byte %d; a JSON object is expected", err, 8+at)
+	}
+	// JSON would allow space in front; the format does not.
+	if text[0] != '{' {
+		return fail("the header starts with %q; a safetensors header starts with '{'", text[0])
+	}
+
+	d := json.NewDecoder(bytes.NewReader(text))
+	tensors = map[string]entry{}
+	err = eachKey(d, "the header", func(key string) error {
+		var err error
+		if key == metadataKey {
+			metadata, err = stringMap(d, metadataKey)
+			return err
+		}
+		tensors[key], err = parseEntry(d, fmt.Sprintf("tensor %q", key))
+		return err
+	})
+	if err == nil {
+		err = checkLayout(tensors, len(data))
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return data, tensors, metadata, nil
+}
+
+// parseEntry reads the object that describes one tensor and checks what can
+// be checked without the other tensors.
+func parseEntry(d *json.Decoder, what string) (e entry, err error) {
+	var dtype *string
+	var shape, offsets []int
+	err = eachKey(d, what, func(key string) (err error) {
+		switch key {
+		case "dtype":
+			if err := d.Decode(&dtype); err != nil || dtype == nil {
+				return fmt.Errorf("%s has a dtype that is not a string; a name such as %q is expected", what, F32)
+			}
+		case "shape":
+			shape, err = wholeNumbers(d, what, key)
+		case "data_offsets":
+			offsets, err = wholeNumbers(d, what, key)
+		default:
+			// A key from a later format could change what the bytes mean.
+			err = fmt.Errorf("%s has the unknown key %q; dtype, shape and data_offsets are expected", what, key)
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return e, err
+	case dtype == nil:
+		return e, fmt.Errorf("%s has no dtype; dtype, shape and data_offsets are expected", what)
+	case shape == nil:
+		return e, fmt.Errorf("%s has no shape; dtype, shape and data_offsets are expected", what)
+	case len(offsets) != 2:
+		return e, fmt.Errorf("%s has %d data_offsets; [begin, end] is expected", what, len(offsets))
+	}
+	e = entry{dtype: DType(*dtype), shape: shape, begin: offsets[0], end: offsets[1]}
+	if e.dtype.Size() == 0 {
+		return e, fmt.Errorf("%s has the unknown dtype %q; known are %v", what, e.dtype, byAlignment)
+	}
+	if e.begin > e.end {
+		return e, fmt.Errorf("%s begins at byte %d and ends at %d; the end comes last", what, e.begin, e.end)
+	}
+	size, ok := product(shape, e.dtype.Size())
+	if !ok {
+		return e, fmt.Errorf("%s of %s%v has more bytes than 64 bits can count; the header is damaged", what, e.dtype, shape)
+	}
+	if size != e.end-e.begin {
+		return e, fmt.Errorf("%s of %s%v needs %d bytes, but its data_offsets span %d; the two must agree",
+			what, e.dtype, shape, size, e.end-e.begin)
+	}
+	return e, nil
+}
+
+// wholeNumbers reads a JSON list of non-negative integers; it never returns
+// nil without an error.
+func wholeNumbers(d *json.Decoder, what, key string) ([]int, error) {
+	// Pointers, because JSON null would read as zero.
+	var list []*int
+	if err := d.Decode(&list); err != nil || list == nil || slices.Contains(list, nil) {
+		return nil, fmt.Errorf("%s has a %s that is not a list of whole numbers; e.g. [2, 3] is expected", what, key)
+	}
+	out := make([]int, len(list))
+	for i, p := range list {
+		if *p < 0 {
+			return nil, fmt.Errorf("%s has %d in its %s; numbers from 0 are expected", what, *p, key)
+		}
+		out[i] = *p
+	}
+	return out, nil
+}
+
+// product multiplies size by every dimension and reports whether no dimension
+// is negative and the result fits an int. As in the reference implementation a zero dimension does not
+// excuse an overflow to its left.
+func product(shape []int, size int) (int, bool) {
+	p := uint64(1)
+	for _, n := range append(slices.Clip(shape), size) {
+		hi, lo := bits.Mul64(p, uint64(n))
+		if n < 0 || hi != 0 || lo > 1<<63-1 {
+			return 0, false
+		}
+		p = lo
+	}
+	return int(p), true
+}
+
+// checkLayout walks the tensors in the order of their bytes and insists that
+// they cover a buffer of size bytes exactly once.
+func checkLayout(tensors map[string]entry, size int) error {
+	names := sortedNames(tensors)
+	// Stable over sorted names, so that one file always gives one message.
+	slices.SortStableFunc(names, func(a, b string) int {
+		x, y := tensors[a], tensors[b]
+		return cmp.Or(cmp.Compare(x.begin, y.begin), cmp.Compare(x.end, y.end))
+	})
+	end, before := 0, ""
+	for _, name := range names {
+		e := tensors[name]
+		switch {
+		case e.end > size:
+			return fmt.Errorf("tensor %q ends at data byte %d, but the data has %d; the file is cut off or damaged", name, e.end, size)
+		case e.begin < end:
+			return fmt.Errorf("tensor %q begins at data byte %d, inside %q which ends at %d; tensors may not overlap", name, e.begin, before, end)
+		case e.begin > end:
+			return fmt.Errorf("data bytes %d to %d before tensor %q belong to no tensor; the data may have no holes", end, e.begin, name)
+		}
+		end, before = e.end, name
+	}
+	if end != size {
+		return fmt.Errorf("the tensors end at data byte %d, but the data has %d; the data may have no holes", end, size)
+	}
+	return nil
+}
+
+// sortedNames lists the keys of m in byte order.
+func sortedNames[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,210 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"gorgonia.org/tensor"
+)
+
+// The file names that transformers writes.
+const (
+	singleFile = "model.safetensors"
+	indexFile  = "model.safetensors.index.json"
+	pickleFile = "pytorch_model.bin"
+)
+
+// convertHint turns a pickle into safetensors without renaming a tensor. The
+// clones undo storage that tensors share, which the format cannot express.
+const convertHint = `python3 -c "import torch, safetensors.torch as s; ` +
+	`s.save_file({k: v.contiguous().clone() for k, v in torch.load('pytorch_model.bin', weights_only=True).items()}, ` +
+	`'model.safetensors', {'format': 'pt'})"`
+
+// Model is the weights of a model folder, in one safetensors file or several.
+// Its methods are those of [File].
+type Model struct {
+	dir    string
+	shards []*File
+	home   map[string]*File // tensor name to the shard that holds it
+}
+
+// OpenModel opens the weights in dir: model.safetensors, or else the shards
+// that model.safetensors.index.json lists. Every shard is validated and every
+// listed tensor is looked up before it returns. Shards must be named by paths
+// inside dir; symbolic links are followed wherever they lead, because the
+// Hugging Face cache keeps its files behind them. Pickles are never read.
+func OpenModel(dir string) (*Model, error) {
+	f, err := Open(filepath.Join(dir, singleFile))
+	if err == nil {
+		m := &Model{dir: dir, shards: []*File{f}, home: map[string]*File{}}
+		for name := range f.tensors {
+			m.home[name] = f
+		}
+		return m, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	index := filepath.Join(dir, indexFile)
+	// As in transformers, the index counts only where no single file is.
+	weightMap, err := readIndex(index)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nothingToOpen(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: open %s%w", index, err)
+	}
+	m := &Model{dir: dir, home: map[string]*File{}}
+	if err := m.openShards(index, weightMap); err != nil {
+		_ = m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// nothingToOpen explains why dir has no readable weights.
+func nothingToOpen(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("checkpoint: open %s: %w; a model folder is expected", dir, bare(err))
+	}
+	for _, pickle := range []string{pickleFile, pickleFile + ".index.json"} {
+		if _, err := os.Stat(filepath.Join(dir, pickle)); err == nil {
+			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; convert it there with %s", dir, convertHint)
+		}
+	}
+	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder holds one of them", dir, singleFile, indexFile)
+}
+
+// readIndex returns the weight_map of an index file. Its errors begin with the
+// place of the fault, to be put right behind the path.
+func readIndex(path string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf(": %w", bare(err))
+	}
+	if at, err := checkSyntax(text); err != nil {
+		return nil, fmt.Errorf("%s: it is not JSON: %w; an object with a weight_map is expected", lineColumn(text, at), err)
+	}
+	var weightMap map[string]string
+	d := json.NewDecoder(bytes.NewReader(text))
+	err = eachKey(d, "the index", func(key string) (err error) {
+		if key == "weight_map" {
+			weightMap, err = stringMap(d, key)
+			return err
+		}
+		// The metadata, a total size, is a hint that nothing here needs.
+		var ignored json.RawMessage
+		return d.Decode(&ignored)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", lineColumn(text, max(0, int(d.InputOffset())-1)), err)
+	}
+	if len(weightMap) == 0 {
+		return nil, errors.New(`: it lists no tensor; {"weight_map": {"<tensor>": "<file>"}} is expected`)
+	}
+	return weightMap, nil
+}
+
+// lineColumn formats the place of a byte as ":line:column", counted from 1.
+func lineColumn(text []byte, offset int) string {
+	before := text[:offset]
+	return fmt.Sprintf(":%d:%d", 1+bytes.Count(before, []byte("\n")), offset-bytes.LastIndexByte(before, '\n'))
+}
+
+// openShards opens each listed shard once and assigns the tensors to them.
+func (m *Model) openShards(index string, weightMap map[string]string) error {
+	open := map[string]*File{}
+	// In sorted order, so that of several faults always the same is reported.
+	for _, name := range sortedNames(weightMap) {
+		shard := weightMap[name]
+		if !filepath.IsLocal(shard) {
+			return fmt.Errorf("checkpoint: open %s: tensor %q is said to be in %q; a file inside the folder is expected", index, name, shard)
+		}
+		if open[shard] == nil {
+			f, err := Open(filepath.Join(m.dir, shard))
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("checkpoint: open %s: the shard %q of tensor %q is missing; fetch it into the folder", index, shard, name)
+			}
+			if err != nil {
+				return err
+			}
+			open[shard] = f
+			m.shards = append(m.shards, f)
+		}
+		if _, _, ok := open[shard].Info(name); !ok {
+			return fmt.Errorf("checkpoint: open %s: tensor %q is not in its shard %q; index and shards must be from one save", index, name, shard)
+		}
+		m.home[name] = open[shard]
+	}
+	return nil
+}
+
+// Names lists the tensors of all shards in byte order of their names.
+func (m *Model) Names() []string { return sortedNames(m.home) }
+
+// Info is [File.Info] across the shards.
+func (m *Model) Info(name string) (dtype DType, shape []int, ok bool) {
+	if f := m.home[name]; f != nil {
+		return f.Info(name)
+	}
+	return "", nil, false
+}
+
+// ReadInto is [File.ReadInto] across the shards.
+func (m *Model) ReadInto(dst []float32, name string) error {
+	f, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	return f.ReadInto(dst, name)
+}
+
+// Read is [File.Read] across the shards.
+func (m *Model) Read(name string) (*tensor.Dense, error) {
+	f, err := m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.Read(name)
+}
+
+// ReadInts is [File.ReadInts] across the shards.
+func (m *Model) ReadInts(name string) ([]int64, error) {
+	f, err := m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.ReadInts(name)
+}
+
+// Drop is [File.Drop] across the shards.
+func (m *Model) Drop(name string) {
+	if f := m.home[name]; f != nil {
+		f.Drop(name)
+	}
+}
+
+// Close unmaps every shard and returns the first error.
+func (m *Model) Close() error {
+	var first error
+	for _, f := range m.shards {
+		if err := f.Close(); first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// find returns the shard that holds a tensor.
+func (m *Model) find(name string) (*File, error) {
+	f := m.home[name]
+	if f == nil {
+		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %q; the model has %d others", m.dir, name, len(m.home))
+	}
+	return f, nil
+}

@@ -1,0 +1,214 @@
+package checkpoint
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	"gorgonia.org/tensor"
+)
+
+// File is one safetensors file, mapped into memory. Reading from several
+// goroutines is safe; Close must come after all of them.
+type File struct {
+	path     string
+	mapping  []byte // whole file; nil once closed
+	data     []byte // tail of mapping that the offsets of tensors count from
+	tensors  map[string]entry
+	metadata map[string]string
+}
+
+// Open maps the safetensors file at path and validates its whole header; no
+// tensor is read. The error names the file, the fault with its value and what
+// the format asks for instead.
+func Open(path string) (*File, error) {
+	mapping, err := mapFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: open %s: %w; a readable safetensors file is expected", path, err)
+	}
+	f, err := newFile(path, mapping)
+	if err != nil {
+		if mapping != nil {
+			_ = unix.Munmap(mapping)
+		}
+		return nil, err
+	}
+	return f, nil
+}
+
+// newFile validates the bytes of a file that is already in memory.
+func newFile(path string, mapping []byte) (*File, error) {
+	data, tensors, metadata, err := parseHeader(mapping)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: open %s: %w", path, err)
+	}
+	return &File{path: path, mapping: mapping, data: data, tensors: tensors, metadata: metadata}, nil
+}
+
+// mapFile maps a regular file read-only; an empty one maps to nil.
+func mapFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, bare(err)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("it is a %s", kindOf(info.Mode()))
+	case info.Size() == 0:
+		return nil, nil
+	}
+	return unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+}
+
+// kindOf names what lies at a path where something else was expected.
+func kindOf(m os.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "directory"
+	case m&os.ModeSymlink != 0:
+		return "symbolic link"
+	case m.IsRegular():
+		return "regular file"
+	}
+	return "special file"
+}
+
+// Names lists the tensors in byte order of their names.
+func (f *File) Names() []string { return sortedNames(f.tensors) }
+
+// Metadata is the free-form part of the header, nil where there is none. The
+// caller must not change it.
+func (f *File) Metadata() map[string]string { return f.metadata }
+
+// Info reports the element type and the shape of a tensor; a scalar has an
+// empty shape. ok is false where the file has no such tensor.
+func (f *File) Info(name string) (dtype DType, shape []int, ok bool) {
+	e, ok := f.tensors[name]
+	return e.dtype, slices.Clone(e.shape), ok
+}
+
+// ReadInto decodes a tensor of type F32, F16, BF16 or F64 into dst, whose
+// length must be the number of elements. F16 and BF16 convert exactly, F64
+// rounds to nearest. There is no intermediate copy.
+func (f *File) ReadInto(dst []float32, name string) error {
+	e, raw, err := f.find(name)
+	switch {
+	case err != nil:
+		return err
+	case !isFloat(e.dtype):
+		return fmt.Errorf("checkpoint: read %s: tensor %q is %s; F32, F16, BF16 or F64 is expected", f.path, name, e.dtype)
+	case len(dst) != e.elements():
+		return fmt.Errorf("checkpoint: read %s: tensor %q is %v with %d elements; %d are expected",
+			f.path, name, e.shape, e.elements(), len(dst))
+	}
+	return f.guard(name, func() error {
+		floats(dst, e.dtype, raw)
+		return nil
+	})
+}
+
+// Read decodes a tensor of type F32, F16, BF16 or F64 as [File.ReadInto] does
+// and returns it as a row-major float32 array of the tensor's shape. An array
+// needs at least one element; read tensors without any through ReadInto.
+func (f *File) Read(name string) (*tensor.Dense, error) {
+	e, _, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.elements() == 0 {
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %q is %v with no element; at least one is expected", f.path, name, e.shape)
+	}
+	dst := make([]float32, e.elements())
+	if err := f.ReadInto(dst, name); err != nil {
+		return nil, err
+	}
+	if len(e.shape) == 0 {
+		return tensor.New(tensor.FromScalar(dst[0])), nil
+	}
+	return tensor.New(tensor.WithShape(e.shape...), tensor.WithBacking(dst)), nil
+}
+
+// ReadInts decodes a tensor of type BOOL, U8, I8, U16, I16, U32, I32, U64 or
+// I64 in row-major order. A U64 above the largest int64 is an error.
+func (f *File) ReadInts(name string) ([]int64, error) {
+	e, raw, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if !isInt(e.dtype) {
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %q is %s; an integer type is expected", f.path, name, e.dtype)
+	}
+	dst := make([]int64, e.elements())
+	err = f.guard(name, func() error {
+		if err := ints(dst, e.dtype, raw); err != nil {
+			return fmt.Errorf("checkpoint: read %s: tensor %q: %w", f.path, name, err)
+		}
+		return nil
+	})
+	return dst, err
+}
+
+// Drop lets the system take back the memory that holds a tensor's bytes, so
+// that loading a model peaks near one copy of it. The tensor stays readable.
+// Unknown names are ignored.
+func (f *File) Drop(name string) {
+	e, raw, err := f.find(name)
+	if err != nil || len(raw) == 0 {
+		return
+	}
+	// Whole pages only. The neighbours on a shared page lose nothing: the
+	// mapping is read-only and comes back from the file.
+	page := os.Getpagesize()
+	start := len(f.mapping) - len(f.data) + e.begin
+	// Advice that is refused costs memory, never correctness.
+	_ = unix.Madvise(f.mapping[start&^(page-1):start+len(raw)], unix.MADV_DONTNEED)
+}
+
+// Close unmaps the file; any later read panics with [Misuse]. Closing twice is
+// allowed.
+func (f *File) Close() error {
+	m := f.mapping
+	f.mapping, f.data = nil, nil
+	if m == nil {
+		return nil
+	}
+	if err := unix.Munmap(m); err != nil {
+		return fmt.Errorf("checkpoint: close %s: %w", f.path, err)
+	}
+	return nil
+}
+
+// find returns a tensor's description and its bytes in the mapping.
+func (f *File) find(name string) (entry, []byte, error) {
+	if f.mapping == nil {
+		panic(Misuse{"read " + f.path, "the file is closed"})
+	}
+	e, ok := f.tensors[name]
+	if !ok {
+		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %q; the file has %d others", f.path, name, len(f.tensors))
+	}
+	return e, f.data[e.begin:e.end], nil
+}
+
+// guard turns the fault of touching a page that the file no longer has, as
+// when another process truncates it, into an error. Without it the process
+// would die of SIGBUS.
+func (f *File) guard(name string, read func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case interface{ Addr() uintptr }:
+			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %q are gone; leave the file alone while it is read", f.path, name)
+		default:
+			panic(r)
+		}
+	}()
+	return read()
+}
