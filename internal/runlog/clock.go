@@ -1,0 +1,70 @@
+package runlog
+
+import (
+	"math"
+	"time"
+)
+
+// clock measures this process alone: a resumed run is not as fast as if it
+// had also done the steps before the checkpoint.
+type clock struct {
+	now   func() time.Time
+	start time.Time // of the process
+	mark  time.Time // begin of the lap
+	seen  time.Time // last step or evaluation
+
+	first, step      int // steps done at start, and now
+	done             int // steps this process did, redone ones included
+	examples, tokens int // of the lap
+
+	allExamples, allTokens   int     // since start
+	examplesRate, tokensRate float64 // per second, in the last lap; NaN before
+}
+
+func newClock(now func() time.Time, step int) clock {
+	t := now()
+	return clock{now: now, start: t, mark: t, seen: t, first: step, step: step,
+		examplesRate: math.NaN(), tokensRate: math.NaN()}
+}
+
+// advance counts a step; done differs from step after a resume or a rewind.
+func (c *clock) advance(step, examples, tokens int) {
+	c.step, c.seen = step, c.now()
+	c.done++
+	c.examples += examples
+	c.tokens += tokens
+	c.allExamples += examples
+	c.allTokens += tokens
+}
+
+// lap ends a lap and takes its speed.
+func (c *clock) lap() {
+	t := c.now()
+	if s := t.Sub(c.mark).Seconds(); s > 0 && c.examples > 0 {
+		c.examplesRate, c.tokensRate = float64(c.examples)/s, float64(c.tokens)/s
+	}
+	c.mark, c.seen, c.examples, c.tokens = t, t, 0, 0
+}
+
+// pause takes the time since the last step out of the lap: it went into the
+// evaluation that is now logged.
+func (c *clock) pause() {
+	t := c.now()
+	c.mark, c.seen = c.mark.Add(t.Sub(c.seen)), t
+}
+
+// rewind starts a new lap: the steps of the old one are void.
+func (c *clock) rewind(step int) {
+	c.step = max(step, 0)
+	c.mark, c.seen, c.examples, c.tokens = c.now(), c.now(), 0, 0
+}
+
+// eta is the time that the rest of total steps takes at this process's mean
+// pace, evaluations and checkpoints included.
+func (c *clock) eta(total int) (time.Duration, bool) {
+	if c.done == 0 || total <= 0 {
+		return 0, false
+	}
+	pace := c.now().Sub(c.start).Seconds() / float64(c.done)
+	return time.Duration(pace * float64(max(total-c.step, 0)) * float64(time.Second)), true
+}

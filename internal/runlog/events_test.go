@@ -1,0 +1,171 @@
+package runlog
+
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// crc32c computes the CRC bit by bit from its reflected polynomial, to check
+// the table-driven one by other means.
+func crc32c(b []byte) uint32 {
+	c := ^uint32(0)
+	for _, x := range b {
+		c ^= uint32(x)
+		for range 8 {
+			c = c>>1 ^ 0x82f63b78*(c&1)
+		}
+	}
+	return ^c
+}
+
+// TestCRC checks against RFC 3720, B.4, and the mask against TensorFlow's.
+func TestCRC(t *testing.T) {
+	if got := crc32c([]byte("123456789")); got != 0xe3069283 {
+		t.Errorf("crc32c is %#x", got)
+	}
+	c := uint32(0x8a9136aa) // of 32 zero bytes
+	if got, want := maskedCRC(make([]byte, 32)), uint32((uint64(c>>15)+uint64(c)<<17%(1<<32)+0xa282ead8)%(1<<32)); got != want {
+		t.Errorf("mask is %#x, want %#x", got, want)
+	}
+}
+
+type seen struct {
+	Version string
+	Step    int64
+	Start   bool
+	Tag     string
+	Value   float32
+}
+
+// decode reads an events file by the format's description, checking each CRC.
+func decode(t *testing.T, b []byte) (all []seen) {
+	t.Helper()
+	unmask := func(at int) uint32 {
+		c := binary.LittleEndian.Uint32(b[at:]) - 0xa282ead8
+		return c>>17 | c<<15
+	}
+	for len(b) > 0 {
+		n := int(binary.LittleEndian.Uint64(b))
+		if unmask(8) != crc32c(b[:8]) || unmask(12+n) != crc32c(b[12:12+n]) {
+			t.Fatal("CRC")
+		}
+		var e seen
+		var values []seen
+		each(t, b[12:12+n], func(field protowire.Number, v uint64, bytes []byte) {
+			switch field {
+			case 1:
+				if s := math.Float64frombits(v); s < 1.7e9 || s > 1.8e9 {
+					t.Errorf("wall time %v", s)
+				}
+			case 2:
+				e.Step = int64(v)
+			case 3:
+				e.Version = string(bytes)
+			case 5:
+				each(t, bytes, func(_ protowire.Number, _ uint64, value []byte) {
+					var s seen
+					each(t, value, func(field protowire.Number, v uint64, bytes []byte) {
+						if field == 1 {
+							s.Tag = string(bytes)
+						} else {
+							s.Value = math.Float32frombits(uint32(v))
+						}
+					})
+					values = append(values, s)
+				})
+			case 7:
+				each(t, bytes, func(field protowire.Number, v uint64, _ []byte) { e.Start = field == 1 && v == 1 })
+			}
+		})
+		if values == nil {
+			values = []seen{e}
+		}
+		for _, v := range values {
+			v.Step = e.Step
+			all = append(all, v)
+		}
+		b = b[16+n:]
+	}
+	return all
+}
+
+func each(t *testing.T, b []byte, f func(protowire.Number, uint64, []byte)) {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		var v uint64
+		var bytes []byte
+		if b = b[n:]; typ == protowire.BytesType {
+			bytes, n = protowire.ConsumeBytes(b)
+		} else if typ == protowire.VarintType {
+			v, n = protowire.ConsumeVarint(b)
+		} else if typ == protowire.Fixed64Type {
+			v, n = protowire.ConsumeFixed64(b)
+		} else {
+			var w uint32
+			w, n = protowire.ConsumeFixed32(b)
+			v = uint64(w)
+		}
+		if n < 0 {
+			t.Fatal(protowire.ParseError(n))
+		}
+		f(num, v, bytes)
+		b = b[n:]
+	}
+}
+
+func TestEvents(t *testing.T) {
+	dir := t.TempDir()
+	o := quiet()
+	fixed := time.Unix(1767323045, 0)
+	o.Now = func() time.Time { return fixed }
+	logTo := func(r *Run) {
+		// Without a measured step there is no speed; the second run has one.
+		if o.Resume {
+			fixed = fixed.Add(2 * time.Second)
+			r.Advance(7, 16, 100)
+		}
+		r.Train(Train{Step: 7, Epoch: 0.5, Loss: 0.1, LearningRate: 1e-5, GradNorm: 2})
+		r.Eval(Eval{Step: 7, Split: "dev", Loss: 0.5, Scores: map[string]float64{"accuracy": 0.75}})
+		r.Eval(Eval{Step: 7, Split: "test", Loss: 0.25})
+		r.Close()
+	}
+	logTo(open(t, dir, o))
+	fixed = time.Unix(1767323000, 0) // the clock of the next machine is behind
+	o.Resume, o.Step = true, 6
+	logTo(open(t, dir, o))
+
+	paths, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	if err != nil || len(paths) != 2 {
+		t.Fatalf("%d events files", len(paths))
+	}
+	for i, want := range []string{"1767323045", "1767323046"} {
+		if !strings.Contains(paths[i], "tfevents."+want+".") {
+			t.Errorf("file %d is %s", i, paths[i])
+		}
+		b, err := os.ReadFile(paths[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []seen{{Version: "brain.Event:2"}, {Start: true, Step: []int64{0, 7}[i]},
+			{Step: 7, Tag: "train/loss", Value: 0.1}, {Step: 7, Tag: "train/learning_rate", Value: 1e-5},
+			{Step: 7, Tag: "train/grad_norm", Value: 2}, {Step: 7, Tag: "train/epoch", Value: 0.5},
+			{Step: 7, Tag: "perf/examples_per_second", Value: 8}, {Step: 7, Tag: "perf/tokens_per_second", Value: 50},
+			{Step: 7, Tag: "eval/loss", Value: 0.5}, {Step: 7, Tag: "eval/accuracy", Value: 0.75},
+			{Step: 7, Tag: "eval_test/loss", Value: 0.25}}
+		if i == 0 {
+			want = slices.Delete(want, 6, 8)
+		}
+		if d := cmp.Diff(want, decode(t, b)); d != "" {
+			t.Errorf("file %d: -want +got\n%s", i, d)
+		}
+	}
+}

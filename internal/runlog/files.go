@@ -1,0 +1,118 @@
+package runlog
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// openFiles opens all files for appending. An empty metrics file is no run: a
+// start that went no further may be repeated.
+func (r *Run) openFiles() (err error) {
+	if err = os.MkdirAll(r.dir, 0o777); err != nil {
+		return err
+	}
+	open := func(name string) *os.File {
+		var f *os.File
+		if err == nil {
+			f, err = os.OpenFile(filepath.Join(r.dir, name), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666)
+		}
+		return f
+	}
+	r.metrics = open(metricsFile)
+	if err == nil && !r.o.Resume {
+		if info, e := r.metrics.Stat(); e == nil && info.Size() > 0 {
+			return fmt.Errorf("it already holds a run (%s); resume that run or choose another directory", metricsFile)
+		}
+	}
+	r.table, r.timing, r.text = open("metrics.csv"), open("timing.jsonl"), open("log.txt")
+	if err == nil {
+		err = cmp.Or(dropTorn(r.timing), dropTorn(r.text))
+	}
+	if err == nil {
+		r.events, err = createEvents(r.dir, r.o.Now())
+	}
+	return err
+}
+
+// dropTorn cuts off a last line that a killed process did not finish.
+func dropTorn(f *os.File) error {
+	data, err := io.ReadAll(f)
+	if err != nil {
+		return err
+	}
+	for len(data) > 0 && data[len(data)-1] != '\n' {
+		data = data[:len(data)-1]
+	}
+	return f.Truncate(int64(len(data)))
+}
+
+func (r *Run) closeFiles() (err error) {
+	for _, f := range []*os.File{r.metrics, r.table, r.timing, r.text, r.events} {
+		if f != nil {
+			err = cmp.Or(err, f.Close())
+		}
+	}
+	return err
+}
+
+// record writes what all outputs of the steps share.
+func (r *Run) record(rec Record, tags []field) {
+	if rec.at() < r.last {
+		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.at(), r.last)})
+	}
+	r.last = rec.at()
+	fields := rec.fields(r.o.Scores)
+	line := jsonLine(fields)
+	r.put(r.metrics, line)
+	r.put(r.table, csvLine(csvRow(fields, header(r.o.Scores))))
+	r.put(r.events, scalarEvent(r.o.Now(), rec.at(), tags))
+	if r.o.JSON {
+		r.put(r.o.Stdout, line)
+	}
+}
+
+// put appends b. After the first error nothing more is written: a line behind
+// a half-written one would be damage that Rewind cannot tell from an accident.
+func (r *Run) put(w io.Writer, b []byte) {
+	if r.err != nil {
+		return
+	}
+	if _, err := w.Write(b); err != nil {
+		r.fail(err)
+	}
+}
+
+// fail keeps the first error and says it at once, since the next Sync may be
+// an hour away.
+func (r *Run) fail(err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("runlog: log after step %d: %w; nothing is logged any more, free or repair the disk and resume the run", r.clock.step, err)
+		r.console.line(r.err.Error())
+	}
+}
+
+// writeFile replaces path as a whole or not at all.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails after the rename, as it should
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Chmod(0o644) // CreateTemp's 0600 would hide results from a group
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

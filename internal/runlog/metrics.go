@@ -1,0 +1,163 @@
+package runlog
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// ReadMetrics returns the records of dir/metrics.jsonl; none if there is no
+// such file. A last line without its newline was being written when the run
+// was killed, and is left out. Any other line that is not a record, or whose
+// step is less than the one before, is an error that names file and line. A
+// null reads as NaN.
+func ReadMetrics(dir string) ([]Record, error) {
+	records, _, tail, err := scan(filepath.Join(dir, metricsFile), math.MaxInt)
+	if err = cmp.Or(err, tail); err != nil {
+		return nil, fmt.Errorf("runlog: read metrics: %w", err)
+	}
+	return records, nil
+}
+
+// scan reads the records with a step of at most upTo and the length in bytes
+// of the file up to the end of the last of them. Damage counts as an error
+// only where a wanted record follows it; otherwise it is returned as tail,
+// since after a power failure what follows the last fsync may be anything.
+func scan(path string, upTo int) (records []Record, keep int64, tail, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil, nil
+	}
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	last, end := math.MinInt, int64(0)
+	for n := 1; ; n++ {
+		size := bytes.IndexByte(data, '\n') + 1
+		if size == 0 {
+			return records, keep, tail, nil
+		}
+		record, err := parse(data[:size-1])
+		data, end = data[size:], end+int64(size)
+		if err == nil && record.at() < last {
+			err = fmt.Errorf("step %d follows step %d", record.at(), last)
+		}
+		switch {
+		case err != nil && tail == nil:
+			tail = fmt.Errorf("%s:%d: %w; restore the line or remove it with all that follow", path, n, err)
+		case err != nil:
+		case record.at() > upTo:
+			return records, keep, nil, nil
+		case tail != nil:
+			return nil, 0, nil, tail
+		default:
+			records, keep, last = append(records, record), end, record.at()
+		}
+	}
+}
+
+// parse reads a line of jsonLine, without its newline.
+func parse(line []byte) (Record, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(line, &m); err != nil {
+		return nil, fmt.Errorf("not a JSON object: %w", err)
+	}
+	const number, whole = "a number or null", "a whole number"
+	var first error
+	take := func(name, want string, to any) {
+		raw, ok := m[name]
+		delete(m, name)
+		var err error
+		if !ok {
+			err = fmt.Errorf("field %q is missing", name)
+		} else if e := json.Unmarshal(raw, to); e != nil || want != number && string(raw) == "null" {
+			err = fmt.Errorf("field %q is %s, want %s", name, raw, want)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	var kind string
+	take("kind", "text", &kind)
+	switch kind {
+	case "train":
+		var t Train
+		take("step", whole, &t.Step)
+		take("epoch", number, (*num)(&t.Epoch))
+		take("loss", number, (*num)(&t.Loss))
+		take("learning_rate", number, (*num)(&t.LearningRate))
+		take("grad_norm", number, (*num)(&t.GradNorm))
+		if first == nil && len(m) > 0 {
+			first = fmt.Errorf("field %q is unknown", slices.Min(slices.Collect(maps.Keys(m))))
+		}
+		return t, first
+	case "eval":
+		e := Eval{Scores: map[string]float64{}}
+		take("step", whole, &e.Step)
+		take("epoch", whole, &e.Epoch)
+		take("split", "text", &e.Split)
+		take("loss", number, (*num)(&e.Loss))
+		take("best", "true or false", &e.Best)
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			var v num
+			take(name, number, &v)
+			e.Scores[name] = float64(v)
+		}
+		return e, first
+	}
+	if first == nil {
+		first = fmt.Errorf("kind is %q, want train or eval", kind)
+	}
+	return nil, first
+}
+
+// Rewind drops every record of a step after the given one from metrics.jsonl
+// and metrics.csv, a half-written last line included, and tells TensorBoard
+// to forget them; -1 drops all. What is then logged makes the files those of
+// a run that was never broken, provided that all records of the checkpoint's
+// step were written, and Sync called, before the checkpoint was published.
+// metrics.csv is written anew from metrics.jsonl, which alone is trusted.
+//
+// A damaged line before the step, and a score without a column, are errors
+// that name file and line, and change nothing.
+func (r *Run) Rewind(step int) error {
+	path := filepath.Join(r.dir, metricsFile)
+	records, keep, _, err := scan(path, step)
+	table := csvLine(header(r.o.Scores))
+	for n, record := range records {
+		if e, ok := record.(Eval); ok && err == nil {
+			if bad := e.known(r.o.Scores); bad != nil {
+				err = fmt.Errorf("%s:%d: %w", path, n+1, bad)
+				break
+			}
+		}
+		table = append(table, csvLine(csvRow(record.fields(r.o.Scores), header(r.o.Scores)))...)
+	}
+	if err == nil {
+		err = r.metrics.Truncate(keep)
+	}
+	if err == nil {
+		err = r.table.Truncate(0)
+	}
+	if err == nil {
+		_, err = r.table.Write(table)
+	}
+	if err != nil {
+		return fmt.Errorf("runlog: rewind to step %d: %w", step, err)
+	}
+	r.last = math.MinInt
+	if n := len(records); n > 0 {
+		r.last = records[n-1].at()
+	}
+	r.clock.rewind(step)
+	r.put(r.events, restartEvent(r.o.Now(), step+1))
+	return r.err
+}

@@ -1,0 +1,164 @@
+package runlog
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Record is one logged row: a Train or an Eval. It carries nothing that
+// depends on the clock, so that a resumed run writes the bytes of an unbroken
+// one.
+type Record interface {
+	// at returns the optimizer step after which the record was made.
+	at() int
+	// fields returns the record in file order, scores in the order of names.
+	fields(names []string) []field
+}
+
+// Train is what the loop reports every few optimizer steps. The values must
+// follow from data, seed and step alone; a mean over the steps since the last
+// record does so only if its running sum is part of the checkpoint.
+type Train struct {
+	Step         int     // optimizer steps done, from 1
+	Epoch        float64 // passes over the training data, with fraction
+	Loss         float64 // mean cross-entropy (or squared error) per example
+	LearningRate float64 // used for this step
+	GradNorm     float64 // L2 norm of all gradients before clipping
+}
+
+// Eval is the outcome of one pass over an evaluation split.
+type Eval struct {
+	Step   int    // optimizer steps done; 0 is the untrained model
+	Epoch  int    // whole passes over the training data
+	Split  string // "dev", "dev_mismatched", "test" ...
+	Loss   float64
+	Scores map[string]float64 // by names that Options.Scores holds
+	Best   bool               // whether no earlier evaluation was as good
+}
+
+// columns is the header of metrics.csv around the scores, and therefore also
+// the list of names that no score may have.
+var columns = []string{"kind", "step", "epoch", "split", "loss", "learning_rate", "grad_norm", "best"}
+
+// header returns the columns of metrics.csv; best stays last.
+func header(scores []string) []string {
+	return slices.Concat(columns[:7], scores, columns[7:])
+}
+
+// field is a named string, int, float64 or bool.
+type field struct {
+	name  string
+	value any
+}
+
+func (t Train) at() int { return t.Step }
+func (e Eval) at() int  { return e.Step }
+
+func (t Train) fields([]string) []field {
+	return []field{{"kind", "train"}, {"step", t.Step}, {"epoch", t.Epoch},
+		{"loss", t.Loss}, {"learning_rate", t.LearningRate}, {"grad_norm", t.GradNorm}}
+}
+
+func (e Eval) fields(names []string) []field {
+	f := []field{{"kind", "eval"}, {"step", e.Step}, {"epoch", e.Epoch}, {"split", e.Split}, {"loss", e.Loss}}
+	for _, name := range names {
+		if v, ok := e.Scores[name]; ok {
+			f = append(f, field{name, v})
+		}
+	}
+	return append(f, field{"best", e.Best})
+}
+
+// known returns an error for a score that has no column.
+func (e Eval) known(names []string) error {
+	for name := range e.Scores {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("score %q has no column; the run was opened with %q", name, names)
+		}
+	}
+	return nil
+}
+
+// prefix is what Hugging Face tools expect before a score's name; splits
+// other than dev are told apart by theirs.
+func (e Eval) prefix() string {
+	if e.Split == "dev" || e.Split == "" {
+		return "eval"
+	}
+	return "eval_" + e.Split
+}
+
+// num is a float64 whose JSON is the shortest text that reads back to the same
+// bits, and null where JSON has no number: NaN and the infinities.
+type num float64
+
+// MarshalJSON implements json.Marshaler.
+func (n num) MarshalJSON() ([]byte, error) {
+	if v := float64(n); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
+	}
+	return []byte("null"), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler; null is NaN.
+func (n *num) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = num(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// literal returns the JSON of a field's value.
+func (f field) literal() []byte {
+	if v, ok := f.value.(float64); ok {
+		f.value = num(v)
+	}
+	b, err := json.Marshal(f.value)
+	if err != nil {
+		panic(err) // strings, ints, bools and nums always marshal
+	}
+	return b
+}
+
+// jsonLine returns one line of JSON Lines, newline included.
+func jsonLine(fields []field) []byte {
+	line := []byte{'{'}
+	for i, f := range fields {
+		if i > 0 {
+			line = append(line, ',')
+		}
+		line = append(line, field{value: f.name}.literal()...)
+		line = append(line, ':')
+		line = append(line, f.literal()...)
+	}
+	return append(line, '}', '\n')
+}
+
+// csvRow lays the fields out under the columns; null is an empty cell, as is
+// what the record does not have.
+func csvRow(fields []field, columns []string) []string {
+	row := make([]string, len(columns))
+	for _, f := range fields {
+		text, isText := f.value.(string)
+		if !isText {
+			text = strings.TrimPrefix(string(f.literal()), "null")
+		}
+		row[slices.Index(columns, f.name)] = text
+	}
+	return row
+}
+
+func csvLine(row []string) []byte {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	w.Write(row) // a bytes.Buffer takes every write
+	w.Flush()
+	return b.Bytes()
+}

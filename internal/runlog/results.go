@@ -1,0 +1,115 @@
+package runlog
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+)
+
+// Results is the outcome of a finished run.
+type Results struct {
+	Epoch        float64 // passes over the training data
+	TrainLoss    float64 // mean over all steps of the run
+	TrainSamples int     // examples of the training split
+	Evals        []Eval  // of the model that is kept, one per split
+}
+
+// Finish writes the results under Hugging Face's names:
+//
+//	all_results.json   epoch, train_loss, train_samples, eval_loss, eval_<score>
+//	eval_results.json  the same without train_*
+//	timing.json        train_runtime and rates of this process, seconds
+//
+// Hugging Face keeps the timing in all_results.json; here it stands apart, so
+// that two runs of one configuration have equal results files. Splits other
+// than dev read eval_<split>_<score>.
+func (r *Run) Finish(res Results) error {
+	eval := map[string]any{"epoch": num(res.Epoch)}
+	all := map[string]any{"epoch": num(res.Epoch), "train_loss": num(res.TrainLoss), "train_samples": res.TrainSamples}
+	for _, e := range res.Evals {
+		for name, v := range hfScores(e) {
+			eval[name], all[name] = v, v
+		}
+	}
+	c := &r.clock
+	seconds := c.now().Sub(c.start).Seconds()
+	timing := map[string]any{
+		"train_runtime":            num(seconds),
+		"train_steps_per_second":   num(float64(c.done) / seconds),
+		"train_samples_per_second": num(float64(c.allExamples) / seconds),
+		"train_tokens_per_second":  num(float64(c.allTokens) / seconds),
+		"first_step":               c.first,
+	}
+	for _, f := range []struct {
+		name    string
+		content any
+	}{{"eval_results.json", eval}, {"all_results.json", all}, {"timing.json", timing}} {
+		if err := writeFile(filepath.Join(r.dir, f.name), marshal(f.content)); err != nil {
+			return fmt.Errorf("runlog: write results: %w", err)
+		}
+	}
+	return nil
+}
+
+// hfScores names the values of an evaluation as Hugging Face tools do.
+func hfScores(e Eval) map[string]any {
+	m := map[string]any{e.prefix() + "_loss": num(e.Loss)}
+	for name, v := range e.Scores {
+		m[e.prefix()+"_"+name] = num(v)
+	}
+	return m
+}
+
+// State is what trainer_state.json says about a checkpoint.
+type State struct {
+	GlobalStep     int
+	Epoch          float64
+	MaxSteps       int
+	Epochs         int
+	Metric         string // the score that Eval.Best goes by; "loss" for the loss
+	BestCheckpoint string // folder of the best model; "" if there is none yet
+	Records        []Record
+}
+
+// TrainerState returns trainer_state.json as transformers.TrainerState reads
+// it. best_metric is the value at the last record marked Best, and null before
+// the first. The bytes depend on s alone.
+func TrainerState(s State) []byte {
+	var best, checkpoint any
+	if s.BestCheckpoint != "" {
+		checkpoint = s.BestCheckpoint
+	}
+	history := []map[string]any{}
+	for _, record := range s.Records {
+		switch rec := record.(type) {
+		case Train:
+			history = append(history, map[string]any{"step": rec.Step, "epoch": num(rec.Epoch), "loss": num(rec.Loss),
+				"learning_rate": num(rec.LearningRate), "grad_norm": num(rec.GradNorm)})
+		case Eval:
+			m := hfScores(rec)
+			m["step"], m["epoch"] = rec.Step, rec.Epoch
+			history = append(history, m)
+			if rec.Best {
+				best = m[rec.prefix()+"_"+s.Metric]
+			}
+		}
+	}
+	return marshal(map[string]any{
+		"best_metric":           best,
+		"best_model_checkpoint": checkpoint,
+		"epoch":                 num(s.Epoch),
+		"global_step":           s.GlobalStep,
+		"log_history":           history,
+		"max_steps":             s.MaxSteps,
+		"num_train_epochs":      s.Epochs,
+	})
+}
+
+// marshal indents, and sorts keys, as maps do.
+func marshal(v any) []byte {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic(err) // the callers' types always marshal
+	}
+	return append(b, '\n')
+}

@@ -1,0 +1,145 @@
+// Package runlog writes everything of a training run that people and other
+// tools read, checkpoints apart:
+//
+//	metrics.jsonl  one JSON object a record, for pandas and jq
+//	metrics.csv    the same table, for spreadsheets
+//	timing.jsonl   seconds and rates of the same steps
+//	events.out.tfevents.<unix>.<host>  the same curves for TensorBoard
+//	log.txt        every line of the console, with the time
+//	env.json, all_results.json, eval_results.json, timing.json
+//
+// A run that is killed at any moment and resumed ends with the metrics.jsonl,
+// metrics.csv and results of an unbroken run, byte for byte. Time of day and
+// speed therefore go to the other files only. Each record is one unbuffered
+// append, so that a killed process loses at most the line being written.
+//
+// Progress goes to stderr; stdout carries the records as JSON lines when that
+// was asked for, and otherwise nothing. Nothing reads stdin, and no output has
+// colours.
+package runlog
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/term"
+)
+
+const metricsFile = "metrics.jsonl"
+
+// Options says what a run logs and where the console is.
+type Options struct {
+	Scores []string // names of evaluation scores, in column order
+	Steps  int      // optimizer steps of the whole run, for progress
+	Epochs int      // epochs of the whole run, for progress
+
+	Resume bool // continue the run in the directory, if there is one
+	Step   int  // with Resume: the checkpoint's step; -1 if there is none
+
+	JSON     bool      // also write each record to Stdout
+	Terminal bool      // draw a bar on Stderr instead of writing lines
+	Stdout   io.Writer // os.Stdout if nil
+	Stderr   io.Writer // os.Stderr if nil
+
+	Now func() time.Time // time.Now if nil
+}
+
+// Terminal reports whether f is a terminal that can redraw a line.
+func Terminal(f *os.File) bool {
+	return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+}
+
+// Misuse is the panic value for a call that no run can mean.
+type Misuse struct{ Problem string }
+
+// Error implements error.
+func (m Misuse) Error() string { return "runlog: " + m.Problem }
+
+// Run is the open log of one training run. Its methods are not safe for
+// concurrent use.
+type Run struct {
+	dir                                  string
+	o                                    Options
+	metrics, table, timing, text, events *os.File
+	clock                                clock
+	console                              console
+	loss                                 string // last one, for the bar
+	last                                 int    // step of the last record
+	err                                  error
+}
+
+// Open starts the log of a run in dir, which it makes if need be. A directory
+// that already holds a run is an error, unless Options.Resume says to go on;
+// then the log is rewound to Options.Step as Rewind does.
+func Open(dir string, o Options) (*Run, error) {
+	if err := o.check(); err != nil {
+		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
+	}
+	r := &Run{dir: dir, o: o, last: math.MinInt}
+	r.clock = newClock(o.Now, max(o.Step, 0))
+	if err := r.openFiles(); err != nil {
+		r.closeFiles()
+		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
+	}
+	r.put(r.events, firstEvent(o.Now()))
+	if err := r.Rewind(o.Step); err != nil {
+		r.closeFiles()
+		return nil, err
+	}
+	r.console.open(o)
+	return r, nil
+}
+
+// check fills in what the zero value stands for.
+func (o *Options) check() error {
+	for i, name := range o.Scores {
+		if name == "" || slices.Contains(columns, name) || slices.Contains(o.Scores[:i], name) {
+			return fmt.Errorf("score name %q is empty, repeated or one of %q; every column needs its own", name, columns)
+		}
+	}
+	if !o.Resume {
+		o.Step = -1
+	}
+	if o.Stdout == nil {
+		o.Stdout = os.Stdout
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// Err returns the first error of any file of the run, or of Stdout with
+// Options.JSON; nil if all was written. Trouble with Stderr is not an error:
+// training outlives its terminal.
+func (r *Run) Err() error { return r.err }
+
+// Sync makes all that was logged survive a power failure. The loop calls it
+// before it publishes a checkpoint, and stops on its error, which is Err's.
+func (r *Run) Sync() error {
+	d, err := os.Open(r.dir)
+	if err == nil {
+		err = cmp.Or(r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(), d.Sync(), d.Close())
+	}
+	if err != nil {
+		r.fail(err)
+	}
+	return r.err
+}
+
+// Close takes the bar off the terminal and closes the files. It returns Err.
+func (r *Run) Close() error {
+	r.console.close()
+	if err := r.closeFiles(); err != nil {
+		r.fail(err)
+	}
+	return r.err
+}
