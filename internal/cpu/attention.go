@@ -1,0 +1,140 @@
+package cpu
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/blas"
+
+	"lor2c/internal/compute"
+)
+
+// queryBlock is how many query rows have their scores in scratch at one time:
+// it bounds scratch and keeps it in L2 for long sequences.
+const queryBlock = 128
+
+// heads is one attention call with its tensors as slices.
+type heads[T Float] struct {
+	compute.AttnOpts
+	q, k, v, y, lse, dy []T
+	dq, dk, dv          []T
+	cuQ, cuK            []int32
+	mask                dropMask[T]
+	ldq, ldk            int // row strides of q and k
+}
+
+func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads[T] {
+	return heads[T]{
+		AttnOpts: o,
+		q:        Data[T](q), k: Data[T](k), v: Data[T](v), y: Data[T](y), lse: Data[T](lse),
+		cuQ: ints[T](o.CuQ), cuK: ints[T](o.CuK),
+		mask: newDropMask[T](o.Dropout),
+		ldq:  o.Heads * o.HeadDim, ldk: o.KVHeads * o.HeadDim,
+	}
+}
+
+// block is the query rows [q0, q0+rows) of one sequence and head, and the keys
+// [k0, k0+keys) that any of them sees.
+type block struct {
+	head, kvHead   int
+	q0, rows       int
+	k0, keys       int
+	firstVisible   int // keys that the first row sees; each next row sees one more
+	allRowsSeeKeys bool
+}
+
+// visible returns how many keys row i of the block sees.
+func (b *block) visible(i int) int {
+	if b.allRowsSeeKeys {
+		return b.keys
+	}
+	return min(max(b.firstVisible+i, 0), b.keys)
+}
+
+// forBlocks calls f for the query blocks of sequence s and head h, in order.
+func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
+	q0, q1 := int(a.cuQ[s]), int(a.cuQ[s+1])
+	k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
+	for i := q0; i < q1; i += queryBlock {
+		b := block{
+			head: h, kvHead: h / (a.Heads / a.KVHeads),
+			q0: i, rows: min(queryBlock, q1-i),
+			k0: k0, keys: k1 - k0,
+			allRowsSeeKeys: !a.Causal,
+		}
+		if a.Causal {
+			b.firstVisible = i - q0 + 1 + (k1 - k0) - (q1 - q0)
+			b.keys = min(max(b.firstVisible+b.rows-1, 0), b.keys)
+		}
+		f(b)
+	}
+}
+
+// Offsets of a block's first element in query-shaped and key-shaped tensors.
+func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
+func (a *heads[T]) kAt(b block) int { return b.k0*a.ldk + b.kvHead*a.HeadDim }
+
+// scores writes scale q kT of a block, [rows, keys].
+func (a *heads[T]) scores(s []T, b block) {
+	gemm(blas.NoTrans, blas.Trans, b.rows, b.keys, a.HeadDim, T(a.Scale),
+		a.q[a.qAt(b):], a.ldq, a.k[a.kAt(b):], a.ldk, 0, s, b.keys)
+}
+
+// maskRow draws the multipliers for row i of a block.
+func (a *heads[T]) maskRow(mul []T, b block, i int) {
+	a.mask.row(mul, (a.mask.drop.Row+uint32(b.q0+i))*uint32(a.Heads)+uint32(b.head))
+}
+
+// Attention computes softmax(scale q kT) v by heads. A worker takes one head
+// of one sequence at a time.
+func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
+	if d.err != nil {
+		return
+	}
+	a := newHeads[T](q, k, v, dst, lse, o)
+	d.each((len(a.cuQ)-1)*o.Heads, 1, func(w, lo, _ int) {
+		a.forBlocks(lo/o.Heads, lo%o.Heads, func(b block) { d.attend(w, &a, b) })
+	})
+}
+
+// attend computes one block of Attention.
+func (d *Device[T]) attend(w int, a *heads[T], b block) {
+	out := a.y[a.qAt(b):]
+	if b.keys == 0 {
+		scaleRows(b.rows, a.HeadDim, 0, out, a.ldq)
+		for i := range b.rows {
+			a.lse[(b.q0+i)*a.Heads+b.head] = T(math.Inf(-1))
+		}
+		return
+	}
+	s := sized(&d.scratch[w].a, min(queryBlock, a.MaxQ)*a.MaxK)[:b.rows*b.keys]
+	mul := d.maskOf(w, a.MaxK)
+	a.scores(s, b)
+	for i := range b.rows {
+		n := b.visible(i)
+		p := s[i*b.keys : i*b.keys+n]
+		clear(s[i*b.keys+n : (i+1)*b.keys])
+		lse := softmax(p)
+		a.lse[(b.q0+i)*a.Heads+b.head] = lse
+		if a.mask.active() {
+			a.maskRow(mul[:n], b, i)
+			mulRow(p, p, mul)
+		}
+	}
+	gemm(blas.NoTrans, blas.NoTrans, b.rows, a.HeadDim, b.keys, 1, s, b.keys,
+		a.v[a.kAt(b):], a.ldk, 0, out, a.ldq)
+}
+
+// softmax replaces x by its softmax and returns the log of the sum of
+// exponentials, -Inf for no element.
+func softmax[T Float](x []T) T {
+	if len(x) == 0 {
+		return T(math.Inf(-1))
+	}
+	top := maxOf(x)
+	sum := expSum(x, top)
+	inv := 1 / sum
+	for i := range x {
+		x[i] *= inv
+	}
+	return top + T(math.Log(float64(sum)))
+}

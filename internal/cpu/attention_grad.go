@@ -1,0 +1,109 @@
+package cpu
+
+import (
+	"gonum.org/v1/gonum/blas"
+
+	"lor2c/internal/compute"
+)
+
+// AttentionGrad is the gradient of Attention. With P = exp(S - lse) and the
+// mask M already divided by 1-p (Dao 2023, arXiv:2307.08691, algorithm 2):
+//
+//	dv = (M P)T dy,  dS = P (M dyvT - rowsum(dy y)),  dq = scale dS k,  dk = scale dST q
+//
+// A worker takes one key-value head of one sequence, with all its query heads:
+// what they add to dk and dv is then added in one order.
+func (d *Device[T]) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
+	if d.err != nil {
+		return
+	}
+	a := newHeads[T](q, k, v, y, lse, o)
+	a.dq, a.dk, a.dv, a.dy = Data[T](dq), Data[T](dk), Data[T](dv), Data[T](dy)
+	group := o.Heads / o.KVHeads
+	d.each((len(a.cuK)-1)*o.KVHeads, 1, func(w, lo, _ int) {
+		s, kv := lo/o.KVHeads, lo%o.KVHeads
+		k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
+		if k1 > k0 {
+			at := k0*a.ldk + kv*o.HeadDim
+			scaleRows(k1-k0, o.HeadDim, 0, a.dk[at:], a.ldk)
+			scaleRows(k1-k0, o.HeadDim, 0, a.dv[at:], a.ldk)
+		}
+		for h := kv * group; h < (kv+1)*group; h++ {
+			a.forBlocks(s, h, func(b block) { d.attendGrad(w, &a, b) })
+		}
+	})
+}
+
+// attendGrad computes dq of one block and adds what it gives to dk and dv.
+func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
+	qi, ki := a.qAt(b), a.kAt(b)
+	if b.keys == 0 {
+		if a.dq != nil {
+			scaleRows(b.rows, a.HeadDim, 0, a.dq[qi:], a.ldq)
+		}
+		return
+	}
+	most := min(queryBlock, a.MaxQ) * a.MaxK
+	p := sized(&d.scratch[w].a, most)[:b.rows*b.keys]
+	ds := sized(&d.scratch[w].b, most)[:b.rows*b.keys]
+	a.scores(p, b)
+	gemm(blas.NoTrans, blas.Trans, b.rows, b.keys, a.HeadDim, 1,
+		a.dy[qi:], a.ldq, a.v[ki:], a.ldk, 0, ds, b.keys)
+	mul := d.maskOf(w, a.MaxK)
+	for i := range b.rows {
+		n := b.visible(i)
+		lo, hi := i*b.keys, (i+1)*b.keys
+		clear(p[lo+n : hi])
+		clear(ds[lo+n : hi])
+		at := qi + i*a.ldq
+		delta := dot(a.dy[at:at+a.HeadDim], a.y[at:at+a.HeadDim])
+		row, grad := p[lo:lo+n], ds[lo:lo+n]
+		expSum(row, a.lse[(b.q0+i)*a.Heads+b.head])
+		if a.mask.active() {
+			a.maskRow(mul[:n], b, i)
+			softmaxGradMasked(row, grad, mul, delta)
+		} else {
+			softmaxGrad(row, grad, delta)
+		}
+	}
+	gemm(blas.Trans, blas.NoTrans, b.keys, a.HeadDim, b.rows, 1, p, b.keys,
+		a.dy[qi:], a.ldq, 1, a.dv[ki:], a.ldk)
+	gemm(blas.Trans, blas.NoTrans, b.keys, a.HeadDim, b.rows, T(a.Scale), ds, b.keys,
+		a.q[qi:], a.ldq, 1, a.dk[ki:], a.ldk)
+	if a.dq != nil {
+		gemm(blas.NoTrans, blas.NoTrans, b.rows, a.HeadDim, b.keys, T(a.Scale), ds, b.keys,
+			a.k[ki:], a.ldk, 0, a.dq[qi:], a.ldq)
+	}
+}
+
+// dot returns the inner product of x and y.
+func dot[T Float](x, y []T) T {
+	y = y[:len(x)]
+	var s0, s1 T
+	i := 0
+	for ; i+1 < len(x); i += 2 {
+		s0 += x[i] * y[i]
+		s1 += x[i+1] * y[i+1]
+	}
+	if i < len(x) {
+		s0 += x[i] * y[i]
+	}
+	return s0 + s1
+}
+
+// softmaxGrad turns ds = dyvT into p (ds - delta).
+func softmaxGrad[T Float](p, ds []T, delta T) {
+	ds = ds[:len(p)]
+	for i := range p {
+		ds[i] = p[i] * (ds[i] - delta)
+	}
+}
+
+// softmaxGradMasked turns ds = dyvT into p (mul ds - delta), and p into mul p.
+func softmaxGradMasked[T Float](p, ds, mul []T, delta T) {
+	ds, mul = ds[:len(p)], mul[:len(p)]
+	for i := range p {
+		ds[i] = p[i] * (ds[i]*mul[i] - delta)
+		p[i] *= mul[i]
+	}
+}

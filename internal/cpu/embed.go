@@ -1,0 +1,76 @@
+package cpu
+
+import "lor2c/internal/compute"
+
+// Gather computes dst[n] = x[idx[n]].
+func (d *Device[T]) Gather(dst, x, idx compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	out, in, id := Data[T](dst), Data[T](x), ints[T](idx)
+	cols := dst.Shape.Cols()
+	d.each(len(id), rowsOf(cols), func(_, lo, hi int) {
+		for n := lo; n < hi; n++ {
+			copy(out[n*cols:(n+1)*cols], rowAt(in, id[n], cols))
+		}
+	})
+}
+
+// rowAt returns row i of a matrix with the given columns.
+func rowAt[T Float](x []T, i int32, cols int) []T {
+	return x[int(i)*cols : (int(i)+1)*cols]
+}
+
+// Scatter computes dst[idx[n]] += x[n], in the order of n.
+func (d *Device[T]) Scatter(dst, idx, x compute.Tensor) {
+	if d.err == nil {
+		d.scatter(Data[T](dst), ints[T](idx), Data[T](x), x.Shape.Cols())
+	}
+}
+
+// scatter splits columns among the workers: equal indices then stay with one
+// worker and are added in the order of n.
+func (d *Device[T]) scatter(dst []T, idx []int32, x []T, cols int) {
+	d.each(cols, chunkCols, func(_, lo, hi int) {
+		for n, i := range idx {
+			axpy(rowAt(dst, i, cols)[lo:hi], 1, x[n*cols+lo:n*cols+hi])
+		}
+	})
+}
+
+// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
+func (d *Device[T]) Embed(dst, ids, pos, types, word, position, kind compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	out := Data[T](dst)
+	w, p, k := Data[T](word), Data[T](position), Data[T](kind)
+	wi, pi, ki := ints[T](ids), ints[T](pos), ints[T](types)
+	cols := dst.Shape.Cols()
+	d.each(len(wi), rowsOf(cols), func(_, lo, hi int) {
+		for n := lo; n < hi; n++ {
+			o := out[n*cols : (n+1)*cols]
+			a, b, c := rowAt(w, wi[n], cols), rowAt(p, pi[n], cols), rowAt(k, ki[n], cols)
+			for i := range o {
+				o[i] = a[i] + b[i] + c[i]
+			}
+		}
+	})
+}
+
+// EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
+func (d *Device[T]) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	g, cols := Data[T](dy), dy.Shape.Cols()
+	if dword.Present() {
+		d.scatter(Data[T](dword), ints[T](ids), g, cols)
+	}
+	if dposition.Present() {
+		d.scatter(Data[T](dposition), ints[T](pos), g, cols)
+	}
+	if dkind.Present() {
+		d.scatter(Data[T](dkind), ints[T](types), g, cols)
+	}
+}
