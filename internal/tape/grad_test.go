@@ -1,0 +1,252 @@
+package tape
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"lor2c/internal/compute"
+)
+
+// Sizes of the checks: odd, so that no two axes can be mistaken.
+const (
+	n, c, m, r = 7, 6, 5, 3
+	eps        = 1e-5
+)
+
+var acts = map[string]compute.Act{
+	"identity": compute.Identity, "gelu": compute.GELU, "gelu_tanh": compute.GELUTanh, "relu": compute.ReLU, "tanh": compute.Tanh,
+}
+
+// subsets calls f with every selection of names and its name as a subtest.
+func subsets(t *testing.T, names []string, f func(t *testing.T, frozen []string)) {
+	for bits := range 1 << len(names) {
+		var frozen []string
+		for i, name := range names {
+			if bits>>i&1 == 1 {
+				frozen = append(frozen, name)
+			}
+		}
+		t.Run("frozen="+strings.Join(frozen, "+"), func(t *testing.T) { f(t, frozen) })
+	}
+}
+
+func drop(site uint32) compute.Dropout {
+	return compute.Dropout{P: 0.3, Key: 5, Step: 3, Site: site, Row: 11}
+}
+
+func TestLinearGrad(t *testing.T) {
+	for name, act := range acts {
+		t.Run("act="+name+"/bias=false", func(t *testing.T) {
+			subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
+				newGradient(t).check(func(g *gradient) *Var { return g.Linear(g.x("x", n, c), g.p("w", m, c), nil, act) }, frozen...)
+			})
+		})
+		t.Run("act="+name+"/bias=true", func(t *testing.T) {
+			subsets(t, []string{"x", "w", "b"}, func(t *testing.T, frozen []string) {
+				newGradient(t).check(func(g *gradient) *Var {
+					return g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), act)
+				}, frozen...)
+			})
+		})
+	}
+}
+
+func TestActGrad(t *testing.T) {
+	for name, act := range acts {
+		t.Run("act="+name, func(t *testing.T) {
+			newGradient(t).check(func(g *gradient) *Var { return g.Act(g.x("x", n, c), act) })
+			newGradient(t).check(func(g *gradient) *Var { return g.Act(g.x("x", n, c), act) }, "x")
+		})
+	}
+}
+
+func TestLowRankGrad(t *testing.T) {
+	onLinear := func(g *gradient, drop compute.Dropout) *Var {
+		x := g.x("x", n, c)
+		y := g.Linear(x, g.p("w", m, c), g.p("bias", m), compute.Identity)
+		g.LowRank(y, x, g.p("a", r, c), g.p("b", m, r), 1.5, drop)
+		return y
+	}
+	subsets(t, []string{"x", "w", "a", "b"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var { return onLinear(g, compute.Dropout{}) }, append(frozen, "bias")...)
+	})
+	t.Run("dropout=0.3", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var { return onLinear(g, drop(1)) }, "w", "bias")
+	})
+	t.Run("frozen=all/adapter=one", func(t *testing.T) {
+		// The linear layer has no entry of its own: the low-rank path is the
+		// first to want a gradient, and the second in place borrows it.
+		newGradient(t).check(func(g *gradient) *Var {
+			y := onLinear(g, drop(1))
+			g.LowRank(y, g.x("x", n, c), g.p("a2", 2, c), g.p("b2", m, 2), 0.5, drop(2))
+			return y
+		}, "x", "w", "bias")
+	})
+	t.Run("in_place=twice", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := onLinear(g, drop(1))
+			g.LowRank(y, g.x("other", n, 4), g.p("a2", 2, 4), g.p("b2", m, 2), 0.5, drop(2))
+			return y
+		})
+	})
+	t.Run("factors=shared", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity)
+			for range 2 {
+				g.LowRank(y, g.x("x", n, c), g.p("a", r, c), g.p("b", m, r), 0.5, compute.Dropout{})
+			}
+			return y
+		}, "w")
+	})
+	// LoR2C: the low-rank path runs around the norm, from its residual.
+	subsets(t, []string{"x", "h", "gamma"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			h := g.x("h", n, c)
+			y := g.AddNorm(g.x("x", n, c), h, g.p("gamma", c), g.p("beta", c), eps, drop(3))
+			g.LowRank(y, h, g.p("a", r, c), g.p("b", c, r), 1.5, drop(4))
+			return g.Linear(y, g.p("w", m, c), nil, compute.Tanh)
+		}, append(frozen, "beta")...)
+	})
+}
+
+func TestLayerNormGrad(t *testing.T) {
+	subsets(t, []string{"x", "gamma", "beta"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			return g.LayerNorm(g.x("x", n, c), g.p("gamma", c), g.p("beta", c), eps)
+		}, frozen...)
+	})
+}
+
+func TestAddNormGrad(t *testing.T) {
+	for _, p := range []compute.Dropout{{}, drop(1)} {
+		t.Run(fmt.Sprintf("dropout=%v", p.P), func(t *testing.T) {
+			subsets(t, []string{"x", "residual", "gamma", "beta"}, func(t *testing.T, frozen []string) {
+				newGradient(t).check(func(g *gradient) *Var {
+					return g.AddNorm(g.x("x", n, c), g.x("residual", n, c), g.p("gamma", c), g.p("beta", c), eps, p)
+				}, frozen...)
+			})
+		})
+	}
+	t.Run("residual=used twice", func(t *testing.T) {
+		// As in a block: the residual is also the input of the linear layer,
+		// and here again read after the norm, so that it has a gradient by then.
+		newGradient(t).check(func(g *gradient) *Var {
+			h := g.x("h", n, c)
+			y := g.AddNorm(g.Linear(h, g.p("w", c, c), nil, compute.GELU), h, g.p("gamma", c), g.p("beta", c), eps, drop(1))
+			return g.AddNorm(g.Linear(h, g.p("w2", c, c), nil, compute.Identity), y, g.p("gamma", c), g.p("beta", c), eps, drop(2))
+		})
+	})
+	t.Run("residual=read after", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			h := g.x("h", n, c)
+			y := g.AddNorm(g.x("x", n, c), h, g.p("gamma", c), g.p("beta", c), eps, drop(1))
+			return g.AddNorm(g.Act(h, compute.Tanh), y, g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+		}, "gamma")
+	})
+}
+
+// attend is attention over sequences of 3, 1 and 4 keys with as many queries,
+// or one query each.
+func attend(g *gradient, first bool, drop compute.Dropout) *Var {
+	const heads, kvHeads, d, keys = 4, 2, 3, 8
+	o := compute.AttnOpts{
+		Heads: heads, KVHeads: kvHeads, HeadDim: d, CuK: g.ints(0, 3, 4, 8), MaxK: 4, MaxQ: 4, Scale: 0.6, Dropout: drop,
+	}
+	rows := keys
+	if o.CuQ = o.CuK; first {
+		o.CuQ, o.MaxQ, rows = g.ints(0, 1, 2, 3), 1, 3
+	}
+	return g.Attention(g.x("q", rows, heads*d), g.x("k", keys, kvHeads*d), g.x("v", keys, kvHeads*d), o)
+}
+
+func TestAttentionGrad(t *testing.T) {
+	for _, first := range []bool{false, true} {
+		for _, p := range []compute.Dropout{{}, drop(1)} {
+			t.Run(fmt.Sprintf("first=%v/dropout=%v", first, p.P), func(t *testing.T) {
+				subsets(t, []string{"q", "k", "v"}, func(t *testing.T, frozen []string) {
+					newGradient(t).check(func(g *gradient) *Var { return attend(g, first, p) }, frozen...)
+				})
+			})
+		}
+	}
+	t.Run("q=k=v", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x, cu := g.x("x", n, c), g.ints(0, 3, n)
+			return g.Attention(x, x, x, compute.AttnOpts{Heads: 2, KVHeads: 2, HeadDim: c / 2, CuQ: cu, CuK: cu, MaxQ: 4, MaxK: 4, Scale: 0.7})
+		})
+	})
+}
+
+func TestDropoutGrad(t *testing.T) {
+	newGradient(t).check(func(g *gradient) *Var { return g.Dropout(g.x("x", n, c), drop(1)) })
+	newGradient(t).check(func(g *gradient) *Var {
+		x := g.x("x", n, c)
+		if y := g.Dropout(x, compute.Dropout{P: 1e-6}); y != x {
+			t.Error("a dropout that drops nothing made a copy")
+		}
+		return g.Act(x, compute.Tanh)
+	})
+}
+
+func TestGatherGrad(t *testing.T) {
+	newGradient(t).check(func(g *gradient) *Var { return g.Gather(g.x("x", n, c), g.ints(4, 0, 4)) })
+	newGradient(t).check(func(g *gradient) *Var {
+		// The gathered rows and the whole, as where a last layer gathers its
+		// query rows: the gradient is added to, whichever comes first.
+		x := g.x("x", n, c)
+		first, all := g.Gather(x, g.ints(0, 3)), g.Linear(x, g.p("w", m, c), nil, compute.Identity)
+		last := g.Gather(x, g.ints(3, 0))
+		sum := g.AddNorm(first, last, g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+		return g.AddNorm(g.Gather(all, g.ints(2, 6)), g.Linear(sum, g.p("w", m, c), nil, compute.Tanh), g.p("one", m), g.p("zero", m), eps, drop(1))
+	})
+}
+
+func TestEmbedGrad(t *testing.T) {
+	subsets(t, []string{"word", "position", "kind"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			return g.Embed(g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), g.ints(0, 1, 1, 0), g.p("word", 5, c), g.p("position", 3, c), g.p("kind", 2, c))
+		}, frozen...)
+	})
+}
+
+func TestLossGrad(t *testing.T) {
+	t.Run("loss=cross entropy", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), compute.Identity), g.ints(0, 4, 1, 2, 2, 3, 0), 1.0/9)
+			return nil
+		})
+	})
+	t.Run("loss=mse", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.dev.Temp(compute.Shape{n}, compute.Float)
+			g.dev.Upload(y, []float32{3, -1, 0.5, 2, 0, 1, -2})
+			g.MSE(g.loss, g.Linear(g.x("x", n, c), g.p("w", 1, c), g.p("b", 1), compute.Identity), y, 1.0/9)
+			return nil
+		})
+	})
+	t.Run("loss=leaf", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			g.CrossEntropy(g.loss, g.x("logits", 3, m), g.ints(0, 4, 1), 0.5)
+			return nil
+		})
+	})
+}
+
+// TestAccumulation reads one value by every op that overwrites gradients.
+func TestAccumulation(t *testing.T) {
+	newGradient(t).check(func(g *gradient) *Var {
+		x := g.x("x", n, c)
+		sum := g.AddNorm(g.Act(x, compute.GELU), g.Act(x, compute.Tanh), g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+		for i, y := range []*Var{
+			g.Dropout(x, drop(7)),
+			g.LayerNorm(x, g.p("gamma", c), g.p("beta", c), eps),
+			g.Linear(x, g.p("w", c, c), nil, compute.Identity),
+			g.Linear(x, g.p("w", c, c), nil, compute.GELUTanh),
+		} {
+			sum = g.AddNorm(y, sum, g.p("gamma", c), g.p("beta", c), eps, drop(uint32(8+i)))
+		}
+		g.LowRank(sum, x, g.p("a", r, c), g.p("b", c, r), 0.5, compute.Dropout{})
+		return sum
+	})
+}

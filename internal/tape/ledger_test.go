@@ -1,0 +1,117 @@
+package tape_test
+
+import (
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+)
+
+type tensor = compute.Tensor
+
+// ledger is a device that computes nothing and keeps the books of the arena.
+// On the null device every Temp has a buffer of its own, so that a tensor which
+// was released is told from one that took its place.
+type ledger struct {
+	compute.Device
+	*testing.T
+	live     map[compute.Buffer]tensor
+	released map[compute.Buffer]bool
+}
+
+func newLedger(t *testing.T) *ledger {
+	return &ledger{nulldev.Open(4), t, map[compute.Buffer]tensor{}, map[compute.Buffer]bool{}}
+}
+
+func (l *ledger) Name() string { return "ledger" }
+
+func (l *ledger) Temp(s compute.Shape, d compute.DType) tensor {
+	x := l.Device.Temp(s, d)
+	l.live[x.Buf] = x
+	return x
+}
+
+func (l *ledger) Release(x tensor) {
+	l.Helper()
+	if _, ok := l.live[x.Buf]; !ok {
+		l.Errorf("release of %v, which is not live; released before: %v", x.Shape, l.released[x.Buf])
+	}
+	delete(l.live, x.Buf)
+	l.released[x.Buf] = true
+	l.Device.Release(x)
+}
+
+// shapes lists what is live.
+func (l *ledger) shapes() (shapes []compute.Shape) {
+	for _, x := range l.live {
+		shapes = append(shapes, x.Shape)
+	}
+	return shapes
+}
+
+// use reports operands of op that were released.
+func (l *ledger) use(op string, operands ...tensor) {
+	l.Helper()
+	for i, x := range operands {
+		if x.Present() && l.released[x.Buf] {
+			l.Errorf("%s reads or writes operand %d, %v, after its release", op, i, x.Shape)
+		}
+	}
+}
+
+func (l *ledger) Upload(dst tensor, _ []float32)            { l.use("Upload", dst) }
+func (l *ledger) UploadInts(dst tensor, _ []int32)          { l.use("UploadInts", dst) }
+func (l *ledger) Download(_ []float32, src tensor)          { l.use("Download", src) }
+func (l *ledger) Fill(dst tensor, _ float32)                { l.use("Fill", dst) }
+func (l *ledger) Copy(dst, src tensor)                      { l.use("Copy", dst, src) }
+func (l *ledger) Axpy(dst tensor, _ float32, x tensor)      { l.use("Axpy", dst, x) }
+func (l *ledger) Act(_ compute.Act, dst, pre tensor)        { l.use("Act", dst, pre) }
+func (l *ledger) ActGrad(_ compute.Act, dx, pre, dy tensor) { l.use("ActGrad", dx, pre, dy) }
+func (l *ledger) Dropout(dst, x tensor, _ compute.Dropout)  { l.use("Dropout", dst, x) }
+func (l *ledger) SumRows(dst, x tensor)                     { l.use("SumRows", dst, x) }
+func (l *ledger) Gather(dst, x, idx tensor)                 { l.use("Gather", dst, x, idx) }
+func (l *ledger) Scatter(dst, idx, x tensor)                { l.use("Scatter", dst, idx, x) }
+func (l *ledger) CrossEntropy(loss, dx, x, labels tensor, _ float32) {
+	l.use("CrossEntropy", loss, dx, x, labels)
+}
+func (l *ledger) MSE(loss, dx, x, y tensor, _ float32) { l.use("MSE", loss, dx, x, y) }
+
+func (l *ledger) Embed(dst, ids, pos, types, word, position, kind tensor) {
+	l.use("Embed", dst, ids, pos, types, word, position, kind)
+}
+
+func (l *ledger) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor) {
+	l.use("EmbedGrad", dword, dposition, dkind, ids, pos, types, dy)
+}
+
+func (l *ledger) Gemm(dst tensor, _ float32, a tensor, _ bool, b tensor, _, _ bool) {
+	l.use("Gemm", dst, a, b)
+}
+
+func (l *ledger) Linear(dst, pre, x, w, bias tensor, _ compute.Act) {
+	l.use("Linear", dst, pre, x, w, bias)
+}
+
+func (l *ledger) LowRank(dst, u, x, a, b tensor, _ float32, _ compute.Dropout) {
+	l.use("LowRank", dst, u, x, a, b)
+}
+
+func (l *ledger) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, _ float32, _ compute.Dropout, _ bool) {
+	l.use("LowRankGrad", dx, da, db, x, u, a, b, dy)
+}
+
+func (l *ledger) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, _ float32, _ compute.Dropout) {
+	l.use("LayerNorm", dst, sum, stats, x, residual, gamma, beta)
+}
+
+func (l *ledger) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, _ compute.Dropout) {
+	l.use("LayerNormGrad", dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy)
+}
+
+func (l *ledger) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+	l.use("Attention", dst, lse, q, k, v, o.CuQ, o.CuK)
+}
+
+func (l *ledger) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+	l.use("AttentionGrad", dq, dk, dv, q, k, v, y, lse, dy, o.CuQ, o.CuK)
+}

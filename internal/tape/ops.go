@@ -1,0 +1,257 @@
+package tape
+
+import "lor2c/internal/compute"
+
+// Linear returns y = act(x WT + b). x [N,K], w [M,K], b [M] or nil, y [N,M].
+func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
+	n, k, m := x.Value.Shape.Rows(), x.Value.Shape.Cols(), w.Value.Shape[0]
+	check(is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value, b.value())
+	y := t.out(compute.Shape{n, m}, x.needs || w.Trains() || b.Trains())
+	var pre compute.Tensor
+	if y.needs && act != compute.Identity {
+		pre = t.temp(y.Value.Shape)
+	}
+	t.Dev.Linear(y.Value, pre, x.Value, w.Value, b.value(), act)
+	t.watch("linear", w.Name, y)
+	if !y.needs {
+		return y
+	}
+	x.kept = x.kept || w.Trains()
+	t.push(y, func(dy compute.Tensor) {
+		if act != compute.Identity {
+			t.Dev.ActGrad(act, dy, pre, dy)
+		}
+		if w.Trains() {
+			t.Dev.Gemm(w.Grad, 1, dy, true, x.Value, false, true)
+		}
+		if b.Trains() {
+			t.Dev.SumRows(b.Grad, dy)
+		}
+		if x.needs {
+			dx, accumulate := t.gradOf(x)
+			t.Dev.Gemm(dx, 1, dy, false, w.Value, false, accumulate)
+		}
+	}, present(pre)...)
+	return y
+}
+
+// Act returns act(x). x, y [N,C].
+func (t *Tape) Act(x *Var, act compute.Act) *Var {
+	y := t.out(x.Value.Shape, x.needs)
+	t.Dev.Act(act, y.Value, x.Value)
+	t.watch("activation", "", y)
+	if y.needs {
+		x.kept = true
+		t.push(y, func(dy compute.Tensor) {
+			t.into(x, func(dx compute.Tensor) { t.Dev.ActGrad(act, dx, x.Value, dy) })
+		})
+	}
+	return y
+}
+
+// LowRank adds scale (dropout(x) AT) BT to y in place. x [N,K], A [R,K],
+// B [M,R], y [N,M]. y must come from an op whose gradient does not read its
+// output, as that of Linear without activation and of the norms does not.
+func (t *Tape) LowRank(y, x *Var, a, b *Param, scale float32, drop compute.Dropout) {
+	n, k, m, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), y.Value.Shape.Cols(), a.Value.Shape[0]
+	check(is(a.Value, r, k) && is(b.Value, m, r) && is(y.Value, n, m), "low rank", "x [N K], A [R K], B [M R], y [N M]",
+		x.Value, a.Value, b.Value, y.Value)
+	needs := t.Train && (x.needs || a.Trains() || b.Trains())
+	u := t.temp(compute.Shape{n, r})
+	t.Dev.LowRank(y.Value, u, x.Value, a.Value, b.Value, scale, drop)
+	t.watch("low rank", b.Name, y)
+	if !needs {
+		t.Dev.Release(u)
+		return
+	}
+	borrowed := y.needs
+	y.needs, x.kept = true, true
+	t.back = append(t.back, entry{y: y, borrowed: borrowed, temps: []compute.Tensor{u}, grad: func(dy compute.Tensor) {
+		var dx compute.Tensor
+		accumulate := false
+		if x.needs {
+			dx, accumulate = t.gradOf(x)
+		}
+		t.Dev.LowRankGrad(dx, a.grad(), b.grad(), x.Value, u, a.Value, b.Value, dy, scale, drop, accumulate)
+	}})
+}
+
+// LayerNorm normalises the rows of x. x, y [N,C]; gamma, beta [C].
+func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
+	c := x.Value.Shape.Cols()
+	check(is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value, beta.Value)
+	y := t.out(x.Value.Shape, x.needs || gamma.Trains() || beta.Trains())
+	stats := t.temp(compute.Shape{x.Value.Shape.Rows(), 2})
+	t.Dev.LayerNorm(y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{})
+	t.watch("layer norm", gamma.Name, y)
+	if !y.needs {
+		t.Dev.Release(stats)
+		return y
+	}
+	x.kept = true
+	t.push(y, func(dy compute.Tensor) {
+		norm := func(dx compute.Tensor) {
+			t.Dev.LayerNormGrad(dx, compute.Tensor{}, gamma.grad(), beta.grad(), x.Value, gamma.Value, stats, dy, compute.Dropout{})
+		}
+		if !x.needs {
+			norm(compute.Tensor{})
+		}
+		t.into(x, norm)
+	}, stats)
+	return y
+}
+
+// AddNorm returns y = LayerNorm(residual + dropout(x)), the end of each half of
+// a post-norm block. x, residual, y [N,C]. It takes over the storage of x,
+// which nothing may read afterwards.
+func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop compute.Dropout) *Var {
+	c := x.Value.Shape.Cols()
+	check(is(residual.Value, x.Value.Shape...) && is(gamma.Value, c) && is(beta.Value, c), "add norm",
+		"x [N C], residual [N C], gamma [C], beta [C]", x.Value, residual.Value, gamma.Value, beta.Value)
+	y := t.out(x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains())
+	stats, sum := t.temp(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
+	t.Dev.LayerNorm(y.Value, sum, stats, x.Value, residual.Value, gamma.Value, beta.Value, eps, drop)
+	t.watch("add norm", gamma.Name, y)
+	if !y.needs {
+		t.Dev.Release(stats)
+		return y
+	}
+	x.kept = true
+	t.push(y, func(dy compute.Tensor) {
+		var dx, dres, spare compute.Tensor
+		if x.needs {
+			// The norm is the only reader of x, so this is its first gradient.
+			dx, _ = t.gradOf(x)
+		}
+		if residual.needs {
+			g, accumulate := t.gradOf(residual)
+			if dres = g; accumulate {
+				spare = t.temp(g.Shape)
+				dres = spare
+			}
+		}
+		t.Dev.LayerNormGrad(dx, dres, gamma.grad(), beta.grad(), sum, gamma.Value, stats, dy, drop)
+		if spare.Present() {
+			t.Dev.Axpy(residual.grad, 1, spare)
+			t.Dev.Release(spare)
+		}
+	}, stats)
+	return y
+}
+
+// Attention is softmax(scale q kT) v by heads over packed rows; see
+// compute.Attention. q [NQ,H*D], k and v [NK,HKV*D], y [NQ,H*D].
+func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
+	nq, nk := q.Value.Shape.Rows(), k.Value.Shape.Rows()
+	check(is(q.Value, nq, o.Heads*o.HeadDim) && is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
+		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
+		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
+	y := t.out(q.Value.Shape, q.needs || k.needs || v.needs)
+	lse := t.temp(compute.Shape{nq, o.Heads})
+	t.Dev.Attention(y.Value, lse, q.Value, k.Value, v.Value, o)
+	t.watch("attention", "", y)
+	if !y.needs {
+		t.Dev.Release(lse)
+		return y
+	}
+	q.kept, k.kept, v.kept, y.kept = true, true, true, true
+	t.push(y, func(dy compute.Tensor) {
+		dq, dk, dv := t.temp(q.Value.Shape), t.temp(k.Value.Shape), t.temp(v.Value.Shape)
+		t.Dev.AttentionGrad(dq, dk, dv, q.Value, k.Value, v.Value, y.Value, lse, dy, o)
+		t.give(q, dq)
+		t.give(k, dk)
+		t.give(v, dv)
+	}, lse)
+	return y
+}
+
+// give hands the temporary g over as a contribution to the gradient of v.
+func (t *Tape) give(v *Var, g compute.Tensor) {
+	switch {
+	case v.needs && !v.grad.Present():
+		v.grad = g
+		return
+	case v.needs:
+		t.Dev.Axpy(v.grad, 1, g)
+	}
+	t.Dev.Release(g)
+}
+
+// Dropout returns y = dropout(x), or x itself where nothing is dropped.
+func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
+	if !drop.Active() {
+		return x
+	}
+	y := t.out(x.Value.Shape, x.needs)
+	t.Dev.Dropout(y.Value, x.Value, drop)
+	t.watch("dropout", "", y)
+	if y.needs {
+		t.push(y, func(dy compute.Tensor) {
+			t.into(x, func(dx compute.Tensor) { t.Dev.Dropout(dx, dy, drop) })
+		})
+	}
+	return y
+}
+
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C].
+func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
+	y := t.out(compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs)
+	t.Dev.Gather(y.Value, x.Value, idx)
+	if y.needs {
+		t.push(y, func(dy compute.Tensor) {
+			g, accumulate := t.gradOf(x)
+			if !accumulate {
+				t.Dev.Fill(g, 0)
+			}
+			t.Dev.Scatter(g, idx, dy)
+		})
+	}
+	return y
+}
+
+// Embed returns y = word[ids] + position[pos] + kind[types]. ids, pos, types
+// [N] Int; y [N,C].
+func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param) *Var {
+	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
+	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && kind.Value.Shape.Cols() == c,
+		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, kind.Value)
+	y := t.out(compute.Shape{n, c}, word.Trains() || position.Trains() || kind.Trains())
+	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, kind.Value)
+	t.watch("embed", word.Name, y)
+	if y.needs {
+		t.push(y, func(dy compute.Tensor) {
+			t.Dev.EmbedGrad(word.grad(), position.grad(), kind.grad(), ids, pos, types, dy)
+		})
+	}
+	return y
+}
+
+// CrossEntropy adds scale times the summed loss of logits [B,C] against labels
+// [B] Int to loss [1], and makes it what Backward starts from.
+func (t *Tape) CrossEntropy(loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32) {
+	check(logits.Value.Shape.Rows() == labels.Shape.Len(), "cross entropy", "logits [B C], labels [B]", logits.Value, labels)
+	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale)
+}
+
+// MSE adds scale times the summed squared error of x [B,1] against y [B] Float
+// to loss [1], and makes it what Backward starts from.
+func (t *Tape) MSE(loss compute.Tensor, x *Var, y compute.Tensor, scale float32) {
+	check(is(x.Value, y.Shape.Len(), 1), "mse", "x [B 1], y [B]", x.Value, y)
+	t.Dev.MSE(loss, t.lossGrad(x), x.Value, y, scale)
+}
+
+func (t *Tape) lossGrad(x *Var) compute.Tensor {
+	if !x.needs {
+		return compute.Tensor{}
+	}
+	g, _ := t.gradOf(x)
+	return g
+}
+
+// present returns its argument as a list, empty when it is absent.
+func present(x compute.Tensor) []compute.Tensor {
+	if x.Present() {
+		return []compute.Tensor{x}
+	}
+	return nil
+}

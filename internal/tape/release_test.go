@@ -1,0 +1,133 @@
+package tape_test
+
+import (
+	"fmt"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/tape"
+)
+
+// step is one pass through an encoder of three layers, with its gradient in
+// training, on a ledger.
+func step(t *testing.T, kind, method string, dropout float32, train bool) *ledger {
+	dev := newLedger(t)
+	c := model.Config{
+		Type: kind, Width: 16, Layers: 3, Heads: 2, FF: 32, Vocab: 20, Positions: 12, Types: 1, Eps: 1e-5,
+		Activation: "gelu", HiddenDropout: dropout, AttentionDropout: dropout,
+	}
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	m, err := model.New(dev, c, 3, 1, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := float64(dropout)
+	a := adapter.Config{Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense"}}
+	adapted, err := adapter.Attach(dev, m, a, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	optim.New(dev, optim.Default(), adapted.Params(), m.Head())
+
+	b := model.Batch{IDs: make([]int32, 9), Types: make([]int32, 9), Cu: []int32{0, 4, 9}}
+	tp := &tape.Tape{Dev: dev, Train: train}
+	logits := m.Forward(m.NewPass(tp, b), adapted.Hook())
+	if train {
+		loss := dev.Alloc(compute.Shape{1}, compute.Float)
+		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1)
+		tp.Backward()
+	}
+	return dev
+}
+
+// TestStepReleases: after a step's gradient the arena holds the integers of the
+// batch (one block), its labels, and the values that a gradient read although
+// they take none themselves. Nothing is released twice or read afterwards.
+func TestStepReleases(t *testing.T) {
+	for _, c := range []struct {
+		kind, method string
+		kept         int
+		what         string
+	}{
+		{"roberta", "full", 0, ""},
+		{"bert", "full", 0, ""},
+		{"roberta", "lor2c", 1, "the embeddings' output, read by the first A"},
+		{"bert", "lor2c", 1, "the embeddings' output, read by the first A"},
+		{"roberta", "lora", 2, "the embeddings' output, and the first layer's keys"},
+		{"roberta", "head", 1, "the encoder's output"},
+		{"bert", "head", 2, "the encoder's output and, after the frozen pooler, the head's input"},
+	} {
+		for _, dropout := range []float32{0, 0.1} {
+			t.Run(fmt.Sprintf("type=%s/method=%s/dropout=%v", c.kind, c.method, dropout), func(t *testing.T) {
+				want := c.kept
+				if dropout > 0 && c.method == "head" {
+					want++ // the same value with and without the head's dropout
+				}
+				dev := step(t, c.kind, c.method, dropout, true)
+				if got := len(dev.live) - 2; got != want {
+					t.Errorf("%d values are left, %v; want %d: %s", got, dev.shapes(), want, c.what)
+				}
+			})
+		}
+	}
+}
+
+// TestEvaluationReleases: without gradients only the integers and the head's
+// three values outlast the pass, with LoR2C also the rows it gathers.
+func TestEvaluationReleases(t *testing.T) {
+	for method, want := range map[string]int{"full": 4, "lora": 4, "head": 4, "lor2c": 5} {
+		t.Run("method="+method, func(t *testing.T) {
+			dev := step(t, "roberta", method, 0.1, false)
+			if len(dev.live) != want {
+				t.Errorf("%d values are left, %v; want %d", len(dev.live), dev.shapes(), want)
+			}
+		})
+	}
+}
+
+// TestDone releases what is neither constant, kept, nor released already.
+func TestDone(t *testing.T) {
+	dev := newLedger(t)
+	tp := &tape.Tape{Dev: dev, Train: true}
+	param := func(frozen bool, shape ...int) *tape.Param {
+		p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
+		if !frozen {
+			p.Grad = dev.Alloc(shape, compute.Float)
+		}
+		return p
+	}
+	left := func(what string, want int) {
+		t.Helper()
+		if len(dev.live) != want {
+			t.Errorf("%s: %d tensors are live, %v; want %d", what, len(dev.live), dev.shapes(), want)
+		}
+	}
+	x := tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Float))
+	tp.Done(x)
+	left("a constant is not the tape's", 1)
+	y := tp.Linear(x, param(true, 4, 3), nil, compute.GELU)
+	left("without gradient no pre-activation", 2)
+	tp.Keep(y)
+	tp.Done(y)
+	left("kept", 2)
+	z := tp.Linear(y, param(true, 4, 4), nil, compute.Identity)
+	tp.Done(z, z)
+	tp.Done(z)
+	left("done", 2)
+	a := tp.Linear(y, param(false, 4, 4), param(false, 4), compute.GELU)
+	left("with its pre-activation", 4)
+	b := tp.Linear(a, param(true, 4, 4), nil, compute.Identity)
+	tp.Done(a)
+	left("neither a frozen layer nor the activation reads a", 4)
+	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
+	tp.Done(b)
+	left("b is read by the gradient of a weight", 5)
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Float), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
+	tp.Backward()
+	left("after the gradient: x, y, labels", 3)
+	tp.Backward()
+	left("an empty tape", 3)
+}

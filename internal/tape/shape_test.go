@@ -1,0 +1,80 @@
+package tape
+
+import (
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+)
+
+// TestShapeErrors calls every op with one shape that does not fit: the panic
+// names the op and shows all its shapes.
+func TestShapeErrors(t *testing.T) {
+	dev := nulldev.Open(8)
+	x := func(shape ...int) *Var { return &Var{Value: dev.Temp(shape, compute.Float)} }
+	p := func(shape ...int) *Param { return &Param{Value: dev.Alloc(shape, compute.Float)} }
+	ints := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Int) }
+	floats := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Float) }
+	linear := func(x *Var, w, b *Param) func(*Tape) {
+		return func(t *Tape) { t.Linear(x, w, b, compute.Identity) }
+	}
+	lowRank := func(y, x *Var, a, b *Param) func(*Tape) {
+		return func(t *Tape) { t.LowRank(y, x, a, b, 1, compute.Dropout{}) }
+	}
+	addNorm := func(x, residual *Var, gamma, beta *Param) func(*Tape) {
+		return func(t *Tape) { t.AddNorm(x, residual, gamma, beta, eps, compute.Dropout{}) }
+	}
+	attention := func(q, k, v *Var, cuQ, cuK int) func(*Tape) {
+		return func(t *Tape) {
+			t.Attention(q, k, v, compute.AttnOpts{Heads: 2, KVHeads: 1, HeadDim: 3, CuQ: ints(cuQ), CuK: ints(cuK)})
+		}
+	}
+	embed := func(pos, types int, word, position, kind *Param) func(*Tape) {
+		return func(t *Tape) { t.Embed(ints(7), ints(pos), ints(types), word, position, kind) }
+	}
+	for _, test := range []struct {
+		fault string
+		op    func(*Tape)
+		want  string
+	}{
+		{"w columns", linear(x(7, 6), p(5, 4), nil), "compute: linear: shapes are [[7 6] [5 4] []]; want x [N K], w [M K], bias [M]"},
+		{"w axes", linear(x(7, 6), p(5, 6, 1), nil), "compute: linear: shapes are [[7 6] [5 6 1] []]; want x [N K], w [M K], bias [M]"},
+		{"bias", linear(x(7, 6), p(5, 6), p(6)), "compute: linear: shapes are [[7 6] [5 6] [6]]; want x [N K], w [M K], bias [M]"},
+		{"A", lowRank(x(7, 5), x(7, 6), p(3, 5), p(5, 3)), "compute: low rank: shapes are [[7 6] [3 5] [5 3] [7 5]]; want x [N K], A [R K], B [M R], y [N M]"},
+		{"B", lowRank(x(7, 5), x(7, 6), p(3, 6), p(5, 2)), "compute: low rank: shapes are [[7 6] [3 6] [5 2] [7 5]]; want x [N K], A [R K], B [M R], y [N M]"},
+		{"y", lowRank(x(6, 5), x(7, 6), p(3, 6), p(5, 3)), "compute: low rank: shapes are [[7 6] [3 6] [5 3] [6 5]]; want x [N K], A [R K], B [M R], y [N M]"},
+		{"gamma", func(t *Tape) { t.LayerNorm(x(7, 6), p(7), p(6), eps) }, "compute: layer norm: shapes are [[7 6] [7] [6]]; want x [N C], gamma [C], beta [C]"},
+		{"beta", func(t *Tape) { t.LayerNorm(x(7, 6), p(6), p(6, 1), eps) }, "compute: layer norm: shapes are [[7 6] [6] [6 1]]; want x [N C], gamma [C], beta [C]"},
+		{"residual", addNorm(x(7, 6), x(6, 6), p(6), p(6)), "compute: add norm: shapes are [[7 6] [6 6] [6] [6]]; want x [N C], residual [N C], gamma [C], beta [C]"},
+		{"gamma", addNorm(x(7, 6), x(7, 6), p(5), p(6)), "compute: add norm: shapes are [[7 6] [7 6] [5] [6]]; want x [N C], residual [N C], gamma [C], beta [C]"},
+		{"beta", addNorm(x(7, 6), x(7, 6), p(6), p(5)), "compute: add norm: shapes are [[7 6] [7 6] [6] [5]]; want x [N C], residual [N C], gamma [C], beta [C]"},
+		{"q", attention(x(7, 5), x(7, 3), x(7, 3), 3, 3), "compute: attention: shapes are [[7 5] [7 3] [7 3] [3] [3]]; want q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]"},
+		{"k", attention(x(7, 6), x(7, 6), x(7, 3), 3, 3), "compute: attention: shapes are [[7 6] [7 6] [7 3] [3] [3]]; want q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]"},
+		{"v", attention(x(7, 6), x(7, 3), x(6, 3), 3, 3), "compute: attention: shapes are [[7 6] [7 3] [6 3] [3] [3]]; want q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]"},
+		{"cu", attention(x(7, 6), x(7, 3), x(7, 3), 3, 4), "compute: attention: shapes are [[7 6] [7 3] [7 3] [3] [4]]; want q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]"},
+		{"pos", embed(6, 7, p(9, 6), p(9, 6), p(2, 6)), "compute: embed: shapes are [[7] [6] [7] [9 6] [9 6] [2 6]]; want ids, pos, types [N], tables [V C]"},
+		{"types", embed(7, 8, p(9, 6), p(9, 6), p(2, 6)), "compute: embed: shapes are [[7] [7] [8] [9 6] [9 6] [2 6]]; want ids, pos, types [N], tables [V C]"},
+		{"position", embed(7, 7, p(9, 6), p(9, 5), p(2, 6)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 5] [2 6]]; want ids, pos, types [N], tables [V C]"},
+		{"kind", embed(7, 7, p(9, 6), p(9, 6), p(2, 5)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 6] [2 5]]; want ids, pos, types [N], tables [V C]"},
+		{"labels", func(t *Tape) { t.CrossEntropy(floats(1), x(7, 3), ints(6), 1) }, "compute: cross entropy: shapes are [[7 3] [6]]; want logits [B C], labels [B]"},
+		{"columns", func(t *Tape) { t.MSE(floats(1), x(7, 2), floats(7), 1) }, "compute: mse: shapes are [[7 2] [7]]; want x [B 1], y [B]"},
+		{"y", func(t *Tape) { t.MSE(floats(1), x(7, 1), floats(6), 1) }, "compute: mse: shapes are [[7 1] [6]]; want x [B 1], y [B]"},
+	} {
+		t.Run("fault="+test.fault, func(t *testing.T) {
+			ops := len(dev.Ops)
+			defer func() {
+				err, ok := recover().(*compute.ShapeError)
+				if !ok {
+					t.Fatal("no panic with a *compute.ShapeError")
+				}
+				if err.Error() != test.want {
+					t.Errorf("Error() = %s\nwant      %s", err, test.want)
+				}
+				if len(dev.Ops) != ops {
+					t.Errorf("the device was asked for %v first", dev.Ops[ops:])
+				}
+			}()
+			test.op(&Tape{Dev: dev, Train: true})
+		})
+	}
+}

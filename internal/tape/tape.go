@@ -1,0 +1,194 @@
+// Package tape records a forward pass and plays its gradient backwards.
+//
+// Every op is one function that checks shapes, calls the device, and pushes the
+// closure that computes its vector-Jacobian product. A value that leads to no
+// trainable parameter is never differentiated, which in parameter-efficient
+// fine-tuning is most of the work: no weight gradients for frozen weights, and
+// nothing below the output of the lowest adapted layer.
+//
+// The tape also owns the step's memory: a value is returned to the arena as
+// soon as neither the rest of the pass nor its gradient can read it.
+package tape
+
+import (
+	"slices"
+
+	"lor2c/internal/compute"
+)
+
+// Param is a tensor that outlives a step.
+type Param struct {
+	Name  string // as in the checkpoint
+	Value compute.Tensor
+	Grad  compute.Tensor // absent while frozen
+}
+
+// Trains reports whether p takes a gradient; false for a nil Param.
+func (p *Param) Trains() bool { return p != nil && p.Grad.Present() }
+
+// value returns the tensor of p, absent for nil.
+func (p *Param) value() compute.Tensor {
+	if p == nil {
+		return compute.Tensor{}
+	}
+	return p.Value
+}
+
+// grad returns the gradient of p, absent for nil or frozen.
+func (p *Param) grad() compute.Tensor {
+	if p == nil {
+		return compute.Tensor{}
+	}
+	return p.Grad
+}
+
+// Var is a value of this step.
+type Var struct {
+	Value compute.Tensor
+	grad  compute.Tensor
+	needs bool // a trainable parameter lies below
+	kept  bool // a gradient, or a later layer, reads Value
+	owned bool // Value is to be released by this Var
+}
+
+// Tape is one forward pass and, in training, its gradient.
+type Tape struct {
+	Dev compute.Device
+	// Train turns dropout and gradients on.
+	Train bool
+	// Seed and Step name the dropout masks; Row and Example are the packed row
+	// and the example of the optimizer step at which this micro-batch begins.
+	Seed         uint64
+	Step         int
+	Row, Example int
+	// Watch, when set, is shown the output of every op: how a step that went
+	// wrong is searched for the first tensor that is not finite.
+	Watch func(op, name string, y compute.Tensor)
+
+	back []entry
+}
+
+type entry struct {
+	y     *Var
+	grad  func(dy compute.Tensor)
+	temps []compute.Tensor // what the gradient reads besides Vars
+	// borrowed says that the op changed y in place and that the op that made y
+	// has an entry too, which still needs y and its gradient.
+	borrowed bool
+}
+
+// Mask names the dropout of one site with probability p; it drops nothing
+// outside training.
+func (t *Tape) Mask(site uint32, p float32, row int) compute.Dropout {
+	if !t.Train {
+		return compute.Dropout{}
+	}
+	return compute.Dropout{P: p, Key: t.Seed, Step: uint32(t.Step), Site: site, Row: uint32(row)}
+}
+
+// Const wraps a tensor that takes no gradient and that the tape does not own.
+func (t *Tape) Const(x compute.Tensor) *Var { return &Var{Value: x} }
+
+// Keep says that v will be read later than the pass would suppose, as a merged
+// module reads the input of its first layer. Done leaves such a value alone.
+func (t *Tape) Keep(v *Var) { v.kept = true }
+
+// Done says that the rest of the forward pass does not read vs, so that values
+// that no gradient needs return to the arena.
+func (t *Tape) Done(vs ...*Var) {
+	for _, v := range vs {
+		if !v.kept {
+			t.release(v)
+		}
+	}
+}
+
+func (t *Tape) release(v *Var) {
+	if v.owned {
+		t.Dev.Release(v.Value)
+		v.owned = false
+	}
+}
+
+// Backward plays the tape from its last op. The loss op has stored the gradient
+// of its input, so there is nothing to seed.
+func (t *Tape) Backward() {
+	for i := len(t.back) - 1; i >= 0; i-- {
+		e := t.back[i]
+		if e.y.grad.Present() {
+			e.grad(e.y.grad)
+			if !e.borrowed {
+				t.Dev.Release(e.y.grad)
+				e.y.grad = compute.Tensor{}
+			}
+		}
+		if !e.borrowed {
+			t.release(e.y)
+		}
+		for _, x := range e.temps {
+			t.Dev.Release(x)
+		}
+	}
+	t.back = t.back[:0]
+}
+
+// out makes the Var of an op's result.
+func (t *Tape) out(s compute.Shape, needs bool) *Var {
+	return &Var{Value: t.temp(s), needs: needs && t.Train, owned: true}
+}
+
+func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Float) }
+
+// push records the gradient of y; temps live until it has been computed.
+func (t *Tape) push(y *Var, grad func(dy compute.Tensor), temps ...compute.Tensor) {
+	t.back = append(t.back, entry{y: y, grad: grad, temps: temps})
+}
+
+// gradOf returns where the gradient of v is written, and whether to add to it.
+func (t *Tape) gradOf(v *Var) (g compute.Tensor, accumulate bool) {
+	if v.grad.Present() {
+		return v.grad, true
+	}
+	v.grad = t.temp(v.Value.Shape)
+	return v.grad, false
+}
+
+// into lets f overwrite the gradient of v, by way of a temporary when v has one
+// already. It does nothing when v needs none.
+func (t *Tape) into(v *Var, f func(dv compute.Tensor)) {
+	if !v.needs {
+		return
+	}
+	g, accumulate := t.gradOf(v)
+	if !accumulate {
+		f(g)
+		return
+	}
+	dv := t.temp(v.Value.Shape)
+	f(dv)
+	t.Dev.Axpy(g, 1, dv)
+	t.Dev.Release(dv)
+}
+
+func (t *Tape) watch(op, name string, y *Var) {
+	if t.Watch != nil {
+		t.Watch(op, name, y.Value)
+	}
+}
+
+// check panics with a *compute.ShapeError unless ok.
+func check(ok bool, op, want string, got ...compute.Tensor) {
+	if ok {
+		return
+	}
+	e := &compute.ShapeError{Op: op, Want: want}
+	for _, g := range got {
+		e.Got = append(e.Got, g.Shape)
+	}
+	panic(e)
+}
+
+// is reports whether x has exactly this shape.
+func is(x compute.Tensor, shape ...int) bool {
+	return slices.Equal(x.Shape, shape)
+}
