@@ -1,0 +1,122 @@
+package model
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"lor2c/internal/compute"
+)
+
+// Config holds the fields of a Hugging Face config.json that an encoder needs.
+type Config struct {
+	Type              string         `json:"model_type"` // roberta or bert
+	Width             int            `json:"hidden_size"`
+	Layers            int            `json:"num_hidden_layers"`
+	Heads             int            `json:"num_attention_heads"`
+	FF                int            `json:"intermediate_size"`
+	Vocab             int            `json:"vocab_size"`
+	Positions         int            `json:"max_position_embeddings"`
+	Types             int            `json:"type_vocab_size"`
+	PadID             *int           `json:"pad_token_id"`
+	Eps               float32        `json:"layer_norm_eps"`
+	Activation        string         `json:"hidden_act"`
+	HiddenDropout     float32        `json:"hidden_dropout_prob"`
+	AttentionDropout  float32        `json:"attention_probs_dropout_prob"`
+	ClassifierDropout *float32       `json:"classifier_dropout"`
+	PositionKind      string         `json:"position_embedding_type"`
+	Decoder           bool           `json:"is_decoder"` // causal attention
+	Labels            map[string]any `json:"id2label"`
+}
+
+// activations maps hidden_act to what devices implement.
+var activations = map[string]compute.Act{
+	"gelu": compute.GELU, "gelu_new": compute.GELUTanh, "gelu_pytorch_tanh": compute.GELUTanh, "relu": compute.ReLU,
+}
+
+// ReadConfig reads dir/config.json. It names every field that this package
+// cannot honour.
+func ReadConfig(dir string) (Config, error) {
+	path := filepath.Join(dir, "config.json")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Config{}, fmt.Errorf("model: open %s: no config.json there; want a Hugging Face model directory", dir)
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("model: open %s: %w", path, err)
+	}
+	// Hugging Face leaves out what equals its defaults.
+	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return Config{}, fmt.Errorf("model: read %s: %v; want the JSON that transformers writes", path, err)
+	}
+	if faults := c.validate(); faults != nil {
+		return Config{}, fmt.Errorf("model: read %s: %w", path, errors.Join(faults...))
+	}
+	return c, nil
+}
+
+func (c Config) validate() (faults []error) {
+	fault := func(ok bool, format string, a ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, a...))
+		}
+	}
+	fault(c.Type == "roberta" || c.Type == "bert", "model_type is %q; want roberta or bert", c.Type)
+	for _, d := range []struct {
+		key   string
+		value int
+	}{
+		{"hidden_size", c.Width}, {"num_hidden_layers", c.Layers}, {"num_attention_heads", c.Heads},
+		{"intermediate_size", c.FF}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.Positions}, {"type_vocab_size", c.Types},
+	} {
+		fault(d.value > 0, "%s is %d; want at least 1", d.key, d.value)
+	}
+	fault(c.Heads <= 0 || c.Width%c.Heads == 0, "hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
+	_, ok := activations[c.Activation]
+	fault(ok, "hidden_act is %q; want gelu, gelu_new, gelu_pytorch_tanh or relu", c.Activation)
+	fault(c.PositionKind == "absolute" || c.PositionKind == "", "position_embedding_type is %q; want absolute", c.PositionKind)
+	fault(!c.Decoder, "is_decoder is true; want an encoder")
+	fault(c.Eps > 0, "layer_norm_eps is %g; want more than 0", c.Eps)
+	for _, p := range []struct {
+		key   string
+		value float32
+	}{
+		{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout}, {"classifier_dropout", c.classifierDropout()},
+	} {
+		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
+	}
+	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
+	fault(c.Type != "roberta" || c.firstPosition() < c.Positions, "pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
+	return faults
+}
+
+func (c Config) padID() int {
+	if c.PadID != nil {
+		return *c.PadID
+	}
+	return map[string]int{"roberta": 1, "bert": 0}[c.Type]
+}
+
+// firstPosition is the position id of a sequence's first token: RoBERTa counts
+// from the padding id on.
+func (c Config) firstPosition() int {
+	if c.Type == "roberta" {
+		return c.padID() + 1
+	}
+	return 0
+}
+
+// MaxTokens returns the longest sequence that the position table holds.
+func (c Config) MaxTokens() int { return c.Positions - c.firstPosition() }
+
+// classifierDropout is the head's dropout, the hidden one where not set.
+func (c Config) classifierDropout() float32 {
+	if c.ClassifierDropout != nil {
+		return *c.ClassifierDropout
+	}
+	return c.HiddenDropout
+}

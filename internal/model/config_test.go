@@ -1,0 +1,78 @@
+package model_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/model"
+)
+
+// TestReadConfigFaults reads testdata/NAME.bad/config.json.
+func TestReadConfigFaults(t *testing.T) {
+	for name, want := range map[string]string{
+		"architecture":       `model_type is "gpt2"; want roberta or bert`,
+		"no_architecture":    `model_type is ""; want roberta or bert`,
+		"width":              "hidden_size is 0; want at least 1",
+		"layers":             "num_hidden_layers is -3; want at least 1",
+		"heads":              "num_attention_heads is 0; want at least 1",
+		"intermediate":       "intermediate_size is 0; want at least 1",
+		"vocabulary":         "vocab_size is 0; want at least 1",
+		"positions":          "max_position_embeddings is 0; want at least 1",
+		"types":              "type_vocab_size is 0; want at least 1",
+		"uneven_heads":       "hidden_size 8 is not a multiple of num_attention_heads 3; want equal heads",
+		"activation":         `hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
+		"relative_positions": `position_embedding_type is "relative_key"; want absolute`,
+		"decoder":            "is_decoder is true; want an encoder",
+		"eps":                "layer_norm_eps is 0; want more than 0",
+		"hidden_dropout":     "hidden_dropout_prob is 1.5; want at least 0 and less than 1",
+		"attention_dropout":  "attention_probs_dropout_prob is -0.1; want at least 0 and less than 1",
+		"classifier_dropout": "classifier_dropout is 1; want at least 0 and less than 1",
+		"negative_pad":       "pad_token_id is -1; want at least 0",
+		"no_room":            "pad_token_id 15 leaves no room in 16 positions; want a smaller one",
+		"two_faults":         "vocab_size is 0; want at least 1\n" + `hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
+		"string_width":       "json: cannot unmarshal string into Go struct field Config.hidden_size of type int; want the JSON that transformers writes",
+		"syntax":             "unexpected end of JSON input; want the JSON that transformers writes",
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			dir := filepath.Join("testdata", name+".bad")
+			_, err := model.ReadConfig(dir)
+			if want := "model: read " + filepath.Join(dir, "config.json") + ": " + want; err == nil || err.Error() != want {
+				t.Errorf("error %v\nwant  %s", err, want)
+			}
+		})
+	}
+	t.Run("fault=missing", func(t *testing.T) {
+		_, err := model.ReadConfig("testdata")
+		if want := "model: open testdata: no config.json there; want a Hugging Face model directory"; err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+	})
+	t.Run("fault=unreadable", func(t *testing.T) {
+		_, err := model.ReadConfig(filepath.Join("testdata", "defaults", "config.json"))
+		if err == nil || !strings.HasPrefix(err.Error(), "model: open "+filepath.Join("testdata", "defaults", "config.json", "config.json")+": ") {
+			t.Errorf("error %v; want one that names the path", err)
+		}
+	})
+}
+
+// TestReadConfigDefaults: transformers leaves out what equals its defaults.
+func TestReadConfigDefaults(t *testing.T) {
+	c, err := model.ReadConfig("testdata/bert_defaults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Eps != 1e-12 || c.Activation != "gelu" || c.HiddenDropout != 0.1 || c.AttentionDropout != 0.1 || c.Types != 2 || c.Positions != 512 {
+		t.Errorf("config %+v; want the defaults of BertConfig", c)
+	}
+	if got := c.MaxTokens(); got != 512 {
+		t.Errorf("MaxTokens() = %d; want 512", got)
+	}
+	if c, err = model.ReadConfig("testdata/defaults"); err != nil {
+		t.Fatal(err)
+	}
+	// RoBERTa's first token has position pad_token_id + 1 = 2.
+	if got := c.MaxTokens(); got != 14 {
+		t.Errorf("MaxTokens() = %d of 16 positions; want 14", got)
+	}
+}

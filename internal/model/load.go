@@ -1,0 +1,162 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/tape"
+)
+
+// Source supplies the starting values of a parameter, by its name in a
+// checkpoint of the whole network. It returns false for a parameter of the
+// head that it does not have; New then draws it.
+type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
+
+// New allocates the network of c with the given number of outputs and fills it
+// from src. seed draws the head that src does not have.
+func New(dev compute.Device, c Config, outputs int, seed uint64, src Source) (*Model, error) {
+	b := builder{dev: dev, src: src, seed: seed}
+	m := &Model{Config: c, Prefix: c.Type, act: activations[c.Activation]}
+	b.prefix = m.Prefix + "."
+	e := "embeddings."
+	m.word = b.param(e+"word_embeddings.weight", c.Vocab, c.Width)
+	m.position = b.param(e+"position_embeddings.weight", c.Positions, c.Width)
+	m.kind = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
+	m.norm = b.norm(e+"LayerNorm", c.Width)
+	for l := range c.Layers {
+		k := block{linear: map[string]Linear{}}
+		for _, name := range SiteNames {
+			in, out := c.Width, c.Width
+			switch name {
+			case Intermediate:
+				out = c.FF
+			case Output:
+				in = c.FF
+			}
+			k.linear[name] = b.linear(Site{l, name}.String(), out, in)
+		}
+		p := fmt.Sprintf("encoder.layer.%d.", l)
+		k.norm1, k.norm2 = b.norm(p+"attention.output.LayerNorm", c.Width), b.norm(p+"output.LayerNorm", c.Width)
+		m.blocks = append(m.blocks, k)
+	}
+	if c.Type == "bert" {
+		// A checkpoint without pooler, as sentence encoders have, gets a new
+		// one; and what starts at random belongs to the head that is trained.
+		m.pooler = b.linear("pooler.dense", c.Width, c.Width)
+	}
+	m.base = b.params
+	b.params, b.prefix = b.drawn, ""
+	if c.Type == "bert" {
+		m.out = b.linear("classifier", outputs, c.Width)
+	} else {
+		m.dense = b.linear("classifier.dense", c.Width, c.Width)
+		m.out = b.linear("classifier.out_proj", outputs, c.Width)
+	}
+	m.head = b.params
+	return m, b.err
+}
+
+// builder collects parameters, and the first error.
+type builder struct {
+	dev    compute.Device
+	src    Source
+	seed   uint64
+	prefix string
+	params []*tape.Param
+	drawn  []*tape.Param // those of the encoder that src did not have
+	err    error
+}
+
+func (b *builder) param(name string, shape ...int) *tape.Param {
+	p := &tape.Param{Name: b.prefix + name}
+	if b.err != nil {
+		return p
+	}
+	values, ok, err := b.src(p.Name, shape)
+	if err != nil {
+		b.err = err
+		return p
+	}
+	p.Value = b.dev.Alloc(shape, compute.Float)
+	if !ok {
+		values = make([]float32, p.Value.Shape.Len())
+		if len(shape) > 1 {
+			// Hugging Face's initializer_range; biases start at 0.
+			compute.Normal(values, b.seed, p.Name, 0.02)
+		}
+		if b.prefix != "" {
+			b.drawn = append(b.drawn, p)
+			b.dev.Upload(p.Value, values)
+			return p
+		}
+	}
+	b.dev.Upload(p.Value, values)
+	b.params = append(b.params, p)
+	return p
+}
+
+func (b *builder) linear(name string, out, in int) Linear {
+	return Linear{b.param(name+".weight", out, in), b.param(name+".bias", out)}
+}
+
+func (b *builder) norm(name string, width int) norm {
+	return norm{b.param(name+".weight", width), b.param(name+".bias", width)}
+}
+
+// Load reads a Hugging Face model directory. A classification head of another
+// number of outputs, or none, is drawn from seed.
+func Load(dev compute.Device, dir string, outputs int, seed uint64) (*Model, error) {
+	c, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	w, err := checkpoint.OpenModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, outputs)*c.Width)
+	return New(dev, c, outputs, seed, func(name string, shape compute.Shape) ([]float32, bool, error) {
+		stored, found := storedName(w, c, name)
+		isHead := !strings.HasPrefix(name, c.Type+".")
+		if !found {
+			if isHead || strings.Contains(name, "pooler.") {
+				return nil, false, nil
+			}
+			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; want the weights of a %s encoder", dir, name, c.Type)
+		}
+		_, got, _ := w.Info(stored)
+		if !slices.Equal(got, shape) {
+			if isHead {
+				return nil, false, nil
+			}
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; the config says %v", dir, stored, got, []int(shape))
+		}
+		defer w.Drop(stored)
+		dst := buf[:shape.Len()]
+		return dst, true, w.ReadInto(dst, stored)
+	})
+}
+
+// storedName finds a parameter under the names that checkpoints in circulation
+// use: with or without the encoder's prefix, and LayerNorms of the first BERT
+// releases as gamma and beta.
+func storedName(w *checkpoint.Model, c Config, name string) (string, bool) {
+	old := name
+	if base, ok := strings.CutSuffix(name, "LayerNorm.weight"); ok {
+		old = base + "LayerNorm.gamma"
+	} else if base, ok := strings.CutSuffix(name, "LayerNorm.bias"); ok {
+		old = base + "LayerNorm.beta"
+	}
+	for _, n := range []string{name, old} {
+		for _, stored := range []string{n, strings.TrimPrefix(n, c.Type+".")} {
+			if _, _, ok := w.Info(stored); ok {
+				return stored, true
+			}
+		}
+	}
+	return "", false
+}

@@ -1,0 +1,107 @@
+package model
+
+import (
+	"lor2c/internal/compute"
+	"lor2c/internal/tape"
+)
+
+// Batch is a micro-batch on the host: packed sequences, no padding.
+type Batch struct {
+	IDs, Types []int32 // [N]
+	Cu         []int32 // cu_seqlens [B+1]
+	Labels     []float32
+}
+
+// Len returns the number of sequences.
+func (b Batch) Len() int { return len(b.Cu) - 1 }
+
+// Pass is one forward pass over one batch: the tape, and the batch as the
+// device holds it.
+type Pass struct {
+	*tape.Tape
+	ids, pos, types compute.Tensor // [N] Int
+	cu              compute.Tensor // [B+1] Int
+	first           compute.Tensor // [B] Int: row of each sequence's first token
+	cuFirst         compute.Tensor // [B+1] Int: 0..B, cu_seqlens of those rows
+	batch, longest  int
+	tokens          int
+}
+
+// NewPass uploads b to t's device as the start of a pass through m.
+func (m *Model) NewPass(t *tape.Tape, b Batch) *Pass {
+	n := len(b.IDs)
+	p := &Pass{Tape: t, batch: b.Len(), tokens: n}
+	// One upload: on a device that is not the host every copy has a price.
+	host := m.staging[:0]
+	add := func(xs ...int32) { host = append(host, xs...) }
+	add(b.IDs...)
+	for i := range p.batch {
+		l := int(b.Cu[i+1] - b.Cu[i])
+		p.longest = max(p.longest, l)
+		for j := range l {
+			add(int32(m.firstPosition() + j))
+		}
+	}
+	add(b.Types...)
+	add(b.Cu...)
+	for i := range p.batch + 1 {
+		add(int32(i))
+	}
+	m.staging = host
+	all := t.Dev.Temp(compute.Shape{len(host)}, compute.Int)
+	t.Dev.UploadInts(all, host)
+	at := 0
+	take := func(n int) compute.Tensor {
+		at += n
+		return all.Slice(at-n, compute.Shape{n})
+	}
+	p.ids, p.pos, p.types = take(n), take(n), take(n)
+	p.cu, p.cuFirst = take(p.batch+1), take(p.batch+1)
+	// The row of a sequence's first token is where its cu_seqlens begins.
+	p.first = p.cu.View(0, p.batch)
+	return p
+}
+
+// Places where a pass draws dropout masks. A layer has room for 16.
+const (
+	sitesPerLayer = 16
+	siteEmbedding = 0
+	siteHead      = 1 // and 2
+	siteLayers    = 16
+
+	siteAttention = 0
+	siteSelf      = 1
+	siteFF        = 2
+	// SiteLoR2C is the dropout on the input of a layer's LoR2C module.
+	SiteLoR2C = 3
+	// SiteLoRA is the first of the dropouts on the inputs of a layer's LoRA
+	// pairs, in the order of SiteNames.
+	SiteLoRA = 4
+)
+
+// LayerMask names the dropout of one place in layer l, for the rows of x: every
+// token's, or in the last layer one a sequence.
+func (p *Pass) LayerMask(l int, site uint32, prob float32, x *tape.Var) compute.Dropout {
+	return p.Mask(siteLayers+uint32(l)*sitesPerLayer+site, prob, p.row(x))
+}
+
+// row is the index within the optimizer step of the first row of x.
+func (p *Pass) row(x *tape.Var) int {
+	if p.isFirstRows(x) {
+		return p.Example
+	}
+	return p.Row
+}
+
+func (p *Pass) isFirstRows(x *tape.Var) bool {
+	return x.Value.Shape[0] == p.batch && p.batch != p.tokens
+}
+
+// Match returns x at the rows of y: x itself, or the first token of each
+// sequence where y has only those.
+func (p *Pass) Match(x, y *tape.Var) *tape.Var {
+	if x.Value.Shape[0] == y.Value.Shape[0] {
+		return x
+	}
+	return p.Gather(x, p.first)
+}

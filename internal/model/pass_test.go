@@ -1,0 +1,152 @@
+package model_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+func configJSON(c model.Config) func(io.Writer) error {
+	return func(f io.Writer) error { return json.NewEncoder(f).Encode(c) }
+}
+
+// part returns the batch of some sequences of b, in that order.
+func part(b model.Batch, sequences ...int) (p model.Batch) {
+	p.Cu = []int32{0}
+	for _, i := range sequences {
+		p.IDs = append(p.IDs, b.IDs[b.Cu[i]:b.Cu[i+1]]...)
+		p.Types = append(p.Types, b.Types[b.Cu[i]:b.Cu[i+1]]...)
+		p.Cu = append(p.Cu, int32(len(p.IDs)))
+	}
+	return p
+}
+
+func near(t *testing.T, what string, got, want []float64) {
+	t.Helper()
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= 1e-12) {
+			t.Errorf("%s: logit %d = %v; want %v", what, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// TestPacking: sequences of one batch do not see each other.
+func TestPacking(t *testing.T) {
+	for _, kind := range []string{"roberta", "bert"} {
+		t.Run("type="+kind, func(t *testing.T) {
+			dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+			b, k := sample(7, 1, 12, 2, 40-m.MaxTokens()%40, 3), outputs[kind]
+			for i := range b.Types {
+				b.Types[i] = int32(i / 3 % m.Types)
+			}
+			alone := make([][]float64, b.Len())
+			for i := range alone {
+				alone[i] = logits(dev, m, part(b, i))
+			}
+			for _, order := range [][]int{{0, 1, 2, 3, 4, 5}, {5, 3, 1, 4, 2, 0}, {2, 2, 0}, {1, 3}} {
+				got := logits(dev, m, part(b, order...))
+				for at, i := range order {
+					near(t, fmt.Sprintf("order %v: sequence %d", order, i), got[at*k:(at+1)*k], alone[i])
+				}
+			}
+			if slices.Equal(alone[0], alone[2]) {
+				t.Error("different sequences have the same logits")
+			}
+		})
+	}
+}
+
+// TestMasks: what is dropped in a step does not depend on how its examples are
+// cut into micro-batches, with any method; it does depend on step and seed.
+func TestMasks(t *testing.T) {
+	for _, kind := range []string{"roberta", "bert"} {
+		for _, method := range adapter.Names() {
+			t.Run("type="+kind+"/method="+method, func(t *testing.T) {
+				dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+				p := 0.25
+				m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.2, 0.3, nil
+				a, err := adapter.Attach(dev, m, adapter.Config{
+					Name: method, Rank: 3, Alpha: 6, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense", "output.dense"},
+				}, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, q := range a.Params() {
+					if method != "full" { // a B of zeros would hide its mask
+						v := make([]float32, q.Value.Shape.Len())
+						compute.Normal(v, 8, q.Name, 0.5)
+						dev.Upload(q.Value, v)
+					}
+				}
+				b := sample(7, 2, 12, 3, 5, 2)
+				run := func(seed uint64, step int, cuts ...[]int) (out []float64) {
+					row, example := 0, 0
+					for _, cut := range cuts {
+						b := part(b, cut...)
+						dev.Reset()
+						tp := &tape.Tape{Dev: dev, Train: true, Seed: seed, Step: step, Row: row, Example: example}
+						out = append(out, cpu.Data[float64](m.Forward(m.NewPass(tp, b), a.Hook()).Value)...)
+						row, example = row+len(b.IDs), example+b.Len()
+					}
+					return out
+				}
+				whole := run(1, 1, []int{0, 1, 2, 3, 4, 5})
+				near(t, "micro-batches of 1", run(1, 1, []int{0}, []int{1}, []int{2}, []int{3}, []int{4}, []int{5}), whole)
+				near(t, "micro-batches of 4", run(1, 1, []int{0, 1, 2, 3}, []int{4, 5}), whole)
+				for what, other := range map[string][]float64{
+					"step 2": run(1, 2, []int{0, 1, 2, 3, 4, 5}), "seed 2": run(2, 1, []int{0, 1, 2, 3, 4, 5}),
+				} {
+					if slices.Equal(other, whole) {
+						t.Errorf("%s drops what step 1 of seed 1 drops", what)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	_, m := load(t, filepath.Join(goldenDir, "roberta"), 3, 1)
+	if err := m.Check(sample(40, 1)); err != nil {
+		t.Errorf("Check of the longest sequence: %v", err)
+	}
+	for name, c := range map[string]struct {
+		change func(b *model.Batch)
+		want   string
+	}{
+		"length":   {func(b *model.Batch) { *b = sample(3, 41) }, "model: forward: sequence 1 of the batch has 41 tokens; want at most 40"},
+		"id":       {func(b *model.Batch) { b.IDs[4] = 120 }, "model: forward: token 4 has id 120; want 0 to 119"},
+		"negative": {func(b *model.Batch) { b.IDs[0] = -1 }, "model: forward: token 0 has id -1; want 0 to 119"},
+		"type":     {func(b *model.Batch) { b.Types[2] = 1 }, "model: forward: token 2 has type 1; want 0 to 0"},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			b := sample(3, 4)
+			c.change(&b)
+			if err := m.Check(b); err == nil || err.Error() != c.want {
+				t.Errorf("error %v\nwant  %s", err, c.want)
+			}
+		})
+	}
+}
+
+// TestSites: the list of what a hook can act on is that of the network.
+func TestSites(t *testing.T) {
+	_, m := load(t, filepath.Join(goldenDir, "roberta"), 3, 1)
+	for _, name := range model.SiteNames {
+		s := model.Site{Layer: 2, Name: name}
+		if got, want := m.At(s).W.Name, "roberta."+s.String()+".weight"; got != want {
+			t.Errorf("At(%v) is %s; want %s", s, got, want)
+		}
+	}
+}
