@@ -1,0 +1,29 @@
+package adapter
+
+import (
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+// Full trains every parameter of the encoder.
+type Full struct{ params []*tape.Param }
+
+func newFull(b builder) (Method, error) { return &Full{b.Encoder()}, nil }
+
+// Params lists the encoder's parameters.
+func (m *Full) Params() []*tape.Param { return m.params }
+
+// Hook changes nothing: the parameters themselves are trained.
+func (m *Full) Hook() model.Hook { return model.Base{} }
+
+// Head trains the classification head alone, the floor that every other method
+// has to beat.
+type Head struct{}
+
+func newHead(builder) (Method, error) { return Head{}, nil }
+
+// Params is empty.
+func (Head) Params() []*tape.Param { return nil }
+
+// Hook changes nothing.
+func (Head) Hook() model.Hook { return model.Base{} }

@@ -1,0 +1,75 @@
+package adapter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config is the `method:` section of a run file.
+type Config struct {
+	// Name picks the method: see Names.
+	Name string `yaml:"name" json:"name"`
+	// Rank is r, the inner width of B A.
+	Rank int `yaml:"rank" json:"rank"`
+	// Alpha sets the scale alpha/r of the low-rank path.
+	Alpha float64 `yaml:"alpha" json:"alpha"`
+	// Dropout acts on the input of the low-rank path. Nil means the method's
+	// default: 0.1 for lor2c, 0.05 for lora.
+	Dropout *float64 `yaml:"dropout" json:"dropout"`
+	// Share makes all LoR2C modules use one A (ShareLoR2C).
+	Share bool `yaml:"share" json:"share"`
+	// TargetModules names the linear layers that LoRA adapts, as PEFT does.
+	TargetModules []string `yaml:"target_modules" json:"target_modules"`
+}
+
+// Default returns the settings of the paper's RoBERTa-base rows.
+func Default() Config {
+	return Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: []string{"query", "value"}}
+}
+
+// Resolve fills what the method decides when the user does not.
+func (c *Config) Resolve() {
+	if c.Dropout == nil {
+		p := map[string]float64{"lor2c": 0.1, "lora": 0.05}[c.Name]
+		c.Dropout = &p
+	}
+}
+
+// Scale is alpha/r.
+func (c Config) Scale() float32 { return float32(c.Alpha / float64(c.Rank)) }
+
+// Validate returns every fault of c that can be seen without a model.
+func (c Config) Validate() (faults []error) {
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
+	if _, ok := methods[c.Name]; !ok {
+		fault("method.name: is %q; want one of %s", c.Name, strings.Join(Names(), ", "))
+	}
+	lowRank := c.Name == "lor2c" || c.Name == "lora"
+	if lowRank && (c.Rank < 1 || c.Rank > MaxRank) {
+		fault("method.rank: is %d; want 1 to %d", c.Rank, MaxRank)
+	}
+	if lowRank && !(c.Alpha > 0) {
+		fault("method.alpha: is %g; want more than 0", c.Alpha)
+	}
+	if c.Dropout != nil && !(*c.Dropout >= 0 && *c.Dropout < 1) {
+		fault("method.dropout: is %g; want at least 0 and less than 1", *c.Dropout)
+	}
+	if c.Share && c.Name != "lor2c" {
+		fault("method.share: is true for %s; only lor2c shares its A", c.Name)
+	}
+	if c.Name == "lora" {
+		if len(c.TargetModules) == 0 {
+			fault("method.target_modules: is empty; lora needs at least one linear layer, for example query and value")
+		}
+		for i, t := range c.TargetModules {
+			if slices.Contains(c.TargetModules[:i], t) {
+				fault("method.target_modules: %q is named twice", t)
+			}
+		}
+	}
+	return faults
+}
+
+// MaxRank is the largest rank that every device supports.
+const MaxRank = 256

@@ -1,0 +1,369 @@
+package adapter_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+var kinds = []string{"roberta", "bert"}
+
+// TestNames keeps the table of this package's tests complete.
+func TestNames(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range methods {
+		seen[m.config.Name] = true
+	}
+	for _, name := range adapter.Names() {
+		if !seen[name] {
+			t.Errorf("method %s is not in the contract's table", name)
+		}
+	}
+	if got, want := adapter.Names(), []string{"full", "head", "lor2c", "lora"}; !slices.Equal(got, want) {
+		t.Errorf("Names() = %q; want %q", got, want)
+	}
+}
+
+// TestCount compares with the numbers that follow from the shapes: per module
+// 2 C r (arXiv:2503.00572, section IV), per LoRA pair r (in + out), and for
+// full what transformers counts in a RobertaModel without pooler.
+func TestCount(t *testing.T) {
+	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Activation: "gelu"}
+	lora := func(targets ...string) adapter.Config {
+		return adapter.Config{Name: "lora", Rank: 8, Alpha: 16, TargetModules: targets}
+	}
+	for _, c := range []struct {
+		name    string
+		config  adapter.Config
+		merge   func(*adapter.LoR2C)
+		outputs int
+		want    int
+		head    int
+	}{
+		{"lor2c", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, nil, 1, 147456, 591361},
+		{"share", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, Share: true}, nil, 2, 79872, 592130},
+		{"three-merged-away", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
+		{"lora-query-value", lora("query", "value"), nil, 2, 294912, 592130},
+		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2, 12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
+		{"full", adapter.Config{Name: "full"}, nil, 3, 124055040, 592899},
+		{"head", adapter.Config{Name: "head"}, nil, 3, 0, 592899},
+	} {
+		t.Run("method="+c.name, func(t *testing.T) {
+			dev := nulldev.Open(4)
+			none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+			m, err := model.New(dev, roberta, c.outputs, 1, none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := attachTo(t, dev, m, c.config, c.merge, 1)
+			if got := adapter.Count(n.Method.Params()); got != c.want {
+				t.Errorf("%d trainable scalars; want %d", got, c.want)
+			}
+			if got := adapter.Count(m.Head()); got != c.head {
+				t.Errorf("%d scalars in the head; want %d", got, c.head)
+			}
+		})
+	}
+}
+
+// TestInit checks that A is uniform in PyTorch's bounds, which the variance
+// bound^2/3 tells from other distributions, and drawn from the seed and B zero.
+func TestInit(t *testing.T) {
+	dev := cpu.Open[float32](1)
+	config := tiny("roberta")
+	config.Width, config.Heads = 300, 4
+	m, err := model.New(dev, config, 2, 1, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func(seed uint64) adapter.Method {
+		c := adapter.Config{Name: "lora", Rank: 20, Alpha: 1, TargetModules: []string{"query"}}
+		c.Resolve()
+		method, err := adapter.Attach(dev, m, c, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return method
+	}
+	n, same, other := draw(1), draw(1), draw(2)
+	bound := 1 / math.Sqrt(300)
+	var drawn []float32
+	for i, p := range n.Params() {
+		v := download(dev, p.Value)
+		if strings.HasSuffix(p.Name, "lora_B.weight") {
+			if !sameBits(v, make([]float32, len(v))) {
+				t.Errorf("%s does not start at zero", p.Name)
+			}
+			continue
+		}
+		var square float64
+		for _, x := range v {
+			if math.Abs(float64(x)) > bound {
+				t.Fatalf("%s holds %g; want at most %g", p.Name, x, bound)
+			}
+			square += float64(x) * float64(x)
+		}
+		// Six standard deviations of the mean of 6,000 squares.
+		if got := square / float64(len(v)) / (bound * bound / 3); math.Abs(got-1) > 6*math.Sqrt(0.8/float64(len(v))) {
+			t.Errorf("%s has %.3f times the variance of the uniform distribution", p.Name, got)
+		}
+		if !sameBits(v, download(dev, same.Params()[i].Value)) {
+			t.Errorf("%s differs between attachments with one seed", p.Name)
+		}
+		if sameBits(v, download(dev, other.Params()[i].Value)) || sameBits(v, drawn) {
+			t.Errorf("%s is drawn as under another seed or name", p.Name)
+		}
+		drawn = v
+	}
+}
+
+// TestStart asserts that attaching a method changes no bit of the output.
+func TestStart(t *testing.T) {
+	for _, kind := range kinds {
+		for _, m := range methods {
+			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
+				dev := cpu.Open[float32](2)
+				n, b := attach(t, dev, kind, m.config, m.merge), join(micro())
+				for _, training := range []bool{false, true} {
+					got, want := logits(dev, n.Model, n.Method.Hook(), b, training), logits(dev, n.Model, model.Base{}, b, training)
+					if !sameBits(got, want) {
+						t.Errorf("training=%t: logits %v; the base has %v", training, got, want)
+					}
+				}
+				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Name != "full" {
+					if sameBits(logits(dev, n.Model, n.Method.Hook(), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
+						t.Error("logits are the base's with B off zero too")
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestGradient compares every trainable tensor's gradient with differences of
+// the loss of the whole step in float64, dropout on: the masks are functions of
+// counters, so the loss is a smooth function of the parameters.
+func TestGradient(t *testing.T) {
+	for _, kind := range kinds {
+		for _, m := range methods {
+			for _, parts := range [][]model.Batch{{join(micro())}, micro()} {
+				t.Run(fmt.Sprintf("model=%s/method=%s/micro=%d", kind, m.name, len(parts)), func(t *testing.T) {
+					n := attach(t, cpu.Open[float64](1), kind, m.config, m.merge)
+					n.leaveStart()
+					n.gradient(t, parts)
+					random := rand.New(rand.NewPCG(1, 2))
+					for _, p := range n.Opt.Params() {
+						checkGradient(t, n, parts, p, random)
+					}
+				})
+			}
+		}
+	}
+}
+
+// checkGradient compares the element with the largest gradient and a few random
+// ones.
+func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param, random *rand.Rand) {
+	t.Helper()
+	value, grad := cpu.Data[float64](p.Value), cpu.Data[float64](p.Grad)
+	size, at := largest(grad), 0
+	for i, g := range grad {
+		if math.Abs(g) == size {
+			at = i
+		}
+	}
+	// A constant added to every key shifts all scores of a query alike, so that
+	// the loss does not depend on it. Anything else has to have a gradient.
+	if !strings.HasSuffix(p.Name, "key.bias") && !(size > 1e-6) {
+		t.Errorf("%s: the largest gradient is %g", p.Name, size)
+	}
+	for _, i := range []int{at, random.IntN(len(grad)), random.IntN(len(grad))} {
+		loss := func(h float64) float64 {
+			was := value[i]
+			defer func() { value[i] = was }()
+			value[i] += h
+			return n.loss(parts)
+		}
+		const h = 3e-4
+		// Central differences at h and 2h, extrapolated to an error of h^4.
+		want := (8*(loss(h)-loss(-h)) - (loss(2*h) - loss(-2*h))) / (12 * h)
+		if e := math.Abs(grad[i] - want); !(e <= 1e-7*size+1e-11) {
+			t.Errorf("%s[%d]: gradient %.9g; differences give %.9g, %.1e of the largest apart", p.Name, i, grad[i], want, e/size)
+		}
+	}
+}
+
+// TestAccumulation asserts that micro-batches are an implementation detail:
+// masks and gradients are those of the one batch.
+func TestAccumulation(t *testing.T) {
+	for _, kind := range kinds {
+		for _, m := range methods {
+			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
+				whole := attach(t, cpu.Open[float64](1), kind, m.config, m.merge)
+				split := attach(t, cpu.Open[float64](1), kind, m.config, m.merge)
+				whole.leaveStart()
+				split.leaveStart()
+				whole.gradient(t, []model.Batch{join(micro())})
+				split.gradient(t, micro())
+				for i, p := range whole.Opt.Params() {
+					want, got := cpu.Data[float64](p.Grad), cpu.Data[float64](split.Opt.Params()[i].Grad)
+					apart := make([]float64, len(want))
+					for j := range want {
+						apart[j] = got[j] - want[j]
+					}
+					if e := largest(apart); !(e <= 1e-12*largest(want)+1e-15) {
+						t.Errorf("%s: the gradients of one and two micro-batches are %.1e of the largest apart", p.Name, e/largest(want))
+					}
+				}
+			})
+		}
+	}
+}
+
+// steps trains on both micro-batches.
+func (n *network) steps(t *testing.T, count int) {
+	t.Helper()
+	for step := 1; step <= count; step++ {
+		if err := n.Step(step, n.parts(), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reports, err := n.Reports(1, count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range reports {
+		if r.Halted || !(r.GradNorm > 0) {
+			t.Fatalf("step %d: loss %g, norm %g", r.Step, r.Loss, r.GradNorm)
+		}
+	}
+}
+
+// TestFrozen asserts that steps move every trainable tensor and no bit of any
+// other, and that without its hook a trained method leaves no trace.
+func TestFrozen(t *testing.T) {
+	for _, kind := range kinds {
+		for _, m := range methods {
+			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
+				dev := cpu.Open[float32](2)
+				n := attach(t, dev, kind, m.config, m.merge)
+				all := slices.Concat(n.Model.Encoder(), n.Model.Head())
+				for _, p := range n.Method.Params() {
+					if !slices.Contains(all, p) {
+						all = append(all, p)
+					}
+				}
+				before := map[*tape.Param][]float32{}
+				for _, p := range all {
+					before[p] = download(dev, p.Value)
+				}
+				n.steps(t, 3)
+				for _, p := range all {
+					trained := slices.Contains(n.Method.Params(), p) || slices.Contains(n.Model.Head(), p)
+					if moved := !sameBits(before[p], download(dev, p.Value)); moved != trained {
+						t.Errorf("%s: moved is %t, trained is %t", p.Name, moved, trained)
+					}
+				}
+				if m.config.Name == "full" {
+					return
+				}
+				fresh, err := model.New(dev, tiny(kind), 3, 1, weights)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, p := range fresh.Head() {
+					dev.Upload(p.Value, download(dev, n.Model.Head()[i].Value))
+				}
+				b := join(micro())
+				if !sameBits(logits(dev, n.Model, model.Base{}, b, false), logits(dev, fresh, model.Base{}, b, false)) {
+					t.Error("with the method off, logits differ from the untouched encoder's under the same head")
+				}
+			})
+		}
+	}
+}
+
+// TestShareGradient asserts that the shared A has the sum of the gradients that
+// modules of their own with the same factors have, each with its own masks.
+func TestShareGradient(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run("model="+kind, func(t *testing.T) {
+			c := adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5}
+			own := attach(t, cpu.Open[float64](1), kind, c, nil)
+			c.Share = true
+			shared := attach(t, cpu.Open[float64](1), kind, c, nil)
+			own.leaveStart()
+			shared.leaveStart()
+			a := shared.Method.Params()[0]
+			for _, p := range own.Method.Params() {
+				if strings.HasSuffix(p.Name, "lora_A.weight") {
+					copy(cpu.Data[float64](p.Value), cpu.Data[float64](a.Value))
+				}
+			}
+			own.gradient(t, micro())
+			shared.gradient(t, micro())
+			apart := slices.Clone(cpu.Data[float64](a.Grad))
+			uses := 0
+			for _, p := range own.Method.Params() {
+				if strings.HasSuffix(p.Name, "lora_A.weight") {
+					uses++
+					for i, g := range cpu.Data[float64](p.Grad) {
+						apart[i] -= g
+					}
+				}
+			}
+			if e := largest(apart); uses != 4 || !(e <= 1e-12*largest(cpu.Data[float64](a.Grad))) {
+				t.Errorf("dA is %g away from the sum over %d layers; want none over 4", e, uses)
+			}
+		})
+	}
+}
+
+// TestForward works an example by hand: two layers f(h) = 2h, width 2, rank 1,
+// scale 2, h0 = (1,2), A1 = [0 1], B1 = [1 0]T, A2 = [1 0], B2 = [0 1]T. Apart,
+// h1 = 2 h0 + 2 B1 A1 h0 = (6,4) and h2 = 2 h1 + 2 B2 A2 h1 = (12,20); a merged
+// module reads h0 and adds to h2 alone.
+func TestForward(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		merge  func(*adapter.LoR2C)
+		h1, h2 []float32
+	}{
+		{"none", func(*adapter.LoR2C) {}, []float32{6, 4}, []float32{12, 20}},
+		{"1", func(m *adapter.LoR2C) { m.Merge(0, 1, 0) }, []float32{2, 4}, []float32{8, 8}},
+		{"2", func(m *adapter.LoR2C) { m.Merge(0, 1, 1) }, []float32{2, 4}, []float32{4, 10}},
+	} {
+		t.Run("keep="+c.name, func(t *testing.T) {
+			dev := cpu.Open[float32](1)
+			param := func(shape compute.Shape, values ...float32) *tape.Param {
+				p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
+				dev.Upload(p.Value, values)
+				return p
+			}
+			row, column := compute.Shape{1, 2}, compute.Shape{2, 1}
+			m := adapter.NewLoR2C([]*tape.Param{param(row, 0, 1), param(row, 1, 0)}, []*tape.Param{param(column, 1, 0), param(column, 0, 1)}, 2)
+			c.merge(m)
+			double := param(compute.Shape{2, 2}, 2, 0, 0, 2)
+			p := &model.Pass{Tape: &tape.Tape{Dev: dev, Train: true}}
+			hook, h := m.Hook(), p.Const(param(row, 1, 2).Value)
+			for l, want := range [][]float32{c.h1, c.h2} {
+				y := hook.Block(p, l, h, func(x *tape.Var) *tape.Var { return p.Linear(x, double, nil, compute.Identity) })
+				p.Done(h)
+				h = y
+				if got := download(dev, h.Value); !slices.Equal(got, want) {
+					t.Errorf("h%d = %v; want %v", l+1, got, want)
+				}
+			}
+		})
+	}
+}

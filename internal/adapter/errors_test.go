@@ -1,0 +1,227 @@
+package adapter_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+)
+
+// TestOpenFaults opens the directories of testdata.
+func TestOpenFaults(t *testing.T) {
+	peft := func(dir, fault string) [2]string {
+		return [2]string{dir, "adapter: open testdata/" + dir + "/adapter_config.json" + fault}
+	}
+	unsupported := func(dir, fault string) [2]string {
+		return peft(dir, ": "+fault+"; lor2c reads plain LoRA adapters of PEFT")
+	}
+	for _, c := range [][2]string{
+		{"no-config", "adapter: open testdata/no-config: there is neither lor2c.json nor adapter_config.json; want a directory that lor2c train or PEFT wrote"},
+		peft("broken-peft", ":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
+		peft("target-pattern", ":3:29: target_modules may not be a string; want the JSON that PEFT writes"),
+		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the file that lor2c train wrote"},
+		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
+		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nmethod.share: is true for lora; only lor2c shares its A"},
+		unsupported("loha", `peft_type is "LOHA"`),
+		unsupported("rslora", "use_rslora is true"),
+		unsupported("dora", "use_dora is true"),
+		unsupported("rank-pattern", "rank_pattern is map[layer.0.attention.self.query:8]"),
+		unsupported("alpha-pattern", "alpha_pattern is map[layer.0.attention.self.query:32]"),
+		unsupported("layers-to-transform", "layers_to_transform is [0 2]"),
+		unsupported("bias", `bias is "lora_only"`),
+		peft("no-targets", ": method.target_modules: is empty; lora needs at least one linear layer, for example query and value"),
+		{"no-tensors", "checkpoint: open testdata/no-tensors/adapter_model.safetensors: no such file or directory; a readable safetensors file is expected"},
+	} {
+		t.Run("dir="+c[0], func(t *testing.T) {
+			s, err := adapter.Open(filepath.Join("testdata", c[0]))
+			if err == nil {
+				s.Close()
+			}
+			if got := fmt.Sprint(err); got != c[1] {
+				t.Errorf("error\n%s\nwant\n%s", got, c[1])
+			}
+		})
+	}
+}
+
+// rewrite changes the tensors of an adapter directory.
+func rewrite(t *testing.T, dir string, change func(checkpoint.Tensor) []checkpoint.Tensor) {
+	t.Helper()
+	path := filepath.Join(dir, "adapter_model.safetensors")
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var tensors []checkpoint.Tensor
+	for _, name := range f.Names() {
+		_, shape, _ := f.Info(name)
+		x := checkpoint.Tensor{Name: name, Shape: shape, Data: make([]float32, product(shape))}
+		if err := f.ReadInto(x.Data.([]float32), name); err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, change(x)...)
+	}
+	var out bytes.Buffer
+	if err := checkpoint.Write(&out, nil, tensors); err != nil {
+		t.Fatal(err)
+	}
+	// The file is mapped, so it is replaced and not written to.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, out.String())
+}
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// TestRestoreFaults damages the tensors of an adapter of our own. A refused
+// file must leave the parameters alone.
+func TestRestoreFaults(t *testing.T) {
+	const (
+		a    = "base_model.model.roberta.encoder.layer.2.attention.self.query.lora_A.weight"
+		head = "base_model.model.classifier.out_proj.bias"
+	)
+	drop := func(name string) func(checkpoint.Tensor) []checkpoint.Tensor {
+		return func(x checkpoint.Tensor) []checkpoint.Tensor {
+			if x.Name == name {
+				return nil
+			}
+			return []checkpoint.Tensor{x}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(checkpoint.Tensor) []checkpoint.Tensor
+		want   string
+	}{
+		{"missing-head", drop(head), "the tensor of the classification head " + head + " is missing; want all 10 that the method trains"},
+		{"missing-adapter", drop(a), "the tensor " + a + " is missing; want all 10 that the method trains"},
+		{"wrong-shape", func(x checkpoint.Tensor) []checkpoint.Tensor {
+			if x.Name == a {
+				x.Shape = []int{x.Shape[1], x.Shape[0]}
+			}
+			return []checkpoint.Tensor{x}
+		}, a + " is [32 4]; the model and method say [4 32]"},
+		{"extra", func(x checkpoint.Tensor) []checkpoint.Tensor {
+			if x.Name != a {
+				return []checkpoint.Tensor{x}
+			}
+			y := x
+			y.Name = strings.Replace(a, "layer.2", "layer.3", 1)
+			return []checkpoint.Tensor{x, y}
+		}, strings.Replace(a, "layer.2", "layer.3", 1) + " is no parameter of method lora on this model; want only those"},
+	} {
+		t.Run("fault="+c.name, func(t *testing.T) {
+			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
+			method := adapter.Config{Name: "lora", Rank: 4, Alpha: 16, TargetModules: []string{"query"}}
+			n := goldenNetwork(t, dev, base, method, 1)
+			dir := saved(t, n, describe(t, n, base, method))
+			rewrite(t, dir, c.change)
+			s, err := adapter.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			fresh := goldenNetwork(t, dev, base, method, 2)
+			before := download(dev, fresh.Method.Params()[0].Value)
+			err = s.Restore(dev, fresh.Method, fresh.Model.Head())
+			if got, want := fmt.Sprint(err), "adapter: load "+dir+": "+c.want+": adapter and model do not match"; got != want {
+				t.Errorf("error\n%s\nwant\n%s", got, want)
+			}
+			if !errors.Is(err, adapter.ErrMismatch) {
+				t.Error("the error is no ErrMismatch")
+			}
+			if !sameBits(before, download(dev, fresh.Method.Params()[0].Value)) {
+				t.Error("a parameter was overwritten")
+			}
+		})
+	}
+}
+
+// TestOtherBase refuses a base with other weights than the adapter's.
+func TestOtherBase(t *testing.T) {
+	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
+	method := adapter.Config{Name: "head"}
+	n := goldenNetwork(t, dev, base, method, 1)
+	dir := saved(t, n, describe(t, n, base, method))
+	s, err := adapter.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	other, err := adapter.BaseOf(n.Model, filepath.Join(goldenDir, "bert"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.CheckBase(other)
+	// The digests are those of testdata/golden/MANIFEST.json.
+	want := "adapter: load " + dir + ": it was trained on ../../testdata/golden/roberta (weights 77d554df1f77), and ../../testdata/golden/bert " +
+		"has other weights (d2245182ccc5); name the base it belongs to: adapter and model do not match"
+	if got := fmt.Sprint(err); got != want {
+		t.Errorf("error\n%s\nwant\n%s", got, want)
+	}
+	if !errors.Is(err, adapter.ErrMismatch) {
+		t.Error("the error is no ErrMismatch")
+	}
+}
+
+// TestCutOff opens an adapter whose tensor file ends early.
+func TestCutOff(t *testing.T) {
+	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
+	method := adapter.Config{Name: "head"}
+	n := goldenNetwork(t, dev, base, method, 1)
+	dir := saved(t, n, describe(t, n, base, method))
+	path := filepath.Join(dir, "adapter_model.safetensors")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()-4); err != nil {
+		t.Fatal(err)
+	}
+	_, err = adapter.Open(dir)
+	// The head of 32 33 + 3 33 floats, of which the last is gone.
+	want := "checkpoint: open " + path + `: tensor "base_model.model.classifier.out_proj.weight" ends at data byte 4620, but the data has 4616; the file is cut off or damaged`
+	if got := fmt.Sprint(err); got != want {
+		t.Errorf("error\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAttachFaults names targets that are no linear layer of a block. In PEFT a
+// bare "dense" would take in the classification head.
+func TestAttachFaults(t *testing.T) {
+	dev := nulldev.Open(4)
+	m, err := model.New(dev, tiny("roberta"), 2, 1, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"q_proj", "dense", "uery", "LayerNorm", "layer.0.attention.self.query"} {
+		t.Run("target="+target, func(t *testing.T) {
+			c := adapter.Default()
+			c.Name, c.TargetModules = "lora", []string{"query", target}
+			c.Resolve()
+			_, err := adapter.Attach(dev, m, c, 1)
+			want := fmt.Sprintf("adapter: attach lora: target module %q is no linear layer of this encoder; want some of "+
+				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense]", target)
+			if got := fmt.Sprint(err); got != want {
+				t.Errorf("error\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,204 @@
+package adapter_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/tape"
+	"lor2c/internal/train"
+)
+
+// methods are all there are, in every variant that takes another path.
+var methods = []struct {
+	name   string
+	config adapter.Config
+	// merge joins modules of LoR2C into longer spans.
+	merge func(m *adapter.LoR2C)
+}{
+	{"lor2c", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, nil},
+	{"lor2c-share", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5, Share: true}, nil},
+	// The last layer returns one row per sequence, and a span may end there.
+	{"lor2c-span-1-3", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
+	{"lor2c-spans-0-1-and-2-3", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 3}, func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
+	{"lora-query-value", adapter.Config{Name: "lora", Rank: 3, Alpha: 6, TargetModules: []string{"query", "value"}}, nil},
+	{"lora-linear", adapter.Config{Name: "lora", Rank: 2, Alpha: 3, TargetModules: []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}, nil},
+	{"full", adapter.Config{Name: "full"}, nil},
+	{"head", adapter.Config{Name: "head"}, nil},
+}
+
+// tiny is an encoder of four layers whose widths are no multiple of what
+// dropout draws at a time, with every dropout on.
+func tiny(kind string) model.Config {
+	return model.Config{
+		Type: kind, Width: 12, Layers: 4, Heads: 3, FF: 18, Vocab: 23, Positions: 11, Types: 2, Eps: 1e-5,
+		Activation: "gelu", HiddenDropout: 0.15, AttentionDropout: 0.1,
+	}
+}
+
+// weights draws every parameter far from an initialisation, so that no term of
+// a gradient is trivial.
+func weights(name string, shape compute.Shape) ([]float32, bool, error) {
+	values := make([]float32, shape.Len())
+	compute.Normal(values, 31, name, 0.3)
+	if strings.HasSuffix(name, "LayerNorm.weight") {
+		for i := range values {
+			values[i]++
+		}
+	}
+	return values, true, nil
+}
+
+// micro are six sequences of uneven length in two parts.
+func micro() []model.Batch { return []model.Batch{batch(5, 1, 3), batch(2, 4, 7)} }
+
+// batch packs sequences of the given lengths.
+func batch(lengths ...int) model.Batch {
+	b := model.Batch{Cu: []int32{0}}
+	for i, n := range lengths {
+		for j := range n {
+			b.IDs, b.Types = append(b.IDs, int32((7*n+5*j)%23)), append(b.Types, int32(2*j/n))
+		}
+		b.Cu, b.Labels = append(b.Cu, int32(len(b.IDs))), append(b.Labels, float32((n+i)%3))
+	}
+	return b
+}
+
+// join makes one batch of several.
+func join(parts []model.Batch) (all model.Batch) {
+	all.Cu = []int32{0}
+	for _, b := range parts {
+		for _, end := range b.Cu[1:] {
+			all.Cu = append(all.Cu, int32(len(all.IDs))+end)
+		}
+		all.IDs, all.Types, all.Labels = append(all.IDs, b.IDs...), append(all.Types, b.Types...), append(all.Labels, b.Labels...)
+	}
+	return all
+}
+
+// network is a tiny model with a method and an optimizer.
+type network struct {
+	*train.Stepper
+	sum compute.Tensor // [1], what loss adds up
+}
+
+// attach builds a network of kind for a method. Its dropout is 0.2 where the
+// configuration leaves it open.
+func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, merge func(*adapter.LoR2C)) *network {
+	t.Helper()
+	m, err := model.New(dev, tiny(kind), 3, 1, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return attachTo(t, dev, m, c, merge, 1)
+}
+
+func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
+	t.Helper()
+	if c.Dropout == nil {
+		p := 0.2
+		c.Dropout = &p
+	}
+	method, err := adapter.Attach(dev, m, c, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merge != nil {
+		merge(method.(*adapter.LoR2C))
+	}
+	o := optim.Default()
+	o.LR, o.Schedule = 1e-2, "constant"
+	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Float)}
+}
+
+// leaveStart moves every B off zero, where A would have no gradient.
+func (n *network) leaveStart() {
+	for _, p := range n.Method.Params() {
+		if strings.Contains(p.Name, "lora_B") {
+			values := make([]float32, p.Value.Shape.Len())
+			compute.Normal(values, 3, p.Name, 0.3)
+			n.Dev.Upload(p.Value, values)
+		}
+	}
+}
+
+// parts are the micro-batches of a step. RoBERTa's checkpoints know one type of
+// token.
+func (n *network) parts() []model.Batch {
+	parts := micro()
+	for _, b := range parts {
+		for i := range b.Types {
+			b.Types[i] = min(b.Types[i], int32(n.Model.Types)-1)
+		}
+	}
+	return parts
+}
+
+// gradStep is the step whose masks gradients are taken under.
+const gradStep = 2
+
+// gradient leaves the gradient of one step in the parameters: a step at
+// learning rate 0.
+func (n *network) gradient(t *testing.T, parts []model.Batch) {
+	t.Helper()
+	if err := n.Step(gradStep, parts, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// loss is what gradient differentiates, masks included, in the device's own
+// precision.
+func (n *network) loss(parts []model.Batch) float64 {
+	examples := 0
+	for _, b := range parts {
+		examples += b.Len()
+	}
+	n.Dev.Fill(n.sum, 0)
+	row, example := 0, 0
+	for _, b := range parts {
+		n.Dev.Reset()
+		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Example: example}
+		logits := n.Model.Forward(n.Model.NewPass(t, b), n.Method.Hook())
+		labels := make([]int32, b.Len())
+		for i, l := range b.Labels {
+			labels[i] = int32(l)
+		}
+		y := n.Dev.Temp(compute.Shape{b.Len()}, compute.Int)
+		n.Dev.UploadInts(y, labels)
+		t.CrossEntropy(n.sum, logits, y, 1/float32(examples))
+		row, example = row+len(b.IDs), example+b.Len()
+	}
+	return cpu.Data[float64](n.sum)[0]
+}
+
+// logits runs b through a model with a hook, with dropout where training.
+func logits(dev compute.Device, m *model.Model, h model.Hook, b model.Batch, training bool) []float32 {
+	dev.Reset()
+	t := &tape.Tape{Dev: dev, Train: training, Seed: 7, Step: 1}
+	return download(dev, m.Forward(m.NewPass(t, b), h).Value)
+}
+
+func download(dev compute.Device, x compute.Tensor) []float32 {
+	v := make([]float32, x.Shape.Len())
+	dev.Download(v, x)
+	return v
+}
+
+// sameBits tells -0 from 0 and knows NaN.
+func sameBits(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+}
+
+// largest returns the largest magnitude in x, NaN where there is one.
+func largest(x []float64) (m float64) {
+	for _, v := range x {
+		m = math.Max(m, math.Abs(v))
+	}
+	return m
+}

@@ -1,0 +1,97 @@
+package adapter
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/tape"
+)
+
+// ErrMismatch is wrapped by the errors of an adapter that does not belong to
+// the model it is to be loaded on.
+var ErrMismatch = errors.New("adapter and model do not match")
+
+// Saved is an adapter directory opened for reading.
+type Saved struct {
+	Description
+	dir  string
+	file *checkpoint.File
+}
+
+// Open opens an adapter directory that lor2c train wrote, or a plain LoRA
+// adapter of PEFT, which does not say what task it is for.
+func Open(dir string) (*Saved, error) {
+	d, err := readDescription(dir)
+	if err != nil {
+		return nil, err
+	}
+	name := tensorsFile
+	if d.Method.Name == "full" {
+		name = modelFile
+	}
+	f, err := checkpoint.Open(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	return &Saved{d, dir, f}, nil
+}
+
+// Close releases the file.
+func (s *Saved) Close() error { return s.file.Close() }
+
+// CheckBase reports whether the adapter was trained on base. An adapter of PEFT
+// does not say; then its shapes have to do.
+func (s *Saved) CheckBase(base Base) error {
+	if s.Base.SHA256 != "" && s.Base.SHA256 != base.SHA256 {
+		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); name the base it belongs to: %w",
+			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
+	}
+	return nil
+}
+
+// Restore fills the method's and the head's parameters from the file. Every one
+// must be there in its shape, and nothing else.
+func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error {
+	params := slices.Concat(m.Params(), head)
+	for i, p := range params {
+		name := fileName(s.Method, p)
+		_, shape, ok := s.file.Info(name)
+		if !ok {
+			what := "tensor"
+			if i >= len(params)-len(head) {
+				what = "tensor of the classification head"
+			}
+			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d that the method trains: %w", s.dir, what, name, len(params), ErrMismatch)
+		}
+		if !slices.Equal(shape, p.Value.Shape) {
+			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.dir, name, shape, []int(p.Value.Shape), ErrMismatch)
+		}
+	}
+	for _, name := range s.file.Names() {
+		if !slices.ContainsFunc(params, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
+			return fmt.Errorf("adapter: load %s: %s is no parameter of method %s on this model; want only those: %w", s.dir, name, s.Method.Name, ErrMismatch)
+		}
+	}
+	for _, p := range params {
+		values := make([]float32, p.Value.Shape.Len())
+		if err := s.file.ReadInto(values, fileName(s.Method, p)); err != nil {
+			return err
+		}
+		dev.Upload(p.Value, values)
+	}
+	return dev.Err()
+}
+
+// bits makes floats comparable where NaN must equal NaN and -0 not 0.
+func bits(v []float32) []uint32 {
+	out := make([]uint32, len(v))
+	for i, x := range v {
+		out[i] = math.Float32bits(x)
+	}
+	return out
+}

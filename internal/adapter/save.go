@@ -1,0 +1,171 @@
+package adapter
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/tape"
+)
+
+// Save writes the adapter directory of a method and its head into dir, which
+// exists, and reads it back: for LoRA exactly what PEFT writes, for LoR2C the
+// same shape with peft_type LOR2C, for full fine-tuning a model directory that
+// transformers loads. It waits for the device.
+func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.Param) error {
+	d.Format = format
+	tensors := download(dev, d.Method, slices.Concat(m.Params(), head))
+	if err := dev.Err(); err != nil {
+		return err
+	}
+	var file bytes.Buffer
+	if err := checkpoint.Write(&file, map[string]string{"format": "pt"}, tensors); err != nil {
+		return err
+	}
+	name := tensorsFile
+	if d.Method.Name == "full" {
+		name = modelFile
+		if err := writeModelConfig(dir, d); err != nil {
+			return err
+		}
+	} else if err := writeJSON(filepath.Join(dir, peftFile), d.peft(m, head)); err != nil {
+		return err
+	}
+	if err := writeJSON(filepath.Join(dir, descriptionFile), d); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o644); err != nil {
+		return err
+	}
+	if err := copyTokenizer(dir, d.Base.Path); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return verify(filepath.Join(dir, name), tensors)
+}
+
+// fileName returns a parameter's name in the file: PEFT puts its prefix before
+// everything that is not a whole model.
+func fileName(c Config, p *tape.Param) string {
+	if c.Name == "full" || strings.HasPrefix(p.Name, filePrefix) {
+		return p.Name
+	}
+	return filePrefix + p.Name
+}
+
+func isPooler(p *tape.Param) bool { return strings.Contains(p.Name, ".pooler.") }
+
+func download(dev compute.Device, c Config, params []*tape.Param) []checkpoint.Tensor {
+	tensors := make([]checkpoint.Tensor, len(params))
+	for i, p := range params {
+		values := make([]float32, p.Value.Shape.Len())
+		dev.Download(values, p.Value)
+		tensors[i] = checkpoint.Tensor{Name: fileName(c, p), Shape: p.Value.Shape, Data: values}
+	}
+	return tensors
+}
+
+// verify reads a file again and compares: an adapter that turns out to be empty
+// weeks later is what users of other tools complain of most.
+func verify(path string, tensors []checkpoint.Tensor) error {
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if got := len(f.Names()); got != len(tensors) {
+		return fmt.Errorf("adapter: save %s: it holds %d tensors when read back; want %d", path, got, len(tensors))
+	}
+	for _, t := range tensors {
+		want := t.Data.([]float32)
+		got := make([]float32, len(want))
+		if err := f.ReadInto(got, t.Name); err != nil {
+			return err
+		}
+		if !slices.Equal(bits(got), bits(want)) {
+			return fmt.Errorf("adapter: save %s: %s differs when read back; the disk or memory is at fault", path, t.Name)
+		}
+	}
+	return nil
+}
+
+// writeModelConfig writes the base's config.json with the labels of d.
+func writeModelConfig(dir string, d Description) error {
+	raw, err := os.ReadFile(filepath.Join(d.Base.Path, "config.json"))
+	if err != nil {
+		return err
+	}
+	var c map[string]any
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return err
+	}
+	// The base's own task and dtype must not be read into what is written here.
+	labels := d.Task.Labels
+	c["problem_type"] = "single_label_classification"
+	if labels == nil {
+		labels = []string{"LABEL_0"}
+		c["problem_type"] = "regression"
+	}
+	delete(c, "dtype")
+	ids, names := map[string]int{}, map[string]string{}
+	for i, l := range labels {
+		ids[l], names[fmt.Sprint(i)] = i, l
+	}
+	c["id2label"], c["label2id"] = names, ids
+	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}[d.Base.Type]}
+	c["torch_dtype"] = "float32"
+	return writeJSON(filepath.Join(dir, "config.json"), c)
+}
+
+// copyTokenizer copies the files a reader of the adapter needs to make tokens.
+func copyTokenizer(dir, base string) error {
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "vocab.txt", "special_tokens_map.json", "added_tokens.json"} {
+		raw, err := os.ReadFile(filepath.Join(base, name))
+		if os.IsNotExist(err) {
+			continue
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), raw, 0o644)
+		}
+		if err != nil {
+			return fmt.Errorf("adapter: save %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// card is the README.md of an adapter directory.
+func card(d Description, tensors []checkpoint.Tensor) []byte {
+	n := 0
+	for _, t := range tensors {
+		n += compute.Shape(t.Shape).Len()
+	}
+	library, load := "lor2c", "Load it with `lor2c eval --adapter`. A LoR2C module goes around a whole layer, so it cannot be merged into base weights or read as LoRA."
+	switch d.Method.Name {
+	case "lora":
+		library, load = "peft", "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`."
+	case "full":
+		library, load = "transformers", "Load it with `AutoModelForSequenceClassification.from_pretrained` or with `lor2c eval --adapter`."
+	case "head":
+		load = "Load it with `lor2c eval --adapter`. It holds the classification head alone."
+	}
+	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n"+
+		"Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.\n\n%s\n",
+		d.Base.Path, library, d.Method.Name, d.Method.Name, d.Task.Name, n, len(tensors), load)
+}
+
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o644)
+}
