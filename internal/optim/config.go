@@ -1,0 +1,49 @@
+package optim
+
+import "fmt"
+
+// Config is the `optim:` section of a run file.
+type Config struct {
+	LR float64 `yaml:"lr"`
+	// HeadLRRatio is the head's learning rate over LR. The authors' release
+	// trains the head at half the adapters' rate.
+	HeadLRRatio float64 `yaml:"head_lr_ratio"`
+	WeightDecay float64 `yaml:"weight_decay"`
+	Beta1       float64 `yaml:"beta1"`
+	Beta2       float64 `yaml:"beta2"`
+	Eps         float64 `yaml:"eps"`
+	// WarmupRatio is the share of all steps over which the rate rises.
+	WarmupRatio float64 `yaml:"warmup_ratio"`
+	// Schedule is linear (decay to 0) or constant, after the warm-up.
+	Schedule string `yaml:"schedule"`
+	// MaxGradNorm is the global norm to clip to; 0 does not clip.
+	MaxGradNorm float64 `yaml:"max_grad_norm"`
+}
+
+// Default returns the settings that the authors' GLUE script effectively runs
+// with (docs/divergence.md).
+func Default() Config {
+	return Config{
+		LR: 4e-4, HeadLRRatio: 0.5, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
+		WarmupRatio: 0.06, Schedule: "linear", MaxGradNorm: 1,
+	}
+}
+
+// Validate returns every fault of c.
+func (c Config) Validate() (faults []error) {
+	check := func(ok bool, key string, value any, want string) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("optim.%s: is %v; want %s", key, value, want))
+		}
+	}
+	check(c.LR > 0, "lr", c.LR, "more than 0")
+	check(c.HeadLRRatio >= 0, "head_lr_ratio", c.HeadLRRatio, "at least 0")
+	check(c.WeightDecay >= 0, "weight_decay", c.WeightDecay, "at least 0")
+	check(c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "at least 0 and less than 1")
+	check(c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "at least 0 and less than 1")
+	check(c.Eps > 0, "eps", c.Eps, "more than 0")
+	check(c.WarmupRatio >= 0 && c.WarmupRatio <= 1, "warmup_ratio", c.WarmupRatio, "0 to 1")
+	check(c.Schedule == "linear" || c.Schedule == "constant", "schedule", fmt.Sprintf("%q", c.Schedule), "linear or constant")
+	check(c.MaxGradNorm >= 0, "max_grad_norm", c.MaxGradNorm, "at least 0")
+	return faults
+}

@@ -1,0 +1,30 @@
+package optim
+
+import "math"
+
+// LRSchedule is the learning rate over a run: a linear warm-up over the first
+// steps, then linear decay to zero, or constant.
+type LRSchedule struct {
+	warmup, total int
+	decay         bool
+}
+
+// Schedule returns the schedule of c for a run of total optimizer steps. The
+// warm-up takes ceil(WarmupRatio total) of them, as in Hugging Face's Trainer.
+func (c Config) LRSchedule(total int) LRSchedule {
+	return LRSchedule{int(math.Ceil(c.WarmupRatio * float64(total))), total, c.Schedule == "linear"}
+}
+
+// Factor returns what the base rate is multiplied by at a step, from 1.
+//
+// Hugging Face's warm-up begins at 0, which wastes the first step; here step s
+// of w has s/w. From the end of the warm-up on the two are equal.
+func (s LRSchedule) Factor(step int) float64 {
+	if step <= s.warmup {
+		return float64(step) / float64(s.warmup)
+	}
+	if !s.decay {
+		return 1
+	}
+	return max(0, float64(s.total-step+1)/float64(max(1, s.total-s.warmup)))
+}
