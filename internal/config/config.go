@@ -1,0 +1,93 @@
+// Package config reads the run file of lor2c train: one YAML file whose sections
+// belong to the packages that use them.
+//
+// A value comes from, weakest first: the defaults, the file, the environment
+// (LOR2C_OPTIM_LR for optim.lr) and --set key=value. Reading is strict: a key
+// that is not known, given twice or of the wrong type is a fault, and all
+// faults are reported together, each with the place it was read from.
+//
+// Relative paths, also those in the file, start at the current directory, as
+// those of any command line do.
+package config
+
+import (
+	"bytes"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/dataset"
+	"lor2c/internal/optim"
+)
+
+// Config is a run file. Keys documents every field.
+type Config struct {
+	Model  string         `yaml:"model"` // Hugging Face directory of the base model
+	Data   dataset.Config `yaml:"data"`
+	Method adapter.Config `yaml:"method"`
+	Optim  optim.Config   `yaml:"optim"`
+	Train  Train          `yaml:"train"`
+	Out    string         `yaml:"out"` // run directory
+	Seed   uint64         `yaml:"seed"`
+}
+
+// Train is the `train:` section: the extent of a run and what it leaves behind.
+type Train struct {
+	Epochs int `yaml:"epochs"`
+	// BatchSize counts the examples of one optimizer step.
+	BatchSize int `yaml:"batch_size"`
+	// MicroBatchSize counts the examples of one forward and backward pass.
+	// Below BatchSize, gradients accumulate over several passes. 0 is BatchSize.
+	MicroBatchSize int `yaml:"micro_batch_size"`
+	// EvalBatchSize counts the examples of one evaluation pass. 0 is BatchSize.
+	EvalBatchSize int `yaml:"eval_batch_size"`
+	// LogEvery is how many optimizer steps lie between read-backs of the loss.
+	LogEvery int `yaml:"log_every"`
+	// SaveEvery is how many optimizer steps lie between checkpoints inside an
+	// epoch. 0 saves at the ends of epochs only.
+	SaveEvery int `yaml:"save_every"`
+	// KeepCheckpoints is how many of the newest checkpoints stay on disk.
+	KeepCheckpoints int `yaml:"keep_checkpoints"`
+}
+
+// Default returns the settings of a run that sets nothing. It is not valid:
+// model, data and out have no default.
+func Default() Config {
+	return Config{
+		Method: adapter.Default(),
+		Optim:  optim.Default(),
+		Train:  Train{Epochs: 3, BatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
+		Seed:   17,
+	}
+}
+
+// Resolve fills what other settings decide when the user does not. Load has
+// done so already.
+func (c *Config) Resolve() {
+	c.Method.Resolve()
+	if c.Train.MicroBatchSize == 0 {
+		c.Train.MicroBatchSize = c.Train.BatchSize
+	}
+	if c.Train.EvalBatchSize == 0 {
+		c.Train.EvalBatchSize = c.Train.BatchSize
+	}
+}
+
+// YAML returns c as a run file with every key, in the order of Keys. Load reads
+// it back as an equal Config.
+func (c *Config) YAML() []byte {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(c); err != nil {
+		panic(Bug{"encode", err.Error()})
+	}
+	return b.Bytes()
+}
+
+// Bug is the value of a panic: a struct in Config that this package cannot read
+// or write, which no run file can cause.
+type Bug struct{ Op, What string }
+
+func (b Bug) Error() string { return fmt.Sprintf("config: %s: %s", b.Op, b.What) }

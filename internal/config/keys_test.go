@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestKeys pins every key, type and default that a run file has.
+func TestKeys(t *testing.T) {
+	want := `
+model: a string
+data.task: a string
+data.dir: a string
+data.train: a string
+data.dev: a string
+data.test: a string
+data.text: a list of strings, for example [a, b] = []
+data.label: a string
+data.kind: a string
+data.labels: a list of strings, for example [a, b] = []
+data.metric: a string
+data.max_length: an integer = 0
+method.name: a string = lor2c
+method.rank: an integer = 8
+method.alpha: a number = 16
+method.dropout: a number, or null = null
+method.share: true or false = false
+method.target_modules: a list of strings, for example [a, b] = [query, value]
+optim.lr: a number = 0.0004
+optim.head_lr_ratio: a number = 0.5
+optim.weight_decay: a number = 0.01
+optim.beta1: a number = 0.9
+optim.beta2: a number = 0.999
+optim.eps: a number = 1e-08
+optim.warmup_ratio: a number = 0.06
+optim.schedule: a string = linear
+optim.max_grad_norm: a number = 1
+train.epochs: an integer = 3
+train.batch_size: an integer = 32
+train.micro_batch_size: an integer = 0
+train.eval_batch_size: an integer = 0
+train.log_every: an integer = 10
+train.save_every: an integer = 0
+train.keep_checkpoints: an integer = 2
+out: a string
+seed: an integer from 0 to 18446744073709551615 = 17
+`
+	var got strings.Builder
+	for i, k := range Keys() {
+		if docs[i][0] != k.Name {
+			t.Errorf("line %d of docs is for %s, want %s", i, docs[i][0], k.Name)
+		}
+		if k.Doc == "" || strings.HasSuffix(k.Doc, ".") {
+			t.Errorf("%s: doc is %q", k.Name, k.Doc)
+		}
+		fmt.Fprintf(&got, "\n%s: %s", k.Name, k.Type)
+		if k.Default != "" {
+			fmt.Fprintf(&got, " = %s", k.Default)
+		}
+	}
+	if len(docs) != len(runFile.leaves) {
+		t.Errorf("docs has %d lines, Config has %d keys", len(docs), len(runFile.leaves))
+	}
+	if d := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.String())); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// other returns a value of l's field that is not the default, and its text.
+func other(l leaf) (reflect.Value, string) {
+	switch v := reflect.New(l.typ).Elem(); {
+	case l.typ.Kind() == reflect.String:
+		v.SetString("x " + l.name)
+		return v, v.String()
+	case l.typ.Kind() == reflect.Bool:
+		v.SetBool(true)
+		return v, "true"
+	case l.typ.Kind() == reflect.Int:
+		v.SetInt(1234)
+		return v, "1234"
+	case l.typ.Kind() == reflect.Uint64:
+		v.SetUint(1234)
+		return v, "1234"
+	case l.typ.Kind() == reflect.Float64:
+		v.SetFloat(0.125)
+		return v, "0.125"
+	case l.typ.Kind() == reflect.Slice:
+		return reflect.ValueOf([]string{"x", l.name}), "[x, " + l.name + "]"
+	default:
+		p := 0.125
+		return reflect.ValueOf(&p), "0.125"
+	}
+}
+
+// TestEveryKeyFromEverySource sets one key at a time and wants that field, and
+// no other, to change.
+func TestEveryKeyFromEverySource(t *testing.T) {
+	names := map[string]string{"LOR2C_SHARED": "other", "LOR2C_SYNC": "other", "LOR2C_REQUIRE_GPU": "other"}
+	for _, l := range runFile.leaves {
+		t.Run("key="+l.name, func(t *testing.T) {
+			if was := names[l.env()]; was != "" {
+				t.Errorf("%s is taken by %s", l.env(), was)
+			}
+			names[l.env()] = l.name
+			value, text := other(l)
+			want := Default()
+			reflect.ValueOf(&want).Elem().FieldByIndex(l.index).Set(value)
+
+			file := text
+			for _, part := range slices.Backward(strings.Split(l.name, ".")) {
+				file = "{" + part + ": " + file + "}"
+			}
+			fromFile, faults := runFile.parseFile("x", []byte(file))
+			fromEnv, more := runFile.parseEnv([]string{l.env() + "=" + text})
+			faults = append(faults, more...)
+			fromSets, more := runFile.parseSets([]string{l.name + "=" + text})
+			faults = append(faults, more...)
+			if err := asError(faults); err != nil {
+				t.Fatal(err)
+			}
+			for source, c := range map[string]*Config{
+				"file":        first(layer(fromFile, nil, nil)),
+				"environment": first(layer(nil, fromEnv, nil)),
+				"set":         first(layer(nil, nil, fromSets)),
+			} {
+				if d := cmp.Diff(&want, c); d != "" {
+					t.Errorf("source=%s: -want +got:\n%s", source, d)
+				}
+			}
+		})
+	}
+}
+
+func first(c *Config, _ map[string]origin) *Config { return c }
+
+// TestSchema holds the package to its promise about structs it cannot read.
+func TestSchema(t *testing.T) {
+	type noTag struct{ LR float64 }
+	type upperCase struct {
+		LR float64 `yaml:"LR"`
+	}
+	type strange struct {
+		Steps map[string]int `yaml:"steps"`
+	}
+	for _, typ := range []reflect.Type{reflect.TypeFor[noTag](), reflect.TypeFor[upperCase](), reflect.TypeFor[strange]()} {
+		t.Run("type="+typ.Name(), func(t *testing.T) {
+			defer func() {
+				b, ok := recover().(Bug)
+				if !ok || !strings.HasPrefix(b.Error(), "config: schema: ") {
+					t.Errorf("recovered %v, want a Bug of schema", b)
+				}
+			}()
+			newSchema(typ)
+		})
+	}
+}
+
+func TestNearest(t *testing.T) {
+	keys := []string{"model", "data.dir", "method.rank", "optim.lr", "train.epochs", "out"}
+	for name, want := range map[string]string{
+		"method.rnak": "method.rank",
+		"METHOD.RANK": "method.rank",
+		"metod.rank":  "method.rank",
+		"train.rank":  "method.rank",
+		"train.ranks": "method.rank",
+		"rank":        "method.rank",
+		"optimm.lr":   "optim.lr",
+		"optim.l":     "optim.lr",
+		"ot":          "out",
+		// Two edits lead from any short name to any other, and one does across
+		// sections.
+		"optim.xy": "",
+		"oxx":      "",
+		"data.l":   "",
+		"data.dri": "",
+		"":         "",
+		"method":   "",
+	} {
+		t.Run("key="+name, func(t *testing.T) {
+			if got := nearest(name, keys); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}

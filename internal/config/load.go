@@ -1,0 +1,166 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+
+	"github.com/spf13/viper"
+)
+
+// Load reads a run. file is the run file; "" means that there is none. sets are
+// the values of --set, each key=value; environ is os.Environ().
+//
+// A variable LOR2C_<SECTION>_<KEY> that is empty counts as unset, and one that
+// names no key is passed over: LOR2C_SHARED, LOR2C_SYNC and LOR2C_REQUIRE_GPU
+// have other readers. In both the environment and --set a string is taken as it
+// stands; any other value is a YAML scalar or a list such as [query, value].
+//
+// The result is valid and resolved. Every error is an *Error: what is wrong in
+// the reading, or if nothing is, what is wrong with the values.
+func Load(file string, sets, environ []string) (*Config, error) {
+	if file == "" {
+		return load(file, nil, sets, environ)
+	}
+	text, refused := readFile(file)
+	if refused != nil {
+		return nil, &Error{[]error{refused}}
+	}
+	return load(file, text, sets, environ)
+}
+
+// load is Load on the content of file, for tests that have no file.
+func load(file string, text []byte, sets, environ []string) (*Config, error) {
+	var fromFile []setting
+	var faults []*fault
+	if file != "" {
+		fromFile, faults = runFile.parseFile(file, text)
+	}
+	fromEnv, more := runFile.parseEnv(environ)
+	faults = append(faults, more...)
+	fromSets, more := runFile.parseSets(sets)
+	faults = append(faults, more...)
+	// Values beside a fault of reading are not what the user wrote: judging
+	// them would report one mistake twice.
+	if err := asError(faults); err != nil {
+		return nil, err
+	}
+	c, origins := layer(fromFile, fromEnv, fromSets)
+	if err := asError(place(file, c.Validate(), origins)); err != nil {
+		return nil, err
+	}
+	c.Resolve()
+	return c, nil
+}
+
+// asError hides the trap of a nil *Error in an error.
+func asError(faults []*fault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	e := &Error{}
+	for _, f := range faults {
+		e.Faults = append(e.Faults, f)
+	}
+	return e
+}
+
+// parseEnv returns the settings of the environment in the order of the schema,
+// since the environment itself has none.
+func (s *schema) parseEnv(environ []string) (settings []setting, faults []*fault) {
+	set := map[string]string{}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		set[name] = value
+	}
+	for _, l := range s.leaves {
+		text := set[l.env()]
+		if text == "" {
+			continue
+		}
+		v, wrong := l.parseText(text, origin{where: l.env()})
+		if wrong != nil {
+			faults = append(faults, wrong)
+			continue
+		}
+		settings = append(settings, v)
+	}
+	return settings, faults
+}
+
+// parseSets returns the settings of --set in the order given: the last wins.
+func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) {
+	for _, set := range sets {
+		from := origin{where: "--set " + set}
+		refuse := func(what string) { faults = append(faults, &fault{origin: from, text: what}) }
+		name, text, ok := strings.Cut(set, "=")
+		l, known := s.byName[name]
+		switch {
+		case !ok:
+			refuse("has no =; want key=value, for example optim.lr=1e-4")
+		case s.sections[name] != nil && name != "":
+			refuse("is a section; want one key of it: " + prefixed(name, s.sections[name]))
+		case !known:
+			refuse(s.unknown(name, false, true))
+		default:
+			v, wrong := l.parseText(text, from)
+			if wrong != nil {
+				faults = append(faults, wrong)
+				continue
+			}
+			settings = append(settings, v)
+		}
+	}
+	return settings, faults
+}
+
+// prefixed writes out the keys of a section as --set wants them.
+func prefixed(section string, names []string) string {
+	full := make([]string, len(names))
+	for i, n := range names {
+		full[i] = join(section, n)
+	}
+	return strings.Join(full, ", ")
+}
+
+// layer puts the sources over each other, and says where each value that is not
+// a default came from. Every value has its field's own type by now: viper's
+// conversions never act, nor does its reading of the process's environment.
+func layer(fromFile, fromEnv, fromSets []setting) (*Config, map[string]origin) {
+	v := viper.New()
+	c := Default()
+	out := reflect.ValueOf(&c).Elem()
+	for _, l := range runFile.leaves {
+		v.SetDefault(l.name, out.FieldByIndex(l.index).Interface())
+	}
+	origins := map[string]origin{}
+	for _, settings := range [][]setting{fromFile, fromEnv} {
+		tree := map[string]any{}
+		for _, s := range settings {
+			nest(tree, strings.Split(s.name, "."), s.value.Interface())
+			origins[s.name] = s.from
+		}
+		if err := v.MergeConfigMap(tree); err != nil {
+			panic(Bug{"layer", err.Error()})
+		}
+	}
+	// An override of viper beats everything merged, in whatever order.
+	for _, s := range fromSets {
+		v.Set(s.name, s.value.Interface())
+		origins[s.name] = s.from
+	}
+	for _, l := range runFile.leaves {
+		out.FieldByIndex(l.index).Set(reflect.ValueOf(v.Get(l.name)))
+	}
+	return &c, origins
+}
+
+// nest puts value at path into tree, the form in which viper merges.
+func nest(tree map[string]any, path []string, value any) {
+	for _, p := range path[:len(path)-1] {
+		if tree[p] == nil {
+			tree[p] = map[string]any{}
+		}
+		tree = tree[p].(map[string]any)
+	}
+	tree[path[len(path)-1]] = value
+}

@@ -1,0 +1,153 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSize bounds a run file. A weights file given by mistake is far larger.
+const maxSize = 64 << 10
+
+// readFile returns the content of a run file.
+func readFile(file string) ([]byte, *fault) {
+	refuse := func(cause error, what string) ([]byte, *fault) {
+		return nil, &fault{origin: origin{where: file}, text: what, cause: cause}
+	}
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return refuse(err, "there is no such file; want a run file in YAML")
+	}
+	if err != nil {
+		return refuse(err, reason(err))
+	}
+	defer f.Close()
+	// Reading a directory fails too, with a word that differs by system.
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return refuse(nil, "is a directory; want a run file in YAML")
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return refuse(err, reason(err))
+	}
+	if len(text) > maxSize {
+		return refuse(nil, fmt.Sprintf("is larger than %d KiB; want a run file in YAML", maxSize>>10))
+	}
+	return text, nil
+}
+
+// reason is the system's word for err without the path, which the fault names.
+func reason(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return err.Error()
+}
+
+// parseFile returns the settings of a run file in its order, or its faults.
+func (s *schema) parseFile(file string, text []byte) ([]setting, []*fault) {
+	refuse := func(line int, what string) ([]setting, []*fault) {
+		from := origin{where: file, line: line}
+		if line > 0 {
+			from.where = fmt.Sprintf("%s:%d", file, line)
+		}
+		return nil, []*fault{{origin: from, text: what}}
+	}
+	docs, err := documents(text)
+	switch {
+	case err != nil:
+		line, what := locate(text, err)
+		return refuse(line, what)
+	case len(docs) == 0 || len(docs) == 1 && isNull(docs[0].Content[0]):
+		return refuse(0, "is empty; want the keys "+strings.Join(s.sections[""], ", "))
+	case len(docs) > 1:
+		return refuse(docs[1].Line, "a second YAML document begins; want one run to a file")
+	}
+	// A fault of the whole file lies where its content begins.
+	w := walker{schema: s, file: file}
+	w.section("", docs[0].Content[0], docs[0].Content[0])
+	return w.settings, w.faults
+}
+
+// documents parses all YAML documents in text.
+func documents(text []byte) (docs []*yaml.Node, err error) {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var n yaml.Node
+		if err := d.Decode(&n); err == io.EOF {
+			return docs, nil
+		} else if err != nil {
+			return nil, err
+		}
+		docs = append(docs, &n)
+	}
+}
+
+var yamlError = regexp.MustCompile(`^yaml: (line \d+: )?`)
+
+// locate finds the line of a syntax error: the first from which on no beginning
+// of the text parses. The parser's own number is missing for some errors and
+// one too small or that of an enclosing block for others; it is all there is
+// (and line is 0) where the search, quadratic in the lines, takes too long.
+func locate(text []byte, err error) (line int, what string) {
+	const tries = 200 // several times the lines of a run file
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	end := len(text)
+	for line = len(lines); line > 1; line-- {
+		if len(lines)-line == tries {
+			return 0, "is not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")
+		}
+		end -= len(lines[line-1])
+		if _, err := documents(text[:end]); err == nil {
+			break
+		}
+	}
+	at := lines[line-1]
+	if indent := at[:len(at)-len(bytes.TrimLeft(at, " \t"))]; bytes.ContainsRune(indent, '\t') {
+		return line, "is not YAML: the line is indented with a tab; want spaces"
+	}
+	return line, "is not YAML: " + yamlError.ReplaceAllString(err.Error(), "")
+}
+
+// parseText reads a value of the environment or of --set. Where a string is
+// wanted the text stands for itself, unless it is in quotes: a path may hold
+// what YAML takes for a comment, a number or an anchor.
+func (l leaf) parseText(text string, from origin) (setting, *fault) {
+	refuse := func(what string) (setting, *fault) {
+		return setting{}, &fault{origin: from, text: what}
+	}
+	if !utf8.ValidString(text) {
+		return refuse("is not UTF-8")
+	}
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	if want(l.typ) != "a string" || strings.HasPrefix(text, `"`) || strings.HasPrefix(text, `'`) {
+		docs, err := documents([]byte(text))
+		switch {
+		case err != nil:
+			return refuse("is not YAML: " + yamlError.ReplaceAllString(err.Error(), ""))
+		case len(docs) > 1:
+			return refuse("is more than one YAML document; want " + want(l.typ))
+		case len(docs) == 0:
+			n = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"}
+		default:
+			n = docs[0].Content[0]
+		}
+	}
+	var wrong *fault
+	v := convert(n, l.typ, func(_ *yaml.Node, element, what string) {
+		if element != "" {
+			what = "element " + element + " " + what
+		}
+		_, wrong = refuse(what)
+	})
+	return setting{l, v, from}, wrong
+}

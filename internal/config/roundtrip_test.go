@@ -1,0 +1,144 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestYAMLReadsBack(t *testing.T) {
+	tiny := 5e-324
+	for name, change := range map[string]func(*Config){
+		"default": func(c *Config) {},
+		"texts": func(c *Config) {
+			c.Model, c.Out = "null", "017"
+			c.Data.Dir = " a: b #\n\té\u2028\x07"
+			c.Method.TargetModules = []string{"1e5", "true", "2024-01-01", "~", "", "<<", "*a", "- x"}
+		},
+		"numbers": func(c *Config) {
+			c.Seed = 1<<64 - 1
+			c.Optim.LR, c.Optim.Eps, c.Optim.MaxGradNorm = 0.1+0.2, 5e-324, 1.7976931348623157e308
+			c.Method.Dropout, c.Method.Alpha = &tiny, 1e21
+		},
+	} {
+		t.Run("config="+name, func(t *testing.T) {
+			c := Default()
+			c.Model, c.Out, c.Data.Task, c.Data.Dir = "m", "o", "rte", "d"
+			change(&c)
+			c.Resolve()
+			file := filepath.Join(t.TempDir(), "run.yaml")
+			if err := os.WriteFile(file, c.YAML(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got := mustLoad(t, file, nil, nil)
+			if d := cmp.Diff(&c, got); d != "" {
+				t.Errorf("-want +got:\n%s\nfrom\n%s", d, c.YAML())
+			}
+		})
+	}
+	t.Run("order", func(t *testing.T) {
+		text, at := string(mustLoad(t, "", minimal, nil).YAML()), 0
+		for _, k := range Keys() {
+			i := strings.Index(text[at:], last(k.Name)+":")
+			if i < 0 {
+				t.Fatalf("%s is missing or out of order in\n%s", k.Name, text)
+			}
+			at += i
+		}
+	})
+}
+
+func TestDifferences(t *testing.T) {
+	for _, l := range runFile.leaves {
+		t.Run("key="+l.name, func(t *testing.T) {
+			a, b := Default(), Default()
+			a.Resolve()
+			b.Resolve()
+			value, text := other(l)
+			field := reflect.ValueOf(&b).Elem().FieldByIndex(l.index)
+			was := inline(field.Interface())
+			field.Set(value)
+			if l.typ.Kind() == reflect.String {
+				text = `"` + text + `"`
+			}
+			want := []string{l.name + ": " + was + " in the run, " + text + " now"}
+			switch l.name {
+			case "out", "train.log_every", "train.keep_checkpoints":
+				want = nil
+			}
+			if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
+	t.Run("compared=resolved", func(t *testing.T) {
+		a, b := Default(), Default()
+		b.Resolve()
+		if d := Differences(&a, &b); d != nil {
+			t.Errorf("got %q, want none", d)
+		}
+		if a.Train.MicroBatchSize != 0 || a.Method.Dropout != nil {
+			t.Error("Differences changed its argument")
+		}
+	})
+	t.Run("text", func(t *testing.T) {
+		a, b := Default(), Default()
+		a.Model, b.Train.Epochs, b.Optim.LR = "m", 5, 1e-5
+		b.Method.TargetModules = nil
+		want := []string{
+			`model: m in the run, "" now`,
+			"method.target_modules: [query, value] in the run, [] now",
+			"optim.lr: 0.0004 in the run, 1e-05 now",
+			"train.epochs: 3 in the run, 5 now",
+		}
+		if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	})
+}
+
+// FuzzLoad wants every input to be refused in whole lines or to give a run that
+// its own YAML reproduces.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text, "seed=1", "2")
+	}
+	f.Add([]byte("{model: m, data: {task: rte, dir: d}, out: o}"), "method.dropout=~", "0.5")
+	f.Add([]byte("{model: m, data: {task: rte, dir: d}, out: o}"), "method.target_modules=[a]", "'x'")
+	f.Fuzz(func(t *testing.T, text []byte, set, value string) {
+		environ := []string{"LOR2C_OPTIM_LR=" + value, "LOR2C_OUT=" + value}
+		c, err := load("x.yaml", text, []string{set}, environ)
+		if err != nil {
+			var all *Error
+			if !errors.As(err, &all) || len(all.Faults) == 0 {
+				t.Fatalf("got %v, want an *Error with faults", err)
+			}
+			for _, f := range all.Faults {
+				if !strings.HasPrefix(f.Error(), "config: ") || strings.ContainsAny(f.Error(), "\n\r") {
+					t.Errorf("%q is not one line of config", f)
+				}
+			}
+			return
+		}
+		again, err := load("y.yaml", c.YAML(), nil, nil)
+		if err != nil {
+			t.Fatalf("%v\nin\n%s", err, c.YAML())
+		}
+		if d := cmp.Diff(c, again); d != "" {
+			t.Errorf("-first +again:\n%s\nfrom\n%s", d, c.YAML())
+		}
+	})
+}

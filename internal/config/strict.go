@@ -1,0 +1,203 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// setting is one value that a source gives, of exactly the field's type.
+type setting struct {
+	leaf
+	value reflect.Value
+	from  origin
+}
+
+// walker takes the nodes of a run file apart. It exists because a decoder stops
+// at its own notion of an error, without column, key or advice.
+type walker struct {
+	*schema
+	file     string
+	settings []setting
+	faults   []*fault
+}
+
+func (w *walker) at(n *yaml.Node) origin {
+	return origin{fmt.Sprintf("%s:%d:%d", w.file, n.Line, n.Column), n.Line, n.Column}
+}
+
+func (w *walker) fault(n *yaml.Node, format string, a ...any) {
+	w.faults = append(w.faults, &fault{origin: w.at(n), text: fmt.Sprintf(format, a...)})
+}
+
+// section reads node as the mapping called name, "" being the whole file. Faults
+// lie at key: the place where a user looks for the name.
+func (w *walker) section(name string, key, node *yaml.Node) {
+	node = target(node)
+	if isNull(node) {
+		return // a section with all of its keys commented out
+	}
+	if node.Kind != yaml.MappingNode {
+		w.fault(key, "%sis %s; want a mapping with the keys %s", prefix(name), describe(node), strings.Join(w.sections[name], ", "))
+		return
+	}
+	seen := map[string]int{} // key -> line
+	for i := 0; i < len(node.Content); i += 2 {
+		key, value := node.Content[i], target(node.Content[i+1])
+		k := target(key)
+		if k.Kind != yaml.ScalarNode {
+			w.fault(key, "%sa key is %s; want a plain word", prefix(name), describe(k))
+			continue
+		}
+		path := join(name, printable(k.Value))
+		// With merging, a key would have two places it may come from, and a
+		// run file is too short to gain by it.
+		if k.ShortTag() == "!!merge" {
+			w.fault(key, "%s: merge keys are not read; want the merged keys written out", path)
+			continue
+		}
+		// What the second one holds is still read, so that its own faults
+		// come to light in the same attempt.
+		if first, again := seen[k.Value]; again {
+			w.fault(key, "%s: is given twice, first in line %d; want it once", path, first)
+		} else {
+			seen[k.Value] = key.Line
+		}
+		w.entry(path, key, value, strings.Contains(k.Value, "."))
+	}
+}
+
+// entry reads one key of a mapping. dotted says that the key itself has a dot,
+// which makes its path look like that of a key inside a section.
+func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
+	l, known := w.byName[path]
+	switch {
+	case dotted && (known || w.sections[path] != nil):
+		w.fault(key, "%s: is one key with a dot; want %s: indented under %s:", path, last(path), parent(path))
+	case known:
+		ok := true
+		v := convert(value, l.typ, func(n *yaml.Node, element, what string) {
+			ok = false
+			// A key is what a user searches for, but a list may span lines.
+			at := key
+			if element != "" {
+				at = n
+			}
+			w.fault(at, "%s%s: %s", path, element, what)
+		})
+		if ok {
+			w.settings = append(w.settings, setting{l, v, w.at(key)})
+		}
+	case w.sections[path] != nil:
+		w.section(path, key, value)
+	default:
+		mapping := value.Kind == yaml.MappingNode
+		w.fault(key, "%s: %s", path, w.unknown(path, mapping || isNull(value), !mapping))
+	}
+}
+
+// convert returns n as a t. Each thing that is wrong goes to report, with the
+// node at fault and, in a list, "[i]".
+func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, what string)) reflect.Value {
+	n = target(n)
+	v := reflect.New(t)
+	switch {
+	case t.Kind() == reflect.Pointer && isNull(n):
+	case t.Kind() == reflect.Pointer:
+		p := reflect.New(t.Elem())
+		p.Elem().Set(convert(n, t.Elem(), report))
+		v.Elem().Set(p)
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
+		for i, c := range n.Content {
+			e := convert(c, t.Elem(), func(_ *yaml.Node, _, what string) {
+				report(c, fmt.Sprintf("[%d]", i), what)
+			})
+			v.Elem().Set(reflect.Append(v.Elem(), e))
+		}
+	case !fits(n, t) || n.Decode(v.Interface()) != nil:
+		quote := ""
+		if t.Kind() == reflect.String && n.Kind == yaml.ScalarNode && !isNull(n) {
+			quote = ", so put it in quotes"
+		}
+		report(n, "", "is "+describe(n)+"; want "+want(t)+quote)
+	case t.Kind() == reflect.Float64 && (math.IsInf(v.Elem().Float(), 0) || math.IsNaN(v.Elem().Float())):
+		report(n, "", "is "+printable(n.Value)+"; want a finite number")
+	}
+	return v.Elem()
+}
+
+// fits reports whether n is written as a t is. The decoder alone would take
+// 3.0 for an integer and 5 for a string.
+func fits(n *yaml.Node, t reflect.Type) bool {
+	if n.Kind != yaml.ScalarNode {
+		return false
+	}
+	switch n.ShortTag() {
+	case "!!str":
+		return t.Kind() == reflect.String
+	case "!!bool":
+		return t.Kind() == reflect.Bool
+	case "!!int":
+		return t.Kind() == reflect.Int || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Float64
+	case "!!float":
+		return t.Kind() == reflect.Float64
+	}
+	return false
+}
+
+// describe says what n is, as a user wrote it.
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if isNull(n) {
+		return "empty"
+	}
+	if n.ShortTag() == "!!str" {
+		return strconv.Quote(shorten(n.Value)) + ", a string"
+	}
+	kinds := map[string]string{"!!bool": "a boolean", "!!int": "an integer", "!!float": "a number", "!!timestamp": "a date"}
+	return printable(n.Value) + ", " + cmp.Or(kinds[n.ShortTag()], "tagged "+printable(n.ShortTag()))
+}
+
+// target follows an alias. An alias cannot name another alias.
+func target(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+func prefix(name string) string {
+	if name == "" {
+		return ""
+	}
+	return name + ": "
+}
+
+// printable returns s as it is where a reader can tell where it ends.
+func printable(s string) string {
+	s = shorten(s)
+	if s == "" || strings.ContainsAny(s, " :;\"'") || strconv.Quote(s) != `"`+s+`"` {
+		return strconv.Quote(s)
+	}
+	return s
+}
+
+func shorten(s string) string {
+	const longest = 60 // leaves a fault on one line of a terminal or two
+	if r := []rune(s); len(r) > longest {
+		return string(r[:longest]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,79 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Validate returns every fault that can be seen without opening a file, each
+// beginning with its key.
+func (c *Config) Validate() (faults []error) {
+	need := func(key, value, what string) {
+		if value == "" {
+			faults = append(faults, fmt.Errorf("%s: is empty; want %s", key, what))
+		}
+	}
+	need("model", c.Model, "the Hugging Face directory of the base model")
+	faults = append(faults, c.Data.Validate()...)
+	faults = append(faults, c.Method.Validate()...)
+	faults = append(faults, c.Optim.Validate()...)
+	faults = append(faults, c.Train.Validate()...)
+	need("out", c.Out, "the directory to write the run to")
+	return faults
+}
+
+// Validate returns every fault of t.
+func (t Train) Validate() (faults []error) {
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("train."+format, a...)) }
+	least := func(key string, value, least int) {
+		if value < least {
+			fault("%s: is %d; want at least %d", key, value, least)
+		}
+	}
+	least("epochs", t.Epochs, 1)
+	least("batch_size", t.BatchSize, 1)
+	least("micro_batch_size", t.MicroBatchSize, 0)
+	// Otherwise the last pass of a step would be smaller than the rest, and
+	// the mean of the passes not the mean of the examples.
+	if t.MicroBatchSize > 0 && t.BatchSize > 0 && t.BatchSize%t.MicroBatchSize != 0 {
+		fault("micro_batch_size: is %d; want a divisor of train.batch_size, %d", t.MicroBatchSize, t.BatchSize)
+	}
+	least("eval_batch_size", t.EvalBatchSize, 0)
+	least("log_every", t.LogEvery, 1)
+	least("save_every", t.SaveEvery, 0)
+	least("keep_checkpoints", t.KeepCheckpoints, 1)
+	return faults
+}
+
+// place gives each fault of Validate the origin of its key. Those that stand in
+// the file come first and in its order.
+func place(file string, faults []error, origins map[string]origin) (placed []*fault) {
+	for _, err := range faults {
+		// Here the key says enough; other users of a section want its package.
+		f := &fault{origin: origin{where: file}, text: strings.TrimPrefix(err.Error(), "dataset: ")}
+		key, what, _ := strings.Cut(f.text, ": ")
+		key, _, _ = strings.Cut(key, "[") // an element is where its list is
+		if from, ok := origins[key]; ok {
+			f.origin = from
+			if strings.HasPrefix(from.where, "--set ") {
+				f.text = what // the key is in the origin
+			}
+		}
+		placed = append(placed, f)
+	}
+	slices.SortStableFunc(placed, func(a, b *fault) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.col, b.col))
+	})
+	return placed
+}
+
+// rank orders faults: by line in the file, then those from elsewhere.
+func rank(f *fault) int {
+	if f.line == 0 {
+		return math.MaxInt
+	}
+	return f.line
+}
