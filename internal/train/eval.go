@@ -1,0 +1,102 @@
+package train
+
+import (
+	"context"
+	"math"
+
+	"lor2c/internal/metric"
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+// Logits returns the outputs [B, Outputs] of the model with its method for one
+// batch, without dropout. It waits for the device.
+func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
+	if err := s.Model.Check(b); err != nil {
+		return nil, err
+	}
+	logits = make([]float32, b.Len()*s.Model.Outputs())
+	err = guard(func() {
+		s.Dev.Reset()
+		t := &tape.Tape{Dev: s.Dev}
+		s.Dev.Download(logits, s.Model.Forward(s.Model.NewPass(t, b), s.Method.Hook()).Value)
+	})
+	if err == nil {
+		err = s.Dev.Err()
+	}
+	return logits, err
+}
+
+// Evaluation is the outcome of one pass over a split.
+type Evaluation struct {
+	Loss   float64 // mean over the examples, computed in float64
+	Scores metric.Scores
+	// Predictions are classes, or the predicted values in regression.
+	Predictions []float32
+}
+
+// evaluate runs the model over d in batches of size examples. It stops with
+// ctx's error when ctx ends.
+func (s *Stepper) evaluate(ctx context.Context, d data, metrics []string, size int) (e Evaluation, err error) {
+	outputs := s.Model.Outputs()
+	scores, err := metric.NewAccumulator(metrics, outputs)
+	if err != nil {
+		return e, err
+	}
+	for at := 0; at < d.Len(); at += size {
+		if err := ctx.Err(); err != nil {
+			return e, err
+		}
+		b := d.batch(sequence(at, min(at+size, d.Len())))
+		logits, err := s.Logits(b)
+		if err != nil {
+			return e, err
+		}
+		scores.Add(logits, b.Labels)
+		for i, label := range b.Labels {
+			row := logits[i*outputs : (i+1)*outputs]
+			e.Loss += exampleLoss(row, label)
+			e.Predictions = append(e.Predictions, prediction(row))
+		}
+	}
+	e.Loss /= float64(d.Len())
+	e.Scores = scores.Scores()
+	return e, nil
+}
+
+// exampleLoss is the cross-entropy of a row of logits, or the squared error of
+// a single output.
+func exampleLoss(row []float32, label float32) float64 {
+	if len(row) == 1 {
+		return math.Pow(float64(row[0])-float64(label), 2)
+	}
+	top, sum := math.Inf(-1), 0.0
+	for _, x := range row {
+		top = math.Max(top, float64(x))
+	}
+	for _, x := range row {
+		sum += math.Exp(float64(x) - top)
+	}
+	return math.Log(sum) + top - float64(row[int(label)])
+}
+
+func prediction(row []float32) float32 {
+	if len(row) == 1 {
+		return row[0]
+	}
+	best := 0
+	for i, x := range row {
+		if x > row[best] {
+			best = i
+		}
+	}
+	return float32(best)
+}
+
+func sequence(from, to int) []int32 {
+	s := make([]int32, to-from)
+	for i := range s {
+		s[i] = int32(from + i)
+	}
+	return s
+}

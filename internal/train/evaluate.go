@@ -1,0 +1,109 @@
+package train
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/config"
+	"lor2c/internal/dataset"
+)
+
+// SplitEvaluation is the evaluation of a saved adapter on one split.
+type SplitEvaluation struct {
+	Evaluation // Scores is nil where the split's labels are withheld
+	Split      string
+	task       dataset.Task
+}
+
+// Evaluate scores the adapter in dir on a split of c's data.
+func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string) (*SplitEvaluation, error) {
+	saved, err := adapter.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer saved.Close()
+	if saved.Task.Name == customTask && c.Data.Task == customTask && len(c.Data.Labels) == 0 {
+		// The adapter knows its labels; without them the training file would
+		// have to be there to list them.
+		own := *c
+		own.Data.Labels = saved.Task.Labels
+		c = &own
+	}
+	s, err := OpenSession(c)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.load(split, false)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s.restored(dev, dir, saved)
+	if err != nil {
+		return nil, err
+	}
+	e := &SplitEvaluation{Split: split, task: s.Set.Task}
+	if e.Evaluation, err = st.evaluate(ctx, d, s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
+		return nil, err
+	}
+	for _, x := range d.split.Examples {
+		if !x.HasLabel {
+			e.Scores, e.Loss = nil, 0
+			break
+		}
+	}
+	return e, nil
+}
+
+// customTask is dataset's name for a user's own files.
+const customTask = "custom"
+
+// WritePredictions writes the file that the GLUE server takes: a header, then
+// index and prediction, by label name or as a number.
+func (e *SplitEvaluation) WritePredictions(path string) error {
+	return checkpoint.WriteFile(path, func(f io.Writer) error {
+		w := bufio.NewWriter(f)
+		fmt.Fprintln(w, "index\tprediction")
+		for i, p := range e.Predictions {
+			text := strconv.FormatFloat(float64(p), 'g', -1, 32)
+			if e.task.Labels != nil {
+				text = e.task.Labels[int(p)]
+			}
+			fmt.Fprintf(w, "%d\t%s\n", i, text)
+		}
+		return w.Flush()
+	})
+}
+
+// Shown is an example as the model sees it.
+type Shown struct {
+	Where string // file:line
+	Label string
+	IDs   []int32
+	Text  string // decoded, special tokens included
+}
+
+// Show returns the first n examples of a split.
+func (s *Session) Show(split string, n int) ([]Shown, error) {
+	sp, err := s.Set.Load(split)
+	if err != nil {
+		return nil, err
+	}
+	var out []Shown
+	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {
+		ids := s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs
+		label := "none"
+		if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
+			label = labels[int(x.Label)]
+		} else if x.HasLabel {
+			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
+		}
+		out = append(out, Shown{fmt.Sprintf("%s:%d", sp.Path, x.Line), label, ids, s.Tokenizer.Decode(ids)})
+	}
+	return out, nil
+}

@@ -1,0 +1,222 @@
+package train
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/tape"
+)
+
+const goldenDir = "../../testdata/golden"
+
+// golden is one case of scripts/golden.py.
+type golden struct {
+	Model, Method string
+	LR            float64 `json:"lr"`
+	HeadLR        float64 `json:"head_lr"`
+	WeightDecay   float64 `json:"weight_decay"`
+	Clip          float64
+	Steps, R      int
+	Alpha         float64
+	Share         bool
+	file          *checkpoint.File
+}
+
+func goldens(t *testing.T) map[string]*golden {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(goldenDir, "MANIFEST.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct{ Cases map[string]*golden }
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range manifest.Cases {
+		if g.file, err = checkpoint.Open(filepath.Join(goldenDir, name+".safetensors")); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { g.file.Close() })
+	}
+	return manifest.Cases
+}
+
+func (g *golden) floats(t *testing.T, name string) []float32 {
+	t.Helper()
+	_, shape, ok := g.file.Info(name)
+	if !ok {
+		t.Fatalf("golden file has no %s", name)
+	}
+	v := make([]float32, compute.Shape(shape).Len())
+	if err := g.file.ReadInto(v, name); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func (g *golden) ints(t *testing.T, name string) []int32 {
+	t.Helper()
+	v, err := g.file.ReadInts(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]int32, len(v))
+	for i, x := range v {
+		out[i] = int32(x)
+	}
+	return out
+}
+
+func (g *golden) batch(t *testing.T) model.Batch {
+	b := model.Batch{IDs: g.ints(t, "input_ids"), Types: g.ints(t, "token_type_ids"), Cu: g.ints(t, "cu_seqlens")}
+	if strings.Contains(g.Model, "regression") {
+		b.Labels = g.floats(t, "labels")
+		return b
+	}
+	for _, l := range g.ints(t, "labels") {
+		b.Labels = append(b.Labels, float32(l))
+	}
+	return b
+}
+
+// stepper builds the golden's model and method with its initial adapter, on a
+// network without dropout.
+func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
+	t.Helper()
+	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noDropout(m)
+	c := adapter.Config{Name: g.Method, Rank: g.R, Alpha: g.Alpha, Dropout: new(float64), TargetModules: []string{"query", "value"}}
+	if g.Method == "share" {
+		c.Name, c.Share = "lor2c", true
+	}
+	method, err := adapter.Attach(dev, m, c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range method.Params() {
+		if g.Method != "full" {
+			dev.Upload(p.Value, g.floats(t, "init."+p.Name))
+		}
+	}
+	o := optim.Config{
+		LR: g.LR, HeadLRRatio: g.HeadLR / g.LR, WeightDecay: g.WeightDecay, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
+		Schedule: "constant", MaxGradNorm: g.Clip,
+	}
+	return NewStepper(dev, m, method, o, 1, strings.Contains(g.Model, "regression"), g.Steps)
+}
+
+func noDropout(m *model.Model) {
+	m.HiddenDropout, m.AttentionDropout = 0, 0
+	m.ClassifierDropout = new(float32)
+}
+
+// fileName is the name of a parameter in the golden file: the head's carry
+// PEFT's prefix except in full fine-tuning.
+func (g *golden) fileName(p *tape.Param) string {
+	if g.Method == "full" || strings.HasPrefix(p.Name, "base_model.") {
+		return p.Name
+	}
+	return "base_model.model." + p.Name
+}
+
+// TestGolden compares logits, loss, every gradient and ten optimizer steps with
+// PyTorch, Hugging Face and PEFT, which compute them padded and in float64.
+func TestGolden(t *testing.T) {
+	for name, g := range goldens(t) {
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGolden(t, g, cpu.Open[float32](2), 1e-5) })
+		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGolden(t, g, cpu.Open[float64](2), 5e-7) })
+	}
+}
+
+func testGolden(t *testing.T, g *golden, dev compute.Device, tolerance float64) {
+	s, batch := g.stepper(t, dev), g.batch(t)
+	near := func(what string, got, want []float32, tolerance float64) {
+		t.Helper()
+		if e := relative(got, want); !(e <= tolerance) {
+			t.Errorf("%s: relative error %.3g; want at most %.1g", what, e, tolerance)
+		}
+	}
+	logits, err := s.Logits(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near("logits", logits, g.floats(t, "logits"), tolerance)
+
+	s.gradient(1, []model.Batch{batch}, nil)
+	near("loss", download(dev, s.loss), g.floats(t, "loss"), tolerance)
+	grads := 0
+	for _, p := range s.Opt.Params() {
+		name := "grad." + g.fileName(p)
+		want := g.floats(t, name)
+		grads++
+		if strings.HasSuffix(name, "key.bias") {
+			// A constant added to every key shifts all scores of a query alike:
+			// the true gradient is zero, and only rounding is left to compare.
+			near(name, append(download(dev, p.Grad), 1), append(make([]float32, len(want)), 1), tolerance)
+			continue
+		}
+		near(name, download(dev, p.Grad), want, tolerance)
+	}
+	for _, name := range g.file.Names() {
+		if strings.HasPrefix(name, "grad.") {
+			grads--
+		}
+	}
+	if grads != 0 {
+		t.Errorf("compared %+d gradients more than the golden file has", grads)
+	}
+
+	for step := 1; step <= g.Steps; step++ {
+		if err := s.Step(step, []model.Batch{batch}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reports, err := s.Reports(1, g.Steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var losses, norms []float32
+	for _, r := range reports {
+		losses, norms = append(losses, float32(r.Loss)), append(norms, float32(r.GradNorm))
+	}
+	near("losses", losses, g.floats(t, "losses"), tolerance)
+	near("norms", norms, g.floats(t, "grad_norm"), 10*tolerance)
+	for _, p := range s.Opt.Params() {
+		if !strings.HasSuffix(p.Name, "key.bias") {
+			near("final."+p.Name, download(dev, p.Value), g.floats(t, "final."+g.fileName(p)), 20*tolerance)
+		}
+	}
+}
+
+func download(dev compute.Device, x compute.Tensor) []float32 {
+	v := make([]float32, x.Shape.Len())
+	dev.Download(v, x)
+	return v
+}
+
+// relative is the largest difference over the largest value wanted.
+func relative(got, want []float32) float64 {
+	var diff, size float64
+	for i := range want {
+		diff = math.Max(diff, math.Abs(float64(got[i])-float64(want[i])))
+		size = math.Max(size, math.Abs(float64(want[i])))
+	}
+	if len(got) != len(want) || math.IsNaN(diff) {
+		return math.NaN()
+	}
+	return diff / size
+}

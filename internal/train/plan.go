@@ -1,0 +1,94 @@
+package train
+
+import (
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/dataset"
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+// Plan is the memory of a run in bytes, known before its first step.
+type Plan struct {
+	Weights int64 // frozen weights
+	Trained int64 // trainable parameters, gradients and moments
+	Arena   int64 // activations of the fullest step
+	Tokens  int   // of that step's micro-batch
+}
+
+// Total is the sum of the parts.
+func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
+
+// floatBytes is the size of a Float of the devices that train.
+const floatBytes = 4
+
+// plan runs the fullest micro-batch of the whole run, and of evaluation, on a
+// device that only counts.
+func (s *Session) plan(train, dev data) (Plan, error) {
+	c := s.Config
+	null := nulldev.Open(floatBytes)
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, none)
+	if err != nil {
+		return Plan{}, err
+	}
+	all := null.Stats().PersistentBytes
+	method, err := adapter.Attach(null, m, c.Method, c.Seed)
+	if err != nil {
+		return Plan{}, err
+	}
+	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, c.Train.LogEvery)
+	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * 4 * floatBytes}
+	p.Weights = all - int64(adapter.Count(m.Head()))*floatBytes
+	if c.Method.Name == "full" {
+		p.Weights = 0
+	}
+	full, batch := s.fullest(train)
+	p.Tokens = full
+	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
+	most, batch := widest(sequence(0, dev.Len()), dev, c.Train.EvalBatchSize)
+	null.Reset()
+	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(most, batch)), method.Hook())
+	// Blocks of equal size are reused, and which sizes are equal depends on the
+	// batch: the slack covers the few bytes by which a smaller one can be worse.
+	p.Arena = null.Stats().ArenaPeak
+	p.Arena += p.Arena/32 + 1<<16
+	return p, nil
+}
+
+// fullest returns the tokens of the micro-batch with most of them over all
+// epochs, and the largest number of examples of one.
+func (s *Session) fullest(d data) (tokens, examples int) {
+	t := s.Config.Train
+	for epoch := range t.Epochs {
+		order := dataset.Order(s.Config.Seed, epoch, d.Len())
+		for at := 0; at < len(order); at += t.BatchSize {
+			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)
+			tokens, examples = max(tokens, n), max(examples, b)
+		}
+	}
+	return tokens, examples
+}
+
+func widest(order []int32, d data, size int) (tokens, examples int) {
+	for at := 0; at < len(order); at += size {
+		part := order[at:min(at+size, len(order))]
+		n := 0
+		for _, i := range part {
+			n += int(d.Cu[i+1] - d.Cu[i])
+		}
+		tokens, examples = max(tokens, n), max(examples, len(part))
+	}
+	return tokens, examples
+}
+
+// evenBatch is a batch of that many examples and tokens; a plan depends on no
+// more.
+func evenBatch(tokens, examples int) model.Batch {
+	b := model.Batch{IDs: make([]int32, tokens), Types: make([]int32, tokens), Cu: []int32{0}, Labels: make([]float32, examples)}
+	for i := range examples {
+		b.Cu = append(b.Cu, int32(tokens*(i+1)/examples))
+	}
+	return b
+}

@@ -1,0 +1,391 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/config"
+	"lor2c/internal/cpu"
+)
+
+// The demo's encoder and the first lines of its data make a real run that takes
+// a second.
+const demoDir = "../../demo"
+
+// demoConfig is a run over rows train examples in dir, writing to dir/run.
+func demoConfig(t testing.TB, dir string, rows int) *config.Config {
+	t.Helper()
+	// Tests neither read nor fill the user's cache.
+	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
+	for split, n := range map[string]int{"train": rows, "dev": 24} {
+		head(t, filepath.Join(demoDir, "data", split+".tsv"), filepath.Join(dir, split+".tsv"), n+1)
+	}
+	c := config.Default()
+	c.Model = filepath.Join(demoDir, "model")
+	c.Data.Task, c.Data.Text, c.Data.Label = "custom", []string{"text"}, "label"
+	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.tsv"), filepath.Join(dir, "dev.tsv"), 32
+	c.Data.Labels = []string{"act", "animal", "artifact", "body", "communication", "food", "location", "person", "plant", "substance"}
+	c.Optim.LR = 3e-3
+	c.Train.BatchSize, c.Train.Epochs, c.Train.LogEvery, c.Train.SaveEvery = 8, 2, 3, 2
+	c.Out = filepath.Join(dir, "run")
+	c.Resolve()
+	return &c
+}
+
+func head(t testing.TB, from, to string, lines int) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var out bytes.Buffer
+	for s := bufio.NewScanner(in); lines > 0 && s.Scan(); lines-- {
+		out.Write(s.Bytes())
+		out.WriteByte('\n')
+	}
+	if err := os.WriteFile(to, out.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quiet(workers int) Options {
+	return Options{Device: cpu.Open[float32](workers), Resume: "auto", Stdout: io.Discard, Stderr: io.Discard}
+}
+
+// contents maps every file of a run that must not depend on when it was killed
+// to its bytes.
+func contents(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		for _, exempt := range []string{"events.out", "env", "timing", "log.txt", "config.resolved", lockFile} {
+			if strings.HasPrefix(name, exempt) {
+				return nil
+			}
+		}
+		if e.Type()&fs.ModeSymlink != 0 {
+			to, err := os.Readlink(path)
+			files[name] = "-> " + to
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		files[name] = string(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func sameFiles(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for name, w := range want {
+		if g, ok := got[name]; !ok {
+			t.Errorf("%s is missing", name)
+		} else if g != w {
+			t.Errorf("%s differs", name)
+		}
+	}
+	for name := range got {
+		if _, ok := want[name]; !ok {
+			t.Errorf("%s is there, which the unbroken run does not have", name)
+		}
+	}
+}
+
+// TestSameBytes asserts that a configuration determines every byte of a run,
+// whatever the number of workers.
+func TestSameBytes(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 40)
+	var first map[string]string
+	for _, workers := range []int{1, 2, 3} {
+		c.Out = filepath.Join(dir, strconv.Itoa(workers))
+		if _, err := Run(context.Background(), c, quiet(workers)); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = contents(t, c.Out)
+			continue
+		}
+		sameFiles(t, contents(t, c.Out), first)
+	}
+	if n := len(first); n < 20 {
+		t.Errorf("a run has %d files; want adapter, head, optimizer, state and logs", n)
+	}
+}
+
+const killedRun = "LOR2C_TEST_KILLED_RUN"
+
+// TestMain runs the training that TestKill kills when asked to by the
+// environment.
+func TestMain(m *testing.M) {
+	if file := os.Getenv(killedRun); file != "" {
+		c, err := config.Load(file, nil, nil)
+		if err == nil {
+			_, err = Run(context.Background(), c, quiet(0))
+		}
+		if err != nil {
+			os.Stderr.WriteString(err.Error() + "\n")
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestKill kills a run with SIGKILL at random moments, resumes it, and wants
+// the files of an unbroken run. LOR2C_KILLS sets how many times.
+func TestKill(t *testing.T) {
+	kills := 4
+	if s := os.Getenv("LOR2C_KILLS"); s != "" {
+		var err error
+		if kills, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 120)
+	c.Out = filepath.Join(dir, "unbroken")
+	started := time.Now()
+	if err := process(t, c).Run(); err != nil {
+		t.Fatal(err)
+	}
+	length := time.Since(started)
+	want := contents(t, c.Out)
+
+	c.Out = filepath.Join(dir, "killed")
+	r := rand.New(rand.NewPCG(uint64(kills), 1))
+	died := 0
+	for range kills {
+		p := process(t, c)
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(r.Float64() * float64(length)))
+		p.Process.Kill()
+		if p.Wait() != nil {
+			died++
+		}
+		// A run that got through is begun again, so that every kill counts.
+		if _, err := os.Stat(filepath.Join(c.Out, "all_results.json")); err == nil {
+			sameFiles(t, contents(t, c.Out), want)
+			os.RemoveAll(c.Out)
+		}
+	}
+	if err := process(t, c).Run(); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, contents(t, c.Out), want)
+	t.Logf("%d of %d processes died before they were done", died, kills)
+}
+
+func process(t *testing.T, c *config.Config) *exec.Cmd {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "run.yaml")
+	if err := os.WriteFile(file, c.YAML(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := exec.Command(os.Args[0])
+	p.Env = append(os.Environ(), killedRun+"="+file)
+	p.Stderr = os.Stderr
+	return p
+}
+
+// TestInterrupt asserts that a cancelled run saves its state at the next step
+// and continues to the bytes of an unbroken one.
+func TestInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 40)
+	c.Train.SaveEvery = 0
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(t, c.Out)
+	c.Out = filepath.Join(dir, "interrupted")
+	for {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel() // every process gets through one step
+		_, err := Run(ctx, c, quiet(1))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatal(err)
+		}
+	}
+	got := contents(t, c.Out)
+	for _, name := range []string{"metrics.jsonl", "metrics.csv", "all_results.json", "final/adapter_model.safetensors", "best/adapter_model.safetensors"} {
+		g, w := got[name], want[name]
+		if name == "best/adapter_model.safetensors" {
+			g, w = got["best"], want["best"]
+		}
+		if g != w || w == "" {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
+// TestOutputDirectory asserts what a run does to a directory that is in use.
+func TestOutputDirectory(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 16)
+	c.Train.Epochs = 1
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, c.Out)
+	t.Run("config=same", func(t *testing.T) {
+		if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+			t.Error(err)
+		}
+		sameFiles(t, contents(t, c.Out), before)
+	})
+	fails := func(name string, c *config.Config, o Options, want string) {
+		t.Run("config="+name, func(t *testing.T) {
+			_, err := Run(context.Background(), c, o)
+			if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrOtherRun) {
+				t.Errorf("error is %v; want one with %q", err, want)
+			}
+			sameFiles(t, contents(t, dir+"/run"), before)
+		})
+	}
+	other := *c
+	other.Optim.LR, other.Seed = 1e-4, 3
+	fails("other", &other, quiet(1), "(optim.lr: 0.003 in the run, 0.0001 now; seed: 17 in the run, 3 now); name another with --out")
+	never := quiet(1)
+	never.Resume = "never"
+	fails("never", c, never, "it holds a run and --resume is never")
+	foreign := *c
+	foreign.Out = dir // the data files are there
+	fails("foreign", &foreign, quiet(1), "it holds files but no config.resolved.yaml")
+	unlock, err := lock(c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	fails("locked", c, quiet(1), "another process is training into it")
+}
+
+// TestDamagedCheckpoint asserts that a run falls back to the checkpoint before
+// one that does not match its checksums.
+func TestDamagedCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 40)
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(t, c.Out)
+	last, _, err := checkpoint.Latest(c.Out, checkpointPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(last, "optimizer.safetensors"), []byte("damaged"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, contents(t, c.Out), want)
+}
+
+// TestReload asserts that what a run saved scores what the run said.
+func TestReload(t *testing.T) {
+	for _, method := range adapter.Names() {
+		t.Run("method="+method, func(t *testing.T) {
+			c := demoConfig(t, t.TempDir(), 24)
+			c.Method.Name, c.Train.Epochs = method, 1
+			c.Method.Dropout = nil
+			c.Resolve()
+			got, err := Run(context.Background(), c, quiet(2))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, which := range []string{"best", "final"} {
+				e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, which), "dev")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Loss != got.Dev.Loss || e.Scores["accuracy"] != got.Dev.Scores["accuracy"] {
+					t.Errorf("%s scores %v, loss %v; the run said %v, %v", which, e.Scores, e.Loss, got.Dev.Scores, got.Dev.Loss)
+				}
+			}
+		})
+	}
+}
+
+// TestNonFinite asserts that a value that is not finite stops the run and is
+// named, and that the checkpoints stay usable.
+func TestNonFinite(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 40)
+	c.Optim.LR, c.Optim.WarmupRatio, c.Optim.Schedule = 1e30, 0, "constant"
+	_, err := Run(context.Background(), c, quiet(2))
+	var bad *NonFiniteError
+	if !errors.As(err, &bad) {
+		t.Fatalf("error is %v; want a NonFiniteError", err)
+	}
+	if bad.Step < 2 || !strings.HasPrefix(bad.Tensor, "the ") || !strings.Contains(bad.Examples[0], "train.tsv:") {
+		t.Errorf("the error says step %d, %q at %q", bad.Step, bad.Tensor, bad.Examples)
+	}
+	if dir, _, err := checkpoint.Latest(c.Out, checkpointPrefix); err == nil {
+		if _, err := adapter.Open(dir); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestStandsStill asserts that training that does not train is an error.
+func TestStandsStill(t *testing.T) {
+	dev := cpu.Open[float32](1)
+	c := demoConfig(t, t.TempDir(), 16)
+	s, err := OpenSession(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, method, err := s.attach(dev, c.Method)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
+	w := watchMotion(st, st.Opt.Params())
+	d, err := s.load("train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	micro := d.micro([]int32{0, 1, 2}, 3)
+	if err := st.Step(1, micro, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.check(1); err != nil {
+		t.Errorf("after step 1: %v", err)
+	}
+	if err := w.check(2); err == nil || !strings.Contains(err.Error(), "lora_A") {
+		t.Errorf("after step 1, asked as if after step 2: %v; want every A named, which has not moved yet", err)
+	}
+	if err := st.Step(2, micro, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.check(2); err != nil {
+		t.Errorf("after step 2: %v", err)
+	}
+}

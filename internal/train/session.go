@@ -1,0 +1,160 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/config"
+	"lor2c/internal/dataset"
+	"lor2c/internal/model"
+	"lor2c/internal/tokenizer"
+)
+
+// Session is what training, evaluation and showing examples have in common:
+// the data, the tokenizer and the base model of one configuration.
+type Session struct {
+	Config    *config.Config
+	Set       *dataset.Set
+	Tokenizer *tokenizer.Tokenizer
+	Model     model.Config
+	MaxLength int // tokens of an example, special ones included
+	cacheDir  string
+	order     []int32 // of the training examples in epoch
+	epoch     int
+}
+
+// OpenSession opens what c names, as far as it can be checked without a device.
+func OpenSession(c *config.Config) (*Session, error) {
+	s := &Session{Config: c}
+	var err error
+	if s.Set, err = dataset.Open(c.Data); err != nil {
+		return nil, err
+	}
+	if s.Model, err = model.ReadConfig(c.Model); err != nil {
+		return nil, err
+	}
+	if s.Tokenizer, err = tokenizer.Load(c.Model); err != nil {
+		return nil, err
+	}
+	if n := s.Tokenizer.VocabSize(); n > s.Model.Vocab {
+		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens, the embedding %d rows; want files of one model", c.Model, n, s.Model.Vocab)
+	}
+	s.MaxLength = s.Set.MaxLength
+	if room := s.Model.MaxTokens(); s.MaxLength > room {
+		if c.Data.MaxLength > 0 {
+			return nil, fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position table; want at most %d", c.Model, c.Data.MaxLength, room)
+		}
+		s.MaxLength = room
+	}
+	if dir, err := os.UserCacheDir(); err == nil {
+		s.cacheDir = filepath.Join(dir, "lor2c", "tokens")
+	}
+	return s, nil
+}
+
+// data is a split as tokens, with where each example came from.
+type data struct {
+	*dataset.Encoded
+	split *dataset.Split
+}
+
+// load reads and tokenises a split; every example must have a label where
+// labelled is set.
+func (s *Session) load(split string, labelled bool) (data, error) {
+	sp, err := s.Set.Load(split)
+	if err != nil {
+		return data{}, err
+	}
+	if labelled {
+		for _, e := range sp.Examples {
+			if !e.HasLabel {
+				return data{}, fmt.Errorf("train: load %s:%d: the example has no label; want one of every example of the %s split", sp.Path, e.Line, split)
+			}
+		}
+	}
+	e, err := dataset.Encode(s.Tokenizer, sp, s.MaxLength, s.cacheDir)
+	if err != nil && s.cacheDir != "" {
+		// A cache that cannot be written costs a second, not the run.
+		s.cacheDir = ""
+		e, err = dataset.Encode(s.Tokenizer, sp, s.MaxLength, "")
+	}
+	return data{e, sp}, err
+}
+
+// batch packs the examples of the given indices.
+func (d data) batch(indices []int32) model.Batch {
+	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
+	for _, i := range indices {
+		ids, types := d.At(int(i))
+		b.IDs, b.Types = append(b.IDs, ids...), append(b.Types, types...)
+		b.Cu = append(b.Cu, int32(len(b.IDs)))
+		label := d.Labels[i]
+		if math.IsNaN(float64(label)) {
+			label = 0 // withheld: predictions are asked for, the loss is not read
+		}
+		b.Labels = append(b.Labels, label)
+	}
+	return b
+}
+
+// micro packs the examples of one optimizer step as micro-batches of at most
+// size examples.
+func (d data) micro(indices []int32, size int) (batches []model.Batch) {
+	for part := range slices.Chunk(indices, size) {
+		batches = append(batches, d.batch(part))
+	}
+	return batches
+}
+
+// step returns the indices of the examples of an optimizer step, from 1: a
+// function of seed and step alone.
+func (s *Session) step(n, step int) []int32 {
+	size := s.Config.Train.BatchSize
+	perEpoch := stepsPerEpoch(n, size)
+	epoch, at := (step-1)/perEpoch, (step-1)%perEpoch*size
+	if s.order == nil || s.epoch != epoch {
+		s.order, s.epoch = dataset.Order(s.Config.Seed, epoch, n), epoch
+	}
+	return s.order[at:min(at+size, n)]
+}
+
+func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
+
+// attach puts the base model and the method on a device.
+func (s *Session) attach(dev compute.Device, method adapter.Config) (*model.Model, adapter.Method, error) {
+	m, err := model.Load(dev, s.Config.Model, s.Set.Task.Outputs(), s.Config.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	a, err := adapter.Attach(dev, m, method, s.Config.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m, a, dev.Err()
+}
+
+// restored builds a model with the adapter saved in dir, for evaluation.
+func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved) (*Stepper, error) {
+	if labels := saved.Task.Labels; saved.Task.Name != "" && !slices.Equal(labels, s.Set.Task.Labels) {
+		return nil, fmt.Errorf("train: evaluate %s: its head predicts %q, the data has %q; want data with the adapter's labels in its order: %w",
+			dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
+	}
+	m, method, err := s.attach(dev, saved.Method)
+	if err != nil {
+		return nil, err
+	}
+	base, err := adapter.BaseOf(m, s.Config.Model)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(saved.CheckBase(base), saved.Restore(dev, method, m.Head())); err != nil {
+		return nil, err
+	}
+	return &Stepper{Dev: dev, Model: m, Method: method, Regression: s.Set.Task.Labels == nil}, nil
+}

@@ -1,0 +1,220 @@
+package train
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/runlog"
+	"lor2c/internal/tape"
+)
+
+// ConfigFile is the name of the resolved configuration in a run directory.
+const ConfigFile = "config.resolved.yaml"
+
+// The other names in a run directory.
+const (
+	checkpointPrefix = "checkpoint-"
+	bestLink         = "best"
+	finalDir         = "final"
+	stateFile        = "state.json"
+	trainerFile      = "trainer_state.json"
+	optimizerFile    = "optimizer.safetensors"
+)
+
+// state is what a checkpoint holds beside tensors. With the seed it determines
+// the rest of the run: the order of the data is a function of seed and epoch,
+// the random numbers of seed and step.
+type state struct {
+	Format int    `json:"format"`
+	Step   int    `json:"step"` // optimizer steps done
+	Seed   uint64 `json:"seed"` // of order, masks and initial values
+	// Position of the next example: epoch from 0, index within its order.
+	Epoch int `json:"epoch"`
+	Index int `json:"index"`
+	// Best evaluation so far.
+	Best best `json:"best"`
+	// Sums of the losses of steps since the last record and since the start.
+	WindowLoss  float64 `json:"window_loss"`
+	WindowSteps int     `json:"window_steps"`
+	TotalLoss   float64 `json:"total_loss"`
+}
+
+type best struct {
+	Step  int      `json:"step"` // 0: none yet
+	Epoch int      `json:"epoch"`
+	Score *float64 `json:"score"` // nil: none yet, or not a number
+}
+
+// save publishes checkpoint-<step>: adapter, head, optimizer and state, whole or
+// not at all.
+func (r *run) save() error {
+	if err := r.log.Sync(); err != nil {
+		return err
+	}
+	s := r.state
+	dir := filepath.Join(r.out, checkpointPrefix+strconv.Itoa(s.Step))
+	err := checkpoint.WriteDir(dir, func(tmp string) error {
+		if err := adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head()); err != nil {
+			return err
+		}
+		if err := saveMoments(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
+			return err
+		}
+		if err := writeJSON(filepath.Join(tmp, stateFile), s); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o644)
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.linkBest(), r.prune())
+}
+
+func (r *run) trainerState() []byte {
+	t := runlog.State{
+		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps, Epochs: r.session.Config.Train.Epochs,
+		Metric: r.session.Set.Task.Select, Records: r.records,
+	}
+	if r.state.Best.Step > 0 {
+		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)
+	}
+	return runlog.TrainerState(t)
+}
+
+// linkBest points best at the checkpoint that the state names. The link follows
+// the checkpoint, so that a crash between the two is mended on resuming.
+func (r *run) linkBest() error {
+	if r.state.Best.Step == 0 {
+		return nil
+	}
+	return checkpoint.Link(checkpointPrefix+strconv.Itoa(r.state.Best.Step), filepath.Join(r.out, bestLink))
+}
+
+// prune removes all but the newest checkpoints and the best one.
+func (r *run) prune() error {
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return err
+	}
+	var steps []int
+	for _, e := range entries {
+		digits, ok := strings.CutPrefix(e.Name(), checkpointPrefix)
+		if step, err := strconv.Atoi(digits); ok && err == nil && step != r.state.Best.Step {
+			steps = append(steps, step)
+		}
+	}
+	slices.Sort(steps)
+	for _, step := range steps[:max(0, len(steps)-r.session.Config.Train.KeepCheckpoints)] {
+		if err := checkpoint.RemoveDir(filepath.Join(r.out, checkpointPrefix+strconv.Itoa(step))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The names of AdamW's moments, as PyTorch calls them, before a parameter's.
+const (
+	firstMoment  = "exp_avg."
+	secondMoment = "exp_avg_sq."
+)
+
+// moments calls f with the first and second moment of each parameter.
+func moments(s *Stepper, f func(p *tape.Param, m, v compute.Tensor) error) error {
+	at := 0
+	m, v := s.Opt.Moments()
+	for _, p := range s.Opt.Params() {
+		if err := f(p, m.Slice(at, p.Value.Shape), v.Slice(at, p.Value.Shape)); err != nil {
+			return err
+		}
+		at += p.Value.Shape.Len()
+	}
+	return nil
+}
+
+func saveMoments(path string, s *Stepper) error {
+	var tensors []checkpoint.Tensor
+	err := moments(s, func(p *tape.Param, m, v compute.Tensor) error {
+		for _, t := range []struct {
+			kind  string
+			value compute.Tensor
+		}{{firstMoment, m}, {secondMoment, v}} {
+			values := make([]float32, t.value.Shape.Len())
+			s.Dev.Download(values, t.value)
+			tensors = append(tensors, checkpoint.Tensor{Name: t.kind + p.Name, Shape: t.value.Shape, Data: values})
+		}
+		return s.Dev.Err()
+	})
+	if err != nil {
+		return err
+	}
+	var file bytes.Buffer
+	if err := checkpoint.Write(&file, map[string]string{"format": "pt"}, tensors); err != nil {
+		return err
+	}
+	return os.WriteFile(path, file.Bytes(), 0o644)
+}
+
+func restoreMoments(path string, s *Stepper) error {
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return moments(s, func(p *tape.Param, m, v compute.Tensor) error {
+		values := make([]float32, p.Value.Shape.Len())
+		if err := f.ReadInto(values, firstMoment+p.Name); err != nil {
+			return err
+		}
+		s.Dev.Upload(m, values)
+		if err := f.ReadInto(values, secondMoment+p.Name); err != nil {
+			return err
+		}
+		s.Dev.Upload(v, values)
+		return s.Dev.Err()
+	})
+}
+
+// restore continues from a checkpoint directory that has been verified.
+func (r *run) restore(dir string) error {
+	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", dir, err)
+	}
+	if err := json.Unmarshal(raw, &r.state); err != nil {
+		return fmt.Errorf("train: resume %s: %s: %v; want a checkpoint that lor2c train wrote", dir, stateFile, err)
+	}
+	if r.state.Format != stateFormat {
+		return fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", dir, r.state.Format, stateFormat)
+	}
+	saved, err := adapter.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer saved.Close()
+	if err := errors.Join(saved.CheckBase(r.description.Base), saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head())); err != nil {
+		return err
+	}
+	r.stepper.Opt.SetSteps(r.state.Step)
+	return restoreMoments(filepath.Join(dir, optimizerFile), r.stepper)
+}
+
+const stateFormat = 1
+
+func writeJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o644)
+}

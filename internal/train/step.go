@@ -1,0 +1,145 @@
+// Package train holds the one training loop: steps, evaluation, checkpoints and
+// the checks that stop a run which has gone wrong.
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/tape"
+)
+
+// Stepper runs optimizer steps of one model with one method.
+type Stepper struct {
+	Dev    compute.Device
+	Model  *model.Model
+	Method adapter.Method
+	Opt    *optim.AdamW
+	Seed   uint64
+	// Regression chooses mean squared error over cross-entropy.
+	Regression bool
+
+	loss    compute.Tensor // [1], summed over the micro-batches of a step
+	ring    compute.Tensor // [slots, ringWidth], what each step reports
+	slots   int
+	labels  []int32
+	reports []float32
+}
+
+// What a row of the ring holds: the step's loss, then the optimizer's state.
+const (
+	ringLoss  = 0
+	ringState = 1
+	ringWidth = ringState + compute.StateLen
+)
+
+// NewStepper makes the head and the method's parameters trainable. The host
+// reads what happened every slots steps.
+func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64, regression bool, slots int) *Stepper {
+	return &Stepper{
+		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()), Seed: seed, Regression: regression,
+		loss: dev.Alloc(compute.Shape{1}, compute.Float), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Float), slots: slots,
+		reports: make([]float32, slots*ringWidth),
+	}
+}
+
+// Step queues optimizer step number step, from 1, over micro-batches that
+// together are one batch, with the learning rate at factor times its base. It
+// does not wait for the device. A batch that the model cannot take is an error
+// and changes nothing.
+func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
+	for _, b := range micro {
+		if err := s.Model.Check(b); err != nil {
+			return err
+		}
+	}
+	return guard(func() {
+		s.gradient(step, micro, nil)
+		s.Opt.Step(s.loss, factor)
+		row := s.ring.View((step-1)%s.slots, (step-1)%s.slots+1)
+		s.Dev.Copy(row.Slice(ringLoss, compute.Shape{1}), s.loss)
+		s.Dev.Copy(row.Slice(ringState, compute.Shape{compute.StateLen}), s.Opt.State())
+	})
+}
+
+// gradient computes the loss of a step and the gradient of its mean.
+func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name string, y compute.Tensor)) {
+	examples := 0
+	for _, b := range micro {
+		examples += b.Len()
+	}
+	s.Opt.Zero()
+	s.Dev.Fill(s.loss, 0)
+	row, example := 0, 0
+	for _, b := range micro {
+		s.Dev.Reset()
+		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
+		logits := s.Model.Forward(s.Model.NewPass(t, b), s.Method.Hook())
+		s.lossOf(t, logits, b.Labels, 1/float32(examples))
+		t.Backward()
+		row, example = row+len(b.IDs), example+b.Len()
+	}
+}
+
+func (s *Stepper) lossOf(t *tape.Tape, logits *tape.Var, labels []float32, scale float32) {
+	if s.Regression {
+		y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Float)
+		s.Dev.Upload(y, labels)
+		t.MSE(s.loss, logits, y, scale)
+		return
+	}
+	s.labels = s.labels[:0]
+	for _, l := range labels {
+		s.labels = append(s.labels, int32(l))
+	}
+	y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Int)
+	s.Dev.UploadInts(y, s.labels)
+	t.CrossEntropy(s.loss, logits, y, scale)
+}
+
+// Report is what the device says of one step.
+type Report struct {
+	Step           int
+	Loss, GradNorm float64
+	Halted         bool // the loss or the norm was not finite; nothing was updated
+}
+
+// Reports waits for the device and returns the steps from first to last, of
+// which there may be no more than slots.
+func (s *Stepper) Reports(first, last int) ([]Report, error) {
+	if last-first >= s.slots {
+		panic(fmt.Sprintf("train: %d reports asked of a ring of %d", last-first+1, s.slots))
+	}
+	s.Dev.Download(s.reports, s.ring)
+	if err := s.Dev.Err(); err != nil {
+		return nil, err
+	}
+	var out []Report
+	for step := first; step <= last; step++ {
+		r := s.reports[(step-1)%s.slots*ringWidth:]
+		out = append(out, Report{
+			Step: step, Loss: float64(r[ringLoss]), GradNorm: float64(r[ringState+compute.StateNorm]), Halted: r[ringState+compute.StateHalted] != 0,
+		})
+	}
+	return out, nil
+}
+
+// guard turns the typed panic of a shape that does not fit, a bug, into an
+// error, so that a run ends with its last checkpoint intact.
+func guard(f func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			shape, ok := r.(*compute.ShapeError)
+			if !ok {
+				panic(r)
+			}
+			err = errors.Join(errors.New("train: step: this is a bug in lor2c"), shape)
+		}
+	}()
+	f()
+	return nil
+}

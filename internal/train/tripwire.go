@@ -1,0 +1,124 @@
+package train
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+// NonFiniteError says where a step first met a value that is no number. The
+// parameters are those from before the step.
+type NonFiniteError struct {
+	Step     int
+	Tensor   string
+	Examples []string // file:line of the examples that show it
+}
+
+// Error names step, tensor and examples, and what usually helps.
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; try a lower optim.lr, or look at these examples",
+		e.Step, e.Tensor, strings.Join(e.Examples, ", "))
+}
+
+// diagnose repeats the step that halted the run, op by op, and names the first
+// tensor that is not finite. Nothing was updated since, and the masks are
+// redrawn from their counters, so that the step goes wrong again.
+func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error {
+	found := &NonFiniteError{Step: step}
+	part, at := -1, 0
+	watch := func(op, name string, y compute.Tensor) {
+		if op == "embed" { // the first op of a micro-batch
+			if part >= 0 {
+				at += micro[part].Len()
+			}
+			part++
+		}
+		if found.Tensor != "" {
+			return
+		}
+		if row := badRow(s.Dev, y); row >= 0 {
+			b := micro[part]
+			found.Tensor = strings.TrimSpace("the output of " + op + " " + name)
+			found.Examples = []string{where[at+exampleOf(b, row, y.Shape.Rows())]}
+		}
+	}
+	err := guard(func() { s.gradient(step, micro, watch) })
+	if err != nil || found.Tensor != "" {
+		return cmp.Or(err, error(found))
+	}
+	found.Tensor, found.Examples = "the loss", where
+	for _, p := range slices.Backward(s.Opt.Params()) {
+		if badRow(s.Dev, p.Grad) >= 0 {
+			found.Tensor = "the gradient of " + p.Name
+		}
+	}
+	return found
+}
+
+// badRow returns the first row of x with a value that is not finite, or -1.
+func badRow(dev compute.Device, x compute.Tensor) int {
+	v := make([]float32, x.Shape.Len())
+	dev.Download(v, x)
+	i := slices.IndexFunc(v, func(f float32) bool { return math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) })
+	if i < 0 {
+		return -1
+	}
+	return i / x.Shape.Cols()
+}
+
+// exampleOf returns which example of b a row of an activation belongs to: rows
+// are tokens, or examples from the last layer on.
+func exampleOf(b model.Batch, row, rows int) int {
+	if rows == b.Len() {
+		return row
+	}
+	i, _ := slices.BinarySearch(b.Cu, int32(row)+1)
+	return i - 1
+}
+
+// motion checks that training trains: that every parameter has had a gradient
+// and has left its start. Weight decay alone moves a parameter too, so the one
+// without the other proves nothing.
+type motion struct {
+	stepper *Stepper
+	start   map[*tape.Param][]float32
+}
+
+func watchMotion(s *Stepper, params []*tape.Param) *motion {
+	m := &motion{s, map[*tape.Param][]float32{}}
+	for _, p := range params {
+		m.start[p] = make([]float32, p.Value.Shape.Len())
+		s.Dev.Download(m.start[p], p.Value)
+	}
+	return m
+}
+
+// check returns an error that names the first parameter still where it began.
+// In step 1 an A has no gradient yet, because its B is zero.
+func (m *motion) check(step int) error {
+	var still []string
+	err := moments(m.stepper, func(p *tape.Param, _, v compute.Tensor) error {
+		start, watched := m.start[p]
+		if !watched || step == 1 && strings.Contains(p.Name, ".lora_A.") {
+			return nil
+		}
+		value, square := make([]float32, len(start)), make([]float32, len(start))
+		m.stepper.Dev.Download(value, p.Value)
+		m.stepper.Dev.Download(square, v)
+		if slices.Equal(value, start) || !slices.ContainsFunc(square, func(x float32) bool { return x != 0 }) {
+			still = append(still, p.Name)
+		}
+		return nil
+	})
+	if err != nil || still == nil {
+		return err
+	}
+	return fmt.Errorf("train: step %d: %d of %d trainable tensors have not moved, first %s; want all to move, so the method or its configuration is wrong",
+		step, len(still), len(m.start), still[0])
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Checks that PEFT itself loads an adapter directory that lor2c wrote.
+
+    python scripts/check_peft.py --adapter DIR --base DIR --ids FILE [--compare FILE] [--tolerance 1e-4]
+
+FILE of --ids is a safetensors file with packed input_ids, token_type_ids and cu_seqlens, as in
+testdata/golden. Every tensor of the adapter file must land in the PEFT model unchanged and none of
+the model's may be missing from the file, because PEFT passes over unknown keys without an error.
+Prints the logits, one line per sequence; with --compare they must agree with `logits` of that file.
+Exit status: 0 all well, 1 a difference.
+"""
+import argparse
+import pathlib
+import sys
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from peer_finetune import sentence_classifier
+from safetensors.torch import load_file
+
+
+def head_size(tensors):
+    """Number of outputs of the classification head in the adapter, or None where it has none."""
+    for name in ("classifier.out_proj.weight", "classifier.weight"):
+        for key, value in tensors.items():
+            if key.endswith(name):
+                return value.shape[0]
+    return None
+
+
+def key_faults(tensors, model):
+    """What differs between the adapter file and the adapter inside the loaded model."""
+    loaded = get_peft_model_state_dict(model, save_embedding_layers=False)
+    faults = [f"in the file, ignored by PEFT: {k}" for k in sorted(tensors.keys() - loaded.keys())]
+    faults += [f"wanted by PEFT, not in the file: {k}" for k in sorted(loaded.keys() - tensors.keys())]
+    for key in sorted(tensors.keys() & loaded.keys()):
+        if not torch.equal(tensors[key].float(), loaded[key].float()):
+            faults.append(f"changed on loading: {key}")
+    return faults
+
+
+def packed_logits(model, ids):
+    """Logits [B, labels] of each packed sequence run alone, in float64."""
+    offsets = ids["cu_seqlens"].tolist()
+    model = model.double().eval()
+    rows = []
+    with torch.no_grad():
+        for a, b in zip(offsets, offsets[1:]):
+            rows.append(model(input_ids=ids["input_ids"][None, a:b].long(),
+                              token_type_ids=ids["token_type_ids"][None, a:b].long()).logits)
+    return torch.cat(rows)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="load an adapter directory with PEFT and compare its logits")
+    parser.add_argument("--adapter", type=pathlib.Path, required=True)
+    parser.add_argument("--base", required=True, help="Hugging Face directory of the base model")
+    parser.add_argument("--ids", required=True, help="safetensors file with the packed batch")
+    parser.add_argument("--compare", help="safetensors file with the expected logits")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed")
+    args = parser.parse_args()
+
+    tensors = load_file(args.adapter / "adapter_model.safetensors")
+    labels = head_size(tensors)
+    kwargs = {"num_labels": labels} if labels else {}
+    model = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.adapter)
+    faults = key_faults(tensors, model)
+    logits = packed_logits(model, load_file(args.ids))
+    for row in logits.tolist():
+        print(" ".join(f"{v:.7g}" for v in row))
+    if args.compare:
+        want = load_file(args.compare)["logits"].double()
+        if want.shape != logits.shape:
+            faults.append(f"logits are {list(logits.shape)}; expected {list(want.shape)}")
+        else:
+            worst = (logits - want).abs().max().item()
+            print(f"largest difference {worst:.3g}")
+            if not worst <= args.tolerance:  # also catches NaN
+                faults.append(f"logits differ by {worst:.3g}; allowed {args.tolerance:g}")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

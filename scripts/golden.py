@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Writes testdata/golden: tiny models and what PyTorch, transformers and PEFT compute with them.
+
+    python scripts/golden.py [--out testdata/golden]
+
+Needs torch, transformers and peft; a user of lor2c needs none of them, and neither do the tests,
+which read the files written here. Every value comes from float64 arithmetic on float32 inputs and
+is rounded to float32 once, at the end, so that a test measures its own rounding and not PyTorch's.
+MANIFEST.json records versions, settings, digests, and how far PyTorch's own float32 run is from
+these values: the distance another float32 implementation may be expected to show.
+"""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import torch
+import transformers
+from peer_finetune import adamw, attach, sentence_classifier, versions
+from peft import PeftModel
+from safetensors.torch import save_file
+from transformers import BertConfig, RobertaConfig
+
+STEPS, WEIGHT_DECAY, CLIP = 10, 0.01, 1.0
+RANK, LORA_ALPHA, LOR2C_ALPHA = 4, 16, 8
+# Each entry is the token count of a first and a second sentence; the specials come on top.
+SENTENCES = [(7, 0), (2, 0), (1, 0), (4, 4), (2, 2)]
+NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
+MODELS = {
+    "roberta": RobertaConfig(
+        vocab_size=120, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=42, type_vocab_size=1, num_labels=3, layer_norm_eps=1e-5, **NO_DROPOUT),
+    "bert": BertConfig(
+        vocab_size=100, hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=48,
+        max_position_embeddings=40, type_vocab_size=2, num_labels=2, layer_norm_eps=1e-12, **NO_DROPOUT),
+    "roberta_regression": RobertaConfig(
+        vocab_size=120, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=42, type_vocab_size=1, num_labels=1, layer_norm_eps=1e-5, **NO_DROPOUT),
+}
+METHODS = ["head", "lora", "lor2c", "share", "full"]
+CASES = [(model, method) for model in ("roberta", "bert") for method in METHODS]
+CASES += [("roberta_regression", "lor2c")]
+
+
+def fill(named, seed):
+    """Random values nowhere near an initialisation, so that no term of a gradient is trivial."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in named:
+            std = 0.3 if "embeddings" in name else 0.1 if "lora_B" in name else 0.25
+            p.copy_(std * torch.randn(p.shape, generator=generator))
+            if "LayerNorm.weight" in name:
+                p += 1
+
+
+def write_model(out, name, seed):
+    """Saves one tiny random base model as a Hugging Face directory."""
+    model = sentence_classifier(MODELS[name])
+    fill(model.named_parameters(), seed)
+    model.save_pretrained(out / name)
+
+
+def batch(name):
+    """One uneven batch: the packed form for the file and the padded one for transformers."""
+    config, generator = MODELS[name], torch.Generator().manual_seed(5)
+    # Ids of <s>, </s> and of [CLS], [SEP]; RoBERTa puts two separators between the sentences.
+    first, sep = (0, 2) if config.model_type == "roberta" else (2, 3)
+    rows, types = [], []
+    for a, b in SENTENCES:
+        words = torch.randint(4, config.vocab_size, (a + b,), generator=generator).tolist()
+        row = [first, *words[:a], sep]
+        kinds = [0] * len(row)
+        if b:
+            tail = [sep] * (config.model_type == "roberta") + words[a:] + [sep]
+            row, kinds = row + tail, kinds + [min(1, config.type_vocab_size - 1)] * len(tail)
+        rows.append(row)
+        types.append(kinds)
+    count, longest = len(rows), max(map(len, rows))
+    ids = torch.full((count, longest), config.pad_token_id)
+    kinds, mask = torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, :len(row)], kinds[i, :len(row)], mask[i, :len(row)] = torch.tensor(row), torch.tensor(types[i]), 1
+    if config.num_labels == 1:
+        labels = (5 * torch.rand(count, generator=generator)).float()
+    else:
+        labels = torch.randint(0, config.num_labels, (count,), generator=generator)
+    offsets = torch.tensor([0] + [len(r) for r in rows]).cumsum(0)
+    packed = {"input_ids": torch.tensor(sum(rows, [])).int(), "token_type_ids": torch.tensor(sum(types, [])).int(),
+              "cu_seqlens": offsets.int(), "labels": labels.int() if config.num_labels > 1 else labels}
+    return packed, dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
+
+
+def learning_rates(method):
+    # Ten Adam steps of 1e-2 on every tensor would leave the range in which the loss is smooth.
+    return (1e-3, 5e-4) if method == "full" else (1e-2, 5e-3)
+
+
+def run(out, name, method, dtype):
+    """One case in one precision: the model after the steps, and the tensors of its file."""
+    model = sentence_classifier(str(out / name))
+    alpha = LORA_ALPHA if method == "lora" else LOR2C_ALPHA
+    model, named = attach(model, method, RANK, alpha, 0.0)
+    fill([(n, p) for n, p in named.items() if "lora_" in n], seed=11)
+    model.to(dtype).eval()
+    _, padded = batch(name)
+    if MODELS[name].num_labels == 1:
+        padded["labels"] = padded["labels"].to(dtype)
+    tensors = {} if method == "full" else {f"init.{n}": p.detach().clone() for n, p in named.items()}
+
+    lr, head_lr = learning_rates(method)
+    optimizer = adamw(named, lr, head_lr, WEIGHT_DECAY)
+    losses, norms = [], []
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        result = model(**padded)
+        result.loss.backward()
+        losses.append(result.loss.detach())
+        if step == 0:
+            assert result.logits.dtype == dtype and all(p.grad is not None for p in named.values())
+            trainable = [p for p in model.parameters() if p.requires_grad]
+            assert {id(p) for p in trainable} == {id(p) for p in named.values()}
+            tensors |= {"logits": result.logits.detach(), "loss": losses[0].reshape(1)}
+            tensors |= {f"grad.{n}": p.grad.clone() for n, p in named.items()}
+        norms.append(torch.nn.utils.clip_grad_norm_(list(named.values()), CLIP))
+        optimizer.step()
+    tensors |= {"losses": torch.stack(losses), "grad_norm": torch.stack(norms)}
+    tensors |= {f"final.{n}": p.detach() for n, p in named.items()}
+    return model, tensors
+
+
+def distance(reference, other):
+    """Largest |difference| over a group of tensors, divided by the largest |reference| of its tensor."""
+    groups = {}
+    for key, want in reference.items():
+        group = key.split(".")[0]
+        # The softmax ignores a shift of all its inputs, so this gradient is zero and both are noise.
+        if key.endswith("key.bias") and group in ("grad", "final"):
+            continue
+        worst = (other[key].double() - want).abs().max() / want.abs().max()
+        groups[group] = max(groups.get(group, 0.0), worst.item())
+    return {k: float(f"{v:.2g}") for k, v in groups.items() if k != "init"}
+
+
+def write_case(out, name, method):
+    """Writes one case and, for LoRA on RoBERTa, the adapter directory PEFT itself saves."""
+    model, tensors = run(out, name, method, torch.float64)
+    _, single = run(out, name, method, torch.float32)
+    packed, _ = batch(name)
+    lr, head_lr = learning_rates(method)
+    entry = {"model": name, "method": method, "lr": lr, "head_lr": head_lr, "steps": STEPS,
+             "weight_decay": WEIGHT_DECAY, "clip": CLIP, "torch_float32_relative": distance(tensors, single)}
+    if method in ("lora", "lor2c", "share"):
+        entry |= {"r": RANK, "alpha": LORA_ALPHA if method == "lora" else LOR2C_ALPHA}
+    stored = {k: v.float().contiguous() for k, v in tensors.items()} | packed
+    case = f"{name}_{method}"
+    # One metadata entry only: the writer orders several at random, and the digest would change.
+    save_file(stored, out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
+    if (name, method) == ("roberta", "lora"):
+        write_peft_directory(out, model)
+    return case, entry
+
+
+def write_peft_directory(out, model):
+    """Saves the trained LoRA adapter with PEFT, reads it back with PEFT, and stores its logits."""
+    target = out / "peft_lora_roberta"
+    model.float()
+    model.peft_config["default"].base_model_name_or_path = "roberta"
+    model.save_pretrained(target, save_embedding_layers=False)
+    (target / "README.md").unlink(missing_ok=True)
+    config = json.loads((target / "adapter_config.json").read_text())
+    config["target_modules"].sort()  # PEFT keeps a set, whose order changes from run to run
+    (target / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    packed, padded = batch("roberta")
+    loaded = PeftModel.from_pretrained(sentence_classifier(str(out / "roberta")), target).double().eval()
+    with torch.no_grad():
+        logits = loaded(**padded).logits
+    save_file(packed | {"logits": logits.float()}, target / "logits.safetensors")
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description="write the golden fixtures")
+    parser.add_argument("--out", type=pathlib.Path, default=root / "testdata" / "golden")
+    out = parser.parse_args().out
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    for old in [*MODELS, "peft_lora_roberta"]:
+        shutil.rmtree(out / old, ignore_errors=True)
+    for i, name in enumerate(MODELS):
+        write_model(out, name, seed=100 + i)
+    cases = dict(write_case(out, *case) for case in CASES)
+    files = sorted(p for p in out.rglob("*") if p.is_file() and p.name != "MANIFEST.json")
+    manifest = {
+        "script": "scripts/golden.py",
+        "versions": versions(),
+        "precision": "computed in float64 (optimizer state too) from float32 weights; stored as float32",
+        "conventions": {
+            "losses, grad_norm": "of the forward and backward before each step; grad_norm is before clipping",
+            "final": "after the last step; all steps use the same batch and a constant learning rate",
+            "names": "adapter-file keys (base_model.model. prefix), plain Hugging Face names for full",
+            "attention key.bias": "its true gradient is zero; grad and final of it hold rounding noise",
+            "torch_float32_relative": "largest |float32 - float64| over largest |float64| of a tensor, "
+                                      "worst tensor of each group, key.bias left out",
+        },
+        "cases": cases,
+        "sha256": {os.fspath(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files},
+    }
+    (out / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(f"{len(cases)} cases, {sum(p.stat().st_size for p in files)} bytes in {out}")
+
+
+if __name__ == "__main__":
+    main()
