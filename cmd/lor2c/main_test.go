@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const asCommand = "LOR2C_TEST_AS_COMMAND"
+
+// TestMain lets the test binary be the command, so that exit codes, signals and
+// streams are those of a real process.
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// command runs from the root of the repository, with an empty home and without
+// the caller's settings.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.Command(os.Args[0], args...)
+	c.Dir = filepath.Join("..", "..")
+	c.Env = []string{asCommand + "=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}
+	return c
+}
+
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+func run(t *testing.T, args ...string) result {
+	t.Helper()
+	c := command(t, args...)
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err := c.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// short makes the demo's run file train a few steps on a few rows.
+func short(t *testing.T, out string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	args := []string{"train", "-c", "configs/demo.yaml", "--out", out, "--set", "train.epochs=1", "--set", "train.batch_size=8"}
+	for _, split := range []string{"train", "dev"} {
+		raw, err := os.ReadFile(filepath.Join("..", "..", "demo", "data", split+".tsv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.SplitAfterN(string(raw), "\n", 66)
+		path := filepath.Join(dir, split+".tsv")
+		if err := os.WriteFile(path, []byte(strings.Join(lines[:65], "")), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--set", "data."+split+"="+path)
+	}
+	return args
+}
+
+// TestMistakes holds each exit code and message that help promises.
+func TestMistakes(t *testing.T) {
+	tests := []struct {
+		name string
+		args string
+		code int
+		want string
+	}{
+		{"command", "trian", 1, `unknown command "trian" for "lor2c"`},
+		{"flag", "train --cofnig x", exitUsage, "unknown flag: --cofnig"},
+		{"argument", "train x", exitUsage, `unknown command "x"`},
+		{"no-config", "train", exitUsage, "lor2c: read configuration: no run file named; want -c FILE"},
+		{"no-file", "train -c none.yaml", exitUsage, "none.yaml"},
+		{"key", "train -c configs/demo.yaml --set optim.weigth_decay=1", exitUsage, "did you mean optim.weight_decay?"},
+		{"contradictions", "train -c configs/demo.yaml --set train.epochs=0 --set method.rank=0", exitUsage, "method.rank=0"},
+		{"device", "train -c configs/demo.yaml --device tpu", exitUsage, `--device is "tpu"; want auto, cpu, cuda or cuda:N`},
+		{"cuda", "train -c configs/demo.yaml --device cuda:0", exitDevice, "this build has the CPU device alone; use --device cpu"},
+		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitFailure, "none.tsv"},
+		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitFailure, "model: open none: no config.json there"},
+		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitFailure, "data.max_length is 500, longer than the model's position table; want at most 128"},
+		{"eval-neither", "eval", exitUsage, "want either --run DIR or -c FILE with --adapter DIR"},
+		{"eval-both", "eval --run x -c y", exitUsage, "-c goes with --adapter"},
+		{"eval-no-run", "eval --run none", exitUsage, "config.resolved.yaml"},
+		{"eval-no-adapter", "eval -c configs/demo.yaml --adapter demo/data", exitFailure, "there is neither lor2c.json nor adapter_config.json"},
+		{"show-split", "show -c configs/demo.yaml --split tset", exitFailure, `no split "tset"`},
+	}
+	for _, tt := range tests {
+		t.Run("case="+tt.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "run")
+			args := strings.Fields(strings.ReplaceAll(tt.args, "OUT", out))
+			r := run(t, args...)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
+				t.Errorf("exit code %d, stderr %q; want %d and %q", r.code, r.stderr, tt.code, tt.want)
+			}
+			if strings.Contains(r.stderr, "goroutine") || strings.Contains(r.stderr, "Usage:") {
+				t.Errorf("stderr shows a stack or the usage: %q", r.stderr)
+			}
+			if entries, err := os.ReadDir(out); err == nil && len(entries) > 1 {
+				t.Errorf("%d files were left behind", len(entries))
+			}
+		})
+	}
+}
+
+// TestHelp asserts that every command says what it does and how it exits.
+func TestHelp(t *testing.T) {
+	for _, name := range []string{"train", "eval", "show", "doctor", "version"} {
+		t.Run("command="+name, func(t *testing.T) {
+			r := run(t, name, "--help")
+			if r.code != 0 || !strings.Contains(r.stdout, "Exit status:") || !strings.Contains(r.stdout, "Usage:") {
+				t.Errorf("exit code %d, stdout %q", r.code, r.stdout)
+			}
+		})
+	}
+	if r := run(t, "completion", "bash"); r.code != 0 || !strings.Contains(r.stdout, "__start_lor2c") {
+		t.Errorf("completion: exit code %d", r.code)
+	}
+	if r := run(t, "doctor"); r.code != 0 || !strings.Contains(r.stdout, "matrix products") {
+		t.Errorf("doctor: %+v", r)
+	}
+}
+
+// TestTrainEvalShow runs the three commands as a user would.
+func TestTrainEvalShow(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	r := run(t, short(t, out)...)
+	if r.code != 0 || !strings.Contains(r.stdout, "adapter: "+out+"/best") || strings.Contains(r.stderr, "\r") {
+		t.Fatalf("train: %+v", r)
+	}
+	scores, _, _ := strings.Cut(strings.TrimPrefix(r.stdout, "best epoch 1: "), "\n")
+	predictions := filepath.Join(t.TempDir(), "p.tsv")
+	e := run(t, "eval", "--run", out, "--predictions", predictions)
+	if e.code != 0 || e.stdout != "dev: "+scores+"\n" {
+		t.Errorf("eval: %+v; want the scores of training, %q", e, scores)
+	}
+	raw, err := os.ReadFile(predictions)
+	if lines := strings.Split(string(raw), "\n"); err != nil || len(lines) != 66 || lines[0] != "index\tprediction" {
+		t.Errorf("predictions: %v, %q", err, raw)
+	}
+	j := run(t, "eval", "--run", out, "--checkpoint", "final", "--json")
+	if j.code != 0 || !strings.HasPrefix(j.stdout, `{"examples":64,"loss":`) {
+		t.Errorf("eval --json: %+v", j)
+	}
+	s := run(t, "show", "-c", "configs/demo.yaml", "-n", "1")
+	if s.code != 0 || !strings.Contains(s.stdout, "demo/data/train.tsv:2  label act") || !strings.Contains(s.stdout, "<s>the act of reducing") {
+		t.Errorf("show: %+v", s)
+	}
+}
+
+// TestSignal asserts that SIGTERM saves the state, and that the same command
+// continues.
+func TestSignal(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	args := append(short(t, out), "--set", "train.epochs=12", "--set", "train.log_every=1")
+	c := command(t, args...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if raw, err := os.ReadFile(filepath.Join(out, "metrics.jsonl")); err == nil && len(raw) > 0 {
+			break
+		}
+		if c.Process.Signal(syscall.Signal(0)) != nil {
+			t.Fatal("the run ended before it could be interrupted")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitSIGTERM || !strings.Contains(stderr.String(), "interrupted; the state is in "+out) {
+		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
+	}
+	r := run(t, append(args, "--resume", "auto")...)
+	if r.code != 0 || !strings.Contains(r.stderr, "resuming from "+out) {
+		t.Errorf("resume: %+v", r)
+	}
+}

@@ -1,0 +1,103 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/config"
+	"lor2c/internal/cpu"
+)
+
+// TestOpenSession asserts what is refused before a device is touched.
+func TestOpenSession(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(t *testing.T, c *config.Config)
+		want   string
+	}{
+		{"vocabulary", func(t *testing.T, c *config.Config) {
+			c.Model = demoModel(t, `"vocab_size": 4096`, `"vocab_size": 100`)
+		}, "the tokenizer has 4096 tokens, the embedding 100 rows; want files of one model"},
+		{"length", func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 129 },
+			"data.max_length is 129, longer than the model's position table; want at most 128"},
+		{"architecture", func(t *testing.T, c *config.Config) {
+			c.Model = demoModel(t, `"model_type": "roberta"`, `"model_type": "gpt2"`)
+		}, `model_type is "gpt2"; want roberta or bert`},
+	}
+	for _, tt := range tests {
+		t.Run("fault="+tt.name, func(t *testing.T) {
+			c := demoConfig(t, t.TempDir(), 8)
+			tt.change(t, c)
+			if _, err := OpenSession(c); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error is %v; want one with %q", err, tt.want)
+			}
+		})
+	}
+	t.Run("length=of-task", func(t *testing.T) {
+		c := demoConfig(t, t.TempDir(), 8)
+		c.Data.MaxLength = 0
+		if s, err := OpenSession(c); err != nil || s.MaxLength != 128 {
+			t.Errorf("maximum length %d, error %v; want the 128 positions of the model", s.MaxLength, err)
+		}
+	})
+}
+
+// demoModel copies the demo's model with a line of its config.json changed.
+func demoModel(t *testing.T, old, changed string) string {
+	t.Helper()
+	dir := t.TempDir()
+	from := filepath.Join(demoDir, "model")
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		raw, err := os.ReadFile(filepath.Join(from, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Name() == "config.json" {
+			if !strings.Contains(string(raw), old) {
+				t.Fatalf("config.json has no %s", old)
+			}
+			raw = []byte(strings.Replace(string(raw), old, changed, 1))
+		}
+		if err := os.WriteFile(filepath.Join(dir, e.Name()), raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestEvaluateElsewhere asserts that an adapter needs neither the training file
+// nor the order of its labels to be evaluated, and is not evaluated on labels
+// of another order.
+func TestEvaluateElsewhere(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 16)
+	c.Train.Epochs = 1
+	got, err := Run(context.Background(), c, quiet(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := *c
+	elsewhere.Data.Train, elsewhere.Data.Labels = "", nil
+	e, err := Evaluate(context.Background(), &elsewhere, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Loss != got.Dev.Loss {
+		t.Errorf("loss %v; training said %v", e.Loss, got.Dev.Loss)
+	}
+	other := *c
+	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)
+	other.Data.Labels = append(other.Data.Labels, "substance")
+	_, err = Evaluate(context.Background(), &other, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev")
+	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), "want data with the adapter's labels in its order") {
+		t.Errorf("labels of another order: %v", err)
+	}
+}
