@@ -1,3 +1,8 @@
+// Package model is the encoder: BERT and RoBERTa with a classification head, read
+// from a Hugging Face model directory and run over packed batches.
+//
+// It knows nothing of fine-tuning methods. A method takes part in a pass as a
+// Hook, which sees every linear layer and every block.
 package model
 
 import (

@@ -1,0 +1,144 @@
+package archtest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the first element of our import paths.
+const module = "lor2c/"
+
+// layers lists every package with what it may import of ours, leaves first. A
+// package may name only packages above it, so that no cycle can be written.
+var layers = []struct {
+	pkg string
+	may []string
+}{
+	{"internal/tokenizer", nil},
+	{"internal/metric", nil},
+	{"internal/compute", nil},
+	{"internal/checkpoint", nil},
+	{"internal/runlog", nil},
+	{"internal/archtest", nil},
+	{"internal/dataset", []string{"internal/tokenizer", "internal/metric"}},
+	{"internal/cpu", []string{"internal/compute"}},
+	{"internal/compute/nulldev", []string{"internal/compute"}},
+	{"internal/compute/computetest", []string{"internal/compute"}},
+	{"internal/tape", []string{"internal/compute"}},
+	{"internal/model", []string{"internal/compute", "internal/tape", "internal/checkpoint"}},
+	{"internal/adapter", []string{"internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/optim", []string{"internal/compute", "internal/tape"}},
+	{"internal/config", []string{"internal/adapter", "internal/optim", "internal/dataset"}},
+	{"internal/train", []string{
+		"internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/dataset",
+		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",
+	}},
+	{"cmd/lor2c", []string{
+		"internal/compute", "internal/cpu", "internal/adapter", "internal/config", "internal/runlog", "internal/train",
+	}},
+}
+
+// reserved says which packages alone may import a module of others, by prefix.
+var reserved = []struct {
+	prefix string
+	to     []string
+}{
+	{"gonum.org/v1/gonum/blas", []string{"internal/cpu"}},
+	{"gonum.org/v1/netlib", []string{"internal/cpu"}},
+	{"github.com/spf13/viper", []string{"internal/config"}},
+	{"github.com/spf13/cobra", []string{"cmd/lor2c"}},
+	{"gorgonia.org/tensor", []string{"internal/checkpoint"}},
+}
+
+// allowed maps every package of layers to what it may import.
+func allowed(t *testing.T) map[string][]string {
+	t.Helper()
+	may := map[string][]string{}
+	for _, l := range layers {
+		for _, p := range l.may {
+			if _, ok := may[p]; !ok {
+				t.Errorf("%s may import %s, which is not above it in the table", l.pkg, p)
+			}
+		}
+		may[l.pkg] = l.may
+	}
+	return may
+}
+
+// importFaults judges the imports of one file that is no test.
+func importFaults(may map[string][]string, pkg string, imports []string) (faults []string) {
+	list, listed := may[pkg]
+	if !listed {
+		faults = append(faults, "package "+pkg+" is not in the table of layers")
+	}
+	for _, p := range imports {
+		ours, isOurs := strings.CutPrefix(p, module)
+		if isOurs && !slices.Contains(list, ours) {
+			faults = append(faults, pkg+" imports "+ours+"; it may import "+strings.Join(list, ", "))
+		}
+		for _, r := range reserved {
+			if (p == r.prefix || strings.HasPrefix(p, r.prefix+"/")) && !slices.Contains(r.to, pkg) {
+				faults = append(faults, pkg+" imports "+p+"; only "+strings.Join(r.to, ", ")+" may")
+			}
+		}
+	}
+	return faults
+}
+
+func TestImports(t *testing.T) {
+	may := allowed(t)
+	used := map[string]bool{}
+	for _, s := range sources(t) {
+		used[s.pkg] = true
+		if s.test {
+			continue
+		}
+		for _, fault := range importFaults(may, s.pkg, s.imports()) {
+			t.Errorf("%s: %s", s.path, fault)
+		}
+		for _, p := range s.imports() {
+			if ours, ok := strings.CutPrefix(p, module); ok {
+				used[s.pkg+" "+ours] = true
+			}
+		}
+	}
+	// A table that allows what nobody does hides the next mistake.
+	for pkg, list := range may {
+		if !used[pkg] {
+			t.Errorf("the table of layers has %s, which does not exist", pkg)
+		}
+		for _, p := range list {
+			if !used[pkg+" "+p] {
+				t.Errorf("%s may import %s and does not", pkg, p)
+			}
+		}
+	}
+}
+
+// TestImportFaults plants what TestImports is there to find.
+func TestImportFaults(t *testing.T) {
+	may := allowed(t)
+	for name, c := range map[string]struct {
+		pkg, imports, want string
+	}{
+		"upwards":     {"internal/tape", "lor2c/internal/model", "internal/tape imports internal/model; it may import internal/compute"},
+		"device":      {"internal/train", "lor2c/internal/cpu", "internal/train imports internal/cpu; it may import"},
+		"blas":        {"internal/train", "gonum.org/v1/gonum/blas/blas64", "internal/train imports gonum.org/v1/gonum/blas/blas64; only internal/cpu may"},
+		"netlib":      {"internal/metric", "gonum.org/v1/netlib/blas/netlib", "only internal/cpu may"},
+		"viper":       {"cmd/lor2c", "github.com/spf13/viper", "only internal/config may"},
+		"cobra":       {"internal/config", "github.com/spf13/cobra", "only cmd/lor2c may"},
+		"tensor":      {"internal/model", "gorgonia.org/tensor", "only internal/checkpoint may"},
+		"new package": {"internal/more", "fmt", "internal/more is not in the table"},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			faults := importFaults(may, c.pkg, []string{"fmt", c.imports})
+			if len(faults) != 1 || !strings.Contains(faults[0], c.want) {
+				t.Errorf("faults %q; want one with %q", faults, c.want)
+			}
+		})
+	}
+	if faults := importFaults(may, "internal/tape", []string{"slices", "lor2c/internal/compute"}); faults != nil {
+		t.Errorf("faults of an import that is allowed: %q", faults)
+	}
+}

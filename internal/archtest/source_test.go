@@ -1,0 +1,81 @@
+// Package archtest holds the rules about the whole source tree that no compiler
+// checks: who may import whom, what must be documented, how large a file gets.
+package archtest
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// root is the module's directory seen from this package.
+const root = "../.."
+
+// source is one Go file, whatever its build tags.
+type source struct {
+	path string // from root, with slashes
+	pkg  string // its directory: the import path without the module
+	test bool
+	*ast.File
+	*token.FileSet
+}
+
+// imports lists what the file imports.
+func (s source) imports() (paths []string) {
+	for _, i := range s.Imports {
+		p, _ := strconv.Unquote(i.Path.Value)
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+// files lists the files of the product below root, with slashes.
+func files(t *testing.T) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := e.Name()
+		if e.IsDir() && p != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "shared", "runs"}, name)) {
+			return fs.SkipDir
+		}
+		if e.Type().IsRegular() {
+			rel, err := filepath.Rel(root, p)
+			paths = append(paths, filepath.ToSlash(rel))
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+// sources parses every Go file.
+func sources(t *testing.T) (all []source) {
+	t.Helper()
+	for _, p := range files(t) {
+		if path.Ext(p) != ".go" {
+			continue
+		}
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, filepath.Join(root, p), nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, source{p, path.Dir(p), strings.HasSuffix(p, "_test.go"), f, set})
+	}
+	if len(all) < 50 {
+		t.Fatalf("%d Go files below %s; this test looks in the wrong place", len(all), root)
+	}
+	return all
+}

@@ -1,0 +1,138 @@
+package nulldev_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/train"
+)
+
+// methods are the configurations whose memory is predicted.
+func methods() map[string]adapter.Config {
+	p := 0.1
+	return map[string]adapter.Config{
+		"lor2c":    {Name: "lor2c", Rank: 8, Alpha: 16, Dropout: &p},
+		"share":    {Name: "lor2c", Rank: 8, Alpha: 16, Dropout: &p, Share: true},
+		"lora":     {Name: "lora", Rank: 8, Alpha: 16, Dropout: &p, TargetModules: []string{"query", "value"}},
+		"lora_all": {Name: "lora", Rank: 4, Alpha: 16, Dropout: &p, TargetModules: model.SiteNames},
+		"full":     {Name: "full"},
+		"head":     {Name: "head"},
+	}
+}
+
+// stepper attaches a method to m, with every dropout on.
+func stepper(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config) *train.Stepper {
+	t.Helper()
+	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
+	method, err := adapter.Attach(dev, m, c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return train.NewStepper(dev, m, method, optim.Default(), 1, false, 1)
+}
+
+// batch has the given lengths.
+func batch(lengths ...int) (b model.Batch) {
+	b.Cu = []int32{0}
+	for _, n := range lengths {
+		b.IDs, b.Types = append(b.IDs, make([]int32, n)...), append(b.Types, make([]int32, n)...)
+		b.Cu, b.Labels = append(b.Cu, int32(len(b.IDs))), append(b.Labels, 1)
+	}
+	return b
+}
+
+// TestPeak runs the same step on this device and on the cpu: what is predicted
+// is what is used, to the byte.
+func TestPeak(t *testing.T) {
+	for _, kind := range []string{"roberta", "bert"} {
+		for name, c := range methods() {
+			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
+				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
+					run := func(dev compute.Device) (step, eval compute.Stats) {
+						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), 2, 1)
+						if err != nil {
+							t.Fatal(err)
+						}
+						s := stepper(t, dev, m, c)
+						if _, err := s.Logits(batch(lengths...)); err != nil {
+							t.Fatal(err)
+						}
+						eval = dev.Stats()
+						if err := s.Step(1, []model.Batch{batch(lengths...)}, 1); err != nil {
+							t.Fatal(err)
+						}
+						return dev.Stats(), eval
+					}
+					step, eval := run(cpu.Open[float32](1))
+					plan, planEval := run(nulldev.Open(4))
+					for what, bytes := range map[string][2]int64{
+						"arena of a step":     {plan.ArenaPeak, step.ArenaPeak},
+						"arena of evaluation": {planEval.ArenaPeak, eval.ArenaPeak},
+						"persistent":          {plan.PersistentBytes, step.PersistentBytes},
+					} {
+						if bytes[0] != bytes[1] || bytes[0] == 0 {
+							t.Errorf("%s: %d bytes planned, %d used", what, bytes[0], bytes[1])
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestPlanCovers: the plan of the largest batch, with the slack that package
+// train adds, covers every smaller one, at the size of RoBERTa-base. Blocks are
+// reused by exact size, so that this is no matter of course.
+func TestPlanCovers(t *testing.T) {
+	for name, c := range methods() {
+		for _, largest := range []struct{ tokens, examples int }{{4096, 32}, {100, 5}, {16, 8}} {
+			t.Run(fmt.Sprintf("method=%s/tokens=%d/examples=%d", name, largest.tokens, largest.examples), func(t *testing.T) {
+				dev, s := base(t, c)
+				step := func(tokens, examples int) int64 {
+					lengths := make([]int, examples)
+					for i := range lengths {
+						lengths[i] = tokens*(i+1)/examples - tokens*i/examples
+					}
+					if err := s.Step(1, []model.Batch{batch(lengths...)}, 1); err != nil {
+						t.Fatal(err)
+					}
+					return dev.Stats().ArenaPeak
+				}
+				planned := step(largest.tokens, largest.examples)
+				planned += planned/32 + 1<<16
+				rng := rand.New(rand.NewPCG(1, uint64(largest.tokens)))
+				for range 200 {
+					examples := 1 + rng.IntN(largest.examples)
+					tokens := 2*examples + rng.IntN(largest.tokens-2*examples+1)
+					// The peak is that of all steps so far: the first excess counts.
+					if got := step(tokens, examples); got > planned {
+						t.Fatalf("%d tokens of %d examples need %d bytes; %d are planned", tokens, examples, got, planned)
+					}
+				}
+			})
+		}
+	}
+}
+
+// base is a stepper of RoBERTa-base that only counts.
+func base(t *testing.T, c adapter.Config) (*nulldev.Device, *train.Stepper) {
+	t.Helper()
+	dev := nulldev.Open(4)
+	config := model.Config{
+		Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 10_000, Types: 1, Activation: "gelu",
+	}
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	m, err := model.New(dev, config, 2, 1, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dev, stepper(t, dev, m, c)
+}

@@ -1,0 +1,40 @@
+package optim_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"lor2c/internal/optim"
+)
+
+func TestValidate(t *testing.T) {
+	if faults := optim.Default().Validate(); faults != nil {
+		t.Errorf("faults of the default: %v", faults)
+	}
+	for name, c := range map[string]struct {
+		change func(c *optim.Config)
+		want   string
+	}{
+		"lr":             {func(c *optim.Config) { c.LR = 0 }, "optim.lr: is 0; want more than 0"},
+		"lr nan":         {func(c *optim.Config) { c.LR = math.NaN() }, "optim.lr: is NaN; want more than 0"},
+		"head_lr_ratio":  {func(c *optim.Config) { c.HeadLRRatio = -1 }, "optim.head_lr_ratio: is -1; want at least 0"},
+		"weight_decay":   {func(c *optim.Config) { c.WeightDecay = -0.01 }, "optim.weight_decay: is -0.01; want at least 0"},
+		"beta1":          {func(c *optim.Config) { c.Beta1 = 1 }, "optim.beta1: is 1; want at least 0 and less than 1"},
+		"beta1 negative": {func(c *optim.Config) { c.Beta1 = -0.5 }, "optim.beta1: is -0.5; want at least 0 and less than 1"},
+		"beta2":          {func(c *optim.Config) { c.Beta2 = 1.5 }, "optim.beta2: is 1.5; want at least 0 and less than 1"},
+		"eps":            {func(c *optim.Config) { c.Eps = 0 }, "optim.eps: is 0; want more than 0"},
+		"warmup_ratio":   {func(c *optim.Config) { c.WarmupRatio = 6 }, "optim.warmup_ratio: is 6; want 0 to 1"},
+		"schedule":       {func(c *optim.Config) { c.Schedule = "cosine" }, `optim.schedule: is "cosine"; want linear or constant`},
+		"max_grad_norm":  {func(c *optim.Config) { c.MaxGradNorm = -1 }, "optim.max_grad_norm: is -1; want at least 0"},
+		"two":            {func(c *optim.Config) { c.LR, c.Eps = -1, -1 }, "optim.lr: is -1; want more than 0\noptim.eps: is -1; want more than 0"},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			config := optim.Default()
+			c.change(&config)
+			if err := errors.Join(config.Validate()...); err == nil || err.Error() != c.want {
+				t.Errorf("faults %v\nwant   %s", err, c.want)
+			}
+		})
+	}
+}

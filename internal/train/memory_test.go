@@ -1,0 +1,242 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+)
+
+// TestReservedArena: within the bytes of the plan no step and no evaluation of
+// a real run makes the arena grow, and no step waits for the device.
+func TestReservedArena(t *testing.T) {
+	for _, method := range adapter.Names() {
+		t.Run("method="+method, func(t *testing.T) {
+			c := demoConfig(t, t.TempDir(), 40)
+			c.Method.Name, c.Method.Dropout = method, nil
+			c.Train.MicroBatchSize = 3
+			c.Resolve()
+			s, err := OpenSession(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			train, err := s.load("train", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dev, err := s.load("dev", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := s.plan(train, dev)
+			if err != nil {
+				t.Fatal(err)
+			}
+			device := cpu.Open[float32](2)
+			m, a, err := s.attach(device, c.Method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := NewStepper(device, m, a, c.Optim, c.Seed, false, c.Train.LogEvery)
+			// The plan leaves out what does not grow with the model: the
+			// optimizer's state, the loss and the ring.
+			small := int64(floatBytes * (compute.StateLen + 1 + c.Train.LogEvery*ringWidth))
+			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained+small; got != want {
+				t.Errorf("%d bytes are persistent; %d were planned", got, want)
+			}
+			device.Reserve(plan.Arena)
+			reserved := device.Stats()
+			for step := 1; step <= 2*stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
+				before := device.Stats().Syncs
+				if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train.MicroBatchSize), 1); err != nil {
+					t.Fatal(err)
+				}
+				if got := device.Stats().Syncs - before; got != 0 {
+					t.Errorf("step %d waited for the device %d times", step, got)
+				}
+			}
+			for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
+				if _, err := st.Logits(dev.batch(sequence(at, min(at+c.Train.EvalBatchSize, dev.Len())))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := device.Err(); err != nil {
+				t.Fatal(err)
+			}
+			now := device.Stats()
+			if now.Grown != 0 || now.ArenaBytes != reserved.ArenaBytes || now.PersistentBytes != reserved.PersistentBytes {
+				t.Errorf("memory went from %+v to %+v", reserved, now)
+			}
+			if now.ArenaPeak > plan.Arena || now.ArenaPeak < plan.Arena/2 {
+				t.Errorf("%d bytes were used of %d planned", now.ArenaPeak, plan.Arena)
+			}
+		})
+	}
+}
+
+// counter is a device that counts the matrix products of a step.
+type counter struct {
+	compute.Device
+	calls map[string]int
+	flops int // multiplications and additions, attention's left out
+}
+
+func (c *counter) count(op string, products ...int) {
+	c.calls[op]++
+	for _, p := range products {
+		c.flops += 2 * p
+	}
+}
+
+func (c *counter) Gemm(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, accumulate bool) {
+	inner := a.Shape.Cols()
+	if ta {
+		inner = a.Shape.Rows()
+	}
+	c.count("Gemm", dst.Shape.Len()*inner)
+	c.Device.Gemm(dst, alpha, a, ta, b, tb, accumulate)
+}
+
+func (c *counter) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
+	c.count("Linear", dst.Shape.Len()*x.Shape.Cols())
+	c.Device.Linear(dst, pre, x, w, bias, act)
+}
+
+func (c *counter) LowRank(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
+	c.count("LowRank", u.Shape.Len()*x.Shape.Cols(), u.Shape.Len()*dst.Shape.Cols())
+	c.Device.LowRank(dst, u, x, a, b, scale, drop)
+}
+
+func (c *counter) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, accumulate bool) {
+	down, up := u.Shape.Len()*x.Shape.Cols(), u.Shape.Len()*dy.Shape.Cols()
+	c.count("LowRankGrad", up, up, down) // db, du, da
+	if dx.Present() {
+		c.flops += 2 * down
+	}
+	c.Device.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, accumulate)
+}
+
+func (c *counter) SumRows(dst, x tensor) {
+	c.count("SumRows")
+	c.Device.SumRows(dst, x)
+}
+
+func (c *counter) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+	c.count("AttentionGrad")
+	c.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+}
+
+func (c *counter) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
+	c.count("LayerNormGrad")
+	c.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
+}
+
+func (c *counter) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor) {
+	c.count("EmbedGrad")
+	c.Device.EmbedGrad(dword, dposition, dkind, ids, pos, types, dy)
+}
+
+type tensor = compute.Tensor
+
+// work is the closed form of a step's multiply-adds and calls, for a batch of
+// n tokens in b sequences through layers of width c and inner width f, with
+// rank r and o outputs. Only the first tokens' rows go through the last layer,
+// except for keys and values.
+func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls map[string]int) {
+	inner := n * (4*c*c + 2*c*f)       // a layer's linear maps
+	last := n*2*c*c + b*(2*c*c+2*c*f)  // the last one's
+	dense, out := b*c*c, b*c*o         // the head, or BERT's pooler and head
+	above := (layers-2)*inner + last   // all layers but the first
+	macs = inner + above + dense + out // forward
+	calls = map[string]int{"Linear": 6*layers + 2}
+	headGrad, headCalls := 2*dense+2*out, 4
+	biases := 2
+	if kind == "bert" { // whose pooler is frozen
+		headGrad, headCalls, biases = dense+2*out, 3, 1
+	}
+	switch method {
+	case "head":
+		// The gradient stops at the head's first layer.
+		if macs += 2*out + dense; kind == "bert" {
+			macs -= dense + out
+		}
+		calls["Gemm"] = map[string]int{"roberta": 3, "bert": 1}[kind]
+	case "lor2c":
+		// No weight has a gradient, and nothing below the first layer's output.
+		macs += headGrad + above
+		macs += (layers-1)*n*2*c*r + b*2*c*r           // forward
+		macs += n*3*c*r + (layers-2)*n*4*c*r + b*4*c*r // the first layer needs no dx
+		calls["Gemm"] = headCalls + 6*(layers-1)
+		calls["LowRank"], calls["LowRankGrad"] = layers, layers
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers-1, 2*(layers-1)
+	case "lora":
+		// The first layer's gradient goes down to its query and value, whose
+		// input needs none.
+		macs += headGrad + above + n*(c*c+2*c*f)
+		macs += (layers-1)*n*4*c*r + (n+b)*2*c*r
+		macs += n*6*c*r + (layers-2)*n*8*c*r + (n+b)*4*c*r
+		calls["Gemm"] = headCalls + 6*(layers-1) + 3
+		calls["LowRank"], calls["LowRankGrad"] = 2*layers, 2*layers
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "full":
+		// A gradient for every weight and every input: twice the forward pass.
+		macs *= 3
+		calls["Gemm"] = 2 * calls["Linear"]
+		biases = calls["Linear"]
+		calls["AttentionGrad"], calls["LayerNormGrad"], calls["EmbedGrad"] = layers, 2*layers+1, 1
+	}
+	calls["SumRows"] = biases
+	return macs, calls
+}
+
+// TestWork counts what a step asks of the device: with a frozen base nothing
+// but what the adapter's gradient is made of.
+func TestWork(t *testing.T) {
+	for _, kind := range []string{"roberta", "bert"} {
+		for _, method := range adapter.Names() {
+			for _, lengths := range [][]int{{3, 7, 2}, {12}, {5, 5, 5, 5, 9}} {
+				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, method, lengths), func(t *testing.T) {
+					const outputs = 2
+					dev := &counter{Device: cpu.Open[float32](1)}
+					m, err := model.Load(dev, filepath.Join(goldenDir, kind), outputs, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p := 0.1
+					m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
+					config := adapter.Config{Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value"}}
+					a, err := adapter.Attach(dev, m, config, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					s := NewStepper(dev, m, a, optim.Default(), 1, false, 1)
+					b := model.Batch{Cu: []int32{0}, Labels: make([]float32, len(lengths))}
+					for _, n := range lengths {
+						b.IDs, b.Types = append(b.IDs, make([]int32, n)...), append(b.Types, make([]int32, n)...)
+						b.Cu = append(b.Cu, int32(len(b.IDs)))
+					}
+					dev.calls = map[string]int{}
+					if err := s.Step(1, []model.Batch{b}, 1); err != nil {
+						t.Fatal(err)
+					}
+					macs, calls := work(kind, method, m.Layers, len(b.IDs), b.Len(), m.Width, m.FF, config.Rank, outputs)
+					if dev.flops != 2*macs {
+						t.Errorf("%d floating-point operations; want %d", dev.flops, 2*macs)
+					}
+					for _, op := range []string{
+						"Linear", "Gemm", "LowRank", "LowRankGrad", "SumRows", "AttentionGrad", "LayerNormGrad", "EmbedGrad",
+					} {
+						if dev.calls[op] != calls[op] {
+							t.Errorf("%d calls of %s; want %d", dev.calls[op], op, calls[op])
+						}
+					}
+				})
+			}
+		}
+	}
+}
