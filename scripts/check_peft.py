@@ -62,7 +62,8 @@ def main():
 
     tensors = load_file(args.adapter / "adapter_model.safetensors")
     labels = head_size(tensors)
-    kwargs = {"num_labels": labels} if labels else {}
+    # A base with a head of another width is fine: the adapter brings the head.
+    kwargs = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
     model = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.adapter)
     faults = key_faults(tensors, model)
     logits = packed_logits(model, load_file(args.ids))

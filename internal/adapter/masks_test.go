@@ -1,0 +1,60 @@
+package adapter_test
+
+import (
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/tape"
+)
+
+// recorder counts how often a pass draws the mask of each site.
+type recorder struct {
+	*nulldev.Device
+	sites map[uint32]int
+}
+
+func (r recorder) note(drop compute.Dropout) {
+	if drop.Active() {
+		r.sites[drop.Site]++
+	}
+}
+
+func (r recorder) Dropout(_, _ compute.Tensor, drop compute.Dropout) { r.note(drop) }
+
+func (r recorder) LowRank(_, _, _, _, _ compute.Tensor, _ float32, drop compute.Dropout) {
+	r.note(drop)
+}
+
+func (r recorder) LayerNorm(_, _, _, _, _, _, _ compute.Tensor, _ float32, drop compute.Dropout) {
+	r.note(drop)
+}
+
+func (r recorder) Attention(_, _, _, _, _ compute.Tensor, o compute.AttnOpts) { r.note(o.Dropout) }
+
+// TestMasks asserts that no two dropouts of a step share a mask: one that an
+// adapter shared with its layer would drop the same elements in both paths.
+func TestMasks(t *testing.T) {
+	// Embedding, three in each of four layers, two in RoBERTa's head.
+	const own = 1 + 4*3 + 2
+	added := map[string]int{
+		"lor2c": 4, "lor2c-share": 4, "lor2c-span-1-3": 2, "lor2c-spans-0-1-and-2-3": 2, "lora-query-value": 8, "lora-linear": 24, "full": 0, "head": 0,
+	}
+	for _, m := range methods {
+		t.Run("method="+m.name, func(t *testing.T) {
+			r := recorder{nulldev.Open(4), map[uint32]int{}}
+			n := attach(t, r, "roberta", m.config, m.merge)
+			// The forward pass alone: gradients draw the same masks again.
+			tp := &tape.Tape{Dev: r, Train: true}
+			n.Model.Forward(n.Model.NewPass(tp, join(micro())), n.Method.Hook())
+			for site, times := range r.sites {
+				if times != 1 {
+					t.Errorf("site %d is drawn %d times in one pass", site, times)
+				}
+			}
+			if got, want := len(r.sites), own+added[m.name]; got != want {
+				t.Errorf("%d sites draw a mask; want %d", got, want)
+			}
+		})
+	}
+}
