@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -51,6 +52,9 @@ func (c Config) Validate() (faults []error) {
 	}
 	if lowRank && !(c.Alpha > 0) {
 		fault("method.alpha: is %g; want more than 0", c.Alpha)
+	}
+	if lowRank && math.IsInf(c.Alpha, 1) {
+		fault("method.alpha: is %g; want more than 0 and finite", c.Alpha)
 	}
 	if c.Dropout != nil && !(*c.Dropout >= 0 && *c.Dropout < 1) {
 		fault("method.dropout: is %g; want at least 0 and less than 1", *c.Dropout)

@@ -1,7 +1,6 @@
 package adapter
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 
 	"lor2c/internal/model"
+	"lor2c/internal/place"
 	"lor2c/internal/tape"
 )
 
@@ -148,7 +148,7 @@ func readDescription(dir string) (d Description, err error) {
 		return d, fmt.Errorf("adapter: open %s: %w", dir, err)
 	}
 	if err := json.Unmarshal(raw, &d); err != nil {
-		return d, fmt.Errorf("adapter: open %s%s; want the file that lor2c train wrote", path, jsonFault(raw, err))
+		return d, fmt.Errorf("adapter: open %s:%s; want the file that lor2c train wrote", path, jsonFault(raw, err))
 	}
 	if d.Format != format {
 		return d, fmt.Errorf("adapter: open %s: format is %d; this lor2c reads %d", path, d.Format, format)
@@ -160,20 +160,11 @@ func readDescription(dir string) (d Description, err error) {
 	return d, nil
 }
 
-// jsonFault formats where in raw json.Unmarshal stopped and why, without the Go
-// types that its own message names.
+// jsonFault formats an error of json.Unmarshal about raw as line:column: what is
+// wrong.
 func jsonFault(raw []byte, err error) string {
-	at, what := int64(1), err.Error()
-	var syntax *json.SyntaxError
-	var other *json.UnmarshalTypeError
-	if errors.As(err, &syntax) {
-		at = syntax.Offset
-	} else if errors.As(err, &other) {
-		at, what = other.Offset, fmt.Sprintf("%s may not be a %s", other.Field, other.Value)
-	}
-	// Offsets count the bytes read, the one at fault included.
-	before := raw[:max(0, at-1)]
-	return fmt.Sprintf(":%d:%d: %s", 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n'), what)
+	at, what, _ := place.JSON(err)
+	return fmt.Sprintf("%s: %s", place.At(raw, at), what)
 }
 
 func readPEFT(dir string) (d Description, err error) {
@@ -187,7 +178,7 @@ func readPEFT(dir string) (d Description, err error) {
 	}
 	var c peftConfig
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return d, fmt.Errorf("adapter: open %s%s; want the JSON that PEFT writes", path, jsonFault(raw, err))
+		return d, fmt.Errorf("adapter: open %s:%s; want the JSON that PEFT writes", path, jsonFault(raw, err))
 	}
 	unsupported := func(key string, value any) error {
 		return fmt.Errorf("adapter: open %s: %s is %v; lor2c reads plain LoRA adapters of PEFT", path, key, value)

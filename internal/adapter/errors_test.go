@@ -27,7 +27,7 @@ func TestOpenFaults(t *testing.T) {
 	for _, c := range [][2]string{
 		{"no-config", "adapter: open testdata/no-config: there is neither lor2c.json nor adapter_config.json; want a directory that lor2c train or PEFT wrote"},
 		peft("broken-peft", ":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
-		peft("target-pattern", ":3:29: target_modules may not be a string; want the JSON that PEFT writes"),
+		peft("target-pattern", ":3:29: target_modules holds a JSON string, not an array; want the JSON that PEFT writes"),
 		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the file that lor2c train wrote"},
 		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
 		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nmethod.share: is true for lora; only lor2c shares its A"},

@@ -15,19 +15,21 @@ var layers = []struct {
 	pkg string
 	may []string
 }{
-	{"internal/tokenizer", nil},
-	{"internal/metric", nil},
+	{"internal/place", nil},
+	{"internal/nearest", nil},
+	{"internal/tokenizer", []string{"internal/place"}},
+	{"internal/metric", []string{"internal/nearest"}},
 	{"internal/compute", nil},
-	{"internal/checkpoint", nil},
+	{"internal/checkpoint", []string{"internal/place"}},
 	{"internal/runlog", nil},
 	{"internal/archtest", nil},
-	{"internal/dataset", []string{"internal/tokenizer", "internal/metric"}},
+	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},
 	{"internal/compute/computetest", []string{"internal/compute"}},
 	{"internal/tape", []string{"internal/compute"}},
-	{"internal/model", []string{"internal/compute", "internal/tape", "internal/checkpoint"}},
-	{"internal/adapter", []string{"internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/model", []string{"internal/place", "internal/compute", "internal/tape", "internal/checkpoint"}},
+	{"internal/adapter", []string{"internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{

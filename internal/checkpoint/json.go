@@ -2,9 +2,10 @@ package checkpoint
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"lor2c/internal/place"
 )
 
 // eachKey reads one JSON object from d and calls visit after each key; visit
@@ -64,10 +65,7 @@ func checkSyntax(text []byte) (offset int, err error) {
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
-		var s *json.SyntaxError
-		if errors.As(err, &s) {
-			offset = max(0, int(s.Offset)-1)
-		}
+		offset, _, _ = place.JSON(err)
 		return offset, err
 	}
 	return 0, nil

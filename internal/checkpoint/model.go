@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"gorgonia.org/tensor"
+
+	"lor2c/internal/place"
 )
 
 // The file names that transformers writes.
@@ -80,15 +82,15 @@ func nothingToOpen(dir string) error {
 	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder holds one of them", dir, singleFile, indexFile)
 }
 
-// readIndex returns the weight_map of an index file. Its errors begin with the
-// place of the fault, to be put right behind the path.
+// readIndex returns the weight_map of an index file. Its errors begin with a
+// colon and the place of the fault, to be put right behind the path.
 func readIndex(path string) (map[string]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf(": %w", bare(err))
 	}
 	if at, err := checkSyntax(text); err != nil {
-		return nil, fmt.Errorf("%s: it is not JSON: %w; an object with a weight_map is expected", lineColumn(text, at), err)
+		return nil, fmt.Errorf(":%s: it is not JSON: %w; an object with a weight_map is expected", place.At(text, at), err)
 	}
 	var weightMap map[string]string
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -102,18 +104,12 @@ func readIndex(path string) (map[string]string, error) {
 		return d.Decode(&ignored)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", lineColumn(text, max(0, int(d.InputOffset())-1)), err)
+		return nil, fmt.Errorf(":%s: %w", place.At(text, int(d.InputOffset())-1), err)
 	}
 	if len(weightMap) == 0 {
 		return nil, errors.New(`: it lists no tensor; {"weight_map": {"<tensor>": "<file>"}} is expected`)
 	}
 	return weightMap, nil
-}
-
-// lineColumn formats the place of a byte as ":line:column", counted from 1.
-func lineColumn(text []byte, offset int) string {
-	before := text[:offset]
-	return fmt.Sprintf(":%d:%d", 1+bytes.Count(before, []byte("\n")), offset-bytes.LastIndexByte(before, '\n'))
 }
 
 // openShards opens each listed shard once and assigns the tensors to them.

@@ -98,6 +98,7 @@ func TestOpenModelRefusesIndex(t *testing.T) {
 		"not-object":     ":1:1: the index is not a JSON object; {...} is expected",
 		"no-map":         `: it lists no tensor; {"weight_map": {"<tensor>": "<file>"}} is expected`,
 		"twice":          `:3:5: weight_map has the key "a" twice; every key may appear once`,
+		"runes":          `:2:12: weight_map has a value for "größe" that is not a string; strings are expected`,
 		"not-string":     `:2:11: weight_map has a value for "a" that is not a string; strings are expected`,
 		"parent":         `: tensor "a" is said to be in "../s1.safetensors"; a file inside the folder is expected`,
 		"absolute":       `: tensor "a" is said to be in "/etc/passwd"; a file inside the folder is expected`,

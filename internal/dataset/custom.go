@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"lor2c/internal/place"
 )
 
 // extensions are the formats of a user's own files.
@@ -114,9 +116,9 @@ func readJSONL(path string, r io.Reader, l layout) ([]row, error) {
 		}
 		one, err := jsonRow(line, l)
 		if err != nil {
-			var syntax *json.SyntaxError
-			if errors.As(err, &syntax) {
-				return nil, fmt.Errorf("dataset: read %s:%d:%d: %w; want one JSON object a line", path, in.n, max(1, syntax.Offset), err)
+			if at, what, ok := place.JSON(err); ok {
+				column := place.At([]byte(line), at).Column
+				return nil, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object a line", path, in.n, column, what)
 			}
 			return nil, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"lor2c/internal/place"
 )
 
 const byteOrderMark = "\ufeff"
@@ -34,7 +36,7 @@ func (l *lines) next() (string, error) {
 		}
 		s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 		if i := invalidUTF8(s); i >= 0 {
-			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n, i+1, s[i])
+			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n, place.At([]byte(s), i).Column, s[i])
 		}
 		if s != "" {
 			return s, nil

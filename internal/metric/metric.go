@@ -11,7 +11,7 @@ import (
 	"math"
 	"strings"
 
-	"github.com/agnivade/levenshtein"
+	"lor2c/internal/nearest"
 )
 
 // Metric is one named figure. Exactly one of Classes and Values is set: Classes
@@ -57,19 +57,14 @@ func Names() []string {
 // ByName finds a metric. The error for an unknown name lists the valid ones and
 // points out the nearest.
 func ByName(name string) (Metric, error) {
-	best, distance := "", math.MaxInt
 	for _, m := range all {
 		if m.Name == name {
 			return m, nil
 		}
-		if d := levenshtein.ComputeDistance(strings.ToLower(name), m.Name); d < distance {
-			best, distance = m.Name, d
-		}
 	}
-	// More wrong letters than half make another word, not a slip.
 	hint := ""
-	if distance <= len(best)/2 {
-		hint = fmt.Sprintf(" (nearest %q)", best)
+	if other, near := nearest.Name(name, Names()); near {
+		hint = fmt.Sprintf(" (nearest %q)", other)
 	}
 	return Metric{}, fmt.Errorf("metric: look up %q: no such metric; want one of %s%s",
 		name, strings.Join(Names(), ", "), hint)

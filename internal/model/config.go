@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"lor2c/internal/compute"
+	"lor2c/internal/place"
 )
 
 // Config holds the fields of a Hugging Face config.json that an encoder needs.
@@ -51,7 +52,8 @@ func ReadConfig(dir string) (Config, error) {
 	// Hugging Face leaves out what equals its defaults.
 	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
 	if err := json.Unmarshal(raw, &c); err != nil {
-		return Config{}, fmt.Errorf("model: read %s: %v; want the JSON that transformers writes", path, err)
+		at, what, _ := place.JSON(err)
+		return Config{}, fmt.Errorf("model: read %s:%s: %s; want the JSON that transformers writes", path, place.At(raw, at), what)
 	}
 	if faults := c.validate(); faults != nil {
 		return Config{}, fmt.Errorf("model: read %s: %w", path, errors.Join(faults...))

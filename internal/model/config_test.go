@@ -31,13 +31,26 @@ func TestReadConfigFaults(t *testing.T) {
 		"negative_pad":       "pad_token_id is -1; want at least 0",
 		"no_room":            "pad_token_id 15 leaves no room in 16 positions; want a smaller one",
 		"two_faults":         "vocab_size is 0; want at least 1\n" + `hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
-		"string_width":       "json: cannot unmarshal string into Go struct field Config.hidden_size of type int; want the JSON that transformers writes",
-		"syntax":             "unexpected end of JSON input; want the JSON that transformers writes",
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name+".bad")
 			_, err := model.ReadConfig(dir)
 			if want := "model: read " + filepath.Join(dir, "config.json") + ": " + want; err == nil || err.Error() != want {
+				t.Errorf("error %v\nwant  %s", err, want)
+			}
+		})
+	}
+	for name, want := range map[string]string{
+		"syntax":       ":1:26: unexpected end of JSON input",
+		"comma":        ":3:40: invalid character '}' looking for beginning of object key string",
+		"string_width": ":3:20: hidden_size holds a JSON string, not a whole number",
+		"fraction":     ":5:28: num_hidden_layers holds 2.5, not a whole number in plain digits",
+		"list":         ":1:1: the text holds a JSON array, not an object",
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			dir := filepath.Join("testdata", name+".bad")
+			_, err := model.ReadConfig(dir)
+			if want := "model: read " + filepath.Join(dir, "config.json") + want + "; want the JSON that transformers writes"; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})

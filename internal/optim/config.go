@@ -1,6 +1,9 @@
 package optim
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Config is the `optim:` section of a run file.
 type Config struct {
@@ -32,6 +35,10 @@ func Default() Config {
 // Validate returns every fault of c.
 func (c Config) Validate() (faults []error) {
 	check := func(ok bool, key string, value any, want string) {
+		// A bound on one side lets an infinity through.
+		if f, number := value.(float64); ok && number && math.IsInf(f, 0) {
+			ok, want = false, want+" and finite"
+		}
 		if !ok {
 			faults = append(faults, fmt.Errorf("optim.%s: is %v; want %s", key, value, want))
 		}

@@ -12,9 +12,9 @@ func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ folder, want string }{
 		{"no-files", `no tokenizer found; the folder must hold tokenizer.json, or vocab.json and merges.txt, or vocab.txt`},
 		{"no-merges", `vocab.json is there but merges.txt is not; byte-level BPE needs both`},
-		{"json-syntax", `tokenizer.json:3:17: invalid JSON: invalid character ','`},
-		{"json-cut-off", `tokenizer.json:1:24: invalid JSON: unexpected end of JSON input`},
-		{"json-kind", `tokenizer.json:2:20: model.type is a JSON number; it must be a string`},
+		{"json-syntax", `tokenizer.json:3:17: invalid character ',' looking for beginning of object key string; want the JSON that transformers writes`},
+		{"json-cut-off", `tokenizer.json:1:24: unexpected end of JSON input; want the JSON that transformers writes`},
+		{"json-kind", `tokenizer.json:2:20: model.type holds a JSON number, not a string; want the JSON that transformers writes`},
 		{"json-token", `token 7 is neither text nor an added token's description`},
 		{"not-utf8", `vocab.txt:3:3: byte 0xff is not UTF-8; tokenizer files are UTF-8 text`},
 		{"model-unigram", `model Unigram is not supported; supported: BPE and WordPiece`},
@@ -52,7 +52,7 @@ func TestLoadErrors(t *testing.T) {
 		{"vocab-id-huge", `token "<s>" has id 4000000000; ids are whole numbers from 0`},
 		{"vocab-id-text", `token "<s>" has id "0"; ids are whole numbers from 0`},
 		{"vocab-not-object", `vocab.json:1:1: vocabulary is not an object; it must map tokens to ids`},
-		{"vocab-cut-off", `vocab.json:1:9: invalid JSON: unexpected end of JSON input`},
+		{"vocab-cut-off", `vocab.json:1:9: unexpected end of JSON input; want the JSON that transformers writes`},
 		{"vocab-empty", `vocabulary is empty; it must hold at least the special tokens`},
 		{"vocab-missing", `model.vocab is missing; it must be an object of tokens and ids`},
 		{"vocab-txt-empty", `vocab.txt: vocabulary is empty; it must hold`},
@@ -69,10 +69,10 @@ func TestLoadErrors(t *testing.T) {
 		{"config-split", `tokenizer_config.json: split_special_tokens is true; only false is supported`},
 		{"config-side", `tokenizer_config.json: truncation_side is "left"; only "right" is supported`},
 		{"config-decoder-id", `added_tokens_decoder has id "x"; ids are whole numbers from 0`},
-		{"config-syntax", `tokenizer_config.json:1:6: invalid JSON`},
-		{"map-syntax", `special_tokens_map.json:2:1: invalid JSON`},
+		{"config-syntax", `tokenizer_config.json:1:6: invalid character '}' looking for`},
+		{"map-syntax", `special_tokens_map.json:2:1: invalid character ']' looking for`},
 		{"added-file-id", `added_tokens.json: token "<new>" has id -2; ids are whole numbers from 0`},
-		{"added-file-kind", `added_tokens.json`},
+		{"added-file-kind", `added_tokens.json:1:1: the text holds a JSON array, not an object; want the JSON that transformers writes`},
 	} {
 		t.Run("folder="+c.folder, func(t *testing.T) {
 			dir := filepath.Join("testdata", "bad", c.folder)

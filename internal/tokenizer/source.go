@@ -3,20 +3,16 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf8"
+
+	"lor2c/internal/place"
 )
 
 // errorAt reports a fault at a byte offset of the file as path:line:column.
-// Lines and columns count from 1, columns in runes.
 func (s *source) errorAt(offset int64, format string, args ...any) error {
-	before := s.data[:min(int(offset), len(s.data))]
-	line := 1 + bytes.Count(before, []byte("\n"))
-	column := 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
-	return fmt.Errorf("tokenizer: load %s:%d:%d: %s", s.path, line, column, fmt.Sprintf(format, args...))
+	return fmt.Errorf("tokenizer: load %s:%s: %s", s.path, place.At(s.data, int(offset)), fmt.Sprintf(format, args...))
 }
 
 // errorf reports a fault of the file as a whole.
@@ -45,17 +41,11 @@ func (s *source) unmarshal(into any) error {
 
 // jsonError places an error of encoding/json.
 func (s *source) jsonError(err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		return s.errorAt(max(0, syntax.Offset-1), "invalid JSON: %v", err)
-	case errors.As(err, &kind):
-		return s.errorAt(max(0, kind.Offset-1), "%s is a JSON %s; it must be a %s", kind.Field, kind.Value, kind.Type)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return s.errorAt(int64(len(s.data)), "invalid JSON: the file ends early")
+	at, what, ok := place.JSON(err)
+	if !ok {
+		return s.errorf("%s", what)
 	}
-	return s.errorf("%v", err)
+	return s.errorAt(int64(at), "%s; want the JSON that transformers writes", what)
 }
 
 // excerpt shows the start of a JSON value on one line.

@@ -1,0 +1,102 @@
+package place_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+
+	"lor2c/internal/place"
+)
+
+func TestAt(t *testing.T) {
+	const text = "ab\nüé c\n\n€" // bytes 0-2, 3-9, 10, 11-13
+	for _, c := range []struct {
+		text   string
+		offset int
+		want   string
+	}{
+		{text, 0, "1:1"},
+		{text, 2, "1:3"}, // the line feed itself ends its line
+		{text, 3, "2:1"},
+		{text, 4, "2:1"}, // second byte of ü
+		{text, 5, "2:2"},
+		{text, 7, "2:3"},
+		{text, 9, "2:5"},
+		{text, 10, "3:1"},
+		{text, 11, "4:1"},
+		{text, 13, "4:1"}, // third byte of the euro sign
+		{text, 14, "4:2"},
+		{text, 99, "4:2"},
+		{text, -1, "1:1"},
+		{"", 0, "1:1"},
+		// Bytes that are no UTF-8 count as one column each.
+		{"a\xff\x80b", 2, "1:3"},
+		{"a\xff\x80b", 3, "1:4"},
+	} {
+		t.Run(fmt.Sprintf("text=%q/offset=%d", c.text, c.offset), func(t *testing.T) {
+			if got := place.At([]byte(c.text), c.offset).String(); got != c.want {
+				t.Errorf("%s; want %s", got, c.want)
+			}
+		})
+	}
+}
+
+// name refuses every text by an error of its own.
+type name struct{}
+
+func (*name) UnmarshalJSON([]byte) error { return errors.New("no such name") }
+
+func TestJSON(t *testing.T) {
+	type inner struct {
+		Flag *bool `json:"flag"`
+	}
+	var into struct {
+		Width  int            `json:"width"`
+		Eps    float32        `json:"eps"`
+		Kind   string         `json:"kind"`
+		Names  []string       `json:"names"`
+		Inner  inner          `json:"inner"`
+		Counts map[string]int `json:"counts"`
+		Small  uint8          `json:"small"`
+		Name   name           `json:"name"`
+	}
+	for _, c := range []struct {
+		text   string
+		offset int
+		what   string
+	}{
+		{`{"a":}`, 5, "invalid character '}' looking for beginning of value"},
+		{`{"a":`, 4, "unexpected end of JSON input"},
+		{``, 0, "unexpected end of JSON input"},
+		{`{} x`, 3, "invalid character 'x' after top-level value"},
+		{`[1]`, 0, "the text holds a JSON array, not an object"},
+		{`{"width":"8"}`, 11, "width holds a JSON string, not a whole number"},
+		{`{"width":8.5}`, 11, "width holds 8.5, not a whole number in plain digits"},
+		{`{"width":1e3}`, 11, "width holds 1e3, not a whole number in plain digits"},
+		{`{"width":9223372036854775808}`, 27, "width holds 9223372036854775808, which is out of range"},
+		{`{"small":-1}`, 10, "small holds -1, which is out of range"},
+		{`{"eps":true}`, 10, "eps holds a JSON bool, not a number"},
+		{`{"eps":1e99}`, 10, "eps holds 1e99, which is out of range"},
+		{`{"kind":7}`, 8, "kind holds a JSON number, not a string"},
+		{`{"names":"a"}`, 11, "names holds a JSON string, not an array"},
+		{`{"names":["a",1]}`, 14, "names holds a JSON number, not a string"},
+		{`{"counts":{"a":"b"}}`, 17, "counts holds a JSON string, not a whole number"},
+		{`{"inner":{"flag":1}}`, 17, "inner.flag holds a JSON number, not true or false"},
+		{`{"inner":[]}`, 9, "inner holds a JSON array, not an object"},
+		{`{"counts":[]}`, 10, "counts holds a JSON array, not an object"},
+	} {
+		t.Run("text="+c.text, func(t *testing.T) {
+			offset, what, ok := place.JSON(json.Unmarshal([]byte(c.text), &into))
+			if offset != c.offset || what != c.what || !ok {
+				t.Errorf("%d, %q, %t; want %d, %q, true", offset, what, ok, c.offset, c.what)
+			}
+		})
+	}
+	t.Run("error=other", func(t *testing.T) {
+		offset, what, ok := place.JSON(json.Unmarshal([]byte(`{"name":1}`), &into))
+		if offset != 0 || what != "no such name" || ok {
+			t.Errorf("%d, %q, %t; want an error without a place", offset, what, ok)
+		}
+	})
+}
