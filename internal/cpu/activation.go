@@ -6,36 +6,62 @@ import (
 	"lor2c/internal/compute"
 )
 
-// activate computes dst = act(x). dst may be x.
-func activate[T Float](act compute.Act, dst, x []T) {
-	x = x[:len(dst)]
-	switch act {
-	case compute.Identity:
-		copy(dst, x)
-	case compute.GELU:
-		for i, v := range x {
-			dst[i] = T(float64(v) * 0.5 * math.Erfc(-float64(v)*math.Sqrt2/2))
-		}
-	case compute.GELUTanh:
-		for i, v := range x {
-			w := float64(v)
-			dst[i] = T(0.5 * w * (1 + math.Tanh(geluTanhA*(w+geluTanhB*w*w*w))))
-		}
-	case compute.ReLU:
-		for i, v := range x {
-			dst[i] = max(v, 0)
-		}
-	case compute.Tanh:
-		for i, v := range x {
-			dst[i] = T(math.Tanh(float64(v)))
-		}
-	}
+// GELU and its relatives are x gate(x). gate and the derivative of x gate(x)
+// run from 0 to 1, so one kind of table serves all.
+
+// normalCDF is the gate of GELU.
+func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+func geluSlope(x float64) float64 {
+	return normalCDF(x) + x*math.Exp(-0.5*x*x)/math.Sqrt(2*math.Pi)
 }
 
 const (
 	geluTanhA = 0.79788456080286535588 // sqrt(2/pi)
 	geluTanhB = 0.044715
 )
+
+// tanhGate is the gate of GELUTanh.
+func tanhGate(x float64) float64 {
+	return 0.5 * (1 + math.Tanh(geluTanhA*x*(1+geluTanhB*x*x)))
+}
+
+func tanhGateSlope(x float64) float64 {
+	// Far out the product below is 0 times infinity.
+	if !(math.Abs(x) < 100) {
+		return unitStep(x)
+	}
+	g := tanhGate(x)
+	return g + 2*geluTanhA*x*g*(1-g)*(1+3*geluTanhB*x*x)
+}
+
+// Tables for float32.
+var (
+	cdfTable       = newCubics(normalCDF)
+	slopeTable     = newCubics(geluSlope)
+	tanhTable      = newCubics(tanhGate)
+	tanhSlopeTable = newCubics(tanhGateSlope)
+)
+
+// activate computes dst = act(x). dst may be x.
+func activate[T Float](act compute.Act, dst, x []T) {
+	switch act {
+	case compute.Identity:
+		copy(dst, x)
+	case compute.GELU:
+		gate(dst, x, x, cdfTable, normalCDF)
+	case compute.GELUTanh:
+		gate(dst, x, x, tanhTable, tanhGate)
+	case compute.ReLU:
+		for i, v := range x[:len(dst)] {
+			dst[i] = max(v, 0)
+		}
+	case compute.Tanh:
+		for i, v := range x[:len(dst)] {
+			dst[i] = T(math.Tanh(float64(v)))
+		}
+	}
+}
 
 // activateGrad computes dx = dy act'(pre). dx may be dy.
 func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
@@ -44,18 +70,9 @@ func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
 	case compute.Identity:
 		copy(dx, dy)
 	case compute.GELU:
-		for i, v := range pre {
-			w := float64(v)
-			pdf := math.Exp(-0.5*w*w) * 0.39894228040143267794
-			dx[i] = dy[i] * T(0.5*math.Erfc(-w*math.Sqrt2/2)+w*pdf)
-		}
+		gate(dx, dy, pre, slopeTable, geluSlope)
 	case compute.GELUTanh:
-		for i, v := range pre {
-			w := float64(v)
-			t := math.Tanh(geluTanhA * (w + geluTanhB*w*w*w))
-			slope := geluTanhA * (1 + 3*geluTanhB*w*w)
-			dx[i] = dy[i] * T(0.5*(1+t)+0.5*w*(1-t*t)*slope)
-		}
+		gate(dx, dy, pre, tanhSlopeTable, tanhGateSlope)
 	case compute.ReLU:
 		for i, v := range pre {
 			g := dy[i]
@@ -69,5 +86,16 @@ func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
 			t := T(math.Tanh(float64(v)))
 			dx[i] = dy[i] * (1 - t*t)
 		}
+	}
+}
+
+// gate computes dst = y f(x), by the table in float32.
+func gate[T Float](dst, y, x []T, table *cubics, f func(x float64) float64) {
+	if single[T]() {
+		table.multiply(as32(dst), as32(y), as32(x))
+		return
+	}
+	for i := range dst {
+		dst[i] = y[i] * T(f(float64(x[i])))
 	}
 }

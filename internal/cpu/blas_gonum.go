@@ -14,13 +14,18 @@ const (
 	// tileRows and tileCols are the destination tile of one chunk of a product.
 	tileRows = 128
 	tileCols = 192
+	// tileLeast is where tiles are not halved any more to have enough of them.
+	tileLeast = 32
 	// blockRows x blockCols is the most that gonum computes without starting
 	// goroutines of its own, which would not respect the device's workers.
 	blockRows = 64
 	blockCols = 192
 	// blockInner keeps the block of the second factor in L2: gonum walks over
-	// all of it for every row of the first.
+	// all of it for every row of the first. blockDot is the same for products
+	// with a transposed second factor: they are inner products, and those of
+	// 128 run at 11 GFLOP/s where those of 768 run at 18.
 	blockInner = 128
+	blockDot   = 768
 )
 
 var implementation gonum.Implementation
@@ -31,10 +36,14 @@ func gemm[T Float](ta, tb blas.Transpose, m, n, k int, alpha T, a []T, lda int, 
 	if k == 0 {
 		scaleRows(m, n, beta, c, ldc)
 	}
-	for l := 0; l < k; l += blockInner {
+	inner := blockInner
+	if tb == blas.Trans {
+		inner = blockDot
+	}
+	for l := 0; l < k; l += inner {
 		for i := 0; i < m; i += blockRows {
 			for j := 0; j < n; j += blockCols {
-				gemmBlock(ta, tb, min(blockRows, m-i), min(blockCols, n-j), min(blockInner, k-l), alpha,
+				gemmBlock(ta, tb, min(blockRows, m-i), min(blockCols, n-j), min(inner, k-l), alpha,
 					a[at(ta, i, l, lda):], lda, b[at(tb, l, j, ldb):], ldb, beta, c[i*ldc+j:], ldc)
 			}
 		}

@@ -16,8 +16,12 @@ func BLAS() string { return "openblas" }
 
 const (
 	// tileRows and tileCols are the destination tile of one chunk of a product.
-	tileRows = 256
-	tileCols = 768
+	// OpenBLAS packs both factors anew for each: with 512 x 3072 that costs it
+	// 7 % against one call for 4096 x 3072, with 256 x 768 it costs 17 %.
+	tileRows = 512
+	tileCols = 3072
+	// tileLeast is where tiles are not halved any more to have enough of them.
+	tileLeast = 192
 )
 
 var implementation netlib.Implementation

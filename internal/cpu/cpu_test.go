@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+	"strings"
 	"testing"
 
 	"lor2c/internal/compute"
@@ -13,7 +15,102 @@ func TestConformance(t *testing.T) {
 		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 24)})
 	})
 	t.Run("dtype=float64", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("float32 goes the same ways; -short is for -race")
+		}
 		open := func(*testing.T) compute.Device { return Open[float64](3) }
 		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 53)})
 	})
+}
+
+func TestName(t *testing.T) {
+	if got, want := Open[float32](2).Name(), "cpu float32, 2 workers, "+BLAS(); got != want {
+		t.Errorf("Name() = %q, want %q", got, want)
+	}
+	if got := Open[float64](0).Name(); !strings.HasPrefix(got, "cpu float64, ") || strings.Contains(got, " 0 workers") {
+		t.Errorf("Name() = %q", got)
+	}
+}
+
+// step runs every method with a sum in it, on sizes of several chunks, and
+// returns all that was computed.
+func step[T Float](d *Device[T]) [][]T {
+	const n, c, r, heads = 700, 96, 8, 4
+	var all [][]T
+	seed := uint64(0)
+	random := func(shape ...int) compute.Tensor {
+		t := d.Alloc(shape, compute.Float)
+		x := make([]float32, t.Shape.Len())
+		seed++
+		compute.Normal(x, seed, "step", 1)
+		d.Upload(t, x)
+		all = append(all, Data[T](t))
+		return t
+	}
+	ints := func(x ...int32) compute.Tensor {
+		t := d.Alloc(compute.Shape{len(x)}, compute.Int)
+		d.UploadInts(t, x)
+		return t
+	}
+	drop := compute.Dropout{P: 0.1, Key: 3, Step: 1, Site: 2}
+	x, y, dx, w := random(n, c), random(n, c), random(n, c), random(c, c)
+	d.Linear(y, dx, x, w, random(c), compute.GELU)
+	d.Gemm(w, 0.5, y, true, x, false, true)
+	d.SumRows(random(c), y)
+	a, b, u := random(r, c), random(c, r), random(n, r)
+	d.LowRank(y, u, x, a, b, 1.5, drop)
+	d.LowRankGrad(dx, random(r, c), random(c, r), x, u, a, b, y, 1.5, drop, true)
+	sum, stats := random(n, c), random(n, 2)
+	d.LayerNorm(y, sum, stats, x, dx, random(c), random(c), 1e-5, drop)
+	d.LayerNormGrad(dx, y, random(c), random(c), sum, random(c), stats, x, drop)
+	cu := ints(0, 300, 310, n)
+	o := compute.AttnOpts{
+		Heads: heads, KVHeads: heads / 2, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: 390, MaxK: 390,
+		Causal: true, Scale: 0.3, Dropout: drop,
+	}
+	k, v, lse := random(n, c/2), random(n, c/2), random(n, heads)
+	d.Attention(y, lse, x, k, v, o)
+	d.AttentionGrad(dx, random(n, c/2), random(n, c/2), x, k, v, y, lse, sum, o)
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(i * 7 % 50)
+	}
+	id := ints(ids...)
+	d.EmbedGrad(random(50, c), random(50, c), compute.Tensor{}, id, id, id, dx)
+	d.Scatter(random(50, c), id, dx)
+	loss := random(1)
+	d.CrossEntropy(loss, random(n, c), y, id, 0.1)
+	p, g, state := random(100, 500), random(100, 500), random(compute.StateLen)
+	d.Fill(state, 0)
+	d.GradNorm(state, g, loss, 0.5)
+	d.AdamW(p, random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Float), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
+	d.Dropout(x, x, drop)
+	d.Act(compute.GELUTanh, y, x)
+	return all
+}
+
+// TestWorkers: how many share the work must not show in a single bit.
+func TestWorkers(t *testing.T) {
+	t.Run("dtype=float32", func(t *testing.T) { testWorkers[float32](t, math.Float32bits) })
+	t.Run("dtype=float64", func(t *testing.T) { testWorkers[float64](t, math.Float64bits) })
+}
+
+func testWorkers[T Float, B comparable](t *testing.T, bits func(T) B) {
+	want := step(Open[T](1))
+	for _, workers := range []int{2, 3, 7} {
+		for i, x := range step(Open[T](workers)) {
+			for j, v := range x {
+				if bits(v) != bits(want[i][j]) {
+					t.Fatalf("workers=%d: element %d of tensor %d is %v, %v with one", workers, j, i, v, want[i][j])
+				}
+			}
+		}
+	}
+	for i, x := range want {
+		for j, v := range x {
+			if !finite(v) {
+				t.Fatalf("element %d of tensor %d is %v: the test proves nothing", j, i, v)
+			}
+		}
+	}
 }

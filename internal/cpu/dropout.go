@@ -20,23 +20,21 @@ func (m *dropMask[T]) active() bool { return m.threshold > 0 }
 // counted from the start of the optimizer step. dst must have room for a
 // multiple of 8 elements.
 func (m *dropMask[T]) row(dst []T, row uint32) {
-	n := len(dst)
-	dst = dst[:roundUp8(n)]
-	thr, mul := m.threshold, m.mul
-	key, site, step := m.drop.Key, m.drop.Site, m.drop.Step
-	for c := 0; c+8 <= len(dst); c += 8 {
-		r0, r1, r2, r3 := compute.Philox(key, uint32(c/8), row, site, step)
-		o := dst[c : c+8 : c+8]
+	dst = dst[:roundUp8(len(dst))]
+	thr, mul := m.threshold, &m.mul
+	for c := uint32(0); len(dst) >= 8; c++ {
+		r0, r1, r2, r3 := compute.Philox(m.drop.Key, c, row, m.drop.Site, m.drop.Step)
 		// The sign of lot - threshold picks the multiplier without a branch,
 		// which would be mispredicted at every dropped element.
-		o[0] = mul[(r0&0xffff-thr)>>31]
-		o[1] = mul[(r0>>16-thr)>>31]
-		o[2] = mul[(r1&0xffff-thr)>>31]
-		o[3] = mul[(r1>>16-thr)>>31]
-		o[4] = mul[(r2&0xffff-thr)>>31]
-		o[5] = mul[(r2>>16-thr)>>31]
-		o[6] = mul[(r3&0xffff-thr)>>31]
-		o[7] = mul[(r3>>16-thr)>>31]
+		dst[0] = mul[(r0&0xffff-thr)>>31]
+		dst[1] = mul[(r0>>16-thr)>>31]
+		dst[2] = mul[(r1&0xffff-thr)>>31]
+		dst[3] = mul[(r1>>16-thr)>>31]
+		dst[4] = mul[(r2&0xffff-thr)>>31]
+		dst[5] = mul[(r2>>16-thr)>>31]
+		dst[6] = mul[(r3&0xffff-thr)>>31]
+		dst[7] = mul[(r3>>16-thr)>>31]
+		dst = dst[8:]
 	}
 }
 

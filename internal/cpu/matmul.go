@@ -41,13 +41,13 @@ func scaleRows[T Float](m, n int, beta T, c []T, ldc int) {
 // the largest that the BLAS build asks for, halved along its longer side until
 // there are enough tiles to share. It depends on the shape alone.
 func tileShape(m, n int) (rows, cols int) {
-	const enough, least = 8, 32
+	const enough = 8
 	rows, cols = min(tileRows, m), min(tileCols, n)
 	for ((m+rows-1)/rows)*((n+cols-1)/cols) < enough {
 		switch {
-		case rows >= cols && rows > least:
+		case rows >= cols && rows > tileLeast:
 			rows = (rows + 1) / 2
-		case cols > least:
+		case cols > tileLeast:
 			cols = (cols + 1) / 2
 		default:
 			return rows, cols

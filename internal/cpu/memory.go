@@ -104,7 +104,7 @@ func (d *Device[T]) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 	off := m.arena.Alloc(n)
 	slab := m.find(off, n)
 	if slab == nil && m.reserved > 0 {
-		d.fail(fmt.Errorf("cpu: step arena: a tensor of %v needs %d bytes, %d are reserved", s, off+n, m.reserved))
+		d.fail(fmt.Errorf("cpu: step arena: with a tensor of %v it needs %d bytes, %d are reserved; reserve what the largest step needs", s, off+n, m.reserved))
 		out.Buf = (*storage[T])(nil)
 		return out
 	}

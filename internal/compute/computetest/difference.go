@@ -1,0 +1,176 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// differenceCases compare gradients with central differences of the device's
+// own forward pass: they hold even where the suite's formulas are wrong. They
+// need a device in float64.
+func differenceCases(cfg Config) []testCase {
+	if !cfg.double() {
+		return nil
+	}
+	all := []testCase{
+		{name: "op=LayerNormGrad/difference=central", run: differenceLayerNorm},
+		{name: "op=AttentionGrad/difference=central/causal=false", run: func(s *suite) { differenceAttention(s, false) }},
+		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, true) }},
+		{name: "op=LowRankGrad/difference=central", run: differenceLowRank},
+		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
+	}
+	for _, a := range activations {
+		if a.act == compute.ReLU {
+			continue // has a kink
+		}
+		all = append(all, testCase{
+			name: fmt.Sprintf("op=ActGrad/difference=central/act=%s", a.name),
+			run:  func(s *suite) { differenceAct(s, a.act) },
+		})
+	}
+	return all
+}
+
+// coarse returns n values on a grid on which the steps of a difference are
+// exact in float32, all that Upload takes.
+func (s *suite) coarse(n int) []float64 {
+	x := s.normal(n, 1)
+	for i := range x {
+		x[i] = math.Round(x[i]*4096) / 4096
+	}
+	return x
+}
+
+// variable is an input whose gradient is checked.
+type variable struct {
+	*band
+	data []float64
+	grad *band
+}
+
+// variable makes one with a gradient that starts at zero.
+func (s *suite) variable(name string, shape ...int) *variable {
+	n := compute.Shape(shape).Len()
+	x := s.coarse(n)
+	return &variable{s.inout(name, x, shape...), x, s.inout("d"+name, make([]float64, n), shape...)}
+}
+
+// objective returns the sum of y times fixed weights, which are dL/dy.
+func (s *suite) objective(y *band) (dy compute.Tensor, loss func() float64) {
+	dy, w := s.random("dy", y.Shape...)
+	return dy, func() float64 {
+		sum := 0.0
+		for i, v := range y.read(s) {
+			sum += w[i] * v
+		}
+		return sum
+	}
+}
+
+// difference compares the gradient of x, at up to 24 of its elements, with the
+// five-point stencil of loss, which runs the forward pass.
+func (s *suite) difference(x *variable, loss func() float64) {
+	s.Helper()
+	const h = 1.0 / 128
+	got := x.grad.read(s)
+	top := 0.0
+	for _, g := range got {
+		top = max(top, math.Abs(g))
+	}
+	at := func(i int, step float64) float64 {
+		moved := make([]float32, len(x.data))
+		for j, v := range x.data {
+			moved[j] = float32(v)
+		}
+		moved[i] = float32(x.data[i] + step)
+		s.dev.Upload(x.Tensor, moved)
+		return loss()
+	}
+	for i := 0; i < len(got); i += 1 + len(got)/24 {
+		want := (8*(at(i, h)-at(i, -h)) - (at(i, 2*h) - at(i, -2*h))) / (12 * h)
+		if !(math.Abs(got[i]-want) <= 1e-6*max(top, 1)) {
+			s.Errorf("%s[%d] = %v, central difference %v", x.grad.name, i, got[i], want)
+			break
+		}
+	}
+	at(0, 0)
+}
+
+func differenceAct(s *suite, act compute.Act) {
+	x, y := s.variable("x", 33), s.output("y", 33)
+	dy, sum := s.objective(y)
+	s.dev.ActGrad(act, x.grad.Tensor, x.Tensor, dy)
+	s.difference(x, func() float64 {
+		s.dev.Act(act, y.Tensor, x.Tensor)
+		return sum()
+	})
+}
+
+func differenceLayerNorm(s *suite) {
+	const n, c = 3, 17
+	x, residual := s.variable("x", n, c), s.variable("residual", n, c)
+	gamma, beta := s.variable("gamma", c), s.variable("beta", c)
+	y, sum, stats := s.output("y", n, c), s.output("sum", n, c), s.output("stats", n, 2)
+	dy, total := s.objective(y)
+	drop := someDropout(0.25)
+	forward := func() float64 {
+		s.dev.LayerNorm(y.Tensor, sum.Tensor, stats.Tensor, x.Tensor, residual.Tensor, gamma.Tensor, beta.Tensor, normEps, drop)
+		return total()
+	}
+	forward()
+	s.dev.LayerNormGrad(x.grad.Tensor, residual.grad.Tensor, gamma.grad.Tensor, beta.grad.Tensor,
+		sum.Tensor, gamma.Tensor, stats.Tensor, dy, drop)
+	for _, v := range []*variable{x, residual, gamma, beta} {
+		s.difference(v, forward)
+	}
+}
+
+func differenceAttention(s *suite, causal bool) {
+	a := attnData{heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5, drop: someDropout(0.25)}
+	o := a.options(s)
+	q, k, v := s.variable("q", 10, 20), s.variable("k", 13, 10), s.variable("v", 13, 10)
+	y, lse := s.output("y", 10, 20), s.output("lse", 10, 4)
+	dy, total := s.objective(y)
+	forward := func() float64 {
+		s.dev.Attention(y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, o)
+		return total()
+	}
+	forward()
+	s.dev.AttentionGrad(q.grad.Tensor, k.grad.Tensor, v.grad.Tensor, q.Tensor, k.Tensor, v.Tensor, y.Tensor, lse.Tensor, dy, o)
+	for _, x := range []*variable{q, k, v} {
+		s.difference(x, forward)
+	}
+}
+
+func differenceLowRank(s *suite) {
+	const n, k, m, r = 5, 17, 9, 3
+	x, a, b := s.variable("x", n, k), s.variable("a", r, k), s.variable("b", m, r)
+	y, u := s.output("y", n, m), s.output("u", n, r)
+	dy, total := s.objective(y)
+	drop := someDropout(0.25)
+	forward := func() float64 {
+		s.dev.Fill(y.Tensor, 0)
+		s.dev.LowRank(y.Tensor, u.Tensor, x.Tensor, a.Tensor, b.Tensor, 1.5, drop)
+		return total()
+	}
+	forward()
+	s.dev.LowRankGrad(x.grad.Tensor, a.grad.Tensor, b.grad.Tensor, x.Tensor, u.Tensor, a.Tensor, b.Tensor, dy, 1.5, drop, false)
+	for _, v := range []*variable{x, a, b} {
+		s.difference(v, forward)
+	}
+}
+
+func differenceCrossEntropy(s *suite) {
+	const n, c = 5, 7
+	x, loss := s.variable("logits", n, c), s.inout("loss", []float64{0}, 1)
+	labels := s.ints(s.below(n, c))
+	forward := func(grad compute.Tensor) float64 {
+		s.dev.Fill(loss.Tensor, 0)
+		s.dev.CrossEntropy(loss.Tensor, grad, x.Tensor, labels, 0.2)
+		return loss.read(s)[0]
+	}
+	forward(x.grad.Tensor)
+	s.difference(x, func() float64 { return forward(compute.Tensor{}) })
+}

@@ -1,0 +1,184 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// float is what references compute in: float64 for the truth, float32 for the
+// yardstick. They take and return float64, which holds both.
+type float interface{ float32 | float64 }
+
+// in rounds to F.
+func in[F float](x []float64) []F {
+	y := make([]F, len(x))
+	for i, v := range x {
+		y[i] = F(v)
+	}
+	return y
+}
+
+// out widens.
+func out[F float](x []F) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+var activations = []struct {
+	name string
+	act  compute.Act
+}{
+	{"identity", compute.Identity}, {"gelu", compute.GELU}, {"gelu_tanh", compute.GELUTanh},
+	{"relu", compute.ReLU}, {"tanh", compute.Tanh},
+}
+
+// activation computes act(x), each step rounded to F.
+func activation[F float](act compute.Act, x F) F {
+	switch act {
+	case compute.GELU:
+		return F(0.5) * x * (1 + F(math.Erf(float64(x/F(math.Sqrt2)))))
+	case compute.GELUTanh:
+		return F(0.5) * x * (1 + F(math.Tanh(float64(F(math.Sqrt(2/math.Pi))*(x+F(0.044715)*x*x*x)))))
+	case compute.ReLU:
+		return max(x, 0)
+	case compute.Tanh:
+		return F(math.Tanh(float64(x)))
+	}
+	return x
+}
+
+// slope computes act'(x), each step rounded to F.
+func slope[F float](act compute.Act, x F) F {
+	switch act {
+	case compute.GELU:
+		cdf := F(0.5) * (1 + F(math.Erf(float64(x/F(math.Sqrt2)))))
+		return cdf + x*F(math.Exp(float64(-x*x/2)))/F(math.Sqrt(2*math.Pi))
+	case compute.GELUTanh:
+		// Past this the result is 0 or 1, and the last product is 0 times Inf.
+		if x > 20 || x < -20 {
+			return max(min(x, 1), 0)
+		}
+		c, a := F(math.Sqrt(2/math.Pi)), F(0.044715)
+		t := F(math.Tanh(float64(c * (x + a*x*x*x))))
+		return F(0.5)*(1+t) + F(0.5)*x*(1-t*t)*c*(1+3*a*x*x)
+	case compute.ReLU:
+		if x > 0 {
+			return 1
+		}
+		return 0
+	case compute.Tanh:
+		t := F(math.Tanh(float64(x)))
+		return 1 - t*t
+	}
+	return 1
+}
+
+func activate[F float](act compute.Act, x []float64) []float64 {
+	y := in[F](x)
+	for i, v := range y {
+		y[i] = activation(act, v)
+	}
+	return out(y)
+}
+
+func activateGrad[F float](act compute.Act, x, dy []float64) []float64 {
+	y := in[F](x)
+	for i, v := range y {
+		y[i] = slope(act, v) * F(dy[i])
+	}
+	return out(y)
+}
+
+// sumRows adds the rows of x to start, one after the other.
+func sumRows[F float](start, x []float64) []float64 {
+	y, cols := in[F](start), len(start)
+	sum := make([]F, cols)
+	for i, v := range x {
+		sum[i%cols] += F(v)
+	}
+	for c := range y {
+		y[c] += sum[c]
+	}
+	return out(y)
+}
+
+func elementwiseCases() []testCase {
+	var all []testCase
+	for _, n := range []int{1, 3, 17, 33, 257, 1025, 40001} {
+		all = append(all,
+			testCase{name: fmt.Sprintf("op=Fill/n=%d", n), run: func(s *suite) {
+				dst := s.output("dst", n)
+				s.dev.Fill(dst.Tensor, 2.5)
+				want := make([]float64, n)
+				for i := range want {
+					want[i] = 2.5
+				}
+				s.same(dst, want)
+			}},
+			testCase{name: fmt.Sprintf("op=Copy/n=%d", n), run: func(s *suite) {
+				x, data := s.random("src", n)
+				dst := s.output("dst", n)
+				s.dev.Copy(dst.Tensor, x)
+				s.same(dst, data)
+			}},
+			testCase{name: fmt.Sprintf("op=Axpy/n=%d", n), run: func(s *suite) { checkAxpy(s, n) }},
+		)
+	}
+	for _, a := range activations {
+		// The sizes of x where an activation is linear, where it bends, and
+		// where it is flat.
+		for _, std := range []float64{1e-3, 1, 30, 1e4} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=Act/act=%s/std=%g", a.name, std),
+				run:  func(s *suite) { checkAct(s, a.act, std) },
+			})
+		}
+	}
+	for _, n := range []int{1, 3, 33, 257} {
+		for _, c := range []int{1, 3, 17, 257, 1025} {
+			all = append(all, testCase{name: fmt.Sprintf("op=SumRows/n=%d/c=%d", n, c), run: func(s *suite) {
+				x, data := s.random("x", n, c)
+				dst, start := s.adds("dst", c)
+				s.dev.SumRows(dst.Tensor, x)
+				s.near(dst, sumRows[float64](start, data), sumRows[float32](start, data), root(n))
+			}})
+		}
+	}
+	return all
+}
+
+func checkAxpy(s *suite, n int) {
+	x, data := s.random("x", n)
+	dst, start := s.adds("dst", n)
+	s.dev.Axpy(dst.Tensor, -0.375, x)
+	want, plain := make([]float64, n), make([]float64, n)
+	for i := range want {
+		want[i] = start[i] - 0.375*data[i]
+		plain[i] = float64(float32(start[i]) - 0.375*float32(data[i]))
+	}
+	s.near(dst, want, plain, 1)
+}
+
+func checkAct(s *suite, act compute.Act, std float64) {
+	const n = 1025
+	x := s.normal(n, std)
+	x[0] = 0
+	dy := s.normal(n, 1)
+	pre := s.input("pre", x, n)
+	dst := s.output("dst", n)
+	s.dev.Act(act, dst.Tensor, pre)
+	s.near(dst, activate[float64](act, x), activate[float32](act, x), 0)
+
+	want, plain := activateGrad[float64](act, x, dy), activateGrad[float32](act, x, dy)
+	dx := s.output("dx", n)
+	s.dev.ActGrad(act, dx.Tensor, pre, s.input("dy", dy, n))
+	s.near(dx, want, plain, 0)
+	inPlace := s.inout("dx=dy", dy, n)
+	s.dev.ActGrad(act, inPlace.Tensor, pre, inPlace.Tensor)
+	s.near(inPlace, want, plain, 0)
+}

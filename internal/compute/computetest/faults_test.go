@@ -1,0 +1,171 @@
+package computetest
+
+import "lor2c/internal/compute"
+
+type tensor = compute.Tensor
+
+// shorter is t without its last element, as one row.
+func shorter(t tensor, by int) tensor { return t.Slice(0, compute.Shape{t.Shape.Len() - by}) }
+
+// faults are mistakes that device code is prone to.
+var faults = []struct {
+	op, name string
+	plant    func(f *faulty, d compute.Device)
+}{
+	{"Fill", "one_past_the_end", func(f *faulty, d compute.Device) {
+		f.fill = func(dst tensor, v float32) { d.Fill(shorter(dst, -1), v) }
+	}},
+	{"Fill", "one_before_the_start", func(f *faulty, d compute.Device) {
+		f.fill = func(dst tensor, v float32) { d.Fill(shorter(dst, 0).Slice(-1, dst.Shape), v); d.Fill(dst, v) }
+	}},
+	{"Axpy", "tail_left_out", func(f *faulty, d compute.Device) {
+		f.axpy = func(dst tensor, a float32, x tensor) {
+			d.Axpy(shorter(dst, dst.Shape.Len()%4), a, shorter(x, dst.Shape.Len()%4))
+		}
+	}},
+	{"Axpy", "input_overwritten", func(f *faulty, d compute.Device) {
+		f.axpy = func(dst tensor, a float32, x tensor) { d.Axpy(dst, a, x); d.Axpy(x, 1, dst) }
+	}},
+	{"Act", "tanh_for_erf", func(f *faulty, d compute.Device) {
+		f.act = func(a compute.Act, dst, pre tensor) {
+			if a == compute.GELU {
+				a = compute.GELUTanh
+			}
+			d.Act(a, dst, pre)
+		}
+	}},
+	{"Dropout", "another_site", func(f *faulty, d compute.Device) {
+		f.dropout = func(dst, x tensor, drop compute.Dropout) { drop.Site++; d.Dropout(dst, x, drop) }
+	}},
+	{"Dropout", "row_ignored", func(f *faulty, d compute.Device) {
+		f.dropout = func(dst, x tensor, drop compute.Dropout) { drop.Row = 0; d.Dropout(dst, x, drop) }
+	}},
+	{"Dropout", "high_key_ignored", func(f *faulty, d compute.Device) {
+		f.dropout = func(dst, x tensor, drop compute.Dropout) { drop.Key &= 0xffffffff; d.Dropout(dst, x, drop) }
+	}},
+	{"SumRows", "stale_sum_overwritten", func(f *faulty, d compute.Device) {
+		f.sumRows = func(dst, x tensor) { d.Fill(dst, 0); d.SumRows(dst, x) }
+	}},
+	{"SumRows", "last_row_left_out", func(f *faulty, d compute.Device) {
+		f.sumRows = func(dst, x tensor) { d.SumRows(dst, x.View(0, x.Shape[0]-1)) }
+	}},
+	{"Scatter", "stale_sum_overwritten", func(f *faulty, d compute.Device) {
+		f.scatter = func(dst, idx, x tensor) { d.Fill(dst, 0); d.Scatter(dst, idx, x) }
+	}},
+	{"Gemm", "wrong_stride", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			if m, k := a.Shape[0], a.Shape[1]; ta {
+				a, ta = a.Slice(0, compute.Shape{k, m}), false
+			}
+			d.Gemm(dst, alpha, a, ta, b, tb, add)
+		}
+	}},
+	{"Gemm", "accumulate_ignored", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			d.Gemm(dst, alpha, a, ta, b, tb, false)
+		}
+	}},
+	{"Gemm", "overwrite_adds", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			d.Gemm(dst, alpha, a, ta, b, tb, true)
+		}
+	}},
+	{"Linear", "bias_ignored", func(f *faulty, d compute.Device) {
+		f.linear = func(dst, pre, x, w, bias tensor, act compute.Act) { d.Linear(dst, pre, x, w, tensor{}, act) }
+	}},
+	{"Linear", "pre_after_activation", func(f *faulty, d compute.Device) {
+		f.linear = func(dst, pre, x, w, bias tensor, act compute.Act) {
+			d.Linear(dst, pre, x, w, bias, act)
+			if pre.Present() {
+				d.Copy(pre, dst)
+			}
+		}
+	}},
+	{"LowRank", "scale_ignored", func(f *faulty, d compute.Device) {
+		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) { d.LowRank(dst, u, x, a, b, 1, drop) }
+	}},
+	{"LowRank", "u_without_dropout", func(f *faulty, d compute.Device) {
+		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
+			d.LowRank(dst, u, x, a, b, scale, drop)
+			d.Gemm(u, 1, x, false, a, true, false)
+		}
+	}},
+	{"LowRank", "dx_not_accumulated", func(f *faulty, d compute.Device) {
+		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
+			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, false)
+		}
+	}},
+	{"LowRank", "gradient_without_dropout", func(f *faulty, d compute.Device) {
+		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
+			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, compute.Dropout{}, add)
+		}
+	}},
+	{"LayerNorm", "eps_ignored", func(f *faulty, d compute.Device) {
+		f.norm = func(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, drop compute.Dropout) {
+			d.LayerNorm(dst, sum, stats, x, residual, gamma, beta, 0, drop)
+		}
+	}},
+	{"LayerNorm", "gradients_swapped", func(f *faulty, d compute.Device) {
+		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
+			d.LayerNormGrad(dres, dx, dgamma, dbeta, sum, gamma, stats, dy, drop)
+		}
+	}},
+	{"LayerNorm", "stale_gamma_overwritten", func(f *faulty, d compute.Device) {
+		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
+			if dgamma.Present() {
+				d.Fill(dgamma, 0)
+			}
+			d.LayerNormGrad(dx, dres, dgamma, dbeta, sum, gamma, stats, dy, drop)
+		}
+	}},
+	{"Attention", "causal_ignored", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+			o.Causal = false
+			d.Attention(dst, lse, q, k, v, o)
+		}
+	}},
+	{"Attention", "lse_without_maximum", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { d.Attention(dst, lse, q, k, v, o); d.Fill(lse, 1) }
+	}},
+	{"Attention", "scale_ignored", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { o.Scale = 1; d.Attention(dst, lse, q, k, v, o) }
+	}},
+	{"Attention", "gradient_of_another_mask", func(f *faulty, d compute.Device) {
+		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+			o.Dropout.Step++
+			d.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+		}
+	}},
+	{"Attention", "keys_swapped_with_values", func(f *faulty, d compute.Device) {
+		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+			d.AttentionGrad(dq, dv, dk, q, k, v, y, lse, dy, o)
+		}
+	}},
+	{"CrossEntropy", "gradient_unscaled", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
+			d.CrossEntropy(loss, dx, x, labels, scale)
+			if dx.Present() {
+				d.Axpy(dx, 1/scale-1, dx)
+			}
+		}
+	}},
+	{"CrossEntropy", "loss_overwritten", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
+			d.Fill(loss, 0)
+			d.CrossEntropy(loss, dx, x, labels, scale)
+		}
+	}},
+	{"GradNorm", "clip_ignored", func(f *faulty, d compute.Device) {
+		f.gradNorm = func(state, g, loss tensor, maxNorm float32) { d.GradNorm(state, g, loss, 0) }
+	}},
+	{"GradNorm", "halt_forgotten", func(f *faulty, d compute.Device) {
+		f.gradNorm = func(state, g, loss tensor, maxNorm float32) { d.Fill(state, 0); d.GradNorm(state, g, loss, maxNorm) }
+	}},
+	{"AdamW", "decay_left_out", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, m, v, g, state tensor, o compute.AdamWOpts) { o.WeightDecay = 0; d.AdamW(p, m, v, g, state, o) }
+	}},
+	{"AdamW", "bias_correction_of_one_step", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, m, v, g, state tensor, o compute.AdamWOpts) { o.Step = 1; d.AdamW(p, m, v, g, state, o) }
+	}},
+	{"Temp", "release_does_nothing", func(f *faulty, d compute.Device) { f.release = func(tensor) {} }},
+}

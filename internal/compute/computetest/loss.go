@@ -1,0 +1,93 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// crossEntropy computes the loss, added to start, and its gradient.
+func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32) (loss, grad []float64) {
+	g := in[F](x)
+	total := F(0)
+	for n, label := range labels {
+		row := g[n*c : (n+1)*c]
+		top, sum := F(math.Inf(-1)), F(0)
+		for _, v := range row {
+			top = max(top, v)
+		}
+		for _, v := range row {
+			sum += F(math.Exp(float64(v - top)))
+		}
+		total += F(math.Log(float64(sum))) + top - row[label]
+		for j, v := range row {
+			row[j] = F(math.Exp(float64(v-top))) / sum
+		}
+		row[label]--
+		for j := range row {
+			row[j] *= F(scale)
+		}
+	}
+	return []float64{float64(F(start) + F(scale)*total)}, out(g)
+}
+
+func squaredError[F float](start float64, x, y []float64, scale float32) (loss, grad []float64) {
+	g := in[F](x)
+	total := F(0)
+	for i := range g {
+		e := g[i] - F(y[i])
+		total += e * e
+		g[i] = 2 * F(scale) * e
+	}
+	return []float64{float64(F(start) + F(scale)*total)}, out(g)
+}
+
+func lossCases() []testCase {
+	var all []testCase
+	for _, size := range [][2]int{{1, 2}, {3, 1}, {17, 3}, {33, 257}, {3, 1025}, {257, 17}, {3, 40001}} {
+		// Large logits overflow where the maximum is not taken off.
+		for _, std := range []float64{1, 100} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=CrossEntropy/b=%d/c=%d/std=%g", size[0], size[1], std),
+				run:  func(s *suite) { checkCrossEntropy(s, size[0], size[1], std) },
+			})
+		}
+	}
+	for _, n := range []int{1, 3, 17, 257} {
+		all = append(all, testCase{name: fmt.Sprintf("op=MSE/b=%d", n), run: func(s *suite) { checkMSE(s, n) }})
+	}
+	return all
+}
+
+func checkCrossEntropy(s *suite, n, c int, std float64) {
+	x := s.normal(n*c, std)
+	labels := s.below(n, c)
+	labels[0] = int32(c - 1)
+	const start, scale = 0.75, 0.3
+	want, wantG := crossEntropy[float64](start, x, labels, c, scale)
+	plain, plainG := crossEntropy[float32](start, x, labels, c, scale)
+	logits, ids := s.input("logits", x, n, c), s.ints(labels)
+	loss, grad := s.inout("loss", []float64{start}, 1), s.output("dlogits", n, c)
+	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale)
+	s.near(loss, want, plain, scale*std)
+	s.near(grad, wantG, plainG, scale*max(1, std/10))
+	alone := s.inout("loss alone", []float64{start}, 1)
+	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale)
+	s.near(alone, want, plain, scale*std)
+}
+
+func checkMSE(s *suite, n int) {
+	x, data := s.random("x", n, 1)
+	y, goal := s.random("y", n)
+	const start, scale = 0.75, 0.3
+	want, wantG := squaredError[float64](start, data, goal, scale)
+	plain, plainG := squaredError[float32](start, data, goal, scale)
+	loss, grad := s.inout("loss", []float64{start}, 1), s.output("dx", n, 1)
+	s.dev.MSE(loss.Tensor, grad.Tensor, x, y, scale)
+	s.near(loss, want, plain, 1)
+	s.near(grad, wantG, plainG, scale)
+	alone := s.inout("loss alone", []float64{start}, 1)
+	s.dev.MSE(alone.Tensor, compute.Tensor{}, x, y, scale)
+	s.near(alone, want, plain, 1)
+}

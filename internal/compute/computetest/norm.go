@@ -1,0 +1,160 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// normData is one LayerNorm and a gradient that comes into it.
+type normData struct {
+	n, c          int
+	drop          compute.Dropout
+	x, residual   []float64 // residual may be nil
+	gamma, beta   []float64
+	dy            []float64
+	dgamma, dbeta []float64 // where the gradients start
+	sum, stats    []float64
+	dx, dresidual []float64
+	dst           []float64
+	gGamma, gBeta []float64
+}
+
+const normEps float32 = 1e-5
+
+// layerNorm fills in results and gradients, each step rounded to F. l is a
+// copy, so that one data serves both precisions.
+func layerNorm[F float](l normData) normData {
+	n, c := l.n, l.c
+	mul := in[F](mask(l.drop, n, c))
+	sum := in[F](l.x)
+	if l.residual != nil {
+		for i := range sum {
+			sum[i] = F(l.residual[i]) + sum[i]*mul[i]
+		}
+	}
+	gamma, beta, dy := in[F](l.gamma), in[F](l.beta), in[F](l.dy)
+	gGamma, gBeta := make([]F, c), make([]F, c)
+	stats, dst := make([]F, 2*n), make([]F, n*c)
+	dres, dx := make([]F, n*c), make([]F, n*c)
+	for r := range n {
+		var mean, variance, g, gh F
+		for _, v := range sum[r*c : (r+1)*c] {
+			mean += v / F(c)
+		}
+		for _, v := range sum[r*c : (r+1)*c] {
+			variance += (v - mean) * (v - mean) / F(c)
+		}
+		rstd := 1 / F(math.Sqrt(float64(variance+F(normEps))))
+		stats[2*r], stats[2*r+1] = mean, rstd
+		for j := range c {
+			i := r*c + j
+			h := (sum[i] - mean) * rstd
+			dst[i] = h*gamma[j] + beta[j]
+			gGamma[j] += dy[i] * h
+			gBeta[j] += dy[i]
+			g += dy[i] * gamma[j] / F(c)
+			gh += dy[i] * gamma[j] * h / F(c)
+		}
+		for j := range c {
+			i := r*c + j
+			h := (sum[i] - mean) * rstd
+			dres[i] = rstd * (dy[i]*gamma[j] - g - h*gh)
+			dx[i] = dres[i] * mul[i]
+		}
+	}
+	for j := range c {
+		gGamma[j] += F(l.dgamma[j])
+		gBeta[j] += F(l.dbeta[j])
+	}
+	l.sum, l.stats, l.dst, l.dx, l.dresidual = out(sum), out(stats), out(dst), out(dx), out(dres)
+	l.gGamma, l.gBeta = out(gGamma), out(gBeta)
+	return l
+}
+
+func normCases() []testCase {
+	var all []testCase
+	for _, size := range [][2]int{{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}} {
+		for _, p := range []float32{0, 0.3} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=LayerNorm/n=%d/c=%d/residual=true/drop=%v", size[0], size[1], p),
+				run:  func(s *suite) { checkLayerNorm(s, size[0], size[1], someDropout(p), true, 0) },
+			})
+		}
+		all = append(all, testCase{
+			name: fmt.Sprintf("op=LayerNorm/n=%d/c=%d/residual=false", size[0], size[1]),
+			run:  func(s *suite) { checkLayerNorm(s, size[0], size[1], compute.Dropout{}, false, 0) },
+		})
+	}
+	// A sum of squares in one pass fails here.
+	return append(all, testCase{
+		name: "op=LayerNorm/n=17/c=257/mean=1000",
+		run:  func(s *suite) { checkLayerNorm(s, 17, 257, compute.Dropout{}, false, 1000) },
+	})
+}
+
+func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool, mean float64) {
+	x := s.normal(n*c, 1)
+	for i := range x {
+		x[i] = float64(float32(x[i] + mean))
+	}
+	l := normData{n: n, c: c, drop: drop, x: x}
+	var residual, sum compute.Tensor
+	var sumBand *band
+	if withResidual {
+		residual, l.residual = s.random("residual", n, c)
+		sumBand = s.output("sum", n, c)
+		sum = sumBand.Tensor
+	}
+	gamma, g := s.random("gamma", c)
+	beta, b := s.random("beta", c)
+	dy, gy := s.random("dy", n, c)
+	dgamma, g0 := s.adds("dgamma", c)
+	dbeta, b0 := s.adds("dbeta", c)
+	l.gamma, l.beta, l.dy, l.dgamma, l.dbeta = g, b, gy, g0, b0
+	want, plain := layerNorm[float64](l), layerNorm[float32](l)
+
+	dst, stats := s.output("dst", n, c), s.output("stats", n, 2)
+	in := s.input("x", x, n, c)
+	s.dev.LayerNorm(dst.Tensor, sum, stats.Tensor, in, residual, gamma, beta, normEps, drop)
+	s.near(dst, want.dst, plain.dst, 1)
+	s.nearColumns(stats, want.stats, plain.stats)
+	if withResidual {
+		s.near(sumBand, want.sum, plain.sum, 1)
+		again, over := s.output("dst", n, c), s.inout("sum=x", x, n, c)
+		s.dev.LayerNorm(again.Tensor, over.Tensor, stats.Tensor, over.Tensor, residual, gamma, beta, normEps, drop)
+		s.near(again, want.dst, plain.dst, 1)
+		s.near(over, want.sum, plain.sum, 1)
+	} else {
+		sum = in
+	}
+
+	// A gradient is a sum of terms of this size that may cancel.
+	slope := 1.0
+	for i := 1; i < len(want.stats); i += 2 {
+		slope = max(slope, want.stats[i])
+	}
+	dx, dres := s.output("dx", n, c), s.output("dresidual", n, c)
+	s.dev.LayerNormGrad(dx.Tensor, dres.Tensor, dgamma.Tensor, dbeta.Tensor, sum, gamma, stats.Tensor, dy, drop)
+	s.near(dx, want.dx, plain.dx, slope)
+	s.near(dres, want.dresidual, plain.dresidual, slope)
+	s.near(dgamma, want.gGamma, plain.gGamma, root(n))
+	s.near(dbeta, want.gBeta, plain.gBeta, root(n))
+	s.checkNormAbsent(sum, gamma, stats.Tensor, dy, l, want, plain, slope)
+}
+
+// checkNormAbsent leaves out one or two of the gradients at a time.
+func (s *suite) checkNormAbsent(sum, gamma, stats, dy compute.Tensor, l, want, plain normData, slope float64) {
+	var none compute.Tensor
+	dx := s.output("dx alone", l.n, l.c)
+	s.dev.LayerNormGrad(dx.Tensor, none, none, none, sum, gamma, stats, dy, l.drop)
+	s.near(dx, want.dx, plain.dx, slope)
+	dres, dgamma := s.output("dresidual", l.n, l.c), s.inout("dgamma", l.dgamma, l.c)
+	s.dev.LayerNormGrad(none, dres.Tensor, dgamma.Tensor, none, sum, gamma, stats, dy, l.drop)
+	s.near(dres, want.dresidual, plain.dresidual, slope)
+	s.near(dgamma, want.gGamma, plain.gGamma, root(l.n))
+	dbeta := s.inout("dbeta alone", l.dbeta, l.c)
+	s.dev.LayerNormGrad(none, none, none, dbeta.Tensor, sum, gamma, stats, dy, l.drop)
+	s.near(dbeta, want.gBeta, plain.gBeta, root(l.n))
+}

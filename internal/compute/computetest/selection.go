@@ -1,0 +1,105 @@
+package computetest
+
+import (
+	"fmt"
+
+	"lor2c/internal/compute"
+)
+
+func selectionCases() []testCase {
+	var all []testCase
+	for _, c := range []int{1, 3, 17, 257, 1025} {
+		all = append(all,
+			testCase{name: fmt.Sprintf("op=Gather/c=%d", c), run: func(s *suite) { checkGather(s, 33, c) }},
+			testCase{name: fmt.Sprintf("op=Scatter/c=%d", c), run: func(s *suite) { checkScatter(s, 33, c) }},
+			testCase{name: fmt.Sprintf("op=Embed/c=%d", c), run: func(s *suite) { checkEmbed(s, 65, c) }},
+			testCase{name: fmt.Sprintf("op=EmbedGrad/c=%d", c), run: func(s *suite) { checkEmbedGrad(s, 65, c) }},
+		)
+	}
+	return all
+}
+
+// rows returns the rows of x, with c columns, that idx names.
+func rows(x []float64, idx []int32, c int) []float64 {
+	var y []float64
+	for _, i := range idx {
+		y = append(y, x[int(i)*c:(int(i)+1)*c]...)
+	}
+	return y
+}
+
+// addRows adds row n of x to row idx[n] of a copy of start, in the order of n.
+func addRows[F float](start []float64, idx []int32, x []float64, c int) []float64 {
+	y := in[F](start)
+	for n, i := range idx {
+		for j := range c {
+			y[int(i)*c+j] += F(x[n*c+j])
+		}
+	}
+	return out(y)
+}
+
+func checkGather(s *suite, n, c int) {
+	x, data := s.random("x", n, c)
+	idx := s.below(17, n)
+	idx[0], idx[1] = int32(n-1), int32(n-1)
+	dst := s.output("dst", len(idx), c)
+	s.dev.Gather(dst.Tensor, x, s.ints(idx))
+	s.same(dst, rows(data, idx, c))
+}
+
+func checkScatter(s *suite, n, c int) {
+	idx := s.below(65, n)
+	idx[0] = int32(n - 1)
+	x, data := s.random("x", len(idx), c)
+	dst, start := s.adds("dst", n, c)
+	s.dev.Scatter(dst.Tensor, s.ints(idx), x)
+	s.near(dst, addRows[float64](start, idx, data, c), addRows[float32](start, idx, data, c), 1)
+	if !s.cfg.double() {
+		// One order of additions has one result.
+		s.same(dst, addRows[float32](start, idx, data, c))
+	}
+}
+
+func checkEmbed(s *suite, n, c int) {
+	word, w := s.random("word", 50, c)
+	position, p := s.random("position", 40, c)
+	kind, k := s.random("kind", 2, c)
+	ids, pos, types := s.below(n, 50), s.below(n, 40), s.below(n, 2)
+	ids[0], pos[0], types[0] = 49, 39, 1
+	dst := s.output("dst", n, c)
+	s.dev.Embed(dst.Tensor, s.ints(ids), s.ints(pos), s.ints(types), word, position, kind)
+	want, plain := make([]float64, n*c), make([]float64, n*c)
+	rw, rp, rk := rows(w, ids, c), rows(p, pos, c), rows(k, types, c)
+	for i := range want {
+		want[i] = rw[i] + rp[i] + rk[i]
+		plain[i] = float64(float32(rw[i]) + float32(rp[i]) + float32(rk[i]))
+	}
+	s.near(dst, want, plain, 1)
+}
+
+func checkEmbedGrad(s *suite, n, c int) {
+	ids, pos, types := s.below(n, 50), s.below(n, 40), s.below(n, 2)
+	tids, tpos, ttypes := s.ints(ids), s.ints(pos), s.ints(types)
+	dy, g := s.random("dy", n, c)
+	for absent := range 4 {
+		word, w := s.adds("dword", 50, c)
+		position, p := s.adds("dposition", 40, c)
+		kind, k := s.adds("dkind", 2, c)
+		tables := []compute.Tensor{word.Tensor, position.Tensor, kind.Tensor}
+		if absent < 3 {
+			tables[absent] = compute.Tensor{}
+		}
+		s.dev.EmbedGrad(tables[0], tables[1], tables[2], tids, tpos, ttypes, dy)
+		for i, t := range []struct {
+			b     *band
+			start []float64
+			idx   []int32
+		}{{word, w, ids}, {position, p, pos}, {kind, k, types}} {
+			if i == absent {
+				t.idx = nil
+			}
+			s.near(t.b, addRows[float64](t.start, t.idx, g, c), addRows[float32](t.start, t.idx, g, c), 1)
+		}
+	}
+}

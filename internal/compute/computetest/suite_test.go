@@ -1,0 +1,158 @@
+package computetest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+var single = Config{Eps: 1.0 / (1 << 24)}
+
+// recorder counts failures instead of reporting them.
+type recorder struct{ failures []string }
+
+func (r *recorder) Helper() {}
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.failures = append(r.failures, fmt.Sprintf(format, args...))
+}
+
+// Fatalf ends the case by a panic that failures catches.
+func (r *recorder) Fatalf(format string, args ...any) {
+	r.Errorf(format, args...)
+	panic(r)
+}
+
+// failures runs the cases of one method up to the first that fails, and returns
+// what it found.
+func failures(dev compute.Device, op string) (found []string, ran int) {
+	for _, c := range cases(single) {
+		if name, _, _ := strings.Cut(c.name, "/"); name != "op="+op {
+			continue
+		}
+		ran++
+		r := &recorder{}
+		func() {
+			defer func() {
+				if p := recover(); p != nil && p != any(r) {
+					panic(p)
+				}
+			}()
+			c.check(r, dev, single)
+		}()
+		if found = r.failures; len(found) > 0 {
+			break
+		}
+	}
+	return found, ran
+}
+
+// faulty is a device with hooks in place of some methods.
+type faulty struct {
+	compute.Device
+	fill      func(dst compute.Tensor, v float32)
+	axpy      func(dst compute.Tensor, alpha float32, x compute.Tensor)
+	act       func(a compute.Act, dst, pre compute.Tensor)
+	dropout   func(dst, x compute.Tensor, drop compute.Dropout)
+	sumRows   func(dst, x compute.Tensor)
+	scatter   func(dst, idx, x compute.Tensor)
+	gemm      func(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool)
+	linear    func(dst, pre, x, w, bias compute.Tensor, act compute.Act)
+	lowRank   func(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout)
+	lowRankG  func(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool)
+	norm      func(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout)
+	normGrad  func(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout)
+	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
+	attnGrad  func(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts)
+	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32)
+	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
+	adamW     func(p, m, v, g, state compute.Tensor, o compute.AdamWOpts)
+	release   func(t compute.Tensor)
+}
+
+// honest forwards every hook to dev.
+func honest(dev compute.Device) *faulty {
+	return &faulty{
+		Device: dev, fill: dev.Fill, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
+		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, lowRank: dev.LowRank, lowRankG: dev.LowRankGrad,
+		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
+		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, release: dev.Release,
+	}
+}
+
+func (f *faulty) Fill(dst compute.Tensor, v float32)                       { f.fill(dst, v) }
+func (f *faulty) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) { f.axpy(dst, alpha, x) }
+func (f *faulty) Act(a compute.Act, dst, pre compute.Tensor)               { f.act(a, dst, pre) }
+func (f *faulty) Dropout(dst, x compute.Tensor, drop compute.Dropout)      { f.dropout(dst, x, drop) }
+func (f *faulty) SumRows(dst, x compute.Tensor)                            { f.sumRows(dst, x) }
+func (f *faulty) Scatter(dst, idx, x compute.Tensor)                       { f.scatter(dst, idx, x) }
+func (f *faulty) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
+	f.gradNorm(state, g, loss, maxNorm)
+}
+func (f *faulty) AdamW(p, m, v, g, state compute.Tensor, o compute.AdamWOpts) {
+	f.adamW(p, m, v, g, state, o)
+}
+func (f *faulty) Release(t compute.Tensor) { f.release(t) }
+
+func (f *faulty) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool) {
+	f.gemm(dst, alpha, a, ta, b, tb, accumulate)
+}
+
+func (f *faulty) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act) {
+	f.linear(dst, pre, x, w, bias, act)
+}
+
+func (f *faulty) LowRank(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout) {
+	f.lowRank(dst, u, x, a, b, scale, drop)
+}
+
+func (f *faulty) LowRankGrad(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool) {
+	f.lowRankG(dx, da, db, x, u, a, b, dy, scale, drop, accumulate)
+}
+
+func (f *faulty) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout) {
+	f.norm(dst, sum, stats, x, residual, gamma, beta, eps, drop)
+}
+
+func (f *faulty) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout) {
+	f.normGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
+}
+
+func (f *faulty) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
+	f.attention(dst, lse, q, k, v, o)
+}
+
+func (f *faulty) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
+	f.attnGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+}
+
+func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32) {
+	f.entropy(loss, dlogits, logits, labels, scale)
+}
+
+// TestFaults plants one fault at a time and wants the suite to see it.
+func TestFaults(t *testing.T) {
+	passed := map[string]bool{} // methods whose cases pass without a fault
+	for _, fault := range faults {
+		t.Run(fmt.Sprintf("op=%s/fault=%s", fault.op, fault.name), func(t *testing.T) {
+			dev := cpu.Open[float32](1)
+			defer dev.Close()
+			f := honest(dev)
+			if !passed[fault.op] {
+				if found, ran := failures(f, fault.op); ran == 0 || len(found) > 0 {
+					t.Fatalf("%d cases without a fault found %q", ran, found)
+				}
+				passed[fault.op] = true
+			}
+			fault.plant(f, dev)
+			found, _ := failures(f, fault.op)
+			if len(found) == 0 {
+				t.Fatal("the suite saw nothing")
+			}
+			t.Log(found[0])
+		})
+	}
+}

@@ -1,0 +1,116 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// adamW is one update, the learning rate applied to weight decay first
+// (Loshchilov and Hutter 2019, algorithm 2, as torch.optim.AdamW orders it).
+func adamW[F float](p, m, v, g []float64, factor float64, o compute.AdamWOpts) (np, nm, nv []float64) {
+	x, m1, m2 := in[F](p), in[F](m), in[F](v)
+	for i := range x {
+		d := F(g[i]) * F(factor)
+		x[i] -= F(o.LR) * F(o.WeightDecay) * x[i]
+		m1[i] = F(o.Beta1)*m1[i] + F(1-o.Beta1)*d
+		m2[i] = F(o.Beta2)*m2[i] + F(1-o.Beta2)*d*d
+		mean := m1[i] / F(1-math.Pow(o.Beta1, float64(o.Step)))
+		square := m2[i] / F(1-math.Pow(o.Beta2, float64(o.Step)))
+		x[i] -= F(o.LR) * mean / (F(math.Sqrt(float64(square))) + F(o.Eps))
+	}
+	return out(x), out(m1), out(m2)
+}
+
+// gradNorm computes the state of a step that is finite, in blocks of a sum.
+func gradNorm[F float](g []float64, clip float32, block int) []float64 {
+	var sum F
+	for len(g) > 0 {
+		n := min(len(g), block)
+		var part F
+		for _, v := range g[:n] {
+			part += F(v) * F(v)
+		}
+		sum += part
+		g = g[n:]
+	}
+	norm, factor := F(math.Sqrt(float64(sum))), F(1)
+	if clip > 0 {
+		factor = min(1, F(clip)/norm)
+	}
+	return []float64{float64(norm), float64(factor), 0}
+}
+
+func updateCases() []testCase {
+	var all []testCase
+	for _, n := range []int{1, 3, 17, 257, 1025, 40001} {
+		for _, clip := range []float32{0, 0.5, 1e6} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=GradNorm/n=%d/clip=%g", n, clip),
+				run:  func(s *suite) { checkGradNorm(s, n, clip) },
+			})
+		}
+		all = append(all, testCase{name: fmt.Sprintf("op=AdamW/n=%d", n), run: func(s *suite) { checkAdamW(s, n) }})
+	}
+	inf, nan := math.Inf(1), math.NaN()
+	for _, c := range []struct {
+		name       string
+		grad, loss float64
+	}{{"grad=inf", inf, 1}, {"grad=nan", nan, 1}, {"loss=nan", 1, nan}, {"loss=inf", 1, inf}, {"loss=-inf", 1, -inf}} {
+		all = append(all, testCase{name: "op=GradNorm/" + c.name, run: func(s *suite) { checkHalt(s, c.grad, c.loss) }})
+	}
+	return all
+}
+
+func checkGradNorm(s *suite, n int, clip float32) {
+	g, data := s.random("g", n)
+	state := s.inout("state", []float64{0, 0, 0}, compute.StateLen)
+	s.dev.GradNorm(state.Tensor, g, s.input("loss", []float64{1}, 1), clip)
+	row := &band{name: state.name, Tensor: state.Slice(0, compute.Shape{1, compute.StateLen})}
+	// One long sum is what a device may do, but too inexact for the reference.
+	s.nearColumns(row, gradNorm[float64](data, clip, 256), gradNorm[float32](data, clip, n))
+}
+
+// checkHalt: what is not finite halts, for good, and parameters stay.
+func checkHalt(s *suite, grad, loss float64) {
+	const n = 33
+	data := s.normal(n, 1)
+	data[n-1] = grad
+	state := s.inout("state", []float64{0, 0, 0}, compute.StateLen)
+	s.dev.GradNorm(state.Tensor, s.input("g", data, n), s.input("loss", []float64{loss}, 1), 1)
+	if v := state.read(s); v[compute.StateHalted] == 0 {
+		s.Errorf("state = %v, not halted", v)
+	}
+	fine, _ := s.random("fine", n)
+	s.dev.GradNorm(state.Tensor, fine, s.input("loss", []float64{1}, 1), 1)
+	if v := state.read(s); v[compute.StateHalted] == 0 {
+		s.Errorf("state = %v after a good step, not halted any more", v)
+	}
+	p, p0 := s.adds("p", n)
+	m, m0 := s.adds("m", n)
+	v, v0 := s.adds("v", n)
+	s.dev.AdamW(p.Tensor, m.Tensor, v.Tensor, fine, state.Tensor, compute.AdamWOpts{LR: 1, Step: 1})
+	s.same(p, p0)
+	s.same(m, m0)
+	s.same(v, v0)
+}
+
+func checkAdamW(s *suite, n int) {
+	o := compute.AdamWOpts{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1}
+	p, wantP := s.adds("p", n)
+	zero := make([]float64, n)
+	m, v := s.inout("m", zero, n), s.inout("v", zero, n)
+	wantM, wantV := zero, zero
+	plainP, plainM, plainV := wantP, zero, zero
+	state := s.input("state", []float64{3, 0.375, 0}, compute.StateLen)
+	for o.Step = 1; o.Step <= 3; o.Step++ {
+		g, data := s.random("g", n)
+		s.dev.AdamW(p.Tensor, m.Tensor, v.Tensor, g, state, o)
+		wantP, wantM, wantV = adamW[float64](wantP, wantM, wantV, data, 0.375, o)
+		plainP, plainM, plainV = adamW[float32](plainP, plainM, plainV, data, 0.375, o)
+		s.near(p, wantP, plainP, 0)
+		s.near(m, wantM, plainM, 0)
+		s.near(v, wantV, plainV, 0)
+	}
+}

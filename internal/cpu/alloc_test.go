@@ -1,0 +1,77 @@
+package cpu
+
+import (
+	"fmt"
+	"testing"
+
+	"lor2c/internal/compute"
+)
+
+// TestAllocations: once its scratch has grown, a method allocates a few
+// closures, however large its tensors.
+func TestAllocations(t *testing.T) {
+	const most = 24
+	for _, size := range []int{64, 1024} {
+		d := Open[float32](2)
+		for _, op := range opsOf(d, size, 192) {
+			t.Run(fmt.Sprintf("n=%d/op=%s", size, op.name), func(t *testing.T) {
+				if got := testing.AllocsPerRun(2, op.run); got > most {
+					t.Errorf("%v allocations, want at most %d", got, most)
+				}
+				if d.Err() != nil {
+					t.Error(d.Err())
+				}
+			})
+		}
+	}
+}
+
+type namedOp struct {
+	name string
+	run  func()
+}
+
+// opsOf lists calls of all methods on n rows of c columns.
+func opsOf(d *Device[float32], n, c int) []namedOp {
+	float := func(shape ...int) compute.Tensor { return d.Alloc(shape, compute.Float) }
+	const r, heads = 8, 3
+	x, y, z, s := float(n, c), float(n, c), float(n, c), float(n, c)
+	w, bias, stats, loss, state := float(c, c), float(c), float(n, 2), float(1), float(compute.StateLen)
+	a, b, u := float(r, c), float(c, r), float(n, r)
+	ids, cu := d.Alloc(compute.Shape{n}, compute.Int), d.Alloc(compute.Shape{3}, compute.Int)
+	d.UploadInts(cu, []int32{0, int32(n / 2), int32(n)})
+	drop := compute.Dropout{P: 0.1}
+	o := compute.AttnOpts{
+		Heads: heads, KVHeads: heads, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: n / 2, MaxK: n / 2,
+		Scale: 1, Dropout: drop,
+	}
+	lse, one := float(n, heads), float(n, 1)
+	shape := compute.Shape{n, c}
+	opts := compute.AdamWOpts{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1}
+	return []namedOp{
+		{"Temp", func() { d.Reset(); d.Release(d.Temp(shape, compute.Float)) }},
+		{"Fill", func() { d.Fill(x, 1) }},
+		{"Copy", func() { d.Copy(x, y) }},
+		{"Axpy", func() { d.Axpy(x, 1, y) }},
+		{"Act", func() { d.Act(compute.GELU, x, y) }},
+		{"ActGrad", func() { d.ActGrad(compute.GELU, x, y, z) }},
+		{"Dropout", func() { d.Dropout(x, x, drop) }},
+		{"SumRows", func() { d.SumRows(bias, x) }},
+		{"Gather", func() { d.Gather(x, y, ids) }},
+		{"Scatter", func() { d.Scatter(x, ids, y) }},
+		{"Embed", func() { d.Embed(x, ids, ids, ids, y, z, s) }},
+		{"EmbedGrad", func() { d.EmbedGrad(x, y, z, ids, ids, ids, s) }},
+		{"Gemm", func() { d.Gemm(w, 1, x, true, y, false, true) }},
+		{"Linear", func() { d.Linear(x, z, y, w, bias, compute.GELU) }},
+		{"LowRank", func() { d.LowRank(x, u, y, a, b, 1, drop) }},
+		{"LowRankGrad", func() { d.LowRankGrad(x, a, b, y, u, a, b, z, 1, drop, true) }},
+		{"LayerNorm", func() { d.LayerNorm(x, y, stats, z, s, bias, bias, 1e-5, drop) }},
+		{"LayerNormGrad", func() { d.LayerNormGrad(x, y, bias, bias, z, bias, stats, s, drop) }},
+		{"Attention", func() { d.Attention(x, lse, y, z, s, o) }},
+		{"AttentionGrad", func() { d.AttentionGrad(x, y, z, x, y, z, s, lse, s, o) }},
+		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1) }},
+		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
+		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
+		{"AdamW", func() { d.AdamW(x, y, z, s, state, opts) }},
+	}
+}

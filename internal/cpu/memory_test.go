@@ -1,0 +1,111 @@
+package cpu
+
+import (
+	"math"
+	"testing"
+
+	"lor2c/internal/compute"
+)
+
+// TestReserveExceeded: the error says what was wanted and what there is, stays,
+// and stops every method.
+func TestReserveExceeded(t *testing.T) {
+	d := Open[float32](1)
+	keep := d.Alloc(compute.Shape{4}, compute.Float)
+	d.Reserve(1024)
+	d.Temp(compute.Shape{100}, compute.Float)
+	lost := d.Temp(compute.Shape{10, 20}, compute.Float)
+	const want = "cpu: step arena: with a tensor of [10 20] it needs 1312 bytes, 1024 are reserved; reserve what the largest step needs"
+	if err := d.Err(); err == nil || err.Error() != want {
+		t.Fatalf("Err() = %v, want %s", err, want)
+	}
+	if !lost.Present() {
+		t.Error("a tensor that found no room is absent; callers would take it for an option left out")
+	}
+	d.Fill(keep, 1)
+	d.Axpy(lost, 1, keep)
+	d.Release(lost)
+	d.Reset()
+	d.Temp(compute.Shape{1}, compute.Float)
+	if err := d.Sync(); err == nil || err.Error() != want {
+		t.Errorf("Sync() = %v, want the first error", err)
+	}
+	if got := Data[float32](keep)[0]; got != 0 {
+		t.Errorf("Fill wrote %v on a device that had failed", got)
+	}
+	if err := d.Close(); err == nil || err.Error() != want {
+		t.Errorf("Close() = %v, want the first error", err)
+	}
+}
+
+// TestGrowth: tensors stay where they are while the arena grows, and the next
+// step has one slab for all.
+func TestGrowth(t *testing.T) {
+	d := Open[float64](1)
+	var live []compute.Tensor
+	for i := range 40 {
+		x := d.Temp(compute.Shape{10000 * (i + 1)}, compute.Float)
+		d.Fill(x, float32(i))
+		live = append(live, x)
+	}
+	for i, x := range live {
+		for _, v := range Data[float64](x) {
+			if v != float64(i) {
+				t.Fatalf("tensor %d holds %v", i, v)
+			}
+		}
+	}
+	grown := d.Stats().Grown
+	if grown < 2 || grown > 12 {
+		t.Errorf("the arena grew %d times, want a few", grown)
+	}
+	d.Release(live[7])
+	if again := d.Temp(live[7].Shape, compute.Float); again.Buf != live[7].Buf || again.Off != live[7].Off {
+		t.Error("Temp after Release does not reuse the place")
+	}
+	d.Reset()
+	s := d.Stats()
+	if s.ArenaBytes != s.ArenaPeak || len(d.memory.slabs) != 1 {
+		t.Errorf("after Reset the arena is %d bytes in %d slabs, want %d in 1", s.ArenaBytes, len(d.memory.slabs), s.ArenaPeak)
+	}
+	d.Release(live[3]) // of the step before: must not enter this one
+	x, y := d.Temp(live[3].Shape, compute.Float), d.Temp(live[3].Shape, compute.Float)
+	if x.Off == y.Off {
+		t.Error("two live tensors share a place")
+	}
+	if got := d.Stats().Grown; got != grown {
+		t.Errorf("Grown went from %d to %d though the step is smaller", grown, got)
+	}
+}
+
+func TestClose(t *testing.T) {
+	d := Open[float32](1)
+	for range 2 {
+		if err := d.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	}
+	if err := d.Err(); err == nil || err.Error() != "cpu: device is closed" {
+		t.Errorf("Err() = %v after Close", err)
+	}
+}
+
+// TestPoison: with the tag invariants, memory nobody wrote is NaN.
+func TestPoison(t *testing.T) {
+	d := Open[float32](1)
+	x := d.Temp(compute.Shape{3}, compute.Float)
+	y := d.Temp(compute.Shape{3}, compute.Int)
+	poison[float32](x)
+	poison[float32](y)
+	if v := Data[float32](x)[2]; v == v {
+		t.Errorf("float is %v, want NaN", v)
+	}
+	if v := ints[float32](y)[2]; v != math.MinInt32 {
+		t.Errorf("int is %v", v)
+	}
+	d.Fill(x, 1)
+	d.Reset()
+	if v := Data[float32](d.Temp(compute.Shape{3}, compute.Float))[2]; invariants != (v != v) {
+		t.Errorf("a new tensor holds %v, invariants is %t", v, invariants)
+	}
+}
