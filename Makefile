@@ -1,0 +1,52 @@
+# Targets with a ## comment are listed by `make help`.
+
+# Matrix products run in OpenBLAS where a C compiler can link it, else in Go.
+OPENBLAS := $(shell printf 'void cblas_sgemm(void);int main(void){return 0;}' | \
+	$${CC:-cc} -xc - -lopenblas -o /dev/null 2>/dev/null && echo openblas)
+ifeq ($(OPENBLAS),openblas)
+TAGS := -tags openblas
+export CGO_LDFLAGS := -lopenblas
+else
+# Without cgo no C compiler is needed.
+export CGO_ENABLED ?= 0
+endif
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The packages that start goroutines, and those that drive them.
+RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint bench demo golden docker clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/lor2c
+	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,gonum in pure Go; install OpenBLAS for about five times the speed)"
+	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
+
+test: ## run all tests that need no GPU
+	go test $(TAGS) ./...
+
+race: ## run the race detector on the packages with goroutines (needs a C compiler)
+	CGO_ENABLED=1 go test -race -short $(TAGS) $(RACE)
+
+lint: ## check formatting, vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	go vet $(TAGS) ./...
+	go run $(STATICCHECK) $(TAGS) ./...
+
+bench: ## run the benchmarks, and a RoBERTa-base step on random weights
+	go test $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
+
+demo: build ## fine-tune the demo encoder on real sentences and compare three scores
+	sh scripts/demo.sh
+
+golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
+	python3 scripts/golden.py
+
+docker: ## build a container image with the binary
+	docker build -t lor2c .
+
+clean: ## remove what was built and run here
+	rm -rf bin build runs/demo
