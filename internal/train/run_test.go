@@ -157,6 +157,9 @@ func TestMain(m *testing.M) {
 // TestKill kills a run with SIGKILL at random moments, resumes it, and wants
 // the files of an unbroken run. LOR2C_KILLS sets how many times.
 func TestKill(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills processes, which -short leaves out")
+	}
 	kills := 4
 	if s := os.Getenv("LOR2C_KILLS"); s != "" {
 		var err error
