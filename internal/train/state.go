@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,22 @@ type best struct {
 	Step  int      `json:"step"` // 0: none yet
 	Epoch int      `json:"epoch"`
 	Score *float64 `json:"score"` // nil: none yet, or not a number
+}
+
+// newBest records an evaluation; a score that is no number has none in JSON.
+func newBest(step, epoch int, score float64) best {
+	b := best{Step: step, Epoch: epoch}
+	if !math.IsNaN(score) {
+		b.Score = &score
+	}
+	return b
+}
+
+func (b best) value() float64 {
+	if b.Score == nil {
+		return math.NaN()
+	}
+	return *b.Score
 }
 
 // save publishes checkpoint-<step>: adapter, head, optimizer and state, whole or

@@ -1,0 +1,251 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/config"
+	"lor2c/internal/optim"
+	"lor2c/internal/runlog"
+)
+
+// Options says how a run meets the world.
+type Options struct {
+	Device compute.Device
+	BLAS   string // for env.json
+	// Resume is auto (continue the run in the output directory if there is
+	// one), never (the output directory must hold none) or a checkpoint
+	// directory to continue from.
+	Resume   string
+	JSON     bool // records as JSON lines on Stdout
+	Terminal bool // Stderr is a terminal
+	Stdout   io.Writer
+	Stderr   io.Writer
+}
+
+// Outcome is what a finished run achieved.
+type Outcome struct {
+	Out       string
+	BestEpoch int
+	BestStep  int
+	Dev       Evaluation // of the best epoch; without predictions when it was evaluated before a resume
+	Trainable int        // scalars of the adapter, head not counted
+}
+
+// Errors by which a caller chooses an exit code.
+var (
+	// ErrInterrupted is wrapped when the context ended; the state is saved.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrOtherRun is wrapped when the output directory holds another run.
+	ErrOtherRun = errors.New("the output directory holds another run")
+)
+
+// run is one training run.
+type run struct {
+	out         string
+	dev         compute.Device
+	session     *Session
+	stepper     *Stepper
+	description adapter.Description
+	schedule    optim.LRSchedule
+	log         *runlog.Run
+	records     []runlog.Record
+	state       state
+	train, test data // test is the dev split
+	steps       int  // of the whole run
+	motion      *motion
+}
+
+// Run trains as c says until it is done, the context ends or something goes
+// wrong. Whatever happens, the last checkpoint stays valid, and a later Run of
+// the same configuration continues from it to files equal to those of an
+// unbroken run, byte for byte.
+func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
+	s, err := OpenSession(c)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}}
+	if r.train, err = s.load("train", true); err != nil {
+		return nil, err
+	}
+	if r.test, err = s.load("dev", true); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(r.out)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	from, err := r.resumeFrom(o.Resume)
+	if err != nil {
+		return nil, err
+	}
+	perEpoch := stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
+	r.steps = c.Train.Epochs * perEpoch
+	r.schedule = c.Optim.LRSchedule(r.steps)
+	plan, err := s.plan(r.train, r.test)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.build(plan, from); err != nil {
+		return nil, err
+	}
+	if err := r.open(o, from, plan); err != nil {
+		return nil, err
+	}
+	err = r.loop(ctx)
+	if err == nil {
+		err = r.finish()
+	}
+	if closing := r.log.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.outcome(), nil
+}
+
+// resumeFrom returns the checkpoint to continue from, "" to begin.
+func (r *run) resumeFrom(resume string) (string, error) {
+	path := filepath.Join(r.out, ConfigFile)
+	_, err := os.Stat(path)
+	exists := err == nil
+	if !exists {
+		if entries, err := os.ReadDir(r.out); err == nil && len(entries) > 1 { // the lock is there
+			return "", fmt.Errorf("train: open %s: it holds files but no %s; want a directory of this run, an empty one or none: %w", r.out, ConfigFile, ErrOtherRun)
+		}
+	}
+	switch {
+	case exists && resume == "never":
+		return "", fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
+	case exists:
+		old, err := config.Load(path, nil, nil)
+		if err != nil {
+			return "", err
+		}
+		if d := config.Differences(old, r.session.Config); d != nil {
+			return "", fmt.Errorf("train: open %s: it holds a run of another configuration (%s); name another with --out: %w", r.out, strings.Join(d, "; "), ErrOtherRun)
+		}
+		if err := checkpoint.CleanTemp(r.out); err != nil {
+			return "", err
+		}
+	}
+	if resume != "auto" && resume != "never" && resume != "" {
+		return resume, checkpoint.VerifyDir(resume)
+	}
+	if !exists {
+		return "", nil
+	}
+	dir, _, err := checkpoint.Latest(r.out, checkpointPrefix)
+	if errors.Is(err, checkpoint.ErrNone) {
+		return "", nil
+	}
+	return dir, err
+}
+
+// build puts model, method and optimizer on the device, and the checkpoint's
+// values into them.
+func (r *run) build(plan Plan, from string) error {
+	c := r.session.Config
+	m, method, err := r.session.attach(r.dev, c.Method)
+	if err != nil {
+		return err
+	}
+	base, err := adapter.BaseOf(m, c.Model)
+	if err != nil {
+		return err
+	}
+	task := r.session.Set.Task
+	r.description = adapter.Description{
+		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
+	}
+	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
+	r.dev.Reserve(plan.Arena)
+	if from != "" {
+		return r.restore(from)
+	}
+	trained := r.stepper.Opt.Params()
+	if c.Optim.HeadLRRatio == 0 {
+		trained = method.Params()
+	}
+	r.motion = watchMotion(r.stepper, trained)
+	return r.dev.Err()
+}
+
+// open starts or continues the log, and says what is about to happen.
+func (r *run) open(o Options, from string, plan Plan) (err error) {
+	c, task := r.session.Config, r.session.Set.Task
+	step := -1
+	if from != "" {
+		step = r.state.Step
+	}
+	r.log, err = runlog.Open(r.out, runlog.Options{
+		Scores: task.Metrics, Steps: r.steps, Epochs: c.Train.Epochs, Resume: true, Step: step,
+		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
+	})
+	if err != nil {
+		return err
+	}
+	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
+		return err
+	}
+	if err := checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
+		_, err := w.Write(c.YAML())
+		return err
+	}); err != nil {
+		return err
+	}
+	hashes, err := hashFiles(r.train.split.Path, r.test.split.Path)
+	if err != nil {
+		return err
+	}
+	if err := r.log.WriteEnv(runlog.Env{Device: o.Device.Name(), BLAS: o.BLAS, DataSHA256: hashes}); err != nil {
+		return err
+	}
+	method := r.stepper.Method
+	r.log.Printf("%s on %s with %s: %d adapter scalars in %d tensors, head %d; %d train and %d dev examples, %d tokens a batch at most",
+		c.Method.Name, task.Name, o.Device.Name(), adapter.Count(method.Params()), len(method.Params()), adapter.Count(r.stepper.Model.Head()),
+		r.train.Len(), r.test.Len(), plan.Tokens)
+	r.log.Printf("memory: weights %s, trained state %s, activations %s", mib(plan.Weights), mib(plan.Trained), mib(plan.Arena))
+	if n := r.train.Truncated; n > 0 {
+		r.log.Printf("%d of %d train examples were truncated to %d tokens", n, r.train.Len(), r.session.MaxLength)
+	}
+	if from != "" {
+		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
+	}
+	return r.linkBest()
+}
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// hashFiles returns the SHA-256 of each file, so that a run says which data it
+// saw.
+func hashFiles(paths ...string) (map[string]string, error) {
+	sums := map[string]string{}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		sums[path] = hex.EncodeToString(h.Sum(nil))
+	}
+	return sums, nil
+}
