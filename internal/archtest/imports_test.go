@@ -33,7 +33,7 @@ var layers = []struct {
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
-		"internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/dataset",
+		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"cmd/lor2c", []string{

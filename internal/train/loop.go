@@ -33,8 +33,11 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		r.log.Advance(step, len(indices), tokens)
 
+		// Asked once: a signal that comes later in this step waits for the next,
+		// so that what it stops has been saved.
+		interrupted := ctx.Err() != nil
 		epochEnds := step%perEpoch == 0
-		save := epochEnds || t.SaveEvery > 0 && step%t.SaveEvery == 0 || ctx.Err() != nil
+		save := epochEnds || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
 		if save || step <= 2 || step%t.LogEvery == 0 {
 			if err := r.readBack(step); err != nil {
 				return err
@@ -50,7 +53,7 @@ func (r *run) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if ctx.Err() != nil && step < r.steps {
+		if interrupted && step < r.steps {
 			return fmt.Errorf("train: step %d of %d: %w; the state is in %s, the same command continues", step, r.steps, ErrInterrupted, r.out)
 		}
 	}

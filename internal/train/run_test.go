@@ -312,6 +312,50 @@ func TestDamagedCheckpoint(t *testing.T) {
 	sameFiles(t, contents(t, c.Out), want)
 }
 
+// TestDamagedState asserts that a checkpoint named by hand is checked too.
+func TestDamagedState(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 16)
+	c.Train.Epochs = 1
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	last, _, err := checkpoint.Latest(c.Out, checkpointPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Out = filepath.Join(dir, "other")
+	o := quiet(1)
+	o.Resume = last
+	if _, err := Run(context.Background(), c, o); err != nil {
+		t.Errorf("resume %s: %v", last, err)
+	}
+	for _, damage := range []struct{ what, want string }{
+		{`{"format": 1, "step": "two"}`, "state.json:1:27: step holds a JSON string"},
+		{`{"format": 2}`, "the checkpoint has format 2; this lor2c reads 1"},
+	} {
+		// Written with its checksums, as another program might.
+		err := checkpoint.WriteDir(last, func(tmp string) error {
+			for name, text := range contents(t, last) {
+				if name == stateFile {
+					text = damage.what
+				}
+				if err := os.WriteFile(filepath.Join(tmp, name), []byte(text), 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Out = filepath.Join(dir, "again")
+		if _, err := Run(context.Background(), c, o); err == nil || !strings.Contains(err.Error(), damage.want) {
+			t.Errorf("error is %v; want one with %q", err, damage.want)
+		}
+	}
+}
+
 // TestReload asserts that what a run saved scores what the run said.
 func TestReload(t *testing.T) {
 	for _, method := range adapter.Names() {

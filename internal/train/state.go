@@ -15,6 +15,7 @@ import (
 	"lor2c/internal/adapter"
 	"lor2c/internal/checkpoint"
 	"lor2c/internal/compute"
+	"lor2c/internal/place"
 	"lor2c/internal/runlog"
 	"lor2c/internal/tape"
 )
@@ -209,7 +210,8 @@ func (r *run) restore(dir string) error {
 		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", dir, err)
 	}
 	if err := json.Unmarshal(raw, &r.state); err != nil {
-		return fmt.Errorf("train: resume %s: %s: %v; want a checkpoint that lor2c train wrote", dir, stateFile, err)
+		at, what, _ := place.JSON(err)
+		return fmt.Errorf("train: resume %s:%s: %s; want a checkpoint that lor2c train wrote", filepath.Join(dir, stateFile), place.At(raw, at), what)
 	}
 	if r.state.Format != stateFormat {
 		return fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", dir, r.state.Format, stateFormat)
