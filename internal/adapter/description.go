@@ -1,16 +1,14 @@
 package adapter
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"lor2c/internal/checkpoint"
 	"lor2c/internal/model"
 	"lor2c/internal/place"
 	"lor2c/internal/tape"
@@ -65,19 +63,7 @@ func Fingerprint(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	h := sha256.New()
-	for _, name := range names {
-		f, err := os.Open(name)
-		if err != nil {
-			return "", err
-		}
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return checkpoint.HashFiles(names...)
 }
 
 // peftConfig is the part of adapter_config.json that both we and PEFT use. It is

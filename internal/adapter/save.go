@@ -34,10 +34,10 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 		if err := writeModelConfig(dir, d); err != nil {
 			return err
 		}
-	} else if err := writeJSON(filepath.Join(dir, peftFile), d.peft(m, head)); err != nil {
+	} else if err := checkpoint.WriteJSON(filepath.Join(dir, peftFile), d.peft(m, head)); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, descriptionFile), d); err != nil {
+	if err := checkpoint.WriteJSON(filepath.Join(dir, descriptionFile), d); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o644); err != nil {
@@ -122,7 +122,7 @@ func writeModelConfig(dir string, d Description) error {
 	c["id2label"], c["label2id"] = names, ids
 	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}[d.Base.Type]}
 	c["torch_dtype"] = "float32"
-	return writeJSON(filepath.Join(dir, "config.json"), c)
+	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
 
 // copyTokenizer copies the files a reader of the adapter needs to make tokens.
@@ -160,12 +160,4 @@ func card(d Description, tensors []checkpoint.Tensor) []byte {
 	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n"+
 		"Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.\n\n%s\n",
 		d.Base.Path, library, d.Method.Name, d.Method.Name, d.Task.Name, n, len(tensors), load)
-}
-
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644)
 }

@@ -9,7 +9,7 @@ type LRSchedule struct {
 	decay         bool
 }
 
-// Schedule returns the schedule of c for a run of total optimizer steps. The
+// LRSchedule returns the schedule of c for a run of total optimizer steps. The
 // warm-up takes ceil(WarmupRatio total) of them, as in Hugging Face's Trainer.
 func (c Config) LRSchedule(total int) LRSchedule {
 	return LRSchedule{int(math.Ceil(c.WarmupRatio * float64(total))), total, c.Schedule == "linear"}

@@ -176,8 +176,8 @@ func readConfig(dir string) (*config, error) {
 	return c, nil
 }
 
-// check refuses settings that would change ids in ways not implemented. They are
-// easy to overlook in a file and hard to notice in a result.
+// check refuses settings that would change ids in ways that this package lacks. They
+// are easy to overlook in a file and hard to notice in a result.
 func (c *config) check(src *source) error {
 	if c.SplitSpecialTokens {
 		return src.errorf("split_special_tokens is true; only false is supported")

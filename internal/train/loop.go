@@ -14,13 +14,11 @@ import (
 // epochs returns the passes over the training data after a step.
 func (r *run) epochs(step int) float64 {
 	n, size := r.train.Len(), r.session.Config.Train.BatchSize
-	perEpoch := stepsPerEpoch(n, size)
-	return float64(step/perEpoch) + float64(step%perEpoch*size)/float64(n)
+	return float64(step/r.perEpoch) + float64(step%r.perEpoch*size)/float64(n)
 }
 
 func (r *run) loop(ctx context.Context) error {
 	t := r.session.Config.Train
-	perEpoch := stepsPerEpoch(r.train.Len(), t.BatchSize)
 	for step := r.state.Step + 1; step <= r.steps; step++ {
 		indices := r.session.step(r.train.Len(), step)
 		micro := r.train.micro(indices, t.MicroBatchSize)
@@ -36,7 +34,7 @@ func (r *run) loop(ctx context.Context) error {
 		// Asked once: a signal that comes later in this step waits for the next,
 		// so that what it stops has been saved.
 		interrupted := ctx.Err() != nil
-		epochEnds := step%perEpoch == 0
+		epochEnds := step%r.perEpoch == 0
 		save := epochEnds || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
 		if save || step <= 2 || step%t.LogEvery == 0 {
 			if err := r.readBack(step); err != nil {
@@ -44,7 +42,7 @@ func (r *run) loop(ctx context.Context) error {
 			}
 		}
 		if epochEnds {
-			if err := r.evaluate(ctx, step/perEpoch); err != nil {
+			if err := r.evaluate(ctx, step/r.perEpoch); err != nil {
 				return err
 			}
 		}
@@ -99,9 +97,8 @@ func (r *run) readBack(step int) error {
 
 // advance moves the state's position behind step.
 func (r *run) advance(step int) {
-	n, size := r.train.Len(), r.session.Config.Train.BatchSize
-	perEpoch := stepsPerEpoch(n, size)
-	r.state.Step, r.state.Epoch, r.state.Index = step, step/perEpoch, step%perEpoch*size
+	size := r.session.Config.Train.BatchSize
+	r.state.Step, r.state.Epoch, r.state.Index = step, step/r.perEpoch, step%r.perEpoch*size
 }
 
 // where names the examples of the given indices by file and line.

@@ -2,8 +2,6 @@ package train
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -62,6 +60,7 @@ type run struct {
 	records     []runlog.Record
 	state       state
 	train, test data // test is the dev split
+	perEpoch    int  // optimizer steps of an epoch
 	steps       int  // of the whole run
 	motion      *motion
 }
@@ -91,8 +90,8 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	perEpoch := stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.steps = c.Train.Epochs * perEpoch
+	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
+	r.steps = c.Train.Epochs * r.perEpoch
 	r.schedule = c.Optim.LRSchedule(r.steps)
 	plan, err := s.plan(r.train, r.test)
 	if err != nil {
@@ -235,17 +234,11 @@ func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 func hashFiles(paths ...string) (map[string]string, error) {
 	sums := map[string]string{}
 	for _, path := range paths {
-		f, err := os.Open(path)
+		sum, err := checkpoint.HashFiles(path)
 		if err != nil {
 			return nil, err
 		}
-		h := sha256.New()
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		sums[path] = hex.EncodeToString(h.Sum(nil))
+		sums[path] = sum
 	}
 	return sums, nil
 }

@@ -88,7 +88,7 @@ func (r *run) save() error {
 		if err := saveMoments(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
 			return err
 		}
-		if err := writeJSON(filepath.Join(tmp, stateFile), s); err != nil {
+		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), s); err != nil {
 			return err
 		}
 		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o644)
@@ -229,11 +229,3 @@ func (r *run) restore(dir string) error {
 }
 
 const stateFormat = 1
-
-func writeJSON(path string, v any) error {
-	raw, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644)
-}
