@@ -58,17 +58,21 @@ func (r *Run) closeFiles() (err error) {
 	return err
 }
 
-// record writes what all outputs of the steps share.
-func (r *Run) record(rec Record, tags []field) {
+// record writes a row and its scalars to all outputs of the steps.
+func (r *Run) record(rec row, tags []field) {
+	fields := rec.fields(r.o.Scores)
+	r.write(rec, jsonLine(fields))
+	r.put(r.table, csvLine(csvRow(fields, header(r.o.Scores))))
+	r.put(r.events, scalarEvent(r.o.Now(), rec.at(), tags))
+}
+
+// write appends a record's line to metrics.jsonl, and to Stdout if asked.
+func (r *Run) write(rec Record, line []byte) {
 	if rec.at() < r.last {
 		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.at(), r.last)})
 	}
 	r.last = rec.at()
-	fields := rec.fields(r.o.Scores)
-	line := jsonLine(fields)
 	r.put(r.metrics, line)
-	r.put(r.table, csvLine(csvRow(fields, header(r.o.Scores))))
-	r.put(r.events, scalarEvent(r.o.Now(), rec.at(), tags))
 	if r.o.JSON {
 		r.put(r.o.Stdout, line)
 	}

@@ -113,8 +113,11 @@ func parse(line []byte) (Record, error) {
 		}
 		return e, first
 	}
+	if read, ok := kinds[kind]; ok {
+		return read(m)
+	}
 	if first == nil {
-		first = fmt.Errorf("kind is %q, want train or eval", kind)
+		first = fmt.Errorf("kind is %q, want train, eval, plan, spectrum, event or gradient", kind)
 	}
 	return nil, first
 }
@@ -139,7 +142,9 @@ func (r *Run) Rewind(step int) error {
 				break
 			}
 		}
-		table = append(table, csvLine(csvRow(record.fields(r.o.Scores), header(r.o.Scores)))...)
+		if rec, ok := record.(row); ok {
+			table = append(table, csvLine(csvRow(rec.fields(r.o.Scores), header(r.o.Scores)))...)
+		}
 	}
 	if err == nil {
 		err = r.metrics.Truncate(keep)

@@ -11,12 +11,17 @@ import (
 	"strings"
 )
 
-// Record is one logged row: a Train or an Eval. It carries nothing that
-// depends on the clock, so that a resumed run writes the bytes of an unbroken
-// one.
+// Record is one line of metrics.jsonl: a Train, Eval, Plan, Spectrum, Event or
+// Gradient. It carries nothing that depends on the clock, so that a resumed run
+// writes the bytes of an unbroken one.
 type Record interface {
 	// at returns the optimizer step after which the record was made.
 	at() int
+}
+
+// row is a record that metrics.csv has columns for: a Train or an Eval.
+type row interface {
+	Record
 	// fields returns the record in file order, scores in the order of names.
 	fields(names []string) []field
 }

@@ -109,7 +109,7 @@ func TestCSVEqualsJSONL(t *testing.T) {
 			}
 		}
 		want := map[string]string{}
-		for _, f := range record.fields(rows[0]) {
+		for _, f := range record.(row).fields(rows[0]) {
 			if text := strings.Trim(string(f.literal()), `"`); text != "null" {
 				want[f.name] = text
 			}

@@ -1,0 +1,91 @@
+package runlog
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// structures logs one record of every kind that has no row in metrics.csv.
+func structures(r *Run) []Record {
+	half, quarter := 0.5, 0.25
+	plan := Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: []Due{{4, 2}}, Injects: []Due{{4, 2}}, MaxMerges: 1, MaxInjects: 1, Score: "sfs", SFSK: 1}
+	spectrum := Spectrum{Step: 4, Epoch: 2, Modules: []ModuleSpectrum{{Span{0, 0}, []float64{0.1 + 0.2, 1e-300}}, {Span{1, 2}, []float64{2, 1}}}}
+	event := Event{
+		Step: 4, Epoch: 2, Action: "merge", Span: Span{0, 1}, Keep: 1, Winner: 0, Loss: &half,
+		Candidates:       []Candidate{{Span{0, 1}, []Span{{0, 0}, {1, 1}}, []float64{0.25, 0.5}, 0.75, &quarter}, {Span{1, 2}, []Span{{1, 1}, {2, 2}}, []float64{0.5, 0.5}, 1, nil}},
+		ParametersBefore: 48, ParametersAfter: 32,
+		Before: Structure{[]Span{{0, 0}, {1, 1}, {2, 2}}, []int{}}, After: Structure{[]Span{{0, 1}, {2, 2}}, []int{}},
+	}
+	gradient := Gradient{Step: 4, Epoch: 2, Steps: 2, Layers: []LayerGradient{{0, MeanAbsolute{0.125, 8}, MeanAbsolute{1e-9, 16}}}}
+	r.Plan(plan)
+	r.Train(Train{Step: 4, Epoch: 2, Loss: 1})
+	r.Spectrum(spectrum, "sfs", []float64{0.25, 0.5})
+	r.Event(event)
+	r.Gradient(gradient)
+	return []Record{plan, Train{Step: 4, Epoch: 2, Loss: 1}, spectrum, event, gradient}
+}
+
+// TestStructures asserts that every record reads back equal, that metrics.csv
+// has rows of the others only, also after a rewind, and what people are told.
+func TestStructures(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, quiet())
+	want := structures(r)
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadMetrics(dir)
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("error %v, -want +got\n%s", err, d)
+	}
+	table := read(t, dir, "metrics.csv")
+	if rows := strings.Count(table, "\n"); rows != 2 {
+		t.Errorf("metrics.csv has %d lines; want the header and one train record", rows)
+	}
+	jsonl := read(t, dir, "metrics.jsonl")
+	line := `{"kind":"gradient","step":4,"epoch":2,"steps":2,"layers":[{"layer":0,"a":{"abs":0.125,"count":8},"b":{"abs":1e-9,"count":16}}]}`
+	if !strings.HasSuffix(jsonl, line+"\n") {
+		t.Errorf("metrics.jsonl does not end with\n%s\n%s", line, jsonl)
+	}
+	text := "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500 of 2 candidates, 32 adapter scalars, what-if loss 0.2500 from 0.5000\n"
+	if log := read(t, dir, "log.txt"); !strings.Contains(log, text) {
+		t.Errorf("log.txt lacks\n%s\n%s", text, log)
+	}
+	o := quiet()
+	o.Resume, o.Step = true, 4
+	if err := open(t, dir, o).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, dir, "metrics.csv") != table || read(t, dir, "metrics.jsonl") != jsonl {
+		t.Error("a rewind to the last step changed the files")
+	}
+}
+
+// TestDamagedStructures changes one line of a good file.
+func TestDamagedStructures(t *testing.T) {
+	for _, c := range []struct{ name, old, new, want string }{
+		{"missing", `"layers":3,`, ``, `field "layers" is missing`},
+		{"unknown", `"layers":3,`, `"layers":3,"colour":"red",`, `json: unknown field "colour"`},
+		{"type", `"layers":3,`, `"layers":"three",`, "json: cannot unmarshal string into Go struct field Plan.layers of type int"},
+	} {
+		t.Run("fault="+c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			r := open(t, dir, quiet())
+			structures(r)
+			r.Close()
+			path := filepath.Join(dir, "metrics.jsonl")
+			if err := os.WriteFile(path, []byte(strings.Replace(read(t, dir, "metrics.jsonl"), c.old, c.new, 1)), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			_, err := ReadMetrics(dir)
+			want := "runlog: read metrics: " + path + ":1: " + c.want + "; restore the line or remove it with all that follow"
+			if err == nil || err.Error() != want {
+				t.Errorf("error %v\nwant %s", err, want)
+			}
+		})
+	}
+}
