@@ -1,0 +1,49 @@
+package schedule
+
+import "fmt"
+
+// Check returns every fault of c, which is resolved, that the size of the run
+// makes, each beginning with its key.
+func (c Config) Check(run Run) (faults []error) {
+	if !c.Active() {
+		return nil
+	}
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("schedule."+format, a...)) }
+	if c.Score == ScoreSFS && c.SFSK >= run.Rank {
+		fault("sfs_k: is %d with method.rank %d, for which every SFS is 0; want less than the rank", c.SFSK, run.Rank)
+	}
+	if c.MaxMerges > 0 && run.Layers == 1 {
+		fault("max_merges: is %d, but the model has one layer and nothing to merge; want 0", c.MaxMerges)
+	} else if c.MaxMerges >= run.Layers {
+		fault("max_merges: is %d; the model's %d layers can merge %d times", c.MaxMerges, run.Layers, run.Layers-1)
+	}
+	if c.MaxInjects > run.Layers {
+		fault("max_injects: is %d; the model has %d layers", c.MaxInjects, run.Layers)
+	}
+	merges, injects := 0, 0
+	for _, d := range New(c, run).Plan() {
+		if d.Merge {
+			merges++
+		}
+		if d.Inject {
+			injects++
+		}
+	}
+	c.holds(run, "max_merges", c.MaxMerges, merges, fault)
+	c.holds(run, "max_injects", c.MaxInjects, injects, fault)
+	return faults
+}
+
+// holds finds fault with a limit that the run has too few times for.
+func (c Config) holds(run Run, key string, limit, planned int, fault func(string, ...any)) {
+	if planned >= limit {
+		return
+	}
+	if c.Timing == TimingSteps {
+		fault("%s: is %d; the first %v of %d steps has room for %d; want fewer, or more train.epochs",
+			key, limit, c.Until, run.Epochs*run.StepsPerEpoch, planned)
+		return
+	}
+	fault("%s: is %d; the first %v of %d epochs has room for %d with one at most every %d; want fewer, more train.epochs, or schedule.timing: %s",
+		key, limit, c.Until, run.Epochs, planned, interval(run.Epochs, limit), TimingSteps)
+}

@@ -1,0 +1,156 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config is the `schedule:` section of a run file.
+type Config struct {
+	// Preset fills every key below that is not set: PresetPaper or
+	// PresetRelease.
+	Preset string `yaml:"preset"`
+	// MaxMerges and MaxInjects are M_max and I_max of the paper. Both 0 is
+	// LoR2C without a schedule.
+	MaxMerges  int    `yaml:"max_merges"`
+	MaxInjects int    `yaml:"max_injects"`
+	Timing     string `yaml:"timing"`
+	Score      string `yaml:"score"`
+	// SFSK is how many of the largest singular values SFS leaves out.
+	SFSK         int    `yaml:"sfs_k"`
+	MergeSelect  string `yaml:"merge_select"`
+	Keep         string `yaml:"keep"`
+	InjectSelect string `yaml:"inject_select"`
+	// MaxSpan is the most layers of a merged module. 0 is no bound.
+	MaxSpan    int    `yaml:"max_span"`
+	Adjacency  string `yaml:"adjacency"`
+	OnConflict string `yaml:"on_conflict"`
+	// Until is the share of training after whose end nothing changes.
+	Until float64 `yaml:"until"`
+	// Evaluate, Moments, Changed and WhatIf say how an action is carried out;
+	// nothing here is decided by them.
+	Evaluate string `yaml:"evaluate"`
+	Moments  string `yaml:"moments"`
+	Changed  string `yaml:"changed"`
+	WhatIf   int    `yaml:"what_if"` // rows of the what-if sample
+}
+
+// The values of the keys of Config that are words.
+const (
+	PresetPaper   = "paper"
+	PresetRelease = "release"
+
+	TimingEpochs = "epochs" // at the ends of epochs, eq. 11 and 12
+	TimingSteps  = "steps"  // at fractions of epochs, for runs of few
+
+	ScoreSFS     = "sfs"
+	ScoreNuclear = "nuclear"
+
+	SelectMin = "min"
+	SelectMax = "max"
+
+	KeepRicher = "richer" // the member of the higher score, the lower on a tie
+	KeepFirst  = "first"
+
+	AdjacencyGap    = "gap"    // no merge across an injected layer
+	AdjacencyStrict = "strict" // nor of a module beside one
+
+	ConflictBoth  = "both"         // merge, then inject
+	ConflictDefer = "defer_inject" // inject at the next end of an epoch without a merge
+
+	EvaluateAfter  = "after" // an epoch's evaluation sees its actions
+	EvaluateBefore = "before"
+
+	MomentsKeep  = "keep"
+	MomentsReset = "reset"
+
+	ChangedTrain  = "train"
+	ChangedFreeze = "freeze" // what was merged or injected never moves again
+)
+
+// Default returns the settings of a run file without the section.
+func Default() Config { return Config{Preset: PresetPaper} }
+
+// presets are the settings that a preset fills in. The release is the published
+// code for GLUE as far as it is defined: it compares mean singular values,
+// takes the factors of the lower member, never stops trying, and leaves what it
+// changed without gradients.
+var presets = map[string]Config{
+	PresetPaper: {
+		Timing: TimingEpochs, Score: ScoreSFS, SFSK: 2, MergeSelect: SelectMin, Keep: KeepRicher, InjectSelect: SelectMin,
+		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 0.5, Evaluate: EvaluateAfter, Moments: MomentsKeep, Changed: ChangedTrain,
+	},
+	PresetRelease: {
+		Timing: TimingEpochs, Score: ScoreNuclear, SFSK: 2, MergeSelect: SelectMin, Keep: KeepFirst, InjectSelect: SelectMax,
+		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 1, Evaluate: EvaluateAfter, Moments: MomentsKeep, Changed: ChangedFreeze,
+	},
+}
+
+// Resolve fills what is not set with the preset's value.
+func (c *Config) Resolve() {
+	p, ok := presets[c.Preset]
+	if !ok {
+		return
+	}
+	c.SFSK, c.Until = cmp.Or(c.SFSK, p.SFSK), cmp.Or(c.Until, p.Until)
+	of := p.words()
+	for i, w := range c.words() {
+		*w.value = cmp.Or(*w.value, *of[i].value)
+	}
+}
+
+// word is a key whose value is one of a few.
+type word struct {
+	key   string
+	value *string
+	want  []string
+}
+
+func (c *Config) words() []word {
+	return []word{
+		{"timing", &c.Timing, []string{TimingEpochs, TimingSteps}},
+		{"score", &c.Score, []string{ScoreSFS, ScoreNuclear}},
+		{"merge_select", &c.MergeSelect, []string{SelectMin, SelectMax}},
+		{"keep", &c.Keep, []string{KeepRicher, KeepFirst}},
+		{"inject_select", &c.InjectSelect, []string{SelectMin, SelectMax}},
+		{"adjacency", &c.Adjacency, []string{AdjacencyGap, AdjacencyStrict}},
+		{"on_conflict", &c.OnConflict, []string{ConflictBoth, ConflictDefer}},
+		{"evaluate", &c.Evaluate, []string{EvaluateAfter, EvaluateBefore}},
+		{"moments", &c.Moments, []string{MomentsKeep, MomentsReset}},
+		{"changed", &c.Changed, []string{ChangedTrain, ChangedFreeze}},
+	}
+}
+
+// Validate returns every fault of c that can be seen without the run, each
+// beginning with its key. What is not set is none.
+func (c Config) Validate() (faults []error) {
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("schedule."+format, a...)) }
+	if _, ok := presets[c.Preset]; !ok {
+		fault("preset: is %q; want %s or %s", c.Preset, PresetPaper, PresetRelease)
+	}
+	for _, n := range []struct {
+		key   string
+		value int
+	}{{"max_merges", c.MaxMerges}, {"max_injects", c.MaxInjects}, {"sfs_k", c.SFSK}, {"max_span", c.MaxSpan}, {"what_if", c.WhatIf}} {
+		if n.value < 0 {
+			fault("%s: is %d; want at least 0", n.key, n.value)
+		}
+	}
+	if c.MaxSpan == 1 {
+		fault("max_span: is 1; a merged module has at least 2 layers, and 0 is no bound")
+	}
+	if !(c.Until >= 0 && c.Until <= 1) {
+		fault("until: is %v; want a share of training above 0, at most 1", c.Until)
+	}
+	for _, w := range c.words() {
+		if *w.value != "" && !slices.Contains(w.want, *w.value) {
+			fault("%s: is %q; want %s", w.key, *w.value, strings.Join(w.want, " or "))
+		}
+	}
+	return faults
+}
+
+// Active reports whether there is anything to schedule.
+func (c Config) Active() bool { return c.MaxMerges+c.MaxInjects > 0 }
