@@ -181,7 +181,7 @@ type Elementwise interface {
 	Copy(dst, src Tensor)
 	// Axpy computes dst += alpha x.
 	Axpy(dst Tensor, alpha float32, x Tensor)
-	// Act computes dst = act(pre).
+	// Act computes dst = act(pre). dst may be pre.
 	Act(act Act, dst, pre Tensor)
 	// ActGrad computes dx = dy act'(pre). dx may be dy.
 	ActGrad(act Act, dx, pre, dy Tensor)
@@ -240,7 +240,7 @@ type Norm interface {
 type Attention interface {
 	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] receives the
 	// log of each row's sum of exponentials. A query whose sequence has no key
-	// yields zeros.
+	// yields zeros and an lse of -Inf.
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
 	// AttentionGrad: y and lse are the outputs of Attention. dq may be absent.
 	AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy Tensor, o AttnOpts)
@@ -275,6 +275,8 @@ type AdamWOpts struct {
 
 // Update applies the optimizer in place.
 type Update interface {
+	// SumAbs computes dst [1] += sum over i of |x[i]|.
+	SumAbs(dst, x Tensor)
 	// GradNorm writes state [StateLen]: the norm of g, and the factor
 	// min(1, maxNorm/norm) that AdamW will apply (maxNorm 0 does not clip).
 	// When loss [1] or the norm is not finite it sets StateHalted, for good.

@@ -31,6 +31,27 @@ func (d *Device[T]) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
 	}
 }
 
+// SumAbs computes dst[0] += sum over i of |x[i]|.
+func (d *Device[T]) SumAbs(dst, x compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	in := Data[T](x)
+	sums := sized(&d.sums, (len(in)+chunkElems-1)/chunkElems)
+	d.each(len(in), chunkElems, func(_, lo, hi int) {
+		total := 0.0
+		for _, v := range in[lo:hi] {
+			total += math.Abs(float64(v))
+		}
+		sums[lo/chunkElems] = total
+	})
+	total := 0.0
+	for _, v := range sums {
+		total += v
+	}
+	Data[T](dst)[0] += T(total)
+}
+
 // sumSquares adds in float64: float32 would overflow at gradients of 1e19.
 func sumSquares[T Float](x []T) float64 {
 	var s0, s1, s2, s3 float64

@@ -161,6 +161,12 @@ var faults = []struct {
 	{"GradNorm", "halt_forgotten", func(f *faulty, d compute.Device) {
 		f.gradNorm = func(state, g, loss tensor, maxNorm float32) { d.Fill(state, 0); d.GradNorm(state, g, loss, maxNorm) }
 	}},
+	{"SumAbs", "sum_overwritten", func(f *faulty, d compute.Device) {
+		f.sumAbs = func(dst, x tensor) { d.Fill(dst, 0); d.SumAbs(dst, x) }
+	}},
+	{"SumAbs", "last_element_left_out", func(f *faulty, d compute.Device) {
+		f.sumAbs = func(dst, x tensor) { d.SumAbs(dst, x.View(0, x.Shape[0]-1)) }
+	}},
 	{"AdamW", "decay_left_out", func(f *faulty, d compute.Device) {
 		f.adamW = func(p, m, v, g, state tensor, o compute.AdamWOpts) { o.WeightDecay = 0; d.AdamW(p, m, v, g, state, o) }
 	}},

@@ -69,6 +69,7 @@ type faulty struct {
 	attnGrad  func(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts)
 	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32)
 	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
+	sumAbs    func(dst, x compute.Tensor)
 	adamW     func(p, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 	release   func(t compute.Tensor)
 }
@@ -79,7 +80,7 @@ func honest(dev compute.Device) *faulty {
 		Device: dev, fill: dev.Fill, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
 		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, lowRank: dev.LowRank, lowRankG: dev.LowRankGrad,
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
-		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, release: dev.Release,
+		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
 	}
 }
 
@@ -88,6 +89,7 @@ func (f *faulty) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) { f.a
 func (f *faulty) Act(a compute.Act, dst, pre compute.Tensor)               { f.act(a, dst, pre) }
 func (f *faulty) Dropout(dst, x compute.Tensor, drop compute.Dropout)      { f.dropout(dst, x, drop) }
 func (f *faulty) SumRows(dst, x compute.Tensor)                            { f.sumRows(dst, x) }
+func (f *faulty) SumAbs(dst, x compute.Tensor)                             { f.sumAbs(dst, x) }
 func (f *faulty) Scatter(dst, idx, x compute.Tensor)                       { f.scatter(dst, idx, x) }
 func (f *faulty) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
 	f.gradNorm(state, g, loss, maxNorm)

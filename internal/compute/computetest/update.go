@@ -3,6 +3,7 @@ package computetest
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"lor2c/internal/compute"
 )
@@ -42,6 +43,19 @@ func gradNorm[F float](g []float64, clip float32, block int) []float64 {
 	return []float64{float64(norm), float64(factor), 0}
 }
 
+// sumAbs adds |x| to dst [1], in blocks.
+func sumAbs[F float](dst, x []float64, block int) []float64 {
+	sum := F(dst[0])
+	for part := range slices.Chunk(x, block) {
+		var s F
+		for _, v := range part {
+			s += F(math.Abs(v))
+		}
+		sum += s
+	}
+	return []float64{float64(sum)}
+}
+
 func updateCases() []testCase {
 	var all []testCase
 	for _, n := range []int{1, 3, 17, 257, 1025, 40001} {
@@ -52,6 +66,12 @@ func updateCases() []testCase {
 			})
 		}
 		all = append(all, testCase{name: fmt.Sprintf("op=AdamW/n=%d", n), run: func(s *suite) { checkAdamW(s, n) }})
+		all = append(all, testCase{name: fmt.Sprintf("op=SumAbs/n=%d", n), run: func(s *suite) {
+			x, data := s.random("x", n)
+			dst, start := s.adds("dst", 1)
+			s.dev.SumAbs(dst.Tensor, x)
+			s.near(dst, sumAbs[float64](start, data, 256), sumAbs[float32](start, data, n), 1)
+		}})
 	}
 	inf, nan := math.Inf(1), math.NaN()
 	for _, c := range []struct {

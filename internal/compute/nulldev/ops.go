@@ -21,6 +21,7 @@ func (d *Device) Axpy(tensor, float32, tensor)                               { d
 func (d *Device) Act(compute.Act, tensor, tensor)                            { d.op("Act") }
 func (d *Device) ActGrad(compute.Act, tensor, tensor, tensor)                { d.op("ActGrad") }
 func (d *Device) Dropout(_, _ tensor, _ compute.Dropout)                     { d.op("Dropout") }
+func (d *Device) SumAbs(_, _ tensor)                                         { d.op("SumAbs") }
 func (d *Device) SumRows(_, _ tensor)                                        { d.op("SumRows") }
 func (d *Device) Gather(_, _, _ tensor)                                      { d.op("Gather") }
 func (d *Device) Scatter(_, _, _ tensor)                                     { d.op("Scatter") }
