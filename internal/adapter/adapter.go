@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
+	"strconv"
 
 	"lor2c/internal/compute"
 	"lor2c/internal/model"
@@ -24,7 +26,7 @@ type Method interface {
 }
 
 // methods is the whole list: adding one is a line here and a file.
-var methods = map[string]func(builder) (Method, error){
+var methods = map[string]func(builder, *Structure) (Method, error){
 	"lor2c": newLoR2C,
 	"lora":  newLoRA,
 	"full":  newFull,
@@ -37,7 +39,14 @@ func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 // Attach builds the method of a valid, resolved c for m. The output of the
 // model does not change by it, because every B starts at zero. seed draws A.
 func Attach(dev compute.Device, m *model.Model, c Config, seed uint64) (Method, error) {
-	return methods[c.Name](builder{dev, m, c, seed})
+	return AttachAs(dev, m, c, nil, seed)
+}
+
+// AttachAs builds a LoR2C method as merging and injection left it; nil means as
+// it begins, and is what other methods want. The values of the parameters are
+// still to be restored.
+func AttachAs(dev compute.Device, m *model.Model, c Config, s *Structure, seed uint64) (Method, error) {
+	return methods[c.Name](builder{dev, m, c, seed}, s)
 }
 
 // Count returns the number of scalars in params.
@@ -46,6 +55,20 @@ func Count(params []*tape.Param) (n int) {
 		n += p.Value.Shape.Len()
 	}
 	return n
+}
+
+// factorName finds layer and factor in the name of a low-rank parameter.
+var factorName = regexp.MustCompile(`\.layer\.(\d+)\..*\.lora_([AB])\.weight$`)
+
+// Factor returns the layer of a low-rank parameter, a merged module's first, and
+// whether it is an A or a B; false for an A that layers share and for others.
+func Factor(p *tape.Param) (layer int, factor string, ok bool) {
+	found := factorName.FindStringSubmatch(p.Name)
+	if found == nil {
+		return 0, "", false
+	}
+	layer, err := strconv.Atoi(found[1])
+	return layer, found[2], err == nil
 }
 
 // filePrefix is what PEFT puts before the path of every module.
@@ -98,6 +121,6 @@ func (b builder) pair(module string, in, out int) pair {
 }
 
 // noSite reports a target that names no linear layer of an encoder block.
-func noSite(target string) error {
-	return fmt.Errorf("adapter: attach lora: target module %q is no linear layer of this encoder; want some of %v", target, model.SiteNames)
+func noSite(op, target string) error {
+	return fmt.Errorf("adapter: %s lora: target module %q is no linear layer of this encoder; want some of %v", op, target, model.SiteNames)
 }

@@ -8,7 +8,7 @@ import (
 // Full trains every parameter of the encoder.
 type Full struct{ params []*tape.Param }
 
-func newFull(b builder) (Method, error) { return &Full{b.Encoder()}, nil }
+func newFull(b builder, _ *Structure) (Method, error) { return &Full{b.Encoder()}, nil }
 
 // Params lists the encoder's parameters.
 func (m *Full) Params() []*tape.Param { return m.params }
@@ -20,7 +20,7 @@ func (m *Full) Hook() model.Hook { return model.Base{} }
 // has to beat.
 type Head struct{}
 
-func newHead(builder) (Method, error) { return Head{}, nil }
+func newHead(builder, *Structure) (Method, error) { return Head{}, nil }
 
 // Params is empty.
 func (Head) Params() []*tape.Param { return nil }

@@ -20,8 +20,15 @@ type Config struct {
 	Dropout *float64 `yaml:"dropout" json:"dropout"`
 	// Share makes all LoR2C modules use one A (ShareLoR2C).
 	Share bool `yaml:"share" json:"share"`
-	// TargetModules names the linear layers that LoRA adapts, as PEFT does.
+	// TargetModules names the linear layers that LoRA adapts, as PEFT does: all
+	// of method lora, and those of an injected layer of lor2c.
 	TargetModules []string `yaml:"target_modules" json:"target_modules"`
+	// InjectRank, InjectAlpha and InjectDropout are those of the LoRA that
+	// injection puts in place of a LoR2C module. 0 is half of Rank, 0 is 16 and
+	// nil is 0.05.
+	InjectRank    int      `yaml:"inject_rank" json:"inject_rank,omitempty"`
+	InjectAlpha   float64  `yaml:"inject_alpha" json:"inject_alpha,omitempty"`
+	InjectDropout *float64 `yaml:"inject_dropout" json:"inject_dropout,omitempty"`
 }
 
 // Default returns the settings of the paper's RoBERTa-base rows.
@@ -35,6 +42,24 @@ func (c *Config) Resolve() {
 		p := map[string]float64{"lor2c": 0.1, "lora": 0.05}[c.Name]
 		c.Dropout = &p
 	}
+	if c.Name != "lor2c" {
+		return
+	}
+	if c.InjectRank == 0 {
+		c.InjectRank = max(c.Rank/2, 1)
+	}
+	if c.InjectAlpha == 0 {
+		c.InjectAlpha = 16
+	}
+	if c.InjectDropout == nil {
+		p := 0.05
+		c.InjectDropout = &p
+	}
+}
+
+// injected returns the settings of the LoRA that injection makes.
+func (c Config) injected() Config {
+	return Config{Name: "lora", Rank: c.InjectRank, Alpha: c.InjectAlpha, Dropout: c.InjectDropout, TargetModules: c.TargetModules}
 }
 
 // Scale is alpha/r.
@@ -58,6 +83,15 @@ func (c Config) Validate() (faults []error) {
 	}
 	if c.Dropout != nil && !(*c.Dropout >= 0 && *c.Dropout < 1) {
 		fault("method.dropout: is %g; want at least 0 and less than 1", *c.Dropout)
+	}
+	if c.InjectRank < 0 || c.InjectRank > MaxRank {
+		fault("method.inject_rank: is %d; want 0 (half of method.rank) to %d", c.InjectRank, MaxRank)
+	}
+	if !(c.InjectAlpha >= 0) || math.IsInf(c.InjectAlpha, 1) {
+		fault("method.inject_alpha: is %g; want 0 (which means 16) or more, and finite", c.InjectAlpha)
+	}
+	if p := c.InjectDropout; p != nil && !(*p >= 0 && *p < 1) {
+		fault("method.inject_dropout: is %g; want at least 0 and less than 1", *p)
 	}
 	if c.Share && c.Name != "lor2c" {
 		fault("method.share: is true for %s; only lor2c shares its A", c.Name)

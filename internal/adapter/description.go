@@ -32,6 +32,8 @@ type Description struct {
 	Task   Task   `json:"task"`
 	// MaxLength is where texts were truncated, special tokens included.
 	MaxLength int `json:"max_length"`
+	// Structure is that of a LoR2C method; nil means as it begins.
+	Structure *Structure `json:"structure,omitempty"`
 }
 
 // Base identifies the model that an adapter belongs to.
@@ -84,6 +86,7 @@ type peftConfig struct {
 	Share         bool     `json:"share,omitempty"`
 	LoR2CAlpha    float64  `json:"lor2c_alpha,omitempty"`
 	LoR2CModules  []span   `json:"lor2c_modules,omitempty"`
+	LoR2CInjected []pairOf `json:"lor2c_injected,omitempty"`
 	RankPattern   any      `json:"rank_pattern,omitempty"`
 	AlphaPattern  any      `json:"alpha_pattern,omitempty"`
 	RSLoRA        bool     `json:"use_rslora,omitempty"`
@@ -95,6 +98,15 @@ type peftConfig struct {
 type span struct {
 	Start int `json:"start"`
 	End   int `json:"end"`
+}
+
+// pairOf is the LoRA of an injected layer.
+type pairOf struct {
+	Layer         int      `json:"layer"`
+	TargetModules []string `json:"target_modules"`
+	Rank          int      `json:"r"`
+	Alpha         float64  `json:"lora_alpha"`
+	Dropout       float64  `json:"lora_dropout"`
 }
 
 // peft returns d as an adapter_config.json.
@@ -117,6 +129,10 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 		c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = d.Method.Rank, d.Method.Alpha, *d.Method.Dropout, d.Method.Share
 		for _, s := range m.modules {
 			c.LoR2CModules = append(c.LoR2CModules, span{s.first, s.last})
+		}
+		for _, l := range m.order {
+			i := d.Method.injected()
+			c.LoR2CInjected = append(c.LoR2CInjected, pairOf{l, i.TargetModules, i.Rank, i.Alpha, *i.Dropout})
 		}
 	}
 	return c

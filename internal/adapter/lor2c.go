@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 
 	"lor2c/internal/model"
 	"lor2c/internal/tape"
@@ -10,9 +11,13 @@ import (
 // LoR2C adds a low-rank residual connection around every layer: with h the
 // input of layer t, its output gains scale B_t A_t dropout(h)
 // (arXiv:2503.00572, eq. 2). With Share all modules use one A (ShareLoR2C,
-// section III-B).
+// section III-B). Merging makes one module of two neighbours, injection
+// replaces one by LoRA; see Merge and Inject.
 type LoR2C struct {
-	modules []module // by first layer, never overlapping
+	b        builder
+	modules  []module // by first layer, never overlapping
+	injected *LoRA    // on the layers whose module was replaced
+	order    []int    // those layers, in the order of injection
 }
 
 // module is the residual connection from the input of layer first to the output
@@ -22,24 +27,40 @@ type module struct {
 	pair
 }
 
-func newLoR2C(b builder) (Method, error) {
-	m := &LoR2C{}
+func newLoR2C(b builder, s *Structure) (Method, error) {
+	m := &LoR2C{b: b, injected: &LoRA{pairs: map[model.Site]pair{}}}
+	if s == nil {
+		s = fresh(b.Layers)
+	}
+	if err := s.check(b.Layers); err != nil {
+		return nil, err
+	}
 	var shared *tape.Param
-	if b.Share {
+	if b.Share && len(s.Modules) > 0 {
 		shared = b.loraA(b.path("encoder.lor2c.shared"), b.Rank, b.Width)
 	}
-	for l := range b.Layers {
-		name := b.path(fmt.Sprintf("encoder.layer.%d.lor2c.%d_%d", l, l, l))
+	for _, k := range s.Modules {
+		name := b.moduleName(k.First, k.Last)
 		if shared == nil {
-			m.modules = append(m.modules, module{l, l, b.pair(name, b.Width, b.Width)})
+			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, b.Width, b.Width)})
 			continue
 		}
-		m.modules = append(m.modules, module{l, l, pair{shared, b.loraB(name, b.Width, b.Rank), b.Scale(), float32(*b.Dropout)}})
+		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.loraB(name, b.Width, b.Rank), b.Scale(), float32(*b.Dropout)}})
+	}
+	for _, l := range s.Injected {
+		m.addLoRA(l)
 	}
 	return m, nil
 }
 
-// Params lists A and B of every module by layer, a shared A once and first.
+// moduleName is the path of the module from the input of layer first to the
+// output of layer last, as in the file.
+func (b builder) moduleName(first, last int) string {
+	return b.path(fmt.Sprintf("encoder.layer.%d.lor2c.%d_%d", first, first, last))
+}
+
+// Params lists A and B of every module by layer, a shared A once and first, then
+// the LoRA pairs in the order of their injection.
 func (m *LoR2C) Params() (params []*tape.Param) {
 	seen := map[*tape.Param]bool{}
 	for _, d := range m.modules {
@@ -49,14 +70,15 @@ func (m *LoR2C) Params() (params []*tape.Param) {
 		}
 		params = append(params, d.B)
 	}
-	return params
+	return slices.Concat(params, m.injected.params)
 }
 
-// Hook adds the residual connections to the layers' outputs.
-func (m *LoR2C) Hook() model.Hook { return &lor2cHook{m: m, inputs: map[int]*tape.Var{}} }
+// Hook adds the residual connections to the layers' outputs, and the injected
+// pairs' outputs to their linear layers.
+func (m *LoR2C) Hook() model.Hook { return &lor2cHook{loraHook{m: m.injected}, m, map[int]*tape.Var{}} }
 
 type lor2cHook struct {
-	model.Base
+	loraHook
 	m      *LoR2C
 	inputs map[int]*tape.Var // of the modules that span this layer, by first
 }

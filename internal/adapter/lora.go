@@ -15,21 +15,25 @@ type LoRA struct {
 	params []*tape.Param
 }
 
-func newLoRA(b builder) (Method, error) {
+func newLoRA(b builder, _ *Structure) (Method, error) {
 	m := &LoRA{pairs: map[model.Site]pair{}}
-	for _, target := range b.TargetModules {
-		if !slices.ContainsFunc(model.SiteNames, func(name string) bool { return targets(target, name) }) {
-			return nil, noSite(target)
-		}
+	if err := checkTargets("attach", b.TargetModules); err != nil {
+		return nil, err
 	}
 	for l := range b.Layers {
-		for _, name := range model.SiteNames {
-			if slices.ContainsFunc(b.TargetModules, func(target string) bool { return targets(target, name) }) {
-				m.add(b, model.Site{Layer: l, Name: name})
-			}
-		}
+		m.add(b, l)
 	}
 	return m, nil
+}
+
+// checkTargets returns an error for a target module that names no linear layer.
+func checkTargets(op string, targetModules []string) error {
+	for _, target := range targetModules {
+		if !slices.ContainsFunc(model.SiteNames, func(name string) bool { return targets(target, name) }) {
+			return noSite(op, target)
+		}
+	}
+	return nil
 }
 
 // targets reports whether PEFT's rule lets target choose the layer called name:
@@ -39,11 +43,24 @@ func targets(target, name string) bool {
 	return target != "dense" && (target == name || strings.HasSuffix(name, "."+target))
 }
 
-func (m *LoRA) add(b builder, s model.Site) {
-	w := b.At(s).W.Value.Shape
-	p := b.pair(b.path(s.String()), w[1], w[0])
-	m.pairs[s] = p
-	m.params = append(m.params, p.A, p.B)
+// sites lists the linear layers of a block that target modules name.
+func sites(layer int, targetModules []string) (found []model.Site) {
+	for _, name := range model.SiteNames {
+		if slices.ContainsFunc(targetModules, func(target string) bool { return targets(target, name) }) {
+			found = append(found, model.Site{Layer: layer, Name: name})
+		}
+	}
+	return found
+}
+
+// add makes the pairs of a layer.
+func (m *LoRA) add(b builder, layer int) {
+	for _, s := range sites(layer, b.TargetModules) {
+		w := b.At(s).W.Value.Shape
+		p := b.pair(b.path(s.String()), w[1], w[0])
+		m.pairs[s] = p
+		m.params = append(m.params, p.A, p.B)
+	}
 }
 
 // Params lists A and B of every pair, by layer and by the order of

@@ -19,7 +19,7 @@ import (
 var methods = []struct {
 	name   string
 	config adapter.Config
-	// merge joins modules of LoR2C into longer spans.
+	// merge joins modules of LoR2C into longer spans, or replaces them.
 	merge func(m *adapter.LoR2C)
 }{
 	{"lor2c", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, nil},
@@ -27,11 +27,16 @@ var methods = []struct {
 	// The last layer returns one row per sequence, and a span may end there.
 	{"lor2c-span-1-3", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
 	{"lor2c-spans-0-1-and-2-3", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 3}, func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
+	{"lor2c-injected-1-and-3", adapter.Config{Name: "lor2c", Rank: 4, Alpha: 6, InjectAlpha: 4, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
+	{"lor2c-span-0-2-injected-3", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 3, InjectAlpha: 2, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
+	{"share-span-2-3-injected-0", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5, InjectAlpha: 2, Share: true, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
 	{"lora-query-value", adapter.Config{Name: "lora", Rank: 3, Alpha: 6, TargetModules: []string{"query", "value"}}, nil},
 	{"lora-linear", adapter.Config{Name: "lora", Rank: 2, Alpha: 3, TargetModules: []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}, nil},
 	{"full", adapter.Config{Name: "full"}, nil},
 	{"head", adapter.Config{Name: "head"}, nil},
 }
+
+var queryValue = []string{"query", "value"}
 
 // tiny is an encoder of four layers whose widths are no multiple of what
 // dropout draws at a time, with every dropout on.
@@ -105,6 +110,7 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config
 		p := 0.2
 		c.Dropout = &p
 	}
+	c.Resolve()
 	method, err := adapter.Attach(dev, m, c, seed)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,10 @@ import (
 // transformers loads. It waits for the device.
 func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.Param) error {
 	d.Format = format
+	if m, ok := m.(*LoR2C); ok {
+		s := m.Structure()
+		d.Structure = &s
+	}
 	tensors := download(dev, d.Method, slices.Concat(m.Params(), head))
 	if err := dev.Err(); err != nil {
 		return err

@@ -22,6 +22,7 @@ var layers = []struct {
 	{"internal/compute", nil},
 	{"internal/checkpoint", []string{"internal/place"}},
 	{"internal/runlog", nil},
+	{"internal/schedule", nil},
 	{"internal/archtest", nil},
 	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
@@ -31,9 +32,9 @@ var layers = []struct {
 	{"internal/model", []string{"internal/place", "internal/compute", "internal/tape", "internal/checkpoint"}},
 	{"internal/adapter", []string{"internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
-	{"internal/config", []string{"internal/adapter", "internal/optim", "internal/dataset"}},
+	{"internal/config", []string{"internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
-		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/dataset",
+		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"cmd/lor2c", []string{

@@ -19,17 +19,19 @@ import (
 	"lor2c/internal/adapter"
 	"lor2c/internal/dataset"
 	"lor2c/internal/optim"
+	"lor2c/internal/schedule"
 )
 
 // Config is a run file. Keys documents every field.
 type Config struct {
-	Model  string         `yaml:"model"` // Hugging Face directory of the base model
-	Data   dataset.Config `yaml:"data"`
-	Method adapter.Config `yaml:"method"`
-	Optim  optim.Config   `yaml:"optim"`
-	Train  Train          `yaml:"train"`
-	Out    string         `yaml:"out"` // run directory
-	Seed   uint64         `yaml:"seed"`
+	Model    string          `yaml:"model"` // Hugging Face directory of the base model
+	Data     dataset.Config  `yaml:"data"`
+	Method   adapter.Config  `yaml:"method"`
+	Schedule schedule.Config `yaml:"schedule"`
+	Optim    optim.Config    `yaml:"optim"`
+	Train    Train           `yaml:"train"`
+	Out      string          `yaml:"out"` // run directory
+	Seed     uint64          `yaml:"seed"`
 }
 
 // Train is the `train:` section: the extent of a run and what it leaves behind.
@@ -49,16 +51,20 @@ type Train struct {
 	SaveEvery int `yaml:"save_every"`
 	// KeepCheckpoints is how many of the newest checkpoints stay on disk.
 	KeepCheckpoints int `yaml:"keep_checkpoints"`
+	// LogGradients records the mean size of the adapter's gradients by layer
+	// after each epoch.
+	LogGradients bool `yaml:"log_gradients"`
 }
 
 // Default returns the settings of a run that sets nothing. It is not valid:
 // model, data and out have no default.
 func Default() Config {
 	return Config{
-		Method: adapter.Default(),
-		Optim:  optim.Default(),
-		Train:  Train{Epochs: 3, BatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
-		Seed:   17,
+		Method:   adapter.Default(),
+		Schedule: schedule.Default(),
+		Optim:    optim.Default(),
+		Train:    Train{Epochs: 3, BatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
+		Seed:     17,
 	}
 }
 
@@ -66,6 +72,7 @@ func Default() Config {
 // done so already.
 func (c *Config) Resolve() {
 	c.Method.Resolve()
+	c.Schedule.Resolve()
 	if c.Train.MicroBatchSize == 0 {
 		c.Train.MicroBatchSize = c.Train.BatchSize
 	}

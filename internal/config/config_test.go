@@ -13,6 +13,7 @@ import (
 	"lor2c/internal/adapter"
 	"lor2c/internal/dataset"
 	"lor2c/internal/optim"
+	"lor2c/internal/schedule"
 )
 
 // header returns the values of the comment lines "# name: value" of text.
@@ -87,24 +88,27 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("file=empty", func(t *testing.T) {
 		_, err := load("x.yaml", nil, nil, nil)
-		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, data, method, optim, train, out, seed")
+		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, data, method, schedule, optim, train, out, seed")
 	})
 }
 
 func TestLoad(t *testing.T) {
 	dropout := 0.25
 	columns := []string{"premise", "hypothesis"}
+	paper := schedule.Default()
+	paper.Resolve()
 	want := &Config{
 		Model: "models/roberta-base",
 		Data: dataset.Config{
 			Task: "custom", Train: "train.csv", Dev: "dev.csv",
 			Text: columns, Label: "label", Labels: []string{"yes", "no"},
 		},
-		Method: adapter.Config{Name: "lora", Rank: 4, Alpha: 8, Dropout: &dropout, TargetModules: columns},
-		Optim:  optim.Default(),
-		Train:  Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
-		Out:    "models/roberta-base",
-		Seed:   1<<64 - 1,
+		Method:   adapter.Config{Name: "lora", Rank: 4, Alpha: 8, Dropout: &dropout, TargetModules: columns},
+		Schedule: paper,
+		Optim:    optim.Default(),
+		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
+		Out:      "models/roberta-base",
+		Seed:     1<<64 - 1,
 	}
 	got, err := Load("testdata/good.yaml", nil, nil)
 	if err != nil {

@@ -31,6 +31,26 @@ method.alpha: a number = 16
 method.dropout: a number, or null = null
 method.share: true or false = false
 method.target_modules: a list of strings, for example [a, b] = [query, value]
+method.inject_rank: an integer = 0
+method.inject_alpha: a number = 0
+method.inject_dropout: a number, or null = null
+schedule.preset: a string = paper
+schedule.max_merges: an integer = 0
+schedule.max_injects: an integer = 0
+schedule.timing: a string
+schedule.score: a string
+schedule.sfs_k: an integer = 0
+schedule.merge_select: a string
+schedule.keep: a string
+schedule.inject_select: a string
+schedule.max_span: an integer = 0
+schedule.adjacency: a string
+schedule.on_conflict: a string
+schedule.until: a number = 0
+schedule.evaluate: a string
+schedule.moments: a string
+schedule.changed: a string
+schedule.what_if: an integer = 0
 optim.lr: a number = 0.0004
 optim.head_lr_ratio: a number = 0.5
 optim.weight_decay: a number = 0.01
@@ -47,6 +67,7 @@ train.eval_batch_size: an integer = 0
 train.log_every: an integer = 10
 train.save_every: an integer = 0
 train.keep_checkpoints: an integer = 2
+train.log_gradients: true or false = false
 out: a string
 seed: an integer from 0 to 18446744073709551615 = 17
 `

@@ -19,6 +19,10 @@ func (c *Config) Validate() (faults []error) {
 	need("model", c.Model, "the Hugging Face directory of the base model")
 	faults = append(faults, c.Data.Validate()...)
 	faults = append(faults, c.Method.Validate()...)
+	faults = append(faults, c.Schedule.Validate()...)
+	if c.Schedule.Active() && c.Method.Name != "lor2c" {
+		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s; only lor2c merges and injects", c.Method.Name))
+	}
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)
 	need("out", c.Out, "the directory to write the run to")

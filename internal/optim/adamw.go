@@ -11,50 +11,124 @@ import (
 // other in one buffer: a step is one norm over the whole and one update a
 // group, however many parameters there are.
 type AdamW struct {
-	dev        compute.Device
-	config     Config
-	p, g, m, v compute.Tensor // [n]
-	state      compute.Tensor // [compute.StateLen]
-	groups     []group
-	params     []*tape.Param
-	steps      int
+	dev    compute.Device
+	config Config
+	flat
+	state  compute.Tensor // [compute.StateLen]
+	slots  []slot         // one a parameter, in the order of the buffer
+	groups []group
+	steps  int
 }
 
-// group is a range of the buffer with one learning rate.
+// flat is the buffers of values, gradients, and first and second moments, [n].
+type flat struct{ p, g, m, v compute.Tensor }
+
+// slot is the place of a parameter in the buffer, and what is its own.
+type slot struct {
+	*tape.Param
+	at    int
+	ratio float64 // of its learning rate to the base
+	born  int     // steps that were done before its first
+}
+
+// group is a range of the buffer with one learning rate and age.
 type group struct {
 	from, to int
-	ratio    float64 // to the base learning rate
+	ratio    float64
+	born     int
 }
 
 // New moves the values of the adapter's and the head's parameters into one
-// buffer, gives them gradients there, and so makes them trainable.
+// buffer, gives them gradients there, and so makes them trainable. Frozen ones
+// stay where they are.
 func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
-	o := &AdamW{dev: dev, config: c}
-	n := 0
-	add := func(params []*tape.Param, ratio float64) {
-		from := n
-		for _, p := range params {
-			n += p.Value.Shape.Len()
-		}
-		if n > from {
-			o.groups = append(o.groups, group{from, n, ratio})
-		}
-		o.params = append(o.params, params...)
-	}
-	add(adapter, 1)
-	add(head, c.HeadLRRatio)
-	flat := func() compute.Tensor { return dev.Alloc(compute.Shape{n}, compute.Float) }
-	o.p, o.g, o.m, o.v = flat(), flat(), flat(), flat()
-	o.state = dev.Alloc(compute.Shape{compute.StateLen}, compute.Float)
-	at := 0
-	for _, p := range o.params {
-		value := o.p.Slice(at, p.Value.Shape)
-		dev.Copy(value, p.Value)
-		dev.Free(p.Value)
-		p.Value, p.Grad = value, o.g.Slice(at, p.Value.Shape)
-		at += p.Value.Shape.Len()
+	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Float)}
+	o.lay(adapter, head)
+	for _, s := range o.slots {
+		o.adopt(s)
 	}
 	return o
+}
+
+// lay gives every trainable parameter its place in new buffers.
+func (o *AdamW) lay(adapter, head []*tape.Param) {
+	n := 0
+	o.slots = nil
+	add := func(params []*tape.Param, ratio float64) {
+		for _, p := range params {
+			if !p.Frozen {
+				o.slots = append(o.slots, slot{p, n, ratio, o.steps})
+				n += p.Value.Shape.Len()
+			}
+		}
+	}
+	add(adapter, 1)
+	add(head, o.config.HeadLRRatio)
+	buffer := func() compute.Tensor { return o.dev.Alloc(compute.Shape{n}, compute.Float) }
+	o.flat = flat{buffer(), buffer(), buffer(), buffer()}
+	o.group()
+}
+
+// group collects neighbours that are updated alike.
+func (o *AdamW) group() {
+	o.groups = nil
+	for _, s := range o.slots {
+		end := s.at + s.Value.Shape.Len()
+		if n := len(o.groups); n > 0 && o.groups[n-1].ratio == s.ratio && o.groups[n-1].born == s.born {
+			o.groups[n-1].to = end
+			continue
+		}
+		o.groups = append(o.groups, group{s.at, end, s.ratio, s.born})
+	}
+}
+
+// adopt moves a parameter that was on its own into the buffer.
+func (o *AdamW) adopt(s slot) {
+	value := o.p.Slice(s.at, s.Value.Shape)
+	o.dev.Copy(value, s.Value)
+	o.dev.Free(s.Value)
+	s.Value, s.Grad = value, o.g.Slice(s.at, value.Shape)
+}
+
+// Change takes over the parameters of a method whose structure has changed.
+// Those that were there keep values, moments and number of updates; the rest
+// begin with none, as do those for which anew is set. Those that are frozen now
+// keep their values. All of it happens on the device.
+func (o *AdamW) Change(adapter, head []*tape.Param, anew func(*tape.Param) bool) {
+	before, old := map[*tape.Param]slot{}, o.flat
+	for _, s := range o.slots {
+		before[s.Param] = s
+	}
+	o.lay(adapter, head)
+	for i, s := range o.slots {
+		was, known := before[s.Param]
+		if !known {
+			o.adopt(s)
+			continue
+		}
+		move := func(to, from compute.Tensor) compute.Tensor {
+			x := to.Slice(s.at, s.Value.Shape)
+			o.dev.Copy(x, from.Slice(was.at, s.Value.Shape))
+			return x
+		}
+		if !anew(s.Param) {
+			o.slots[i].born = was.born
+			move(o.m, old.m)
+			move(o.v, old.v)
+		}
+		s.Value, s.Grad = move(o.p, old.p), o.g.Slice(s.at, s.Value.Shape)
+	}
+	for _, p := range adapter {
+		if _, known := before[p]; known && p.Frozen {
+			value := o.dev.Alloc(p.Value.Shape, compute.Float)
+			o.dev.Copy(value, p.Value)
+			p.Value, p.Grad = value, compute.Tensor{}
+		}
+	}
+	for _, x := range []compute.Tensor{old.p, old.g, old.m, old.v} {
+		o.dev.Free(x)
+	}
+	o.group()
 }
 
 // Zero clears the gradient: the start of a step.
@@ -70,7 +144,7 @@ func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 		part := func(x compute.Tensor) compute.Tensor { return x.View(g.from, g.to) }
 		o.dev.AdamW(part(o.p), part(o.m), part(o.v), part(o.g), o.state, compute.AdamWOpts{
 			LR: o.config.LR * g.ratio * factor, Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps,
-			WeightDecay: o.config.WeightDecay, Step: o.steps,
+			WeightDecay: o.config.WeightDecay, Step: o.steps - g.born,
 		})
 	}
 }
@@ -79,14 +153,38 @@ func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 func (o *AdamW) State() compute.Tensor { return o.state }
 
 // Params lists what is updated: the adapter's parameters, then the head's.
-func (o *AdamW) Params() []*tape.Param { return o.params }
+func (o *AdamW) Params() []*tape.Param {
+	params := make([]*tape.Param, len(o.slots))
+	for i, s := range o.slots {
+		params[i] = s.Param
+	}
+	return params
+}
 
 // Moments returns the first and second moments of all parameters in the order
 // of Params, each [n].
 func (o *AdamW) Moments() (m, v compute.Tensor) { return o.m, o.v }
 
-// Steps returns how many updates there were, and SetSteps restores it.
+// Steps returns how many updates there were.
 func (o *AdamW) Steps() int { return o.steps }
 
-// SetSteps restores the number of updates from a checkpoint.
-func (o *AdamW) SetSteps(n int) { o.steps = n }
+// Born returns after how many steps a parameter began, by name, for those that
+// were not there from the start.
+func (o *AdamW) Born() map[string]int {
+	born := map[string]int{}
+	for _, s := range o.slots {
+		if s.born > 0 {
+			born[s.Name] = s.born
+		}
+	}
+	return born
+}
+
+// SetSteps restores the number of updates and what Born said from a checkpoint.
+func (o *AdamW) SetSteps(n int, born map[string]int) {
+	o.steps = n
+	for i, s := range o.slots {
+		o.slots[i].born = born[s.Name]
+	}
+	o.group()
+}

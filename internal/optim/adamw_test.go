@@ -182,7 +182,7 @@ func TestAdamWResumes(t *testing.T) {
 	ym, yv := y.opt.Moments()
 	copy(cpu.Data[float64](ym), cpu.Data[float64](xm))
 	copy(cpu.Data[float64](yv), cpu.Data[float64](xv))
-	y.opt.SetSteps(x.opt.Steps())
+	y.opt.SetSteps(x.opt.Steps(), nil)
 	x.step(1, 1)
 	y.step(1, 1)
 	if !slices.Equal(y.params(), x.params()) {

@@ -21,6 +21,8 @@ type Param struct {
 	Name  string // as in the checkpoint
 	Value compute.Tensor
 	Grad  compute.Tensor // absent while frozen
+	// Frozen keeps an optimizer from taking the parameter on.
+	Frozen bool
 }
 
 // Trains reports whether p takes a gradient; false for a nil Param.

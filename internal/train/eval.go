@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"math"
+	"slices"
 
 	"lor2c/internal/metric"
 	"lor2c/internal/model"
@@ -35,19 +36,19 @@ type Evaluation struct {
 	Predictions []float32
 }
 
-// evaluate runs the model over d in batches of size examples. It stops with
+// evaluate runs the model over examples of d in batches of size. It stops with
 // ctx's error when ctx ends.
-func (s *Stepper) evaluate(ctx context.Context, d data, metrics []string, size int) (e Evaluation, err error) {
+func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string, size int) (e Evaluation, err error) {
 	outputs := s.Model.Outputs()
 	scores, err := metric.NewAccumulator(metrics, outputs)
 	if err != nil {
 		return e, err
 	}
-	for at := 0; at < d.Len(); at += size {
+	for part := range slices.Chunk(indices, size) {
 		if err := ctx.Err(); err != nil {
 			return e, err
 		}
-		b := d.batch(sequence(at, min(at+size, d.Len())))
+		b := d.batch(part)
 		logits, err := s.Logits(b)
 		if err != nil {
 			return e, err
@@ -59,7 +60,7 @@ func (s *Stepper) evaluate(ctx context.Context, d data, metrics []string, size i
 			e.Predictions = append(e.Predictions, prediction(row))
 		}
 	}
-	e.Loss /= float64(d.Len())
+	e.Loss /= float64(len(indices))
 	e.Scores = scores.Scores()
 	return e, nil
 }
@@ -93,10 +94,11 @@ func prediction(row []float32) float32 {
 	return float32(best)
 }
 
-func sequence(from, to int) []int32 {
-	s := make([]int32, to-from)
+// sequence returns 0 to n-1.
+func sequence(n int) []int32 {
+	s := make([]int32, n)
 	for i := range s {
-		s[i] = int32(from + i)
+		s[i] = int32(i)
 	}
 	return s
 }

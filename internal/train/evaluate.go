@@ -48,7 +48,7 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 		return nil, err
 	}
 	e := &SplitEvaluation{Split: split, task: s.Set.Task}
-	if e.Evaluation, err = st.evaluate(ctx, d, s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
+	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
 		return nil, err
 	}
 	for _, x := range d.split.Examples {

@@ -9,6 +9,7 @@ import (
 	"lor2c/internal/checkpoint"
 	"lor2c/internal/metric"
 	"lor2c/internal/runlog"
+	"lor2c/internal/schedule"
 )
 
 // epochs returns the passes over the training data after a step.
@@ -22,8 +23,11 @@ func (r *run) loop(ctx context.Context) error {
 	for step := r.state.Step + 1; step <= r.steps; step++ {
 		indices := r.session.step(r.train.Len(), step)
 		micro := r.train.micro(indices, t.MicroBatchSize)
-		if err := r.stepper.Step(step, micro, r.schedule.Factor(step)); err != nil {
+		if err := r.stepper.Step(step, micro, r.lr.Factor(step)); err != nil {
 			return err
+		}
+		if r.gradients != nil {
+			r.gradients.add()
 		}
 		tokens := 0
 		for _, b := range micro {
@@ -36,15 +40,13 @@ func (r *run) loop(ctx context.Context) error {
 		interrupted := ctx.Err() != nil
 		epochEnds := step%r.perEpoch == 0
 		save := epochEnds || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
-		if save || step <= 2 || step%t.LogEvery == 0 {
+		if save || r.motion != nil || step%t.LogEvery == 0 || r.schedule.Due(step) {
 			if err := r.readBack(step); err != nil {
 				return err
 			}
 		}
-		if epochEnds {
-			if err := r.evaluate(ctx, step/r.perEpoch); err != nil {
-				return err
-			}
+		if err := r.boundary(ctx, step, epochEnds); err != nil {
+			return err
 		}
 		if save {
 			if err := r.save(); err != nil {
@@ -56,6 +58,29 @@ func (r *run) loop(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// boundary does what is due between two steps. As in the authors' release the
+// schedule acts before the evaluation of the epoch, unless it is told otherwise.
+func (r *run) boundary(ctx context.Context, step int, epochEnds bool) error {
+	evaluate := func() error {
+		if !epochEnds {
+			return nil
+		}
+		return r.evaluate(ctx, step/r.perEpoch)
+	}
+	// The record is of the structure that was trained.
+	if err := r.recordGradients(step); err != nil {
+		return err
+	}
+	first, second := func() error { return r.restructure(ctx, step) }, evaluate
+	if r.session.Config.Schedule.Evaluate == schedule.EvaluateBefore {
+		first, second = second, first
+	}
+	if err := first(); err != nil {
+		return err
+	}
+	return second()
 }
 
 // readBack waits for the device, checks the steps since the last read-back and
@@ -74,19 +99,19 @@ func (r *run) readBack(step int) error {
 		r.state.TotalLoss += p.Loss
 		r.state.WindowSteps++
 	}
-	if r.motion != nil && step <= 2 {
+	if r.motion != nil {
 		if err := r.motion.check(step); err != nil {
 			return err
 		}
-	}
-	if step >= 2 {
-		r.motion = nil
+		if r.motion.done(step) {
+			r.motion = nil
+		}
 	}
 	r.advance(step)
 	if step%r.session.Config.Train.LogEvery == 0 || step == r.steps {
 		rec := runlog.Train{
 			Step: step, Epoch: r.epochs(step), Loss: r.state.WindowLoss / float64(r.state.WindowSteps),
-			LearningRate: r.session.Config.Optim.LR * r.schedule.Factor(step), GradNorm: reports[len(reports)-1].GradNorm,
+			LearningRate: r.session.Config.Optim.LR * r.lr.Factor(step), GradNorm: reports[len(reports)-1].GradNorm,
 		}
 		r.log.Train(rec)
 		r.records = append(r.records, rec)
@@ -115,7 +140,7 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 	task := r.session.Set.Task
 	// An interrupt lets the evaluation finish: the epoch's record belongs
 	// before its checkpoint.
-	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, task.Metrics, r.session.Config.Train.EvalBatchSize)
+	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, sequence(r.test.Len()), task.Metrics, r.session.Config.Train.EvalBatchSize)
 	if err != nil {
 		return err
 	}

@@ -33,12 +33,12 @@ func TestReservedArena(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plan, err := s.plan(train, dev)
+			plan, err := s.plan(train, dev, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			device := cpu.Open[float32](2)
-			m, a, err := s.attach(device, c.Method)
+			m, a, err := s.attach(device, c.Method, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +61,7 @@ func TestReservedArena(t *testing.T) {
 				}
 			}
 			for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
-				if _, err := st.Logits(dev.batch(sequence(at, min(at+c.Train.EvalBatchSize, dev.Len())))); err != nil {
+				if _, err := st.Logits(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
 					t.Fatal(err)
 				}
 			}

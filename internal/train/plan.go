@@ -24,8 +24,8 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 const floatBytes = 4
 
 // plan runs the fullest micro-batch of the whole run, and of evaluation, on a
-// device that only counts.
-func (s *Session) plan(train, dev data) (Plan, error) {
+// device that only counts, with the method as it is or begins.
+func (s *Session) plan(train, dev data, structure *adapter.Structure) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(floatBytes)
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
@@ -34,7 +34,7 @@ func (s *Session) plan(train, dev data) (Plan, error) {
 		return Plan{}, err
 	}
 	all := null.Stats().PersistentBytes
-	method, err := adapter.Attach(null, m, c.Method, c.Seed)
+	method, err := adapter.AttachAs(null, m, c.Method, structure, c.Seed)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -47,7 +47,7 @@ func (s *Session) plan(train, dev data) (Plan, error) {
 	full, batch := s.fullest(train)
 	p.Tokens = full
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
-	most, batch := widest(sequence(0, dev.Len()), dev, c.Train.EvalBatchSize)
+	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
 	null.Reset()
 	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(most, batch)), method.Hook())
 	// Blocks of equal size are reused, and which sizes are equal depends on the

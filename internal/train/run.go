@@ -15,6 +15,7 @@ import (
 	"lor2c/internal/config"
 	"lor2c/internal/optim"
 	"lor2c/internal/runlog"
+	"lor2c/internal/schedule"
 )
 
 // Options says how a run meets the world.
@@ -55,14 +56,16 @@ type run struct {
 	session     *Session
 	stepper     *Stepper
 	description adapter.Description
-	schedule    optim.LRSchedule
+	lr          optim.LRSchedule
+	schedule    *schedule.Schedule
 	log         *runlog.Run
 	records     []runlog.Record
 	state       state
-	train, test data // test is the dev split
-	perEpoch    int  // optimizer steps of an epoch
-	steps       int  // of the whole run
-	motion      *motion
+	train, test data          // test is the dev split
+	perEpoch    int           // optimizer steps of an epoch
+	steps       int           // of the whole run
+	motion      *motion       // while training is watched for standing still
+	gradients   *gradientSums // nil without train.log_gradients
 }
 
 // Run trains as c says until it is done, the context ends or something goes
@@ -92,19 +95,21 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	}
 	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
 	r.steps = c.Train.Epochs * r.perEpoch
-	r.schedule = c.Optim.LRSchedule(r.steps)
-	plan, err := s.plan(r.train, r.test)
-	if err != nil {
+	r.lr = c.Optim.LRSchedule(r.steps)
+	if err := r.openSchedule(); err != nil {
 		return nil, err
 	}
-	if err := r.build(plan, from); err != nil {
+	plan, err := r.build(from)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.open(o, from, plan); err != nil {
 		return nil, err
 	}
+	r.announce(from == "")
 	err = r.loop(ctx)
 	if err == nil {
+		r.summarize()
 		err = r.finish()
 	}
 	if closing := r.log.Close(); err == nil {
@@ -156,15 +161,35 @@ func (r *run) resumeFrom(resume string) (string, error) {
 
 // build puts model, method and optimizer on the device, and the checkpoint's
 // values into them.
-func (r *run) build(plan Plan, from string) error {
+func (r *run) build(from string) (plan Plan, err error) {
 	c := r.session.Config
-	m, method, err := r.session.attach(r.dev, c.Method)
+	var saved *adapter.Saved
+	var structure *adapter.Structure
+	if from != "" {
+		if err := r.readState(from); err != nil {
+			return plan, err
+		}
+		if saved, err = adapter.Open(from); err != nil {
+			return plan, err
+		}
+		defer saved.Close()
+		structure = saved.Structure
+	}
+	if plan, err = r.session.plan(r.train, r.test, structure); err != nil {
+		return plan, err
+	}
+	m, method, err := r.session.attach(r.dev, c.Method, structure)
 	if err != nil {
-		return err
+		return plan, err
+	}
+	if c.Schedule.MaxInjects > 0 {
+		if err := adapter.CheckInjection(m, c.Method); err != nil {
+			return plan, err
+		}
 	}
 	base, err := adapter.BaseOf(m, c.Model)
 	if err != nil {
-		return err
+		return plan, err
 	}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
@@ -172,15 +197,27 @@ func (r *run) build(plan Plan, from string) error {
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
 	r.dev.Reserve(plan.Arena)
+	if c.Train.LogGradients {
+		r.gradients = watchGradients(r.stepper)
+	}
 	if from != "" {
-		return r.restore(from)
+		return plan, r.restore(from, saved)
 	}
-	trained := r.stepper.Opt.Params()
-	if c.Optim.HeadLRRatio == 0 {
-		trained = method.Params()
+	r.motion = r.watchMotion(0)
+	return plan, r.dev.Err()
+}
+
+// openSchedule checks what the run is too short or the model too small for.
+func (r *run) openSchedule() error {
+	c := r.session.Config
+	size := schedule.Run{Epochs: c.Train.Epochs, StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
+	if c.Schedule.Active() {
+		if faults := c.Schedule.Check(size); faults != nil {
+			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
+		}
 	}
-	r.motion = watchMotion(r.stepper, trained)
-	return r.dev.Err()
+	r.schedule = schedule.New(c.Schedule, size)
+	return nil
 }
 
 // open starts or continues the log, and says what is about to happen.

@@ -409,12 +409,12 @@ func TestStandsStill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, method, err := s.attach(dev, c.Method)
+	m, method, err := s.attach(dev, c.Method, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
-	w := watchMotion(st, st.Opt.Params())
+	w := watchMotion(st, 0, st.Opt.Params())
 	d, err := s.load("train", true)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"lor2c/internal/config"
 	"lor2c/internal/dataset"
 	"lor2c/internal/model"
+	"lor2c/internal/schedule"
 	"lor2c/internal/tokenizer"
 )
 
@@ -126,15 +127,19 @@ func (s *Session) step(n, step int) []int32 {
 
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
-// attach puts the base model and the method on a device.
-func (s *Session) attach(dev compute.Device, method adapter.Config) (*model.Model, adapter.Method, error) {
+// attach puts the base model and the method on a device, the method with the
+// structure that a checkpoint says, or as it begins.
+func (s *Session) attach(dev compute.Device, method adapter.Config, structure *adapter.Structure) (*model.Model, adapter.Method, error) {
 	m, err := model.Load(dev, s.Config.Model, s.Set.Task.Outputs(), s.Config.Seed)
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := adapter.Attach(dev, m, method, s.Config.Seed)
+	a, err := adapter.AttachAs(dev, m, method, structure, s.Config.Seed)
 	if err != nil {
 		return nil, nil, err
+	}
+	if l, ok := a.(*adapter.LoR2C); ok && s.Config.Schedule.Changed == schedule.ChangedFreeze {
+		l.Freeze()
 	}
 	return m, a, dev.Err()
 }
@@ -145,7 +150,7 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 		return nil, fmt.Errorf("train: evaluate %s: its head predicts %q, the data has %q; want data with the adapter's labels in its order: %w",
 			dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
 	}
-	m, method, err := s.attach(dev, saved.Method)
+	m, method, err := s.attach(dev, saved.Method, saved.Structure)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"lor2c/internal/compute"
 	"lor2c/internal/place"
 	"lor2c/internal/runlog"
+	"lor2c/internal/schedule"
 	"lor2c/internal/tape"
 )
 
@@ -49,6 +50,13 @@ type state struct {
 	WindowLoss  float64 `json:"window_loss"`
 	WindowSteps int     `json:"window_steps"`
 	TotalLoss   float64 `json:"total_loss"`
+	// What the schedule has done, and after how many steps the parameters began
+	// that were not there from the start.
+	Schedule schedule.State `json:"schedule"`
+	Born     map[string]int `json:"born"`
+	// Sums of gradients since the epoch began, one a parameter of the adapter.
+	Gradients     []float32 `json:"gradients,omitempty"`
+	GradientSteps int       `json:"gradient_steps,omitempty"`
 }
 
 type best struct {
@@ -78,6 +86,14 @@ func (b best) value() float64 {
 func (r *run) save() error {
 	if err := r.log.Sync(); err != nil {
 		return err
+	}
+	r.state.Born = r.stepper.Opt.Born()
+	if r.gradients != nil {
+		sums, err := r.gradients.read()
+		if err != nil {
+			return err
+		}
+		r.state.Gradients, r.state.GradientSteps = sums, r.gradients.steps
 	}
 	s := r.state
 	dir := filepath.Join(r.out, checkpointPrefix+strconv.Itoa(s.Step))
@@ -203,8 +219,8 @@ func restoreMoments(path string, s *Stepper) error {
 	})
 }
 
-// restore continues from a checkpoint directory that has been verified.
-func (r *run) restore(dir string) error {
+// readState reads the state of a checkpoint directory that has been verified.
+func (r *run) readState(dir string) error {
 	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
 	if err != nil {
 		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", dir, err)
@@ -216,15 +232,18 @@ func (r *run) restore(dir string) error {
 	if r.state.Format != stateFormat {
 		return fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", dir, r.state.Format, stateFormat)
 	}
-	saved, err := adapter.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer saved.Close()
+	return nil
+}
+
+// restore fills model and optimizer from a checkpoint.
+func (r *run) restore(dir string, saved *adapter.Saved) error {
 	if err := errors.Join(saved.CheckBase(r.description.Base), saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head())); err != nil {
 		return err
 	}
-	r.stepper.Opt.SetSteps(r.state.Step)
+	r.stepper.Opt.SetSteps(r.state.Step, r.state.Born)
+	if r.gradients != nil {
+		r.gradients.restore(r.state.Gradients, r.state.GradientSteps)
+	}
 	return restoreMoments(filepath.Join(dir, optimizerFile), r.stepper)
 }
 

@@ -66,6 +66,12 @@ func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 	})
 }
 
+// Change takes over what a method trains after its structure changed; the
+// moments of those for which anew is set begin at zero.
+func (s *Stepper) Change(anew func(*tape.Param) bool) {
+	s.Opt.Change(s.Method.Params(), s.Model.Head(), anew)
+}
+
 // gradient computes the loss of a step and the gradient of its mean.
 func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name string, y compute.Tensor)) {
 	examples := 0

@@ -87,11 +87,12 @@ func exampleOf(b model.Batch, row, rows int) int {
 // without the other proves nothing.
 type motion struct {
 	stepper *Stepper
+	from    int // the step after which start was taken
 	start   map[*tape.Param][]float32
 }
 
-func watchMotion(s *Stepper, params []*tape.Param) *motion {
-	m := &motion{s, map[*tape.Param][]float32{}}
+func watchMotion(s *Stepper, from int, params []*tape.Param) *motion {
+	m := &motion{s, from, map[*tape.Param][]float32{}}
 	for _, p := range params {
 		m.start[p] = make([]float32, p.Value.Shape.Len())
 		s.Dev.Download(m.start[p], p.Value)
@@ -99,13 +100,25 @@ func watchMotion(s *Stepper, params []*tape.Param) *motion {
 	return m
 }
 
+// watchMotion watches what the run trains for two steps.
+func (r *run) watchMotion(from int) *motion {
+	params := r.stepper.Opt.Params()
+	if r.session.Config.Optim.HeadLRRatio == 0 {
+		params = r.stepper.Method.Params()
+	}
+	return watchMotion(r.stepper, from, params)
+}
+
+// done reports whether nothing is left to check after a step.
+func (m *motion) done(step int) bool { return step >= m.from+2 }
+
 // check returns an error that names the first parameter still where it began.
-// In step 1 an A has no gradient yet, because its B is zero.
+// In the first step an A has no gradient yet, because its B is zero.
 func (m *motion) check(step int) error {
 	var still []string
 	err := moments(m.stepper, func(p *tape.Param, _, v compute.Tensor) error {
 		start, watched := m.start[p]
-		if !watched || step == 1 && strings.Contains(p.Name, ".lora_A.") {
+		if !watched || step == m.from+1 && strings.Contains(p.Name, ".lora_A.") {
 			return nil
 		}
 		value, square := make([]float32, len(start)), make([]float32, len(start))

@@ -1,0 +1,159 @@
+package adapter
+
+import (
+	"fmt"
+	"slices"
+
+	"lor2c/internal/model"
+	"lor2c/internal/tape"
+)
+
+// Span is the layers of a module: from the input of First to the output of
+// Last, counted from 0.
+type Span struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+// Structure is what a LoR2C method consists of.
+type Structure struct {
+	Modules  []Span `json:"modules"`  // by layer
+	Injected []int  `json:"injected"` // layers whose module was replaced by LoRA, in that order
+}
+
+// fresh is the structure before any merge or injection.
+func fresh(layers int) *Structure {
+	s := &Structure{Injected: []int{}}
+	for l := range layers {
+		s.Modules = append(s.Modules, Span{l, l})
+	}
+	return s
+}
+
+// check says why s cannot be laid over so many layers.
+func (s *Structure) check(layers int) error {
+	next := 0
+	for _, m := range s.Modules {
+		if m.First < next || m.Last < m.First || m.Last >= layers {
+			return fmt.Errorf("adapter: attach lor2c: module %d-%d is out of order, overlaps another or leaves the model; want modules in order within layers 0 to %d: %w",
+				m.First, m.Last, layers-1, ErrMismatch)
+		}
+		next = m.Last + 1
+	}
+	for i, l := range s.Injected {
+		inside := slices.ContainsFunc(s.Modules, func(m Span) bool { return m.First <= l && l <= m.Last })
+		if l < 0 || l >= layers || inside || slices.Contains(s.Injected[:i], l) {
+			return fmt.Errorf("adapter: attach lor2c: LoRA on layer %d is there twice, under a module or outside the model; want a layer of 0 to %d without module: %w",
+				l, layers-1, ErrMismatch)
+		}
+	}
+	return nil
+}
+
+// Structure returns what m consists of now.
+func (m *LoR2C) Structure() Structure {
+	s := Structure{Modules: []Span{}, Injected: append([]int{}, m.order...)}
+	for _, d := range m.modules {
+		s.Modules = append(s.Modules, Span{d.first, d.last})
+	}
+	return s
+}
+
+// Merge makes one module of those between the input of layer first and the
+// output of layer last, with the A and B of the one that begins at layer keep
+// (arXiv:2503.00572, section III-C). Those stay the parameters they are, under
+// the new module's name.
+func (m *LoR2C) Merge(first, last, keep int) {
+	m.modules = m.Merged(first, last, keep).modules
+	i := slices.IndexFunc(m.modules, func(d module) bool { return d.first == first })
+	name := m.b.moduleName(first, last)
+	if !m.b.Share {
+		m.modules[i].A.Name = name + ".lora_A.weight"
+	}
+	m.modules[i].B.Name = name + ".lora_B.weight"
+}
+
+// Inject replaces the module of a layer by LoRA of the configured inner width,
+// half the rank if nothing else was set, on the layer's target modules
+// (section III-D). Its A is drawn anew and its B zero.
+func (m *LoR2C) Inject(layer int) {
+	m.modules = m.Without(layer).modules
+	m.addLoRA(layer)
+}
+
+func (m *LoR2C) addLoRA(layer int) {
+	b := m.b
+	b.Config = b.injected()
+	m.injected.add(b, layer)
+	m.order = append(m.order, layer)
+}
+
+// CheckInjection returns every reason why the layers of m cannot take the LoRA
+// that c injects: target modules that name no linear layer, or linear layers
+// that are not square, whose LoRA of half the rank would have another number of
+// parameters than the module it replaces.
+func CheckInjection(m *model.Model, c Config) error {
+	if err := checkTargets("inject", c.TargetModules); err != nil {
+		return err
+	}
+	n, module := 0, 2*m.Width*c.Rank
+	for _, s := range sites(0, c.TargetModules) {
+		w := m.At(s).W.Value.Shape
+		n += c.InjectRank * (w[0] + w[1])
+	}
+	if n != module {
+		return fmt.Errorf("adapter: inject lora: rank %d on %v has %d parameters a layer, the module it replaces %d; want as many: "+
+			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects", c.InjectRank, c.TargetModules, n, module)
+	}
+	return nil
+}
+
+// Merged returns m as it would be after Merge, with the same tensors.
+func (m *LoR2C) Merged(first, last, keep int) *LoR2C {
+	c := *m
+	c.modules = nil
+	for _, d := range m.modules {
+		if d.first == keep {
+			c.modules = append(c.modules, module{first, last, d.pair})
+		} else if d.last < first || d.first > last {
+			c.modules = append(c.modules, d)
+		}
+	}
+	return &c
+}
+
+// Without returns m without the module of a layer, which is what it computes
+// right after Inject, because the new B is zero.
+func (m *LoR2C) Without(layer int) *LoR2C {
+	c := *m
+	c.modules = slices.DeleteFunc(slices.Clone(m.modules), func(d module) bool { return d.first == layer })
+	return &c
+}
+
+// Freeze keeps the factors of merged modules and of injected layers from being
+// trained from here on, as the authors' release does (docs/divergence.md). A
+// shared A goes on.
+func (m *LoR2C) Freeze() {
+	for _, d := range m.modules {
+		if d.last > d.first {
+			d.A.Frozen, d.B.Frozen = !m.b.Share, true
+		}
+	}
+	for _, p := range m.injected.params {
+		p.Frozen = true
+	}
+}
+
+// Module returns the parameters of the module that begins at a layer.
+func (m *LoR2C) Module(first int) (a, b *tape.Param) {
+	i := slices.IndexFunc(m.modules, func(d module) bool { return d.first == first })
+	return m.modules[i].A, m.modules[i].B
+}
+
+// Pairs returns the parameters of the LoRA pairs of an injected layer.
+func (m *LoR2C) Pairs(layer int) (params []*tape.Param) {
+	for _, s := range sites(layer, m.b.TargetModules) {
+		params = append(params, m.injected.pairs[s].A, m.injected.pairs[s].B)
+	}
+	return params
+}

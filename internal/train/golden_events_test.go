@@ -1,0 +1,139 @@
+package train
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+	"lor2c/internal/optim"
+	"lor2c/internal/tape"
+)
+
+// goldenEvents is one case of scripts/golden_events.py.
+type goldenEvents struct {
+	golden
+	InjectAlpha float64 `json:"inject_alpha"`
+	Events      []struct {
+		Step  int
+		Kind  string
+		Where []int
+	}
+}
+
+// TestGoldenEvents compares ten optimizer steps across merges and injections
+// with PyTorch: losses, norms, values and moments of what is left.
+func TestGoldenEvents(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/golden_events/*.safetensors")
+	if err != nil || len(files) != 5 {
+		t.Fatalf("%d golden files, %v; want 5", len(files), err)
+	}
+	for _, path := range files {
+		f, err := checkpoint.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		g := &goldenEvents{golden: golden{file: f}}
+		if err := json.Unmarshal([]byte(f.Metadata()["case"]), g); err != nil {
+			t.Fatal(err)
+		}
+		name := strings.TrimSuffix(filepath.Base(path), ".safetensors")
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), 1e-5) })
+		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float64](2), 5e-7) })
+	}
+}
+
+func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, tolerance float64) {
+	batch := g.batch(t)
+	outputs := len(g.floats(t, "logits")) / batch.Len()
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noDropout(m)
+	c := adapter.Config{
+		Name: "lor2c", Rank: g.R, Alpha: g.Alpha, Dropout: new(float64), Share: g.Share, TargetModules: []string{"query", "value"},
+		InjectAlpha: g.InjectAlpha, InjectDropout: new(float64),
+	}
+	c.Resolve()
+	attached, err := adapter.Attach(dev, m, c, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	method := attached.(*adapter.LoR2C)
+	set := func(params []*tape.Param) {
+		for _, p := range params {
+			dev.Upload(p.Value, g.floats(t, "init."+p.Name))
+		}
+	}
+	set(method.Params())
+	s := NewStepper(dev, m, method, optim.Config{
+		LR: g.LR, HeadLRRatio: g.HeadLR / g.LR, WeightDecay: g.WeightDecay, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
+		Schedule: "constant", MaxGradNorm: g.Clip,
+	}, 1, false, g.Steps)
+	for step := 1; step <= g.Steps; step++ {
+		if err := s.Step(step, []model.Batch{batch}, 1); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range g.Events {
+			switch {
+			case e.Step != step:
+				continue
+			case e.Kind == "merge":
+				method.Merge(e.Where[0], e.Where[1], e.Where[2])
+			default:
+				method.Inject(e.Where[0])
+				set(method.Pairs(e.Where[0])[:1])
+				set(method.Pairs(e.Where[0])[2:3])
+			}
+			s.Change(func(*tape.Param) bool { return false })
+		}
+	}
+	near := func(what string, got, want []float32, tolerance float64) {
+		t.Helper()
+		if e := relative(got, want); !(e <= tolerance) {
+			t.Errorf("%s: relative error %.3g; want at most %.1g", what, e, tolerance)
+		}
+	}
+	reports, err := s.Reports(1, g.Steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var losses, norms []float32
+	for _, r := range reports {
+		losses, norms = append(losses, float32(r.Loss)), append(norms, float32(r.GradNorm))
+	}
+	near("losses", losses, g.floats(t, "losses"), tolerance)
+	near("norms", norms, g.floats(t, "grad_norm"), 10*tolerance)
+	finals := 0
+	err = moments(s, func(p *tape.Param, first, second compute.Tensor) error {
+		name := g.fileName(p)
+		near("final."+name, download(dev, p.Value), g.floats(t, "final."+name), 20*tolerance)
+		near("exp_avg."+name, download(dev, first), g.floats(t, "exp_avg."+name), 20*tolerance)
+		near("exp_avg_sq."+name, download(dev, second), g.floats(t, "exp_avg_sq."+name), 20*tolerance)
+		finals++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range g.file.Names() {
+		if strings.HasPrefix(name, "final.") {
+			finals--
+		}
+	}
+	if finals != 0 {
+		t.Errorf("compared %+d parameters more than the golden file has", finals)
+	}
+	logits, err := s.Logits(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near("logits", logits, g.floats(t, "logits"), 20*tolerance)
+}

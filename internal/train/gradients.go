@@ -1,0 +1,101 @@
+package train
+
+import (
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/runlog"
+)
+
+// gradientSums adds up the sizes of the gradients of an adapter's parameters on
+// the device, so that logging them waits for nothing inside a step.
+type gradientSums struct {
+	stepper *Stepper
+	sums    compute.Tensor // [parameters of the adapter], sums of |g| since the last record
+	steps   int            // of these sums
+}
+
+// watchGradients begins to add up; the method's parameters may not change after
+// that.
+func watchGradients(s *Stepper) *gradientSums {
+	return &gradientSums{s, s.Dev.Alloc(compute.Shape{max(len(s.Method.Params()), 1)}, compute.Float), 0}
+}
+
+// add counts the gradient of the step that was just queued.
+func (g *gradientSums) add() {
+	g.steps++
+	for i, p := range g.stepper.Method.Params() {
+		if p.Trains() {
+			g.stepper.Dev.SumAbs(g.sums.View(i, i+1), p.Grad)
+		}
+	}
+}
+
+// read returns the sums and waits for the device.
+func (g *gradientSums) read() ([]float32, error) {
+	sums := make([]float32, g.sums.Shape.Len())
+	g.stepper.Dev.Download(sums, g.sums)
+	return sums, g.stepper.Dev.Err()
+}
+
+// restore continues with sums that read returned after so many steps.
+func (g *gradientSums) restore(sums []float32, steps int) {
+	if len(sums) == g.sums.Shape.Len() {
+		g.stepper.Dev.Upload(g.sums, sums)
+		g.steps = steps
+	}
+}
+
+// record returns the means by layer and starts anew. A shared A belongs to no
+// layer and is left out.
+func (g *gradientSums) record() (runlog.Gradient, error) {
+	sums, err := g.read()
+	if err != nil {
+		return runlog.Gradient{}, err
+	}
+	rec := runlog.Gradient{Steps: g.steps, Layers: []runlog.LayerGradient{}}
+	for i, p := range g.stepper.Method.Params() {
+		layer, factor, ok := adapter.Factor(p)
+		if !ok {
+			continue
+		}
+		n := len(rec.Layers)
+		if n == 0 || rec.Layers[n-1].Layer != layer {
+			rec.Layers = append(rec.Layers, runlog.LayerGradient{Layer: layer})
+			n++
+		}
+		m := &rec.Layers[n-1].A
+		if factor == "B" {
+			m = &rec.Layers[n-1].B
+		}
+		m.Abs += float64(sums[i])
+		m.Count += p.Value.Shape.Len()
+	}
+	for i := range rec.Layers {
+		for _, m := range []*runlog.MeanAbsolute{&rec.Layers[i].A, &rec.Layers[i].B} {
+			if m.Count > 0 {
+				m.Abs /= float64(m.Count * g.steps)
+			}
+		}
+	}
+	g.stepper.Dev.Fill(g.sums, 0)
+	g.steps = 0
+	return rec, nil
+}
+
+// close gives the memory back.
+func (g *gradientSums) close() { g.stepper.Dev.Free(g.sums) }
+
+// recordGradients logs the mean gradients of the epoch that ends at step.
+func (r *run) recordGradients(step int) error {
+	if r.gradients == nil || step%r.perEpoch != 0 {
+		return nil
+	}
+	rec, err := r.gradients.record()
+	if err != nil {
+		return err
+	}
+	rec.Step, rec.Epoch = step, r.epochs(step)
+	r.log.Gradient(rec)
+	r.records = append(r.records, rec)
+	return r.log.Err()
+}

@@ -1,0 +1,212 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/dataset"
+	"lor2c/internal/runlog"
+	"lor2c/internal/schedule"
+	"lor2c/internal/tape"
+)
+
+// restructure measures the modules of a LoR2C method at the end of an epoch or
+// where the schedule may act, and carries out what it decides.
+func (r *run) restructure(ctx context.Context, step int) error {
+	m, ok := r.stepper.Method.(*adapter.LoR2C)
+	if !ok || step%r.perEpoch != 0 && !r.schedule.Due(step) {
+		return nil
+	}
+	modules, err := r.measure(m, step)
+	if err != nil {
+		return err
+	}
+	changed := false
+	for {
+		action, state := r.schedule.Next(r.state.Schedule, step, modules)
+		r.state.Schedule = state
+		if action == nil {
+			break
+		}
+		if err := r.apply(ctx, m, step, action); err != nil {
+			return err
+		}
+		modules = after(modules, action)
+		changed = true
+	}
+	if !changed {
+		return nil
+	}
+	s := m.Structure()
+	plan, err := r.session.plan(r.train, r.test, &s)
+	if err != nil {
+		return err
+	}
+	r.dev.Reserve(plan.Arena)
+	r.motion = r.watchMotion(step)
+	return r.dev.Err()
+}
+
+// measure reads the spectra of all modules and logs them.
+func (r *run) measure(m *adapter.LoR2C, step int) ([]schedule.Module, error) {
+	spectra, err := m.Spectra(r.dev)
+	if err != nil {
+		return nil, err
+	}
+	spans := m.Structure().Modules
+	modules, scores := make([]schedule.Module, len(spans)), make([]float64, len(spans))
+	rec := runlog.Spectrum{Step: step, Epoch: r.epochs(step), Modules: []runlog.ModuleSpectrum{}}
+	for i, values := range spectra {
+		if slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }) {
+			return nil, fmt.Errorf("train: step %d: the singular values of the module of layer %d are not finite; try a lower optim.lr", step, spans[i].First)
+		}
+		modules[i] = schedule.Module{Span: schedule.Span(spans[i]), Singular: values}
+		scores[i] = r.schedule.Score(values)
+		rec.Modules = append(rec.Modules, runlog.ModuleSpectrum{Span: runlog.Span(spans[i]), Singular: values})
+	}
+	r.log.Spectrum(rec, r.session.Config.Schedule.Score, scores)
+	r.records = append(r.records, rec)
+	return modules, r.log.Err()
+}
+
+// after returns the modules that an action leaves; the one that survives a merge
+// keeps its spectrum, because it keeps its factors.
+func after(modules []schedule.Module, a *schedule.Action) (left []schedule.Module) {
+	for _, m := range modules {
+		switch {
+		case m.Last < a.First || m.First > a.Last:
+			left = append(left, m)
+		case a.Kind == schedule.Merge && m.First == a.Keep:
+			left = append(left, schedule.Module{Span: a.Span, Singular: m.Singular})
+		}
+	}
+	return left
+}
+
+// apply carries out one action and logs it.
+func (r *run) apply(ctx context.Context, m *adapter.LoR2C, step int, a *schedule.Action) error {
+	e := runlog.Event{
+		Step: step, Epoch: r.epochs(step), Action: string(a.Kind), Span: runlog.Span(a.Span), Keep: a.Keep, Winner: a.Winner,
+		Before: structureOf(m), ParametersBefore: adapter.Count(m.Params()),
+	}
+	for _, c := range a.Candidates {
+		e.Candidates = append(e.Candidates, candidateOf(c))
+	}
+	if err := r.whatIf(ctx, m, a, &e); err != nil {
+		return err
+	}
+	c := r.session.Config.Schedule
+	anew := map[*tape.Param]bool{}
+	if a.Kind == schedule.Merge {
+		m.Merge(a.First, a.Last, a.Keep)
+		if c.Moments == schedule.MomentsReset {
+			x, y := m.Module(a.First)
+			anew[y] = true
+			anew[x] = !r.session.Config.Method.Share
+		}
+	} else {
+		m.Inject(a.First)
+	}
+	if c.Changed == schedule.ChangedFreeze {
+		m.Freeze()
+	}
+	r.stepper.Change(func(p *tape.Param) bool { return anew[p] })
+	e.After, e.ParametersAfter = structureOf(m), adapter.Count(m.Params())
+	r.log.Event(e)
+	r.records = append(r.records, e)
+	return r.log.Err()
+}
+
+func structureOf(m *adapter.LoR2C) runlog.Structure {
+	s := m.Structure()
+	out := runlog.Structure{Modules: []runlog.Span{}, Injected: s.Injected}
+	for _, x := range s.Modules {
+		out.Modules = append(out.Modules, runlog.Span(x))
+	}
+	return out
+}
+
+func candidateOf(c schedule.Candidate) runlog.Candidate {
+	out := runlog.Candidate{Span: runlog.Span(c.Span), Scores: c.Scores, Score: c.Score}
+	for _, x := range c.Members {
+		out.Members = append(out.Members, runlog.Span(x))
+	}
+	return out
+}
+
+// whatIf scores a fixed sample of the dev split as it is now and as it would be
+// after each candidate, and leaves the method as it was.
+func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, e *runlog.Event) error {
+	rows := r.session.Config.Schedule.WhatIf
+	if rows == 0 {
+		return nil
+	}
+	order := dataset.Order(r.session.Config.Seed, 0, r.test.Len())
+	sample := order[:min(rows, len(order))]
+	loss := func(method adapter.Method) (*float64, error) {
+		s := *r.stepper
+		s.Method = method
+		v, err := s.evaluate(ctx, r.test, sample, nil, r.session.Config.Train.EvalBatchSize)
+		return &v.Loss, err
+	}
+	var err error
+	if e.Loss, err = loss(m); err != nil {
+		return err
+	}
+	for i, c := range a.Candidates {
+		then := m.Without(c.First)
+		if a.Kind == schedule.Merge {
+			then = m.Merged(c.First, c.Last, r.schedule.Keep(c))
+		}
+		if e.Candidates[i].Loss, err = loss(then); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// announce logs what the schedule will do at most, before the first step.
+func (r *run) announce(fresh bool) {
+	m, ok := r.stepper.Method.(*adapter.LoR2C)
+	c := r.session.Config.Schedule
+	if !ok || !c.Active() {
+		return
+	}
+	rec := runlog.Plan{
+		Layers: r.session.Model.Layers, Rank: r.session.Config.Method.Rank, Parameters: adapter.Count(m.Params()), Merges: []runlog.Due{}, Injects: []runlog.Due{},
+		MaxMerges: c.MaxMerges, MaxInjects: c.MaxInjects, Score: c.Score, SFSK: c.SFSK,
+	}
+	var merges, injects []string
+	for _, d := range r.schedule.Plan() {
+		due, at := runlog.Due{Step: d.Step, Epoch: d.Epoch}, fmt.Sprintf("%.4g", d.Epoch)
+		if d.Merge {
+			rec.Merges, merges = append(rec.Merges, due), append(merges, at)
+		}
+		if d.Inject {
+			rec.Injects, injects = append(rec.Injects, due), append(injects, at)
+		}
+	}
+	list := func(what string, epochs []string) string {
+		if epochs == nil {
+			return "no " + what
+		}
+		return what + " after epochs " + strings.Join(epochs, ", ")
+	}
+	r.log.Printf("schedule: at most %s; %s", list("merges", merges), list("injections", injects))
+	if fresh {
+		r.log.Plan(rec)
+		r.records = append(r.records, rec)
+	}
+}
+
+// summarize logs how much of the schedule was carried out.
+func (r *run) summarize() {
+	if c := r.session.Config.Schedule; c.Active() {
+		r.log.Printf("schedule: %d of %d merges and %d of %d injections were carried out",
+			r.state.Schedule.Merges, c.MaxMerges, r.state.Schedule.Injects, c.MaxInjects)
+	}
+}
