@@ -80,8 +80,9 @@ type Candidate struct {
 	Loss    *float64  `json:"loss"`   // on the what-if sample, were this one chosen
 }
 
-// Gradient is the mean size of the gradients of one epoch by layer, before
-// clipping: what Fig. 7 of the paper (arXiv:2503.00572) is drawn from.
+// Gradient is the mean size of the gradients by layer, before clipping, of the
+// steps since the last such record, which ended an epoch or stood before an
+// event: what Fig. 7 of the paper (arXiv:2503.00572) is drawn from.
 type Gradient struct {
 	Step   int             `json:"step"`
 	Epoch  float64         `json:"epoch"`

@@ -14,8 +14,8 @@ type gradientSums struct {
 	steps   int            // of these sums
 }
 
-// watchGradients begins to add up; the method's parameters may not change after
-// that.
+// watchGradients begins to add up. When the method's parameters change it must be
+// begun anew.
 func watchGradients(s *Stepper) *gradientSums {
 	return &gradientSums{s, s.Dev.Alloc(compute.Shape{max(len(s.Method.Params()), 1)}, compute.Float), 0}
 }
@@ -85,9 +85,10 @@ func (g *gradientSums) record() (runlog.Gradient, error) {
 // close gives the memory back.
 func (g *gradientSums) close() { g.stepper.Dev.Free(g.sums) }
 
-// recordGradients logs the mean gradients of the epoch that ends at step.
+// recordGradients logs the mean gradients since the last record, if there were
+// steps.
 func (r *run) recordGradients(step int) error {
-	if r.gradients == nil || step%r.perEpoch != 0 {
+	if r.gradients == nil || r.gradients.steps == 0 {
 		return nil
 	}
 	rec, err := r.gradients.record()

@@ -69,9 +69,10 @@ func (r *run) boundary(ctx context.Context, step int, epochEnds bool) error {
 		}
 		return r.evaluate(ctx, step/r.perEpoch)
 	}
-	// The record is of the structure that was trained.
-	if err := r.recordGradients(step); err != nil {
-		return err
+	if epochEnds {
+		if err := r.recordGradients(step); err != nil {
+			return err
+		}
 	}
 	first, second := func() error { return r.restructure(ctx, step) }, evaluate
 	if r.session.Config.Schedule.Evaluate == schedule.EvaluateBefore {

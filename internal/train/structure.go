@@ -99,6 +99,10 @@ func (r *run) apply(ctx context.Context, m *adapter.LoR2C, step int, a *schedule
 	if err := r.whatIf(ctx, m, a, &e); err != nil {
 		return err
 	}
+	// The record is of the structure that was trained.
+	if err := r.recordGradients(step); err != nil {
+		return err
+	}
 	c := r.session.Config.Schedule
 	anew := map[*tape.Param]bool{}
 	if a.Kind == schedule.Merge {
@@ -115,6 +119,10 @@ func (r *run) apply(ctx context.Context, m *adapter.LoR2C, step int, a *schedule
 		m.Freeze()
 	}
 	r.stepper.Change(func(p *tape.Param) bool { return anew[p] })
+	if r.gradients != nil {
+		r.gradients.close()
+		r.gradients = watchGradients(r.stepper)
+	}
 	e.After, e.ParametersAfter = structureOf(m), adapter.Count(m.Params())
 	r.log.Event(e)
 	r.records = append(r.records, e)
@@ -147,6 +155,8 @@ func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, 
 	}
 	order := dataset.Order(r.session.Config.Seed, 0, r.test.Len())
 	sample := order[:min(rows, len(order))]
+	// An interrupt lets an event that has begun finish.
+	ctx = context.WithoutCancel(ctx)
 	loss := func(method adapter.Method) (*float64, error) {
 		s := *r.stepper
 		s.Method = method
