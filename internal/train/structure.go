@@ -200,13 +200,13 @@ func (r *run) announce(fresh bool) {
 			rec.Injects, injects = append(rec.Injects, due), append(injects, at)
 		}
 	}
-	list := func(what string, epochs []string) string {
+	list := func(epochs []string) string {
 		if epochs == nil {
-			return "no " + what
+			return "none"
 		}
-		return what + " after epochs " + strings.Join(epochs, ", ")
+		return fmt.Sprintf("%d (after epoch %s)", len(epochs), strings.Join(epochs, ", "))
 	}
-	r.log.Printf("schedule: at most %s; %s", list("merges", merges), list("injections", injects))
+	r.log.Printf("schedule: merges, at most %s; injections, at most %s", list(merges), list(injects))
 	if fresh {
 		r.log.Plan(rec)
 		r.records = append(r.records, rec)
