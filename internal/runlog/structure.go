@@ -172,7 +172,7 @@ func (r *Run) Event(e Event) {
 		what = fmt.Sprintf("replaced the module of layer %d by LoRA", e.First)
 	}
 	c := e.Candidates[e.Winner]
-	text := fmt.Sprintf("step %s %s: score %.4f of %d candidates, %d adapter scalars", of(e.Step, r.o.Steps), what, c.Score, len(e.Candidates), e.ParametersAfter)
+	text := fmt.Sprintf("step %s %s: score %.4f, candidates %d, adapter scalars %d", of(e.Step, r.o.Steps), what, c.Score, len(e.Candidates), e.ParametersAfter)
 	if e.Loss != nil && c.Loss != nil {
 		text += fmt.Sprintf(", what-if loss %.4f from %.4f", *c.Loss, *e.Loss)
 	}

@@ -51,7 +51,7 @@ func TestStructures(t *testing.T) {
 	if !strings.HasSuffix(jsonl, line+"\n") {
 		t.Errorf("metrics.jsonl does not end with\n%s\n%s", line, jsonl)
 	}
-	text := "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500 of 2 candidates, 32 adapter scalars, what-if loss 0.2500 from 0.5000\n"
+	text := "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, adapter scalars 32, what-if loss 0.2500 from 0.5000\n"
 	if log := read(t, dir, "log.txt"); !strings.Contains(log, text) {
 		t.Errorf("log.txt lacks\n%s\n%s", text, log)
 	}
