@@ -1,0 +1,45 @@
+package figure
+
+import (
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// curve draws a series; unlike gonum's Line it takes values that are not finite.
+type curve struct {
+	Series
+	t Theme
+}
+
+// Plot implements plot.Plotter.
+func (s curve) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	colour := s.t.series(s.Colour)
+	var runs [][]vg.Point
+	open := false
+	for i, v := range s.Y {
+		if !finite(v) || !finite(s.X[i]) {
+			open = false
+			continue
+		}
+		pt := vg.Point{X: x(s.X[i]), Y: y(v)}
+		if !open {
+			runs, open = append(runs, nil), true
+		}
+		last := &runs[len(runs)-1]
+		if n := len(*last); s.Steps && n > 0 {
+			*last = append(*last, vg.Point{X: pt.X, Y: (*last)[n-1].Y})
+		}
+		*last = append(*last, pt)
+	}
+	c.StrokeLines(s.t.line(colour, 1.4), c.ClipLinesXY(runs...)...)
+	for _, run := range runs {
+		// A point alone has no line that would show it.
+		if s.Points || len(run) == 1 {
+			for _, pt := range run {
+				c.DrawGlyph(draw.GlyphStyle{Color: colour, Radius: 1.9, Shape: draw.CircleGlyph{}}, pt)
+			}
+		}
+	}
+}

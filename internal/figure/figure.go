@@ -1,0 +1,124 @@
+// Package figure draws what runs have to show: curves, heat maps, spectra,
+// structures, and figures 2, 6 and 7 of the paper (arXiv:2503.00572). It takes
+// plain numbers and knows no run directory. Every figure is drawn by
+// gonum.org/v1/plot in a light or a dark theme; equal input gives equal bytes.
+package figure
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Figure is a drawing that has not chosen its theme and file format yet.
+type Figure struct {
+	Name    string // file name without extension
+	Title   string
+	Caption string // what is shown, over how many runs, and what it does not say
+
+	width, height vg.Length // of the drawing without title and caption
+	draw          func(c draw.Canvas, t Theme)
+}
+
+// Around the drawing, where it stands alone.
+const (
+	margin      = 18 * vg.Length(1)
+	titleHeight = 26 * vg.Length(1)
+	captionLine = 13 * vg.Length(1)
+	pngDPI      = 216 // three pixels a point: 720 points fill a slide
+)
+
+// Width returns the width in CSS pixels at which texts have their natural size.
+func (f Figure) Width() float64 { return f.width.Points() }
+
+// Inline returns an svg element to place in a page that shows title and caption
+// itself. It has no background.
+func (f Figure) Inline(t Theme) string {
+	c := vgsvg.New(f.width, f.height)
+	f.draw(draw.New(c), t)
+	return f.svg(c, f.width, f.height)
+}
+
+// SVG returns a document with title, caption and background.
+func (f Figure) SVG(t Theme) []byte {
+	w, h := f.outer(t)
+	c := vgsvg.New(w, h)
+	f.drawWhole(draw.New(c), t)
+	return []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + f.svg(c, w, h))
+}
+
+// PNG returns an image with title, caption and background, three pixels a point.
+func (f Figure) PNG(t Theme) ([]byte, error) {
+	w, h := f.outer(t)
+	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(pngDPI))}
+	f.drawWhole(draw.New(c), t)
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return nil, fmt.Errorf("figure: draw %s.png: %w", f.Name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// WriteFiles writes Name.svg and Name.png of every figure, in the light theme,
+// into dir, which it makes if need be.
+func WriteFiles(dir string, figures []Figure) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("figure: write figures: %w", err)
+	}
+	for _, f := range figures {
+		png, err := f.PNG(Light())
+		if err == nil {
+			err = cmp.Or(os.WriteFile(filepath.Join(dir, f.Name+".png"), png, 0o666),
+				os.WriteFile(filepath.Join(dir, f.Name+".svg"), f.SVG(Light()), 0o666))
+		}
+		if err != nil {
+			return fmt.Errorf("figure: write figures: %w", err)
+		}
+	}
+	return nil
+}
+
+// outer returns the size with title, caption and margins.
+func (f Figure) outer(t Theme) (w, h vg.Length) {
+	lines := vg.Length(len(t.wrap(f.Caption, f.width)))
+	return max(f.width, t.title().Width(f.Title)) + 2*margin, f.height + 2*margin + titleHeight + 8 + lines*captionLine
+}
+
+func (f Figure) drawWhole(c draw.Canvas, t Theme) {
+	fill(c, c.Rectangle, t.Background)
+	c.FillText(t.title(), vg.Point{X: c.Min.X + margin, Y: c.Max.Y - margin}, f.Title)
+	top := c.Max.Y - margin - titleHeight
+	body := draw.Canvas{Canvas: c.Canvas, Rectangle: vg.Rectangle{
+		Min: vg.Point{X: c.Min.X + margin, Y: top - f.height}, Max: vg.Point{X: c.Max.X - margin, Y: top}}}
+	f.draw(body, t)
+	caption := t.text(9, t.Muted)
+	caption.YAlign = draw.YTop
+	for i, line := range t.wrap(f.Caption, f.width) {
+		c.FillText(caption, vg.Point{X: body.Min.X, Y: body.Min.Y - 8 - vg.Length(i)*captionLine}, line)
+	}
+}
+
+// svg replaces vgsvg's head, which fixes the size in points and names one font
+// file, by one that scales, says what it shows and falls back on any sans.
+func (f Figure) svg(c *vgsvg.Canvas, w, h vg.Length) string {
+	var b bytes.Buffer
+	c.WriteTo(&b) // a bytes.Buffer takes every write
+	text := b.String()
+	text = text[strings.Index(text, "<svg"):]
+	text = text[strings.Index(text, ">")+1:]
+	text = strings.ReplaceAll(text, "font-family:Liberation Sans;font-variant:normal;", "")
+	text = strings.ReplaceAll(text, ";font-style:normal", "")
+	var label bytes.Buffer
+	xml.EscapeText(&label, []byte(f.Title))
+	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" role="img" `+
+		`font-family="Liberation Sans,Arial,Helvetica,sans-serif"><title>%s</title>`, w.Points(), h.Points(), w.Points(), h.Points(), label.String()) + text
+}

@@ -1,0 +1,163 @@
+package figure
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// all are figures of every kind, some of them with nothing to draw.
+func all() []Figure {
+	marks := []Mark{{Epoch: 1, Action: "merge", Label: "8–9"}, {Epoch: 1, Action: "inject", Label: "6"}}
+	panel := Panel{YLabel: "loss", Zero: true, Series: []Series{
+		{Name: "a name <&> that is far too long to be written beside a curve", X: []float64{0.5, 1, 1.5}, Y: []float64{2, math.NaN(), 1}},
+		{Name: "b", X: []float64{0, 3}, Y: []float64{1, math.Inf(1)}, Points: true, Steps: true, Colour: 7}}}
+	return []Figure{
+		Fig2(spectra()), Fig6(grids(), source), Fig7(ratios(), source),
+		Lines(Chart{Name: "lines", Title: "A < B & C", Panels: []Panel{panel, panel}, Marks: marks}),
+		Scatter(Cross{Name: "scatter", Clouds: []Cloud{{Action: "merge", X: []float64{1, 2}, Y: []float64{0, -1}, Chosen: []bool{false, true}}}}),
+		HeatStrip(Strip{Name: "strip", Layers: 3, Columns: []StripColumn{{Epoch: 1.5, Modules: []ScoredSpan{{0, 1, 0.5}}}}}),
+		SmallSpectra(SpectraGrid{Name: "spectra", Modules: []ModuleSpectra{{Name: "layer 0", Epochs: []float64{1}, Values: [][]float64{{2, 1}}}}}),
+		Structure(Stages{Name: "structure", Layers: 2, Side: true, Stages: []Stage{
+			{Heading: "before", Boxes: []Box{{First: 0, Last: 1, Side: "0.5", Mark: "merge"}}}, {Injected: []int{1}, Mark: []int{1}}}}),
+		Fig2(Spectra{}), Fig6(nil, Source{}), Fig7(nil, Source{}), Lines(Chart{Panels: []Panel{{}}}), HeatStrip(Strip{}),
+	}
+}
+
+// TestBytes asserts that a drawing is the same every time, in a theme of its
+// own, and that encoding/xml and image/png read it.
+func TestBytes(t *testing.T) {
+	again := all()
+	for i, f := range all() {
+		light, dark := f.SVG(Light()), f.SVG(Dark())
+		if !bytes.Equal(light, again[i].SVG(Light())) || !bytes.Equal(dark, again[i].SVG(Dark())) {
+			t.Errorf("%s: drawn twice, the SVG differs", f.Name)
+		}
+		if bytes.Equal(light, dark) {
+			t.Errorf("%s: light and dark are the same", f.Name)
+		}
+		d := xml.NewDecoder(bytes.NewReader(light))
+		for {
+			token, err := d.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", f.Name, err)
+			}
+			if e, ok := token.(xml.StartElement); ok && (e.Name.Local == "script" || e.Name.Local == "image") {
+				t.Errorf("%s: has a %s", f.Name, e.Name.Local)
+			}
+		}
+		if bytes.Contains(light, []byte("NaN")) || bytes.Contains(light, []byte("Inf")) {
+			t.Errorf("%s: a coordinate is not finite", f.Name)
+		}
+	}
+}
+
+func TestWriteFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	f := Fig7([][]float64{{1, 2}}, source)
+	if err := WriteFiles(dir, []Figure{f}); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "fig7.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := img.Bounds().Dx(); got != 3*(720+2*18) {
+		t.Errorf("PNG is %d pixels wide, want three a point of 720 and two margins", got)
+	}
+	if again, err := f.PNG(Light()); err != nil || !bytes.Equal(raw, again) {
+		t.Errorf("drawn twice, the PNG differs (%v)", err)
+	}
+	svg, err := os.ReadFile(filepath.Join(dir, "fig7.svg"))
+	if err != nil || !strings.Contains(string(svg), "<title>Size of gradients: LoR2C over LoRA</title>") {
+		t.Errorf("SVG without its title: %v", err)
+	}
+	blocked := filepath.Join(dir, "fig7.png", "x")
+	if err := WriteFiles(blocked, []Figure{f}); err == nil || !strings.Contains(err.Error(), "figure: write figures: ") {
+		t.Errorf("into a file: %v", err)
+	}
+}
+
+// TestViridis against matplotlib's values (cm.viridis(x), times 255, rounded).
+func TestViridis(t *testing.T) {
+	s := scale{lo: 0, hi: 1, stops: viridis}
+	for _, tt := range []struct {
+		at   float64
+		want color.NRGBA
+	}{{0, rgb(0x440154)}, {0.25, rgb(0x3b528b)}, {0.5, rgb(0x21918c)}, {0.75, rgb(0x5ec962)}, {1, rgb(0xfde725)}, {-3, rgb(0x440154)}, {9, rgb(0xfde725)}} {
+		if got := s.colour(tt.at); got != tt.want {
+			t.Errorf("at %v: %v, want %v", tt.at, got, tt.want)
+		}
+	}
+}
+
+// TestContrast holds the themes to WCAG 2.2: 4.5 for texts, and for marks that
+// are texts too. Black on white is 21, #777777 on white 4.48.
+func TestContrast(t *testing.T) {
+	contrast := func(a, b color.NRGBA) float64 {
+		x, y := luminance(a), luminance(b)
+		return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+	}
+	white := rgb(0xffffff)
+	if a, b := contrast(rgb(0), white), contrast(rgb(0x777777), white); math.Abs(a-21) > 1e-9 || math.Abs(b-4.48) > 0.005 {
+		t.Fatalf("contrast of black and #777777 with white is %v and %v, want 21 and 4.48", a, b)
+	}
+	for name, th := range map[string]Theme{"light": Light(), "dark": Dark()} {
+		for _, c := range append([]color.NRGBA{th.Text, th.Muted, th.Merge, th.Inject, th.Module}, th.Series...) {
+			if got := contrast(c, th.Background); got < 4.5 {
+				t.Errorf("theme=%s: contrast of %v is %.2f, want 4.5", name, c, got)
+			}
+		}
+	}
+	for v := 0.0; v <= 1; v += 0.01 {
+		c := scale{lo: 0, hi: 1, stops: viridis}.colour(v)
+		if got := contrast(over(c), c); got < 4.5 {
+			t.Errorf("text over viridis at %v has contrast %.2f, want 4.5", v, got)
+		}
+	}
+}
+
+// TestOuter: a narrow figure becomes as wide as its title.
+func TestOuter(t *testing.T) {
+	f := Figure{Title: "A title that is wider than the drawing", width: 50, height: 10}
+	if w, _ := f.outer(Light()); w < 250 || w > 350 {
+		t.Errorf("%v points wide; want room for 38 letters of 15 points, about half as wide as high", w)
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, tt := range []struct {
+		lo, hi float64
+		want   string
+	}{
+		{0, 1, "0.0 0.5 1.0"},
+		{0, 0.67, "0.0 0.2 0.4 0.6"},
+		{0.605, 0.76, "0.65 0.70 0.75"},
+		{0, 153_000, "0 50,000 100,000 150,000"},
+		{-0.02, 0.021, "−0.02 0.00 0.02"},
+		{999, 1001, "999 1,000 1,001"},
+	} {
+		var labels []string
+		for _, tick := range (round{}).Ticks(tt.lo, tt.hi) {
+			labels = append(labels, tick.Label)
+		}
+		if got := strings.Join(labels, " "); got != tt.want {
+			t.Errorf("from %v to %v: %s, want %s", tt.lo, tt.hi, got, tt.want)
+		}
+	}
+}

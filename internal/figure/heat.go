@@ -1,0 +1,127 @@
+package figure
+
+import (
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// cell is a rectangle of a heat map in data coordinates.
+type cell struct {
+	x0, x1, y0, y1 float64
+	value          float64 // NaN leaves it empty
+	text, note     string
+	hatched        bool
+	framed         bool
+}
+
+// heat is a plotter of cells.
+type heat struct {
+	cells []cell
+	scale scale
+	t     Theme
+	dense bool // no gaps between cells
+}
+
+// Plot implements plot.Plotter.
+func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	inset := vg.Length(0.6)
+	if h.dense {
+		inset = -0.25 // an overlap, without which seams show
+	}
+	box := func(k cell, by vg.Length) vg.Rectangle {
+		return vg.Rectangle{Min: vg.Point{X: x(k.x0) + by, Y: y(k.y0) + by}, Max: vg.Point{X: x(k.x1) - by, Y: y(k.y1) - by}}
+	}
+	for _, k := range h.cells {
+		r, ink := box(k, inset), h.t.Muted
+		if !math.IsNaN(k.value) {
+			clr := h.scale.colour(k.value)
+			fill(c, r, clr)
+			ink = over(clr)
+		} else {
+			fill(c, r, h.t.Surface)
+		}
+		if k.hatched {
+			faint := ink
+			faint.A = 110
+			hatch(c, r, h.t.line(faint, 0.5))
+		}
+		mid := vg.Point{X: (r.Min.X + r.Max.X) / 2, Y: (r.Min.Y + r.Max.Y) / 2}
+		style := h.t.text(9.5, ink)
+		style.XAlign, style.YAlign = draw.XCenter, middle
+		if k.note != "" {
+			small := h.t.text(7.5, ink)
+			small.XAlign, small.YAlign = draw.XCenter, middle
+			c.FillText(small, vg.Point{X: mid.X, Y: mid.Y - 6}, k.note)
+			mid.Y += 5
+		}
+		if k.text != "" {
+			c.FillText(style, mid, k.text)
+		}
+	}
+	for _, k := range h.cells {
+		if k.framed {
+			c.SetLineStyle(h.t.line(h.t.Text, 1.8))
+			c.Stroke(rounded(box(k, 0), 1))
+		}
+	}
+}
+
+// hatch draws diagonals over r.
+func hatch(c draw.Canvas, r vg.Rectangle, line draw.LineStyle) {
+	const gap = 5
+	w, h := r.Max.X-r.Min.X, r.Max.Y-r.Min.Y
+	for d := vg.Length(gap) - h; d < w; d += gap {
+		a := vg.Point{X: r.Min.X + d, Y: r.Min.Y}
+		b := vg.Point{X: r.Min.X + d + h, Y: r.Max.Y}
+		if a.X < r.Min.X {
+			a = vg.Point{X: r.Min.X, Y: r.Min.Y - d}
+		}
+		if b.X > r.Max.X {
+			b = vg.Point{X: r.Max.X, Y: r.Min.Y + w - d}
+		}
+		c.StrokeLine2(line, a.X, a.Y, b.X, b.Y)
+	}
+}
+
+// counted labels the whole numbers from lo to hi at their places plus shift, so
+// far apart that about most of them remain.
+func counted(lo, hi int, shift float64, most int) (ticks plot.ConstantTicks) {
+	every := 1
+	for _, e := range []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000} {
+		if every = e; (hi-lo)/e < most {
+			break
+		}
+	}
+	for v := lo; v <= hi; v++ {
+		if v%every == 0 || v == 1 && lo == 1 && every > 2 {
+			ticks = append(ticks, plot.Tick{Value: float64(v) + shift, Label: strconv.Itoa(v)})
+		}
+	}
+	return ticks
+}
+
+// heatAxes returns a plot for cells: no grid, and axes that end with the cells.
+func heatAxes(t Theme, x, y string, x0, x1, y0, y1 float64) *plot.Plot {
+	p := axes(t, x, y)
+	p.X.LineStyle.Width, p.X.Padding, p.Y.Padding = 0, 2, 2
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = x0, x1, y0, y1
+	if x1 >= 2 {
+		p.X.Tick.Marker = counted(int(math.Ceil(x0)), int(x1), 0, 13)
+	}
+	return p
+}
+
+// drawHeat draws cells with the scale's bar at their right.
+func drawHeat(c draw.Canvas, t Theme, p *plot.Plot, h heat, value string) {
+	p.Add(h)
+	inner := draw.Crop(c, 0, -76, 0, -4)
+	p.Draw(inner)
+	data := p.DataCanvas(inner)
+	data.Min.X = data.Max.X + 12
+	h.scale.bar(data, t, value)
+}

@@ -1,0 +1,198 @@
+package figure
+
+import (
+	"fmt"
+	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Spectra is the input of Fig2.
+type Spectra struct {
+	Source
+	Rank   int           // of the modules
+	Most   int           // largest index to draw; the paper has 50
+	Epochs []float64     // ends of epochs, rising
+	Values [][][]float64 // epoch, module, index: singular values of B A, largest first
+}
+
+// Fig2 draws the singular values of W = B A over the epochs, averaged over the
+// modules: index downwards, epoch to the right, as the paper's Fig. 2. Colour
+// is logarithmic from a thousandth of the largest.
+func Fig2(s Spectra) Figure {
+	mean := meanSpectra(s.Values, s.Most)
+	_, hi := bounds(mean...)
+	if hi <= 0 {
+		hi = 1 // every B is zero
+	}
+	sc := scale{lo: hi / 1000, hi: hi, log: true, stops: viridis}
+	n := 0
+	for _, row := range mean {
+		n = max(n, len(row))
+	}
+	var cells []cell
+	start := 0.0
+	for e, row := range mean {
+		for i, v := range row {
+			cells = append(cells, cell{x0: start, x1: s.Epochs[e], y0: float64(n - i - 1), y1: float64(n - i), value: math.Max(v, sc.lo)})
+		}
+		start = s.Epochs[e]
+	}
+	return Figure{
+		Name: "fig2", Title: "Singular values of W = BA during training", width: pageWidth, height: 340,
+		Caption: fmt.Sprintf("Fig. 2. Mean over all modules of the singular values of BA, without the scale alpha/r, at the end of each epoch; rank %d. "+
+			"Values below a thousandth of the largest have its colour. %s", s.Rank, s.Source),
+		draw: func(c draw.Canvas, t Theme) {
+			p := heatAxes(t, "epoch", "index of the singular value", 0, start, 0, float64(n))
+			p.Y.Tick.Marker = downwards(counted(1, n, -0.5, 12), float64(n))
+			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: true}, "singular value (log)")
+		},
+	}
+}
+
+// downwards turns ticks on an axis around, on which top was zero.
+func downwards(ticks plot.ConstantTicks, top float64) plot.ConstantTicks {
+	for i := range ticks {
+		ticks[i].Value = top - ticks[i].Value
+	}
+	return ticks
+}
+
+// meanSpectra averages over the modules that have a value at an index.
+func meanSpectra(values [][][]float64, most int) [][]float64 {
+	mean := make([][]float64, len(values))
+	for e, modules := range values {
+		for i := range most {
+			sum, n := 0.0, 0
+			for _, m := range modules {
+				if i < len(m) {
+					sum, n = sum+m[i], n+1
+				}
+			}
+			if n > 0 {
+				mean[e] = append(mean[e], sum/float64(n))
+			}
+		}
+	}
+	return mean
+}
+
+// Grid is one heat map of Fig6.
+type Grid struct {
+	Task, Metric string
+	// Values is the metric, from 0 to 1 or -1 to 1, by injections and merges
+	// asked for; NaN where there is no run.
+	Values [][]float64
+	// Executed is the injections and merges that were carried out. Nil means
+	// as many as were asked for.
+	Executed [][]Executed
+}
+
+// Executed counts the operations that a run carried out.
+type Executed struct{ Injects, Merges int }
+
+// Fig6 draws a grid of runs for each task: merges to the right, injections
+// downwards, 100 times the metric in every cell, as the paper's Fig. 6. The
+// best cell is framed. A cell whose run could not carry out all operations is
+// hatched and says how many it did; one without run is empty.
+func Fig6(grids []Grid, s Source) Figure {
+	const height = 270
+	columns := min(max(len(grids), 1), 2)
+	rows := (len(grids) + columns - 1) / columns
+	return Figure{
+		Name: "fig6", Title: "Score by numbers of injections and merges", width: pageWidth, height: vg.Length(rows) * height,
+		Caption: "Fig. 6. Dev metric of the best epoch, times 100, for maxima of merges and injections; the best cell is framed. It was selected on the " +
+			"data that scores it, so its value is optimistic. Hatched cells carried out fewer operations, injections+merges as written. " + s.String(),
+		draw: func(c draw.Canvas, t Theme) {
+			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 14, PadY: 14}
+			for i, g := range grids {
+				g.draw(tiles.At(c, i%columns, i/columns), t)
+			}
+		},
+	}
+}
+
+func (g Grid) draw(c draw.Canvas, t Theme) {
+	cells, sc := g.cells()
+	rows, columns := len(g.Values), 0
+	for _, row := range g.Values {
+		columns = max(columns, len(row))
+	}
+	title := t.text(11, t.Text)
+	title.Font.Weight, title.YAlign = bold, draw.YTop
+	c.FillText(title, vg.Point{X: c.Min.X + 4, Y: c.Max.Y}, g.Task)
+	p := heatAxes(t, "merges", "injections", -0.5, float64(columns)-0.5, -0.5, float64(rows)-0.5)
+	p.X.Tick.Marker = counted(0, columns-1, 0, 20)
+	p.Y.Tick.Marker = downwards(counted(0, rows-1, 0, 20), float64(rows-1))
+	drawHeat(draw.Crop(c, 0, 0, 0, -16), t, p, heat{cells: cells, scale: sc, t: t}, g.Metric+" × 100")
+}
+
+// cells lays the grid out, injections downwards.
+func (g Grid) cells() (cells []cell, sc scale) {
+	best, lowest := math.Inf(-1), math.Inf(1)
+	for _, row := range g.Values {
+		for _, v := range row {
+			if finite(v) {
+				best, lowest = max(best, v), min(lowest, v)
+			}
+		}
+	}
+	for i, row := range g.Values {
+		y := float64(len(g.Values) - 1 - i)
+		for m, v := range row {
+			k := cell{x0: float64(m) - 0.5, x1: float64(m) + 0.5, y0: y - 0.5, y1: y + 0.5, value: 100 * v, framed: v == best}
+			if finite(v) {
+				k.text = fmt.Sprintf("%.1f", 100*v)
+				if g.Executed != nil && g.Executed[i][m] != (Executed{i, m}) {
+					k.hatched, k.note = true, fmt.Sprintf("%d+%d", g.Executed[i][m].Injects, g.Executed[i][m].Merges)
+				}
+			} else {
+				k.value = nan
+			}
+			cells = append(cells, k)
+		}
+	}
+	lo, hi := bounds([]float64{100 * lowest, 100 * best})
+	return cells, scale{lo: lo, hi: hi, stops: viridis}
+}
+
+// Fig7 draws ratio[epoch][layer], the mean size of LoR2C's gradients over that
+// of LoRA's, as a heat map: the paper's Fig. 7 shows the same as a surface.
+// Colour is logarithmic around 1; what is not positive and finite is hatched.
+func Fig7(ratio [][]float64, s Source) Figure {
+	cells, sc := ratioCells(ratio)
+	layers := 0
+	for _, row := range ratio {
+		layers = max(layers, len(row))
+	}
+	return Figure{
+		Name: "fig7", Title: "Size of gradients: LoR2C over LoRA", width: pageWidth, height: 300,
+		Caption: "Fig. 7. Mean absolute gradient of the elements of A and B before clipping, LoR2C's over LoRA's, by layer (from 0) and epoch; " +
+			"1 is equal, orange is larger with LoR2C. " + s.String(),
+		draw: func(c draw.Canvas, t Theme) {
+			p := heatAxes(t, "epoch", "layer", 0, float64(len(ratio)), -0.5, float64(layers)-0.5)
+			p.X.Tick.Marker = counted(1, len(ratio), -0.5, 16)
+			p.Y.Tick.Marker = counted(0, layers-1, 0, 16)
+			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400}, "ratio (log)")
+		},
+	}
+}
+
+// ratioCells lays the ratios out on a scale whose middle is 1.
+func ratioCells(ratio [][]float64) (cells []cell, sc scale) {
+	reach := 1.25 // what differs by less does not deserve the strongest colours
+	for e, row := range ratio {
+		for l, v := range row {
+			k := cell{x0: float64(e), x1: float64(e + 1), y0: float64(l) - 0.5, y1: float64(l) + 0.5, value: v}
+			if v > 0 && finite(v) {
+				reach = max(reach, v, 1/v)
+			} else {
+				k.value, k.hatched = nan, true
+			}
+			cells = append(cells, k)
+		}
+	}
+	return cells, scale{lo: 1 / reach, hi: reach, log: true, stops: diverging}
+}

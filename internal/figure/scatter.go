@@ -1,0 +1,75 @@
+package figure
+
+import (
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Cloud is the points of one action.
+type Cloud struct {
+	Action string // merge or inject
+	Note   string // beside the name, as a correlation
+	X, Y   []float64
+	Chosen []bool // these are ringed
+}
+
+// Cross is the input of Scatter.
+type Cross struct {
+	Name, Title, Caption string
+	XLabel, YLabel       string
+	Clouds               []Cloud
+}
+
+// Scatter draws a panel for every cloud, since the scores of merges, which are
+// sums of two, and those of injections cannot be compared.
+func Scatter(s Cross) Figure {
+	return Figure{
+		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: 250,
+		draw: func(c draw.Canvas, t Theme) {
+			tiles := draw.Tiles{Rows: 1, Cols: max(len(s.Clouds), 2), PadX: 24}
+			for i, cloud := range s.Clouds {
+				cloud.draw(tiles.At(c, i, 0), t, s)
+			}
+		},
+	}
+}
+
+func (cl Cloud) draw(c draw.Canvas, t Theme, s Cross) {
+	title := t.text(11, t.event(cl.Action))
+	title.Font.Weight, title.YAlign = bold, draw.YTop
+	c.FillText(title, vg.Point{X: c.Min.X + 4, Y: c.Max.Y}, cl.Action)
+	note := t.text(10, t.Muted)
+	note.YAlign, note.XAlign = draw.YTop, draw.XRight
+	c.FillText(note, vg.Point{X: c.Max.X, Y: c.Max.Y}, cl.Note)
+	p := axes(t, s.XLabel, s.YLabel)
+	p.X.Min, p.X.Max = roomy(bounds(cl.X))
+	p.Y.Min, p.Y.Max = roomy(bounds(cl.Y))
+	p.Add(grid{t: t, x: true}, points{cl, t})
+	p.Draw(draw.Crop(c, 0, -4, 0, -20))
+}
+
+// roomy widens a range by a twentieth at both ends.
+func roomy(lo, hi float64) (float64, float64) { return lo - (hi-lo)/20, hi + (hi-lo)/20 }
+
+// points draws a cloud, the chosen ones ringed.
+type points struct {
+	Cloud
+	t Theme
+}
+
+// Plot implements plot.Plotter.
+func (s points) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	ink := s.t.event(s.Action)
+	faint := ink
+	faint.A = 150
+	for i := range s.X {
+		at := vg.Point{X: x(s.X[i]), Y: y(s.Y[i])}
+		c.DrawGlyphNoClip(draw.GlyphStyle{Color: faint, Radius: 3, Shape: draw.CircleGlyph{}}, at)
+		if s.Chosen[i] {
+			c.SetLineWidth(1.4)
+			c.DrawGlyphNoClip(draw.GlyphStyle{Color: ink, Radius: 6, Shape: draw.RingGlyph{}}, at)
+		}
+	}
+}

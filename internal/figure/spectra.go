@@ -1,0 +1,101 @@
+package figure
+
+import (
+	"image/color"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// ModuleSpectra is the singular values of one module over its life.
+type ModuleSpectra struct {
+	Name   string      // its layers
+	Merged bool        // it came of a merge
+	Epochs []float64   // of the measurements, rising
+	Values [][]float64 // [measurement][index], largest first
+}
+
+// SpectraGrid is the input of SmallSpectra.
+type SpectraGrid struct {
+	Name, Title, Caption string
+	Modules              []ModuleSpectra
+}
+
+// SmallSpectra draws one small panel for each module, all with the same axes:
+// singular value over index, one line a measurement, early ones pale.
+func SmallSpectra(s SpectraGrid) Figure {
+	const columns, height = 6, 96
+	rows := (len(s.Modules) + columns - 1) / columns
+	last, most := 0.0, 1
+	var all [][]float64
+	for _, m := range s.Modules {
+		for i, v := range m.Values {
+			all, most, last = append(all, v), max(most, len(v)), max(last, m.Epochs[i])
+		}
+	}
+	_, top := bounds(all...)
+	return Figure{
+		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: vg.Length(rows)*height + 34,
+		draw: func(c draw.Canvas, t Theme) {
+			grid := draw.Crop(c, 30, 0, 30, 0)
+			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 10, PadY: 10}
+			for i, m := range s.Modules {
+				x, y := i%columns, i/columns
+				m.draw(tiles.At(grid, x, y), t, spectraAxes{top, last, most, x == 0, i+columns >= len(s.Modules)})
+			}
+			name := t.text(9.5, t.Text)
+			name.XAlign = draw.XCenter
+			c.FillText(name, vg.Point{X: (grid.Min.X + grid.Max.X) / 2, Y: c.Min.Y + 4}, "index of the singular value")
+		},
+	}
+}
+
+// spectraAxes is what the panels share, and which of them have numbers.
+type spectraAxes struct {
+	top, last float64 // largest value and epoch
+	most      int     // indices
+	y, x      bool
+}
+
+func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
+	ink := t.Module
+	if m.Merged {
+		ink = t.Merge
+	}
+	plot := draw.Crop(c, 0, 0, 0, -14)
+	x := func(i int) vg.Length { return plot.X((float64(i) + 0.5) / float64(a.most)) }
+	y := func(v float64) vg.Length { return plot.Y(v / a.top / 1.04) }
+	number := t.text(8, t.Muted)
+	for _, tick := range (round{}).Ticks(0, a.top) {
+		c.StrokeLine2(t.line(t.Grid, 0.7), plot.Min.X, y(tick.Value), plot.Max.X, y(tick.Value))
+		if a.y {
+			number.XAlign, number.YAlign = draw.XRight, middle
+			c.FillText(number, vg.Point{X: plot.Min.X - 4, Y: y(tick.Value)}, tick.Label)
+		}
+	}
+	if a.x {
+		number.XAlign, number.YAlign = draw.XCenter, draw.YTop
+		for _, tick := range counted(1, a.most, -1, 9) {
+			c.FillText(number, vg.Point{X: x(int(tick.Value)), Y: plot.Min.Y - 4}, tick.Label)
+		}
+	}
+	c.StrokeLine2(t.line(t.Muted, 0.6), plot.Min.X, plot.Min.Y, plot.Max.X, plot.Min.Y)
+	for i, values := range m.Values {
+		var line []vg.Point
+		for j, v := range values {
+			if finite(v) {
+				line = append(line, vg.Point{X: x(j), Y: y(v)})
+			}
+		}
+		c.StrokeLines(t.line(fade(ink, t.Surface, 0.25+0.75*m.Epochs[i]/max(a.last, 1e-9)), 1), line)
+	}
+	title := t.text(9.5, ink)
+	title.Font.Weight, title.YAlign = bold, draw.YTop
+	c.FillText(title, vg.Point{X: c.Min.X + 2, Y: c.Max.Y}, m.Name)
+}
+
+// fade mixes a share of ink into paper.
+func fade(ink, paper color.NRGBA, share float64) color.NRGBA {
+	mix := func(a, b uint8) uint8 { return uint8(share*float64(a) + (1-share)*float64(b) + 0.5) }
+	return color.NRGBA{R: mix(ink.R, paper.R), G: mix(ink.G, paper.G), B: mix(ink.B, paper.B), A: 255}
+}

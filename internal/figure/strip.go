@@ -1,0 +1,60 @@
+package figure
+
+import (
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Strip is the input of HeatStrip: a score for every module over time.
+type Strip struct {
+	Name, Title, Caption string
+	Score                string // what the values are, as "SFS (k = 2)"
+	Layers               int
+	Columns              []StripColumn // by time
+}
+
+// StripColumn is one measurement; it is drawn from the one before to its own
+// epoch.
+type StripColumn struct {
+	Epoch   float64
+	Modules []ScoredSpan
+}
+
+// ScoredSpan is a module's layers, both inclusive, and its score.
+type ScoredSpan struct {
+	First, Last int
+	Score       float64
+}
+
+// HeatStrip draws layers upwards and epochs to the right. A module of several
+// layers is one cell as high as they are; a layer without module is hatched.
+func HeatStrip(s Strip) Figure {
+	var scores []float64
+	var cells []cell
+	start := 0.0
+	for _, column := range s.Columns {
+		used := make([]bool, s.Layers)
+		for _, m := range column.Modules {
+			scores = append(scores, m.Score)
+			cells = append(cells, cell{x0: start, x1: column.Epoch, y0: float64(m.First) - 0.5, y1: float64(m.Last) + 0.5, value: m.Score})
+			for l := m.First; l <= m.Last; l++ {
+				used[l] = true
+			}
+		}
+		for l, covered := range used {
+			if !covered {
+				cells = append(cells, cell{x0: start, x1: column.Epoch, y0: float64(l) - 0.5, y1: float64(l) + 0.5, value: nan, hatched: true})
+			}
+		}
+		start = column.Epoch
+	}
+	lo, hi := bounds(scores)
+	return Figure{
+		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: 60 + 17*vg.Length(s.Layers),
+		draw: func(c draw.Canvas, t Theme) {
+			p := heatAxes(t, "epoch", "layer", 0, start, -0.5, float64(s.Layers)-0.5)
+			p.Y.Tick.Marker = counted(0, s.Layers-1, 0, 33)
+			drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t}, s.Score)
+		},
+	}
+}

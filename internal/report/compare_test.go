@@ -1,0 +1,54 @@
+package report
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestComparison: the seed differs, which the synthetic logs do not depend on,
+// and a drift of the loss after epoch 5, whose first record is the 300th step's.
+func TestComparison(t *testing.T) {
+	dir := t.TempDir()
+	b := whole()
+	b.seed, b.drift = 18, 0.01
+	dirs := []string{whole().write(t, filepath.Join(dir, "a", "run")), b.write(t, filepath.Join(dir, "b", "run"))}
+	r, err := Read(dirs)
+	must(t, err)
+	line := 0
+	logs := [2][]string{}
+	for i, d := range dirs {
+		raw, err := os.ReadFile(filepath.Join(d, "metrics.jsonl"))
+		must(t, err)
+		logs[i] = strings.Split(string(raw), "\n")
+	}
+	for logs[0][line] == logs[1][line] {
+		line++
+	}
+	var first, other struct{ Loss json.Number }
+	must(t, json.Unmarshal([]byte(logs[0][line]), &first))
+	must(t, json.Unmarshal([]byte(logs[1][line]), &other))
+	want := []Pair{{"a/run", "b/run", []Difference{{"seed", "17", "18"}},
+		[]Divergence{{"train", 300, line + 1, "loss", first.Loss.String(), other.Loss.String()}}}}
+	if d := cmp.Diff(want, r.Comparison.With); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	short := whole()
+	short.epochs, short.finished = 29, false
+	r, err = Read([]string{dirs[0], short.write(t, filepath.Join(dir, "c"))})
+	must(t, err)
+	for _, d := range r.Comparison.With[0].Divergence {
+		if d.Step <= 29*perEpoch || d.Other != absent {
+			t.Errorf("a run that ends after epoch 29: %+v", d)
+		}
+	}
+	same, err := Read([]string{dirs[0], dirs[0]})
+	must(t, err)
+	if text := string(written(t, same.Markdown)); !strings.Contains(text, sameConfiguration) || !strings.Contains(text, sameLogs) {
+		t.Errorf("a run against itself:\n%s", text)
+	}
+}

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"lor2c/internal/runlog"
+)
+
+// Event is a merge or an injection and what it was chosen from.
+type Event struct {
+	Number int     `json:"number"` // from 1
+	Step   int     `json:"step"`
+	Epoch  float64 `json:"epoch"`
+	Action string  `json:"action"` // merge or inject
+	runlog.Span
+	Keep int `json:"keep"` // first layer of the module whose factors survive
+	// Rule is lowest or highest, by where the winner's score lies among the
+	// candidates'; "only" if there was one candidate, "" if it lies at neither end.
+	Rule string `json:"rule"`
+	// Margin is how far the next candidate's score lies behind, never negative;
+	// MarginShare is that over the range of all scores.
+	Margin      number       `json:"margin"`
+	MarginShare number       `json:"margin_share"`
+	RunnerUp    *runlog.Span `json:"runner_up"`
+	// Loss is that of the what-if sample before the event, HarmRank the place of
+	// the winner when candidates are sorted by the loss they would cause (1 is
+	// the least harmful); 0 without such losses.
+	Loss             number           `json:"loss"`
+	HarmRank         int              `json:"harm_rank"`
+	Candidates       []Candidate      `json:"candidates"` // as logged
+	ParametersBefore int              `json:"parameters_before"`
+	ParametersAfter  int              `json:"parameters_after"`
+	Before           runlog.Structure `json:"before"`
+	After            runlog.Structure `json:"after"`
+}
+
+// Candidate is one choice that an event had.
+type Candidate struct {
+	runlog.Span
+	Members []runlog.Span `json:"members"`
+	Scores  []number      `json:"scores"` // of the members
+	Score   number        `json:"score"`  // their sum
+	Loss    number        `json:"loss"`   // on the what-if sample, were this one chosen
+	Harm    number        `json:"harm"`   // Loss less the event's
+	Rank    int           `json:"rank"`   // by score, 1 for the one the rule prefers
+	Winner  bool          `json:"winner"`
+}
+
+func newEvent(n int, e runlog.Event) Event {
+	ev := Event{
+		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss), Margin: nan, MarginShare: nan,
+		ParametersBefore: e.ParametersBefore, ParametersAfter: e.ParametersAfter, Before: e.Before, After: e.After,
+	}
+	for i, c := range e.Candidates {
+		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Harm: nan, Winner: i == e.Winner}
+		if e.Loss != nil && c.Loss != nil {
+			own.Harm = number(*c.Loss - *e.Loss)
+		}
+		for _, s := range c.Scores {
+			own.Scores = append(own.Scores, number(s))
+		}
+		ev.Candidates = append(ev.Candidates, own)
+	}
+	ev.rank(e.Winner)
+	ev.rankHarm(e.Winner)
+	return ev
+}
+
+var nan = number(math.NaN())
+
+// rank orders the candidates as the rule prefers them, and takes the margin.
+// The rule is read off the winner, since runs may merge the lowest or the
+// highest scores. Ties keep the order of the log, as the choice itself does.
+func (e *Event) rank(winner int) {
+	order := e.order(func(c Candidate) float64 { return float64(c.Score) })
+	lowest, highest := float64(e.Candidates[order[0]].Score), float64(e.Candidates[order[len(order)-1]].Score)
+	switch won := float64(e.Candidates[winner].Score); {
+	case len(order) == 1:
+		e.Rule = "only"
+	case won == lowest:
+		e.Rule = "lowest"
+	case won == highest:
+		e.Rule = "highest"
+		order = e.order(func(c Candidate) float64 { return -float64(c.Score) })
+	}
+	for i, j := range order {
+		e.Candidates[j].Rank = i + 1
+	}
+	if e.Rule != "lowest" && e.Rule != "highest" {
+		return
+	}
+	next := e.Candidates[order[1]]
+	e.RunnerUp = &next.Span
+	e.Margin = number(math.Abs(float64(next.Score - e.Candidates[winner].Score)))
+	if highest > lowest {
+		e.MarginShare = e.Margin / number(highest-lowest)
+	}
+}
+
+// rankHarm finds the winner's place by the loss it causes.
+func (e *Event) rankHarm(winner int) {
+	if !finite(float64(e.Candidates[winner].Harm)) {
+		return
+	}
+	order := e.order(func(c Candidate) float64 { return float64(c.Harm) })
+	e.HarmRank = slices.Index(order, winner) + 1
+}
+
+// order returns the candidates' indices by rising key, those without one last.
+func (e *Event) order(key func(Candidate) float64) []int {
+	order := make([]int, len(e.Candidates))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		a, b := key(e.Candidates[i]), key(e.Candidates[j])
+		if an, bn := math.IsNaN(a), math.IsNaN(b); an || bn {
+			return cmp.Compare(b2i(an), b2i(bn))
+		}
+		return cmp.Compare(a, b)
+	})
+	return order
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// why says by how much the winner won.
+func (e Event) why() string {
+	n := len(e.Candidates)
+	var text string
+	switch e.Rule {
+	case "only":
+		text = "The only candidate."
+	case "":
+		text = fmt.Sprintf("Of %d candidates; the score of the chosen one is neither the lowest nor the highest.", n)
+	default:
+		text = fmt.Sprintf("The %s score of %d candidates, %s ahead of %s", e.Rule, n, fixed(float64(e.Margin), 4), spanName(*e.RunnerUp))
+		if finite(float64(e.MarginShare)) && n > 2 {
+			text += fmt.Sprintf(" (%s %% of the range)", fixed(100*float64(e.MarginShare), 0))
+		}
+		text += "."
+	}
+	if e.HarmRank > 0 {
+		text += fmt.Sprintf(" On the what-if sample, whose loss was %s, by the harm it does it ranks %d of %d, 1 being the least.", fixed(float64(e.Loss), 4), e.HarmRank, n)
+	}
+	return text
+}
+
+// ranked returns the candidates in the order of their ranks.
+func (e Event) ranked() []Candidate {
+	c := slices.Clone(e.Candidates)
+	slices.SortFunc(c, func(a, b Candidate) int { return cmp.Compare(a.Rank, b.Rank) })
+	return c
+}

@@ -1,0 +1,67 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"lor2c/internal/figure"
+)
+
+// fact is a name and what is known under it.
+type fact struct{ Name, Value string }
+
+// tiles are the numbers that a reader wants first.
+func (r *Run) tiles() []fact {
+	best := fact{"best " + r.Metric, none}
+	if r.Best != nil {
+		best.Value = fixed(r.score(r.Best), 4)
+		best.Name += fmt.Sprintf(", epoch %d", r.Best.Epoch)
+	}
+	tiles := []fact{best}
+	if n := len(r.Parameters); n > 0 {
+		value := figure.Thousands(r.Parameters[0].Count)
+		if n > 1 {
+			value += " → " + figure.Thousands(r.Parameters[n-1].Count)
+		}
+		tiles = append(tiles, fact{"scalars of the adapter", value})
+	}
+	if r.Plan != nil {
+		tiles = append(tiles, fact{"merges carried out", fmt.Sprintf("%d of %d", r.executed("merge"), r.Plan.MaxMerges)},
+			fact{"injections carried out", fmt.Sprintf("%d of %d", r.executed("inject"), r.Plan.MaxInjects)})
+	}
+	return tiles
+}
+
+// facts are the settings and circumstances of a run.
+func (r *Run) facts() []fact {
+	c := r.config
+	facts := []fact{
+		{"method", fmt.Sprintf("%s, rank %d, alpha %g", r.Method, c.Method.Rank, c.Method.Alpha)},
+		{"model", r.Model},
+		{"task", r.Task},
+		{"epochs, batch size", fmt.Sprintf("%d, %d", c.Train.Epochs, c.Train.BatchSize)},
+		{"learning rate", fmt.Sprintf("%g", c.Optim.LR)},
+		{"seed", fmt.Sprint(r.Seed)},
+	}
+	if r.config.Method.Name != "lor2c" && r.config.Method.Name != "lora" {
+		facts[0].Value = r.Method
+	}
+	if r.Plan != nil {
+		_, name := r.scoring()
+		facts = append(facts, fact{"score", name})
+	}
+	for _, f := range []fact{{"device", r.env.Device}, {"processor", r.env.CPU}, {"lor2c", strings.TrimSpace(r.env.Version + " " + r.revision())}} {
+		if f.Value != "" {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+func (r *Run) revision() string {
+	revision := r.env.Revision
+	if revision = revision[:min(12, len(revision))]; revision != "" && r.env.Modified {
+		revision += " with changes"
+	}
+	return revision
+}

@@ -1,0 +1,229 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"lor2c/internal/figure"
+	"lor2c/internal/runlog"
+)
+
+// figures are a run's; one without data is nil.
+type figures struct {
+	Timeline, Structure, Scores, Spectra, Parameters, Harm *figure.Figure
+	Events                                                 []figure.Figure
+}
+
+func (r *Run) figures() figures {
+	f := figures{
+		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(), Parameters: r.parameters(), Harm: r.scatter(),
+	}
+	for _, e := range r.Events {
+		f.Events = append(f.Events, r.beforeAfter(e))
+	}
+	return f
+}
+
+// source is the end of every caption: which run, and that it is one.
+func (r *Run) source() string {
+	return fmt.Sprintf("One run: %s on %s, %s, seed %d.", r.Method, r.Task, r.Model, r.Seed)
+}
+
+func (r *Run) marks() (marks []figure.Mark) {
+	for _, e := range r.Events {
+		marks = append(marks, figure.Mark{Epoch: e.Epoch, Action: e.Action, Label: spanName(e.Span)})
+	}
+	return marks
+}
+
+// lossCurve is the training loss, and scoreCurve an evaluation's value, over epochs.
+func (r *Run) lossCurve(name string, colour int) figure.Series {
+	s := figure.Series{Name: name, Colour: colour}
+	for _, t := range r.train {
+		s.X, s.Y = append(s.X, t.Epoch), append(s.Y, t.Loss)
+	}
+	return s
+}
+
+func (r *Run) evalCurve(name, split string, colour int, value func(*Eval) float64) figure.Series {
+	s := figure.Series{Name: name, Colour: colour, Points: true}
+	for i := range r.Evals {
+		if e := &r.Evals[i]; e.Split == split {
+			s.X, s.Y = append(s.X, float64(e.Epoch)), append(s.Y, value(e))
+		}
+	}
+	return s
+}
+
+func evalLoss(e *Eval) float64 { return float64(e.Loss) }
+
+// split is the one whose evaluations the curves show.
+func (r *Run) split() string {
+	for _, e := range r.Evals {
+		if e.Split != "dev" {
+			continue
+		}
+		return "dev"
+	}
+	if len(r.Evals) > 0 {
+		return r.Evals[0].Split
+	}
+	return "dev"
+}
+
+func (r *Run) timeline() *figure.Figure {
+	if len(r.train)+len(r.Evals) == 0 {
+		return nil
+	}
+	split := r.split()
+	panels := []figure.Panel{{YLabel: "loss", Zero: true, Series: []figure.Series{r.lossCurve("train loss", 5), r.evalCurve(split+" loss", split, 0, evalLoss)}}}
+	if r.Metric != "loss" && len(r.Evals) > 0 {
+		panels = append(panels, figure.Panel{YLabel: r.Metric, Series: []figure.Series{r.evalCurve(split+" "+r.Metric, split, 2, r.score)}})
+	}
+	caption := "Loss and " + r.Metric + " over epochs. "
+	if len(r.Events) > 0 {
+		caption += "Dashed lines are merges and injections, above them the layers. "
+	}
+	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(), Panels: panels, Marks: r.marks()})
+	return &f
+}
+
+func (r *Run) parameters() *figure.Figure {
+	if len(r.Parameters) < 2 {
+		return nil
+	}
+	s := figure.Series{Name: "adapter", Steps: true, Colour: 3}
+	for _, p := range r.Parameters {
+		s.X, s.Y = append(s.X, p.Epoch), append(s.Y, float64(p.Count))
+	}
+	if n := len(r.train); n > 0 {
+		s.X, s.Y = append(s.X, r.train[n-1].Epoch), append(s.Y, s.Y[len(s.Y)-1])
+	}
+	f := figure.Lines(figure.Chart{Name: "parameters", Title: "Trainable scalars of the adapter", Marks: r.marks(),
+		Caption: "Scalars of the adapter, the classification head not counted. " + r.source(),
+		Panels:  []figure.Panel{{YLabel: "scalars", Zero: true, Series: []figure.Series{s}}}})
+	return &f
+}
+
+func (r *Run) strip() *figure.Figure {
+	if len(r.Scores) == 0 {
+		return nil
+	}
+	_, name := r.scoring()
+	s := figure.Strip{Name: "scores", Title: "Score of every module over time", Score: name, Layers: r.layers,
+		Caption: name + " of every module at the end of each epoch, before that epoch's events. A merged module is one cell over its layers; " +
+			"hatched layers have LoRA in place of a module. " + r.source()}
+	for _, at := range r.Scores {
+		column := figure.StripColumn{Epoch: at.Epoch}
+		for _, m := range at.Modules {
+			column.Modules = append(column.Modules, figure.ScoredSpan{First: m.First, Last: m.Last, Score: float64(m.Score)})
+		}
+		s.Columns = append(s.Columns, column)
+	}
+	f := figure.HeatStrip(s)
+	return &f
+}
+
+func (r *Run) spectraGrid() *figure.Figure {
+	if len(r.spectra) == 0 {
+		return nil
+	}
+	g := figure.SpectraGrid{Name: "spectra", Title: "Singular values of every module",
+		Caption: "Singular values of BA, without the scale alpha/r, one line a measurement: the faint ones are early. " + r.source()}
+	index := map[runlog.Span]int{}
+	for _, s := range r.spectra {
+		for _, m := range s.Modules {
+			i, ok := index[m.Span]
+			if !ok {
+				i = len(g.Modules)
+				index[m.Span] = i
+				g.Modules = append(g.Modules, figure.ModuleSpectra{Name: layersText(m.Span), Merged: m.Last > m.First})
+			}
+			g.Modules[i].Epochs, g.Modules[i].Values = append(g.Modules[i].Epochs, s.Epoch), append(g.Modules[i].Values, m.Singular)
+		}
+	}
+	f := figure.SmallSpectra(g)
+	return &f
+}
+
+// layersText names a module by its layers.
+func layersText(s runlog.Span) string {
+	if s.First == s.Last {
+		return "layer " + spanName(s)
+	}
+	return "layers " + spanName(s)
+}
+
+func (r *Run) scatter() *figure.Figure {
+	_, name := r.scoring()
+	s := figure.Cross{Name: "harm", Title: "Does the score predict harm?", XLabel: "score of the candidate", YLabel: "change of the what-if loss"}
+	events := 0
+	for _, action := range []string{"merge", "inject"} {
+		cloud := figure.Cloud{Action: action}
+		for _, e := range r.Events {
+			if e.Action != action {
+				continue
+			}
+			before := len(cloud.X)
+			for _, c := range e.Candidates {
+				if finite(float64(c.Score)) && finite(float64(c.Harm)) {
+					cloud.X, cloud.Y = append(cloud.X, float64(c.Score)), append(cloud.Y, float64(c.Harm))
+					cloud.Chosen = append(cloud.Chosen, c.Winner)
+				}
+			}
+			if len(cloud.X) > before {
+				events++
+			}
+		}
+		if len(cloud.X) == 0 {
+			continue
+		}
+		for _, c := range r.Harm {
+			if c.Event == 0 && c.Action == action {
+				cloud.Note = fmt.Sprintf("Spearman %s, n = %d", signed(float64(c.Spearman), 2), c.Candidates)
+			}
+		}
+		s.Clouds = append(s.Clouds, cloud)
+	}
+	if len(s.Clouds) == 0 {
+		return nil
+	}
+	s.Caption = fmt.Sprintf("What each candidate would do to the loss of the what-if sample, against its %s (of a merge, the sum of two). Ringed: chosen. "+
+		"Candidates of %d events, which share modules and are not independent. ", name, events) + r.source()
+	f := figure.Scatter(s)
+	return &f
+}
+
+// overlay draws the curves of all runs into one figure.
+func (r *Report) overlay() []figure.Figure {
+	loss, score := figure.Panel{YLabel: "train loss", Zero: true}, figure.Panel{}
+	metric := r.Runs[0].Metric
+	for i, run := range r.Runs {
+		if len(run.train) > 0 {
+			loss.Series = append(loss.Series, run.lossCurve(run.Name, i))
+		}
+		if len(run.Evals) > 0 && run.Metric == metric {
+			score.Series = append(score.Series, run.evalCurve(run.Name, run.split(), i, run.score))
+		}
+	}
+	chart := figure.Chart{Name: "comparison", Title: "The runs beside each other"}
+	if len(loss.Series) > 0 {
+		chart.Panels = append(chart.Panels, loss)
+	}
+	if len(score.Series) > 0 {
+		score.YLabel = r.Runs[0].split() + " " + metric
+		chart.Panels = append(chart.Panels, score)
+	}
+	if len(chart.Panels) == 0 {
+		return nil
+	}
+	var names []string
+	for _, run := range r.Runs {
+		names = append(names, run.Name)
+	}
+	chart.Caption = fmt.Sprintf("One run each of %s.", strings.Join(names, ", "))
+	if len(score.Series) < len(r.Runs) {
+		chart.Caption += fmt.Sprintf(" The lower panel leaves out runs without evaluation and those whose best epoch is not selected by %s.", metric)
+	}
+	return []figure.Figure{figure.Lines(chart)}
+}

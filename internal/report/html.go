@@ -1,0 +1,72 @@
+package report
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+
+	"lor2c/internal/figure"
+)
+
+//go:embed page.html style.css
+var assets embed.FS
+
+var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
+	"drawn": drawn, "epoch": epoch, "what": Event.what, "why": Event.why, "results": results, "factTable": factTable,
+	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "harm": (*Run).harmTable,
+	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
+	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText),
+}).ParseFS(assets, "page.html"))
+
+func text(s string) func() string { return func() string { return s } }
+
+// HTML writes the report as one page without script, font or image from
+// elsewhere. It forbids the browser to load any.
+func (r *Report) HTML(w io.Writer) error {
+	css, err := assets.ReadFile("style.css")
+	if err != nil {
+		return fmt.Errorf("report: write page: %w", err)
+	}
+	type section struct {
+		*Run
+		Index   int
+		Alone   []*Run
+		Figures figures
+		Facts   []fact
+		Tiles   []fact
+	}
+	data := struct {
+		Title      string
+		Style      template.CSS
+		Comparison *Comparison
+		Overlay    []figure.Figure
+		Table      *table
+		Sections   []section
+	}{Title: r.title(), Style: template.CSS(css), Comparison: r.Comparison}
+	if r.Comparison != nil {
+		data.Overlay = r.overlay()
+		data.Table = results(r.Runs)
+	}
+	for i, run := range r.Runs {
+		data.Sections = append(data.Sections, section{run, i + 1, []*Run{run}, run.figures(), run.facts(), run.tiles()})
+	}
+	if err := page.Execute(w, data); err != nil {
+		return fmt.Errorf("report: write page: %w", err)
+	}
+	return nil
+}
+
+// drawn places a figure in both themes, of which the style sheet shows one.
+func drawn(f *figure.Figure) template.HTML {
+	// The figures are our own and escape the texts in them.
+	return template.HTML(fmt.Sprintf(`<figure><div class="canvas" tabindex="0" style="--w:%gpx"><div class="light">%s</div><div class="dark">%s</div></div><figcaption>%s</figcaption></figure>`,
+		f.Width(), f.Inline(figure.Light()), f.Inline(figure.Dark()), template.HTMLEscapeString(f.Caption)))
+}
+
+func (r *Report) title() string {
+	if len(r.Runs) == 1 {
+		return "Run " + r.Runs[0].Name
+	}
+	return fmt.Sprintf("%d runs", len(r.Runs))
+}

@@ -1,0 +1,72 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"lor2c/internal/runlog"
+)
+
+// Operation is a planned merge or injection and what became of it.
+type Operation struct {
+	Action       string  `json:"action"` // merge or inject
+	Number       int     `json:"number"` // of its action, from 1
+	PlannedStep  int     `json:"planned_step"`
+	PlannedEpoch float64 `json:"planned_epoch"`
+	Event        int     `json:"event"`  // its number; 0 if it was not executed
+	Status       string  `json:"status"` // see Statuses
+}
+
+// Statuses of an operation.
+const (
+	onTime      = "as planned"
+	late        = "late"         // an earlier one found no candidate
+	pending     = "not yet"      // the run has not come so far
+	noCandidate = "no candidate" // and no later one made up for it
+)
+
+// operations sets the k-th executed merge against the k-th planned one, and so
+// with injections: an operation that finds no candidate is tried again later.
+func (r *Run) operations() []Operation {
+	all := []Operation{}
+	if r.Plan == nil {
+		return all
+	}
+	for _, side := range []struct {
+		action string
+		due    []runlog.Due
+	}{{"merge", r.Plan.Merges}, {"inject", r.Plan.Injects}} {
+		var done []Event
+		for _, e := range r.Events {
+			if e.Action == side.action {
+				done = append(done, e)
+			}
+		}
+		for k, due := range side.due {
+			op := Operation{Action: side.action, Number: k + 1, PlannedStep: due.Step, PlannedEpoch: due.Epoch}
+			switch {
+			case k < len(done) && done[k].Step == due.Step:
+				op.Event, op.Status = done[k].Number, onTime
+			case k < len(done):
+				op.Event, op.Status = done[k].Number, late
+			case !r.Finished && r.LastStep <= due.Step:
+				op.Status = pending
+			default:
+				op.Status = noCandidate
+			}
+			all = append(all, op)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Operation) int { return cmp.Compare(a.PlannedStep, b.PlannedStep) })
+	return all
+}
+
+// executed counts the events of an action.
+func (r *Run) executed(action string) (n int) {
+	for _, e := range r.Events {
+		if e.Action == action {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,101 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"lor2c/internal/config"
+	"lor2c/internal/runlog"
+	"lor2c/internal/train"
+)
+
+// readRun reads what `lor2c train` left in a directory. Only the configuration
+// must be there: a run can be looked at from its first step on.
+func readRun(dir string) (*Run, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, train.ConfigFile)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no %s; want a directory that lor2c train wrote: %w", train.ConfigFile, ErrNoRun)
+	}
+	cfg, err := config.Load(path, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	records, err := runlog.ReadMetrics(dir)
+	if err != nil {
+		return nil, err
+	}
+	metrics := filepath.Join(dir, "metrics.jsonl")
+	if err := check(metrics, records); err != nil {
+		return nil, err
+	}
+	r := &Run{dir: abs, config: cfg}
+	if r.lines, err = r.readLines(metrics); err != nil {
+		return nil, err
+	}
+	if err := r.readResults(filepath.Join(dir, "all_results.json")); err != nil {
+		return nil, err
+	}
+	if err := readOptional(filepath.Join(dir, "env.json"), &r.env); err != nil {
+		return nil, err
+	}
+	r.build(records)
+	return r, nil
+}
+
+// ErrNoRun is wrapped when a directory holds no run.
+var ErrNoRun = errors.New("no run there")
+
+// readLines returns the whole lines of metrics.jsonl, and notes a last one that
+// was being written: ReadMetrics leaves that out too.
+func (r *Run) readLines(path string) ([][]byte, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.note("There is no metrics.jsonl: the run has logged nothing yet.")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	lines := bytes.Split(data, []byte("\n"))
+	if rest := lines[len(lines)-1]; len(rest) > 0 {
+		r.note("Line %d of metrics.jsonl, the last, is half-written and was ignored: the run was killed there or is still being written.", len(lines))
+	}
+	return lines[:len(lines)-1], nil
+}
+
+func (r *Run) readResults(path string) error {
+	var values map[string]*float64
+	if err := readOptional(path, &values); err != nil {
+		return err
+	}
+	r.Finished = values != nil
+	r.Results = map[string]number{}
+	for name, v := range values {
+		r.Results[name] = pointed(v)
+	}
+	return nil
+}
+
+// readOptional reads a JSON file, if there is one.
+func readOptional(path string, to any) error {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, to)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w; restore the file or remove it", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+// Package report says what a run did and why: the merges and injections with
+// all candidates, scores and losses, the structure before and after, curves,
+// spectra, and how several runs differ. It reads run directories alone, and
+// writes one HTML page that needs no script and no network, or JSON, Markdown
+// and CSV. The bytes depend on the run directories alone.
+package report
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"lor2c/internal/figure"
+	"lor2c/internal/runlog"
+)
+
+// Report is what is known of one or several runs. Its JSON is a format for
+// other tools: layers count from 0, spans include both ends, a null is a number
+// that is not there or not finite.
+type Report struct {
+	Runs       []*Run      `json:"runs"`
+	Comparison *Comparison `json:"comparison,omitempty"` // nil for one run
+}
+
+// Read reads the directories of one or more runs, finished or not.
+func Read(dirs []string) (*Report, error) {
+	r := &Report{}
+	for _, dir := range dirs {
+		run, err := readRun(dir)
+		if err != nil {
+			return nil, fmt.Errorf("report: read run %s: %w", dir, err)
+		}
+		r.Runs = append(r.Runs, run)
+	}
+	nameRuns(r.Runs)
+	if len(r.Runs) > 1 {
+		r.Comparison = compare(r.Runs)
+	}
+	return r, nil
+}
+
+// nameRuns calls each run by its folder, or by as much of its path as tells the
+// runs apart.
+func nameRuns(runs []*Run) {
+	names := map[string]int{}
+	for _, run := range runs {
+		names[filepath.Base(run.dir)]++
+	}
+	for _, run := range runs {
+		run.Name = filepath.Base(run.dir)
+		if names[run.Name] > 1 {
+			run.Name = filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(run.dir)), run.Name))
+		}
+	}
+}
+
+// Figures returns every figure of the report, the comparison's first.
+func (r *Report) Figures() (figures []figure.Figure) {
+	if r.Comparison != nil {
+		figures = append(figures, r.overlay()...)
+	}
+	for i, run := range r.Runs {
+		of := run.figures()
+		all := []*figure.Figure{of.Timeline, of.Structure, of.Scores, of.Spectra, of.Parameters, of.Harm}
+		for j := range of.Events {
+			all = append(all, &of.Events[j])
+		}
+		for _, f := range all {
+			if f == nil {
+				continue
+			}
+			if len(r.Runs) > 1 {
+				f.Name = fmt.Sprintf("run%d-%s", i+1, f.Name)
+			}
+			figures = append(figures, *f)
+		}
+	}
+	return figures
+}
+
+// number is a float64 whose JSON is null where JSON has no number.
+type number float64
+
+// MarshalJSON implements json.Marshaler.
+func (n number) MarshalJSON() ([]byte, error) {
+	if !finite(float64(n)) {
+		return []byte("null"), nil
+	}
+	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
+}
+
+// pointed returns a number that may be absent.
+func pointed(p *float64) number {
+	if p == nil {
+		return number(math.NaN())
+	}
+	return number(*p)
+}
+
+func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
+
+// spanName writes the layers of a span, as "8" or "8–10".
+func spanName(s runlog.Span) string { return figure.SpanName(s.First, s.Last) }

@@ -1,0 +1,271 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"lor2c/internal/figure"
+	"lor2c/internal/runlog"
+)
+
+// worked is what the six events of the synthetic run come to, by hand.
+var worked = []struct {
+	action                  string
+	step, first, last, keep int
+	candidates              int
+	score, margin, share    float64
+	runnerUp                [2]int
+	before, after           int
+	modules                 [][2]int
+	injected                []int
+}{
+	{"merge", 174, 8, 9, 9, 11, .64, .02, .02 / .36, [2]int{7, 8}, 147456, 135168,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 6}, {7, 7}, {8, 9}, {10, 10}, {11, 11}}, []int{}},
+	{"inject", 174, 6, 6, 6, 10, .33, .02, .02 / .22, [2]int{5, 5}, 135168, 135168,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {7, 7}, {8, 9}, {10, 10}, {11, 11}}, []int{6}},
+	{"merge", 348, 7, 9, 7, 8, .70, .03, .03 / .30, [2]int{4, 5}, 135168, 122880,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {7, 9}, {10, 10}, {11, 11}}, []int{6}},
+	{"inject", 348, 5, 5, 5, 8, .35, .03, .03 / .20, [2]int{4, 4}, 122880, 122880,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {7, 9}, {10, 10}, {11, 11}}, []int{6, 5}},
+	{"merge", 522, 7, 10, 10, 6, .81, .01, .01 / .19, [2]int{3, 4}, 122880, 110592,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {7, 10}, {11, 11}}, []int{6, 5}},
+	{"inject", 522, 4, 4, 4, 6, .38, .03, .03 / .17, [2]int{2, 2}, 110592, 110592,
+		[][2]int{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {7, 10}, {11, 11}}, []int{6, 5, 4}},
+}
+
+type jsonSpan struct{ First, Last int }
+
+// jsonRun is the report's JSON as another tool would read it.
+type jsonRun struct {
+	Events []struct {
+		Number, Step, First, Last, Keep int
+		Action, Rule                    string
+		Margin                          float64
+		MarginShare                     float64  `json:"margin_share"`
+		RunnerUp                        jsonSpan `json:"runner_up"`
+		Candidates                      []struct {
+			First, Last, Rank int
+			Score, Loss, Harm float64
+			Winner            bool
+		}
+		Before          int `json:"parameters_before"`
+		ParametersAfter int `json:"parameters_after"`
+		After           struct {
+			Modules  []jsonSpan
+			Injected []int
+		}
+	}
+	Harm []struct {
+		Of, Action        string
+		Event, Candidates int
+		Spearman          *float64
+	}
+	Parameters []struct{ Step, Count int }
+	Scores     []struct {
+		Step    int
+		Modules []struct {
+			First, Last int
+			Score       float64
+		}
+	}
+}
+
+func asJSON(t *testing.T, r *Report) jsonRun {
+	t.Helper()
+	var got struct{ Runs []jsonRun }
+	must(t, json.Unmarshal(written(t, r.JSON), &got))
+	return got.Runs[0]
+}
+
+func written(t testing.TB, write func(io.Writer) error) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	must(t, write(&b))
+	return b.Bytes()
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) < 1e-9 }
+
+func TestEvents(t *testing.T) {
+	run := asJSON(t, readOne(t, whole()))
+	if len(run.Events) != len(worked) {
+		t.Fatalf("%d events, want %d", len(run.Events), len(worked))
+	}
+	for i, w := range worked {
+		e := run.Events[i]
+		t.Run(fmt.Sprintf("event=%d", i+1), func(t *testing.T) {
+			if e.Number != i+1 || e.Step != w.step || e.Action != w.action || e.First != w.first || e.Last != w.last || e.Keep != w.keep || e.Rule != "lowest" {
+				t.Errorf("is %+v", e)
+			}
+			if !near(e.Margin, w.margin) || !near(e.MarginShare, w.share) || e.RunnerUp != (jsonSpan{w.runnerUp[0], w.runnerUp[1]}) {
+				t.Errorf("margin %v, %v of the range, before %v; want %v, %v, %v", e.Margin, e.MarginShare, e.RunnerUp, w.margin, w.share, w.runnerUp)
+			}
+			if e.Before != w.before || e.ParametersAfter != w.after {
+				t.Errorf("scalars %d to %d, want %d to %d", e.Before, e.ParametersAfter, w.before, w.after)
+			}
+			var modules [][2]int
+			for _, m := range e.After.Modules {
+				modules = append(modules, [2]int{m.First, m.Last})
+			}
+			if d := cmp.Diff(w.modules, modules) + cmp.Diff(w.injected, e.After.Injected); d != "" {
+				t.Errorf("structure after (-want +got):\n%s", d)
+			}
+			if len(e.Candidates) != w.candidates {
+				t.Errorf("%d candidates, want %d", len(e.Candidates), w.candidates)
+			}
+			for _, c := range e.Candidates {
+				if c.Winner != (c.Rank == 1) || c.Winner && (c.First != w.first || !near(c.Score, w.score)) {
+					t.Errorf("candidate %+v; want %d to win with %v", c, w.first, w.score)
+				}
+			}
+		})
+	}
+	// The first event's winner: 0.57 + 0.02*0.64 + 0.004*sin(99).
+	if c := run.Events[0].Candidates[8]; !near(c.Loss, 0.5788031726632545) || !near(c.Harm, 0.0088031726632545) {
+		t.Errorf("what-if loss %v, change %v", c.Loss, c.Harm)
+	}
+}
+
+// TestHarm against 1 - 6*sum(d^2)/(n^3-n): ranks of score and harm of event 1
+// differ by squares that sum to 102, those of event 6 to 20.
+func TestHarm(t *testing.T) {
+	want := map[string]float64{"event 1": 1 - 6*102.0/(11*11*11-11), "event 6": 1 - 6*20.0/(6*6*6-6)}
+	counts := map[string]int{"all events merge": 25, "all events inject": 24, "event 1 merge": 11, "event 6 inject": 6}
+	for _, c := range asJSON(t, readOne(t, whole())).Harm {
+		if w, ok := want[c.Of]; ok && (c.Spearman == nil || !near(*c.Spearman, w)) {
+			t.Errorf("%s: Spearman %v, want %v", c.Of, *c.Spearman, w)
+		}
+		key := c.Of + " " + c.Action
+		if n, ok := counts[key]; ok && c.Candidates != n {
+			t.Errorf("%s: %d candidates, want %d", key, c.Candidates, n)
+		}
+		delete(counts, key)
+	}
+	if len(counts) > 0 {
+		t.Errorf("no correlation for %v", counts)
+	}
+	s := whole()
+	s.losses = false
+	r := readOne(t, s)
+	if run := asJSON(t, r); len(run.Harm) != 0 || r.Runs[0].figures().Harm != nil {
+		t.Errorf("without what-if losses: %+v", run.Harm)
+	}
+	if c := correlate("", "", 0, []float64{1, 2}, []float64{1, 2}); finite(float64(c.Spearman)) {
+		t.Errorf("two candidates correlate by %v; want none", c.Spearman)
+	}
+}
+
+// TestScores asserts that the strip has the scores that the spectra were made
+// for, and parameters one entry an event.
+func TestScores(t *testing.T) {
+	run := asJSON(t, readOne(t, whole()))
+	if len(run.Scores) != epochs {
+		t.Fatalf("%d measurements, want %d", len(run.Scores), epochs)
+	}
+	for l, m := range run.Scores[2].Modules {
+		if m.First != l || m.Last != l || !near(m.Score, sfs[l]) {
+			t.Errorf("epoch 3: %+v, want layer %d with %v", m, l, sfs[l])
+		}
+	}
+	want := map[[2]int]float64{{0, 0}: .52, {1, 1}: .47, {2, 2}: .41, {3, 3}: .44, {7, 10}: .45, {11, 11}: .55}
+	for _, m := range run.Scores[29].Modules {
+		if w, ok := want[[2]int{m.First, m.Last}]; !ok || !near(m.Score, w) {
+			t.Errorf("epoch 30: %+v, want %v", m, w)
+		}
+	}
+	var counts []int
+	for _, p := range run.Parameters {
+		counts = append(counts, p.Count)
+	}
+	if want := []int{147456, 135168, 135168, 122880, 122880, 110592, 110592}; !slices.Equal(counts, want) {
+		t.Errorf("parameters %v, want %v", counts, want)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	rows, err := csv.NewReader(bytes.NewReader(written(t, readOne(t, whole()).CSV))).ReadAll()
+	must(t, err)
+	if len(rows) != 1+11+10+8+8+6+6 {
+		t.Fatalf("%d rows, want a header and 49 candidates", len(rows))
+	}
+	if want := "lor2c-17,3,348,6,merge,7,9,7-7 8-9,0.36 0.34,0.7,1,true,"; !strings.HasPrefix(strings.Join(rows[1+11+10+5], ","), want) {
+		t.Errorf("row of event 3's winner is %q, want %q ...", rows[1+11+10+5], want)
+	}
+	s := whole()
+	s.losses = false
+	rows, err = csv.NewReader(bytes.NewReader(written(t, readOne(t, s).CSV))).ReadAll()
+	must(t, err)
+	if got := strings.Join(rows[1][11:], ","); got != "false,,,,147456,135168" {
+		t.Errorf("a row without losses ends in %q", got)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	text := string(written(t, readOne(t, whole()).Markdown))
+	for _, want := range []string{
+		"# Run lor2c-17\n",
+		"| scalars of the adapter | 147,456 → 110,592 |",
+		"| merges carried out | 3 of 3 |",
+		"| inject 2 | 6 | 348 | as planned | 4 |",
+		"### Event 3: layers 7–9 merged, keeping the factors of the module at layer 7\n",
+		"The lowest score of 8 candidates, 0.0300 ahead of 4–5 (10 % of the range).",
+		"| 1 | 7–9 (chosen) | 7: 0.360 + 8–9: 0.340 | 0.7000 | ",
+		"| event 1 | merge | 11 | +0.54 |",
+		"| eval\\_f1 | 0.9250 |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in:\n%s", want, text)
+		}
+	}
+}
+
+// TestOperations: an operation without a candidate is made up for by the next.
+func TestOperations(t *testing.T) {
+	due := []runlog.Due{{Step: 10, Epoch: 1}, {Step: 20, Epoch: 2}, {Step: 30, Epoch: 3}}
+	r := &Run{Plan: &runlog.Plan{Merges: due}, Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
+	for _, tt := range []struct {
+		finished bool
+		last     int
+		want     []string
+	}{{true, 40, []string{onTime, late, noCandidate}}, {false, 25, []string{onTime, late, pending}}} {
+		r.Finished, r.LastStep = tt.finished, tt.last
+		var got []string
+		for _, o := range r.operations() {
+			got = append(got, o.Status)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("finished=%v: %q, want %q", tt.finished, got, tt.want)
+		}
+	}
+}
+
+// TestDeterminism reads equal runs at two places.
+func TestDeterminism(t *testing.T) {
+	var outputs [2][]byte
+	for i := range outputs {
+		dir := t.TempDir()
+		b := whole()
+		b.drift = 0.01
+		r, err := Read([]string{whole().write(t, filepath.Join(dir, "a")), b.write(t, filepath.Join(dir, "b"))})
+		must(t, err)
+		for _, write := range []func(io.Writer) error{r.HTML, r.JSON, r.Markdown, r.CSV} {
+			outputs[i] = append(outputs[i], written(t, write)...)
+		}
+		for _, f := range r.Figures() {
+			outputs[i] = append(outputs[i], f.SVG(figure.Light())...)
+		}
+	}
+	if !bytes.Equal(outputs[0], outputs[1]) {
+		t.Error("the bytes differ")
+	}
+}

@@ -1,0 +1,189 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"lor2c/internal/config"
+	"lor2c/internal/runlog"
+)
+
+// Run is what is known of one run.
+type Run struct {
+	Name       string            `json:"name"`
+	Method     string            `json:"method"`
+	Task       string            `json:"task"`
+	Model      string            `json:"model"`
+	Seed       uint64            `json:"seed"`
+	Epochs     int               `json:"epochs"` // planned
+	Finished   bool              `json:"finished"`
+	LastStep   int               `json:"last_step"` // of the last record
+	Metric     string            `json:"metric"`    // by which the best epoch was selected
+	Best       *Eval             `json:"best"`      // nil before the first evaluation
+	Notes      []string          `json:"notes"`     // what a reader must know of the input
+	Plan       *runlog.Plan      `json:"plan"`      // nil if none was logged
+	Operations []Operation       `json:"operations"`
+	Events     []Event           `json:"events"`
+	Harm       []Correlation     `json:"harm"`
+	Parameters []Count           `json:"parameters"`
+	Scores     []Scores          `json:"scores"`
+	Evals      []Eval            `json:"evals"`
+	Results    map[string]number `json:"results"`
+
+	dir     string
+	config  *config.Config
+	env     runlog.Env
+	lines   [][]byte
+	train   []runlog.Train
+	spectra []runlog.Spectrum
+	layers  int
+}
+
+// Eval is an evaluation of a split.
+type Eval struct {
+	Step   int               `json:"step"`
+	Epoch  int               `json:"epoch"`
+	Split  string            `json:"split"`
+	Loss   number            `json:"loss"`
+	Scores map[string]number `json:"scores"`
+	Best   bool              `json:"best"`
+}
+
+// Count is the number of the adapter's scalars from a step on.
+type Count struct {
+	Step  int     `json:"step"`
+	Epoch float64 `json:"epoch"`
+	Count int     `json:"count"`
+}
+
+func (r *Run) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, a...)) }
+
+// build sorts the records into what the report shows.
+func (r *Run) build(records []runlog.Record) {
+	c := r.config
+	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs
+	r.Metric = r.selecting()
+	var events []runlog.Event
+	for _, record := range records {
+		switch rec := record.(type) {
+		case runlog.Plan:
+			r.Plan, r.LastStep = &rec, rec.Step
+		case runlog.Train:
+			r.train, r.LastStep = append(r.train, rec), rec.Step
+		case runlog.Eval:
+			r.eval(rec)
+		case runlog.Spectrum:
+			r.spectra, r.LastStep = append(r.spectra, rec), rec.Step
+		case runlog.Event:
+			events = append(events, rec)
+		}
+	}
+	r.layers = layerCount(r.Plan, r.spectra)
+	r.measure()
+	r.Parameters = []Count{}
+	if r.Plan != nil {
+		r.Parameters = append(r.Parameters, Count{0, 0, r.Plan.Parameters})
+	}
+	r.Events, r.Scores = []Event{}, append([]Scores{}, r.Scores...)
+	for i, e := range events {
+		r.Events = append(r.Events, newEvent(i+1, e))
+		r.Parameters = append(r.Parameters, Count{e.Step, e.Epoch, e.ParametersAfter})
+	}
+	r.Harm = correlations(r.Events)
+	r.Operations = r.operations()
+	if len(r.Events) == 0 {
+		r.note("%s", r.whyNoEvents())
+	}
+	if !r.Finished {
+		r.note("The run is not finished: its last record is of step %d.", r.LastStep)
+	}
+}
+
+// whyNoEvents says what the absence of merges and injections means.
+func (r *Run) whyNoEvents() string {
+	switch {
+	case r.config.Method.Name != "lor2c":
+		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name)
+	case r.Plan == nil:
+		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written before schedules existed."
+	case len(r.Plan.Merges)+len(r.Plan.Injects) == 0:
+		return "There are no events: the schedule has none."
+	case !r.Finished:
+		return "There are no events so far."
+	}
+	return "There are no events, although the schedule has some: no operation found a candidate."
+}
+
+// methodName tells the variants of LoR2C apart.
+func methodName(c *config.Config) string {
+	if c.Method.Share {
+		return "share " + c.Method.Name
+	}
+	return c.Method.Name
+}
+
+// selecting returns the metric that picks the best epoch: the configured one,
+// or the task's first, which an evaluation's record names first.
+func (r *Run) selecting() string {
+	if r.config.Data.Metric != "" {
+		return r.config.Data.Metric
+	}
+	own := []string{"kind", "step", "epoch", "split", "loss", "best"}
+	for _, line := range r.lines {
+		if !bytes.HasPrefix(line, []byte(`{"kind":"eval"`)) {
+			continue
+		}
+		d := json.NewDecoder(bytes.NewReader(line))
+		d.Token() // the brace; the line was read as an object before
+		for d.More() {
+			name, _ := d.Token()
+			d.Token() // its value: a string, number or bool
+			if !slices.Contains(own, name.(string)) {
+				return name.(string)
+			}
+		}
+		break
+	}
+	return "loss"
+}
+
+func (r *Run) eval(e runlog.Eval) {
+	r.LastStep = e.Step
+	eval := Eval{e.Step, e.Epoch, e.Split, number(e.Loss), map[string]number{}, e.Best}
+	for _, name := range slices.Sorted(maps.Keys(e.Scores)) {
+		eval.Scores[name] = number(e.Scores[name])
+	}
+	r.Evals = append(r.Evals, eval)
+	if e.Best {
+		r.Best = &eval
+	}
+}
+
+// score returns the selecting metric of an evaluation.
+func (r *Run) score(e *Eval) float64 {
+	if e == nil {
+		return math.NaN()
+	}
+	if v, ok := e.Scores[r.Metric]; ok {
+		return float64(v)
+	}
+	return float64(e.Loss)
+}
+
+// layerCount returns how many layers the base has, as far as the records say.
+func layerCount(plan *runlog.Plan, spectra []runlog.Spectrum) int {
+	if plan != nil {
+		return plan.Layers
+	}
+	n := 0
+	for _, s := range spectra {
+		for _, m := range s.Modules {
+			n = max(n, m.Last+1)
+		}
+	}
+	return n
+}

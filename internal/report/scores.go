@@ -1,0 +1,52 @@
+package report
+
+import (
+	"fmt"
+
+	"lor2c/internal/runlog"
+	"lor2c/internal/schedule"
+)
+
+// Scores is the score of every module at one time, before any event of its step.
+type Scores struct {
+	Step    int           `json:"step"`
+	Epoch   float64       `json:"epoch"`
+	Modules []ModuleScore `json:"modules"`
+}
+
+// ModuleScore is a module and its score.
+type ModuleScore struct {
+	runlog.Span
+	Score number `json:"score"`
+}
+
+// paperK is the k of SFS where no schedule names one (arXiv:2503.00572 gives
+// none; its authors' first scripts had 2).
+const paperK = 2
+
+// scoring returns the run's score and what to call it.
+func (r *Run) scoring() (score func([]float64) float64, name string) {
+	k := paperK
+	if r.Plan != nil && r.Plan.SFSK > 0 {
+		k = r.Plan.SFSK
+	}
+	if r.Plan != nil && r.Plan.Score == "nuclear" {
+		return schedule.Nuclear, "nuclear norm"
+	}
+	return func(s []float64) float64 { return schedule.SFS(s, k) }, fmt.Sprintf("SFS (k = %d)", k)
+}
+
+// measure scores the first spectrum of every step.
+func (r *Run) measure() {
+	score, _ := r.scoring()
+	for i, s := range r.spectra {
+		if i > 0 && s.Step == r.spectra[i-1].Step {
+			continue
+		}
+		at := Scores{Step: s.Step, Epoch: s.Epoch}
+		for _, m := range s.Modules {
+			at.Modules = append(at.Modules, ModuleScore{m.Span, number(score(m.Singular))})
+		}
+		r.Scores = append(r.Scores, at)
+	}
+}
