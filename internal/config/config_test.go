@@ -215,3 +215,35 @@ func TestShippedFiles(t *testing.T) {
 		t.Errorf("found %d files, %v", files, err)
 	}
 }
+
+// TestTable1 holds the files of Table I to their names: each is the method on
+// the task, and says the command that runs it.
+func TestTable1(t *testing.T) {
+	lengths := map[string]int{"sst2": 256, "mrpc": 256, "cola": 256, "qnli": 256, "rte": 512, "stsb": 256}
+	for task, length := range lengths {
+		for method, want := range map[string]adapter.Config{
+			"full": {Name: "full"}, "lora": {Name: "lora"}, "lor2c": {Name: "lor2c"}, "sharelor2c": {Name: "lor2c", Share: true}, "imlor2c": {Name: "lor2c"},
+		} {
+			path := "configs/table1/" + method + "-" + task + ".yaml"
+			t.Run("file="+path, func(t *testing.T) {
+				text, err := os.ReadFile("../../" + path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(text), "\n#   lor2c train -c "+path+"\n") {
+					t.Error("the file does not say how to run it")
+				}
+				c := mustLoad(t, "../../"+path, nil, nil)
+				if c.Method.Name != want.Name || c.Method.Share != want.Share || c.Schedule.Active() != (method == "imlor2c") {
+					t.Errorf("method is %+v with schedule %+v", c.Method, c.Schedule)
+				}
+				if c.Method.Rank != 8 || c.Method.Alpha != 16 || c.Data.Task != task || c.Data.MaxLength != length || c.Out != "runs/table1/"+method+"-"+task {
+					t.Errorf("got %+v", c)
+				}
+			})
+		}
+	}
+	if files, err := filepath.Glob("../../configs/table1/*.yaml"); err != nil || len(files) != 5*len(lengths) {
+		t.Errorf("there are %d files, %v; want %d", len(files), err, 5*len(lengths))
+	}
+}

@@ -1,0 +1,187 @@
+// Package reproduce runs the experiments of the LoR2C paper (arXiv:2503.00572)
+// and sets their results beside the paper's: Table I and figures 2, 6 and 7.
+// It plans the runs as a sweep, and writes tables and figures from what they
+// left.
+package reproduce
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lor2c/internal/sweep"
+)
+
+// Targets are what can be reproduced.
+var Targets = []string{"table1", "fig2", "fig6", "fig7"}
+
+// Options says what to run. Whatever is empty has the profile's value.
+type Options struct {
+	Profile string // Paper or Mini
+	Tasks   []string
+	Methods []string // of table1
+	Seeds   []uint64
+	Model   string // Hugging Face directory, instead of the run files'
+	Data    string // folder with GLUE's tasks, instead of the run files'
+	Grid    bool   // table1: IMLoR2C over the whole grid, as the paper
+	Out     string
+	// Parallel is how many runs go at once.
+	Parallel int
+}
+
+// Job is a target with its runs, some of which may be done already.
+type Job struct {
+	*sweep.Sweep
+	target  string
+	o       Options
+	profile profile
+	grids   map[string][]gridPoint // by task: those of IMLoR2C
+}
+
+// gridPoint is a cell of the grid, over all seeds.
+type gridPoint struct {
+	group           string // of the sweep
+	merges, injects int
+}
+
+// Plan returns the runs that a target needs. They are still to be checked.
+func Plan(target string, o Options) (*Job, error) {
+	p, ok := profiles(o.Profile)
+	if !ok {
+		return nil, fmt.Errorf("reproduce: --profile is %q; want %s or %s", o.Profile, Paper, Mini)
+	}
+	if !slices.Contains(Targets, target) {
+		return nil, fmt.Errorf("reproduce: no target %q; want one of %s", target, strings.Join(Targets, ", "))
+	}
+	j := &Job{target: target, o: o, profile: p, grids: map[string][]gridPoint{}}
+	if err := j.complete(); err != nil {
+		return nil, err
+	}
+	j.Sweep = &sweep.Sweep{Out: filepath.Join(j.o.Out, "runs"), Parallel: j.o.Parallel}
+	for _, task := range j.o.Tasks {
+		for _, seed := range j.o.Seeds {
+			if err := j.plan(task, seed); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return j, nil
+}
+
+// complete fills in what the profile decides, and checks the rest.
+func (j *Job) complete() error {
+	o := &j.o
+	if o.Profile == Mini && o.Model+o.Data != "" {
+		return fmt.Errorf("reproduce: --model and --data are for --profile %s; %s has its own", Paper, Mini)
+	}
+	if j.target != "table1" && o.Methods != nil || j.target != "table1" && o.Grid {
+		return fmt.Errorf("reproduce: --methods and --grid are for table1; %s has its own", j.target)
+	}
+	known := j.profile.tasks["table1"]
+	for _, t := range o.Tasks {
+		if !slices.Contains(known, t) {
+			return fmt.Errorf("reproduce: --tasks has %q; want some of %s", t, strings.Join(known, ", "))
+		}
+	}
+	for _, m := range o.Methods {
+		if !slices.Contains(methods, m) {
+			return fmt.Errorf("reproduce: --methods has %q; want some of %s", m, strings.Join(methods, ", "))
+		}
+	}
+	if o.Tasks == nil {
+		o.Tasks = j.profile.tasks[j.target]
+	}
+	if len(o.Tasks) > 1 && (j.target == "fig2" || j.target == "fig7") {
+		return fmt.Errorf("reproduce: %s shows one task, --tasks has %d; want one", j.target, len(o.Tasks))
+	}
+	if o.Methods == nil {
+		o.Methods = methods
+	}
+	if o.Seeds == nil {
+		o.Seeds = j.profile.seeds[j.target]
+	}
+	if o.Out == "" {
+		o.Out = filepath.Join("runs", "reproduce")
+		if o.Profile == Mini {
+			o.Out += "-" + Mini
+		}
+	}
+	if o.Model != "" {
+		j.profile.model = filepath.Base(o.Model)
+	}
+	if o.Parallel == 0 {
+		o.Parallel = j.profile.parallel
+	}
+	return nil
+}
+
+// plan adds the runs of one task and seed.
+func (j *Job) plan(task string, seed uint64) error {
+	add := func(method, more string, extra []sweep.Setting) {
+		j.Cells = append(j.Cells, j.profile.cell(j.o, method, task, more, extra, seed))
+	}
+	switch j.target {
+	case "fig2":
+		add("lor2c", "-fig2", j.profile.fig2)
+	case "fig7":
+		add("lor2c", "", nil)
+		add("lora", "", nil)
+	case "fig6":
+		j.planGrid(task, seed)
+	case "table1":
+		for _, m := range j.o.Methods {
+			switch {
+			case m != "imlor2c":
+				add(m, "", nil)
+			case j.o.Grid:
+				j.planGrid(task, seed)
+			default:
+				merges, injects, err := j.profile.ownCell(task)
+				if err != nil {
+					return err
+				}
+				j.planPoint(task, merges, injects, seed)
+			}
+		}
+	}
+	return nil
+}
+
+func (j *Job) planGrid(task string, seed uint64) {
+	for injects := range j.profile.largest + 1 {
+		for merges := range j.profile.largest + 1 {
+			j.planPoint(task, merges, injects, seed)
+		}
+	}
+}
+
+// planPoint adds a cell of the grid, which the table may have as LoR2C already.
+func (j *Job) planPoint(task string, merges, injects int, seed uint64) {
+	c := j.profile.gridCell(j.o, task, merges, injects, seed)
+	if !slices.ContainsFunc(j.Cells, func(other sweep.Cell) bool { return other.Name == c.Name }) {
+		j.Cells = append(j.Cells, c)
+	}
+	if point := (gridPoint{c.Group, merges, injects}); !slices.Contains(j.grids[task], point) {
+		j.grids[task] = append(j.grids[task], point)
+	}
+}
+
+// Write writes the target's files from the runs that are done, and returns their
+// paths.
+func (j *Job) Write() ([]string, error) {
+	sum, err := j.Summary()
+	if err != nil {
+		return nil, err
+	}
+	switch j.target {
+	case "table1":
+		return j.table(sum).write(j.o.Out)
+	case "fig2":
+		return j.fig2()
+	case "fig6":
+		return j.fig6(sum)
+	default:
+		return j.fig7()
+	}
+}

@@ -1,0 +1,153 @@
+package reproduce
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"lor2c/internal/sweep"
+)
+
+// table is Table I as it was run. Scores are times 100, as in the paper.
+type table struct {
+	Profile  string    `json:"profile"`
+	Source   string    `json:"source"` // of the paper's numbers; "" without them
+	Model    string    `json:"model"`
+	Rows     []row     `json:"rows"`
+	Averages []average `json:"averages"` // of methods with all tasks of the table
+	Notes    []string  `json:"notes"`
+	tasks    []string
+}
+
+// row is a method on a task.
+type row struct {
+	Method          string        `json:"method"`
+	Row             string        `json:"row"` // as the paper calls it
+	Task            string        `json:"task"`
+	Metric          string        `json:"metric"`
+	Cell            string        `json:"cell"`          // runs are <cell>-seed=<seed>
+	SelectedFrom    int           `json:"selected_from"` // cells of a grid, by dev; 1 if it was named before
+	Paper           *float64      `json:"paper"`         // nil in the mini profile
+	Ours            *sweep.Spread `json:"ours"`          // nil without any result
+	Difference      *float64      `json:"difference"`
+	Scores          []float64     `json:"scores"`
+	Seeds           []uint64      `json:"seeds"`
+	Missing         int           `json:"missing"` // seeds without results
+	Parameters      sweep.Range   `json:"parameters"`
+	PaperParameters string        `json:"paper_parameters"` // "" in the mini profile
+	Hours           float64       `json:"hours"`            // of all runs of the cell
+	Device          string        `json:"device"`
+}
+
+// average is the mean of a method's means.
+type average struct {
+	Method string   `json:"method"`
+	Row    string   `json:"row"`
+	Paper  *float64 `json:"paper"` // as printed
+	Ours   float64  `json:"ours"`
+}
+
+// table arranges the results as the paper does.
+func (j *Job) table(sum *sweep.Summary) *table {
+	groups := map[string]sweep.Group{}
+	for _, g := range sum.Groups {
+		groups[g.Name] = g
+	}
+	t := &table{
+		Profile: j.o.Profile, Model: j.profile.model, tasks: j.o.Tasks, Averages: []average{}}
+	if j.o.Profile == Paper {
+		t.Source = "Table I of arXiv:2503.00572"
+	}
+	paper, _ := paperTable()
+	var absent []string
+	for _, p := range paper {
+		if p.method == "" {
+			absent = append(absent, p.row)
+		}
+		if !slices.Contains(j.o.Methods, p.method) {
+			continue
+		}
+		var means []float64
+		for _, task := range j.o.Tasks {
+			cell, from := p.method+"-"+task, 1
+			if p.method == "imlor2c" {
+				cell, from = best(j.grids[task], groups), len(j.grids[task])
+			}
+			r := newRow(p, task, groups[cell], j.o.Profile == Paper)
+			r.SelectedFrom = from
+			t.Rows = append(t.Rows, r)
+			if r.Ours != nil {
+				means = append(means, r.Ours.Mean)
+			}
+		}
+		if j.o.Profile == Paper && len(means) == len(p.scores) {
+			t.Averages = append(t.Averages, average{p.method, p.row, &p.average, stat.Mean(means, nil)})
+		}
+	}
+	t.Notes = j.notes(absent)
+	return t
+}
+
+// best returns the point of the highest mean, the first of several.
+func best(points []gridPoint, groups map[string]sweep.Group) string {
+	mean := func(p gridPoint) float64 {
+		if g := groups[p.group]; len(g.Runs) > 0 {
+			return g.Score.Mean
+		}
+		return math.Inf(-1)
+	}
+	return slices.MaxFunc(points, func(a, b gridPoint) int { return cmp.Compare(mean(a), mean(b)) }).group
+}
+
+func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
+	r := row{Method: p.method, Row: p.row, Task: task, Metric: g.Metric, Cell: g.Name, Missing: g.Missing, Parameters: g.Parameters,
+		Scores: []float64{}, Seeds: []uint64{}}
+	for _, run := range g.Runs {
+		r.Scores, r.Seeds = append(r.Scores, 100*run.Score), append(r.Seeds, run.Seed)
+		r.Hours += run.Seconds / 3600
+		r.Device = run.Device
+	}
+	if len(r.Scores) > 0 {
+		s := sweep.NewSpread(r.Scores)
+		r.Ours = &s
+	}
+	if compare {
+		score := p.scores[task]
+		r.Paper, r.PaperParameters = &score, p.parameters
+		if r.Ours != nil {
+			d := r.Ours.Mean - score
+			r.Difference = &d
+		}
+	}
+	return r
+}
+
+// notes says what a reader must know to compare.
+func (j *Job) notes(absent []string) (notes []string) {
+	if j.profile.note != "" {
+		return []string{j.profile.note, "IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev."}
+	}
+	notes = append(notes, "Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.")
+	if slices.Contains(j.o.Methods, "imlor2c") {
+		cells := (j.profile.largest + 1) * (j.profile.largest + 1)
+		text := fmt.Sprintf("The paper's IMLoR2C is the best of %d cells, M and I from 0 to %d, selected on dev for each task. ", cells, j.profile.largest)
+		if j.o.Grid {
+			text += "Ours is selected in the same way, by the mean over seeds, and flattered in the same way."
+		} else {
+			text += "Ours is one cell, named in its run file before any run, so it lacks that advantage; --grid runs all."
+		}
+		notes = append(notes, text, "The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.")
+	}
+	if slices.Contains(j.o.Methods, "full") || slices.Contains(j.o.Methods, "lora") {
+		notes = append(notes, "The paper quotes FF and LoRA from others; its settings for them are not given. Ours are those of configs/table1.")
+	}
+	notes = append(notes, "Rows of the paper that lor2c has no method for: "+strings.Join(absent, ", ")+".")
+	if j.o.Model != "" {
+		notes = append(notes, "The model is "+j.o.Model+"; the paper's numbers are of RoBERTa-base.")
+	}
+	return notes
+}

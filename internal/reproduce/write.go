@@ -1,0 +1,148 @@
+package reproduce
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"lor2c/internal/checkpoint"
+)
+
+// write writes table1.md, table1.tex and table1.json into dir.
+func (t *table) write(dir string) (paths []string, err error) {
+	if paths, err = writeTexts(dir, "table1", map[string]string{"md": t.markdown(), "tex": t.latex()}); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "table1.json")
+	return append(paths, path), checkpoint.WriteJSON(path, t)
+}
+
+// writeTexts writes name.ext for every ext, making dir if need be.
+func writeTexts(dir, name string, texts map[string]string) (paths []string, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("reproduce: write %s: %w", dir, err)
+	}
+	for ext, text := range texts {
+		path := filepath.Join(dir, name+"."+ext)
+		paths = append(paths, path)
+		if err := checkpoint.WriteFile(path, func(w io.Writer) error {
+			_, err := io.WriteString(w, text)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
+// markdown has a line for each method and task.
+func (t *table) markdown() string {
+	var b strings.Builder
+	mini := t.Profile == Mini
+	if mini {
+		fmt.Fprintf(&b, "# Table I, mini profile: %s\n\n**%s**\n\n", t.Model, t.Notes[0])
+		b.WriteString("| method | task | metric | score | min - max | seeds | parameters | hours | device | cell |\n|---|---|---|---|---|---|---:|---:|---|---|\n")
+	} else {
+		fmt.Fprintf(&b, "# %s: %s\n\n", t.Source, t.Model)
+		b.WriteString("| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | hours | device | cell |\n" +
+			"|---|---|---|---:|---|---:|---|---|---|---:|---|---|\n")
+	}
+	for _, r := range t.Rows {
+		score, limits, hours, parameters := r.ours(" ± "), "-", "-", "-"
+		if r.Ours != nil {
+			limits, hours, parameters = fmt.Sprintf("%.1f - %.1f", r.Ours.Min, r.Ours.Max), fmt.Sprintf("%.3g", r.Hours), r.Parameters.String()
+		}
+		cell := r.Cell
+		if r.SelectedFrom > 1 {
+			cell += fmt.Sprintf(", best of %d by dev", r.SelectedFrom)
+		}
+		seeds := strings.Trim(fmt.Sprint(r.Seeds), "[]")
+		if r.Missing > 0 {
+			seeds += fmt.Sprintf(" (%d missing)", r.Missing)
+		}
+		if mini {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, score, limits, seeds, parameters, hours, r.Device, cell)
+			continue
+		}
+		difference := "-"
+		if r.Difference != nil {
+			difference = fmt.Sprintf("%+.1f", *r.Difference)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %s | %s | %s | %s | %s (%s) | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, *r.Paper, score, difference,
+			limits, seeds, parameters, r.PaperParameters, hours, r.Device, cell)
+	}
+	for _, a := range t.Averages {
+		fmt.Fprintf(&b, "| %s | average | | %.1f | %.1f | %+.1f | | | | | | |\n", a.Row, *a.Paper, a.Ours, a.Ours-*a.Paper)
+	}
+	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. " +
+		"Hours are wall-clock, all seeds together.\n\n")
+	notes := t.Notes
+	if mini {
+		notes = notes[1:] // stands at the top
+	}
+	for _, n := range notes {
+		b.WriteString("* " + n + "\n")
+	}
+	return b.String()
+}
+
+// ours is mean and standard deviation, as far as there are any.
+func (r row) ours(plusMinus string) string {
+	switch {
+	case r.Ours == nil:
+		return "-"
+	case r.Ours.SD == nil:
+		return fmt.Sprintf("%.1f", r.Ours.Mean)
+	}
+	return fmt.Sprintf("%.1f%s%.1f", r.Ours.Mean, plusMinus, *r.Ours.SD)
+}
+
+var escapeLaTeX = strings.NewReplacer("%", `\%`, "_", `\_`, "&", `\&`, "#", `\#`, "±", `$\pm$`, "≤", `$\le$`)
+
+// latex has a column for each task, for package booktabs, and a line with the
+// paper's numbers above each with ours.
+func (t *table) latex() string {
+	var b strings.Builder
+	for _, n := range t.Notes {
+		b.WriteString("% " + n + "\n")
+	}
+	columns := len(t.tasks)
+	if len(t.Averages) > 0 {
+		columns++
+	}
+	fmt.Fprintf(&b, "\\begin{tabular}{ll%s}\n\\toprule\nMethod &", strings.Repeat("r", columns))
+	for _, task := range t.tasks {
+		b.WriteString(" & " + taskTitles[task])
+	}
+	if columns > len(t.tasks) {
+		b.WriteString(" & Avg.")
+	}
+	b.WriteString(" \\\\\n\\midrule\n")
+	for i := 0; i < len(t.Rows); i += len(t.tasks) {
+		rows := t.Rows[i : i+len(t.tasks)]
+		paper, ours := rows[0].Row+" & paper", " & ours"
+		for _, r := range rows {
+			if r.Paper != nil {
+				paper += fmt.Sprintf(" & %.1f", *r.Paper)
+			}
+			ours += " & " + escapeLaTeX.Replace(r.ours("±"))
+		}
+		for _, a := range t.Averages {
+			if a.Method == rows[0].Method {
+				paper += fmt.Sprintf(" & %.1f", *a.Paper)
+				ours += fmt.Sprintf(" & %.1f", a.Ours)
+			}
+		}
+		if t.Profile == Mini {
+			b.WriteString(rows[0].Row + strings.Replace(ours, "ours", "mini profile", 1) + " \\\\\n")
+			continue
+		}
+		b.WriteString(paper + " \\\\\n" + ours + " \\\\\n")
+	}
+	b.WriteString("\\bottomrule\n\\end{tabular}\n")
+	return b.String()
+}

@@ -1,0 +1,136 @@
+package sweep
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lor2c/internal/config"
+	"lor2c/internal/schedule"
+	"lor2c/internal/train"
+)
+
+// Check checks every cell before any is trained: its configuration, the files
+// that it names, room for its schedule, and that its directory holds no other
+// run. All faults are reported together, as a *config.Error. environ is
+// os.Environ(), which configurations may take values from as those of lor2c train
+// do. It must be called before the other methods.
+func (s *Sweep) Check(environ []string) error {
+	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]opened{}}
+	for i := range s.Cells {
+		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {
+			c.open(cell)
+			c.directory(cell)
+		}
+	}
+	if c.faults != nil {
+		return &config.Error{Faults: c.faults}
+	}
+	return nil
+}
+
+// opened is what a model and a data set have to say.
+type opened struct {
+	session *train.Session
+	rows    int // of the training split
+	err     error
+}
+
+type checker struct {
+	environ  []string
+	faults   []error
+	reported map[string]bool   // cells share most of their mistakes
+	opened   map[string]opened // by model and data
+}
+
+func (c *checker) fault(text string, cause error) {
+	if !c.reported[text] {
+		c.reported[text] = true
+		c.faults = append(c.faults, located{text, cause})
+	}
+}
+
+// located is a fault of a cell, in a sweep's words.
+type located struct {
+	text  string
+	cause error
+}
+
+func (l located) Error() string { return l.text }
+func (l located) Unwrap() error { return l.cause }
+
+// load reads a cell's configuration. A fault of a setting gets the setting's
+// place in the sweep file.
+func (c *checker) load(cell *Cell, dir string) bool {
+	cfg, err := config.Load(cell.Base, append(cell.args(), "out="+dir), c.environ)
+	if err == nil {
+		cell.config = cfg
+		return true
+	}
+	faults := []error{err}
+	if all, ok := err.(*config.Error); ok {
+		faults = all.Faults
+	}
+	for _, f := range faults {
+		text := f.Error()
+		for _, s := range cell.Sets {
+			if what, ok := strings.CutPrefix(text, "config: --set "+s.arg()+": "); ok && s.Place != "" {
+				key := s.arg()
+				if strings.HasPrefix(what, "unknown key") {
+					key = s.Key // once, whatever its values
+				}
+				text = fmt.Sprintf("sweep: %s: %s: %s", s.Place, key, what)
+			}
+		}
+		c.fault(text, f)
+	}
+	return false
+}
+
+// open finds the cell's files, and room for its schedule.
+func (c *checker) open(cell *Cell) {
+	cfg := cell.config
+	key := fmt.Sprint(cfg.Model, "\n", cfg.Data)
+	o, ok := c.opened[key]
+	if !ok {
+		o.session, o.err = train.OpenSession(cfg)
+		if o.err == nil {
+			split, err := o.session.Set.Load("train")
+			if o.err = err; err == nil {
+				o.rows = len(split.Examples)
+			}
+		}
+		c.opened[key] = o
+	}
+	if o.err != nil {
+		c.fault(o.err.Error(), o.err)
+		return
+	}
+	cell.task, cell.metric = o.session.Set.Task.Name, o.session.Set.Task.Select
+	size := schedule.Run{
+		Epochs: cfg.Train.Epochs, StepsPerEpoch: (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize,
+		Layers: o.session.Model.Layers, Rank: cfg.Method.Rank,
+	}
+	for _, f := range cfg.Schedule.Check(size) {
+		c.fault(fmt.Sprintf("sweep: plan %s: %v", cell.Name, f), f)
+	}
+}
+
+// directory refuses results of another configuration: they would be taken for
+// the cell's own.
+func (c *checker) directory(cell *Cell) {
+	path := filepath.Join(cell.config.Out, train.ConfigFile)
+	if _, err := os.Stat(path); err != nil {
+		return
+	}
+	old, err := config.Load(path, nil, nil)
+	if err != nil {
+		c.fault(err.Error(), err)
+		return
+	}
+	if d := config.Differences(old, cell.config); d != nil {
+		c.fault(fmt.Sprintf("sweep: open %s: it holds a run of another configuration (%s); name another directory with out, or remove it",
+			cell.config.Out, strings.Join(d, "; ")), train.ErrOtherRun)
+	}
+}

@@ -1,0 +1,268 @@
+package sweep
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"lor2c/internal/config"
+	"lor2c/internal/nearest"
+)
+
+// keys are those of a sweep file.
+var keys = []string{"base", "set", "grid", "runs", "out", "parallel"}
+
+// axis is a key of the grid with its values.
+type axis struct {
+	key    string
+	values []Setting
+}
+
+// variant is an element of runs.
+type variant struct {
+	name string
+	sets []Setting
+}
+
+// reader takes a sweep file apart and collects what is wrong with it.
+type reader struct {
+	file      string
+	base, out string
+	parallel  int
+	sets      []Setting
+	grid      []axis
+	runs      []variant
+	faults    []error
+}
+
+// Read reads a sweep file, whose cells are still to be checked. All its faults
+// are reported together, as a *config.Error, each with its place.
+func Read(file string) (*Sweep, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &config.Error{Faults: []error{fmt.Errorf("sweep: read %s: %w; want a sweep file in YAML", file, bare(err))}}
+	}
+	r := &reader{file: file, parallel: 1}
+	r.read(text)
+	var cells []Cell
+	if r.faults == nil {
+		cells = r.cells()
+	}
+	if r.faults != nil {
+		return nil, &config.Error{Faults: r.faults}
+	}
+	return &Sweep{Out: r.out, Parallel: r.parallel, Cells: cells}, nil
+}
+
+// bare drops the path, which the message has named.
+func bare(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (r *reader) fault(n *yaml.Node, format string, a ...any) {
+	r.faults = append(r.faults, fmt.Errorf("sweep: %s: "+format, append([]any{r.place(n)}, a...)...))
+}
+
+func (r *reader) place(n *yaml.Node) string { return fmt.Sprintf("%s:%d:%d", r.file, n.Line, n.Column) }
+
+func (r *reader) read(text []byte) {
+	var doc yaml.Node
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&doc); errors.Is(err, io.EOF) {
+		r.faults = append(r.faults, fmt.Errorf("sweep: %s: is empty; want the keys %s", r.file, strings.Join(keys, ", ")))
+		return
+	} else if err != nil {
+		r.faults = append(r.faults, fmt.Errorf("sweep: %s: is not YAML: %s", r.file, strings.TrimPrefix(err.Error(), "yaml: ")))
+		return
+	}
+	root := doc.Content[0]
+	r.mapping(root, "a sweep file", func(key, value *yaml.Node) {
+		switch key.Value {
+		case "base":
+			r.base = r.text(value, "the run file that all cells begin with")
+		case "out":
+			r.out = r.text(value, "the directory to write to")
+		case "parallel":
+			n, err := strconv.Atoi(value.Value)
+			if err != nil || n < 1 {
+				r.fault(value, "parallel: is %q; want how many cells run at once, 1 or more", value.Value)
+			}
+			r.parallel = n
+		case "set":
+			r.sets = r.settings(value, "set")
+		case "grid":
+			r.mapping(value, "grid", func(key, value *yaml.Node) { r.grid = append(r.grid, r.axis(key, value)) })
+		case "runs":
+			if value.Kind != yaml.SequenceNode {
+				r.fault(value, "runs: is no list; want a list of {name, set}")
+			}
+			for _, n := range value.Content {
+				r.runs = append(r.runs, r.variant(n))
+			}
+		default:
+			r.unknown(key, "", keys)
+		}
+	})
+	for _, need := range []struct{ key, value, what string }{{"base", r.base, "a run file"}, {"out", r.out, "a directory"}} {
+		if need.value == "" && r.faults == nil {
+			r.fault(root, "%s: is not given; want %s", need.key, need.what)
+		}
+	}
+}
+
+// mapping calls visit for each key of n, and reports a key that is given twice.
+func (r *reader) mapping(n *yaml.Node, what string, visit func(key, value *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		r.fault(n, "%s is no mapping; want key: value", what)
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if value.Kind == yaml.AliasNode {
+			value = value.Alias
+		}
+		if seen[key.Value] {
+			r.fault(key, "%s: is given twice; want it once", key.Value)
+		}
+		seen[key.Value] = true
+		visit(key, value)
+	}
+}
+
+func (r *reader) unknown(key *yaml.Node, prefix string, known []string) {
+	if name, near := nearest.Name(key.Value, known); near {
+		r.fault(key, "%s%s: unknown key; did you mean %s?", prefix, key.Value, name)
+		return
+	}
+	r.fault(key, "%s%s: unknown key; want %s", prefix, key.Value, strings.Join(known, ", "))
+}
+
+// text returns a scalar.
+func (r *reader) text(n *yaml.Node, want string) string {
+	if n.Kind != yaml.ScalarNode || n.Value == "" {
+		r.fault(n, "is empty or no plain value; want %s", want)
+	}
+	return n.Value
+}
+
+// settings reads a mapping of keys of a run file, written with dots.
+func (r *reader) settings(n *yaml.Node, what string) (sets []Setting) {
+	r.mapping(n, what, func(key, value *yaml.Node) { sets = append(sets, r.setting(key, value)) })
+	return sets
+}
+
+func (r *reader) setting(key, value *yaml.Node) Setting {
+	at := value
+	if key.Line == value.Line {
+		at = key // where a user looks for the name
+	}
+	s := Setting{Key: key.Value, Place: r.place(at)}
+	switch {
+	case key.Value == "out":
+		r.fault(key, "out: is a cell's own directory, below the sweep's; leave it out")
+	case value.Kind == yaml.MappingNode:
+		r.fault(key, "%s: is a mapping; want keys with dots, such as optim.lr: 1e-3", key.Value)
+	case value.Kind == yaml.SequenceNode:
+		var items []string
+		for _, c := range value.Content {
+			items = append(items, c.Value)
+		}
+		s.Value = "[" + strings.Join(items, ", ") + "]"
+	case value.ShortTag() == "!!null":
+		s.Value = "null"
+	default:
+		s.Value = value.Value
+	}
+	return s
+}
+
+func (r *reader) axis(key, value *yaml.Node) axis {
+	a := axis{key: key.Value}
+	if value.Kind != yaml.SequenceNode || len(value.Content) == 0 {
+		r.fault(value, "grid: %s: is no list of values; want [a, b]", key.Value)
+		return a
+	}
+	for _, v := range value.Content {
+		s := r.setting(key, v)
+		if slices.ContainsFunc(a.values, func(other Setting) bool { return other.Value == s.Value }) {
+			r.fault(v, "grid: %s: has %s twice; want each value once", key.Value, s.Value)
+		}
+		a.values = append(a.values, s)
+	}
+	return a
+}
+
+func (r *reader) variant(n *yaml.Node) (v variant) {
+	r.mapping(n, "an element of runs", func(key, value *yaml.Node) {
+		switch key.Value {
+		case "name":
+			v.name = r.text(value, "a name for the run's directory")
+		case "set":
+			v.sets = r.settings(value, "set")
+		default:
+			r.unknown(key, "runs: ", []string{"name", "set"})
+		}
+	})
+	if v.name == "" && r.faults == nil {
+		r.fault(n, "runs: has no name; want name: and set:")
+	}
+	return v
+}
+
+// cells multiplies runs and grid. Later settings win: set, then a run's, then
+// the grid's.
+func (r *reader) cells() []Cell {
+	runs := r.runs
+	if runs == nil {
+		name := strings.TrimSuffix(filepath.Base(r.base), filepath.Ext(r.base))
+		runs = []variant{{name: name}}
+	}
+	var names []string
+	for _, a := range r.grid {
+		names = append(names, a.key)
+	}
+	short := shortNames(names)
+	var cells []Cell
+	for _, run := range runs {
+		name := fileName(run.name)
+		part := []Cell{{Name: name, Group: name, Base: r.base, Sets: slices.Concat(r.sets, run.sets)}}
+		for _, a := range r.grid {
+			part = multiply(part, a, short[a.key])
+		}
+		cells = append(cells, part...)
+	}
+	seen := map[string]bool{}
+	for _, c := range cells {
+		if seen[c.Name] {
+			r.faults = append(r.faults, fmt.Errorf("sweep: %s: two cells are called %s; want names of runs and values of the grid that differ", r.file, c.Name))
+		}
+		seen[c.Name] = true
+	}
+	return cells
+}
+
+func multiply(cells []Cell, a axis, short string) (more []Cell) {
+	for _, c := range cells {
+		for _, v := range a.values {
+			part := "-" + short + "=" + fileName(v.Value)
+			next := Cell{Name: c.Name + part, Group: c.Group, Base: c.Base, Sets: append(slices.Clone(c.Sets), v)}
+			if a.key != "seed" {
+				next.Group += part
+			}
+			more = append(more, next)
+		}
+	}
+	return more
+}

@@ -1,0 +1,139 @@
+package sweep
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/runlog"
+)
+
+// Result is what a finished run achieved.
+type Result struct {
+	Seed       uint64     `json:"seed"`
+	Score      float64    `json:"score"` // on dev, of the best epoch
+	Loss       float64    `json:"loss"`  // on dev, of the same epoch
+	Epoch      int        `json:"epoch"` // the best one
+	Parameters int        `json:"parameters"`
+	Merges     Operations `json:"merges"`
+	Injects    Operations `json:"injects"`
+	Seconds    float64    `json:"seconds"` // of wall-clock time, all parts of the run together
+	Device     string     `json:"device"`
+}
+
+// Operations counts merges or injections of a run.
+type Operations struct {
+	Planned  int `json:"planned"`
+	Executed int `json:"executed"`
+}
+
+// readResult reads a finished run. metric is what its best epoch was chosen by.
+func readResult(dir, metric string) (r Result, err error) {
+	records, err := runlog.ReadMetrics(dir)
+	if err != nil {
+		return r, err
+	}
+	r.Score = math.NaN()
+	for _, record := range records {
+		switch rec := record.(type) {
+		case runlog.Plan:
+			r.Merges.Planned, r.Injects.Planned = len(rec.Merges), len(rec.Injects)
+		case runlog.Event:
+			if rec.Action == "merge" {
+				r.Merges.Executed++
+			} else {
+				r.Injects.Executed++
+			}
+		case runlog.Eval:
+			if rec.Best {
+				r.Score, r.Loss, r.Epoch = rec.Scores[metric], rec.Loss, rec.Epoch
+			}
+		}
+	}
+	if math.IsNaN(r.Score) {
+		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best; remove the directory and run the cell again", dir)
+	}
+	if r.Parameters, err = parameters(filepath.Join(dir, "best")); err != nil {
+		return r, err
+	}
+	if r.Seconds, err = seconds(dir); err != nil {
+		return r, err
+	}
+	var env runlog.Env
+	if err := readJSON(filepath.Join(dir, "env.json"), &env); err != nil {
+		return r, err
+	}
+	r.Device = env.Device
+	if env.CPU != "" {
+		r.Device += " (" + env.CPU + ")"
+	}
+	return r, nil
+}
+
+// parameters counts the scalars of the adapter in a checkpoint, the head not
+// counted.
+func parameters(dir string) (n int, err error) {
+	path := filepath.Join(dir, "adapter_model.safetensors")
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		path = filepath.Join(dir, "model.safetensors") // of full fine-tuning
+	}
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for _, name := range f.Names() {
+		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
+			continue
+		}
+		_, shape, _ := f.Info(name)
+		size := 1
+		for _, d := range shape {
+			size *= d
+		}
+		n += size
+	}
+	return n, nil
+}
+
+// seconds adds up the parts of a run that was interrupted. Each part counts from
+// 0; of a part that was killed, what came after its last line is not known.
+func seconds(dir string) (total float64, err error) {
+	text, err := os.ReadFile(filepath.Join(dir, "timing.jsonl"))
+	if err != nil {
+		return 0, fmt.Errorf("sweep: read timing: %w", err)
+	}
+	last := 0.0
+	for line := range strings.Lines(string(text)) {
+		var t struct{ Seconds float64 }
+		if err := json.Unmarshal([]byte(line), &t); err != nil {
+			return 0, fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", filepath.Join(dir, "timing.jsonl"), err)
+		}
+		if t.Seconds < last {
+			total += last
+		}
+		last = t.Seconds
+	}
+	var whole struct {
+		Runtime float64 `json:"train_runtime"` // of the last part, its end included
+	}
+	err = readJSON(filepath.Join(dir, "timing.json"), &whole)
+	return total + whole.Runtime, err
+}
+
+func readJSON(path string, to any) error {
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		return fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", path, bare(err))
+	}
+	return nil
+}

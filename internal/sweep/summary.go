@@ -1,0 +1,129 @@
+package sweep
+
+import (
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// Summary compares the cells of a sweep.
+type Summary struct {
+	Groups []Group  `json:"groups"`
+	Best   []Best   `json:"best"`
+	Failed []string `json:"without_results"` // names of cells
+}
+
+// Group is the cells that differ in nothing but the seed.
+type Group struct {
+	Name    string   `json:"name"`
+	Task    string   `json:"task"`
+	Metric  string   `json:"metric"`
+	Runs    []Result `json:"runs"`
+	Missing int      `json:"missing"` // seeds without results
+	Score   Spread   `json:"score"`
+	// Of the adapter in the best epoch, which runs may reach with different
+	// structures.
+	Parameters Range   `json:"parameters"`
+	Merges     Counted `json:"merges"`
+	Injects    Counted `json:"injects"`
+	Seconds    float64 `json:"seconds"` // mean of a run
+}
+
+// Range is the least and the largest of several whole numbers.
+type Range struct {
+	Min int `json:"min"`
+	Max int `json:"max"`
+}
+
+// Counted compares the operations of a group's runs with what was planned.
+type Counted struct {
+	Planned  Range `json:"planned"`
+	Executed Range `json:"executed"`
+}
+
+// Best is the group of the highest mean among those of one task.
+type Best struct {
+	Task   string  `json:"task"`
+	Group  string  `json:"group"`
+	Mean   float64 `json:"mean"`
+	Of     int     `json:"of"`     // groups it was selected from
+	Metric string  `json:"metric"` // on dev
+	Ties   int     `json:"ties"`   // groups with the same mean beside it
+}
+
+// Summary reads the results of all cells that have any.
+func (s *Sweep) Summary() (*Summary, error) {
+	var sum Summary
+	at := map[string]int{}
+	for _, c := range s.Cells {
+		i, ok := at[c.Group]
+		if !ok {
+			i = len(sum.Groups)
+			at[c.Group] = i
+			sum.Groups = append(sum.Groups, Group{Name: c.Group, Task: c.task, Metric: c.metric, Runs: []Result{}})
+		}
+		g := &sum.Groups[i]
+		if !s.done(c) {
+			g.Missing++
+			sum.Failed = append(sum.Failed, c.Name)
+			continue
+		}
+		r, err := readResult(s.Dir(c), c.metric)
+		if err != nil {
+			return nil, err
+		}
+		r.Seed = c.config.Seed
+		g.Runs = append(g.Runs, r)
+	}
+	for i := range sum.Groups {
+		sum.Groups[i].count()
+	}
+	sum.best()
+	return &sum, nil
+}
+
+// count fills in what follows from g.Runs.
+func (g *Group) count() {
+	if len(g.Runs) == 0 {
+		return
+	}
+	each := func(f func(Result) int) Range {
+		var values []int
+		for _, r := range g.Runs {
+			values = append(values, f(r))
+		}
+		return Range{slices.Min(values), slices.Max(values)}
+	}
+	var scores, seconds []float64
+	for _, r := range g.Runs {
+		scores, seconds = append(scores, r.Score), append(seconds, r.Seconds)
+	}
+	g.Score, g.Seconds = NewSpread(scores), stat.Mean(seconds, nil)
+	g.Parameters = each(func(r Result) int { return r.Parameters })
+	g.Merges = Counted{each(func(r Result) int { return r.Merges.Planned }), each(func(r Result) int { return r.Merges.Executed })}
+	g.Injects = Counted{each(func(r Result) int { return r.Injects.Planned }), each(func(r Result) int { return r.Injects.Executed })}
+}
+
+// best selects a group for each task, the first of several equal ones.
+func (s *Summary) best() {
+	at := map[string]int{}
+	for _, g := range s.Groups {
+		if len(g.Runs) == 0 {
+			continue
+		}
+		i, ok := at[g.Task]
+		if !ok {
+			i = len(s.Best)
+			at[g.Task] = i
+			s.Best = append(s.Best, Best{Task: g.Task, Group: g.Name, Mean: g.Score.Mean, Metric: g.Metric})
+		}
+		b := &s.Best[i]
+		b.Of++
+		switch {
+		case g.Score.Mean > b.Mean:
+			b.Group, b.Mean, b.Ties = g.Name, g.Score.Mean, 0
+		case g.Score.Mean == b.Mean && b.Of > 1:
+			b.Ties++
+		}
+	}
+}

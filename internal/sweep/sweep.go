@@ -1,0 +1,81 @@
+// Package sweep runs many configurations of lor2c train and compares them: a
+// grid or a list over any keys of a run file, one run directory each.
+//
+// Every cell is a process of its own, so that one that crashes costs one cell.
+// A cell with results is not run again, and one that was interrupted goes on
+// from its last checkpoint: the same command continues a sweep.
+package sweep
+
+import (
+	"path/filepath"
+	"strings"
+
+	"lor2c/internal/config"
+)
+
+// Sweep is a set of cells that write below one directory.
+type Sweep struct {
+	Out      string // holds a run directory for each cell, logs and summaries
+	Parallel int    // cells at once, at least 1
+	Cells    []Cell
+}
+
+// Cell is one run.
+type Cell struct {
+	Name  string // of its directory in Sweep.Out
+	Group string // Name without the seed
+	Base  string // run file; relative to the current directory
+	Sets  []Setting
+
+	config *config.Config // valid and resolved
+	task   string         // as the data set calls itself
+	metric string         // by which the best epoch is chosen
+}
+
+// Setting is a key of a run file and its value as --set takes it.
+type Setting struct {
+	Key, Value string
+	Place      string // file:line:column that it was read from; "" if no file
+}
+
+// arg returns the setting as --set takes it.
+func (s Setting) arg() string { return s.Key + "=" + s.Value }
+
+// Dir returns a cell's run directory.
+func (s *Sweep) Dir(c Cell) string { return filepath.Join(s.Out, c.Name) }
+
+// args returns what --set shall be given for a cell.
+func (c Cell) args() []string {
+	sets := make([]string, len(c.Sets))
+	for i, s := range c.Sets {
+		sets[i] = s.arg()
+	}
+	return sets
+}
+
+// shortNames maps keys to their last parts, or to themselves where two share it.
+func shortNames(keys []string) map[string]string {
+	count := map[string]int{}
+	last := func(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+	for _, k := range keys {
+		count[last(k)]++
+	}
+	short := map[string]string{}
+	for _, k := range keys {
+		if short[k] = last(k); count[last(k)] > 1 {
+			short[k] = k
+		}
+	}
+	return short
+}
+
+// fileName replaces what would need quoting in a shell or a path.
+func fileName(value string) string {
+	value = strings.NewReplacer("[", "", "]", "", ", ", "+", ",", "+").Replace(value)
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("+-._", r) {
+			return r
+		}
+		return '_'
+	}, value)
+}

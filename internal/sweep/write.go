@@ -1,0 +1,95 @@
+package sweep
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"lor2c/internal/checkpoint"
+)
+
+// Write writes summary.md, summary.csv and summary.json into the sweep's
+// directory.
+func (s *Sweep) Write(sum *Summary) error {
+	if err := checkpoint.WriteJSON(filepath.Join(s.Out, "summary.json"), sum); err != nil {
+		return err
+	}
+	if err := checkpoint.WriteFile(filepath.Join(s.Out, "summary.csv"), sum.CSV); err != nil {
+		return err
+	}
+	return checkpoint.WriteFile(filepath.Join(s.Out, "summary.md"), func(w io.Writer) error {
+		_, err := io.WriteString(w, sum.Markdown())
+		return err
+	})
+}
+
+// Markdown returns a table with a row for each group, and what to know of it.
+func (s *Summary) Markdown() string {
+	var b strings.Builder
+	b.WriteString("| cell | task | metric | n | mean | sd | min - max | 95 % interval | parameters | merges | injections | seconds |\n")
+	b.WriteString("|---|---|---|---:|---:|---:|---|---|---:|---|---|---:|\n")
+	for _, g := range s.Groups {
+		if len(g.Runs) == 0 {
+			fmt.Fprintf(&b, "| %s | %s | %s | 0 | - | - | - | - | - | - | - | - |\n", g.Name, g.Task, g.Metric)
+			continue
+		}
+		sd, interval := "-", "-"
+		if g.Score.SD != nil {
+			sd = fmt.Sprintf("%.4f", *g.Score.SD)
+			interval = fmt.Sprintf("%.4f - %.4f", g.Score.Interval.Low, g.Score.Interval.High)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %.4f | %s | %.4f - %.4f | %s | %s | %s | %s | %.0f |\n", g.Name, g.Task, g.Metric, g.Score.N,
+			g.Score.Mean, sd, g.Score.Min, g.Score.Max, interval, g.Parameters, g.Merges, g.Injects, g.Seconds)
+	}
+	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, too short where n is small.\n" +
+		"Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / planned, seconds wall-clock of a run.\n")
+	for _, best := range s.Best {
+		if best.Of < 2 {
+			continue
+		}
+		fmt.Fprintf(&b, "\nBest of %d on %s: %s, %s %.4f", best.Of, best.Task, best.Group, best.Metric, best.Mean)
+		if best.Ties > 0 {
+			fmt.Fprintf(&b, " (%d others have the same mean)", best.Ties)
+		}
+		b.WriteString(". It was selected by the dev scores that it is listed with, so they flatter it; the test split has not been looked at.\n")
+	}
+	if s.Failed != nil {
+		fmt.Fprintf(&b, "\nWithout results: %s.\n", strings.Join(s.Failed, ", "))
+	}
+	return b.String()
+}
+
+// String writes one number, or the ends of the range.
+func (r Range) String() string {
+	if r.Min == r.Max {
+		return strconv.Itoa(r.Min)
+	}
+	return fmt.Sprintf("%d - %d", r.Min, r.Max)
+}
+
+// String writes "executed / planned", or "-" where nothing was planned.
+func (c Counted) String() string {
+	if c.Planned.Max == 0 {
+		return "-"
+	}
+	return c.Executed.String() + " / " + c.Planned.String()
+}
+
+// CSV writes a row for each run.
+func (s *Summary) CSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	w.Write([]string{"cell", "task", "metric", "seed", "score", "loss", "epoch", "parameters",
+		"merges_planned", "merges_executed", "injects_planned", "injects_executed", "seconds", "device"})
+	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	for _, g := range s.Groups {
+		for _, r := range g.Runs {
+			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), float(r.Score), float(r.Loss), strconv.Itoa(r.Epoch), strconv.Itoa(r.Parameters),
+				strconv.Itoa(r.Merges.Planned), strconv.Itoa(r.Merges.Executed), strconv.Itoa(r.Injects.Planned), strconv.Itoa(r.Injects.Executed), float(r.Seconds), r.Device})
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
