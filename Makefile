@@ -16,10 +16,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint bench demo golden docker clean
+.PHONY: help build test race lint bench demo table1 fig2 fig6 fig7 golden docker clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/lor2c
 	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,gonum in pure Go; install OpenBLAS for about five times the speed)"
@@ -41,6 +41,16 @@ bench: ## run the benchmarks, and a RoBERTa-base step on random weights
 
 demo: build ## fine-tune the demo encoder on real sentences and compare three scores
 	sh scripts/demo.sh
+
+# PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
+PROFILE ?= paper
+table1: ## reproduce table I of the paper (see lor2c reproduce --help; PROFILE TASKS METHODS SEEDS MODEL DATA)
+fig2: ## reproduce figure 2, singular values of W = BA
+fig6: ## reproduce figure 6, merges and injections
+fig7: ## reproduce figure 7, gradients of LoR2C over LoRA
+table1 fig2 fig6 fig7: build
+	bin/lor2c reproduce $@ --profile $(PROFILE) $(if $(TASKS),--tasks $(TASKS)) $(if $(METHODS),--methods $(METHODS)) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py

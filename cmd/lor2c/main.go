@@ -11,6 +11,7 @@ import (
 
 	"lor2c/internal/adapter"
 	"lor2c/internal/config"
+	"lor2c/internal/sweep"
 	"lor2c/internal/train"
 )
 
@@ -21,6 +22,7 @@ const (
 	exitDevice    = 3
 	exitMismatch  = 4
 	exitNonFinite = 5
+	exitCells     = 6
 	exitSIGINT    = 130
 	exitSIGTERM   = 143
 )
@@ -76,6 +78,8 @@ func exitCode(err error) int {
 		return exitMismatch
 	case errors.As(err, &nonFinite):
 		return exitNonFinite
+	case errors.Is(err, sweep.ErrFailed):
+		return exitCells
 	}
 	return exitFailure
 }

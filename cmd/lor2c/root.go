@@ -12,6 +12,7 @@ Exit status:
   3    no usable device
   4    adapter and model or data do not match
   5    training met a value that is not finite
+  6    cells of a sweep failed; the others are done
   130  interrupted by SIGINT, state saved    143  by SIGTERM`
 
 func newRootCommand() *cobra.Command {
@@ -23,7 +24,7 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.AddCommand(newTrainCommand(), newEvalCommand(), newShowCommand(), newDoctorCommand(), newVersionCommand())
+	c.AddCommand(newTrainCommand(), newEvalCommand(), newShowCommand(), newMergeReportCommand(), newSweepCommand(), newReproduceCommand(), newDoctorCommand(), newVersionCommand())
 	return c
 }
 

@@ -23,6 +23,7 @@ var layers = []struct {
 	{"internal/checkpoint", []string{"internal/place"}},
 	{"internal/runlog", nil},
 	{"internal/schedule", nil},
+	{"internal/figure", nil},
 	{"internal/archtest", nil},
 	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
@@ -37,8 +38,16 @@ var layers = []struct {
 		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",
 	}},
+	{"internal/report", []string{
+		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/train",
+	}},
+	{"internal/sweep", []string{
+		"internal/nearest", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/config", "internal/train",
+	}},
+	{"internal/reproduce", []string{"internal/checkpoint", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
-		"internal/compute", "internal/cpu", "internal/adapter", "internal/config", "internal/runlog", "internal/train",
+		"internal/compute", "internal/cpu", "internal/adapter", "internal/checkpoint", "internal/config", "internal/runlog", "internal/figure",
+		"internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 }
 
@@ -50,6 +59,7 @@ var reserved = []struct {
 	{"gonum.org/v1/gonum/blas", []string{"internal/cpu"}},
 	{"gonum.org/v1/netlib", []string{"internal/cpu"}},
 	{"github.com/spf13/viper", []string{"internal/config"}},
+	{"gonum.org/v1/plot", []string{"internal/figure"}},
 	{"github.com/spf13/cobra", []string{"cmd/lor2c"}},
 	{"gorgonia.org/tensor", []string{"internal/checkpoint"}},
 }

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"lor2c/internal/checkpoint"
+	"lor2c/internal/figure"
+	"lor2c/internal/report"
+)
+
+type reportOptions struct {
+	format, out, figures string
+}
+
+// reportFormats are the values of --format.
+var reportFormats = []string{"html", "json", "md", "csv"}
+
+func newMergeReportCommand() *cobra.Command {
+	var o reportOptions
+	c := &cobra.Command{
+		Use:   "merge-report RUN [RUN ...]",
+		Short: "Report what runs merged and injected, and why",
+		Long: "Merge-report reads run directories, finished or not, and writes one HTML page that needs no network:\n" +
+			"loss and metric with the merges and injections, scores and spectra of every module, every candidate of\n" +
+			"every event, the structure before and after, and the parameters over time. Several runs are set side by\n" +
+			"side, with what differs in their configurations and the first records that differ.\n" + exitHelp,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{fmt.Errorf("lor2c: merge-report: no run named; want one or more directories that lor2c train wrote")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, runs []string) error { return runMergeReport(c.OutOrStdout(), o, runs) },
+	}
+	c.Flags().StringVar(&o.format, "format", "html", strings.Join(reportFormats, ", ")+"; csv has one row a candidate")
+	c.Flags().StringVar(&o.out, "out", "", "file to write (html: report.html in the first run; others: standard output)")
+	c.Flags().StringVar(&o.figures, "figures", "", "also write every figure as PNG and SVG into this directory")
+	return c
+}
+
+func runMergeReport(stdout io.Writer, o reportOptions, runs []string) error {
+	if !slices.Contains(reportFormats, o.format) {
+		return usageError{fmt.Errorf("lor2c: merge-report: --format is %q; want %s", o.format, strings.Join(reportFormats, ", "))}
+	}
+	r, err := report.Read(runs)
+	if errors.Is(err, report.ErrNoRun) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	if o.figures != "" {
+		if err := figure.WriteFiles(o.figures, r.Figures()); err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "figures: %s\n", o.figures)
+	}
+	if o.out == "" && o.format == "html" {
+		o.out = filepath.Join(runs[0], "report.html")
+	}
+	write := map[string]func(io.Writer) error{"html": r.HTML, "json": r.JSON, "md": r.Markdown, "csv": r.CSV}[o.format]
+	if o.out == "" {
+		return write(stdout)
+	}
+	if err := checkpoint.WriteFile(o.out, write); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "report:  %s\n", o.out)
+	return nil
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"lor2c/internal/sweep"
+)
+
+type sweepOptions struct {
+	file, device, out string
+	parallel          int
+}
+
+func newSweepCommand() *cobra.Command {
+	var o sweepOptions
+	c := &cobra.Command{
+		Use:   "sweep -c FILE",
+		Short: "Train a grid or a list of configurations and compare them",
+		Long: "Sweep trains every cell of a sweep file in a process and a run directory of its own. Cells with results are\n" +
+			"skipped and interrupted ones continued, so the same command goes on with a sweep. It writes summary.md,\n" +
+			"summary.csv and summary.json: mean, standard deviation and bootstrap interval over the seeds of a cell.\n" +
+			`
+  base: configs/demo.yaml           run file that all cells begin with
+  out: runs/rank                    directory for runs, logs and summaries
+  parallel: 2                       cells at once (1); each needs the memory that its log names
+  set: {train.epochs: 3}            for all cells
+  grid:                             every combination of
+    method.rank: [2, 8]
+    seed: [1, 2, 3]
+  runs:                             and of these
+    - {name: lor2c, set: {method.name: lor2c}}
+    - {name: lora, set: {method.name: lora}}
+` + exitHelp,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return runSweep(c, o) },
+	}
+	c.Flags().StringVarP(&o.file, "config", "c", "", "sweep file (YAML)")
+	c.Flags().StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	c.Flags().StringVar(&o.out, "out", "", "directory, instead of the sweep file's")
+	c.Flags().IntVar(&o.parallel, "parallel", 0, "cells at once, instead of the sweep file's")
+	return c
+}
+
+func runSweep(c *cobra.Command, o sweepOptions) error {
+	if o.file == "" {
+		return usageError{fmt.Errorf("lor2c: sweep: no sweep file named; want -c FILE")}
+	}
+	s, err := sweep.Read(o.file)
+	if err != nil {
+		return err
+	}
+	if o.out != "" {
+		s.Out = o.out
+	}
+	if o.parallel > 0 {
+		s.Parallel = o.parallel
+	}
+	if err := s.Check(os.Environ()); err != nil {
+		return err
+	}
+	failed := runCells(c.Context(), s, o.device)
+	if failed != nil && !errors.Is(failed, sweep.ErrFailed) {
+		return failed
+	}
+	sum, err := s.Summary()
+	if err == nil {
+		err = s.Write(sum)
+	}
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	fmt.Fprintf(c.OutOrStdout(), "%s\nsummary: %s\n", sum.Markdown(), filepath.Join(s.Out, "summary.{md,csv,json}"))
+	return failed
+}
+
+// runCells runs what is missing, in processes of this program.
+func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
+	dev, err := openDevice(device) // before the first cell would find out
+	if err != nil {
+		return err
+	}
+	dev.Close()
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("lor2c: sweep: find this program: %w", err)
+	}
+	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr})
+}

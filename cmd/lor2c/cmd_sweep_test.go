@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// sweepFile writes a sweep over a few rows of the demo, with more lines.
+func sweepFile(t *testing.T, more string) (file, out string) {
+	t.Helper()
+	dir := t.TempDir()
+	file, out = filepath.Join(dir, "s.yaml"), filepath.Join(dir, "out")
+	text := "base: configs/demo.yaml\nout: " + out + "\nset:\n  train.batch_size: 8\n"
+	args := short(t, out)
+	for _, a := range args {
+		if key, value, ok := strings.Cut(a, "="); ok && strings.HasPrefix(key, "data.") {
+			text += "  " + key + ": " + value + "\n"
+		}
+	}
+	if err := os.WriteFile(file, []byte(text+more), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return file, out
+}
+
+// TestSweep runs a sweep with a cell that diverges, as a user would.
+func TestSweep(t *testing.T) {
+	file, out := sweepFile(t, "  train.epochs: 1\ngrid: {optim.lr: [1.0e-3, 1.0e+30]}\n")
+	r := run(t, "sweep", "-c", file)
+	if r.code != exitCells || !strings.Contains(r.stderr, "1 of 2 cells failed") || !strings.Contains(r.stderr, "demo-lr=1.0e+30: exit code 5") {
+		t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+	}
+	if !strings.Contains(r.stdout, "| demo-lr=1.0e-3 | custom | accuracy | 1 |") || !strings.Contains(r.stdout, "Without results: demo-lr=1.0e+30.") {
+		t.Errorf("stdout %q", r.stdout)
+	}
+	for _, name := range []string{"summary.md", "summary.csv", "summary.json", "logs/demo-lr=1.0e-3.log", "demo-lr=1.0e-3/best/adapter_model.safetensors"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSweepSignal asserts that a signal to the sweep lets its cell save, and that
+// the same command continues.
+func TestSweepSignal(t *testing.T) {
+	file, out := sweepFile(t, "  train.epochs: 12\n")
+	c := command(t, "sweep", "-c", file)
+	// As a terminal does, the signal goes to the whole group.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(out, "demo", "checkpoint-8")); err == nil {
+			break
+		}
+		if c.Process.Signal(syscall.Signal(0)) != nil {
+			t.Fatal("the sweep ended before it could be interrupted")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := syscall.Kill(-c.Process.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+	if code := c.ProcessState.ExitCode(); code != exitSIGTERM || !strings.Contains(stderr.String(), "0 of 1 cells are done: interrupted; the same command continues") {
+		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
+	}
+	r := run(t, "sweep", "-c", file)
+	log, err := os.ReadFile(filepath.Join(out, "logs", "demo.log"))
+	if r.code != 0 || err != nil || !strings.Contains(string(log), "resuming from "+out) || !strings.Contains(string(log), "interrupted; the state is in") {
+		t.Errorf("again: %+v, %v\n%s", r, err, log)
+	}
+}
+
+// TestSweepMistakes holds exit codes and messages to what help promises.
+func TestSweepMistakes(t *testing.T) {
+	file, _ := sweepFile(t, "  optim.lrr: 1\n")
+	for i, tt := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"sweep", exitUsage, "no sweep file named; want -c FILE"},
+		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
+		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
+		{"reproduce", exitUsage, "0 targets named; want one of table1, fig2, fig6, fig7"},
+		{"reproduce fig3", exitUsage, `no target "fig3"`},
+		{"reproduce fig7 --model none --data none", exitUsage, "no data files"},
+		{"reproduce fig7", exitUsage, "name them with --model DIR and --data DIR"},
+		{"reproduce fig2 --seeds x", exitUsage, `invalid argument "x"`},
+	} {
+		t.Run(fmt.Sprintf("case=%d", i), func(t *testing.T) {
+			r := run(t, strings.Fields(tt.args)...)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
+				t.Errorf("%s: exit code %d, stderr %q; want %d and %q", tt.args, r.code, r.stderr, tt.code, tt.want)
+			}
+		})
+	}
+}
