@@ -44,13 +44,14 @@ demo: build ## fine-tune the demo encoder on real sentences and compare three sc
 
 # PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
 PROFILE ?= paper
+REPRODUCE = --profile $(PROFILE) $(if $(TASKS),--tasks $(TASKS)) $(if $(METHODS),--methods $(METHODS)) \
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
 table1: ## reproduce table I of the paper (see lor2c reproduce --help; PROFILE TASKS METHODS SEEDS MODEL DATA)
 fig2: ## reproduce figure 2, singular values of W = BA
 fig6: ## reproduce figure 6, merges and injections
 fig7: ## reproduce figure 7, gradients of LoR2C over LoRA
 table1 fig2 fig6 fig7: build
-	bin/lor2c reproduce $@ --profile $(PROFILE) $(if $(TASKS),--tasks $(TASKS)) $(if $(METHODS),--methods $(METHODS)) \
-		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+	bin/lor2c reproduce $@ $(strip $(REPRODUCE))
 
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
@@ -59,4 +60,4 @@ docker: ## build a container image with the binary
 	docker build -t lor2c .
 
 clean: ## remove what was built and run here
-	rm -rf bin build runs/demo
+	rm -rf bin build runs/demo runs/reproduce-mini

@@ -89,6 +89,8 @@ func TestSweepMistakes(t *testing.T) {
 		code int
 		want string
 	}{
+		{"sweep --help", 0, ""},
+		{"reproduce --help", 0, ""},
 		{"sweep", exitUsage, "no sweep file named; want -c FILE"},
 		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
 		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
@@ -102,6 +104,9 @@ func TestSweepMistakes(t *testing.T) {
 			r := run(t, strings.Fields(tt.args)...)
 			if r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
 				t.Errorf("%s: exit code %d, stderr %q; want %d and %q", tt.args, r.code, r.stderr, tt.code, tt.want)
+			}
+			if tt.code == 0 && !strings.Contains(r.stdout, "6    cells of a sweep failed") {
+				t.Errorf("%s: stdout %q", tt.args, r.stdout)
 			}
 		})
 	}

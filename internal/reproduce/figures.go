@@ -112,7 +112,7 @@ func (j *Job) fig7() ([]string, error) {
 			ratio[e] = append(ratio[e], m.value()/theirs[e][i].value())
 		}
 	}
-	return j.draw(figure.Fig7(ratio, j.source("LoRA acts on query and value, with the rank of LoR2C. The paper does not say the task of its figure.")),
+	return j.draw(figure.Fig7(ratio, j.source("LoRA acts on query and value, with the rank and alpha of LoR2C. The paper does not say the task of its figure.")),
 		map[string]any{"ratio_by_epoch_and_layer": ratio})
 }
 
@@ -155,7 +155,11 @@ func (j *Job) fig6(sum *sweep.Summary) ([]string, error) {
 			data = append(data, c)
 		}
 	}
-	return j.draw(figure.Fig6(grids, j.source("")), data)
+	note := ""
+	if len(j.o.Seeds) == 1 {
+		note = "One run a cell: two cells differ by chance as much as two seeds of one do."
+	}
+	return j.draw(figure.Fig6(grids, j.source(note)), data)
 }
 
 // grid arranges the cells of a task by injections and merges.

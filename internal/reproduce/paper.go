@@ -49,5 +49,5 @@ func paperTable() (rows []paperRow, tasks []string) {
 
 // taskTitles are the names of the tasks in tables and figures.
 var taskTitles = map[string]string{
-	"sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "rte": "RTE", "stsb": "STS-B", demoTask: "demo",
+	"sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "rte": "RTE", "stsb": "STS-B", demoTask: "demo data",
 }

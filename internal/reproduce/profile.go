@@ -54,7 +54,7 @@ func profiles(name string) (profile, bool) {
 		}, true
 	case Mini:
 		return profile{
-			model: "the demo's encoder (4 layers of 128)", parallel: runtime.NumCPU(), largest: 2,
+			model: "Demo encoder (4 layers of width 128)", parallel: runtime.NumCPU(), largest: 2,
 			note:  "MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.",
 			tasks: map[string][]string{"table1": {demoTask}, "fig2": {demoTask}, "fig6": {demoTask}, "fig7": {demoTask}},
 			seeds: map[string][]uint64{"table1": {17, 18}, "fig2": one, "fig6": one, "fig7": one},

@@ -70,14 +70,14 @@ IMLoR2C & paper & 90.7 & 82.0 \\
 \end{tabular}
 `},
 		{"mini", Options{Profile: Mini, Methods: []string{"lora", "lor2c"}}, []sweep.Group{group("lora-demo", 16384, 0.6, 0.62), group("lor2c-demo", 8192)},
-			`# Table I, mini profile: the demo's encoder (4 layers of 128)
+			`# Table I, mini profile: Demo encoder (4 layers of width 128)
 
 **MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.**
 
 | method | task | metric | score | min - max | seeds | parameters | hours | device | cell |
 |---|---|---|---|---|---|---:|---:|---|---|
-| LoRA | demo | accuracy | 61.0 ± 1.4 | 60.0 - 62.0 | 17 18 | 16384 | 1 | cpu | lora-demo |
-| LoR2C | demo | accuracy | - | - |  (1 missing) | - | - |  | lor2c-demo |
+| LoRA | demo data | accuracy | 61.0 ± 1.4 | 60.0 - 62.0 | 17 18 | 16384 | 1 | cpu | lora-demo |
+| LoR2C | demo data | accuracy | - | - |  (1 missing) | - | - |  | lor2c-demo |
 
 Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Hours are wall-clock, all seeds together.
 
@@ -86,7 +86,7 @@ Scores are times 100: the mean over seeds ± the sample standard deviation. Para
 % IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
 \begin{tabular}{llr}
 \toprule
-Method & & demo \\
+Method & & demo data \\
 \midrule
 LoRA & mini profile & 61.0$\pm$1.4 \\
 LoR2C & mini profile & - \\

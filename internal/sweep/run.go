@@ -179,7 +179,7 @@ func (p *progress) end(c Cell, f *failure, done bool) {
 		what = "interrupted"
 	}
 	left := ""
-	if n := p.cells - p.ended; n > 0 {
+	if n := p.cells - p.ended; n > 0 && what != "interrupted" {
 		pace := time.Since(p.start) / time.Duration(p.ended)
 		left = fmt.Sprintf(", %d to go, about %v", n, (pace * time.Duration(n)).Round(time.Second))
 	}
