@@ -1,0 +1,179 @@
+// What every kernel file builds on: the KERNEL macro, element types, 16-byte
+// accesses, reductions and the dropout mask.
+//
+// The same sources compile for the GPU, by nvcc, and for the CPU, by a C++
+// compiler with host/cuda.h, where the threads of a block are fibers. So a
+// kernel uses only what this header, mma.cuh and host/cuda.h know.
+//
+// Rules that hold for every kernel:
+//   - One argument, a struct by value, declared beside the kernel. Its Go twin
+//     in internal/gpu has the same fields in the same order; pointers come
+//     first and the size is a multiple of 8, so that neither has padding.
+//   - What changes from step to step with the same shapes (token counts, the
+//     optimizer step, learning rates) is read through a pointer. Everything
+//     else is a value. A captured graph can then be replayed.
+//   - No float atomics; sums of more than one block have a second stage in
+//     fixed order. Parameter gradients add, activation gradients overwrite.
+//   - Grids may be larger than the work: counts are rounded up to a class.
+#pragma once
+
+#ifdef __CUDACC__
+typedef signed int int32_t;
+typedef unsigned int uint32_t;
+typedef unsigned short uint16_t;
+typedef unsigned long long uint64_t;
+typedef long long int64_t;
+typedef unsigned char uint8_t;
+
+// KERNEL begins the definition of a kernel whose argument is called a.
+#define KERNEL(name, Args, threads) \
+    extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
+// KERNEL_RESIDENT also asks for that many blocks on a multiprocessor.
+#define KERNEL_RESIDENT(name, Args, threads, blocks) \
+    extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Args a)
+// SHARED declares a variable of a block. It begins with undefined contents.
+#define SHARED(Type, name) __shared__ __align__(16) Type name
+// DYNAMIC_SHARED declares the bytes of shared memory that the launch asks for.
+#define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
+#define DEVICE __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#else
+#include "host/cuda.h"
+#endif
+
+constexpr uint32_t kAllLanes = 0xffffffffu;
+
+// ---- element types ---------------------------------------------------------
+
+// bf16 is the upper half of a float32.
+struct alignas(2) bf16 {
+    uint16_t bits;
+};
+
+DEVICE float to_float(float x) { return x; }
+DEVICE float to_float(bf16 x) { return __uint_as_float(uint32_t(x.bits) << 16); }
+
+template <typename T> DEVICE T from_float(float x);
+template <> DEVICE float from_float<float>(float x) { return x; }
+// Rounds to nearest, ties to even; a NaN stays one.
+template <> DEVICE bf16 from_float<bf16>(float x) {
+#ifdef __CUDACC__
+    uint16_t bits;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+    return bf16{bits};
+#else
+    const uint32_t u = __float_as_uint(x);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return bf16{uint16_t((u >> 16) | 0x40u)};
+    return bf16{uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
+#endif
+}
+
+// ---- 16-byte accesses ------------------------------------------------------
+
+// Vec is what one 16-byte access moves: 4 floats or 8 bf16.
+template <typename T> struct alignas(16) Vec {
+    static constexpr int n = 16 / sizeof(T);
+    T v[n];
+};
+
+template <typename T> DEVICE Vec<T> load_vec(const T* p) { return *reinterpret_cast<const Vec<T>*>(p); }
+template <typename T> DEVICE void store_vec(T* p, const Vec<T>& x) { *reinterpret_cast<Vec<T>*>(p) = x; }
+
+// load8 reads 8 consecutive elements as float. p is aligned to 16 bytes.
+template <typename T> DEVICE void load8(float (&x)[8], const T* p) {
+    UNROLL
+    for (int i = 0; i < 8; i += Vec<T>::n) {
+        const Vec<T> v = load_vec(p + i);
+        UNROLL
+        for (int j = 0; j < Vec<T>::n; j++) x[i + j] = to_float(v.v[j]);
+    }
+}
+
+// store8 writes 8 consecutive elements, rounded. p is aligned to 16 bytes.
+template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
+    UNROLL
+    for (int i = 0; i < 8; i += Vec<T>::n) {
+        Vec<T> v;
+        UNROLL
+        for (int j = 0; j < Vec<T>::n; j++) v.v[j] = from_float<T>(x[i + j]);
+        store_vec(p + i, v);
+    }
+}
+
+// ---- reductions, in an order that never varies ------------------------------
+
+DEVICE float warp_sum(float x) {
+    UNROLL
+    for (int d = 16; d > 0; d >>= 1) x += __shfl_xor_sync(kAllLanes, x, d);
+    return x;
+}
+
+DEVICE float warp_max(float x) {
+    UNROLL
+    for (int d = 16; d > 0; d >>= 1) x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, d));
+    return x;
+}
+
+// block_sum returns the sum over a block of whole warps, in every thread.
+// scratch has one float a warp and may be used again afterwards.
+DEVICE float block_sum(float x, float* scratch) {
+    const int warps = blockDim.x / 32;
+    x = warp_sum(x);
+    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = x;
+    __syncthreads();
+    float sum = 0.0f;
+    for (int w = 0; w < warps; w++) sum += scratch[w];
+    __syncthreads();
+    return sum;
+}
+
+// ---- random numbers ---------------------------------------------------------
+
+// Dropout names a mask; see compute.Dropout. at points to the optimizer step
+// and the first row, which change while everything else stays.
+struct Dropout {
+    const uint32_t* at;
+    uint32_t threshold; // of the 65,536 lots that drop; 0 drops nothing
+    float scale;        // of what is kept
+    uint32_t key0, key1, site;
+    uint32_t unused;
+};
+
+struct Words {
+    uint32_t w[4];
+};
+
+// philox is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
+// easy as 1, 2, 3", section 3.3).
+DEVICE Words philox(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
+    UNROLL
+    for (int round = 0; round < 10; round++) {
+        const uint32_t h0 = __umulhi(c0, 0xD2511F53u), l0 = c0 * 0xD2511F53u;
+        const uint32_t h1 = __umulhi(c2, 0xCD9E8D57u), l1 = c2 * 0xCD9E8D57u;
+        c0 = h1 ^ c1 ^ k0;
+        c1 = l1;
+        c2 = h0 ^ c3 ^ k1;
+        c3 = l0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return Words{{c0, c1, c2, c3}};
+}
+
+// mask8 multiplies x, the columns [8 block, 8 block + 8) of a row counted from
+// the start of the call, by 0 or the scale.
+DEVICE void mask8(float (&x)[8], const Dropout& d, uint32_t row, uint32_t block) {
+    const Words r = philox(d.key0, d.key1, block, d.at[1] + row, d.site, d.at[0]);
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        const uint32_t lot = (r.w[i / 2] >> (16 * (i % 2))) & 0xffffu;
+        x[i] = lot < d.threshold ? 0.0f : x[i] * d.scale;
+    }
+}
+
+// mask1 is the multiplier of a single element.
+DEVICE float mask1(const Dropout& d, uint32_t row, uint32_t col) {
+    const Words r = philox(d.key0, d.key1, col / 8, d.at[1] + row, d.site, d.at[0]);
+    const uint32_t lot = (r.w[col % 8 / 2] >> (16 * (col % 2))) & 0xffffu;
+    return lot < d.threshold ? 0.0f : d.scale;
+}
