@@ -18,12 +18,7 @@
 #pragma once
 
 #ifdef __CUDACC__
-typedef signed int int32_t;
-typedef unsigned int uint32_t;
-typedef unsigned short uint16_t;
-typedef unsigned long long uint64_t;
-typedef long long int64_t;
-typedef unsigned char uint8_t;
+#include <stdint.h>
 
 // KERNEL begins the definition of a kernel whose argument is called a.
 #define KERNEL(name, Args, threads) \
