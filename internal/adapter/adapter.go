@@ -86,7 +86,7 @@ type builder struct {
 func (b builder) path(module string) string { return filePrefix + b.Prefix + "." + module }
 
 func (b builder) param(name string, shape ...int) *tape.Param {
-	return &tape.Param{Name: name, Value: b.dev.Alloc(shape, compute.Float)}
+	return tape.NewParam(b.dev, name, true, shape...)
 }
 
 // loraA makes an A [r,in] drawn from U(-1/sqrt(in), 1/sqrt(in)), which is
@@ -95,7 +95,7 @@ func (b builder) loraA(module string, r, in int) *tape.Param {
 	p := b.param(module+".lora_A.weight", r, in)
 	values := make([]float32, r*in)
 	compute.Uniform(values, b.seed, p.Name, 1/math.Sqrt(float64(in)))
-	b.dev.Upload(p.Value, values)
+	p.Upload(b.dev, values)
 	return p
 }
 

@@ -64,7 +64,7 @@ func TestCount(t *testing.T) {
 		t.Run("method="+c.name, func(t *testing.T) {
 			dev := nulldev.Open(4)
 			none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-			m, err := model.New(dev, roberta, c.outputs, 1, none)
+			m, err := model.New(dev, roberta, c.outputs, 1, false, none)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestInit(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	config := tiny("roberta")
 	config.Width, config.Heads = 300, 4
-	m, err := model.New(dev, config, 2, 1, weights)
+	m, err := model.New(dev, config, 2, 1, false, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestFrozen(t *testing.T) {
 				if m.config.Name == "full" {
 					return
 				}
-				fresh, err := model.New(dev, tiny(kind), 3, 1, weights)
+				fresh, err := model.New(dev, tiny(kind), 3, 1, false, weights)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -97,7 +97,7 @@ type network struct {
 // configuration leaves it open.
 func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, merge func(*adapter.LoR2C)) *network {
 	t.Helper()
-	m, err := model.New(dev, tiny(kind), 3, 1, weights)
+	m, err := model.New(dev, tiny(kind), 3, 1, false, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config
 	}
 	o := optim.Default()
 	o.LR, o.Schedule = 1e-2, "constant"
-	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Float)}
+	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Full)}
 }
 
 // leaveStart moves every B off zero, where A would have no gradient.

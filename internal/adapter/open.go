@@ -82,7 +82,7 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 		if err := s.file.ReadInto(values, fileName(s.Method, p)); err != nil {
 			return err
 		}
-		dev.Upload(p.Value, values)
+		p.Upload(dev, values)
 	}
 	return dev.Err()
 }

@@ -71,7 +71,7 @@ func download(dev compute.Device, c Config, params []*tape.Param) []checkpoint.T
 	tensors := make([]checkpoint.Tensor, len(params))
 	for i, p := range params {
 		values := make([]float32, p.Value.Shape.Len())
-		dev.Download(values, p.Value)
+		dev.Download(values, p.Exact())
 		tensors[i] = checkpoint.Tensor{Name: fileName(c, p), Shape: p.Value.Shape, Data: values}
 	}
 	return tensors

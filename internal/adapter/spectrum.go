@@ -23,11 +23,12 @@ func (m *LoR2C) Spectra(dev compute.Device) ([][]float64, error) {
 	}
 	r := m.modules[0].A.Value.Shape[0]
 	dev.Reset()
-	grams := dev.Temp(compute.Shape{n, 2, r, r}, compute.Float)
+	grams := dev.Temp(compute.Shape{n, 2, r, r}, compute.Full)
 	square := compute.Shape{r, r}
 	for i, d := range m.modules {
-		dev.Gemm(grams.Slice(2*i*r*r, square), 1, d.A.Value, false, d.A.Value, true, false)
-		dev.Gemm(grams.Slice((2*i+1)*r*r, square), 1, d.B.Value, true, d.B.Value, false, false)
+		a, b := d.A.Exact(), d.B.Exact()
+		dev.Gemm(grams.Slice(2*i*r*r, square), 1, a, false, a, true, false)
+		dev.Gemm(grams.Slice((2*i+1)*r*r, square), 1, b, true, b, false, false)
 	}
 	host := make([]float32, n*2*r*r)
 	dev.Download(host, grams)

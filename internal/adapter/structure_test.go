@@ -189,7 +189,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			fresh, err := model.Load(dev, base, 3, 2)
+			fresh, err := model.Load(dev, base, 3, 2, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +224,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 // TestStructureFaults refuses structures that no model can have.
 func TestStructureFaults(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	m, err := model.New(dev, tiny("roberta"), 3, 1, weights)
+	m, err := model.New(dev, tiny("roberta"), 3, 1, false, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestCheckInjection(t *testing.T) {
 			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
-			m, err := model.New(dev, tiny("roberta"), 3, 1, weights)
+			m, err := model.New(dev, tiny("roberta"), 3, 1, false, weights)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,19 @@
 //   - B sequences, T tokens of one sequence, N packed tokens, C width, H heads,
 //     D head width, V vocabulary, R rank, K and M inner and outer widths of a
 //     linear layer
-//   - shapes have been checked by package tape; a device may assume them
+//   - shapes and types have been checked by package tape; a device may assume
+//     them
+//
+// Precision. A device works in Float, which may be narrower than float32; what
+// a narrow type would spoil is Full, at least float32:
+//   - Float are activations and their gradients, logits, and every parameter as
+//     a forward pass reads it
+//   - Full are parameter gradients, the optimizer's parameters, moments and
+//     state, losses, labels of a regression, the stats and lse that a gradient
+//     goes by, u of LowRank and whatever a method accumulates inside
+//
+// Methods say which tensors are Full; the others are Float. Where an element of
+// Float is as large as one of Full the two are one type.
 package compute
 
 import "fmt"
@@ -27,12 +39,32 @@ import "fmt"
 type DType uint8
 
 const (
-	// Float is the device's working precision: float32, or float64 on the
-	// device that gradient checks use.
+	// Float is the device's working precision: float32, bfloat16 on a device
+	// opened for it, float64 on the one that gradient checks use.
 	Float DType = iota
 	// Int is int32: token ids, labels, cu_seqlens.
 	Int
+	// Full is float32 on a device whose Float is narrower, else the same as
+	// Float.
+	Full
 )
+
+// String names d as this package does.
+func (d DType) String() string {
+	switch d {
+	case Float:
+		return "Float"
+	case Int:
+		return "Int"
+	case Full:
+		return "Full"
+	}
+	return fmt.Sprintf("DType(%d)", uint8(d))
+}
+
+// Narrow reports whether d's Float is narrower than Full, so that a trained
+// parameter needs a working copy beside its exact value.
+func Narrow(d Memory) bool { return d.Bytes(Float) < d.Bytes(Full) }
 
 // Shape lists axis lengths, outermost first.
 type Shape []int
@@ -151,6 +183,8 @@ type Stats struct {
 
 // Memory allocates and moves data.
 type Memory interface {
+	// Bytes returns the size of one element of a type.
+	Bytes(d DType) int64
 	// Alloc returns a zeroed tensor that lives until Close: weights,
 	// parameters, optimizer state.
 	Alloc(s Shape, d DType) Tensor
@@ -166,20 +200,24 @@ type Memory interface {
 	Release(t Tensor)
 	// Reset returns the whole arena: the start of a step.
 	Reset()
-	// Upload copies to a Float tensor; the source may be reused at once.
+	// Upload copies to a Float or Full tensor, rounding to its type; the source
+	// may be reused at once.
 	Upload(dst Tensor, src []float32)
 	// UploadInts copies to an Int tensor; the source may be reused at once.
 	UploadInts(dst Tensor, src []int32)
-	// Download waits for src, a Float tensor, and copies it.
+	// Download waits for src, a Float or Full tensor, and copies it.
 	Download(dst []float32, src Tensor)
 	Stats() Stats
 }
 
 // Elementwise covers pointwise maps, row sums and row selection.
 type Elementwise interface {
+	// Fill sets every element of a Float or Full tensor.
 	Fill(dst Tensor, v float32)
+	// Copy copies src, of any type, to dst of the same type; or Float to Full
+	// and Full to Float, rounding to nearest even: the cast.
 	Copy(dst, src Tensor)
-	// Axpy computes dst += alpha x.
+	// Axpy computes dst += alpha x, both Float or both Full.
 	Axpy(dst Tensor, alpha float32, x Tensor)
 	// Act computes dst = act(pre). dst may be pre.
 	Act(act Act, dst, pre Tensor)
@@ -188,7 +226,8 @@ type Elementwise interface {
 	// Dropout computes dst = mask x / (1-p) with the mask that drop names. The
 	// gradient is the same call on dy, so no mask is stored. dst may be x.
 	Dropout(dst, x Tensor, drop Dropout)
-	// SumRows computes dst[c] += sum over n of x[n,c], a bias gradient.
+	// SumRows computes dst[c] += sum over n of x[n,c], a bias gradient. dst is
+	// Full.
 	SumRows(dst, x Tensor)
 	// Gather computes dst[n] = x[idx[n]]: x [N,C], idx [B] Int, dst [B,C].
 	Gather(dst, x, idx Tensor)
@@ -198,26 +237,29 @@ type Elementwise interface {
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
 	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C].
 	Embed(dst, ids, pos, types, word, position, kind Tensor)
-	// EmbedGrad adds to the tables' gradients, in the order of n; each may be
-	// absent.
+	// EmbedGrad adds to the tables' gradients, which are Full, in the order of
+	// n; each may be absent.
 	EmbedGrad(dword, dposition, dkind, ids, pos, types, dy Tensor)
 }
 
 // Matmul is the dense contractions.
 type Matmul interface {
 	// Gemm computes dst = alpha op(a) op(b), or adds it to dst, op transposing
-	// where ta or tb is set. op(a) [M,K], op(b) [K,N], dst [M,N].
+	// where ta or tb is set. op(a) [M,K], op(b) [K,N], dst [M,N]. All three are
+	// Float, an activation's gradient; or dst alone is Full, a weight's; or all
+	// three are Full, a Gram matrix.
 	Gemm(dst Tensor, alpha float32, a Tensor, ta bool, b Tensor, tb bool, accumulate bool)
 	// Linear computes dst = act(x WT + bias). x [N,K], w [M,K], bias [M] or
 	// absent, dst [N,M]. pre [N,M] receives the value before act; it may be
 	// absent, and must be when act is Identity.
 	Linear(dst, pre, x, w, bias Tensor, act Act)
 	// LowRank computes dst += scale (dropout(x) AT) BT without forming B A.
-	// x [N,K], A [R,K], B [M,R], dst [N,M]; u [N,R] receives dropout(x) AT.
+	// x [N,K], A [R,K], B [M,R], dst [N,M]; u [N,R] Full receives dropout(x) AT.
 	LowRank(dst, u, x, a, b Tensor, scale float32, drop Dropout)
 	// LowRankGrad is the gradient of LowRank for dy [N,M], with u from it:
 	// db += scale dyT u; du = scale dy B; da += duT dropout(x); and
 	// dx = dropout(du A), added to dx where accumulate is set. dx may be absent.
+	// u, da, db, and du between them are Full.
 	LowRankGrad(dx, da, db, x, u, a, b, dy Tensor, scale float32, drop Dropout, accumulate bool)
 }
 
@@ -226,20 +268,21 @@ type Matmul interface {
 type Norm interface {
 	// LayerNorm computes sum = residual + dropout(x) and
 	// dst = (sum - mean)/sqrt(var + eps) gamma + beta. x, residual, sum, dst
-	// [N,C]; gamma, beta [C]; stats [N,2] receives mean and 1/sqrt(var + eps).
+	// [N,C]; gamma, beta [C]; stats [N,2] Full receives mean and
+	// 1/sqrt(var + eps), of sum as it is stored.
 	// sum may be x. With an absent residual, sum is absent and drop zero: x is
 	// normalised as it is.
 	LayerNorm(dst, sum, stats, x, residual, gamma, beta Tensor, eps float32, drop Dropout)
 	// LayerNormGrad is its gradient; sum is what was normalised. dresidual
 	// receives the gradient of sum, dx that of x before dropout; each may be
-	// absent, as may dgamma and dbeta, which are added to.
+	// absent, as may dgamma and dbeta, which are Full and added to.
 	LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy Tensor, drop Dropout)
 }
 
 // Attention is softmax(scale q kT) v by heads, variable-length.
 type Attention interface {
-	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] receives the
-	// log of each row's sum of exponentials. A query whose sequence has no key
+	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] Full
+	// receives the log of each row's sum of exponentials. A query whose sequence has no key
 	// yields zeros and an lse of -Inf.
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
 	// AttentionGrad: y and lse are the outputs of Attention. dq may be absent.
@@ -247,13 +290,14 @@ type Attention interface {
 }
 
 // Loss ends a forward pass. scale is 1 over the examples of the whole
-// optimizer step, so that accumulation over micro-batches is exact.
+// optimizer step, so that accumulation over micro-batches is exact. Losses are
+// Full.
 type Loss interface {
 	// CrossEntropy: logits [B,C]; labels [B] Int; loss [1] += scale times the
 	// summed negative log-likelihood; dlogits [B,C] receives the gradient and
 	// may be absent.
 	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32)
-	// MSE: x [B,1]; y [B] Float; loss [1] += scale sum (x-y)^2; dx [B,1]
+	// MSE: x [B,1]; y [B] Full; loss [1] += scale sum (x-y)^2; dx [B,1]
 	// receives the gradient and may be absent.
 	MSE(loss, dx, x, y Tensor, scale float32)
 }
@@ -273,7 +317,7 @@ type AdamWOpts struct {
 	Step                               int // from 1
 }
 
-// Update applies the optimizer in place.
+// Update applies the optimizer in place. All of it is Full, but for AdamW's w.
 type Update interface {
 	// SumAbs computes dst [1] += sum over i of |x[i]|.
 	SumAbs(dst, x Tensor)
@@ -281,10 +325,11 @@ type Update interface {
 	// min(1, maxNorm/norm) that AdamW will apply (maxNorm 0 does not clip).
 	// When loss [1] or the norm is not finite it sets StateHalted, for good.
 	GradNorm(state, g, loss Tensor, maxNorm float32)
-	// AdamW updates p, m, v, all [n], from g times state[StateFactor]. Once
-	// state is halted it does nothing, so that the parameters stay as they were
-	// before the step that went wrong.
-	AdamW(p, m, v, g, state Tensor, o AdamWOpts)
+	// AdamW updates p, m, v, all [n], from g times state[StateFactor]. w [n]
+	// Float receives p rounded to it, and is absent where parameters have no
+	// working copy. Once state is halted it does nothing, so that the
+	// parameters stay as they were before the step that went wrong.
+	AdamW(p, w, m, v, g, state Tensor, o AdamWOpts)
 }
 
 // ShapeError reports a caller's bug: package tape panics with it, and
@@ -298,4 +343,16 @@ type ShapeError struct {
 // Error names the op, the shapes it wants and those it got.
 func (e *ShapeError) Error() string {
 	return fmt.Sprintf("compute: %s: shapes are %v; want %s", e.Op, e.Got, e.Want)
+}
+
+// TypeError reports a tensor of the wrong element type: a caller's bug too.
+type TypeError struct {
+	Op        string
+	Want, Got DType
+	Shape     Shape
+}
+
+// Error names the op, the tensor's shape and the two types.
+func (e *TypeError) Error() string {
+	return fmt.Sprintf("compute: %s: a tensor %v is %v; want %v", e.Op, e.Shape, e.Got, e.Want)
 }

@@ -72,6 +72,6 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1) }},
 		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
-		{"AdamW", func() { d.AdamW(x, y, z, s, state, opts) }},
+		{"AdamW", func() { d.AdamW(x, compute.Tensor{}, y, z, s, state, opts) }},
 	}
 }

@@ -210,6 +210,6 @@ func BenchmarkAdamW(b *testing.B) {
 		p, m, v, g, state := b.tensor(n), b.tensor(n), b.dev.Alloc(compute.Shape{n}, compute.Float), b.tensor(n), b.tensor(compute.StateLen)
 		copy(Data[float32](state), []float32{1, 1, 0})
 		o := compute.AdamWOpts{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Step: 10}
-		b.elements(n, func() { b.dev.AdamW(p, m, v, g, state, o) })
+		b.elements(n, func() { b.dev.AdamW(p, compute.Tensor{}, m, v, g, state, o) })
 	})
 }

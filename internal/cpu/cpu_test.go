@@ -83,7 +83,7 @@ func step[T Float](d *Device[T]) [][]T {
 	p, g, state := random(100, 500), random(100, 500), random(compute.StateLen)
 	d.Fill(state, 0)
 	d.GradNorm(state, g, loss, 0.5)
-	d.AdamW(p, random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Float), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
+	d.AdamW(p, random(100, 500), random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Float), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
 	d.Dropout(x, x, drop)
 	d.Act(compute.GELUTanh, y, x)
 	return all

@@ -45,9 +45,9 @@ type memory[T Float] struct {
 	syncs    int64
 }
 
-// elemBytes returns the bytes of one element.
-func elemBytes[T Float](d compute.DType) int64 {
-	if d == compute.Int {
+// Bytes returns the size of one element: Float and Full are both T.
+func (d *Device[T]) Bytes(t compute.DType) int64 {
+	if t == compute.Int {
 		return 4
 	}
 	return int64(sizeof[T]())
@@ -62,7 +62,7 @@ func (d *Device[T]) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 		} else {
 			buf.floats = make([]T, s.Len())
 		}
-		d.memory.alloced += int64(s.Len()) * elemBytes[T](t)
+		d.memory.alloced += int64(s.Len()) * d.Bytes(t)
 	}
 	return compute.Tensor{Shape: s, DType: t, Buf: buf}
 }
@@ -99,7 +99,7 @@ func (d *Device[T]) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 		return out
 	}
 	m := &d.memory
-	size := elemBytes[T](t)
+	size := d.Bytes(t)
 	n := int64(s.Len()) * size
 	off := m.arena.Alloc(n)
 	slab := m.find(off, n)
@@ -145,7 +145,7 @@ func (d *Device[T]) Release(t compute.Tensor) {
 		return
 	}
 	slab := t.Buf.(*storage[T])
-	size := elemBytes[T](t.DType)
+	size := d.Bytes(t.DType)
 	off := slab.start + int64(t.Off)*size
 	n := int64(t.Shape.Len()) * size
 	// A tensor from before Reserve or Reset is not the arena's any more.
@@ -166,7 +166,7 @@ func (d *Device[T]) Reset() {
 	}
 }
 
-// Upload copies to a Float tensor.
+// Upload copies to a Float or Full tensor.
 func (d *Device[T]) Upload(dst compute.Tensor, src []float32) {
 	if d.err != nil {
 		return
@@ -183,7 +183,7 @@ func (d *Device[T]) UploadInts(dst compute.Tensor, src []int32) {
 	}
 }
 
-// Download copies a Float tensor, rounded to float32.
+// Download copies a Float or Full tensor, rounded to float32.
 func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 	d.memory.syncs++
 	if d.err != nil {

@@ -72,9 +72,9 @@ func sumSquares[T Float](x []T) float64 {
 // finite reports whether x is neither infinite nor NaN: only then x-x is 0.
 func finite[T Float](x T) bool { return x-x == 0 }
 
-// AdamW updates p, m and v in place. As in PyTorch, eps is added after the
+// AdamW updates p, m and v in place, and copies p to w. As in PyTorch, eps is added after the
 // bias correction of sqrt(v), and weight decay comes before the Adam step.
-func (d *Device[T]) AdamW(p, m, v, g, state compute.Tensor, o compute.AdamWOpts) {
+func (d *Device[T]) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts) {
 	if d.err != nil {
 		return
 	}
@@ -82,7 +82,8 @@ func (d *Device[T]) AdamW(p, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 	if s[compute.StateHalted] != 0 {
 		return
 	}
-	param, mean, square, grad := Data[T](p), Data[T](m), Data[T](v), Data[T](g)
+	param, working := Data[T](p), Data[T](w)
+	mean, square, grad := Data[T](m), Data[T](v), Data[T](g)
 	factor := s[compute.StateFactor]
 	keep := T(1 - o.LR*o.WeightDecay)
 	b1, b2, c1, c2 := T(o.Beta1), T(o.Beta2), T(1-o.Beta1), T(1-o.Beta2)
@@ -98,6 +99,9 @@ func (d *Device[T]) AdamW(p, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 			vi := b2*vs[i] + c2*gi*gi
 			ms[i], vs[i] = mi, vi
 			ps[i] = ps[i]*keep - rate*mi/(T(math.Sqrt(float64(vi)))*root+eps)
+		}
+		if working != nil {
+			copy(working[lo:hi], ps)
 		}
 	})
 }

@@ -16,9 +16,10 @@ import (
 type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
 // New allocates the network of c with the given number of outputs and fills it
-// from src. seed draws the head that src does not have.
-func New(dev compute.Device, c Config, outputs int, seed uint64, src Source) (*Model, error) {
-	b := builder{dev: dev, src: src, seed: seed}
+// from src. seed draws the head that src does not have. The head keeps exact
+// values, as what is trained does, and the encoder too if all is set.
+func New(dev compute.Device, c Config, outputs int, seed uint64, all bool, src Source) (*Model, error) {
+	b := builder{dev: dev, src: src, seed: seed, all: all}
 	m := &Model{Config: c, Prefix: c.Type, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."
 	e := "embeddings."
@@ -64,6 +65,7 @@ type builder struct {
 	dev    compute.Device
 	src    Source
 	seed   uint64
+	all    bool // the encoder is trained
 	prefix string
 	params []*tape.Param
 	drawn  []*tape.Param // those of the encoder that src did not have
@@ -71,16 +73,17 @@ type builder struct {
 }
 
 func (b *builder) param(name string, shape ...int) *tape.Param {
-	p := &tape.Param{Name: b.prefix + name}
+	name = b.prefix + name
 	if b.err != nil {
-		return p
+		return &tape.Param{Name: name}
 	}
-	values, ok, err := b.src(p.Name, shape)
+	values, ok, err := b.src(name, shape)
 	if err != nil {
 		b.err = err
-		return p
+		return &tape.Param{Name: name}
 	}
-	p.Value = b.dev.Alloc(shape, compute.Float)
+	// What src does not have belongs to the head.
+	p := tape.NewParam(b.dev, name, b.all || b.prefix == "" || !ok, shape...)
 	if !ok {
 		values = make([]float32, p.Value.Shape.Len())
 		if len(shape) > 1 {
@@ -89,11 +92,11 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 		}
 		if b.prefix != "" {
 			b.drawn = append(b.drawn, p)
-			b.dev.Upload(p.Value, values)
+			p.Upload(b.dev, values)
 			return p
 		}
 	}
-	b.dev.Upload(p.Value, values)
+	p.Upload(b.dev, values)
 	b.params = append(b.params, p)
 	return p
 }
@@ -107,8 +110,8 @@ func (b *builder) norm(name string, width int) norm {
 }
 
 // Load reads a Hugging Face model directory. A classification head of another
-// number of outputs, or none, is drawn from seed.
-func Load(dev compute.Device, dir string, outputs int, seed uint64) (*Model, error) {
+// number of outputs, or none, is drawn from seed; all is as for New.
+func Load(dev compute.Device, dir string, outputs int, seed uint64, all bool) (*Model, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -119,7 +122,7 @@ func Load(dev compute.Device, dir string, outputs int, seed uint64) (*Model, err
 	}
 	defer w.Close()
 	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, outputs)*c.Width)
-	return New(dev, c, outputs, seed, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	return New(dev, c, outputs, seed, all, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		stored, found := storedName(w, c, name)
 		isHead := !strings.HasPrefix(name, c.Type+".")
 		if !found {

@@ -20,8 +20,10 @@ type AdamW struct {
 	steps  int
 }
 
-// flat is the buffers of values, gradients, and first and second moments, [n].
-type flat struct{ p, g, m, v compute.Tensor }
+// flat is the buffers of values, gradients, and first and second moments, [n]
+// Full; and w, of the values as forward passes read them, where the device's
+// Float is narrower.
+type flat struct{ p, w, g, m, v compute.Tensor }
 
 // slot is the place of a parameter in the buffer, and what is its own.
 type slot struct {
@@ -39,10 +41,11 @@ type group struct {
 }
 
 // New moves the values of the adapter's and the head's parameters into one
-// buffer, gives them gradients there, and so makes them trainable. Frozen ones
-// stay where they are.
+// buffer, gives them gradients there, and so makes them trainable. On a device
+// whose Float is narrower than Full it also keeps the copy in Float that
+// forward passes read. Frozen parameters stay where they are.
 func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
-	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Float)}
+	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Full)}
 	o.lay(adapter, head)
 	for _, s := range o.slots {
 		o.adopt(s)
@@ -64,8 +67,11 @@ func (o *AdamW) lay(adapter, head []*tape.Param) {
 	}
 	add(adapter, 1)
 	add(head, o.config.HeadLRRatio)
-	buffer := func() compute.Tensor { return o.dev.Alloc(compute.Shape{n}, compute.Float) }
-	o.flat = flat{buffer(), buffer(), buffer(), buffer()}
+	buffer := func(d compute.DType) compute.Tensor { return o.dev.Alloc(compute.Shape{n}, d) }
+	o.flat = flat{p: buffer(compute.Full), g: buffer(compute.Full), m: buffer(compute.Full), v: buffer(compute.Full)}
+	if compute.Narrow(o.dev) {
+		o.w = buffer(compute.Float)
+	}
 	o.group()
 }
 
@@ -84,10 +90,46 @@ func (o *AdamW) group() {
 
 // adopt moves a parameter that was on its own into the buffer.
 func (o *AdamW) adopt(s slot) {
-	value := o.p.Slice(s.at, s.Value.Shape)
-	o.dev.Copy(value, s.Value)
-	o.dev.Free(s.Value)
-	s.Value, s.Grad = value, o.g.Slice(s.at, value.Shape)
+	value, master := s.Value, s.Master
+	o.place(s, s.Exact())
+	o.free(value, master)
+}
+
+// free returns those of xs that are there.
+func (o *AdamW) free(xs ...compute.Tensor) {
+	for _, x := range xs {
+		if x.Present() {
+			o.dev.Free(x)
+		}
+	}
+}
+
+// place makes a parameter a part of the buffer, with the given exact value.
+func (o *AdamW) place(s slot, from compute.Tensor) {
+	shape := s.Value.Shape
+	exact := o.p.Slice(s.at, shape)
+	o.dev.Copy(exact, from)
+	s.Grad = o.g.Slice(s.at, shape)
+	if !o.w.Present() {
+		exact.DType = compute.Float // where the two are one type
+		s.Value = exact
+		return
+	}
+	s.Master, s.Value = exact, o.w.Slice(s.at, shape)
+	o.dev.Copy(s.Value, exact)
+}
+
+// leave gives a parameter tensors of its own again and takes its gradient.
+func (o *AdamW) leave(p *tape.Param) {
+	own := func(x compute.Tensor) compute.Tensor {
+		if !x.Present() {
+			return x
+		}
+		y := o.dev.Alloc(x.Shape, x.DType)
+		o.dev.Copy(y, x)
+		return y
+	}
+	p.Value, p.Master, p.Grad = own(p.Value), own(p.Master), compute.Tensor{}
 }
 
 // Change takes over the parameters of a method whose structure has changed.
@@ -106,28 +148,19 @@ func (o *AdamW) Change(adapter, head []*tape.Param, anew func(*tape.Param) bool)
 			o.adopt(s)
 			continue
 		}
-		move := func(to, from compute.Tensor) compute.Tensor {
-			x := to.Slice(s.at, s.Value.Shape)
-			o.dev.Copy(x, from.Slice(was.at, s.Value.Shape))
-			return x
-		}
 		if !anew(s.Param) {
 			o.slots[i].born = was.born
-			move(o.m, old.m)
-			move(o.v, old.v)
+			o.dev.Copy(o.m.Slice(s.at, s.Value.Shape), old.m.Slice(was.at, s.Value.Shape))
+			o.dev.Copy(o.v.Slice(s.at, s.Value.Shape), old.v.Slice(was.at, s.Value.Shape))
 		}
-		s.Value, s.Grad = move(o.p, old.p), o.g.Slice(s.at, s.Value.Shape)
+		o.place(s, s.Exact())
 	}
 	for _, p := range adapter {
 		if _, known := before[p]; known && p.Frozen {
-			value := o.dev.Alloc(p.Value.Shape, compute.Float)
-			o.dev.Copy(value, p.Value)
-			p.Value, p.Grad = value, compute.Tensor{}
+			o.leave(p)
 		}
 	}
-	for _, x := range []compute.Tensor{old.p, old.g, old.m, old.v} {
-		o.dev.Free(x)
-	}
+	o.free(old.p, old.w, old.g, old.m, old.v)
 	o.group()
 }
 
@@ -141,8 +174,13 @@ func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 	o.steps++
 	o.dev.GradNorm(o.state, o.g, loss, float32(o.config.MaxGradNorm))
 	for _, g := range o.groups {
-		part := func(x compute.Tensor) compute.Tensor { return x.View(g.from, g.to) }
-		o.dev.AdamW(part(o.p), part(o.m), part(o.v), part(o.g), o.state, compute.AdamWOpts{
+		part := func(x compute.Tensor) compute.Tensor {
+			if !x.Present() {
+				return x
+			}
+			return x.View(g.from, g.to)
+		}
+		o.dev.AdamW(part(o.p), part(o.w), part(o.m), part(o.v), part(o.g), o.state, compute.AdamWOpts{
 			LR: o.config.LR * g.ratio * factor, Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps,
 			WeightDecay: o.config.WeightDecay, Step: o.steps - g.born,
 		})

@@ -31,7 +31,7 @@ func newGradient(t *testing.T) *gradient {
 	dev := cpu.Open[float64](2)
 	return &gradient{
 		T: t, dev: dev, values: map[string]compute.Tensor{}, params: map[string]*Param{}, frozen: map[string]bool{},
-		loss: dev.Alloc(compute.Shape{1}, compute.Float),
+		loss: dev.Alloc(compute.Shape{1}, compute.Full),
 	}
 }
 
@@ -68,7 +68,7 @@ func (g *gradient) p(name string, shape ...int) *Param {
 	if !ok {
 		p = &Param{Name: name, Value: g.source(name, shape...)}
 		if !g.frozen[name] {
-			p.Grad = g.dev.Alloc(shape, compute.Float)
+			p.Grad = g.dev.Alloc(shape, compute.Full)
 		}
 		g.params[name] = p
 	}

@@ -219,7 +219,7 @@ func TestLossGrad(t *testing.T) {
 	})
 	t.Run("loss=mse", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
-			y := g.dev.Temp(compute.Shape{n}, compute.Float)
+			y := g.dev.Temp(compute.Shape{n}, compute.Full)
 			g.dev.Upload(y, []float32{3, -1, 0.5, 2, 0, 1, -2})
 			g.MSE(g.loss, g.Linear(g.x("x", n, c), g.p("w", 1, c), g.p("b", 1), compute.Identity), y, 1.0/9)
 			return nil

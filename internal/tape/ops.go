@@ -6,6 +6,7 @@ import "lor2c/internal/compute"
 func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 	n, k, m := x.Value.Shape.Rows(), x.Value.Shape.Cols(), w.Value.Shape[0]
 	check(is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value, b.value())
+	params("linear", w, b)
 	y := t.out(compute.Shape{n, m}, x.needs || w.Trains() || b.Trains())
 	var pre compute.Tensor
 	if y.needs && act != compute.Identity {
@@ -56,8 +57,9 @@ func (t *Tape) LowRank(y, x *Var, a, b *Param, scale float32, drop compute.Dropo
 	n, k, m, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), y.Value.Shape.Cols(), a.Value.Shape[0]
 	check(is(a.Value, r, k) && is(b.Value, m, r) && is(y.Value, n, m), "low rank", "x [N K], A [R K], B [M R], y [N M]",
 		x.Value, a.Value, b.Value, y.Value)
+	params("low rank", a, b)
 	needs := t.Train && (x.needs || a.Trains() || b.Trains())
-	u := t.temp(compute.Shape{n, r})
+	u := t.full(compute.Shape{n, r})
 	t.Dev.LowRank(y.Value, u, x.Value, a.Value, b.Value, scale, drop)
 	t.watch("low rank", b.Name, y)
 	if !needs {
@@ -80,8 +82,9 @@ func (t *Tape) LowRank(y, x *Var, a, b *Param, scale float32, drop compute.Dropo
 func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	c := x.Value.Shape.Cols()
 	check(is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value, beta.Value)
+	params("layer norm", gamma, beta)
 	y := t.out(x.Value.Shape, x.needs || gamma.Trains() || beta.Trains())
-	stats := t.temp(compute.Shape{x.Value.Shape.Rows(), 2})
+	stats := t.full(compute.Shape{x.Value.Shape.Rows(), 2})
 	t.Dev.LayerNorm(y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{})
 	t.watch("layer norm", gamma.Name, y)
 	if !y.needs {
@@ -108,8 +111,9 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 	c := x.Value.Shape.Cols()
 	check(is(residual.Value, x.Value.Shape...) && is(gamma.Value, c) && is(beta.Value, c), "add norm",
 		"x [N C], residual [N C], gamma [C], beta [C]", x.Value, residual.Value, gamma.Value, beta.Value)
+	params("add norm", gamma, beta)
 	y := t.out(x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains())
-	stats, sum := t.temp(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
+	stats, sum := t.full(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
 	t.Dev.LayerNorm(y.Value, sum, stats, x.Value, residual.Value, gamma.Value, beta.Value, eps, drop)
 	t.watch("add norm", gamma.Name, y)
 	if !y.needs {
@@ -147,7 +151,7 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
 		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
 	y := t.out(q.Value.Shape, q.needs || k.needs || v.needs)
-	lse := t.temp(compute.Shape{nq, o.Heads})
+	lse := t.full(compute.Shape{nq, o.Heads})
 	t.Dev.Attention(y.Value, lse, q.Value, k.Value, v.Value, o)
 	t.watch("attention", "", y)
 	if !y.needs {
@@ -215,6 +219,7 @@ func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param
 	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
 	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && kind.Value.Shape.Cols() == c,
 		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, kind.Value)
+	params("embed", word, position, kind)
 	y := t.out(compute.Shape{n, c}, word.Trains() || position.Trains() || kind.Trains())
 	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, kind.Value)
 	t.watch("embed", word.Name, y)
@@ -227,16 +232,18 @@ func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param
 }
 
 // CrossEntropy adds scale times the summed loss of logits [B,C] against labels
-// [B] Int to loss [1], and makes it what Backward starts from.
+// [B] Int to loss [1] Full, and makes it what Backward starts from.
 func (t *Tape) CrossEntropy(loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32) {
 	check(logits.Value.Shape.Rows() == labels.Shape.Len(), "cross entropy", "logits [B C], labels [B]", logits.Value, labels)
+	typed("cross entropy", compute.Full, loss)
 	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale)
 }
 
-// MSE adds scale times the summed squared error of x [B,1] against y [B] Float
+// MSE adds scale times the summed squared error of x [B,1] against y [B] Full
 // to loss [1], and makes it what Backward starts from.
 func (t *Tape) MSE(loss compute.Tensor, x *Var, y compute.Tensor, scale float32) {
 	check(is(x.Value, y.Shape.Len(), 1), "mse", "x [B 1], y [B]", x.Value, y)
+	typed("mse", compute.Full, loss, y)
 	t.Dev.MSE(loss, t.lossGrad(x), x.Value, y, scale)
 }
 

@@ -20,7 +20,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		Activation: "gelu", HiddenDropout: dropout, AttentionDropout: dropout,
 	}
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, c, 3, 1, none)
+	m, err := model.New(dev, c, 3, 1, false, none)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 	tp := &tape.Tape{Dev: dev, Train: train}
 	logits := m.Forward(m.NewPass(tp, b), adapted.Hook())
 	if train {
-		loss := dev.Alloc(compute.Shape{1}, compute.Float)
+		loss := dev.Alloc(compute.Shape{1}, compute.Full)
 		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1)
 		tp.Backward()
 	}
@@ -95,7 +95,7 @@ func TestDone(t *testing.T) {
 	param := func(frozen bool, shape ...int) *tape.Param {
 		p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
 		if !frozen {
-			p.Grad = dev.Alloc(shape, compute.Float)
+			p.Grad = dev.Alloc(shape, compute.Full)
 		}
 		return p
 	}
@@ -125,7 +125,7 @@ func TestDone(t *testing.T) {
 	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
 	tp.Done(b)
 	left("b is read by the gradient of a weight", 5)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Float), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
 	tp.Backward()
 	left("after the gradient: x, y, labels", 3)
 	tp.Backward()

@@ -14,7 +14,7 @@ func TestShapeErrors(t *testing.T) {
 	x := func(shape ...int) *Var { return &Var{Value: dev.Temp(shape, compute.Float)} }
 	p := func(shape ...int) *Param { return &Param{Value: dev.Alloc(shape, compute.Float)} }
 	ints := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Int) }
-	floats := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Float) }
+	floats := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Full) }
 	linear := func(x *Var, w, b *Param) func(*Tape) {
 		return func(t *Tape) { t.Linear(x, w, b, compute.Identity) }
 	}

@@ -16,34 +16,6 @@ import (
 	"lor2c/internal/compute"
 )
 
-// Param is a tensor that outlives a step.
-type Param struct {
-	Name  string // as in the checkpoint
-	Value compute.Tensor
-	Grad  compute.Tensor // absent while frozen
-	// Frozen keeps an optimizer from taking the parameter on.
-	Frozen bool
-}
-
-// Trains reports whether p takes a gradient; false for a nil Param.
-func (p *Param) Trains() bool { return p != nil && p.Grad.Present() }
-
-// value returns the tensor of p, absent for nil.
-func (p *Param) value() compute.Tensor {
-	if p == nil {
-		return compute.Tensor{}
-	}
-	return p.Value
-}
-
-// grad returns the gradient of p, absent for nil or frozen.
-func (p *Param) grad() compute.Tensor {
-	if p == nil {
-		return compute.Tensor{}
-	}
-	return p.Grad
-}
-
 // Var is a value of this step.
 type Var struct {
 	Value compute.Tensor
@@ -139,7 +111,11 @@ func (t *Tape) out(s compute.Shape, needs bool) *Var {
 	return &Var{Value: t.temp(s), needs: needs && t.Train, owned: true}
 }
 
+// temp makes an activation or its gradient.
 func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Float) }
+
+// full makes what a gradient goes by and what must be exact.
+func (t *Tape) full(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Full) }
 
 // push records the gradient of y; temps live until it has been computed.
 func (t *Tape) push(y *Var, grad func(dy compute.Tensor), temps ...compute.Tensor) {
@@ -193,4 +169,21 @@ func check(ok bool, op, want string, got ...compute.Tensor) {
 // is reports whether x has exactly this shape.
 func is(x compute.Tensor, shape ...int) bool {
 	return slices.Equal(x.Shape, shape)
+}
+
+// typed panics with a *compute.TypeError unless every present x has type d.
+func typed(op string, d compute.DType, xs ...compute.Tensor) {
+	for _, x := range xs {
+		if x.Present() && x.DType != d {
+			panic(&compute.TypeError{Op: op, Want: d, Got: x.DType, Shape: x.Shape})
+		}
+	}
+}
+
+// params checks that forward passes read Float and that gradients are Full.
+func params(op string, ps ...*Param) {
+	for _, p := range ps {
+		typed(op, compute.Float, p.value())
+		typed(op, compute.Full, p.grad())
+	}
 }

@@ -50,7 +50,7 @@ func BenchmarkStep(b *testing.B) {
 					batch.Labels = append(batch.Labels, float32(i%2))
 				}
 				batch.Types = make([]int32, len(batch.IDs))
-				null := nulldev.Open(floatBytes)
+				null := nulldev.Open(4)
 				randomStepper(b, null, robertaBase, method).gradient(1, []model.Batch{batch}, nil)
 				s := randomStepper(b, cpu.Open[float32](0), robertaBase, method)
 				s.Dev.Reserve(null.Stats().ArenaPeak)
@@ -81,7 +81,7 @@ func BenchmarkStep(b *testing.B) {
 func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method string) *Stepper {
 	tb.Helper()
 	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
-	m, err := model.New(dev, c, 2, 1, func(_ string, shape compute.Shape) ([]float32, bool, error) {
+	m, err := model.New(dev, c, 2, 1, false, func(_ string, shape compute.Shape) ([]float32, bool, error) {
 		compute.Uniform(buf[:shape.Len()], 1, "", 0.03)
 		return buf[:shape.Len()], true, nil
 	})

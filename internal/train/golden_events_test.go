@@ -52,7 +52,7 @@ func TestGoldenEvents(t *testing.T) {
 func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, tolerance float64) {
 	batch := g.batch(t)
 	outputs := len(g.floats(t, "logits")) / batch.Len()
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1)
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}

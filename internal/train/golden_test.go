@@ -94,7 +94,7 @@ func (g *golden) batch(t *testing.T) model.Batch {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1)
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, false)
 	if err != nil {
 		t.Fatal(err)
 	}

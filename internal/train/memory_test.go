@@ -33,11 +33,11 @@ func TestReservedArena(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			plan, err := s.plan(train, dev, nil)
+			device := cpu.Open[float32](2)
+			plan, err := s.plan(device, train, dev, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			device := cpu.Open[float32](2)
 			m, a, err := s.attach(device, c.Method, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -45,7 +45,7 @@ func TestReservedArena(t *testing.T) {
 			st := NewStepper(device, m, a, c.Optim, c.Seed, false, c.Train.LogEvery)
 			// The plan leaves out what does not grow with the model: the
 			// optimizer's state, the loss and the ring.
-			small := int64(floatBytes * (compute.StateLen + 1 + c.Train.LogEvery*ringWidth))
+			small := device.Bytes(compute.Full) * int64(compute.StateLen+1+c.Train.LogEvery*ringWidth)
 			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained+small; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
 			}
@@ -203,7 +203,7 @@ func TestWork(t *testing.T) {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, method, lengths), func(t *testing.T) {
 					const outputs = 2
 					dev := &counter{Device: cpu.Open[float32](1)}
-					m, err := model.Load(dev, filepath.Join(goldenDir, kind), outputs, 1)
+					m, err := model.Load(dev, filepath.Join(goldenDir, kind), outputs, 1, false)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -20,29 +20,30 @@ type Plan struct {
 // Total is the sum of the parts.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 
-// floatBytes is the size of a Float of the devices that train.
-const floatBytes = 4
-
 // plan runs the fullest micro-batch of the whole run, and of evaluation, on a
-// device that only counts, with the method as it is or begins.
-func (s *Session) plan(train, dev data, structure *adapter.Structure) (Plan, error) {
+// device that only counts what on would need, with the method as it is or
+// begins.
+func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.Structure) (Plan, error) {
 	c := s.Config
-	null := nulldev.Open(floatBytes)
+	null := nulldev.Open(on.Bytes(compute.Float))
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, none)
+	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.Name == "full", none)
 	if err != nil {
 		return Plan{}, err
 	}
-	all := null.Stats().PersistentBytes
 	method, err := adapter.AttachAs(null, m, c.Method, structure, c.Seed)
 	if err != nil {
 		return Plan{}, err
 	}
 	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, c.Train.LogEvery)
-	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * 4 * floatBytes}
-	p.Weights = all - int64(adapter.Count(m.Head()))*floatBytes
-	if c.Method.Name == "full" {
-		p.Weights = 0
+	// A parameter, its gradient and two moments; and its working copy.
+	each := 4 * null.Bytes(compute.Full)
+	if compute.Narrow(null) {
+		each += null.Bytes(compute.Float)
+	}
+	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
+	if c.Method.Name != "full" {
+		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Float)
 	}
 	full, batch := s.fullest(train)
 	p.Tokens = full

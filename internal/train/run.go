@@ -175,7 +175,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		defer saved.Close()
 		structure = saved.Structure
 	}
-	if plan, err = r.session.plan(r.train, r.test, structure); err != nil {
+	if plan, err = r.session.plan(r.dev, r.train, r.test, structure); err != nil {
 		return plan, err
 	}
 	m, method, err := r.session.attach(r.dev, c.Method, structure)

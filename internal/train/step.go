@@ -42,7 +42,7 @@ const (
 func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64, regression bool, slots int) *Stepper {
 	return &Stepper{
 		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()), Seed: seed, Regression: regression,
-		loss: dev.Alloc(compute.Shape{1}, compute.Float), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Float), slots: slots,
+		loss: dev.Alloc(compute.Shape{1}, compute.Full), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Full), slots: slots,
 		reports: make([]float32, slots*ringWidth),
 	}
 }
@@ -93,7 +93,7 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 
 func (s *Stepper) lossOf(t *tape.Tape, logits *tape.Var, labels []float32, scale float32) {
 	if s.Regression {
-		y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Float)
+		y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Full)
 		s.Dev.Upload(y, labels)
 		t.MSE(s.loss, logits, y, scale)
 		return
@@ -134,16 +134,17 @@ func (s *Stepper) Reports(first, last int) ([]Report, error) {
 	return out, nil
 }
 
-// guard turns the typed panic of a shape that does not fit, a bug, into an
+// guard turns the typed panic of a tensor that does not fit, a bug, into an
 // error, so that a run ends with its last checkpoint intact.
 func guard(f func()) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			shape, ok := r.(*compute.ShapeError)
-			if !ok {
+			switch bug := r.(type) {
+			case *compute.ShapeError, *compute.TypeError:
+				err = errors.Join(errors.New("train: step: this is a bug in lor2c"), bug.(error))
+			default:
 				panic(r)
 			}
-			err = errors.Join(errors.New("train: step: this is a bug in lor2c"), shape)
 		}
 	}()
 	f()

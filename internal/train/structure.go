@@ -42,7 +42,7 @@ func (r *run) restructure(ctx context.Context, step int) error {
 		return nil
 	}
 	s := m.Structure()
-	plan, err := r.session.plan(r.train, r.test, &s)
+	plan, err := r.session.plan(r.dev, r.train, r.test, &s)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func watchMotion(s *Stepper, from int, params []*tape.Param) *motion {
 	m := &motion{s, from, map[*tape.Param][]float32{}}
 	for _, p := range params {
 		m.start[p] = make([]float32, p.Value.Shape.Len())
-		s.Dev.Download(m.start[p], p.Value)
+		s.Dev.Download(m.start[p], p.Exact())
 	}
 	return m
 }
@@ -122,7 +122,7 @@ func (m *motion) check(step int) error {
 			return nil
 		}
 		value, square := make([]float32, len(start)), make([]float32, len(start))
-		m.stepper.Dev.Download(value, p.Value)
+		m.stepper.Dev.Download(value, p.Exact())
 		m.stepper.Dev.Download(square, v)
 		if slices.Equal(value, start) || !slices.ContainsFunc(square, func(x float32) bool { return x != 0 }) {
 			still = append(still, p.Name)

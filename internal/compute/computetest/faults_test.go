@@ -168,10 +168,10 @@ var faults = []struct {
 		f.sumAbs = func(dst, x tensor) { d.SumAbs(dst, x.View(0, x.Shape[0]-1)) }
 	}},
 	{"AdamW", "decay_left_out", func(f *faulty, d compute.Device) {
-		f.adamW = func(p, m, v, g, state tensor, o compute.AdamWOpts) { o.WeightDecay = 0; d.AdamW(p, m, v, g, state, o) }
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { o.WeightDecay = 0; d.AdamW(p, w, m, v, g, state, o) }
 	}},
 	{"AdamW", "bias_correction_of_one_step", func(f *faulty, d compute.Device) {
-		f.adamW = func(p, m, v, g, state tensor, o compute.AdamWOpts) { o.Step = 1; d.AdamW(p, m, v, g, state, o) }
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { o.Step = 1; d.AdamW(p, w, m, v, g, state, o) }
 	}},
 	{"Temp", "release_does_nothing", func(f *faulty, d compute.Device) { f.release = func(tensor) {} }},
 }

@@ -70,7 +70,7 @@ type faulty struct {
 	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32)
 	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
 	sumAbs    func(dst, x compute.Tensor)
-	adamW     func(p, m, v, g, state compute.Tensor, o compute.AdamWOpts)
+	adamW     func(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 	release   func(t compute.Tensor)
 }
 
@@ -94,8 +94,8 @@ func (f *faulty) Scatter(dst, idx, x compute.Tensor)                       { f.s
 func (f *faulty) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
 	f.gradNorm(state, g, loss, maxNorm)
 }
-func (f *faulty) AdamW(p, m, v, g, state compute.Tensor, o compute.AdamWOpts) {
-	f.adamW(p, m, v, g, state, o)
+func (f *faulty) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts) {
+	f.adamW(p, w, m, v, g, state, o)
 }
 func (f *faulty) Release(t compute.Tensor) { f.release(t) }
 

@@ -5,7 +5,8 @@ package nulldev
 
 import "lor2c/internal/compute"
 
-// Device counts the bytes of a device whose Float has floatBytes bytes.
+// Device counts the bytes of a device whose Float has floatBytes bytes, and
+// whose Full has at least four.
 type Device struct {
 	floatBytes int64
 	persistent int64
@@ -14,18 +15,25 @@ type Device struct {
 	Ops []string
 }
 
-// Open returns a device that plans for Floats of the given size.
-func Open(floatBytes int) *Device { return &Device{floatBytes: int64(floatBytes)} }
+// Open returns a device that plans for Floats of the given size, which is what
+// Bytes(compute.Float) of the device that will run says.
+func Open(floatBytes int64) *Device { return &Device{floatBytes: floatBytes} }
 
 // block is the Buffer of this device: where a Temp lies in the arena.
 type block struct{ off int64 }
 
-func (d *Device) bytes(s compute.Shape, t compute.DType) int64 {
-	if t == compute.Int {
-		return 4 * int64(s.Len())
+// Bytes implements compute.Memory.
+func (d *Device) Bytes(t compute.DType) int64 {
+	switch t {
+	case compute.Int:
+		return 4
+	case compute.Full:
+		return max(4, d.floatBytes)
 	}
-	return d.floatBytes * int64(s.Len())
+	return d.floatBytes
 }
+
+func (d *Device) bytes(s compute.Shape, t compute.DType) int64 { return d.Bytes(t) * int64(s.Len()) }
 
 // Name implements compute.Device.
 func (d *Device) Name() string { return "null" }

@@ -57,7 +57,7 @@ func TestPeak(t *testing.T) {
 			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
 					run := func(dev compute.Device) (step, eval compute.Stats) {
-						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), 2, 1)
+						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), 2, 1, false)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -130,7 +130,7 @@ func base(t *testing.T, c adapter.Config) (*nulldev.Device, *train.Stepper) {
 		Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 10_000, Types: 1, Activation: "gelu",
 	}
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, config, 2, 1, none)
+	m, err := model.New(dev, config, 2, 1, false, none)
 	if err != nil {
 		t.Fatal(err)
 	}

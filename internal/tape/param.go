@@ -1,0 +1,60 @@
+package tape
+
+import "lor2c/internal/compute"
+
+// Param is a tensor that outlives a step.
+type Param struct {
+	Name  string         // as in the checkpoint
+	Value compute.Tensor // Float: what a forward pass reads
+	// Master is the exact value, Full, of a parameter that is trained on a
+	// device whose Float is narrower; absent elsewhere. Value is its rounding.
+	Master compute.Tensor
+	Grad   compute.Tensor // Full; absent while frozen
+	// Frozen keeps an optimizer from taking the parameter on.
+	Frozen bool
+}
+
+// NewParam allocates a parameter of zeros, which the run will train or not.
+func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Param {
+	p := &Param{Name: name, Value: dev.Alloc(shape, compute.Float)}
+	if trained && compute.Narrow(dev) {
+		p.Master = dev.Alloc(shape, compute.Full)
+	}
+	return p
+}
+
+// Upload sets the value, and the exact one where there is one.
+func (p *Param) Upload(dev compute.Device, values []float32) {
+	dev.Upload(p.Value, values)
+	if p.Master.Present() {
+		dev.Upload(p.Master, values)
+	}
+}
+
+// Exact returns the tensor that holds p's value unrounded: what is saved,
+// measured and compared.
+func (p *Param) Exact() compute.Tensor {
+	if p.Master.Present() {
+		return p.Master
+	}
+	return p.Value
+}
+
+// Trains reports whether p takes a gradient; false for a nil Param.
+func (p *Param) Trains() bool { return p != nil && p.Grad.Present() }
+
+// value returns the tensor of p, absent for nil.
+func (p *Param) value() compute.Tensor {
+	if p == nil {
+		return compute.Tensor{}
+	}
+	return p.Value
+}
+
+// grad returns the gradient of p, absent for nil or frozen.
+func (p *Param) grad() compute.Tensor {
+	if p == nil {
+		return compute.Tensor{}
+	}
+	return p.Grad
+}
