@@ -1,0 +1,348 @@
+#include "block.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace host {
+
+Thread* self;
+Block block;
+
+namespace {
+
+constexpr int kMostThreads = 1024;
+// What a block has on the smallest of the targets, sm_86, when it asks.
+constexpr size_t kMostShared = 99 << 10;
+
+const Kernel* kernels;
+
+// The threads of the running block.
+struct Schedule {
+    int count, live; // threads, and those that have not ended
+    Warp warps[kMostThreads / 32];
+    uint32_t runnable; // warps with a runnable lane
+    int warp;          // the one that lanes are drawn from
+    int arrived;       // threads at the barrier
+    Place barrier;     // where they are
+    Fiber caller;
+} schedule;
+
+// Fibers and their stacks last; a thread of every block to come runs in one.
+std::unique_ptr<Thread> threads[kMostThreads];
+
+uint64_t seed_value = getenv("LOR2C_HOST_SEED") ? strtoull(getenv("LOR2C_HOST_SEED"), nullptr, 10) : 1;
+uint64_t launches;
+uint64_t random_state;
+
+// splitmix64 (Steele et al. 2014).
+uint64_t random_next() {
+    uint64_t z = random_state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
+// draw returns the place of a bit that is set in mask.
+int draw(uint32_t mask, uint32_t random) {
+    const int turn = random % 32;
+    const uint32_t turned = mask >> turn | mask << (32 - turn) % 32;
+    return (__builtin_ctz(turned) + turn) % 32;
+}
+
+const char* name(Op op) {
+    static const char* const names[] = {"__syncthreads", "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
+                                        "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16"};
+    return names[int(op)];
+}
+
+void say(const Thread& t) {
+    fprintf(stderr, "thread (%u,%u,%u)", t.index.x, t.index.y, t.index.z);
+}
+
+// stuck reports that no thread can go on.
+[[noreturn]] void stuck() {
+    fprintf(stderr, "host: kernel %s, block (%u,%u,%u): no thread can go on; %d of %d have ended\n", block.kernel->name, block.index.x,
+            block.index.y, block.index.z, schedule.count - schedule.live, schedule.count);
+    int said = 0;
+    for (int i = 0; i < schedule.count && said < 8; i++) {
+        const Thread& t = *threads[i];
+        const uint32_t bit = 1u << t.lane;
+        if (t.warp->at_barrier & bit) {
+            fputs("  ", stderr), say(t);
+            fprintf(stderr, " waits in __syncthreads at %s:%d\n", schedule.barrier.file, schedule.barrier.line);
+            said++;
+        } else if (t.warp->joined & bit) {
+            const Wait& w = t.warp->wait[t.lane];
+            fputs("  ", stderr), say(t);
+            fprintf(stderr, " waits in %s at %s:%d for lanes 0x%08x, of which 0x%08x are not there\n", name(w.op), w.place.file,
+                    w.place.line, w.mask, w.mask & ~t.warp->joined);
+            said++;
+        }
+    }
+    abort();
+}
+
+void run_on(Fiber& from, Thread* to) {
+    self = to;
+    Fiber::go(from, to->fiber);
+}
+
+Thread* next() {
+    Schedule& s = schedule;
+    if (s.runnable == 0) stuck();
+    const uint64_t r = random_next();
+    if ((s.runnable >> s.warp & 1) == 0 || (r & 63) == 0) s.warp = draw(s.runnable, r >> 32);
+    Warp& w = s.warps[s.warp];
+    const int lane = draw(w.runnable, r >> 8);
+    w.runnable &= ~(1u << lane);
+    if (w.runnable == 0) s.runnable &= ~(1u << s.warp);
+    return threads[s.warp * 32 + lane].get();
+}
+
+// wait gives up the processor until somebody makes the thread runnable.
+void wait() {
+    Thread* me = self;
+    Thread* to = next();
+    if (to != me) run_on(me->fiber, to);
+}
+
+void wake(Warp& w, uint32_t lanes) {
+    w.runnable |= lanes;
+    if (w.runnable != 0) schedule.runnable |= 1u << (&w - schedule.warps);
+}
+
+void open_barrier() {
+    Schedule& s = schedule;
+    s.arrived = 0;
+    for (int i = 0; i < (s.count + 31) / 32; i++) {
+        wake(s.warps[i], s.warps[i].at_barrier);
+        s.warps[i].at_barrier = 0;
+    }
+}
+
+// thread_main runs one thread of one block after another.
+void thread_main() {
+    Fiber::arrived();
+    for (;;) {
+        block.kernel->run(block.args);
+        copy_end();
+        Schedule& s = schedule;
+        s.live--;
+        Thread* me = self;
+        if (s.live == 0) {
+            Fiber::go(me->fiber, s.caller);
+            continue;
+        }
+        if (s.arrived == s.live) open_barrier();
+        run_on(me->fiber, next());
+    }
+}
+
+void run_block() {
+    Schedule& s = schedule;
+    s.live = s.count;
+    s.runnable = 0;
+    s.arrived = 0;
+    s.warp = 0;
+    for (int i = 0; i < s.count; i += 32) {
+        Warp& w = s.warps[i / 32];
+        w.joined = w.at_barrier = w.runnable = 0;
+        const int lanes = std::min(32, s.count - i);
+        wake(w, lanes == 32 ? ~0u : (1u << lanes) - 1);
+    }
+    s.warp = draw(s.runnable, uint32_t(random_next()));
+    run_on(s.caller, next());
+}
+
+void prepare_threads(int count, Index dim) {
+    for (int i = 0; i < count; i++) {
+        if (threads[i] == nullptr) {
+            threads[i].reset(new Thread());
+            threads[i]->fiber.start(thread_main);
+        }
+        Thread& t = *threads[i];
+        t.index = {i % dim.x, i / dim.x % dim.y, i / (dim.x * dim.y)};
+        t.lane = i % 32;
+        t.warp = &schedule.warps[i / 32];
+        t.groups = 0;
+    }
+}
+
+void check_shared() {
+    size_t total = 0;
+    for (const Range& r : block.shared) total += r.size;
+    if (total <= kMostShared) return;
+    fprintf(stderr, "host: kernel %s uses %zu bytes of shared memory; a block has at most %zu on sm_86\n", block.kernel->name, total, kMostShared);
+    abort();
+}
+
+} // namespace
+
+Kernel::Kernel(const char* name, size_t size, int threads, void (*run)(const void*))
+    : name(name), size(size), threads(threads), run(run), next(kernels) {
+    if (find(name) != nullptr) {
+        fprintf(stderr, "host: two kernels are called %s\n", name);
+        abort();
+    }
+    kernels = this;
+}
+
+const Kernel* Kernel::first() { return kernels; }
+
+const Kernel* Kernel::find(const char* name) {
+    for (const Kernel* k = kernels; k != nullptr; k = k->next)
+        if (strcmp(k->name, name) == 0) return k;
+    return nullptr;
+}
+
+void seed(uint64_t value) {
+    seed_value = value;
+    launches = 0;
+}
+
+void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const void* args) {
+    const int count = int(dim.x * dim.y * dim.z);
+    if (count != kernel.threads || count < 1 || count > kMostThreads) {
+        fprintf(stderr, "host: kernel %s: launch with %d threads a block; it is declared with %d\n", kernel.name, count, kernel.threads);
+        abort();
+    }
+    random_state = seed_value * 0xD1342543DE82EF95u + launches++;
+    // Exact sizes, so that the sanitizer sees an access beyond.
+    const std::unique_ptr<uint64_t[]> copy(new uint64_t[kernel.size / 8]);
+    memcpy(copy.get(), args, kernel.size);
+    void* memory = nullptr;
+    if (posix_memalign(&memory, 128, dynamic) != 0) abort();
+    block.kernel = &kernel;
+    block.args = copy.get();
+    block.dim = dim;
+    block.grid = grid;
+    block.dynamic = {static_cast<unsigned char*>(memory), dynamic};
+    schedule.count = count;
+    prepare_threads(count, dim);
+    std::vector<uint32_t> order(size_t(grid.x) * grid.y * grid.z);
+    for (size_t i = 0; i < order.size(); i++) order[i] = uint32_t(i);
+    for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_next() % i]);
+    for (const uint32_t i : order) {
+        block.index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
+        block.serial++;
+        block.shared.assign(1, block.dynamic);
+        memset(memory, 0xFF, dynamic);
+        run_block();
+        check_shared();
+    }
+    self = nullptr;
+    free(memory);
+}
+
+void* shared_begin(SharedSite& site, size_t size) {
+    if (site.memory.begin == nullptr) {
+        void* memory = nullptr;
+        if (posix_memalign(&memory, 16, size) != 0) abort();
+        site.memory = {static_cast<unsigned char*>(memory), size};
+    }
+    memset(site.memory.begin, 0xFF, size);
+    site.serial = block.serial;
+    block.shared.push_back(site.memory);
+    return site.memory.begin;
+}
+
+void fail(Place place, const char* format, ...) {
+    fprintf(stderr, "host: kernel %s, block (%u,%u,%u), ", block.kernel->name, block.index.x, block.index.y, block.index.z);
+    say(*self);
+    if (place.file != nullptr) fprintf(stderr, ", %s:%d", place.file, place.line);
+    fputs(": ", stderr);
+    va_list list;
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+    abort();
+}
+
+static bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0); }
+
+void barrier(Place place) {
+    Schedule& s = schedule;
+    if (s.arrived == 0) s.barrier = place;
+    else if (!same(s.barrier, place))
+        fail(place, "__syncthreads in a branch that not all threads take: %d wait at %s:%d", s.arrived, s.barrier.file, s.barrier.line);
+    s.arrived++;
+    self->warp->at_barrier |= 1u << self->lane;
+    if (s.arrived == s.live) open_barrier();
+    wait();
+}
+
+// source returns the lane that a shuffle reads from.
+static int source(const Wait& w, int lane) {
+    const int width = int(w.arg & 0xff), arg = int(w.arg >> 8), first = lane & ~(width - 1), last = first + width - 1;
+    int from = lane;
+    switch (w.op) {
+    case Op::shfl: from = first | (arg & (width - 1)); break;
+    case Op::shfl_up: from = lane - arg < first ? lane : lane - arg; break;
+    case Op::shfl_down: from = lane + arg > last ? lane : lane + arg; break;
+    default: from = (lane ^ arg) > last ? lane : lane ^ arg;
+    }
+    return from;
+}
+
+// collect gives every lane of a collective its result, in value.
+static void collect(Warp& w, uint32_t mask, const Wait& mine) {
+    uint64_t result[32];
+    switch (mine.op) {
+    case Op::shfl:
+    case Op::shfl_up:
+    case Op::shfl_down:
+    case Op::shfl_xor:
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+            const int lane = __builtin_ctz(rest), from = source(w.wait[lane], lane);
+            if ((mask >> from & 1) == 0)
+                fail(mine.place, "%s: lane %d reads lane %d, which is not in the mask 0x%08x", name(mine.op), lane, from, mask);
+            result[lane] = w.wait[from].value;
+        }
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) w.wait[__builtin_ctz(rest)].value = result[__builtin_ctz(rest)];
+        break;
+    case Op::ballot: {
+        uint64_t votes = 0;
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) votes |= w.wait[__builtin_ctz(rest)].value << __builtin_ctz(rest);
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) w.wait[__builtin_ctz(rest)].value = votes;
+        break;
+    }
+    case Op::ldmatrix: ldmatrix(w, false); break;
+    case Op::ldmatrix_trans: ldmatrix(w, true); break;
+    case Op::mma: mma(w); break;
+    case Op::syncwarp:
+    case Op::barrier: break;
+    }
+}
+
+uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
+    Thread& t = *self;
+    Warp& w = *t.warp;
+    const uint32_t bit = 1u << t.lane;
+    if ((mask & bit) == 0) fail(place, "%s: the mask 0x%08x leaves the calling lane %d out", name(op), mask, t.lane);
+    Wait& mine = w.wait[t.lane];
+    mine = Wait{op, mask, arg, value, place};
+    w.joined |= bit;
+    if ((w.joined & mask) != mask) {
+        wait();
+        return mine.value;
+    }
+    for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+        const Wait& other = w.wait[__builtin_ctz(rest)];
+        if (other.op != op || other.mask != mask || !same(other.place, place))
+            fail(place, "%s of lanes 0x%08x meets lane %d in %s of lanes 0x%08x at %s:%d", name(op), mask, __builtin_ctz(rest),
+                 name(other.op), other.mask, other.place.file, other.place.line);
+    }
+    w.joined &= ~mask;
+    collect(w, mask, mine);
+    wake(w, mask);
+    wait();
+    return mine.value;
+}
+
+} // namespace host

@@ -1,0 +1,135 @@
+// A grid of blocks on the CPU: what cuda.h's names mean.
+//
+// Blocks run one after the other, in an order drawn from the seed. The threads
+// of a block are fibers: one runs until it meets a barrier or a collective of
+// its warp, or ends; then the next is drawn. A warp goes on drawing from its own
+// lanes for a while, so that warps run far ahead of each other, as they do on a
+// GPU. A missing barrier therefore shows as a result that is wrong or that
+// moves with the seed.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include <vector>
+
+#include "fiber.h"
+
+namespace host {
+
+struct Index {
+    unsigned int x, y, z;
+};
+
+// Kernel is what KERNEL registers.
+struct Kernel {
+    Kernel(const char* name, size_t size, int threads, void (*run)(const void* args));
+    static const Kernel* find(const char* name);
+    static const Kernel* first();
+
+    const char* name;
+    size_t size; // of the argument, in bytes
+    int threads; // of a block
+    void (*run)(const void* args);
+    const Kernel* next;
+};
+
+enum class Op : uint8_t { barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma };
+
+// Place is a line of a kernel.
+struct Place {
+    const char* file;
+    int line;
+};
+#define LOR2C_HOST_PLACE                                                                                                                   \
+    ::host::Place place = { __builtin_FILE(), __builtin_LINE() }
+
+// Wait is what a lane says when it joins a collective, and what it gets.
+struct Wait {
+    Op op;
+    uint32_t mask, arg;
+    uint64_t value;
+    Place place;
+};
+
+struct Warp {
+    uint32_t runnable;   // lanes, one bit each
+    uint32_t joined;     // lanes that wait in a collective of the warp
+    uint32_t at_barrier; // lanes that wait in __syncthreads
+    Wait wait[32];
+};
+
+// Copy is one cp.async on its way.
+struct Copy {
+    void* to;
+    uint64_t data[2];
+    uint64_t group;
+};
+
+struct Thread {
+    Index index;
+    int lane;
+    Warp* warp;
+    Fiber fiber;
+    std::vector<Copy> copies; // oldest first
+    uint64_t groups;          // closed so far
+};
+
+// Range is a piece of a block's shared memory.
+struct Range {
+    unsigned char* begin;
+    size_t size;
+};
+
+struct Block {
+    const Kernel* kernel;
+    const void* args;
+    Index index, dim, grid;
+    uint64_t serial; // differs between any two blocks
+    Range dynamic;
+    std::vector<Range> shared; // with dynamic
+};
+
+extern Thread* self; // the running one
+extern Block block;  // the running one
+
+// launch runs a grid and returns when it is done. A fault in the kernel ends
+// the process with a message that names kernel, block and thread. args is copied.
+void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const void* args);
+// seed sets what all orders are drawn from; at start it is LOR2C_HOST_SEED, or 1.
+void seed(uint64_t value);
+
+[[noreturn]] void fail(Place place, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+void barrier(Place place);
+// join waits for the lanes of mask and returns what the collective gives this one.
+uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place);
+
+// SharedSite is a SHARED declaration. Its memory is kept for the next block and
+// filled with 0xFF for each, which makes every float a NaN.
+struct SharedSite {
+    uint64_t serial;
+    Range memory;
+};
+void* shared_begin(SharedSite& site, size_t size);
+template <typename T> T& shared(SharedSite& site) {
+    if (site.serial == block.serial) return *reinterpret_cast<T*>(site.memory.begin);
+    return *static_cast<T*>(shared_begin(site, sizeof(T)));
+}
+
+// Operands of mma_bf16 of one lane.
+struct Fragments {
+    float* d;
+    const uint32_t *a, *b;
+};
+
+void ldmatrix(Warp& w, bool transposed);
+void mma(Warp& w);
+void copy_begin(void* to, const void* from, bool valid, Place place);
+void copy_close();
+void copy_wait(uint64_t pending);
+// copy_end faults when the running thread ends with copies on their way.
+void copy_end();
+// need_shared faults unless p is 16 bytes of the block's shared memory, aligned.
+void need_shared(const char* what, const void* p, Place place);
+
+} // namespace host

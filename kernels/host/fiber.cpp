@@ -1,0 +1,106 @@
+#include "fiber.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace host {
+
+namespace {
+
+// Kernels keep their arrays of registers on it, with the sanitizer's redzones.
+constexpr size_t kStack = 256 << 10;
+
+// The fiber that the last go left: where the sanitizer's answer about the
+// stack that it left belongs.
+Fiber* left;
+
+} // namespace
+
+#if defined(__x86_64__)
+// Saves what the System V ABI wants kept, changes stacks, restores. A switch by
+// swapcontext makes two system calls for the signal mask instead.
+extern "C" void lor2c_host_switch(void** from, void* to);
+asm(R"(
+.text
+.type lor2c_host_switch,@function
+lor2c_host_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+.size lor2c_host_switch,.-lor2c_host_switch
+)");
+#endif
+
+void Fiber::start(void (*entry)()) {
+    const size_t guard = size_t(sysconf(_SC_PAGESIZE));
+    void* memory = mmap(nullptr, kStack + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED || mprotect(memory, guard, PROT_NONE) != 0) {
+        perror("host: stack of a fiber");
+        abort();
+    }
+    bottom_ = static_cast<char*>(memory) + guard;
+    size_ = kStack;
+#if defined(__x86_64__)
+    // What lor2c_host_switch pops, then the entry, then its return address.
+    uint64_t* top = reinterpret_cast<uint64_t*>(static_cast<char*>(memory) + guard + kStack);
+    top[-2] = reinterpret_cast<uint64_t>(entry);
+    sp_ = top - 8;
+#else
+    getcontext(&context_);
+    context_.uc_stack.ss_sp = const_cast<void*>(bottom_);
+    context_.uc_stack.ss_size = size_;
+    context_.uc_link = nullptr;
+    makecontext(&context_, entry, 0);
+#endif
+}
+
+void Fiber::arrived() {
+#ifdef __SANITIZE_ADDRESS__
+    // The caller's stack is known to the sanitizer alone.
+    const void* bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);
+    left->bottom_ = bottom;
+    left->size_ = size;
+#endif
+}
+
+__attribute__((no_sanitize("address"))) void Fiber::go(Fiber& from, Fiber& to) {
+    left = &from;
+#ifdef __SANITIZE_ADDRESS__
+    __sanitizer_start_switch_fiber(&from.fake_stack_, to.bottom_, to.size_);
+#endif
+#if defined(__x86_64__)
+    lor2c_host_switch(&from.sp_, to.sp_);
+#else
+    swapcontext(&from.context_, &to.context_);
+#endif
+#ifdef __SANITIZE_ADDRESS__
+    const void* bottom;
+    size_t size;
+    __sanitizer_finish_switch_fiber(from.fake_stack_, &bottom, &size);
+    left->bottom_ = bottom;
+    left->size_ = size;
+#endif
+}
+
+} // namespace host

@@ -1,0 +1,111 @@
+// ldmatrix, mma.sync and cp.async on the CPU.
+#include <string.h>
+
+#include <algorithm>
+
+#include "block.h"
+#include "cuda.h"
+
+namespace host {
+
+namespace {
+
+struct alignas(16) Row {
+    uint64_t half[2];
+};
+
+bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
+
+typedef float float8 __attribute__((vector_size(32)));
+
+float widen(uint32_t bits) { return __uint_as_float(bits << 16); }
+
+} // namespace
+
+void need_shared(const char* what, const void* p, Place place) {
+    if (!aligned(p)) fail(place, "%s at %p, which is not aligned to 16 bytes", what, p);
+    const unsigned char* at = static_cast<const unsigned char*>(p);
+    for (const Range& r : block.shared)
+        if (at >= r.begin && at + 16 <= r.begin + r.size) return;
+    fail(place, "%s at %p, which is not in the shared memory of the block", what, p);
+}
+
+// ldmatrix: PTX ISA, "Warp-level matrix load instruction: ldmatrix". Register t
+// of lane l holds the elements (l/4, 2(l%4)) and the next of tile t, the first
+// in the lower half; transposed, the elements (2(l%4), l/4) and the one below.
+__attribute__((no_sanitize("address", "undefined"))) void ldmatrix(Warp& w, bool transposed) {
+    uint16_t tiles[4][8][8];
+    for (int l = 0; l < 32; l++) memcpy(tiles[l / 8][l % 8], reinterpret_cast<const Tiles*>(w.wait[l].value)->row, 16);
+    for (int l = 0; l < 32; l++) {
+        uint32_t* r = reinterpret_cast<const Tiles*>(w.wait[l].value)->r;
+        const int major = l / 4, minor = 2 * (l % 4);
+        for (int t = 0; t < 4; t++) {
+            const uint32_t lo = transposed ? tiles[t][minor][major] : tiles[t][major][minor];
+            const uint32_t hi = transposed ? tiles[t][minor + 1][major] : tiles[t][major][minor + 1];
+            r[t] = lo | hi << 16;
+        }
+    }
+}
+
+// mma: PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type".
+// With g = l/4 and c = 2(l%4), lane l holds, each pair with the lower column
+// (of b: row) in the lower half,
+//
+//   a[0] a[g][c..c+1]    a[1] a[g+8][c..c+1]   a[2] a[g][c+8..c+9]   a[3] a[g+8][c+8..c+9]
+//   b[0] b[c..c+1][g]    b[1] b[c+8..c+9][g]
+//   d[0] d[g][c]         d[1] d[g][c+1]        d[2] d[g+8][c]        d[3] d[g+8][c+1]
+//
+// The products are exact in float32. They are added in the order of k, each sum
+// rounded to nearest; the hardware leaves its order and rounding open.
+__attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Warp& w) {
+    float a[16][16];
+    float8 b[16], d[16];
+    for (int l = 0; l < 32; l++) {
+        const Fragments& f = *reinterpret_cast<const Fragments*>(w.wait[l].value);
+        const int g = l / 4, c = 2 * (l % 4);
+        for (int i = 0; i < 4; i++) {
+            const int row = g + i % 2 * 8, col = c + i / 2 * 8;
+            a[row][col] = widen(f.a[i] & 0xffffu);
+            a[row][col + 1] = widen(f.a[i] >> 16);
+            d[g + i / 2 * 8][c + i % 2] = f.d[i];
+        }
+        for (int i = 0; i < 2; i++) {
+            b[c + 8 * i][g] = widen(f.b[i] & 0xffffu);
+            b[c + 8 * i + 1][g] = widen(f.b[i] >> 16);
+        }
+    }
+    for (int row = 0; row < 16; row++)
+        for (int k = 0; k < 16; k++) d[row] += a[row][k] * b[k];
+    for (int l = 0; l < 32; l++) {
+        const Fragments& f = *reinterpret_cast<const Fragments*>(w.wait[l].value);
+        const int g = l / 4, c = 2 * (l % 4);
+        for (int i = 0; i < 4; i++) f.d[i] = d[g + i / 2 * 8][c + i % 2];
+    }
+}
+
+// The destination is NaN until the copy lands, which is when the thread waits
+// for its group and not before.
+void copy_begin(void* to, const void* from, bool valid, Place place) {
+    need_shared("cp_async_16 to shared memory", to, place);
+    if (!aligned(from)) fail(place, "cp_async_16 from %p, which is not aligned to 16 bytes", from);
+    Copy c{to, {0, 0}, self->groups};
+    if (valid) memcpy(c.data, from, 16);
+    memset(to, 0xFF, 16);
+    self->copies.push_back(c);
+}
+
+void copy_close() { self->groups++; }
+
+void copy_wait(uint64_t pending) {
+    std::vector<Copy>& copies = self->copies;
+    auto c = copies.begin();
+    for (; c != copies.end() && c->group + pending < self->groups; ++c) memcpy(c->to, c->data, 16);
+    copies.erase(copies.begin(), c);
+}
+
+void copy_end() {
+    if (!self->copies.empty())
+        fail({nullptr, 0}, "ends with %zu copies of cp_async_16 that it has not waited for", self->copies.size());
+}
+
+} // namespace host
