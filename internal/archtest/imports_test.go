@@ -49,6 +49,7 @@ var layers = []struct {
 		"internal/compute", "internal/cpu", "internal/adapter", "internal/checkpoint", "internal/config", "internal/runlog", "internal/figure",
 		"internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
+	{"cmd/gpu-check", nil},
 }
 
 // reserved says which packages alone may import a module of others, by prefix.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strings"
+)
+
+// doctor asks the product what it sees: a driver whose entry points are all
+// there, and a card.
+func (b *bundle) doctor() (string, map[string]float64, error) {
+	out, err := b.lor2c("doctor")
+	if err != nil {
+		return "", nil, err
+	}
+	for _, line := range strings.Split(out, "\n") {
+		name, value, _ := strings.Cut(line, " ")
+		switch value = strings.TrimSpace(value); name {
+		case "lor2c":
+			b.result.Version = value
+		case "driver":
+			b.result.Driver = value
+		case "cuda:0":
+			b.result.Card = value
+		case "missing":
+			return out, nil, fmt.Errorf("the driver lacks entry points: %s", value)
+		}
+	}
+	if b.result.Card == "" {
+		return out, nil, fmt.Errorf("no card:\n%s", out)
+	}
+	return out, nil, nil
+}
+
+// passed counts the tests that a verbose run reports.
+func passed(out string) map[string]float64 {
+	return map[string]float64{"passed": float64(strings.Count(out, "--- PASS")), "skipped": float64(strings.Count(out, "--- SKIP"))}
+}
+
+// conformance runs the suite of compute.Device on the card, in both precisions.
+func (b *bundle) conformance() (string, map[string]float64, error) {
+	out, err := b.test("internal/gpu", "-test.run", "^TestConformance$", "-test.v")
+	if err != nil {
+		return "", nil, err
+	}
+	return "", passed(out), nil
+}
+
+// goldens runs the comparisons with PyTorch on the card.
+func (b *bundle) goldens() (string, map[string]float64, error) {
+	out, err := b.test("internal/train", "-test.run", "^TestGolden.*CUDA$", "-test.v")
+	if err != nil {
+		return "", nil, err
+	}
+	return "", passed(out), nil
+}
+
+// benchmark finds the figures in lines of `go test -bench`.
+var benchmark = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s(.*)$`)
+
+// figures reads value and unit pairs off a benchmark's lines.
+func figures(out string) map[string]float64 {
+	found := map[string]float64{}
+	for _, m := range benchmark.FindAllStringSubmatch(out, -1) {
+		words := strings.Fields(m[2])
+		for i := 0; i+1 < len(words); i += 2 {
+			var v float64
+			if _, err := fmt.Sscan(words[i], &v); err == nil {
+				found[m[1]+" "+words[i+1]] = v
+			}
+		}
+	}
+	return found
+}
+
+// operations times every op.
+func (b *bundle) operations() (string, map[string]float64, error) {
+	out, err := b.test("internal/gpu", "-test.run", "^$", "-test.bench", "^BenchmarkOp$", "-test.benchtime", "50x")
+	return "", figures(out), err
+}
+
+// steps times whole optimizer steps at the shape of RoBERTa-base.
+func (b *bundle) steps() (string, map[string]float64, error) {
+	out, err := b.test("internal/train", "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$", "-test.benchtime", "50x")
+	return "", figures(out), err
+}
+
+// sanitizer runs the conformance suite under one tool of compute-sanitizer.
+func sanitizer(tool string) func(*bundle) (string, map[string]float64, error) {
+	return func(b *bundle) (string, map[string]float64, error) {
+		program, err := exec.LookPath("compute-sanitizer")
+		if err != nil {
+			return "", nil, skip("compute-sanitizer is not on PATH")
+		}
+		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool, "--error-exitcode", "9",
+			b.dir+"/bin/gpu.test", "-test.run", "^TestConformance$", "-test.short")
+		if err != nil {
+			return "", nil, err
+		}
+		return last(strings.TrimSpace(out), 200), nil, nil
+	}
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFigures(t *testing.T) {
+	got := figures("goos: linux\n" +
+		"BenchmarkOp/op=Copy/n=8/dtype=f32-16   \t      50\t    123456 ns/op\t      2500 GB/s\t         0.5 TFLOP/s\n" +
+		"BenchmarkOp/op=Act \t 3\t 7 us/op\nPASS\n")
+	want := map[string]float64{
+		"Op/op=Copy/n=8/dtype=f32 ns/op": 123456, "Op/op=Copy/n=8/dtype=f32 GB/s": 2500, "Op/op=Copy/n=8/dtype=f32 TFLOP/s": 0.5, "Op/op=Act us/op": 7,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("figures = %v; want %v", got, want)
+	}
+}
+
+func TestApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		a, b []float64
+		want float64
+		err  bool
+	}{
+		"equal":   {[]float64{1, 2}, []float64{1, 2}, 0, false},
+		"second":  {[]float64{1, 2.5}, []float64{1, 2}, 0.25, false},
+		"shorter": {[]float64{1}, []float64{1, 2}, 0, true},
+		"empty":   {nil, nil, 0, true},
+	} {
+		t.Run("case="+name, func(t *testing.T) {
+			got, err := apart(c.a, c.b)
+			if math.Abs(got-c.want) > 1e-12 || (err != nil) != c.err {
+				t.Errorf("apart = %v, %v; want %v", got, err, c.want)
+			}
+		})
+	}
+	if got, _ := apart([]float64{1, math.NaN()}, []float64{1, 1}); got <= 1 {
+		t.Errorf("apart of a NaN = %v, which would pass", got)
+	}
+}
+
+func TestReadLosses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	write(t, path, `{"kind":"plan"}`+"\n"+`{"kind":"train","step":1,"loss":2.5}`+"\n"+`{"kind":"eval","loss":9}`+"\n"+`{"kind":"train","step":2,"loss":2}`+"\n")
+	got, err := readLosses(path)
+	if err != nil || len(got) != 2 || got[0] != 2.5 || got[1] != 2 {
+		t.Errorf("readLosses = %v, %v", got, err)
+	}
+}
+
+func TestSameFiles(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		write(t, filepath.Join(dir, "final", "adapter.safetensors"), "same")
+		write(t, filepath.Join(dir, "timing.jsonl"), dir)
+	}
+	if err := sameFiles(a, b); err != nil {
+		t.Errorf("equal runs: %v", err)
+	}
+	write(t, filepath.Join(b, "final", "adapter.safetensors"), "sane")
+	if err := sameFiles(a, b); err == nil || !strings.Contains(err.Error(), "adapter.safetensors differs") {
+		t.Errorf("a file differs: %v", err)
+	}
+	if err := os.Remove(filepath.Join(b, "final", "adapter.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	if sameFiles(a, b) == nil {
+		t.Error("a missing file went unnoticed")
+	}
+}
+
+// TestProcessFails runs checks in an empty bundle: each says what is not there,
+// and a result is written all the same.
+func TestProcessFails(t *testing.T) {
+	b := &bundle{dir: t.TempDir(), out: t.TempDir()}
+	if _, _, err := b.doctor(); err == nil || !strings.Contains(err.Error(), "lor2c doctor") {
+		t.Errorf("doctor in an empty bundle: %v", err)
+	}
+	if _, _, err := b.conformance(); err == nil || !strings.Contains(err.Error(), "gpu.test") {
+		t.Errorf("conformance in an empty bundle: %v", err)
+	}
+	if _, _, err := b.resume(); !isSkip(err) {
+		t.Errorf("resume without runs: %v; want a skip", err)
+	}
+	b.result.Outcomes = []Outcome{{Name: "doctor", Status: "fail", Detail: "no driver\nmore"}}
+	if err := b.write(); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(b.out, "gpu-check.md"))
+	if err != nil || !strings.Contains(string(raw), "0 of 1") || !strings.Contains(string(raw), "* doctor: fail: no driver\n") {
+		t.Errorf("gpu-check.md is %q, %v", raw, err)
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

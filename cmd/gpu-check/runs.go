@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// train runs the demo's configuration into a folder of its own.
+func (b *bundle) train(name string, args ...string) error {
+	_, err := b.lor2c(b.trainArgs(name, args...)...)
+	return err
+}
+
+func (b *bundle) trainArgs(name string, args ...string) []string {
+	return append([]string{"train", "-c", "configs/demo.yaml", "--out", b.folder(name)}, args...)
+}
+
+func (b *bundle) folder(name string) string { return filepath.Join(b.out, "runs", name) }
+
+// fineTune trains the demo on the CPU and on the card, in both precisions, and
+// compares the losses: initial values, order and dropout masks are the same.
+func (b *bundle) fineTune() (string, map[string]float64, error) {
+	if err := os.RemoveAll(b.folder("")); err != nil {
+		return "", nil, err
+	}
+	found := map[string]float64{}
+	losses := map[string][]float64{}
+	for _, r := range []struct {
+		name string
+		args []string
+	}{
+		{"cpu", []string{"--device", "cpu"}},
+		{"float32", []string{"--device", "cuda"}},
+		{"bfloat16", []string{"--device", "cuda", "--set", "train.precision=bfloat16"}},
+	} {
+		start := time.Now()
+		if err := b.train(r.name, r.args...); err != nil {
+			return "", found, err
+		}
+		found[r.name+" s"] = time.Since(start).Seconds()
+		var err error
+		if losses[r.name], err = readLosses(filepath.Join(b.folder(r.name), "metrics.jsonl")); err != nil {
+			return "", found, err
+		}
+	}
+	// float32 differs by the order of sums, bfloat16 by its 8 bits.
+	for name, most := range map[string]float64{"float32": 0.01, "bfloat16": 0.1} {
+		off, err := apart(losses[name], losses["cpu"])
+		if err != nil {
+			return "", found, err
+		}
+		found[name+" loss off by"] = off
+		if !(off <= most) {
+			return "", found, fmt.Errorf("losses in %s are off those of the CPU by %.3g of their size; want at most %g", name, off, most)
+		}
+	}
+	return "", found, nil
+}
+
+// readLosses returns the training losses of a run in order.
+func readLosses(path string) (losses []float64, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var r struct {
+			Kind string
+			Loss float64
+		}
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+		if r.Kind == "train" {
+			losses = append(losses, r.Loss)
+		}
+	}
+	return losses, nil
+}
+
+// apart is the largest difference of two curves over the size of the second.
+func apart(a, b []float64) (off float64, err error) {
+	if len(a) != len(b) || len(b) == 0 {
+		return 0, fmt.Errorf("%d losses against %d", len(a), len(b))
+	}
+	for i := range b {
+		off = math.Max(off, math.Abs(a[i]-b[i])/math.Abs(b[i])) // NaN stays
+	}
+	return off, nil
+}
+
+// repeat trains once more on the card: the same bytes.
+func (b *bundle) repeat() (string, map[string]float64, error) {
+	for _, name := range []string{"first", "second"} {
+		if err := os.RemoveAll(b.folder(name)); err != nil {
+			return "", nil, err
+		}
+		if err := b.train(name, "--device", "cuda"); err != nil {
+			return "", nil, err
+		}
+	}
+	return "", nil, sameFiles(b.folder("first"), b.folder("second"))
+}
+
+// resume kills a run on the card three times, continues it, and compares with
+// the unbroken run of the check before.
+func (b *bundle) resume() (string, map[string]float64, error) {
+	if _, err := os.Stat(b.folder("first")); err != nil {
+		return "", nil, skip("needs the runs of the check repeat")
+	}
+	if err := os.RemoveAll(b.folder("killed")); err != nil {
+		return "", nil, err
+	}
+	kills := 0
+	for i := range 3 {
+		c := exec.Command(filepath.Join(b.dir, "bin", "lor2c"), b.trainArgs("killed", "--device", "cuda", "--set", "train.save_every=20")...)
+		c.Dir = b.dir
+		if err := c.Start(); err != nil {
+			return "", nil, err
+		}
+		time.Sleep(time.Duration(i+2) * time.Second)
+		if c.Process.Kill() == nil && c.Wait() != nil {
+			kills++
+		}
+	}
+	if err := b.train("killed", "--device", "cuda", "--set", "train.save_every=20"); err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("%d of 3 processes died before they were done", kills), nil,
+		sameFiles(filepath.Join(b.folder("first"), "final"), filepath.Join(b.folder("killed"), "final"))
+}
+
+// clocked are the files of a run that depend on the clock or the machine.
+var clocked = []string{"log.txt", "timing", "env", "events.out", "all_results.json", "lock"}
+
+// sameFiles returns an error that names the first file by which two runs differ.
+func sameFiles(a, b string) error {
+	return filepath.WalkDir(a, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		for _, c := range clocked {
+			if strings.HasPrefix(e.Name(), c) {
+				return nil
+			}
+		}
+		rel, err := filepath.Rel(a, path)
+		if err != nil {
+			return err
+		}
+		mine, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		other, err := os.ReadFile(filepath.Join(b, rel))
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(mine, other) {
+			return fmt.Errorf("%s differs between %s and %s", rel, a, b)
+		}
+		return nil
+	})
+}
