@@ -95,6 +95,29 @@ template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
     }
 }
 
+// load_cols reads the columns [c, c + 8) of a row of cols elements, zeros beyond
+// its end. aligned says that 8 columns lie at a multiple of 16 bytes.
+template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, int cols, bool aligned) {
+    if (aligned && c + 8 <= cols) {
+        load8(x, row + c);
+        return;
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) x[i] = c + i < cols ? to_float(row[c + i]) : 0.0f;
+}
+
+// store_cols writes those of 8 columns that the row has.
+template <typename T> DEVICE void store_cols(T* row, const float (&x)[8], int c, int cols, bool aligned) {
+    if (aligned && c + 8 <= cols) {
+        store8(row + c, x);
+        return;
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        if (c + i < cols) row[c + i] = from_float<T>(x[i]);
+    }
+}
+
 // ---- reductions, in an order that never varies ------------------------------
 
 DEVICE float warp_sum(float x) {
