@@ -1,0 +1,42 @@
+// Activations and their slopes. See compute.Act.
+#pragma once
+#include "common.cuh"
+
+// Act has the values of compute.Act.
+enum Act { kIdentity, kGELU, kGELUTanh, kReLU, kTanh };
+
+constexpr float kRootHalf = 0.70710678118654752f;
+constexpr float kNormalPeak = 0.39894228040143268f; // 1/sqrt(2 pi)
+constexpr float kGELUTanhA = 0.79788456080286536f;  // sqrt(2/pi)
+constexpr float kGELUTanhB = 0.044715f;
+
+// activate returns act(x): Hendrycks and Gimpel 2016, arXiv:1606.08415, for
+// GELU by erf and by tanh.
+DEVICE float activate(int act, float x) {
+    switch (act) {
+    case kGELU: return 0.5f * x * (1.0f + erff(kRootHalf * x));
+    case kGELUTanh: return 0.5f * x * (1.0f + tanhf(kGELUTanhA * x * fmaf(kGELUTanhB * x, x, 1.0f)));
+    case kReLU: return x <= 0.0f ? 0.0f : x; // a NaN stays one
+    case kTanh: return tanhf(x);
+    default: return x;
+    }
+}
+
+// activation_slope returns act'(x).
+DEVICE float activation_slope(int act, float x) {
+    switch (act) {
+    case kGELU: return fmaf(x * kNormalPeak, expf(-0.5f * x * x), 0.5f * (1.0f + erff(kRootHalf * x)));
+    case kGELUTanh: {
+        if (fabsf(x) > 100.0f) return x > 0.0f ? 1.0f : 0.0f; // below, 0 times infinity
+        const float t = tanhf(kGELUTanhA * x * fmaf(kGELUTanhB * x, x, 1.0f));
+        const float inner = kGELUTanhA * fmaf(3.0f * kGELUTanhB * x, x, 1.0f);
+        return 0.5f * fmaf(x * inner, fmaf(-t, t, 1.0f), 1.0f + t);
+    }
+    case kReLU: return x <= 0.0f ? 0.0f : 1.0f;
+    case kTanh: {
+        const float t = tanhf(x);
+        return fmaf(-t, t, 1.0f);
+    }
+    default: return 1.0f;
+    }
+}
