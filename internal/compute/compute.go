@@ -295,7 +295,8 @@ type Attention interface {
 type Loss interface {
 	// CrossEntropy: logits [B,C]; labels [B] Int; loss [1] += scale times the
 	// summed negative log-likelihood; dlogits [B,C] receives the gradient and
-	// may be absent.
+	// may be absent, or be logits. A row whose label is below 0 (Hugging Face
+	// writes -100) adds no loss and has a gradient of 0.
 	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32)
 	// MSE: x [B,1]; y [B] Full; loss [1] += scale sum (x-y)^2; dx [B,1]
 	// receives the gradient and may be absent.

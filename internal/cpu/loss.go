@@ -21,6 +21,12 @@ func (d *Device[T]) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, s
 		for n := lo; n < hi; n++ {
 			x := in[n*cols : (n+1)*cols]
 			right := int(label[n])
+			if right < 0 {
+				if grad != nil {
+					clear(grad[n*cols : (n+1)*cols])
+				}
+				continue
+			}
 			copy(p, x)
 			top := maxOf(p)
 			sum := expSum(p, top)

@@ -7,12 +7,17 @@ import (
 	"lor2c/internal/compute"
 )
 
-// crossEntropy computes the loss, added to start, and its gradient.
+// crossEntropy computes the loss, added to start, and its gradient. A label
+// below 0 has neither.
 func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32) (loss, grad []float64) {
 	g := in[F](x)
 	total := F(0)
 	for n, label := range labels {
 		row := g[n*c : (n+1)*c]
+		if label < 0 {
+			clear(row)
+			continue
+		}
 		top, sum := F(math.Inf(-1)), F(0)
 		for _, v := range row {
 			top = max(top, v)
@@ -64,6 +69,9 @@ func checkCrossEntropy(s *suite, n, c int, std float64) {
 	x := s.normal(n*c, std)
 	labels := s.below(n, c)
 	labels[0] = int32(c - 1)
+	for i := 2; i < n; i += 3 {
+		labels[i] = [2]int32{-100, -1}[i%2]
+	}
 	const start, scale = 0.75, 0.3
 	want, wantG := crossEntropy[float64](start, x, labels, c, scale)
 	plain, plainG := crossEntropy[float32](start, x, labels, c, scale)
@@ -72,6 +80,11 @@ func checkCrossEntropy(s *suite, n, c int, std float64) {
 	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale)
 	s.near(loss, want, plain, scale*std)
 	s.near(grad, wantG, plainG, scale*max(1, std/10))
+	inPlace := s.inout("dlogits=logits", x, n, c)
+	again := s.inout("loss in place", []float64{start}, 1)
+	s.dev.CrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, ids, scale)
+	s.near(again, want, plain, scale*std)
+	s.near(inPlace, wantG, plainG, scale*max(1, std/10))
 	alone := s.inout("loss alone", []float64{start}, 1)
 	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale)
 	s.near(alone, want, plain, scale*std)
