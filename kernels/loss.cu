@@ -1,0 +1,164 @@
+// Losses and their gradients. See compute.Loss.
+#include "common.cuh"
+
+struct CrossEntropyArgs {
+    void* dlogits;
+    void* nll;
+    const void* logits;
+    const int32_t* labels;
+    const int32_t* n;
+    const float* scale;
+    int32_t cols;
+    uint32_t aligned; // rows begin at 16 bytes and 8 divides cols
+};
+
+// Partial is a float of each warp.
+typedef float Partial[8];
+
+// Running is the maximum of what was seen and the sum of exponentials under it.
+struct Running {
+    float top, sum;
+};
+
+DEVICE void include(Running& a, float x) {
+    if (x > a.top) {
+        a.sum = a.sum * expf(a.top - x) + 1.0f;
+        a.top = x;
+    } else {
+        a.sum += expf(x - a.top);
+    }
+}
+
+// cross_entropy: negative log-likelihood of one row a block, and its gradient.
+//
+//   nll[n]       = log sum over c of exp(x[n,c]) - x[n,label]
+//   dlogits[n,c] = scale (exp(x[n,c]) / sum - [c = label])
+//   both are 0 for a label below 0
+//
+//   logits, dlogits [N,C] f32 or bf16, dlogits absent or the same tensor
+//   labels [N] i32   nll [N] f32   scale [1] f32
+//
+// Launch   grid N, block 256, no more shared memory than for a block's sums.
+// Limits   any N, C >= 1; 16-byte accesses where 8 divides C.
+// Numerics maximum and sum in one pass (Milakov and Gimelshein 2018,
+//          arXiv:1805.02867, algorithm 3), f32: columns 8 by 8 in a thread, then
+//          threads in fixed order. The label's logit is taken off the maximum
+//          first, which is exact for two large logits.
+// Work     2 N C reads, N C writes; memory bound, the second read mostly L2.
+template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
+    SHARED(Partial, scratch);
+    SHARED(float, target);
+    const int row = blockIdx.x;
+    if (row >= *a.n) return;
+    const int label = a.labels[row];
+    const T* x = static_cast<const T*>(a.logits) + int64_t(row) * a.cols;
+    T* dx = a.dlogits ? static_cast<T*>(a.dlogits) + int64_t(row) * a.cols : nullptr;
+    float* nll = static_cast<float*>(a.nll) + row;
+    if (label < 0) {
+        if (threadIdx.x == 0) *nll = 0.0f;
+        for (int c = threadIdx.x; dx && c < a.cols; c += 256) dx[c] = from_float<T>(0.0f);
+        return;
+    }
+    // No logit is the label's before all have been read, as dx may be x.
+    if (threadIdx.x == 0) target = to_float(x[label]);
+    // Not -Inf: a logit of -Inf would be taken off itself.
+    const float lowest = -3.402823466e38f;
+    Running own = {lowest, 0.0f};
+    const int whole = a.aligned ? a.cols : 0;
+    for (int c = threadIdx.x * 8; c < whole; c += 8 * 256) {
+        float v[8];
+        load8(v, x + c);
+        float top = v[0];
+        UNROLL
+        for (int i = 1; i < 8; i++) top = fmaxf(top, v[i]);
+        if (top > own.top) {
+            own.sum *= expf(own.top - top);
+            own.top = top;
+        }
+        UNROLL
+        for (int i = 0; i < 8; i++) own.sum += expf(v[i] - own.top);
+    }
+    for (int c = whole + threadIdx.x; c < a.cols; c += 256) include(own, to_float(x[c]));
+    const float warp_top = warp_max(own.top);
+    if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = warp_top;
+    __syncthreads();
+    float top = lowest;
+    UNROLL
+    for (int w = 0; w < 8; w++) top = fmaxf(top, scratch[w]);
+    __syncthreads();
+    const float sum = block_sum(own.sum * expf(own.top - top), scratch);
+    if (threadIdx.x == 0) *nll = (top - target) + logf(sum);
+    if (!dx) return;
+    const float scale = *a.scale, inverse = scale / sum;
+    for (int c = threadIdx.x * 8; c < whole; c += 8 * 256) {
+        float v[8];
+        load8(v, x + c);
+        UNROLL
+        for (int i = 0; i < 8; i++) v[i] = expf(v[i] - top) * inverse - (c + i == label ? scale : 0.0f);
+        store8(dx + c, v);
+    }
+    for (int c = whole + threadIdx.x; c < a.cols; c += 256) {
+        dx[c] = from_float<T>(expf(to_float(x[c]) - top) * inverse - (c == label ? scale : 0.0f));
+    }
+}
+KERNEL(cross_entropy_f32, CrossEntropyArgs, 256) { cross_entropy<float>(a); }
+KERNEL(cross_entropy_bf16, CrossEntropyArgs, 256) { cross_entropy<bf16>(a); }
+
+struct LossSumArgs {
+    void* loss;
+    const void* x;
+    const int32_t* n;
+    const float* scale;
+};
+
+// loss_sum: loss += scale times the sum of the rows' losses.
+//
+//   loss [1] f32   x [N] f32   scale [1] f32
+//
+// Launch   grid 1, block 256.
+// Limits   N < 2^31.
+// Numerics f32: every 256th row in a thread, then threads in fixed order.
+// Work     N reads; one block, latency bound.
+DEVICE void loss_sum(const LossSumArgs& a) {
+    SHARED(Partial, scratch);
+    float sum = 0.0f;
+    for (int i = threadIdx.x; i < *a.n; i += 256) sum += static_cast<const float*>(a.x)[i];
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0 && blockIdx.x == 0) *static_cast<float*>(a.loss) += *a.scale * sum;
+}
+KERNEL(loss_sum_f32, LossSumArgs, 256) { loss_sum(a); }
+
+struct MseArgs {
+    void* loss;
+    void* dx;
+    const void* x;
+    const void* y;
+    const int32_t* n;
+    const float* scale;
+};
+
+// mse: squared error and its gradient.
+//
+//   loss += scale sum over n of (x[n] - y[n])^2;  dx[n] = 2 scale (x[n] - y[n])
+//
+//   loss [1] f32   x, dx [N,1] f32 or bf16, dx may be absent   y [N] f32
+//
+// Launch   grid 1, block 256: one number a sequence.
+// Limits   N < 2^31.
+// Numerics f32: every 256th row in a thread, then threads in fixed order.
+// Work     2 N reads, N writes; latency bound.
+template <typename T> DEVICE void mse(const MseArgs& a) {
+    SHARED(Partial, scratch);
+    const float scale = *a.scale;
+    T* dx = static_cast<T*>(a.dx);
+    float sum = 0.0f;
+    for (int i = threadIdx.x; i < *a.n; i += 256) {
+        const float e = to_float(static_cast<const T*>(a.x)[i]) - static_cast<const float*>(a.y)[i];
+        sum = fmaf(e, e, sum);
+        if (dx) dx[i] = from_float<T>(2.0f * scale * e);
+    }
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0 && blockIdx.x == 0) *static_cast<float*>(a.loss) += scale * sum;
+}
+KERNEL(mse_f32, MseArgs, 256) { mse<float>(a); }
+KERNEL(mse_bf16, MseArgs, 256) { mse<bf16>(a); }

@@ -1,0 +1,46 @@
+// What the row kernels of the low-rank residual share: a piece of a factor in
+// shared memory, eight columns of it a lane.
+#pragma once
+#include "common.cuh"
+
+// kSegment is the columns of a factor that a block holds at a time: 8 a lane.
+constexpr int kSegment = 256;
+
+// Segment holds a factor W [ranks, kSegment], ranks beyond the factor's zero.
+// The first and the last four of a lane's eight columns are in two planes and a
+// row is padded, so that neither reads nor transposing writes share a bank.
+template <int ranks> struct Segment {
+    float w[ranks][kSegment + 4];
+};
+
+DEVICE int segment_index(int c) { return c % 8 / 4 * (kSegment / 2) + c / 8 * 4 + c % 4; }
+
+// stage fills the segment with the columns from c0 on. w is [rank, cols], or
+// [cols, rank] where transposed. All 256 threads call it; a barrier follows.
+template <int ranks, typename T>
+DEVICE void stage(Segment<ranks>& s, const T* w, int c0, int cols, int rank, bool transposed, bool aligned) {
+    if (transposed) {
+        for (int i = threadIdx.x; i < ranks * kSegment; i += 256) {
+            const int r = i % ranks, c = i / ranks;
+            s.w[r][segment_index(c)] = r < rank && c0 + c < cols ? to_float(w[int64_t(c0 + c) * rank + r]) : 0.0f;
+        }
+        return;
+    }
+    for (int i = threadIdx.x; i < ranks * (kSegment / 8); i += 256) {
+        const int r = i / (kSegment / 8), lane = i % (kSegment / 8);
+        float x[8] = {};
+        if (r < rank) load_cols(x, w + int64_t(r) * cols, c0 + lane * 8, cols, aligned);
+        store_vec(&s.w[r][lane * 4], Vec<float>{{x[0], x[1], x[2], x[3]}});
+        store_vec(&s.w[r][kSegment / 2 + lane * 4], Vec<float>{{x[4], x[5], x[6], x[7]}});
+    }
+}
+
+// lane_cols reads a lane's eight columns of rank r.
+template <int ranks> DEVICE void lane_cols(float (&x)[8], const Segment<ranks>& s, int r, int lane) {
+    const Vec<float> lo = load_vec(&s.w[r][lane * 4]), hi = load_vec(&s.w[r][kSegment / 2 + lane * 4]);
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        x[i] = lo.v[i];
+        x[i + 4] = hi.v[i];
+    }
+}

@@ -1,0 +1,200 @@
+// The optimizer over one flat buffer, and sums over it. See compute.Update.
+#include "common.cuh"
+
+// A block takes 4,096 elements of a sum, a thread 16 of them.
+constexpr int kSumBlock = 4096;
+
+struct SumArgs {
+    void* partial;
+    const void* x;
+    const int32_t* n;
+    uint32_t aligned, unused;
+};
+
+// Wide is a double of each thread.
+typedef double Wide[256];
+
+// block_sum_wide adds in float64 over the 256 threads of a block, in a tree.
+// The total is in thread 0.
+DEVICE double block_sum_wide(double x, Wide& s) {
+    s[threadIdx.x] = x;
+    for (int d = 128; d > 0; d /= 2) {
+        __syncthreads();
+        if (int(threadIdx.x) < d) s[threadIdx.x] += s[threadIdx.x + d];
+    }
+    return s[0];
+}
+
+// Square and Magnitude are the terms of the two sums.
+struct Square {
+    static DEVICE double of(float x) { return double(x) * double(x); }
+};
+struct Magnitude {
+    static DEVICE double of(float x) { return double(fabsf(x)); }
+};
+
+// sum_squares, sum_abs: first stage of a sum over a buffer.
+//
+//   partial[b] = sum over the i of block b of x[i]^2, or |x[i]|
+//
+//   x [n] f32   partial [ceil(n/4096)] f64
+//
+// Launch   grid ceil(n/4096), block 256, 2 KB of shared memory.
+// Limits   n < 2^31; 16-byte loads where x begins at 16 bytes.
+// Numerics f64: squares of f32 neither overflow nor vanish. 16 terms in a
+//          thread, then a tree.
+// Work     n reads; memory bound, on cards of 1/64 f64 rate bound by that.
+template <typename Term> DEVICE void sum_terms(const SumArgs& a) {
+    SHARED(Wide, s);
+    const int n = *a.n;
+    const float* x = static_cast<const float*>(a.x);
+    double sum = 0.0;
+    UNROLL
+    for (int k = 0; k < kSumBlock; k += 1024) {
+        const int i = blockIdx.x * kSumBlock + k + threadIdx.x * 4;
+        if (a.aligned && i + 4 <= n) {
+            const Vec<float> v = load_vec(x + i);
+            UNROLL
+            for (int j = 0; j < 4; j++) sum += Term::of(v.v[j]);
+        } else {
+            UNROLL
+            for (int j = 0; j < 4; j++) {
+                if (i + j < n) sum += Term::of(x[i + j]);
+            }
+        }
+    }
+    sum = block_sum_wide(sum, s);
+    if (threadIdx.x == 0) static_cast<double*>(a.partial)[blockIdx.x] = sum;
+}
+KERNEL(sum_squares_f32, SumArgs, 256) { sum_terms<Square>(a); }
+KERNEL(sum_abs_f32, SumArgs, 256) { sum_terms<Magnitude>(a); }
+
+struct SumAbsTotalArgs {
+    void* dst;
+    const void* partial;
+    int32_t parts;
+    uint32_t unused;
+};
+
+// total adds the parts of a sum: every 256th in a thread, then a tree.
+DEVICE double total(const void* partial, int parts, Wide& s) {
+    double sum = 0.0;
+    for (int i = threadIdx.x; i < parts; i += 256) sum += static_cast<const double*>(partial)[i];
+    return block_sum_wide(sum, s);
+}
+
+// sum_abs_total: dst += sum over b of partial[b], the second stage of sum_abs.
+//
+//   dst [1] f32   partial [parts] f64
+//
+// Launch   grid 1, block 256, 2 KB of shared memory.
+// Limits   parts < 2^31.
+// Numerics f64 in fixed order; rounded once.
+// Work     parts reads; latency bound.
+KERNEL(sum_abs_total_f32, SumAbsTotalArgs, 256) {
+    SHARED(Wide, s);
+    const double sum = total(a.partial, a.parts, s);
+    if (threadIdx.x == 0) *static_cast<float*>(a.dst) += float(sum);
+}
+
+struct GradNormArgs {
+    void* state;
+    const void* partial;
+    const void* loss;
+    int32_t parts;
+    float max_norm;
+};
+
+// finite: only then is x - x 0.
+DEVICE bool finite(float x) { return x - x == 0.0f; }
+
+// grad_norm: norm, clip factor and halt flag, the second stage of sum_squares.
+//
+//   state[0] = norm = sqrt(sum over b of partial[b])
+//   state[1] = max_norm / norm where 0 < max_norm < norm, else 1
+//   state[2] = 1 when norm or loss is not finite, else as it was
+//
+//   state [3] f32   partial [parts] f64   loss [1] f32
+//
+// Launch   grid 1, block 256, 2 KB of shared memory.
+// Limits   parts < 2^31.
+// Numerics f64 in fixed order; norm rounded once.
+// Work     parts reads; latency bound.
+KERNEL(grad_norm_f32, GradNormArgs, 256) {
+    SHARED(Wide, s);
+    const double sum = total(a.partial, a.parts, s);
+    if (threadIdx.x != 0) return;
+    float* state = static_cast<float*>(a.state);
+    const float norm = float(sqrt(sum));
+    state[0] = norm;
+    state[1] = a.max_norm > 0.0f && norm > a.max_norm ? a.max_norm / norm : 1.0f;
+    if (!finite(norm) || !finite(*static_cast<const float*>(a.loss))) state[2] = 1.0f;
+}
+
+struct AdamWArgs {
+    void* p;
+    void* w;
+    void* m;
+    void* v;
+    const void* g;
+    const float* state;
+    // What changes from step to step: 1 - lr decay, lr / (1 - beta1^t) and
+    // 1 / sqrt(1 - beta2^t).
+    const float* keep;
+    const float* rate;
+    const float* root;
+    int32_t n;
+    float beta1, beta2, rest1, rest2, eps;
+    uint32_t aligned, unused;
+};
+
+// adamw_element updates one element.
+DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float rate, float root, float& p, float& m, float& v, float g) {
+    g *= factor;
+    m = a.beta1 * m + a.rest1 * g;
+    v = a.beta2 * v + a.rest2 * g * g;
+    p = p * keep - rate * m / (sqrtf(v) * root + a.eps);
+}
+
+// adamw: one update of a flat range.
+//
+//   g' = g state[1];  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
+//   p  = p (1 - lr decay) - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
+//   w  = p;  nothing changes where state[2] is not 0
+//
+//   p, m, v, g [n] f32   w [n] f32 or bf16, may be absent   state [3] f32
+//
+// Launch   grid ceil(n/2048), block 256: 8 elements a thread.
+// Limits   n < 2^31; 16-byte accesses where all begin at 16 bytes.
+// Numerics f32; the scalars of a step are computed in f64 and rounded once.
+// Work     16 bytes read and 12 written an element, w besides; memory bound.
+// Source   Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, ordered as
+//          torch.optim.AdamW.
+template <typename T> DEVICE void adamw(const AdamWArgs& a) {
+    const float factor = a.state[1], keep = *a.keep, rate = *a.rate, root = *a.root;
+    if (a.state[2] != 0.0f) return;
+    float *p = static_cast<float*>(a.p), *m = static_cast<float*>(a.m), *v = static_cast<float*>(a.v);
+    const float* g = static_cast<const float*>(a.g);
+    T* w = static_cast<T*>(a.w);
+    const int i = (blockIdx.x * 256 + threadIdx.x) * 8;
+    if (a.aligned && i + 8 <= a.n) {
+        float p8[8], m8[8], v8[8], g8[8];
+        load8(p8, p + i);
+        load8(m8, m + i);
+        load8(v8, v + i);
+        load8(g8, g + i);
+        UNROLL
+        for (int j = 0; j < 8; j++) adamw_element(a, factor, keep, rate, root, p8[j], m8[j], v8[j], g8[j]);
+        store8(p + i, p8);
+        store8(m + i, m8);
+        store8(v + i, v8);
+        if (w) store8(w + i, p8);
+        return;
+    }
+    for (int j = i; j < min(i + 8, a.n); j++) {
+        adamw_element(a, factor, keep, rate, root, p[j], m[j], v[j], g[j]);
+        if (w) w[j] = from_float<T>(p[j]);
+    }
+}
+KERNEL(adamw_f32, AdamWArgs, 256) { adamw<float>(a); }
+KERNEL(adamw_bf16, AdamWArgs, 256) { adamw<bf16>(a); }
