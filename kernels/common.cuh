@@ -63,13 +63,46 @@ template <> DEVICE bf16 from_float<bf16>(float x) {
 #endif
 }
 
+// pack_bf16 rounds two values into one word, lo first: two conversions for the
+// price of one, and the register of an mma operand.
+DEVICE uint32_t pack_bf16(float lo, float hi) {
+#ifdef __CUDACC__
+    uint32_t word;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(hi), "f"(lo));
+    return word;
+#else
+    return uint32_t(from_float<bf16>(lo).bits) | uint32_t(from_float<bf16>(hi).bits) << 16;
+#endif
+}
+
 // ---- 16-byte accesses ------------------------------------------------------
 
 // Vec is what one 16-byte access moves: 4 floats or 8 bf16.
-template <typename T> struct alignas(16) Vec {
-    static constexpr int n = 16 / sizeof(T);
-    T v[n];
+template <typename T> struct Vec;
+template <> struct alignas(16) Vec<float> {
+    static constexpr int n = 4;
+    float v[n];
 };
+template <> struct alignas(16) Vec<bf16> {
+    static constexpr int n = 8;
+    union {
+        bf16 v[n];
+        uint32_t w[n / 2]; // one operation makes a float of either half
+    };
+};
+
+DEVICE float element(const Vec<float>& x, int i) { return x.v[i]; }
+DEVICE float element(const Vec<bf16>& x, int i) { return __uint_as_float(i % 2 ? x.w[i / 2] & 0xffff0000u : x.w[i / 2] << 16); }
+
+// set_elements rounds the values of a whole Vec.
+DEVICE void set_elements(Vec<float>& v, const float* x) {
+    UNROLL
+    for (int i = 0; i < 4; i++) v.v[i] = x[i];
+}
+DEVICE void set_elements(Vec<bf16>& v, const float* x) {
+    UNROLL
+    for (int i = 0; i < 4; i++) v.w[i] = pack_bf16(x[2 * i], x[2 * i + 1]);
+}
 
 template <typename T> DEVICE Vec<T> load_vec(const T* p) { return *reinterpret_cast<const Vec<T>*>(p); }
 template <typename T> DEVICE void store_vec(T* p, const Vec<T>& x) { *reinterpret_cast<Vec<T>*>(p) = x; }
@@ -80,7 +113,7 @@ template <typename T> DEVICE void load8(float (&x)[8], const T* p) {
     for (int i = 0; i < 8; i += Vec<T>::n) {
         const Vec<T> v = load_vec(p + i);
         UNROLL
-        for (int j = 0; j < Vec<T>::n; j++) x[i + j] = to_float(v.v[j]);
+        for (int j = 0; j < Vec<T>::n; j++) x[i + j] = element(v, j);
     }
 }
 
@@ -89,27 +122,38 @@ template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
     UNROLL
     for (int i = 0; i < 8; i += Vec<T>::n) {
         Vec<T> v;
-        UNROLL
-        for (int j = 0; j < Vec<T>::n; j++) v.v[j] = from_float<T>(x[i + j]);
+        set_elements(v, x + i);
         store_vec(p + i, v);
     }
 }
 
+// round8 gives 8 values the precision of T.
+template <typename T> DEVICE void round8(float (&x)[8]) {
+    UNROLL
+    for (int i = 0; i < 8; i += Vec<T>::n) {
+        Vec<T> v;
+        set_elements(v, x + i);
+        UNROLL
+        for (int j = 0; j < Vec<T>::n; j++) x[i + j] = element(v, j);
+    }
+}
+
 // load_cols reads the columns [c, c + 8) of a row of cols elements, zeros beyond
-// its end. aligned says that 8 columns lie at a multiple of 16 bytes.
+// its end. aligned says that 8 divides cols and that rows begin at a multiple of
+// 16 bytes; where it is a constant, only one of the ways is compiled.
 template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, int cols, bool aligned) {
-    if (aligned && c + 8 <= cols) {
+    if (aligned && c < cols) {
         load8(x, row + c);
         return;
     }
     UNROLL
-    for (int i = 0; i < 8; i++) x[i] = c + i < cols ? to_float(row[c + i]) : 0.0f;
+    for (int i = 0; i < 8; i++) x[i] = !aligned && c + i < cols ? to_float(row[c + i]) : 0.0f;
 }
 
 // store_cols writes those of 8 columns that the row has.
 template <typename T> DEVICE void store_cols(T* row, const float (&x)[8], int c, int cols, bool aligned) {
-    if (aligned && c + 8 <= cols) {
-        store8(row + c, x);
+    if (aligned) {
+        if (c < cols) store8(row + c, x);
         return;
     }
     UNROLL

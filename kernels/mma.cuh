@@ -43,8 +43,3 @@ DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;\n" ::: "mem
 template <int pending> DEVICE void cp_async_wait() { asm volatile("cp.async.wait_group %0;\n" ::"n"(pending) : "memory"); }
 
 #endif
-
-// pack_bf16 puts two values into the register of an mma operand, lo first.
-DEVICE uint32_t pack_bf16(float lo, float hi) {
-    return uint32_t(from_float<bf16>(lo).bits) | uint32_t(from_float<bf16>(hi).bits) << 16;
-}
