@@ -25,6 +25,7 @@ var layers = []struct {
 	{"internal/schedule", nil},
 	{"internal/figure", nil},
 	{"internal/archtest", nil},
+	{"internal/gpu/hostlib", nil},
 	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},

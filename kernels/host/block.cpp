@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "random.h"
+
 namespace host {
 
 Thread* self;
@@ -35,17 +37,9 @@ struct Schedule {
 // Fibers and their stacks last; a thread of every block to come runs in one.
 std::unique_ptr<Thread> threads[kMostThreads];
 
-uint64_t seed_value = getenv("LOR2C_HOST_SEED") ? strtoull(getenv("LOR2C_HOST_SEED"), nullptr, 10) : 1;
+uint64_t seed_value = seed_at_start();
 uint64_t launches;
-uint64_t random_state;
-
-// splitmix64 (Steele et al. 2014).
-uint64_t random_next() {
-    uint64_t z = random_state += 0x9E3779B97F4A7C15u;
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
+Random lots;
 
 // draw returns the place of a bit that is set in mask.
 int draw(uint32_t mask, uint32_t random) {
@@ -95,7 +89,7 @@ void run_on(Fiber& from, Thread* to) {
 Thread* next() {
     Schedule& s = schedule;
     if (s.runnable == 0) stuck();
-    const uint64_t r = random_next();
+    const uint64_t r = lots.next();
     if ((s.runnable >> s.warp & 1) == 0 || (r & 63) == 0) s.warp = draw(s.runnable, r >> 32);
     Warp& w = s.warps[s.warp];
     const int lane = draw(w.runnable, r >> 8);
@@ -148,14 +142,13 @@ void run_block() {
     s.live = s.count;
     s.runnable = 0;
     s.arrived = 0;
-    s.warp = 0;
     for (int i = 0; i < s.count; i += 32) {
         Warp& w = s.warps[i / 32];
         w.joined = w.at_barrier = w.runnable = 0;
         const int lanes = std::min(32, s.count - i);
         wake(w, lanes == 32 ? ~0u : (1u << lanes) - 1);
     }
-    s.warp = draw(s.runnable, uint32_t(random_next()));
+    s.warp = draw(s.runnable, uint32_t(lots.next()));
     run_on(s.caller, next());
 }
 
@@ -211,7 +204,7 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
         fprintf(stderr, "host: kernel %s: launch with %d threads a block; it is declared with %d\n", kernel.name, count, kernel.threads);
         abort();
     }
-    random_state = seed_value * 0xD1342543DE82EF95u + launches++;
+    lots.at = seed_value * 0xD1342543DE82EF95u + launches++;
     // Exact sizes, so that the sanitizer sees an access beyond.
     const std::unique_ptr<uint64_t[]> copy(new uint64_t[kernel.size / 8]);
     memcpy(copy.get(), args, kernel.size);
@@ -226,7 +219,7 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
     prepare_threads(count, dim);
     std::vector<uint32_t> order(size_t(grid.x) * grid.y * grid.z);
     for (size_t i = 0; i < order.size(); i++) order[i] = uint32_t(i);
-    for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[random_next() % i]);
+    for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[lots.next() % i]);
     for (const uint32_t i : order) {
         block.index = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
         block.serial++;

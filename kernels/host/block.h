@@ -124,7 +124,9 @@ struct Fragments {
 
 void ldmatrix(Warp& w, bool transposed);
 void mma(Warp& w);
-void copy_begin(void* to, const void* from, bool valid, Place place);
+// copy_begin returns where the 16 bytes wait: the kernel's own code, which the
+// sanitizers watch, reads them.
+uint64_t* copy_begin(void* to, const void* from, Place place);
 void copy_close();
 void copy_wait(uint64_t pending);
 // copy_end faults when the running thread ends with copies on their way.

@@ -124,6 +124,10 @@ inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row, LOR2C_HOST_PLAC
     host::load_tiles(host::Op::ldmatrix_trans, r, row, place);
 }
 
-inline void cp_async_16(void* shared, const void* global, bool valid, LOR2C_HOST_PLACE) { host::copy_begin(shared, global, valid, place); }
+inline void cp_async_16(void* shared, const void* global, bool valid, LOR2C_HOST_PLACE) {
+    uint64_t* data = host::copy_begin(shared, global, place);
+    const uint64_t* from = static_cast<const uint64_t*>(global);
+    for (int i = 0; i < 2; i++) data[i] = valid ? from[i] : 0;
+}
 inline void cp_async_commit() { host::copy_close(); }
 template <int pending> inline void cp_async_wait() { host::copy_wait(pending); }

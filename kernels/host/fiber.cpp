@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -74,7 +74,7 @@ void Fiber::start(void (*entry)()) {
 }
 
 void Fiber::arrived() {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
     // The caller's stack is known to the sanitizer alone.
     const void* bottom;
     size_t size;
@@ -86,7 +86,7 @@ void Fiber::arrived() {
 
 __attribute__((no_sanitize("address"))) void Fiber::go(Fiber& from, Fiber& to) {
     left = &from;
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
     __sanitizer_start_switch_fiber(&from.fake_stack_, to.bottom_, to.size_);
 #endif
 #if defined(__x86_64__)
@@ -94,7 +94,7 @@ __attribute__((no_sanitize("address"))) void Fiber::go(Fiber& from, Fiber& to) {
 #else
     swapcontext(&from.context_, &to.context_);
 #endif
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
     const void* bottom;
     size_t size;
     __sanitizer_finish_switch_fiber(from.fake_stack_, &bottom, &size);

@@ -10,9 +10,6 @@ namespace host {
 
 namespace {
 
-struct alignas(16) Row {
-    uint64_t half[2];
-};
 
 bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
 
@@ -85,13 +82,12 @@ __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Wa
 
 // The destination is NaN until the copy lands, which is when the thread waits
 // for its group and not before.
-void copy_begin(void* to, const void* from, bool valid, Place place) {
+uint64_t* copy_begin(void* to, const void* from, Place place) {
     need_shared("cp_async_16 to shared memory", to, place);
     if (!aligned(from)) fail(place, "cp_async_16 from %p, which is not aligned to 16 bytes", from);
-    Copy c{to, {0, 0}, self->groups};
-    if (valid) memcpy(c.data, from, 16);
     memset(to, 0xFF, 16);
-    self->copies.push_back(c);
+    self->copies.push_back(Copy{to, {0, 0}, self->groups});
+    return self->copies.back().data;
 }
 
 void copy_close() { self->groups++; }

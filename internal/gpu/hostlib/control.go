@@ -1,0 +1,70 @@
+//go:build cgo && linux
+
+package hostlib
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+static void fail(void *f, const char *entry, uint64_t nth, int code) { ((void (*)(const char *, uint64_t, int))f)(entry, nth, code); }
+static uint64_t calls(void *f, const char *entry) { return ((uint64_t (*)(const char *))f)(entry); }
+static void number(void *f, uint64_t value) { ((void (*)(uint64_t))f)(value); }
+*/
+import "C"
+
+import (
+	"os"
+	"testing"
+	"unsafe"
+)
+
+// Driver reaches into the library that this process runs on.
+type Driver struct{ handle unsafe.Pointer }
+
+// Loaded returns the library, and false where the process runs on another
+// driver or none.
+func Loaded() (Driver, bool) {
+	path := C.CString(os.Getenv("LOR2C_LIBCUDA"))
+	defer C.free(unsafe.Pointer(path))
+	d := Driver{C.dlopen(path, C.RTLD_NOW)}
+	if d.handle == nil {
+		return d, false
+	}
+	return d, d.find("lor2c_host_calls") != nil
+}
+
+func (d Driver) find(name string) unsafe.Pointer {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	return C.dlsym(d.handle, s)
+}
+
+// Fail makes the nth call from now of a driver entry point, such as
+// cuMemAlloc_v2, return the code; "kernel:NAME" means the nth run of a kernel.
+// When the test ends, what has not failed will not, and what ended a context is
+// mended.
+func (d Driver) Fail(t testing.TB, entry string, nth uint64, code int) {
+	s := C.CString(entry)
+	defer C.free(unsafe.Pointer(s))
+	C.fail(d.find("lor2c_host_fail"), s, C.uint64_t(nth), C.int(code))
+	t.Cleanup(func() { C.number(d.find("lor2c_host_repair"), 0) })
+}
+
+// Calls returns how often an entry point was called, or a "kernel:NAME" run.
+func (d Driver) Calls(entry string) uint64 {
+	s := C.CString(entry)
+	defer C.free(unsafe.Pointer(s))
+	return uint64(C.calls(d.find("lor2c_host_calls"), s))
+}
+
+// SetMemory sets the bytes of a card until the test ends.
+func (d Driver) SetMemory(t testing.TB, bytes uint64) {
+	f := d.find("lor2c_host_memory")
+	C.number(f, C.uint64_t(bytes))
+	t.Cleanup(func() { C.number(f, 0) })
+}
+
+// Seed begins every order anew.
+func (d Driver) Seed(value uint64) { C.number(d.find("lor2c_host_seed"), C.uint64_t(value)) }

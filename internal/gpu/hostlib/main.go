@@ -1,0 +1,46 @@
+package hostlib
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+)
+
+// child marks a test process that Main has started.
+const child = "LOR2C_HOST_CHILD"
+
+// Main is the TestMain of a package whose tests need a CUDA device. It builds
+// the library and starts the test binary again with it. Where there is no
+// compiler it says so and runs the tests without a device, and with
+// LOR2C_REQUIRE_GPU=1, or LOR2C_LIBCUDA set, it leaves the choice of a driver
+// alone.
+func Main(m *testing.M) {
+	if os.Getenv(child) != "" || os.Getenv("LOR2C_REQUIRE_GPU") == "1" || os.Getenv("LOR2C_LIBCUDA") != "" {
+		// What a test starts is not to be preloaded.
+		os.Unsetenv("LD_PRELOAD")
+		os.Exit(m.Run())
+	}
+	lib, err := Build()
+	if errors.Is(err, ErrNoCompiler) {
+		fmt.Fprintln(os.Stderr, "no kernels on the CPU:", err)
+		os.Exit(m.Run())
+	}
+	if err == nil {
+		err = start(lib)
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// start runs this program from its beginning with the library.
+func start(lib Library) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	// The first of two values of a variable counts.
+	return syscall.Exec(self, os.Args, slices.Concat(lib.Env, []string{child + "=1"}, os.Environ()))
+}
