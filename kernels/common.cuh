@@ -142,12 +142,20 @@ template <typename T> DEVICE void round8(float (&x)[8]) {
 // its end. aligned says that 8 divides cols and that rows begin at a multiple of
 // 16 bytes; where it is a constant, only one of the ways is compiled.
 template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, int cols, bool aligned) {
-    if (aligned && c < cols) {
-        load8(x, row + c);
+    if (!aligned) {
+        UNROLL
+        for (int i = 0; i < 8; i++) x[i] = c + i < cols ? to_float(row[c + i]) : 0.0f;
         return;
     }
     UNROLL
-    for (int i = 0; i < 8; i++) x[i] = !aligned && c + i < cols ? to_float(row[c + i]) : 0.0f;
+    for (int i = 0; i < 8; i += Vec<T>::n) {
+        // Converted outside the condition, so that loads of several rows can be
+        // under way together.
+        Vec<T> v = {};
+        if (c < cols) v = load_vec(row + c + i);
+        UNROLL
+        for (int j = 0; j < Vec<T>::n; j++) x[i + j] = element(v, j);
+    }
 }
 
 // store_cols writes those of 8 columns that the row has.

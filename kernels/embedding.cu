@@ -1,0 +1,135 @@
+// Rows picked from a table and added back to it. See compute.Elementwise.
+#include "common.cuh"
+
+struct GatherArgs {
+    void* dst;
+    const void* x;
+    const int32_t* idx;
+    const int32_t* n;
+    int32_t cols;
+    uint32_t aligned;
+};
+
+// gather: dst[n,c] = x[idx[n],c].
+//
+//   dst [B,C], x [N,C] f32 or bf16   idx [B] i32
+//
+// Launch   grid ceil(B ceil(C/8)/256), block 256, no shared memory.
+// Limits   B ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Numerics values are kept.
+// Work     B C reads and writes; memory bound.
+template <typename T> DEVICE void gather(const GatherArgs& a) {
+    const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
+    const int row = i / blocks, c = i % blocks * 8;
+    if (row >= *a.n) return;
+    float x[8];
+    load_cols(x, static_cast<const T*>(a.x) + int64_t(a.idx[row]) * a.cols, c, a.cols, a.aligned);
+    store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, x, c, a.cols, a.aligned);
+}
+KERNEL(gather_f32, GatherArgs, 256) { gather<float>(a); }
+KERNEL(gather_bf16, GatherArgs, 256) { gather<bf16>(a); }
+
+struct ScatterArgs {
+    void* dst;
+    const void* x;
+    const int32_t* idx;
+    const int32_t* n;
+    int32_t cols;
+    uint32_t aligned;
+};
+
+// scatter, embed_backward: dst[idx[n],c] += x[n,c], in the order of n.
+//
+//   scatter          dst [N,C], x [B,C] f32 or bf16   idx [B] i32
+//   embed_backward   dst [V,C] f32, x as above
+//
+// A row of dst belongs to the first n that names it: its warp adds the rows of
+// all later n that name it too. Warps of the others find an earlier one and end.
+//
+// Launch   grid (ceil(B/4), ceil(C/256)), block 128: a warp an n, a lane 8
+//          columns; no shared memory.
+// Limits   any B, C >= 1; 16-byte accesses where rows are aligned.
+// Numerics f32 in the order of n, rounded once.
+// Work     B C reads, a read and a write for each row of dst that is named, and
+//          up to B^2 ceil(C/256) index reads, from cache: at B = 8192 of the
+//          order of the rows themselves. All n on one row is the slowest case:
+//          one warp for 256 columns, 8 rows in flight.
+template <typename D, typename T, bool aligned> DEVICE void scatter_as(const ScatterArgs& a) {
+    const int n = *a.n, lane = threadIdx.x % 32, owner = blockIdx.x * 4 + threadIdx.x / 32;
+    if (owner >= n) return;
+    const int32_t row = a.idx[owner];
+    for (int i = 0; i < owner; i += 32) {
+        if (__any_sync(kAllLanes, i + lane < owner && a.idx[i + lane] == row)) return;
+    }
+    const int c = blockIdx.y * 256 + lane * 8;
+    const T* x = static_cast<const T*>(a.x);
+    D* dst = static_cast<D*>(a.dst) + int64_t(row) * a.cols;
+    float sum[8];
+    load_cols(sum, dst, c, a.cols, aligned);
+    for (int i = owner; i < n; i += 32) {
+        uint32_t hits = __ballot_sync(kAllLanes, i + lane < n && a.idx[i + lane] == row);
+        while (hits) {
+            float v[8][8];
+            UNROLL
+            for (int k = 0; k < 8; k++) {
+                const int at = hits ? i + __ffs(hits) - 1 : 0;
+                load_cols(v[k], x + int64_t(at) * a.cols, hits ? c : a.cols, a.cols, aligned);
+                hits &= hits - 1;
+            }
+            UNROLL
+            for (int k = 0; k < 8; k++) {
+                UNROLL
+                for (int j = 0; j < 8; j++) sum[j] += v[k][j];
+            }
+        }
+    }
+    store_cols(dst, sum, c, a.cols, aligned);
+}
+template <typename D, typename T> DEVICE void scatter(const ScatterArgs& a) {
+    a.aligned ? scatter_as<D, T, true>(a) : scatter_as<D, T, false>(a);
+}
+KERNEL(scatter_f32, ScatterArgs, 128) { scatter<float, float>(a); }
+KERNEL(scatter_bf16, ScatterArgs, 128) { scatter<bf16, bf16>(a); }
+KERNEL(embed_backward_f32, ScatterArgs, 128) { scatter<float, float>(a); }
+KERNEL(embed_backward_bf16, ScatterArgs, 128) { scatter<float, bf16>(a); }
+
+struct EmbedArgs {
+    void* dst;
+    const void* word;
+    const void* position;
+    const void* kind;
+    const int32_t* ids;
+    const int32_t* pos;
+    const int32_t* types;
+    const int32_t* n;
+    int32_t cols;
+    uint32_t aligned;
+};
+
+// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + kind[types[n],c].
+//
+//   dst [N,C], word, position, kind [V,C] f32 or bf16   ids, pos, types [N] i32
+//
+// Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
+// Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Numerics f32, rounded once.
+// Work     N C writes, as many reads of word, the other tables from cache;
+//          memory bound.
+// Source   Devlin et al. 2019, arXiv:1810.04805, fig. 2.
+template <typename T, bool aligned> DEVICE void embed_forward_as(const EmbedArgs& a) {
+    const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
+    const int row = i / blocks, c = i % blocks * 8;
+    if (row >= *a.n) return;
+    float w[8], p[8], k[8];
+    load_cols(w, static_cast<const T*>(a.word) + int64_t(a.ids[row]) * a.cols, c, a.cols, aligned);
+    load_cols(p, static_cast<const T*>(a.position) + int64_t(a.pos[row]) * a.cols, c, a.cols, aligned);
+    load_cols(k, static_cast<const T*>(a.kind) + int64_t(a.types[row]) * a.cols, c, a.cols, aligned);
+    UNROLL
+    for (int j = 0; j < 8; j++) w[j] = w[j] + p[j] + k[j];
+    store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, w, c, a.cols, aligned);
+}
+template <typename T> DEVICE void embed_forward(const EmbedArgs& a) {
+    a.aligned ? embed_forward_as<T, true>(a) : embed_forward_as<T, false>(a);
+}
+KERNEL(embed_forward_f32, EmbedArgs, 256) { embed_forward<float>(a); }
+KERNEL(embed_forward_bf16, EmbedArgs, 256) { embed_forward<bf16>(a); }
