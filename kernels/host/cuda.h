@@ -26,6 +26,7 @@
 #define DYNAMIC_SHARED(variable) unsigned char* const variable = ::host::block.dynamic.begin
 #define DEVICE inline
 #define UNROLL
+#define ROLL
 
 #define threadIdx (::host::self->index)
 #define blockIdx (::host::block.index)

@@ -1,0 +1,103 @@
+// Matrix products that a tile does not fit: few rows or few columns; and the
+// second stage of those whose terms are shared among blocks. See
+// compute.Matmul.
+#include "matmul.cuh"
+
+constexpr int kFew = 8;  // lines of the short factor of a warp
+constexpr int kMany = 2; // lines of the long one
+
+// load_terms reads 8 terms of a line, zeros from `some` on.
+template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some, bool wide) {
+    if (wide && some > 0) {
+        load8(x, p);
+        return;
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) x[i] = i < some ? to_float(p[i]) : 0.0f;
+}
+
+// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, for a product
+// with few rows, or few columns: a classification head and its hidden layer.
+//
+//   a [M,K], b [N,K], bias [N], pre [M,N] f32 or bf16; dst [M,N] the same or f32
+//
+// Launch   grid (ceil(L/16), ceil(S/8)), L the larger of M and N and S the
+//          smaller; block 256: a warp has 8 x 2 elements of dst and its lanes
+//          share the terms, 8 at a time; no shared memory.
+// Limits   as matmul; a is not transposed and b is.
+// Numerics f32: a lane's terms in order of k, then lanes by halving.
+// Work     2 M N K flops, (M + N) K reads where S <= 8; memory or latency bound.
+// Source   the definition.
+template <typename T> DEVICE void matmul_skinny(const MatmulArgs& a) {
+    const int m = a.dims[0], n = a.dims[1], k = a.dims[2], lane = threadIdx.x % 32;
+    const bool rows_few = m <= n;
+    const T* few = static_cast<const T*>(rows_few ? a.a : a.b);
+    const T* many = static_cast<const T*>(rows_few ? a.b : a.a);
+    const int fews = rows_few ? m : n, manys = rows_few ? n : m;
+    const int f0 = blockIdx.y * kFew, m0 = (blockIdx.x * 8 + threadIdx.x / 32) * kMany;
+    if (f0 >= fews || m0 >= manys) return;
+    const bool wide = k % 8 == 0 && aligned16(a.a) && aligned16(a.b);
+    float sum[kFew * kMany] = {};
+    for (int k0 = lane * 8; k0 < k; k0 += 256) {
+        float x[kMany][8];
+        UNROLL
+        for (int j = 0; j < kMany; j++) load_terms(x[j], many + int64_t(min(m0 + j, manys - 1)) * k + k0, k - k0, wide);
+        UNROLL
+        for (int i = 0; i < kFew; i++) {
+            float y[8];
+            load_terms(y, few + int64_t(min(f0 + i, fews - 1)) * k + k0, k - k0, wide);
+            UNROLL
+            for (int j = 0; j < kMany; j++) {
+                UNROLL
+                for (int l = 0; l < 8; l++) sum[i * kMany + j] = fmaf(x[j][l], y[l], sum[i * kMany + j]);
+            }
+        }
+    }
+    float mine[1] = {};
+    UNROLL
+    for (int i = 0; i < kFew * kMany; i++) {
+        const float total = warp_sum(sum[i]);
+        if (lane == i) mine[0] = total;
+    }
+    const int f = f0 + lane / kMany, l = m0 + lane % kMany;
+    if (lane >= kFew * kMany || f >= fews || l >= manys) return;
+    const Epilogue<T> e(a.out, n);
+    e.put(rows_few ? f : l, rows_few ? l : f, mine);
+}
+KERNEL(matmul_skinny_f32, MatmulArgs, 256) { matmul_skinny<float>(a); }
+KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
+
+// matmul_reduce: the second stage of a product whose terms several blocks share.
+//
+//   dst = act(alpha sum over p of partial[p] + bias), or added to dst
+//
+//   partial [parts,M,N] f32; bias [N], pre [M,N] f32 or bf16; dst [M,N] the same
+//   or f32
+//
+// Launch   grid ceil(M ceil(N/8) / 256), block 256: a thread has 8 columns of a
+//          row in bf16, 4 twice in f32; no shared memory.
+// Limits   as matmul; 16-byte accesses where N is a multiple of 8 (bf16) or 4.
+// Numerics f32, parts in order; rounded once.
+// Work     parts M N f32 reads, M N writes; memory bound, mostly from L2.
+// Source   the definition.
+template <typename T> DEVICE void matmul_reduce(const MatmulArgs& a) {
+    constexpr int width = Vec<T>::n;
+    const int m = a.dims[0], n = a.dims[1];
+    const int groups = (n + 7) / 8;
+    const int64_t id = int64_t(blockIdx.x) * 256 + threadIdx.x;
+    if (id >= int64_t(m) * groups) return;
+    const int row = int(id / groups);
+    const Epilogue<T> e(a.out, n);
+    UNROLL
+    for (int half = 0; half < 8; half += width) {
+        const int col = int(id % groups) * 8 + half;
+        if (col >= n) return;
+        float sum[width] = {};
+        for (int p = 0; p < a.parts; p++) {
+            add_to(sum, a.partial + (int64_t(p) * m + row) * n + col, min(width, n - col), n % width == 0);
+        }
+        e.put(row, col, sum);
+    }
+}
+KERNEL(matmul_reduce_f32, MatmulArgs, 256) { matmul_reduce<float>(a); }
+KERNEL(matmul_reduce_bf16, MatmulArgs, 256) { matmul_reduce<bf16>(a); }
