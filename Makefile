@@ -3,10 +3,18 @@
 # Matrix products run in OpenBLAS where a C compiler can link it, else in Go.
 OPENBLAS := $(shell printf 'void cblas_sgemm(void);int main(void){return 0;}' | \
 	$${CC:-cc} -xc - -lopenblas -o /dev/null 2>/dev/null && echo openblas)
-ifeq ($(OPENBLAS),openblas)
-TAGS := -tags openblas
+# The CUDA device needs a C compiler, and no CUDA. CUDA= leaves it out.
+CUDA := $(shell test "`go env GOOS GOARCH | xargs`" = "linux amd64" && printf 'int main(void){return 0;}' | \
+	$${CC:-cc} -xc - -o /dev/null 2>/dev/null && echo cuda)
+comma := ,
+TAGS := $(if $(OPENBLAS)$(CUDA),-tags $(OPENBLAS)$(if $(OPENBLAS),$(if $(CUDA),$(comma)))$(CUDA))
+ifneq ($(OPENBLAS),)
 export CGO_LDFLAGS := -lopenblas
-else
+endif
+ifneq ($(CUDA),)
+export CGO_CFLAGS := -O2 -g -I$(CURDIR)/internal/gpu/culazy/include
+endif
+ifeq ($(OPENBLAS)$(CUDA),)
 # Without cgo no C compiler is needed.
 export CGO_ENABLED ?= 0
 endif

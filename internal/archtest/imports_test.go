@@ -26,6 +26,8 @@ var layers = []struct {
 	{"internal/figure", nil},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
+	{"internal/gpu/culazy", nil},
+	{"internal/gpu/driver", []string{"internal/gpu/culazy"}},
 	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},
@@ -64,6 +66,7 @@ var reserved = []struct {
 	{"gonum.org/v1/plot", []string{"internal/figure"}},
 	{"github.com/spf13/cobra", []string{"cmd/lor2c"}},
 	{"gorgonia.org/tensor", []string{"internal/checkpoint"}},
+	{"gorgonia.org/cu", []string{"internal/gpu/driver"}},
 }
 
 // allowed maps every package of layers to what it may import.
@@ -144,6 +147,7 @@ func TestImportFaults(t *testing.T) {
 		"viper":       {"cmd/lor2c", "github.com/spf13/viper", "only internal/config may"},
 		"cobra":       {"internal/config", "github.com/spf13/cobra", "only cmd/lor2c may"},
 		"tensor":      {"internal/model", "gorgonia.org/tensor", "only internal/checkpoint may"},
+		"cu":          {"internal/train", "gorgonia.org/cu", "only internal/gpu/driver may"},
 		"new package": {"internal/more", "fmt", "internal/more is not in the table"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {

@@ -1,0 +1,83 @@
+//go:build cuda && cgo && linux && amd64
+
+package driver
+
+import (
+	"fmt"
+	"reflect"
+)
+
+// Codes of Error that callers tell apart; CUresult in the CUDA driver API.
+const (
+	InvalidValue          = 1
+	OutOfMemory           = 2
+	NotInitialized        = 3
+	NoDevice              = 100
+	InvalidDevice         = 101
+	InvalidImage          = 200
+	NoBinaryForGPU        = 209
+	ECCUncorrectable      = 214
+	InvalidPTX            = 218
+	UnsupportedPTXVersion = 222
+	NotFound              = 500
+	NotReady              = 600
+	IllegalAddress        = 700
+	LaunchTimeout         = 702
+	LaunchFailed          = 719
+	NotSupported          = 801
+	SystemDriverMismatch  = 803
+	Unknown               = 999
+)
+
+// Error is a call that the driver refused, or the failure of earlier work that
+// it reports at this call.
+type Error struct {
+	Code int    // CUresult
+	Name string // such as CUDA_ERROR_OUT_OF_MEMORY
+	Call string // entry point, such as cuMemAlloc, and what it was about
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("driver: %s: %s (%d)", e.Call, e.Name, e.Code) }
+
+// Sticky reports whether the context is lost with this error, so that no later
+// call on it succeeds: memory or a link that failed, or what a kernel did wrong
+// while it ran.
+func (e *Error) Sticky() bool {
+	switch e.Code {
+	case ECCUncorrectable, nvlinkUncorrectable, contained, IllegalAddress, LaunchTimeout, contextIsDestroyed, deviceAssert,
+		hardwareStackError, illegalInstruction, misalignedAddress, invalidAddressSpace, invalidPC, LaunchFailed, Unknown:
+		return true
+	}
+	return false
+}
+
+const (
+	nvlinkUncorrectable = 220
+	contained           = 226
+	contextIsDestroyed  = 709
+	deviceAssert        = 710
+	hardwareStackError  = 714
+	illegalInstruction  = 715
+	misalignedAddress   = 716
+	invalidAddressSpace = 717
+	invalidPC           = 718
+)
+
+// fault returns the error of a CUresult; nil for success.
+func fault(call string, code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &Error{code, errorName(code), call}
+}
+
+// failure returns the error of a call of cu, whose own type is not exported.
+func failure(call string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if v := reflect.ValueOf(err); v.Kind() == reflect.Int {
+		return fault(call, int(v.Int()))
+	}
+	return fmt.Errorf("driver: %s: %w", call, err)
+}
