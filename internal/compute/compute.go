@@ -33,7 +33,13 @@
 // Float is as large as one of Full the two are one type.
 package compute
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrOutOfMemory is wrapped where a device has less memory than was asked of it.
+var ErrOutOfMemory = errors.New("out of device memory")
 
 // DType is an element type.
 type DType uint8

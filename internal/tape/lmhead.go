@@ -1,0 +1,32 @@
+package tape
+
+import "lor2c/internal/compute"
+
+// LMHead adds scale times the summed cross-entropy of the logits h WT against
+// labels [N] Int to loss [1], and makes it what Backward starts from. h [N,C],
+// w [V,C]. A label below 0 has no loss and no gradient.
+//
+// Logits exist for `rows` tokens at a time, in one buffer that takes their
+// gradient too: those of a whole batch would be the largest tensor of a step.
+func (t *Tape) LMHead(loss compute.Tensor, h *Var, w *Param, labels compute.Tensor, scale float32, rows int) {
+	n, c, v := h.Value.Shape.Rows(), h.Value.Shape.Cols(), w.Value.Shape[0]
+	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0, "lm head", "h [N C], w [V C], labels [N]", h.Value, w.Value, labels)
+	logits, dh := t.temp(compute.Shape{min(rows, n), v}), t.lossGrad(h)
+	for i := 0; i < n; i += rows {
+		j := min(i+rows, n)
+		x, y := h.Value.View(i, j), logits.View(0, j-i)
+		t.Dev.Linear(y, compute.Tensor{}, x, w.Value, compute.Tensor{}, compute.Identity)
+		var dy compute.Tensor
+		if t.Train && (h.needs || w.Trains()) {
+			dy = y
+		}
+		t.Dev.CrossEntropy(loss, dy, y, labels.View(i, j), scale)
+		if h.needs {
+			t.Dev.Gemm(dh.View(i, j), 1, dy, false, w.Value, false, false)
+		}
+		if dy.Present() && w.Trains() {
+			t.Dev.Gemm(w.Grad, 1, dy, true, x, false, true)
+		}
+	}
+	t.Dev.Release(logits)
+}

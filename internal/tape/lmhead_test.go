@@ -1,0 +1,48 @@
+package tape
+
+import (
+	"fmt"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+// TestLMHead: whatever number of tokens has logits at a time, the loss is that
+// of all at once, and the gradient that of a difference.
+func TestLMHead(t *testing.T) {
+	labels := []int32{0, 4, -100, 1, 2, -100, 3}
+	for _, rows := range []int{1, 3, n, 100} {
+		t.Run(fmt.Sprintf("rows=%d", rows), func(t *testing.T) {
+			subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
+				chunked := func(g *gradient) *Var {
+					g.LMHead(g.loss, g.x("x", n, c), g.p("w", m, c), g.ints(labels...), 1.0/5, rows)
+					return nil
+				}
+				g := newGradient(t)
+				g.check(chunked, frozen...)
+				got, _ := g.run(chunked)
+				want, _ := g.run(func(g *gradient) *Var {
+					g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity), g.ints(labels...), 1.0/5)
+					return nil
+				})
+				if !(got-want <= 1e-14 && want-got <= 1e-14) || want == 0 {
+					t.Errorf("loss %v; want %v", got, want)
+				}
+			})
+		})
+	}
+}
+
+// TestLMHeadMemory: the logits of a few tokens are all that it takes.
+func TestLMHeadMemory(t *testing.T) {
+	const tokens, vocabulary = 512, 1000
+	dev := cpu.Open[float32](1)
+	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Float), &Param{Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Float)}
+	loss, labels := dev.Alloc(compute.Shape{1}, compute.Full), dev.Alloc(compute.Shape{tokens}, compute.Int)
+	p := &Tape{Dev: dev, Train: true}
+	p.LMHead(loss, p.Const(h), w, labels, 1, 16)
+	if got, most := dev.Stats().ArenaPeak, int64(16*vocabulary*4*17/16+compute.Align); got > most || got == 0 {
+		t.Errorf("%d bytes of the arena were used; want at most %d", got, most)
+	}
+}
