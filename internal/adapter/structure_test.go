@@ -60,6 +60,29 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestInjectionStarts asserts that an injected pair, whose B is zero, starts with
+// a gradient for B and none for A, and that A moves once B has.
+func TestInjectionStarts(t *testing.T) {
+	n := attach(t, cpu.Open[float64](1), "roberta", adapter.Config{Name: "lor2c", Rank: 4, Alpha: 6, TargetModules: queryValue}, nil)
+	n.leaveStart()
+	n.steps(t, 2)
+	m := n.Method.(*adapter.LoR2C)
+	m.Inject(1)
+	n.Change(func(*tape.Param) bool { return false })
+	for _, first := range []bool{true, false} {
+		n.gradient(t, n.parts())
+		for i, p := range m.Pairs(1) {
+			isA := i%2 == 0
+			if zero := largest(cpu.Data[float64](p.Grad)) == 0; zero != (isA && first) {
+				t.Errorf("first step %t: the gradient of %s is all zero: %t", first, p.Name, zero)
+			}
+		}
+		if err := n.Step(3, n.parts(), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestTrial asserts that what a change would compute is what it does compute,
 // and that asking leaves the method alone.
 func TestTrial(t *testing.T) {

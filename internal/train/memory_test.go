@@ -10,6 +10,7 @@ import (
 	"lor2c/internal/cpu"
 	"lor2c/internal/model"
 	"lor2c/internal/optim"
+	"lor2c/internal/tape"
 )
 
 // TestReservedArena: within the bytes of the plan no step and no evaluation of
@@ -238,5 +239,64 @@ func TestWork(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// TestWorkAfterEvents counts the layers that a gradient goes back through once
+// modules were merged or replaced: none below the output of the lowest module,
+// all of the lowest layer that has LoRA.
+func TestWorkAfterEvents(t *testing.T) {
+	merge := func(first, last, keep int) func(*adapter.LoR2C) {
+		return func(m *adapter.LoR2C) { m.Merge(first, last, keep) }
+	}
+	inject := func(layer int) func(*adapter.LoR2C) { return func(m *adapter.LoR2C) { m.Inject(layer) } }
+	for _, c := range []struct {
+		name    string
+		events  []func(*adapter.LoR2C)
+		layers  int // whose attention has a gradient, of three
+		lowRank int // modules and pairs
+	}{
+		{"none", nil, 2, 3},
+		{"merge-0-1", []func(*adapter.LoR2C){merge(0, 1, 1)}, 1, 2},
+		{"merge-1-2", []func(*adapter.LoR2C){merge(1, 2, 1)}, 2, 2},
+		{"merge-0-1-2", []func(*adapter.LoR2C){merge(0, 1, 0), merge(0, 2, 2)}, 0, 1},
+		{"inject-0", []func(*adapter.LoR2C){inject(0)}, 3, 4},
+		{"inject-2", []func(*adapter.LoR2C){inject(2)}, 2, 4},
+		{"merge-0-1-inject-2", []func(*adapter.LoR2C){merge(0, 1, 0), inject(2)}, 1, 3},
+		{"merge-1-2-inject-0", []func(*adapter.LoR2C){merge(1, 2, 2), inject(0)}, 3, 3},
+	} {
+		t.Run("events="+c.name, func(t *testing.T) {
+			dev := &counter{Device: cpu.Open[float32](1)}
+			m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), 2, 1, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 8, TargetModules: []string{"query", "value"}}
+			config.Resolve()
+			a, err := adapter.Attach(dev, m, config, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := NewStepper(dev, m, a, optim.Default(), 1, false, 2)
+			b := model.Batch{IDs: make([]int32, 9), Types: make([]int32, 9), Cu: []int32{0, 4, 9}, Labels: make([]float32, 2)}
+			step := func(n int) {
+				t.Helper()
+				dev.calls = map[string]int{}
+				if err := s.Step(n, []model.Batch{b}, 1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			step(1)
+			for _, change := range c.events {
+				change(a.(*adapter.LoR2C))
+				s.Change(func(*tape.Param) bool { return false })
+			}
+			step(2)
+			for op, want := range map[string]int{"AttentionGrad": c.layers, "LayerNormGrad": 2 * c.layers, "LowRank": c.lowRank, "LowRankGrad": c.lowRank} {
+				if got := dev.calls[op]; got != want {
+					t.Errorf("%d calls of %s; want %d", got, op, want)
+				}
+			}
+		})
 	}
 }

@@ -1,0 +1,100 @@
+package adapter_test
+
+import (
+	"testing"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/model"
+)
+
+// TestCount compares with the numbers that follow from the shapes: per module
+// 2 C r (arXiv:2503.00572, section IV), per LoRA pair r (in + out), and for
+// full what transformers counts in a RobertaModel without pooler.
+func TestCount(t *testing.T) {
+	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Activation: "gelu"}
+	lora := func(targets ...string) adapter.Config {
+		return adapter.Config{Name: "lora", Rank: 8, Alpha: 16, TargetModules: targets}
+	}
+	for _, c := range []struct {
+		name    string
+		config  adapter.Config
+		merge   func(*adapter.LoR2C)
+		outputs int
+		want    int
+		head    int
+	}{
+		{"lor2c", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, nil, 1, 147456, 591361},
+		{"share", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, Share: true}, nil, 2, 79872, 592130},
+		{"three-merged-away", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
+		{"one-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(4) }, 2, 147456, 592130},
+		{"merged-and-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Merge(7, 10, 10); m.Inject(6); m.Inject(5); m.Inject(4) }, 2, 110592, 592130},
+		{"share-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, Share: true, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(4) }, 2, 79872 + 6144, 592130},
+		{"lora-query-value", lora("query", "value"), nil, 2, 294912, 592130},
+		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2, 12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
+		{"full", adapter.Config{Name: "full"}, nil, 3, 124055040, 592899},
+		{"head", adapter.Config{Name: "head"}, nil, 3, 0, 592899},
+	} {
+		t.Run("method="+c.name, func(t *testing.T) {
+			dev := nulldev.Open(4)
+			none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+			m, err := model.New(dev, roberta, c.outputs, 1, false, none)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := attachTo(t, dev, m, c.config, c.merge, 1)
+			if got := adapter.Count(n.Method.Params()); got != c.want {
+				t.Errorf("%d trainable scalars; want %d", got, c.want)
+			}
+			if got := adapter.Count(m.Head()); got != c.head {
+				t.Errorf("%d scalars in the head; want %d", got, c.head)
+			}
+		})
+	}
+}
+
+// TestCountMerged compares with the counts of 0 to 6 merges at RoBERTa-base's
+// size, which injections leave as they are, and with the paper's numbers for 32
+// layers of 4096: 16.8M of LoR2C, 33.6M of LoRA and 12.6M after 8 merges.
+func TestCountMerged(t *testing.T) {
+	count := func(layers, width int, c adapter.Config, merges, injects int) int {
+		dev := nulldev.Open(4)
+		none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+		m, err := model.New(dev, model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1, Activation: "gelu"}, 2, 1, false, none)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Resolve()
+		method, err := adapter.Attach(dev, m, c, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range injects {
+			method.(*adapter.LoR2C).Inject(layers - 1 - i)
+		}
+		for i := range merges {
+			method.(*adapter.LoR2C).Merge(0, i+1, 0)
+		}
+		return adapter.Count(method.Params())
+	}
+	lor2c := func(rank int) adapter.Config {
+		return adapter.Config{Name: "lor2c", Rank: rank, Alpha: 32, TargetModules: queryValue}
+	}
+	for merges, want := range []int{147456, 135168, 122880, 110592, 98304, 86016, 73728} {
+		for _, injects := range []int{0, 1, 5} {
+			if got := count(12, 768, lor2c(8), merges, injects); got != want {
+				t.Errorf("merges=%d injections=%d: %d scalars; want %d", merges, injects, got, want)
+			}
+		}
+	}
+	if got := count(32, 4096, lor2c(64), 0, 0); got != 16777216 {
+		t.Errorf("LoR2C of 32 layers: %d scalars; want 16777216", got)
+	}
+	if got := count(32, 4096, lor2c(64), 8, 8); got != 12582912 {
+		t.Errorf("after 8 merges and 8 injections: %d scalars; want 12582912", got)
+	}
+	if got := count(32, 4096, adapter.Config{Name: "lora", Rank: 64, Alpha: 32, TargetModules: queryValue}, 0, 0); got != 33554432 {
+		t.Errorf("LoRA of 32 layers: %d scalars; want 33554432", got)
+	}
+}
