@@ -149,7 +149,7 @@ func (e Event) why() string {
 		text += "."
 	}
 	if e.HarmRank > 0 {
-		text += fmt.Sprintf(" On the what-if sample, whose loss was %s, by the harm it does it ranks %d of %d, 1 being the least.", fixed(float64(e.Loss), 4), e.HarmRank, n)
+		text += fmt.Sprintf(" By its harm to the what-if sample, whose loss was %s before, it is number %d of %d from the least.", fixed(float64(e.Loss), 4), e.HarmRank, n)
 	}
 	return text
 }

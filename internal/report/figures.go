@@ -111,7 +111,7 @@ func (r *Run) strip() *figure.Figure {
 	}
 	_, name := r.scoring()
 	s := figure.Strip{Name: "scores", Title: "Score of every module over time", Score: name, Layers: r.layers,
-		Caption: name + " of every module at the end of each epoch, before that epoch's events. A merged module is one cell over its layers; " +
+		Caption: name + " of every module at the end of each epoch and where events were due, before them. A merged module is one cell over its layers; " +
 			"hatched layers have LoRA in place of a module. " + r.source()}
 	for _, at := range r.Scores {
 		column := figure.StripColumn{Epoch: at.Epoch}

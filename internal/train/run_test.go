@@ -175,8 +175,14 @@ func TestKill(t *testing.T) {
 		c.Train.Epochs, c.Train.LogGradients = 4, true
 		c.Schedule.Timing, c.Schedule.MaxMerges, c.Schedule.MaxInjects, c.Schedule.WhatIf, c.Schedule.Until = "steps", 2, 2, 8, 1
 		testKill(t, c, kills)
-		if n := len(events(t, c.Out)); n < 3 {
-			t.Errorf("%d events; want at least 3", n)
+		kinds := map[string]int{}
+		for _, e := range events(t, c.Out) {
+			if kinds[e.Action]++; e.Loss == nil {
+				t.Errorf("no what-if loss of the %s after step %d", e.Action, e.Step)
+			}
+		}
+		if kinds["merge"] == 0 || kinds["inject"] == 0 || len(kinds) != 2 {
+			t.Errorf("events are %v; want merges and injections", kinds)
 		}
 	})
 }
