@@ -43,7 +43,7 @@ func Fig2(s Spectra) Figure {
 	return Figure{
 		Name: "fig2", Title: "Singular values of W = BA during training", width: pageWidth, height: 340,
 		Caption: fmt.Sprintf("Fig. 2. Mean over all modules of the singular values of BA, without the scale alpha/r, at the end of each epoch; rank %d. "+
-			"Values below a thousandth of the largest have its colour. %s", s.Rank, s.Source),
+			"Values below a thousandth of the largest are drawn as that. %s", s.Rank, s.Source),
 		draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "index of the singular value", 0, start, 0, float64(n))
 			p.Y.Tick.Marker = downwards(counted(1, n, -0.5, 12), float64(n))
