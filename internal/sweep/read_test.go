@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"lor2c/internal/config"
 )
 
 // write writes a sweep file and returns its path.
@@ -108,5 +110,32 @@ sweep: FILE:6:3: optim.lr: is given twice; want it once`},
 	}
 	if _, err := Read("none.yaml"); err == nil || err.Error() != "sweep: read none.yaml: no such file or directory; want a sweep file in YAML" {
 		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// TestShippedFiles reads every sweep file of the repository and loads its cells.
+// The models and data that they name need not exist.
+func TestShippedFiles(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	files, err := filepath.Glob("bench/sweeps/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run("file="+file, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil || !strings.Contains(string(text), "\n#   lor2c sweep -c "+file+"\n") {
+				t.Errorf("the file does not say how to run it (%v)", err)
+			}
+			s, err := Read(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range s.Cells {
+				if _, err := config.Load(c.Base, c.args(), nil); err != nil {
+					t.Errorf("%s: %v", c.Name, err)
+				}
+			}
+		})
 	}
 }
