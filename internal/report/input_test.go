@@ -1,12 +1,15 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lor2c/internal/checkpoint"
 )
 
 // TestPartial reads runs of which something is missing, and asserts what the
@@ -99,6 +102,31 @@ func TestBadInput(t *testing.T) {
 		if _, err := Read([]string{path}); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), "want a directory that lor2c train wrote") {
 			t.Errorf("%s: %v", path, err)
 		}
+	}
+}
+
+// TestSavedCount: a run without a schedule logs no count of scalars, so that it
+// is taken from the best epoch's adapter.
+func TestSavedCount(t *testing.T) {
+	s := whole()
+	s.events = false
+	dir := s.write(t, filepath.Join(t.TempDir(), "run"))
+	must(t, os.Mkdir(filepath.Join(dir, "best"), 0o777))
+	var file bytes.Buffer
+	must(t, checkpoint.Write(&file, nil, []checkpoint.Tensor{
+		{Name: "x.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
+		{Name: "x.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
+		{Name: "classifier.out_proj.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
+	}))
+	put(t, filepath.Join(dir, "best"), "adapter_model.safetensors", file.String())
+	r, err := Read([]string{dir})
+	must(t, err)
+	if text := string(written(t, r.Markdown)); !strings.Contains(text, "| scalars of the adapter | 32 |") || !strings.Contains(text, "| scalars, end | 32 |") {
+		t.Errorf("no count of 32 in\n%s", text)
+	}
+	put(t, filepath.Join(dir, "best"), "adapter_model.safetensors", "damaged")
+	if _, err := Read([]string{dir}); err == nil || !strings.Contains(err.Error(), "adapter_model.safetensors") {
+		t.Errorf("a damaged adapter: %v", err)
 	}
 }
 

@@ -48,7 +48,20 @@ func readRun(dir string) (*Run, error) {
 		return nil, err
 	}
 	r.build(records)
-	return r, nil
+	return r, r.countSaved(dir)
+}
+
+// countSaved counts the adapter of a run without schedule, which logs no count.
+func (r *Run) countSaved(dir string) error {
+	if len(r.Parameters) > 0 {
+		return nil
+	}
+	n, err := train.Scalars(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // no epoch is done
+	}
+	r.Parameters = append(r.Parameters, Count{0, 0, n})
+	return err
 }
 
 // ErrNoRun is wrapped when a directory holds no run.

@@ -2,16 +2,14 @@ package sweep
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"lor2c/internal/checkpoint"
 	"lor2c/internal/runlog"
+	"lor2c/internal/train"
 )
 
 // Result is what a finished run achieved.
@@ -59,7 +57,7 @@ func readResult(dir, metric string) (r Result, err error) {
 	if math.IsNaN(r.Score) {
 		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best; remove the directory and run the cell again", dir)
 	}
-	if r.Parameters, err = parameters(filepath.Join(dir, "best")); err != nil {
+	if r.Parameters, err = train.Scalars(dir); err != nil {
 		return r, err
 	}
 	if r.Seconds, err = seconds(dir); err != nil {
@@ -74,32 +72,6 @@ func readResult(dir, metric string) (r Result, err error) {
 		r.Device += " (" + env.CPU + ")"
 	}
 	return r, nil
-}
-
-// parameters counts the scalars of the adapter in a checkpoint, the head not
-// counted.
-func parameters(dir string) (n int, err error) {
-	path := filepath.Join(dir, "adapter_model.safetensors")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		path = filepath.Join(dir, "model.safetensors") // of full fine-tuning
-	}
-	f, err := checkpoint.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	for _, name := range f.Names() {
-		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
-			continue
-		}
-		_, shape, _ := f.Info(name)
-		size := 1
-		for _, d := range shape {
-			size *= d
-		}
-		n += size
-	}
-	return n, nil
 }
 
 // seconds adds up the parts of a run that was interrupted. Each part counts from
