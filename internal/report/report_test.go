@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"lor2c/internal/config"
 	"lor2c/internal/figure"
 	"lor2c/internal/runlog"
 )
@@ -267,5 +268,24 @@ func TestDeterminism(t *testing.T) {
 	}
 	if !bytes.Equal(outputs[0], outputs[1]) {
 		t.Error("the bytes differ")
+	}
+}
+
+// TestMethodName has the paper's names of what the schedule makes of LoR2C.
+func TestMethodName(t *testing.T) {
+	for want, set := range map[string]func(*config.Config){
+		"lor2c":             func(*config.Config) {},
+		"mergelor2c":        func(c *config.Config) { c.Schedule.MaxMerges = 1 },
+		"injectlor2c":       func(c *config.Config) { c.Schedule.MaxInjects = 2 },
+		"imlor2c":           func(c *config.Config) { c.Schedule.MaxMerges, c.Schedule.MaxInjects = 1, 1 },
+		"share lor2c":       func(c *config.Config) { c.Method.Share = true },
+		"share injectlor2c": func(c *config.Config) { c.Method.Share, c.Schedule.MaxInjects = true, 1 },
+		"lora":              func(c *config.Config) { c.Method.Name = "lora" },
+	} {
+		c := config.Default()
+		set(&c)
+		if got := methodName(&c); got != want {
+			t.Errorf("name %q, want %q", got, want)
+		}
 	}
 }

@@ -118,12 +118,21 @@ func (r *Run) whyNoEvents() string {
 	return "There are no events, although the schedule has some: no operation found a candidate."
 }
 
-// methodName tells the variants of LoR2C apart.
+// methodName tells the variants of LoR2C apart, by the paper's names.
 func methodName(c *config.Config) string {
-	if c.Method.Share {
-		return "share " + c.Method.Name
+	name := c.Method.Name
+	switch merges, injects := c.Schedule.MaxMerges > 0, c.Schedule.MaxInjects > 0; {
+	case merges && injects:
+		name = "im" + name
+	case merges:
+		name = "merge" + name
+	case injects:
+		name = "inject" + name
 	}
-	return c.Method.Name
+	if c.Method.Share {
+		return "share " + name
+	}
+	return name
 }
 
 // selecting returns the metric that picks the best epoch: the configured one,
