@@ -15,7 +15,7 @@
 
 #define KERNEL(kernel, Args, threads)                                                                                                      \
     static void kernel##_thread(const Args& a);                                                                                            \
-    static_assert(std::is_trivially_copyable<Args>::value && sizeof(Args) % 8 == 0, "the argument of a kernel is copied, in 8-byte words"); \
+    static_assert(::std::is_trivially_copyable<Args>::value && sizeof(Args) % 8 == 0, "the argument of a kernel is copied, in 8-byte words"); \
     static const ::host::Kernel kernel##_kernel(                                                                                           \
         #kernel, sizeof(Args), threads, [](const void* args) { kernel##_thread(*static_cast<const Args*>(args)); });                       \
     static void kernel##_thread(const Args& a)
@@ -77,8 +77,8 @@ inline void __syncwarp(uint32_t mask = 0xffffffffu, LOR2C_HOST_PLACE) { host::jo
 
 namespace host {
 template <typename T> inline T shuffle(Op op, uint32_t mask, T x, uint32_t arg, int width, Place place) {
-    static_assert(std::is_arithmetic<T>::value && (sizeof(T) == 4 || sizeof(T) == 8), "a shuffle moves 4 or 8 bytes");
-    using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+    static_assert(::std::is_arithmetic<T>::value && (sizeof(T) == 4 || sizeof(T) == 8), "a shuffle moves 4 or 8 bytes");
+    using Bits = ::std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
     return bits<T>(Bits(join(op, mask, bits<Bits>(x), arg << 8 | uint32_t(width), place)));
 }
 } // namespace host

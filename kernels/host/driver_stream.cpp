@@ -120,7 +120,8 @@ ENTRY cuStreamDestroy_v2(void* stream) {
 ENTRY cuStreamQuery(void* stream) {
     BEGIN(Call::context);
     ON_STREAM;
-    if (unsafe()) return kCaptureUnsupported;
+    if (s->capture != nullptr) s->invalid = true;
+    if (unsafe() || s->capture != nullptr) return kCaptureUnsupported;
     if (!s->queue.empty()) step(*s);
     if (call.end() != kSuccess) return call.end();
     return s->queue.empty() ? kSuccess : kNotReady;
@@ -129,7 +130,8 @@ ENTRY cuStreamQuery(void* stream) {
 ENTRY cuStreamSynchronize(void* stream) {
     BEGIN(Call::context);
     ON_STREAM;
-    if (unsafe()) return kCaptureUnsupported;
+    if (s->capture != nullptr) s->invalid = true;
+    if (unsafe() || s->capture != nullptr) return kCaptureUnsupported;
     if (s == &state.null) settle();
     drain(*s);
     return call.end();
