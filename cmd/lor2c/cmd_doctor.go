@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"lor2c/internal/config"
 	"lor2c/internal/cpu"
 )
 
@@ -18,7 +19,7 @@ func newDoctorCommand() *cobra.Command {
 		Long:  "Doctor prints the devices that this build can use here, and where it keeps files.\n" + exitHelp,
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			dev, err := openDevice("auto")
+			dev, err := openDevice("auto", config.Float32)
 			if err != nil {
 				return err
 			}

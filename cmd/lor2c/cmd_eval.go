@@ -58,7 +58,7 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	if err != nil {
 		return err
 	}
-	dev, err := openDevice(o.device)
+	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
 		return err
 	}

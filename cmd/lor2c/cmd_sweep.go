@@ -81,11 +81,13 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 
 // runCells runs what is missing, in processes of this program.
 func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
-	dev, err := openDevice(device) // before the first cell would find out
-	if err != nil {
-		return err
+	for _, precision := range s.Precisions() {
+		dev, err := openDevice(device, precision) // before the first cell would find out
+		if err != nil {
+			return err
+		}
+		dev.Close()
 	}
-	dev.Close()
 	executable, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("lor2c: sweep: find this program: %w", err)

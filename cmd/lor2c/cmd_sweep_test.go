@@ -84,6 +84,7 @@ func TestSweepSignal(t *testing.T) {
 // TestSweepMistakes holds exit codes and messages to what help promises.
 func TestSweepMistakes(t *testing.T) {
 	file, _ := sweepFile(t, "  optim.lrr: 1\n")
+	narrow, _ := sweepFile(t, "  train.precision: bfloat16\n")
 	for i, tt := range []struct {
 		args string
 		code int
@@ -94,6 +95,7 @@ func TestSweepMistakes(t *testing.T) {
 		{"sweep", exitUsage, "no sweep file named; want -c FILE"},
 		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
 		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
+		{"sweep -c " + narrow, exitDevice, "train.precision is bfloat16, and the CPU works in float32"},
 		{"reproduce", exitUsage, "0 targets named; want one of table1, fig2, fig6, fig7"},
 		{"reproduce fig3", exitUsage, `no target "fig3"`},
 		{"reproduce fig7 --model none --data none", exitUsage, "no data files"},

@@ -63,7 +63,7 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	dev, err := openDevice(o.device)
+	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
 		return err
 	}

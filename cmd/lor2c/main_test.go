@@ -89,6 +89,8 @@ func TestMistakes(t *testing.T) {
 		{"contradictions", "train -c configs/demo.yaml --set train.epochs=0 --set method.rank=0", exitUsage, "method.rank=0"},
 		{"device", "train -c configs/demo.yaml --device tpu", exitUsage, `--device is "tpu"; want auto, cpu, cuda or cuda:N`},
 		{"cuda", "train -c configs/demo.yaml --device cuda:0", exitDevice, "this build has the CPU device alone; use --device cpu"},
+		{"precision", "train -c configs/demo.yaml --set train.precision=half", exitUsage, `train.precision=half: is "half"; want float32 or bfloat16`},
+		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice, "train.precision is bfloat16, and the CPU works in float32; add --set train.precision=float32"},
 		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitFailure, "none.tsv"},
 		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitFailure, "model: open none: no config.json there"},
 		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitFailure, "data.max_length is 500, longer than the model's position table; want at most 128"},

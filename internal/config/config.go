@@ -44,6 +44,9 @@ type Train struct {
 	MicroBatchSize int `yaml:"micro_batch_size"`
 	// EvalBatchSize counts the examples of one evaluation pass. 0 is BatchSize.
 	EvalBatchSize int `yaml:"eval_batch_size"`
+	// Precision is what the device works in, Float32 or BFloat16. Trained
+	// parameters, their gradients and the optimizer stay in float32.
+	Precision string `yaml:"precision"`
 	// LogEvery is how many optimizer steps lie between read-backs of the loss.
 	LogEvery int `yaml:"log_every"`
 	// SaveEvery is how many optimizer steps lie between checkpoints inside an
@@ -56,6 +59,12 @@ type Train struct {
 	LogGradients bool `yaml:"log_gradients"`
 }
 
+// The values of Train.Precision.
+const (
+	Float32  = "float32"
+	BFloat16 = "bfloat16"
+)
+
 // Default returns the settings of a run that sets nothing. It is not valid:
 // model, data and out have no default.
 func Default() Config {
@@ -63,7 +72,7 @@ func Default() Config {
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 3, BatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
+		Train:    Train{Epochs: 3, BatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Seed:     17,
 	}
 }

@@ -106,7 +106,7 @@ func TestLoad(t *testing.T) {
 		Method:   adapter.Config{Name: "lora", Rank: 4, Alpha: 8, Dropout: &dropout, TargetModules: columns},
 		Schedule: paper,
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, LogEvery: 10, KeepCheckpoints: 2},
+		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Out:      "models/roberta-base",
 		Seed:     1<<64 - 1,
 	}

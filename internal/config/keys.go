@@ -77,6 +77,7 @@ var docs = [...][2]string{
 	{"train.batch_size", "examples of one optimizer step"},
 	{"train.micro_batch_size", "examples of one forward and backward pass; 0 means train.batch_size"},
 	{"train.eval_batch_size", "examples of one evaluation pass; 0 means train.batch_size"},
+	{"train.precision", "what the device works in: float32 or bfloat16; trained parameters stay in float32"},
 	{"train.log_every", "optimizer steps between read-backs of the loss"},
 	{"train.save_every", "optimizer steps between checkpoints inside an epoch; 0 means at ends of epochs only"},
 	{"train.keep_checkpoints", "how many of the newest checkpoints to keep"},

@@ -64,6 +64,7 @@ train.epochs: an integer = 3
 train.batch_size: an integer = 32
 train.micro_batch_size: an integer = 0
 train.eval_batch_size: an integer = 0
+train.precision: a string = float32
 train.log_every: an integer = 10
 train.save_every: an integer = 0
 train.keep_checkpoints: an integer = 2

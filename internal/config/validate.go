@@ -46,6 +46,9 @@ func (t Train) Validate() (faults []error) {
 		fault("micro_batch_size: is %d; want a divisor of train.batch_size, %d", t.MicroBatchSize, t.BatchSize)
 	}
 	least("eval_batch_size", t.EvalBatchSize, 0)
+	if t.Precision != Float32 && t.Precision != BFloat16 {
+		fault("precision: is %q; want %s or %s", t.Precision, Float32, BFloat16)
+	}
 	least("log_every", t.LogEvery, 1)
 	least("save_every", t.SaveEvery, 0)
 	least("keep_checkpoints", t.KeepCheckpoints, 1)

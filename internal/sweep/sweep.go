@@ -7,7 +7,9 @@
 package sweep
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"lor2c/internal/config"
@@ -43,6 +45,15 @@ func (s Setting) arg() string { return s.Key + "=" + s.Value }
 
 // Dir returns a cell's run directory.
 func (s *Sweep) Dir(c Cell) string { return filepath.Join(s.Out, c.Name) }
+
+// Precisions lists what the cells ask devices to work in, once each.
+func (s *Sweep) Precisions() []string {
+	seen := map[string]bool{}
+	for _, c := range s.Cells {
+		seen[c.config.Train.Precision] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
 
 // args returns what --set shall be given for a cell.
 func (c Cell) args() []string {
