@@ -8,7 +8,7 @@ import (
 	"lor2c/internal/compute"
 )
 
-// span is a live block of an arena, its size rounded up to whole units.
+// span is a live block of an arena.
 type span struct{ off, n int64 }
 
 // TestArena drives an arena with random requests and looks at all live blocks
@@ -46,13 +46,37 @@ func TestArena(t *testing.T) {
 	}
 }
 
-// units is what a block of n bytes takes: whole multiples of Align, at least
-// one, so that no two tensors have the same address.
+// units is what a block of n bytes takes: the next number of bytes that is not
+// 0, so that no two tensors have the same address, a multiple of Align, and of
+// at most 32 sixteenths of a power of two.
 func units(n int64) int64 {
-	for n == 0 || n%compute.Align != 0 {
-		n++
+	step := int64(compute.Align)
+	for n >= 32*step {
+		step *= 2
+	}
+	if n == 0 || n%step > 0 {
+		n += step - n%step
 	}
 	return n
+}
+
+func TestClass(t *testing.T) {
+	for _, c := range []struct{ n, want int64 }{
+		{0, 128}, {1, 128}, {128, 128}, {129, 256}, {2047, 2048}, {2049, 2176}, {4095, 4096}, {4097, 4352}, {8191, 8192},
+		{1 << 20, 1 << 20}, {1<<20 + 1, 17 << 16}, {31<<16 + 1, 1 << 21}, {1 << 40, 1 << 40},
+	} {
+		if got := compute.Class(c.n); got != c.want {
+			t.Errorf("Class(%d) = %d; want %d", c.n, got, c.want)
+		}
+	}
+	last := int64(0)
+	for n := int64(1); n < 1<<26; n += 1 + n/101 {
+		c := compute.Class(n)
+		if c < n || c%compute.Align != 0 || c-n >= max(compute.Align, n/16+1) || compute.Class(c) != c || c < last || c != units(n) {
+			t.Fatalf("Class(%d) = %d", n, c)
+		}
+		last = c
+	}
 }
 
 func checkSpans(t *testing.T, live []span, peak int64) {

@@ -31,35 +31,50 @@ type Pass struct {
 func (m *Model) NewPass(t *tape.Tape, b Batch) *Pass {
 	n := len(b.IDs)
 	p := &Pass{Tape: t, batch: b.Len(), tokens: n}
-	// One upload: on a device that is not the host every copy has a price.
-	host := m.staging[:0]
-	add := func(xs ...int32) { host = append(host, xs...) }
-	add(b.IDs...)
-	for i := range p.batch {
-		l := int(b.Cu[i+1] - b.Cu[i])
-		p.longest = max(p.longest, l)
-		for j := range l {
-			add(int32(m.firstPosition() + j))
+	// One upload: on a device that is not the host every copy has a price. What
+	// depends on the sequences comes first, and each part has room by its size
+	// class, so that the parts lie where they lay in a batch of nearly as many
+	// tokens.
+	stage := staging{host: m.staging[:0]}
+	cu := stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
+	cuFirst := stage.add(p.batch+1, func(i int) int32 { return int32(i) })
+	ids := stage.add(n, func(i int) int32 { return b.IDs[i] })
+	sequence := 0
+	pos := stage.add(n, func(i int) int32 {
+		for i == int(b.Cu[sequence+1]) {
+			sequence++
 		}
+		return int32(m.firstPosition()+i) - b.Cu[sequence]
+	})
+	types := stage.add(n, func(i int) int32 { return b.Types[i] })
+	m.staging = stage.host
+	all := t.Dev.Temp(compute.Shape{len(stage.host)}, compute.Int)
+	t.Dev.UploadInts(all, stage.host)
+	p.cu, p.cuFirst = all.Slice(cu, compute.Shape{p.batch + 1}), all.Slice(cuFirst, compute.Shape{p.batch + 1})
+	p.ids, p.pos, p.types = all.Slice(ids, compute.Shape{n}), all.Slice(pos, compute.Shape{n}), all.Slice(types, compute.Shape{n})
+	for i := range p.batch {
+		p.longest = max(p.longest, int(b.Cu[i+1]-b.Cu[i]))
 	}
-	add(b.Types...)
-	add(b.Cu...)
-	for i := range p.batch + 1 {
-		add(int32(i))
-	}
-	m.staging = host
-	all := t.Dev.Temp(compute.Shape{len(host)}, compute.Int)
-	t.Dev.UploadInts(all, host)
-	at := 0
-	take := func(n int) compute.Tensor {
-		at += n
-		return all.Slice(at-n, compute.Shape{n})
-	}
-	p.ids, p.pos, p.types = take(n), take(n), take(n)
-	p.cu, p.cuFirst = take(p.batch+1), take(p.batch+1)
 	// The row of a sequence's first token is where its cu_seqlens begins.
 	p.first = p.cu.View(0, p.batch)
 	return p
+}
+
+// staging is what one upload carries.
+type staging struct{ host []int32 }
+
+// add appends n integers and what is left of their size class, and returns where
+// they begin.
+func (s *staging) add(n int, at func(i int) int32) (start int) {
+	const bytes = 4
+	start = len(s.host)
+	for i := range n {
+		s.host = append(s.host, at(i))
+	}
+	for len(s.host) < start+int(compute.Class(int64(n)*bytes)/bytes) {
+		s.host = append(s.host, 0)
+	}
+	return start
 }
 
 // Places where a pass draws dropout masks. A layer has room for 16.

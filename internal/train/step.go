@@ -84,27 +84,35 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	for _, b := range micro {
 		s.Dev.Reset()
 		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
-		logits := s.Model.Forward(s.Model.NewPass(t, b), s.Method.Hook())
-		s.lossOf(t, logits, b.Labels, 1/float32(examples))
+		// Both uploads come before the first op: a device that replays what it
+		// recorded of a step can then wait for them once.
+		pass, labels := s.Model.NewPass(t, b), s.upload(b.Labels)
+		logits := s.Model.Forward(pass, s.Method.Hook())
+		if scale := 1 / float32(examples); s.Regression {
+			t.MSE(s.loss, logits, labels, scale)
+		} else {
+			t.CrossEntropy(s.loss, logits, labels, scale)
+		}
 		t.Backward()
 		row, example = row+len(b.IDs), example+b.Len()
 	}
 }
 
-func (s *Stepper) lossOf(t *tape.Tape, logits *tape.Var, labels []float32, scale float32) {
+// upload puts labels [B] on the device: values in regression, else classes.
+func (s *Stepper) upload(labels []float32) compute.Tensor {
+	shape := compute.Shape{len(labels)}
 	if s.Regression {
-		y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Full)
+		y := s.Dev.Temp(shape, compute.Full)
 		s.Dev.Upload(y, labels)
-		t.MSE(s.loss, logits, y, scale)
-		return
+		return y
 	}
 	s.labels = s.labels[:0]
 	for _, l := range labels {
 		s.labels = append(s.labels, int32(l))
 	}
-	y := s.Dev.Temp(compute.Shape{len(labels)}, compute.Int)
+	y := s.Dev.Temp(shape, compute.Int)
 	s.Dev.UploadInts(y, s.labels)
-	t.CrossEntropy(s.loss, logits, y, scale)
+	return y
 }
 
 // Report is what the device says of one step.
