@@ -94,7 +94,7 @@ func (g *golden) batch(t *testing.T) model.Batch {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, false)
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, g.Method == "full")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	}
 	for _, p := range method.Params() {
 		if g.Method != "full" {
-			dev.Upload(p.Value, g.floats(t, "init."+p.Name))
+			p.Upload(dev, g.floats(t, "init."+p.Name))
 		}
 	}
 	o := optim.Config{
@@ -197,7 +197,7 @@ func testGolden(t *testing.T, g *golden, dev compute.Device, tolerance float64) 
 	near("norms", norms, g.floats(t, "grad_norm"), 10*tolerance)
 	for _, p := range s.Opt.Params() {
 		if !strings.HasSuffix(p.Name, "key.bias") {
-			near("final."+p.Name, download(dev, p.Value), g.floats(t, "final."+g.fileName(p)), 20*tolerance)
+			near("final."+p.Name, download(dev, p.Exact()), g.floats(t, "final."+g.fileName(p)), 20*tolerance)
 		}
 	}
 }

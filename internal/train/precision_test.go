@@ -1,0 +1,233 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/config"
+	"lor2c/internal/cpu"
+	"lor2c/internal/model"
+)
+
+// narrow is a CPU device that says it works in 16 bits. With round set, what
+// forward passes read of the parameters is bfloat16, so that what should have
+// been exact and was not shows.
+type narrow struct {
+	compute.Device
+	round bool
+}
+
+func (n narrow) Bytes(d compute.DType) int64 {
+	if d == compute.Float {
+		return 2
+	}
+	return n.Device.Bytes(d)
+}
+
+// Reserve makes room for the floats of twice the size that the CPU has.
+func (n narrow) Reserve(bytes int64) { n.Device.Reserve(2 * bytes) }
+
+func (n narrow) Upload(dst tensor, src []float32) { n.Device.Upload(dst, src); n.cut(dst) }
+
+func (n narrow) Copy(dst, src tensor) {
+	n.Device.Copy(dst, src)
+	if src.DType == compute.Full {
+		n.cut(dst)
+	}
+}
+
+func (n narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
+	n.Device.AdamW(p, w, m, v, g, state, o)
+	n.cut(w)
+}
+
+// cut rounds a Float tensor.
+func (n narrow) cut(x tensor) {
+	if !n.round || !x.Present() || x.DType != compute.Float {
+		return
+	}
+	for i, v := 0, cpu.Data[float32](x); i < len(v); i++ {
+		v[i] = bfloat16(v[i])
+	}
+}
+
+// bfloat16 rounds x to 8 significant bits, to nearest and ties to even.
+func bfloat16(x float32) float32 {
+	b := math.Float32bits(x)
+	return math.Float32frombits((b + 0x7fff + b>>16&1) &^ 0xffff)
+}
+
+func narrowly(round bool) Options {
+	o := quiet(2)
+	o.Device = narrow{o.Device, round}
+	return o
+}
+
+// precisionRun trains every method, one with events.
+func precisionRun(t *testing.T, method string) *config.Config {
+	c := eventConfig(t, t.TempDir())
+	c.Train.LogGradients = true
+	if method == "freeze" {
+		c.Schedule.Changed = "freeze"
+	} else if method != "lor2c" {
+		c.Method.Name, c.Method.Dropout, c.Schedule.MaxMerges, c.Schedule.MaxInjects = method, nil, 0, 0
+		c.Train.Epochs = 2
+	}
+	c.Resolve()
+	return c
+}
+
+var precisionMethods = []string{"lor2c", "freeze", "lora", "full", "head"}
+
+// TestWorkingCopies: where Float and Full are two types of the same precision, a
+// run has the bytes of one where they are one. Nothing then reads a parameter
+// that was not brought up to date, its working copy or its exact value.
+func TestWorkingCopies(t *testing.T) {
+	for _, method := range precisionMethods {
+		t.Run("method="+method, func(t *testing.T) {
+			c := precisionRun(t, method)
+			if _, err := Run(context.Background(), c, quiet(2)); err != nil {
+				t.Fatal(err)
+			}
+			want := contents(t, c.Out)
+			c.Out += ".narrow"
+			if _, err := Run(context.Background(), c, narrowly(false)); err != nil {
+				t.Fatal(err)
+			}
+			sameFiles(t, contents(t, c.Out), want)
+		})
+	}
+}
+
+// TestExactValues: where forward passes read bfloat16, what is saved is exact,
+// and a run that goes on from it ends with the bytes of an unbroken one.
+func TestExactValues(t *testing.T) {
+	for _, method := range precisionMethods {
+		t.Run("method="+method, func(t *testing.T) {
+			c := precisionRun(t, method)
+			if _, err := Run(context.Background(), c, narrowly(true)); err != nil {
+				t.Fatal(err)
+			}
+			want := contents(t, c.Out)
+			for _, dir := range []string{finalDir, checkpointPrefix + "3"} {
+				file := "adapter_model.safetensors"
+				if method == "full" {
+					file = "model.safetensors"
+				}
+				for name, v := range tensors(t, c.Out, dir, file) {
+					// A B that was injected in the last step is zero.
+					if zero := slices.Max(v) == 0 && slices.Min(v) == 0; !zero && !slices.ContainsFunc(v, func(x float32) bool { return x != bfloat16(x) }) {
+						t.Errorf("%s of %s is rounded", name, dir)
+					}
+				}
+			}
+			for _, step := range []int{4, 2} { // within an epoch and before the first event
+				if step < c.Train.Epochs*3 {
+					keep(t, c.Out, step)
+				}
+				if _, err := Run(context.Background(), c, narrowly(true)); err != nil {
+					t.Fatal(err)
+				}
+				sameFiles(t, contents(t, c.Out), want)
+			}
+			if e, err := Evaluate(context.Background(), c, narrowly(true).Device, filepath.Join(c.Out, finalDir), "dev"); err != nil || !(e.Loss > 0) {
+				t.Errorf("evaluation: loss %v, error %v", e.Loss, err)
+			}
+		})
+	}
+}
+
+// keep makes a run directory one that was killed after a checkpoint.
+func keep(t *testing.T, dir string, step int) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, checkpointPrefix+"*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(paths, filepath.Join(dir, finalDir), filepath.Join(dir, "all_results.json"), filepath.Join(dir, bestLink)) {
+		var n int
+		if _, err := fmt.Sscanf(filepath.Base(p), checkpointPrefix+"%d", &n); err == nil && n <= step {
+			continue
+		}
+		if err := os.RemoveAll(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestNarrowPlan: the plan counts elements in the bytes of the device that will
+// run, working copies included.
+func TestNarrowPlan(t *testing.T) {
+	for _, method := range precisionMethods {
+		t.Run("method="+method, func(t *testing.T) {
+			c := precisionRun(t, method)
+			s, err := OpenSession(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			train, err := s.load("train", true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dev := nulldev.Open(2)
+			plan, err := s.plan(dev, train, train, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wide, err := s.plan(nulldev.Open(4), train, train, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, a, err := s.attach(dev, c.Method, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := NewStepper(dev, m, a, c.Optim, c.Seed, false, c.Train.LogEvery)
+			small := 4 * int64(compute.StateLen+1+c.Train.LogEvery*ringWidth)
+			if got, want := dev.Stats().PersistentBytes, plan.Weights+plan.Trained+small; got != want {
+				t.Errorf("%d bytes are persistent; %d were planned", got, want)
+			}
+			dev.Reset()
+			if err := st.Step(1, train.micro(s.step(train.Len(), 1), 8), 1); err != nil {
+				t.Fatal(err)
+			}
+			if got := dev.Stats().ArenaPeak; got > plan.Arena || plan.Arena > wide.Arena*3/4 {
+				t.Errorf("%d bytes are used of %d planned, %d in float32", got, plan.Arena, wide.Arena)
+			}
+			if method != "full" && 2*plan.Weights != wide.Weights || plan.Trained*16 != wide.Trained*18 {
+				t.Errorf("plans are %+v and %+v in float32", plan, wide)
+			}
+		})
+	}
+}
+
+// TestUploadsFirst: everything of a micro-batch is on the device before its
+// first op.
+func TestUploadsFirst(t *testing.T) {
+	for name, want := range map[string][]string{
+		"roberta_lor2c": {"UploadInts", "UploadInts", "Embed"}, "roberta_regression_lor2c": {"UploadInts", "Upload", "Embed"},
+	} {
+		t.Run("case="+name, func(t *testing.T) {
+			dev := nulldev.Open(4)
+			g := goldens(t)[name]
+			if err := g.stepper(t, dev).Step(1, []model.Batch{g.batch(t)}, 1); err != nil {
+				t.Fatal(err)
+			}
+			if got := dev.Ops[:3]; !slices.Equal(got, want) {
+				t.Errorf("a micro-batch begins with %v; want %v", got, want)
+			}
+			for _, op := range dev.Ops[3:] {
+				if op == "Upload" || op == "UploadInts" {
+					t.Errorf("%s comes later", op)
+				}
+			}
+		})
+	}
+}
