@@ -30,8 +30,9 @@ func cumulative(lens []int) (cu []int32, most int) {
 // attnResult is everything that the two methods compute.
 type attnResult struct{ y, lse, dq, dk, dv []float64 }
 
-// attention computes it row by row, each step rounded to F.
-func attention[F float](a *attnData) attnResult {
+// attention computes it row by row, each step rounded to F. What goes into a
+// product, and y where the gradient reads it, is rounded by round too.
+func attention[F float](a *attnData, round func(float64) float64) attnResult {
 	q, k, v, dy := in[F](a.q), in[F](a.k), in[F](a.v), in[F](a.dy)
 	y, dq := make([]F, len(q)), make([]F, len(q))
 	dk, dv := make([]F, len(k)), make([]F, len(k))
@@ -47,7 +48,7 @@ func attention[F float](a *attnData) attnResult {
 			for h := range a.heads {
 				n := int(cuQ[s]) + i
 				at := (n*a.heads + h) * a.dim
-				row := attnRow[F]{dim: a.dim, stride: a.kvHeads * a.dim, scale: F(a.scale)}
+				row := attnRow[F]{dim: a.dim, stride: a.kvHeads * a.dim, scale: F(a.scale), round: func(x F) F { return F(round(float64(x))) }}
 				first := min(int(cuK[s])*row.stride+h*a.kvHeads/a.heads*a.dim, len(k))
 				row.q, row.dy = q[at:at+a.dim], dy[at:at+a.dim]
 				row.k, row.v, row.dk, row.dv = k[first:], v[first:], dk[first:], dv[first:]
@@ -71,6 +72,7 @@ type attnRow[F float] struct {
 	scale               F
 	q, dy, k, v, dk, dv []F
 	mul                 []F
+	round               func(F) F
 }
 
 func dot[F float](x, y []F) F {
@@ -98,19 +100,23 @@ func (r *attnRow[F]) compute(y, dq []F) F {
 		p[j] /= sum
 		dp[j] = r.mul[j] * dot(r.dy, r.v[j*r.stride:j*r.stride+r.dim])
 		for d := range r.dim {
-			y[d] += r.mul[j] * p[j] * r.v[j*r.stride+d]
+			y[d] += r.round(r.mul[j]*p[j]) * r.v[j*r.stride+d]
 		}
 	}
 	// The gradient goes by y and lse, as the method is given them: their
 	// rounding then belongs to the yardstick. delta is the sum of p dp.
 	lse := top + F(math.Log(float64(sum)))
-	delta := dot(r.dy, y)
+	stored := make([]F, r.dim)
+	for d := range stored {
+		stored[d] = r.round(y[d])
+	}
+	delta := dot(r.dy, stored)
 	for j := range p {
 		p[j] = F(math.Exp(float64(scores[j] - lse)))
-		ds := r.scale * p[j] * (dp[j] - delta)
+		ds, kept := r.round(r.scale*p[j]*(dp[j]-delta)), r.round(r.mul[j]*p[j])
 		for d := range r.dim {
 			at := j*r.stride + d
-			r.dv[at] += r.mul[j] * p[j] * r.dy[d]
+			r.dv[at] += kept * r.dy[d]
 			dq[d] += ds * r.k[at]
 			r.dk[at] += ds * r.q[d]
 		}
@@ -170,15 +176,15 @@ func checkAttention(s *suite, a attnData) {
 	cuK, _ := cumulative(a.lenK)
 	nq, nk := int(cuQ[len(cuQ)-1]), int(cuK[len(cuK)-1])
 	wide, narrow := a.heads*a.dim, a.kvHeads*a.dim
-	q, dq := s.random("q", nq, wide)
-	k, dk := s.random("k", nk, narrow)
-	v, dv := s.random("v", nk, narrow)
-	dy, g := s.random("dy", nq, wide)
+	q, dq := s.float.random("q", nq, wide)
+	k, dk := s.float.random("k", nk, narrow)
+	v, dv := s.float.random("v", nk, narrow)
+	dy, g := s.float.random("dy", nq, wide)
 	a.q, a.k, a.v, a.dy = dq, dk, dv, g
 	o := a.options(s)
-	want, plain := attention[float64](&a), attention[float32](&a)
+	want, plain := attention[float64](&a, exact), attention[float32](&a, s.float.round)
 
-	y, lse := s.output("y", nq, wide), s.output("lse", nq, a.heads)
+	y, lse := s.float.output("y", nq, wide), s.full.output("lse", nq, a.heads)
 	s.dev.Attention(y.Tensor, lse.Tensor, q, k, v, o)
 	s.near(y, want.y, plain.y, 1)
 	s.near(lse, want.lse, plain.lse, 1)
@@ -192,13 +198,13 @@ func checkAttention(s *suite, a attnData) {
 		}
 	}
 	size *= float64(a.scale) * root(a.dim)
-	gq, gk, gv := s.output("dq", nq, wide), s.output("dk", nk, narrow), s.output("dv", nk, narrow)
+	gq, gk, gv := s.float.output("dq", nq, wide), s.float.output("dk", nk, narrow), s.float.output("dv", nk, narrow)
 	s.dev.AttentionGrad(gq.Tensor, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
 	s.near(gq, want.dq, plain.dq, size)
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)
 
-	gk, gv = s.output("dk without dq", nk, narrow), s.output("dv without dq", nk, narrow)
+	gk, gv = s.float.output("dk without dq", nk, narrow), s.float.output("dv without dq", nk, narrow)
 	s.dev.AttentionGrad(compute.Tensor{}, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)

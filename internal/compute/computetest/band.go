@@ -9,12 +9,12 @@ import (
 const (
 	// guard is the elements before and after a tensor under test: a whole
 	// number of compute.Align bytes, so that the tensor is aligned as any.
-	guard = compute.Align / 4
+	guard = compute.Align / 2
 	// guardValue is what they hold: easy to see in sums.
 	guardValue = -54321
 )
 
-// band is a Float tensor between guards.
+// band is a tensor of floats between guards.
 type band struct {
 	compute.Tensor
 	name    string
@@ -23,17 +23,40 @@ type band struct {
 	written bool      // by a method, so that only the guards must stay
 }
 
+// kind makes tensors of one type.
+type kind struct {
+	*suite
+	dtype compute.DType
+}
+
+// normal returns n values around 0 that the type holds exactly.
+func (s kind) normal(n int, std float64) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = s.round(float64(float32(s.rng.NormFloat64() * std)))
+	}
+	return x
+}
+
+// round returns what becomes of x, a float32, in a tensor of the type.
+func (s kind) round(x float64) float64 {
+	if s.dtype == compute.Float {
+		return s.cfg.round(x)
+	}
+	return x
+}
+
 // band puts data between guards.
-func (s *suite) band(name string, shape compute.Shape, data []float64) *band {
+func (s kind) band(name string, shape compute.Shape, data []float64) *band {
 	n := shape.Len()
 	b := &band{name: name, holds: make([]float32, n+2*guard)}
 	for i := range b.holds {
-		b.holds[i] = guardValue
+		b.holds[i] = float32(s.round(guardValue))
 	}
 	for i := range n {
 		b.holds[guard+i] = float32(data[i])
 	}
-	b.whole = s.dev.Temp(compute.Shape{n + 2*guard}, compute.Float)
+	b.whole = s.dev.Temp(compute.Shape{n + 2*guard}, s.dtype)
 	s.dev.Upload(b.whole, b.holds)
 	b.Tensor = b.whole.Slice(guard, shape)
 	s.bands = append(s.bands, b)
@@ -41,18 +64,18 @@ func (s *suite) band(name string, shape compute.Shape, data []float64) *band {
 }
 
 // input is a tensor that must not change.
-func (s *suite) input(name string, data []float64, shape ...int) compute.Tensor {
+func (s kind) input(name string, data []float64, shape ...int) compute.Tensor {
 	return s.band(name, shape, data).Tensor
 }
 
 // random is an input of normal values; it returns them too.
-func (s *suite) random(name string, shape ...int) (compute.Tensor, []float64) {
+func (s kind) random(name string, shape ...int) (compute.Tensor, []float64) {
 	x := s.normal(compute.Shape(shape).Len(), 1)
 	return s.input(name, x, shape...), x
 }
 
 // output is a tensor that a method overwrites: full of NaN.
-func (s *suite) output(name string, shape ...int) *band {
+func (s kind) output(name string, shape ...int) *band {
 	nan := make([]float64, compute.Shape(shape).Len())
 	for i := range nan {
 		nan[i] = math.NaN()
@@ -61,14 +84,14 @@ func (s *suite) output(name string, shape ...int) *band {
 }
 
 // inout is a tensor that a method changes.
-func (s *suite) inout(name string, data []float64, shape ...int) *band {
+func (s kind) inout(name string, data []float64, shape ...int) *band {
 	b := s.band(name, shape, data)
 	b.written = true
 	return b
 }
 
 // adds is an inout of normal values, for gradients that are added to.
-func (s *suite) adds(name string, shape ...int) (*band, []float64) {
+func (s kind) adds(name string, shape ...int) (*band, []float64) {
 	x := s.normal(compute.Shape(shape).Len(), 1)
 	return s.inout(name, x, shape...), x
 }
@@ -107,8 +130,8 @@ func read(s *suite, t compute.Tensor) []float64 {
 	if !s.cfg.double() {
 		return x
 	}
-	rest := s.dev.Temp(t.Shape, compute.Float)
-	minus := s.dev.Temp(t.Shape, compute.Float)
+	rest := s.dev.Temp(t.Shape, t.DType)
+	minus := s.dev.Temp(t.Shape, t.DType)
 	defer s.dev.Release(rest)
 	defer s.dev.Release(minus)
 	s.dev.Copy(rest, t)

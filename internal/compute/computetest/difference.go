@@ -36,7 +36,7 @@ func differenceCases(cfg Config) []testCase {
 // coarse returns n values on a grid on which the steps of a difference are
 // exact in float32, all that Upload takes.
 func (s *suite) coarse(n int) []float64 {
-	x := s.normal(n, 1)
+	x := s.float.normal(n, 1)
 	for i := range x {
 		x[i] = math.Round(x[i]*4096) / 4096
 	}
@@ -50,16 +50,16 @@ type variable struct {
 	grad *band
 }
 
-// variable makes one with a gradient that starts at zero.
-func (s *suite) variable(name string, shape ...int) *variable {
+// variable makes one with a gradient of a type that starts at zero.
+func (s *suite) variable(grad kind, name string, shape ...int) *variable {
 	n := compute.Shape(shape).Len()
 	x := s.coarse(n)
-	return &variable{s.inout(name, x, shape...), x, s.inout("d"+name, make([]float64, n), shape...)}
+	return &variable{s.float.inout(name, x, shape...), x, grad.inout("d"+name, make([]float64, n), shape...)}
 }
 
 // objective returns the sum of y times fixed weights, which are dL/dy.
 func (s *suite) objective(y *band) (dy compute.Tensor, loss func() float64) {
-	dy, w := s.random("dy", y.Shape...)
+	dy, w := s.float.random("dy", y.Shape...)
 	return dy, func() float64 {
 		sum := 0.0
 		for i, v := range y.read(s) {
@@ -99,7 +99,7 @@ func (s *suite) difference(x *variable, loss func() float64) {
 }
 
 func differenceAct(s *suite, act compute.Act) {
-	x, y := s.variable("x", 33), s.output("y", 33)
+	x, y := s.variable(s.float, "x", 33), s.float.output("y", 33)
 	dy, sum := s.objective(y)
 	s.dev.ActGrad(act, x.grad.Tensor, x.Tensor, dy)
 	s.difference(x, func() float64 {
@@ -110,9 +110,9 @@ func differenceAct(s *suite, act compute.Act) {
 
 func differenceLayerNorm(s *suite) {
 	const n, c = 3, 17
-	x, residual := s.variable("x", n, c), s.variable("residual", n, c)
-	gamma, beta := s.variable("gamma", c), s.variable("beta", c)
-	y, sum, stats := s.output("y", n, c), s.output("sum", n, c), s.output("stats", n, 2)
+	x, residual := s.variable(s.float, "x", n, c), s.variable(s.float, "residual", n, c)
+	gamma, beta := s.variable(s.full, "gamma", c), s.variable(s.full, "beta", c)
+	y, sum, stats := s.float.output("y", n, c), s.float.output("sum", n, c), s.full.output("stats", n, 2)
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
@@ -130,8 +130,8 @@ func differenceLayerNorm(s *suite) {
 func differenceAttention(s *suite, causal bool) {
 	a := attnData{heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5, drop: someDropout(0.25)}
 	o := a.options(s)
-	q, k, v := s.variable("q", 10, 20), s.variable("k", 13, 10), s.variable("v", 13, 10)
-	y, lse := s.output("y", 10, 20), s.output("lse", 10, 4)
+	q, k, v := s.variable(s.float, "q", 10, 20), s.variable(s.float, "k", 13, 10), s.variable(s.float, "v", 13, 10)
+	y, lse := s.float.output("y", 10, 20), s.full.output("lse", 10, 4)
 	dy, total := s.objective(y)
 	forward := func() float64 {
 		s.dev.Attention(y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, o)
@@ -146,8 +146,8 @@ func differenceAttention(s *suite, causal bool) {
 
 func differenceLowRank(s *suite) {
 	const n, k, m, r = 5, 17, 9, 3
-	x, a, b := s.variable("x", n, k), s.variable("a", r, k), s.variable("b", m, r)
-	y, u := s.output("y", n, m), s.output("u", n, r)
+	x, a, b := s.variable(s.float, "x", n, k), s.variable(s.full, "a", r, k), s.variable(s.full, "b", m, r)
+	y, u := s.float.output("y", n, m), s.full.output("u", n, r)
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
@@ -164,7 +164,7 @@ func differenceLowRank(s *suite) {
 
 func differenceCrossEntropy(s *suite) {
 	const n, c = 5, 7
-	x, loss := s.variable("logits", n, c), s.inout("loss", []float64{0}, 1)
+	x, loss := s.variable(s.float, "logits", n, c), s.full.inout("loss", []float64{0}, 1)
 	labels := s.ints(s.below(n, c))
 	forward := func(grad compute.Tensor) float64 {
 		s.dev.Fill(loss.Tensor, 0)

@@ -112,21 +112,19 @@ func elementwiseCases() []testCase {
 	for _, n := range []int{1, 3, 17, 33, 257, 1025, 40001} {
 		all = append(all,
 			testCase{name: fmt.Sprintf("op=Fill/n=%d", n), run: func(s *suite) {
-				dst := s.output("dst", n)
-				s.dev.Fill(dst.Tensor, 2.5)
-				want := make([]float64, n)
-				for i := range want {
-					want[i] = 2.5
-				}
-				s.same(dst, want)
+				checkFill(s, s.float, n)
+				checkFill(s, s.full, n)
 			}},
 			testCase{name: fmt.Sprintf("op=Copy/n=%d", n), run: func(s *suite) {
-				x, data := s.random("src", n)
-				dst := s.output("dst", n)
-				s.dev.Copy(dst.Tensor, x)
-				s.same(dst, data)
+				checkCopy(s, s.float, s.float, n)
+				checkCopy(s, s.full, s.full, n)
+				checkCopy(s, s.full, s.float, n)
+				checkCopy(s, s.float, s.full, n)
 			}},
-			testCase{name: fmt.Sprintf("op=Axpy/n=%d", n), run: func(s *suite) { checkAxpy(s, n) }},
+			testCase{name: fmt.Sprintf("op=Axpy/n=%d", n), run: func(s *suite) {
+				checkAxpy(s, s.float, n)
+				checkAxpy(s, s.full, n)
+			}},
 		)
 	}
 	for _, a := range activations {
@@ -142,8 +140,8 @@ func elementwiseCases() []testCase {
 	for _, n := range []int{1, 3, 33, 257} {
 		for _, c := range []int{1, 3, 17, 257, 1025} {
 			all = append(all, testCase{name: fmt.Sprintf("op=SumRows/n=%d/c=%d", n, c), run: func(s *suite) {
-				x, data := s.random("x", n, c)
-				dst, start := s.adds("dst", c)
+				x, data := s.float.random("x", n, c)
+				dst, start := s.full.adds("dst", c)
 				s.dev.SumRows(dst.Tensor, x)
 				s.near(dst, sumRows[float64](start, data), sumRows[float32](start, data), root(n))
 			}})
@@ -152,9 +150,40 @@ func elementwiseCases() []testCase {
 	return all
 }
 
-func checkAxpy(s *suite, n int) {
-	x, data := s.random("x", n)
-	dst, start := s.adds("dst", n)
+// checkFill takes a value that a narrow type rounds up.
+func checkFill(s *suite, k kind, n int) {
+	const value float32 = 0.3
+	dst := k.output("dst", n)
+	s.dev.Fill(dst.Tensor, value)
+	want := make([]float64, n)
+	for i := range want {
+		want[i] = k.round(float64(value))
+	}
+	s.same(dst, want)
+}
+
+// checkCopy copies between two types, with values halfway between two of the
+// narrow one and next to that.
+func checkCopy(s *suite, to, from kind, n int) {
+	data := from.normal(n, 1)
+	unit := s.cfg.unit()
+	for i, v := range []float64{1 + unit, 1 + 3*unit, -1 - unit, 1 + unit*(1+1.0/1024), 1 + unit*(1-1.0/1024), math.MaxFloat32} {
+		if n > 6 && from.dtype == compute.Full {
+			data[i] = float64(float32(v))
+		}
+	}
+	want := make([]float64, n)
+	for i, v := range data {
+		want[i] = to.round(v)
+	}
+	dst := to.output("dst", n)
+	s.dev.Copy(dst.Tensor, from.input("src", data, n))
+	s.same(dst, want)
+}
+
+func checkAxpy(s *suite, k kind, n int) {
+	x, data := k.random("x", n)
+	dst, start := k.adds("dst", n)
 	s.dev.Axpy(dst.Tensor, -0.375, x)
 	want, plain := make([]float64, n), make([]float64, n)
 	for i := range want {
@@ -166,19 +195,19 @@ func checkAxpy(s *suite, n int) {
 
 func checkAct(s *suite, act compute.Act, std float64) {
 	const n = 1025
-	x := s.normal(n, std)
+	x := s.float.normal(n, std)
 	x[0] = 0
-	dy := s.normal(n, 1)
-	pre := s.input("pre", x, n)
-	dst := s.output("dst", n)
+	dy := s.float.normal(n, 1)
+	pre := s.float.input("pre", x, n)
+	dst := s.float.output("dst", n)
 	s.dev.Act(act, dst.Tensor, pre)
 	s.near(dst, activate[float64](act, x), activate[float32](act, x), 0)
 
 	want, plain := activateGrad[float64](act, x, dy), activateGrad[float32](act, x, dy)
-	dx := s.output("dx", n)
-	s.dev.ActGrad(act, dx.Tensor, pre, s.input("dy", dy, n))
+	dx := s.float.output("dx", n)
+	s.dev.ActGrad(act, dx.Tensor, pre, s.float.input("dy", dy, n))
 	s.near(dx, want, plain, 0)
-	inPlace := s.inout("dx=dy", dy, n)
+	inPlace := s.float.inout("dx=dy", dy, n)
 	s.dev.ActGrad(act, inPlace.Tensor, pre, inPlace.Tensor)
 	s.near(inPlace, want, plain, 0)
 }

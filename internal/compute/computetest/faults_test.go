@@ -7,11 +7,14 @@ type tensor = compute.Tensor
 // shorter is t without its last element, as one row.
 func shorter(t tensor, by int) tensor { return t.Slice(0, compute.Shape{t.Shape.Len() - by}) }
 
-// faults are mistakes that device code is prone to.
-var faults = []struct {
+// fault is a mistake in a method.
+type fault struct {
 	op, name string
 	plant    func(f *faulty, d compute.Device)
-}{
+}
+
+// faults are mistakes that device code is prone to.
+var faults = []fault{
 	{"Fill", "one_past_the_end", func(f *faulty, d compute.Device) {
 		f.fill = func(dst tensor, v float32) { d.Fill(shorter(dst, -1), v) }
 	}},
@@ -168,7 +171,24 @@ var faults = []struct {
 		f.sumAbs = func(dst, x tensor) { d.SumAbs(dst, x.View(0, x.Shape[0]-1)) }
 	}},
 	{"AdamW", "decay_left_out", func(f *faulty, d compute.Device) {
-		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { o.WeightDecay = 0; d.AdamW(p, w, m, v, g, state, o) }
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
+			o.WeightDecay = 0
+			d.AdamW(p, w, m, v, g, state, o)
+		}
+	}},
+	{"AdamW", "working_copy_left", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { d.AdamW(p, tensor{}, m, v, g, state, o) }
+	}},
+	{"AdamW", "working_copy_of_the_step_before", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
+			if w.Present() {
+				d.Copy(w, p)
+			}
+			d.AdamW(p, tensor{}, m, v, g, state, o)
+		}
+	}},
+	{"Copy", "tail_left_out", func(f *faulty, d compute.Device) {
+		f.copy = func(dst, src tensor) { d.Copy(shorter(dst, dst.Shape.Len()%4), shorter(src, src.Shape.Len()%4)) }
 	}},
 	{"AdamW", "bias_correction_of_one_step", func(f *faulty, d compute.Device) {
 		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { o.Step = 1; d.AdamW(p, w, m, v, g, state, o) }

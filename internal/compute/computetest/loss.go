@@ -66,7 +66,7 @@ func lossCases() []testCase {
 }
 
 func checkCrossEntropy(s *suite, n, c int, std float64) {
-	x := s.normal(n*c, std)
+	x := s.float.normal(n*c, std)
 	labels := s.below(n, c)
 	labels[0] = int32(c - 1)
 	for i := 2; i < n; i += 3 {
@@ -75,32 +75,32 @@ func checkCrossEntropy(s *suite, n, c int, std float64) {
 	const start, scale = 0.75, 0.3
 	want, wantG := crossEntropy[float64](start, x, labels, c, scale)
 	plain, plainG := crossEntropy[float32](start, x, labels, c, scale)
-	logits, ids := s.input("logits", x, n, c), s.ints(labels)
-	loss, grad := s.inout("loss", []float64{start}, 1), s.output("dlogits", n, c)
+	logits, ids := s.float.input("logits", x, n, c), s.ints(labels)
+	loss, grad := s.full.inout("loss", []float64{start}, 1), s.float.output("dlogits", n, c)
 	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale)
 	s.near(loss, want, plain, scale*std)
 	s.near(grad, wantG, plainG, scale*max(1, std/10))
-	inPlace := s.inout("dlogits=logits", x, n, c)
-	again := s.inout("loss in place", []float64{start}, 1)
+	inPlace := s.float.inout("dlogits=logits", x, n, c)
+	again := s.full.inout("loss in place", []float64{start}, 1)
 	s.dev.CrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, ids, scale)
 	s.near(again, want, plain, scale*std)
 	s.near(inPlace, wantG, plainG, scale*max(1, std/10))
-	alone := s.inout("loss alone", []float64{start}, 1)
+	alone := s.full.inout("loss alone", []float64{start}, 1)
 	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale)
 	s.near(alone, want, plain, scale*std)
 }
 
 func checkMSE(s *suite, n int) {
-	x, data := s.random("x", n, 1)
-	y, goal := s.random("y", n)
+	x, data := s.float.random("x", n, 1)
+	y, goal := s.full.random("y", n)
 	const start, scale = 0.75, 0.3
 	want, wantG := squaredError[float64](start, data, goal, scale)
 	plain, plainG := squaredError[float32](start, data, goal, scale)
-	loss, grad := s.inout("loss", []float64{start}, 1), s.output("dx", n, 1)
+	loss, grad := s.full.inout("loss", []float64{start}, 1), s.float.output("dx", n, 1)
 	s.dev.MSE(loss.Tensor, grad.Tensor, x, y, scale)
 	s.near(loss, want, plain, 1)
 	s.near(grad, wantG, plainG, scale)
-	alone := s.inout("loss alone", []float64{start}, 1)
+	alone := s.full.inout("loss alone", []float64{start}, 1)
 	s.dev.MSE(alone.Tensor, compute.Tensor{}, x, y, scale)
 	s.near(alone, want, plain, 1)
 }

@@ -76,25 +76,25 @@ func lowRankCases() []testCase {
 }
 
 func checkLowRank(s *suite, l *lowRankData) {
-	x, dx := s.random("x", l.n, l.k)
-	a, da := s.random("a", l.r, l.k)
-	b, db := s.random("b", l.m, l.r)
+	x, dx := s.float.random("x", l.n, l.k)
+	a, da := s.float.random("a", l.r, l.k)
+	b, db := s.float.random("b", l.m, l.r)
 	l.x, l.a, l.b = dx, da, db
-	dst, start := s.adds("dst", l.n, l.m)
+	dst, start := s.float.adds("dst", l.n, l.m)
 	l.start = start
-	u := s.output("u", l.n, l.r)
+	u := s.full.output("u", l.n, l.r)
 	s.dev.LowRank(dst.Tensor, u.Tensor, x, a, b, l.scale, l.drop)
 	wantU, want := lowRank[float64](l)
 	plainU, plain := lowRank[float32](l)
 	s.near(u, wantU, plainU, root(l.k))
 	s.near(dst, want, plain, float64(l.scale)*root(l.r*l.k))
 
-	dy, g := s.random("dy", l.n, l.m)
+	dy, g := s.float.random("dy", l.n, l.m)
 	l.dy = g
 	for _, absent := range []bool{false, true} {
-		ga, a0 := s.adds("da", l.r, l.k)
-		gb, b0 := s.adds("db", l.m, l.r)
-		gx, x0 := s.adds("dx", l.n, l.k)
+		ga, a0 := s.full.adds("da", l.r, l.k)
+		gb, b0 := s.full.adds("db", l.m, l.r)
+		gx, x0 := s.float.adds("dx", l.n, l.k)
 		l.da0, l.db0, l.dx = a0, b0, x0
 		target := gx.Tensor
 		if absent {

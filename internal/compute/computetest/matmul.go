@@ -51,15 +51,18 @@ func gemm[F float](start []float64, alpha float32, a []float64, ta bool, b []flo
 	return out(c)
 }
 
-// linear computes the values before and after the activation; bias may be nil.
-func linear[F float](x, w, bias []float64, n, k, m int, act compute.Act) (pre, dst []float64) {
+// linear computes the values before and after the activation, which reads them
+// rounded; bias may be nil.
+func linear[F float](x, w, bias []float64, n, k, m int, act compute.Act, round func(float64) float64) (pre, dst []float64) {
 	z := product[F](x, false, w, true, n, m, k)
 	y := make([]F, len(z))
 	for i := range z {
 		if bias != nil {
 			z[i] += F(bias[i%m])
 		}
-		y[i] = activation(act, z[i])
+		if y[i] = z[i]; act != compute.Identity {
+			y[i] = activation(act, F(round(float64(z[i]))))
+		}
 	}
 	return out(z), out(y)
 }
@@ -79,7 +82,11 @@ func matmulCases() []testCase {
 			ta, tb, add := flags&1 != 0, flags&2 != 0, flags&4 != 0
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=Gemm/m=%d/n=%d/k=%d/ta=%t/tb=%t/accumulate=%t", m, n, k, ta, tb, add),
-				run:  func(s *suite) { checkGemm(s, m, n, k, ta, tb, add) },
+				run: func(s *suite) {
+					checkGemm(s, s.float, s.float, m, n, k, ta, tb, add)
+					checkGemm(s, s.full, s.float, m, n, k, ta, tb, add)
+					checkGemm(s, s.full, s.full, m, n, k, ta, tb, add)
+				},
 			})
 		}
 	}
@@ -100,18 +107,18 @@ func matmulCases() []testCase {
 	return all
 }
 
-func checkGemm(s *suite, m, n, k int, ta, tb, add bool) {
+func checkGemm(s *suite, to, from kind, m, n, k int, ta, tb, add bool) {
 	shape := func(t bool, i, j int) []int {
 		if t {
 			return []int{j, i}
 		}
 		return []int{i, j}
 	}
-	a, x := s.random("a", shape(ta, m, k)...)
-	b, y := s.random("b", shape(tb, k, n)...)
-	dst, start := s.output("dst", m, n), []float64(nil)
+	a, x := from.random("a", shape(ta, m, k)...)
+	b, y := from.random("b", shape(tb, k, n)...)
+	dst, start := to.output("dst", m, n), []float64(nil)
 	if add {
-		dst, start = s.adds("dst", m, n)
+		dst, start = to.adds("dst", m, n)
 	}
 	const alpha = -0.7
 	s.dev.Gemm(dst.Tensor, alpha, a, ta, b, tb, add)
@@ -120,20 +127,20 @@ func checkGemm(s *suite, m, n, k int, ta, tb, add bool) {
 }
 
 func checkLinear(s *suite, n, k, m int, act compute.Act, withBias, withPre bool) {
-	x, dx := s.random("x", n, k)
-	w, dw := s.random("w", m, k)
+	x, dx := s.float.random("x", n, k)
+	w, dw := s.float.random("w", m, k)
 	var bias compute.Tensor
 	var db []float64
 	if withBias {
-		bias, db = s.random("bias", m)
+		bias, db = s.float.random("bias", m)
 	}
-	wantPre, want := linear[float64](dx, dw, db, n, k, m, act)
-	plainPre, plain := linear[float32](dx, dw, db, n, k, m, act)
-	dst := s.output("dst", n, m)
+	wantPre, want := linear[float64](dx, dw, db, n, k, m, act, exact)
+	plainPre, plain := linear[float32](dx, dw, db, n, k, m, act, s.float.round)
+	dst := s.float.output("dst", n, m)
 	if !withPre {
 		s.dev.Linear(dst.Tensor, compute.Tensor{}, x, w, bias, act)
 	} else {
-		pre := s.output("pre", n, m)
+		pre := s.float.output("pre", n, m)
 		s.dev.Linear(dst.Tensor, pre.Tensor, x, w, bias, act)
 		s.near(pre, wantPre, plainPre, root(k))
 	}

@@ -11,11 +11,29 @@ func memoryCases() []testCase {
 				s.Errorf("Name() is empty")
 			}
 		}},
+		{name: "op=Bytes", run: checkBytes},
 		{name: "op=Alloc", run: checkAlloc, own: true},
 		{name: "op=Upload", run: checkUpload},
 		{name: "op=Temp", run: checkTemp, own: true},
 		{name: "op=Reserve", run: checkReserve, own: true},
 		{name: "op=View", run: checkView},
+	}
+}
+
+// checkBytes: Full is wide enough, and Float is as wide or has half the bytes.
+func checkBytes(s *suite) {
+	full := int64(4)
+	if s.cfg.double() {
+		full = 8
+	}
+	float := full
+	if s.cfg.Bits > 0 {
+		float = 2
+	}
+	for d, want := range map[compute.DType]int64{compute.Int: 4, compute.Float: float, compute.Full: full} {
+		if got := s.dev.Bytes(d); got != want {
+			s.Errorf("Bytes(%v) = %d, want %d", d, got, want)
+		}
 	}
 }
 
@@ -31,7 +49,7 @@ func checkAlloc(s *suite) {
 			s.Fatalf("element %d of a new tensor is %v, want 0", i, v)
 		}
 	}
-	if d := s.dev.Stats().PersistentBytes - before; d < 4*n {
+	if d := s.dev.Stats().PersistentBytes - before; d < s.dev.Bytes(compute.Float)*n {
 		s.Errorf("PersistentBytes grew by %d for %d elements", d, n)
 	}
 	s.dev.Fill(keep, 3)
@@ -53,14 +71,19 @@ func checkAlloc(s *suite) {
 // Download counts as a wait.
 func checkUpload(s *suite) {
 	for _, n := range []int{1, 3, 17, 33, 257, 1025} {
-		x := s.normal(n, 1)
-		b := s.inout("x", make([]float64, n), n)
+		x := s.full.normal(n, 1)
+		b, whole := s.float.inout("x", make([]float64, n), n), s.full.inout("Full x", make([]float64, n), n)
 		src := make([]float32, n)
 		for i := range src {
 			src[i] = float32(x[i])
 		}
 		s.dev.Upload(b.Tensor, src)
+		s.dev.Upload(whole.Tensor, src)
 		clear(src)
+		s.same(whole, x)
+		for i, v := range x {
+			x[i] = s.float.round(v)
+		}
 		s.same(b, x)
 		ids := s.below(n, n)
 		want := make([]float64, n)
@@ -70,7 +93,7 @@ func checkUpload(s *suite) {
 		idx := s.dev.Temp(compute.Shape{n}, compute.Int)
 		s.dev.UploadInts(idx, ids)
 		clear(ids)
-		dst := s.output("gathered", n, 1)
+		dst := s.float.output("gathered", n, 1)
 		s.dev.Gather(dst.Tensor, b.Slice(0, compute.Shape{n, 1}), idx)
 		s.same(dst, want)
 	}
@@ -132,21 +155,22 @@ func checkTemp(s *suite) {
 func checkReserve(s *suite) {
 	sizes := []int{33, 1, 1025, 257}
 	var plan compute.Arena
-	elem := int64(4)
-	if s.cfg.double() {
-		elem = 8
-	}
+	types := []compute.DType{compute.Float, compute.Int, compute.Full}
 	for _, n := range sizes {
-		plan.Alloc(int64(n) * elem)
-		plan.Alloc(int64(n) * 4)
+		for _, d := range types {
+			plan.Alloc(int64(n) * s.dev.Bytes(d))
+		}
 	}
 	s.dev.Reserve(plan.Peak())
 	before := s.dev.Stats().Grown
 	for range 2 {
 		s.dev.Reset()
 		for _, n := range sizes {
-			s.dev.Fill(s.dev.Temp(compute.Shape{n}, compute.Float), 1)
-			s.dev.Temp(compute.Shape{n}, compute.Int)
+			for _, d := range types {
+				if t := s.dev.Temp(compute.Shape{n}, d); d != compute.Int {
+					s.dev.Fill(t, 1)
+				}
+			}
 		}
 	}
 	got := s.dev.Stats()
@@ -160,8 +184,8 @@ func checkReserve(s *suite) {
 
 // checkView: methods honour the offset of a view.
 func checkView(s *suite) {
-	x := s.normal(15, 1)
-	b := s.inout("x", x, 5, 3)
+	x := s.float.normal(15, 1)
+	b := s.float.inout("x", x, 5, 3)
 	s.dev.Fill(b.View(1, 3), 7)
 	for i := 3; i < 9; i++ {
 		x[i] = 7

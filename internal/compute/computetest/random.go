@@ -97,14 +97,14 @@ func checkPhilox(s *suite) {
 
 // checkDropout compares masks exactly, and the kept values to rounding.
 func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
-	x, data := s.random("x", rows, cols)
+	x, data := s.float.random("x", rows, cols)
 	m := mask(drop, rows, cols)
 	want, plain := make([]float64, len(m)), make([]float64, len(m))
 	for i := range m {
 		want[i] = data[i] * m[i]
 		plain[i] = float64(float32(data[i]) * float32(m[i]))
 	}
-	dst := s.output("dst", rows, cols)
+	dst := s.float.output("dst", rows, cols)
 	s.dev.Dropout(dst.Tensor, x, drop)
 	s.near(dst, want, plain, 0)
 	for i, v := range dst.read(s) {
@@ -113,7 +113,7 @@ func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
 			break
 		}
 	}
-	inPlace := s.inout("dst=x", data, rows, cols)
+	inPlace := s.float.inout("dst=x", data, rows, cols)
 	s.dev.Dropout(inPlace.Tensor, inPlace.Tensor, drop)
 	s.near(inPlace, want, plain, 0)
 }

@@ -5,6 +5,13 @@
 // The yardstick is the same loop in float32: a device may be off from the
 // float64 result by twice what that loop is off, scaled to its own precision,
 // plus a few units in the last place.
+//
+// Where Float is narrower than float32, inputs in Float are rounded before
+// either loop sees them. Between them the yardstick rounds what the contract
+// stores in Float, and what a product of matrices takes in Float; everything
+// else is float32. To that comes twice the rounding of the element itself. A
+// result that is Full is thus as exact as on a float32 device, and one that is
+// Float is off by the roundings that are due.
 package computetest
 
 import (
@@ -18,10 +25,34 @@ import (
 
 // Config describes the device under test.
 type Config struct {
-	// Eps is the unit round-off of the device's working precision: 2^-24 for
-	// float32, 2^-53 for float64.
+	// Eps is the unit round-off of Full: 2^-24 for float32, 2^-53 for float64.
 	Eps float64
+	// Bits is how many significant bits Float has where it is narrower than
+	// Full, with the exponents of float32: 8 for bfloat16. 0: Float is Full.
+	Bits int
 }
+
+// round returns what becomes of x, a float32, in Float: the nearest value, and
+// of two as near the one whose last bit is 0.
+func (c Config) round(x float64) float64 {
+	if c.Bits == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return x
+	}
+	bits, drop := math.Float32bits(float32(x)), 24-c.Bits
+	bits += 1<<(drop-1) - 1 + bits>>drop&1
+	return float64(math.Float32frombits(bits &^ (1<<drop - 1)))
+}
+
+// unit is the unit round-off of Float.
+func (c Config) unit() float64 {
+	if c.Bits == 0 {
+		return 0
+	}
+	return math.Ldexp(1, -c.Bits)
+}
+
+// exact is the rounding of the float64 loops: none.
+func exact(x float64) float64 { return x }
 
 // double reports whether results go beyond what float32 holds.
 func (c Config) double() bool { return c.Eps < 1e-10 }
@@ -41,6 +72,8 @@ type suite struct {
 	cfg   Config
 	rng   *rand.Rand
 	bands []*band
+	// What makes tensors of the two types.
+	float, full kind
 }
 
 // testCase is one named case. Names are key=value, the method first.
@@ -72,6 +105,7 @@ func Run(t *testing.T, open func(t *testing.T) compute.Device, cfg Config) {
 func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 	r.Helper()
 	s := &suite{reporter: r, dev: dev, cfg: cfg, rng: rand.New(rand.NewPCG(1, 2))}
+	s.float, s.full = kind{s, compute.Float}, kind{s, compute.Full}
 	dev.Reset()
 	c.run(s)
 	s.intact()
@@ -92,15 +126,6 @@ func cases(cfg Config) []testCase {
 	return all
 }
 
-// normal returns n values around 0 that float32 holds exactly.
-func (s *suite) normal(n int, std float64) []float64 {
-	x := make([]float64, n)
-	for i := range x {
-		x[i] = float64(float32(s.rng.NormFloat64() * std))
-	}
-	return x
-}
-
 // floor is how many units in the last place of the largest result a device may
 // be off beyond the yardstick, which is 0 by luck in small cases.
 const floor = 4
@@ -110,7 +135,7 @@ const floor = 4
 // sums of: both results and yardstick may be next to 0 where terms cancel.
 func (s *suite) near(b *band, want, plain []float64, size float64) {
 	s.Helper()
-	s.nearValues(b.name, b.read(s), want, plain, size)
+	s.nearValues(b, b.name, b.read(s), want, plain, size)
 }
 
 // nearColumns does so by column, where columns are of different magnitude.
@@ -125,11 +150,11 @@ func (s *suite) nearColumns(b *band, want, plain []float64) {
 			}
 			return y
 		}
-		s.nearValues(fmt.Sprintf("%s column %d", b.name, c), column(got), column(want), column(plain), 0)
+		s.nearValues(b, fmt.Sprintf("%s column %d", b.name, c), column(got), column(want), column(plain), 0)
 	}
 }
 
-func (s *suite) nearValues(name string, got, want, plain []float64, size float64) {
+func (s *suite) nearValues(b *band, name string, got, want, plain []float64, size float64) {
 	s.Helper()
 	top, off := size, 0.0
 	for i, w := range want {
@@ -142,8 +167,14 @@ func (s *suite) nearValues(name string, got, want, plain []float64, size float64
 	if s.cfg.double() {
 		factor = 4 // the reference is no more exact than the device
 	}
-	tol := factor*off*s.cfg.Eps*(1<<24) + 2*floor*s.cfg.Eps*top
+	within, unit := factor*off*s.cfg.Eps*(1<<24)+2*floor*s.cfg.Eps*top, 0.0
+	if b.DType == compute.Float {
+		unit = s.cfg.unit()
+	}
 	for i, w := range want {
+		// The last rounding, of what is stored in a narrow Float, is of the
+		// element's own size.
+		tol := within + 2*unit*math.Abs(w)
 		// Written so that NaN fails, and so that infinities may be equal.
 		if got[i] != w && !(math.Abs(got[i]-w) <= tol) {
 			s.Errorf("%s[%d] = %v, want %v within %.3g", name, i, got[i], w, tol)

@@ -2,6 +2,7 @@ package computetest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,8 +29,8 @@ func (r *recorder) Fatalf(format string, args ...any) {
 
 // failures runs the cases of one method up to the first that fails, and returns
 // what it found.
-func failures(dev compute.Device, op string) (found []string, ran int) {
-	for _, c := range cases(single) {
+func failures(dev compute.Device, cfg Config, op string) (found []string, ran int) {
+	for _, c := range cases(cfg) {
 		if name, _, _ := strings.Cut(c.name, "/"); name != "op="+op {
 			continue
 		}
@@ -41,7 +42,7 @@ func failures(dev compute.Device, op string) (found []string, ran int) {
 					panic(p)
 				}
 			}()
-			c.check(r, dev, single)
+			c.check(r, dev, cfg)
 		}()
 		if found = r.failures; len(found) > 0 {
 			break
@@ -54,6 +55,7 @@ func failures(dev compute.Device, op string) (found []string, ran int) {
 type faulty struct {
 	compute.Device
 	fill      func(dst compute.Tensor, v float32)
+	copy      func(dst, src compute.Tensor)
 	axpy      func(dst compute.Tensor, alpha float32, x compute.Tensor)
 	act       func(a compute.Act, dst, pre compute.Tensor)
 	dropout   func(dst, x compute.Tensor, drop compute.Dropout)
@@ -77,7 +79,7 @@ type faulty struct {
 // honest forwards every hook to dev.
 func honest(dev compute.Device) *faulty {
 	return &faulty{
-		Device: dev, fill: dev.Fill, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
+		Device: dev, fill: dev.Fill, copy: dev.Copy, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
 		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, lowRank: dev.LowRank, lowRankG: dev.LowRankGrad,
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
 		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
@@ -85,6 +87,7 @@ func honest(dev compute.Device) *faulty {
 }
 
 func (f *faulty) Fill(dst compute.Tensor, v float32)                       { f.fill(dst, v) }
+func (f *faulty) Copy(dst, src compute.Tensor)                             { f.copy(dst, src) }
 func (f *faulty) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) { f.axpy(dst, alpha, x) }
 func (f *faulty) Act(a compute.Act, dst, pre compute.Tensor)               { f.act(a, dst, pre) }
 func (f *faulty) Dropout(dst, x compute.Tensor, drop compute.Dropout)      { f.dropout(dst, x, drop) }
@@ -137,20 +140,35 @@ func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scal
 
 // TestFaults plants one fault at a time and wants the suite to see it.
 func TestFaults(t *testing.T) {
+	t.Run("dtype=float32", func(t *testing.T) {
+		testFaults(t, func() compute.Device { return cpu.Open[float32](1) }, single, faults)
+	})
+	t.Run("dtype=bfloat16", func(t *testing.T) {
+		testFaults(t, func() compute.Device { return openNarrow() }, half, slices.Concat(faults, narrowFaults))
+	})
+}
+
+// TestNarrow: a device that computes in float32 and rounds what it stores in
+// Float passes every case.
+func TestNarrow(t *testing.T) {
+	Run(t, func(*testing.T) compute.Device { return openNarrow() }, half)
+}
+
+func testFaults(t *testing.T, open func() compute.Device, cfg Config, faults []fault) {
 	passed := map[string]bool{} // methods whose cases pass without a fault
 	for _, fault := range faults {
 		t.Run(fmt.Sprintf("op=%s/fault=%s", fault.op, fault.name), func(t *testing.T) {
-			dev := cpu.Open[float32](1)
+			dev := open()
 			defer dev.Close()
 			f := honest(dev)
 			if !passed[fault.op] {
-				if found, ran := failures(f, fault.op); ran == 0 || len(found) > 0 {
+				if found, ran := failures(f, cfg, fault.op); ran == 0 || len(found) > 0 {
 					t.Fatalf("%d cases without a fault found %q", ran, found)
 				}
 				passed[fault.op] = true
 			}
 			fault.plant(f, dev)
-			found, _ := failures(f, fault.op)
+			found, _ := failures(f, cfg, fault.op)
 			if len(found) == 0 {
 				t.Fatal("the suite saw nothing")
 			}

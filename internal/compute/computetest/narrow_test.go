@@ -1,0 +1,215 @@
+package computetest
+
+import (
+	"fmt"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+// narrow is a device that works in bfloat16: a CPU device whose every result in
+// Float is rounded. It refuses tensors of types that the contract does not
+// allow, and counts its arena in the bytes that it claims.
+type narrow struct {
+	*cpu.Device[float32]
+	arena  compute.Arena
+	places map[place]int64
+}
+
+// place names a Temp tensor.
+type place struct {
+	buf compute.Buffer
+	off int
+}
+
+var half = Config{Eps: single.Eps, Bits: 8}
+
+func openNarrow() *narrow {
+	return &narrow{Device: cpu.Open[float32](1), places: map[place]int64{}}
+}
+
+func (d *narrow) Bytes(t compute.DType) int64 {
+	if t == compute.Float {
+		return 2
+	}
+	return 4
+}
+
+func (d *narrow) bytes(x tensor) int64 { return d.Bytes(x.DType) * int64(x.Shape.Len()) }
+
+func (d *narrow) Reserve(bytes int64) { d.Device.Reserve(2 * bytes); d.arena.Reset(); clear(d.places) }
+func (d *narrow) Reset()              { d.Device.Reset(); d.arena.Reset(); clear(d.places) }
+
+func (d *narrow) Temp(s compute.Shape, t compute.DType) tensor {
+	x := d.Device.Temp(s, t)
+	d.places[place{x.Buf, x.Off}] = d.arena.Alloc(d.bytes(x))
+	return x
+}
+
+func (d *narrow) Release(x tensor) {
+	d.Device.Release(x)
+	d.arena.Free(d.places[place{x.Buf, x.Off}], d.bytes(x))
+}
+
+func (d *narrow) Stats() compute.Stats {
+	s := d.Device.Stats()
+	s.ArenaPeak = d.arena.Peak()
+	return s
+}
+
+// are panics unless every present tensor has the type.
+func are(t compute.DType, xs ...tensor) {
+	for _, x := range xs {
+		if x.Present() && x.DType != t {
+			panic(fmt.Sprintf("a tensor %v is %v, not %v", x.Shape, x.DType, t))
+		}
+	}
+}
+
+func floats(xs ...tensor) { are(compute.Float, xs...) }
+func fulls(xs ...tensor)  { are(compute.Full, xs...) }
+
+// store rounds what a method has written in Float.
+func store(xs ...tensor) {
+	for _, x := range xs {
+		if x.Present() && x.DType == compute.Float {
+			for i, v := 0, cpu.Data[float32](x); i < len(v); i++ {
+				v[i] = float32(half.round(float64(v[i])))
+			}
+		}
+	}
+}
+
+func (d *narrow) Upload(dst tensor, src []float32) { d.Device.Upload(dst, src); store(dst) }
+func (d *narrow) Fill(dst tensor, v float32)       { d.Device.Fill(dst, v); store(dst) }
+func (d *narrow) Copy(dst, src tensor)             { d.Device.Copy(dst, src); store(dst) }
+func (d *narrow) Act(a compute.Act, dst, pre tensor) {
+	floats(dst, pre)
+	d.Device.Act(a, dst, pre)
+	store(dst)
+}
+func (d *narrow) Dropout(dst, x tensor, m compute.Dropout) {
+	floats(dst, x)
+	d.Device.Dropout(dst, x, m)
+	store(dst)
+}
+func (d *narrow) SumRows(dst, x tensor)     { fulls(dst); floats(x); d.Device.SumRows(dst, x) }
+func (d *narrow) Gather(dst, x, idx tensor) { floats(dst, x); d.Device.Gather(dst, x, idx) }
+func (d *narrow) Scatter(dst, idx, x tensor) {
+	floats(dst, x)
+	d.Device.Scatter(dst, idx, x)
+	store(dst)
+}
+func (d *narrow) SumAbs(dst, x tensor) { fulls(dst, x); d.Device.SumAbs(dst, x) }
+func (d *narrow) GradNorm(state, g, loss tensor, m float32) {
+	fulls(state, g, loss)
+	d.Device.GradNorm(state, g, loss, m)
+}
+
+func (d *narrow) Axpy(dst tensor, alpha float32, x tensor) {
+	are(dst.DType, x)
+	d.Device.Axpy(dst, alpha, x)
+	store(dst)
+}
+
+func (d *narrow) ActGrad(a compute.Act, dx, pre, dy tensor) {
+	floats(dx, pre, dy)
+	d.Device.ActGrad(a, dx, pre, dy)
+	store(dx)
+}
+
+func (d *narrow) Embed(dst, ids, pos, types, word, position, kind tensor) {
+	floats(dst, word, position, kind)
+	d.Device.Embed(dst, ids, pos, types, word, position, kind)
+	store(dst)
+}
+
+func (d *narrow) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor) {
+	fulls(dword, dposition, dkind)
+	floats(dy)
+	d.Device.EmbedGrad(dword, dposition, dkind, ids, pos, types, dy)
+}
+
+func (d *narrow) Gemm(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+	are(a.DType, b)
+	if a.DType == compute.Full {
+		fulls(dst)
+	}
+	d.Device.Gemm(dst, alpha, a, ta, b, tb, add)
+	store(dst)
+}
+
+func (d *narrow) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
+	floats(dst, pre, x, w, bias)
+	d.Device.Linear(dst, pre, x, w, bias, act)
+	store(dst, pre)
+}
+
+func (d *narrow) LowRank(dst, u, x, a, b tensor, scale float32, m compute.Dropout) {
+	floats(dst, x, a, b)
+	fulls(u)
+	d.Device.LowRank(dst, u, x, a, b, scale, m)
+	store(dst)
+}
+
+func (d *narrow) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, scale float32, m compute.Dropout, add bool) {
+	floats(dx, x, a, b, dy)
+	fulls(da, db, u)
+	d.Device.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, m, add)
+	store(dx)
+}
+
+// LayerNorm stores the sum before it normalises that.
+func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, m compute.Dropout) {
+	floats(dst, sum, x, residual, gamma, beta)
+	fulls(stats)
+	if residual.Present() {
+		d.Device.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, m)
+		store(sum)
+		x = sum
+	}
+	d.Device.LayerNorm(dst, tensor{}, stats, x, tensor{}, gamma, beta, eps, compute.Dropout{})
+	store(dst)
+}
+
+func (d *narrow) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, m compute.Dropout) {
+	floats(dx, dresidual, sum, gamma, dy)
+	fulls(dgamma, dbeta, stats)
+	d.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, m)
+	store(dx, dresidual)
+}
+
+func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+	floats(dst, q, k, v)
+	fulls(lse)
+	d.Device.Attention(dst, lse, q, k, v, o)
+	store(dst)
+}
+
+func (d *narrow) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+	floats(dq, dk, dv, q, k, v, y, dy)
+	fulls(lse)
+	d.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+	store(dq, dk, dv)
+}
+
+func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32) {
+	fulls(loss)
+	floats(dlogits, logits)
+	d.Device.CrossEntropy(loss, dlogits, logits, labels, scale)
+	store(dlogits)
+}
+
+func (d *narrow) MSE(loss, dx, x, y tensor, scale float32) {
+	fulls(loss, y)
+	floats(dx, x)
+	d.Device.MSE(loss, dx, x, y, scale)
+	store(dx)
+}
+
+func (d *narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
+	fulls(p, m, v, g, state)
+	floats(w)
+	d.Device.AdamW(p, w, m, v, g, state, o)
+	store(w)
+}

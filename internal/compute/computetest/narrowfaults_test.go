@@ -1,0 +1,141 @@
+package computetest
+
+import (
+	"math"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+// bits changes every element of a tensor of the narrow device.
+func bits(x tensor, f func(v float32) float32) {
+	for i, v := 0, cpu.Data[float32](x); x.Present() && i < len(v); i++ {
+		v[i] = f(v[i])
+	}
+}
+
+// rounded does to a Full tensor what would become of it in Float.
+func rounded(x tensor) { bits(x, func(v float32) float32 { return float32(half.round(float64(v))) }) }
+
+// nudged moves a tensor by a unit in the last place of bfloat16.
+func nudged(x tensor) {
+	bits(x, func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) + 1<<16) })
+}
+
+// narrowFaults are mistakes that only a narrow Float can show: too few bits in
+// what is Full, too many roundings or the wrong one in what is Float.
+var narrowFaults = []fault{
+	{"Copy", "truncated", func(f *faulty, d compute.Device) {
+		f.copy = func(dst, src tensor) {
+			bits(src, func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) &^ 0xffff) })
+			d.Copy(dst, src)
+		}
+	}},
+	{"Copy", "ties_away_from_zero", func(f *faulty, d compute.Device) {
+		f.copy = func(dst, src tensor) {
+			d.Copy(dst, src)
+			if dst.DType == compute.Float {
+				for i, v := range cpu.Data[float32](src) {
+					cpu.Data[float32](dst)[i] = math.Float32frombits((math.Float32bits(v) + 1<<15) &^ 0xffff)
+				}
+			}
+		}
+	}},
+	{"Copy", "exact_by_way_of_Float", func(f *faulty, d compute.Device) {
+		f.copy = func(dst, src tensor) { d.Copy(dst, src); rounded(dst) }
+	}},
+	{"Axpy", "one_unit_off", func(f *faulty, d compute.Device) {
+		f.axpy = func(dst tensor, a float32, x tensor) { d.Axpy(dst, a, x); nudged(dst) }
+	}},
+	{"SumRows", "sum_in_Float", func(f *faulty, d compute.Device) {
+		f.sumRows = func(dst, x tensor) {
+			for n := range x.Shape[0] {
+				d.SumRows(dst, x.View(n, n+1))
+				rounded(dst)
+			}
+		}
+	}},
+	{"Gemm", "sum_in_Float", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			if ta && !tb { // by rows of both
+				for k := range a.Shape[0] {
+					d.Gemm(dst, alpha, a.View(k, k+1), ta, b.View(k, k+1), tb, add || k > 0)
+					rounded(dst)
+				}
+				return
+			}
+			d.Gemm(dst, alpha, a, ta, b, tb, add)
+		}
+	}},
+	{"Gemm", "gradient_rounded", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			d.Gemm(dst, alpha, a, ta, b, tb, add)
+			rounded(dst)
+		}
+	}},
+	{"Gemm", "exact_factors_rounded", func(f *faulty, d compute.Device) {
+		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
+			d.Gemm(dst, alpha, a, ta, b, tb, add)
+			if a.DType == compute.Full && !add {
+				x, y := d.Temp(a.Shape, compute.Float), d.Temp(b.Shape, compute.Float)
+				d.Copy(x, a)
+				d.Copy(y, b)
+				d.Gemm(dst, alpha, x, ta, y, tb, false)
+			}
+		}
+	}},
+	{"Linear", "one_unit_off", func(f *faulty, d compute.Device) {
+		f.linear = func(dst, pre, x, w, bias tensor, act compute.Act) { d.Linear(dst, pre, x, w, bias, act); nudged(dst) }
+	}},
+	{"LowRank", "u_rounded", func(f *faulty, d compute.Device) {
+		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
+			d.LowRank(dst, u, x, a, b, scale, drop)
+			rounded(u)
+		}
+	}},
+	{"LowRank", "gradient_rounded", func(f *faulty, d compute.Device) {
+		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
+			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, add)
+			rounded(da)
+		}
+	}},
+	{"LayerNorm", "stats_rounded", func(f *faulty, d compute.Device) {
+		f.norm = func(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, drop compute.Dropout) {
+			d.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, drop)
+			rounded(stats)
+		}
+	}},
+	{"LayerNorm", "gradient_rounded", func(f *faulty, d compute.Device) {
+		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
+			d.LayerNormGrad(dx, dres, dgamma, dbeta, sum, gamma, stats, dy, drop)
+			rounded(dbeta)
+		}
+	}},
+	{"Attention", "lse_rounded", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { d.Attention(dst, lse, q, k, v, o); rounded(lse) }
+	}},
+	{"Attention", "dv_two_units_off", func(f *faulty, d compute.Device) {
+		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+			d.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+			nudged(dv)
+			nudged(dv)
+		}
+	}},
+	{"CrossEntropy", "loss_rounded", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
+			d.CrossEntropy(loss, dx, x, labels, scale)
+			rounded(loss)
+		}
+	}},
+	{"AdamW", "moments_rounded", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) { d.AdamW(p, w, m, v, g, state, o); rounded(v) }
+	}},
+	{"AdamW", "parameters_by_way_of_w", func(f *faulty, d compute.Device) {
+		f.adamW = func(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
+			d.AdamW(p, w, m, v, g, state, o)
+			if w.Present() {
+				d.Copy(p, w)
+			}
+		}
+	}},
+}
