@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -9,11 +10,13 @@ import (
 	"slices"
 	"testing"
 
+	"lor2c/internal/checkpoint"
 	"lor2c/internal/compute"
 	"lor2c/internal/compute/nulldev"
 	"lor2c/internal/config"
 	"lor2c/internal/cpu"
 	"lor2c/internal/model"
+	"lor2c/internal/tape"
 )
 
 // narrow is a CPU device that says it works in 16 bits. With round set, what
@@ -142,6 +145,72 @@ func TestExactValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestExactStart: what is trained starts from the values that it has on a device
+// in float32, and its working copy from their rounding.
+func TestExactStart(t *testing.T) {
+	for _, method := range precisionMethods {
+		t.Run("method="+method, func(t *testing.T) {
+			c := precisionRun(t, method)
+			c.Model = unrounded(t, c.Model)
+			s, err := OpenSession(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			attach := func(dev compute.Device) []*tape.Param {
+				m, a, err := s.attach(dev, c.Method, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return NewStepper(dev, m, a, c.Optim, c.Seed, false, 1).Opt.Params()
+			}
+			dev := cpu.Open[float32](1)
+			want := attach(dev)
+			for i, p := range attach(narrow{dev, true}) {
+				exact := download(dev, p.Exact())
+				if !slices.Equal(exact, download(dev, want[i].Value)) {
+					t.Errorf("%s does not start where it starts in float32", p.Name)
+				}
+				for j, x := range download(dev, p.Value) {
+					if x != bfloat16(exact[j]) {
+						t.Fatalf("%s[%d] is read as %v; it is %v", p.Name, j, x, exact[j])
+					}
+				}
+			}
+		})
+	}
+}
+
+// unrounded returns a copy of a model directory whose weights have more bits than
+// bfloat16 holds.
+func unrounded(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "model")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	base, err := checkpoint.Open(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	var file bytes.Buffer
+	var list []checkpoint.Tensor
+	for name, v := range tensors(t, dir, "model.safetensors") {
+		for i := range v {
+			v[i] *= 1.0001
+		}
+		_, shape, _ := base.Info(name)
+		list = append(list, checkpoint.Tensor{Name: name, Shape: shape, Data: v})
+	}
+	if err := checkpoint.Write(&file, nil, list); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(to, "model.safetensors"), file.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return to
 }
 
 // keep makes a run directory one that was killed after a checkpoint.
