@@ -3,29 +3,64 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"regexp"
+	"strconv"
 
 	"lor2c/internal/compute"
 	"lor2c/internal/config"
 	"lor2c/internal/cpu"
+	"lor2c/internal/gpu"
 )
 
 // errNoDevice is wrapped when the device asked for cannot be had.
 var errNoDevice = errors.New("no usable device")
 
-var cudaName = regexp.MustCompile(`^cuda(:\d+)?$`)
+var cudaName = regexp.MustCompile(`^cuda(?::(\d+))?$`)
 
 // openDevice opens auto, cpu, cuda or cuda:N to work in a precision of package
-// config.
+// config. auto is the first card, or where there is none to use, the CPU.
 func openDevice(name, precision string) (compute.Device, error) {
+	match := cudaName.FindStringSubmatch(name)
 	switch {
+	case match != nil:
+		index, err := strconv.Atoi(match[1])
+		if match[1] != "" && err != nil {
+			return nil, usageError{fmt.Errorf("lor2c: open device: --device is %q: %w", name, err)}
+		}
+		return openCard(index, precision)
+	case name == "auto" && gpu.Built:
+		report := gpu.Probe()
+		if report.Usable {
+			return openCard(0, precision)
+		}
+		fmt.Fprintf(os.Stderr, "lor2c: on the CPU, for want of a card: %s\n", unusable(report))
+		fallthrough
 	case name == "auto" || name == "cpu":
 		if precision != config.Float32 {
 			return nil, fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU works in float32; add --set train.precision=float32: %w", name, precision, errNoDevice)
 		}
 		return cpu.Open[float32](0), nil
-	case cudaName.MatchString(name):
-		return nil, fmt.Errorf("lor2c: open device %s: this build has the CPU device alone; use --device cpu: %w", name, errNoDevice)
 	}
 	return nil, usageError{fmt.Errorf("lor2c: open device: --device is %q; want auto, cpu, cuda or cuda:N", name)}
+}
+
+func openCard(index int, precision string) (compute.Device, error) {
+	dev, err := gpu.Open(gpu.Options{Index: index, Narrow: precision == config.BFloat16})
+	if err == nil {
+		return dev, nil
+	}
+	hint := "lor2c doctor says what is there"
+	if errors.Is(err, gpu.ErrNotBuilt) {
+		hint = "make build brings the CUDA device in where there is a C compiler"
+	}
+	return nil, fmt.Errorf("lor2c: open device cuda:%d: %w; %s, and --device cpu needs none: %w", index, err, hint, errNoDevice)
+}
+
+// unusable says in a few words why no card can be used.
+func unusable(r gpu.Report) string {
+	if len(r.Cards) > 0 {
+		return r.Cards[0].Name + ", code object " + r.Cards[0].Code
+	}
+	return r.Driver
 }

@@ -88,7 +88,7 @@ func TestMistakes(t *testing.T) {
 		{"key", "train -c configs/demo.yaml --set optim.weigth_decay=1", exitUsage, "did you mean optim.weight_decay?"},
 		{"contradictions", "train -c configs/demo.yaml --set train.epochs=0 --set method.rank=0", exitUsage, "method.rank=0"},
 		{"device", "train -c configs/demo.yaml --device tpu", exitUsage, `--device is "tpu"; want auto, cpu, cuda or cuda:N`},
-		{"cuda", "train -c configs/demo.yaml --device cuda:0", exitDevice, "this build has the CPU device alone; use --device cpu"},
+		{"cuda", "train -c configs/demo.yaml --device cuda:0", exitDevice, "lor2c: open device cuda:0: gpu: open"},
 		{"precision", "train -c configs/demo.yaml --set train.precision=half", exitUsage, `train.precision=half: is "half"; want float32 or bfloat16`},
 		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice, "train.precision is bfloat16, and the CPU works in float32; add --set train.precision=float32"},
 		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitFailure, "none.tsv"},

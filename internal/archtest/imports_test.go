@@ -28,6 +28,8 @@ var layers = []struct {
 	{"internal/gpu/hostlib", nil},
 	{"internal/gpu/culazy", nil},
 	{"internal/gpu/driver", []string{"internal/gpu/culazy"}},
+	{"kernels", nil},
+	{"internal/gpu", []string{"internal/compute", "internal/gpu/driver", "kernels"}},
 	{"internal/dataset", []string{"internal/place", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/cpu", []string{"internal/compute"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},
@@ -49,7 +51,7 @@ var layers = []struct {
 	}},
 	{"internal/reproduce", []string{"internal/checkpoint", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
-		"internal/compute", "internal/cpu", "internal/adapter", "internal/checkpoint", "internal/config", "internal/runlog", "internal/figure",
+		"internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/config", "internal/runlog", "internal/figure",
 		"internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 	{"cmd/gpu-check", nil},

@@ -22,6 +22,8 @@ package driver
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"gorgonia.org/cu"
 
@@ -36,18 +38,26 @@ const NoLibrary = culazy.NoLibrary
 // NoDevice.
 func Status() (code int, why string) { return culazy.Status() }
 
-// newer are entry points of drivers after CUDA 11.8, with what fails where they
-// are missing.
-var newer = map[string]string{
-	"cuFuncGetParamInfo":     "12.4: ArgumentSize is unknown",
-	"cuTensorMapEncodeTiled": "12.0: EncodeTiled",
-}
+// needed are the entry points that the device cannot do without; what package
+// cu refers to besides is never called. Left out are cuFuncGetParamInfo, of CUDA
+// 12.4, without which ArgumentSize is unknown, and cuTensorMapEncodeTiled, of
+// 12.0, and cuLaunchKernelEx, which no kernel uses yet that every card can run.
+var needed = strings.Fields(`
+	cuInit cuDriverGetVersion cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName cuDeviceGetUuid cuDeviceTotalMem_v2
+	cuDevicePrimaryCtxRetain cuDevicePrimaryCtxRelease_v2 cuCtxSetCurrent cuCtxSynchronize cuGetErrorName
+	cuModuleLoadData cuModuleUnload cuModuleGetFunction cuFuncGetAttribute cuFuncSetAttribute
+	cuMemAlloc_v2 cuMemFree_v2 cuMemGetInfo_v2 cuMemHostAlloc cuMemFreeHost cuMemsetD8Async
+	cuMemcpyHtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoDAsync_v2
+	cuStreamCreate cuStreamDestroy_v2 cuStreamSynchronize cuStreamWaitEvent
+	cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventQuery cuEventRecord cuEventSynchronize
+	cuLaunchKernel cuStreamBeginCapture_v2 cuStreamEndCapture
+	cuGraphInstantiateWithFlags cuGraphDestroy cuGraphExecDestroy cuGraphLaunch`)
 
-// Missing names the entry points that every driver since CUDA 11.8 should have
-// and this one lacks. It is empty where no driver is loaded.
+// Missing names the entry points that the device needs and this driver lacks.
+// It is empty where no driver is loaded.
 func Missing() (names []string) {
 	for _, name := range culazy.Missing() {
-		if newer[name] == "" {
+		if slices.Contains(needed, name) {
 			names = append(names, name)
 		}
 	}

@@ -1,0 +1,120 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"fmt"
+
+	"lor2c/internal/compute"
+)
+
+// attentionArgs is the Go twin of struct AttentionArgs.
+type attentionArgs struct {
+	q, k, v, y, lse, dy, delta, dq, dk, dv ptr
+	cuQ, cuK, sequences                    ptr
+	dropout                                dropoutArgs
+	heads, kvHeads, headDim, causal        int32
+	scale                                  float32
+	vector                                 int32
+}
+
+// deltaArgs is the Go twin of struct DeltaArgs.
+type deltaArgs struct {
+	y, dy, delta, n               ptr
+	heads, headDim, lanes, vector int32
+}
+
+// attentionKernels is what the kernels of one head size need to be launched.
+type attentionKernels struct {
+	size             string // of the heads, in the names; "" takes any
+	rows             int    // that stay with a block
+	forward, dkv, dq int    // bytes of shared memory
+	vector           int32  // 1 where rows may be read 16 bytes at a time
+}
+
+// attentionFor chooses the kernels: tensor cores for the head sizes that they
+// are compiled for, if every row begins at a multiple of 16 bytes.
+func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionKernels {
+	aligned := headDim%8 == 0
+	for _, t := range tensors {
+		aligned = aligned && d.at(t)%16 == 0
+	}
+	if d.narrow && aligned && (headDim == 32 || headDim == 64 || headDim == 128) {
+		stages := 3
+		if headDim == 128 {
+			stages = 2
+		}
+		passing := 128 * headDim * stages
+		return attentionKernels{
+			size: fmt.Sprintf("_d%d", headDim), rows: 64, vector: 1,
+			forward: 128*headDim + passing, dkv: 256*headDim + passing + 256*stages + 4096, dq: 256*headDim + passing,
+		}
+	}
+	k := attentionKernels{rows: 16}
+	if aligned {
+		k.vector = 1
+	}
+	stay := (headDim + 3) / 4 * 4
+	pass := stay
+	if stay%8 == 0 {
+		pass += 4
+	}
+	k.forward = 64*stay + 256*pass + 2048
+	k.dkv = k.forward + 64*stay
+	k.dq = k.dkv
+	return k
+}
+
+// attention returns what the kernels of an op need but the tensors.
+func (d *Device) attention(o compute.AttnOpts, k attentionKernels) attentionArgs {
+	a := attentionArgs{
+		cuQ: d.at(o.CuQ), cuK: d.at(o.CuK), sequences: d.count(o.CuQ.Shape[0] - 1), dropout: d.dropout(o.Dropout),
+		heads: int32(o.Heads), kvHeads: int32(o.KVHeads), headDim: int32(o.HeadDim), scale: o.Scale, vector: k.vector,
+	}
+	if o.Causal {
+		a.causal = 1
+	}
+	return a
+}
+
+// Attention computes softmax(scale q kT) v by heads.
+func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
+	by := d.attentionFor(o.HeadDim, dst, q, k, v)
+	a := d.attention(o, by)
+	a.q, a.k, a.v, a.y, a.lse = d.at(q), d.at(k), d.at(v), d.at(dst), d.at(lse)
+	g := grid{o.Heads, ceil(class(o.MaxQ), by.rows), class(o.CuQ.Shape[0] - 1)}
+	launch(d, d.named("attention_forward"+by.size), g, 128, by.forward, a)
+}
+
+// AttentionGrad is the gradient of Attention.
+func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
+	by := d.attentionFor(o.HeadDim, dq, dk, dv, q, k, v, dy)
+	a := d.attention(o, by)
+	a.q, a.k, a.v, a.y, a.lse, a.dy = d.at(q), d.at(k), d.at(v), d.at(y), d.at(lse), d.at(dy)
+	a.dq, a.dk, a.dv = d.at(dq), d.at(dk), d.at(dv)
+	a.delta = d.delta(y, dy, o)
+	sequences := class(o.CuQ.Shape[0] - 1)
+	launch(d, d.named("attention_backward_kv"+by.size), grid{o.KVHeads, ceil(class(o.MaxK), by.rows), sequences}, 128, by.dkv, a)
+	if dq.Present() {
+		launch(d, d.named("attention_backward_q"+by.size), grid{o.Heads, ceil(class(o.MaxQ), by.rows), sequences}, 128, by.dq, a)
+	}
+}
+
+// delta computes rowsum(dy y) by heads into scratch memory and returns where.
+func (d *Device) delta(y, dy compute.Tensor, o compute.AttnOpts) ptr {
+	rows := y.Shape[0]
+	a := deltaArgs{
+		y: d.at(y), dy: d.at(dy), delta: d.scratch(4 * int64(class(rows)) * int64(o.Heads)), n: d.count(rows),
+		heads: int32(o.Heads), headDim: int32(o.HeadDim), lanes: 1,
+	}
+	units := o.HeadDim // that a lane reads at a time
+	if o.HeadDim%8 == 0 && a.y%16 == 0 && a.dy%16 == 0 {
+		a.vector = 1
+		units /= 8
+	}
+	for 2*a.lanes <= int32(min(units, 32)) {
+		a.lanes *= 2
+	}
+	launch(d, d.named("attention_delta"), grid{x: ceil(class(rows)*o.Heads*int(a.lanes), 256)}, 256, 0, a)
+	return a.delta
+}

@@ -1,0 +1,60 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import "lor2c/internal/compute"
+
+type gatherArgs struct {
+	dst, x, idx, n ptr
+	cols           int32
+	aligned        uint32
+}
+
+type scatterArgs struct {
+	dst, x, idx, n ptr
+	cols           int32
+	aligned        uint32
+}
+
+type embedArgs struct {
+	dst, word, position, kind, ids, pos, types, n ptr
+	cols                                          int32
+	aligned                                       uint32
+}
+
+// Gather computes dst[n] = x[idx[n]].
+func (d *Device) Gather(dst, x, idx compute.Tensor) {
+	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
+	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, gatherArgs{
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
+	})
+}
+
+// Scatter computes dst[idx[n]] += x[n], in the order of n.
+func (d *Device) Scatter(dst, idx, x compute.Tensor) { d.scatter("scatter", dst, idx, x) }
+
+func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
+	rows, cols := x.Shape.Rows(), x.Shape.Cols()
+	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, scatterArgs{
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
+	})
+}
+
+// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
+func (d *Device) Embed(dst, ids, pos, types, word, position, kind compute.Tensor) {
+	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
+	launch(d, d.named("embed_forward"), rowGrid(rows, cols), 256, 0, embedArgs{
+		dst: d.at(dst), word: d.at(word), position: d.at(position), kind: d.at(kind),
+		ids: d.at(ids), pos: d.at(pos), types: d.at(types), n: d.count(rows), cols: int32(cols),
+		aligned: whole(cols, d.at(dst), d.at(word), d.at(position), d.at(kind)),
+	})
+}
+
+// EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
+func (d *Device) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy compute.Tensor) {
+	for _, t := range [...]struct{ table, idx compute.Tensor }{{dword, ids}, {dposition, pos}, {dkind, types}} {
+		if t.table.Present() {
+			d.scatter("embed_backward", t.table, t.idx, dy)
+		}
+	}
+}

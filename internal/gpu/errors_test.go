@@ -1,0 +1,165 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/gpu/hostlib"
+)
+
+func TestMain(m *testing.M) { hostlib.Main(m) }
+
+// fake returns the driver that can be told to fail.
+func fake(t *testing.T) hostlib.Driver {
+	t.Helper()
+	d, ok := hostlib.Loaded()
+	if !ok {
+		t.Skip("not on the driver without a card")
+	}
+	return d
+}
+
+// wants fails unless err says all of words.
+func wants(t *testing.T, err error, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("error %q; want %q in it", err, w)
+		}
+	}
+}
+
+func TestOutOfMemory(t *testing.T) {
+	fake(t).SetMemory(t, 256<<20)
+	d := openCard(t, Options{})
+	defer d.Close()
+	x := d.Alloc(compute.Shape{1 << 28}, compute.Float)
+	err := d.Err()
+	wants(t, err, "gpu: allocate a tensor of [268435456]: 1073741824 bytes needed", "of 268435456 free")
+	if !errors.Is(err, compute.ErrOutOfMemory) {
+		t.Errorf("%v does not wrap ErrOutOfMemory", err)
+	}
+	d.Fill(x, 1) // does nothing, as everything after a failure
+	d.Download(make([]float32, 1<<28), x)
+	if again := d.Sync(); again != err {
+		t.Errorf("Sync() = %v; want the first failure", again)
+	}
+}
+
+// TestFaults: what goes wrong on the card is told at the next wait, with the
+// kernel's name where one launch is made at a time.
+func TestFaults(t *testing.T) {
+	for name, code := range map[string]int{"ILLEGAL_ADDRESS": 700, "LAUNCH_FAILED": 719, "ECC_UNCORRECTABLE": 214} {
+		for _, eager := range []bool{false, true} {
+			mode := "queued"
+			if eager {
+				mode = "eager"
+			}
+			t.Run("code="+name+"/mode="+mode, func(t *testing.T) {
+				driver := fake(t)
+				if eager {
+					t.Setenv("LOR2C_SYNC", "1")
+				}
+				d := openCard(t, Options{})
+				driver.Fail(t, "kernel:fill_f32", 2, code)
+				x := d.Temp(compute.Shape{100}, compute.Float)
+				d.Fill(x, 1)
+				d.Fill(x, 2)
+				d.Copy(x, x)
+				err := d.Sync()
+				wants(t, err, name)
+				if eager {
+					wants(t, err, "fill_f32: ")
+				} else {
+					wants(t, err, "; LOR2C_SYNC=1 finds the kernel")
+				}
+				if closing := d.Close(); closing != err {
+					t.Errorf("Close() = %v; want the first failure", closing)
+				}
+			})
+		}
+	}
+}
+
+// TestCallsThatFail makes each kind of call to the driver fail once.
+func TestCallsThatFail(t *testing.T) {
+	const refused = 1 // CUDA_ERROR_INVALID_VALUE
+	for entry, what := range map[string]string{
+		"cuMemAlloc_v2":               "gpu: allocate ",
+		"cuMemHostAlloc":              "gpu: allocate pinned memory",
+		"cuModuleLoadData":            "gpu: open cuda:0: load the kernels on ",
+		"cuModuleGetFunction":         "gpu: find a kernel",
+		"cuLaunchKernel":              "gpu: launch fill_f32",
+		"cuMemcpyHtoDAsync_v2":        "gpu: upload",
+		"cuMemcpyDtoHAsync_v2":        "gpu: download",
+		"cuStreamBeginCapture_v2":     "gpu: capture a step",
+		"cuStreamEndCapture":          "gpu: capture a step",
+		"cuGraphInstantiateWithFlags": "gpu: capture a step",
+		"cuGraphLaunch":               "gpu: launch a step",
+	} {
+		t.Run("entry="+entry, func(t *testing.T) {
+			fake(t).Fail(t, entry, 1, refused)
+			dev, err := Open(Options{})
+			if err == nil {
+				x := dev.Alloc(compute.Shape{64}, compute.Float)
+				for range 3 {
+					dev.Reset()
+					dev.Fill(x, 1)
+				}
+				dev.Upload(x, make([]float32, 64))
+				dev.Download(make([]float32, 64), x)
+				err = dev.Err()
+				dev.Close()
+			}
+			wants(t, err, what, "CUDA_ERROR_INVALID_VALUE")
+		})
+	}
+}
+
+func TestOpenWithoutThatCard(t *testing.T) {
+	fake(t)
+	_, err := Open(Options{Index: 7})
+	wants(t, err, "gpu: open cuda:7: ", "cards are visible")
+	if !errors.Is(err, ErrNoDevice) {
+		t.Errorf("%v does not wrap ErrNoDevice", err)
+	}
+}
+
+// TestKernelsAgree: what the host believes of a kernel is held against it.
+func TestKernelsAgree(t *testing.T) {
+	type wrong struct{ a, b ptr }
+	for name, c := range map[string]struct {
+		queue func(d *Device)
+		want  string
+	}{
+		"argument": {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 256, 0, wrong{}) }, "kernel fill_f32 takes an argument of"},
+		"block":    {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 512, 0, fillArgs{}) }, "is built for blocks of 256 threads, the caller has 512"},
+		"name":     {func(d *Device) { launch(d, "fill_f31", grid{x: 1}, 256, 0, fillArgs{}) }, "find a kernel: driver: cuModuleGetFunction(fill_f31)"},
+		"shared":   {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 256, 1<<30, fillArgs{}) }, "give fill_f32 shared memory"},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			d := openCard(t, Options{})
+			defer d.Close()
+			c.queue(d)
+			wants(t, d.Err(), c.want)
+		})
+	}
+}
+
+func TestProbe(t *testing.T) {
+	fake(t)
+	r := Probe()
+	if len(r.Cards) == 0 || len(r.Missing) != 0 {
+		t.Fatalf("Probe() = %+v; want a card and no missing entry point", r)
+	}
+	if r.Usable != (len(r.Targets) > 0) {
+		t.Errorf("usable is %v with the code objects %v", r.Usable, r.Targets)
+	}
+	if c := r.Cards[0]; c.Name == "" || c.FreeBytes <= 0 || c.FreeBytes > c.AllBytes || c.Multiprocessors == 0 {
+		t.Errorf("card %+v", c)
+	}
+}

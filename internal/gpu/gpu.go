@@ -1,0 +1,273 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"os"
+	"runtime"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/gpu/driver"
+	"lor2c/kernels"
+)
+
+// Built reports whether this binary has the CUDA device.
+const Built = true
+
+// Device implements compute.Device. Its methods must be called from one
+// goroutine at a time; the driver is called from one thread of its own.
+type Device struct {
+	card    *driver.Context
+	about   driver.Properties
+	index   int
+	module  driver.Module
+	stream  driver.Stream
+	narrow  bool
+	err     error
+	mem     memory
+	queue   queue
+	staging staging
+	partial *buffer
+	found   map[string]kernel
+	// eager submits and waits for every launch, so that a fault names its
+	// kernel: LOR2C_SYNC=1. noGraphs launches one by one: LOR2C_GRAPHS=0.
+	eager, noGraphs bool
+
+	calls chan func() error
+	done  chan error
+}
+
+var _ compute.Device = (*Device)(nil)
+
+// Open returns the device on a card. Its error wraps ErrNoDevice where there is
+// none to use.
+func Open(o Options) (compute.Device, error) {
+	d := &Device{
+		narrow: o.Narrow, eager: os.Getenv("LOR2C_SYNC") == "1", noGraphs: os.Getenv("LOR2C_GRAPHS") == "0",
+		found: map[string]kernel{}, mem: memory{live: map[ptr]bool{}}, calls: make(chan func() error), done: make(chan error),
+	}
+	d.queue.seed, d.queue.graphs = maphash.MakeSeed(), map[uint64]*graph{}
+	go d.serve()
+	if err := d.run(func() error { return d.open(o.Index) }); err != nil {
+		_ = d.run(d.close)
+		close(d.calls)
+		return nil, err
+	}
+	d.queue.table = driver.Ptr(d.allocate(4*maxSlots, "the slots of a step").base)
+	d.partial = d.allocate(scratchBytes, "scratch memory")
+	d.fail(d.run(func() error { return d.staging.open(d) }))
+	if err := d.err; err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// serve makes every driver call: a context belongs to an OS thread.
+func (d *Device) serve() {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the context
+	for f := range d.calls {
+		d.done <- f()
+	}
+}
+
+// run has f executed on the device's thread and waits for it.
+func (d *Device) run(f func() error) error {
+	d.calls <- f
+	return <-d.done
+}
+
+func (d *Device) open(index int) (err error) {
+	refuse := func(err error) error { return fmt.Errorf("gpu: open cuda:%d: %w: %w", index, err, ErrNoDevice) }
+	if why := status(); why != "" {
+		return refuse(errors.New(why))
+	}
+	n, err := driver.Devices()
+	if err != nil {
+		return refuse(err)
+	}
+	if index >= n {
+		return refuse(fmt.Errorf("%d cards are visible; want a number below that", n))
+	}
+	if d.about, err = driver.Describe(index); err != nil {
+		return refuse(err)
+	}
+	d.index = index
+	if d.card, err = driver.Open(index); err != nil {
+		return refuse(err)
+	}
+	if d.module, err = driver.Load(kernels.Image()); err != nil {
+		code, _ := kernels.For(d.about.Major, d.about.Minor)
+		return refuse(fmt.Errorf("load the kernels on %s, compute capability %d.%d, code object %s: %w", d.about.Name, d.about.Major, d.about.Minor, code, err))
+	}
+	d.stream, err = driver.NewStream()
+	return d.explain("open a stream", err)
+}
+
+// kernel is a loaded kernel.
+type kernel struct {
+	driver.Function
+	shared int // dynamic bytes that a block has been allowed
+}
+
+// defaultShared is what every kernel may use without asking.
+const defaultShared = 48 << 10
+
+// kernel returns the handle of a kernel. The first time it is looked up and
+// held against what the caller believes of it.
+func (d *Device) kernel(name string, args uintptr, block, shared int) (driver.Function, error) {
+	k, ok := d.found[name]
+	if ok && shared <= k.shared {
+		return k.Function, nil
+	}
+	err := d.run(func() (err error) {
+		if !ok {
+			if k.Function, err = d.module.Function(name); err != nil {
+				return d.explain("find a kernel", err)
+			}
+			k.shared = defaultShared
+			if err := k.agree(name, int(args), block); err != nil {
+				return err
+			}
+		}
+		if shared > k.shared {
+			k.shared = shared
+			return d.explain("give "+name+" shared memory", k.SetDynamicShared(shared))
+		}
+		return nil
+	})
+	if err == nil {
+		d.found[name] = k
+	}
+	return k.Function, err
+}
+
+// agree returns an error where the caller's idea of a kernel is not the
+// kernel's own.
+func (k kernel) agree(name string, args, block int) error {
+	// A driver before CUDA 12.4 cannot tell.
+	if size, err := k.ArgumentSize(); err == nil && size != args {
+		return fmt.Errorf("gpu: kernel %s takes an argument of %d bytes, the caller has %d; this is a bug in lor2c", name, size, args)
+	}
+	a, err := k.Attributes()
+	if err != nil {
+		return fmt.Errorf("gpu: look at kernel %s: %w", name, err)
+	}
+	if a.MaxThreads < block {
+		return fmt.Errorf("gpu: kernel %s is built for blocks of %d threads, the caller has %d; this is a bug in lor2c", name, a.MaxThreads, block)
+	}
+	return nil
+}
+
+// named returns the kernel of an op for the device's working precision.
+func (d *Device) named(op string) string {
+	if d.narrow {
+		return op + "_bf16"
+	}
+	return op + "_f32"
+}
+
+// typed returns the kernel of an op for the type of t.
+func (d *Device) typed(op string, t compute.Tensor) string {
+	if d.Bytes(t.DType) == 2 {
+		return op + "_bf16"
+	}
+	return op + "_f32"
+}
+
+// scratch returns memory for the partial sums of one op.
+func (d *Device) scratch(bytes int64) ptr {
+	if bytes > scratchBytes {
+		d.fail(fmt.Errorf("gpu: scratch memory: %d bytes asked for, %d are there; this is a bug in lor2c", bytes, int64(scratchBytes)))
+	}
+	return d.partial.base
+}
+
+// Name says which card computes, and in which precision.
+func (d *Device) Name() string {
+	precision := "float32"
+	if d.narrow {
+		precision = "bfloat16"
+	}
+	return fmt.Sprintf("cuda:%d %s, %s", d.index, d.about.Name, precision)
+}
+
+// Err submits what is queued and returns the first failure that is known.
+func (d *Device) Err() error {
+	d.submit()
+	return d.err
+}
+
+// Sync waits for queued work and returns the first failure.
+func (d *Device) Sync() error {
+	d.mem.syncs++
+	d.wait()
+	return d.err
+}
+
+// wait submits what is queued and waits for the card.
+func (d *Device) wait() {
+	d.submit()
+	if d.err == nil {
+		d.fail(d.run(func() error { return d.explain("run a step", d.stream.Synchronize()) }))
+	}
+}
+
+var errClosed = errors.New("gpu: device is closed")
+
+// Close waits, frees everything and returns the first failure.
+func (d *Device) Close() error {
+	if d.err == errClosed {
+		return nil
+	}
+	d.wait()
+	err := d.err
+	closing := d.run(d.close)
+	close(d.calls)
+	d.err = errClosed
+	if err == nil && closing != nil {
+		err = d.explain("close", closing)
+	}
+	return err
+}
+
+// fail keeps the first failure.
+func (d *Device) fail(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+}
+
+// close gives back what belongs to the process; the rest goes with the context,
+// if this device is the last that has it.
+func (d *Device) close() error {
+	if d.card == nil {
+		return nil
+	}
+	errs := []error{d.staging.close()}
+	for _, g := range d.queue.graphs {
+		if g.captured {
+			errs = append(errs, g.exec.Destroy())
+		}
+	}
+	for p := range d.mem.live {
+		errs = append(errs, driver.Free(driver.Ptr(p)))
+	}
+	return errors.Join(append(errs, d.module.Unload(), d.stream.Destroy(), d.card.Close())...)
+}
+
+// explain says what was attempted when the driver answered with an error.
+func (d *Device) explain(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	hint := ""
+	var fault *driver.Error
+	if errors.As(err, &fault) && fault.Sticky() && !d.eager {
+		hint = "; LOR2C_SYNC=1 finds the kernel"
+	}
+	return fmt.Errorf("gpu: %s: %w%s", what, err, hint)
+}

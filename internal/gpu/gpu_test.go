@@ -1,0 +1,43 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"errors"
+	"os"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/computetest"
+)
+
+// precisions are the two that a device is opened in.
+var precisions = []struct {
+	name   string
+	narrow bool
+	bits   int // of Float, for the suite
+}{{"f32", false, 0}, {"bf16", true, 8}}
+
+// openCard opens the first card. Without one the test is left out, unless
+// LOR2C_REQUIRE_GPU=1 says that there has to be one.
+func openCard(tb testing.TB, o Options) *Device {
+	tb.Helper()
+	dev, err := Open(o)
+	if errors.Is(err, ErrNoDevice) && os.Getenv("LOR2C_REQUIRE_GPU") != "1" {
+		tb.Skip(err)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return dev.(*Device)
+}
+
+// TestConformance runs the suite that every device passes.
+func TestConformance(t *testing.T) {
+	for _, p := range precisions {
+		t.Run("dtype="+p.name, func(t *testing.T) {
+			open := func(t *testing.T) compute.Device { return openCard(t, Options{Narrow: p.narrow}) }
+			computetest.Run(t, open, computetest.Config{Eps: 0x1p-24, Bits: p.bits})
+		})
+	}
+}

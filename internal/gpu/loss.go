@@ -1,0 +1,34 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import "lor2c/internal/compute"
+
+type crossEntropyArgs struct {
+	dlogits, nll, logits, labels, n, scale ptr
+	cols                                   int32
+	aligned                                uint32
+}
+
+type lossSumArgs struct{ loss, x, n, scale ptr }
+
+type mseArgs struct{ loss, dx, x, y, n, scale ptr }
+
+// CrossEntropy adds the scaled negative log-likelihood to loss.
+func (d *Device) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32) {
+	n, cols := logits.Shape.Rows(), logits.Shape.Cols()
+	count, by := d.count(n), d.scalar(scale)
+	nll := d.scratch(int64(4 * class(n)))
+	launch(d, d.named("cross_entropy"), grid{x: class(n)}, 256, 0, crossEntropyArgs{
+		dlogits: d.at(dlogits), nll: nll, logits: d.at(logits), labels: d.at(labels), n: count, scale: by,
+		cols: int32(cols), aligned: whole(cols, d.at(logits), d.at(dlogits)),
+	})
+	launch(d, "loss_sum_f32", grid{x: 1}, 256, 0, lossSumArgs{loss: d.at(loss), x: nll, n: count, scale: by})
+}
+
+// MSE adds the scaled sum of squared differences to loss.
+func (d *Device) MSE(loss, dx, x, y compute.Tensor, scale float32) {
+	launch(d, d.named("mse"), grid{x: 1}, 256, 0, mseArgs{
+		loss: d.at(loss), dx: d.at(dx), x: d.at(x), y: d.at(y), n: d.count(x.Shape.Len()), scale: d.scalar(scale),
+	})
+}

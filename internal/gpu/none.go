@@ -1,0 +1,20 @@
+//go:build !(cuda && cgo && linux && amd64)
+
+package gpu
+
+import (
+	"fmt"
+
+	"lor2c/internal/compute"
+)
+
+// Built reports whether this binary has the CUDA device.
+const Built = false
+
+// Open returns an error that wraps ErrNotBuilt.
+func Open(Options) (compute.Device, error) {
+	return nil, fmt.Errorf("gpu: open: %w", ErrNotBuilt)
+}
+
+// Probe reports that there is nothing to look for.
+func Probe() Report { return Report{Driver: "not in this build"} }

@@ -1,0 +1,162 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+// download waits and returns a tensor's values.
+func download(d compute.Device, x compute.Tensor) []float32 {
+	v := make([]float32, x.Shape.Len())
+	d.Download(v, x)
+	return v
+}
+
+// ramp returns 0, 1, 2 ...
+func ramp(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(i % 251)
+	}
+	return x
+}
+
+// captured counts the graphs that a device replays.
+func captured(d *Device) (n int) {
+	for _, g := range d.queue.graphs {
+		if g.captured {
+			n++
+		}
+	}
+	return n
+}
+
+// TestReplay runs steps that differ in what a step may differ in: the mask, and
+// a few rows. One graph serves them, and gives what a device without any gives.
+func TestReplay(t *testing.T) {
+	const c = 24
+	d, want := openCard(t, Options{}), cpu.Open[float32](1)
+	defer d.Close()
+	step := func(dev compute.Device, n, step int) []float32 {
+		dev.Reset()
+		x, y, sums := dev.Temp(compute.Shape{n, c}, compute.Float), dev.Temp(compute.Shape{n, c}, compute.Float), dev.Temp(compute.Shape{c}, compute.Full)
+		dev.Upload(x, ramp(n*c))
+		dev.Fill(sums, 1)
+		dev.Dropout(y, x, compute.Dropout{P: 0.5, Key: 9, Step: uint32(step), Site: 3, Row: uint32(100 * step)})
+		dev.SumRows(sums, y)
+		return append(download(dev, sums), download(dev, y)...)
+	}
+	for i, n := range []int{100, 97, 99, 98, 100} {
+		if got, want := step(d, n, i), step(want, n, i); !slices.Equal(got, want) {
+			t.Fatalf("step %d with %d rows: the first values are %v; want %v", i, n, got[:4], want[:4])
+		}
+	}
+	if err := d.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n := captured(d); n != 1 {
+		t.Errorf("%d graphs were captured; want 1 for all steps of a shape class", n)
+	}
+}
+
+// TestShapesDoNotShare: a list is replayed only for what is equal to it.
+func TestShapesDoNotShare(t *testing.T) {
+	d := openCard(t, Options{})
+	defer d.Close()
+	for range 3 {
+		for _, n := range []int{8, 300, 4000} {
+			d.Reset()
+			x := d.Temp(compute.Shape{n}, compute.Float)
+			d.Fill(x, float32(n))
+			got := download(d, x)
+			if i := slices.IndexFunc(got, func(v float32) bool { return v != float32(n) }); i >= 0 {
+				t.Fatalf("element %d of %d is %v", i, n, got[i])
+			}
+		}
+	}
+}
+
+// TestUploadKeepsItsPlace: an upload waits for ops that were asked for before
+// it and read its destination, and ops after it see it.
+func TestUploadKeepsItsPlace(t *testing.T) {
+	d := openCard(t, Options{})
+	defer d.Close()
+	const n = 5000
+	for round := range 6 {
+		d.Reset()
+		x, y, z := d.Temp(compute.Shape{n}, compute.Float), d.Temp(compute.Shape{n}, compute.Float), d.Temp(compute.Shape{n}, compute.Float)
+		first, second := float32(round), float32(100+round)
+		d.Fill(x, first)
+		d.Copy(y, x)
+		values := make([]float32, n)
+		for i := range values {
+			values[i] = second
+		}
+		d.Upload(x, values)
+		clear(values) // the source may be reused at once
+		d.Copy(z, x)
+		for _, want := range []struct {
+			x compute.Tensor
+			v float32
+		}{{y, first}, {z, second}} {
+			got := download(d, want.x)
+			if i := slices.IndexFunc(got, func(v float32) bool { return v != want.v }); i >= 0 {
+				t.Fatalf("round %d: element %d is %v; want %v", round, i, got[i], want.v)
+			}
+		}
+	}
+}
+
+// TestLargeUpload is longer than all of the pinned memory, so that its blocks
+// are used more than once.
+func TestLargeUpload(t *testing.T) {
+	for _, p := range precisions {
+		t.Run("dtype="+p.name, func(t *testing.T) {
+			d := openCard(t, Options{Narrow: p.narrow})
+			defer d.Close()
+			x := d.Alloc(compute.Shape{stagingBlocks*stagingBytes/int(d.Bytes(compute.Float)) + 12345}, compute.Float)
+			want := ramp(x.Shape.Len()) // all of them exact in bfloat16
+			d.Upload(x, want)
+			if got := download(d, x); !slices.Equal(got, want) {
+				t.Error("what came back is not what went up")
+			}
+		})
+	}
+}
+
+// TestGraphsAreBounded: many shapes, each twice, so that each is captured.
+func TestGraphsAreBounded(t *testing.T) {
+	d := openCard(t, Options{})
+	defer d.Close()
+	for i := range maxGraphs + 20 {
+		for range 2 {
+			d.Reset()
+			d.Fill(d.Temp(compute.Shape{10}, compute.Float), float32(i))
+		}
+	}
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.queue.graphs); n != maxGraphs {
+		t.Errorf("%d lists are kept; want %d", n, maxGraphs)
+	}
+}
+
+func TestToBfloat16(t *testing.T) {
+	for _, c := range []struct {
+		x    float32
+		want uint16
+	}{{1, 0x3f80}, {-2, 0xc000}, {1.00390625, 0x3f80}, {1.01171875, 0x3f82}, {3.4e38, 0x7f80}, {1e-45, 0}} {
+		t.Run(fmt.Sprintf("x=%v", c.x), func(t *testing.T) {
+			if got := toBfloat16(c.x); got != c.want {
+				t.Errorf("toBfloat16 = %#x; want %#x", got, c.want)
+			}
+		})
+	}
+}
