@@ -128,6 +128,7 @@ func attentionCases() []testCase {
 	ragged := []int{5, 0, 1, 33, 17}
 	long := []int{257, 3, 140}
 	ones := []int{1, 1, 1, 1, 1}
+	tiles := []int{65, 0, 1, 130} // around the 64 rows of a tile
 	none := compute.Dropout{}
 	var all []testCase
 	for _, c := range []struct {
@@ -142,6 +143,11 @@ func attentionCases() []testCase {
 		{"more_keys", attnData{heads: 2, kvHeads: 2, dim: 8, lenQ: []int{3, 1, 0}, lenK: []int{9, 17, 3}}},
 		{"more_queries", attnData{heads: 2, kvHeads: 2, dim: 8, lenQ: []int{9, 17, 3}, lenK: []int{3, 1, 0}}},
 		{"long", attnData{heads: 2, kvHeads: 1, dim: 9, lenQ: long, lenK: long}},
+		{"size_32", attnData{heads: 2, kvHeads: 2, dim: 32, lenQ: tiles, lenK: tiles}},
+		{"size_64", attnData{heads: 4, kvHeads: 2, dim: 64, lenQ: tiles, lenK: tiles}},
+		{"size_64_first_row", attnData{heads: 2, kvHeads: 2, dim: 64, lenQ: ones, lenK: ragged}},
+		{"size_128", attnData{heads: 2, kvHeads: 1, dim: 128, lenQ: []int{70, 1, 33, 9}, lenK: []int{33, 129, 70, 0}}},
+		{"size_256", attnData{heads: 1, kvHeads: 1, dim: 256, lenQ: []int{17, 3}, lenK: []int{40, 1}}},
 		{"empty", attnData{heads: 2, kvHeads: 2, dim: 4, lenQ: []int{0, 3, 0}, lenK: []int{0, 3, 0}}},
 	} {
 		for _, causal := range []bool{false, true} {
