@@ -120,7 +120,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
         const int i = step < steps ? query(step) + threadIdx.x % kPass : s.queries;
         if (threadIdx.x >= 2 * kPass || i >= s.queries) return 0.0f;
         const int64_t at = int64_t(s.q0 + i) * a.heads + head(step);
-        return threadIdx.x < kPass ? a.lse[at] * kLog2e : a.delta[at];
+        return threadIdx.x < kPass ? finite_lse(a.lse[at]) : a.delta[at];
     };
     load_tile<D, kStay, false>(k_tile, static_cast<const bf16*>(a.k) + kv_at, kv_stride, rows);
     load_tile<D, kStay, false>(v_tile, static_cast<const bf16*>(a.v) + kv_at, kv_stride, rows);
@@ -152,7 +152,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
         if (threadIdx.x < 2 * kPass) stat(step + kStages<D> - 1)[threadIdx.x] = next;
         if (any) {
             mask.head = head(step);
-            uint32_t bits[4];
+            uint32_t bits[4] = {kAllLanes, kAllLanes, kAllLanes, kAllLanes};
             if (mask.active()) {
                 UNROLL
                 for (int n = 0; n < 4; n += 2) {
@@ -161,21 +161,29 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
                     uint32_t b = mask.bits(mask.draw(s.q0 + i0 + 8 * n + lane / 2, j0 / 8 + lane % 2)) << (8 * (lane % 2));
                     b |= __shfl_xor_sync(kAllLanes, b, 1);
                     b |= __shfl_down_sync(kAllLanes, b, 2) << 16;
-                    bits[n] = __shfl_sync(kAllLanes, b, 4 * t);
-                    bits[n + 1] = __shfl_sync(kAllLanes, b, 16 + 4 * t);
+                    bits[n] = __shfl_sync(kAllLanes, b, 4 * t) >> g;
+                    bits[n + 1] = __shfl_sync(kAllLanes, b, 16 + 4 * t) >> g;
                 }
             }
-            const bool partly = i0 + kPass > s.queries || j0 + 16 > s.seen(i0);
+            // Rows are keys g and g + 8 of the warp, columns queries x and x + 1.
+            if (i0 + kPass > s.queries || j0 + 16 > s.seen(i0)) {
+                UNROLL
+                for (int n = 0; n < 4; n++) {
+                    UNROLL
+                    for (int e = 0; e < 4; e++) {
+                        if (!s.sees(i0 + 8 * n + 2 * t + e % 2, j0 + g + 8 * (e / 2))) p[n][e] = negative_infinity();
+                    }
+                }
+            }
             UNROLL
             for (int n = 0; n < 4; n++) {
+                const float* x = stat(step) + 8 * n + 2 * t;
+                const float lse[2] = {x[0], x[1]}, delta[2] = {x[kPass], x[kPass + 1]};
                 UNROLL
                 for (int e = 0; e < 4; e++) {
-                    // Row of keys g + 8 (e/2), column of queries 8 n + 2t + e%2.
-                    const int x = 8 * n + 2 * t + e % 2;
-                    float y = power2(fmaf(p[n][e], c, -stat(step)[x]));
-                    if (partly && !s.sees(i0 + x, j0 + g + 8 * (e / 2))) y = 0.0f;
-                    const bool keep = !mask.active() || (bits[n] >> (g + 8 * (e / 2) + 16 * (e % 2)) & 1);
-                    ds[n][e] = y * ((keep ? kept * ds[n][e] : 0.0f) - stat(step)[kPass + x]);
+                    const float y = power2(fmaf(p[n][e], c, -lse[e % 2]));
+                    const bool keep = bits[n] & (1u << (8 * (e / 2) + 16 * (e % 2)));
+                    ds[n][e] = y * fmaf(keep ? kept : 0.0f, ds[n][e], -delta[e % 2]);
                     p[n][e] = keep ? y : 0.0f;
                 }
             }
@@ -287,7 +295,7 @@ template <int D> DEVICE void attention_backward_q(const AttentionArgs& a) {
     UNROLL
     for (int r = 0; r < 2; r++) {
         const int64_t at = int64_t(s.q0 + i[r]) * a.heads + head;
-        lse[r] = i[r] < s.queries ? a.lse[at] * kLog2e : 0.0f;
+        lse[r] = i[r] < s.queries ? finite_lse(a.lse[at]) : 0.0f;
         delta[r] = i[r] < s.queries ? a.delta[at] : 0.0f;
     }
     float dq[D / 8][4] = {};
@@ -302,19 +310,26 @@ template <int D> DEVICE void attention_backward_q(const AttentionArgs& a) {
         float p[4][4] = {}, ds[4][4] = {};
         multiply_transposed<D>(p, q_tile, top, k_tile(step));
         multiply_transposed<D>(ds, dy_tile, top, v_tile(step));
-        const bool partly = j0 + kPass > s.seen(first + top);
+        // The key of p[n][0] and p[n][2] is j + 2n, that of the others one more.
+        if (j0 + kPass > s.seen(first + top)) {
+            UNROLL
+            for (int n = 0; n < 4; n++) {
+                UNROLL
+                for (int e = 0; e < 4; e++) {
+                    if (!s.sees(i[e / 2], j + 2 * n + e % 2)) p[n][e] = negative_infinity();
+                }
+            }
+        }
         UNROLL
         for (int r = 0; r < 2; r++) {
-            Words lots;
+            Words lots = {{kAllLanes, kAllLanes, kAllLanes, kAllLanes}};
             if (mask.active()) lots = mask.draw(s.q0 + i[r], j / 8);
             UNROLL
             for (int n = 0; n < 4; n++) {
                 UNROLL
                 for (int e = 0; e < 2; e++) {
-                    float y = power2(fmaf(p[n][2 * r + e], c, -lse[r]));
-                    if (partly && !s.sees(i[r], j + 2 * n + e)) y = 0.0f;
-                    const bool keep = !mask.active() || mask.keeps(lots, 2 * n + e);
-                    ds[n][2 * r + e] = y * ((keep ? kept * ds[n][2 * r + e] : 0.0f) - delta[r]);
+                    float& x = ds[n][2 * r + e];
+                    x = power2(fmaf(p[n][2 * r + e], c, -lse[r])) * fmaf(mask.keeps(lots, 2 * n + e) ? kept : 0.0f, x, -delta[r]);
                 }
             }
         }
@@ -326,5 +341,5 @@ template <int D> DEVICE void attention_backward_q(const AttentionArgs& a) {
     store_rows<D>(static_cast<bf16*>(a.dq) + q_at + int64_t(top) * stride, stride, rows - top, dq, a.scale, a.scale, q_tile, top);
 }
 KERNEL_RESIDENT(attention_backward_q_d32_bf16, AttentionArgs, 128, 4) { attention_backward_q<32>(a); }
-KERNEL_RESIDENT(attention_backward_q_d64_bf16, AttentionArgs, 128, 4) { attention_backward_q<64>(a); }
+KERNEL_RESIDENT(attention_backward_q_d64_bf16, AttentionArgs, 128, 3) { attention_backward_q<64>(a); }
 KERNEL_RESIDENT(attention_backward_q_d128_bf16, AttentionArgs, 128, 2) { attention_backward_q<128>(a); }

@@ -85,6 +85,10 @@ template <int D> DEVICE void multiply_add(float (&o)[D / 8][4], const float (&p)
     }
 }
 
+// finite_lse returns lse / ln 2, and 0 for a query that sees no key, whose scores
+// are all -Inf.
+DEVICE float finite_lse(float lse) { return lse == negative_infinity() ? 0.0f : lse * kLog2e; }
+
 // store_rows writes 16 rows of o, the first 8 times f0, the others times f1, to a
 // [., stride] tensor, the first `valid` of them. It goes by rows [r, r + 16) of
 // tile, which no other warp may be using.
