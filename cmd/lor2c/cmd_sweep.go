@@ -58,7 +58,7 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 	if o.out != "" {
 		s.Out = o.out
 	}
-	if o.parallel > 0 {
+	if o.parallel != 0 {
 		s.Parallel = o.parallel
 	}
 	if err := s.Check(os.Environ()); err != nil {

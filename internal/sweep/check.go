@@ -18,6 +18,9 @@ import (
 // do. It must be called before the other methods.
 func (s *Sweep) Check(environ []string) error {
 	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]opened{}}
+	if s.Parallel < 1 {
+		c.faults = append(c.faults, fmt.Errorf("sweep: parallel: is %d; want how many cells run at once, 1 or more", s.Parallel))
+	}
 	for i := range s.Cells {
 		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {
 			c.open(cell)

@@ -223,7 +223,7 @@ sweep: plan demo-max_merges=4: schedule.max_merges: is 4; the model's 4 layers c
 	}
 	t.Run("case=other run", func(t *testing.T) {
 		out := t.TempDir()
-		s := &Sweep{Out: out, Cells: []Cell{{Name: "a", Base: "configs/demo.yaml"}}}
+		s := &Sweep{Out: out, Parallel: 1, Cells: []Cell{{Name: "a", Base: "configs/demo.yaml"}}}
 		if err := s.Check(nil); err != nil {
 			t.Fatal(err)
 		}
