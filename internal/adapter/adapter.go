@@ -111,9 +111,15 @@ type pair struct {
 	drop  float32
 }
 
-// add adds the pair's output for x to y in place; site and layer name its mask.
-func (w pair) add(p *model.Pass, layer int, site uint32, x, y *tape.Var) {
-	p.LowRank(y, x, w.A, w.B, w.scale, p.LayerMask(layer, site, w.drop, x))
+// down returns A dropout(x); site and layer name the mask.
+func (w pair) down(p *model.Pass, layer int, site uint32, x *tape.Var) *tape.Var {
+	return p.LowRankDown(x, w.A, p.LayerMask(layer, site, w.drop, x))
+}
+
+// up adds scale B u to y in place, u from down.
+func (w pair) up(p *model.Pass, u, y *tape.Var) {
+	p.LowRankUp(y, u, w.B, w.scale)
+	p.Done(u)
 }
 
 func (b builder) pair(module string, in, out int) pair {

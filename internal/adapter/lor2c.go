@@ -79,23 +79,27 @@ func (m *LoR2C) Hook() model.Hook { return &lor2cHook{loraHook{m: m.injected}, m
 
 type lor2cHook struct {
 	loraHook
-	m      *LoR2C
-	inputs map[int]*tape.Var // of the modules that span this layer, by first
+	m    *LoR2C
+	down map[int]*tape.Var // A dropout(h) of the modules that span this layer, by first
 }
 
 func (h *lor2cHook) Block(p *model.Pass, l int, x *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var {
 	for _, d := range h.m.modules {
 		if d.first == l {
-			h.inputs[l] = x
-			if d.last > l {
-				p.Keep(x)
+			// Here and not where the module ends, because the row that x was
+			// just written from is still at hand, and because evaluation then
+			// keeps u and not x. The last layer returns fewer rows.
+			rows := p.Match(x, d.last)
+			h.down[l] = d.down(p, l, model.SiteLoR2C, rows)
+			if rows != x {
+				p.Done(rows)
 			}
 		}
 	}
 	y := next(x)
 	for _, d := range h.m.modules {
 		if d.last == l {
-			d.add(p, d.first, model.SiteLoR2C, p.Match(h.inputs[d.first], y), y)
+			d.up(p, h.down[d.first], y)
 		}
 	}
 	return y

@@ -82,5 +82,6 @@ func (h loraHook) Adapts(s model.Site) bool {
 
 func (h loraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
 	site := model.SiteLoRA + uint32(slices.Index(model.SiteNames, s.Name))
-	h.m.pairs[s].add(p, s.Layer, site, x, y)
+	w := h.m.pairs[s]
+	w.up(p, w.down(p, s.Layer, site, x), y)
 }

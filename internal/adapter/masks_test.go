@@ -22,9 +22,7 @@ func (r recorder) note(drop compute.Dropout) {
 
 func (r recorder) Dropout(_, _ compute.Tensor, drop compute.Dropout) { r.note(drop) }
 
-func (r recorder) LowRank(_, _, _, _, _ compute.Tensor, _ float32, drop compute.Dropout) {
-	r.note(drop)
-}
+func (r recorder) LowRankDown(_, _, _ compute.Tensor, drop compute.Dropout) { r.note(drop) }
 
 func (r recorder) LayerNorm(_, _, _, _, _, _, _ compute.Tensor, _ float32, drop compute.Dropout) {
 	r.note(drop)

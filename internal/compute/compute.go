@@ -27,7 +27,7 @@
 //     a forward pass reads it
 //   - Full are parameter gradients, the optimizer's parameters, moments and
 //     state, losses, labels of a regression, the stats and lse that a gradient
-//     goes by, u of LowRank and whatever a method accumulates inside
+//     goes by, u of a low-rank path and whatever a method accumulates inside
 //
 // Methods say which tensors are Full; the others are Float. Where an element of
 // Float is as large as one of Full the two are one type.
@@ -259,14 +259,20 @@ type Matmul interface {
 	// absent, dst [N,M]. pre [N,M] receives the value before act; it may be
 	// absent, and must be when act is Identity.
 	Linear(dst, pre, x, w, bias Tensor, act Act)
-	// LowRank computes dst += scale (dropout(x) AT) BT without forming B A.
-	// x [N,K], A [R,K], B [M,R], dst [N,M]; u [N,R] Full receives dropout(x) AT.
-	LowRank(dst, u, x, a, b Tensor, scale float32, drop Dropout)
-	// LowRankGrad is the gradient of LowRank for dy [N,M], with u from it:
-	// db += scale dyT u; du = scale dy B; da += duT dropout(x); and
-	// dx = dropout(du A), added to dx where accumulate is set. dx may be absent.
-	// u, da, db, and du between them are Full.
-	LowRankGrad(dx, da, db, x, u, a, b, dy Tensor, scale float32, drop Dropout, accumulate bool)
+	// LowRankDown computes u = dropout(x) AT, the first half of a low-rank path,
+	// which never forms B A. x [N,K], A [R,K]; u [N,R] Full.
+	LowRankDown(u, x, a Tensor, drop Dropout)
+	// LowRankDownGrad is its gradient for du [N,R] Full: da += duT dropout(x), da
+	// Full, and dx = dropout(du A), added to dx where accumulate is set. dx may
+	// be absent; so may da, and x with it.
+	LowRankDownGrad(dx, da, x, a, du Tensor, drop Dropout, accumulate bool)
+	// LowRankUp computes dst += scale u BT, the second half. u [N,R] Full,
+	// B [M,R], dst [N,M]. Devices may run a LayerNorm, a LowRankUp to its dst and
+	// a LowRankDown of it that follow each other as one.
+	LowRankUp(dst, u, b Tensor, scale float32)
+	// LowRankUpGrad is its gradient for dy [N,M]: du = scale dy B, du [N,R] Full,
+	// and db += scale dyT u, db Full. du may be absent; so may db, and u with it.
+	LowRankUpGrad(du, db, u, b, dy Tensor, scale float32)
 }
 
 // Norm is row normalisation over the last axis (Ba et al. 2016,

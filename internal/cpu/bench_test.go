@@ -95,13 +95,19 @@ func BenchmarkLowRank(b *testing.B) {
 	forWorkers(b, "", func(b bench) {
 		x, y, u := b.tensor(n, c), b.tensor(n, c), b.tensor(n, r)
 		down, up := b.tensor(r, c), b.tensor(c, r)
-		b.elements(n*c, func() { b.dev.LowRank(y, u, x, down, up, 1, benchDrop) })
+		b.elements(n*c, func() {
+			b.dev.LowRankDown(u, x, down, benchDrop)
+			b.dev.LowRankUp(y, u, up, 1)
+		})
 	})
 	forWorkers(b, "grad/", func(b bench) {
-		x, dy, dx, u := b.tensor(n, c), b.tensor(n, c), b.tensor(n, c), b.tensor(n, r)
+		x, dy, dx, u, du := b.tensor(n, c), b.tensor(n, c), b.tensor(n, c), b.tensor(n, r), b.tensor(n, r)
 		down, up := b.tensor(r, c), b.tensor(c, r)
 		da, db := b.tensor(r, c), b.tensor(c, r)
-		b.elements(n*c, func() { b.dev.LowRankGrad(dx, da, db, x, u, down, up, dy, 1, benchDrop, true) })
+		b.elements(n*c, func() {
+			b.dev.LowRankUpGrad(du, db, u, up, dy, 1)
+			b.dev.LowRankDownGrad(dx, da, x, down, du, benchDrop, true)
+		})
 	})
 }
 

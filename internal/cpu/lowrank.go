@@ -13,24 +13,21 @@ const lowRankRows = 64
 // lowRankChunks bounds how many partial gradients there are to add.
 const lowRankChunks = 32
 
-// LowRank computes dst += scale (dropout(x) AT) BT.
-func (d *Device[T]) LowRank(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout) {
+// LowRankDown computes u = dropout(x) AT.
+func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 	if d.err != nil {
 		return
 	}
-	out, mid, in := Data[T](dst), Data[T](u), Data[T](x)
-	down, up := Data[T](a), Data[T](b)
-	k, m, r := x.Shape.Cols(), dst.Shape.Cols(), u.Shape.Cols()
+	out, in, down := Data[T](u), Data[T](x), Data[T](a)
+	k, r := x.Shape.Cols(), u.Shape.Cols()
 	mask := newDropMask[T](drop)
 	d.each(x.Shape.Rows(), lowRankRows, func(w, lo, hi int) {
-		rows := hi - lo
 		xs := in[lo*k : hi*k]
 		if mask.active() {
-			xs = sized(&d.scratch[w].a, rows*k)
+			xs = sized(&d.scratch[w].a, (hi-lo)*k)
 			d.maskRows(w, &mask, xs, in[lo*k:hi*k], lo, k)
 		}
-		gemm(blas.NoTrans, blas.Trans, rows, r, k, 1, xs, k, down, k, 0, mid[lo*r:], r)
-		gemm(blas.NoTrans, blas.Trans, rows, m, r, T(scale), mid[lo*r:], r, up, r, 1, out[lo*m:], m)
+		gemm(blas.NoTrans, blas.Trans, hi-lo, r, k, 1, xs, k, down, k, 0, out[lo*r:], r)
 	})
 }
 
@@ -43,86 +40,119 @@ func (d *Device[T]) maskRows(w int, mask *dropMask[T], dst, x []T, first, cols i
 	}
 }
 
-// LowRankGrad is the gradient of LowRank. Every chunk of rows has its own sums
-// for the two factors; they are added in the order of the chunks.
-func (d *Device[T]) LowRankGrad(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool) {
+// LowRankUp computes dst += scale u BT.
+func (d *Device[T]) LowRankUp(dst, u, b compute.Tensor, scale float32) {
 	if d.err != nil {
 		return
 	}
-	gx, ga, gb := Data[T](dx), Data[T](da), Data[T](db)
-	in, mid, g := Data[T](x), Data[T](u), Data[T](dy)
-	down, up := Data[T](a), Data[T](b)
-	n, k, m, r := x.Shape.Rows(), x.Shape.Cols(), dy.Shape.Cols(), u.Shape.Cols()
+	out, in, up := Data[T](dst), Data[T](u), Data[T](b)
+	m, r := dst.Shape.Cols(), u.Shape.Cols()
+	d.each(dst.Shape.Rows(), lowRankRows, func(_, lo, hi int) {
+		gemm(blas.NoTrans, blas.Trans, hi-lo, m, r, T(scale), in[lo*r:], r, up, r, 1, out[lo*m:], m)
+	})
+}
+
+// LowRankUpGrad is the gradient of LowRankUp.
+func (d *Device[T]) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
+	if d.err != nil {
+		return
+	}
+	gu, gb := Data[T](du), Data[T](db)
+	in, up, g := Data[T](u), Data[T](b), Data[T](dy)
+	m, r := dy.Shape.Cols(), b.Shape.Cols()
+	d.factorGrad(gb, dy.Shape.Rows(), m*r, func(_ int, sum []T, beta T, lo, rows int) {
+		gy := g[lo*m : (lo+rows)*m]
+		if gu != nil {
+			gemm(blas.NoTrans, blas.NoTrans, rows, r, m, T(scale), gy, m, up, r, 0, gu[lo*r:], r)
+		}
+		if sum != nil {
+			gemm(blas.Trans, blas.NoTrans, m, r, rows, T(scale), gy, m, in[lo*r:], r, beta, sum, r)
+		}
+	})
+}
+
+// LowRankDownGrad is the gradient of LowRankDown. The mask is drawn once for da
+// and dx.
+func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
+	if d.err != nil {
+		return
+	}
+	gx, ga, gu := Data[T](dx), Data[T](da), Data[T](du)
+	in, down := Data[T](x), Data[T](a)
+	k, r := a.Shape.Cols(), a.Shape.Rows()
 	mask := newDropMask[T](drop)
+	d.factorGrad(ga, du.Shape.Rows(), r*k, func(w int, sum []T, beta T, lo, rows int) {
+		s := &d.scratch[w]
+		var mul []T
+		if mask.active() {
+			// Each row of multipliers is drawn in eights and may run over into
+			// the next, which is drawn later.
+			mul = sized(&s.mask, rows*k+8)[:rows*k]
+			for n := range rows {
+				mask.row(mul[n*k:(n+1)*k], mask.drop.Row+uint32(lo+n))
+			}
+		}
+		if sum != nil {
+			xs := in[lo*k : (lo+rows)*k]
+			if mul != nil {
+				masked := sized(&s.a, rows*k)
+				mulRow(masked, xs, mul)
+				xs = masked
+			}
+			gemm(blas.Trans, blas.NoTrans, r, k, rows, 1, gu[lo*r:], r, xs, k, beta, sum, k)
+		}
+		if gx != nil {
+			d.lowRankInput(w, gx[lo*k:(lo+rows)*k], gu[lo*r:], down, mul, rows, k, r, accumulate)
+		}
+	})
+}
+
+// factorGrad runs f on chunks of n rows, each of which adds to or, where beta is
+// 0, begins a sum of its own; they are added to dst in the order of the chunks.
+// Without dst the sums are nil.
+func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, beta T, lo, rows int)) {
 	span := max(1, (n+lowRankChunks*lowRankRows-1)/(lowRankChunks*lowRankRows)) * lowRankRows
-	each := (k + m) * r
-	partial := sized(&d.partial, (n+span-1)/span*each)
+	var partial []T
+	if dst != nil {
+		partial = sized(&d.partial, (n+span-1)/span*size)
+	}
 	d.each(n, span, func(w, lo, hi int) {
-		sumA := partial[lo/span*each:][:k*r]
-		sumB := partial[lo/span*each+k*r:][:m*r]
+		var sum []T
+		if dst != nil {
+			sum = partial[lo/span*size:][:size]
+		}
 		beta := T(0)
 		for i := lo; i < hi; i += lowRankRows {
-			rows := min(lowRankRows, hi-i)
-			s := &d.scratch[w]
-			du := sized(&s.b, rows*r)
-			gy := g[i*m : (i+rows)*m]
-			gemm(blas.NoTrans, blas.NoTrans, rows, r, m, T(scale), gy, m, up, r, 0, du, r)
-			gemm(blas.Trans, blas.NoTrans, m, r, rows, T(scale), gy, m, mid[i*r:], r, beta, sumB, r)
-			d.lowRankInput(w, &mask, gx, in, du, down, sumA, beta, i, rows, k, r, accumulate)
+			f(w, sum, beta, i, min(lowRankRows, hi-i))
 			beta = 1
 		}
 	})
-	d.addPartials(ga, partial, each)
-	d.addPartials(gb, tail(partial, k*r), each)
-}
-
-// lowRankInput does what needs the mask of rows [i, i+rows): da += duT
-// dropout(x) and dx = dropout(du A). The mask is drawn once for both.
-func (d *Device[T]) lowRankInput(w int, mask *dropMask[T], gx, in, du, down, sumA []T, beta T, i, rows, k, r int, accumulate bool) {
-	xs := in[i*k : (i+rows)*k]
-	var mul []T
-	if mask.active() {
-		s := &d.scratch[w]
-		// Each row of multipliers is drawn in eights and may run over into
-		// the next, which is drawn later.
-		mul = sized(&s.mask, rows*k+8)[:rows*k]
-		masked := sized(&s.a, rows*k)
-		for n := range rows {
-			mask.row(mul[n*k:(n+1)*k], mask.drop.Row+uint32(i+n))
-		}
-		mulRow(masked, xs, mul)
-		xs = masked
-	}
-	gemm(blas.Trans, blas.NoTrans, r, k, rows, 1, du, r, xs, k, beta, sumA, k)
-	if gx == nil {
-		return
-	}
-	gxs := gx[i*k : (i+rows)*k]
-	if mul == nil {
-		keep := T(0)
-		if accumulate {
-			keep = 1
-		}
-		gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, keep, gxs, k)
-		return
-	}
-	gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, 0, xs, k)
-	if !accumulate {
-		mulRow(gxs, xs, mul)
-		return
-	}
-	xs, mul = xs[:len(gxs)], mul[:len(gxs)]
-	for j := range gxs {
-		gxs[j] += xs[j] * mul[j]
-	}
-}
-
-// addPartials computes dst += the chunks' sums, one every step elements of
-// partial, in the order of the chunks.
-func (d *Device[T]) addPartials(dst, partial []T, step int) {
 	d.each(len(dst), chunkElems, func(_, lo, hi int) {
-		for p := 0; p < len(partial); p += step {
+		for p := 0; p < len(partial); p += size {
 			axpy(dst[lo:hi], 1, partial[p+lo:p+hi])
 		}
 	})
+}
+
+// lowRankInput computes dx = mul (du A), or adds it, for some rows. mul is nil
+// without dropout.
+func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows, k, r int, accumulate bool) {
+	keep := T(0)
+	if accumulate {
+		keep = 1
+	}
+	if mul == nil {
+		gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, keep, dx, k)
+		return
+	}
+	product := sized(&d.scratch[w].a, rows*k)
+	gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, 0, product, k)
+	if !accumulate {
+		mulRow(dx, product, mul)
+		return
+	}
+	mul = mul[:len(product)]
+	for j, v := range product {
+		dx[j] += v * mul[j]
+	}
 }

@@ -114,15 +114,22 @@ func benchCases() (all []benchCase) {
 					b.LayerNormGrad(dx, dres, compute.Tensor{}, compute.Tensor{}, sum, gamma, stats, dy, benchDropout)
 				}
 			}, "op=LayerNormGrad/n=%d/c=%d", n, c)
-			add(3*rows, 8*float64(n*c*r), func(b *bench) func() {
-				dst, x, u, wa, wb := b.float(n, c), b.float(n, c), b.full(n, r), b.float(r, c), b.float(c, r)
-				return func() { b.LowRank(dst, u, x, wa, wb, 0.1, benchDropout) }
-			}, "op=LowRank/n=%d/c=%d/r=%d", n, c, r)
-			add(4*rows, 16*float64(n*c*r), func(b *bench) func() {
-				dx, da, db := b.float(n, c), b.full(r, c), b.full(c, r)
-				x, u, wa, wb, dy := b.float(n, c), b.full(n, r), b.float(r, c), b.float(c, r), b.float(n, c)
-				return func() { b.LowRankGrad(dx, da, db, x, u, wa, wb, dy, 0.1, benchDropout, true) }
-			}, "op=LowRankGrad/n=%d/c=%d/r=%d", n, c, r)
+			add(rows, 2*float64(n*c*r), func(b *bench) func() {
+				x, u, wa := b.float(n, c), b.full(n, r), b.float(r, c)
+				return func() { b.LowRankDown(u, x, wa, benchDropout) }
+			}, "op=LowRankDown/n=%d/c=%d/r=%d", n, c, r)
+			add(2*rows, 2*float64(n*c*r), func(b *bench) func() {
+				dst, u, wb := b.float(n, c), b.full(n, r), b.float(c, r)
+				return func() { b.LowRankUp(dst, u, wb, 0.1) }
+			}, "op=LowRankUp/n=%d/c=%d/r=%d", n, c, r)
+			add(rows, 4*float64(n*c*r), func(b *bench) func() {
+				du, db, u, wb, dy := b.full(n, r), b.full(c, r), b.full(n, r), b.float(c, r), b.float(n, c)
+				return func() { b.LowRankUpGrad(du, db, u, wb, dy, 0.1) }
+			}, "op=LowRankUpGrad/n=%d/c=%d/r=%d", n, c, r)
+			add(3*rows, 4*float64(n*c*r), func(b *bench) func() {
+				dx, da, x, wa, du := b.float(n, c), b.full(r, c), b.float(n, c), b.float(r, c), b.full(n, r)
+				return func() { b.LowRankDownGrad(dx, da, x, wa, du, benchDropout, true) }
+			}, "op=LowRankDownGrad/n=%d/c=%d/r=%d", n, c, r)
 			add(3*rows, 0, func(b *bench) func() {
 				dx, pre, dy := b.float(n, c), b.float(n, c), b.float(n, c)
 				return func() { b.ActGrad(compute.GELU, dx, pre, dy) }

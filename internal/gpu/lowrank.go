@@ -79,22 +79,28 @@ func flag(b bool) uint32 {
 	return 0
 }
 
-// LowRank computes dst += scale (dropout(x) AT) BT.
-func (d *Device) LowRank(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout) {
-	n := x.Shape.Rows()
-	d.lowRankDown(d.at(u), d.at(x), d.lowRankA(a), n, 1, drop)
-	d.lowRankUp(d.at(dst), d.at(u), d.lowRankB(b), n, scale, compute.Dropout{}, true)
+// LowRankDown computes u = dropout(x) AT.
+func (d *Device) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
+	d.lowRankDown(u, x, d.lowRankA(a), 1, drop)
 }
 
-// LowRankGrad is the gradient of LowRank.
-func (d *Device) LowRankGrad(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool) {
-	n := x.Shape.Rows()
-	down, up := d.lowRankA(a), d.lowRankB(b)
-	bytes := (int64(4*n*down.rank) + compute.Align - 1) / compute.Align * compute.Align
-	du := d.scratch(bytes)
-	d.lowRankDown(du, d.at(dy), up, n, scale, compute.Dropout{})
-	d.lowRankGradient(0, d.at(db), d.at(u), d.at(dy), up, n, bytes, scale, compute.Dropout{}, false)
-	d.lowRankGradient(d.at(dx), d.at(da), du, d.at(x), down, n, bytes, 1, drop, accumulate)
+// LowRankDownGrad is its gradient.
+func (d *Device) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
+	d.lowRankGradient(dx, da, du, x, d.lowRankA(a), 1, drop, accumulate)
+}
+
+// LowRankUp computes dst += scale u BT.
+func (d *Device) LowRankUp(dst, u, b compute.Tensor, scale float32) {
+	d.lowRankUp(dst, u, d.lowRankB(b), scale, compute.Dropout{}, true)
+}
+
+// LowRankUpGrad is its gradient.
+func (d *Device) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
+	f := d.lowRankB(b)
+	if du.Present() {
+		d.lowRankDown(du, dy, f, scale, compute.Dropout{})
+	}
+	d.lowRankGradient(compute.Tensor{}, db, u, dy, f, scale, compute.Dropout{}, false)
 }
 
 type lowRankDownArgs struct {
@@ -136,78 +142,89 @@ type lowRankAddArgs struct {
 }
 
 // lowRankDown computes u = scale dropout(x) WT.
-func (d *Device) lowRankDown(u, x ptr, f factor, n int, scale float32, drop compute.Dropout) {
+func (d *Device) lowRankDown(u, x compute.Tensor, f factor, scale float32, drop compute.Dropout) {
+	n := x.Shape.Rows()
 	if f.wide() {
 		launch(d, f.named(d, "down"), grid{x: ceil(class(n), tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
-			out: u, x: x, w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(x), alignedW: f.alignedRows(), transposed: flag(f.transposed),
+			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+			aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: flag(f.transposed),
 		})
 		return
 	}
 	launch(d, f.named(d, "down"), grid{x: ceil(class(n), 32)}, 256, 0, lowRankDownArgs{
-		u: u, x: x, w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(x), transposed: flag(f.transposed),
+		u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+		aligned: f.aligned(d.at(x)), transposed: flag(f.transposed),
 	})
 }
 
 // lowRankUp computes dst = dropout(scale u W), or adds it. The row kernel does
 // no more than add without dropout; the rest of it is lowRankGradient there.
-func (d *Device) lowRankUp(dst, u ptr, f factor, n int, scale float32, drop compute.Dropout, accumulate bool) {
+func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool) {
+	n := u.Shape.Rows()
 	if f.wide() {
 		launch(d, f.named(d, "up"), grid{x: ceil(class(n), tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
-			out: dst, u: u, w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(dst), alignedW: f.alignedRows(), alignedU: whole(f.rank, u),
+			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+			aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: whole(f.rank, d.at(u)),
 			transposed: flag(f.transposed), accumulate: flag(accumulate),
 		})
 		return
 	}
 	launch(d, f.named(d, "up"), grid{x: ceil(class(n), 64), y: ceil(f.cols, segment)}, 256, 0, lowRankUpArgs{
-		dst: dst, u: u, w: f.w, n: d.count(n), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(dst), transposed: flag(f.transposed),
+		dst: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+		aligned: f.aligned(d.at(dst)), transposed: flag(f.transposed),
 	})
 }
 
 // lowRankGradient computes dw += scale uT dropout(x) and dx = dropout(scale u W),
-// or adds to dx; either may be absent. The first bytes of scratch memory stay.
-func (d *Device) lowRankGradient(dx, dw, u, x ptr, f factor, n int, bytes int64, scale float32, drop compute.Dropout, accumulate bool) {
-	if f.wide() && dx != 0 {
-		d.lowRankUp(dx, u, f, n, scale, drop, accumulate)
+// or adds to dx; either may be absent.
+func (d *Device) lowRankGradient(dx, dw, u, x compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool) {
+	if f.wide() && dx.Present() {
+		d.lowRankUp(dx, u, f, scale, drop, accumulate)
+		dx = compute.Tensor{}
 	}
-	if dw == 0 && (dx == 0 || f.wide()) {
+	if !dw.Present() && !dx.Present() {
 		return
 	}
-	// What follows are constants of the shape class, so that sums are too.
-	blocks, stride := ceil(f.cols, segment), ceil(f.rank*f.cols, 4)*4
+	n, s := u.Shape.Rows(), f.split(u.Shape.Rows())
+	partial, out := ptr(0), d.at(dw)
+	if s.parts > 1 && dw.Present() {
+		partial = d.scratch(int64(4 * s.stride * s.parts))
+		out = partial
+	}
+	if f.wide() {
+		launch(d, f.named(d, "gradient"), grid{s.parts, ceil(f.cols, tile), ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
+			out: out, u: d.at(u), x: d.at(x), n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank),
+			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)), alignedU: whole(f.rank, d.at(u)),
+			transposed: flag(f.transposed), accumulate: flag(s.parts == 1),
+		})
+	} else {
+		launch(d, f.named(d, "gradient"), grid{x: s.parts, y: ceil(f.cols, segment)}, 256, 0, lowRankGradientArgs{
+			dw: d.at(dw), partial: partial, dx: d.at(dx), u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop),
+			cols: int32(f.cols), rank: int32(f.rank), partRows: int32(s.rows), stride: int32(s.stride), scale: scale,
+			aligned: f.aligned(d.at(x)) & whole(f.cols, d.at(dx)), transposed: flag(f.transposed), accumulate: flag(accumulate),
+		})
+	}
+	if partial != 0 {
+		launch(d, "lowrank_add_f32", grid{x: ceil(f.rank*f.cols, 128)}, 256, 0, lowRankAddArgs{
+			dst: d.at(dw), partial: partial, n: int32(f.rank * f.cols), parts: int32(s.parts), stride: int32(s.stride),
+		})
+	}
+}
+
+// split is how the rows of a factor's gradient are shared out: parts of so many
+// rows, and the elements from one part's sums to the next's.
+type split struct{ parts, rows, stride int }
+
+// split depends on nothing but the shape class of n rows, so that the order of
+// the sums does not either.
+func (f factor) split(n int) split {
+	blocks := ceil(f.cols, segment)
 	if f.wide() {
 		blocks = ceil(f.cols, tile) * ceil(f.rank, tile)
 	}
-	parts := min(ceil(gradientBlocks, blocks), ceil(class(n), 64), int((scratchBytes-bytes)/int64(4*stride)))
-	rows := ceil(ceil(class(n), max(parts, 1)), 64) * 64
-	parts = max(ceil(class(n), max(rows, 1)), 1)
-	partial := ptr(0)
-	if parts > 1 {
-		partial = d.scratch(bytes+int64(4*stride*parts)) + ptr(bytes)
-	}
-	if f.wide() {
-		out := partial
-		if parts == 1 {
-			out = dw
-		}
-		launch(d, f.named(d, "gradient"), grid{parts, ceil(f.cols, tile), ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
-			out: out, u: u, x: x, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank),
-			partRows: int32(rows), stride: int32(stride), scale: scale, aligned: f.aligned(x), alignedU: whole(f.rank, u),
-			transposed: flag(f.transposed), accumulate: flag(parts == 1),
-		})
-	} else {
-		launch(d, f.named(d, "gradient"), grid{x: parts, y: blocks}, 256, 0, lowRankGradientArgs{
-			dw: dw, partial: partial, dx: dx, u: u, x: x, w: f.w, n: d.count(n), drop: d.dropout(drop),
-			cols: int32(f.cols), rank: int32(f.rank), partRows: int32(rows), stride: int32(stride), scale: scale,
-			aligned: f.aligned(x) & whole(f.cols, dx), transposed: flag(f.transposed), accumulate: flag(accumulate),
-		})
-	}
-	if dw != 0 && parts > 1 {
-		launch(d, "lowrank_add_f32", grid{x: ceil(f.rank*f.cols, 128)}, 256, 0, lowRankAddArgs{
-			dst: dw, partial: partial, n: int32(f.rank * f.cols), parts: int32(parts), stride: int32(stride),
-		})
-	}
+	s := split{stride: ceil(f.rank*f.cols, 4) * 4}
+	parts := max(1, min(ceil(gradientBlocks, blocks), scratchBytes/(4*s.stride)))
+	s.rows = max(ceil(ceil(class(n), parts), 64), 1) * 64
+	s.parts = max(ceil(class(n), s.rows), 1)
+	return s
 }

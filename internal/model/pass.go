@@ -25,12 +25,13 @@ type Pass struct {
 	cuFirst         compute.Tensor // [B+1] Int: 0..B, cu_seqlens of those rows
 	batch, longest  int
 	tokens          int
+	last            int // layer
 }
 
 // NewPass uploads b to t's device as the start of a pass through m.
 func (m *Model) NewPass(t *tape.Tape, b Batch) *Pass {
 	n := len(b.IDs)
-	p := &Pass{Tape: t, batch: b.Len(), tokens: n}
+	p := &Pass{Tape: t, batch: b.Len(), tokens: n, last: len(m.blocks) - 1}
 	// One upload: on a device that is not the host every copy has a price. What
 	// depends on the sequences comes first, and each part has room by its size
 	// class, so that the parts lie where they lay in a batch of nearly as many
@@ -112,10 +113,10 @@ func (p *Pass) isFirstRows(x *tape.Var) bool {
 	return x.Value.Shape[0] == p.batch && p.batch != p.tokens
 }
 
-// Match returns x at the rows of y: x itself, or the first token of each
-// sequence where y has only those.
-func (p *Pass) Match(x, y *tape.Var) *tape.Var {
-	if x.Value.Shape[0] == y.Value.Shape[0] {
+// Match returns x, the input of a layer, at the rows that layer l returns: x
+// itself, or the first token of each sequence where l is the last layer.
+func (p *Pass) Match(x *tape.Var, l int) *tape.Var {
+	if l < p.last || p.batch == p.tokens {
 		return x
 	}
 	return p.Gather(x, p.first)

@@ -61,11 +61,16 @@ func TestActGrad(t *testing.T) {
 	}
 }
 
+// lowRank adds scale B A dropout(x) to y.
+func (g *gradient) lowRank(y, x *Var, a, b *Param, scale float32, drop compute.Dropout) {
+	g.LowRankUp(y, g.LowRankDown(x, a, drop), b, scale)
+}
+
 func TestLowRankGrad(t *testing.T) {
 	onLinear := func(g *gradient, drop compute.Dropout) *Var {
 		x := g.x("x", n, c)
 		y := g.Linear(x, g.p("w", m, c), g.p("bias", m), compute.Identity)
-		g.LowRank(y, x, g.p("a", r, c), g.p("b", m, r), 1.5, drop)
+		g.lowRank(y, x, g.p("a", r, c), g.p("b", m, r), 1.5, drop)
 		return y
 	}
 	subsets(t, []string{"x", "w", "a", "b"}, func(t *testing.T, frozen []string) {
@@ -79,14 +84,14 @@ func TestLowRankGrad(t *testing.T) {
 		// first to want a gradient, and the second in place borrows it.
 		newGradient(t).check(func(g *gradient) *Var {
 			y := onLinear(g, drop(1))
-			g.LowRank(y, g.x("x", n, c), g.p("a2", 2, c), g.p("b2", m, 2), 0.5, drop(2))
+			g.lowRank(y, g.x("x", n, c), g.p("a2", 2, c), g.p("b2", m, 2), 0.5, drop(2))
 			return y
 		}, "x", "w", "bias")
 	})
 	t.Run("in_place=twice", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			y := onLinear(g, drop(1))
-			g.LowRank(y, g.x("other", n, 4), g.p("a2", 2, 4), g.p("b2", m, 2), 0.5, drop(2))
+			g.lowRank(y, g.x("other", n, 4), g.p("a2", 2, 4), g.p("b2", m, 2), 0.5, drop(2))
 			return y
 		})
 	})
@@ -94,17 +99,29 @@ func TestLowRankGrad(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			y := g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity)
 			for range 2 {
-				g.LowRank(y, g.x("x", n, c), g.p("a", r, c), g.p("b", m, r), 0.5, compute.Dropout{})
+				g.lowRank(y, g.x("x", n, c), g.p("a", r, c), g.p("b", m, r), 0.5, compute.Dropout{})
 			}
 			return y
 		}, "w")
 	})
-	// LoR2C: the low-rank path runs around the norm, from its residual.
+	t.Run("u=used twice", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			y := g.Linear(x, g.p("w", m, c), nil, compute.Identity)
+			u := g.LowRankDown(x, g.p("a", r, c), drop(1))
+			g.LowRankUp(y, u, g.p("b", m, r), 0.5)
+			g.LowRankUp(y, u, g.p("b2", m, r), 2)
+			return y
+		})
+	})
+	// LoR2C: the low-rank path runs around the norm, from its residual, which
+	// it reads before the norm does.
 	subsets(t, []string{"x", "h", "gamma"}, func(t *testing.T, frozen []string) {
 		newGradient(t).check(func(g *gradient) *Var {
 			h := g.x("h", n, c)
+			u := g.LowRankDown(h, g.p("a", r, c), drop(4))
 			y := g.AddNorm(g.x("x", n, c), h, g.p("gamma", c), g.p("beta", c), eps, drop(3))
-			g.LowRank(y, h, g.p("a", r, c), g.p("b", c, r), 1.5, drop(4))
+			g.LowRankUp(y, u, g.p("b", c, r), 1.5)
 			return g.Linear(y, g.p("w", m, c), nil, compute.Tanh)
 		}, append(frozen, "beta")...)
 	})
@@ -246,7 +263,7 @@ func TestAccumulation(t *testing.T) {
 		} {
 			sum = g.AddNorm(y, sum, g.p("gamma", c), g.p("beta", c), eps, drop(uint32(8+i)))
 		}
-		g.LowRank(sum, x, g.p("a", r, c), g.p("b", c, r), 0.5, compute.Dropout{})
+		g.lowRank(sum, x, g.p("a", r, c), g.p("b", c, r), 0.5, compute.Dropout{})
 		return sum
 	})
 }

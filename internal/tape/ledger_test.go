@@ -92,12 +92,16 @@ func (l *ledger) Linear(dst, pre, x, w, bias tensor, _ compute.Act) {
 	l.use("Linear", dst, pre, x, w, bias)
 }
 
-func (l *ledger) LowRank(dst, u, x, a, b tensor, _ float32, _ compute.Dropout) {
-	l.use("LowRank", dst, u, x, a, b)
+func (l *ledger) LowRankDown(u, x, a tensor, _ compute.Dropout) { l.use("LowRankDown", u, x, a) }
+
+func (l *ledger) LowRankDownGrad(dx, da, x, a, du tensor, _ compute.Dropout, _ bool) {
+	l.use("LowRankDownGrad", dx, da, x, a, du)
 }
 
-func (l *ledger) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, _ float32, _ compute.Dropout, _ bool) {
-	l.use("LowRankGrad", dx, da, db, x, u, a, b, dy)
+func (l *ledger) LowRankUp(dst, u, b tensor, _ float32) { l.use("LowRankUp", dst, u, b) }
+
+func (l *ledger) LowRankUpGrad(du, db, u, b, dy tensor, _ float32) {
+	l.use("LowRankUpGrad", du, db, u, b, dy)
 }
 
 func (l *ledger) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, _ float32, _ compute.Dropout) {

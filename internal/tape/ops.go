@@ -50,31 +50,52 @@ func (t *Tape) Act(x *Var, act compute.Act) *Var {
 	return y
 }
 
-// LowRank adds scale (dropout(x) AT) BT to y in place. x [N,K], A [R,K],
-// B [M,R], y [N,M]. y must come from an op whose gradient does not read its
-// output, as that of Linear without activation and of the norms does not.
-func (t *Tape) LowRank(y, x *Var, a, b *Param, scale float32, drop compute.Dropout) {
-	n, k, m, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), y.Value.Shape.Cols(), a.Value.Shape[0]
-	check(is(a.Value, r, k) && is(b.Value, m, r) && is(y.Value, n, m), "low rank", "x [N K], A [R K], B [M R], y [N M]",
-		x.Value, a.Value, b.Value, y.Value)
-	params("low rank", a, b)
-	needs := t.Train && (x.needs || a.Trains() || b.Trains())
-	u := t.full(compute.Shape{n, r})
-	t.Dev.LowRank(y.Value, u, x.Value, a.Value, b.Value, scale, drop)
-	t.watch("low rank", b.Name, y)
-	if !needs {
-		t.Dev.Release(u)
-		return
+// LowRankDown returns u = dropout(x) AT, the first half of a low-rank path. x
+// [N,K], A [R,K], u [N,R], which is Full.
+func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
+	n, k, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), a.Value.Shape[0]
+	check(is(a.Value, r, k), "low rank down", "x [N K], A [R K]", x.Value, a.Value)
+	params("low rank down", a)
+	u := &Var{Value: t.full(compute.Shape{n, r}), needs: t.Train && (x.needs || a.Trains()), owned: true}
+	t.Dev.LowRankDown(u.Value, x.Value, a.Value, drop)
+	t.watch("low rank down", a.Name, u)
+	if !u.needs {
+		return u
 	}
-	borrowed := y.needs
-	y.needs, x.kept = true, true
-	t.back = append(t.back, entry{y: y, borrowed: borrowed, temps: []compute.Tensor{u}, grad: func(dy compute.Tensor) {
+	x.kept = x.kept || a.Trains()
+	t.push(u, func(du compute.Tensor) {
 		var dx compute.Tensor
 		accumulate := false
 		if x.needs {
 			dx, accumulate = t.gradOf(x)
 		}
-		t.Dev.LowRankGrad(dx, a.grad(), b.grad(), x.Value, u, a.Value, b.Value, dy, scale, drop, accumulate)
+		t.Dev.LowRankDownGrad(dx, a.grad(), x.readBy(a), a.Value, du, drop, accumulate)
+	})
+	return u
+}
+
+// LowRankUp adds scale u BT to y in place, the second half. u [N,R] from
+// LowRankDown, B [M,R], y [N,M]. y must come from an op whose gradient does not
+// read its output, as that of Linear without activation and of the norms does
+// not.
+func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
+	n, m, r := u.Value.Shape.Rows(), y.Value.Shape.Cols(), u.Value.Shape.Cols()
+	check(is(b.Value, m, r) && is(y.Value, n, m), "low rank up", "u [N R], B [M R], y [N M]", u.Value, b.Value, y.Value)
+	params("low rank up", b)
+	typed("low rank up", compute.Full, u.Value)
+	t.Dev.LowRankUp(y.Value, u.Value, b.Value, scale)
+	t.watch("low rank up", b.Name, y)
+	if !t.Train || !u.needs && !b.Trains() {
+		return
+	}
+	borrowed := y.needs
+	y.needs, u.kept = true, u.kept || b.Trains()
+	t.back = append(t.back, entry{y: y, borrowed: borrowed, grad: func(dy compute.Tensor) {
+		up := func(du compute.Tensor) { t.Dev.LowRankUpGrad(du, b.grad(), u.readBy(b), b.Value, dy, scale) }
+		if !u.needs {
+			up(compute.Tensor{})
+		}
+		t.into(u, up)
 	}})
 }
 

@@ -18,8 +18,11 @@ func TestShapeErrors(t *testing.T) {
 	linear := func(x *Var, w, b *Param) func(*Tape) {
 		return func(t *Tape) { t.Linear(x, w, b, compute.Identity) }
 	}
-	lowRank := func(y, x *Var, a, b *Param) func(*Tape) {
-		return func(t *Tape) { t.LowRank(y, x, a, b, 1, compute.Dropout{}) }
+	down := func(x *Var, a *Param) func(*Tape) {
+		return func(t *Tape) { t.LowRankDown(x, a, compute.Dropout{}) }
+	}
+	up := func(y *Var, rows, rank int, b *Param) func(*Tape) {
+		return func(t *Tape) { t.LowRankUp(y, &Var{Value: dev.Temp(compute.Shape{rows, rank}, compute.Full)}, b, 1) }
 	}
 	addNorm := func(x, residual *Var, gamma, beta *Param) func(*Tape) {
 		return func(t *Tape) { t.AddNorm(x, residual, gamma, beta, eps, compute.Dropout{}) }
@@ -40,9 +43,9 @@ func TestShapeErrors(t *testing.T) {
 		{"w columns", linear(x(7, 6), p(5, 4), nil), "compute: linear: shapes are [[7 6] [5 4] []]; want x [N K], w [M K], bias [M]"},
 		{"w axes", linear(x(7, 6), p(5, 6, 1), nil), "compute: linear: shapes are [[7 6] [5 6 1] []]; want x [N K], w [M K], bias [M]"},
 		{"bias", linear(x(7, 6), p(5, 6), p(6)), "compute: linear: shapes are [[7 6] [5 6] [6]]; want x [N K], w [M K], bias [M]"},
-		{"A", lowRank(x(7, 5), x(7, 6), p(3, 5), p(5, 3)), "compute: low rank: shapes are [[7 6] [3 5] [5 3] [7 5]]; want x [N K], A [R K], B [M R], y [N M]"},
-		{"B", lowRank(x(7, 5), x(7, 6), p(3, 6), p(5, 2)), "compute: low rank: shapes are [[7 6] [3 6] [5 2] [7 5]]; want x [N K], A [R K], B [M R], y [N M]"},
-		{"y", lowRank(x(6, 5), x(7, 6), p(3, 6), p(5, 3)), "compute: low rank: shapes are [[7 6] [3 6] [5 3] [6 5]]; want x [N K], A [R K], B [M R], y [N M]"},
+		{"A", down(x(7, 6), p(3, 5)), "compute: low rank down: shapes are [[7 6] [3 5]]; want x [N K], A [R K]"},
+		{"B", up(x(7, 5), 7, 3, p(5, 2)), "compute: low rank up: shapes are [[7 3] [5 2] [7 5]]; want u [N R], B [M R], y [N M]"},
+		{"y", up(x(6, 5), 7, 3, p(5, 3)), "compute: low rank up: shapes are [[7 3] [5 3] [6 5]]; want u [N R], B [M R], y [N M]"},
 		{"gamma", func(t *Tape) { t.LayerNorm(x(7, 6), p(7), p(6), eps) }, "compute: layer norm: shapes are [[7 6] [7] [6]]; want x [N C], gamma [C], beta [C]"},
 		{"beta", func(t *Tape) { t.LayerNorm(x(7, 6), p(6), p(6, 1), eps) }, "compute: layer norm: shapes are [[7 6] [6] [6 1]]; want x [N C], gamma [C], beta [C]"},
 		{"residual", addNorm(x(7, 6), x(6, 6), p(6), p(6)), "compute: add norm: shapes are [[7 6] [6 6] [6] [6]]; want x [N C], residual [N C], gamma [C], beta [C]"},

@@ -25,6 +25,15 @@ type Var struct {
 	owned bool // Value is to be released by this Var
 }
 
+// readBy returns the value of v as far as the gradient of p is made of it:
+// absent where p takes none, when v may be gone.
+func (v *Var) readBy(p *Param) compute.Tensor {
+	if !p.Trains() {
+		return compute.Tensor{}
+	}
+	return v.Value
+}
+
 // Tape is one forward pass and, in training, its gradient.
 type Tape struct {
 	Dev compute.Device
@@ -62,10 +71,6 @@ func (t *Tape) Mask(site uint32, p float32, row int) compute.Dropout {
 
 // Const wraps a tensor that takes no gradient and that the tape does not own.
 func (t *Tape) Const(x compute.Tensor) *Var { return &Var{Value: x} }
-
-// Keep says that v will be read later than the pass would suppose, as a merged
-// module reads the input of its first layer. Done leaves such a value alone.
-func (t *Tape) Keep(v *Var) { v.kept = true }
 
 // Done says that the rest of the forward pass does not read vs, so that values
 // that no gradient needs return to the arena.
@@ -117,6 +122,9 @@ func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compu
 // full makes what a gradient goes by and what must be exact.
 func (t *Tape) full(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Full) }
 
+// like makes a gradient of v.
+func (t *Tape) like(v *Var) compute.Tensor { return t.Dev.Temp(v.Value.Shape, v.Value.DType) }
+
 // push records the gradient of y; temps live until it has been computed.
 func (t *Tape) push(y *Var, grad func(dy compute.Tensor), temps ...compute.Tensor) {
 	t.back = append(t.back, entry{y: y, grad: grad, temps: temps})
@@ -127,7 +135,7 @@ func (t *Tape) gradOf(v *Var) (g compute.Tensor, accumulate bool) {
 	if v.grad.Present() {
 		return v.grad, true
 	}
-	v.grad = t.temp(v.Value.Shape)
+	v.grad = t.like(v)
 	return v.grad, false
 }
 
@@ -142,7 +150,7 @@ func (t *Tape) into(v *Var, f func(dv compute.Tensor)) {
 		f(g)
 		return
 	}
-	dv := t.temp(v.Value.Shape)
+	dv := t.like(v)
 	f(dv)
 	t.Dev.Axpy(g, 1, dv)
 	t.Dev.Release(dv)

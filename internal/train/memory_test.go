@@ -108,18 +108,34 @@ func (c *counter) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
 	c.Device.Linear(dst, pre, x, w, bias, act)
 }
 
-func (c *counter) LowRank(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
-	c.count("LowRank", u.Shape.Len()*x.Shape.Cols(), u.Shape.Len()*dst.Shape.Cols())
-	c.Device.LowRank(dst, u, x, a, b, scale, drop)
+func (c *counter) LowRankDown(u, x, a tensor, drop compute.Dropout) {
+	c.count("LowRankDown", u.Shape.Len()*x.Shape.Cols())
+	c.Device.LowRankDown(u, x, a, drop)
 }
 
-func (c *counter) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, accumulate bool) {
-	down, up := u.Shape.Len()*x.Shape.Cols(), u.Shape.Len()*dy.Shape.Cols()
-	c.count("LowRankGrad", up, up, down) // db, du, da
-	if dx.Present() {
-		c.flops += 2 * down
+func (c *counter) LowRankDownGrad(dx, da, x, a, du tensor, drop compute.Dropout, accumulate bool) {
+	for _, g := range []tensor{dx, da} {
+		if g.Present() {
+			c.flops += 2 * du.Shape.Len() * a.Shape.Cols()
+		}
 	}
-	c.Device.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, accumulate)
+	c.count("LowRankDownGrad")
+	c.Device.LowRankDownGrad(dx, da, x, a, du, drop, accumulate)
+}
+
+func (c *counter) LowRankUp(dst, u, b tensor, scale float32) {
+	c.count("LowRankUp", u.Shape.Len()*dst.Shape.Cols())
+	c.Device.LowRankUp(dst, u, b, scale)
+}
+
+func (c *counter) LowRankUpGrad(du, db, u, b, dy tensor, scale float32) {
+	for _, g := range []tensor{du, db} {
+		if g.Present() {
+			c.flops += 2 * dy.Shape.Len() * b.Shape.Cols()
+		}
+	}
+	c.count("LowRankUpGrad")
+	c.Device.LowRankUpGrad(du, db, u, b, dy, scale)
 }
 
 func (c *counter) SumRows(dst, x tensor) {
@@ -155,6 +171,11 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 	above := (layers-2)*inner + last   // all layers but the first
 	macs = inner + above + dense + out // forward
 	calls = map[string]int{"Linear": 6*layers + 2}
+	lowRank := func(n int) {
+		for _, op := range []string{"LowRankDown", "LowRankUp", "LowRankDownGrad", "LowRankUpGrad"} {
+			calls[op] = n
+		}
+	}
 	headGrad, headCalls := 2*dense+2*out, 4
 	biases := 2
 	if kind == "bert" { // whose pooler is frozen
@@ -173,7 +194,7 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		macs += (layers-1)*n*2*c*r + b*2*c*r           // forward
 		macs += n*3*c*r + (layers-2)*n*4*c*r + b*4*c*r // the first layer needs no dx
 		calls["Gemm"] = headCalls + 6*(layers-1)
-		calls["LowRank"], calls["LowRankGrad"] = layers, layers
+		lowRank(layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers-1, 2*(layers-1)
 	case "lora":
 		// The first layer's gradient goes down to its query and value, whose
@@ -182,7 +203,7 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		macs += (layers-1)*n*4*c*r + (n+b)*2*c*r
 		macs += n*6*c*r + (layers-2)*n*8*c*r + (n+b)*4*c*r
 		calls["Gemm"] = headCalls + 6*(layers-1) + 3
-		calls["LowRank"], calls["LowRankGrad"] = 2*layers, 2*layers
+		lowRank(2 * layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
 	case "full":
 		// A gradient for every weight and every input: twice the forward pass.
@@ -230,7 +251,8 @@ func TestWork(t *testing.T) {
 						t.Errorf("%d floating-point operations; want %d", dev.flops, 2*macs)
 					}
 					for _, op := range []string{
-						"Linear", "Gemm", "LowRank", "LowRankGrad", "SumRows", "AttentionGrad", "LayerNormGrad", "EmbedGrad",
+						"Linear", "Gemm", "LowRankDown", "LowRankUp", "LowRankDownGrad", "LowRankUpGrad", "SumRows",
+						"AttentionGrad", "LayerNormGrad", "EmbedGrad",
 					} {
 						if dev.calls[op] != calls[op] {
 							t.Errorf("%d calls of %s; want %d", dev.calls[op], op, calls[op])
@@ -292,7 +314,10 @@ func TestWorkAfterEvents(t *testing.T) {
 				s.Change(func(*tape.Param) bool { return false })
 			}
 			step(2)
-			for op, want := range map[string]int{"AttentionGrad": c.layers, "LayerNormGrad": 2 * c.layers, "LowRank": c.lowRank, "LowRankGrad": c.lowRank} {
+			for op, want := range map[string]int{
+				"AttentionGrad": c.layers, "LayerNormGrad": 2 * c.layers,
+				"LowRankDown": c.lowRank, "LowRankUp": c.lowRank, "LowRankDownGrad": c.lowRank, "LowRankUpGrad": c.lowRank,
+			} {
 				if got := dev.calls[op]; got != want {
 					t.Errorf("%d calls of %s; want %d", got, op, want)
 				}

@@ -18,7 +18,7 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=LayerNormGrad/difference=central", run: differenceLayerNorm},
 		{name: "op=AttentionGrad/difference=central/causal=false", run: func(s *suite) { differenceAttention(s, false) }},
 		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, true) }},
-		{name: "op=LowRankGrad/difference=central", run: differenceLowRank},
+		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
 	}
 	for _, a := range activations {
@@ -152,11 +152,14 @@ func differenceLowRank(s *suite) {
 	drop := someDropout(0.25)
 	forward := func() float64 {
 		s.dev.Fill(y.Tensor, 0)
-		s.dev.LowRank(y.Tensor, u.Tensor, x.Tensor, a.Tensor, b.Tensor, 1.5, drop)
+		s.dev.LowRankDown(u.Tensor, x.Tensor, a.Tensor, drop)
+		s.dev.LowRankUp(y.Tensor, u.Tensor, b.Tensor, 1.5)
 		return total()
 	}
 	forward()
-	s.dev.LowRankGrad(x.grad.Tensor, a.grad.Tensor, b.grad.Tensor, x.Tensor, u.Tensor, a.Tensor, b.Tensor, dy, 1.5, drop, false)
+	du := s.full.output("du", n, r)
+	s.dev.LowRankUpGrad(du.Tensor, b.grad.Tensor, u.Tensor, b.Tensor, dy, 1.5)
+	s.dev.LowRankDownGrad(x.grad.Tensor, a.grad.Tensor, x.Tensor, a.Tensor, du.Tensor, drop, false)
 	for _, v := range []*variable{x, a, b} {
 		s.difference(v, forward)
 	}

@@ -84,23 +84,54 @@ var faults = []fault{
 			}
 		}
 	}},
-	{"LowRank", "scale_ignored", func(f *faulty, d compute.Device) {
-		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) { d.LowRank(dst, u, x, a, b, 1, drop) }
+	{"LowRankUp", "scale_ignored", func(f *faulty, d compute.Device) {
+		f.up = func(dst, u, b tensor, scale float32) { d.LowRankUp(dst, u, b, 1) }
 	}},
-	{"LowRank", "u_without_dropout", func(f *faulty, d compute.Device) {
-		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
-			d.LowRank(dst, u, x, a, b, scale, drop)
-			d.Gemm(u, 1, x, false, a, true, false)
+	{"LowRankUp", "gradients_scale_ignored", func(f *faulty, d compute.Device) {
+		f.upGrad = func(du, db, u, b, dy tensor, scale float32) {
+			d.LowRankUpGrad(tensor{}, db, u, b, dy, scale)
+			if du.Present() {
+				d.LowRankUpGrad(du, tensor{}, u, b, dy, 1)
+			}
 		}
 	}},
-	{"LowRank", "dx_not_accumulated", func(f *faulty, d compute.Device) {
-		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
-			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, false)
+	{"LowRankUp", "db_overwritten", func(f *faulty, d compute.Device) {
+		f.upGrad = func(du, db, u, b, dy tensor, scale float32) {
+			if db.Present() {
+				d.Fill(db, 0)
+			}
+			d.LowRankUpGrad(du, db, u, b, dy, scale)
 		}
 	}},
-	{"LowRank", "gradient_without_dropout", func(f *faulty, d compute.Device) {
-		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
-			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, compute.Dropout{}, add)
+	// What a device that runs both with the norm before them could get wrong.
+	{"LowRankUp", "next_module_reads_the_norm", func(f *faulty, d compute.Device) {
+		var dst, u, b tensor
+		var by float32
+		f.up = func(x, y, z tensor, scale float32) {
+			dst, u, b, by = x, y, z, scale
+			d.LowRankUp(x, y, z, scale)
+		}
+		f.down = func(v, x, a tensor, drop compute.Dropout) {
+			if dst.Buf == x.Buf && dst.Off == x.Off {
+				before := d.Temp(x.Shape, x.DType)
+				d.Copy(before, x)
+				d.LowRankUp(before, u, b, -by)
+				x = before
+			}
+			d.LowRankDown(v, x, a, drop)
+		}
+	}},
+	{"LowRankDown", "u_without_dropout", func(f *faulty, d compute.Device) {
+		f.down = func(u, x, a tensor, _ compute.Dropout) { d.LowRankDown(u, x, a, compute.Dropout{}) }
+	}},
+	{"LowRankDown", "dx_not_accumulated", func(f *faulty, d compute.Device) {
+		f.downGrad = func(dx, da, x, a, du tensor, drop compute.Dropout, _ bool) {
+			d.LowRankDownGrad(dx, da, x, a, du, drop, false)
+		}
+	}},
+	{"LowRankDown", "gradient_without_dropout", func(f *faulty, d compute.Device) {
+		f.downGrad = func(dx, da, x, a, du tensor, _ compute.Dropout, add bool) {
+			d.LowRankDownGrad(dx, da, x, a, du, compute.Dropout{}, add)
 		}
 	}},
 	{"LayerNorm", "eps_ignored", func(f *faulty, d compute.Device) {

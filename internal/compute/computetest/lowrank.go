@@ -6,16 +6,16 @@ import (
 	"lor2c/internal/compute"
 )
 
-// lowRankData is one low-rank branch and a gradient that comes into it.
+// lowRankData is one half of a low-rank path, between rows [N,K] and ranks
+// [N,R], and a gradient that comes into it.
 type lowRankData struct {
-	n, k, m, r   int
-	scale        float32
-	drop         compute.Dropout
-	x, a, b      []float64
-	start        []float64 // of dst
-	dy           []float64
-	da0, db0, dx []float64 // starts of the gradients
-	accumulate   bool
+	n, k, r    int
+	scale      float32 // of the upper half
+	drop       compute.Dropout
+	rows, u, w []float64 // x or dst; ranks; A [R,K] or B [K,R]
+	dy, du     []float64 // gradients that come in: [N,K], [N,R]
+	dw, dx     []float64 // where gradients start
+	accumulate bool
 }
 
 // masked returns dropout(x), rounded to F.
@@ -27,21 +27,16 @@ func masked[F float](x, multipliers []float64) []float64 {
 	return out(y)
 }
 
-// lowRank computes u and dst.
-func lowRank[F float](l *lowRankData) (u, dst []float64) {
-	x := masked[F](l.x, mask(l.drop, l.n, l.k))
-	u = gemm[F](nil, 1, x, false, l.a, true, l.n, l.r, l.k)
-	return u, gemm[F](l.start, l.scale, u, false, l.b, true, l.n, l.m, l.r)
+// lowRankDown computes u.
+func lowRankDown[F float](l *lowRankData) []float64 {
+	return gemm[F](nil, 1, masked[F](l.rows, mask(l.drop, l.n, l.k)), false, l.w, true, l.n, l.r, l.k)
 }
 
-// lowRankGrad computes dx, da and db.
-func lowRankGrad[F float](l *lowRankData) (dx, da, db []float64) {
-	u, _ := lowRank[F](l)
+// lowRankDownGrad computes dx and da.
+func lowRankDownGrad[F float](l *lowRankData) (dx, da []float64) {
 	mul := mask(l.drop, l.n, l.k)
-	du := gemm[F](nil, l.scale, l.dy, false, l.b, false, l.n, l.r, l.m)
-	db = gemm[F](l.db0, l.scale, l.dy, true, u, false, l.m, l.r, l.n)
-	da = gemm[F](l.da0, 1, du, true, masked[F](l.x, mul), false, l.r, l.k, l.n)
-	dx = masked[F](gemm[F](nil, 1, du, false, l.a, false, l.n, l.k, l.r), mul)
+	da = gemm[F](l.dw, 1, l.du, true, masked[F](l.rows, mul), false, l.r, l.k, l.n)
+	dx = masked[F](gemm[F](nil, 1, l.du, false, l.w, false, l.n, l.k, l.r), mul)
 	if l.accumulate {
 		sum := in[F](l.dx)
 		for i := range sum {
@@ -49,65 +44,187 @@ func lowRankGrad[F float](l *lowRankData) (dx, da, db []float64) {
 		}
 		dx = out(sum)
 	}
-	return dx, da, db
+	return dx, da
+}
+
+// lowRankUp computes dst.
+func lowRankUp[F float](l *lowRankData) []float64 {
+	return gemm[F](l.rows, l.scale, l.u, false, l.w, true, l.n, l.k, l.r)
+}
+
+// lowRankUpGrad computes du and db.
+func lowRankUpGrad[F float](l *lowRankData) (du, db []float64) {
+	return gemm[F](nil, l.scale, l.dy, false, l.w, false, l.n, l.r, l.k), gemm[F](l.dw, l.scale, l.dy, true, l.u, false, l.k, l.r, l.n)
 }
 
 func lowRankCases() []testCase {
 	var all []testCase
-	for _, size := range [][4]int{{1, 3, 17, 1}, {33, 17, 3, 3}, {65, 257, 33, 8}, {130, 33, 257, 8}, {2100, 17, 9, 3}} {
+	// Some widths are whole eights, which devices read at once; ranks lie on
+	// either side of 8 and 16, up to the largest that a configuration may have.
+	for _, size := range [][3]int{
+		{1, 3, 1}, {33, 17, 3}, {65, 257, 8}, {130, 33, 8}, {2100, 17, 3}, {33, 264, 5}, {17, 1025, 16}, {257, 40, 11},
+		{33, 136, 17}, {65, 33, 33}, {3, 72, 256}, {1100, 9, 24},
+	} {
+		l := lowRankData{n: size[0], k: size[1], r: size[2], scale: 1.75}
+		name := fmt.Sprintf("n=%d/k=%d/r=%d", l.n, l.k, l.r)
+		all = append(all, testCase{name: "op=LowRankUp/" + name, run: func(s *suite) { checkLowRankUp(s, l) }})
 		for flags := range 4 {
-			drop, accumulate := compute.Dropout{}, flags&2 != 0
-			if flags&1 != 0 {
-				drop = someDropout(0.25)
+			l := l
+			if l.accumulate = flags&2 != 0; flags&1 != 0 {
+				l.drop = someDropout(0.25)
 			}
 			all = append(all, testCase{
-				name: fmt.Sprintf("op=LowRank/n=%d/k=%d/m=%d/r=%d/drop=%v/accumulate=%t",
-					size[0], size[1], size[2], size[3], drop.P, accumulate),
-				run: func(s *suite) {
-					checkLowRank(s, &lowRankData{
-						n: size[0], k: size[1], m: size[2], r: size[3],
-						scale: 1.75, drop: drop, accumulate: accumulate,
-					})
-				},
+				name: fmt.Sprintf("op=LowRankDown/%s/drop=%v/accumulate=%t", name, l.drop.P, l.accumulate),
+				run:  func(s *suite) { checkLowRankDown(s, l) },
+			})
+		}
+	}
+	for _, size := range [][3]int{{33, 17, 3}, {65, 256, 8}, {257, 768, 8}, {33, 1024, 16}, {17, 264, 13}, {3, 1032, 8}, {33, 72, 17}} {
+		for _, order := range lowRankOrders {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=LowRankUp/n=%d/c=%d/r=%d/order=%s", size[0], size[1], size[2], order),
+				run:  func(s *suite) { checkLowRankBetween(s, size[0], size[1], size[2], order) },
 			})
 		}
 	}
 	return all
 }
 
-func checkLowRank(s *suite, l *lowRankData) {
-	x, dx := s.float.random("x", l.n, l.k)
-	a, da := s.float.random("a", l.r, l.k)
-	b, db := s.float.random("b", l.m, l.r)
-	l.x, l.a, l.b = dx, da, db
-	dst, start := s.float.adds("dst", l.n, l.m)
-	l.start = start
+func checkLowRankDown(s *suite, l lowRankData) {
+	var x, a, du compute.Tensor
+	x, l.rows = s.float.random("x", l.n, l.k)
+	a, l.w = s.float.random("a", l.r, l.k)
 	u := s.full.output("u", l.n, l.r)
-	s.dev.LowRank(dst.Tensor, u.Tensor, x, a, b, l.scale, l.drop)
-	wantU, want := lowRank[float64](l)
-	plainU, plain := lowRank[float32](l)
-	s.near(u, wantU, plainU, root(l.k))
-	s.near(dst, want, plain, float64(l.scale)*root(l.r*l.k))
+	s.dev.LowRankDown(u.Tensor, x, a, l.drop)
+	s.near(u, lowRankDown[float64](&l), lowRankDown[float32](&l), root(l.k))
 
-	dy, g := s.float.random("dy", l.n, l.m)
-	l.dy = g
-	for _, absent := range []bool{false, true} {
+	du, l.du = s.full.random("du", l.n, l.r)
+	for absent := range 3 {
 		ga, a0 := s.full.adds("da", l.r, l.k)
-		gb, b0 := s.full.adds("db", l.m, l.r)
 		gx, x0 := s.float.adds("dx", l.n, l.k)
-		l.da0, l.db0, l.dx = a0, b0, x0
-		target := gx.Tensor
-		if absent {
-			target = compute.Tensor{}
+		l.dw, l.dx = a0, x0
+		dx, da, rows := gx.Tensor, ga.Tensor, x
+		switch absent {
+		case 1:
+			dx = compute.Tensor{}
+		case 2:
+			da, rows = compute.Tensor{}, compute.Tensor{}
 		}
-		s.dev.LowRankGrad(target, ga.Tensor, gb.Tensor, x, u.Tensor, a, b, dy, l.scale, l.drop, l.accumulate)
-		wantX, wantA, wantB := lowRankGrad[float64](l)
-		plainX, plainA, plainB := lowRankGrad[float32](l)
-		if absent {
+		s.dev.LowRankDownGrad(dx, da, rows, a, du, l.drop, l.accumulate)
+		wantX, wantA := lowRankDownGrad[float64](&l)
+		plainX, plainA := lowRankDownGrad[float32](&l)
+		if !dx.Present() {
 			wantX, plainX = x0, x0
 		}
-		s.near(gx, wantX, plainX, float64(l.scale)*root(l.m*l.r))
-		s.near(ga, wantA, plainA, float64(l.scale)*root(l.m*l.n))
-		s.near(gb, wantB, plainB, float64(l.scale)*root(l.n*l.k))
+		if !da.Present() {
+			wantA, plainA = a0, a0
+		}
+		s.near(gx, wantX, plainX, root(l.r))
+		s.near(ga, wantA, plainA, root(l.n))
+	}
+}
+
+func checkLowRankUp(s *suite, l lowRankData) {
+	var u, b, dy compute.Tensor
+	u, l.u = s.full.random("u", l.n, l.r)
+	b, l.w = s.float.random("b", l.k, l.r)
+	dst, start := s.float.adds("dst", l.n, l.k)
+	l.rows = start
+	s.dev.LowRankUp(dst.Tensor, u, b, l.scale)
+	s.near(dst, lowRankUp[float64](&l), lowRankUp[float32](&l), float64(l.scale)*root(l.r))
+
+	dy, l.dy = s.float.random("dy", l.n, l.k)
+	for absent := range 3 {
+		gu := s.full.output("du", l.n, l.r)
+		gb, b0 := s.full.adds("db", l.k, l.r)
+		l.dw = b0
+		du, db, ranks := gu.Tensor, gb.Tensor, u
+		switch absent {
+		case 1:
+			du = compute.Tensor{}
+		case 2:
+			db, ranks = compute.Tensor{}, compute.Tensor{}
+		}
+		s.dev.LowRankUpGrad(du, db, ranks, b, dy, l.scale)
+		wantU, wantB := lowRankUpGrad[float64](&l)
+		plainU, plainB := lowRankUpGrad[float32](&l)
+		if !db.Present() {
+			wantB, plainB = b0, b0
+		}
+		if du.Present() {
+			s.near(gu, wantU, plainU, float64(l.scale)*root(l.k))
+		}
+		s.near(gb, wantB, plainB, float64(l.scale)*root(l.n))
+	}
+}
+
+// lowRankOrders are what can follow a norm: the end of a module and the start of
+// the next, which a device may run as one with the norm; either alone; the end
+// of a module somewhere else; and the two the other way round.
+var lowRankOrders = []string{"up-down", "up", "down", "other-down", "down-up"}
+
+// checkLowRankBetween: a LayerNorm and what follows it come to the same whether
+// or not the device runs them as one.
+func checkLowRankBetween(s *suite, n, c, r int, order string) {
+	norm := normData{n: n, c: c, drop: someDropout(0.1), dgamma: make([]float64, c), dbeta: make([]float64, c), dy: make([]float64, n*c)}
+	norm.drop.Site++
+	var x, residual, gamma, beta, ranks, a, b compute.Tensor
+	x, norm.x = s.float.random("x", n, c)
+	residual, norm.residual = s.float.random("residual", n, c)
+	gamma, norm.gamma = s.float.random("gamma", c)
+	beta, norm.beta = s.float.random("beta", c)
+	up := lowRankData{n: n, k: c, r: r, scale: 0.5}
+	down := lowRankData{n: n, k: c, r: r, drop: someDropout(0.25)}
+	ranks, up.u = s.full.random("u before", n, r)
+	b, up.w = s.float.random("b", c, r)
+	a, down.w = s.float.random("a", r, c)
+	dst, sum, stats := s.float.output("dst", n, c), s.float.output("sum", n, c), s.full.output("stats", n, 2)
+	u := s.full.output("u", n, r)
+	other, start := s.float.adds("other", n, c)
+
+	s.dev.LayerNorm(dst.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
+	switch order {
+	case "up-down":
+		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
+		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
+	case "up":
+		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
+	case "down":
+		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
+	case "other-down":
+		s.dev.LowRankUp(other.Tensor, ranks, b, up.scale)
+		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
+	case "down-up":
+		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
+		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
+	}
+
+	s.near(sum, addNorm[float64](norm), addNorm[float32](norm), 1)
+	norm.sum = sum.read(s)
+	want, plain := layerNorm[float64](norm), layerNorm[float32](norm)
+	s.nearColumns(stats, want.stats, plain.stats)
+	for i, v := range plain.dst {
+		plain.dst[i] = s.float.round(v)
+	}
+	if order == "other-down" {
+		up.rows = start
+		s.near(other, lowRankUp[float64](&up), lowRankUp[float32](&up), root(r))
+	}
+	// What u is of, as exactly as the device has it.
+	down.rows = dst.read(s)
+	if order == "down-up" {
+		alone := s.float.output("dst alone", n, c)
+		s.dev.LayerNorm(alone.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
+		down.rows = alone.read(s)
+	}
+	if order != "down" && order != "other-down" {
+		up.rows = want.dst
+		exact := lowRankUp[float64](&up)
+		up.rows = plain.dst
+		want.dst, plain.dst = exact, lowRankUp[float32](&up)
+	}
+	s.near(dst, want.dst, plain.dst, root(r))
+	if order != "up" {
+		s.near(u, lowRankDown[float64](&down), lowRankDown[float32](&down), root(c))
 	}
 }

@@ -145,18 +145,30 @@ func (d *narrow) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
 	store(dst, pre)
 }
 
-func (d *narrow) LowRank(dst, u, x, a, b tensor, scale float32, m compute.Dropout) {
-	floats(dst, x, a, b)
+func (d *narrow) LowRankDown(u, x, a tensor, m compute.Dropout) {
+	floats(x, a)
 	fulls(u)
-	d.Device.LowRank(dst, u, x, a, b, scale, m)
+	d.Device.LowRankDown(u, x, a, m)
+}
+
+func (d *narrow) LowRankDownGrad(dx, da, x, a, du tensor, m compute.Dropout, add bool) {
+	floats(dx, x, a)
+	fulls(da, du)
+	d.Device.LowRankDownGrad(dx, da, x, a, du, m, add)
+	store(dx)
+}
+
+func (d *narrow) LowRankUp(dst, u, b tensor, scale float32) {
+	floats(dst, b)
+	fulls(u)
+	d.Device.LowRankUp(dst, u, b, scale)
 	store(dst)
 }
 
-func (d *narrow) LowRankGrad(dx, da, db, x, u, a, b, dy tensor, scale float32, m compute.Dropout, add bool) {
-	floats(dx, x, a, b, dy)
-	fulls(da, db, u)
-	d.Device.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, m, add)
-	store(dx)
+func (d *narrow) LowRankUpGrad(du, db, u, b, dy tensor, scale float32) {
+	floats(b, dy)
+	fulls(du, db, u)
+	d.Device.LowRankUpGrad(du, db, u, b, dy, scale)
 }
 
 // LayerNorm stores the sum before it normalises that.

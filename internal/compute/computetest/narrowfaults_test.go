@@ -87,17 +87,17 @@ var narrowFaults = []fault{
 	{"Linear", "one_unit_off", func(f *faulty, d compute.Device) {
 		f.linear = func(dst, pre, x, w, bias tensor, act compute.Act) { d.Linear(dst, pre, x, w, bias, act); nudged(dst) }
 	}},
-	{"LowRank", "u_rounded", func(f *faulty, d compute.Device) {
-		f.lowRank = func(dst, u, x, a, b tensor, scale float32, drop compute.Dropout) {
-			d.LowRank(dst, u, x, a, b, scale, drop)
-			rounded(u)
-		}
+	{"LowRankDown", "u_rounded", func(f *faulty, d compute.Device) {
+		f.down = func(u, x, a tensor, drop compute.Dropout) { d.LowRankDown(u, x, a, drop); rounded(u) }
 	}},
-	{"LowRank", "gradient_rounded", func(f *faulty, d compute.Device) {
-		f.lowRankG = func(dx, da, db, x, u, a, b, dy tensor, scale float32, drop compute.Dropout, add bool) {
-			d.LowRankGrad(dx, da, db, x, u, a, b, dy, scale, drop, add)
+	{"LowRankDown", "gradient_rounded", func(f *faulty, d compute.Device) {
+		f.downGrad = func(dx, da, x, a, du tensor, drop compute.Dropout, add bool) {
+			d.LowRankDownGrad(dx, da, x, a, du, drop, add)
 			rounded(da)
 		}
+	}},
+	{"LowRankUp", "gradients_rounded", func(f *faulty, d compute.Device) {
+		f.upGrad = func(du, db, u, b, dy tensor, scale float32) { d.LowRankUpGrad(du, db, u, b, dy, scale); rounded(db) }
 	}},
 	{"LayerNorm", "stats_rounded", func(f *faulty, d compute.Device) {
 		f.norm = func(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, drop compute.Dropout) {

@@ -63,8 +63,10 @@ type faulty struct {
 	scatter   func(dst, idx, x compute.Tensor)
 	gemm      func(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool)
 	linear    func(dst, pre, x, w, bias compute.Tensor, act compute.Act)
-	lowRank   func(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout)
-	lowRankG  func(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool)
+	down      func(u, x, a compute.Tensor, drop compute.Dropout)
+	downGrad  func(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool)
+	up        func(dst, u, b compute.Tensor, scale float32)
+	upGrad    func(du, db, u, b, dy compute.Tensor, scale float32)
 	norm      func(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout)
 	normGrad  func(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout)
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
@@ -80,7 +82,8 @@ type faulty struct {
 func honest(dev compute.Device) *faulty {
 	return &faulty{
 		Device: dev, fill: dev.Fill, copy: dev.Copy, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
-		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, lowRank: dev.LowRank, lowRankG: dev.LowRankGrad,
+		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, down: dev.LowRankDown, downGrad: dev.LowRankDownGrad,
+		up: dev.LowRankUp, upGrad: dev.LowRankUpGrad,
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
 		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
 	}
@@ -110,12 +113,16 @@ func (f *faulty) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act) {
 	f.linear(dst, pre, x, w, bias, act)
 }
 
-func (f *faulty) LowRank(dst, u, x, a, b compute.Tensor, scale float32, drop compute.Dropout) {
-	f.lowRank(dst, u, x, a, b, scale, drop)
+func (f *faulty) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) { f.down(u, x, a, drop) }
+
+func (f *faulty) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
+	f.downGrad(dx, da, x, a, du, drop, accumulate)
 }
 
-func (f *faulty) LowRankGrad(dx, da, db, x, u, a, b, dy compute.Tensor, scale float32, drop compute.Dropout, accumulate bool) {
-	f.lowRankG(dx, da, db, x, u, a, b, dy, scale, drop, accumulate)
+func (f *faulty) LowRankUp(dst, u, b compute.Tensor, scale float32) { f.up(dst, u, b, scale) }
+
+func (f *faulty) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
+	f.upGrad(du, db, u, b, dy, scale)
 }
 
 func (f *faulty) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout) {

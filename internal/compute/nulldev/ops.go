@@ -8,30 +8,32 @@ var _ compute.Device = (*Device)(nil)
 
 // The methods below implement compute.Device by noting that they were called.
 
-func (d *Device) Reserve(int64)                                              {}
-func (d *Device) Upload(tensor, []float32)                                   { d.op("Upload") }
-func (d *Device) UploadInts(tensor, []int32)                                 { d.op("UploadInts") }
-func (d *Device) Download([]float32, tensor)                                 { d.op("Download") }
-func (d *Device) Err() error                                                 { return nil }
-func (d *Device) Sync() error                                                { return nil }
-func (d *Device) Close() error                                               { return nil }
-func (d *Device) Fill(tensor, float32)                                       { d.op("Fill") }
-func (d *Device) Copy(_, _ tensor)                                           { d.op("Copy") }
-func (d *Device) Axpy(tensor, float32, tensor)                               { d.op("Axpy") }
-func (d *Device) Act(compute.Act, tensor, tensor)                            { d.op("Act") }
-func (d *Device) ActGrad(compute.Act, tensor, tensor, tensor)                { d.op("ActGrad") }
-func (d *Device) Dropout(_, _ tensor, _ compute.Dropout)                     { d.op("Dropout") }
-func (d *Device) SumAbs(_, _ tensor)                                         { d.op("SumAbs") }
-func (d *Device) SumRows(_, _ tensor)                                        { d.op("SumRows") }
-func (d *Device) Gather(_, _, _ tensor)                                      { d.op("Gather") }
-func (d *Device) Scatter(_, _, _ tensor)                                     { d.op("Scatter") }
-func (d *Device) Embed(_, _, _, _, _, _, _ tensor)                           { d.op("Embed") }
-func (d *Device) EmbedGrad(_, _, _, _, _, _, _ tensor)                       { d.op("EmbedGrad") }
-func (d *Device) Gemm(tensor, float32, tensor, bool, tensor, bool, bool)     { d.op("Gemm") }
-func (d *Device) Linear(_, _, _, _, _ tensor, _ compute.Act)                 { d.op("Linear") }
-func (d *Device) LowRank(_, _, _, _, _ tensor, _ float32, _ compute.Dropout) { d.op("LowRank") }
-func (d *Device) LowRankGrad(_, _, _, _, _, _, _, _ tensor, _ float32, _ compute.Dropout, _ bool) {
-	d.op("LowRankGrad")
+func (d *Device) Reserve(int64)                                          {}
+func (d *Device) Upload(tensor, []float32)                               { d.op("Upload") }
+func (d *Device) UploadInts(tensor, []int32)                             { d.op("UploadInts") }
+func (d *Device) Download([]float32, tensor)                             { d.op("Download") }
+func (d *Device) Err() error                                             { return nil }
+func (d *Device) Sync() error                                            { return nil }
+func (d *Device) Close() error                                           { return nil }
+func (d *Device) Fill(tensor, float32)                                   { d.op("Fill") }
+func (d *Device) Copy(_, _ tensor)                                       { d.op("Copy") }
+func (d *Device) Axpy(tensor, float32, tensor)                           { d.op("Axpy") }
+func (d *Device) Act(compute.Act, tensor, tensor)                        { d.op("Act") }
+func (d *Device) ActGrad(compute.Act, tensor, tensor, tensor)            { d.op("ActGrad") }
+func (d *Device) Dropout(_, _ tensor, _ compute.Dropout)                 { d.op("Dropout") }
+func (d *Device) SumAbs(_, _ tensor)                                     { d.op("SumAbs") }
+func (d *Device) SumRows(_, _ tensor)                                    { d.op("SumRows") }
+func (d *Device) Gather(_, _, _ tensor)                                  { d.op("Gather") }
+func (d *Device) Scatter(_, _, _ tensor)                                 { d.op("Scatter") }
+func (d *Device) Embed(_, _, _, _, _, _, _ tensor)                       { d.op("Embed") }
+func (d *Device) EmbedGrad(_, _, _, _, _, _, _ tensor)                   { d.op("EmbedGrad") }
+func (d *Device) Gemm(tensor, float32, tensor, bool, tensor, bool, bool) { d.op("Gemm") }
+func (d *Device) Linear(_, _, _, _, _ tensor, _ compute.Act)             { d.op("Linear") }
+func (d *Device) LowRankDown(_, _, _ tensor, _ compute.Dropout)          { d.op("LowRankDown") }
+func (d *Device) LowRankUp(_, _, _ tensor, _ float32)                    { d.op("LowRankUp") }
+func (d *Device) LowRankUpGrad(_, _, _, _, _ tensor, _ float32)          { d.op("LowRankUpGrad") }
+func (d *Device) LowRankDownGrad(_, _, _, _, _ tensor, _ compute.Dropout, _ bool) {
+	d.op("LowRankDownGrad")
 }
 func (d *Device) LayerNorm(_, _, _, _, _, _, _ tensor, _ float32, _ compute.Dropout) {
 	d.op("LayerNorm")
