@@ -29,23 +29,28 @@ type goldenEvents struct {
 // TestGoldenEvents compares ten optimizer steps across merges and injections
 // with PyTorch: losses, norms, values and moments of what is left.
 func TestGoldenEvents(t *testing.T) {
+	eachGoldenEvents(t, func(t *testing.T, name string, g *goldenEvents) {
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), 1e-5) })
+		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float64](2), 5e-7) })
+	})
+}
+
+func eachGoldenEvents(t *testing.T, f func(t *testing.T, name string, g *goldenEvents)) {
 	files, err := filepath.Glob("../../testdata/golden_events/*.safetensors")
 	if err != nil || len(files) != 5 {
 		t.Fatalf("%d golden files, %v; want 5", len(files), err)
 	}
 	for _, path := range files {
-		f, err := checkpoint.Open(path)
+		file, err := checkpoint.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
-		g := &goldenEvents{golden: golden{file: f}}
-		if err := json.Unmarshal([]byte(f.Metadata()["case"]), g); err != nil {
+		defer file.Close()
+		g := &goldenEvents{golden: golden{file: file}}
+		if err := json.Unmarshal([]byte(file.Metadata()["case"]), g); err != nil {
 			t.Fatal(err)
 		}
-		name := strings.TrimSuffix(filepath.Base(path), ".safetensors")
-		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), 1e-5) })
-		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float64](2), 5e-7) })
+		f(t, strings.TrimSuffix(filepath.Base(path), ".safetensors"), g)
 	}
 }
 

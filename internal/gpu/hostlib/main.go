@@ -18,7 +18,7 @@ const child = "LOR2C_HOST_CHILD"
 // LOR2C_REQUIRE_GPU=1, or LOR2C_LIBCUDA set, it leaves the choice of a driver
 // alone.
 func Main(m *testing.M) {
-	if os.Getenv(child) != "" || os.Getenv("LOR2C_REQUIRE_GPU") == "1" || os.Getenv("LOR2C_LIBCUDA") != "" {
+	if given() {
 		// What a test starts is not to be preloaded.
 		os.Unsetenv("LD_PRELOAD")
 		os.Exit(m.Run())
@@ -33,6 +33,11 @@ func Main(m *testing.M) {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// given reports whether this process is to take the driver it finds.
+func given() bool {
+	return os.Getenv(child) != "" || os.Getenv("LOR2C_REQUIRE_GPU") == "1" || os.Getenv("LOR2C_LIBCUDA") != ""
 }
 
 // start runs this program from its beginning with the library.
