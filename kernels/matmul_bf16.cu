@@ -60,18 +60,23 @@ template <class S, bool along, int lines> DEVICE void load_tile(bf16* tile, cons
     int l = along ? line + row : line + group * 8, t = along ? k + group * 8 : k + row;
     const bf16* from = f.p + (along ? int64_t(l) * f.terms + t : int64_t(t) * f.lines + l);
     const int64_t stride = int64_t(rows) * (along ? f.terms : f.lines);
-    UNROLL
-    for (int i = 0; i < (along ? lines : kDepth) / rows; i++) {
-        const int some = l < f.lines && t < end ? (along ? end - t : f.lines - l) : 0;
-        if (f.wide) {
-            cp_async_16(to, some > 0 ? from : f.p, some > 0);
-        } else {
-            Vec<bf16> v;
-            UNROLL
-            for (int j = 0; j < 8; j++) v.v[j] = j < some ? from[j] : bf16{0};
-            store_vec(to, v);
+    constexpr int count = (along ? lines : kDepth) / rows, next = rows * (along ? kDepth : lines);
+    if (f.wide) {
+        UNROLL
+        for (int i = 0; i < count; i++) {
+            const bool some = (along ? l + i * rows : l) < f.lines && (along ? t : t + i * rows) < end;
+            cp_async_16(to + i * next, some ? from + i * stride : f.p, some);
         }
-        to += rows * (along ? kDepth : lines);
+        return;
+    }
+    ROLL
+    for (int i = 0; i < count; i++) {
+        const int some = l < f.lines && t < end ? (along ? end - t : f.lines - l) : 0;
+        Vec<bf16> v;
+        UNROLL
+        for (int j = 0; j < 8; j++) v.v[j] = j < some ? from[j] : bf16{0};
+        store_vec(to, v);
+        to += next;
         from += stride;
         (along ? l : t) += rows;
     }

@@ -15,58 +15,48 @@ template <int tile, int depth> struct Stages {
 };
 
 // Factor is an operand as lines of terms: a line is a row of op(a) or a column
-// of op(b). along says that the terms of a line lie side by side, else the
-// lines of a term do.
-struct Factor {
-    const float* p;
-    int lines, terms;
-    bool along, wide; // wide: 16-byte loads
+// of op(b). A thread brings 4 elements of each stage, which lie side by side:
+// terms of a line where along is set, else lines of a term.
+template <int tile, int depth> struct Factor {
+    static_assert(tile * depth == 4 * 256, "a stage is one access of every thread");
+    static constexpr int groups = depth / 4, lanes = tile / 4; // accesses in a line, in a term
+    const float* from;                                         // the thread's part of the next stage
+    int lines, terms;                                          // from there to the end
+    int next;                                                  // elements from stage to stage
+    bool along, wide;                                          // wide: 16-byte loads
+    Vec<float> v;
 
-    DEVICE Factor(const void* from, int line_count, int term_count, bool terms_along)
-        : p(static_cast<const float*>(from)), lines(line_count), terms(term_count), along(terms_along) {
-        wide = (along ? terms : lines) % 4 == 0 && aligned16(p);
+    DEVICE Factor(const void* p, int line_count, int term_count, bool terms_along, int line, int term, int end) : along(terms_along) {
+        const int id = threadIdx.x;
+        line += along ? id / groups : id % lanes * 4;
+        term += along ? id % groups * 4 : id / lanes;
+        lines = line_count - line;
+        terms = lines > 0 ? end - term : 0;
+        next = along ? depth : depth * line_count;
+        from = static_cast<const float*>(p) + (along ? int64_t(line) * term_count + term : int64_t(term) * line_count + line);
+        wide = (along ? term_count : line_count) % 4 == 0 && aligned16(p);
     }
 
-    // load returns 4 elements that lie side by side, from term t of line l on,
-    // zeros where there are none.
-    DEVICE Vec<float> load(int l, int t, int end) const {
-        Vec<float> v = {};
-        if (l >= lines || t >= end) return v;
-        const float* from = p + (along ? int64_t(l) * terms + t : int64_t(t) * lines + l);
-        if (wide) return load_vec(from);
-        const int some = along ? end - t : lines - l;
-        UNROLL
-        for (int i = 0; i < 4; i++) {
-            if (i < some) v.v[i] = from[i];
+    // load takes the next stage to a register, zeros where there is nothing.
+    DEVICE void load() {
+        const int some = along || terms <= 0 ? terms : lines;
+        if (wide) {
+            v = some > 0 ? load_vec(from) : Vec<float>{};
+        } else {
+            UNROLL
+            for (int i = 0; i < 4; i++) v.v[i] = i < some ? from[i] : 0.0f;
         }
-        return v;
-    }
-};
-
-// Part is a thread's share of the next stage of a factor.
-template <int tile, int depth> struct Part {
-    static constexpr int count = tile * depth / 4 / 256;
-    Vec<float> v[count];
-
-    DEVICE void load(const Factor& f, int line, int k, int end) {
-        UNROLL
-        for (int i = 0; i < count; i++) {
-            const int at = threadIdx.x + i * 256;
-            v[i] = f.along ? f.load(line + at / (depth / 4), k + at % (depth / 4) * 4, end)
-                           : f.load(line + at % (tile / 4) * 4, k + at / (tile / 4), end);
-        }
+        terms -= depth;
+        from += next;
     }
 
-    DEVICE void store(float (&to)[depth][tile + 4], bool along) const {
-        UNROLL
-        for (int i = 0; i < count; i++) {
-            const int at = threadIdx.x + i * 256;
-            if (along) {
-                UNROLL
-                for (int j = 0; j < 4; j++) to[at % (depth / 4) * 4 + j][at / (depth / 4)] = v[i].v[j];
-            } else {
-                store_vec(&to[at / (tile / 4)][at % (tile / 4) * 4], v[i]);
-            }
+    DEVICE void store(float (&to)[depth][tile + 4]) const {
+        const int id = threadIdx.x;
+        if (along) {
+            UNROLL
+            for (int i = 0; i < 4; i++) to[id % groups * 4 + i][id / groups] = v.v[i];
+        } else {
+            store_vec(&to[id / lanes][id % lanes * 4], v);
         }
     }
 };
@@ -88,30 +78,29 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     using Memory = Stages<tile, depth>;
     SHARED(Memory, shared);
     constexpr int groups = tile / 64;
-    const int m = a.dims[0], n = a.dims[1], k = a.dims[2];
     int row, col;
-    if (!tile_at(blockIdx.x, (m + tile - 1) / tile, (n + tile - 1) / tile, row, col)) return;
+    if (!tile_at(blockIdx.x, (a.dims[0] + tile - 1) / tile, (a.dims[1] + tile - 1) / tile, row, col)) return;
     row *= tile;
     col *= tile;
-    const Factor fa(a.a, m, k, !a.ta), fb(a.b, n, k, a.tb);
-    const int first = blockIdx.y * a.chunk, end = min(k, first + a.chunk);
+    const int first = blockIdx.y * a.chunk, end = min(a.dims[2], first + a.chunk);
+    Factor<tile, depth> fa(a.a, a.dims[0], a.dims[2], !a.ta, row, first, end);
+    Factor<tile, depth> fb(a.b, a.dims[1], a.dims[2], a.tb, col, first, end);
 
     // A warp has 4 x 8 threads: it reads 16 rows and 32 columns of a stage.
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int y = (warp / 2 * 4 + lane / 8) * 4, x = (warp % 2 * 8 + lane % 8) * 4;
     float sum[groups * 4][groups * 4] = {};
-    Part<tile, depth> pa, pb;
-    pa.load(fa, row, first, end);
-    pb.load(fb, col, first, end);
-    pa.store(shared.a[0], fa.along);
-    pb.store(shared.b[0], fb.along);
+    fa.load();
+    fb.load();
+    fa.store(shared.a[0]);
+    fb.store(shared.b[0]);
     __syncthreads();
     int at = 0;
-    for (int k0 = first; k0 < end; k0 += depth) {
-        const bool more = k0 + depth < end;
+    for (int left = end - first; left > 0; left -= depth) {
+        const bool more = left > depth;
         if (more) {
-            pa.load(fa, row, k0 + depth, end);
-            pb.load(fb, col, k0 + depth, end);
+            fa.load();
+            fb.load();
         }
         UNROLL
         for (int t = 0; t < depth; t++) {
@@ -129,12 +118,13 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
         }
         if (more) {
             at ^= 1; // all warps left this stage before the last barrier
-            pa.store(shared.a[at], fa.along);
-            pb.store(shared.b[at], fb.along);
+            fa.store(shared.a[at]);
+            fb.store(shared.b[at]);
             __syncthreads();
         }
     }
 
+    const int m = a.dims[0], n = a.dims[1];
     const Epilogue<float> e(output_of(a, m, n), n);
     // Rows move up through the first, so that the epilogue is there once.
     ROLL
@@ -155,5 +145,5 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     }
 }
 
-KERNEL_RESIDENT(matmul_f32, MatmulArgs, 256, 2) { matmul<128, 8>(a); }
-KERNEL_RESIDENT(matmul_small_f32, MatmulArgs, 256, 3) { matmul<64, 16>(a); }
+KERNEL(matmul_f32, MatmulArgs, 256) { matmul<128, 8>(a); } // two blocks would leave it 128 registers, and spills
+KERNEL_RESIDENT(matmul_small_f32, MatmulArgs, 256, 2) { matmul<64, 16>(a); }

@@ -76,21 +76,19 @@ KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
 //
 // Launch   grid ceil(M ceil(N/8) / 256), block 256: a thread has 8 columns of a
 //          row in bf16, 4 twice in f32; no shared memory.
-// Limits   as matmul; 16-byte accesses where N is a multiple of 8 (bf16) or 4.
+// Limits   M N < 2^31; 16-byte accesses where N is a multiple of 8 (bf16) or 4.
 // Numerics f32, parts in order; rounded once.
 // Work     parts M N f32 reads, M N writes; memory bound, mostly from L2.
 // Source   the definition.
 template <typename T> DEVICE void matmul_reduce(const MatmulArgs& a) {
     constexpr int width = Vec<T>::n;
     const int m = a.dims[0], n = a.dims[1];
-    const int groups = (n + 7) / 8;
-    const int64_t id = int64_t(blockIdx.x) * 256 + threadIdx.x;
-    if (id >= int64_t(m) * groups) return;
-    const int row = int(id / groups);
+    const int groups = (n + 7) / 8, id = blockIdx.x * 256 + threadIdx.x, row = id / groups;
+    if (row >= m) return;
     const Epilogue<T> e(a.out, n);
-    UNROLL
+    ROLL
     for (int half = 0; half < 8; half += width) {
-        const int col = int(id % groups) * 8 + half;
+        const int col = id % groups * 8 + half;
         if (col >= n) return;
         float sum[width] = {};
         for (int p = 0; p < a.parts; p++) {
