@@ -34,6 +34,7 @@ build: ## build bin/lor2c
 	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
 
 test: ## run all tests that need no GPU
+	@echo "kernels on the CPU: $(if $(CUDA),$(shell command -v $${CXX:-g++} || echo 'left out; install g++'),left out; a build without CUDA)"
 	go test $(TAGS) ./...
 
 race: ## run the race detector on the packages with goroutines (needs a C compiler)

@@ -127,6 +127,8 @@ bool ran(const host::Kernel& kernel) {
     return false;
 }
 
+int capability() { return int(setting("LOR2C_HOST_CAPABILITY", 86)); }
+
 } // namespace driver
 
 using namespace driver;
@@ -231,7 +233,6 @@ ENTRY cuDeviceGetAttribute(int* value, int attribute, int device) {
     BEGIN(Call::initialized);
     if (!is_device(device)) return kInvalidDevice;
     // Of an sm_86 card, which has the least shared memory of the targets.
-    const int capability = int(setting("LOR2C_HOST_CAPABILITY", 86));
     static const std::map<int, int> values = {
         {1, 1024},           // threads of a block
         {2, 1024},           // block x
@@ -257,7 +258,7 @@ ENTRY cuDeviceGetAttribute(int* value, int attribute, int device) {
         {97, 99 << 10},      // shared memory of a block that asks
     };
     if (attribute == 75 || attribute == 76) {
-        *value = attribute == 75 ? capability / 10 : capability % 10;
+        *value = attribute == 75 ? capability() / 10 : capability() % 10;
         return kSuccess;
     }
     const auto v = values.find(attribute);
@@ -364,6 +365,7 @@ static const struct {
     {kOutOfResources, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
     {kLaunchTimeout, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated"},
     {kLaunchFailed, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
+    {kNotSupported, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
     {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"},
     {kCaptureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
     {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"},

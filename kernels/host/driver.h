@@ -7,7 +7,15 @@
 // Allocations and pinned destinations of copies that have not run hold 0xFF
 // bytes: NaN as floats.
 //
-// All entry points take one lock. The names and numbers are the ABI's.
+// All entry points take one lock. The names and numbers are the ABI's. Its
+// environment, beside LOR2C_HOST_SEED:
+//
+//   LOR2C_HOST_DEVICES     cards, default 1; CUDA_VISIBLE_DEVICES chooses among them
+//   LOR2C_HOST_MEMORY      bytes of a card, default 4 GiB
+//   LOR2C_HOST_CAPABILITY  compute capability, default 86 for 8.6
+//   LOR2C_HOST_DRIVER      version of the driver, default 12040
+//   LOR2C_HOST_FAIL        "ENTRY NTH CODE,...": the Nth call of an entry point
+//                          returns the code; kernel:NAME means runs of a kernel
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +52,7 @@ enum Result {
     kOutOfResources = 701,
     kLaunchTimeout = 702,
     kLaunchFailed = 719,
+    kNotSupported = 801,
     kCaptureUnsupported = 900,
     kCaptureInvalidated = 901,
     kCapturedEvent = 907,
@@ -138,6 +147,9 @@ private:
 
 // ran tells of a kernel that is about to run; false: it fails instead.
 bool ran(const host::Kernel& kernel);
+
+// capability is the compute capability that the cards claim, as 86 for 8.6.
+int capability();
 
 // find returns the allocation that holds the n bytes at p, or null.
 const Allocation* find(uintptr_t p, size_t n);

@@ -58,14 +58,21 @@ static Function* function_of(void* handle) {
     return nullptr;
 }
 
-enum { kMaxThreads = 0, kSharedSize = 1, kMaxDynamicShared = 8, kCarveout = 9 };
+enum { kMaxThreads = 0, kRegisters = 4, kPtxVersion = 5, kBinaryVersion = 6, kMaxDynamicShared = 8, kCarveout = 9 };
 static const int kMostDynamic = 99 << 10;
 
 ENTRY cuFuncGetAttribute(int* value, int attribute, void* function) {
     BEGIN(Call::context);
     const Function* f = function_of(function);
     if (f == nullptr) return kInvalidHandle;
-    *value = attribute == kMaxThreads ? f->kernel->threads : attribute == kMaxDynamicShared ? f->dynamic : 0;
+    switch (attribute) {
+    case kMaxThreads: *value = f->kernel->threads; break;
+    case kRegisters: *value = 32; break; // fibers have none to count
+    case kPtxVersion: *value = 80; break;
+    case kBinaryVersion: *value = capability(); break;
+    case kMaxDynamicShared: *value = f->dynamic; break;
+    default: *value = 0;
+    }
     return kSuccess;
 }
 

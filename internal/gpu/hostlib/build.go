@@ -24,6 +24,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // ErrNoCompiler is wrapped where there is no C++ compiler with sanitizers.
@@ -161,15 +162,7 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 	if err := os.MkdirAll(c.cache, 0o777); err != nil {
 		return "", err
 	}
-	// Test processes that start together do not build the same twice.
-	lock, err := os.OpenFile(filepath.Join(c.cache, "lock"), os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("hostlib: lock %s: %w", lock.Name(), err)
-	}
+	c.prune()
 	objects := make([]string, len(units))
 	faults := make([]error, len(units))
 	var wait sync.WaitGroup
@@ -220,7 +213,17 @@ func (c *compiler) make(name, source string, command func(out string) *exec.Cmd,
 	}
 	dir := filepath.Join(c.cache, hex.EncodeToString(h.Sum(nil))[:24])
 	out := filepath.Join(dir, name)
-	if _, err := os.Stat(out); err == nil {
+	// Test processes that start together do not make the same twice.
+	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = lock.Close() }()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("hostlib: lock %s: %w", lock.Name(), err)
+	}
+	now := time.Now()
+	if os.Chtimes(dir, now, now) == nil {
 		return out, nil
 	}
 	temp := dir + ".new"
@@ -234,6 +237,16 @@ func (c *compiler) make(name, source string, command func(out string) *exec.Cmd,
 		return "", fmt.Errorf("hostlib: %s: %w\n%s", name, err, said.Bytes())
 	}
 	return out, os.Rename(temp, dir)
+}
+
+// prune removes what nobody has asked for in two weeks.
+func (c *compiler) prune() {
+	entries, _ := os.ReadDir(c.cache)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > 14*24*time.Hour {
+			_ = os.RemoveAll(filepath.Join(c.cache, e.Name()))
+		}
+	}
 }
 
 // headers returns the text of all that sources include.

@@ -2,9 +2,12 @@ package hostlib
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -20,8 +23,12 @@ const child = "LOR2C_HOST_CHILD"
 func Main(m *testing.M) {
 	if given() {
 		// What a test starts is not to be preloaded.
-		os.Unsetenv("LD_PRELOAD")
-		os.Exit(m.Run())
+		_ = os.Unsetenv("LD_PRELOAD")
+		code := m.Run()
+		if os.Getenv(child) != "" {
+			logInputs()
+		}
+		os.Exit(code)
 	}
 	lib, err := Build()
 	if errors.Is(err, ErrNoCompiler) {
@@ -48,4 +55,33 @@ func start(lib Library) error {
 	}
 	// The first of two values of a variable counts.
 	return syscall.Exec(self, os.Args, slices.Concat(lib.Env, []string{child + "=1"}, os.Environ()))
+}
+
+// logInputs adds to the record that `go test` keeps of what a test reads, and
+// repeats it for: the library was made before that record began. Where it
+// cannot be written, go test repeats the test always.
+func logInputs() {
+	log := flag.Lookup("test.testlogfile")
+	dir, err := kernelDir()
+	if log == nil || log.Value.String() == "" || err != nil {
+		return
+	}
+	var lines strings.Builder
+	for _, name := range []string{"CXX", "LOR2C_HOST_SEED", "LOR2C_HOST_FAST"} {
+		fmt.Fprintf(&lines, "getenv %s\n", name)
+	}
+	for _, pattern := range []string{".", "*.cu", "*.cuh", "host", "host/*.h", "host/*.cpp"} {
+		paths, _ := filepath.Glob(filepath.Join(dir, pattern))
+		for _, p := range paths {
+			fmt.Fprintf(&lines, "open %s\n", p)
+		}
+	}
+	f, err := os.OpenFile(log.Value.String(), os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(lines.String())
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		_ = os.Remove(log.Value.String())
+	}
 }
