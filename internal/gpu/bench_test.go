@@ -135,14 +135,8 @@ func benchCases() (all []benchCase) {
 				return func() { b.ActGrad(compute.GELU, dx, pre, dy) }
 			}, "op=ActGrad/n=%d/c=%d", n, c)
 		}
-		for _, s := range []struct{ n, k, m int }{
-			{3456, 768, 768}, {8192, 768, 768}, {8192, 768, 3072}, {8192, 3072, 768}, {64, 768, 768},
-			{16384, 4096, 4096}, {16384, 4096, 11008}, {16384, 11008, 4096}, {8192, 8192, 8192},
-		} {
-			n, k, m := s.n, s.k, s.m
-			if !narrow && n*k > 1<<25 {
-				continue // seconds each, and nobody trains so
-			}
+		for _, s := range productSizes(narrow) {
+			n, k, m := s[0], s[1], s[2]
 			bytes := size * float64(n*k+k*m+n*m)
 			flops := 2 * float64(n) * float64(k) * float64(m)
 			add(bytes, flops, func(b *bench) func() {
@@ -153,6 +147,10 @@ func benchCases() (all []benchCase) {
 				dx, dy, w := b.float(n, k), b.float(n, m), b.float(m, k)
 				return func() { b.Gemm(dx, 1, dy, false, w, false, false) }
 			}, "op=Gemm/grad=input/n=%d/k=%d/m=%d", n, k, m)
+			add(bytes, flops, func(b *bench) func() {
+				dw, dy, x := b.full(m, k), b.float(n, m), b.float(n, k)
+				return func() { b.Gemm(dw, 1, dy, true, x, false, true) }
+			}, "op=Gemm/grad=weight/n=%d/k=%d/m=%d", n, k, m)
 		}
 		for _, s := range []struct {
 			batch, length, heads, dim int

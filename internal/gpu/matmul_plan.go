@@ -43,20 +43,23 @@ const (
 	mostParts       = 64
 )
 
-// matmulModelOf returns the model of a kernel. Small tiles are taken to reach three
-// quarters of the rate of large ones: they read twice as much of each stage.
+// matmulModelOf returns the model of a kernel. Small tiles are taken to reach
+// three quarters of the rate of large ones: they read twice as much of each
+// stage. The large kernel in float32 leaves no registers to a second block.
 func matmulModelOf(tile int, narrow bool) matmulModel {
-	perMultiprocessor := 50e3 / multiprocessors // flops a ns
+	const stage = 2 * largeTile * largeTile * matmulDepth // flops
+	step := stage / (50e3 / multiprocessors)
 	if narrow {
-		perMultiprocessor = 0.62 * 790e3 / multiprocessors
+		step = stage / (0.62 * 790e3 / multiprocessors)
 	}
-	m := matmulModel{resident: 2, step: 2 * largeTile * largeTile * matmulDepth / perMultiprocessor, fill: 2000}
-	m.alone = 1.4 * m.step
-	if tile == smallTile {
-		m.resident, m.step, m.fill = 4, m.step/4/0.75, 1500
-		m.alone = 1.7 * m.step
+	switch {
+	case tile == smallTile:
+		step /= 4 * 0.75
+		return matmulModel{resident: 4, step: step, alone: 1.7 * step, fill: 1500}
+	case narrow:
+		return matmulModel{resident: 2, step: step, alone: 1.4 * step, fill: 2000}
 	}
-	return m
+	return matmulModel{resident: 1, step: step, alone: step, fill: 2000}
 }
 
 // duration predicts the time of so many blocks of so many stages each.
