@@ -137,8 +137,11 @@ func elementwiseCases() []testCase {
 			})
 		}
 	}
-	for _, n := range []int{1, 3, 33, 257} {
-		for _, c := range []int{1, 3, 17, 257, 1025} {
+	for _, n := range []int{1, 3, 33, 257, 2049} {
+		for _, c := range []int{1, 3, 17, 257, 1025, 1032} {
+			if n > 257 && c > 17 {
+				continue
+			}
 			all = append(all, testCase{name: fmt.Sprintf("op=SumRows/n=%d/c=%d", n, c), run: func(s *suite) {
 				x, data := s.float.random("x", n, c)
 				dst, start := s.full.adds("dst", c)

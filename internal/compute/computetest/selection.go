@@ -8,7 +8,7 @@ import (
 
 func selectionCases() []testCase {
 	var all []testCase
-	for _, c := range []int{1, 3, 17, 257, 1025} {
+	for _, c := range []int{1, 3, 17, 257, 1025, 1032} {
 		all = append(all,
 			testCase{name: fmt.Sprintf("op=Gather/c=%d", c), run: func(s *suite) { checkGather(s, 33, c) }},
 			testCase{name: fmt.Sprintf("op=Scatter/c=%d", c), run: func(s *suite) { checkScatter(s, 33, c) }},
