@@ -128,7 +128,7 @@ func attentionCases() []testCase {
 	ragged := []int{5, 0, 1, 33, 17}
 	long := []int{257, 3, 140}
 	ones := []int{1, 1, 1, 1, 1}
-	tiles := []int{65, 0, 1, 130} // around the 64 rows of a tile
+	tiles := []int{65, 0, 1, 64, 97} // around the 64 rows of a tile
 	none := compute.Dropout{}
 	var all []testCase
 	for _, c := range []struct {
