@@ -52,9 +52,11 @@ template <typename T> DEVICE void fill(const FillArgs& a) {
 KERNEL(fill_f32, FillArgs, 256) { fill<float>(a); }
 KERNEL(fill_bf16, FillArgs, 256) { fill<bf16>(a); }
 
+// A copy finds even its addresses in slots: each step puts what it reports into
+// another row of the same table.
 struct CopyArgs {
-    void* dst;
-    const void* x;
+    void* const* dst;
+    const void* const* x;
     const int32_t* n;
     uint32_t aligned, unused;
 };
@@ -69,8 +71,8 @@ struct CopyArgs {
 // Work     n reads, n writes; memory bound.
 template <typename T> DEVICE void copy(const CopyArgs& a) {
     const int n = *a.n;
-    const T* x = static_cast<const T*>(a.x);
-    T* dst = static_cast<T*>(a.dst);
+    const T* x = static_cast<const T*>(*a.x);
+    T* dst = static_cast<T*>(*a.dst);
     UNROLL
     for (int k = 0; k < kTile / 256 / Vec<T>::n; k++) {
         const int i = blockIdx.x * kTile + (k * 256 + threadIdx.x) * Vec<T>::n;
@@ -99,8 +101,8 @@ template <typename To, typename From> DEVICE void copy_convert(const CopyArgs& a
     const int n = *a.n, i = blockIdx.x * kTile + threadIdx.x * 8;
     const bool whole = a.aligned && i + 8 <= n;
     float x[8];
-    load_cols(x, static_cast<const From*>(a.x), i, n, whole);
-    store_cols(static_cast<To*>(a.dst), x, i, n, whole);
+    load_cols(x, static_cast<const From*>(*a.x), i, n, whole);
+    store_cols(static_cast<To*>(*a.dst), x, i, n, whole);
 }
 KERNEL(copy_widen_bf16, CopyArgs, 256) { copy_convert<float, bf16>(a); }
 KERNEL(copy_narrow_bf16, CopyArgs, 256) { copy_convert<bf16, float>(a); }

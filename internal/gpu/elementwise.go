@@ -87,7 +87,7 @@ func (d *Device) Copy(dst, src compute.Tensor) {
 		kernel = "copy_narrow_bf16"
 	}
 	launch(d, kernel, mapGrid(dst), 256, 0, copyArgs{
-		dst: d.at(dst), x: d.at(src), n: d.count(dst.Shape.Len()), aligned: whole(0, d.at(dst), d.at(src)),
+		dst: d.address(d.at(dst)), x: d.address(d.at(src)), n: d.count(dst.Shape.Len()), aligned: whole(0, d.at(dst), d.at(src)),
 	})
 }
 

@@ -65,6 +65,26 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestCopiesReplay: where a copy reads and writes may differ from step to step.
+func TestCopiesReplay(t *testing.T) {
+	d := openCard(t, Options{})
+	defer d.Close()
+	x, ring := d.Alloc(compute.Shape{4}, compute.Full), d.Alloc(compute.Shape{5, 4}, compute.Full)
+	for i := range 5 {
+		d.Upload(x, []float32{float32(i), 7, 8, 9})
+		d.Copy(ring.View(i, i+1), x)
+		if err := d.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := download(d, ring), []float32{0, 7, 8, 9, 1, 7, 8, 9, 2, 7, 8, 9, 3, 7, 8, 9, 4, 7, 8, 9}; !slices.Equal(got, want) {
+		t.Errorf("the ring holds %v; want %v", got, want)
+	}
+	if n := captured(d); n != 1 {
+		t.Errorf("%d graphs were captured; want 1", n)
+	}
+}
+
 // TestShapesDoNotShare: a list is replayed only for what is equal to it.
 func TestShapesDoNotShare(t *testing.T) {
 	d := openCard(t, Options{})

@@ -8,6 +8,7 @@ import (
 	"lor2c/internal/compute"
 	"lor2c/internal/gpu"
 	"lor2c/internal/gpu/hostlib"
+	"lor2c/internal/model"
 )
 
 // card opens the first card in a precision.
@@ -51,4 +52,49 @@ func TestGoldenEventsCUDA(t *testing.T) {
 			t.Run("case="+name+"/dtype="+p.name, func(t *testing.T) { testGoldenEvents(t, g, card(t, p.narrow), p.tolerance) })
 		}
 	})
+}
+
+// TestStepsAreReplayed: once a shape class is known, a step is the upload of a
+// batch, of labels and of slots, one graph, and neither memory nor waiting.
+func TestStepsAreReplayed(t *testing.T) {
+	if !hostlib.Under(t) {
+		return
+	}
+	driver, ok := hostlib.Loaded()
+	if !ok {
+		t.Skip("counts the calls of the driver without a card")
+	}
+	c := model.Config{
+		Type: "roberta", Width: 16, Layers: 2, Heads: 2, FF: 32, Vocab: 50, Positions: 40, Types: 1, Eps: 1e-5,
+		Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
+	}
+	s := randomStepper(t, card(t, false), c, "lor2c")
+	s.slots, s.ring = 8, s.Dev.Alloc(compute.Shape{8, ringWidth}, compute.Full)
+	batch := func(last int) model.Batch {
+		b := model.Batch{Cu: []int32{0}, Labels: []float32{0, 1, 1, 0}}
+		for _, n := range []int{17, 30, 25, last} {
+			b.IDs, b.Types = append(b.IDs, make([]int32, n)...), append(b.Types, make([]int32, n)...)
+			b.Cu = append(b.Cu, int32(len(b.IDs)))
+		}
+		return b
+	}
+	entries := []string{"cuLaunchKernel", "cuGraphLaunch", "cuMemcpyHtoDAsync_v2", "cuMemAlloc_v2", "cuStreamSynchronize", "cuMemcpyDtoHAsync_v2"}
+	var before []uint64
+	for step := 1; step <= 12; step++ {
+		if step == 5 {
+			for _, e := range entries {
+				before = append(before, driver.Calls(e))
+			}
+		}
+		// 97 to 100 tokens are of one class.
+		if err := s.Step(step, []model.Batch{batch(25 + step%4)}, 1/float64(step)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const steps = 8
+	for i, want := range []uint64{0, steps, 3 * steps, 0, 0, 0} {
+		if got := driver.Calls(entries[i]) - before[i]; got != want {
+			t.Errorf("%s was called %d times in %d steps; want %d", entries[i], got, steps, want)
+		}
+	}
 }

@@ -49,21 +49,25 @@ func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c opt
 
 // Step queues optimizer step number step, from 1, over micro-batches that
 // together are one batch, with the learning rate at factor times its base. It
-// does not wait for the device. A batch that the model cannot take is an error
-// and changes nothing.
+// does not wait for the device, but returns a failure that is known by then. A
+// batch that the model cannot take is an error and changes nothing.
 func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 	for _, b := range micro {
 		if err := s.Model.Check(b); err != nil {
 			return err
 		}
 	}
-	return guard(func() {
+	err := guard(func() {
 		s.gradient(step, micro, nil)
 		s.Opt.Step(s.loss, factor)
 		row := s.ring.View((step-1)%s.slots, (step-1)%s.slots+1)
 		s.Dev.Copy(row.Slice(ringLoss, compute.Shape{1}), s.loss)
 		s.Dev.Copy(row.Slice(ringState, compute.Shape{compute.StateLen}), s.Opt.State())
 	})
+	if err != nil {
+		return err
+	}
+	return s.Dev.Err()
 }
 
 // Change takes over what a method trains after its structure changed; the
@@ -78,15 +82,17 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	for _, b := range micro {
 		examples += b.Len()
 	}
-	s.Opt.Zero()
-	s.Dev.Fill(s.loss, 0)
 	row, example := 0, 0
-	for _, b := range micro {
+	for i, b := range micro {
 		s.Dev.Reset()
 		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
-		// Both uploads come before the first op: a device that replays what it
-		// recorded of a step can then wait for them once.
+		// Both uploads come before the first op: what a device records of a step
+		// is then in one piece.
 		pass, labels := s.Model.NewPass(t, b), s.upload(b.Labels)
+		if i == 0 {
+			s.Opt.Zero()
+			s.Dev.Fill(s.loss, 0)
+		}
 		logits := s.Model.Forward(pass, s.Method.Hook())
 		if scale := 1 / float32(examples); s.Regression {
 			t.MSE(s.loss, logits, labels, scale)
