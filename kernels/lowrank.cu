@@ -18,18 +18,6 @@ struct LowRankDownArgs {
     uint32_t aligned, transposed, unused;
 };
 
-// fold sums 32 values over the lanes of a warp, 31 exchanges for all: lane l
-// is left with the sum of value l in v[0].
-template <int half> DEVICE void fold(float (&v)[32], int lane) {
-    const bool upper = lane & half;
-    UNROLL
-    for (int i = 0; i < half; i++) {
-        const float keep = upper ? v[i + half] : v[i], send = upper ? v[i] : v[i + half];
-        v[i] = keep + __shfl_xor_sync(kAllLanes, send, half);
-    }
-    if constexpr (half > 1) fold<half / 2>(v, lane);
-}
-
 // lowrank_down: rows to ranks, the first half of the residual and of its
 // gradient.
 //
@@ -82,7 +70,7 @@ template <typename T, int ranks> DEVICE void lowrank_down(const LowRankDownArgs&
         float v[32];
         UNROLL
         for (int i = 0; i < 32; i++) v[i] = sum[part * 32 + i];
-        fold<16>(v, lane);
+        fold(v, lane);
         const int to = row + (part * 32 + lane) / ranks, r = lane % ranks;
         if (to < n && r < a.rank) u[int64_t(to) * a.rank + r] = a.scale * v[0];
     }

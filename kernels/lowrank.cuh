@@ -44,3 +44,20 @@ template <int ranks> DEVICE void lane_cols(float (&x)[8], const Segment<ranks>& 
         x[i + 4] = hi.v[i];
     }
 }
+
+// fold sums each of 8, 16 or 32 values over the lanes of a warp with about one
+// exchange a value: lane l is left with the sum of value l % values in v[0].
+template <int values, int half = values / 2> DEVICE void fold(float (&v)[values], int lane) {
+    const bool upper = lane & half;
+    UNROLL
+    for (int i = 0; i < half; i++) {
+        const float keep = upper ? v[i + half] : v[i], send = upper ? v[i] : v[i + half];
+        v[i] = keep + __shfl_xor_sync(kAllLanes, send, half);
+    }
+    if constexpr (half > 1) {
+        fold<values, half / 2>(v, lane);
+    } else {
+        UNROLL
+        for (int d = values; d < 32; d *= 2) v[0] += __shfl_xor_sync(kAllLanes, v[0], d);
+    }
+}

@@ -30,6 +30,7 @@ type Device struct {
 	mem     memory
 	queue   queue
 	staging staging
+	row     openRow
 	partial *buffer
 	found   map[string]kernel
 	// eager submits and waits for every launch, so that a fault names its

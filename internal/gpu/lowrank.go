@@ -81,6 +81,9 @@ func flag(b bool) uint32 {
 
 // LowRankDown computes u = dropout(x) AT.
 func (d *Device) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
+	if d.rowDown(u, x, a, drop) {
+		return
+	}
 	d.lowRankDown(u, x, d.lowRankA(a), 1, drop)
 }
 
@@ -91,6 +94,9 @@ func (d *Device) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.D
 
 // LowRankUp computes dst += scale u BT.
 func (d *Device) LowRankUp(dst, u, b compute.Tensor, scale float32) {
+	if d.rowUp(dst, u, b, scale) {
+		return
+	}
 	d.lowRankUp(dst, u, d.lowRankB(b), scale, compute.Dropout{}, true)
 }
 

@@ -48,7 +48,11 @@ func (d *Device) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Ten
 		n: d.count(rows), drop: d.dropout(drop), cols: int32(cols), eps: eps,
 	}
 	kernel, g := d.normKernel("layernorm_forward", rows, cols, a.dst, a.sum, a.x, a.residual, a.gamma, a.beta)
+	before := d.queue.serial
 	launch(d, kernel, g, 256, 0, a)
+	if kernel == d.named("layernorm_forward") && d.queue.serial != before {
+		d.row = openRow{serial: d.queue.serial, rows: rows, args: layerNormLowRankArgs{norm: a}}
+	}
 }
 
 // LayerNormGrad is the gradient of LayerNorm.

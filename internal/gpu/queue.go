@@ -28,6 +28,7 @@ type queue struct {
 	slots    []uint32
 	key      []byte // of the list, made in submit
 
+	serial int        // changes whenever a launch is appended or the list is handed over
 	table  driver.Ptr // where kernels find the slots
 	seed   maphash.Seed
 	graphs map[uint64]*graph
@@ -85,6 +86,7 @@ func launch[A any](d *Device, name string, g grid, block, shared int, args A) {
 		Shared: uint32(shared), Offset: uint32(at), Size: uint32(len(q.args) - at),
 	})
 	q.names = append(q.names, name)
+	q.serial++
 	if d.eager || len(q.slots) > maxSlots-64 {
 		d.submit()
 	}
@@ -145,6 +147,14 @@ func (d *Device) submit() {
 		d.fail(d.run(d.submitList))
 	}
 	q.launches, q.names, q.args, q.slots = q.launches[:0], q.names[:0], q.args[:0], q.slots[:0]
+	q.serial++
+}
+
+// retract takes back the launch that was appended last. Its slots stay.
+func (q *queue) retract() {
+	last := len(q.launches) - 1
+	q.args = q.args[:q.launches[last].Offset]
+	q.launches, q.names = q.launches[:last], q.names[:last]
 }
 
 // submitList runs on the device's thread.
