@@ -24,7 +24,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint bench demo table1 fig2 fig6 fig7 golden docker clean
+.PHONY: help build test orders race lint bench demo table1 fig2 fig6 fig7 golden docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,11 @@ build: ## build bin/lor2c
 test: ## run all tests that need no GPU
 	@echo "kernels on the CPU: $(if $(CUDA),$(shell command -v $${CXX:-g++} || echo 'left out; install g++'),left out; a build without CUDA)"
 	go test $(TAGS) ./...
+
+# Threads, blocks and streams in the orders that these seeds draw.
+ORDERS ?= 2 3 4 5
+orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
+	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
 
 race: ## run the race detector on the packages with goroutines (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short $(TAGS) $(RACE)

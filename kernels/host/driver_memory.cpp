@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "driver.h"
 
 using namespace driver;
@@ -222,7 +224,7 @@ template <typename T> static int fill(const Call& call, Pointer to, T value, siz
     if (to % sizeof(T) != 0 || n > SIZE_MAX / sizeof(T) || !reachable(line(to, n * sizeof(T), true), n * sizeof(T), 1)) return kInvalidValue;
     submit(s, [=] {
         T* p = reinterpret_cast<T*>(to);
-        for (size_t i = 0; i < n; i++) p[i] = value;
+        std::fill(p, p + n, value);
     });
     return call.end();
 }
