@@ -24,14 +24,36 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
 .DEFAULT_GOAL := help
-.PHONY: help build test orders race lint bench demo table1 fig2 fig6 fig7 golden docker clean
+.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden docker clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
+# With the CUDA device where the kernels can be compiled: nvcc is there, or can be fetched.
 build: ## build bin/lor2c
 	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,gonum in pure Go; install OpenBLAS for about five times the speed)"
+ifeq ($(CUDA),)
+	@echo "CUDA device: left out; it needs Linux on amd64 and a C compiler"
 	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
+else
+	@if $(NVCC) || sh scripts/toolchain.sh; then \
+	  $(MAKE) --no-print-directory kernels && echo "CUDA device: `head -2 build/kernels/compiler | xargs`" && \
+	  set -x && go build $(TAGS) -o bin/lor2c ./cmd/lor2c; \
+	else \
+	  echo "CUDA device: left out; it needs a CUDA compiler" && \
+	  set -x && go build $(if $(OPENBLAS),-tags $(OPENBLAS)) -o bin/lor2c ./cmd/lor2c; \
+	fi
+endif
+
+NVCC := test -x "$$CUDA_HOME/bin/nvcc" || command -v nvcc >/dev/null
+toolchain: ## fetch a CUDA compiler into .toolchain (needs Python with pip)
+	sh scripts/toolchain.sh
+
+kernels: ## compile the CUDA kernels (nvcc from CUDA_HOME, PATH or make toolchain)
+	@$(MAKE) -C kernels --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
+ptxas-report: kernels ## write registers and spills of every kernel to bench/results/ptxas.csv; none may spill
+	@$(MAKE) -C kernels --no-print-directory report
 
 test: ## run all tests that need no GPU
 	@echo "kernels on the CPU: $(if $(CUDA),$(shell command -v $${CXX:-g++} || echo 'left out; install g++'),left out; a build without CUDA)"

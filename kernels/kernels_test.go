@@ -1,35 +1,145 @@
 package kernels
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"debug/elf"
+	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
+// packed is an archive of files with their own names as content.
+func packed(t *testing.T, names ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	w := tar.NewWriter(z)
+	for _, name := range names {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(name))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 func TestChoose(t *testing.T) {
-	all := []string{"sm_80", "sm_86", "sm_89", "sm_90a", "sm_120", "compute_80"}
+	all := "sm_80 sm_86 sm_89 sm_90a sm_120 compute_80"
 	for _, c := range []struct {
-		targets      []string
+		targets      string
 		major, minor int
-		want         string
-		ok           bool
+		order, want  string
 	}{
-		{all, 8, 0, "sm_80", true},
-		{all, 8, 6, "sm_86", true},
-		{all, 8, 7, "sm_86", true},
-		{all, 8, 9, "sm_89", true},
-		{all, 9, 0, "sm_90a", true},
-		{all, 10, 0, "compute_80, compiled", true},
-		{all, 12, 0, "sm_120", true},
-		{all, 12, 1, "sm_120", true},
-		{all, 7, 5, "none of [sm_80", false},
-		{[]string{"sm_90a"}, 9, 1, "none of", false},
-		{nil, 9, 0, "none: this binary was built without", false},
+		{all, 8, 0, "sm_80 compute_80", "sm_80"},
+		{all, 8, 6, "sm_86 sm_80 compute_80", "sm_86"},
+		{all, 8, 7, "sm_86 sm_80 compute_80", "sm_86"},
+		{all, 8, 9, "sm_89 sm_86 sm_80 compute_80", "sm_89"},
+		{all, 9, 0, "sm_90a compute_80", "sm_90a"},
+		{all, 9, 1, "compute_80", "compute_80, compiled by"},
+		{all, 10, 0, "compute_80", "compute_80, compiled by"},
+		{all, 12, 0, "sm_120 compute_80", "sm_120"},
+		{all, 12, 1, "sm_120 compute_80", "sm_120"},
+		{all, 7, 5, "", "none of [sm_80"},
+		{"sm_90a", 9, 1, "", "none of"},
+		{"", 9, 0, "", "none: this binary was built without"},
 	} {
-		t.Run(fmt.Sprintf("capability=%d.%d/targets=%d", c.major, c.minor, len(c.targets)), func(t *testing.T) {
-			if got, ok := choose(c.targets, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != c.ok {
-				t.Errorf("choose = %q, %v; want %q, %v", got, ok, c.want, c.ok)
+		t.Run(fmt.Sprintf("capability=%d.%d/targets=%d", c.major, c.minor, len(strings.Fields(c.targets))), func(t *testing.T) {
+			var codes []Code
+			for _, target := range strings.Fields(c.targets) {
+				codes = append(codes, Code{Target: target})
+			}
+			var order []string
+			for _, code := range choose(codes, c.major, c.minor) {
+				order = append(order, code.Target)
+			}
+			if got := strings.Join(order, " "); got != c.order {
+				t.Errorf("order %q; want %q", got, c.order)
+			}
+			if got, ok := describe(codes, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != (c.order != "") {
+				t.Errorf("described as %q, %v; want %q, %v", got, ok, c.want, c.order != "")
 			}
 		})
 	}
+}
+
+func TestRead(t *testing.T) {
+	whole := packed(t, "sm_80/norm.cubin", "sm_80/loss.cubin", "compute_80/norm.ptx")
+	all, err := read(whole)
+	if err != nil || len(all) != 2 || len(all[0].Images) != 2 || all[1].Target != "compute_80" || string(all[0].Images[1]) != "sm_80/loss.cubin" {
+		t.Errorf("read %q, %v", all, err)
+	}
+	if _, err := read(whole[:len(whole)-9]); err == nil {
+		t.Error("an archive without its end was read")
+	}
+	if _, err := read([]byte("text")); err == nil {
+		t.Error("text was read")
+	}
+}
+
+// TestEmbedded wants the same kernels for every target.
+func TestEmbedded(t *testing.T) {
+	all, err := embedded()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all == nil {
+		t.Skip("the kernels are not compiled")
+	}
+	var first []string
+	for _, c := range all {
+		var names []string
+		for _, image := range c.Images {
+			names = append(names, entries(t, c.Target, image)...)
+		}
+		slices.Sort(names)
+		if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
+			t.Errorf("%s: a kernel is there twice among %v", c.Target, names)
+		}
+		if first == nil {
+			first = names
+		}
+		if len(names) == 0 || !slices.Equal(names, first) {
+			t.Errorf("%s has %d kernels, %v; want the %d of %s", c.Target, len(names), names, len(first), all[0].Target)
+		}
+	}
+}
+
+var entry = regexp.MustCompile(`(?m)^\.visible \.entry (\w+)\(`)
+
+// entries lists the kernels in an image.
+func entries(t *testing.T, target string, image []byte) (names []string) {
+	t.Helper()
+	if _, _, machine := parse(target); !machine {
+		for _, m := range entry.FindAllSubmatch(image, -1) {
+			names = append(names, string(m[1]))
+		}
+		return names
+	}
+	// CUDA puts a version of its own where ELF has 1.
+	image = slices.Clone(image)
+	copy(image[20:24], []byte{1, 0, 0, 0})
+	f, err := elf.NewFile(bytes.NewReader(image))
+	if err != nil {
+		t.Fatalf("%s: %v", target, err)
+	}
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatalf("%s: %v", target, err)
+	}
+	for _, s := range symbols {
+		if elf.ST_TYPE(s.Info) == elf.STT_FUNC && elf.ST_BIND(s.Info) == elf.STB_GLOBAL {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }

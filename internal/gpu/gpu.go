@@ -11,7 +11,6 @@ import (
 
 	"lor2c/internal/compute"
 	"lor2c/internal/gpu/driver"
-	"lor2c/kernels"
 )
 
 // Built reports whether this binary has the CUDA device.
@@ -23,7 +22,7 @@ type Device struct {
 	card    *driver.Context
 	about   driver.Properties
 	index   int
-	module  driver.Module
+	modules []driver.Module
 	stream  driver.Stream
 	narrow  bool
 	err     error
@@ -100,9 +99,8 @@ func (d *Device) open(index int) (err error) {
 	if d.card, err = driver.Open(index); err != nil {
 		return refuse(err)
 	}
-	if d.module, err = driver.Load(kernels.Image()); err != nil {
-		code, _ := kernels.For(d.about.Major, d.about.Minor)
-		return refuse(fmt.Errorf("load the kernels on %s, compute capability %d.%d, code object %s: %w", d.about.Name, d.about.Major, d.about.Minor, code, err))
+	if err := d.load(); err != nil {
+		return refuse(fmt.Errorf("load the kernels on %s, compute capability %d.%d: %w", d.about.Name, d.about.Major, d.about.Minor, err))
 	}
 	d.stream, err = driver.NewStream()
 	return d.explain("open a stream", err)
@@ -126,7 +124,7 @@ func (d *Device) kernel(name string, args uintptr, block, shared int) (driver.Fu
 	}
 	err := d.run(func() (err error) {
 		if !ok {
-			if k.Function, err = d.module.Function(name); err != nil {
+			if k.Function, err = d.function(name); err != nil {
 				return d.explain("find a kernel", err)
 			}
 			k.shared = defaultShared
@@ -257,7 +255,10 @@ func (d *Device) close() error {
 	for p := range d.mem.live {
 		errs = append(errs, driver.Free(driver.Ptr(p)))
 	}
-	return errors.Join(append(errs, d.module.Unload(), d.stream.Destroy(), d.card.Close())...)
+	for _, m := range d.modules {
+		errs = append(errs, m.Unload())
+	}
+	return errors.Join(append(errs, d.stream.Destroy(), d.card.Close())...)
 }
 
 // explain says what was attempted when the driver answered with an error.
