@@ -110,13 +110,7 @@ template <typename T> DEVICE void store_vec(T* p, const Vec<T>& x) { *reinterpre
 
 // copy16 moves 16 bytes between addresses aligned to them. A Vec in between may
 // be taken apart by the compiler and stored in pieces.
-DEVICE void copy16(void* dst, const void* src) {
-#ifdef __CUDACC__
-    *static_cast<uint4*>(dst) = *static_cast<const uint4*>(src);
-#else
-    memcpy(dst, src, 16);
-#endif
-}
+DEVICE void copy16(void* dst, const void* src) { *static_cast<uint4*>(dst) = *static_cast<const uint4*>(src); }
 
 // load8 reads 8 consecutive elements as float. p is aligned to 16 bytes.
 template <typename T> DEVICE void load8(float (&x)[8], const T* p) {

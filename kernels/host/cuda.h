@@ -33,6 +33,10 @@
 #define blockDim (::host::block.dim)
 #define gridDim (::host::block.grid)
 
+struct alignas(16) uint4 {
+    uint32_t x, y, z, w;
+};
+
 // ---- arithmetic -------------------------------------------------------------
 
 // Macros, since the C library has, or will have, declarations of these names.

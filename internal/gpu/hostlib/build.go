@@ -95,8 +95,9 @@ func newCompiler(fast bool) (*compiler, error) {
 		cache = os.TempDir()
 	}
 	// Nothing is contracted that the source does not write as fmaf, so that
-	// results do not depend on the processor.
-	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-g1"}
+	// results do not depend on the processor. Memory may be read as another type
+	// than it was written as, which nvcc allows.
+	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing", "-g1"}
 	c := &compiler{
 		cxx: path, version: string(version), cache: filepath.Join(cache, "lor2c", "host"),
 		runtime: slices.Concat(common, []string{"-O2"}),
