@@ -90,9 +90,8 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     const int group = a.heads / a.kv_heads;
     const bool whole = s.keys <= kStay && a.dq != nullptr;
     // The first tile with a query that sees any of the keys; but all have a dq.
-    const int from = whole || !a.causal ? 0 : max(0, first + 1 - s.shift) / kPass;
-    const int tiles = max(0, (s.queries + kPass - 1) / kPass - from);
-    const int steps = tiles * group;
+    const int from = whole || !a.causal ? 0 : max(0, first + 1 - s.shift) / kPass * kPass;
+    const int steps = max(0, (s.queries - from + kPass - 1) / kPass) * group;
     const int64_t kv_at = int64_t(s.k0 + first) * kv_stride + kv_head * D;
     const bf16* q = static_cast<const bf16*>(a.q);
     const bf16* dy = static_cast<const bf16*>(a.dy);
@@ -105,21 +104,29 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     auto q_tile = [&](int step) { return passing + step % kStages<D> * (2 * kPass * D); };
     auto dy_tile = [&](int step) { return q_tile(step) + kPass * D; };
     auto stat = [&](int step) { return stats + step % kStages<D> * (2 * kPass); };
-    auto query = [&](int step) { return (from + step % tiles) * kPass; };
-    auto head = [&](int step) { return kv_head * group + step / tiles; };
+    // Passing names the tile of a step: first query, and head.
+    struct Passing {
+        int i, head;
+    } now{from, kv_head * group}, ahead = now;
+    auto advance = [&](Passing& at) {
+        at.i += kPass;
+        if (at.i < s.queries) return;
+        at.i = from;
+        at.head++;
+    };
     auto load = [&](int step) {
         if (step < steps) {
-            const int64_t at = int64_t(s.q0 + query(step)) * stride + head(step) * D;
-            load_tile<D, kPass, false>(q_tile(step), q + at, stride, s.queries - query(step));
-            load_tile<D, kPass, false>(dy_tile(step), dy + at, stride, s.queries - query(step));
+            const int64_t at = int64_t(s.q0 + ahead.i) * stride + ahead.head * D;
+            load_tile<D, kPass, false>(q_tile(step), q + at, stride, s.queries - ahead.i);
+            load_tile<D, kPass, false>(dy_tile(step), dy + at, stride, s.queries - ahead.i);
         }
         cp_async_commit();
     };
     // The first 32 threads read lse, the next delta.
     auto read_stat = [&](int step) {
-        const int i = step < steps ? query(step) + threadIdx.x % kPass : s.queries;
-        if (threadIdx.x >= 2 * kPass || i >= s.queries) return 0.0f;
-        const int64_t at = int64_t(s.q0 + i) * a.heads + head(step);
+        const int i = ahead.i + threadIdx.x % kPass;
+        if (threadIdx.x >= 2 * kPass || step >= steps || i >= s.queries) return 0.0f;
+        const int64_t at = int64_t(s.q0 + i) * a.heads + ahead.head;
         return threadIdx.x < kPass ? finite_lse(a.lse[at]) : a.delta[at];
     };
     load_tile<D, kStay, false>(k_tile, static_cast<const bf16*>(a.k) + kv_at, kv_stride, rows);
@@ -128,6 +135,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     for (int step = 0; step < kStages<D> - 1; step++) {
         load(step);
         if (threadIdx.x < 2 * kPass) stat(step)[threadIdx.x] = read_stat(step);
+        advance(ahead);
     }
 
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
@@ -137,12 +145,13 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     Mask mask(a, 0);
     float dk[D / 8][4] = {}, dv[D / 8][4] = {};
 
-    for (int step = 0; step < steps; step++) {
+    for (int step = 0; step < steps; step++, advance(now)) {
         cp_async_wait<kStages<D> - 2>();
         __syncthreads();
         load(step + kStages<D> - 1);
         const float next = read_stat(step + kStages<D> - 1);
-        const int i0 = query(step);
+        advance(ahead);
+        const int i0 = now.i;
         const bool any = top < rows && j0 < s.seen(i0 + kPass - 1);
         float p[4][4] = {}, ds[4][4] = {};
         if (any) {
@@ -151,7 +160,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
         }
         if (threadIdx.x < 2 * kPass) stat(step + kStages<D> - 1)[threadIdx.x] = next;
         if (any) {
-            mask.head = head(step);
+            mask.head = now.head;
             uint32_t bits[4] = {kAllLanes, kAllLanes, kAllLanes, kAllLanes};
             if (mask.active()) {
                 UNROLL
@@ -217,7 +226,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
             for (int r = 0; r < 2; r++) {
                 const int i = i0 + x + g + 8 * r;
                 if (i >= s.queries) continue;
-                bf16* row = static_cast<bf16*>(a.dq) + int64_t(s.q0 + i) * stride + head(step) * D + 8 * half + 2 * t;
+                bf16* row = static_cast<bf16*>(a.dq) + int64_t(s.q0 + i) * stride + now.head * D + 8 * half + 2 * t;
                 UNROLL
                 for (int n = 0; n < D / 16; n++) {
                     *reinterpret_cast<uint32_t*>(row + 8 * n) = pack_bf16(dq[n][2 * r] * a.scale, dq[n][2 * r + 1] * a.scale);
