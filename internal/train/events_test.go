@@ -140,52 +140,6 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestWhatIf wants trials to leave every tensor as it was, and to say the loss
-// that the chosen candidate then has.
-func TestWhatIf(t *testing.T) {
-	c := eventConfig(t, t.TempDir())
-	if _, err := Run(context.Background(), c, quiet(2)); err != nil {
-		t.Fatal(err)
-	}
-	tried := *c
-	tried.Out, tried.Schedule.WhatIf = c.Out+"-tried", 16
-	if _, err := Run(context.Background(), &tried, quiet(2)); err != nil {
-		t.Fatal(err)
-	}
-	want, got := contents(t, c.Out), contents(t, tried.Out)
-	compared := 0
-	for name := range want {
-		if strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, stateFile) || name == "metrics.csv" {
-			compared++
-			if got[name] != want[name] {
-				t.Errorf("%s differs", name)
-			}
-		}
-	}
-	if compared < 20 {
-		t.Errorf("compared only %d files", compared)
-	}
-	all := events(t, tried.Out)
-	for i, e := range all {
-		if e.Loss == nil || len(e.Candidates) == 0 {
-			t.Fatalf("event %d has no loss or no candidates", i)
-		}
-		seen := map[float64]bool{}
-		for _, x := range e.Candidates {
-			seen[*x.Loss] = true
-		}
-		if len(e.Candidates) > 1 && len(seen) == 1 || seen[*e.Loss] {
-			t.Errorf("event %d: losses %v and %v before; every candidate changes something", i, slices.Collect(maps.Keys(seen)), *e.Loss)
-		}
-		if i > 0 && e.Step == all[i-1].Step && *e.Loss != *all[i-1].Candidates[all[i-1].Winner].Loss {
-			t.Errorf("event %d begins with loss %v; the chosen candidate before it promised %v", i, *e.Loss, *all[i-1].Candidates[all[i-1].Winner].Loss)
-		}
-	}
-	if plain := events(t, c.Out); plain[0].Loss != nil || plain[0].Candidates[0].Loss != nil {
-		t.Error("a run without trials has their losses")
-	}
-}
-
 // TestResumeEvents cancels a run after every step, so that it resumes between an
 // event and the step after it too, and wants the records and tensors of an
 // unbroken one.

@@ -20,8 +20,8 @@ type Plan struct {
 // Total is the sum of the parts.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 
-// plan runs the fullest micro-batch of the whole run, and of evaluation, on a
-// device that only counts what on would need, with the method as it is or
+// plan runs the fullest micro-batch of the whole run, of evaluation and of
+// what-if trials on a device that only counts what on would need, with the method as it is or
 // begins.
 func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.Structure) (Plan, error) {
 	c := s.Config
@@ -49,14 +49,23 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.St
 	p.Tokens = full
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
+	// A what-if trial has a module less than the method, or a longer one, and
+	// needs no more than the method on the same batch.
+	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
 	null.Reset()
-	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(most, batch)), method.Hook())
+	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(max(most, tokens), max(batch, examples))), method.Hook())
 	// Blocks of one size class are reused, and which tensors share a class
 	// depends on the batch: the slack covers by how much a smaller one can be
 	// worse, which was seen to be up to one part in a thousand.
 	p.Arena = null.Stats().ArenaPeak
 	p.Arena += p.Arena/256 + 1<<16
 	return p, nil
+}
+
+// sample returns which of n dev examples what-if trials are scored on.
+func (s *Session) sample(n int) []int32 {
+	order := dataset.Order(s.Config.Seed, 0, n)
+	return order[:min(s.Config.Schedule.WhatIf, n)]
 }
 
 // fullest returns the tokens of the micro-batch with most of them over all

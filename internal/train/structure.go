@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"lor2c/internal/adapter"
-	"lor2c/internal/dataset"
 	"lor2c/internal/runlog"
 	"lor2c/internal/schedule"
 	"lor2c/internal/tape"
@@ -149,12 +148,10 @@ func candidateOf(c schedule.Candidate) runlog.Candidate {
 // whatIf scores a fixed sample of the dev split as it is now and as it would be
 // after each candidate, and leaves the method as it was.
 func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, e *runlog.Event) error {
-	rows := r.session.Config.Schedule.WhatIf
-	if rows == 0 {
+	sample := r.session.sample(r.test.Len())
+	if len(sample) == 0 {
 		return nil
 	}
-	order := dataset.Order(r.session.Config.Seed, 0, r.test.Len())
-	sample := order[:min(rows, len(order))]
 	// An interrupt lets an event that has begun finish.
 	ctx = context.WithoutCancel(ctx)
 	loss := func(method adapter.Method) (*float64, error) {

@@ -1,0 +1,89 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWhatIf wants trials to leave every tensor as it was, and to say the loss
+// that the chosen candidate then has.
+func TestWhatIf(t *testing.T) {
+	c := eventConfig(t, t.TempDir())
+	if _, err := Run(context.Background(), c, quiet(2)); err != nil {
+		t.Fatal(err)
+	}
+	tried := *c
+	tried.Out, tried.Schedule.WhatIf = c.Out+"-tried", 16
+	if _, err := Run(context.Background(), &tried, quiet(2)); err != nil {
+		t.Fatal(err)
+	}
+	want, got := contents(t, c.Out), contents(t, tried.Out)
+	compared := 0
+	for name := range want {
+		if strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, stateFile) || name == "metrics.csv" {
+			compared++
+			if got[name] != want[name] {
+				t.Errorf("%s differs", name)
+			}
+		}
+	}
+	if compared < 20 {
+		t.Errorf("compared only %d files", compared)
+	}
+	all := events(t, tried.Out)
+	for i, e := range all {
+		if e.Loss == nil || len(e.Candidates) == 0 {
+			t.Fatalf("event %d has no loss or no candidates", i)
+		}
+		seen := map[float64]bool{}
+		for _, x := range e.Candidates {
+			seen[*x.Loss] = true
+		}
+		if len(e.Candidates) > 1 && len(seen) == 1 || seen[*e.Loss] {
+			t.Errorf("event %d: losses %v and %v before; every candidate changes something", i, slices.Collect(maps.Keys(seen)), *e.Loss)
+		}
+		if i > 0 && e.Step == all[i-1].Step && *e.Loss != *all[i-1].Candidates[all[i-1].Winner].Loss {
+			t.Errorf("event %d begins with loss %v; the chosen candidate before it promised %v", i, *e.Loss, *all[i-1].Candidates[all[i-1].Winner].Loss)
+		}
+	}
+	if plain := events(t, c.Out); plain[0].Loss != nil || plain[0].Candidates[0].Loss != nil {
+		t.Error("a run without trials has their losses")
+	}
+}
+
+// TestWhatIfMemory runs trials within the memory that was planned: of pairs of
+// rows, which in the sample are longer than any pair that trains or is evaluated,
+// and of all rows at once.
+func TestWhatIfMemory(t *testing.T) {
+	for _, batch := range []int{2, 24} {
+		t.Run(fmt.Sprintf("batch=%d", batch), func(t *testing.T) {
+			c := eventConfig(t, t.TempDir())
+			short, long := "act\tto eat", "act\t"+strings.Repeat("to eat ", 12)
+			put := func(path string, rows []string) {
+				if err := os.WriteFile(path, []byte("label\ttext\n"+strings.Join(rows, "\n")+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			put(c.Data.Train, slices.Repeat([]string{short}, 24))
+			// In order, every evaluated pair has one long row; in the sample some have two.
+			put(c.Data.Dev, slices.Repeat([]string{short, long}, 12))
+			c.Train.MicroBatchSize, c.Train.EvalBatchSize = 1, batch
+			c.Schedule.WhatIf, c.Schedule.MaxInjects = 24, 2
+			if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+				t.Fatal(err)
+			}
+			kinds := map[string]int{}
+			for _, e := range events(t, c.Out) {
+				kinds[e.Action]++
+			}
+			if fmt.Sprint(slices.Sorted(maps.Keys(kinds))) != "[inject merge]" {
+				t.Errorf("events are %v; want merges and injections", kinds)
+			}
+		})
+	}
+}
