@@ -24,7 +24,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden docker clean
+.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -91,6 +91,9 @@ table1 fig2 fig6 fig7: build
 
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
+
+gpu-bundle: kernels ## pack what proves the CUDA device on a machine with a card
+	sh scripts/gpu_bundle.sh
 
 docker: ## build a container image with the binary
 	docker build -t lor2c .

@@ -1,0 +1,26 @@
+#!/bin/sh
+# One folder, packed, with all that gpu-check needs on a machine with a card and
+# neither Go nor network. Run by `make gpu-bundle` from the root of the repository.
+set -eu
+out=build/gpu-bundle
+rm -rf "$out"
+# Tests run in their package's folder, as under `go test`.
+mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu" "$out/internal/train"
+
+# Matrix products in Go: that machine need not have OpenBLAS.
+export CGO_LDFLAGS=
+go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
+go build -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
+go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
+go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train
+cp -r testdata/golden testdata/golden_events "$out/testdata/"
+cp configs/demo.yaml "$out/configs/"
+cp -r demo "$out/"
+
+tar czf "$out.tar.gz" -C build gpu-bundle
+size=$(du -m "$out.tar.gz" | cut -f1)
+if [ "$size" -gt 60 ]; then
+  echo "gpu-bundle: $out.tar.gz has $size MiB; want at most 60, so that it can be carried" >&2
+  exit 1
+fi
+echo "$out.tar.gz, $size MiB; unpack it on the machine with the card and run ./gpu-check in it"
