@@ -1,5 +1,5 @@
 #!/bin/sh
-# Unpacks the CUDA compiler of scripts/toolchain.txt into .toolchain: 161 MB of
+# Unpacks the CUDA compiler of scripts/toolchain.txt into .toolchain: 166 MB of
 # downloads from the Python package index, checked against their hashes. Does
 # nothing where that has been done.
 set -eu
