@@ -1,0 +1,37 @@
+package adapter_test
+
+import (
+	"strings"
+	"testing"
+
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/tape"
+)
+
+// TestModulesMeetBehindNorms: a module ends, and the next begins, straight after
+// the norm that wrote their rows, which is what a device needs to do the three
+// as one. What ends with the last layer begins from the first tokens' rows.
+func TestModulesMeetBehindNorms(t *testing.T) {
+	want := map[string][2]int{ // norms with an end and a beginning, and with an end
+		"lor2c": {2, 4}, "lor2c-share": {2, 4}, "lor2c-span-1-3": {0, 2}, "lor2c-injected-1-and-3": {0, 2},
+		"lor2c-spans-0-1-and-2-3": {0, 2}, "lora-query-value": {0, 0},
+	}
+	for _, m := range methods {
+		if _, ok := want[m.name]; !ok {
+			continue
+		}
+		t.Run("method="+m.name, func(t *testing.T) {
+			dev := nulldev.Open(4)
+			n := attach(t, dev, "roberta", m.config, m.merge)
+			tp := &tape.Tape{Dev: dev, Train: true}
+			pass := n.Model.NewPass(tp, join(micro()))
+			dev.Ops = nil
+			n.Model.Forward(pass, n.Method.Hook())
+			ops := strings.Join(dev.Ops, " ")
+			got := [2]int{strings.Count(ops, "LayerNorm LowRankUp LowRankDown"), strings.Count(ops, "LayerNorm LowRankUp")}
+			if got != want[m.name] {
+				t.Errorf("%d norms with an end and a beginning, %d with an end; want %v; ops: %s", got[0], got[1], want[m.name], ops)
+			}
+		})
+	}
+}
