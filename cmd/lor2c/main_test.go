@@ -41,7 +41,12 @@ type result struct {
 
 func run(t *testing.T, args ...string) result {
 	t.Helper()
-	c := command(t, args...)
+	return finish(t, command(t, args...))
+}
+
+// finish runs c to its end.
+func finish(t *testing.T, c *exec.Cmd) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
 	err := c.Run()

@@ -1,0 +1,83 @@
+//go:build cuda && cgo && linux && amd64
+
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"lor2c/internal/gpu/hostlib"
+)
+
+// with runs the command on the driver that env names.
+func with(t *testing.T, env []string, args ...string) result {
+	t.Helper()
+	c := command(t, args...)
+	c.Env = append(c.Env, env...)
+	return finish(t, c)
+}
+
+// TestDrivers starts the command without a driver, with one that has no card,
+// and with one whose card is the CPU.
+func TestDrivers(t *testing.T) {
+	const none = "LOR2C_LIBCUDA=/nowhere/libcuda.so.1"
+	noCard := func(t *testing.T) []string {
+		cc, err := exec.LookPath("cc")
+		if err != nil {
+			t.Skip("no C compiler to make a driver with")
+		}
+		so := filepath.Join(t.TempDir(), "libcuda.so.1")
+		source := filepath.Join("..", "..", "internal", "gpu", "driver", "testdata", "nodevice.c")
+		if out, err := exec.Command(cc, "-shared", "-fPIC", "-o", so, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return []string{"LOR2C_LIBCUDA=" + so}
+	}
+	for name, c := range map[string]struct {
+		env            func(t *testing.T) []string
+		doctor, reason string
+	}{
+		"none":     {func(*testing.T) []string { return []string{none} }, "no driver: /nowhere/libcuda.so.1", "no driver: /nowhere/libcuda.so.1"},
+		"no_cards": {noCard, "a driver, but no card", "a driver, but no card"},
+	} {
+		t.Run("driver="+name, func(t *testing.T) {
+			env := c.env(t)
+			if r := with(t, env, "doctor"); r.code != 0 || !strings.Contains(r.stdout, c.doctor) || !strings.Contains(r.stdout, "device           cpu") {
+				t.Errorf("doctor: %+v; want %q", r, c.doctor)
+			}
+			r := with(t, env, append(short(t, t.TempDir()), "--device", "cuda")...)
+			if want := "lor2c: open device cuda:0: gpu: open cuda:0: " + c.reason; r.code != exitDevice || !strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("train --device cuda: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitDevice, want)
+			}
+			r = with(t, env, append(short(t, t.TempDir()), "--device", "auto")...)
+			if want := "lor2c: on the CPU, for want of a card: " + c.reason; r.code != 0 || !strings.Contains(r.stderr, want) {
+				t.Errorf("train --device auto: exit code %d, stderr %q; want %q and a run", r.code, r.stderr, want)
+			}
+		})
+	}
+	t.Run("driver=host", func(t *testing.T) {
+		lib, err := hostlib.Build()
+		if errors.Is(err, hostlib.ErrNoCompiler) {
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := with(t, lib.Env, "doctor")
+		for _, want := range []string{"driver           CUDA 12.4", "cuda:0           Host Fibers 0, compute capability 8.6", "GiB free, GPU-5a5a", "code object "} {
+			if r.code != 0 || !strings.Contains(r.stdout, want) {
+				t.Errorf("doctor: %+v; want %q", r, want)
+			}
+		}
+		if strings.Contains(r.stdout, "missing") {
+			t.Errorf("doctor misses entry points: %s", r.stdout)
+		}
+		r = with(t, lib.Env, append(short(t, t.TempDir()), "--device", "cuda:9")...)
+		if want := "gpu: open cuda:9: "; r.code != exitDevice || !strings.Contains(r.stderr, want) {
+			t.Errorf("train --device cuda:9: exit code %d, stderr %q; want %d and %q", r.code, r.stderr, exitDevice, want)
+		}
+	})
+}
