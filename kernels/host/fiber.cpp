@@ -23,9 +23,8 @@ Fiber* left;
 
 } // namespace
 
-#if defined(__x86_64__)
-// Saves what the System V ABI wants kept, changes stacks, restores. A switch by
-// swapcontext makes two system calls for the signal mask instead.
+// Saves what the System V ABI of x86-64 wants kept, changes stacks, restores.
+// swapcontext would make a system call for the signal mask at each switch.
 extern "C" void lor2c_host_switch(void** from, void* to);
 asm(R"(
 .text
@@ -48,7 +47,6 @@ lor2c_host_switch:
     ret
 .size lor2c_host_switch,.-lor2c_host_switch
 )");
-#endif
 
 void Fiber::start(void (*entry)()) {
     const size_t guard = size_t(sysconf(_SC_PAGESIZE));
@@ -59,18 +57,10 @@ void Fiber::start(void (*entry)()) {
     }
     bottom_ = static_cast<char*>(memory) + guard;
     size_ = kStack;
-#if defined(__x86_64__)
     // What lor2c_host_switch pops, then the entry, then its return address.
     uint64_t* top = reinterpret_cast<uint64_t*>(static_cast<char*>(memory) + guard + kStack);
     top[-2] = reinterpret_cast<uint64_t>(entry);
     sp_ = top - 8;
-#else
-    getcontext(&context_);
-    context_.uc_stack.ss_sp = const_cast<void*>(bottom_);
-    context_.uc_stack.ss_size = size_;
-    context_.uc_link = nullptr;
-    makecontext(&context_, entry, 0);
-#endif
 }
 
 void Fiber::arrived() {
@@ -89,11 +79,7 @@ __attribute__((no_sanitize("address"))) void Fiber::go(Fiber& from, Fiber& to) {
 #if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
     __sanitizer_start_switch_fiber(&from.fake_stack_, to.bottom_, to.size_);
 #endif
-#if defined(__x86_64__)
     lor2c_host_switch(&from.sp_, to.sp_);
-#else
-    swapcontext(&from.context_, &to.context_);
-#endif
 #if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
     const void* bottom;
     size_t size;

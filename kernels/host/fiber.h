@@ -1,9 +1,6 @@
 // Fibers: stacks that one OS thread runs in turn.
 #pragma once
 #include <stddef.h>
-#if !defined(__x86_64__)
-#include <ucontext.h>
-#endif
 
 namespace host {
 
@@ -27,9 +24,6 @@ private:
     void* fake_stack_ = nullptr; // the sanitizer's
     const void* bottom_ = nullptr;
     size_t size_ = 0;
-#if !defined(__x86_64__)
-    ucontext_t context_;
-#endif
 };
 
 } // namespace host

@@ -7,7 +7,7 @@
 //	LOR2C_HOST_SEED  what every order in the library is drawn from; default 1
 //	LOR2C_HOST_FAST  1: optimised and without sanitizers, for long runs
 //
-// kernels/host/driver.cpp has more, which make the driver unusual.
+// kernels/host/driver.h has more, which make the driver unusual.
 package hostlib
 
 import (
@@ -27,7 +27,8 @@ import (
 	"time"
 )
 
-// ErrNoCompiler is wrapped where there is no C++ compiler with sanitizers.
+// ErrNoCompiler is wrapped where there is no C++ compiler with sanitizers, or
+// none that the fibers could be built with.
 var ErrNoCompiler = errors.New("no C++ compiler with sanitizers")
 
 // Library is a libcuda.so.1 and what a process needs to use it.
@@ -78,6 +79,9 @@ func Build() (Library, error) {
 
 // newCompiler looks for the compiler; fast leaves the sanitizers out.
 func newCompiler(fast bool) (*compiler, error) {
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return nil, fmt.Errorf("hostlib: %w: fibers switch in assembly of linux/amd64", ErrNoCompiler)
+	}
 	cxx := os.Getenv("CXX")
 	if cxx == "" {
 		cxx = "g++"
