@@ -229,6 +229,11 @@ type Elementwise interface {
 	Act(act Act, dst, pre Tensor)
 	// ActGrad computes dx = dy act'(pre). dx may be dy.
 	ActGrad(act Act, dx, pre, dy Tensor)
+	// SwiGLU computes dst = silu(gate) up, silu(x) = x/(1 + exp(-x)) (Shazeer
+	// 2020, arXiv:2002.05202, eq. 6). gate, up, dst [N,C].
+	SwiGLU(dst, gate, up Tensor)
+	// SwiGLUGrad is its gradient; dgate and dup may each be absent.
+	SwiGLUGrad(dgate, dup, gate, up, dy Tensor)
 	// Dropout computes dst = mask x / (1-p) with the mask that drop names. The
 	// gradient is the same call on dy, so no mask is stored. dst may be x.
 	Dropout(dst, x Tensor, drop Dropout)
@@ -275,11 +280,11 @@ type Matmul interface {
 	LowRankUpGrad(du, db, u, b, dy Tensor, scale float32)
 }
 
-// Norm is row normalisation over the last axis (Ba et al. 2016,
-// arXiv:1607.06450, eq. 4).
+// Norm is row normalisation over the last axis.
 type Norm interface {
 	// LayerNorm computes sum = residual + dropout(x) and
-	// dst = (sum - mean)/sqrt(var + eps) gamma + beta. x, residual, sum, dst
+	// dst = (sum - mean)/sqrt(var + eps) gamma + beta (Ba et al. 2016,
+	// arXiv:1607.06450, eq. 4). x, residual, sum, dst
 	// [N,C]; gamma, beta [C]; stats [N,2] Full receives mean and
 	// 1/sqrt(var + eps), of sum as it is stored.
 	// sum may be x. With an absent residual, sum is absent and drop zero: x is
@@ -289,6 +294,13 @@ type Norm interface {
 	// receives the gradient of sum, dx that of x before dropout; each may be
 	// absent, as may dgamma and dbeta, which are Full and added to.
 	LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy Tensor, drop Dropout)
+	// RMSNorm computes dst = x rstd gamma, rstd = 1/sqrt(mean(x^2) + eps) (Zhang
+	// and Sennrich 2019, arXiv:1910.07467, eq. 4). x, dst [N,C]; gamma [C]; rstd
+	// [N] Full receives that of each row.
+	RMSNorm(dst, rstd, x, gamma Tensor, eps float32)
+	// RMSNormGrad is its gradient, which is added to dx where accumulate is set.
+	// dx may be absent, as may dgamma, which is Full and added to.
+	RMSNormGrad(dx, dgamma, x, gamma, rstd, dy Tensor, accumulate bool)
 }
 
 // Attention is softmax(scale q kT) v by heads, variable-length.
@@ -299,6 +311,12 @@ type Attention interface {
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
 	// AttentionGrad: y and lse are the outputs of Attention. dq may be absent.
 	AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy Tensor, o AttnOpts)
+	// RoPE turns the pair (i, i + D/2) of every head of row n of x [N,H*D] by
+	// the angle pos[n] base^(-2i/D), in place (Su et al. 2021, arXiv:2104.09864,
+	// eq. 34, with the pairs of Hugging Face's LLaMA). inverse turns back, which
+	// is the gradient. pos [N] Int, not negative and below 2^24; D even. Angles
+	// are not rounded to Float or Full.
+	RoPE(x, pos Tensor, headDim int, base float64, inverse bool)
 }
 
 // Loss ends a forward pass. scale is 1 over the examples of the whole

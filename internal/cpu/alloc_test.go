@@ -45,7 +45,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		Heads: heads, KVHeads: heads, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: n / 2, MaxK: n / 2,
 		Scale: 1, Dropout: drop,
 	}
-	lse, one := float(n, heads), float(n, 1)
+	lse, one, rstd := float(n, heads), float(n, 1), float(n)
 	shape := compute.Shape{n, c}
 	opts := compute.AdamWOpts{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1}
 	return []namedOp{
@@ -55,6 +55,8 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"Axpy", func() { d.Axpy(x, 1, y) }},
 		{"Act", func() { d.Act(compute.GELU, x, y) }},
 		{"ActGrad", func() { d.ActGrad(compute.GELU, x, y, z) }},
+		{"SwiGLU", func() { d.SwiGLU(x, y, z) }},
+		{"SwiGLUGrad", func() { d.SwiGLUGrad(x, y, z, s, s) }},
 		{"Dropout", func() { d.Dropout(x, x, drop) }},
 		{"SumRows", func() { d.SumRows(bias, x) }},
 		{"Gather", func() { d.Gather(x, y, ids) }},
@@ -69,6 +71,9 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"LowRankUpGrad", func() { d.LowRankUpGrad(u, b, u, b, z, 1) }},
 		{"LayerNorm", func() { d.LayerNorm(x, y, stats, z, s, bias, bias, 1e-5, drop) }},
 		{"LayerNormGrad", func() { d.LayerNormGrad(x, y, bias, bias, z, bias, stats, s, drop) }},
+		{"RMSNorm", func() { d.RMSNorm(x, rstd, y, bias, 1e-5) }},
+		{"RMSNormGrad", func() { d.RMSNormGrad(x, bias, y, bias, rstd, z, true) }},
+		{"RoPE", func() { d.RoPE(x, ids, c/heads, 1e4, true) }},
 		{"Attention", func() { d.Attention(x, lse, y, z, s, o) }},
 		{"AttentionGrad", func() { d.AttentionGrad(x, y, z, x, y, z, s, lse, s, o) }},
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1) }},

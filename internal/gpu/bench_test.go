@@ -134,6 +134,30 @@ func benchCases() (all []benchCase) {
 				dx, pre, dy := b.float(n, c), b.float(n, c), b.float(n, c)
 				return func() { b.ActGrad(compute.GELU, dx, pre, dy) }
 			}, "op=ActGrad/n=%d/c=%d", n, c)
+			add(2*rows, 0, func(b *bench) func() {
+				dst, x, gamma, rstd := b.float(n, c), b.float(n, c), b.float(c), b.full(n)
+				return func() { b.RMSNorm(dst, rstd, x, gamma, 1e-5) }
+			}, "op=RMSNorm/n=%d/c=%d", n, c)
+			add(4*rows, 0, func(b *bench) func() {
+				dx, x, dy, gamma, rstd := b.float(n, c), b.float(n, c), b.float(n, c), b.float(c), b.full(n)
+				return func() { b.RMSNormGrad(dx, compute.Tensor{}, x, gamma, rstd, dy, true) }
+			}, "op=RMSNormGrad/accumulate=true/n=%d/c=%d", n, c)
+			add(2*rows, 0, func(b *bench) func() {
+				x, pos := b.float(n, c), make([]int32, n)
+				for i := range pos {
+					pos[i] = int32(i % 512)
+				}
+				at := b.ints(pos)
+				return func() { b.RoPE(x, at, 128, 1e4, false) }
+			}, "op=RoPE/dim=128/n=%d/c=%d", n, c)
+			add(3*rows, 0, func(b *bench) func() {
+				dst, gate, up := b.float(n, c), b.float(n, c), b.float(n, c)
+				return func() { b.SwiGLU(dst, gate, up) }
+			}, "op=SwiGLU/n=%d/c=%d", n, c)
+			add(5*rows, 0, func(b *bench) func() {
+				dgate, dup, gate, up, dy := b.float(n, c), b.float(n, c), b.float(n, c), b.float(n, c), b.float(n, c)
+				return func() { b.SwiGLUGrad(dgate, dup, gate, up, dy) }
+			}, "op=SwiGLUGrad/n=%d/c=%d", n, c)
 		}
 		for _, s := range productSizes(narrow) {
 			n, k, m := s[0], s[1], s[2]

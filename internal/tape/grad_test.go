@@ -135,6 +135,42 @@ func TestLayerNormGrad(t *testing.T) {
 	})
 }
 
+func TestRMSNormGrad(t *testing.T) {
+	subsets(t, []string{"x", "gamma"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var { return g.RMSNorm(g.x("x", n, c), g.p("gamma", c), eps) }, frozen...)
+	})
+}
+
+func TestSwiGLUGrad(t *testing.T) {
+	subsets(t, []string{"gate", "up"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var { return g.SwiGLU(g.x("gate", n, c), g.x("up", n, c)) }, frozen...)
+	})
+	t.Run("gate=up", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var { return g.SwiGLU(g.x("x", n, c), g.x("x", n, c)) })
+	})
+}
+
+func TestRoPEGrad(t *testing.T) {
+	turned := func(g *gradient) *Var {
+		x := g.Linear(g.x("x", n, c), g.p("w", 8, c), nil, compute.Identity)
+		g.RoPE(x, g.ints(0, 1, 2, 0, 1, 5000, 3), 4, 1e4)
+		return x
+	}
+	subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(turned, frozen...)
+	})
+	t.Run("reader=low rank", func(t *testing.T) {
+		// Two readers of what was turned, and one that adds to it before.
+		newGradient(t).check(func(g *gradient) *Var {
+			in := g.x("x", n, c)
+			x := g.Linear(in, g.p("w", 8, c), nil, compute.Identity)
+			g.lowRank(x, in, g.p("a", r, c), g.p("b", 8, r), 0.5, compute.Dropout{})
+			g.RoPE(x, g.ints(4, 0, 9, 1, 1, 70, 3), 4, 5e5)
+			return g.SwiGLU(x, g.Linear(x, g.p("w2", 8, 8), nil, compute.Tanh))
+		})
+	})
+}
+
 func TestAddNormGrad(t *testing.T) {
 	for _, p := range []compute.Dropout{{}, drop(1)} {
 		t.Run(fmt.Sprintf("dropout=%v", p.P), func(t *testing.T) {
@@ -258,6 +294,8 @@ func TestAccumulation(t *testing.T) {
 		for i, y := range []*Var{
 			g.Dropout(x, drop(7)),
 			g.LayerNorm(x, g.p("gamma", c), g.p("beta", c), eps),
+			g.RMSNorm(x, g.p("gamma", c), eps),
+			g.SwiGLU(x, x),
 			g.Linear(x, g.p("w", c, c), nil, compute.Identity),
 			g.Linear(x, g.p("w", c, c), nil, compute.GELUTanh),
 		} {

@@ -112,6 +112,21 @@ func (l *ledger) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, 
 	l.use("LayerNormGrad", dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy)
 }
 
+func (l *ledger) RMSNorm(dst, rstd, x, gamma tensor, _ float32) {
+	l.use("RMSNorm", dst, rstd, x, gamma)
+}
+
+func (l *ledger) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, _ bool) {
+	l.use("RMSNormGrad", dx, dgamma, x, gamma, rstd, dy)
+}
+
+func (l *ledger) RoPE(x, pos tensor, _ int, _ float64, _ bool) { l.use("RoPE", x, pos) }
+func (l *ledger) SwiGLU(dst, gate, up tensor)                  { l.use("SwiGLU", dst, gate, up) }
+
+func (l *ledger) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
+	l.use("SwiGLUGrad", dgate, dup, gate, up, dy)
+}
+
 func (l *ledger) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 	l.use("Attention", dst, lse, q, k, v, o.CuQ, o.CuK)
 }

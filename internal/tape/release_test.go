@@ -129,3 +129,29 @@ func TestDone(t *testing.T) {
 	tp.Backward()
 	left("an empty tape", 3)
 }
+
+// TestDecoderReleases: a gated feed-forward layer and turned rows leave nothing
+// behind but what is not the tape's.
+func TestDecoderReleases(t *testing.T) {
+	dev := newLedger(t)
+	tp := &tape.Tape{Dev: dev, Train: true}
+	param := func(shape ...int) *tape.Param {
+		return &tape.Param{Value: dev.Alloc(shape, compute.Float), Grad: dev.Alloc(shape, compute.Full)}
+	}
+	x, pos := tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Float)), dev.Temp(compute.Shape{5}, compute.Int)
+	h := tp.Linear(x, param(4, 4), nil, compute.Identity)
+	tp.RoPE(h, pos, 2, 1e4)
+	y := tp.RMSNorm(h, param(4), 1e-5)
+	tp.Done(h)
+	gate, up := tp.Linear(y, param(6, 4), nil, compute.Identity), tp.Linear(y, param(6, 4), nil, compute.Identity)
+	tp.Done(y)
+	z := tp.SwiGLU(gate, up)
+	tp.Done(gate, up)
+	logits := tp.Linear(z, param(3, 6), nil, compute.Identity)
+	tp.Done(z)
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
+	tp.Backward()
+	if len(dev.live) != 3 {
+		t.Errorf("%d tensors are live, %v; want x, pos and labels", len(dev.live), dev.shapes())
+	}
+}

@@ -42,9 +42,13 @@ struct alignas(16) uint4 {
 // Macros, since the C library has, or will have, declarations of these names.
 #define __expf(x) expf(x)
 #define rsqrtf(x) ::host::rsqrt(x)
+#define sinpif(x) ::host::sin_pi(x)
+#define cospif(x) ::host::cos_pi(x)
 
 namespace host {
 inline float rsqrt(float x) { return float(1.0 / sqrt(double(x))); }
+inline float sin_pi(float x) { return float(sin(3.14159265358979323846 * double(x))); }
+inline float cos_pi(float x) { return float(cos(3.14159265358979323846 * double(x))); }
 template <typename To, typename From> inline To bits(From x) {
     static_assert(sizeof(To) == sizeof(From), "");
     To y;

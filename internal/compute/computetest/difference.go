@@ -16,6 +16,9 @@ func differenceCases(cfg Config) []testCase {
 	}
 	all := []testCase{
 		{name: "op=LayerNormGrad/difference=central", run: differenceLayerNorm},
+		{name: "op=RMSNormGrad/difference=central", run: differenceRMSNorm},
+		{name: "op=SwiGLUGrad/difference=central", run: differenceSwiGLU},
+		{name: "op=RoPE/difference=central", run: differenceRoPE},
 		{name: "op=AttentionGrad/difference=central/causal=false", run: func(s *suite) { differenceAttention(s, false) }},
 		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, true) }},
 		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
@@ -125,6 +128,48 @@ func differenceLayerNorm(s *suite) {
 	for _, v := range []*variable{x, residual, gamma, beta} {
 		s.difference(v, forward)
 	}
+}
+
+func differenceRMSNorm(s *suite) {
+	const n, c = 3, 17
+	x, gamma := s.variable(s.float, "x", n, c), s.variable(s.float, "gamma", c)
+	y, rstd := s.float.output("y", n, c), s.full.output("rstd", n)
+	dy, total := s.objective(y)
+	forward := func() float64 {
+		s.dev.RMSNorm(y.Tensor, rstd.Tensor, x.Tensor, gamma.Tensor, normEps)
+		return total()
+	}
+	forward()
+	s.dev.RMSNormGrad(x.grad.Tensor, gamma.grad.Tensor, x.Tensor, gamma.Tensor, rstd.Tensor, dy, false)
+	s.difference(x, forward)
+	s.difference(gamma, forward)
+}
+
+func differenceSwiGLU(s *suite) {
+	gate, up, y := s.variable(s.float, "gate", 33), s.variable(s.float, "up", 33), s.float.output("y", 33)
+	dy, total := s.objective(y)
+	s.dev.SwiGLUGrad(gate.grad.Tensor, up.grad.Tensor, gate.Tensor, up.Tensor, dy)
+	forward := func() float64 {
+		s.dev.SwiGLU(y.Tensor, gate.Tensor, up.Tensor)
+		return total()
+	}
+	s.difference(gate, forward)
+	s.difference(up, forward)
+}
+
+// differenceRoPE copies x, since the method works in place.
+func differenceRoPE(s *suite) {
+	const n, heads, dim = 5, 3, 6
+	x, y := s.variable(s.float, "x", n, heads*dim), s.float.output("y", n, heads*dim)
+	pos := s.ints(s.below(n, 1000))
+	dy, total := s.objective(y)
+	s.dev.Copy(x.grad.Tensor, dy)
+	s.dev.RoPE(x.grad.Tensor, pos, dim, 1e4, true)
+	s.difference(x, func() float64 {
+		s.dev.Copy(y.Tensor, x.Tensor)
+		s.dev.RoPE(y.Tensor, pos, dim, 1e4, false)
+		return total()
+	})
 }
 
 func differenceAttention(s *suite, causal bool) {

@@ -152,6 +152,52 @@ var faults = []fault{
 			d.LayerNormGrad(dx, dres, dgamma, dbeta, sum, gamma, stats, dy, drop)
 		}
 	}},
+	{"RMSNorm", "eps_ignored", func(f *faulty, d compute.Device) {
+		f.rms = func(dst, rstd, x, gamma tensor, eps float32) { d.RMSNorm(dst, rstd, x, gamma, 0) }
+	}},
+	{"RMSNorm", "gain_left_out", func(f *faulty, d compute.Device) {
+		f.rms = func(dst, rstd, x, gamma tensor, eps float32) {
+			ones := d.Temp(gamma.Shape, compute.Float)
+			d.Fill(ones, 1)
+			d.RMSNorm(dst, rstd, x, ones, eps)
+		}
+	}},
+	{"RMSNorm", "gradient_overwritten", func(f *faulty, d compute.Device) {
+		f.rmsGrad = func(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
+			d.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, false)
+		}
+	}},
+	{"RMSNorm", "stale_gradient_added_to", func(f *faulty, d compute.Device) {
+		f.rmsGrad = func(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
+			d.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, true)
+		}
+	}},
+	{"RoPE", "inverse_ignored", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, base, false) }
+	}},
+	{"RoPE", "base_ignored", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, 1e4, inverse) }
+	}},
+	{"RoPE", "one_head_only", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) {
+			if x.Shape[0] == 1 {
+				d.RoPE(x, pos, dim, base, inverse)
+				return
+			}
+			for n := range x.Shape[0] {
+				d.RoPE(x.View(n, n+1).Slice(0, compute.Shape{1, dim}), pos.View(n, n+1), dim, base, inverse)
+			}
+		}
+	}},
+	{"RoPE", "angle_rounded", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, base*(1+1e-7), inverse) }
+	}},
+	{"SwiGLU", "factors_swapped", func(f *faulty, d compute.Device) {
+		f.swiglu = func(dst, gate, up tensor) { d.SwiGLU(dst, up, gate) }
+	}},
+	{"SwiGLU", "gradients_swapped", func(f *faulty, d compute.Device) {
+		f.swiGrad = func(dgate, dup, gate, up, dy tensor) { d.SwiGLUGrad(dup, dgate, gate, up, dy) }
+	}},
 	{"Attention", "causal_ignored", func(f *faulty, d compute.Device) {
 		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 			o.Causal = false

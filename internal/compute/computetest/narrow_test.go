@@ -191,6 +191,38 @@ func (d *narrow) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, 
 	store(dx, dresidual)
 }
 
+func (d *narrow) RMSNorm(dst, rstd, x, gamma tensor, eps float32) {
+	floats(dst, x, gamma)
+	fulls(rstd)
+	d.Device.RMSNorm(dst, rstd, x, gamma, eps)
+	store(dst)
+}
+
+func (d *narrow) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
+	floats(dx, x, gamma, dy)
+	fulls(dgamma, rstd)
+	d.Device.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, add)
+	store(dx)
+}
+
+func (d *narrow) RoPE(x, pos tensor, headDim int, base float64, inverse bool) {
+	floats(x)
+	d.Device.RoPE(x, pos, headDim, base, inverse)
+	store(x)
+}
+
+func (d *narrow) SwiGLU(dst, gate, up tensor) {
+	floats(dst, gate, up)
+	d.Device.SwiGLU(dst, gate, up)
+	store(dst)
+}
+
+func (d *narrow) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
+	floats(dgate, dup, gate, up, dy)
+	d.Device.SwiGLUGrad(dgate, dup, gate, up, dy)
+	store(dgate, dup)
+}
+
 func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 	floats(dst, q, k, v)
 	fulls(lse)

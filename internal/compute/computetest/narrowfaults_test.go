@@ -84,6 +84,18 @@ var narrowFaults = []fault{
 			}
 		}
 	}},
+	{"RMSNorm", "root_rounded", func(f *faulty, d compute.Device) {
+		f.rms = func(dst, rstd, x, gamma tensor, eps float32) { d.RMSNorm(dst, rstd, x, gamma, eps); rounded(rstd) }
+	}},
+	{"RoPE", "one_unit_off", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) {
+			d.RoPE(x, pos, dim, base, inverse)
+			nudged(x)
+		}
+	}},
+	{"SwiGLU", "one_unit_off", func(f *faulty, d compute.Device) {
+		f.swiglu = func(dst, gate, up tensor) { d.SwiGLU(dst, gate, up); nudged(dst) }
+	}},
 	{"Linear", "one_unit_off", func(f *faulty, d compute.Device) {
 		f.linear = func(dst, pre, x, w, bias tensor, act compute.Act) { d.Linear(dst, pre, x, w, bias, act); nudged(dst) }
 	}},

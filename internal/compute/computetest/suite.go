@@ -119,7 +119,7 @@ func cases(cfg Config) []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
-		lowRankCases(), normCases(), attentionCases(), lossCases(), updateCases(), differenceCases(cfg),
+		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(), updateCases(), differenceCases(cfg),
 	} {
 		all = append(all, group...)
 	}

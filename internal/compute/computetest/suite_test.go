@@ -69,6 +69,11 @@ type faulty struct {
 	upGrad    func(du, db, u, b, dy compute.Tensor, scale float32)
 	norm      func(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout)
 	normGrad  func(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout)
+	rms       func(dst, rstd, x, gamma compute.Tensor, eps float32)
+	rmsGrad   func(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool)
+	rope      func(x, pos compute.Tensor, headDim int, base float64, inverse bool)
+	swiglu    func(dst, gate, up compute.Tensor)
+	swiGrad   func(dgate, dup, gate, up, dy compute.Tensor)
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 	attnGrad  func(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts)
 	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32)
@@ -84,7 +89,8 @@ func honest(dev compute.Device) *faulty {
 		Device: dev, fill: dev.Fill, copy: dev.Copy, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
 		scatter: dev.Scatter, gemm: dev.Gemm, linear: dev.Linear, down: dev.LowRankDown, downGrad: dev.LowRankDownGrad,
 		up: dev.LowRankUp, upGrad: dev.LowRankUpGrad,
-		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
+		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, rms: dev.RMSNorm, rmsGrad: dev.RMSNormGrad,
+		rope: dev.RoPE, swiglu: dev.SwiGLU, swiGrad: dev.SwiGLUGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
 		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
 	}
 }
@@ -131,6 +137,24 @@ func (f *faulty) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Ten
 
 func (f *faulty) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout) {
 	f.normGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
+}
+
+func (f *faulty) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
+	f.rms(dst, rstd, x, gamma, eps)
+}
+
+func (f *faulty) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
+	f.rmsGrad(dx, dgamma, x, gamma, rstd, dy, accumulate)
+}
+
+func (f *faulty) RoPE(x, pos compute.Tensor, headDim int, base float64, inverse bool) {
+	f.rope(x, pos, headDim, base, inverse)
+}
+
+func (f *faulty) SwiGLU(dst, gate, up compute.Tensor) { f.swiglu(dst, gate, up) }
+
+func (f *faulty) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
+	f.swiGrad(dgate, dup, gate, up, dy)
 }
 
 func (f *faulty) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {

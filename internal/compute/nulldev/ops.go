@@ -20,6 +20,8 @@ func (d *Device) Copy(_, _ tensor)                                       { d.op(
 func (d *Device) Axpy(tensor, float32, tensor)                           { d.op("Axpy") }
 func (d *Device) Act(compute.Act, tensor, tensor)                        { d.op("Act") }
 func (d *Device) ActGrad(compute.Act, tensor, tensor, tensor)            { d.op("ActGrad") }
+func (d *Device) SwiGLU(_, _, _ tensor)                                  { d.op("SwiGLU") }
+func (d *Device) SwiGLUGrad(_, _, _, _, _ tensor)                        { d.op("SwiGLUGrad") }
 func (d *Device) Dropout(_, _ tensor, _ compute.Dropout)                 { d.op("Dropout") }
 func (d *Device) SumAbs(_, _ tensor)                                     { d.op("SumAbs") }
 func (d *Device) SumRows(_, _ tensor)                                    { d.op("SumRows") }
@@ -41,6 +43,9 @@ func (d *Device) LayerNorm(_, _, _, _, _, _, _ tensor, _ float32, _ compute.Drop
 func (d *Device) LayerNormGrad(_, _, _, _, _, _, _, _ tensor, _ compute.Dropout) {
 	d.op("LayerNormGrad")
 }
+func (d *Device) RMSNorm(_, _, _, _ tensor, _ float32)               { d.op("RMSNorm") }
+func (d *Device) RMSNormGrad(_, _, _, _, _, _ tensor, _ bool)        { d.op("RMSNormGrad") }
+func (d *Device) RoPE(_, _ tensor, _ int, _ float64, _ bool)         { d.op("RoPE") }
 func (d *Device) Attention(_, _, _, _, _ tensor, _ compute.AttnOpts) { d.op("Attention") }
 func (d *Device) AttentionGrad(_, _, _, _, _, _, _, _, _ tensor, _ compute.AttnOpts) {
 	d.op("AttentionGrad")

@@ -1,0 +1,94 @@
+package computetest
+
+import (
+	"fmt"
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// rmsData is one RMSNorm and a gradient that comes into it.
+type rmsData struct {
+	n, c           int
+	x, gamma, dy   []float64
+	dx0, dgamma    []float64 // what gradients are added to
+	dst, rstd      []float64
+	dx, sum, gGain []float64 // sum is dx0 + dx
+}
+
+// rmsNorm fills in results and gradients, each step rounded to F.
+func rmsNorm[F float](r rmsData) rmsData {
+	n, c := r.n, r.c
+	x, gamma, dy, dx0 := in[F](r.x), in[F](r.gamma), in[F](r.dy), in[F](r.dx0)
+	dst, rstd, dx, sum, gain := make([]F, n*c), make([]F, n), make([]F, n*c), make([]F, n*c), make([]F, c)
+	for row := range n {
+		var square, gh F
+		for _, v := range x[row*c : (row+1)*c] {
+			square += v * v / F(c)
+		}
+		rstd[row] = 1 / F(math.Sqrt(float64(square+F(normEps))))
+		for j := range c {
+			i := row*c + j
+			h := x[i] * rstd[row]
+			dst[i] = h * gamma[j]
+			gain[j] += dy[i] * h
+			gh += dy[i] * gamma[j] * h / F(c)
+		}
+		for j := range c {
+			i := row*c + j
+			dx[i] = rstd[row] * (dy[i]*gamma[j] - x[i]*rstd[row]*gh)
+			sum[i] = dx0[i] + dx[i]
+		}
+	}
+	for j := range c {
+		gain[j] += F(r.dgamma[j])
+	}
+	r.dst, r.rstd, r.dx, r.sum, r.gGain = out(dst), out(rstd), out(dx), out(sum), out(gain)
+	return r
+}
+
+func rmsNormCases() []testCase {
+	var all []testCase
+	for _, size := range [][2]int{{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200}} {
+		// With the smaller x the rows' mean squares are next to eps.
+		for _, std := range []float64{1, 0.003} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=RMSNorm/n=%d/c=%d/std=%v", size[0], size[1], std),
+				run:  func(s *suite) { checkRMSNorm(s, size[0], size[1], std) },
+			})
+		}
+	}
+	return all
+}
+
+func checkRMSNorm(s *suite, n, c int, std float64) {
+	r := rmsData{n: n, c: c, x: s.float.normal(n*c, std)}
+	x := s.float.input("x", r.x, n, c)
+	gamma, g := s.float.random("gamma", c)
+	dy, gy := s.float.random("dy", n, c)
+	added, dx0 := s.float.adds("dx added to", n, c)
+	dgamma, g0 := s.full.adds("dgamma", c)
+	r.gamma, r.dy, r.dx0, r.dgamma = g, gy, dx0, g0
+	want, plain := rmsNorm[float64](r), rmsNorm[float32](r)
+
+	dst, rstd := s.float.output("dst", n, c), s.full.output("rstd", n)
+	s.dev.RMSNorm(dst.Tensor, rstd.Tensor, x, gamma, normEps)
+	s.near(dst, want.dst, plain.dst, 1)
+	s.near(rstd, want.rstd, plain.rstd, 0)
+
+	// A gradient is a difference of terms of this size.
+	slope := 1.0
+	for _, v := range want.rstd {
+		slope = max(slope, v)
+	}
+	var none compute.Tensor
+	s.dev.RMSNormGrad(added.Tensor, dgamma.Tensor, x, gamma, rstd.Tensor, dy, true)
+	s.near(added, want.sum, plain.sum, slope)
+	s.near(dgamma, want.gGain, plain.gGain, root(n))
+	dx := s.float.output("dx alone", n, c)
+	s.dev.RMSNormGrad(dx.Tensor, none, x, gamma, rstd.Tensor, dy, false)
+	s.near(dx, want.dx, plain.dx, slope)
+	alone := s.full.inout("dgamma alone", g0, c)
+	s.dev.RMSNormGrad(none, alone.Tensor, x, gamma, rstd.Tensor, dy, false)
+	s.near(alone, want.gGain, plain.gGain, root(n))
+}

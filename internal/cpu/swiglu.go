@@ -1,0 +1,47 @@
+package cpu
+
+import (
+	"math"
+
+	"lor2c/internal/compute"
+)
+
+// sigmoid computes 1/(1 + exp(-x)).
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// SwiGLU computes dst = silu(gate) up.
+func (d *Device[T]) SwiGLU(dst, gate, up compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	out, g, u := Data[T](dst), Data[T](gate), Data[T](up)
+	d.each(len(out), chunkElems, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x := float64(g[i])
+			out[i] = T(x*sigmoid(x)) * u[i]
+		}
+	})
+}
+
+// SwiGLUGrad is the gradient of SwiGLU: with s = sigmoid(gate),
+//
+//	dgate = dy up s (1 + gate (1 - s)),  dup = dy gate s
+func (d *Device[T]) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	gg, gu := Data[T](dgate), Data[T](dup)
+	g, u, in := Data[T](gate), Data[T](up), Data[T](dy)
+	d.each(len(in), chunkElems, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			x, grad := float64(g[i]), in[i]
+			s := sigmoid(x)
+			if gg != nil {
+				gg[i] = grad * u[i] * T(s*(1+x*(1-s)))
+			}
+			if gu != nil {
+				gu[i] = grad * T(x*s)
+			}
+		}
+	})
+}

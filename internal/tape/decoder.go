@@ -1,0 +1,75 @@
+package tape
+
+import "lor2c/internal/compute"
+
+// RMSNorm divides the rows of x by their root mean square. x, y [N,C]; gamma
+// [C].
+func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
+	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
+	check(is(gamma.Value, c), "rms norm", "x [N C], gamma [C]", x.Value, gamma.Value)
+	params("rms norm", gamma)
+	y := t.out(x.Value.Shape, x.needs || gamma.Trains())
+	rstd := t.full(compute.Shape{n})
+	t.Dev.RMSNorm(y.Value, rstd, x.Value, gamma.Value, eps)
+	t.watch("rms norm", gamma.Name, y)
+	if !y.needs {
+		t.Dev.Release(rstd)
+		return y
+	}
+	x.kept = true
+	t.push(y, func(dy compute.Tensor) {
+		var dx compute.Tensor
+		accumulate := false
+		if x.needs {
+			dx, accumulate = t.gradOf(x)
+		}
+		t.Dev.RMSNormGrad(dx, gamma.grad(), x.Value, gamma.Value, rstd, dy, accumulate)
+	}, rstd)
+	return y
+}
+
+// RoPE turns the pairs of every head of x by the positions of its rows, in
+// place; see compute.RoPE. x [N,H*D], pos [N] Int. x must come from an op whose
+// gradient does not read its output, as that of Linear without activation does
+// not, and nothing may have read x before.
+func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
+	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
+	check(pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]", x.Value, pos)
+	typed("rope", compute.Int, pos)
+	t.Dev.RoPE(x.Value, pos, headDim, base, false)
+	t.watch("rope", "", x)
+	if x.needs {
+		t.back = append(t.back, entry{y: x, borrowed: true, grad: func(dx compute.Tensor) {
+			t.Dev.RoPE(dx, pos, headDim, base, true)
+		}})
+	}
+}
+
+// SwiGLU returns silu(gate) up. gate, up, y [N,C].
+func (t *Tape) SwiGLU(gate, up *Var) *Var {
+	check(is(up.Value, gate.Value.Shape...), "swiglu", "gate [N C], up [N C]", gate.Value, up.Value)
+	y := t.out(gate.Value.Shape, gate.needs || up.needs)
+	t.Dev.SwiGLU(y.Value, gate.Value, up.Value)
+	t.watch("swiglu", "", y)
+	if !y.needs {
+		return y
+	}
+	gate.kept, up.kept = true, true
+	t.push(y, func(dy compute.Tensor) {
+		var dgate, dup compute.Tensor
+		if gate.needs {
+			dgate = t.like(gate)
+		}
+		if up.needs {
+			dup = t.like(up)
+		}
+		t.Dev.SwiGLUGrad(dgate, dup, gate.Value, up.Value, dy)
+		if gate.needs {
+			t.give(gate, dgate)
+		}
+		if up.needs {
+			t.give(up, dup)
+		}
+	})
+	return y
+}
