@@ -30,8 +30,8 @@ struct DeltaArgs {
 //
 // Launch   grid ceil(N H lanes/256), block 256 (lanes threads a head of a row),
 //          no shared memory.
-// Limits   N H < 2^31; the vector path needs D % 8 == 0 and y, dy aligned to 16
-//          bytes.
+// Limits   N H lanes < 2^31; the vector path needs D % 8 == 0 and y, dy aligned
+//          to 16 bytes.
 // Numerics f32 accumulation, then a tree over the lanes.
 // Work     2NHD reads, NH writes; memory bound.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 2, line 4.

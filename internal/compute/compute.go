@@ -146,9 +146,9 @@ type AttnOpts struct {
 	// are the same tensor, except where only some rows of a layer are asked
 	// for, as in the last layer before a classification head.
 	CuQ, CuK   Tensor
-	MaxQ, MaxK int  // longest sequence among the query rows, and the key rows
-	Causal     bool // query i of a sequence sees keys j <= i + (TK - TQ)
-	Scale      float32
+	MaxQ, MaxK int     // longest sequence among the query rows, and the key rows
+	Causal     bool    // query i of a sequence sees keys j <= i + (TK - TQ)
+	Scale      float32 // of the scores, above 0
 	// Dropout acts on the probabilities. The mask element of query row n, head
 	// h and key j of the sequence is row (Dropout.Row + n)*Heads + h, column j.
 	Dropout Dropout

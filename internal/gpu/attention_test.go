@@ -1,0 +1,89 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/cpu"
+)
+
+// TestAttentionUnaligned: rows that do not begin at a multiple of 16 bytes are
+// not for the kernels of whole vectors.
+func TestAttentionUnaligned(t *testing.T) {
+	const heads, dim = 2, 64
+	lens := []int32{0, 5, 5, 75} // cu_seqlens
+	rows, cols := int(lens[len(lens)-1]), heads*dim
+	narrow, exact := openCard(t, Options{Narrow: true}), cpu.Open[float32](1)
+	defer narrow.Close()
+	// run returns y, dq, dk and dv, of tensors that begin `off` elements late.
+	run := func(dev compute.Device, off int) []float32 {
+		rng := rand.New(rand.NewPCG(1, 1))
+		late := func() compute.Tensor {
+			return dev.Temp(compute.Shape{rows*cols + off}, compute.Float).Slice(off, compute.Shape{rows, cols})
+		}
+		input := func() compute.Tensor {
+			values := make([]float32, rows*cols)
+			for i := range values {
+				values[i] = float32(rng.IntN(33)-16) / 8 // exact in bfloat16
+			}
+			x := late()
+			dev.Upload(x, values)
+			return x
+		}
+		dev.Reset()
+		q, k, v, dy := input(), input(), input(), input()
+		y, dq, dk, dv := late(), late(), late(), late()
+		lse, cu := dev.Temp(compute.Shape{rows, heads}, compute.Full), dev.Temp(compute.Shape{len(lens)}, compute.Int)
+		dev.UploadInts(cu, lens)
+		o := compute.AttnOpts{
+			Heads: heads, KVHeads: heads, HeadDim: dim, CuQ: cu, CuK: cu, MaxQ: 70, MaxK: 70, Scale: 0.125,
+			Dropout: compute.Dropout{P: 0.1, Key: 3, Step: 1, Site: 2},
+		}
+		dev.Attention(y, lse, q, k, v, o)
+		dev.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+		var all []float32
+		for _, x := range []compute.Tensor{y, dq, dk, dv} {
+			all = append(all, download(dev, x)...)
+		}
+		if err := dev.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	want := run(exact, 0)
+	for _, c := range []struct {
+		off  int
+		size string
+	}{{0, "_d64"}, {1, ""}, {8, "_d64"}} {
+		t.Run(fmt.Sprintf("elements=%d", c.off), func(t *testing.T) {
+			late := narrow.Temp(compute.Shape{c.off + 1}, compute.Float).Slice(c.off, compute.Shape{1})
+			if got := narrow.attentionFor(dim, late).size; got != c.size {
+				t.Errorf("attentionFor(%d) chose kernels of size %q; want %q", dim, got, c.size)
+			}
+			for i, got := range run(narrow, c.off) {
+				if diff := math.Abs(float64(got - want[i])); !(diff <= 0.05) {
+					t.Fatalf("value %d is %v; want %v within 0.05", i, got, want[i])
+				}
+			}
+		})
+	}
+}
+
+// TestAttentionShared: what a block asks for is there on every target, of which
+// sm_86, sm_89 and sm_120 have least.
+func TestAttentionShared(t *testing.T) {
+	for _, narrow := range []bool{false, true} {
+		d := Device{narrow: narrow}
+		for dim := 1; dim <= 256; dim++ {
+			k := d.attentionFor(dim)
+			if most := max(k.forward, k.dkv, k.dq); most > 99<<10 {
+				t.Errorf("head size %d, narrow %t: %d bytes of shared memory; at most %d are there", dim, narrow, most, 99<<10)
+			}
+		}
+	}
+}
