@@ -3,36 +3,50 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"lor2c/internal/gpu/driver"
 	"lor2c/kernels"
 )
 
-// load loads the best code that the driver takes. What it refuses may be too
-// new for it; PTX, which comes last, is as old as the oldest driver we know.
-func (d *Device) load() error {
+// codes returns what may run on the card, best first.
+func (d *Device) codes() ([]kernels.Code, error) {
 	codes, err := kernels.Codes(d.about.Major, d.about.Minor)
-	if err != nil {
-		return err
+	if err != nil || codes != nil {
+		return codes, err
 	}
-	if codes == nil {
-		// A driver that brings kernels of its own, as in tests, takes no code.
-		why, _ := kernels.For(d.about.Major, d.about.Minor)
-		codes = []kernels.Code{{Target: why, Images: [][]byte{nil}}}
-	}
-	var refused error
+	// A driver that brings kernels of its own, as in tests, takes no code.
+	why, _ := kernels.For(d.about.Major, d.about.Minor)
+	return []kernels.Code{{Target: why, Images: [][]byte{nil}}}, nil
+}
+
+// load loads the first of codes that the driver takes. What it refuses may be
+// too new for it; PTX, which comes last, is as old as the oldest driver we know.
+func (d *Device) load(codes []kernels.Code) (refused error) {
 	for _, code := range codes {
-		if d.modules, err = loadAll(code.Images); err == nil {
+		modules, err := loadAll(code.Images)
+		if err == nil {
+			d.modules = modules
 			return nil
 		}
+		other := answers(err, driver.InvalidImage, driver.NoBinaryForGPU, driver.InvalidPTX, driver.UnsupportedPTXVersion)
 		err = fmt.Errorf("code object %s: %w", code.Target, err)
 		if refused != nil {
 			err = fmt.Errorf("%w; %w", refused, err)
 		}
-		refused = err
+		if refused = err; !other {
+			break
+		}
 	}
 	return refused
+}
+
+// answers reports whether the driver answered with one of the codes.
+func answers(err error, codes ...int) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && slices.Contains(codes, e.Code)
 }
 
 // loadAll loads every image or none.
@@ -54,8 +68,8 @@ func loadAll(images [][]byte) (modules []driver.Module, err error) {
 // function looks a kernel up in all modules.
 func (d *Device) function(name string) (f driver.Function, err error) {
 	for _, m := range d.modules {
-		if f, err = m.Function(name); err == nil {
-			return f, nil
+		if f, err = m.Function(name); !answers(err, driver.NotFound) {
+			break
 		}
 	}
 	return f, err

@@ -99,7 +99,11 @@ func (d *Device) open(index int) (err error) {
 	if d.card, err = driver.Open(index); err != nil {
 		return refuse(err)
 	}
-	if err := d.load(); err != nil {
+	codes, err := d.codes()
+	if err == nil {
+		err = d.load(codes)
+	}
+	if err != nil {
 		return refuse(fmt.Errorf("load the kernels on %s, compute capability %d.%d: %w", d.about.Name, d.about.Major, d.about.Minor, err))
 	}
 	d.stream, err = driver.NewStream()
