@@ -131,7 +131,7 @@ func TestOpenWithoutThatCard(t *testing.T) {
 
 // TestKernelsAgree: what the host believes of a kernel is held against it.
 func TestKernelsAgree(t *testing.T) {
-	type wrong struct{ a, b ptr }
+	type wrong [2]ptr
 	for name, c := range map[string]struct {
 		queue func(d *Device)
 		want  string
