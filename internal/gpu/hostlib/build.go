@@ -193,17 +193,22 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 
 // compile returns the object of a unit. A kernel file stands in a namespace
 // without name: what two of them call alike stays apart, as it does for nvcc.
+// Paths in the object begin at kernels/, so that one serves every checkout.
 func (c *compiler) compile(dir string, u unit, headers string) (string, error) {
 	source, err := os.ReadFile(u.path)
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("#include %q\n", u.path)
+	name, err := filepath.Rel(dir, u.path)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("#include %q\n", name)
 	if filepath.Ext(u.path) == ".cu" {
 		text = "#include \"host/cuda.h\"\nnamespace {\n" + text + "}\n"
 	}
 	return c.make(filepath.Base(u.path)+".o", string(source), func(out string) *exec.Cmd {
-		cmd := exec.Command(c.cxx, slices.Concat(u.flags, []string{"-I", dir, "-x", "c++", "-c", "-", "-o", out})...)
+		cmd := exec.Command(c.cxx, slices.Concat(u.flags, []string{"-I", dir, "-ffile-prefix-map=" + dir + "=kernels", "-x", "c++", "-c", "-", "-o", out})...)
 		cmd.Stdin = strings.NewReader(text)
 		return cmd
 	}, c.version, strings.Join(u.flags, " "), headers, text)

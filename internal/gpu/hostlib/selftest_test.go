@@ -31,7 +31,7 @@ func selftest(t *testing.T) (program string, env []string) {
 			t.Fatalf("no %s: %v", pattern, err)
 		}
 		for _, p := range paths {
-			units = append(units, unit{p, append(c.flags(p), "-I", filepath.Join(dir, "host", "selftest"))})
+			units = append(units, unit{p, c.flags(p)})
 		}
 	}
 	if program, err = c.link(dir, units, "selftest"); err != nil {

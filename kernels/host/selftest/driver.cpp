@@ -6,7 +6,7 @@
 
 #include "host/cuda.h"
 #include "host/driver.h"
-#include "selftest.h"
+#include "host/selftest/selftest.h"
 
 using driver::Pointer;
 

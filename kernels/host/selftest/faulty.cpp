@@ -1,7 +1,7 @@
 // Kernels with one fault each. Those whose fault is a wrong result have a twin
 // without it, told apart by a flag.
 #include "mma.cuh"
-#include "selftest.h"
+#include "host/selftest/selftest.h"
 
 struct FaultArgs {
     float* out;

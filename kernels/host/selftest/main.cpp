@@ -1,7 +1,7 @@
 // Runs the case that the first argument names.
 #include <string.h>
 
-#include "selftest.h"
+#include "host/selftest/selftest.h"
 
 int main(int argc, char** argv) {
     for (const Case* c = Case::first; argc == 2 && c != nullptr; c = c->next)

@@ -1,6 +1,6 @@
 // Right kernels: every collective against plain loops.
 #include "mma.cuh"
-#include "selftest.h"
+#include "host/selftest/selftest.h"
 
 struct OutArgs {
     uint32_t* out;
