@@ -102,7 +102,7 @@ template <typename T> struct Epilogue {
         if (o.pre) store_some(static_cast<T*>(o.pre) + at, x, some, wide);
         if (o.act != kIdentity) {
             UNROLL
-            for (int i = 0; i < n; i++) x[i] = activate(o.act, x[i]);
+            for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // what pre holds
         }
         if (o.full) store_some(static_cast<float*>(o.dst) + at, x, some, wide);
         else store_some(static_cast<T*>(o.dst) + at, x, some, wide);

@@ -40,7 +40,7 @@ func passed(out string) map[string]float64 {
 
 // conformance runs the suite of compute.Device on the card, in both precisions.
 func (b *bundle) conformance() (string, map[string]float64, error) {
-	out, err := b.test("internal/gpu", "-test.run", "^TestConformance$", "-test.v")
+	out, err := b.test("internal/gpu", "-test.run", "^Test(Conformance|Products)$", "-test.v")
 	if err != nil {
 		return "", nil, err
 	}
@@ -94,7 +94,7 @@ func sanitizer(tool string) func(*bundle) (string, map[string]float64, error) {
 			return "", nil, skip("compute-sanitizer is not on PATH")
 		}
 		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool, "--error-exitcode", "9",
-			b.dir+"/bin/gpu.test", "-test.run", "^TestConformance$", "-test.short")
+			b.dir+"/bin/gpu.test", "-test.run", "^Test(Conformance|Products)$", "-test.short")
 		if err != nil {
 			return "", nil, err
 		}

@@ -60,7 +60,11 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 		return
 	}
 	narrow := d.Bytes(a.DType) == 2
-	p := planMatmul(m, n, k, narrow, narrow && ta && tb)
+	d.tiled(planMatmul(m, n, k, narrow, narrow && ta && tb), a.DType, args)
+}
+
+// tiled queues a product of factors of type t by tiles.
+func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs) {
 	args.chunk, args.parts = int32(p.chunk), int32(p.parts)
 	if p.parts > 1 {
 		args.partial = d.scratch(p.partialBytes())
@@ -69,19 +73,20 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	if p.tile == smallTile {
 		name += "_small"
 	}
-	if narrow {
-		name += "_" + letter(ta) + letter(tb)
-		block = 128
+	suffix := "_f32"
+	if d.Bytes(t) == 2 {
+		name += "_" + letter(args.ta) + letter(args.tb)
+		suffix, block = "_bf16", 128
 	}
-	launch(d, d.typed(name, a), grid{x: p.tiles(), y: p.parts}, block, 0, args)
+	launch(d, name+suffix, grid{x: p.tiles(), y: p.parts}, block, 0, args)
 	if p.parts > 1 {
-		launch(d, d.typed("matmul_reduce", a), grid{x: ceil(m*ceil(n, 8), 256)}, 256, 0, args)
+		launch(d, "matmul_reduce"+suffix, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, 0, args)
 	}
 }
 
 // letter says in a kernel's name whether a factor is transposed.
-func letter(transposed bool) string {
-	if transposed {
+func letter(transposed uint32) string {
+	if transposed != 0 {
 		return "t"
 	}
 	return "n"

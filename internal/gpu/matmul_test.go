@@ -1,0 +1,135 @@
+//go:build cuda && cgo && linux && amd64
+
+package gpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"lor2c/internal/compute"
+)
+
+// product is one for TestProducts.
+type product struct {
+	m, n, k             int
+	tile, parts, offset int
+	ta, tb, add, full   bool
+}
+
+// TestProducts runs every kernel of tiles on sizes that planMatmul would give to
+// another, with terms shared among parts and not. Factors are small integers,
+// so that sums are exact in any order and results have one value.
+func TestProducts(t *testing.T) {
+	for _, p := range precisions {
+		d := openCard(t, Options{Narrow: p.narrow})
+		defer d.Close()
+		for _, size := range [][3]int{{136, 264, 200}, {131, 70, 197}} {
+			for flags := range 64 {
+				c := product{
+					m: size[0], n: size[1], k: size[2], tile: largeTile, parts: 1,
+					ta: flags&1 != 0, tb: flags&2 != 0, add: flags&4 != 0, full: flags&8 != 0, offset: flags >> 4 & 1,
+				}
+				if flags&32 != 0 {
+					c.tile = smallTile
+				}
+				if p.narrow && c.ta && c.tb && c.tile == largeTile {
+					continue // has no kernel
+				}
+				// Not another loop: half as many cases show as much.
+				if c.add != c.full {
+					c.parts = 3
+				}
+				t.Run(fmt.Sprintf("dtype=%s/m=%d/n=%d/k=%d/tile=%d/parts=%d/ta=%t/tb=%t/accumulate=%t/full=%t/offset=%d",
+					p.name, c.m, c.n, c.k, c.tile, c.parts, c.ta, c.tb, c.add, c.full, c.offset), func(t *testing.T) { c.check(t, d) })
+			}
+		}
+	}
+}
+
+// integers returns a tensor of integers from -limit to limit, some elements
+// into its buffer, and its values.
+func integers(d *Device, rng *rand.Rand, t compute.DType, limit, offset int, shape ...int) (compute.Tensor, []float32) {
+	n := compute.Shape(shape).Len()
+	whole := d.Temp(compute.Shape{n + offset}, t)
+	x := make([]float32, n+offset)
+	for i := range x {
+		x[i] = float32(rng.IntN(2*limit+1) - limit)
+	}
+	d.Upload(whole, x)
+	return whole.Slice(offset, shape), x[offset:]
+}
+
+func (c product) check(t *testing.T, d *Device) {
+	d.Reset()
+	rng := rand.New(rand.NewPCG(1, 2))
+	shape := func(transposed bool, rows, cols int) []int {
+		if transposed {
+			return []int{cols, rows}
+		}
+		return []int{rows, cols}
+	}
+	a, x := integers(d, rng, compute.Float, 2, c.offset, shape(c.ta, c.m, c.k)...)
+	b, y := integers(d, rng, compute.Float, 2, c.offset, shape(c.tb, c.k, c.n)...)
+	kind := compute.Float
+	if c.full {
+		kind = compute.Full
+	}
+	dst, start := integers(d, rng, kind, 100, c.offset, c.m, c.n)
+	out := outputArgs{dst: d.at(dst), alpha: -0.5, accumulate: flag(c.add), full: flag(d.Bytes(kind) == 4)}
+	var pre compute.Tensor
+	var shift []float32
+	if !c.add && !c.full {
+		var bias compute.Tensor
+		bias, shift = integers(d, rng, compute.Float, 20, c.offset, c.n)
+		pre, _ = integers(d, rng, compute.Float, 1, c.offset, c.m, c.n)
+		out.pre, out.bias, out.act = d.at(pre), d.at(bias), int32(compute.ReLU)
+	}
+	p := matmulPlan{m: class(c.m), n: class(c.n), k: class(c.k), tile: c.tile, parts: c.parts}
+	p.chunk = ceil(ceil(p.k, c.parts), matmulDepth) * matmulDepth
+	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: flag(c.ta), tb: flag(c.tb)})
+
+	got, before := download(d, dst), []float32(nil)
+	if shift != nil {
+		before = download(d, pre)
+	}
+	for i := range c.m {
+		for j := range c.n {
+			sum := float32(0)
+			for l := range c.k {
+				sum += x[at(c.ta, i, l, c.m, c.k)] * y[at(c.tb, l, j, c.k, c.n)]
+			}
+			sum *= -0.5
+			if c.add {
+				sum += start[i*c.n+j]
+			}
+			if shift != nil {
+				sum += shift[j]
+				if want := rounded(d, compute.Float, sum); before[i*c.n+j] != want {
+					t.Fatalf("pre[%d,%d] = %v, want %v", i, j, before[i*c.n+j], want)
+				}
+				sum = max(sum, 0)
+			}
+			if want := rounded(d, kind, sum); got[i*c.n+j] != want {
+				t.Fatalf("dst[%d,%d] = %v, want %v", i, j, got[i*c.n+j], want)
+			}
+		}
+	}
+}
+
+// at returns where element (i, j) of op(x) [rows,cols] lies.
+func at(transposed bool, i, j, rows, cols int) int {
+	if transposed {
+		return j*rows + i
+	}
+	return i*cols + j
+}
+
+// rounded returns x as a tensor of type t holds it.
+func rounded(d *Device, t compute.DType, x float32) float32 {
+	if d.Bytes(t) == 2 {
+		return math.Float32frombits(uint32(toBfloat16(x)) << 16)
+	}
+	return x
+}
