@@ -91,6 +91,7 @@ table1 fig2 fig6 fig7: build
 
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
+	python3 scripts/golden_events.py
 
 gpu-bundle: kernels ## pack what proves the CUDA device on a machine with a card
 	sh scripts/gpu_bundle.sh
