@@ -41,12 +41,17 @@ template <typename T> DEVICE void to_floats(float (&x)[8], const Eight<T>& e) {
     for (int i = 0; i < 8; i++) x[i] = element(e.v[i / Vec<T>::n], i % Vec<T>::n);
 }
 
-// Engine multiplies operands that are worked with in T. pieces is how many an
-// exact f32 operand is cut into.
+// Used says how much of a tile is: rows and columns of the output, and terms.
+struct Used {
+    int rows, cols, terms;
+};
+
+// Engine multiplies operands that are worked with in T. An operand in f32 is cut
+// into pieces: into so many where the sum stays f32, or is rounded to T.
 template <typename T> struct Engine;
 
 template <> struct Engine<float> {
-    static constexpr int depth = 32, pieces = 1;
+    static constexpr int depth = 32, exact = 1, rounded = 1;
     // The term comes first. Rows are whole 16 bytes and begin at other banks.
     struct Operand {
         float v[depth][kTile + 4];
@@ -64,7 +69,8 @@ template <> struct Engine<float> {
     // A thread has rows 4 (thread / 16) and columns 4 (thread % 16) on.
     float sum[4][4] = {};
 
-    DEVICE void add(const Operand (&p)[1], bool, const Operand& q, bool) {
+    DEVICE void add(const Operand (&p)[1], bool, const Operand& q, bool, Used used) {
+        if (int(threadIdx.x) / 16 * 4 >= used.rows || int(threadIdx.x) % 16 * 4 >= used.cols) return;
         UNROLL
         for (int k = 0; k < depth; k++) {
             const Vec<float> a = load_vec(&p[0].v[k][threadIdx.x / 16 * 4]), b = load_vec(&q.v[k][threadIdx.x % 16 * 4]);
@@ -87,8 +93,8 @@ template <> struct Engine<float> {
 
 template <> struct Engine<bf16> {
     // Three pieces of 8 bits hold all 24 of an f32, so that a product with a bf16
-    // is as exact as in f32.
-    static constexpr int depth = 64, pieces = 3;
+    // is as exact as in f32; two are off by 2^-17, which a bf16 does not show.
+    static constexpr int depth = 64, exact = 3, rounded = 2;
     // Along terms the line comes first, else the term. A row is 144 bytes: the 8
     // that ldmatrix reads at a time lie in different banks.
     struct Operand {
@@ -117,12 +123,14 @@ template <> struct Engine<bf16> {
     static DEVICE int first_row() { return threadIdx.x / 64 * 16; }
     static DEVICE int first_col() { return threadIdx.x / 32 % 2 * 32; }
 
-    template <int count> DEVICE void add(const Operand (&p)[count], bool p_along_terms, const Operand& q, bool q_along_terms) {
+    template <int count> DEVICE void add(const Operand (&p)[count], bool p_along_terms, const Operand& q, bool q_along_terms, Used used) {
+        if (first_row() >= used.rows || first_col() >= used.cols) return;
         // Of the four 8 x 8 tiles of an ldmatrix, the lane's, by halves of lines
         // and terms in the order of the registers.
         const int row = threadIdx.x % 8, tile = threadIdx.x / 8 % 4, odd = tile % 2 * 8, high = tile / 2 * 8;
         UNROLL
         for (int k = 0; k < depth; k += 16) {
+            if (k >= used.terms) break;
             uint32_t b[2][4];
             UNROLL
             for (int n = 0; n < 2; n++) {

@@ -129,7 +129,17 @@ func benchCases() (all []benchCase) {
 			add(3*rows, 4*float64(n*c*r), func(b *bench) func() {
 				dx, da, x, wa, du := b.float(n, c), b.full(r, c), b.float(n, c), b.float(r, c), b.full(n, r)
 				return func() { b.LowRankDownGrad(dx, da, x, wa, du, benchDropout, true) }
-			}, "op=LowRankDownGrad/n=%d/c=%d/r=%d", n, c, r)
+			}, "op=LowRankDownGrad/accumulate=true/n=%d/c=%d/r=%d", n, c, r)
+			add(4*rows, 4*float64(n*c*r), func(b *bench) func() {
+				dst, x, res := b.float(n, c), b.float(n, c), b.float(n, c)
+				gamma, beta, stats := b.float(c), b.float(c), b.full(n, 2)
+				before, after, wa, wb := b.full(n, r), b.full(n, r), b.float(r, c), b.float(c, r)
+				return func() {
+					b.LayerNorm(dst, x, stats, x, res, gamma, beta, 1e-5, benchDropout)
+					b.LowRankUp(dst, before, wb, 0.1)
+					b.LowRankDown(after, dst, wa, benchDropout)
+				}
+			}, "op=LayerNorm+LowRankUp+LowRankDown/n=%d/c=%d/r=%d", n, c, r)
 			add(3*rows, 0, func(b *bench) func() {
 				dx, pre, dy := b.float(n, c), b.float(n, c), b.float(n, c)
 				return func() { b.ActGrad(compute.GELU, dx, pre, dy) }
