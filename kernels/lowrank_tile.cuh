@@ -46,12 +46,12 @@ struct Used {
     int rows, cols, terms;
 };
 
-// Engine multiplies operands that are worked with in T. An operand in f32 is cut
-// into pieces: into so many where the sum stays f32, or is rounded to T.
+// Engine multiplies operands that are worked with in T. pieces is how many an
+// operand in f32 is cut into.
 template <typename T> struct Engine;
 
 template <> struct Engine<float> {
-    static constexpr int depth = 32, exact = 1, rounded = 1;
+    static constexpr int depth = 32, pieces = 1;
     // The term comes first. Rows are whole 16 bytes and begin at other banks.
     struct Operand {
         float v[depth][kTile + 4];
@@ -93,8 +93,8 @@ template <> struct Engine<float> {
 
 template <> struct Engine<bf16> {
     // Three pieces of 8 bits hold all 24 of an f32, so that a product with a bf16
-    // is as exact as in f32; two are off by 2^-17, which a bf16 does not show.
-    static constexpr int depth = 64, exact = 3, rounded = 2;
+    // is as exact as in f32. Two are off by 2^-17, which shows where terms cancel.
+    static constexpr int depth = 64, pieces = 3;
     // Along terms the line comes first, else the term. A row is 144 bytes: the 8
     // that ldmatrix reads at a time lie in different banks.
     struct Operand {

@@ -84,15 +84,15 @@ KERNEL(lowrank_wide_down_bf16, LowRankWideArgs, 256) { lowrank_wide_down<bf16>(a
 // lowrank_wide_up: out = dst of lowrank_up, or dx of lowrank_gradient. The mask
 // falls on what is added; without accumulate dst is overwritten.
 //
-// Launch   grid (ceil(N/64), ceil(C/64)), block 256, 17 or 27 KB of shared
+// Launch   grid (ceil(N/64), ceil(C/64)), block 256, 17 or 36 KB of shared
 //          memory.
 // Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
-// Numerics f32 sums, ranks in order; in bf16 u is the sum of two bf16, off by
-//          2^-17. Rounded once.
+// Numerics f32 sums, ranks in order; in bf16 u is the sum of three bf16, so that
+//          products are exact. Rounded once.
 // Work     N C writes, and reads to accumulate; 2 N C R flops on the f32 units,
-//          4 N C R on the tensor cores in bf16.
+//          6 N C R on the tensor cores in bf16.
 template <typename T> DEVICE void lowrank_wide_up(const LowRankWideArgs& a) {
-    typedef Tiles<T, Engine<T>::rounded> Shared;
+    typedef Tiles<T, Engine<T>::pieces> Shared;
     SHARED(Shared, tiles);
     constexpr int depth = Engine<T>::depth, halves = depth / 32;
     const int n = *a.n, row0 = blockIdx.x * kTile, c0 = blockIdx.y * kTile;
@@ -149,7 +149,7 @@ KERNEL(lowrank_wide_up_bf16, LowRankWideArgs, 256) { lowrank_wide_up<bf16>(a); }
 // Work     N C reads for each 64 ranks; 2 N C R flops on the f32 units, 6 N C R
 //          on the tensor cores in bf16.
 template <typename T> DEVICE void lowrank_wide_gradient(const LowRankWideArgs& a) {
-    typedef Tiles<T, Engine<T>::exact> Shared;
+    typedef Tiles<T, Engine<T>::pieces> Shared;
     SHARED(Shared, tiles);
     constexpr int depth = Engine<T>::depth, halves = depth / 32;
     const int begin = blockIdx.x * a.part_rows, end = min(*a.n, begin + a.part_rows);
