@@ -54,9 +54,14 @@ func doctorRows(cuda gpu.Report) [][2]string {
 	}
 	for i, c := range cuda.Cards {
 		const gib = 1 << 30
-		rows = append(rows, [2]string{fmt.Sprintf("cuda:%d", i), fmt.Sprintf(
-			"%s, compute capability %s, %d multiprocessors, %.1f of %.1f GiB free, %s, code object %s",
-			c.Name, c.Capability, c.Multiprocessors, float64(c.FreeBytes)/gib, float64(c.AllBytes)/gib, c.UUID, c.Code)})
+		memory := fmt.Sprintf("%.1f GiB", float64(c.Bytes)/gib)
+		if free, err := gpu.FreeMemory(i); err != nil {
+			memory += ", " + err.Error()
+		} else {
+			memory = fmt.Sprintf("%.1f of %s free", float64(free)/gib, memory)
+		}
+		rows = append(rows, [2]string{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
+			c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
 	}
 	return rows
 }

@@ -159,7 +159,12 @@ func TestProbe(t *testing.T) {
 	if r.Usable != (len(r.Targets) > 0) {
 		t.Errorf("usable is %v with the code objects %v", r.Usable, r.Targets)
 	}
-	if c := r.Cards[0]; c.Name == "" || c.FreeBytes <= 0 || c.FreeBytes > c.AllBytes || c.Multiprocessors == 0 {
+	if free, err := FreeMemory(0); err != nil || free <= 0 || free > r.Cards[0].Bytes {
+		t.Errorf("FreeMemory = %d, %v of %d bytes", free, err, r.Cards[0].Bytes)
+	}
+	_, err := FreeMemory(99)
+	wants(t, err, "gpu: ask cuda:99 for its memory: ")
+	if c := r.Cards[0]; c.Name == "" || c.Bytes <= 0 || c.Multiprocessors == 0 {
 		t.Errorf("card %+v", c)
 	}
 }

@@ -18,3 +18,6 @@ func Open(Options) (compute.Device, error) {
 
 // Probe reports that there is nothing to look for.
 func Probe() Report { return Report{Driver: "not in this build"} }
+
+// FreeMemory returns an error that wraps ErrNotBuilt.
+func FreeMemory(int) (int64, error) { return 0, fmt.Errorf("gpu: ask for memory: %w", ErrNotBuilt) }

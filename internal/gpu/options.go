@@ -38,11 +38,11 @@ type Report struct {
 
 // Card is one GPU.
 type Card struct {
-	Name                string
-	UUID                string
-	Capability          string // compute capability, "9.0"
-	Multiprocessors     int
-	FreeBytes, AllBytes int64
+	Name            string
+	UUID            string
+	Capability      string // compute capability, "9.0"
+	Multiprocessors int
+	Bytes           int64 // of its memory
 	// Code is the code object that the driver takes for it, or why none fits.
 	Code   string
 	Usable bool

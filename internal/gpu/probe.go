@@ -3,6 +3,7 @@
 package gpu
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -24,8 +25,8 @@ func status() string {
 	}
 }
 
-// Probe looks for a driver and cards. It opens none of them but to ask how much
-// memory is free.
+// Probe looks for a driver and cards and opens none of them, which would take
+// longer than all else that a short command does.
 func Probe() Report {
 	r := Report{Driver: status(), Targets: kernels.Targets(), Missing: driver.Missing()}
 	if r.Driver != "" {
@@ -51,27 +52,27 @@ func describe(i int) Card {
 		return Card{Code: err.Error()}
 	}
 	c := Card{
-		Name: p.Name, UUID: p.UUID, Capability: fmt.Sprintf("%d.%d", p.Major, p.Minor), Multiprocessors: p.SMs, AllBytes: p.TotalMemory,
+		Name: p.Name, UUID: p.UUID, Capability: fmt.Sprintf("%d.%d", p.Major, p.Minor), Multiprocessors: p.SMs, Bytes: p.TotalMemory,
 	}
 	c.Code, c.Usable = kernels.For(p.Major, p.Minor)
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the context ends with the thread
-		done <- c.memory(i)
-	}()
-	if err := <-done; err != nil {
-		c.Code, c.Usable = err.Error(), false
-	}
 	return c
 }
 
-// memory asks the card what it has free.
-func (c *Card) memory(i int) error {
-	ctx, err := driver.Open(i)
+// FreeMemory returns how many bytes of a card are free.
+func FreeMemory(index int) (free int64, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the context ends with the thread
+		var card *driver.Context
+		if card, err = driver.Open(index); err == nil {
+			free, _, err = card.Memory()
+			err = errors.Join(err, card.Close())
+		}
+	}()
+	<-done
 	if err != nil {
-		return err
+		err = fmt.Errorf("gpu: ask cuda:%d for its memory: %w", index, err)
 	}
-	defer ctx.Close()
-	c.FreeBytes, c.AllBytes, err = ctx.Memory()
-	return err
+	return free, err
 }
