@@ -6,8 +6,9 @@
 Needs torch, transformers and peft; a user of lor2c needs none of them, and neither do the tests,
 which read the files written here. Every value comes from float64 arithmetic on float32 inputs and
 is rounded to float32 once, at the end, so that a test measures its own rounding and not PyTorch's.
-MANIFEST.json records versions, settings, digests, and how far PyTorch's own float32 run is from
-these values: the distance another float32 implementation may be expected to show.
+MANIFEST.json records versions, settings, digests, and how far PyTorch's own float32 and bfloat16
+runs are from these values: the distance another implementation in that precision may be expected to
+show.
 """
 import argparse
 import hashlib
@@ -17,6 +18,7 @@ import pathlib
 import shutil
 
 import torch
+import torch.nn.functional as F
 import transformers
 from peer_finetune import adamw, attach, sentence_classifier, versions
 from peft import PeftModel
@@ -24,6 +26,7 @@ from safetensors.torch import save_file
 from transformers import BertConfig, RobertaConfig
 
 STEPS, WEIGHT_DECAY, CLIP = 10, 0.01, 1.0
+DRAWS = 16  # networks over which the error of bfloat16 is taken
 RANK, LORA_ALPHA, LOR2C_ALPHA = 4, 16, 8
 # Each entry is the token count of a first and a second sentence; the specials come on top.
 SENTENCES = [(7, 0), (2, 0), (1, 0), (4, 4), (2, 2)]
@@ -97,36 +100,90 @@ def learning_rates(method):
     return (1e-3, 5e-4) if method == "full" else (1e-2, 5e-3)
 
 
-def run(out, name, method, dtype):
+def nearby(name, values, draw):
+    """Values each moved by a twentieth or so: another network of the same kind, with other roundings. Draw 0 is the golden one."""
+    if draw == 0:
+        return values
+    generator = torch.Generator().manual_seed(1000 * draw + sum(map(ord, name)))
+    return values * (1 + 0.05 * torch.randn(values.shape, generator=generator))
+
+
+class Exact:
+    """What an optimizer updates, for every trained parameter.
+
+    In bfloat16 that is a float32 value of which the parameter is a working copy: rounded before a
+    step, its gradient taken over in float32 (Micikevicius et al. 2018, arXiv:1710.03740, section 3.1).
+    In any other precision it is the parameter itself.
+    """
+
+    def __init__(self, dtype):
+        self.narrow, self.values = dtype == torch.bfloat16, {}
+
+    def add(self, named):
+        """Takes parameters by name, not yet rounded."""
+        if self.narrow:
+            self.values |= {p: torch.nn.Parameter(p.detach().float()) for p in named.values()}
+
+    def of(self, named):
+        return {n: self.values.get(p, p) for n, p in named.items()}
+
+    def loss(self, result, labels):
+        """The loss of a model's output, from logits on in float32 where they are narrower."""
+        if not self.narrow:
+            return result.loss
+        logits = result.logits.float()
+        return F.mse_loss(logits.squeeze(-1), labels.float()) if labels.is_floating_point() else F.cross_entropy(logits, labels)
+
+    @torch.no_grad()
+    def round(self):
+        for p, value in self.values.items():
+            p.copy_(value)
+
+    def take_gradients(self):
+        for p, value in self.values.items():
+            if p.grad is not None:
+                value.grad, p.grad = p.grad.float(), None
+
+
+def run(out, name, method, dtype, draw=0):
     """One case in one precision: the model after the steps, and the tensors of its file."""
     model = sentence_classifier(str(out / name))
     alpha = LORA_ALPHA if method == "lora" else LOR2C_ALPHA
     model, named = attach(model, method, RANK, alpha, 0.0)
     fill([(n, p) for n, p in named.items() if "lora_" in n], seed=11)
+    with torch.no_grad():
+        for n, p in named.items():
+            p.copy_(nearby(n, p, draw))
+    exact = Exact(dtype)
+    exact.add(named)
+    trained = exact.of(named)
     model.to(dtype).eval()
     _, padded = batch(name)
     if MODELS[name].num_labels == 1:
         padded["labels"] = padded["labels"].to(dtype)
-    tensors = {} if method == "full" else {f"init.{n}": p.detach().clone() for n, p in named.items()}
+    tensors = {} if method == "full" else {f"init.{n}": p.detach().clone() for n, p in trained.items()}
 
     lr, head_lr = learning_rates(method)
-    optimizer = adamw(named, lr, head_lr, WEIGHT_DECAY)
+    optimizer = adamw(trained, lr, head_lr, WEIGHT_DECAY)
     losses, norms = [], []
     for step in range(STEPS):
         optimizer.zero_grad()
+        exact.round()
         result = model(**padded)
-        result.loss.backward()
-        losses.append(result.loss.detach())
+        loss = exact.loss(result, padded["labels"])
+        loss.backward()
+        exact.take_gradients()
+        losses.append(loss.detach())
         if step == 0:
-            assert result.logits.dtype == dtype and all(p.grad is not None for p in named.values())
+            assert result.logits.dtype == dtype and all(p.grad is not None for p in trained.values())
             trainable = [p for p in model.parameters() if p.requires_grad]
             assert {id(p) for p in trainable} == {id(p) for p in named.values()}
             tensors |= {"logits": result.logits.detach(), "loss": losses[0].reshape(1)}
-            tensors |= {f"grad.{n}": p.grad.clone() for n, p in named.items()}
-        norms.append(torch.nn.utils.clip_grad_norm_(list(named.values()), CLIP))
+            tensors |= {f"grad.{n}": p.grad.clone() for n, p in trained.items()}
+        norms.append(torch.nn.utils.clip_grad_norm_(list(trained.values()), CLIP))
         optimizer.step()
     tensors |= {"losses": torch.stack(losses), "grad_norm": torch.stack(norms)}
-    tensors |= {f"final.{n}": p.detach() for n, p in named.items()}
+    tensors |= {f"final.{n}": p.detach() for n, p in trained.items()}
     return model, tensors
 
 
@@ -141,6 +198,21 @@ def distance(reference, other):
         worst = (other[key].double() - want).abs().max() / want.abs().max()
         groups[group] = max(groups.get(group, 0.0), worst.item())
     return {k: float(f"{v:.2g}") for k, v in groups.items() if k != "init"}
+
+
+def bfloat16_error(run_in):
+    """The largest distance of each group over several draws, of run_in(dtype, draw) in bfloat16 from float64.
+
+    After some steps of Adam the error of one run is a matter of luck; the largest of a few is not.
+    """
+    worst = {}
+    for draw in range(DRAWS):
+        tensors, narrow = run_in(torch.float64, draw), run_in(torch.bfloat16, draw)
+        groups = distance(tensors, narrow)
+        if zeros := [v.abs().max().item() for k, v in narrow.items() if k.startswith("grad.") and k.endswith("key.bias")]:
+            groups["zero"] = float(f"{max(zeros):.2g}")
+        worst = {k: max(v, worst.get(k, 0.0)) for k, v in groups.items()}
+    return worst
 
 
 def write_case(out, name, method):
@@ -159,6 +231,8 @@ def write_case(out, name, method):
     save_file(stored, out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
     if (name, method) == ("roberta", "lora"):
         write_peft_directory(out, model)
+    # Not in the file's metadata: what is measured on another processor may differ in the last digit.
+    entry["torch_bfloat16_relative"] = bfloat16_error(lambda dtype, draw: run(out, name, method, dtype, draw)[1])
     return case, entry
 
 
@@ -204,6 +278,9 @@ def main():
             "attention key.bias": "its true gradient is zero; grad and final of it hold rounding noise",
             "torch_float32_relative": "largest |float32 - float64| over largest |float64| of a tensor, "
                                       "worst tensor of each group, key.bias left out",
+            "torch_bfloat16_relative": "the same of runs in bfloat16 whose trained parameters are float32, as are gradients from "
+                                       "the parameter on, AdamW and the loss: the largest over the golden network and fifteen whose "
+                                       "trained values start about a twentieth away; zero is the largest |gradient| of a key.bias",
         },
         "cases": cases,
         "sha256": {os.fspath(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files},

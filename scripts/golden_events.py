@@ -7,7 +7,8 @@ Each case trains a tiny model of scripts/golden.py for ten AdamW steps on one ba
 structure in between: a merge keeps the tensors of one member with their AdamW state and drops the
 other's, an injection drops a module and adds LoRA of half the rank to query and value with no state
 (LoR2C, arXiv:2503.00572, sections III-C and III-D). float64 throughout, stored as float32; the
-optimizer is torch.optim.AdamW, which counts the steps of every parameter on its own.
+optimizer is torch.optim.AdamW, which counts the steps of every parameter on its own. MANIFEST.json
+says how far PyTorch's own bfloat16 run is from these values, by the measure of scripts/golden.py.
 """
 import argparse
 import functools
@@ -17,7 +18,8 @@ import pathlib
 import golden
 import torch
 import torch.nn.functional as F
-from peer_finetune import adamw, sentence_classifier
+import transformers
+from peer_finetune import adamw, sentence_classifier, versions
 from safetensors.torch import save_file
 
 RANK, ALPHA, INJECT_ALPHA = 4, 8, 16
@@ -36,10 +38,16 @@ CASES = {
 class Network:
     """A frozen classifier with LoR2C modules that can be merged and replaced."""
 
-    def __init__(self, path, share):
-        self.model = sentence_classifier(str(path)).double().eval()
+    def __init__(self, path, share, dtype, draw):
+        self.model = sentence_classifier(str(path)).eval()
         self.model.requires_grad_(False)
         self.model.classifier.requires_grad_(True)
+        self.dtype, self.draw, self.exact = dtype, draw, golden.Exact(dtype)
+        self.head = {f"base_model.model.classifier.{n}": p for n, p in self.model.classifier.named_parameters()}
+        for n, p in self.head.items():
+            p.data = golden.nearby(n, p.data, draw)
+        self.exact.add(self.head)
+        self.model.to(dtype)
         self.encoder = self.model.base_model.encoder
         self.stem = f"base_model.model.{self.model.base_model_prefix}.encoder"
         self.share, width = share, self.model.config.hidden_size
@@ -50,11 +58,17 @@ class Network:
             self.modules[i, i] = (a, self.random(f"B{i}", width, RANK, std=0.1))
             layer.register_forward_hook(functools.partial(self.add, i))
 
-    @staticmethod
-    def random(name, *shape, std=0.25):
+    def parameter(self, name, values):
+        """A trained parameter from float32 values, so that what the file holds is what was used."""
+        values = golden.nearby(name, values, self.draw)
+        p = torch.nn.Parameter(values)
+        self.exact.add({name: p})
+        p.data = values.to(self.dtype)
+        return p
+
+    def random(self, name, *shape, std=0.25):
         generator = torch.Generator().manual_seed(sum(map(ord, name)))
-        # Through float32, so that what the file holds is what was used.
-        return torch.nn.Parameter((std * torch.randn(shape, generator=generator)).float().double())
+        return self.parameter(name, (std * torch.randn(shape, generator=generator)).float())
 
     def add(self, i, _layer, args, output):
         self.inputs[i] = args[0]
@@ -74,13 +88,13 @@ class Network:
         for name in ("query", "value"):
             linear = getattr(attention, name)
             out, width = linear.weight.shape
-            a, b = self.random(f"{name}{i}", r, width), torch.nn.Parameter(torch.zeros(out, r).double())
+            a, b = self.random(f"{name}{i}", r, width), self.parameter(f"{name}{i}.B", torch.zeros(out, r))
             self.pairs[f"layer.{i}.attention.self.{name}"] = (a, b)
             linear.register_forward_hook(
                 lambda _m, args, y, a=a, b=b: y + INJECT_ALPHA / r * F.linear(F.linear(args[0], a), b))
 
     def named(self):
-        """The trainable parameters of the adapter by adapter-file key."""
+        """What is trained of the adapter, by adapter-file key."""
         named = {}
         for (first, last), (a, b) in sorted(self.modules.items()):
             name = f"{self.stem}.layer.{first}.lor2c.{first}_{last}"
@@ -88,7 +102,7 @@ class Network:
             named[f"{name}.lora_B.weight"] = b
         for name, (a, b) in self.pairs.items():
             named |= {f"{self.stem}.{name}.lora_A.weight": a, f"{self.stem}.{name}.lora_B.weight": b}
-        return named
+        return self.exact.of(named)
 
 
 def follow(optimizer, named):
@@ -100,18 +114,20 @@ def follow(optimizer, named):
     group["params"] = now
 
 
-def run(base, name, share, events):
-    """The tensors of one case."""
-    net = Network(base / name, share)
-    head = {f"base_model.model.classifier.{n}": p for n, p in net.model.classifier.named_parameters()}
-    packed, padded = golden.batch(name)
+def run(base, name, share, events, dtype, draw=0):
+    """The tensors of one case in one precision."""
+    net = Network(base / name, share, dtype, draw)
+    head = net.exact.of(net.head)
+    _, padded = golden.batch(name)
     tensors = {f"init.{n}": p.detach().clone() for n, p in net.named().items()}
     optimizer = adamw(net.named() | head, LR, HEAD_LR, WEIGHT_DECAY)
     losses, norms = [], []
     for step in range(1, STEPS + 1):
         optimizer.zero_grad()
-        loss = net.model(**padded).loss
+        net.exact.round()
+        loss = net.exact.loss(net.model(**padded), padded["labels"])
         loss.backward()
+        net.exact.take_gradients()
         params = net.named() | head
         losses.append(loss.detach())
         norms.append(torch.nn.utils.clip_grad_norm_(list(params.values()), CLIP))
@@ -124,10 +140,10 @@ def run(base, name, share, events):
     for n, p in (net.named() | head).items():
         state = optimizer.state[p]
         tensors |= {f"final.{n}": p.detach(), f"exp_avg.{n}": state["exp_avg"], f"exp_avg_sq.{n}": state["exp_avg_sq"]}
+    net.exact.round()
     with torch.no_grad():
         tensors["logits"] = net.model(**padded).logits
-    tensors |= {"losses": torch.stack(losses), "grad_norm": torch.stack(norms)}
-    return {k: v.float().contiguous() for k, v in tensors.items()} | packed
+    return tensors | {"losses": torch.stack(losses), "grad_norm": torch.stack(norms)}
 
 
 def main():
@@ -137,13 +153,19 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=root / "testdata" / "golden_events")
     args = parser.parse_args()
     args.out.mkdir(exist_ok=True)
+    transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(1)
+    manifest = {"script": "scripts/golden_events.py", "versions": versions(), "torch_bfloat16_relative": {}}
     for case, (name, share, events) in CASES.items():
         entry = {"model": name, "share": share, "r": RANK, "alpha": ALPHA, "inject_alpha": INJECT_ALPHA, "lr": LR,
                  "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY, "clip": CLIP, "steps": STEPS,
                  "events": [{"step": s, "kind": kind, "where": where} for s, es in events.items() for kind, *where in es]}
-        save_file(run(args.base, name, share, events), args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
+        tensors = run(args.base, name, share, events, torch.float64)
+        stored = {k: v.float().contiguous() for k, v in tensors.items()} | golden.batch(name)[0]
+        save_file(stored, args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
+        manifest["torch_bfloat16_relative"][case] = golden.bfloat16_error(functools.partial(run, args.base, name, share, events))
         print(case)
+    (args.out / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
 if __name__ == "__main__":

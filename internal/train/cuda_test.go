@@ -22,23 +22,14 @@ func card(tb testing.TB, narrow bool) compute.Device {
 	return dev
 }
 
-// onCard are the precisions of a card, and what a network of the goldens' size
-// may be off in them.
-var onCard = []struct {
-	name      string
-	narrow    bool
-	tolerance float64
-}{{"float32", false, 1e-5}}
-
 // TestGoldenCUDA is TestGolden on a card, or on kernels that run on the CPU.
 func TestGoldenCUDA(t *testing.T) {
 	if !hostlib.Under(t) {
 		return
 	}
 	for name, g := range goldens(t) {
-		for _, p := range onCard {
-			t.Run("case="+name+"/dtype="+p.name, func(t *testing.T) { testGolden(t, g, card(t, p.narrow), p.tolerance) })
-		}
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGolden(t, g, card(t, false), exactly(1e-5)) })
+		t.Run("case="+name+"/dtype=bfloat16", func(t *testing.T) { testGolden(t, g, card(t, true), g.narrow()) })
 	}
 }
 
@@ -48,9 +39,8 @@ func TestGoldenEventsCUDA(t *testing.T) {
 		return
 	}
 	eachGoldenEvents(t, func(t *testing.T, name string, g *goldenEvents) {
-		for _, p := range onCard {
-			t.Run("case="+name+"/dtype="+p.name, func(t *testing.T) { testGoldenEvents(t, g, card(t, p.narrow), p.tolerance) })
-		}
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, card(t, false), exactlyEvents(1e-5)) })
+		t.Run("case="+name+"/dtype=bfloat16", func(t *testing.T) { testGoldenEvents(t, g, card(t, true), g.narrow()) })
 	})
 }
 
