@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,6 +19,32 @@ func TestFigures(t *testing.T) {
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("figures = %v; want %v", got, want)
+	}
+}
+
+// BenchmarkStepCUDA has a name and the figures of that in internal/train.
+func BenchmarkStepCUDA(b *testing.B) {
+	for _, workload := range []string{"full", "mrpc", "long"} {
+		b.Run("workload="+workload+"/method=lor2c/dtype=bfloat16", func(b *testing.B) {
+			for b.Loop() {
+			}
+			b.ReportMetric(12.34e6, "ns/op")
+			b.ReportMetric(1e6, "tokens/s")
+			b.ReportMetric(1500, "planned-MiB")
+			b.ReportMetric(1567, "device-MiB")
+		})
+	}
+}
+
+// TestRow holds the row of a result against what go test prints of a benchmark.
+func TestRow(t *testing.T) {
+	out, err := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$", "-test.benchtime", "1x").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Result{Card: "card", Outcomes: []Outcome{{Name: "steps", Status: "pass", Figures: figures(string(out))}}}
+	if got, want := r.markdown(), "| - | - | 12.34 | 12.34 | 12.34 | 1567 |\n"; !strings.Contains(got, want) {
+		t.Errorf("the row is %q; want %q in it, from\n%s", got, want, out)
 	}
 }
 

@@ -183,6 +183,7 @@ type Stats struct {
 	PersistentBytes int64 // by Alloc
 	ArenaBytes      int64 // size of the step arena now
 	ArenaPeak       int64 // most that was in use at one time
+	ScratchBytes    int64 // taken besides, as far as that is counted
 	Grown           int64 // times the arena had to grow since the device was opened
 	Syncs           int64 // times the host waited for the device
 }

@@ -58,6 +58,7 @@ func Open(o Options) (compute.Device, error) {
 	}
 	d.queue.table = driver.Ptr(d.allocate(4*maxSlots, "the slots of a step").base)
 	d.partial = d.allocate(scratchBytes, "scratch memory")
+	d.mem.scratch = 4*maxSlots + scratchBytes
 	d.fail(d.run(func() error { return d.staging.open(d) }))
 	if err := d.err; err != nil {
 		d.Close()

@@ -28,6 +28,7 @@ type memory struct {
 	reserved int64        // 0: the arena may grow
 	live     map[ptr]bool // what Close frees
 	alloced  int64
+	scratch  int64 // of the device itself
 	grown    int64
 	syncs    int64
 }
@@ -208,7 +209,7 @@ func (d *Device) Reset() {
 // Stats returns the counters.
 func (d *Device) Stats() compute.Stats {
 	m := &d.mem
-	s := compute.Stats{PersistentBytes: m.alloced, ArenaPeak: m.arena.Peak(), Grown: m.grown, Syncs: m.syncs}
+	s := compute.Stats{PersistentBytes: m.alloced, ScratchBytes: m.scratch, ArenaPeak: m.arena.Peak(), Grown: m.grown, Syncs: m.syncs}
 	for _, b := range m.slabs {
 		s.ArenaBytes += b.bytes
 	}

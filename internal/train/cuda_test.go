@@ -58,8 +58,7 @@ func TestStepsAreReplayed(t *testing.T) {
 		Type: "roberta", Width: 16, Layers: 2, Heads: 2, FF: 32, Vocab: 50, Positions: 40, Types: 1, Eps: 1e-5,
 		Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
 	}
-	s := randomStepper(t, card(t, false), c, "lor2c")
-	s.slots, s.ring = 8, s.Dev.Alloc(compute.Shape{8, ringWidth}, compute.Full)
+	s := randomStepper(t, card(t, false), c, "lor2c", 8)
 	batch := func(last int) model.Batch {
 		b := model.Batch{Cu: []int32{0}, Labels: []float32{0, 1, 1, 0}}
 		for _, n := range []int{17, 30, 25, last} {
