@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
 	"lor2c/internal/config"
 	"lor2c/internal/sweep"
 	"lor2c/internal/train"
@@ -23,6 +24,7 @@ const (
 	exitMismatch  = 4
 	exitNonFinite = 5
 	exitCells     = 6
+	exitLost      = 7
 	exitSIGINT    = 130
 	exitSIGTERM   = 143
 )
@@ -78,6 +80,8 @@ func exitCode(err error) int {
 		return exitMismatch
 	case errors.As(err, &nonFinite):
 		return exitNonFinite
+	case errors.Is(err, train.ErrDevice), errors.Is(err, compute.ErrOutOfMemory):
+		return exitLost
 	case errors.Is(err, sweep.ErrFailed):
 		return exitCells
 	}

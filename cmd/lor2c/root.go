@@ -13,6 +13,7 @@ Exit status:
   4    adapter and model or data do not match
   5    training met a value that is not finite
   6    cells of a sweep failed; the others are done
+  7    the device failed, or has too little memory; checkpoints are intact
   130  interrupted by SIGINT, state saved    143  by SIGTERM`
 
 func newRootCommand() *cobra.Command {

@@ -45,11 +45,11 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	}
 	st, err := s.restored(dev, dir, saved)
 	if err != nil {
-		return nil, err
+		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	e := &SplitEvaluation{Split: split, task: s.Set.Task}
 	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
-		return nil, err
+		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	for _, x := range d.split.Examples {
 		if !x.HasLabel {

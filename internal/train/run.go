@@ -101,7 +101,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	}
 	plan, err := r.build(from)
 	if err != nil {
-		return nil, err
+		return nil, blame(r.dev, "build "+r.out, err)
 	}
 	if err := r.open(o, from, plan); err != nil {
 		return nil, err
@@ -112,6 +112,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		r.summarize()
 		err = r.finish()
 	}
+	err = r.lost(err)
 	if closing := r.log.Close(); err == nil {
 		err = closing
 	}
