@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -18,6 +20,49 @@ func with(t *testing.T, env []string, args ...string) result {
 	c := command(t, args...)
 	c.Env = append(c.Env, env...)
 	return finish(t, c)
+}
+
+// host returns the environment of a driver whose card is the CPU.
+func host(t *testing.T) []string {
+	t.Helper()
+	lib, err := hostlib.Build()
+	if errors.Is(err, hostlib.ErrNoCompiler) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lib.Env
+}
+
+// TestLostCard loses the card in the middle of a run: the command says so in one
+// line, with an exit code of its own, and continues to the bytes of an unbroken
+// run.
+func TestLostCard(t *testing.T) {
+	env := host(t)
+	args := append(short(t, ""), "--device", "cuda", "--set", "train.batch_size=16", "--set", "data.max_length=8", "--set", "train.save_every=1")
+	to := func(out string) []string { return append(args, "--out", out) }
+	lost, unbroken := filepath.Join(t.TempDir(), "lost"), filepath.Join(t.TempDir(), "unbroken")
+
+	// Of the two updates of a step the first is the adapter's.
+	r := with(t, append(env, "LOR2C_HOST_FAIL=kernel:adamw_f32 5 719"), to(lost)...)
+	last := r.stderr[strings.LastIndexByte(strings.TrimSpace(r.stderr), '\n')+1:]
+	if r.code != exitLost || !strings.HasPrefix(last, "train: after step 2 of 4: the device failed: gpu: ") ||
+		!strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.HasSuffix(last, "; the same command continues from "+lost+"/checkpoint-2\n") {
+		t.Errorf("a card that is lost: exit code %d, last line %q", r.code, last)
+	}
+	for _, out := range []string{lost, unbroken} {
+		if r := with(t, env, to(out)...); r.code != 0 {
+			t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
+		}
+	}
+	for _, name := range []string{"metrics.jsonl", "final/adapter_model.safetensors", "checkpoint-4/optimizer.safetensors"} {
+		got, err := os.ReadFile(filepath.Join(lost, name))
+		want, missing := os.ReadFile(filepath.Join(unbroken, name))
+		if err != nil || missing != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not that of an unbroken run: %v, %v", name, err, missing)
+		}
+	}
 }
 
 // TestDrivers starts the command without a driver, with one that has no card,
@@ -59,14 +104,8 @@ func TestDrivers(t *testing.T) {
 		})
 	}
 	t.Run("driver=host", func(t *testing.T) {
-		lib, err := hostlib.Build()
-		if errors.Is(err, hostlib.ErrNoCompiler) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		r := with(t, lib.Env, "doctor")
+		env := host(t)
+		r := with(t, env, "doctor")
 		for _, want := range []string{"driver           CUDA 12.4", "cuda:0           Host Fibers 0, compute capability 8.6", "GiB free, GPU-5a5a", "code object "} {
 			if r.code != 0 || !strings.Contains(r.stdout, want) {
 				t.Errorf("doctor: %+v; want %q", r, want)
@@ -75,7 +114,7 @@ func TestDrivers(t *testing.T) {
 		if strings.Contains(r.stdout, "missing") {
 			t.Errorf("doctor misses entry points: %s", r.stdout)
 		}
-		r = with(t, lib.Env, append(short(t, t.TempDir()), "--device", "cuda:9")...)
+		r = with(t, env, append(short(t, t.TempDir()), "--device", "cuda:9")...)
 		if want := "gpu: open cuda:9: "; r.code != exitDevice || !strings.Contains(r.stderr, want) {
 			t.Errorf("train --device cuda:9: exit code %d, stderr %q; want %d and %q", r.code, r.stderr, exitDevice, want)
 		}
