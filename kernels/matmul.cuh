@@ -3,6 +3,9 @@
 //
 //   dst[m,n] = act(alpha sum over k of op(a)[m,k] op(b)[k,n] + bias[n])
 //
+// or that sum times act'(pre[m,n]): the gradient of a layer's input and of the
+// activation that made it, in one.
+//
 // A main loop (tensor cores in matmul_bf16.cu, FFMA in matmul_f32.cu) ends with
 // sums in registers and hands them to an Epilogue a few columns of a row at a
 // time. So another loop, or another epilogue, needs nothing of its counterpart.
@@ -12,12 +15,14 @@
 // Output is an epilogue's part of the arguments. T is the working precision.
 struct Output {
     void* dst;        // [M,N] T, or f32 where full is set
-    void* pre;        // [M,N] T, or none: the value before act
+    void* pre;        // [M,N] T, or none: receives the value before act, or with slope is what act was taken of
     const void* bias; // [N] T, or none
     float alpha;
     int32_t act;         // of enum Act
-    uint32_t accumulate; // adds what dst holds before act
+    uint32_t accumulate; // adds what dst holds, before act
     uint32_t full;
+    uint32_t slope; // multiplies by act'(pre): the gradient of an activation whose result was a factor's
+    uint32_t unused;
 };
 
 // MatmulArgs is the argument of every product. Where partial is set, the terms
@@ -99,10 +104,17 @@ template <typename T> struct Epilogue {
             else add_to(x, static_cast<const T*>(o.dst) + at, some, wide);
         }
         if (o.bias) add_to(x, static_cast<const T*>(o.bias) + col, some, wide);
-        if (o.pre) store_some(static_cast<T*>(o.pre) + at, x, some, wide);
-        if (o.act != kIdentity) {
+        if (o.slope) {
+            float z[n] = {};
+            add_to(z, static_cast<const T*>(o.pre) + at, some, wide);
             UNROLL
-            for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // what pre holds
+            for (int i = 0; i < n; i++) x[i] = to_float(from_float<T>(x[i])) * activation_slope(o.act, z[i]);
+        } else {
+            if (o.pre) store_some(static_cast<T*>(o.pre) + at, x, some, wide);
+            if (o.act != kIdentity) {
+                UNROLL
+                for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // what pre holds
+            }
         }
         if (o.full) store_some(static_cast<float*>(o.dst) + at, x, some, wide);
         else store_some(static_cast<T*>(o.dst) + at, x, some, wide);

@@ -107,6 +107,9 @@ func (d *Device) Act(act compute.Act, dst, pre compute.Tensor) {
 
 // ActGrad computes dx = dy act'(pre).
 func (d *Device) ActGrad(act compute.Act, dx, pre, dy compute.Tensor) {
+	if d.slopeProduct(act, dx, pre, dy) {
+		return
+	}
 	launch(d, d.named("act_backward"), mapGrid(dx), 256, 0, actArgs{
 		dst: d.at(dx), pre: d.at(pre), dy: d.at(dy), n: d.count(dx.Shape.Len()), act: int32(act),
 		aligned: whole(0, d.at(dx), d.at(pre), d.at(dy)),

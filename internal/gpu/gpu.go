@@ -19,19 +19,20 @@ const Built = true
 // Device implements compute.Device. Its methods must be called from one
 // goroutine at a time; the driver is called from one thread of its own.
 type Device struct {
-	card    *driver.Context
-	about   driver.Properties
-	index   int
-	modules []driver.Module
-	stream  driver.Stream
-	narrow  bool
-	err     error
-	mem     memory
-	queue   queue
-	staging staging
-	row     openRow
-	partial *buffer
-	found   map[string]kernel
+	card       *driver.Context
+	about      driver.Properties
+	index      int
+	modules    []driver.Module
+	stream     driver.Stream
+	narrow     bool
+	err        error
+	mem        memory
+	queue      queue
+	staging    staging
+	row        openRow
+	multiplied openProduct
+	partial    *buffer
+	found      map[string]kernel
 	// eager submits and waits for every launch, so that a fault names its
 	// kernel: LOR2C_SYNC=1. noGraphs launches one by one: LOR2C_GRAPHS=0.
 	eager, noGraphs bool

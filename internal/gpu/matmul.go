@@ -10,6 +10,7 @@ type outputArgs struct {
 	alpha            float32
 	act              int32
 	accumulate, full uint32
+	slope, _         uint32
 }
 
 // matmulArgs is the Go twin of struct MatmulArgs.
@@ -54,17 +55,18 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	args := matmulArgs{
 		a: d.at(a), b: d.at(b), dims: d.counts(m, n, k), out: out, ta: flag(ta), tb: flag(tb),
 	}
+	elements := m * n
 	m, n, k = class(m), class(n), class(k)
 	if !ta && tb && min(m, n) <= skinny {
-		launch(d, d.typed("matmul_skinny", a), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, 0, args)
-		return
+		d.launchProduct(d.typed("matmul_skinny", a), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements)
+	} else {
+		narrow := d.Bytes(a.DType) == 2
+		d.tiled(planMatmul(m, n, k, narrow, narrow && ta && tb), a.DType, args, elements)
 	}
-	narrow := d.Bytes(a.DType) == 2
-	d.tiled(planMatmul(m, n, k, narrow, narrow && ta && tb), a.DType, args)
 }
 
-// tiled queues a product of factors of type t by tiles.
-func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs) {
+// tiled queues a product of factors of type t by tiles, with so many elements.
+func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements int) {
 	args.chunk, args.parts = int32(p.chunk), int32(p.parts)
 	if p.parts > 1 {
 		args.partial = d.scratch(p.partialBytes())
@@ -78,10 +80,46 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs) {
 		name += "_" + letter(args.ta) + letter(args.tb)
 		suffix, block = "_bf16", 128
 	}
-	launch(d, name+suffix, grid{x: p.tiles(), y: p.parts}, block, 0, args)
+	d.launchProduct(name+suffix, grid{x: p.tiles(), y: p.parts}, block, args, elements)
 	if p.parts > 1 {
-		launch(d, "matmul_reduce"+suffix, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, 0, args)
+		d.launchProduct("matmul_reduce"+suffix, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
 	}
+}
+
+// openProduct is a launch with an epilogue that was appended last of all: what
+// comes next may still become part of it.
+type openProduct struct {
+	serial int // of the queue, after the launch
+	kernel string
+	grid   grid
+	block  int
+	args   matmulArgs
+	// elements of dst
+	elements int
+}
+
+func (d *Device) launchProduct(kernel string, g grid, block int, args matmulArgs, elements int) {
+	before := d.queue.serial
+	launch(d, kernel, g, block, 0, args)
+	if d.queue.serial != before {
+		d.multiplied = openProduct{d.queue.serial, kernel, g, block, args, elements}
+	}
+}
+
+// slopeProduct does an ActGrad in place together with the product that has just
+// written dx [M,N], and reports whether it can. The result is the same to the
+// last bit: the epilogue rounds where the product would have.
+func (d *Device) slopeProduct(act compute.Act, dx, pre, dy compute.Tensor) bool {
+	p := d.multiplied
+	out := &p.args.out
+	if p.serial != d.queue.serial || len(d.queue.launches) == 0 || d.at(dx) != out.dst || d.at(dy) != out.dst ||
+		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != flag(!d.narrow) {
+		return false
+	}
+	out.pre, out.act, out.slope = d.at(pre), int32(act), 1
+	d.queue.retract()
+	d.launchProduct(p.kernel, p.grid, p.block, p.args, p.elements)
+	return true
 }
 
 // letter says in a kernel's name whether a factor is transposed.

@@ -88,7 +88,7 @@ func (c product) check(t *testing.T, d *Device) {
 	}
 	p := matmulPlan{m: class(c.m), n: class(c.n), k: class(c.k), tile: c.tile, parts: c.parts}
 	p.chunk = ceil(ceil(p.k, c.parts), matmulDepth) * matmulDepth
-	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: flag(c.ta), tb: flag(c.tb)})
+	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: flag(c.ta), tb: flag(c.tb)}, c.m*c.n)
 
 	got, before := download(d, dst), []float32(nil)
 	if shift != nil {
@@ -132,4 +132,61 @@ func rounded(d *Device, t compute.DType, x float32) float32 {
 		return math.Float32frombits(uint32(toBfloat16(x)) << 16)
 	}
 	return x
+}
+
+// TestSlopeJoinsProduct looks at what is launched for the gradient of an
+// activation after that of the layer behind it: nothing, if it comes at once
+// and on the whole result; and that the bytes are those of two launches.
+func TestSlopeJoinsProduct(t *testing.T) {
+	type gradients struct {
+		name    string
+		n, k, m int
+		tb      bool
+	}
+	for _, p := range precisions {
+		d := openCard(t, Options{Narrow: p.narrow})
+		defer d.Close()
+		for i, c := range []gradients{{"tiles", 40, 24, 72, false}, {"parts", 8, 3000, 40, false}, {"skinny", 33, 40, 3, true}} {
+			act := []compute.Act{compute.GELU, compute.GELUTanh, compute.Tanh}[i]
+			t.Run(fmt.Sprintf("dtype=%s/product=%s", p.name, c.name), func(t *testing.T) {
+				d.Reset()
+				rng := rand.New(rand.NewPCG(1, 2))
+				normal := func(shape ...int) compute.Tensor {
+					x := d.Temp(shape, compute.Float)
+					values := make([]float32, x.Shape.Len())
+					for i := range values {
+						values[i] = float32(rng.NormFloat64())
+					}
+					d.Upload(x, values)
+					return x
+				}
+				dy, pre, dx := normal(c.n, c.k), normal(c.n, c.m), normal(c.n, c.m)
+				w := normal(c.k, c.m)
+				if c.tb {
+					w = normal(c.m, c.k)
+				}
+				gradient := func(between func()) (launched int, bits []float32) {
+					d.Fill(dx, 1)
+					d.submit()
+					d.Gemm(dx, 0.1, dy, false, w, c.tb, true)
+					between()
+					d.ActGrad(act, dx, pre, dx)
+					launched = len(d.queue.launches)
+					return launched, download(d, dx)
+				}
+				joined, got := gradient(func() {})
+				other := normal(1)
+				apart, want := gradient(func() { d.Fill(other, 0) })
+				part, _ := gradient(func() { d.ActGrad(act, dx.View(0, 1), pre.View(0, 1), dx.View(0, 1)) })
+				if apart != joined+2 || part != joined+2 {
+					t.Errorf("launched %d, with a launch between %d, with a part first %d; want two more in both", joined, apart, part)
+				}
+				for i := range want {
+					if got[i] != want[i] {
+						t.Fatalf("element %d is %v; apart it is %v", i, got[i], want[i])
+					}
+				}
+			})
+		}
+	}
 }
