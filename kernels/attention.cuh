@@ -8,12 +8,12 @@
 #include "common.cuh"
 
 struct AttentionArgs {
-    const void *q, *k, *v; // [NQ,H*D], [NK,HKV*D]
-    void* y;               // [NQ,H*D]; read by the gradient
-    float* lse;            // [NQ,H]; read by the gradient
-    const void* dy;        // [NQ,H*D]
-    const float* delta;    // [NQ,H] rowsum(dy y)
-    void *dq, *dk, *dv;
+    const void *q, *k, *v;      // [NQ,H*D], [NK,HKV*D]
+    void* y;                    // [NQ,H*D], of the forward pass only
+    float* lse;                 // [NQ,H], read by the gradient
+    const void* dy;             // [NQ,H*D]
+    const float* delta;         // [NQ,H] rowsum(dy y)
+    void *dq, *dk, *dv;         // dq may be null
     const int32_t *cu_q, *cu_k; // [B+1]
     const int32_t* sequences;   // B
     Dropout dropout;

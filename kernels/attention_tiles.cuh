@@ -12,8 +12,8 @@ constexpr int kStay = 64;
 constexpr int kPass = 32;
 constexpr int kThreads = 128;
 
-// kStages is how many passing tiles there is room for: what a multiprocessor of
-// 100 KiB shared memory holds twice or more.
+// kStages is how many passing tiles there is room for. With it, 100 KiB of a
+// multiprocessor hold two blocks, or one of the gradient for D = 128.
 template <int D> constexpr int kStages = D == 128 ? 2 : 3;
 
 // cell returns the address of chunk c (8 columns) of a tile's row. Chunks of 8
@@ -48,8 +48,8 @@ template <int D> DEVICE void left_operand(uint32_t (&x)[4], bf16* tile, int r, i
     ldmatrix_x4(x, cell<D>(tile, r + lane % 16, 2 * kk + lane / 16));
 }
 
-// multiply_transposed computes s += x yT for 16 rows of x from row r and the 32 rows of
-// y: s[n] are columns 8n to 8n + 7.
+// multiply_transposed computes s += x yT for 16 rows of x from row r and the 32
+// rows of y: s[n] are columns 8n to 8n + 7.
 template <int D> DEVICE void multiply_transposed(float (&s)[4][4], bf16* x, int r, bf16* y) {
     const int lane = threadIdx.x % 32;
     UNROLL
@@ -85,13 +85,13 @@ template <int D> DEVICE void multiply_add(float (&o)[D / 8][4], const float (&p)
     }
 }
 
-// finite_lse returns lse / ln 2, and 0 for a query that sees no key, whose scores
-// are all -Inf.
+// finite_lse returns lse / ln 2, and 0 for a query that sees no key, whose
+// scores are all -Inf.
 DEVICE float finite_lse(float lse) { return lse == negative_infinity() ? 0.0f : lse * kLog2e; }
 
-// store_rows writes 16 rows of o, the first 8 times f0, the others times f1, to a
-// [., stride] tensor, the first `valid` of them. It goes by rows [r, r + 16) of
-// tile, which no other warp may be using.
+// store_rows writes 16 rows of o, the first 8 times f0, the others times f1, to
+// a [., stride] tensor, the first `valid` of them. It goes by rows [r, r + 16)
+// of tile, which no other warp may be using.
 template <int D>
 DEVICE void store_rows(bf16* dst, int stride, int valid, const float (&o)[D / 8][4], float f0, float f1, bf16* tile, int r) {
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;

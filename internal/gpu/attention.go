@@ -90,7 +90,7 @@ func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
 	by := d.attentionFor(o.HeadDim, dq, dk, dv, q, k, v, dy)
 	a := d.attention(o, by)
-	a.q, a.k, a.v, a.y, a.lse, a.dy = d.at(q), d.at(k), d.at(v), d.at(y), d.at(lse), d.at(dy)
+	a.q, a.k, a.v, a.lse, a.dy = d.at(q), d.at(k), d.at(v), d.at(lse), d.at(dy)
 	a.dq, a.dk, a.dv = d.at(dq), d.at(dk), d.at(dv)
 	a.delta = d.delta(y, dy, o)
 	sequences := class(o.CuQ.Shape[0] - 1)
