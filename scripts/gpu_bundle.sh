@@ -5,13 +5,14 @@ set -eu
 out=build/gpu-bundle
 rm -rf "$out"
 # Tests run in their package's folder, as under `go test`.
-mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu" "$out/internal/train"
+mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu/driver" "$out/internal/train"
 
 # Matrix products in Go: that machine need not have OpenBLAS.
 export CGO_LDFLAGS=
 go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
 go build -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
+go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train
 cp -r testdata/golden testdata/golden_events "$out/testdata/"
 cp configs/demo.yaml "$out/configs/"

@@ -33,27 +33,33 @@ func (b *bundle) doctor() (string, map[string]float64, error) {
 	return out, nil, nil
 }
 
-// passed counts the tests that a verbose run reports.
-func passed(out string) map[string]float64 {
-	return map[string]float64{"passed": float64(strings.Count(out, "--- PASS")), "skipped": float64(strings.Count(out, "--- SKIP"))}
+// tests runs tests of a package on the card and counts those that passed; none
+// is a fault.
+func (b *bundle) tests(pkg, which string) (string, map[string]float64, error) {
+	out, err := b.test(pkg, "-test.run", which, "-test.v")
+	if err != nil {
+		return "", nil, err
+	}
+	n := strings.Count(out, "--- PASS")
+	if n == 0 {
+		return "", nil, fmt.Errorf("no test passed:\n%s", last(out, 1000))
+	}
+	return "", map[string]float64{"passed": float64(n), "skipped": float64(strings.Count(out, "--- SKIP"))}, nil
+}
+
+// driver makes each kind of call to the driver, with code of its own.
+func (b *bundle) driver() (string, map[string]float64, error) {
+	return b.tests("internal/gpu/driver", "^TestDevice$")
 }
 
 // conformance runs the suite of compute.Device on the card, in both precisions.
 func (b *bundle) conformance() (string, map[string]float64, error) {
-	out, err := b.test("internal/gpu", "-test.run", "^Test(Conformance|Products)$", "-test.v")
-	if err != nil {
-		return "", nil, err
-	}
-	return "", passed(out), nil
+	return b.tests("internal/gpu", "^TestConformance$")
 }
 
 // goldens runs the comparisons with PyTorch on the card.
 func (b *bundle) goldens() (string, map[string]float64, error) {
-	out, err := b.test("internal/train", "-test.run", "^TestGolden.*CUDA$", "-test.v")
-	if err != nil {
-		return "", nil, err
-	}
-	return "", passed(out), nil
+	return b.tests("internal/train", "^TestGolden.*CUDA$")
 }
 
 // benchmark finds the figures in lines of `go test -bench`.

@@ -51,6 +51,7 @@ type check struct {
 // checks in the order in which a fault is cheapest to find.
 var checks = []check{
 	{"doctor", (*bundle).doctor},
+	{"driver", (*bundle).driver},
 	{"conformance", (*bundle).conformance},
 	{"goldens", (*bundle).goldens},
 	{"fine-tune", (*bundle).fineTune},
