@@ -93,6 +93,21 @@ template <int ranks> DEVICE void stage_rows(RankRows<ranks>& s, const float* u, 
     }
 }
 
+// add_ranks adds u W to a lane's columns of the rows from k on.
+template <int rows, int ranks>
+DEVICE void add_ranks(float (&v)[rows][8], const RankRows<ranks>& u, int k, const Segment<ranks>& w, int lane) {
+    UNROLL
+    for (int r = 0; r < ranks; r++) {
+        float f[8];
+        lane_cols(f, w, r, lane);
+        UNROLL
+        for (int i = 0; i < rows; i++) {
+            UNROLL
+            for (int j = 0; j < 8; j++) v[i][j] = fmaf(u.u[k + i][r], f[j], v[i][j]);
+        }
+    }
+}
+
 struct LowRankUpArgs {
     void* dst;
     const void* u;
@@ -132,16 +147,7 @@ template <typename T, int ranks> DEVICE void lowrank_up(const LowRankUpArgs& a) 
             const bool inside = first + k + i < n && c < a.cols;
             load_cols(v[i], dst + int64_t(inside ? first + k + i : 0) * a.cols, inside ? c : a.cols, a.cols, a.aligned);
         }
-        UNROLL
-        for (int r = 0; r < ranks; r++) {
-            float f[8];
-            lane_cols(f, w, r, lane);
-            UNROLL
-            for (int i = 0; i < kRows; i++) {
-                UNROLL
-                for (int j = 0; j < 8; j++) v[i][j] = fmaf(u.u[k + i][r], f[j], v[i][j]);
-            }
-        }
+        add_ranks(v, u, k, w, lane);
         UNROLL
         for (int i = 0; i < kRows; i++) {
             if (first + k + i < n) store_cols(dst + int64_t(first + k + i) * a.cols, v[i], c, a.cols, a.aligned);
@@ -203,7 +209,7 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
 //   dx may be absent, with w; dw may be absent, with x.
 //
 // Launch   grid (parts, ceil(C/256)), block 256: a lane keeps its 8 columns of
-//          dw, a warp takes every eighth row; 20 or 29 KB of shared memory.
+//          dw, a warp takes every eighth row; 19 or 29 KB of shared memory.
 // Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C.
 // Numerics f32; rows of a warp in order, then the 8 warps, then the parts
 //          (lowrank_add). Parts depend on the class of N and on C and R alone.
@@ -256,16 +262,7 @@ template <typename T, int ranks> DEVICE void lowrank_gradient(const LowRankGradi
                 UNROLL
                 for (int j = 0; j < 8; j++) v[i][j] = 0.0f;
             }
-            UNROLL
-            for (int r = 0; r < ranks; r++) {
-                float f[8];
-                lane_cols(f, w, r, lane);
-                UNROLL
-                for (int i = 0; i < rows; i++) {
-                    UNROLL
-                    for (int j = 0; j < 8; j++) v[i][j] = fmaf(u.u[k + i][r], f[j], v[i][j]);
-                }
-            }
+            add_ranks(v, u, k, w, lane);
             UNROLL
             for (int i = 0; i < rows; i++) {
                 if (first + k + i >= end) continue;

@@ -39,7 +39,7 @@ type Hook interface {
 	Linear(p *Pass, s Site, x, y *tape.Var)
 	// Block computes layer l from its input h [N,C]; next(h) is the layer
 	// itself. The last layer returns one row per sequence, [B,C]: use
-	// Pass.Match to bring an input to the rows of an output.
+	// Pass.Match to bring an input to the rows that a layer returns.
 	Block(p *Pass, l int, h *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var
 }
 
