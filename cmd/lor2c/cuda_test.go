@@ -37,7 +37,7 @@ func host(t *testing.T) []string {
 
 // TestLostCard loses the card in the middle of a run: the command says so in one
 // line, with an exit code of its own, and continues to the bytes of an unbroken
-// run.
+// run. On a card with too little memory none begins.
 func TestLostCard(t *testing.T) {
 	env := host(t)
 	args := append(short(t, ""), "--device", "cuda", "--set", "train.batch_size=16", "--set", "data.max_length=8", "--set", "train.save_every=1")
@@ -50,6 +50,11 @@ func TestLostCard(t *testing.T) {
 	if r.code != exitLost || !strings.HasPrefix(last, "train: after step 2 of 4: the device failed: gpu: ") ||
 		!strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.HasSuffix(last, "; the same command continues from "+lost+"/checkpoint-2\n") {
 		t.Errorf("a card that is lost: exit code %d, last line %q", r.code, last)
+	}
+	// 64 MiB are the device's own.
+	r = with(t, append(env, "LOR2C_HOST_MEMORY=70000000"), to(unbroken)...)
+	if want := "train: plan: "; r.code != exitLost || !strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("a card with too little memory: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitLost, want)
 	}
 	for _, out := range []string{lost, unbroken} {
 		if r := with(t, env, to(out)...); r.code != 0 {

@@ -184,6 +184,7 @@ type Stats struct {
 	ArenaBytes      int64 // size of the step arena now
 	ArenaPeak       int64 // most that was in use at one time
 	ScratchBytes    int64 // taken besides, as far as that is counted
+	Free            int64 // bytes that could still be taken; 0 where that is not known
 	Grown           int64 // times the arena had to grow since the device was opened
 	Syncs           int64 // times the host waited for the device
 }

@@ -37,6 +37,14 @@ func TestOutOfMemory(t *testing.T) {
 	fake(t).SetMemory(t, 256<<20)
 	d := openCard(t, Options{})
 	defer d.Close()
+	free := d.Stats().Free
+	if s := d.Stats(); free <= 0 || free > 256<<20-s.ScratchBytes {
+		t.Errorf("%d bytes are free of %d with %d taken", free, 256<<20, s.ScratchBytes)
+	}
+	d.Alloc(compute.Shape{1 << 20}, compute.Float)
+	if got := d.Stats().Free; got > free-4<<20 {
+		t.Errorf("%d bytes are free after 4 MiB of %d were taken", got, free)
+	}
 	x := d.Alloc(compute.Shape{1 << 28}, compute.Float)
 	err := d.Err()
 	wants(t, err, "gpu: allocate a tensor of [268435456]: 1073741824 bytes needed", "of 268435456 free")

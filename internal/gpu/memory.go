@@ -213,5 +213,11 @@ func (d *Device) Stats() compute.Stats {
 	for _, b := range m.slabs {
 		s.ArenaBytes += b.bytes
 	}
+	if d.err == nil {
+		d.fail(d.run(func() (err error) {
+			s.Free, _, err = d.card.Memory()
+			return d.explain("ask for free memory", err)
+		}))
+	}
 	return s
 }

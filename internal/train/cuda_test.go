@@ -3,6 +3,8 @@
 package train
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"lor2c/internal/compute"
@@ -85,5 +87,42 @@ func TestStepsAreReplayed(t *testing.T) {
 		if got := driver.Calls(entries[i]) - before[i]; got != want {
 			t.Errorf("%s was called %d times in %d steps; want %d", entries[i], got, steps, want)
 		}
+	}
+}
+
+// TestFitCUDA: a card that is too small for a run is found out before anything is
+// allocated on it, and one that is just large enough does.
+func TestFitCUDA(t *testing.T) {
+	if !hostlib.Under(t) {
+		return
+	}
+	driver, ok := hostlib.Loaded()
+	if !ok {
+		t.Skip("sets the memory of a card")
+	}
+	const ample = 1 << 30
+	c := demoConfig(t, t.TempDir(), 8)
+	c.Data.MaxLength, c.Train.Epochs = 8, 1
+	driver.SetMemory(t, ample)
+	dev := card(t, false)
+	need := planned(t, c, dev).Total()
+	own := ample - dev.Stats().Free
+	dev.Close()
+
+	driver.SetMemory(t, uint64(own+need/2))
+	o := quiet(1)
+	o.Device = card(t, false)
+	before := driver.Calls("cuMemAlloc_v2")
+	_, err := Run(context.Background(), c, o)
+	if got := driver.Calls("cuMemAlloc_v2") - before; !errors.Is(err, compute.ErrOutOfMemory) || got != 0 {
+		t.Errorf("on half of the memory: error %v after %d allocations; want ErrOutOfMemory before the first", err, got)
+	}
+	o.Device.Close()
+
+	// The optimizer's state and what the log reads are not in a plan.
+	driver.SetMemory(t, uint64(own+need+1<<16))
+	o.Device = card(t, false)
+	if _, err := Run(context.Background(), c, o); err != nil {
+		t.Errorf("on the memory of the plan: %v", err)
 	}
 }

@@ -15,6 +15,8 @@ type Plan struct {
 	Trained int64 // trainable parameters, gradients and moments
 	Arena   int64 // activations of the fullest step
 	Tokens  int   // of that step's micro-batch
+	// Examples is the largest number in a micro-batch.
+	Examples int
 }
 
 // Total is the sum of the parts.
@@ -46,7 +48,7 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.St
 		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Float)
 	}
 	full, batch := s.fullest(train)
-	p.Tokens = full
+	p.Tokens, p.Examples = full, batch
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
 	// A what-if trial has a module less than the method, or a longer one, and

@@ -179,6 +179,9 @@ func (r *run) build(from string) (plan Plan, err error) {
 	if plan, err = r.session.plan(r.dev, r.train, r.test, structure); err != nil {
 		return plan, err
 	}
+	if err := r.session.fit(r.dev, r.train, r.test, structure, plan); err != nil {
+		return plan, err
+	}
 	m, method, err := r.session.attach(r.dev, c.Method, structure)
 	if err != nil {
 		return plan, err

@@ -1,0 +1,97 @@
+package train
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"lor2c/internal/adapter"
+	"lor2c/internal/compute"
+	"lor2c/internal/compute/nulldev"
+	"lor2c/internal/config"
+	"lor2c/internal/dataset"
+)
+
+// fit returns an error, which wraps compute.ErrOutOfMemory, where a plan needs
+// more than the device has. It names the smallest changes by which the run would
+// fit, found by planning again. A device that does not know what is free passes.
+func (s *Session) fit(on compute.Device, train, dev data, structure *adapter.Structure, p Plan) error {
+	free := on.Stats().Free
+	if free == 0 || p.Total() <= free {
+		return nil
+	}
+	var fits []string
+	// try plans a changed run, notes it if it fits, and reports whether it does.
+	try := func(on compute.Device, train, dev data, t config.Train, what string) bool {
+		c, other := *s.Config, *s
+		c.Train, other.Config = t, &c
+		q, err := other.plan(on, train, dev, structure)
+		if err != nil || q.Total() > free {
+			return false
+		}
+		fits = append(fits, fmt.Sprintf("%s needs %s", what, size(q.Total())))
+		return true
+	}
+	longest := max(train.longest(), dev.longest())
+	s.tryBatches(func(t config.Train, what string) bool { return try(on, train, dev, t, what) })
+	if s.Config.Train.Precision == config.Float32 {
+		try(nulldev.Open(2), train, dev, s.Config.Train, "train.precision="+config.BFloat16)
+	}
+	for n := 1 << bits.Len(uint(longest-1)) / 2; n >= 8; n /= 2 {
+		if try(on, train.shorter(n), dev.shorter(n), s.Config.Train, fmt.Sprintf("data.max_length=%d", n)) {
+			break
+		}
+	}
+	advice := "neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory"
+	if fits != nil {
+		advice = strings.Join(fits[:min(2, len(fits))], ", ")
+	}
+	return fmt.Errorf("train: plan: %s needed for %d examples of up to %d tokens, %s free; %s: %w",
+		size(p.Total()), p.Examples, longest, size(free), advice, compute.ErrOutOfMemory)
+}
+
+// tryBatches tries micro-batches, the largest first, until one will do. Only
+// where evaluation stands in the way it is made smaller too.
+func (s *Session) tryBatches(try func(t config.Train, what string) bool) {
+	t := s.Config.Train
+	for n := t.MicroBatchSize - 1; n > 0; n-- {
+		if t.BatchSize%n != 0 {
+			continue
+		}
+		t.MicroBatchSize = n
+		if try(t, fmt.Sprintf("train.micro_batch_size=%d", n)) {
+			return
+		}
+		if both := t; n < t.EvalBatchSize {
+			both.EvalBatchSize = n
+			if try(both, fmt.Sprintf("train.micro_batch_size=%d with train.eval_batch_size=%d", n, n)) {
+				return
+			}
+		}
+	}
+}
+
+// longest returns the tokens of the longest example.
+func (d data) longest() (n int) {
+	for i := range d.Len() {
+		n = max(n, int(d.Cu[i+1]-d.Cu[i]))
+	}
+	return n
+}
+
+// shorter returns the lengths of examples truncated to n tokens, for a plan.
+func (d data) shorter(n int) data {
+	e := &dataset.Encoded{Cu: make([]int64, 1, len(d.Cu))}
+	for i := range d.Len() {
+		e.Cu = append(e.Cu, e.Cu[i]+min(int64(n), d.Cu[i+1]-d.Cu[i]))
+	}
+	return data{e, d.split}
+}
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	if n < 1<<30 {
+		return mib(n)
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}

@@ -1,0 +1,134 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"lor2c/internal/compute"
+	"lor2c/internal/config"
+	"lor2c/internal/cpu"
+)
+
+// bounded is a device that knows what is free, until something is allocated.
+type bounded struct {
+	compute.Device
+	free   int64
+	allocs int
+}
+
+func (b *bounded) Stats() compute.Stats {
+	s := b.Device.Stats()
+	s.Free = b.free
+	return s
+}
+
+func (b *bounded) Alloc(s compute.Shape, d compute.DType) tensor {
+	b.allocs++
+	return b.Device.Alloc(s, d)
+}
+
+func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
+	t.Helper()
+	s, err := OpenSession(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	train, err := s.load("train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := s.load("dev", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.plan(on, train, dev, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestFit: a run that does not fit ends before anything is allocated, and each
+// change that the error names makes it fit.
+func TestFit(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 24)
+	c.Train.Epochs = 1
+	dev := cpu.Open[float32](2)
+	whole := planned(t, c, dev)
+	refuse := func(t *testing.T, free int64) string {
+		t.Helper()
+		b := &bounded{Device: dev, free: free}
+		o := quiet(2)
+		o.Device = b
+		_, err := Run(context.Background(), c, o)
+		if !errors.Is(err, compute.ErrOutOfMemory) || b.allocs != 0 || errors.Is(err, ErrDevice) {
+			t.Fatalf("error %v after %d allocations; want ErrOutOfMemory before the first", err, b.allocs)
+		}
+		if entries, err := os.ReadDir(c.Out); err != nil || len(entries) > 1 {
+			t.Errorf("%d files were left behind, %v", len(entries), err)
+		}
+		want := fmt.Sprintf("train: plan: %s needed for 8 examples of up to ", size(whole.Total()))
+		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, size(free)+" free; ") || strings.Contains(s, "\n") {
+			t.Errorf("error %q; want %q and what is free in one line", s, want)
+		}
+		return err.Error()
+	}
+	setting := regexp.MustCompile(`([a-z_.]+)=(\w+)(?: with (train.eval_batch_size)=(\d+))? needs ([0-9.]+ [MG]iB)`)
+	for _, free := range []int64{whole.Total() - 1, whole.Weights + whole.Trained + whole.Arena/2, whole.Weights + whole.Trained + whole.Arena/3} {
+		t.Run(fmt.Sprintf("free=%d", free), func(t *testing.T) {
+			found := setting.FindAllStringSubmatch(refuse(t, free), -1)
+			if len(found) != 2 || !strings.HasPrefix(found[0][0], "train.micro_batch_size=") || !strings.HasPrefix(found[1][0], "train.precision=bfloat16") {
+				t.Fatalf("changes %q; want smaller micro-batches and bfloat16", found)
+			}
+			for _, m := range found {
+				other := *c
+				var on compute.Device = dev
+				switch m[1] {
+				case "train.precision":
+					on = narrow{dev, false}
+				default:
+					fmt.Sscan(m[2], &other.Train.MicroBatchSize)
+					if m[3] != "" {
+						fmt.Sscan(m[4], &other.Train.EvalBatchSize)
+					}
+				}
+				if p := planned(t, &other, on); p.Total() > free || size(p.Total()) != m[5] {
+					t.Errorf("with %s it takes %d bytes of %d", m[0], p.Total(), free)
+				}
+			}
+		})
+	}
+	t.Run("free=little", func(t *testing.T) {
+		if s := refuse(t, 1000); !strings.Contains(s, "; neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory: ") {
+			t.Error(s)
+		}
+	})
+	t.Run("free=enough", func(t *testing.T) {
+		o := quiet(2)
+		o.Device = &bounded{Device: dev, free: whole.Total()}
+		if _, err := Run(context.Background(), c, o); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFitLength: where texts alone can be shorter, that is what is named.
+func TestFitLength(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 24)
+	c.Train.BatchSize, c.Train.MicroBatchSize, c.Train.EvalBatchSize, c.Train.Precision = 1, 1, 1, config.BFloat16
+	dev := narrow{cpu.Open[float32](2), false}
+	short := *c
+	short.Data.MaxLength = 16
+	o := quiet(2)
+	need := planned(t, &short, dev).Total()
+	o.Device = &bounded{Device: dev, free: need}
+	_, err := Run(context.Background(), c, o)
+	if want := "free; data.max_length=16 needs " + size(need) + ": out of device memory"; err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v; want %q", err, want)
+	}
+}
