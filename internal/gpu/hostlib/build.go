@@ -38,6 +38,9 @@ type Library struct {
 	Env []string
 }
 
+// inputs are the sources of the library, below kernels/.
+var inputs = []string{"*.cu", "*.cuh", "host/*.h", "host/*.cpp"}
+
 // compiler is a C++ compiler with the flags of one kind of build.
 type compiler struct {
 	cxx     string
@@ -55,6 +58,48 @@ func Build() (Library, error) {
 	if err != nil {
 		return Library{}, err
 	}
+	return buildIn(dir)
+}
+
+// BuildChanged builds the library from a copy of the kernels in a directory,
+// after change has had one file of it: to plant a fault that tests must find.
+func BuildChanged(dir, file string, change func(source string) (string, error)) (Library, error) {
+	from, err := kernelDir()
+	if err != nil {
+		return Library{}, err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "host"), 0o777); err != nil {
+		return Library{}, err
+	}
+	for _, pattern := range inputs {
+		paths, err := filepath.Glob(filepath.Join(from, pattern))
+		if err != nil {
+			return Library{}, err
+		}
+		for _, p := range paths {
+			raw, err := os.ReadFile(p)
+			if err != nil {
+				return Library{}, err
+			}
+			name, err := filepath.Rel(from, p)
+			if err == nil && name == file {
+				var text string
+				text, err = change(string(raw))
+				raw = []byte(text)
+			}
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), raw, 0o666)
+			}
+			if err != nil {
+				return Library{}, fmt.Errorf("hostlib: change %s: %w", file, err)
+			}
+		}
+	}
+	return buildIn(dir)
+}
+
+// buildIn builds the kernels of a directory.
+func buildIn(dir string) (Library, error) {
 	c, err := newCompiler(os.Getenv("LOR2C_HOST_FAST") == "1")
 	if err != nil {
 		return Library{}, err

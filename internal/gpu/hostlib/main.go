@@ -70,7 +70,7 @@ func logInputs() {
 	for _, name := range []string{"CXX", "LOR2C_HOST_SEED", "LOR2C_HOST_FAST"} {
 		fmt.Fprintf(&lines, "getenv %s\n", name)
 	}
-	for _, pattern := range []string{".", "*.cu", "*.cuh", "host", "host/*.h", "host/*.cpp"} {
+	for _, pattern := range append([]string{".", "host"}, inputs...) {
 		paths, _ := filepath.Glob(filepath.Join(dir, pattern))
 		for _, p := range paths {
 			fmt.Fprintf(&lines, "open %s\n", p)

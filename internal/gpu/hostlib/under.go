@@ -24,12 +24,18 @@ func Under(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-	c.Env = slices.Concat(os.Environ(), lib.Env, []string{child + "=1"})
-	out, err := c.CombinedOutput()
+	out, err := lib.Test("-test.run=^" + t.Name() + "$")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
 	return false
+}
+
+// Test runs tests of this binary, chosen by its flags, in a process that uses
+// the library.
+func (l Library) Test(flags ...string) (output []byte, err error) {
+	c := exec.Command(os.Args[0], append(flags, "-test.v")...)
+	c.Env = slices.Concat(os.Environ(), l.Env, []string{child + "=1"})
+	return c.CombinedOutput()
 }
