@@ -9,10 +9,12 @@ const (
 	rowRank = 16
 	// segment is the columns of a block there, tile those of lowrank_wide.cu.
 	segment, tile = 256, 64
-	// gradientBlocks is about how many blocks a factor's gradient is spread
-	// over: three for each multiprocessor of the largest card.
-	gradientBlocks = 512
 )
+
+// gradientBlocks is about how many blocks a factor's gradient is spread over:
+// three for each multiprocessor of the largest card. A test takes fewer, so that
+// parts are long without being large.
+var gradientBlocks = 512
 
 // factor is A [R,K], or B [M,R], which the kernels read transposed.
 type factor struct {
