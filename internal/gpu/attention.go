@@ -32,9 +32,15 @@ type attentionKernels struct {
 	vector           int32  // 1 where rows may be read 16 bytes at a time
 }
 
+// largestHead is the largest head size of any kernel.
+const largestHead = 256
+
 // attentionFor chooses the kernels: tensor cores for the head sizes that they
 // are compiled for, if every row begins at a multiple of 16 bytes.
 func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionKernels {
+	if headDim > largestHead {
+		d.fail(fmt.Errorf("gpu: attention: heads have %d columns; the kernels take up to %d", headDim, largestHead))
+	}
 	aligned := headDim%8 == 0
 	for _, t := range tensors {
 		aligned = aligned && d.at(t)%16 == 0

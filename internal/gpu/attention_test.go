@@ -87,3 +87,27 @@ func TestAttentionShared(t *testing.T) {
 		}
 	}
 }
+
+// TestTooLarge: what the kernels would leave undone is an error.
+func TestTooLarge(t *testing.T) {
+	for name, c := range map[string]struct {
+		queue func(d *Device)
+		want  string
+	}{
+		"head": {func(d *Device) {
+			x, cu := d.Alloc(compute.Shape{1, 264}, compute.Float), d.Alloc(compute.Shape{2}, compute.Int)
+			d.Attention(x, d.Alloc(compute.Shape{1, 1}, compute.Full), x, x, x, compute.AttnOpts{
+				Heads: 1, KVHeads: 1, HeadDim: 264, CuQ: cu, CuK: cu, MaxQ: 1, MaxK: 1, Scale: 1,
+			})
+		}, "gpu: attention: heads have 264 columns; the kernels take up to 256"},
+		"tensor": {func(d *Device) { d.Fill(d.Alloc(compute.Shape{1}, compute.Float).Slice(0, compute.Shape{1 << 31}), 1) },
+			"gpu: 2147483648 elements at once; the kernels count up to 2000000000"},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			d := openCard(t, Options{})
+			defer d.Close()
+			c.queue(d)
+			wants(t, d.Err(), c.want)
+		})
+	}
+}

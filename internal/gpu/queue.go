@@ -5,6 +5,7 @@ package gpu
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/maphash"
 	"math"
 	"unsafe"
@@ -100,8 +101,17 @@ func (d *Device) slot(words ...uint32) ptr {
 	return ptr(q.table) + ptr(4*at)
 }
 
+// maxCount leaves room for rounding up to a class, so that the last index of a
+// grid is an int32.
+const maxCount = 2_000_000_000
+
 // count returns a slot with an int32 that the next replay may change.
-func (d *Device) count(n int) ptr { return d.slot(uint32(int32(n))) }
+func (d *Device) count(n int) ptr {
+	if n > maxCount {
+		d.fail(fmt.Errorf("gpu: %d elements at once; the kernels count up to %d", n, maxCount))
+	}
+	return d.slot(uint32(int32(n)))
+}
 
 // counts returns consecutive slots.
 func (d *Device) counts(n ...int) ptr {
