@@ -52,9 +52,18 @@ func (b *bundle) driver() (string, map[string]float64, error) {
 	return b.tests("internal/gpu/driver", "^TestDevice$")
 }
 
-// conformance runs the suite of compute.Device on the card, in both precisions.
+// suite is the tests of compute.Device: every op in both precisions, and the
+// kernels and launches that its sizes and orders of calls do not lead to.
+const suite = "^Test(Conformance|Products|SlopeJoinsProduct|AttentionUnaligned|RowFusion|RowFusionEnds)$"
+
+// conformance runs the suite on the card.
 func (b *bundle) conformance() (string, map[string]float64, error) {
-	return b.tests("internal/gpu", "^TestConformance$")
+	return b.tests("internal/gpu", suite)
+}
+
+// replay runs steps again and again, as graphs.
+func (b *bundle) replay() (string, map[string]float64, error) {
+	return b.tests("internal/gpu", "^Test(Replay|CopiesReplay|ShapesDoNotShare|UploadKeepsItsPlace|LargeUpload|GraphsAreBounded)$")
 }
 
 // goldens runs the comparisons with PyTorch on the card.
@@ -100,7 +109,7 @@ func sanitizer(tool string) func(*bundle) (string, map[string]float64, error) {
 			return "", nil, skip("compute-sanitizer is not on PATH")
 		}
 		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool, "--error-exitcode", "9",
-			b.dir+"/bin/gpu.test", "-test.run", "^Test(Conformance|Products)$", "-test.short")
+			b.dir+"/bin/gpu.test", "-test.run", suite, "-test.short")
 		if err != nil {
 			return "", nil, err
 		}

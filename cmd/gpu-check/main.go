@@ -53,6 +53,7 @@ var checks = []check{
 	{"doctor", (*bundle).doctor},
 	{"driver", (*bundle).driver},
 	{"conformance", (*bundle).conformance},
+	{"replay", (*bundle).replay},
 	{"goldens", (*bundle).goldens},
 	{"fine-tune", (*bundle).fineTune},
 	{"repeat", (*bundle).repeat},
