@@ -93,7 +93,9 @@ golden: ## write the PyTorch fixtures anew (needs Python with torch, transformer
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
 
-gpu-bundle: kernels ## pack what proves the CUDA device on a machine with a card
+gpu-bundle: ## pack what proves the CUDA device on a machine with a card
+	@$(NVCC) || sh scripts/toolchain.sh
+	@$(MAKE) --no-print-directory kernels
 	sh scripts/gpu_bundle.sh
 
 docker: ## build a container image with the binary
