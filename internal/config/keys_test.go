@@ -122,7 +122,10 @@ func other(l leaf) (reflect.Value, string) {
 // TestEveryKeyFromEverySource sets one key at a time and wants that field, and
 // no other, to change.
 func TestEveryKeyFromEverySource(t *testing.T) {
-	names := map[string]string{"LOR2C_SHARED": "other", "LOR2C_SYNC": "other", "LOR2C_REQUIRE_GPU": "other"}
+	names := map[string]string{}
+	for _, other := range []string{"SHARED", "SYNC", "GRAPHS", "LIBCUDA", "REQUIRE_GPU", "HOST_SEED", "HOST_FAST"} {
+		names["LOR2C_"+other] = "other"
+	}
 	for _, l := range runFile.leaves {
 		t.Run("key="+l.name, func(t *testing.T) {
 			if was := names[l.env()]; was != "" {

@@ -11,8 +11,8 @@ import (
 // the values of --set, each key=value; environ is os.Environ().
 //
 // A variable LOR2C_<SECTION>_<KEY> that is empty counts as unset, and one that
-// names no key is passed over: LOR2C_SHARED, LOR2C_SYNC and LOR2C_REQUIRE_GPU
-// have other readers. In both the environment and --set a string is taken as it
+// names no key is passed over: LOR2C_SHARED, LOR2C_SYNC and others have other
+// readers. In both the environment and --set a string is taken as it
 // stands; any other value is a YAML scalar or a list such as [query, value].
 //
 // The result is valid and resolved. Every error is an *Error: what is wrong in
