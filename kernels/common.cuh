@@ -13,8 +13,10 @@
 //     optimizer step, learning rates) is read through a pointer. Everything
 //     else is a value. A captured graph can then be replayed.
 //   - No float atomics; sums of more than one block have a second stage in
-//     fixed order. Parameter gradients add, activation gradients overwrite.
-//   - Grids may be larger than the work: counts are rounded up to a class.
+//     fixed order. Parameter gradients add; activation gradients overwrite,
+//     or add where a flag says so.
+//   - Grids may be larger than the work: counts are rounded up to a class, of
+//     which the limits in a header speak.
 #pragma once
 
 #ifdef __CUDACC__

@@ -38,8 +38,8 @@ DEVICE void include(Running& a, float x) {
 //   logits, dlogits [N,C] f32 or bf16, dlogits absent or the same tensor
 //   labels [N] i32   nll [N] f32   scale [1] f32
 //
-// Launch   grid N, block 256, no more shared memory than for a block's sums.
-// Limits   any N, C >= 1; 16-byte accesses where 8 divides C.
+// Launch   grid N, block 256, 36 bytes of shared memory.
+// Limits   any N, C >= 1, labels below C; 16-byte accesses where rows are aligned.
 // Numerics maximum and sum in one pass (Milakov and Gimelshein 2018,
 //          arXiv:1805.02867, algorithm 3), f32: columns 8 by 8 in a thread, then
 //          threads in fixed order. The label's logit is taken off the maximum
@@ -115,7 +115,7 @@ struct LossSumArgs {
 //
 //   loss [1] f32   x [N] f32   scale [1] f32
 //
-// Launch   grid 1, block 256.
+// Launch   grid 1, block 256, 32 bytes of shared memory.
 // Limits   N < 2^31.
 // Numerics f32: every 256th row in a thread, then threads in fixed order.
 // Work     N reads; one block, latency bound.
@@ -143,7 +143,7 @@ struct MseArgs {
 //
 //   loss [1] f32   x, dx [N,1] f32 or bf16, dx may be absent   y [N] f32
 //
-// Launch   grid 1, block 256: one number a sequence.
+// Launch   grid 1, block 256, 32 bytes of shared memory: one number a sequence.
 // Limits   N < 2^31.
 // Numerics f32: every 256th row in a thread, then threads in fixed order.
 // Work     2 N reads, N writes; latency bound.

@@ -27,7 +27,8 @@ struct LowRankDownArgs {
 //
 // Launch   grid ceil(N/32), block 256: a warp takes 4 rows, a lane 8 columns of
 //          each 256; w goes through 8 or 17 KB of shared memory.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C.
+// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
+//          rows begin at 16 bytes.
 // Numerics f32 sums: 8 columns in order, segments of 256 in order, then lanes.
 // Work     N C reads, 2 N C R flops; memory bound.
 // Source   Hu et al. 2021, arXiv:2106.09685, eq. 3; arXiv:2503.00572, eq. 2.
@@ -126,7 +127,8 @@ struct LowRankUpArgs {
 //
 // Launch   grid (ceil(N/64), ceil(C/256)), block 256: a lane keeps its 8
 //          columns, a warp takes 8 rows; 10 or 21 KB of shared memory.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C.
+// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
+//          rows begin at 16 bytes.
 // Numerics f32, ranks in order; rounded once.
 // Work     N C reads and writes, 2 N C R flops; memory bound.
 // Source   as lowrank_down.
@@ -209,11 +211,14 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
 //   dx may be absent, with w; dw may be absent, with x.
 //
 // Launch   grid (parts, ceil(C/256)), block 256: a lane keeps its 8 columns of
-//          dw, a warp takes every eighth row; 19 or 29 KB of shared memory.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C.
+//          dw, a warp takes every eighth row, of 8 ranks every eighth pair of
+//          rows; 19 or 29 KB of shared memory.
+// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
+//          rows begin at 16 bytes.
 // Numerics f32; rows of a warp in order, then the 8 warps, then the parts
 //          (lowrank_add). Parts depend on the class of N and on C and R alone.
-// Work     N C reads (x) and writes (dx), 4 N C R flops; memory bound.
+// Work     N C reads (x) and writes (dx), N C reads more where it adds, 4 N C R
+//          flops; memory bound.
 // Source   the transposes of lowrank_down's formula.
 template <typename T, int ranks> DEVICE void lowrank_gradient(const LowRankGradientArgs& a) {
     // Two rows at a time halve the reads of shared memory; with 16 ranks there

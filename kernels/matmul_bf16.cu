@@ -160,7 +160,7 @@ private:
     };
 };
 
-// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst.
+// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre).
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre [M,N] bf16; dst [M,N] bf16 or f32
 //

@@ -61,7 +61,7 @@ template <int tile, int depth> struct Factor {
     }
 };
 
-// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst.
+// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre).
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre, dst [M,N] f32
 //

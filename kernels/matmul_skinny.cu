@@ -16,8 +16,9 @@ template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some
     for (int i = 0; i < 8; i++) x[i] = i < some ? to_float(p[i]) : 0.0f;
 }
 
-// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, for a product
-// with few rows, or few columns: a classification head and its hidden layer.
+// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, or times
+// act'(pre), for a product with few rows, or few columns: a classification head
+// and its hidden layer.
 //
 //   a [M,K], b [N,K], bias [N], pre [M,N] f32 or bf16; dst [M,N] the same or f32
 //
@@ -69,7 +70,8 @@ KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
 
 // matmul_reduce: the second stage of a product whose terms several blocks share.
 //
-//   dst = act(alpha sum over p of partial[p] + bias), or added to dst
+//   dst = act(alpha sum over p of partial[p] + bias), or added to dst, or times
+//   act'(pre)
 //
 //   partial [parts,M,N] f32; bias [N], pre [M,N] f32 or bf16; dst [M,N] the same
 //   or f32

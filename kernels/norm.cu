@@ -12,15 +12,17 @@
 //   stats [N,2] f32, out: mean, 1/sqrt(var + eps)
 //   sum may be x; without residual sum is absent and x is normalised
 //
-// Launch   layernorm_forward: grid ceil(N/8), a warp a row; _wide: grid N, a
-//          block a row; block 256.
-// Limits   any N, C >= 1, C <= 1024 for a warp; a row stays in registers up to
-//          C = 8192 in _wide and is read three times beyond; 16-byte accesses
-//          where rows are aligned.
+// Launch   layernorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid
+//          N, a block a row, 32 bytes of shared memory; block 256.
+// Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
+//          reads single elements. A row stays in registers up to C = 1024, the
+//          most that layernorm_forward takes, in _wide up to 8192; beyond, _odd
+//          and _wide read it three times.
 // Numerics f32. sum is rounded to its type before anything is taken from it, so
 //          that the gradient, which reads it from memory, is that of what was
 //          computed. Two passes, since E[x^2] - E[x]^2 cancels.
-// Work     2 N C reads, 2 N C writes, a Philox call for 8 elements; memory bound.
+// Work     2 N C reads, 2 N C writes, a Philox call for 8 elements; half of that
+//          without residual; memory bound.
 // Source   Ba et al. 2016, arXiv:1607.06450, eq. 4.
 template <typename T, int warps, bool aligned> DEVICE void layernorm_forward(const LayerNormArgs& a) {
     const int row = row_of<warps>(), end = row_end<warps, aligned>(a.cols);
@@ -91,8 +93,7 @@ struct LayerNormGradArgs {
 //   dx, dresidual, sum, dy [N,C], gamma [C]   f32 or bf16; stats [N,2] f32
 //   either of dx and dresidual may be absent
 //
-// Launch   layernorm_backward: grid ceil(N/8), a warp a row; _wide: grid N, a
-//          block a row; block 256.
+// Launch   as layernorm_forward.
 // Limits   as layernorm_forward; a longer row is read twice.
 // Numerics f32, each result rounded once.
 // Work     2 N C reads, up to 2 N C writes; memory bound.

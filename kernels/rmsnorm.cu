@@ -19,11 +19,12 @@ struct RMSNormArgs {
 //
 //   x, dst [N,C], gamma [C]   f32 or bf16; rstd [N] f32
 //
-// Launch   rmsnorm_forward: grid ceil(N/8), a warp a row; _wide: grid N, a block
-//          a row; block 256.
-// Limits   any N, C >= 1, C <= 1024 for a warp; a row stays in registers up to
-//          C = 8192 in _wide and is read twice beyond; 16-byte accesses but in
-//          _odd, for rows that do not consist of whole 16 bytes.
+// Launch   rmsnorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid N,
+//          a block a row, 32 bytes of shared memory; block 256.
+// Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
+//          reads single elements. A row stays in registers up to C = 1024, the
+//          most that rmsnorm_forward takes, in _wide up to 8192; beyond, _odd and
+//          _wide read it twice.
 // Numerics f32, rounded once.
 // Work     N C reads, N C writes; memory bound.
 // Source   Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4.

@@ -40,7 +40,7 @@ struct Magnitude {
 //   x [n] f32   partial [ceil(n/4096)] f64
 //
 // Launch   grid ceil(n/4096), block 256, 2 KB of shared memory.
-// Limits   n < 2^31; 16-byte loads where x begins at 16 bytes.
+// Limits   n < 2^31 - 4096; 16-byte loads where x begins at 16 bytes.
 // Numerics f64: squares of f32 neither overflow nor vanish. 16 terms in a
 //          thread, then a tree.
 // Work     n reads; memory bound, on cards of 1/64 f64 rate bound by that.
@@ -164,8 +164,8 @@ DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float ra
 //
 //   p, m, v, g [n] f32   w [n] f32 or bf16, may be absent   state [3] f32
 //
-// Launch   grid ceil(n/2048), block 256: 8 elements a thread.
-// Limits   n < 2^31; 16-byte accesses where all begin at 16 bytes.
+// Launch   grid ceil(n/2048), block 256: 8 elements a thread; no shared memory.
+// Limits   n < 2^31 - 2048; 16-byte accesses where all begin at 16 bytes.
 // Numerics f32; the scalars of a step are computed in f64 and rounded once.
 // Work     16 bytes read and 12 written an element, w besides; memory bound.
 // Source   Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, ordered as
