@@ -89,16 +89,24 @@ func figures(out string) map[string]float64 {
 	return found
 }
 
+// benchmarks runs benchmarks of a package on the card; no figure is a fault.
+func (b *bundle) benchmarks(pkg, which string) (string, map[string]float64, error) {
+	out, err := b.test(pkg, "-test.run", "^$", "-test.bench", which, "-test.benchtime", "50x")
+	found := figures(out)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("no benchmark ran:\n%s", last(out, 1000))
+	}
+	return "", found, err
+}
+
 // operations times every op.
 func (b *bundle) operations() (string, map[string]float64, error) {
-	out, err := b.test("internal/gpu", "-test.run", "^$", "-test.bench", "^BenchmarkOp$", "-test.benchtime", "50x")
-	return "", figures(out), err
+	return b.benchmarks("internal/gpu", "^BenchmarkOp$")
 }
 
 // steps times whole optimizer steps at the shape of RoBERTa-base.
 func (b *bundle) steps() (string, map[string]float64, error) {
-	out, err := b.test("internal/train", "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$", "-test.benchtime", "50x")
-	return "", figures(out), err
+	return b.benchmarks("internal/train", "^BenchmarkStepCUDA$")
 }
 
 // sanitizer runs the conformance suite under one tool of compute-sanitizer.

@@ -20,9 +20,9 @@ import (
 
 // Outcome of one check.
 type Outcome struct {
-	Name    string `json:"name"`
-	Status  string `json:"status"` // pass, fail or skip
-	Seconds float64
+	Name    string             `json:"name"`
+	Status  string             `json:"status"` // pass, fail or skip
+	Seconds float64            `json:"seconds"`
 	Detail  string             `json:"detail,omitempty"`
 	Figures map[string]float64 `json:"figures,omitempty"`
 }

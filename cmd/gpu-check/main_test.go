@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"maps"
 	"math"
 	"os"
@@ -121,6 +122,22 @@ func TestProcessFails(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join(b.out, "gpu-check.md"))
 	if err != nil || !strings.Contains(string(raw), "0 of 1") || !strings.Contains(string(raw), "* doctor: fail: no driver\n") {
 		t.Errorf("gpu-check.md is %q, %v", raw, err)
+	}
+}
+
+// TestNothingRan: tests or benchmarks that are not there prove nothing.
+func TestNothingRan(t *testing.T) {
+	b := &bundle{dir: t.TempDir()}
+	program := filepath.Join(b.dir, "bin", "gpu.test")
+	write(t, program, "#!/bin/sh\necho PASS\n")
+	if err := errors.Join(os.Chmod(program, 0o755), os.MkdirAll(filepath.Join(b.dir, "internal", "gpu"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := b.conformance(); err == nil || !strings.HasPrefix(err.Error(), "no test passed") {
+		t.Errorf("conformance without tests: %v", err)
+	}
+	if _, _, err := b.operations(); err == nil || !strings.HasPrefix(err.Error(), "no benchmark ran") {
+		t.Errorf("operations without benchmarks: %v", err)
 	}
 }
 
