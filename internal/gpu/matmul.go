@@ -112,7 +112,7 @@ func (d *Device) launchProduct(kernel string, g grid, block int, args matmulArgs
 func (d *Device) slopeProduct(act compute.Act, dx, pre, dy compute.Tensor) bool {
 	p := d.multiplied
 	out := &p.args.out
-	if p.serial != d.queue.serial || len(d.queue.launches) == 0 || d.at(dx) != out.dst || d.at(dy) != out.dst ||
+	if !d.queue.last(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
 		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != flag(!d.narrow) {
 		return false
 	}

@@ -52,8 +52,7 @@ func (d *Device) rowDown(u, x, w compute.Tensor, drop compute.Dropout) bool {
 // reopen replaces the last launch by one that does all of a, unless something
 // else was launched since or a block would need too much shared memory.
 func (d *Device) reopen(a layerNormLowRankArgs, rows int) bool {
-	// An empty list has been handed over: nothing can be taken back.
-	if d.row.serial != d.queue.serial || len(d.queue.launches) == 0 || rows != d.row.rows || max(a.upRank, a.downRank) > rowRank {
+	if !d.queue.last(d.row.serial) || rows != d.row.rows || max(a.upRank, a.downRank) > rowRank {
 		return false
 	}
 	ranks, op := rowRank/2, "layernorm_lowrank_r8"

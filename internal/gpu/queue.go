@@ -160,6 +160,10 @@ func (d *Device) submit() {
 	q.serial++
 }
 
+// last reports whether the launch after which the queue had that serial is still
+// the last one, and not handed over: then it can be taken back.
+func (q *queue) last(serial int) bool { return serial == q.serial && len(q.launches) > 0 }
+
 // retract takes back the launch that was appended last. Its slots stay.
 func (q *queue) retract() {
 	last := len(q.launches) - 1

@@ -38,8 +38,8 @@ const NoLibrary = culazy.NoLibrary
 // NoDevice.
 func Status() (code int, why string) { return culazy.Status() }
 
-// needed are the entry points that the device cannot do without; what package
-// cu refers to besides is never called. Left out are cuFuncGetParamInfo, of CUDA
+// needed are the entry points that this package calls; what package cu refers to
+// besides is never called. Left out are cuFuncGetParamInfo, of CUDA
 // 12.4, without which ArgumentSize is unknown, and cuTensorMapEncodeTiled, of
 // 12.0, and cuLaunchKernelEx, which no kernel uses yet that every card can run.
 var needed = strings.Fields(`
@@ -53,7 +53,7 @@ var needed = strings.Fields(`
 	cuLaunchKernel cuStreamBeginCapture_v2 cuStreamEndCapture
 	cuGraphInstantiateWithFlags cuGraphDestroy cuGraphExecDestroy cuGraphLaunch`)
 
-// Missing names the entry points that the device needs and this driver lacks.
+// Missing names the entry points that this package calls and this driver lacks.
 // It is empty where no driver is loaded.
 func Missing() (names []string) {
 	for _, name := range culazy.Missing() {
