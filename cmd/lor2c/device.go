@@ -52,7 +52,7 @@ func openCard(index int, precision string) (compute.Device, error) {
 	}
 	hint := "lor2c doctor says what is there"
 	if errors.Is(err, gpu.ErrNotBuilt) {
-		hint = "make build brings the CUDA device in where there is a C compiler"
+		hint = "make build brings the CUDA device in where there is a C compiler, and a CUDA compiler or pip to fetch one"
 	}
 	return nil, fmt.Errorf("lor2c: open device cuda:%d: %w; %s, and --device cpu needs none: %w", index, err, hint, errNoDevice)
 }
