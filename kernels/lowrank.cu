@@ -211,8 +211,8 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
 //   dx may be absent, with w; dw may be absent, with x.
 //
 // Launch   grid (parts, ceil(C/256)), block 256: a lane keeps its 8 columns of
-//          dw, a warp takes every eighth row, of 8 ranks every eighth pair of
-//          rows; 19 or 29 KB of shared memory.
+//          dw, a warp takes every eighth row; 19 or 29 KB of shared memory. At
+//          R <= 8 a multiprocessor holds two blocks.
 // Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
 //          rows begin at 16 bytes.
 // Numerics f32; rows of a warp in order, then the 8 warps, then the parts
@@ -221,9 +221,6 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
 //          flops; memory bound.
 // Source   the transposes of lowrank_down's formula.
 template <typename T, int ranks> DEVICE void lowrank_gradient(const LowRankGradientArgs& a) {
-    // Two rows at a time halve the reads of shared memory; with 16 ranks there
-    // are no registers for them.
-    constexpr int rows = 16 / ranks;
     SHARED(Segment<ranks>, w);
     SHARED(RankRows<ranks>, u);
     SHARED(Sums, sums);
@@ -238,52 +235,36 @@ template <typename T, int ranks> DEVICE void lowrank_gradient(const LowRankGradi
         __syncthreads();
         stage_rows(u, static_cast<const float*>(a.u), first, end, a.rank, a.scale);
         __syncthreads();
-        for (int k = warp * rows; k < kBlockRows && first + k < end && c < a.cols; k += 8 * rows) {
-            float v[rows][8], keep[rows][8];
+        for (int k = warp; k < kBlockRows && first + k < end && c < a.cols; k += 8) {
+            const int row = first + k;
+            float v[1][8] = {}, keep[8];
+            if (x) load_cols(v[0], x + int64_t(row) * a.cols, c, a.cols, a.aligned);
             UNROLL
-            for (int i = 0; i < rows; i++) {
-                const int row = first + k + i;
-                const bool inside = row < end;
-                UNROLL
-                for (int j = 0; j < 8; j++) v[i][j] = 0.0f;
-                if (x && inside) load_cols(v[i], x + int64_t(row) * a.cols, c, a.cols, a.aligned);
-                UNROLL
-                for (int j = 0; j < 8; j++) keep[i][j] = 1.0f;
-                if (a.drop.threshold) mask8(keep[i], a.drop, row, c / 8);
-                UNROLL
-                for (int j = 0; j < 8; j++) v[i][j] *= keep[i][j];
-            }
+            for (int j = 0; j < 8; j++) keep[j] = 1.0f;
+            if (a.drop.threshold) mask8(keep, a.drop, row, c / 8);
+            UNROLL
+            for (int j = 0; j < 8; j++) v[0][j] *= keep[j];
             UNROLL
             for (int r = 0; r < ranks; r++) {
                 UNROLL
-                for (int i = 0; i < rows; i++) {
-                    UNROLL
-                    for (int j = 0; j < 8; j++) sum[r][j] = fmaf(u.u[k + i][r], v[i][j], sum[r][j]);
-                }
+                for (int j = 0; j < 8; j++) sum[r][j] = fmaf(u.u[k][r], v[0][j], sum[r][j]);
             }
             if (!dx) continue;
             UNROLL
-            for (int i = 0; i < rows; i++) {
-                UNROLL
-                for (int j = 0; j < 8; j++) v[i][j] = 0.0f;
-            }
+            for (int j = 0; j < 8; j++) v[0][j] = 0.0f;
             add_ranks(v, u, k, w, lane);
+            T* to = dx + int64_t(row) * a.cols;
+            float before[8] = {};
+            if (a.accumulate) load_cols(before, to, c, a.cols, a.aligned);
             UNROLL
-            for (int i = 0; i < rows; i++) {
-                if (first + k + i >= end) continue;
-                T* to = dx + int64_t(first + k + i) * a.cols;
-                float before[8] = {};
-                if (a.accumulate) load_cols(before, to, c, a.cols, a.aligned);
-                UNROLL
-                for (int j = 0; j < 8; j++) before[j] = fmaf(v[i][j], keep[i][j], before[j]);
-                store_cols(to, before, c, a.cols, a.aligned);
-            }
+            for (int j = 0; j < 8; j++) before[j] = fmaf(v[0][j], keep[j], before[j]);
+            store_cols(to, before, c, a.cols, a.aligned);
         }
     }
     if (a.dw) add_sums(a, sums, sum, c0);
 }
-KERNEL(lowrank_gradient_r8_f32, LowRankGradientArgs, 256) { lowrank_gradient<float, 8>(a); }
-KERNEL(lowrank_gradient_r8_bf16, LowRankGradientArgs, 256) { lowrank_gradient<bf16, 8>(a); }
+KERNEL_RESIDENT(lowrank_gradient_r8_f32, LowRankGradientArgs, 256, 2) { lowrank_gradient<float, 8>(a); }
+KERNEL_RESIDENT(lowrank_gradient_r8_bf16, LowRankGradientArgs, 256, 2) { lowrank_gradient<bf16, 8>(a); }
 KERNEL(lowrank_gradient_r16_f32, LowRankGradientArgs, 256) { lowrank_gradient<float, 16>(a); }
 KERNEL(lowrank_gradient_r16_bf16, LowRankGradientArgs, 256) { lowrank_gradient<bf16, 16>(a); }
 
