@@ -7,8 +7,8 @@
 //	Status, Missing, Version, Devices, Describe    what is there, without a context
 //	Open, Context.Use, Memory, Synchronize, Close  the primary context
 //	Load, Module.Function, Attributes              code
-//	Alloc, Free, Clear, Copy, Read, Write          device memory
-//	AllocPinned, View, Upload, Download            host memory that the device reads and writes
+//	Alloc, Free, Clear, Read, Write                device memory
+//	AllocPinned, Upload, Download                  host memory that the device reads and writes
 //	NewStream, NewEvent, Elapsed                   order and time
 //	Launch                                         many kernels in one call
 //	Stream.Capture, Graph.Launch                   a step that is replayed
@@ -47,9 +47,9 @@ var needed = strings.Fields(`
 	cuDevicePrimaryCtxRetain cuDevicePrimaryCtxRelease_v2 cuCtxSetCurrent cuCtxSynchronize cuGetErrorName
 	cuModuleLoadData cuModuleUnload cuModuleGetFunction cuFuncGetAttribute cuFuncSetAttribute
 	cuMemAlloc_v2 cuMemFree_v2 cuMemGetInfo_v2 cuMemHostAlloc cuMemFreeHost cuMemsetD8Async
-	cuMemcpyHtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoDAsync_v2
-	cuStreamCreate cuStreamDestroy_v2 cuStreamSynchronize cuStreamWaitEvent
-	cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventQuery cuEventRecord cuEventSynchronize
+	cuMemcpyHtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2
+	cuStreamCreate cuStreamDestroy_v2 cuStreamSynchronize
+	cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventRecord cuEventSynchronize
 	cuLaunchKernel cuStreamBeginCapture_v2 cuStreamEndCapture
 	cuGraphInstantiateWithFlags cuGraphDestroy cuGraphExecDestroy cuGraphLaunch`)
 

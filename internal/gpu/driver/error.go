@@ -13,19 +13,16 @@ const (
 	OutOfMemory           = 2
 	NotInitialized        = 3
 	NoDevice              = 100
-	InvalidDevice         = 101
 	InvalidImage          = 200
 	NoBinaryForGPU        = 209
 	ECCUncorrectable      = 214
 	InvalidPTX            = 218
 	UnsupportedPTXVersion = 222
 	NotFound              = 500
-	NotReady              = 600
 	IllegalAddress        = 700
 	LaunchTimeout         = 702
 	LaunchFailed          = 719
 	NotSupported          = 801
-	SystemDriverMismatch  = 803
 	Unknown               = 999
 )
 

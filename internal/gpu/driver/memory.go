@@ -27,11 +27,6 @@ func Clear(p Ptr, value byte, n int64, s Stream) error {
 	return failure("cuMemsetD8Async", cu.MemsetD8Async(cu.DevicePtr(p), value, n, s.s))
 }
 
-// Copy copies n bytes within the device.
-func Copy(dst, src Ptr, n int64, s Stream) error {
-	return failure("cuMemcpyDtoDAsync", cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), n, s.s))
-}
-
 // Write copies src to the device and waits. It takes no order with streams:
 // synchronize what may still use dst.
 func Write(dst Ptr, src []byte) error {
@@ -64,18 +59,6 @@ func (p Pinned) Bytes() []byte { return unsafe.Slice((*byte)(p.p), p.bytes) }
 // Free frees the memory. Nothing may be under way to or from it.
 func (p Pinned) Free() error {
 	return failure("cuMemFreeHost", cu.MemFreeHost(p.p))
-}
-
-// View is n elements of the memory from a byte offset on, which is a multiple
-// of the element's size. It panics where they lie outside.
-func View[T int32 | uint32 | float32 | uint16 | int64 | uint64](p Pinned, offset int64, n int) []T {
-	var zero T
-	size := int64(unsafe.Sizeof(zero))
-	p.within(offset, int64(n)*size)
-	if offset%size != 0 {
-		panic(fmt.Sprintf("driver: view of pinned memory at %d: want a multiple of %d", offset, size))
-	}
-	return unsafe.Slice((*T)(unsafe.Add(p.p, offset)), n)
 }
 
 func (p Pinned) within(offset, n int64) {

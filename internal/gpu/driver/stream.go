@@ -3,7 +3,6 @@
 package driver
 
 import (
-	"errors"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -24,9 +23,6 @@ func (s Stream) handle() unsafe.Pointer { return unsafe.Pointer(s.s.C()) }
 // Synchronize waits for the work of the stream.
 func (s Stream) Synchronize() error { return failure("cuStreamSynchronize", s.s.Synchronize()) }
 
-// Wait lets later work of the stream begin after e, without holding the host.
-func (s Stream) Wait(e Event) error { return failure("cuStreamWaitEvent", s.s.Wait(e.e, 0)) }
-
 // Destroy ends the stream when its work is done.
 func (s Stream) Destroy() error { return failure("cuStreamDestroy", s.s.Destroy()) }
 
@@ -46,16 +42,6 @@ func NewEvent(timing bool) (Event, error) {
 
 // Record sets the mark at what the stream has been given so far.
 func (e Event) Record(s Stream) error { return failure("cuEventRecord", e.e.Record(s.s)) }
-
-// Done reports whether the work before the mark is done.
-func (e Event) Done() (bool, error) {
-	err := failure("cuEventQuery", e.e.Query())
-	var f *Error
-	if errors.As(err, &f) && f.Code == NotReady {
-		return false, nil
-	}
-	return err == nil, err
-}
 
 // Synchronize waits for the work before the mark.
 func (e Event) Synchronize() error { return failure("cuEventSynchronize", e.e.Synchronize()) }
