@@ -187,31 +187,36 @@ def run(out, name, method, dtype, draw=0):
     return model, tensors
 
 
-def distance(reference, other):
-    """Largest |difference| over a group of tensors, divided by the largest |reference| of its tensor."""
+def distances(reference, other):
+    """Largest |difference| of each tensor of a group, divided by its largest |reference|."""
     groups = {}
     for key, want in reference.items():
         group = key.split(".")[0]
         # The softmax ignores a shift of all its inputs, so this gradient is zero and both are noise.
         if key.endswith("key.bias") and group in ("grad", "final"):
             continue
-        worst = (other[key].double() - want).abs().max() / want.abs().max()
-        groups[group] = max(groups.get(group, 0.0), worst.item())
-    return {k: float(f"{v:.2g}") for k, v in groups.items() if k != "init"}
+        groups.setdefault(group, []).append(((other[key].double() - want).abs().max() / want.abs().max()).item())
+    return {k: v for k, v in groups.items() if k != "init"}
+
+
+def rounded(x):
+    return float(f"{x:.2g}")
 
 
 def bfloat16_error(run_in):
-    """The largest distance of each group over several draws, of run_in(dtype, draw) in bfloat16 from float64.
+    """The distance of run_in(dtype, draw) in bfloat16 from float64: of the worst tensor of a group and of the mean one.
 
-    After some steps of Adam the error of one run is a matter of luck; the largest of a few is not.
+    Each is the largest over several draws: after some steps of Adam the error of one run is a matter of luck.
     """
     worst = {}
     for draw in range(DRAWS):
         tensors, narrow = run_in(torch.float64, draw), run_in(torch.bfloat16, draw)
-        groups = distance(tensors, narrow)
+        groups = distances(tensors, narrow)
         if zeros := [v.abs().max().item() for k, v in narrow.items() if k.startswith("grad.") and k.endswith("key.bias")]:
-            groups["zero"] = float(f"{max(zeros):.2g}")
-        worst = {k: max(v, worst.get(k, 0.0)) for k, v in groups.items()}
+            groups["zero"] = zeros
+        for k, v in groups.items():
+            before = worst.get(k, {"worst": 0.0, "mean": 0.0})
+            worst[k] = {"worst": max(before["worst"], rounded(max(v))), "mean": max(before["mean"], rounded(sum(v) / len(v)))}
     return worst
 
 
@@ -222,7 +227,7 @@ def write_case(out, name, method):
     packed, _ = batch(name)
     lr, head_lr = learning_rates(method)
     entry = {"model": name, "method": method, "lr": lr, "head_lr": head_lr, "steps": STEPS,
-             "weight_decay": WEIGHT_DECAY, "clip": CLIP, "torch_float32_relative": distance(tensors, single)}
+             "weight_decay": WEIGHT_DECAY, "clip": CLIP, "torch_float32_relative": {k: rounded(max(v)) for k, v in distances(tensors, single).items()}}
     if method in ("lora", "lor2c", "share"):
         entry |= {"r": RANK, "alpha": LORA_ALPHA if method == "lora" else LOR2C_ALPHA}
     stored = {k: v.float().contiguous() for k, v in tensors.items()} | packed
@@ -279,7 +284,7 @@ def main():
             "torch_float32_relative": "largest |float32 - float64| over largest |float64| of a tensor, "
                                       "worst tensor of each group, key.bias left out",
             "torch_bfloat16_relative": "the same of runs in bfloat16 whose trained parameters are float32, as are gradients from "
-                                       "the parameter on, AdamW and the loss: the largest over the golden network and fifteen whose "
+                                       "the parameter on, AdamW and the loss; of the worst and the mean tensor, each the largest over the golden network and fifteen whose "
                                        "trained values start about a twentieth away; zero is the largest |gradient| of a key.bias",
         },
         "cases": cases,

@@ -75,8 +75,9 @@ func eachGoldenEvents(t *testing.T, f func(t *testing.T, name string, g *goldenE
 	}
 }
 
-func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, near tolerances) {
-	batch := g.batch(t)
+func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within tolerances) {
+	batch, near := g.batch(t), within.compare()
+	defer near.done(t)
 	outputs := len(g.floats(t, "logits")) / batch.Len()
 	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, false)
 	if err != nil {

@@ -33,36 +33,65 @@ type golden struct {
 	file          *checkpoint.File
 }
 
-// tolerances are how far a value may be from the golden one, by its kind: the
-// relative error of [relative].
-type tolerances map[string]float64
+// tolerances are how far values of a kind may be from the golden ones by the
+// measure of [relative]: the worst tensor, and the mean of all.
+type tolerances map[string]bound
+
+type bound struct{ Worst, Mean float64 }
 
 // exactly is for devices that compute in the precision of the golden file or
 // round it to float32. What ten steps led to is off by more than the first.
 func exactly(one float64) tolerances {
-	return tolerances{"logits": one, "loss": one, "grad": one, "zero": one, "losses": one, "grad_norm": 10 * one, "final": 20 * one}
-}
-
-// narrow is for devices that compute in bfloat16: twice the error of PyTorch,
-// of the worst tensor of a kind over a few networks, and at least the error of
-// one rounding.
-func (g *golden) narrow() tolerances {
 	t := tolerances{}
-	for kind, e := range g.BFloat16 {
-		t[kind] = max(2*e, 1./256)
+	for kind, times := range map[string]float64{"logits": 1, "loss": 1, "grad": 1, "zero": 1, "losses": 1, "grad_norm": 10, "final": 20} {
+		t[kind] = bound{times * one, times * one}
 	}
 	return t
 }
 
+// narrow is for devices that compute in bfloat16: twice the error of PyTorch over
+// a few networks, and at least the error of one rounding.
+func (g *golden) narrow() tolerances {
+	t := tolerances{}
+	for kind, e := range g.BFloat16 {
+		t[kind] = bound{max(2*e.Worst, 1./256), max(2*e.Mean, 1./256)}
+	}
+	return t
+}
+
+// comparison collects errors by kind.
+type comparison struct {
+	near   tolerances
+	errors map[string][]float64
+}
+
+func (t tolerances) compare() comparison { return comparison{t, map[string][]float64{}} }
+
 // check fails where got is too far from want.
-func (t tolerances) check(tb testing.TB, kind, what string, got, want []float32) {
+func (c comparison) check(tb testing.TB, kind, what string, got, want []float32) {
 	tb.Helper()
-	at, ok := t[kind]
+	at, ok := c.near[kind]
 	if !ok {
 		tb.Fatalf("no tolerance for %s", kind)
 	}
-	if e := relative(got, want); !(e <= at) {
-		tb.Errorf("%s: relative error %.3g; want at most %.3g", what, e, at)
+	e := relative(got, want)
+	if !(e <= at.Worst) {
+		tb.Errorf("%s: relative error %.3g; want at most %.3g", what, e, at.Worst)
+	}
+	c.errors[kind] = append(c.errors[kind], e)
+}
+
+// done fails where the mean error of a kind is too large.
+func (c comparison) done(tb testing.TB) {
+	tb.Helper()
+	for kind, errors := range c.errors {
+		sum := 0.0
+		for _, e := range errors {
+			sum += e
+		}
+		if mean, at := sum/float64(len(errors)), c.near[kind].Mean; !(mean <= at) {
+			tb.Errorf("%s: mean relative error %.3g of %d tensors; want at most %.3g", kind, mean, len(errors), at)
+		}
 	}
 }
 
@@ -176,8 +205,9 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func testGolden(t *testing.T, g *golden, dev compute.Device, near tolerances) {
-	s, batch := g.stepper(t, dev), g.batch(t)
+func testGolden(t *testing.T, g *golden, dev compute.Device, within tolerances) {
+	s, batch, near := g.stepper(t, dev), g.batch(t), within.compare()
+	defer near.done(t)
 	logits, err := s.Logits(batch)
 	if err != nil {
 		t.Fatal(err)
