@@ -75,7 +75,10 @@ lint: ## check formatting, vet and staticcheck
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights
 	go test $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
 
-demo: build ## fine-tune the demo encoder on real sentences and compare three scores
+# Without a card nobody has to wait for its compiler.
+CARD := $(wildcard /dev/nvidia0 /dev/dxg)
+demo: ## fine-tune the demo encoder on real sentences and compare three scores
+	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	sh scripts/demo.sh
 
 # PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
