@@ -10,7 +10,8 @@ mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu/driver" "$
 # Matrix products in Go: that machine need not have OpenBLAS.
 export CGO_LDFLAGS=
 go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
-go build -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
+# Its version goes into the row: which commit it was.
+go build -buildvcs=auto -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train

@@ -97,6 +97,9 @@ func run(only, names []string, out string) (failed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return false, fmt.Errorf("gpu-check: --out: %w", err)
+	}
 	b := &bundle{dir: filepath.Dir(exe), out: out, result: Result{Date: time.Now().UTC().Format(time.DateOnly)}}
 	for _, c := range checks {
 		if !slices.Contains(only, c.name) {
