@@ -126,3 +126,13 @@ func TestFitCUDA(t *testing.T) {
 		t.Errorf("on the memory of the plan: %v", err)
 	}
 }
+
+// narrow is for devices that compute in bfloat16: twice the error of PyTorch over
+// a few networks, and at least the error of one rounding.
+func (g *golden) narrow() tolerances {
+	t := tolerances{}
+	for kind, e := range g.BFloat16 {
+		t[kind] = bound{max(2*e.Worst, 1./256), max(2*e.Mean, 1./256)}
+	}
+	return t
+}

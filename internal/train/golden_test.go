@@ -49,16 +49,6 @@ func exactly(one float64) tolerances {
 	return t
 }
 
-// narrow is for devices that compute in bfloat16: twice the error of PyTorch over
-// a few networks, and at least the error of one rounding.
-func (g *golden) narrow() tolerances {
-	t := tolerances{}
-	for kind, e := range g.BFloat16 {
-		t[kind] = bound{max(2*e.Worst, 1./256), max(2*e.Mean, 1./256)}
-	}
-	return t
-}
-
 // comparison collects errors by kind.
 type comparison struct {
 	near   tolerances
