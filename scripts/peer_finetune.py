@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 
+import lor2c_start
 import peft
 import torch
 import torch.nn.functional as F
@@ -264,6 +265,8 @@ def arguments():
     p.add_argument("--clip", type=float, default=1.0)
     p.add_argument("--seed", type=int, default=17)
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--start", choices=["torch", "lor2c"], default="torch",
+                   help="whose initial values and order of examples (lor2c_start.py)")
     p.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa", help="transformers' own default is sdpa")
     p.add_argument("--out", type=pathlib.Path, help="results file (JSON)")
     args = p.parse_args()
@@ -285,6 +288,11 @@ def main():
     model = sentence_classifier(args.model, args.attention, num_labels=labels)
     model.config.problem_type = "single_label_classification" if names else "regression"
     model, named = attach(model, args.method, args.rank, args.alpha, args.dropout)
+    if args.start == "lor2c":
+        with torch.no_grad():
+            for name, parameter in named.items():
+                values = lor2c_start.initial(name, parameter.shape, args.seed)
+                parameter.copy_(torch.zeros(()) if values is None else torch.from_numpy(values))
     trainable = sum(p.numel() for p in named.values())
     head = sum(p.numel() for n, p in named.items() if ".classifier." in f".{n}")
     results = {"command": " ".join(sys.argv), "settings": json.loads(json.dumps(vars(args), default=str)),
@@ -302,8 +310,11 @@ def main():
     cut = functools.partial(batches_of, size=args.batch, pad_id=tokenizer.pad_token_id, regression=names is None)
     dev_batches, epochs = cut(dev), []
     for epoch in range(1, args.epochs + 1):
-        order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1000 * args.seed + epoch))
-        batches = cut([train[i] for i in order.tolist()])
+        if args.start == "lor2c":
+            order = lor2c_start.order(args.seed, epoch - 1, len(train))
+        else:
+            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1000 * args.seed + epoch)).tolist()
+        batches = cut([train[i] for i in order])
         clock = Clock()
         loss, tokens, steps = train_epoch(model, named, optimizer, schedule, batches, args)
         wall, cpu = clock.read()
