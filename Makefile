@@ -64,8 +64,10 @@ ORDERS ?= 2 3 4 5
 orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
 	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
 
+# The race detector and the address sanitizer of the kernels do not go together.
 race: ## run the race detector on the packages with goroutines (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short $(TAGS) $(RACE)
+	CGO_ENABLED=1 go test -race -short $(if $(OPENBLAS),-tags $(OPENBLAS)) $(RACE)
+	$(if $(CUDA),LOR2C_HOST_FAST=1 go test -race -tags cuda -run 'Replay|Upload|Faults|Calls' ./internal/gpu)
 
 lint: ## check formatting, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
