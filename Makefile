@@ -33,7 +33,7 @@ help: ## list the targets
 build: ## build bin/lor2c
 	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,gonum in pure Go; install OpenBLAS for about five times the speed)"
 ifeq ($(CUDA),)
-	@echo "CUDA device: left out; it needs Linux on amd64 and a C compiler"
+	@echo "CUDA device: left out$(if $(findstring command,$(origin CUDA)),,; it needs Linux on amd64 and a C compiler)"
 	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
 else
 	@if $(NVCC) || sh scripts/toolchain.sh; then \
