@@ -88,8 +88,12 @@ func launch[A any](d *Device, name string, g grid, block, shared int, args A) {
 	})
 	q.names = append(q.names, name)
 	q.serial++
-	if d.eager || len(q.slots) > maxSlots-64 {
+	switch {
+	case len(q.slots) > maxSlots/2:
+		// The slots of an op under way are out of reach of those that follow.
 		d.submit()
+	case d.eager:
+		d.flush()
 	}
 }
 
@@ -150,13 +154,19 @@ func (d *Device) dropout(p compute.Dropout) dropoutArgs {
 	}
 }
 
-// submit hands the queued list to the card.
+// submit hands the queued list to the card, between two ops.
 func (d *Device) submit() {
+	d.flush()
+	d.queue.slots = d.queue.slots[:0]
+}
+
+// flush does so within one: slots that its next launch may point to stay.
+func (d *Device) flush() {
 	q := &d.queue
 	if len(q.launches) > 0 && d.err == nil {
 		d.fail(d.run(d.submitList))
 	}
-	q.launches, q.names, q.args, q.slots = q.launches[:0], q.names[:0], q.args[:0], q.slots[:0]
+	q.launches, q.names, q.args = q.launches[:0], q.names[:0], q.args[:0]
 	q.serial++
 }
 
@@ -175,8 +185,7 @@ func (q *queue) retract() {
 func (d *Device) submitList() error {
 	q := &d.queue
 	if len(q.slots) > 0 {
-		raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(q.slots))), 4*len(q.slots))
-		if err := d.staging.upload(d, q.table, raw); err != nil {
+		if err := d.staging.upload(d, q.table, raw(q.slots)); err != nil {
 			return err
 		}
 	}

@@ -85,6 +85,29 @@ func TestCopiesReplay(t *testing.T) {
 	}
 }
 
+// TestSlotsOfAnOp: a slot holds until its op is done, also where every launch is
+// handed over at once.
+func TestSlotsOfAnOp(t *testing.T) {
+	for _, eager := range []string{"0", "1"} {
+		t.Run("sync="+eager, func(t *testing.T) {
+			t.Setenv("LOR2C_SYNC", eager)
+			d := openCard(t, Options{})
+			defer d.Close()
+			x := d.Temp(compute.Shape{8}, compute.Float)
+			fill := func(n ptr, v float32) {
+				launch(d, "fill_f32", grid{x: 1}, 256, 0, fillArgs{dst: d.at(x), n: n, value: v})
+			}
+			eight := d.count(8)
+			fill(eight, 1)
+			fill(d.count(3), 2)
+			fill(eight, 3)
+			if got := download(d, x); slices.IndexFunc(got, func(v float32) bool { return v != 3 }) >= 0 {
+				t.Errorf("x = %v; want 3 throughout", got)
+			}
+		})
+	}
+}
+
 // TestShapesDoNotShare: a list is replayed only for what is equal to it.
 func TestShapesDoNotShare(t *testing.T) {
 	d := openCard(t, Options{})
