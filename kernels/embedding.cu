@@ -1,7 +1,7 @@
 // Rows picked from a table and added back to it. See compute.Elementwise.
 #include "common.cuh"
 
-struct GatherArgs {
+struct SelectArgs {
     void* dst;
     const void* x;
     const int32_t* idx;
@@ -18,7 +18,7 @@ struct GatherArgs {
 // Limits   B ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
 // Numerics values are kept.
 // Work     B C reads and writes; memory bound.
-template <typename T> DEVICE void gather(const GatherArgs& a) {
+template <typename T> DEVICE void gather(const SelectArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
     const int row = i / blocks, c = i % blocks * 8;
     if (row >= *a.n) return;
@@ -26,17 +26,8 @@ template <typename T> DEVICE void gather(const GatherArgs& a) {
     load_cols(x, static_cast<const T*>(a.x) + int64_t(a.idx[row]) * a.cols, c, a.cols, a.aligned);
     store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, x, c, a.cols, a.aligned);
 }
-KERNEL(gather_f32, GatherArgs, 256) { gather<float>(a); }
-KERNEL(gather_bf16, GatherArgs, 256) { gather<bf16>(a); }
-
-struct ScatterArgs {
-    void* dst;
-    const void* x;
-    const int32_t* idx;
-    const int32_t* n;
-    int32_t cols;
-    uint32_t aligned;
-};
+KERNEL(gather_f32, SelectArgs, 256) { gather<float>(a); }
+KERNEL(gather_bf16, SelectArgs, 256) { gather<bf16>(a); }
 
 // scatter, embed_backward: dst[idx[n],c] += x[n,c], in the order of n.
 //
@@ -54,7 +45,7 @@ struct ScatterArgs {
 //          up to B^2 ceil(C/256) index reads, from cache: at B = 8192 of the
 //          order of the rows themselves. All n on one row is the slowest case:
 //          one warp for 256 columns, 8 rows in flight.
-template <typename D, typename T, bool aligned> DEVICE void scatter_as(const ScatterArgs& a) {
+template <typename D, typename T, bool aligned> DEVICE void scatter_as(const SelectArgs& a) {
     const int n = *a.n, lane = threadIdx.x % 32, owner = blockIdx.x * 4 + threadIdx.x / 32;
     if (owner >= n) return;
     const int32_t row = a.idx[owner];
@@ -85,13 +76,13 @@ template <typename D, typename T, bool aligned> DEVICE void scatter_as(const Sca
     }
     store_cols(dst, sum, c, a.cols, aligned);
 }
-template <typename D, typename T> DEVICE void scatter(const ScatterArgs& a) {
+template <typename D, typename T> DEVICE void scatter(const SelectArgs& a) {
     a.aligned ? scatter_as<D, T, true>(a) : scatter_as<D, T, false>(a);
 }
-KERNEL(scatter_f32, ScatterArgs, 128) { scatter<float, float>(a); }
-KERNEL(scatter_bf16, ScatterArgs, 128) { scatter<bf16, bf16>(a); }
-KERNEL(embed_backward_f32, ScatterArgs, 128) { scatter<float, float>(a); }
-KERNEL(embed_backward_bf16, ScatterArgs, 128) { scatter<float, bf16>(a); }
+KERNEL(scatter_f32, SelectArgs, 128) { scatter<float, float>(a); }
+KERNEL(scatter_bf16, SelectArgs, 128) { scatter<bf16, bf16>(a); }
+KERNEL(embed_backward_f32, SelectArgs, 128) { scatter<float, float>(a); }
+KERNEL(embed_backward_bf16, SelectArgs, 128) { scatter<float, bf16>(a); }
 
 struct EmbedArgs {
     void* dst;

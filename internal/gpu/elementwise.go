@@ -72,14 +72,14 @@ func rowGrid(rows, cols int) grid { return grid{x: ceil(class(rows)*ceil(cols, 8
 
 // Fill sets every element to v.
 func (d *Device) Fill(dst compute.Tensor, v float32) {
-	launch(d, d.typed("fill", dst), mapGrid(dst), 256, 0, fillArgs{
+	launch(d, d.typed("fill", dst.DType), mapGrid(dst), 256, 0, fillArgs{
 		dst: d.at(dst), n: d.count(dst.Shape.Len()), value: v, aligned: whole(0, d.at(dst)),
 	})
 }
 
 // Copy copies src to dst, converting between Float and Full.
 func (d *Device) Copy(dst, src compute.Tensor) {
-	kernel := d.typed("copy", dst)
+	kernel := d.typed("copy", dst.DType)
 	switch to, from := d.Bytes(dst.DType), d.Bytes(src.DType); {
 	case to > from:
 		kernel = "copy_widen_bf16"
@@ -93,7 +93,7 @@ func (d *Device) Copy(dst, src compute.Tensor) {
 
 // Axpy computes dst += alpha x.
 func (d *Device) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) {
-	launch(d, d.typed("axpy", dst), mapGrid(dst), 256, 0, axpyArgs{
+	launch(d, d.typed("axpy", dst.DType), mapGrid(dst), 256, 0, axpyArgs{
 		dst: d.at(dst), x: d.at(x), n: d.count(dst.Shape.Len()), alpha: alpha, aligned: whole(0, d.at(dst), d.at(x)),
 	})
 }

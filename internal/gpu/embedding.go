@@ -4,13 +4,8 @@ package gpu
 
 import "lor2c/internal/compute"
 
-type gatherArgs struct {
-	dst, x, idx, n ptr
-	cols           int32
-	aligned        uint32
-}
-
-type scatterArgs struct {
+// selectArgs is the Go twin of struct SelectArgs.
+type selectArgs struct {
 	dst, x, idx, n ptr
 	cols           int32
 	aligned        uint32
@@ -25,7 +20,7 @@ type embedArgs struct {
 // Gather computes dst[n] = x[idx[n]].
 func (d *Device) Gather(dst, x, idx compute.Tensor) {
 	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
-	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, gatherArgs{
+	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, selectArgs{
 		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
 	})
 }
@@ -35,7 +30,7 @@ func (d *Device) Scatter(dst, idx, x compute.Tensor) { d.scatter("scatter", dst,
 
 func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
-	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, scatterArgs{
+	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, selectArgs{
 		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
 	})
 }

@@ -33,6 +33,7 @@ type Device struct {
 	multiplied openProduct
 	partial    *buffer
 	found      map[string]kernel
+	plans      map[productShape]matmulPlan
 	// eager submits and waits for every launch, so that a fault names its
 	// kernel: LOR2C_SYNC=1. noGraphs launches one by one: LOR2C_GRAPHS=0.
 	eager, noGraphs bool
@@ -48,7 +49,7 @@ var _ compute.Device = (*Device)(nil)
 func Open(o Options) (compute.Device, error) {
 	d := &Device{
 		narrow: o.Narrow, eager: os.Getenv("LOR2C_SYNC") == "1", noGraphs: os.Getenv("LOR2C_GRAPHS") == "0",
-		found: map[string]kernel{}, mem: memory{live: map[ptr]bool{}}, calls: make(chan func() error), done: make(chan error),
+		found: map[string]kernel{}, plans: map[productShape]matmulPlan{}, mem: memory{live: map[ptr]bool{}}, calls: make(chan func() error), done: make(chan error),
 	}
 	d.queue.seed, d.queue.graphs = maphash.MakeSeed(), map[uint64]*graph{}
 	go d.serve()
@@ -168,16 +169,11 @@ func (k kernel) agree(name string, args, block int) error {
 }
 
 // named returns the kernel of an op for the device's working precision.
-func (d *Device) named(op string) string {
-	if d.narrow {
-		return op + "_bf16"
-	}
-	return op + "_f32"
-}
+func (d *Device) named(op string) string { return d.typed(op, compute.Float) }
 
-// typed returns the kernel of an op for the type of t.
-func (d *Device) typed(op string, t compute.Tensor) string {
-	if d.Bytes(t.DType) == 2 {
+// typed returns the kernel of an op for a type.
+func (d *Device) typed(op string, t compute.DType) string {
+	if d.Bytes(t) == 2 {
 		return op + "_bf16"
 	}
 	return op + "_f32"

@@ -58,11 +58,27 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	elements := m * n
 	m, n, k = class(m), class(n), class(k)
 	if !ta && tb && min(m, n) <= skinny {
-		d.launchProduct(d.typed("matmul_skinny", a), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements)
+		d.launchProduct(d.typed("matmul_skinny", a.DType), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements)
 	} else {
 		narrow := d.Bytes(a.DType) == 2
-		d.tiled(planMatmul(m, n, k, narrow, narrow && ta && tb), a.DType, args, elements)
+		d.tiled(d.plan(productShape{m, n, k, narrow, narrow && ta && tb}), a.DType, args, elements)
 	}
+}
+
+// productShape is what a plan depends on; see planMatmul.
+type productShape struct {
+	m, n, k       int
+	narrow, small bool
+}
+
+// plan makes the plan of a shape once: every step asks for the same few.
+func (d *Device) plan(s productShape) matmulPlan {
+	p, known := d.plans[s]
+	if !known {
+		p = planMatmul(s.m, s.n, s.k, s.narrow, s.small)
+		d.plans[s] = p
+	}
+	return p
 }
 
 // tiled queues a product of factors of type t by tiles, with so many elements.
@@ -75,14 +91,13 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements 
 	if p.tile == smallTile {
 		name += "_small"
 	}
-	suffix := "_f32"
 	if d.Bytes(t) == 2 {
 		name += "_" + letter(args.ta) + letter(args.tb)
-		suffix, block = "_bf16", 128
+		block = 128
 	}
-	d.launchProduct(name+suffix, grid{x: p.tiles(), y: p.parts}, block, args, elements)
+	d.launchProduct(d.typed(name, t), grid{x: p.tiles(), y: p.parts}, block, args, elements)
 	if p.parts > 1 {
-		d.launchProduct("matmul_reduce"+suffix, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
+		d.launchProduct(d.typed("matmul_reduce", t), grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
 	}
 }
 
