@@ -1,4 +1,4 @@
-module lor2c
+module github.com/lor2c/lor2c
 
 go 1.26.0
 

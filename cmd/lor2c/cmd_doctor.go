@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/cpu"
-	"lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/gpu"
 )
 
 func newDoctorCommand() *cobra.Command {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/config"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 type evalOptions struct {

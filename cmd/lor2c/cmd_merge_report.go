@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/figure"
-	"lor2c/internal/report"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/report"
 )
 
 type reportOptions struct {

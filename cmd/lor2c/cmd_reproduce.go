@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/reproduce"
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/reproduce"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 func newReproduceCommand() *cobra.Command {

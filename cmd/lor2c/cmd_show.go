@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 type showOptions struct {

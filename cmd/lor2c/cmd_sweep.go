@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 type sweepOptions struct {

@@ -7,10 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
-	"lor2c/internal/runlog"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // configFlags are what every command that reads a run file takes.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/gpu/hostlib"
+	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
 // with runs the command on the driver that env names.

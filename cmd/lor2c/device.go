@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"strconv"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
-	"lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/gpu"
 )
 
 // errNoDevice is wrapped when the device asked for cannot be had.

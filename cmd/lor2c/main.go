@@ -9,11 +9,11 @@ import (
 	"os/signal"
 	"syscall"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/sweep"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Exit codes, documented in each command's help.

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strconv"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Method is one fine-tuning method attached to one model.

@@ -1,8 +1,8 @@
 package adapter
 
 import (
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Full trains every parameter of the encoder.

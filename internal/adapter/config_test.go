@@ -6,7 +6,7 @@ import (
 	"math"
 	"testing"
 
-	"lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
 // TestValidate asserts every message, and none for what is allowed.

@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 var kinds = []string{"roberta", "bert"}

@@ -3,10 +3,10 @@ package adapter_test
 import (
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // TestCount compares with the numbers that follow from the shapes: per module

@@ -8,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/model"
-	"lor2c/internal/place"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // The files of an adapter directory.

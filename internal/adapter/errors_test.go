@@ -9,11 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // TestOpenFaults opens the directories of testdata.

@@ -12,11 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 const goldenDir = "../../testdata/golden"

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // LoR2C adds a low-rank residual connection around every layer: with h the

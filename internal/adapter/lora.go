@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // LoRA adds B A to the weight of the linear layers that target_modules names,

@@ -3,9 +3,9 @@ package adapter_test
 import (
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // recorder counts how often a pass draws the mask of each site.

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // ErrMismatch is wrapped by the errors of an adapter that does not belong to

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // TestModulesMeetBehindNorms: a module ends, and the next begins, straight after

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Save writes the adapter directory of a method and its head into dir, which

@@ -7,7 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Spectra returns the singular values of B A, unscaled and largest first, of

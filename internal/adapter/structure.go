@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Span is the layers of a module: from the input of First to the output of

@@ -1,13 +1,22 @@
 package archtest
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// module is the first element of our import paths.
-const module = "lor2c/"
+// module is what our import paths begin with: the module path of go.mod and a slash.
+var module = func() string {
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		panic(err)
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(string(text), "module "), "\n")
+	return name + "/"
+}()
 
 // layers lists every package with what it may import of ours, leaves first. A
 // package may name only packages above it, so that no cycle can be written.
@@ -142,8 +151,8 @@ func TestImportFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		pkg, imports, want string
 	}{
-		"upwards":     {"internal/tape", "lor2c/internal/model", "internal/tape imports internal/model; it may import internal/compute"},
-		"device":      {"internal/train", "lor2c/internal/cpu", "internal/train imports internal/cpu; it may import"},
+		"upwards":     {"internal/tape", "github.com/lor2c/lor2c/internal/model", "internal/tape imports internal/model; it may import internal/compute"},
+		"device":      {"internal/train", "github.com/lor2c/lor2c/internal/cpu", "internal/train imports internal/cpu; it may import"},
 		"blas":        {"internal/train", "gonum.org/v1/gonum/blas/blas64", "internal/train imports gonum.org/v1/gonum/blas/blas64; only internal/cpu may"},
 		"netlib":      {"internal/metric", "gonum.org/v1/netlib/blas/netlib", "only internal/cpu may"},
 		"viper":       {"cmd/lor2c", "github.com/spf13/viper", "only internal/config may"},
@@ -159,7 +168,7 @@ func TestImportFaults(t *testing.T) {
 			}
 		})
 	}
-	if faults := importFaults(may, "internal/tape", []string{"slices", "lor2c/internal/compute"}); faults != nil {
+	if faults := importFaults(may, "internal/tape", []string{"slices", "github.com/lor2c/lor2c/internal/compute"}); faults != nil {
 		t.Errorf("faults of an import that is allowed: %q", faults)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // eachKey reads one JSON object from d and calls visit after each key; visit

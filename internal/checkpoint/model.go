@@ -11,7 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // The file names that transformers writes.

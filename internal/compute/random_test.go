@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // The known answers of Random123 1.14, tests/kat_vectors, philox4x32 10.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 func TestShape(t *testing.T) {

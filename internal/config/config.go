@@ -16,10 +16,10 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/dataset"
-	"lor2c/internal/optim"
-	"lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Config is a run file. Keys documents every field.

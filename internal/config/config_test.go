@@ -10,10 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/dataset"
-	"lor2c/internal/optim"
-	"lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // header returns the values of the comment lines "# name: value" of text.

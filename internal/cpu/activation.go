@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // GELU and its relatives are x gate(x). gate and the derivative of x gate(x)

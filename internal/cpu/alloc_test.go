@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // TestAllocations: once its scratch has grown, a method allocates a few

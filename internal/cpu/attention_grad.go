@@ -3,7 +3,7 @@ package cpu
 import (
 	"gonum.org/v1/gonum/blas"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // AttentionGrad is the gradient of Attention. With P = exp(S - lse) and the

@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Shapes of RoBERTa-base: 32 sequences of 128 tokens.

@@ -14,7 +14,7 @@ import (
 	"runtime"
 	"unsafe"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Float is what a device can compute in.

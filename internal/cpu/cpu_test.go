@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/computetest"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/computetest"
 )
 
 func TestConformance(t *testing.T) {

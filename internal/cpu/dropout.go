@@ -1,6 +1,6 @@
 package cpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // dropMask is a compute.Dropout made ready for rows of multipliers.
 type dropMask[T Float] struct {

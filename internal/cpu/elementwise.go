@@ -1,6 +1,6 @@
 package cpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // Fill sets every element to v.
 func (d *Device[T]) Fill(dst compute.Tensor, v float32) {

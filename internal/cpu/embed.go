@@ -1,6 +1,6 @@
 package cpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // Gather computes dst[n] = x[idx[n]].
 func (d *Device[T]) Gather(dst, x, idx compute.Tensor) {

@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // CrossEntropy adds the scaled negative log-likelihood to loss.

@@ -3,7 +3,7 @@ package cpu
 import (
 	"gonum.org/v1/gonum/blas"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // lowRankRows is the rows of a chunk: its input, mask and gradient stay in L2

@@ -3,7 +3,7 @@ package cpu
 import (
 	"gonum.org/v1/gonum/blas"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // trans turns the contract's flag into BLAS's.

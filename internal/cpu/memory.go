@@ -5,7 +5,7 @@ import (
 	"math"
 	"unsafe"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // storage is the compute.Buffer of this package. A slab of the arena has both

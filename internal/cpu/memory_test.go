@@ -4,7 +4,7 @@ import (
 	"math"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // TestReserveExceeded: the error says what was wanted and what there is, stays,

@@ -3,7 +3,7 @@ package cpu
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // RoPE turns the pairs of every head by angles that depend on the position.

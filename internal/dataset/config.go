@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Config is the `data:` section of a run file.

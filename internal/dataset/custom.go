@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // extensions are the formats of a user's own files.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"lor2c/internal/tokenizer"
+	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
 // Encoder turns a text or a pair of texts into at most maxLength token ids,

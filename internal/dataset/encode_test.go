@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"lor2c/internal/tokenizer"
+	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
 // The product's tokenizer must fit.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/nearest"
 )
 
 // oneOf lists the names a user may choose from and points out the one that was

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Set is an opened data set. Splits are read when Load asks for them; a Set may

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 const byteOrderMark = "\ufeff"

@@ -5,7 +5,7 @@ package gpu
 import (
 	"fmt"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // attentionArgs is the Go twin of struct AttentionArgs.

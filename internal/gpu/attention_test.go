@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // TestAttentionUnaligned: rows that do not begin at a multiple of 16 bytes are

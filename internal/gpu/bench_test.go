@@ -8,8 +8,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 // benchCase is one op at one size. bytes counts what it must move at least, each

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"slices"
 
-	"lor2c/internal/gpu/driver"
-	"lor2c/kernels"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/kernels"
 )
 
 // codes returns what may run on the card, best first.

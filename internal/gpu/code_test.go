@@ -5,7 +5,7 @@ package gpu
 import (
 	"testing"
 
-	"lor2c/kernels"
+	"github.com/lor2c/lor2c/kernels"
 )
 
 // TestLoad: what is too new for a driver is not the end while there is older

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/hostlib"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
 func TestMain(m *testing.M) { hostlib.Main(m) }

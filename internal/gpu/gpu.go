@@ -9,8 +9,8 @@ import (
 	"os"
 	"runtime"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 // Built reports whether this binary has the CUDA device.

@@ -7,8 +7,8 @@ import (
 	"os"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/computetest"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/computetest"
 )
 
 // precisions are the two that a device is opened in.

@@ -7,8 +7,8 @@ import (
 	"math"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // TestGradientOfLongParts sums a factor's gradient in one part and in a few, of

@@ -2,7 +2,7 @@
 
 package gpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // outputArgs is the Go twin of struct Output.
 type outputArgs struct {

@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // product is one for TestProducts.

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 // ptr is an address on the card; 0 is no tensor.

@@ -2,7 +2,7 @@
 
 package gpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // warpRow is the columns of a row that a warp can hold.
 const warpRow = 1024

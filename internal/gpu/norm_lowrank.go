@@ -2,7 +2,7 @@
 
 package gpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // fusedShared is the shared memory that a block has on the smallest card, and
 // fusedRows the rows it takes.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // TestRowFusion looks at what is launched for a norm, the end of a module and

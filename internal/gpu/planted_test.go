@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/gpu/hostlib"
+	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
 // without leaves out the nth occurrence of a text, from 1.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"runtime"
 
-	"lor2c/internal/gpu/driver"
-	"lor2c/kernels"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/kernels"
 )
 
 // status says why no card can be used, "" where the driver is ready.

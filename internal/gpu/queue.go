@@ -10,8 +10,8 @@ import (
 	"math"
 	"unsafe"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 // queue holds the launches that have been asked for since the last submission.

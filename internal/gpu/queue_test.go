@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // download waits and returns a tensor's values.

@@ -2,7 +2,7 @@
 
 package gpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 type rmsNormArgs struct {
 	dst, rstd, x, gamma, n ptr

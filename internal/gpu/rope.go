@@ -5,7 +5,7 @@ package gpu
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // ropePairs is how many pairs of a head a launch turns.

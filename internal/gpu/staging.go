@@ -7,8 +7,8 @@ import (
 	"math"
 	"unsafe"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 // staging is pinned host memory that copies go through: the card reads and

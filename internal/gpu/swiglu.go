@@ -2,7 +2,7 @@
 
 package gpu
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 type swigluArgs struct {
 	dst, gate, up, n ptr

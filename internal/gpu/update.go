@@ -5,7 +5,7 @@ package gpu
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // sumBlock is the elements of a sum that a block takes.

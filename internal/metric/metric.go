@@ -11,7 +11,7 @@ import (
 	"math"
 	"strings"
 
-	"lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/nearest"
 )
 
 // Metric is one named figure. Exactly one of Classes and Values is set: Classes

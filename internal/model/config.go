@@ -8,8 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Config holds the fields of a Hugging Face config.json that an encoder needs.

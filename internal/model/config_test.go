@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // TestReadConfigFaults reads testdata/NAME.bad/config.json.

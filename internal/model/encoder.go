@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Linear is a weight [M,K] with its bias [M].

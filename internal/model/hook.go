@@ -3,7 +3,7 @@ package model
 import (
 	"fmt"
 
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Site names one linear layer that an adapter can act on.

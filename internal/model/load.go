@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Source supplies the starting values of a parameter, by its name in a

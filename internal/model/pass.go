@@ -1,8 +1,8 @@
 package model
 
 import (
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Batch is a micro-batch on the host: packed sequences, no padding.

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // places is a device that notes where a pass has its integers.

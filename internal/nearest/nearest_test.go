@@ -3,7 +3,7 @@ package nearest_test
 import (
 	"testing"
 
-	"lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/nearest"
 )
 
 func TestName(t *testing.T) {

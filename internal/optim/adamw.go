@@ -3,8 +3,8 @@
 package optim
 
 import (
-	"lor2c/internal/compute"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // AdamW updates the trainable parameters of a run, which live one behind the

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/optim"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // reference is AdamW with decoupled weight decay over one list of scalars

@@ -7,10 +7,10 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/optim"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // lone is AdamW of one parameter with its own count of steps, in scalars.

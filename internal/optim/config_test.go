@@ -5,7 +5,7 @@ import (
 	"math"
 	"testing"
 
-	"lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/optim"
 )
 
 func TestValidate(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/optim"
 )
 
 // TestScheduleHuggingFace compares with testdata/schedule.py from the end of

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"testing"
 
-	"lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 func TestAt(t *testing.T) {

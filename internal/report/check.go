@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // check returns an error for a record that contradicts itself or the plan, as

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/config"
 )
 
 // Comparison sets runs beside the first of them.

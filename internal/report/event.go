@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // Event is a merge or an injection and what it was chosen from.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/figure"
 )
 
 // fact is a name and what is known under it.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"lor2c/internal/figure"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // figures are a run's; one without data is nil.

@@ -3,7 +3,7 @@ package report
 import (
 	"fmt"
 
-	"lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Correlation is how well scores predict the harm that a candidate does to the

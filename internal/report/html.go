@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"io"
 
-	"lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/figure"
 )
 
 //go:embed page.html style.css

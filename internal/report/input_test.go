@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // TestPartial reads runs of which something is missing, and asserts what the

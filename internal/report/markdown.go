@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/figure"
 )
 
 // Markdown writes the numbers of the report as GitHub-flavoured Markdown.

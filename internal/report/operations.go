@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // Operation is a planned merge or injection and what became of it.

@@ -9,9 +9,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"lor2c/internal/config"
-	"lor2c/internal/runlog"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // readRun reads what `lor2c train` left in a directory. Only the configuration

@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"lor2c/internal/figure"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // Report is what is known of one or several runs. Its JSON is a format for

@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/config"
-	"lor2c/internal/figure"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // worked is what the six events of the synthetic run come to, by hand.

@@ -8,8 +8,8 @@ import (
 	"math"
 	"slices"
 
-	"lor2c/internal/config"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // Run is what is known of one run.

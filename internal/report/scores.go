@@ -3,8 +3,8 @@ package report
 import (
 	"fmt"
 
-	"lor2c/internal/runlog"
-	"lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Scores is the score of every module at one time, before any event of its step.

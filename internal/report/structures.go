@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"lor2c/internal/figure"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // legend explains the diagrams.

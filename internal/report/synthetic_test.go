@@ -9,8 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/config"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // The synthetic run is a 12-layer model over 30 epochs of 58 steps with three

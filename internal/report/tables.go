@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/figure"
 )
 
 // table is what HTML and Markdown both show.

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/figure"
-	"lor2c/internal/runlog"
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // source says where a figure's numbers come from.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/figure"
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // logged gives each cell of a mini target the lines of its method as its log.

@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"strconv"
 
-	"lor2c/internal/config"
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // The profiles: the paper's settings on RoBERTa-base and GLUE, or a few minutes

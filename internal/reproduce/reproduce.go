@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // Targets are what can be reproduced.

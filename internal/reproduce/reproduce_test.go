@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/config"
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // atRoot lets run files be found.

@@ -9,7 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // table is Table I as it was run. Scores are times 100, as in the paper.

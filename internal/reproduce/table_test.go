@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/sweep"
 )
 
 // group makes the results of a cell, one for each score from seed 17 on.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // write writes table1.md, table1.tex and table1.json into dir.

@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"lor2c/internal/config"
-	"lor2c/internal/schedule"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Check checks every cell before any is trained: its configuration, the files

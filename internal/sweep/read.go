@@ -13,8 +13,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"lor2c/internal/config"
-	"lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/nearest"
 )
 
 // keys are those of a sweep file.

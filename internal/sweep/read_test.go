@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/config"
 )
 
 // write writes a sweep file and returns its path.

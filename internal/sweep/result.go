@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"lor2c/internal/runlog"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Result is what a finished run achieved.

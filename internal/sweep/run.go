@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Options says how a sweep runs its cells.

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
-	"lor2c/internal/train"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // killAt names the cell whose process shall kill itself after its first

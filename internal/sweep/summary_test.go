@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // TestSummary holds numbers and table to values worked out by hand.

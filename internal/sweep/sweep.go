@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/config"
 )
 
 // Sweep is a set of cells that write below one directory.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // Write writes summary.md, summary.csv and summary.json into the sweep's

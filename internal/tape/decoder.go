@@ -1,6 +1,6 @@
 package tape
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // RMSNorm divides the rows of x by their root mean square. x, y [N,C]; gamma
 // [C].

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // gradient is one function of some inputs whose gradient is checked. Inputs

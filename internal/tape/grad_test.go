@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Sizes of the checks: odd, so that no two axes can be mistaken.

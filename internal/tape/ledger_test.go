@@ -3,8 +3,8 @@ package tape_test
 import (
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
 )
 
 type tensor = compute.Tensor

@@ -1,6 +1,6 @@
 package tape
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // LMHead adds scale times the summed cross-entropy of the logits h WT against
 // labels [N] Int to loss [1], and makes it what Backward starts from. h [N,C],

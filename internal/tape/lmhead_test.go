@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // TestLMHead: whatever number of tokens has logits at a time, the loss is that

@@ -1,6 +1,6 @@
 package tape
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // Linear returns y = act(x WT + b). x [N,K], w [M,K], b [M] or nil, y [N,M].
 func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {

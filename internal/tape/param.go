@@ -1,6 +1,6 @@
 package tape
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // Param is a tensor that outlives a step.
 type Param struct {

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/model"
-	"lor2c/internal/optim"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // step is one pass through an encoder of three layers, with its gradient in

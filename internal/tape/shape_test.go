@@ -3,8 +3,8 @@ package tape
 import (
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
 )
 
 // TestShapeErrors calls every op with one shape that does not fit: the panic

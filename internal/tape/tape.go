@@ -13,7 +13,7 @@ package tape
 import (
 	"slices"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Var is a value of this step.

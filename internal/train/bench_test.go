@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
-	"lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
 )
 
 // robertaBase is the shape of roberta-base. Speed needs shapes, not weights, so

@@ -7,8 +7,8 @@ import (
 	"os"
 	"testing"
 
-	"lor2c/internal/gpu"
-	"lor2c/internal/gpu/hostlib"
+	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
 // BenchmarkStepCUDA is BenchmarkStep on a card, with longer sentences besides. The

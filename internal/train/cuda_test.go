@@ -7,10 +7,10 @@ import (
 	"errors"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/gpu"
-	"lor2c/internal/gpu/hostlib"
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/gpu/hostlib"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // card opens the first card in a precision.

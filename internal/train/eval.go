@@ -5,9 +5,9 @@ import (
 	"math"
 	"slices"
 
-	"lor2c/internal/metric"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Logits returns the outputs [B, Outputs] of the model with its method for one

@@ -7,11 +7,11 @@ import (
 	"io"
 	"strconv"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // SplitEvaluation is the evaluation of a saved adapter on one split.

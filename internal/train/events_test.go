@@ -12,12 +12,12 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // eventConfig is a run over 24 examples of 3 steps an epoch, whose 4 layers merge

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // ErrDevice is wrapped when the device failed.

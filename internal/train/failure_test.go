@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // lossy is a device that is lost at the nth of its updates or downloads; what

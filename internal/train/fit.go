@@ -5,11 +5,11 @@ import (
 	"math/bits"
 	"strings"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/config"
-	"lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // fit returns an error, which wraps compute.ErrOutOfMemory, where a plan needs

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // bounded is a device that knows what is free, until something is allocated.

@@ -1,9 +1,9 @@
 package train
 
 import (
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // gradientSums adds up the sizes of the gradients of an adapter's parameters on

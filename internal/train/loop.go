@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/metric"
-	"lor2c/internal/runlog"
-	"lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // epochs returns the passes over the training data after a step.

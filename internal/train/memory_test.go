@@ -5,12 +5,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
-	"lor2c/internal/model"
-	"lor2c/internal/optim"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // TestReservedArena: within the bytes of the plan no step and no evaluation of

@@ -1,12 +1,12 @@
 package train
 
 import (
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/compute/nulldev"
-	"lor2c/internal/dataset"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Plan is the memory of a run in bytes, known before its first step.

@@ -9,13 +9,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/optim"
-	"lor2c/internal/runlog"
-	"lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Options says how a run meets the world.

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // The demo's encoder and the first lines of its data make a real run that takes

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Scalars returns how many numbers the adapter of a run's best epoch has, the

@@ -8,13 +8,13 @@ import (
 	"path/filepath"
 	"slices"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/config"
-	"lor2c/internal/dataset"
-	"lor2c/internal/model"
-	"lor2c/internal/schedule"
-	"lor2c/internal/tokenizer"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
 // Session is what training, evaluation and showing examples have in common:

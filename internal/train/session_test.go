@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/config"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // TestOpenSession asserts what is refused before a device is touched.

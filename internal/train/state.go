@@ -12,13 +12,13 @@ import (
 	"strconv"
 	"strings"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/checkpoint"
-	"lor2c/internal/compute"
-	"lor2c/internal/place"
-	"lor2c/internal/runlog"
-	"lor2c/internal/schedule"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // ConfigFile is the name of the resolved configuration in a run directory.

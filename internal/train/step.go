@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/compute"
-	"lor2c/internal/model"
-	"lor2c/internal/optim"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Stepper runs optimizer steps of one model with one method.

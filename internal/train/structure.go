@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/adapter"
-	"lor2c/internal/runlog"
-	"lor2c/internal/schedule"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // restructure measures the modules of a LoR2C method at the end of an epoch or

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/model"
-	"lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // NonFiniteError says where a step first met a value that is no number. The

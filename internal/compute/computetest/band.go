@@ -3,7 +3,7 @@ package computetest
 import (
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // differenceCases compare gradients with central differences of the device's

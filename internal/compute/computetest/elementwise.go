@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // float is what references compute in: float64 for the truth, float32 for the

@@ -3,7 +3,7 @@ package computetest
 import (
 	"fmt"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // lowRankData is one half of a low-rank path, between rows [N,K] and ranks

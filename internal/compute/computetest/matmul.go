@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // product computes op(a) op(b), op(a) [m,k], op(b) [k,n].

@@ -1,7 +1,7 @@
 package computetest
 
 import (
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 func memoryCases() []testCase {

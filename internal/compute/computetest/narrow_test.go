@@ -3,8 +3,8 @@ package computetest
 import (
 	"fmt"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // narrow is a device that works in bfloat16: a CPU device whose every result in

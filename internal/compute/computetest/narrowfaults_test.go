@@ -3,8 +3,8 @@ package computetest
 import (
 	"math"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // bits changes every element of a tensor of the narrow device.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // rmsData is one RMSNorm and a gradient that comes into it.

@@ -20,7 +20,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // Config describes the device under test.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"lor2c/internal/compute"
-	"lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 var single = Config{Eps: 1.0 / (1 << 24)}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // swiglu computes the product and its gradients, each step rounded to F.

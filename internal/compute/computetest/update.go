@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
 // adamW is one update, the learning rate applied to weight decay first

@@ -3,7 +3,7 @@
 // before the first one.
 package nulldev
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 // Device counts the bytes of a device whose Float has floatBytes bytes, and
 // whose Full has at least four.

@@ -1,6 +1,6 @@
 package nulldev
 
-import "lor2c/internal/compute"
+import "github.com/lor2c/lor2c/internal/compute"
 
 type tensor = compute.Tensor
 

@@ -27,7 +27,7 @@ import (
 
 	"gorgonia.org/cu"
 
-	"lor2c/internal/gpu/culazy"
+	"github.com/lor2c/lor2c/internal/gpu/culazy"
 )
 
 // NoLibrary is the code of Status where there is no libcuda.

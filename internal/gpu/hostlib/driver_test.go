@@ -11,7 +11,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"lor2c/internal/gpu/driver"
+	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
 func TestMain(m *testing.M) { Main(m) }

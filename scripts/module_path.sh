@@ -1,0 +1,11 @@
+#!/bin/sh
+# Renames the Go module: sh scripts/module_path.sh example.org/me/lor2c
+# It rewrites go.mod and every import path; nothing else in the repository knows the module's path.
+set -eu
+cd "$(dirname "$0")/.."
+new=${1:?usage: module_path.sh NEW/PATH}
+old=$(go list -m)
+go mod edit -module "$new"
+git grep -l "\"$old/" -- '*.go' | xargs sed -i "s#\"$old/#\"$new/#g"
+gofmt -w $(git ls-files '*.go')
+go build ./...
