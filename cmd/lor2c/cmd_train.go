@@ -85,6 +85,9 @@ func keyHelp() string {
 	var b strings.Builder
 	for _, k := range config.Keys() {
 		doc := k.Doc
+		if k.Values != nil {
+			doc += ": " + strings.Join(k.Values, ", ")
+		}
 		if k.Default != "" {
 			doc += " (" + k.Default + ")"
 		}

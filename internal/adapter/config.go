@@ -7,25 +7,15 @@ import (
 	"strings"
 )
 
-// Config is the `method:` section of a run file.
+// Config is the `method:` section of a run file. Table docs of package config
+// explains every key.
 type Config struct {
-	// Name picks the method: see Names.
-	Name string `yaml:"name" json:"name"`
-	// Rank is r, the inner width of B A.
-	Rank int `yaml:"rank" json:"rank"`
-	// Alpha sets the scale alpha/r of the low-rank path.
-	Alpha float64 `yaml:"alpha" json:"alpha"`
-	// Dropout acts on the input of the low-rank path. Nil means the method's
-	// default: 0.1 for lor2c, 0.05 for lora.
-	Dropout *float64 `yaml:"dropout" json:"dropout"`
-	// Share makes all LoR2C modules use one A (ShareLoR2C).
-	Share bool `yaml:"share" json:"share"`
-	// TargetModules names the linear layers that LoRA adapts, as PEFT does: all
-	// of method lora, and those of an injected layer of lor2c.
+	Name          string   `yaml:"name" json:"name"`
+	Rank          int      `yaml:"rank" json:"rank"`
+	Alpha         float64  `yaml:"alpha" json:"alpha"`
+	Dropout       *float64 `yaml:"dropout" json:"dropout"`
+	Share         bool     `yaml:"share" json:"share"`
 	TargetModules []string `yaml:"target_modules" json:"target_modules"`
-	// InjectRank, InjectAlpha and InjectDropout are those of the LoRA that
-	// injection puts in place of a LoR2C module. 0 is half of Rank, 0 is 16 and
-	// nil is 0.05.
 	InjectRank    int      `yaml:"inject_rank" json:"inject_rank,omitempty"`
 	InjectAlpha   float64  `yaml:"inject_alpha" json:"inject_alpha,omitempty"`
 	InjectDropout *float64 `yaml:"inject_dropout" json:"inject_dropout,omitempty"`

@@ -22,41 +22,29 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Config is a run file. Keys documents every field.
+// Config is a run file. Table docs explains every key, and Keys returns it.
 type Config struct {
-	Model    string          `yaml:"model"` // Hugging Face directory of the base model
+	Model    string          `yaml:"model"`
 	Data     dataset.Config  `yaml:"data"`
 	Method   adapter.Config  `yaml:"method"`
 	Schedule schedule.Config `yaml:"schedule"`
 	Optim    optim.Config    `yaml:"optim"`
 	Train    Train           `yaml:"train"`
-	Out      string          `yaml:"out"` // run directory
+	Out      string          `yaml:"out"`
 	Seed     uint64          `yaml:"seed"`
 }
 
 // Train is the `train:` section: the extent of a run and what it leaves behind.
 type Train struct {
-	Epochs int `yaml:"epochs"`
-	// BatchSize counts the examples of one optimizer step.
-	BatchSize int `yaml:"batch_size"`
-	// MicroBatchSize counts the examples of one forward and backward pass.
-	// Below BatchSize, gradients accumulate over several passes. 0 is BatchSize.
-	MicroBatchSize int `yaml:"micro_batch_size"`
-	// EvalBatchSize counts the examples of one evaluation pass. 0 is BatchSize.
-	EvalBatchSize int `yaml:"eval_batch_size"`
-	// Precision is what the device works in, Float32 or BFloat16. Trained
-	// parameters, their gradients and the optimizer stay in float32.
-	Precision string `yaml:"precision"`
-	// LogEvery is how many optimizer steps lie between read-backs of the loss.
-	LogEvery int `yaml:"log_every"`
-	// SaveEvery is how many optimizer steps lie between checkpoints inside an
-	// epoch. 0 saves at the ends of epochs only.
-	SaveEvery int `yaml:"save_every"`
-	// KeepCheckpoints is how many of the newest checkpoints stay on disk.
-	KeepCheckpoints int `yaml:"keep_checkpoints"`
-	// LogGradients records the mean size of the adapter's gradients by layer
-	// after each epoch.
-	LogGradients bool `yaml:"log_gradients"`
+	Epochs          int    `yaml:"epochs"`
+	BatchSize       int    `yaml:"batch_size"`
+	MicroBatchSize  int    `yaml:"micro_batch_size"`
+	EvalBatchSize   int    `yaml:"eval_batch_size"`
+	Precision       string `yaml:"precision"`
+	LogEvery        int    `yaml:"log_every"`
+	SaveEvery       int    `yaml:"save_every"`
+	KeepCheckpoints int    `yaml:"keep_checkpoints"`
+	LogGradients    bool   `yaml:"log_gradients"`
 }
 
 // The values of Train.Precision.

@@ -1,13 +1,21 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+)
 
 // Key describes one key of a run file.
 type Key struct {
-	Name    string // "optim.lr"; its variable is LOR2C_OPTIM_LR
-	Type    string // what its value is, in words
-	Default string // as YAML; "" for an empty string
-	Doc     string // half a sentence, without a full stop
+	Name    string   // "optim.lr"
+	Env     string   // the variable that sets it, "LOR2C_OPTIM_LR"
+	Type    string   // what its value is, in words
+	Default string   // as YAML; "" for an empty string
+	Doc     string   // half a sentence, without a full stop
+	Range   string   // the numbers that are allowed, in words; "" where any is
+	Values  []string // the words that are allowed, or can be in a list; nil where any is
+	Example string   // as YAML
+	Path    bool     // names a file or a folder
 }
 
 // Keys returns every key in the order of a run file.
@@ -15,73 +23,101 @@ func Keys() []Key {
 	c := Default()
 	keys := make([]Key, len(runFile.leaves))
 	for i, l := range runFile.leaves {
-		value := inline(reflect.ValueOf(c).FieldByIndex(l.index).Interface())
-		if value == `""` {
-			value = ""
+		d := &docs[i]
+		k := Key{Name: l.name, Env: l.env(), Type: want(l.typ), Doc: d.doc, Example: d.example, Path: d.allowed == path}
+		k.Default = inline(reflect.ValueOf(c).FieldByIndex(l.index).Interface())
+		if k.Default == `""` {
+			k.Default = ""
 		}
-		keys[i] = Key{l.name, want(l.typ), value, docs[i][1]}
+		switch {
+		case k.Path:
+			k.Type = "a path"
+		case strings.Contains(d.allowed, "|"):
+			k.Values = strings.Split(d.allowed, "|")
+		default:
+			k.Range = d.allowed
+		}
+		if k.Example == "" && k.Values != nil {
+			k.Example = k.Values[0]
+		}
+		if k.Example == "" {
+			k.Example = k.Default
+		}
+		keys[i] = k
 	}
 	return keys
 }
 
-// docs explains each key; a test holds it to the fields of Config.
-var docs = [...][2]string{
-	{"model", "Hugging Face directory of the base model"},
-	{"data.task", "a GLUE task such as rte, or custom"},
-	{"data.dir", "GLUE tasks: the task's folder or the one above it"},
-	{"data.train", "custom: file to train on, .csv, .tsv or .jsonl"},
-	{"data.dev", "custom: file to evaluate on"},
-	{"data.test", "custom: file to predict; it needs no labels"},
-	{"data.text", "custom: name of the text column, or of two for pairs"},
-	{"data.label", "custom: name of the label column"},
-	{"data.kind", "custom: classification (also if empty) or regression"},
-	{"data.labels", "custom: class names in order; empty means those of data.train, sorted"},
-	{"data.metric", "what picks the best epoch; empty means the task's own"},
-	{"data.max_length", "tokens an example is cut to; 0 means 256, and 512 for rte"},
-	{"method.name", "how to fine-tune: lor2c, lora, full or head"},
-	{"method.rank", "inner width r of the low-rank path"},
-	{"method.alpha", "the low-rank path is scaled by alpha/rank"},
-	{"method.dropout", "on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora"},
-	{"method.share", "lor2c: all layers use one A"},
-	{"method.target_modules", "the linear layers that lora, and injection, adapt"},
-	{"method.inject_rank", "rank of an injected LoRA; 0 means half of method.rank"},
-	{"method.inject_alpha", "an injected LoRA is scaled by this over its rank; 0 means 16"},
-	{"method.inject_dropout", "on the input of an injected LoRA; null means 0.05"},
-	{"schedule.preset", "paper, or release for what the published code does; fills the keys below that are empty"},
-	{"schedule.max_merges", "M_max, merges of neighbouring modules in a run"},
-	{"schedule.max_injects", "I_max, modules replaced by LoRA in a run"},
-	{"schedule.timing", "epochs (eq. 11, 12) or steps (fractions of an epoch, for short runs)"},
-	{"schedule.score", "what a module is judged by: sfs or nuclear"},
-	{"schedule.sfs_k", "singular values left out of SFS; 0 means 2"},
-	{"schedule.merge_select", "the pair with min or max sum of scores is merged"},
-	{"schedule.keep", "a merged module has the factors of the richer or the first member"},
-	{"schedule.inject_select", "the module with min or max score is replaced"},
-	{"schedule.max_span", "most layers of a merged module; 0 means no bound"},
-	{"schedule.adjacency", "around an injected layer: gap (no merge across it) or strict (its neighbours do not merge)"},
-	{"schedule.on_conflict", "merge and injection due together: both, or defer_inject"},
-	{"schedule.until", "share of training after which nothing changes; 0 means 0.5, release 1"},
-	{"schedule.evaluate", "an epoch's evaluation: after or before its changes"},
-	{"schedule.moments", "AdamW's moments of a merged module: keep or reset"},
-	{"schedule.changed", "merged and injected parameters: train, or freeze as the published code does"},
-	{"schedule.what_if", "dev examples on which every candidate is tried before a change; 0 tries none"},
-	{"optim.lr", "peak learning rate"},
-	{"optim.head_lr_ratio", "learning rate of the classification head over optim.lr"},
-	{"optim.weight_decay", "decoupled weight decay of AdamW"},
-	{"optim.beta1", "decay of AdamW's first moment"},
-	{"optim.beta2", "decay of AdamW's second moment"},
-	{"optim.eps", "added to the root of AdamW's second moment"},
-	{"optim.warmup_ratio", "share of all steps over which the rate rises"},
-	{"optim.schedule", "after the warm-up: linear (down to 0) or constant"},
-	{"optim.max_grad_norm", "global norm that gradients are clipped to; 0 does not clip"},
-	{"train.epochs", "passes over the training data"},
-	{"train.batch_size", "examples of one optimizer step"},
-	{"train.micro_batch_size", "examples of one forward and backward pass; 0 means train.batch_size"},
-	{"train.eval_batch_size", "examples of one evaluation pass; 0 means train.batch_size"},
-	{"train.precision", "what the device works in: float32 or bfloat16; trained parameters stay in float32"},
-	{"train.log_every", "optimizer steps between read-backs of the loss"},
-	{"train.save_every", "optimizer steps between checkpoints inside an epoch; 0 means at ends of epochs only"},
-	{"train.keep_checkpoints", "how many of the newest checkpoints to keep"},
-	{"train.log_gradients", "record the adapter's mean gradients by layer after each epoch"},
-	{"out", "directory to write the run to"},
-	{"seed", "of initial weights, order of examples and dropout"},
+// path as what is allowed marks the keys that name files and folders.
+const path = "a path"
+
+// docs is the one description of each key that users and developers read. Tests
+// hold it to the fields of Config, and allowed and example to Validate. Words
+// that are allowed stand between bars; without an example the first of them, or
+// the default, is one.
+var docs = [...]struct{ name, doc, allowed, example string }{
+	{"model", "Hugging Face directory of the base model", path, "models/roberta-base"},
+	{"data.task", "a GLUE task, or custom for your own files", "cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom", "mrpc"},
+	{"data.dir", "GLUE tasks: the task's folder or the one above it", path, "data/glue"},
+	{"data.train", "custom: file to train on, .csv, .tsv or .jsonl", path, "train.csv"},
+	{"data.dev", "custom: file to evaluate on", path, "dev.csv"},
+	{"data.test", "custom: file to predict; it needs no labels", path, "test.csv"},
+	{"data.text", "custom: name of the text column, or of two for pairs", "", "[question, answer]"},
+	{"data.label", "custom: name of the label column", "", "verdict"},
+	{"data.kind", "custom: what the labels are; empty means classification", "classification|regression", ""},
+	{"data.labels", "custom: class names in order; empty means those of data.train, sorted", "", "[wrong, right]"},
+	{"data.metric", "what picks the best epoch; empty means the task's own", "accuracy|f1|matthews|pearson|spearman", ""},
+	{"data.max_length", "tokens an example is cut to; 0 means 256, and 512 for rte", "0, or at least 5", "128"},
+	{"method.name", "how to fine-tune", "full|head|lor2c|lora", "lor2c"},
+	{"method.rank", "inner width r of the low-rank path B A", "1 to 256", ""},
+	{"method.alpha", "the low-rank path is scaled by alpha/rank", "more than 0", ""},
+	{"method.dropout", "on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora", "at least 0 and less than 1", "0.1"},
+	{"method.share", "lor2c: all modules use one A (ShareLoR2C)", "", ""},
+	{
+		"method.target_modules", "the linear layers that lora, and injection, adapt",
+		"query|key|value|attention.output.dense|intermediate.dense|output.dense", "[query, value]",
+	},
+	{"method.inject_rank", "rank of an injected LoRA; 0 means half of method.rank", "0 to 256", "4"},
+	{"method.inject_alpha", "an injected LoRA is scaled by this over its rank; 0 means 16", "at least 0", "16"},
+	{"method.inject_dropout", "on the input of an injected LoRA; null means 0.05", "at least 0 and less than 1", "0.05"},
+	{"schedule.preset", "fills the keys below that are empty; release is what the published code does", "paper|release", ""},
+	{"schedule.max_merges", "M_max, merges of neighbouring modules in a run", "at least 0", "2"},
+	{"schedule.max_injects", "I_max, modules replaced by LoRA in a run", "at least 0", "1"},
+	{"schedule.timing", "when: epochs (eq. 11, 12), or steps, fractions of an epoch for short runs", "epochs|steps", ""},
+	{"schedule.score", "what a module is judged by", "sfs|nuclear", ""},
+	{"schedule.sfs_k", "largest singular values that SFS leaves out; 0 means 2", "at least 0", "2"},
+	{"schedule.merge_select", "the pair with the least or greatest sum of scores is merged", "min|max", ""},
+	{"schedule.keep", "whose factors a merged module has: the richer or the first member's", "richer|first", ""},
+	{"schedule.inject_select", "the module with the least or greatest score is replaced", "min|max", ""},
+	{"schedule.max_span", "most layers of a merged module; 0 means no bound", "0, or at least 2", "4"},
+	{"schedule.adjacency", "around an injected layer: gap (no merge across it) or strict (its neighbours do not merge)", "gap|strict", ""},
+	{"schedule.on_conflict", "merge and injection due together: both, or the injection later", "both|defer_inject", ""},
+	{"schedule.until", "share of training after which nothing changes; 0 means 0.5, release 1", "0 to 1", "0.5"},
+	{"schedule.evaluate", "an epoch's evaluation comes after or before its changes", "after|before", ""},
+	{"schedule.moments", "AdamW's moments of a merged module", "keep|reset", ""},
+	{"schedule.changed", "merged and injected parameters: train, or freeze as the published code does", "train|freeze", ""},
+	{"schedule.what_if", "dev examples on which every candidate is tried before a change; 0 tries none", "at least 0", "64"},
+	{"optim.lr", "peak learning rate", "more than 0", "1e-4"},
+	{"optim.head_lr_ratio", "learning rate of the classification head over optim.lr", "at least 0", ""},
+	{"optim.weight_decay", "decoupled weight decay of AdamW", "at least 0", ""},
+	{"optim.beta1", "decay of AdamW's first moment", "at least 0 and less than 1", ""},
+	{"optim.beta2", "decay of AdamW's second moment", "at least 0 and less than 1", ""},
+	{"optim.eps", "added to the root of AdamW's second moment", "more than 0", ""},
+	{"optim.warmup_ratio", "share of all steps over which the rate rises", "0 to 1", ""},
+	{"optim.schedule", "the rate after the warm-up: linear (down to 0) or constant", "linear|constant", ""},
+	{"optim.max_grad_norm", "global norm that gradients are clipped to; 0 does not clip", "at least 0", ""},
+	{"train.epochs", "passes over the training data", "at least 1", ""},
+	{"train.batch_size", "examples of one optimizer step", "at least 1", ""},
+	{
+		"train.micro_batch_size", "examples of one forward and backward pass, a divisor of train.batch_size over which " +
+			"gradients accumulate; 0 means train.batch_size", "at least 0", "8",
+	},
+	{"train.eval_batch_size", "examples of one evaluation pass; 0 means train.batch_size", "at least 0", "64"},
+	{"train.precision", "what the device works in; trained parameters stay in float32", "float32|bfloat16", ""},
+	{"train.log_every", "optimizer steps between read-backs of the loss", "at least 1", ""},
+	{"train.save_every", "optimizer steps between checkpoints inside an epoch; 0 means at ends of epochs only", "at least 0", "500"},
+	{"train.keep_checkpoints", "how many of the newest checkpoints to keep", "at least 1", ""},
+	{"train.log_gradients", "record the adapter's mean gradients by layer after each epoch", "", ""},
+	{"out", "directory to write the run to", path, "runs/mrpc"},
+	{"seed", "of initial weights, order of examples and dropout", "", ""},
 }

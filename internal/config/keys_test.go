@@ -13,12 +13,12 @@ import (
 // TestKeys pins every key, type and default that a run file has.
 func TestKeys(t *testing.T) {
 	want := `
-model: a string
+model: a path
 data.task: a string
-data.dir: a string
-data.train: a string
-data.dev: a string
-data.test: a string
+data.dir: a path
+data.train: a path
+data.dev: a path
+data.test: a path
 data.text: a list of strings, for example [a, b] = []
 data.label: a string
 data.kind: a string
@@ -69,13 +69,13 @@ train.log_every: an integer = 10
 train.save_every: an integer = 0
 train.keep_checkpoints: an integer = 2
 train.log_gradients: true or false = false
-out: a string
+out: a path
 seed: an integer from 0 to 18446744073709551615 = 17
 `
 	var got strings.Builder
 	for i, k := range Keys() {
-		if docs[i][0] != k.Name {
-			t.Errorf("line %d of docs is for %s, want %s", i, docs[i][0], k.Name)
+		if docs[i].name != k.Name {
+			t.Errorf("line %d of docs is for %s, want %s", i, docs[i].name, k.Name)
 		}
 		if k.Doc == "" || strings.HasSuffix(k.Doc, ".") {
 			t.Errorf("%s: doc is %q", k.Name, k.Doc)

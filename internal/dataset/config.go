@@ -9,19 +9,20 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// Config is the `data:` section of a run file.
+// Config is the `data:` section of a run file. Table docs of package config
+// explains every key.
 type Config struct {
-	Task      string   `yaml:"task" mapstructure:"task"`             // a GLUE task in any usual spelling, or custom
-	Dir       string   `yaml:"dir" mapstructure:"dir"`               // GLUE tasks: the task's folder or the one above it
-	Train     string   `yaml:"train" mapstructure:"train"`           // custom: file to train on
-	Dev       string   `yaml:"dev" mapstructure:"dev"`               // custom: file to evaluate on
-	Test      string   `yaml:"test" mapstructure:"test"`             // custom: file to predict, labels optional
-	Text      []string `yaml:"text" mapstructure:"text"`             // custom: one or two column names
-	Label     string   `yaml:"label" mapstructure:"label"`           // custom: column name
-	Kind      string   `yaml:"kind" mapstructure:"kind"`             // custom: classification (also if empty) or regression
-	Labels    []string `yaml:"labels" mapstructure:"labels"`         // custom: class names in order; empty means those of train, sorted
-	Metric    string   `yaml:"metric" mapstructure:"metric"`         // picks the best epoch; empty means the task's own
-	MaxLength int      `yaml:"max_length" mapstructure:"max_length"` // tokens an example is cut to; 0 means 256, and 512 for rte
+	Task      string   `yaml:"task"`
+	Dir       string   `yaml:"dir"`
+	Train     string   `yaml:"train"`
+	Dev       string   `yaml:"dev"`
+	Test      string   `yaml:"test"`
+	Text      []string `yaml:"text"`
+	Label     string   `yaml:"label"`
+	Kind      string   `yaml:"kind"`
+	Labels    []string `yaml:"labels"`
+	Metric    string   `yaml:"metric"`
+	MaxLength int      `yaml:"max_length"`
 }
 
 // The values of Config.Kind.

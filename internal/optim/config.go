@@ -5,21 +5,18 @@ import (
 	"math"
 )
 
-// Config is the `optim:` section of a run file.
+// Config is the `optim:` section of a run file. Table docs of package config
+// explains every key.
 type Config struct {
 	LR float64 `yaml:"lr"`
-	// HeadLRRatio is the head's learning rate over LR. The authors' release
-	// trains the head at half the adapters' rate.
+	// The authors' release trains the head at half the adapters' rate.
 	HeadLRRatio float64 `yaml:"head_lr_ratio"`
 	WeightDecay float64 `yaml:"weight_decay"`
 	Beta1       float64 `yaml:"beta1"`
 	Beta2       float64 `yaml:"beta2"`
 	Eps         float64 `yaml:"eps"`
-	// WarmupRatio is the share of all steps over which the rate rises.
 	WarmupRatio float64 `yaml:"warmup_ratio"`
-	// Schedule is linear (decay to 0) or constant, after the warm-up.
-	Schedule string `yaml:"schedule"`
-	// MaxGradNorm is the global norm to clip to; 0 does not clip.
+	Schedule    string  `yaml:"schedule"`
 	MaxGradNorm float64 `yaml:"max_grad_norm"`
 }
 

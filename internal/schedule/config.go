@@ -7,34 +7,28 @@ import (
 	"strings"
 )
 
-// Config is the `schedule:` section of a run file.
+// Config is the `schedule:` section of a run file. Table docs of package config
+// explains every key. Both MaxMerges and MaxInjects at 0 is LoR2C without a
+// schedule. Evaluate, Moments, Changed and WhatIf say how an action is carried
+// out; this package decides nothing by them.
 type Config struct {
-	// Preset fills every key below that is not set: PresetPaper or
-	// PresetRelease.
-	Preset string `yaml:"preset"`
-	// MaxMerges and MaxInjects are M_max and I_max of the paper. Both 0 is
-	// LoR2C without a schedule.
-	MaxMerges  int    `yaml:"max_merges"`
-	MaxInjects int    `yaml:"max_injects"`
-	Timing     string `yaml:"timing"`
-	Score      string `yaml:"score"`
-	// SFSK is how many of the largest singular values SFS leaves out.
-	SFSK         int    `yaml:"sfs_k"`
-	MergeSelect  string `yaml:"merge_select"`
-	Keep         string `yaml:"keep"`
-	InjectSelect string `yaml:"inject_select"`
-	// MaxSpan is the most layers of a merged module. 0 is no bound.
-	MaxSpan    int    `yaml:"max_span"`
-	Adjacency  string `yaml:"adjacency"`
-	OnConflict string `yaml:"on_conflict"`
-	// Until is the share of training after whose end nothing changes.
-	Until float64 `yaml:"until"`
-	// Evaluate, Moments, Changed and WhatIf say how an action is carried out;
-	// nothing here is decided by them.
-	Evaluate string `yaml:"evaluate"`
-	Moments  string `yaml:"moments"`
-	Changed  string `yaml:"changed"`
-	WhatIf   int    `yaml:"what_if"` // rows of the what-if sample
+	Preset       string  `yaml:"preset"`
+	MaxMerges    int     `yaml:"max_merges"`
+	MaxInjects   int     `yaml:"max_injects"`
+	Timing       string  `yaml:"timing"`
+	Score        string  `yaml:"score"`
+	SFSK         int     `yaml:"sfs_k"`
+	MergeSelect  string  `yaml:"merge_select"`
+	Keep         string  `yaml:"keep"`
+	InjectSelect string  `yaml:"inject_select"`
+	MaxSpan      int     `yaml:"max_span"`
+	Adjacency    string  `yaml:"adjacency"`
+	OnConflict   string  `yaml:"on_conflict"`
+	Until        float64 `yaml:"until"`
+	Evaluate     string  `yaml:"evaluate"`
+	Moments      string  `yaml:"moments"`
+	Changed      string  `yaml:"changed"`
+	WhatIf       int     `yaml:"what_if"`
 }
 
 // The values of the keys of Config that are words.

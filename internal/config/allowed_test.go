@@ -1,0 +1,129 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// valid are run files of which each key's allowed values suit at least one.
+func valid() (all []Config) {
+	for _, kind := range []string{"classification", "regression"} {
+		for _, method := range []string{"lor2c", "lora"} {
+			c := Default()
+			c.Model, c.Out, c.Method.Name = "m", "o", method
+			c.Data.Task, c.Data.Train, c.Data.Dev, c.Data.Text, c.Data.Label = "custom", "t.csv", "d.csv", []string{"text"}, "label"
+			c.Data.Kind, c.Train.BatchSize = kind, 64
+			all = append(all, c)
+		}
+	}
+	glue := Default()
+	glue.Model, glue.Out, glue.Data.Task, glue.Data.Dir = "m", "o", "mrpc", "d"
+	return append(all, glue)
+}
+
+// accepts reports whether Validate of any valid run file has no fault that
+// begins with l's name when l is value.
+func accepts(t *testing.T, l leaf, value reflect.Value) bool {
+	t.Helper()
+	for _, c := range valid() {
+		reflect.ValueOf(&c).Elem().FieldByIndex(l.index).Set(value)
+		faults := fmt.Sprint(c.Validate())
+		if !strings.Contains(faults, l.name+": ") && !strings.Contains(faults, l.name+"[") {
+			return true
+		}
+	}
+	return false
+}
+
+// bounds reads a range in the words of docs.
+func bounds(t *testing.T, words string) (inside, outside []float64) {
+	t.Helper()
+	number := func(s string) float64 {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatalf("%q: %v", words, err)
+		}
+		return f
+	}
+	forms := []struct {
+		form string
+		read func(a, b float64)
+	}{
+		{`at least (\S+) and less than (\S+)`, func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
+		{`0, or at least (\S+)`, func(a, _ float64) { inside, outside = []float64{0, a, a + 1}, []float64{-1, a - 1} }},
+		{`(\S+) to (\S+)`, func(a, b float64) { inside, outside = []float64{a, b}, []float64{a - 1, b + 1} }},
+		{`more than (\S+)`, func(a, _ float64) { inside, outside = []float64{math.Nextafter(a, 1), a + 1}, []float64{a, a - 1} }},
+		{`at least (\S+)`, func(a, _ float64) { inside, outside = []float64{a, a + 1}, []float64{a - 1} }},
+	}
+	for _, f := range forms {
+		if m := regexp.MustCompile("^" + f.form + "$").FindStringSubmatch(words); m != nil {
+			b := 0.0
+			if len(m) > 2 {
+				b = number(m[2])
+			}
+			f.read(number(m[1]), b)
+			return inside, outside
+		}
+	}
+	t.Fatalf("the range %q has a form that this test does not know", words)
+	return nil, nil
+}
+
+// numeric returns f as a value of l's field.
+func numeric(l leaf, f float64) reflect.Value {
+	if l.typ.Kind() == reflect.Pointer {
+		return reflect.ValueOf(&f)
+	}
+	return reflect.ValueOf(f).Convert(l.typ)
+}
+
+// TestAllowed holds what docs says about the values of a key to what Validate
+// says: the two are written independently.
+func TestAllowed(t *testing.T) {
+	for i, k := range Keys() {
+		l := runFile.leaves[i]
+		t.Run("key="+k.Name, func(t *testing.T) {
+			if k.Range != "" {
+				inside, outside := bounds(t, k.Range)
+				for _, f := range inside {
+					if !accepts(t, l, numeric(l, f)) {
+						t.Errorf("%g is refused, and the range is %s", f, k.Range)
+					}
+				}
+				for _, f := range outside {
+					if accepts(t, l, numeric(l, f)) {
+						t.Errorf("%g is accepted, and the range is %s", f, k.Range)
+					}
+				}
+			}
+			// Target modules are those of the model, which only train knows.
+			if k.Values != nil && l.typ.Kind() == reflect.String {
+				for _, word := range k.Values {
+					if !accepts(t, l, reflect.ValueOf(word)) {
+						t.Errorf("%q is refused, and the words are %q", word, k.Values)
+					}
+				}
+				if accepts(t, l, reflect.ValueOf("nonsense")) {
+					t.Error(`"nonsense" is accepted`)
+				}
+			}
+			var n yaml.Node
+			if err := yaml.Unmarshal([]byte(k.Example), &n); err != nil || len(n.Content) == 0 {
+				t.Fatalf("the example is %q: %v", k.Example, err)
+			}
+			example := convert(n.Content[0], l.typ, func(_ *yaml.Node, element, what string) {
+				t.Errorf("the example is %q: %s%s", k.Example, element, what)
+			})
+			if !accepts(t, l, example) {
+				t.Errorf("the example %q is refused", k.Example)
+			}
+		})
+	}
+}
