@@ -26,10 +26,12 @@ var layers = []struct {
 }{
 	{"internal/place", nil},
 	{"internal/nearest", nil},
+	{"internal/infile", []string{"internal/place"}},
+	{"internal/strictjson", []string{"internal/place"}},
 	{"internal/tokenizer", []string{"internal/place"}},
 	{"internal/metric", []string{"internal/nearest"}},
 	{"internal/compute", nil},
-	{"internal/checkpoint", []string{"internal/place"}},
+	{"internal/checkpoint", []string{"internal/place", "internal/strictjson"}},
 	{"internal/runlog", nil},
 	{"internal/schedule", nil},
 	{"internal/figure", nil},

@@ -5,9 +5,12 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
+
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // maxHeader is the limit of the reference implementation, in bytes.
@@ -50,8 +53,9 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	}
 	// From here on the lengths are right; what the text says is not yet.
 	text, data := file[8:8+n], file[8+n:]
-	if at, err := checkSyntax(text); err != nil {
-		return fail("the header is not JSON: %v at byte %d; a JSON object is expected", err, 8+at)
+	var syntax *strictjson.Error
+	if errors.As(strictjson.Syntax(text), &syntax) {
+		return fail("the header is not JSON: %s at byte %d; a JSON object is expected", syntax.What, 8+syntax.Offset)
 	}
 	// JSON would allow space in front; the format does not.
 	if text[0] != '{' {
@@ -60,7 +64,7 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 
 	d := json.NewDecoder(bytes.NewReader(text))
 	tensors = map[string]entry{}
-	err = eachKey(d, "the header", func(key string) error {
+	err = strictjson.Object(d, "the header", func(key string) error {
 		var err error
 		if key == metadataKey {
 			metadata, err = stringMap(d, metadataKey)
@@ -83,7 +87,7 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 func parseEntry(d *json.Decoder, what string) (e entry, err error) {
 	var dtype *string
 	var shape, offsets []int
-	err = eachKey(d, what, func(key string) (err error) {
+	err = strictjson.Object(d, what, func(key string) (err error) {
 		switch key {
 		case "dtype":
 			if err := d.Decode(&dtype); err != nil || dtype == nil {

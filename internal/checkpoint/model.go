@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // The file names that transformers writes.
@@ -89,12 +90,13 @@ func readIndex(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf(": %w", bare(err))
 	}
-	if at, err := checkSyntax(text); err != nil {
-		return nil, fmt.Errorf(":%s: it is not JSON: %w; an object with a weight_map is expected", place.At(text, at), err)
+	var syntax *strictjson.Error
+	if errors.As(strictjson.Syntax(text), &syntax) {
+		return nil, fmt.Errorf(":%s: it is not JSON: %s; an object with a weight_map is expected", syntax.Position, syntax.What)
 	}
 	var weightMap map[string]string
 	d := json.NewDecoder(bytes.NewReader(text))
-	err = eachKey(d, "the index", func(key string) (err error) {
+	err = strictjson.Object(d, "the index", func(key string) (err error) {
 		if key == "weight_map" {
 			weightMap, err = stringMap(d, key)
 			return err

@@ -1,0 +1,66 @@
+package infile
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// signatures are the beginnings of files that often lie under the name of
+// another kind of file, with what to call them. The longest match is listed
+// first where two begin alike.
+var signatures = []struct{ head, what string }{
+	{"version https://git-lfs", `a Git LFS pointer and not the file itself; run "git lfs pull" in its repository`},
+	{"\x1f\x8b", "gzip data"},
+	{"PK\x03\x04", "a zip archive, as PyTorch writes for .bin and .pt files"},
+	{"GGUF", "a GGUF file"},
+	{"\x80\x02", "a Python pickle"},
+	{"\x80\x03", "a Python pickle"},
+	{"\x80\x04", "a Python pickle"},
+	{"\x80\x05", "a Python pickle"},
+	{"PAR1", "a parquet file"},
+	{"\x89HDF\r\n\x1a\n", "an HDF5 file"},
+	{"%PDF-", "a PDF document"},
+	{"\x89PNG\r\n\x1a\n", "a PNG image"},
+	{"BZh", "bzip2 data"},
+	{"\xfd7zXZ\x00", "xz data"},
+	{"\x28\xb5\x2f\xfd", "zstd data"},
+	{"7z\xbc\xaf\x27\x1c", "a 7z archive"},
+	{"\x7fELF", "a program"},
+	{"\xff\xfe", "UTF-16 text"},
+	{"\xfe\xff", "UTF-16 text"},
+}
+
+// Describe says what a file is that is not what its name says, judged by its
+// first bytes (64 are enough): "an HTML page, it starts with \"<!DOCTYPE
+// html>\"". The result follows "it is" or "the file is" in an error. It is empty
+// where the bytes tell nothing.
+func Describe(head []byte) string {
+	for _, s := range signatures {
+		if bytes.HasPrefix(head, []byte(s.head)) {
+			return s.what
+		}
+	}
+	text := strings.TrimLeft(strings.TrimPrefix(string(head[:min(len(head), 256)]), "\ufeff"), " \t\r\n")
+	start, _, _ := strings.Cut(text, "\n")
+	lower := strings.ToLower(start)
+	switch {
+	case strings.HasPrefix(lower, "<!doctype html"), strings.HasPrefix(lower, "<html"):
+		return "an HTML page, it starts with " + place.Quote(strings.TrimRight(start, "\r"))
+	case strings.HasPrefix(lower, "<?xml"), strings.HasPrefix(lower, "<error"):
+		return "an XML document, it starts with " + place.Quote(strings.TrimRight(start, "\r"))
+	case isSafetensors(head):
+		return "a safetensors file"
+	case len(head) > 0 && len(bytes.Trim(head, "\x00")) == 0:
+		return "a file of NUL bytes"
+	case bytes.IndexByte(head, 0) >= 0:
+		return "binary data, it holds NUL bytes"
+	}
+	return ""
+}
+
+// isSafetensors looks for the length of a header below 2^32 and its brace.
+func isSafetensors(head []byte) bool {
+	return len(head) > 8 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4))
+}

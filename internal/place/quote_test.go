@@ -1,0 +1,55 @@
+package place_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+func TestQuote(t *testing.T) {
+	for _, c := range []struct{ value, want string }{
+		{"", `""`},
+		{"plain words", `"plain words"`},
+		{"a\x1b[31mb\x00\r\n\tc", `"a\x1b[31mb\x00\r\n\tc"`},
+		{"\xff", `"\xff"`},
+		{"é€\u202e", `"é€\u202e"`}, // an override of the writing direction
+		{strings.Repeat("€", 60), `"` + strings.Repeat("€", 60) + `"`},
+		{strings.Repeat("€", 61), `"` + strings.Repeat("€", 60) + `"...`},
+		{strings.Repeat("a", 1<<20), `"` + strings.Repeat("a", 60) + `"...`},
+	} {
+		t.Run(fmt.Sprintf("runes=%d", len([]rune(c.value))), func(t *testing.T) {
+			if got := place.Quote(c.value); got != c.want {
+				t.Errorf("%s; want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestList(t *testing.T) {
+	var many []string
+	for i := range 5000 {
+		many = append(many, fmt.Sprint("k", i))
+	}
+	var first []string
+	first = append(first, many[:20]...)
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"a"}, "a"},
+		{[]string{"a.b/c", "", "d e", "f,g", "h\x1b", "\xff", `"`}, `a.b/c, "", "d e", "f,g", "h\x1b", "\xff", "\""`},
+		{many[:20], strings.Join(first, ", ")},
+		{many[:21], strings.Join(first, ", ") + " and 1 more"},
+		{many, strings.Join(first, ", ") + " and 4980 more"},
+		{[]string{strings.Repeat("n", 1<<20)}, `"` + strings.Repeat("n", 60) + `"...`},
+	} {
+		t.Run(fmt.Sprintf("names=%d", len(c.names)), func(t *testing.T) {
+			if got := place.List(c.names); got != c.want {
+				t.Errorf("%s; want %s", got, c.want)
+			}
+		})
+	}
+}

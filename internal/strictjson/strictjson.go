@@ -1,0 +1,211 @@
+// Package strictjson decodes JSON files of others so that no two readers can
+// see two contents in one file. Package encoding/json keeps the last of two
+// equal keys and takes "NUM_LAYERS" for a field named "num_layers"; Python does
+// neither in the same way. Here a repeated key is an error at any depth, and so
+// is a key that differs from a known one in case alone.
+package strictjson
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// maxDepth bounds how deep arrays and objects nest. The files of Hugging Face
+// stay below ten.
+const maxDepth = 200
+
+// Error is a fault of a text at a byte offset.
+type Error struct {
+	Offset   int            // in bytes from the start of the text
+	Position place.Position // the same as line and column; zero where no place is known
+	What     string         // the fault without its place
+}
+
+// Error writes "line:column: what is wrong", to follow a path and a colon
+// without a space between; without a place it begins with a space.
+func (e *Error) Error() string {
+	if e.Position == (place.Position{}) {
+		return " " + e.What
+	}
+	return e.Position.String() + ": " + e.What
+}
+
+func fault(text []byte, offset int, format string, a ...any) *Error {
+	return &Error{offset, place.At(text, offset), fmt.Sprintf(format, a...)}
+}
+
+// Unmarshal decodes text, one JSON value in UTF-8, into what v points to. Keys
+// that v has no field for are ignored unless they equal a field in another case.
+// The error is an [*Error].
+func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
+
+// UnmarshalKnown decodes as [Unmarshal] does and refuses every key that v has no
+// field for.
+func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true) }
+
+func unmarshal(text []byte, v any, known bool) error {
+	if err := Syntax(text); err != nil {
+		return err
+	}
+	w := walker{decoder: json.NewDecoder(bytes.NewReader(text)), known: known}
+	w.decoder.UseNumber()
+	if err := w.value(reflect.TypeOf(v), 0); err != nil {
+		return fault(text, int(w.decoder.InputOffset())-1, "%v", err)
+	}
+	if err := json.Unmarshal(text, v); err != nil {
+		at, what, ok := place.JSON(err)
+		if !ok {
+			// The error of an UnmarshalJSON method, which does not know its place.
+			return &Error{What: what}
+		}
+		return fault(text, at, "%s", what)
+	}
+	return nil
+}
+
+// Syntax reports where text stops being one JSON value in UTF-8, as an [*Error].
+// Later decoding may then take the syntax for granted.
+func Syntax(text []byte) error {
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && n == 1 {
+			return fault(text, i, "invalid UTF-8 byte 0x%02x", text[i])
+		}
+		i += n
+	}
+	var raw json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		at, what, _ := place.JSON(err)
+		return fault(text, at, "%s", what)
+	}
+	return nil
+}
+
+// Object reads one JSON object from d and calls visit after each key; visit must
+// consume the value. A repeated key is an error. what names the object in errors.
+func Object(d *json.Decoder, what string, visit func(key string) error) error {
+	open, err := d.Token()
+	if err != nil || open != json.Delim('{') {
+		return fmt.Errorf("%s is not a JSON object; {...} is expected", what)
+	}
+	return members(d, what, visit)
+}
+
+// members reads the rest of an object behind its opening brace.
+func members(d *json.Decoder, what string, visit func(key string) error) error {
+	seen := map[string]bool{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return err
+		}
+		key := t.(string)
+		if seen[key] {
+			return fmt.Errorf("%s has the key %s twice; every key may appear once", what, place.Quote(key))
+		}
+		seen[key] = true
+		if err := visit(key); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// walker holds the keys of a text against a Go type, whose fields say which keys
+// are known.
+type walker struct {
+	decoder *json.Decoder
+	known   bool // keys without a field are refused
+}
+
+// value reads one value that is to be decoded into type t, nil where that is
+// not known.
+func (w *walker) value(t reflect.Type, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("arrays and objects nest deeper than %d", maxDepth)
+	}
+	token, err := w.decoder.Token()
+	if err != nil {
+		return err
+	}
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch token {
+	case json.Delim('['):
+		element := elementOf(t, reflect.Slice, reflect.Array)
+		for w.decoder.More() {
+			if err := w.value(element, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err = w.decoder.Token()
+	case json.Delim('{'):
+		element, fields := elementOf(t, reflect.Map), fieldsOf(t)
+		err = members(w.decoder, "the object", func(key string) error {
+			of, found := fields[key]
+			if fields != nil && !found {
+				if err := w.unknown(key, fields); err != nil {
+					return err
+				}
+			}
+			if fields == nil {
+				of = element
+			}
+			return w.value(of, depth+1)
+		})
+	}
+	return err
+}
+
+// unknown judges a key that no field of its object has.
+func (w *walker) unknown(key string, fields map[string]reflect.Type) error {
+	for name := range fields {
+		if strings.EqualFold(name, key) {
+			return fmt.Errorf("the key %s is %s in another case; want it written so", place.Quote(key), place.Quote(name))
+		}
+	}
+	if w.known {
+		return fmt.Errorf("the key %s is not known", place.Quote(key))
+	}
+	return nil
+}
+
+// elementOf returns the type of the elements of t where t is of one of kinds.
+func elementOf(t reflect.Type, kinds ...reflect.Kind) reflect.Type {
+	for _, k := range kinds {
+		if t != nil && t.Kind() == k {
+			return t.Elem()
+		}
+	}
+	return nil
+}
+
+var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+
+// fieldsOf returns the types of the fields of a struct by their keys, nil where
+// t is not a struct or decodes itself.
+func fieldsOf(t reflect.Type) map[string]reflect.Type {
+	if t == nil || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshaler) {
+		return nil
+	}
+	fields := map[string]reflect.Type{}
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case !f.IsExported() || f.Tag.Get("json") == "-" || f.Anonymous && name == "":
+		case name == "":
+			fields[f.Name] = f.Type
+		default:
+			fields[name] = f.Type
+		}
+	}
+	return fields
+}
