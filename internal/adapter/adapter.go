@@ -111,15 +111,15 @@ type pair struct {
 	drop  float32
 }
 
-// down returns A dropout(x); site and layer name the mask.
-func (w pair) down(p *model.Pass, layer int, site uint32, x *tape.Var) *tape.Var {
-	return p.LowRankDown(x, w.A, p.LayerMask(layer, site, w.drop, x))
+// down returns A dropout(x) with dropout mask number mask of the layer.
+func (w pair) down(p *model.Pass, layer, mask int, x *tape.Var) *tape.Var {
+	return p.LowRankDown(x, w.A, p.MethodMask(layer, mask, w.drop, x))
 }
 
 // up adds scale B u to y in place, u from down.
 func (w pair) up(p *model.Pass, u, y *tape.Var) {
 	p.LowRankUp(y, u, w.B, w.scale)
-	p.Done(u)
+	p.Release(u)
 }
 
 func (b builder) pair(module string, in, out int) pair {

@@ -315,7 +315,7 @@ func TestForward(t *testing.T) {
 			hook, h := m.Hook(), p.Const(param(row, 1, 2).Value)
 			for l, want := range [][]float32{c.h1, c.h2} {
 				y := hook.Block(p, l, h, func(x *tape.Var) *tape.Var { return p.Linear(x, double, nil, compute.Identity) })
-				p.Done(h)
+				p.Release(h)
 				h = y
 				if got := download(dev, h.Value); !slices.Equal(got, want) {
 					t.Errorf("h%d = %v; want %v", l+1, got, want)

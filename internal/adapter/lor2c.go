@@ -90,9 +90,9 @@ func (h *lor2cHook) Block(p *model.Pass, l int, x *tape.Var, next func(*tape.Var
 			// just written from is still at hand, and because evaluation then
 			// keeps u and not x. The last layer returns fewer rows.
 			rows := p.Match(x, d.last)
-			h.down[l] = d.down(p, l, model.SiteLoR2C, rows)
+			h.down[l] = d.down(p, l, blockMask, rows)
 			if rows != x {
-				p.Done(rows)
+				p.Release(rows)
 			}
 		}
 	}

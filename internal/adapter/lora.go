@@ -81,7 +81,16 @@ func (h loraHook) Adapts(s model.Site) bool {
 }
 
 func (h loraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	site := model.SiteLoRA + uint32(slices.Index(model.SiteNames, s.Name))
 	w := h.m.pairs[s]
-	w.up(p, w.down(p, s.Layer, site, x), y)
+	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
 }
+
+// The numbers of the dropout masks that low-rank methods draw in a layer: one on the input of the layer, then one on
+// the input of each of its linear layers, in the order of model.SiteNames.
+const (
+	blockMask     = 0
+	firstSiteMask = 1
+)
+
+// siteMask returns the number of the dropout mask on the input of a linear layer.
+func siteMask(s model.Site) int { return firstSiteMask + slices.Index(model.SiteNames, s.Name) }

@@ -45,7 +45,7 @@ func TestMasks(t *testing.T) {
 			n := attach(t, r, "roberta", m.config, m.merge)
 			// The forward pass alone: gradients draw the same masks again.
 			tp := &tape.Tape{Dev: r, Train: true}
-			n.Model.Forward(n.Model.NewPass(tp, join(micro())), n.Method.Hook())
+			n.Model.Forward(n.Model.NewPass(tp, join(micro()), n.Method.Hook()))
 			for site, times := range r.sites {
 				if times != 1 {
 					t.Errorf("site %d is drawn %d times in one pass", site, times)

@@ -170,7 +170,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 	for _, b := range parts {
 		n.Dev.Reset()
 		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Example: example}
-		logits := n.Model.Forward(n.Model.NewPass(t, b), n.Method.Hook())
+		logits := n.Model.Forward(n.Model.NewPass(t, b, n.Method.Hook()))
 		labels := make([]int32, b.Len())
 		for i, l := range b.Labels {
 			labels[i] = int32(l)
@@ -187,7 +187,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 func logits(dev compute.Device, m *model.Model, h model.Hook, b model.Batch, training bool) []float32 {
 	dev.Reset()
 	t := &tape.Tape{Dev: dev, Train: training, Seed: 7, Step: 1}
-	return download(dev, m.Forward(m.NewPass(t, b), h).Value)
+	return download(dev, m.Forward(m.NewPass(t, b, h)).Value)
 }
 
 func download(dev compute.Device, x compute.Tensor) []float32 {

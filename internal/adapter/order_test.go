@@ -24,9 +24,9 @@ func TestModulesMeetBehindNorms(t *testing.T) {
 			dev := nulldev.Open(4)
 			n := attach(t, dev, "roberta", m.config, m.merge)
 			tp := &tape.Tape{Dev: dev, Train: true}
-			pass := n.Model.NewPass(tp, join(micro()))
+			pass := n.Model.NewPass(tp, join(micro()), n.Method.Hook())
 			dev.Ops = nil
-			n.Model.Forward(pass, n.Method.Hook())
+			n.Model.Forward(pass)
 			ops := strings.Join(dev.Ops, " ")
 			got := [2]int{strings.Count(ops, "LayerNorm LowRankUp LowRankDown"), strings.Count(ops, "LayerNorm LowRankUp")}
 			if got != want[m.name] {

@@ -57,37 +57,37 @@ func (m *Model) Outputs() int { return m.out.W.Value.Shape[0] }
 // Only the first token of a sequence reaches the head, so in the last layer
 // only keys and values are computed for all rows, the rest for the B first
 // ones. That is exact: nothing else of that layer is read.
-func (m *Model) Forward(p *Pass, h Hook) *tape.Var {
+func (m *Model) Forward(p *Pass) *tape.Var {
 	e := p.Embed(p.ids, p.pos, p.types, m.word, m.position, m.kind)
 	n := p.LayerNorm(e, m.norm.gamma, m.norm.beta, m.Eps)
-	p.Done(e)
+	p.Release(e)
 	x := p.Dropout(n, p.Mask(siteEmbedding, m.HiddenDropout, p.Row))
 	if x != n {
-		p.Done(n)
+		p.Release(n)
 	}
 	for l := range m.blocks {
-		y := h.Block(p, l, x, func(x *tape.Var) *tape.Var { return m.block(p, h, l, x) })
-		p.Done(x)
+		y := p.Hook.Block(p, l, x, func(x *tape.Var) *tape.Var { return m.block(p, l, x) })
+		p.Release(x)
 		x = y
 	}
 	return m.classify(p, x)
 }
 
 // block is one post-norm encoder layer.
-func (m *Model) block(p *Pass, h Hook, l int, x *tape.Var) *tape.Var {
+func (m *Model) block(p *Pass, l int, x *tape.Var) *tape.Var {
 	k := &m.blocks[l]
 	linear := func(name string, x *tape.Var, act compute.Act) *tape.Var {
 		w, s := k.linear[name], Site{l, name}
-		if !h.Adapts(s) {
+		if !p.Hook.Adapts(s) {
 			return p.Linear(x, w.W, w.B, act)
 		}
 		y := p.Linear(x, w.W, w.B, compute.Identity)
-		h.Linear(p, s, x, y)
+		p.Hook.Linear(p, s, x, y)
 		if act == compute.Identity {
 			return y
 		}
 		z := p.Act(y, act)
-		p.Done(y)
+		p.Release(y)
 		return z
 	}
 	key, value := linear(Key, x, compute.Identity), linear(Value, x, compute.Identity)
@@ -97,23 +97,32 @@ func (m *Model) block(p *Pass, h Hook, l int, x *tape.Var) *tape.Var {
 	}
 	query := linear(Query, rows, compute.Identity)
 	d := m.Width / m.Heads
-	a := p.Attention(query, key, value, compute.AttnOpts{
-		Heads: m.Heads, KVHeads: m.Heads, HeadDim: d, CuQ: cuQ, CuK: p.cu, MaxQ: longest, MaxK: p.longest,
-		Scale: float32(1 / math.Sqrt(float64(d))), Dropout: p.LayerMask(l, siteAttention, m.AttentionDropout, rows),
+	kv := p.Hook.KV(p, l, KV{K: key, V: value, Cu: p.cu, Longest: p.longest})
+	a := p.Attention(query, kv.K, kv.V, compute.AttnOpts{
+		Heads: m.Heads, KVHeads: m.Heads, HeadDim: d, CuQ: cuQ, CuK: kv.Cu, MaxQ: longest, MaxK: kv.Longest,
+		Scale: float32(1 / math.Sqrt(float64(d))), Dropout: p.layerMask(l, siteAttention, m.AttentionDropout, rows),
 	})
-	p.Done(query, key, value)
+	p.Release(query, kv.K, kv.V)
+	end := func(half Half, out, residual *tape.Var, n norm, site uint32) *tape.Var {
+		return p.Hook.Sublayer(p, Sublayer{
+			Layer: l, Half: half, Out: out, Residual: residual, Drop: p.layerMask(l, site, m.HiddenDropout, rows),
+			Norm: func(x *tape.Var, drop compute.Dropout) *tape.Var {
+				return p.AddNorm(x, residual, n.gamma, n.beta, m.Eps, drop)
+			},
+		})
+	}
 	o := linear(AttentionOutput, a, compute.Identity)
-	p.Done(a)
-	x1 := p.AddNorm(o, rows, k.norm1.gamma, k.norm1.beta, m.Eps, p.LayerMask(l, siteSelf, m.HiddenDropout, rows))
-	p.Done(o)
+	p.Release(a)
+	x1 := end(AttentionHalf, o, rows, k.norm1, siteSelf)
+	p.Release(o)
 	if rows != x {
-		p.Done(rows)
+		p.Release(rows)
 	}
 	f := linear(Intermediate, x1, m.act)
 	g := linear(Output, f, compute.Identity)
-	p.Done(f)
-	y := p.AddNorm(g, x1, k.norm2.gamma, k.norm2.beta, m.Eps, p.LayerMask(l, siteFF, m.HiddenDropout, rows))
-	p.Done(g, x1)
+	p.Release(f)
+	y := end(FeedForwardHalf, g, x1, k.norm2, siteFF)
+	p.Release(g, x1)
 	return y
 }
 

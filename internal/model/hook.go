@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -28,31 +29,81 @@ var SiteNames = []string{Query, Key, Value, AttentionOutput, Intermediate, Outpu
 // String returns the site's path within the encoder.
 func (s Site) String() string { return fmt.Sprintf("encoder.layer.%d.%s", s.Layer, s.Name) }
 
-// Hook is how an adapter takes part in one forward pass. Embed Base and
-// override what the method needs.
+// Half is one half of a block.
+type Half int
+
+// The halves of a block, in the order of a forward pass.
+const (
+	AttentionHalf Half = iota
+	FeedForwardHalf
+)
+
+// Sublayer is the end of one half of a layer: its residual connection and its norm.
+type Sublayer struct {
+	Layer    int
+	Half     Half
+	Out      *tape.Var       // [N,C]: the output of the half's last linear layer
+	Residual *tape.Var       // [N,C]
+	Drop     compute.Dropout // acts on Out
+	// Norm returns LayerNorm(Residual + dropout(x)) [N,C] for x [N,C]. It takes over the storage of x, so that x
+	// must not be read afterwards. It may be called again with another x.
+	Norm func(x *tape.Var, drop compute.Dropout) *tape.Var
+}
+
+// KV is what the queries of a layer attend to.
+type KV struct {
+	K, V    *tape.Var      // [NK, HKV*D]
+	Cu      compute.Tensor // [B+1] Int: the row at which the keys of each sequence begin
+	Longest int            // number of keys of the longest sequence
+}
+
+// Hook is the part of a fine-tuning method in one forward pass. A Pass carries its Hook. Embed Base and override
+// what the method needs.
 type Hook interface {
-	// Adapts reports whether Linear does anything at s, which the model asks
-	// because a layer that is left alone runs fused with its activation.
+	// Inputs returns integers that the method needs on the device during the pass over b. They are uploaded
+	// together with the batch; Pass.Inputs has one tensor for each of them.
+	Inputs(b Batch) [][]int32
+	// Adapts reports whether Linear does anything at s. The model asks because a linear layer that no method
+	// changes is computed together with its activation.
 	Adapts(s Site) bool
-	// Linear may change y [N,M], the frozen layer's output at s before any
-	// activation, in place; x [N,K] is the layer's input.
+	// Linear may add to y [N,M], the frozen layer's output at s before any activation, in place; x [N,K] is the
+	// layer's input.
 	Linear(p *Pass, s Site, x, y *tape.Var)
-	// Block computes layer l from its input h [N,C]; next(h) is the layer
-	// itself. The last layer returns one row per sequence, [B,C]: use
-	// Pass.Match to bring an input to the rows that a layer returns.
+	// KV may extend the keys and values of layer l.
+	KV(p *Pass, l int, kv KV) KV
+	// Sublayer ends a half of a layer. Without a method it is s.Norm(s.Out, s.Drop).
+	Sublayer(p *Pass, s Sublayer) *tape.Var
+	// Block computes layer l from its input h [N,C]; next(h) is the layer itself. The last layer returns only the
+	// rows that the head reads: use Pass.Match to bring an input to the rows that a layer returns.
 	Block(p *Pass, l int, h *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var
+	// Loss adds to loss [1] what depends on the pass besides the task's loss, before the gradient is computed.
+	// out is what the forward pass returned, and scale the factor of the task's loss. again runs the same batch
+	// through the network once more on the same tape.
+	Loss(p *Pass, out *tape.Var, again func() *tape.Var, loss compute.Tensor, scale float32)
 }
 
 // Base is the Hook that changes nothing.
 type Base struct{}
 
+// Inputs returns nil.
+func (Base) Inputs(Batch) [][]int32 { return nil }
+
 // Adapts returns false.
 func (Base) Adapts(Site) bool { return false }
 
-// Linear leaves y alone.
+// Linear leaves y unchanged.
 func (Base) Linear(*Pass, Site, *tape.Var, *tape.Var) {}
+
+// KV returns kv.
+func (Base) KV(_ *Pass, _ int, kv KV) KV { return kv }
+
+// Sublayer returns s.Norm(s.Out, s.Drop).
+func (Base) Sublayer(_ *Pass, s Sublayer) *tape.Var { return s.Norm(s.Out, s.Drop) }
 
 // Block returns next(h).
 func (Base) Block(_ *Pass, _ int, h *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var {
 	return next(h)
 }
+
+// Loss adds nothing.
+func (Base) Loss(*Pass, *tape.Var, func() *tape.Var, compute.Tensor, float32) {}

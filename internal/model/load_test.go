@@ -163,7 +163,7 @@ func sample(lengths ...int) (b model.Batch) {
 
 func logits(dev *cpu.Device[float64], m *model.Model, b model.Batch) []float64 {
 	dev.Reset()
-	return slices.Clone(cpu.Data[float64](m.Forward(m.NewPass(&tape.Tape{Dev: dev}, b), model.Base{}).Value))
+	return slices.Clone(cpu.Data[float64](m.Forward(m.NewPass(&tape.Tape{Dev: dev}, b, model.Base{})).Value))
 }
 
 func values(p *tape.Param) []float64 {

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"fmt"
+
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -15,23 +17,25 @@ type Batch struct {
 // Len returns the number of sequences.
 func (b Batch) Len() int { return len(b.Cu) - 1 }
 
-// Pass is one forward pass over one batch: the tape, and the batch as the
-// device holds it.
+// Pass is one forward pass over one batch: the tape, the method's part in it, and the batch as the device holds it.
 type Pass struct {
 	*tape.Tape
+	// Hook is the method's part in this pass.
+	Hook Hook
+	// Inputs are what Hook.Inputs asked for, each [n] Int.
+	Inputs          []compute.Tensor
 	ids, pos, types compute.Tensor // [N] Int
 	cu              compute.Tensor // [B+1] Int
 	first           compute.Tensor // [B] Int: row of each sequence's first token
 	cuFirst         compute.Tensor // [B+1] Int: 0..B, cu_seqlens of those rows
 	batch, longest  int
-	tokens          int
 	last            int // layer
 }
 
-// NewPass uploads b to t's device as the start of a pass through m.
-func (m *Model) NewPass(t *tape.Tape, b Batch) *Pass {
+// NewPass uploads b, and what h needs with it, to t's device as the start of a pass through m.
+func (m *Model) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	n := len(b.IDs)
-	p := &Pass{Tape: t, batch: b.Len(), tokens: n, last: len(m.blocks) - 1}
+	p := &Pass{Tape: t, Hook: h, batch: b.Len(), last: len(m.blocks) - 1}
 	// One upload: on a device that is not the host every copy has a price. What
 	// depends on the sequences comes first, and each part has room by its size
 	// class, so that the parts lie where they lay in a batch of nearly as many
@@ -48,11 +52,19 @@ func (m *Model) NewPass(t *tape.Tape, b Batch) *Pass {
 		return int32(m.firstPosition()+i) - b.Cu[sequence]
 	})
 	types := stage.add(n, func(i int) int32 { return b.Types[i] })
+	inputs := h.Inputs(b)
+	starts := make([]int, len(inputs))
+	for i, ints := range inputs {
+		starts[i] = stage.add(len(ints), func(j int) int32 { return ints[j] })
+	}
 	m.staging = stage.host
 	all := t.Dev.Temp(compute.Shape{len(stage.host)}, compute.Int)
 	t.Dev.UploadInts(all, stage.host)
 	p.cu, p.cuFirst = all.Slice(cu, compute.Shape{p.batch + 1}), all.Slice(cuFirst, compute.Shape{p.batch + 1})
 	p.ids, p.pos, p.types = all.Slice(ids, compute.Shape{n}), all.Slice(pos, compute.Shape{n}), all.Slice(types, compute.Shape{n})
+	for i, ints := range inputs {
+		p.Inputs = append(p.Inputs, all.Slice(starts[i], compute.Shape{len(ints)}))
+	}
 	for i := range p.batch {
 		p.longest = max(p.longest, int(b.Cu[i+1]-b.Cu[i]))
 	}
@@ -78,9 +90,9 @@ func (s *staging) add(n int, at func(i int) int32) (start int) {
 	return start
 }
 
-// Places where a pass draws dropout masks. A layer has room for 16.
+// The sites at which a pass draws dropout masks. Each layer has sitesPerLayer of them: the layer's own dropouts first,
+// then MethodSites that belong to the method.
 const (
-	sitesPerLayer = 16
 	siteEmbedding = 0
 	siteHead      = 1 // and 2
 	siteLayers    = 16
@@ -88,35 +100,31 @@ const (
 	siteAttention = 0
 	siteSelf      = 1
 	siteFF        = 2
-	// SiteLoR2C is the dropout on the input of a layer's LoR2C module.
-	SiteLoR2C = 3
-	// SiteLoRA is the first of the dropouts on the inputs of a layer's LoRA
-	// pairs, in the order of SiteNames.
-	SiteLoRA = 4
+	siteMethod    = 3
+
+	sitesPerLayer = 16
+	// MethodSites is the number of dropout masks that a method may draw in each layer.
+	MethodSites = sitesPerLayer - siteMethod
 )
 
-// LayerMask names the dropout of one place in layer l, for the rows of x: every
-// token's, or in the last layer one a sequence.
-func (p *Pass) LayerMask(l int, site uint32, prob float32, x *tape.Var) compute.Dropout {
-	return p.Mask(siteLayers+uint32(l)*sitesPerLayer+site, prob, p.row(x))
-}
-
-// row is the index within the optimizer step of the first row of x.
-func (p *Pass) row(x *tape.Var) int {
-	if p.isFirstRows(x) {
-		return p.Example
+// MethodMask names dropout mask number i, below MethodSites, of the method in layer l, for the rows of x. A method
+// numbers its masks itself; two with the same layer and number are the same mask.
+func (p *Pass) MethodMask(l, i int, prob float32, x *tape.Var) compute.Dropout {
+	if i < 0 || i >= MethodSites {
+		panic(fmt.Sprintf("model: mask %d of a method; a layer has %d", i, MethodSites))
 	}
-	return p.Row
+	return p.layerMask(l, siteMethod+uint32(i), prob, x)
 }
 
-func (p *Pass) isFirstRows(x *tape.Var) bool {
-	return x.Value.Shape[0] == p.batch && p.batch != p.tokens
+// layerMask names the dropout at one site of layer l, for the rows of x.
+func (p *Pass) layerMask(l int, site uint32, prob float32, x *tape.Var) compute.Dropout {
+	return p.Mask(siteLayers+uint32(l)*sitesPerLayer+site, prob, x.FirstRow)
 }
 
-// Match returns x, the input of a layer, at the rows that layer l returns: x
-// itself, or the first token of each sequence where l is the last layer.
+// Match returns x, the input of a layer, at the rows that layer l returns: x itself, or where l is the last layer the
+// rows that the head reads, if those are not all.
 func (p *Pass) Match(x *tape.Var, l int) *tape.Var {
-	if l < p.last || p.batch == p.tokens {
+	if l < p.last || !p.first.Present() {
 		return x
 	}
 	return p.Gather(x, p.first)

@@ -38,7 +38,7 @@ func (p *places) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 // of the first rows are.
 func (p *places) pass(m *model.Model, b model.Batch) []int {
 	p.Reset()
-	m.Forward(m.NewPass(&tape.Tape{Dev: p}, b), model.Base{})
+	m.Forward(m.NewPass(&tape.Tape{Dev: p}, b, model.Base{}))
 	return []int{p.embed[0].Off, p.embed[1].Off, p.embed[2].Off, p.attn.CuK.Off, p.attn.CuQ.Off}
 }
 

@@ -8,7 +8,7 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
 	check(is(gamma.Value, c), "rms norm", "x [N C], gamma [C]", x.Value, gamma.Value)
 	params("rms norm", gamma)
-	y := t.out(x.Value.Shape, x.needs || gamma.Trains())
+	y := t.out("rms norm", x.Value.Shape, x.needs || gamma.Trains(), x)
 	rstd := t.full(compute.Shape{n})
 	t.Dev.RMSNorm(y.Value, rstd, x.Value, gamma.Value, eps)
 	t.watch("rms norm", gamma.Name, y)
@@ -16,7 +16,7 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 		t.Dev.Release(rstd)
 		return y
 	}
-	x.kept = true
+	x.saved = true
 	t.push(y, func(dy compute.Tensor) {
 		var dx compute.Tensor
 		accumulate := false
@@ -36,6 +36,7 @@ func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
 	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
 	check(pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]", x.Value, pos)
 	typed("rope", compute.Int, pos)
+	readable("rope", x)
 	t.Dev.RoPE(x.Value, pos, headDim, base, false)
 	t.watch("rope", "", x)
 	if x.needs {
@@ -48,13 +49,13 @@ func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
 // SwiGLU returns silu(gate) up. gate, up, y [N,C].
 func (t *Tape) SwiGLU(gate, up *Var) *Var {
 	check(is(up.Value, gate.Value.Shape...), "swiglu", "gate [N C], up [N C]", gate.Value, up.Value)
-	y := t.out(gate.Value.Shape, gate.needs || up.needs)
+	y := t.out("swiglu", gate.Value.Shape, gate.needs || up.needs, gate, up)
 	t.Dev.SwiGLU(y.Value, gate.Value, up.Value)
 	t.watch("swiglu", "", y)
 	if !y.needs {
 		return y
 	}
-	gate.kept, up.kept = true, true
+	gate.saved, up.saved = true, true
 	t.push(y, func(dy compute.Tensor) {
 		var dgate, dup compute.Tensor
 		if gate.needs {
@@ -65,10 +66,10 @@ func (t *Tape) SwiGLU(gate, up *Var) *Var {
 		}
 		t.Dev.SwiGLUGrad(dgate, dup, gate.Value, up.Value, dy)
 		if gate.needs {
-			t.give(gate, dgate)
+			t.addGrad(gate, dgate)
 		}
 		if up.needs {
-			t.give(up, dup)
+			t.addGrad(up, dup)
 		}
 	})
 	return y

@@ -7,7 +7,7 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 	n, k, m := x.Value.Shape.Rows(), x.Value.Shape.Cols(), w.Value.Shape[0]
 	check(is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value, b.value())
 	params("linear", w, b)
-	y := t.out(compute.Shape{n, m}, x.needs || w.Trains() || b.Trains())
+	y := t.out("linear", compute.Shape{n, m}, x.needs || w.Trains() || b.Trains(), x)
 	var pre compute.Tensor
 	if y.needs && act != compute.Identity {
 		pre = t.temp(y.Value.Shape)
@@ -17,7 +17,7 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 	if !y.needs {
 		return y
 	}
-	x.kept = x.kept || w.Trains()
+	x.saved = x.saved || w.Trains()
 	t.push(y, func(dy compute.Tensor) {
 		if act != compute.Identity {
 			t.Dev.ActGrad(act, dy, pre, dy)
@@ -38,13 +38,13 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 
 // Act returns act(x). x, y [N,C].
 func (t *Tape) Act(x *Var, act compute.Act) *Var {
-	y := t.out(x.Value.Shape, x.needs)
+	y := t.out("activation", x.Value.Shape, x.needs, x)
 	t.Dev.Act(act, y.Value, x.Value)
 	t.watch("activation", "", y)
 	if y.needs {
-		x.kept = true
+		x.saved = true
 		t.push(y, func(dy compute.Tensor) {
-			t.into(x, func(dx compute.Tensor) { t.Dev.ActGrad(act, dx, x.Value, dy) })
+			t.accumulate(x, func(dx compute.Tensor) { t.Dev.ActGrad(act, dx, x.Value, dy) })
 		})
 	}
 	return y
@@ -56,13 +56,14 @@ func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 	n, k, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), a.Value.Shape[0]
 	check(is(a.Value, r, k), "low rank down", "x [N K], A [R K]", x.Value, a.Value)
 	params("low rank down", a)
-	u := &Var{Value: t.full(compute.Shape{n, r}), needs: t.Train && (x.needs || a.Trains()), owned: true}
+	readable("low rank down", x)
+	u := &Var{Value: t.full(compute.Shape{n, r}), FirstRow: x.FirstRow, needs: t.Train && (x.needs || a.Trains()), owned: true}
 	t.Dev.LowRankDown(u.Value, x.Value, a.Value, drop)
 	t.watch("low rank down", a.Name, u)
 	if !u.needs {
 		return u
 	}
-	x.kept = x.kept || a.Trains()
+	x.saved = x.saved || a.Trains()
 	t.push(u, func(du compute.Tensor) {
 		var dx compute.Tensor
 		accumulate := false
@@ -83,19 +84,20 @@ func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 	check(is(b.Value, m, r) && is(y.Value, n, m), "low rank up", "u [N R], B [M R], y [N M]", u.Value, b.Value, y.Value)
 	params("low rank up", b)
 	typed("low rank up", compute.Full, u.Value)
+	readable("low rank up", y, u)
 	t.Dev.LowRankUp(y.Value, u.Value, b.Value, scale)
 	t.watch("low rank up", b.Name, y)
 	if !t.Train || !u.needs && !b.Trains() {
 		return
 	}
 	borrowed := y.needs
-	y.needs, u.kept = true, u.kept || b.Trains()
+	y.needs, u.saved = true, u.saved || b.Trains()
 	t.back = append(t.back, entry{y: y, borrowed: borrowed, grad: func(dy compute.Tensor) {
 		up := func(du compute.Tensor) { t.Dev.LowRankUpGrad(du, b.grad(), u.readBy(b), b.Value, dy, scale) }
 		if !u.needs {
 			up(compute.Tensor{})
 		}
-		t.into(u, up)
+		t.accumulate(u, up)
 	}})
 }
 
@@ -104,7 +106,7 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	c := x.Value.Shape.Cols()
 	check(is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value, beta.Value)
 	params("layer norm", gamma, beta)
-	y := t.out(x.Value.Shape, x.needs || gamma.Trains() || beta.Trains())
+	y := t.out("layer norm", x.Value.Shape, x.needs || gamma.Trains() || beta.Trains(), x)
 	stats := t.full(compute.Shape{x.Value.Shape.Rows(), 2})
 	t.Dev.LayerNorm(y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{})
 	t.watch("layer norm", gamma.Name, y)
@@ -112,7 +114,7 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 		t.Dev.Release(stats)
 		return y
 	}
-	x.kept = true
+	x.saved = true
 	t.push(y, func(dy compute.Tensor) {
 		norm := func(dx compute.Tensor) {
 			t.Dev.LayerNormGrad(dx, compute.Tensor{}, gamma.grad(), beta.grad(), x.Value, gamma.Value, stats, dy, compute.Dropout{})
@@ -120,20 +122,21 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 		if !x.needs {
 			norm(compute.Tensor{})
 		}
-		t.into(x, norm)
+		t.accumulate(x, norm)
 	}, stats)
 	return y
 }
 
-// AddNorm returns y = LayerNorm(residual + dropout(x)), the end of each half of
-// a post-norm block. x, residual, y [N,C]. It takes over the storage of x,
-// which nothing may read afterwards.
+// AddNorm returns y = LayerNorm(residual + dropout(x)), the end of each half of a post-norm block. x, residual, y [N,C].
+// It consumes x: the sum is stored in x's memory, so that no op may read x afterwards, and no op but the one that made x
+// may have used it before. Reading a consumed value is a bug in the caller and panics.
 func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop compute.Dropout) *Var {
 	c := x.Value.Shape.Cols()
 	check(is(residual.Value, x.Value.Shape...) && is(gamma.Value, c) && is(beta.Value, c), "add norm",
 		"x [N C], residual [N C], gamma [C], beta [C]", x.Value, residual.Value, gamma.Value, beta.Value)
 	params("add norm", gamma, beta)
-	y := t.out(x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains())
+	y := t.out("add norm", x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains(), x, residual)
+	x.consumed = "add norm"
 	stats, sum := t.full(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
 	t.Dev.LayerNorm(y.Value, sum, stats, x.Value, residual.Value, gamma.Value, beta.Value, eps, drop)
 	t.watch("add norm", gamma.Name, y)
@@ -141,7 +144,7 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 		t.Dev.Release(stats)
 		return y
 	}
-	x.kept = true
+	x.saved = true
 	t.push(y, func(dy compute.Tensor) {
 		var dx, dres, spare compute.Tensor
 		if x.needs {
@@ -171,7 +174,7 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	check(is(q.Value, nq, o.Heads*o.HeadDim) && is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
 		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
 		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
-	y := t.out(q.Value.Shape, q.needs || k.needs || v.needs)
+	y := t.out("attention", q.Value.Shape, q.needs || k.needs || v.needs, q, k, v)
 	lse := t.full(compute.Shape{nq, o.Heads})
 	t.Dev.Attention(y.Value, lse, q.Value, k.Value, v.Value, o)
 	t.watch("attention", "", y)
@@ -179,19 +182,19 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 		t.Dev.Release(lse)
 		return y
 	}
-	q.kept, k.kept, v.kept, y.kept = true, true, true, true
+	q.saved, k.saved, v.saved, y.saved = true, true, true, true
 	t.push(y, func(dy compute.Tensor) {
 		dq, dk, dv := t.temp(q.Value.Shape), t.temp(k.Value.Shape), t.temp(v.Value.Shape)
 		t.Dev.AttentionGrad(dq, dk, dv, q.Value, k.Value, v.Value, y.Value, lse, dy, o)
-		t.give(q, dq)
-		t.give(k, dk)
-		t.give(v, dv)
+		t.addGrad(q, dq)
+		t.addGrad(k, dk)
+		t.addGrad(v, dv)
 	}, lse)
 	return y
 }
 
 // give hands the temporary g over as a contribution to the gradient of v.
-func (t *Tape) give(v *Var, g compute.Tensor) {
+func (t *Tape) addGrad(v *Var, g compute.Tensor) {
 	switch {
 	case v.needs && !v.grad.Present():
 		v.grad = g
@@ -207,20 +210,22 @@ func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	if !drop.Active() {
 		return x
 	}
-	y := t.out(x.Value.Shape, x.needs)
+	y := t.out("dropout", x.Value.Shape, x.needs, x)
 	t.Dev.Dropout(y.Value, x.Value, drop)
 	t.watch("dropout", "", y)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {
-			t.into(x, func(dx compute.Tensor) { t.Dev.Dropout(dx, dy, drop) })
+			t.accumulate(x, func(dx compute.Tensor) { t.Dev.Dropout(dx, dy, drop) })
 		})
 	}
 	return y
 }
 
-// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C].
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. The first of them is row Example of the rows that
+// all micro-batches of the optimizer step gather.
 func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
-	y := t.out(compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs)
+	y := t.out("gather", compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs, x)
+	y.FirstRow = t.Example
 	t.Dev.Gather(y.Value, x.Value, idx)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {
@@ -241,7 +246,7 @@ func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param
 	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && kind.Value.Shape.Cols() == c,
 		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, kind.Value)
 	params("embed", word, position, kind)
-	y := t.out(compute.Shape{n, c}, word.Trains() || position.Trains() || kind.Trains())
+	y := t.out("embed", compute.Shape{n, c}, word.Trains() || position.Trains() || kind.Trains(), &Var{FirstRow: t.Row})
 	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, kind.Value)
 	t.watch("embed", word.Name, y)
 	if y.needs {

@@ -34,7 +34,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 
 	b := model.Batch{IDs: make([]int32, 9), Types: make([]int32, 9), Cu: []int32{0, 4, 9}}
 	tp := &tape.Tape{Dev: dev, Train: train}
-	logits := m.Forward(m.NewPass(tp, b), adapted.Hook())
+	logits := m.Forward(m.NewPass(tp, b, adapted.Hook()))
 	if train {
 		loss := dev.Alloc(compute.Shape{1}, compute.Full)
 		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1)
@@ -89,8 +89,55 @@ func TestEvaluationReleases(t *testing.T) {
 	}
 }
 
-// TestDone releases what is neither constant, kept, nor released already.
-func TestDone(t *testing.T) {
+// TestRetain: a value that is retained outlasts one Release, and is freed by the next.
+func TestRetain(t *testing.T) {
+	dev := newLedger(t)
+	tp := &tape.Tape{Dev: dev}
+	frozen := &tape.Param{Value: dev.Alloc(compute.Shape{3, 3}, compute.Float)}
+	y := tp.Linear(tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Float)), frozen, nil, compute.Identity)
+	tp.Retain(y)
+	for i, want := range []int{2, 1, 1} {
+		if tp.Release(y); len(dev.live) != want {
+			t.Errorf("after Release %d: %d tensors are live; want %d", i+1, len(dev.live), want)
+		}
+	}
+}
+
+// TestConsumed: what AddNorm has stored its sum in cannot be the operand of another op.
+func TestConsumed(t *testing.T) {
+	dev := newLedger(t)
+	tp := &tape.Tape{Dev: dev}
+	param := func(shape ...int) *tape.Param { return &tape.Param{Value: dev.Alloc(shape, compute.Float)} }
+	value := func() *tape.Var { return tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Float)) }
+	cu := dev.Temp(compute.Shape{2}, compute.Int)
+	for op, f := range map[string]func(x *tape.Var){
+		"linear":        func(x *tape.Var) { tp.Linear(x, param(4, 4), nil, compute.Identity) },
+		"activation":    func(x *tape.Var) { tp.Act(x, compute.GELU) },
+		"low rank down": func(x *tape.Var) { tp.LowRankDown(x, param(2, 4), compute.Dropout{}) },
+		"add norm":      func(x *tape.Var) { tp.AddNorm(value(), x, param(4), param(4), 1e-5, compute.Dropout{}) },
+		"layer norm":    func(x *tape.Var) { tp.LayerNorm(x, param(4), param(4), 1e-5) },
+		"rms norm":      func(x *tape.Var) { tp.RMSNorm(x, param(4), 1e-5) },
+		"gather":        func(x *tape.Var) { tp.Gather(x, cu) },
+		"swiglu":        func(x *tape.Var) { tp.SwiGLU(value(), x) },
+		"attention": func(x *tape.Var) {
+			tp.Attention(value(), value(), x, compute.AttnOpts{Heads: 1, KVHeads: 1, HeadDim: 4, CuQ: cu, CuK: cu})
+		},
+	} {
+		t.Run("op="+op, func(t *testing.T) {
+			x := value()
+			tp.AddNorm(x, value(), param(4), param(4), 1e-5, compute.Dropout{})
+			defer func() {
+				if e, ok := recover().(*compute.ShapeError); !ok || e.Op != op {
+					t.Errorf("the op panics with %v; want a ShapeError of %s", e, op)
+				}
+			}()
+			f(x)
+		})
+	}
+}
+
+// TestRelease frees what is neither constant, kept, nor released already.
+func TestRelease(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev, Train: true}
 	param := func(frozen bool, shape ...int) *tape.Param {
@@ -107,21 +154,21 @@ func TestDone(t *testing.T) {
 		}
 	}
 	x := tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Float))
-	tp.Done(x)
+	tp.Release(x)
 	left("a constant is not the tape's", 1)
 	y := tp.Linear(x, param(true, 4, 3), nil, compute.GELU)
 	left("without gradient no pre-activation", 2)
 	z := tp.Linear(y, param(true, 4, 4), nil, compute.Identity)
-	tp.Done(z, z)
-	tp.Done(z)
+	tp.Release(z, z)
+	tp.Release(z)
 	left("done", 2)
 	a := tp.Linear(y, param(false, 4, 4), param(false, 4), compute.GELU)
 	left("with its pre-activation", 4)
 	b := tp.Linear(a, param(true, 4, 4), nil, compute.Identity)
-	tp.Done(a)
+	tp.Release(a)
 	left("neither a frozen layer nor the activation reads a", 4)
 	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
-	tp.Done(b)
+	tp.Release(b)
 	left("b is read by the gradient of a weight", 5)
 	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
 	tp.Backward()
@@ -142,13 +189,13 @@ func TestDecoderReleases(t *testing.T) {
 	h := tp.Linear(x, param(4, 4), nil, compute.Identity)
 	tp.RoPE(h, pos, 2, 1e4)
 	y := tp.RMSNorm(h, param(4), 1e-5)
-	tp.Done(h)
+	tp.Release(h)
 	gate, up := tp.Linear(y, param(6, 4), nil, compute.Identity), tp.Linear(y, param(6, 4), nil, compute.Identity)
-	tp.Done(y)
+	tp.Release(y)
 	z := tp.SwiGLU(gate, up)
-	tp.Done(gate, up)
+	tp.Release(gate, up)
 	logits := tp.Linear(z, param(3, 6), nil, compute.Identity)
-	tp.Done(z)
+	tp.Release(z)
 	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
 	tp.Backward()
 	if len(dev.live) != 3 {

@@ -19,10 +19,16 @@ import (
 // Var is a value of this step.
 type Var struct {
 	Value compute.Tensor
-	grad  compute.Tensor
-	needs bool // a trainable parameter lies below
-	kept  bool // a gradient, or a later layer, reads Value
-	owned bool // Value is to be released by this Var
+	// FirstRow is the index of the first row of Value within the rows of the optimizer step, which dropout masks are
+	// keyed by: among all its tokens, or among the rows that were gathered in all its micro-batches.
+	FirstRow int
+
+	grad     compute.Tensor
+	consumed string // the op that has stored its own values in Value's memory
+	needs    bool   // Value depends on a trainable parameter
+	saved    bool   // the gradient of an op reads Value
+	owned    bool   // the tape frees Value
+	holders  int    // calls of Retain that no Release has answered yet
 }
 
 // readBy returns the value of v as far as the gradient of p is made of it:
@@ -69,20 +75,26 @@ func (t *Tape) Mask(site uint32, p float32, row int) compute.Dropout {
 	return compute.Dropout{P: p, Key: t.Seed, Step: uint32(t.Step), Site: site, Row: uint32(row)}
 }
 
-// Const wraps a tensor that takes no gradient and that the tape does not own.
-func (t *Tape) Const(x compute.Tensor) *Var { return &Var{Value: x} }
+// Const wraps a tensor of tokens' rows that takes no gradient and that the tape does not own.
+func (t *Tape) Const(x compute.Tensor) *Var { return &Var{Value: x, FirstRow: t.Row} }
 
-// Done says that the rest of the forward pass does not read vs, so that values
-// that no gradient needs return to the arena.
-func (t *Tape) Done(vs ...*Var) {
+// Release tells the tape that the rest of the forward pass does not read vs, so that values that no gradient reads
+// return to the arena. It has no effect on a value that has been released already.
+func (t *Tape) Release(vs ...*Var) {
 	for _, v := range vs {
-		if !v.kept {
-			t.release(v)
+		if v.holders > 0 {
+			v.holders--
+		} else if !v.saved {
+			t.free(v)
 		}
 	}
 }
 
-func (t *Tape) release(v *Var) {
+// Retain keeps v readable until one Release more than v needs otherwise, for a method that reads a layer's value in a
+// later layer.
+func (t *Tape) Retain(v *Var) { v.holders++ }
+
+func (t *Tape) free(v *Var) {
 	if v.owned {
 		t.Dev.Release(v.Value)
 		v.owned = false
@@ -102,7 +114,7 @@ func (t *Tape) Backward() {
 			}
 		}
 		if !e.borrowed {
-			t.release(e.y)
+			t.free(e.y)
 		}
 		for _, x := range e.temps {
 			t.Dev.Release(x)
@@ -111,9 +123,17 @@ func (t *Tape) Backward() {
 	t.back = t.back[:0]
 }
 
-// out makes the Var of an op's result.
-func (t *Tape) out(s compute.Shape, needs bool) *Var {
-	return &Var{Value: t.temp(s), needs: needs && t.Train, owned: true}
+// out makes the Var of the result of op on the rows of the first of its operands xs.
+func (t *Tape) out(op string, s compute.Shape, needs bool, xs ...*Var) *Var {
+	readable(op, xs...)
+	return &Var{Value: t.temp(s), FirstRow: xs[0].FirstRow, needs: needs && t.Train, owned: true}
+}
+
+// readable panics with a *compute.ShapeError if another op has consumed one of op's operands.
+func readable(op string, xs ...*Var) {
+	for _, x := range xs {
+		check(x.consumed == "", op, "a value that "+x.consumed+" has not consumed", x.Value)
+	}
 }
 
 // temp makes an activation or its gradient.
@@ -141,7 +161,7 @@ func (t *Tape) gradOf(v *Var) (g compute.Tensor, accumulate bool) {
 
 // into lets f overwrite the gradient of v, by way of a temporary when v has one
 // already. It does nothing when v needs none.
-func (t *Tape) into(v *Var, f func(dv compute.Tensor)) {
+func (t *Tape) accumulate(v *Var, f func(dv compute.Tensor)) {
 	if !v.needs {
 		return
 	}

@@ -20,7 +20,7 @@ func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 	err = guard(func() {
 		s.Dev.Reset()
 		t := &tape.Tape{Dev: s.Dev}
-		s.Dev.Download(logits, s.Model.Forward(s.Model.NewPass(t, b), s.Method.Hook()).Value)
+		s.Dev.Download(logits, s.Model.Forward(s.Model.NewPass(t, b, s.Method.Hook())).Value)
 	})
 	if err == nil {
 		err = s.Dev.Err()

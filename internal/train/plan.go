@@ -55,7 +55,7 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.St
 	// needs no more than the method on the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
 	null.Reset()
-	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(max(most, tokens), max(batch, examples))), method.Hook())
+	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(max(most, tokens), max(batch, examples)), method.Hook()))
 	// Blocks of one size class are reused, and which tensors share a class
 	// depends on the batch: the slack covers by how much a smaller one can be
 	// worse, which was seen to be up to one part in a thousand.

@@ -88,12 +88,12 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
 		// Both uploads come before the first op: what a device records of a step
 		// is then in one piece.
-		pass, labels := s.Model.NewPass(t, b), s.upload(b.Labels)
+		pass, labels := s.Model.NewPass(t, b, s.Method.Hook()), s.upload(b.Labels)
 		if i == 0 {
 			s.Opt.Zero()
 			s.Dev.Fill(s.loss, 0)
 		}
-		logits := s.Model.Forward(pass, s.Method.Hook())
+		logits := s.Model.Forward(pass)
 		if scale := 1 / float32(examples); s.Regression {
 			t.MSE(s.loss, logits, labels, scale)
 		} else {
