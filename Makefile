@@ -24,7 +24,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden gpu-bundle docker clean
+.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,9 @@ table1 fig2 fig6 fig7: build
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
+
+notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
+	CGO_ENABLED=0 go run ./scripts/notices
 
 gpu-bundle: ## pack what proves the CUDA device on a machine with a card
 	@$(NVCC) || sh scripts/toolchain.sh

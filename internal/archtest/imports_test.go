@@ -66,6 +66,7 @@ var layers = []struct {
 		"internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 	{"cmd/gpu-check", nil},
+	{"scripts/notices", nil},
 }
 
 // reserved says which packages alone may import a module of others, by prefix.

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/licensecheck"
+)
+
+// accepted lists the licences, by SPDX identifier, that a release may contain.
+// All allow a binary under Apache-2.0 that carries their texts.
+var accepted = []string{
+	"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "FTL", "MIT", "OFL-1.1", "Unlicense",
+}
+
+// known holds, by module and file, the licence of files that are not the plain
+// text of one licence, each with why. An empty licence means that the file
+// applies to nothing that is linked.
+var known = map[string]string{
+	// A choice of two licences; this one is taken.
+	"github.com/golang/freetype LICENSE": "",
+	// The Apache licence, and then those of parts of Arrow in C++ and Python, which the Go module does not contain.
+	"github.com/apache/arrow/go/arrow LICENSE.txt": "Apache-2.0",
+	// One sentence that names the licence.
+	"github.com/ajstarks/svgo LICENSE-link.txt": "CC-BY-4.0",
+	// Names the authors and repeats the head of the Apache licence that applies to their part.
+	"go.yaml.in/yaml/v3 NOTICE": "Apache-2.0",
+	// Grants of patents beside the BSD licence; they are no licence of their own.
+	"golang.org/x/image PATENTS":         "",
+	"golang.org/x/sys PATENTS":           "",
+	"golang.org/x/term PATENTS":          "",
+	"golang.org/x/text PATENTS":          "",
+	"golang.org/x/xerrors PATENTS":       "",
+	"google.golang.org/protobuf PATENTS": "",
+}
+
+// bundled lists licence files of a module that lie elsewhere than beside a
+// package or above it.
+var bundled = map[string][]string{
+	"github.com/golang/freetype": {"licenses/ftl.txt"},
+	"gonum.org/v1/gonum":         {"THIRD_PARTY_LICENSES/Cephes-LICENSE", "THIRD_PARTY_LICENSES/Go-LICENSE"},
+}
+
+// coverage is the least part of a file, in percent, that must be the text of
+// known licences. Copyright lines and headings are the rest.
+const coverage = 75
+
+// licences returns the SPDX identifiers of a module's licence files, sorted. A
+// file that is not recognised or holds a licence that is not accepted is an error.
+func (m *module) licences() ([]string, error) {
+	if len(m.files) == 0 {
+		return nil, fmt.Errorf("notices: %s %s: no licence file in %s", m.Path, m.Version, m.Dir)
+	}
+	var all []string
+	for _, name := range m.files {
+		text, err := os.ReadFile(filepath.Join(m.Dir, filepath.FromSlash(name)))
+		if err != nil {
+			return nil, err
+		}
+		found, err := identify(m.Path, name, text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) == 0 {
+		return nil, fmt.Errorf("notices: %s %s: %s hold no licence", m.Path, m.Version, strings.Join(m.files, ", "))
+	}
+	return all, nil
+}
+
+// identify returns the licences in the text of one file of a module.
+func identify(path, name string, text []byte) ([]string, error) {
+	if id, ok := known[path+" "+name]; ok {
+		if id == "" {
+			return nil, nil
+		}
+		return []string{id}, nil
+	}
+	scan := licensecheck.Scan(text)
+	if scan.Percent < coverage {
+		return nil, fmt.Errorf("notices: %s: %s: %.0f %% of it is the text of a known licence; want %d %%, or an entry in `known`",
+			path, name, scan.Percent, coverage)
+	}
+	var ids []string
+	for _, match := range scan.Match {
+		if !slices.Contains(accepted, match.ID) {
+			return nil, fmt.Errorf("notices: %s: %s: licence %s is not in the list of accepted ones: %s",
+				path, name, match.ID, strings.Join(accepted, ", "))
+		}
+		ids = append(ids, match.ID)
+	}
+	return ids, nil
+}
