@@ -99,7 +99,7 @@ func TestWriteEnv(t *testing.T) {
 		if err := json.Unmarshal([]byte(read(t, dir, name)), &e); err != nil {
 			t.Fatal(err)
 		}
-		if e.GoVersion != runtime.Version() || e.Module != "lor2c" || e.Cores < 1 || e.GOMAXPROCS < 1 || e.OS != runtime.GOOS ||
+		if e.GoVersion != runtime.Version() || !strings.HasSuffix(e.Module, "/lor2c") || e.Cores < 1 || e.GOMAXPROCS < 1 || e.OS != runtime.GOOS ||
 			e.Start != "2026-01-02T03:04:06.000Z" || !slices.Equal(e.Args, os.Args) {
 			t.Errorf("%s is %+v", name, e)
 		}
