@@ -49,7 +49,7 @@ var layers = []struct {
 	{"internal/model", []string{"internal/place", "internal/compute", "internal/tape", "internal/checkpoint"}},
 	{"internal/adapter", []string{"internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
-	{"internal/config", []string{"internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
+	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
 		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",

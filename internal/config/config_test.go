@@ -68,11 +68,11 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("file=directory", func(t *testing.T) {
 		_, err := Load("testdata", nil, nil)
-		wantFaults(t, err, "config: testdata: is a directory; want a run file in YAML")
+		wantFaults(t, err, "config: testdata: it is a directory; a regular file is expected; want a run file in YAML")
 	})
 	t.Run("file=below a file", func(t *testing.T) {
 		_, err := Load("testdata/good.yaml/x", nil, nil)
-		wantFaults(t, err, "config: testdata/good.yaml/x: not a directory")
+		wantFaults(t, err, "config: testdata/good.yaml/x: not a directory; want a run file in YAML")
 	})
 	t.Run("file=large", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "model.safetensors")
@@ -80,7 +80,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(file, nil, nil)
-		wantFaults(t, err, "config: "+file+": is larger than 64 KiB; want a run file in YAML")
+		wantFaults(t, err, "config: "+file+": it has 64.0 KiB; at most 64 KiB is allowed for such a file; want a run file in YAML")
 	})
 	t.Run("file=long", func(t *testing.T) {
 		_, err := load("x.yaml", []byte("model: m\ntrain: {\n"+strings.Repeat("# x\n", 300)), nil, nil)
@@ -179,9 +179,9 @@ func TestPrecedence(t *testing.T) {
 		}
 	})
 	t.Run("value=text", func(t *testing.T) {
-		env := []string{"LOR2C_MODEL=a: b #1", "LOR2C_OUT=2024", "LOR2C_DATA_DIR='~'", "LOR2C_SHARED=/x", "LOR2C_SYNC=1"}
+		env := []string{"LOR2C_MODEL=a: b #1", "LOR2C_OUT=2024", "LOR2C_DATA_DIR='./~'", "LOR2C_SHARED=/x", "LOR2C_SYNC=1"}
 		c := mustLoad(t, "", []string{"data.task=rte", "model=x=y"}, env)
-		if c.Model != "x=y" || c.Out != "2024" || c.Data.Dir != "~" {
+		if c.Model != "x=y" || c.Out != "2024" || c.Data.Dir != "./~" {
 			t.Errorf("got model %q, out %q, data.dir %q", c.Model, c.Out, c.Data.Dir)
 		}
 		c = mustLoad(t, "", minimal[1:], env)

@@ -1,15 +1,25 @@
 package config
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
+
+// maxFaults is how many faults an Error shows.
+const maxFaults = 20
 
 // Error holds every fault that Load found, those of the file first and in its
-// order. Its text has one line for each.
+// order. Its text has one line for each of the first 20, and says how many more
+// there are.
 type Error struct{ Faults []error }
 
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Faults))
-	for i, f := range e.Faults {
-		lines[i] = f.Error()
+	var lines []string
+	for _, f := range e.Faults[:min(len(e.Faults), maxFaults)] {
+		lines = append(lines, f.Error())
+	}
+	if more := len(e.Faults) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("config: and %d more", more))
 	}
 	return strings.Join(lines, "\n")
 }

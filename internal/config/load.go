@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"reflect"
 	"strings"
 
@@ -11,17 +12,22 @@ import (
 // the values of --set, each key=value; environ is os.Environ().
 //
 // A variable LOR2C_<SECTION>_<KEY> that is empty counts as unset, and one that
-// names no key is passed over: LOR2C_SHARED, LOR2C_SYNC and others have other
-// readers. In both the environment and --set a string is taken as it
-// stands; any other value is a YAML scalar or a list such as [query, value].
+// names no key is a fault. In both the environment and --set a string is taken as
+// it stands, and a list can be written as query,value; any other value is YAML.
 //
 // The result is valid and resolved. Every error is an *Error: what is wrong in
 // the reading, or if nothing is, what is wrong with the values.
 func Load(file string, sets, environ []string) (*Config, error) {
+	return LoadContext(context.Background(), file, sets, environ)
+}
+
+// LoadContext is [Load] for a file that may be a pipe: it waits for its writer
+// until ctx is done.
+func LoadContext(ctx context.Context, file string, sets, environ []string) (*Config, error) {
 	if file == "" {
 		return load(file, nil, sets, environ)
 	}
-	text, refused := readFile(file)
+	text, refused := readFile(ctx, file)
 	if refused != nil {
 		return nil, &Error{[]error{refused}}
 	}
@@ -39,13 +45,16 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	faults = append(faults, more...)
 	fromSets, more := runFile.parseSets(sets)
 	faults = append(faults, more...)
+	for _, settings := range [][]setting{fromFile, fromEnv, fromSets} {
+		faults = append(faults, pathFaults(settings)...)
+	}
 	// Values beside a fault of reading are not what the user wrote: judging
 	// them would report one mistake twice.
 	if err := asError(faults); err != nil {
 		return nil, err
 	}
 	c, origins := layer(fromFile, fromEnv, fromSets)
-	if err := asError(place(file, c.Validate(), origins)); err != nil {
+	if err := asError(locateFaults(file, c.Validate(), origins)); err != nil {
 		return nil, err
 	}
 	c.Resolve()
@@ -64,33 +73,10 @@ func asError(faults []*fault) error {
 	return e
 }
 
-// parseEnv returns the settings of the environment in the order of the schema,
-// since the environment itself has none.
-func (s *schema) parseEnv(environ []string) (settings []setting, faults []*fault) {
-	set := map[string]string{}
-	for _, e := range environ {
-		name, value, _ := strings.Cut(e, "=")
-		set[name] = value
-	}
-	for _, l := range s.leaves {
-		text := set[l.env()]
-		if text == "" {
-			continue
-		}
-		v, wrong := l.parseText(text, origin{where: l.env()})
-		if wrong != nil {
-			faults = append(faults, wrong)
-			continue
-		}
-		settings = append(settings, v)
-	}
-	return settings, faults
-}
-
 // parseSets returns the settings of --set in the order given: the last wins.
 func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) {
 	for _, set := range sets {
-		from := origin{where: "--set " + set}
+		from := origin{where: "--set " + cut(set)}
 		refuse := func(what string) { faults = append(faults, &fault{origin: from, text: what}) }
 		name, text, ok := strings.Cut(set, "=")
 		l, known := s.byName[name]

@@ -2,55 +2,41 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lor2c/lor2c/internal/infile"
 )
 
 // maxSize bounds a run file. A weights file given by mistake is far larger.
 const maxSize = 64 << 10
 
-// readFile returns the content of a run file.
-func readFile(file string) ([]byte, *fault) {
+// readFile returns the content of a run file. A pipe is read once, like any
+// other file.
+func readFile(ctx context.Context, file string) ([]byte, *fault) {
 	refuse := func(cause error, what string) ([]byte, *fault) {
 		return nil, &fault{origin: origin{where: file}, text: what, cause: cause}
 	}
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err := CheckPath(file); err != nil {
+		return refuse(err, err.Error())
+	}
+	text, err := infile.ReadStream(ctx, file, maxSize)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return refuse(err, "there is no such file; want a run file in YAML")
-	}
-	if err != nil {
-		return refuse(err, reason(err))
-	}
-	defer f.Close()
-	// Reading a directory fails too, with a word that differs by system.
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return refuse(nil, "is a directory; want a run file in YAML")
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err != nil {
-		return refuse(err, reason(err))
-	}
-	if len(text) > maxSize {
-		return refuse(nil, fmt.Sprintf("is larger than %d KiB; want a run file in YAML", maxSize>>10))
+	case err != nil:
+		return refuse(err, err.Error()+"; want a run file in YAML")
 	}
 	return text, nil
-}
-
-// reason is the system's word for err without the path, which the fault names.
-func reason(err error) string {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return err.Error()
 }
 
 // parseFile returns the settings of a run file in its order, or its faults.
@@ -120,13 +106,21 @@ func locate(text []byte, err error) (line int, what string) {
 
 // parseText reads a value of the environment or of --set. Where a string is
 // wanted the text stands for itself, unless it is in quotes: a path may hold
-// what YAML takes for a comment, a number or an anchor.
+// what YAML takes for a comment, a number or an anchor. So does each part of a
+// list without brackets, which a shell would take for a pattern.
 func (l leaf) parseText(text string, from origin) (setting, *fault) {
 	refuse := func(what string) (setting, *fault) {
 		return setting{}, &fault{origin: from, text: what}
 	}
 	if !utf8.ValidString(text) {
 		return refuse("is not UTF-8")
+	}
+	if l.typ.Kind() == reflect.Slice && text != "" && text != "null" && !strings.ContainsAny(text[:1], `[{"'~`) {
+		var list []string
+		for _, part := range strings.Split(text, ",") {
+			list = append(list, strings.TrimSpace(part))
+		}
+		return setting{l, reflect.ValueOf(list), from}, nil
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	if want(l.typ) != "a string" || strings.HasPrefix(text, `"`) || strings.HasPrefix(text, `'`) {

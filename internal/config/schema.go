@@ -18,6 +18,7 @@ type leaf struct {
 	name  string       // "optim.lr"
 	typ   reflect.Type // type of the field
 	index []int        // for reflect.Value.FieldByIndex
+	doc   int          // its line of docs
 }
 
 var runFile = newSchema(reflect.TypeFor[Config]())
@@ -48,10 +49,19 @@ func (s *schema) add(section string, t reflect.Type, index []int) {
 		if want(f.Type) == "" {
 			panic(Bug{"schema", name + " has type " + f.Type.String()})
 		}
-		l := leaf{name, f.Type, at}
+		l := leaf{name, f.Type, at, len(s.leaves)}
 		s.leaves = append(s.leaves, l)
 		s.byName[name] = l
 	}
+}
+
+// names lists the keys that hold a value.
+func (s *schema) names() []string {
+	names := make([]string, len(s.leaves))
+	for i, l := range s.leaves {
+		names[i] = l.name
+	}
+	return names
 }
 
 // join is the inverse of parent and last.
@@ -64,7 +74,7 @@ func join(section, name string) string {
 
 // env is the environment variable that sets l.
 func (l leaf) env() string {
-	return "LOR2C_" + strings.ToUpper(strings.ReplaceAll(l.name, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(l.name, ".", "_"))
 }
 
 // want says in words what a value of type t is; "" where t cannot be read.

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strconv"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // setting is one value that a source gives, of exactly the field's type.
@@ -62,9 +64,12 @@ func (w *walker) section(name string, key, node *yaml.Node) {
 			continue
 		}
 		// What the second one holds is still read, so that its own faults
-		// come to light in the same attempt.
+		// come to light in the same attempt. Aliases could make that endless.
 		if first, again := seen[k.Value]; again {
 			w.fault(key, "%s: is given twice, first in line %d; want it once", path, first)
+			if len(w.faults) > maxFaults {
+				continue
+			}
 		} else {
 			seen[k.Value] = key.Line
 		}
@@ -112,6 +117,10 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 		p := reflect.New(t.Elem())
 		p.Elem().Set(convert(n, t.Elem(), report))
 		v.Elem().Set(p)
+	case leadingZero(n, t):
+		report(n, "", "is "+printable(n.Value)+", which YAML reads as an octal number; want it without the leading zero")
+	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && fits(n, t.Elem()):
+		v.Elem().Set(reflect.ValueOf([]string{n.Value}))
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {
 			e := convert(c, t.Elem(), func(_ *yaml.Node, _, what string) {
@@ -129,6 +138,15 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 		report(n, "", "is "+printable(n.Value)+"; want a finite number")
 	}
 	return v.Elem()
+}
+
+var zeroFirst = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
+
+// leadingZero reports whether n is a number such as 010, which is 8 in YAML and
+// 10 to its reader.
+func leadingZero(n *yaml.Node, t reflect.Type) bool {
+	number := t.Kind() == reflect.Int || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Float64
+	return number && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!str" && zeroFirst.MatchString(n.Value)
 }
 
 // fits reports whether n is written as a t is. The decoder alone would take
@@ -162,7 +180,7 @@ func describe(n *yaml.Node) string {
 		return "empty"
 	}
 	if n.ShortTag() == "!!str" {
-		return strconv.Quote(shorten(n.Value)) + ", a string"
+		return place.Quote(n.Value) + ", a string"
 	}
 	kinds := map[string]string{"!!bool": "a boolean", "!!int": "an integer", "!!float": "a number", "!!timestamp": "a date"}
 	return printable(n.Value) + ", " + cmp.Or(kinds[n.ShortTag()], "tagged "+printable(n.ShortTag()))
@@ -187,15 +205,15 @@ func prefix(name string) string {
 
 // printable returns s as it is where a reader can tell where it ends.
 func printable(s string) string {
-	s = shorten(s)
-	if s == "" || strings.ContainsAny(s, " :;\"'") || strconv.Quote(s) != `"`+s+`"` {
-		return strconv.Quote(s)
+	if quoted := place.Quote(s); s == "" || strings.ContainsAny(s, " :;\"'") || quoted != `"`+s+`"` {
+		return quoted
 	}
 	return s
 }
 
-func shorten(s string) string {
-	const longest = 60 // leaves a fault on one line of a terminal or two
+// cut shortens s for a fault, as place.Quote does, without quotes.
+func cut(s string) string {
+	const longest = 60
 	if r := []rune(s); len(r) > longest {
 		return string(r[:longest]) + "..."
 	}

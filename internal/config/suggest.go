@@ -1,9 +1,12 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // unknown says that no key is called name, and which may have been meant. A
@@ -20,11 +23,9 @@ func (s *schema) unknown(name string, asSection, asLeaf bool) string {
 		}
 	}
 	if asLeaf {
-		for _, l := range s.leaves {
-			candidates = append(candidates, l.name)
-		}
+		candidates = append(candidates, s.names()...)
 	}
-	if near := nearest(name, candidates); near != "" {
+	if near := s.meant(name, candidates); near != "" {
 		return "unknown key; did you mean " + near + "?"
 	}
 	section := name
@@ -35,7 +36,60 @@ func (s *schema) unknown(name string, asSection, asLeaf bool) string {
 	if section == "" {
 		who = "a run file"
 	}
-	return "unknown key; " + who + " has " + strings.Join(s.sections[section], ", ")
+	return "unknown key; " + who + " has " + place.List(s.sections[section])
+}
+
+// elsewhere are names that other programs, most of all the scripts of Hugging
+// Face, have for keys of a run file.
+var elsewhere = map[string]string{
+	"adam_beta1":                  "optim.beta1",
+	"adam_beta2":                  "optim.beta2",
+	"adam_epsilon":                "optim.eps",
+	"base_model":                  "model",
+	"bf16":                        "train.precision",
+	"eval_file":                   "data.dev",
+	"gradient_accumulation_steps": "train.micro_batch_size",
+	"gradient_clipping":           "optim.max_grad_norm",
+	"label_column":                "data.label",
+	"learning_rate":               "optim.lr",
+	"logging_steps":               "train.log_every",
+	"lora_alpha":                  "method.alpha",
+	"lora_dropout":                "method.dropout",
+	"lora_r":                      "method.rank",
+	"lora_rank":                   "method.rank",
+	"lora_target_modules":         "method.target_modules",
+	"lr_scheduler_type":           "optim.schedule",
+	"max_len":                     "data.max_length",
+	"max_seq_len":                 "data.max_length",
+	"max_seq_length":              "data.max_length",
+	"metric_for_best_model":       "data.metric",
+	"model_max_length":            "data.max_length",
+	"model_name":                  "model",
+	"model_name_or_path":          "model",
+	"num_epochs":                  "train.epochs",
+	"num_train_epochs":            "train.epochs",
+	"output_dir":                  "out",
+	"peft_type":                   "method.name",
+	"per_device_eval_batch_size":  "train.eval_batch_size",
+	"per_device_train_batch_size": "train.batch_size",
+	"r":                           "method.rank",
+	"random_seed":                 "seed",
+	"save_steps":                  "train.save_every",
+	"save_total_limit":            "train.keep_checkpoints",
+	"task_name":                   "data.task",
+	"test_file":                   "data.test",
+	"text_column":                 "data.text",
+	"train_batch_size":            "train.batch_size",
+	"train_file":                  "data.train",
+	"validation_file":             "data.dev",
+}
+
+// meant returns the candidate that name was probably meant to be, or "".
+func (s *schema) meant(name string, candidates []string) string {
+	if key := elsewhere[strings.ReplaceAll(strings.ToLower(last(name)), "-", "_")]; slices.Contains(candidates, key) {
+		return key
+	}
+	return nearest(name, candidates)
 }
 
 // nearest returns the candidate that name is most likely a slip of, or "". A

@@ -55,9 +55,9 @@ func (t Train) Validate() (faults []error) {
 	return faults
 }
 
-// place gives each fault of Validate the origin of its key. Those that stand in
+// locateFaults gives each fault of Validate the origin of its key. Those that stand in
 // the file come first and in its order.
-func place(file string, faults []error, origins map[string]origin) (placed []*fault) {
+func locateFaults(file string, faults []error, origins map[string]origin) (placed []*fault) {
 	for _, err := range faults {
 		// Here the key says enough; other users of a section want its package.
 		f := &fault{origin: origin{where: file}, text: strings.TrimPrefix(err.Error(), "dataset: ")}

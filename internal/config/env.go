@@ -1,0 +1,84 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// envPrefix begins the names of all environment variables of lor2c.
+const envPrefix = "LOR2C_"
+
+// others are the variables of that prefix that set no key of a run file, with
+// what reads them. Those that end in _ are prefixes. A test holds the list to
+// the sources.
+var others = map[string]string{
+	"LOR2C_SYNC":             "CUDA device: wait after every op, for debugging",
+	"LOR2C_GRAPHS":           "CUDA device: 0 replays no captured steps",
+	"LOR2C_LIBCUDA":          "CUDA device: the driver's library, instead of libcuda.so.1",
+	"LOR2C_REQUIRE_GPU":      "tests: 1 fails where a card is missing",
+	"LOR2C_SHARED":           "tests: folder of real data",
+	"LOR2C_KILLS":            "tests: how often a run is killed",
+	"LOR2C_TEST_":            "tests: a test binary in another part",
+	"LOR2C_CHECKPOINT_CHILD": "tests: a test binary in another part",
+	"LOR2C_HOST_":            "tests: the kernels on the CPU",
+}
+
+// foreign reports whether the variable called name is for another reader.
+func foreign(name string) bool {
+	if others[name] != "" {
+		return true
+	}
+	for prefix := range others {
+		if strings.HasSuffix(prefix, "_") && strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseEnv returns the settings of the environment in the order of the schema,
+// since the environment itself has none, and a fault for each variable that has
+// our prefix and no reader.
+func (s *schema) parseEnv(environ []string) (settings []setting, faults []*fault) {
+	set := map[string]string{}
+	for _, e := range environ {
+		if name, value, _ := strings.Cut(e, "="); value != "" {
+			set[name] = value
+		}
+	}
+	for _, l := range s.leaves {
+		text := set[l.env()]
+		delete(set, l.env())
+		if text == "" {
+			continue
+		}
+		v, wrong := l.parseText(text, origin{where: l.env()})
+		if wrong != nil {
+			faults = append(faults, wrong)
+			continue
+		}
+		settings = append(settings, v)
+	}
+	var unread []*fault
+	for name := range set {
+		if strings.HasPrefix(strings.ToUpper(name), envPrefix) && !foreign(name) {
+			unread = append(unread, &fault{origin: origin{where: printable(name)}, text: s.unknownEnv(name)})
+		}
+	}
+	slices.SortFunc(unread, func(a, b *fault) int { return cmp.Compare(a.where, b.where) })
+	return settings, append(faults, unread...)
+}
+
+// unknownEnv says that the variable called name sets nothing, and which was
+// probably meant.
+func (s *schema) unknownEnv(name string) string {
+	words := strings.ToLower(name[len(envPrefix):])
+	// Sections have no _ in their names, so the first one stands for the dot.
+	for _, key := range []string{strings.Replace(words, "_", ".", 1), words} {
+		if near := s.meant(key, s.names()); near != "" {
+			return "no key has this variable; did you mean " + s.byName[near].env() + "?"
+		}
+	}
+	return "no key has this variable; lor2c help config lists the keys, and LOR2C_SECTION_KEY sets one"
+}

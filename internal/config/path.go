@@ -1,0 +1,67 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// unexpanded finds what a shell replaces in a word: a home directory at its
+// beginning, and variables and commands.
+var unexpanded = regexp.MustCompile(`^~[^/]*|\$(?:\w+|\{[^}]*\}?|\()`)
+
+// CheckPath refuses a path that a shell was meant to expand and did not, because
+// it stood in a file, in quotes or behind an =. A folder called ~ would be the
+// result, and it is dangerous to delete. A name that does begin with ~ can be
+// written as ./~name. The error begins with a verb: the caller names the key or
+// the flag in front of it.
+func CheckPath(path string) error {
+	found := unexpanded.FindString(path)
+	if found == "" {
+		return nil
+	}
+	text := "holds " + place.Quote(found)
+	if strings.HasPrefix(found, "~") {
+		text = "begins with " + place.Quote(found)
+	}
+	text += ", which only a shell expands; want the path written out"
+	if full := expand(path); unexpanded.FindString(full) == "" {
+		text += ", such as " + place.Quote(full)
+	}
+	return errors.New(text)
+}
+
+// expand does what a shell would, as far as it is simple.
+func expand(path string) string {
+	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
+		if home, err := os.UserHomeDir(); err == nil {
+			path = home + rest
+		}
+	}
+	return os.Expand(path, func(name string) string {
+		if value := os.Getenv(name); value != "" {
+			return value
+		}
+		return "$" + name
+	})
+}
+
+// pathFaults returns a fault for each setting of a path that CheckPath refuses.
+func pathFaults(settings []setting) (faults []*fault) {
+	for _, s := range settings {
+		if docs[s.leaf.doc].allowed != path {
+			continue
+		}
+		if err := CheckPath(s.value.String()); err != nil {
+			text := err.Error()
+			if s.from.line > 0 {
+				text = s.name + ": " + text
+			}
+			faults = append(faults, &fault{origin: s.from, text: text})
+		}
+	}
+	return faults
+}
