@@ -92,5 +92,7 @@ func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 	if err != nil {
 		return fmt.Errorf("lor2c: sweep: find this program: %w", err)
 	}
+	outlivePipes()
+	savesOnSignal(ctx)
 	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr})
 }

@@ -71,7 +71,7 @@ func TestSweepSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != exitSIGTERM || !strings.Contains(stderr.String(), "0 of 1 cells are done: interrupted; the same command continues") {
+	if code := c.ProcessState.ExitCode(); code != signalled+int(syscall.SIGTERM) || !strings.Contains(stderr.String(), "0 of 1 cells are done: interrupted; the same command continues") {
 		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
 	}
 	r := run(t, "sweep", "-c", file)

@@ -43,7 +43,7 @@ func newTrainCommand() *cobra.Command {
 		Use:   "train -c FILE",
 		Short: "Fine-tune a model",
 		Long: "Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory.\n" +
-			"SIGINT and SIGTERM save the state and stop; the same command continues.\n\nKeys of the run file:\n" + keyHelp() + exitHelp,
+			"SIGINT, SIGTERM, SIGHUP and SIGUSR1 save the state and stop; the same command continues.\n\nKeys of the run file:\n" + keyHelp() + exitHelp,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runTrain(c, o) },
 	}
@@ -68,7 +68,9 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 		return err
 	}
 	defer dev.Close()
+	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
+		Began:  func() { savesOnSignal(c.Context()) },
 		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, JSON: o.json, Terminal: runlog.Terminal(os.Stderr),
 		Stdout: os.Stdout, Stderr: os.Stderr,
 	})

@@ -2,12 +2,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
@@ -25,43 +22,20 @@ const (
 	exitNonFinite = 5
 	exitCells     = 6
 	exitLost      = 7
-	exitSIGINT    = 130
-	exitSIGTERM   = 143
+	signalled     = 128 // plus the signal's number, as in a shell
 )
 
 func main() {
-	ctx, received := untilSignal()
+	ctx, interrupts := untilSignal()
 	err := newRootCommand().ExecuteContext(ctx)
 	if err == nil {
 		return
 	}
 	fmt.Fprintln(os.Stderr, err)
-	code := exitCode(err)
-	if errors.Is(err, train.ErrInterrupted) && received() == syscall.SIGTERM {
-		code = exitSIGTERM
+	if errors.Is(err, train.ErrInterrupted) {
+		os.Exit(interrupts.code())
 	}
-	os.Exit(code)
-}
-
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM, and
-// what that was. A second one ends the process at once.
-func untilSignal() (ctx context.Context, received func() os.Signal) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	var first os.Signal
-	go func() {
-		first = <-signals
-		cancel()
-		if <-signals == syscall.SIGTERM {
-			os.Exit(exitSIGTERM)
-		}
-		os.Exit(exitSIGINT)
-	}()
-	return ctx, func() os.Signal {
-		<-ctx.Done()
-		return first
-	}
+	os.Exit(exitCode(err))
 }
 
 // exitCode maps an error to what the command's help promises.
@@ -70,8 +44,6 @@ func exitCode(err error) int {
 	var usage usageError
 	var nonFinite *train.NonFiniteError
 	switch {
-	case errors.Is(err, train.ErrInterrupted):
-		return exitSIGINT
 	case errors.As(err, &faults), errors.As(err, &usage), errors.Is(err, train.ErrOtherRun):
 		return exitUsage
 	case errors.Is(err, errNoDevice):

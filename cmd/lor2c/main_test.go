@@ -3,20 +3,32 @@ package main
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
-const asCommand = "LOR2C_TEST_AS_COMMAND"
+const (
+	asCommand = "LOR2C_TEST_AS_COMMAND"
+	asWaiting = "LOR2C_TEST_AS_WAITING"
+)
 
 // TestMain lets the test binary be the command, so that exit codes, signals and
-// streams are those of a real process.
+// streams are those of a real process; or a command that waits for a signal.
 func TestMain(m *testing.M) {
+	if mode := os.Getenv(asWaiting); mode != "" {
+		ctx, _ := untilSignal()
+		if mode == "saves" {
+			savesOnSignal(ctx)
+		}
+		fmt.Println("waiting")
+		<-ctx.Done()
+		fmt.Fprintln(os.Stderr, "saved")
+		os.Exit(0)
+	}
 	if os.Getenv(asCommand) != "" {
 		main()
 		os.Exit(0)
@@ -170,38 +182,5 @@ func TestTrainEvalShow(t *testing.T) {
 	text, label, _ := strings.Cut(strings.Split(string(raw), "\n")[1], "\t")
 	if s.code != 0 || !strings.Contains(s.stdout, "demo/data/train.tsv:2  label "+label) || !strings.Contains(s.stdout, "<s>"+text+"</s>") {
 		t.Errorf("show: %+v; want %q, %q", s, text, label)
-	}
-}
-
-// TestSignal asserts that SIGTERM saves the state, and that the same command
-// continues.
-func TestSignal(t *testing.T) {
-	out := filepath.Join(t.TempDir(), "run")
-	args := append(short(t, out), "--set", "train.epochs=12", "--set", "train.log_every=1")
-	c := command(t, args...)
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if raw, err := os.ReadFile(filepath.Join(out, "metrics.jsonl")); err == nil && len(raw) > 0 {
-			break
-		}
-		if c.Process.Signal(syscall.Signal(0)) != nil {
-			t.Fatal("the run ended before it could be interrupted")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != exitSIGTERM || !strings.Contains(stderr.String(), "interrupted; the state is in "+out) {
-		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
-	}
-	r := run(t, append(args, "--resume", "auto")...)
-	if r.code != 0 || !strings.Contains(r.stderr, "resuming from "+out) {
-		t.Errorf("resume: %+v", r)
 	}
 }

@@ -14,7 +14,7 @@ Exit status:
   5    training met a value that is not finite
   6    cells of a sweep failed; the others are done
   7    the device failed, or has too little memory; checkpoints are intact
-  130  interrupted by SIGINT, state saved    143  by SIGTERM`
+  130  interrupted by SIGINT, state saved    143  by SIGTERM    129  by SIGHUP    138  by SIGUSR1`
 
 func newRootCommand() *cobra.Command {
 	c := &cobra.Command{

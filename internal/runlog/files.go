@@ -2,10 +2,12 @@ package runlog
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // openFiles opens all files for appending. An empty metrics file is no run: a
@@ -73,8 +75,21 @@ func (r *Run) write(rec Record, line []byte) {
 	}
 	r.last = rec.at()
 	r.put(r.metrics, line)
-	if r.o.JSON {
-		r.put(r.o.Stdout, line)
+	if r.o.JSON && r.err == nil {
+		r.stream(line)
+	}
+}
+
+// stream writes a line to Stdout. A reader that has seen enough, such as head,
+// does not end the run, whose records are in metrics.jsonl.
+func (r *Run) stream(line []byte) {
+	_, err := r.o.Stdout.Write(line)
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		r.o.JSON = false
+		r.say("nobody reads standard output any more; the records go on in " + metricsFile)
+	case err != nil:
+		r.fail(err)
 	}
 }
 

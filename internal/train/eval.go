@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -36,8 +37,8 @@ type Evaluation struct {
 	Predictions []float32
 }
 
-// evaluate runs the model over examples of d in batches of size. It stops with
-// ctx's error when ctx ends.
+// evaluate runs the model over examples of d in batches of size. When ctx
+// ends it stops with ErrInterrupted.
 func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string, size int) (e Evaluation, err error) {
 	outputs := s.Model.Outputs()
 	scores, err := metric.NewAccumulator(metrics, outputs)
@@ -45,8 +46,8 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 		return e, err
 	}
 	for part := range slices.Chunk(indices, size) {
-		if err := ctx.Err(); err != nil {
-			return e, err
+		if ctx.Err() != nil {
+			return e, fmt.Errorf("train: evaluate: %w", ErrInterrupted)
 		}
 		b := d.batch(part)
 		logits, err := s.Logits(b)

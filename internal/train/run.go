@@ -30,6 +30,9 @@ type Options struct {
 	Terminal bool // Stderr is a terminal
 	Stdout   io.Writer
 	Stderr   io.Writer
+	// Began is called, if set, when the first step is about to be taken: from
+	// there on the end of the context saves the state.
+	Began func()
 }
 
 // Outcome is what a finished run achieved.
@@ -107,6 +110,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	r.announce(from == "")
+	if o.Began != nil {
+		o.Began()
+	}
 	err = r.loop(ctx)
 	if err == nil {
 		r.summarize()

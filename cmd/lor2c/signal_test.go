@@ -1,0 +1,153 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// longRun is a training that a test interrupts. It returns the arguments and
+// the run directory.
+func longRun(t *testing.T) (args []string, out string) {
+	t.Helper()
+	out = filepath.Join(t.TempDir(), "run")
+	return append(short(t, out), "--set", "train.epochs=12", "--set", "train.log_every=1"), out
+}
+
+// waitFor waits until ready reports true, and fails if c ends before.
+func waitFor(t *testing.T, c *exec.Cmd, ready func() bool) {
+	t.Helper()
+	for !ready() {
+		if c.Process.Signal(syscall.Signal(0)) != nil {
+			t.Fatal("the command ended before it could be interrupted")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// logged reports whether a run has logged a record.
+func logged(out string) func() bool {
+	return func() bool {
+		raw, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
+		return err == nil && len(raw) > 0
+	}
+}
+
+// TestSignal asserts that each signal saves the state and is told by the exit
+// code, and that the same command continues.
+func TestSignal(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1} {
+		args, out := longRun(t)
+		c := command(t, args...)
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, c, logged(out))
+		if err := c.Process.Signal(s); err != nil {
+			t.Fatal(err)
+		}
+		c.Wait()
+		if code := c.ProcessState.ExitCode(); code != 128+int(s) || !strings.Contains(stderr.String(), "interrupted; the state is in "+out) {
+			t.Fatalf("%v: exit code %d, stderr %q", s, code, stderr.String())
+		}
+		if s != syscall.SIGTERM {
+			continue
+		}
+		r := run(t, append(args, "--resume", "auto")...)
+		if r.code != 0 || !strings.Contains(r.stderr, "resuming from "+out) {
+			t.Errorf("resume: %+v", r)
+		}
+	}
+}
+
+// TestNohup asserts that a run that was started to survive its terminal does.
+func TestNohup(t *testing.T) {
+	args, out := longRun(t)
+	c := command(t, args...)
+	c.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, c.Args...)
+	c.Path = "/bin/sh"
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, c, logged(out))
+	c.Process.Signal(syscall.SIGHUP)
+	if err := c.Wait(); err != nil {
+		t.Errorf("the run ended with %v; want SIGHUP ignored", err)
+	}
+}
+
+// TestSignalWhileLoading asserts that the first signal ends a command which has
+// nothing to save yet, and ends the context of one that has.
+func TestSignalWhileLoading(t *testing.T) {
+	for _, tt := range []struct {
+		mode, stderr string
+		code         int
+	}{
+		{"loads", "lor2c: stopped by the signal terminated; there was nothing to save\n", 143},
+		{"saves", "saved\n", 0},
+	} {
+		t.Run("mode="+tt.mode, func(t *testing.T) {
+			c := command(t)
+			c.Env = append(c.Env, asWaiting+"="+tt.mode)
+			stdout, err := c.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			stdout.Read(make([]byte, 1)) // it waits now
+			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			c.Wait()
+			if code := c.ProcessState.ExitCode(); code != tt.code || stderr.String() != tt.stderr {
+				t.Errorf("exit code %d, stderr %q; want %d, %q", code, stderr.String(), tt.code, tt.stderr)
+			}
+		})
+	}
+}
+
+// TestReaderGone asserts that training outlives whoever reads its output.
+func TestReaderGone(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	args := append(short(t, out), "--json", "--set", "train.log_every=1")
+	c := command(t, args...)
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []io.ReadCloser{stderr, stdout} {
+		r.Read(make([]byte, 1))
+		r.Close()
+	}
+	if err := c.Wait(); err != nil {
+		t.Errorf("the run ended with %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(out, "all_results.json")); err != nil {
+		t.Error(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(out, "log.txt"))
+	if want := "nobody reads standard output any more"; err != nil || !strings.Contains(string(raw), want) {
+		t.Errorf("the log lacks %q: %v\n%s", want, err, raw)
+	}
+}
