@@ -6,24 +6,59 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
-	"strconv"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Method is one fine-tuning method attached to one model.
+// Method is one fine-tuning method attached to one model. Embed Plain and override what the method needs. Methods
+// share fields, such as pairs, and never embed one another: an embedded method would hand down its Params and its Hook.
 type Method interface {
-	// Params lists the trainable parameters besides the head, in a stable
-	// order. Their names are those of the adapter's file.
+	// Params lists the trainable parameters besides the head, each once and in a stable order. Their names are those
+	// in the adapter's file.
 	Params() []*tape.Param
-	// Hook returns the method's part in one forward pass. State of a pass
-	// belongs in the result, not in the method.
-	Hook() model.Hook
+	// Buffers lists the parameters that are saved and restored beside Params and that no optimizer updates.
+	Buffers() []*tape.Param
+	// Hook returns the method's part in one forward pass. State of a pass belongs in the result, not in the method.
+	Hook(At) model.Hook
+	// Begin prepares the method for one forward pass, before the pass is uploaded: it draws what the pass draws and
+	// writes the tensors that the pass reads. It must not wait for the device.
+	Begin(At)
+	// Backward is called once in an optimizer step, when all gradients have been queued and their norm has not. It
+	// may change the gradients. It must not wait for the device.
+	Backward(At)
+	// Updated is called once in an optimizer step, after the update of the parameters has been queued. It must not
+	// wait for the device.
+	Updated(At)
 }
+
+// At is the position of a run, as far as a method may depend on it.
+type At struct {
+	Step, Steps int    // the optimizer step, from 1, and how many the run has; both 0 outside a run
+	Pass        int    // the micro-batch within the step, from 0
+	Train       bool   // false in an evaluation
+	Seed        uint64 // of the run
+	// Loss [1] is the loss of the step, and State [compute.StateLen] what the optimizer says of it. Both are absent
+	// in an evaluation.
+	Loss, State compute.Tensor
+}
+
+// Plain is the part of a Method that has no buffers and does nothing.
+type Plain struct{}
+
+// Buffers returns nil.
+func (Plain) Buffers() []*tape.Param { return nil }
+
+// Begin does nothing.
+func (Plain) Begin(At) {}
+
+// Backward does nothing.
+func (Plain) Backward(At) {}
+
+// Updated does nothing.
+func (Plain) Updated(At) {}
 
 // methods is the whole list: adding one is a line here and a file.
 var methods = map[string]func(builder, *Structure) (Method, error){
@@ -57,20 +92,6 @@ func Count(params []*tape.Param) (n int) {
 	return n
 }
 
-// factorName finds layer and factor in the name of a low-rank parameter.
-var factorName = regexp.MustCompile(`\.layer\.(\d+)\..*\.lora_([AB])\.weight$`)
-
-// Factor returns the layer of a low-rank parameter, a merged module's first, and
-// whether it is an A or a B; false for an A that layers share and for others.
-func Factor(p *tape.Param) (layer int, factor string, ok bool) {
-	found := factorName.FindStringSubmatch(p.Name)
-	if found == nil {
-		return 0, "", false
-	}
-	layer, err := strconv.Atoi(found[1])
-	return layer, found[2], err == nil
-}
-
 // filePrefix is what PEFT puts before the path of every module.
 const filePrefix = "base_model.model."
 
@@ -89,19 +110,22 @@ func (b builder) param(name string, shape ...int) *tape.Param {
 	return tape.NewParam(b.dev, name, true, shape...)
 }
 
-// loraA makes an A [r,in] drawn from U(-1/sqrt(in), 1/sqrt(in)), which is
-// PyTorch's kaiming_uniform with a = sqrt 5.
-func (b builder) loraA(module string, r, in int) *tape.Param {
+// lowRankA makes an A [r,in] of a map that belongs to a layer, drawn from U(-1/sqrt(in), 1/sqrt(in)), which is PyTorch's
+// kaiming_uniform with a = sqrt 5. It has no gradient in its first step, because its B is zero then.
+func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	p := b.param(module+".lora_A.weight", r, in)
+	p.Factor, p.Layer, p.Idle = "A", layer, tape.IdleAtStart
 	values := make([]float32, r*in)
 	compute.Uniform(values, b.seed, p.Name, 1/math.Sqrt(float64(in)))
 	p.Upload(b.dev, values)
 	return p
 }
 
-// loraB makes a B [out,r] of zeros.
-func (b builder) loraB(module string, out, r int) *tape.Param {
-	return b.param(module+".lora_B.weight", out, r)
+// lowRankB makes a B [out,r] of zeros, of a map that belongs to a layer.
+func (b builder) lowRankB(module string, layer, out, r int) *tape.Param {
+	p := b.param(module+".lora_B.weight", out, r)
+	p.Factor, p.Layer = "B", layer
+	return p
 }
 
 // pair is a low-rank map x -> scale B A dropout(x).
@@ -122,8 +146,9 @@ func (w pair) up(p *model.Pass, u, y *tape.Var) {
 	p.Release(u)
 }
 
-func (b builder) pair(module string, in, out int) pair {
-	return pair{b.loraA(module, b.Rank, in), b.loraB(module, out, b.Rank), b.Scale(), float32(*b.Dropout)}
+// pair makes a low-rank map of the configured rank that belongs to a layer.
+func (b builder) pair(module string, layer, in, out int) pair {
+	return pair{b.lowRankA(module, layer, b.Rank, in), b.lowRankB(module, layer, out, b.Rank), b.Scale(), float32(*b.Dropout)}
 }
 
 // noSite reports a target that names no linear layer of an encoder block.

@@ -6,19 +6,22 @@ import (
 )
 
 // Full trains every parameter of the encoder.
-type Full struct{ params []*tape.Param }
+type Full struct {
+	Plain
+	params []*tape.Param
+}
 
-func newFull(b builder, _ *Structure) (Method, error) { return &Full{b.Encoder()}, nil }
+func newFull(b builder, _ *Structure) (Method, error) { return &Full{params: b.Encoder()}, nil }
 
 // Params lists the encoder's parameters.
 func (m *Full) Params() []*tape.Param { return m.params }
 
 // Hook changes nothing: the parameters themselves are trained.
-func (m *Full) Hook() model.Hook { return model.Base{} }
+func (m *Full) Hook(At) model.Hook { return model.Base{} }
 
 // Head trains the classification head alone, the floor that every other method
 // has to beat.
-type Head struct{}
+type Head struct{ Plain }
 
 func newHead(builder, *Structure) (Method, error) { return Head{}, nil }
 
@@ -26,4 +29,4 @@ func newHead(builder, *Structure) (Method, error) { return Head{}, nil }
 func (Head) Params() []*tape.Param { return nil }
 
 // Hook changes nothing.
-func (Head) Hook() model.Hook { return model.Base{} }
+func (Head) Hook(At) model.Hook { return model.Base{} }

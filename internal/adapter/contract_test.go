@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,32 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// TestFactors: layer and factor of every low-rank parameter are those that its name in the file has, also after merges
+// and injections; a shared A and a parameter of no low-rank map have none.
+func TestFactors(t *testing.T) {
+	name := regexp.MustCompile(`\.layer\.(\d+)\..*\.lora_([AB])\.weight$`)
+	for _, m := range methods {
+		t.Run("method="+m.name, func(t *testing.T) {
+			for _, p := range attach(t, cpu.Open[float32](1), "roberta", m.config, m.merge).Method.Params() {
+				want := ""
+				if found := name.FindStringSubmatch(p.Name); found != nil {
+					want = found[2] + found[1]
+				}
+				got := p.Factor
+				if got != "" {
+					got += fmt.Sprint(p.Layer)
+				}
+				if got != want {
+					t.Errorf("%s is factor %q; want %q", p.Name, got, want)
+				}
+				if idle := p.Idle == tape.IdleAtStart; idle != strings.Contains(p.Name, "lora_A") {
+					t.Errorf("%s may be idle in its first step: %t", p.Name, idle)
+				}
+			}
+		})
+	}
+}
+
 // TestStart asserts that attaching a method changes no bit of the output.
 func TestStart(t *testing.T) {
 	for _, kind := range kinds {
@@ -92,13 +119,13 @@ func TestStart(t *testing.T) {
 				dev := cpu.Open[float32](2)
 				n, b := attach(t, dev, kind, m.config, m.merge), join(micro())
 				for _, training := range []bool{false, true} {
-					got, want := logits(dev, n.Model, n.Method.Hook(), b, training), logits(dev, n.Model, model.Base{}, b, training)
+					got, want := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, training), logits(dev, n.Model, model.Base{}, b, training)
 					if !sameBits(got, want) {
 						t.Errorf("training=%t: logits %v; the base has %v", training, got, want)
 					}
 				}
 				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Name != "full" {
-					if sameBits(logits(dev, n.Model, n.Method.Hook(), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
+					if sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
 						t.Error("logits are the base's with B off zero too")
 					}
 				}
@@ -312,7 +339,7 @@ func TestForward(t *testing.T) {
 			c.merge(m)
 			double := param(compute.Shape{2, 2}, 2, 0, 0, 2)
 			p := &model.Pass{Tape: &tape.Tape{Dev: dev, Train: true}}
-			hook, h := m.Hook(), p.Const(param(row, 1, 2).Value)
+			hook, h := m.Hook(adapter.At{}), p.Const(param(row, 1, 2).Value)
 			for l, want := range [][]float32{c.h1, c.h2} {
 				y := hook.Block(p, l, h, func(x *tape.Var) *tape.Var { return p.Linear(x, double, nil, compute.Identity) })
 				p.Release(h)

@@ -110,8 +110,8 @@ func TestRestoreFaults(t *testing.T) {
 		change func(checkpoint.Tensor) []checkpoint.Tensor
 		want   string
 	}{
-		{"missing-head", drop(head), "the tensor of the classification head " + head + " is missing; want all 10 that the method trains"},
-		{"missing-adapter", drop(a), "the tensor " + a + " is missing; want all 10 that the method trains"},
+		{"missing-head", drop(head), "the tensor of the classification head " + head + " is missing; want all 10 tensors of the method and the head"},
+		{"missing-adapter", drop(a), "the tensor " + a + " is missing; want all 10 tensors of the method and the head"},
 		{"wrong-shape", func(x checkpoint.Tensor) []checkpoint.Tensor {
 			if x.Name == a {
 				x.Shape = []int{x.Shape[1], x.Shape[0]}

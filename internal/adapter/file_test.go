@@ -100,7 +100,7 @@ func TestSaveRestore(t *testing.T) {
 					}
 				}
 				b := join(n.parts())
-				if !sameBits(logits(dev, n.Model, n.Method.Hook(), b, false), logits(dev, fresh.Model, fresh.Method.Hook(), b, false)) {
+				if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
 					t.Error("logits differ after the round trip")
 				}
 			})
@@ -147,7 +147,7 @@ func TestReadPEFT(t *testing.T) {
 	if err := restore(t, dir, n).CheckBase(adapter.Base{SHA256: strings.Repeat("0", 64)}); err != nil {
 		t.Errorf("PEFT does not say which base an adapter is for: %v", err)
 	}
-	got := logits(dev, n.Model, n.Method.Hook(), b, false)
+	got := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false)
 	var apart, size float64
 	for i := range want {
 		apart, size = math.Max(apart, math.Abs(float64(got[i]-want[i]))), math.Max(size, math.Abs(float64(want[i])))
@@ -306,7 +306,7 @@ func TestWriteDrawnPooler(t *testing.T) {
 	}
 	fresh, b := build(2), join(micro())
 	restore(t, dir, fresh)
-	if !sameBits(logits(dev, n.Model, n.Method.Hook(), b, false), logits(dev, fresh.Model, fresh.Method.Hook(), b, false)) {
+	if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
 		t.Error("logits differ after the round trip")
 	}
 }

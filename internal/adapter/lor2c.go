@@ -14,6 +14,7 @@ import (
 // section III-B). Merging makes one module of two neighbours, injection
 // replaces one by LoRA; see Merge and Inject.
 type LoR2C struct {
+	Plain
 	b        builder
 	modules  []module // by first layer, never overlapping
 	injected *LoRA    // on the layers whose module was replaced
@@ -37,15 +38,16 @@ func newLoR2C(b builder, s *Structure) (Method, error) {
 	}
 	var shared *tape.Param
 	if b.Share && len(s.Modules) > 0 {
-		shared = b.loraA(b.path("encoder.lor2c.shared"), b.Rank, b.Width)
+		shared = b.lowRankA(b.path("encoder.lor2c.shared"), 0, b.Rank, b.Width)
+		shared.Factor = "" // it belongs to no layer
 	}
 	for _, k := range s.Modules {
 		name := b.moduleName(k.First, k.Last)
 		if shared == nil {
-			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, b.Width, b.Width)})
+			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, k.First, b.Width, b.Width)})
 			continue
 		}
-		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.loraB(name, b.Width, b.Rank), b.Scale(), float32(*b.Dropout)}})
+		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.Width, b.Rank), b.Scale(), float32(*b.Dropout)}})
 	}
 	for _, l := range s.Injected {
 		m.addLoRA(l)
@@ -75,7 +77,9 @@ func (m *LoR2C) Params() (params []*tape.Param) {
 
 // Hook adds the residual connections to the layers' outputs, and the injected
 // pairs' outputs to their linear layers.
-func (m *LoR2C) Hook() model.Hook { return &lor2cHook{loraHook{m: m.injected}, m, map[int]*tape.Var{}} }
+func (m *LoR2C) Hook(At) model.Hook {
+	return &lor2cHook{loraHook{m: m.injected}, m, map[int]*tape.Var{}}
+}
 
 type lor2cHook struct {
 	loraHook

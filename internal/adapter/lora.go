@@ -11,6 +11,7 @@ import (
 // LoRA adds B A to the weight of the linear layers that target_modules names,
 // in every layer (Hu et al. 2021, arXiv:2106.09685, eq. 3).
 type LoRA struct {
+	Plain
 	pairs  map[model.Site]pair
 	params []*tape.Param
 }
@@ -57,7 +58,7 @@ func sites(layer int, targetModules []string) (found []model.Site) {
 func (m *LoRA) add(b builder, layer int) {
 	for _, s := range sites(layer, b.TargetModules) {
 		w := b.At(s).W.Value.Shape
-		p := b.pair(b.path(s.String()), w[1], w[0])
+		p := b.pair(b.path(s.String()), layer, w[1], w[0])
 		m.pairs[s] = p
 		m.params = append(m.params, p.A, p.B)
 	}
@@ -68,7 +69,7 @@ func (m *LoRA) add(b builder, layer int) {
 func (m *LoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the pairs' outputs to their linear layers.
-func (m *LoRA) Hook() model.Hook { return loraHook{m: m} }
+func (m *LoRA) Hook(At) model.Hook { return loraHook{m: m} }
 
 type loraHook struct {
 	model.Base

@@ -3,6 +3,7 @@ package adapter_test
 import (
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -45,7 +46,7 @@ func TestMasks(t *testing.T) {
 			n := attach(t, r, "roberta", m.config, m.merge)
 			// The forward pass alone: gradients draw the same masks again.
 			tp := &tape.Tape{Dev: r, Train: true}
-			n.Model.Forward(n.Model.NewPass(tp, join(micro()), n.Method.Hook()))
+			n.Model.Forward(n.Model.NewPass(tp, join(micro()), n.Method.Hook(adapter.At{})))
 			for site, times := range r.sites {
 				if times != 1 {
 					t.Errorf("site %d is drawn %d times in one pass", site, times)

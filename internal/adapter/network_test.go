@@ -167,10 +167,12 @@ func (n *network) loss(parts []model.Batch) float64 {
 	}
 	n.Dev.Fill(n.sum, 0)
 	row, example := 0, 0
-	for _, b := range parts {
+	for i, b := range parts {
 		n.Dev.Reset()
+		at := adapter.At{Step: gradStep, Pass: i, Train: true, Seed: n.Seed}
+		n.Method.Begin(at)
 		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Example: example}
-		logits := n.Model.Forward(n.Model.NewPass(t, b, n.Method.Hook()))
+		logits := n.Model.Forward(n.Model.NewPass(t, b, n.Method.Hook(at)))
 		labels := make([]int32, b.Len())
 		for i, l := range b.Labels {
 			labels[i] = int32(l)

@@ -57,7 +57,7 @@ func (s *Saved) CheckBase(base Base) error {
 // Restore fills the method's and the head's parameters from the file. Every one
 // must be there in its shape, and nothing else.
 func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error {
-	params := slices.Concat(m.Params(), head)
+	params := slices.Concat(m.Params(), m.Buffers(), head)
 	for i, p := range params {
 		name := fileName(s.Method, p)
 		_, shape, ok := s.file.Info(name)
@@ -66,7 +66,7 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 			if i >= len(params)-len(head) {
 				what = "tensor of the classification head"
 			}
-			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d that the method trains: %w", s.dir, what, name, len(params), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.dir, what, name, len(params), ErrMismatch)
 		}
 		if !slices.Equal(shape, p.Value.Shape) {
 			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.dir, name, shape, []int(p.Value.Shape), ErrMismatch)

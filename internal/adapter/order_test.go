@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -24,7 +25,7 @@ func TestModulesMeetBehindNorms(t *testing.T) {
 			dev := nulldev.Open(4)
 			n := attach(t, dev, "roberta", m.config, m.merge)
 			tp := &tape.Tape{Dev: dev, Train: true}
-			pass := n.Model.NewPass(tp, join(micro()), n.Method.Hook())
+			pass := n.Model.NewPass(tp, join(micro()), n.Method.Hook(adapter.At{}))
 			dev.Ops = nil
 			n.Model.Forward(pass)
 			ops := strings.Join(dev.Ops, " ")

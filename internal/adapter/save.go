@@ -24,7 +24,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 		s := m.Structure()
 		d.Structure = &s
 	}
-	tensors := download(dev, d.Method, slices.Concat(m.Params(), head))
+	tensors := download(dev, d.Method, slices.Concat(m.Params(), m.Buffers(), head))
 	if err := dev.Err(); err != nil {
 		return err
 	}

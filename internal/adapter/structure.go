@@ -67,10 +67,11 @@ func (m *LoR2C) Merge(first, last, keep int) {
 	m.modules = m.Merged(first, last, keep).modules
 	i := slices.IndexFunc(m.modules, func(d module) bool { return d.first == first })
 	name := m.b.moduleName(first, last)
+	a, b := m.modules[i].A, m.modules[i].B
 	if !m.b.Share {
-		m.modules[i].A.Name = name + ".lora_A.weight"
+		a.Name, a.Layer = name+".lora_A.weight", first
 	}
-	m.modules[i].B.Name = name + ".lora_B.weight"
+	b.Name, b.Layer = name+".lora_B.weight", first
 }
 
 // Inject replaces the module of a layer by LoRA of the configured inner width,

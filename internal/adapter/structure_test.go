@@ -90,7 +90,7 @@ func TestTrial(t *testing.T) {
 	n := attach(t, dev, "bert", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 6, TargetModules: queryValue}, nil)
 	n.leaveStart()
 	m, b := n.Method.(*adapter.LoR2C), join(n.parts())
-	out := func(m adapter.Method) []float32 { return logits(dev, n.Model, m.Hook(), b, false) }
+	out := func(m adapter.Method) []float32 { return logits(dev, n.Model, m.Hook(adapter.At{}), b, false) }
 	start, before := out(m), names(m.Params())
 	merged, without := out(m.Merged(1, 2, 2)), out(m.Without(3))
 	if !sameBits(out(m), start) || !slices.Equal(names(m.Params()), before) {
@@ -105,7 +105,7 @@ func TestTrial(t *testing.T) {
 	if m.Merge(1, 2, 2); !sameBits(out(m), merged) {
 		t.Error("the merge computes something else than its trial")
 	}
-	if o.Inject(3); !sameBits(logits(dev, other.Model, o.Hook(), b, false), without) {
+	if o.Inject(3); !sameBits(logits(dev, other.Model, o.Hook(adapter.At{}), b, false), without) {
 		t.Error("the injection computes something else than its trial")
 	}
 }
@@ -227,7 +227,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 				t.Errorf("structure (-want +got):\n%s", d)
 			}
 			b := join(n.parts())
-			if !sameBits(logits(dev, n.Model, m.Hook(), b, false), logits(dev, fresh, method.Hook(), b, false)) {
+			if !sameBits(logits(dev, n.Model, m.Hook(adapter.At{}), b, false), logits(dev, fresh, method.Hook(adapter.At{}), b, false)) {
 				t.Error("logits differ after the round trip")
 			}
 			want := map[string]any{

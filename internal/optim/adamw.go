@@ -7,37 +7,36 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// AdamW updates the trainable parameters of a run, which live one behind the
-// other in one buffer: a step is one norm over the whole and one update a
-// group, however many parameters there are.
+// AdamW updates all trainable parameters of a run. They are stored contiguously in one buffer, so that a step takes one
+// norm over the buffer and one update per parameter group.
 type AdamW struct {
 	dev    compute.Device
 	config Config
 	flat
 	state  compute.Tensor // [compute.StateLen]
-	slots  []slot         // one a parameter, in the order of the buffer
+	slots  []slot         // one per parameter, in the order of the buffer
 	groups []group
 	steps  int
 }
 
-// flat is the buffers of values, gradients, and first and second moments, [n]
-// Full; and w, of the values as forward passes read them, where the device's
-// Float is narrower.
+// flat is the buffers of values, gradients, and first and second moments, [n] Full; and w, the values as forward passes
+// read them, where the device's Float is narrower.
 type flat struct{ p, w, g, m, v compute.Tensor }
 
-// slot is the place of a parameter in the buffer, and what is its own.
+// slot describes one parameter: its offset in the buffer, the ratio of its learning rate to the base rate, and the
+// number of steps that had been done before it was added.
 type slot struct {
 	*tape.Param
-	at    int
-	ratio float64 // of its learning rate to the base
-	born  int     // steps that were done before its first
+	offset int
+	ratio  float64
+	added  int
 }
 
-// group is a range of the buffer with one learning rate and age.
+// group is a range of the buffer whose parameters have one learning rate and one number of steps.
 type group struct {
 	from, to int
 	ratio    float64
-	born     int
+	added    int
 }
 
 // New moves the values of the adapter's and the head's parameters into one
@@ -46,21 +45,25 @@ type group struct {
 // forward passes read. Frozen parameters stay where they are.
 func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
 	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Full)}
-	o.lay(adapter, head)
+	o.layout(adapter, head)
 	for _, s := range o.slots {
-		o.adopt(s)
+		o.insert(s)
 	}
 	return o
 }
 
-// lay gives every trainable parameter its place in new buffers.
-func (o *AdamW) lay(adapter, head []*tape.Param) {
+// layout gives every trainable parameter its offset in new buffers.
+func (o *AdamW) layout(adapter, head []*tape.Param) {
 	n := 0
 	o.slots = nil
 	add := func(params []*tape.Param, ratio float64) {
 		for _, p := range params {
 			if !p.Frozen {
-				o.slots = append(o.slots, slot{p, n, ratio, o.steps})
+				s := slot{p, n, ratio, o.steps}
+				if p.LRRatio != 0 {
+					s.ratio *= p.LRRatio
+				}
+				o.slots = append(o.slots, s)
 				n += p.Value.Shape.Len()
 			}
 		}
@@ -75,27 +78,27 @@ func (o *AdamW) lay(adapter, head []*tape.Param) {
 	o.group()
 }
 
-// group collects neighbours that are updated alike.
+// group collects neighbouring parameters with one learning rate and one number of steps.
 func (o *AdamW) group() {
 	o.groups = nil
 	for _, s := range o.slots {
-		end := s.at + s.Value.Shape.Len()
-		if n := len(o.groups); n > 0 && o.groups[n-1].ratio == s.ratio && o.groups[n-1].born == s.born {
+		end := s.offset + s.Value.Shape.Len()
+		if n := len(o.groups); n > 0 && o.groups[n-1].ratio == s.ratio && o.groups[n-1].added == s.added {
 			o.groups[n-1].to = end
 			continue
 		}
-		o.groups = append(o.groups, group{s.at, end, s.ratio, s.born})
+		o.groups = append(o.groups, group{s.offset, end, s.ratio, s.added})
 	}
 }
 
-// adopt moves a parameter that was on its own into the buffer.
-func (o *AdamW) adopt(s slot) {
+// insert moves a parameter that has tensors of its own into the buffer.
+func (o *AdamW) insert(s slot) {
 	value, master := s.Value, s.Master
-	o.place(s, s.Exact())
+	o.store(s, s.Exact())
 	o.free(value, master)
 }
 
-// free returns those of xs that are there.
+// free gives back those of xs that are present.
 func (o *AdamW) free(xs ...compute.Tensor) {
 	for _, x := range xs {
 		if x.Present() {
@@ -104,23 +107,23 @@ func (o *AdamW) free(xs ...compute.Tensor) {
 	}
 }
 
-// place makes a parameter a part of the buffer, with the given exact value.
-func (o *AdamW) place(s slot, from compute.Tensor) {
+// store makes a parameter a part of the buffer, with the given exact value.
+func (o *AdamW) store(s slot, from compute.Tensor) {
 	shape := s.Value.Shape
-	exact := o.p.Slice(s.at, shape)
+	exact := o.p.Slice(s.offset, shape)
 	o.dev.Copy(exact, from)
-	s.Grad = o.g.Slice(s.at, shape)
+	s.Grad = o.g.Slice(s.offset, shape)
 	if !o.w.Present() {
 		exact.DType = compute.Float // where the two are one type
 		s.Value = exact
 		return
 	}
-	s.Master, s.Value = exact, o.w.Slice(s.at, shape)
+	s.Master, s.Value = exact, o.w.Slice(s.offset, shape)
 	o.dev.Copy(s.Value, exact)
 }
 
-// leave gives a parameter tensors of its own again and takes its gradient.
-func (o *AdamW) leave(p *tape.Param) {
+// remove gives a parameter tensors of its own again and takes its gradient away.
+func (o *AdamW) remove(p *tape.Param) {
 	own := func(x compute.Tensor) compute.Tensor {
 		if !x.Present() {
 			return x
@@ -132,32 +135,31 @@ func (o *AdamW) leave(p *tape.Param) {
 	p.Value, p.Master, p.Grad = own(p.Value), own(p.Master), compute.Tensor{}
 }
 
-// Change takes over the parameters of a method whose structure has changed.
-// Those that were there keep values, moments and number of updates; the rest
-// begin with none, as do those for which anew is set. Those that are frozen now
-// keep their values. All of it happens on the device.
-func (o *AdamW) Change(adapter, head []*tape.Param, anew func(*tape.Param) bool) {
+// Change updates the optimizer after a method has changed its structure. Parameters that it had keep their values,
+// moments and number of updates; new parameters start with none, as do those for which reset returns true. Parameters
+// that are frozen now keep their values. All of it happens on the device.
+func (o *AdamW) Change(adapter, head []*tape.Param, reset func(*tape.Param) bool) {
 	before, old := map[*tape.Param]slot{}, o.flat
 	for _, s := range o.slots {
 		before[s.Param] = s
 	}
-	o.lay(adapter, head)
+	o.layout(adapter, head)
 	for i, s := range o.slots {
 		was, known := before[s.Param]
 		if !known {
-			o.adopt(s)
+			o.insert(s)
 			continue
 		}
-		if !anew(s.Param) {
-			o.slots[i].born = was.born
-			o.dev.Copy(o.m.Slice(s.at, s.Value.Shape), old.m.Slice(was.at, s.Value.Shape))
-			o.dev.Copy(o.v.Slice(s.at, s.Value.Shape), old.v.Slice(was.at, s.Value.Shape))
+		if !reset(s.Param) {
+			o.slots[i].added = was.added
+			o.dev.Copy(o.m.Slice(s.offset, s.Value.Shape), old.m.Slice(was.offset, s.Value.Shape))
+			o.dev.Copy(o.v.Slice(s.offset, s.Value.Shape), old.v.Slice(was.offset, s.Value.Shape))
 		}
-		o.place(s, s.Exact())
+		o.store(s, s.Exact())
 	}
 	for _, p := range adapter {
 		if _, known := before[p]; known && p.Frozen {
-			o.leave(p)
+			o.remove(p)
 		}
 	}
 	o.free(old.p, old.w, old.g, old.m, old.v)
@@ -182,7 +184,7 @@ func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 		}
 		o.dev.AdamW(part(o.p), part(o.w), part(o.m), part(o.v), part(o.g), o.state, compute.AdamWOpts{
 			LR: o.config.LR * g.ratio * factor, Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps,
-			WeightDecay: o.config.WeightDecay, Step: o.steps - g.born,
+			WeightDecay: o.config.WeightDecay, Step: o.steps - g.added,
 		})
 	}
 }
@@ -206,23 +208,23 @@ func (o *AdamW) Moments() (m, v compute.Tensor) { return o.m, o.v }
 // Steps returns how many updates there were.
 func (o *AdamW) Steps() int { return o.steps }
 
-// Born returns after how many steps a parameter began, by name, for those that
-// were not there from the start.
-func (o *AdamW) Born() map[string]int {
-	born := map[string]int{}
+// FirstSteps returns, for every parameter that was added during the run, the number of steps that had been done before
+// it was added, keyed by name.
+func (o *AdamW) FirstSteps() map[string]int {
+	first := map[string]int{}
 	for _, s := range o.slots {
-		if s.born > 0 {
-			born[s.Name] = s.born
+		if s.added > 0 {
+			first[s.Name] = s.added
 		}
 	}
-	return born
+	return first
 }
 
-// SetSteps restores the number of updates and what Born said from a checkpoint.
-func (o *AdamW) SetSteps(n int, born map[string]int) {
+// SetSteps restores the number of updates and the result of FirstSteps from a checkpoint.
+func (o *AdamW) SetSteps(n int, first map[string]int) {
 	o.steps = n
 	for i, s := range o.slots {
-		o.slots[i].born = born[s.Name]
+		o.slots[i].added = first[s.Name]
 	}
 	o.group()
 }

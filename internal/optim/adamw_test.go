@@ -66,7 +66,8 @@ func newTrial(t *testing.T, c optim.Config) *trial {
 		}
 		return p
 	}
-	adapter := []*tape.Param{param("a", c.LR, 3, 5), param("b", c.LR, 7)}
+	adapter := []*tape.Param{param("a", c.LR, 3, 5), param("b", c.LR*1.5, 7)}
+	adapter[1].LRRatio = 1.5
 	head := []*tape.Param{param("h", c.LR*c.HeadLRRatio, 2, 4)}
 	x.ref.m, x.ref.v = make([]float64, len(x.ref.p)), make([]float64, len(x.ref.p))
 	x.loss = x.dev.Alloc(compute.Shape{1}, compute.Float)

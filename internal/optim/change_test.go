@@ -97,8 +97,8 @@ func TestChange(t *testing.T) {
 	if got, want := dev.Stats().PersistentBytes-start, int64(8*4*(9-15)); got != want {
 		t.Errorf("memory grew by %d bytes; want %d", got, want)
 	}
-	if got := o.Born(); !maps.Equal(got, map[string]int{"e": 3}) {
-		t.Errorf("born %v; want e after step 3", got)
+	if got := o.FirstSteps(); !maps.Equal(got, map[string]int{"e": 3}) {
+		t.Errorf("first steps %v; want e after step 3", got)
 	}
 
 	// d begins anew with the value it has.
@@ -113,13 +113,13 @@ func TestChange(t *testing.T) {
 		t.Error("a frozen parameter still takes a gradient")
 	}
 	steps("frozen", 2, d, e, head[0])
-	if got := fmt.Sprint(o.Born()); got != "map[d:6 e:3]" {
-		t.Errorf("born %s; want map[d:6 e:3]", got)
+	if got := fmt.Sprint(o.FirstSteps()); got != "map[d:6 e:3]" {
+		t.Errorf("first steps %s; want map[d:6 e:3]", got)
 	}
 
-	// What Born said brings the ages back.
-	born := o.Born()
+	// SetSteps restores what FirstSteps returned.
+	first := o.FirstSteps()
 	o.SetSteps(o.Steps(), nil)
-	o.SetSteps(o.Steps(), born)
+	o.SetSteps(o.Steps(), first)
 	steps("restored", 2, d, e, head[0])
 }

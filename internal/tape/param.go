@@ -10,9 +10,28 @@ type Param struct {
 	// device whose Float is narrower; absent elsewhere. Value is its rounding.
 	Master compute.Tensor
 	Grad   compute.Tensor // Full; absent while frozen
-	// Frozen keeps an optimizer from taking the parameter on.
+	// Frozen keeps an optimizer from updating the parameter.
 	Frozen bool
+	// LRRatio is the ratio of the parameter's learning rate to that of the adapter; 0 means 1.
+	LRRatio float64
+	// Idle says when the parameter may have no gradient although it is trained.
+	Idle Idle
+	// Factor is A or B for a factor of a low-rank map that belongs to layer Layer, and empty for other parameters.
+	Factor string
+	Layer  int
 }
+
+// Idle says when a trained parameter may have no gradient.
+type Idle uint8
+
+const (
+	// NeverIdle parameters have a gradient in every step.
+	NeverIdle Idle = iota
+	// IdleAtStart parameters have no gradient in their first step, as an A whose B is zero.
+	IdleAtStart
+	// OftenIdle parameters have a gradient only in some steps, as an expert that only some steps draw.
+	OftenIdle
+)
 
 // NewParam allocates a parameter of zeros, which the run will train or not.
 func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Param {

@@ -34,7 +34,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 
 	b := model.Batch{IDs: make([]int32, 9), Types: make([]int32, 9), Cu: []int32{0, 4, 9}}
 	tp := &tape.Tape{Dev: dev, Train: train}
-	logits := m.Forward(m.NewPass(tp, b, adapted.Hook()))
+	logits := m.Forward(m.NewPass(tp, b, adapted.Hook(adapter.At{})))
 	if train {
 		loss := dev.Alloc(compute.Shape{1}, compute.Full)
 		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Logits returns the outputs [B, Outputs] of the model with its method for one
@@ -19,9 +18,7 @@ func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 	}
 	logits = make([]float32, b.Len()*s.Model.Outputs())
 	err = guard(func() {
-		s.Dev.Reset()
-		t := &tape.Tape{Dev: s.Dev}
-		s.Dev.Download(logits, s.Model.Forward(s.Model.NewPass(t, b, s.Method.Hook())).Value)
+		s.Dev.Download(logits, s.forward(b).Value)
 	})
 	if err == nil {
 		err = s.Dev.Err()

@@ -293,7 +293,7 @@ func TestGradientRecord(t *testing.T) {
 				}
 				sums.add()
 				for _, p := range attached.Params() {
-					layer, factor, _ := adapter.Factor(p)
+					layer, factor := p.Layer, p.Factor
 					key := fmt.Sprint(layer, factor)
 					if want[key] == nil {
 						want[key] = &runlog.MeanAbsolute{}

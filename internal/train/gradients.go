@@ -1,7 +1,6 @@
 package train
 
 import (
-	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
@@ -54,17 +53,16 @@ func (g *gradientSums) record() (runlog.Gradient, error) {
 	}
 	rec := runlog.Gradient{Steps: g.steps, Layers: []runlog.LayerGradient{}}
 	for i, p := range g.stepper.Method.Params() {
-		layer, factor, ok := adapter.Factor(p)
-		if !ok {
+		if p.Factor == "" {
 			continue
 		}
 		n := len(rec.Layers)
-		if n == 0 || rec.Layers[n-1].Layer != layer {
-			rec.Layers = append(rec.Layers, runlog.LayerGradient{Layer: layer})
+		if n == 0 || rec.Layers[n-1].Layer != p.Layer {
+			rec.Layers = append(rec.Layers, runlog.LayerGradient{Layer: p.Layer})
 			n++
 		}
 		m := &rec.Layers[n-1].A
-		if factor == "B" {
+		if p.Factor == "B" {
 			m = &rec.Layers[n-1].B
 		}
 		m.Abs += float64(sums[i])

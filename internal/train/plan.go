@@ -6,7 +6,6 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Plan is the memory of a run in bytes, known before its first step.
@@ -54,8 +53,7 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.St
 	// A what-if trial has a module less than the method, or a longer one, and
 	// needs no more than the method on the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
-	null.Reset()
-	m.Forward(m.NewPass(&tape.Tape{Dev: null}, evenBatch(max(most, tokens), max(batch, examples)), method.Hook()))
+	st.forward(evenBatch(max(most, tokens), max(batch, examples)))
 	// Blocks of one size class are reused, and which tensors share a class
 	// depends on the batch: the slack covers by how much a smaller one can be
 	// worse, which was seen to be up to one part in a thousand.

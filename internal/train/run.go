@@ -206,6 +206,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
+	r.stepper.Steps = r.steps
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
 		r.gradients = watchGradients(r.stepper)

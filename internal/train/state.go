@@ -87,7 +87,7 @@ func (r *run) save() error {
 	if err := r.log.Sync(); err != nil {
 		return err
 	}
-	r.state.Born = r.stepper.Opt.Born()
+	r.state.Born = r.stepper.Opt.FirstSteps()
 	if r.gradients != nil {
 		sums, err := r.gradients.read()
 		if err != nil {

@@ -20,6 +20,7 @@ type Stepper struct {
 	Method adapter.Method
 	Opt    *optim.AdamW
 	Seed   uint64
+	Steps  int // of the whole run, for methods that plan ahead
 	// Regression chooses mean squared error over cross-entropy.
 	Regression bool
 
@@ -60,6 +61,7 @@ func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 	err := guard(func() {
 		s.gradient(step, micro, nil)
 		s.Opt.Step(s.loss, factor)
+		s.Method.Updated(s.at(step))
 		row := s.ring.View((step-1)%s.slots, (step-1)%s.slots+1)
 		s.Dev.Copy(row.Slice(ringLoss, compute.Shape{1}), s.loss)
 		s.Dev.Copy(row.Slice(ringState, compute.Shape{compute.StateLen}), s.Opt.State())
@@ -82,26 +84,45 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	for _, b := range micro {
 		examples += b.Len()
 	}
+	at := s.at(step)
 	row, example := 0, 0
 	for i, b := range micro {
 		s.Dev.Reset()
+		at.Pass = i
+		s.Method.Begin(at)
+		hook := s.Method.Hook(at)
 		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
 		// Both uploads come before the first op: what a device records of a step
 		// is then in one piece.
-		pass, labels := s.Model.NewPass(t, b, s.Method.Hook()), s.upload(b.Labels)
+		pass, labels := s.Model.NewPass(t, b, hook), s.upload(b.Labels)
 		if i == 0 {
 			s.Opt.Zero()
 			s.Dev.Fill(s.loss, 0)
 		}
-		logits := s.Model.Forward(pass)
-		if scale := 1 / float32(examples); s.Regression {
+		logits, scale := s.Model.Forward(pass), 1/float32(examples)
+		if s.Regression {
 			t.MSE(s.loss, logits, labels, scale)
 		} else {
 			t.CrossEntropy(s.loss, logits, labels, scale)
 		}
+		hook.Loss(pass, logits, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, scale)
 		t.Backward()
 		row, example = row+len(b.IDs), example+b.Len()
 	}
+	s.Method.Backward(at)
+}
+
+// at returns the position of an optimizer step of training.
+func (s *Stepper) at(step int) adapter.At {
+	return adapter.At{Step: step, Steps: s.Steps, Train: true, Seed: s.Seed, Loss: s.loss, State: s.Opt.State()}
+}
+
+// forward runs b through the model with its method for an evaluation, and returns what the model returns.
+func (s *Stepper) forward(b model.Batch) *tape.Var {
+	s.Dev.Reset()
+	at := adapter.At{Steps: s.Steps, Seed: s.Seed}
+	s.Method.Begin(at)
+	return s.Model.Forward(s.Model.NewPass(&tape.Tape{Dev: s.Dev}, b, s.Method.Hook(at)))
 }
 
 // upload puts labels [B] on the device: values in regression, else classes.
