@@ -11,7 +11,7 @@ import (
 // another kind of file, with what to call them. The longest match is listed
 // first where two begin alike.
 var signatures = []struct{ head, what string }{
-	{"version https://git-lfs", `a Git LFS pointer and not the file itself; run "git lfs pull" in its repository`},
+	{"version https://git-lfs", `a Git LFS pointer; run "git lfs pull" in its repository`},
 	{"\x1f\x8b", "gzip data"},
 	{"PK\x03\x04", "a zip archive, as PyTorch writes for .bin and .pt files"},
 	{"GGUF", "a GGUF file"},
@@ -32,11 +32,27 @@ var signatures = []struct{ head, what string }{
 	{"\xfe\xff", "UTF-16 text"},
 }
 
-// Describe says what a file is that is not what its name says, judged by its
-// first bytes (64 are enough): "an HTML page, it starts with \"<!DOCTYPE
-// html>\"". The result follows "it is" or "the file is" in an error. It is empty
-// where the bytes tell nothing.
+// Describe says what a file is that should be text, such as JSON or CSV, and is
+// not, judged by its first bytes (64 are enough): "an HTML page, it starts with
+// \"<!DOCTYPE html>\"". The result follows "it is" or "it is not JSON but" in an error.
+// It is empty where the bytes tell nothing.
 func Describe(head []byte) string {
+	switch what := DescribeBinary(head); {
+	case what != "":
+		return what
+	case len(head) > 8 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4)):
+		return "a safetensors file"
+	case len(head) > 0 && len(bytes.Trim(head, "\x00")) == 0:
+		return "a file of NUL bytes"
+	case bytes.IndexByte(head, 0) >= 0:
+		return "binary data, it holds NUL bytes"
+	}
+	return ""
+}
+
+// DescribeBinary is [Describe] for a file that should be binary: it knows other
+// formats by their first bytes and does not wonder at NUL bytes.
+func DescribeBinary(head []byte) string {
 	for _, s := range signatures {
 		if bytes.HasPrefix(head, []byte(s.head)) {
 			return s.what
@@ -50,17 +66,6 @@ func Describe(head []byte) string {
 		return "an HTML page, it starts with " + place.Quote(strings.TrimRight(start, "\r"))
 	case strings.HasPrefix(lower, "<?xml"), strings.HasPrefix(lower, "<error"):
 		return "an XML document, it starts with " + place.Quote(strings.TrimRight(start, "\r"))
-	case isSafetensors(head):
-		return "a safetensors file"
-	case len(head) > 0 && len(bytes.Trim(head, "\x00")) == 0:
-		return "a file of NUL bytes"
-	case bytes.IndexByte(head, 0) >= 0:
-		return "binary data, it holds NUL bytes"
 	}
 	return ""
-}
-
-// isSafetensors looks for the length of a header below 2^32 and its brace.
-func isSafetensors(head []byte) bool {
-	return len(head) > 8 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4))
 }

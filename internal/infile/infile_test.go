@@ -70,7 +70,7 @@ func TestDescribe(t *testing.T) {
 		{"\n  <!doctype HTML PUBLIC " + strings.Repeat("x", 200), `an HTML page, it starts with "<!doctype HTML PUBLIC ` + strings.Repeat("x", 38) + `"...`},
 		{"\ufeff<html lang=en>", `an HTML page, it starts with "<html lang=en>"`},
 		{`<?xml version="1.0"?><Error>`, `an XML document, it starts with "<?xml version=\"1.0\"?><Error>"`},
-		{"version https://git-lfs.github.com/spec/v1\noid", `a Git LFS pointer and not the file itself; run "git lfs pull" in its repository`},
+		{"version https://git-lfs.github.com/spec/v1\noid", `a Git LFS pointer; run "git lfs pull" in its repository`},
 		{"\x1f\x8b\x08\x00", "gzip data"},
 		{"PK\x03\x04\x14", "a zip archive, as PyTorch writes for .bin and .pt files"},
 		{"\x80\x02}q\x00", "a Python pickle"},
@@ -85,6 +85,10 @@ func TestDescribe(t *testing.T) {
 	} {
 		if got := infile.Describe([]byte(c.head)); got != c.want {
 			t.Errorf("%q is %q; want %q", c.head, got, c.want)
+		}
+		textOnly := strings.Contains(c.want, "NUL bytes") || c.want == "a safetensors file"
+		if got := infile.DescribeBinary([]byte(c.head)); textOnly == (got == c.want) && c.want != "" {
+			t.Errorf("%q is %q as binary data; as text it is %q", c.head, got, c.want)
 		}
 	}
 }
