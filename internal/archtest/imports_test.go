@@ -31,7 +31,7 @@ var layers = []struct {
 	{"internal/tokenizer", []string{"internal/place"}},
 	{"internal/metric", []string{"internal/nearest"}},
 	{"internal/compute", nil},
-	{"internal/checkpoint", []string{"internal/place", "internal/strictjson"}},
+	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/runlog", nil},
 	{"internal/schedule", nil},
 	{"internal/figure", nil},

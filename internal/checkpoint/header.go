@@ -10,11 +10,19 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// maxHeader is the limit of the reference implementation, in bytes.
-const maxHeader = 100_000_000
+const (
+	// maxHeader is the limit of the reference implementation, in bytes.
+	maxHeader = 100_000_000
+	// maxTensors is more than any published model has in all of its shards.
+	maxTensors = 100_000
+	// maxDims is the most dimensions a tensor of PyTorch can have.
+	maxDims = 64
+)
 
 // metadataKey is the one header key that does not name a tensor.
 const metadataKey = "__metadata__"
@@ -38,8 +46,8 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	fail := func(format string, args ...any) ([]byte, map[string]entry, map[string]string, error) {
 		return nil, nil, nil, fmt.Errorf(format, args...)
 	}
-	if bytes.HasPrefix(file, []byte("version https://git-lfs")) {
-		return fail(`the file is a Git LFS pointer, not weights; run "git lfs pull" in its repository`)
+	if what := infile.DescribeBinary(file[:min(len(file), 64)]); what != "" && !plausible(file) {
+		return fail("it is not safetensors but %s", what)
 	}
 	if len(file) < 8 {
 		return fail("the file has %d bytes; a safetensors file starts with 8 bytes of header length", len(file))
@@ -65,12 +73,15 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	d := json.NewDecoder(bytes.NewReader(text))
 	tensors = map[string]entry{}
 	err = strictjson.Object(d, "the header", func(key string) error {
+		if len(tensors) == maxTensors {
+			return fmt.Errorf("the header has more than %d tensors; at most so many are allowed", maxTensors)
+		}
 		var err error
 		if key == metadataKey {
 			metadata, err = stringMap(d, metadataKey)
 			return err
 		}
-		tensors[key], err = parseEntry(d, fmt.Sprintf("tensor %q", key))
+		tensors[key], err = parseEntry(d, "tensor "+place.Quote(key))
 		return err
 	})
 	if err == nil {
@@ -80,6 +91,13 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 		return nil, nil, nil, err
 	}
 	return data, tensors, metadata, nil
+}
+
+// plausible reports whether the first bytes of a file are the length of a header
+// that it can hold, and the header's brace. Some other formats begin with bytes
+// that are a small number too.
+func plausible(file []byte) bool {
+	return len(file) > 8 && file[8] == '{' && binary.LittleEndian.Uint64(file) <= uint64(len(file)-8)
 }
 
 // parseEntry reads the object that describes one tensor and checks what can
@@ -99,7 +117,7 @@ func parseEntry(d *json.Decoder, what string) (e entry, err error) {
 			offsets, err = wholeNumbers(d, what, key)
 		default:
 			// A key from a later format could change what the bytes mean.
-			err = fmt.Errorf("%s has the unknown key %q; dtype, shape and data_offsets are expected", what, key)
+			err = fmt.Errorf("%s has the unknown key %s; dtype, shape and data_offsets are expected", what, place.Quote(key))
 		}
 		return err
 	})
@@ -110,12 +128,14 @@ func parseEntry(d *json.Decoder, what string) (e entry, err error) {
 		return e, fmt.Errorf("%s has no dtype; dtype, shape and data_offsets are expected", what)
 	case shape == nil:
 		return e, fmt.Errorf("%s has no shape; dtype, shape and data_offsets are expected", what)
+	case len(shape) > maxDims:
+		return e, fmt.Errorf("%s has %d dimensions; at most %d are allowed", what, len(shape), maxDims)
 	case len(offsets) != 2:
 		return e, fmt.Errorf("%s has %d data_offsets; [begin, end] is expected", what, len(offsets))
 	}
 	e = entry{dtype: DType(*dtype), shape: shape, begin: offsets[0], end: offsets[1]}
 	if e.dtype.Size() == 0 {
-		return e, fmt.Errorf("%s has the unknown dtype %q; known are %v", what, e.dtype, byAlignment)
+		return e, fmt.Errorf("%s has the unknown dtype %s; known are %v", what, place.Quote(*dtype), byAlignment)
 	}
 	if e.begin > e.end {
 		return e, fmt.Errorf("%s begins at byte %d and ends at %d; the end comes last", what, e.begin, e.end)
@@ -178,11 +198,11 @@ func checkLayout(tensors map[string]entry, size int) error {
 		e := tensors[name]
 		switch {
 		case e.end > size:
-			return fmt.Errorf("tensor %q ends at data byte %d, but the data has %d; the file is cut off or damaged", name, e.end, size)
+			return fmt.Errorf("tensor %s ends at data byte %d, but the data has %d; the file is cut off or damaged", place.Quote(name), e.end, size)
 		case e.begin < end:
-			return fmt.Errorf("tensor %q begins at data byte %d, inside %q which ends at %d; tensors may not overlap", name, e.begin, before, end)
+			return fmt.Errorf("tensor %s begins at data byte %d, inside %s which ends at %d; tensors may not overlap", place.Quote(name), e.begin, place.Quote(before), end)
 		case e.begin > end:
-			return fmt.Errorf("data bytes %d to %d before tensor %q belong to no tensor; the data may have no holes", end, e.begin, name)
+			return fmt.Errorf("data bytes %d to %d before tensor %s belong to no tensor; the data may have no holes", end, e.begin, place.Quote(name))
 		}
 		end, before = e.end, name
 	}

@@ -31,6 +31,20 @@ func wantError(t *testing.T, err error, want string) {
 	}
 }
 
+// manyTensors is the header of n tensors without elements.
+func manyTensors(n int) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"%d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	b.WriteByte('}')
+	return b.String()
+}
+
 // TestOpenRefuses gives Open files that each break one rule.
 func TestOpenRefuses(t *testing.T) {
 	one := func(dtype, shape, offsets string) string {
@@ -44,7 +58,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"empty", "", "the file has 0 bytes; a safetensors file starts with 8 bytes of header length"},
 		{"7-bytes", "1234567", "the file has 7 bytes; a safetensors file starts with 8 bytes of header length"},
 		{"lfs-pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
-			`the file is a Git LFS pointer, not weights; run "git lfs pull" in its repository`},
+			`it is not safetensors but a Git LFS pointer; run "git lfs pull" in its repository`},
+		{"html", "<!DOCTYPE html>\n<html><head>", `it is not safetensors but an HTML page, it starts with "<!DOCTYPE html>"`},
+		{"gzip-without-time", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc", "it is not safetensors but gzip data"},
+		{"zip", "PK\x03\x04\x14\x00\x00\x00\x08\x00", "it is not safetensors but a zip archive, as PyTorch writes for .bin and .pt files"},
+		{"pickle", "\x80\x02\x8a\nl\xfc\x9cF\xf9 j", "it is not safetensors but a Python pickle"},
 		{"header-too-large", "\x01\xe1\xf5\x05\x00\x00\x00\x00{}", "the header length is 100000001 bytes; at most 100000000 is allowed"},
 		{"header-length-negative", strings.Repeat("\xff", 8) + "{}", "the header length is 18446744073709551615 bytes; at most 100000000 is allowed"},
 		{"header-longer-than-file", "\x03\x00\x00\x00\x00\x00\x00\x00{}",
@@ -75,6 +93,11 @@ func TestOpenRefuses(t *testing.T) {
 		{"unknown-key", fileOf(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"strides":[1]}}`, "1234"),
 			`tensor "a" has the unknown key "strides"; dtype, shape and data_offsets are expected`},
 		{"unknown-case", fileOf(`{"a":{"DType":"F32"}}`, ""), `tensor "a" has the unknown key "DType"; dtype, shape and data_offsets are expected`},
+		{"unknown-key-long", fileOf(`{"a":{"`+strings.Repeat("\\u001b", 70)+`":1}}`, ""),
+			`tensor "a" has the unknown key "` + strings.Repeat(`\x1b`, 60) + `"...; dtype, shape and data_offsets are expected`},
+		{"name-long", fileOf(`{"`+strings.Repeat("n", 1<<20)+`":1}`, ""), `tensor "` + strings.Repeat("n", 60) + `"... is not a JSON object; {...} is expected`},
+		{"dimensions", fileOf(one("U8", "[1"+strings.Repeat(",1", 64)+"]", "[0,1]"), "1"), `tensor "a" has 65 dimensions; at most 64 are allowed`},
+		{"tensors", fileOf(manyTensors(100_001), ""), "the header has more than 100000 tensors; at most so many are allowed"},
 		{"dtype-null", fileOf(`{"a":{"dtype":null}}`, ""), `tensor "a" has a dtype that is not a string; a name such as "F32" is expected`},
 		{"dtype-unknown", fileOf(one("F31", "[1]", "[0,4]"), "1234"), `tensor "a" has the unknown dtype "F31"; known are ` + known},
 		{"dtype-packed", fileOf(one("F4", "[2]", "[0,1]"), "1"), `tensor "a" has the unknown dtype "F4"; known are ` + known},
@@ -118,15 +141,17 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenRefusesPaths(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Open(dir)
-	wantError(t, err, "checkpoint: open "+dir+": it is a directory; a readable safetensors file is expected")
+	wantError(t, err, "checkpoint: open "+dir+": it is a directory; a regular file is expected")
 	_, err = Open(dir + "/none")
-	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory; a readable safetensors file is expected")
+	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory")
 }
 
 // TestOpenAccepts holds what the format allows but is easily refused.
 func TestOpenAccepts(t *testing.T) {
 	for _, c := range []struct{ name, header, data string }{
 		{"no-tensor", `{}`, ""},
+		{"most-tensors", manyTensors(100_000), ""},
+		{"looks-like-gzip", "{" + strings.Repeat(" ", 0x8b1f-2) + "}", ""}, // the length is 1f 8b 00 ...
 		{"metadata-alone", `{"__metadata__":{"format":"pt"}}   `, ""},
 		{"scalar", `{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}`, "1234"},
 		{"empty-between", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"z":{"dtype":"U8","shape":[0],"data_offsets":[2,2]},

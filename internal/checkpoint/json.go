@@ -12,6 +12,9 @@ import (
 func stringMap(d *json.Decoder, what string) (map[string]string, error) {
 	m := map[string]string{}
 	err := strictjson.Object(d, what, func(key string) error {
+		if len(m) == maxTensors {
+			return fmt.Errorf("%s has more than %d keys; at most so many are allowed", what, maxTensors)
+		}
 		// A pointer, because JSON null would leave a plain string unchanged.
 		var s *string
 		if err := d.Decode(&s); err != nil || s == nil {

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gorgonia.org/tensor"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
@@ -38,11 +40,11 @@ type Model struct {
 
 // OpenModel opens the weights in dir: model.safetensors, or else the shards
 // that model.safetensors.index.json lists. Every shard is validated and every
-// listed tensor is looked up before it returns. Shards must be named by paths
-// inside dir; symbolic links are followed wherever they lead, because the
-// Hugging Face cache keeps its files behind them. Pickles are never read.
+// listed tensor is looked up before it returns. Other weights in dir are left
+// alone. Shards must be named by paths inside dir; links are followed as
+// [infile.OpenIn] says. Pickles are never read.
 func OpenModel(dir string) (*Model, error) {
-	f, err := Open(filepath.Join(dir, singleFile))
+	f, err := openIn(dir, singleFile)
 	if err == nil {
 		m := &Model{dir: dir, shards: []*File{f}, home: map[string]*File{}}
 		for name := range f.tensors {
@@ -55,7 +57,7 @@ func OpenModel(dir string) (*Model, error) {
 	}
 	index := filepath.Join(dir, indexFile)
 	// As in transformers, the index counts only where no single file is.
-	weightMap, err := readIndex(index)
+	weightMap, err := readIndex(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nothingToOpen(dir)
 	}
@@ -68,6 +70,16 @@ func OpenModel(dir string) (*Model, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// openIn opens a weights file of a model folder.
+func openIn(dir, name string) (*File, error) {
+	path := filepath.Join(dir, name)
+	f, err := infile.OpenIn(dir, name)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: open %s: %w", path, err)
+	}
+	return mapped(path, f)
 }
 
 // nothingToOpen explains why dir has no readable weights.
@@ -83,12 +95,15 @@ func nothingToOpen(dir string) error {
 	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder holds one of them", dir, singleFile, indexFile)
 }
 
-// readIndex returns the weight_map of an index file. Its errors begin with a
-// colon and the place of the fault, to be put right behind the path.
-func readIndex(path string) (map[string]string, error) {
-	text, err := os.ReadFile(path)
+// readIndex returns the weight_map of a model folder's index. Its errors begin
+// with a colon and the place of the fault, to be put right behind the path.
+func readIndex(dir string) (map[string]string, error) {
+	text, err := infile.ReadIn(dir, indexFile, infile.Index)
 	if err != nil {
-		return nil, fmt.Errorf(": %w", bare(err))
+		return nil, fmt.Errorf(": %w", err)
+	}
+	if what := infile.Describe(text[:min(len(text), 64)]); what != "" {
+		return nil, fmt.Errorf(": it is not JSON but %s", what)
 	}
 	var syntax *strictjson.Error
 	if errors.As(strictjson.Syntax(text), &syntax) {
@@ -120,13 +135,15 @@ func (m *Model) openShards(index string, weightMap map[string]string) error {
 	// In sorted order, so that of several faults always the same is reported.
 	for _, name := range sortedNames(weightMap) {
 		shard := weightMap[name]
-		if !filepath.IsLocal(shard) {
-			return fmt.Errorf("checkpoint: open %s: tensor %q is said to be in %q; a file inside the folder is expected", index, name, shard)
+		if !filepath.IsLocal(shard) || strings.ContainsRune(shard, 0) {
+			return fmt.Errorf("checkpoint: open %s: tensor %s is said to be in %s; a file inside the folder is expected",
+				index, place.Quote(name), place.Quote(shard))
 		}
 		if open[shard] == nil {
-			f, err := Open(filepath.Join(m.dir, shard))
+			f, err := openIn(m.dir, shard)
 			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("checkpoint: open %s: the shard %q of tensor %q is missing; fetch it into the folder", index, shard, name)
+				return fmt.Errorf("checkpoint: open %s: the shard %s of tensor %s is missing; fetch it into the folder",
+					index, place.Quote(shard), place.Quote(name))
 			}
 			if err != nil {
 				return err
@@ -135,7 +152,8 @@ func (m *Model) openShards(index string, weightMap map[string]string) error {
 			m.shards = append(m.shards, f)
 		}
 		if _, _, ok := open[shard].Info(name); !ok {
-			return fmt.Errorf("checkpoint: open %s: tensor %q is not in its shard %q; index and shards must be from one save", index, name, shard)
+			return fmt.Errorf("checkpoint: open %s: tensor %s is not in its shard %s; index and shards must be from one save",
+				index, place.Quote(name), place.Quote(shard))
 		}
 		m.home[name] = open[shard]
 	}
@@ -202,7 +220,7 @@ func (m *Model) Close() error {
 func (m *Model) find(name string) (*File, error) {
 	f := m.home[name]
 	if f == nil {
-		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %q; the model has %d others", m.dir, name, len(m.home))
+		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the model has %d others", m.dir, place.Quote(name), len(m.home))
 	}
 	return f, nil
 }

@@ -76,7 +76,10 @@ func TestOpenModelSingle(t *testing.T) {
 func TestOpenModelShards(t *testing.T) {
 	dir := t.TempDir()
 	// A link that leaves the folder is how the Hugging Face cache stores files.
-	blobs := t.TempDir()
+	blobs := filepath.Join(t.TempDir(), "models--org--name", "blobs")
+	if err := os.MkdirAll(blobs, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	writeShard(t, blobs, "blob", map[string]float32{"a": 1, "c": 3})
 	if err := os.Symlink(filepath.Join(blobs, "blob"), filepath.Join(dir, "s1.safetensors")); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gorgonia.org/tensor"
+
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // File is one safetensors file, mapped into memory. Reading from several
@@ -24,18 +27,27 @@ type File struct {
 // tensor is read. The error names the file, the fault with its value and what
 // the format asks for instead.
 func Open(path string) (*File, error) {
-	mapping, err := mapFile(path)
+	f, err := infile.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: open %s: %w; a readable safetensors file is expected", path, err)
+		return nil, fmt.Errorf("checkpoint: open %s: %w", path, err)
 	}
-	f, err := newFile(path, mapping)
+	return mapped(path, f)
+}
+
+// mapped maps f, which it closes, and validates its header.
+func mapped(path string, f *os.File) (*File, error) {
+	mapping, err := mapFile(f)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: open %s: %w", path, err)
+	}
+	file, err := newFile(path, mapping)
 	if err != nil {
 		if mapping != nil {
 			_ = unix.Munmap(mapping)
 		}
 		return nil, err
 	}
-	return f, nil
+	return file, nil
 }
 
 // newFile validates the bytes of a file that is already in memory.
@@ -47,20 +59,14 @@ func newFile(path string, mapping []byte) (*File, error) {
 	return &File{path: path, mapping: mapping, data: data, tensors: tensors, metadata: metadata}, nil
 }
 
-// mapFile maps a regular file read-only; an empty one maps to nil.
-func mapFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+// mapFile maps a regular file read-only and closes it; an empty one maps to nil.
+func mapFile(f *os.File) ([]byte, error) {
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return nil, bare(err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, bare(err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("it is a %s", kindOf(info.Mode()))
-	case info.Size() == 0:
+	if info.Size() == 0 {
 		return nil, nil
 	}
 	return unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
@@ -102,10 +108,10 @@ func (f *File) ReadInto(dst []float32, name string) error {
 	case err != nil:
 		return err
 	case !isFloat(e.dtype):
-		return fmt.Errorf("checkpoint: read %s: tensor %q is %s; F32, F16, BF16 or F64 is expected", f.path, name, e.dtype)
+		return fmt.Errorf("checkpoint: read %s: tensor %s is %s; F32, F16, BF16 or F64 is expected", f.path, place.Quote(name), e.dtype)
 	case len(dst) != e.elements():
-		return fmt.Errorf("checkpoint: read %s: tensor %q is %v with %d elements; %d are expected",
-			f.path, name, e.shape, e.elements(), len(dst))
+		return fmt.Errorf("checkpoint: read %s: tensor %s is %v with %d elements; %d are expected",
+			f.path, place.Quote(name), e.shape, e.elements(), len(dst))
 	}
 	return f.guard(name, func() error {
 		floats(dst, e.dtype, raw)
@@ -122,7 +128,7 @@ func (f *File) Read(name string) (*tensor.Dense, error) {
 		return nil, err
 	}
 	if e.elements() == 0 {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %q is %v with no element; at least one is expected", f.path, name, e.shape)
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %v with no element; at least one is expected", f.path, place.Quote(name), e.shape)
 	}
 	dst := make([]float32, e.elements())
 	if err := f.ReadInto(dst, name); err != nil {
@@ -142,12 +148,12 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 		return nil, err
 	}
 	if !isInt(e.dtype) {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %q is %s; an integer type is expected", f.path, name, e.dtype)
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; an integer type is expected", f.path, place.Quote(name), e.dtype)
 	}
 	dst := make([]int64, e.elements())
 	err = f.guard(name, func() error {
 		if err := ints(dst, e.dtype, raw); err != nil {
-			return fmt.Errorf("checkpoint: read %s: tensor %q: %w", f.path, name, err)
+			return fmt.Errorf("checkpoint: read %s: tensor %s: %w", f.path, place.Quote(name), err)
 		}
 		return nil
 	})
@@ -191,7 +197,7 @@ func (f *File) find(name string) (entry, []byte, error) {
 	}
 	e, ok := f.tensors[name]
 	if !ok {
-		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %q; the file has %d others", f.path, name, len(f.tensors))
+		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %d others", f.path, place.Quote(name), len(f.tensors))
 	}
 	return e, f.data[e.begin:e.end], nil
 }
@@ -205,7 +211,7 @@ func (f *File) guard(name string, read func() error) (err error) {
 		switch r := recover().(type) {
 		case nil:
 		case interface{ Addr() uintptr }:
-			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %q are gone; leave the file alone while it is read", f.path, name)
+			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %s are gone; leave the file alone while it is read", f.path, place.Quote(name))
 		default:
 			panic(r)
 		}

@@ -1,0 +1,59 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// ErrNotFinite is wrapped by the errors of tensors that hold a value that is not
+// a number or is infinite.
+var ErrNotFinite = errors.New("the weights are not finite")
+
+// ReadFinite reads a tensor as [File.ReadInto] does and refuses values that are
+// not a number or infinite, also those of F64 that float32 cannot hold. The
+// error names the file, the tensor and the first such element, and wraps
+// [ErrNotFinite].
+func (f *File) ReadFinite(dst []float32, name string) error {
+	if err := f.ReadInto(dst, name); err != nil {
+		return err
+	}
+	i := firstNotFinite(dst)
+	if i < 0 {
+		return nil
+	}
+	return fmt.Errorf("checkpoint: read %s: tensor %s is %v at %v; want finite numbers, so use another copy of the file: %w",
+		f.path, place.Quote(name), dst[i], indexOf(i, f.tensors[name].shape), ErrNotFinite)
+}
+
+// ReadFinite is [File.ReadFinite] across the shards.
+func (m *Model) ReadFinite(dst []float32, name string) error {
+	f, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	return f.ReadFinite(dst, name)
+}
+
+// firstNotFinite returns the index of the first value that is not finite, -1
+// where all are.
+func firstNotFinite(values []float32) int {
+	const exponent = 0x7f800000 // all ones in infinities and not-a-numbers
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+// indexOf turns the position in a row-major array into one number a dimension.
+func indexOf(i int, shape []int) []int {
+	at := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		at[d], i = i%shape[d], i/shape[d]
+	}
+	return at
+}
