@@ -6,10 +6,14 @@ struct CrossEntropyArgs {
     void* nll;
     const void* logits;
     const int32_t* labels;
+    const float* rows;    // may be absent
+    const float* classes; // may be absent
     const int32_t* n;
     const float* scale;
+    float smoothing;
     int32_t cols;
     uint32_t aligned; // rows begin at 16 bytes and 8 divides cols
+    uint32_t unused;
 };
 
 // Partial is a float of each warp.
@@ -29,22 +33,27 @@ DEVICE void include(Running& a, float x) {
     }
 }
 
-// cross_entropy: negative log-likelihood of one row a block, and its gradient.
+// cross_entropy: loss of one row a block, and its gradient.
 //
-//   nll[n]       = log sum over c of exp(x[n,c]) - x[n,label]
-//   dlogits[n,c] = scale (exp(x[n,c]) / sum - [c = label])
-//   both are 0 for a label below 0
+//   l[c]         = log sum over k of exp(x[n,k]) - x[n,c]
+//   own          = rows[n] (1 - smoothing) classes[label],  each = rows[n] smoothing / C
+//   nll[n]       = own l[label] + each sum over c of classes[c] l[c]
+//   dlogits[n,c] = scale ((own + each sum of classes) exp(x[n,c]) / sum
+//                         - own [c = label] - each classes[c])
+//   both are 0 for a label below 0; rows and classes are 1 where absent
 //
 //   logits, dlogits [N,C] f32 or bf16, dlogits absent or the same tensor
-//   labels [N] i32   nll [N] f32   scale [1] f32
+//   labels [N] i32   rows, nll [N] f32   classes [C] f32   scale [1] f32
 //
 // Launch   grid N, block 256, 36 bytes of shared memory.
 // Limits   any N, C >= 1, labels below C; 16-byte accesses where rows are aligned.
 // Numerics maximum and sum in one pass (Milakov and Gimelshein 2018,
 //          arXiv:1805.02867, algorithm 3), f32: columns 8 by 8 in a thread, then
 //          threads in fixed order. The label's logit is taken off the maximum
-//          first, which is exact for two large logits.
-// Work     2 N C reads, N C writes; memory bound, the second read mostly L2.
+//          first, which is exact for two large logits; so is every logit in the
+//          sum of smoothing, every 256th column in a thread.
+// Work     2 N C reads, N C writes; memory bound, the second read mostly L2. One
+//          read more with smoothing, and one of classes.
 template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
     SHARED(Partial, scratch);
     SHARED(float, target);
@@ -63,7 +72,7 @@ template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
     if (threadIdx.x == 0) target = to_float(x[label]);
     // Not -Inf: a logit of -Inf would be taken off itself.
     const float lowest = -3.402823466e38f;
-    Running own = {lowest, 0.0f};
+    Running seen = {lowest, 0.0f};
     const int whole = a.aligned ? a.cols : 0;
     for (int c = threadIdx.x * 8; c < whole; c += 8 * 256) {
         float v[8];
@@ -71,34 +80,51 @@ template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
         float top = v[0];
         UNROLL
         for (int i = 1; i < 8; i++) top = fmaxf(top, v[i]);
-        if (top > own.top) {
-            own.sum *= expf(own.top - top);
-            own.top = top;
+        if (top > seen.top) {
+            seen.sum *= expf(seen.top - top);
+            seen.top = top;
         }
         UNROLL
-        for (int i = 0; i < 8; i++) own.sum += expf(v[i] - own.top);
+        for (int i = 0; i < 8; i++) seen.sum += expf(v[i] - seen.top);
     }
-    for (int c = whole + threadIdx.x; c < a.cols; c += 256) include(own, to_float(x[c]));
-    const float warp_top = warp_max(own.top);
+    for (int c = whole + threadIdx.x; c < a.cols; c += 256) include(seen, to_float(x[c]));
+    const float warp_top = warp_max(seen.top);
     if (threadIdx.x % 32 == 0) scratch[threadIdx.x / 32] = warp_top;
     __syncthreads();
     float top = lowest;
     UNROLL
     for (int w = 0; w < 8; w++) top = fmaxf(top, scratch[w]);
     __syncthreads();
-    const float sum = block_sum(own.sum * expf(own.top - top), scratch);
-    if (threadIdx.x == 0) *nll = (top - target) + logf(sum);
+    const float sum = block_sum(seen.sum * expf(seen.top - top), scratch);
+    const float weight = a.rows ? a.rows[row] : 1.0f;
+    const float own = weight * (1.0f - a.smoothing) * (a.classes ? a.classes[label] : 1.0f);
+    const float each = weight * a.smoothing / float(a.cols);
+    float below = 0.0f, classes = 0.0f;
+    if (a.smoothing > 0.0f) {
+        for (int c = threadIdx.x; c < a.cols; c += 256) {
+            const float w = a.classes ? a.classes[c] : 1.0f;
+            below = fmaf(w, top - to_float(x[c]), below);
+            classes += w;
+        }
+        below = block_sum(below, scratch);
+        classes = block_sum(classes, scratch);
+    }
+    if (threadIdx.x == 0) *nll = own * ((top - target) + logf(sum)) + each * fmaf(classes, logf(sum), below);
     if (!dx) return;
-    const float scale = *a.scale, inverse = scale / sum;
+    const float scale = *a.scale, inverse = scale * fmaf(each, classes, own) / sum;
+    const float at_label = scale * own, at_each = scale * each;
+    const auto taken = [&](int c) {
+        return (a.smoothing > 0.0f ? at_each * (a.classes ? a.classes[c] : 1.0f) : 0.0f) + (c == label ? at_label : 0.0f);
+    };
     for (int c = threadIdx.x * 8; c < whole; c += 8 * 256) {
         float v[8];
         load8(v, x + c);
         UNROLL
-        for (int i = 0; i < 8; i++) v[i] = expf(v[i] - top) * inverse - (c + i == label ? scale : 0.0f);
+        for (int i = 0; i < 8; i++) v[i] = expf(v[i] - top) * inverse - taken(c + i);
         store8(dx + c, v);
     }
     for (int c = whole + threadIdx.x; c < a.cols; c += 256) {
-        dx[c] = from_float<T>(expf(to_float(x[c]) - top) * inverse - (c == label ? scale : 0.0f));
+        dx[c] = from_float<T>(expf(to_float(x[c]) - top) * inverse - taken(c));
     }
 }
 KERNEL(cross_entropy_f32, CrossEntropyArgs, 256) { cross_entropy<float>(a); }

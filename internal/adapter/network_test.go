@@ -179,7 +179,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 		}
 		y := n.Dev.Temp(compute.Shape{b.Len()}, compute.Int)
 		n.Dev.UploadInts(y, labels)
-		t.CrossEntropy(n.sum, logits, y, 1/float32(examples))
+		t.CrossEntropy(n.sum, logits, y, 1/float32(examples), compute.CrossEntropyOpts{})
 		row, example = row+len(b.IDs), example+b.Len()
 	}
 	return cpu.Data[float64](n.sum)[0]

@@ -321,15 +321,34 @@ type Attention interface {
 	RoPE(x, pos Tensor, headDim int, base float64, inverse bool)
 }
 
+// CrossEntropyOpts weighs the terms of a cross-entropy. The zero value is the
+// plain negative log-likelihood.
+type CrossEntropyOpts struct {
+	// Rows [B] Full is what each row's loss is multiplied by; absent means 1.
+	Rows Tensor
+	// Classes [C] Full is what the loss of a class is multiplied by; absent
+	// means 1.
+	Classes Tensor
+	// Smoothing is the share of the target that is spread evenly over all
+	// classes, 0 to 1 (Szegedy et al. 2016, arXiv:1512.00567, section 7).
+	Smoothing float32
+}
+
 // Loss ends a forward pass. scale is 1 over the examples of the whole
-// optimizer step, so that accumulation over micro-batches is exact. Losses are
-// Full.
+// optimizer step, or over the sum of their weights, so that accumulation over
+// micro-batches is exact. Losses are Full.
 type Loss interface {
-	// CrossEntropy: logits [B,C]; labels [B] Int; loss [1] += scale times the
-	// summed negative log-likelihood; dlogits [B,C] receives the gradient and
-	// may be absent, or be logits. A row whose label is below 0 (Hugging Face
-	// writes -100) adds no loss and has a gradient of 0.
-	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32)
+	// CrossEntropy adds scale times the sum of the rows' losses to loss [1]. With
+	// l[c] = -log softmax(logits[n])[c], e the smoothing and y the label, the
+	// loss of row n is
+	//
+	//	rows[n] ((1-e) classes[y] l[y] + e/C sum over c of classes[c] l[c])
+	//
+	// as torch.nn.CrossEntropyLoss has it for one row. logits [B,C]; labels [B]
+	// Int; dlogits [B,C] receives the gradient and may be absent, or be logits. A
+	// row whose label is below 0 (Hugging Face writes -100) adds no loss and has
+	// a gradient of 0.
+	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32, o CrossEntropyOpts)
 	// MSE: x [B,1]; y [B] Full; loss [1] += scale sum (x-y)^2; dx [B,1]
 	// receives the gradient and may be absent.
 	MSE(loss, dx, x, y Tensor, scale float32)

@@ -76,7 +76,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"RoPE", func() { d.RoPE(x, ids, c/heads, 1e4, true) }},
 		{"Attention", func() { d.Attention(x, lse, y, z, s, o) }},
 		{"AttentionGrad", func() { d.AttentionGrad(x, y, z, x, y, z, s, lse, s, o) }},
-		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1) }},
+		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},
 		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
 		{"AdamW", func() { d.AdamW(x, compute.Tensor{}, y, z, s, state, opts) }},

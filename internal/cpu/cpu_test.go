@@ -82,7 +82,7 @@ func step[T Float](d *Device[T]) [][]T {
 	d.EmbedGrad(random(50, c), random(50, c), compute.Tensor{}, id, id, id, dx)
 	d.Scatter(random(50, c), id, dx)
 	loss := random(1)
-	d.CrossEntropy(loss, random(n, c), y, id, 0.1)
+	d.CrossEntropy(loss, random(n, c), y, id, 0.1, compute.CrossEntropyOpts{Rows: random(n), Classes: random(c), Smoothing: 0.1})
 	p, g, state := random(100, 500), random(100, 500), random(compute.StateLen)
 	d.Fill(state, 0)
 	d.GradNorm(state, g, loss, 0.5)

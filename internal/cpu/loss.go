@@ -6,13 +6,16 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// CrossEntropy adds the scaled negative log-likelihood to loss.
-func (d *Device[T]) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32) {
+// CrossEntropy adds the scaled negative log-likelihood, weighed by o, to loss.
+func (d *Device[T]) CrossEntropy(
+	loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
+) {
 	if d.err != nil {
 		return
 	}
 	in, grad, label := Data[T](logits), Data[T](dlogits), ints[T](labels)
 	cols := logits.Shape.Cols()
+	weights := weightsOf[T](o, cols)
 	chunk := rowsOf(cols)
 	sums := sized(&d.sums, (len(label)+chunk-1)/chunk)
 	d.each(len(label), chunk, func(w, lo, hi int) {
@@ -30,21 +33,80 @@ func (d *Device[T]) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, s
 			copy(p, x)
 			top := maxOf(p)
 			sum := expSum(p, top)
+			log := math.Log(float64(sum))
+			own, each := weights.of(n, right)
 			// In this order the difference of two large logits is exact.
-			total += float64(top-x[right]) + math.Log(float64(sum))
+			total += float64(own) * (float64(top-x[right]) + log)
+			if each != 0 {
+				total += float64(each) * (weights.below(x, top) + weights.total*log)
+			}
 			if grad == nil {
 				continue
 			}
 			g := grad[n*cols : (n+1)*cols]
-			inv := T(scale) / sum
-			for c := range g {
-				g[c] = p[c] * inv
+			inv := T(scale) * (own + each*T(weights.total)) / sum
+			for c, v := range p {
+				g[c] = v * inv
 			}
-			g[right] -= T(scale)
+			if each != 0 {
+				for c := range g {
+					g[c] -= T(scale) * each * weights.class(c)
+				}
+			}
+			g[right] -= T(scale) * own
 		}
 		sums[lo/chunk] = total
 	})
 	addScaled(Data[T](loss), sums, scale)
+}
+
+// lossWeights are compute.CrossEntropyOpts on the host.
+type lossWeights[T Float] struct {
+	rows, classes []T
+	smoothing, c  T
+	total         float64 // of the classes' weights
+}
+
+func weightsOf[T Float](o compute.CrossEntropyOpts, cols int) lossWeights[T] {
+	w := lossWeights[T]{rows: Data[T](o.Rows), classes: Data[T](o.Classes), smoothing: T(o.Smoothing), c: T(cols)}
+	w.total = float64(cols)
+	if w.classes != nil {
+		w.total = 0
+		for _, v := range w.classes {
+			w.total += float64(v)
+		}
+	}
+	return w
+}
+
+func (w *lossWeights[T]) class(c int) T {
+	if w.classes == nil {
+		return 1
+	}
+	return w.classes[c]
+}
+
+// of returns what the loss of row n's label is multiplied by, and that of every
+// class, before the class's own weight.
+func (w *lossWeights[T]) of(n, label int) (own, each T) {
+	row := T(1)
+	if w.rows != nil {
+		row = w.rows[n]
+	}
+	return row * (1 - w.smoothing) * w.class(label), row * w.smoothing / w.c
+}
+
+// below returns the weighted sum of how far each logit is below the largest.
+func (w *lossWeights[T]) below(x []T, top T) float64 {
+	sum, part := 0.0, 0.0
+	for c, v := range x {
+		part += float64(w.class(c)) * float64(top-v)
+		// In parts, which keeps a sum over a vocabulary exact.
+		if c%256 == 255 || c == len(x)-1 {
+			sum, part = sum+part, 0
+		}
+	}
+	return sum
 }
 
 // addScaled adds the scaled total of sums, taken in order, to a scalar loss.

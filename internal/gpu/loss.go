@@ -5,22 +5,27 @@ package gpu
 import "github.com/lor2c/lor2c/internal/compute"
 
 type crossEntropyArgs struct {
-	dlogits, nll, logits, labels, n, scale ptr
-	cols                                   int32
-	aligned                                uint32
+	dlogits, nll, logits, labels, rows, classes, n, scale ptr
+	smoothing                                             float32
+	cols                                                  int32
+	aligned                                               uint32
+	_                                                     uint32
 }
 
 type lossSumArgs struct{ loss, x, n, scale ptr }
 
 type mseArgs struct{ loss, dx, x, y, n, scale ptr }
 
-// CrossEntropy adds the scaled negative log-likelihood to loss.
-func (d *Device) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32) {
+// CrossEntropy adds the scaled negative log-likelihood, weighed by o, to loss.
+func (d *Device) CrossEntropy(
+	loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
+) {
 	n, cols := logits.Shape.Rows(), logits.Shape.Cols()
 	count, by := d.count(n), d.scalar(scale)
 	nll := d.scratch(int64(4 * class(n)))
 	launch(d, d.named("cross_entropy"), grid{x: class(n)}, 256, 0, crossEntropyArgs{
-		dlogits: d.at(dlogits), nll: nll, logits: d.at(logits), labels: d.at(labels), n: count, scale: by,
+		dlogits: d.at(dlogits), nll: nll, logits: d.at(logits), labels: d.at(labels),
+		rows: d.at(o.Rows), classes: d.at(o.Classes), n: count, scale: by, smoothing: o.Smoothing,
 		cols: int32(cols), aligned: whole(cols, d.at(logits), d.at(dlogits)),
 	})
 	launch(d, "loss_sum_f32", grid{x: 1}, 256, 0, lossSumArgs{loss: d.at(loss), x: nll, n: count, scale: by})

@@ -263,10 +263,20 @@ func TestEmbedGrad(t *testing.T) {
 	})
 }
 
+// weights are those of a cross-entropy over n rows and m classes.
+func (g *gradient) weights() compute.CrossEntropyOpts {
+	full := func(values ...float32) compute.Tensor {
+		x := g.dev.Temp(compute.Shape{len(values)}, compute.Full)
+		g.dev.Upload(x, values)
+		return x
+	}
+	return compute.CrossEntropyOpts{Rows: full(1, 0.5, 2, 0, 1, 3, 1), Classes: full(1, 2, 0.5, 0, 3), Smoothing: 0.1}
+}
+
 func TestLossGrad(t *testing.T) {
 	t.Run("loss=cross entropy", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
-			g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), compute.Identity), g.ints(0, 4, 1, 2, 2, 3, 0), 1.0/9)
+			g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), compute.Identity), g.ints(0, 4, 1, 2, 2, 3, 0), 1.0/9, g.weights())
 			return nil
 		})
 	})
@@ -280,7 +290,7 @@ func TestLossGrad(t *testing.T) {
 	})
 	t.Run("loss=leaf", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
-			g.CrossEntropy(g.loss, g.x("logits", 3, m), g.ints(0, 4, 1), 0.5)
+			g.CrossEntropy(g.loss, g.x("logits", 3, m), g.ints(0, 4, 1), 0.5, compute.CrossEntropyOpts{})
 			return nil
 		})
 	})

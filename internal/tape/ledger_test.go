@@ -71,8 +71,8 @@ func (l *ledger) Dropout(dst, x tensor, _ compute.Dropout)  { l.use("Dropout", d
 func (l *ledger) SumRows(dst, x tensor)                     { l.use("SumRows", dst, x) }
 func (l *ledger) Gather(dst, x, idx tensor)                 { l.use("Gather", dst, x, idx) }
 func (l *ledger) Scatter(dst, idx, x tensor)                { l.use("Scatter", dst, idx, x) }
-func (l *ledger) CrossEntropy(loss, dx, x, labels tensor, _ float32) {
-	l.use("CrossEntropy", loss, dx, x, labels)
+func (l *ledger) CrossEntropy(loss, dx, x, labels tensor, _ float32, o compute.CrossEntropyOpts) {
+	l.use("CrossEntropy", loss, dx, x, labels, o.Rows, o.Classes)
 }
 func (l *ledger) MSE(loss, dx, x, y tensor, _ float32) { l.use("MSE", loss, dx, x, y) }
 

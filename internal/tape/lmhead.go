@@ -4,13 +4,17 @@ import "github.com/lor2c/lor2c/internal/compute"
 
 // LMHead adds scale times the summed cross-entropy of the logits h WT against
 // labels [N] Int to loss [1], and makes it what Backward starts from. h [N,C],
-// w [V,C]. A label below 0 has no loss and no gradient.
+// w [V,C]. A label below 0 has no loss and no gradient. o weighs rows [N] and
+// classes [V].
 //
 // Logits exist for `rows` tokens at a time, in one buffer that takes their
 // gradient too: those of a whole batch would be the largest tensor of a step.
-func (t *Tape) LMHead(loss compute.Tensor, h *Var, w *Param, labels compute.Tensor, scale float32, rows int) {
+func (t *Tape) LMHead(
+	loss compute.Tensor, h *Var, w *Param, labels compute.Tensor, scale float32, rows int, o compute.CrossEntropyOpts,
+) {
 	n, c, v := h.Value.Shape.Rows(), h.Value.Shape.Cols(), w.Value.Shape[0]
-	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0, "lm head", "h [N C], w [V C], labels [N]", h.Value, w.Value, labels)
+	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0 && absentOr(o.Rows, n) && absentOr(o.Classes, v), "lm head",
+		"h [N C], w [V C], labels [N], row weights [N], class weights [V]", h.Value, w.Value, labels, o.Rows, o.Classes)
 	logits, dh := t.temp(compute.Shape{min(rows, n), v}), t.lossGrad(h)
 	for i := 0; i < n; i += rows {
 		j := min(i+rows, n)
@@ -20,7 +24,11 @@ func (t *Tape) LMHead(loss compute.Tensor, h *Var, w *Param, labels compute.Tens
 		if t.Train && (h.needs || w.Trains()) {
 			dy = y
 		}
-		t.Dev.CrossEntropy(loss, dy, y, labels.View(i, j), scale)
+		part := o
+		if o.Rows.Present() {
+			part.Rows = o.Rows.View(i, j)
+		}
+		t.Dev.CrossEntropy(loss, dy, y, labels.View(i, j), scale, part)
 		if h.needs {
 			t.Dev.Gemm(dh.View(i, j), 1, dy, false, w.Value, false, false)
 		}

@@ -16,14 +16,14 @@ func TestLMHead(t *testing.T) {
 		t.Run(fmt.Sprintf("rows=%d", rows), func(t *testing.T) {
 			subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
 				chunked := func(g *gradient) *Var {
-					g.LMHead(g.loss, g.x("x", n, c), g.p("w", m, c), g.ints(labels...), 1.0/5, rows)
+					g.LMHead(g.loss, g.x("x", n, c), g.p("w", m, c), g.ints(labels...), 1.0/5, rows, g.weights())
 					return nil
 				}
 				g := newGradient(t)
 				g.check(chunked, frozen...)
 				got, _ := g.run(chunked)
 				want, _ := g.run(func(g *gradient) *Var {
-					g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity), g.ints(labels...), 1.0/5)
+					g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity), g.ints(labels...), 1.0/5, g.weights())
 					return nil
 				})
 				if !(got-want <= 1e-14 && want-got <= 1e-14) || want == 0 {
@@ -41,7 +41,7 @@ func TestLMHeadMemory(t *testing.T) {
 	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Float), &Param{Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Float)}
 	loss, labels := dev.Alloc(compute.Shape{1}, compute.Full), dev.Alloc(compute.Shape{tokens}, compute.Int)
 	p := &Tape{Dev: dev, Train: true}
-	p.LMHead(loss, p.Const(h), w, labels, 1, 16)
+	p.LMHead(loss, p.Const(h), w, labels, 1, 16, compute.CrossEntropyOpts{})
 	if got, most := dev.Stats().ArenaPeak, int64(16*vocabulary*4*17/16+compute.Align); got > most || got == 0 {
 		t.Errorf("%d bytes of the arena were used; want at most %d", got, most)
 	}

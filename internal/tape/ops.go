@@ -259,11 +259,18 @@ func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param
 
 // CrossEntropy adds scale times the summed loss of logits [B,C] against labels
 // [B] Int to loss [1] Full, and makes it what Backward starts from.
-func (t *Tape) CrossEntropy(loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32) {
-	check(logits.Value.Shape.Rows() == labels.Shape.Len(), "cross entropy", "logits [B C], labels [B]", logits.Value, labels)
-	typed("cross entropy", compute.Full, loss)
-	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale)
+func (t *Tape) CrossEntropy(
+	loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
+) {
+	b, c := logits.Value.Shape.Rows(), logits.Value.Shape.Cols()
+	check(labels.Shape.Len() == b && absentOr(o.Rows, b) && absentOr(o.Classes, c), "cross entropy",
+		"logits [B C], labels [B], row weights [B], class weights [C]", logits.Value, labels, o.Rows, o.Classes)
+	typed("cross entropy", compute.Full, loss, o.Rows, o.Classes)
+	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale, o)
 }
+
+// absentOr reports whether x is absent or has exactly this shape.
+func absentOr(x compute.Tensor, shape ...int) bool { return !x.Present() || is(x, shape...) }
 
 // MSE adds scale times the summed squared error of x [B,1] against y [B] Full
 // to loss [1], and makes it what Backward starts from.

@@ -37,7 +37,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 	logits := m.Forward(m.NewPass(tp, b, adapted.Hook(adapter.At{})))
 	if train {
 		loss := dev.Alloc(compute.Shape{1}, compute.Full)
-		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1)
+		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1, compute.CrossEntropyOpts{})
 		tp.Backward()
 	}
 	return dev
@@ -170,7 +170,7 @@ func TestRelease(t *testing.T) {
 	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
 	tp.Release(b)
 	left("b is read by the gradient of a weight", 5)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
 	tp.Backward()
 	left("after the gradient: x, y, labels", 3)
 	tp.Backward()
@@ -196,7 +196,7 @@ func TestDecoderReleases(t *testing.T) {
 	tp.Release(gate, up)
 	logits := tp.Linear(z, param(3, 6), nil, compute.Identity)
 	tp.Release(z)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1)
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
 	tp.Backward()
 	if len(dev.live) != 3 {
 		t.Errorf("%d tensors are live, %v; want x, pos and labels", len(dev.live), dev.shapes())

@@ -32,6 +32,12 @@ func TestShapeErrors(t *testing.T) {
 			t.Attention(q, k, v, compute.AttnOpts{Heads: 2, KVHeads: 1, HeadDim: 3, CuQ: ints(cuQ), CuK: ints(cuK)})
 		}
 	}
+	none := compute.Tensor{}
+	entropy := func(labels, rows, classes compute.Tensor) func(*Tape) {
+		return func(t *Tape) {
+			t.CrossEntropy(floats(1), x(7, 3), labels, 1, compute.CrossEntropyOpts{Rows: rows, Classes: classes})
+		}
+	}
 	embed := func(pos, types int, word, position, kind *Param) func(*Tape) {
 		return func(t *Tape) { t.Embed(ints(7), ints(pos), ints(types), word, position, kind) }
 	}
@@ -64,7 +70,9 @@ func TestShapeErrors(t *testing.T) {
 		{"types", embed(7, 8, p(9, 6), p(9, 6), p(2, 6)), "compute: embed: shapes are [[7] [7] [8] [9 6] [9 6] [2 6]]; want ids, pos, types [N], tables [V C]"},
 		{"position", embed(7, 7, p(9, 6), p(9, 5), p(2, 6)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 5] [2 6]]; want ids, pos, types [N], tables [V C]"},
 		{"kind", embed(7, 7, p(9, 6), p(9, 6), p(2, 5)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 6] [2 5]]; want ids, pos, types [N], tables [V C]"},
-		{"labels", func(t *Tape) { t.CrossEntropy(floats(1), x(7, 3), ints(6), 1) }, "compute: cross entropy: shapes are [[7 3] [6]]; want logits [B C], labels [B]"},
+		{"labels", entropy(ints(6), none, none), "compute: cross entropy: shapes are [[7 3] [6] [] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
+		{"rows", entropy(ints(7), floats(6), none), "compute: cross entropy: shapes are [[7 3] [7] [6] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
+		{"classes", entropy(ints(7), none, floats(7)), "compute: cross entropy: shapes are [[7 3] [7] [] [7]]; want logits [B C], labels [B], row weights [B], class weights [C]"},
 		{"columns", func(t *Tape) { t.MSE(floats(1), x(7, 2), floats(7), 1) }, "compute: mse: shapes are [[7 2] [7]]; want x [B 1], y [B]"},
 		{"y", func(t *Tape) { t.MSE(floats(1), x(7, 1), floats(6), 1) }, "compute: mse: shapes are [[7 1] [6]]; want x [B 1], y [B]"},
 	} {

@@ -103,7 +103,7 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		if s.Regression {
 			t.MSE(s.loss, logits, labels, scale)
 		} else {
-			t.CrossEntropy(s.loss, logits, labels, scale)
+			t.CrossEntropy(s.loss, logits, labels, scale, compute.CrossEntropyOpts{})
 		}
 		hook.Loss(pass, logits, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, scale)
 		t.Backward()

@@ -214,9 +214,14 @@ func differenceCrossEntropy(s *suite) {
 	const n, c = 5, 7
 	x, loss := s.variable(s.float, "logits", n, c), s.full.inout("loss", []float64{0}, 1)
 	labels := s.ints(s.below(n, c))
+	o := compute.CrossEntropyOpts{
+		Rows:      s.full.input("rows", []float64{1, 0.5, 2, 0, 1.5}, n),
+		Classes:   s.full.input("classes", []float64{0.5, 2, 1, 3, 0, 1, 0.25}, c),
+		Smoothing: 0.2,
+	}
 	forward := func(grad compute.Tensor) float64 {
 		s.dev.Fill(loss.Tensor, 0)
-		s.dev.CrossEntropy(loss.Tensor, grad, x.Tensor, labels, 0.2)
+		s.dev.CrossEntropy(loss.Tensor, grad, x.Tensor, labels, 0.2, o)
 		return loss.read(s)[0]
 	}
 	forward(x.grad.Tensor)

@@ -222,17 +222,35 @@ var faults = []fault{
 		}
 	}},
 	{"CrossEntropy", "gradient_unscaled", func(f *faulty, d compute.Device) {
-		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
-			d.CrossEntropy(loss, dx, x, labels, scale)
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
 			if dx.Present() {
 				d.Axpy(dx, 1/scale-1, dx)
 			}
 		}
 	}},
 	{"CrossEntropy", "loss_overwritten", func(f *faulty, d compute.Device) {
-		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
 			d.Fill(loss, 0)
-			d.CrossEntropy(loss, dx, x, labels, scale)
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
+		}
+	}},
+	{"CrossEntropy", "row_weights_ignored", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+			o.Rows = tensor{}
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
+		}
+	}},
+	{"CrossEntropy", "class_weights_ignored", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+			o.Classes = tensor{}
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
+		}
+	}},
+	{"CrossEntropy", "smoothing_ignored", func(f *faulty, d compute.Device) {
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+			o.Smoothing = 0
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
 		}
 	}},
 	{"GradNorm", "clip_ignored", func(f *faulty, d compute.Device) {

@@ -7,11 +7,25 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// crossEntropy computes the loss, added to start, and its gradient. A label
+// weights are those of a cross-entropy as plain numbers: rows and classes are
+// nil where they are absent.
+type weights struct {
+	rows, classes []float64
+	smoothing     float32
+}
+
+// crossEntropy computes the loss, added to start, and its gradient, from the
+// definition: a target distribution against the log of the softmax. A label
 // below 0 has neither.
-func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32) (loss, grad []float64) {
+func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32, o weights) (loss, grad []float64) {
 	g := in[F](x)
 	total := F(0)
+	at := func(w []float64, i int) F {
+		if w == nil {
+			return 1
+		}
+		return F(w[i])
+	}
 	for n, label := range labels {
 		row := g[n*c : (n+1)*c]
 		if label < 0 {
@@ -25,13 +39,25 @@ func crossEntropy[F float](start float64, x []float64, labels []int32, c int, sc
 		for _, v := range row {
 			sum += F(math.Exp(float64(v - top)))
 		}
-		total += F(math.Log(float64(sum))) + top - row[label]
-		for j, v := range row {
-			row[j] = F(math.Exp(float64(v-top))) / sum
+		log, smooth := F(math.Log(float64(sum))), F(o.smoothing)
+		target, all, own, part := make([]F, c), F(0), F(0), F(0)
+		for j := range target {
+			target[j] = at(o.rows, n) * smooth / F(c) * at(o.classes, j)
+			if j == int(label) {
+				target[j] += at(o.rows, n) * (1 - smooth) * at(o.classes, j)
+			}
+			all += target[j]
+			if target[j] != 0 {
+				part += target[j] * (log + (top - row[j]))
+			}
+			// In parts: one sum of 40,001 terms is off by more than a device may be.
+			if j%256 == 255 || j == c-1 {
+				own, part = own+part, 0
+			}
 		}
-		row[label]--
-		for j := range row {
-			row[j] *= F(scale)
+		total += own
+		for j, v := range row {
+			row[j] = F(scale) * (all*(F(math.Exp(float64(v-top)))/sum) - target[j])
 		}
 	}
 	return []float64{float64(F(start) + F(scale)*total)}, out(g)
@@ -55,7 +81,15 @@ func lossCases() []testCase {
 		for _, std := range []float64{1, 100} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=CrossEntropy/b=%d/c=%d/std=%g", size[0], size[1], std),
-				run:  func(s *suite) { checkCrossEntropy(s, size[0], size[1], std) },
+				run:  func(s *suite) { checkCrossEntropy(s, size[0], size[1], std, weighing{}) },
+			})
+		}
+		for _, w := range []weighing{
+			{rows: true}, {classes: true}, {smoothing: 0.1}, {smoothing: 1}, {rows: true, classes: true, smoothing: 0.3},
+		} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=CrossEntropy/b=%d/c=%d/rows=%t/classes=%t/smoothing=%g", size[0], size[1], w.rows, w.classes, w.smoothing),
+				run:  func(s *suite) { checkCrossEntropy(s, size[0], size[1], 3, w) },
 			})
 		}
 	}
@@ -65,28 +99,49 @@ func lossCases() []testCase {
 	return all
 }
 
-func checkCrossEntropy(s *suite, n, c int, std float64) {
+// weighing says which weights a case of cross-entropy has.
+type weighing struct {
+	rows, classes bool
+	smoothing     float32
+}
+
+func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
 	x := s.float.normal(n*c, std)
 	labels := s.below(n, c)
 	labels[0] = int32(c - 1)
 	for i := 2; i < n; i += 3 {
 		labels[i] = [2]int32{-100, -1}[i%2]
 	}
+	w, o := weights{smoothing: with.smoothing}, compute.CrossEntropyOpts{Smoothing: with.smoothing}
+	draw := func(name string, n int) (compute.Tensor, []float64) {
+		values := s.full.normal(n, 1)
+		for i, v := range values {
+			values[i] = math.Abs(v)
+		}
+		values[n/2] = 0 // a row or class that does not count
+		return s.full.input(name, values, n), values
+	}
+	if with.rows {
+		o.Rows, w.rows = draw("rows", n)
+	}
+	if with.classes {
+		o.Classes, w.classes = draw("classes", c)
+	}
 	const start, scale = 0.75, 0.3
-	want, wantG := crossEntropy[float64](start, x, labels, c, scale)
-	plain, plainG := crossEntropy[float32](start, x, labels, c, scale)
+	want, wantG := crossEntropy[float64](start, x, labels, c, scale, w)
+	plain, plainG := crossEntropy[float32](start, x, labels, c, scale, w)
 	logits, ids := s.float.input("logits", x, n, c), s.ints(labels)
 	loss, grad := s.full.inout("loss", []float64{start}, 1), s.float.output("dlogits", n, c)
-	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale)
+	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale, o)
 	s.near(loss, want, plain, scale*std)
 	s.near(grad, wantG, plainG, scale*max(1, std/10))
 	inPlace := s.float.inout("dlogits=logits", x, n, c)
 	again := s.full.inout("loss in place", []float64{start}, 1)
-	s.dev.CrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, ids, scale)
+	s.dev.CrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, ids, scale, o)
 	s.near(again, want, plain, scale*std)
 	s.near(inPlace, wantG, plainG, scale*max(1, std/10))
 	alone := s.full.inout("loss alone", []float64{start}, 1)
-	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale)
+	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale, o)
 	s.near(alone, want, plain, scale*std)
 }
 

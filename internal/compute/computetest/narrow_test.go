@@ -237,10 +237,10 @@ func (d *narrow) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute
 	store(dq, dk, dv)
 }
 
-func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32) {
-	fulls(loss)
+func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+	fulls(loss, o.Rows, o.Classes)
 	floats(dlogits, logits)
-	d.Device.CrossEntropy(loss, dlogits, logits, labels, scale)
+	d.Device.CrossEntropy(loss, dlogits, logits, labels, scale, o)
 	store(dlogits)
 }
 

@@ -134,8 +134,8 @@ var narrowFaults = []fault{
 		}
 	}},
 	{"CrossEntropy", "loss_rounded", func(f *faulty, d compute.Device) {
-		f.entropy = func(loss, dx, x, labels tensor, scale float32) {
-			d.CrossEntropy(loss, dx, x, labels, scale)
+		f.entropy = func(loss, dx, x, labels tensor, scale float32, o compute.CrossEntropyOpts) {
+			d.CrossEntropy(loss, dx, x, labels, scale, o)
 			rounded(loss)
 		}
 	}},

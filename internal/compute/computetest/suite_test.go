@@ -76,7 +76,7 @@ type faulty struct {
 	swiGrad   func(dgate, dup, gate, up, dy compute.Tensor)
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 	attnGrad  func(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts)
-	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32)
+	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts)
 	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
 	sumAbs    func(dst, x compute.Tensor)
 	adamW     func(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
@@ -165,8 +165,8 @@ func (f *faulty) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o
 	f.attnGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
 }
 
-func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32) {
-	f.entropy(loss, dlogits, logits, labels, scale)
+func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts) {
+	f.entropy(loss, dlogits, logits, labels, scale, o)
 }
 
 // TestFaults plants one fault at a time and wants the suite to see it.

@@ -50,7 +50,9 @@ func (d *Device) Attention(_, _, _, _, _ tensor, _ compute.AttnOpts) { d.op("Att
 func (d *Device) AttentionGrad(_, _, _, _, _, _, _, _, _ tensor, _ compute.AttnOpts) {
 	d.op("AttentionGrad")
 }
-func (d *Device) CrossEntropy(_, _, _, _ tensor, _ float32)          { d.op("CrossEntropy") }
+func (d *Device) CrossEntropy(_, _, _, _ tensor, _ float32, _ compute.CrossEntropyOpts) {
+	d.op("CrossEntropy")
+}
 func (d *Device) MSE(_, _, _, _ tensor, _ float32)                   { d.op("MSE") }
 func (d *Device) GradNorm(_, _, _ tensor, _ float32)                 { d.op("GradNorm") }
 func (d *Device) AdamW(_, _, _, _, _, _ tensor, _ compute.AdamWOpts) { d.op("AdamW") }
