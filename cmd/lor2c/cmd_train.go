@@ -50,7 +50,7 @@ func newTrainCommand() *cobra.Command {
 	o.configFlags.add(c)
 	c.Flags().StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
 	c.Flags().StringVar(&o.out, "out", "", "run directory, instead of the run file's")
-	c.Flags().StringVar(&o.resume, "resume", "auto", "auto: continue the run in the output directory; never: want none there; or a checkpoint directory")
+	c.Flags().StringVar(&o.resume, "resume", "auto", "auto: continue the run in the output directory; never: want none there; restart: begin it again without its checkpoints; or a checkpoint directory")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
 	return c
 }

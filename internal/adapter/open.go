@@ -3,12 +3,16 @@ package adapter
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -19,14 +23,35 @@ var ErrMismatch = errors.New("adapter and model do not match")
 // Saved is an adapter directory opened for reading.
 type Saved struct {
 	Description
+	// Identity is what it was trained from; nil where an older lor2c or another
+	// program wrote the directory, which do not say.
+	Identity *identity.Manifest
+	// Sealed says that the directory has a checksum manifest, which was verified.
+	Sealed bool
+
 	dir  string
 	file *checkpoint.File
 }
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
-// adapter of PEFT, which does not say what task it is for.
+// adapter of PEFT, which does not say what task it is for. Where the directory
+// has a checksum manifest every file is held against it first; a file that does
+// not match is an error that wraps checkpoint.ErrCorrupt.
 func Open(dir string) (*Saved, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir, fs.ErrNotExist)
+	}
+	sealed := checkpoint.Sealed(dir)
+	if sealed {
+		if err := checkpoint.VerifyDir(dir); err != nil {
+			return nil, err
+		}
+	}
 	d, err := readDescription(dir)
+	if err != nil {
+		return nil, err
+	}
+	made, err := identity.Read(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +63,24 @@ func Open(dir string) (*Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Saved{d, dir, f}, nil
+	return &Saved{d, made, sealed, dir, f}, nil
 }
 
 // Close releases the file.
 func (s *Saved) Close() error { return s.file.Close() }
+
+// Scalars returns how many numbers the adapter has, the head not counted; of full
+// fine-tuning, the encoder.
+func (s *Saved) Scalars() (n int) {
+	for _, name := range s.file.Names() {
+		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
+			continue
+		}
+		_, shape, _ := s.file.Info(name)
+		n += compute.Shape(shape).Len()
+	}
+	return n
+}
 
 // CheckBase reports whether the adapter was trained on base. An adapter of PEFT
 // does not say; then its shapes have to do.

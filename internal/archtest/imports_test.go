@@ -47,12 +47,13 @@ var layers = []struct {
 	{"internal/compute/computetest", []string{"internal/compute"}},
 	{"internal/tape", []string{"internal/compute"}},
 	{"internal/model", []string{"internal/place", "internal/compute", "internal/tape", "internal/checkpoint"}},
-	{"internal/adapter", []string{"internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
+	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
 		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
-		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/optim", "internal/config",
+		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{
 		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/train",

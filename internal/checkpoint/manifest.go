@@ -112,6 +112,12 @@ func hash(r io.Reader) (string, error) {
 
 var manifestLine = regexp.MustCompile(`^([0-9a-f]{64})  (.+)$`)
 
+// Sealed reports whether dir has a checksum manifest, which [VerifyDir] checks.
+func Sealed(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, manifestName))
+	return err == nil
+}
+
 // VerifyDir checks every file that MANIFEST.sha256 of dir lists. A missing
 // manifest, a damaged one, a missing file and a wrong checksum give an error
 // that names the file and wraps [ErrCorrupt]. Files that the manifest does not

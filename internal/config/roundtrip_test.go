@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestDifferences(t *testing.T) {
 			}
 			want := []string{l.name + ": " + was + " in the run, " + text + " now"}
 			switch l.name {
-			case "out", "train.log_every", "train.keep_checkpoints":
+			case "out", "data.test", "train.log_every", "train.save_every", "train.keep_checkpoints":
 				want = nil
 			}
 			if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
@@ -100,6 +101,34 @@ func TestDifferences(t *testing.T) {
 			t.Errorf("-want +got:\n%s", d)
 		}
 	})
+}
+
+// TestSettings asserts which keys a continued run must have as it began: all but
+// those that this list repeats, so that a new key is compared unless somebody
+// decides otherwise.
+func TestSettings(t *testing.T) {
+	free := []string{
+		"model", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind", "data.labels",
+		"train.log_every", "train.save_every", "train.keep_checkpoints", "out",
+	}
+	a := Default()
+	was := a.Settings()
+	for _, l := range runFile.leaves {
+		b := Default()
+		b.Resolve()
+		value, text := other(l)
+		reflect.ValueOf(&b).Elem().FieldByIndex(l.index).Set(value)
+		now, compared := b.Settings()[l.name]
+		if compared == slices.Contains(free, l.name) {
+			t.Errorf("%s: compared is %v", l.name, compared)
+		}
+		if l.typ.Kind() == reflect.String {
+			text = `"` + text + `"`
+		}
+		if compared && (now != text || was[l.name] == now) {
+			t.Errorf("%s: is %s, was %s; want %s", l.name, now, was[l.name], text)
+		}
+	}
 }
 
 // FuzzLoad wants every input to be refused in whole lines or to give a run that

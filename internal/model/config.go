@@ -122,3 +122,25 @@ func (c Config) classifierDropout() float32 {
 	}
 	return c.HiddenDropout
 }
+
+// Identity returns what of c bears on the outcome, by the keys of config.json
+// and as JSON, with the defaults that stand for what is not set. The names of
+// classes do not belong to it: they are those of another task's head.
+func (c Config) Identity() map[string]string {
+	pad, dropout := c.padID(), c.classifierDropout()
+	c.PadID, c.ClassifierDropout, c.PositionKind, c.Labels = &pad, &dropout, "absolute", nil
+	raw, err := json.Marshal(c)
+	var fields map[string]json.RawMessage
+	if err == nil {
+		err = json.Unmarshal(raw, &fields)
+	}
+	if err != nil {
+		panic(err) // numbers, strings and booleans always marshal, and floats here are finite
+	}
+	delete(fields, "id2label")
+	values := map[string]string{}
+	for key, value := range fields {
+		values[key] = string(value)
+	}
+	return values
+}

@@ -159,6 +159,9 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 // finish writes final/ and the results.
 func (r *run) finish() error {
 	err := checkpoint.WriteDir(filepath.Join(r.out, finalDir), func(tmp string) error {
+		if err := r.identity.Write(tmp); err != nil {
+			return err
+		}
 		return adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head())
 	})
 	if err != nil {

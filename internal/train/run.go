@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -22,9 +21,8 @@ import (
 type Options struct {
 	Device compute.Device
 	BLAS   string // for env.json
-	// Resume is auto (continue the run in the output directory if there is
-	// one), never (the output directory must hold none) or a checkpoint
-	// directory to continue from.
+	// Resume is one of the words ResumeAuto, ResumeNever and ResumeRestart, or a
+	// checkpoint directory to continue from.
 	Resume   string
 	JSON     bool // records as JSON lines on Stdout
 	Terminal bool // Stderr is a terminal
@@ -59,6 +57,8 @@ type run struct {
 	session     *Session
 	stepper     *Stepper
 	description adapter.Description
+	identity    identity.Manifest // what the run is made from
+	notes       []string          // for the log, from before it is open
 	lr          optim.LRSchedule
 	schedule    *schedule.Schedule
 	log         *runlog.Run
@@ -85,6 +85,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	if r.test, err = s.load("dev", true); err != nil {
+		return nil, err
+	}
+	if r.identity, err = s.identify(map[string]data{"train": r.train, "dev": r.test}); err != nil {
 		return nil, err
 	}
 	unlock, err := lock(r.out)
@@ -128,44 +131,6 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	return r.outcome(), nil
 }
 
-// resumeFrom returns the checkpoint to continue from, "" to begin.
-func (r *run) resumeFrom(resume string) (string, error) {
-	path := filepath.Join(r.out, ConfigFile)
-	_, err := os.Stat(path)
-	exists := err == nil
-	if !exists {
-		if entries, err := os.ReadDir(r.out); err == nil && len(entries) > 1 { // the lock is there
-			return "", fmt.Errorf("train: open %s: it holds files but no %s; want a directory of this run, an empty one or none: %w", r.out, ConfigFile, ErrOtherRun)
-		}
-	}
-	switch {
-	case exists && resume == "never":
-		return "", fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
-	case exists:
-		old, err := config.Load(path, nil, nil)
-		if err != nil {
-			return "", err
-		}
-		if d := config.Differences(old, r.session.Config); d != nil {
-			return "", fmt.Errorf("train: open %s: it holds a run of another configuration (%s); name another with --out: %w", r.out, strings.Join(d, "; "), ErrOtherRun)
-		}
-		if err := checkpoint.CleanTemp(r.out); err != nil {
-			return "", err
-		}
-	}
-	if resume != "auto" && resume != "never" && resume != "" {
-		return resume, checkpoint.VerifyDir(resume)
-	}
-	if !exists {
-		return "", nil
-	}
-	dir, _, err := checkpoint.Latest(r.out, checkpointPrefix)
-	if errors.Is(err, checkpoint.ErrNone) {
-		return "", nil
-	}
-	return dir, err
-}
-
 // build puts model, method and optimizer on the device, and the checkpoint's
 // values into them.
 func (r *run) build(from string) (plan Plan, err error) {
@@ -197,10 +162,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 			return plan, err
 		}
 	}
-	base, err := adapter.BaseOf(m, c.Model)
-	if err != nil {
-		return plan, err
-	}
+	base := adapter.Base{Path: c.Model, SHA256: r.identity.Base.Weights, Type: m.Type, Width: m.Width, Layers: m.Layers}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
@@ -268,6 +230,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	r.log.Printf("memory: weights %s, trained state %s, activations %s", mib(plan.Weights), mib(plan.Trained), mib(plan.Arena))
 	if n := r.train.Truncated; n > 0 {
 		r.log.Printf("%d of %d train examples were truncated to %d tokens", n, r.train.Len(), r.session.MaxLength)
+	}
+	for _, line := range r.notes {
+		r.log.Printf("%s", line)
 	}
 	if from != "" {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -150,15 +149,14 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 		return nil, fmt.Errorf("train: evaluate %s: its head predicts %q, the data has %q; want data with the adapter's labels in its order: %w",
 			dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
 	}
+	if err := s.sameBase(dir, saved); err != nil {
+		return nil, err
+	}
 	m, method, err := s.attach(dev, saved.Method, saved.Structure)
 	if err != nil {
 		return nil, err
 	}
-	base, err := adapter.BaseOf(m, s.Config.Model)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(saved.CheckBase(base), saved.Restore(dev, method, m.Head())); err != nil {
+	if err := saved.Restore(dev, method, m.Head()); err != nil {
 		return nil, err
 	}
 	return &Stepper{Dev: dev, Model: m, Method: method, Regression: s.Set.Task.Labels == nil}, nil

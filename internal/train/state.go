@@ -104,6 +104,9 @@ func (r *run) save() error {
 		if err := saveMoments(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
 			return err
 		}
+		if err := r.identity.Write(tmp); err != nil {
+			return err
+		}
 		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), s); err != nil {
 			return err
 		}

@@ -1,0 +1,279 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/identity"
+)
+
+// shortRun is a run of two epochs of two steps on a copy of the demo's model,
+// finished. All that it reads and writes is below dir.
+func shortRun(t *testing.T, dir string) *config.Config {
+	t.Helper()
+	c := demoConfig(t, dir, 16)
+	c.Train.SaveEvery = 1
+	c.Model = filepath.Join(dir, "model")
+	if err := os.CopyFS(c.Model, os.DirFS(filepath.Join(demoDir, "model"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// copied returns a run of shortRun in a copy of its directory.
+func copied(t *testing.T, c *config.Config) *config.Config {
+	t.Helper()
+	from, to := filepath.Dir(c.Out), t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	own := *c
+	own.Data.Labels = slices.Clone(c.Data.Labels)
+	for _, path := range []*string{&own.Model, &own.Out, &own.Data.Train, &own.Data.Dev} {
+		*path = filepath.Join(to, strings.TrimPrefix(*path, from))
+	}
+	return &own
+}
+
+// edit replaces a text of a file, which must be there.
+func edit(t *testing.T, path, from, to string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(raw), from, to, 1)
+	if text == string(raw) {
+		t.Fatalf("%s does not hold %q", path, from)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rewrite gives a checkpoint directory other files, with their checksums, as
+// another program might.
+func rewrite(t *testing.T, dir string, change func(files map[string]string)) {
+	t.Helper()
+	files := contents(t, dir)
+	change(files)
+	err := checkpoint.WriteDir(dir, func(tmp string) error {
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(tmp, name), []byte(text), 0o644); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOtherInput asserts that a run continues from a checkpoint only with what
+// the checkpoint was made from, and says what differs; and that an adapter is
+// evaluated on its own base model alone.
+func TestOtherInput(t *testing.T) {
+	original := shortRun(t, t.TempDir())
+	for name, c := range map[string]struct {
+		change func(t *testing.T, c *config.Config)
+		want   string // "" for none
+		base   bool   // and the evaluation is refused too
+	}{
+		"train text": {func(t *testing.T, c *config.Config) { edit(t, c.Data.Train, "\n", "\nx ") }, "data train: 16 examples", false},
+		"train row":  {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/train.tsv", c.Data.Train, 16) }, "now", false},
+		"dev row":    {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/dev.tsv", c.Data.Dev, 24) }, "data dev: 24 examples", false},
+		"labels":     {func(_ *testing.T, c *config.Config) { l := c.Data.Labels; l[0], l[1] = l[1], l[0] }, `label of class 0: "act" in the run, "animal" now`, false},
+		"seed":       {func(_ *testing.T, c *config.Config) { c.Seed = 3 }, "seed: 17 in the run, 3 now", false},
+		"lr":         {func(_ *testing.T, c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now", false},
+		"alpha":      {func(_ *testing.T, c *config.Config) { c.Method.Alpha = 99 }, "method.alpha: 16 in the run, 99 now", false},
+		"max_length": {func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 16 }, "data.max_length: 32 in the run, 16 now", false},
+		"batch_size": {func(_ *testing.T, c *config.Config) { c.Train.BatchSize, c.Train.MicroBatchSize = 16, 8 }, "train.batch_size: 8 in the run, 16 now", false},
+		"epochs":     {func(_ *testing.T, c *config.Config) { c.Train.Epochs = 3 }, "train.epochs: 2 in the run, 3 now", false},
+		"metric":     {func(_ *testing.T, c *config.Config) { c.Data.Metric = "matthews" }, "data.metric: accuracy in the run, matthews now", false},
+		"own metric": {func(_ *testing.T, c *config.Config) { c.Data.Metric = "accuracy" }, "", false},
+		"heads": {func(t *testing.T, c *config.Config) {
+			edit(t, c.Model+"/config.json", `"num_attention_heads": 4`, `"num_attention_heads": 8`)
+		}, "config.json: num_attention_heads: 4 in the run, 8 now", true},
+		"tokenizer": {func(t *testing.T, c *config.Config) {
+			edit(t, c.Model+"/tokenizer_config.json", `"add_prefix_space": false`, `"add_prefix_space": true`)
+		}, "tokenizer: SHA-256", true},
+		"weights": {func(t *testing.T, c *config.Config) { flip(t, c.Model+"/model.safetensors") }, "weights: SHA-256", true},
+		"spelling": {func(_ *testing.T, c *config.Config) {
+			c.Model, c.Data.Train = c.Model+"/", filepath.Dir(c.Model)+"/./train.tsv"
+		}, "", false},
+		"other place": {func(t *testing.T, c *config.Config) { c.Model = moved(t, c.Model) }, "", false},
+		"line ends": {func(t *testing.T, c *config.Config) {
+			raw, err := os.ReadFile(c.Data.Train)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Data.Train = filepath.Join(t.TempDir(), "t.tsv")
+			if err := os.WriteFile(c.Data.Train, []byte(strings.ReplaceAll(string(raw), "\n", "\r\n")), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "", false},
+		"log_every": {func(_ *testing.T, c *config.Config) {
+			c.Train.LogEvery, c.Train.KeepCheckpoints, c.Data.Test = 7, 1, c.Data.Dev
+		}, "", false},
+	} {
+		t.Run("change="+name, func(t *testing.T) {
+			run := copied(t, original)
+			from := filepath.Join(run.Out, "checkpoint-3")
+			c.change(t, run)
+			named := quiet(1)
+			named.Resume = from
+			elsewhere := *run
+			elsewhere.Out = filepath.Join(t.TempDir(), "elsewhere")
+			for way, err := range map[string]error{
+				"same directory":  second(Run(context.Background(), run, quiet(1))),
+				"other directory": second(Run(context.Background(), &elsewhere, named)),
+			} {
+				if c.want == "" {
+					if err != nil {
+						t.Errorf("%s: %v", way, err)
+					}
+					continue
+				}
+				kind := ErrOtherRun
+				if c.base {
+					kind = adapter.ErrMismatch
+				}
+				if !errors.Is(err, kind) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: error is %v; want one of %v with %q", way, err, kind, c.want)
+				}
+			}
+			run.Data.MaxLength = 32
+			_, err := Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev")
+			if c.base != (errors.Is(err, adapter.ErrMismatch) && strings.Contains(err.Error(), c.want)) && name != "labels" {
+				t.Errorf("evaluate: %v", err)
+			}
+		})
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// flip changes the last bit of a file.
+func flip(t *testing.T, path string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)-1] ^= 1
+	if err := os.WriteFile(path, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// moved gives a directory another name.
+func moved(t *testing.T, dir string) string {
+	t.Helper()
+	if err := os.Rename(dir, dir+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	return dir + "-moved"
+}
+
+// TestOlderDirectory asserts that checkpoints from before there were manifests
+// still load, that the run says what it could not check, and that what they do
+// say is checked.
+func TestOlderDirectory(t *testing.T) {
+	run := shortRun(t, t.TempDir())
+	for _, step := range []string{"3", "4"} {
+		rewrite(t, filepath.Join(run.Out, checkpointPrefix+step), func(files map[string]string) { delete(files, identity.File) })
+	}
+	var said strings.Builder
+	o := quiet(1)
+	o.Stderr = &said
+	if _, err := Run(context.Background(), run, o); err != nil {
+		t.Fatal(err)
+	}
+	if want := "checkpoint-4 was written by an older lor2c, which does not say what it was made from: tokenizer, config.json, data could not be checked"; !strings.Contains(said.String(), want) {
+		t.Errorf("the run said %q; want %q in it", said.String(), want)
+	}
+	for name, c := range map[string]struct {
+		change func(c *config.Config)
+		want   string
+	}{
+		"lr":    {func(c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now"},
+		"alpha": {func(c *config.Config) { c.Method.Alpha = 99 }, "method.alpha: 16 in the run, 99 now"},
+		"labels": {func(c *config.Config) {
+			c.Data.Labels = slices.Clone(c.Data.Labels)
+			slices.Reverse(c.Data.Labels)
+		}, `label of class 0: "act" in the run, "substance" now`},
+	} {
+		t.Run("change="+name, func(t *testing.T) {
+			other := *run
+			c.change(&other)
+			for _, alone := range []bool{false, true} {
+				o := quiet(1)
+				o.Resume = filepath.Join(run.Out, "checkpoint-3")
+				if alone { // without the run file beside it
+					o.Resume = filepath.Join(t.TempDir(), "checkpoint-3")
+					if err := os.CopyFS(o.Resume, os.DirFS(filepath.Join(run.Out, "checkpoint-3"))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				other.Out = filepath.Join(t.TempDir(), "new")
+				_, err := Run(context.Background(), &other, o)
+				if refused := err != nil && strings.Contains(err.Error(), c.want); refused == (alone && name == "lr") {
+					t.Errorf("alone %v: error is %v; want %q", alone, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestDamagedCheckpoints asserts that a run whose checkpoints are all damaged
+// stops and says so, and begins again only when it is told to.
+func TestDamagedCheckpoints(t *testing.T) {
+	run := shortRun(t, t.TempDir())
+	want := contents(t, run.Out)
+	for _, step := range []string{"2", "3", "4"} {
+		if path := filepath.Join(run.Out, checkpointPrefix+step, stateFile); exists(path) {
+			flip(t, path)
+		}
+	}
+	_, err := Run(context.Background(), run, quiet(1))
+	if err == nil || !strings.Contains(err.Error(), "checkpoints is valid; the newest: checkpoint: verify "+run.Out+"/checkpoint-4: state.json is corrupt") {
+		t.Errorf("error is %v", err)
+	}
+	o := quiet(1)
+	o.Resume = ResumeRestart
+	if _, err := Run(context.Background(), run, o); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, contents(t, run.Out), want)
+}
+
+// TestSealedAdapter asserts that an evaluation refuses a directory whose files
+// do not match its checksums.
+func TestSealedAdapter(t *testing.T) {
+	run := shortRun(t, t.TempDir())
+	best, err := filepath.EvalSymlinks(filepath.Join(run.Out, "best"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip(t, filepath.Join(best, "adapter_model.safetensors"))
+	_, err = Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev")
+	if !errors.Is(err, checkpoint.ErrCorrupt) {
+		t.Errorf("evaluate: %v; want an error that the adapter is corrupt", err)
+	}
+	if _, err := Scalars(run.Out); !errors.Is(err, checkpoint.ErrCorrupt) {
+		t.Errorf("count the adapter: %v; want an error that it is corrupt", err)
+	}
+}

@@ -1,0 +1,136 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// The words that --resume takes; anything else is a checkpoint directory.
+const (
+	ResumeAuto    = "auto"    // continue the run in the output directory, if there is one
+	ResumeNever   = "never"   // want no run there
+	ResumeRestart = "restart" // begin the run that is there at step 0, without its checkpoints
+)
+
+// resumeFrom returns the checkpoint to continue from, "" to begin. What it was
+// made from equals what the run is made from now.
+func (r *run) resumeFrom(resume string) (string, error) {
+	held := exists(filepath.Join(r.out, ConfigFile))
+	if !held {
+		if entries, err := os.ReadDir(r.out); err == nil && len(entries) > 1 { // the lock is there
+			return "", fmt.Errorf("train: open %s: it holds files but no %s; want a directory of this run, an empty one or none: %w", r.out, ConfigFile, ErrOtherRun)
+		}
+	}
+	if held && resume == ResumeNever {
+		return "", fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
+	}
+	if held {
+		if err := checkpoint.CleanTemp(r.out); err != nil {
+			return "", err
+		}
+	}
+	var from string
+	var err error
+	switch resume {
+	case ResumeAuto, ResumeNever, "":
+		from, err = r.latest(held)
+	case ResumeRestart:
+		err = r.restart(held)
+	default:
+		from, err = resume, checkpoint.VerifyDir(resume)
+	}
+	if err != nil {
+		return "", err
+	}
+	if from != "" {
+		return from, r.same(from)
+	}
+	if held {
+		return "", r.sameSettings()
+	}
+	return "", nil
+}
+
+// latest returns the newest valid checkpoint of the output directory, "" where
+// it has none, and notes those that it passed over. Only invalid ones are an
+// error: a run that begins again without a word would lose what they hold.
+func (r *run) latest(held bool) (string, error) {
+	if !held {
+		return "", nil
+	}
+	dir, skipped, err := checkpoint.Latest(r.out, checkpointPrefix)
+	if errors.Is(err, checkpoint.ErrNone) && skipped == nil {
+		return "", nil
+	}
+	if errors.Is(err, checkpoint.ErrNone) {
+		return "", fmt.Errorf("train: continue %s: none of its %d checkpoints is valid; the newest: %w; restore one, "+
+			"or begin again at step 0 with --resume %s, which removes them", r.out, len(skipped), skipped[0].Err, ResumeRestart)
+	}
+	for _, s := range skipped {
+		r.note("passed over %s: %v", s.Dir, s.Err)
+	}
+	return dir, err
+}
+
+// restart removes what a run in the output directory has saved, if it is of the
+// same configuration.
+func (r *run) restart(held bool) error {
+	if !held {
+		return nil
+	}
+	if err := r.sameSettings(); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return fmt.Errorf("train: open %s: %w", r.out, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), checkpointPrefix) {
+			if err := checkpoint.RemoveDir(filepath.Join(r.out, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// same reports whether a checkpoint was made from what the run is made from.
+func (r *run) same(dir string) error {
+	saved, err := adapter.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer saved.Close()
+	was, err := recorded(dir, saved)
+	if err != nil {
+		return err
+	}
+	if saved.Identity == nil {
+		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked", dir, place.List(was.Unchecked()))
+	}
+	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or another directory with --out:", dir),
+		identity.Compare(was, r.identity))
+}
+
+// sameSettings compares the run file of a run that has no checkpoint yet.
+func (r *run) sameSettings() error {
+	old, err := config.Load(filepath.Join(r.out, ConfigFile), nil, nil)
+	if err != nil {
+		return err
+	}
+	return refuse(fmt.Sprintf("train: open %s: it holds a run of another configuration; name another with --out:", r.out),
+		identity.Compare(identity.Manifest{Settings: old.Settings()}, identity.Manifest{Settings: r.session.Config.Settings()}))
+}
+
+// note keeps a line until the log is open.
+func (r *run) note(format string, a ...any) { r.notes = append(r.notes, fmt.Sprintf(format, a...)) }
