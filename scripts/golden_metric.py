@@ -1,5 +1,5 @@
-"""Write internal/metric/testdata/golden.json: the five metrics on random and
-degenerate inputs, computed by scikit-learn and scipy.
+"""Write internal/metric/testdata/golden.json: the metrics on random and degenerate
+inputs, and scores by class, computed by scikit-learn and scipy.
 
 Run from the repository root:  python scripts/golden_metric.py
 """
@@ -14,7 +14,7 @@ import numpy as np
 import scipy
 import sklearn
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews_corrcoef, precision_recall_fscore_support
 
 warnings.filterwarnings("ignore")
 rng = np.random.default_rng(20240607)
@@ -33,6 +33,14 @@ def class_case(name, pred, gold):
     # Class 1 against the rest, which on two classes is the usual binary F1.
     ones = ([int(v == 1) for v in gold], [int(v == 1) for v in pred])
     case["f1"] = number(f1_score(*ones, zero_division=0))
+    case["f1_macro"] = number(f1_score(gold, pred, average="macro"))
+    for average in ("macro", "weighted"):
+        case[average] = [number(x) for x in precision_recall_fscore_support(gold, pred, average=average)[:3]]
+    k = case["k"] = max(pred + gold) + 1
+    each = precision_recall_fscore_support(gold, pred, labels=range(k), zero_division=np.nan)
+    case["precision"], case["recall"], case["f"] = [[number(x) for x in part] for part in each[:3]]
+    case["support"] = [int(x) for x in each[3]]
+    case["confusion"] = confusion_matrix(gold, pred, labels=range(k)).tolist()
     return case
 
 

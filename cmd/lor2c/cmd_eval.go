@@ -1,13 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -27,9 +22,10 @@ func newEvalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval (--run DIR | -c FILE --adapter DIR)",
 		Short: "Evaluate an adapter",
-		Long: "Eval loads the base model and an adapter and scores a split. --run takes data and model from a run\n" +
-			"directory and its best adapter; -c with --adapter evaluates any adapter directory, also a LoRA adapter\n" +
-			"that PEFT wrote.\n" + exitHelp,
+		Long: "Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, what always\n" +
+			"predicting the most frequent class would score, each class by itself, and the confusion matrix. --run takes\n" +
+			"data and model from a run directory and its best adapter; -c with --adapter evaluates any adapter directory,\n" +
+			"also a LoRA adapter that PEFT wrote.\n" + exitHelp,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runEval(c, o) },
 	}
@@ -73,9 +69,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		}
 	}
 	if o.json {
-		return printJSON(e)
+		return printJSON(c.OutOrStdout(), e)
 	}
-	fmt.Printf("%s: %s\n", o.split, scoreLine(e.Evaluation))
+	printScores(c.OutOrStdout(), e)
 	return nil
 }
 
@@ -86,24 +82,4 @@ func loadForEval(o evalOptions) (*config.Config, error) {
 		return config.Load(o.file, o.sets, nil)
 	}
 	return o.load()
-}
-
-// scoreLine prints loss and scores, or that there were no labels to score by.
-func scoreLine(e train.Evaluation) string {
-	if e.Scores == nil {
-		return fmt.Sprintf("%d predictions, no labels to score them by", len(e.Predictions))
-	}
-	parts := []string{fmt.Sprintf("loss %.4f", e.Loss)}
-	for _, name := range slices.Sorted(maps.Keys(e.Scores)) {
-		parts = append(parts, fmt.Sprintf("%s %.4f", name, e.Scores[name]))
-	}
-	return strings.Join(parts, "  ")
-}
-
-func printJSON(e *train.SplitEvaluation) error {
-	out := map[string]any{"split": e.Split, "examples": len(e.Predictions)}
-	if e.Scores != nil {
-		out["loss"], out["scores"] = e.Loss, e.Scores
-	}
-	return json.NewEncoder(os.Stdout).Encode(out)
 }

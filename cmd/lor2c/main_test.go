@@ -163,15 +163,20 @@ func TestTrainEvalShow(t *testing.T) {
 	scores, _, _ := strings.Cut(strings.TrimPrefix(r.stdout, "best epoch 1: "), "\n")
 	predictions := filepath.Join(t.TempDir(), "p.tsv")
 	e := run(t, "eval", "--run", out, "--predictions", predictions)
-	if e.code != 0 || e.stdout != "dev: "+scores+"\n" {
+	if e.code != 0 || !strings.HasPrefix(e.stdout, "dev: "+scores+"\n64 examples; 95 % bootstrap intervals: accuracy ") {
 		t.Errorf("eval: %+v; want the scores of training, %q", e, scores)
 	}
 	raw, err := os.ReadFile(predictions)
 	if lines := strings.Split(string(raw), "\n"); err != nil || len(lines) != 66 || lines[0] != "index\tprediction" {
 		t.Errorf("predictions: %v, %q", err, raw)
 	}
+	for _, want := range []string{"\nalways predicting \"", " class  precision  recall ", " macro average  ", "\nconfusion matrix: "} {
+		if !strings.Contains(e.stdout, want) {
+			t.Errorf("no %q in\n%s", want, e.stdout)
+		}
+	}
 	j := run(t, "eval", "--run", out, "--checkpoint", "final", "--json")
-	if j.code != 0 || !strings.HasPrefix(j.stdout, `{"examples":64,"loss":`) {
+	if j.code != 0 || !strings.HasPrefix(j.stdout, `{"by_class":{"classes":[{"precision":`) || !strings.Contains(j.stdout, `"examples":64,`) {
 		t.Errorf("eval --json: %+v", j)
 	}
 	s := run(t, "show", "-c", "configs/demo.yaml", "-n", "1")

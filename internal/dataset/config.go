@@ -158,11 +158,11 @@ func (c Config) checkMetric(f *faults) {
 		isRegression = g.labels == nil
 	}
 	if m.Regression() != isRegression {
-		kind, fit := Classification, "accuracy, f1 or matthews"
+		kind := Classification
 		if isRegression {
-			kind, fit = Regression, "pearson or spearman"
+			kind = Regression
 		}
-		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, fit)
+		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, metric.Fitting(isRegression))
 	}
 }
 

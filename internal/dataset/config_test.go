@@ -34,7 +34,7 @@ func TestValidate(t *testing.T) {
 			`dataset: data.label: set, but task RTE has its own` + glue, `dataset: data.kind: set, but task RTE has its own` + glue,
 			`dataset: data.labels: set, but task RTE has its own` + glue,
 			`dataset: data.max_length: 4 tokens; want at least 5, or 0 for the task's own`,
-			`dataset: data.metric: "pearson" does not apply to classification; want accuracy, f1 or matthews`,
+			`dataset: data.metric: "pearson" does not apply to classification; want accuracy, f1, f1_macro or matthews`,
 		}},
 		{"bare", Config{Task: "custom"}, []string{
 			`dataset: data.train: no file named; want at least one of data.train, data.dev, data.test`,
@@ -62,7 +62,7 @@ func TestValidate(t *testing.T) {
 			`dataset: data.labels: not set and there is no data.train to take them from; want the class names in order`,
 		}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
-			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, matthews, pearson, spearman (nearest "accuracy")`,
+			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`,
 		}},
 	} {
 		t.Run("config="+c.name, func(t *testing.T) {

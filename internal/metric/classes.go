@@ -1,6 +1,9 @@
 package metric
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Accuracy is the share of examples whose predicted class is the gold class
 // (sklearn.metrics.accuracy_score).
@@ -57,7 +60,8 @@ func Matthews(pred, gold []int) float64 {
 	if len(gold) == 0 {
 		return math.NaN()
 	}
-	predicted, actual := map[int]float64{}, map[int]float64{}
+	predicted := make([]float64, 1+max(slices.Max(pred), slices.Max(gold)))
+	actual := make([]float64, len(predicted))
 	right := 0.0
 	for i := range gold {
 		predicted[pred[i]]++
@@ -66,16 +70,13 @@ func Matthews(pred, gold []int) float64 {
 			right++
 		}
 	}
-	// Counts stay exact in float64: n² < 2^53 for any n below 94 million, so
-	// the order of the map walk cannot change the sums.
+	// Counts stay exact in float64: n² < 2^53 for any n below 94 million.
 	n := float64(len(gold))
 	agree, pp, tt := right*n, n*n, n*n
 	for k, p := range predicted {
 		agree -= p * actual[k]
 		pp -= p * p
-	}
-	for _, t := range actual {
-		tt -= t * t
+		tt -= actual[k] * actual[k]
 	}
 	if pp*tt == 0 {
 		return 0

@@ -6,7 +6,7 @@ import (
 )
 
 // Scores maps a metric name to its value; a value may be NaN where the metric
-// is undefined.
+// is undefined, and is null in JSON then.
 type Scores map[string]float64
 
 // LabelError is the panic value for a gold label outside 0..Classes-1; Index is
@@ -49,16 +49,16 @@ func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 			return nil, err
 		}
 		if m.Regression() != (classes == 1) {
-			kind, fit := "regression metric", "accuracy, f1 or matthews"
+			kind := "regression metric"
 			if classes == 1 {
-				kind, fit = "classification metric", "pearson or spearman"
+				kind = "classification metric"
 			}
-			return nil, fmt.Errorf("metric: evaluate %s: a %s over %d outputs; want %s", name, kind, classes, fit)
+			return nil, fmt.Errorf("metric: evaluate %s: a %s over %d outputs; want %s", name, kind, classes, Fitting(classes == 1))
 		}
 		// sklearn refuses a binary average over more classes as well: which
 		// class is the positive one would be a guess.
 		if name == "f1" && classes > 2 {
-			return nil, fmt.Errorf("metric: evaluate f1: defined for two classes here, model has %d; want accuracy or matthews", classes)
+			return nil, fmt.Errorf("metric: evaluate f1: defined for two classes here, model has %d; want f1_macro, accuracy or matthews", classes)
 		}
 		a.metrics = append(a.metrics, m)
 	}
@@ -95,14 +95,56 @@ func (a *Accumulator) Add(pred, gold []float32) {
 func (a *Accumulator) Scores() Scores {
 	s := Scores{}
 	for _, m := range a.metrics {
-		if m.Regression() {
-			s[m.Name] = m.Values(a.predValue, a.goldValue)
-		} else {
-			s[m.Name] = m.Classes(a.predClass, a.goldClass)
-		}
+		s[m.Name] = m.score(a.predClass, a.goldClass, a.predValue, a.goldValue)
 	}
 	return s
 }
+
+// resamples is how often Intervals draws anew: the error of a bound is then a
+// small part of the interval, and forty thousand examples take a second or two.
+const resamples = 2000
+
+// Intervals returns a 95 % bootstrap interval over the examples for every
+// metric; nil where Bootstrap has none.
+func (a *Accumulator) Intervals() map[string]*Interval {
+	n := max(len(a.goldClass), len(a.goldValue))
+	predClass, goldClass := make([]int, len(a.predClass)), make([]int, len(a.goldClass))
+	predValue, goldValue := make([]float64, len(a.predValue)), make([]float64, len(a.goldValue))
+	values := make([]float64, len(a.metrics))
+	intervals := map[string]*Interval{}
+	if n == 0 || len(a.metrics) == 0 {
+		return intervals
+	}
+	found := Bootstrap(n, resamples, func(drawn []int) []float64 {
+		for i, j := range drawn {
+			if a.classes == 1 {
+				predValue[i], goldValue[i] = a.predValue[j], a.goldValue[j]
+			} else {
+				predClass[i], goldClass[i] = a.predClass[j], a.goldClass[j]
+			}
+		}
+		for i, m := range a.metrics {
+			values[i] = m.score(predClass, goldClass, predValue, goldValue)
+		}
+		return values
+	})
+	for i, m := range a.metrics {
+		intervals[m.Name] = found[i]
+	}
+	return intervals
+}
+
+// ClassReport returns the scores of every class, or nil in regression.
+func (a *Accumulator) ClassReport() *ClassReport {
+	if a.classes == 1 {
+		return nil
+	}
+	return NewClassReport(a.predClass, a.goldClass, a.classes)
+}
+
+// Majority returns the baseline over everything added so far, as NewMajority
+// does.
+func (a *Accumulator) Majority() *Majority { return majority(a.metrics, a.classes, a.goldClass) }
 
 // Evaluate scores one set of outputs at once: pred [N, classes] logits or, with
 // classes 1, [N] values; gold [N]. Errors are those of NewAccumulator.

@@ -1,5 +1,7 @@
-// Package metric computes the five figures GLUE reports on a development set:
-// accuracy, F1, Matthews correlation, Pearson and Spearman correlation.
+// Package metric computes the five figures GLUE reports on a development set,
+// accuracy, F1, Matthews correlation, Pearson and Spearman correlation, and
+// macro F1; bootstrap intervals of them; and scores class by class. It decides
+// how an undefined value is written (see Number).
 //
 // Definitions are those of scikit-learn (accuracy_score, f1_score,
 // matthews_corrcoef) and scipy.stats (pearsonr, spearmanr), degenerate inputs
@@ -28,6 +30,14 @@ type Metric struct {
 // indices.
 func (m Metric) Regression() bool { return m.Values != nil }
 
+// score computes the metric from classes or from values.
+func (m Metric) score(predClass, goldClass []int, predValue, goldValue []float64) float64 {
+	if m.Regression() {
+		return m.Values(predValue, goldValue)
+	}
+	return m.Classes(predClass, goldClass)
+}
+
 // LengthError is the panic value for predictions and gold labels whose counts
 // do not fit each other. Pred and Gold are the lengths given.
 type LengthError struct{ Pred, Gold int }
@@ -40,6 +50,7 @@ func (e LengthError) Error() string {
 var all = []Metric{
 	{Name: "accuracy", Classes: Accuracy},
 	{Name: "f1", Classes: F1},
+	{Name: "f1_macro", Classes: F1Macro},
 	{Name: "matthews", Classes: Matthews},
 	{Name: "pearson", Values: Pearson},
 	{Name: "spearman", Values: Spearman},
@@ -52,6 +63,19 @@ func Names() []string {
 		names[i] = m.Name
 	}
 	return names
+}
+
+// Fitting lists the metrics for regression or for classification, as a sentence
+// wants them: "pearson or spearman".
+func Fitting(regression bool) string {
+	var names []string
+	for _, m := range all {
+		if m.Regression() == regression {
+			names = append(names, m.Name)
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // ByName finds a metric. The error for an unknown name lists the valid ones and

@@ -2,9 +2,12 @@ package metric
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // golden mirrors the file that scripts/golden_metric.py writes; null is NaN.
@@ -13,6 +16,13 @@ type golden struct {
 		Name                   string
 		Pred, Gold             []int
 		Accuracy, F1, Matthews *float64
+		F1Macro                *float64 `json:"f1_macro"`
+		// Of every class below K; null where scikit-learn divides by zero.
+		K                    int
+		Precision, Recall, F []*float64
+		Support              []int
+		Confusion            [][]int
+		Macro, Weighted      []*float64 // precision, recall, F1
 	}
 	Values []struct {
 		Name              string
@@ -38,6 +48,27 @@ func TestAgainstSklearnAndScipy(t *testing.T) {
 			same(t, "accuracy", Accuracy(c.Pred, c.Gold), c.Accuracy)
 			same(t, "f1", F1(c.Pred, c.Gold), c.F1)
 			same(t, "matthews", Matthews(c.Pred, c.Gold), c.Matthews)
+			same(t, "f1_macro", F1Macro(c.Pred, c.Gold), c.F1Macro)
+			r := NewClassReport(c.Pred, c.Gold, c.K)
+			if d := cmp.Diff(c.Confusion, r.Confusion); d != "" {
+				t.Errorf("confusion matrix (-want +got):\n%s", d)
+			}
+			for name, average := range map[string]struct {
+				got  ClassScores
+				want []*float64
+			}{"macro": {r.Macro, c.Macro}, "weighted": {r.Weighted, c.Weighted}} {
+				same(t, name+" precision", float64(average.got.Precision), average.want[0])
+				same(t, name+" recall", float64(average.got.Recall), average.want[1])
+				same(t, name+" f1", float64(average.got.F1), average.want[2])
+			}
+			for k, one := range r.Classes {
+				same(t, fmt.Sprintf("precision of class %d", k), float64(one.Precision), c.Precision[k])
+				same(t, fmt.Sprintf("recall of class %d", k), float64(one.Recall), c.Recall[k])
+				same(t, fmt.Sprintf("f1 of class %d", k), float64(one.F1), c.F[k])
+				if one.Support != c.Support[k] {
+					t.Errorf("support of class %d is %d; want %d", k, one.Support, c.Support[k])
+				}
+			}
 		})
 	}
 	for _, c := range g.Values {
@@ -100,8 +131,8 @@ func TestByName(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Mathews": `metric: look up "Mathews": no such metric; want one of accuracy, f1, matthews, pearson, spearman (nearest "matthews")`,
-		"bleu":    `metric: look up "bleu": no such metric; want one of accuracy, f1, matthews, pearson, spearman`,
+		"Mathews": `metric: look up "Mathews": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "matthews")`,
+		"bleu":    `metric: look up "bleu": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman`,
 	} {
 		if _, err := ByName(name); err == nil || err.Error() != want {
 			t.Errorf("ByName(%q): %v; want %s", name, err, want)

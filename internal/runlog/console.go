@@ -10,6 +10,8 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // console is stderr: a bar with the lines above it, or lines alone.
@@ -112,7 +114,7 @@ func (r *Run) Eval(e Eval) {
 	for _, name := range r.o.Scores {
 		if v, ok := e.Scores[name]; ok {
 			tags = append(tags, field{e.prefix() + "/" + name, v})
-			text += fmt.Sprintf(" %s %.4f", name, v)
+			text += fmt.Sprintf(" %s %v", name, metric.Number(v))
 		}
 	}
 	if e.Best {

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // ReadMetrics returns the records of dir/metrics.jsonl; none if there is no
@@ -91,10 +93,10 @@ func parse(line []byte) (Record, error) {
 	case "train":
 		var t Train
 		take("step", whole, &t.Step)
-		take("epoch", number, (*num)(&t.Epoch))
-		take("loss", number, (*num)(&t.Loss))
-		take("learning_rate", number, (*num)(&t.LearningRate))
-		take("grad_norm", number, (*num)(&t.GradNorm))
+		take("epoch", number, (*metric.Number)(&t.Epoch))
+		take("loss", number, (*metric.Number)(&t.Loss))
+		take("learning_rate", number, (*metric.Number)(&t.LearningRate))
+		take("grad_norm", number, (*metric.Number)(&t.GradNorm))
 		if first == nil && len(m) > 0 {
 			first = fmt.Errorf("field %q is unknown", slices.Min(slices.Collect(maps.Keys(m))))
 		}
@@ -104,10 +106,13 @@ func parse(line []byte) (Record, error) {
 		take("step", whole, &e.Step)
 		take("epoch", whole, &e.Epoch)
 		take("split", "text", &e.Split)
-		take("loss", number, (*num)(&e.Loss))
+		take("loss", number, (*metric.Number)(&e.Loss))
 		take("best", "true or false", &e.Best)
+		if _, ok := m[intervalField]; ok {
+			take(intervalField, "intervals by score", &e.Intervals)
+		}
 		for _, name := range slices.Sorted(maps.Keys(m)) {
-			var v num
+			var v metric.Number
 			take(name, number, &v)
 			e.Scores[name] = float64(v)
 		}
@@ -117,7 +122,7 @@ func parse(line []byte) (Record, error) {
 		return read(m)
 	}
 	if first == nil {
-		first = fmt.Errorf("kind is %q, want train, eval, plan, spectrum, event or gradient", kind)
+		first = fmt.Errorf("kind is %q, want train, eval, baseline, plan, spectrum, event or gradient", kind)
 	}
 	return nil, first
 }

@@ -5,14 +5,14 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// Record is one line of metrics.jsonl: a Train, Eval, Plan, Spectrum, Event or
-// Gradient. It carries nothing that depends on the clock, so that a resumed run
+// Record is one line of metrics.jsonl: a Train, Eval, Baseline, Plan, Spectrum,
+// Event or Gradient. It carries nothing that depends on the clock, so that a resumed run
 // writes the bytes of an unbroken one.
 type Record interface {
 	// at returns the optimizer step after which the record was made.
@@ -44,19 +44,25 @@ type Eval struct {
 	Split  string // "dev", "dev_mismatched", "test" ...
 	Loss   float64
 	Scores map[string]float64 // by names that Options.Scores holds
-	Best   bool               // whether no earlier evaluation was as good
+	// Intervals are 95 % bootstrap intervals of Scores over the examples, as far
+	// as there are any. metrics.csv has no columns for them.
+	Intervals map[string]*metric.Interval
+	Best      bool // whether no earlier evaluation was as good
 }
+
+// intervalField is the field of an Eval in metrics.jsonl that holds Intervals.
+const intervalField = "interval_95"
 
 // columns is the header of metrics.csv around the scores, and therefore also
 // the list of names that no score may have.
-var columns = []string{"kind", "step", "epoch", "split", "loss", "learning_rate", "grad_norm", "best"}
+var columns = []string{"kind", "step", "epoch", "split", "loss", "learning_rate", "grad_norm", "best", intervalField}
 
 // header returns the columns of metrics.csv; best stays last.
 func header(scores []string) []string {
-	return slices.Concat(columns[:7], scores, columns[7:])
+	return slices.Concat(columns[:7], scores, columns[7:8])
 }
 
-// field is a named string, int, float64 or bool.
+// field is a named string, int, float64, bool or map of intervals.
 type field struct {
 	name  string
 	value any
@@ -76,6 +82,9 @@ func (e Eval) fields(names []string) []field {
 		if v, ok := e.Scores[name]; ok {
 			f = append(f, field{name, v})
 		}
+	}
+	if e.Intervals != nil {
+		f = append(f, field{intervalField, e.Intervals})
 	}
 	return append(f, field{"best", e.Best})
 }
@@ -99,35 +108,14 @@ func (e Eval) prefix() string {
 	return "eval_" + e.Split
 }
 
-// num is a float64 whose JSON is the shortest text that reads back to the same
-// bits, and null where JSON has no number: NaN and the infinities.
-type num float64
-
-// MarshalJSON implements json.Marshaler.
-func (n num) MarshalJSON() ([]byte, error) {
-	if v := float64(n); !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
-	}
-	return []byte("null"), nil
-}
-
-// UnmarshalJSON implements json.Unmarshaler; null is NaN.
-func (n *num) UnmarshalJSON(b []byte) error {
-	if string(b) == "null" {
-		*n = num(math.NaN())
-		return nil
-	}
-	return json.Unmarshal(b, (*float64)(n))
-}
-
 // literal returns the JSON of a field's value.
 func (f field) literal() []byte {
 	if v, ok := f.value.(float64); ok {
-		f.value = num(v)
+		f.value = metric.Number(v)
 	}
 	b, err := json.Marshal(f.value)
 	if err != nil {
-		panic(err) // strings, ints, bools and nums always marshal
+		panic(err) // strings, ints, bools, numbers and intervals always marshal
 	}
 	return b
 }
@@ -146,8 +134,8 @@ func jsonLine(fields []field) []byte {
 	return append(line, '}', '\n')
 }
 
-// csvRow lays the fields out under the columns; null is an empty cell, as is
-// what the record does not have.
+// csvRow lays the fields out under the columns, those that have one; null is an
+// empty cell, as is what the record does not have.
 func csvRow(fields []field, columns []string) []string {
 	row := make([]string, len(columns))
 	for _, f := range fields {
@@ -155,7 +143,9 @@ func csvRow(fields []field, columns []string) []string {
 		if !isText {
 			text = strings.TrimPrefix(string(f.literal()), "null")
 		}
-		row[slices.Index(columns, f.name)] = text
+		if i := slices.Index(columns, f.name); i >= 0 {
+			row[i] = text
+		}
 	}
 	return row
 }

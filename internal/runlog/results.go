@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Results is the outcome of a finished run.
@@ -24,8 +26,8 @@ type Results struct {
 // that two runs of one configuration have equal results files. Splits other
 // than dev read eval_<split>_<score>.
 func (r *Run) Finish(res Results) error {
-	eval := map[string]any{"epoch": num(res.Epoch)}
-	all := map[string]any{"epoch": num(res.Epoch), "train_loss": num(res.TrainLoss), "train_samples": res.TrainSamples}
+	eval := map[string]any{"epoch": metric.Number(res.Epoch)}
+	all := map[string]any{"epoch": metric.Number(res.Epoch), "train_loss": metric.Number(res.TrainLoss), "train_samples": res.TrainSamples}
 	for _, e := range res.Evals {
 		for name, v := range hfScores(e) {
 			eval[name], all[name] = v, v
@@ -34,10 +36,10 @@ func (r *Run) Finish(res Results) error {
 	c := &r.clock
 	seconds := c.now().Sub(c.start).Seconds()
 	timing := map[string]any{
-		"train_runtime":            num(seconds),
-		"train_steps_per_second":   num(float64(c.done) / seconds),
-		"train_samples_per_second": num(float64(c.allExamples) / seconds),
-		"train_tokens_per_second":  num(float64(c.allTokens) / seconds),
+		"train_runtime":            metric.Number(seconds),
+		"train_steps_per_second":   metric.Number(float64(c.done) / seconds),
+		"train_samples_per_second": metric.Number(float64(c.allExamples) / seconds),
+		"train_tokens_per_second":  metric.Number(float64(c.allTokens) / seconds),
 		"first_step":               c.first,
 	}
 	for _, f := range []struct {
@@ -53,9 +55,9 @@ func (r *Run) Finish(res Results) error {
 
 // hfScores names the values of an evaluation as Hugging Face tools do.
 func hfScores(e Eval) map[string]any {
-	m := map[string]any{e.prefix() + "_loss": num(e.Loss)}
+	m := map[string]any{e.prefix() + "_loss": metric.Number(e.Loss)}
 	for name, v := range e.Scores {
-		m[e.prefix()+"_"+name] = num(v)
+		m[e.prefix()+"_"+name] = metric.Number(v)
 	}
 	return m
 }
@@ -83,8 +85,8 @@ func TrainerState(s State) []byte {
 	for _, record := range s.Records {
 		switch rec := record.(type) {
 		case Train:
-			history = append(history, map[string]any{"step": rec.Step, "epoch": num(rec.Epoch), "loss": num(rec.Loss),
-				"learning_rate": num(rec.LearningRate), "grad_norm": num(rec.GradNorm)})
+			history = append(history, map[string]any{"step": rec.Step, "epoch": metric.Number(rec.Epoch), "loss": metric.Number(rec.Loss),
+				"learning_rate": metric.Number(rec.LearningRate), "grad_norm": metric.Number(rec.GradNorm)})
 		case Eval:
 			m := hfScores(rec)
 			m["step"], m["epoch"] = rec.Step, rec.Epoch
@@ -97,7 +99,7 @@ func TrainerState(s State) []byte {
 	return marshal(map[string]any{
 		"best_metric":           best,
 		"best_model_checkpoint": checkpoint,
-		"epoch":                 num(s.Epoch),
+		"epoch":                 metric.Number(s.Epoch),
 		"global_step":           s.GlobalStep,
 		"log_history":           history,
 		"max_steps":             s.MaxSteps,

@@ -38,7 +38,7 @@ func TestReadMetrics(t *testing.T) {
 func TestDamagedMetrics(t *testing.T) {
 	for name, want := range map[string]string{
 		"half":    "not a JSON object: unexpected end of JSON input",
-		"kind":    `kind is "test", want train, eval, plan, spectrum, event or gradient`,
+		"kind":    `kind is "test", want train, eval, baseline, plan, spectrum, event or gradient`,
 		"missing": `field "grad_norm" is missing`,
 		"unknown": `field "los" is unknown`,
 		"type":    `field "step" is "2", want a whole number`,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Span is the layers from the input of First to the output of Last, from 0.
@@ -103,7 +105,20 @@ type MeanAbsolute struct {
 	Count int     `json:"count"`
 }
 
+// Baseline is what the scores of evaluations are to be held against, logged
+// before the first step: those of always predicting the most frequent class of
+// the evaluated split. In regression it says only how many examples there are.
+type Baseline struct {
+	Step     int           `json:"step"` // 0
+	Split    string        `json:"split"`
+	Examples int           `json:"examples"`
+	Label    string        `json:"label"` // name of the most frequent class
+	Count    int           `json:"count"` // examples that have it
+	Scores   metric.Scores `json:"scores"`
+}
+
 func (p Plan) at() int     { return p.Step }
+func (b Baseline) at() int { return b.Step }
 func (s Spectrum) at() int { return s.Step }
 func (e Event) at() int    { return e.Step }
 func (g Gradient) at() int { return g.Step }
@@ -112,6 +127,7 @@ func (g Gradient) at() int { return g.Step }
 // row in metrics.csv.
 var kinds = map[string]func(fields map[string]json.RawMessage) (Record, error){
 	"plan":     decodeAs[Plan],
+	"baseline": decodeAs[Baseline],
 	"spectrum": decodeAs[Spectrum],
 	"event":    decodeAs[Event],
 	"gradient": decodeAs[Gradient],
@@ -154,6 +170,9 @@ func encode(kind string, rec Record) []byte {
 
 // Plan logs the schedule.
 func (r *Run) Plan(p Plan) { r.structure("plan", p, nil) }
+
+// Baseline logs what the scores are to be held against.
+func (r *Run) Baseline(b Baseline) { r.structure("baseline", b, nil) }
 
 // Spectrum logs singular values; scores, one a module, go to TensorBoard.
 func (r *Run) Spectrum(s Spectrum, score string, scores []float64) {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
 )
@@ -16,9 +17,15 @@ func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 	if err := s.Model.Check(b); err != nil {
 		return nil, err
 	}
+	return s.outputs(b, nil)
+}
+
+// outputs is Logits of a batch that fits the model; watch, if not nil, is shown
+// the output of every op.
+func (s *Stepper) outputs(b model.Batch, watch func(op, name string, y compute.Tensor)) (logits []float32, err error) {
 	logits = make([]float32, b.Len()*s.Model.Outputs())
 	err = guard(func() {
-		s.Dev.Download(logits, s.forward(b).Value)
+		s.Dev.Download(logits, s.forward(b, watch).Value)
 	})
 	if err == nil {
 		err = s.Dev.Err()
@@ -30,12 +37,20 @@ func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 type Evaluation struct {
 	Loss   float64 // mean over the examples, computed in float64
 	Scores metric.Scores
+	// Losses are those of the examples, in the order in which they were given.
+	Losses []float64
 	// Predictions are classes, or the predicted values in regression.
 	Predictions []float32
+	// Intervals of Scores over the examples, Classes and Majority are nil where
+	// no metrics were asked for; the last two are nil in regression too.
+	Intervals map[string]*metric.Interval
+	Classes   *metric.ClassReport
+	Majority  *metric.Majority
 }
 
 // evaluate runs the model over examples of d in batches of size. When ctx
-// ends it stops with ErrInterrupted.
+// ends it stops with ErrInterrupted, and at the first batch for which the model's
+// outputs are not all finite with a *NonFiniteError.
 func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string, size int) (e Evaluation, err error) {
 	outputs := s.Model.Outputs()
 	scores, err := metric.NewAccumulator(metrics, outputs)
@@ -51,15 +66,22 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 		if err != nil {
 			return e, err
 		}
+		if slices.ContainsFunc(logits, notFinite) {
+			return e, s.diagnoseEvaluation(b, d.split.Path, d.where(part))
+		}
 		scores.Add(logits, b.Labels)
 		for i, label := range b.Labels {
 			row := logits[i*outputs : (i+1)*outputs]
-			e.Loss += exampleLoss(row, label)
+			e.Losses = append(e.Losses, exampleLoss(row, label))
+			e.Loss += e.Losses[len(e.Losses)-1]
 			e.Predictions = append(e.Predictions, prediction(row))
 		}
 	}
 	e.Loss /= float64(len(indices))
 	e.Scores = scores.Scores()
+	if len(metrics) > 0 {
+		e.Intervals, e.Classes, e.Majority = scores.Intervals(), scores.ClassReport(), scores.Majority()
+	}
 	return e, nil
 }
 

@@ -11,14 +11,13 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
-	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // SplitEvaluation is the evaluation of a saved adapter on one split.
 type SplitEvaluation struct {
 	Evaluation // Scores is nil where the split's labels are withheld
 	Split      string
-	task       dataset.Task
+	Labels     []string // names of the classes; nil in regression
 }
 
 // Evaluate scores the adapter in dir on a split of c's data.
@@ -47,13 +46,13 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
-	e := &SplitEvaluation{Split: split, task: s.Set.Task}
+	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels}
 	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	for _, x := range d.split.Examples {
 		if !x.HasLabel {
-			e.Scores, e.Loss = nil, 0
+			e.Evaluation = Evaluation{Predictions: e.Predictions}
 			break
 		}
 	}
@@ -71,8 +70,8 @@ func (e *SplitEvaluation) WritePredictions(path string) error {
 		fmt.Fprintln(w, "index\tprediction")
 		for i, p := range e.Predictions {
 			text := strconv.FormatFloat(float64(p), 'g', -1, 32)
-			if e.task.Labels != nil {
-				text = e.task.Labels[int(p)]
+			if e.Labels != nil {
+				text = e.Labels[int(p)]
 			}
 			fmt.Fprintf(w, "%d\t%s\n", i, text)
 		}

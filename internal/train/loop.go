@@ -94,7 +94,7 @@ func (r *run) readBack(step int) error {
 	for _, p := range reports {
 		if p.Halted {
 			indices := r.session.step(r.train.Len(), p.Step)
-			return r.stepper.diagnose(p.Step, r.train.micro(indices, r.session.Config.Train.MicroBatchSize), r.where(indices))
+			return r.stepper.diagnose(p.Step, r.train.micro(indices, r.session.Config.Train.MicroBatchSize), r.train.where(indices))
 		}
 		r.state.WindowLoss += p.Loss
 		r.state.TotalLoss += p.Loss
@@ -127,15 +127,6 @@ func (r *run) advance(step int) {
 	r.state.Step, r.state.Epoch, r.state.Index = step, step/r.perEpoch, step%r.perEpoch*size
 }
 
-// where names the examples of the given indices by file and line.
-func (r *run) where(indices []int32) []string {
-	names := make([]string, len(indices))
-	for i, x := range indices {
-		names[i] = fmt.Sprintf("%s:%d", r.train.split.Path, r.train.split.Examples[x].Line)
-	}
-	return names
-}
-
 // evaluate scores the dev split after an epoch and remembers the best.
 func (r *run) evaluate(ctx context.Context, epoch int) error {
 	task := r.session.Set.Task
@@ -146,7 +137,7 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 		return err
 	}
 	score := e.Scores[task.Select]
-	rec := runlog.Eval{Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores}
+	rec := runlog.Eval{Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}
 	if b := r.state.Best; b.Step == 0 || metric.Better(score, b.value()) {
 		rec.Best = true
 		r.state.Best = newBest(r.state.Step, epoch, score)
@@ -186,6 +177,6 @@ func (r *run) outcome() *Outcome {
 	e := r.bestEval()
 	return &Outcome{
 		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Trainable: adapter.Count(r.stepper.Method.Params()),
-		Dev: Evaluation{Loss: e.Loss, Scores: e.Scores},
+		Dev: Evaluation{Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}, Baseline: r.baseline(),
 	}
 }

@@ -53,7 +53,7 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.St
 	// A what-if trial has a module less than the method, or a longer one, and
 	// needs no more than the method on the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
-	st.forward(evenBatch(max(most, tokens), max(batch, examples)))
+	st.forward(evenBatch(max(most, tokens), max(batch, examples)), nil)
 	// Blocks of one size class are reused, and which tensors share a class
 	// depends on the batch: the slack covers by how much a smaller one can be
 	// worse, which was seen to be up to one part in a thousand.

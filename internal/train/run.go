@@ -38,8 +38,9 @@ type Outcome struct {
 	Out       string
 	BestEpoch int
 	BestStep  int
-	Dev       Evaluation // of the best epoch; without predictions when it was evaluated before a resume
-	Trainable int        // scalars of the adapter, head not counted
+	Dev       Evaluation // of the best epoch: its loss, scores and their intervals
+	Baseline  runlog.Baseline
+	Trainable int // scalars of the adapter, head not counted
 }
 
 // Errors by which a caller chooses an exit code.
@@ -112,6 +113,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err := r.open(o, from, plan); err != nil {
 		return nil, err
 	}
+	if err := r.logBaseline(from == ""); err != nil {
+		return nil, err
+	}
 	r.announce(from == "")
 	if o.Began != nil {
 		o.Began()
@@ -119,6 +123,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	err = r.loop(ctx)
 	if err == nil {
 		r.summarize()
+		r.compareBaseline()
 		err = r.finish()
 	}
 	err = r.lost(err)

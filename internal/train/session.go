@@ -103,6 +103,15 @@ func (d data) batch(indices []int32) model.Batch {
 	return b
 }
 
+// where names the examples of the given indices by file and line.
+func (d data) where(indices []int32) []string {
+	names := make([]string, len(indices))
+	for i, x := range indices {
+		names[i] = fmt.Sprintf("%s:%d", d.split.Path, d.split.Examples[x].Line)
+	}
+	return names
+}
+
 // micro packs the examples of one optimizer step as micro-batches of at most
 // size examples.
 func (d data) micro(indices []int32, size int) (batches []model.Batch) {

@@ -117,12 +117,13 @@ func (s *Stepper) at(step int) adapter.At {
 	return adapter.At{Step: step, Steps: s.Steps, Train: true, Seed: s.Seed, Loss: s.loss, State: s.Opt.State()}
 }
 
-// forward runs b through the model with its method for an evaluation, and returns what the model returns.
-func (s *Stepper) forward(b model.Batch) *tape.Var {
+// forward runs b through the model with its method for an evaluation, and returns what the model returns;
+// watch, if not nil, is shown the output of every op.
+func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.Tensor)) *tape.Var {
 	s.Dev.Reset()
 	at := adapter.At{Steps: s.Steps, Seed: s.Seed}
 	s.Method.Begin(at)
-	return s.Model.Forward(s.Model.NewPass(&tape.Tape{Dev: s.Dev}, b, s.Method.Hook(at)))
+	return s.Model.Forward(s.Model.NewPass(&tape.Tape{Dev: s.Dev, Watch: watch}, b, s.Method.Hook(at)))
 }
 
 // upload puts labels [B] on the device: values in regression, else classes.

@@ -12,16 +12,21 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// NonFiniteError says where a step first met a value that is no number. The
-// parameters are those from before the step.
+// NonFiniteError says where a training step or an evaluation first met a value
+// that is not finite. The parameters are those from before the step.
 type NonFiniteError struct {
-	Step     int
-	Tensor   string
-	Examples []string // file:line of the examples that show it
+	Step      int    // of training; 0 in an evaluation
+	Evaluated string // the file that was evaluated; "" in training
+	Tensor    string
+	Examples  []string // file:line of the examples that show it
 }
 
-// Error names step, tensor and examples, and what usually helps.
+// Error names step or file, tensor and examples, and what usually helps.
 func (e *NonFiniteError) Error() string {
+	if e.Evaluated != "" {
+		return fmt.Sprintf("train: evaluate %s: %s is not finite, at example %s; "+
+			"look at this example and at the weights of the base model and of the adapter", e.Evaluated, e.Tensor, strings.Join(e.Examples, ", "))
+	}
 	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; try a lower optim.lr, or look at these examples",
 		e.Step, e.Tensor, strings.Join(e.Examples, ", "))
 }
@@ -61,16 +66,44 @@ func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error 
 	return found
 }
 
+// diagnoseEvaluation repeats the forward pass of a batch whose outputs are not
+// all finite, and names the first tensor that shows it. where names the examples
+// of the batch.
+func (s *Stepper) diagnoseEvaluation(b model.Batch, file string, where []string) error {
+	found := &NonFiniteError{Evaluated: file}
+	for _, p := range slices.Concat(s.Method.Params(), s.Model.Head()) {
+		if badRow(s.Dev, p.Exact()) >= 0 {
+			found.Tensor, found.Examples = "the parameter "+p.Name+" itself", where[:1]
+			return found
+		}
+	}
+	_, err := s.outputs(b, func(op, name string, y compute.Tensor) {
+		if found.Tensor != "" {
+			return
+		}
+		if row := badRow(s.Dev, y); row >= 0 {
+			found.Tensor = strings.TrimSpace("the output of " + op + " " + name)
+			found.Examples = []string{where[exampleOf(b, row, y.Shape.Rows())]}
+		}
+	})
+	if err == nil && found.Tensor == "" {
+		found.Tensor, found.Examples = "an output of the model", where
+	}
+	return cmp.Or(err, error(found))
+}
+
 // badRow returns the first row of x with a value that is not finite, or -1.
 func badRow(dev compute.Device, x compute.Tensor) int {
 	v := make([]float32, x.Shape.Len())
 	dev.Download(v, x)
-	i := slices.IndexFunc(v, func(f float32) bool { return math.IsNaN(float64(f)) || math.IsInf(float64(f), 0) })
+	i := slices.IndexFunc(v, notFinite)
 	if i < 0 {
 		return -1
 	}
 	return i / x.Shape.Cols()
 }
+
+func notFinite(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }
 
 // exampleOf returns which example of b a row of an activation belongs to: rows
 // are tokens, or examples from the last layer on.

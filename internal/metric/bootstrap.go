@@ -1,0 +1,59 @@
+package metric
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// Interval is a range of reals.
+type Interval struct {
+	Low  float64 `json:"low"`
+	High float64 `json:"high"`
+}
+
+// FewestForInterval is the least number of observations that Bootstrap gives an
+// interval for. With three or fewer, drawing the smallest of them every time
+// has a probability above 2.5 %, so that the interval would be no more than the
+// least and the largest observation under a name that promises more.
+const FewestForInterval = 4
+
+// Bootstrap returns 95 % intervals by the percentile bootstrap (Efron and
+// Tibshirani 1993, chapter 13) for one or several statistics of n observations.
+// It draws n indices with replacement, resamples times, and statistics returns
+// its values for the observations of those indices, always equally many; it must
+// keep neither slice. The random numbers follow from n alone, so that equal
+// observations have equal intervals. An interval is nil where there are fewer
+// than FewestForInterval observations, or where a statistic was undefined for
+// more than a twentieth of the draws.
+func Bootstrap(n, resamples int, statistics func(drawn []int) []float64) []*Interval {
+	random := rand.New(rand.NewPCG(uint64(n), 0))
+	drawn := make([]int, n)
+	var values [][]float64 // by statistic
+	for range resamples {
+		for j := range drawn {
+			drawn[j] = random.IntN(n)
+		}
+		for i, v := range statistics(drawn) {
+			if i == len(values) {
+				values = append(values, nil)
+			}
+			if Number(v).Defined() {
+				values[i] = append(values[i], v)
+			}
+		}
+		if n < FewestForInterval {
+			break // how many statistics there are is known now
+		}
+	}
+	intervals := make([]*Interval, len(values))
+	for i, v := range values {
+		if n < FewestForInterval || 20*len(v) < 19*resamples {
+			continue
+		}
+		slices.Sort(v)
+		intervals[i] = &Interval{stat.Quantile(0.025, stat.Empirical, v, nil), stat.Quantile(0.975, stat.Empirical, v, nil)}
+	}
+	return intervals
+}

@@ -1,0 +1,135 @@
+package metric
+
+import (
+	"math"
+	"slices"
+)
+
+// ClassReport describes the predictions of a classifier class by class, as
+// sklearn.metrics.classification_report and confusion_matrix do.
+type ClassReport struct {
+	Classes []ClassScores `json:"classes"` // by class index
+	// Macro is the unweighted mean over the classes that occur, be it in the
+	// gold labels or in the predictions; Weighted counts each class as often as
+	// the gold labels hold it.
+	Macro    ClassScores `json:"macro"`
+	Weighted ClassScores `json:"weighted"`
+	// Confusion counts examples by gold class and then by predicted class.
+	Confusion [][]int `json:"confusion"`
+}
+
+// ClassScores are the scores of one class, or an average over classes.
+// Precision is undefined for a class that was never predicted, and recall for
+// one that no example has; averages count those as 0, as scikit-learn does, and
+// leave out only classes that occur on neither side.
+type ClassScores struct {
+	Precision Number `json:"precision"`
+	Recall    Number `json:"recall"`
+	F1        Number `json:"f1"`
+	Support   int    `json:"support"` // examples with this gold class
+}
+
+// NewClassReport compares predicted and gold classes, all of them below classes.
+func NewClassReport(pred, gold []int, classes int) *ClassReport {
+	checkLengths(len(pred), len(gold))
+	r := &ClassReport{Confusion: make([][]int, classes)}
+	for k := range r.Confusion {
+		r.Confusion[k] = make([]int, classes)
+	}
+	for i, g := range gold {
+		r.Confusion[g][pred[i]]++
+	}
+	for k := range classes {
+		predicted := 0
+		for _, row := range r.Confusion {
+			predicted += row[k]
+		}
+		hits, actual := r.Confusion[k][k], 0
+		for _, n := range r.Confusion[k] {
+			actual += n
+		}
+		r.Classes = append(r.Classes, ClassScores{
+			Precision: ratio(hits, predicted), Recall: ratio(hits, actual), F1: ratio(2*hits, predicted+actual), Support: actual,
+		})
+	}
+	r.Macro = r.average(func(ClassScores) float64 { return 1 })
+	r.Weighted = r.average(func(c ClassScores) float64 { return float64(c.Support) })
+	return r
+}
+
+// ratio is a/b, and undefined where b is 0.
+func ratio(a, b int) Number { return Number(float64(a) / float64(b)) }
+
+// average takes each score over the classes that occur.
+func (r *ClassReport) average(weight func(ClassScores) float64) (mean ClassScores) {
+	over := func(score func(ClassScores) Number) Number {
+		sum, weights := 0.0, 0.0
+		for _, c := range r.Classes {
+			if !c.F1.Defined() {
+				continue
+			}
+			weights += weight(c)
+			if v := score(c); v.Defined() {
+				sum += weight(c) * float64(v)
+			}
+		}
+		return Number(sum / weights)
+	}
+	for _, c := range r.Classes {
+		mean.Support += c.Support
+	}
+	mean.Precision = over(func(c ClassScores) Number { return c.Precision })
+	mean.Recall = over(func(c ClassScores) Number { return c.Recall })
+	mean.F1 = over(func(c ClassScores) Number { return c.F1 })
+	return mean
+}
+
+// F1Macro is the unweighted mean of the F1 of every class that occurs in the
+// gold labels or in the predictions (sklearn.metrics.f1_score with
+// average="macro").
+func F1Macro(pred, gold []int) float64 {
+	checkLengths(len(pred), len(gold))
+	if len(gold) == 0 {
+		return math.NaN()
+	}
+	classes := 1 + max(slices.Max(pred), slices.Max(gold))
+	return float64(NewClassReport(pred, gold, classes).Macro.F1)
+}
+
+// Majority is the baseline that needs no model: always the class that most
+// examples have.
+type Majority struct {
+	Class  int    `json:"class"` // the first of several
+	Count  int    `json:"count"` // examples that have it
+	Scores Scores `json:"scores"`
+}
+
+// NewMajority returns the baseline that always predicts the most frequent of the
+// gold labels [N], with its scores by the named metrics; nil in regression, which
+// is one class, and where there is no example. Errors are those of
+// NewAccumulator; a label that is no class index panics as in Add.
+func NewMajority(names []string, classes int, gold []float32) (*Majority, error) {
+	a, err := NewAccumulator(names, classes)
+	if err != nil || classes == 1 {
+		return nil, err
+	}
+	a.Add(make([]float32, len(gold)*classes), gold)
+	return a.Majority(), nil
+}
+
+func majority(metrics []Metric, classes int, gold []int) *Majority {
+	if len(gold) == 0 {
+		return nil
+	}
+	counts := make([]int, classes)
+	for _, g := range gold {
+		counts[g]++
+	}
+	m := &Majority{Count: slices.Max(counts), Scores: Scores{}}
+	m.Class = slices.Index(counts, m.Count)
+	always := slices.Repeat([]int{m.Class}, len(gold))
+	for _, one := range metrics {
+		m.Scores[one.Name] = one.Classes(always, gold)
+	}
+	return m
+}

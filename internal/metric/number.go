@@ -1,0 +1,60 @@
+package metric
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+)
+
+// Number is a float64 that may be undefined, as Pearson's correlation of
+// constant predictions is: NaN or an infinity. Every writer of this program
+// goes by its methods, so that an undefined value is null in JSON, an empty
+// cell in tables and CSV, and "undefined" in a sentence.
+type Number float64
+
+// Defined reports whether n is a finite number.
+func (n Number) Defined() bool { return !math.IsNaN(float64(n)) && !math.IsInf(float64(n), 0) }
+
+// MarshalJSON implements json.Marshaler: the shortest text that reads back to
+// the same bits, or null.
+func (n Number) MarshalJSON() ([]byte, error) {
+	if !n.Defined() {
+		return []byte("null"), nil
+	}
+	return []byte(n.Cell()), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler; null is NaN.
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		*n = Number(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(b, (*float64)(n))
+}
+
+// Cell returns the shortest text that reads back to the same bits, and an empty
+// one for an undefined value.
+func (n Number) Cell() string {
+	if !n.Defined() {
+		return ""
+	}
+	return strconv.FormatFloat(float64(n), 'g', -1, 64)
+}
+
+// String returns n with four decimals, as scores are printed, or "undefined".
+func (n Number) String() string {
+	if !n.Defined() {
+		return "undefined"
+	}
+	return strconv.FormatFloat(float64(n), 'f', 4, 64)
+}
+
+// MarshalJSON implements json.Marshaler; an undefined score is null.
+func (s Scores) MarshalJSON() ([]byte, error) {
+	numbers := make(map[string]Number, len(s))
+	for name, v := range s {
+		numbers[name] = Number(v)
+	}
+	return json.Marshal(numbers)
+}

@@ -1,0 +1,70 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/runlog"
+)
+
+// logBaseline logs, before the first step of a run, how well always predicting
+// the most frequent class of dev would do.
+func (r *run) logBaseline(fresh bool) error {
+	if !fresh {
+		return nil
+	}
+	task := r.session.Set.Task
+	b := runlog.Baseline{Split: "dev", Examples: r.test.Len(), Scores: metric.Scores{}}
+	m, err := metric.NewMajority(task.Metrics, task.Outputs(), r.test.Labels)
+	if err != nil {
+		return err
+	}
+	if m != nil {
+		b.Label, b.Count, b.Scores = task.Labels[m.Class], m.Count, m.Scores
+	}
+	r.log.Baseline(b)
+	r.records = append(r.records, b)
+	return r.log.Err()
+}
+
+// baseline returns the baseline that the run has logged; the zero value for a
+// run whose log has none.
+func (r *run) baseline() (found runlog.Baseline) {
+	for _, rec := range r.records {
+		if b, ok := rec.(runlog.Baseline); ok {
+			found = b
+		}
+	}
+	return found
+}
+
+// compareBaseline logs the best epoch's score beside that of the most frequent
+// class, and says so where it is not better.
+func (r *run) compareBaseline() {
+	for _, line := range baselineLines(r.session.Set.Task.Select, r.bestEval(), r.baseline()) {
+		r.log.Printf("%s", line)
+	}
+}
+
+// baselineLines says how the best evaluation compares with the baseline by the
+// selecting metric.
+func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines []string) {
+	score, always := metric.Number(best.Scores[selecting]), metric.Number(b.Scores[selecting])
+	if !score.Defined() {
+		lines = append(lines, fmt.Sprintf("%s of the best epoch is undefined: the predictions or the labels of dev are all the same, "+
+			"or there is one example", selecting))
+	}
+	if b.Label == "" {
+		return lines
+	}
+	line := fmt.Sprintf("best epoch %d: %s %v", best.Epoch, selecting, score)
+	if i := best.Intervals[selecting]; i != nil {
+		line += fmt.Sprintf(" (95 %% interval %.4f to %.4f)", i.Low, i.High)
+	}
+	lines = append(lines, line+fmt.Sprintf(" on %d dev examples; always predicting %q has %v", b.Examples, b.Label, always))
+	if !metric.Better(float64(score), float64(always)) {
+		lines = append(lines, "the best epoch is not better than always predicting the most frequent class; "+
+			"try a higher optim.lr or more steps, and look at the examples with lor2c show")
+	}
+	return lines
+}
