@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,16 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 	paths, err := j.Write()
 	if err != nil {
 		return errors.Join(failed, err)
+	}
+	for _, p := range paths {
+		if filepath.Ext(p) != ".md" {
+			continue
+		}
+		table, err := os.ReadFile(p)
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		fmt.Fprintf(stdout, "%s\n", table)
 	}
 	for _, p := range paths {
 		fmt.Fprintln(stdout, p)

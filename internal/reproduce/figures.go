@@ -132,7 +132,7 @@ type gridCell struct {
 	Merges   int            `json:"merges"`  // at most
 	Injects  int            `json:"injects"` // at most
 	Metric   string         `json:"metric"`
-	Score    *sweep.Spread  `json:"score"`    // nil without results
+	Score    *sweep.Spread  `json:"score"`    // nil without a defined score
 	Executed map[string]any `json:"executed"` // ranges over the seeds
 }
 
@@ -149,7 +149,7 @@ func (j *Job) fig6(sum *sweep.Summary) ([]string, error) {
 		for _, p := range j.grids[task] {
 			g := groups[p.group]
 			c := gridCell{Task: task, Merges: p.merges, Injects: p.injects, Metric: g.Metric}
-			if len(g.Runs) > 0 {
+			if g.Score.N > 0 {
 				c.Score, c.Executed = &g.Score, map[string]any{"merges": g.Merges.Executed, "injects": g.Injects.Executed}
 			}
 			data = append(data, c)
@@ -171,11 +171,11 @@ func (j *Job) grid(task string, groups map[string]sweep.Group) figure.Grid {
 	}
 	for _, p := range j.grids[task] {
 		r := groups[p.group]
-		if len(r.Runs) == 0 {
+		if r.Score.N == 0 {
 			continue
 		}
 		g.Metric = r.Metric
-		g.Values[p.injects][p.merges] = r.Score.Mean
+		g.Values[p.injects][p.merges] = float64(r.Score.Mean)
 		// The least of the seeds: a cell is what all its runs did.
 		g.Executed[p.injects][p.merges] = figure.Executed{Injects: r.Injects.Executed.Min, Merges: r.Merges.Executed.Min}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
@@ -25,22 +26,22 @@ type table struct {
 
 // row is a method on a task.
 type row struct {
-	Method          string        `json:"method"`
-	Row             string        `json:"row"` // as the paper calls it
-	Task            string        `json:"task"`
-	Metric          string        `json:"metric"`
-	Cell            string        `json:"cell"`          // runs are <cell>-seed=<seed>
-	SelectedFrom    int           `json:"selected_from"` // cells of a grid, by dev; 1 if it was named before
-	Paper           *float64      `json:"paper"`         // nil in the mini profile
-	Ours            *sweep.Spread `json:"ours"`          // nil without any result
-	Difference      *float64      `json:"difference"`
-	Scores          []float64     `json:"scores"`
-	Seeds           []uint64      `json:"seeds"`
-	Missing         int           `json:"missing"` // seeds without results
-	Parameters      sweep.Range   `json:"parameters"`
-	PaperParameters string        `json:"paper_parameters"` // "" in the mini profile
-	Hours           float64       `json:"hours"`            // of all runs of the cell
-	Device          string        `json:"device"`
+	Method          string          `json:"method"`
+	Row             string          `json:"row"` // as the paper calls it
+	Task            string          `json:"task"`
+	Metric          string          `json:"metric"`
+	Cell            string          `json:"cell"`          // runs are <cell>-seed=<seed>
+	SelectedFrom    int             `json:"selected_from"` // cells of a grid, by dev; 1 if it was named before
+	Paper           *float64        `json:"paper"`         // nil in the mini profile
+	Ours            *sweep.Spread   `json:"ours"`          // nil without any defined score
+	Difference      *float64        `json:"difference"`
+	Scores          []metric.Number `json:"scores"` // null where a run's score is undefined
+	Seeds           []uint64        `json:"seeds"`
+	Missing         int             `json:"missing"` // seeds without results
+	Parameters      sweep.Range     `json:"parameters"`
+	PaperParameters string          `json:"paper_parameters"` // "" in the mini profile
+	Hours           float64         `json:"hours"`            // of all runs of the cell
+	Device          string          `json:"device"`
 }
 
 // average is the mean of a method's means.
@@ -81,7 +82,7 @@ func (j *Job) table(sum *sweep.Summary) *table {
 			r.SelectedFrom = from
 			t.Rows = append(t.Rows, r)
 			if r.Ours != nil {
-				means = append(means, r.Ours.Mean)
+				means = append(means, float64(r.Ours.Mean))
 			}
 		}
 		if j.o.Profile == Paper && len(means) == len(p.scores) {
@@ -95,8 +96,8 @@ func (j *Job) table(sum *sweep.Summary) *table {
 // best returns the point of the highest mean, the first of several.
 func best(points []gridPoint, groups map[string]sweep.Group) string {
 	mean := func(p gridPoint) float64 {
-		if g := groups[p.group]; len(g.Runs) > 0 {
-			return g.Score.Mean
+		if g := groups[p.group]; g.Score.N > 0 {
+			return float64(g.Score.Mean)
 		}
 		return math.Inf(-1)
 	}
@@ -105,21 +106,22 @@ func best(points []gridPoint, groups map[string]sweep.Group) string {
 
 func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
 	r := row{Method: p.method, Row: p.row, Task: task, Metric: g.Metric, Cell: g.Name, Missing: g.Missing, Parameters: g.Parameters,
-		Scores: []float64{}, Seeds: []uint64{}}
+		Scores: []metric.Number{}, Seeds: []uint64{}}
+	var scores []float64
 	for _, run := range g.Runs {
-		r.Scores, r.Seeds = append(r.Scores, 100*run.Score), append(r.Seeds, run.Seed)
+		scores, r.Seeds = append(scores, 100*float64(run.Score)), append(r.Seeds, run.Seed)
+		r.Scores = append(r.Scores, 100*run.Score)
 		r.Hours += run.Seconds / 3600
 		r.Device = run.Device
 	}
-	if len(r.Scores) > 0 {
-		s := sweep.NewSpread(r.Scores)
+	if s := sweep.NewSpread(scores); s.N > 0 {
 		r.Ours = &s
 	}
 	if compare {
 		score := p.scores[task]
 		r.Paper, r.PaperParameters = &score, p.parameters
 		if r.Ours != nil {
-			d := r.Ours.Mean - score
+			d := float64(r.Ours.Mean) - score
 			r.Difference = &d
 		}
 	}

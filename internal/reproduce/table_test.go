@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
@@ -14,7 +15,7 @@ import (
 func group(name string, parameters int, scores ...float64) sweep.Group {
 	g := sweep.Group{Name: name, Task: "x", Metric: "accuracy", Parameters: sweep.Range{Min: parameters, Max: parameters}}
 	for i, s := range scores {
-		g.Runs = append(g.Runs, sweep.Result{Seed: uint64(17 + i), Score: s, Seconds: 1800, Device: "cpu"})
+		g.Runs = append(g.Runs, sweep.Result{Seed: uint64(17 + i), Score: metric.Number(s), Seconds: 1800, Device: "cpu"})
 	}
 	if scores != nil {
 		g.Score = sweep.NewSpread(scores)
@@ -41,24 +42,20 @@ func TestTable(t *testing.T) {
 				group("imlor2c-mrpc-max_merges=1-max_injects=4", 135168, 0.90), group("imlor2c-mrpc-max_merges=2-max_injects=0", 122880, 0.88),
 			}, `# Table I of arXiv:2503.00572: RoBERTa-base
 
-| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | hours | device | cell |
+| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | time | device | cell |
 |---|---|---|---:|---|---:|---|---|---|---:|---|---|
-| LoR2C | MRPC | accuracy | 89.2 | 89.7 ± 0.3 | +0.5 | 89.5 - 89.9 | 17 18 | 147456 (0.15M) | 1 | cpu | lor2c-mrpc |
-| LoR2C | RTE | accuracy | 81.2 | 80.0 | -1.2 | 80.0 - 80.0 | 17 | 147456 (0.15M) | 0.5 | cpu | lor2c-rte |
-| IMLoR2C | MRPC | accuracy | 90.7 | 90.0 | -0.7 | 90.0 - 90.0 | 17 | 135168 (≤0.15M) | 0.5 | cpu | imlor2c-mrpc-max_merges=1-max_injects=4, best of 49 by dev |
-| IMLoR2C | RTE | accuracy | 82.0 | 80.0 | -2.0 | 80.0 - 80.0 | 17 | 147456 (≤0.15M) | 0.5 | cpu | lor2c-rte, best of 49 by dev |
+| LoR2C | MRPC | accuracy | 89.2 | 89.7 ± 0.3 | +0.5 | 89.5 - 89.9 | 17 18 | 147456 (0.15M) | 60.0 min | cpu | lor2c-mrpc |
+| LoR2C | RTE | accuracy | 81.2 | 80.0 | -1.2 | 80.0 - 80.0 | 17 | 147456 (0.15M) | 30.0 min | cpu | lor2c-rte |
+| IMLoR2C | MRPC | accuracy | 90.7 | 90.0 | -0.7 | 90.0 - 90.0 | 17 | 135168 (≤0.15M) | 30.0 min | cpu | imlor2c-mrpc-max_merges=1-max_injects=4, best of 49 by dev |
+| IMLoR2C | RTE | accuracy | 82.0 | 80.0 | -2.0 | 80.0 - 80.0 | 17 | 147456 (≤0.15M) | 30.0 min | cpu | lor2c-rte, best of 49 by dev |
 
-Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Hours are wall-clock, all seeds together.
+Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
 
 * Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.
 * The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and flattered in the same way.
 * The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
 * Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
-`, `% Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.
-% The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and flattered in the same way.
-% The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
-% Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
-\begin{tabular}{llrr}
+`, `\begin{tabular}{llrr}
 \toprule
 Method & & MRPC & RTE \\
 \midrule
@@ -68,23 +65,33 @@ IMLoR2C & paper & 90.7 & 82.0 \\
  & ours & 90.0 & 80.0 \\
 \bottomrule
 \end{tabular}
+
+\smallskip
+{\footnotesize
+Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.
+
+The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and flattered in the same way.
+
+The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
+
+Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
+
+}
 `},
 		{"mini", Options{Profile: Mini, Methods: []string{"lora", "lor2c"}}, []sweep.Group{group("lora-demo", 16384, 0.6, 0.62), group("lor2c-demo", 8192)},
 			`# Table I, mini profile: Demo encoder (4 layers of width 128)
 
 **MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.**
 
-| method | task | metric | score | min - max | seeds | parameters | hours | device | cell |
+| method | task | metric | score | min - max | seeds | parameters | time | device | cell |
 |---|---|---|---|---|---|---:|---:|---|---|
-| LoRA | demo data | accuracy | 61.0 ± 1.4 | 60.0 - 62.0 | 17 18 | 16384 | 1 | cpu | lora-demo |
+| LoRA | demo data | accuracy | 61.0 ± 1.4 | 60.0 - 62.0 | 17 18 | 16384 | 60.0 min | cpu | lora-demo |
 | LoR2C | demo data | accuracy | - | - |  (1 missing) | - | - |  | lor2c-demo |
 
-Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Hours are wall-clock, all seeds together.
+Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
 
 * IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
-`, `% MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.
-% IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
-\begin{tabular}{llr}
+`, `\begin{tabular}{llr}
 \toprule
 Method & & demo data \\
 \midrule
@@ -92,6 +99,14 @@ LoRA & mini profile & 61.0$\pm$1.4 \\
 LoR2C & mini profile & - \\
 \bottomrule
 \end{tabular}
+
+\smallskip
+{\footnotesize
+\textbf{MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.}
+
+IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
+
+}
 `},
 	} {
 		t.Run("profile="+tt.name, func(t *testing.T) {

@@ -45,16 +45,16 @@ func (t *table) markdown() string {
 	mini := t.Profile == Mini
 	if mini {
 		fmt.Fprintf(&b, "# Table I, mini profile: %s\n\n**%s**\n\n", t.Model, t.Notes[0])
-		b.WriteString("| method | task | metric | score | min - max | seeds | parameters | hours | device | cell |\n|---|---|---|---|---|---|---:|---:|---|---|\n")
+		b.WriteString("| method | task | metric | score | min - max | seeds | parameters | time | device | cell |\n|---|---|---|---|---|---|---:|---:|---|---|\n")
 	} else {
 		fmt.Fprintf(&b, "# %s: %s\n\n", t.Source, t.Model)
-		b.WriteString("| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | hours | device | cell |\n" +
+		b.WriteString("| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | time | device | cell |\n" +
 			"|---|---|---|---:|---|---:|---|---|---|---:|---|---|\n")
 	}
 	for _, r := range t.Rows {
-		score, limits, hours, parameters := r.ours(" ± "), "-", "-", "-"
+		score, limits, time, parameters := r.ours(" ± "), "-", "-", "-"
 		if r.Ours != nil {
-			limits, hours, parameters = fmt.Sprintf("%.1f - %.1f", r.Ours.Min, r.Ours.Max), fmt.Sprintf("%.3g", r.Hours), r.Parameters.String()
+			limits, time, parameters = fmt.Sprintf("%.1f - %.1f", r.Ours.Min, r.Ours.Max), duration(r.Hours), r.Parameters.String()
 		}
 		cell := r.Cell
 		if r.SelectedFrom > 1 {
@@ -65,7 +65,7 @@ func (t *table) markdown() string {
 			seeds += fmt.Sprintf(" (%d missing)", r.Missing)
 		}
 		if mini {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, score, limits, seeds, parameters, hours, r.Device, cell)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, score, limits, seeds, parameters, time, r.Device, cell)
 			continue
 		}
 		difference := "-"
@@ -73,13 +73,13 @@ func (t *table) markdown() string {
 			difference = fmt.Sprintf("%+.1f", *r.Difference)
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %s | %s | %s | %s | %s (%s) | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, *r.Paper, score, difference,
-			limits, seeds, parameters, r.PaperParameters, hours, r.Device, cell)
+			limits, seeds, parameters, r.PaperParameters, time, r.Device, cell)
 	}
 	for _, a := range t.Averages {
 		fmt.Fprintf(&b, "| %s | average | | %.1f | %.1f | %+.1f | | | | | | |\n", a.Row, *a.Paper, a.Ours, a.Ours-*a.Paper)
 	}
 	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. " +
-		"Hours are wall-clock, all seeds together.\n\n")
+		"Times are wall-clock, all seeds together.\n\n")
 	notes := t.Notes
 	if mini {
 		notes = notes[1:] // stands at the top
@@ -88,6 +88,17 @@ func (t *table) markdown() string {
 		b.WriteString("* " + n + "\n")
 	}
 	return b.String()
+}
+
+// duration writes hours in the unit that shows them best.
+func duration(hours float64) string {
+	switch {
+	case hours < 1.0/60:
+		return fmt.Sprintf("%.0f s", 3600*hours)
+	case hours < 1.5:
+		return fmt.Sprintf("%.1f min", 60*hours)
+	}
+	return fmt.Sprintf("%.1f h", hours)
 }
 
 // ours is mean and standard deviation, as far as there are any.
@@ -104,12 +115,10 @@ func (r row) ours(plusMinus string) string {
 var escapeLaTeX = strings.NewReplacer("%", `\%`, "_", `\_`, "&", `\&`, "#", `\#`, "±", `$\pm$`, "≤", `$\le$`)
 
 // latex has a column for each task, for package booktabs, and a line with the
-// paper's numbers above each with ours.
+// paper's numbers above each with ours. The notes are printed below the table:
+// numbers that are not to be compared must not lose their warning on paper.
 func (t *table) latex() string {
 	var b strings.Builder
-	for _, n := range t.Notes {
-		b.WriteString("% " + n + "\n")
-	}
 	columns := len(t.tasks)
 	if len(t.Averages) > 0 {
 		columns++
@@ -143,6 +152,14 @@ func (t *table) latex() string {
 		}
 		b.WriteString(paper + " \\\\\n" + ours + " \\\\\n")
 	}
-	b.WriteString("\\bottomrule\n\\end{tabular}\n")
+	b.WriteString("\\bottomrule\n\\end{tabular}\n\n\\smallskip\n{\\footnotesize\n")
+	for i, n := range t.Notes {
+		n = escapeLaTeX.Replace(n)
+		if i == 0 && t.Profile == Mini {
+			n = "\\textbf{" + n + "}"
+		}
+		b.WriteString(n + "\n\n")
+	}
+	b.WriteString("}\n")
 	return b.String()
 }

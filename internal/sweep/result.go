@@ -3,26 +3,26 @@ package sweep
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Result is what a finished run achieved.
 type Result struct {
-	Seed       uint64     `json:"seed"`
-	Score      float64    `json:"score"` // on dev, of the best epoch
-	Loss       float64    `json:"loss"`  // on dev, of the same epoch
-	Epoch      int        `json:"epoch"` // the best one
-	Parameters int        `json:"parameters"`
-	Merges     Operations `json:"merges"`
-	Injects    Operations `json:"injects"`
-	Seconds    float64    `json:"seconds"` // of wall-clock time, all parts of the run together
-	Device     string     `json:"device"`
+	Seed       uint64        `json:"seed"`
+	Score      metric.Number `json:"score"` // on dev, of the best epoch; undefined where the metric is
+	Loss       metric.Number `json:"loss"`  // on dev, of the same epoch
+	Epoch      int           `json:"epoch"` // the best one
+	Parameters int           `json:"parameters"`
+	Merges     Operations    `json:"merges"`
+	Injects    Operations    `json:"injects"`
+	Seconds    float64       `json:"seconds"` // of wall-clock time, all parts of the run together
+	Device     string        `json:"device"`
 }
 
 // Operations counts merges or injections of a run.
@@ -31,13 +31,14 @@ type Operations struct {
 	Executed int `json:"executed"`
 }
 
-// readResult reads a finished run. metric is what its best epoch was chosen by.
-func readResult(dir, metric string) (r Result, err error) {
+// readResult reads a finished run, whose best epoch was chosen by the metric
+// called selecting.
+func readResult(dir, selecting string) (r Result, err error) {
 	records, err := runlog.ReadMetrics(dir)
 	if err != nil {
 		return r, err
 	}
-	r.Score = math.NaN()
+	found := false
 	for _, record := range records {
 		switch rec := record.(type) {
 		case runlog.Plan:
@@ -50,12 +51,13 @@ func readResult(dir, metric string) (r Result, err error) {
 			}
 		case runlog.Eval:
 			if rec.Best {
-				r.Score, r.Loss, r.Epoch = rec.Scores[metric], rec.Loss, rec.Epoch
+				r.Score, r.Loss, r.Epoch = metric.Number(rec.Scores[selecting]), metric.Number(rec.Loss), rec.Epoch
+				_, found = rec.Scores[selecting]
 			}
 		}
 	}
-	if math.IsNaN(r.Score) {
-		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best; remove the directory and run the cell again", dir)
+	if !found {
+		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best by %s; remove the directory and run the cell again", dir, selecting)
 	}
 	if r.Parameters, err = train.Scalars(dir); err != nil {
 		return r, err

@@ -1,55 +1,56 @@
 package sweep
 
 import (
-	"math/rand/v2"
+	"math"
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Spread describes the scores of one configuration over its seeds.
 type Spread struct {
-	N    int     `json:"n"`
-	Mean float64 `json:"mean"`
-	// SD is the sample standard deviation, with n - 1; nil for one run.
-	SD  *float64 `json:"sd"`
-	Min float64  `json:"min"`
-	Max float64  `json:"max"`
-	// Interval holds the mean with 95 % by the percentile bootstrap (Efron and
-	// Tibshirani 1993, chapter 13); nil for one run. With few runs it is too
-	// short: it knows no score outside of those seen.
-	Interval *Interval `json:"interval_95"`
-}
-
-// Interval is a range of reals.
-type Interval struct {
-	Low  float64 `json:"low"`
-	High float64 `json:"high"`
+	N int `json:"n"` // runs whose score is defined; the rest speaks of these
+	// Undefined counts the runs whose score is undefined, as Pearson's correlation
+	// of constant predictions is.
+	Undefined int           `json:"undefined,omitempty"`
+	Mean      metric.Number `json:"mean"` // undefined where N is 0, as are Min and Max
+	// SD is the sample standard deviation, with n - 1; nil for fewer than two runs.
+	SD  *float64      `json:"sd"`
+	Min metric.Number `json:"min"`
+	Max metric.Number `json:"max"`
+	// Interval holds the mean with 95 % by metric.Bootstrap; nil for fewer runs
+	// than metric.FewestForInterval. With few runs it is too short: it knows no
+	// score outside of those seen.
+	Interval *metric.Interval `json:"interval_95"`
 }
 
 // resamples is how often the bootstrap draws anew. The error of a bound is then
 // far below the last digit shown.
 const resamples = 20000
 
-// NewSpread describes at least one score. Equal scores give equal intervals, in
-// whatever order they come.
+// NewSpread describes scores, some of which may be undefined. Equal scores give
+// equal intervals, in whatever order they come.
 func NewSpread(scores []float64) Spread {
-	s := Spread{N: len(scores), Mean: stat.Mean(scores, nil), Min: slices.Min(scores), Max: slices.Max(scores)}
+	sorted := slices.DeleteFunc(slices.Sorted(slices.Values(scores)), func(v float64) bool { return !metric.Number(v).Defined() })
+	nan := metric.Number(math.NaN())
+	s := Spread{N: len(sorted), Undefined: len(scores) - len(sorted), Mean: nan, Min: nan, Max: nan}
+	if s.N == 0 {
+		return s
+	}
+	s.Mean, s.Min, s.Max = metric.Number(stat.Mean(sorted, nil)), metric.Number(sorted[0]), metric.Number(sorted[s.N-1])
 	if s.N == 1 {
 		return s
 	}
-	sd := stat.StdDev(scores, nil)
+	sd := stat.StdDev(sorted, nil)
 	s.SD = &sd
-	sorted := slices.Sorted(slices.Values(scores))
-	random := rand.New(rand.NewPCG(uint64(s.N), 0))
-	means, drawn := make([]float64, resamples), make([]float64, s.N)
-	for i := range means {
-		for j := range drawn {
-			drawn[j] = sorted[random.IntN(s.N)]
+	values := make([]float64, s.N)
+	s.Interval = metric.Bootstrap(s.N, resamples, func(drawn []int) []float64 {
+		for i, j := range drawn {
+			values[i] = sorted[j]
 		}
-		means[i] = stat.Mean(drawn, nil)
-	}
-	slices.Sort(means)
-	s.Interval = &Interval{stat.Quantile(0.025, stat.Empirical, means, nil), stat.Quantile(0.975, stat.Empirical, means, nil)}
+		return []float64{stat.Mean(values, nil)}
+	})[0]
 	return s
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"testing"
@@ -18,7 +19,7 @@ func near(t *testing.T, what string, got, want, tolerance float64) {
 func TestSpread(t *testing.T) {
 	// Deviations -3, -1, 1, 3 of 5: squares sum to 20, over n - 1 = 3.
 	s := NewSpread([]float64{2, 8, 4, 6})
-	near(t, "mean", s.Mean, 5, 0)
+	near(t, "mean", float64(s.Mean), 5, 0)
 	near(t, "sd", *s.SD, math.Sqrt(20.0/3), 1e-15)
 	if s.N != 4 || s.Min != 2 || s.Max != 8 {
 		t.Errorf("got %+v", s)
@@ -26,14 +27,31 @@ func TestSpread(t *testing.T) {
 	if s := NewSpread([]float64{0.5}); s.SD != nil || s.Interval != nil || s.Mean != 0.5 {
 		t.Errorf("one run: %+v; want no spread", s)
 	}
+	// The bootstrap of two or three runs is no more than min and max.
+	if s := NewSpread([]float64{1, 2, 3}); s.SD == nil || s.Interval != nil {
+		t.Errorf("three runs: %+v; want a deviation and no interval", s)
+	}
+}
+
+// TestSpreadUndefined: an undefined score is counted and otherwise left out.
+func TestSpreadUndefined(t *testing.T) {
+	nan := math.NaN()
+	s := NewSpread([]float64{nan, 2, nan, 4})
+	if s.N != 2 || s.Undefined != 2 || s.Mean != 3 || s.Min != 2 || s.Max != 4 {
+		t.Errorf("got %+v", s)
+	}
+	none := NewSpread([]float64{nan})
+	raw, err := json.Marshal(none)
+	if want := `{"n":0,"undefined":1,"mean":null,"sd":null,"min":null,"max":null,"interval_95":null}`; err != nil || string(raw) != want {
+		t.Errorf("got %s, %v; want %s", raw, err, want)
+	}
 }
 
 // TestBootstrapExact compares with the distribution of the resampled mean, from
 // all n^n resamples.
 func TestBootstrapExact(t *testing.T) {
 	for name, scores := range map[string][]float64{
-		"2": {0.5, 0.75},
-		"3": {0, 0, 3}, // P(mean = 3) is 1/27, more than 2.5 %
+		"4": {0, 0, 0, 3},
 		"5": {0.61, 0.7, 0.64, 0.68, 0.69},
 	} {
 		t.Run("n="+name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func (g *Group) count() {
 	}
 	var scores, seconds []float64
 	for _, r := range g.Runs {
-		scores, seconds = append(scores, r.Score), append(seconds, r.Seconds)
+		scores, seconds = append(scores, float64(r.Score)), append(seconds, r.Seconds)
 	}
 	g.Score, g.Seconds = NewSpread(scores), stat.Mean(seconds, nil)
 	g.Parameters = each(func(r Result) int { return r.Parameters })
@@ -104,25 +104,27 @@ func (g *Group) count() {
 	g.Injects = Counted{each(func(r Result) int { return r.Injects.Planned }), each(func(r Result) int { return r.Injects.Executed })}
 }
 
-// best selects a group for each task, the first of several equal ones.
+// best selects a group for each task, the first of several equal ones. Groups
+// without a defined score have no part in it.
 func (s *Summary) best() {
 	at := map[string]int{}
 	for _, g := range s.Groups {
-		if len(g.Runs) == 0 {
+		if g.Score.N == 0 {
 			continue
 		}
+		mean := float64(g.Score.Mean)
 		i, ok := at[g.Task]
 		if !ok {
 			i = len(s.Best)
 			at[g.Task] = i
-			s.Best = append(s.Best, Best{Task: g.Task, Group: g.Name, Mean: g.Score.Mean, Metric: g.Metric})
+			s.Best = append(s.Best, Best{Task: g.Task, Group: g.Name, Mean: mean, Metric: g.Metric})
 		}
 		b := &s.Best[i]
 		b.Of++
 		switch {
-		case g.Score.Mean > b.Mean:
-			b.Group, b.Mean, b.Ties = g.Name, g.Score.Mean, 0
-		case g.Score.Mean == b.Mean && b.Of > 1:
+		case mean > b.Mean:
+			b.Group, b.Mean, b.Ties = g.Name, mean, 0
+		case mean == b.Mean && b.Of > 1:
 			b.Ties++
 		}
 	}

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -9,10 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // TestSummary holds numbers and table to values worked out by hand.
 func TestSummary(t *testing.T) {
+	nan := metric.Number(math.NaN())
 	ops := func(executed, planned int) Operations { return Operations{planned, executed} }
 	s := Summary{Failed: []string{"c-seed=1"}, Groups: []Group{
 		{Name: "a", Task: "mrpc", Metric: "accuracy", Runs: []Result{{Seed: 1, Score: 0.5, Parameters: 100, Seconds: 10}}},
@@ -21,6 +24,7 @@ func TestSummary(t *testing.T) {
 			{Seed: 2, Score: 0.75, Parameters: 60, Merges: ops(1, 2), Injects: ops(1, 1), Seconds: 40},
 		}},
 		{Name: "c", Task: "mrpc", Metric: "accuracy", Missing: 1},
+		{Name: "e", Task: "mrpc", Metric: "accuracy", Runs: []Result{{Seed: 1, Score: nan, Loss: nan, Seconds: 5}}},
 		{Name: "d", Task: "cola", Metric: "matthews", Runs: []Result{{Seed: 1, Score: 0.25, Loss: 1.5, Epoch: 3, Seconds: 5, Device: "cpu"}}},
 	}}
 	for i := range s.Groups {
@@ -31,11 +35,13 @@ func TestSummary(t *testing.T) {
 	want := `| cell | task | metric | n | mean | sd | min - max | 95 % interval | parameters | merges | injections | seconds |
 |---|---|---|---:|---:|---:|---|---|---:|---|---|---:|
 | a | mrpc | accuracy | 1 | 0.5000 | - | 0.5000 - 0.5000 | - | 100 | - | - | 10 |
-| b | mrpc | accuracy | 2 | 0.6250 | 0.1768 | 0.5000 - 0.7500 | 0.5000 - 0.7500 | 60 - 80 | 1 - 2 / 2 | 1 / 1 | 30 |
+| b | mrpc | accuracy | 2 | 0.6250 | 0.1768 | 0.5000 - 0.7500 | - | 60 - 80 | 1 - 2 / 2 | 1 / 1 | 30 |
 | c | mrpc | accuracy | 0 | - | - | - | - | - | - | - | - |
+| e | mrpc | accuracy | 0 (1 undefined) |  | - |  | - | 0 | - | - | 5 |
 | d | cola | matthews | 1 | 0.2500 | - | 0.2500 - 0.2500 | - | 0 | - | - | 5 |
 
-Scores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, too short where n is small.
+Scores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, for four seeds and more,
+too short where n is small.
 Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / planned, seconds wall-clock of a run.
 
 Best of 2 on mrpc: b, accuracy 0.6250. It was selected by the dev scores that it is listed with, so they flatter it; the test split has not been looked at.
@@ -53,6 +59,7 @@ Without results: c-seed=1.
 a,mrpc,accuracy,1,0.5,0,0,100,0,0,0,0,10,
 b,mrpc,accuracy,1,0.5,0,0,80,2,2,1,1,20,
 b,mrpc,accuracy,2,0.75,0,0,60,2,1,1,1,40,
+e,mrpc,accuracy,1,,,0,0,0,0,0,0,5,
 d,cola,matthews,1,0.25,1.5,3,0,0,0,0,0,5,cpu
 `
 	if d := cmp.Diff(want, b.String()); d != "" {

@@ -36,15 +36,24 @@ func (s *Summary) Markdown() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | 0 | - | - | - | - | - | - | - | - |\n", g.Name, g.Task, g.Metric)
 			continue
 		}
-		sd, interval := "-", "-"
+		n, mean, limits, sd, interval := strconv.Itoa(g.Score.N), "", "", "-", "-"
+		if g.Score.Undefined > 0 {
+			n += fmt.Sprintf(" (%d undefined)", g.Score.Undefined)
+		}
+		if g.Score.N > 0 {
+			mean, limits = g.Score.Mean.String(), fmt.Sprintf("%v - %v", g.Score.Min, g.Score.Max)
+		}
 		if g.Score.SD != nil {
 			sd = fmt.Sprintf("%.4f", *g.Score.SD)
-			interval = fmt.Sprintf("%.4f - %.4f", g.Score.Interval.Low, g.Score.Interval.High)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %d | %.4f | %s | %.4f - %.4f | %s | %s | %s | %s | %.0f |\n", g.Name, g.Task, g.Metric, g.Score.N,
-			g.Score.Mean, sd, g.Score.Min, g.Score.Max, interval, g.Parameters, g.Merges, g.Injects, g.Seconds)
+		if i := g.Score.Interval; i != nil {
+			interval = fmt.Sprintf("%.4f - %.4f", i.Low, i.High)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.0f |\n", g.Name, g.Task, g.Metric, n,
+			mean, sd, limits, interval, g.Parameters, g.Merges, g.Injects, g.Seconds)
 	}
-	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, too short where n is small.\n" +
+	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, for four seeds and more,\n" +
+		"too short where n is small.\n" +
 		"Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / planned, seconds wall-clock of a run.\n")
 	for _, best := range s.Best {
 		if best.Of < 2 {
@@ -86,7 +95,7 @@ func (s *Summary) CSV(to io.Writer) error {
 	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, g := range s.Groups {
 		for _, r := range g.Runs {
-			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), float(r.Score), float(r.Loss), strconv.Itoa(r.Epoch), strconv.Itoa(r.Parameters),
+			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), r.Score.Cell(), r.Loss.Cell(), strconv.Itoa(r.Epoch), strconv.Itoa(r.Parameters),
 				strconv.Itoa(r.Merges.Planned), strconv.Itoa(r.Merges.Executed), strconv.Itoa(r.Injects.Planned), strconv.Itoa(r.Injects.Executed), float(r.Seconds), r.Device})
 		}
 	}
