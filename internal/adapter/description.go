@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/model"
@@ -58,14 +59,26 @@ func BaseOf(m *model.Model, dir string) (Base, error) {
 	return Base{Path: dir, SHA256: sum, Type: m.Type, Width: m.Width, Layers: m.Layers}, err
 }
 
-// Fingerprint returns the SHA-256 of a model directory's weight files, one
-// behind the other in the order of their names, as 64 hexadecimal digits.
+// Fingerprint returns the SHA-256 of the weights of a model directory, as 64
+// hexadecimal digits: of what the tensors hold, in whatever files they lie.
 func Fingerprint(dir string) (string, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	m, err := checkpoint.OpenModel(dir)
 	if err != nil {
 		return "", err
 	}
-	return checkpoint.HashFiles(names...)
+	defer m.Close()
+	return m.SHA256()
+}
+
+// olderFingerprint is how lor2c identified weights before Fingerprint: the
+// SHA-256 of the files, one after the other in the order of their names.
+func olderFingerprint(dir string) (string, error) {
+	m, err := checkpoint.OpenModel(dir)
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	return checkpoint.HashFiles(slices.Sorted(slices.Values(m.Files()))...)
 }
 
 // peftConfig is the part of adapter_config.json that both we and PEFT use. It is

@@ -170,14 +170,26 @@ func TestOtherBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.CheckBase(other)
-	// The digests are those of testdata/golden/MANIFEST.json.
-	want := "adapter: load " + dir + ": it was trained on ../../testdata/golden/roberta (weights 77d554df1f77), and ../../testdata/golden/bert " +
-		"has other weights (d2245182ccc5); name the base it belongs to: adapter and model do not match"
+	want := fmt.Sprintf("adapter: load %s: it was trained on ../../testdata/golden/roberta (weights %.12s), and ../../testdata/golden/bert "+
+		"has other weights (%.12s); name the base it belongs to: adapter and model do not match", dir, s.Base.SHA256, other.SHA256)
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
 	if !errors.Is(err, adapter.ErrMismatch) {
 		t.Error("the error is no ErrMismatch")
+	}
+	// Before it identified tensors, lor2c identified the file: this is its
+	// SHA-256 in testdata/golden/MANIFEST.json.
+	own, err := adapter.BaseOf(n.Model, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Base.SHA256 = "77d554df1f775f62f7664d847b3330bf74360ce9e94859e122f80370fa02927d"
+	if err := s.CheckBase(own); err != nil {
+		t.Errorf("an adapter of an older lor2c: %v", err)
+	}
+	if err := s.CheckBase(other); !errors.Is(err, adapter.ErrMismatch) {
+		t.Errorf("an adapter of an older lor2c on another base: %v; want ErrMismatch", err)
 	}
 }
 

@@ -85,7 +85,14 @@ func (s *Saved) Scalars() (n int) {
 // CheckBase reports whether the adapter was trained on base. An adapter of PEFT
 // does not say; then its shapes have to do.
 func (s *Saved) CheckBase(base Base) error {
-	if s.Base.SHA256 != "" && s.Base.SHA256 != base.SHA256 {
+	if s.Base.SHA256 == "" || s.Base.SHA256 == base.SHA256 {
+		return nil
+	}
+	older, err := olderFingerprint(base.Path)
+	if err != nil {
+		return err
+	}
+	if s.Base.SHA256 != older {
 		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); name the base it belongs to: %w",
 			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
 	}

@@ -79,16 +79,16 @@ func recorded(dir string, saved *adapter.Saved) (identity.Manifest, error) {
 // sameBase reports whether an adapter was trained on the session's base model.
 // The probabilities of dropout do not count: nothing is dropped in an evaluation.
 func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
-	was := identity.Manifest{Base: identity.Base{Weights: saved.Base.SHA256}}
-	if saved.Identity != nil {
-		was.Base = saved.Identity.Base
-		was.Base.Config = maps.Clone(was.Base.Config)
-		maps.DeleteFunc(was.Base.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
-	}
 	now, err := s.identifyBase()
 	if err != nil {
 		return err
 	}
+	if saved.Identity == nil {
+		return saved.CheckBase(adapter.Base{Path: s.Config.Model, SHA256: now.Weights})
+	}
+	was := identity.Manifest{Base: saved.Identity.Base}
+	was.Base.Config = maps.Clone(was.Base.Config)
+	maps.DeleteFunc(was.Base.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
 	return refuse(fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; want the one it belongs to:", dir, s.Config.Model),
 		identity.Compare(was, identity.Manifest{Base: now}))
 }

@@ -116,6 +116,11 @@ func (r *run) same(dir string) error {
 		return err
 	}
 	if saved.Identity == nil {
+		// Weights were identified in another way then.
+		if err := saved.CheckBase(adapter.Base{Path: r.session.Config.Model, SHA256: r.identity.Base.Weights}); err != nil {
+			return err
+		}
+		was.Base.Weights = r.identity.Base.Weights
 		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked", dir, place.List(was.Unchecked()))
 	}
 	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or another directory with --out:", dir),

@@ -240,7 +240,7 @@ func (r *run) readState(dir string) error {
 
 // restore fills model and optimizer from a checkpoint.
 func (r *run) restore(dir string, saved *adapter.Saved) error {
-	if err := errors.Join(saved.CheckBase(r.description.Base), saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head())); err != nil {
+	if err := saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head()); err != nil {
 		return err
 	}
 	r.stepper.Opt.SetSteps(r.state.Step, r.state.Born)
