@@ -3,6 +3,8 @@
 package optim
 
 import (
+	"math"
+
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -204,6 +206,24 @@ func (o *AdamW) Params() []*tape.Param {
 // Moments returns the first and second moments of all parameters in the order
 // of Params, each [n].
 func (o *AdamW) Moments() (m, v compute.Tensor) { return o.m, o.v }
+
+// Reach returns the largest change that the step just taken, at factor times
+// the learning rate, wanted of any element of parameter i of Params, in units
+// of the distance from that element to the next float32. Where it is over 1 the
+// parameter cannot have kept its value. value, m and v are the parameter's value
+// and moments after the step.
+func (o *AdamW) Reach(i int, factor float64, value, m, v []float32) (most float64) {
+	s, c := o.slots[i], o.config
+	lr, age := c.LR*s.ratio*factor, float64(o.steps-s.added)
+	first, second := 1-math.Pow(c.Beta1, age), 1-math.Pow(c.Beta2, age)
+	for j, w := range value {
+		change := math.Abs(float64(m[j]))/first/(math.Sqrt(float64(v[j])/second)+c.Eps) - c.WeightDecay*math.Abs(float64(w))
+		size := float32(math.Abs(float64(w)))
+		gap := float64(math.Nextafter32(size, math.MaxFloat32) - size)
+		most = max(most, lr*change/gap)
+	}
+	return most
+}
 
 // Steps returns how many updates there were.
 func (o *AdamW) Steps() int { return o.steps }

@@ -15,6 +15,9 @@ func (c Config) LRSchedule(total int) LRSchedule {
 	return LRSchedule{int(math.Ceil(c.WarmupRatio * float64(total))), total, c.Schedule == "linear"}
 }
 
+// Warmup returns the steps over which the rate rises.
+func (s LRSchedule) Warmup() int { return s.warmup }
+
 // Factor returns what the base rate is multiplied by at a step, from 1.
 //
 // Hugging Face's warm-up begins at 0, which wastes the first step; here step s

@@ -101,10 +101,10 @@ func (r *run) readBack(step int) error {
 		r.state.WindowSteps++
 	}
 	if r.motion != nil {
-		if err := r.motion.check(step); err != nil {
+		if err := r.motion.check(step, r.lr.Factor(step)); err != nil {
 			return err
 		}
-		if r.motion.done(step) {
+		if r.motion.done() {
 			r.motion = nil
 		}
 	}

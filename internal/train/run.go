@@ -179,7 +179,11 @@ func (r *run) build(from string) (plan Plan, err error) {
 		r.gradients = watchGradients(r.stepper)
 	}
 	if from != "" {
-		return plan, r.restore(from, saved)
+		if err := r.restore(from, saved); err != nil {
+			return plan, err
+		}
+		r.motion = r.continueMotion()
+		return plan, r.dev.Err()
 	}
 	r.motion = r.watchMotion(0)
 	return plan, r.dev.Err()

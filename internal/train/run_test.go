@@ -420,39 +420,3 @@ func TestNonFinite(t *testing.T) {
 		}
 	}
 }
-
-// TestStandsStill asserts that training that does not train is an error.
-func TestStandsStill(t *testing.T) {
-	dev := cpu.Open[float32](1)
-	c := demoConfig(t, t.TempDir(), 16)
-	s, err := OpenSession(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, method, err := s.attach(dev, c.Method, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
-	w := watchMotion(st, 0, st.Opt.Params())
-	d, err := s.load("train", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	micro := d.micro([]int32{0, 1, 2}, 3)
-	if err := st.Step(1, micro, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.check(1); err != nil {
-		t.Errorf("after step 1: %v", err)
-	}
-	if err := w.check(2); err == nil || !strings.Contains(err.Error(), "lora_A") {
-		t.Errorf("after step 1, asked as if after step 2: %v; want every A named, which has not moved yet", err)
-	}
-	if err := st.Step(2, micro, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.check(2); err != nil {
-		t.Errorf("after step 2: %v", err)
-	}
-}

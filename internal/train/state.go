@@ -57,6 +57,8 @@ type state struct {
 	// Sums of gradients since the epoch began, one a parameter of the adapter.
 	Gradients     []float32 `json:"gradients,omitempty"`
 	GradientSteps int       `json:"gradient_steps,omitempty"`
+	// Motion is what is left of the check that training trains.
+	Motion *motionState `json:"motion,omitempty"`
 }
 
 type best struct {
@@ -87,7 +89,7 @@ func (r *run) save() error {
 	if err := r.log.Sync(); err != nil {
 		return err
 	}
-	r.state.Born = r.stepper.Opt.FirstSteps()
+	r.state.Born, r.state.Motion = r.stepper.Opt.FirstSteps(), r.motion.state()
 	if r.gradients != nil {
 		sums, err := r.gradients.read()
 		if err != nil {

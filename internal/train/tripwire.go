@@ -9,7 +9,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // NonFiniteError says where a training step or an evaluation first met a value
@@ -113,58 +112,4 @@ func exampleOf(b model.Batch, row, rows int) int {
 	}
 	i, _ := slices.BinarySearch(b.Cu, int32(row)+1)
 	return i - 1
-}
-
-// motion checks that training trains: that every parameter has had a gradient
-// and has left its start. Weight decay alone moves a parameter too, so the one
-// without the other proves nothing.
-type motion struct {
-	stepper *Stepper
-	from    int // the step after which start was taken
-	start   map[*tape.Param][]float32
-}
-
-func watchMotion(s *Stepper, from int, params []*tape.Param) *motion {
-	m := &motion{s, from, map[*tape.Param][]float32{}}
-	for _, p := range params {
-		m.start[p] = make([]float32, p.Value.Shape.Len())
-		s.Dev.Download(m.start[p], p.Exact())
-	}
-	return m
-}
-
-// watchMotion watches what the run trains for two steps.
-func (r *run) watchMotion(from int) *motion {
-	params := r.stepper.Opt.Params()
-	if r.session.Config.Optim.HeadLRRatio == 0 {
-		params = r.stepper.Method.Params()
-	}
-	return watchMotion(r.stepper, from, params)
-}
-
-// done reports whether nothing is left to check after a step.
-func (m *motion) done(step int) bool { return step >= m.from+2 }
-
-// check returns an error that names the first parameter still where it began.
-// In the first step an A has no gradient yet, because its B is zero.
-func (m *motion) check(step int) error {
-	var still []string
-	err := moments(m.stepper, func(p *tape.Param, _, v compute.Tensor) error {
-		start, watched := m.start[p]
-		if !watched || step == m.from+1 && strings.Contains(p.Name, ".lora_A.") {
-			return nil
-		}
-		value, square := make([]float32, len(start)), make([]float32, len(start))
-		m.stepper.Dev.Download(value, p.Exact())
-		m.stepper.Dev.Download(square, v)
-		if slices.Equal(value, start) || !slices.ContainsFunc(square, func(x float32) bool { return x != 0 }) {
-			still = append(still, p.Name)
-		}
-		return nil
-	})
-	if err != nil || still == nil {
-		return err
-	}
-	return fmt.Errorf("train: step %d: %d of %d trainable tensors have not moved, first %s; want all to move, so the method or its configuration is wrong",
-		step, len(still), len(m.start), still[0])
 }

@@ -1,0 +1,56 @@
+package optim_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// TestReach holds Reach against what a float32 device does: a value that is said
+// to be in reach changes, and one far out of reach, less than a quarter of the
+// distance to the next float32, keeps its bits.
+func TestReach(t *testing.T) {
+	changed, kept := 0, 0
+	for _, value := range []float32{0, 1e-6, 0.02, -0.5, 1, -1, 1.5, 300} {
+		for _, gradient := range []float32{1e-12, -1e-7, 0.3} {
+			for exponent := -12; exponent < 0; exponent++ {
+				c := optim.Default()
+				c.LR, c.MaxGradNorm, c.WeightDecay = 3*math.Pow10(exponent), 0, 0
+				dev := cpu.Open[float32](1)
+				p := &tape.Param{Name: "p", Value: dev.Alloc(compute.Shape{1}, compute.Float)}
+				dev.Upload(p.Value, []float32{value})
+				o := optim.New(dev, c, []*tape.Param{p}, nil)
+				loss := dev.Alloc(compute.Shape{1}, compute.Full)
+				o.Zero()
+				dev.Upload(p.Grad, []float32{gradient})
+				o.Step(loss, 0.5)
+				got, m, v := make([]float32, 1), make([]float32, 1), make([]float32, 1)
+				first, second := o.Moments()
+				dev.Download(got, p.Exact())
+				dev.Download(m, first)
+				dev.Download(v, second)
+				reach := o.Reach(0, 0.5, []float32{value}, m, v)
+				name := fmt.Sprintf("value=%g gradient=%g lr=%g", value, gradient, c.LR)
+				switch {
+				case reach > 1 && got[0] == value:
+					t.Errorf("%s: reach %.3g, and the value stayed", name, reach)
+				case reach < 0.25 && got[0] != value:
+					t.Errorf("%s: reach %.3g, and the value became %g", name, reach, got[0])
+				case reach > 1:
+					changed++
+				case reach < 0.25:
+					kept++
+				}
+				dev.Close()
+			}
+		}
+	}
+	if changed < 50 || kept < 50 {
+		t.Errorf("%d values were in reach and %d out of it; want many of both", changed, kept)
+	}
+}

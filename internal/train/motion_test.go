@@ -1,0 +1,198 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
+)
+
+// watched is a method on the demo's encoder whose training a test watches step
+// by step.
+type watched struct {
+	*Stepper
+	*motion
+	micro []model.Batch
+}
+
+// watch builds the method and optimizer of c on the demo's encoder.
+func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
+	t.Helper()
+	dev := cpu.Open[float32](1)
+	t.Cleanup(func() { dev.Close() })
+	own := *s
+	own.Config = c
+	m, method, err := own.attach(dev, c.Method, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.load("train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
+	return &watched{st, watchMotion(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
+}
+
+// step takes a step at factor times the rate and checks it.
+func (w *watched) step(t *testing.T, step int, factor float64) error {
+	t.Helper()
+	if err := w.Step(step, w.micro, factor); err != nil {
+		t.Fatal(err)
+	}
+	return w.check(step, factor)
+}
+
+func wantStill(t *testing.T, when string, err error, want string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: error is %v; want one with %q", when, err, want)
+	}
+}
+
+// TestStandsStill asserts that training that does not train is an error.
+func TestStandsStill(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 16)
+	s, err := OpenSession(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Run("still=none", func(t *testing.T) {
+		w := watch(t, s, c, 2)
+		if err := w.step(t, 1, 1); err != nil || w.done() {
+			t.Errorf("after step 1: %v, done is %t; want every A unchecked yet", err, w.done())
+		}
+		if err := w.step(t, 2, 1); err != nil || !w.done() {
+			t.Errorf("after step 2: %v, done is %t", err, w.done())
+		}
+	})
+	t.Run("still=gradient", func(t *testing.T) {
+		w := watch(t, s, c, 2)
+		if err := w.step(t, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		wantStill(t, "asked as if after step 2", w.check(2, 1), "lora_A.weight; their gradients are 0, because optim.lr is too high")
+	})
+	t.Run("still=value", func(t *testing.T) {
+		// A device whose AdamW forgets one tensor.
+		w := watch(t, s, c, 2)
+		if err := w.Step(1, w.micro, 1); err != nil {
+			t.Fatal(err)
+		}
+		for p, start := range w.still {
+			if strings.Contains(p.Name, "layer.1.lor2c.1_1.lora_B") {
+				w.Dev.Upload(p.Exact(), start)
+			}
+		}
+		wantStill(t, "after step 1", w.check(1, 1), "1 of 12 trainable tensors have not moved, first base_model.model.roberta.encoder.layer.1.lor2c.1_1.lora_B.weight; AdamW has changed them")
+	})
+	t.Run("still=rate", func(t *testing.T) {
+		full := *c
+		full.Method.Name = "full"
+		w := watch(t, s, &full, 4)
+		for step := 1; step < 4; step++ {
+			if err := w.step(t, step, 1e-9); err != nil || w.done() {
+				t.Fatalf("after step %d: %v, done is %t; want them waited for", step, err, w.done())
+			}
+		}
+		wantStill(t, "at the deadline", w.step(t, 4, 1e-9), "token_type_embeddings.weight; since step 1 every update was too small to change a float32")
+	})
+}
+
+// TestStandsStillAgain asserts that a run which the check stopped is stopped by
+// the same command again, and that a check continues where a checkpoint left it.
+func TestStandsStillAgain(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 24)
+	c.Train.SaveEvery, c.Optim.LR, c.Optim.WarmupRatio = 1, 1000, 0
+	var first error
+	for range 2 {
+		_, err := Run(context.Background(), c, quiet(1))
+		wantStill(t, "with optim.lr=1000", err, "their gradients are 0, because optim.lr is too high")
+		if first == nil {
+			first = err
+		} else if err.Error() != first.Error() {
+			t.Errorf("the second error is %v, the first was %v", err, first)
+		}
+	}
+	raw, err := os.ReadFile(filepath.Join(c.Out, "checkpoint-1", stateFile))
+	if err != nil || !bytes.Contains(raw, []byte(`"motion"`)) {
+		t.Errorf("the state after step 1 has no unfinished check: %v\n%s", err, raw)
+	}
+	if _, _, err := checkpoint.Latest(c.Out, checkpointPrefix); err != nil {
+		t.Error(err)
+	}
+}
+
+// trainRows are the examples of GLUE's training splits (Wang et al. 2019 and
+// the files as distributed).
+var trainRows = map[string]int{"cola": 8551, "sst2": 67349, "mrpc": 3668, "stsb": 5749, "qnli": 104743, "rte": 2490}
+
+// TestShippedConfigs starts every run file of the repository at the number of
+// steps that it has on its real data, and trains on the demo's encoder until
+// everything has moved. Warm-ups over many thousand steps begin with rates that
+// cannot change a weight near 1.
+func TestShippedConfigs(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 16)
+	s, err := OpenSession(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := filepath.Join("..", "..", "configs")
+	seen := 0
+	err = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		seen++
+		name, _ := filepath.Rel(root, path)
+		t.Run("file="+name, func(t *testing.T) { testShipped(t, s, path) })
+		return nil
+	})
+	if err != nil || seen < 30 {
+		t.Errorf("%d run files in %s, %v; want those of the demo, GLUE and Table I", seen, root, err)
+	}
+}
+
+func testShipped(t *testing.T, s *Session, path string) {
+	c, err := config.Load(path, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, ok := trainRows[c.Data.Task]
+	if !ok {
+		raw, err := os.ReadFile(filepath.Join("..", "..", c.Data.Train))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = bytes.Count(raw, []byte("\n")) - 1
+	}
+	perEpoch := stepsPerEpoch(rows, c.Train.BatchSize)
+	size := schedule.Run{Epochs: c.Train.Epochs, StepsPerEpoch: perEpoch, Layers: 12, Rank: c.Method.Rank}
+	if c.Schedule.Active() {
+		if err := errors.Join(c.Schedule.Check(size)...); err != nil {
+			t.Error(err)
+		}
+	}
+	lr := c.Optim.LRSchedule(c.Train.Epochs * perEpoch)
+	deadline := max(lr.Warmup(), perEpoch)
+	c.Model = s.Config.Model
+	w := watch(t, s, c, deadline)
+	for step := 1; !w.done(); step++ {
+		if err := w.step(t, step, lr.Factor(step)); err != nil {
+			t.Fatal(err)
+		}
+		if step > 200 {
+			t.Fatalf("%d tensors have not moved after %d steps", len(w.still), step)
+		}
+	}
+}
