@@ -26,7 +26,7 @@ const childVar = "LOR2C_CHECKPOINT_CHILD"
 var children = map[string]func(dir string) error{
 	"save": func(dir string) error { return saveForever(dir) },
 	"steps": func(dir string) error {
-		exchangeDirs = func(_, _ string) error { return unix.EINVAL }
+		exchangeDirs = func(_, _ string) error { return errNoExchange }
 		return saveForever(dir)
 	},
 	"limit": saveOverLimit,

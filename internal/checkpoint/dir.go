@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // WriteDir creates the directory final so that a crash at any moment leaves
@@ -55,7 +53,7 @@ func replaceDir(final string, fill func(tmp string) error) (old string, err erro
 	}
 	defer d.Close()
 	// Without locks on this file system only CleanTemp is less careful.
-	_ = lock(d)
+	_ = Lock(d)
 
 	if err := fill(temp); err != nil {
 		return "", err
@@ -90,6 +88,9 @@ func replaceable(final string) error {
 	return nil
 }
 
+// errNoExchange is wrapped where two directories cannot swap names in one step.
+var errNoExchange = errors.New("two names cannot be exchanged here")
+
 // exchangeDirs is exchange, but for a test of file systems that lack it.
 var exchangeDirs = exchange
 
@@ -100,7 +101,7 @@ func install(temp, final string) (old string, err error) {
 		return temp, bare(os.Rename(temp, final))
 	}
 	err = exchangeDirs(temp, final)
-	if err != unix.EINVAL && err != unix.ENOSYS && err != unix.ENOTSUP {
+	if !errors.Is(err, errNoExchange) {
 		return temp, err
 	}
 	// This file system cannot exchange two names. Between the renames no

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
 
 // fillWith returns a fill function that writes the named files.
@@ -88,7 +86,7 @@ func TestWriteDirManifest(t *testing.T) {
 
 // withoutExchange makes install believe that the file system cannot exchange.
 func withoutExchange(t *testing.T) {
-	exchangeDirs = func(_, _ string) error { return unix.EINVAL }
+	exchangeDirs = func(_, _ string) error { return errNoExchange }
 	t.Cleanup(func() { exchangeDirs = exchange })
 }
 
@@ -169,7 +167,7 @@ func TestWriteDirStepsUndo(t *testing.T) {
 	dir := mustWriteDir(t, parent, "checkpoint-1", "old")
 	exchangeDirs = func(temp, _ string) error {
 		_ = os.RemoveAll(temp)
-		return unix.EINVAL
+		return errNoExchange
 	}
 	t.Cleanup(func() { exchangeDirs = exchange })
 	err := WriteDir(dir, fillWith(map[string]string{"a.txt": "new"}))

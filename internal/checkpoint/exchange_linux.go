@@ -1,8 +1,17 @@
 package checkpoint
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
 
-// exchange swaps the names of two directories in one step (renameat2(2)).
+	"golang.org/x/sys/unix"
+)
+
+// exchange swaps the names of two directories in one step (renameat2(2)). Its
+// error wraps errNoExchange where the file system cannot do that.
 func exchange(a, b string) error {
-	return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	if err == unix.EINVAL || err == unix.ENOSYS || err == unix.ENOTSUP {
+		return fmt.Errorf("%w: %w", errNoExchange, err)
+	}
+	return err
 }

@@ -1,8 +1,6 @@
-//go:build unix && !linux
+//go:build !linux
 
 package checkpoint
 
-import "golang.org/x/sys/unix"
-
-// exchange has no portable form outside Linux; install falls back to steps.
-func exchange(_, _ string) error { return unix.ENOSYS }
+// exchange has no portable form outside Linux; install renames twice instead.
+func exchange(_, _ string) error { return errNoExchange }

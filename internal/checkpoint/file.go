@@ -5,8 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // WriteFile writes the file at path so that a crash leaves the previous file
@@ -31,7 +29,7 @@ func replaceFile(path string, fill func(w io.Writer) error) error {
 	defer os.Remove(temp)
 	defer f.Close()
 	// Without locks on this file system only CleanTemp is less careful.
-	_ = lock(f)
+	_ = Lock(f)
 	if err := fill(f); err != nil {
 		return err
 	}
@@ -68,21 +66,6 @@ func replaceLink(target, link string) error {
 func settle(path string) error {
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path, bare(err))
-	}
-	return nil
-}
-
-// syncDir makes renames and new names in dir survive a power cut.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	// File systems that cannot flush a directory answer EINVAL; their names
-	// are as durable as they will get.
-	if err := f.Sync(); err != nil && bare(err) != unix.EINVAL {
-		return err
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"golang.org/x/sys/unix"
 	"gorgonia.org/tensor"
 
 	"github.com/lor2c/lor2c/internal/infile"
@@ -43,7 +42,7 @@ func mapped(path string, f *os.File) (*File, error) {
 	file, err := newFile(path, mapping)
 	if err != nil {
 		if mapping != nil {
-			_ = unix.Munmap(mapping)
+			_ = unmapView(mapping)
 		}
 		return nil, err
 	}
@@ -69,7 +68,7 @@ func mapFile(f *os.File) ([]byte, error) {
 	if info.Size() == 0 {
 		return nil, nil
 	}
-	return unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	return mapView(f, int(info.Size()))
 }
 
 // kindOf names what lies at a path where something else was expected.
@@ -172,8 +171,7 @@ func (f *File) Drop(name string) {
 	// mapping is read-only and comes back from the file.
 	page := os.Getpagesize()
 	start := len(f.mapping) - len(f.data) + e.begin
-	// Advice that is refused costs memory, never correctness.
-	_ = unix.Madvise(f.mapping[start&^(page-1):start+len(raw)], unix.MADV_DONTNEED)
+	dropView(f.mapping[start&^(page-1) : start+len(raw)])
 }
 
 // Close unmaps the file; any later read panics with [Misuse]. Closing twice is
@@ -184,7 +182,7 @@ func (f *File) Close() error {
 	if m == nil {
 		return nil
 	}
-	if err := unix.Munmap(m); err != nil {
+	if err := unmapView(m); err != nil {
 		return fmt.Errorf("checkpoint: close %s: %w", f.path, err)
 	}
 	return nil

@@ -8,8 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-
-	"golang.org/x/sys/unix"
 )
 
 // What follows the final name in the name of something unfinished ("tmp") or
@@ -27,10 +25,10 @@ func besideName(final, kind string) string {
 	return fmt.Sprintf("%s.lor2c-%s-%d-%016x", final, kind, os.Getpid(), rand.Uint64())
 }
 
-// lock takes the advisory lock that says a living process uses f. The kernel
-// releases it when the process ends in whatever way, which a process id in a
-// name cannot tell: ids are reused, in containers at once.
-func lock(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }
+// ErrLocked is wrapped by the error of [Lock] when another process holds the
+// lock. The kernel knows that for sure; a process id in a name would not tell,
+// because ids are used again, in containers at once.
+var ErrLocked = errors.New("another process holds the lock")
 
 // CleanTemp removes what processes that are gone left unfinished in runDir.
 // Where one died between moving an old directory aside and renaming the new
@@ -65,15 +63,15 @@ func cleanOne(path, final, kind string) error {
 	if info.Mode()&os.ModeSymlink != 0 {
 		return os.Remove(path)
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := openLeftover(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := lock(f); err == unix.EWOULDBLOCK {
+	err = Lock(f)
+	f.Close() // Windows removes nothing that is open
+	// Without locks on this file system the run's own lock has to do.
+	if errors.Is(err, ErrLocked) {
 		return nil
-	} else if err != nil {
-		return err
 	}
 	if _, err := os.Lstat(final); kind == oldKind && errors.Is(err, fs.ErrNotExist) {
 		return os.Rename(path, final)
