@@ -2,6 +2,7 @@ package runlog
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -44,6 +45,8 @@ type seen struct {
 	Start   bool
 	Tag     string
 	Value   float32
+	Text    string            // of the text plugin
+	HParams map[string]string // of the hparams plugin, numbers as they print
 }
 
 // decode reads an events file by the format's description, checking each CRC.
@@ -74,10 +77,19 @@ func decode(t *testing.T, b []byte) (all []seen) {
 				each(t, bytes, func(_ protowire.Number, _ uint64, value []byte) {
 					var s seen
 					each(t, value, func(field protowire.Number, v uint64, bytes []byte) {
-						if field == 1 {
+						switch field {
+						case 1:
 							s.Tag = string(bytes)
-						} else {
+						case 2:
 							s.Value = math.Float32frombits(uint32(v))
+						case 8:
+							each(t, bytes, func(field protowire.Number, _ uint64, bytes []byte) {
+								if field == 8 {
+									s.Text = string(bytes)
+								}
+							})
+						case 9:
+							s.HParams = decodeHParams(t, bytes)
 						}
 					})
 					values = append(values, s)
@@ -96,6 +108,38 @@ func decode(t *testing.T, b []byte) (all []seen) {
 		b = b[16+n:]
 	}
 	return all
+}
+
+// decodeHParams reads the settings out of a summary's metadata; nil for another
+// plugin's.
+func decodeHParams(t *testing.T, metadata []byte) (settings map[string]string) {
+	inside := func(b []byte, number protowire.Number, f func([]byte)) {
+		each(t, b, func(field protowire.Number, _ uint64, bytes []byte) {
+			if field == number {
+				f(bytes)
+			}
+		})
+	}
+	inside(metadata, 1, func(plugin []byte) {
+		inside(plugin, 2, func(content []byte) {
+			inside(content, 3, func(start []byte) {
+				settings = map[string]string{}
+				inside(start, 1, func(entry []byte) {
+					inside(entry, 1, func(name []byte) {
+						inside(entry, 2, func(value []byte) {
+							each(t, value, func(field protowire.Number, v uint64, bytes []byte) {
+								settings[string(name)] = string(bytes)
+								if field == 2 {
+									settings[string(name)] = fmt.Sprint(math.Float64frombits(v))
+								}
+							})
+						})
+					})
+				})
+			})
+		})
+	})
+	return settings
 }
 
 func each(t *testing.T, b []byte, f func(protowire.Number, uint64, []byte)) {
@@ -167,5 +211,39 @@ func TestEvents(t *testing.T) {
 		if d := cmp.Diff(want, decode(t, b)); d != "" {
 			t.Errorf("file %d: -want +got\n%s", i, d)
 		}
+	}
+}
+
+// TestStructureEvents: TensorBoard gets the count of parameters from step 0 on,
+// a text for each merge and injection, and the settings.
+func TestStructureEvents(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, dir, quiet())
+	r.Settings(map[string]string{"optim.lr": "4e-4", "method.name": "lor2c"})
+	structures(r)
+	r.Close()
+	paths, err := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("events files %q, %v", paths, err)
+	}
+	b, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []seen
+	for _, s := range decode(t, b) {
+		if s.Tag == "train/parameters" || s.Text != "" || s.HParams != nil {
+			got = append(got, s)
+		}
+	}
+	want := []seen{
+		{Tag: "_hparams_/session_start_info", HParams: map[string]string{"optim.lr": "0.0004", "method.name": "lor2c"}},
+		{Tag: "train/parameters", Value: 48},
+		{Step: 4, Tag: "train/parameters", Value: 32},
+		{Step: 4, Tag: "structure", Text: "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, " +
+			"adapter scalars 32, what-if loss 0.2500 from 0.5000"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got\n%s", d)
 	}
 }

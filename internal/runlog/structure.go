@@ -63,9 +63,10 @@ type Event struct {
 	Epoch  float64 `json:"epoch"`
 	Action string  `json:"action"` // merge or inject
 	Span
-	Keep             int         `json:"keep"`   // first layer of the module whose factors survive; the layer of an injection
-	Winner           int         `json:"winner"` // index into Candidates
-	Loss             *float64    `json:"loss"`   // on the what-if sample before the event; nil without one
+	Keep             int         `json:"keep"`             // first layer of the module whose factors survive; the layer of an injection
+	Winner           int         `json:"winner"`           // index into Candidates
+	Loss             *float64    `json:"loss"`             // on the what-if sample before the event; nil without one
+	Sample           int         `json:"sample,omitempty"` // examples of the what-if sample
 	Candidates       []Candidate `json:"candidates"`
 	ParametersBefore int         `json:"parameters_before"`
 	ParametersAfter  int         `json:"parameters_after"`
@@ -80,6 +81,9 @@ type Candidate struct {
 	Scores  []float64 `json:"scores"` // of the members
 	Score   float64   `json:"score"`  // their sum
 	Loss    *float64  `json:"loss"`   // on the what-if sample, were this one chosen
+	// ChangeSE is the standard error of the change of that loss, paired by example;
+	// nil without losses of at least two examples.
+	ChangeSE *float64 `json:"change_se,omitempty"`
 }
 
 // Gradient is the mean size of the gradients by layer, before clipping, of the
@@ -168,8 +172,10 @@ func encode(kind string, rec Record) []byte {
 	return append(append([]byte(`{"kind":"`+kind+`",`), b[1:]...), '\n')
 }
 
-// Plan logs the schedule.
-func (r *Run) Plan(p Plan) { r.structure("plan", p, nil) }
+// Plan logs the schedule. TensorBoard's curve of parameters begins with it.
+func (r *Run) Plan(p Plan) {
+	r.structure("plan", p, []field{{"train/parameters", float64(p.Parameters)}})
+}
 
 // Baseline logs what the scores are to be held against.
 func (r *Run) Baseline(b Baseline) { r.structure("baseline", b, nil) }
@@ -195,6 +201,7 @@ func (r *Run) Event(e Event) {
 	if e.Loss != nil && c.Loss != nil {
 		text += fmt.Sprintf(", what-if loss %.4f from %.4f", *c.Loss, *e.Loss)
 	}
+	r.put(r.events, textEvent(r.o.Now(), e.Step, "structure", text))
 	r.say(text)
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // structures logs one record of every kind that has no row in metrics.csv.
@@ -15,18 +17,23 @@ func structures(r *Run) []Record {
 	plan := Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: []Due{{4, 2}}, Injects: []Due{{4, 2}}, MaxMerges: 1, MaxInjects: 1, Score: "sfs", SFSK: 1}
 	spectrum := Spectrum{Step: 4, Epoch: 2, Modules: []ModuleSpectrum{{Span{0, 0}, []float64{0.1 + 0.2, 1e-300}}, {Span{1, 2}, []float64{2, 1}}}}
 	event := Event{
-		Step: 4, Epoch: 2, Action: "merge", Span: Span{0, 1}, Keep: 1, Winner: 0, Loss: &half,
-		Candidates:       []Candidate{{Span{0, 1}, []Span{{0, 0}, {1, 1}}, []float64{0.25, 0.5}, 0.75, &quarter}, {Span{1, 2}, []Span{{1, 1}, {2, 2}}, []float64{0.5, 0.5}, 1, nil}},
+		Step: 4, Epoch: 2, Action: "merge", Span: Span{0, 1}, Keep: 1, Winner: 0, Loss: &half, Sample: 64,
+		Candidates:       []Candidate{{Span{0, 1}, []Span{{0, 0}, {1, 1}}, []float64{0.25, 0.5}, 0.75, &quarter, &quarter}, {Span{1, 2}, []Span{{1, 1}, {2, 2}}, []float64{0.5, 0.5}, 1, nil, nil}},
 		ParametersBefore: 48, ParametersAfter: 32,
 		Before: Structure{[]Span{{0, 0}, {1, 1}, {2, 2}}, []int{}}, After: Structure{[]Span{{0, 1}, {2, 2}}, []int{}},
 	}
 	gradient := Gradient{Step: 4, Epoch: 2, Steps: 2, Layers: []LayerGradient{{0, MeanAbsolute{0.125, 8}, MeanAbsolute{1e-9, 16}}}}
+	baseline := Baseline{Split: "dev", Examples: 24, Label: "a", Count: 9, Scores: metric.Scores{"accuracy": 0.375}}
+	eval := Eval{Step: 4, Epoch: 2, Split: "dev", Scores: map[string]float64{},
+		Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.25, High: 0.5}, "pearson": nil}}
 	r.Plan(plan)
+	r.Baseline(baseline)
 	r.Train(Train{Step: 4, Epoch: 2, Loss: 1})
+	r.Eval(eval)
 	r.Spectrum(spectrum, "sfs", []float64{0.25, 0.5})
 	r.Event(event)
 	r.Gradient(gradient)
-	return []Record{plan, Train{Step: 4, Epoch: 2, Loss: 1}, spectrum, event, gradient}
+	return []Record{plan, baseline, Train{Step: 4, Epoch: 2, Loss: 1}, eval, spectrum, event, gradient}
 }
 
 // TestStructures asserts that every record reads back equal, that metrics.csv
@@ -43,8 +50,8 @@ func TestStructures(t *testing.T) {
 		t.Errorf("error %v, -want +got\n%s", err, d)
 	}
 	table := read(t, dir, "metrics.csv")
-	if rows := strings.Count(table, "\n"); rows != 2 {
-		t.Errorf("metrics.csv has %d lines; want the header and one train record", rows)
+	if rows := strings.Count(table, "\n"); rows != 3 {
+		t.Errorf("metrics.csv has %d lines; want the header, a train record and an evaluation", rows)
 	}
 	jsonl := read(t, dir, "metrics.jsonl")
 	line := `{"kind":"gradient","step":4,"epoch":2,"steps":2,"layers":[{"layer":0,"a":{"abs":0.125,"count":8},"b":{"abs":1e-9,"count":16}}]}`

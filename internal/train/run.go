@@ -216,6 +216,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if err != nil {
 		return err
 	}
+	r.log.Settings(c.Settings())
 	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
 		return err
 	}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -154,26 +157,40 @@ func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, 
 	}
 	// An interrupt lets an event that has begun finish.
 	ctx = context.WithoutCancel(ctx)
-	loss := func(method adapter.Method) (*float64, error) {
+	evaluate := func(method adapter.Method) (Evaluation, error) {
 		s := *r.stepper
 		s.Method = method
-		v, err := s.evaluate(ctx, r.test, sample, nil, r.session.Config.Train.EvalBatchSize)
-		return &v.Loss, err
+		return s.evaluate(ctx, r.test, sample, nil, r.session.Config.Train.EvalBatchSize)
 	}
-	var err error
-	if e.Loss, err = loss(m); err != nil {
+	before, err := evaluate(m)
+	if err != nil {
 		return err
 	}
+	e.Loss, e.Sample = &before.Loss, len(sample)
 	for i, c := range a.Candidates {
 		then := m.Without(c.First)
 		if a.Kind == schedule.Merge {
 			then = m.Merged(c.First, c.Last, r.schedule.Keep(c))
 		}
-		if e.Candidates[i].Loss, err = loss(then); err != nil {
+		after, err := evaluate(then)
+		if err != nil {
 			return err
 		}
+		e.Candidates[i].Loss, e.Candidates[i].ChangeSE = &after.Loss, pairedError(before.Losses, after.Losses)
 	}
 	return nil
+}
+
+// pairedError is the standard error of the mean difference of two lists of
+// losses of the same examples; nil for fewer than two.
+func pairedError(a, b []float64) *float64 {
+	if len(a) < 2 {
+		return nil
+	}
+	differences := make([]float64, len(a))
+	floats.SubTo(differences, b, a)
+	se := stat.StdErr(stat.StdDev(differences, nil), float64(len(a)))
+	return &se
 }
 
 // announce logs what the schedule will do at most, before the first step.
@@ -204,16 +221,37 @@ func (r *run) announce(fresh bool) {
 		return fmt.Sprintf("%d (after epoch %s)", len(epochs), strings.Join(epochs, ", "))
 	}
 	r.log.Printf("schedule: merges, at most %s; injections, at most %s", list(merges), list(injects))
+	if short := r.schedule.Shortfall(); short != nil {
+		r.log.Printf("schedule: merges may leave no module for %s, since an injection replaces a module that was never merged; "+
+			"to be sure of it, lower schedule.max_merges, which is %d, for these %d layers", numbered("injection", short), c.MaxMerges, rec.Layers)
+	}
 	if fresh {
 		r.log.Plan(rec)
 		r.records = append(r.records, rec)
 	}
 }
 
-// summarize logs how much of the schedule was carried out.
-func (r *run) summarize() {
-	if c := r.session.Config.Schedule; c.Active() {
-		r.log.Printf("schedule: %d of %d merges and %d of %d injections were carried out",
-			r.state.Schedule.Merges, c.MaxMerges, r.state.Schedule.Injects, c.MaxInjects)
+// numbered names things by their numbers, as "injection 1" or "injections 1, 2".
+func numbered(noun string, numbers []int) string {
+	text := strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", ", ")
+	if len(numbers) == 1 {
+		return noun + " " + text
 	}
+	return noun + "s " + text
+}
+
+// summarize logs how much of the schedule was carried out, and why not all.
+func (r *run) summarize() {
+	c, done := r.session.Config.Schedule, r.state.Schedule
+	if !c.Active() {
+		return
+	}
+	text := fmt.Sprintf("schedule: %d of %d merges and %d of %d injections were carried out", done.Merges, c.MaxMerges, done.Injects, c.MaxInjects)
+	if done.Merges < c.MaxMerges {
+		text += "; a merge found no candidate: " + c.WhyNone(schedule.Merge)
+	}
+	if done.Injects < c.MaxInjects {
+		text += "; an injection found no candidate: " + c.WhyNone(schedule.Inject)
+	}
+	r.log.Printf("%s", text)
 }

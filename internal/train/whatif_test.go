@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ func TestWhatIf(t *testing.T) {
 		}
 		seen := map[float64]bool{}
 		for _, x := range e.Candidates {
+			if x.ChangeSE == nil || !(*x.ChangeSE > 0) {
+				t.Errorf("event %d: the change of a candidate has the standard error %v", i, x.ChangeSE)
+			}
 			seen[*x.Loss] = true
 		}
 		if len(e.Candidates) > 1 && len(seen) == 1 || seen[*e.Loss] {
@@ -85,5 +89,16 @@ func TestWhatIfMemory(t *testing.T) {
 				t.Errorf("events are %v; want merges and injections", kinds)
 			}
 		})
+	}
+}
+
+// TestPairedError by hand: the differences 1, 3 and 2 have the deviation 1.
+func TestPairedError(t *testing.T) {
+	got := pairedError([]float64{1, 1, 1}, []float64{2, 4, 3})
+	if got == nil || math.Abs(*got-1/math.Sqrt(3)) > 1e-15 {
+		t.Errorf("got %v, want 1/sqrt(3)", got)
+	}
+	if got := pairedError([]float64{1}, []float64{2}); got != nil {
+		t.Errorf("one example has the standard error %v; want none", *got)
 	}
 }
