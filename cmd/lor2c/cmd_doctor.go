@@ -15,13 +15,14 @@ import (
 
 func newDoctorCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "doctor",
-		Short: "Say what this machine offers",
-		Long:  "Doctor prints the devices that this build can use here, and where it keeps files.\n" + exitHelp,
-		Args:  noArgs,
-		Run: func(*cobra.Command, []string) {
+		Use:         "doctor",
+		Short:       "Say what this machine offers",
+		Long:        wrap("Doctor prints the devices that this build can use here, and where it keeps files.", ""),
+		Annotations: exits(),
+		Args:        noArgs,
+		Run: func(c *cobra.Command, _ []string) {
 			for _, r := range doctorRows(gpu.Probe()) {
-				fmt.Printf("%-16s %s\n", r[0], r[1])
+				fmt.Fprintf(c.OutOrStdout(), "%-16s %s\n", r[0], r[1])
 			}
 		},
 	}

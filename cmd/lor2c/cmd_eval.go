@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -22,20 +23,23 @@ func newEvalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval (--run DIR | -c FILE --adapter DIR)",
 		Short: "Evaluate an adapter",
-		Long: "Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, what always\n" +
-			"predicting the most frequent class would score, each class by itself, and the confusion matrix. --run takes\n" +
-			"data and model from a run directory and its best adapter; -c with --adapter evaluates any adapter directory,\n" +
-			"also a LoRA adapter that PEFT wrote.\n" + exitHelp,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runEval(c, o) },
+		Long: wrap("Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, what always "+
+			"predicting the most frequent class would score, each class by itself, and the confusion matrix. --run takes data and "+
+			"model from a run directory and its best adapter; -c with --adapter evaluates any adapter directory, also a LoRA adapter that PEFT wrote.", ""),
+		Example: "  lor2c eval --run runs/verdicts --split test --predictions verdicts.tsv\n" +
+			"  lor2c eval --run runs/verdicts --json | jq .scores\n" +
+			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500",
+		Annotations: exits(exitDevice, exitMismatch, exitNonFinite, exitLost),
+		Args:        noArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runEval(c, o) },
 	}
 	o.configFlags.add(c)
-	c.Flags().StringVar(&o.run, "run", "", "run directory that lor2c train wrote")
-	c.Flags().StringVar(&o.checkpoint, "checkpoint", "best", "with --run: best, final or checkpoint-N")
-	c.Flags().StringVar(&o.adapter, "adapter", "", "with -c: adapter directory")
-	c.Flags().StringVar(&o.split, "split", "dev", "dev or test; mnli also has dev_mismatched and test_mismatched")
-	c.Flags().StringVar(&o.predictions, "predictions", "", "write predictions to this file, as GLUE takes them")
-	c.Flags().StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	c.Flags().StringVar(&o.run, "run", "", "run directory `DIR` that lor2c train wrote")
+	c.Flags().StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
+	c.Flags().StringVar(&o.adapter, "adapter", "", "with -c: adapter directory `DIR`")
+	c.Flags().StringVar(&o.split, "split", "dev", "split `NAME`: dev or test; mnli also has dev_mismatched and test_mismatched")
+	c.Flags().StringVar(&o.predictions, "predictions", "", "write predictions to `FILE`, as GLUE takes them; - is standard output")
+	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().BoolVar(&o.json, "json", false, "print the scores as one JSON object")
 	return c
 }
@@ -50,9 +54,19 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		}
 		o.file, o.adapter = filepath.Join(o.run, train.ConfigFile), filepath.Join(o.run, o.checkpoint)
 	}
-	cfg, err := loadForEval(o)
+	if err := checkPaths("--run", o.run, "--adapter", o.adapter); err != nil {
+		return err
+	}
+	cfg, err := loadForEval(c, o)
 	if err != nil {
 		return err
+	}
+	predictions := output{"--predictions", o.predictions}
+	if err := predictions.check(o.file, cfg.Model, o.adapter, cfg.Data.Train, cfg.Data.Dev, cfg.Data.Test); err != nil {
+		return err
+	}
+	if o.json && predictions.toStdout() {
+		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; want a file for one of them")}
 	}
 	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
@@ -64,22 +78,26 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	if o.predictions != "" {
-		if err := e.WritePredictions(o.predictions); err != nil {
+		if err := predictions.write(c, e.WritePredictions); err != nil {
 			return err
 		}
 	}
 	if o.json {
 		return printJSON(c.OutOrStdout(), e)
 	}
-	printScores(c.OutOrStdout(), e)
+	scores := c.OutOrStdout()
+	if predictions.toStdout() {
+		scores = os.Stderr
+	}
+	printScores(scores, e)
 	return nil
 }
 
 // loadForEval reads the configuration; a run directory is not subject to the
 // environment, because it says how it was made.
-func loadForEval(o evalOptions) (*config.Config, error) {
+func loadForEval(c *cobra.Command, o evalOptions) (*config.Config, error) {
 	if o.run != "" {
 		return config.Load(o.file, o.sets, nil)
 	}
-	return o.load()
+	return o.load(c)
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/report"
 )
@@ -28,27 +27,43 @@ func newMergeReportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge-report RUN [RUN ...]",
 		Short: "Report what runs merged and injected, and why",
-		Long: "Merge-report reads run directories, finished or not, and writes one HTML page that needs no network:\n" +
-			"loss and metric with the merges and injections, scores and spectra of every module, every candidate of\n" +
-			"every event, the structure before and after, and the parameters over time. Several runs are set side by\n" +
-			"side, with what differs in their configurations and the first records that differ.\n" + exitHelp,
+		Long: wrap("Merge-report reads run directories, finished or not, and writes one HTML page that needs no network: loss and "+
+			"metric with the merges and injections, scores and spectra of every module, every candidate of every event, the structure "+
+			"before and after, and the parameters over time. Several runs are set side by side, with what differs in their "+
+			"configurations and the first records that differ.", ""),
+		Example: "  lor2c merge-report runs/verdicts\n" +
+			"  lor2c merge-report runs/a runs/b --format md\n" +
+			"  lor2c merge-report runs/verdicts --format csv --out candidates.csv",
+		Annotations: exits(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("lor2c: merge-report: no run named; want one or more directories that lor2c train wrote")}
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, runs []string) error { return runMergeReport(c.OutOrStdout(), o, runs) },
+		RunE: func(c *cobra.Command, runs []string) error { return runMergeReport(c, o, runs) },
 	}
-	c.Flags().StringVar(&o.format, "format", "html", strings.Join(reportFormats, ", ")+"; csv has one row a candidate")
-	c.Flags().StringVar(&o.out, "out", "", "file to write (html: report.html in the first run; others: standard output)")
-	c.Flags().StringVar(&o.figures, "figures", "", "also write every figure as PNG and SVG into this directory")
+	c.Flags().StringVar(&o.format, "format", "html", "format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row a candidate")
+	c.Flags().StringVar(&o.out, "out", "", "`FILE` to write (html: report.html in the first run; others: -, standard output)")
+	c.Flags().StringVar(&o.figures, "figures", "", "also write every figure as PNG and SVG into directory `DIR`")
 	return c
 }
 
-func runMergeReport(stdout io.Writer, o reportOptions, runs []string) error {
+func runMergeReport(c *cobra.Command, o reportOptions, runs []string) error {
 	if !slices.Contains(reportFormats, o.format) {
 		return usageError{fmt.Errorf("lor2c: merge-report: --format is %q; want %s", o.format, strings.Join(reportFormats, ", "))}
+	}
+	if err := checkPaths(append([]string{"--figures", o.figures}, named("a run", runs)...)...); err != nil {
+		return err
+	}
+	if o.out == "" && o.format == "html" {
+		o.out = filepath.Join(runs[0], "report.html")
+	} else if o.out == "" {
+		o.out = "-"
+	}
+	out := output{"--out", o.out}
+	if err := out.check(); err != nil {
+		return err
 	}
 	r, err := report.Read(runs)
 	if errors.Is(err, report.ErrNoRun) {
@@ -63,16 +78,12 @@ func runMergeReport(stdout io.Writer, o reportOptions, runs []string) error {
 		}
 		fmt.Fprintf(os.Stderr, "figures: %s\n", o.figures)
 	}
-	if o.out == "" && o.format == "html" {
-		o.out = filepath.Join(runs[0], "report.html")
-	}
 	write := map[string]func(io.Writer) error{"html": r.HTML, "json": r.JSON, "md": r.Markdown, "csv": r.CSV}[o.format]
-	if o.out == "" {
-		return write(stdout)
-	}
-	if err := checkpoint.WriteFile(o.out, write); err != nil {
+	if err := out.write(c, write); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "report:  %s\n", o.out)
+	if !out.toStdout() {
+		fmt.Fprintf(os.Stderr, "report:  %s\n", o.out)
+	}
 	return nil
 }

@@ -22,14 +22,18 @@ func newReproduceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reproduce (" + strings.Join(reproduce.Targets, "|") + ")",
 		Short: "Reproduce the paper's table I and figures 2, 6 and 7",
-		Long: "Reproduce trains what is missing, as lor2c sweep does, and writes the table as Markdown, LaTeX and JSON, or\n" +
-			"the figure as PNG, SVG and JSON, beside the paper's numbers. The same command continues. It reads run files\n" +
-			"from configs/, so run it from the root of the repository.\n\n" +
-			"  table1  GLUE dev scores of the methods that lor2c has; IMLoR2C at one cell, or with --grid at the best of 49\n" +
+		Long: wrap("Reproduce trains what is missing, as lor2c sweep does, and writes the table as Markdown, LaTeX and JSON, or "+
+			"the figure as PNG, SVG and JSON, beside the paper's numbers. The same command continues. It reads run files from "+
+			"configs/, so run it from the root of the repository.", "") + "\n\n" +
+			"  table1  GLUE dev scores of the methods that lor2c has; IMLoR2C at one cell,\n" +
+			"          or with --grid at the best of 49\n" +
 			"  fig2    singular values of W = BA over the epochs\n" +
 			"  fig6    IMLoR2C over a grid of merges and injections\n" +
 			"  fig7    gradients of LoR2C over those of LoRA\n\n" +
-			"--profile mini takes the demo's encoder and data and a few minutes; its numbers are not the paper's.\n" + exitHelp,
+			wrap("--profile mini takes the demo's encoder and data and a few minutes; its numbers are not the paper's.", ""),
+		Example: "  lor2c reproduce fig7 --profile mini\n" +
+			"  lor2c reproduce table1 --tasks mrpc,rte --methods lora,lor2c --device cuda",
+		Annotations: exits(exitDevice, exitCells),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("lor2c: reproduce: %d targets named; want one of %s", len(args), strings.Join(reproduce.Targets, ", "))}
@@ -43,20 +47,24 @@ func newReproduceCommand() *cobra.Command {
 			return runReproduce(c.Context(), args[0], o, device, c.OutOrStdout())
 		},
 	}
-	c.Flags().StringVar(&o.Profile, "profile", reproduce.Paper, "paper, or mini")
-	c.Flags().StringSliceVar(&o.Tasks, "tasks", nil, "tasks, such as mrpc,rte (the target's)")
-	c.Flags().StringSliceVar(&o.Methods, "methods", nil, "table1: methods, such as lora,lor2c (all)")
-	c.Flags().UintSliceVar(&seeds, "seeds", nil, "seeds, such as 1,2,3 (17; for table1 17,18,19, mini 17,18)")
-	c.Flags().StringVar(&o.Model, "model", "", "Hugging Face directory (models/roberta-base)")
-	c.Flags().StringVar(&o.Data, "data", "", "folder with the folders of GLUE's tasks (data/glue)")
+	c.Flags().StringVar(&o.Profile, "profile", reproduce.Paper, "profile `NAME`: paper or mini")
+	c.Flags().StringSliceVar(&o.Tasks, "tasks", nil, "tasks, `LIST` such as mrpc,rte (the target's)")
+	c.Flags().StringSliceVar(&o.Methods, "methods", nil, "table1: methods, `LIST` such as lora,lor2c (all)")
+	c.Flags().UintSliceVar(&seeds, "seeds", nil, "seeds, `LIST` such as 1,2,3 (17; for table1 17,18,19, mini 17,18)")
+	c.Flags().Lookup("seeds").DefValue = "" // not "[]" in the help
+	c.Flags().StringVar(&o.Model, "model", "", "Hugging Face directory `DIR` (models/roberta-base)")
+	c.Flags().StringVar(&o.Data, "data", "", "folder `DIR` with the folders of GLUE's tasks (data/glue)")
 	c.Flags().BoolVar(&o.Grid, "grid", false, "table1: IMLoR2C over the whole grid, as in the paper")
-	c.Flags().StringVar(&o.Out, "out", "", "directory (runs/reproduce, or runs/reproduce-mini)")
-	c.Flags().IntVar(&o.Parallel, "parallel", 0, "runs at once (paper: 1, mini: one a core)")
-	c.Flags().StringVar(&device, "device", "auto", "auto, cpu, cuda or cuda:N")
+	c.Flags().StringVar(&o.Out, "out", "", "directory `DIR` (runs/reproduce, or runs/reproduce-mini)")
+	c.Flags().IntVar(&o.Parallel, "parallel", 0, "runs at once, `N` (paper: 1, mini: one a core)")
+	c.Flags().StringVar(&device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	return c
 }
 
 func runReproduce(ctx context.Context, target string, o reproduce.Options, device string, stdout io.Writer) error {
+	if err := checkPaths("--model", o.Model, "--data", o.Data, "--out", o.Out); err != nil {
+		return err
+	}
 	j, err := reproduce.Plan(target, o)
 	if err != nil {
 		return usageError{err}

@@ -19,18 +19,24 @@ func newShowCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show -c FILE",
 		Short: "Print examples as the model sees them",
-		Long:  "Show tokenises the first examples of a split and prints them decoded, special tokens included.\n" + exitHelp,
-		Args:  noArgs,
-		RunE:  func(*cobra.Command, []string) error { return runShow(o) },
+		Long: "Show tokenises the first examples of a split and\n" +
+			"prints them decoded, special tokens included.",
+		Example:     "  lor2c show -c run.yaml\n  lor2c show -c run.yaml --split dev -n 10",
+		Annotations: exits(),
+		Args:        noArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runShow(c, o) },
 	}
 	o.configFlags.add(c)
-	c.Flags().StringVar(&o.split, "split", "train", "train, dev or test")
-	c.Flags().IntVarP(&o.n, "number", "n", 3, "how many examples")
+	c.Flags().StringVar(&o.split, "split", "train", "split `NAME`: train, dev or test")
+	c.Flags().IntVarP(&o.n, "number", "n", 3, "how many examples, `N`")
 	return c
 }
 
-func runShow(o showOptions) error {
-	cfg, err := o.load()
+func runShow(c *cobra.Command, o showOptions) error {
+	if o.n < 1 {
+		return usageError{fmt.Errorf("lor2c: show: --number is %d; want at least 1", o.n)}
+	}
+	cfg, err := o.load(c)
 	if err != nil {
 		return err
 	}
@@ -43,7 +49,7 @@ func runShow(o showOptions) error {
 		return err
 	}
 	for _, e := range examples {
-		fmt.Printf("%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs), e.Text, e.IDs)
+		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs), e.Text, e.IDs)
 	}
 	return nil
 }

@@ -22,34 +22,40 @@ func newSweepCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sweep -c FILE",
 		Short: "Train a grid or a list of configurations and compare them",
-		Long: "Sweep trains every cell of a sweep file in a process and a run directory of its own. Cells with results are\n" +
-			"skipped and interrupted ones continued, so the same command goes on with a sweep. It writes summary.md,\n" +
-			"summary.csv and summary.json: mean, standard deviation and bootstrap interval over the seeds of a cell.\n" +
-			`
-  base: configs/demo.yaml           run file that all cells begin with
-  out: runs/rank                    directory for runs, logs and summaries
-  parallel: 2                       cells at once (1); each needs the memory that its log names
-  set: {train.epochs: 3}            for all cells
-  grid:                             every combination of
+		Long: wrap("Sweep trains every cell of a sweep file in a process and a run directory of its own. Cells with results are "+
+			"skipped and interrupted ones continued, so the same command goes on with a sweep. It writes summary.md, summary.csv "+
+			"and summary.json: mean, standard deviation and bootstrap interval over the seeds of a cell.", "") + "\n" + `
+A sweep file:
+
+  base: configs/demo.yaml   # run file that all cells begin with
+  out: runs/rank            # directory for runs, logs and summaries
+  parallel: 2               # cells at once (1); each needs the memory that its
+                            # log names
+  set: {train.epochs: 3}    # for all cells
+  grid:                     # every combination of
     method.rank: [2, 8]
     seed: [1, 2, 3]
-  runs:                             and of these
+  runs:                     # and of these
     - {name: lor2c, set: {method.name: lor2c}}
-    - {name: lora, set: {method.name: lora}}
-` + exitHelp,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runSweep(c, o) },
+    - {name: lora, set: {method.name: lora}}`,
+		Example:     "  lor2c sweep -c sweep.yaml\n  lor2c sweep -c sweep.yaml --parallel 4 --out runs/again",
+		Annotations: exits(exitDevice, exitCells),
+		Args:        noArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runSweep(c, o) },
 	}
-	c.Flags().StringVarP(&o.file, "config", "c", "", "sweep file (YAML)")
-	c.Flags().StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	c.Flags().StringVar(&o.out, "out", "", "directory, instead of the sweep file's")
-	c.Flags().IntVar(&o.parallel, "parallel", 0, "cells at once, instead of the sweep file's")
+	c.Flags().StringVarP(&o.file, "config", "c", "", "sweep `FILE` (YAML)")
+	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	c.Flags().StringVar(&o.out, "out", "", "directory `DIR`, instead of the sweep file's")
+	c.Flags().IntVar(&o.parallel, "parallel", 0, "cells at once, `N`, instead of the sweep file's")
 	return c
 }
 
 func runSweep(c *cobra.Command, o sweepOptions) error {
 	if o.file == "" {
 		return usageError{fmt.Errorf("lor2c: sweep: no sweep file named; want -c FILE")}
+	}
+	if err := checkPaths("-c", o.file, "--out", o.out); err != nil {
+		return err
 	}
 	s, err := sweep.Read(o.file)
 	if err != nil {

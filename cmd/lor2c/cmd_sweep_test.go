@@ -102,14 +102,14 @@ func TestSweepMistakes(t *testing.T) {
 		{"reproduce fig3", exitUsage, `no target "fig3"`},
 		{"reproduce fig7 --model none --data none", exitUsage, "no data files"},
 		{"reproduce fig7", exitUsage, "name them with --model DIR and --data DIR"},
-		{"reproduce fig2 --seeds x", exitUsage, `invalid argument "x"`},
+		{"reproduce fig2 --seeds x", exitUsage, `--seeds is "x"; want whole numbers such as 1,2,3`},
 	} {
 		t.Run(fmt.Sprintf("case=%d", i), func(t *testing.T) {
 			r := run(t, strings.Fields(tt.args)...)
 			if r.code != tt.code || !strings.Contains(r.stderr, tt.want) {
 				t.Errorf("%s: exit code %d, stderr %q; want %d and %q", tt.args, r.code, r.stderr, tt.code, tt.want)
 			}
-			if tt.code == 0 && !strings.Contains(r.stdout, "6    cells of a sweep failed") {
+			if tt.code == 0 && !strings.Contains(r.stdout, "  6      cells of a sweep failed") {
 				t.Errorf("%s: stdout %q", tt.args, r.stdout)
 			}
 		})

@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -20,15 +20,15 @@ type configFlags struct {
 }
 
 func (f *configFlags) add(c *cobra.Command) {
-	c.Flags().StringVarP(&f.file, "config", "c", "", "run file (YAML)")
-	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key of the run file, as in --set optim.lr=1e-3 (may be repeated)")
+	c.Flags().StringVarP(&f.file, "config", "c", "", "run `FILE` (YAML)")
+	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key of the run file, `KEY=VALUE`, as in --set optim.lr=1e-3 (may be repeated)")
 }
 
-func (f *configFlags) load() (*config.Config, error) {
+func (f *configFlags) load(c *cobra.Command) (*config.Config, error) {
 	if f.file == "" {
 		return nil, usageError{fmt.Errorf("lor2c: read configuration: no run file named; want -c FILE")}
 	}
-	return config.Load(f.file, f.sets, os.Environ())
+	return config.LoadContext(c.Context(), f.file, f.sets, os.Environ())
 }
 
 type trainOptions struct {
@@ -42,24 +42,35 @@ func newTrainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train -c FILE",
 		Short: "Fine-tune a model",
-		Long: "Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory.\n" +
-			"SIGINT, SIGTERM, SIGHUP and SIGUSR1 save the state and stop; the same command continues.\n\nKeys of the run file:\n" + keyHelp() + exitHelp,
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return runTrain(c, o) },
+		Long: wrap("Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory. SIGINT, SIGTERM, "+
+			"SIGHUP and SIGUSR1 save the state and stop; the same command continues.", ""),
+		Example: "  lor2c train -c run.yaml\n" +
+			"  lor2c train -c run.yaml --set optim.lr=1e-3 --out runs/faster\n" +
+			"  lor2c train -c run.yaml --json | jq -r 'select(.kind == \"eval\").loss'",
+		Annotations: withKeys(exits(exitDevice, exitMismatch, exitNonFinite, exitLost)),
+		Args:        noArgs,
+		RunE:        func(c *cobra.Command, _ []string) error { return runTrain(c, o) },
 	}
 	o.configFlags.add(c)
-	c.Flags().StringVar(&o.device, "device", "auto", "auto, cpu, cuda or cuda:N")
-	c.Flags().StringVar(&o.out, "out", "", "run directory, instead of the run file's")
-	c.Flags().StringVar(&o.resume, "resume", "auto", "auto: continue the run in the output directory; never: want none there; restart: begin it again without its checkpoints; or a checkpoint directory")
+	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	c.Flags().StringVar(&o.out, "out", "", "run directory `DIR`, instead of the run file's")
+	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: auto continues it, never refuses it, restart begins it again without its checkpoints, and a checkpoint directory is begun from")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
 	return c
 }
 
 func runTrain(c *cobra.Command, o trainOptions) error {
+	if err := checkPaths("--out", o.out, "--resume", o.resume); err != nil {
+		return err
+	}
+	if info, err := os.Stat(o.resume); o.resume != "auto" && o.resume != "never" && (err != nil || !info.IsDir()) {
+		return usageError{fmt.Errorf("lor2c: train: --resume is %s, and there is no such directory; want auto, never or a checkpoint directory",
+			place.Quote(o.resume))}
+	}
 	if o.out != "" {
 		o.sets = append(o.sets, "out="+o.out)
 	}
-	cfg, err := o.load()
+	cfg, err := o.load(c)
 	if err != nil {
 		return err
 	}
@@ -72,28 +83,13 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	got, err := train.Run(c.Context(), cfg, train.Options{
 		Began:  func() { savesOnSignal(c.Context()) },
 		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, JSON: o.json, Terminal: runlog.Terminal(os.Stderr),
-		Stdout: os.Stdout, Stderr: os.Stderr,
+		Stdout: lineWriter{c.OutOrStdout()}, Stderr: os.Stderr,
 	})
 	if err != nil {
 		return err
 	}
 	if !o.json {
-		fmt.Printf("best epoch %d: %s\nadapter: %s\nlogs:    %s\n", got.BestEpoch, scoreLine(got.Dev), got.Out+"/best", got.Out)
+		fmt.Fprintf(c.OutOrStdout(), "best epoch %d: %s\nadapter: %s\nlogs:    %s\n", got.BestEpoch, scoreLine(got.Dev), got.Out+"/best", got.Out)
 	}
 	return nil
-}
-
-func keyHelp() string {
-	var b strings.Builder
-	for _, k := range config.Keys() {
-		doc := k.Doc
-		if k.Values != nil {
-			doc += ": " + strings.Join(k.Values, ", ")
-		}
-		if k.Default != "" {
-			doc += " (" + k.Default + ")"
-		}
-		fmt.Fprintf(&b, "  %-26s %s\n", k.Name, doc)
-	}
-	return b.String()
 }

@@ -10,11 +10,12 @@ import (
 
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Long:  "Version prints the module's version, the revision it was built from and the Go release.\n" + exitHelp,
-		Args:  noArgs,
-		Run:   func(*cobra.Command, []string) { fmt.Println("lor2c " + versionString()) },
+		Use:         "version",
+		Short:       "Print the version",
+		Long:        wrap("Version prints the module's version, the revision it was built from and the Go release.", ""),
+		Annotations: exits(),
+		Args:        noArgs,
+		Run:         func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), "lor2c "+versionString()) },
 	}
 }
 

@@ -13,8 +13,11 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu"
 )
 
-// errNoDevice is wrapped when the device asked for cannot be had.
-var errNoDevice = errors.New("no usable device")
+// noDeviceError marks that the device asked for cannot be had. The text says
+// why.
+type noDeviceError struct{ error }
+
+func (e noDeviceError) Unwrap() error { return e.error }
 
 var cudaName = regexp.MustCompile(`^cuda(?::(\d+))?$`)
 
@@ -34,11 +37,12 @@ func openDevice(name, precision string) (compute.Device, error) {
 		if report.Usable {
 			return openCard(0, precision)
 		}
-		fmt.Fprintf(os.Stderr, "lor2c: on the CPU, for want of a card: %s\n", unusable(report))
+		fmt.Fprintf(os.Stderr, "lor2c: runs on the CPU, because there is no card to use: %s\n", unusable(report))
 		fallthrough
 	case name == "auto" || name == "cpu":
 		if precision != config.Float32 {
-			return nil, fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU works in float32; add --set train.precision=float32: %w", name, precision, errNoDevice)
+			return nil, noDeviceError{fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU works in float32; add --set train.precision=float32",
+				name, precision)}
 		}
 		return cpu.Open[float32](0), nil
 	}
@@ -54,7 +58,7 @@ func openCard(index int, precision string) (compute.Device, error) {
 	if errors.Is(err, gpu.ErrNotBuilt) {
 		hint = "make build brings the CUDA device in where there is a C compiler, and a CUDA compiler or pip to fetch one"
 	}
-	return nil, fmt.Errorf("lor2c: open device cuda:%d: %w; %s, and --device cpu needs none: %w", index, err, hint, errNoDevice)
+	return nil, noDeviceError{fmt.Errorf("lor2c: open device cuda:%d: %w; %s, and --device cpu needs none", index, err, hint)}
 }
 
 // unusable says in a few words why no card can be used.

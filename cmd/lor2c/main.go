@@ -2,13 +2,17 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"syscall"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sweep"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -27,7 +31,18 @@ const (
 
 func main() {
 	ctx, interrupts := untilSignal()
-	err := newRootCommand().ExecuteContext(ctx)
+	// The only place that names os.Stdout: what was written counts as written
+	// once this writer has been flushed without an error.
+	stdout := bufio.NewWriter(os.Stdout)
+	root := newRootCommand()
+	root.SetOut(stdout)
+	err := execute(ctx, root)
+	if flushing := stdout.Flush(); flushing != nil && !errors.Is(flushing, syscall.EPIPE) {
+		if errors.Is(err, flushing) {
+			err = nil // this writer's own, which a command passed on
+		}
+		err = errors.Join(err, fmt.Errorf("lor2c: write to standard output: %w", errors.Unwrap(flushing)))
+	}
 	if err == nil {
 		return
 	}
@@ -38,15 +53,28 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
+// lineWriter writes at once what is written to it, for output that is to be seen
+// while a command goes on.
+type lineWriter struct{ io.Writer }
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if buffered, ok := w.Writer.(*bufio.Writer); ok && err == nil {
+		err = buffered.Flush()
+	}
+	return n, err
+}
+
 // exitCode maps an error to what the command's help promises.
 func exitCode(err error) int {
 	var faults *config.Error
 	var usage usageError
+	var noDevice noDeviceError
 	var nonFinite *train.NonFiniteError
 	switch {
-	case errors.As(err, &faults), errors.As(err, &usage), errors.Is(err, train.ErrOtherRun):
+	case errors.As(err, &faults), errors.As(err, &usage), place.IsMistake(err), errors.Is(err, train.ErrOtherRun):
 		return exitUsage
-	case errors.Is(err, errNoDevice):
+	case errors.As(err, &noDevice):
 		return exitDevice
 	case errors.Is(err, adapter.ErrMismatch):
 		return exitMismatch
@@ -60,5 +88,6 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// usageError marks a mistake on the command line.
+// usageError marks a mistake on the command line. place.Mistake marks those that
+// a package finds.
 type usageError struct{ error }

@@ -1,38 +1,200 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
-const exitHelp = `
-Exit status:
-  0    done
-  1    failure
-  2    mistake on the command line or in the run file, or an output directory of another run
-  3    no usable device
-  4    adapter and model or data do not match
-  5    training met a value that is not finite
-  6    cells of a sweep failed; the others are done
-  7    the device failed, or has too little memory; checkpoints are intact
-  130  interrupted by SIGINT, state saved    143  by SIGTERM    129  by SIGHUP    138  by SIGUSR1`
+// The groups of the commands in lor2c --help.
+const (
+	groupTrain   = "train"
+	groupRuns    = "runs"
+	groupMachine = "machine"
+)
 
 func newRootCommand() *cobra.Command {
+	version := false
 	c := &cobra.Command{
 		Use:   "lor2c",
 		Short: "Fine-tune pretrained encoders with low-rank residual connections (LoR2C)",
-		Long: "lor2c fine-tunes RoBERTa and BERT encoders with LoR2C, ShareLoR2C, LoRA, full or head-only\n" +
-			"fine-tuning, on GLUE or on your own labelled text.",
+		Long: wrap("lor2c fine-tunes RoBERTa and BERT encoders with LoR2C, ShareLoR2C, LoRA, full or head-only fine-tuning, "+
+			"on GLUE or on your own labelled text.", ""),
+		Example: "  lor2c train -c run.yaml                train what a run file describes\n" +
+			"  lor2c eval --run runs/verdicts         score its best adapter\n" +
+			"  lor2c help train                       flags and keys of a command",
+		Annotations:  exits(exitDevice, exitMismatch, exitNonFinite, exitCells, exitLost),
 		SilenceUsage: true, SilenceErrors: true,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if version {
+				fmt.Fprintln(c.OutOrStdout(), "lor2c "+versionString())
+				return nil
+			}
+			return c.Help()
+		},
 	}
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	c.AddCommand(newTrainCommand(), newEvalCommand(), newShowCommand(), newMergeReportCommand(), newSweepCommand(), newReproduceCommand(), newDoctorCommand(), newVersionCommand())
+	c.Flags().BoolVar(&version, "version", false, "print the version, as lor2c version does")
+	c.SetFlagErrorFunc(flagError)
+	c.SetHelpFunc(printHelp)
+	c.AddGroup(&cobra.Group{ID: groupTrain, Title: "Train and use:"}, &cobra.Group{ID: groupRuns, Title: "Compare and reproduce:"},
+		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
+	for group, commands := range map[string][]*cobra.Command{
+		groupTrain:   {newTrainCommand(), newEvalCommand(), newShowCommand()},
+		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
+		groupMachine: {newDoctorCommand(), newVersionCommand()},
+	} {
+		for _, sub := range commands {
+			sub.GroupID = group
+			c.AddCommand(sub)
+		}
+	}
+	c.AddCommand(newConfigTopic())
+	c.SetHelpCommand(newHelpCommand())
+	c.SetHelpCommandGroupID(groupMachine)
+	c.SetCompletionCommandGroupID(groupMachine)
 	return c
 }
 
-// noArgs reports positional arguments, which no command has, as a usage error.
-func noArgs(c *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(c, args); err != nil {
-		return usageError{err}
+// execute runs the command that the process's arguments name.
+func execute(ctx context.Context, root *cobra.Command) error {
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return nil
 	}
-	return nil
+	// cobra reports a command that there is not before it parses flags, in words
+	// of its own and not as a mistake.
+	if c, rest, unknown := root.Find(os.Args[1:]); unknown != nil {
+		rest = slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return strings.HasPrefix(arg, "-") })
+		return unknownCommand(c, rest)
+	}
+	return err
 }
+
+// newHelpCommand is cobra's, but for a name that there is not, which is a mistake.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:         "help [COMMAND]",
+		Short:       "Help about a command, or about the keys of a run file",
+		Long:        "Help prints what lor2c, a command or the topic config is for.",
+		Example:     "  lor2c help train\n  lor2c help config",
+		Annotations: exits(),
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				for _, sub := range c.Root().Commands() {
+					names = append(names, sub.Name()+"\t"+sub.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil {
+				about, rest = c.Root(), args
+			}
+			if err := unknownCommand(about, rest); err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// unknownCommand reports the first of names, which is no command below c.
+func unknownCommand(c *cobra.Command, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	var known []string
+	for _, sub := range c.Commands() {
+		if !sub.Hidden {
+			known = append(known, sub.Name())
+		}
+	}
+	text := c.CommandPath() + ": there is no command " + place.Quote(names[0])
+	if name, near := nearest.Name(names[0], known); near {
+		return usageError{fmt.Errorf("%s; did you mean %s?", text, name)}
+	}
+	if len(known) == 0 {
+		return usageError{fmt.Errorf("%s; %s has none", text, c.CommandPath())}
+	}
+	return usageError{fmt.Errorf("%s; want one of %s", text, place.List(known))}
+}
+
+// noArgs reports positional arguments, which most commands do not have.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := commandName(c) + ": " + place.Quote(args[0]) + " stands alone; every value belongs to a flag"
+	if strings.HasSuffix(args[0], ".yaml") && c.Flag("config") != nil {
+		text += "; did you mean -c " + place.Quote(args[0]) + "?"
+	} else if strings.Contains(args[0], "=") && c.Flag("set") != nil {
+		text += "; did you mean --set " + place.Quote(args[0]) + "?"
+	}
+	return usageError{errors.New(text)}
+}
+
+// flagError puts what pflag says into a line of ours.
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	text := err.Error()
+	switch {
+	case errors.As(err, &unknown):
+		text = unknownFlag(c, unknown.GetSpecifiedName())
+	case errors.As(err, &missing):
+		text = fmt.Sprintf("--%s has no value; want %s", missing.GetFlag().Name, flagWant(missing.GetFlag()))
+	case errors.As(err, &invalid):
+		text = fmt.Sprintf("--%s is %s; want %s", invalid.GetFlag().Name, place.Quote(invalid.GetValue()), flagWant(invalid.GetFlag()))
+	}
+	return usageError{fmt.Errorf("%s: %s", commandName(c), text)}
+}
+
+// unknownFlag says that there is no flag of a name, and what was probably meant:
+// another flag, or a key of the run file.
+func unknownFlag(c *cobra.Command, name string) string {
+	dashes := "--"
+	if len(name) == 1 {
+		dashes = "-"
+	}
+	text := "there is no flag " + dashes + name
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	key := config.Nearest(name)
+	if flag, near := nearest.Name(name, known); near && len(name) > 1 {
+		return text + "; did you mean --" + flag + "?"
+	} else if key != "" && c.Flag("set") != nil {
+		return text + "; did you mean --set " + key + "=VALUE?"
+	}
+	return text + "; " + c.CommandPath() + " --help lists the flags"
+}
+
+// flagWant says in words what the value of f is.
+func flagWant(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "int":
+		return "a whole number"
+	case "float64":
+		return "a number"
+	case "bool":
+		return "true or false"
+	case "uintSlice":
+		return "whole numbers such as 1,2,3"
+	}
+	return "a value: " + f.Usage
+}
+
+// commandName is how errors name c: "lor2c: train".
+func commandName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", ": ") }

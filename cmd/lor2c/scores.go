@@ -16,9 +16,17 @@ import (
 // scoreLine prints loss and scores, or that there were no labels to score by.
 func scoreLine(e train.Evaluation) string {
 	if e.Scores == nil {
-		return fmt.Sprintf("%d predictions, no labels to score them by", len(e.Predictions))
+		return count(len(e.Predictions), "prediction") + ", no labels to score them by"
 	}
 	return fmt.Sprintf("loss %.4f  ", e.Loss) + scoreList(e.Scores, "  ")
+}
+
+// count writes n things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func scoreList(s metric.Scores, between string) string {
@@ -39,7 +47,7 @@ func printScores(w io.Writer, e *train.SplitEvaluation) {
 	if e.Scores == nil {
 		return
 	}
-	fmt.Fprintf(w, "%d examples", len(e.Predictions))
+	fmt.Fprint(w, count(len(e.Predictions), "example"))
 	var intervals []string
 	for _, name := range slices.Sorted(maps.Keys(e.Intervals)) {
 		if i := e.Intervals[name]; i != nil {

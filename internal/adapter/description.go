@@ -186,7 +186,8 @@ func readPEFT(dir string) (d Description, err error) {
 	path := filepath.Join(dir, peftFile)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d, fmt.Errorf("adapter: open %s: there is neither %s nor %s; want a directory that lor2c train or PEFT wrote", dir, descriptionFile, peftFile)
+		return d, place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s; want a directory that lor2c train or PEFT wrote",
+			dir, descriptionFile, peftFile))
 	}
 	if err != nil {
 		return d, fmt.Errorf("adapter: open %s: %w", dir, err)

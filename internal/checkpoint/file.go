@@ -9,8 +9,9 @@ import (
 
 // WriteFile writes the file at path so that a crash leaves the previous file
 // or the whole new one: fill writes a temporary sibling, which is flushed to
-// the disk and renamed. On an error the previous file is untouched. A symbolic
-// link at path is replaced, not followed.
+// the disk and renamed. On an error the previous file is untouched; otherwise
+// the new one has its permissions. A symbolic link at path is replaced, not
+// followed: package outfile writes what a user names.
 func WriteFile(path string, fill func(w io.Writer) error) error {
 	if err := replaceFile(path, fill); err != nil {
 		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, bare(err))
@@ -32,6 +33,11 @@ func replaceFile(path string, fill func(w io.Writer) error) error {
 	_ = Lock(f)
 	if err := fill(f); err != nil {
 		return err
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		if err := f.Chmod(info.Mode().Perm()); err != nil {
+			return err
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return err

@@ -68,6 +68,12 @@ func seal(dir string) error {
 	return nil
 }
 
+// IsDir reports whether [WriteDir] wrote dir, as far as its name list shows.
+func IsDir(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, manifestName))
+	return err == nil
+}
+
 // writeManifest writes and flushes "hash  name" lines, sorted by name, as
 // sha256sum(1) prints and checks them. Each of files is a name, a zero byte,
 // which sorts before every other, and a hash.

@@ -92,6 +92,9 @@ func (s *schema) meant(name string, candidates []string) string {
 	return nearest(name, candidates)
 }
 
+// Nearest returns the key that name was probably meant to be, or "".
+func Nearest(name string) string { return runFile.meant(name, runFile.names()) }
+
 // nearest returns the candidate that name is most likely a slip of, or "". A
 // slip is up to two edits in the whole name, or the right last part under the
 // wrong section.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Set is an opened data set. Splits are read when Load asks for them; a Set may
@@ -29,7 +30,7 @@ type Set struct {
 // classification task without a list of labels makes it read one: train.
 func Open(c Config) (*Set, error) {
 	if f := c.Validate(); len(f) > 0 {
-		return nil, errors.Join(f...)
+		return nil, place.Mistake(errors.Join(f...))
 	}
 	var s *Set
 	var err error
@@ -48,7 +49,7 @@ func Open(c Config) (*Set, error) {
 		}
 	}
 	if _, err := metric.NewAccumulator(s.Task.Metrics, s.Task.Outputs()); err != nil {
-		return nil, fmt.Errorf("dataset: data.metric: %w", err)
+		return nil, place.Mistake(fmt.Errorf("dataset: data.metric: %w", err))
 	}
 	return s, nil
 }
@@ -70,11 +71,11 @@ func (s *Set) Splits() []string {
 func (s *Set) Load(split string) (*Split, error) {
 	name := strings.TrimSuffix(split, "_matched")
 	if !slices.Contains(s.sides, name) {
-		return nil, fmt.Errorf("dataset: load %s: no split %q; want one of %s", s.Task.Name, split, oneOf(split, s.sides))
+		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", s.Task.Name, split, oneOf(split, s.sides)))
 	}
 	paths := s.files[name]
 	if len(paths) == 0 {
-		return nil, fmt.Errorf("dataset: load %s: no file for split %q in %s; found %q", s.Task.Name, split, s.where, s.Splits())
+		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no file for split %q in %s; found %q", s.Task.Name, split, s.where, s.Splits()))
 	}
 	return s.read(name, paths)
 }
@@ -115,8 +116,8 @@ func openGLUE(g glueTask, c Config) (*Set, error) {
 		}
 	}
 	first := g.files()[0]
-	return nil, fmt.Errorf("dataset: open %s: no data files; looked for %s and %s-*.parquet and the other splits in %s",
-		g.name, first.tsv, first.stem, strings.Join(dirs, ", "))
+	return nil, place.Mistake(fmt.Errorf("dataset: open %s: no data files; looked for %s and %s-*.parquet and the other splits in %s",
+		g.name, first.tsv, first.stem, strings.Join(dirs, ", ")))
 }
 
 func (g glueTask) readTSV(split string, paths []string) (*Split, error) {
@@ -154,7 +155,7 @@ func openCustom(c Config) (*Set, error) {
 		// All files are looked for now: a test file missed after hours of
 		// training is found too late.
 		if !isFile(path) {
-			return nil, fmt.Errorf("dataset: data.%s: no file %q; want a .csv, .tsv or .jsonl file", split, path)
+			return nil, place.Mistake(fmt.Errorf("dataset: data.%s: no file %q; want a .csv, .tsv or .jsonl file", split, path))
 		}
 		s.files[split] = []string{path}
 	}

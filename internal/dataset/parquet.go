@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // hubLabel is the label column of every GLUE task on the hub; it holds the class
@@ -158,7 +160,7 @@ func eachValue(path string, f *parquet.File, name string, take func(row int, v p
 		for _, column := range f.Schema().Columns() {
 			have = append(have, strings.Join(column, "."))
 		}
-		return fmt.Errorf("dataset: read %s: no column %q; the file has %s", path, name, oneOf(name, have))
+		return place.Mistake(fmt.Errorf("dataset: read %s: no column %q; the file has %s", path, name, oneOf(name, have)))
 	}
 	row := 0
 	buffer := make([]parquet.Value, 512)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // row is one record of a text file before its label is interpreted.
@@ -56,7 +58,7 @@ func (l layout) locate(path string, header []string) (columns, error) {
 func find(name string, header []string) (int, error) {
 	i := slices.Index(header, name)
 	if i < 0 {
-		return 0, fmt.Errorf("no column %q; the file has %s", name, oneOf(name, header))
+		return 0, place.Mistake(fmt.Errorf("no column %q; the file has %s", name, oneOf(name, header)))
 	}
 	if slices.Contains(header[i+1:], name) {
 		return 0, fmt.Errorf("column %q occurs more than once; want one column of that name", name)

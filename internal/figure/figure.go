@@ -17,6 +17,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/lor2c/lor2c/internal/outfile"
 )
 
 // Figure is a drawing that has not chosen its theme and file format yet.
@@ -77,8 +79,7 @@ func WriteFiles(dir string, figures []Figure) error {
 	for _, f := range figures {
 		png, err := f.PNG(Light())
 		if err == nil {
-			err = cmp.Or(os.WriteFile(filepath.Join(dir, f.Name+".png"), png, 0o666),
-				os.WriteFile(filepath.Join(dir, f.Name+".svg"), f.SVG(Light()), 0o666))
+			err = cmp.Or(outfile.WriteBytes(filepath.Join(dir, f.Name+".png"), png), outfile.WriteBytes(filepath.Join(dir, f.Name+".svg"), f.SVG(Light())))
 		}
 		if err != nil {
 			return fmt.Errorf("figure: write figures: %w", err)

@@ -44,7 +44,7 @@ func ReadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fmt.Errorf("model: open %s: no config.json there; want a Hugging Face model directory", dir)
+		return Config{}, place.Mistake(fmt.Errorf("model: open %s: no config.json there; want a Hugging Face model directory", dir))
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("model: open %s: %w", path, err)

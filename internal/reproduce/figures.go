@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/sweep"
 )
@@ -29,7 +29,7 @@ func (j *Job) draw(f figure.Figure, data any) ([]string, error) {
 		return nil, err
 	}
 	base := filepath.Join(j.o.Out, f.Name)
-	err := checkpoint.WriteJSON(base+".json", map[string]any{"profile": j.o.Profile, "caption": f.Caption, "data": data})
+	err := outfile.WriteJSON(base+".json", map[string]any{"profile": j.o.Profile, "caption": f.Caption, "data": data})
 	return []string{base + ".json", base + ".png", base + ".svg"}, err
 }
 

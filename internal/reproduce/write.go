@@ -2,13 +2,12 @@ package reproduce
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/outfile"
 )
 
 // write writes table1.md, table1.tex and table1.json into dir.
@@ -17,7 +16,7 @@ func (t *table) write(dir string) (paths []string, err error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, "table1.json")
-	return append(paths, path), checkpoint.WriteJSON(path, t)
+	return append(paths, path), outfile.WriteJSON(path, t)
 }
 
 // writeTexts writes name.ext for every ext, making dir if need be.
@@ -28,10 +27,7 @@ func writeTexts(dir, name string, texts map[string]string) (paths []string, err 
 	for ext, text := range texts {
 		path := filepath.Join(dir, name+"."+ext)
 		paths = append(paths, path)
-		if err := checkpoint.WriteFile(path, func(w io.Writer) error {
-			_, err := io.WriteString(w, text)
-			return err
-		}); err != nil {
+		if err := outfile.WriteBytes(path, []byte(text)); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,23 @@ import (
 	"syscall"
 )
 
+// ownFiles are patterns of the names of all files that this package writes.
+var ownFiles = []string{
+	metricsFile, "metrics.csv", "timing.jsonl", "timing.json", "log.txt", "env.json", "env-*.json",
+	"eval_results.json", "all_results.json", "events.out.tfevents.*",
+}
+
+// OwnFile reports whether a file called name in a run directory is one that this
+// package writes.
+func OwnFile(name string) bool {
+	for _, pattern := range ownFiles {
+		if match, _ := filepath.Match(pattern, name); match {
+			return true
+		}
+	}
+	return false
+}
+
 // openFiles opens all files for appending. An empty metrics file is no run: a
 // start that went no further may be repeated.
 func (r *Run) openFiles() (err error) {

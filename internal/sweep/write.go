@@ -8,22 +8,19 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/outfile"
 )
 
 // Write writes summary.md, summary.csv and summary.json into the sweep's
 // directory.
 func (s *Sweep) Write(sum *Summary) error {
-	if err := checkpoint.WriteJSON(filepath.Join(s.Out, "summary.json"), sum); err != nil {
+	if err := outfile.WriteJSON(filepath.Join(s.Out, "summary.json"), sum); err != nil {
 		return err
 	}
-	if err := checkpoint.WriteFile(filepath.Join(s.Out, "summary.csv"), sum.CSV); err != nil {
+	if err := outfile.Write(filepath.Join(s.Out, "summary.csv"), sum.CSV); err != nil {
 		return err
 	}
-	return checkpoint.WriteFile(filepath.Join(s.Out, "summary.md"), func(w io.Writer) error {
-		_, err := io.WriteString(w, sum.Markdown())
-		return err
-	})
+	return outfile.WriteBytes(filepath.Join(s.Out, "summary.md"), []byte(sum.Markdown()))
 }
 
 // Markdown returns a table with a row for each group, and what to know of it.

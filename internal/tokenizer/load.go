@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Names of the files that Hugging Face saves a tokenizer in.
@@ -42,8 +44,8 @@ func Load(dir string) (*Tokenizer, error) {
 		}
 		return b.finish(cfg)
 	}
-	return nil, fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s",
-		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile)
+	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s",
+		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile))
 }
 
 // fromBPEFiles reads vocab.json and merges.txt.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 )
@@ -64,19 +63,17 @@ const customTask = "custom"
 
 // WritePredictions writes the file that the GLUE server takes: a header, then
 // index and prediction, by label name or as a number.
-func (e *SplitEvaluation) WritePredictions(path string) error {
-	return checkpoint.WriteFile(path, func(f io.Writer) error {
-		w := bufio.NewWriter(f)
-		fmt.Fprintln(w, "index\tprediction")
-		for i, p := range e.Predictions {
-			text := strconv.FormatFloat(float64(p), 'g', -1, 32)
-			if e.Labels != nil {
-				text = e.Labels[int(p)]
-			}
-			fmt.Fprintf(w, "%d\t%s\n", i, text)
+func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
+	w := bufio.NewWriter(f)
+	fmt.Fprintln(w, "index\tprediction")
+	for i, p := range e.Predictions {
+		text := strconv.FormatFloat(float64(p), 'g', -1, 32)
+		if e.Labels != nil {
+			text = e.Labels[int(p)]
 		}
-		return w.Flush()
-	})
+		fmt.Fprintf(w, "%d\t%s\n", i, text)
+	}
+	return w.Flush()
 }
 
 // Shown is an example as the model sees it.

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
@@ -48,7 +49,8 @@ func OpenSession(c *config.Config) (*Session, error) {
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
 		if c.Data.MaxLength > 0 {
-			return nil, fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position table; want at most %d", c.Model, c.Data.MaxLength, room)
+			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position table; want at most %d",
+				c.Model, c.Data.MaxLength, room))
 		}
 		s.MaxLength = room
 	}

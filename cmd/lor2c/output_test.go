@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestFullDisk wants every command that prints results to fail where they cannot
+// be written.
+func TestFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range []string{"version", "--version", "doctor", "--help", "train --help", "help config", "completion bash", "show -c configs/demo.yaml"} {
+		t.Run("command="+args, func(t *testing.T) {
+			c := command(t, strings.Fields(args)...)
+			var stderr bytes.Buffer
+			c.Stdout, c.Stderr = full, &stderr
+			c.Run()
+			const want = "lor2c: write to standard output: no space left on device\n"
+			if code := c.ProcessState.ExitCode(); code != exitFailure || !strings.HasSuffix(stderr.String(), want) {
+				t.Errorf("exit code %d, stderr %q; want %d, %q", code, stderr.String(), exitFailure, want)
+			}
+		})
+	}
+}
+
+// TestClosedPipe wants a command whose reader has gone to end without a word.
+func TestClosedPipe(t *testing.T) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read.Close()
+	defer write.Close()
+	c := command(t, "help", "config")
+	var stderr bytes.Buffer
+	c.Stdout, c.Stderr = write, &stderr
+	if err := c.Run(); err == nil || err.Error() != "signal: broken pipe" || stderr.Len() > 0 {
+		t.Errorf("%v, stderr %q; want an end by SIGPIPE, as that of cat", err, stderr.String())
+	}
+}
+
+// TestOneStandardOutput wants no command to print past the writer that main
+// flushes and checks.
+func TestOneStandardOutput(t *testing.T) {
+	past := regexp.MustCompile(`os\.Stdout|fmt\.Print(f|ln)?\(`)
+	files, err := filepath.Glob("*.go")
+	if err != nil || len(files) < 5 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := past.FindAllString(string(raw), -1); !strings.HasSuffix(file, "_test.go") && len(found) > 0 && file != "main.go" {
+			t.Errorf("%s has %q; want c.OutOrStdout()", file, found)
+		}
+	}
+}
+
+// TestOutputs writes predictions to where a user may want them.
+func TestOutputs(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	if r := run(t, short(t, out)...); r.code != 0 {
+		t.Fatal(r)
+	}
+	file := filepath.Join(t.TempDir(), "p.tsv")
+	want := run(t, "eval", "--run", out, "--predictions", file)
+	raw, err := os.ReadFile(file)
+	if want.code != 0 || err != nil {
+		t.Fatal(want, err)
+	}
+	for _, path := range []string{"-", "/dev/stdout"} {
+		r := run(t, "eval", "--run", out, "--predictions", path)
+		if r.code != 0 || r.stdout != string(raw) || !strings.HasSuffix(r.stderr, want.stdout) {
+			t.Errorf("--predictions %s: %+v; want the predictions on standard output and the scores on the other", path, r)
+		}
+	}
+	r := run(t, "merge-report", out, "--format", "csv", "--out", "-")
+	if r.code != 0 || !strings.Contains(r.stdout, ",") || r.stderr != "" {
+		t.Errorf("merge-report --out -: %+v", r)
+	}
+	for _, own := range []string{"metrics.jsonl", "config.resolved.yaml", "best/adapter_model.safetensors"} {
+		path := filepath.Join(out, own)
+		before, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, args := range [][]string{{"eval", "--run", out, "--predictions", path}, {"merge-report", out, "--out", path}} {
+			if r := run(t, args...); r.code != exitUsage || !strings.Contains(r.stderr, "belongs to a run, which needs it; want another file") {
+				t.Errorf("%q: %+v", args, r)
+			}
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+			t.Errorf("%s was changed, %v", path, err)
+		}
+	}
+	// What a user put there is the user's.
+	own := filepath.Join(out, "predictions.tsv")
+	for range 2 {
+		if r := run(t, "eval", "--run", out, "--predictions", own); r.code != 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}

@@ -1,0 +1,27 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/runlog"
+)
+
+// OwnFile reports whether path is a file that a run wrote and still needs, in
+// its directory or in one of its checkpoints. What a user writes there, such as
+// predictions, is not.
+func OwnFile(path string) bool {
+	if full, err := filepath.EvalSymlinks(path); err == nil {
+		path = full
+	}
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	dir, name := filepath.Split(path)
+	if checkpoint.IsDir(dir) {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(dir, ConfigFile))
+	return err == nil && (name == ConfigFile || name == lockFile || runlog.OwnFile(name))
+}
