@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/place"
@@ -78,7 +79,7 @@ func exitCode(err error) int {
 		return exitDevice
 	case errors.Is(err, adapter.ErrMismatch):
 		return exitMismatch
-	case errors.As(err, &nonFinite):
+	case errors.As(err, &nonFinite), errors.Is(err, checkpoint.ErrNotFinite):
 		return exitNonFinite
 	case errors.Is(err, train.ErrDevice), errors.Is(err, compute.ErrOutOfMemory):
 		return exitLost

@@ -24,7 +24,7 @@ const goldenDir = "../../testdata/golden"
 // goldenNetwork is a golden base with a method and its defaults.
 func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Config, seed uint64) *network {
 	t.Helper()
-	m, err := model.Load(dev, base, 3, seed, false)
+	m, err := model.Load(dev, base, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, seed, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestWriteFull(t *testing.T) {
 			d := describe(t, n, base, method)
 			d.Task.Labels = c.labels
 			dir := saved(t, n, d)
-			loaded, err := model.Load(dev, dir, 3, 9, false)
+			loaded, err := model.Load(dev, dir, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, 9, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -212,7 +212,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			fresh, err := model.Load(dev, base, 3, 2, false)
+			fresh, err := model.Load(dev, base, model.Head{Outputs: 3}, 2, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,9 @@ var layers = []struct {
 	{"internal/compute/nulldev", []string{"internal/compute"}},
 	{"internal/compute/computetest", []string{"internal/compute"}},
 	{"internal/tape", []string{"internal/compute"}},
-	{"internal/model", []string{"internal/place", "internal/compute", "internal/tape", "internal/checkpoint"}},
+	{"internal/model", []string{
+		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev", "internal/tape", "internal/checkpoint",
+	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},

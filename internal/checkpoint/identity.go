@@ -16,6 +16,14 @@ func (m *Model) Files() []string {
 	return paths
 }
 
+// Home returns the path of the file that holds a tensor, "" where none does.
+func (m *Model) Home(name string) string {
+	if f := m.home[name]; f != nil {
+		return f.path
+	}
+	return ""
+}
+
 // SHA256 identifies the content of the model as 64 hexadecimal digits: the
 // SHA-256 of name, type, shape and bytes of every tensor in the order of their
 // names. How the tensors are spread over files, their order in a file and

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // Config holds the fields of a Hugging Face config.json that an encoder needs.
@@ -38,25 +39,33 @@ var activations = map[string]compute.Act{
 	"gelu": compute.GELU, "gelu_new": compute.GELUTanh, "gelu_pytorch_tanh": compute.GELUTanh, "relu": compute.ReLU,
 }
 
+const configFile = "config.json"
+
 // ReadConfig reads dir/config.json. It names every field that this package
-// cannot honour.
+// cannot honour. Sizes may be any that make sense by themselves; [CheckWeights]
+// holds them against the weights.
 func ReadConfig(dir string) (Config, error) {
-	path := filepath.Join(dir, "config.json")
-	raw, err := os.ReadFile(path)
+	path := filepath.Join(dir, configFile)
+	raw, err := infile.ReadIn(dir, configFile, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Config{}, place.Mistake(fmt.Errorf("model: open %s: no config.json there; want a Hugging Face model directory", dir))
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("model: open %s: %w", path, err)
 	}
+	if what := infile.Describe(raw[:min(len(raw), 64)]); what != "" {
+		return Config{}, fmt.Errorf("model: read %s: it is not JSON but %s", path, what)
+	}
 	// Hugging Face leaves out what equals its defaults.
 	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		at, what, _ := place.JSON(err)
-		return Config{}, fmt.Errorf("model: read %s:%s: %s; want the JSON that transformers writes", path, place.At(raw, at), what)
+	if err := strictjson.Unmarshal(raw, &c); err != nil {
+		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
 	}
 	if faults := c.validate(); faults != nil {
-		return Config{}, fmt.Errorf("model: read %s: %w", path, errors.Join(faults...))
+		for i, fault := range faults {
+			faults[i] = fmt.Errorf("model: read %s: %w", path, fault)
+		}
+		return Config{}, errors.Join(faults...)
 	}
 	return c, nil
 }
@@ -67,7 +76,7 @@ func (c Config) validate() (faults []error) {
 			faults = append(faults, fmt.Errorf(format, a...))
 		}
 	}
-	fault(c.Type == "roberta" || c.Type == "bert", "model_type is %q; want roberta or bert", c.Type)
+	fault(c.Type == "roberta" || c.Type == "bert", "model_type is %s; want roberta or bert", place.Quote(c.Type))
 	for _, d := range []struct {
 		key   string
 		value int
@@ -79,8 +88,8 @@ func (c Config) validate() (faults []error) {
 	}
 	fault(c.Heads <= 0 || c.Width%c.Heads == 0, "hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
 	_, ok := activations[c.Activation]
-	fault(ok, "hidden_act is %q; want gelu, gelu_new, gelu_pytorch_tanh or relu", c.Activation)
-	fault(c.PositionKind == "absolute" || c.PositionKind == "", "position_embedding_type is %q; want absolute", c.PositionKind)
+	fault(ok, "hidden_act is %s; want gelu, gelu_new, gelu_pytorch_tanh or relu", place.Quote(c.Activation))
+	fault(c.PositionKind == "absolute" || c.PositionKind == "", "position_embedding_type is %s; want absolute", place.Quote(c.PositionKind))
 	fault(!c.Decoder, "is_decoder is true; want an encoder")
 	fault(c.Eps > 0, "layer_norm_eps is %g; want more than 0", c.Eps)
 	for _, p := range []struct {
@@ -89,6 +98,9 @@ func (c Config) validate() (faults []error) {
 	}{
 		{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout}, {"classifier_dropout", c.classifierDropout()},
 	} {
+		if p.key == "classifier_dropout" && c.ClassifierDropout == nil {
+			continue // it is the hidden one
+		}
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestReadConfigFaults(t *testing.T) {
 		"classifier_dropout": "classifier_dropout is 1; want at least 0 and less than 1",
 		"negative_pad":       "pad_token_id is -1; want at least 0",
 		"no_room":            "pad_token_id 15 leaves no room in 16 positions; want a smaller one",
-		"two_faults":         "vocab_size is 0; want at least 1\n" + `hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
+		"two_faults":         "vocab_size is 0; want at least 1\nmodel: read " + filepath.Join("testdata", "two_faults.bad", "config.json") + `: hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name+".bad")
@@ -41,11 +42,14 @@ func TestReadConfigFaults(t *testing.T) {
 		})
 	}
 	for name, want := range map[string]string{
-		"syntax":       ":1:26: unexpected end of JSON input",
-		"comma":        ":3:40: invalid character '}' looking for beginning of object key string",
-		"string_width": ":3:20: hidden_size holds a JSON string, not a whole number",
-		"fraction":     ":5:28: num_hidden_layers holds 2.5, not a whole number in plain digits",
-		"list":         ":1:1: the text holds a JSON array, not an object",
+		"syntax":         ":1:26: unexpected end of JSON input",
+		"comma":          ":3:40: invalid character '}' looking for beginning of object key string",
+		"string_width":   ":3:20: hidden_size holds a JSON string, not a whole number",
+		"fraction":       ":5:28: num_hidden_layers holds 2.5, not a whole number in plain digits",
+		"twice":          `:6:23: the object has the key "num_attention_heads" twice; every key may appear once`,
+		"capitals":       `:6:21: the key "NUM_HIDDEN_LAYERS" is "num_hidden_layers" in another case; want it written so`,
+		"capitals_alone": `:3:15: the key "Hidden_Size" is "hidden_size" in another case; want it written so`,
+		"list":           ":1:1: the text holds a JSON array, not an object",
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name+".bad")
@@ -55,6 +59,26 @@ func TestReadConfigFaults(t *testing.T) {
 			}
 		})
 	}
+	t.Run("fault=html", func(t *testing.T) {
+		_, err := model.ReadConfig("testdata/html.bad")
+		want := "model: read " + filepath.Join("testdata", "html.bad", "config.json") + `: it is not JSON but an HTML page, it starts with "<!DOCTYPE html>"`
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+	})
+	t.Run("fault=large", func(t *testing.T) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(dir, "config.json"), 4<<30); err != nil {
+			t.Skip(err)
+		}
+		_, err := model.ReadConfig(dir)
+		if want := "model: open " + filepath.Join(dir, "config.json") + ": it has 4 GiB; at most 1 MiB is allowed for such a file"; err == nil || err.Error() != want {
+			t.Errorf("error %v\nwant  %s", err, want)
+		}
+	})
 	t.Run("fault=missing", func(t *testing.T) {
 		_, err := model.ReadConfig("testdata")
 		if want := "model: open testdata: no config.json there; want a Hugging Face model directory"; err == nil || err.Error() != want {

@@ -27,7 +27,9 @@ type block struct {
 type Model struct {
 	Config
 	// Prefix is the encoder's name in a checkpoint of the whole network.
-	Prefix               string
+	Prefix string
+	// HeadOrigin says where Load found the head.
+	HeadOrigin           HeadOrigin
 	word, position, kind *tape.Param
 	norm                 norm
 	blocks               []block

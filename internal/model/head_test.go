@@ -107,7 +107,30 @@ func TestLoadFaults(t *testing.T) {
 			x := w[query]
 			x.Shape = []int{16, 64}
 			w[query] = x
-		}, ": " + query + " is [16 64]; the config says [32 32]"},
+		}, "/model.safetensors: " + query + " is [16 64]; DIR/config.json says [32 32]"},
+		"layers_more": {func(w weights) {
+			for name, x := range w {
+				if strings.Contains(name, ".layer.2.") {
+					x.Name = strings.Replace(name, ".layer.2.", ".layer.3.", 1)
+					w[x.Name] = x
+				}
+			}
+		}, "/config.json: num_hidden_layers is 3, but the weights have 4 layers; want the config.json of these weights"},
+		"layers_fewer": {func(w weights) {
+			for name := range w {
+				if strings.Contains(name, ".layer.2.") {
+					delete(w, name)
+				}
+			}
+		}, "/config.json: num_hidden_layers is 3, but the weights have 2 layers; want the config.json of these weights"},
+		"unread": {func(w weights) {
+			for _, name := range []string{
+				"roberta.encoder.layer.0.distance_embedding.weight", "roberta.embeddings.position_ids", "roberta.pooler.dense.bias", "lm_head.bias",
+			} {
+				w[name] = checkpoint.Tensor{Name: name, Shape: []int{1}, Data: []float32{1}}
+			}
+		}, "/config.json: the weights have tensors of the encoder that a roberta encoder of this config.json does not use: " +
+			"roberta.encoder.layer.0.distance_embedding.weight; want the config.json of these weights"},
 		"other_model": {func(w weights) {
 			clear(w)
 			w["x"] = checkpoint.Tensor{Name: "x", Shape: []int{1}, Data: []float32{1}}
@@ -117,20 +140,20 @@ func TestLoadFaults(t *testing.T) {
 			d, w := dir(t, "roberta"), readWeights(t, "roberta")
 			c.change(w)
 			w.write(t, d, "model.safetensors")
-			_, err := model.Load(cpu.Open[float32](1), d, 3, 1, false)
-			if want := "model: load " + d + c.want; err == nil || err.Error() != want {
+			_, err := model.Load(cpu.Open[float32](1), d, stored(3), 1, false)
+			if want := "model: load " + d + strings.ReplaceAll(c.want, "DIR", d); err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
 	}
 	t.Run("fault=weights", func(t *testing.T) {
-		_, err := model.Load(cpu.Open[float32](1), dir(t, "roberta"), 3, 1, false)
+		_, err := model.Load(cpu.Open[float32](1), dir(t, "roberta"), stored(3), 1, false)
 		if err == nil || !strings.HasPrefix(err.Error(), "checkpoint: open ") {
 			t.Errorf("error %v; want that of package checkpoint", err)
 		}
 	})
 	t.Run("fault=config", func(t *testing.T) {
-		_, err := model.Load(cpu.Open[float32](1), "testdata/width.bad", 3, 1, false)
+		_, err := model.Load(cpu.Open[float32](1), "testdata/width.bad", stored(3), 1, false)
 		if err == nil || !strings.HasPrefix(err.Error(), "model: read ") {
 			t.Errorf("error %v; want that of ReadConfig", err)
 		}

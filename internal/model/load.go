@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +28,7 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, all bool, src S
 	m.position = b.param(e+"position_embeddings.weight", c.Positions, c.Width)
 	m.kind = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
 	m.norm = b.norm(e+"LayerNorm", c.Width)
-	for l := range c.Layers {
+	for l := 0; l < c.Layers && b.err == nil; l++ {
 		k := block{linear: map[string]Linear{}}
 		for _, name := range SiteNames {
 			in, out := c.Width, c.Width
@@ -50,12 +51,10 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, all bool, src S
 	}
 	m.base = b.params
 	b.params, b.prefix = b.drawn, ""
-	if c.Type == "bert" {
-		m.out = b.linear("classifier", outputs, c.Width)
-	} else {
+	if c.Type == "roberta" {
 		m.dense = b.linear("classifier.dense", c.Width, c.Width)
-		m.out = b.linear("classifier.out_proj", outputs, c.Width)
 	}
+	m.out = b.linear(outName(c), outputs, c.Width)
 	m.head = b.params
 	return m, b.err
 }
@@ -109,9 +108,11 @@ func (b *builder) norm(name string, width int) norm {
 	return norm{b.param(name+".weight", width), b.param(name+".bias", width)}
 }
 
-// Load reads a Hugging Face model directory. A classification head of another
-// number of outputs, or none, is drawn from seed; all is as for New.
-func Load(dev compute.Device, dir string, outputs int, seed uint64, all bool) (*Model, error) {
+// Load reads a Hugging Face model directory. Every value of it that the model
+// takes is finite, and its sizes are those of the weights. head says how the
+// classification head begins; what is not taken from the directory is drawn from
+// seed. all is as for New.
+func Load(dev compute.Device, dir string, head Head, seed uint64, all bool) (*Model, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -121,27 +122,61 @@ func Load(dev compute.Device, dir string, outputs int, seed uint64, all bool) (*
 		return nil, err
 	}
 	defer w.Close()
-	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, outputs)*c.Width)
-	return New(dev, c, outputs, seed, all, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	if err := checkWeights(w, dir, c); err != nil {
+		return nil, err
+	}
+	origin := headOrigin(w, c, head)
+	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, head.Outputs)*c.Width)
+	m, err := New(dev, c, head.Outputs, seed, all, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		stored, found := storedName(w, c, name)
-		isHead := !strings.HasPrefix(name, c.Type+".")
-		if !found {
-			if isHead || strings.Contains(name, "pooler.") {
-				return nil, false, nil
-			}
-			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; want the weights of a %s encoder", dir, name, c.Type)
-		}
-		_, got, _ := w.Info(stored)
-		if !slices.Equal(got, shape) {
-			if isHead {
-				return nil, false, nil
-			}
-			return nil, false, fmt.Errorf("model: load %s: %s is %v; the config says %v", dir, stored, got, []int(shape))
+		// What checkWeights lets be missing is the pooler.
+		if !found || isHead(c, name) && origin != HeadTaken {
+			return nil, false, nil
 		}
 		defer w.Drop(stored)
 		dst := buf[:shape.Len()]
-		return dst, true, w.ReadInto(dst, stored)
+		if err := w.ReadFinite(dst, stored); err != nil {
+			return nil, false, err
+		}
+		if strings.HasPrefix(name, outName(c)+".") {
+			dst = permuted(dst, head.Rows)
+		}
+		return dst, true, nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	m.HeadOrigin = origin
+	return m, nil
+}
+
+// headOrigin decides whether the head that w holds can be taken.
+func headOrigin(w *checkpoint.Model, c Config, head Head) HeadOrigin {
+	stored := map[string][]int{}
+	for _, name := range w.Names() {
+		if strings.HasPrefix(name, "classifier.") {
+			_, stored[name], _ = w.Info(name)
+		}
+	}
+	want := map[string][]int{outName(c) + ".weight": {head.Outputs, c.Width}, outName(c) + ".bias": {head.Outputs}}
+	if c.Type == "roberta" {
+		want["classifier.dense.weight"], want["classifier.dense.bias"] = []int{c.Width, c.Width}, []int{c.Width}
+	}
+	switch {
+	case len(stored) == 0:
+		return HeadMissing
+	case head.Rows == nil || !maps.EqualFunc(stored, want, slices.Equal):
+		return HeadUnrelated
+	}
+	return HeadTaken
+}
+
+// outName is the name of the layer that makes the logits.
+func outName(c Config) string {
+	if c.Type == "bert" {
+		return "classifier"
+	}
+	return "classifier.out_proj"
 }
 
 // storedName finds a parameter under the names that checkpoints in circulation

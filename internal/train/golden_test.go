@@ -142,12 +142,22 @@ func (g *golden) batch(t *testing.T) model.Batch {
 	return b
 }
 
+// storedHead takes the head of a golden model as it is, whose outputs have no
+// names.
+func storedHead(outputs int) model.Head {
+	h := model.Head{Outputs: outputs}
+	for row := range outputs {
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
+
 // stepper builds the golden's model and method with its initial adapter, on a
 // network without dropout.
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), outputs, 1, g.Method == "full")
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, g.Method == "full")
 	if err != nil {
 		t.Fatal(err)
 	}

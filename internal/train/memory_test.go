@@ -225,7 +225,7 @@ func TestWork(t *testing.T) {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, method, lengths), func(t *testing.T) {
 					const outputs = 2
 					dev := &counter{Device: cpu.Open[float32](1)}
-					m, err := model.Load(dev, filepath.Join(goldenDir, kind), outputs, 1, false)
+					m, err := model.Load(dev, filepath.Join(goldenDir, kind), storedHead(outputs), 1, false)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -289,7 +289,7 @@ func TestWorkAfterEvents(t *testing.T) {
 	} {
 		t.Run("events="+c.name, func(t *testing.T) {
 			dev := &counter{Device: cpu.Open[float32](1)}
-			m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), 2, 1, false)
+			m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), storedHead(2), 1, false)
 			if err != nil {
 				t.Fatal(err)
 			}

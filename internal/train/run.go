@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -82,6 +83,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}}
+	if err := model.CheckWeights(c.Model, s.Model); err != nil {
+		return nil, err
+	}
 	if r.train, err = s.load("train", true); err != nil {
 		return nil, err
 	}
@@ -244,7 +248,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	for _, line := range r.notes {
 		r.log.Printf("%s", line)
 	}
-	if from != "" {
+	if from == "" {
+		r.log.Printf("classification head: %v", r.stepper.Model.HeadOrigin)
+	} else {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
 	}
 	return r.linkBest()

@@ -57,7 +57,7 @@ func TestPeak(t *testing.T) {
 			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
 					run := func(dev compute.Device) (step, eval compute.Stats) {
-						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), 2, 1, false)
+						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), model.Head{Outputs: 2}, 1, false)
 						if err != nil {
 							t.Fatal(err)
 						}

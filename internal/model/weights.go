@@ -1,0 +1,99 @@
+package model
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// CheckWeights holds the sizes of c, which was read from dir, against the
+// tensors that the weights in dir say they have. Nothing is read or allocated.
+// Whoever allocates by the sizes of a configuration calls it first, because a
+// configuration can name any number.
+func CheckWeights(dir string, c Config) error {
+	w, err := checkpoint.OpenModel(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return checkWeights(w, dir, c)
+}
+
+func checkWeights(w *checkpoint.Model, dir string, c Config) error {
+	config := filepath.Join(dir, configFile)
+	names := w.Names()
+	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
+		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; want the config.json of these weights",
+			config, c.Layers, layers)
+	}
+	read := map[string]bool{}
+	// A device that only counts lets New list the parameters of c.
+	_, err := New(nulldev.Open(4), c, 1, 0, false, func(name string, shape compute.Shape) ([]float32, bool, error) {
+		if isHead(c, name) {
+			return nil, true, nil
+		}
+		stored, found := storedName(w, c, name)
+		if !found && strings.Contains(name, "pooler.") {
+			return nil, true, nil
+		}
+		if !found {
+			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; want the weights of a %s encoder", dir, name, c.Type)
+		}
+		read[stored] = true
+		if _, got, _ := w.Info(stored); !slices.Equal(got, shape) {
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s says %v", w.Home(stored), stored, got, config, []int(shape))
+		}
+		return nil, true, nil
+	})
+	if err != nil {
+		return err
+	}
+	var unread []string
+	for _, name := range names {
+		if !read[name] && belongsToEncoder(c, name) {
+			unread = append(unread, name)
+		}
+	}
+	if unread != nil {
+		return fmt.Errorf("model: load %s: the weights have tensors of the encoder that a %s encoder of this config.json does not use: %s; "+
+			"want the config.json of these weights", config, c.Type, place.List(unread))
+	}
+	return nil
+}
+
+// isHead reports whether a parameter belongs to the classification head.
+func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.Type+".") }
+
+var layerName = regexp.MustCompile(`^encoder\.layer\.(\d+)\.`)
+
+// storedLayers counts the encoder layers that names tells of.
+func storedLayers(c Config, names []string) (layers int) {
+	for _, name := range names {
+		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.Type+".")); m != nil {
+			// A number that does not fit an int is not a layer of c either way.
+			l, _ := strconv.Atoi(m[1])
+			layers = max(layers, l+1)
+		}
+	}
+	return layers
+}
+
+// belongsToEncoder reports whether a tensor of the weights takes part in what an
+// encoder computes. RoBERTa's pooler does not, and neither do the constants that
+// old releases of transformers saved.
+func belongsToEncoder(c Config, name string) bool {
+	bare := strings.TrimPrefix(name, c.Type+".")
+	switch bare {
+	case "embeddings.position_ids", "embeddings.token_type_ids":
+		return false
+	}
+	return strings.HasPrefix(bare, "embeddings.") || strings.HasPrefix(bare, "encoder.")
+}
