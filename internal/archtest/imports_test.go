@@ -66,7 +66,7 @@ var layers = []struct {
 	}},
 	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
-		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/outfile", "internal/config", "internal/runlog", "internal/figure",
+		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/outfile", "internal/config", "internal/runlog", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 	{"cmd/gpu-check", nil},
