@@ -55,7 +55,7 @@ var layers = []struct {
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
-		"internal/place", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
+		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{

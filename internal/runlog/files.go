@@ -92,6 +92,8 @@ func (r *Run) write(rec Record, line []byte) {
 	}
 	r.last = rec.at()
 	r.put(r.metrics, line)
+	r.lines++
+	r.sum.Write(line) // a hash takes every write
 	if r.o.JSON && r.err == nil {
 		r.stream(line)
 	}

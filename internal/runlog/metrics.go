@@ -3,6 +3,7 @@ package runlog
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,6 +154,10 @@ func (r *Run) Rewind(step int) error {
 	}
 	if err == nil {
 		err = r.metrics.Truncate(keep)
+	}
+	r.lines, r.sum = len(records), sha256.New()
+	if err == nil && keep > 0 {
+		err = copyHead(r.sum, path, keep)
 	}
 	if err == nil {
 		err = r.table.Truncate(0)

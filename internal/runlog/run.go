@@ -21,6 +21,7 @@ package runlog
 import (
 	"cmp"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"os"
@@ -71,6 +72,8 @@ type Run struct {
 	loss                                 string // last one, for the bar
 	last                                 int    // step of the last record
 	err                                  error
+	lines                                int       // of metrics.jsonl
+	sum                                  hash.Hash // of these lines
 }
 
 // Open starts the log of a run in dir, which it makes if need be. A directory

@@ -1,8 +1,10 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -276,4 +279,170 @@ func TestSealedAdapter(t *testing.T) {
 	if _, err := Scalars(run.Out); !errors.Is(err, checkpoint.ErrCorrupt) {
 		t.Errorf("count the adapter: %v; want an error that it is corrupt", err)
 	}
+}
+
+// TestLostLog asserts that a run does not write results without the log that
+// they come from.
+func TestLostLog(t *testing.T) {
+	original := shortRun(t, t.TempDir())
+	for name, change := range map[string]func(t *testing.T, path string){
+		"lost":   func(t *testing.T, path string) { os.Remove(path) },
+		"edited": func(t *testing.T, path string) { edit(t, path, `"best":true`, `"best":false`) },
+		"cut":    func(t *testing.T, path string) { os.Truncate(path, 20) },
+	} {
+		t.Run("log="+name, func(t *testing.T) {
+			run := copied(t, original)
+			change(t, filepath.Join(run.Out, "metrics.jsonl"))
+			before := contents(t, run.Out)
+			_, err := Run(context.Background(), run, quiet(1))
+			if want := "the checkpoint was saved after"; err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error is %v; want one with %q", err, want)
+			}
+			sameFiles(t, contents(t, run.Out), before)
+			o := quiet(1)
+			o.Resume = ResumeRestart
+			if _, err := Run(context.Background(), run, o); err != nil {
+				t.Error(err)
+			}
+			// The other files name the model's place.
+			got, want := contents(t, run.Out), contents(t, original.Out)
+			for _, name := range []string{"metrics.jsonl", "all_results.json", "final/adapter_model.safetensors", "checkpoint-4/state.json"} {
+				if got[name] != want[name] || want[name] == "" {
+					t.Errorf("%s differs", name)
+				}
+			}
+		})
+	}
+}
+
+// TestOtherState asserts that a checkpoint with a right checksum and a state
+// that cannot be of the run is refused, with the key and the value.
+func TestOtherState(t *testing.T) {
+	original := shortRun(t, t.TempDir())
+	const at = "checkpoint-3"
+	for _, c := range []struct{ from, to, want string }{
+		{`"step": 3,`, `"step": -5,`, "step is -5; the run has the steps 1 to 4"},
+		{`"step": 3,`, `"step": 60,`, "step is 60; the run has the steps 1 to 4"},
+		{`"step": 3,`, `"step": 2,`, `step is 2 in a directory named "checkpoint-3"`},
+		{`"step": 3,`, `"Step": 3,`, `state.json:3:8: the key "Step" is "step" in another case`},
+		{`"seed": 17`, `"seed": 4`, "seed is 4; the run's is 17"},
+		{`"epoch": 1,`, `"epoch": 0,`, "epoch and index are 0 and 8; step 3 ends at 1 and 8"},
+		{`"index": 8`, `"index": 9`, "epoch and index are 1 and 9"},
+		{`"best": {
+    "step": 2`, `"best": {
+    "step": 7`, "best.step is 7; want 0 to 3"},
+		{`"window_steps": 0`, `"window_steps": -1`, "window_steps is -1; want 0 to 3"},
+		{`"window_loss": 0`, `"window_loss": 1`, "window_loss is 1 over 0 steps"},
+		{`"total_loss": `, `"total_loss": -`, "less than window_loss"},
+		{`"merges": 0`, `"merges": 2`, "schedule.merges is 2; want 0 to 0"},
+		{`"done": 2`, `"done": 9`, "schedule.done is 9"},
+		{`"born": {}`, `"born": {"nobody": 2}`, `born says that "nobody" began after step 2`},
+		{`"format": 1,`, `"format": 1, "gradients": [1, 2],`, "there are sums of gradients, and the run logs none"},
+	} {
+		t.Run("to="+c.to, func(t *testing.T) {
+			run := copied(t, original)
+			dir := filepath.Join(run.Out, at)
+			rewrite(t, dir, func(files map[string]string) {
+				text := strings.Replace(files[stateFile], c.from, c.to, 1)
+				if text == files[stateFile] {
+					t.Fatalf("%q is not in\n%s", c.from, text)
+				}
+				files[stateFile] = text
+			})
+			run.Out = filepath.Join(t.TempDir(), "new")
+			o := quiet(1)
+			o.Resume = dir
+			_, err := Run(context.Background(), run, o)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error is %v; want one line with %q", err, c.want)
+			}
+		})
+	}
+	t.Run("to=null", func(t *testing.T) {
+		if _, err := parseState("file", []byte("null")); err == nil || !strings.Contains(err.Error(), "format 0") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// TestOtherMoments asserts that moments that no optimizer can have are refused.
+func TestOtherMoments(t *testing.T) {
+	original := shortRun(t, t.TempDir())
+	read := func(path string) (tensors []checkpoint.Tensor) {
+		f, err := checkpoint.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for _, name := range f.Names() {
+			_, shape, _ := f.Info(name)
+			values := make([]float32, compute.Shape(shape).Len())
+			if err := f.ReadInto(values, name); err != nil {
+				t.Fatal(err)
+			}
+			tensors = append(tensors, checkpoint.Tensor{Name: name, Shape: shape, Data: values})
+		}
+		return tensors
+	}
+	for name, c := range map[string]struct {
+		change func(tensors []checkpoint.Tensor) []checkpoint.Tensor
+		want   string
+	}{
+		"nan": {func(ts []checkpoint.Tensor) []checkpoint.Tensor {
+			ts[1].Data.([]float32)[3] = float32(math.NaN())
+			return ts
+		}, "is NaN at"},
+		"negative square": {func(ts []checkpoint.Tensor) []checkpoint.Tensor {
+			ts[len(ts)-1].Data.([]float32)[3] = -1
+			return ts
+		}, "element 3 of exp_avg_sq."},
+		"missing": {func(ts []checkpoint.Tensor) []checkpoint.Tensor { return ts[1:] }, "tensors; want"},
+		"foreign": {func(ts []checkpoint.Tensor) []checkpoint.Tensor {
+			ts[0].Name = "exp_avg.other"
+			return ts
+		}, "is []; want"},
+	} {
+		t.Run("moments="+name, func(t *testing.T) {
+			run := copied(t, original)
+			dir := filepath.Join(run.Out, "checkpoint-3")
+			tensors := c.change(read(filepath.Join(dir, optimizerFile)))
+			rewrite(t, dir, func(files map[string]string) {
+				var file bytes.Buffer
+				if err := checkpoint.Write(&file, nil, tensors); err != nil {
+					t.Fatal(err)
+				}
+				files[optimizerFile] = file.String()
+			})
+			run.Out = filepath.Join(t.TempDir(), "new")
+			o := quiet(1)
+			o.Resume = dir
+			if _, err := Run(context.Background(), run, o); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error is %v; want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// FuzzState wants every text to be refused in one line or to be a state that can
+// be judged.
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"format": 1, "step": 3, "seed": 17, "epoch": 1, "index": 8, "best": {"step": 2, "epoch": 1, "score": 0.5}, "window_loss": 0,
+		"window_steps": 0, "total_loss": 1, "schedule": {"merges": 0, "injects": 0, "deferred": 0, "step": 0, "done": 0, "merged": false}, "born": null}`))
+	f.Add([]byte(`{"format": 1, "step": -9223372036854775808, "gradients": [1e39, -1], "log": {"records": -1, "sha256": ""}}`))
+	f.Add([]byte("null"))
+	c := config.Default()
+	c.Resolve()
+	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := parseState("file", text)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("the error has a line break: %q", err)
+			}
+			return
+		}
+		if s.faults("checkpoint-3", r) == nil && s.Step != 3 {
+			t.Errorf("step %d is accepted in checkpoint-3", s.Step)
+		}
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/runlog"
 )
 
 // The words that --resume takes; anything else is a checkpoint directory.
@@ -52,7 +53,13 @@ func (r *run) resumeFrom(resume string) (string, error) {
 		return "", err
 	}
 	if from != "" {
-		return from, r.same(from)
+		if err := r.same(from); err != nil {
+			return "", err
+		}
+		if err := r.readState(from); err != nil {
+			return "", err
+		}
+		return from, r.sameLog(from)
 	}
 	if held {
 		return "", r.sameSettings()
@@ -126,6 +133,26 @@ func (r *run) same(dir string) error {
 	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or another directory with --out:", dir),
 		identity.Compare(was, r.identity))
 }
+
+// sameLog reports whether the log of the output directory still holds what the
+// checkpoint was saved after. A log that begins in the middle would give results
+// without their evaluation.
+func (r *run) sameLog(from string) error {
+	if r.state.Log == nil || filepath.Dir(filepath.Clean(from)) != filepath.Clean(r.out) {
+		return nil
+	}
+	got, err := runlog.DigestOf(r.out, r.state.Step)
+	if err != nil {
+		return err
+	}
+	if got != *r.state.Log {
+		return fmt.Errorf("train: continue %s: metrics.jsonl beside it holds %d records up to step %d with the %s, and the checkpoint was saved after %d with the %s; "+
+			"restore the file, or begin again at step 0 with --resume %s", from, got.Records, r.state.Step, short(got.SHA256), r.state.Log.Records, short(r.state.Log.SHA256), ResumeRestart)
+	}
+	return nil
+}
+
+func short(sum string) string { return fmt.Sprintf("SHA-256 %.12s", sum) }
 
 // sameSettings compares the run file of a run that has no checkpoint yet.
 func (r *run) sameSettings() error {

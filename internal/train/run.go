@@ -100,13 +100,13 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	defer unlock()
+	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
+	r.steps = c.Train.Epochs * r.perEpoch
+	r.lr = c.Optim.LRSchedule(r.steps)
 	from, err := r.resumeFrom(o.Resume)
 	if err != nil {
 		return nil, err
 	}
-	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.steps = c.Train.Epochs * r.perEpoch
-	r.lr = c.Optim.LRSchedule(r.steps)
 	if err := r.openSchedule(); err != nil {
 		return nil, err
 	}
@@ -147,9 +147,6 @@ func (r *run) build(from string) (plan Plan, err error) {
 	var saved *adapter.Saved
 	var structure *adapter.Structure
 	if from != "" {
-		if err := r.readState(from); err != nil {
-			return plan, err
-		}
 		if saved, err = adapter.Open(from); err != nil {
 			return plan, err
 		}

@@ -2,7 +2,6 @@ package train
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -15,7 +14,6 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
-	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -59,6 +57,8 @@ type state struct {
 	GradientSteps int       `json:"gradient_steps,omitempty"`
 	// Motion is what is left of the check that training trains.
 	Motion *motionState `json:"motion,omitempty"`
+	// Log is what metrics.jsonl held up to this step. Older checkpoints lack it.
+	Log *runlog.Digest `json:"log,omitempty"`
 }
 
 type best struct {
@@ -97,6 +97,8 @@ func (r *run) save() error {
 		}
 		r.state.Gradients, r.state.GradientSteps = sums, r.gradients.steps
 	}
+	log := r.log.Digest()
+	r.state.Log = &log
 	s := r.state
 	dir := filepath.Join(r.out, checkpointPrefix+strconv.Itoa(s.Step))
 	err := checkpoint.WriteDir(dir, func(tmp string) error {
@@ -210,46 +212,32 @@ func restoreMoments(path string, s *Stepper) error {
 		return err
 	}
 	defer f.Close()
+	if got, want := len(f.Names()), 2*len(s.Opt.Params()); got != want {
+		return fmt.Errorf("train: resume %s: it holds %d tensors; want %d, two moments of each parameter", path, got, want)
+	}
 	return moments(s, func(p *tape.Param, m, v compute.Tensor) error {
 		values := make([]float32, p.Value.Shape.Len())
-		if err := f.ReadInto(values, firstMoment+p.Name); err != nil {
-			return err
+		if err := readMoment(f, firstMoment+p.Name, p.Value.Shape, values); err != nil {
+			return fmt.Errorf("train: resume %s: %w", path, err)
 		}
 		s.Dev.Upload(m, values)
-		if err := f.ReadInto(values, secondMoment+p.Name); err != nil {
-			return err
+		if err := readMoment(f, secondMoment+p.Name, p.Value.Shape, values); err != nil {
+			return fmt.Errorf("train: resume %s: %w", path, err)
+		}
+		if i := slices.IndexFunc(values, func(x float32) bool { return x < 0 }); i >= 0 {
+			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, as the mean of squares is", path, i, secondMoment+p.Name, values[i])
 		}
 		s.Dev.Upload(v, values)
 		return s.Dev.Err()
 	})
 }
 
-// readState reads the state of a checkpoint directory that has been verified.
-func (r *run) readState(dir string) error {
-	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
-	if err != nil {
-		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", dir, err)
+// readMoment reads a moment of a parameter, all of whose values must be finite.
+func readMoment(f *checkpoint.File, name string, shape compute.Shape, values []float32) error {
+	if _, got, ok := f.Info(name); !ok || !slices.Equal(got, shape) {
+		return fmt.Errorf("%s is %v; want %v, as the parameter is", name, got, []int(shape))
 	}
-	if err := json.Unmarshal(raw, &r.state); err != nil {
-		at, what, _ := place.JSON(err)
-		return fmt.Errorf("train: resume %s:%s: %s; want a checkpoint that lor2c train wrote", filepath.Join(dir, stateFile), place.At(raw, at), what)
-	}
-	if r.state.Format != stateFormat {
-		return fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", dir, r.state.Format, stateFormat)
-	}
-	return nil
-}
-
-// restore fills model and optimizer from a checkpoint.
-func (r *run) restore(dir string, saved *adapter.Saved) error {
-	if err := saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head()); err != nil {
-		return err
-	}
-	r.stepper.Opt.SetSteps(r.state.Step, r.state.Born)
-	if r.gradients != nil {
-		r.gradients.restore(r.state.Gradients, r.state.GradientSteps)
-	}
-	return restoreMoments(filepath.Join(dir, optimizerFile), r.stepper)
+	return f.ReadFinite(values, name)
 }
 
 const stateFormat = 1

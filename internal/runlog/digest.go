@@ -1,0 +1,65 @@
+package runlog
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Digest says what metrics.jsonl holds of the steps up to one: so many records,
+// and the SHA-256 of their lines in hexadecimal. A checkpoint keeps it, so that
+// a log that was lost or changed in the meantime is noticed.
+type Digest struct {
+	Records int    `json:"records"`
+	SHA256  string `json:"sha256"`
+}
+
+// DigestOf reads the digest of the records in dir up to a step. Without a
+// metrics.jsonl there are none.
+func DigestOf(dir string, step int) (Digest, error) {
+	path := filepath.Join(dir, metricsFile)
+	h := sha256.New()
+	records, keep, _, err := scan(path, step)
+	if err == nil && keep > 0 {
+		err = copyHead(h, path, keep)
+	}
+	if err != nil {
+		return Digest{}, fmt.Errorf("runlog: read metrics: %w", err)
+	}
+	return digest(len(records), h), nil
+}
+
+// CopyMetrics writes the records in dir up to a step to w.
+func CopyMetrics(w io.Writer, dir string, step int) error {
+	path := filepath.Join(dir, metricsFile)
+	_, keep, _, err := scan(path, step)
+	if err == nil && keep > 0 {
+		err = copyHead(w, path, keep)
+	}
+	if err != nil {
+		return fmt.Errorf("runlog: copy metrics: %w", err)
+	}
+	return nil
+}
+
+// copyHead writes the first n bytes of a file to w.
+func copyHead(w io.Writer, path string, n int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.CopyN(w, f, n)
+	return err
+}
+
+func digest(records int, h hash.Hash) Digest {
+	return Digest{records, hex.EncodeToString(h.Sum(nil))}
+}
+
+// Digest is that of all records logged so far.
+func (r *Run) Digest() Digest { return digest(r.lines, r.sum) }

@@ -1,0 +1,143 @@
+package train
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
+)
+
+// mostState bounds state.json in bytes: a sum of gradients for every parameter of an
+// adapter fits many times.
+const mostState = 16 << 20
+
+// readState reads the state of a checkpoint directory that has been verified
+// and holds it against the run.
+func (r *run) readState(dir string) error {
+	path := filepath.Join(dir, stateFile)
+	raw, err := infile.Read(path, mostState)
+	if err != nil {
+		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", path, err)
+	}
+	s, err := parseState(path, raw)
+	if err != nil {
+		return err
+	}
+	// A link such as best has the name of what it leads to.
+	if to, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = to
+	}
+	if faults := s.faults(filepath.Base(dir), r); faults != nil {
+		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote", path, strings.Join(faults, "; "))
+	}
+	r.state = s
+	return nil
+}
+
+// parseState reads the text of a state.json, which errors call path.
+func parseState(path string, raw []byte) (s state, err error) {
+	if err := strictjson.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("train: resume %s:%w; want a checkpoint that lor2c train wrote", path, err)
+	}
+	if s.Format != stateFormat {
+		return s, fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", path, s.Format, stateFormat)
+	}
+	return s, nil
+}
+
+// faults lists what in a state cannot be of the run r, in a directory of the
+// given name. What depends on the parameters is checked by restore.
+func (s *state) faults(name string, r *run) (faults []string) {
+	check := func(ok bool, format string, a ...any) {
+		if !ok {
+			faults = append(faults, fmt.Sprintf(format, a...))
+		}
+	}
+	check(s.Step >= 1 && s.Step <= r.steps, "step is %d; the run has the steps 1 to %d", s.Step, r.steps)
+	if digits, ok := strings.CutPrefix(name, checkpointPrefix); ok {
+		check(digits == strconv.Itoa(s.Step), "step is %d in a directory named %s", s.Step, place.Quote(name))
+	}
+	if faults != nil {
+		return faults // the rest is judged by the step
+	}
+	c := r.session.Config
+	check(s.Seed == c.Seed, "seed is %d; the run's is %d", s.Seed, c.Seed)
+	epoch, index := s.Step/r.perEpoch, s.Step%r.perEpoch*c.Train.BatchSize
+	check(s.Epoch == epoch && s.Index == index, "epoch and index are %d and %d; step %d ends at %d and %d", s.Epoch, s.Index, s.Step, epoch, index)
+
+	b := s.Best
+	check(b.Step >= 0 && b.Step <= s.Step, "best.step is %d; want 0 to %d", b.Step, s.Step)
+	check(b.Epoch == b.Step/r.perEpoch, "best.epoch is %d; step %d ends epoch %d", b.Epoch, b.Step, b.Step/r.perEpoch)
+	check(b.Step > 0 || b.Score == nil, "best.score is set without a best.step")
+
+	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
+	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps", s.WindowLoss, s.WindowSteps)
+	check(s.TotalLoss >= s.WindowLoss*(1-1e-9), "total_loss is %g, less than window_loss, %g", s.TotalLoss, s.WindowLoss)
+
+	h, limits := s.Schedule, c.Schedule
+	check(h.Merges >= 0 && h.Merges <= limits.MaxMerges, "schedule.merges is %d; want 0 to %d", h.Merges, limits.MaxMerges)
+	check(h.Injects >= 0 && h.Deferred >= 0 && h.Injects+h.Deferred <= limits.MaxInjects,
+		"schedule.injects and schedule.deferred are %d and %d; want at most %d together", h.Injects, h.Deferred, limits.MaxInjects)
+	check(h.Step >= 0 && h.Step <= s.Step, "schedule.step is %d; want 0 to %d", h.Step, s.Step)
+	check(h.Done >= 0 && h.Done <= 2, "schedule.done is %d; want 0 to 2", h.Done)
+
+	check(s.Gradients == nil || c.Train.LogGradients, "there are sums of gradients, and the run logs none")
+	check(s.GradientSteps >= 0 && s.GradientSteps <= s.Step, "gradient_steps is %d; want 0 to %d", s.GradientSteps, s.Step)
+	for i, g := range s.Gradients {
+		if !(g >= 0) {
+			check(false, "sum %d of gradients is %g; want 0 or more", i, g)
+			break
+		}
+	}
+	check(s.Log == nil || s.Log.Records >= 0, "log.records is negative")
+	return faults
+}
+
+// parameterFaults lists what in a state does not fit the parameters that the
+// method has.
+func (s *state) parameterFaults(r *run) (faults []string) {
+	names := map[string]bool{}
+	for _, p := range r.stepper.Opt.Params() {
+		names[p.Name] = true
+	}
+	for _, name := range sortedKeys(s.Born) {
+		if at := s.Born[name]; !names[name] || at < 0 || at > s.Step {
+			faults = append(faults, fmt.Sprintf("born says that %s began after step %d; want a parameter of the method and at most %d", place.Quote(name), at, s.Step))
+			break
+		}
+	}
+	if n := len(r.stepper.Method.Params()); r.gradients != nil && len(s.Gradients) != max(n, 1) {
+		faults = append(faults, fmt.Sprintf("there are %d sums of gradients; the adapter has %d tensors", len(s.Gradients), n))
+	}
+	return faults
+}
+
+func sortedKeys(m map[string]int) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// restore fills model and optimizer from a checkpoint.
+func (r *run) restore(dir string, saved *adapter.Saved) error {
+	if faults := r.state.parameterFaults(r); faults != nil {
+		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote", filepath.Join(dir, stateFile), strings.Join(faults, "; "))
+	}
+	if err := saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head()); err != nil {
+		return err
+	}
+	r.stepper.Opt.SetSteps(r.state.Step, r.state.Born)
+	if r.gradients != nil {
+		r.gradients.restore(r.state.Gradients, r.state.GradientSteps)
+	}
+	return restoreMoments(filepath.Join(dir, optimizerFile), r.stepper)
+}
