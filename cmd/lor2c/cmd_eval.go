@@ -62,7 +62,7 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	predictions := output{"--predictions", o.predictions}
-	if err := predictions.check(o.file, cfg.Model, o.adapter, cfg.Data.Train, cfg.Data.Dev, cfg.Data.Test); err != nil {
+	if err := predictions.check(o.file, cfg.Model, o.adapter, cfg.Data.Train, string(cfg.Data.Dev), cfg.Data.Test); err != nil {
 		return err
 	}
 	if o.json && predictions.toStdout() {

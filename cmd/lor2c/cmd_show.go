@@ -40,11 +40,11 @@ func runShow(c *cobra.Command, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	s, err := train.OpenSession(cfg)
+	s, err := train.OpenSession(c.Context(), cfg, o.split)
 	if err != nil {
 		return err
 	}
-	examples, err := s.Show(o.split, o.n)
+	examples, err := s.Show(c.Context(), o.split, o.n)
 	if err != nil {
 		return err
 	}

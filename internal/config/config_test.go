@@ -178,6 +178,24 @@ func TestPrecedence(t *testing.T) {
 			t.Errorf("a list is merged, not replaced: -want +got:\n%s", d)
 		}
 	})
+	t.Run("value=one of a list", func(t *testing.T) {
+		custom := "data: {task: custom, train: t.csv, dev: 0.25, text: review, label: y}\nmodel: m\nout: o\n"
+		got, err := load("run.yaml", []byte(custom), []string{"method.target_modules=value"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([][]string{{"review"}, {"value"}}, [][]string{got.Data.Text, got.Method.TargetModules}); d != "" {
+			t.Error(d)
+		}
+		// A fraction stays one when the resolved file is read again.
+		again, err := load("run.yaml", got.YAML(), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := again.Data.Dev.Fraction(); !ok || f != 0.25 || Differences(got, again) != nil {
+			t.Errorf("data.dev is %q, differences %q", again.Data.Dev, Differences(got, again))
+		}
+	})
 	t.Run("value=text", func(t *testing.T) {
 		env := []string{"LOR2C_MODEL=a: b #1", "LOR2C_OUT=2024", "LOR2C_DATA_DIR='./~'", "LOR2C_SHARED=/x", "LOR2C_SYNC=1"}
 		c := mustLoad(t, "", []string{"data.task=rte", "model=x=y"}, env)

@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -149,6 +150,9 @@ func leadingZero(n *yaml.Node, t reflect.Type) bool {
 	return number && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!str" && zeroFirst.MatchString(n.Value)
 }
 
+// source is a path or a number.
+var source = reflect.TypeFor[dataset.Source]()
+
 // fits reports whether n is written as a t is. The decoder alone would take
 // 3.0 for an integer and 5 for a string.
 func fits(n *yaml.Node, t reflect.Type) bool {
@@ -161,9 +165,9 @@ func fits(n *yaml.Node, t reflect.Type) bool {
 	case "!!bool":
 		return t.Kind() == reflect.Bool
 	case "!!int":
-		return t.Kind() == reflect.Int || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Float64
+		return t == source || t.Kind() == reflect.Int || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Float64
 	case "!!float":
-		return t.Kind() == reflect.Float64
+		return t == source || t.Kind() == reflect.Float64
 	}
 	return false
 }

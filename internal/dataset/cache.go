@@ -33,14 +33,19 @@ func cacheKey(tokenizer [32]byte, examples []Example, maxLength int) [32]byte {
 	number(h, maxLength)
 	number(h, len(examples))
 	for _, x := range examples {
-		text(h, x.TextA)
-		if x.TextB == nil {
-			number(h, -1)
-		} else {
-			text(h, *x.TextB)
-		}
+		x.texts(h)
 	}
 	return [32]byte(h.Sum(nil))
+}
+
+// texts writes the texts to h, so that no two examples look alike.
+func (x Example) texts(h hash.Hash) {
+	text(h, x.TextA)
+	if x.TextB == nil {
+		number(h, -1)
+	} else {
+		text(h, *x.TextB)
+	}
 }
 
 func number(h hash.Hash, n int) {

@@ -1,12 +1,15 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Config is the `data:` section of a run file. Table docs of package config
@@ -15,7 +18,7 @@ type Config struct {
 	Task      string   `yaml:"task"`
 	Dir       string   `yaml:"dir"`
 	Train     string   `yaml:"train"`
-	Dev       string   `yaml:"dev"`
+	Dev       Source   `yaml:"dev"`
 	Test      string   `yaml:"test"`
 	Text      []string `yaml:"text"`
 	Label     string   `yaml:"label"`
@@ -23,6 +26,17 @@ type Config struct {
 	Labels    []string `yaml:"labels"`
 	Metric    string   `yaml:"metric"`
 	MaxLength int      `yaml:"max_length"`
+}
+
+// Source says where a split comes from: it is the path of a file, or a number
+// such as 0.2, which is a fraction of the training examples.
+type Source string
+
+// Fraction returns the fraction, and whether s is one. A path is none: it ends
+// in one of the extensions of data files.
+func (s Source) Fraction() (float64, bool) {
+	f, err := strconv.ParseFloat(string(s), 64)
+	return f, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // The values of Config.Kind.
@@ -90,6 +104,14 @@ func (c Config) checkCustom(f *faults) {
 		f.add("dir", "%q set, but task custom names files; want data.train, data.dev and data.test", c.Dir)
 	}
 	paths := c.paths()
+	if fraction, ok := c.Dev.Fraction(); ok {
+		if !(fraction > 0 && fraction < 1) {
+			f.add("dev", "the fraction is %s; want a number between 0 and 1, such as 0.2, or a file", place.List([]Source{c.Dev}))
+		}
+		if c.Train == "" {
+			f.add("dev", "%s of data.train, which is not set; want data.train, or a file", c.Dev)
+		}
+	}
 	if len(paths) == 0 {
 		f.add("train", "no file named; want at least one of data.train, data.dev, data.test")
 	}
@@ -127,12 +149,6 @@ func (c Config) checkCustom(f *faults) {
 }
 
 func (c Config) checkLabels(f *faults) {
-	if len(c.Labels) == 0 {
-		if c.Train == "" && len(c.paths()) > 0 {
-			f.add("labels", "not set and there is no data.train to take them from; want the class names in order")
-		}
-		return
-	}
 	if len(c.Labels) == 1 {
 		f.add("labels", "one class %q; want at least two", c.Labels[0])
 	}
@@ -166,11 +182,12 @@ func (c Config) checkMetric(f *faults) {
 	}
 }
 
-// paths maps the splits of a custom task to their files.
+// paths maps the splits of a custom task to their files. A dev split that is a
+// fraction of train has no file.
 func (c Config) paths() map[string]string {
 	p := map[string]string{}
-	for split, path := range map[string]string{"train": c.Train, "dev": c.Dev, "test": c.Test} {
-		if path != "" {
+	for split, path := range map[string]string{"train": c.Train, "dev": string(c.Dev), "test": c.Test} {
+		if _, isFraction := c.Dev.Fraction(); path != "" && !(split == "dev" && isFraction) {
 			p[split] = path
 		}
 	}

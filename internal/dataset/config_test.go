@@ -58,9 +58,11 @@ func TestValidate(t *testing.T) {
 			`dataset: data.labels: class 1 is empty; want a name`, `dataset: data.labels: "a" occurs twice; want each class once`,
 		}},
 		{"one_label", with(func(c *Config) { c.Labels = []string{"a"} }), []string{`dataset: data.labels: one class "a"; want at least two`}},
-		{"no_train", with(func(c *Config) { c.Train, c.Dev = "", "d.tsv" }), []string{
-			`dataset: data.labels: not set and there is no data.train to take them from; want the class names in order`,
-		}},
+		{"no_train", with(func(c *Config) { c.Train, c.Dev = "", "d.tsv" }), nil},
+		{"fraction", with(func(c *Config) { c.Dev = "0.2" }), nil},
+		{"whole", with(func(c *Config) { c.Dev = "1.0" }), []string{`dataset: data.dev: the fraction is 1.0; want a number between 0 and 1, such as 0.2, or a file`}},
+		{"nan", with(func(c *Config) { c.Dev = "nan" }), []string{`dataset: data.dev: the fraction is nan; want a number between 0 and 1, such as 0.2, or a file`}},
+		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }), []string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
 			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`,
 		}},
@@ -73,7 +75,7 @@ func TestValidate(t *testing.T) {
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
-			if _, err := Open(c.config); c.want != nil && (err == nil || err.Error() != errors.Join(c.config.Validate()...).Error()) {
+			if _, err := Open(t.Context(), c.config, Request{}); c.want != nil && (err == nil || err.Error() != errors.Join(c.config.Validate()...).Error()) {
 				t.Errorf("Open: %v", err)
 			}
 		})

@@ -1,193 +1,144 @@
 package dataset
 
 import (
-	"bufio"
-	"encoding/csv"
-	"encoding/json"
-	"errors"
+	"context"
 	"fmt"
-	"io"
-	"maps"
-	"math"
-	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/lor2c/lor2c/internal/place"
+	"sync"
 )
 
 // extensions are the formats of a user's own files.
 var extensions = []string{".csv", ".tsv", ".jsonl"}
 
-// readFile reads a user's file in the format its extension names.
-func readFile(path string, l layout) ([]row, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("dataset: read data file: %w", err)
-	}
-	defer f.Close()
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".csv":
-		return readCSV(path, f, l)
-	case ".jsonl":
-		return readJSONL(path, f, l)
-	}
-	rows, _, err := readTSV(path, f, l)
-	return rows, err
+// customFiles reads a user's own files. It keeps train, which a run may want
+// twice, for its classes and to divide it, and which may be a pipe.
+type customFiles struct {
+	config Config
+	seed   uint64
+	task   Task
+
+	mu    sync.Mutex
+	train *Split
 }
 
-// readCSV reads RFC 4180 records under a header; a quoted field may span lines.
-func readCSV(path string, r io.Reader, l layout) ([]row, error) {
-	in := bufio.NewReader(r)
-	// encoding/csv would make the mark part of the first column's name.
-	if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-		in.Discard(len(byteOrderMark))
+func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
+	s := &Set{
+		Format:    customTask,
+		MaxLength: c.MaxLength,
+		files:     map[string][]string{},
+		sides:     []string{"train", "dev", "test"},
 	}
-	records := csv.NewReader(in)
-	var rows []row
-	var at columns
-	width := 0
-	for {
-		fields, err := records.Read()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, csvError(path, err, len(fields), width)
-		}
-		for i, field := range fields {
-			if bad := invalidUTF8(field); bad >= 0 {
-				line, _ := records.FieldPos(i)
-				line += strings.Count(field[:bad], "\n")
-				return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", path, line, field[bad])
-			}
-		}
-		if width == 0 {
-			width = len(fields)
-			if at, err = l.locate(path, fields); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		line, _ := records.FieldPos(0)
-		rows = append(rows, at.row(len(rows), line, fields))
+	if s.MaxLength == 0 {
+		s.MaxLength = 256
 	}
-	if width == 0 {
-		return nil, errEmpty(path)
+	for split, path := range c.paths() {
+		s.files[split] = []string{path}
 	}
-	if len(rows) == 0 {
-		return nil, errNoRows(path)
+	if _, isFraction := c.Dev.Fraction(); isFraction {
+		s.files["dev"] = s.files["train"]
 	}
-	return rows, nil
-}
-
-func csvError(path string, err error, got, want int) error {
-	var at *csv.ParseError
+	if err := s.find(r.Splits); err != nil {
+		return nil, err
+	}
+	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Labels: c.Labels}}
+	if len(c.Labels) == 0 {
+		f.task.Labels = r.Labels
+	}
 	switch {
-	case !errors.As(err, &at):
-		return fmt.Errorf("dataset: read %s: %w", path, err)
-	case errors.Is(err, csv.ErrFieldCount):
-		return fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, at.StartLine, got, want)
+	case c.Kind == Regression:
+		f.task.Labels = nil
+		f.task.Metrics = []string{"pearson", "spearman"}
+	case len(f.task.Labels) == 0:
+		if err := s.find([]string{"train"}); err != nil {
+			return nil, fmt.Errorf("%w, or the class names in data.labels", err)
+		}
+		if err := f.readTrain(ctx); err != nil {
+			return nil, err
+		}
+		fallthrough
+	default:
+		f.task.Metrics = []string{"accuracy", "matthews"}
+		if len(f.task.Labels) == 2 {
+			f.task.Metrics = []string{"accuracy", "f1", "matthews"}
+		}
 	}
-	from := ""
-	if at.StartLine != at.Line {
-		from = fmt.Sprintf(" in the record that starts on line %d", at.StartLine)
-	}
-	return fmt.Errorf("dataset: read %s:%d:%d: %w%s; want a field with a comma, quote or line break in quotes and quotes inside it doubled", path, at.Line, at.Column, at.Err, from)
+	f.task.Select = f.task.Metrics[0]
+	s.Task, s.read = f.task, f.split
+	return s, nil
 }
 
-// readJSONL reads one object a line. A label may be a string, a number or a
-// bool; null and an absent key mean there is none.
-func readJSONL(path string, r io.Reader, l layout) ([]row, error) {
-	in := lines{path: path, r: bufio.NewReader(r)}
-	var rows []row
-	for {
-		line, err := in.next()
-		if err == io.EOF {
-			break
+// readTrain reads train, and its classes where none are known.
+func (f *customFiles) readTrain(ctx context.Context) error {
+	if f.train != nil {
+		return nil
+	}
+	t, err := f.read(ctx, f.config.Train, true)
+	if err != nil {
+		return err
+	}
+	if f.task.Labels == nil && f.config.Kind != Regression {
+		if f.task.Labels, err = labelSet(f.config.Train, t.rows); err != nil {
+			return err
 		}
+	}
+	f.train, err = f.task.split(t, true, anyScore)
+	return err
+}
+
+// split returns one split, which for train and a fraction of it is kept.
+func (f *customFiles) split(ctx context.Context, split string, paths []string) (*Split, error) {
+	fraction, isFraction := f.config.Dev.Fraction()
+	if split == "test" || split == "dev" && !isFraction {
+		t, err := f.read(ctx, paths[0], !isTest(split))
 		if err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		one, err := jsonRow(line, l)
-		if err != nil {
-			if at, what, ok := place.JSON(err); ok {
-				column := place.At([]byte(line), at).Column
-				return nil, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object a line", path, in.n, column, what)
-			}
-			return nil, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
-		}
-		one.id, one.line = len(rows), in.n
-		rows = append(rows, one)
+		return f.task.split(t, !isTest(split), anyScore)
 	}
-	if len(rows) == 0 {
-		return nil, errEmpty(path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.readTrain(ctx); err != nil || !isFraction {
+		return f.train, err
 	}
-	return rows, nil
+	train, dev, err := f.task.divide(f.train, fraction, f.seed)
+	if split == "dev" {
+		return dev, err
+	}
+	return train, err
 }
 
-func jsonRow(line string, l layout) (row, error) {
-	var object map[string]json.RawMessage
-	err := json.Unmarshal([]byte(line), &object)
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return row{}, fmt.Errorf("line holds a JSON %s; want one JSON object a line", kind.Value)
-	}
+// table is a text file taken apart into rows.
+type table struct {
+	rows []row
+	file File
+}
+
+// read takes a file apart in the format that its extension names.
+func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t table, err error) {
+	in, err := openInput(ctx, path)
 	if err != nil {
-		return row{}, err
+		return t, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
-	if object == nil {
-		return row{}, errors.New("line holds a JSON null; want one JSON object a line")
+	defer in.Close()
+	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel}
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".csv":
+		t.rows, err = readCSV(path, in, l)
+	case ".jsonl":
+		t.rows, err = readJSONL(path, in, l)
+	default:
+		t.rows, _, err = readTSV(path, in, l)
 	}
-	keys := slices.Sorted(maps.Keys(object))
-	texts := make([]string, len(l.text))
-	for i, name := range l.text {
-		raw, ok := object[name]
-		if !ok {
-			return row{}, fmt.Errorf("no key %q; the line has %s", name, oneOf(name, keys))
-		}
-		// Unmarshalling null into a string would leave "" without a word.
-		if err := json.Unmarshal(raw, &texts[i]); err != nil || string(raw) == "null" {
-			return row{}, fmt.Errorf("%q holds %.40s; want a string", name, raw)
-		}
-	}
-	r := row{a: texts[0]}
-	if len(texts) == 2 {
-		r.b = &texts[1]
-	}
-	raw, ok := object[l.label]
-	if !ok && l.needLabel {
-		return row{}, fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
-	}
-	if !ok || string(raw) == "null" {
-		return r, nil
-	}
-	r.label, err = labelText(raw)
-	r.hasLabel = r.label != ""
-	return r, err
+	t.file = in.file()
+	return t, err
 }
 
-// labelText writes a JSON label the way a `labels:` list would: 1 and 1.0 are
-// the same class.
-func labelText(raw json.RawMessage) (string, error) {
-	switch raw[0] {
-	case '"':
-		var s string
-		err := json.Unmarshal(raw, &s)
-		return s, err
-	case '{', '[':
-		return "", fmt.Errorf("label is %.40s; want a string, number or bool", raw)
-	case 't', 'f':
-		return string(raw), nil
+// split interprets the labels of a table.
+func (t Task) split(from table, needLabel bool, s score) (*Split, error) {
+	examples, err := t.examples(from.file.Path, from.rows, needLabel, s)
+	if err != nil {
+		return nil, err
 	}
-	v, err := strconv.ParseFloat(string(raw), 64)
-	if err == nil && math.Abs(v) < 1<<53 && v == math.Trunc(v) {
-		return strconv.FormatInt(int64(v), 10), nil
-	}
-	return string(raw), nil
+	return &Split{Path: from.file.Path, Files: []File{from.file}, Examples: examples}, nil
 }

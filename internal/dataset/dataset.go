@@ -2,7 +2,7 @@
 //
 // Three sources are known: the GLUE benchmark as tab-separated files, GLUE as
 // the parquet files of the Hugging Face hub, and a user's own CSV, TSV or JSONL
-// files. Open says what a configuration names, Set.Load reads one split of it,
+// files. Open finds what a configuration names, Set.Load reads one split of it,
 // Encode tokenises a split (with a cache on disk) and Order shuffles it.
 //
 // Every fault in a file is reported with its file and line. Nothing is guessed:
@@ -10,6 +10,11 @@
 // reading, except that the malformed rows QQP is known for are skipped and
 // counted.
 package dataset
+
+import (
+	"strconv"
+	"strings"
+)
 
 // Example is one text, or one pair of texts, with its label.
 type Example struct {
@@ -24,8 +29,15 @@ type Example struct {
 // Split is one part of a data set, in file order.
 type Split struct {
 	Path     string // file read; for several parquet shards the first of them
+	Files    []File // every file read, in order
 	Examples []Example
 	Skipped  int // malformed rows left out; only QQP leaves any out
+}
+
+// File is a data file as it was read.
+type File struct {
+	Path   string
+	SHA256 string // of its bytes, in hexadecimal
 }
 
 // Task says what is predicted and how it is judged.
@@ -42,4 +54,14 @@ func (t Task) Outputs() int {
 		return 1
 	}
 	return len(t.Labels)
+}
+
+// key tells examples of different texts apart. White space at the ends of a text
+// is no difference.
+func (x Example) key() string {
+	a := strings.TrimSpace(x.TextA)
+	if x.TextB == nil {
+		return a
+	}
+	return strconv.Itoa(len(a)) + ":" + a + strings.TrimSpace(*x.TextB)
 }

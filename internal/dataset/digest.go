@@ -14,12 +14,7 @@ func (t Task) Digest(s *Split) string {
 	h := sha256.New()
 	number(h, len(s.Examples))
 	for _, x := range s.Examples {
-		text(h, x.TextA)
-		if x.TextB == nil {
-			number(h, -1)
-		} else {
-			text(h, *x.TextB)
-		}
+		x.texts(h)
 		switch {
 		case !x.HasLabel:
 			number(h, -1)

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"runtime"
@@ -42,20 +43,26 @@ func (e *Encoded) At(i int) (ids, typeIDs []int32) {
 // their number. With a cacheDir, which is created if need be, the ids are kept
 // there and read back when tokenizer, texts and maxLength are the same; a damaged
 // cache file is replaced without a word. Errors are about writing the cache or a
-// maxLength below 1.
-func Encode(tok Encoder, s *Split, maxLength int, cacheDir string) (*Encoded, error) {
+// maxLength below 1, or that of ctx when it ends.
+func Encode(ctx context.Context, tok Encoder, s *Split, maxLength int, cacheDir string) (*Encoded, error) {
 	if maxLength < 1 {
 		return nil, fmt.Errorf("dataset: encode %s: maximum length %d; want at least 1", s.Path, maxLength)
 	}
 	if cacheDir == "" {
-		e := tokenise(tok, s.Examples, maxLength)
+		e, err := tokenise(ctx, tok, s.Examples, maxLength)
+		if err != nil {
+			return nil, fmt.Errorf("dataset: encode %s: %w", s.Path, err)
+		}
 		e.setLabels(s.Examples)
 		return e, nil
 	}
 	key := cacheKey(tok.Hash(), s.Examples, maxLength)
 	e, ok := readCache(cacheDir, key, len(s.Examples))
 	if !ok {
-		e = tokenise(tok, s.Examples, maxLength)
+		var err error
+		if e, err = tokenise(ctx, tok, s.Examples, maxLength); err != nil {
+			return nil, fmt.Errorf("dataset: encode %s: %w", s.Path, err)
+		}
 		if err := writeCache(cacheDir, key, e); err != nil {
 			return nil, err
 		}
@@ -76,7 +83,7 @@ func (e *Encoded) setLabels(examples []Example) {
 }
 
 // tokenise hands out examples in runs long enough to make the hand-out free.
-func tokenise(tok Encoder, examples []Example, maxLength int) *Encoded {
+func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength int) (*Encoded, error) {
 	const run = 64
 	encodings := make([]tokenizer.Encoding, len(examples))
 	var next, truncated atomic.Int64
@@ -85,7 +92,7 @@ func tokenise(tok Encoder, examples []Example, maxLength int) *Encoded {
 		workers.Go(func() {
 			for {
 				lo := int(next.Add(run)) - run
-				if lo >= len(examples) {
+				if lo >= len(examples) || ctx.Err() != nil {
 					return
 				}
 				for i := lo; i < min(lo+run, len(examples)); i++ {
@@ -101,7 +108,10 @@ func tokenise(tok Encoder, examples []Example, maxLength int) *Encoded {
 		})
 	}
 	workers.Wait()
-	return pack(encodings, int(truncated.Load()))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return pack(encodings, int(truncated.Load())), nil
 }
 
 func pack(encodings []tokenizer.Encoding, truncated int) *Encoded {

@@ -66,7 +66,7 @@ var sampleEncoded = &Encoded{
 }
 
 func TestEncodePacks(t *testing.T) {
-	got, err := Encode(newLetters(), sample(), 5, "")
+	got, err := Encode(t.Context(), newLetters(), sample(), 5, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,12 +86,12 @@ func TestEncodeIsDeterministic(t *testing.T) {
 		s.Examples = append(s.Examples, Example{ID: i, TextA: strings.Repeat("x", i%13) + string(rune('a'+i%26))})
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	one, err := Encode(newLetters(), s, 8, "")
+	one, err := Encode(t.Context(), newLetters(), s, 8, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	runtime.GOMAXPROCS(7)
-	many, err := Encode(newLetters(), s, 8, "")
+	many, err := Encode(t.Context(), newLetters(), s, 8, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestCacheIsUsed(t *testing.T) {
 	tok := newLetters()
 	for i, cached := range []bool{false, true} {
 		tok.calls.Store(0)
-		got, err := Encode(tok, sample(), 5, dir)
+		got, err := Encode(t.Context(), tok, sample(), 5, dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +155,7 @@ func TestCacheKey(t *testing.T) {
 func TestDamagedCache(t *testing.T) {
 	dir := t.TempDir()
 	tok := newLetters()
-	if _, err := Encode(tok, sample(), 5, dir); err != nil {
+	if _, err := Encode(t.Context(), tok, sample(), 5, dir); err != nil {
 		t.Fatal(err)
 	}
 	path := cachePath(dir, cacheKey(tok.Hash(), sample().Examples, 5))
@@ -182,7 +182,7 @@ func TestDamagedCache(t *testing.T) {
 			if err := os.WriteFile(path, raw, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := Encode(tok, sample(), 5, dir)
+			got, err := Encode(t.Context(), tok, sample(), 5, dir)
 			if err != nil || got.Cached {
 				t.Fatalf("cached %v, error %v", got.Cached, err)
 			}
@@ -198,7 +198,7 @@ func TestDamagedCache(t *testing.T) {
 
 func TestEncodeErrors(t *testing.T) {
 	want := "dataset: encode sample: maximum length 0; want at least 1"
-	if _, err := Encode(newLetters(), sample(), 0, ""); err == nil || err.Error() != want {
+	if _, err := Encode(t.Context(), newLetters(), sample(), 0, ""); err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}
 	file := filepath.Join(t.TempDir(), "file")
@@ -206,7 +206,7 @@ func TestEncodeErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = "dataset: write token cache: mkdir " + file + ": not a directory; want a writable folder or none"
-	if _, err := Encode(newLetters(), sample(), 5, file); err == nil || err.Error() != want {
+	if _, err := Encode(t.Context(), newLetters(), sample(), 5, file); err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}
 }

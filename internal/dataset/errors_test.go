@@ -13,12 +13,12 @@ import (
 )
 
 // failure opens and reads train, and returns the first error.
-func failure(c Config) error {
-	s, err := Open(c)
+func failure(t *testing.T, c Config) error {
+	s, err := Open(t.Context(), c, Request{Splits: []string{"train"}})
 	if err != nil {
 		return err
 	}
-	_, err = s.Load("train")
+	_, err = s.Load(t.Context(), "train")
 	return err
 }
 
@@ -92,7 +92,7 @@ func TestBadFiles(t *testing.T) {
 		{glue("sst2", "hub_rows"), `dataset: read bad/hub_rows/train-00000-of-00001.parquet: a header and no example; want at least one example`},
 		{glue("sst2", "hub_shards"), `dataset: open bad/hub_shards: 1 of 2 files train-*.parquet; want all of them`},
 		{glue("sst2", "hub_latin1"), `dataset: read bad/hub_latin1/train-00000-of-00001.parquet: row 1: column "sentence" is not UTF-8; want text encoded as UTF-8`},
-		{glue("sst2", "hub_damaged"), `dataset: read bad/hub_damaged/train-00000-of-00001.parquet: reading footer of parquet file: readat bad/hub_damaged/train-00000-of-00001.parquet: negative offset; want a parquet file`},
+		{glue("sst2", "hub_damaged"), `dataset: read bad/hub_damaged/train-00000-of-00001.parquet: reading footer of parquet file: bytes.Reader.ReadAt: negative offset; want a parquet file`},
 		{glue("stsb", "hub_score"), `dataset: read bad/hub_score/train-00000-of-00001.parquet: row 1: score 5.5 is out of range; want a number from 0 to 5`},
 		{glue("mnli", "hub_names"), `dataset: read bad/hub_names/train-00000-of-00001.parquet: classes are ["contradiction" "entailment" "neutral"] in the file; want ["entailment" "neutral" "contradiction"] in this order`},
 	} {
@@ -100,7 +100,7 @@ func TestBadFiles(t *testing.T) {
 		t.Run("file="+file, func(t *testing.T) {
 			c.config.Train = strings.Replace(c.config.Train, "bad/", "testdata/bad/", 1)
 			c.config.Dir = strings.Replace(c.config.Dir, "bad/", "testdata/bad/", 1)
-			err := failure(c.config)
+			err := failure(t, c.config)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -112,7 +112,7 @@ func TestBadFiles(t *testing.T) {
 }
 
 func TestLoadErrors(t *testing.T) {
-	s, err := Open(Config{Task: "rte", Dir: "testdata/bad/rte_label"})
+	s, err := Open(t.Context(), Config{Task: "rte", Dir: "testdata/bad/rte_label"}, Request{Splits: []string{"train"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,13 +121,13 @@ func TestLoadErrors(t *testing.T) {
 		"dev_mismatched": `dataset: load rte: no split "dev_mismatched"; want one of "train", "dev", "test"`,
 		"dev":            `dataset: load rte: no file for split "dev" in testdata/bad/rte_label; found ["train"]`,
 	} {
-		if _, err := s.Load(split); err == nil || err.Error() != want {
+		if _, err := s.Load(t.Context(), split); err == nil || err.Error() != want {
 			t.Errorf("%s: error %v\nwant %s", split, err, want)
 		}
 	}
 	c := Config{Task: "custom", Train: "testdata/custom/bools.jsonl", Text: []string{"t"}, Label: "y", Metric: "f1", Labels: []string{"false", "true", "maybe"}}
 	want := "dataset: data.metric: metric: evaluate f1: defined for two classes here, model has 3; want f1_macro, accuracy or matthews"
-	if _, err := Open(c); err == nil || err.Error() != want {
+	if _, err := Open(t.Context(), c, Request{Splits: []string{"train"}}); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}
 }
@@ -135,9 +135,9 @@ func TestLoadErrors(t *testing.T) {
 // A file that is there for Open and gone for Load.
 func TestVanishedFiles(t *testing.T) {
 	for _, c := range []struct{ file, from, task, want string }{
-		{"train.tsv", "testdata/glue/RTE/train.tsv", "rte", "dataset: load rte: open DIR/train.tsv: no such file or directory"},
-		{"train-00000-of-00001.parquet", "testdata/hub/rte/train-00000-of-00001.parquet", "rte", "dataset: load rte: open DIR/train-00000-of-00001.parquet: no such file or directory"},
-		{"mine.tsv", "testdata/custom/dev.tsv", "custom", "dataset: read data file: open DIR/mine.tsv: no such file or directory"},
+		{"train.tsv", "testdata/glue/RTE/train.tsv", "rte", "dataset: open DIR/train.tsv: no such file or directory"},
+		{"train-00000-of-00001.parquet", "testdata/hub/rte/train-00000-of-00001.parquet", "rte", "dataset: open DIR/train-00000-of-00001.parquet: no such file or directory"},
+		{"mine.tsv", "testdata/custom/dev.tsv", "custom", "dataset: open DIR/mine.tsv: no such file or directory"},
 	} {
 		t.Run("file="+c.file, func(t *testing.T) {
 			dir := t.TempDir()
@@ -151,16 +151,16 @@ func TestVanishedFiles(t *testing.T) {
 			}
 			config := Config{Task: c.task, Dir: dir}
 			if c.task == customTask {
-				config = Config{Task: c.task, Train: path, Text: []string{"body"}, Label: "class"}
+				config = Config{Task: c.task, Train: path, Labels: []string{"bad", "fair", "good"}, Text: []string{"body"}, Label: "class"}
 			}
-			s, err := Open(config)
+			s, err := Open(t.Context(), config, Request{Splits: []string{"train"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
-			_, err = s.Load("train")
+			_, err = s.Load(t.Context(), "train")
 			if err == nil || !errors.Is(err, fs.ErrNotExist) || strings.ReplaceAll(err.Error(), dir, "DIR") != c.want {
 				t.Errorf("error %v\nwant %s", err, c.want)
 			}
@@ -202,7 +202,7 @@ func TestDamagedParquet(t *testing.T) {
 		if err := os.WriteFile(path, damaged, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := g.readShard(path, true); err != nil {
+		if _, _, err := g.readShard(t.Context(), path, true); err != nil {
 			refused++
 			if !strings.HasPrefix(err.Error(), "dataset: read "+path) {
 				t.Fatalf("byte %d: %v", i, err)

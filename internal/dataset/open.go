@@ -1,9 +1,9 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +11,22 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 )
+
+// Request says what is wanted of a data set.
+type Request struct {
+	// Splits are those that will be loaded. Their files must exist; no other is
+	// looked at, except train where a class list can come from nowhere else. nil
+	// stands for a training run: it loads train and dev, and wants every file
+	// that the configuration names to exist, because a test file missed after
+	// hours of training is found too late.
+	Splits []string
+	// Labels are the class names in order, where they are known from a trained
+	// adapter. A custom task takes its classes from Config.Labels, else from
+	// here, else from train.
+	Labels []string
+	// Seed draws the dev split where Config.Dev is a fraction of train.
+	Seed uint64
+}
 
 // Set is an opened data set. Splits are read when Load asks for them; a Set may
 // be used from several goroutines.
@@ -22,22 +38,25 @@ type Set struct {
 	files map[string][]string // split -> files that exist
 	sides []string            // every split the task may have, in order
 	where string              // what was looked through, for messages
-	read  func(split string, paths []string) (*Split, error)
+	read  func(ctx context.Context, split string, paths []string) (*Split, error)
 }
 
 // Open checks the configuration and finds the files. It returns all faults of
 // Validate joined, or the first fault met in the files. Only a custom
-// classification task without a list of labels makes it read one: train.
-func Open(c Config) (*Set, error) {
+// classification task whose classes neither c nor r lists makes it read one:
+// train. It stops with the error of ctx when that ends.
+func Open(ctx context.Context, c Config, r Request) (*Set, error) {
 	if f := c.Validate(); len(f) > 0 {
 		return nil, place.Mistake(errors.Join(f...))
 	}
 	var s *Set
 	var err error
 	if g, ok := glueByName(taskName(c.Task)); ok {
-		s, err = openGLUE(g, c)
+		if s, err = openGLUE(g, c); err == nil {
+			err = s.find(r.Splits)
+		}
 	} else {
-		s, err = openCustom(c)
+		s, err = openCustom(ctx, c, r)
 	}
 	if err != nil {
 		return nil, err
@@ -54,6 +73,25 @@ func Open(c Config) (*Set, error) {
 	return s, nil
 }
 
+// find checks that the splits asked for have files.
+func (s *Set) find(splits []string) error {
+	if splits == nil {
+		splits = append([]string{"train", "dev"}, s.Splits()...)
+	}
+	for _, split := range splits {
+		paths, err := s.paths(split)
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			if !isFile(path) {
+				return place.Mistake(fmt.Errorf("dataset: data.%s: no file %q; want a .csv, .tsv or .jsonl file", split, path))
+			}
+		}
+	}
+	return nil
+}
+
 // Splits lists the splits that have a file, out of train, dev, dev_mismatched,
 // test and test_mismatched, in this order.
 func (s *Set) Splits() []string {
@@ -67,17 +105,38 @@ func (s *Set) Splits() []string {
 }
 
 // Load reads one split. For mnli, dev and test are the matched halves and
-// dev_mismatched and test_mismatched the others. Errors name file and line.
-func (s *Set) Load(split string) (*Split, error) {
-	name := strings.TrimSuffix(split, "_matched")
+// dev_mismatched and test_mismatched the others. Errors name file and line, or
+// are that of ctx when it ends. What Load returns is shared between the calls
+// where train had to be read for its classes or is divided; it must not be
+// changed.
+func (s *Set) Load(ctx context.Context, split string) (*Split, error) {
+	paths, err := s.paths(split)
+	if err != nil {
+		return nil, err
+	}
+	return s.read(ctx, splitName(split), paths)
+}
+
+// splitName maps the full name of a matched half to the short one.
+func splitName(split string) string { return strings.TrimSuffix(split, "_matched") }
+
+// paths returns the files of a split, of which there is at least one.
+func (s *Set) paths(split string) ([]string, error) {
+	name := splitName(split)
 	if !slices.Contains(s.sides, name) {
 		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", s.Task.Name, split, oneOf(split, s.sides)))
 	}
-	paths := s.files[name]
-	if len(paths) == 0 {
+	if len(s.files[name]) == 0 && s.Format == customTask {
+		hint := "a .csv, .tsv or .jsonl file"
+		if name == "dev" {
+			hint += ", or a fraction of data.train such as 0.2"
+		}
+		return nil, place.Mistake(fmt.Errorf("dataset: data.%s: not set; want %s", name, hint))
+	}
+	if len(s.files[name]) == 0 {
 		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no file for split %q in %s; found %q", s.Task.Name, split, s.where, s.Splits()))
 	}
-	return s.read(name, paths)
+	return s.files[name], nil
 }
 
 // openGLUE looks for the task's files in the folder given and in a subfolder
@@ -120,81 +179,17 @@ func openGLUE(g glueTask, c Config) (*Set, error) {
 		g.name, first.tsv, first.stem, strings.Join(dirs, ", ")))
 }
 
-func (g glueTask) readTSV(split string, paths []string) (*Split, error) {
-	f, err := os.Open(paths[0])
+func (g glueTask) readTSV(ctx context.Context, split string, paths []string) (*Split, error) {
+	in, err := openInput(ctx, paths[0])
 	if err != nil {
-		return nil, fmt.Errorf("dataset: load %s: %w", g.name, err)
+		return nil, fmt.Errorf("dataset: open %s: %w", paths[0], err)
 	}
-	defer f.Close()
+	defer in.Close()
 	l := g.tsvLayout(split)
-	rows, skipped, err := readTSV(paths[0], f, l)
+	rows, skipped, err := readTSV(paths[0], in, l)
 	if err != nil {
 		return nil, err
 	}
 	examples, err := g.task(false).examples(paths[0], rows, l.needLabel, g.score())
-	return &Split{Path: paths[0], Examples: examples, Skipped: skipped}, err
-}
-
-func openCustom(c Config) (*Set, error) {
-	s := &Set{
-		Task:      Task{Name: customTask, Labels: c.Labels},
-		Format:    "custom",
-		MaxLength: c.MaxLength,
-		files:     map[string][]string{},
-		sides:     []string{"train", "dev", "test"},
-		where:     "data.train, data.dev and data.test",
-	}
-	if s.MaxLength == 0 {
-		s.MaxLength = 256
-	}
-	for _, split := range s.sides {
-		path, ok := c.paths()[split]
-		if !ok {
-			continue
-		}
-		// All files are looked for now: a test file missed after hours of
-		// training is found too late.
-		if !isFile(path) {
-			return nil, place.Mistake(fmt.Errorf("dataset: data.%s: no file %q; want a .csv, .tsv or .jsonl file", split, path))
-		}
-		s.files[split] = []string{path}
-	}
-	rows := func(split, path string) ([]row, error) {
-		return readFile(path, layout{text: c.Text, label: c.Label, needLabel: !isTest(split)})
-	}
-	switch {
-	case c.Kind == Regression:
-		s.Task.Labels = nil
-		s.Task.Metrics = []string{"pearson", "spearman"}
-	case len(c.Labels) == 0:
-		train, err := rows("train", c.Train)
-		if err != nil {
-			return nil, err
-		}
-		if s.Task.Labels, err = labelSet(c.Train, train); err != nil {
-			return nil, err
-		}
-		fallthrough
-	default:
-		s.Task.Metrics = []string{"accuracy", "matthews"}
-		if len(s.Task.Labels) == 2 {
-			s.Task.Metrics = []string{"accuracy", "f1", "matthews"}
-		}
-	}
-	s.Task.Select = s.Task.Metrics[0]
-	task := s.Task
-	s.read = func(split string, paths []string) (*Split, error) {
-		r, err := rows(split, paths[0])
-		if err != nil {
-			return nil, err
-		}
-		examples, err := task.examples(paths[0], r, !isTest(split), anyScore)
-		return &Split{Path: paths[0], Examples: examples}, err
-	}
-	return s, nil
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
+	return &Split{Path: paths[0], Files: []File{in.file()}, Examples: examples, Skipped: skipped}, err
 }

@@ -12,11 +12,11 @@ func ptr(s string) *string { return &s }
 
 func load(t *testing.T, c Config, split string) (*Set, *Split) {
 	t.Helper()
-	s, err := Open(c)
+	s, err := Open(t.Context(), c, Request{Splits: []string{split}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Load(split)
+	got, err := s.Load(t.Context(), split)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestTasks(t *testing.T) {
 		{"WNLI", Task{"wnli", zeroOne, []string{"accuracy"}, "accuracy"}, 256},
 	} {
 		t.Run("task="+c.spelling, func(t *testing.T) {
-			s, err := Open(Config{Task: c.spelling, Dir: "testdata/glue"})
+			s, err := Open(t.Context(), Config{Task: c.spelling, Dir: "testdata/glue"}, Request{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +188,7 @@ func TestTasks(t *testing.T) {
 }
 
 func TestMetricOverride(t *testing.T) {
-	s, err := Open(Config{Task: "cola", Dir: "testdata/glue", Metric: "accuracy", MaxLength: 64})
+	s, err := Open(t.Context(), Config{Task: "cola", Dir: "testdata/glue", Metric: "accuracy", MaxLength: 64}, Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestSplits(t *testing.T) {
 		"testdata/glue": {"train", "dev", "dev_mismatched", "test", "test_mismatched"},
 		"testdata/hub":  {"train", "dev", "dev_mismatched", "test", "test_mismatched"},
 	} {
-		s, err := Open(Config{Task: "mnli", Dir: dir})
+		s, err := Open(t.Context(), Config{Task: "mnli", Dir: dir}, Request{})
 		if err != nil {
 			t.Fatal(err)
 		}

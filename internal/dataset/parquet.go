@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,13 +45,14 @@ func findShards(dir, stem string) ([]string, error) {
 	return shards, nil
 }
 
-func (g glueTask) readParquet(split string, paths []string) (*Split, error) {
+func (g glueTask) readParquet(ctx context.Context, split string, paths []string) (*Split, error) {
 	s := &Split{Path: paths[0]}
 	for _, path := range paths {
-		examples, err := g.readShard(path, !isTest(split))
+		examples, file, err := g.readShard(ctx, path, !isTest(split))
 		if err != nil {
 			return nil, err
 		}
+		s.Files = append(s.Files, file)
 		for _, e := range examples {
 			e.ID = len(s.Examples)
 			s.Examples = append(s.Examples, e)
@@ -62,23 +65,29 @@ func (g glueTask) readParquet(split string, paths []string) (*Split, error) {
 }
 
 // readShard reads one parquet file; Line is the row within it.
-func (g glueTask) readShard(path string, needLabel bool) (examples []Example, err error) {
-	file, err := os.Open(path)
+func (g glueTask) readShard(ctx context.Context, path string, needLabel bool) (examples []Example, file File, err error) {
+	in, err := openInput(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("dataset: load %s: %w", g.name, err)
+		return nil, file, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
-	defer file.Close()
+	defer in.Close()
+	raw, err := in.ReadAll()
+	if err != nil {
+		return nil, file, fmt.Errorf("dataset: read %s: %w", path, err)
+	}
+	examples, err = g.decodeShard(path, raw, needLabel)
+	return examples, in.file(), err
+}
+
+// decodeShard is readShard on the content of a file.
+func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples []Example, err error) {
 	// The library panics on some damaged files; to the user that is a bad file.
 	defer func() {
 		if p := recover(); p != nil {
 			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
 		}
 	}()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("dataset: read %s: %w", path, err)
-	}
-	f, err := parquet.OpenFile(file, info.Size())
+	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil {
 		return nil, fmt.Errorf("dataset: read %s: %w; want a parquet file", path, err)
 	}

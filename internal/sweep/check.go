@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,11 +96,14 @@ func (c *checker) load(cell *Cell, dir string) bool {
 func (c *checker) open(cell *Cell) {
 	cfg := cell.config
 	key := fmt.Sprint(cfg.Model, "\n", cfg.Data)
+	if _, isFraction := cfg.Data.Dev.Fraction(); isFraction {
+		key += fmt.Sprint("\n", cfg.Seed) // which examples train keeps depends on it
+	}
 	o, ok := c.opened[key]
 	if !ok {
-		o.session, o.err = train.OpenSession(cfg)
+		o.session, o.err = train.OpenSession(context.Background(), cfg)
 		if o.err == nil {
-			split, err := o.session.Set.Load("train")
+			split, err := o.session.Set.Load(context.Background(), "train")
 			if o.err = err; err == nil {
 				o.rows = len(split.Examples)
 			}

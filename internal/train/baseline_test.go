@@ -90,11 +90,11 @@ func (d *overflowing) Embed(dst, ids, pos, types, word, position, kind tensor) {
 // names tensor and example, be it the model's or a parameter's fault.
 func TestEvaluateNotFinite(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
-	s, err := OpenSession(c)
+	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := s.load("dev", true)
+	d, err := s.load(t.Context(), "dev", true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestEvaluateNotFinite(t *testing.T) {
 	if err := evaluate(); !errors.As(err, &bad) {
 		t.Fatalf("error is %v; want a NonFiniteError", err)
 	}
-	if want := []string{c.Data.Dev + ":12"}; !strings.HasPrefix(bad.Tensor, "the output of embed ") || !slices.Equal(bad.Examples, want) || bad.Evaluated != c.Data.Dev {
+	if want := []string{string(c.Data.Dev) + ":12"}; !strings.HasPrefix(bad.Tensor, "the output of embed ") || !slices.Equal(bad.Examples, want) || bad.Evaluated != string(c.Data.Dev) {
 		t.Errorf("%+v; want the embedding and %q", bad, want)
 	}
 	dev.ids = nil

@@ -26,18 +26,11 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 		return nil, err
 	}
 	defer saved.Close()
-	if saved.Task.Name == customTask && c.Data.Task == customTask && len(c.Data.Labels) == 0 {
-		// The adapter knows its labels; without them the training file would
-		// have to be there to list them.
-		own := *c
-		own.Data.Labels = saved.Task.Labels
-		c = &own
-	}
-	s, err := OpenSession(c)
+	s, err := openSession(ctx, c, []string{split}, saved.Task.Labels)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.load(split, false)
+	d, err := s.load(ctx, split, false)
 	if err != nil {
 		return nil, err
 	}
@@ -57,9 +50,6 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	}
 	return e, nil
 }
-
-// customTask is dataset's name for a user's own files.
-const customTask = "custom"
 
 // WritePredictions writes the file that the GLUE server takes: a header, then
 // index and prediction, by label name or as a number.
@@ -85,10 +75,10 @@ type Shown struct {
 }
 
 // Show returns the first n examples of a split.
-func (s *Session) Show(split string, n int) ([]Shown, error) {
-	sp, err := s.Set.Load(split)
+func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
+	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
-		return nil, err
+		return nil, loading(err)
 	}
 	var out []Shown
 	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {

@@ -271,7 +271,7 @@ func TestGradientRecord(t *testing.T) {
 			dev := cpu.Open[float32](2)
 			c := demoConfig(t, t.TempDir(), 16)
 			c.Method.Name = method
-			s, err := OpenSession(c)
+			s, err := OpenSession(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -280,7 +280,7 @@ func TestGradientRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			st := NewStepper(dev, m, attached, c.Optim, 1, false, 1)
-			d, err := s.load("train", true)
+			d, err := s.load(t.Context(), "train", true)
 			if err != nil {
 				t.Fatal(err)
 			}

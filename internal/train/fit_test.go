@@ -34,15 +34,15 @@ func (b *bounded) Alloc(s compute.Shape, d compute.DType) tensor {
 
 func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
 	t.Helper()
-	s, err := OpenSession(c)
+	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	train, err := s.load("train", true)
+	train, err := s.load(t.Context(), "train", true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := s.load("dev", true)
+	dev, err := s.load(t.Context(), "dev", true)
 	if err != nil {
 		t.Fatal(err)
 	}

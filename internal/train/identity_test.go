@@ -44,7 +44,7 @@ func copied(t *testing.T, c *config.Config) *config.Config {
 	}
 	own := *c
 	own.Data.Labels = slices.Clone(c.Data.Labels)
-	for _, path := range []*string{&own.Model, &own.Out, &own.Data.Train, &own.Data.Dev} {
+	for _, path := range []*string{&own.Model, &own.Out, &own.Data.Train, (*string)(&own.Data.Dev)} {
 		*path = filepath.Join(to, strings.TrimPrefix(*path, from))
 	}
 	return &own
@@ -97,7 +97,7 @@ func TestOtherInput(t *testing.T) {
 	}{
 		"train text": {func(t *testing.T, c *config.Config) { edit(t, c.Data.Train, "\n", "\nx ") }, "data train: 16 examples", false},
 		"train row":  {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/train.tsv", c.Data.Train, 16) }, "now", false},
-		"dev row":    {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/dev.tsv", c.Data.Dev, 24) }, "data dev: 24 examples", false},
+		"dev row":    {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/dev.tsv", string(c.Data.Dev), 24) }, "data dev: 24 examples", false},
 		"labels":     {func(_ *testing.T, c *config.Config) { l := c.Data.Labels; l[0], l[1] = l[1], l[0] }, `label of class 0: "act" in the run, "animal" now`, false},
 		"seed":       {func(_ *testing.T, c *config.Config) { c.Seed = 3 }, "seed: 17 in the run, 3 now", false},
 		"lr":         {func(_ *testing.T, c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now", false},
@@ -129,7 +129,7 @@ func TestOtherInput(t *testing.T) {
 			}
 		}, "", false},
 		"log_every": {func(_ *testing.T, c *config.Config) {
-			c.Train.LogEvery, c.Train.KeepCheckpoints, c.Data.Test = 7, 1, c.Data.Dev
+			c.Train.LogEvery, c.Train.KeepCheckpoints, c.Data.Test = 7, 1, string(c.Data.Dev)
 		}, "", false},
 	} {
 		t.Run("change="+name, func(t *testing.T) {

@@ -22,15 +22,15 @@ func TestReservedArena(t *testing.T) {
 			c.Method.Name, c.Method.Dropout = method, nil
 			c.Train.MicroBatchSize = 3
 			c.Resolve()
-			s, err := OpenSession(c)
+			s, err := OpenSession(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			train, err := s.load("train", true)
+			train, err := s.load(t.Context(), "train", true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			dev, err := s.load("dev", true)
+			dev, err := s.load(t.Context(), "dev", true)
 			if err != nil {
 				t.Fatal(err)
 			}

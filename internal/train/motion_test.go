@@ -36,7 +36,7 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := s.load("train", true)
+	d, err := s.load(t.Context(), "train", true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func wantStill(t *testing.T, when string, err error, want string) {
 // TestStandsStill asserts that training that does not train is an error.
 func TestStandsStill(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
-	s, err := OpenSession(c)
+	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ var trainRows = map[string]int{"cola": 8551, "sst2": 67349, "mrpc": 3668, "stsb"
 // cannot change a weight near 1.
 func TestShippedConfigs(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
-	s, err := OpenSession(c)
+	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

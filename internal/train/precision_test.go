@@ -154,7 +154,7 @@ func TestExactStart(t *testing.T) {
 		t.Run("method="+method, func(t *testing.T) {
 			c := precisionRun(t, method)
 			c.Model = unrounded(t, c.Model)
-			s, err := OpenSession(c)
+			s, err := OpenSession(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -237,11 +237,11 @@ func TestNarrowPlan(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
 			c := precisionRun(t, method)
-			s, err := OpenSession(c)
+			s, err := OpenSession(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			train, err := s.load("train", true)
+			train, err := s.load(t.Context(), "train", true)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -78,7 +79,7 @@ type run struct {
 // the same configuration continues from it to files equal to those of an
 // unbroken run, byte for byte.
 func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
-	s, err := OpenSession(c)
+	s, err := OpenSession(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +87,10 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err := model.CheckWeights(c.Model, s.Model); err != nil {
 		return nil, err
 	}
-	if r.train, err = s.load("train", true); err != nil {
+	if r.train, err = s.load(ctx, "train", true); err != nil {
 		return nil, err
 	}
-	if r.test, err = s.load("dev", true); err != nil {
+	if r.test, err = s.load(ctx, "dev", true); err != nil {
 		return nil, err
 	}
 	if r.identity, err = s.identify(map[string]data{"train": r.train, "dev": r.test}); err != nil {
@@ -227,9 +228,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	}); err != nil {
 		return err
 	}
-	hashes, err := hashFiles(r.train.split.Path, r.test.split.Path)
-	if err != nil {
-		return err
+	hashes := map[string]string{}
+	for _, file := range append(slices.Clone(r.train.split.Files), r.test.split.Files...) {
+		hashes[file.Path] = file.SHA256
 	}
 	if err := r.log.WriteEnv(runlog.Env{Device: o.Device.Name(), BLAS: o.BLAS, DataSHA256: hashes}); err != nil {
 		return err
@@ -254,17 +255,3 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
-
-// hashFiles returns the SHA-256 of each file, so that a run says which data it
-// saw.
-func hashFiles(paths ...string) (map[string]string, error) {
-	sums := map[string]string{}
-	for _, path := range paths {
-		sum, err := checkpoint.HashFiles(path)
-		if err != nil {
-			return nil, err
-		}
-		sums[path] = sum
-	}
-	return sums, nil
-}

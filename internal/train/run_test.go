@@ -20,6 +20,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // The demo's encoder and the first lines of its data make a real run that takes
@@ -37,7 +38,7 @@ func demoConfig(t testing.TB, dir string, rows int) *config.Config {
 	c := config.Default()
 	c.Model = filepath.Join(demoDir, "model")
 	c.Data.Task, c.Data.Text, c.Data.Label = "custom", []string{"text"}, "label"
-	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.tsv"), filepath.Join(dir, "dev.tsv"), 32
+	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.tsv"), dataset.Source(filepath.Join(dir, "dev.tsv")), 32
 	c.Data.Labels = []string{"act", "animal", "artifact", "body", "communication", "food", "location", "person", "plant", "substance"}
 	c.Optim.LR = 3e-3
 	c.Train.BatchSize, c.Train.Epochs, c.Train.LogEvery, c.Train.SaveEvery = 8, 2, 3, 2

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -31,11 +33,17 @@ type Session struct {
 }
 
 // OpenSession opens what c names, as far as it can be checked without a device.
-func OpenSession(c *config.Config) (*Session, error) {
+// splits are those that will be loaded, none standing for a training run.
+func OpenSession(ctx context.Context, c *config.Config, splits ...string) (*Session, error) {
+	return openSession(ctx, c, splits, nil)
+}
+
+// openSession is OpenSession with the class names of a trained adapter.
+func openSession(ctx context.Context, c *config.Config, splits, labels []string) (*Session, error) {
 	s := &Session{Config: c}
 	var err error
-	if s.Set, err = dataset.Open(c.Data); err != nil {
-		return nil, err
+	if s.Set, err = dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed}); err != nil {
+		return nil, loading(err)
 	}
 	if s.Model, err = model.ReadConfig(c.Model); err != nil {
 		return nil, err
@@ -68,10 +76,10 @@ type data struct {
 
 // load reads and tokenises a split; every example must have a label where
 // labelled is set.
-func (s *Session) load(split string, labelled bool) (data, error) {
-	sp, err := s.Set.Load(split)
+func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
+	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
-		return data{}, err
+		return data{}, loading(err)
 	}
 	if labelled {
 		for _, e := range sp.Examples {
@@ -80,13 +88,22 @@ func (s *Session) load(split string, labelled bool) (data, error) {
 			}
 		}
 	}
-	e, err := dataset.Encode(s.Tokenizer, sp, s.MaxLength, s.cacheDir)
+	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
 	if err != nil && s.cacheDir != "" {
 		// A cache that cannot be written costs a second, not the run.
 		s.cacheDir = ""
-		e, err = dataset.Encode(s.Tokenizer, sp, s.MaxLength, "")
+		e, err = dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, "")
 	}
-	return data{e, sp}, err
+	return data{e, sp}, loading(err)
+}
+
+// loading makes an interruption of err, where that is what kept data from being
+// loaded.
+func loading(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("train: load the data: %w; nothing had begun", ErrInterrupted)
+	}
+	return err
 }
 
 // batch packs the examples of the given indices.

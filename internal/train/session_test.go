@@ -33,7 +33,7 @@ func TestOpenSession(t *testing.T) {
 		t.Run("fault="+tt.name, func(t *testing.T) {
 			c := demoConfig(t, t.TempDir(), 8)
 			tt.change(t, c)
-			if _, err := OpenSession(c); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, err := OpenSession(t.Context(), c); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error is %v; want one with %q", err, tt.want)
 			}
 		})
@@ -41,7 +41,7 @@ func TestOpenSession(t *testing.T) {
 	t.Run("length=of-task", func(t *testing.T) {
 		c := demoConfig(t, t.TempDir(), 8)
 		c.Data.MaxLength = 0
-		if s, err := OpenSession(c); err != nil || s.MaxLength != 128 {
+		if s, err := OpenSession(t.Context(), c); err != nil || s.MaxLength != 128 {
 			t.Errorf("maximum length %d, error %v; want the 128 positions of the model", s.MaxLength, err)
 		}
 	})

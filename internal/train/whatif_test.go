@@ -75,7 +75,7 @@ func TestWhatIfMemory(t *testing.T) {
 			}
 			put(c.Data.Train, slices.Repeat([]string{short}, 24))
 			// In order, every evaluated pair has one long row; in the sample some have two.
-			put(c.Data.Dev, slices.Repeat([]string{short, long}, 12))
+			put(string(c.Data.Dev), slices.Repeat([]string{short, long}, 12))
 			c.Train.MicroBatchSize, c.Train.EvalBatchSize = 1, batch
 			c.Schedule.WhatIf, c.Schedule.MaxInjects = 24, 2
 			if _, err := Run(context.Background(), c, quiet(1)); err != nil {

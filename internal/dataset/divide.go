@@ -1,0 +1,85 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+)
+
+// drawEpoch seeds the draw of a dev split. No epoch of training has this number,
+// so its order is independent of every order that train is visited in.
+const drawEpoch = -1
+
+// divide draws about the fraction of whole as dev and leaves the rest as train,
+// both in file order. The draw depends on the seed and on nothing but whole.
+//
+// In classification each class gives its share, rounded, and keeps at least one
+// example in train. Examples of equal texts stay on one side, so that no dev text
+// is trained on: they count as one, of the class of the first, and are passed
+// over where there are more of them than are still wanted.
+func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *Split, err error) {
+	strata := map[float32]*stratum{}
+	var order []*stratum // of first appearance
+	groups := map[string]*group{}
+	for i, x := range whole.Examples {
+		key := x.key()
+		g, known := groups[key]
+		if !known {
+			g = &group{}
+			groups[key] = g
+			class := float32(0)
+			if t.Labels != nil {
+				class = x.Label
+			}
+			s, known := strata[class]
+			if !known {
+				s = &stratum{}
+				strata[class] = s
+				order = append(order, s)
+			}
+			s.groups = append(s.groups, g)
+			g.of = s
+		}
+		g.members = append(g.members, i)
+		g.of.examples++
+	}
+	inDev := make([]bool, len(whole.Examples))
+	for _, s := range order {
+		want := min(int(math.Round(fraction*float64(s.examples))), s.examples-1)
+		for _, i := range Order(seed, drawEpoch, len(s.groups)) {
+			members := s.groups[i].members
+			if len(members) > want {
+				continue
+			}
+			want -= len(members)
+			for _, m := range members {
+				inDev[m] = true
+			}
+		}
+	}
+	train = &Split{Path: whole.Path, Files: whole.Files, Skipped: whole.Skipped}
+	dev = &Split{Path: whole.Path, Files: whole.Files}
+	for i, x := range whole.Examples {
+		if inDev[i] {
+			dev.Examples = append(dev.Examples, x)
+		} else {
+			train.Examples = append(train.Examples, x)
+		}
+	}
+	if len(dev.Examples) == 0 {
+		return nil, nil, fmt.Errorf("dataset: data.dev: %g of the %d examples of %s is none that train can spare; want a larger fraction, or a file",
+			fraction, len(whole.Examples), whole.Path)
+	}
+	return train, dev, nil
+}
+
+// stratum is the examples of one class; in regression all.
+type stratum struct {
+	groups   []*group
+	examples int
+}
+
+// group is the examples of equal texts.
+type group struct {
+	of      *stratum
+	members []int
+}

@@ -1,0 +1,60 @@
+package dataset
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/lor2c/lor2c/internal/infile"
+)
+
+// input is a data file that is being read from its beginning to its end. It
+// ends with the error of its context, and hashes what it gives.
+type input struct {
+	ctx  context.Context
+	path string
+	f    io.ReadCloser
+	sum  hash.Hash
+}
+
+// openInput opens a regular file, or reads a pipe to its end.
+func openInput(ctx context.Context, path string) (*input, error) {
+	in := &input{ctx: ctx, path: path, sum: sha256.New()}
+	if infile.IsStream(path) {
+		data, err := infile.ReadStream(ctx, path, infile.Stream)
+		in.f = io.NopCloser(bytes.NewReader(data))
+		return in, err
+	}
+	f, err := infile.Open(path)
+	in.f = f
+	return in, err
+}
+
+// isFile reports whether there is something at path that openInput can read.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && (info.Mode().IsRegular() || infile.IsStream(path))
+}
+
+// Read implements io.Reader.
+func (in *input) Read(b []byte) (int, error) {
+	if err := in.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := in.f.Read(b)
+	in.sum.Write(b[:n])
+	return n, err
+}
+
+// ReadAll returns the rest of the file.
+func (in *input) ReadAll() ([]byte, error) { return io.ReadAll(in) }
+
+// Close closes the file.
+func (in *input) Close() error { return in.f.Close() }
+
+// file describes what was read so far.
+func (in *input) file() File { return File{in.path, hex.EncodeToString(in.sum.Sum(nil))} }
