@@ -175,6 +175,23 @@ func VerifyDir(dir string) error {
 	return nil
 }
 
+// Same reports whether two directories with manifests, which both match, hold
+// the same files.
+func Same(a, b string) (bool, error) {
+	var manifests [2][]byte
+	for i, dir := range []string{a, b} {
+		if err := VerifyDir(dir); err != nil {
+			return false, err
+		}
+		text, err := os.ReadFile(filepath.Join(dir, manifestName))
+		if err != nil {
+			return false, fmt.Errorf("checkpoint: compare %s: %w", dir, bare(err))
+		}
+		manifests[i] = text
+	}
+	return bytes.Equal(manifests[0], manifests[1]), nil
+}
+
 // hashIn hashes the file called name under root.
 func hashIn(root *os.Root, name string) (string, error) {
 	f, err := root.Open(name)

@@ -149,6 +149,9 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 
 // finish writes final/ and the results.
 func (r *run) finish() error {
+	if err := r.bestGone(); err != nil {
+		return err
+	}
 	err := checkpoint.WriteDir(filepath.Join(r.out, finalDir), func(tmp string) error {
 		if err := r.identity.Write(tmp); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -47,24 +46,54 @@ func (r *run) resumeFrom(resume string) (string, error) {
 	case ResumeRestart:
 		err = r.restart(held)
 	default:
-		from, err = resume, checkpoint.VerifyDir(resume)
+		return r.named(resume, held)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if from != "" {
-		if err := r.same(from); err != nil {
-			return "", err
-		}
-		if err := r.readState(from); err != nil {
-			return "", err
-		}
-		return from, r.sameLog(from)
-	}
-	if held {
+	case from != "":
+		return from, r.check(from)
+	case held:
 		return "", r.sameSettings()
 	}
 	return "", nil
+}
+
+// named returns where to continue from when a checkpoint is named: that one if
+// it lies in the output directory, else a copy of it there, or what the copy has
+// become since.
+func (r *run) named(dir string, held bool) (string, error) {
+	if err := checkpoint.VerifyDir(dir); err != nil {
+		return "", err
+	}
+	if r.inside(dir) {
+		if err := r.check(dir); err != nil {
+			return "", err
+		}
+		return dir, r.rewind()
+	}
+	if err := r.check(dir); err != nil {
+		return "", err
+	}
+	own, err := r.latest(held)
+	if err != nil {
+		return "", err
+	}
+	if step, ok := stepOf(filepath.Base(own)); ok && step >= r.state.Step {
+		return own, r.check(own)
+	}
+	return r.adopt(dir)
+}
+
+// check holds a checkpoint against the run and reads its state.
+func (r *run) check(dir string) error {
+	if err := r.same(dir); err != nil {
+		return err
+	}
+	if err := r.readState(dir); err != nil {
+		return err
+	}
+	return r.sameLog(dir)
 }
 
 // latest returns the newest valid checkpoint of the output directory, "" where
@@ -102,7 +131,7 @@ func (r *run) restart(held bool) error {
 		return fmt.Errorf("train: open %s: %w", r.out, err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), checkpointPrefix) {
+		if _, ok := stepOf(e.Name()); ok {
 			if err := checkpoint.RemoveDir(filepath.Join(r.out, e.Name())); err != nil {
 				return err
 			}
@@ -138,7 +167,7 @@ func (r *run) same(dir string) error {
 // checkpoint was saved after. A log that begins in the middle would give results
 // without their evaluation.
 func (r *run) sameLog(from string) error {
-	if r.state.Log == nil || filepath.Dir(filepath.Clean(from)) != filepath.Clean(r.out) {
+	if r.state.Log == nil || !r.inside(from) {
 		return nil
 	}
 	got, err := runlog.DigestOf(r.out, r.state.Step)

@@ -222,10 +222,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
 		return err
 	}
-	if err := checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
-		_, err := w.Write(c.YAML())
-		return err
-	}); err != nil {
+	if err := r.writeConfig(); err != nil {
 		return err
 	}
 	hashes := map[string]string{}
@@ -251,7 +248,18 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	} else {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
 	}
+	if b := r.state.Best.Step; b > 0 && !exists(checkpointAt(r.out, b)) && !exists(filepath.Join(r.out, bestLink)) {
+		r.log.Printf("%s, the best epoch so far, is not there; best will lead to the next that is better", checkpointAt(r.out, b))
+	}
 	return r.linkBest()
+}
+
+// writeConfig writes the run file, which says whose directory it is.
+func (r *run) writeConfig() error {
+	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
+		_, err := w.Write(r.session.Config.YAML())
+		return err
+	})
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

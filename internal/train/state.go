@@ -133,15 +133,6 @@ func (r *run) trainerState() []byte {
 	return runlog.TrainerState(t)
 }
 
-// linkBest points best at the checkpoint that the state names. The link follows
-// the checkpoint, so that a crash between the two is mended on resuming.
-func (r *run) linkBest() error {
-	if r.state.Best.Step == 0 {
-		return nil
-	}
-	return checkpoint.Link(checkpointPrefix+strconv.Itoa(r.state.Best.Step), filepath.Join(r.out, bestLink))
-}
-
 // prune removes all but the newest checkpoints and the best one.
 func (r *run) prune() error {
 	entries, err := os.ReadDir(r.out)
