@@ -16,8 +16,16 @@ python3 -m pip --version >/dev/null 2>&1 || fail "fetching the compiler needs Py
 
 new=$(mktemp -d .toolchain.XXXXXX)
 trap 'rm -rf "$new"' EXIT
-python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
-  -r scripts/toolchain.txt -d "$new/wheels" || fail "the packages of scripts/toolchain.txt could not be fetched"
+total=$(grep -c '^[^#]' scripts/toolchain.txt)
+echo "toolchain: fetching a CUDA compiler into .toolchain: $total packages, 166 MB"
+n=0
+grep '^[^#]' scripts/toolchain.txt | while read -r package; do
+  n=$((n + 1))
+  echo "toolchain: $n of $total: ${package%% *}"
+  echo "$package" > "$new/one.txt"
+  python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+    -r "$new/one.txt" -d "$new/wheels" || exit 1
+done || fail "the packages of scripts/toolchain.txt could not be fetched"
 for wheel in "$new"/wheels/*.whl; do
   case $wheel in
   *_cu11-*) into=$new/cu11 ;;
@@ -30,7 +38,7 @@ done
 mv "$new/cu13/nvidia/cu13" "$new/cuda"
 mv "$new/cu12/nvidia/cuda_nvcc/bin/ptxas" "$new/cuda/bin/ptxas-12.9"
 mv "$new/cu11/nvidia/cuda_nvcc/bin/ptxas" "$new/cuda/bin/ptxas-11.8"
-rm -rf "$new/wheels" "$new"/cu1? "$new"/cuda/lib "$new"/cuda/bin/nvlink
+rm -rf "$new/wheels" "$new/one.txt" "$new"/cu1? "$new"/cuda/lib "$new"/cuda/bin/nvlink
 chmod +x "$new"/cuda/bin/* "$new"/cuda/nvvm/bin/*
 "$new/cuda/bin/nvcc" --version >/dev/null || fail "nvcc does not run here"
 cp scripts/toolchain.txt "$new/packages.txt"
