@@ -23,8 +23,12 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The packages that start goroutines, and those that drive them.
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
+# One package's tests take two minutes at most on an idle machine. The limit is
+# for a test that hangs, and leaves room for a machine that is busy.
+TIMEOUT := 60m
+
 .DEFAULT_GOAL := help
-.PHONY: help build toolchain kernels ptxas-report test orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
+.PHONY: help build toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,7 +53,7 @@ NVCC := test -x "$$CUDA_HOME/bin/nvcc" || command -v nvcc >/dev/null
 toolchain: ## fetch a CUDA compiler into .toolchain (needs Python with pip)
 	sh scripts/toolchain.sh
 
-kernels: ## compile the CUDA kernels (nvcc from CUDA_HOME, PATH or make toolchain)
+kernels: ## compile the CUDA kernels (nvcc from CUDA_HOME, PATH or make toolchain; ARCH=sm_90a for one target)
 	@$(MAKE) -C kernels --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 ptxas-report: kernels ## write registers and spills of every kernel to bench/results/ptxas.csv; none may spill
@@ -57,17 +61,24 @@ ptxas-report: kernels ## write registers and spills of every kernel to bench/res
 
 test: ## run all tests that need no GPU
 	@echo "kernels on the CPU: $(if $(CUDA),$(shell command -v $${CXX:-g++} || echo 'left out; install g++'),left out; a build without CUDA)"
-	go test $(TAGS) ./...
+	go test -timeout $(TIMEOUT) $(TAGS) ./...
+
+test-short: ## run the quick tests, without the CUDA device
+	go test -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags openblas) ./...
+
+FUZZTIME ?= 10s
+fuzz: ## run every fuzz target for a while (FUZZTIME)
+	sh scripts/fuzz.sh $(FUZZTIME)
 
 # Threads, blocks and streams in the orders that these seeds draw.
 ORDERS ?= 2 3 4 5
 orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
-	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
+	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test -timeout $(TIMEOUT) $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
 
 # The race detector and the address sanitizer of the kernels do not go together.
 race: ## run the race detector on the packages with goroutines (needs a C compiler)
-	CGO_ENABLED=1 go test -race -short $(if $(OPENBLAS),-tags $(OPENBLAS)) $(RACE)
-	$(if $(CUDA),LOR2C_HOST_FAST=1 go test -race -tags cuda -run 'Replay|Upload|Faults|Calls' ./internal/gpu)
+	CGO_ENABLED=1 go test -race -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags $(OPENBLAS)) $(RACE)
+	$(if $(CUDA),LOR2C_HOST_FAST=1 go test -race -timeout $(TIMEOUT) -tags cuda -run 'Replay|Upload|Faults|Calls' ./internal/gpu)
 
 lint: ## check formatting, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -75,7 +86,7 @@ lint: ## check formatting, vet and staticcheck
 	go run $(STATICCHECK) $(TAGS) ./...
 
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights
-	go test $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
+	go test -timeout $(TIMEOUT) $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
 
 # Without a card nobody has to wait for its compiler.
 CARD := $(wildcard /dev/nvidia0 /dev/dxg)
@@ -91,7 +102,8 @@ table1: ## reproduce table I of the paper (see lor2c reproduce --help; PROFILE T
 fig2: ## reproduce figure 2, singular values of W = BA
 fig6: ## reproduce figure 6, merges and injections
 fig7: ## reproduce figure 7, gradients of LoR2C over LoRA
-table1 fig2 fig6 fig7: build
+table1 fig2 fig6 fig7:
+	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	bin/lor2c reproduce $@ $(strip $(REPRODUCE))
 
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
