@@ -9,6 +9,10 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
+// labelRoom is kept free left of a vertical axis' label, whose letters are higher
+// in some fonts than in the one that the drawing is laid out with.
+const labelRoom = 3
+
 // axes returns an empty plot in the theme: a light grid, no frame, no ticks.
 func axes(t Theme, x, y string) *plot.Plot {
 	p := plot.New()

@@ -16,6 +16,11 @@ type curve struct {
 func (s curve) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	colour := s.t.series(s.Colour)
+	for i := range s.Low {
+		if finite(s.Low[i]) && finite(s.High[i]) {
+			c.StrokeLine2(s.t.line(colour, 0.8), x(s.X[i]), y(s.Low[i]), x(s.X[i]), y(s.High[i]))
+		}
+	}
 	var runs [][]vg.Point
 	open := false
 	for i, v := range s.Y {

@@ -9,8 +9,11 @@ import (
 	"cmp"
 	"encoding/xml"
 	"fmt"
+	"html"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot/vg"
@@ -27,9 +30,19 @@ type Figure struct {
 	Title   string
 	Caption string // what is shown, over how many runs, and what it does not say
 
-	width, height vg.Length // of the drawing without title and caption
+	drawing          // without title and caption
+	narrow  *drawing // the same for a phone; nil if the other is narrow enough
+}
+
+// drawing is what a figure shows, in a size.
+type drawing struct {
+	width, height vg.Length
 	draw          func(c draw.Canvas, t Theme)
 }
+
+// phoneWidth is the width of a narrow drawing: that of a phone's screen without
+// the margins of a page.
+const phoneWidth = 360 * vg.Length(1)
 
 // Around the drawing, where it stands alone.
 const (
@@ -44,10 +57,21 @@ func (f Figure) Width() float64 { return f.width.Points() }
 
 // Inline returns an svg element to place in a page that shows title and caption
 // itself. It has no background.
-func (f Figure) Inline(t Theme) string {
-	c := vgsvg.New(f.width, f.height)
-	f.draw(draw.New(c), t)
-	return f.svg(c, f.width, f.height)
+func (f Figure) Inline(t Theme) string { return f.inline(f.drawing, t) }
+
+// InlineNarrow returns the same laid out for a screen as narrow as a phone's, or
+// "" where Inline is narrow enough.
+func (f Figure) InlineNarrow(t Theme) string {
+	if f.narrow == nil {
+		return ""
+	}
+	return f.inline(*f.narrow, t)
+}
+
+func (f Figure) inline(d drawing, t Theme) string {
+	c := vgsvg.New(d.width, d.height)
+	d.draw(draw.New(c), t)
+	return f.svg(c, d.width, d.height)
 }
 
 // SVG returns a document with title, caption and background.
@@ -108,6 +132,32 @@ func (f Figure) drawWhole(c draw.Canvas, t Theme) {
 	}
 }
 
+// textElement is how vgsvg writes a text: attributes, weight, size, colour, text.
+var textElement = regexp.MustCompile(`<text ([^>]*?)\s*style="font-weight:(\w+);font-size:([0-9.]+)px;([^"]*)">([^<]*)</text>`)
+
+// fitted gives every text the length that it has in the font that the drawing
+// was laid out with. A reader's machine may have only a wider one, in which right
+// ends and centres would lie elsewhere and long texts would be cut off.
+func fitted(svg string) string {
+	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
+		part := textElement.FindStringSubmatch(element)
+		size, err := strconv.ParseFloat(part[3], 64)
+		if err != nil {
+			return element
+		}
+		style := Light().text(vg.Length(size), nil)
+		if part[2] == "bold" {
+			style.Font.Weight = bold
+		}
+		length := style.Width(html.UnescapeString(part[5]))
+		if length <= 0 {
+			return element
+		}
+		return fmt.Sprintf(`<text %s textLength="%.5g" lengthAdjust="spacingAndGlyphs" style="font-weight:%s;font-size:%spx;%s">%s</text>`,
+			part[1], length.Points(), part[2], part[3], part[4], part[5])
+	})
+}
+
 // svg replaces vgsvg's head, which fixes the size in points and names one font
 // file, by one that scales, says what it shows and falls back on any sans.
 func (f Figure) svg(c *vgsvg.Canvas, w, h vg.Length) string {
@@ -117,9 +167,9 @@ func (f Figure) svg(c *vgsvg.Canvas, w, h vg.Length) string {
 	text = text[strings.Index(text, "<svg"):]
 	text = text[strings.Index(text, ">")+1:]
 	text = strings.ReplaceAll(text, "font-family:Liberation Sans;font-variant:normal;", "")
-	text = strings.ReplaceAll(text, ";font-style:normal", "")
+	text = fitted(strings.ReplaceAll(text, ";font-style:normal", ""))
 	var label bytes.Buffer
 	xml.EscapeText(&label, []byte(f.Title))
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" role="img" `+
-		`font-family="Liberation Sans,Arial,Helvetica,sans-serif"><title>%s</title>`, w.Points(), h.Points(), w.Points(), h.Points(), label.String()) + text
+		`font-family="Liberation Sans,Arial,Helvetica,DejaVu Sans Condensed,sans-serif"><title>%s</title>`, w.Points(), h.Points(), w.Points(), h.Points(), label.String()) + text
 }

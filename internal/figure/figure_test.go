@@ -134,7 +134,7 @@ func TestContrast(t *testing.T) {
 
 // TestOuter: a narrow figure becomes as wide as its title.
 func TestOuter(t *testing.T) {
-	f := Figure{Title: "A title that is wider than the drawing", width: 50, height: 10}
+	f := Figure{Title: "A title that is wider than the drawing", drawing: drawing{width: 50, height: 10}}
 	if w, _ := f.outer(Light()); w < 250 || w > 350 {
 		t.Errorf("%v points wide; want room for 38 letters of 15 points, about half as wide as high", w)
 	}

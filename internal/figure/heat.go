@@ -24,6 +24,8 @@ type heat struct {
 	scale scale
 	t     Theme
 	dense bool // no gaps between cells
+	// numbers writes the value of a cell without a text, where there is room.
+	numbers bool
 }
 
 // Plot implements plot.Plotter.
@@ -45,6 +47,11 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 		} else {
 			fill(c, r, h.t.Surface)
 		}
+		if !h.dense {
+			// A dark cell is set off from a dark page, and from its neighbours.
+			c.SetLineStyle(h.t.line(h.t.Muted, 0.4))
+			c.Stroke(r.Path())
+		}
 		if k.hatched {
 			faint := ink
 			faint.A = 110
@@ -59,8 +66,15 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 			c.FillText(small, vg.Point{X: mid.X, Y: mid.Y - 6}, k.note)
 			mid.Y += 5
 		}
-		if k.text != "" {
-			c.FillText(style, mid, k.text)
+		text := k.text
+		if text == "" && h.numbers && !math.IsNaN(k.value) {
+			text = short(k.value)
+			if style.Width(text) > r.Max.X-r.Min.X-4 || r.Max.Y-r.Min.Y < 11 {
+				text = ""
+			}
+		}
+		if text != "" {
+			c.FillText(style, mid, text)
 		}
 	}
 	for _, k := range h.cells {
@@ -119,7 +133,7 @@ func heatAxes(t Theme, x, y string, x0, x1, y0, y1 float64) *plot.Plot {
 // drawHeat draws cells with the scale's bar at their right.
 func drawHeat(c draw.Canvas, t Theme, p *plot.Plot, h heat, value string) {
 	p.Add(h)
-	inner := draw.Crop(c, 0, -76, 0, -4)
+	inner := draw.Crop(c, labelRoom, -76, 0, -4)
 	p.Draw(inner)
 	data := p.DataCanvas(inner)
 	data.Min.X = data.Max.X + 12

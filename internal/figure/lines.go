@@ -2,6 +2,7 @@ package figure
 
 import (
 	"cmp"
+	"image/color"
 	"slices"
 
 	"gonum.org/v1/plot"
@@ -16,13 +17,23 @@ type Series struct {
 	Colour int  // index of the theme's curves
 	Points bool // mark every point
 	Steps  bool // hold each value until the next point
+	// Low and High are the ends of an interval around each point, drawn as a
+	// vertical line; nil without intervals, NaN for a point without.
+	Low, High []float64
 }
 
 // Panel is one coordinate system.
 type Panel struct {
 	YLabel string
-	Zero   bool // the axis begins at zero
+	Zero   bool // the axis begins at zero, however far the values are from it
 	Series []Series
+	Levels []Level
+}
+
+// Level is a value to hold the curves against, drawn as a dashed line.
+type Level struct {
+	Name  string
+	Value float64
 }
 
 // Mark is an event on the horizontal axis: a merge or an injection.
@@ -43,19 +54,28 @@ const (
 	pageWidth   = 720 * vg.Length(1)
 	panelHeight = 150 * vg.Length(1)
 	markRow     = 14 * vg.Length(1)
-	longestName = 180 * vg.Length(1) // of a series; what is longer is cut
+	longestName = 4 // of a series: the part of the width beyond which it is cut
 )
 
-// Lines draws a chart, 720 points wide.
+// Lines draws a chart, as wide as a page or as a phone.
 func Lines(ch Chart) Figure {
 	top := vg.Length(0)
 	if len(ch.Marks) > 0 {
 		top = 2*markRow + 6
 	}
+	height := vg.Length(len(ch.Panels))*panelHeight + top + 30
+	draw := func(c draw.Canvas, t Theme) { ch.draw(c, t, top) }
 	return Figure{
-		Name: ch.Name, Title: ch.Title, Caption: ch.Caption, width: pageWidth, height: vg.Length(len(ch.Panels))*panelHeight + top + 30,
-		draw: func(c draw.Canvas, t Theme) { ch.draw(c, t, top) },
+		Name: ch.Name, Title: ch.Title, Caption: ch.Caption,
+		drawing: drawing{pageWidth, height, draw}, narrow: &drawing{phoneWidth, height, draw},
 	}
+}
+
+// Cut reports whether the vertical axis of a panel begins above zero, so that
+// heights are not proportional to values. Such an axis is marked by two strokes.
+func (p Panel) Cut() bool {
+	lo, _ := p.extent()
+	return lo > 0
 }
 
 func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
@@ -66,9 +86,9 @@ func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
 		}
 	}
 	_, last := bounds(xs...)
-	right := vg.Length(0)
+	right, longest := vg.Length(0), (c.Max.X-c.Min.X)/longestName
 	for i := range ch.Panels {
-		right = max(right, ch.Panels[i].nameWidth(t))
+		right = max(right, ch.Panels[i].nameWidth(t, last, longest))
 	}
 	plots := make([][]*plot.Plot, len(ch.Panels))
 	for i, panel := range ch.Panels {
@@ -76,9 +96,12 @@ func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
 		p.X.Min, p.X.Max = 0, last
 		p.Y.Min, p.Y.Max = panel.extent()
 		if last >= 2 {
-			p.X.Tick.Marker = counted(0, int(last), 0, 13)
+			p.X.Tick.Marker = counted(0, int(last), 0, int((c.Max.X-c.Min.X)/50))
 		}
-		p.Add(grid{t: t}, rules{ch.Marks, t})
+		p.Add(grid{t: t}, rules{ch.Marks, t}, levels{panel.Levels, t})
+		if panel.Cut() {
+			p.Add(broken{t})
+		}
 		for _, s := range panel.Series {
 			p.Add(curve{s, t})
 		}
@@ -87,58 +110,82 @@ func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
 		}
 		plots[i] = []*plot.Plot{p}
 	}
-	inner := draw.Crop(c, 0, -right, 0, -top)
+	inner := draw.Crop(c, labelRoom, -right, 0, -top)
 	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: 12}
 	canvases := plot.Align(plots, tiles, inner)
 	ch.nameMarks(c, t, plots[0][0], canvases[0][0])
 	for i := range plots {
 		plots[i][0].Draw(canvases[i][0])
-		ch.Panels[i].names(c, t, plots[i][0], canvases[i][0])
+		ch.Panels[i].names(c, t, plots[i][0], canvases[i][0], longest)
 	}
 }
 
+// extent is the range of the vertical axis. It begins at zero unless the values
+// would then fill less than about half of it, or are negative.
 func (p Panel) extent() (lo, hi float64) {
 	var ys [][]float64
 	for _, s := range p.Series {
-		ys = append(ys, s.Y)
+		ys = append(ys, s.Y, s.Low, s.High)
+	}
+	for _, l := range p.Levels {
+		ys = append(ys, []float64{l.Value})
 	}
 	lo, hi = bounds(ys...)
-	if p.Zero {
-		lo = min(lo, 0)
+	if p.Zero || lo > 0 && lo <= 0.4*hi {
+		return min(lo, 0), hi + 0.04*(hi-min(lo, 0))
 	}
-	return lo, hi + 0.04*(hi-lo)
+	room := 0.04 * (hi - lo)
+	if lo >= 0 {
+		return max(lo-room, 0), hi + room
+	}
+	return lo - room, hi + room
 }
 
-// nameWidth is the room that the series' names need at the right.
-func (p Panel) nameWidth(t Theme) (width vg.Length) {
+// ending is the name of a curve; one that ends early says where.
+func (s Series) ending(last float64) string {
+	for i := len(s.Y) - 1; i >= 0; i-- {
+		if finite(s.Y[i]) {
+			if s.X[i] < 0.97*last {
+				return s.Name + ", to epoch " + short(s.X[i])
+			}
+			break
+		}
+	}
+	return s.Name
+}
+
+// nameWidth is the room that the names of curves and levels need at the right.
+func (p Panel) nameWidth(t Theme, last float64, longest vg.Length) (width vg.Length) {
 	for _, s := range p.Series {
-		width = max(width, t.text(9.5, t.Text).Width(t.cut(s.Name, longestName)))
+		width = max(width, t.text(9.5, t.Text).Width(t.cut(s.ending(last), longest)))
+	}
+	for _, l := range p.Levels {
+		width = max(width, t.text(9.5, t.Text).Width(t.cut(l.Name, longest)))
 	}
 	return width + 12
 }
 
-// names writes the series' names at their right ends, moved apart.
-func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas) {
+// names writes the names at the right ends of curves and levels, moved apart.
+func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, longest vg.Length) {
 	const gap = 12
 	data := pl.DataCanvas(at)
-	x, y := pl.Transforms(&data)
+	_, y := pl.Transforms(&data)
 	type end struct {
-		Series
-		y vg.Length
+		name   string
+		colour color.NRGBA
+		y      vg.Length
 	}
 	var ends []end
 	for _, s := range p.Series {
 		for i := len(s.Y) - 1; i >= 0; i-- {
 			if finite(s.Y[i]) {
-				ends = append(ends, end{s, y(s.Y[i])})
-				if s.X[i] < 0.97*pl.X.Max {
-					leader := t.line(t.series(s.Colour), 0.7) // from a curve that ends early to its name
-					leader.Dashes = []vg.Length{1, 3}
-					c.StrokeLine2(leader, x(s.X[i])+4, y(s.Y[i]), data.Max.X+4, y(s.Y[i]))
-				}
+				ends = append(ends, end{s.ending(pl.X.Max), t.series(s.Colour), y(s.Y[i])})
 				break
 			}
 		}
+	}
+	for _, l := range p.Levels {
+		ends = append(ends, end{l.Name, t.Muted, y(l.Value)})
 	}
 	slices.SortStableFunc(ends, func(a, b end) int { return cmp.Compare(a.y, b.y) })
 	for i := 1; i < len(ends); i++ {
@@ -151,9 +198,9 @@ func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas) {
 		limit = ends[i].y - gap
 	}
 	for _, e := range ends {
-		style := t.text(9.5, t.series(e.Colour))
+		style := t.text(9.5, e.colour)
 		style.YAlign = middle
-		c.FillText(style, vg.Point{X: data.Max.X + 8, Y: e.y}, t.cut(e.Name, longestName))
+		c.FillText(style, vg.Point{X: data.Max.X + 8, Y: e.y}, t.cut(e.name, longest))
 	}
 }
 
@@ -195,5 +242,33 @@ func (r rules) Plot(c draw.Canvas, p *plot.Plot) {
 		if i == 0 || m.Epoch != r.marks[i-1].Epoch {
 			c.StrokeLine2(line, x(m.Epoch), c.Min.Y, x(m.Epoch), c.Max.Y+4)
 		}
+	}
+}
+
+// levels draws the values that curves are held against.
+type levels struct {
+	all []Level
+	t   Theme
+}
+
+// Plot implements plot.Plotter.
+func (l levels) Plot(c draw.Canvas, p *plot.Plot) {
+	_, y := p.Transforms(&c)
+	line := l.t.line(l.t.Muted, 1)
+	line.Dashes = []vg.Length{6, 3}
+	for _, level := range l.all {
+		c.StrokeLine2(line, c.Min.X, y(level.Value), c.Max.X, y(level.Value))
+	}
+}
+
+// broken draws two strokes at the foot of a vertical axis that does not begin at
+// zero.
+type broken struct{ t Theme }
+
+// Plot implements plot.Plotter.
+func (b broken) Plot(c draw.Canvas, _ *plot.Plot) {
+	line := b.t.line(b.t.Text, 1.1)
+	for _, up := range []vg.Length{2, 6} {
+		c.StrokeLine2(line, c.Min.X-4, c.Min.Y+up, c.Min.X+4, c.Min.Y+up+4)
 	}
 }

@@ -20,14 +20,20 @@ type Spectra struct {
 
 // Fig2 draws the singular values of W = B A over the epochs, averaged over the
 // modules: index downwards, epoch to the right, as the paper's Fig. 2. Colour
-// is logarithmic from a thousandth of the largest.
+// is logarithmic, over the values that there are and at most three decades.
 func Fig2(s Spectra) Figure {
 	mean := meanSpectra(s.Values, s.Most)
 	_, hi := bounds(mean...)
 	if hi <= 0 {
 		hi = 1 // every B is zero
 	}
-	sc := scale{lo: hi / 1000, hi: hi, log: true, stops: viridis}
+	lowest := hi
+	for _, row := range mean {
+		for _, v := range row {
+			lowest = min(lowest, v)
+		}
+	}
+	sc := scale{lo: max(lowest, hi/1000), hi: hi, log: true, stops: viridis}
 	n := 0
 	for _, row := range mean {
 		n = max(n, len(row))
@@ -41,15 +47,25 @@ func Fig2(s Spectra) Figure {
 		start = s.Epochs[e]
 	}
 	return Figure{
-		Name: "fig2", Title: "Singular values of W = BA during training", width: pageWidth, height: 340,
-		Caption: fmt.Sprintf("Fig. 2. Mean over all modules of the singular values of BA, without the scale alpha/r, at the end of each epoch; rank %d. "+
-			"Values below a thousandth of the largest are drawn as that. %s", s.Rank, s.Source),
-		draw: func(c draw.Canvas, t Theme) {
+		Name: "fig2", Title: "Singular values of W = BA during training", Caption: s.caption(n),
+		drawing: drawing{width: pageWidth, height: 340, draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "index of the singular value", 0, start, 0, float64(n))
+			p.X.Tick.Marker = counted(1, len(mean), -0.5, 16)
 			p.Y.Tick.Marker = downwards(counted(1, n, -0.5, 12), float64(n))
 			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: true}, "singular value (log)")
-		},
+		}},
 	}
+}
+
+// caption says what Fig2 shows, and of how many values only some.
+func (s Spectra) caption(shown int) string {
+	values := "the singular values"
+	if shown < s.Rank {
+		values = fmt.Sprintf("the largest %d of %d singular values", shown, s.Rank)
+	}
+	return fmt.Sprintf("Fig. 2. Mean over all modules of %s of BA, without the scale alpha/r, at the end of each epoch; rank %d. "+
+		"They are computed by way of float32 Gram matrices, so that values below a thousandth of the largest are noise; "+
+		"such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
 }
 
 // downwards turns ticks on an axis around, on which top was zero.
@@ -102,16 +118,33 @@ func Fig6(grids []Grid, s Source) Figure {
 	columns := min(max(len(grids), 1), 2)
 	rows := (len(grids) + columns - 1) / columns
 	return Figure{
-		Name: "fig6", Title: "Score by numbers of injections and merges", width: pageWidth, height: vg.Length(rows) * height,
-		Caption: "Fig. 6. Dev metric of the best epoch, times 100, for maxima of merges and injections; the best cell is framed. It was selected on the " +
+		Name: "fig6", Title: "Score by numbers of injections and merges",
+		Caption: "Fig. 6. Dev metric of the best epoch, times 100, for maxima of merges and injections; " + framedText(grids) + " selected on the " +
 			"data that scores it, so its value is optimistic. Hatched cells carried out fewer operations, injections+merges as written. " + s.String(),
-		draw: func(c draw.Canvas, t Theme) {
+		drawing: drawing{width: pageWidth, height: vg.Length(rows) * height, draw: func(c draw.Canvas, t Theme) {
 			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 14, PadY: 14}
 			for i, g := range grids {
 				g.draw(tiles.At(c, i%columns, i/columns), t)
 			}
-		},
+		}},
 	}
+}
+
+// framedText says what a frame means; several cells of a grid may be equally good.
+func framedText(grids []Grid) string {
+	for _, g := range grids {
+		framed := 0
+		cells, _ := g.cells()
+		for _, k := range cells {
+			if k.framed {
+				framed++
+			}
+		}
+		if framed > 1 {
+			return "the best cell is framed, or each of several that are equally good. It was"
+		}
+	}
+	return "the best cell is framed. It was"
 }
 
 func (g Grid) draw(c draw.Canvas, t Theme) {
@@ -168,15 +201,15 @@ func Fig7(ratio [][]float64, s Source) Figure {
 		layers = max(layers, len(row))
 	}
 	return Figure{
-		Name: "fig7", Title: "Size of gradients: LoR2C over LoRA", width: pageWidth, height: 300,
+		Name: "fig7", Title: "Size of gradients: LoR2C over LoRA",
 		Caption: "Fig. 7. Mean absolute gradient of the elements of A and B before clipping, LoR2C's over LoRA's, by layer (from 0) and epoch; " +
 			"1 is equal, orange is larger with LoR2C. " + s.String(),
-		draw: func(c draw.Canvas, t Theme) {
+		drawing: drawing{width: pageWidth, height: 300, draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "layer", 0, float64(len(ratio)), -0.5, float64(layers)-0.5)
 			p.X.Tick.Marker = counted(1, len(ratio), -0.5, 16)
 			p.Y.Tick.Marker = counted(0, layers-1, 0, 16)
-			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400}, "ratio (log)")
-		},
+			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400, numbers: true}, "ratio (log)")
+		}},
 	}
 }
 
@@ -192,6 +225,12 @@ func ratioCells(ratio [][]float64) (cells []cell, sc scale) {
 				k.value, k.hatched = nan, true
 			}
 			cells = append(cells, k)
+		}
+	}
+	for _, end := range []float64{1.25, 2, 4, 5, 8, 10, 20, 50, 100} { // ends that can be read
+		if reach <= end {
+			reach = end
+			break
 		}
 	}
 	return cells, scale{lo: 1 / reach, hi: reach, log: true, stops: diverging}

@@ -24,14 +24,20 @@ type Cross struct {
 // Scatter draws a panel for every cloud, since the scores of merges, which are
 // sums of two, and those of injections cannot be compared.
 func Scatter(s Cross) Figure {
-	return Figure{
-		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: 250,
-		draw: func(c draw.Canvas, t Theme) {
-			tiles := draw.Tiles{Rows: 1, Cols: max(len(s.Clouds), 2), PadX: 24}
+	const height = 250
+	tiled := func(columns, rows int) func(c draw.Canvas, t Theme) {
+		return func(c draw.Canvas, t Theme) {
+			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 24, PadY: 16}
 			for i, cloud := range s.Clouds {
-				cloud.draw(tiles.At(c, i, 0), t, s)
+				cloud.draw(tiles.At(c, i%columns, i/columns), t, s)
 			}
-		},
+		}
+	}
+	rows := max(len(s.Clouds), 1)
+	return Figure{
+		Name: s.Name, Title: s.Title, Caption: s.Caption,
+		drawing: drawing{pageWidth, height, tiled(max(len(s.Clouds), 2), 1)},
+		narrow:  &drawing{phoneWidth, vg.Length(rows) * height, tiled(1, rows)},
 	}
 }
 
@@ -46,7 +52,7 @@ func (cl Cloud) draw(c draw.Canvas, t Theme, s Cross) {
 	p.X.Min, p.X.Max = roomy(bounds(cl.X))
 	p.Y.Min, p.Y.Max = roomy(bounds(cl.Y))
 	p.Add(grid{t: t, x: true}, points{cl, t})
-	p.Draw(draw.Crop(c, 0, -4, 0, -20))
+	p.Draw(draw.Crop(c, labelRoom, -4, 0, -20))
 }
 
 // roomy widens a range by a twentieth at both ends.

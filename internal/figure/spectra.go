@@ -2,6 +2,7 @@ package figure
 
 import (
 	"image/color"
+	"math"
 
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -24,37 +25,60 @@ type SpectraGrid struct {
 // SmallSpectra draws one small panel for each module, all with the same axes:
 // singular value over index, one line a measurement, early ones pale.
 func SmallSpectra(s SpectraGrid) Figure {
-	const columns, height = 6, 96
-	rows := (len(s.Modules) + columns - 1) / columns
-	last, most := 0.0, 1
+	const height = 100
+	axes := spectraAxes{most: 1, first: math.Inf(1)}
 	var all [][]float64
 	for _, m := range s.Modules {
 		for i, v := range m.Values {
-			all, most, last = append(all, v), max(most, len(v)), max(last, m.Epochs[i])
+			all, axes.most = append(all, v), max(axes.most, len(v))
+			axes.first, axes.last = min(axes.first, m.Epochs[i]), max(axes.last, m.Epochs[i])
 		}
 	}
 	_, top := bounds(all...)
-	return Figure{
-		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: vg.Length(rows)*height + 34,
-		draw: func(c draw.Canvas, t Theme) {
-			grid := draw.Crop(c, 30, 0, 30, 0)
-			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 10, PadY: 10}
-			for i, m := range s.Modules {
-				x, y := i%columns, i/columns
-				m.draw(tiles.At(grid, x, y), t, spectraAxes{top, last, most, x == 0, i+columns >= len(s.Modules)})
-			}
-			name := t.text(9.5, t.Text)
-			name.XAlign = draw.XCenter
-			c.FillText(name, vg.Point{X: (grid.Min.X + grid.Max.X) / 2, Y: c.Min.Y + 4}, "index of the singular value")
-		},
+	axes.top = roundUp(top)
+	in := func(columns int, width vg.Length) drawing {
+		rows := (len(s.Modules) + columns - 1) / columns
+		return drawing{width, vg.Length(rows)*height + 34, func(c draw.Canvas, t Theme) { s.draw(c, t, columns, rows, axes) }}
 	}
+	narrow := in(2, phoneWidth)
+	return Figure{Name: s.Name, Title: s.Title, Caption: s.Caption, drawing: in(min(6, max(len(s.Modules), 1)), pageWidth), narrow: &narrow}
+}
+
+func (s SpectraGrid) draw(c draw.Canvas, t Theme, columns, rows int, axes spectraAxes) {
+	grid := draw.Crop(c, 44, 0, 30, 0)
+	tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 10, PadY: 10}
+	for i, m := range s.Modules {
+		x, y := i%columns, i/columns
+		own := axes
+		own.y, own.x = x == 0, i+columns >= len(s.Modules)
+		m.draw(tiles.At(grid, x, y), t, own)
+	}
+	name := t.text(9.5, t.Text)
+	name.XAlign = draw.XCenter
+	c.FillText(name, vg.Point{X: (grid.Min.X + grid.Max.X) / 2, Y: c.Min.Y + 4}, "index of the singular value")
+	name.Rotation, name.YAlign = math.Pi/2, draw.YTop
+	c.FillText(name, vg.Point{X: c.Min.X + 2, Y: (grid.Min.Y + grid.Max.Y) / 2}, "singular value")
+}
+
+// roundUp returns the first tick of an axis from zero that is not below v.
+func roundUp(v float64) float64 {
+	ticks := (round{}).Ticks(0, v)
+	if len(ticks) < 2 {
+		return v
+	}
+	last := ticks[len(ticks)-1].Value
+	if last < v*(1-1e-9) {
+		last += ticks[1].Value - ticks[0].Value
+	}
+	return last
 }
 
 // spectraAxes is what the panels share, and which of them have numbers.
 type spectraAxes struct {
-	top, last float64 // largest value and epoch
-	most      int     // indices
-	y, x      bool
+	top         float64 // of the vertical axis
+	first, last float64 // epochs
+	most        int     // indices
+	y, x        bool
 }
 
 func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
@@ -64,8 +88,8 @@ func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
 	}
 	plot := draw.Crop(c, 0, 0, 0, -14)
 	x := func(i int) vg.Length { return plot.X((float64(i) + 0.5) / float64(a.most)) }
-	y := func(v float64) vg.Length { return plot.Y(v / a.top / 1.04) }
-	number := t.text(8, t.Muted)
+	y := func(v float64) vg.Length { return plot.Y(v / a.top) }
+	number := t.text(8.5, t.Muted)
 	for _, tick := range (round{}).Ticks(0, a.top) {
 		c.StrokeLine2(t.line(t.Grid, 0.7), plot.Min.X, y(tick.Value), plot.Max.X, y(tick.Value))
 		if a.y {

@@ -49,12 +49,14 @@ func HeatStrip(s Strip) Figure {
 		start = column.Epoch
 	}
 	lo, hi := bounds(scores)
+	height := 60 + 17*vg.Length(s.Layers)
+	draw := func(c draw.Canvas, t Theme) {
+		p := heatAxes(t, "epoch", "layer", 0, start, -0.5, float64(s.Layers)-0.5)
+		p.Y.Tick.Marker = counted(0, s.Layers-1, 0, 33)
+		drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t, numbers: true}, s.Score)
+	}
 	return Figure{
-		Name: s.Name, Title: s.Title, Caption: s.Caption, width: pageWidth, height: 60 + 17*vg.Length(s.Layers),
-		draw: func(c draw.Canvas, t Theme) {
-			p := heatAxes(t, "epoch", "layer", 0, start, -0.5, float64(s.Layers)-0.5)
-			p.Y.Tick.Marker = counted(0, s.Layers-1, 0, 33)
-			drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t}, s.Score)
-		},
+		Name: s.Name, Title: s.Title, Caption: s.Caption,
+		drawing: drawing{pageWidth, height, draw}, narrow: &drawing{phoneWidth, height, draw},
 	}
 }

@@ -42,7 +42,7 @@ const (
 	sideW     = 36
 	stageHead = 20
 	stageFoot = 18
-	perRow    = 6
+	perRow    = 6 // on a page; on a phone as many as fit
 )
 
 // Structure draws the stages beside each other as the paper's Figs. 4 and 5 do:
@@ -53,19 +53,25 @@ func Structure(s Stages) Figure {
 	if s.Side {
 		width += sideW
 	}
-	columns := min(len(s.Stages), perRow)
-	rows := (len(s.Stages) + perRow - 1) / perRow
 	height := stageHead + s.Layers*pitch + 16 + stageFoot
-	return Figure{
-		Name: s.Name, Title: s.Title, Caption: s.Caption, width: vg.Length(columns * width), height: vg.Length(rows * height),
-		draw: func(c draw.Canvas, t Theme) {
+	in := func(most int) drawing {
+		columns := max(min(len(s.Stages), most), 1)
+		rows := (len(s.Stages) + columns - 1) / columns
+		return drawing{vg.Length(columns * width), vg.Length(rows * height), func(c draw.Canvas, t Theme) {
 			for i, stage := range s.Stages {
-				x := c.Min.X + inset + vg.Length(i%perRow*width)
-				top := c.Max.Y - vg.Length(i/perRow*height)
+				x := c.Min.X + inset + vg.Length(i%columns*width)
+				top := c.Max.Y - vg.Length(i/columns*height)
 				stage.draw(c, t, s.Layers, x, top)
 			}
-		},
+		}}
 	}
+	f := Figure{Name: s.Name, Title: s.Title, Caption: s.Caption, drawing: in(perRow)}
+	if f.width > phoneWidth {
+		// Three stages are a little wider than a phone and are then drawn smaller.
+		narrow := in(max(int(phoneWidth*1.05)/width, 1))
+		f.narrow = &narrow
+	}
+	return f
 }
 
 func (s Stage) draw(c draw.Canvas, t Theme, layers int, x, top vg.Length) {

@@ -33,7 +33,7 @@ function measure(frame) {
   for (const e of w.performance.getEntriesByType("resource")) say("fetched " + e.name);
   if (d.documentElement.scrollWidth > width) say("the page is " + d.documentElement.scrollWidth + " wide");
   for (const e of d.querySelectorAll("main *")) {
-    const box = e.closest(".canvas, .scroll");
+    const box = e.closest(".scroll");
     if ((!box || box === e) && e.getBoundingClientRect().right > width + 0.5) say(e.tagName + " ends beyond the screen");
   }
   const themes = {};
@@ -41,7 +41,10 @@ function measure(frame) {
     const shown = [...f.children].filter(e => w.getComputedStyle(e).display !== "none");
     const theme = shown.map(e => e.className).join();
     themes[theme] = (themes[theme] || 0) + 1;
-    const svg = shown[0].querySelector("svg"), frame = svg.getBoundingClientRect();
+    const seen = [...shown[0].querySelectorAll("svg")].filter(e => e.getBoundingClientRect().width > 0);
+    if (seen.length != 1) say(seen.length + " layouts of one figure are shown");
+    const svg = seen[0], frame = svg.getBoundingClientRect();
+    if (f.scrollWidth > f.clientWidth) say("a figure scrolls sideways");
     for (const text of svg.querySelectorAll("text")) {
       const r = text.getBoundingClientRect();
       if (r.left < frame.left - 1 || r.right > frame.right + 1 || r.top < frame.top - 3 || r.bottom > frame.bottom + 3)

@@ -49,6 +49,8 @@ type Divergence struct {
 
 // What HTML and Markdown say above and instead of a pair's tables.
 const (
+	harmText = "With fewer than about ten candidates a rank correlation says little, and the candidates share modules: " +
+		"p, the share of orders that correlate as strongly by chance, is too small and is given only to show how little a few points prove."
 	sameConfiguration = "No key that bears on the outcome differs."
 	sameLogs          = "The logs are equal, record by record."
 	divergenceText    = "For each kind of record the first that is not equal, the earliest at the top."

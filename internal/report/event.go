@@ -25,11 +25,15 @@ type Event struct {
 	Margin      number       `json:"margin"`
 	MarginShare number       `json:"margin_share"`
 	RunnerUp    *runlog.Span `json:"runner_up"`
-	// Loss is that of the what-if sample before the event, HarmRank the place of
-	// the winner when candidates are sorted by the loss they would cause (1 is
-	// the least harmful); 0 without such losses.
-	Loss             number           `json:"loss"`
-	HarmRank         int              `json:"harm_rank"`
+	// Loss is that of the what-if sample before the event, over so many examples;
+	// 0 where the log does not say how many.
+	Loss   number `json:"loss"`
+	Sample int    `json:"sample"`
+	// LessHarm counts the candidates that would raise the loss by less than the
+	// winner does, by more than the standard error of the difference; Alike those
+	// that cannot be told apart from it. Both are nil without standard errors.
+	LessHarm         *int             `json:"less_harm"`
+	Alike            *int             `json:"alike"`
 	Candidates       []Candidate      `json:"candidates"` // as logged
 	ParametersBefore int              `json:"parameters_before"`
 	ParametersAfter  int              `json:"parameters_after"`
@@ -41,21 +45,22 @@ type Event struct {
 type Candidate struct {
 	runlog.Span
 	Members []runlog.Span `json:"members"`
-	Scores  []number      `json:"scores"` // of the members
-	Score   number        `json:"score"`  // their sum
-	Loss    number        `json:"loss"`   // on the what-if sample, were this one chosen
-	Harm    number        `json:"harm"`   // Loss less the event's
-	Rank    int           `json:"rank"`   // by score, 1 for the one the rule prefers
+	Scores  []number      `json:"scores"`  // of the members
+	Score   number        `json:"score"`   // their sum
+	Loss    number        `json:"loss"`    // on the what-if sample, were this one chosen
+	Harm    number        `json:"harm"`    // Loss less the event's
+	HarmSE  number        `json:"harm_se"` // standard error of Harm, paired by example
+	Rank    int           `json:"rank"`    // by score, 1 for the one the rule prefers
 	Winner  bool          `json:"winner"`
 }
 
 func newEvent(n int, e runlog.Event) Event {
 	ev := Event{
-		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss), Margin: nan, MarginShare: nan,
+		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss), Sample: e.Sample, Margin: nan, MarginShare: nan,
 		ParametersBefore: e.ParametersBefore, ParametersAfter: e.ParametersAfter, Before: e.Before, After: e.After,
 	}
 	for i, c := range e.Candidates {
-		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Harm: nan, Winner: i == e.Winner}
+		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Harm: nan, HarmSE: pointed(c.ChangeSE), Winner: i == e.Winner}
 		if e.Loss != nil && c.Loss != nil {
 			own.Harm = number(*c.Loss - *e.Loss)
 		}
@@ -65,7 +70,7 @@ func newEvent(n int, e runlog.Event) Event {
 		ev.Candidates = append(ev.Candidates, own)
 	}
 	ev.rank(e.Winner)
-	ev.rankHarm(e.Winner)
+	ev.compareHarm(e.Winner)
 	return ev
 }
 
@@ -100,13 +105,26 @@ func (e *Event) rank(winner int) {
 	}
 }
 
-// rankHarm finds the winner's place by the loss it causes.
-func (e *Event) rankHarm(winner int) {
-	if !finite(float64(e.Candidates[winner].Harm)) {
+// compareHarm counts the candidates that would do less harm than the winner, and
+// those of which that cannot be said. The standard error of a difference is taken
+// as that of two independent changes, which is too large where, as is usual, the
+// same examples suffer from both.
+func (e *Event) compareHarm(winner int) {
+	won := e.Candidates[winner]
+	if !won.Harm.Defined() || !won.HarmSE.Defined() {
 		return
 	}
-	order := e.order(func(c Candidate) float64 { return float64(c.Harm) })
-	e.HarmRank = slices.Index(order, winner) + 1
+	less, alike := 0, 0
+	for i, c := range e.Candidates {
+		switch {
+		case i == winner:
+		case math.Abs(float64(c.Harm-won.Harm)) <= math.Hypot(float64(c.HarmSE), float64(won.HarmSE)):
+			alike++
+		case c.Harm < won.Harm:
+			less++
+		}
+	}
+	e.LessHarm, e.Alike = &less, &alike
 }
 
 // order returns the candidates' indices by rising key, those without one last.
@@ -148,8 +166,32 @@ func (e Event) why() string {
 		}
 		text += "."
 	}
-	if e.HarmRank > 0 {
-		text += fmt.Sprintf(" By its harm to the what-if sample, whose loss was %s before, it is number %d of %d from the least.", fixed(float64(e.Loss), 4), e.HarmRank, n)
+	return text + e.harmText()
+}
+
+// harmText says what the winner does to the what-if sample, if that was measured.
+func (e Event) harmText() string {
+	var won Candidate
+	for _, c := range e.Candidates {
+		if c.Winner {
+			won = c
+		}
+	}
+	if !won.Harm.Defined() {
+		return ""
+	}
+	sample := "the what-if sample"
+	if e.Sample > 0 {
+		sample += fmt.Sprintf(" of %d dev examples", e.Sample)
+	}
+	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4), signed(float64(won.Harm), 4))
+	if e.LessHarm == nil {
+		return text + "; without standard errors in the log the candidates are not ranked by harm."
+	}
+	text += fmt.Sprintf(" (standard error %s).", fixed(float64(won.HarmSE), 4))
+	if len(e.Candidates) > 1 {
+		text += fmt.Sprintf(" Of the other %d, %d would do less harm by more than the standard error of the difference, and %d cannot be told apart from it.",
+			len(e.Candidates)-1, *e.LessHarm, *e.Alike)
 	}
 	return text
 }

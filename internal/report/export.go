@@ -23,7 +23,7 @@ func (r *Report) JSON(w io.Writer) error {
 
 // csvColumns is the header of CSV.
 var csvColumns = []string{"run", "event", "step", "epoch", "action", "first", "last", "members", "member_scores", "score", "rank", "winner",
-	"loss_before", "loss", "harm", "parameters_before", "parameters_after"}
+	"loss_before", "loss", "harm", "harm_se", "parameters_before", "parameters_after"}
 
 // CSV writes one row for each candidate of each event, after RFC 4180. A merge's
 // members and their scores are separated by spaces; an empty cell is a number
@@ -52,18 +52,10 @@ func candidateRow(run string, e Event, k Candidate) []string {
 		members = append(members, fmt.Sprintf("%d-%d", m.First, m.Last))
 	}
 	for _, s := range k.Scores {
-		scores = append(scores, s.cell())
+		scores = append(scores, s.Cell())
 	}
 	whole := strconv.Itoa
-	return []string{run, whole(e.Number), whole(e.Step), number(e.Epoch).cell(), e.Action, whole(k.First), whole(k.Last),
-		strings.Join(members, " "), strings.Join(scores, " "), k.Score.cell(), whole(k.Rank), strconv.FormatBool(k.Winner),
-		e.Loss.cell(), k.Loss.cell(), k.Harm.cell(), whole(e.ParametersBefore), whole(e.ParametersAfter)}
-}
-
-// cell is the shortest text that reads back to the same bits.
-func (n number) cell() string {
-	if !finite(float64(n)) {
-		return ""
-	}
-	return strconv.FormatFloat(float64(n), 'g', -1, 64)
+	return []string{run, whole(e.Number), whole(e.Step), number(e.Epoch).Cell(), e.Action, whole(k.First), whole(k.Last),
+		strings.Join(members, " "), strings.Join(scores, " "), k.Score.Cell(), whole(k.Rank), strconv.FormatBool(k.Winner),
+		e.Loss.Cell(), k.Loss.Cell(), k.Harm.Cell(), k.HarmSE.Cell(), whole(e.ParametersBefore), whole(e.ParametersAfter)}
 }

@@ -18,6 +18,12 @@ func (r *Run) tiles() []fact {
 		best.Name += fmt.Sprintf(", epoch %d", r.Best.Epoch)
 	}
 	tiles := []fact{best}
+	if i := r.interval(); i != none {
+		tiles = append(tiles, fact{fmt.Sprintf("95 %% interval over %d dev examples", r.examples()), i})
+	}
+	if always := r.baseline(); finite(always) {
+		tiles = append(tiles, fact{fmt.Sprintf("%s of always %q", r.Metric, r.Baseline.Label), fixed(always, 4)})
+	}
 	if n := len(r.Parameters); n > 0 {
 		value := figure.Thousands(r.Parameters[0].Count)
 		if n > 1 {
@@ -56,6 +62,14 @@ func (r *Run) facts() []fact {
 		}
 	}
 	return facts
+}
+
+// examples is the size of dev; 0 if it was not logged.
+func (r *Run) examples() int {
+	if r.Baseline == nil {
+		return 0
+	}
+	return r.Baseline.Examples
 }
 
 func (r *Run) revision() string {

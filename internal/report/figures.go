@@ -2,6 +2,9 @@ package report
 
 import (
 	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/figure"
@@ -26,7 +29,7 @@ func (r *Run) figures() figures {
 
 // source is the end of every caption: which run, and that it is one.
 func (r *Run) source() string {
-	return fmt.Sprintf("One run: %s on %s, %s, seed %d.", r.Method, r.Task, r.Model, r.Seed)
+	return fmt.Sprintf("One run: %s on %s, %s, seed %d.", r.Method, r.Task, filepath.Base(r.Model), r.Seed)
 }
 
 func (r *Run) marks() (marks []figure.Mark) {
@@ -45,11 +48,17 @@ func (r *Run) lossCurve(name string, colour int) figure.Series {
 	return s
 }
 
-func (r *Run) evalCurve(name, split string, colour int, value func(*Eval) float64) figure.Series {
+// of is the score that value returns, whose intervals are drawn; "" for none.
+func (r *Run) evalCurve(name, split, of string, colour int, value func(*Eval) float64) figure.Series {
 	s := figure.Series{Name: name, Colour: colour, Points: true}
 	for i := range r.Evals {
 		if e := &r.Evals[i]; e.Split == split {
 			s.X, s.Y = append(s.X, float64(e.Epoch)), append(s.Y, value(e))
+			low, high := math.NaN(), math.NaN()
+			if i := e.Intervals[of]; i != nil {
+				low, high = i.Low, i.High
+			}
+			s.Low, s.High = append(s.Low, low), append(s.High, high)
 		}
 	}
 	return s
@@ -76,16 +85,38 @@ func (r *Run) timeline() *figure.Figure {
 		return nil
 	}
 	split := r.split()
-	panels := []figure.Panel{{YLabel: "loss", Zero: true, Series: []figure.Series{r.lossCurve("train loss", 5), r.evalCurve(split+" loss", split, 0, evalLoss)}}}
-	if r.Metric != "loss" && len(r.Evals) > 0 {
-		panels = append(panels, figure.Panel{YLabel: r.Metric, Series: []figure.Series{r.evalCurve(split+" "+r.Metric, split, 2, r.score)}})
+	panels := []figure.Panel{{YLabel: "loss", Series: []figure.Series{r.lossCurve("train loss", 5), r.evalCurve(split+" loss", split, "", 0, evalLoss)}}}
+	caption := "Loss and " + r.Metric + " over epochs"
+	if n := r.examples(); n > 0 {
+		caption += fmt.Sprintf(", on %d %s examples", n, split)
 	}
-	caption := "Loss and " + r.Metric + " over epochs. "
+	caption += ". "
+	if r.Metric != "loss" && len(r.Evals) > 0 {
+		panel := figure.Panel{YLabel: r.Metric, Series: []figure.Series{r.evalCurve(split+" "+r.Metric, split, r.Metric, 2, r.score)}}
+		if r.interval() != none {
+			caption += "Vertical lines at the points are 95 % bootstrap intervals over these examples. "
+		}
+		if always := r.baseline(); finite(always) {
+			panel.Levels = []figure.Level{{Name: fmt.Sprintf("always %q", r.Baseline.Label), Value: always}}
+			caption += "The dashed level is what always predicting the most frequent class scores. "
+		}
+		panels = append(panels, panel)
+	}
+	caption += cutText(panels)
 	if len(r.Events) > 0 {
-		caption += "Dashed lines are merges and injections, above them the layers. "
+		caption += "Upright dashed lines are merges and injections, above them the layers. "
 	}
 	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(), Panels: panels, Marks: r.marks()})
 	return &f
+}
+
+// cutText explains the mark of an axis that does not begin at zero, if there is
+// one.
+func cutText(panels []figure.Panel) string {
+	if slices.ContainsFunc(panels, figure.Panel.Cut) {
+		return "Two strokes at the foot of an axis say that it does not begin at zero. "
+	}
+	return ""
 }
 
 func (r *Run) parameters() *figure.Figure {
@@ -129,7 +160,8 @@ func (r *Run) spectraGrid() *figure.Figure {
 		return nil
 	}
 	g := figure.SpectraGrid{Name: "spectra", Title: "Singular values of every module",
-		Caption: "Singular values of BA, without the scale alpha/r, one line a measurement: the faint ones are early. " + r.source()}
+		Caption: "Singular values of BA, without the scale alpha/r, one line a measurement, the faintest of epoch " + epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
+			epoch(r.spectra[len(r.spectra)-1].Epoch) + ". They are computed by way of float32 Gram matrices: values below a thousandth of a module's largest are noise. " + r.source()}
 	index := map[runlog.Span]int{}
 	for _, s := range r.spectra {
 		for _, m := range s.Modules {
@@ -180,7 +212,7 @@ func (r *Run) scatter() *figure.Figure {
 		}
 		for _, c := range r.Harm {
 			if c.Event == 0 && c.Action == action {
-				cloud.Note = fmt.Sprintf("Spearman %s, n = %d", signed(float64(c.Spearman), 2), c.Candidates)
+				cloud.Note = c.text()
 			}
 		}
 		s.Clouds = append(s.Clouds, cloud)
@@ -189,21 +221,21 @@ func (r *Run) scatter() *figure.Figure {
 		return nil
 	}
 	s.Caption = fmt.Sprintf("What each candidate would do to the loss of the what-if sample, against its %s (of a merge, the sum of two). Ringed: chosen. "+
-		"Candidates of %d events, which share modules and are not independent. ", name, events) + r.source()
+		"Candidates of %d events, which share modules and are not independent: p would hold if they were. ", name, events) + r.source()
 	f := figure.Scatter(s)
 	return &f
 }
 
 // overlay draws the curves of all runs into one figure.
 func (r *Report) overlay() []figure.Figure {
-	loss, score := figure.Panel{YLabel: "train loss", Zero: true}, figure.Panel{}
+	loss, score := figure.Panel{YLabel: "train loss"}, figure.Panel{}
 	metric := r.Runs[0].Metric
 	for i, run := range r.Runs {
 		if len(run.train) > 0 {
 			loss.Series = append(loss.Series, run.lossCurve(run.Name, i))
 		}
 		if len(run.Evals) > 0 && run.Metric == metric {
-			score.Series = append(score.Series, run.evalCurve(run.Name, run.split(), i, run.score))
+			score.Series = append(score.Series, run.evalCurve(run.Name, run.split(), metric, i, run.score))
 		}
 	}
 	chart := figure.Chart{Name: "comparison", Title: "The runs beside each other"}
@@ -221,9 +253,9 @@ func (r *Report) overlay() []figure.Figure {
 	for _, run := range r.Runs {
 		names = append(names, run.Name)
 	}
-	chart.Caption = fmt.Sprintf("One run each of %s.", strings.Join(names, ", "))
+	chart.Caption = fmt.Sprintf("One run each of %s. ", strings.Join(names, ", ")) + cutText(chart.Panels)
 	if len(score.Series) < len(r.Runs) {
-		chart.Caption += fmt.Sprintf(" The lower panel leaves out runs without evaluation and those whose best epoch is not selected by %s.", metric)
+		chart.Caption += fmt.Sprintf("The lower panel leaves out runs without evaluation and those whose best epoch is not selected by %s.", metric)
 	}
 	return []figure.Figure{figure.Lines(chart)}
 }

@@ -16,7 +16,7 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"drawn": drawn, "epoch": epoch, "what": Event.what, "why": Event.why, "results": results, "factTable": factTable,
 	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "harm": (*Run).harmTable,
 	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
-	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText),
+	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "harmText": text(harmText),
 }).ParseFS(assets, "page.html"))
 
 func text(s string) func() string { return func() string { return s } }
@@ -43,7 +43,8 @@ func (r *Report) HTML(w io.Writer) error {
 		Overlay    []figure.Figure
 		Table      *table
 		Sections   []section
-	}{Title: r.title(), Style: template.CSS(css), Comparison: r.Comparison}
+		Words      []fact
+	}{Title: r.title(), Style: template.CSS(css), Comparison: r.Comparison, Words: r.glossary()}
 	if r.Comparison != nil {
 		data.Overlay = r.overlay()
 		data.Table = results(r.Runs)
@@ -57,11 +58,19 @@ func (r *Report) HTML(w io.Writer) error {
 	return nil
 }
 
-// drawn places a figure in both themes, of which the style sheet shows one.
+// drawn places a figure in both themes and for wide and narrow screens, of which
+// the style sheet shows one.
 func drawn(f *figure.Figure) template.HTML {
 	// The figures are our own and escape the texts in them.
-	return template.HTML(fmt.Sprintf(`<figure><div class="canvas" tabindex="0" style="--w:%gpx"><div class="light">%s</div><div class="dark">%s</div></div><figcaption>%s</figcaption></figure>`,
-		f.Width(), f.Inline(figure.Light()), f.Inline(figure.Dark()), template.HTMLEscapeString(f.Caption)))
+	both := func(t figure.Theme) string {
+		narrow := f.InlineNarrow(t)
+		if narrow == "" {
+			return f.Inline(t)
+		}
+		return `<div class="wide">` + f.Inline(t) + `</div><div class="narrow">` + narrow + `</div>`
+	}
+	return template.HTML(fmt.Sprintf(`<figure><div class="canvas" style="--w:%gpx"><div class="light">%s</div><div class="dark">%s</div></div><figcaption>%s</figcaption></figure>`,
+		f.Width(), both(figure.Light()), both(figure.Dark()), template.HTMLEscapeString(f.Caption)))
 }
 
 func (r *Report) title() string {

@@ -74,7 +74,7 @@ func TestBadInput(t *testing.T) {
 		want string
 	}{
 		{"unknown-kind", func(t *testing.T, dir string) { appendTo(t, dir, "{\"kind\":\"surprise\",\"step\":9999}\n") }, `"surprise"`},
-		{"older-format", replace(`"sfs_k":2`, `"k":2`), "metrics.jsonl:1: "},
+		{"older-format", replace(`"sfs_k":2`, `"k":2`), "metrics.jsonl:2: "},
 		{"missing-field", replace(`"winner":8,`, ``), `"winner"`},
 		{"winner", replace(`"winner":8,`, `"winner":11,`), "event: winner is 11, want the index of one of 11 candidates; restore the line"},
 		{"action", replace(`"action":"merge"`, `"action":"split"`), `event: action is "split", want "merge" or "inject"`},
@@ -118,6 +118,7 @@ func TestSavedCount(t *testing.T) {
 		{Name: "x.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
 		{Name: "classifier.out_proj.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
 	}))
+	put(t, filepath.Join(dir, "best"), "adapter_config.json", `{"peft_type":"LORA","task_type":"SEQ_CLS","r":2,"lora_alpha":4,"target_modules":["query"]}`)
 	put(t, filepath.Join(dir, "best"), "adapter_model.safetensors", file.String())
 	r, err := Read([]string{dir})
 	must(t, err)

@@ -24,6 +24,12 @@ func (r *Report) Markdown(w io.Writer) error {
 	for _, run := range r.Runs {
 		m.run(run)
 	}
+	if words := r.glossary(); len(words) > 0 {
+		m.line("## Words")
+		for _, w := range words {
+			m.line("**%s**: %s", escape(w.Name), escape(w.Value))
+		}
+	}
 	if _, err := w.Write(m.Bytes()); err != nil {
 		return fmt.Errorf("report: write Markdown: %w", err)
 	}
@@ -73,6 +79,9 @@ func (m *markdown) pair(p Pair) {
 	} else {
 		m.table(p.configurationTable())
 	}
+	if len(p.Configuration) > 0 {
+		return // runs that were never meant to be equal
+	}
 	if len(p.Divergence) == 0 {
 		m.line("%s", sameLogs)
 		return
@@ -100,6 +109,7 @@ func (m *markdown) run(r *Run) {
 	if len(r.Harm) > 0 {
 		m.line("### Score against harm")
 		m.table(r.harmTable())
+		m.line("%s", harmText)
 	}
 	m.line("### Results")
 	m.table(results([]*Run{r}))

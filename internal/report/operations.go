@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Operation is a planned merge or injection and what became of it.
@@ -15,6 +16,7 @@ type Operation struct {
 	PlannedEpoch float64 `json:"planned_epoch"`
 	Event        int     `json:"event"`  // its number; 0 if it was not executed
 	Status       string  `json:"status"` // see Statuses
+	Why          string  `json:"why"`    // for noCandidate; "" otherwise
 }
 
 // Statuses of an operation.
@@ -52,7 +54,7 @@ func (r *Run) operations() []Operation {
 			case !r.Finished && r.LastStep <= due.Step:
 				op.Status = pending
 			default:
-				op.Status = noCandidate
+				op.Status, op.Why = noCandidate, r.config.Schedule.WhyNone(schedule.Kind(side.action))
 			}
 			all = append(all, op)
 		}

@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"strconv"
 
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -79,16 +79,8 @@ func (r *Report) Figures() (figures []figure.Figure) {
 	return figures
 }
 
-// number is a float64 whose JSON is null where JSON has no number.
-type number float64
-
-// MarshalJSON implements json.Marshaler.
-func (n number) MarshalJSON() ([]byte, error) {
-	if !finite(float64(n)) {
-		return []byte("null"), nil
-	}
-	return strconv.AppendFloat(nil, float64(n), 'g', -1, 64), nil
-}
+// number is null in JSON where there is none.
+type number = metric.Number
 
 // pointed returns a number that may be absent.
 func pointed(p *float64) number {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -26,6 +27,7 @@ type Run struct {
 	Best       *Eval             `json:"best"`      // nil before the first evaluation
 	Notes      []string          `json:"notes"`     // what a reader must know of the input
 	Plan       *runlog.Plan      `json:"plan"`      // nil if none was logged
+	Baseline   *runlog.Baseline  `json:"baseline"`  // nil if none was logged
 	Operations []Operation       `json:"operations"`
 	Events     []Event           `json:"events"`
 	Harm       []Correlation     `json:"harm"`
@@ -51,6 +53,8 @@ type Eval struct {
 	Loss   number            `json:"loss"`
 	Scores map[string]number `json:"scores"`
 	Best   bool              `json:"best"`
+	// Intervals are 95 % bootstrap intervals of Scores, as far as they were logged.
+	Intervals map[string]*metric.Interval `json:"interval_95,omitempty"`
 }
 
 // Count is the number of the adapter's scalars from a step on.
@@ -72,6 +76,8 @@ func (r *Run) build(records []runlog.Record) {
 		switch rec := record.(type) {
 		case runlog.Plan:
 			r.Plan, r.LastStep = &rec, rec.Step
+		case runlog.Baseline:
+			r.Baseline = &rec
 		case runlog.Train:
 			r.train, r.LastStep = append(r.train, rec), rec.Step
 		case runlog.Eval:
@@ -97,6 +103,10 @@ func (r *Run) build(records []runlog.Record) {
 	r.Operations = r.operations()
 	if len(r.Events) == 0 {
 		r.note("%s", r.whyNoEvents())
+	}
+	if always := r.baseline(); r.Best != nil && finite(always) && !metric.Better(r.score(r.Best), always) {
+		r.note("The best epoch is not better than always predicting %q, the most frequent class of dev: %s against %s.",
+			r.Baseline.Label, fixed(r.score(r.Best), 4), fixed(always, 4))
 	}
 	if !r.Finished {
 		r.note("The run is not finished: its last record is of step %d.", r.LastStep)
@@ -141,7 +151,7 @@ func (r *Run) selecting() string {
 	if r.config.Data.Metric != "" {
 		return r.config.Data.Metric
 	}
-	own := []string{"kind", "step", "epoch", "split", "loss", "best"}
+	own := []string{"kind", "step", "epoch", "split", "loss", "interval_95", "best"}
 	for _, line := range r.lines {
 		if !bytes.HasPrefix(line, []byte(`{"kind":"eval"`)) {
 			continue
@@ -162,7 +172,7 @@ func (r *Run) selecting() string {
 
 func (r *Run) eval(e runlog.Eval) {
 	r.LastStep = e.Step
-	eval := Eval{e.Step, e.Epoch, e.Split, number(e.Loss), map[string]number{}, e.Best}
+	eval := Eval{e.Step, e.Epoch, e.Split, number(e.Loss), map[string]number{}, e.Best, e.Intervals}
 	for _, name := range slices.Sorted(maps.Keys(e.Scores)) {
 		eval.Scores[name] = number(e.Scores[name])
 	}
@@ -181,6 +191,27 @@ func (r *Run) score(e *Eval) float64 {
 		return float64(v)
 	}
 	return float64(e.Loss)
+}
+
+// interval writes the interval of the best epoch's selecting metric.
+func (r *Run) interval() string {
+	if r.Best == nil || r.Best.Intervals[r.Metric] == nil {
+		return none
+	}
+	i := r.Best.Intervals[r.Metric]
+	return fixed(i.Low, 4) + " to " + fixed(i.High, 4)
+}
+
+// baseline is what always predicting the most frequent class scores by the
+// selecting metric; NaN if that is not known.
+func (r *Run) baseline() float64 {
+	if r.Baseline == nil {
+		return math.NaN()
+	}
+	if v, ok := r.Baseline.Scores[r.Metric]; ok {
+		return v
+	}
+	return math.NaN()
 }
 
 // layerCount returns how many layers the base has, as far as the records say.

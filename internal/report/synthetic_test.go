@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -84,6 +85,7 @@ func (s synthetic) log(log *runlog.Run) {
 		structure.Modules = append(structure.Modules, runlog.Span{First: l, Last: l})
 		scores[runlog.Span{First: l, Last: l}] = sfs[l]
 	}
+	log.Baseline(runlog.Baseline{Split: "dev", Examples: 408, Label: "1", Count: 279, Scores: metric.Scores{"accuracy": 0.6838, "f1": 0.8122}})
 	if s.events {
 		plan := runlog.Plan{Layers: 12, Rank: 8, Parameters: 12 * module, MaxMerges: 3, MaxInjects: 3, Score: "sfs", SFSK: 2}
 		for e := 3; e <= 9; e += 3 {
@@ -111,7 +113,8 @@ func (s synthetic) log(log *runlog.Run) {
 		}
 		accuracy := math.Round(408*(0.89-0.2*math.Exp(-float64(e)/5)+0.006*math.Sin(float64(e)*1.7))) / 408
 		log.Eval(runlog.Eval{Step: e * perEpoch, Epoch: e, Split: "dev", Loss: 0.3 + 0.3*math.Exp(-float64(e)/4) + 0.003*float64(e),
-			Scores: map[string]float64{"accuracy": accuracy, "f1": accuracy + 0.03}, Best: accuracy > best})
+			Scores:    map[string]float64{"accuracy": accuracy, "f1": accuracy + 0.03},
+			Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.85, High: 0.92}, "f1": nil}, Best: accuracy > best})
 		best = math.Max(best, accuracy)
 	}
 }
@@ -134,7 +137,7 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, sc
 		ev := runlog.Event{Step: step, Epoch: float64(e), Action: action, Before: now}
 		base := 0.6 - 0.01*float64(e)
 		if s.losses {
-			ev.Loss = &base
+			ev.Loss, ev.Sample = &base, 64
 		}
 		for i, m := range now.Modules {
 			c := runlog.Candidate{Span: m, Members: []runlog.Span{m}, Scores: []float64{scores[m]}, Score: scores[m]}
@@ -150,7 +153,8 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, sc
 			}
 			if s.losses {
 				loss := base + 0.02*c.Score + 0.004*math.Sin(9*float64(m.First+e))
-				c.Loss = &loss
+				se := 0.002
+				c.Loss, c.ChangeSE = &loss, &se
 			}
 			ev.Candidates = append(ev.Candidates, c)
 		}

@@ -37,8 +37,9 @@ func (t *table) add(cells ...string) { t.Rows = append(t.Rows, cells) }
 // candidateTable lists the candidates as the rule ranks them.
 func (e Event) candidateTable() *table {
 	t := newTable("#rank", "candidate", "scores of its members", "#score")
-	if e.HarmRank > 0 {
-		t.Head = append(t.Head, column{"what-if loss", true}, column{"change", true})
+	harm, _ := e.harm()
+	if len(harm) > 0 {
+		t.Head = append(t.Head, column{"what-if loss", true}, column{"change ± s.e.", true})
 	}
 	for i, c := range e.ranked() {
 		name := spanName(c.Span)
@@ -47,8 +48,12 @@ func (e Event) candidateTable() *table {
 			name += " (chosen)"
 		}
 		row := []string{strconv.Itoa(c.Rank), name, c.memberScores(), fixed(float64(c.Score), 4)}
-		if e.HarmRank > 0 {
-			row = append(row, fixed(float64(c.Loss), 4), signed(float64(c.Harm), 4))
+		if len(harm) > 0 {
+			change := signed(float64(c.Harm), 4)
+			if c.HarmSE.Defined() {
+				change += " ± " + fixed(float64(c.HarmSE), 4)
+			}
+			row = append(row, fixed(float64(c.Loss), 4), change)
 		}
 		t.add(row...)
 	}
@@ -66,21 +71,21 @@ func (c Candidate) memberScores() string {
 
 // operationTable sets what was planned against what was executed.
 func (r *Run) operationTable() *table {
-	t := newTable("operation", "#planned epoch", "#step", "outcome", "#event")
+	t := newTable("operation", "#planned epoch", "#step", "outcome", "#event", "why")
 	for _, o := range r.Operations {
 		event := none
 		if o.Event > 0 {
 			event = strconv.Itoa(o.Event)
 		}
-		t.add(fmt.Sprintf("%s %d", o.Action, o.Number), epoch(o.PlannedEpoch), strconv.Itoa(o.PlannedStep), o.Status, event)
+		t.add(fmt.Sprintf("%s %d", o.Action, o.Number), epoch(o.PlannedEpoch), strconv.Itoa(o.PlannedStep), o.Status, event, o.Why)
 	}
 	return t
 }
 
 func (r *Run) harmTable() *table {
-	t := newTable("over", "action", "#candidates", "#Spearman")
+	t := newTable("over", "action", "#candidates", "#Spearman", "#p, were they independent")
 	for _, c := range r.Harm {
-		t.add(c.Of, c.Action, strconv.Itoa(c.Candidates), signed(float64(c.Spearman), 2))
+		t.add(c.Of, c.Action, strconv.Itoa(c.Candidates), signed(float64(c.Spearman), 2), fixed(float64(c.P), 2))
 	}
 	return t
 }
@@ -138,6 +143,14 @@ func results(runs []*Run) *table {
 		return fmt.Sprint(run.Best.Epoch)
 	})
 	row("best value", func(run *Run) string { return fixed(run.score(run.Best), 4) })
+	row("95 % interval", (*Run).interval)
+	row("dev examples", func(run *Run) string {
+		if run.Baseline == nil {
+			return none
+		}
+		return fmt.Sprint(run.Baseline.Examples)
+	})
+	row("baseline", func(run *Run) string { return fixed(run.baseline(), 4) })
 	row("merges", func(run *Run) string { return run.counts("merge") })
 	row("injections", func(run *Run) string { return run.counts("inject") })
 	row("scalars, start", func(run *Run) string { return run.count(0) })

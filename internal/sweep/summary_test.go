@@ -106,6 +106,10 @@ func TestReadResult(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "best", "adapter_model.safetensors"), file.Bytes(), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	config := `{"peft_type":"LORA","task_type":"SEQ_CLS","r":2,"lora_alpha":4,"target_modules":["query"]}`
+	if err := os.WriteFile(filepath.Join(dir, "best", "adapter_config.json"), []byte(config), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	got, err := readResult(dir, "accuracy")
 	if err != nil {
 		t.Fatal(err)
