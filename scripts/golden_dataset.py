@@ -82,6 +82,22 @@ def fixtures():
         f.write(b"PAR1 this is not a footer PAR1")
 
 
+def codecs():
+    """The same 60 rows under every codec, in both versions of data pages, with
+    and without dictionaries; and what must be refused for its size."""
+    texts = [f"Sentence {i % 11} of {i} has its own words: {'tea ' * (i % 5)}and café." for i in range(60)]
+    rows = {"sentence": texts, "label": [i % 2 for i in range(60)]}
+    for codec in ("none", "snappy", "gzip", "zstd", "brotli", "lz4"):
+        for version in ("1.0", "2.0"):
+            write(f"internal/dataset/testdata/codecs/{codec}-v{version[0]}.parquet", rows, compression=codec,
+                  data_page_version=version, use_dictionary=version == "1.0", row_group_size=40, data_page_size=512)
+    bombs = "internal/dataset/testdata/bad/hub_"
+    write(bombs + "one_text" + shard("train"), {"sentence": ["a" * (2 << 20)], "label": [1]}, compression="zstd")
+    write(bombs + "repeated" + shard("train"), {"sentence": ["a" * 1_000_000] * 4000, "label": [1] * 4000}, compression="zstd")
+    write(bombs + "many_rows" + shard("train"), {"sentence": [""] * 3_000_000, "label": [1] * 3_000_000},
+          compression="zstd", write_statistics=False)
+
+
 MASK64, MASK128 = (1 << 64) - 1, (1 << 128) - 1
 
 
@@ -110,6 +126,7 @@ def order(seed, epoch, n):
 
 if __name__ == "__main__":
     fixtures()
+    codecs()
     cases = [{"seed": s, "epoch": e, "n": n, "order": order(s, e, n)}
              for s, e, n in ((17, 0, 10), (17, 1, 10), (18, 0, 10), (0, 0, 100), (2**64 - 1, 79, 33), (1, 2, 1))]
     with open("internal/dataset/testdata/order.json", "w") as f:

@@ -50,9 +50,6 @@ func (in *input) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ReadAll returns the rest of the file.
-func (in *input) ReadAll() ([]byte, error) { return io.ReadAll(in) }
-
 // Close closes the file.
 func (in *input) Close() error { return in.f.Close() }
 

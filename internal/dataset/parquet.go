@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -71,12 +73,26 @@ func (g glueTask) readShard(ctx context.Context, path string, needLabel bool) (e
 		return nil, file, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
 	defer in.Close()
-	raw, err := in.ReadAll()
+	raw, err := io.ReadAll(io.LimitReader(in, maxShard+1))
+	if err == nil && len(raw) > maxShard {
+		err = fmt.Errorf("it has more than %d MiB; want shards of fewer rows", maxShard>>20)
+	}
 	if err != nil {
 		return nil, file, fmt.Errorf("dataset: read %s: %w", path, err)
 	}
 	examples, err = g.decodeShard(path, raw, needLabel)
 	return examples, in.file(), err
+}
+
+// maxShard is the most bytes of one parquet file; the largest of GLUE has 52 MB.
+const maxShard = 1 << 30
+
+// shard is a parquet file with what may still be decoded of it.
+type shard struct {
+	path string
+	raw  []byte
+	file *parquet.File
+	left budget
 }
 
 // decodeShard is readShard on the content of a file.
@@ -87,28 +103,44 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
 		}
 	}()
-	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)))
+	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
+		what := infile.Describe(raw[:min(len(raw), 64)])
+		if what != "" && !bytes.HasPrefix(raw, []byte("PAR1")) {
+			return nil, fmt.Errorf("dataset: read %s: it is %s; want a parquet file", path, what)
+		}
 		return nil, fmt.Errorf("dataset: read %s: %w; want a parquet file", path, err)
+	}
+	s := &shard{path, raw, f, budget{decodeBudget(len(raw)), int64(len(raw))}}
+	if rows := f.NumRows(); rows < 0 || rows > math.MaxInt32 || s.left.take(rows*exampleBytes) != nil {
+		return nil, fmt.Errorf("dataset: read %s: %d rows in %d bytes; %w", path, rows, len(raw), errBudget)
 	}
 	task := g.task(true)
 	if err := checkClassNames(path, f, task.Labels); err != nil {
 		return nil, err
 	}
 	for i, name := range g.hubText {
-		err := eachValue(path, f, name, func(row int, v parquet.Value) error {
+		seen := map[string]*string{} // equal texts share their bytes
+		err := s.eachValue(name, func(row int, v parquet.Value) error {
 			if v.IsNull() || v.Kind() != parquet.ByteArray {
-				return fmt.Errorf("column %q holds %v; want a string", name, v)
+				return fmt.Errorf("column %q holds %s; want a string", name, place.Quote(v.String()))
 			}
-			text := string(v.ByteArray())
-			if invalidUTF8(text) >= 0 {
-				return fmt.Errorf("column %q is not UTF-8; want text encoded as UTF-8", name)
+			text, ok := seen[string(v.ByteArray())]
+			if !ok {
+				text = new(string(v.ByteArray()))
+				if err := checkText(*text); err != nil {
+					return fmt.Errorf("column %q %w", name, err)
+				}
+				seen[*text] = text
+			}
+			if err := s.left.take(int64(len(*text))); err != nil {
+				return err
 			}
 			// Growing row by row, a damaged row count cannot ask for all memory.
 			if i == 0 {
-				examples = append(examples, Example{Line: row + 1, TextA: text})
+				examples = append(examples, Example{Line: row + 1, TextA: *text})
 			} else {
-				examples[row].TextB = &text
+				examples[row].TextB = text
 			}
 			return nil
 		})
@@ -119,7 +151,7 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 	if _, has := f.Schema().Lookup(hubLabel); !has && !needLabel {
 		return examples, nil
 	}
-	return examples, eachValue(path, f, hubLabel, func(row int, v parquet.Value) error {
+	err = s.eachValue(hubLabel, func(row int, v parquet.Value) error {
 		label, withheld, err := task.hubValue(v, g.score())
 		if err == nil && withheld && needLabel {
 			err = fmt.Errorf("example without label; want a label on every example used to train or evaluate")
@@ -127,6 +159,10 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 		examples[row].Label, examples[row].HasLabel = label, !withheld
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return examples, nil
 }
 
 // hubValue interprets one value of the label column.
@@ -162,7 +198,8 @@ func (t Task) hubValue(v parquet.Value, s score) (label float32, withheld bool, 
 }
 
 // eachValue walks one column over all row groups, row counting from 0.
-func eachValue(path string, f *parquet.File, name string, take func(row int, v parquet.Value) error) error {
+func (s *shard) eachValue(name string, take func(row int, v parquet.Value) error) error {
+	path, f := s.path, s.file
 	leaf, ok := f.Schema().Lookup(name)
 	if !ok || leaf.MaxRepetitionLevel > 0 {
 		var have []string
@@ -170,6 +207,16 @@ func eachValue(path string, f *parquet.File, name string, take func(row int, v p
 			have = append(have, strings.Join(column, "."))
 		}
 		return place.Mistake(fmt.Errorf("dataset: read %s: no column %q; the file has %s", path, name, oneOf(name, have)))
+	}
+	for i := range f.Metadata().RowGroups {
+		chunk := &f.Metadata().RowGroups[i].Columns[leaf.ColumnIndex].MetaData
+		err := checkCodec(chunk.Codec, path)
+		if err == nil {
+			err = checkPages(s.raw, chunk, f.NumRows(), &s.left)
+		}
+		if err != nil {
+			return fmt.Errorf("dataset: read %s: column %q: %w", path, name, err)
+		}
 	}
 	row := 0
 	buffer := make([]parquet.Value, 512)
