@@ -1,14 +1,12 @@
 package config
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -252,23 +250,5 @@ func TestManyFaults(t *testing.T) {
 	}
 	if got := one(t, nil, []string{"LOR2C_" + strings.Repeat("X", 100000) + "=1"}); len(got) > 400 {
 		t.Errorf("environment: a line of %d bytes", len(got))
-	}
-}
-
-// TestPipe reads a run file from a pipe, as a shell passes <(command), and gives
-// up on one that nobody writes to.
-func TestPipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip(err)
-	}
-	go os.WriteFile(pipe, []byte("{model: m, data: {task: rte, dir: d}, out: o}"), 0)
-	if c := mustLoad(t, pipe, nil, nil); c.Model != "m" {
-		t.Errorf("got %+v", c)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := LoadContext(ctx, pipe, nil, nil); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 }

@@ -14,8 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
@@ -38,7 +37,7 @@ func Write(path string, fill func(w io.Writer) error) error {
 	}
 	if !through {
 		err := checkpoint.WriteFile(target, fill)
-		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EBUSY) {
+		if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EBUSY) {
 			return err
 		}
 		if _, missing := os.Stat(target); missing != nil {
@@ -128,7 +127,7 @@ func Check(path string, inputs ...string) error {
 		}
 	}
 	// A rename asks only the folder.
-	if err := unix.Access(path, unix.W_OK); err != nil {
+	if err := writable(path); err != nil {
 		return fault(path, err)
 	}
 	return nil

@@ -1,0 +1,8 @@
+//go:build unix
+
+package outfile
+
+import "golang.org/x/sys/unix"
+
+// writable returns why this process may not write the file at path.
+func writable(path string) error { return unix.Access(path, unix.W_OK) }
