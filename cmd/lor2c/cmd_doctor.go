@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,27 +10,61 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/gpu"
 )
 
 func newDoctorCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:         "doctor",
-		Short:       "Say what this machine offers",
-		Long:        wrap("Doctor prints the devices that this build can use here, and where it keeps files.", ""),
-		Annotations: exits(),
+	var asJSON bool
+	var device string
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine offers",
+		Long: wrap("Doctor prints the devices that this build can use here, what is in their way, and where it keeps files. A machine "+
+			"without a card is no failure, unless --device asks for one.", ""),
+		Example: "  lor2c doctor\n" +
+			"  lor2c doctor --json | jq -r .device\n" +
+			"  lor2c doctor --device cuda && lor2c train -c run.yaml --device cuda",
+		Annotations: exits(exitDevice),
 		Args:        noArgs,
-		Run: func(c *cobra.Command, _ []string) {
-			for _, r := range doctorRows(gpu.Probe()) {
-				fmt.Fprintf(c.OutOrStdout(), "%-16s %s\n", r[0], r[1])
+		RunE: func(c *cobra.Command, _ []string) error {
+			rows := doctorRows(gpu.Probe())
+			if err := printRows(c, rows, asJSON); err != nil || device == "" {
+				return err
 			}
+			dev, err := openDevice(device, config.Float32)
+			if err != nil {
+				return err
+			}
+			dev.Close()
+			return nil
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object, with _ for the blanks of the names")
+	c.Flags().StringVar(&device, "device", "", "also open device `NAME`, and end with code 3 where that fails")
+	return c
 }
 
-// doctorRows are names and values. They never fail: what is wrong is a value.
-func doctorRows(cuda gpu.Report) [][2]string {
+// row is a name and a value of what doctor prints.
+type row struct{ name, value string }
+
+func printRows(c *cobra.Command, rows []row, asJSON bool) error {
+	if !asJSON {
+		for _, r := range rows {
+			fmt.Fprintf(c.OutOrStdout(), "%-16s %s\n", r.name, r.value)
+		}
+		return nil
+	}
+	object := map[string]string{}
+	for _, r := range rows {
+		object[strings.ReplaceAll(r.name, " ", "_")] = r.value
+	}
+	return json.NewEncoder(c.OutOrStdout()).Encode(object)
+}
+
+// doctorRows never fail: what is wrong is a value.
+func doctorRows(cuda gpu.Report) []row {
 	cache := "none: no cache directory for this user"
 	if dir, err := os.UserCacheDir(); err == nil {
 		cache = filepath.Join(dir, "lor2c")
@@ -38,31 +73,54 @@ func doctorRows(cuda gpu.Report) [][2]string {
 	if cuda.Usable {
 		device = "cuda:0 " + cuda.Cards[0].Name
 	}
-	rows := [][2]string{
+	rows := []row{
 		{"lor2c", versionString()},
 		{"platform", runtime.GOOS + "/" + runtime.GOARCH},
 		{"device", device},
 		{"cores", fmt.Sprintf("%d, %d used", runtime.NumCPU(), runtime.GOMAXPROCS(0))},
-		{"matrix products", cpu.BLAS()},
-		{"token cache", cache},
-		{"driver", cuda.Driver},
+		{"vectors", cpuFeatures()},
+	}
+	if total, free, ok := memory(); ok {
+		rows = append(rows, row{"memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(free), gib(total))})
+	}
+	rows = append(rows, row{"matrix products", cpu.BLAS()}, row{"token cache", cache}, row{"driver", cuda.Driver})
+	if advice := adviceOn(cuda); advice != "" {
+		rows = append(rows, row{"for a card", advice})
 	}
 	if len(cuda.Targets) > 0 {
-		rows = append(rows, [2]string{"kernels for", strings.Join(cuda.Targets, " ")})
+		rows = append(rows, row{"kernels for", strings.Join(cuda.Targets, " ")})
 	}
 	if len(cuda.Missing) > 0 {
-		rows = append(rows, [2]string{"missing", strings.Join(cuda.Missing, " ")})
+		rows = append(rows, row{"missing", strings.Join(cuda.Missing, " ")})
 	}
 	for i, c := range cuda.Cards {
-		const gib = 1 << 30
-		memory := fmt.Sprintf("%.1f GiB", float64(c.Bytes)/gib)
+		memory := fmt.Sprintf("%.1f GiB", gib(c.Bytes))
 		if free, err := gpu.FreeMemory(i); err != nil {
 			memory += ", " + err.Error()
 		} else {
-			memory = fmt.Sprintf("%.1f of %s free", float64(free)/gib, memory)
+			memory = fmt.Sprintf("%.1f of %s free", gib(free), memory)
 		}
-		rows = append(rows, [2]string{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
+		rows = append(rows, row{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
 			c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
 	}
 	return rows
+}
+
+func gib(bytes int64) float64 { return float64(bytes) / (1 << 30) }
+
+// adviceOn says what would make a card usable, "" where one is.
+func adviceOn(cuda gpu.Report) string {
+	switch {
+	case cuda.Usable:
+		return ""
+	case !gpu.Built:
+		return "run make build; it needs a C compiler, and a CUDA compiler or pip to fetch one"
+	case len(cuda.Missing) > 0:
+		return "update NVIDIA's driver, which lacks the functions listed as missing"
+	case len(cuda.Cards) > 0:
+		return "run make kernels for the compute capability of the card and build again, or update the driver"
+	case strings.HasPrefix(cuda.Driver, "no driver"):
+		return "install NVIDIA's driver (libcuda.so.1); in a container, start it with --gpus all"
+	}
+	return "see what nvidia-smi says, and whether CUDA_VISIBLE_DEVICES hides the card"
 }
