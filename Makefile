@@ -28,7 +28,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,9 +80,14 @@ race: ## run the race detector on the packages with goroutines (needs a C compil
 	CGO_ENABLED=1 go test -race -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags $(OPENBLAS)) $(RACE)
 	$(if $(CUDA),LOR2C_HOST_FAST=1 go test -race -timeout $(TIMEOUT) -tags cuda -run 'Replay|Upload|Faults|Calls' ./internal/gpu)
 
+man: ## write the man pages to man
+	@mkdir -p man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-`git log -1 --format=%ct`} go run -tags man ./cmd/lor2c man man
+
 lint: ## check formatting, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet $(TAGS) ./...
+	go vet -tags man ./cmd/lor2c
 	go run $(STATICCHECK) $(TAGS) ./...
 
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights

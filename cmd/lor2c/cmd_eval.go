@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -56,6 +57,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	}
 	if err := checkPaths("--run", o.run, "--adapter", o.adapter); err != nil {
 		return err
+	}
+	if _, err := os.Stat(o.file); o.run != "" && err != nil {
+		return usageError{fmt.Errorf("lor2c: eval: --run is %s, and there is no %s; want a directory that lor2c train wrote", place.Quote(o.run), o.file)}
 	}
 	cfg, err := loadForEval(c, o)
 	if err != nil {

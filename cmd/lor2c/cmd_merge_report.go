@@ -41,7 +41,8 @@ func newMergeReportCommand() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, runs []string) error { return runMergeReport(c, o, runs) },
+		ValidArgsFunction: runs,
+		RunE:              func(c *cobra.Command, runs []string) error { return runMergeReport(c, o, runs) },
 	}
 	c.Flags().StringVar(&o.format, "format", "html", "format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row a candidate")
 	c.Flags().StringVar(&o.out, "out", "", "`FILE` to write (html: report.html in the first run; others: -, standard output)")

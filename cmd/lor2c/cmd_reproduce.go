@@ -57,6 +57,9 @@ func newReproduceCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.Grid, "grid", false, "table1: IMLoR2C over the whole grid, as in the paper")
 	c.Flags().StringVar(&o.Out, "out", "", "directory `DIR` (runs/reproduce, or runs/reproduce-mini)")
 	c.Flags().IntVar(&o.Parallel, "parallel", 0, "runs at once, `N` (paper: 1, mini: one a core)")
+	c.ValidArgs = reproduce.Targets
+	c.RegisterFlagCompletionFunc("profile", words(reproduce.Paper, reproduce.Mini))
+	c.RegisterFlagCompletionFunc("methods", listed(reproduce.Methods...))
 	c.Flags().StringVar(&device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	return c
 }

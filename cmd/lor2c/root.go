@@ -23,6 +23,9 @@ const (
 	groupMachine = "machine"
 )
 
+// addMan adds the command that writes man pages, in a build with the tag man.
+var addMan func(root *cobra.Command)
+
 func newRootCommand() *cobra.Command {
 	version := false
 	c := &cobra.Command{
@@ -62,6 +65,10 @@ func newRootCommand() *cobra.Command {
 	c.SetHelpCommand(newHelpCommand())
 	c.SetHelpCommandGroupID(groupMachine)
 	c.SetCompletionCommandGroupID(groupMachine)
+	addCompletion(c)
+	if addMan != nil {
+		addMan(c)
+	}
 	return c
 }
 
@@ -88,10 +95,12 @@ func newHelpCommand() *cobra.Command {
 		Long:        "Help prints what lor2c, a command or the topic config is for.",
 		Example:     "  lor2c help train\n  lor2c help config",
 		Annotations: exits(),
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) (names []string, _ cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				for _, sub := range c.Root().Commands() {
-					names = append(names, sub.Name()+"\t"+sub.Short)
+					if !sub.Hidden && strings.HasPrefix(sub.Name(), typed) {
+						names = append(names, sub.Name()+"\t"+sub.Short)
+					}
 				}
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
@@ -193,7 +202,8 @@ func flagWant(f *pflag.Flag) string {
 	case "uintSlice":
 		return "whole numbers such as 1,2,3"
 	}
-	return "a value: " + f.Usage
+	name, usage := pflag.UnquoteUsage(f)
+	return name + ": " + usage
 }
 
 // commandName is how errors name c: "lor2c: train".

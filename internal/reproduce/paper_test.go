@@ -30,7 +30,7 @@ func TestPaperTable(t *testing.T) {
 			have = append(have, r.method)
 		}
 	}
-	if !slices.Equal(have, methods) {
-		t.Errorf("methods of the table %q, want %q", have, methods)
+	if !slices.Equal(have, Methods) {
+		t.Errorf("methods of the table %q, want %q", have, Methods)
 	}
 }

@@ -20,8 +20,8 @@ const (
 // demoTask is the one task of the mini profile.
 const demoTask = "demo"
 
-// methods are the rows of Table I that lor2c has, in its order.
-var methods = []string{"full", "lora", "lor2c", "sharelor2c", "imlor2c"}
+// Methods are the rows of Table I that lor2c has, in its order.
+var Methods = []string{"full", "lora", "lor2c", "sharelor2c", "imlor2c"}
 
 // profile is what differs between Paper and Mini.
 type profile struct {

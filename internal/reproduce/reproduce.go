@@ -85,8 +85,8 @@ func (j *Job) complete() error {
 		}
 	}
 	for _, m := range o.Methods {
-		if !slices.Contains(methods, m) {
-			return fmt.Errorf("reproduce: --methods has %q; want some of %s", m, strings.Join(methods, ", "))
+		if !slices.Contains(Methods, m) {
+			return fmt.Errorf("reproduce: --methods has %q; want some of %s", m, strings.Join(Methods, ", "))
 		}
 	}
 	if o.Tasks == nil {
@@ -96,7 +96,7 @@ func (j *Job) complete() error {
 		return fmt.Errorf("reproduce: %s shows one task, --tasks has %d; want one", j.target, len(o.Tasks))
 	}
 	if o.Methods == nil {
-		o.Methods = methods
+		o.Methods = Methods
 	}
 	if o.Seeds == nil {
 		o.Seeds = j.profile.seeds[j.target]

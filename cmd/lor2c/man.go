@@ -1,0 +1,76 @@
+//go:build man
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+// The tag keeps what only `make man` needs out of the program.
+func init() {
+	addMan = func(root *cobra.Command) {
+		root.AddCommand(&cobra.Command{
+			Use:    "man DIR",
+			Hidden: true,
+			Args:   cobra.ExactArgs(1),
+			RunE:   func(_ *cobra.Command, args []string) error { return writeMan(newRootCommand(), args[0]) },
+		})
+	}
+}
+
+// writeMan writes a man page of every command and topic into dir. Its date is
+// that of SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
+func writeMan(root *cobra.Command, dir string) error {
+	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+	if err != nil {
+		return fmt.Errorf("lor2c: write man pages: SOURCE_DATE_EPOCH: %w; want the seconds of the commit's date", err)
+	}
+	date := time.Unix(seconds, 0).UTC()
+	root.InitDefaultCompletionCmd()
+	prepareMan(root)
+	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "lor2c", Manual: "lor2c", Date: &date}, dir)
+}
+
+// prepareMan makes the help of c and of the commands below it Markdown, of which
+// cobra makes man pages, with what stands behind the flags.
+func prepareMan(c *cobra.Command) {
+	c.DisableAutoGenTag = true
+	c.Long = markdown(c.Long)
+	for _, part := range strings.Split(afterFlags(c), "\n\n") {
+		title, list, _ := strings.Cut(strings.Trim(part, "\n"), ":\n")
+		if list != "" {
+			c.Long += "\n\n# " + strings.ToUpper(title) + "\n" + markdown(list)
+		}
+	}
+	if !c.Runnable() && !c.HasSubCommands() {
+		c.Run = func(*cobra.Command, []string) {} // a topic is documented only if it could run
+	}
+	for _, sub := range c.Commands() {
+		prepareMan(sub)
+	}
+}
+
+// markdown keeps indented lines as they are: as code, which Markdown indents by
+// four blanks. Other text becomes paragraphs.
+func markdown(help string) string {
+	var b strings.Builder
+	indented := false
+	for _, line := range strings.Split(help, "\n") {
+		if now := strings.HasPrefix(line, " "); now != indented && line != "" {
+			indented = now
+			b.WriteString("\n")
+		}
+		if indented && line != "" {
+			b.WriteString("    ")
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}
