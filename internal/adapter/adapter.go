@@ -3,7 +3,6 @@
 package adapter
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -149,9 +148,4 @@ func (w pair) up(p *model.Pass, u, y *tape.Var) {
 // pair makes a low-rank map of the configured rank that belongs to a layer.
 func (b builder) pair(module string, layer, in, out int) pair {
 	return pair{b.lowRankA(module, layer, b.Rank, in), b.lowRankB(module, layer, out, b.Rank), b.Scale(), float32(*b.Dropout)}
-}
-
-// noSite reports a target that names no linear layer of an encoder block.
-func noSite(op, target string) error {
-	return fmt.Errorf("adapter: %s lora: target module %q is no linear layer of this encoder; want some of %v", op, target, model.SiteNames)
 }

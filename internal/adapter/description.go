@@ -1,7 +1,6 @@
 package adapter
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +9,10 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -20,6 +21,7 @@ const (
 	peftFile        = "adapter_config.json"       // as PEFT writes it
 	tensorsFile     = "adapter_model.safetensors" // likewise
 	descriptionFile = "lor2c.json"                // what PEFT's config has no room for
+	pickleFile      = "adapter_model.bin"         // as older releases of PEFT wrote it
 	modelFile       = "model.safetensors"         // full fine-tuning: a whole model directory
 	format          = 1
 )
@@ -81,7 +83,7 @@ func olderFingerprint(dir string) (string, error) {
 	return checkpoint.HashFiles(slices.Sorted(slices.Values(m.Files()))...)
 }
 
-// peftConfig is the part of adapter_config.json that both we and PEFT use. It is
+// peftConfig is the adapter_config.json that lor2c writes. It is
 // kept to what every PEFT since 0.4 reads: an unknown key is an error to old
 // releases.
 type peftConfig struct {
@@ -100,11 +102,6 @@ type peftConfig struct {
 	LoR2CAlpha    float64  `json:"lor2c_alpha,omitempty"`
 	LoR2CModules  []span   `json:"lor2c_modules,omitempty"`
 	LoR2CInjected []pairOf `json:"lor2c_injected,omitempty"`
-	RankPattern   any      `json:"rank_pattern,omitempty"`
-	AlphaPattern  any      `json:"alpha_pattern,omitempty"`
-	RSLoRA        bool     `json:"use_rslora,omitempty"`
-	DoRA          bool     `json:"use_dora,omitempty"`
-	ToTransform   any      `json:"layers_to_transform,omitempty"`
 }
 
 // span is one LoR2C module: from the input of layer start to the output of end.
@@ -151,78 +148,77 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	return c
 }
 
-// readDescription reads lor2c.json, or makes one from an adapter_config.json
-// that another program wrote.
-func readDescription(dir string) (d Description, err error) {
-	path := filepath.Join(dir, descriptionFile)
-	raw, err := os.ReadFile(path)
+// readDescription reads lor2c.json, or makes one from the adapter_config.json of a
+// plain LoRA adapter that another program wrote. It returns the file it read, and
+// for such an adapter the target modules that are listed there.
+func readDescription(dir string) (d Description, path string, listed []string, err error) {
+	path = filepath.Join(dir, descriptionFile)
+	raw, err := infile.Read(path, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
-		return readPEFT(dir)
+		path = filepath.Join(dir, peftFile)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return d, path, nil, place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s, only %s; want a directory that lor2c train or PEFT wrote",
+				dir, descriptionFile, peftFile, entries(dir)))
+		}
+		d, listed, err = readPEFT(dir)
+		return d, path, listed, err
 	}
 	if err != nil {
-		return d, fmt.Errorf("adapter: open %s: %w", dir, err)
+		return d, path, nil, fmt.Errorf("adapter: open %s: %w", path, err)
 	}
-	if err := json.Unmarshal(raw, &d); err != nil {
-		return d, fmt.Errorf("adapter: open %s:%s; want the file that lor2c train wrote", path, jsonFault(raw, err))
+	if err := unmarshal(path, raw, &d, strictjson.UnmarshalKnown, "the file that lor2c train wrote"); err != nil {
+		return d, path, nil, err
 	}
 	if d.Format != format {
-		return d, fmt.Errorf("adapter: open %s: format is %d; this lor2c reads %d", path, d.Format, format)
+		return d, path, nil, fmt.Errorf("adapter: open %s: format is %d; this lor2c reads %d", path, d.Format, format)
 	}
-	if faults := d.Method.Validate(); faults != nil {
-		return d, fmt.Errorf("adapter: open %s: %w", path, errors.Join(faults...))
+	if faults := d.check(); faults != nil {
+		return d, path, nil, inFile(path, faults, sameKeys)
 	}
 	d.Method.Resolve()
-	return d, nil
+	return d, path, nil, nil
 }
 
-// jsonFault formats an error of json.Unmarshal about raw as line:column: what is
-// wrong.
-func jsonFault(raw []byte, err error) string {
-	at, what, _ := place.JSON(err)
-	return fmt.Sprintf("%s: %s", place.At(raw, at), what)
+// check returns every fault of a description that can be seen without a model.
+func (d Description) check() (faults []error) {
+	fault := func(ok bool, format string, a ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf(format, a...))
+		}
+	}
+	faults = d.Method.Validate()
+	fault(d.Base.Layers >= 0 && d.Base.Layers <= maxLayers, "base.num_hidden_layers is %d; want 0 to %d", d.Base.Layers, maxLayers)
+	fault(d.MaxLength >= 0, "max_length is %d; want at least 0", d.MaxLength)
+	sorted := slices.Sorted(slices.Values(d.Task.Labels))
+	for i := 1; i < len(sorted); i++ {
+		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))
+	}
+	if d.Method.Name == "lor2c" || d.Method.Name == "lora" {
+		if err := checkTargets(d.Method.TargetModules); err != nil {
+			fault(false, "method.target_modules: %w", err)
+		}
+	}
+	if s := d.Structure; s != nil {
+		fault(d.Method.Name == "lor2c", "structure is there for method %s; only lor2c has one", place.Quote(d.Method.Name))
+		if err := s.check(d.Base.Layers); err != nil {
+			fault(false, "structure: %w", err)
+		}
+	}
+	return faults
 }
 
-func readPEFT(dir string) (d Description, err error) {
-	path := filepath.Join(dir, peftFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return d, place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s; want a directory that lor2c train or PEFT wrote",
-			dir, descriptionFile, peftFile))
+// maxLayers is more than any encoder has.
+const maxLayers = 1000
+
+// entries lists what a directory holds, for the error of what it lacks.
+func entries(dir string) string {
+	list, err := os.ReadDir(dir)
+	if err != nil || len(list) == 0 {
+		return "nothing"
 	}
-	if err != nil {
-		return d, fmt.Errorf("adapter: open %s: %w", dir, err)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
 	}
-	var c peftConfig
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return d, fmt.Errorf("adapter: open %s:%s; want the JSON that PEFT writes", path, jsonFault(raw, err))
-	}
-	unsupported := func(key string, value any) error {
-		return fmt.Errorf("adapter: open %s: %s is %v; lor2c reads plain LoRA adapters of PEFT", path, key, value)
-	}
-	full := func(pattern any) bool {
-		m, ok := pattern.(map[string]any)
-		return pattern != nil && !(ok && len(m) == 0)
-	}
-	switch {
-	case c.Type != "LORA":
-		return d, unsupported("peft_type", fmt.Sprintf("%q", c.Type))
-	case c.RSLoRA:
-		return d, unsupported("use_rslora", true)
-	case c.DoRA:
-		return d, unsupported("use_dora", true)
-	case full(c.RankPattern):
-		return d, unsupported("rank_pattern", c.RankPattern)
-	case full(c.AlphaPattern):
-		return d, unsupported("alpha_pattern", c.AlphaPattern)
-	case c.ToTransform != nil:
-		return d, unsupported("layers_to_transform", c.ToTransform)
-	case c.Bias != "" && c.Bias != "none":
-		return d, unsupported("bias", fmt.Sprintf("%q", c.Bias))
-	}
-	d = Description{Format: format, Method: Config{Name: "lora", Rank: c.Rank, Alpha: c.Alpha, Dropout: &c.Dropout, TargetModules: c.TargetModules}}
-	d.Base.Path = c.BaseModel
-	if faults := d.Method.Validate(); faults != nil {
-		return d, fmt.Errorf("adapter: open %s: %w", path, errors.Join(faults...))
-	}
-	return d, nil
+	return place.List(names)
 }

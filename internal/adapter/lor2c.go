@@ -34,7 +34,7 @@ func newLoR2C(b builder, s *Structure) (Method, error) {
 		s = fresh(b.Layers)
 	}
 	if err := s.check(b.Layers); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
 	}
 	var shared *tape.Param
 	if b.Share && len(s.Modules) > 0 {

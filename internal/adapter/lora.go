@@ -1,10 +1,12 @@
 package adapter
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -18,8 +20,8 @@ type LoRA struct {
 
 func newLoRA(b builder, _ *Structure) (Method, error) {
 	m := &LoRA{pairs: map[model.Site]pair{}}
-	if err := checkTargets("attach", b.TargetModules); err != nil {
-		return nil, err
+	if err := checkTargets(b.TargetModules); err != nil {
+		return nil, fmt.Errorf("adapter: attach lora: %w", err)
 	}
 	for l := range b.Layers {
 		m.add(b, l)
@@ -28,10 +30,10 @@ func newLoRA(b builder, _ *Structure) (Method, error) {
 }
 
 // checkTargets returns an error for a target module that names no linear layer.
-func checkTargets(op string, targetModules []string) error {
+func checkTargets(targetModules []string) error {
 	for _, target := range targetModules {
 		if !slices.ContainsFunc(model.SiteNames, func(name string) bool { return targets(target, name) }) {
-			return noSite(op, target)
+			return fmt.Errorf("target module %s is not a linear layer of this encoder; want some of %v", place.Quote(target), model.SiteNames)
 		}
 	}
 	return nil

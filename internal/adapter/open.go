@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -47,7 +48,7 @@ func Open(dir string) (*Saved, error) {
 			return nil, err
 		}
 	}
-	d, err := readDescription(dir)
+	d, described, listed, err := readDescription(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -59,11 +60,33 @@ func Open(dir string) (*Saved, error) {
 	if d.Method.Name == "full" {
 		name = modelFile
 	}
-	f, err := checkpoint.Open(filepath.Join(dir, name))
+	path := filepath.Join(dir, name)
+	f, err := checkpoint.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noTensors(dir, name)
+	}
 	if err != nil {
 		return nil, err
 	}
+	if filepath.Base(described) == peftFile {
+		if d.Method.TargetModules, err = targetModules(f, path, listed); err == nil {
+			err = inFile(described, d.Method.Validate(), peftKeys)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
 	return &Saved{d, made, sealed, dir, f}, nil
+}
+
+// noTensors explains why an adapter directory has no readable tensors.
+func noTensors(dir, name string) error {
+	if _, err := os.Stat(filepath.Join(dir, pickleFile)); err == nil {
+		return fmt.Errorf("adapter: open %s: its only tensors are %s, a pickle, which is never read; convert it there with %s",
+			dir, pickleFile, checkpoint.ConvertHint(pickleFile, tensorsFile))
+	}
+	return fmt.Errorf("adapter: open %s: there is no %s, only %s; want the whole directory that lor2c train or PEFT wrote", dir, name, entries(dir))
 }
 
 // Close releases the file.
@@ -111,20 +134,20 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 			if i >= len(params)-len(head) {
 				what = "tensor of the classification head"
 			}
-			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.dir, what, name, len(params), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.file.Path(), what, name, len(params), ErrMismatch)
 		}
 		if !slices.Equal(shape, p.Value.Shape) {
-			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.dir, name, shape, []int(p.Value.Shape), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.file.Path(), name, shape, []int(p.Value.Shape), ErrMismatch)
 		}
 	}
 	for _, name := range s.file.Names() {
 		if !slices.ContainsFunc(params, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
-			return fmt.Errorf("adapter: load %s: %s is no parameter of method %s on this model; want only those: %w", s.dir, name, s.Method.Name, ErrMismatch)
+			return fmt.Errorf("adapter: load %s: %s is no parameter of method %s on this model; want only those: %w", s.file.Path(), place.List([]string{name}), s.Method.Name, ErrMismatch)
 		}
 	}
 	for _, p := range params {
 		values := make([]float32, p.Value.Shape.Len())
-		if err := s.file.ReadInto(values, fileName(s.Method, p)); err != nil {
+		if err := s.file.ReadFinite(values, fileName(s.Method, p)); err != nil {
 			return err
 		}
 		p.Upload(dev, values)

@@ -35,7 +35,7 @@ func (s *Structure) check(layers int) error {
 	next := 0
 	for _, m := range s.Modules {
 		if m.First < next || m.Last < m.First || m.Last >= layers {
-			return fmt.Errorf("adapter: attach lor2c: module %d-%d is out of order, overlaps another or leaves the model; want modules in order within layers 0 to %d: %w",
+			return fmt.Errorf("module %d-%d is out of order, overlaps another or leaves the model; want modules in order within layers 0 to %d: %w",
 				m.First, m.Last, layers-1, ErrMismatch)
 		}
 		next = m.Last + 1
@@ -43,7 +43,7 @@ func (s *Structure) check(layers int) error {
 	for i, l := range s.Injected {
 		inside := slices.ContainsFunc(s.Modules, func(m Span) bool { return m.First <= l && l <= m.Last })
 		if l < 0 || l >= layers || inside || slices.Contains(s.Injected[:i], l) {
-			return fmt.Errorf("adapter: attach lor2c: LoRA on layer %d is there twice, under a module or outside the model; want a layer of 0 to %d without module: %w",
+			return fmt.Errorf("LoRA on layer %d is there twice, under a module or outside the model; want a layer of 0 to %d without module: %w",
 				l, layers-1, ErrMismatch)
 		}
 	}
@@ -94,8 +94,8 @@ func (m *LoR2C) addLoRA(layer int) {
 // that are not square, whose LoRA of half the rank would have another number of
 // parameters than the module it replaces.
 func CheckInjection(m *model.Model, c Config) error {
-	if err := checkTargets("inject", c.TargetModules); err != nil {
-		return err
+	if err := checkTargets(c.TargetModules); err != nil {
+		return fmt.Errorf("adapter: inject lora: %w", err)
 	}
 	n, module := 0, 2*m.Width*c.Rank
 	for _, s := range sites(0, c.TargetModules) {

@@ -286,7 +286,7 @@ func TestCheckInjection(t *testing.T) {
 		{"none", func(*adapter.Config, *model.Model) {}, ""},
 		{"one-target-of-full-rank", func(c *adapter.Config, _ *model.Model) { c.TargetModules, c.InjectRank = queryValue[:1], 4 }, ""},
 		{"unknown-target", func(c *adapter.Config, _ *model.Model) { c.TargetModules = []string{"q_proj"} },
-			"adapter: inject lora: target module \"q_proj\" is no linear layer of this encoder; want some of [attention.self.query attention.self.key " +
+			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this encoder; want some of [attention.self.query attention.self.key " +
 				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
 		{"odd-rank", func(c *adapter.Config, _ *model.Model) { c.Rank, c.InjectRank = 5, 2 },
 			"adapter: inject lora: rank 2 on [query value] has 96 parameters a layer, the module it replaces 120; want as many: " +

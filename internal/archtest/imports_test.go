@@ -51,7 +51,7 @@ var layers = []struct {
 		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev", "internal/tape", "internal/checkpoint",
 	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
-	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{

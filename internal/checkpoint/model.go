@@ -24,11 +24,13 @@ const (
 	pickleFile = "pytorch_model.bin"
 )
 
-// convertHint turns a pickle into safetensors without renaming a tensor. The
-// clones undo storage that tensors share, which the format cannot express.
-const convertHint = `python3 -c "import torch, safetensors.torch as s; ` +
-	`s.save_file({k: v.contiguous().clone() for k, v in torch.load('pytorch_model.bin', weights_only=True).items()}, ` +
-	`'model.safetensors', {'format': 'pt'})"`
+// ConvertHint returns a command that turns a pickle into safetensors without
+// renaming a tensor. The clones undo storage that tensors share, which the format
+// cannot express.
+func ConvertHint(pickle, to string) string {
+	return fmt.Sprintf(`python3 -c "import torch, safetensors.torch as s; `+
+		`s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', weights_only=True).items()}, '%s', {'format': 'pt'})"`, pickle, to)
+}
 
 // Model is the weights of a model folder, in one safetensors file or several.
 // Its methods are those of [File].
@@ -89,7 +91,7 @@ func nothingToOpen(dir string) error {
 	}
 	for _, pickle := range []string{pickleFile, pickleFile + ".index.json"} {
 		if _, err := os.Stat(filepath.Join(dir, pickle)); err == nil {
-			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; convert it there with %s", dir, convertHint)
+			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; convert it there with %s", dir, ConvertHint(pickleFile, singleFile))
 		}
 	}
 	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder holds one of them", dir, singleFile, indexFile)

@@ -84,6 +84,9 @@ func kindOf(m os.FileMode) string {
 	return "special file"
 }
 
+// Path returns where the file was opened.
+func (f *File) Path() string { return f.path }
+
 // Names lists the tensors in byte order of their names.
 func (f *File) Names() []string { return sortedNames(f.tensors) }
 

@@ -1,0 +1,183 @@
+package adapter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
+)
+
+// anyValue marks keys of an adapter_config.json whose value changes nothing about
+// what a plain LoRA adapter computes.
+var anyValue = []string{
+	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core", "modules_to_save",
+	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
+	// Which layers are adapted is read from the names of the tensors.
+	"exclude_modules", "target_modules",
+	// These are read.
+	"lora_alpha", "lora_dropout", "r",
+}
+
+// plainValues lists for other keys the values, as JSON, that leave LoRA plain.
+// Every other value is refused, also one of a key that is not in this list: a
+// later PEFT may give it a meaning. What PEFT writes for "not used" is allowed
+// for any key; see unused.
+var plainValues = map[string][]string{
+	"peft_type": {`"LORA"`},
+	"bias":      {`"none"`},
+	// Some ways to initialise LoRA change the base's weights, so that the adapter
+	// does not belong to the base that is on the disk. These do not.
+	"init_lora_weights": {`true`, `false`, `"gaussian"`, `"eva"`, `"orthogonal"`},
+}
+
+// unused are the values by which PEFT says that an option is not used.
+var unused = []string{`null`, `false`, `{}`, `[]`, `""`}
+
+// peftLoRA is what a plain LoRA adapter says in its adapter_config.json.
+type peftLoRA struct {
+	BaseModel     string          `json:"base_model_name_or_path"`
+	Rank          int             `json:"r"`
+	Alpha         float64         `json:"lora_alpha"`
+	Dropout       float64         `json:"lora_dropout"`
+	TargetModules json.RawMessage `json:"target_modules"` // a list, or a regular expression
+}
+
+// readPEFT reads the adapter_config.json of a plain LoRA adapter. The target
+// modules are still to be found in the tensors; see targetModules.
+func readPEFT(dir string) (d Description, targets []string, err error) {
+	path := filepath.Join(dir, peftFile)
+	raw, err := infile.Read(path, infile.Config)
+	if err != nil {
+		return d, nil, fmt.Errorf("adapter: open %s: %w", path, err)
+	}
+	var c peftLoRA
+	if err := unmarshal(path, raw, &c, strictjson.Unmarshal, "the JSON that PEFT writes"); err != nil {
+		return d, nil, err
+	}
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &keys); err != nil {
+		return d, nil, fmt.Errorf("adapter: open %s: it is not a JSON object; want the JSON that PEFT writes", path)
+	}
+	if keys["peft_type"] == nil {
+		return d, nil, fmt.Errorf("adapter: open %s: there is no peft_type; want the JSON that PEFT writes", path)
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if value, ok := plain(key, keys[key]); !ok {
+			return d, nil, fmt.Errorf("adapter: open %s: %s is %s; lor2c reads plain LoRA adapters of PEFT", path, place.List([]string{key}), value)
+		}
+	}
+	d = Description{Format: format, Method: Config{Name: "lora", Rank: c.Rank, Alpha: c.Alpha, Dropout: &c.Dropout}}
+	d.Base.Path = c.BaseModel
+	// A regular expression stays unread.
+	_ = json.Unmarshal(c.TargetModules, &targets)
+	return d, targets, nil
+}
+
+// plain reports whether key may have the value raw, which it returns for an
+// error in one line.
+func plain(key string, raw json.RawMessage) (value string, ok bool) {
+	var line bytes.Buffer
+	if err := json.Compact(&line, raw); err != nil {
+		line.Reset()
+		line.Write(raw)
+	}
+	value = line.String()
+	switch {
+	case slices.Contains(anyValue, key), slices.Contains(plainValues[key], value), key != "peft_type" && slices.Contains(unused, value):
+		return value, true
+	}
+	if len(value) > 60 || strings.ContainsFunc(value, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		value = place.Quote(value)
+	}
+	return value, false
+}
+
+// pairName finds layer and linear layer in the name of a LoRA factor.
+var pairName = regexp.MustCompile(`^base_model\.model\.(?:roberta|bert)\.encoder\.layer\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
+
+// targetModules returns the target modules of a LoRA adapter by the names of its
+// tensors, which say what was adapted whether the configuration lists names,
+// holds a regular expression or says all-linear. Where a list names the same
+// modules it is returned unchanged.
+func targetModules(file *checkpoint.File, path string, listed []string) ([]string, error) {
+	layers := map[string][]string{} // the linear layers of each encoder layer
+	for _, name := range file.Names() {
+		if !strings.Contains(name, "lora_") {
+			continue
+		}
+		m := pairName.FindStringSubmatch(name)
+		if m == nil || !slices.Contains(model.SiteNames, m[2]) {
+			return nil, fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of an encoder layer; lor2c reads LoRA on %s",
+				path, place.Quote(name), place.List(model.SiteNames))
+		}
+		if !slices.Contains(layers[m[1]], m[2]) {
+			layers[m[1]] = append(layers[m[1]], m[2])
+		}
+	}
+	if len(layers) == 0 {
+		return nil, fmt.Errorf("adapter: open %s: it holds no tensor of LoRA; want the tensors that PEFT writes", path)
+	}
+	var found []string
+	for l := range len(layers) {
+		has := layers[strconv.Itoa(l)]
+		// Names come sorted, so equal sets are equal lists.
+		if l > 0 && !slices.Equal(has, found) {
+			return nil, fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads adapters of the same modules in every layer",
+				path, orNone(found), l, orNone(has))
+		}
+		found = has
+	}
+	var named []string
+	for _, s := range sites(0, listed) {
+		named = append(named, s.Name)
+	}
+	slices.Sort(named)
+	if slices.Equal(named, found) && checkTargets(listed) == nil {
+		return listed, nil
+	}
+	return found, nil
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "nothing"
+	}
+	return place.List(names)
+}
+
+// unmarshal decodes the text of a file of an adapter directory.
+func unmarshal(path string, text []byte, v any, decode func([]byte, any) error, want string) error {
+	if what := infile.Describe(text[:min(len(text), 64)]); what != "" {
+		return fmt.Errorf("adapter: open %s: it is not JSON but %s", path, what)
+	}
+	if err := decode(text, v); err != nil {
+		return fmt.Errorf("adapter: open %s:%w; want %s", path, err, want)
+	}
+	return nil
+}
+
+// inFile puts the path in front of each fault; rename changes the keys that they
+// name.
+func inFile(path string, faults []error, rename *strings.Replacer) error {
+	for i, fault := range faults {
+		faults[i] = fmt.Errorf("adapter: open %s: %s", path, rename.Replace(fault.Error()))
+	}
+	return errors.Join(faults...)
+}
+
+var (
+	sameKeys = strings.NewReplacer()
+	peftKeys = strings.NewReplacer("method.rank", "r", "method.alpha", "lora_alpha", "method.dropout", "lora_dropout")
+)
