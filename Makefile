@@ -1,8 +1,9 @@
 # Targets with a ## comment are listed by `make help`.
 
-# Matrix products run in OpenBLAS where a C compiler can link it, else in Go.
-OPENBLAS := $(shell printf 'void cblas_sgemm(void);int main(void){return 0;}' | \
-	$${CC:-cc} -xc - -lopenblas -o /dev/null 2>/dev/null && echo openblas)
+# Matrix products run in Go assembly on amd64. Elsewhere they run in OpenBLAS where a C compiler can link it, else in Go.
+# OPENBLAS=openblas takes OpenBLAS on amd64 too, and OPENBLAS= leaves it out.
+OPENBLAS := $(shell test "`go env GOARCH`" = amd64 || { printf 'void cblas_sgemm(void);int main(void){return 0;}' | \
+	$${CC:-cc} -xc - -lopenblas -o /dev/null 2>/dev/null && echo openblas; })
 # The CUDA device needs a C compiler, and no CUDA. CUDA= leaves it out.
 CUDA := $(shell test "`go env GOOS GOARCH | xargs`" = "linux amd64" && printf 'int main(void){return 0;}' | \
 	$${CC:-cc} -xc - -o /dev/null 2>/dev/null && echo cuda)
@@ -35,7 +36,7 @@ help: ## list the targets
 
 # With the CUDA device where the kernels can be compiled: nvcc is there, or can be fetched.
 build: ## build bin/lor2c
-	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,gonum in pure Go; install OpenBLAS for about five times the speed)"
+	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,Go assembly on amd64$(comma) gonum elsewhere)"
 ifeq ($(CUDA),)
 	@echo "CUDA device: left out$(if $(findstring command,$(origin CUDA)),,; it needs Linux on amd64 and a C compiler)"
 	go build $(TAGS) -o bin/lor2c ./cmd/lor2c

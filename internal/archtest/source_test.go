@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,10 @@ func files(t *testing.T) (paths []string) {
 		}
 		name := e.Name()
 		if e.IsDir() && p != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "shared", "runs"}, name)) {
+			return fs.SkipDir
+		}
+		// A directory with a go.mod is another module, such as a generator.
+		if _, err := os.Stat(filepath.Join(p, "go.mod")); e.IsDir() && p != root && err == nil {
 			return fs.SkipDir
 		}
 		if e.Type().IsRegular() {

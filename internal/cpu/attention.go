@@ -3,8 +3,6 @@ package cpu
 import (
 	"math"
 
-	"gonum.org/v1/gonum/blas"
-
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
@@ -73,10 +71,12 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
 func (a *heads[T]) kAt(b block) int { return b.k0*a.ldk + b.kvHead*a.HeadDim }
 
-// scores writes scale q kT of a block, [rows, keys].
-func (a *heads[T]) scores(s []T, b block) {
-	gemm(blas.NoTrans, blas.Trans, b.rows, b.keys, a.HeadDim, T(a.Scale),
-		a.q[a.qAt(b):], a.ldq, a.k[a.kAt(b):], a.ldk, 0, s, b.keys)
+// scores returns the product s = scale q kT of a block, [rows, keys].
+func (a *heads[T]) scores(s []T, b block) product[T] {
+	return product[T]{
+		m: b.rows, n: b.keys, k: a.HeadDim, alpha: T(a.Scale), a: matrix[T]{a.q[a.qAt(b):], a.ldq, false},
+		b: matrix[T]{a.k[a.kAt(b):], a.ldk, true}, dst: matrix[T]{s, b.keys, false},
+	}
 }
 
 // maskRow draws the multipliers for row i of a block.
@@ -100,7 +100,7 @@ func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOp
 func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	out := a.y[a.qAt(b):]
 	if b.keys == 0 {
-		scaleRows(b.rows, a.HeadDim, 0, out, a.ldq)
+		matrix[T]{data: out, stride: a.ldq}.clear(b.rows, a.HeadDim)
 		for i := range b.rows {
 			a.lse[(b.q0+i)*a.Heads+b.head] = T(math.Inf(-1))
 		}
@@ -108,7 +108,7 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	}
 	s := sized(&d.scratch[w].a, min(queryBlock, a.MaxQ)*a.MaxK)[:b.rows*b.keys]
 	mul := d.maskOf(w, a.MaxK)
-	a.scores(s, b)
+	d.multiply(w, a.scores(s, b))
 	for i := range b.rows {
 		n := b.visible(i)
 		p := s[i*b.keys : i*b.keys+n]
@@ -120,8 +120,10 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 			mulRow(p, p, mul)
 		}
 	}
-	gemm(blas.NoTrans, blas.NoTrans, b.rows, a.HeadDim, b.keys, 1, s, b.keys,
-		a.v[a.kAt(b):], a.ldk, 0, out, a.ldq)
+	d.multiply(w, product[T]{
+		m: b.rows, n: a.HeadDim, k: b.keys, alpha: 1, a: matrix[T]{s, b.keys, false},
+		b: matrix[T]{a.v[a.kAt(b):], a.ldk, false}, dst: matrix[T]{out, a.ldq, false},
+	})
 }
 
 // softmax replaces x by its softmax and returns the log of the sum of

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"gonum.org/v1/gonum/blas"
-
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
@@ -25,8 +23,8 @@ func (d *Device[T]) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor
 		k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
 		if k1 > k0 {
 			at := k0*a.ldk + kv*o.HeadDim
-			scaleRows(k1-k0, o.HeadDim, 0, a.dk[at:], a.ldk)
-			scaleRows(k1-k0, o.HeadDim, 0, a.dv[at:], a.ldk)
+			matrix[T]{data: a.dk[at:], stride: a.ldk}.clear(k1-k0, o.HeadDim)
+			matrix[T]{data: a.dv[at:], stride: a.ldk}.clear(k1-k0, o.HeadDim)
 		}
 		for h := kv * group; h < (kv+1)*group; h++ {
 			a.forBlocks(s, h, func(b block) { d.attendGrad(w, &a, b) })
@@ -39,16 +37,18 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 	qi, ki := a.qAt(b), a.kAt(b)
 	if b.keys == 0 {
 		if a.dq != nil {
-			scaleRows(b.rows, a.HeadDim, 0, a.dq[qi:], a.ldq)
+			matrix[T]{data: a.dq[qi:], stride: a.ldq}.clear(b.rows, a.HeadDim)
 		}
 		return
 	}
 	most := min(queryBlock, a.MaxQ) * a.MaxK
 	p := sized(&d.scratch[w].a, most)[:b.rows*b.keys]
 	ds := sized(&d.scratch[w].b, most)[:b.rows*b.keys]
-	a.scores(p, b)
-	gemm(blas.NoTrans, blas.Trans, b.rows, b.keys, a.HeadDim, 1,
-		a.dy[qi:], a.ldq, a.v[ki:], a.ldk, 0, ds, b.keys)
+	d.multiply(w, a.scores(p, b))
+	d.multiply(w, product[T]{
+		m: b.rows, n: b.keys, k: a.HeadDim, alpha: 1, a: matrix[T]{a.dy[qi:], a.ldq, false},
+		b: matrix[T]{a.v[ki:], a.ldk, true}, dst: matrix[T]{ds, b.keys, false},
+	})
 	mul := d.maskOf(w, a.MaxK)
 	for i := range b.rows {
 		n := b.visible(i)
@@ -66,13 +66,19 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 			softmaxGrad(row, grad, delta)
 		}
 	}
-	gemm(blas.Trans, blas.NoTrans, b.keys, a.HeadDim, b.rows, 1, p, b.keys,
-		a.dy[qi:], a.ldq, 1, a.dv[ki:], a.ldk)
-	gemm(blas.Trans, blas.NoTrans, b.keys, a.HeadDim, b.rows, T(a.Scale), ds, b.keys,
-		a.q[qi:], a.ldq, 1, a.dk[ki:], a.ldk)
+	d.multiply(w, product[T]{
+		m: b.keys, n: a.HeadDim, k: b.rows, alpha: 1, a: matrix[T]{p, b.keys, true},
+		b: matrix[T]{a.dy[qi:], a.ldq, false}, dst: matrix[T]{a.dv[ki:], a.ldk, false}, accumulate: true,
+	})
+	d.multiply(w, product[T]{
+		m: b.keys, n: a.HeadDim, k: b.rows, alpha: T(a.Scale), a: matrix[T]{ds, b.keys, true},
+		b: matrix[T]{a.q[qi:], a.ldq, false}, dst: matrix[T]{a.dk[ki:], a.ldk, false}, accumulate: true,
+	})
 	if a.dq != nil {
-		gemm(blas.NoTrans, blas.NoTrans, b.rows, a.HeadDim, b.keys, T(a.Scale), ds, b.keys,
-			a.k[ki:], a.ldk, 0, a.dq[qi:], a.ldq)
+		d.multiply(w, product[T]{
+			m: b.rows, n: a.HeadDim, k: b.keys, alpha: T(a.Scale), a: matrix[T]{ds, b.keys, false},
+			b: matrix[T]{a.k[ki:], a.ldk, false}, dst: matrix[T]{a.dq[qi:], a.ldq, false},
+		})
 	}
 }
 

@@ -3,12 +3,21 @@
 package cpu
 
 import (
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
-// BLAS names the implementation in use.
-func BLAS() string { return "gonum" }
+// vectors are the kernels for products of float32 on this processor; nil where it has none, and gonum multiplies.
+var vectors = sgemm.Best()
+
+// BLAS names what multiplies matrices of float32.
+func BLAS() string {
+	if vectors == nil {
+		return "gonum"
+	}
+	return vectors.Name()
+}
 
 const (
 	// tileRows and tileCols are the destination tile of one chunk of a product.
@@ -30,32 +39,20 @@ const (
 
 var implementation gonum.Implementation
 
-// gemm computes c = alpha op(a) op(b) + beta c, op(a) [m,k], op(b) [k,n], with
-// the row strides lda, ldb and ldc.
-func gemm[T Float](ta, tb blas.Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	if k == 0 {
-		scaleRows(m, n, beta, c, ldc)
-	}
+// blas computes p in blocks.
+func (p product[T]) blas() {
 	inner := blockInner
-	if tb == blas.Trans {
+	if p.b.trans {
 		inner = blockDot
 	}
-	for l := 0; l < k; l += inner {
-		for i := 0; i < m; i += blockRows {
-			for j := 0; j < n; j += blockCols {
-				gemmBlock(ta, tb, min(blockRows, m-i), min(blockCols, n-j), min(inner, k-l), alpha,
-					a[at(ta, i, l, lda):], lda, b[at(tb, l, j, ldb):], ldb, beta, c[i*ldc+j:], ldc)
+	for l := 0; l < p.k; l += inner {
+		for i := 0; i < p.m; i += blockRows {
+			for j := 0; j < p.n; j += blockCols {
+				block := p.part(i, min(p.m, i+blockRows), j, min(p.n, j+blockCols))
+				block.k, block.accumulate = min(inner, p.k-l), p.accumulate || l > 0
+				block.a, block.b = block.a.at(0, l), block.b.at(l, 0)
+				block.call(implementation)
 			}
 		}
-		beta = 1
-	}
-}
-
-// gemmBlock is one call of the BLAS in T.
-func gemmBlock[T Float](ta, tb blas.Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	if single[T]() {
-		implementation.Sgemm(ta, tb, m, n, k, float32(alpha), as32(a), lda, as32(b), ldb, float32(beta), as32(c), ldc)
-	} else {
-		implementation.Dgemm(ta, tb, m, n, k, float64(alpha), as64(a), lda, as64(b), ldb, float64(beta), as64(c), ldc)
 	}
 }

@@ -7,11 +7,12 @@ package cpu
 import "C"
 
 import (
-	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/netlib/blas/netlib"
+
+	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
-// BLAS names the implementation in use.
+// BLAS names what multiplies matrices.
 func BLAS() string { return "openblas" }
 
 const (
@@ -30,16 +31,8 @@ var implementation netlib.Implementation
 // make the result depend on how many there are, and would compete with them.
 func init() { C.openblas_set_num_threads(1) }
 
-// gemm computes c = alpha op(a) op(b) + beta c, op(a) [m,k], op(b) [k,n], with
-// the row strides lda, ldb and ldc.
-func gemm[T Float](ta, tb blas.Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	switch {
-	case m == 0 || n == 0:
-	case k == 0:
-		scaleRows(m, n, beta, c, ldc)
-	case single[T]():
-		implementation.Sgemm(ta, tb, m, n, k, float32(alpha), as32(a), lda, as32(b), ldb, float32(beta), as32(c), ldc)
-	default:
-		implementation.Dgemm(ta, tb, m, n, k, float64(alpha), as64(a), lda, as64(b), ldb, float64(beta), as64(c), ldc)
-	}
-}
+// vectors is nil: OpenBLAS multiplies.
+var vectors *sgemm.Kernels
+
+// blas computes p in one call.
+func (p product[T]) blas() { p.call(implementation) }

@@ -1,8 +1,8 @@
-// Package cpu is the reference device: plain Go loops around a BLAS.
+// Package cpu is the reference device: Go loops around matrix products.
 //
-// It is generic over float32, in which it trains, and float64, in which
-// gradients are checked. Matrix products go through gonum's BLAS interface: in
-// pure Go by default, in OpenBLAS with the build tag openblas.
+// It is generic over float32, in which it trains, and float64, in which gradients are checked. Matrix products of float32
+// run in package sgemm where the processor has its vector instructions, and all others in gonum. With the build tag
+// openblas all of them run in OpenBLAS.
 //
 // Results are the same bits for any number of workers: work is cut into chunks
 // by shape alone, and sums over chunks are taken in the order of the chunks.
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
@@ -29,6 +30,9 @@ type Device[T Float] struct {
 	scratch []scratch[T] // by worker
 	partial []T          // sums of chunks, before they are added in order
 	sums    []float64    // the same for scalars
+	// Packed factors of a product that all workers share.
+	packedLeft, packedRight []float32
+	claimed                 []atomic.Int64 // parts of each stage that workers have taken
 }
 
 var (

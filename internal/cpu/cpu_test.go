@@ -96,6 +96,39 @@ func step[T Float](d *Device[T]) [][]T {
 func TestWorkers(t *testing.T) {
 	t.Run("dtype=float32", func(t *testing.T) { testWorkers[float32](t, math.Float32bits) })
 	t.Run("dtype=float64", func(t *testing.T) { testWorkers[float64](t, math.Float64bits) })
+	t.Run("dtype=float32/products=gonum", func(t *testing.T) {
+		own := vectors
+		vectors = nil
+		defer func() { vectors = own }()
+		testWorkers[float32](t, math.Float32bits)
+	})
+}
+
+// TestRowsAlone: the output of a linear layer for a row does not depend on the rows that are computed with it.
+func TestRowsAlone(t *testing.T) {
+	if vectors == nil {
+		t.Skip("only package sgemm promises it")
+	}
+	const rows, k, m = 100, 500, 70
+	d := Open[float32](3)
+	random := func(seed uint64, shape ...int) compute.Tensor {
+		x := d.Alloc(shape, compute.Float)
+		compute.Normal(Data[float32](x), seed, "rows", 1)
+		return x
+	}
+	x, w, bias, y := random(1, rows, k), random(2, m, k), random(3, m), random(4, rows, m)
+	d.Linear(y, compute.Tensor{}, x, w, bias, compute.GELU)
+	for _, part := range [][2]int{{0, 1}, {99, 100}, {3, 8}, {0, 42}, {57, 100}, {1, 44}} {
+		got := random(5, part[1]-part[0], m)
+		d.Linear(got, compute.Tensor{}, x.View(part[0], part[1]), w, bias, compute.GELU)
+		want := Data[float32](y.View(part[0], part[1]))
+		for i, v := range Data[float32](got) {
+			if math.Float32bits(v) != math.Float32bits(want[i]) {
+				t.Errorf("rows %d to %d: element %d is %v alone, %v among all", part[0], part[1], i, v, want[i])
+				break
+			}
+		}
+	}
 }
 
 func testWorkers[T Float, B comparable](t *testing.T, bits func(T) B) {

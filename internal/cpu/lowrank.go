@@ -1,10 +1,6 @@
 package cpu
 
-import (
-	"gonum.org/v1/gonum/blas"
-
-	"github.com/lor2c/lor2c/internal/compute"
-)
+import "github.com/lor2c/lor2c/internal/compute"
 
 // lowRankRows is the rows of a chunk: its input, mask and gradient stay in L2
 // at C = 768.
@@ -27,7 +23,9 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 			xs = sized(&d.scratch[w].a, (hi-lo)*k)
 			d.maskRows(w, &mask, xs, in[lo*k:hi*k], lo, k)
 		}
-		gemm(blas.NoTrans, blas.Trans, hi-lo, r, k, 1, xs, k, down, k, 0, out[lo*r:], r)
+		d.multiply(w, product[T]{
+			m: hi - lo, n: r, k: k, alpha: 1, a: matrix[T]{xs, k, false}, b: matrix[T]{down, k, true}, dst: matrix[T]{out[lo*r:], r, false},
+		})
 	})
 }
 
@@ -47,8 +45,11 @@ func (d *Device[T]) LowRankUp(dst, u, b compute.Tensor, scale float32) {
 	}
 	out, in, up := Data[T](dst), Data[T](u), Data[T](b)
 	m, r := dst.Shape.Cols(), u.Shape.Cols()
-	d.each(dst.Shape.Rows(), lowRankRows, func(_, lo, hi int) {
-		gemm(blas.NoTrans, blas.Trans, hi-lo, m, r, T(scale), in[lo*r:], r, up, r, 1, out[lo*m:], m)
+	d.each(dst.Shape.Rows(), lowRankRows, func(w, lo, hi int) {
+		d.multiply(w, product[T]{
+			m: hi - lo, n: m, k: r, alpha: T(scale), a: matrix[T]{in[lo*r:], r, false}, b: matrix[T]{up, r, true},
+			dst: matrix[T]{out[lo*m:], m, false}, accumulate: true,
+		})
 	})
 }
 
@@ -60,20 +61,26 @@ func (d *Device[T]) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32
 	gu, gb := Data[T](du), Data[T](db)
 	in, up, g := Data[T](u), Data[T](b), Data[T](dy)
 	m, r := dy.Shape.Cols(), b.Shape.Cols()
-	d.factorGrad(gb, dy.Shape.Rows(), m*r, func(_ int, sum []T, beta T, lo, rows int) {
+	d.factorGrad(gb, dy.Shape.Rows(), m*r, func(w int, sum []T, accumulate bool, lo, rows int) {
 		gy := g[lo*m : (lo+rows)*m]
 		if gu != nil {
-			gemm(blas.NoTrans, blas.NoTrans, rows, r, m, T(scale), gy, m, up, r, 0, gu[lo*r:], r)
+			d.multiply(w, product[T]{
+				m: rows, n: r, k: m, alpha: T(scale), a: matrix[T]{gy, m, false}, b: matrix[T]{up, r, false},
+				dst: matrix[T]{gu[lo*r:], r, false},
+			})
 		}
 		if sum != nil {
-			gemm(blas.Trans, blas.NoTrans, m, r, rows, T(scale), gy, m, in[lo*r:], r, beta, sum, r)
+			d.multiply(w, product[T]{
+				m: m, n: r, k: rows, alpha: T(scale), a: matrix[T]{gy, m, true}, b: matrix[T]{in[lo*r:], r, false},
+				dst: matrix[T]{sum, r, false}, accumulate: accumulate,
+			})
 		}
 	})
 }
 
 // LowRankDownGrad is the gradient of LowRankDown. The mask is drawn once for da
 // and dx.
-func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
+func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, add bool) {
 	if d.err != nil {
 		return
 	}
@@ -81,7 +88,7 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 	in, down := Data[T](x), Data[T](a)
 	k, r := a.Shape.Cols(), a.Shape.Rows()
 	mask := newDropMask[T](drop)
-	d.factorGrad(ga, du.Shape.Rows(), r*k, func(w int, sum []T, beta T, lo, rows int) {
+	d.factorGrad(ga, du.Shape.Rows(), r*k, func(w int, sum []T, accumulate bool, lo, rows int) {
 		s := &d.scratch[w]
 		var mul []T
 		if mask.active() {
@@ -99,18 +106,20 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 				mulRow(masked, xs, mul)
 				xs = masked
 			}
-			gemm(blas.Trans, blas.NoTrans, r, k, rows, 1, gu[lo*r:], r, xs, k, beta, sum, k)
+			d.multiply(w, product[T]{
+				m: r, n: k, k: rows, alpha: 1, a: matrix[T]{gu[lo*r:], r, true}, b: matrix[T]{xs, k, false},
+				dst: matrix[T]{sum, k, false}, accumulate: accumulate,
+			})
 		}
 		if gx != nil {
-			d.lowRankInput(w, gx[lo*k:(lo+rows)*k], gu[lo*r:], down, mul, rows, k, r, accumulate)
+			d.lowRankInput(w, gx[lo*k:(lo+rows)*k], gu[lo*r:], down, mul, rows, k, r, add)
 		}
 	})
 }
 
-// factorGrad runs f on chunks of n rows, each of which adds to or, where beta is
-// 0, begins a sum of its own; they are added to dst in the order of the chunks.
-// Without dst the sums are nil.
-func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, beta T, lo, rows int)) {
+// factorGrad runs f on chunks of n rows. Each chunk has a sum of its own, which f starts or, where accumulate is set, adds
+// to; the sums are added to dst in the order of the chunks. Without dst the sums are nil.
+func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accumulate bool, lo, rows int)) {
 	span := max(1, (n+lowRankChunks*lowRankRows-1)/(lowRankChunks*lowRankRows)) * lowRankRows
 	var partial []T
 	if dst != nil {
@@ -121,10 +130,8 @@ func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, beta
 		if dst != nil {
 			sum = partial[lo/span*size:][:size]
 		}
-		beta := T(0)
 		for i := lo; i < hi; i += lowRankRows {
-			f(w, sum, beta, i, min(lowRankRows, hi-i))
-			beta = 1
+			f(w, sum, i > lo, i, min(lowRankRows, hi-i))
 		}
 	})
 	d.each(len(dst), chunkElems, func(_, lo, hi int) {
@@ -137,22 +144,23 @@ func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, beta
 // lowRankInput computes dx = mul (du A), or adds it, for some rows. mul is nil
 // without dropout.
 func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows, k, r int, accumulate bool) {
-	keep := T(0)
-	if accumulate {
-		keep = 1
+	p := product[T]{
+		m: rows, n: k, k: r, alpha: 1, a: matrix[T]{du, r, false}, b: matrix[T]{down, k, false}, dst: matrix[T]{dx, k, false},
+		accumulate: accumulate,
 	}
 	if mul == nil {
-		gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, keep, dx, k)
+		d.multiply(w, p)
 		return
 	}
-	product := sized(&d.scratch[w].a, rows*k)
-	gemm(blas.NoTrans, blas.NoTrans, rows, k, r, 1, du, r, down, k, 0, product, k)
+	masked := sized(&d.scratch[w].a, rows*k)
+	p.dst, p.accumulate = matrix[T]{masked, k, false}, false
+	d.multiply(w, p)
 	if !accumulate {
-		mulRow(dx, product, mul)
+		mulRow(dx, masked, mul)
 		return
 	}
-	mul = mul[:len(product)]
-	for j, v := range product {
+	mul = mul[:len(masked)]
+	for j, v := range masked {
 		dx[j] += v * mul[j]
 	}
 }

@@ -1,8 +1,11 @@
 package cpu
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
 const (
@@ -23,6 +26,9 @@ const (
 type scratch[T Float] struct {
 	mask []T // multipliers of dropout
 	a, b []T
+	// Packed factors of a product, and a tile at the edge of its destination.
+	product           sgemm.Scratch
+	left, right, tile []float32
 }
 
 // sized returns n elements of *buf with undefined contents, growing it if
@@ -65,4 +71,58 @@ func (d *Device[T]) each(n, chunk int, f func(w, lo, hi int)) {
 	}
 	run(0)
 	wait.Wait()
+}
+
+// stages runs one stage after the other on all workers: do(w, stage, part) for every part below parts(stage), where
+// w < workers is the same in no two calls at one time. All parts of a stage are done before the next stage begins.
+func (d *Device[T]) stages(stages int, parts func(stage int) int, do func(w, stage, part int)) {
+	d.claimed = slices.Grow(d.claimed[:0], stages)[:stages]
+	for i := range d.claimed {
+		d.claimed[i].Store(0)
+	}
+	meet := barrier{workers: d.workers}
+	meet.all.L = &meet
+	run := func(w int) {
+		for stage := range stages {
+			for n := parts(stage); ; {
+				part := int(d.claimed[stage].Add(1)) - 1
+				if part >= n {
+					break
+				}
+				do(w, stage, part)
+			}
+			if d.workers > 1 {
+				meet.wait()
+			}
+		}
+	}
+	var wait sync.WaitGroup
+	for w := 1; w < d.workers; w++ {
+		wait.Go(func() { run(w) })
+	}
+	run(0)
+	wait.Wait()
+}
+
+// barrier lets workers wait until all of them have come.
+type barrier struct {
+	sync.Mutex
+	all           sync.Cond // when the last worker has come
+	workers, here int
+	meeting       int // how often all have come
+}
+
+// wait returns once every worker has called it as often.
+func (b *barrier) wait() {
+	b.Lock()
+	defer b.Unlock()
+	if b.here++; b.here == b.workers {
+		b.here = 0
+		b.meeting++
+		b.all.Broadcast()
+		return
+	}
+	for now := b.meeting; now == b.meeting; {
+		b.all.Wait()
+	}
 }

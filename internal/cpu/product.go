@@ -1,0 +1,171 @@
+package cpu
+
+import "github.com/lor2c/lor2c/internal/sgemm"
+
+// matrix is a matrix, or the transpose of one, that is stored by rows.
+type matrix[T Float] struct {
+	data   []T
+	stride int  // elements from one stored row to the next
+	trans  bool // the matrix is the transpose of what is stored
+}
+
+// at returns the matrix that begins at element (i, j) of m.
+func (m matrix[T]) at(i, j int) matrix[T] {
+	if m.trans {
+		i, j = j, i
+	}
+	m.data = m.data[min(i*m.stride+j, len(m.data)):]
+	return m
+}
+
+// single views m as a matrix of package sgemm. T must be float32.
+func (m matrix[T]) single() sgemm.Matrix {
+	return sgemm.Matrix{Data: as32(m.data), Stride: m.stride, Trans: m.trans}
+}
+
+// clear sets the first rows and columns of m, which is not transposed, to zero.
+func (m matrix[T]) clear(rows, columns int) {
+	for i := range rows {
+		clear(m.data[i*m.stride:][:columns])
+	}
+}
+
+// product is dst = alpha a b, or dst += alpha a b where accumulate is set: a [m,k], b [k,n], dst [m,n].
+type product[T Float] struct {
+	m, n, k    int
+	alpha      T
+	a, b       matrix[T]
+	dst        matrix[T] // not transposed
+	accumulate bool
+}
+
+// part returns the product for rows [i0,i1) and columns [j0,j1) of the destination.
+func (p product[T]) part(i0, i1, j0, j1 int) product[T] {
+	p.m, p.n = i1-i0, j1-j0
+	p.a, p.b, p.dst = p.a.at(i0, 0), p.b.at(0, j0), p.dst.at(i0, j0)
+	return p
+}
+
+// multiply computes p on worker w.
+func (d *Device[T]) multiply(w int, p product[T]) {
+	switch {
+	case p.m == 0 || p.n == 0:
+	case p.k == 0 && p.accumulate:
+	case p.k == 0:
+		p.dst.clear(p.m, p.n)
+	case single[T]() && vectors != nil:
+		vectors.Product(p.m, p.n, p.k, float32(p.alpha), p.a.single(), p.b.single(), p.accumulate,
+			as32(p.dst.data), p.dst.stride, &d.scratch[w].product)
+	default:
+		p.blas()
+	}
+}
+
+// share computes p on all workers. It calls finish with every part [i0,i1) x [j0,j1) of the destination once that is
+// complete, on the worker that has it in cache.
+func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
+	switch {
+	case p.m == 0 || p.n == 0:
+	case !single[T]() || vectors == nil || p.k == 0:
+		d.tiles(p.m, p.n, func(w, i0, i1, j0, j1 int) {
+			d.multiply(w, p.part(i0, i1, j0, j1))
+			finish(i0, i1, j0, j1)
+		})
+	case p.m <= rowBlock:
+		d.shareColumns(p, finish)
+	default:
+		d.shareBlocks(p, finish)
+	}
+}
+
+// How products with the kernels of package sgemm are divided. All of it depends on shapes alone, and no element of a
+// product depends on it.
+const (
+	// rowBlock is the rows of the first factor that a worker packs at a time, a multiple of the rows of every kernel's
+	// tile: with Inner columns they take 64 KiB, which leaves room in L2 for a panel of the second factor.
+	rowBlock = 42
+	// columnBlock is the columns of the second factor that are packed at a time: with Inner rows they take 6 MiB.
+	columnBlock = 4096
+	// leastParts is how many parts of a destination are enough to keep all workers busy to the end.
+	leastParts = 16
+)
+
+// shareColumns divides a product of few rows by columns. Workers pack the panels that they read themselves.
+func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) {
+	left := sized(&d.packedLeft, p.m*p.k)
+	for l := 0; l < p.k; l += sgemm.Inner {
+		vectors.PackLeft(left[p.m*l:], p.a.at(0, l).single(), p.m, min(sgemm.Inner, p.k-l))
+	}
+	panels := (p.n + vectors.Width() - 1) / vectors.Width()
+	columns := max(1, panels/(2*leastParts)) * vectors.Width()
+	d.each(p.n, columns, func(w, j0, j1 int) {
+		s := &d.scratch[w]
+		for j := j0; j < j1; j += vectors.Width() {
+			n := min(vectors.Width(), j1-j)
+			for l := 0; l < p.k; l += sgemm.Inner {
+				k := min(sgemm.Inner, p.k-l)
+				right := sized(&s.right, vectors.PackedRight(k, n))
+				vectors.PackRight(right, p.b.at(l, j).single(), k, n)
+				vectors.Multiply(p.m, n, k, float32(p.alpha), left[p.m*l:], right, p.accumulate || l > 0,
+					as32(p.dst.data[j:]), p.dst.stride, &s.tile)
+			}
+		}
+		finish(0, p.m, j0, j1)
+	})
+}
+
+// shareBlocks divides a product of many rows by rows, and by columns too if the rows are not enough. The workers pack
+// each block of the second factor together before they read it.
+func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
+	inner := (p.k + sgemm.Inner - 1) / sgemm.Inner
+	blocks := inner * ((p.n + columnBlock - 1) / columnBlock)
+	at := func(block int) rightBlock {
+		return newRightBlock(p.m, p.n, p.k, block/inner*columnBlock, block%inner*sgemm.Inner)
+	}
+	right := sized(&d.packedRight, vectors.PackedRight(min(sgemm.Inner, p.k), min(columnBlock, p.n)))
+	d.stages(2*blocks, func(stage int) int {
+		b := at(stage / 2)
+		if stage%2 == 0 {
+			return b.panels
+		}
+		return b.down * b.across
+	}, func(w, stage, part int) {
+		b, width := at(stage/2), vectors.Width()
+		if stage%2 == 0 {
+			lo := part * width
+			vectors.PackRight(right[b.k*lo:], p.b.at(b.l, b.j+lo).single(), b.k, min(width, b.n-lo))
+			return
+		}
+		s := &d.scratch[w]
+		// Rows vary fastest, so that workers read the same panels.
+		i, lo := part%b.down*rowBlock, part/b.down*b.columns
+		m, n := min(rowBlock, p.m-i), min(b.columns, b.n-lo)
+		left := sized(&s.left, m*b.k)
+		vectors.PackLeft(left, p.a.at(i, b.l).single(), m, b.k)
+		vectors.Multiply(m, n, b.k, float32(p.alpha), left, right[b.k*lo:], p.accumulate || b.l > 0,
+			as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.dst.stride, &s.tile)
+		if b.l+b.k == p.k {
+			finish(i, i+m, b.j+lo, b.j+lo+n)
+		}
+	})
+}
+
+// rightBlock is a block of the second factor of a product, and the parts of the destination that are computed with it.
+type rightBlock struct {
+	j, l         int // its first column and its first inner index
+	n, k         int // its columns and its inner indices
+	panels       int
+	down, across int // parts of the destination
+	columns      int // of a part
+}
+
+// newRightBlock returns the block that begins at column j and inner index l of a product [m,n] with inner indices k.
+func newRightBlock(m, n, k, j, l int) rightBlock {
+	width := vectors.Width()
+	b := rightBlock{j: j, l: l, n: min(columnBlock, n-j), k: min(sgemm.Inner, k-l), down: (m + rowBlock - 1) / rowBlock}
+	b.panels = (b.n + width - 1) / width
+	across := min(b.panels, (leastParts+b.down-1)/b.down)
+	b.columns = (b.panels + across - 1) / across * width
+	b.across = (b.n + b.columns - 1) / b.columns
+	return b
+}

@@ -1,0 +1,204 @@
+// Package sgemm multiplies matrices of float32 with the vector instructions of the processor: AVX-512 or AVX2 on amd64.
+//
+// The product is blocked as in Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (ACM TOMS
+// 34(3), 2008). A block of the second factor is packed into panels of a few vectors' width, a block of the first into
+// panels of a few rows, and a kernel keeps one tile of the destination in registers while the inner index runs.
+//
+// Every element of a product is alpha times the sum of a chain of fused multiply-adds over Inner inner indices, in
+// their order, added to what the destination holds after the Inner indices before. So its bits depend on neither the
+// instruction set, nor the number of rows that are multiplied together, nor on how callers divide the destination.
+package sgemm
+
+import "fmt"
+
+// Inner is the largest number of inner indices of one block.
+const Inner = 384
+
+// Matrix is a matrix, or the transpose of one, that is stored by rows.
+type Matrix struct {
+	Data   []float32
+	Stride int  // elements from one stored row to the next
+	Trans  bool // the matrix is the transpose of what is stored
+}
+
+// At returns the matrix that begins at element (i, j) of m.
+func (m Matrix) At(i, j int) Matrix {
+	if m.Trans {
+		i, j = j, i
+	}
+	m.Data = m.Data[min(i*m.Stride+j, len(m.Data)):]
+	return m
+}
+
+// kernel computes a tile of c: alpha times the product of a packed panel of a and one of b over k inner indices, added
+// to c if accumulate is not 0. ldc is the stride of c in elements.
+type kernel func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)
+
+// Kernels are the kernels of one instruction set.
+type Kernels struct {
+	name  string
+	lanes int // elements of a vector
+	// tiles[v][r-1] is the kernel for r rows and v+1 vectors of columns.
+	tiles [2][]kernel
+}
+
+// Name returns the instruction set in the words of its manufacturer.
+func (s *Kernels) Name() string { return s.name }
+
+// rows returns the number of rows of a panel of the first factor.
+func (s *Kernels) rows() int { return len(s.tiles[0]) }
+
+// Width returns the number of columns of a panel of the second factor. Callers divide columns at multiples of it.
+func (s *Kernels) Width() int { return 2 * s.lanes }
+
+// padded returns the number of columns that n columns take in panels: the last panel may have one vector.
+func (s *Kernels) padded(n int) int { return (n + s.lanes - 1) / s.lanes * s.lanes }
+
+// PackedRight returns the number of elements that a second factor of k rows and n columns takes when it is packed.
+func (s *Kernels) PackedRight(k, n int) int { return k * s.padded(n) }
+
+// PackRight packs the first k rows and n columns of b, k at most Inner, into dst. Panel p holds columns from p Width on;
+// dst[k p Width:] is where it begins.
+func (s *Kernels) PackRight(dst []float32, b Matrix, k, n int) {
+	width := s.Width()
+	for j := 0; j < n; j += width {
+		columns := min(width, n-j)
+		panel := s.padded(columns)
+		s.packPanel(dst[k*j:k*(j+panel)], panel, b.At(0, j), k, columns)
+	}
+}
+
+// packPanel writes rows of panel columns, of which those beyond columns are 0.
+func (s *Kernels) packPanel(dst []float32, panel int, b Matrix, k, columns int) {
+	if !b.Trans {
+		for l := range k {
+			row := dst[l*panel : (l+1)*panel]
+			copy(row, b.Data[l*b.Stride:l*b.Stride+columns])
+			clear(row[columns:])
+		}
+		return
+	}
+	if columns < panel {
+		clear(dst)
+	}
+	interleave(dst, panel, b.Data, b.Stride, columns, k)
+}
+
+// PackLeft packs the first m rows and k columns of a, k at most Inner, into dst, which takes m k elements.
+func (s *Kernels) PackLeft(dst []float32, a Matrix, m, k int) {
+	for i := 0; i < m; i += s.rows() {
+		rows := min(s.rows(), m-i)
+		panel, part := dst[i*k:(i+rows)*k], a.At(i, 0)
+		if !a.Trans {
+			interleave(panel, rows, part.Data, part.Stride, rows, k)
+			continue
+		}
+		for l := range k {
+			copy(panel[l*rows:(l+1)*rows], part.Data[l*part.Stride:])
+		}
+	}
+}
+
+// interleave writes dst[l stride + i] = src[i srcStride + l] for i < n and l < k: a transpose.
+func interleave(dst []float32, stride int, src []float32, srcStride, n, k int) {
+	const block = 8
+	whole := k / block * block
+	if n < block || whole == 0 {
+		interleaveRows(dst, stride, src, srcStride, n, 0, k)
+		return
+	}
+	for i := 0; i < n; i += block {
+		// The last eight rows overlap those before, which writes some elements twice.
+		i = min(i, n-block)
+		transpose8(&dst[i], stride, &src[i*srcStride], srcStride, whole/block)
+	}
+	interleaveRows(dst, stride, src, srcStride, n, whole, k)
+}
+
+// interleaveRows is interleave for l from first on.
+func interleaveRows(dst []float32, stride int, src []float32, srcStride, n, first, k int) {
+	for i := range n {
+		row := src[i*srcStride:]
+		for l := first; l < k; l++ {
+			dst[l*stride+i] = row[l]
+		}
+	}
+}
+
+// Multiply computes c = alpha a b, or adds it where accumulate is set, of packed factors: a [m,k], b [k,n], c [m,n] with
+// the given stride. tile is scratch memory of a few kilobytes that Multiply grows once.
+func (s *Kernels) Multiply(m, n, k int, alpha float32, a, b []float32, accumulate bool, c []float32, stride int, tile *[]float32) {
+	add := 0
+	if accumulate {
+		add = 1
+	}
+	width := s.Width()
+	for j := 0; j < n; j += width {
+		columns := min(width, n-j)
+		panel := s.padded(columns)
+		tiles := s.tiles[panel/s.lanes-1]
+		for i := 0; i < m; i += s.rows() {
+			rows := min(s.rows(), m-i)
+			multiply := tiles[rows-1]
+			if columns == panel {
+				multiply(k, &a[i*k], &b[j*k], &c[i*stride+j], stride, alpha, add)
+				continue
+			}
+			s.edge(multiply, rows, columns, panel, k, alpha, &a[i*k], &b[j*k], accumulate, c[i*stride+j:], stride, tile)
+		}
+	}
+}
+
+// edge computes a tile that has fewer columns than its panel in scratch memory.
+func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float32, a, b *float32, accumulate bool,
+	c []float32, stride int, tile *[]float32) {
+	if len(*tile) == 0 {
+		*tile = make([]float32, s.rows()*s.Width())
+	}
+	t := *tile
+	multiply(k, a, b, &t[0], panel, alpha, 0)
+	for i := range rows {
+		from, to := t[i*panel:i*panel+columns], c[i*stride:i*stride+columns]
+		if !accumulate {
+			copy(to, from)
+			continue
+		}
+		for j, x := range from {
+			to[j] += x
+		}
+	}
+}
+
+// Scratch is the memory that one goroutine needs for products.
+type Scratch struct{ left, right, tile []float32 }
+
+// sized returns n elements of *buf with undefined contents, growing it if need be.
+func sized(buf *[]float32, n int) []float32 {
+	if cap(*buf) < n {
+		*buf = make([]float32, n)
+	}
+	return (*buf)[:n]
+}
+
+// Product computes c = alpha a b, or adds it where accumulate is set: a [m,k], b [k,n], c [m,n] with the given stride, on
+// the calling goroutine. It packs one panel of b at a time, which suits small products.
+func (s *Kernels) Product(m, n, k int, alpha float32, a, b Matrix, accumulate bool, c []float32, stride int, w *Scratch) {
+	if m == 0 || n == 0 {
+		return
+	}
+	if k == 0 {
+		panic(fmt.Sprintf("sgemm: product of %dx%d without inner indices", m, n))
+	}
+	width := s.Width()
+	for l := 0; l < k; l += Inner {
+		inner := min(Inner, k-l)
+		left := sized(&w.left, m*inner)
+		s.PackLeft(left, a.At(0, l), m, inner)
+		for j := 0; j < n; j += width {
+			columns := min(width, n-j)
+			right := sized(&w.right, s.PackedRight(inner, columns))
+			s.PackRight(right, b.At(l, j), inner, columns)
+			s.Multiply(m, columns, inner, alpha, left, right, accumulate || l > 0, c[j:], stride, &w.tile)
+		}
+	}
+}

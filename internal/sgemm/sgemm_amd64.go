@@ -1,0 +1,39 @@
+package sgemm
+
+import "golang.org/x/sys/cpu"
+
+var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
+	{
+		avx512_1x16, avx512_2x16, avx512_3x16, avx512_4x16, avx512_5x16, avx512_6x16, avx512_7x16,
+		avx512_8x16, avx512_9x16, avx512_10x16, avx512_11x16, avx512_12x16, avx512_13x16, avx512_14x16,
+	},
+	{
+		avx512_1x32, avx512_2x32, avx512_3x32, avx512_4x32, avx512_5x32, avx512_6x32, avx512_7x32,
+		avx512_8x32, avx512_9x32, avx512_10x32, avx512_11x32, avx512_12x32, avx512_13x32, avx512_14x32,
+	},
+}}
+
+var avx2 = &Kernels{name: "AVX2", lanes: 8, tiles: [2][]kernel{
+	{avx2_1x8, avx2_2x8, avx2_3x8, avx2_4x8, avx2_5x8, avx2_6x8},
+	{avx2_1x16, avx2_2x16, avx2_3x16, avx2_4x16, avx2_5x16, avx2_6x16},
+}}
+
+// all returns the kernels that this processor can run, the fastest first.
+func all() (found []*Kernels) {
+	fma := cpu.X86.HasAVX2 && cpu.X86.HasFMA
+	if fma && cpu.X86.HasAVX512F {
+		found = append(found, avx512)
+	}
+	if fma {
+		found = append(found, avx2)
+	}
+	return found
+}
+
+// Best returns the fastest kernels that this processor can run, or nil if it can run none.
+func Best() *Kernels {
+	for _, s := range all() {
+		return s
+	}
+	return nil
+}
