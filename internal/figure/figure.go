@@ -133,7 +133,7 @@ func (f Figure) drawWhole(c draw.Canvas, t Theme) {
 }
 
 // textElement is how vgsvg writes a text: attributes, weight, size, colour, text.
-var textElement = regexp.MustCompile(`<text ([^>]*?)\s*style="font-weight:(\w+);font-size:([0-9.]+)px;([^"]*)">([^<]*)</text>`)
+var textElement = regexp.MustCompile(`<text ([^>]*?)\s*style="font-weight:(\w+);font-size:([0-9.]+)px([^"]*)">([^<]*)</text>`)
 
 // fitted gives every text the length that it has in the font that the drawing
 // was laid out with. A reader's machine may have only a wider one, in which right
@@ -153,7 +153,7 @@ func fitted(svg string) string {
 		if length <= 0 {
 			return element
 		}
-		return fmt.Sprintf(`<text %s textLength="%.5g" lengthAdjust="spacingAndGlyphs" style="font-weight:%s;font-size:%spx;%s">%s</text>`,
+		return fmt.Sprintf(`<text %s textLength="%.5g" lengthAdjust="spacingAndGlyphs" style="font-weight:%s;font-size:%spx%s">%s</text>`,
 			part[1], length.Points(), part[2], part[3], part[4], part[5])
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -158,6 +159,77 @@ func TestTicks(t *testing.T) {
 		}
 		if got := strings.Join(labels, " "); got != tt.want {
 			t.Errorf("from %v to %v: %s, want %s", tt.lo, tt.hi, got, tt.want)
+		}
+	}
+}
+
+// TestFitted: every text has the length that it has in the font of the layout,
+// so that a wider font does not push it out.
+func TestFitted(t *testing.T) {
+	for _, f := range all() {
+		if f.height == 0 {
+			continue // there is nothing in it
+		}
+		for _, svg := range []string{string(f.SVG(Light())), f.Inline(Dark()), f.InlineNarrow(Light())} {
+			if texts, fits := strings.Count(svg, "<text "), strings.Count(svg, `lengthAdjust="spacingAndGlyphs"`); texts != fits {
+				t.Errorf("%s: %d of %d texts have a length", f.Name, fits, texts)
+			}
+		}
+	}
+	// "fi" and "WW" in Liberation Sans, which has the widths of Arial: f is 278, i
+	// 222 and W 944 thousandths of the size.
+	got := fitted(`<text x="1" style="font-weight:normal;font-size:10px;fill:#000">fi&amp;WW</text>`)
+	_, rest, _ := strings.Cut(got, `textLength="`)
+	length, err := strconv.ParseFloat(strings.Split(rest, `"`)[0], 64)
+	if want := 10 * (0.278 + 0.222 + 0.667 + 2*0.944); err != nil || math.Abs(length-want) > 0.01 {
+		t.Errorf("%s; want a length of %.5g", got, want)
+	}
+}
+
+// TestNarrow: every figure of the report fits a phone.
+func TestNarrow(t *testing.T) {
+	for _, f := range all() {
+		if strings.HasPrefix(f.Name, "fig") {
+			continue // those of the paper stand alone
+		}
+		width := f.width
+		if f.narrow != nil {
+			width = f.narrow.width
+		}
+		if width > 1.06*phoneWidth {
+			t.Errorf("%s is %v wide, want at most %v", f.Name, width, phoneWidth)
+		}
+	}
+}
+
+// TestExtent: an axis begins at zero where the curve still fills it, and is
+// marked where it does not.
+func TestExtent(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		p    Panel
+		cut  bool
+		lo   float64
+	}{
+		{"loss that falls far", Panel{Series: []Series{{Y: []float64{2, 0.1}}}}, false, 0},
+		{"loss that hardly falls", Panel{Series: []Series{{Y: []float64{0.69, 0.63}}}}, true, 0.6276},
+		{"zero is wanted", Panel{Zero: true, Series: []Series{{Y: []float64{0.69, 0.63}}}}, false, 0},
+		{"the level counts", Panel{Series: []Series{{Y: []float64{0.7, 0.76}}}, Levels: []Level{{"", 0.1}}}, false, 0},
+		{"and the interval", Panel{Series: []Series{{Y: []float64{0.7, 0.76}, Low: []float64{0.2, nan}}}}, false, 0},
+		{"negative", Panel{Series: []Series{{Y: []float64{-0.5, 0.5}}}}, false, -0.54},
+	} {
+		t.Run("case="+tt.name, func(t *testing.T) {
+			if lo, _ := tt.p.extent(); tt.p.Cut() != tt.cut || math.Abs(lo-tt.lo) > 1e-9 {
+				t.Errorf("begins at %v, cut %v; want %v, %v", lo, tt.p.Cut(), tt.lo, tt.cut)
+			}
+		})
+	}
+}
+
+func TestRoundUp(t *testing.T) {
+	for v, want := range map[float64]float64{1.25: 1.5, 1: 1, 2.26: 3, 0.31: 0.4} {
+		if got := roundUp(v); math.Abs(got-want) > 1e-9 {
+			t.Errorf("the axis of %v ends at %v, want %v", v, got, want)
 		}
 	}
 }

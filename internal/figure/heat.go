@@ -24,8 +24,9 @@ type heat struct {
 	scale scale
 	t     Theme
 	dense bool // no gaps between cells
-	// numbers writes the value of a cell without a text, where there is room.
-	numbers bool
+	// numbers is how many decimals the value of a cell without a text is written
+	// with, where there is room; 0 for no value.
+	numbers int
 }
 
 // Plot implements plot.Plotter.
@@ -67,8 +68,8 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 			mid.Y += 5
 		}
 		text := k.text
-		if text == "" && h.numbers && !math.IsNaN(k.value) {
-			text = short(k.value)
+		if text == "" && h.numbers > 0 && !math.IsNaN(k.value) {
+			text = strconv.FormatFloat(k.value, 'f', h.numbers, 64)
 			if style.Width(text) > r.Max.X-r.Min.X-4 || r.Max.Y-r.Min.Y < 11 {
 				text = ""
 			}

@@ -208,7 +208,7 @@ func Fig7(ratio [][]float64, s Source) Figure {
 			p := heatAxes(t, "epoch", "layer", 0, float64(len(ratio)), -0.5, float64(layers)-0.5)
 			p.X.Tick.Marker = counted(1, len(ratio), -0.5, 16)
 			p.Y.Tick.Marker = counted(0, layers-1, 0, 16)
-			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400, numbers: true}, "ratio (log)")
+			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400, numbers: 2}, "ratio (log)")
 		}},
 	}
 }

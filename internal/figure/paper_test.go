@@ -109,6 +109,17 @@ func TestFig7Scale(t *testing.T) {
 	}
 }
 
+// TestFig2Caption: a figure of some of the values says of how many.
+func TestFig2Caption(t *testing.T) {
+	if got := Fig2(spectra()).Caption; !strings.Contains(got, "the largest 50 of 128 singular values") {
+		t.Errorf("caption %q", got)
+	}
+	tied := []Grid{{Values: [][]float64{{0.5, 0.5}}}}
+	if got := Fig6(tied, source).Caption; !strings.Contains(got, "or each of several that are equally good") {
+		t.Errorf("caption of a tie: %q", got)
+	}
+}
+
 // TestCaptions: a figure says how many runs, which seeds and which model.
 func TestCaptions(t *testing.T) {
 	s := source

@@ -111,7 +111,7 @@ func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
 				line = append(line, vg.Point{X: x(j), Y: y(v)})
 			}
 		}
-		c.StrokeLines(t.line(fade(ink, t.Surface, 0.25+0.75*m.Epochs[i]/max(a.last, 1e-9)), 1), line)
+		c.StrokeLines(t.line(fade(ink, t.Surface, 0.4+0.6*m.Epochs[i]/max(a.last, 1e-9)), 1), line)
 	}
 	title := t.text(9.5, ink)
 	title.Font.Weight, title.YAlign = bold, draw.YTop

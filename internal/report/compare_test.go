@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,5 +51,27 @@ func TestComparison(t *testing.T) {
 	must(t, err)
 	if text := string(written(t, same.Markdown)); !strings.Contains(text, sameConfiguration) || !strings.Contains(text, sameLogs) {
 		t.Errorf("a run against itself:\n%s", text)
+	}
+}
+
+// TestOtherConfiguration: runs of different settings were never meant to be
+// equal, and the page does not list where their records part.
+func TestOtherConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	same, other := whole(), whole()
+	same.drift, other.drift, other.seed = 0.01, 0.01, 18
+	first := whole().write(t, filepath.Join(dir, "a"))
+	for _, tt := range []struct {
+		run    synthetic
+		listed bool
+	}{{same, true}, {other, false}} {
+		r, err := Read([]string{first, tt.run.write(t, filepath.Join(dir, fmt.Sprint(tt.run.seed)))})
+		must(t, err)
+		if page := string(written(t, r.HTML)); strings.Contains(page, "First records that differ") != tt.listed {
+			t.Errorf("seed %d: the page lists records that differ: %v, want %v", tt.run.seed, !tt.listed, tt.listed)
+		}
+		if text := string(written(t, r.Markdown)); strings.Contains(text, divergenceText) != tt.listed {
+			t.Errorf("seed %d: the Markdown lists records that differ: %v, want %v", tt.run.seed, !tt.listed, tt.listed)
+		}
 	}
 }

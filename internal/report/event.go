@@ -189,9 +189,16 @@ func (e Event) harmText() string {
 		return text + "; without standard errors in the log the candidates are not ranked by harm."
 	}
 	text += fmt.Sprintf(" (standard error %s).", fixed(float64(won.HarmSE), 4))
-	if len(e.Candidates) > 1 {
+	switch others := len(e.Candidates) - 1; {
+	case others == 1 && *e.LessHarm == 1:
+		text += " The other candidate would do less harm, by more than the standard error of the difference."
+	case others == 1 && *e.Alike == 1:
+		text += " The other candidate cannot be told apart from it."
+	case others == 1:
+		text += " The other candidate would do more harm, by more than the standard error of the difference."
+	case others > 1:
 		text += fmt.Sprintf(" Of the other %d, %d would do less harm by more than the standard error of the difference, and %d cannot be told apart from it.",
-			len(e.Candidates)-1, *e.LessHarm, *e.Alike)
+			others, *e.LessHarm, *e.Alike)
 	}
 	return text
 }

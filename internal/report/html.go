@@ -16,7 +16,7 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"drawn": drawn, "epoch": epoch, "what": Event.what, "why": Event.why, "results": results, "factTable": factTable,
 	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "harm": (*Run).harmTable,
 	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
-	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "harmText": text(harmText),
+	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "harmText": text(harmText), "whyNot": (*Run).whyNot,
 }).ParseFS(assets, "page.html"))
 
 func text(s string) func() string { return func() string { return s } }

@@ -99,6 +99,9 @@ func (m *markdown) run(r *Run) {
 	if len(r.Operations) > 0 {
 		m.line("### Planned and executed")
 		m.table(r.operationTable())
+		for _, line := range r.whyNot() {
+			m.line("%s", line)
+		}
 	}
 	for _, e := range r.Events {
 		m.line("### Event %d: %s", e.Number, e.what())

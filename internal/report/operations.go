@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -61,6 +62,17 @@ func (r *Run) operations() []Operation {
 	}
 	slices.SortStableFunc(all, func(a, b Operation) int { return cmp.Compare(a.PlannedStep, b.PlannedStep) })
 	return all
+}
+
+// whyNot says for each kind of operation why some of it found no candidate.
+func (r *Run) whyNot() (lines []string) {
+	for _, o := range r.Operations {
+		line := fmt.Sprintf("An operation to %s found no candidate: %s.", o.Action, o.Why)
+		if o.Status == noCandidate && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // executed counts the events of an action.

@@ -217,7 +217,7 @@ func TestMarkdown(t *testing.T) {
 		"# Run lor2c-17\n",
 		"| scalars of the adapter | 147,456 → 110,592 |",
 		"| merges carried out | 3 of 3 |",
-		"| inject 2 | 6 | 348 | as planned | 4 |  |",
+		"| inject 2 | 6 | 348 | as planned | 4 |",
 		"### Event 3: layers 7–9 merged, keeping the factors of the module at layer 7\n",
 		"The lowest score of 8 candidates, 0.0300 ahead of 4–5 (10 % of the range).",
 		"| 1 | 7–9 (chosen) | 7: 0.360 + 8–9: 0.340 | 0.7000 | ",

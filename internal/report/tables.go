@@ -71,13 +71,13 @@ func (c Candidate) memberScores() string {
 
 // operationTable sets what was planned against what was executed.
 func (r *Run) operationTable() *table {
-	t := newTable("operation", "#planned epoch", "#step", "outcome", "#event", "why")
+	t := newTable("operation", "#planned epoch", "#step", "outcome", "#event")
 	for _, o := range r.Operations {
 		event := none
 		if o.Event > 0 {
 			event = strconv.Itoa(o.Event)
 		}
-		t.add(fmt.Sprintf("%s %d", o.Action, o.Number), epoch(o.PlannedEpoch), strconv.Itoa(o.PlannedStep), o.Status, event, o.Why)
+		t.add(fmt.Sprintf("%s %d", o.Action, o.Number), epoch(o.PlannedEpoch), strconv.Itoa(o.PlannedStep), o.Status, event)
 	}
 	return t
 }
