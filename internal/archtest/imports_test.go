@@ -42,7 +42,7 @@ var layers = []struct {
 	{"internal/gpu/driver", []string{"internal/gpu/culazy"}},
 	{"kernels", nil},
 	{"internal/gpu", []string{"internal/compute", "internal/gpu/driver", "kernels"}},
-	{"internal/dataset", []string{"internal/place", "internal/infile", "internal/nearest", "internal/tokenizer", "internal/metric"}},
+	{"internal/dataset", []string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/sgemm", nil},
 	{"internal/cpu", []string{"internal/compute", "internal/sgemm"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},

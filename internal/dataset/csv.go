@@ -2,69 +2,301 @@ package dataset
 
 import (
 	"bufio"
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
-// readCSV reads RFC 4180 records under a header; a quoted field may span lines.
-func readCSV(path string, r io.Reader, l layout) ([]row, error) {
-	in := bufio.NewReader(r)
-	// encoding/csv would make the mark part of the first column's name.
-	if mark, _ := in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-		in.Discard(len(byteOrderMark))
+// maxRecord is the most bytes of one CSV record.
+const maxRecord = 16 * maxText
+
+// csvReader takes CSV apart as RFC 4180 has it and Python's csv reads it: a
+// quoted field may span lines and keeps their ends byte by byte. Package
+// encoding/csv turns CR LF into LF there, which a byte-level tokenizer sees.
+type csvReader struct {
+	path string
+	in   *bufio.Reader
+	at   place.Position // of the byte read last
+	size int            // bytes of the record so far
+}
+
+// csvField is a field with the place where it begins.
+type csvField struct {
+	text     string
+	at       place.Position
+	lastLine int
+	quoted   bool
+}
+
+// readCSV reads records under a header.
+func readCSV(path string, r io.Reader, l layout) (t table, err error) {
+	in := &csvReader{path: path, in: bufio.NewReader(r), at: place.Position{Line: 1}}
+	// The mark would become part of the first column's name.
+	if mark, _ := in.in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		in.in.Discard(len(byteOrderMark))
 	}
-	records := csv.NewReader(in)
-	var rows []row
-	var at columns
-	width := 0
+	head, err := in.next()
+	if err == io.EOF {
+		return t, errEmpty(path)
+	}
+	if err != nil {
+		return t, err
+	}
+	header := texts(head)
+	at, err := l.locate(path, header)
+	if err != nil {
+		return t, otherSeparator(err, header, ",")
+	}
+	spans := spanning{}
 	for {
-		fields, err := records.Read()
+		fields, err := in.next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, csvError(path, err, len(fields), width)
+			return t, err
 		}
-		for i, field := range fields {
-			if bad := invalidUTF8(field); bad >= 0 {
-				line, _ := records.FieldPos(i)
-				line += strings.Count(field[:bad], "\n")
-				return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", path, line, field[bad])
+		if len(fields) != len(header) {
+			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, fields[0].at.Line, len(fields), len(header))
+		}
+		for _, f := range fields {
+			if err := spans.add(path, f, len(header)); err != nil {
+				return t, err
 			}
 		}
-		if width == 0 {
-			width = len(fields)
-			if at, err = l.locate(path, fields); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		line, _ := records.FieldPos(0)
-		rows = append(rows, at.row(len(rows), line, fields))
+		t.rows = append(t.rows, at.row(len(t.rows), fields[0].at.Line, texts(fields)))
 	}
-	if width == 0 {
-		return nil, errEmpty(path)
+	if len(t.rows) == 0 {
+		return t, errNoRows(path)
 	}
-	if len(rows) == 0 {
-		return nil, errNoRows(path)
-	}
-	return rows, nil
+	t.findings = spans.findings(path)
+	return t, nil
 }
 
-func csvError(path string, err error, got, want int) error {
-	var at *csv.ParseError
-	switch {
-	case !errors.As(err, &at):
-		return fmt.Errorf("dataset: read %s: %w", path, err)
-	case errors.Is(err, csv.ErrFieldCount):
-		return fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, at.StartLine, got, want)
+func texts(fields []csvField) []string {
+	s := make([]string, len(fields))
+	for i, f := range fields {
+		s[i] = f.text
 	}
-	from := ""
-	if at.StartLine != at.Line {
-		from = fmt.Sprintf(" in the record that starts on line %d", at.StartLine)
+	return s
+}
+
+// next returns the fields of the next record that is no blank line, or io.EOF.
+func (r *csvReader) next() ([]csvField, error) {
+	for {
+		fields, err := r.record()
+		if err != nil || len(fields) > 1 || fields[0].text != "" || fields[0].quoted {
+			return fields, err
+		}
 	}
-	return fmt.Errorf("dataset: read %s:%d:%d: %w%s; want a field with a comma, quote or line break in quotes and quotes inside it doubled", path, at.Line, at.Column, at.Err, from)
+}
+
+// record returns the fields of one record; a blank line is one empty field.
+func (r *csvReader) record() ([]csvField, error) {
+	if _, err := r.in.Peek(1); err != nil {
+		return nil, r.broken(err)
+	}
+	r.size = 0
+	var fields []csvField
+	for {
+		f, end, err := r.field()
+		if err != nil {
+			return nil, err
+		}
+		if bad := invalidUTF8(f.text); bad >= 0 {
+			line := f.at.Line + strings.Count(f.text[:bad], "\n")
+			return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", r.path, line, f.text[bad])
+		}
+		fields = append(fields, f)
+		if end {
+			return fields, nil
+		}
+	}
+}
+
+// broken says what kept the file from being read; io.EOF stays itself.
+func (r *csvReader) broken(err error) error {
+	if err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("dataset: read %s: %w", r.path, err)
+}
+
+// fault is an error at a place.
+func (r *csvReader) fault(at place.Position, format string, a ...any) error {
+	return fmt.Errorf("dataset: read %s:%s: %s", r.path, at, fmt.Sprintf(format, a...))
+}
+
+// read returns the next byte and keeps count of lines and columns.
+func (r *csvReader) read() (byte, error) {
+	b, err := r.in.ReadByte()
+	if err != nil {
+		return 0, r.broken(err)
+	}
+	if r.size++; r.size > maxRecord {
+		return 0, r.fault(r.at, "a record of more than %d MiB; want one example a record", maxRecord>>20)
+	}
+	if b == 0 {
+		return 0, r.fault(r.at, "a NUL byte; want text")
+	}
+	if utf8.RuneStart(b) {
+		r.at.Column++
+	}
+	return b, nil
+}
+
+// lineEnd moves to the next line.
+func (r *csvReader) lineEnd() { r.at = place.Position{Line: r.at.Line + 1} }
+
+// afterCR reads the LF that must follow a CR outside of quotes.
+func (r *csvReader) afterCR() error {
+	at := r.at
+	b, err := r.read()
+	if err == nil && b != '\n' {
+		if at.Line == 1 {
+			return errOldMac(r.path)
+		}
+		return r.fault(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, and the field in quotes")
+	}
+	if err == nil || err == io.EOF {
+		r.lineEnd()
+		return nil
+	}
+	return err
+}
+
+// field reads one field and what ends it; end says that it is the last.
+func (r *csvReader) field() (f csvField, end bool, err error) {
+	var text []byte
+	f.at = place.Position{Line: r.at.Line, Column: r.at.Column + 1}
+	for {
+		b, err := r.read()
+		if err == io.EOF {
+			f.text, f.lastLine = string(text), r.at.Line
+			return f, true, nil
+		}
+		if err != nil {
+			return f, false, err
+		}
+		switch {
+		case b == '"' && len(text) == 0 && !f.quoted:
+			f.quoted = true
+			if text, err = r.quoted(f.at); err != nil {
+				return f, false, err
+			}
+			continue
+		case b == ',' || b == '\n' || b == '\r':
+			f.text, f.lastLine = string(text), r.at.Line
+			switch b {
+			case '\n':
+				r.lineEnd()
+			case '\r':
+				err = r.afterCR()
+			}
+			return f, b != ',', err
+		case f.quoted:
+			return f, false, r.fault(r.at, "text behind the quote that closes a field, which opened on line %d; want quotes inside a field doubled", f.at.Line)
+		case b == '"':
+			return f, false, r.fault(r.at, "a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled")
+		}
+		if text = append(text, b); len(text) > maxText {
+			return f, false, r.fault(f.at, "a field of more than %d bytes; want at most that", maxText)
+		}
+	}
+}
+
+// quoted reads to the quote that closes a field whose quote opened at open.
+func (r *csvReader) quoted(open place.Position) (text []byte, err error) {
+	for {
+		b, err := r.read()
+		if err == io.EOF {
+			return nil, r.fault(open, "the quote that opens here is never closed; want quotes inside a field doubled")
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch b {
+		case '"':
+			if next, _ := r.in.Peek(1); string(next) != `"` {
+				return text, nil
+			}
+			if _, err := r.read(); err != nil {
+				return nil, err
+			}
+		case '\n':
+			r.lineEnd()
+		}
+		if text = append(text, b); len(text) > maxText {
+			return nil, r.fault(open, "the quote that opens here is not closed within %d bytes; want quotes inside a field doubled", maxText)
+		}
+	}
+}
+
+// spanning counts fields that span lines.
+type spanning struct{ fields, first, longest int }
+
+// add refuses a field that swallowed records: one stray quote opens it, another
+// closes it lines later. Between them lie lines that would be records, with as
+// many columns as the file and no blank behind a comma, as prose would have.
+func (s *spanning) add(path string, f csvField, width int) error {
+	lines := strings.Split(f.text, "\n")
+	if len(lines) == 1 {
+		return nil
+	}
+	if s.fields++; s.first == 0 {
+		s.first = f.at.Line
+	}
+	s.longest = max(s.longest, len(lines))
+	records := 0
+	for _, line := range lines[1 : len(lines)-1] {
+		if strings.Count(line, ",") == width-1 && !strings.Contains(line, ", ") && width > 1 {
+			records++
+		}
+	}
+	if records >= 3 && 2*records >= len(lines)-2 {
+		return fmt.Errorf("dataset: read %s:%s: the quote that opens here closes on line %d, and %d of the lines between look like records; want quotes inside a field doubled",
+			path, f.at, f.lastLine, records)
+	}
+	return nil
+}
+
+func (s *spanning) findings(path string) []Finding {
+	if s.fields == 0 {
+		return nil
+	}
+	return []Finding{{Kind: "spanning", Path: path, Line: s.first, Count: s.fields,
+		Text: fmt.Sprintf("%s over several lines, the longest over %d", counted(s.fields, "field"), s.longest)}}
+}
+
+// otherSeparator adds to err, a column that was not found, that the header looks
+// as if another character separated the columns.
+func otherSeparator(err error, header []string, separator string) error {
+	if len(header) != 1 {
+		return err
+	}
+	for _, s := range []struct{ sep, name string }{{";", "semicolons"}, {"\t", "tabs"}, {",", "commas"}, {"|", "bars"}} {
+		if s.sep == separator || !strings.Contains(header[0], s.sep) {
+			continue
+		}
+		want := "want commas"
+		switch {
+		case s.sep == "\t":
+			want = "want a name in .tsv, or commas"
+		case separator == "\t":
+			want = "want tabs"
+			if s.sep == "," {
+				want = "want a name in .csv, or tabs"
+			}
+		}
+		return fmt.Errorf("%w; the columns look separated by %s: %s", err, s.name, want)
+	}
+	return err
+}
+
+// errOldMac refuses a file whose first line would be all of it.
+func errOldMac(path string) error {
+	return fmt.Errorf(`dataset: read %s:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <%s >NEW`, path, path)
 }

@@ -73,7 +73,7 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 	if f.train != nil {
 		return nil
 	}
-	t, err := f.read(ctx, f.config.Train, true)
+	t, file, err := f.read(ctx, f.config.Train, true)
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 			return err
 		}
 	}
-	f.train, err = f.task.split(t, true, anyScore)
+	f.train, err = f.task.split(t, file, true, anyScore)
 	return err
 }
 
@@ -90,11 +90,11 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 func (f *customFiles) split(ctx context.Context, split string, paths []string) (*Split, error) {
 	fraction, isFraction := f.config.Dev.Fraction()
 	if split == "test" || split == "dev" && !isFraction {
-		t, err := f.read(ctx, paths[0], !isTest(split))
+		t, file, err := f.read(ctx, paths[0], !isTest(split))
 		if err != nil {
 			return nil, err
 		}
-		return f.task.split(t, !isTest(split), anyScore)
+		return f.task.split(t, file, !isTest(split), anyScore)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,37 +108,30 @@ func (f *customFiles) split(ctx context.Context, split string, paths []string) (
 	return train, err
 }
 
-// table is a text file taken apart into rows.
-type table struct {
-	rows []row
-	file File
-}
-
 // read takes a file apart in the format that its extension names.
-func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t table, err error) {
+func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t table, file File, err error) {
 	in, err := openInput(ctx, path)
 	if err != nil {
-		return t, fmt.Errorf("dataset: open %s: %w", path, err)
+		return t, file, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
 	defer in.Close()
-	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel}
+	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel, quotes: true}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
-		t.rows, err = readCSV(path, in, l)
+		t, err = readCSV(path, in, l)
 	case ".jsonl":
-		t.rows, err = readJSONL(path, in, l)
+		t, err = readJSONL(path, in, l)
 	default:
-		t.rows, _, err = readTSV(path, in, l)
+		t, err = readTSV(path, in, l)
 	}
-	t.file = in.file()
-	return t, err
+	return t, in.file(), err
 }
 
 // split interprets the labels of a table.
-func (t Task) split(from table, needLabel bool, s score) (*Split, error) {
-	examples, err := t.examples(from.file.Path, from.rows, needLabel, s)
+func (t Task) split(from table, file File, needLabel bool, s score) (*Split, error) {
+	examples, err := t.examples(file.Path, from.rows, needLabel, s)
 	if err != nil {
 		return nil, err
 	}
-	return &Split{Path: from.file.Path, Files: []File{from.file}, Examples: examples}, nil
+	return &Split{Path: file.Path, Files: []File{file}, Examples: examples, Skipped: from.skipped, Findings: from.findings}, nil
 }

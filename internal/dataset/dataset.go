@@ -31,7 +31,8 @@ type Split struct {
 	Path     string // file read; for several parquet shards the first of them
 	Files    []File // every file read, in order
 	Examples []Example
-	Skipped  int // malformed rows left out; only QQP leaves any out
+	Skipped  int       // malformed rows left out; only QQP leaves any out
+	Findings []Finding // what was noticed while reading
 }
 
 // File is a data file as it was read.

@@ -56,7 +56,7 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 			}
 		}
 	}
-	train = &Split{Path: whole.Path, Files: whole.Files, Skipped: whole.Skipped}
+	train = &Split{Path: whole.Path, Files: whole.Files, Skipped: whole.Skipped, Findings: whole.Findings}
 	dev = &Split{Path: whole.Path, Files: whole.Files}
 	for i, x := range whole.Examples {
 		if inDev[i] {

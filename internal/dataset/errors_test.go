@@ -57,8 +57,8 @@ func TestBadFiles(t *testing.T) {
 		{custom("missing_column.tsv"), `dataset: read bad/missing_column.tsv:1: no column "text"; the file has "txt", "label" (nearest "txt")`},
 		{custom("missing_label.csv"), `dataset: read bad/missing_label.csv:1: no column "label"; the file has "text", "lable" (nearest "lable")`},
 		{custom("twice.csv"), `dataset: read bad/twice.csv:1: column "text" occurs more than once; want one column of that name`},
-		{custom("quote.csv"), `dataset: read bad/quote.csv:4:8: extraneous or missing " in quoted-field in the record that starts on line 3; want a field with a comma, quote or line break in quotes and quotes inside it doubled`},
-		{custom("bare_quote.csv"), `dataset: read bad/bare_quote.csv:2:5: bare " in non-quoted-field; want a field with a comma, quote or line break in quotes and quotes inside it doubled`},
+		{custom("quote.csv"), `dataset: read bad/quote.csv:3:1: the quote that opens here is never closed; want quotes inside a field doubled`},
+		{custom("bare_quote.csv"), `dataset: read bad/bare_quote.csv:2:5: a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled`},
 		{custom("syntax.jsonl"), `dataset: read bad/syntax.jsonl:2:13: invalid character '"' after object key:value pair; want one JSON object a line`},
 		{custom("runes.jsonl"), `dataset: read bad/runes.jsonl:1:14: invalid character '"' after object key:value pair; want one JSON object a line`},
 		{custom("cut.jsonl"), `dataset: read bad/cut.jsonl:1:20: unexpected end of JSON input; want one JSON object a line`},
@@ -179,7 +179,7 @@ func TestReadErrors(t *testing.T) {
 	}
 	const want = "dataset: read f: disk gone"
 	for name, read := range map[string]func() error{
-		"tsv":   func() error { _, _, err := readTSV("f", broken("text\tlabel\na\t1\nb"), l); return err },
+		"tsv":   func() error { _, err := readTSV("f", broken("text\tlabel\na\t1\nb"), l); return err },
 		"csv":   func() error { _, err := readCSV("f", broken("text,label\na,1\nb"), l); return err },
 		"jsonl": func() error { _, err := readJSONL("f", broken(`{"text":"a","label":1}`+"\n{"), l); return err },
 	} {

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/csv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -11,7 +12,7 @@ import (
 func checkRead(t *testing.T, rows []row, err error, input string) {
 	t.Helper()
 	if err != nil {
-		if rows != nil || !strings.HasPrefix(err.Error(), "dataset: read f") || strings.Contains(err.Error(), "\n") {
+		if !strings.HasPrefix(err.Error(), "dataset: read f") || strings.Contains(err.Error(), "\n") {
 			t.Fatalf("%d rows with error %q", len(rows), err)
 		}
 		return
@@ -40,15 +41,21 @@ func FuzzTSV(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string, skipBad bool) {
 		l := fuzzLayout
-		l.skipBad = skipBad
-		rows, skipped, err := readTSV("f", strings.NewReader(s), l)
-		checkRead(t, rows, err, s)
-		if skipped > 0 && !skipBad {
-			t.Fatalf("%d rows skipped unasked", skipped)
+		l.skipBad, l.quotes = skipBad, !skipBad
+		got, err := readTSV("f", strings.NewReader(s), l)
+		checkRead(t, got.rows, err, s)
+		if got.skipped > 0 && !skipBad {
+			t.Fatalf("%d rows skipped unasked", got.skipped)
 		}
-		for _, r := range rows {
+		if err != nil {
+			return
+		}
+		for _, r := range got.rows {
 			// What was read must stand in the line it claims to be from.
 			line := strings.Split(s, "\n")[r.line-1]
+			if l.quotes && strings.Contains(line, `"`) {
+				continue // TestQuotedTSV says what they are
+			}
 			if !strings.Contains(line, r.a) || !strings.Contains(line, *r.b) || !strings.Contains(line, r.label) || strings.Contains(r.a+*r.b, "\t") {
 				t.Fatalf("row %+v is not in line %q", r, line)
 			}
@@ -62,7 +69,38 @@ func FuzzJSONL(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		rows, err := readJSONL("f", strings.NewReader(s), fuzzLayout)
-		checkRead(t, rows, err, s)
+		got, err := readJSONL("f", strings.NewReader(s), fuzzLayout)
+		checkRead(t, got.rows, err, s)
+	})
+}
+
+// FuzzCSV holds the reader against encoding/csv, which reads the same fields but
+// for a CR LF inside quotes, and refuses less.
+func FuzzCSV(f *testing.F) {
+	for _, s := range []string{"a,b,y\n1,2,3\n", "\ufeffa,y,b\r\n\"x\"\"\",0,z\r\n\r\n\"q\r\nw\",,r", "a,b,y\n\"1,2\n", "", "a,b,y", "a,b,y\n\"1\"2,3,4", "a,b,y\r1,2,3\r",
+		"a,b,y\n\"1\n2,3,4\n2,3,4\n2,3,4\n\",5,6\n", "a;b;y\n1;2;3", "a,b,y\n\"\",\"\",1\n"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := readCSV("f", strings.NewReader(s), fuzzLayout)
+		checkRead(t, got.rows, err, s)
+		if err != nil {
+			return
+		}
+		records, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(s, byteOrderMark))).ReadAll()
+		if err != nil || len(records) != len(got.rows)+1 {
+			t.Fatalf("%d rows; encoding/csv has %d records, error %v", len(got.rows), len(records), err)
+		}
+		at, err := fuzzLayout.locate("f", records[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		unix := func(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+		for i, r := range got.rows {
+			want := at.row(r.id, r.line, records[i+1])
+			if unix(r.a) != want.a || unix(*r.b) != *want.b || unix(r.label) != want.label {
+				t.Fatalf("row %+v; encoding/csv reads %q", r, records[i+1])
+			}
+		}
 	})
 }

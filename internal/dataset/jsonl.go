@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,53 +14,52 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // readJSONL reads one object a line. A label may be a string, a number or a
 // bool; null and an absent key mean there is none.
-func readJSONL(path string, r io.Reader, l layout) ([]row, error) {
-	in := lines{path: path, r: bufio.NewReader(r)}
-	var rows []row
+func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
+	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
 	for {
 		line, err := in.next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return t, err
 		}
 		if strings.TrimSpace(line) == "" {
 			continue
 		}
 		one, err := jsonRow(line, l)
 		if err != nil {
-			if at, what, ok := place.JSON(err); ok {
-				column := place.At([]byte(line), at).Column
-				return nil, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object a line", path, in.n, column, what)
+			var at *strictjson.Error
+			if errors.As(err, &at) {
+				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object a line", path, in.n, at.Position.Column, at.What)
 			}
-			return nil, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
+			return t, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
 		}
-		one.id, one.line = len(rows), in.n
-		rows = append(rows, one)
+		one.id, one.line = len(t.rows), in.n
+		t.rows = append(t.rows, one)
 	}
-	if len(rows) == 0 {
-		return nil, errEmpty(path)
+	if len(t.rows) == 0 {
+		return t, errEmpty(path)
 	}
-	return rows, nil
+	return t, nil
 }
 
 func jsonRow(line string, l layout) (row, error) {
-	var object map[string]json.RawMessage
-	err := json.Unmarshal([]byte(line), &object)
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return row{}, fmt.Errorf("line holds a JSON %s; want one JSON object a line", kind.Value)
-	}
-	if err != nil {
+	var any json.RawMessage
+	if err := strictjson.Unmarshal([]byte(line), &any); err != nil {
 		return row{}, err
 	}
-	if object == nil {
-		return row{}, errors.New("line holds a JSON null; want one JSON object a line")
+	if kind := jsonKind(any); kind != "object" {
+		return row{}, fmt.Errorf("line holds a JSON %s; want one JSON object a line", kind)
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(any, &object); err != nil {
+		return row{}, err
 	}
 	keys := slices.Sorted(maps.Keys(object))
 	texts := make([]string, len(l.text))
@@ -70,7 +70,10 @@ func jsonRow(line string, l layout) (row, error) {
 		}
 		// Unmarshalling null into a string would leave "" without a word.
 		if err := json.Unmarshal(raw, &texts[i]); err != nil || string(raw) == "null" {
-			return row{}, fmt.Errorf("%q holds %.40s; want a string", name, raw)
+			return row{}, fmt.Errorf("%q holds %s; want a string", name, place.List([]string{string(raw)}))
+		}
+		if err := checkText(texts[i]); err != nil {
+			return row{}, fmt.Errorf("%q %w", name, err)
 		}
 	}
 	r := row{a: texts[0]}
@@ -84,9 +87,28 @@ func jsonRow(line string, l layout) (row, error) {
 	if !ok || string(raw) == "null" {
 		return r, nil
 	}
+	var err error
 	r.label, err = labelText(raw)
+	r.kind = jsonKind(raw)
 	r.hasLabel = r.label != ""
 	return r, err
+}
+
+// jsonKind is what a JSON value is, by its first byte.
+func jsonKind(raw json.RawMessage) string {
+	switch raw = bytes.TrimLeft(raw, " \t\r\n"); raw[0] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "bool"
+	case 'n':
+		return "null"
+	}
+	return "number"
 }
 
 // labelText writes a JSON label the way a `labels:` list would: 1 and 1.0 are

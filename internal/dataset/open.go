@@ -186,10 +186,9 @@ func (g glueTask) readTSV(ctx context.Context, split string, paths []string) (*S
 	}
 	defer in.Close()
 	l := g.tsvLayout(split)
-	rows, skipped, err := readTSV(paths[0], in, l)
+	t, err := readTSV(paths[0], in, l)
 	if err != nil {
 		return nil, err
 	}
-	examples, err := g.task(false).examples(paths[0], rows, l.needLabel, g.score())
-	return &Split{Path: paths[0], Files: []File{in.file()}, Examples: examples, Skipped: skipped}, err
+	return g.task(false).split(t, in.file(), l.needLabel, g.score())
 }

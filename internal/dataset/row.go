@@ -18,6 +18,15 @@ type row struct {
 	b        *string
 	label    string
 	hasLabel bool
+	kind     string // of a JSON label: string, number or bool
+}
+
+// table is a text file taken apart into rows.
+type table struct {
+	rows         []row
+	skipped      int // rows left out
+	firstSkipped int // line of the first
+	findings     []Finding
 }
 
 // layout says where the texts and the label of a file are.
@@ -27,6 +36,7 @@ type layout struct {
 	header    []string // column names of a file that has no header line
 	needLabel bool     // every example must carry a label
 	skipBad   bool     // rows with a wrong column count are counted, not refused
+	quotes    bool     // a TSV file may have fields in quotes
 }
 
 // columns are the positions a layout takes in one file; label is -1 if absent.

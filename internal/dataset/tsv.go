@@ -23,7 +23,7 @@ type lines struct {
 // or io.EOF.
 func (l *lines) next() (string, error) {
 	for {
-		s, err := l.r.ReadString('\n')
+		s, err := l.line()
 		if err != nil && err != io.EOF {
 			return "", fmt.Errorf("dataset: read %s: %w", l.path, err)
 		}
@@ -35,11 +35,35 @@ func (l *lines) next() (string, error) {
 			s = strings.TrimPrefix(s, byteOrderMark)
 		}
 		s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+		if len(s) > maxLine {
+			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example a line", l.path, l.n, maxLine>>20)
+		}
+		if i := strings.IndexByte(s, 0); i >= 0 {
+			return "", fmt.Errorf("dataset: read %s:%d:%d: a NUL byte; want text", l.path, l.n, place.At([]byte(s), i).Column)
+		}
 		if i := invalidUTF8(s); i >= 0 {
 			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n, place.At([]byte(s), i).Column, s[i])
 		}
+		if l.n == 1 && strings.ContainsRune(s, '\r') {
+			return "", errOldMac(l.path)
+		}
 		if s != "" {
 			return s, nil
+		}
+	}
+}
+
+// maxLine is the most bytes of one line: two texts and what lies around them.
+const maxLine = 4 * maxText
+
+// line returns the next line with its end, or more than maxLine bytes of it.
+func (l *lines) line() (string, error) {
+	var line []byte
+	for {
+		part, err := l.r.ReadSlice('\n')
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull || len(line) > maxLine+2 {
+			return string(line), err
 		}
 	}
 }
@@ -58,55 +82,78 @@ func invalidUTF8(s string) int {
 }
 
 // readTSV splits on TAB and nothing else: GLUE's files hold unbalanced quotes,
-// so a quote is a letter like any other. It returns the rows and how many were
-// skipped under layout.skipBad.
-func readTSV(path string, r io.Reader, l layout) ([]row, int, error) {
-	in := lines{path: path, r: bufio.NewReader(r)}
+// so a quote is a letter like any other. Only where layout.quotes is set, and the
+// whole file is written so, are fields in quotes read as such. It also returns
+// how many rows were skipped under layout.skipBad.
+func readTSV(path string, r io.Reader, l layout) (t table, err error) {
+	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
 	header := l.header
+	q := quoting{layout: l}
 	if header == nil {
 		line, err := in.next()
 		if err == io.EOF {
-			return nil, 0, errEmpty(path)
+			return t, errEmpty(path)
 		}
 		if err != nil {
-			return nil, 0, err
+			return t, err
 		}
-		header = strings.Split(line, "\t")
+		header = q.header(strings.Split(line, "\t"))
 	}
 	at, err := l.locate(path, header)
 	if err != nil {
-		return nil, 0, err
+		return t, otherSeparator(err, header, "\t")
 	}
-	var rows []row
-	skipped := 0
 	for {
 		line, err := in.next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return nil, 0, err
+			return t, err
 		}
 		fields := strings.Split(line, "\t")
 		if len(fields) != len(header) {
 			if l.skipBad {
-				skipped++
+				t.skipped++
+				if t.firstSkipped == 0 {
+					t.firstSkipped = in.n
+				}
 				continue
 			}
-			return nil, 0, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by tabs", path, in.n, len(fields), len(header))
+			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by tabs%s", path, in.n, len(fields), len(header), q.hint(fields))
 		}
-		rows = append(rows, at.row(len(rows)+skipped, in.n, fields))
+		q.look(fields, in.n)
+		t.rows = append(t.rows, at.row(len(t.rows)+t.skipped, in.n, fields))
 	}
-	if len(rows) == 0 {
-		if skipped > 0 {
-			return nil, 0, fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, skipped, len(header))
-		}
-		if l.header != nil {
-			return nil, 0, errEmpty(path)
-		}
-		return nil, 0, errNoRows(path)
+	if err := t.checkSkipped(path, header); err != nil {
+		return t, err
 	}
-	return rows, skipped, nil
+	if len(t.rows) == 0 && l.header != nil {
+		return t, errEmpty(path)
+	}
+	if len(t.rows) == 0 {
+		return t, errNoRows(path)
+	}
+	return t, q.settle(path, &t)
+}
+
+// checkSkipped refuses a file of which more than a hundredth was left out. QQP is
+// known for a handful of such rows.
+func (t *table) checkSkipped(path string, header []string) error {
+	const handful = 10
+	all := t.skipped + len(t.rows)
+	switch {
+	case t.skipped == 0:
+		return nil
+	case len(t.rows) == 0:
+		return fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, t.skipped, len(header))
+	case t.skipped > max(handful, all/100):
+		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, this the first; want at most one in a hundred",
+			path, t.firstSkipped, t.skipped, all, len(header))
+	}
+	t.findings = append(t.findings, Finding{Kind: "skipped", Path: path, Line: t.firstSkipped, Count: t.skipped,
+		Text: fmt.Sprintf("%s without %d columns are left out, of %d", counted(t.skipped, "row"), len(header), all)})
+	return nil
 }
 
 func errEmpty(path string) error {

@@ -1,0 +1,120 @@
+package dataset
+
+import (
+	"fmt"
+	"strings"
+)
+
+// quoting finds out whether a TSV file writes fields in quotes, as spreadsheets
+// and pandas do where a field holds a quote: then every field with a quote in it
+// begins and ends with one, and those inside are doubled. A text that merely
+// begins and ends with a quote looks the same, so it takes a doubled one, or a
+// header in quotes, to be sure.
+type quoting struct {
+	layout
+	quotedHeader bool
+	whole        int // fields in quotes
+	doubled      int // of them, with a doubled quote inside
+	first        int // line of the first
+	loose        int // fields with a quote that is not so written
+	firstLoose   int // line of the first
+}
+
+// header returns the names of the columns, without quotes where all have them.
+func (q *quoting) header(names []string) []string {
+	if !q.quotes {
+		return names
+	}
+	bare := make([]string, len(names))
+	for i, name := range names {
+		var ok bool
+		if bare[i], ok = unquote(name); !ok {
+			return names
+		}
+	}
+	q.quotedHeader = true
+	return bare
+}
+
+// look counts the fields of one row.
+func (q *quoting) look(fields []string, line int) {
+	if !q.quotes {
+		return
+	}
+	for _, f := range fields {
+		if !strings.Contains(f, `"`) {
+			continue
+		}
+		bare, ok := unquote(f)
+		switch {
+		case ok:
+			if q.whole++; q.first == 0 {
+				q.first = line
+			}
+			if strings.Contains(bare, `"`) {
+				q.doubled++
+			}
+		default:
+			if q.loose++; q.firstLoose == 0 {
+				q.firstLoose = line
+			}
+		}
+	}
+}
+
+// unquote returns a field that was written in quotes without them, and whether
+// it was.
+func unquote(f string) (string, bool) {
+	if len(f) < 2 || f[0] != '"' || f[len(f)-1] != '"' {
+		return f, false
+	}
+	f = f[1 : len(f)-1]
+	if strings.Count(f, `"`) != 2*strings.Count(f, `""`) {
+		return f, false
+	}
+	return strings.ReplaceAll(f, `""`, `"`), true
+}
+
+// settle takes the quotes off the fields of t where the file is surely written
+// with them, and says what it did, or could not decide.
+func (q *quoting) settle(path string, t *table) error {
+	switch {
+	case q.quotedHeader && q.loose > 0:
+		return fmt.Errorf("dataset: read %s:%d: the names of the columns are in quotes, and here a field has a quote that is not so written; want quotes around all of the field and doubled inside, or none", path, q.firstLoose)
+	case q.loose == 0 && (q.doubled > 0 || q.quotedHeader):
+		for i := range t.rows {
+			t.rows[i].unquote()
+		}
+		if q.whole > 0 {
+			t.findings = append(t.findings, Finding{Kind: "quoted", Path: path, Line: q.first, Count: q.whole,
+				Text: fmt.Sprintf("quotes around a whole field, %s, are taken off, and doubled ones inside are read as one", counted(q.whole, "time"))})
+		}
+	case q.whole > q.loose:
+		t.findings = append(t.findings, Finding{Kind: "quotes", Path: path, Line: q.first, Count: q.whole,
+			Text: fmt.Sprintf("quotes around a whole field, %s, stay part of it, as .tsv has it; if they are not meant, write the file as .csv", counted(q.whole, "time"))})
+	}
+	return nil
+}
+
+func (r *row) unquote() {
+	r.a, _ = unquote(r.a)
+	if r.b != nil {
+		*r.b, _ = unquote(*r.b)
+	}
+	if bare, ok := unquote(r.label); ok {
+		r.label, r.hasLabel = bare, bare != ""
+	}
+}
+
+// hint explains a row with a wrong number of columns in which a quote stays open.
+func (q *quoting) hint(fields []string) string {
+	if !q.quotes {
+		return ""
+	}
+	for _, f := range fields {
+		if strings.Count(f, `"`)%2 == 1 && (strings.HasPrefix(f, `"`) || strings.HasSuffix(f, `"`)) {
+			return "; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file as .csv"
+		}
+	}
+	return ""
+}
