@@ -10,9 +10,11 @@ import (
 )
 
 // OpenIn opens the file name of the directory dir as [Open] does. It refuses a
-// symbolic link that leads out of dir, because what is read from a model
-// directory is copied into checkpoints, which people publish. The one exception
-// is the cache of the Hugging Face hub, which keeps every file in
+// symbolic link that leads out of dir to a file of another name: what is read
+// from a model directory is copied into checkpoints, which people publish, and a
+// downloaded directory may hold a link such as vocab.txt to a key of its reader.
+// A link to a file of the same name is how people share files between model
+// directories. The cache of the Hugging Face hub keeps every file in
 // models--ORG--NAME/blobs and lets snapshots/REVISION link to it.
 func OpenIn(dir, name string) (*os.File, error) {
 	path := filepath.Join(dir, name)
@@ -43,11 +45,11 @@ func within(dir, path string) error {
 		return bare(err)
 	}
 	below, err := filepath.Rel(root, target)
-	if err == nil && filepath.IsLocal(below) || isBlob(target) {
+	if err == nil && filepath.IsLocal(below) || isBlob(target) || filepath.Base(target) == filepath.Base(path) {
 		return nil
 	}
-	return fmt.Errorf("it is a link to %s, outside of its directory; want the file itself there, or a snapshot in the cache of the "+
-		"Hugging Face hub", place.Quote(target))
+	return fmt.Errorf("it is a link to %s, outside of its directory and of another name; want the file itself there, "+
+		"a link to a file of the same name, or a snapshot in the cache of the Hugging Face hub", place.Quote(target))
 }
 
 // isBlob reports whether path is a stored file of the Hugging Face hub's cache.

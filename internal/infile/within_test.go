@@ -44,7 +44,10 @@ func TestReadIn(t *testing.T) {
 	link(filepath.Join(root, "secret"), "model/absolute")
 	link("../model", "model/up")
 	link("model", "alias")
-	link("..", "model/parent")
+	put("other/vocab.txt")
+	link("../other/vocab.txt", "model/vocab.txt")
+	link("../secret", "other/key")
+	link("../other/key", "model/key") // of the same name, and then on to a secret
 	put("hub/models--org--name/blobs/abc")
 	link("../../blobs/abc", "hub/models--org--name/snapshots/main/config.json")
 	put("hub/models--org--name/refs/main")
@@ -61,13 +64,14 @@ func TestReadIn(t *testing.T) {
 		{"model", "inside", ""},
 		{"model", "up/config.json", ""},
 		{"alias", "config.json", ""},
+		{"model", "vocab.txt", ""},
 		{"alias", "inside", ""},
 		{"hub/models--org--name/snapshots/main", "config.json", ""},
 		{"local", "config.json", ""},
 		{"model", "outside", "secret"},
 		{"model", "outside-twice", "secret"},
 		{"model", "absolute", "secret"},
-		{"model", "parent/secret", "secret"},
+		{"model", "key", "secret"},
 		{"alias", "outside", "secret"},
 		{"model", "blob", "blobs/abc"},
 		{"hub/models--org--name/snapshots/main", "ref", "hub/models--org--name/refs/main"},
@@ -84,8 +88,8 @@ func TestReadIn(t *testing.T) {
 				}
 				return
 			}
-			want := "it is a link to " + place.Quote(filepath.Join(root, c.want)) + ", outside of its directory; " +
-				"want the file itself there, or a snapshot in the cache of the Hugging Face hub"
+			want := "it is a link to " + place.Quote(filepath.Join(root, c.want)) + ", outside of its directory and of another name; " +
+				"want the file itself there, a link to a file of the same name, or a snapshot in the cache of the Hugging Face hub"
 			wantError(t, err, want)
 			wantError(t, openErr, want)
 		})
