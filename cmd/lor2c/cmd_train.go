@@ -89,7 +89,7 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintf(c.OutOrStdout(), "best epoch %d: %s\nadapter: %s\nlogs:    %s\n", got.BestEpoch, scoreLine(got.Dev), got.Out+"/best", got.Out)
+		fmt.Fprintf(c.OutOrStdout(), "best epoch %.4g: %s\nadapter: %s\nlogs:    %s\n", got.BestEpoch, scoreLine(got.Dev), got.Out+"/best", got.Out)
 	}
 	return nil
 }

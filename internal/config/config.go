@@ -36,15 +36,30 @@ type Config struct {
 
 // Train is the `train:` section: the extent of a run and what it leaves behind.
 type Train struct {
-	Epochs          int    `yaml:"epochs"`
-	BatchSize       int    `yaml:"batch_size"`
-	MicroBatchSize  int    `yaml:"micro_batch_size"`
-	EvalBatchSize   int    `yaml:"eval_batch_size"`
-	Precision       string `yaml:"precision"`
-	LogEvery        int    `yaml:"log_every"`
-	SaveEvery       int    `yaml:"save_every"`
-	KeepCheckpoints int    `yaml:"keep_checkpoints"`
-	LogGradients    bool   `yaml:"log_gradients"`
+	Epochs          int      `yaml:"epochs"`
+	MaxSteps        int      `yaml:"max_steps"` // 0: Epochs decides
+	BatchSize       int      `yaml:"batch_size"`
+	MicroBatchSize  int      `yaml:"micro_batch_size"`
+	EvalBatchSize   int      `yaml:"eval_batch_size"`
+	EvalEvery       int      `yaml:"eval_every"`     // 0: at the ends of epochs
+	EarlyStopping   int      `yaml:"early_stopping"` // 0: never
+	MinDelta        float64  `yaml:"min_delta"`
+	ClassWeights    []Weight `yaml:"class_weights"`
+	LabelSmoothing  float64  `yaml:"label_smoothing"`
+	Precision       string   `yaml:"precision"`
+	LogEvery        int      `yaml:"log_every"`
+	SaveEvery       int      `yaml:"save_every"`
+	KeepCheckpoints int      `yaml:"keep_checkpoints"`
+	LogGradients    bool     `yaml:"log_gradients"`
+}
+
+// Extent returns how many optimizer steps a run has whose epochs have perEpoch
+// each, and how many epochs these begin.
+func (t Train) Extent(perEpoch int) (steps, epochs int) {
+	if t.MaxSteps > 0 {
+		return t.MaxSteps, (t.MaxSteps + perEpoch - 1) / perEpoch
+	}
+	return t.Epochs * perEpoch, t.Epochs
 }
 
 // The values of Train.Precision.

@@ -58,12 +58,19 @@ optim.beta1: a number = 0.9
 optim.beta2: a number = 0.999
 optim.eps: a number = 1e-08
 optim.warmup_ratio: a number = 0.06
+optim.warmup_steps: an integer = 0
 optim.schedule: a string = linear
 optim.max_grad_norm: a number = 1
 train.epochs: an integer = 3
+train.max_steps: an integer = 0
 train.batch_size: an integer = 32
 train.micro_batch_size: an integer = 0
 train.eval_batch_size: an integer = 0
+train.eval_every: an integer = 0
+train.early_stopping: an integer = 0
+train.min_delta: a number = 0
+train.class_weights: balanced, or a list of numbers, for example [1, 2.5] = []
+train.label_smoothing: a number = 0
 train.precision: a string = float32
 train.log_every: an integer = 10
 train.save_every: an integer = 0
@@ -111,6 +118,8 @@ func other(l leaf) (reflect.Value, string) {
 	case l.typ.Kind() == reflect.Float64:
 		v.SetFloat(0.125)
 		return v, "0.125"
+	case l.typ.Kind() == reflect.Slice && l.typ.Elem() == reflect.TypeFor[Weight]():
+		return reflect.ValueOf([]Weight{"1.5", "2"}), "[1.5, 2]"
 	case l.typ.Kind() == reflect.Slice:
 		return reflect.ValueOf([]string{"x", l.name}), "[x, " + l.name + "]"
 	default:

@@ -116,11 +116,11 @@ func (l leaf) parseText(text string, from origin) (setting, *fault) {
 		return refuse("is not UTF-8")
 	}
 	if l.typ.Kind() == reflect.Slice && text != "" && text != "null" && !strings.ContainsAny(text[:1], `[{"'~`) {
-		var list []string
+		list := reflect.New(l.typ).Elem()
 		for _, part := range strings.Split(text, ",") {
-			list = append(list, strings.TrimSpace(part))
+			list = reflect.Append(list, reflect.ValueOf(strings.TrimSpace(part)).Convert(l.typ.Elem()))
 		}
-		return setting{l, reflect.ValueOf(list), from}, nil
+		return setting{l, list, from}, nil
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	if want(l.typ) != "a string" || strings.HasPrefix(text, `"`) || strings.HasPrefix(text, `'`) {

@@ -91,6 +91,9 @@ func want(t reflect.Type) string {
 	case reflect.Float64:
 		return "a number"
 	case reflect.Slice:
+		if t.Elem() == reflect.TypeFor[Weight]() {
+			return "balanced, or a list of numbers, for example [1, 2.5]"
+		}
 		if t.Elem().Kind() == reflect.String {
 			return "a list of strings, for example [a, b]"
 		}

@@ -121,7 +121,7 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 	case leadingZero(n, t):
 		report(n, "", "is "+printable(n.Value)+", which YAML reads as an octal number; want it without the leading zero")
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && fits(n, t.Elem()):
-		v.Elem().Set(reflect.ValueOf([]string{n.Value}))
+		v.Elem().Set(reflect.Append(v.Elem(), reflect.ValueOf(n.Value).Convert(t.Elem())))
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {
 			e := convert(c, t.Elem(), func(_ *yaml.Node, _, what string) {
@@ -158,6 +158,9 @@ var source = reflect.TypeFor[dataset.Source]()
 func fits(n *yaml.Node, t reflect.Type) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false
+	}
+	if t == reflect.TypeFor[Weight]() && (n.ShortTag() == "!!int" || n.ShortTag() == "!!float") {
+		return true
 	}
 	switch n.ShortTag() {
 	case "!!str":

@@ -38,6 +38,7 @@ func (t Train) Validate() (faults []error) {
 		}
 	}
 	least("epochs", t.Epochs, 1)
+	least("max_steps", t.MaxSteps, 0)
 	least("batch_size", t.BatchSize, 1)
 	least("micro_batch_size", t.MicroBatchSize, 0)
 	// Otherwise the last pass of a step would be smaller than the rest, and
@@ -46,6 +47,15 @@ func (t Train) Validate() (faults []error) {
 		fault("micro_batch_size: is %d; want a divisor of train.batch_size, %d", t.MicroBatchSize, t.BatchSize)
 	}
 	least("eval_batch_size", t.EvalBatchSize, 0)
+	least("eval_every", t.EvalEvery, 0)
+	least("early_stopping", t.EarlyStopping, 0)
+	if !(t.MinDelta >= 0) || math.IsInf(t.MinDelta, 0) {
+		fault("min_delta: is %v; want at least 0 and finite", t.MinDelta)
+	}
+	faults = append(faults, t.validateWeights()...)
+	if !(t.LabelSmoothing >= 0 && t.LabelSmoothing < 1) {
+		fault("label_smoothing: is %v; want at least 0 and less than 1", t.LabelSmoothing)
+	}
 	if t.Precision != Float32 && t.Precision != BFloat16 {
 		fault("precision: is %q; want %s or %s", t.Precision, Float32, BFloat16)
 	}

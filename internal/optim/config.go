@@ -16,16 +16,24 @@ type Config struct {
 	Beta2       float64 `yaml:"beta2"`
 	Eps         float64 `yaml:"eps"`
 	WarmupRatio float64 `yaml:"warmup_ratio"`
+	WarmupSteps int     `yaml:"warmup_steps"` // 0 leaves it to WarmupRatio
 	Schedule    string  `yaml:"schedule"`
 	MaxGradNorm float64 `yaml:"max_grad_norm"`
 }
+
+// The values of Config.Schedule, as transformers names them.
+const (
+	Linear   = "linear"
+	Cosine   = "cosine"
+	Constant = "constant"
+)
 
 // Default returns the settings that the authors' GLUE script effectively runs
 // with (docs/divergence.md).
 func Default() Config {
 	return Config{
 		LR: 4e-4, HeadLRRatio: 0.5, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
-		WarmupRatio: 0.06, Schedule: "linear", MaxGradNorm: 1,
+		WarmupRatio: 0.06, Schedule: Linear, MaxGradNorm: 1,
 	}
 }
 
@@ -47,7 +55,9 @@ func (c Config) Validate() (faults []error) {
 	check(c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "at least 0 and less than 1")
 	check(c.Eps > 0, "eps", c.Eps, "more than 0")
 	check(c.WarmupRatio >= 0 && c.WarmupRatio <= 1, "warmup_ratio", c.WarmupRatio, "0 to 1")
-	check(c.Schedule == "linear" || c.Schedule == "constant", "schedule", fmt.Sprintf("%q", c.Schedule), "linear or constant")
+	check(c.WarmupSteps >= 0, "warmup_steps", c.WarmupSteps, "at least 0")
+	check(c.Schedule == Linear || c.Schedule == Cosine || c.Schedule == Constant,
+		"schedule", fmt.Sprintf("%q", c.Schedule), "linear, cosine or constant")
 	check(c.MaxGradNorm >= 0, "max_grad_norm", c.MaxGradNorm, "at least 0")
 	return faults
 }

@@ -41,7 +41,8 @@ func TestValidate(t *testing.T) {
 		"beta2":             {func(c *optim.Config) { c.Beta2 = 1.5 }, "optim.beta2: is 1.5; want at least 0 and less than 1"},
 		"eps":               {func(c *optim.Config) { c.Eps = 0 }, "optim.eps: is 0; want more than 0"},
 		"warmup_ratio":      {func(c *optim.Config) { c.WarmupRatio = 6 }, "optim.warmup_ratio: is 6; want 0 to 1"},
-		"schedule":          {func(c *optim.Config) { c.Schedule = "cosine" }, `optim.schedule: is "cosine"; want linear or constant`},
+		"schedule":          {func(c *optim.Config) { c.Schedule = "cosin" }, `optim.schedule: is "cosin"; want linear, cosine or constant`},
+		"warmup_steps":      {func(c *optim.Config) { c.WarmupSteps = -1 }, "optim.warmup_steps: is -1; want at least 0"},
 		"max_grad_norm":     {func(c *optim.Config) { c.MaxGradNorm = -1 }, "optim.max_grad_norm: is -1; want at least 0"},
 		"two":               {func(c *optim.Config) { c.LR, c.Eps = -1, -1 }, "optim.lr: is -1; want more than 0\noptim.eps: is -1; want more than 0"},
 	} {

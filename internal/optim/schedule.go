@@ -3,16 +3,21 @@ package optim
 import "math"
 
 // LRSchedule is the learning rate over a run: a linear warm-up over the first
-// steps, then linear decay to zero, or constant.
+// steps, then linear decay to zero, half a period of a cosine, or constant.
 type LRSchedule struct {
 	warmup, total int
-	decay         bool
+	after         string
 }
 
 // LRSchedule returns the schedule of c for a run of total optimizer steps. The
-// warm-up takes ceil(WarmupRatio total) of them, as in Hugging Face's Trainer.
+// warm-up takes WarmupSteps, or if that is 0 ceil(WarmupRatio total), as in
+// Hugging Face's Trainer.
 func (c Config) LRSchedule(total int) LRSchedule {
-	return LRSchedule{int(math.Ceil(c.WarmupRatio * float64(total))), total, c.Schedule == "linear"}
+	warmup := c.WarmupSteps
+	if warmup == 0 {
+		warmup = int(math.Ceil(c.WarmupRatio * float64(total)))
+	}
+	return LRSchedule{warmup, total, c.Schedule}
 }
 
 // Warmup returns the steps over which the rate rises.
@@ -26,8 +31,12 @@ func (s LRSchedule) Factor(step int) float64 {
 	if step <= s.warmup {
 		return float64(step) / float64(s.warmup)
 	}
-	if !s.decay {
+	left := max(0, float64(s.total-step+1)/float64(max(1, s.total-s.warmup)))
+	switch s.after {
+	case Constant:
 		return 1
+	case Cosine:
+		return 0.5 * (1 + math.Cos(math.Pi*(1-left)))
 	}
-	return max(0, float64(s.total-step+1)/float64(max(1, s.total-s.warmup)))
+	return left
 }

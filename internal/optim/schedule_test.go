@@ -44,17 +44,25 @@ func TestScheduleHuggingFace(t *testing.T) {
 	}
 }
 
-// TestSchedule pins both schedules by hand: 4 of 12 steps are warm-up.
+// TestSchedule pins the schedules by hand: 4 of 12 steps are warm-up.
 func TestSchedule(t *testing.T) {
+	eighth, quarter := math.Cos(math.Pi/8), math.Sqrt2/2
 	for schedule, want := range map[string][]float64{
+		"cosine": {
+			0.25, 0.5, 0.75, 1, 1, (1 + eighth) / 2, (1 + quarter) / 2, (1 + math.Cos(3*math.Pi/8)) / 2, 0.5,
+			(1 - math.Cos(3*math.Pi/8)) / 2, (1 - quarter) / 2, (1 - eighth) / 2, 0, 0,
+		},
 		"linear":   {0.25, 0.5, 0.75, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125, 0, 0},
 		"constant": {0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
 	} {
 		t.Run("schedule="+schedule, func(t *testing.T) {
-			s := optim.Config{WarmupRatio: 0.3, Schedule: schedule}.LRSchedule(12)
-			for i, f := range want {
-				if got := s.Factor(i + 1); got != f {
-					t.Errorf("Factor(%d) = %v; want %v", i+1, got, f)
+			for _, c := range []optim.Config{{WarmupRatio: 0.3}, {WarmupSteps: 4}, {WarmupSteps: 4, WarmupRatio: 0.9}} {
+				c.Schedule = schedule
+				s := c.LRSchedule(12)
+				for i, f := range want {
+					if got := s.Factor(i + 1); !(math.Abs(got-f) <= 1e-15) {
+						t.Errorf("Factor(%d) = %v; want %v", i+1, got, f)
+					}
 				}
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/figure"
 )
 
@@ -15,7 +16,7 @@ func (r *Run) tiles() []fact {
 	best := fact{"best " + r.Metric, none}
 	if r.Best != nil {
 		best.Value = fixed(r.score(r.Best), 4)
-		best.Name += fmt.Sprintf(", epoch %d", r.Best.Epoch)
+		best.Name += ", epoch " + epoch(r.Best.Epoch)
 	}
 	tiles := []fact{best}
 	if i := r.interval(); i != none {
@@ -38,6 +39,14 @@ func (r *Run) tiles() []fact {
 	return tiles
 }
 
+// extent says how long a run was planned to be.
+func extent(t config.Train) fact {
+	if t.MaxSteps > 0 {
+		return fact{"steps, batch size", fmt.Sprintf("%d, %d", t.MaxSteps, t.BatchSize)}
+	}
+	return fact{"epochs, batch size", fmt.Sprintf("%d, %d", t.Epochs, t.BatchSize)}
+}
+
 // facts are the settings and circumstances of a run.
 func (r *Run) facts() []fact {
 	c := r.config
@@ -45,7 +54,7 @@ func (r *Run) facts() []fact {
 		{"method", fmt.Sprintf("%s, rank %d, alpha %g", r.Method, c.Method.Rank, c.Method.Alpha)},
 		{"model", r.Model},
 		{"task", r.Task},
-		{"epochs, batch size", fmt.Sprintf("%d, %d", c.Train.Epochs, c.Train.BatchSize)},
+		extent(c.Train),
 		{"learning rate", fmt.Sprintf("%g", c.Optim.LR)},
 		{"seed", fmt.Sprint(r.Seed)},
 	}

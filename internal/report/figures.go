@@ -53,7 +53,7 @@ func (r *Run) evalCurve(name, split, of string, colour int, value func(*Eval) fl
 	s := figure.Series{Name: name, Colour: colour, Points: true}
 	for i := range r.Evals {
 		if e := &r.Evals[i]; e.Split == split {
-			s.X, s.Y = append(s.X, float64(e.Epoch)), append(s.Y, value(e))
+			s.X, s.Y = append(s.X, e.Epoch), append(s.Y, value(e))
 			low, high := math.NaN(), math.NaN()
 			if i := e.Intervals[of]; i != nil {
 				low, high = i.Low, i.High

@@ -48,7 +48,7 @@ type Run struct {
 // Eval is an evaluation of a split.
 type Eval struct {
 	Step   int               `json:"step"`
-	Epoch  int               `json:"epoch"`
+	Epoch  float64           `json:"epoch"`
 	Split  string            `json:"split"`
 	Loss   number            `json:"loss"`
 	Scores map[string]number `json:"scores"`

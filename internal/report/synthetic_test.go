@@ -112,7 +112,7 @@ func (s synthetic) log(log *runlog.Run) {
 			structure = s.logStructure(log, e, structure, scores)
 		}
 		accuracy := math.Round(408*(0.89-0.2*math.Exp(-float64(e)/5)+0.006*math.Sin(float64(e)*1.7))) / 408
-		log.Eval(runlog.Eval{Step: e * perEpoch, Epoch: e, Split: "dev", Loss: 0.3 + 0.3*math.Exp(-float64(e)/4) + 0.003*float64(e),
+		log.Eval(runlog.Eval{Step: e * perEpoch, Epoch: float64(e), Split: "dev", Loss: 0.3 + 0.3*math.Exp(-float64(e)/4) + 0.003*float64(e),
 			Scores:    map[string]float64{"accuracy": accuracy, "f1": accuracy + 0.03},
 			Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.85, High: 0.92}, "f1": nil}, Best: accuracy > best})
 		best = math.Max(best, accuracy)

@@ -140,7 +140,7 @@ func results(runs []*Run) *table {
 		if run.Best == nil {
 			return none
 		}
-		return fmt.Sprint(run.Best.Epoch)
+		return epoch(run.Best.Epoch)
 	})
 	row("best value", func(run *Run) string { return fixed(run.score(run.Best), 4) })
 	row("95 % interval", (*Run).interval)

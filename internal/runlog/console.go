@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -110,7 +111,7 @@ func (r *Run) Eval(e Eval) {
 	}
 	r.clock.pause()
 	tags := []field{{e.prefix() + "/loss", e.Loss}}
-	text := fmt.Sprintf("epoch %s step %s %s loss %.4g", of(e.Epoch, r.o.Epochs), of(e.Step, r.o.Steps), e.Split, e.Loss)
+	text := fmt.Sprintf("epoch %s step %s %s loss %.4g", of(epochText(e.Epoch), r.o.Epochs), of(e.Step, r.o.Steps), e.Split, e.Loss)
 	for _, name := range r.o.Scores {
 		if v, ok := e.Scores[name]; ok {
 			tags = append(tags, field{e.prefix() + "/" + name, v})
@@ -156,11 +157,16 @@ func (r *Run) numbers(text string) string {
 }
 
 // of is "n/total", or n alone if the total is unknown.
-func of(n, total int) string {
+func of(n any, total int) string {
 	if total <= 0 {
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%d/%d", n, total)
+	return fmt.Sprintf("%v/%d", n, total)
+}
+
+// epochText is a number of epochs with two digits of its fraction, if any.
+func epochText(epoch float64) string {
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(epoch, 'f', 2, 64), "0"), ".")
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -105,7 +105,7 @@ func parse(line []byte) (Record, error) {
 	case "eval":
 		e := Eval{Scores: map[string]float64{}}
 		take("step", whole, &e.Step)
-		take("epoch", whole, &e.Epoch)
+		take("epoch", number, (*metric.Number)(&e.Epoch))
 		take("split", "text", &e.Split)
 		take("loss", number, (*metric.Number)(&e.Loss))
 		take("best", "true or false", &e.Best)

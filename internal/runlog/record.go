@@ -39,9 +39,9 @@ type Train struct {
 
 // Eval is the outcome of one pass over an evaluation split.
 type Eval struct {
-	Step   int    // optimizer steps done; 0 is the untrained model
-	Epoch  int    // whole passes over the training data
-	Split  string // "dev", "dev_mismatched", "test" ...
+	Step   int     // optimizer steps done; 0 is the untrained model
+	Epoch  float64 // passes over the training data, with fraction
+	Split  string  // "dev", "dev_mismatched", "test" ...
 	Loss   float64
 	Scores map[string]float64 // by names that Options.Scores holds
 	// Intervals are 95 % bootstrap intervals of Scores over the examples, as far

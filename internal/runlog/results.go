@@ -89,7 +89,7 @@ func TrainerState(s State) []byte {
 				"learning_rate": metric.Number(rec.LearningRate), "grad_norm": metric.Number(rec.GradNorm)})
 		case Eval:
 			m := hfScores(rec)
-			m["step"], m["epoch"] = rec.Step, rec.Epoch
+			m["step"], m["epoch"] = rec.Step, metric.Number(rec.Epoch)
 			history = append(history, m)
 			if rec.Best {
 				best = m[rec.prefix()+"_"+s.Metric]

@@ -43,7 +43,7 @@ func steps(r *Run, from, to int) {
 		}
 		r.Train(Train{Step: s, Epoch: float64(s) / 2, Loss: loss, LearningRate: 1e-5 * float64(s), GradNorm: norm})
 		if s%2 == 0 {
-			r.Eval(Eval{Step: s, Epoch: s / 2, Split: "dev", Loss: math.Sqrt(float64(s)), Best: s == 4,
+			r.Eval(Eval{Step: s, Epoch: float64(s / 2), Split: "dev", Loss: math.Sqrt(float64(s)), Best: s == 4,
 				Scores: map[string]float64{"accuracy": float64(s) / 30, "f1": math.NaN()}})
 		}
 	}

@@ -41,7 +41,7 @@ func (c Config) holds(run Run, key string, limit, planned int, fault func(string
 	}
 	if c.Timing == TimingSteps {
 		fault("%s: is %d; the first %v of %d steps has room for %d; want fewer, or more train.epochs",
-			key, limit, c.Until, run.Epochs*run.StepsPerEpoch, planned)
+			key, limit, c.Until, run.steps(), planned)
 		return
 	}
 	fault("%s: is %d; with an interval of %d (eq. 11) the first %v of %d epochs has room for %d; want fewer, more train.epochs, or schedule.timing: %s",

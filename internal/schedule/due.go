@@ -3,7 +3,19 @@ package schedule
 import "math"
 
 // Run is the size of a run.
-type Run struct{ Epochs, StepsPerEpoch, Layers, Rank int }
+type Run struct {
+	Epochs, StepsPerEpoch int
+	Steps                 int // of the whole run; 0 means that it ends with its last epoch
+	Layers, Rank          int
+}
+
+// steps returns the optimizer steps of the whole run.
+func (r Run) steps() int {
+	if r.Steps > 0 {
+		return r.Steps
+	}
+	return r.Epochs * r.StepsPerEpoch
+}
 
 // interval returns the epochs between two of limit operations: eq. 11 and 12 of
 // arXiv:2503.00572.
@@ -14,7 +26,7 @@ func interval(epochs, limit int) int {
 // within reports whether the schedule still acts at the end of step.
 func (s *Schedule) within(step int) bool {
 	// An epoch that ends exactly at the limit is in, whatever rounding does.
-	return float64(step) <= s.c.Until*float64(s.run.Epochs*s.run.StepsPerEpoch)+1e-6
+	return float64(step) <= s.c.Until*float64(s.run.steps())+1e-6
 }
 
 // due reports whether one of limit operations falls on the end of step. There
@@ -25,9 +37,9 @@ func (s *Schedule) due(limit, step int) bool {
 		return false
 	}
 	if s.c.Timing == TimingSteps {
-		// "Without rounding down": operation k after k E/(4 limit) epochs. With
+		// "Without rounding down": operation k after k/(4 limit) of the run. With
 		// the + 1 of eq. 11 nothing would fit into three epochs.
-		spacing := float64(s.run.Epochs*s.run.StepsPerEpoch) / float64(4*limit)
+		spacing := float64(s.run.steps()) / float64(4*limit)
 		k := math.Round(float64(step) / spacing)
 		for _, k := range []float64{k - 1, k, k + 1} {
 			if k >= 1 && math.Round(k*spacing) == float64(step) {

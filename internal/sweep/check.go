@@ -115,8 +115,10 @@ func (c *checker) open(cell *Cell) {
 		return
 	}
 	cell.task, cell.metric = o.session.Set.Task.Name, o.session.Set.Task.Select
+	perEpoch := (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize
+	steps, epochs := cfg.Train.Extent(perEpoch)
 	size := schedule.Run{
-		Epochs: cfg.Train.Epochs, StepsPerEpoch: (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize,
+		Epochs: epochs, Steps: steps, StepsPerEpoch: perEpoch,
 		Layers: o.session.Model.Layers, Rank: cfg.Method.Rank,
 	}
 	for _, f := range cfg.Schedule.Check(size) {

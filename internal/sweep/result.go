@@ -17,7 +17,7 @@ type Result struct {
 	Seed       uint64        `json:"seed"`
 	Score      metric.Number `json:"score"` // on dev, of the best epoch; undefined where the metric is
 	Loss       metric.Number `json:"loss"`  // on dev, of the same epoch
-	Epoch      int           `json:"epoch"` // the best one
+	Epoch      float64       `json:"epoch"` // the best one
 	Parameters int           `json:"parameters"`
 	Merges     Operations    `json:"merges"`
 	Injects    Operations    `json:"injects"`

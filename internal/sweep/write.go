@@ -92,7 +92,7 @@ func (s *Summary) CSV(to io.Writer) error {
 	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, g := range s.Groups {
 		for _, r := range g.Runs {
-			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), r.Score.Cell(), r.Loss.Cell(), strconv.Itoa(r.Epoch), strconv.Itoa(r.Parameters),
+			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), r.Score.Cell(), r.Loss.Cell(), strconv.FormatFloat(r.Epoch, 'g', -1, 64), strconv.Itoa(r.Parameters),
 				strconv.Itoa(r.Merges.Planned), strconv.Itoa(r.Merges.Executed), strconv.Itoa(r.Injects.Planned), strconv.Itoa(r.Injects.Executed), float(r.Seconds), r.Device})
 		}
 	}

@@ -57,7 +57,7 @@ func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines
 	if b.Label == "" {
 		return lines
 	}
-	line := fmt.Sprintf("best epoch %d: %s %v", best.Epoch, selecting, score)
+	line := fmt.Sprintf("best epoch %.4g: %s %v", best.Epoch, selecting, score)
 	if i := best.Intervals[selecting]; i != nil {
 		line += fmt.Sprintf(" (95 %% interval %.4f to %.4f)", i.Low, i.High)
 	}

@@ -20,7 +20,7 @@ func (r *run) epochs(step int) float64 {
 
 func (r *run) loop(ctx context.Context) error {
 	t := r.session.Config.Train
-	for step := r.state.Step + 1; step <= r.steps; step++ {
+	for step := r.state.Step + 1; step <= r.steps && !r.state.Waiting.over(t); step++ {
 		indices := r.session.step(r.train.Len(), step)
 		micro := r.train.micro(indices, t.MicroBatchSize)
 		if err := r.stepper.Step(step, micro, r.lr.Factor(step)); err != nil {
@@ -38,14 +38,14 @@ func (r *run) loop(ctx context.Context) error {
 		// Asked once: a signal that comes later in this step waits for the next,
 		// so that what it stops has been saved.
 		interrupted := ctx.Err() != nil
-		epochEnds := step%r.perEpoch == 0
-		save := epochEnds || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
+		evaluates := r.evaluates(step)
+		save := evaluates || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
 		if save || r.motion != nil || step%t.LogEvery == 0 || r.schedule.Due(step) {
 			if err := r.readBack(step); err != nil {
 				return err
 			}
 		}
-		if err := r.boundary(ctx, step, epochEnds); err != nil {
+		if err := r.boundary(ctx, step, evaluates); err != nil {
 			return err
 		}
 		if save {
@@ -53,23 +53,33 @@ func (r *run) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if interrupted && step < r.steps {
+		if interrupted && step < r.steps && !r.state.Waiting.over(t) {
 			return fmt.Errorf("train: step %d of %d: %w; the state is in %s, the same command continues", step, r.steps, ErrInterrupted, r.out)
 		}
 	}
 	return nil
 }
 
+// evaluates reports whether the dev split is scored after a step, and a
+// checkpoint written.
+func (r *run) evaluates(step int) bool {
+	every := r.session.Config.Train.EvalEvery
+	if every == 0 {
+		every = r.perEpoch
+	}
+	return step%every == 0 || step == r.steps
+}
+
 // boundary does what is due between two steps. As in the authors' release the
 // schedule acts before the evaluation of the epoch, unless it is told otherwise.
-func (r *run) boundary(ctx context.Context, step int, epochEnds bool) error {
+func (r *run) boundary(ctx context.Context, step int, evaluates bool) error {
 	evaluate := func() error {
-		if !epochEnds {
+		if !evaluates {
 			return nil
 		}
-		return r.evaluate(ctx, step/r.perEpoch)
+		return r.evaluate(ctx)
 	}
-	if epochEnds {
+	if step%r.perEpoch == 0 || step == r.steps {
 		if err := r.recordGradients(step); err != nil {
 			return err
 		}
@@ -127,8 +137,8 @@ func (r *run) advance(step int) {
 	r.state.Step, r.state.Epoch, r.state.Index = step, step/r.perEpoch, step%r.perEpoch*size
 }
 
-// evaluate scores the dev split after an epoch and remembers the best.
-func (r *run) evaluate(ctx context.Context, epoch int) error {
+// evaluate scores the dev split and remembers the best score.
+func (r *run) evaluate(ctx context.Context) error {
 	task := r.session.Set.Task
 	// An interrupt lets the evaluation finish: the epoch's record belongs
 	// before its checkpoint.
@@ -137,6 +147,7 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 		return err
 	}
 	score := e.Scores[task.Select]
+	epoch := r.epochs(r.state.Step)
 	rec := runlog.Eval{Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}
 	if b := r.state.Best; b.Step == 0 || metric.Better(score, b.value()) {
 		rec.Best = true
@@ -144,6 +155,11 @@ func (r *run) evaluate(ctx context.Context, epoch int) error {
 	}
 	r.log.Eval(rec)
 	r.records = append(r.records, rec)
+	t := r.session.Config.Train
+	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
+		r.log.Printf("stopping early: %s was no better in the last %d evaluations (train.early_stopping); %d of %d steps are done",
+			task.Select, r.state.Waiting.Evaluations, r.state.Step, r.steps)
+	}
 	return r.log.Err()
 }
 
@@ -162,7 +178,7 @@ func (r *run) finish() error {
 		return err
 	}
 	return r.log.Finish(runlog.Results{
-		Epoch: r.epochs(r.steps), TrainLoss: r.state.TotalLoss / float64(r.steps), TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
+		Epoch: r.epochs(r.state.Step), TrainLoss: r.state.TotalLoss / float64(r.state.Step), TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
 	})
 }
 

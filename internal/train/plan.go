@@ -72,7 +72,8 @@ func (s *Session) sample(n int) []int32 {
 // epochs, and the largest number of examples of one.
 func (s *Session) fullest(d data) (tokens, examples int) {
 	t := s.Config.Train
-	for epoch := range t.Epochs {
+	_, epochs := t.Extent(stepsPerEpoch(d.Len(), t.BatchSize))
+	for epoch := range epochs {
 		order := dataset.Order(s.Config.Seed, epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
 			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)

@@ -38,7 +38,7 @@ type Options struct {
 // Outcome is what a finished run achieved.
 type Outcome struct {
 	Out       string
-	BestEpoch int
+	BestEpoch float64 // passes over the training data
 	BestStep  int
 	Dev       Evaluation // of the best epoch: its loss, scores and their intervals
 	Baseline  runlog.Baseline
@@ -68,8 +68,10 @@ type run struct {
 	records     []runlog.Record
 	state       state
 	train, test data          // test is the dev split
+	weights     []float64     // of the classes, nil without train.class_weights
 	perEpoch    int           // optimizer steps of an epoch
-	steps       int           // of the whole run
+	steps       int           // of the whole run, if it does not stop early
+	planned     int           // epochs that these begin
 	motion      *motion       // while training is watched for standing still
 	gradients   *gradientSums // nil without train.log_gradients
 }
@@ -96,17 +98,23 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if r.identity, err = s.identify(map[string]data{"train": r.train, "dev": r.test}); err != nil {
 		return nil, err
 	}
+	if r.weights, err = s.classWeights(r.train); err != nil {
+		return nil, err
+	}
 	unlock, err := lock(r.out)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.steps = c.Train.Epochs * r.perEpoch
+	r.steps, r.planned = c.Train.Extent(r.perEpoch)
 	r.lr = c.Optim.LRSchedule(r.steps)
 	from, err := r.resumeFrom(o.Resume)
 	if err != nil {
 		return nil, err
+	}
+	if from == "" {
+		r.notes = append(r.notes, r.shortness()...)
 	}
 	if err := r.openSchedule(); err != nil {
 		return nil, err
@@ -176,6 +184,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
 	r.stepper.Steps = r.steps
+	r.stepper.Weigh(r.weights, c.Train.LabelSmoothing)
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
 		r.gradients = watchGradients(r.stepper)
@@ -194,7 +203,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 // openSchedule checks what the run is too short or the model too small for.
 func (r *run) openSchedule() error {
 	c := r.session.Config
-	size := schedule.Run{Epochs: c.Train.Epochs, StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
+	size := schedule.Run{Epochs: r.planned, Steps: r.steps, StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
 	if c.Schedule.Active() {
 		if faults := c.Schedule.Check(size); faults != nil {
 			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
@@ -212,7 +221,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		step = r.state.Step
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
-		Scores: task.Metrics, Steps: r.steps, Epochs: c.Train.Epochs, Resume: true, Step: step,
+		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned, Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
 	if err != nil {

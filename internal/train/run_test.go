@@ -161,13 +161,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes, which -short leaves out")
 	}
-	kills := 4
-	if s := os.Getenv("LOR2C_KILLS"); s != "" {
-		var err error
-		if kills, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
+	kills := killCount(t)
 	t.Run("schedule=none", func(t *testing.T) {
 		testKill(t, demoConfig(t, t.TempDir(), 120), kills)
 	})
@@ -186,6 +180,20 @@ func TestKill(t *testing.T) {
 			t.Errorf("events are %v; want merges and injections", kinds)
 		}
 	})
+}
+
+// killCount is how often a run is killed.
+func killCount(t *testing.T) int {
+	t.Helper()
+	s := os.Getenv("LOR2C_KILLS")
+	if s == "" {
+		return 4
+	}
+	kills, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kills
 }
 
 func testKill(t *testing.T, c *config.Config, kills int) {

@@ -44,6 +44,8 @@ type state struct {
 	Index int `json:"index"`
 	// Best evaluation so far.
 	Best best `json:"best"`
+	// Waiting is the state of early stopping, with or without which it is kept.
+	Waiting waiting `json:"waiting"`
 	// Sums of the losses of steps since the last record and since the start.
 	WindowLoss  float64 `json:"window_loss"`
 	WindowSteps int     `json:"window_steps"`
@@ -63,12 +65,12 @@ type state struct {
 
 type best struct {
 	Step  int      `json:"step"` // 0: none yet
-	Epoch int      `json:"epoch"`
+	Epoch float64  `json:"epoch"`
 	Score *float64 `json:"score"` // nil: none yet, or not a number
 }
 
 // newBest records an evaluation; a score that is no number has none in JSON.
-func newBest(step, epoch int, score float64) best {
+func newBest(step int, epoch, score float64) best {
 	b := best{Step: step, Epoch: epoch}
 	if !math.IsNaN(score) {
 		b.Score = &score
@@ -124,7 +126,7 @@ func (r *run) save() error {
 
 func (r *run) trainerState() []byte {
 	t := runlog.State{
-		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps, Epochs: r.session.Config.Train.Epochs,
+		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps, Epochs: r.planned,
 		Metric: r.session.Set.Task.Select, Records: r.records,
 	}
 	if r.state.Best.Step > 0 {

@@ -73,8 +73,9 @@ func (s *state) faults(name string, r *run) (faults []string) {
 
 	b := s.Best
 	check(b.Step >= 0 && b.Step <= s.Step, "best.step is %d; want 0 to %d", b.Step, s.Step)
-	check(b.Epoch == b.Step/r.perEpoch, "best.epoch is %d; step %d ends epoch %d", b.Epoch, b.Step, b.Step/r.perEpoch)
+	check(b.Epoch == r.epochs(b.Step), "best.epoch is %v; step %d is at epoch %v", b.Epoch, b.Step, r.epochs(b.Step))
 	check(b.Step > 0 || b.Score == nil, "best.score is set without a best.step")
+	check(s.Waiting.Evaluations >= 0 && s.Waiting.Evaluations <= s.Step, "waiting.evaluations is %d; want 0 to %d", s.Waiting.Evaluations, s.Step)
 
 	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
 	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps", s.WindowLoss, s.WindowSteps)

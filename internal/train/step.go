@@ -24,8 +24,10 @@ type Stepper struct {
 	// Regression chooses mean squared error over cross-entropy.
 	Regression bool
 
-	loss    compute.Tensor // [1], summed over the micro-batches of a step
-	ring    compute.Tensor // [slots, ringWidth], what each step reports
+	entropy compute.CrossEntropyOpts // of training, not of evaluation
+	classes []float32                // the weights in entropy, nil without any
+	loss    compute.Tensor           // [1], summed over the micro-batches of a step
+	ring    compute.Tensor           // [slots, ringWidth], what each step reports
 	slots   int
 	labels  []int32
 	reports []float32
@@ -103,7 +105,7 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		if s.Regression {
 			t.MSE(s.loss, logits, labels, scale)
 		} else {
-			t.CrossEntropy(s.loss, logits, labels, scale, compute.CrossEntropyOpts{})
+			t.CrossEntropy(s.loss, logits, labels, 1/s.weight(micro), s.entropy)
 		}
 		hook.Loss(pass, logits, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, scale)
 		t.Backward()

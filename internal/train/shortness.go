@@ -1,0 +1,25 @@
+package train
+
+import "fmt"
+
+// fewSteps is about how many optimizer steps small data needed before a score
+// left the majority class (docs/defaults.md).
+const fewSteps = 200
+
+// shortness returns warnings about a run that is too short for its settings.
+func (r *run) shortness() (warnings []string) {
+	t := r.session.Config.Train
+	if r.steps < fewSteps {
+		advice := fmt.Sprintf("raise train.epochs to %d, or lower train.batch_size", (fewSteps+r.perEpoch-1)/r.perEpoch)
+		if t.MaxSteps > 0 {
+			advice = fmt.Sprintf("raise train.max_steps to %d", fewSteps)
+		}
+		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom learns much in fewer than about %d; %s",
+			r.steps, fewSteps, advice))
+	}
+	if w := r.lr.Warmup(); w >= r.steps && r.steps > 1 {
+		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; lower optim.warmup_steps or optim.warmup_ratio",
+			w, r.steps))
+	}
+	return warnings
+}
