@@ -33,7 +33,7 @@ var layers = []struct {
 	{"internal/compute", nil},
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/checkpoint"}},
-	{"internal/runlog", []string{"internal/metric"}},
+	{"internal/runlog", []string{"internal/metric", "internal/checkpoint"}},
 	{"internal/schedule", nil},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // ownFiles are patterns of the names of all files that this package writes.
@@ -132,25 +134,11 @@ func (r *Run) fail(err error) {
 	}
 }
 
-// writeFile replaces path as a whole or not at all.
+// writeFile replaces path as a whole or not at all; what a killed process left
+// of it is removed with the leftovers of checkpoints.
 func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
+	return checkpoint.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(content)
 		return err
-	}
-	defer os.Remove(f.Name()) // fails after the rename, as it should
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Chmod(0o644) // CreateTemp's 0600 would hide results from a group
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	})
 }

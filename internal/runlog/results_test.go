@@ -50,12 +50,12 @@ func TestFinish(t *testing.T) {
 		t.Errorf("timing.json is %v", timing)
 	}
 	entries, _ := os.ReadDir(dir)
-	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }) {
+	if slices.ContainsFunc(entries, func(e os.DirEntry) bool { return strings.Contains(e.Name(), ".lor2c-") }) {
 		t.Errorf("temporary files are left: %v", entries)
 	}
 
 	os.RemoveAll(dir)
-	if err := r.Finish(outcome); err == nil || !strings.HasPrefix(err.Error(), "runlog: write results: open "+dir) {
+	if err := r.Finish(outcome); err == nil || !strings.HasPrefix(err.Error(), "runlog: write results: checkpoint: write "+dir) {
 		t.Errorf("without a directory: %v", err)
 	}
 }
@@ -113,7 +113,7 @@ func TestWriteEnv(t *testing.T) {
 	}
 	os.RemoveAll(dir)
 	r := &Run{dir: filepath.Join(dir, "gone"), clock: newClock(ticking(), 0)}
-	if err := r.WriteEnv(Env{}); err == nil || !strings.HasPrefix(err.Error(), "runlog: write environment: open ") {
+	if err := r.WriteEnv(Env{}); err == nil || !strings.HasPrefix(err.Error(), "runlog: write environment: checkpoint: write ") {
 		t.Errorf("without a directory: %v", err)
 	}
 }

@@ -220,6 +220,11 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if from != "" {
 		step = r.state.Step
 	}
+	// Before the first file of the log: a run that is killed in between must know
+	// the directory as its own.
+	if err := r.writeConfig(); err != nil {
+		return err
+	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
 		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned, Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
@@ -229,9 +234,6 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	}
 	r.log.Settings(c.Settings())
 	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
-		return err
-	}
-	if err := r.writeConfig(); err != nil {
 		return err
 	}
 	hashes := map[string]string{}

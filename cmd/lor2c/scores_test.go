@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/train"
+)
+
+// twoClasses is an evaluation of six examples, worked out by hand: class "no" is
+// found in two of three, class "yes" is never predicted but once, rightly.
+func twoClasses() *train.SplitEvaluation {
+	pred, gold := []int{0, 0, 0, 0, 0, 1}, []int{0, 0, 0, 1, 1, 1}
+	return &train.SplitEvaluation{Split: "dev", Labels: []string{"no", "yes"}, Evaluation: train.Evaluation{
+		Loss: 0.5, Scores: metric.Scores{"accuracy": 4.0 / 6, "f1": 0.5}, Predictions: make([]float32, 6),
+		Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.25, High: 1}, "f1": nil},
+		Classes:   metric.NewClassReport(pred, gold, 2),
+		Majority:  &metric.Majority{Class: 0, Count: 3, Scores: metric.Scores{"accuracy": 0.5, "f1": 0}},
+	}}
+}
+
+func TestPrintScores(t *testing.T) {
+	var b bytes.Buffer
+	printScores(&b, twoClasses())
+	want := `dev: loss 0.5000  accuracy 0.6667  f1 0.5000
+6 examples; 95 % bootstrap intervals: accuracy 0.2500 to 1.0000
+always predicting "no": accuracy 0.5000, f1 0.0000
+f1 is that of class "yes"; f1_macro is the mean over the classes
+
+             class  precision  recall      f1  support
+                no     0.6000  1.0000  0.7500        3
+               yes     1.0000  0.3333  0.5000        3
+     macro average     0.8000  0.6667  0.6250        6
+  weighted average     0.8000  0.6667  0.6250        6
+
+confusion matrix: a row for each label of the data, a column for each prediction
+       no  yes
+   no   3    0
+  yes   2    1
+`
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestUndefinedScores: what is undefined is a word in a sentence, a blank in a
+// table and null in JSON.
+func TestUndefinedScores(t *testing.T) {
+	nan := math.NaN()
+	e := &train.SplitEvaluation{Split: "dev", Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}
+	var b bytes.Buffer
+	printScores(&b, e)
+	if want := "dev: loss 2.0000  pearson undefined\n1 example\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+	b.Reset()
+	if err := printJSON(&b, e); err != nil {
+		t.Fatal(err)
+	}
+	var got struct{ Scores map[string]*float64 }
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil || len(got.Scores) != 1 || got.Scores["pearson"] != nil {
+		t.Errorf("%v: %s", err, b.String())
+	}
+	if cell := tableCell(metric.Number(nan)); cell != "" {
+		t.Errorf("the cell of an undefined value is %q", cell)
+	}
+}
