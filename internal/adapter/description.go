@@ -35,6 +35,9 @@ type Description struct {
 	Task   Task   `json:"task"`
 	// MaxLength is where texts were truncated, special tokens included.
 	MaxLength int `json:"max_length"`
+	// Tokenizer is the files that a reader of the adapter needs to make tokens, by
+	// name, with their content. Save writes them.
+	Tokenizer map[string][]byte `json:"-"`
 	// Structure is that of a LoR2C method; nil means as it begins.
 	Structure *Structure `json:"structure,omitempty"`
 }

@@ -337,13 +337,13 @@ func TestWriteFull(t *testing.T) {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(base, "config.json"), string(raw))
-			write(t, filepath.Join(base, "vocab.json"), `{"a": 0}`)
+			write(t, filepath.Join(base, "vocab.txt"), "not part of the tokenizer")
 
 			method := adapter.Config{Name: "full"}
 			n := goldenNetwork(t, dev, base, method, 1)
 			n.steps(t, 2)
 			d := describe(t, n, base, method)
-			d.Task.Labels = c.labels
+			d.Task.Labels, d.Tokenizer = c.labels, map[string][]byte{"vocab.json": []byte(`{"a": 0}`)}
 			dir := saved(t, n, d)
 			loaded, err := model.Load(dev, dir, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, 9, false)
 			if err != nil {
@@ -366,7 +366,10 @@ func TestWriteFull(t *testing.T) {
 				t.Errorf("config.json (-want +got):\n%s", cmp.Diff(config, got))
 			}
 			if raw, err := os.ReadFile(filepath.Join(dir, "vocab.json")); err != nil || string(raw) != `{"a": 0}` {
-				t.Errorf("vocab.json is %q, %v; want the base's", raw, err)
+				t.Errorf("vocab.json is %q, %v; want the tokenizer's", raw, err)
+			}
+			if _, err := os.Stat(filepath.Join(dir, "vocab.txt")); !os.IsNotExist(err) {
+				t.Errorf("vocab.txt was copied, or %v", err)
 			}
 		})
 	}

@@ -2,7 +2,6 @@ package adapter
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -47,8 +48,10 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o644); err != nil {
 		return err
 	}
-	if err := copyTokenizer(dir, d.Base.Path); err != nil {
-		return err
+	for name, content := range d.Tokenizer {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o644); err != nil {
 		return err
@@ -103,13 +106,13 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 
 // writeModelConfig writes the base's config.json with the labels of d.
 func writeModelConfig(dir string, d Description) error {
-	raw, err := os.ReadFile(filepath.Join(d.Base.Path, "config.json"))
+	raw, err := infile.ReadIn(d.Base.Path, "config.json", infile.Config)
 	if err != nil {
-		return err
+		return fmt.Errorf("adapter: save %s: read config.json of the base %s: %w", dir, d.Base.Path, err)
 	}
 	var c map[string]any
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return err
+	if err := strictjson.Unmarshal(raw, &c); err != nil {
+		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(d.Base.Path, "config.json"), err)
 	}
 	// The base's own task and dtype must not be read into what is written here.
 	labels := d.Task.Labels
@@ -127,23 +130,6 @@ func writeModelConfig(dir string, d Description) error {
 	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}[d.Base.Type]}
 	c["torch_dtype"] = "float32"
 	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
-}
-
-// copyTokenizer copies the files a reader of the adapter needs to make tokens.
-func copyTokenizer(dir, base string) error {
-	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "vocab.txt", "special_tokens_map.json", "added_tokens.json"} {
-		raw, err := os.ReadFile(filepath.Join(base, name))
-		if os.IsNotExist(err) {
-			continue
-		}
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), raw, 0o644)
-		}
-		if err != nil {
-			return fmt.Errorf("adapter: save %s: %w", dir, err)
-		}
-	}
-	return nil
 }
 
 // card is the README.md of an adapter directory.

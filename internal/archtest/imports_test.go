@@ -28,7 +28,7 @@ var layers = []struct {
 	{"internal/nearest", nil},
 	{"internal/infile", []string{"internal/place"}},
 	{"internal/strictjson", []string{"internal/place"}},
-	{"internal/tokenizer", []string{"internal/place"}},
+	{"internal/tokenizer", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/metric", []string{"internal/nearest"}},
 	{"internal/compute", nil},
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},

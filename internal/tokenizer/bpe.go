@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // bytePair is a byte-level BPE model.
@@ -18,9 +19,28 @@ type bytePair struct {
 	cache          wordCache
 }
 
+// maxWord is the most bytes that are merged as one word.
+const maxWord = 1 << 20
+
 type pair struct{ left, right int32 }
 
 type merge struct{ rank, id int32 }
+
+// unmade counts the tokens of v that no text can give: those of several letters
+// that no merge makes and that are not added, as with a merges file that is cut
+// off.
+func (m *bytePair) unmade(v *vocab, added map[string]bool) (n int) {
+	made := map[int32]bool{}
+	for _, to := range m.merges {
+		made[to.id] = true
+	}
+	for token, id := range v.ids {
+		if !made[id] && !added[token] && m.whole == nil && utf8.RuneCountInString(token) > 1 {
+			n++
+		}
+	}
+	return n
+}
 
 func (m *bytePair) normalize(text string) string { return text }
 
@@ -32,7 +52,9 @@ func (m *bytePair) appendIDs(dst []int32, text string) []int32 {
 		text = " " + text
 	}
 	for i := 0; i < len(text); {
-		end := wordEnd(text, i)
+		// A longer word would take forty bytes of memory a byte. What is this far
+		// into a word no encoder has a position for.
+		end := min(wordEnd(text, i), i+maxWord)
 		dst = m.appendWord(dst, text[i:end])
 		i = end
 	}

@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // builder gathers what the different files say about one tokenizer.
@@ -33,8 +35,8 @@ func newBytePair(v *vocab, merges []mergePair, src *source) (*bytePair, error) {
 		for i, token := range [...]string{p.left, p.right, p.left + p.right} {
 			id, ok := v.ids[token]
 			if !ok {
-				return nil, src.errorAt(p.at, "merge of %q and %q needs token %q, which the vocabulary lacks; vocabulary and merges must come from the same model",
-					p.left, p.right, token)
+				return nil, src.errorAt(p.at, "merge of %s and %s needs token %s, which the vocabulary lacks; vocabulary and merges must come from the same model",
+					place.Quote(p.left), place.Quote(p.right), place.Quote(token))
 			}
 			ids[i] = id
 		}
@@ -84,8 +86,8 @@ func (b *builder) requireNamed() error {
 		token *addedToken
 	}{{"unk_token", b.names.Unk}, {"cls_token", b.names.Cls}, {"sep_token", b.names.Sep}} {
 		if _, ok := b.vocab.ids[n.token.Content]; !ok {
-			return b.source.errorf("%s %q is not in the vocabulary; add it, or name another %s in %s",
-				n.role, n.token.Content, n.role, configFile)
+			return b.source.errorf("%s %s is not in the vocabulary; add it, or name another %s in %s",
+				n.role, place.Quote(n.token.Content), n.role, configFile)
 		}
 	}
 	return nil
@@ -117,6 +119,9 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 		}
 	}
 	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1}
+	if m, ok := b.model.(*bytePair); ok {
+		t.unmade = m.unmade(b.vocab, known)
+	}
 	if err := b.setTemplates(t, all); err != nil {
 		return nil, err
 	}
@@ -154,9 +159,9 @@ func (b *builder) place(all *vocab, t *addedToken) error {
 	switch {
 	case stated < 0 || stated == t.id:
 	case ok:
-		return b.source.errorf("added token %q has id %d, but the vocabulary gives it %d; they must agree", t.Content, stated, id)
+		return b.source.errorf("added token %s has id %d, but the vocabulary gives it %d; they must agree", place.Quote(t.Content), stated, id)
 	default:
-		return b.source.errorf("added token %q has id %d; the next id after the vocabulary is %d", t.Content, stated, t.id)
+		return b.source.errorf("added token %s has id %d; the next id after the vocabulary is %d", place.Quote(t.Content), stated, t.id)
 	}
 	if !ok {
 		all.set(t.Content, t.id)
@@ -175,7 +180,7 @@ func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
 		}
 		text := b.model.normalize(a.Content)
 		if text == "" {
-			return b.source.errorf("added token %q is empty after normalization; set its normalized to false", a.Content)
+			return b.source.errorf("added token %s is empty after normalization; set its normalized to false", place.Quote(a.Content))
 		}
 		normalized = append(normalized, pattern{text, a})
 	}
@@ -198,7 +203,7 @@ func (b *builder) setTemplates(t *Tokenizer, all *vocab) error {
 		}
 		id, ok := all.ids[token.Content]
 		if !ok {
-			return b.source.errorf("%s %q is not in the vocabulary; add it, or name another %s in %s", role, token.Content, role, configFile)
+			return b.source.errorf("%s %s is not in the vocabulary; add it, or name another %s in %s", role, place.Quote(token.Content), role, configFile)
 		}
 		ids[i] = id
 	}

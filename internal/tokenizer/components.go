@@ -1,5 +1,7 @@
 package tokenizer
 
+import "github.com/lor2c/lor2c/internal/place"
+
 // readBPE checks that tokenizer.json describes byte-level BPE and builds it.
 func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 	src, m := b.source, &f.Model
@@ -58,7 +60,7 @@ func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 func (b *builder) unkID(v *vocab, token string) (int32, error) {
 	id, ok := v.ids[token]
 	if !ok {
-		return 0, b.source.errorf("unk_token %q is not in the vocabulary; add it, or name another in model.unk_token", token)
+		return 0, b.source.errorf("unk_token %s is not in the vocabulary; add it, or name another in model.unk_token", place.Quote(token))
 	}
 	return id, nil
 }
@@ -182,7 +184,7 @@ func (b *builder) readTemplate(name string, items []templateItem, specials map[s
 		case item.SpecialToken != nil:
 			tokens, ok := specials[item.SpecialToken.ID]
 			if !ok {
-				return template{}, b.source.errorf("post_processor template %q uses %q, which its special_tokens lack; list it there", name, item.SpecialToken.ID)
+				return template{}, b.source.errorf("post_processor template %q uses %s, which its special_tokens lack; list it there", name, place.Quote(item.SpecialToken.ID))
 			}
 			for _, id := range tokens.IDs {
 				if err := b.checkSpecial(item.SpecialToken.ID, id); err != nil {
@@ -215,5 +217,5 @@ func (b *builder) checkSpecial(token string, id int32) error {
 			return nil
 		}
 	}
-	return b.source.errorf("post_processor token %q has id %d, which is not in the vocabulary; use the id of a token", token, id)
+	return b.source.errorf("post_processor token %s has id %d, which is not in the vocabulary; use the id of a token", place.Quote(token), id)
 }

@@ -7,6 +7,9 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // config is what the files beside the vocabulary say.
@@ -69,8 +72,8 @@ func (t *addedToken) UnmarshalJSON(data []byte) error {
 		ID         *int32 `json:"id"`
 		Normalized *bool  `json:"normalized"`
 	}{plain: plain{id: -1}}
-	if err := json.Unmarshal(data, &full); err != nil {
-		// Not wrapped: the offset in err counts from the start of data.
+	if err := strictjson.Unmarshal(data, &full); err != nil {
+		// Not wrapped: the place in err counts from the start of data.
 		return fmt.Errorf("token %s is neither text nor an added token's description", excerpt(data))
 	}
 	*t = addedToken(full.plain)
@@ -78,7 +81,7 @@ func (t *addedToken) UnmarshalJSON(data []byte) error {
 	t.Normalized = isSet(full.Normalized, !t.Special)
 	if full.ID != nil {
 		if t.id = *full.ID; t.id < 0 {
-			return fmt.Errorf("added token %q has id %d; ids are whole numbers from 0 to %d", t.Content, t.id, maxID)
+			return fmt.Errorf("added token %s has id %d; ids are whole numbers from 0 to %d", place.Quote(t.Content), t.id, maxID)
 		}
 	}
 	return nil
@@ -143,9 +146,9 @@ func (c *config) extra() []addedToken {
 // readConfig reads the optional files of dir. special_tokens_map.json and
 // added_tokens.json are the older form of added_tokens_decoder and count only
 // where that is missing.
-func readConfig(dir string) (*config, error) {
+func readConfig(d *folder) (*config, error) {
 	c := &config{}
-	src, err := readSource(dir, configFile)
+	src, err := d.read(configFile)
 	if err == nil {
 		for _, part := range []any{c, &c.Names} {
 			if err = src.unmarshal(part); err != nil {
@@ -161,7 +164,7 @@ func readConfig(dir string) (*config, error) {
 	if c.AddedTokensDecoder != nil {
 		return c, c.useDecoder(src)
 	}
-	if src, err = readSource(dir, specialMapFile); err == nil {
+	if src, err = d.read(specialMapFile); err == nil {
 		var names specialNames
 		if err = src.unmarshal(&names); err == nil {
 			c.Names.merge(names)
@@ -170,7 +173,7 @@ func readConfig(dir string) (*config, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := c.readAddedTokens(dir); err != nil {
+	if err := c.readAddedTokens(d); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -183,7 +186,7 @@ func (c *config) check(src *source) error {
 		return src.errorf("split_special_tokens is true; only false is supported")
 	}
 	if c.TruncationSide != "" && c.TruncationSide != "right" {
-		return src.errorf("truncation_side is %q; only \"right\" is supported", c.TruncationSide)
+		return src.errorf("truncation_side is %s; only \"right\" is supported", place.Quote(c.TruncationSide))
 	}
 	return nil
 }
@@ -191,10 +194,13 @@ func (c *config) check(src *source) error {
 // useDecoder takes over added_tokens_decoder, whose full descriptions replace
 // the plain names given elsewhere.
 func (c *config) useDecoder(src *source) error {
+	if err := src.checkAdded(len(c.AddedTokensDecoder)); err != nil {
+		return err
+	}
 	for key, t := range c.AddedTokensDecoder {
 		id, err := strconv.ParseInt(key, 10, 32)
 		if err != nil || id < 0 || id > maxID {
-			return src.errorf("added_tokens_decoder has id %q; ids are whole numbers from 0 to %d", key, maxID)
+			return src.errorf("added_tokens_decoder has id %s; ids are whole numbers from 0 to %d", place.Quote(key), maxID)
 		}
 		t.id = int32(id)
 		c.added = append(c.added, t)
@@ -205,8 +211,8 @@ func (c *config) useDecoder(src *source) error {
 }
 
 // readAddedTokens reads added_tokens.json, an object of tokens and ids.
-func (c *config) readAddedTokens(dir string) error {
-	src, err := readSource(dir, addedTokensFile)
+func (c *config) readAddedTokens(d *folder) error {
+	src, err := d.read(addedTokensFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -217,6 +223,9 @@ func (c *config) readAddedTokens(dir string) error {
 	if err := src.unmarshal(&ids); err != nil {
 		return err
 	}
+	if err := src.checkAdded(len(ids)); err != nil {
+		return err
+	}
 	// The file says nothing but ids; what a token is follows from its role.
 	named := map[string]bool{}
 	for _, t := range append(c.Names.list(), c.extra()...) {
@@ -224,7 +233,7 @@ func (c *config) readAddedTokens(dir string) error {
 	}
 	for content, id := range ids {
 		if id < 0 || id > maxID {
-			return src.errorf("token %q has id %d; ids are whole numbers from 0 to %d", content, id, maxID)
+			return src.errorf("token %s has id %d; ids are whole numbers from 0 to %d", place.Quote(content), id, maxID)
 		}
 		c.added = append(c.added, addedToken{Content: content, Normalized: !named[content], Special: named[content], id: id})
 	}

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -30,27 +30,33 @@ const (
 //
 // Errors name the file and, where there is one, the line.
 func Load(dir string) (*Tokenizer, error) {
-	cfg, err := readConfig(dir)
+	d := &folder{path: dir, files: map[string][]byte{}}
+	cfg, err := readConfig(d)
 	if err != nil {
 		return nil, err
 	}
-	for _, route := range []func(string, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText} {
-		b, err := route(dir, cfg)
+	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText} {
+		b, err := route(d, cfg)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		return b.finish(cfg)
+		t, err := b.finish(cfg)
+		if err != nil {
+			return nil, err
+		}
+		t.files = d.files
+		return t, nil
 	}
 	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s",
 		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile))
 }
 
 // fromBPEFiles reads vocab.json and merges.txt.
-func fromBPEFiles(dir string, cfg *config) (*builder, error) {
-	vocabFile, err := readSource(dir, vocabJSONFile)
+func fromBPEFiles(d *folder, cfg *config) (*builder, error) {
+	vocabFile, err := d.read(vocabJSONFile)
 	if err != nil {
 		return nil, err
 	}
@@ -58,10 +64,10 @@ func fromBPEFiles(dir string, cfg *config) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	merges, err := readSource(dir, mergesFile)
+	merges, err := d.read(mergesFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("tokenizer: load %s: %s is there but %s is not; byte-level BPE needs both",
-			dir, vocabJSONFile, mergesFile)
+			d.path, vocabJSONFile, mergesFile)
 	}
 	if err != nil {
 		return nil, err
@@ -83,8 +89,8 @@ func fromBPEFiles(dir string, cfg *config) (*builder, error) {
 }
 
 // fromVocabText reads vocab.txt.
-func fromVocabText(dir string, cfg *config) (*builder, error) {
-	src, err := readSource(dir, vocabTextFile)
+func fromVocabText(d *folder, cfg *config) (*builder, error) {
+	src, err := d.read(vocabTextFile)
 	if err != nil {
 		return nil, err
 	}
@@ -114,18 +120,27 @@ type source struct {
 	data []byte
 }
 
-// readSource reads a file of the tokenizer. The error of a file that is not
-// there wraps fs.ErrNotExist.
-func readSource(dir, name string) (*source, error) {
-	path := filepath.Join(dir, name)
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: load: %w", err)
+// folder is the directory of a tokenizer, and what was read from it.
+type folder struct {
+	path  string
+	files map[string][]byte
+}
+
+// read reads a file of the tokenizer. The error of a file that is not there wraps
+// fs.ErrNotExist.
+func (d *folder) read(name string) (*source, error) {
+	s := &source{path: filepath.Join(d.path, name)}
+	var err error
+	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
+		return nil, s.errorf("%w", err)
 	}
-	s := &source{path, data}
+	if what := infile.Describe(s.data[:min(len(s.data), 64)]); what != "" {
+		return nil, s.errorf("it is not a tokenizer's file but %s", what)
+	}
 	if err := s.checkUTF8(); err != nil {
 		return nil, err
 	}
+	d.files[name] = s.data
 	return s, nil
 }
 

@@ -3,11 +3,13 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // errorAt reports a fault at a byte offset of the file as path:line:column.
@@ -17,7 +19,7 @@ func (s *source) errorAt(offset int64, format string, args ...any) error {
 
 // errorf reports a fault of the file as a whole.
 func (s *source) errorf(format string, args ...any) error {
-	return fmt.Errorf("tokenizer: load %s: %s", s.path, fmt.Sprintf(format, args...))
+	return fmt.Errorf("tokenizer: load %s: %w", s.path, fmt.Errorf(format, args...))
 }
 
 func (s *source) checkUTF8() error {
@@ -33,8 +35,28 @@ func (s *source) checkUTF8() error {
 
 // unmarshal decodes the whole file as one JSON value.
 func (s *source) unmarshal(into any) error {
-	if err := json.Unmarshal(s.data, into); err != nil {
-		return s.jsonError(err)
+	return s.strictError(strictjson.Unmarshal(s.data, into))
+}
+
+// strictError places an error of package strictjson.
+func (s *source) strictError(err error) error {
+	var fault *strictjson.Error
+	switch {
+	case !errors.As(err, &fault):
+		return nil
+	case fault.Position == place.Position{}:
+		return s.errorf("%s", fault.What)
+	}
+	return s.errorAt(int64(fault.Offset), "%s; want the JSON that transformers writes", fault.What)
+}
+
+// maxAdded bounds the added tokens of a tokenizer, which are searched for one by
+// one in every text. Published tokenizers have a few thousand at most.
+const maxAdded = 10_000
+
+func (s *source) checkAdded(n int) error {
+	if n > maxAdded {
+		return s.errorf("there are %d added tokens; at most %d are supported", n, maxAdded)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,6 +23,8 @@ type Tokenizer struct {
 	pair   template
 	pad    int32
 	hash   [32]byte
+	files  map[string][]byte
+	unmade int
 }
 
 // model is the part that differs between the two families.
@@ -109,6 +112,29 @@ func (t *Tokenizer) Token(id int32) string {
 // VocabSize returns the highest id plus one, added tokens included: the number
 // of rows an embedding matrix needs.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
+
+// Specials returns how many special tokens stand around a text, or around a pair
+// of texts: what of a length is not left for text.
+func (t *Tokenizer) Specials(pair bool) int {
+	if pair {
+		return t.pair.specials
+	}
+	return t.single.specials
+}
+
+// Files returns the files that the tokenizer was read from, by name, with their
+// content. The caller must not change it.
+func (t *Tokenizer) Files() map[string][]byte { return t.files }
+
+// Warnings lists what is odd about the tokenizer's files, one line each.
+func (t *Tokenizer) Warnings() []string {
+	// Published vocabularies have a few tokens that nothing makes.
+	if t.unmade*100 <= len(t.tokens) {
+		return nil
+	}
+	return []string{fmt.Sprintf("the tokenizer's merges make all but %d of its %d tokens, which no text can give; is the list of merges cut off?",
+		t.unmade, len(t.tokens))}
+}
 
 // PadID returns the id of the padding token, or -1 when there is none.
 func (t *Tokenizer) PadID() int32 { return t.pad }

@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // component is a part of tokenizer.json: its type, and the fields of all the
@@ -107,13 +109,16 @@ func (f *tokenizerJSON) modelType() string {
 }
 
 // fromTokenizerJSON reads tokenizer.json.
-func fromTokenizerJSON(dir string, cfg *config) (*builder, error) {
-	src, err := readSource(dir, tokenizerFile)
+func fromTokenizerJSON(d *folder, cfg *config) (*builder, error) {
+	src, err := d.read(tokenizerFile)
 	if err != nil {
 		return nil, err
 	}
 	var f tokenizerJSON
 	if err := src.unmarshal(&f); err != nil {
+		return nil, err
+	}
+	if err := src.checkAdded(len(f.AddedTokens)); err != nil {
 		return nil, err
 	}
 	b := &builder{source: src, added: f.AddedTokens, names: cfg.Names}
@@ -162,6 +167,10 @@ func (b *builder) assumeNames(defaults specialNames) {
 func (s *source) unsupported(part, kind, supported string) error {
 	if kind == "" {
 		kind = "none"
+	}
+	// A type that could be misread, or is long, is quoted.
+	if quoted := place.Quote(kind); quoted != `"`+kind+`"` {
+		kind = quoted
 	}
 	return s.errorf("%s %s is not supported; supported: %s", part, kind, supported)
 }

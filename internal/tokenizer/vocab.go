@@ -6,6 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // maxID bounds token ids. The largest published encoder (XLM-V) has just over
@@ -32,7 +35,7 @@ func (v *vocab) set(token string, id int32) {
 // checks the syntax of the whole file first, since a decoder that streams would
 // report a fault late and place it less well.
 func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
-	if err := src.unmarshal(new(json.RawMessage)); err != nil {
+	if err := src.strictError(strictjson.Syntax(src.data)); err != nil {
 		return nil, err
 	}
 	dec, err := src.descend(keys...)
@@ -66,15 +69,16 @@ func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
 		id, ok := parseID(value)
 		if !ok {
 			if text, isText := value.(string); isText {
-				value = strconv.Quote(text)
+				value = place.Quote(text)
 			}
-			return nil, src.errorAt(at, "token %q has id %v; ids are whole numbers from 0 to %d", token, value, maxID)
+			return nil, src.errorAt(at, "token %s has id %.60v; ids are whole numbers from 0 to %d", place.Quote(token), value, maxID)
 		}
 		if old, dup := v.ids[token]; dup {
-			return nil, src.errorAt(at, "token %q has id %d and again %d; every token must occur once", token, old, id)
+			return nil, src.errorAt(at, "token %s has id %d and again %d; every token must occur once", place.Quote(token), old, id)
 		}
 		if int(id) < len(v.tokens) && v.tokens[id] != "" {
-			return nil, src.errorAt(at, "token %q has id %d, which is the id of %q; every id must occur once", token, id, v.tokens[id])
+			return nil, src.errorAt(at, "token %s has id %d, which is the id of %s; every id must occur once",
+				place.Quote(token), id, place.Quote(v.tokens[id]))
 		}
 		v.set(token, id)
 	}
@@ -107,7 +111,7 @@ func parseVocabText(src *source) (*vocab, error) {
 		}
 		token := strings.TrimRightFunc(string(line), unicode.IsSpace)
 		if old, dup := v.ids[token]; dup && token != "" {
-			return nil, src.errorAt(src.lineStart(int(id)), "token %q is on line %d already; every token must occur once", token, old+1)
+			return nil, src.errorAt(src.lineStart(int(id)), "token %s is on line %d already; every token must occur once", place.Quote(token), old+1)
 		}
 		v.set(token, id)
 		id++
@@ -144,7 +148,7 @@ func parseMergesText(src *source) ([]mergePair, error) {
 		if line != "" && !strings.HasPrefix(line, "#version") {
 			left, right, ok := cutMerge(line)
 			if !ok {
-				return nil, src.errorAt(at, "merge %q is not two tokens; it must be two tokens with one space between", line)
+				return nil, src.errorAt(at, "merge %s is not two tokens; it must be two tokens with one space between", place.Quote(line))
 			}
 			pairs = append(pairs, mergePair{left, right, at})
 		}

@@ -181,6 +181,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
+		Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
 	r.stepper.Steps = r.steps
@@ -251,7 +252,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if n := r.train.Truncated; n > 0 {
 		r.log.Printf("%d of %d train examples were truncated to %d tokens", n, r.train.Len(), r.session.MaxLength)
 	}
-	for _, line := range r.notes {
+	for _, line := range slices.Concat(r.notes, r.session.Tokenizer.Warnings()) {
 		r.log.Printf("%s", line)
 	}
 	if from == "" {

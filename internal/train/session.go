@@ -88,13 +88,46 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 			}
 		}
 	}
+	if err := s.checkSpecials(sp); err != nil {
+		return data{}, err
+	}
 	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
 	if err != nil && s.cacheDir != "" {
 		// A cache that cannot be written costs a second, not the run.
 		s.cacheDir = ""
 		e, err = dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, "")
 	}
-	return data{e, sp}, loading(err)
+	if err != nil {
+		return data{}, loading(err)
+	}
+	d := data{e, sp}
+	return d, s.checkTypes(d)
+}
+
+// checkSpecials refuses special tokens that leave no room for text: they are never
+// truncated, so that every example would be longer than max_length.
+func (s *Session) checkSpecials(sp *dataset.Split) error {
+	for _, e := range sp.Examples {
+		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
+			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s puts %d special tokens around a text, and data.max_length is %d; want room for text",
+				sp.Path, e.Line, s.Config.Model, n, s.MaxLength))
+		}
+	}
+	return nil
+}
+
+// checkTypes holds the token types that the tokenizer gives against the model.
+func (s *Session) checkTypes(d data) error {
+	for i := range d.Len() {
+		_, types := d.At(i)
+		for _, t := range types {
+			if t < 0 || int(t) >= s.Model.Types {
+				return fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; want files of one model",
+					d.split.Path, d.split.Examples[i].Line, s.Config.Model, t, s.Model.Types)
+			}
+		}
+	}
+	return nil
 }
 
 // loading makes an interruption of err, where that is what kept data from being
