@@ -8,41 +8,29 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// storage is the compute.Buffer of this package. A slab of the arena has both
-// views of one memory, so that ids and activations share it.
+// storage is the compute.Buffer of this package. A slab of the arena has both views of one memory, so that ids and
+// activations share it.
 type storage[T Float] struct {
 	floats []T
 	ints   []int32
-	start  int64 // arena offset of the first byte
-	bytes  int64
 }
 
-// newSlab returns an arena slab that begins at the given arena offset.
-func newSlab[T Float](start, bytes int64) *storage[T] {
+// newSlab returns a slab of the arena.
+func newSlab[T Float](bytes int64) *storage[T] {
 	// Words of 8 bytes are aligned for every element type.
 	words := make([]uint64, (bytes+7)/8)
 	p := unsafe.Pointer(unsafe.SliceData(words))
-	return &storage[T]{
-		floats: unsafe.Slice((*T)(p), bytes/int64(sizeof[T]())),
-		ints:   unsafe.Slice((*int32)(p), bytes/4),
-		start:  start,
-		bytes:  bytes,
-	}
+	return &storage[T]{floats: unsafe.Slice((*T)(p), bytes/int64(sizeof[T]())), ints: unsafe.Slice((*int32)(p), bytes/4)}
 }
 
-// holds reports whether n bytes at arena offset off lie within s.
-func (s *storage[T]) holds(off, n int64) bool {
-	return off >= s.start && off+n <= s.start+s.bytes
-}
+// dropSlab leaves a slab to the garbage collector.
+func dropSlab[T Float](*storage[T]) {}
 
 // memory is the state behind compute.Memory.
 type memory[T Float] struct {
-	arena    compute.Arena
-	slabs    []*storage[T] // by start; one, unless the arena grew in this step
-	reserved int64         // 0: the arena may grow
-	alloced  int64
-	grown    int64
-	syncs    int64
+	arena   compute.Slabs[*storage[T]]
+	alloced int64
+	syncs   int64
 }
 
 // Bytes returns the size of one element: Float and Full are both T.
@@ -78,65 +66,28 @@ func (d *Device[T]) Free(t compute.Tensor) {
 }
 
 // Reserve makes the arena one slab of the given size, empty as after Reset.
-// From then on a Temp that does not fit is an error.
 func (d *Device[T]) Reserve(bytes int64) {
-	if d.err != nil {
-		return
+	if d.err == nil {
+		d.memory.arena.Reserve(bytes, newSlab[T], dropSlab[T])
 	}
-	m := &d.memory
-	m.arena.Reset()
-	if len(m.slabs) != 1 || m.slabs[0].bytes < bytes {
-		m.slabs = []*storage[T]{newSlab[T](0, bytes)}
-	}
-	m.reserved = m.slabs[0].bytes
 }
 
 // Temp returns a tensor of the step arena.
 func (d *Device[T]) Temp(s compute.Shape, t compute.DType) compute.Tensor {
-	out := compute.Tensor{Shape: s, DType: t}
+	out := compute.Tensor{Shape: s, DType: t, Buf: (*storage[T])(nil)}
 	if d.err != nil {
-		out.Buf = (*storage[T])(nil)
 		return out
 	}
-	m := &d.memory
-	size := d.Bytes(t)
-	n := int64(s.Len()) * size
-	off := m.arena.Alloc(n)
-	slab := m.find(off, n)
-	if slab == nil && m.reserved > 0 {
-		d.fail(fmt.Errorf("cpu: step arena: with a tensor of %v it needs %d bytes, %d are reserved; reserve what the largest step needs", s, off+n, m.reserved))
-		out.Buf = (*storage[T])(nil)
+	slab, at, err := d.memory.arena.Temp(s, d.Bytes(t), newSlab[T])
+	if err != nil {
+		d.fail(fmt.Errorf("cpu: %w", err))
 		return out
 	}
-	if slab == nil {
-		slab = m.grow(off, n)
-	}
-	out.Buf, out.Off = slab, int((off-slab.start)/size)
+	out.Buf, out.Off = slab, int(at/d.Bytes(t))
 	if invariants {
 		poison[T](out)
 	}
 	return out
-}
-
-// find returns the slab with the n bytes at off, or nil. The newest is asked
-// first: it begins at a tensor, so that none lies across its start.
-func (m *memory[T]) find(off, n int64) *storage[T] {
-	for i := len(m.slabs) - 1; i >= 0; i-- {
-		if m.slabs[i].holds(off, n) {
-			return m.slabs[i]
-		}
-	}
-	return nil
-}
-
-// grow adds a slab that begins with the n bytes at off. Each is at least as
-// large as all before it, so that few are needed.
-func (m *memory[T]) grow(off, n int64) *storage[T] {
-	const least = 1 << 20
-	slab := newSlab[T](off, max(n, off, least))
-	m.slabs = append(m.slabs, slab)
-	m.grown++
-	return slab
 }
 
 // Release returns one Temp tensor early.
@@ -144,25 +95,14 @@ func (d *Device[T]) Release(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
 	}
-	slab := t.Buf.(*storage[T])
 	size := d.Bytes(t.DType)
-	off := slab.start + int64(t.Off)*size
-	n := int64(t.Shape.Len()) * size
-	// A tensor from before Reserve or Reset is not the arena's any more.
-	if d.memory.find(off, n) == slab {
-		d.memory.arena.Free(off, n)
-	}
+	d.memory.arena.Release(t.Buf.(*storage[T]), int64(t.Off)*size, int64(t.Shape.Len())*size)
 }
 
-// Reset empties the arena, and makes it one slab if it grew.
+// Reset empties the arena.
 func (d *Device[T]) Reset() {
-	if d.err != nil {
-		return
-	}
-	m := &d.memory
-	m.arena.Reset()
-	if len(m.slabs) > 1 {
-		m.slabs = []*storage[T]{newSlab[T](0, m.arena.Peak())}
+	if d.err == nil {
+		d.memory.arena.Reset(newSlab[T], dropSlab[T])
 	}
 }
 
@@ -197,15 +137,8 @@ func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 // Stats returns the counters.
 func (d *Device[T]) Stats() compute.Stats {
 	m := &d.memory
-	s := compute.Stats{
-		PersistentBytes: m.alloced,
-		ArenaPeak:       m.arena.Peak(),
-		Grown:           m.grown,
-		Syncs:           m.syncs,
-	}
-	for _, slab := range m.slabs {
-		s.ArenaBytes += slab.bytes
-	}
+	s := compute.Stats{PersistentBytes: m.alloced, Syncs: m.syncs}
+	m.arena.Count(&s)
 	return s
 }
 

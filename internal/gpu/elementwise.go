@@ -73,7 +73,7 @@ func rowGrid(rows, cols int) grid { return grid{x: ceil(class(rows)*ceil(cols, 8
 // Fill sets every element to v.
 func (d *Device) Fill(dst compute.Tensor, v float32) {
 	launch(d, d.typed("fill", dst.DType), mapGrid(dst), 256, 0, fillArgs{
-		dst: d.at(dst), n: d.count(dst.Shape.Len()), value: v, aligned: whole(0, d.at(dst)),
+		dst: d.at(dst), n: d.count(dst.Shape.Len()), value: v, aligned: aligned16(0, d.at(dst)),
 	})
 }
 
@@ -87,21 +87,21 @@ func (d *Device) Copy(dst, src compute.Tensor) {
 		kernel = "copy_narrow_bf16"
 	}
 	launch(d, kernel, mapGrid(dst), 256, 0, copyArgs{
-		dst: d.address(d.at(dst)), x: d.address(d.at(src)), n: d.count(dst.Shape.Len()), aligned: whole(0, d.at(dst), d.at(src)),
+		dst: d.address(d.at(dst)), x: d.address(d.at(src)), n: d.count(dst.Shape.Len()), aligned: aligned16(0, d.at(dst), d.at(src)),
 	})
 }
 
 // Axpy computes dst += alpha x.
 func (d *Device) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) {
 	launch(d, d.typed("axpy", dst.DType), mapGrid(dst), 256, 0, axpyArgs{
-		dst: d.at(dst), x: d.at(x), n: d.count(dst.Shape.Len()), alpha: alpha, aligned: whole(0, d.at(dst), d.at(x)),
+		dst: d.at(dst), x: d.at(x), n: d.count(dst.Shape.Len()), alpha: alpha, aligned: aligned16(0, d.at(dst), d.at(x)),
 	})
 }
 
 // Act computes dst = act(pre).
 func (d *Device) Act(act compute.Act, dst, pre compute.Tensor) {
 	launch(d, d.named("act_forward"), mapGrid(dst), 256, 0, actArgs{
-		dst: d.at(dst), pre: d.at(pre), n: d.count(dst.Shape.Len()), act: int32(act), aligned: whole(0, d.at(dst), d.at(pre)),
+		dst: d.at(dst), pre: d.at(pre), n: d.count(dst.Shape.Len()), act: int32(act), aligned: aligned16(0, d.at(dst), d.at(pre)),
 	})
 }
 
@@ -112,7 +112,7 @@ func (d *Device) ActGrad(act compute.Act, dx, pre, dy compute.Tensor) {
 	}
 	launch(d, d.named("act_backward"), mapGrid(dx), 256, 0, actArgs{
 		dst: d.at(dx), pre: d.at(pre), dy: d.at(dy), n: d.count(dx.Shape.Len()), act: int32(act),
-		aligned: whole(0, d.at(dx), d.at(pre), d.at(dy)),
+		aligned: aligned16(0, d.at(dx), d.at(pre), d.at(dy)),
 	})
 }
 
@@ -121,7 +121,7 @@ func (d *Device) Dropout(dst, x compute.Tensor, drop compute.Dropout) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	launch(d, d.named("dropout"), rowGrid(rows, cols), 256, 0, dropoutRowsArgs{
 		dst: d.at(dst), x: d.at(x), n: d.count(rows), drop: d.dropout(drop), cols: int32(cols),
-		aligned: whole(cols, d.at(dst), d.at(x)),
+		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
@@ -170,7 +170,7 @@ func (s columnSums) finish(d *Device, dst ...compute.Tensor) {
 func (d *Device) SumRows(dst, x compute.Tensor) {
 	s := d.columnSums(x, 1)
 	launch(d, d.named("sum_rows"), s.grid(), 256, 0, sumRowsArgs{
-		partial: s.partial, x: d.at(x), n: s.n, cols: int32(s.cols), chunk: int32(s.chunk), aligned: whole(s.cols, d.at(x)),
+		partial: s.partial, x: d.at(x), n: s.n, cols: int32(s.cols), chunk: int32(s.chunk), aligned: aligned16(s.cols, d.at(x)),
 	})
 	s.finish(d, dst)
 }

@@ -21,7 +21,7 @@ type embedArgs struct {
 func (d *Device) Gather(dst, x, idx compute.Tensor) {
 	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
 	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, selectArgs{
-		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
@@ -31,7 +31,7 @@ func (d *Device) Scatter(dst, idx, x compute.Tensor) { d.scatter("scatter", dst,
 func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, selectArgs{
-		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: whole(cols, d.at(dst), d.at(x)),
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
@@ -41,7 +41,7 @@ func (d *Device) Embed(dst, ids, pos, types, word, position, kind compute.Tensor
 	launch(d, d.named("embed_forward"), rowGrid(rows, cols), 256, 0, embedArgs{
 		dst: d.at(dst), word: d.at(word), position: d.at(position), kind: d.at(kind),
 		ids: d.at(ids), pos: d.at(pos), types: d.at(types), n: d.count(rows), cols: int32(cols),
-		aligned: whole(cols, d.at(dst), d.at(word), d.at(position), d.at(kind)),
+		aligned: aligned16(cols, d.at(dst), d.at(word), d.at(position), d.at(kind)),
 	})
 }
 

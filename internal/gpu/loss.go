@@ -26,7 +26,7 @@ func (d *Device) CrossEntropy(
 	launch(d, d.named("cross_entropy"), grid{x: class(n)}, 256, 0, crossEntropyArgs{
 		dlogits: d.at(dlogits), nll: nll, logits: d.at(logits), labels: d.at(labels),
 		rows: d.at(o.Rows), classes: d.at(o.Classes), n: count, scale: by, smoothing: o.Smoothing,
-		cols: int32(cols), aligned: whole(cols, d.at(logits), d.at(dlogits)),
+		cols: int32(cols), aligned: aligned16(cols, d.at(logits), d.at(dlogits)),
 	})
 	launch(d, "loss_sum_f32", grid{x: 1}, 256, 0, lossSumArgs{loss: d.at(loss), x: nll, n: count, scale: by})
 }

@@ -49,36 +49,17 @@ func (f factor) wide() bool { return f.rank > rowRank }
 // the row kernels ask the same of the factor with one flag.
 func (f factor) aligned(x ptr) uint32 {
 	if f.transposed || f.wide() {
-		return whole(f.cols, x)
+		return aligned16(f.cols, x)
 	}
-	return whole(f.cols, x, f.w)
+	return aligned16(f.cols, x, f.w)
 }
 
 // alignedRows is the flag for the factor's own rows.
 func (f factor) alignedRows() uint32 {
 	if f.transposed {
-		return whole(f.rank, f.w)
+		return aligned16(f.rank, f.w)
 	}
-	return whole(f.cols, f.w)
-}
-
-// whole returns 1 where rows of cols elements that begin at these addresses can
-// be read 16 bytes at a time.
-func whole(cols int, at ...ptr) uint32 {
-	for _, p := range at {
-		if p%16 != 0 {
-			return 0
-		}
-	}
-	return flag(cols%8 == 0)
-}
-
-// flag returns b as kernels take it.
-func flag(b bool) uint32 {
-	if b {
-		return 1
-	}
-	return 0
+	return aligned16(f.cols, f.w)
 }
 
 // LowRankDown computes u = dropout(x) AT.
@@ -155,13 +136,13 @@ func (d *Device) lowRankDown(u, x compute.Tensor, f factor, scale float32, drop 
 	if f.wide() {
 		launch(d, f.named(d, "down"), grid{x: ceil(class(n), tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
 			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: flag(f.transposed),
+			aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: boolArg(f.transposed),
 		})
 		return
 	}
 	launch(d, f.named(d, "down"), grid{x: ceil(class(n), 32)}, 256, 0, lowRankDownArgs{
 		u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(d.at(x)), transposed: flag(f.transposed),
+		aligned: f.aligned(d.at(x)), transposed: boolArg(f.transposed),
 	})
 }
 
@@ -172,14 +153,14 @@ func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop 
 	if f.wide() {
 		launch(d, f.named(d, "up"), grid{x: ceil(class(n), tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
 			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: whole(f.rank, d.at(u)),
-			transposed: flag(f.transposed), accumulate: flag(accumulate),
+			aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: aligned16(f.rank, d.at(u)),
+			transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
 		})
 		return
 	}
 	launch(d, f.named(d, "up"), grid{x: ceil(class(n), 64), y: ceil(f.cols, segment)}, 256, 0, lowRankUpArgs{
 		dst: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(d.at(dst)), transposed: flag(f.transposed),
+		aligned: f.aligned(d.at(dst)), transposed: boolArg(f.transposed),
 	})
 }
 
@@ -202,14 +183,14 @@ func (d *Device) lowRankGradient(dx, dw, u, x compute.Tensor, f factor, scale fl
 	if f.wide() {
 		launch(d, f.named(d, "gradient"), grid{s.parts, ceil(f.cols, tile), ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
 			out: out, u: d.at(u), x: d.at(x), n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank),
-			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)), alignedU: whole(f.rank, d.at(u)),
-			transposed: flag(f.transposed), accumulate: flag(s.parts == 1),
+			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)), alignedU: aligned16(f.rank, d.at(u)),
+			transposed: boolArg(f.transposed), accumulate: boolArg(s.parts == 1),
 		})
 	} else {
 		launch(d, f.named(d, "gradient"), grid{x: s.parts, y: ceil(f.cols, segment)}, 256, 0, lowRankGradientArgs{
 			dw: d.at(dw), partial: partial, dx: d.at(dx), u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop),
 			cols: int32(f.cols), rank: int32(f.rank), partRows: int32(s.rows), stride: int32(s.stride), scale: scale,
-			aligned: f.aligned(d.at(x)) & whole(f.cols, d.at(dx)), transposed: flag(f.transposed), accumulate: flag(accumulate),
+			aligned: f.aligned(d.at(x)) & aligned16(f.cols, d.at(dx)), transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
 		})
 	}
 	if partial != 0 {

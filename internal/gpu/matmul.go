@@ -27,7 +27,7 @@ const skinny = 16
 // Gemm computes dst = alpha op(a) op(b), or adds it.
 func (d *Device) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool) {
 	d.product(a, ta, b, tb, outputArgs{
-		dst: d.at(dst), alpha: alpha, accumulate: flag(accumulate), full: flag(d.Bytes(dst.DType) == 4),
+		dst: d.at(dst), alpha: alpha, accumulate: boolArg(accumulate), full: boolArg(d.Bytes(dst.DType) == 4),
 	})
 }
 
@@ -35,7 +35,7 @@ func (d *Device) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bo
 // tile before it leaves the registers.
 func (d *Device) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act) {
 	d.product(x, false, w, true, outputArgs{
-		dst: d.at(dst), pre: d.at(pre), bias: d.at(bias), alpha: 1, act: int32(act), full: flag(d.Bytes(dst.DType) == 4),
+		dst: d.at(dst), pre: d.at(pre), bias: d.at(bias), alpha: 1, act: int32(act), full: boolArg(d.Bytes(dst.DType) == 4),
 	})
 }
 
@@ -53,7 +53,7 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 		n = b.Shape.Rows()
 	}
 	args := matmulArgs{
-		a: d.at(a), b: d.at(b), dims: d.counts(m, n, k), out: out, ta: flag(ta), tb: flag(tb),
+		a: d.at(a), b: d.at(b), dims: d.counts(m, n, k), out: out, ta: boolArg(ta), tb: boolArg(tb),
 	}
 	elements := m * n
 	m, n, k = class(m), class(n), class(k)
@@ -128,7 +128,7 @@ func (d *Device) slopeProduct(act compute.Act, dx, pre, dy compute.Tensor) bool 
 	p := d.multiplied
 	out := &p.args.out
 	if !d.queue.last(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
-		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != flag(!d.narrow) {
+		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != boolArg(!d.narrow) {
 		return false
 	}
 	out.pre, out.act, out.slope = d.at(pre), int32(act), 1

@@ -77,7 +77,7 @@ func (c product) check(t *testing.T, d *Device) {
 		kind = compute.Full
 	}
 	dst, start := integers(d, rng, kind, 100, c.offset, c.m, c.n)
-	out := outputArgs{dst: d.at(dst), alpha: -0.5, accumulate: flag(c.add), full: flag(d.Bytes(kind) == 4)}
+	out := outputArgs{dst: d.at(dst), alpha: -0.5, accumulate: boolArg(c.add), full: boolArg(d.Bytes(kind) == 4)}
 	var pre compute.Tensor
 	var shift []float32
 	if !c.add && !c.full {
@@ -88,7 +88,7 @@ func (c product) check(t *testing.T, d *Device) {
 	}
 	p := matmulPlan{m: class(c.m), n: class(c.n), k: class(c.k), tile: c.tile, parts: c.parts}
 	p.chunk = ceil(ceil(p.k, c.parts), matmulDepth) * matmulDepth
-	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: flag(c.ta), tb: flag(c.tb)}, c.m*c.n)
+	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: boolArg(c.ta), tb: boolArg(c.tb)}, c.m*c.n)
 
 	got, before := download(d, dst), []float32(nil)
 	if shift != nil {

@@ -13,24 +13,19 @@ import (
 // ptr is an address on the card; 0 is no tensor.
 type ptr uint64
 
-// buffer is the compute.Buffer of this package: an allocation of its own, or a
-// slab of the step arena that begins at an arena offset.
+// buffer is the compute.Buffer of this package: memory of one tensor, or a slab of the step arena.
 type buffer struct {
 	base  ptr
-	start int64
 	bytes int64
 }
 
 // memory is the state behind compute.Memory.
 type memory struct {
-	arena    compute.Arena
-	slabs    []*buffer    // by start; one, unless the arena grew in this step
-	reserved int64        // 0: the arena may grow
-	live     map[ptr]bool // what Close frees
-	alloced  int64
-	scratch  int64 // of the device itself
-	grown    int64
-	syncs    int64
+	arena   compute.Slabs[*buffer]
+	live    map[ptr]bool // what Close frees
+	alloced int64
+	scratch int64 // of the device itself
+	syncs   int64
 }
 
 // scratchBytes bounds what an op may use for partial sums.
@@ -109,28 +104,14 @@ func (d *Device) release(b *buffer) {
 	b.base = 0
 }
 
-// Reserve makes the arena one slab of the given size, empty as after Reset.
-// From then on a Temp that does not fit is an error.
-func (d *Device) Reserve(bytes int64) {
-	if d.err != nil {
-		return
-	}
-	m := &d.mem
-	m.arena.Reset()
-	if len(m.slabs) != 1 || m.slabs[0].bytes < bytes {
-		d.newArena(bytes)
-	}
-	if d.err == nil {
-		m.reserved = m.slabs[0].bytes
-	}
-}
+// newSlab allocates a slab of the step arena.
+func (d *Device) newSlab(bytes int64) *buffer { return d.allocate(bytes, "the step arena") }
 
-// newArena replaces the slabs by one.
-func (d *Device) newArena(bytes int64) {
-	for _, b := range d.mem.slabs {
-		d.release(b)
+// Reserve makes the arena one slab of the given size, empty as after Reset.
+func (d *Device) Reserve(bytes int64) {
+	if d.err == nil {
+		d.mem.arena.Reserve(bytes, d.newSlab, d.release)
 	}
-	d.mem.slabs = []*buffer{d.allocate(bytes, "the step arena")}
 }
 
 // Temp returns a tensor of the step arena.
@@ -139,44 +120,14 @@ func (d *Device) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 	if d.err != nil {
 		return out
 	}
-	m := &d.mem
-	size := d.Bytes(t)
-	n := int64(s.Len()) * size
-	off := m.arena.Alloc(n)
-	slab := m.find(off, n)
-	if slab == nil && m.reserved > 0 {
-		d.fail(fmt.Errorf("gpu: step arena: with a tensor of %v it needs %d bytes, %d are reserved; reserve what the largest step needs", s, off+n, m.reserved))
-		return out
+	slab, at, err := d.mem.arena.Temp(s, d.Bytes(t), d.newSlab)
+	if err != nil {
+		d.fail(fmt.Errorf("gpu: %w", err))
 	}
-	if slab == nil {
-		if slab = d.grow(off, n); d.err != nil {
-			return out
-		}
+	if d.err == nil {
+		out.Buf, out.Off = slab, int(at/d.Bytes(t))
 	}
-	out.Buf, out.Off = slab, int((off-slab.start)/size)
 	return out
-}
-
-// find returns the slab with the n bytes at off, or nil. The newest is asked
-// first: it begins at a tensor, so that none lies across its start.
-func (m *memory) find(off, n int64) *buffer {
-	for i := len(m.slabs) - 1; i >= 0; i-- {
-		if b := m.slabs[i]; off >= b.start && off+n <= b.start+b.bytes {
-			return b
-		}
-	}
-	return nil
-}
-
-// grow adds a slab that begins with the n bytes at off. Each is at least as
-// large as all before it, so that few are needed.
-func (d *Device) grow(off, n int64) *buffer {
-	const least = 1 << 20
-	b := d.allocate(max(n, off, least), "the step arena")
-	b.start = off
-	d.mem.slabs = append(d.mem.slabs, b)
-	d.mem.grown++
-	return b
 }
 
 // Release returns one Temp tensor early.
@@ -184,35 +135,24 @@ func (d *Device) Release(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
 	}
-	b := t.Buf.(*buffer)
 	size := d.Bytes(t.DType)
-	off, n := b.start+int64(t.Off)*size, int64(t.Shape.Len())*size
-	// A tensor from before Reserve or Reset is not the arena's any more.
-	if d.mem.find(off, n) == b {
-		d.mem.arena.Free(off, n)
-	}
+	d.mem.arena.Release(t.Buf.(*buffer), int64(t.Off)*size, int64(t.Shape.Len())*size)
 }
 
-// Reset submits what is queued and empties the arena, which becomes one slab if
-// it grew.
+// Reset submits what is queued and empties the arena.
 func (d *Device) Reset() {
 	d.submit()
 	if d.err != nil {
 		return
 	}
-	d.mem.arena.Reset()
-	if len(d.mem.slabs) > 1 {
-		d.newArena(d.mem.arena.Peak())
-	}
+	d.mem.arena.Reset(d.newSlab, d.release)
 }
 
 // Stats returns the counters.
 func (d *Device) Stats() compute.Stats {
 	m := &d.mem
-	s := compute.Stats{PersistentBytes: m.alloced, ScratchBytes: m.scratch, ArenaPeak: m.arena.Peak(), Grown: m.grown, Syncs: m.syncs}
-	for _, b := range m.slabs {
-		s.ArenaBytes += b.bytes
-	}
+	s := compute.Stats{PersistentBytes: m.alloced, ScratchBytes: m.scratch, Syncs: m.syncs}
+	m.arena.Count(&s)
 	if d.err == nil {
 		d.fail(d.run(func() (err error) {
 			s.Free, _, err = d.card.Memory()

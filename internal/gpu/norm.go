@@ -32,7 +32,7 @@ type layerNormParamsArgs struct {
 func (d *Device) normKernel(op string, rows, cols int, at ...ptr) (string, grid) {
 	byWarp := grid{x: ceil(class(rows), 8)}
 	switch {
-	case whole(cols, at...) == 0:
+	case aligned16(cols, at...) == 0:
 		return d.named(op + "_odd"), byWarp
 	case cols <= warpRow:
 		return d.named(op), byWarp
@@ -71,7 +71,7 @@ func (d *Device) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, 
 		s := d.columnSums(sum, 2)
 		launch(d, d.named("layernorm_backward_params"), s.grid(), 256, 0, layerNormParamsArgs{
 			partial: s.partial, sum: d.at(sum), stats: d.at(stats), dy: d.at(dy), n: s.n,
-			cols: int32(s.cols), chunk: int32(s.chunk), aligned: whole(s.cols, d.at(sum), d.at(dy)),
+			cols: int32(s.cols), chunk: int32(s.chunk), aligned: aligned16(s.cols, d.at(sum), d.at(dy)),
 		})
 		s.finish(d, dgamma, dbeta)
 	case dbeta.Present():

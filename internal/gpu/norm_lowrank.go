@@ -45,7 +45,7 @@ func (d *Device) rowDown(u, x, w compute.Tensor, drop compute.Dropout) bool {
 		return false
 	}
 	a.downU, a.downW, a.downRank, a.downDrop = d.at(u), d.at(w), int32(u.Shape.Cols()), d.dropout(drop)
-	a.aligned = whole(x.Shape.Cols(), a.downW)
+	a.aligned = aligned16(x.Shape.Cols(), a.downW)
 	return d.reopen(a, x.Shape.Rows())
 }
 

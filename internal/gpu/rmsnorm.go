@@ -38,7 +38,7 @@ func (d *Device) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accu
 	if dx.Present() {
 		a := rmsNormGradArgs{
 			dx: d.at(dx), x: d.at(x), gamma: d.at(gamma), rstd: d.at(rstd), dy: d.at(dy), n: d.count(rows),
-			cols: int32(cols), accumulate: flag(accumulate),
+			cols: int32(cols), accumulate: boolArg(accumulate),
 		}
 		kernel, g := d.normKernel("rmsnorm_backward", rows, cols, a.dx, a.x, a.gamma, a.dy)
 		launch(d, kernel, g, 256, 0, a)
@@ -47,7 +47,7 @@ func (d *Device) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accu
 		s := d.columnSums(x, 1)
 		launch(d, d.named("rmsnorm_backward_gain"), s.grid(), 256, 0, rmsNormGainArgs{
 			partial: s.partial, x: d.at(x), rstd: d.at(rstd), dy: d.at(dy), n: s.n,
-			cols: int32(cols), chunk: int32(s.chunk), aligned: whole(cols, d.at(x), d.at(dy)),
+			cols: int32(cols), chunk: int32(s.chunk), aligned: aligned16(cols, d.at(x), d.at(dy)),
 		})
 		s.finish(d, dgamma)
 	}

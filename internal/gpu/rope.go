@@ -27,7 +27,7 @@ func (d *Device) RoPE(x, pos compute.Tensor, headDim int, base float64, inverse 
 	for first := 0; first < headDim/2; first += ropePairs {
 		a := ropeArgs{
 			x: d.at(x), pos: d.at(pos), n: n, cols: int32(cols), dim: int32(headDim), first: int32(first),
-			count: int32(min(ropePairs, headDim/2-first)), sign: 1, aligned: whole(headDim/2, d.at(x)),
+			count: int32(min(ropePairs, headDim/2-first)), sign: 1, aligned: aligned16(headDim/2, d.at(x)),
 		}
 		if inverse {
 			a.sign = -1

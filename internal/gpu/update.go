@@ -41,7 +41,7 @@ func (d *Device) sums(kernel string, x compute.Tensor) (partial ptr, parts int) 
 	n := x.Shape.Len()
 	parts = ceil(n, sumBlock)
 	partial = d.scratch(int64(8 * parts))
-	launch(d, kernel, grid{x: parts}, 256, 0, sumArgs{partial: partial, x: d.at(x), n: d.count(n), aligned: whole(0, d.at(x))})
+	launch(d, kernel, grid{x: parts}, 256, 0, sumArgs{partial: partial, x: d.at(x), n: d.count(n), aligned: aligned16(0, d.at(x))})
 	return partial, parts
 }
 
@@ -70,6 +70,6 @@ func (d *Device) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 		root:  d.scalar(float32(1 / math.Sqrt(1-math.Pow(o.Beta2, float64(o.Step))))),
 		n:     int32(n),
 		beta1: float32(o.Beta1), beta2: float32(o.Beta2), rest1: float32(1 - o.Beta1), rest2: float32(1 - o.Beta2), eps: float32(o.Eps),
-		aligned: whole(0, at[:]...),
+		aligned: aligned16(0, at[:]...),
 	})
 }
