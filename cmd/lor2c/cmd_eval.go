@@ -81,6 +81,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range e.Findings {
+		fmt.Fprintf(os.Stderr, "note: %s\n", f)
+	}
 	if o.predictions != "" {
 		if err := predictions.write(c, e.WritePredictions); err != nil {
 			return err

@@ -128,7 +128,7 @@ func shortLabel(name string) string {
 
 // printJSON writes all that printScores says as one JSON object.
 func printJSON(w io.Writer, e *train.SplitEvaluation) error {
-	out := map[string]any{"split": e.Split, "examples": len(e.Predictions)}
+	out := map[string]any{"split": e.Split, "examples": len(e.Predictions), "labelled": e.Labelled}
 	if e.Scores != nil {
 		out["loss"], out["scores"], out["intervals_95"] = metric.Number(e.Loss), e.Scores, e.Intervals
 	}

@@ -153,7 +153,9 @@ func (c Config) checkLabels(f *faults) {
 		f.add("labels", "one class %q; want at least two", c.Labels[0])
 	}
 	for i, label := range c.Labels {
-		if label == "" {
+		if err := checkLabel(label); err != nil {
+			f.add("labels", "class %d: %w", i, err)
+		} else if strings.TrimSpace(label) == "" {
 			f.add("labels", "class %d is empty; want a name", i)
 		} else if slices.Contains(c.Labels[:i], label) {
 			f.add("labels", "%q occurs twice; want each class once", label)

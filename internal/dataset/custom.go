@@ -78,9 +78,16 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 		return err
 	}
 	if f.task.Labels == nil && f.config.Kind != Regression {
-		if f.task.Labels, err = labelSet(f.config.Train, t.rows); err != nil {
+		seen := uses(t.rows)
+		labels, err := labelSet(f.config.Train, seen)
+		if err == nil {
+			err = checkNumbers(f.config.Train, f.config.Kind, labels, seen)
+		}
+		if err != nil {
 			return err
 		}
+		f.task.Labels = labels
+		t.findings = append(t.findings, lintLabels(f.config.Train, f.config.Kind, labels, t.rows, seen)...)
 	}
 	f.train, err = f.task.split(t, file, true, anyScore)
 	return err
@@ -129,9 +136,13 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 
 // split interprets the labels of a table.
 func (t Task) split(from table, file File, needLabel bool, s score) (*Split, error) {
+	if !needLabel {
+		from.findings = append(from.findings, t.takeWithheld(file.Path, from.rows)...)
+	}
 	examples, err := t.examples(file.Path, from.rows, needLabel, s)
 	if err != nil {
 		return nil, err
 	}
-	return &Split{Path: file.Path, Files: []File{file}, Examples: examples, Skipped: from.skipped, Findings: from.findings}, nil
+	split := &Split{Path: file.Path, Files: []File{file}, Examples: examples, Skipped: from.skipped, Findings: from.findings}
+	return split, checkEmpty(split)
 }

@@ -25,7 +25,7 @@ func checkRead(t *testing.T, rows []row, err error, input string) {
 		if r.id <= last.id || r.line <= last.line || r.line > strings.Count(input, "\n")+1 {
 			t.Fatalf("row %+v after %+v", r, last)
 		}
-		if !utf8.ValidString(r.a) || r.b == nil || !utf8.ValidString(*r.b) || !utf8.ValidString(r.label) || r.hasLabel != (r.label != "") {
+		if !utf8.ValidString(r.a) || r.b == nil || !utf8.ValidString(*r.b) || !utf8.ValidString(r.label) || r.hasLabel != (strings.TrimSpace(r.label) != "") {
 			t.Fatalf("row %+v", r)
 		}
 		last = r

@@ -90,7 +90,7 @@ func jsonRow(line string, l layout) (row, error) {
 	var err error
 	r.label, err = labelText(raw)
 	r.kind = jsonKind(raw)
-	r.hasLabel = r.label != ""
+	r.hasLabel = strings.TrimSpace(r.label) != ""
 	return r, err
 }
 

@@ -6,20 +6,21 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
-// labelSet is the sorted set of the labels in rows: by value if all of them are
+// labelSet is the sorted set of the labels that are in use: by value if all of them are
 // integers, else by byte order.
-func labelSet(path string, rows []row) ([]string, error) {
-	seen := map[string]bool{}
-	for _, r := range rows {
-		if r.hasLabel {
-			seen[r.label] = true
+func labelSet(path string, seen map[string]use) ([]string, error) {
+	labels := slices.Sorted(maps.Keys(seen))
+	for _, label := range labels {
+		if err := checkLabel(label); err != nil {
+			return nil, fmt.Errorf("dataset: read %s:%d: %w", path, seen[label].line, err)
 		}
 	}
-	labels := slices.Sorted(maps.Keys(seen))
 	if len(labels) < 2 {
-		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels %q; want at least two, or the whole list in data.labels", path, len(labels), labels)
+		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels (%s); want at least two, or the whole list in data.labels", path, len(labels), place.List(labels))
 	}
 	// Scores read as classes by mistake would make a head of thousands of outputs.
 	const most = 1000

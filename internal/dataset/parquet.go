@@ -63,7 +63,7 @@ func (g glueTask) readParquet(ctx context.Context, split string, paths []string)
 	if len(s.Examples) == 0 {
 		return nil, errNoRows(paths[0])
 	}
-	return s, nil
+	return s, checkEmpty(s)
 }
 
 // readShard reads one parquet file; Line is the row within it.

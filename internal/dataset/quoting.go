@@ -102,7 +102,7 @@ func (r *row) unquote() {
 		*r.b, _ = unquote(*r.b)
 	}
 	if bare, ok := unquote(r.label); ok {
-		r.label, r.hasLabel = bare, bare != ""
+		r.label, r.hasLabel = bare, strings.TrimSpace(bare) != ""
 	}
 }
 

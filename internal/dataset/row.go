@@ -3,7 +3,6 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,10 +67,10 @@ func (l layout) locate(path string, header []string) (columns, error) {
 func find(name string, header []string) (int, error) {
 	i := slices.Index(header, name)
 	if i < 0 {
-		return 0, place.Mistake(fmt.Errorf("no column %q; the file has %s", name, oneOf(name, header)))
+		return 0, place.Mistake(fmt.Errorf("no column %s; the file has %s", place.Quote(name), oneOf(name, header)))
 	}
 	if slices.Contains(header[i+1:], name) {
-		return 0, fmt.Errorf("column %q occurs more than once; want one column of that name", name)
+		return 0, fmt.Errorf("column %s occurs more than once; want one column of that name", place.Quote(name))
 	}
 	return i, nil
 }
@@ -85,7 +84,8 @@ func (at columns) row(id, line int, fields []string) row {
 		r.b = &b
 	}
 	if at.label >= 0 {
-		r.label, r.hasLabel = strings.Clone(fields[at.label]), fields[at.label] != ""
+		// A label of blanks alone is no class that anyone meant.
+		r.label, r.hasLabel = strings.Clone(fields[at.label]), strings.TrimSpace(fields[at.label]) != ""
 	}
 	return r
 }
@@ -93,24 +93,25 @@ func (at columns) row(id, line int, fields []string) row {
 // score is the closed range a regression target must lie in.
 type score struct{ lo, hi float32 }
 
-// anyScore leaves a regression target free.
-var anyScore = score{-math.MaxFloat32, math.MaxFloat32}
+// anyScore leaves a regression target free, but for what has a square, the loss of
+// a model that says 0, beyond float32.
+var anyScore = score{-1e18, 1e18}
 
 // parse turns a label as written into a class index or a regression target.
 func (t Task) parse(label string, s score) (float32, error) {
 	if t.Labels != nil {
 		i := slices.Index(t.Labels, label)
 		if i < 0 {
-			return 0, fmt.Errorf("label %q is not in the task's set; want one of %s", label, oneOf(label, t.Labels))
+			return 0, fmt.Errorf("label %s is not in the task's set; want one of %s", place.Quote(label), oneOf(label, t.Labels))
 		}
 		return float32(i), nil
 	}
-	v, err := strconv.ParseFloat(label, 32)
+	v, err := number64(strings.TrimSpace(label))
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("score %q is not a number; want %s", label, s)
+		return 0, fmt.Errorf("score %s is not a number; want %s", place.Quote(label), s)
 	}
 	if !s.holds(float32(v)) {
-		return 0, fmt.Errorf("score %s is out of range; want %s", label, s)
+		return 0, fmt.Errorf("score %s is out of range; want %s", place.List([]string{label}), s)
 	}
 	return float32(v), nil
 }
@@ -119,9 +120,6 @@ func (t Task) parse(label string, s score) (float32, error) {
 func (s score) holds(v float32) bool { return v >= s.lo && v <= s.hi }
 
 func (s score) String() string {
-	if s == anyScore {
-		return "a finite number"
-	}
 	return fmt.Sprintf("a number from %g to %g", s.lo, s.hi)
 }
 

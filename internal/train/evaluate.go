@@ -10,13 +10,16 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // SplitEvaluation is the evaluation of a saved adapter on one split.
 type SplitEvaluation struct {
-	Evaluation // Scores is nil where the split's labels are withheld
+	Evaluation // Scores is nil where labels are withheld
 	Split      string
-	Labels     []string // names of the classes; nil in regression
+	Labels     []string          // names of the classes; nil in regression
+	Labelled   int               // examples that have a label
+	Findings   []dataset.Finding // what is seldom meant in the split
 }
 
 // Evaluate scores the adapter in dir on a split of c's data.
@@ -38,15 +41,17 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
-	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels}
+	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels, Findings: s.Set.Task.Lint(d.split)}
 	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	for _, x := range d.split.Examples {
-		if !x.HasLabel {
-			e.Evaluation = Evaluation{Predictions: e.Predictions}
-			break
+		if x.HasLabel {
+			e.Labelled++
 		}
+	}
+	if e.Labelled < d.Len() {
+		e.Evaluation = Evaluation{Predictions: e.Predictions}
 	}
 	return e, nil
 }

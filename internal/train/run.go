@@ -249,8 +249,10 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		c.Method.Name, task.Name, o.Device.Name(), adapter.Count(method.Params()), len(method.Params()), adapter.Count(r.stepper.Model.Head()),
 		r.train.Len(), r.test.Len(), plan.Tokens)
 	r.log.Printf("memory: weights %s, trained state %s, activations %s", mib(plan.Weights), mib(plan.Trained), mib(plan.Arena))
-	if n := r.train.Truncated; n > 0 {
-		r.log.Printf("%d of %d train examples were truncated to %d tokens", n, r.train.Len(), r.session.MaxLength)
+	if from == "" {
+		for _, line := range r.session.lint(r.train, r.test) {
+			r.log.Printf("%s", line)
+		}
 	}
 	for _, line := range slices.Concat(r.notes, r.session.Tokenizer.Warnings()) {
 		r.log.Printf("%s", line)

@@ -1,0 +1,204 @@
+package dataset
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// checkLabel refuses a class name that would break a line or a table that holds
+// it. The error reads on after the place.
+func checkLabel(label string) error {
+	if strings.ContainsFunc(label, unicode.IsControl) {
+		return fmt.Errorf("label %s holds a control character; want a name of one line without tabs", place.Quote(label))
+	}
+	return nil
+}
+
+// use is how often a label occurs, and in which line first.
+type use struct{ count, line int }
+
+// uses counts the labels of rows.
+func uses(rows []row) map[string]use {
+	seen := map[string]use{}
+	for _, r := range rows {
+		if !r.hasLabel {
+			continue
+		}
+		u, known := seen[r.label]
+		if !known {
+			u.line = r.line
+		}
+		u.count++
+		seen[r.label] = u
+	}
+	return seen
+}
+
+// checkNumbers asks what numbers with fractions are: scores, or the names of
+// classes. An explicit kind has answered that.
+func checkNumbers(path, kind string, labels []string, seen map[string]use) error {
+	if kind == Classification {
+		return nil
+	}
+	fraction := ""
+	for _, label := range labels {
+		v, err := number64(label)
+		if err != nil {
+			return nil
+		}
+		if v != float64(int64(v)) && fraction == "" {
+			fraction = label
+		}
+	}
+	if fraction == "" {
+		return nil
+	}
+	return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s, and all %d labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes",
+		path, seen[fraction].line, place.Quote(fraction), len(labels)))
+}
+
+// manyNumbers is how many different whole numbers are more likely scores than
+// classes.
+const manyNumbers = 20
+
+// lintLabels says what is odd about the labels that train's classes are taken from.
+func lintLabels(path, kind string, labels []string, rows []row, seen map[string]use) (found []Finding) {
+	groups := map[string][]string{}
+	for _, label := range labels {
+		form := canonical(label)
+		groups[form] = append(groups[form], label)
+	}
+	for _, form := range slices.Sorted(maps.Keys(groups)) {
+		group := groups[form]
+		if len(group) < 2 {
+			continue
+		}
+		// The rarer spellings are those to look for.
+		slices.SortFunc(group, func(a, b string) int {
+			return cmp.Or(cmp.Compare(seen[b].count, seen[a].count), cmp.Compare(seen[a].line, seen[b].line))
+		})
+		count, line, quoted := 0, 0, []string{}
+		for i, label := range group {
+			quoted = append(quoted, fmt.Sprintf("%s (%d)", place.Quote(label), seen[label].count))
+			if i == 0 {
+				continue
+			}
+			count += seen[label].count
+			if line == 0 || seen[label].line < line {
+				line = seen[label].line
+			}
+		}
+		found = append(found, Finding{Kind: "similar_labels", Path: path, Line: line, Count: count,
+			Text: fmt.Sprintf("labels that differ in case, blanks or form alone are %d classes: %s", len(group), strings.Join(quoted[:min(len(quoted), 20)], ", "))})
+	}
+	if f, ok := mixedKinds(path, rows); ok {
+		found = append(found, f)
+	}
+	if kind == Classification || len(labels) <= manyNumbers {
+		return found
+	}
+	for _, label := range labels {
+		if _, err := number64(label); err != nil {
+			return found
+		}
+	}
+	return append(found, Finding{Kind: "numbers", Path: path, Count: len(labels),
+		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores", len(labels))})
+}
+
+// canonical maps labels that a reader would take for one to the same text.
+func canonical(label string) string {
+	form := cases.Fold().String(norm.NFC.String(strings.Join(strings.Fields(label), " ")))
+	if v, err := number64(form); err == nil {
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return norm.NFC.String(form)
+}
+
+// mixedKinds reports JSON labels that are strings here and numbers there.
+func mixedKinds(path string, rows []row) (Finding, bool) {
+	seen := map[string]use{}
+	var order []string
+	for _, r := range rows {
+		if r.kind == "" || !r.hasLabel {
+			continue
+		}
+		u, known := seen[r.kind]
+		if !known {
+			u.line = r.line
+			order = append(order, r.kind)
+		}
+		u.count++
+		seen[r.kind] = u
+	}
+	if len(order) < 2 {
+		return Finding{}, false
+	}
+	var parts []string
+	for _, kind := range order {
+		parts = append(parts, counted(seen[kind].count, kind))
+	}
+	return Finding{Kind: "mixed_labels", Path: path, Line: seen[order[1]].line, Count: seen[order[1]].count,
+		Text: "the labels are of several JSON types: " + strings.Join(parts, ", ")}, true
+}
+
+// number64 reads a number in plain digits, without the hexadecimal and
+// underscored forms of programs, and no infinity.
+func number64(s string) (float64, error) {
+	if s == "" || strings.Trim(s, "+-.0123456789eE") != "" || strings.ContainsAny(s[:1], "eE") {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseFloat(s, 64)
+}
+
+// withheld returns the labels of a test split's rows that stand for none: "?",
+// and -1 as GLUE writes it, unless it is a class or one score among others.
+func (t Task) withheld(seen map[string]use) []string {
+	var marks []string
+	for _, mark := range []string{"?", "-1", "-1.0"} {
+		if _, there := seen[mark]; !there || slices.Contains(t.Labels, mark) || t.Labels == nil && mark != "?" && len(seen) > 1 {
+			continue
+		}
+		marks = append(marks, mark)
+	}
+	return marks
+}
+
+// takeWithheld removes the marks of withheld labels from the rows of a test split,
+// and says what is left to score by.
+func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
+	marks := t.withheld(uses(rows))
+	taken, line, labelled := 0, 0, 0
+	for i := range rows {
+		r := &rows[i]
+		if slices.Contains(marks, r.label) {
+			if taken++; line == 0 {
+				line = r.line
+			}
+			r.label, r.hasLabel = "", false
+		}
+		if r.hasLabel {
+			labelled++
+		}
+	}
+	if taken > 0 {
+		found = append(found, Finding{Kind: "withheld", Path: path, Line: line, Count: taken,
+			Text: fmt.Sprintf("label %s, %s, is taken for a withheld one", place.Quote(marks[0]), counted(taken, "time"))})
+	}
+	if labelled > 0 && labelled < len(rows) {
+		first := slices.IndexFunc(rows, func(r row) bool { return !r.hasLabel })
+		found = append(found, Finding{Kind: "partly_labelled", Path: path, Line: rows[first].line, Count: len(rows) - labelled,
+			Text: fmt.Sprintf("%d of %d examples have labels; there are no scores unless all have", labelled, len(rows))})
+	}
+	return found
+}

@@ -1,0 +1,180 @@
+package dataset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// Profile is what there is to know of a split before a run.
+type Profile struct {
+	Split     string
+	Examples  int
+	Classes   []int   // examples of each class, in the order of Task.Labels; nil in regression
+	Majority  float64 // share of the most frequent class among the labelled examples; 0 in regression
+	Low, High float32 // least and greatest target in regression
+	Empty     int     // examples with an empty text
+	Doubled   int     // examples whose texts an earlier one has
+	Median    int     // tokens of the example in the middle
+	Longest   int     // tokens of the longest
+	Truncated int     // examples cut to the maximum length
+	text      string
+}
+
+// String is the profile in one line.
+func (p Profile) String() string { return p.text }
+
+// Profile describes a split and its tokens.
+func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
+	p := Profile{Split: split, Examples: len(s.Examples), Truncated: e.Truncated}
+	lengths := make([]int, e.Len())
+	for i := range lengths {
+		lengths[i] = int(e.Cu[i+1] - e.Cu[i])
+	}
+	slices.Sort(lengths)
+	if len(lengths) > 0 {
+		p.Median, p.Longest = lengths[len(lengths)/2], lengths[len(lengths)-1]
+	}
+	if t.Labels != nil {
+		p.Classes = make([]int, len(t.Labels))
+	}
+	seen := map[string]bool{}
+	labelled := 0
+	for _, x := range s.Examples {
+		if x.isEmpty() {
+			p.Empty++
+		}
+		if key := x.key(); seen[key] {
+			p.Doubled++
+		} else {
+			seen[key] = true
+		}
+		switch {
+		case !x.HasLabel:
+			continue
+		case t.Labels != nil:
+			p.Classes[int(x.Label)]++
+		case labelled == 0:
+			p.Low, p.High = x.Label, x.Label
+		default:
+			p.Low, p.High = min(p.Low, x.Label), max(p.High, x.Label)
+		}
+		labelled++
+	}
+	labels := fmt.Sprintf("targets from %g to %g", p.Low, p.High)
+	if t.Labels != nil {
+		p.Majority = float64(slices.Max(p.Classes)) / float64(max(1, labelled))
+		var counts []string
+		for i, n := range p.Classes[:min(len(p.Classes), 20)] {
+			counts = append(counts, fmt.Sprintf("%s %d", place.List(t.Labels[i:i+1]), n))
+		}
+		if more := len(p.Classes) - len(counts); more > 0 {
+			counts = append(counts, fmt.Sprintf("and %d more classes", more))
+		}
+		labels = fmt.Sprintf("%s (most frequent %.1f %%)", strings.Join(counts, ", "), 100*p.Majority)
+	}
+	if labelled == 0 {
+		labels = "no labels"
+	}
+	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split, counted(p.Examples, "example"), labels, p.Median, p.Longest, p.Truncated)
+	return p
+}
+
+func (x Example) isEmpty() bool {
+	return strings.TrimSpace(x.TextA) == "" || x.TextB != nil && strings.TrimSpace(*x.TextB) == ""
+}
+
+// checkEmpty refuses a split in which a text is empty in every example: the
+// column is the wrong one, or a reader failed.
+func checkEmpty(s *Split) error {
+	a := !slices.ContainsFunc(s.Examples, func(x Example) bool { return strings.TrimSpace(x.TextA) != "" })
+	b := !slices.ContainsFunc(s.Examples, func(x Example) bool { return x.TextB == nil || strings.TrimSpace(*x.TextB) != "" })
+	if len(s.Examples) == 0 || !a && !b {
+		return nil
+	}
+	which := "text"
+	if s.Examples[0].TextB != nil {
+		which = "second text"
+		if a {
+			which = "first text"
+		}
+	}
+	return fmt.Errorf("dataset: read %s: the %s of all %d examples is empty; want text in the column that data.text or the task names", s.Path, which, len(s.Examples))
+}
+
+// Lint says what is odd about a split: many empty texts, doubled ones, a single
+// class. What was noticed while reading comes first.
+func (t Task) Lint(s *Split) []Finding {
+	found := slices.Clone(s.Findings)
+	var empty, doubled, contrary use
+	first := map[string]float32{}
+	classes := map[float32]bool{}
+	note := func(u *use, line int) {
+		if u.count++; u.line == 0 {
+			u.line = line
+		}
+	}
+	for _, x := range s.Examples {
+		if x.isEmpty() {
+			note(&empty, x.Line)
+		}
+		if x.HasLabel {
+			classes[x.Label] = true
+		}
+		key := x.key()
+		label, known := first[key]
+		if !known {
+			first[key] = x.Label
+			continue
+		}
+		note(&doubled, x.Line)
+		if label != x.Label {
+			note(&contrary, x.Line)
+		}
+	}
+	n := len(s.Examples)
+	if 100*empty.count > n {
+		found = append(found, Finding{Kind: "empty", Path: s.Path, Line: empty.line, Count: empty.count,
+			Text: fmt.Sprintf("%d of %d examples have an empty text", empty.count, n)})
+	}
+	if doubled.count > 0 {
+		text := fmt.Sprintf("%d of %d examples repeat the texts of an earlier one", doubled.count, n)
+		if contrary.count > 0 {
+			text += fmt.Sprintf(", %d of them with another label, first in line %d", contrary.count, contrary.line)
+		}
+		found = append(found, Finding{Kind: "doubled", Path: s.Path, Line: doubled.line, Count: doubled.count, Text: text})
+	}
+	if t.Labels != nil && len(classes) == 1 {
+		only := t.Labels[int(slices.MaxFunc(s.Examples, func(a, b Example) int { return int(a.Label - b.Label) }).Label)]
+		found = append(found, Finding{Kind: "one_class", Path: s.Path, Count: n,
+			Text: fmt.Sprintf("all examples have the label %s; scores on them say little", place.Quote(only))})
+	}
+	return found
+}
+
+// Overlap says how many texts of dev are in train too, where a model has learnt
+// their labels by heart.
+func Overlap(train, dev *Split) []Finding {
+	in := map[string]bool{}
+	for _, x := range train.Examples {
+		in[x.key()] = true
+	}
+	var shared use
+	for _, x := range dev.Examples {
+		if in[x.key()] {
+			if shared.count++; shared.line == 0 {
+				shared.line = x.Line
+			}
+		}
+	}
+	if shared.count == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too good", shared.count, len(dev.Examples))
+	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 && train.Files[0].SHA256 == dev.Files[0].SHA256 {
+		text = "the dev split is the train file, so scores on it are too good"
+	}
+	return []Finding{{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text}}
+}

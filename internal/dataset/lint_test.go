@@ -1,0 +1,166 @@
+package dataset
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// found returns what reading and linting a split of a file says.
+func found(t *testing.T, name, content, split string, change func(*Config)) ([]string, error) {
+	t.Helper()
+	path := writeFile(t, name, content)
+	c := Config{Task: "custom", Train: path, Test: path, Text: []string{"text"}, Label: "label"}
+	if change != nil {
+		change(&c)
+	}
+	s, err := Open(t.Context(), c, Request{Splits: []string{split}})
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.Load(t.Context(), split)
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for _, f := range s.Task.Lint(got) {
+		lines = append(lines, strings.Replace(f.String(), path, "f", 1))
+	}
+	return lines, nil
+}
+
+func regressed(c *Config) { c.Kind = Regression }
+
+func classes(labels ...string) func(*Config) {
+	return func(c *Config) { c.Train, c.Labels = "", labels }
+}
+
+// What each oddity says, and what says nothing.
+func TestLint(t *testing.T) {
+	many := "text,label\n"
+	for i := range 30 {
+		many += "text " + strings.Repeat("x", i) + "," + string(rune('0'+i/10)) + string(rune('0'+i%10)) + "\n"
+	}
+	for _, c := range []struct {
+		name, file, content, split string
+		change                     func(*Config)
+		want                       []string
+	}{
+		{"fine", "f.csv", "text,label\na,x\nb,y\n", "train", nil, nil},
+		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "x" (1), "x " (1), "X" (1)`}},
+		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil, []string{"f:3: labels that differ in case, blanks or form alone are 2 classes: \"caf\u00e9\" (1), \"cafe\u0301\" (1)"}},
+		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
+		{"json", "f.jsonl", `{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
+			[]string{`f:2: the labels are of several JSON types: 1 bool, 1 string, 1 number`}},
+		{"many_numbers", "f.csv", many, "train", nil, []string{`f: the labels are 30 different numbers, each a class; data.kind: regression makes them scores`}},
+		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification }, nil},
+		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
+		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil, []string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
+		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them say little`}},
+		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"), []string{`f:2: label "-1", 2 times, is taken for a withheld one`}},
+		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"), []string{`f:2: label "?", 1 time, is taken for a withheld one`, `f:2: 2 of 3 examples have labels; there are no scores unless all have`}},
+		{"a_class", "f.csv", "text,label\na,-1\nb,1\n", "test", classes("-1", "1"), nil},
+		{"partly", "f.csv", "text,label\na,x\nb,\nc,y\n", "test", classes("x", "y"), []string{`f:3: 2 of 3 examples have labels; there are no scores unless all have`}},
+		{"scores", "f.csv", "text,label\na,-1\nb,2.5\n", "test", regressed, nil},
+		{"withheld_scores", "f.csv", "text,label\na,-1.0\nb,-1.0\n", "test", regressed, []string{`f:2: label "-1.0", 2 times, is taken for a withheld one`}},
+	} {
+		t.Run("data="+c.name, func(t *testing.T) {
+			got, err := found(t, c.file, c.content, c.split, c.change)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// What is refused rather than reported.
+func TestLintRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, file, content string
+		change              func(*Config)
+		want                string
+	}{
+		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil, `dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
+		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" holds a control character; want a name of one line without tabs`},
+		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" holds a control character; want a name of one line without tabs`},
+		{"blank_label", "f.csv", "text,label\na,x\nb,  \nc,y\n", nil, `dataset: read f:3: example without label; want a label on every example used to train or evaluate`},
+		{"all_empty", "f.csv", "text,label\n ,x\n\t,y\n", nil, `dataset: read f: the text of all 2 examples is empty; want text in the column that data.text or the task names`},
+		{"second_empty", "f.csv", "text,label,more\na,x,\nb,y, \n", func(c *Config) { c.Text = []string{"text", "more"} }, `dataset: read f: the second text of all 2 examples is empty; want text in the column that data.text or the task names`},
+		{"square", "f.csv", "text,label\na,1e20\n", regressed, `dataset: read f:2: score 1e20 is out of range; want a number from -1e+18 to 1e+18`},
+		{"underscore", "f.csv", "text,label\na,1_000\n", regressed, `dataset: read f:2: score "1_000" is not a number; want a number from -1e+18 to 1e+18`},
+		{"infinite", "f.csv", "text,label\na,inf\n", regressed, `dataset: read f:2: score "inf" is not a number; want a number from -1e+18 to 1e+18`},
+		{"hexadecimal", "f.csv", "text,label\na,0x10\n", regressed, `dataset: read f:2: score "0x10" is not a number; want a number from -1e+18 to 1e+18`},
+		{"long_label", "f.csv", "text,label\na," + strings.Repeat("L", 1000) + "\n", func(c *Config) { c.Labels = []string{"x", "y"} },
+			`dataset: read f:2: label "` + strings.Repeat("L", 60) + `"... is not in the task's set; want one of "x", "y"`},
+	} {
+		t.Run("data="+c.name, func(t *testing.T) {
+			path := ""
+			_, err := found(t, c.file, c.content, "train", func(config *Config) {
+				path = config.Train
+				if c.change != nil {
+					c.change(config)
+				}
+			})
+			if err == nil || strings.Replace(err.Error(), path, "f", 1) != c.want {
+				t.Errorf("error %v\nwant  %s", err, c.want)
+			}
+		})
+	}
+	// An explicit kind has answered what fractions are.
+	if _, err := found(t, "f.csv", "text,label\na,1\nb,0.5\n", "train", func(c *Config) { c.Kind = Classification }); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOverlap(t *testing.T) {
+	split := func(name, content string) *Split {
+		_, s := load(t, Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"text"}, Label: "label", Labels: []string{"0", "1"}}, "train")
+		return s
+	}
+	train := split("train.csv", "text,label\na,0\nb,1\nc,1\n")
+	for content, want := range map[string]string{
+		"text,label\nd,0\ne,1\n":       "",
+		"text,label\nd,0\nb ,0\nc,1\n": ":3: 2 of 3 examples have texts of the train split, so scores on them are too good",
+		"text,label\na,0\nb,1\nc,1\n":  ":2: the dev split is the train file, so scores on it are too good",
+	} {
+		dev := split("dev.csv", content)
+		got := ""
+		for _, f := range Overlap(train, dev) {
+			got += strings.TrimPrefix(f.String(), dev.Path)
+		}
+		if got != want {
+			t.Errorf("%q: %s; want %s", content, got, want)
+		}
+	}
+}
+
+func TestProfile(t *testing.T) {
+	c := Config{Task: "custom", Train: writeFile(t, "f.csv", "text,label\nabc,x\nab,y\nabcdefg,x\nab,x\n,x\n"), Text: []string{"text"}, Label: "label"}
+	set, s := load(t, c, "train")
+	e, err := Encode(t.Context(), newLetters(), s, 5, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := set.Task.Profile("train", s, e)
+	want := Profile{Split: "train", Examples: 5, Classes: []int{4, 1}, Majority: 0.8, Empty: 1, Doubled: 1, Median: 2, Longest: 5, Truncated: 1}
+	line := "train: 5 examples; x 4, y 1 (most frequent 80.0 %); tokens: median 2, longest 5, 1 cut"
+	if p.String() != line {
+		t.Errorf("%s\nwant %s", p, line)
+	}
+	p.text = ""
+	if d := cmp.Diff(want, p, cmp.AllowUnexported(Profile{})); d != "" {
+		t.Error(d)
+	}
+	c.Kind, c.Train = Regression, writeFile(t, "f.csv", "text,label\nabc,3.5\nab,-2\n")
+	set, s = load(t, c, "train")
+	if e, err = Encode(t.Context(), newLetters(), s, 5, ""); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := set.Task.Profile("dev", s, e).String(), "dev: 2 examples; targets from -2 to 3.5; tokens: median 3, longest 3, 0 cut"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
