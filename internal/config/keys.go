@@ -66,7 +66,7 @@ var docs = [...]struct{ name, doc, allowed, example string }{
 	{"data.label", "custom: name of the label column", "", "verdict"},
 	{"data.kind", "custom: what the labels are; empty means classification", "classification|regression", ""},
 	{"data.labels", "custom: class names in order; empty means those of data.train, sorted", "", "[wrong, right]"},
-	{"data.metric", "what picks the best epoch; empty means the task's own", "accuracy|f1|matthews|pearson|spearman", ""},
+	{"data.metric", "what picks the best epoch; empty means the task's own", "accuracy|f1|f1_macro|matthews|pearson|spearman", ""},
 	{"data.max_length", "tokens an example is cut to; 0 means 256, and 512 for rte", "0, or at least 5", "128"},
 	{"method.name", "how to fine-tune", "full|head|lor2c|lora", "lor2c"},
 	{"method.rank", "inner width r of the low-rank path B A", "1 to 256", ""},

@@ -1,0 +1,17 @@
+package config
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/metric"
+)
+
+// TestMetricWords: help, completion and schema offer every metric that there is.
+func TestMetricWords(t *testing.T) {
+	for _, k := range Keys() {
+		if k.Name == "data.metric" && !slices.Equal(k.Values, metric.Names()) {
+			t.Errorf("data.metric offers %q; there are %q", k.Values, metric.Names())
+		}
+	}
+}
