@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -59,7 +58,7 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 		{`at least (\S+) and less than (\S+)`, func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
 		{`0, or at least (\S+)`, func(a, _ float64) { inside, outside = []float64{0, a, a + 1}, []float64{-1, a - 1} }},
 		{`(\S+) to (\S+)`, func(a, b float64) { inside, outside = []float64{a, b}, []float64{a - 1, b + 1} }},
-		{`more than (\S+)`, func(a, _ float64) { inside, outside = []float64{math.Nextafter(a, 1), a + 1}, []float64{a, a - 1} }},
+		{`more than (\S+)`, func(a, _ float64) { inside, outside = []float64{a + 1e-30, a + 1}, []float64{a, a - 1} }},
 		{`at least (\S+)`, func(a, _ float64) { inside, outside = []float64{a, a + 1}, []float64{a - 1} }},
 	}
 	for _, f := range forms {

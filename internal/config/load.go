@@ -76,7 +76,7 @@ func asError(faults []*fault) error {
 // parseSets returns the settings of --set in the order given: the last wins.
 func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) {
 	for _, set := range sets {
-		from := origin{where: "--set " + cut(set)}
+		from := origin{where: SetOrigin(set)}
 		refuse := func(what string) { faults = append(faults, &fault{origin: from, text: what}) }
 		name, text, ok := strings.Cut(set, "=")
 		l, known := s.byName[name]
@@ -98,6 +98,9 @@ func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) 
 	}
 	return settings, faults
 }
+
+// SetOrigin is how a fault names the place of a value of --set.
+func SetOrigin(set string) string { return "--set " + cut(set) }
 
 // prefixed writes out the keys of a section as --set wants them.
 func prefixed(section string, names []string) string {

@@ -2,12 +2,10 @@ package runlog
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
@@ -98,19 +96,6 @@ func (r *Run) write(rec Record, line []byte) {
 	r.sum.Write(line) // a hash takes every write
 	if r.o.JSON && r.err == nil {
 		r.stream(line)
-	}
-}
-
-// stream writes a line to Stdout. A reader that has seen enough, such as head,
-// does not end the run, whose records are in metrics.jsonl.
-func (r *Run) stream(line []byte) {
-	_, err := r.o.Stdout.Write(line)
-	switch {
-	case errors.Is(err, syscall.EPIPE):
-		r.o.JSON = false
-		r.say("nobody reads standard output any more; the records go on in " + metricsFile)
-	case err != nil:
-		r.fail(err)
 	}
 }
 

@@ -164,10 +164,10 @@ func decodeAs[T Record](fields map[string]json.RawMessage) (Record, error) {
 }
 
 // encode returns the line of a record of the given kind.
-func encode(kind string, rec Record) []byte {
+func encode(kind string, rec any) []byte {
 	b, err := json.Marshal(rec)
 	if err != nil {
-		panic(Misuse{fmt.Sprintf("log %s at step %d: %v", kind, rec.at(), err)})
+		panic(Misuse{fmt.Sprintf("log %s: %v", kind, err)})
 	}
 	return append(append([]byte(`{"kind":"`+kind+`",`), b[1:]...), '\n')
 }

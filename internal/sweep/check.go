@@ -24,8 +24,7 @@ func (s *Sweep) Check(environ []string) error {
 	}
 	for i := range s.Cells {
 		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {
-			c.open(cell)
-			c.directory(cell)
+			c.directory(cell, c.open(cell))
 		}
 	}
 	if c.faults != nil {
@@ -79,7 +78,7 @@ func (c *checker) load(cell *Cell, dir string) bool {
 	for _, f := range faults {
 		text := f.Error()
 		for _, s := range cell.Sets {
-			if what, ok := strings.CutPrefix(text, "config: --set "+s.arg()+": "); ok && s.Place != "" {
+			if what, ok := strings.CutPrefix(text, "config: "+config.SetOrigin(s.arg())+": "); ok && s.Place != "" {
 				key := s.arg()
 				if strings.HasPrefix(what, "unknown key") {
 					key = s.Key // once, whatever its values
@@ -92,8 +91,9 @@ func (c *checker) load(cell *Cell, dir string) bool {
 	return false
 }
 
-// open finds the cell's files, and room for its schedule.
-func (c *checker) open(cell *Cell) {
+// open finds the cell's files, and room for its schedule. The session is nil
+// where files are missing.
+func (c *checker) open(cell *Cell) *train.Session {
 	cfg := cell.config
 	key := fmt.Sprint(cfg.Model, "\n", cfg.Data)
 	if _, isFraction := cfg.Data.Dev.Fraction(); isFraction {
@@ -112,7 +112,7 @@ func (c *checker) open(cell *Cell) {
 	}
 	if o.err != nil {
 		c.fault(o.err.Error(), o.err)
-		return
+		return nil
 	}
 	cell.task, cell.metric = o.session.Set.Task.Name, o.session.Set.Task.Select
 	perEpoch := (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize
@@ -124,13 +124,14 @@ func (c *checker) open(cell *Cell) {
 	for _, f := range cfg.Schedule.Check(size) {
 		c.fault(fmt.Sprintf("sweep: plan %s: %v", cell.Name, f), f)
 	}
+	return o.session
 }
 
 // directory refuses results of another configuration: they would be taken for
 // the cell's own.
-func (c *checker) directory(cell *Cell) {
+func (c *checker) directory(cell *Cell, s *train.Session) {
 	path := filepath.Join(cell.config.Out, train.ConfigFile)
-	if _, err := os.Stat(path); err != nil {
+	if _, err := os.Stat(path); err != nil || s == nil {
 		return
 	}
 	old, err := config.Load(path, nil, nil)
@@ -138,7 +139,7 @@ func (c *checker) directory(cell *Cell) {
 		c.fault(err.Error(), err)
 		return
 	}
-	if d := config.Differences(old, cell.config); d != nil {
+	if d := config.Differences(s.Resolve(old), s.Resolve(cell.config)); d != nil {
 		c.fault(fmt.Sprintf("sweep: open %s: it holds a run of another configuration (%s); name another directory with out, or remove it",
 			cell.config.Out, strings.Join(d, "; ")), train.ErrOtherRun)
 	}

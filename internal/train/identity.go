@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
@@ -40,9 +42,29 @@ func (s *Session) identifyBase() (identity.Base, error) {
 // settings are those of the configuration, with what the data decides where the
 // run file leaves it open.
 func (s *Session) settings() map[string]string {
-	c := *s.Config
-	c.Data.Task, c.Data.Metric, c.Data.MaxLength = s.Set.Task.Name, s.Set.Task.Select, s.MaxLength
+	c := s.Resolve(s.Config)
+	c.Data.Task = s.Set.Task.Name
 	return c.Settings()
+}
+
+// Resolve returns c, whose data and model must be those of the session, with
+// what they decide where it leaves a key open.
+func (s *Session) Resolve(c *config.Config) *config.Config {
+	resolved := *c
+	d := &resolved.Data
+	if d.MaxLength == 0 {
+		d.MaxLength = s.MaxLength
+	}
+	d.Metric = cmp.Or(d.Metric, s.Set.Task.Select)
+	// Tasks of GLUE have their own kind, which a run file must not name.
+	switch {
+	case s.Set.Format != "custom" || d.Kind != "":
+	case s.Set.Task.Labels == nil:
+		d.Kind = dataset.Regression
+	default:
+		d.Kind = dataset.Classification
+	}
+	return &resolved
 }
 
 // recorded returns what a checkpoint or adapter directory says it was made from.

@@ -192,6 +192,16 @@ func (r *run) bestEval() (found runlog.Eval) {
 	return found
 }
 
+// result says at the end of standard output what came of the run.
+func (r *run) result() {
+	e := r.bestEval()
+	r.log.Result(runlog.Result{
+		Step: r.steps, Out: r.out, BestStep: r.state.Best.Step, BestEpoch: r.state.Best.Epoch, Metric: r.session.Set.Task.Select,
+		Loss: metric.Number(e.Loss), Scores: e.Scores, Adapter: filepath.Join(r.out, bestLink), Final: filepath.Join(r.out, finalDir),
+		Trainable: adapter.Count(r.stepper.Method.Params()),
+	})
+}
+
 func (r *run) outcome() *Outcome {
 	e := r.bestEval()
 	return &Outcome{

@@ -190,7 +190,7 @@ func (r *run) sameSettings() error {
 		return err
 	}
 	return refuse(fmt.Sprintf("train: open %s: it holds a run of another configuration; name another with --out:", r.out),
-		identity.Compare(identity.Manifest{Settings: old.Settings()}, identity.Manifest{Settings: r.session.Config.Settings()}))
+		identity.Compare(identity.Manifest{Settings: old.Settings()}, identity.Manifest{Settings: r.session.settings()}))
 }
 
 // note keeps a line until the log is open.

@@ -139,6 +139,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		r.compareBaseline()
 		err = r.finish()
 	}
+	if err == nil {
+		r.result()
+	}
 	err = r.lost(err)
 	if closing := r.log.Close(); err == nil {
 		err = closing
@@ -245,6 +248,12 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		return err
 	}
 	method := r.stepper.Method
+	r.log.Start(runlog.Start{
+		Step: r.state.Step, Steps: r.steps, Epochs: c.Train.Epochs, Out: r.out, ResumedFrom: from,
+		Method: c.Method.Name, Task: task.Name, Labels: task.Labels, Metric: task.Select,
+		TrainExamples: r.train.Len(), DevExamples: r.test.Len(),
+		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: o.Device.Name(),
+	})
 	r.log.Printf("%s on %s with %s: %d adapter scalars in %d tensors, head %d; %d train and %d dev examples, %d tokens a batch at most",
 		c.Method.Name, task.Name, o.Device.Name(), adapter.Count(method.Params()), len(method.Params()), adapter.Count(r.stepper.Model.Head()),
 		r.train.Len(), r.test.Len(), plan.Tokens)
@@ -271,7 +280,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 // writeConfig writes the run file, which says whose directory it is.
 func (r *run) writeConfig() error {
 	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
-		_, err := w.Write(r.session.Config.YAML())
+		_, err := w.Write(r.session.Resolve(r.session.Config).YAML())
 		return err
 	})
 }

@@ -1,0 +1,67 @@
+package runlog
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/lor2c/lor2c/internal/metric"
+)
+
+// Start is the first record on Stdout where JSON was asked for. It stands in no
+// file: what it says is in the run file, env.json and the checkpoints.
+type Start struct {
+	Step          int      `json:"step"` // optimizer steps that are done already
+	Steps         int      `json:"steps"`
+	Epochs        int      `json:"epochs"`
+	Out           string   `json:"out"`
+	ResumedFrom   string   `json:"resumed_from,omitempty"` // checkpoint directory
+	Method        string   `json:"method"`
+	Task          string   `json:"task"`
+	Labels        []string `json:"labels"` // null in regression
+	Metric        string   `json:"metric"` // by which the best epoch is chosen
+	TrainExamples int      `json:"train_examples"`
+	DevExamples   int      `json:"dev_examples"`
+	Trainable     int      `json:"trainable_parameters"` // of the adapter
+	Head          int      `json:"head_parameters"`
+	Device        string   `json:"device"`
+}
+
+// Result is the last record on Stdout where JSON was asked for, also of a run
+// that was finished before. It stands in no file.
+type Result struct {
+	Step      int           `json:"step"` // optimizer steps of the run
+	Out       string        `json:"out"`
+	BestStep  int           `json:"best_step"`
+	BestEpoch float64       `json:"best_epoch"`
+	Metric    string        `json:"metric"`
+	Loss      metric.Number `json:"loss"` // dev loss of the best epoch
+	Scores    metric.Scores `json:"scores"`
+	Adapter   string        `json:"adapter"` // directory of the best epoch
+	Final     string        `json:"final"`   // directory of the last step
+	Trainable int           `json:"trainable_parameters"`
+}
+
+// Start writes s to Stdout where JSON was asked for.
+func (r *Run) Start(s Start) { r.announce("start", s) }
+
+// Result writes res to Stdout where JSON was asked for.
+func (r *Run) Result(res Result) { r.announce("result", res) }
+
+func (r *Run) announce(kind string, v any) {
+	if r.o.JSON && r.err == nil {
+		r.stream(encode(kind, v))
+	}
+}
+
+// stream writes a line to Stdout. A reader that has seen enough, such as head,
+// does not end the run, whose records are in metrics.jsonl.
+func (r *Run) stream(line []byte) {
+	_, err := r.o.Stdout.Write(line)
+	switch {
+	case errors.Is(err, syscall.EPIPE):
+		r.o.JSON = false
+		r.say("nobody reads standard output any more; the records go on in " + metricsFile)
+	case err != nil:
+		r.fail(err)
+	}
+}
