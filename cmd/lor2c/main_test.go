@@ -72,6 +72,12 @@ func finish(t *testing.T, c *exec.Cmd) result {
 // short makes the demo's run file train a few steps on a few rows.
 func short(t *testing.T, out string) []string {
 	t.Helper()
+	return onRows(t, 64, out)
+}
+
+// onRows makes the demo's run file train and evaluate on its first rows.
+func onRows(t *testing.T, rows int, out string) []string {
+	t.Helper()
 	dir := t.TempDir()
 	args := []string{"train", "-c", "configs/demo.yaml", "--out", out, "--set", "train.epochs=1", "--set", "train.batch_size=8"}
 	for _, split := range []string{"train", "dev"} {
@@ -79,9 +85,9 @@ func short(t *testing.T, out string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := strings.SplitAfterN(string(raw), "\n", 66)
+		lines := strings.SplitAfterN(string(raw), "\n", rows+2)
 		path := filepath.Join(dir, split+".tsv")
-		if err := os.WriteFile(path, []byte(strings.Join(lines[:65], "")), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Join(lines[:rows+1], "")), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		args = append(args, "--set", "data."+split+"="+path)
