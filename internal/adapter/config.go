@@ -68,8 +68,8 @@ func (c Config) Validate() (faults []error) {
 	if lowRank && !(c.Alpha > 0) {
 		fault("method.alpha: is %g; want more than 0", c.Alpha)
 	}
-	if lowRank && c.Alpha > 0 && c.Rank > 0 && !usable(c.Scale()) {
-		fault("method.alpha: is %g; want alpha/rank to be a number that float32 holds", c.Alpha)
+	if lowRank && c.Alpha > 0 && c.Rank > 0 && infinite(c.Scale()) {
+		fault("method.alpha: is %g; want alpha/rank to be finite in float32", c.Alpha)
 	}
 	if c.Dropout != nil && !(*c.Dropout >= 0 && *c.Dropout < 1) {
 		fault("method.dropout: is %g; want at least 0 and less than 1", *c.Dropout)
@@ -77,8 +77,8 @@ func (c Config) Validate() (faults []error) {
 	if c.InjectRank < 0 || c.InjectRank > MaxRank {
 		fault("method.inject_rank: is %d; want 0 (half of method.rank) to %d", c.InjectRank, MaxRank)
 	}
-	if !(c.InjectAlpha >= 0) || c.InjectAlpha > 0 && !usable(float32(c.InjectAlpha/float64(max(c.InjectRank, 1)))) {
-		fault("method.inject_alpha: is %g; want 0 (which means 16) or more, and alpha/rank to be a number that float32 holds", c.InjectAlpha)
+	if !(c.InjectAlpha >= 0) || infinite(float32(c.InjectAlpha/float64(max(c.InjectRank, 1)))) {
+		fault("method.inject_alpha: is %g; want 0 (which means 16) or more, and alpha/rank to be finite in float32", c.InjectAlpha)
 	}
 	if p := c.InjectDropout; p != nil && !(*p >= 0 && *p < 1) {
 		fault("method.inject_dropout: is %g; want at least 0 and less than 1", *p)
@@ -99,8 +99,7 @@ func (c Config) Validate() (faults []error) {
 	return faults
 }
 
-// usable reports whether a scale is above 0 and finite.
-func usable(scale float32) bool { return scale > 0 && !math.IsInf(float64(scale), 0) }
+func infinite(scale float32) bool { return math.IsInf(float64(scale), 0) }
 
 // MaxRank is the largest rank that every device supports.
 const MaxRank = 256

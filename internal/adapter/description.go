@@ -44,7 +44,8 @@ type Description struct {
 
 // Base identifies the model that an adapter belongs to.
 type Base struct {
-	Path   string `json:"path"`
+	Path   string `json:"path"`   // as the user names it: a directory, or a model of the Hugging Face hub
+	Dir    string `json:"-"`      // where its files are, if not in Path
 	SHA256 string `json:"sha256"` // of its weights, see Fingerprint
 	Type   string `json:"model_type"`
 	Width  int    `json:"hidden_size"`

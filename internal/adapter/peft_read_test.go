@@ -200,7 +200,7 @@ func TestOpenPEFTFaults(t *testing.T) {
 	}{
 		{map[string]any{"r": 0}, "/adapter_config.json: r: is 0; want 1 to 256"},
 		{map[string]any{"lora_alpha": -1}, "/adapter_config.json: lora_alpha: is -1; want more than 0"},
-		{map[string]any{"lora_alpha": 1e308}, "/adapter_config.json: lora_alpha: is 1e+308; want alpha/rank to be a number that float32 holds"},
+		{map[string]any{"lora_alpha": 1e308}, "/adapter_config.json: lora_alpha: is 1e+308; want alpha/rank to be finite in float32"},
 		{map[string]any{"lora_dropout": 1}, "/adapter_config.json: lora_dropout: is 1; want at least 0 and less than 1"},
 		{map[string]any{"r": "4"}, `r holds a JSON string, not a whole number; want the JSON that PEFT writes`},
 		{map[string]any{"R": 4}, `the key "R" is "r" in another case; want it written so; want the JSON that PEFT writes`},
@@ -290,7 +290,7 @@ func TestOpenDescription(t *testing.T) {
 		{`"first": 2,`, `"first": 1,`, ": structure: module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 2: adapter and model do not match"},
 		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 2 without module: adapter and model do not match"},
 		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`, ": base.num_hidden_layers is 1000000000; want 0 to 1000"},
-		{`"alpha": 16`, `"alpha": 1e308`, ": method.alpha: is 1e+308; want alpha/rank to be a number that float32 holds"},
+		{`"alpha": 16`, `"alpha": 1e308`, ": method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
 		{`"rank": 4`, `"rank": 4, "Rank": 2`, `the key "Rank" is "rank" in another case; want it written so; want the file that lor2c train wrote`},
 		{`"rank": 4`, `"rank": 4, "rank": 2`, `the object has the key "rank" twice; every key may appear once; want the file that lor2c train wrote`},
 		{`"rank": 4`, `"rank": 4, "use_dora": true`, `the key "use_dora" is not known; want the file that lor2c train wrote`},

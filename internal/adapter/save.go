@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,13 +107,14 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 
 // writeModelConfig writes the base's config.json with the labels of d.
 func writeModelConfig(dir string, d Description) error {
-	raw, err := infile.ReadIn(d.Base.Path, "config.json", infile.Config)
+	base := cmp.Or(d.Base.Dir, d.Base.Path)
+	raw, err := infile.ReadIn(base, "config.json", infile.Config)
 	if err != nil {
-		return fmt.Errorf("adapter: save %s: read config.json of the base %s: %w", dir, d.Base.Path, err)
+		return fmt.Errorf("adapter: save %s: read config.json of the base %s: %w", dir, base, err)
 	}
 	var c map[string]any
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
-		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(d.Base.Path, "config.json"), err)
+		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(base, "config.json"), err)
 	}
 	// The base's own task and dtype must not be read into what is written here.
 	labels := d.Task.Labels

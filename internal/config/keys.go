@@ -56,7 +56,7 @@ const path = "a path"
 // that are allowed stand between bars; without an example the first of them, or
 // the default, is one.
 var docs = [...]struct{ name, doc, allowed, example string }{
-	{"model", "Hugging Face directory of the base model", path, "models/roberta-base"},
+	{"model", "Hugging Face directory of the base model, or its name in the Hugging Face cache", path, "models/roberta-base"},
 	{"data.task", "a GLUE task, or custom for your own files", "cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom", "mrpc"},
 	{"data.dir", "GLUE tasks: the task's folder or the one above it", path, "data/glue"},
 	{"data.train", "custom: file to train on, .csv, .tsv or .jsonl", path, "train.csv"},

@@ -34,7 +34,7 @@ func (s *Session) identify(splits map[string]data) (identity.Manifest, error) {
 
 // identifyBase says which base model the session has.
 func (s *Session) identifyBase() (identity.Base, error) {
-	weights, err := adapter.Fingerprint(s.Config.Model)
+	weights, err := adapter.Fingerprint(s.Dir)
 	tokens := s.Tokenizer.Hash()
 	return identity.Base{Weights: weights, Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.Identity()}, err
 }
@@ -106,7 +106,7 @@ func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 		return err
 	}
 	if saved.Identity == nil {
-		return saved.CheckBase(adapter.Base{Path: s.Config.Model, SHA256: now.Weights})
+		return saved.CheckBase(adapter.Base{Path: s.Dir, SHA256: now.Weights})
 	}
 	was := identity.Manifest{Base: saved.Identity.Base}
 	was.Base.Config = maps.Clone(was.Base.Config)

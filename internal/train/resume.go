@@ -153,7 +153,7 @@ func (r *run) same(dir string) error {
 	}
 	if saved.Identity == nil {
 		// Weights were identified in another way then.
-		if err := saved.CheckBase(adapter.Base{Path: r.session.Config.Model, SHA256: r.identity.Base.Weights}); err != nil {
+		if err := saved.CheckBase(adapter.Base{Path: r.session.Dir, SHA256: r.identity.Base.Weights}); err != nil {
 			return err
 		}
 		was.Base.Weights = r.identity.Base.Weights

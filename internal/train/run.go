@@ -86,7 +86,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}}
-	if err := model.CheckWeights(c.Model, s.Model); err != nil {
+	if err := model.CheckWeights(s.Dir, s.Model); err != nil {
 		return nil, err
 	}
 	if r.train, err = s.load(ctx, "train", true); err != nil {
@@ -180,7 +180,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 			return plan, err
 		}
 	}
-	base := adapter.Base{Path: c.Model, SHA256: r.identity.Base.Weights, Type: m.Type, Width: m.Width, Layers: m.Layers}
+	base := adapter.Base{Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights, Type: m.Type, Width: m.Width, Layers: m.Layers}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
@@ -262,6 +262,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		for _, line := range r.session.lint(r.train, r.test) {
 			r.log.Printf("%s", line)
 		}
+	}
+	if r.session.Dir != c.Model {
+		r.log.Printf("model: %s is %s", c.Model, r.session.Dir)
 	}
 	for _, line := range slices.Concat(r.notes, r.session.Tokenizer.Warnings()) {
 		r.log.Printf("%s", line)

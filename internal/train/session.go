@@ -23,6 +23,7 @@ import (
 // the data, the tokenizer and the base model of one configuration.
 type Session struct {
 	Config    *config.Config
+	Dir       string // of the base model, where the configuration may name one of the Hugging Face cache
 	Set       *dataset.Set
 	Tokenizer *tokenizer.Tokenizer
 	Model     model.Config
@@ -45,20 +46,23 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	if s.Set, err = dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed}); err != nil {
 		return nil, loading(err)
 	}
-	if s.Model, err = model.ReadConfig(c.Model); err != nil {
+	if s.Dir, err = model.Find(c.Model); err != nil {
 		return nil, err
 	}
-	if s.Tokenizer, err = tokenizer.Load(c.Model); err != nil {
+	if s.Model, err = model.ReadConfig(s.Dir); err != nil {
+		return nil, err
+	}
+	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
 		return nil, err
 	}
 	if n := s.Tokenizer.VocabSize(); n > s.Model.Vocab {
-		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens, the embedding %d rows; want files of one model", c.Model, n, s.Model.Vocab)
+		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens, the embedding %d rows; want files of one model", s.Dir, n, s.Model.Vocab)
 	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
 		if c.Data.MaxLength > 0 {
 			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position table; want at most %d",
-				c.Model, c.Data.MaxLength, room))
+				s.Dir, c.Data.MaxLength, room))
 		}
 		s.MaxLength = room
 	}
@@ -110,7 +114,7 @@ func (s *Session) checkSpecials(sp *dataset.Split) error {
 	for _, e := range sp.Examples {
 		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
 			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s puts %d special tokens around a text, and data.max_length is %d; want room for text",
-				sp.Path, e.Line, s.Config.Model, n, s.MaxLength))
+				sp.Path, e.Line, s.Dir, n, s.MaxLength))
 		}
 	}
 	return nil
@@ -123,7 +127,7 @@ func (s *Session) checkTypes(d data) error {
 		for _, t := range types {
 			if t < 0 || int(t) >= s.Model.Types {
 				return fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; want files of one model",
-					d.split.Path, d.split.Examples[i].Line, s.Config.Model, t, s.Model.Types)
+					d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types)
 			}
 		}
 	}
@@ -190,7 +194,7 @@ func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / ba
 // attach puts the base model and the method on a device, the method with the
 // structure that a checkpoint says, or as it begins.
 func (s *Session) attach(dev compute.Device, method adapter.Config, structure *adapter.Structure) (*model.Model, adapter.Method, error) {
-	m, err := model.Load(dev, s.Config.Model, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, method.Name == "full")
+	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, method.Name == "full")
 	if err != nil {
 		return nil, nil, err
 	}

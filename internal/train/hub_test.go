@@ -1,0 +1,57 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/cpu"
+)
+
+// TestRunFromCache trains a model by the name that it has in the cache of the
+// Hugging Face hub. What is saved names it so, and holds its configuration.
+func TestRunFromCache(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("HF_HUB_CACHE", cache)
+	snapshot := filepath.Join(cache, "models--lor2c--demo", "snapshots", "abc")
+	if err := os.MkdirAll(filepath.Join(cache, "models--lor2c--demo", "refs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(cache, "models--lor2c--demo", "refs", "main"), []byte("abc"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(snapshot, os.DirFS(filepath.Join(demoDir, "model"))); err != nil {
+		t.Fatal(err)
+	}
+	c := demoConfig(t, t.TempDir(), 8)
+	c.Model, c.Method.Name, c.Train.Epochs, c.Optim.LR = "lor2c/demo", "full", 1, 1e-4
+	got, err := Run(context.Background(), c, quiet(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(got.Out, "final", "lor2c.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var description struct{ Base struct{ Path string } }
+	if err := json.Unmarshal(raw, &description); err != nil || description.Base.Path != "lor2c/demo" {
+		t.Errorf("the base is %q, %v; want its name", description.Base.Path, err)
+	}
+	if raw, err := os.ReadFile(filepath.Join(got.Out, "final", "config.json")); err != nil || !strings.Contains(string(raw), `"substance"`) {
+		t.Errorf("config.json of the full model: %v\n%s", err, raw)
+	}
+	if raw, err := os.ReadFile(filepath.Join(got.Out, "log.txt")); err != nil || !strings.Contains(string(raw), "model: lor2c/demo is "+snapshot) {
+		t.Errorf("the log does not say where the model is: %v\n%s", err, raw)
+	}
+	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev"); err != nil {
+		t.Error(err)
+	}
+	// Without the cache the name leads nowhere, and the error says what to do.
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	if _, err := OpenSession(t.Context(), c); err == nil || !strings.Contains(err.Error(), "hf download lor2c/demo --local-dir models/demo") {
+		t.Errorf("error %v", err)
+	}
+}
