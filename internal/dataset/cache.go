@@ -9,6 +9,7 @@ import (
 	"hash"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // The cache file, all numbers little-endian:
@@ -77,13 +78,17 @@ func readCache(dir string, key [32]byte, n int) (*Encoded, bool) {
 	}
 	var sizes [3]int64
 	decode(body[cacheHeader-3*8:], sizes[:])
+	// The lengths come from the file: its size bounds them before they are used.
 	tokens := sizes[1]
-	if sizes[0] != int64(n) || tokens < 0 || int64(len(body)-cacheHeader) != 8*int64(n+1)+8*tokens {
+	if sizes[0] != int64(n) || tokens < 0 || tokens > int64(len(body)) || int64(len(body)-cacheHeader) != 8*int64(n+1)+8*tokens {
 		return nil, false
 	}
 	e := &Encoded{Cu: make([]int64, n+1), IDs: make([]int32, tokens), TypeIDs: make([]int32, tokens), Truncated: int(sizes[2])}
 	rest := body[cacheHeader:]
 	decode(rest, e.Cu)
+	if e.Cu[0] != 0 || e.Cu[n] != tokens || !slices.IsSorted(e.Cu) || sizes[2] < 0 || sizes[2] > int64(n) {
+		return nil, false
+	}
 	decode(rest[8*(n+1):], e.IDs)
 	decode(rest[8*int64(n+1)+4*tokens:], e.TypeIDs)
 	return e, true

@@ -1,7 +1,11 @@
 package dataset
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/csv"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -101,6 +105,45 @@ func FuzzCSV(f *testing.F) {
 			if unix(r.a) != want.a || unix(*r.b) != *want.b || unix(r.label) != want.label {
 				t.Fatalf("row %+v; encoding/csv reads %q", r, records[i+1])
 			}
+		}
+	})
+}
+
+// FuzzCache holds that whatever lies in the cache, checksum right or wrong, is
+// passed over or is a split of as many examples.
+func FuzzCache(f *testing.F) {
+	dir := f.TempDir()
+	key := cacheKey([32]byte{1}, sample().Examples, 5)
+	if err := writeCache(dir, key, sampleEncoded); err != nil {
+		f.Fatal(err)
+	}
+	good, err := os.ReadFile(cachePath(dir, key))
+	if err != nil {
+		f.Fatal(err)
+	}
+	body := good[:len(good)-sha256.Size]
+	f.Add(body)
+	f.Add(body[:cacheHeader])
+	huge := bytes.Clone(body[:cacheHeader+8*5])
+	binary.LittleEndian.PutUint64(huge[cacheHeader-16:], 1<<61)
+	f.Add(huge)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		dir := t.TempDir()
+		sum := sha256.Sum256(body)
+		if err := os.WriteFile(cachePath(dir, key), append(bytes.Clone(body), sum[:]...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		e, ok := readCache(dir, key, 4)
+		if !ok {
+			return
+		}
+		for i := range 4 {
+			if ids, types := e.At(i); len(ids) != len(types) {
+				t.Fatalf("example %d: %d ids, %d types", i, len(ids), len(types))
+			}
+		}
+		if e.Len() != 4 || e.Cu[4] != int64(len(e.IDs)) {
+			t.Fatalf("%d examples, %d tokens of %d", e.Len(), e.Cu[4], len(e.IDs))
 		}
 	})
 }

@@ -146,6 +146,9 @@ func (t Task) Lint(s *Split) []Finding {
 		}
 		found = append(found, Finding{Kind: "doubled", Path: s.Path, Line: doubled.line, Count: doubled.count, Text: text})
 	}
+	if t.Labels == nil && len(classes) == 1 {
+		found = append(found, Finding{Kind: "one_target", Path: s.Path, Count: n, Text: "all examples have the same target; correlations with them are undefined"})
+	}
 	if t.Labels != nil && len(classes) == 1 {
 		only := t.Labels[int(slices.MaxFunc(s.Examples, func(a, b Example) int { return int(a.Label - b.Label) }).Label)]
 		found = append(found, Finding{Kind: "one_class", Path: s.Path, Count: n,
@@ -174,7 +177,7 @@ func Overlap(train, dev *Split) []Finding {
 	}
 	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too good", shared.count, len(dev.Examples))
 	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 && train.Files[0].SHA256 == dev.Files[0].SHA256 {
-		text = "the dev split is the train file, so scores on it are too good"
+		text = "the dev split is the train file, byte for byte, so scores on it are too good"
 	}
 	return []Finding{{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text}}
 }

@@ -58,6 +58,7 @@ func TestLint(t *testing.T) {
 		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
 		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil, []string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
 		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them say little`}},
+		{"one_target", "f.csv", "text,label\na,3\nb,3.0\n", "train", regressed, []string{`f: all examples have the same target; correlations with them are undefined`}},
 		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"), []string{`f:2: label "-1", 2 times, is taken for a withheld one`}},
 		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"), []string{`f:2: label "?", 1 time, is taken for a withheld one`, `f:2: 2 of 3 examples have labels; there are no scores unless all have`}},
 		{"a_class", "f.csv", "text,label\na,-1\nb,1\n", "test", classes("-1", "1"), nil},
@@ -125,7 +126,7 @@ func TestOverlap(t *testing.T) {
 	for content, want := range map[string]string{
 		"text,label\nd,0\ne,1\n":       "",
 		"text,label\nd,0\nb ,0\nc,1\n": ":3: 2 of 3 examples have texts of the train split, so scores on them are too good",
-		"text,label\na,0\nb,1\nc,1\n":  ":2: the dev split is the train file, so scores on it are too good",
+		"text,label\na,0\nb,1\nc,1\n":  ":2: the dev split is the train file, byte for byte, so scores on it are too good",
 	} {
 		dev := split("dev.csv", content)
 		got := ""
