@@ -70,7 +70,7 @@ func replaceLink(target, link string) error {
 
 // settle flushes the folder that holds path, after a rename to path.
 func settle(path string) error {
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path, bare(err))
 	}
 	return nil

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -20,27 +19,41 @@ type Skipped struct {
 	Err error // of VerifyDir
 }
 
-// Latest finds the valid directory named prefix plus a step, as in
-// "checkpoint-500" for the prefix "checkpoint-", with the highest step in
-// runDir. Directories that fail [VerifyDir] are skipped, newest first, and
-// returned. Where none is left the error wraps [ErrNone].
-func Latest(runDir, prefix string) (dir string, skipped []Skipped, err error) {
+// List returns the steps of the directories in runDir that are named prefix plus
+// a step, as in "checkpoint-500" for the prefix "checkpoint-", in rising order.
+// Whether they are valid is for [VerifyDir] to say.
+func List(runDir, prefix string) (steps []int, err error) {
 	entries, err := os.ReadDir(runDir)
 	if err != nil {
-		return "", nil, fmt.Errorf("checkpoint: find the latest %s* in %s: %w; a run folder is expected", prefix, runDir, bare(err))
+		return nil, fmt.Errorf("checkpoint: list %s* in %s: %w; a run folder is expected", prefix, runDir, bare(err))
 	}
-	var steps []int
 	for _, e := range entries {
-		digits, found := strings.CutPrefix(e.Name(), prefix)
-		step, err := strconv.Atoi(digits)
-		// Only the spelling that this program writes: "7", neither "07" nor "+7".
-		if found && err == nil && step >= 0 && strconv.Itoa(step) == digits && e.IsDir() {
+		if step, ok := Step(e.Name(), prefix); ok && e.IsDir() {
 			steps = append(steps, step)
 		}
 	}
 	// By step, not by time: a copy to another disk keeps names, not times.
-	slices.SortFunc(steps, func(a, b int) int { return cmp.Compare(b, a) })
-	for _, step := range steps {
+	slices.Sort(steps)
+	return steps, nil
+}
+
+// Step returns the step in a name that is prefix plus a step. Only the spelling
+// that this program writes counts: "7", neither "07" nor "+7".
+func Step(name, prefix string) (step int, ok bool) {
+	digits, found := strings.CutPrefix(name, prefix)
+	step, err := strconv.Atoi(digits)
+	return step, found && err == nil && step >= 0 && strconv.Itoa(step) == digits
+}
+
+// Latest finds the valid directory with the highest step among those that [List]
+// lists. Directories that fail [VerifyDir] are skipped, newest first, and
+// returned. Where none is left the error wraps [ErrNone].
+func Latest(runDir, prefix string) (dir string, skipped []Skipped, err error) {
+	steps, err := List(runDir, prefix)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, step := range slices.Backward(steps) {
 		dir := filepath.Join(runDir, prefix+strconv.Itoa(step))
 		err := VerifyDir(dir)
 		if err == nil {

@@ -42,7 +42,7 @@ func TestLatest(t *testing.T) {
 		t.Errorf("reason is %v", skipped[1].Err)
 	}
 	_, _, err = Latest(run+"/none", "checkpoint-")
-	wantError(t, err, "checkpoint: find the latest checkpoint-* in "+run+"/none: no such file or directory; a run folder is expected")
+	wantError(t, err, "checkpoint: list checkpoint-* in "+run+"/none: no such file or directory; a run folder is expected")
 }
 
 func TestCleanTemp(t *testing.T) {

@@ -61,7 +61,7 @@ func seal(dir string) error {
 	}
 	// Innermost first, so that no durable folder lists a name that is not.
 	for _, folder := range slices.Backward(folders) {
-		if err := syncDir(folder); err != nil {
+		if err := SyncDir(folder); err != nil {
 			return err
 		}
 	}

@@ -27,8 +27,8 @@ func openLeftover(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// syncDir makes renames and new names in dir survive a power cut.
-func syncDir(dir string) error {
+// SyncDir makes renames and new names in dir survive a power cut.
+func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err

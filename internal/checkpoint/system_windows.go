@@ -25,9 +25,9 @@ func Lock(f *os.File) error {
 // openLeftover opens a file or directory to be locked.
 func openLeftover(path string) (*os.File, error) { return os.Open(path) }
 
-// syncDir has nothing to do: NTFS keeps the names of renamed files in its own
+// SyncDir has nothing to do: NTFS keeps the names of renamed files in its own
 // journal, and no directory can be flushed.
-func syncDir(string) error { return nil }
+func SyncDir(string) error { return nil }
 
 // mapView maps size bytes of a file read-only.
 func mapView(f *os.File, size int) ([]byte, error) {

@@ -20,6 +20,10 @@ const (
 
 var tempPattern = regexp.MustCompile(`^(.+)\.lor2c-(tmp|old)-\d+-[0-9a-f]{16}$`)
 
+// Unfinished reports whether a name is that of a file or directory which
+// WriteFile, WriteDir or Link has not finished.
+func Unfinished(name string) bool { return tempPattern.MatchString(name) }
+
 // besideName invents an unused sibling name for final.
 func besideName(final, kind string) string {
 	return fmt.Sprintf("%s.lor2c-%s-%d-%016x", final, kind, os.Getpid(), rand.Uint64())

@@ -21,7 +21,7 @@ type Digest struct {
 // DigestOf reads the digest of the records in dir up to a step. Without a
 // metrics.jsonl there are none.
 func DigestOf(dir string, step int) (Digest, error) {
-	path := filepath.Join(dir, metricsFile)
+	path := filepath.Join(dir, MetricsFile)
 	h := sha256.New()
 	records, keep, _, err := scan(path, step)
 	if err == nil && keep > 0 {
@@ -35,7 +35,7 @@ func DigestOf(dir string, step int) (Digest, error) {
 
 // CopyMetrics writes the records in dir up to a step to w.
 func CopyMetrics(w io.Writer, dir string, step int) error {
-	path := filepath.Join(dir, metricsFile)
+	path := filepath.Join(dir, MetricsFile)
 	_, keep, _, err := scan(path, step)
 	if err == nil && keep > 0 {
 		err = copyHead(w, path, keep)

@@ -26,7 +26,7 @@ func TestDigest(t *testing.T) {
 		want := Digest{strings.Count(jsonl[:end], "\n"), hex.EncodeToString(sum[:])}
 
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, metricsFile), []byte(jsonl+"{half"), 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, MetricsFile), []byte(jsonl+"{half"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := DigestOf(dir, step); got != want || err != nil {
@@ -73,14 +73,14 @@ func FuzzScan(f *testing.F) {
 	}
 	steps(r, 1, 4)
 	r.Close()
-	text, err := os.ReadFile(filepath.Join(dir, metricsFile))
+	text, err := os.ReadFile(filepath.Join(dir, MetricsFile))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(text, 2)
 	f.Fuzz(func(t *testing.T, text []byte, step int) {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, metricsFile), text, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, MetricsFile), text, 0o666); err != nil {
 			t.Fatal(err)
 		}
 		_, err := ReadMetrics(dir)

@@ -29,6 +29,8 @@ const (
 	valueSimpleValue = 2
 )
 
+const eventsPrefix = "events.out.tfevents."
+
 // createEvents makes an events file whose name sorts behind those that are
 // there, since TensorBoard reads them in order of name; two resumes may fall
 // into one second, or the clock of the next machine may be behind.
@@ -44,11 +46,11 @@ func createEvents(dir string, now time.Time) (*os.File, error) {
 	second := now.Unix()
 	for _, entry := range entries {
 		var s int64
-		if n, _ := fmt.Sscanf(entry.Name(), "events.out.tfevents.%d.", &s); n == 1 {
+		if n, _ := fmt.Sscanf(entry.Name(), eventsPrefix+"%d.", &s); n == 1 {
 			second = max(second, s+1)
 		}
 	}
-	name := fmt.Sprintf("events.out.tfevents.%010d.%s", second, host)
+	name := fmt.Sprintf(eventsPrefix+"%010d.%s", second, host)
 	return os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o666)
 }
 

@@ -12,8 +12,8 @@ import (
 
 // ownFiles are patterns of the names of all files that this package writes.
 var ownFiles = []string{
-	metricsFile, "metrics.csv", "timing.jsonl", "timing.json", "log.txt", "env.json", "env-*.json",
-	"eval_results.json", "all_results.json", "events.out.tfevents.*",
+	MetricsFile, tableFile, timingFile, textFile, runtimeFile, evalResults, allResults,
+	"env.json", "env-*.json", eventsPrefix + "*",
 }
 
 // OwnFile reports whether a file called name in a run directory is one that this
@@ -40,13 +40,13 @@ func (r *Run) openFiles() (err error) {
 		}
 		return f
 	}
-	r.metrics = open(metricsFile)
+	r.metrics = open(MetricsFile)
 	if err == nil && !r.o.Resume {
 		if info, e := r.metrics.Stat(); e == nil && info.Size() > 0 {
-			return fmt.Errorf("it already holds a run (%s); resume that run or choose another directory", metricsFile)
+			return fmt.Errorf("it already holds a run (%s); resume that run or choose another directory", MetricsFile)
 		}
 	}
-	r.table, r.timing, r.text = open("metrics.csv"), open("timing.jsonl"), open("log.txt")
+	r.table, r.timing, r.text = open(tableFile), open(timingFile), open(textFile)
 	if err == nil {
 		err = cmp.Or(dropTorn(r.timing), dropTorn(r.text))
 	}
@@ -126,4 +126,19 @@ func writeFile(path string, content []byte) error {
 		_, err := w.Write(content)
 		return err
 	})
+}
+
+// replaced returns an error if the records no longer reach the file that a
+// reader of the directory finds: somebody has removed or renamed it.
+func (r *Run) replaced() error {
+	for _, f := range []*os.File{r.metrics, r.table} {
+		ours, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		if found, err := os.Stat(f.Name()); err != nil || !os.SameFile(ours, found) {
+			return fmt.Errorf("%s was removed or replaced during the run, and what it held is lost", f.Name())
+		}
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ import (
 // step is less than the one before, is an error that names file and line. A
 // null reads as NaN.
 func ReadMetrics(dir string) ([]Record, error) {
-	records, _, tail, err := scan(filepath.Join(dir, metricsFile), math.MaxInt)
+	records, _, tail, err := scan(filepath.Join(dir, MetricsFile), math.MaxInt)
 	if err = cmp.Or(err, tail); err != nil {
 		return nil, fmt.Errorf("runlog: read metrics: %w", err)
 	}
@@ -138,7 +138,7 @@ func parse(line []byte) (Record, error) {
 // A damaged line before the step, and a score without a column, are errors
 // that name file and line, and change nothing.
 func (r *Run) Rewind(step int) error {
-	path := filepath.Join(r.dir, metricsFile)
+	path := filepath.Join(r.dir, MetricsFile)
 	records, keep, _, err := scan(path, step)
 	table := csvLine(header(r.o.Scores))
 	for n, record := range records {

@@ -16,7 +16,8 @@ type Results struct {
 	Evals        []Eval  // of the model that is kept, one per split
 }
 
-// Finish writes the results under Hugging Face's names:
+// Finish writes the results under Hugging Face's names. all_results.json is
+// written last: a run that has it is done.
 //
 //	all_results.json   epoch, train_loss, train_samples, eval_loss, eval_<score>
 //	eval_results.json  the same without train_*
@@ -45,7 +46,7 @@ func (r *Run) Finish(res Results) error {
 	for _, f := range []struct {
 		name    string
 		content any
-	}{{"eval_results.json", eval}, {"all_results.json", all}, {"timing.json", timing}} {
+	}{{runtimeFile, timing}, {evalResults, eval}, {allResults, all}} {
 		if err := writeFile(filepath.Join(r.dir, f.name), marshal(f.content)); err != nil {
 			return fmt.Errorf("runlog: write results: %w", err)
 		}

@@ -29,9 +29,29 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
-const metricsFile = "metrics.jsonl"
+// MetricsFile holds the records of a run. What it has on a step is what resumes
+// and reports go by.
+const MetricsFile = "metrics.jsonl"
+
+// The other files that are open during a run, and those of its end.
+const (
+	tableFile  = "metrics.csv"
+	timingFile = "timing.jsonl"
+	textFile   = "log.txt"
+
+	evalResults = "eval_results.json"
+	allResults  = "all_results.json"
+	runtimeFile = "timing.json"
+)
+
+// IsResult reports whether a name is that of a file which Finish writes.
+func IsResult(name string) bool {
+	return name == evalResults || name == allResults || name == runtimeFile
+}
 
 // Options says what a run logs and where the console is.
 type Options struct {
@@ -128,10 +148,7 @@ func (r *Run) Err() error { return r.err }
 // Sync makes all that was logged survive a power failure. The loop calls it
 // before it publishes a checkpoint, and stops on its error, which is Err's.
 func (r *Run) Sync() error {
-	d, err := os.Open(r.dir)
-	if err == nil {
-		err = cmp.Or(r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(), d.Sync(), d.Close())
-	}
+	err := cmp.Or(r.replaced(), r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(), checkpoint.SyncDir(r.dir))
 	if err != nil {
 		r.fail(err)
 	}

@@ -60,7 +60,7 @@ func (r *Run) stream(line []byte) {
 	switch {
 	case errors.Is(err, syscall.EPIPE):
 		r.o.JSON = false
-		r.say("nobody reads standard output any more; the records go on in " + metricsFile)
+		r.say("nobody reads standard output any more; the records go on in " + MetricsFile)
 	case err != nil:
 		r.fail(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -46,7 +45,7 @@ func (r *run) rewind() error {
 		return fmt.Errorf("train: open %s: %w", r.out, err)
 	}
 	for _, e := range entries {
-		if step, ok := stepOf(e.Name()); ok && step > r.state.Step {
+		if step, ok := checkpoint.Step(e.Name(), checkpointPrefix); ok && step > r.state.Step {
 			if err := checkpoint.RemoveDir(checkpointAt(r.out, step)); err != nil {
 				return err
 			}
@@ -55,18 +54,12 @@ func (r *run) rewind() error {
 	return nil
 }
 
-// stepOf returns the step in the name of a checkpoint directory.
-func stepOf(name string) (int, bool) {
-	digits, ok := strings.CutPrefix(name, checkpointPrefix)
-	step, err := strconv.Atoi(digits)
-	return step, ok && err == nil && step >= 0 && strconv.Itoa(step) == digits
-}
-
 // adopt copies a checkpoint from elsewhere into the output directory, with the
 // best checkpoint and the log of the run that it belongs to, and returns the
 // copy. Where those are not to be had the log begins at the checkpoint, and the
 // next evaluation is the best so far.
 func (r *run) adopt(dir string) (string, error) {
+	r.dir.begun = true
 	if err := r.writeConfig(); err != nil {
 		return "", err
 	}
@@ -157,6 +150,13 @@ func (r *run) linkBest() error {
 		return err
 	}
 	if step > 0 && exists(checkpointAt(r.out, step)) {
+		if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
+			to, err := checkpoint.SetAside(link)
+			if err != nil {
+				return err
+			}
+			r.log.Printf("%s is now %s: it is no link to the best checkpoint", link, to)
+		}
 		return checkpoint.Link(checkpointPrefix+strconv.Itoa(step), link)
 	}
 	if _, err := os.Readlink(link); err == nil {
@@ -183,7 +183,7 @@ func (r *run) mendBest(link, dir string) error {
 		return nil
 	}
 	if same, err := checkpoint.Same(link, dir); err != nil || !same {
-		return nil // checkpoint.Link says what is in the way
+		return nil
 	}
 	return checkpoint.RemoveDir(link)
 }

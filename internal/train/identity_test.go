@@ -134,7 +134,7 @@ func TestOtherInput(t *testing.T) {
 	} {
 		t.Run("change="+name, func(t *testing.T) {
 			run := copied(t, original)
-			from := filepath.Join(run.Out, "checkpoint-3")
+			from := filepath.Join(copied(t, original).Out, "checkpoint-3")
 			c.change(t, run)
 			named := quiet(1)
 			named.Resume = from

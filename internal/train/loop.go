@@ -39,7 +39,7 @@ func (r *run) loop(ctx context.Context) error {
 		// so that what it stops has been saved.
 		interrupted := ctx.Err() != nil
 		evaluates := r.evaluates(step)
-		save := evaluates || t.SaveEvery > 0 && step%t.SaveEvery == 0 || interrupted
+		save := r.regular(step) || interrupted
 		if save || r.motion != nil || step%t.LogEvery == 0 || r.schedule.Due(step) {
 			if err := r.readBack(step); err != nil {
 				return err

@@ -24,19 +24,12 @@ const (
 // resumeFrom returns the checkpoint to continue from, "" to begin. What it was
 // made from equals what the run is made from now.
 func (r *run) resumeFrom(resume string) (string, error) {
-	held := exists(filepath.Join(r.out, ConfigFile))
-	if !held {
-		if entries, err := os.ReadDir(r.out); err == nil && len(entries) > 1 { // the lock is there
-			return "", fmt.Errorf("train: open %s: it holds files but no %s; want a directory of this run, an empty one or none: %w", r.out, ConfigFile, ErrOtherRun)
-		}
-	}
+	held := r.dir.held
 	if held && resume == ResumeNever {
 		return "", fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
 	}
-	if held {
-		if err := checkpoint.CleanTemp(r.out); err != nil {
-			return "", err
-		}
+	if err := checkpoint.CleanTemp(r.out); err != nil {
+		return "", err
 	}
 	var from string
 	var err error
@@ -59,6 +52,32 @@ func (r *run) resumeFrom(resume string) (string, error) {
 	return "", nil
 }
 
+// setAside gives other names to what is where the run will put a checkpoint or
+// the final adapter and was not written by lor2c: the run would not replace it,
+// and would fail when it gets there.
+func (r *run) setAside() error {
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return fmt.Errorf("train: open %s: %w", r.out, err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(r.out, e.Name())
+		if _, saved := checkpoint.Step(e.Name(), checkpointPrefix); !saved && e.Name() != finalDir {
+			continue
+		}
+		why := checkpoint.Replaceable(path)
+		if why == nil {
+			continue
+		}
+		to, err := checkpoint.SetAside(path)
+		if err != nil {
+			return err
+		}
+		r.note("%s is now %s: %v", path, to, why)
+	}
+	return nil
+}
+
 // named returns where to continue from when a checkpoint is named: that one if
 // it lies in the output directory, else a copy of it there, or what the copy has
 // become since.
@@ -79,7 +98,7 @@ func (r *run) named(dir string, held bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if step, ok := stepOf(filepath.Base(own)); ok && step >= r.state.Step {
+	if step, ok := checkpoint.Step(filepath.Base(own), checkpointPrefix); ok && step >= r.state.Step {
 		return own, r.check(own)
 	}
 	return r.adopt(dir)
@@ -131,7 +150,7 @@ func (r *run) restart(held bool) error {
 		return fmt.Errorf("train: open %s: %w", r.out, err)
 	}
 	for _, e := range entries {
-		if _, ok := stepOf(e.Name()); ok {
+		if _, ours := checkpoint.Step(e.Name(), checkpointPrefix); ours {
 			if err := checkpoint.RemoveDir(filepath.Join(r.out, e.Name())); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -30,6 +31,9 @@ type Options struct {
 	Terminal bool // Stderr is a terminal
 	Stdout   io.Writer
 	Stderr   io.Writer
+	// Wait waits for a process that writes to the output directory, which is an
+	// error otherwise.
+	Wait bool
 	// Began is called, if set, when the first step is about to be taken: from
 	// there on the end of the context saves the state.
 	Began func()
@@ -62,6 +66,8 @@ type run struct {
 	description adapter.Description
 	identity    identity.Manifest // what the run is made from
 	notes       []string          // for the log, from before it is open
+	dir         *directory
+	verified    map[int]bool // checkpoints that are known to be valid or not, by step
 	lr          optim.LRSchedule
 	schedule    *schedule.Schedule
 	log         *runlog.Run
@@ -85,7 +91,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}}
+	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{}}
 	if err := model.CheckWeights(s.Dir, s.Model); err != nil {
 		return nil, err
 	}
@@ -101,20 +107,26 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if r.weights, err = s.classWeights(r.train); err != nil {
 		return nil, err
 	}
-	unlock, err := lock(r.out)
-	if err != nil {
+	if r.dir, err = openDirectory(r.out, o.busy(ctx, r.out)); err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer r.dir.close()
 	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
 	r.steps, r.planned = c.Train.Extent(r.perEpoch)
 	r.lr = c.Optim.LRSchedule(r.steps)
 	from, err := r.resumeFrom(o.Resume)
+	if err == nil {
+		err = r.setAside()
+	}
 	if err != nil {
 		return nil, err
 	}
 	if from == "" {
 		r.notes = append(r.notes, r.shortness()...)
+	}
+	// Whatever ends this process from here on, the directory says whose it is.
+	if err := r.writeConfig(); err != nil {
+		return nil, err
 	}
 	if err := r.openSchedule(); err != nil {
 		return nil, err
@@ -150,6 +162,27 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		return nil, err
 	}
 	return r.outcome(), nil
+}
+
+// busy returns what to do about another process in the output directory: wait if
+// that was asked for, and ctx has not ended.
+func (o Options) busy(ctx context.Context, out string) func() bool {
+	said := false
+	return func() bool {
+		if !o.Wait {
+			return false
+		}
+		if !said {
+			said = true
+			fmt.Fprintf(o.Stderr, "another process is training into %s; waiting for it\n", out)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+			return true
+		}
+	}
 }
 
 // build puts model, method and optimizer on the device, and the checkpoint's
@@ -220,14 +253,10 @@ func (r *run) openSchedule() error {
 // open starts or continues the log, and says what is about to happen.
 func (r *run) open(o Options, from string, plan Plan) (err error) {
 	c, task := r.session.Config, r.session.Set.Task
+	r.dir.begun = true
 	step := -1
 	if from != "" {
 		step = r.state.Step
-	}
-	// Before the first file of the log: a run that is killed in between must know
-	// the directory as its own.
-	if err := r.writeConfig(); err != nil {
-		return err
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
 		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned, Resume: true, Step: step,
@@ -277,8 +306,10 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if b := r.state.Best.Step; b > 0 && !exists(checkpointAt(r.out, b)) && !exists(filepath.Join(r.out, bestLink)) {
 		r.log.Printf("%s, the best epoch so far, is not there; best will lead to the next that is better", checkpointAt(r.out, b))
 	}
-	return r.linkBest()
+	return errors.Join(r.linkBest(), r.prune())
 }
+
+func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // writeConfig writes the run file, which says whose directory it is.
 func (r *run) writeConfig() error {
@@ -287,5 +318,3 @@ func (r *run) writeConfig() error {
 		return err
 	})
 }
-
-func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

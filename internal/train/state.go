@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -88,7 +87,7 @@ func (b best) value() float64 {
 // save publishes checkpoint-<step>: adapter, head, optimizer and state, whole or
 // not at all.
 func (r *run) save() error {
-	if err := r.log.Sync(); err != nil {
+	if err := errors.Join(r.dir.check(), r.log.Sync()); err != nil {
 		return err
 	}
 	r.state.Born, r.state.Motion = r.stepper.Opt.FirstSteps(), r.motion.state()
@@ -102,8 +101,7 @@ func (r *run) save() error {
 	log := r.log.Digest()
 	r.state.Log = &log
 	s := r.state
-	dir := filepath.Join(r.out, checkpointPrefix+strconv.Itoa(s.Step))
-	err := checkpoint.WriteDir(dir, func(tmp string) error {
+	err := checkpoint.WriteDir(checkpointAt(r.out, s.Step), func(tmp string) error {
 		if err := adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head()); err != nil {
 			return err
 		}
@@ -121,6 +119,7 @@ func (r *run) save() error {
 	if err != nil {
 		return err
 	}
+	r.verified[s.Step] = true
 	return errors.Join(r.linkBest(), r.prune())
 }
 
@@ -133,28 +132,6 @@ func (r *run) trainerState() []byte {
 		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)
 	}
 	return runlog.TrainerState(t)
-}
-
-// prune removes all but the newest checkpoints and the best one.
-func (r *run) prune() error {
-	entries, err := os.ReadDir(r.out)
-	if err != nil {
-		return err
-	}
-	var steps []int
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), checkpointPrefix)
-		if step, err := strconv.Atoi(digits); ok && err == nil && step != r.state.Best.Step {
-			steps = append(steps, step)
-		}
-	}
-	slices.Sort(steps)
-	for _, step := range steps[:max(0, len(steps)-r.session.Config.Train.KeepCheckpoints)] {
-		if err := checkpoint.RemoveDir(filepath.Join(r.out, checkpointPrefix+strconv.Itoa(step))); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // The names of AdamW's moments, as PyTorch calls them, before a parameter's.

@@ -1,0 +1,39 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// Replaceable returns why [WriteDir] would refuse to replace what is at path:
+// nil where there is nothing, an empty folder or a directory with a manifest.
+func Replaceable(path string) error {
+	if err := replaceable(filepath.Clean(path)); err != nil {
+		return fmt.Errorf("checkpoint: replace %s: %w", path, err)
+	}
+	return nil
+}
+
+// SetAside renames what is at path to the first free one of path.bad,
+// path.bad-2 and so on, and returns the new name.
+func SetAside(path string) (to string, err error) {
+	for n := 1; ; n++ {
+		to = path + ".bad"
+		if n > 1 {
+			to += "-" + strconv.Itoa(n)
+		}
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		} else if err != nil {
+			return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, bare(err))
+		}
+	}
+	if err := os.Rename(path, to); err != nil {
+		return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, bare(err))
+	}
+	return to, nil
+}

@@ -1,0 +1,252 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+)
+
+// tree lists the names below dir; those of folders end in a slash.
+func tree(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil && info.IsDir() {
+			path += "/"
+		}
+		names = append(names, path)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func notBusy() bool { return false }
+
+// TestOpenDirectory asserts which directories a run may begin in, and that one
+// that is refused is left as it was.
+func TestOpenDirectory(t *testing.T) {
+	for _, tt := range []struct {
+		name, files string // "/" at the end of a name makes a folder
+		inside      bool   // the command is started in it
+		held        bool
+		refused     string
+	}{
+		{name: "empty"},
+		{name: "hidden", files: ".gitkeep .gitignore .lock"},
+		{name: "lost+found", files: "lost+found/"},
+		{name: "unfinished", files: "config.resolved.yaml.lor2c-tmp-1-0123456789abcdef"},
+		{name: "started", files: "config.resolved.yaml metrics.jsonl metrics.csv timing.jsonl log.txt events.out.tfevents.0000000001.h env.json"},
+		{name: "logged", files: "config.resolved.yaml metrics.jsonl=x", held: true},
+		{name: "saved", files: "config.resolved.yaml checkpoint-3/", held: true},
+		{name: "finished", files: "config.resolved.yaml all_results.json", held: true},
+		{name: "foreign", files: "notes.txt thesis.tex", refused: "it holds files but no config.resolved.yaml: notes.txt, thesis.tex; want"},
+		{name: "here", files: "run.yaml train.csv", inside: true},
+		{name: "here-logs", files: "run.yaml log.txt final/", inside: true, refused: "a run would write over final, log.txt; name another directory"},
+		{name: "headless", files: "checkpoint-3/", refused: "a run would write over checkpoint-3"},
+	} {
+		t.Run("holds="+tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			if err := os.Mkdir(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range strings.Fields(tt.files) {
+				name, text, _ := strings.Cut(name, "=")
+				path, isDir := strings.CutSuffix(filepath.Join(dir, name)+strings.Repeat("/", strings.Count(name, "/")), "/")
+				err := error(nil)
+				if isDir {
+					err = os.Mkdir(path, 0o777)
+				} else {
+					err = os.WriteFile(path, []byte(text), 0o666)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			before, name := tree(t, dir), dir
+			if tt.inside {
+				t.Chdir(dir)
+				name = "."
+			}
+			d, err := openDirectory(name, notBusy)
+			if tt.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.refused) || !errors.Is(err, ErrOtherRun) {
+					t.Errorf("error is %v; want one with %q", err, tt.refused)
+				}
+				if after := tree(t, dir); !slices.Equal(after, before) {
+					t.Errorf("it holds %v now; before it was %v", after, before)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.held != tt.held {
+				t.Errorf("held is %t; want %t", d.held, tt.held)
+			}
+			if _, err := openDirectory(name, notBusy); !errors.Is(err, checkpoint.ErrLocked) {
+				t.Errorf("a second time: %v; want ErrLocked", err)
+			}
+			if err := d.check(); err != nil {
+				t.Error(err)
+			}
+			if err := os.Remove(filepath.Join(dir, lockFile)); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.check(); err == nil || !strings.Contains(err.Error(), ".lock was removed or replaced") {
+				t.Errorf("without the lock file: %v", err)
+			}
+			d.close()
+		})
+	}
+}
+
+// TestRefusedLeavesNothing asserts that a run which ends before its first step
+// leaves no directory, and none of its parents that it made.
+func TestRefusedLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 16)
+	c.Out = filepath.Join(dir, "a", "b", "run")
+	c.Schedule.MaxMerges = 100
+	if _, err := Run(context.Background(), c, quiet(1)); err == nil || !strings.Contains(err.Error(), "max_merges") {
+		t.Fatalf("error is %v; want too many merges", err)
+	}
+	if exists(filepath.Join(dir, "a")) {
+		t.Errorf("left %v", tree(t, filepath.Join(dir, "a")))
+	}
+	c.Out = filepath.Join(dir, "train.tsv", "run")
+	if _, err := Run(context.Background(), c, quiet(1)); err == nil || !strings.Contains(err.Error(), "train.tsv/run: ") {
+		t.Errorf("below a file: error is %v", err)
+	}
+}
+
+// TestStartAgain asserts that a start which took no step does not claim the
+// directory: another configuration may begin there.
+func TestStartAgain(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 16)
+	c.Train.Epochs = 1
+	other := *c
+	other.Optim.LR = 1
+	if err := errors.Join(os.Mkdir(c.Out, 0o777), os.WriteFile(filepath.Join(c.Out, ConfigFile), other.YAML(), 0o666),
+		os.WriteFile(filepath.Join(c.Out, "metrics.jsonl"), nil, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := config.Load(filepath.Join(c.Out, ConfigFile), nil, nil)
+	if err != nil || got.Optim.LR != c.Optim.LR {
+		t.Errorf("the run file has optim.lr=%v, %v; want %v", got.Optim.LR, err, c.Optim.LR)
+	}
+}
+
+// TestSetAside asserts that what lies where a run puts its files is moved and
+// said, and that the run ends as without it.
+func TestSetAside(t *testing.T) {
+	dir := t.TempDir()
+	c := demoConfig(t, dir, 40)
+	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	want := contents(t, c.Out)
+	c.Out = filepath.Join(dir, "again")
+	ctx, cancel := context.WithCancel(context.Background())
+	first := quiet(1)
+	first.Began = cancel
+	if _, err := Run(ctx, c, first); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	path := func(name string) string { return filepath.Join(c.Out, name) }
+	var said strings.Builder
+	o := quiet(1)
+	o.Stderr = &said
+	if err := errors.Join(os.Mkdir(path("checkpoint-4"), 0o777), os.WriteFile(path("checkpoint-4/note"), nil, 0o666),
+		os.WriteFile(path("checkpoint-6"), nil, 0o666), os.Symlink("elsewhere", path("checkpoint-8")),
+		os.Mkdir(path("best"), 0o777), os.WriteFile(path("final"), nil, 0o666), os.WriteFile(path("final.bad"), nil, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), c, o); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"checkpoint-4", "checkpoint-6", "checkpoint-8", "best", "final"} {
+		to := name + ".bad"
+		if name == "final" {
+			to = "final.bad-2"
+		}
+		if !exists(path(to)) || !strings.Contains(said.String(), path(name)+" is now "+path(to)+": ") {
+			t.Errorf("%s was not set aside, or not said to be: %v\n%s", name, tree(t, c.Out), &said)
+		}
+		os.RemoveAll(path(to))
+	}
+	os.Remove(path("final.bad"))
+	sameFiles(t, contents(t, c.Out), want)
+}
+
+// TestPrune asserts which checkpoints stay.
+func TestPrune(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		there      string // * marks one that is damaged
+		best, now  int
+		keep       int
+		want       string
+		everySteps int
+	}{
+		{name: "newest", there: "5 10 15 20", best: 10, now: 20, keep: 2, want: "10 15 20", everySteps: 5},
+		{name: "best-is-last", there: "5 10 15 20", best: 20, now: 20, keep: 2, want: "10 15 20", everySteps: 5},
+		{name: "damaged-newer", there: "5 10 15 17*", best: 5, now: 15, keep: 1, want: "5 15 17*", everySteps: 5},
+		{name: "damaged-older", there: "5 10 15* 20", best: 5, now: 20, keep: 2, want: "5 10 20", everySteps: 5},
+		{name: "interrupted", there: "5 10 15 17", best: 5, now: 17, keep: 2, want: "5 10 15 17", everySteps: 5},
+		{name: "after-interrupt", there: "5 10 15 17 20", best: 5, now: 20, keep: 2, want: "5 15 20", everySteps: 5},
+		{name: "epochs", there: "5 10 15 20", best: 20, now: 20, keep: 1, want: "10 20"},
+	} {
+		t.Run("case="+tt.name, func(t *testing.T) {
+			out := t.TempDir()
+			for _, step := range strings.Fields(tt.there) {
+				step, damaged := strings.CutSuffix(step, "*")
+				dir := filepath.Join(out, checkpointPrefix+step)
+				err := checkpoint.WriteDir(dir, func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "a"), []byte("x"), 0o666) })
+				if err == nil && damaged {
+					err = os.WriteFile(filepath.Join(dir, "a"), []byte("y"), 0o666)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			// What only looks like a checkpoint is not touched.
+			if err := os.Mkdir(filepath.Join(out, "checkpoint-007"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			r := &run{out: out, session: &Session{Config: &config.Config{}}, perEpoch: 10, verified: map[int]bool{}}
+			r.session.Config.Train.KeepCheckpoints, r.session.Config.Train.SaveEvery = tt.keep, tt.everySteps
+			r.state.Step, r.state.Best.Step = tt.now, tt.best
+			if err := r.prune(); err != nil {
+				t.Fatal(err)
+			}
+			var want, got []string
+			for _, step := range strings.Fields(tt.want) {
+				want = append(want, checkpointPrefix+strings.TrimSuffix(step, "*"))
+			}
+			want = append(want, "checkpoint-007")
+			entries, err := os.ReadDir(out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range entries {
+				got = append(got, e.Name())
+			}
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("left %v; want %v", got, want)
+			}
+		})
+	}
+}
