@@ -114,8 +114,8 @@ func TestSavedCount(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, "best"), 0o777))
 	var file bytes.Buffer
 	must(t, checkpoint.Write(&file, nil, []checkpoint.Tensor{
-		{Name: "x.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
-		{Name: "x.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
 		{Name: "classifier.out_proj.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
 	}))
 	put(t, filepath.Join(dir, "best"), "adapter_config.json", `{"peft_type":"LORA","task_type":"SEQ_CLS","r":2,"lora_alpha":4,"target_modules":["query"]}`)

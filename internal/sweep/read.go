@@ -2,10 +2,10 @@ package sweep
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/nearest"
 )
 
@@ -46,9 +47,9 @@ type reader struct {
 // Read reads a sweep file, whose cells are still to be checked. All its faults
 // are reported together, as a *config.Error, each with its place.
 func Read(file string) (*Sweep, error) {
-	text, err := os.ReadFile(file)
+	text, err := infile.ReadStream(context.Background(), file, infile.RunFile)
 	if err != nil {
-		return nil, &config.Error{Faults: []error{fmt.Errorf("sweep: read %s: %w; want a sweep file in YAML", file, bare(err))}}
+		return nil, &config.Error{Faults: []error{fmt.Errorf("sweep: read %s: %w; want a sweep file in YAML", file, err)}}
 	}
 	r := &reader{file: file, parallel: 1}
 	r.read(text)
@@ -60,15 +61,6 @@ func Read(file string) (*Sweep, error) {
 		return nil, &config.Error{Faults: r.faults}
 	}
 	return &Sweep{Out: r.out, Parallel: r.parallel, Cells: cells}, nil
-}
-
-// bare drops the path, which the message has named.
-func bare(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 func (r *reader) fault(n *yaml.Node, format string, a ...any) {
@@ -90,9 +82,9 @@ func (r *reader) read(text []byte) {
 	r.mapping(root, "a sweep file", func(key, value *yaml.Node) {
 		switch key.Value {
 		case "base":
-			r.base = r.text(value, "the run file that all cells begin with")
+			r.base = r.path(value, "the run file that all cells begin with")
 		case "out":
-			r.out = r.text(value, "the directory to write to")
+			r.out = r.path(value, "the directory to write to")
 		case "parallel":
 			n, err := strconv.Atoi(value.Value)
 			if err != nil || n < 1 {
@@ -155,6 +147,15 @@ func (r *reader) text(n *yaml.Node, want string) string {
 		r.fault(n, "is empty or no plain value; want %s", want)
 	}
 	return n.Value
+}
+
+// path returns a scalar that names a file or a folder.
+func (r *reader) path(n *yaml.Node, want string) string {
+	path := r.text(n, want)
+	if err := config.CheckPath(path); err != nil {
+		r.fault(n, "%w", err)
+	}
+	return path
 }
 
 // settings reads a mapping of keys of a run file, written with dots.
@@ -223,6 +224,10 @@ func (r *reader) variant(n *yaml.Node) (v variant) {
 
 // cells multiplies runs and grid. Later settings win: set, then a run's, then
 // the grid's.
+// maxCells is more than anyone waits for. A grid multiplies fast, and every cell
+// is kept in memory and checked before the first is trained.
+const maxCells = 10000
+
 func (r *reader) cells() []Cell {
 	runs := r.runs
 	if runs == nil {
@@ -232,6 +237,14 @@ func (r *reader) cells() []Cell {
 	var names []string
 	for _, a := range r.grid {
 		names = append(names, a.key)
+	}
+	n := float64(len(runs))
+	for _, a := range r.grid {
+		n *= float64(len(a.values))
+	}
+	if n > maxCells {
+		r.faults = append(r.faults, fmt.Errorf("sweep: %s: has %.0f cells; want at most %d", r.file, n, maxCells))
+		return nil
 	}
 	short := shortNames(names)
 	var cells []Cell

@@ -3,6 +3,7 @@ package sweep
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +81,8 @@ func TestReadFaults(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", ``, `sweep: FILE: is empty; want the keys base, set, grid, runs, out, parallel`},
 		{"syntax", "base: [", `sweep: FILE: is not YAML: line 1: did not find expected node content`},
+		{"path", "base: ./b\nout: ~ann/runs\n", `sweep: FILE:2:6: begins with "~ann", which only a shell expands; want the path written out`},
+		{"many", "base: b\nout: o\ngrid: {seed: [" + numbers(200) + "], method.rank: [" + numbers(200) + "]}\n", `sweep: FILE: has 40000 cells; want at most 10000`},
 		{"list", "[1]", `sweep: FILE:1:1: a sweep file is no mapping; want key: value`},
 		{"no base", "out: o", `sweep: FILE:1:1: base: is not given; want a run file`},
 		{"keys", "bse: x\nparallel: 0\nout:\nset: {optim: {lr: 1}, out: x}", `
@@ -138,4 +141,13 @@ func TestShippedFiles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// numbers lists 1 to n.
+func numbers(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, strconv.Itoa(i+1))
+	}
+	return strings.Join(list, ",")
 }

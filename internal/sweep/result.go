@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -110,4 +111,13 @@ func readJSON(path string, to any) error {
 		return fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", path, bare(err))
 	}
 	return nil
+}
+
+// bare drops the path, which the message has named.
+func bare(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }

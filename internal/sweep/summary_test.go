@@ -92,8 +92,8 @@ func TestReadResult(t *testing.T) {
 	}
 	var file bytes.Buffer
 	tensors := []checkpoint.Tensor{
-		{Name: "x.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
-		{Name: "x.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
 		{Name: "classifier.dense.weight", Shape: []int{8, 8}, Data: make([]float32, 64)},
 		{Name: "bert.pooler.dense.bias", Shape: []int{8}, Data: make([]float32, 8)},
 	}
