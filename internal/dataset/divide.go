@@ -3,6 +3,8 @@ package dataset
 import (
 	"fmt"
 	"math"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // drawEpoch seeds the draw of a dev split. No epoch of training has this number,
@@ -66,8 +68,8 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 		}
 	}
 	if len(dev.Examples) == 0 {
-		return nil, nil, fmt.Errorf("dataset: data.dev: %g of the %d examples of %s is none that train can spare; want a larger fraction, or a file",
-			fraction, len(whole.Examples), whole.Path)
+		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s is none that train can spare; want a larger fraction, or a file",
+			fraction, len(whole.Examples), whole.Path))
 	}
 	return train, dev, nil
 }

@@ -88,6 +88,7 @@ func TestLintRefuses(t *testing.T) {
 		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil, `dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
 		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" holds a control character; want a name of one line without tabs`},
 		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" holds a control character; want a name of one line without tabs`},
+		{"long_text", "f.tsv", "text\tlabel\n" + strings.Repeat("a ", maxText) + "\tx\nb\ty\n", nil, `dataset: read f:2: a text of 2097152 bytes; want at most 1048576`},
 		{"blank_label", "f.csv", "text,label\na,x\nb,  \nc,y\n", nil, `dataset: read f:3: example without label; want a label on every example used to train or evaluate`},
 		{"all_empty", "f.csv", "text,label\n ,x\n\t,y\n", nil, `dataset: read f: the text of all 2 examples is empty; want text in the column that data.text or the task names`},
 		{"second_empty", "f.csv", "text,label,more\na,x,\nb,y, \n", func(c *Config) { c.Text = []string{"text", "more"} }, `dataset: read f: the second text of all 2 examples is empty; want text in the column that data.text or the task names`},

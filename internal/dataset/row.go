@@ -127,6 +127,13 @@ func (s score) String() string {
 func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Example, error) {
 	examples := make([]Example, len(rows))
 	for i, r := range rows {
+		longest := len(r.a)
+		if r.b != nil {
+			longest = max(longest, len(*r.b))
+		}
+		if longest > maxText {
+			return nil, fmt.Errorf("dataset: read %s:%d: a text of %d bytes; want at most %d", path, r.line, longest, maxText)
+		}
 		e := Example{ID: r.id, Line: r.line, TextA: r.a, TextB: r.b, HasLabel: r.hasLabel}
 		if r.hasLabel {
 			v, err := t.parse(r.label, s)
