@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
-	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -22,11 +22,13 @@ type evalOptions struct {
 func newEvalCommand() *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
-		Use:   "eval (--run DIR | -c FILE --adapter DIR)",
+		Use:   "eval (--run DIR | --adapter DIR [-c FILE])",
 		Short: "Evaluate an adapter",
 		Long: wrap("Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, what always "+
 			"predicting the most frequent class would score, each class by itself, and the confusion matrix. --run takes data and "+
-			"model from a run directory and its best adapter; -c with --adapter evaluates any adapter directory, also a LoRA adapter that PEFT wrote.", ""),
+			"model from a run directory and its best adapter; --adapter evaluates any adapter directory, also a LoRA adapter that PEFT wrote, "+
+			"on the data of a run file or of --set. Only the split's own files are opened. An adapter is refused on another base "+
+			"model than its own, and where its files do not match their checksums.", ""),
 		Example: "  lor2c eval --run runs/verdicts --split test --predictions verdicts.tsv\n" +
 			"  lor2c eval --run runs/verdicts --json | jq .scores\n" +
 			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500",
@@ -37,7 +39,7 @@ func newEvalCommand() *cobra.Command {
 	o.configFlags.add(c)
 	c.Flags().StringVar(&o.run, "run", "", "run directory `DIR` that lor2c train wrote")
 	c.Flags().StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
-	c.Flags().StringVar(&o.adapter, "adapter", "", "with -c: adapter directory `DIR`")
+	c.Flags().StringVar(&o.adapter, "adapter", "", "adapter directory `DIR`")
 	c.Flags().StringVar(&o.split, "split", "dev", "split `NAME`: dev or test; mnli also has dev_mismatched and test_mismatched")
 	c.Flags().StringVar(&o.predictions, "predictions", "", "write predictions to `FILE`, as GLUE takes them; - is standard output")
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
@@ -47,19 +49,20 @@ func newEvalCommand() *cobra.Command {
 
 func runEval(c *cobra.Command, o evalOptions) error {
 	if (o.run == "") == (o.adapter == "") {
-		return usageError{fmt.Errorf("lor2c: eval: want either --run DIR or -c FILE with --adapter DIR")}
+		return usageError{fmt.Errorf("lor2c: eval: want either --run DIR or --adapter DIR")}
 	}
-	if o.run != "" {
-		if o.file != "" {
-			return usageError{fmt.Errorf("lor2c: eval: -c goes with --adapter; --run has its own configuration")}
-		}
-		o.file, o.adapter = filepath.Join(o.run, train.ConfigFile), filepath.Join(o.run, o.checkpoint)
+	if o.run != "" && o.file != "" {
+		return usageError{fmt.Errorf("lor2c: eval: -c goes with --adapter; --run has its own configuration")}
 	}
 	if err := checkPaths("--run", o.run, "--adapter", o.adapter); err != nil {
 		return err
 	}
-	if _, err := os.Stat(o.file); o.run != "" && err != nil {
-		return usageError{fmt.Errorf("lor2c: eval: --run is %s, and there is no %s; want a directory that lor2c train wrote", place.Quote(o.run), o.file)}
+	if o.run != "" {
+		dir, err := train.AdapterDir(o.run, o.checkpoint)
+		if err != nil {
+			return usageError{err}
+		}
+		o.file, o.adapter = filepath.Join(o.run, train.ConfigFile), dir
 	}
 	cfg, err := loadForEval(c, o)
 	if err != nil {
@@ -84,6 +87,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	for _, f := range e.Findings {
 		fmt.Fprintf(os.Stderr, "note: %s\n", f)
 	}
+	for _, line := range e.Notes {
+		fmt.Fprintln(os.Stderr, line)
+	}
 	if o.predictions != "" {
 		if err := predictions.write(c, e.WritePredictions); err != nil {
 			return err
@@ -100,11 +106,21 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	return nil
 }
 
-// loadForEval reads the configuration; a run directory is not subject to the
-// environment, because it says how it was made.
+// loadForEval reads the configuration. A run directory is not subject to the
+// environment, because it says how it was made. An adapter knows its base model,
+// and no evaluation writes to out, so neither has to be named.
 func loadForEval(c *cobra.Command, o evalOptions) (*config.Config, error) {
 	if o.run != "" {
-		return config.Load(o.file, o.sets, nil)
+		return config.LoadContext(c.Context(), o.file, o.sets, nil)
 	}
-	return o.load(c)
+	sets := []string{"out=."}
+	if o.file == "" {
+		saved, err := adapter.Open(o.adapter)
+		if err != nil {
+			return nil, err
+		}
+		saved.Close()
+		sets = append(sets, "model="+saved.Base.Path)
+	}
+	return config.LoadContext(c.Context(), o.file, append(sets, o.sets...), os.Environ())
 }

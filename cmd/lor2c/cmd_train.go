@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,8 +35,9 @@ func (f *configFlags) load(c *cobra.Command) (*config.Config, error) {
 
 type trainOptions struct {
 	configFlags
-	device, out, resume string
-	json                bool
+	device, out, resume, init string
+	extend                    []int
+	json                      bool
 }
 
 func newTrainCommand() *cobra.Command {
@@ -43,9 +46,16 @@ func newTrainCommand() *cobra.Command {
 		Use:   "train -c FILE",
 		Short: "Fine-tune a model",
 		Long: wrap("Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory. SIGINT, SIGTERM, "+
-			"SIGHUP and SIGUSR1 save the state and stop; the same command continues.", ""),
+			"SIGHUP and SIGUSR1 save the state and stop; the same command continues.\n\n"+
+			"A run continues only with the data, model, tokenizer and settings that it was made from; what differs is listed. "+
+			"--extend-epochs adds epochs to a run, finished or not: steps that were planned keep their learning rate, later ones "+
+			"have that of a run with all of the epochs, and nothing is merged or injected in them. Give the same number again to "+
+			"continue, and 2,3 to add three more epochs to a run that was extended by two. --init-adapter begins a new run with the "+
+			"values of an adapter of the same method on the same base model; the optimizer and the learning rate start from the beginning.", ""),
 		Example: "  lor2c train -c run.yaml\n" +
 			"  lor2c train -c run.yaml --set optim.lr=1e-3 --out runs/faster\n" +
+			"  lor2c train -c run.yaml --extend-epochs 2\n" +
+			"  lor2c train -c rte.yaml --init-adapter runs/mnli/best\n" +
 			"  lor2c train -c run.yaml --json | jq -r 'select(.kind == \"eval\").loss'",
 		Annotations: withKeys(exits(exitDevice, exitMismatch, exitNonFinite, exitLost)),
 		Args:        noArgs,
@@ -55,20 +65,29 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().StringVar(&o.out, "out", "", "run directory `DIR`, instead of the run file's")
 	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: auto continues it, never refuses it, restart begins it again without its checkpoints, and a checkpoint directory is begun from")
+	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil, "train `N` more epochs than the run was planned with; N,M after it was extended before")
+	c.Flags().StringVar(&o.init, "init-adapter", "", "begin with the values of the adapter in `DIR`")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
 	return c
 }
 
 func runTrain(c *cobra.Command, o trainOptions) error {
-	if err := checkPaths("--out", o.out, "--resume", o.resume); err != nil {
+	if err := checkPaths("--out", o.out, "--resume", o.resume, "--init-adapter", o.init); err != nil {
 		return err
 	}
-	if info, err := os.Stat(o.resume); o.resume != "auto" && o.resume != "never" && (err != nil || !info.IsDir()) {
-		return usageError{fmt.Errorf("lor2c: train: --resume is %s, and there is no such directory; want auto, never or a checkpoint directory",
-			place.Quote(o.resume))}
+	words := []string{train.ResumeAuto, train.ResumeNever, train.ResumeRestart}
+	if info, err := os.Stat(o.resume); !slices.Contains(words, o.resume) && (err != nil || !info.IsDir()) {
+		return usageError{fmt.Errorf("lor2c: train: --resume is %s, and there is no such directory; want %s or a checkpoint directory",
+			place.Quote(o.resume), strings.Join(words, ", "))}
 	}
 	if o.out != "" {
 		o.sets = append(o.sets, "out="+o.out)
+	}
+	if o.init != "" {
+		o.sets = append(o.sets, "init_adapter="+o.init)
+	}
+	if o.extend != nil {
+		o.sets = append(o.sets, "train.extend_epochs="+strings.ReplaceAll(fmt.Sprint(o.extend), " ", ","))
 	}
 	cfg, err := o.load(c)
 	if err != nil {

@@ -125,13 +125,28 @@ func (s *Saved) CheckBase(base Base) error {
 // Restore fills the method's and the head's parameters from the file. Every one
 // must be there in its shape, and nothing else.
 func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error {
-	params := slices.Concat(m.Params(), m.Buffers(), head)
+	own := slices.Concat(m.Params(), m.Buffers())
+	if err := s.match(own, head, nil); err != nil {
+		return err
+	}
+	for _, p := range slices.Concat(own, head) {
+		if err := s.upload(dev, p, nil); err != nil {
+			return err
+		}
+	}
+	return dev.Err()
+}
+
+// match reports whether the file holds the tensors of a method and of a head in
+// their shapes, and nothing else but those of left.
+func (s *Saved) match(own, head, left []*tape.Param) error {
+	params := slices.Concat(own, head)
 	for i, p := range params {
 		name := fileName(s.Method, p)
 		_, shape, ok := s.file.Info(name)
 		if !ok {
 			what := "tensor"
-			if i >= len(params)-len(head) {
+			if i >= len(own) {
 				what = "tensor of the classification head"
 			}
 			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.file.Path(), what, name, len(params), ErrMismatch)
@@ -140,19 +155,31 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.file.Path(), name, shape, []int(p.Value.Shape), ErrMismatch)
 		}
 	}
+	known := slices.Concat(params, left)
 	for _, name := range s.file.Names() {
-		if !slices.ContainsFunc(params, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
+		if !slices.ContainsFunc(known, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
 			return fmt.Errorf("adapter: load %s: %s is no parameter of method %s on this model; want only those: %w", s.file.Path(), place.List([]string{name}), s.Method.Name, ErrMismatch)
 		}
 	}
-	for _, p := range params {
-		values := make([]float32, p.Value.Shape.Len())
-		if err := s.file.ReadFinite(values, fileName(s.Method, p)); err != nil {
-			return err
-		}
-		p.Upload(dev, values)
+	return nil
+}
+
+// upload puts the file's values of a parameter on the device; order, if not nil,
+// says which row of the file each row of the parameter is.
+func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
+	values := make([]float32, p.Value.Shape.Len())
+	if err := s.file.ReadFinite(values, fileName(s.Method, p)); err != nil {
+		return err
 	}
-	return dev.Err()
+	if order != nil {
+		width, sorted := len(values)/len(order), make([]float32, 0, len(values))
+		for _, row := range order {
+			sorted = append(sorted, values[row*width:(row+1)*width]...)
+		}
+		values = sorted
+	}
+	p.Upload(dev, values)
+	return nil
 }
 
 // bits makes floats comparable where NaN must equal NaN and -0 not 0.

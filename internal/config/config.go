@@ -7,7 +7,9 @@
 // faults are reported together, each with the place it was read from.
 //
 // Relative paths, also those in the file, start at the current directory, as
-// those of any command line do.
+// those of any command line do. Only a file that says "paths: file" has them
+// start at its own directory: a run directory's does, so that it can be used from
+// anywhere and be moved together with its data.
 package config
 
 import (
@@ -24,20 +26,32 @@ import (
 
 // Config is a run file. Table docs explains every key, and Keys returns it.
 type Config struct {
-	Model    string          `yaml:"model"`
-	Data     dataset.Config  `yaml:"data"`
-	Method   adapter.Config  `yaml:"method"`
-	Schedule schedule.Config `yaml:"schedule"`
-	Optim    optim.Config    `yaml:"optim"`
-	Train    Train           `yaml:"train"`
-	Out      string          `yaml:"out"`
-	Seed     uint64          `yaml:"seed"`
+	Model string `yaml:"model"`
+	// InitAdapter is an adapter directory whose values the run begins with.
+	InitAdapter string          `yaml:"init_adapter"`
+	Data        dataset.Config  `yaml:"data"`
+	Method      adapter.Config  `yaml:"method"`
+	Schedule    schedule.Config `yaml:"schedule"`
+	Optim       optim.Config    `yaml:"optim"`
+	Train       Train           `yaml:"train"`
+	Out         string          `yaml:"out"`
+	Seed        uint64          `yaml:"seed"`
+	// Paths says where relative paths of a file start, PathsCWD or PathsFile.
+	// Load has made all of them start at the current directory.
+	Paths string `yaml:"paths"`
 }
+
+// The values of Config.Paths.
+const (
+	PathsCWD  = "cwd"
+	PathsFile = "file"
+)
 
 // Train is the `train:` section: the extent of a run and what it leaves behind.
 type Train struct {
 	Epochs          int      `yaml:"epochs"`
-	MaxSteps        int      `yaml:"max_steps"` // 0: Epochs decides
+	ExtendEpochs    []int    `yaml:"extend_epochs"` // added to a run that was planned without them, one element each time
+	MaxSteps        int      `yaml:"max_steps"`     // 0: Epochs decides
 	BatchSize       int      `yaml:"batch_size"`
 	MicroBatchSize  int      `yaml:"micro_batch_size"`
 	EvalBatchSize   int      `yaml:"eval_batch_size"`
@@ -54,12 +68,20 @@ type Train struct {
 }
 
 // Extent returns how many optimizer steps a run has whose epochs have perEpoch
-// each, and how many epochs these begin.
+// each, and how many epochs these begin, without those that were added later.
 func (t Train) Extent(perEpoch int) (steps, epochs int) {
 	if t.MaxSteps > 0 {
 		return t.MaxSteps, (t.MaxSteps + perEpoch - 1) / perEpoch
 	}
 	return t.Epochs * perEpoch, t.Epochs
+}
+
+// AddedEpochs returns the passes of ExtendEpochs together.
+func (t Train) AddedEpochs() (n int) {
+	for _, more := range t.ExtendEpochs {
+		n += more
+	}
+	return n
 }
 
 // The values of Train.Precision.
@@ -77,6 +99,7 @@ func Default() Config {
 		Optim:    optim.Default(),
 		Train:    Train{Epochs: 3, BatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Seed:     17,
+		Paths:    PathsCWD,
 	}
 }
 
@@ -95,7 +118,9 @@ func (c *Config) Resolve() {
 
 // YAML returns c as a run file with every key, in the order of Keys. Load reads
 // it back as an equal Config.
-func (c *Config) YAML() []byte {
+func (c *Config) YAML() []byte { return encode(c) }
+
+func encode(c *Config) []byte {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)

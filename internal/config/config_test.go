@@ -88,7 +88,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("file=empty", func(t *testing.T) {
 		_, err := load("x.yaml", nil, nil, nil)
-		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, data, method, schedule, optim, train, out, seed")
+		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, init_adapter, data, method, schedule, optim, train, out, seed, paths")
 	})
 }
 
@@ -109,6 +109,7 @@ func TestLoad(t *testing.T) {
 		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Out:      "models/roberta-base",
 		Seed:     1<<64 - 1,
+		Paths:    PathsCWD,
 	}
 	got, err := Load("testdata/good.yaml", nil, nil)
 	if err != nil {

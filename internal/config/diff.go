@@ -15,19 +15,21 @@ var harmless = map[string]string{
 	"train.log_every":        "decides which losses are logged, not which are computed",
 	"train.save_every":       "decides when the state is saved, not what it is",
 	"train.keep_checkpoints": "decides which saved states stay",
+	"paths":                  "decides how paths are written, not where they lead",
 }
 
 // content are the keys that name what a run is made from. Their values are
 // spelling; what is compared in their place is said with each.
 var content = map[string]string{
-	"model":       "weights, tokenizer and config.json, as they were read",
-	"data.dir":    "the examples that were read",
-	"data.train":  "the examples that were read",
-	"data.dev":    "the examples that were read",
-	"data.text":   "the examples that were read",
-	"data.label":  "the examples that were read",
-	"data.kind":   "the labels: regression has none",
-	"data.labels": "the labels in the order of the head's outputs",
+	"model":        "weights, tokenizer and config.json, as they were read",
+	"init_adapter": "the tensors that were read",
+	"data.dir":     "the examples that were read",
+	"data.train":   "the examples that were read",
+	"data.dev":     "the examples that were read",
+	"data.text":    "the examples that were read",
+	"data.label":   "the examples that were read",
+	"data.kind":    "the labels: regression has none",
+	"data.labels":  "the labels in the order of the head's outputs",
 }
 
 // Settings returns the keys of c, as Resolve leaves them, that a continued run

@@ -57,6 +57,7 @@ const path = "a path"
 // the default, is one.
 var docs = [...]struct{ name, doc, allowed, example string }{
 	{"model", "Hugging Face directory of the base model, or its name in the Hugging Face cache", path, "models/roberta-base"},
+	{"init_adapter", "adapter directory whose values the run begins with, with a new optimizer; empty means values drawn by seed", path, "runs/mnli/best"},
 	{"data.task", "a GLUE task, or custom for your own files", "cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom", "mrpc"},
 	{"data.dir", "GLUE tasks: the task's folder or the one above it", path, "data/glue"},
 	{"data.train", "custom: file to train on, .csv, .tsv or .jsonl", path, "train.csv"},
@@ -108,6 +109,7 @@ var docs = [...]struct{ name, doc, allowed, example string }{
 	{"optim.schedule", "the rate after the warm-up: linear or cosine (both down to 0), or constant", "linear|cosine|constant", ""},
 	{"optim.max_grad_norm", "global norm that gradients are clipped to; 0 does not clip", "at least 0", ""},
 	{"train.epochs", "passes over the training data", "at least 1", ""},
+	{"train.extend_epochs", "passes added to a run that was planned without them; lor2c train --extend-epochs sets it", "", "[2]"},
 	{"train.max_steps", "optimizer steps of the run, instead of train.epochs; 0 means by the epochs", "at least 0", "1000"},
 	{"train.batch_size", "examples of one optimizer step", "at least 1", ""},
 	{
@@ -136,4 +138,5 @@ var docs = [...]struct{ name, doc, allowed, example string }{
 	{"train.log_gradients", "record the adapter's mean gradients by layer after each epoch", "", ""},
 	{"out", "directory to write the run to", path, "runs/mrpc"},
 	{"seed", "of initial weights, order of examples and dropout", "", ""},
+	{"paths", "where relative paths of a run file start: cwd, the current directory, or file, the directory of the file", "cwd|file", ""},
 }

@@ -14,6 +14,7 @@ import (
 func TestKeys(t *testing.T) {
 	want := `
 model: a path
+init_adapter: a path
 data.task: a string
 data.dir: a path
 data.train: a path
@@ -62,6 +63,7 @@ optim.warmup_steps: an integer = 0
 optim.schedule: a string = linear
 optim.max_grad_norm: a number = 1
 train.epochs: an integer = 3
+train.extend_epochs: a list of integers, for example [2, 1] = []
 train.max_steps: an integer = 0
 train.batch_size: an integer = 32
 train.micro_batch_size: an integer = 0
@@ -78,6 +80,7 @@ train.keep_checkpoints: an integer = 2
 train.log_gradients: true or false = false
 out: a path
 seed: an integer from 0 to 18446744073709551615 = 17
+paths: a string = cwd
 `
 	var got strings.Builder
 	for i, k := range Keys() {
@@ -118,6 +121,8 @@ func other(l leaf) (reflect.Value, string) {
 	case l.typ.Kind() == reflect.Float64:
 		v.SetFloat(0.125)
 		return v, "0.125"
+	case l.typ == reflect.TypeFor[[]int]():
+		return reflect.ValueOf([]int{1, 234}), "[1, 234]"
 	case l.typ.Kind() == reflect.Slice && l.typ.Elem() == reflect.TypeFor[Weight]():
 		return reflect.ValueOf([]Weight{"1.5", "2"}), "[1.5, 2]"
 	case l.typ.Kind() == reflect.Slice:

@@ -53,11 +53,13 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	if err := asError(faults); err != nil {
 		return nil, err
 	}
+	startHere(file, fromFile)
 	c, origins := layer(fromFile, fromEnv, fromSets)
 	if err := asError(locateFaults(file, c.Validate(), origins)); err != nil {
 		return nil, err
 	}
 	c.Resolve()
+	c.Paths = PathsCWD
 	return c, nil
 }
 

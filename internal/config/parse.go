@@ -115,12 +115,15 @@ func (l leaf) parseText(text string, from origin) (setting, *fault) {
 	if !utf8.ValidString(text) {
 		return refuse("is not UTF-8")
 	}
-	if l.typ.Kind() == reflect.Slice && text != "" && text != "null" && !strings.ContainsAny(text[:1], `[{"'~`) {
+	if l.typ.Kind() == reflect.Slice && l.typ.Elem().Kind() == reflect.String && text != "" && text != "null" && !strings.ContainsAny(text[:1], `[{"'~`) {
 		list := reflect.New(l.typ).Elem()
 		for _, part := range strings.Split(text, ",") {
 			list = reflect.Append(list, reflect.ValueOf(strings.TrimSpace(part)).Convert(l.typ.Elem()))
 		}
 		return setting{l, list, from}, nil
+	}
+	if l.typ == reflect.TypeFor[[]int]() && strings.Contains(text, ",") && !strings.HasPrefix(text, "[") {
+		text = "[" + text + "]"
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	if want(l.typ) != "a string" || strings.HasPrefix(text, `"`) || strings.HasPrefix(text, `'`) {

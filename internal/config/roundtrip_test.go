@@ -69,7 +69,7 @@ func TestDifferences(t *testing.T) {
 			}
 			want := []string{l.name + ": " + was + " in the run, " + text + " now"}
 			switch l.name {
-			case "out", "data.test", "train.log_every", "train.save_every", "train.keep_checkpoints":
+			case "out", "paths", "data.test", "train.log_every", "train.save_every", "train.keep_checkpoints":
 				want = nil
 			}
 			if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
@@ -108,8 +108,8 @@ func TestDifferences(t *testing.T) {
 // decides otherwise.
 func TestSettings(t *testing.T) {
 	free := []string{
-		"model", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind", "data.labels",
-		"train.log_every", "train.save_every", "train.keep_checkpoints", "out",
+		"model", "init_adapter", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind", "data.labels",
+		"train.log_every", "train.save_every", "train.keep_checkpoints", "out", "paths",
 	}
 	a := Default()
 	was := a.Settings()

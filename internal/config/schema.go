@@ -97,6 +97,9 @@ func want(t reflect.Type) string {
 		if t.Elem().Kind() == reflect.String {
 			return "a list of strings, for example [a, b]"
 		}
+		if t.Elem().Kind() == reflect.Int {
+			return "a list of integers, for example [2, 1]"
+		}
 	case reflect.Pointer:
 		if w := want(t.Elem()); w != "" {
 			return w + ", or null"

@@ -121,6 +121,10 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 	case leadingZero(n, t):
 		report(n, "", "is "+printable(n.Value)+", which YAML reads as an octal number; want it without the leading zero")
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && fits(n, t.Elem()):
+		if t.Elem().Kind() == reflect.Int {
+			v.Elem().Set(reflect.Append(v.Elem(), convert(n, t.Elem(), report)))
+			break
+		}
 		v.Elem().Set(reflect.Append(v.Elem(), reflect.ValueOf(n.Value).Convert(t.Elem())))
 	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
 		for i, c := range n.Content {

@@ -26,6 +26,9 @@ func (c *Config) Validate() (faults []error) {
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)
 	need("out", c.Out, "the directory to write the run to")
+	if c.Paths != PathsCWD && c.Paths != PathsFile {
+		faults = append(faults, fmt.Errorf("paths: is %q; want %s or %s", c.Paths, PathsCWD, PathsFile))
+	}
 	return faults
 }
 
@@ -39,6 +42,12 @@ func (t Train) Validate() (faults []error) {
 	}
 	least("epochs", t.Epochs, 1)
 	least("max_steps", t.MaxSteps, 0)
+	for i, n := range t.ExtendEpochs {
+		least(fmt.Sprintf("extend_epochs[%d]", i), n, 1)
+	}
+	if t.MaxSteps > 0 && t.ExtendEpochs != nil {
+		fault("extend_epochs: is set beside max_steps, which says how long the run is; want a larger max_steps in a new run")
+	}
 	least("batch_size", t.BatchSize, 1)
 	least("micro_batch_size", t.MicroBatchSize, 0)
 	// Otherwise the last pass of a step would be smaller than the rest, and

@@ -59,14 +59,16 @@ type Split struct {
 // Difference is one part that is not what it was.
 type Difference struct {
 	Name string
-	Was  string // in the run
+	Was  string // in the run or adapter
 	Now  string
 	Base bool // the part belongs to the base model
 }
 
-// String returns the difference as one line.
-func (d Difference) String() string {
-	return fmt.Sprintf("%s: %s in the run, %s now", d.Name, d.Was, d.Now)
+// String returns the difference from a run as one line.
+func (d Difference) String() string { return d.from("run") }
+
+func (d Difference) from(what string) string {
+	return fmt.Sprintf("%s: %s in the %s, %s now", d.Name, d.Was, what, d.Now)
 }
 
 // Write writes m into dir, which a checksum manifest is still to seal.
@@ -165,11 +167,12 @@ func (s Split) String() string {
 	return fmt.Sprintf("%d examples, %s", s.Examples, digest(s.SHA256))
 }
 
-// List joins differences, one a line, under a headline.
-func List(headline string, differences []Difference) string {
+// List joins differences, one a line, under a headline; from is what they are
+// differences from, a run or an adapter.
+func List(headline, from string, differences []Difference) string {
 	lines := []string{headline}
 	for _, d := range differences {
-		lines = append(lines, "  "+d.String())
+		lines = append(lines, "  "+d.from(from))
 	}
 	return strings.Join(lines, "\n")
 }

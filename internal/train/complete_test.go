@@ -85,6 +85,7 @@ func TestRewind(t *testing.T) {
 	o := quiet(1)
 	o.Resume = filepath.Join(run.Out, "checkpoint-2")
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	o.Began = cancel
 	if _, err := Run(ctx, run, o); err == nil { // after one step
 		t.Fatal("the run was not interrupted")

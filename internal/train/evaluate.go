@@ -20,15 +20,22 @@ type SplitEvaluation struct {
 	Labels     []string          // names of the classes; nil in regression
 	Labelled   int               // examples that have a label
 	Findings   []dataset.Finding // what is seldom meant in the split
+	Notes      []string          // lines on what could not be checked
 }
 
-// Evaluate scores the adapter in dir on a split of c's data.
+// Evaluate scores the adapter in dir on a split of c's data. Only that split's
+// files are opened. Where the configuration says nothing of them, classes and
+// maximum length are the adapter's.
 func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string) (*SplitEvaluation, error) {
 	saved, err := adapter.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer saved.Close()
+	own := *c
+	if c = &own; c.Data.MaxLength == 0 {
+		c.Data.MaxLength = saved.MaxLength
+	}
 	s, err := openSession(ctx, c, []string{split}, saved.Task.Labels)
 	if err != nil {
 		return nil, err
@@ -41,7 +48,7 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
-	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels, Findings: s.Set.Task.Lint(d.split)}
+	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels, Findings: s.Set.Task.Lint(d.split), Notes: unchecked(dir, saved)}
 	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"cmp"
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -17,19 +18,73 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// identify says what a run of the session's configuration on these splits is
-// made from. What the session resolved stands in place of what the run file
-// says.
-func (s *Session) identify(splits map[string]data) (identity.Manifest, error) {
-	m := identity.Manifest{Labels: append([]string{}, s.Set.Task.Labels...), Data: map[string]identity.Split{}, Settings: s.settings()}
-	var err error
+// Identify says what a training run of the session is made from. It reads the
+// train and the dev split.
+func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
+	splits := map[string]*dataset.Split{}
+	for _, name := range []string{"train", "dev"} {
+		split, err := s.Set.Load(ctx, name)
+		if err != nil {
+			return identity.Manifest{}, loading(err)
+		}
+		splits[name] = split
+	}
+	return s.identify(splits)
+}
+
+// identify is Identify of splits that have been read. What the session resolved
+// stands in place of what the run file says.
+func (s *Session) identify(splits map[string]*dataset.Split) (m identity.Manifest, err error) {
+	m = identity.Manifest{Labels: append([]string{}, s.Set.Task.Labels...), Data: map[string]identity.Split{}}
 	if m.Base, err = s.identifyBase(); err != nil {
 		return m, err
 	}
-	for name, d := range splits {
-		m.Data[name] = identity.Split{Examples: d.Len(), SHA256: s.Set.Task.Digest(d.split)}
+	if m.Settings, err = s.settings(); err != nil {
+		return m, err
+	}
+	for name, split := range splits {
+		m.Data[name] = identity.Split{Examples: len(split.Examples), SHA256: s.Set.Task.Digest(split)}
 	}
 	return m, nil
+}
+
+// With returns the identity m of a session, as it is with the settings of another
+// configuration that has the same data and the same model.
+func (s *Session) With(c *config.Config, m identity.Manifest) (identity.Manifest, error) {
+	other := *s
+	other.Config = c
+	var err error
+	m.Settings, err = other.settings()
+	return m, err
+}
+
+// CheckRun reports whether a run directory holds the run that now says: a
+// finished one by all that it was made from, another by its settings. It is an
+// error that lists the differences and wraps ErrOtherRun or adapter.ErrMismatch.
+func CheckRun(dir string, now identity.Manifest) error {
+	was, err := identity.Read(filepath.Join(dir, finalDir))
+	if err != nil {
+		return err
+	}
+	if was == nil {
+		c, err := config.Load(filepath.Join(dir, ConfigFile), nil, nil)
+		if err != nil {
+			return err
+		}
+		was = &identity.Manifest{Settings: written(c)}
+	}
+	return refuse(fmt.Sprintf("train: open %s: it holds a run that was made from something else; want another directory, or what it was made from:", dir),
+		identity.Compare(*was, now))
+}
+
+// written are the settings of a run file that was written for a run, without
+// those that it may have left to the data.
+func written(c *config.Config) map[string]string {
+	settings := c.Settings()
+	for _, key := range []string{"data.task", "data.metric", "data.max_length"} {
+		delete(settings, key)
+	}
+	return settings
 }
 
 // identifyBase says which base model the session has.
@@ -40,11 +95,24 @@ func (s *Session) identifyBase() (identity.Base, error) {
 }
 
 // settings are those of the configuration, with what the data decides where the
-// run file leaves it open.
-func (s *Session) settings() map[string]string {
+// run file leaves it open, and with the content of the adapter that the run
+// begins with.
+func (s *Session) settings() (map[string]string, error) {
 	c := s.Resolve(s.Config)
 	c.Data.Task = s.Set.Task.Name
-	return c.Settings()
+	settings := c.Settings()
+	settings["init_adapter"] = "none"
+	if c.InitAdapter == "" {
+		return settings, nil
+	}
+	saved, err := adapter.Open(c.InitAdapter)
+	if err != nil {
+		return nil, err
+	}
+	defer saved.Close()
+	sum, err := saved.SHA256()
+	settings["init_adapter"] = "tensors with the " + short(sum)
+	return settings, err
 }
 
 // Resolve returns c, whose data and model must be those of the session, with
@@ -90,11 +158,7 @@ func recorded(dir string, saved *adapter.Saved) (identity.Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Settings = c.Settings()
-	// What these were resolved to is not known.
-	for _, key := range []string{"data.task", "data.metric", "data.max_length"} {
-		delete(m.Settings, key)
-	}
+	m.Settings = written(c)
 	return m, nil
 }
 
@@ -108,38 +172,56 @@ func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 	if saved.Identity == nil {
 		return saved.CheckBase(adapter.Base{Path: s.Dir, SHA256: now.Weights})
 	}
-	was := identity.Manifest{Base: saved.Identity.Base}
-	was.Base.Config = maps.Clone(was.Base.Config)
-	maps.DeleteFunc(was.Base.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
 	return refuse(fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; want the one it belongs to:", dir, s.Config.Model),
-		identity.Compare(was, identity.Manifest{Base: now}))
+		identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
 }
 
-// differs is the error of a directory that was made from something else. It
-// wraps adapter.ErrMismatch where only the base model differs, else ErrOtherRun.
+// unchecked says what an evaluation has to take on trust of a directory that
+// lor2c wrote. One of PEFT never says anything of it.
+func unchecked(dir string, saved *adapter.Saved) (lines []string) {
+	if saved.Task.Name == "" {
+		return nil
+	}
+	if saved.Identity == nil {
+		lines = append(lines, dir+" was written by an older lor2c: whether tokenizer and config.json are those it was trained with could not be checked")
+	}
+	if !saved.Sealed {
+		lines = append(lines, dir+" has no checksums: whether its files are as they were written could not be checked")
+	}
+	return lines
+}
+
+// outcome is what of a base model bears on the outputs of a trained adapter:
+// nothing is dropped in an evaluation.
+func outcome(b identity.Base) identity.Manifest {
+	b.Config = maps.Clone(b.Config)
+	maps.DeleteFunc(b.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
+	return identity.Manifest{Base: b}
+}
+
+// differs is the error of a directory that was made from something else.
 type differs struct {
-	text        string
-	differences []identity.Difference
+	text string
+	kind error
 }
 
 func (d *differs) Error() string { return d.text }
-
-func (d *differs) Unwrap() error {
-	for _, x := range d.differences {
-		if !x.Base {
-			return ErrOtherRun
-		}
-	}
-	return adapter.ErrMismatch
-}
+func (d *differs) Unwrap() error { return d.kind }
 
 // refuse returns an error that lists differences one a line under a headline,
-// nil where there are none.
+// nil where there are none. It wraps adapter.ErrMismatch where only the base
+// model differs, else ErrOtherRun.
 func refuse(headline string, differences []identity.Difference) error {
 	if differences == nil {
 		return nil
 	}
-	return &differs{identity.List(headline, differences), differences}
+	kind := adapter.ErrMismatch
+	for _, d := range differences {
+		if !d.Base {
+			kind = ErrOtherRun
+		}
+	}
+	return &differs{identity.List(headline, "run", differences), kind}
 }
 
 // exists reports whether there is anything at a path.

@@ -23,7 +23,7 @@ func (r *run) loop(ctx context.Context) error {
 	for step := r.state.Step + 1; step <= r.steps && !r.state.Waiting.over(t); step++ {
 		indices := r.session.step(r.train.Len(), step)
 		micro := r.train.micro(indices, t.MicroBatchSize)
-		if err := r.stepper.Step(step, micro, r.lr.Factor(step)); err != nil {
+		if err := r.stepper.Step(step, micro, r.factor(step)); err != nil {
 			return err
 		}
 		if r.gradients != nil {
@@ -67,7 +67,7 @@ func (r *run) evaluates(step int) bool {
 	if every == 0 {
 		every = r.perEpoch
 	}
-	return step%every == 0 || step == r.steps
+	return step%every == 0 || r.ended(step)
 }
 
 // boundary does what is due between two steps. As in the authors' release the
@@ -79,7 +79,7 @@ func (r *run) boundary(ctx context.Context, step int, evaluates bool) error {
 		}
 		return r.evaluate(ctx)
 	}
-	if step%r.perEpoch == 0 || step == r.steps {
+	if step%r.perEpoch == 0 || r.ended(step) {
 		if err := r.recordGradients(step); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (r *run) readBack(step int) error {
 		r.state.WindowSteps++
 	}
 	if r.motion != nil {
-		if err := r.motion.check(step, r.lr.Factor(step)); err != nil {
+		if err := r.motion.check(step, r.factor(step)); err != nil {
 			return err
 		}
 		if r.motion.done() {
@@ -119,10 +119,10 @@ func (r *run) readBack(step int) error {
 		}
 	}
 	r.advance(step)
-	if step%r.session.Config.Train.LogEvery == 0 || step == r.steps {
+	if step%r.session.Config.Train.LogEvery == 0 || r.ended(step) {
 		rec := runlog.Train{
 			Step: step, Epoch: r.epochs(step), Loss: r.state.WindowLoss / float64(r.state.WindowSteps),
-			LearningRate: r.session.Config.Optim.LR * r.lr.Factor(step), GradNorm: reports[len(reports)-1].GradNorm,
+			LearningRate: r.session.Config.Optim.LR * r.factor(step), GradNorm: reports[len(reports)-1].GradNorm,
 		}
 		r.log.Train(rec)
 		r.records = append(r.records, rec)

@@ -63,7 +63,7 @@ func (r *run) watchMotion(from int) *motion {
 
 // motionDeadline is the end of the warm-up, or of an epoch after from if that
 // comes later.
-func (r *run) motionDeadline(from int) int { return max(r.lr.Warmup(), from+max(2, r.perEpoch)) }
+func (r *run) motionDeadline(from int) int { return max(r.lr[0].Warmup(), from+max(2, r.perEpoch)) }
 
 // continueMotion goes on with the check that a checkpoint holds, if one does.
 func (r *run) continueMotion() *motion {

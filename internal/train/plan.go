@@ -73,7 +73,7 @@ func (s *Session) sample(n int) []int32 {
 func (s *Session) fullest(d data) (tokens, examples int) {
 	t := s.Config.Train
 	_, epochs := t.Extent(stepsPerEpoch(d.Len(), t.BatchSize))
-	for epoch := range epochs {
+	for epoch := range epochs + t.AddedEpochs() {
 		order := dataset.Order(s.Config.Seed, epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
 			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)

@@ -178,6 +178,7 @@ func (r *run) same(dir string) error {
 		was.Base.Weights = r.identity.Base.Weights
 		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked", dir, place.List(was.Unchecked()))
 	}
+	r.allowExtension(was.Settings)
 	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or another directory with --out:", dir),
 		identity.Compare(was, r.identity))
 }
@@ -208,8 +209,18 @@ func (r *run) sameSettings() error {
 	if err != nil {
 		return err
 	}
+	was := written(old)
+	r.allowExtension(was)
 	return refuse(fmt.Sprintf("train: open %s: it holds a run of another configuration; name another with --out:", r.out),
-		identity.Compare(identity.Manifest{Settings: old.Settings()}, identity.Manifest{Settings: r.session.settings()}))
+		identity.Compare(identity.Manifest{Settings: was}, r.identity))
+}
+
+// allowExtension makes the settings of a run those of the run that it is extended
+// to, if that is all that epochs were added.
+func (r *run) allowExtension(was map[string]string) {
+	if value, known := was[extendKey]; known && r.extends(value) {
+		was[extendKey] = r.identity.Settings[extendKey]
+	}
 }
 
 // note keeps a line until the log is open.

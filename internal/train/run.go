@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
@@ -64,11 +65,13 @@ type run struct {
 	session     *Session
 	stepper     *Stepper
 	description adapter.Description
-	identity    identity.Manifest // what the run is made from
-	notes       []string          // for the log, from before it is open
+	identity    identity.Manifest  // what the run is made from
+	init        *adapter.Saved     // what the run begins with; nil if it draws its values
+	notes       []string           // for the log, from before it is open
+	lr          []optim.LRSchedule // of the planned steps and of each addition
+	ends        []int              // last steps of these parts
 	dir         *directory
 	verified    map[int]bool // checkpoints that are known to be valid or not, by step
-	lr          optim.LRSchedule
 	schedule    *schedule.Schedule
 	log         *runlog.Run
 	records     []runlog.Record
@@ -101,7 +104,11 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if r.test, err = s.load(ctx, "dev", true); err != nil {
 		return nil, err
 	}
-	if r.identity, err = s.identify(map[string]data{"train": r.train, "dev": r.test}); err != nil {
+	if r.identity, err = s.identify(map[string]*dataset.Split{"train": r.train.split, "dev": r.test.split}); err != nil {
+		return nil, err
+	}
+	defer r.closeInit()
+	if err := r.openInit(); err != nil {
 		return nil, err
 	}
 	if r.weights, err = s.classWeights(r.train); err != nil {
@@ -112,8 +119,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	}
 	defer r.dir.close()
 	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.steps, r.planned = c.Train.Extent(r.perEpoch)
-	r.lr = c.Optim.LRSchedule(r.steps)
+	r.planSteps()
 	from, err := r.resumeFrom(o.Resume)
 	if err == nil {
 		err = r.setAside()
@@ -197,6 +203,11 @@ func (r *run) build(from string) (plan Plan, err error) {
 		}
 		defer saved.Close()
 		structure = saved.Structure
+	} else if r.init != nil {
+		if err := r.checkInit(); err != nil {
+			return plan, err
+		}
+		structure = r.init.Structure
 	}
 	if plan, err = r.session.plan(r.dev, r.train, r.test, structure); err != nil {
 		return plan, err
@@ -220,7 +231,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
-	r.stepper.Steps = r.steps
+	r.stepper.Steps = r.ends[0]
 	r.stepper.Weigh(r.weights, c.Train.LabelSmoothing)
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
@@ -233,6 +244,11 @@ func (r *run) build(from string) (plan Plan, err error) {
 		r.motion = r.continueMotion()
 		return plan, r.dev.Err()
 	}
+	if r.init != nil {
+		if err := r.begin(); err != nil {
+			return plan, err
+		}
+	}
 	r.motion = r.watchMotion(0)
 	return plan, r.dev.Err()
 }
@@ -240,7 +256,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 // openSchedule checks what the run is too short or the model too small for.
 func (r *run) openSchedule() error {
 	c := r.session.Config
-	size := schedule.Run{Epochs: r.planned, Steps: r.steps, StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
+	size := schedule.Run{Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
 	if c.Schedule.Active() {
 		if faults := c.Schedule.Check(size); faults != nil {
 			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
@@ -259,7 +275,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		step = r.state.Step
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
-		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned, Resume: true, Step: step,
+		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned + c.Train.AddedEpochs(), Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
 	if err != nil {
@@ -298,9 +314,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	for _, line := range slices.Concat(r.notes, r.session.Tokenizer.Warnings()) {
 		r.log.Printf("%s", line)
 	}
-	if from == "" {
+	if from == "" && r.init == nil {
 		r.log.Printf("classification head: %v", r.stepper.Model.HeadOrigin)
-	} else {
+	} else if from != "" {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
 	}
 	if b := r.state.Best.Step; b > 0 && !exists(checkpointAt(r.out, b)) && !exists(filepath.Join(r.out, bestLink)) {
@@ -314,7 +330,7 @@ func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 // writeConfig writes the run file, which says whose directory it is.
 func (r *run) writeConfig() error {
 	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
-		_, err := w.Write(r.session.Resolve(r.session.Config).YAML())
+		_, err := w.Write(r.session.Resolve(r.session.Config).RunFile(r.out))
 		return err
 	})
 }

@@ -17,7 +17,7 @@ func (r *run) shortness() (warnings []string) {
 		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom learns much in fewer than about %d; %s",
 			r.steps, fewSteps, advice))
 	}
-	if w := r.lr.Warmup(); w >= r.steps && r.steps > 1 {
+	if w := r.lr[0].Warmup(); w >= r.steps && r.steps > 1 {
 		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; lower optim.warmup_steps or optim.warmup_ratio",
 			w, r.steps))
 	}

@@ -1,0 +1,76 @@
+package adapter
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// SHA256 identifies the tensors of the adapter, as 64 hexadecimal digits.
+func (s *Saved) SHA256() (string, error) {
+	name := tensorsFile
+	if s.Method.Name == "full" {
+		name = modelFile
+	}
+	sum, err := checkpoint.HashFiles(filepath.Join(s.dir, name))
+	if err != nil {
+		return "", fmt.Errorf("adapter: read %s: %w", s.dir, err)
+	}
+	return sum, nil
+}
+
+// Begin fills the method's parameters from the file, for a new run that starts
+// with them, and the head's if it predicts the same classes: its outputs are then
+// put into the order of labels, nil for regression. Otherwise the head stays as it
+// was made, and Begin returns false. An adapter of PEFT does not say what its
+// outputs are.
+func (s *Saved) Begin(dev compute.Device, m Method, head []*tape.Param, labels []string) (tookHead bool, err error) {
+	own := slices.Concat(m.Params(), m.Buffers())
+	order, same := s.outputs(labels)
+	if same {
+		err = s.match(own, head, nil)
+	} else {
+		err = s.match(own, nil, head)
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, p := range own {
+		if err := s.upload(dev, p, nil); err != nil {
+			return false, err
+		}
+	}
+	if !same {
+		return false, dev.Err()
+	}
+	for i, p := range head {
+		rows := order
+		if i < len(head)-2 { // weight and bias of the outputs are the last
+			rows = nil
+		}
+		if err := s.upload(dev, p, rows); err != nil {
+			return false, err
+		}
+	}
+	return true, dev.Err()
+}
+
+// outputs returns which output of the saved head each of labels is, and whether
+// they are the same classes.
+func (s *Saved) outputs(labels []string) (order []int, same bool) {
+	if s.Task.Name == "" || len(labels) != len(s.Task.Labels) {
+		return nil, false
+	}
+	for _, label := range labels {
+		at := slices.Index(s.Task.Labels, label)
+		if at < 0 {
+			return nil, false
+		}
+		order = append(order, at)
+	}
+	return order, true
+}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// startHere makes relative paths of a file that says "paths: file" start at the
+// current directory, like all others.
+func startHere(file string, settings []setting) {
+	own := false
+	for _, s := range settings {
+		own = own || s.name == "paths" && s.value.String() == PathsFile
+	}
+	if !own {
+		return
+	}
+	dir := resolved(filepath.Dir(file))
+	for i, s := range settings {
+		if isPath(s.leaf, s.value.String()) && !filepath.IsAbs(s.value.String()) && !isName(s.leaf, dir, s.value.String()) {
+			settings[i].value = reflect.ValueOf(filepath.Join(dir, s.value.String())).Convert(s.typ)
+		}
+	}
+}
+
+// RunFile returns c as a run file for the directory dir, which is there. Its
+// relative paths start at dir, so that it can be read from anywhere, and after dir
+// was moved together with what it names; absolute paths stay absolute. The run
+// is written to dir itself.
+func (c *Config) RunFile(dir string) []byte {
+	own := *c
+	own.Paths = PathsFile
+	fields := reflect.ValueOf(&own).Elem()
+	for _, l := range runFile.leaves {
+		if f := fields.FieldByIndex(l.index); l.typ.Kind() == reflect.String && isPath(l, f.String()) && !isName(l, ".", f.String()) {
+			f.SetString(relative(dir, f.String()))
+		}
+	}
+	own.Out = "."
+	return encode(&own)
+}
+
+// isPath reports whether a value of l is a path: not where it is empty, and not
+// the fraction that data.dev may be.
+func isPath(l leaf, value string) bool {
+	_, err := strconv.ParseFloat(value, 64)
+	return docs[l.doc].allowed == path && value != "" && err != nil
+}
+
+// isName reports whether a value of l, read in dir, is the name of a model in the
+// Hugging Face cache and no path.
+func isName(l leaf, dir, value string) bool {
+	if l.name != "model" || strings.HasPrefix(value, ".") || strings.Count(value, "/") > 1 {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(dir, value))
+	return err != nil
+}
+
+// relative returns a relative path as seen from dir. Links on the way to either
+// are followed, but not the last name of path: that may be meant to change.
+func relative(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return path // without a current directory nothing can be said
+	}
+	target := filepath.Join(resolved(filepath.Dir(abs)), filepath.Base(abs))
+	rel, err := filepath.Rel(resolved(dir), target)
+	if err != nil {
+		return target // on another drive
+	}
+	return rel
+}
+
+// resolved returns the absolute path of a directory, links followed where it is
+// there.
+func resolved(dir string) string {
+	if to, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = to
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}

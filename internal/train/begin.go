@@ -1,0 +1,72 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
+)
+
+// openInit opens the adapter that the run begins with, if one is named. Close it
+// with closeInit.
+func (r *run) openInit() (err error) {
+	if dir := r.session.Config.InitAdapter; dir != "" {
+		r.init, err = adapter.Open(dir)
+	}
+	return err
+}
+
+func (r *run) closeInit() {
+	if r.init != nil {
+		r.init.Close()
+	}
+}
+
+// checkInit reports whether the adapter that the run begins with has the run's
+// method and base model. Dropout may differ, and so may what injection will do
+// to an adapter in which nothing was injected.
+func (r *run) checkInit() error {
+	c := r.session.Config
+	was, now := config.Default(), config.Default()
+	was.Method, now.Method = r.init.Method, c.Method
+	methods := func(c *config.Config) map[string]string {
+		settings := map[string]string{}
+		for key, value := range c.Settings() {
+			of, ok := strings.CutPrefix(key, "method.")
+			injection := strings.HasPrefix(of, "inject_") && (r.init.Structure == nil || len(r.init.Structure.Injected) == 0)
+			if ok && !injection && !strings.Contains(of, "dropout") {
+				settings[key] = value
+			}
+		}
+		return settings
+	}
+	before := identity.Manifest{Settings: methods(&was)}
+	if r.init.Identity != nil {
+		before.Base = outcome(r.init.Identity.Base).Base
+	} else if err := r.init.CheckBase(adapter.Base{Path: r.session.Dir, SHA256: r.identity.Base.Weights}); err != nil {
+		return err
+	}
+	differences := identity.Compare(before, identity.Manifest{Base: r.identity.Base, Settings: methods(&now)})
+	if differences == nil {
+		return nil
+	}
+	headline := fmt.Sprintf("train: begin with %s: it does not fit the run; want an adapter of the same method on the same base model:", c.InitAdapter)
+	return &differs{identity.List(headline, "adapter", differences), adapter.ErrMismatch}
+}
+
+// begin fills method and head from the adapter that the run begins with.
+func (r *run) begin() error {
+	task := r.session.Set.Task
+	took, err := r.init.Begin(r.dev, r.stepper.Method, r.stepper.Model.Head(), task.Labels)
+	if err != nil {
+		return err
+	}
+	head := "the head too, its outputs matched by label"
+	if !took {
+		head = "the head is new, because the adapter's has outputs without these labels"
+	}
+	r.note("beginning with the values of %s; %s", r.session.Config.InitAdapter, head)
+	return nil
+}
