@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -18,13 +19,13 @@ import (
 // os.Environ(), which configurations may take values from as those of lor2c train
 // do. It must be called before the other methods.
 func (s *Sweep) Check(environ []string) error {
-	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]opened{}}
+	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]*opened{}}
 	if s.Parallel < 1 {
 		c.faults = append(c.faults, fmt.Errorf("sweep: parallel: is %d; want how many cells run at once, 1 or more", s.Parallel))
 	}
 	for i := range s.Cells {
 		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {
-			c.directory(cell, c.open(cell))
+			c.open(cell)
 		}
 	}
 	if c.faults != nil {
@@ -38,13 +39,26 @@ type opened struct {
 	session *train.Session
 	rows    int // of the training split
 	err     error
+	made    *identity.Manifest // what a run is made from; nil until asked for
+}
+
+// identify says what a run of one of the cells is made from.
+func (o *opened) identify(c *config.Config) (identity.Manifest, error) {
+	if o.made == nil {
+		m, err := o.session.Identify(context.Background())
+		if err != nil {
+			return m, err
+		}
+		o.made = &m
+	}
+	return o.session.With(c, *o.made)
 }
 
 type checker struct {
 	environ  []string
 	faults   []error
-	reported map[string]bool   // cells share most of their mistakes
-	opened   map[string]opened // by model and data
+	reported map[string]bool    // cells share most of their mistakes
+	opened   map[string]*opened // by model and data
 }
 
 func (c *checker) fault(text string, cause error) {
@@ -91,9 +105,9 @@ func (c *checker) load(cell *Cell, dir string) bool {
 	return false
 }
 
-// open finds the cell's files, and room for its schedule. The session is nil
-// where files are missing.
-func (c *checker) open(cell *Cell) *train.Session {
+// open finds the cell's files, room for its schedule, and a directory that is free
+// for it.
+func (c *checker) open(cell *Cell) {
 	cfg := cell.config
 	key := fmt.Sprint(cfg.Model, "\n", cfg.Data)
 	if _, isFraction := cfg.Data.Dev.Fraction(); isFraction {
@@ -101,6 +115,7 @@ func (c *checker) open(cell *Cell) *train.Session {
 	}
 	o, ok := c.opened[key]
 	if !ok {
+		o = &opened{}
 		o.session, o.err = train.OpenSession(context.Background(), cfg)
 		if o.err == nil {
 			split, err := o.session.Set.Load(context.Background(), "train")
@@ -112,7 +127,7 @@ func (c *checker) open(cell *Cell) *train.Session {
 	}
 	if o.err != nil {
 		c.fault(o.err.Error(), o.err)
-		return nil
+		return
 	}
 	cell.task, cell.metric = o.session.Set.Task.Name, o.session.Set.Task.Select
 	perEpoch := (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize
@@ -124,23 +139,19 @@ func (c *checker) open(cell *Cell) *train.Session {
 	for _, f := range cfg.Schedule.Check(size) {
 		c.fault(fmt.Sprintf("sweep: plan %s: %v", cell.Name, f), f)
 	}
-	return o.session
+	if _, err := os.Stat(filepath.Join(cfg.Out, train.ConfigFile)); err == nil {
+		c.directory(cfg, o)
+	}
 }
 
-// directory refuses results of another configuration: they would be taken for
-// the cell's own.
-func (c *checker) directory(cell *Cell, s *train.Session) {
-	path := filepath.Join(cell.config.Out, train.ConfigFile)
-	if _, err := os.Stat(path); err != nil || s == nil {
-		return
+// directory refuses results of another configuration, or from other data: they
+// would be taken for the cell's own.
+func (c *checker) directory(cfg *config.Config, o *opened) {
+	now, err := o.identify(cfg)
+	if err == nil {
+		err = train.CheckRun(cfg.Out, now)
 	}
-	old, err := config.Load(path, nil, nil)
 	if err != nil {
 		c.fault(err.Error(), err)
-		return
-	}
-	if d := config.Differences(s.Resolve(old), s.Resolve(cell.config)); d != nil {
-		c.fault(fmt.Sprintf("sweep: open %s: it holds a run of another configuration (%s); name another directory with out, or remove it",
-			cell.config.Out, strings.Join(d, "; ")), train.ErrOtherRun)
 	}
 }
