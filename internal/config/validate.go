@@ -35,29 +35,33 @@ func (c *Config) Validate() (faults []error) {
 // Validate returns every fault of t.
 func (t Train) Validate() (faults []error) {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("train."+format, a...)) }
-	least := func(key string, value, least int) {
+	// The upper bounds are far over any use, and keep products of these numbers
+	// and what is allocated by them in range.
+	within := func(key string, value, least, most int) {
 		if value < least {
 			fault("%s: is %d; want at least %d", key, value, least)
+		} else if value > most {
+			fault("%s: is %d; want at most %d", key, value, most)
 		}
 	}
-	least("epochs", t.Epochs, 1)
-	least("max_steps", t.MaxSteps, 0)
+	within("epochs", t.Epochs, 1, 100_000)
+	within("max_steps", t.MaxSteps, 0, 1_000_000_000)
 	for i, n := range t.ExtendEpochs {
-		least(fmt.Sprintf("extend_epochs[%d]", i), n, 1)
+		within(fmt.Sprintf("extend_epochs[%d]", i), n, 1, 100_000)
 	}
 	if t.MaxSteps > 0 && t.ExtendEpochs != nil {
 		fault("extend_epochs: is set beside max_steps, which says how long the run is; want a larger max_steps in a new run")
 	}
-	least("batch_size", t.BatchSize, 1)
-	least("micro_batch_size", t.MicroBatchSize, 0)
+	within("batch_size", t.BatchSize, 1, 1_000_000)
+	within("micro_batch_size", t.MicroBatchSize, 0, 1_000_000)
 	// Otherwise the last pass of a step would be smaller than the rest, and
 	// the mean of the passes not the mean of the examples.
 	if t.MicroBatchSize > 0 && t.BatchSize > 0 && t.BatchSize%t.MicroBatchSize != 0 {
 		fault("micro_batch_size: is %d; want a divisor of train.batch_size, %d", t.MicroBatchSize, t.BatchSize)
 	}
-	least("eval_batch_size", t.EvalBatchSize, 0)
-	least("eval_every", t.EvalEvery, 0)
-	least("early_stopping", t.EarlyStopping, 0)
+	within("eval_batch_size", t.EvalBatchSize, 0, 1_000_000)
+	within("eval_every", t.EvalEvery, 0, 1_000_000_000)
+	within("early_stopping", t.EarlyStopping, 0, 1_000_000)
 	if !(t.MinDelta >= 0) || math.IsInf(t.MinDelta, 0) {
 		fault("min_delta: is %v; want at least 0 and finite", t.MinDelta)
 	}
@@ -68,9 +72,9 @@ func (t Train) Validate() (faults []error) {
 	if t.Precision != Float32 && t.Precision != BFloat16 {
 		fault("precision: is %q; want %s or %s", t.Precision, Float32, BFloat16)
 	}
-	least("log_every", t.LogEvery, 1)
-	least("save_every", t.SaveEvery, 0)
-	least("keep_checkpoints", t.KeepCheckpoints, 1)
+	within("log_every", t.LogEvery, 1, 1_000_000)
+	within("save_every", t.SaveEvery, 0, 1_000_000_000)
+	within("keep_checkpoints", t.KeepCheckpoints, 1, 1_000_000)
 	return faults
 }
 

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"math"
 
 	"github.com/lor2c/lor2c/internal/runlog"
 )
@@ -12,22 +11,44 @@ import (
 // one that was edited by hand or comes of another model may. The records are
 // those of the file's lines, in order.
 func check(path string, records []runlog.Record) error {
-	layers := math.MaxInt
+	layers := mostLayers
 	for i, record := range records {
 		var err error
 		switch r := record.(type) {
 		case runlog.Plan:
-			layers = r.Layers
+			layers, err = r.Layers, checkPlan(r)
 		case runlog.Spectrum:
 			for _, m := range r.Modules {
 				err = cmp.Or(err, checkSpan(m.Span, layers))
 			}
+			err = cmp.Or(err, checkCount("modules", len(r.Modules), layers))
 		case runlog.Event:
 			err = checkEvent(r, layers)
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w; restore the line or remove it with all that follow", path, i+1, err)
 		}
+	}
+	return nil
+}
+
+// mostLayers is over the depth of any encoder or decoder in use. What a report
+// draws is sized by the layers, so that a number without a bound would fill the
+// memory.
+const mostLayers = 1000
+
+func checkPlan(p runlog.Plan) error {
+	if p.Layers < 1 || p.Layers > mostLayers {
+		return fmt.Errorf("plan: layers is %d, want 1 to %d", p.Layers, mostLayers)
+	}
+	return cmp.Or(checkCount("merges", len(p.Merges), p.Layers), checkCount("injects", len(p.Injects), p.Layers))
+}
+
+// checkCount holds the length of a list against the layers: a layer is merged,
+// replaced or measured once at most.
+func checkCount(what string, n, layers int) error {
+	if n > layers {
+		return fmt.Errorf("it lists %d %s, want at most one for each of %d layers", n, what, layers)
 	}
 	return nil
 }
@@ -39,7 +60,7 @@ func checkEvent(e runlog.Event, layers int) error {
 	if e.Winner < 0 || e.Winner >= len(e.Candidates) {
 		return fmt.Errorf("event: winner is %d, want the index of one of %d candidates", e.Winner, len(e.Candidates))
 	}
-	err := checkSpan(e.Span, layers)
+	err := cmp.Or(checkCount("candidates", len(e.Candidates), layers), checkSpan(e.Span, layers))
 	for _, c := range e.Candidates {
 		if len(c.Scores) != len(c.Members) {
 			return fmt.Errorf("event: candidate %d-%d has %d scores for %d members", c.First, c.Last, len(c.Scores), len(c.Members))
@@ -47,6 +68,7 @@ func checkEvent(e runlog.Event, layers int) error {
 		err = cmp.Or(err, checkSpan(c.Span, layers))
 	}
 	for _, s := range []runlog.Structure{e.Before, e.After} {
+		err = cmp.Or(err, checkCount("modules", len(s.Modules), layers), checkCount("injected layers", len(s.Injected), layers))
 		for _, m := range s.Modules {
 			err = cmp.Or(err, checkSpan(m, layers))
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/nearest"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // keys are those of a sweep file.
@@ -222,6 +223,12 @@ func (r *reader) variant(n *yaml.Node) (v variant) {
 	return v
 }
 
+const (
+	mostCells = 5000
+	mostName  = 200 // a file name has 255 bytes at most, and the log's is longer
+	logsDir   = "logs"
+)
+
 // cells multiplies runs and grid. Later settings win: set, then a run's, then
 // the grid's.
 // maxCells is more than anyone waits for. A grid multiplies fast, and every cell
@@ -247,6 +254,13 @@ func (r *reader) cells() []Cell {
 		return nil
 	}
 	short := shortNames(names)
+	count := len(runs)
+	for _, a := range r.grid {
+		if count *= len(a.values); count > mostCells {
+			r.faults = append(r.faults, fmt.Errorf("sweep: %s: the grid has more than %d cells; want fewer values, or several sweeps", r.file, mostCells))
+			return nil
+		}
+	}
 	var cells []Cell
 	for _, run := range runs {
 		name := fileName(run.name)
@@ -258,6 +272,10 @@ func (r *reader) cells() []Cell {
 	}
 	seen := map[string]bool{}
 	for _, c := range cells {
+		if c.Name == "." || c.Name == ".." || c.Name == logsDir || len(c.Name) > mostName {
+			r.faults = append(r.faults, fmt.Errorf("sweep: %s: a cell is called %s, %d bytes long; want a name for a directory of at most %d bytes, not %s",
+				r.file, place.Quote(c.Name), len(c.Name), mostName, place.List([]string{".", "..", logsDir})))
+		}
 		if seen[c.Name] {
 			r.faults = append(r.faults, fmt.Errorf("sweep: %s: two cells are called %s; want names of runs and values of the grid that differ", r.file, c.Name))
 		}

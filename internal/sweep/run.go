@@ -51,7 +51,7 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Join(s.Out, "logs"), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(s.Out, logsDir), 0o777); err != nil {
 		return fmt.Errorf("sweep: open %s: %w; want a directory that can be written", s.Out, bare(err))
 	}
 	p := progress{to: o.Progress, cells: len(todo), parallel: s.Parallel, start: time.Now()}
@@ -100,7 +100,7 @@ func (s *Sweep) countDone() (n int) {
 // train runs one cell to its end; the failure is nil if it did, or if the sweep
 // was interrupted.
 func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
-	log := filepath.Join(s.Out, "logs", c.Name+".log")
+	log := filepath.Join(s.Out, logsDir, c.Name+".log")
 	failed := func(what string) *failure { return &failure{c, what, log} }
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o666)
 	if err != nil {

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
@@ -73,12 +75,34 @@ func (s *Session) sample(n int) []int32 {
 func (s *Session) fullest(d data) (tokens, examples int) {
 	t := s.Config.Train
 	_, epochs := t.Extent(stepsPerEpoch(d.Len(), t.BatchSize))
-	for epoch := range epochs + t.AddedEpochs() {
+	epochs += t.AddedEpochs()
+	if epochs > mostVisits/max(1, d.Len()) {
+		return s.longestMicro(d)
+	}
+	for epoch := range epochs {
 		order := dataset.Order(s.Config.Seed, epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
 			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)
 			tokens, examples = max(tokens, n), max(examples, b)
 		}
+	}
+	return tokens, examples
+}
+
+// mostVisits is how many examples a plan looks at, which takes about a second.
+const mostVisits = 1 << 25
+
+// longestMicro returns the tokens of a micro-batch of the longest examples, and
+// their number: a bound on fullest that takes no walk over the epochs.
+func (s *Session) longestMicro(d data) (tokens, examples int) {
+	lengths := make([]int, d.Len())
+	for i := range lengths {
+		lengths[i] = int(d.Cu[i+1] - d.Cu[i])
+	}
+	slices.Sort(lengths)
+	examples = min(s.Config.Train.MicroBatchSize, len(lengths))
+	for _, n := range lengths[len(lengths)-examples:] {
+		tokens += n
 	}
 	return tokens, examples
 }
