@@ -8,7 +8,8 @@
 // Every fault in a file is reported with its file and line. Nothing is guessed:
 // a label outside the task's list, a missing column or a broken row stops the
 // reading, except that the malformed rows QQP is known for are skipped and
-// counted.
+// counted. What is allowed and yet seldom meant is a Finding; Task.Lint collects
+// those of a split and Task.Profile describes it in numbers.
 package dataset
 
 import (

@@ -16,8 +16,8 @@ const drawEpoch = -1
 //
 // In classification each class gives its share, rounded, and keeps at least one
 // example in train. Examples of equal texts stay on one side, so that no dev text
-// is trained on: they count as one, of the class of the first, and are passed
-// over where there are more of them than are still wanted.
+// is trained on. They go by the class of the first of them, and stay in train where
+// there are more of them than dev still wants.
 func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *Split, err error) {
 	strata := map[float32]*stratum{}
 	var order []*stratum // of first appearance
