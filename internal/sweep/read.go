@@ -224,9 +224,8 @@ func (r *reader) variant(n *yaml.Node) (v variant) {
 }
 
 const (
-	mostCells = 5000
-	mostName  = 200 // a file name has 255 bytes at most, and the log's is longer
-	logsDir   = "logs"
+	mostName = 200 // a file name has 255 bytes at most, and the log's is longer
+	logsDir  = "logs"
 )
 
 // cells multiplies runs and grid. Later settings win: set, then a run's, then
@@ -254,13 +253,6 @@ func (r *reader) cells() []Cell {
 		return nil
 	}
 	short := shortNames(names)
-	count := len(runs)
-	for _, a := range r.grid {
-		if count *= len(a.values); count > mostCells {
-			r.faults = append(r.faults, fmt.Errorf("sweep: %s: the grid has more than %d cells; want fewer values, or several sweeps", r.file, mostCells))
-			return nil
-		}
-	}
 	var cells []Cell
 	for _, run := range runs {
 		name := fileName(run.name)
