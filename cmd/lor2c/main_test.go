@@ -134,7 +134,7 @@ func TestMistakes(t *testing.T) {
 		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice, "train.precision is bfloat16, and the CPU works in float32; add --set train.precision=float32"},
 		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitUsage, "none.tsv"},
 		{"column", "train -c configs/demo.yaml --set data.text=txet --out OUT", exitUsage, `no column "txet"; the file has`},
-		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage, "model: open none: no config.json there"},
+		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage, "model: open none: there is no such directory"},
 		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitUsage, "data.max_length is 500, longer than the model's position table; want at most 128"},
 		{"eval-neither", "eval", exitUsage, "want either --run DIR or --adapter DIR"},
 		{"eval-both", "eval --run x -c y", exitUsage, "-c goes with --adapter"},

@@ -194,6 +194,7 @@ func TestInterrupt(t *testing.T) {
 // TestCheck wants every mistake of every cell named before anything trains.
 func TestCheck(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
+	t.Setenv("HF_HUB_CACHE", "no-cache")
 	for _, tt := range []struct{ name, text, want string }{
 		{"keys", "set:\n  optim.lrr: 1\ngrid:\n  method.rank: [8, 0]\n  method.alhpa: [1,\n    2]\n", `
 sweep: FILE:4:3: optim.lrr: unknown key; did you mean optim.lr?
@@ -203,7 +204,8 @@ sweep: FILE:8:5: method.alhpa: unknown key; did you mean method.alpha?`},
 sweep: FILE:4:3: method.rank=0: is 0; want 1 to 256
 sweep: FILE:4:3: method.rank=x: is "x", a string; want an integer`},
 		{"files", "runs:\n  - {name: a, set: {model: none}}\n  - {name: b, set: {data.dev: none.tsv}}\n", `
-model: open none: no config.json there; want a Hugging Face model directory
+model: open none: there is no such directory, and the Hugging Face cache in no-cache has no snapshot of such a model; ` +
+			`fetch it with: hf download none --local-dir models/none, and set model: models/none
 dataset: data.dev: no file "none.tsv"; want a .csv, .tsv or .jsonl file`},
 		{"schedule", "grid: {schedule.max_merges: [0, 1, 4]}\nset: {train.epochs: 8}\n", `
 sweep: plan demo-max_merges=4: schedule.max_merges: is 4; the model's 4 layers can merge 3 times`},
