@@ -60,7 +60,7 @@ var layers = []struct {
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{
-		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/train",
+		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/identity", "internal/train",
 	}},
 	{"internal/sweep", []string{
 		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/train",

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 )
 
 // Comparison sets runs beside the first of them.
@@ -59,15 +60,24 @@ const (
 func compare(runs []*Run) *Comparison {
 	c := &Comparison{}
 	for _, other := range runs[1:] {
-		c.With = append(c.With, Pair{runs[0].Name, other.Name, differences(runs[0].config, other.config), divergence(runs[0].lines, other.lines)})
+		c.With = append(c.With, Pair{runs[0].Name, other.Name, differences(runs[0], other), divergence(runs[0].lines, other.lines)})
 	}
 	return c
 }
 
-// differences reads config.Differences apart, which writes "key: a in the run, b now".
-func differences(a, b *config.Config) []Difference {
+// differences lists what two runs were made from and with: base model, labels and
+// data by their content, where both say it, and the keys of the run files.
+// config.Differences writes "key: a in the run, b now".
+func differences(a, b *Run) []Difference {
 	all := []Difference{}
-	for _, line := range config.Differences(a, b) {
+	if a.made != nil && b.made != nil {
+		was := *a.made
+		was.Settings = nil
+		for _, d := range identity.Compare(was, *b.made) {
+			all = append(all, Difference{d.Name, d.Was, d.Now})
+		}
+	}
+	for _, line := range config.Differences(a.config, b.config) {
 		key, values, _ := strings.Cut(line, ": ")
 		first, other, _ := strings.Cut(values, " in the run, ")
 		other = strings.TrimSuffix(other, " now")

@@ -9,6 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 )
 
 // TestComparison: the seed differs, which the synthetic logs do not depend on,
@@ -73,5 +76,21 @@ func TestOtherConfiguration(t *testing.T) {
 		if text := string(written(t, r.Markdown)); strings.Contains(text, divergenceText) != tt.listed {
 			t.Errorf("seed %d: the Markdown lists records that differ: %v, want %v", tt.run.seed, !tt.listed, tt.listed)
 		}
+	}
+}
+
+// TestDifferentData asserts that runs of one run file on other data are told
+// apart, if both say what they were made from.
+func TestDifferentData(t *testing.T) {
+	c := config.Default()
+	sum := strings.Repeat("0", 64)
+	a := &Run{config: &c, made: &identity.Manifest{Data: map[string]identity.Split{"train": {Examples: 40, SHA256: sum}}, Settings: map[string]string{"seed": "1"}}}
+	b := &Run{config: &c, made: &identity.Manifest{Data: map[string]identity.Split{"train": {Examples: 41, SHA256: sum}}}}
+	want := []Difference{{"data train", "40 examples, SHA-256 000000000000", "41 examples, SHA-256 000000000000"}}
+	if d := cmp.Diff(want, differences(a, b)); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := differences(a, &Run{config: &c}); len(d) > 0 {
+		t.Errorf("beside a run that does not say: %v", d)
 	}
 }

@@ -44,7 +44,7 @@ func extent(t config.Train) fact {
 	if t.MaxSteps > 0 {
 		return fact{"steps, batch size", fmt.Sprintf("%d, %d", t.MaxSteps, t.BatchSize)}
 	}
-	return fact{"epochs, batch size", fmt.Sprintf("%d, %d", t.Epochs, t.BatchSize)}
+	return fact{"epochs, batch size", fmt.Sprintf("%d, %d", t.Epochs+t.AddedEpochs(), t.BatchSize)}
 }
 
 // facts are the settings and circumstances of a run.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -48,19 +49,23 @@ func readRun(dir string) (*Run, error) {
 		return nil, err
 	}
 	r.build(records)
-	return r, r.countSaved(dir)
+	return r, r.readBest(dir)
 }
 
-// countSaved counts the adapter of a run without schedule, which logs no count.
-func (r *Run) countSaved(dir string) error {
-	if len(r.Parameters) > 0 {
-		return nil
-	}
+// readBest reads what the best adapter was made from, after it was verified, and
+// counts it in a run without schedule, which logs no count.
+func (r *Run) readBest(dir string) error {
 	n, err := train.Scalars(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // no epoch is done
 	}
-	r.Parameters = append(r.Parameters, Count{0, 0, n})
+	if err != nil {
+		return err
+	}
+	if len(r.Parameters) == 0 {
+		r.Parameters = append(r.Parameters, Count{0, 0, n})
+	}
+	r.made, err = identity.Read(filepath.Join(dir, "best"))
 	return err
 }
 
@@ -90,7 +95,10 @@ func (r *Run) readResults(path string) error {
 	if err := readOptional(path, &values); err != nil {
 		return err
 	}
-	r.Finished = values != nil
+	// A run that was extended has the results of its first part until it ends.
+	epoch := values["epoch"]
+	added := float64(r.config.Train.AddedEpochs())
+	r.Finished = values != nil && (added == 0 || r.config.Train.EarlyStopping > 0 || epoch != nil && *epoch >= float64(r.config.Train.Epochs)+added)
 	r.Results = map[string]number{}
 	for name, v := range values {
 		r.Results[name] = pointed(v)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
@@ -38,6 +39,7 @@ type Run struct {
 
 	dir     string
 	config  *config.Config
+	made    *identity.Manifest // nil where nothing says it
 	env     runlog.Env
 	lines   [][]byte
 	train   []runlog.Train
@@ -69,7 +71,7 @@ func (r *Run) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Spri
 // build sorts the records into what the report shows.
 func (r *Run) build(records []runlog.Record) {
 	c := r.config
-	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs
+	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs+c.Train.AddedEpochs()
 	r.Metric = r.selecting()
 	var events []runlog.Event
 	for _, record := range records {
