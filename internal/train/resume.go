@@ -179,8 +179,13 @@ func (r *run) same(dir string) error {
 		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked", dir, place.List(was.Unchecked()))
 	}
 	r.allowExtension(was.Settings)
-	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or another directory with --out:", dir),
-		identity.Compare(was, r.identity))
+	differences, hint := identity.Compare(was, r.identity), ""
+	for _, d := range differences {
+		if d.Name == "train.epochs" {
+			hint = "; --extend-epochs adds epochs to a run"
+		}
+	}
+	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or a new run in another directory%s:", dir, hint), differences)
 }
 
 // sameLog reports whether the log of the output directory still holds what the

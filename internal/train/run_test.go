@@ -296,7 +296,7 @@ func TestOutputDirectory(t *testing.T) {
 	}
 	other := *c
 	other.Optim.LR, other.Seed = 1e-4, 3
-	fails("other", &other, quiet(1), "another directory with --out:\n  optim.lr: 0.003 in the run, 0.0001 now\n  seed: 17 in the run, 3 now")
+	fails("other", &other, quiet(1), "a new run in another directory:\n  optim.lr: 0.003 in the run, 0.0001 now\n  seed: 17 in the run, 3 now")
 	never := quiet(1)
 	never.Resume = "never"
 	fails("never", c, never, "it holds a run and --resume is never")
