@@ -46,15 +46,15 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	if err := checkpoint.WriteJSON(filepath.Join(dir, descriptionFile), d); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o666); err != nil {
 		return err
 	}
 	for name, content := range d.Tokenizer {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o666); err != nil {
 		return err
 	}
 	return verify(filepath.Join(dir, name), tensors)

@@ -15,7 +15,7 @@ func WriteJSON(path string, v any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(raw, '\n'), 0o644)
+	return os.WriteFile(path, append(raw, '\n'), 0o666)
 }
 
 // HashFiles returns the SHA-256 of files, one behind the other, as 64

@@ -109,7 +109,7 @@ func writeCache(dir string, key [32]byte, e *Encoded) (err error) {
 			err = fmt.Errorf("dataset: write token cache: %w; want a writable folder or none", err)
 		}
 	}()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	body := append([]byte(cacheMagic), key[:]...)

@@ -114,7 +114,7 @@ func (r *run) save() error {
 		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), s); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o644)
+		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o666)
 	})
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func saveMoments(path string, s *Stepper) error {
 	if err := checkpoint.Write(&file, map[string]string{"format": "pt"}, tensors); err != nil {
 		return err
 	}
-	return os.WriteFile(path, file.Bytes(), 0o644)
+	return os.WriteFile(path, file.Bytes(), 0o666)
 }
 
 func restoreMoments(path string, s *Stepper) error {
