@@ -144,11 +144,12 @@ func TestPipe(t *testing.T) {
 		if err := outfile.Write(path, fill(long)); err != nil {
 			t.Fatal(err)
 		}
-		if text := <-got; text != long {
-			t.Errorf("%s: the reader got %d bytes; want %d", path, len(text), len(long))
-		}
+		// Without the pipe its reader would wait for ever.
 		if stat(t, pipe).Mode()&os.ModeNamedPipe == 0 {
 			t.Fatalf("%s: the pipe is gone", path)
+		}
+		if text := <-got; text != long {
+			t.Errorf("%s: the reader got %d bytes; want %d", path, len(text), len(long))
 		}
 	}
 }
