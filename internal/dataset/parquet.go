@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -103,6 +104,10 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
 		}
 	}()
+	// The library allocates the footer by the length that stands behind it.
+	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) && bytes.HasSuffix(raw, []byte("PAR1")) {
+		return nil, fmt.Errorf("dataset: read %s: the footer says that it is longer than the file; want a parquet file", path)
+	}
 	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
 		what := infile.Describe(raw[:min(len(raw), 64)])

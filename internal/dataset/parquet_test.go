@@ -83,6 +83,7 @@ func FuzzParquet(f *testing.F) {
 		}
 		f.Add(raw)
 	}
+	f.Add([]byte("PAR1\xff\xff\xff\xffPAR1"))
 	sst2, _ := glueByName("sst2")
 	mnli, _ := glueByName("mnli")
 	f.Fuzz(func(t *testing.T, raw []byte) {
