@@ -21,6 +21,19 @@ type Config struct {
 	InjectDropout *float64 `yaml:"inject_dropout" json:"inject_dropout,omitempty"`
 }
 
+// defaults are the settings that differ by method, where a run file has none:
+// the dropout on the low-rank path, and the learning rate, which
+// docs/defaults.md measures.
+var defaults = map[string]struct{ dropout, learningRate float64 }{
+	"lor2c": {0.1, 1e-3},
+	"lora":  {0.05, 1e-3},
+	"full":  {0, 5e-5},
+	"head":  {0, 1e-3},
+}
+
+// LearningRate returns the learning rate of a run whose file has none.
+func (c Config) LearningRate() float64 { return defaults[c.Name].learningRate }
+
 // Default returns the settings of the paper's RoBERTa-base rows.
 func Default() Config {
 	return Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: []string{"query", "value"}}
@@ -29,7 +42,7 @@ func Default() Config {
 // Resolve fills what the method decides when the user does not.
 func (c *Config) Resolve() {
 	if c.Dropout == nil {
-		p := map[string]float64{"lor2c": 0.1, "lora": 0.05}[c.Name]
+		p := defaults[c.Name].dropout
 		c.Dropout = &p
 	}
 	if c.Name != "lor2c" {

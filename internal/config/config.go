@@ -93,14 +93,16 @@ const (
 // Default returns the settings of a run that sets nothing. It is not valid:
 // model, data and out have no default.
 func Default() Config {
-	return Config{
+	c := Config{
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 3, BatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
+		Train:    Train{Epochs: 10, BatchSize: 16, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Seed:     17,
 		Paths:    PathsCWD,
 	}
+	c.Optim.LR = 0 // Resolve takes that of the method
+	return c
 }
 
 // Resolve fills what other settings decide when the user does not. Load has
@@ -108,6 +110,9 @@ func Default() Config {
 func (c *Config) Resolve() {
 	c.Method.Resolve()
 	c.Schedule.Resolve()
+	if c.Optim.LR == 0 {
+		c.Optim.LR = c.Method.LearningRate()
+	}
 	if c.Train.MicroBatchSize == 0 {
 		c.Train.MicroBatchSize = c.Train.BatchSize
 	}

@@ -154,7 +154,7 @@ func TestPrecedence(t *testing.T) {
 		sets, env  []string
 		want       int
 	}{
-		{"default", "", minimal, nil, 3},
+		{"default", "", minimal, nil, 10},
 		{"file", file, nil, nil, 5},
 		{"environment", file, nil, env, 6},
 		{"environment empty", file, nil, []string{"LOR2C_TRAIN_EPOCHS="}, 5},

@@ -48,7 +48,7 @@ func (c *Config) Settings() map[string]string {
 }
 
 // Differences lists the keys in which two run files differ, harmless ones left
-// out, one line a key in the order of Keys, as in "train.epochs: 3 in the run,
+// out, one line a key in the order of Keys, as in "train.epochs: 10 in the run,
 // 5 now". Both are compared as Resolve leaves them, paths as text: it is for a
 // reader who sets two runs side by side. What keeps one from continuing the
 // other is [Config.Settings] and the content of what is named.

@@ -98,7 +98,7 @@ var docs = [...]struct{ name, doc, allowed, example string }{
 	{"schedule.moments", "AdamW's moments of a merged module", "keep|reset", ""},
 	{"schedule.changed", "merged and injected parameters: train, or freeze as the published code does", "train|freeze", ""},
 	{"schedule.what_if", "dev examples on which every candidate is tried before a change; 0 tries none", "at least 0", "64"},
-	{"optim.lr", "peak learning rate", "more than 0", "1e-4"},
+	{"optim.lr", "peak learning rate; 0 means 5e-5 for full and 1e-3 for the others", "at least 0", "1e-4"},
 	{"optim.head_lr_ratio", "learning rate of the classification head over optim.lr", "at least 0", ""},
 	{"optim.weight_decay", "decoupled weight decay of AdamW", "at least 0", ""},
 	{"optim.beta1", "decay of AdamW's first moment", "at least 0 and less than 1", ""},

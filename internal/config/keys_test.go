@@ -52,8 +52,8 @@ schedule.evaluate: a string
 schedule.moments: a string
 schedule.changed: a string
 schedule.what_if: an integer = 0
-optim.lr: a number = 0.0004
-optim.head_lr_ratio: a number = 0.5
+optim.lr: a number = 0
+optim.head_lr_ratio: a number = 5
 optim.weight_decay: a number = 0.01
 optim.beta1: a number = 0.9
 optim.beta2: a number = 0.999
@@ -62,10 +62,10 @@ optim.warmup_ratio: a number = 0.06
 optim.warmup_steps: an integer = 0
 optim.schedule: a string = linear
 optim.max_grad_norm: a number = 1
-train.epochs: an integer = 3
+train.epochs: an integer = 10
 train.extend_epochs: a list of integers, for example [2, 1] = []
 train.max_steps: an integer = 0
-train.batch_size: an integer = 32
+train.batch_size: an integer = 16
 train.micro_batch_size: an integer = 0
 train.eval_batch_size: an integer = 0
 train.eval_every: an integer = 0

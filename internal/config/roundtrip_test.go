@@ -94,8 +94,8 @@ func TestDifferences(t *testing.T) {
 		want := []string{
 			`model: m in the run, "" now`,
 			"method.target_modules: [query, value] in the run, [] now",
-			"optim.lr: 0.0004 in the run, 1e-05 now",
-			"train.epochs: 3 in the run, 5 now",
+			"optim.lr: 0.001 in the run, 1e-05 now",
+			"train.epochs: 10 in the run, 5 now",
 		}
 		if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
 			t.Errorf("-want +got:\n%s", d)

@@ -55,3 +55,19 @@ func TestExtent(t *testing.T) {
 		}
 	}
 }
+
+// TestLearningRate: the method decides where the run file does not.
+func TestLearningRate(t *testing.T) {
+	for _, c := range []struct {
+		sets []string
+		want float64
+	}{
+		{nil, 1e-3}, {[]string{"method.name=lora"}, 1e-3}, {[]string{"method.name=head"}, 1e-3}, {[]string{"method.name=full"}, 5e-5},
+		{[]string{"method.name=full", "optim.lr=2e-4"}, 2e-4}, {[]string{"optim.lr=0"}, 1e-3},
+	} {
+		got := mustLoad(t, "", append(slices.Clone(minimal), c.sets...), nil)
+		if got.Optim.LR != c.want {
+			t.Errorf("%v: optim.lr is %v; want %v", c.sets, got.Optim.LR, c.want)
+		}
+	}
+}

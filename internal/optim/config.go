@@ -8,8 +8,7 @@ import (
 // Config is the `optim:` section of a run file. Table docs of package config
 // explains every key.
 type Config struct {
-	LR float64 `yaml:"lr"`
-	// The authors' release trains the head at half the adapters' rate.
+	LR          float64 `yaml:"lr"` // 0 stands for the method's in a run file
 	HeadLRRatio float64 `yaml:"head_lr_ratio"`
 	WeightDecay float64 `yaml:"weight_decay"`
 	Beta1       float64 `yaml:"beta1"`
@@ -28,11 +27,12 @@ const (
 	Constant = "constant"
 )
 
-// Default returns the settings that the authors' GLUE script effectively runs
-// with (docs/divergence.md).
+// Default returns the settings of low-rank adapters. docs/defaults.md says how
+// the rates were chosen, docs/divergence.md where they are not those of the
+// authors' GLUE script.
 func Default() Config {
 	return Config{
-		LR: 4e-4, HeadLRRatio: 0.5, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
+		LR: 1e-3, HeadLRRatio: 5, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
 		WarmupRatio: 0.06, Schedule: Linear, MaxGradNorm: 1,
 	}
 }
@@ -48,7 +48,7 @@ func (c Config) Validate() (faults []error) {
 			faults = append(faults, fmt.Errorf("optim.%s: is %v; want %s", key, value, want))
 		}
 	}
-	check(c.LR > 0, "lr", c.LR, "more than 0")
+	check(c.LR >= 0, "lr", c.LR, "at least 0")
 	check(c.HeadLRRatio >= 0, "head_lr_ratio", c.HeadLRRatio, "at least 0")
 	check(c.WeightDecay >= 0, "weight_decay", c.WeightDecay, "at least 0")
 	check(c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "at least 0 and less than 1")

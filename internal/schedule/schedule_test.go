@@ -98,6 +98,32 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// TestCutShort: a run that ends inside an epoch plans its operations over the
+// steps that it has, and finds fault with more than they have room for.
+func TestCutShort(t *testing.T) {
+	run := Run{Epochs: 3, StepsPerEpoch: 10, Steps: 26, Layers: 12, Rank: 8} // two epochs and six steps
+	steps := func(c Config) (at []int) {
+		c.Preset = PresetPaper
+		c.Resolve()
+		for _, d := range New(c, run).Plan() {
+			at = append(at, d.Step)
+		}
+		return at
+	}
+	if got := steps(Config{MaxMerges: 2, Timing: TimingSteps}); !slices.Equal(got, []int{3, 7}) {
+		t.Errorf("planned after steps %v; want 3 and 7, eighths of 26", got)
+	}
+	// By epochs: every epoch, as long as it ends within the run.
+	if got := steps(Config{MaxMerges: 3, Until: 1}); !slices.Equal(got, []int{10, 20}) {
+		t.Errorf("planned after steps %v; want the ends of both whole epochs", got)
+	}
+	c := Config{Preset: PresetPaper, MaxMerges: 3, Until: 1}
+	c.Resolve()
+	if faults := c.Check(run); len(faults) != 1 || !strings.Contains(faults[0].Error(), "schedule.max_merges: is 3") {
+		t.Errorf("faults %v; want one about max_merges", faults)
+	}
+}
+
 // TestWorked holds the scripts of the worked example to what was worked by hand.
 func TestWorked(t *testing.T) {
 	for name, want := range map[string]string{

@@ -40,7 +40,7 @@ func demoConfig(t testing.TB, dir string, rows int) *config.Config {
 	c.Data.Task, c.Data.Text, c.Data.Label = "custom", []string{"text"}, "label"
 	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.tsv"), dataset.Source(filepath.Join(dir, "dev.tsv")), 32
 	c.Data.Labels = []string{"act", "animal", "artifact", "body", "communication", "food", "location", "person", "plant", "substance"}
-	c.Optim.LR = 3e-3
+	c.Optim.LR, c.Optim.HeadLRRatio = 3e-3, 0.5
 	c.Train.BatchSize, c.Train.Epochs, c.Train.LogEvery, c.Train.SaveEvery = 8, 2, 3, 2
 	c.Out = filepath.Join(dir, "run")
 	c.Resolve()
