@@ -9,6 +9,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -60,7 +61,7 @@ func (Plain) Backward(At) {}
 func (Plain) Updated(At) {}
 
 // methods is the whole list: adding one is a line here and a file.
-var methods = map[string]func(builder, *Structure) (Method, error){
+var methods = map[string]func(builder, *schedule.Structure) (Method, error){
 	"lor2c": newLoR2C,
 	"lora":  newLoRA,
 	"full":  newFull,
@@ -79,7 +80,7 @@ func Attach(dev compute.Device, m *model.Model, c Config, seed uint64) (Method, 
 // AttachAs builds a LoR2C method as merging and injection left it; nil means as
 // it begins, and is what other methods want. The values of the parameters are
 // still to be restored.
-func AttachAs(dev compute.Device, m *model.Model, c Config, s *Structure, seed uint64) (Method, error) {
+func AttachAs(dev compute.Device, m *model.Model, c Config, s *schedule.Structure, seed uint64) (Method, error) {
 	return methods[c.Name](builder{dev, m, c, seed}, s)
 }
 

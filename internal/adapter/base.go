@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -11,7 +12,9 @@ type Full struct {
 	params []*tape.Param
 }
 
-func newFull(b builder, _ *Structure) (Method, error) { return &Full{params: b.Encoder()}, nil }
+func newFull(b builder, _ *schedule.Structure) (Method, error) {
+	return &Full{params: b.Encoder()}, nil
+}
 
 // Params lists the encoder's parameters.
 func (m *Full) Params() []*tape.Param { return m.params }
@@ -23,7 +26,7 @@ func (m *Full) Hook(At) model.Hook { return model.Base{} }
 // has to beat.
 type Head struct{ Plain }
 
-func newHead(builder, *Structure) (Method, error) { return Head{}, nil }
+func newHead(builder, *schedule.Structure) (Method, error) { return Head{}, nil }
 
 // Params is empty.
 func (Head) Params() []*tape.Param { return nil }

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -39,7 +40,7 @@ type Description struct {
 	// name, with their content. Save writes them.
 	Tokenizer map[string][]byte `json:"-"`
 	// Structure is that of a LoR2C method; nil means as it begins.
-	Structure *Structure `json:"structure,omitempty"`
+	Structure *schedule.Structure `json:"structure,omitempty"`
 }
 
 // Base identifies the model that an adapter belongs to.
@@ -204,7 +205,7 @@ func (d Description) check() (faults []error) {
 	}
 	if s := d.Structure; s != nil {
 		fault(d.Method.Name == "lor2c", "structure is there for method %s; only lor2c has one", place.Quote(d.Method.Name))
-		if err := s.check(d.Base.Layers); err != nil {
+		if err := checkStructure(s, d.Base.Layers); err != nil {
 			fault(false, "structure: %w", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -28,12 +29,12 @@ type module struct {
 	pair
 }
 
-func newLoR2C(b builder, s *Structure) (Method, error) {
+func newLoR2C(b builder, s *schedule.Structure) (Method, error) {
 	m := &LoR2C{b: b, injected: &LoRA{pairs: map[model.Site]pair{}}}
 	if s == nil {
 		s = fresh(b.Layers)
 	}
-	if err := s.check(b.Layers); err != nil {
+	if err := checkStructure(s, b.Layers); err != nil {
 		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
 	}
 	var shared *tape.Param

@@ -5,33 +5,21 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Span is the layers of a module: from the input of First to the output of
-// Last, counted from 0.
-type Span struct {
-	First int `json:"first"`
-	Last  int `json:"last"`
-}
-
-// Structure is what a LoR2C method consists of.
-type Structure struct {
-	Modules  []Span `json:"modules"`  // by layer
-	Injected []int  `json:"injected"` // layers whose module was replaced by LoRA, in that order
-}
-
 // fresh is the structure before any merge or injection.
-func fresh(layers int) *Structure {
-	s := &Structure{Injected: []int{}}
+func fresh(layers int) *schedule.Structure {
+	s := &schedule.Structure{Injected: []int{}}
 	for l := range layers {
-		s.Modules = append(s.Modules, Span{l, l})
+		s.Modules = append(s.Modules, schedule.Span{First: l, Last: l})
 	}
 	return s
 }
 
-// check says why s cannot be laid over so many layers.
-func (s *Structure) check(layers int) error {
+// checkStructure returns an error if s does not fit a model with the given number of layers.
+func checkStructure(s *schedule.Structure, layers int) error {
 	next := 0
 	for _, m := range s.Modules {
 		if m.First < next || m.Last < m.First || m.Last >= layers {
@@ -41,7 +29,7 @@ func (s *Structure) check(layers int) error {
 		next = m.Last + 1
 	}
 	for i, l := range s.Injected {
-		inside := slices.ContainsFunc(s.Modules, func(m Span) bool { return m.First <= l && l <= m.Last })
+		inside := slices.ContainsFunc(s.Modules, func(m schedule.Span) bool { return m.First <= l && l <= m.Last })
 		if l < 0 || l >= layers || inside || slices.Contains(s.Injected[:i], l) {
 			return fmt.Errorf("LoRA on layer %d is there twice, under a module or outside the model; want a layer of 0 to %d without module: %w",
 				l, layers-1, ErrMismatch)
@@ -51,10 +39,10 @@ func (s *Structure) check(layers int) error {
 }
 
 // Structure returns what m consists of now.
-func (m *LoR2C) Structure() Structure {
-	s := Structure{Modules: []Span{}, Injected: append([]int{}, m.order...)}
+func (m *LoR2C) Structure() schedule.Structure {
+	s := schedule.Structure{Modules: []schedule.Span{}, Injected: append([]int{}, m.order...)}
 	for _, d := range m.modules {
-		s.Modules = append(s.Modules, Span{d.first, d.last})
+		s.Modules = append(s.Modules, schedule.Span{First: d.first, Last: d.last})
 	}
 	return s
 }

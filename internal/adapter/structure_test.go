@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -49,7 +50,7 @@ func TestMerge(t *testing.T) {
 	if d := cmp.Diff(want, names(m.Params())); d != "" {
 		t.Errorf("parameters (-want +got):\n%s", d)
 	}
-	structure := adapter.Structure{Modules: []adapter.Span{{First: 0, Last: 0}, {First: 1, Last: 2}}, Injected: []int{3}}
+	structure := schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 0}, {First: 1, Last: 2}}, Injected: []int{3}}
 	if d := cmp.Diff(structure, m.Structure()); d != "" {
 		t.Errorf("structure (-want +got):\n%s", d)
 	}
@@ -255,15 +256,15 @@ func TestStructureFaults(t *testing.T) {
 	c.Resolve()
 	for _, x := range []struct {
 		name      string
-		structure adapter.Structure
+		structure schedule.Structure
 		want      string
 	}{
-		{"beyond", adapter.Structure{Modules: []adapter.Span{{First: 2, Last: 4}}}, "module 2-4 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"overlap", adapter.Structure{Modules: []adapter.Span{{First: 0, Last: 1}, {First: 1, Last: 2}}}, "module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"backwards", adapter.Structure{Modules: []adapter.Span{{First: 2, Last: 1}}}, "module 2-1 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"inside", adapter.Structure{Modules: []adapter.Span{{First: 0, Last: 2}}, Injected: []int{1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
-		{"twice", adapter.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
-		{"outside", adapter.Structure{Injected: []int{4}}, "LoRA on layer 4 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
+		{"beyond", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 4}}}, "module 2-4 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"overlap", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 1}, {First: 1, Last: 2}}}, "module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"backwards", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 1}}}, "module 2-1 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"inside", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 2}}, Injected: []int{1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
+		{"twice", schedule.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
+		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
 	} {
 		t.Run("fault="+x.name, func(t *testing.T) {
 			_, err := adapter.AttachAs(dev, m, c, &x.structure, 1)

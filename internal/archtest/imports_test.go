@@ -33,8 +33,8 @@ var layers = []struct {
 	{"internal/compute", nil},
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/checkpoint"}},
-	{"internal/runlog", []string{"internal/metric", "internal/checkpoint"}},
 	{"internal/schedule", nil},
+	{"internal/runlog", []string{"internal/metric", "internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
@@ -52,7 +52,7 @@ var layers = []struct {
 		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev", "internal/tape", "internal/checkpoint",
 	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
-	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/infile", "internal/strictjson", "internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
 	{"internal/train", []string{
@@ -65,7 +65,7 @@ var layers = []struct {
 	{"internal/sweep", []string{
 		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/train",
 	}},
-	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
+	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
 		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/outfile", "internal/config", "internal/runlog", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",

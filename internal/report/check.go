@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // check returns an error for a record that contradicts itself or the plan, as
@@ -15,14 +16,14 @@ func check(path string, records []runlog.Record) error {
 	for i, record := range records {
 		var err error
 		switch r := record.(type) {
-		case runlog.Plan:
+		case schedule.Plan:
 			layers, err = r.Layers, checkPlan(r)
-		case runlog.Spectrum:
+		case schedule.Spectrum:
 			for _, m := range r.Modules {
 				err = cmp.Or(err, checkSpan(m.Span, layers))
 			}
 			err = cmp.Or(err, checkCount("modules", len(r.Modules), layers))
-		case runlog.Event:
+		case schedule.Event:
 			err = checkEvent(r, layers)
 		}
 		if err != nil {
@@ -37,7 +38,7 @@ func check(path string, records []runlog.Record) error {
 // memory.
 const mostLayers = 1000
 
-func checkPlan(p runlog.Plan) error {
+func checkPlan(p schedule.Plan) error {
 	if p.Layers < 1 || p.Layers > mostLayers {
 		return fmt.Errorf("plan: layers is %d, want 1 to %d", p.Layers, mostLayers)
 	}
@@ -53,7 +54,7 @@ func checkCount(what string, n, layers int) error {
 	return nil
 }
 
-func checkEvent(e runlog.Event, layers int) error {
+func checkEvent(e schedule.Event, layers int) error {
 	if e.Action != "merge" && e.Action != "inject" {
 		return fmt.Errorf(`event: action is %q, want "merge" or "inject"`, e.Action)
 	}
@@ -67,7 +68,7 @@ func checkEvent(e runlog.Event, layers int) error {
 		}
 		err = cmp.Or(err, checkSpan(c.Span, layers))
 	}
-	for _, s := range []runlog.Structure{e.Before, e.After} {
+	for _, s := range []schedule.Structure{e.Before, e.After} {
 		err = cmp.Or(err, checkCount("modules", len(s.Modules), layers), checkCount("injected layers", len(s.Injected), layers))
 		for _, m := range s.Modules {
 			err = cmp.Or(err, checkSpan(m, layers))
@@ -76,7 +77,7 @@ func checkEvent(e runlog.Event, layers int) error {
 	return err
 }
 
-func checkSpan(s runlog.Span, layers int) error {
+func checkSpan(s schedule.Span, layers int) error {
 	if s.First < 0 || s.First > s.Last || s.Last >= layers {
 		return fmt.Errorf("layers %d-%d are no span, want 0 <= first <= last < %d", s.First, s.Last, layers)
 	}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Event is a merge or an injection and what it was chosen from.
@@ -15,16 +15,16 @@ type Event struct {
 	Step   int     `json:"step"`
 	Epoch  float64 `json:"epoch"`
 	Action string  `json:"action"` // merge or inject
-	runlog.Span
+	schedule.Span
 	Keep int `json:"keep"` // first layer of the module whose factors survive
 	// Rule is lowest or highest, by where the winner's score lies among the
 	// candidates'; "only" if there was one candidate, "" if it lies at neither end.
 	Rule string `json:"rule"`
 	// Margin is how far the next candidate's score lies behind, never negative;
 	// MarginShare is that over the range of all scores.
-	Margin      number       `json:"margin"`
-	MarginShare number       `json:"margin_share"`
-	RunnerUp    *runlog.Span `json:"runner_up"`
+	Margin      number         `json:"margin"`
+	MarginShare number         `json:"margin_share"`
+	RunnerUp    *schedule.Span `json:"runner_up"`
 	// Loss is that of the what-if sample before the event, over so many examples;
 	// 0 where the log does not say how many.
 	Loss   number `json:"loss"`
@@ -32,29 +32,29 @@ type Event struct {
 	// LessHarm counts the candidates that would raise the loss by less than the
 	// winner does, by more than the standard error of the difference; Alike those
 	// that cannot be told apart from it. Both are nil without standard errors.
-	LessHarm         *int             `json:"less_harm"`
-	Alike            *int             `json:"alike"`
-	Candidates       []Candidate      `json:"candidates"` // as logged
-	ParametersBefore int              `json:"parameters_before"`
-	ParametersAfter  int              `json:"parameters_after"`
-	Before           runlog.Structure `json:"before"`
-	After            runlog.Structure `json:"after"`
+	LessHarm         *int               `json:"less_harm"`
+	Alike            *int               `json:"alike"`
+	Candidates       []Candidate        `json:"candidates"` // as logged
+	ParametersBefore int                `json:"parameters_before"`
+	ParametersAfter  int                `json:"parameters_after"`
+	Before           schedule.Structure `json:"before"`
+	After            schedule.Structure `json:"after"`
 }
 
 // Candidate is one choice that an event had.
 type Candidate struct {
-	runlog.Span
-	Members []runlog.Span `json:"members"`
-	Scores  []number      `json:"scores"`  // of the members
-	Score   number        `json:"score"`   // their sum
-	Loss    number        `json:"loss"`    // on the what-if sample, were this one chosen
-	Harm    number        `json:"harm"`    // Loss less the event's
-	HarmSE  number        `json:"harm_se"` // standard error of Harm, paired by example
-	Rank    int           `json:"rank"`    // by score, 1 for the one the rule prefers
-	Winner  bool          `json:"winner"`
+	schedule.Span
+	Members []schedule.Span `json:"members"`
+	Scores  []number        `json:"scores"`  // of the members
+	Score   number          `json:"score"`   // their sum
+	Loss    number          `json:"loss"`    // on the what-if sample, were this one chosen
+	Harm    number          `json:"harm"`    // Loss less the event's
+	HarmSE  number          `json:"harm_se"` // standard error of Harm, paired by example
+	Rank    int             `json:"rank"`    // by score, 1 for the one the rule prefers
+	Winner  bool            `json:"winner"`
 }
 
-func newEvent(n int, e runlog.Event) Event {
+func newEvent(n int, e schedule.Event) Event {
 	ev := Event{
 		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss), Sample: e.Sample, Margin: nan, MarginShare: nan,
 		ParametersBefore: e.ParametersBefore, ParametersAfter: e.ParametersAfter, Before: e.Before, After: e.After,

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/figure"
-	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // figures are a run's; one without data is nil.
@@ -162,7 +162,7 @@ func (r *Run) spectraGrid() *figure.Figure {
 	g := figure.SpectraGrid{Name: "spectra", Title: "Singular values of every module",
 		Caption: "Singular values of BA, without the scale alpha/r, one line a measurement, the faintest of epoch " + epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
 			epoch(r.spectra[len(r.spectra)-1].Epoch) + ". They are computed by way of float32 Gram matrices: values below a thousandth of a module's largest are noise. " + r.source()}
-	index := map[runlog.Span]int{}
+	index := map[schedule.Span]int{}
 	for _, s := range r.spectra {
 		for _, m := range s.Modules {
 			i, ok := index[m.Span]
@@ -179,7 +179,7 @@ func (r *Run) spectraGrid() *figure.Figure {
 }
 
 // layersText names a module by its layers.
-func layersText(s runlog.Span) string {
+func layersText(s schedule.Span) string {
 	if s.First == s.Last {
 		return "layer " + spanName(s)
 	}

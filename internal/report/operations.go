@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -37,7 +36,7 @@ func (r *Run) operations() []Operation {
 	}
 	for _, side := range []struct {
 		action string
-		due    []runlog.Due
+		due    []schedule.Time
 	}{{"merge", r.Plan.Merges}, {"inject", r.Plan.Injects}} {
 		var done []Event
 		for _, e := range r.Events {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/metric"
-	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Report is what is known of one or several runs. Its JSON is a format for
@@ -93,4 +93,4 @@ func pointed(p *float64) number {
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // spanName writes the layers of a span, as "8" or "8–10".
-func spanName(s runlog.Span) string { return figure.SpanName(s.First, s.Last) }
+func spanName(s schedule.Span) string { return figure.SpanName(s.First, s.Last) }

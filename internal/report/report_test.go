@@ -16,7 +16,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/figure"
-	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // worked is what the six events of the synthetic run come to, by hand.
@@ -237,8 +237,8 @@ func TestMarkdown(t *testing.T) {
 
 // TestOperations: an operation without a candidate is made up for by the next.
 func TestOperations(t *testing.T) {
-	due := []runlog.Due{{Step: 10, Epoch: 1}, {Step: 20, Epoch: 2}, {Step: 30, Epoch: 3}}
-	r := &Run{config: &config.Config{}, Plan: &runlog.Plan{Merges: due}, Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
+	due := []schedule.Time{{Step: 10, Epoch: 1}, {Step: 20, Epoch: 2}, {Step: 30, Epoch: 3}}
+	r := &Run{config: &config.Config{}, Plan: &schedule.Plan{Merges: due}, Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
 	for _, tt := range []struct {
 		finished bool
 		last     int

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Run is what is known of one run.
@@ -27,7 +28,7 @@ type Run struct {
 	Metric     string            `json:"metric"`    // by which the best epoch was selected
 	Best       *Eval             `json:"best"`      // nil before the first evaluation
 	Notes      []string          `json:"notes"`     // what a reader must know of the input
-	Plan       *runlog.Plan      `json:"plan"`      // nil if none was logged
+	Plan       *schedule.Plan    `json:"plan"`      // nil if none was logged
 	Baseline   *runlog.Baseline  `json:"baseline"`  // nil if none was logged
 	Operations []Operation       `json:"operations"`
 	Events     []Event           `json:"events"`
@@ -43,7 +44,7 @@ type Run struct {
 	env     runlog.Env
 	lines   [][]byte
 	train   []runlog.Train
-	spectra []runlog.Spectrum
+	spectra []schedule.Spectrum
 	layers  int
 }
 
@@ -73,10 +74,10 @@ func (r *Run) build(records []runlog.Record) {
 	c := r.config
 	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs+c.Train.AddedEpochs()
 	r.Metric = r.selecting()
-	var events []runlog.Event
+	var events []schedule.Event
 	for _, record := range records {
 		switch rec := record.(type) {
-		case runlog.Plan:
+		case schedule.Plan:
 			r.Plan, r.LastStep = &rec, rec.Step
 		case runlog.Baseline:
 			r.Baseline = &rec
@@ -84,9 +85,9 @@ func (r *Run) build(records []runlog.Record) {
 			r.train, r.LastStep = append(r.train, rec), rec.Step
 		case runlog.Eval:
 			r.eval(rec)
-		case runlog.Spectrum:
+		case schedule.Spectrum:
 			r.spectra, r.LastStep = append(r.spectra, rec), rec.Step
-		case runlog.Event:
+		case schedule.Event:
 			events = append(events, rec)
 		}
 	}
@@ -217,7 +218,7 @@ func (r *Run) baseline() float64 {
 }
 
 // layerCount returns how many layers the base has, as far as the records say.
-func layerCount(plan *runlog.Plan, spectra []runlog.Spectrum) int {
+func layerCount(plan *schedule.Plan, spectra []schedule.Spectrum) int {
 	if plan != nil {
 		return plan.Layers
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 
-	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -16,7 +15,7 @@ type Scores struct {
 
 // ModuleScore is a module and its score.
 type ModuleScore struct {
-	runlog.Span
+	schedule.Span
 	Score number `json:"score"`
 }
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/figure"
-	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // legend explains the diagrams.
@@ -39,7 +39,7 @@ func (r *Run) stages() *figure.Figure {
 // beforeAfter draws one event: the structure before with the scores, and after.
 func (r *Run) beforeAfter(e Event) figure.Figure {
 	before := figure.Stage{Heading: "before", Boxes: boxes(e.Before), Injected: e.Before.Injected, Below: scalars(e.ParametersBefore)}
-	scores := map[runlog.Span]number{}
+	scores := map[schedule.Span]number{}
 	for _, c := range e.Candidates {
 		for i, m := range c.Members {
 			if i < len(c.Scores) {
@@ -48,7 +48,7 @@ func (r *Run) beforeAfter(e Event) figure.Figure {
 		}
 	}
 	for i, b := range before.Boxes {
-		span := runlog.Span{First: b.First, Last: b.Last}
+		span := schedule.Span{First: b.First, Last: b.Last}
 		if v, ok := scores[span]; ok {
 			before.Boxes[i].Side = fixed(float64(v), 3)
 		}
@@ -80,7 +80,7 @@ func mark(stage *figure.Stage, e Event) {
 	}
 }
 
-func boxes(s runlog.Structure) (all []figure.Box) {
+func boxes(s schedule.Structure) (all []figure.Box) {
 	for _, m := range s.Modules {
 		all = append(all, figure.Box{First: m.First, Last: m.Last})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // The synthetic run is a 12-layer model over 30 epochs of 58 steps with three
@@ -79,20 +80,20 @@ func (s synthetic) write(t testing.TB, dir string) string {
 }
 
 func (s synthetic) log(log *runlog.Run) {
-	structure := runlog.Structure{Injected: []int{}}
-	scores := map[runlog.Span]float64{}
+	structure := schedule.Structure{Injected: []int{}}
+	scores := map[schedule.Span]float64{}
 	for l := range 12 {
-		structure.Modules = append(structure.Modules, runlog.Span{First: l, Last: l})
-		scores[runlog.Span{First: l, Last: l}] = sfs[l]
+		structure.Modules = append(structure.Modules, schedule.Span{First: l, Last: l})
+		scores[schedule.Span{First: l, Last: l}] = sfs[l]
 	}
 	log.Baseline(runlog.Baseline{Split: "dev", Examples: 408, Label: "1", Count: 279, Scores: metric.Scores{"accuracy": 0.6838, "f1": 0.8122}})
 	if s.events {
-		plan := runlog.Plan{Layers: 12, Rank: 8, Parameters: 12 * module, MaxMerges: 3, MaxInjects: 3, Score: "sfs", SFSK: 2}
+		plan := schedule.Plan{Layers: 12, Rank: 8, Parameters: 12 * module, MaxMerges: 3, MaxInjects: 3, Score: "sfs", SFSK: 2}
 		for e := 3; e <= 9; e += 3 {
-			due := runlog.Due{Step: e * perEpoch, Epoch: float64(e)}
+			due := schedule.Time{Step: e * perEpoch, Epoch: float64(e)}
 			plan.Merges, plan.Injects = append(plan.Merges, due), append(plan.Injects, due)
 		}
-		log.Plan(plan)
+		log.Structure(plan)
 	}
 	best := 0.0
 	for e := 1; e <= s.epochs; e++ {
@@ -121,26 +122,25 @@ func (s synthetic) log(log *runlog.Run) {
 
 // logStructure logs the spectrum of an epoch's end and its events, and returns
 // the structure after them.
-func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, scores map[runlog.Span]float64) runlog.Structure {
+func (s synthetic) logStructure(log *runlog.Run, e int, now schedule.Structure, scores map[schedule.Span]float64) schedule.Structure {
 	step := e * perEpoch
-	record := runlog.Spectrum{Step: step, Epoch: float64(e)}
-	var logged []float64
+	record := schedule.Spectrum{Step: step, Epoch: float64(e), Score: "sfs"}
 	for _, m := range now.Modules {
-		record.Modules = append(record.Modules, runlog.ModuleSpectrum{Span: m, Singular: singular(scores[m], 4*(1-math.Exp(-float64(e)/6)))})
-		logged = append(logged, scores[m])
+		record.Modules = append(record.Modules, schedule.Module{Span: m, Singular: singular(scores[m], 4*(1-math.Exp(-float64(e)/6)))})
+		record.Scores = append(record.Scores, scores[m])
 	}
-	log.Spectrum(record, "sfs", logged)
+	log.Structure(record)
 	if e != 3 && e != 6 && e != 9 {
 		return now
 	}
 	for _, action := range []string{"merge", "inject"} {
-		ev := runlog.Event{Step: step, Epoch: float64(e), Action: action, Before: now}
+		ev := schedule.Event{Step: step, Epoch: float64(e), Action: action, Before: now}
 		base := 0.6 - 0.01*float64(e)
 		if s.losses {
 			ev.Loss, ev.Sample = &base, 64
 		}
 		for i, m := range now.Modules {
-			c := runlog.Candidate{Span: m, Members: []runlog.Span{m}, Scores: []float64{scores[m]}, Score: scores[m]}
+			c := schedule.Candidate{Span: m, Members: []schedule.Span{m}, Scores: []float64{scores[m]}, Score: scores[m]}
 			if action == "inject" && m.First != m.Last {
 				continue
 			}
@@ -149,7 +149,7 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, sc
 					continue
 				}
 				n := now.Modules[i+1]
-				c = runlog.Candidate{Span: runlog.Span{First: m.First, Last: n.Last}, Members: []runlog.Span{m, n}, Scores: []float64{scores[m], scores[n]}, Score: scores[m] + scores[n]}
+				c = schedule.Candidate{Span: schedule.Span{First: m.First, Last: n.Last}, Members: []schedule.Span{m, n}, Scores: []float64{scores[m], scores[n]}, Score: scores[m] + scores[n]}
 			}
 			if s.losses {
 				loss := base + 0.02*c.Score + 0.004*math.Sin(9*float64(m.First+e))
@@ -166,8 +166,8 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, sc
 		won := ev.Candidates[ev.Winner]
 		ev.Span, ev.Keep = won.Span, won.First
 		ev.ParametersBefore = module*len(now.Modules) + module*len(now.Injected)
-		next := runlog.Structure{Modules: slices.Clone(now.Modules), Injected: slices.Clone(now.Injected)}
-		i := slices.IndexFunc(next.Modules, func(m runlog.Span) bool { return m.First == won.First })
+		next := schedule.Structure{Modules: slices.Clone(now.Modules), Injected: slices.Clone(now.Injected)}
+		i := slices.IndexFunc(next.Modules, func(m schedule.Span) bool { return m.First == won.First })
 		if action == "merge" {
 			if won.Scores[1] > won.Scores[0] {
 				ev.Keep = won.Members[1].First
@@ -180,7 +180,7 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now runlog.Structure, sc
 		}
 		ev.ParametersAfter = module*len(next.Modules) + module*len(next.Injected)
 		ev.After, now = next, next
-		log.Event(ev)
+		log.Structure(ev)
 	}
 	return now
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
@@ -47,7 +48,7 @@ func (j *Job) fig2() ([]string, error) {
 			return nil, err
 		}
 		for _, record := range records {
-			rec, ok := record.(runlog.Spectrum)
+			rec, ok := record.(schedule.Spectrum)
 			if !ok {
 				continue
 			}

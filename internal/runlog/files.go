@@ -82,15 +82,15 @@ func (r *Run) record(rec row, tags []field) {
 	fields := rec.fields(r.o.Scores)
 	r.write(rec, jsonLine(fields))
 	r.put(r.table, csvLine(csvRow(fields, header(r.o.Scores))))
-	r.put(r.events, scalarEvent(r.o.Now(), rec.at(), tags))
+	r.put(r.events, scalarEvent(r.o.Now(), rec.At(), tags))
 }
 
 // write appends a record's line to metrics.jsonl, and to Stdout if asked.
 func (r *Run) write(rec Record, line []byte) {
-	if rec.at() < r.last {
-		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.at(), r.last)})
+	if rec.At() < r.last {
+		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.At(), r.last)})
 	}
-	r.last = rec.at()
+	r.last = rec.At()
 	r.put(r.metrics, line)
 	r.lines++
 	r.sum.Write(line) // a hash takes every write

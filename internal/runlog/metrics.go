@@ -50,19 +50,19 @@ func scan(path string, upTo int) (records []Record, keep int64, tail, err error)
 		}
 		record, err := parse(data[:size-1])
 		data, end = data[size:], end+int64(size)
-		if err == nil && record.at() < last {
-			err = fmt.Errorf("step %d follows step %d", record.at(), last)
+		if err == nil && record.At() < last {
+			err = fmt.Errorf("step %d follows step %d", record.At(), last)
 		}
 		switch {
 		case err != nil && tail == nil:
 			tail = fmt.Errorf("%s:%d: %w; restore the line or remove it with all that follow", path, n, err)
 		case err != nil:
-		case record.at() > upTo:
+		case record.At() > upTo:
 			return records, keep, nil, nil
 		case tail != nil:
 			return nil, 0, nil, tail
 		default:
-			records, keep, last = append(records, record), end, record.at()
+			records, keep, last = append(records, record), end, record.At()
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (r *Run) Rewind(step int) error {
 	}
 	r.last = math.MinInt
 	if n := len(records); n > 0 {
-		r.last = records[n-1].at()
+		r.last = records[n-1].At()
 	}
 	r.clock.rewind(step)
 	r.put(r.events, restartEvent(r.o.Now(), step+1))

@@ -15,8 +15,8 @@ import (
 // Event or Gradient. It carries nothing that depends on the clock, so that a resumed run
 // writes the bytes of an unbroken one.
 type Record interface {
-	// at returns the optimizer step after which the record was made.
-	at() int
+	// At returns the optimizer step after which the record was made.
+	At() int
 }
 
 // row is a record that metrics.csv has columns for: a Train or an Eval.
@@ -68,8 +68,11 @@ type field struct {
 	value any
 }
 
-func (t Train) at() int { return t.Step }
-func (e Eval) at() int  { return e.Step }
+// At returns the last step of the window.
+func (t Train) At() int { return t.Step }
+
+// At returns the step after which was evaluated.
+func (e Eval) At() int { return e.Step }
 
 func (t Train) fields([]string) []field {
 	return []field{{"kind", "train"}, {"step", t.Step}, {"epoch", t.Epoch},

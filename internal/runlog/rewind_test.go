@@ -147,7 +147,7 @@ func TestRewindInsideARun(t *testing.T) {
 			if err := r.Rewind(step); err != nil {
 				t.Fatal(err)
 			}
-			if records, err := ReadMetrics(dir); err != nil || len(records) > 0 && records[len(records)-1].at() > step {
+			if records, err := ReadMetrics(dir); err != nil || len(records) > 0 && records[len(records)-1].At() > step {
 				t.Fatalf("after Rewind: %v, %v", records, err)
 			}
 			steps(r, max(step, 0)+1, 10)

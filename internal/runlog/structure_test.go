@@ -9,29 +9,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // structures logs one record of every kind that has no row in metrics.csv.
 func structures(r *Run) []Record {
 	half, quarter := 0.5, 0.25
-	plan := Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: []Due{{4, 2}}, Injects: []Due{{4, 2}}, MaxMerges: 1, MaxInjects: 1, Score: "sfs", SFSK: 1}
-	spectrum := Spectrum{Step: 4, Epoch: 2, Modules: []ModuleSpectrum{{Span{0, 0}, []float64{0.1 + 0.2, 1e-300}}, {Span{1, 2}, []float64{2, 1}}}}
-	event := Event{
-		Step: 4, Epoch: 2, Action: "merge", Span: Span{0, 1}, Keep: 1, Winner: 0, Loss: &half, Sample: 64,
-		Candidates:       []Candidate{{Span{0, 1}, []Span{{0, 0}, {1, 1}}, []float64{0.25, 0.5}, 0.75, &quarter, &quarter}, {Span{1, 2}, []Span{{1, 1}, {2, 2}}, []float64{0.5, 0.5}, 1, nil, nil}},
+	span := func(first, last int) schedule.Span { return schedule.Span{First: first, Last: last} }
+	at := []schedule.Time{{Step: 4, Epoch: 2}}
+	plan := schedule.Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: at, Injects: at, MaxMerges: 1, MaxInjects: 1, Score: "sfs", SFSK: 1}
+	spectrum := schedule.Spectrum{Step: 4, Epoch: 2, Modules: []schedule.Module{
+		{Span: span(0, 0), Singular: []float64{0.1 + 0.2, 1e-300}}, {Span: span(1, 2), Singular: []float64{2, 1}},
+	}}
+	event := schedule.Event{
+		Step: 4, Epoch: 2, Action: "merge", Span: span(0, 1), Keep: 1, Winner: 0, Loss: &half, Sample: 64,
+		Candidates: []schedule.Candidate{
+			{Span: span(0, 1), Members: []schedule.Span{span(0, 0), span(1, 1)}, Scores: []float64{0.25, 0.5}, Score: 0.75, Loss: &quarter, ChangeSE: &quarter},
+			{Span: span(1, 2), Members: []schedule.Span{span(1, 1), span(2, 2)}, Scores: []float64{0.5, 0.5}, Score: 1},
+		},
 		ParametersBefore: 48, ParametersAfter: 32,
-		Before: Structure{[]Span{{0, 0}, {1, 1}, {2, 2}}, []int{}}, After: Structure{[]Span{{0, 1}, {2, 2}}, []int{}},
+		Before: schedule.Structure{Modules: []schedule.Span{span(0, 0), span(1, 1), span(2, 2)}, Injected: []int{}},
+		After:  schedule.Structure{Modules: []schedule.Span{span(0, 1), span(2, 2)}, Injected: []int{}},
 	}
 	gradient := Gradient{Step: 4, Epoch: 2, Steps: 2, Layers: []LayerGradient{{0, MeanAbsolute{0.125, 8}, MeanAbsolute{1e-9, 16}}}}
 	baseline := Baseline{Split: "dev", Examples: 24, Label: "a", Count: 9, Scores: metric.Scores{"accuracy": 0.375}}
 	eval := Eval{Step: 4, Epoch: 2, Split: "dev", Scores: map[string]float64{},
 		Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.25, High: 0.5}, "pearson": nil}}
-	r.Plan(plan)
+	r.Structure(plan)
 	r.Baseline(baseline)
 	r.Train(Train{Step: 4, Epoch: 2, Loss: 1})
 	r.Eval(eval)
-	r.Spectrum(spectrum, "sfs", []float64{0.25, 0.5})
-	r.Event(event)
+	scored := spectrum
+	scored.Score, scored.Scores = "sfs", []float64{0.25, 0.5}
+	r.Structure(scored)
+	r.Structure(event)
 	r.Gradient(gradient)
 	return []Record{plan, baseline, Train{Step: 4, Epoch: 2, Loss: 1}, eval, spectrum, event, gradient}
 }

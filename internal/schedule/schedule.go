@@ -27,16 +27,19 @@ type Span struct {
 // without the scale.
 type Module struct {
 	Span
-	Singular []float64
+	Singular []float64 `json:"singular"`
 }
 
-// Candidate is one choice of an action: two neighbours to merge or one module
-// to replace.
+// Candidate is one choice of an action: two neighbours to merge or one module to replace.
 type Candidate struct {
 	Span
-	Members []Span
-	Scores  []float64 // of the members
-	Score   float64   // their sum, by which candidates are compared
+	Members []Span    `json:"members"`
+	Scores  []float64 `json:"scores"` // of the members
+	Score   float64   `json:"score"`  // their sum, by which candidates are compared
+	// Loss is that of the what-if sample, were this candidate chosen, and ChangeSE the standard error of its change,
+	// paired by example. The schedule decides nothing by them; both are nil where they were not measured.
+	Loss     *float64 `json:"loss"`
+	ChangeSE *float64 `json:"change_se,omitempty"`
 }
 
 // Action is a decision and what it was chosen from.

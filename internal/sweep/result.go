@@ -10,6 +10,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -42,9 +43,9 @@ func readResult(dir, selecting string) (r Result, err error) {
 	found := false
 	for _, record := range records {
 		switch rec := record.(type) {
-		case runlog.Plan:
+		case schedule.Plan:
 			r.Merges.Planned, r.Injects.Planned = len(rec.Merges), len(rec.Injects)
-		case runlog.Event:
+		case schedule.Event:
 			if rec.Action == "merge" {
 				r.Merges.Executed++
 			} else {

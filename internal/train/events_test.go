@@ -18,6 +18,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // eventConfig is a run over 24 examples of 3 steps an epoch, whose 4 layers merge
@@ -31,14 +32,14 @@ func eventConfig(t testing.TB, dir string) *config.Config {
 	return c
 }
 
-func events(t testing.TB, dir string) (events []runlog.Event) {
+func events(t testing.TB, dir string) (events []schedule.Event) {
 	t.Helper()
 	records, err := runlog.ReadMetrics(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range records {
-		if e, ok := r.(runlog.Event); ok {
+		if e, ok := r.(schedule.Event); ok {
 			events = append(events, e)
 		}
 	}
@@ -90,9 +91,9 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer saved.Close()
-			var modules []runlog.Span
+			var modules []schedule.Span
 			for _, s := range saved.Structure.Modules {
-				modules = append(modules, runlog.Span(s))
+				modules = append(modules, schedule.Span(s))
 			}
 			if !slices.Equal(modules, last.After.Modules) || !slices.Equal(saved.Structure.Injected, last.After.Injected) {
 				t.Errorf("saved is %+v; the last event left %+v", saved.Structure, last.After)
@@ -255,7 +256,7 @@ func TestScheduleOptions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			event := slices.IndexFunc(records, func(r runlog.Record) bool { _, ok := r.(runlog.Event); return ok })
+			event := slices.IndexFunc(records, func(r runlog.Record) bool { _, ok := r.(schedule.Event); return ok })
 			eval := slices.IndexFunc(records, func(r runlog.Record) bool { _, ok := r.(runlog.Eval); return ok })
 			if (eval < event) != (evaluate == "before") {
 				t.Errorf("the first event is record %d, the first evaluation %d", event, eval)

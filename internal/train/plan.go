@@ -8,6 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Plan is the memory of a run in bytes, known before its first step.
@@ -26,7 +27,7 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 // plan runs the fullest micro-batch of the whole run, of evaluation and of
 // what-if trials on a device that only counts what on would need, with the method as it is or
 // begins.
-func (s *Session) plan(on compute.Device, train, dev data, structure *adapter.Structure) (Plan, error) {
+func (s *Session) plan(on compute.Device, train, dev data, structure *schedule.Structure) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Float))
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }

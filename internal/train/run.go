@@ -196,7 +196,7 @@ func (o Options) busy(ctx context.Context, out string) func() bool {
 func (r *run) build(from string) (plan Plan, err error) {
 	c := r.session.Config
 	var saved *adapter.Saved
-	var structure *adapter.Structure
+	var structure *schedule.Structure
 	if from != "" {
 		if saved, err = adapter.Open(from); err != nil {
 			return plan, err

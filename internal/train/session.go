@@ -193,7 +193,7 @@ func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / ba
 
 // attach puts the base model and the method on a device, the method with the
 // structure that a checkpoint says, or as it begins.
-func (s *Session) attach(dev compute.Device, method adapter.Config, structure *adapter.Structure) (*model.Model, adapter.Method, error) {
+func (s *Session) attach(dev compute.Device, method adapter.Config, structure *schedule.Structure) (*model.Model, adapter.Method, error) {
 	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, method.Name == "full")
 	if err != nil {
 		return nil, nil, err

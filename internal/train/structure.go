@@ -11,7 +11,6 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -61,16 +60,15 @@ func (r *run) measure(m *adapter.LoR2C, step int) ([]schedule.Module, error) {
 	}
 	spans := m.Structure().Modules
 	modules, scores := make([]schedule.Module, len(spans)), make([]float64, len(spans))
-	rec := runlog.Spectrum{Step: step, Epoch: r.epochs(step), Modules: []runlog.ModuleSpectrum{}}
+	rec := schedule.Spectrum{Step: step, Epoch: r.epochs(step), Modules: modules, Score: r.session.Config.Schedule.Score, Scores: scores}
 	for i, values := range spectra {
 		if slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }) {
 			return nil, fmt.Errorf("train: step %d: the singular values of the module of layer %d are not finite; try a lower optim.lr", step, spans[i].First)
 		}
-		modules[i] = schedule.Module{Span: schedule.Span(spans[i]), Singular: values}
+		modules[i] = schedule.Module{Span: spans[i], Singular: values}
 		scores[i] = r.schedule.Score(values)
-		rec.Modules = append(rec.Modules, runlog.ModuleSpectrum{Span: runlog.Span(spans[i]), Singular: values})
 	}
-	r.log.Spectrum(rec, r.session.Config.Schedule.Score, scores)
+	r.log.Structure(rec)
 	r.records = append(r.records, rec)
 	return modules, r.log.Err()
 }
@@ -91,12 +89,9 @@ func after(modules []schedule.Module, a *schedule.Action) (left []schedule.Modul
 
 // apply carries out one action and logs it.
 func (r *run) apply(ctx context.Context, m *adapter.LoR2C, step int, a *schedule.Action) error {
-	e := runlog.Event{
-		Step: step, Epoch: r.epochs(step), Action: string(a.Kind), Span: runlog.Span(a.Span), Keep: a.Keep, Winner: a.Winner,
-		Before: structureOf(m), ParametersBefore: adapter.Count(m.Params()),
-	}
-	for _, c := range a.Candidates {
-		e.Candidates = append(e.Candidates, candidateOf(c))
+	e := schedule.Event{
+		Step: step, Epoch: r.epochs(step), Action: string(a.Kind), Span: a.Span, Keep: a.Keep, Winner: a.Winner, Candidates: a.Candidates,
+		Before: m.Structure(), ParametersBefore: adapter.Count(m.Params()),
 	}
 	if err := r.whatIf(ctx, m, a, &e); err != nil {
 		return err
@@ -125,32 +120,15 @@ func (r *run) apply(ctx context.Context, m *adapter.LoR2C, step int, a *schedule
 		r.gradients.close()
 		r.gradients = watchGradients(r.stepper)
 	}
-	e.After, e.ParametersAfter = structureOf(m), adapter.Count(m.Params())
-	r.log.Event(e)
+	e.After, e.ParametersAfter = m.Structure(), adapter.Count(m.Params())
+	r.log.Structure(e)
 	r.records = append(r.records, e)
 	return r.log.Err()
 }
 
-func structureOf(m *adapter.LoR2C) runlog.Structure {
-	s := m.Structure()
-	out := runlog.Structure{Modules: []runlog.Span{}, Injected: s.Injected}
-	for _, x := range s.Modules {
-		out.Modules = append(out.Modules, runlog.Span(x))
-	}
-	return out
-}
-
-func candidateOf(c schedule.Candidate) runlog.Candidate {
-	out := runlog.Candidate{Span: runlog.Span(c.Span), Scores: c.Scores, Score: c.Score}
-	for _, x := range c.Members {
-		out.Members = append(out.Members, runlog.Span(x))
-	}
-	return out
-}
-
 // whatIf scores a fixed sample of the dev split as it is now and as it would be
 // after each candidate, and leaves the method as it was.
-func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, e *runlog.Event) error {
+func (r *run) whatIf(ctx context.Context, m *adapter.LoR2C, a *schedule.Action, e *schedule.Event) error {
 	sample := r.session.sample(r.test.Len())
 	if len(sample) == 0 {
 		return nil
@@ -200,13 +178,13 @@ func (r *run) announce(fresh bool) {
 	if !ok || !c.Active() {
 		return
 	}
-	rec := runlog.Plan{
-		Layers: r.session.Model.Layers, Rank: r.session.Config.Method.Rank, Parameters: adapter.Count(m.Params()), Merges: []runlog.Due{}, Injects: []runlog.Due{},
+	rec := schedule.Plan{
+		Layers: r.session.Model.Layers, Rank: r.session.Config.Method.Rank, Parameters: adapter.Count(m.Params()), Merges: []schedule.Time{}, Injects: []schedule.Time{},
 		MaxMerges: c.MaxMerges, MaxInjects: c.MaxInjects, Score: c.Score, SFSK: c.SFSK,
 	}
 	var merges, injects []string
 	for _, d := range r.schedule.Plan() {
-		due, at := runlog.Due{Step: d.Step, Epoch: d.Epoch}, fmt.Sprintf("%.4g", d.Epoch)
+		due, at := schedule.Time{Step: d.Step, Epoch: d.Epoch}, fmt.Sprintf("%.4g", d.Epoch)
 		if d.Merge {
 			rec.Merges, merges = append(rec.Merges, due), append(merges, at)
 		}
@@ -226,7 +204,7 @@ func (r *run) announce(fresh bool) {
 			"to be sure of it, lower schedule.max_merges, which is %d, for these %d layers", numbered("injection", short), c.MaxMerges, rec.Layers)
 	}
 	if fresh {
-		r.log.Plan(rec)
+		r.log.Structure(rec)
 		r.records = append(r.records, rec)
 	}
 }
