@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package hostlib runs the kernels on the CPU for tests: it builds kernels/*.cu
 // and kernels/host into a libcuda.so.1 with a C++ compiler, under its address
 // and undefined-behaviour sanitizers, and starts tests so that they use it.

@@ -1,0 +1,61 @@
+#!/bin/sh
+# Builds the release into build/release: an archive for each platform, a bill of
+# materials (CycloneDX) of each binary, and SHA256SUMS.
+#
+#   sh scripts/release.sh [OS/ARCH ...]
+#
+# The same commit, Go release and, for linux/amd64, C compiler and kernels give the
+# same bytes; scripts/release_check.sh compares. Run by `make release`, which
+# compiles the CUDA kernels first, from the root of the repository.
+set -eu
+targets=${*:-linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64}
+out=build/release
+sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+epoch=$(git log -1 --format=%ct)
+export TZ=UTC LC_ALL=C
+umask 022
+rm -rf "$out"
+mkdir -p "$out/common/completions"
+
+# The binary of this machine writes what is alike on every platform.
+CGO_ENABLED=0 go build -trimpath -tags man -o "$out/native" ./cmd/lor2c
+for shell in bash zsh fish powershell; do
+  "$out/native" completion "$shell" > "$out/common/completions/lor2c.$shell"
+done
+mkdir "$out/common/man"
+SOURCE_DATE_EPOCH=$epoch "$out/native" man "$out/common/man"
+cp LICENSE NOTICE THIRD_PARTY_LICENSES README.md CHANGELOG.md "$out/common/"
+
+build() { # build OS ARCH FILE
+  export GOOS="$1" GOARCH="$2" CGO_ENABLED=0 CGO_LDFLAGS= CGO_CFLAGS=
+  set -- -buildvcs=true -trimpath -ldflags='-s -w -buildid=' -o "$3" ./cmd/lor2c
+  if [ "$GOOS/$GOARCH" = linux/amd64 ] && [ -f kernels/build/kernels.tar.gz ]; then
+    # With the CUDA device, which needs cgo; without OpenBLAS, which would have to be installed.
+    export CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$PWD/internal/gpu/culazy/include"
+    set -- -tags cuda "$@"
+  fi
+  go build "$@"
+}
+
+for target in $targets; do
+  os=${target%/*} arch=${target#*/} exe=
+  [ "$os" = windows ] && exe=.exe
+  echo "release: $target"
+  (build "$os" "$arch" "$out/lor2c$exe")
+  version=$(go version -m "$out/lor2c$exe" | awk '$1 == "mod" { print $3 }')
+  name=lor2c-$version-$os-$arch
+  cp -r "$out/common" "$out/$name"
+  mv "$out/lor2c$exe" "$out/$name/"
+  go run "$sbom" bin -json -std -noserial -notimestamp -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2>/dev/null
+  find "$out/$name" -exec touch -d "@$epoch" {} +
+  if [ "$os" = windows ]; then
+    (cd "$out" && find "$name" -type f | sort | zip -q -X -9 "$name.zip" -@)
+  else
+    tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -C "$out" -cf - "$name" | gzip -9n > "$out/$name.tar.gz"
+  fi
+  rm -rf "${out:?}/$name"
+done
+rm -rf "$out/common" "$out/native"
+(cd "$out" && sha256sum -- * > ../SHA256SUMS && mv ../SHA256SUMS .)
+cat "$out/SHA256SUMS"
