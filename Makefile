@@ -29,7 +29,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -119,12 +119,21 @@ golden: ## write the PyTorch fixtures anew (needs Python with torch, transformer
 notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
 	CGO_ENABLED=0 go run ./scripts/notices
 
+# linux/amd64 is built with the CUDA device where this machine can compile it (CUDA= leaves it out).
+release: ## build the archives of a release into build/release (RELEASE=linux/arm64 for one)
+ifneq ($(CUDA),)
+	@$(NVCC) || sh scripts/toolchain.sh
+	@$(MAKE) --no-print-directory kernels
+endif
+	sh scripts/release.sh $(RELEASE)
+
 gpu-bundle: ## pack what proves the CUDA device on a machine with a card
 	@$(NVCC) || sh scripts/toolchain.sh
 	@$(MAKE) --no-print-directory kernels
 	sh scripts/gpu_bundle.sh
 
-docker: ## build a container image with the binary
+docker: ## build a container image with the release binary
+	@$(MAKE) --no-print-directory release RELEASE=linux/amd64
 	docker build -t lor2c .
 
 clean: ## remove what was built and run here

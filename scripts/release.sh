@@ -8,7 +8,7 @@
 # same bytes; scripts/release_check.sh compares. Run by `make release`, which
 # compiles the CUDA kernels first, from the root of the repository.
 set -eu
-targets=${*:-linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64}
+targets=${*:-linux/amd64 linux/arm64 darwin/arm64 darwin/amd64}
 out=build/release
 sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
