@@ -106,10 +106,31 @@ func TestMaxSteps(t *testing.T) {
 					t.Errorf("step %d has learning rate %v; want %v of %v", r.Step, r.LearningRate, want, c.Optim.LR)
 				}
 			}
-			if !strings.Contains(log, "raise train.max_steps to 200") {
+			if !strings.Contains(log, "raise train.max_steps to 150") {
 				t.Errorf("no warning about few steps in\n%s", log)
 			}
 		})
+	}
+}
+
+// TestShortness: which runs are told that they are short, and of what.
+func TestShortness(t *testing.T) {
+	for _, c := range []struct {
+		train config.Train
+		optim optim.Config
+		want  []string
+	}{
+		{config.Train{Epochs: 3}, optim.Config{WarmupRatio: 0.06}, []string{"warning: the run has 30 optimizer steps, and small data seldom " +
+			"learns much in fewer than about 150; raise train.epochs to 15, or lower train.batch_size"}},
+		{config.Train{Epochs: 15}, optim.Config{WarmupRatio: 0.06}, nil},
+		{config.Train{Epochs: 15}, optim.Config{WarmupSteps: 150}, []string{"warning: the learning rate rises for 150 steps and the run has 150; " +
+			"lower optim.warmup_steps or optim.warmup_ratio"}},
+	} {
+		r := &run{session: &Session{Config: &config.Config{Train: c.train, Optim: c.optim}}, perEpoch: 10}
+		r.planSteps()
+		if got := r.shortness(); !slices.Equal(got, c.want) {
+			t.Errorf("%d steps: %q; want %q", r.steps, got, c.want)
+		}
 	}
 }
 
