@@ -10,7 +10,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
-	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -58,12 +57,6 @@ type Base struct {
 type Task struct {
 	Name   string   `json:"name"`
 	Labels []string `json:"labels"`
-}
-
-// BaseOf identifies the model of dir.
-func BaseOf(m *model.Model, dir string) (Base, error) {
-	sum, err := Fingerprint(dir)
-	return Base{Path: dir, SHA256: sum, Type: m.Type, Width: m.Width, Layers: m.Layers}, err
 }
 
 // Fingerprint returns the SHA-256 of the weights of a model directory, as 64

@@ -164,10 +164,7 @@ func TestOtherBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	other, err := adapter.BaseOf(n.Model, filepath.Join(goldenDir, "bert"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := baseOf(t, n.Model, filepath.Join(goldenDir, "bert"))
 	err = s.CheckBase(other)
 	want := fmt.Sprintf("adapter: load %s: it was trained on ../../testdata/golden/roberta (weights %.12s), and ../../testdata/golden/bert "+
 		"has other weights (%.12s); name the base it belongs to: adapter and model do not match", dir, s.Base.SHA256, other.SHA256)
@@ -179,10 +176,7 @@ func TestOtherBase(t *testing.T) {
 	}
 	// Before it identified tensors, lor2c identified the file: this is its
 	// SHA-256 in testdata/golden/MANIFEST.json.
-	own, err := adapter.BaseOf(n.Model, base)
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := baseOf(t, n.Model, base)
 	s.Base.SHA256 = "77d554df1f775f62f7664d847b3330bf74360ce9e94859e122f80370fa02927d"
 	if err := s.CheckBase(own); err != nil {
 		t.Errorf("an adapter of an older lor2c: %v", err)

@@ -31,13 +31,20 @@ func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Conf
 	return attachTo(t, dev, m, c, nil, seed)
 }
 
-// describe is what a run says of its adapter.
-func describe(t *testing.T, n *network, base string, c adapter.Config) adapter.Description {
+// baseOf identifies the model of dir.
+func baseOf(t *testing.T, m *model.Model, dir string) adapter.Base {
 	t.Helper()
-	b, err := adapter.BaseOf(n.Model, base)
+	sum, err := adapter.Fingerprint(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return adapter.Base{Path: dir, SHA256: sum, Type: m.Type, Width: m.Width, Layers: m.Layers}
+}
+
+// describe is what a run says of its adapter.
+func describe(t *testing.T, n *network, base string, c adapter.Config) adapter.Description {
+	t.Helper()
+	b := baseOf(t, n.Model, base)
 	p := 0.2
 	c.Dropout = &p
 	c.Resolve()

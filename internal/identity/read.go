@@ -40,7 +40,8 @@ func parse(path string, text []byte) (*Manifest, error) {
 		return nil, fmt.Errorf("identity: read %s: its format is %d; this lor2c reads %d", path, m.Format, format)
 	}
 	refuse := func(what string, a ...any) (*Manifest, error) {
-		return nil, fmt.Errorf("identity: read %s: "+what+"; want the file that lor2c train wrote", append([]any{path}, a...)...)
+		return nil, fmt.Errorf("identity: read %s: "+what+"; want the file that lor2c train wrote",
+			append([]any{path}, a...)...)
 	}
 	if parts := m.Unchecked(); parts != nil {
 		return refuse("it says nothing of %s", place.List(parts))

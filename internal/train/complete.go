@@ -67,7 +67,8 @@ func (r *run) adopt(dir string) (string, error) {
 	missing := r.history(dir)
 	switch {
 	case missing != nil:
-		r.note("the log and the best epoch of %s were left behind: %v; both begin again at step %d", from, missing, r.state.Step)
+		r.note("the log and the best epoch of %s were left behind: %v; both begin again at step %d",
+			from, missing, r.state.Step)
 		r.state.Best, r.state.Log = best{}, nil
 	default:
 		if err := checkpoint.WriteFile(filepath.Join(r.out, "metrics.jsonl"), func(w io.Writer) error {
@@ -198,7 +199,8 @@ func (r *run) bestGone() error {
 			"continue the run in the directory that has the whole log, or %s", r.out, again)
 	}
 	if dir := checkpointAt(r.out, at); !exists(dir) {
-		return fmt.Errorf("train: finish %s: the checkpoint of the best epoch, %s, is not there; restore it, or %s", r.out, dir, again)
+		return fmt.Errorf("train: finish %s: the checkpoint of the best epoch, %s, is not there; restore it, or %s",
+			r.out, dir, again)
 	}
 	return nil
 }

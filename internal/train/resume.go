@@ -26,7 +26,8 @@ const (
 func (r *run) resumeFrom(resume string) (string, error) {
 	held := r.dir.held
 	if held && resume == ResumeNever {
-		return "", fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
+		return "",
+			fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
 	}
 	if err := checkpoint.CleanTemp(r.out); err != nil {
 		return "", err
@@ -176,7 +177,8 @@ func (r *run) same(dir string) error {
 			return err
 		}
 		was.Base.Weights = r.identity.Base.Weights
-		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked", dir, place.List(was.Unchecked()))
+		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked",
+			dir, place.List(was.Unchecked()))
 	}
 	r.allowExtension(was.Settings)
 	differences, hint := identity.Compare(was, r.identity), ""
@@ -201,7 +203,8 @@ func (r *run) sameLog(from string) error {
 	}
 	if got != *r.state.Log {
 		return fmt.Errorf("train: continue %s: metrics.jsonl beside it holds %d records up to step %d with the %s, and the checkpoint was saved after %d with the %s; "+
-			"restore the file, or begin again at step 0 with --resume %s", from, got.Records, r.state.Step, short(got.SHA256), r.state.Log.Records, short(r.state.Log.SHA256), ResumeRestart)
+			"restore the file, or begin again at step 0 with --resume %s",
+			from, got.Records, r.state.Step, short(got.SHA256), r.state.Log.Records, short(r.state.Log.SHA256), ResumeRestart)
 	}
 	return nil
 }

@@ -18,7 +18,8 @@ func AdapterDir(run, name string) (string, error) {
 		return dir, nil
 	}
 	if !exists(filepath.Join(run, ConfigFile)) {
-		return "", fmt.Errorf("train: open %s: there is no %s in it; want a directory that lor2c train wrote", run, ConfigFile)
+		return "", fmt.Errorf("train: open %s: there is no %s in it; want a directory that lor2c train wrote",
+			run, ConfigFile)
 	}
 	entries, err := os.ReadDir(run)
 	if err != nil {
@@ -35,7 +36,8 @@ func AdapterDir(run, name string) (string, error) {
 	case there == nil:
 		return "", fmt.Errorf("train: open %s: it has no %s: no checkpoint was saved so far", run, place.Quote(name))
 	case name == bestLink:
-		return "", fmt.Errorf("train: open %s: it has no best: no epoch is finished, or the link was removed, and the command that trained it makes it again; it has %s", run, place.List(there))
+		return "",
+			fmt.Errorf("train: open %s: it has no best: no epoch is finished, or the link was removed, and the command that trained it makes it again; it has %s", run, place.List(there))
 	}
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
 }

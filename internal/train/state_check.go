@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -34,7 +35,8 @@ func (r *run) readState(dir string) error {
 		dir = to
 	}
 	if faults := s.faults(filepath.Base(dir), r); faults != nil {
-		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote", path, strings.Join(faults, "; "))
+		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote",
+			path, strings.Join(faults, "; "))
 	}
 	r.state = s
 	return nil
@@ -46,7 +48,8 @@ func parseState(path string, raw []byte) (s state, err error) {
 		return s, fmt.Errorf("train: resume %s:%w; want a checkpoint that lor2c train wrote", path, err)
 	}
 	if s.Format != stateFormat {
-		return s, fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d", path, s.Format, stateFormat)
+		return s, fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d",
+			path, s.Format, stateFormat)
 	}
 	return s, nil
 }
@@ -69,23 +72,27 @@ func (s *state) faults(name string, r *run) (faults []string) {
 	c := r.session.Config
 	check(s.Seed == c.Seed, "seed is %d; the run's is %d", s.Seed, c.Seed)
 	epoch, index := s.Step/r.perEpoch, s.Step%r.perEpoch*c.Train.BatchSize
-	check(s.Epoch == epoch && s.Index == index, "epoch and index are %d and %d; step %d ends at %d and %d", s.Epoch, s.Index, s.Step, epoch, index)
+	check(s.Epoch == epoch && s.Index == index, "epoch and index are %d and %d; step %d ends at %d and %d",
+		s.Epoch, s.Index, s.Step, epoch, index)
 
 	b := s.Best
 	check(b.Step >= 0 && b.Step <= s.Step, "best.step is %d; want 0 to %d", b.Step, s.Step)
 	check(b.Epoch == r.epochs(b.Step), "best.epoch is %v; step %d is at epoch %v", b.Epoch, b.Step, r.epochs(b.Step))
 	check(b.Step > 0 || b.Score == nil, "best.score is set without a best.step")
-	check(s.Waiting.Evaluations >= 0 && s.Waiting.Evaluations <= s.Step, "waiting.evaluations is %d; want 0 to %d", s.Waiting.Evaluations, s.Step)
+	check(s.Waiting.Evaluations >= 0 && s.Waiting.Evaluations <= s.Step, "waiting.evaluations is %d; want 0 to %d",
+		s.Waiting.Evaluations, s.Step)
 
 	check(s.Waiting.Evaluations >= 0, "waiting.evaluations is %d; want 0 or more", s.Waiting.Evaluations)
 	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
-	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps", s.WindowLoss, s.WindowSteps)
+	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps",
+		s.WindowLoss, s.WindowSteps)
 	check(s.TotalLoss >= s.WindowLoss*(1-1e-9), "total_loss is %g, less than window_loss, %g", s.TotalLoss, s.WindowLoss)
 
 	h, limits := s.Schedule, c.Schedule
 	check(h.Merges >= 0 && h.Merges <= limits.MaxMerges, "schedule.merges is %d; want 0 to %d", h.Merges, limits.MaxMerges)
 	check(h.Injects >= 0 && h.Deferred >= 0 && h.Injects+h.Deferred <= limits.MaxInjects,
-		"schedule.injects and schedule.deferred are %d and %d; want at most %d together", h.Injects, h.Deferred, limits.MaxInjects)
+		"schedule.injects and schedule.deferred are %d and %d; want at most %d together",
+		h.Injects, h.Deferred, limits.MaxInjects)
 	check(h.Step >= 0 && h.Step <= s.Step, "schedule.step is %d; want 0 to %d", h.Step, s.Step)
 	check(h.Done >= 0 && h.Done <= 2, "schedule.done is %d; want 0 to 2", h.Done)
 
@@ -108,31 +115,24 @@ func (s *state) parameterFaults(r *run) (faults []string) {
 	for _, p := range r.stepper.Opt.Params() {
 		names[p.Name] = true
 	}
-	for _, name := range sortedKeys(s.Born) {
+	for _, name := range slices.Sorted(maps.Keys(s.Born)) {
 		if at := s.Born[name]; !names[name] || at < 0 || at > s.Step {
 			faults = append(faults, fmt.Sprintf("born says that %s began after step %d; want a parameter of the method and at most %d", place.Quote(name), at, s.Step))
 			break
 		}
 	}
 	if n := len(r.stepper.Method.Params()); r.gradients != nil && len(s.Gradients) != max(n, 1) {
-		faults = append(faults, fmt.Sprintf("there are %d sums of gradients; the adapter has %d tensors", len(s.Gradients), n))
+		faults = append(faults, fmt.Sprintf("there are %d sums of gradients; the adapter has %d tensors",
+			len(s.Gradients), n))
 	}
 	return faults
-}
-
-func sortedKeys(m map[string]int) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // restore fills model and optimizer from a checkpoint.
 func (r *run) restore(dir string, saved *adapter.Saved) error {
 	if faults := r.state.parameterFaults(r); faults != nil {
-		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote", filepath.Join(dir, stateFile), strings.Join(faults, "; "))
+		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote",
+			filepath.Join(dir, stateFile), strings.Join(faults, "; "))
 	}
 	if err := saved.Restore(r.dev, r.stepper.Method, r.stepper.Model.Head()); err != nil {
 		return err
