@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
@@ -432,7 +433,7 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte("null"))
 	c := config.Default()
 	c.Resolve()
-	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6}
+	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6, train: data{Encoded: &dataset.Encoded{Cu: make([]int64, 17)}}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := parseState("file", text)
 		if err != nil {
