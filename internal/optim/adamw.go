@@ -21,8 +21,8 @@ type AdamW struct {
 	steps  int
 }
 
-// flat is the buffers of values, gradients, and first and second moments, [n] Full; and w, the values as forward passes
-// read them, where the device's Float is narrower.
+// flat has one buffer [n] each for the parameters (p), their gradients (g) and their first and second moments (m, v),
+// all Full. On a device whose Float is narrower than Full it also has w, the copy in Float that forward passes read.
 type flat struct{ p, w, g, m, v compute.Tensor }
 
 // slot describes one parameter: its offset in the buffer, the ratio of its learning rate to the base rate, and the
@@ -34,17 +34,16 @@ type slot struct {
 	added  int
 }
 
-// group is a range of the buffer whose parameters have one learning rate and one number of steps.
+// group is a range [from, to) of the buffer whose parameters share a learning rate and a number of steps.
 type group struct {
 	from, to int
 	ratio    float64
 	added    int
 }
 
-// New moves the values of the adapter's and the head's parameters into one
-// buffer, gives them gradients there, and so makes them trainable. On a device
-// whose Float is narrower than Full it also keeps the copy in Float that
-// forward passes read. Frozen parameters stay where they are.
+// New returns an optimizer for the parameters of the adapter and the head that are not frozen. It moves their values
+// into its buffer and gives them gradients there, which makes them trainable. On a device whose Float is narrower
+// than Full it also keeps the copy in Float that forward passes read. Frozen parameters are not moved.
 func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
 	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Full)}
 	o.layout(adapter, head)
@@ -54,7 +53,7 @@ func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
 	return o
 }
 
-// layout gives every trainable parameter its offset in new buffers.
+// layout allocates new buffers and assigns every trainable parameter its offset in them.
 func (o *AdamW) layout(adapter, head []*tape.Param) {
 	n := 0
 	o.slots = nil
@@ -80,7 +79,7 @@ func (o *AdamW) layout(adapter, head []*tape.Param) {
 	o.group()
 }
 
-// group collects neighbouring parameters with one learning rate and one number of steps.
+// group combines neighbouring parameters that share a learning rate and a number of steps.
 func (o *AdamW) group() {
 	o.groups = nil
 	for _, s := range o.slots {
@@ -93,14 +92,14 @@ func (o *AdamW) group() {
 	}
 }
 
-// insert moves a parameter that has tensors of its own into the buffer.
+// insert moves a parameter from the tensors that it was allocated with into the buffer, and frees those tensors.
 func (o *AdamW) insert(s slot) {
 	value, master := s.Value, s.Master
 	o.store(s, s.Exact())
 	o.free(value, master)
 }
 
-// free gives back those of xs that are present.
+// free frees those of xs that are present.
 func (o *AdamW) free(xs ...compute.Tensor) {
 	for _, x := range xs {
 		if x.Present() {
@@ -109,14 +108,15 @@ func (o *AdamW) free(xs ...compute.Tensor) {
 	}
 }
 
-// store makes a parameter a part of the buffer, with the given exact value.
+// store copies the exact value `from` to the parameter's place in the buffer and makes the parameter's tensors views
+// of the buffer.
 func (o *AdamW) store(s slot, from compute.Tensor) {
 	shape := s.Value.Shape
 	exact := o.p.Slice(s.offset, shape)
 	o.dev.Copy(exact, from)
 	s.Grad = o.g.Slice(s.offset, shape)
 	if !o.w.Present() {
-		exact.DType = compute.Float // where the two are one type
+		exact.DType = compute.Float // Float and Full are the same type on this device
 		s.Value = exact
 		return
 	}
@@ -124,7 +124,7 @@ func (o *AdamW) store(s slot, from compute.Tensor) {
 	o.dev.Copy(s.Value, exact)
 }
 
-// remove gives a parameter tensors of its own again and takes its gradient away.
+// remove copies a parameter from the buffer to newly allocated tensors and takes its gradient away.
 func (o *AdamW) remove(p *tape.Param) {
 	own := func(x compute.Tensor) compute.Tensor {
 		if !x.Present() {
@@ -168,12 +168,12 @@ func (o *AdamW) Change(adapter, head []*tape.Param, reset func(*tape.Param) bool
 	o.group()
 }
 
-// Zero clears the gradient: the start of a step.
+// Zero sets the gradient to zero. A step begins with it.
 func (o *AdamW) Zero() { o.dev.Fill(o.g, 0) }
 
-// Step clips the gradient by its global norm and updates every parameter at
-// factor times its learning rate. loss [1] is the step's; when it or the norm
-// is not finite, nothing is updated from here on.
+// Step clips the gradient by its global norm and updates every parameter with factor times its learning rate. loss
+// [1] is the loss of the step. If the loss or the norm is not finite, neither this step nor any later one updates the
+// parameters.
 func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 	o.steps++
 	o.dev.GradNorm(o.state, o.g, loss, float32(o.config.MaxGradNorm))
@@ -191,10 +191,10 @@ func (o *AdamW) Step(loss compute.Tensor, factor float64) {
 	}
 }
 
-// State is the tensor [compute.StateLen] that GradNorm of the last Step wrote.
+// State returns the tensor [compute.StateLen] that GradNorm wrote in the last Step.
 func (o *AdamW) State() compute.Tensor { return o.state }
 
-// Params lists what is updated: the adapter's parameters, then the head's.
+// Params returns the parameters that are updated: the adapter's, then the head's.
 func (o *AdamW) Params() []*tape.Param {
 	params := make([]*tape.Param, len(o.slots))
 	for i, s := range o.slots {
@@ -207,11 +207,10 @@ func (o *AdamW) Params() []*tape.Param {
 // of Params, each [n].
 func (o *AdamW) Moments() (m, v compute.Tensor) { return o.m, o.v }
 
-// Reach returns the largest change that the step just taken, at factor times
-// the learning rate, wanted of any element of parameter i of Params, in units
-// of the distance from that element to the next float32. Where it is over 1 the
-// parameter cannot have kept its value. value, m and v are the parameter's value
-// and moments after the step.
+// Reach returns by how much the step just taken, with factor times the learning rate, would have changed the elements
+// of parameter i of Params in exact arithmetic: the largest such change, in units of the distance from the element to
+// the next float32. If it is above 1 the parameter must have changed. value, m and v are the parameter's value and
+// moments after the step.
 func (o *AdamW) Reach(i int, factor float64, value, m, v []float32) (most float64) {
 	s, c := o.slots[i], o.config
 	lr, age := c.LR*s.ratio*factor, float64(o.steps-s.added)
@@ -225,7 +224,7 @@ func (o *AdamW) Reach(i int, factor float64, value, m, v []float32) (most float6
 	return most
 }
 
-// Steps returns how many updates there were.
+// Steps returns the number of updates so far.
 func (o *AdamW) Steps() int { return o.steps }
 
 // FirstSteps returns, for every parameter that was added during the run, the number of steps that had been done before

@@ -43,8 +43,8 @@ func (r *reference) step(g []float64, factor float64) (norm float64) {
 	return norm
 }
 
-// trial is an optimizer of three parameters, two of the adapter and one of the
-// head, beside its reference.
+// trial is an optimizer of three parameters, two of the adapter and one of the head, with the reference that it is
+// compared with.
 type trial struct {
 	*testing.T
 	dev  *cpu.Device[float64]
@@ -73,15 +73,15 @@ func newTrial(t *testing.T, c optim.Config) *trial {
 	x.loss = x.dev.Alloc(compute.Shape{1}, compute.Float)
 	bytes := x.dev.Stats().PersistentBytes
 	x.opt = optim.New(x.dev, c, adapter, head)
-	// Values move, and three more of each: gradient and moments.
+	// The values move into the buffer, and each gets a gradient and two moments.
 	if got, want := x.dev.Stats().PersistentBytes-bytes, int64(8*(3*len(x.ref.p)+compute.StateLen)); got != want {
 		t.Errorf("the optimizer took %d bytes; want %d", got, want)
 	}
 	return x
 }
 
-// step runs both on the same random gradient of a size that clipping cuts in
-// some steps.
+// step runs the optimizer and the reference on the same random gradient. Its size is such that some steps are
+// clipped.
 func (x *trial) step(loss, factor float64) {
 	x.opt.Zero()
 	var all []float64
@@ -103,7 +103,7 @@ func (x *trial) step(loss, factor float64) {
 	}
 }
 
-// params returns the values of all parameters, one after the other.
+// params returns the values of all parameters, concatenated.
 func (x *trial) params() (all []float64) {
 	for _, p := range x.opt.Params() {
 		all = append(all, cpu.Data[float64](p.Value)...)
@@ -126,7 +126,7 @@ func TestAdamW(t *testing.T) {
 	for _, clip := range []float64{0, 1, 1.6, 100} {
 		t.Run(fmt.Sprintf("max_grad_norm=%v", clip), func(t *testing.T) {
 			c := base
-			// The device takes it as float32.
+			// The device receives the factor as a float32.
 			c.MaxGradNorm = float64(float32(clip))
 			x := newTrial(t, c)
 			for s := range 8 {
@@ -166,8 +166,8 @@ func TestAdamW(t *testing.T) {
 	})
 }
 
-// TestAdamWResumes: with moments and steps restored, a second optimizer goes on
-// where the first was.
+// TestAdamWResumes checks that a second optimizer whose moments and steps are restored continues where the first
+// stopped.
 func TestAdamWResumes(t *testing.T) {
 	c := optim.Default()
 	x, y := newTrial(t, c), newTrial(t, c)
@@ -191,8 +191,8 @@ func TestAdamWResumes(t *testing.T) {
 	}
 }
 
-// TestAdamWHalts: a loss or a gradient that is no number stops the parameters
-// from then on, finite steps later included.
+// TestAdamWHalts checks that after a loss or gradient that is not finite the parameters no longer change, not even in
+// later steps that are finite.
 func TestAdamWHalts(t *testing.T) {
 	for name, spoil := range map[string]func(x *trial){
 		"loss=nan": func(x *trial) { x.step(math.NaN(), 1) },

@@ -13,7 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// lone is AdamW of one parameter with its own count of steps, in scalars.
+// lone is a scalar implementation of AdamW for one parameter, with its own step count.
 type lone struct {
 	p, m, v []float64
 	steps   int
@@ -32,8 +32,8 @@ func (l *lone) step(c optim.Config, g []float64, clip, factor float64) {
 	}
 }
 
-// TestChange drops, adds, resets, renames and freezes parameters between steps
-// and compares each with an optimizer of its own in scalars.
+// TestChange drops, adds, resets, renames and freezes parameters between steps, and compares each parameter with a
+// scalar optimizer for that parameter alone.
 func TestChange(t *testing.T) {
 	c := optim.Default()
 	dev := cpu.Open[float64](2)
@@ -88,7 +88,7 @@ func TestChange(t *testing.T) {
 	start := dev.Stats().PersistentBytes
 	steps("before", 3, a, b, d, head[0])
 
-	// b survives a merge under a new name, behind it comes an injected e; a is gone.
+	// b survives a merge under a new name, an injected e follows it, and a is gone.
 	delete(refs, a)
 	e := param("e", c.LR, 9)
 	b.Name = "ab"
@@ -101,12 +101,12 @@ func TestChange(t *testing.T) {
 		t.Errorf("first steps %v; want e after step 3", got)
 	}
 
-	// d begins anew with the value it has.
+	// d keeps its value and its moments start again.
 	refs[d].m, refs[d].v, refs[d].steps = make([]float64, 4), make([]float64, 4), 0
 	o.Change([]*tape.Param{b, d, e}, head, func(p *tape.Param) bool { return p == d })
 	steps("reset", 2, b, d, e, head[0])
 
-	// b is frozen and stays as it is.
+	// b is frozen and keeps its value.
 	b.Frozen = true
 	o.Change([]*tape.Param{b, d, e}, head, never)
 	if b.Trains() {

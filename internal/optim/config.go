@@ -5,31 +5,29 @@ import (
 	"math"
 )
 
-// Config is the `optim:` section of a run file. Table docs of package config
-// explains every key.
+// Config is the `optim:` section of a run file. Package config explains every key.
 type Config struct {
-	LR          float64 `yaml:"lr"` // 0 stands for the method's in a run file
+	LR          float64 `yaml:"lr"` // in a run file, 0 stands for the method's default
 	HeadLRRatio float64 `yaml:"head_lr_ratio"`
 	WeightDecay float64 `yaml:"weight_decay"`
 	Beta1       float64 `yaml:"beta1"`
 	Beta2       float64 `yaml:"beta2"`
 	Eps         float64 `yaml:"eps"`
 	WarmupRatio float64 `yaml:"warmup_ratio"`
-	WarmupSteps int     `yaml:"warmup_steps"` // 0 leaves it to WarmupRatio
+	WarmupSteps int     `yaml:"warmup_steps"` // 0 means that WarmupRatio decides
 	Schedule    string  `yaml:"schedule"`
 	MaxGradNorm float64 `yaml:"max_grad_norm"`
 }
 
-// The values of Config.Schedule, as transformers names them.
+// Values of Config.Schedule, under the names that transformers uses.
 const (
 	Linear   = "linear"
 	Cosine   = "cosine"
 	Constant = "constant"
 )
 
-// Default returns the settings of low-rank adapters. docs/defaults.md says how
-// the rates were chosen, docs/divergence.md where they are not those of the
-// authors' GLUE script.
+// Default returns the settings of low-rank adapters. docs/defaults.md describes how the rates were chosen, and
+// docs/divergence.md lists where they differ from the authors' GLUE script.
 func Default() Config {
 	return Config{
 		LR: 1e-3, HeadLRRatio: 5, WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
@@ -37,10 +35,10 @@ func Default() Config {
 	}
 }
 
-// Validate returns every fault of c.
+// Validate returns one error for every setting of c that is out of range.
 func (c Config) Validate() (faults []error) {
 	check := func(ok bool, key string, value any, want string) {
-		// A bound on one side lets an infinity through.
+		// A check with a bound on one side alone would accept an infinity.
 		if f, number := value.(float64); ok && number && math.IsInf(f, 0) {
 			ok, want = false, want+" and finite"
 		}

@@ -11,9 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// TestReach holds Reach against what a float32 device does: a value that is said
-// to be in reach changes, and one far out of reach, less than a quarter of the
-// distance to the next float32, keeps its bits.
+// TestReach compares Reach with what a float32 device does. A value for which Reach is above 1 must change, and one
+// for which it is less than a quarter must keep its bits.
 func TestReach(t *testing.T) {
 	changed, kept := 0, 0
 	for _, value := range []float32{0, 1e-6, 0.02, -0.5, 1, -1, 1.5, 300} {

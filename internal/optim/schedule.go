@@ -2,8 +2,8 @@ package optim
 
 import "math"
 
-// LRSchedule is the learning rate over a run: a linear warm-up over the first
-// steps, then linear decay to zero, half a period of a cosine, or constant.
+// LRSchedule is the learning rate over a run: a linear warm-up over the first steps, followed by linear decay to
+// zero, half a period of a cosine, or a constant rate.
 type LRSchedule struct {
 	warmup, total int
 	after         string
@@ -20,13 +20,13 @@ func (c Config) LRSchedule(total int) LRSchedule {
 	return LRSchedule{warmup, total, c.Schedule}
 }
 
-// Warmup returns the steps over which the rate rises.
+// Warmup returns the number of steps over which the rate rises.
 func (s LRSchedule) Warmup() int { return s.warmup }
 
-// Factor returns what the base rate is multiplied by at a step, from 1.
+// Factor returns the factor by which the base rate is multiplied at a step. The first step is 1.
 //
-// Hugging Face's warm-up begins at 0, which wastes the first step; here step s
-// of w has s/w. From the end of the warm-up on the two are equal.
+// Hugging Face's warm-up begins at 0, which wastes the first step. Here step s of a warm-up over w steps has the
+// factor s/w. After the warm-up the two schedules are equal.
 func (s LRSchedule) Factor(step int) float64 {
 	if step <= s.warmup {
 		return float64(step) / float64(s.warmup)

@@ -44,7 +44,7 @@ func TestScheduleHuggingFace(t *testing.T) {
 	}
 }
 
-// TestSchedule pins the schedules by hand: 4 of 12 steps are warm-up.
+// TestSchedule compares the schedules with values computed by hand. Of 12 steps, 4 are warm-up.
 func TestSchedule(t *testing.T) {
 	eighth, quarter := math.Cos(math.Pi/8), math.Sqrt2/2
 	for schedule, want := range map[string][]float64{

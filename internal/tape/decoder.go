@@ -28,10 +28,9 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 	return y
 }
 
-// RoPE turns the pairs of every head of x by the positions of its rows, in
-// place; see compute.RoPE. x [N,H*D], pos [N] Int. x must come from an op whose
-// gradient does not read its output, as that of Linear without activation does
-// not, and nothing may have read x before.
+// RoPE rotates the pairs of every head of x by the positions of its rows, in place; see compute.Attention. x [N,H*D],
+// pos [N] Int. x must be the output of an op whose gradient does not read that output, such as Linear without an
+// activation, and no other op may have read x before.
 func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
 	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
 	check(pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]", x.Value, pos)

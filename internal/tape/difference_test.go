@@ -11,9 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// gradient is one function of some inputs whose gradient is checked. Inputs
-// live in persistent tensors; every evaluation copies the activations among
-// them to new leaves of a new tape, because an op may take over storage.
+// gradient is a function of some inputs whose gradient is checked. Inputs live in persistent tensors. Every
+// evaluation copies the activations among them to new leaves of a new tape, because an op may overwrite its operands.
 type gradient struct {
 	*testing.T
 	dev    compute.Device
@@ -50,7 +49,7 @@ func (g *gradient) source(name string, shape ...int) compute.Tensor {
 	return v
 }
 
-// x returns an activation that takes a gradient, unless its name is frozen.
+// x returns an activation. It has a gradient unless its name is in frozen.
 func (g *gradient) x(name string, shape ...int) *Var {
 	v, ok := g.leaves[name]
 	if !ok {
@@ -62,7 +61,7 @@ func (g *gradient) x(name string, shape ...int) *Var {
 	return v
 }
 
-// p returns a parameter, frozen if its name is.
+// p returns a parameter. It is frozen if its name is in frozen.
 func (g *gradient) p(name string, shape ...int) *Param {
 	p, ok := g.params[name]
 	if !ok {
@@ -100,8 +99,8 @@ func (g *gradient) run(f func(g *gradient) *Var) (objective float64, y *Var) {
 // weight is dL/dy of element i of a result.
 func weight(i int) float64 { return math.Sin(1.7*float64(i) + 0.3) }
 
-// check compares every element of every gradient of f with the five-point
-// stencil. Inputs named in frozen take no gradient and must not get one.
+// check compares every element of every gradient of f with the five-point stencil. Inputs named in frozen must not
+// get a gradient.
 func (g *gradient) check(f func(g *gradient) *Var, frozen ...string) {
 	g.Helper()
 	for _, name := range frozen {
@@ -152,7 +151,7 @@ func (g *gradient) compare(name string, got []float64, f func(g *gradient) *Var)
 			return objective
 		}
 		want := (8*(at(1)-at(-1)) - (at(2) - at(-2))) / (12 * h)
-		// Written so that NaN fails.
+		// The comparison is written so that NaN fails.
 		if !(math.Abs(got[i]-want) <= 1e-8*size) {
 			g.Errorf("gradient of %s[%d] = %v; want %v", name, i, got[i], want)
 			return

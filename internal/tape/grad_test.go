@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// Sizes of the checks: odd, so that no two axes can be mistaken.
+// Sizes of the checks. They all differ, so that swapped axes are noticed.
 const (
 	n, c, m, r = 7, 6, 5, 3
 	eps        = 1e-5
@@ -80,8 +80,8 @@ func TestLowRankGrad(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var { return onLinear(g, drop(1)) }, "w", "bias")
 	})
 	t.Run("frozen=all/adapter=one", func(t *testing.T) {
-		// The linear layer has no entry of its own: the low-rank path is the
-		// first to want a gradient, and the second in place borrows it.
+		// The linear layer has no entry on the tape. The first low-rank path is the first op with a gradient, and the
+		// second works in place on the same value.
 		newGradient(t).check(func(g *gradient) *Var {
 			y := onLinear(g, drop(1))
 			g.lowRank(y, g.x("x", n, c), g.p("a2", 2, c), g.p("b2", m, 2), 0.5, drop(2))
@@ -114,8 +114,8 @@ func TestLowRankGrad(t *testing.T) {
 			return y
 		})
 	})
-	// LoR2C: the low-rank path runs around the norm, from its residual, which
-	// it reads before the norm does.
+	// As in LoR2C, the low-rank path runs around the norm. It starts from the norm's residual and reads it before the
+	// norm does.
 	subsets(t, []string{"x", "h", "gamma"}, func(t *testing.T, frozen []string) {
 		newGradient(t).check(func(g *gradient) *Var {
 			h := g.x("h", n, c)
@@ -160,7 +160,7 @@ func TestRoPEGrad(t *testing.T) {
 		newGradient(t).check(turned, frozen...)
 	})
 	t.Run("reader=low rank", func(t *testing.T) {
-		// Two readers of what was turned, and one that adds to it before.
+		// Two ops read the rotated value, and one adds to it before the rotation.
 		newGradient(t).check(func(g *gradient) *Var {
 			in := g.x("x", n, c)
 			x := g.Linear(in, g.p("w", 8, c), nil, compute.Identity)
@@ -182,8 +182,8 @@ func TestAddNormGrad(t *testing.T) {
 		})
 	}
 	t.Run("residual=used twice", func(t *testing.T) {
-		// As in a block: the residual is also the input of the linear layer,
-		// and here again read after the norm, so that it has a gradient by then.
+		// As in a block, the residual is also the input of the linear layer. Here it is also read after the norm, so
+		// that it already has a gradient when the norm adds to it.
 		newGradient(t).check(func(g *gradient) *Var {
 			h := g.x("h", n, c)
 			y := g.AddNorm(g.Linear(h, g.p("w", c, c), nil, compute.GELU), h, g.p("gamma", c), g.p("beta", c), eps, drop(1))
@@ -199,8 +199,7 @@ func TestAddNormGrad(t *testing.T) {
 	})
 }
 
-// attend is attention over sequences of 3, 1 and 4 keys with as many queries,
-// or one query each.
+// attend is attention over sequences of 3, 1 and 4 keys, with as many queries or with one query each.
 func attend(g *gradient, first bool, drop compute.Dropout) *Var {
 	const heads, kvHeads, d, keys = 4, 2, 3, 8
 	o := compute.AttnOpts{
@@ -245,8 +244,8 @@ func TestDropoutGrad(t *testing.T) {
 func TestGatherGrad(t *testing.T) {
 	newGradient(t).check(func(g *gradient) *Var { return g.Gather(g.x("x", n, c), g.ints(4, 0, 4)) })
 	newGradient(t).check(func(g *gradient) *Var {
-		// The gathered rows and the whole, as where a last layer gathers its
-		// query rows: the gradient is added to, whichever comes first.
+		// Both the gathered rows and the whole tensor are read, as in a last layer that gathers its query rows. The
+		// gradient must be added to in either order.
 		x := g.x("x", n, c)
 		first, all := g.Gather(x, g.ints(0, 3)), g.Linear(x, g.p("w", m, c), nil, compute.Identity)
 		last := g.Gather(x, g.ints(3, 0))
@@ -256,14 +255,14 @@ func TestGatherGrad(t *testing.T) {
 }
 
 func TestEmbedGrad(t *testing.T) {
-	subsets(t, []string{"word", "position", "kind"}, func(t *testing.T, frozen []string) {
+	subsets(t, []string{"word", "position", "token type"}, func(t *testing.T, frozen []string) {
 		newGradient(t).check(func(g *gradient) *Var {
-			return g.Embed(g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), g.ints(0, 1, 1, 0), g.p("word", 5, c), g.p("position", 3, c), g.p("kind", 2, c))
+			return g.Embed(g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), g.ints(0, 1, 1, 0), g.p("word", 5, c), g.p("position", 3, c), g.p("token type", 2, c))
 		}, frozen...)
 	})
 }
 
-// weights are those of a cross-entropy over n rows and m classes.
+// weights returns the weights of a cross-entropy over n rows and m classes.
 func (g *gradient) weights() compute.CrossEntropyOpts {
 	full := func(values ...float32) compute.Tensor {
 		x := g.dev.Temp(compute.Shape{len(values)}, compute.Full)
@@ -296,7 +295,7 @@ func TestLossGrad(t *testing.T) {
 	})
 }
 
-// TestAccumulation reads one value by every op that overwrites gradients.
+// TestAccumulation uses one value as the operand of every op that overwrites gradients.
 func TestAccumulation(t *testing.T) {
 	newGradient(t).check(func(g *gradient) *Var {
 		x := g.x("x", n, c)

@@ -9,9 +9,8 @@ import (
 
 type tensor = compute.Tensor
 
-// ledger is a device that computes nothing and keeps the books of the arena.
-// On the null device every Temp has a buffer of its own, so that a tensor which
-// was released is told from one that took its place.
+// ledger is a device that computes nothing and records which tensors of the arena are live. Every Temp of the null
+// device has its own Buffer, so that a released tensor can be told from one that took its place.
 type ledger struct {
 	compute.Device
 	*testing.T
@@ -41,7 +40,7 @@ func (l *ledger) Release(x tensor) {
 	l.Device.Release(x)
 }
 
-// shapes lists what is live.
+// shapes returns the shapes of all live tensors.
 func (l *ledger) shapes() (shapes []compute.Shape) {
 	for _, x := range l.live {
 		shapes = append(shapes, x.Shape)
@@ -49,7 +48,7 @@ func (l *ledger) shapes() (shapes []compute.Shape) {
 	return shapes
 }
 
-// use reports operands of op that were released.
+// use reports operands of op that have been released.
 func (l *ledger) use(op string, operands ...tensor) {
 	l.Helper()
 	for i, x := range operands {

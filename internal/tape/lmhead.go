@@ -2,13 +2,12 @@ package tape
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// LMHead adds scale times the summed cross-entropy of the logits h WT against
-// labels [N] Int to loss [1], and makes it what Backward starts from. h [N,C],
-// w [V,C]. A label below 0 has no loss and no gradient. o weighs rows [N] and
-// classes [V].
+// LMHead adds scale times the summed cross-entropy of the logits h WT against labels [N] Int to loss [1]. Backward
+// then starts from it. h [N,C], w [V,C]. A row whose label is below 0 has no loss and no gradient. o weights rows [N]
+// and classes [V].
 //
-// Logits exist for `rows` tokens at a time, in one buffer that takes their
-// gradient too: those of a whole batch would be the largest tensor of a step.
+// Logits are computed for `rows` tokens at a time, in one buffer that their gradient overwrites. The logits of a
+// whole batch would be the largest tensor of a step.
 func (t *Tape) LMHead(
 	loss compute.Tensor, h *Var, w *Param, labels compute.Tensor, scale float32, rows int, o compute.CrossEntropyOpts,
 ) {

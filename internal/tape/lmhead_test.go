@@ -8,8 +8,8 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestLMHead: whatever number of tokens has logits at a time, the loss is that
-// of all at once, and the gradient that of a difference.
+// TestLMHead checks that the loss does not depend on how many tokens have logits at a time, and compares the gradient
+// with finite differences.
 func TestLMHead(t *testing.T) {
 	labels := []int32{0, 4, -100, 1, 2, -100, 3}
 	for _, rows := range []int{1, 3, n, 100} {
@@ -34,7 +34,7 @@ func TestLMHead(t *testing.T) {
 	}
 }
 
-// TestLMHeadMemory: the logits of a few tokens are all that it takes.
+// TestLMHeadMemory checks that the arena never has the logits of more than a few tokens.
 func TestLMHeadMemory(t *testing.T) {
 	const tokens, vocabulary = 512, 1000
 	dev := cpu.Open[float32](1)

@@ -75,10 +75,9 @@ func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 	return u
 }
 
-// LowRankUp adds scale u BT to y in place, the second half. u [N,R] from
-// LowRankDown, B [M,R], y [N,M]. y must come from an op whose gradient does not
-// read its output, as that of Linear without activation and of the norms does
-// not.
+// LowRankUp adds scale u BT to y in place. It is the second half of a low-rank path. u [N,R] from LowRankDown, B
+// [M,R], y [N,M]. y must be the output of an op whose gradient does not read that output, such as a norm or Linear
+// without an activation.
 func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 	n, m, r := u.Value.Shape.Rows(), y.Value.Shape.Cols(), u.Value.Shape.Cols()
 	check(is(b.Value, m, r) && is(y.Value, n, m), "low rank up", "u [N R], B [M R], y [N M]", u.Value, b.Value, y.Value)
@@ -127,8 +126,8 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	return y
 }
 
-// AddNorm returns y = LayerNorm(residual + dropout(x)), the end of each half of a post-norm block. x, residual, y [N,C].
-// It consumes x: the sum is stored in x's memory, so that no op may read x afterwards, and no op but the one that made x
+// AddNorm returns y = LayerNorm(residual + dropout(x)), the end of each half of a post-norm block. x, residual, y
+// [N,C]. It consumes x: the sum is stored in x's memory. No op may read x afterwards, and none but the op that made x
 // may have used it before. Reading a consumed value is a bug in the caller and panics.
 func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop compute.Dropout) *Var {
 	c := x.Value.Shape.Cols()
@@ -148,7 +147,7 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 	t.push(y, func(dy compute.Tensor) {
 		var dx, dres, spare compute.Tensor
 		if x.needs {
-			// The norm is the only reader of x, so this is its first gradient.
+			// Only the norm reads x, so this is the first gradient of x.
 			dx, _ = t.gradOf(x)
 		}
 		if residual.needs {
@@ -167,8 +166,8 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 	return y
 }
 
-// Attention is softmax(scale q kT) v by heads over packed rows; see
-// compute.Attention. q [NQ,H*D], k and v [NK,HKV*D], y [NQ,H*D].
+// Attention returns softmax(scale q kT) v for each head, over packed rows; see compute.Attention. q [NQ,H*D], k and v
+// [NK,HKV*D], y [NQ,H*D].
 func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	nq, nk := q.Value.Shape.Rows(), k.Value.Shape.Rows()
 	check(is(q.Value, nq, o.Heads*o.HeadDim) && is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
@@ -193,7 +192,7 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	return y
 }
 
-// give hands the temporary g over as a contribution to the gradient of v.
+// addGrad adds the temporary g to the gradient of v, and takes over its memory.
 func (t *Tape) addGrad(v *Var, g compute.Tensor) {
 	switch {
 	case v.needs && !v.grad.Present():
@@ -205,7 +204,7 @@ func (t *Tape) addGrad(v *Var, g compute.Tensor) {
 	t.Dev.Release(g)
 }
 
-// Dropout returns y = dropout(x), or x itself where nothing is dropped.
+// Dropout returns y = dropout(x), or x itself if drop drops nothing.
 func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	if !drop.Active() {
 		return x
@@ -221,8 +220,8 @@ func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	return y
 }
 
-// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. The first of them is row Example of the rows that
-// all micro-batches of the optimizer step gather.
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. FirstRow of y is t.Example, the index of the
+// micro-batch's first example within the optimizer step.
 func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	y := t.out("gather", compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs, x)
 	y.FirstRow = t.Example
@@ -239,26 +238,25 @@ func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	return y
 }
 
-// Embed returns y = word[ids] + position[pos] + kind[types]. ids, pos, types
-// [N] Int; y [N,C].
-func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, kind *Param) *Var {
+// Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C].
+func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, tokenType *Param) *Var {
 	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
-	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && kind.Value.Shape.Cols() == c,
-		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, kind.Value)
-	params("embed", word, position, kind)
-	y := t.out("embed", compute.Shape{n, c}, word.Trains() || position.Trains() || kind.Trains(), &Var{FirstRow: t.Row})
-	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, kind.Value)
+	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && tokenType.Value.Shape.Cols() == c,
+		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, tokenType.Value)
+	params("embed", word, position, tokenType)
+	y := t.out("embed", compute.Shape{n, c}, word.Trains() || position.Trains() || tokenType.Trains(), &Var{FirstRow: t.Row})
+	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, tokenType.Value)
 	t.watch("embed", word.Name, y)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {
-			t.Dev.EmbedGrad(word.grad(), position.grad(), kind.grad(), ids, pos, types, dy)
+			t.Dev.EmbedGrad(word.grad(), position.grad(), tokenType.grad(), ids, pos, types, dy)
 		})
 	}
 	return y
 }
 
-// CrossEntropy adds scale times the summed loss of logits [B,C] against labels
-// [B] Int to loss [1] Full, and makes it what Backward starts from.
+// CrossEntropy adds scale times the summed loss of logits [B,C] against labels [B] Int to loss [1] Full. Backward
+// then starts from it.
 func (t *Tape) CrossEntropy(
 	loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
 ) {
@@ -269,11 +267,11 @@ func (t *Tape) CrossEntropy(
 	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale, o)
 }
 
-// absentOr reports whether x is absent or has exactly this shape.
+// absentOr reports whether x is absent or has exactly the given shape.
 func absentOr(x compute.Tensor, shape ...int) bool { return !x.Present() || is(x, shape...) }
 
-// MSE adds scale times the summed squared error of x [B,1] against y [B] Full
-// to loss [1], and makes it what Backward starts from.
+// MSE adds scale times the summed squared error of x [B,1] against y [B] Full to loss [1]. Backward then starts from
+// it.
 func (t *Tape) MSE(loss compute.Tensor, x *Var, y compute.Tensor, scale float32) {
 	check(is(x.Value, y.Shape.Len(), 1), "mse", "x [B 1], y [B]", x.Value, y)
 	typed("mse", compute.Full, loss, y)
@@ -288,7 +286,7 @@ func (t *Tape) lossGrad(x *Var) compute.Tensor {
 	return g
 }
 
-// present returns its argument as a list, empty when it is absent.
+// present returns a list of x, or an empty list if x is absent.
 func present(x compute.Tensor) []compute.Tensor {
 	if x.Present() {
 		return []compute.Tensor{x}

@@ -4,13 +4,13 @@ import "github.com/lor2c/lor2c/internal/compute"
 
 // Param is a tensor that outlives a step.
 type Param struct {
-	Name  string         // as in the checkpoint
-	Value compute.Tensor // Float: what a forward pass reads
-	// Master is the exact value, Full, of a parameter that is trained on a
-	// device whose Float is narrower; absent elsewhere. Value is its rounding.
+	Name  string         // name of the tensor in a checkpoint
+	Value compute.Tensor // Float; forward passes read it
+	// Master is the exact value, in Full, of a parameter that is trained on a device whose Float is narrower than
+	// Full. Value is Master rounded. On other devices, and for other parameters, Master is absent.
 	Master compute.Tensor
 	Grad   compute.Tensor // Full; absent while frozen
-	// Frozen keeps an optimizer from updating the parameter.
+	// Frozen means that the optimizer does not update the parameter.
 	Frozen bool
 	// LRRatio is the ratio of the parameter's learning rate to that of the adapter; 0 means 1.
 	LRRatio float64
@@ -27,13 +27,13 @@ type Idle uint8
 const (
 	// NeverIdle parameters have a gradient in every step.
 	NeverIdle Idle = iota
-	// IdleAtStart parameters have no gradient in their first step, as an A whose B is zero.
+	// IdleAtStart parameters have no gradient in their first step, like an A whose B is zero.
 	IdleAtStart
-	// OftenIdle parameters have a gradient only in some steps, as an expert that only some steps draw.
+	// OftenIdle parameters have a gradient only in some steps, like an expert that only some steps draw.
 	OftenIdle
 )
 
-// NewParam allocates a parameter of zeros, which the run will train or not.
+// NewParam allocates a parameter of zeros. trained says whether the run will train it.
 func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Param {
 	p := &Param{Name: name, Value: dev.Alloc(shape, compute.Float)}
 	if trained && compute.Narrow(dev) {
@@ -42,7 +42,7 @@ func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Para
 	return p
 }
 
-// Upload sets the value, and the exact one where there is one.
+// Upload sets the value of p, and Master if p has one.
 func (p *Param) Upload(dev compute.Device, values []float32) {
 	dev.Upload(p.Value, values)
 	if p.Master.Present() {
@@ -50,8 +50,7 @@ func (p *Param) Upload(dev compute.Device, values []float32) {
 	}
 }
 
-// Exact returns the tensor that holds p's value unrounded: what is saved,
-// measured and compared.
+// Exact returns the tensor with the unrounded value of p. It is the one to save, measure and compare.
 func (p *Param) Exact() compute.Tensor {
 	if p.Master.Present() {
 		return p.Master
@@ -59,10 +58,10 @@ func (p *Param) Exact() compute.Tensor {
 	return p.Value
 }
 
-// Trains reports whether p takes a gradient; false for a nil Param.
+// Trains reports whether p has a gradient. It is false for a nil Param.
 func (p *Param) Trains() bool { return p != nil && p.Grad.Present() }
 
-// value returns the tensor of p, absent for nil.
+// value returns the value of p, or an absent tensor if p is nil.
 func (p *Param) value() compute.Tensor {
 	if p == nil {
 		return compute.Tensor{}
@@ -70,7 +69,7 @@ func (p *Param) value() compute.Tensor {
 	return p.Value
 }
 
-// grad returns the gradient of p, absent for nil or frozen.
+// grad returns the gradient of p, or an absent tensor if p is nil or frozen.
 func (p *Param) grad() compute.Tensor {
 	if p == nil {
 		return compute.Tensor{}

@@ -11,8 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// step is one pass through an encoder of three layers, with its gradient in
-// training, on a ledger.
+// step runs one pass through an encoder of three layers on a ledger. In training it computes the gradient too.
 func step(t *testing.T, kind, method string, dropout float32, train bool) *ledger {
 	dev := newLedger(t)
 	c := model.Config{
@@ -43,9 +42,9 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 	return dev
 }
 
-// TestStepReleases: after a step's gradient the arena holds the integers of the
-// batch (one block), its labels, and the values that a gradient read although
-// they take none themselves. Nothing is released twice or read afterwards.
+// TestStepReleases checks what is left in the arena after a step's gradient: the integers of the batch (one block),
+// its labels, and the values that a gradient read although they have no gradient themselves. No tensor may be
+// released twice or read after its release.
 func TestStepReleases(t *testing.T) {
 	for _, c := range []struct {
 		kind, method string
@@ -75,8 +74,8 @@ func TestStepReleases(t *testing.T) {
 	}
 }
 
-// TestEvaluationReleases: without gradients only the integers and the head's
-// three values outlast the pass.
+// TestEvaluationReleases checks that without gradients only the integers and three values of the head are left after
+// the pass.
 func TestEvaluationReleases(t *testing.T) {
 	const want = 4
 	for _, method := range adapter.Names() {
@@ -89,7 +88,7 @@ func TestEvaluationReleases(t *testing.T) {
 	}
 }
 
-// TestRetain: a value that is retained outlasts one Release, and is freed by the next.
+// TestRetain checks that a retained value survives one Release and is freed by the next.
 func TestRetain(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev}
@@ -103,7 +102,7 @@ func TestRetain(t *testing.T) {
 	}
 }
 
-// TestConsumed: what AddNorm has stored its sum in cannot be the operand of another op.
+// TestConsumed checks that a value whose memory AddNorm has taken cannot be the operand of another op.
 func TestConsumed(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev}
@@ -136,7 +135,7 @@ func TestConsumed(t *testing.T) {
 	}
 }
 
-// TestRelease frees what is neither constant, kept, nor released already.
+// TestRelease checks that Release frees only values that are not constant, not retained and not yet released.
 func TestRelease(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev, Train: true}
@@ -177,8 +176,8 @@ func TestRelease(t *testing.T) {
 	left("an empty tape", 3)
 }
 
-// TestDecoderReleases: a gated feed-forward layer and turned rows leave nothing
-// behind but what is not the tape's.
+// TestDecoderReleases checks that a gated feed-forward layer and rotated rows leave only tensors that the tape does
+// not own.
 func TestDecoderReleases(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev, Train: true}

@@ -7,8 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 )
 
-// TestShapeErrors calls every op with one shape that does not fit: the panic
-// names the op and shows all its shapes.
+// TestShapeErrors calls every op with one shape that does not fit. The panic must name the op and show the shapes of
+// all operands.
 func TestShapeErrors(t *testing.T) {
 	dev := nulldev.Open(8)
 	x := func(shape ...int) *Var { return &Var{Value: dev.Temp(shape, compute.Float)} }
@@ -69,7 +69,7 @@ func TestShapeErrors(t *testing.T) {
 		{"pos", embed(6, 7, p(9, 6), p(9, 6), p(2, 6)), "compute: embed: shapes are [[7] [6] [7] [9 6] [9 6] [2 6]]; want ids, pos, types [N], tables [V C]"},
 		{"types", embed(7, 8, p(9, 6), p(9, 6), p(2, 6)), "compute: embed: shapes are [[7] [7] [8] [9 6] [9 6] [2 6]]; want ids, pos, types [N], tables [V C]"},
 		{"position", embed(7, 7, p(9, 6), p(9, 5), p(2, 6)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 5] [2 6]]; want ids, pos, types [N], tables [V C]"},
-		{"kind", embed(7, 7, p(9, 6), p(9, 6), p(2, 5)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 6] [2 5]]; want ids, pos, types [N], tables [V C]"},
+		{"token type", embed(7, 7, p(9, 6), p(9, 6), p(2, 5)), "compute: embed: shapes are [[7] [7] [7] [9 6] [9 6] [2 5]]; want ids, pos, types [N], tables [V C]"},
 		{"labels", entropy(ints(6), none, none), "compute: cross entropy: shapes are [[7 3] [6] [] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
 		{"rows", entropy(ints(7), floats(6), none), "compute: cross entropy: shapes are [[7 3] [7] [6] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
 		{"classes", entropy(ints(7), none, floats(7)), "compute: cross entropy: shapes are [[7 3] [7] [] [7]]; want logits [B C], labels [B], row weights [B], class weights [C]"},

@@ -19,20 +19,20 @@ import (
 // Var is a value of this step.
 type Var struct {
 	Value compute.Tensor
-	// FirstRow is the index of the first row of Value within the rows of the optimizer step, which dropout masks are
-	// keyed by: among all its tokens, or among the rows that were gathered in all its micro-batches.
+	// FirstRow is the index of the first row of Value within the rows of the optimizer step, by which dropout masks
+	// are keyed. The rows are all tokens of the step, or those that were gathered in all its micro-batches.
 	FirstRow int
 
 	grad     compute.Tensor
 	consumed string // the op that has stored its own values in Value's memory
 	needs    bool   // Value depends on a trainable parameter
 	saved    bool   // the gradient of an op reads Value
-	owned    bool   // the tape frees Value
-	holders  int    // calls of Retain that no Release has answered yet
+	owned    bool   // the tape must free Value
+	holders  int    // calls of Retain without a matching Release so far
 }
 
-// readBy returns the value of v as far as the gradient of p is made of it:
-// absent where p takes none, when v may be gone.
+// readBy returns the value of v if the gradient of p is computed from it. It returns an absent tensor if p has no
+// gradient, because v may have been released by then.
 func (v *Var) readBy(p *Param) compute.Tensor {
 	if !p.Trains() {
 		return compute.Tensor{}
@@ -43,15 +43,15 @@ func (v *Var) readBy(p *Param) compute.Tensor {
 // Tape is one forward pass and, in training, its gradient.
 type Tape struct {
 	Dev compute.Device
-	// Train turns dropout and gradients on.
+	// Train enables dropout and gradients.
 	Train bool
-	// Seed and Step name the dropout masks; Row and Example are the packed row
-	// and the example of the optimizer step at which this micro-batch begins.
+	// Seed and Step select the dropout masks. Row and Example are the index of the first packed row and of the first
+	// example of this micro-batch within the optimizer step.
 	Seed         uint64
 	Step         int
 	Row, Example int
-	// Watch, when set, is shown the output of every op: how a step that went
-	// wrong is searched for the first tensor that is not finite.
+	// Watch, if it is set, is called with the output of every op. It is used to find the first tensor that is not
+	// finite in a step that failed.
 	Watch func(op, name string, y compute.Tensor)
 
 	back []entry
@@ -60,14 +60,13 @@ type Tape struct {
 type entry struct {
 	y     *Var
 	grad  func(dy compute.Tensor)
-	temps []compute.Tensor // what the gradient reads besides Vars
-	// borrowed says that the op changed y in place and that the op that made y
-	// has an entry too, which still needs y and its gradient.
+	temps []compute.Tensor // tensors that the gradient reads besides Vars
+	// borrowed means that the op changed y in place and that the op that made y has an entry too, which still needs y
+	// and its gradient.
 	borrowed bool
 }
 
-// Mask names the dropout of one site with probability p; it drops nothing
-// outside training.
+// Mask returns the dropout of one site with probability p. Outside of training it drops nothing.
 func (t *Tape) Mask(site uint32, p float32, row int) compute.Dropout {
 	if !t.Train {
 		return compute.Dropout{}
@@ -75,7 +74,7 @@ func (t *Tape) Mask(site uint32, p float32, row int) compute.Dropout {
 	return compute.Dropout{P: p, Key: t.Seed, Step: uint32(t.Step), Site: site, Row: uint32(row)}
 }
 
-// Const wraps a tensor of tokens' rows that takes no gradient and that the tape does not own.
+// Const wraps a tensor with one row per token that has no gradient and that the tape does not own.
 func (t *Tape) Const(x compute.Tensor) *Var { return &Var{Value: x, FirstRow: t.Row} }
 
 // Release tells the tape that the rest of the forward pass does not read vs, so that values that no gradient reads
@@ -90,8 +89,8 @@ func (t *Tape) Release(vs ...*Var) {
 	}
 }
 
-// Retain keeps v readable until one Release more than v needs otherwise, for a method that reads a layer's value in a
-// later layer.
+// Retain makes v need one more Release before its memory can be reused. A method that reads a layer's value in a
+// later layer calls it.
 func (t *Tape) Retain(v *Var) { v.holders++ }
 
 func (t *Tape) free(v *Var) {
@@ -101,8 +100,8 @@ func (t *Tape) free(v *Var) {
 	}
 }
 
-// Backward plays the tape from its last op. The loss op has stored the gradient
-// of its input, so there is nothing to seed.
+// Backward computes all gradients, from the last op to the first. The loss op has already stored the gradient of its
+// input, so Backward needs no initial gradient.
 func (t *Tape) Backward() {
 	for i := len(t.back) - 1; i >= 0; i-- {
 		e := t.back[i]
@@ -123,7 +122,7 @@ func (t *Tape) Backward() {
 	t.back = t.back[:0]
 }
 
-// out makes the Var of the result of op on the rows of the first of its operands xs.
+// out returns a Var for the result of op. Its rows are those of the first of its operands xs.
 func (t *Tape) out(op string, s compute.Shape, needs bool, xs ...*Var) *Var {
 	readable(op, xs...)
 	return &Var{Value: t.temp(s), FirstRow: xs[0].FirstRow, needs: needs && t.Train, owned: true}
@@ -136,21 +135,21 @@ func readable(op string, xs ...*Var) {
 	}
 }
 
-// temp makes an activation or its gradient.
+// temp allocates an activation or the gradient of one.
 func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Float) }
 
-// full makes what a gradient goes by and what must be exact.
+// full allocates a tensor that must be exact, such as the statistics that a gradient is computed from.
 func (t *Tape) full(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Full) }
 
-// like makes a gradient of v.
+// like allocates a gradient for v.
 func (t *Tape) like(v *Var) compute.Tensor { return t.Dev.Temp(v.Value.Shape, v.Value.DType) }
 
-// push records the gradient of y; temps live until it has been computed.
+// push records the function that computes gradients from the gradient of y. temps live until it has run.
 func (t *Tape) push(y *Var, grad func(dy compute.Tensor), temps ...compute.Tensor) {
 	t.back = append(t.back, entry{y: y, grad: grad, temps: temps})
 }
 
-// gradOf returns where the gradient of v is written, and whether to add to it.
+// gradOf returns the tensor that the gradient of v is written to, and whether the writer must add to it.
 func (t *Tape) gradOf(v *Var) (g compute.Tensor, accumulate bool) {
 	if v.grad.Present() {
 		return v.grad, true
@@ -159,8 +158,8 @@ func (t *Tape) gradOf(v *Var) (g compute.Tensor, accumulate bool) {
 	return v.grad, false
 }
 
-// into lets f overwrite the gradient of v, by way of a temporary when v has one
-// already. It does nothing when v needs none.
+// accumulate adds to the gradient of v the tensor that f overwrites its argument with. If v has no gradient yet, f
+// writes to it directly. If v needs no gradient, accumulate does nothing.
 func (t *Tape) accumulate(v *Var, f func(dv compute.Tensor)) {
 	if !v.needs {
 		return
@@ -182,7 +181,7 @@ func (t *Tape) watch(op, name string, y *Var) {
 	}
 }
 
-// check panics with a *compute.ShapeError unless ok.
+// check panics with a *compute.ShapeError unless ok is true.
 func check(ok bool, op, want string, got ...compute.Tensor) {
 	if ok {
 		return
@@ -194,7 +193,7 @@ func check(ok bool, op, want string, got ...compute.Tensor) {
 	panic(e)
 }
 
-// is reports whether x has exactly this shape.
+// is reports whether x has exactly the given shape.
 func is(x compute.Tensor, shape ...int) bool {
 	return slices.Equal(x.Shape, shape)
 }
@@ -208,7 +207,7 @@ func typed(op string, d compute.DType, xs ...compute.Tensor) {
 	}
 }
 
-// params checks that forward passes read Float and that gradients are Full.
+// params panics with a *compute.TypeError unless the values of ps are Float and their gradients Full.
 func params(op string, ps ...*Param) {
 	for _, p := range ps {
 		typed(op, compute.Float, p.value())
