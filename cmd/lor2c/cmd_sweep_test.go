@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 )
 
 // sweepFile writes a sweep over a few rows of the demo, with more lines.
@@ -43,41 +40,6 @@ func TestSweep(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-// TestSweepSignal asserts that a signal to the sweep lets its cell save, and that
-// the same command continues.
-func TestSweepSignal(t *testing.T) {
-	file, out := sweepFile(t, "  train.epochs: 12\n")
-	c := command(t, "sweep", "-c", file)
-	// As a terminal does, the signal goes to the whole group.
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(out, "demo", "checkpoint-8")); err == nil {
-			break
-		}
-		if c.Process.Signal(syscall.Signal(0)) != nil {
-			t.Fatal("the sweep ended before it could be interrupted")
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err := syscall.Kill(-c.Process.Pid, syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	c.Wait()
-	if code := c.ProcessState.ExitCode(); code != signalled+int(syscall.SIGTERM) || !strings.Contains(stderr.String(), "0 of 1 cells are done: interrupted; the same command continues") {
-		t.Fatalf("exit code %d, stderr %q", code, stderr.String())
-	}
-	r := run(t, "sweep", "-c", file)
-	log, err := os.ReadFile(filepath.Join(out, "logs", "demo.log"))
-	if r.code != 0 || err != nil || !strings.Contains(string(log), "resuming from "+out) || !strings.Contains(string(log), "interrupted; the state is in") {
-		t.Errorf("again: %+v, %v\n%s", r, err, log)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/sweep"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -37,7 +38,7 @@ type trainOptions struct {
 	configFlags
 	device, out, resume, init string
 	extend                    []int
-	json                      bool
+	json, cell                bool
 }
 
 func newTrainCommand() *cobra.Command {
@@ -68,6 +69,8 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil, "train `N` more epochs than the run was planned with; N,M after it was extended before")
 	c.Flags().StringVar(&o.init, "init-adapter", "", "begin with the values of the adapter in `DIR`")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
+	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "be a cell of a sweep: stop when standard input ends, and wait for a process that trains into the directory")
+	_ = c.Flags().MarkHidden(sweep.CellFlag)
 	return c
 }
 
@@ -89,6 +92,9 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if o.extend != nil {
 		o.sets = append(o.sets, "train.extend_epochs="+strings.ReplaceAll(fmt.Sprint(o.extend), " ", ","))
 	}
+	if o.cell {
+		stopsWithInput(c.Context(), os.Stdin)
+	}
 	cfg, err := o.load(c)
 	if err != nil {
 		return err
@@ -101,7 +107,7 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
 		Began:  func() { savesOnSignal(c.Context()) },
-		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, JSON: o.json, Terminal: runlog.Terminal(os.Stderr),
+		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: runlog.Terminal(os.Stderr),
 		Stdout: lineWriter{c.OutOrStdout()}, Stderr: os.Stderr,
 	})
 	if err != nil {

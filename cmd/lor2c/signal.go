@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -13,8 +14,9 @@ import (
 // at once until a command says that it has something to save, and from then on
 // ends the command's context. A second signal always ends the process.
 type interrupts struct {
-	saves atomic.Bool
-	first atomic.Int32 // number of the first signal; 0 before it
+	saves  atomic.Bool
+	first  atomic.Int32 // number of the first signal; 0 before it
+	cancel context.CancelFunc
 }
 
 type interruptsKey struct{}
@@ -25,6 +27,7 @@ type interruptsKey struct{}
 func untilSignal() (context.Context, *interrupts) {
 	i := &interrupts{}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), interruptsKey{}, i))
+	i.cancel = cancel
 	received := make(chan os.Signal, 2)
 	stopping := append([]os.Signal{os.Interrupt, syscall.SIGTERM}, warnings...)
 	// Under nohup the terminal may go: there SIGHUP stays ignored.
@@ -34,15 +37,35 @@ func untilSignal() (context.Context, *interrupts) {
 	signal.Notify(received, stopping...)
 	go func() {
 		s := <-received
-		i.first.Store(int32(number(s)))
-		if !i.saves.Load() {
-			fmt.Fprintf(os.Stderr, "lor2c: stopped by the signal %s; there was nothing to save\n", s)
-			os.Exit(signalled + number(s))
-		}
-		cancel()
+		i.stop(number(s), "by the signal "+s.String())
 		os.Exit(signalled + number(<-received))
 	}()
 	return ctx, i
+}
+
+// stop does what the first signal does, once; why completes "stopped".
+func (i *interrupts) stop(signal int, why string) {
+	if !i.first.CompareAndSwap(0, int32(signal)) {
+		return
+	}
+	if !i.saves.Load() {
+		fmt.Fprintf(os.Stderr, "lor2c: stopped %s; there was nothing to save\n", why)
+		os.Exit(signalled + signal)
+	}
+	i.cancel()
+}
+
+// stopsWithInput makes the end of in stop the command as SIGTERM does. The
+// parent process holds the other end of a pipe, which every system closes when
+// that process ends, however it ends. It does not count as a second signal: a
+// terminal and a batch system send theirs to parent and child alike.
+func stopsWithInput(ctx context.Context, in io.Reader) {
+	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
+		go func() {
+			_, _ = io.Copy(io.Discard, in)
+			i.stop(number(syscall.SIGTERM), "with the sweep that it belongs to")
+		}()
+	}
 }
 
 // savesOnSignal tells the interrupts of ctx that the command saves its state

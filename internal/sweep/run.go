@@ -25,6 +25,12 @@ type Options struct {
 	Progress   io.Writer // one line as a cell begins or ends
 }
 
+// CellFlag is a flag of lor2c train, which its help does not list, for the cells
+// of a sweep. With it training stops as by SIGTERM when standard input ends, and
+// waits for a process that already trains into its directory: the cell of a
+// sweep that was killed, which is saving.
+const CellFlag = "cell"
+
 // ErrFailed is wrapped when cells failed; the others are done.
 var ErrFailed = errors.New("cells failed")
 
@@ -107,7 +113,7 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 		return failed(err.Error())
 	}
 	defer file.Close()
-	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--out", s.Dir(c)}
+	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--" + CellFlag, "--out", s.Dir(c)}
 	for _, set := range c.args() {
 		args = append(args, "--set", set)
 	}
@@ -118,10 +124,13 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 		// More threads than cores would only wait for one another.
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/s.Parallel)))
 	}
-	// In a group of its own, the terminal's ^C does not reach the child beside
-	// ours: a second signal would end it before it has saved.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	// The cell stops when the other end of its standard input closes: here, or
+	// by the system when this process is killed.
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return failed(err.Error())
+	}
+	cmd.Cancel = alive.Close
 	err = cmd.Run()
 	switch {
 	case err == nil, ctx.Err() != nil:

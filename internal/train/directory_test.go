@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -127,6 +128,49 @@ func TestRefusedLeavesNothing(t *testing.T) {
 		t.Errorf("below a file: error is %v", err)
 	}
 }
+
+// TestWait asserts that a run which is to wait for another process begins when
+// that one has ended, and that the end of its context ends the waiting.
+func TestWait(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stops=%t", stops), func(t *testing.T) {
+			c := demoConfig(t, t.TempDir(), 8)
+			c.Train.Epochs = 1
+			other, err := openDirectory(c.Out, notBusy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer other.close()
+			if _, err := Run(t.Context(), c, quiet(1)); !errors.Is(err, ErrOtherRun) {
+				t.Fatalf("without waiting: %v", err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var said strings.Builder
+			o := quiet(1)
+			o.Wait, o.Stderr = true, writerFunc(func(text []byte) (int, error) {
+				if said.Len() == 0 && stops {
+					stop()
+				} else if said.Len() == 0 {
+					other.close()
+				}
+				return said.Write(text)
+			})
+			_, err = Run(ctx, c, o)
+			if !strings.HasPrefix(said.String(), "another process is training into "+c.Out+"; waiting for it\n") {
+				t.Errorf("said %q", said.String())
+			}
+			if stops != errors.Is(err, ErrOtherRun) || !stops && err != nil {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// writerFunc is a writer that calls a function.
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // TestStartAgain asserts that a start which took no step does not claim the
 // directory: another configuration may begin there.

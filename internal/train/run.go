@@ -32,8 +32,8 @@ type Options struct {
 	Terminal bool // Stderr is a terminal
 	Stdout   io.Writer
 	Stderr   io.Writer
-	// Wait waits for a process that writes to the output directory, which is an
-	// error otherwise.
+	// Wait is set to wait while another process writes to the output directory.
+	// Otherwise that is an error.
 	Wait bool
 	// Began is called, if set, when the first step is about to be taken: from
 	// there on the end of the context saves the state.
