@@ -54,7 +54,9 @@ var layers = []struct {
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/infile", "internal/strictjson", "internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
-	{"internal/config", []string{"internal/place", "internal/infile", "internal/schedule", "internal/adapter", "internal/optim", "internal/dataset"}},
+	{"internal/config", []string{
+		"internal/place", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter", "internal/optim", "internal/dataset",
+	}},
 	{"internal/train", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",

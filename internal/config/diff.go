@@ -1,10 +1,11 @@
 package config
 
 import (
-	"fmt"
 	"reflect"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lor2c/lor2c/internal/identity"
 )
 
 // harmless are the keys that may change between two parts of one run, each with
@@ -47,23 +48,24 @@ func (c *Config) Settings() map[string]string {
 	return settings
 }
 
-// Differences lists the keys in which two run files differ, harmless ones left
-// out, one line a key in the order of Keys, as in "train.epochs: 10 in the run,
-// 5 now". Both are compared as Resolve leaves them, paths as text: it is for a
-// reader who sets two runs side by side. What keeps one from continuing the
-// other is [Config.Settings] and the content of what is named.
-func Differences(a, b *Config) (differences []string) {
-	run, now := *a, *b
-	run.Resolve()
-	now.Resolve()
+// Differences lists the keys whose values differ between two run files, in the
+// order of Keys; keys that are harmless are left out. Was is the value in run and
+// Now the one in now, both as YAML. Both run files are compared as Resolve leaves
+// them, and paths as text: the list is for a reader who sets two runs side by
+// side. Whether one run can continue another is decided by [Config.Settings] and
+// the content of the files.
+func Differences(run, now *Config) (differences []identity.Difference) {
+	a, b := *run, *now
+	a.Resolve()
+	b.Resolve()
 	for _, l := range runFile.leaves {
 		if harmless[l.name] != "" {
 			continue
 		}
-		x := reflect.ValueOf(run).FieldByIndex(l.index).Interface()
-		y := reflect.ValueOf(now).FieldByIndex(l.index).Interface()
-		if was, is := inline(x), inline(y); was != is {
-			differences = append(differences, fmt.Sprintf("%s: %s in the run, %s now", l.name, was, is))
+		x := inline(reflect.ValueOf(a).FieldByIndex(l.index).Interface())
+		y := inline(reflect.ValueOf(b).FieldByIndex(l.index).Interface())
+		if x != y {
+			differences = append(differences, identity.Difference{Name: l.name, Was: x, Now: y})
 		}
 	}
 	return differences

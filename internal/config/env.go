@@ -40,7 +40,7 @@ func foreign(name string) bool {
 // parseEnv returns the settings of the environment in the order of the schema,
 // since the environment itself has none, and a fault for each variable that has
 // our prefix and no reader.
-func (s *schema) parseEnv(environ []string) (settings []setting, faults []*fault) {
+func (s *schema) parseEnv(environ []string) (settings []setting, faults []*Fault) {
 	set := map[string]string{}
 	for _, e := range environ {
 		if name, value, _ := strings.Cut(e, "="); value != "" {
@@ -60,13 +60,13 @@ func (s *schema) parseEnv(environ []string) (settings []setting, faults []*fault
 		}
 		settings = append(settings, v)
 	}
-	var unread []*fault
+	var unread []*Fault
 	for name := range set {
 		if strings.HasPrefix(strings.ToUpper(name), envPrefix) && !foreign(name) {
-			unread = append(unread, &fault{origin: origin{where: printable(name)}, text: s.unknownEnv(name)})
+			unread = append(unread, &Fault{origin{where: printable(name)}, s.unknownEnv(name), ErrUnknownKey})
 		}
 	}
-	slices.SortFunc(unread, func(a, b *fault) int { return cmp.Compare(a.where, b.where) })
+	slices.SortFunc(unread, func(a, b *Fault) int { return cmp.Compare(a.where, b.where) })
 	return settings, append(faults, unread...)
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -27,26 +28,41 @@ func (e *Error) Error() string {
 // Unwrap lets errors.Is find the cause of a file that cannot be read.
 func (e *Error) Unwrap() []error { return e.Faults }
 
+// ErrUnknownKey is wrapped by every [Fault] of a key that no run file has.
+var ErrUnknownKey = errors.New("unknown key")
+
 // origin is the place that a value was read from.
 type origin struct {
 	where     string // "runs/x.yaml:3:5", "LOR2C_SEED" or "--set seed=1"
 	line, col int    // of the key in the file, 1-based; 0 elsewhere
+	set       string // the value of --set, such as "seed=1"; "" elsewhere
 }
 
-// fault is one line of an Error.
-type fault struct {
+// Fault is one line of an Error.
+type Fault struct {
 	origin
-	text  string
-	cause error // nil unless the system refused something
+	text  string // without the value of --set that has the fault
+	cause error  // nil, an error of the system or ErrUnknownKey
 }
 
-func (f *fault) Error() string {
-	line := "config: " + f.text
-	if f.where != "" {
-		line = "config: " + f.where + ": " + f.text
+// Set returns the value of --set that has the fault, such as "seed=x", or "" for
+// a fault from elsewhere.
+func (f *Fault) Set() string { return f.set }
+
+// Text returns what is wrong and what would be right, as one line, without the
+// place and without the value of --set that has the fault.
+func (f *Fault) Text() string { return oneLine.Replace(f.text) }
+
+// oneLine escapes the line breaks of values, which are the user's.
+var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
+
+// Error returns the fault as one line: place, value of --set and text.
+func (f *Fault) Error() string {
+	if f.where == "" {
+		return "config: " + f.Text()
 	}
-	// Values are the user's and may hold line breaks; a fault is one line.
-	return strings.NewReplacer("\n", `\n`, "\r", `\r`).Replace(line)
+	return oneLine.Replace("config: " + f.where + ": " + f.text)
 }
 
-func (f *fault) Unwrap() error { return f.cause }
+// Unwrap returns the cause, so that errors.Is finds [fs.ErrNotExist] and ErrUnknownKey.
+func (f *Fault) Unwrap() error { return f.cause }

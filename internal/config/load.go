@@ -37,7 +37,7 @@ func LoadContext(ctx context.Context, file string, sets, environ []string) (*Con
 // load is Load on the content of file, for tests that have no file.
 func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	var fromFile []setting
-	var faults []*fault
+	var faults []*Fault
 	if file != "" {
 		fromFile, faults = runFile.parseFile(file, text)
 	}
@@ -64,7 +64,7 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 }
 
 // asError hides the trap of a nil *Error in an error.
-func asError(faults []*fault) error {
+func asError(faults []*Fault) error {
 	if len(faults) == 0 {
 		return nil
 	}
@@ -76,10 +76,10 @@ func asError(faults []*fault) error {
 }
 
 // parseSets returns the settings of --set in the order given: the last wins.
-func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) {
+func (s *schema) parseSets(sets []string) (settings []setting, faults []*Fault) {
 	for _, set := range sets {
-		from := origin{where: SetOrigin(set)}
-		refuse := func(what string) { faults = append(faults, &fault{origin: from, text: what}) }
+		from := origin{where: "--set " + cut(set), set: set}
+		refuse := func(what string) { faults = append(faults, &Fault{origin: from, text: what}) }
 		name, text, ok := strings.Cut(set, "=")
 		l, known := s.byName[name]
 		switch {
@@ -88,7 +88,7 @@ func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) 
 		case s.sections[name] != nil && name != "":
 			refuse("is a section; want one key of it: " + prefixed(name, s.sections[name]))
 		case !known:
-			refuse(s.unknown(name, false, true))
+			faults = append(faults, &Fault{from, s.unknown(name, false, true), ErrUnknownKey})
 		default:
 			v, wrong := l.parseText(text, from)
 			if wrong != nil {
@@ -100,9 +100,6 @@ func (s *schema) parseSets(sets []string) (settings []setting, faults []*fault) 
 	}
 	return settings, faults
 }
-
-// SetOrigin is how a fault names the place of a value of --set.
-func SetOrigin(set string) string { return "--set " + cut(set) }
 
 // prefixed writes out the keys of a section as --set wants them.
 func prefixed(section string, names []string) string {

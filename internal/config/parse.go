@@ -22,9 +22,9 @@ const maxSize = 64 << 10
 
 // readFile returns the content of a run file. A pipe is read once, like any
 // other file.
-func readFile(ctx context.Context, file string) ([]byte, *fault) {
-	refuse := func(cause error, what string) ([]byte, *fault) {
-		return nil, &fault{origin: origin{where: file}, text: what, cause: cause}
+func readFile(ctx context.Context, file string) ([]byte, *Fault) {
+	refuse := func(cause error, what string) ([]byte, *Fault) {
+		return nil, &Fault{origin: origin{where: file}, text: what, cause: cause}
 	}
 	if err := CheckPath(file); err != nil {
 		return refuse(err, err.Error())
@@ -40,13 +40,13 @@ func readFile(ctx context.Context, file string) ([]byte, *fault) {
 }
 
 // parseFile returns the settings of a run file in its order, or its faults.
-func (s *schema) parseFile(file string, text []byte) ([]setting, []*fault) {
-	refuse := func(line int, what string) ([]setting, []*fault) {
+func (s *schema) parseFile(file string, text []byte) ([]setting, []*Fault) {
+	refuse := func(line int, what string) ([]setting, []*Fault) {
 		from := origin{where: file, line: line}
 		if line > 0 {
 			from.where = fmt.Sprintf("%s:%d", file, line)
 		}
-		return nil, []*fault{{origin: from, text: what}}
+		return nil, []*Fault{{origin: from, text: what}}
 	}
 	docs, err := documents(text)
 	switch {
@@ -108,9 +108,9 @@ func locate(text []byte, err error) (line int, what string) {
 // wanted the text stands for itself, unless it is in quotes: a path may hold
 // what YAML takes for a comment, a number or an anchor. So does each part of a
 // list without brackets, which a shell would take for a pattern.
-func (l leaf) parseText(text string, from origin) (setting, *fault) {
-	refuse := func(what string) (setting, *fault) {
-		return setting{}, &fault{origin: from, text: what}
+func (l leaf) parseText(text string, from origin) (setting, *Fault) {
+	refuse := func(what string) (setting, *Fault) {
+		return setting{}, &Fault{origin: from, text: what}
 	}
 	if !utf8.ValidString(text) {
 		return refuse("is not UTF-8")
@@ -139,7 +139,7 @@ func (l leaf) parseText(text string, from origin) (setting, *fault) {
 			n = docs[0].Content[0]
 		}
 	}
-	var wrong *fault
+	var wrong *Fault
 	v := convert(n, l.typ, func(_ *yaml.Node, element, what string) {
 		if element != "" {
 			what = "element " + element + " " + what

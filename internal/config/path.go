@@ -50,7 +50,7 @@ func expand(path string) string {
 }
 
 // pathFaults returns a fault for each setting of a path that CheckPath refuses.
-func pathFaults(settings []setting) (faults []*fault) {
+func pathFaults(settings []setting) (faults []*Fault) {
 	for _, s := range settings {
 		if docs[s.leaf.doc].allowed != path {
 			continue
@@ -60,7 +60,7 @@ func pathFaults(settings []setting) (faults []*fault) {
 			if s.from.line > 0 {
 				text = s.name + ": " + text
 			}
-			faults = append(faults, &fault{origin: s.from, text: text})
+			faults = append(faults, &Fault{origin: s.from, text: text})
 		}
 	}
 	return faults

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/identity"
 )
 
 func TestYAMLReadsBack(t *testing.T) {
@@ -67,7 +69,7 @@ func TestDifferences(t *testing.T) {
 			if l.typ.Kind() == reflect.String {
 				text = `"` + text + `"`
 			}
-			want := []string{l.name + ": " + was + " in the run, " + text + " now"}
+			want := []identity.Difference{{Name: l.name, Was: was, Now: text}}
 			switch l.name {
 			case "out", "paths", "data.test", "train.log_every", "train.save_every", "train.keep_checkpoints":
 				want = nil
@@ -81,7 +83,7 @@ func TestDifferences(t *testing.T) {
 		a, b := Default(), Default()
 		b.Resolve()
 		if d := Differences(&a, &b); d != nil {
-			t.Errorf("got %q, want none", d)
+			t.Errorf("got %v, want none", d)
 		}
 		if a.Train.MicroBatchSize != 0 || a.Method.Dropout != nil {
 			t.Error("Differences changed its argument")
@@ -91,11 +93,11 @@ func TestDifferences(t *testing.T) {
 		a, b := Default(), Default()
 		a.Model, b.Train.Epochs, b.Optim.LR = "m", 5, 1e-5
 		b.Method.TargetModules = nil
-		want := []string{
-			`model: m in the run, "" now`,
-			"method.target_modules: [query, value] in the run, [] now",
-			"optim.lr: 0.001 in the run, 1e-05 now",
-			"train.epochs: 10 in the run, 5 now",
+		want := []identity.Difference{
+			{Name: "model", Was: "m", Now: `""`},
+			{Name: "method.target_modules", Was: "[query, value]", Now: "[]"},
+			{Name: "optim.lr", Was: "0.001", Now: "1e-05"},
+			{Name: "train.epochs", Was: "10", Now: "5"},
 		}
 		if d := cmp.Diff(want, Differences(&a, &b)); d != "" {
 			t.Errorf("-want +got:\n%s", d)

@@ -27,15 +27,15 @@ type walker struct {
 	*schema
 	file     string
 	settings []setting
-	faults   []*fault
+	faults   []*Fault
 }
 
 func (w *walker) at(n *yaml.Node) origin {
-	return origin{fmt.Sprintf("%s:%d:%d", w.file, n.Line, n.Column), n.Line, n.Column}
+	return origin{where: fmt.Sprintf("%s:%d:%d", w.file, n.Line, n.Column), line: n.Line, col: n.Column}
 }
 
 func (w *walker) fault(n *yaml.Node, format string, a ...any) {
-	w.faults = append(w.faults, &fault{origin: w.at(n), text: fmt.Sprintf(format, a...)})
+	w.faults = append(w.faults, &Fault{origin: w.at(n), text: fmt.Sprintf(format, a...)})
 }
 
 // section reads node as the mapping called name, "" being the whole file. Faults
@@ -103,7 +103,8 @@ func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 		w.section(path, key, value)
 	default:
 		mapping := value.Kind == yaml.MappingNode
-		w.fault(key, "%s: %s", path, w.unknown(path, mapping || isNull(value), !mapping))
+		text := path + ": " + w.unknown(path, mapping || isNull(value), !mapping)
+		w.faults = append(w.faults, &Fault{w.at(key), text, ErrUnknownKey})
 	}
 }
 

@@ -80,28 +80,28 @@ func (t Train) Validate() (faults []error) {
 
 // locateFaults gives each fault of Validate the origin of its key. Those that stand in
 // the file come first and in its order.
-func locateFaults(file string, faults []error, origins map[string]origin) (placed []*fault) {
+func locateFaults(file string, faults []error, origins map[string]origin) (placed []*Fault) {
 	for _, err := range faults {
 		// Here the key says enough; other users of a section want its package.
-		f := &fault{origin: origin{where: file}, text: strings.TrimPrefix(err.Error(), "dataset: ")}
+		f := &Fault{origin: origin{where: file}, text: strings.TrimPrefix(err.Error(), "dataset: ")}
 		key, what, _ := strings.Cut(f.text, ": ")
 		key, _, _ = strings.Cut(key, "[") // an element is where its list is
 		if from, ok := origins[key]; ok {
 			f.origin = from
-			if strings.HasPrefix(from.where, "--set ") {
+			if from.set != "" {
 				f.text = what // the key is in the origin
 			}
 		}
 		placed = append(placed, f)
 	}
-	slices.SortStableFunc(placed, func(a, b *fault) int {
+	slices.SortStableFunc(placed, func(a, b *Fault) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.col, b.col))
 	})
 	return placed
 }
 
 // rank orders faults: by line in the file, then those from elsewhere.
-func rank(f *fault) int {
+func rank(f *Fault) int {
 	if f.line == 0 {
 		return math.MaxInt
 	}

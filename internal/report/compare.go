@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -23,8 +22,8 @@ type Comparison struct {
 type Pair struct {
 	First string `json:"first"`
 	Other string `json:"other"`
-	// Configuration lists the keys that differ, as config.Differences does; the
-	// run that it speaks of is First, and "now" is Other.
+	// Configuration lists what the runs were made from where it differs: the
+	// content of their files, then the keys of their run files.
 	Configuration []Difference `json:"configuration"`
 	// Divergence is, for each kind of record, the first that is not equal; the
 	// earliest comes first, and none means equal logs.
@@ -65,23 +64,18 @@ func compare(runs []*Run) *Comparison {
 	return c
 }
 
-// differences lists what two runs were made from and with: base model, labels and
-// data by their content, where both say it, and the keys of the run files.
-// config.Differences writes "key: a in the run, b now".
+// differences lists how two runs differ: in the content of base model, labels and
+// data, where both runs recorded it, and in the keys of their run files.
 func differences(a, b *Run) []Difference {
-	all := []Difference{}
+	parts := []identity.Difference{}
 	if a.made != nil && b.made != nil {
 		was := *a.made
-		was.Settings = nil
-		for _, d := range identity.Compare(was, *b.made) {
-			all = append(all, Difference{d.Name, d.Was, d.Now})
-		}
+		was.Settings = nil // the run files have them, in a better order
+		parts = identity.Compare(was, *b.made)
 	}
-	for _, line := range config.Differences(a.config, b.config) {
-		key, values, _ := strings.Cut(line, ": ")
-		first, other, _ := strings.Cut(values, " in the run, ")
-		other = strings.TrimSuffix(other, " now")
-		all = append(all, Difference{key, first, other})
+	all := []Difference{}
+	for _, d := range append(parts, config.Differences(a.config, b.config)...) {
+		all = append(all, Difference{d.Name, d.Was, d.Now})
 	}
 	return all
 }

@@ -2,10 +2,10 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -77,8 +77,7 @@ type located struct {
 func (l located) Error() string { return l.text }
 func (l located) Unwrap() error { return l.cause }
 
-// load reads a cell's configuration. A fault of a setting gets the setting's
-// place in the sweep file.
+// load reads the configuration of a cell and reports whether it has no fault.
 func (c *checker) load(cell *Cell, dir string) bool {
 	cfg, err := config.Load(cell.Base, append(cell.args(), "out="+dir), c.environ)
 	if err == nil {
@@ -89,20 +88,31 @@ func (c *checker) load(cell *Cell, dir string) bool {
 	if all, ok := err.(*config.Error); ok {
 		faults = all.Faults
 	}
-	for _, f := range faults {
-		text := f.Error()
-		for _, s := range cell.Sets {
-			if what, ok := strings.CutPrefix(text, "config: "+config.SetOrigin(s.arg())+": "); ok && s.Place != "" {
-				key := s.arg()
-				if strings.HasPrefix(what, "unknown key") {
-					key = s.Key // once, whatever its values
-				}
-				text = fmt.Sprintf("sweep: %s: %s: %s", s.Place, key, what)
-			}
+	for _, err := range faults {
+		text := err.Error()
+		var f *config.Fault
+		if errors.As(err, &f) {
+			text = cell.locate(f)
 		}
-		c.fault(text, f)
+		c.fault(text, err)
 	}
 	return false
+}
+
+// locate returns the text of f. A fault of a setting of the sweep file gets the
+// setting's place there.
+func (c *Cell) locate(f *config.Fault) string {
+	for _, s := range c.Sets {
+		if s.Place == "" || s.arg() != f.Set() {
+			continue
+		}
+		subject := s.arg()
+		if errors.Is(f, config.ErrUnknownKey) {
+			subject = s.Key // reported once, whatever its values are
+		}
+		return fmt.Sprintf("sweep: %s: %s: %s", s.Place, subject, f.Text())
+	}
+	return f.Error()
 }
 
 // open finds the cell's files, room for its schedule, and a directory that is free
