@@ -47,8 +47,8 @@ func (t Train) validateWeights() (faults []error) {
 	for i, w := range t.ClassWeights {
 		v, err := strconv.ParseFloat(string(w), 64)
 		if err != nil || !(v > 0) || math.IsInf(v, 0) {
-			faults = append(faults, fmt.Errorf("train.class_weights[%d]: is %s; want %s alone, or a number for each label, more than 0 and finite",
-				i, printable(string(w)), Balanced))
+			faults = append(faults, fmt.Errorf("train.class_weights[%d]: is %s; "+
+				"want %s alone, or a number for each label, more than 0 and finite", i, printable(string(w)), Balanced))
 		}
 	}
 	return faults

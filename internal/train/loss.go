@@ -23,7 +23,8 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	case labels == nil && len(t.ClassWeights) > 0:
 		return refuse("train.class_weights is set, and the labels are numbers; want it without, or data.kind: classification")
 	case labels == nil && t.LabelSmoothing > 0:
-		return refuse("train.label_smoothing is %v, and the labels are numbers; want 0, or data.kind: classification", t.LabelSmoothing)
+		return refuse("train.label_smoothing is %v, and the labels are numbers; want 0, or data.kind: classification",
+			t.LabelSmoothing)
 	case !t.Balanced():
 		w := t.Weights()
 		if w != nil && len(w) != len(labels) {
@@ -39,8 +40,8 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	weights := make([]float64, len(labels))
 	for c, n := range counts {
 		if n == 0 {
-			return refuse("train.class_weights is balanced, and %s has no example of label %s; want one at least, or a number for each label",
-				d.split.Path, place.Quote(labels[c]))
+			return refuse("train.class_weights is balanced, and %s has no example of label %s; "+
+				"want one at least, or a number for each label", d.split.Path, place.Quote(labels[c]))
 		}
 		weights[c] = float64(d.Len()) / float64(len(labels)*n)
 	}

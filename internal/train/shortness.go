@@ -14,12 +14,12 @@ func (r *run) shortness() (warnings []string) {
 		if t.MaxSteps > 0 {
 			advice = fmt.Sprintf("raise train.max_steps to %d", fewSteps)
 		}
-		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom learns much in fewer than about %d; %s",
-			r.steps, fewSteps, advice))
+		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom "+
+			"learns much in fewer than about %d; %s", r.steps, fewSteps, advice))
 	}
 	if w := r.lr[0].Warmup(); w >= r.steps && r.steps > 1 {
-		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; lower optim.warmup_steps or optim.warmup_ratio",
-			w, r.steps))
+		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; "+
+			"lower optim.warmup_steps or optim.warmup_ratio", w, r.steps))
 	}
 	return warnings
 }
