@@ -88,7 +88,7 @@ struct EmbedArgs {
     void* dst;
     const void* word;
     const void* position;
-    const void* kind;
+    const void* token_type;
     const int32_t* ids;
     const int32_t* pos;
     const int32_t* types;
@@ -97,9 +97,9 @@ struct EmbedArgs {
     uint32_t aligned;
 };
 
-// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + kind[types[n],c].
+// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c].
 //
-//   dst [N,C], word, position, kind [V,C] f32 or bf16   ids, pos, types [N] i32
+//   dst [N,C], word, position, tokenType [V,C] f32 or bf16   ids, pos, types [N] i32
 //
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
 // Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
@@ -114,7 +114,7 @@ template <typename T, bool aligned> DEVICE void embed_forward_as(const EmbedArgs
     float w[8], p[8], k[8];
     load_cols(w, static_cast<const T*>(a.word) + int64_t(a.ids[row]) * a.cols, c, a.cols, aligned);
     load_cols(p, static_cast<const T*>(a.position) + int64_t(a.pos[row]) * a.cols, c, a.cols, aligned);
-    load_cols(k, static_cast<const T*>(a.kind) + int64_t(a.types[row]) * a.cols, c, a.cols, aligned);
+    load_cols(k, static_cast<const T*>(a.token_type) + int64_t(a.types[row]) * a.cols, c, a.cols, aligned);
     UNROLL
     for (int j = 0; j < 8; j++) w[j] = w[j] + p[j] + k[j];
     store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, w, c, a.cols, aligned);

@@ -330,7 +330,7 @@ func TestForward(t *testing.T) {
 		t.Run("keep="+c.name, func(t *testing.T) {
 			dev := cpu.Open[float32](1)
 			param := func(shape compute.Shape, values ...float32) *tape.Param {
-				p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
+				p := &tape.Param{Value: dev.Alloc(shape, compute.Working)}
 				dev.Upload(p.Value, values)
 				return p
 			}

@@ -120,7 +120,7 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config
 	}
 	o := optim.Default()
 	o.LR, o.Schedule = 1e-2, "constant"
-	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Full)}
+	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Exact)}
 }
 
 // leaveStart moves every B off zero, where A would have no gradient.

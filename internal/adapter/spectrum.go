@@ -23,7 +23,7 @@ func (m *LoR2C) Spectra(dev compute.Device) ([][]float64, error) {
 	}
 	r := m.modules[0].A.Value.Shape[0]
 	dev.Reset()
-	grams := dev.Temp(compute.Shape{n, 2, r, r}, compute.Full)
+	grams := dev.Temp(compute.Shape{n, 2, r, r}, compute.Exact)
 	square := compute.Shape{r, r}
 	for i, d := range m.modules {
 		a, b := d.A.Exact(), d.B.Exact()

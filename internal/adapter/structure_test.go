@@ -167,7 +167,7 @@ func TestSpectra(t *testing.T) {
 	t.Run("example=width-3", func(t *testing.T) {
 		dev := cpu.Open[float32](1)
 		param := func(shape compute.Shape, values ...float32) *tape.Param {
-			p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
+			p := &tape.Param{Value: dev.Alloc(shape, compute.Working)}
 			dev.Upload(p.Value, values)
 			return p
 		}

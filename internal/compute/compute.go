@@ -21,16 +21,16 @@
 //   - shapes and types have been checked by package tape; a device may assume
 //     them
 //
-// Precision. A device works in Float, which may be narrower than float32; what
-// a narrow type would spoil is Full, at least float32:
-//   - Float are activations and their gradients, logits, and every parameter as
+// Precision. A device works in Working, which may be narrower than float32; what
+// a narrow type would spoil is Exact, at least float32:
+//   - Working are activations and their gradients, logits, and every parameter as
 //     a forward pass reads it
-//   - Full are parameter gradients, the optimizer's parameters, moments and
+//   - Exact are parameter gradients, the optimizer's parameters, moments and
 //     state, losses, labels of a regression, the stats and lse that a gradient
 //     goes by, u of a low-rank path and whatever a method accumulates inside
 //
-// Methods say which tensors are Full; the others are Float. Where an element of
-// Float is as large as one of Full the two are one type.
+// Methods say which tensors are Exact; the others are Working. Where an element of
+// Working is as large as one of Exact the two are one type.
 package compute
 
 import (
@@ -45,32 +45,32 @@ var ErrOutOfMemory = errors.New("out of device memory")
 type DType uint8
 
 const (
-	// Float is the device's working precision: float32, bfloat16 on a device
+	// Working is the device's working precision: float32, bfloat16 on a device
 	// opened for it, float64 on the one that gradient checks use.
-	Float DType = iota
+	Working DType = iota
 	// Int is int32: token ids, labels, cu_seqlens.
 	Int
-	// Full is float32 on a device whose Float is narrower, else the same as
-	// Float.
-	Full
+	// Exact is float32 on a device whose Working is narrower, else the same as
+	// Working.
+	Exact
 )
 
 // String names d as this package does.
 func (d DType) String() string {
 	switch d {
-	case Float:
-		return "Float"
+	case Working:
+		return "Working"
 	case Int:
 		return "Int"
-	case Full:
-		return "Full"
+	case Exact:
+		return "Exact"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
 
-// Narrow reports whether d's Float is narrower than Full, so that a trained
+// Narrow reports whether d's Working is narrower than Exact, so that a trained
 // parameter needs a working copy beside its exact value.
-func Narrow(d Memory) bool { return d.Bytes(Float) < d.Bytes(Full) }
+func Narrow(d Memory) bool { return d.Bytes(Working) < d.Bytes(Exact) }
 
 // Shape lists axis lengths, outermost first.
 type Shape []int
@@ -208,24 +208,24 @@ type Memory interface {
 	Release(t Tensor)
 	// Reset returns the whole arena: the start of a step.
 	Reset()
-	// Upload copies to a Float or Full tensor, rounding to its type; the source
+	// Upload copies to a Working or Exact tensor, rounding to its type; the source
 	// may be reused at once.
 	Upload(dst Tensor, src []float32)
 	// UploadInts copies to an Int tensor; the source may be reused at once.
 	UploadInts(dst Tensor, src []int32)
-	// Download waits for src, a Float or Full tensor, and copies it.
+	// Download waits for src, a Working or Exact tensor, and copies it.
 	Download(dst []float32, src Tensor)
 	Stats() Stats
 }
 
 // Elementwise covers pointwise maps, row sums and row selection.
 type Elementwise interface {
-	// Fill sets every element of a Float or Full tensor.
+	// Fill sets every element of a Working or Exact tensor.
 	Fill(dst Tensor, v float32)
-	// Copy copies src, of any type, to dst of the same type; or Float to Full
-	// and Full to Float, rounding to nearest even: the cast.
+	// Copy copies src, of any type, to dst of the same type; or Working to Exact
+	// and Exact to Working, rounding to nearest even: the cast.
 	Copy(dst, src Tensor)
-	// Axpy computes dst += alpha x, both Float or both Full.
+	// Axpy computes dst += alpha x, both Working or both Exact.
 	Axpy(dst Tensor, alpha float32, x Tensor)
 	// Act computes dst = act(pre). dst may be pre.
 	Act(act Act, dst, pre Tensor)
@@ -240,45 +240,45 @@ type Elementwise interface {
 	// gradient is the same call on dy, so no mask is stored. dst may be x.
 	Dropout(dst, x Tensor, drop Dropout)
 	// SumRows computes dst[c] += sum over n of x[n,c], a bias gradient. dst is
-	// Full.
+	// Exact.
 	SumRows(dst, x Tensor)
 	// Gather computes dst[n] = x[idx[n]]: x [N,C], idx [B] Int, dst [B,C].
 	Gather(dst, x, idx Tensor)
 	// Scatter computes dst[idx[n]] += x[n], in the order of n: the gradient of
 	// Gather. idx [B] Int, x [B,C], dst [N,C].
 	Scatter(dst, idx, x Tensor)
-	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
+	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
 	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C].
-	Embed(dst, ids, pos, types, word, position, kind Tensor)
-	// EmbedGrad adds to the tables' gradients, which are Full, in the order of
+	Embed(dst, ids, pos, types, word, position, tokenType Tensor)
+	// EmbedGrad adds to the tables' gradients, which are Exact, in the order of
 	// n; each may be absent.
-	EmbedGrad(dword, dposition, dkind, ids, pos, types, dy Tensor)
+	EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy Tensor)
 }
 
 // Matmul is the dense contractions.
 type Matmul interface {
 	// Gemm computes dst = alpha op(a) op(b), or adds it to dst, op transposing
 	// where ta or tb is set. op(a) [M,K], op(b) [K,N], dst [M,N]. All three are
-	// Float, an activation's gradient; or dst alone is Full, a weight's; or all
-	// three are Full, a Gram matrix.
+	// Working, an activation's gradient; or dst alone is Exact, a weight's; or all
+	// three are Exact, a Gram matrix.
 	Gemm(dst Tensor, alpha float32, a Tensor, ta bool, b Tensor, tb bool, accumulate bool)
 	// Linear computes dst = act(x WT + bias). x [N,K], w [M,K], bias [M] or
 	// absent, dst [N,M]. pre [N,M] receives the value before act; it may be
 	// absent, and must be when act is Identity.
 	Linear(dst, pre, x, w, bias Tensor, act Act)
 	// LowRankDown computes u = dropout(x) AT, the first half of a low-rank path,
-	// which never forms B A. x [N,K], A [R,K]; u [N,R] Full.
+	// which never forms B A. x [N,K], A [R,K]; u [N,R] Exact.
 	LowRankDown(u, x, a Tensor, drop Dropout)
-	// LowRankDownGrad is its gradient for du [N,R] Full: da += duT dropout(x), da
-	// Full, and dx = dropout(du A), added to dx where accumulate is set. dx may
+	// LowRankDownGrad is its gradient for du [N,R] Exact: da += duT dropout(x), da
+	// Exact, and dx = dropout(du A), added to dx where accumulate is set. dx may
 	// be absent; so may da, and x with it.
 	LowRankDownGrad(dx, da, x, a, du Tensor, drop Dropout, accumulate bool)
-	// LowRankUp computes dst += scale u BT, the second half. u [N,R] Full,
+	// LowRankUp computes dst += scale u BT, the second half. u [N,R] Exact,
 	// B [M,R], dst [N,M]. Devices may run a LayerNorm, a LowRankUp to its dst and
 	// a LowRankDown of it that follow each other as one.
 	LowRankUp(dst, u, b Tensor, scale float32)
-	// LowRankUpGrad is its gradient for dy [N,M]: du = scale dy B, du [N,R] Full,
-	// and db += scale dyT u, db Full. du may be absent; so may db, and u with it.
+	// LowRankUpGrad is its gradient for dy [N,M]: du = scale dy B, du [N,R] Exact,
+	// and db += scale dyT u, db Exact. du may be absent; so may db, and u with it.
 	LowRankUpGrad(du, db, u, b, dy Tensor, scale float32)
 }
 
@@ -287,27 +287,27 @@ type Norm interface {
 	// LayerNorm computes sum = residual + dropout(x) and
 	// dst = (sum - mean)/sqrt(var + eps) gamma + beta (Ba et al. 2016,
 	// arXiv:1607.06450, eq. 4). x, residual, sum, dst
-	// [N,C]; gamma, beta [C]; stats [N,2] Full receives mean and
+	// [N,C]; gamma, beta [C]; stats [N,2] Exact receives mean and
 	// 1/sqrt(var + eps), of sum as it is stored.
 	// sum may be x. With an absent residual, sum is absent and drop zero: x is
 	// normalised as it is.
 	LayerNorm(dst, sum, stats, x, residual, gamma, beta Tensor, eps float32, drop Dropout)
 	// LayerNormGrad is its gradient; sum is what was normalised. dresidual
 	// receives the gradient of sum, dx that of x before dropout; each may be
-	// absent, as may dgamma and dbeta, which are Full and added to.
+	// absent, as may dgamma and dbeta, which are Exact and added to.
 	LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy Tensor, drop Dropout)
 	// RMSNorm computes dst = x rstd gamma, rstd = 1/sqrt(mean(x^2) + eps) (Zhang
 	// and Sennrich 2019, arXiv:1910.07467, eq. 4). x, dst [N,C]; gamma [C]; rstd
-	// [N] Full receives that of each row.
+	// [N] Exact receives that of each row.
 	RMSNorm(dst, rstd, x, gamma Tensor, eps float32)
 	// RMSNormGrad is its gradient, which is added to dx where accumulate is set.
-	// dx may be absent, as may dgamma, which is Full and added to.
+	// dx may be absent, as may dgamma, which is Exact and added to.
 	RMSNormGrad(dx, dgamma, x, gamma, rstd, dy Tensor, accumulate bool)
 }
 
 // Attention is softmax(scale q kT) v by heads, variable-length.
 type Attention interface {
-	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] Full
+	// Attention: q, dst [NQ, H*D]; k, v [NK, HKV*D]; lse [NQ, H] Exact
 	// receives the log of each row's sum of exponentials. A query whose sequence has no key
 	// yields zeros and an lse of -Inf.
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
@@ -317,16 +317,16 @@ type Attention interface {
 	// the angle pos[n] base^(-2i/D), in place (Su et al. 2021, arXiv:2104.09864,
 	// eq. 34, with the pairs of Hugging Face's LLaMA). inverse turns back, which
 	// is the gradient. pos [N] Int, not negative and below 2^24; D even. Angles
-	// are not rounded to Float or Full.
+	// are not rounded to Working or Exact.
 	RoPE(x, pos Tensor, headDim int, base float64, inverse bool)
 }
 
 // CrossEntropyOpts weighs the terms of a cross-entropy. The zero value is the
 // plain negative log-likelihood.
 type CrossEntropyOpts struct {
-	// Rows [B] Full is what each row's loss is multiplied by; absent means 1.
+	// Rows [B] Exact is what each row's loss is multiplied by; absent means 1.
 	Rows Tensor
-	// Classes [C] Full is what the loss of a class is multiplied by; absent
+	// Classes [C] Exact is what the loss of a class is multiplied by; absent
 	// means 1.
 	Classes Tensor
 	// Smoothing is the share of the target that is spread evenly over all
@@ -336,7 +336,7 @@ type CrossEntropyOpts struct {
 
 // Loss ends a forward pass. scale is 1 over the examples of the whole
 // optimizer step, or over the sum of their weights, so that accumulation over
-// micro-batches is exact. Losses are Full.
+// micro-batches is exact. Losses are Exact.
 type Loss interface {
 	// CrossEntropy adds scale times the sum of the rows' losses to loss [1]. With
 	// l[c] = -log softmax(logits[n])[c], e the smoothing and y the label, the
@@ -349,7 +349,7 @@ type Loss interface {
 	// row whose label is below 0 (Hugging Face writes -100) adds no loss and has
 	// a gradient of 0.
 	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32, o CrossEntropyOpts)
-	// MSE: x [B,1]; y [B] Full; loss [1] += scale sum (x-y)^2; dx [B,1]
+	// MSE: x [B,1]; y [B] Exact; loss [1] += scale sum (x-y)^2; dx [B,1]
 	// receives the gradient and may be absent.
 	MSE(loss, dx, x, y Tensor, scale float32)
 }
@@ -369,7 +369,7 @@ type AdamWOpts struct {
 	Step                               int // from 1
 }
 
-// Update applies the optimizer in place. All of it is Full, but for AdamW's w.
+// Update applies the optimizer in place. All of it is Exact, but for AdamW's w.
 type Update interface {
 	// SumAbs computes dst [1] += sum over i of |x[i]|.
 	SumAbs(dst, x Tensor)
@@ -378,7 +378,7 @@ type Update interface {
 	// When loss [1] or the norm is not finite it sets StateHalted, for good.
 	GradNorm(state, g, loss Tensor, maxNorm float32)
 	// AdamW updates p, m, v, all [n], from g times state[StateFactor]. w [n]
-	// Float receives p rounded to it, and is absent where parameters have no
+	// Working receives p rounded to it, and is absent where parameters have no
 	// working copy. Once state is halted it does nothing, so that the
 	// parameters stay as they were before the step that went wrong.
 	AdamW(p, w, m, v, g, state Tensor, o AdamWOpts)

@@ -33,7 +33,7 @@ type namedOp struct {
 
 // opsOf lists calls of all methods on n rows of c columns.
 func opsOf(d *Device[float32], n, c int) []namedOp {
-	float := func(shape ...int) compute.Tensor { return d.Alloc(shape, compute.Float) }
+	float := func(shape ...int) compute.Tensor { return d.Alloc(shape, compute.Working) }
 	const r, heads = 8, 3
 	x, y, z, s := float(n, c), float(n, c), float(n, c), float(n, c)
 	w, bias, stats, loss, state := float(c, c), float(c), float(n, 2), float(1), float(compute.StateLen)
@@ -49,7 +49,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 	shape := compute.Shape{n, c}
 	opts := compute.AdamWOpts{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1}
 	return []namedOp{
-		{"Temp", func() { d.Reset(); d.Release(d.Temp(shape, compute.Float)) }},
+		{"Temp", func() { d.Reset(); d.Release(d.Temp(shape, compute.Working)) }},
 		{"Fill", func() { d.Fill(x, 1) }},
 		{"Copy", func() { d.Copy(x, y) }},
 		{"Axpy", func() { d.Axpy(x, 1, y) }},

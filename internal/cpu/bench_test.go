@@ -37,7 +37,7 @@ func forWorkers(b *testing.B, name string, f func(b bench)) {
 
 // tensor returns one with values around 0.
 func (b bench) tensor(shape ...int) compute.Tensor {
-	t := b.dev.Alloc(shape, compute.Float)
+	t := b.dev.Alloc(shape, compute.Working)
 	x := Data[float32](t)
 	compute.Normal(x, 1, "bench", 1)
 	return t
@@ -215,7 +215,7 @@ func BenchmarkSumRows(b *testing.B) {
 func BenchmarkAdamW(b *testing.B) {
 	const n = 12 * benchWidth * benchWidth
 	forWorkers(b, "", func(b bench) {
-		p, m, v, g, state := b.tensor(n), b.tensor(n), b.dev.Alloc(compute.Shape{n}, compute.Float), b.tensor(n), b.tensor(compute.StateLen)
+		p, m, v, g, state := b.tensor(n), b.tensor(n), b.dev.Alloc(compute.Shape{n}, compute.Working), b.tensor(n), b.tensor(compute.StateLen)
 		copy(Data[float32](state), []float32{1, 1, 0})
 		o := compute.AdamWOpts{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Step: 10}
 		b.elements(n, func() { b.dev.AdamW(p, compute.Tensor{}, m, v, g, state, o) })

@@ -49,7 +49,7 @@ func Open[T Float](workers int) *Device[T] {
 	return &Device[T]{workers: workers, scratch: make([]scratch[T], workers)}
 }
 
-// Data returns the storage of t, a Float or Full tensor of a Device[T], for tests. It
+// Data returns the storage of t, a Working or Exact tensor of a Device[T], for tests. It
 // is no copy.
 func Data[T Float](t compute.Tensor) []T {
 	if t.Buf == nil {

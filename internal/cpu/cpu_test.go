@@ -39,7 +39,7 @@ func step[T Float](d *Device[T]) [][]T {
 	var all [][]T
 	seed := uint64(0)
 	random := func(shape ...int) compute.Tensor {
-		t := d.Alloc(shape, compute.Float)
+		t := d.Alloc(shape, compute.Working)
 		x := make([]float32, t.Shape.Len())
 		seed++
 		compute.Normal(x, seed, "step", 1)
@@ -86,7 +86,7 @@ func step[T Float](d *Device[T]) [][]T {
 	p, g, state := random(100, 500), random(100, 500), random(compute.StateLen)
 	d.Fill(state, 0)
 	d.GradNorm(state, g, loss, 0.5)
-	d.AdamW(p, random(100, 500), random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Float), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
+	d.AdamW(p, random(100, 500), random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Working), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
 	d.Dropout(x, x, drop)
 	d.Act(compute.GELUTanh, y, x)
 	return all
@@ -112,7 +112,7 @@ func TestRowsAlone(t *testing.T) {
 	const rows, k, m = 100, 500, 70
 	d := Open[float32](3)
 	random := func(seed uint64, shape ...int) compute.Tensor {
-		x := d.Alloc(shape, compute.Float)
+		x := d.Alloc(shape, compute.Working)
 		compute.Normal(Data[float32](x), seed, "rows", 1)
 		return x
 	}

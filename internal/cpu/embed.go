@@ -38,13 +38,13 @@ func (d *Device[T]) scatter(dst []T, idx []int32, x []T, cols int) {
 	})
 }
 
-// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
-func (d *Device[T]) Embed(dst, ids, pos, types, word, position, kind compute.Tensor) {
+// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
+func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType compute.Tensor) {
 	if d.err != nil {
 		return
 	}
 	out := Data[T](dst)
-	w, p, k := Data[T](word), Data[T](position), Data[T](kind)
+	w, p, k := Data[T](word), Data[T](position), Data[T](tokenType)
 	wi, pi, ki := ints[T](ids), ints[T](pos), ints[T](types)
 	cols := dst.Shape.Cols()
 	d.each(len(wi), rowsOf(cols), func(_, lo, hi int) {
@@ -59,7 +59,7 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, kind compute.Ten
 }
 
 // EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
-func (d *Device[T]) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy compute.Tensor) {
+func (d *Device[T]) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy compute.Tensor) {
 	if d.err != nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (d *Device[T]) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy compu
 	if dposition.Present() {
 		d.scatter(Data[T](dposition), ints[T](pos), g, cols)
 	}
-	if dkind.Present() {
-		d.scatter(Data[T](dkind), ints[T](types), g, cols)
+	if dtokenType.Present() {
+		d.scatter(Data[T](dtokenType), ints[T](types), g, cols)
 	}
 }

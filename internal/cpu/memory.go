@@ -33,7 +33,7 @@ type memory[T Float] struct {
 	syncs   int64
 }
 
-// Bytes returns the size of one element: Float and Full are both T.
+// Bytes returns the size of one element: Working and Exact are both T.
 func (d *Device[T]) Bytes(t compute.DType) int64 {
 	if t == compute.Int {
 		return 4
@@ -106,7 +106,7 @@ func (d *Device[T]) Reset() {
 	}
 }
 
-// Upload copies to a Float or Full tensor.
+// Upload copies to a Working or Exact tensor.
 func (d *Device[T]) Upload(dst compute.Tensor, src []float32) {
 	if d.err != nil {
 		return
@@ -123,7 +123,7 @@ func (d *Device[T]) UploadInts(dst compute.Tensor, src []int32) {
 	}
 }
 
-// Download copies a Float or Full tensor, rounded to float32.
+// Download copies a Working or Exact tensor, rounded to float32.
 func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 	d.memory.syncs++
 	if d.err != nil {

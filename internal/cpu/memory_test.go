@@ -11,10 +11,10 @@ import (
 // and stops every method.
 func TestReserveExceeded(t *testing.T) {
 	d := Open[float32](1)
-	keep := d.Alloc(compute.Shape{4}, compute.Float)
+	keep := d.Alloc(compute.Shape{4}, compute.Working)
 	d.Reserve(1024)
-	d.Temp(compute.Shape{100}, compute.Float)
-	lost := d.Temp(compute.Shape{10, 20}, compute.Float)
+	d.Temp(compute.Shape{100}, compute.Working)
+	lost := d.Temp(compute.Shape{10, 20}, compute.Working)
 	const want = "cpu: step arena: with a tensor of [10 20] it needs 1312 bytes, 1024 are reserved; reserve what the largest step needs"
 	if err := d.Err(); err == nil || err.Error() != want {
 		t.Fatalf("Err() = %v, want %s", err, want)
@@ -26,7 +26,7 @@ func TestReserveExceeded(t *testing.T) {
 	d.Axpy(lost, 1, keep)
 	d.Release(lost)
 	d.Reset()
-	d.Temp(compute.Shape{1}, compute.Float)
+	d.Temp(compute.Shape{1}, compute.Working)
 	if err := d.Sync(); err == nil || err.Error() != want {
 		t.Errorf("Sync() = %v, want the first error", err)
 	}
@@ -44,7 +44,7 @@ func TestGrowth(t *testing.T) {
 	d := Open[float64](1)
 	var live []compute.Tensor
 	for i := range 40 {
-		x := d.Temp(compute.Shape{10000 * (i + 1)}, compute.Float)
+		x := d.Temp(compute.Shape{10000 * (i + 1)}, compute.Working)
 		d.Fill(x, float32(i))
 		live = append(live, x)
 	}
@@ -60,7 +60,7 @@ func TestGrowth(t *testing.T) {
 		t.Errorf("the arena grew %d times, want a few", grown)
 	}
 	d.Release(live[7])
-	if again := d.Temp(live[7].Shape, compute.Float); again.Buf != live[7].Buf || again.Off != live[7].Off {
+	if again := d.Temp(live[7].Shape, compute.Working); again.Buf != live[7].Buf || again.Off != live[7].Off {
 		t.Error("Temp after Release does not reuse the place")
 	}
 	d.Reset()
@@ -69,7 +69,7 @@ func TestGrowth(t *testing.T) {
 		t.Errorf("after Reset the arena is %d bytes, want %d", s.ArenaBytes, s.ArenaPeak)
 	}
 	d.Release(live[3]) // of the step before: must not enter this one
-	x, y := d.Temp(live[3].Shape, compute.Float), d.Temp(live[3].Shape, compute.Float)
+	x, y := d.Temp(live[3].Shape, compute.Working), d.Temp(live[3].Shape, compute.Working)
 	if x.Off == y.Off {
 		t.Error("two live tensors share a place")
 	}
@@ -93,7 +93,7 @@ func TestClose(t *testing.T) {
 // TestPoison: with the tag invariants, memory nobody wrote is NaN.
 func TestPoison(t *testing.T) {
 	d := Open[float32](1)
-	x := d.Temp(compute.Shape{3}, compute.Float)
+	x := d.Temp(compute.Shape{3}, compute.Working)
 	y := d.Temp(compute.Shape{3}, compute.Int)
 	poison[float32](x)
 	poison[float32](y)
@@ -105,7 +105,7 @@ func TestPoison(t *testing.T) {
 	}
 	d.Fill(x, 1)
 	d.Reset()
-	if v := Data[float32](d.Temp(compute.Shape{3}, compute.Float))[2]; invariants != (v != v) {
+	if v := Data[float32](d.Temp(compute.Shape{3}, compute.Working))[2]; invariants != (v != v) {
 		t.Errorf("a new tensor holds %v, invariants is %t", v, invariants)
 	}
 }

@@ -24,7 +24,7 @@ func TestAttentionUnaligned(t *testing.T) {
 	run := func(dev compute.Device, off int) []float32 {
 		rng := rand.New(rand.NewPCG(1, 1))
 		late := func() compute.Tensor {
-			return dev.Temp(compute.Shape{rows*cols + off}, compute.Float).Slice(off, compute.Shape{rows, cols})
+			return dev.Temp(compute.Shape{rows*cols + off}, compute.Working).Slice(off, compute.Shape{rows, cols})
 		}
 		input := func() compute.Tensor {
 			values := make([]float32, rows*cols)
@@ -38,7 +38,7 @@ func TestAttentionUnaligned(t *testing.T) {
 		dev.Reset()
 		q, k, v, dy := input(), input(), input(), input()
 		y, dq, dk, dv := late(), late(), late(), late()
-		lse, cu := dev.Temp(compute.Shape{rows, heads}, compute.Full), dev.Temp(compute.Shape{len(lens)}, compute.Int)
+		lse, cu := dev.Temp(compute.Shape{rows, heads}, compute.Exact), dev.Temp(compute.Shape{len(lens)}, compute.Int)
 		dev.UploadInts(cu, lens)
 		o := compute.AttnOpts{
 			Heads: heads, KVHeads: heads, HeadDim: dim, CuQ: cu, CuK: cu, MaxQ: 70, MaxK: 70, Scale: 0.125,
@@ -61,7 +61,7 @@ func TestAttentionUnaligned(t *testing.T) {
 		size string
 	}{{0, "_d64"}, {1, ""}, {8, "_d64"}} {
 		t.Run(fmt.Sprintf("elements=%d", c.off), func(t *testing.T) {
-			late := narrow.Temp(compute.Shape{c.off + 1}, compute.Float).Slice(c.off, compute.Shape{1})
+			late := narrow.Temp(compute.Shape{c.off + 1}, compute.Working).Slice(c.off, compute.Shape{1})
 			if got := narrow.attentionFor(dim, late).size; got != c.size {
 				t.Errorf("attentionFor(%d) chose kernels of size %q; want %q", dim, got, c.size)
 			}
@@ -95,12 +95,14 @@ func TestTooLarge(t *testing.T) {
 		want  string
 	}{
 		"head": {func(d *Device) {
-			x, cu := d.Alloc(compute.Shape{1, 264}, compute.Float), d.Alloc(compute.Shape{2}, compute.Int)
-			d.Attention(x, d.Alloc(compute.Shape{1, 1}, compute.Full), x, x, x, compute.AttnOpts{
+			x, cu := d.Alloc(compute.Shape{1, 264}, compute.Working), d.Alloc(compute.Shape{2}, compute.Int)
+			d.Attention(x, d.Alloc(compute.Shape{1, 1}, compute.Exact), x, x, x, compute.AttnOpts{
 				Heads: 1, KVHeads: 1, HeadDim: 264, CuQ: cu, CuK: cu, MaxQ: 1, MaxK: 1, Scale: 1,
 			})
 		}, "gpu: attention: heads have 264 columns; the kernels take up to 256"},
-		"tensor": {func(d *Device) { d.Fill(d.Alloc(compute.Shape{1}, compute.Float).Slice(0, compute.Shape{1 << 31}), 1) },
+		"tensor": {func(d *Device) {
+			d.Fill(d.Alloc(compute.Shape{1}, compute.Working).Slice(0, compute.Shape{1 << 31}), 1)
+		},
 			"gpu: 2147483648 elements at once; the kernels count up to 2000000000"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {

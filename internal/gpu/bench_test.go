@@ -41,8 +41,8 @@ func (b *bench) tensor(t compute.DType, shape ...int) compute.Tensor {
 	return x
 }
 
-func (b *bench) float(shape ...int) compute.Tensor { return b.tensor(compute.Float, shape...) }
-func (b *bench) full(shape ...int) compute.Tensor  { return b.tensor(compute.Full, shape...) }
+func (b *bench) float(shape ...int) compute.Tensor { return b.tensor(compute.Working, shape...) }
+func (b *bench) full(shape ...int) compute.Tensor  { return b.tensor(compute.Exact, shape...) }
 
 func (b *bench) ints(values []int32) compute.Tensor {
 	x := b.Alloc(compute.Shape{len(values)}, compute.Int)

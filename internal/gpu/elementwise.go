@@ -77,7 +77,7 @@ func (d *Device) Fill(dst compute.Tensor, v float32) {
 	})
 }
 
-// Copy copies src to dst, converting between Float and Full.
+// Copy copies src to dst, converting between Working and Exact.
 func (d *Device) Copy(dst, src compute.Tensor) {
 	kernel := d.typed("copy", dst.DType)
 	switch to, from := d.Bytes(dst.DType), d.Bytes(src.DType); {

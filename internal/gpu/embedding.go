@@ -12,9 +12,9 @@ type selectArgs struct {
 }
 
 type embedArgs struct {
-	dst, word, position, kind, ids, pos, types, n ptr
-	cols                                          int32
-	aligned                                       uint32
+	dst, word, position, tokenType, ids, pos, types, n ptr
+	cols                                               int32
+	aligned                                            uint32
 }
 
 // Gather computes dst[n] = x[idx[n]].
@@ -35,19 +35,19 @@ func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
 	})
 }
 
-// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + kind[types[n]].
-func (d *Device) Embed(dst, ids, pos, types, word, position, kind compute.Tensor) {
+// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
+func (d *Device) Embed(dst, ids, pos, types, word, position, tokenType compute.Tensor) {
 	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
 	launch(d, d.named("embed_forward"), rowGrid(rows, cols), 256, 0, embedArgs{
-		dst: d.at(dst), word: d.at(word), position: d.at(position), kind: d.at(kind),
+		dst: d.at(dst), word: d.at(word), position: d.at(position), tokenType: d.at(tokenType),
 		ids: d.at(ids), pos: d.at(pos), types: d.at(types), n: d.count(rows), cols: int32(cols),
-		aligned: aligned16(cols, d.at(dst), d.at(word), d.at(position), d.at(kind)),
+		aligned: aligned16(cols, d.at(dst), d.at(word), d.at(position), d.at(tokenType)),
 	})
 }
 
 // EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
-func (d *Device) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy compute.Tensor) {
-	for _, t := range [...]struct{ table, idx compute.Tensor }{{dword, ids}, {dposition, pos}, {dkind, types}} {
+func (d *Device) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy compute.Tensor) {
+	for _, t := range [...]struct{ table, idx compute.Tensor }{{dword, ids}, {dposition, pos}, {dtokenType, types}} {
 		if t.table.Present() {
 			d.scatter("embed_backward", t.table, t.idx, dy)
 		}

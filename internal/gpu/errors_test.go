@@ -41,11 +41,11 @@ func TestOutOfMemory(t *testing.T) {
 	if s := d.Stats(); free <= 0 || free > 256<<20-s.ScratchBytes {
 		t.Errorf("%d bytes are free of %d with %d taken", free, 256<<20, s.ScratchBytes)
 	}
-	d.Alloc(compute.Shape{1 << 20}, compute.Float)
+	d.Alloc(compute.Shape{1 << 20}, compute.Working)
 	if got := d.Stats().Free; got > free-4<<20 {
 		t.Errorf("%d bytes are free after 4 MiB of %d were taken", got, free)
 	}
-	x := d.Alloc(compute.Shape{1 << 28}, compute.Float)
+	x := d.Alloc(compute.Shape{1 << 28}, compute.Working)
 	err := d.Err()
 	wants(t, err, "gpu: allocate a tensor of [268435456]: 1073741824 bytes needed", "of 268435456 free")
 	if !errors.Is(err, compute.ErrOutOfMemory) {
@@ -74,7 +74,7 @@ func TestFaults(t *testing.T) {
 				}
 				d := openCard(t, Options{})
 				driver.Fail(t, "kernel:fill_f32", 2, code)
-				x := d.Temp(compute.Shape{100}, compute.Float)
+				x := d.Temp(compute.Shape{100}, compute.Working)
 				d.Fill(x, 1)
 				d.Fill(x, 2)
 				d.Copy(x, x)
@@ -113,7 +113,7 @@ func TestCallsThatFail(t *testing.T) {
 			fake(t).Fail(t, entry, 1, refused)
 			dev, err := Open(Options{})
 			if err == nil {
-				x := dev.Alloc(compute.Shape{64}, compute.Float)
+				x := dev.Alloc(compute.Shape{64}, compute.Working)
 				for range 3 {
 					dev.Reset()
 					dev.Fill(x, 1)

@@ -169,7 +169,7 @@ func (k kernel) agree(name string, args, block int) error {
 }
 
 // named returns the kernel of an op for the device's working precision.
-func (d *Device) named(op string) string { return d.typed(op, compute.Float) }
+func (d *Device) named(op string) string { return d.typed(op, compute.Working) }
 
 // typed returns the kernel of an op for a type.
 func (d *Device) typed(op string, t compute.DType) string {

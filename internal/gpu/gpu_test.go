@@ -15,7 +15,7 @@ import (
 var precisions = []struct {
 	name   string
 	narrow bool
-	bits   int // of Float, for the suite
+	bits   int // of Working, for the suite
 }{{"f32", false, 0}, {"bf16", true, 8}}
 
 // openCard opens the first card. Without one the test is left out, unless

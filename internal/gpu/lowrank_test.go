@@ -36,9 +36,9 @@ func TestGradientOfLongParts(t *testing.T) {
 							dev.Upload(x, values)
 							return x
 						}
-						x, a, b := tensor(compute.Float, n, c), tensor(compute.Float, r, c), tensor(compute.Float, c, r)
-						u, du := tensor(compute.Full, n, r), tensor(compute.Full, n, r)
-						da, db := tensor(compute.Full, r, c), tensor(compute.Full, c, r)
+						x, a, b := tensor(compute.Working, n, c), tensor(compute.Working, r, c), tensor(compute.Working, c, r)
+						u, du := tensor(compute.Exact, n, r), tensor(compute.Exact, n, r)
+						da, db := tensor(compute.Exact, r, c), tensor(compute.Exact, c, r)
 						dev.LowRankDownGrad(compute.Tensor{}, da, x, a, du, drop, false)
 						dev.LowRankUpGrad(compute.Tensor{}, db, u, b, x, 0.5)
 						return [][]float32{download(dev, da), download(dev, db)}

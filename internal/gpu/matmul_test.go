@@ -71,11 +71,11 @@ func (c product) check(t *testing.T, d *Device) {
 		}
 		return []int{rows, cols}
 	}
-	a, x := integers(d, rng, compute.Float, 2, c.offset, shape(c.ta, c.m, c.k)...)
-	b, y := integers(d, rng, compute.Float, 2, c.offset, shape(c.tb, c.k, c.n)...)
-	kind := compute.Float
+	a, x := integers(d, rng, compute.Working, 2, c.offset, shape(c.ta, c.m, c.k)...)
+	b, y := integers(d, rng, compute.Working, 2, c.offset, shape(c.tb, c.k, c.n)...)
+	kind := compute.Working
 	if c.full {
-		kind = compute.Full
+		kind = compute.Exact
 	}
 	dst, start := integers(d, rng, kind, 100, c.offset, c.m, c.n)
 	out := outputArgs{dst: d.at(dst), alpha: -0.5, accumulate: boolArg(c.add), full: boolArg(d.Bytes(kind) == 4)}
@@ -83,13 +83,13 @@ func (c product) check(t *testing.T, d *Device) {
 	var shift []float32
 	if !c.add && !c.full {
 		var bias compute.Tensor
-		bias, shift = integers(d, rng, compute.Float, 20, c.offset, c.n)
-		pre, _ = integers(d, rng, compute.Float, 1, c.offset, c.m, c.n)
+		bias, shift = integers(d, rng, compute.Working, 20, c.offset, c.n)
+		pre, _ = integers(d, rng, compute.Working, 1, c.offset, c.m, c.n)
 		out.pre, out.bias, out.act = d.at(pre), d.at(bias), int32(compute.ReLU)
 	}
 	p := matmulPlan{m: class(c.m), n: class(c.n), k: class(c.k), tile: c.tile, parts: c.parts}
 	p.chunk = ceil(ceil(p.k, c.parts), matmulDepth) * matmulDepth
-	d.tiled(p, compute.Float, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: boolArg(c.ta), tb: boolArg(c.tb)}, c.m*c.n)
+	d.tiled(p, compute.Working, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: boolArg(c.ta), tb: boolArg(c.tb)}, c.m*c.n)
 
 	got, before := download(d, dst), []float32(nil)
 	if shift != nil {
@@ -107,7 +107,7 @@ func (c product) check(t *testing.T, d *Device) {
 			}
 			if shift != nil {
 				sum += shift[j]
-				if want := rounded(d, compute.Float, sum); before[i*c.n+j] != want {
+				if want := rounded(d, compute.Working, sum); before[i*c.n+j] != want {
 					t.Fatalf("pre[%d,%d] = %v, want %v", i, j, before[i*c.n+j], want)
 				}
 				sum = max(sum, 0)
@@ -153,7 +153,7 @@ func TestSlopeJoinsProduct(t *testing.T) {
 				d.Reset()
 				rng := rand.New(rand.NewPCG(1, 2))
 				normal := func(shape ...int) compute.Tensor {
-					x := d.Temp(shape, compute.Float)
+					x := d.Temp(shape, compute.Working)
 					values := make([]float32, x.Shape.Len())
 					for i := range values {
 						values[i] = float32(rng.NormFloat64())

@@ -33,7 +33,7 @@ const scratchBytes = 64 << 20
 
 // Bytes returns the size of an element.
 func (d *Device) Bytes(t compute.DType) int64 {
-	if t == compute.Float && d.narrow {
+	if t == compute.Working && d.narrow {
 		return 2
 	}
 	return 4

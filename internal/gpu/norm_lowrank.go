@@ -62,7 +62,7 @@ func (d *Device) reopen(a layerNormLowRankArgs, rows int) bool {
 	shared := 0
 	for _, w := range []ptr{a.upW, a.downW} {
 		if w != 0 {
-			shared += ranks * (int(a.norm.cols)*int(d.Bytes(compute.Float)) + 16)
+			shared += ranks * (int(a.norm.cols)*int(d.Bytes(compute.Working)) + 16)
 		}
 	}
 	if shared > fusedShared {

@@ -34,8 +34,8 @@ func TestRowFusion(t *testing.T) {
 	for _, p := range precisions {
 		d := openCard(t, Options{Narrow: p.narrow})
 		defer d.Close()
-		float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Float) }
-		full := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Full) }
+		float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Working) }
+		full := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Exact) }
 		for _, c := range cases {
 			t.Run(fmt.Sprintf("dtype=%s/cols=%d/up=%d/down=%d/between=%t", p.name, c.cols, c.up, c.down, c.between), func(t *testing.T) {
 				d.Reset()
@@ -70,7 +70,7 @@ func TestRowFusionEnds(t *testing.T) {
 	const cols, rank = 64, 8
 	d := openCard(t, Options{})
 	defer d.Close()
-	float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Float) }
+	float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Working) }
 	dst := float(8, cols)
 	d.LayerNorm(dst, compute.Tensor{}, float(8, 2), float(8, cols), compute.Tensor{}, float(cols), float(cols), 1e-5, compute.Dropout{})
 	if err := d.Sync(); err != nil {

@@ -19,7 +19,7 @@ var ErrNoDevice = errors.New("no usable card")
 type Options struct {
 	// Index counts the cards that CUDA_VISIBLE_DEVICES leaves, from 0.
 	Index int
-	// Narrow makes Float bfloat16; otherwise it is float32.
+	// Narrow makes Working bfloat16; otherwise it is float32.
 	Narrow bool
 }
 

@@ -45,7 +45,7 @@ func TestReplay(t *testing.T) {
 	defer d.Close()
 	step := func(dev compute.Device, n, step int) []float32 {
 		dev.Reset()
-		x, y, sums := dev.Temp(compute.Shape{n, c}, compute.Float), dev.Temp(compute.Shape{n, c}, compute.Float), dev.Temp(compute.Shape{c}, compute.Full)
+		x, y, sums := dev.Temp(compute.Shape{n, c}, compute.Working), dev.Temp(compute.Shape{n, c}, compute.Working), dev.Temp(compute.Shape{c}, compute.Exact)
 		dev.Upload(x, ramp(n*c))
 		dev.Fill(sums, 1)
 		dev.Dropout(y, x, compute.Dropout{P: 0.5, Key: 9, Step: uint32(step), Site: 3, Row: uint32(100 * step)})
@@ -69,7 +69,7 @@ func TestReplay(t *testing.T) {
 func TestCopiesReplay(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()
-	x, ring := d.Alloc(compute.Shape{4}, compute.Full), d.Alloc(compute.Shape{5, 4}, compute.Full)
+	x, ring := d.Alloc(compute.Shape{4}, compute.Exact), d.Alloc(compute.Shape{5, 4}, compute.Exact)
 	for i := range 5 {
 		d.Upload(x, []float32{float32(i), 7, 8, 9})
 		d.Copy(ring.View(i, i+1), x)
@@ -93,7 +93,7 @@ func TestSlotsOfAnOp(t *testing.T) {
 			t.Setenv("LOR2C_SYNC", eager)
 			d := openCard(t, Options{})
 			defer d.Close()
-			x := d.Temp(compute.Shape{8}, compute.Float)
+			x := d.Temp(compute.Shape{8}, compute.Working)
 			fill := func(n ptr, v float32) {
 				launch(d, "fill_f32", grid{x: 1}, 256, 0, fillArgs{dst: d.at(x), n: n, value: v})
 			}
@@ -115,7 +115,7 @@ func TestShapesDoNotShare(t *testing.T) {
 	for range 3 {
 		for _, n := range []int{8, 300, 4000} {
 			d.Reset()
-			x := d.Temp(compute.Shape{n}, compute.Float)
+			x := d.Temp(compute.Shape{n}, compute.Working)
 			d.Fill(x, float32(n))
 			got := download(d, x)
 			if i := slices.IndexFunc(got, func(v float32) bool { return v != float32(n) }); i >= 0 {
@@ -133,7 +133,7 @@ func TestUploadKeepsItsPlace(t *testing.T) {
 	const n = 5000
 	for round := range 6 {
 		d.Reset()
-		x, y, z := d.Temp(compute.Shape{n}, compute.Float), d.Temp(compute.Shape{n}, compute.Float), d.Temp(compute.Shape{n}, compute.Float)
+		x, y, z := d.Temp(compute.Shape{n}, compute.Working), d.Temp(compute.Shape{n}, compute.Working), d.Temp(compute.Shape{n}, compute.Working)
 		first, second := float32(round), float32(100+round)
 		d.Fill(x, first)
 		d.Copy(y, x)
@@ -163,7 +163,7 @@ func TestLargeUpload(t *testing.T) {
 		t.Run("dtype="+p.name, func(t *testing.T) {
 			d := openCard(t, Options{Narrow: p.narrow})
 			defer d.Close()
-			x := d.Alloc(compute.Shape{stagingBlocks*stagingBytes/int(d.Bytes(compute.Float)) + 12345}, compute.Float)
+			x := d.Alloc(compute.Shape{stagingBlocks*stagingBytes/int(d.Bytes(compute.Working)) + 12345}, compute.Working)
 			want := ramp(x.Shape.Len()) // all of them exact in bfloat16
 			d.Upload(x, want)
 			if got := download(d, x); !slices.Equal(got, want) {
@@ -180,7 +180,7 @@ func TestGraphsAreBounded(t *testing.T) {
 	for i := range maxGraphs + 20 {
 		for range 2 {
 			d.Reset()
-			d.Fill(d.Temp(compute.Shape{10}, compute.Float), float32(i))
+			d.Fill(d.Temp(compute.Shape{10}, compute.Working), float32(i))
 		}
 	}
 	if err := d.Sync(); err != nil {

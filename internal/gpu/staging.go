@@ -109,7 +109,7 @@ func (s *staging) download(d *Device, raw []byte, src driver.Ptr) error {
 	return nil
 }
 
-// Upload copies to a Float or Full tensor.
+// Upload copies to a Working or Exact tensor.
 func (d *Device) Upload(dst compute.Tensor, src []float32) {
 	src = src[:dst.Shape.Len()]
 	if d.Bytes(dst.DType) == 2 {
@@ -135,7 +135,7 @@ func upload[T any](d *Device, dst compute.Tensor, src []T) {
 	}
 }
 
-// Download waits and copies a Float or Full tensor.
+// Download waits and copies a Working or Exact tensor.
 func (d *Device) Download(dst []float32, src compute.Tensor) {
 	d.mem.syncs++
 	d.submit()

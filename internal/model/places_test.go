@@ -55,7 +55,7 @@ func TestPlaces(t *testing.T) {
 		for i := range rows {
 			rows[i] = float32(i)
 		}
-		table, got := dev.Alloc(compute.Shape{m.Vocab, 1}, compute.Float), dev.Alloc(compute.Shape{x.Shape.Len(), 1}, compute.Float)
+		table, got := dev.Alloc(compute.Shape{m.Vocab, 1}, compute.Working), dev.Alloc(compute.Shape{x.Shape.Len(), 1}, compute.Working)
 		dev.Upload(table, rows)
 		dev.Gather(got, table, x)
 		values, out := make([]float32, x.Shape.Len()), []int32{}

@@ -22,7 +22,7 @@ type AdamW struct {
 }
 
 // flat has one buffer [n] each for the parameters (p), their gradients (g) and their first and second moments (m, v),
-// all Full. On a device whose Float is narrower than Full it also has w, the copy in Float that forward passes read.
+// all Exact. On a device whose Working is narrower than Exact it also has w, the copy in Working that forward passes read.
 type flat struct{ p, w, g, m, v compute.Tensor }
 
 // slot describes one parameter: its offset in the buffer, the ratio of its learning rate to the base rate, and the
@@ -42,10 +42,10 @@ type group struct {
 }
 
 // New returns an optimizer for the parameters of the adapter and the head that are not frozen. It moves their values
-// into its buffer and gives them gradients there, which makes them trainable. On a device whose Float is narrower
-// than Full it also keeps the copy in Float that forward passes read. Frozen parameters are not moved.
+// into its buffer and gives them gradients there, which makes them trainable. On a device whose Working is narrower
+// than Exact it also keeps the copy in Working that forward passes read. Frozen parameters are not moved.
 func New(dev compute.Device, c Config, adapter, head []*tape.Param) *AdamW {
-	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Full)}
+	o := &AdamW{dev: dev, config: c, state: dev.Alloc(compute.Shape{compute.StateLen}, compute.Exact)}
 	o.layout(adapter, head)
 	for _, s := range o.slots {
 		o.insert(s)
@@ -72,9 +72,9 @@ func (o *AdamW) layout(adapter, head []*tape.Param) {
 	add(adapter, 1)
 	add(head, o.config.HeadLRRatio)
 	buffer := func(d compute.DType) compute.Tensor { return o.dev.Alloc(compute.Shape{n}, d) }
-	o.flat = flat{p: buffer(compute.Full), g: buffer(compute.Full), m: buffer(compute.Full), v: buffer(compute.Full)}
+	o.flat = flat{p: buffer(compute.Exact), g: buffer(compute.Exact), m: buffer(compute.Exact), v: buffer(compute.Exact)}
 	if compute.Narrow(o.dev) {
-		o.w = buffer(compute.Float)
+		o.w = buffer(compute.Working)
 	}
 	o.group()
 }
@@ -116,7 +116,7 @@ func (o *AdamW) store(s slot, from compute.Tensor) {
 	o.dev.Copy(exact, from)
 	s.Grad = o.g.Slice(s.offset, shape)
 	if !o.w.Present() {
-		exact.DType = compute.Float // Float and Full are the same type on this device
+		exact.DType = compute.Working // Working and Exact are the same type on this device
 		s.Value = exact
 		return
 	}

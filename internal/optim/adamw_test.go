@@ -58,7 +58,7 @@ func newTrial(t *testing.T, c optim.Config) *trial {
 	x := &trial{T: t, dev: cpu.Open[float64](2), rng: rand.New(rand.NewPCG(3, 4))}
 	x.ref.Config = c
 	param := func(name string, rate float64, shape ...int) *tape.Param {
-		p := &tape.Param{Name: name, Value: x.dev.Alloc(shape, compute.Float)}
+		p := &tape.Param{Name: name, Value: x.dev.Alloc(shape, compute.Working)}
 		for i := range cpu.Data[float64](p.Value) {
 			v := x.rng.NormFloat64()
 			cpu.Data[float64](p.Value)[i] = v
@@ -70,7 +70,7 @@ func newTrial(t *testing.T, c optim.Config) *trial {
 	adapter[1].LRRatio = 1.5
 	head := []*tape.Param{param("h", c.LR*c.HeadLRRatio, 2, 4)}
 	x.ref.m, x.ref.v = make([]float64, len(x.ref.p)), make([]float64, len(x.ref.p))
-	x.loss = x.dev.Alloc(compute.Shape{1}, compute.Float)
+	x.loss = x.dev.Alloc(compute.Shape{1}, compute.Working)
 	bytes := x.dev.Stats().PersistentBytes
 	x.opt = optim.New(x.dev, c, adapter, head)
 	// The values move into the buffer, and each gets a gradient and two moments.
@@ -155,10 +155,10 @@ func TestAdamW(t *testing.T) {
 	t.Run("group=head", func(t *testing.T) {
 		// Head-only training has no adapter parameters at all.
 		dev := cpu.Open[float64](1)
-		p := &tape.Param{Value: dev.Alloc(compute.Shape{2}, compute.Float)}
+		p := &tape.Param{Value: dev.Alloc(compute.Shape{2}, compute.Working)}
 		o := optim.New(dev, base, nil, []*tape.Param{p})
 		cpu.Data[float64](p.Grad)[1] = 3
-		o.Step(dev.Alloc(compute.Shape{1}, compute.Float), 1)
+		o.Step(dev.Alloc(compute.Shape{1}, compute.Working), 1)
 		// The first step is the sign of the gradient times the rate.
 		if got := cpu.Data[float64](p.Value); got[0] != 0 || !(math.Abs(got[1]+0.005) < 1e-8) {
 			t.Errorf("parameters %v; want 0 and -0.005", got)

@@ -40,7 +40,7 @@ func TestChange(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	refs := map[*tape.Param]*lone{}
 	param := func(name string, rate float64, n int) *tape.Param {
-		p := &tape.Param{Name: name, Value: dev.Alloc(compute.Shape{n}, compute.Float)}
+		p := &tape.Param{Name: name, Value: dev.Alloc(compute.Shape{n}, compute.Working)}
 		l := &lone{m: make([]float64, n), v: make([]float64, n), lr: rate}
 		for i := range n {
 			x := rng.NormFloat64()
@@ -52,7 +52,7 @@ func TestChange(t *testing.T) {
 	}
 	a, b, d := param("a", c.LR, 15), param("b", c.LR, 7), param("d", c.LR, 4)
 	head := []*tape.Param{param("h", c.LR*c.HeadLRRatio, 8)}
-	loss := dev.Alloc(compute.Shape{1}, compute.Float)
+	loss := dev.Alloc(compute.Shape{1}, compute.Working)
 	o := optim.New(dev, c, []*tape.Param{a, b, d}, head)
 
 	steps := func(what string, n int, trained ...*tape.Param) {

@@ -21,10 +21,10 @@ func TestReach(t *testing.T) {
 				c := optim.Default()
 				c.LR, c.MaxGradNorm, c.WeightDecay = 3*math.Pow10(exponent), 0, 0
 				dev := cpu.Open[float32](1)
-				p := &tape.Param{Name: "p", Value: dev.Alloc(compute.Shape{1}, compute.Float)}
+				p := &tape.Param{Name: "p", Value: dev.Alloc(compute.Shape{1}, compute.Working)}
 				dev.Upload(p.Value, []float32{value})
 				o := optim.New(dev, c, []*tape.Param{p}, nil)
-				loss := dev.Alloc(compute.Shape{1}, compute.Full)
+				loss := dev.Alloc(compute.Shape{1}, compute.Exact)
 				o.Zero()
 				dev.Upload(p.Grad, []float32{gradient})
 				o.Step(loss, 0.5)

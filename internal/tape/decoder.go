@@ -9,7 +9,7 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 	check(is(gamma.Value, c), "rms norm", "x [N C], gamma [C]", x.Value, gamma.Value)
 	params("rms norm", gamma)
 	y := t.out("rms norm", x.Value.Shape, x.needs || gamma.Trains(), x)
-	rstd := t.full(compute.Shape{n})
+	rstd := t.exact(compute.Shape{n})
 	t.Dev.RMSNorm(y.Value, rstd, x.Value, gamma.Value, eps)
 	t.watch("rms norm", gamma.Name, y)
 	if !y.needs {

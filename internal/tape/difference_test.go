@@ -30,14 +30,14 @@ func newGradient(t *testing.T) *gradient {
 	dev := cpu.Open[float64](2)
 	return &gradient{
 		T: t, dev: dev, values: map[string]compute.Tensor{}, params: map[string]*Param{}, frozen: map[string]bool{},
-		loss: dev.Alloc(compute.Shape{1}, compute.Full),
+		loss: dev.Alloc(compute.Shape{1}, compute.Exact),
 	}
 }
 
 func (g *gradient) source(name string, shape ...int) compute.Tensor {
 	v, ok := g.values[name]
 	if !ok {
-		v = g.dev.Alloc(shape, compute.Float)
+		v = g.dev.Alloc(shape, compute.Working)
 		h := fnv.New64a()
 		h.Write([]byte(name))
 		rng := rand.New(rand.NewPCG(h.Sum64(), 1))
@@ -67,7 +67,7 @@ func (g *gradient) p(name string, shape ...int) *Param {
 	if !ok {
 		p = &Param{Name: name, Value: g.source(name, shape...)}
 		if !g.frozen[name] {
-			p.Grad = g.dev.Alloc(shape, compute.Full)
+			p.Grad = g.dev.Alloc(shape, compute.Exact)
 		}
 		g.params[name] = p
 	}

@@ -265,7 +265,7 @@ func TestEmbedGrad(t *testing.T) {
 // weights returns the weights of a cross-entropy over n rows and m classes.
 func (g *gradient) weights() compute.CrossEntropyOpts {
 	full := func(values ...float32) compute.Tensor {
-		x := g.dev.Temp(compute.Shape{len(values)}, compute.Full)
+		x := g.dev.Temp(compute.Shape{len(values)}, compute.Exact)
 		g.dev.Upload(x, values)
 		return x
 	}
@@ -281,7 +281,7 @@ func TestLossGrad(t *testing.T) {
 	})
 	t.Run("loss=mse", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
-			y := g.dev.Temp(compute.Shape{n}, compute.Full)
+			y := g.dev.Temp(compute.Shape{n}, compute.Exact)
 			g.dev.Upload(y, []float32{3, -1, 0.5, 2, 0, 1, -2})
 			g.MSE(g.loss, g.Linear(g.x("x", n, c), g.p("w", 1, c), g.p("b", 1), compute.Identity), y, 1.0/9)
 			return nil

@@ -38,8 +38,8 @@ func TestLMHead(t *testing.T) {
 func TestLMHeadMemory(t *testing.T) {
 	const tokens, vocabulary = 512, 1000
 	dev := cpu.Open[float32](1)
-	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Float), &Param{Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Float)}
-	loss, labels := dev.Alloc(compute.Shape{1}, compute.Full), dev.Alloc(compute.Shape{tokens}, compute.Int)
+	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Working), &Param{Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Working)}
+	loss, labels := dev.Alloc(compute.Shape{1}, compute.Exact), dev.Alloc(compute.Shape{tokens}, compute.Int)
 	p := &Tape{Dev: dev, Train: true}
 	p.LMHead(loss, p.Const(h), w, labels, 1, 16, compute.CrossEntropyOpts{})
 	if got, most := dev.Stats().ArenaPeak, int64(16*vocabulary*4*17/16+compute.Align); got > most || got == 0 {

@@ -51,13 +51,13 @@ func (t *Tape) Act(x *Var, act compute.Act) *Var {
 }
 
 // LowRankDown returns u = dropout(x) AT, the first half of a low-rank path. x
-// [N,K], A [R,K], u [N,R], which is Full.
+// [N,K], A [R,K], u [N,R], which is Exact.
 func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 	n, k, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), a.Value.Shape[0]
 	check(is(a.Value, r, k), "low rank down", "x [N K], A [R K]", x.Value, a.Value)
 	params("low rank down", a)
 	readable("low rank down", x)
-	u := &Var{Value: t.full(compute.Shape{n, r}), FirstRow: x.FirstRow, needs: t.Train && (x.needs || a.Trains()), owned: true}
+	u := &Var{Value: t.exact(compute.Shape{n, r}), FirstRow: x.FirstRow, needs: t.Train && (x.needs || a.Trains()), owned: true}
 	t.Dev.LowRankDown(u.Value, x.Value, a.Value, drop)
 	t.watch("low rank down", a.Name, u)
 	if !u.needs {
@@ -82,7 +82,7 @@ func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 	n, m, r := u.Value.Shape.Rows(), y.Value.Shape.Cols(), u.Value.Shape.Cols()
 	check(is(b.Value, m, r) && is(y.Value, n, m), "low rank up", "u [N R], B [M R], y [N M]", u.Value, b.Value, y.Value)
 	params("low rank up", b)
-	typed("low rank up", compute.Full, u.Value)
+	typed("low rank up", compute.Exact, u.Value)
 	readable("low rank up", y, u)
 	t.Dev.LowRankUp(y.Value, u.Value, b.Value, scale)
 	t.watch("low rank up", b.Name, y)
@@ -106,7 +106,7 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	check(is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value, beta.Value)
 	params("layer norm", gamma, beta)
 	y := t.out("layer norm", x.Value.Shape, x.needs || gamma.Trains() || beta.Trains(), x)
-	stats := t.full(compute.Shape{x.Value.Shape.Rows(), 2})
+	stats := t.exact(compute.Shape{x.Value.Shape.Rows(), 2})
 	t.Dev.LayerNorm(y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{})
 	t.watch("layer norm", gamma.Name, y)
 	if !y.needs {
@@ -136,7 +136,7 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 	params("add norm", gamma, beta)
 	y := t.out("add norm", x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains(), x, residual)
 	x.consumed = "add norm"
-	stats, sum := t.full(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
+	stats, sum := t.exact(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
 	t.Dev.LayerNorm(y.Value, sum, stats, x.Value, residual.Value, gamma.Value, beta.Value, eps, drop)
 	t.watch("add norm", gamma.Name, y)
 	if !y.needs {
@@ -174,7 +174,7 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
 		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
 	y := t.out("attention", q.Value.Shape, q.needs || k.needs || v.needs, q, k, v)
-	lse := t.full(compute.Shape{nq, o.Heads})
+	lse := t.exact(compute.Shape{nq, o.Heads})
 	t.Dev.Attention(y.Value, lse, q.Value, k.Value, v.Value, o)
 	t.watch("attention", "", y)
 	if !y.needs {
@@ -255,7 +255,7 @@ func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, tokenType *
 	return y
 }
 
-// CrossEntropy adds scale times the summed loss of logits [B,C] against labels [B] Int to loss [1] Full. Backward
+// CrossEntropy adds scale times the summed loss of logits [B,C] against labels [B] Int to loss [1] Exact. Backward
 // then starts from it.
 func (t *Tape) CrossEntropy(
 	loss compute.Tensor, logits *Var, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
@@ -263,18 +263,18 @@ func (t *Tape) CrossEntropy(
 	b, c := logits.Value.Shape.Rows(), logits.Value.Shape.Cols()
 	check(labels.Shape.Len() == b && absentOr(o.Rows, b) && absentOr(o.Classes, c), "cross entropy",
 		"logits [B C], labels [B], row weights [B], class weights [C]", logits.Value, labels, o.Rows, o.Classes)
-	typed("cross entropy", compute.Full, loss, o.Rows, o.Classes)
+	typed("cross entropy", compute.Exact, loss, o.Rows, o.Classes)
 	t.Dev.CrossEntropy(loss, t.lossGrad(logits), logits.Value, labels, scale, o)
 }
 
 // absentOr reports whether x is absent or has exactly the given shape.
 func absentOr(x compute.Tensor, shape ...int) bool { return !x.Present() || is(x, shape...) }
 
-// MSE adds scale times the summed squared error of x [B,1] against y [B] Full to loss [1]. Backward then starts from
+// MSE adds scale times the summed squared error of x [B,1] against y [B] Exact to loss [1]. Backward then starts from
 // it.
 func (t *Tape) MSE(loss compute.Tensor, x *Var, y compute.Tensor, scale float32) {
 	check(is(x.Value, y.Shape.Len(), 1), "mse", "x [B 1], y [B]", x.Value, y)
-	typed("mse", compute.Full, loss, y)
+	typed("mse", compute.Exact, loss, y)
 	t.Dev.MSE(loss, t.lossGrad(x), x.Value, y, scale)
 }
 

@@ -5,11 +5,11 @@ import "github.com/lor2c/lor2c/internal/compute"
 // Param is a tensor that outlives a step.
 type Param struct {
 	Name  string         // name of the tensor in a checkpoint
-	Value compute.Tensor // Float; forward passes read it
-	// Master is the exact value, in Full, of a parameter that is trained on a device whose Float is narrower than
-	// Full. Value is Master rounded. On other devices, and for other parameters, Master is absent.
+	Value compute.Tensor // Working; forward passes read it
+	// Master is the exact value, in Exact, of a parameter that is trained on a device whose Working is narrower than
+	// Exact. Value is Master rounded. On other devices, and for other parameters, Master is absent.
 	Master compute.Tensor
-	Grad   compute.Tensor // Full; absent while frozen
+	Grad   compute.Tensor // Exact; absent while frozen
 	// Frozen means that the optimizer does not update the parameter.
 	Frozen bool
 	// LRRatio is the ratio of the parameter's learning rate to that of the adapter; 0 means 1.
@@ -35,9 +35,9 @@ const (
 
 // NewParam allocates a parameter of zeros. trained says whether the run will train it.
 func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Param {
-	p := &Param{Name: name, Value: dev.Alloc(shape, compute.Float)}
+	p := &Param{Name: name, Value: dev.Alloc(shape, compute.Working)}
 	if trained && compute.Narrow(dev) {
-		p.Master = dev.Alloc(shape, compute.Full)
+		p.Master = dev.Alloc(shape, compute.Exact)
 	}
 	return p
 }

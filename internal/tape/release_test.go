@@ -35,7 +35,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 	tp := &tape.Tape{Dev: dev, Train: train}
 	logits := m.Forward(m.NewPass(tp, b, adapted.Hook(adapter.At{})))
 	if train {
-		loss := dev.Alloc(compute.Shape{1}, compute.Full)
+		loss := dev.Alloc(compute.Shape{1}, compute.Exact)
 		tp.CrossEntropy(loss, logits, dev.Temp(compute.Shape{2}, compute.Int), 1, compute.CrossEntropyOpts{})
 		tp.Backward()
 	}
@@ -92,8 +92,8 @@ func TestEvaluationReleases(t *testing.T) {
 func TestRetain(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev}
-	frozen := &tape.Param{Value: dev.Alloc(compute.Shape{3, 3}, compute.Float)}
-	y := tp.Linear(tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Float)), frozen, nil, compute.Identity)
+	frozen := &tape.Param{Value: dev.Alloc(compute.Shape{3, 3}, compute.Working)}
+	y := tp.Linear(tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Working)), frozen, nil, compute.Identity)
 	tp.Retain(y)
 	for i, want := range []int{2, 1, 1} {
 		if tp.Release(y); len(dev.live) != want {
@@ -106,8 +106,8 @@ func TestRetain(t *testing.T) {
 func TestConsumed(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev}
-	param := func(shape ...int) *tape.Param { return &tape.Param{Value: dev.Alloc(shape, compute.Float)} }
-	value := func() *tape.Var { return tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Float)) }
+	param := func(shape ...int) *tape.Param { return &tape.Param{Value: dev.Alloc(shape, compute.Working)} }
+	value := func() *tape.Var { return tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Working)) }
 	cu := dev.Temp(compute.Shape{2}, compute.Int)
 	for op, f := range map[string]func(x *tape.Var){
 		"linear":        func(x *tape.Var) { tp.Linear(x, param(4, 4), nil, compute.Identity) },
@@ -140,9 +140,9 @@ func TestRelease(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev, Train: true}
 	param := func(frozen bool, shape ...int) *tape.Param {
-		p := &tape.Param{Value: dev.Alloc(shape, compute.Float)}
+		p := &tape.Param{Value: dev.Alloc(shape, compute.Working)}
 		if !frozen {
-			p.Grad = dev.Alloc(shape, compute.Full)
+			p.Grad = dev.Alloc(shape, compute.Exact)
 		}
 		return p
 	}
@@ -152,7 +152,7 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s: %d tensors are live, %v; want %d", what, len(dev.live), dev.shapes(), want)
 		}
 	}
-	x := tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Float))
+	x := tp.Const(dev.Temp(compute.Shape{5, 3}, compute.Working))
 	tp.Release(x)
 	left("a constant is not the tape's", 1)
 	y := tp.Linear(x, param(true, 4, 3), nil, compute.GELU)
@@ -169,7 +169,7 @@ func TestRelease(t *testing.T) {
 	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
 	tp.Release(b)
 	left("b is read by the gradient of a weight", 5)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
 	tp.Backward()
 	left("after the gradient: x, y, labels", 3)
 	tp.Backward()
@@ -182,9 +182,9 @@ func TestDecoderReleases(t *testing.T) {
 	dev := newLedger(t)
 	tp := &tape.Tape{Dev: dev, Train: true}
 	param := func(shape ...int) *tape.Param {
-		return &tape.Param{Value: dev.Alloc(shape, compute.Float), Grad: dev.Alloc(shape, compute.Full)}
+		return &tape.Param{Value: dev.Alloc(shape, compute.Working), Grad: dev.Alloc(shape, compute.Exact)}
 	}
-	x, pos := tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Float)), dev.Temp(compute.Shape{5}, compute.Int)
+	x, pos := tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Working)), dev.Temp(compute.Shape{5}, compute.Int)
 	h := tp.Linear(x, param(4, 4), nil, compute.Identity)
 	tp.RoPE(h, pos, 2, 1e4)
 	y := tp.RMSNorm(h, param(4), 1e-5)
@@ -195,7 +195,7 @@ func TestDecoderReleases(t *testing.T) {
 	tp.Release(gate, up)
 	logits := tp.Linear(z, param(3, 6), nil, compute.Identity)
 	tp.Release(z)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Full), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
+	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
 	tp.Backward()
 	if len(dev.live) != 3 {
 		t.Errorf("%d tensors are live, %v; want x, pos and labels", len(dev.live), dev.shapes())

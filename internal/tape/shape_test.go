@@ -11,10 +11,10 @@ import (
 // all operands.
 func TestShapeErrors(t *testing.T) {
 	dev := nulldev.Open(8)
-	x := func(shape ...int) *Var { return &Var{Value: dev.Temp(shape, compute.Float)} }
-	p := func(shape ...int) *Param { return &Param{Value: dev.Alloc(shape, compute.Float)} }
+	x := func(shape ...int) *Var { return &Var{Value: dev.Temp(shape, compute.Working)} }
+	p := func(shape ...int) *Param { return &Param{Value: dev.Alloc(shape, compute.Working)} }
 	ints := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Int) }
-	floats := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Full) }
+	floats := func(n int) compute.Tensor { return dev.Temp(compute.Shape{n}, compute.Exact) }
 	linear := func(x *Var, w, b *Param) func(*Tape) {
 		return func(t *Tape) { t.Linear(x, w, b, compute.Identity) }
 	}
@@ -22,7 +22,7 @@ func TestShapeErrors(t *testing.T) {
 		return func(t *Tape) { t.LowRankDown(x, a, compute.Dropout{}) }
 	}
 	up := func(y *Var, rows, rank int, b *Param) func(*Tape) {
-		return func(t *Tape) { t.LowRankUp(y, &Var{Value: dev.Temp(compute.Shape{rows, rank}, compute.Full)}, b, 1) }
+		return func(t *Tape) { t.LowRankUp(y, &Var{Value: dev.Temp(compute.Shape{rows, rank}, compute.Exact)}, b, 1) }
 	}
 	addNorm := func(x, residual *Var, gamma, beta *Param) func(*Tape) {
 		return func(t *Tape) { t.AddNorm(x, residual, gamma, beta, eps, compute.Dropout{}) }

@@ -136,10 +136,10 @@ func readable(op string, xs ...*Var) {
 }
 
 // temp allocates an activation or the gradient of one.
-func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Float) }
+func (t *Tape) temp(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Working) }
 
-// full allocates a tensor that must be exact, such as the statistics that a gradient is computed from.
-func (t *Tape) full(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Full) }
+// exact allocates a tensor that must be exact, such as the statistics that a gradient is computed from.
+func (t *Tape) exact(s compute.Shape) compute.Tensor { return t.Dev.Temp(s, compute.Exact) }
 
 // like allocates a gradient for v.
 func (t *Tape) like(v *Var) compute.Tensor { return t.Dev.Temp(v.Value.Shape, v.Value.DType) }
@@ -207,10 +207,10 @@ func typed(op string, d compute.DType, xs ...compute.Tensor) {
 	}
 }
 
-// params panics with a *compute.TypeError unless the values of ps are Float and their gradients Full.
+// params panics with a *compute.TypeError unless the values of ps are Working and their gradients Exact.
 func params(op string, ps ...*Param) {
 	for _, p := range ps {
-		typed(op, compute.Float, p.value())
-		typed(op, compute.Full, p.grad())
+		typed(op, compute.Working, p.value())
+		typed(op, compute.Exact, p.grad())
 	}
 }

@@ -72,7 +72,7 @@ func BenchmarkStep(b *testing.B) {
 // host waits for every so many steps and at the end.
 func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, every int) {
 	batch := w.batch()
-	null := nulldev.Open(dev.Bytes(compute.Float))
+	null := nulldev.Open(dev.Bytes(compute.Working))
 	randomStepper(b, null, robertaBase, method, every).gradient(1, []model.Batch{batch}, nil)
 	s := randomStepper(b, dev, robertaBase, method, every)
 	dev.Reserve(null.Stats().ArenaPeak)

@@ -16,7 +16,7 @@ type gradientSums struct {
 // watchGradients begins to add up. When the method's parameters change it must be
 // begun anew.
 func watchGradients(s *Stepper) *gradientSums {
-	return &gradientSums{s, s.Dev.Alloc(compute.Shape{max(len(s.Method.Params()), 1)}, compute.Full), 0}
+	return &gradientSums{s, s.Dev.Alloc(compute.Shape{max(len(s.Method.Params()), 1)}, compute.Exact), 0}
 }
 
 // add counts the gradient of the step that was just queued.

@@ -57,7 +57,7 @@ func (s *Stepper) Weigh(classes []float64, smoothing float64) {
 		s.classes = append(s.classes, float32(w))
 	}
 	if classes != nil {
-		s.entropy.Classes = s.Dev.Alloc(compute.Shape{len(classes)}, compute.Full)
+		s.entropy.Classes = s.Dev.Alloc(compute.Shape{len(classes)}, compute.Exact)
 		s.Dev.Upload(s.entropy.Classes, s.classes)
 	}
 }

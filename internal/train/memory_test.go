@@ -46,7 +46,7 @@ func TestReservedArena(t *testing.T) {
 			st := NewStepper(device, m, a, c.Optim, c.Seed, false, c.Train.LogEvery)
 			// The plan leaves out what does not grow with the model: the
 			// optimizer's state, the loss and the ring.
-			small := device.Bytes(compute.Full) * int64(compute.StateLen+1+c.Train.LogEvery*ringWidth)
+			small := device.Bytes(compute.Exact) * int64(compute.StateLen+1+c.Train.LogEvery*ringWidth)
 			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained+small; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
 			}

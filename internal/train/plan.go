@@ -29,7 +29,7 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 // begins.
 func (s *Session) plan(on compute.Device, train, dev data, structure *schedule.Structure) (Plan, error) {
 	c := s.Config
-	null := nulldev.Open(on.Bytes(compute.Float))
+	null := nulldev.Open(on.Bytes(compute.Working))
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
 	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.Name == "full", none)
 	if err != nil {
@@ -41,13 +41,13 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *schedule.S
 	}
 	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, c.Train.LogEvery)
 	// A parameter, its gradient and two moments; and its working copy.
-	each := 4 * null.Bytes(compute.Full)
+	each := 4 * null.Bytes(compute.Exact)
 	if compute.Narrow(null) {
-		each += null.Bytes(compute.Float)
+		each += null.Bytes(compute.Working)
 	}
 	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
 	if c.Method.Name != "full" {
-		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Float)
+		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Working)
 	}
 	full, batch := s.fullest(train)
 	p.Tokens, p.Examples = full, batch

@@ -28,7 +28,7 @@ type narrow struct {
 }
 
 func (n narrow) Bytes(d compute.DType) int64 {
-	if d == compute.Float {
+	if d == compute.Working {
 		return 2
 	}
 	return n.Device.Bytes(d)
@@ -41,7 +41,7 @@ func (n narrow) Upload(dst tensor, src []float32) { n.Device.Upload(dst, src); n
 
 func (n narrow) Copy(dst, src tensor) {
 	n.Device.Copy(dst, src)
-	if src.DType == compute.Full {
+	if src.DType == compute.Exact {
 		n.cut(dst)
 	}
 }
@@ -51,9 +51,9 @@ func (n narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
 	n.cut(w)
 }
 
-// cut rounds a Float tensor.
+// cut rounds a Working tensor.
 func (n narrow) cut(x tensor) {
-	if !n.round || !x.Present() || x.DType != compute.Float {
+	if !n.round || !x.Present() || x.DType != compute.Working {
 		return
 	}
 	for i, v := 0, cpu.Data[float32](x); i < len(v); i++ {
@@ -89,7 +89,7 @@ func precisionRun(t *testing.T, method string) *config.Config {
 
 var precisionMethods = []string{"lor2c", "freeze", "lora", "full", "head"}
 
-// TestWorkingCopies: where Float and Full are two types of the same precision, a
+// TestWorkingCopies: where Working and Exact are two types of the same precision, a
 // run has the bytes of one where they are one. Nothing then reads a parameter
 // that was not brought up to date, its working copy or its exact value.
 func TestWorkingCopies(t *testing.T) {

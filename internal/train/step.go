@@ -45,7 +45,7 @@ const (
 func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64, regression bool, slots int) *Stepper {
 	return &Stepper{
 		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()), Seed: seed, Regression: regression,
-		loss: dev.Alloc(compute.Shape{1}, compute.Full), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Full), slots: slots,
+		loss: dev.Alloc(compute.Shape{1}, compute.Exact), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Exact), slots: slots,
 		reports: make([]float32, slots*ringWidth),
 	}
 }
@@ -132,7 +132,7 @@ func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.T
 func (s *Stepper) upload(labels []float32) compute.Tensor {
 	shape := compute.Shape{len(labels)}
 	if s.Regression {
-		y := s.Dev.Temp(shape, compute.Full)
+		y := s.Dev.Temp(shape, compute.Exact)
 		s.Dev.Upload(y, labels)
 		return y
 	}

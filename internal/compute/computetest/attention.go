@@ -182,15 +182,15 @@ func checkAttention(s *suite, a attnData) {
 	cuK, _ := cumulative(a.lenK)
 	nq, nk := int(cuQ[len(cuQ)-1]), int(cuK[len(cuK)-1])
 	wide, narrow := a.heads*a.dim, a.kvHeads*a.dim
-	q, dq := s.float.random("q", nq, wide)
-	k, dk := s.float.random("k", nk, narrow)
-	v, dv := s.float.random("v", nk, narrow)
-	dy, g := s.float.random("dy", nq, wide)
+	q, dq := s.working.random("q", nq, wide)
+	k, dk := s.working.random("k", nk, narrow)
+	v, dv := s.working.random("v", nk, narrow)
+	dy, g := s.working.random("dy", nq, wide)
 	a.q, a.k, a.v, a.dy = dq, dk, dv, g
 	o := a.options(s)
-	want, plain := attention[float64](&a, exact), attention[float32](&a, s.float.round)
+	want, plain := attention[float64](&a, exact), attention[float32](&a, s.working.round)
 
-	y, lse := s.float.output("y", nq, wide), s.full.output("lse", nq, a.heads)
+	y, lse := s.working.output("y", nq, wide), s.exact.output("lse", nq, a.heads)
 	s.dev.Attention(y.Tensor, lse.Tensor, q, k, v, o)
 	s.near(y, want.y, plain.y, 1)
 	s.near(lse, want.lse, plain.lse, 1)
@@ -204,13 +204,13 @@ func checkAttention(s *suite, a attnData) {
 		}
 	}
 	size *= float64(a.scale) * root(a.dim)
-	gq, gk, gv := s.float.output("dq", nq, wide), s.float.output("dk", nk, narrow), s.float.output("dv", nk, narrow)
+	gq, gk, gv := s.working.output("dq", nq, wide), s.working.output("dk", nk, narrow), s.working.output("dv", nk, narrow)
 	s.dev.AttentionGrad(gq.Tensor, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
 	s.near(gq, want.dq, plain.dq, size)
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)
 
-	gk, gv = s.float.output("dk without dq", nk, narrow), s.float.output("dv without dq", nk, narrow)
+	gk, gv = s.working.output("dk without dq", nk, narrow), s.working.output("dv without dq", nk, narrow)
 	s.dev.AttentionGrad(compute.Tensor{}, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)

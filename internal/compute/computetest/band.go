@@ -40,7 +40,7 @@ func (s kind) normal(n int, std float64) []float64 {
 
 // round returns what becomes of x, a float32, in a tensor of the type.
 func (s kind) round(x float64) float64 {
-	if s.dtype == compute.Float {
+	if s.dtype == compute.Working {
 		return s.cfg.round(x)
 	}
 	return x

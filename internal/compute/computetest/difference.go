@@ -39,7 +39,7 @@ func differenceCases(cfg Config) []testCase {
 // coarse returns n values on a grid on which the steps of a difference are
 // exact in float32, all that Upload takes.
 func (s *suite) coarse(n int) []float64 {
-	x := s.float.normal(n, 1)
+	x := s.working.normal(n, 1)
 	for i := range x {
 		x[i] = math.Round(x[i]*4096) / 4096
 	}
@@ -57,12 +57,12 @@ type variable struct {
 func (s *suite) variable(grad kind, name string, shape ...int) *variable {
 	n := compute.Shape(shape).Len()
 	x := s.coarse(n)
-	return &variable{s.float.inout(name, x, shape...), x, grad.inout("d"+name, make([]float64, n), shape...)}
+	return &variable{s.working.inout(name, x, shape...), x, grad.inout("d"+name, make([]float64, n), shape...)}
 }
 
 // objective returns the sum of y times fixed weights, which are dL/dy.
 func (s *suite) objective(y *band) (dy compute.Tensor, loss func() float64) {
-	dy, w := s.float.random("dy", y.Shape...)
+	dy, w := s.working.random("dy", y.Shape...)
 	return dy, func() float64 {
 		sum := 0.0
 		for i, v := range y.read(s) {
@@ -102,7 +102,7 @@ func (s *suite) difference(x *variable, loss func() float64) {
 }
 
 func differenceAct(s *suite, act compute.Act) {
-	x, y := s.variable(s.float, "x", 33), s.float.output("y", 33)
+	x, y := s.variable(s.working, "x", 33), s.working.output("y", 33)
 	dy, sum := s.objective(y)
 	s.dev.ActGrad(act, x.grad.Tensor, x.Tensor, dy)
 	s.difference(x, func() float64 {
@@ -113,9 +113,9 @@ func differenceAct(s *suite, act compute.Act) {
 
 func differenceLayerNorm(s *suite) {
 	const n, c = 3, 17
-	x, residual := s.variable(s.float, "x", n, c), s.variable(s.float, "residual", n, c)
-	gamma, beta := s.variable(s.full, "gamma", c), s.variable(s.full, "beta", c)
-	y, sum, stats := s.float.output("y", n, c), s.float.output("sum", n, c), s.full.output("stats", n, 2)
+	x, residual := s.variable(s.working, "x", n, c), s.variable(s.working, "residual", n, c)
+	gamma, beta := s.variable(s.exact, "gamma", c), s.variable(s.exact, "beta", c)
+	y, sum, stats := s.working.output("y", n, c), s.working.output("sum", n, c), s.exact.output("stats", n, 2)
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
@@ -132,8 +132,8 @@ func differenceLayerNorm(s *suite) {
 
 func differenceRMSNorm(s *suite) {
 	const n, c = 3, 17
-	x, gamma := s.variable(s.float, "x", n, c), s.variable(s.float, "gamma", c)
-	y, rstd := s.float.output("y", n, c), s.full.output("rstd", n)
+	x, gamma := s.variable(s.working, "x", n, c), s.variable(s.working, "gamma", c)
+	y, rstd := s.working.output("y", n, c), s.exact.output("rstd", n)
 	dy, total := s.objective(y)
 	forward := func() float64 {
 		s.dev.RMSNorm(y.Tensor, rstd.Tensor, x.Tensor, gamma.Tensor, normEps)
@@ -146,7 +146,7 @@ func differenceRMSNorm(s *suite) {
 }
 
 func differenceSwiGLU(s *suite) {
-	gate, up, y := s.variable(s.float, "gate", 33), s.variable(s.float, "up", 33), s.float.output("y", 33)
+	gate, up, y := s.variable(s.working, "gate", 33), s.variable(s.working, "up", 33), s.working.output("y", 33)
 	dy, total := s.objective(y)
 	s.dev.SwiGLUGrad(gate.grad.Tensor, up.grad.Tensor, gate.Tensor, up.Tensor, dy)
 	forward := func() float64 {
@@ -160,7 +160,7 @@ func differenceSwiGLU(s *suite) {
 // differenceRoPE copies x, since the method works in place.
 func differenceRoPE(s *suite) {
 	const n, heads, dim = 5, 3, 6
-	x, y := s.variable(s.float, "x", n, heads*dim), s.float.output("y", n, heads*dim)
+	x, y := s.variable(s.working, "x", n, heads*dim), s.working.output("y", n, heads*dim)
 	pos := s.ints(s.below(n, 1000))
 	dy, total := s.objective(y)
 	s.dev.Copy(x.grad.Tensor, dy)
@@ -175,8 +175,8 @@ func differenceRoPE(s *suite) {
 func differenceAttention(s *suite, causal bool) {
 	a := attnData{heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5, drop: someDropout(0.25)}
 	o := a.options(s)
-	q, k, v := s.variable(s.float, "q", 10, 20), s.variable(s.float, "k", 13, 10), s.variable(s.float, "v", 13, 10)
-	y, lse := s.float.output("y", 10, 20), s.full.output("lse", 10, 4)
+	q, k, v := s.variable(s.working, "q", 10, 20), s.variable(s.working, "k", 13, 10), s.variable(s.working, "v", 13, 10)
+	y, lse := s.working.output("y", 10, 20), s.exact.output("lse", 10, 4)
 	dy, total := s.objective(y)
 	forward := func() float64 {
 		s.dev.Attention(y.Tensor, lse.Tensor, q.Tensor, k.Tensor, v.Tensor, o)
@@ -191,8 +191,8 @@ func differenceAttention(s *suite, causal bool) {
 
 func differenceLowRank(s *suite) {
 	const n, k, m, r = 5, 17, 9, 3
-	x, a, b := s.variable(s.float, "x", n, k), s.variable(s.full, "a", r, k), s.variable(s.full, "b", m, r)
-	y, u := s.float.output("y", n, m), s.full.output("u", n, r)
+	x, a, b := s.variable(s.working, "x", n, k), s.variable(s.exact, "a", r, k), s.variable(s.exact, "b", m, r)
+	y, u := s.working.output("y", n, m), s.exact.output("u", n, r)
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
@@ -202,7 +202,7 @@ func differenceLowRank(s *suite) {
 		return total()
 	}
 	forward()
-	du := s.full.output("du", n, r)
+	du := s.exact.output("du", n, r)
 	s.dev.LowRankUpGrad(du.Tensor, b.grad.Tensor, u.Tensor, b.Tensor, dy, 1.5)
 	s.dev.LowRankDownGrad(x.grad.Tensor, a.grad.Tensor, x.Tensor, a.Tensor, du.Tensor, drop, false)
 	for _, v := range []*variable{x, a, b} {
@@ -212,11 +212,11 @@ func differenceLowRank(s *suite) {
 
 func differenceCrossEntropy(s *suite) {
 	const n, c = 5, 7
-	x, loss := s.variable(s.float, "logits", n, c), s.full.inout("loss", []float64{0}, 1)
+	x, loss := s.variable(s.working, "logits", n, c), s.exact.inout("loss", []float64{0}, 1)
 	labels := s.ints(s.below(n, c))
 	o := compute.CrossEntropyOpts{
-		Rows:      s.full.input("rows", []float64{1, 0.5, 2, 0, 1.5}, n),
-		Classes:   s.full.input("classes", []float64{0.5, 2, 1, 3, 0, 1, 0.25}, c),
+		Rows:      s.exact.input("rows", []float64{1, 0.5, 2, 0, 1.5}, n),
+		Classes:   s.exact.input("classes", []float64{0.5, 2, 1, 3, 0, 1, 0.25}, c),
 		Smoothing: 0.2,
 	}
 	forward := func(grad compute.Tensor) float64 {

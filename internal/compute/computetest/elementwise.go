@@ -112,18 +112,18 @@ func elementwiseCases() []testCase {
 	for _, n := range []int{1, 3, 17, 33, 257, 1025, 40001} {
 		all = append(all,
 			testCase{name: fmt.Sprintf("op=Fill/n=%d", n), run: func(s *suite) {
-				checkFill(s, s.float, n)
-				checkFill(s, s.full, n)
+				checkFill(s, s.working, n)
+				checkFill(s, s.exact, n)
 			}},
 			testCase{name: fmt.Sprintf("op=Copy/n=%d", n), run: func(s *suite) {
-				checkCopy(s, s.float, s.float, n)
-				checkCopy(s, s.full, s.full, n)
-				checkCopy(s, s.full, s.float, n)
-				checkCopy(s, s.float, s.full, n)
+				checkCopy(s, s.working, s.working, n)
+				checkCopy(s, s.exact, s.exact, n)
+				checkCopy(s, s.exact, s.working, n)
+				checkCopy(s, s.working, s.exact, n)
 			}},
 			testCase{name: fmt.Sprintf("op=Axpy/n=%d", n), run: func(s *suite) {
-				checkAxpy(s, s.float, n)
-				checkAxpy(s, s.full, n)
+				checkAxpy(s, s.working, n)
+				checkAxpy(s, s.exact, n)
 			}},
 		)
 	}
@@ -143,8 +143,8 @@ func elementwiseCases() []testCase {
 				continue
 			}
 			all = append(all, testCase{name: fmt.Sprintf("op=SumRows/n=%d/c=%d", n, c), run: func(s *suite) {
-				x, data := s.float.random("x", n, c)
-				dst, start := s.full.adds("dst", c)
+				x, data := s.working.random("x", n, c)
+				dst, start := s.exact.adds("dst", c)
 				s.dev.SumRows(dst.Tensor, x)
 				s.near(dst, sumRows[float64](start, data), sumRows[float32](start, data), root(n))
 			}})
@@ -171,7 +171,7 @@ func checkCopy(s *suite, to, from kind, n int) {
 	data := from.normal(n, 1)
 	unit := s.cfg.unit()
 	for i, v := range []float64{1 + unit, 1 + 3*unit, -1 - unit, 1 + unit*(1+1.0/1024), 1 + unit*(1-1.0/1024), math.MaxFloat32} {
-		if n > 6 && from.dtype == compute.Full {
+		if n > 6 && from.dtype == compute.Exact {
 			data[i] = float64(float32(v))
 		}
 	}
@@ -198,19 +198,19 @@ func checkAxpy(s *suite, k kind, n int) {
 
 func checkAct(s *suite, act compute.Act, std float64) {
 	const n = 1025
-	x := s.float.normal(n, std)
+	x := s.working.normal(n, std)
 	x[0] = 0
-	dy := s.float.normal(n, 1)
-	pre := s.float.input("pre", x, n)
-	dst := s.float.output("dst", n)
+	dy := s.working.normal(n, 1)
+	pre := s.working.input("pre", x, n)
+	dst := s.working.output("dst", n)
 	s.dev.Act(act, dst.Tensor, pre)
 	s.near(dst, activate[float64](act, x), activate[float32](act, x), 0)
 
 	want, plain := activateGrad[float64](act, x, dy), activateGrad[float32](act, x, dy)
-	dx := s.float.output("dx", n)
-	s.dev.ActGrad(act, dx.Tensor, pre, s.float.input("dy", dy, n))
+	dx := s.working.output("dx", n)
+	s.dev.ActGrad(act, dx.Tensor, pre, s.working.input("dy", dy, n))
 	s.near(dx, want, plain, 0)
-	inPlace := s.float.inout("dx=dy", dy, n)
+	inPlace := s.working.inout("dx=dy", dy, n)
 	s.dev.ActGrad(act, inPlace.Tensor, pre, inPlace.Tensor)
 	s.near(inPlace, want, plain, 0)
 }

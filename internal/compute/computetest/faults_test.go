@@ -157,7 +157,7 @@ var faults = []fault{
 	}},
 	{"RMSNorm", "gain_left_out", func(f *faulty, d compute.Device) {
 		f.rms = func(dst, rstd, x, gamma tensor, eps float32) {
-			ones := d.Temp(gamma.Shape, compute.Float)
+			ones := d.Temp(gamma.Shape, compute.Working)
 			d.Fill(ones, 1)
 			d.RMSNorm(dst, rstd, x, ones, eps)
 		}

@@ -106,7 +106,7 @@ type weighing struct {
 }
 
 func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
-	x := s.float.normal(n*c, std)
+	x := s.working.normal(n*c, std)
 	labels := s.below(n, c)
 	labels[0] = int32(c - 1)
 	for i := 2; i < n; i += 3 {
@@ -114,12 +114,12 @@ func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
 	}
 	w, o := weights{smoothing: with.smoothing}, compute.CrossEntropyOpts{Smoothing: with.smoothing}
 	draw := func(name string, n int) (compute.Tensor, []float64) {
-		values := s.full.normal(n, 1)
+		values := s.exact.normal(n, 1)
 		for i, v := range values {
 			values[i] = math.Abs(v)
 		}
 		values[n/2] = 0 // a row or class that does not count
-		return s.full.input(name, values, n), values
+		return s.exact.input(name, values, n), values
 	}
 	if with.rows {
 		o.Rows, w.rows = draw("rows", n)
@@ -130,32 +130,32 @@ func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
 	const start, scale = 0.75, 0.3
 	want, wantG := crossEntropy[float64](start, x, labels, c, scale, w)
 	plain, plainG := crossEntropy[float32](start, x, labels, c, scale, w)
-	logits, ids := s.float.input("logits", x, n, c), s.ints(labels)
-	loss, grad := s.full.inout("loss", []float64{start}, 1), s.float.output("dlogits", n, c)
+	logits, ids := s.working.input("logits", x, n, c), s.ints(labels)
+	loss, grad := s.exact.inout("loss", []float64{start}, 1), s.working.output("dlogits", n, c)
 	s.dev.CrossEntropy(loss.Tensor, grad.Tensor, logits, ids, scale, o)
 	s.near(loss, want, plain, scale*std)
 	s.near(grad, wantG, plainG, scale*max(1, std/10))
-	inPlace := s.float.inout("dlogits=logits", x, n, c)
-	again := s.full.inout("loss in place", []float64{start}, 1)
+	inPlace := s.working.inout("dlogits=logits", x, n, c)
+	again := s.exact.inout("loss in place", []float64{start}, 1)
 	s.dev.CrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, ids, scale, o)
 	s.near(again, want, plain, scale*std)
 	s.near(inPlace, wantG, plainG, scale*max(1, std/10))
-	alone := s.full.inout("loss alone", []float64{start}, 1)
+	alone := s.exact.inout("loss alone", []float64{start}, 1)
 	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale, o)
 	s.near(alone, want, plain, scale*std)
 }
 
 func checkMSE(s *suite, n int) {
-	x, data := s.float.random("x", n, 1)
-	y, goal := s.full.random("y", n)
+	x, data := s.working.random("x", n, 1)
+	y, goal := s.exact.random("y", n)
 	const start, scale = 0.75, 0.3
 	want, wantG := squaredError[float64](start, data, goal, scale)
 	plain, plainG := squaredError[float32](start, data, goal, scale)
-	loss, grad := s.full.inout("loss", []float64{start}, 1), s.float.output("dx", n, 1)
+	loss, grad := s.exact.inout("loss", []float64{start}, 1), s.working.output("dx", n, 1)
 	s.dev.MSE(loss.Tensor, grad.Tensor, x, y, scale)
 	s.near(loss, want, plain, 1)
 	s.near(grad, wantG, plainG, scale)
-	alone := s.full.inout("loss alone", []float64{start}, 1)
+	alone := s.exact.inout("loss alone", []float64{start}, 1)
 	s.dev.MSE(alone.Tensor, compute.Tensor{}, x, y, scale)
 	s.near(alone, want, plain, 1)
 }

@@ -92,16 +92,16 @@ func lowRankCases() []testCase {
 
 func checkLowRankDown(s *suite, l lowRankData) {
 	var x, a, du compute.Tensor
-	x, l.rows = s.float.random("x", l.n, l.k)
-	a, l.w = s.float.random("a", l.r, l.k)
-	u := s.full.output("u", l.n, l.r)
+	x, l.rows = s.working.random("x", l.n, l.k)
+	a, l.w = s.working.random("a", l.r, l.k)
+	u := s.exact.output("u", l.n, l.r)
 	s.dev.LowRankDown(u.Tensor, x, a, l.drop)
 	s.near(u, lowRankDown[float64](&l), lowRankDown[float32](&l), root(l.k))
 
-	du, l.du = s.full.random("du", l.n, l.r)
+	du, l.du = s.exact.random("du", l.n, l.r)
 	for absent := range 3 {
-		ga, a0 := s.full.adds("da", l.r, l.k)
-		gx, x0 := s.float.adds("dx", l.n, l.k)
+		ga, a0 := s.exact.adds("da", l.r, l.k)
+		gx, x0 := s.working.adds("dx", l.n, l.k)
 		l.dw, l.dx = a0, x0
 		dx, da, rows := gx.Tensor, ga.Tensor, x
 		switch absent {
@@ -126,17 +126,17 @@ func checkLowRankDown(s *suite, l lowRankData) {
 
 func checkLowRankUp(s *suite, l lowRankData) {
 	var u, b, dy compute.Tensor
-	u, l.u = s.full.random("u", l.n, l.r)
-	b, l.w = s.float.random("b", l.k, l.r)
-	dst, start := s.float.adds("dst", l.n, l.k)
+	u, l.u = s.exact.random("u", l.n, l.r)
+	b, l.w = s.working.random("b", l.k, l.r)
+	dst, start := s.working.adds("dst", l.n, l.k)
 	l.rows = start
 	s.dev.LowRankUp(dst.Tensor, u, b, l.scale)
 	s.near(dst, lowRankUp[float64](&l), lowRankUp[float32](&l), float64(l.scale)*root(l.r))
 
-	dy, l.dy = s.float.random("dy", l.n, l.k)
+	dy, l.dy = s.working.random("dy", l.n, l.k)
 	for absent := range 3 {
-		gu := s.full.output("du", l.n, l.r)
-		gb, b0 := s.full.adds("db", l.k, l.r)
+		gu := s.exact.output("du", l.n, l.r)
+		gb, b0 := s.exact.adds("db", l.k, l.r)
 		l.dw = b0
 		du, db, ranks := gu.Tensor, gb.Tensor, u
 		switch absent {
@@ -169,18 +169,18 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	norm := normData{n: n, c: c, drop: someDropout(0.1), dgamma: make([]float64, c), dbeta: make([]float64, c), dy: make([]float64, n*c)}
 	norm.drop.Site++
 	var x, residual, gamma, beta, ranks, a, b compute.Tensor
-	x, norm.x = s.float.random("x", n, c)
-	residual, norm.residual = s.float.random("residual", n, c)
-	gamma, norm.gamma = s.float.random("gamma", c)
-	beta, norm.beta = s.float.random("beta", c)
+	x, norm.x = s.working.random("x", n, c)
+	residual, norm.residual = s.working.random("residual", n, c)
+	gamma, norm.gamma = s.working.random("gamma", c)
+	beta, norm.beta = s.working.random("beta", c)
 	up := lowRankData{n: n, k: c, r: r, scale: 0.5}
 	down := lowRankData{n: n, k: c, r: r, drop: someDropout(0.25)}
-	ranks, up.u = s.full.random("u before", n, r)
-	b, up.w = s.float.random("b", c, r)
-	a, down.w = s.float.random("a", r, c)
-	dst, sum, stats := s.float.output("dst", n, c), s.float.output("sum", n, c), s.full.output("stats", n, 2)
-	u := s.full.output("u", n, r)
-	other, start := s.float.adds("other", n, c)
+	ranks, up.u = s.exact.random("u before", n, r)
+	b, up.w = s.working.random("b", c, r)
+	a, down.w = s.working.random("a", r, c)
+	dst, sum, stats := s.working.output("dst", n, c), s.working.output("sum", n, c), s.exact.output("stats", n, 2)
+	u := s.exact.output("u", n, r)
+	other, start := s.working.adds("other", n, c)
 
 	s.dev.LayerNorm(dst.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
 	switch order {
@@ -204,7 +204,7 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	want, plain := layerNorm[float64](norm), layerNorm[float32](norm)
 	s.nearColumns(stats, want.stats, plain.stats)
 	for i, v := range plain.dst {
-		plain.dst[i] = s.float.round(v)
+		plain.dst[i] = s.working.round(v)
 	}
 	if order == "other-down" {
 		up.rows = start
@@ -213,7 +213,7 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	// What u is of, as exactly as the device has it.
 	down.rows = dst.read(s)
 	if order == "down-up" {
-		alone := s.float.output("dst alone", n, c)
+		alone := s.working.output("dst alone", n, c)
 		s.dev.LayerNorm(alone.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
 		down.rows = alone.read(s)
 	}

@@ -88,9 +88,9 @@ func matmulCases() []testCase {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=Gemm/m=%d/n=%d/k=%d/ta=%t/tb=%t/accumulate=%t", m, n, k, ta, tb, add),
 				run: func(s *suite) {
-					checkGemm(s, s.float, s.float, m, n, k, ta, tb, add)
-					checkGemm(s, s.full, s.float, m, n, k, ta, tb, add)
-					checkGemm(s, s.full, s.full, m, n, k, ta, tb, add)
+					checkGemm(s, s.working, s.working, m, n, k, ta, tb, add)
+					checkGemm(s, s.exact, s.working, m, n, k, ta, tb, add)
+					checkGemm(s, s.exact, s.exact, m, n, k, ta, tb, add)
 				},
 			})
 		}
@@ -132,20 +132,20 @@ func checkGemm(s *suite, to, from kind, m, n, k int, ta, tb, add bool) {
 }
 
 func checkLinear(s *suite, n, k, m int, act compute.Act, withBias, withPre bool) {
-	x, dx := s.float.random("x", n, k)
-	w, dw := s.float.random("w", m, k)
+	x, dx := s.working.random("x", n, k)
+	w, dw := s.working.random("w", m, k)
 	var bias compute.Tensor
 	var db []float64
 	if withBias {
-		bias, db = s.float.random("bias", m)
+		bias, db = s.working.random("bias", m)
 	}
 	wantPre, want := linear[float64](dx, dw, db, n, k, m, act, exact)
-	plainPre, plain := linear[float32](dx, dw, db, n, k, m, act, s.float.round)
-	dst := s.float.output("dst", n, m)
+	plainPre, plain := linear[float32](dx, dw, db, n, k, m, act, s.working.round)
+	dst := s.working.output("dst", n, m)
 	if !withPre {
 		s.dev.Linear(dst.Tensor, compute.Tensor{}, x, w, bias, act)
 	} else {
-		pre := s.float.output("pre", n, m)
+		pre := s.working.output("pre", n, m)
 		s.dev.Linear(dst.Tensor, pre.Tensor, x, w, bias, act)
 		s.near(pre, wantPre, plainPre, root(k))
 	}

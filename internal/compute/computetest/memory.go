@@ -20,7 +20,7 @@ func memoryCases() []testCase {
 	}
 }
 
-// checkBytes: Full is wide enough, and Float is as wide or has half the bytes.
+// checkBytes: Exact is wide enough, and Working is as wide or has half the bytes.
 func checkBytes(s *suite) {
 	full := int64(4)
 	if s.cfg.double() {
@@ -30,7 +30,7 @@ func checkBytes(s *suite) {
 	if s.cfg.Bits > 0 {
 		float = 2
 	}
-	for d, want := range map[compute.DType]int64{compute.Int: 4, compute.Float: float, compute.Full: full} {
+	for d, want := range map[compute.DType]int64{compute.Int: 4, compute.Working: float, compute.Exact: full} {
 		if got := s.dev.Bytes(d); got != want {
 			s.Errorf("Bytes(%v) = %d, want %d", d, got, want)
 		}
@@ -41,7 +41,7 @@ func checkBytes(s *suite) {
 func checkAlloc(s *suite) {
 	before := s.dev.Stats().PersistentBytes
 	const n = 1025
-	keep := s.dev.Alloc(compute.Shape{n}, compute.Float)
+	keep := s.dev.Alloc(compute.Shape{n}, compute.Working)
 	got := make([]float32, n)
 	s.dev.Download(got, keep)
 	for i, v := range got {
@@ -49,12 +49,12 @@ func checkAlloc(s *suite) {
 			s.Fatalf("element %d of a new tensor is %v, want 0", i, v)
 		}
 	}
-	if d := s.dev.Stats().PersistentBytes - before; d < s.dev.Bytes(compute.Float)*n {
+	if d := s.dev.Stats().PersistentBytes - before; d < s.dev.Bytes(compute.Working)*n {
 		s.Errorf("PersistentBytes grew by %d for %d elements", d, n)
 	}
 	s.dev.Fill(keep, 3)
 	s.dev.Reset()
-	s.dev.Fill(s.dev.Temp(compute.Shape{4 * n}, compute.Float), 5)
+	s.dev.Fill(s.dev.Temp(compute.Shape{4 * n}, compute.Working), 5)
 	s.dev.Download(got, keep)
 	for i, v := range got {
 		if v != 3 {
@@ -71,8 +71,8 @@ func checkAlloc(s *suite) {
 // Download counts as a wait.
 func checkUpload(s *suite) {
 	for _, n := range []int{1, 3, 17, 33, 257, 1025} {
-		x := s.full.normal(n, 1)
-		b, whole := s.float.inout("x", make([]float64, n), n), s.full.inout("Full x", make([]float64, n), n)
+		x := s.exact.normal(n, 1)
+		b, whole := s.working.inout("x", make([]float64, n), n), s.exact.inout("Exact x", make([]float64, n), n)
 		src := make([]float32, n)
 		for i := range src {
 			src[i] = float32(x[i])
@@ -82,7 +82,7 @@ func checkUpload(s *suite) {
 		clear(src)
 		s.same(whole, x)
 		for i, v := range x {
-			x[i] = s.float.round(v)
+			x[i] = s.working.round(v)
 		}
 		s.same(b, x)
 		ids := s.below(n, n)
@@ -93,12 +93,12 @@ func checkUpload(s *suite) {
 		idx := s.dev.Temp(compute.Shape{n}, compute.Int)
 		s.dev.UploadInts(idx, ids)
 		clear(ids)
-		dst := s.float.output("gathered", n, 1)
+		dst := s.working.output("gathered", n, 1)
 		s.dev.Gather(dst.Tensor, b.Slice(0, compute.Shape{n, 1}), idx)
 		s.same(dst, want)
 	}
 	before := s.dev.Stats().Syncs
-	s.dev.Download(make([]float32, 1), s.dev.Temp(compute.Shape{1}, compute.Float))
+	s.dev.Download(make([]float32, 1), s.dev.Temp(compute.Shape{1}, compute.Working))
 	s.dev.Sync()
 	if got := s.dev.Stats().Syncs - before; got != 2 {
 		s.Errorf("Syncs grew by %d for a Download and a Sync, want 2", got)
@@ -113,7 +113,7 @@ func checkTemp(s *suite) {
 		s.dev.Reset()
 		var live []compute.Tensor
 		for i, n := range sizes {
-			t := s.dev.Temp(compute.Shape{n}, compute.Float)
+			t := s.dev.Temp(compute.Shape{n}, compute.Working)
 			s.dev.Fill(t, float32(i+1))
 			live = append(live, t)
 		}
@@ -131,7 +131,7 @@ func checkTemp(s *suite) {
 			s.dev.Release(t)
 		}
 		for _, n := range sizes {
-			s.dev.Temp(compute.Shape{n}, compute.Float)
+			s.dev.Temp(compute.Shape{n}, compute.Working)
 		}
 		if got := s.dev.Stats().ArenaPeak; got != peak {
 			s.Errorf("ArenaPeak went from %d to %d, though all was released", peak, got)
@@ -155,7 +155,7 @@ func checkTemp(s *suite) {
 func checkReserve(s *suite) {
 	sizes := []int{33, 1, 1025, 257}
 	var plan compute.Arena
-	types := []compute.DType{compute.Float, compute.Int, compute.Full}
+	types := []compute.DType{compute.Working, compute.Int, compute.Exact}
 	for _, n := range sizes {
 		for _, d := range types {
 			plan.Alloc(int64(n) * s.dev.Bytes(d))
@@ -184,8 +184,8 @@ func checkReserve(s *suite) {
 
 // checkView: methods honour the offset of a view.
 func checkView(s *suite) {
-	x := s.float.normal(15, 1)
-	b := s.float.inout("x", x, 5, 3)
+	x := s.working.normal(15, 1)
+	b := s.working.inout("x", x, 5, 3)
 	s.dev.Fill(b.View(1, 3), 7)
 	for i := 3; i < 9; i++ {
 		x[i] = 7

@@ -8,7 +8,7 @@ import (
 )
 
 // narrow is a device that works in bfloat16: a CPU device whose every result in
-// Float is rounded. It refuses tensors of types that the contract does not
+// Working is rounded. It refuses tensors of types that the contract does not
 // allow, and counts its arena in the bytes that it claims.
 type narrow struct {
 	*cpu.Device[float32]
@@ -29,7 +29,7 @@ func openNarrow() *narrow {
 }
 
 func (d *narrow) Bytes(t compute.DType) int64 {
-	if t == compute.Float {
+	if t == compute.Working {
 		return 2
 	}
 	return 4
@@ -66,13 +66,13 @@ func are(t compute.DType, xs ...tensor) {
 	}
 }
 
-func floats(xs ...tensor) { are(compute.Float, xs...) }
-func fulls(xs ...tensor)  { are(compute.Full, xs...) }
+func floats(xs ...tensor) { are(compute.Working, xs...) }
+func exacts(xs ...tensor) { are(compute.Exact, xs...) }
 
-// store rounds what a method has written in Float.
+// store rounds what a method has written in Working.
 func store(xs ...tensor) {
 	for _, x := range xs {
-		if x.Present() && x.DType == compute.Float {
+		if x.Present() && x.DType == compute.Working {
 			for i, v := 0, cpu.Data[float32](x); i < len(v); i++ {
 				v[i] = float32(half.round(float64(v[i])))
 			}
@@ -93,16 +93,16 @@ func (d *narrow) Dropout(dst, x tensor, m compute.Dropout) {
 	d.Device.Dropout(dst, x, m)
 	store(dst)
 }
-func (d *narrow) SumRows(dst, x tensor)     { fulls(dst); floats(x); d.Device.SumRows(dst, x) }
+func (d *narrow) SumRows(dst, x tensor)     { exacts(dst); floats(x); d.Device.SumRows(dst, x) }
 func (d *narrow) Gather(dst, x, idx tensor) { floats(dst, x); d.Device.Gather(dst, x, idx) }
 func (d *narrow) Scatter(dst, idx, x tensor) {
 	floats(dst, x)
 	d.Device.Scatter(dst, idx, x)
 	store(dst)
 }
-func (d *narrow) SumAbs(dst, x tensor) { fulls(dst, x); d.Device.SumAbs(dst, x) }
+func (d *narrow) SumAbs(dst, x tensor) { exacts(dst, x); d.Device.SumAbs(dst, x) }
 func (d *narrow) GradNorm(state, g, loss tensor, m float32) {
-	fulls(state, g, loss)
+	exacts(state, g, loss)
 	d.Device.GradNorm(state, g, loss, m)
 }
 
@@ -118,22 +118,22 @@ func (d *narrow) ActGrad(a compute.Act, dx, pre, dy tensor) {
 	store(dx)
 }
 
-func (d *narrow) Embed(dst, ids, pos, types, word, position, kind tensor) {
-	floats(dst, word, position, kind)
-	d.Device.Embed(dst, ids, pos, types, word, position, kind)
+func (d *narrow) Embed(dst, ids, pos, types, word, position, tokenType tensor) {
+	floats(dst, word, position, tokenType)
+	d.Device.Embed(dst, ids, pos, types, word, position, tokenType)
 	store(dst)
 }
 
-func (d *narrow) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor) {
-	fulls(dword, dposition, dkind)
+func (d *narrow) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy tensor) {
+	exacts(dword, dposition, dtokenType)
 	floats(dy)
-	d.Device.EmbedGrad(dword, dposition, dkind, ids, pos, types, dy)
+	d.Device.EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy)
 }
 
 func (d *narrow) Gemm(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
 	are(a.DType, b)
-	if a.DType == compute.Full {
-		fulls(dst)
+	if a.DType == compute.Exact {
+		exacts(dst)
 	}
 	d.Device.Gemm(dst, alpha, a, ta, b, tb, add)
 	store(dst)
@@ -147,34 +147,34 @@ func (d *narrow) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
 
 func (d *narrow) LowRankDown(u, x, a tensor, m compute.Dropout) {
 	floats(x, a)
-	fulls(u)
+	exacts(u)
 	d.Device.LowRankDown(u, x, a, m)
 }
 
 func (d *narrow) LowRankDownGrad(dx, da, x, a, du tensor, m compute.Dropout, add bool) {
 	floats(dx, x, a)
-	fulls(da, du)
+	exacts(da, du)
 	d.Device.LowRankDownGrad(dx, da, x, a, du, m, add)
 	store(dx)
 }
 
 func (d *narrow) LowRankUp(dst, u, b tensor, scale float32) {
 	floats(dst, b)
-	fulls(u)
+	exacts(u)
 	d.Device.LowRankUp(dst, u, b, scale)
 	store(dst)
 }
 
 func (d *narrow) LowRankUpGrad(du, db, u, b, dy tensor, scale float32) {
 	floats(b, dy)
-	fulls(du, db, u)
+	exacts(du, db, u)
 	d.Device.LowRankUpGrad(du, db, u, b, dy, scale)
 }
 
 // LayerNorm stores the sum before it normalises that.
 func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, m compute.Dropout) {
 	floats(dst, sum, x, residual, gamma, beta)
-	fulls(stats)
+	exacts(stats)
 	if residual.Present() {
 		d.Device.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, m)
 		store(sum)
@@ -186,21 +186,21 @@ func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps
 
 func (d *narrow) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, m compute.Dropout) {
 	floats(dx, dresidual, sum, gamma, dy)
-	fulls(dgamma, dbeta, stats)
+	exacts(dgamma, dbeta, stats)
 	d.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, m)
 	store(dx, dresidual)
 }
 
 func (d *narrow) RMSNorm(dst, rstd, x, gamma tensor, eps float32) {
 	floats(dst, x, gamma)
-	fulls(rstd)
+	exacts(rstd)
 	d.Device.RMSNorm(dst, rstd, x, gamma, eps)
 	store(dst)
 }
 
 func (d *narrow) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
 	floats(dx, x, gamma, dy)
-	fulls(dgamma, rstd)
+	exacts(dgamma, rstd)
 	d.Device.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, add)
 	store(dx)
 }
@@ -225,34 +225,34 @@ func (d *narrow) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
 
 func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 	floats(dst, q, k, v)
-	fulls(lse)
+	exacts(lse)
 	d.Device.Attention(dst, lse, q, k, v, o)
 	store(dst)
 }
 
 func (d *narrow) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
 	floats(dq, dk, dv, q, k, v, y, dy)
-	fulls(lse)
+	exacts(lse)
 	d.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
 	store(dq, dk, dv)
 }
 
 func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32, o compute.CrossEntropyOpts) {
-	fulls(loss, o.Rows, o.Classes)
+	exacts(loss, o.Rows, o.Classes)
 	floats(dlogits, logits)
 	d.Device.CrossEntropy(loss, dlogits, logits, labels, scale, o)
 	store(dlogits)
 }
 
 func (d *narrow) MSE(loss, dx, x, y tensor, scale float32) {
-	fulls(loss, y)
+	exacts(loss, y)
 	floats(dx, x)
 	d.Device.MSE(loss, dx, x, y, scale)
 	store(dx)
 }
 
 func (d *narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
-	fulls(p, m, v, g, state)
+	exacts(p, m, v, g, state)
 	floats(w)
 	d.Device.AdamW(p, w, m, v, g, state, o)
 	store(w)

@@ -14,7 +14,7 @@ func bits(x tensor, f func(v float32) float32) {
 	}
 }
 
-// rounded does to a Full tensor what would become of it in Float.
+// rounded does to a Exact tensor what would become of it in Working.
 func rounded(x tensor) { bits(x, func(v float32) float32 { return float32(half.round(float64(v))) }) }
 
 // nudged moves a tensor by a unit in the last place of bfloat16.
@@ -22,8 +22,8 @@ func nudged(x tensor) {
 	bits(x, func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) + 1<<16) })
 }
 
-// narrowFaults are mistakes that only a narrow Float can show: too few bits in
-// what is Full, too many roundings or the wrong one in what is Float.
+// narrowFaults are mistakes that only a narrow Working can show: too few bits in
+// what is Exact, too many roundings or the wrong one in what is Working.
 var narrowFaults = []fault{
 	{"Copy", "truncated", func(f *faulty, d compute.Device) {
 		f.copy = func(dst, src tensor) {
@@ -34,7 +34,7 @@ var narrowFaults = []fault{
 	{"Copy", "ties_away_from_zero", func(f *faulty, d compute.Device) {
 		f.copy = func(dst, src tensor) {
 			d.Copy(dst, src)
-			if dst.DType == compute.Float {
+			if dst.DType == compute.Working {
 				for i, v := range cpu.Data[float32](src) {
 					cpu.Data[float32](dst)[i] = math.Float32frombits((math.Float32bits(v) + 1<<15) &^ 0xffff)
 				}
@@ -76,8 +76,8 @@ var narrowFaults = []fault{
 	{"Gemm", "exact_factors_rounded", func(f *faulty, d compute.Device) {
 		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
 			d.Gemm(dst, alpha, a, ta, b, tb, add)
-			if a.DType == compute.Full && !add {
-				x, y := d.Temp(a.Shape, compute.Float), d.Temp(b.Shape, compute.Float)
+			if a.DType == compute.Exact && !add {
+				x, y := d.Temp(a.Shape, compute.Working), d.Temp(b.Shape, compute.Working)
 				d.Copy(x, a)
 				d.Copy(y, b)
 				d.Gemm(dst, alpha, x, ta, y, tb, false)

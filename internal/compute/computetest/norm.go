@@ -101,26 +101,26 @@ func normCases() []testCase {
 }
 
 func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool, mean float64) {
-	x := s.float.normal(n*c, 1)
+	x := s.working.normal(n*c, 1)
 	for i := range x {
-		x[i] = s.float.round(float64(float32(x[i] + mean)))
+		x[i] = s.working.round(float64(float32(x[i] + mean)))
 	}
 	l := normData{n: n, c: c, drop: drop, x: x, sum: x}
 	var residual, sum compute.Tensor
 	var sumBand *band
 	if withResidual {
-		residual, l.residual = s.float.random("residual", n, c)
-		sumBand = s.float.output("sum", n, c)
+		residual, l.residual = s.working.random("residual", n, c)
+		sumBand = s.working.output("sum", n, c)
 		sum = sumBand.Tensor
 	}
-	gamma, g := s.float.random("gamma", c)
-	beta, b := s.float.random("beta", c)
-	dy, gy := s.float.random("dy", n, c)
-	dgamma, g0 := s.full.adds("dgamma", c)
-	dbeta, b0 := s.full.adds("dbeta", c)
+	gamma, g := s.working.random("gamma", c)
+	beta, b := s.working.random("beta", c)
+	dy, gy := s.working.random("dy", n, c)
+	dgamma, g0 := s.exact.adds("dgamma", c)
+	dbeta, b0 := s.exact.adds("dbeta", c)
 	l.gamma, l.beta, l.dy, l.dgamma, l.dbeta = g, b, gy, g0, b0
-	dst, stats := s.float.output("dst", n, c), s.full.output("stats", n, 2)
-	in := s.float.input("x", x, n, c)
+	dst, stats := s.working.output("dst", n, c), s.exact.output("stats", n, 2)
+	in := s.working.input("x", x, n, c)
 	s.dev.LayerNorm(dst.Tensor, sum, stats.Tensor, in, residual, gamma, beta, normEps, drop)
 	if withResidual {
 		s.near(sumBand, addNorm[float64](l), addNorm[float32](l), 1)
@@ -130,7 +130,7 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 	s.near(dst, want.dst, plain.dst, 1)
 	s.nearColumns(stats, want.stats, plain.stats)
 	if withResidual {
-		again, over := s.float.output("dst", n, c), s.float.inout("sum=x", x, n, c)
+		again, over := s.working.output("dst", n, c), s.working.inout("sum=x", x, n, c)
 		s.dev.LayerNorm(again.Tensor, over.Tensor, stats.Tensor, over.Tensor, residual, gamma, beta, normEps, drop)
 		s.near(again, want.dst, plain.dst, 1)
 		s.same(over, l.sum)
@@ -143,7 +143,7 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 	for i := 1; i < len(want.stats); i += 2 {
 		slope = max(slope, want.stats[i])
 	}
-	dx, dres := s.float.output("dx", n, c), s.float.output("dresidual", n, c)
+	dx, dres := s.working.output("dx", n, c), s.working.output("dresidual", n, c)
 	s.dev.LayerNormGrad(dx.Tensor, dres.Tensor, dgamma.Tensor, dbeta.Tensor, sum, gamma, stats.Tensor, dy, drop)
 	s.near(dx, want.dx, plain.dx, slope)
 	s.near(dres, want.dresidual, plain.dresidual, slope)
@@ -155,14 +155,14 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 // checkNormAbsent leaves out one or two of the gradients at a time.
 func (s *suite) checkNormAbsent(sum, gamma, stats, dy compute.Tensor, l, want, plain normData, slope float64) {
 	var none compute.Tensor
-	dx := s.float.output("dx alone", l.n, l.c)
+	dx := s.working.output("dx alone", l.n, l.c)
 	s.dev.LayerNormGrad(dx.Tensor, none, none, none, sum, gamma, stats, dy, l.drop)
 	s.near(dx, want.dx, plain.dx, slope)
-	dres, dgamma := s.float.output("dresidual", l.n, l.c), s.full.inout("dgamma", l.dgamma, l.c)
+	dres, dgamma := s.working.output("dresidual", l.n, l.c), s.exact.inout("dgamma", l.dgamma, l.c)
 	s.dev.LayerNormGrad(none, dres.Tensor, dgamma.Tensor, none, sum, gamma, stats, dy, l.drop)
 	s.near(dres, want.dresidual, plain.dresidual, slope)
 	s.near(dgamma, want.gGamma, plain.gGamma, root(l.n))
-	dbeta := s.full.inout("dbeta alone", l.dbeta, l.c)
+	dbeta := s.exact.inout("dbeta alone", l.dbeta, l.c)
 	s.dev.LayerNormGrad(none, none, none, dbeta.Tensor, sum, gamma, stats, dy, l.drop)
 	s.near(dbeta, want.gBeta, plain.gBeta, root(l.n))
 }

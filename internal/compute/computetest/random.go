@@ -97,14 +97,14 @@ func checkPhilox(s *suite) {
 
 // checkDropout compares masks exactly, and the kept values to rounding.
 func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
-	x, data := s.float.random("x", rows, cols)
+	x, data := s.working.random("x", rows, cols)
 	m := mask(drop, rows, cols)
 	want, plain := make([]float64, len(m)), make([]float64, len(m))
 	for i := range m {
 		want[i] = data[i] * m[i]
 		plain[i] = float64(float32(data[i]) * float32(m[i]))
 	}
-	dst := s.float.output("dst", rows, cols)
+	dst := s.working.output("dst", rows, cols)
 	s.dev.Dropout(dst.Tensor, x, drop)
 	s.near(dst, want, plain, 0)
 	for i, v := range dst.read(s) {
@@ -113,7 +113,7 @@ func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
 			break
 		}
 	}
-	inPlace := s.float.inout("dst=x", data, rows, cols)
+	inPlace := s.working.inout("dst=x", data, rows, cols)
 	s.dev.Dropout(inPlace.Tensor, inPlace.Tensor, drop)
 	s.near(inPlace, want, plain, 0)
 }
@@ -122,8 +122,8 @@ func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
 // deviations, and another step, site, row or key gives another mask.
 func checkDropoutRate(s *suite) {
 	const rows, cols = 256, 1024
-	ones := s.dev.Temp(compute.Shape{rows, cols}, compute.Float)
-	dst := s.dev.Temp(compute.Shape{rows, cols}, compute.Float)
+	ones := s.dev.Temp(compute.Shape{rows, cols}, compute.Working)
+	dst := s.dev.Temp(compute.Shape{rows, cols}, compute.Working)
 	s.dev.Fill(ones, 1)
 	base := someDropout(0.1)
 	draws := []compute.Dropout{base, base, base, base, base}

@@ -62,16 +62,16 @@ func rmsNormCases() []testCase {
 }
 
 func checkRMSNorm(s *suite, n, c int, std float64) {
-	r := rmsData{n: n, c: c, x: s.float.normal(n*c, std)}
-	x := s.float.input("x", r.x, n, c)
-	gamma, g := s.float.random("gamma", c)
-	dy, gy := s.float.random("dy", n, c)
-	added, dx0 := s.float.adds("dx added to", n, c)
-	dgamma, g0 := s.full.adds("dgamma", c)
+	r := rmsData{n: n, c: c, x: s.working.normal(n*c, std)}
+	x := s.working.input("x", r.x, n, c)
+	gamma, g := s.working.random("gamma", c)
+	dy, gy := s.working.random("dy", n, c)
+	added, dx0 := s.working.adds("dx added to", n, c)
+	dgamma, g0 := s.exact.adds("dgamma", c)
 	r.gamma, r.dy, r.dx0, r.dgamma = g, gy, dx0, g0
 	want, plain := rmsNorm[float64](r), rmsNorm[float32](r)
 
-	dst, rstd := s.float.output("dst", n, c), s.full.output("rstd", n)
+	dst, rstd := s.working.output("dst", n, c), s.exact.output("rstd", n)
 	s.dev.RMSNorm(dst.Tensor, rstd.Tensor, x, gamma, normEps)
 	s.near(dst, want.dst, plain.dst, 1)
 	s.near(rstd, want.rstd, plain.rstd, 0)
@@ -85,10 +85,10 @@ func checkRMSNorm(s *suite, n, c int, std float64) {
 	s.dev.RMSNormGrad(added.Tensor, dgamma.Tensor, x, gamma, rstd.Tensor, dy, true)
 	s.near(added, want.sum, plain.sum, slope)
 	s.near(dgamma, want.gGain, plain.gGain, root(n))
-	dx := s.float.output("dx alone", n, c)
+	dx := s.working.output("dx alone", n, c)
 	s.dev.RMSNormGrad(dx.Tensor, none, x, gamma, rstd.Tensor, dy, false)
 	s.near(dx, want.dx, plain.dx, slope)
-	alone := s.full.inout("dgamma alone", g0, c)
+	alone := s.exact.inout("dgamma alone", g0, c)
 	s.dev.RMSNormGrad(none, alone.Tensor, x, gamma, rstd.Tensor, dy, false)
 	s.near(alone, want.gGain, plain.gGain, root(n))
 }

@@ -47,8 +47,8 @@ func checkRoPE(s *suite, n, heads, dim int, base float64) {
 	}
 	pos[n/2] = 0
 	at := s.ints(pos)
-	data := s.float.normal(n*cols, 1)
-	forth, back := s.float.inout("x", data, n, cols), s.float.inout("x back", data, n, cols)
+	data := s.working.normal(n*cols, 1)
+	forth, back := s.working.inout("x", data, n, cols), s.working.inout("x back", data, n, cols)
 	s.dev.RoPE(forth.Tensor, at, dim, base, false)
 	s.near(forth, turn[float64](data, pos, cols, dim, base, 1), turn[float32](data, pos, cols, dim, base, 1), 1)
 	s.dev.RoPE(back.Tensor, at, dim, base, true)

@@ -42,10 +42,10 @@ func addRows[F float](start []float64, idx []int32, x []float64, c int, round fu
 }
 
 func checkGather(s *suite, n, c int) {
-	x, data := s.float.random("x", n, c)
+	x, data := s.working.random("x", n, c)
 	idx := s.below(17, n)
 	idx[0], idx[1] = int32(n-1), int32(n-1)
-	dst := s.float.output("dst", len(idx), c)
+	dst := s.working.output("dst", len(idx), c)
 	s.dev.Gather(dst.Tensor, x, s.ints(idx))
 	s.same(dst, rows(data, idx, c))
 }
@@ -53,10 +53,10 @@ func checkGather(s *suite, n, c int) {
 func checkScatter(s *suite, n, c int) {
 	idx := s.below(65, n)
 	idx[0] = int32(n - 1)
-	x, data := s.float.random("x", len(idx), c)
-	dst, start := s.float.adds("dst", n, c)
+	x, data := s.working.random("x", len(idx), c)
+	dst, start := s.working.adds("dst", n, c)
 	s.dev.Scatter(dst.Tensor, s.ints(idx), x)
-	plain := addRows[float32](start, idx, data, c, s.float.round)
+	plain := addRows[float32](start, idx, data, c, s.working.round)
 	s.near(dst, addRows[float64](start, idx, data, c, exact), plain, 1)
 	if !s.cfg.double() && s.cfg.Bits == 0 {
 		// One order of additions has one result.
@@ -65,13 +65,13 @@ func checkScatter(s *suite, n, c int) {
 }
 
 func checkEmbed(s *suite, n, c int) {
-	word, w := s.float.random("word", 50, c)
-	position, p := s.float.random("position", 40, c)
-	kind, k := s.float.random("kind", 2, c)
+	word, w := s.working.random("word", 50, c)
+	position, p := s.working.random("position", 40, c)
+	tokenType, k := s.working.random("token type", 2, c)
 	ids, pos, types := s.below(n, 50), s.below(n, 40), s.below(n, 2)
 	ids[0], pos[0], types[0] = 49, 39, 1
-	dst := s.float.output("dst", n, c)
-	s.dev.Embed(dst.Tensor, s.ints(ids), s.ints(pos), s.ints(types), word, position, kind)
+	dst := s.working.output("dst", n, c)
+	s.dev.Embed(dst.Tensor, s.ints(ids), s.ints(pos), s.ints(types), word, position, tokenType)
 	want, plain := make([]float64, n*c), make([]float64, n*c)
 	rw, rp, rk := rows(w, ids, c), rows(p, pos, c), rows(k, types, c)
 	for i := range want {
@@ -84,12 +84,12 @@ func checkEmbed(s *suite, n, c int) {
 func checkEmbedGrad(s *suite, n, c int) {
 	ids, pos, types := s.below(n, 50), s.below(n, 40), s.below(n, 2)
 	tids, tpos, ttypes := s.ints(ids), s.ints(pos), s.ints(types)
-	dy, g := s.float.random("dy", n, c)
+	dy, g := s.working.random("dy", n, c)
 	for absent := range 4 {
-		word, w := s.full.adds("dword", 50, c)
-		position, p := s.full.adds("dposition", 40, c)
-		kind, k := s.full.adds("dkind", 2, c)
-		tables := []compute.Tensor{word.Tensor, position.Tensor, kind.Tensor}
+		word, w := s.exact.adds("dword", 50, c)
+		position, p := s.exact.adds("dposition", 40, c)
+		tokenType, k := s.exact.adds("dtokenType", 2, c)
+		tables := []compute.Tensor{word.Tensor, position.Tensor, tokenType.Tensor}
 		if absent < 3 {
 			tables[absent] = compute.Tensor{}
 		}
@@ -98,7 +98,7 @@ func checkEmbedGrad(s *suite, n, c int) {
 			b     *band
 			start []float64
 			idx   []int32
-		}{{word, w, ids}, {position, p, pos}, {kind, k, types}} {
+		}{{word, w, ids}, {position, p, pos}, {tokenType, k, types}} {
 			if i == absent {
 				t.idx = nil
 			}

@@ -6,12 +6,12 @@
 // float64 result by twice what that loop is off, scaled to its own precision,
 // plus a few units in the last place.
 //
-// Where Float is narrower than float32, inputs in Float are rounded before
+// Where Working is narrower than float32, inputs in Working are rounded before
 // either loop sees them. Between them the yardstick rounds what the contract
-// stores in Float, and what a product of matrices takes in Float; everything
+// stores in Working, and what a product of matrices takes in Working; everything
 // else is float32. To that comes twice the rounding of the element itself. A
-// result that is Full is thus as exact as on a float32 device, and one that is
-// Float is off by the roundings that are due.
+// result that is Exact is thus as exact as on a float32 device, and one that is
+// Working is off by the roundings that are due.
 package computetest
 
 import (
@@ -25,14 +25,14 @@ import (
 
 // Config describes the device under test.
 type Config struct {
-	// Eps is the unit round-off of Full: 2^-24 for float32, 2^-53 for float64.
+	// Eps is the unit round-off of Exact: 2^-24 for float32, 2^-53 for float64.
 	Eps float64
-	// Bits is how many significant bits Float has where it is narrower than
-	// Full, with the exponents of float32: 8 for bfloat16. 0: Float is Full.
+	// Bits is how many significant bits Working has where it is narrower than
+	// Exact, with the exponents of float32: 8 for bfloat16. 0: Working is Exact.
 	Bits int
 }
 
-// round returns what becomes of x, a float32, in Float: the nearest value, and
+// round returns what becomes of x, a float32, in Working: the nearest value, and
 // of two as near the one whose last bit is 0.
 func (c Config) round(x float64) float64 {
 	if c.Bits == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
@@ -43,7 +43,7 @@ func (c Config) round(x float64) float64 {
 	return float64(math.Float32frombits(bits &^ (1<<drop - 1)))
 }
 
-// unit is the unit round-off of Float.
+// unit is the unit round-off of Working.
 func (c Config) unit() float64 {
 	if c.Bits == 0 {
 		return 0
@@ -73,7 +73,7 @@ type suite struct {
 	rng   *rand.Rand
 	bands []*band
 	// What makes tensors of the two types.
-	float, full kind
+	working, exact kind
 }
 
 // testCase is one named case. Names are key=value, the method first.
@@ -105,7 +105,7 @@ func Run(t *testing.T, open func(t *testing.T) compute.Device, cfg Config) {
 func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 	r.Helper()
 	s := &suite{reporter: r, dev: dev, cfg: cfg, rng: rand.New(rand.NewPCG(1, 2))}
-	s.float, s.full = kind{s, compute.Float}, kind{s, compute.Full}
+	s.working, s.exact = kind{s, compute.Working}, kind{s, compute.Exact}
 	dev.Reset()
 	c.run(s)
 	s.intact()
@@ -168,11 +168,11 @@ func (s *suite) nearValues(b *band, name string, got, want, plain []float64, siz
 		factor = 4 // the reference is no more exact than the device
 	}
 	within, unit := factor*off*s.cfg.Eps*(1<<24)+2*floor*s.cfg.Eps*top, 0.0
-	if b.DType == compute.Float {
+	if b.DType == compute.Working {
 		unit = s.cfg.unit()
 	}
 	for i, w := range want {
-		// The last rounding, of what is stored in a narrow Float, is of the
+		// The last rounding, of what is stored in a narrow Working, is of the
 		// element's own size.
 		tol := within + 2*unit*math.Abs(w)
 		// Written so that NaN fails, and so that infinities may be equal.

@@ -180,7 +180,7 @@ func TestFaults(t *testing.T) {
 }
 
 // TestNarrow: a device that computes in float32 and rounds what it stores in
-// Float passes every case.
+// Working passes every case.
 func TestNarrow(t *testing.T) {
 	Run(t, func(*testing.T) compute.Device { return openNarrow() }, half)
 }

@@ -35,13 +35,13 @@ func swigluCases() []testCase {
 }
 
 func checkSwiGLU(s *suite, n int, std float64) {
-	data := s.float.normal(n, std)
-	gate := s.float.input("gate", data, n)
-	up, u := s.float.random("up", n)
-	dy, d := s.float.random("dy", n)
+	data := s.working.normal(n, std)
+	gate := s.working.input("gate", data, n)
+	up, u := s.working.random("up", n)
+	dy, d := s.working.random("dy", n)
 	want, wantGate, wantUp := swiglu[float64](data, u, d)
 	plain, plainGate, plainUp := swiglu[float32](data, u, d)
-	dst, dgate, dup := s.float.output("dst", n), s.float.output("dgate", n), s.float.output("dup", n)
+	dst, dgate, dup := s.working.output("dst", n), s.working.output("dgate", n), s.working.output("dup", n)
 	s.dev.SwiGLU(dst.Tensor, gate, up)
 	s.near(dst, want, plain, 0)
 	s.dev.SwiGLUGrad(dgate.Tensor, dup.Tensor, gate, up, dy)
@@ -49,7 +49,7 @@ func checkSwiGLU(s *suite, n int, std float64) {
 	s.near(dup, wantUp, plainUp, 0)
 
 	var none compute.Tensor
-	dgate, dup = s.float.output("dgate alone", n), s.float.output("dup alone", n)
+	dgate, dup = s.working.output("dgate alone", n), s.working.output("dup alone", n)
 	s.dev.SwiGLUGrad(dgate.Tensor, none, gate, up, dy)
 	s.near(dgate, wantGate, plainGate, 1)
 	s.dev.SwiGLUGrad(none, dup.Tensor, gate, up, dy)

@@ -69,8 +69,8 @@ func updateCases() []testCase {
 			all = append(all, testCase{name: fmt.Sprintf("op=AdamW/n=%d/w=%t", n, working), run: func(s *suite) { checkAdamW(s, n, working) }})
 		}
 		all = append(all, testCase{name: fmt.Sprintf("op=SumAbs/n=%d", n), run: func(s *suite) {
-			x, data := s.full.random("x", n)
-			dst, start := s.full.adds("dst", 1)
+			x, data := s.exact.random("x", n)
+			dst, start := s.exact.adds("dst", 1)
 			s.dev.SumAbs(dst.Tensor, x)
 			s.near(dst, sumAbs[float64](start, data, 256), sumAbs[float32](start, data, n), 1)
 		}})
@@ -86,9 +86,9 @@ func updateCases() []testCase {
 }
 
 func checkGradNorm(s *suite, n int, clip float32) {
-	g, data := s.full.random("g", n)
-	state := s.full.inout("state", []float64{0, 0, 0}, compute.StateLen)
-	s.dev.GradNorm(state.Tensor, g, s.full.input("loss", []float64{1}, 1), clip)
+	g, data := s.exact.random("g", n)
+	state := s.exact.inout("state", []float64{0, 0, 0}, compute.StateLen)
+	s.dev.GradNorm(state.Tensor, g, s.exact.input("loss", []float64{1}, 1), clip)
 	row := &band{name: state.name, Tensor: state.Slice(0, compute.Shape{1, compute.StateLen})}
 	// One long sum is what a device may do, but too inexact for the reference.
 	s.nearColumns(row, gradNorm[float64](data, clip, 256), gradNorm[float32](data, clip, n))
@@ -97,22 +97,22 @@ func checkGradNorm(s *suite, n int, clip float32) {
 // checkHalt: what is not finite halts, for good, and parameters stay.
 func checkHalt(s *suite, grad, loss float64) {
 	const n = 33
-	data := s.full.normal(n, 1)
+	data := s.exact.normal(n, 1)
 	data[n-1] = grad
-	state := s.full.inout("state", []float64{0, 0, 0}, compute.StateLen)
-	s.dev.GradNorm(state.Tensor, s.full.input("g", data, n), s.full.input("loss", []float64{loss}, 1), 1)
+	state := s.exact.inout("state", []float64{0, 0, 0}, compute.StateLen)
+	s.dev.GradNorm(state.Tensor, s.exact.input("g", data, n), s.exact.input("loss", []float64{loss}, 1), 1)
 	if v := state.read(s); v[compute.StateHalted] == 0 {
 		s.Errorf("state = %v, not halted", v)
 	}
-	fine, _ := s.full.random("fine", n)
-	s.dev.GradNorm(state.Tensor, fine, s.full.input("loss", []float64{1}, 1), 1)
+	fine, _ := s.exact.random("fine", n)
+	s.dev.GradNorm(state.Tensor, fine, s.exact.input("loss", []float64{1}, 1), 1)
 	if v := state.read(s); v[compute.StateHalted] == 0 {
 		s.Errorf("state = %v after a good step, not halted any more", v)
 	}
-	p, p0 := s.full.adds("p", n)
-	m, m0 := s.full.adds("m", n)
-	v, v0 := s.full.adds("v", n)
-	w, w0 := s.float.adds("w", n)
+	p, p0 := s.exact.adds("p", n)
+	m, m0 := s.exact.adds("m", n)
+	v, v0 := s.exact.adds("v", n)
+	w, w0 := s.working.adds("w", n)
 	s.dev.AdamW(p.Tensor, w.Tensor, m.Tensor, v.Tensor, fine, state.Tensor, compute.AdamWOpts{LR: 1, Step: 1})
 	s.same(p, p0)
 	s.same(w, w0)
@@ -122,18 +122,18 @@ func checkHalt(s *suite, grad, loss float64) {
 
 func checkAdamW(s *suite, n int, working bool) {
 	o := compute.AdamWOpts{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.1}
-	p, wantP := s.full.adds("p", n)
+	p, wantP := s.exact.adds("p", n)
 	zero := make([]float64, n)
-	m, v := s.full.inout("m", zero, n), s.full.inout("v", zero, n)
+	m, v := s.exact.inout("m", zero, n), s.exact.inout("v", zero, n)
 	wantM, wantV := zero, zero
 	plainP, plainM, plainV := wantP, zero, zero
-	state := s.full.input("state", []float64{3, 0.375, 0}, compute.StateLen)
+	state := s.exact.input("state", []float64{3, 0.375, 0}, compute.StateLen)
 	w := &band{}
 	if working {
-		w = s.float.output("w", n)
+		w = s.working.output("w", n)
 	}
 	for o.Step = 1; o.Step <= 3; o.Step++ {
-		g, data := s.full.random("g", n)
+		g, data := s.exact.random("g", n)
 		s.dev.AdamW(p.Tensor, w.Tensor, m.Tensor, v.Tensor, g, state, o)
 		wantP, wantM, wantV = adamW[float64](wantP, wantM, wantV, data, 0.375, o)
 		plainP, plainM, plainV = adamW[float32](plainP, plainM, plainV, data, 0.375, o)
@@ -144,7 +144,7 @@ func checkAdamW(s *suite, n int, working bool) {
 			// Not only near: it is the rounding of this very p.
 			rounded := p.read(s)
 			for i, x := range rounded {
-				rounded[i] = s.float.round(x)
+				rounded[i] = s.working.round(x)
 			}
 			s.same(w, rounded)
 		}

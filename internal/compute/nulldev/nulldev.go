@@ -5,8 +5,8 @@ package nulldev
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// Device counts the bytes of a device whose Float has floatBytes bytes, and
-// whose Full has at least four.
+// Device counts the bytes of a device whose Working has floatBytes bytes, and
+// whose Exact has at least four.
 type Device struct {
 	floatBytes int64
 	persistent int64
@@ -16,7 +16,7 @@ type Device struct {
 }
 
 // Open returns a device that plans for Floats of the given size, which is what
-// Bytes(compute.Float) of the device that will run says.
+// Bytes(compute.Working) of the device that will run says.
 func Open(floatBytes int64) *Device { return &Device{floatBytes: floatBytes} }
 
 // block is the Buffer of this device: where a Temp lies in the arena.
@@ -27,7 +27,7 @@ func (d *Device) Bytes(t compute.DType) int64 {
 	switch t {
 	case compute.Int:
 		return 4
-	case compute.Full:
+	case compute.Exact:
 		return max(4, d.floatBytes)
 	}
 	return d.floatBytes
