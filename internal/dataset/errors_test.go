@@ -129,7 +129,7 @@ func TestLoadErrors(t *testing.T) {
 		}
 	}
 	c := Config{Task: "custom", Train: "testdata/custom/bools.jsonl", Text: []string{"t"}, Label: "y", Metric: "f1", Labels: []string{"false", "true", "maybe"}}
-	want := "dataset: data.metric: metric: evaluate f1: defined for two classes here, model has 3; want f1_macro, accuracy or matthews"
+	want := "dataset: data.metric: metric: evaluate f1: it is defined for two classes here, and the model has 3; want f1_macro, accuracy or matthews"
 	if _, err := Open(t.Context(), c, Request{Splits: []string{"train"}}); err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

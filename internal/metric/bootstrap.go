@@ -15,18 +15,19 @@ type Interval struct {
 
 // FewestForInterval is the least number of observations that Bootstrap gives an
 // interval for. With three or fewer, drawing the smallest of them every time
-// has a probability above 2.5 %, so that the interval would be no more than the
-// least and the largest observation under a name that promises more.
+// has a probability above 2.5 %, so that the ends of the interval would always
+// be the least and the largest observation.
 const FewestForInterval = 4
 
 // Bootstrap returns 95 % intervals by the percentile bootstrap (Efron and
 // Tibshirani 1993, chapter 13) for one or several statistics of n observations.
-// It draws n indices with replacement, resamples times, and statistics returns
-// its values for the observations of those indices, always equally many; it must
-// keep neither slice. The random numbers follow from n alone, so that equal
-// observations have equal intervals. An interval is nil where there are fewer
-// than FewestForInterval observations, or where a statistic was undefined for
-// more than a twentieth of the draws.
+// It draws n indices with replacement, resamples times, and calls statistics,
+// which returns its values for the observations of those indices. The number of
+// values must not change between calls, and statistics must keep neither slice.
+// The random numbers depend on n alone, so that equal observations have equal
+// intervals. An interval is nil if there are fewer than FewestForInterval
+// observations, or if the statistic was undefined for more than a twentieth of
+// the draws.
 func Bootstrap(n, resamples int, statistics func(drawn []int) []float64) []*Interval {
 	random := rand.New(rand.NewPCG(uint64(n), 0))
 	drawn := make([]int, n)
@@ -44,7 +45,7 @@ func Bootstrap(n, resamples int, statistics func(drawn []int) []float64) []*Inte
 			}
 		}
 		if n < FewestForInterval {
-			break // how many statistics there are is known now
+			break // one draw tells how many statistics there are
 		}
 	}
 	intervals := make([]*Interval, len(values))

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Accuracy is the share of examples whose predicted class is the gold class
-// (sklearn.metrics.accuracy_score).
+// Accuracy returns the share of examples whose predicted class is the gold
+// class (sklearn.metrics.accuracy_score).
 func Accuracy(pred, gold []int) float64 {
 	checkLengths(len(pred), len(gold))
 	if len(gold) == 0 {
@@ -21,8 +21,8 @@ func Accuracy(pred, gold []int) float64 {
 	return float64(right) / float64(len(gold))
 }
 
-// F1 is the harmonic mean of precision and recall of class 1,
-// 2tp/(2tp+fp+fn), and 0 when class 1 occurs in neither slice
+// F1 returns the harmonic mean of precision and recall of class 1,
+// 2tp/(2tp+fp+fn), or 0 if class 1 occurs in neither slice
 // (sklearn.metrics.f1_score with pos_label=1, zero_division=0).
 func F1(pred, gold []int) float64 {
 	checkLengths(len(pred), len(gold))
@@ -47,14 +47,14 @@ func F1(pred, gold []int) float64 {
 	return 2 * float64(hits) / float64(predicted+actual)
 }
 
-// Matthews is the Matthews correlation coefficient, in Gorodkin's form for any
-// number of classes (Comput. Biol. Chem. 28, 2004):
+// Matthews returns the Matthews correlation coefficient, in Gorodkin's form for
+// any number of classes (Comput. Biol. Chem. 28, 2004):
 //
 //	(c·n - Σ p_k t_k) / sqrt((n² - Σ p_k²)(n² - Σ t_k²))
 //
-// with n examples, c of them right, and p_k, t_k the counts of class k among
-// predictions and gold. It is 0 when either side holds a single class
-// (sklearn.metrics.matthews_corrcoef).
+// where n is the number of examples, c the number of correct predictions, and
+// p_k and t_k the counts of class k among predictions and gold labels. It is 0
+// if either side has a single class (sklearn.metrics.matthews_corrcoef).
 func Matthews(pred, gold []int) float64 {
 	checkLengths(len(pred), len(gold))
 	if len(gold) == 0 {

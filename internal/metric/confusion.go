@@ -9,9 +9,9 @@ import (
 // sklearn.metrics.classification_report and confusion_matrix do.
 type ClassReport struct {
 	Classes []ClassScores `json:"classes"` // by class index
-	// Macro is the unweighted mean over the classes that occur, be it in the
-	// gold labels or in the predictions; Weighted counts each class as often as
-	// the gold labels hold it.
+	// Macro is the unweighted mean over the classes that occur in the gold
+	// labels or in the predictions. Weighted is the mean weighted by the number
+	// of examples with that gold label.
 	Macro    ClassScores `json:"macro"`
 	Weighted ClassScores `json:"weighted"`
 	// Confusion counts examples by gold class and then by predicted class.
@@ -19,9 +19,9 @@ type ClassReport struct {
 }
 
 // ClassScores are the scores of one class, or an average over classes.
-// Precision is undefined for a class that was never predicted, and recall for
-// one that no example has; averages count those as 0, as scikit-learn does, and
-// leave out only classes that occur on neither side.
+// Precision is undefined for a class that was never predicted, and recall for a
+// class that no example has. Averages count undefined values as 0, as
+// scikit-learn does, and leave out only classes that occur on neither side.
 type ClassScores struct {
 	Precision Number `json:"precision"`
 	Recall    Number `json:"recall"`
@@ -29,7 +29,8 @@ type ClassScores struct {
 	Support   int    `json:"support"` // examples with this gold class
 }
 
-// NewClassReport compares predicted and gold classes, all of them below classes.
+// NewClassReport compares predicted classes with gold classes, all of which
+// must be in 0..classes-1.
 func NewClassReport(pred, gold []int, classes int) *ClassReport {
 	checkLengths(len(pred), len(gold))
 	r := &ClassReport{Confusion: make([][]int, classes)}
@@ -57,10 +58,10 @@ func NewClassReport(pred, gold []int, classes int) *ClassReport {
 	return r
 }
 
-// ratio is a/b, and undefined where b is 0.
+// ratio returns a/b, which is undefined if b is 0.
 func ratio(a, b int) Number { return Number(float64(a) / float64(b)) }
 
-// average takes each score over the classes that occur.
+// average returns the weighted mean of each score over the classes that occur.
 func (r *ClassReport) average(weight func(ClassScores) float64) (mean ClassScores) {
 	over := func(score func(ClassScores) Number) Number {
 		sum, weights := 0.0, 0.0
@@ -84,8 +85,8 @@ func (r *ClassReport) average(weight func(ClassScores) float64) (mean ClassScore
 	return mean
 }
 
-// F1Macro is the unweighted mean of the F1 of every class that occurs in the
-// gold labels or in the predictions (sklearn.metrics.f1_score with
+// F1Macro returns the unweighted mean of the F1 of every class that occurs in
+// the gold labels or in the predictions (sklearn.metrics.f1_score with
 // average="macro").
 func F1Macro(pred, gold []int) float64 {
 	checkLengths(len(pred), len(gold))
@@ -96,18 +97,18 @@ func F1Macro(pred, gold []int) float64 {
 	return float64(NewClassReport(pred, gold, classes).Macro.F1)
 }
 
-// Majority is the baseline that needs no model: always the class that most
-// examples have.
+// Majority is the baseline that needs no model: it always predicts the class
+// that most examples have.
 type Majority struct {
-	Class  int    `json:"class"` // the first of several
-	Count  int    `json:"count"` // examples that have it
+	Class  int    `json:"class"` // the first one if several are equally frequent
+	Count  int    `json:"count"` // examples of the class
 	Scores Scores `json:"scores"`
 }
 
 // NewMajority returns the baseline that always predicts the most frequent of the
-// gold labels [N], with its scores by the named metrics; nil in regression, which
-// is one class, and where there is no example. Errors are those of
-// NewAccumulator; a label that is no class index panics as in Add.
+// gold labels [N], with its scores by the named metrics. It returns nil for
+// regression (classes is 1) and if there are no examples. Errors are those of
+// NewAccumulator; a label that is not a class index panics as in Add.
 func NewMajority(names []string, classes int, gold []float32) (*Majority, error) {
 	a, err := NewAccumulator(names, classes)
 	if err != nil || classes == 1 {

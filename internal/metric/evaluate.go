@@ -5,25 +5,26 @@ import (
 	"strings"
 )
 
-// Scores maps a metric name to its value; a value may be NaN where the metric
-// is undefined, and is null in JSON then.
+// Scores maps a metric name to its value. A value is NaN, and null in JSON, if
+// the metric is undefined.
 type Scores map[string]float64
 
-// LabelError is the panic value for a gold label outside 0..Classes-1; Index is
-// its place in the batch.
+// LabelError is the panic value for a gold label outside 0..Classes-1. Index is
+// its index in the batch.
 type LabelError struct {
 	Index   int
 	Label   float32
 	Classes int
 }
 
-// Error says the label and where it stood.
+// Error returns a line with the label and its index.
 func (e LabelError) Error() string {
 	return fmt.Sprintf("metric: add batch: gold label %v at %d; want a class index below %d", e.Label, e.Index, e.Classes)
 }
 
 // Accumulator gathers a model's outputs batch by batch and scores them at the
-// end of a pass. It keeps one number per example and side, not the logits.
+// end of a pass. It keeps one number for each prediction and one for each gold
+// label, not the logits.
 type Accumulator struct {
 	metrics   []Metric
 	classes   int
@@ -34,9 +35,9 @@ type Accumulator struct {
 }
 
 // NewAccumulator prepares to compute the named metrics for a model with the
-// given number of outputs: 1 is regression, 2 or more are classes. It returns
-// an error for an unknown metric or one that does not apply to that many
-// outputs, so a run can be refused before its first step.
+// given number of outputs: 1 means regression, 2 or more are classes. It
+// returns an error for an unknown metric and for one that does not apply to
+// this number of outputs, so that a run can be refused before its first step.
 func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 	if classes < 1 {
 		return nil, fmt.Errorf("metric: evaluate %s: model has %d outputs; want 1 for regression or 2 and more classes",
@@ -53,24 +54,24 @@ func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 			if classes == 1 {
 				kind = "classification metric"
 			}
-			return nil, fmt.Errorf("metric: evaluate %s: a %s over %d outputs; want %s", name, kind, classes, Fitting(classes == 1))
+			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %d outputs; want %s", name, kind, classes, Fitting(classes == 1))
 		}
-		// sklearn refuses a binary average over more classes as well: which
-		// class is the positive one would be a guess.
+		// scikit-learn refuses a binary average over more than two classes as
+		// well, because nothing says which class is the positive one.
 		if name == "f1" && classes > 2 {
-			return nil, fmt.Errorf("metric: evaluate f1: defined for two classes here, model has %d; want f1_macro, accuracy or matthews", classes)
+			return nil, fmt.Errorf("metric: evaluate f1: it is defined for two classes here, and the model has %d; want f1_macro, accuracy or matthews", classes)
 		}
 		a.metrics = append(a.metrics, m)
 	}
 	return a, nil
 }
 
-// Add takes one batch: pred [B, classes] logits (or [B] values in regression),
-// gold [B] class indices (or values). The predicted class is the largest logit,
-// the first of several equal ones, and the first NaN if there is one (as in
-// numpy.argmax). It panics with a LengthError when the shapes do not fit and
-// with a LabelError for a gold label that is no class index, such as the NaN of
-// an unlabelled example.
+// Add adds one batch: pred are logits [B, classes], or values [B] in
+// regression, and gold are class indices [B], or values. The predicted class is
+// the one with the largest logit. The first of several equal logits counts, and
+// the first NaN if there is one (as in numpy.argmax). Add panics with a
+// LengthError if the shapes do not fit and with a LabelError for a gold label
+// that is not a class index, such as the NaN of an unlabelled example.
 func (a *Accumulator) Add(pred, gold []float32) {
 	if len(pred) != len(gold)*a.classes {
 		panic(LengthError{Pred: len(pred), Gold: len(gold)})
@@ -100,12 +101,13 @@ func (a *Accumulator) Scores() Scores {
 	return s
 }
 
-// resamples is how often Intervals draws anew: the error of a bound is then a
-// small part of the interval, and forty thousand examples take a second or two.
+// resamples is the number of bootstrap draws of Intervals. With 2000 draws the
+// error of a bound is a small part of the interval, and forty thousand examples
+// take a second or two.
 const resamples = 2000
 
 // Intervals returns a 95 % bootstrap interval over the examples for every
-// metric; nil where Bootstrap has none.
+// metric, or nil for a metric for which Bootstrap has none.
 func (a *Accumulator) Intervals() map[string]*Interval {
 	n := max(len(a.goldClass), len(a.goldValue))
 	predClass, goldClass := make([]int, len(a.predClass)), make([]int, len(a.goldClass))
@@ -146,8 +148,9 @@ func (a *Accumulator) ClassReport() *ClassReport {
 // does.
 func (a *Accumulator) Majority() *Majority { return majority(a.metrics, a.classes, a.goldClass) }
 
-// Evaluate scores one set of outputs at once: pred [N, classes] logits or, with
-// classes 1, [N] values; gold [N]. Errors are those of NewAccumulator.
+// Evaluate returns the scores of one set of outputs: pred are logits [N,
+// classes], or values [N] if classes is 1, and gold is [N]. Errors are those of
+// NewAccumulator.
 func Evaluate(names []string, classes int, pred, gold []float32) (Scores, error) {
 	a, err := NewAccumulator(names, classes)
 	if err != nil {

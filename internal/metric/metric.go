@@ -1,7 +1,8 @@
-// Package metric computes the five figures GLUE reports on a development set,
-// accuracy, F1, Matthews correlation, Pearson and Spearman correlation, and
-// macro F1; bootstrap intervals of them; and scores class by class. It decides
-// how an undefined value is written (see Number).
+// Package metric computes the five scores that GLUE reports on a development
+// set: accuracy, F1, Matthews correlation, Pearson correlation and Spearman
+// correlation. It also computes macro F1, bootstrap intervals of all of them,
+// and scores class by class, and it decides how an undefined value is written
+// (see Number).
 //
 // Definitions are those of scikit-learn (accuracy_score, f1_score,
 // matthews_corrcoef) and scipy.stats (pearsonr, spearmanr), degenerate inputs
@@ -16,10 +17,10 @@ import (
 	"github.com/lor2c/lor2c/internal/nearest"
 )
 
-// Metric is one named figure. Exactly one of Classes and Values is set: Classes
-// for classification metrics, Values for regression metrics. Both take equally
-// long slices, predictions first, and panic with a LengthError otherwise; over
-// no example at all they give NaN.
+// Metric is a score with a name. Exactly one of Classes and Values is set:
+// Classes for classification metrics, Values for regression metrics. Both take
+// two slices of equal length, predictions first, and panic with a LengthError
+// if the lengths differ. They return NaN for empty slices.
 type Metric struct {
 	Name    string
 	Classes func(pred, gold []int) float64
@@ -38,11 +39,11 @@ func (m Metric) score(predClass, goldClass []int, predValue, goldValue []float64
 	return m.Classes(predClass, goldClass)
 }
 
-// LengthError is the panic value for predictions and gold labels whose counts
-// do not fit each other. Pred and Gold are the lengths given.
+// LengthError is the panic value for predictions and gold labels of different
+// numbers. Pred and Gold are the lengths given.
 type LengthError struct{ Pred, Gold int }
 
-// Error says both lengths.
+// Error returns a line with both lengths.
 func (e LengthError) Error() string {
 	return fmt.Sprintf("metric: compare predictions to gold labels: lengths %d and %d do not fit", e.Pred, e.Gold)
 }
@@ -65,8 +66,8 @@ func Names() []string {
 	return names
 }
 
-// Fitting lists the metrics for regression or for classification, as a sentence
-// wants them: "pearson or spearman".
+// Fitting lists the metrics for regression or for classification as part of a
+// sentence, such as "pearson or spearman".
 func Fitting(regression bool) string {
 	var names []string
 	for _, m := range all {
@@ -78,8 +79,8 @@ func Fitting(regression bool) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// ByName finds a metric. The error for an unknown name lists the valid ones and
-// points out the nearest.
+// ByName returns the metric called name. The error for an unknown name lists
+// the valid names and suggests the nearest.
 func ByName(name string) (Metric, error) {
 	for _, m := range all {
 		if m.Name == name {
@@ -94,9 +95,10 @@ func ByName(name string) (Metric, error) {
 		name, strings.Join(Names(), ", "), hint)
 }
 
-// Better reports whether score a is strictly better than b. All metrics here
-// are higher-is-better. NaN is worse than any number and not better than NaN,
-// so an epoch with an undefined score never replaces one with a defined score.
+// Better reports whether score a is strictly better than b. A higher score is
+// better in all metrics of this package. NaN is worse than any number and not
+// better than NaN, so an epoch with an undefined score never replaces one with
+// a defined score.
 func Better(a, b float64) bool {
 	if math.IsNaN(b) {
 		return !math.IsNaN(a)

@@ -6,17 +6,17 @@ import (
 	"strconv"
 )
 
-// Number is a float64 that may be undefined, as Pearson's correlation of
-// constant predictions is: NaN or an infinity. Every writer of this program
-// goes by its methods, so that an undefined value is null in JSON, an empty
-// cell in tables and CSV, and "undefined" in a sentence.
+// Number is a float64 that may be undefined, that is, NaN or an infinity.
+// Pearson's correlation of constant predictions is an example. Everything that
+// this program writes uses the methods of Number, so that an undefined value is
+// null in JSON, an empty cell in tables and CSV, and "undefined" in a sentence.
 type Number float64
 
 // Defined reports whether n is a finite number.
 func (n Number) Defined() bool { return !math.IsNaN(float64(n)) && !math.IsInf(float64(n), 0) }
 
-// MarshalJSON implements json.Marshaler: the shortest text that reads back to
-// the same bits, or null.
+// MarshalJSON implements json.Marshaler. It writes the shortest text that reads
+// back to the same bits, or null.
 func (n Number) MarshalJSON() ([]byte, error) {
 	if !n.Defined() {
 		return []byte("null"), nil
@@ -24,7 +24,7 @@ func (n Number) MarshalJSON() ([]byte, error) {
 	return []byte(n.Cell()), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler; null is NaN.
+// UnmarshalJSON implements json.Unmarshaler. It reads null as NaN.
 func (n *Number) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
 		*n = Number(math.NaN())
@@ -33,8 +33,8 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*float64)(n))
 }
 
-// Cell returns the shortest text that reads back to the same bits, and an empty
-// one for an undefined value.
+// Cell returns the shortest text that reads back to the same bits, or an empty
+// text for an undefined value.
 func (n Number) Cell() string {
 	if !n.Defined() {
 		return ""
@@ -50,7 +50,7 @@ func (n Number) String() string {
 	return strconv.FormatFloat(float64(n), 'f', 4, 64)
 }
 
-// MarshalJSON implements json.Marshaler; an undefined score is null.
+// MarshalJSON implements json.Marshaler. It writes an undefined score as null.
 func (s Scores) MarshalJSON() ([]byte, error) {
 	numbers := make(map[string]Number, len(s))
 	for name, v := range s {

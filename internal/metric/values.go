@@ -7,9 +7,10 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Pearson is the product-moment correlation (scipy.stats.pearsonr). It is NaN,
-// as in scipy, when either side is constant or holds NaN or an infinity, and
-// NaN over fewer than two examples, where scipy refuses.
+// Pearson returns the product-moment correlation (scipy.stats.pearsonr). It is
+// NaN, as in scipy, when either side is constant or contains NaN or an
+// infinity, and also NaN over fewer than two examples, for which scipy raises
+// an error.
 //
 // Inputs are expected within the range of float32, where no square overflows.
 func Pearson(pred, gold []float64) float64 {
@@ -18,16 +19,18 @@ func Pearson(pred, gold []float64) float64 {
 		return math.NaN()
 	}
 	r := stat.Correlation(pred, gold, nil)
-	// Two points always lie on a line; scipy removes the rounding too.
+	// Two points always lie on a line, so the result is exactly 1 or -1; scipy
+	// also removes the rounding.
 	if len(gold) == 2 {
 		return math.Round(r)
 	}
 	return max(-1, min(1, r))
 }
 
-// Spearman is the Pearson correlation of the ranks, ties sharing their average
-// rank (scipy.stats.spearmanr). NaN anywhere gives NaN, and so does a constant
-// side or fewer than two examples; infinities have ranks like any number.
+// Spearman returns the Pearson correlation of the ranks, where tied values
+// share their average rank (scipy.stats.spearmanr). It is NaN if any value is
+// NaN, if either side is constant, and over fewer than two examples. Infinities
+// are ranked like any other number.
 func Spearman(pred, gold []float64) float64 {
 	checkLengths(len(pred), len(gold))
 	if slices.ContainsFunc(pred, math.IsNaN) || slices.ContainsFunc(gold, math.IsNaN) {
@@ -36,8 +39,8 @@ func Spearman(pred, gold []float64) float64 {
 	return Pearson(ranks(pred), ranks(gold))
 }
 
-// ranks gives each value its 1-based rank in ascending order, equal values the
-// mean of the ranks they span.
+// ranks returns the 1-based rank of each value in ascending order. Equal values
+// all get the mean of their ranks.
 func ranks(x []float64) []float64 {
 	order := make([]int, len(x))
 	for i := range order {

@@ -1,5 +1,4 @@
-// Package nearest finds the name that was probably meant by one that does not
-// exist.
+// Package nearest suggests the name that was probably meant by a wrong one.
 package nearest
 
 import (
@@ -9,9 +8,9 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// Name returns the one of names that takes the fewest edits (Levenshtein
-// distance, regardless of case) to make of got, the first of several, and
-// whether it is near enough to have been meant.
+// Name returns the element of names with the smallest Levenshtein distance to
+// got, regardless of case; if several are equally near, the first. near reports
+// whether it is close enough to have been meant.
 func Name(got string, names []string) (name string, near bool) {
 	distance := math.MaxInt
 	for _, n := range names {
@@ -19,7 +18,7 @@ func Name(got string, names []string) (name string, near bool) {
 			name, distance = n, d
 		}
 	}
-	// More wrong letters than half make another word, not a slip; half still lets
-	// "tset" find "test".
+	// If more than half of the letters are wrong, it is another word and not a
+	// slip. The bound of half still lets "tset" find "test".
 	return name, distance <= len(name)/2
 }

@@ -1,5 +1,5 @@
-// Package place says where in a text a fault lies, for the errors of all
-// packages that read files.
+// Package place finds line and column of a fault in a text and quotes values,
+// for the error messages of all packages that read files.
 package place
 
 import (
@@ -16,14 +16,14 @@ import (
 // 1, columns in runes.
 type Position struct{ Line, Column int }
 
-// String writes p as line:column, to stand behind a path and a colon.
+// String returns p as line:column, which is meant to follow a path and a colon.
 func (p Position) String() string { return fmt.Sprintf("%d:%d", p.Line, p.Column) }
 
-// At returns the position of the byte at offset, which is that of the rune it
-// belongs to. An offset outside of text counts as the nearer end.
+// At returns the position of the rune that the byte at offset belongs to. An
+// offset outside of text stands for the nearer end of text.
 func At(text []byte, offset int) Position {
 	offset = min(max(0, offset), len(text))
-	// A file that is cut off may end inside what is one column.
+	// A file that is cut off may end inside a rune, which is one column.
 	for back := 1; back < utf8.UTFMax && back <= offset; back++ {
 		if _, size := utf8.DecodeRune(text[offset-back:]); size > back {
 			offset -= back
@@ -37,10 +37,11 @@ func At(text []byte, offset int) Position {
 	}
 }
 
-// JSON explains an error of json.Unmarshal: the offset of the byte at which it
-// saw the fault and, in the words of JSON rather than Go, what is wrong. A value
-// of the wrong kind is placed at its last byte, an array or object at its first.
-// Any other error has no place: ok is false and what is the error's own text.
+// JSON explains an error of json.Unmarshal. It returns the offset of the byte
+// at which the fault was found and a description of the fault in terms of JSON,
+// not of Go. The offset of a value of the wrong kind is that of its last byte,
+// or of its first byte for an array or object. For any other error ok is false
+// and what is the error's text.
 func JSON(err error) (offset int, what string, ok bool) {
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -54,8 +55,8 @@ func JSON(err error) (offset int, what string, ok bool) {
 	return 0, err.Error(), false
 }
 
-// mismatch puts a type fault into words. "Holds", because encoding/json names
-// the field also where an element of its array is at fault.
+// mismatch describes a type fault. It writes "holds" and not "is", because
+// encoding/json names the field also if only an element of its array is wrong.
 func mismatch(e *json.UnmarshalTypeError) string {
 	subject := e.Field
 	if subject == "" {
@@ -74,7 +75,7 @@ func mismatch(e *json.UnmarshalTypeError) string {
 
 const whole = "a whole number"
 
-// kindName says what JSON is decoded into a Go type.
+// kindName returns the kind of JSON value that decodes into a Go type.
 func kindName(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:

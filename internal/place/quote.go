@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// maxRunes is how much of a value an error line shows.
+	// maxRunes is the number of runes of a value that an error line shows.
 	maxRunes = 60
-	// maxNames is how many names of a list an error line shows.
+	// maxNames is the number of names of a list that an error line shows.
 	maxNames = 20
 )
 
-// Quote shows a value that comes from a file or from a command line inside an
-// error line: in double quotes, with control characters and bytes that are not
-// UTF-8 escaped as in Go, and cut after 60 runes. "..." after the closing quote
-// says that the value goes on.
+// Quote returns value as an error line shows it: in double quotes, with control
+// characters and bytes that are not UTF-8 escaped as in Go, and cut after 60
+// runes. If the value was cut, "..." follows the closing quote. Use it for
+// every value that comes from a file or a command line.
 func Quote(value string) string {
 	head, cut := cutRunes(value, maxRunes)
 	quoted := strconv.Quote(head)
@@ -28,9 +28,10 @@ func Quote(value string) string {
 	return quoted
 }
 
-// List joins names by commas for an error line. After 20 of them it says how
-// many more there are. A name that is empty, holds spaces or control characters
-// or has more than 60 runes appears as [Quote] shows it, any other as it is.
+// List joins names by commas for an error line. After 20 names it gives the
+// number of the others. A name that is empty, contains spaces or control
+// characters or has more than 60 runes appears as [Quote] shows it, and any
+// other name without quotes.
 func List[S ~string](names []S) string {
 	shown := make([]string, 0, min(len(names), maxNames))
 	for _, name := range names[:min(len(names), maxNames)] {
@@ -43,7 +44,8 @@ func List[S ~string](names []S) string {
 	return list
 }
 
-// plain leaves a name without quotes where the name cannot be misread.
+// plain returns name without quotes if it cannot be misread, and quoted
+// otherwise.
 func plain(name string) string {
 	_, cut := cutRunes(name, maxRunes)
 	odd := func(r rune) bool { return r == ',' || r == '"' || unicode.IsSpace(r) || !strconv.IsPrint(r) }

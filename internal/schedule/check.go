@@ -2,8 +2,8 @@ package schedule
 
 import "fmt"
 
-// Check returns every fault of c, which is resolved, that the size of the run
-// makes, each beginning with its key.
+// Check returns every fault of c that depends on the size of the run. Each
+// fault starts with its key. c must be resolved.
 func (c Config) Check(run Run) (faults []error) {
 	if !c.Active() {
 		return nil
@@ -34,7 +34,8 @@ func (c Config) Check(run Run) (faults []error) {
 	return faults
 }
 
-// holds finds fault with a limit that the run has too few times for.
+// holds reports a fault if the run has fewer times for an operation than its
+// limit asks for. planned is the number of operations that fit.
 func (c Config) holds(run Run, key string, limit, planned int, fault func(string, ...any)) {
 	if planned >= limit {
 		return

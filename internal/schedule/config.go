@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Config is the `schedule:` section of a run file. Table docs of package config
-// explains every key. Both MaxMerges and MaxInjects at 0 is LoR2C without a
-// schedule. Evaluate, Moments, Changed and WhatIf say how an action is carried
-// out; this package decides nothing by them.
+// Config is the `schedule:` section of a run file. The table docs of package
+// config explains every key. If MaxMerges and MaxInjects are both 0, LoR2C has
+// no schedule. Evaluate, Moments, Changed and WhatIf say how an action is
+// carried out; this package does not use them.
 type Config struct {
 	Preset       string  `yaml:"preset"`
 	MaxMerges    int     `yaml:"max_merges"`
@@ -31,13 +31,13 @@ type Config struct {
 	WhatIf       int     `yaml:"what_if"`
 }
 
-// The values of the keys of Config that are words.
+// These are the words that keys of Config can have as values.
 const (
 	PresetPaper   = "paper"
 	PresetRelease = "release"
 
-	TimingEpochs = "epochs" // at the ends of epochs, eq. 11 and 12
-	TimingSteps  = "steps"  // at fractions of epochs, for runs of few
+	TimingEpochs = "epochs" // actions at the ends of epochs, by eq. 11 and 12
+	TimingSteps  = "steps"  // actions at fractions of epochs, for runs of few epochs
 
 	ScoreSFS     = "sfs"
 	ScoreNuclear = "nuclear"
@@ -45,14 +45,14 @@ const (
 	SelectMin = "min"
 	SelectMax = "max"
 
-	KeepRicher = "richer" // the member of the higher score, the lower on a tie
+	KeepRicher = "richer" // keep the member of the higher score, or the lower member on a tie
 	KeepFirst  = "first"
 
-	AdjacencyGap    = "gap"    // no merge across an injected layer
-	AdjacencyStrict = "strict" // nor of a module beside one
+	AdjacencyGap    = "gap"    // allow no merge across an injected layer
+	AdjacencyStrict = "strict" // also allow no merge of a module beside an injected layer
 
 	ConflictBoth  = "both"         // merge, then inject
-	ConflictDefer = "defer_inject" // inject at the next end of an epoch without a merge
+	ConflictDefer = "defer_inject" // inject at the next end of an epoch that has no merge
 
 	EvaluateAfter  = "after" // an epoch's evaluation sees its actions
 	EvaluateBefore = "before"
@@ -61,16 +61,16 @@ const (
 	MomentsReset = "reset"
 
 	ChangedTrain  = "train"
-	ChangedFreeze = "freeze" // what was merged or injected never moves again
+	ChangedFreeze = "freeze" // what was merged or injected is never updated again
 )
 
 // Default returns the settings of a run file without the section.
 func Default() Config { return Config{Preset: PresetPaper} }
 
-// presets are the settings that a preset fills in. The release is the published
-// code for GLUE as far as it is defined: it compares mean singular values,
-// takes the factors of the lower member, never stops trying, and leaves what it
-// changed without gradients.
+// presets are the settings that a preset fills in. PresetRelease follows the
+// published code for GLUE where its behaviour is defined: it compares mean
+// singular values, keeps the factors of the lower member, tries an operation
+// until the end of training, and does not train what it has changed.
 var presets = map[string]Config{
 	PresetPaper: {
 		Timing: TimingEpochs, Score: ScoreSFS, SFSK: 2, MergeSelect: SelectMin, Keep: KeepRicher, InjectSelect: SelectMin,
@@ -82,7 +82,7 @@ var presets = map[string]Config{
 	},
 }
 
-// Resolve fills what is not set with the preset's value.
+// Resolve sets every field that is not set to the preset's value.
 func (c *Config) Resolve() {
 	p, ok := presets[c.Preset]
 	if !ok {
@@ -95,7 +95,7 @@ func (c *Config) Resolve() {
 	}
 }
 
-// word is a key whose value is one of a few.
+// word is a key whose value is one of a few words.
 type word struct {
 	key   string
 	value *string
@@ -117,8 +117,8 @@ func (c *Config) words() []word {
 	}
 }
 
-// Validate returns every fault of c that can be seen without the run, each
-// beginning with its key. What is not set is none.
+// Validate returns every fault of c that does not depend on the run. Each fault
+// starts with its key. An unset field is not a fault.
 func (c Config) Validate() (faults []error) {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("schedule."+format, a...)) }
 	if _, ok := presets[c.Preset]; !ok {
@@ -146,5 +146,5 @@ func (c Config) Validate() (faults []error) {
 	return faults
 }
 
-// Active reports whether there is anything to schedule.
+// Active reports whether c asks for any merge or injection.
 func (c Config) Active() bool { return c.MaxMerges+c.MaxInjects > 0 }

@@ -2,15 +2,18 @@ package schedule
 
 import "fmt"
 
-// Record is what a run logs of its structure: a Plan, Spectrum or Event.
+// Record is a record of a run's structure in its log: a Plan, a Spectrum or an
+// Event.
 type Record interface {
 	// At returns the optimizer step after which the record was made.
 	At() int
 	// Kind names the kind of record in metrics.jsonl.
 	Kind() string
-	// Scalars returns the numbers of the record that are drawn over the steps of a run.
+	// Scalars returns the numbers of the record that TensorBoard plots over
+	// steps.
 	Scalars() []Scalar
-	// Text says for people what was done; it is empty where nothing was.
+	// Text describes the action for the readable log; it is empty for a record
+	// that is not an action.
 	Text() string
 }
 
@@ -59,7 +62,7 @@ type Spectrum struct {
 	Scores []float64 `json:"-"`
 }
 
-// Event is one merge or injection with all that it was chosen from.
+// Event is one merge or injection with all candidates that it was chosen from.
 type Event struct {
 	Step   int     `json:"step"`
 	Epoch  float64 `json:"epoch"`
@@ -67,7 +70,7 @@ type Event struct {
 	Span
 	Keep             int         `json:"keep"`             // first layer of the module whose factors survive; the layer of an injection
 	Winner           int         `json:"winner"`           // index into Candidates
-	Loss             *float64    `json:"loss"`             // on the what-if sample before the event; nil without one
+	Loss             *float64    `json:"loss"`             // on the what-if sample before the event; nil without a sample
 	Sample           int         `json:"sample,omitempty"` // examples of the what-if sample
 	Candidates       []Candidate `json:"candidates"`
 	ParametersBefore int         `json:"parameters_before"`
@@ -110,13 +113,14 @@ func (e Event) Scalars() []Scalar {
 	return []Scalar{{"train/parameters", float64(e.ParametersAfter)}}
 }
 
-// Text returns nothing: the plan is announced in more detail than it is logged.
+// Text returns an empty text, because the plan is announced elsewhere in more
+// detail than it is logged.
 func (Plan) Text() string { return "" }
 
-// Text returns nothing.
+// Text returns an empty text.
 func (Spectrum) Text() string { return "" }
 
-// Text says what was merged or replaced, and by which score.
+// Text returns what was merged or replaced, and with which score.
 func (e Event) Text() string {
 	what := fmt.Sprintf("merged layers %d-%d with the factors of the module of layer %d", e.First, e.Last, e.Keep)
 	if e.Action == string(Inject) {

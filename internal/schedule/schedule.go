@@ -1,14 +1,13 @@
 // Package schedule decides when neighbouring LoR2C modules are merged and when
 // one is replaced by LoRA: MergeLoR2C, InjectLoR2C and IMLoR2C
 // (arXiv:2503.00572, section III-C to III-E).
-//
-// It is pure: singular values in, actions out. Package train measures the
-// values and carries the actions out.
+// The package has no side effects: its input is singular values and its output
+// is actions. Package train measures the values and carries out the actions.
 package schedule
 
 import "slices"
 
-// Kind says what an action does.
+// Kind is what an action does.
 type Kind string
 
 // The two kinds of action.
@@ -17,56 +16,60 @@ const (
 	Inject Kind = "inject"
 )
 
-// Span is the layers from the input of First to the output of Last, from 0.
+// Span is the range of layers from the input of layer First to the output of
+// layer Last. Layers count from 0.
 type Span struct {
 	First int `json:"first"`
 	Last  int `json:"last"`
 }
 
-// Module is a LoR2C module and the singular values of its B A, largest first,
-// without the scale.
+// Module is a LoR2C module with the singular values of its product B A, largest
+// first and without the scale.
 type Module struct {
 	Span
 	Singular []float64 `json:"singular"`
 }
 
-// Candidate is one choice of an action: two neighbours to merge or one module to replace.
+// Candidate is one possible choice of an action: two neighbouring modules to
+// merge or one module to replace.
 type Candidate struct {
 	Span
 	Members []Span    `json:"members"`
 	Scores  []float64 `json:"scores"` // of the members
 	Score   float64   `json:"score"`  // their sum, by which candidates are compared
-	// Loss is that of the what-if sample, were this candidate chosen, and ChangeSE the standard error of its change,
-	// paired by example. The schedule decides nothing by them; both are nil where they were not measured.
+	// Loss is the loss of the what-if sample if this candidate were chosen, and
+	// ChangeSE the standard error of the change in loss, paired by example. The
+	// schedule does not use them. Both are nil if they were not measured.
 	Loss     *float64 `json:"loss"`
 	ChangeSE *float64 `json:"change_se,omitempty"`
 }
 
-// Action is a decision and what it was chosen from.
+// Action is a decision, with the candidates that it was chosen from.
 type Action struct {
 	Kind Kind
 	Span
-	// Keep is the first layer of the member whose factors a merged module
-	// has, or the layer of an injection.
+	// Keep is the first layer of the member whose factors the merged module
+	// takes over, or the layer of an injection.
 	Keep       int
 	Candidates []Candidate // by layer
 	Winner     int         // index into Candidates
 }
 
-// State is what a schedule remembers between steps. The zero value is the start
-// of a run.
+// State is what a schedule remembers between steps. The zero value is the state
+// at the start of a run.
 type State struct {
 	Merges  int `json:"merges"`  // carried out
 	Injects int `json:"injects"` // carried out
 	// Deferred counts the injections that gave way to a merge and are still due.
 	Deferred int `json:"deferred"`
-	// Step is the last step asked about, and Done how far it has come.
+	// Step is the last step that Next was asked about, and Done how far that
+	// step has come.
 	Step   int  `json:"step"`
 	Done   int  `json:"done"`
 	Merged bool `json:"merged"` // a merge was carried out at Step
 }
 
-// How far a step has come.
+// These are the values of State.Done.
 const (
 	nothingDone = iota
 	mergeDone
@@ -79,14 +82,15 @@ type Schedule struct {
 	run Run
 }
 
-// New returns the schedule of c, which is resolved and for which Validate and
-// Check found no fault, over a run of the given size.
+// New returns the schedule of c for a run of the given size. c must be
+// resolved, and Validate and Check must have found no fault in it.
 func New(c Config, run Run) *Schedule { return &Schedule{c: c, run: run} }
 
 // Next returns the next action at the end of the given step and the state after
-// it, or nil when there is none, or none left, at that step. The caller carries
-// it out and asks again with the modules it leaves. modules are those there
-// are, by layer; layers in none of them were injected.
+// it. The action is nil if no action is left for that step. The caller carries
+// the action out and calls Next again with the modules that remain. modules are
+// the present modules, ordered by layer; every layer that no module covers was
+// injected.
 func (s *Schedule) Next(st State, step int, modules []Module) (*Action, State) {
 	if st.Step != step {
 		st.Step, st.Done, st.Merged = step, nothingDone, false
@@ -114,8 +118,8 @@ func (s *Schedule) Next(st State, step int, modules []Module) (*Action, State) {
 			if st.Deferred == 0 || step%s.run.StepsPerEpoch != 0 || !s.within(step) {
 				return nil, st
 			}
-			// Without a candidate it waits for the next regular time, like
-			// any other.
+			// If it finds no candidate it waits for the next regular time, as
+			// other injections do.
 			st.Deferred--
 		}
 		if a := s.action(Inject, s.injections(modules)); a != nil {
@@ -126,7 +130,7 @@ func (s *Schedule) Next(st State, step int, modules []Module) (*Action, State) {
 	return nil, st
 }
 
-// action returns the choice among candidates, or nil without any.
+// action returns the choice among candidates, or nil if there are none.
 func (s *Schedule) action(kind Kind, candidates []Candidate) *Action {
 	if candidates == nil {
 		return nil
@@ -159,7 +163,7 @@ func (s *Schedule) Keep(c Candidate) int {
 	return c.Members[keep].First
 }
 
-// merges returns the pairs of neighbours that may become one.
+// merges returns the pairs of neighbouring modules that may be merged.
 func (s *Schedule) merges(modules []Module) (candidates []Candidate) {
 	for i := 1; i < len(modules); i++ {
 		a, b := modules[i-1], modules[i]
@@ -175,7 +179,8 @@ func (s *Schedule) merges(modules []Module) (candidates []Candidate) {
 	return candidates
 }
 
-// injections returns the modules that LoRA may replace: those never merged.
+// injections returns the modules that LoRA may replace: those that were never
+// merged.
 func (s *Schedule) injections(modules []Module) (candidates []Candidate) {
 	for _, m := range modules {
 		if m.First == m.Last {
@@ -196,7 +201,7 @@ func (s *Schedule) candidate(span Span, members ...Module) Candidate {
 	return c
 }
 
-// injected reports whether layer exists and no module has it.
+// injected reports whether layer exists and no module covers it.
 func (s *Schedule) injected(modules []Module, layer int) bool {
 	return layer >= 0 && layer < s.run.Layers &&
 		!slices.ContainsFunc(modules, func(m Module) bool { return m.First <= layer && layer <= m.Last })

@@ -2,8 +2,8 @@ package schedule
 
 // SFS returns the share of the sum of singular values, given largest first,
 // that lies outside the k largest: 1 - (s_1+...+s_k)/(s_1+...+s_r), eq. 5 of
-// arXiv:2503.00572. It is high where information is spread over many directions
-// and 0 where there is none.
+// arXiv:2503.00572. It is high if the information is spread over many
+// directions, and 0 if all singular values are 0.
 func SFS(singular []float64, k int) float64 {
 	top, all := 0.0, 0.0
 	for i, v := range singular {
@@ -18,8 +18,8 @@ func SFS(singular []float64, k int) float64 {
 	return 1 - top/all
 }
 
-// Nuclear returns the sum of singular values, by which the authors' release
-// compares modules when it is given no k.
+// Nuclear returns the sum of the singular values. The authors' release compares
+// modules by it if it is given no k.
 func Nuclear(singular []float64) float64 {
 	sum := 0.0
 	for _, v := range singular {
@@ -28,7 +28,8 @@ func Nuclear(singular []float64) float64 {
 	return sum
 }
 
-// Score returns the configured score of a module's singular values.
+// Score returns the score of a module with the given singular values, by the
+// score of the configuration.
 func (s *Schedule) Score(singular []float64) float64 {
 	if s.c.Score == ScoreNuclear {
 		return Nuclear(singular)

@@ -2,7 +2,8 @@ package schedule
 
 import "fmt"
 
-// WhyNone says why an operation of the given kind may find no candidate.
+// WhyNone returns the reason for which an operation of the given kind can find
+// no candidate.
 func (c Config) WhyNone(kind Kind) string {
 	if kind == Inject {
 		return "every layer's module had been merged or replaced, and an injection replaces a module that was never merged"
@@ -17,9 +18,10 @@ func (c Config) WhyNone(kind Kind) string {
 	return why
 }
 
-// Shortfall returns the planned injections, counted from 1, that may find no
-// candidate: where every merge before them joins two modules that were never
-// merged, as many layers as that takes leave none of its own.
+// Shortfall returns the numbers, from 1, of the planned injections that may
+// find no candidate. An injection replaces a module that was never merged. In
+// the worst case every merge before it joins two such modules, and then none
+// may be left.
 func (s *Schedule) Shortfall() (injections []int) {
 	single := s.run.Layers // modules of one layer, in the worst case
 	n := 0
