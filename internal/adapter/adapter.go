@@ -3,6 +3,7 @@
 package adapter
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
 	"slices"
@@ -32,14 +33,16 @@ type Method interface {
 	// Updated is called once in an optimizer step, after the update of the parameters has been queued. It must not
 	// wait for the device.
 	Updated(At)
+	Changing
 }
 
 // At is the position of a run, as far as a method may depend on it.
 type At struct {
-	Step, Steps int    // the optimizer step, from 1, and how many the run has; both 0 outside a run
-	Pass        int    // the micro-batch within the step, from 0
-	Train       bool   // false in an evaluation
-	Seed        uint64 // of the run
+	Step, Steps int     // the optimizer step, from 1, and how many the run has; both 0 outside a run
+	Epoch       float64 // passes over the training data; only for Due and Change
+	Pass        int     // the micro-batch within the step, from 0
+	Train       bool    // false in an evaluation
+	Seed        uint64  // of the run
 	// Loss [1] is the loss of the step, and State [compute.StateLen] what the optimizer says of it. Both are absent
 	// in an evaluation.
 	Loss, State compute.Tensor
@@ -60,8 +63,19 @@ func (Plain) Backward(At) {}
 // Updated does nothing.
 func (Plain) Updated(At) {}
 
+// Settings is what a method is attached with.
+type Settings struct {
+	Config // valid and resolved
+	// Schedule and Run steer methods that change while a run goes on. The zero Run stands for a model outside a run.
+	Schedule schedule.Config
+	Run      schedule.Run
+	Seed     uint64 // draws initial values
+	// Structure and Progress are what the method returned when it was saved; nil for a method as it begins.
+	Structure, Progress json.RawMessage
+}
+
 // methods is the whole list: adding one is a line here and a file.
-var methods = map[string]func(builder, *schedule.Structure) (Method, error){
+var methods = map[string]func(builder) (Method, error){
 	"lor2c": newLoR2C,
 	"lora":  newLoRA,
 	"full":  newFull,
@@ -71,17 +85,10 @@ var methods = map[string]func(builder, *schedule.Structure) (Method, error){
 // Names lists the methods in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 
-// Attach builds the method of a valid, resolved c for m. The output of the
-// model does not change by it, because every B starts at zero. seed draws A.
-func Attach(dev compute.Device, m *model.Model, c Config, seed uint64) (Method, error) {
-	return AttachAs(dev, m, c, nil, seed)
-}
-
-// AttachAs builds a LoR2C method as merging and injection left it; nil means as
-// it begins, and is what other methods want. The values of the parameters are
-// still to be restored.
-func AttachAs(dev compute.Device, m *model.Model, c Config, s *schedule.Structure, seed uint64) (Method, error) {
-	return methods[c.Name](builder{dev, m, c, seed}, s)
+// Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
+// attaching does not change the output of the model, because every B starts at zero.
+func Attach(dev compute.Device, m *model.Model, s Settings) (Method, error) {
+	return methods[s.Name](builder{dev, m, s})
 }
 
 // Count returns the number of scalars in params.
@@ -99,8 +106,7 @@ const filePrefix = "base_model.model."
 type builder struct {
 	dev compute.Device
 	*model.Model
-	Config
-	seed uint64
+	Settings
 }
 
 // path returns the name of a module below the encoder, as in the file.
@@ -116,7 +122,7 @@ func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	p := b.param(module+".lora_A.weight", r, in)
 	p.Factor, p.Layer, p.Idle = "A", layer, tape.IdleAtStart
 	values := make([]float32, r*in)
-	compute.Uniform(values, b.seed, p.Name, 1/math.Sqrt(float64(in)))
+	compute.Uniform(values, b.Seed, p.Name, 1/math.Sqrt(float64(in)))
 	p.Upload(b.dev, values)
 	return p
 }

@@ -2,7 +2,6 @@ package adapter
 
 import (
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -12,7 +11,7 @@ type Full struct {
 	params []*tape.Param
 }
 
-func newFull(b builder, _ *schedule.Structure) (Method, error) {
+func newFull(b builder) (Method, error) {
 	return &Full{params: b.Encoder()}, nil
 }
 
@@ -26,7 +25,7 @@ func (m *Full) Hook(At) model.Hook { return model.Base{} }
 // has to beat.
 type Head struct{ Plain }
 
-func newHead(builder, *schedule.Structure) (Method, error) { return Head{}, nil }
+func newHead(builder) (Method, error) { return Head{}, nil }
 
 // Params is empty.
 func (Head) Params() []*tape.Param { return nil }

@@ -23,6 +23,12 @@ func (s *Saved) SHA256() (string, error) {
 	return sum, nil
 }
 
+// Injected reports whether modules of the adapter were replaced by others when it was trained.
+func (s *Saved) Injected() bool {
+	layout, err := parseStructure(s.Structure, s.Base.Layers)
+	return err == nil && len(layout.Injected) > 0
+}
+
 // Begin fills the method's parameters from the file, for a new run that starts
 // with them, and the head's if it predicts the same classes: its outputs are then
 // put into the order of labels, nil for regression. Otherwise the head stays as it

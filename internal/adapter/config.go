@@ -1,10 +1,13 @@
 package adapter
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Config is the `method:` section of a run file. Table docs of package config
@@ -29,6 +32,18 @@ var defaults = map[string]struct{ dropout, learningRate float64 }{
 	"lora":  {0.05, 1e-3},
 	"full":  {0, 5e-5},
 	"head":  {0, 1e-3},
+}
+
+// TrainsBase reports whether the method trains the parameters of the base model.
+func (c Config) TrainsBase() bool { return c.Name == "full" }
+
+// CheckProgress lists what in the result of a method's Progress, saved after a step, the limits of the schedule do not
+// allow.
+func (c Config) CheckProgress(progress json.RawMessage, limits schedule.Config, step int) []string {
+	if progress == nil || c.Name != "lor2c" {
+		return nil
+	}
+	return checkProgress(progress, limits, step)
 }
 
 // LearningRate returns the learning rate of a run whose file has none.

@@ -47,7 +47,7 @@ func TestInit(t *testing.T) {
 	draw := func(seed uint64) adapter.Method {
 		c := adapter.Config{Name: "lora", Rank: 20, Alpha: 1, TargetModules: []string{"query"}}
 		c.Resolve()
-		method, err := adapter.Attach(dev, m, c, seed)
+		method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: seed})
 		if err != nil {
 			t.Fatal(err)
 		}

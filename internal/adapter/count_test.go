@@ -66,7 +66,7 @@ func TestCountMerged(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.Resolve()
-		method, err := adapter.Attach(dev, m, c, 1)
+		method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

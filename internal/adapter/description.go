@@ -1,6 +1,8 @@
 package adapter
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +13,6 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -38,8 +39,8 @@ type Description struct {
 	// Tokenizer is the files that a reader of the adapter needs to make tokens, by
 	// name, with their content. Save writes them.
 	Tokenizer map[string][]byte `json:"-"`
-	// Structure is that of a LoR2C method; nil means as it begins.
-	Structure *schedule.Structure `json:"structure,omitempty"`
+	// Structure is what the method returned as its structure when it was saved.
+	Structure json.RawMessage `json:"structure,omitempty"`
 }
 
 // Base identifies the model that an adapter belongs to.
@@ -174,6 +175,13 @@ func readDescription(dir string) (d Description, path string, listed []string, e
 		return d, path, nil, inFile(path, faults, sameKeys)
 	}
 	d.Method.Resolve()
+	if d.Structure != nil {
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, d.Structure); err != nil {
+			return d, path, nil, err
+		}
+		d.Structure = compact.Bytes()
+	}
 	return d, path, nil, nil
 }
 
@@ -198,7 +206,7 @@ func (d Description) check() (faults []error) {
 	}
 	if s := d.Structure; s != nil {
 		fault(d.Method.Name == "lor2c", "structure is there for method %s; only lor2c has one", place.Quote(d.Method.Name))
-		if err := checkStructure(s, d.Base.Layers); err != nil {
+		if _, err := parseStructure(s, d.Base.Layers); err != nil {
 			fault(false, "structure: %w", err)
 		}
 	}

@@ -13,3 +13,6 @@ func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
 	}
 	return m
 }
+
+// PairedError is pairedError.
+var PairedError = pairedError

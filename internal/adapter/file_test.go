@@ -93,7 +93,7 @@ func TestSaveRestore(t *testing.T) {
 				s := restore(t, dir, fresh)
 				if l, ok := n.Method.(*adapter.LoR2C); ok {
 					s := l.Structure()
-					d.Structure = &s
+					d.Structure = s
 				}
 				if d.Format = 1; !cmp.Equal(s.Description, d) {
 					t.Errorf("description (-want +got):\n%s", cmp.Diff(d, s.Description))

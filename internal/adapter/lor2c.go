@@ -20,6 +20,7 @@ type LoR2C struct {
 	modules  []module // by first layer, never overlapping
 	injected *LoRA    // on the layers whose module was replaced
 	order    []int    // those layers, in the order of injection
+	scheduled
 }
 
 // module is the residual connection from the input of layer first to the output
@@ -29,13 +30,19 @@ type module struct {
 	pair
 }
 
-func newLoR2C(b builder, s *schedule.Structure) (Method, error) {
+func newLoR2C(b builder) (Method, error) {
 	m := &LoR2C{b: b, injected: &LoRA{pairs: map[model.Site]pair{}}}
-	if s == nil {
-		s = fresh(b.Layers)
-	}
-	if err := checkStructure(s, b.Layers); err != nil {
+	s, err := parseStructure(b.Structure, b.Layers)
+	if err != nil {
 		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
+	}
+	if m.scheduled, err = newScheduled(b); err != nil {
+		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
+	}
+	if m.config.MaxInjects > 0 {
+		if err := checkInjection(b); err != nil {
+			return nil, err
+		}
 	}
 	var shared *tape.Param
 	if b.Share && len(s.Modules) > 0 {
@@ -53,8 +60,14 @@ func newLoR2C(b builder, s *schedule.Structure) (Method, error) {
 	for _, l := range s.Injected {
 		m.addLoRA(l)
 	}
+	if m.config.Changed == schedule.ChangedFreeze {
+		m.Freeze()
+	}
 	return m, nil
 }
+
+// span returns the layers of a module.
+func (d module) span() schedule.Span { return schedule.Span{First: d.first, Last: d.last} }
 
 // moduleName is the path of the module from the input of layer first to the
 // output of layer last, as in the file.

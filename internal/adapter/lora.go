@@ -7,7 +7,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -19,7 +18,7 @@ type LoRA struct {
 	params []*tape.Param
 }
 
-func newLoRA(b builder, _ *schedule.Structure) (Method, error) {
+func newLoRA(b builder) (Method, error) {
 	m := &LoRA{pairs: map[model.Site]pair{}}
 	if err := checkTargets(b.TargetModules); err != nil {
 		return nil, fmt.Errorf("adapter: attach lora: %w", err)

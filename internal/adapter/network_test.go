@@ -111,7 +111,7 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config
 		c.Dropout = &p
 	}
 	c.Resolve()
-	method, err := adapter.Attach(dev, m, c, seed)
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}

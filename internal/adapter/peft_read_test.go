@@ -347,7 +347,7 @@ func fuzzOpen(f *testing.F, name string, seeds ...string) {
 			return
 		}
 		defer s.Close()
-		m, err := adapter.AttachAs(dev, base, s.Method, s.Structure, 1)
+		m, err := adapter.Attach(dev, base, adapter.Settings{Config: s.Method, Structure: s.Structure, Seed: 1})
 		if err == nil {
 			err = s.Restore(dev, m, base.Head())
 		}

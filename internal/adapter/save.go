@@ -22,10 +22,7 @@ import (
 // transformers loads. It waits for the device.
 func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.Param) error {
 	d.Format = format
-	if m, ok := m.(*LoR2C); ok {
-		s := m.Structure()
-		d.Structure = &s
-	}
+	d.Structure = m.Structure()
 	tensors := download(dev, d.Method, slices.Concat(m.Params(), m.Buffers(), head))
 	if err := dev.Err(); err != nil {
 		return err

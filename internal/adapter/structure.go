@@ -1,25 +1,32 @@
 package adapter
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
-	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// fresh is the structure before any merge or injection.
-func fresh(layers int) *schedule.Structure {
-	s := &schedule.Structure{Injected: []int{}}
-	for l := range layers {
-		s.Modules = append(s.Modules, schedule.Span{First: l, Last: l})
+// parseStructure reads what Structure returned. nil stands for the structure before any merge or injection: a module for
+// each layer.
+func parseStructure(text json.RawMessage, layers int) (s schedule.Structure, err error) {
+	if text == nil {
+		for l := range layers {
+			s.Modules = append(s.Modules, schedule.Span{First: l, Last: l})
+		}
+		return s, nil
 	}
-	return s
+	if err := strictjson.UnmarshalKnown(text, &s); err != nil {
+		return s, fmt.Errorf("structure:%w", err)
+	}
+	return s, checkStructure(s, layers)
 }
 
 // checkStructure returns an error if s does not fit a model with the given number of layers.
-func checkStructure(s *schedule.Structure, layers int) error {
+func checkStructure(s schedule.Structure, layers int) error {
 	next := 0
 	for _, m := range s.Modules {
 		if m.First < next || m.Last < m.First || m.Last >= layers {
@@ -38,11 +45,14 @@ func checkStructure(s *schedule.Structure, layers int) error {
 	return nil
 }
 
-// Structure returns what m consists of now.
-func (m *LoR2C) Structure() schedule.Structure {
+// Structure returns Layout as JSON.
+func (m *LoR2C) Structure() json.RawMessage { return encoded(m.Layout()) }
+
+// Layout returns which modules m has and which layers were injected.
+func (m *LoR2C) Layout() schedule.Structure {
 	s := schedule.Structure{Modules: []schedule.Span{}, Injected: append([]int{}, m.order...)}
 	for _, d := range m.modules {
-		s.Modules = append(s.Modules, schedule.Span{First: d.first, Last: d.last})
+		s.Modules = append(s.Modules, d.span())
 	}
 	return s
 }
@@ -72,16 +82,17 @@ func (m *LoR2C) Inject(layer int) {
 
 func (m *LoR2C) addLoRA(layer int) {
 	b := m.b
-	b.Config = b.injected()
+	b.Settings.Config = b.injected()
 	m.injected.add(b, layer)
 	m.order = append(m.order, layer)
 }
 
-// CheckInjection returns every reason why the layers of m cannot take the LoRA
-// that c injects: target modules that name no linear layer, or linear layers
+// checkInjection returns every reason why the layers of the model cannot take the LoRA
+// that is injected: target modules that name no linear layer, or linear layers
 // that are not square, whose LoRA of half the rank would have another number of
 // parameters than the module it replaces.
-func CheckInjection(m *model.Model, c Config) error {
+func checkInjection(b builder) error {
+	m, c := b.Model, b.Settings.Config
 	if err := checkTargets(c.TargetModules); err != nil {
 		return fmt.Errorf("adapter: inject lora: %w", err)
 	}

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -51,7 +52,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("parameters (-want +got):\n%s", d)
 	}
 	structure := schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 0}, {First: 1, Last: 2}}, Injected: []int{3}}
-	if d := cmp.Diff(structure, m.Structure()); d != "" {
+	if d := cmp.Diff(structure, m.Layout()); d != "" {
 		t.Errorf("structure (-want +got):\n%s", d)
 	}
 	for _, p := range m.Pairs(3) {
@@ -217,14 +218,14 @@ func TestSaveRestoreStructure(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			method, err := adapter.AttachAs(dev, fresh, s.Method, s.Structure, 2)
+			method, err := adapter.Attach(dev, fresh, adapter.Settings{Config: s.Method, Structure: s.Structure, Seed: 2})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := s.Restore(dev, method, fresh.Head()); err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(m.Structure(), method.(*adapter.LoR2C).Structure()); d != "" {
+			if d := cmp.Diff(m.Layout(), method.(*adapter.LoR2C).Layout()); d != "" {
 				t.Errorf("structure (-want +got):\n%s", d)
 			}
 			b := join(n.parts())
@@ -267,7 +268,7 @@ func TestStructureFaults(t *testing.T) {
 		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
 	} {
 		t.Run("fault="+x.name, func(t *testing.T) {
-			_, err := adapter.AttachAs(dev, m, c, &x.structure, 1)
+			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Structure: raw(t, x.structure), Seed: 1})
 			if got, want := fmt.Sprint(err), "adapter: attach lor2c: "+x.want+": adapter and model do not match"; got != want || !errors.Is(err, adapter.ErrMismatch) {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}
@@ -306,12 +307,34 @@ func TestCheckInjection(t *testing.T) {
 			c.Resolve()
 			x.change(&c, m)
 			got := ""
-			if err := adapter.CheckInjection(m, c); err != nil {
+			settings := adapter.Settings{Config: c, Schedule: schedule.Config{MaxInjects: 1}, Run: schedule.Run{Epochs: 4, StepsPerEpoch: 1, Layers: 4, Rank: c.Rank}}
+			if _, err := adapter.Attach(dev, m, settings); err != nil {
 				got = err.Error()
 			}
 			if got != x.want {
 				t.Errorf("error\n%s\nwant\n%s", got, x.want)
 			}
 		})
+	}
+}
+
+// raw returns a structure as it is saved.
+func raw(t *testing.T, s schedule.Structure) json.RawMessage {
+	t.Helper()
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestPairedError by hand: the differences 1, 3 and 2 have the deviation 1.
+func TestPairedError(t *testing.T) {
+	got := adapter.PairedError([]float64{1, 1, 1}, []float64{2, 4, 3})
+	if got == nil || math.Abs(*got-1/math.Sqrt(3)) > 1e-15 {
+		t.Errorf("got %v, want 1/sqrt(3)", got)
+	}
+	if got := adapter.PairedError([]float64{1}, []float64{2}); got != nil {
+		t.Errorf("one example has the standard error %v; want none", *got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -100,7 +101,7 @@ func TestEvaluateNotFinite(t *testing.T) {
 	}
 	second := d.batch(sequence(16)[8:])
 	dev := &overflowing{Device: quiet(1).Device}
-	m, method, err := s.attach(dev, c.Method, nil)
+	m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

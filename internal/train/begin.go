@@ -35,7 +35,7 @@ func (r *run) checkInit() error {
 		settings := map[string]string{}
 		for key, value := range c.Settings() {
 			of, ok := strings.CutPrefix(key, "method.")
-			injection := strings.HasPrefix(of, "inject_") && (r.init.Structure == nil || len(r.init.Structure.Injected) == 0)
+			injection := strings.HasPrefix(of, "inject_") && !r.init.Injected()
 			if ok && !injection && !strings.Contains(of, "dropout") {
 				settings[key] = value
 			}

@@ -119,7 +119,7 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 	a := adapter.Default()
 	a.Name = method
 	a.Resolve()
-	added, err := adapter.Attach(dev, m, a, 1)
+	added, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}

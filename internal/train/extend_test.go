@@ -159,7 +159,7 @@ func TestInitAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer saved.Close()
-		m, method, err := s.attach(dev, c.Method, nil)
+		m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
 		if err != nil {
 			t.Fatal(err)
 		}

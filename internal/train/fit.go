@@ -5,17 +5,17 @@ import (
 	"math/bits"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
-	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // fit returns an error, which wraps compute.ErrOutOfMemory, where a plan needs
 // more than the device has. It names the smallest changes by which the run would
 // fit, found by planning again. A device that does not know what is free passes.
-func (s *Session) fit(on compute.Device, train, dev data, structure *schedule.Structure, p Plan) error {
+func (s *Session) fit(on compute.Device, train, dev data, method adapter.Settings, p Plan) error {
 	free := on.Stats().Free
 	if free == 0 || p.Total() <= free {
 		return nil
@@ -25,7 +25,7 @@ func (s *Session) fit(on compute.Device, train, dev data, structure *schedule.St
 	try := func(on compute.Device, train, dev data, t config.Train, what string) bool {
 		c, other := *s.Config, *s
 		c.Train, other.Config = t, &c
-		q, err := other.plan(on, train, dev, structure)
+		q, err := other.plan(on, train, dev, method)
 		if err != nil || q.Total() > free {
 			return false
 		}

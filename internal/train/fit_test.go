@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
@@ -45,7 +46,7 @@ func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.plan(on, train, dev, nil)
+	p, err := s.plan(on, train, dev, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}

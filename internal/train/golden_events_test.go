@@ -89,7 +89,7 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 		InjectAlpha: g.InjectAlpha, InjectDropout: new(float64),
 	}
 	c.Resolve()
-	attached, err := adapter.Attach(dev, m, c, 1)
+	attached, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,7 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	if g.Method == "share" {
 		c.Name, c.Share = "lor2c", true
 	}
-	method, err := adapter.Attach(dev, m, c, 1)
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

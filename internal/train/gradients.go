@@ -3,26 +3,40 @@ package train
 import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // gradientSums adds up the sizes of the gradients of an adapter's parameters on
 // the device, so that logging them waits for nothing inside a step.
 type gradientSums struct {
 	stepper *Stepper
+	params  []summed
 	sums    compute.Tensor // [parameters of the adapter], sums of |g| since the last record
 	steps   int            // of these sums
 }
 
-// watchGradients begins to add up. When the method's parameters change it must be
-// begun anew.
+// summed is a parameter with the factor and the layer that it had when its sum was begun: a change of the method's
+// structure may move a parameter to another layer.
+type summed struct {
+	*tape.Param
+	factor string
+	layer  int
+}
+
+// watchGradients begins the sums. When the method has changed its parameters, another watch must begin.
 func watchGradients(s *Stepper) *gradientSums {
-	return &gradientSums{s, s.Dev.Alloc(compute.Shape{max(len(s.Method.Params()), 1)}, compute.Exact), 0}
+	g := &gradientSums{stepper: s}
+	for _, p := range s.Method.Params() {
+		g.params = append(g.params, summed{p, p.Factor, p.Layer})
+	}
+	g.sums = s.Dev.Alloc(compute.Shape{max(len(g.params), 1)}, compute.Exact)
+	return g
 }
 
 // add counts the gradient of the step that was just queued.
 func (g *gradientSums) add() {
 	g.steps++
-	for i, p := range g.stepper.Method.Params() {
+	for i, p := range g.params {
 		if p.Trains() {
 			g.stepper.Dev.SumAbs(g.sums.View(i, i+1), p.Grad)
 		}
@@ -44,7 +58,7 @@ func (g *gradientSums) restore(sums []float32, steps int) {
 	}
 }
 
-// record returns the means by layer and starts anew. A shared A belongs to no
+// record returns the means by layer and starts the sums again. A shared A belongs to no
 // layer and is left out.
 func (g *gradientSums) record() (runlog.Gradient, error) {
 	sums, err := g.read()
@@ -52,17 +66,17 @@ func (g *gradientSums) record() (runlog.Gradient, error) {
 		return runlog.Gradient{}, err
 	}
 	rec := runlog.Gradient{Steps: g.steps, Layers: []runlog.LayerGradient{}}
-	for i, p := range g.stepper.Method.Params() {
-		if p.Factor == "" {
+	for i, p := range g.params {
+		if p.factor == "" {
 			continue
 		}
 		n := len(rec.Layers)
-		if n == 0 || rec.Layers[n-1].Layer != p.Layer {
-			rec.Layers = append(rec.Layers, runlog.LayerGradient{Layer: p.Layer})
+		if n == 0 || rec.Layers[n-1].Layer != p.layer {
+			rec.Layers = append(rec.Layers, runlog.LayerGradient{Layer: p.layer})
 			n++
 		}
 		m := &rec.Layers[n-1].A
-		if p.Factor == "B" {
+		if p.factor == "B" {
 			m = &rec.Layers[n-1].B
 		}
 		m.Abs += float64(sums[i])

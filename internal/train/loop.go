@@ -40,7 +40,7 @@ func (r *run) loop(ctx context.Context) error {
 		interrupted := ctx.Err() != nil
 		evaluates := r.evaluates(step)
 		save := r.regular(step) || interrupted
-		if save || r.motion != nil || step%t.LogEvery == 0 || r.schedule.Due(step) {
+		if save || r.motion != nil || step%t.LogEvery == 0 || r.stepper.Method.Due(r.stepper.at(step)) {
 			if err := r.readBack(step); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 )
@@ -62,7 +63,7 @@ func TestWeighedLoss(t *testing.T) {
 			smoothing float64
 		}{{nil, 0}, {weights, 0}, {nil, 0.1}, {weights, 0.3}} {
 			t.Run(fmt.Sprintf("micro_batch=%d/weights=%t/smoothing=%v", size, o.weights != nil, o.smoothing), func(t *testing.T) {
-				m, method, err := s.attach(dev, c.Method, nil)
+				m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
 				if err != nil {
 					t.Fatal(err)
 				}

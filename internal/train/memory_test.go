@@ -35,11 +35,11 @@ func TestReservedArena(t *testing.T) {
 				t.Fatal(err)
 			}
 			device := cpu.Open[float32](2)
-			plan, err := s.plan(device, train, dev, nil)
+			plan, err := s.plan(device, train, dev, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, a, err := s.attach(device, c.Method, nil)
+			m, a, err := s.attach(device, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -232,7 +232,7 @@ func TestWork(t *testing.T) {
 					p := 0.1
 					m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
 					config := adapter.Config{Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value"}}
-					a, err := adapter.Attach(dev, m, config, 1)
+					a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -295,7 +295,7 @@ func TestWorkAfterEvents(t *testing.T) {
 			}
 			config := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 8, TargetModules: []string{"query", "value"}}
 			config.Resolve()
-			a, err := adapter.Attach(dev, m, config, 1)
+			a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

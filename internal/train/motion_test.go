@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
@@ -32,7 +33,7 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 	t.Cleanup(func() { dev.Close() })
 	own := *s
 	own.Config = c
-	m, method, err := own.attach(dev, c.Method, nil)
+	m, method, err := own.attach(dev, adapter.Settings{Config: c.Method, Seed: own.Config.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}

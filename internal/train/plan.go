@@ -8,7 +8,6 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/schedule"
 )
 
 // Plan is the memory of a run in bytes, known before its first step.
@@ -24,18 +23,17 @@ type Plan struct {
 // Total is the sum of the parts.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 
-// plan runs the fullest micro-batch of the whole run, of evaluation and of
-// what-if trials on a device that only counts what on would need, with the method as it is or
-// begins.
-func (s *Session) plan(on compute.Device, train, dev data, structure *schedule.Structure) (Plan, error) {
+// plan runs the fullest micro-batch of the whole run, of evaluation and of what-if trials, with the method that settings
+// describe, on a device that only counts the memory that the device on would need.
+func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Working))
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.Name == "full", none)
+	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.TrainsBase(), none)
 	if err != nil {
 		return Plan{}, err
 	}
-	method, err := adapter.AttachAs(null, m, c.Method, structure, c.Seed)
+	method, err := adapter.Attach(null, m, settings)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -46,7 +44,7 @@ func (s *Session) plan(on compute.Device, train, dev data, structure *schedule.S
 		each += null.Bytes(compute.Working)
 	}
 	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
-	if c.Method.Name != "full" {
+	if !c.Method.TrainsBase() {
 		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Working)
 	}
 	full, batch := s.fullest(train)

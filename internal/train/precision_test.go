@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
@@ -159,7 +160,7 @@ func TestExactStart(t *testing.T) {
 				t.Fatal(err)
 			}
 			attach := func(dev compute.Device) []*tape.Param {
-				m, a, err := s.attach(dev, c.Method, nil)
+				m, a, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -246,15 +247,15 @@ func TestNarrowPlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			dev := nulldev.Open(2)
-			plan, err := s.plan(dev, train, train, nil)
+			plan, err := s.plan(dev, train, train, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
 			if err != nil {
 				t.Fatal(err)
 			}
-			wide, err := s.plan(nulldev.Open(4), train, train, nil)
+			wide, err := s.plan(nulldev.Open(4), train, train, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
 			if err != nil {
 				t.Fatal(err)
 			}
-			m, a, err := s.attach(dev, c.Method, nil)
+			m, a, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
 			if err != nil {
 				t.Fatal(err)
 			}

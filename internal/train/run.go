@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +73,7 @@ type run struct {
 	ends        []int              // last steps of these parts
 	dir         *directory
 	verified    map[int]bool // checkpoints that are known to be valid or not, by step
-	schedule    *schedule.Schedule
+	size        schedule.Run // for the schedule of a method
 	log         *runlog.Run
 	records     []runlog.Record
 	state       state
@@ -147,13 +148,15 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err := r.logBaseline(from == ""); err != nil {
 		return nil, err
 	}
-	r.announce(from == "")
+	if err := r.stepper.Method.Start(methodRun{r, ctx}, from == ""); err != nil {
+		return nil, err
+	}
 	if o.Began != nil {
 		o.Began()
 	}
 	err = r.loop(ctx)
 	if err == nil {
-		r.summarize()
+		r.stepper.Method.Finish(methodRun{r, ctx})
 		r.compareBaseline()
 		err = r.finish()
 	}
@@ -196,33 +199,28 @@ func (o Options) busy(ctx context.Context, out string) func() bool {
 func (r *run) build(from string) (plan Plan, err error) {
 	c := r.session.Config
 	var saved *adapter.Saved
-	var structure *schedule.Structure
+	settings := r.settings(nil, nil)
 	if from != "" {
 		if saved, err = adapter.Open(from); err != nil {
 			return plan, err
 		}
 		defer saved.Close()
-		structure = saved.Structure
+		settings = r.settings(saved.Structure, r.state.Schedule)
 	} else if r.init != nil {
 		if err := r.checkInit(); err != nil {
 			return plan, err
 		}
-		structure = r.init.Structure
+		settings.Structure = r.init.Structure
 	}
-	if plan, err = r.session.plan(r.dev, r.train, r.test, structure); err != nil {
+	if plan, err = r.session.plan(r.dev, r.train, r.test, settings); err != nil {
 		return plan, err
 	}
-	if err := r.session.fit(r.dev, r.train, r.test, structure, plan); err != nil {
+	if err := r.session.fit(r.dev, r.train, r.test, settings, plan); err != nil {
 		return plan, err
 	}
-	m, method, err := r.session.attach(r.dev, c.Method, structure)
+	m, method, err := r.session.attach(r.dev, settings)
 	if err != nil {
 		return plan, err
-	}
-	if c.Schedule.MaxInjects > 0 {
-		if err := adapter.CheckInjection(m, c.Method); err != nil {
-			return plan, err
-		}
 	}
 	base := adapter.Base{Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights, Type: m.Type, Width: m.Width, Layers: m.Layers}
 	task := r.session.Set.Task
@@ -256,14 +254,21 @@ func (r *run) build(from string) (plan Plan, err error) {
 // openSchedule checks what the run is too short or the model too small for.
 func (r *run) openSchedule() error {
 	c := r.session.Config
-	size := schedule.Run{Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
+	r.size = schedule.Run{Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
 	if c.Schedule.Active() {
-		if faults := c.Schedule.Check(size); faults != nil {
+		if faults := c.Schedule.Check(r.size); faults != nil {
 			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
 		}
 	}
-	r.schedule = schedule.New(c.Schedule, size)
 	return nil
+}
+
+// settings returns those of the run's method, with what it returned when it was saved.
+func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
+	c := r.session.Config
+	return adapter.Settings{
+		Config: c.Method, Schedule: c.Schedule, Run: r.size, Seed: c.Seed, Structure: structure, Progress: progress,
+	}
 }
 
 // open starts or continues the log, and says what is about to happen.

@@ -15,7 +15,6 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
@@ -191,19 +190,15 @@ func (s *Session) step(n, step int) []int32 {
 
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
-// attach puts the base model and the method on a device, the method with the
-// structure that a checkpoint says, or as it begins.
-func (s *Session) attach(dev compute.Device, method adapter.Config, structure *schedule.Structure) (*model.Model, adapter.Method, error) {
-	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, method.Name == "full")
+// attach puts the base model and the method that settings describe on a device.
+func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Model, adapter.Method, error) {
+	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.TrainsBase())
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := adapter.AttachAs(dev, m, method, structure, s.Config.Seed)
+	a, err := adapter.Attach(dev, m, settings)
 	if err != nil {
 		return nil, nil, err
-	}
-	if l, ok := a.(*adapter.LoR2C); ok && s.Config.Schedule.Changed == schedule.ChangedFreeze {
-		l.Freeze()
 	}
 	return m, a, dev.Err()
 }
@@ -217,7 +212,7 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 	if err := s.sameBase(dir, saved); err != nil {
 		return nil, err
 	}
-	m, method, err := s.attach(dev, saved.Method, saved.Structure)
+	m, method, err := s.attach(dev, adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure})
 	if err != nil {
 		return nil, err
 	}

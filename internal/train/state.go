@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -14,7 +15,6 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/runlog"
-	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -49,10 +49,10 @@ type state struct {
 	WindowLoss  float64 `json:"window_loss"`
 	WindowSteps int     `json:"window_steps"`
 	TotalLoss   float64 `json:"total_loss"`
-	// What the schedule has done, and after how many steps the parameters began
-	// that were not there from the start.
-	Schedule schedule.State `json:"schedule"`
-	Born     map[string]int `json:"born"`
+	// What the method returned as the progress of its changes, and after how many steps
+	// each parameter was added that was not there from the start.
+	Schedule json.RawMessage `json:"schedule,omitempty"`
+	Born     map[string]int  `json:"born"`
 	// Sums of gradients since the epoch began, one a parameter of the adapter.
 	Gradients     []float32 `json:"gradients,omitempty"`
 	GradientSteps int       `json:"gradient_steps,omitempty"`
@@ -90,6 +90,7 @@ func (r *run) save() error {
 	if err := errors.Join(r.dir.check(), r.log.Sync()); err != nil {
 		return err
 	}
+	r.state.Schedule = r.stepper.Method.Progress()
 	r.state.Born, r.state.Motion = r.stepper.Opt.FirstSteps(), r.motion.state()
 	if r.gradients != nil {
 		sums, err := r.gradients.read()

@@ -88,13 +88,7 @@ func (s *state) faults(name string, r *run) (faults []string) {
 		s.WindowLoss, s.WindowSteps)
 	check(s.TotalLoss >= s.WindowLoss*(1-1e-9), "total_loss is %g, less than window_loss, %g", s.TotalLoss, s.WindowLoss)
 
-	h, limits := s.Schedule, c.Schedule
-	check(h.Merges >= 0 && h.Merges <= limits.MaxMerges, "schedule.merges is %d; want 0 to %d", h.Merges, limits.MaxMerges)
-	check(h.Injects >= 0 && h.Deferred >= 0 && h.Injects+h.Deferred <= limits.MaxInjects,
-		"schedule.injects and schedule.deferred are %d and %d; want at most %d together",
-		h.Injects, h.Deferred, limits.MaxInjects)
-	check(h.Step >= 0 && h.Step <= s.Step, "schedule.step is %d; want 0 to %d", h.Step, s.Step)
-	check(h.Done >= 0 && h.Done <= 2, "schedule.done is %d; want 0 to 2", h.Done)
+	faults = append(faults, c.Method.CheckProgress(s.Schedule, c.Schedule, s.Step)...)
 
 	check(s.Gradients == nil || c.Train.LogGradients, "there are sums of gradients, and the run logs none")
 	check(s.GradientSteps >= 0 && s.GradientSteps <= s.Step, "gradient_steps is %d; want 0 to %d", s.GradientSteps, s.Step)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"slices"
 	"strings"
@@ -109,15 +108,4 @@ func withoutLog(t *testing.T, name, content string) string {
 		t.Fatal(err)
 	}
 	return string(raw)
-}
-
-// TestPairedError by hand: the differences 1, 3 and 2 have the deviation 1.
-func TestPairedError(t *testing.T) {
-	got := pairedError([]float64{1, 1, 1}, []float64{2, 4, 3})
-	if got == nil || math.Abs(*got-1/math.Sqrt(3)) > 1e-15 {
-		t.Errorf("got %v, want 1/sqrt(3)", got)
-	}
-	if got := pairedError([]float64{1}, []float64{2}); got != nil {
-		t.Errorf("one example has the standard error %v; want none", *got)
-	}
 }

@@ -32,7 +32,7 @@ func methods() map[string]adapter.Config {
 func stepper(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config) *train.Stepper {
 	t.Helper()
 	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
-	method, err := adapter.Attach(dev, m, c, 1)
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

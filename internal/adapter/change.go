@@ -1,0 +1,63 @@
+package adapter
+
+import (
+	"encoding/json"
+
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// Change says what a method changed about its parameters.
+type Change struct {
+	// Reset lists parameters whose moments start at zero, as those of new parameters do.
+	Reset []*tape.Param
+	// Log is the record of the change.
+	Log schedule.Record
+}
+
+// Run is what a method may ask of the run that trains it, between two steps.
+type Run interface {
+	// Losses evaluates the what-if sample of the dev split with the given hooks in place of the method's. It returns the
+	// mean loss and the loss of each example.
+	Losses(hook func(At) model.Hook) (mean float64, each []float64, err error)
+	// Log writes a record to the log of the run.
+	Log(schedule.Record) error
+	// Printf writes a line for people to the log of the run.
+	Printf(format string, a ...any)
+}
+
+// Changing is the part of a Method that changes what it trains while a run goes on. Plain never does.
+type Changing interface {
+	// Start is called before the first step of a process. fresh is false if the run was begun by an earlier process.
+	Start(run Run, fresh bool) error
+	// Finish is called after the last step of a run.
+	Finish(run Run)
+	// Due reports whether Change is to be called after a step. The loop then waits for the device.
+	Due(At) bool
+	// Change changes what the method trains, and is called again until it returns nil. The loop plans the memory of the
+	// run again afterwards.
+	Change(At, Run) (*Change, error)
+	// Structure returns what Attach needs besides the configuration to build the method as it is now; nil for nothing.
+	Structure() json.RawMessage
+	// Progress returns what a checkpoint needs besides Structure to continue with the changes; nil for nothing.
+	Progress() json.RawMessage
+}
+
+// Start does nothing.
+func (Plain) Start(Run, bool) error { return nil }
+
+// Finish does nothing.
+func (Plain) Finish(Run) {}
+
+// Due returns false.
+func (Plain) Due(At) bool { return false }
+
+// Change returns nil.
+func (Plain) Change(At, Run) (*Change, error) { return nil, nil }
+
+// Structure returns nil.
+func (Plain) Structure() json.RawMessage { return nil }
+
+// Progress returns nil.
+func (Plain) Progress() json.RawMessage { return nil }
