@@ -9,8 +9,9 @@ import (
 	"strconv"
 )
 
-// Replaceable returns why [WriteDir] would refuse to replace what is at path:
-// nil where there is nothing, an empty folder or a directory with a manifest.
+// Replaceable returns an error if [WriteDir] would refuse to replace what is at
+// path. It returns nil if there is nothing, an empty folder or a directory with
+// a manifest.
 func Replaceable(path string) error {
 	if err := replaceable(filepath.Clean(path)); err != nil {
 		return fmt.Errorf("checkpoint: replace %s: %w", path, err)
@@ -18,7 +19,7 @@ func Replaceable(path string) error {
 	return nil
 }
 
-// SetAside renames what is at path to the first free one of path.bad,
+// SetAside renames what is at path to the first free name among path.bad,
 // path.bad-2 and so on, and returns the new name.
 func SetAside(path string) (to string, err error) {
 	for n := 1; ; n++ {

@@ -8,8 +8,9 @@ import (
 	"os"
 )
 
-// WriteJSON writes v as indented JSON, into a directory that WriteDir fills.
-// Errors are those of encoding/json and the file system, unchanged.
+// WriteJSON writes v as indented JSON to path. It is for files in a directory
+// that WriteDir fills. Errors are those of encoding/json and the file system,
+// unchanged.
 func WriteJSON(path string, v any) error {
 	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -18,7 +19,7 @@ func WriteJSON(path string, v any) error {
 	return os.WriteFile(path, append(raw, '\n'), 0o666)
 }
 
-// HashFiles returns the SHA-256 of files, one behind the other, as 64
+// HashFiles returns the SHA-256 of the concatenated content of files as 64
 // hexadecimal digits. Errors are those of the file system, unchanged.
 func HashFiles(paths ...string) (string, error) {
 	h := sha256.New()

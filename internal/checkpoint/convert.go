@@ -7,17 +7,17 @@ import (
 	"unsafe"
 )
 
-// floats decodes raw, little-endian elements of type d, into dst. It reports
-// false where d is not a floating-point type with a float32 reading.
-// Conversions from F16 and BF16 are exact, not-a-number payloads included;
-// F64 rounds to nearest even.
+// floats decodes raw, which holds little-endian elements of type d, into dst.
+// It returns false if d is not one of the floating-point types that it converts
+// to float32. Conversions from F16 and BF16 are exact, including the payloads
+// of NaN; F64 is rounded to nearest even.
 func floats(dst []float32, d DType, raw []byte) bool {
 	le := binary.LittleEndian
 	switch d {
 	case F32:
-		// The bytes are the values on every little-endian machine, and those
-		// are the ones lor2c runs on. Decoding them one by one took three times
-		// as long as this copy, which is bound by memory.
+		// lor2c runs on little-endian machines only, on which the bytes are the
+		// values. Decoding them one by one took three times as long as this
+		// copy, which is bound by memory.
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), raw)
 	case F16:
 		for i := range dst {
@@ -45,8 +45,8 @@ func fromHalf(h uint16) float32 {
 	fraction := uint32(h) & 0x3ff
 	switch exponent {
 	case 0:
-		// Zero and subnormals are fraction*2^-24, which binary32 holds as a
-		// normal number: the product is exact.
+		// Zero and subnormals are fraction*2^-24, which is a normal number in
+		// binary32, so the product is exact.
 		f := float32(fraction) * (1.0 / (1 << 24))
 		return math.Float32frombits(math.Float32bits(f) | sign)
 	case 0x1f:
@@ -59,13 +59,13 @@ func fromHalf(h uint16) float32 {
 func toBrain(f float32) uint16 {
 	b := math.Float32bits(f)
 	if f != f {
-		// Rounding could carry a not-a-number's fraction into infinity.
+		// Rounding could turn a NaN into an infinity.
 		return 0x7fc0
 	}
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// ints decodes raw, little-endian elements of type d, into dst.
+// ints decodes raw, which holds little-endian elements of type d, into dst.
 func ints(dst []int64, d DType, raw []byte) error {
 	le := binary.LittleEndian
 	for i := range dst {
@@ -95,7 +95,7 @@ func ints(dst []int64, d DType, raw []byte) error {
 	return nil
 }
 
-// isInt tells whether ints can decode d.
+// isInt reports whether ints can decode d.
 func isInt(d DType) bool {
 	switch d {
 	case Bool, U8, I8, U16, I16, U32, I32, U64, I64:
@@ -104,5 +104,5 @@ func isInt(d DType) bool {
 	return false
 }
 
-// isFloat tells whether floats can decode d.
+// isFloat reports whether floats can decode d.
 func isFloat(d DType) bool { return floats(nil, d, nil) }

@@ -9,12 +9,12 @@ import (
 )
 
 // WriteDir creates the directory final so that a crash at any moment leaves
-// the previous directory or the whole new one. fill writes regular files and
-// folders into a temporary sibling; then MANIFEST.sha256 lists them, everything
-// is flushed to the disk and the sibling takes the final name.
+// either the previous directory or the complete new one. fill writes regular
+// files and folders into a temporary sibling; then MANIFEST.sha256 lists them,
+// everything is flushed to the disk and the sibling takes the final name.
 //
-// A previous directory is replaced only if it is empty or has a manifest, that
-// is, was written by WriteDir. On an error, or a panic of fill, the temporary
+// A previous directory is replaced only if it is empty or has a manifest, which
+// means that WriteDir wrote it. On an error, or a panic of fill, the temporary
 // directory is removed and the previous one is untouched.
 func WriteDir(final string, fill func(tmp string) error) error {
 	final = filepath.Clean(final)
@@ -25,14 +25,14 @@ func WriteDir(final string, fill func(tmp string) error) error {
 	if err := settle(final); err != nil {
 		return err
 	}
-	// The new directory is safe, so a failure here is no failure of the save;
-	// CleanTemp comes back for the rest.
+	// The new directory is complete, so a failure here does not make the save
+	// fail. CleanTemp removes the rest later.
 	_ = os.RemoveAll(old)
 	return nil
 }
 
-// replaceDir is WriteDir up to and including the rename. It returns where the
-// previous directory now is, or would be had there been one.
+// replaceDir does the work of WriteDir up to and including the rename. It
+// returns the path that the previous directory, if there was one, was moved to.
 func replaceDir(final string, fill func(tmp string) error) (old string, err error) {
 	if err := replaceable(final); err != nil {
 		return "", err
@@ -52,7 +52,8 @@ func replaceDir(final string, fill func(tmp string) error) (old string, err erro
 		return "", bare(err)
 	}
 	defer d.Close()
-	// Without locks on this file system only CleanTemp is less careful.
+	// If this file system has no locks, CleanTemp may remove the directory
+	// while it is written; nothing else depends on the lock.
 	_ = Lock(d)
 
 	if err := fill(temp); err != nil {
@@ -66,8 +67,8 @@ func replaceDir(final string, fill func(tmp string) error) (old string, err erro
 	return old, err
 }
 
-// replaceable refuses to overwrite what WriteDir has not written: a mistyped
-// output path must not cost somebody a folder.
+// replaceable returns an error for a directory that WriteDir did not write, so
+// that a mistyped output path does not destroy a folder.
 func replaceable(final string) error {
 	info, err := os.Lstat(final)
 	switch {
@@ -88,10 +89,12 @@ func replaceable(final string) error {
 	return nil
 }
 
-// errNoExchange is wrapped where two directories cannot swap names in one step.
+// errNoExchange is wrapped by the error of exchange if the file system cannot
+// swap two names in one step.
 var errNoExchange = errors.New("two names cannot be exchanged here")
 
-// exchangeDirs is exchange, but for a test of file systems that lack it.
+// exchangeDirs is exchange; a test replaces it to simulate file systems that
+// lack it.
 var exchangeDirs = exchange
 
 // install gives the sealed directory temp its final name and returns the new
@@ -104,9 +107,9 @@ func install(temp, final string) (old string, err error) {
 	if !errors.Is(err, errNoExchange) {
 		return temp, err
 	}
-	// This file system cannot exchange two names. Between the renames no
-	// directory has the final one; CleanTemp gives it back to the old directory
-	// if the process dies there.
+	// This file system cannot exchange two names. Between the two renames no
+	// directory has the final name. If the process dies there, CleanTemp gives
+	// the name back to the old directory.
 	old = besideName(final, oldKind)
 	if err := os.Rename(final, old); err != nil {
 		return "", bare(err)
@@ -117,8 +120,8 @@ func install(temp, final string) (old string, err error) {
 	return old, nil
 }
 
-// RemoveDir removes a directory so that nobody sees it half-removed under its
-// own name: it is renamed first. A directory that is not there is no error.
+// RemoveDir renames dir and then removes it, so that nobody sees a half-removed
+// directory under its name. It returns nil if dir does not exist.
 func RemoveDir(dir string) error {
 	dir = filepath.Clean(dir)
 	aside := besideName(dir, tempKind)

@@ -10,15 +10,15 @@
 //
 // Directories are written beside their final place, listed in a checksum
 // manifest, flushed to the disk and only then renamed ([WriteDir]). A reader
-// therefore sees the old directory, the new one, or, where the disk lied,
-// one whose checksums disagree ([VerifyDir], [Latest]).
+// therefore sees the old directory, the new one, or, if the disk lost flushed
+// data, one whose checksums do not match ([VerifyDir], [Latest]).
 package checkpoint
 
 import "fmt"
 
-// Misuse is what this package panics with when its caller breaks a contract
-// that no file or disk can break: reading from a closed file, or writing a
-// tensor whose shape does not fit its data.
+// Misuse is the panic value of this package if its caller breaks a contract,
+// such as reading from a closed file or writing a tensor whose shape does not
+// fit its data. No content of a file and no state of a disk causes it.
 type Misuse struct {
 	Call    string // function that was misused
 	Problem string // what is wrong, with the value

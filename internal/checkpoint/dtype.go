@@ -5,8 +5,8 @@ import "slices"
 // DType is the element type of a tensor, spelled as in a safetensors header.
 type DType string
 
-// The element types that have a whole number of bytes. The format also knows
-// packed 4- and 6-bit floats; they are refused as unknown.
+// These are the element types that have a whole number of bytes. The format
+// also has packed 4- and 6-bit floats, which are refused as unknown.
 const (
 	Bool    DType = "BOOL"
 	U8      DType = "U8"

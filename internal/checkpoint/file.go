@@ -7,11 +7,12 @@ import (
 	"path/filepath"
 )
 
-// WriteFile writes the file at path so that a crash leaves the previous file
-// or the whole new one: fill writes a temporary sibling, which is flushed to
-// the disk and renamed. On an error the previous file is untouched; otherwise
-// the new one has its permissions. A symbolic link at path is replaced, not
-// followed: package outfile writes what a user names.
+// WriteFile writes the file at path so that a crash leaves either the previous
+// file or the complete new one: fill writes a temporary file beside it, which
+// is flushed to the disk and renamed. On an error the previous file is
+// untouched; otherwise the new one has its permissions. A symbolic link at path
+// is replaced, not followed; package outfile writes the files that a user
+// names.
 func WriteFile(path string, fill func(w io.Writer) error) error {
 	if err := replaceFile(path, fill); err != nil {
 		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, bare(err))
@@ -19,17 +20,18 @@ func WriteFile(path string, fill func(w io.Writer) error) error {
 	return settle(path)
 }
 
-// replaceFile is WriteFile up to and including the rename.
+// replaceFile does the work of WriteFile up to and including the rename.
 func replaceFile(path string, fill func(w io.Writer) error) error {
 	temp := besideName(path, tempKind)
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return err
 	}
-	// After the rename there is nothing left of that name to remove.
+	// After the rename no file of that name is left to remove.
 	defer os.Remove(temp)
 	defer f.Close()
-	// Without locks on this file system only CleanTemp is less careful.
+	// If this file system has no locks, CleanTemp may remove the file while it
+	// is written; nothing else depends on the lock.
 	_ = Lock(f)
 	if err := fill(f); err != nil {
 		return err
@@ -54,9 +56,9 @@ func Link(target, link string) error {
 	return settle(link)
 }
 
-// replaceLink is Link up to and including the rename.
+// replaceLink does the work of Link up to and including the rename.
 func replaceLink(target, link string) error {
-	// A rename would silently replace a file that is not ours.
+	// A rename would silently replace a file that this function did not create.
 	if info, err := os.Lstat(link); err == nil && info.Mode()&os.ModeSymlink == 0 {
 		return fmt.Errorf("there is a %s of that name", kindOf(info.Mode()))
 	}

@@ -8,13 +8,13 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// ErrNotFinite is wrapped by the errors of tensors that hold a value that is not
-// a number or is infinite.
+// ErrNotFinite is wrapped by the errors of tensors that contain NaN or an
+// infinity.
 var ErrNotFinite = errors.New("the weights are not finite")
 
-// ReadFinite reads a tensor as [File.ReadInto] does and refuses values that are
-// not a number or infinite, also those of F64 that float32 cannot hold. The
-// error names the file, the tensor and the first such element, and wraps
+// ReadFinite reads a tensor as [File.ReadInto] does and returns an error if a
+// value is NaN or infinite, or is an F64 value outside the range of float32.
+// The error names the file, the tensor and the first such element, and wraps
 // [ErrNotFinite].
 func (f *File) ReadFinite(dst []float32, name string) error {
 	if err := f.ReadInto(dst, name); err != nil {
@@ -28,7 +28,7 @@ func (f *File) ReadFinite(dst []float32, name string) error {
 		f.path, place.Quote(name), dst[i], indexOf(i, f.tensors[name].shape), ErrNotFinite)
 }
 
-// ReadFinite is [File.ReadFinite] across the shards.
+// ReadFinite does what [File.ReadFinite] does, for a tensor in any shard.
 func (m *Model) ReadFinite(dst []float32, name string) error {
 	f, err := m.find(name)
 	if err != nil {
@@ -37,10 +37,10 @@ func (m *Model) ReadFinite(dst []float32, name string) error {
 	return f.ReadFinite(dst, name)
 }
 
-// firstNotFinite returns the index of the first value that is not finite, -1
-// where all are.
+// firstNotFinite returns the index of the first value that is not finite, or -1
+// if all values are finite.
 func firstNotFinite(values []float32) int {
-	const exponent = 0x7f800000 // all ones in infinities and not-a-numbers
+	const exponent = 0x7f800000 // all bits are set in infinities and NaN
 	for i, v := range values {
 		if math.Float32bits(v)&exponent == exponent {
 			return i
@@ -49,7 +49,8 @@ func firstNotFinite(values []float32) int {
 	return -1
 }
 
-// indexOf turns the position in a row-major array into one number a dimension.
+// indexOf converts an offset in a row-major array of the given shape into one
+// index per dimension.
 func indexOf(i int, shape []int) []int {
 	at := make([]int, len(shape))
 	for d := len(shape) - 1; d >= 0; d-- {

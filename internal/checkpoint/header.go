@@ -16,32 +16,36 @@ import (
 )
 
 const (
-	// maxHeader is the limit of the reference implementation, in bytes.
+	// maxHeader is the most bytes of a header, which is the limit of the
+	// reference implementation.
 	maxHeader = 100_000_000
-	// maxTensors is more than any published model has in all of its shards.
+	// maxTensors is the most tensors of a model, which is more than any
+	// published model has in all of its shards.
 	maxTensors = 100_000
 	// maxDims is the most dimensions a tensor of PyTorch can have.
 	maxDims = 64
 )
 
-// metadataKey is the one header key that does not name a tensor.
+// metadataKey is the only header key that does not name a tensor.
 const metadataKey = "__metadata__"
 
-// entry is what a header says of one tensor; begin and end count bytes from
-// the start of the data buffer.
+// entry is the description of one tensor in a header; begin and end are byte
+// offsets from the start of the data buffer.
 type entry struct {
 	dtype      DType
 	shape      []int
 	begin, end int
 }
 
-// elements is the product of the shape, which parseHeader has checked.
+// elements returns the number of elements. parseHeader has checked that it
+// equals the product of the shape.
 func (e entry) elements() int { return (e.end - e.begin) / e.dtype.Size() }
 
-// parseHeader checks everything a header promises against the bytes that are
-// there, so that nothing read later can leave the buffer. It returns the data
-// buffer, the tensors by name and the metadata. Memory stays proportional to
-// the header: no count or length in the file is trusted for an allocation.
+// parseHeader checks all offsets and sizes of a header against the bytes of the
+// file, so that no later read can leave the buffer. It returns the data buffer,
+// the tensors by name and the metadata. The memory that it uses is proportional
+// to the header, because it makes no allocation by a count or length in the
+// file.
 func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata map[string]string, err error) {
 	fail := func(format string, args ...any) ([]byte, map[string]entry, map[string]string, error) {
 		return nil, nil, nil, fmt.Errorf(format, args...)
@@ -59,13 +63,14 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	if n > uint64(len(file)-8) {
 		return fail("the header length is %d bytes, but only %d follow; the file is cut off or is not safetensors", n, len(file)-8)
 	}
-	// From here on the lengths are right; what the text says is not yet.
+	// From here on the lengths are valid; the text of the header is still to be
+	// checked.
 	text, data := file[8:8+n], file[8+n:]
 	var syntax *strictjson.Error
 	if errors.As(strictjson.Syntax(text), &syntax) {
 		return fail("the header is not JSON: %s at byte %d; a JSON object is expected", syntax.What, 8+syntax.Offset)
 	}
-	// JSON would allow space in front; the format does not.
+	// JSON would allow white space in front, but the format does not.
 	if text[0] != '{' {
 		return fail("the header starts with %q; a safetensors header starts with '{'", text[0])
 	}
@@ -74,7 +79,7 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	tensors = map[string]entry{}
 	err = strictjson.Object(d, "the header", func(key string) error {
 		if len(tensors) == maxTensors {
-			return fmt.Errorf("the header has more than %d tensors; at most so many are allowed", maxTensors)
+			return fmt.Errorf("the header has more than %d tensors, which is the limit", maxTensors)
 		}
 		var err error
 		if key == metadataKey {
@@ -93,15 +98,15 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 	return data, tensors, metadata, nil
 }
 
-// plausible reports whether the first bytes of a file are the length of a header
-// that it can hold, and the header's brace. Some other formats begin with bytes
-// that are a small number too.
+// plausible reports whether a file starts with the length of a header that fits
+// into the file, followed by a brace. The first bytes of some other formats can
+// be read as a small length too.
 func plausible(file []byte) bool {
 	return len(file) > 8 && file[8] == '{' && binary.LittleEndian.Uint64(file) <= uint64(len(file)-8)
 }
 
-// parseEntry reads the object that describes one tensor and checks what can
-// be checked without the other tensors.
+// parseEntry reads the object that describes one tensor and makes the checks
+// that do not involve other tensors.
 func parseEntry(d *json.Decoder, what string) (e entry, err error) {
 	var dtype *string
 	var shape, offsets []int
@@ -151,8 +156,8 @@ func parseEntry(d *json.Decoder, what string) (e entry, err error) {
 	return e, nil
 }
 
-// wholeNumbers reads a JSON list of non-negative integers; it never returns
-// nil without an error.
+// wholeNumbers reads a JSON list of non-negative integers. Its result is not
+// nil unless it returns an error.
 func wholeNumbers(d *json.Decoder, what, key string) ([]int, error) {
 	// Pointers, because JSON null would read as zero.
 	var list []*int
@@ -169,9 +174,9 @@ func wholeNumbers(d *json.Decoder, what, key string) ([]int, error) {
 	return out, nil
 }
 
-// product multiplies size by every dimension and reports whether no dimension
-// is negative and the result fits an int. As in the reference implementation a zero dimension does not
-// excuse an overflow to its left.
+// product returns size times every dimension. ok is false if a dimension is
+// negative or the product overflows an int. As in the reference implementation,
+// an overflow counts even if a later dimension is zero.
 func product(shape []int, size int) (int, bool) {
 	p := uint64(1)
 	for _, n := range append(slices.Clip(shape), size) {
@@ -184,11 +189,12 @@ func product(shape []int, size int) (int, bool) {
 	return int(p), true
 }
 
-// checkLayout walks the tensors in the order of their bytes and insists that
-// they cover a buffer of size bytes exactly once.
+// checkLayout returns an error unless the tensors cover a buffer of size bytes
+// exactly once.
 func checkLayout(tensors map[string]entry, size int) error {
 	names := sortedNames(tensors)
-	// Stable over sorted names, so that one file always gives one message.
+	// A stable sort of sorted names makes the message the same for every
+	// reading of a file.
 	slices.SortStableFunc(names, func(a, b string) int {
 		x, y := tensors[a], tensors[b]
 		return cmp.Or(cmp.Compare(x.begin, y.begin), cmp.Compare(x.end, y.end))

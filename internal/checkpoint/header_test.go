@@ -97,7 +97,7 @@ func TestOpenRefuses(t *testing.T) {
 			`tensor "a" has the unknown key "` + strings.Repeat(`\x1b`, 60) + `"...; dtype, shape and data_offsets are expected`},
 		{"name-long", fileOf(`{"`+strings.Repeat("n", 1<<20)+`":1}`, ""), `tensor "` + strings.Repeat("n", 60) + `"... is not a JSON object; {...} is expected`},
 		{"dimensions", fileOf(one("U8", "[1"+strings.Repeat(",1", 64)+"]", "[0,1]"), "1"), `tensor "a" has 65 dimensions; at most 64 are allowed`},
-		{"tensors", fileOf(manyTensors(100_001), ""), "the header has more than 100000 tensors; at most so many are allowed"},
+		{"tensors", fileOf(manyTensors(100_001), ""), "the header has more than 100000 tensors, which is the limit"},
 		{"dtype-null", fileOf(`{"a":{"dtype":null}}`, ""), `tensor "a" has a dtype that is not a string; a name such as "F32" is expected`},
 		{"dtype-unknown", fileOf(one("F31", "[1]", "[0,4]"), "1234"), `tensor "a" has the unknown dtype "F31"; known are ` + known},
 		{"dtype-packed", fileOf(one("F4", "[2]", "[0,1]"), "1"), `tensor "a" has the unknown dtype "F4"; known are ` + known},

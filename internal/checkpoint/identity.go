@@ -16,7 +16,8 @@ func (m *Model) Files() []string {
 	return paths
 }
 
-// Home returns the path of the file that holds a tensor, "" where none does.
+// Home returns the path of the file that has the tensor called name, or "" if
+// there is no such tensor.
 func (m *Model) Home(name string) string {
 	if f := m.home[name]; f != nil {
 		return f.path
@@ -24,10 +25,10 @@ func (m *Model) Home(name string) string {
 	return ""
 }
 
-// SHA256 identifies the content of the model as 64 hexadecimal digits: the
-// SHA-256 of name, type, shape and bytes of every tensor in the order of their
-// names. How the tensors are spread over files, their order in a file and
-// metadata do not change it.
+// SHA256 returns a hash of the content of the model as 64 hexadecimal digits.
+// It covers name, type, shape and bytes of every tensor in the order of their
+// names. It does not depend on how the tensors are distributed over files, on
+// their order in a file, or on metadata.
 func (m *Model) SHA256() (string, error) {
 	h := sha256.New()
 	for _, name := range m.Names() {
@@ -36,7 +37,8 @@ func (m *Model) SHA256() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		// Quoted and with a line end, so that no two lists of tensors give one text.
+		// Names are quoted and end with a line feed, so that different lists of
+		// tensors give different texts.
 		fmt.Fprintf(h, "%q %s %d\n", name, e.dtype, e.shape)
 		if err := f.guard(name, func() error {
 			h.Write(raw)

@@ -13,7 +13,7 @@ func stringMap(d *json.Decoder, what string) (map[string]string, error) {
 	m := map[string]string{}
 	err := strictjson.Object(d, what, func(key string) error {
 		if len(m) == maxTensors {
-			return fmt.Errorf("%s has more than %d keys; at most so many are allowed", what, maxTensors)
+			return fmt.Errorf("%s has more than %d keys, which is the limit", what, maxTensors)
 		}
 		// A pointer, because JSON null would leave a plain string unchanged.
 		var s *string

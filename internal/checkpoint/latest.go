@@ -13,7 +13,7 @@ import (
 // ErrNone is wrapped by the error of [Latest] when no valid directory exists.
 var ErrNone = errors.New("there is no valid one")
 
-// Skipped is a directory that [Latest] passed over, and why.
+// Skipped is a directory that [Latest] skipped, with the reason.
 type Skipped struct {
 	Dir string
 	Err error // of VerifyDir
@@ -21,7 +21,7 @@ type Skipped struct {
 
 // List returns the steps of the directories in runDir that are named prefix plus
 // a step, as in "checkpoint-500" for the prefix "checkpoint-", in rising order.
-// Whether they are valid is for [VerifyDir] to say.
+// It does not check whether they are valid; see [VerifyDir].
 func List(runDir, prefix string) (steps []int, err error) {
 	entries, err := os.ReadDir(runDir)
 	if err != nil {
@@ -32,22 +32,23 @@ func List(runDir, prefix string) (steps []int, err error) {
 			steps = append(steps, step)
 		}
 	}
-	// By step, not by time: a copy to another disk keeps names, not times.
+	// The order is by step and not by time, because a copy to another disk may
+	// keep only the names.
 	slices.Sort(steps)
 	return steps, nil
 }
 
-// Step returns the step in a name that is prefix plus a step. Only the spelling
-// that this program writes counts: "7", neither "07" nor "+7".
+// Step returns the step in a name that is prefix plus a step. Only the form
+// that this program writes is accepted: "7", but not "07" or "+7".
 func Step(name, prefix string) (step int, ok bool) {
 	digits, found := strings.CutPrefix(name, prefix)
 	step, err := strconv.Atoi(digits)
 	return step, found && err == nil && step >= 0 && strconv.Itoa(step) == digits
 }
 
-// Latest finds the valid directory with the highest step among those that [List]
-// lists. Directories that fail [VerifyDir] are skipped, newest first, and
-// returned. Where none is left the error wraps [ErrNone].
+// Latest returns the valid directory with the highest step among those that
+// [List] lists. Directories that fail [VerifyDir] are skipped, newest first,
+// and returned. If none is valid the error wraps [ErrNone].
 func Latest(runDir, prefix string) (dir string, skipped []Skipped, err error) {
 	steps, err := List(runDir, prefix)
 	if err != nil {

@@ -15,15 +15,16 @@ import (
 	"strings"
 )
 
-// manifestName is written last, so its presence says the rest is complete.
+// manifestName is written last, so its presence shows that all other files are
+// complete.
 const manifestName = "MANIFEST.sha256"
 
 // ErrCorrupt is wrapped by the errors of [VerifyDir] that say the directory is
 // incomplete or changed, as opposed to unreadable.
 var ErrCorrupt = errors.New("is corrupt")
 
-// seal writes the manifest of dir and flushes every file and folder in it, in
-// the order in which a reader trusts them: files, manifest, names.
+// seal writes the manifest of dir and flushes everything to the disk: first the
+// files, then the manifest, then the folders that list their names.
 func seal(dir string) error {
 	var lines []string
 	var folders []string
@@ -39,7 +40,7 @@ func seal(dir string) error {
 			folders = append(folders, path)
 			return nil
 		case name == manifestName:
-			return nil // that of a copied directory; the new one replaces it
+			return nil // a manifest of a copied directory, which the new one replaces
 		case !e.Type().IsRegular():
 			return fmt.Errorf("%s is a %s, and only regular files can be checksummed", name, kindOf(e.Type()))
 		case strings.ContainsAny(name, "\n\r\\"):
@@ -52,14 +53,15 @@ func seal(dir string) error {
 	if err != nil {
 		return err
 	}
-	// An empty manifest must stay a sign of damage.
+	// An empty manifest is taken for a damaged one, so none is written.
 	if len(lines) == 0 {
 		return errors.New("there is no file in it")
 	}
 	if err := writeManifest(filepath.Join(dir, manifestName), lines); err != nil {
 		return err
 	}
-	// Innermost first, so that no durable folder lists a name that is not.
+	// The innermost folders come first, so that no folder on disk lists a
+	// folder that is not there yet.
 	for _, folder := range slices.Backward(folders) {
 		if err := SyncDir(folder); err != nil {
 			return err
@@ -68,15 +70,16 @@ func seal(dir string) error {
 	return nil
 }
 
-// IsDir reports whether [WriteDir] wrote dir, as far as its name list shows.
+// IsDir reports whether dir has a manifest, so that [WriteDir] probably wrote
+// it.
 func IsDir(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, manifestName))
 	return err == nil
 }
 
 // writeManifest writes and flushes "hash  name" lines, sorted by name, as
-// sha256sum(1) prints and checks them. Each of files is a name, a zero byte,
-// which sorts before every other, and a hash.
+// sha256sum(1) prints and checks them. Each element of files is a name, a zero
+// byte, which sorts before every other byte, and a hash.
 func writeManifest(path string, files []string) error {
 	slices.Sort(files)
 	f, err := os.Create(path)
@@ -129,7 +132,8 @@ func Sealed(dir string) bool {
 // that names the file and wraps [ErrCorrupt]. Files that the manifest does not
 // list are allowed: a person may leave a note in a checkpoint.
 func VerifyDir(dir string) error {
-	// A root keeps names and links in the manifest's files from leaving dir.
+	// os.Root keeps names in the manifest and symbolic links from leading out
+	// of dir.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return fmt.Errorf("checkpoint: verify %s: %w; a checkpoint folder is expected", dir, bare(err))
@@ -146,7 +150,8 @@ func VerifyDir(dir string) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, manifestName, bare(err))
 	}
-	// Without its last newline the manifest may have lost whole lines too.
+	// A manifest without a final newline was cut off and may lack whole lines
+	// too.
 	body, whole := bytes.CutSuffix(text, []byte("\n"))
 	if !whole {
 		return corrupt(manifestName, "it is empty or its last line is cut off")
@@ -156,7 +161,8 @@ func VerifyDir(dir string) error {
 		if m == nil || !filepath.IsLocal(m[2]) {
 			return corrupt(fmt.Sprintf("%s:%d", manifestName, i+1), "%q is not a checksum and a file name", line)
 		}
-		// Opening a pipe in place of a file would wait for ever.
+		// Opening a pipe that lies in place of a file would wait for its writer
+		// for ever.
 		info, err := root.Lstat(m[2])
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -175,8 +181,8 @@ func VerifyDir(dir string) error {
 	return nil
 }
 
-// Same reports whether two directories with manifests, which both match, hold
-// the same files.
+// Same reports whether the manifests of two directories list the same files
+// with the same content. Both manifests must match their directories.
 func Same(a, b string) (bool, error) {
 	var manifests [2][]byte
 	for i, dir := range []string{a, b} {

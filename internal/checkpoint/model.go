@@ -17,16 +17,16 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// The file names that transformers writes.
+// These are the file names that transformers writes.
 const (
 	singleFile = "model.safetensors"
 	indexFile  = "model.safetensors.index.json"
 	pickleFile = "pytorch_model.bin"
 )
 
-// ConvertHint returns a command that turns a pickle into safetensors without
-// renaming a tensor. The clones undo storage that tensors share, which the format
-// cannot express.
+// ConvertHint returns a command that converts a pickle to safetensors and keeps
+// all names. It clones the tensors, because the format does not allow tensors
+// to share storage.
 func ConvertHint(pickle, to string) string {
 	return fmt.Sprintf(`python3 -c "import torch, safetensors.torch as s; `+
 		`s.save_file({k: v.contiguous().clone() for k, v in torch.load('%s', weights_only=True).items()}, '%s', {'format': 'pt'})"`, pickle, to)
@@ -42,8 +42,8 @@ type Model struct {
 
 // OpenModel opens the weights in dir: model.safetensors, or else the shards
 // that model.safetensors.index.json lists. Every shard is validated and every
-// listed tensor is looked up before it returns. Other weights in dir are left
-// alone. Shards must be named by paths inside dir; links are followed as
+// listed tensor is looked up before it returns. Other weights in dir are
+// ignored. Shards must be named by paths inside dir; links are followed as
 // [infile.OpenIn] says. Pickles are never read.
 func OpenModel(dir string) (*Model, error) {
 	f, err := openIn(dir, singleFile)
@@ -58,7 +58,7 @@ func OpenModel(dir string) (*Model, error) {
 		return nil, err
 	}
 	index := filepath.Join(dir, indexFile)
-	// As in transformers, the index counts only where no single file is.
+	// As in transformers, the index is used only if there is no single file.
 	weightMap, err := readIndex(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nothingToOpen(dir)
@@ -84,7 +84,7 @@ func openIn(dir, name string) (*File, error) {
 	return mapped(path, f)
 }
 
-// nothingToOpen explains why dir has no readable weights.
+// nothingToOpen returns the error for a folder without readable weights.
 func nothingToOpen(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
 		return fmt.Errorf("checkpoint: open %s: %w; a model folder is expected", dir, bare(err))
@@ -98,7 +98,8 @@ func nothingToOpen(dir string) error {
 }
 
 // readIndex returns the weight_map of a model folder's index. Its errors begin
-// with a colon and the place of the fault, to be put right behind the path.
+// with a colon and the place of the fault, and are meant to follow the path
+// directly.
 func readIndex(dir string) (map[string]string, error) {
 	text, err := infile.ReadIn(dir, indexFile, infile.Index)
 	if err != nil {
@@ -118,7 +119,7 @@ func readIndex(dir string) (map[string]string, error) {
 			weightMap, err = stringMap(d, key)
 			return err
 		}
-		// The metadata, a total size, is a hint that nothing here needs.
+		// The metadata, which contains the total size, is not needed here.
 		var ignored json.RawMessage
 		return d.Decode(&ignored)
 	})
@@ -134,7 +135,8 @@ func readIndex(dir string) (map[string]string, error) {
 // openShards opens each listed shard once and assigns the tensors to them.
 func (m *Model) openShards(index string, weightMap map[string]string) error {
 	open := map[string]*File{}
-	// In sorted order, so that of several faults always the same is reported.
+	// The order is sorted, so that the same one of several faults is always
+	// reported.
 	for _, name := range sortedNames(weightMap) {
 		shard := weightMap[name]
 		if !filepath.IsLocal(shard) || strings.ContainsRune(shard, 0) {
@@ -165,7 +167,7 @@ func (m *Model) openShards(index string, weightMap map[string]string) error {
 // Names lists the tensors of all shards in byte order of their names.
 func (m *Model) Names() []string { return sortedNames(m.home) }
 
-// Info is [File.Info] across the shards.
+// Info does what [File.Info] does, for a tensor in any shard.
 func (m *Model) Info(name string) (dtype DType, shape []int, ok bool) {
 	if f := m.home[name]; f != nil {
 		return f.Info(name)
@@ -173,7 +175,7 @@ func (m *Model) Info(name string) (dtype DType, shape []int, ok bool) {
 	return "", nil, false
 }
 
-// ReadInto is [File.ReadInto] across the shards.
+// ReadInto does what [File.ReadInto] does, for a tensor in any shard.
 func (m *Model) ReadInto(dst []float32, name string) error {
 	f, err := m.find(name)
 	if err != nil {
@@ -182,7 +184,7 @@ func (m *Model) ReadInto(dst []float32, name string) error {
 	return f.ReadInto(dst, name)
 }
 
-// Read is [File.Read] across the shards.
+// Read does what [File.Read] does, for a tensor in any shard.
 func (m *Model) Read(name string) (*tensor.Dense, error) {
 	f, err := m.find(name)
 	if err != nil {
@@ -191,7 +193,7 @@ func (m *Model) Read(name string) (*tensor.Dense, error) {
 	return f.Read(name)
 }
 
-// ReadInts is [File.ReadInts] across the shards.
+// ReadInts does what [File.ReadInts] does, for a tensor in any shard.
 func (m *Model) ReadInts(name string) ([]int64, error) {
 	f, err := m.find(name)
 	if err != nil {
@@ -200,14 +202,14 @@ func (m *Model) ReadInts(name string) ([]int64, error) {
 	return f.ReadInts(name)
 }
 
-// Drop is [File.Drop] across the shards.
+// Drop does what [File.Drop] does, for a tensor in any shard.
 func (m *Model) Drop(name string) {
 	if f := m.home[name]; f != nil {
 		f.Drop(name)
 	}
 }
 
-// Close unmaps every shard and returns the first error.
+// Close unmaps all shards and returns the first error.
 func (m *Model) Close() error {
 	var first error
 	for _, f := range m.shards {
@@ -218,7 +220,7 @@ func (m *Model) Close() error {
 	return first
 }
 
-// find returns the shard that holds a tensor.
+// find returns the shard that has the tensor called name.
 func (m *Model) find(name string) (*File, error) {
 	f := m.home[name]
 	if f == nil {

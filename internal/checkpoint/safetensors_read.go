@@ -12,8 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// File is one safetensors file, mapped into memory. Reading from several
-// goroutines is safe; Close must come after all of them.
+// File is one safetensors file, mapped into memory. Its methods are safe for
+// concurrent use, except that Close must not run before all reads are done.
 type File struct {
 	path     string
 	mapping  []byte // whole file; nil once closed
@@ -23,8 +23,8 @@ type File struct {
 }
 
 // Open maps the safetensors file at path and validates its whole header; no
-// tensor is read. The error names the file, the fault with its value and what
-// the format asks for instead.
+// tensor is read. The error names the file, the wrong value, and what the
+// format requires.
 func Open(path string) (*File, error) {
 	f, err := infile.Open(path)
 	if err != nil {
@@ -58,7 +58,8 @@ func newFile(path string, mapping []byte) (*File, error) {
 	return &File{path: path, mapping: mapping, data: data, tensors: tensors, metadata: metadata}, nil
 }
 
-// mapFile maps a regular file read-only and closes it; an empty one maps to nil.
+// mapFile maps a regular file read-only and closes it. The mapping of an empty
+// file is nil.
 func mapFile(f *os.File) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
@@ -71,7 +72,7 @@ func mapFile(f *os.File) ([]byte, error) {
 	return mapView(f, int(info.Size()))
 }
 
-// kindOf names what lies at a path where something else was expected.
+// kindOf returns a name for the kind of file with mode m, for error messages.
 func kindOf(m os.FileMode) string {
 	switch {
 	case m.IsDir():
@@ -84,18 +85,18 @@ func kindOf(m os.FileMode) string {
 	return "special file"
 }
 
-// Path returns where the file was opened.
+// Path returns the path that the file was opened with.
 func (f *File) Path() string { return f.path }
 
 // Names lists the tensors in byte order of their names.
 func (f *File) Names() []string { return sortedNames(f.tensors) }
 
-// Metadata is the free-form part of the header, nil where there is none. The
-// caller must not change it.
+// Metadata returns the free-form part of the header, or nil if there is none.
+// The caller must not change it.
 func (f *File) Metadata() map[string]string { return f.metadata }
 
-// Info reports the element type and the shape of a tensor; a scalar has an
-// empty shape. ok is false where the file has no such tensor.
+// Info returns the element type and the shape of a tensor; a scalar has an
+// empty shape. ok is false if the file has no such tensor.
 func (f *File) Info(name string) (dtype DType, shape []int, ok bool) {
 	e, ok := f.tensors[name]
 	return e.dtype, slices.Clone(e.shape), ok
@@ -122,8 +123,9 @@ func (f *File) ReadInto(dst []float32, name string) error {
 }
 
 // Read decodes a tensor of type F32, F16, BF16 or F64 as [File.ReadInto] does
-// and returns it as a row-major float32 array of the tensor's shape. An array
-// needs at least one element; read tensors without any through ReadInto.
+// and returns it as a row-major float32 array of the tensor's shape. Read
+// returns an error for a tensor without elements, which a tensor.Dense cannot
+// represent; use ReadInto for it.
 func (f *File) Read(name string) (*tensor.Dense, error) {
 	e, _, err := f.find(name)
 	if err != nil {
@@ -162,16 +164,17 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 	return dst, err
 }
 
-// Drop lets the system take back the memory that holds a tensor's bytes, so
-// that loading a model peaks near one copy of it. The tensor stays readable.
-// Unknown names are ignored.
+// Drop allows the system to reclaim the memory of a tensor's bytes, so that
+// loading a model needs little more memory than one copy of it. The tensor can
+// still be read. Unknown names are ignored.
 func (f *File) Drop(name string) {
 	e, raw, err := f.find(name)
 	if err != nil || len(raw) == 0 {
 		return
 	}
-	// Whole pages only. The neighbours on a shared page lose nothing: the
-	// mapping is read-only and comes back from the file.
+	// Only whole pages can be dropped. Tensors that share such a page are not
+	// lost: the mapping is read-only, and the system reads it again from the
+	// file.
 	page := os.Getpagesize()
 	start := len(f.mapping) - len(f.data) + e.begin
 	dropView(f.mapping[start&^(page-1) : start+len(raw)])
@@ -203,8 +206,8 @@ func (f *File) find(name string) (entry, []byte, error) {
 	return e, f.data[e.begin:e.end], nil
 }
 
-// guard turns the fault of touching a page that the file no longer has, as
-// when another process truncates it, into an error. Without it the process
+// guard returns an error if read touches a page that the file no longer has,
+// for example because another process truncated it. Without guard the process
 // would die of SIGBUS.
 func (f *File) guard(name string, read func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

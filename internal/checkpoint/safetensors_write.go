@@ -18,17 +18,17 @@ type Tensor struct {
 	// with as many elements as Shape says.
 	Data any
 	// DType may be BF16 for float32 data, which is then rounded to nearest
-	// even; empty means the natural type of Data.
+	// even. If it is empty, the type follows from Data.
 	DType DType
 }
 
-// Write writes tensors as one safetensors file. Its bytes depend on the
-// arguments alone, not on the order of the tensors: as in the reference
-// implementation they are sorted by alignment, largest first, then by name,
-// and the header is padded with spaces to a multiple of 8. Metadata keys are
-// sorted; the Python libraries expect {"format": "pt"}. Errors are those of w,
-// unchanged. A tensor whose shape does not fit its data, whose data has another
-// type, or whose name is reserved or taken panics with [Misuse].
+// Write writes tensors as one safetensors file. The order of the tensors does
+// not change its bytes: as in the reference implementation they are sorted by
+// alignment, largest first, then by name, and the header is padded with spaces
+// to a multiple of 8. Metadata keys are sorted; the Python libraries expect
+// {"format": "pt"}. Errors are those of w, unchanged. Write panics with
+// [Misuse] if the shape of a tensor does not fit its data, if the data has
+// another type, or if a name is reserved or occurs twice.
 func Write(w io.Writer, metadata map[string]string, tensors []Tensor) error {
 	sorted := make([]Tensor, len(tensors))
 	for i, t := range tensors {
@@ -48,7 +48,8 @@ func Write(w io.Writer, metadata map[string]string, tensors []Tensor) error {
 	return nil
 }
 
-// checked returns t with its type filled in, or panics.
+// checked returns t with its type filled in. It panics with [Misuse] if t is
+// not valid.
 func (t Tensor) checked() Tensor {
 	var natural DType
 	var length int
@@ -80,7 +81,7 @@ func (t Tensor) checked() Tensor {
 }
 
 // encodeHeader returns the length prefix and the padded header for tensors in
-// the order in which their data will follow.
+// the order of their data.
 func encodeHeader(metadata map[string]string, sorted []Tensor) []byte {
 	b := bytes.NewBuffer(make([]byte, 8))
 	b.WriteByte('{')
@@ -143,8 +144,8 @@ func (t Tensor) writeData(w io.Writer) error {
 }
 
 // writeChunks encodes data through a bounded buffer, so that saving a model
-// does not need a second copy of it. encode appends one element; nil stands
-// for the plain little-endian bytes.
+// does not need a second copy of it. encode appends one element; nil means that
+// the elements are written as their little-endian bytes.
 func writeChunks[T any](w io.Writer, data []T, encode func([]byte, T) []byte) error {
 	const chunk = 1 << 15
 	buf := make([]byte, 0, 8*min(chunk, len(data)))

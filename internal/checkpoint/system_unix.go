@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock takes the advisory lock of an open file or directory, or fails at once.
-// The kernel releases it when f is closed or the process ends in whatever way.
-// The error wraps [ErrLocked] where another open file holds the lock; any other
-// error says that there are no locks here, as on some network file systems.
+// Lock takes the advisory lock of an open file or directory without waiting.
+// The kernel releases the lock when f is closed or the process ends for any
+// reason. The error wraps [ErrLocked] if another open file has the lock. Any
+// other error means that the file system has no locks, as some network file
+// systems do.
 func Lock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if err == unix.EWOULDBLOCK {
@@ -21,8 +22,8 @@ func Lock(f *os.File) error {
 	return err
 }
 
-// openLeftover opens a file or directory to be locked, and neither follows a
-// link nor waits for a pipe.
+// openLeftover opens a file or directory for Lock. It does not follow a link
+// and does not wait for a pipe.
 func openLeftover(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
@@ -34,8 +35,8 @@ func SyncDir(dir string) error {
 		return err
 	}
 	defer f.Close()
-	// File systems that cannot flush a directory answer EINVAL; their names
-	// are as durable as they will get.
+	// File systems that cannot flush a directory return EINVAL, and nothing
+	// more can be done there.
 	if err := f.Sync(); err != nil && bare(err) != unix.EINVAL {
 		return err
 	}
@@ -49,6 +50,6 @@ func mapView(f *os.File, size int) ([]byte, error) {
 
 func unmapView(view []byte) error { return unix.Munmap(view) }
 
-// dropView lets the system take back whole pages of a view. Advice that is
-// refused costs memory, never correctness.
+// dropView allows the system to reclaim whole pages of a view. If it refuses,
+// only memory is lost.
 func dropView(pages []byte) { _ = unix.Madvise(pages, unix.MADV_DONTNEED) }

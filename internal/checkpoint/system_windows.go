@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock takes the lock of an open file, or fails at once. The system releases it
-// when f is closed or the process ends in whatever way. The error wraps
-// [ErrLocked] where another open file holds the lock; any other error says that
-// there are no locks here: directories have none.
+// Lock takes the lock of an open file without waiting. The system releases the
+// lock when f is closed or the process ends for any reason. The error wraps
+// [ErrLocked] if another open file has the lock. Any other error means that f
+// cannot be locked, as is the case for directories.
 func Lock(f *os.File) error {
-	// The locked byte lies behind any content, which others may then read.
+	// The locked byte lies behind any content, so that other processes can read
+	// the content.
 	at := windows.Overlapped{Offset: 0xffff_fffe, OffsetHigh: 0x7fff_ffff}
 	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
 	if err == windows.ERROR_LOCK_VIOLATION || err == windows.ERROR_IO_PENDING {
@@ -22,11 +23,11 @@ func Lock(f *os.File) error {
 	return err
 }
 
-// openLeftover opens a file or directory to be locked.
+// openLeftover opens a file or directory for Lock.
 func openLeftover(path string) (*os.File, error) { return os.Open(path) }
 
-// SyncDir has nothing to do: NTFS keeps the names of renamed files in its own
-// journal, and no directory can be flushed.
+// SyncDir does nothing: NTFS keeps renames in its journal, and a directory
+// cannot be flushed.
 func SyncDir(string) error { return nil }
 
 // mapView maps size bytes of a file read-only.
@@ -47,5 +48,5 @@ func unmapView(view []byte) error {
 	return windows.UnmapViewOfFile(uintptr(unsafe.Pointer(unsafe.SliceData(view))))
 }
 
-// dropView does nothing: Windows has no such advice for a view of a file.
+// dropView does nothing, because Windows has no such call for a view of a file.
 func dropView([]byte) {}

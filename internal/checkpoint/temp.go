@@ -10,9 +10,10 @@ import (
 	"regexp"
 )
 
-// What follows the final name in the name of something unfinished ("tmp") or
-// moved aside ("old"): the process, for a person who looks, and a random
-// number. The product's name keeps CleanTemp off other programs' files.
+// The name of an unfinished ("tmp") or replaced ("old") file or directory is
+// its final name followed by this suffix. The process id in it is for people
+// who look, and the random number makes it unique. The name of the product
+// keeps CleanTemp from removing files of other programs.
 const (
 	tempKind = "tmp"
 	oldKind  = "old"
@@ -20,25 +21,25 @@ const (
 
 var tempPattern = regexp.MustCompile(`^(.+)\.lor2c-(tmp|old)-\d+-[0-9a-f]{16}$`)
 
-// Unfinished reports whether a name is that of a file or directory which
-// WriteFile, WriteDir or Link has not finished.
+// Unfinished reports whether name is that of a temporary file or directory of
+// WriteFile, WriteDir or Link.
 func Unfinished(name string) bool { return tempPattern.MatchString(name) }
 
-// besideName invents an unused sibling name for final.
+// besideName returns an unused name of the given kind beside final.
 func besideName(final, kind string) string {
 	return fmt.Sprintf("%s.lor2c-%s-%d-%016x", final, kind, os.Getpid(), rand.Uint64())
 }
 
-// ErrLocked is wrapped by the error of [Lock] when another process holds the
-// lock. The kernel knows that for sure; a process id in a name would not tell,
-// because ids are used again, in containers at once.
+// ErrLocked is wrapped by the error of [Lock] if another process has the lock.
+// A process id in a name would not tell whether that process still runs,
+// because ids are reused, in containers immediately.
 var ErrLocked = errors.New("another process holds the lock")
 
-// CleanTemp removes what processes that are gone left unfinished in runDir.
-// Where one died between moving an old directory aside and renaming the new
-// one over it, the old directory gets its name back. What a living process is
-// writing stays. Run it before [Latest]. It goes on after an error and returns
-// all of them joined.
+// CleanTemp removes the unfinished files and directories in runDir whose
+// processes have ended. If a process died between moving an old directory aside
+// and renaming the new one, the old directory gets its name back. Files that a
+// running process writes are kept. Call it before [Latest]. It continues after
+// an error and returns all errors joined.
 func CleanTemp(runDir string) error {
 	entries, err := os.ReadDir(runDir)
 	if err != nil {
@@ -58,7 +59,7 @@ func CleanTemp(runDir string) error {
 	return errors.Join(all...)
 }
 
-// cleanOne removes or restores one leftover of the given final name.
+// cleanOne removes or restores the leftover at path, whose final name is final.
 func cleanOne(path, final, kind string) error {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -72,8 +73,9 @@ func cleanOne(path, final, kind string) error {
 		return err
 	}
 	err = Lock(f)
-	f.Close() // Windows removes nothing that is open
-	// Without locks on this file system the run's own lock has to do.
+	f.Close() // Windows does not remove open files
+	// If this file system has no locks, the lock of the run directory has to be
+	// enough.
 	if errors.Is(err, ErrLocked) {
 		return nil
 	}
@@ -83,8 +85,8 @@ func cleanOne(path, final, kind string) error {
 	return os.RemoveAll(path)
 }
 
-// bare drops the path from an error of package os, for messages that have
-// named it already.
+// bare removes the path from an error of package os, for messages that already
+// contain it.
 func bare(err error) error {
 	switch e := err.(type) {
 	case *fs.PathError:

@@ -7,9 +7,9 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// signatures are the beginnings of files that often lie under the name of
-// another kind of file, with what to call them. The longest match is listed
-// first where two begin alike.
+// signatures are the first bytes of kinds of files that people often have under
+// the name of another kind, each with a description. Of two signatures that
+// start alike the longer one comes first.
 var signatures = []struct{ head, what string }{
 	{"version https://git-lfs", `a Git LFS pointer; run "git lfs pull" in its repository`},
 	{"\x1f\x8b", "gzip data"},
@@ -32,10 +32,11 @@ var signatures = []struct{ head, what string }{
 	{"\xfe\xff", "UTF-16 text"},
 }
 
-// Describe says what a file is that should be text, such as JSON or CSV, and is
-// not, judged by its first bytes (64 are enough): "an HTML page, it starts with
-// \"<!DOCTYPE html>\"". The result follows "it is" or "it is not JSON but" in an error.
-// It is empty where the bytes tell nothing.
+// Describe returns a description of a file that should be text, such as JSON or
+// CSV, and is something else, for example "an HTML page, it starts with
+// \"<!DOCTYPE html>\"". head is the start of the file; 64 bytes are enough. The
+// result is meant to follow "it is" or "it is not JSON but" in an error. It is
+// empty if head is no known kind of file.
 func Describe(head []byte) string {
 	switch what := DescribeBinary(head); {
 	case what != "":
@@ -50,8 +51,8 @@ func Describe(head []byte) string {
 	return ""
 }
 
-// DescribeBinary is [Describe] for a file that should be binary: it knows other
-// formats by their first bytes and does not wonder at NUL bytes.
+// DescribeBinary does what [Describe] does for a file that should be binary, in
+// which NUL bytes are normal.
 func DescribeBinary(head []byte) string {
 	for _, s := range signatures {
 		if bytes.HasPrefix(head, []byte(s.head)) {

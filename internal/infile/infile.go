@@ -1,11 +1,11 @@
 // Package infile opens the files that a user names or that lie in a directory
 // that a user names. Such a file may be missing, of any size, a directory, a
-// device or a pipe that nobody writes to; none of that may hang the program or
-// fill its memory.
+// device or a pipe that nobody writes to; the functions of this package neither
+// hang nor fill the memory.
 //
-// The errors of this package do not repeat the path, because the callers put it
-// in front: "model: open PATH: it is a directory; a regular file is expected".
-// The error of a file that does not exist wraps [fs.ErrNotExist].
+// The errors of this package do not contain the path, because the callers put
+// it in front: "model: open PATH: it is a directory; a regular file is
+// expected". The error of a file that does not exist wraps [fs.ErrNotExist].
 package infile
 
 import (
@@ -18,7 +18,8 @@ import (
 	"syscall"
 )
 
-// Most bytes of each kind of file, for [Read] and [ReadStream].
+// These are the limits of [Read] and [ReadStream] for each kind of file, in
+// bytes.
 const (
 	RunFile   = 1 << 20   // run files and sweep files
 	Config    = 1 << 20   // config.json, adapter_config.json and other small JSON files
@@ -31,9 +32,9 @@ const (
 // Open opens a regular file for reading, whatever its size. It refuses
 // everything else without waiting for it.
 func Open(path string) (*os.File, error) {
-	// Opening a device can already have an effect, so the kind is looked at
-	// first. The path may lead elsewhere by the time it is opened; a pipe must
-	// not block then, and the kind is looked at again.
+	// Opening a device can already have an effect, so its kind is checked
+	// first. The path may lead to another file by the time it is opened, so the
+	// file is opened without blocking and its kind is checked again.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, bare(err)
@@ -89,8 +90,9 @@ func ReadStream(ctx context.Context, path string, limit int64) ([]byte, error) {
 		err  error
 	}
 	done := make(chan result, 1)
-	// Opening a pipe waits for its writer and cannot be interrupted. After ctx
-	// is done this goroutine stays behind; the process is about to end then.
+	// Opening a pipe waits for its writer and cannot be interrupted. If ctx is
+	// done first, this goroutine keeps waiting until the process ends, which is
+	// soon.
 	go func() {
 		f, err := os.Open(path)
 		if err != nil {
@@ -109,7 +111,7 @@ func ReadStream(ctx context.Context, path string, limit int64) ([]byte, error) {
 	}
 }
 
-// readAll reads to the end. The limit is checked on what arrives, because a
+// readAll reads r to its end. The limit is checked while reading, because a
 // file can grow and some file systems report the size 0.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -133,7 +135,7 @@ func wantRegular(m fs.FileMode) error {
 	return fmt.Errorf("it is a %s; a regular file is expected", kind(m))
 }
 
-// kind names what is not a regular file.
+// kind returns a name for a file with mode m that is not a regular file.
 func kind(m fs.FileMode) string {
 	switch {
 	case m.IsDir():
@@ -148,7 +150,7 @@ func kind(m fs.FileMode) string {
 	return "special file"
 }
 
-// size writes a number of bytes with one decimal of the largest unit that fits.
+// size returns n bytes as text in the largest unit that fits, with one decimal.
 func size(n int64) string {
 	for _, u := range []struct {
 		bytes int64

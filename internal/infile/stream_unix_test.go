@@ -23,7 +23,7 @@ func pipe(t *testing.T) string {
 	return path
 }
 
-// TestReadDoesNotWait opens what nobody writes to or what never ends.
+// TestReadDoesNotWait reads pipes without a writer and devices without an end.
 func TestReadDoesNotWait(t *testing.T) {
 	for path, want := range map[string]string{
 		pipe(t):     "it is a pipe; a regular file is expected",

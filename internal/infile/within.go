@@ -34,7 +34,8 @@ func ReadIn(dir, name string, limit int64) ([]byte, error) {
 	return Read(path, limit)
 }
 
-// within refuses a path below dir whose links lead elsewhere.
+// within returns an error if symbolic links lead from path, a file below dir,
+// out of dir.
 func within(dir, path string) error {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {

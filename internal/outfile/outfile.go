@@ -1,7 +1,7 @@
 // Package outfile writes the files that a user names as outputs. A user may name
-// anything: a new file, a symbolic link, a pipe, /dev/null. The file is replaced
-// in one step where that is possible, and what is no regular file is written
-// through, as a shell's redirection would.
+// anything: a new file, a symbolic link, a pipe, /dev/null. A regular file is
+// replaced in one step if possible. Anything else is opened and written, as a
+// shell's redirection does.
 package outfile
 
 import (
@@ -19,12 +19,12 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
-// Write writes the file at path.
+// Write writes the file at path. How depends on what is there:
 //
-//   - Where there is nothing or a regular file, fill writes a temporary file
+//   - If there is nothing or a regular file, fill writes a temporary file
 //     beside it, which is renamed, so that a crash or an error leaves the previous
 //     file. It keeps the permissions of the file that it replaces.
-//   - A symbolic link stays, and the same happens at its target.
+//   - A symbolic link is kept, and the same is done at its target.
 //   - A device, a pipe and anything below /dev and /proc is opened and written.
 //   - A regular file that can be written in a folder that cannot is overwritten.
 func Write(path string, fill func(w io.Writer) error) error {
@@ -67,7 +67,7 @@ func WriteJSON(path string, v any) error {
 	return WriteBytes(path, append(raw, '\n'))
 }
 
-// writeThrough opens what is at path and writes to it.
+// writeThrough opens the file at path and writes to it.
 func writeThrough(path string, fill func(w io.Writer) error) error {
 	f := os.Stderr
 	if !same(path, os.Stderr) {
@@ -84,10 +84,10 @@ func writeThrough(path string, fill func(w io.Writer) error) error {
 	return w.Flush()
 }
 
-// Check returns why the file at path should not or cannot be written, so that a
-// command can say so before its work. inputs are the files and folders that the
-// command reads: neither one of them nor a file in one of the folders may be
-// overwritten.
+// Check returns an error if the file at path cannot or should not be written,
+// so that a command can fail before it starts its work. inputs are the files
+// and folders that the command reads; neither they nor a file in one of the
+// folders may be overwritten.
 func Check(path string, inputs ...string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +99,7 @@ func Check(path string, inputs ...string) error {
 		if info, err := os.Stat(folder); err != nil {
 			return fault(path, fmt.Errorf("there is no folder %s", folder))
 		} else if !info.IsDir() {
-			return fault(path, fmt.Errorf("%s is no folder", folder))
+			return fault(path, fmt.Errorf("%s is not a folder", folder))
 		}
 		return nil
 	}
@@ -126,7 +126,7 @@ func Check(path string, inputs ...string) error {
 			}
 		}
 	}
-	// A rename asks only the folder.
+	// A rename needs permission for the folder only.
 	if err := writable(path); err != nil {
 		return fault(path, err)
 	}
@@ -134,8 +134,8 @@ func Check(path string, inputs ...string) error {
 }
 
 // IsStdout reports whether path is a name of this process's standard output, such
-// as /dev/stdout. Opening that anew would write over what is there already where
-// standard output is a regular file.
+// as /dev/stdout. Opening it again would overwrite earlier output if standard
+// output is a regular file.
 func IsStdout(path string) bool {
 	return same(path, os.Stdout)
 }
@@ -149,10 +149,11 @@ func same(path string, f *os.File) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// resolve follows the symbolic links at path to a name that is none, which need
-// not exist. through says that what is there must be written and not replaced.
+// resolve follows the symbolic links at path to a name that is not a link. The
+// target need not exist. through is true if the target must be opened and
+// written instead of being replaced.
 func resolve(path string) (target string, through bool, err error) {
-	const most = 40 // as many as Linux follows
+	const most = 40 // the limit of Linux
 	for range most {
 		if system(path) {
 			return path, true, nil
@@ -179,7 +180,7 @@ func resolve(path string) (target string, through bool, err error) {
 	return "", false, errors.New("too many symbolic links")
 }
 
-// system reports whether path lies where the system keeps no files of users.
+// system reports whether path lies below /dev or /proc.
 func system(path string) bool {
 	full, err := filepath.Abs(path)
 	if err != nil || strings.HasPrefix(full, "/dev/shm/") {
@@ -188,7 +189,7 @@ func system(path string) bool {
 	return strings.HasPrefix(full, "/dev/") || strings.HasPrefix(full, "/proc/")
 }
 
-// fault puts the path in front of what is wrong with it.
+// fault returns err with the path in front of it.
 func fault(path string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

@@ -1,6 +1,7 @@
 // Package schedule decides when neighbouring LoR2C modules are merged and when
 // one is replaced by LoRA: MergeLoR2C, InjectLoR2C and IMLoR2C
 // (arXiv:2503.00572, section III-C to III-E).
+//
 // The package has no side effects: its input is singular values and its output
 // is actions. Package train measures the values and carries out the actions.
 package schedule

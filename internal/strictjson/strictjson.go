@@ -1,8 +1,8 @@
-// Package strictjson decodes JSON files of others so that no two readers can
-// see two contents in one file. Package encoding/json keeps the last of two
-// equal keys and takes "NUM_LAYERS" for a field named "num_layers"; Python does
-// neither in the same way. Here a repeated key is an error at any depth, and so
-// is a key that differs from a known one in case alone.
+// Package strictjson decodes JSON files of other programs and refuses those
+// that two programs could read differently. Package encoding/json keeps the
+// last of two equal keys and accepts "NUM_LAYERS" for a field named
+// "num_layers"; Python does not. Here a repeated key is an error at any depth,
+// and so is a key that differs from a known key in case only.
 package strictjson
 
 import (
@@ -16,19 +16,19 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// maxDepth bounds how deep arrays and objects nest. The files of Hugging Face
-// stay below ten.
+// maxDepth is the most levels of nested arrays and objects. Files of Hugging
+// Face have fewer than ten.
 const maxDepth = 200
 
-// Error is a fault of a text at a byte offset.
+// Error is a fault in a JSON text, with its place.
 type Error struct {
 	Offset   int            // in bytes from the start of the text
-	Position place.Position // the same as line and column; zero where no place is known
+	Position place.Position // the same as line and column; zero if the place is not known
 	What     string         // the fault without its place
 }
 
-// Error writes "line:column: what is wrong", to follow a path and a colon
-// without a space between; without a place it begins with a space.
+// Error returns "line:column: what is wrong", which is meant to follow a path
+// and a colon directly. If the place is not known it starts with a space.
 func (e *Error) Error() string {
 	if e.Position == (place.Position{}) {
 		return " " + e.What
@@ -45,8 +45,8 @@ func fault(text []byte, offset int, format string, a ...any) *Error {
 // The error is an [*Error].
 func Unmarshal(text []byte, v any) error { return unmarshal(text, v, false) }
 
-// UnmarshalKnown decodes as [Unmarshal] does and refuses every key that v has no
-// field for.
+// UnmarshalKnown decodes as [Unmarshal] does, but a key that v has no field for
+// is an error.
 func UnmarshalKnown(text []byte, v any) error { return unmarshal(text, v, true) }
 
 func unmarshal(text []byte, v any, known bool) error {
@@ -61,7 +61,7 @@ func unmarshal(text []byte, v any, known bool) error {
 	if err := json.Unmarshal(text, v); err != nil {
 		at, what, ok := place.JSON(err)
 		if !ok {
-			// The error of an UnmarshalJSON method, which does not know its place.
+			// An error of an UnmarshalJSON method has no place.
 			return &Error{What: what}
 		}
 		return fault(text, at, "%s", what)
@@ -69,8 +69,9 @@ func unmarshal(text []byte, v any, known bool) error {
 	return nil
 }
 
-// Syntax reports where text stops being one JSON value in UTF-8, as an [*Error].
-// Later decoding may then take the syntax for granted.
+// Syntax returns an [*Error] with the place at which text stops being one JSON
+// value in UTF-8. After it has returned nil, decoding text meets no syntax
+// error.
 func Syntax(text []byte) error {
 	for i := 0; i < len(text); {
 		r, n := utf8.DecodeRune(text[i:])
@@ -97,7 +98,7 @@ func Object(d *json.Decoder, what string, visit func(key string) error) error {
 	return members(d, what, visit)
 }
 
-// members reads the rest of an object behind its opening brace.
+// members reads the rest of an object after its opening brace.
 func members(d *json.Decoder, what string, visit func(key string) error) error {
 	seen := map[string]bool{}
 	for d.More() {
@@ -118,15 +119,14 @@ func members(d *json.Decoder, what string, visit func(key string) error) error {
 	return err
 }
 
-// walker holds the keys of a text against a Go type, whose fields say which keys
-// are known.
+// walker compares the keys of a text with the fields of a Go type.
 type walker struct {
 	decoder *json.Decoder
-	known   bool // keys without a field are refused
+	known   bool // whether a key without a field is an error
 }
 
-// value reads one value that is to be decoded into type t, nil where that is
-// not known.
+// value reads one value that is to be decoded into type t. t is nil if the type
+// is not known.
 func (w *walker) value(t reflect.Type, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("arrays and objects nest deeper than %d", maxDepth)
@@ -165,7 +165,8 @@ func (w *walker) value(t reflect.Type, depth int) error {
 	return err
 }
 
-// unknown judges a key that no field of its object has.
+// unknown returns an error for key, which has no field, if such a key is not
+// allowed or equals a field in another case.
 func (w *walker) unknown(key string, fields map[string]reflect.Type) error {
 	for name := range fields {
 		if strings.EqualFold(name, key) {
@@ -178,7 +179,8 @@ func (w *walker) unknown(key string, fields map[string]reflect.Type) error {
 	return nil
 }
 
-// elementOf returns the type of the elements of t where t is of one of kinds.
+// elementOf returns the type of the elements of t if t is of one of kinds, and
+// nil otherwise.
 func elementOf(t reflect.Type, kinds ...reflect.Kind) reflect.Type {
 	for _, k := range kinds {
 		if t != nil && t.Kind() == k {
@@ -190,8 +192,8 @@ func elementOf(t reflect.Type, kinds ...reflect.Kind) reflect.Type {
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
-// fieldsOf returns the types of the fields of a struct by their keys, nil where
-// t is not a struct or decodes itself.
+// fieldsOf returns the types of the fields of a struct by their JSON keys. It
+// returns nil if t is not a struct or has its own UnmarshalJSON.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	if t == nil || t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshaler) {
 		return nil
