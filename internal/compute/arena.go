@@ -2,24 +2,22 @@ package compute
 
 import "math/bits"
 
-// Arena hands out offsets in one block of memory that is emptied every step:
-// a bump allocator with free lists by size class, which is all that a network
-// of equal layers needs. Devices share it, so that compute/nulldev predicts
-// the bytes of a real one exactly; and steps of nearly as many tokens have
-// their tensors in the same places, so that what was recorded of one fits the
-// other.
+// Arena hands out offsets in one block of memory that is emptied every step. It is a bump allocator with a free list
+// for each size class, which is enough for a network whose layers are all alike. All devices use it, so that
+// compute/nulldev predicts the bytes of a real device exactly. Because sizes are rounded up to classes, steps of
+// nearly equal token counts have their tensors at the same offsets, and a recording of one step can be replayed for
+// another.
 type Arena struct {
 	top, peak int64
 	free      map[int64][]int64
 }
 
-// Align is the alignment in bytes of every offset: two cache lines, and what
-// 16-byte vector loads of a GPU need.
+// Align is the alignment of every offset in bytes. It is two cache lines, and a multiple of the 16 bytes that vector
+// loads of a GPU need.
 const Align = 128
 
-// Class returns the size of a block for n bytes: n rounded up to a multiple of
-// Align or of a sixteenth of the largest power of two in it, whichever is more.
-// Above 16 Align at most a sixteenth is lost.
+// Class returns the size of a block for n bytes: n rounded up to a multiple of Align, or of a sixteenth of the
+// largest power of two that is at most n, whichever is larger. Above 16 Align at most a sixteenth is lost.
 func Class(n int64) int64 {
 	n = max(n, 1)
 	step := max(Align, int64(1)<<(bits.Len64(uint64(n))-1)/16)
@@ -39,7 +37,7 @@ func (a *Arena) Alloc(n int64) int64 {
 	return off
 }
 
-// Free returns a block of n bytes for the next Alloc of the same class.
+// Free makes the block of n bytes at off available to later calls of Alloc for the same class.
 func (a *Arena) Free(off, n int64) {
 	if a.free == nil {
 		a.free = map[int64][]int64{}
@@ -48,11 +46,11 @@ func (a *Arena) Free(off, n int64) {
 	a.free[n] = append(a.free[n], off)
 }
 
-// Reset frees everything.
+// Reset frees all blocks.
 func (a *Arena) Reset() {
 	a.top = 0
 	clear(a.free)
 }
 
-// Peak returns the bytes that the fullest step so far needed.
+// Peak returns the largest number of bytes that any step so far needed.
 func (a *Arena) Peak() int64 { return a.peak }

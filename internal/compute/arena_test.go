@@ -11,8 +11,7 @@ import (
 // span is a live block of an arena.
 type span struct{ off, n int64 }
 
-// TestArena drives an arena with random requests and looks at all live blocks
-// after each.
+// TestArena makes random requests to an arena and checks all live blocks after each.
 func TestArena(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
@@ -46,9 +45,8 @@ func TestArena(t *testing.T) {
 	}
 }
 
-// units is what a block of n bytes takes: the next number of bytes that is not
-// 0, so that no two tensors have the same address, a multiple of Align, and of
-// at most 32 sixteenths of a power of two.
+// units returns the size of a block for n bytes: at least one byte, so that no two tensors have the same address,
+// rounded up to a multiple of Align that has at most 32 sixteenths of a power of two.
 func units(n int64) int64 {
 	step := int64(compute.Align)
 	for n >= 32*step {
@@ -83,7 +81,7 @@ func checkSpans(t *testing.T, live []span, peak int64) {
 	t.Helper()
 	for i, b := range live {
 		if b.off%compute.Align != 0 {
-			t.Fatalf("offset %d is no multiple of %d", b.off, compute.Align)
+			t.Fatalf("offset %d is not a multiple of %d", b.off, compute.Align)
 		}
 		if end := b.off + units(b.n); end > peak {
 			t.Fatalf("a block ends at %d beyond the peak %d", end, peak)
@@ -103,7 +101,7 @@ func TestArenaReuse(t *testing.T) {
 	if got := a.Alloc(2000); got == first {
 		t.Errorf("a block of 1000 bytes was handed out for 2000")
 	}
-	// 1024 is what 1000 was rounded up to.
+	// 1000 was rounded up to 1024.
 	if got := a.Alloc(1024); got != first {
 		t.Errorf("Alloc(1024) = %d; want the freed block at %d", got, first)
 	}

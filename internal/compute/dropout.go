@@ -2,9 +2,8 @@ package compute
 
 import "math"
 
-// Dropout names one mask: which numbers are drawn depends on nothing else, so
-// that any device, and the backward pass, redraws the same mask, and so that
-// 64 x 1 and 16 x 4 accumulated see the same masks.
+// Dropout identifies one mask. The numbers that are drawn depend on nothing else, so that every device and the
+// backward pass draw the same mask again, and that a step of 64 examples has the same masks as 4 micro-batches of 16.
 //
 // Element (row n, column c) takes lot c%8 of
 // Philox(key = Key, counter = {c/8, Row+n, Site, Step}); lot i is the low or
@@ -12,27 +11,25 @@ import "math"
 // least Threshold.
 type Dropout struct {
 	P    float32
-	Key  uint64 // the run's seed
+	Key  uint64 // seed of the run
 	Step uint32 // optimizer step
-	Site uint32 // place in the network; no two dropouts of a step share one
+	Site uint32 // place in the network; different for all dropouts of a step
 	Row  uint32 // index of the first row within the optimizer step
 }
 
-// Threshold returns the number of the 65,536 lots that drop an element: P in
-// steps of 1/65,536. A 16-bit lot halves the cost of the mask against 32 bits
-// and moves P by less than 1e-5.
+// Threshold returns how many of the 65,536 possible lots drop an element: P rounded to a multiple of 1/65,536. Lots
+// of 16 bits make the mask half as expensive as lots of 32 bits, and change P by less than 1e-5.
 func (d Dropout) Threshold() uint32 { return uint32(math.Round(float64(d.P) * 65536)) }
 
-// Scale returns what a kept element is multiplied by: 1/(1-p) for the p that
-// Threshold realises, so that the expectation is exact.
+// Scale returns the factor for a kept element: 1/(1-p) for the p that results from Threshold, so that the expectation
+// is exact.
 func (d Dropout) Scale() float64 { return 65536 / (65536 - float64(d.Threshold())) }
 
 // Active reports whether the mask drops anything.
 func (d Dropout) Active() bool { return d.Threshold() > 0 }
 
-// Philox is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
-// easy as 1, 2, 3", section 3.3): four random words from a 128-bit counter and
-// a 64-bit key, without state.
+// Philox returns four random words that depend only on a 128-bit counter and a 64-bit key. It is Philox4x32-10
+// (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3).
 func Philox(key uint64, c0, c1, c2, c3 uint32) (r0, r1, r2, r3 uint32) {
 	k0, k1 := uint32(key), uint32(key>>32)
 	for range 10 {

@@ -5,21 +5,19 @@ import (
 	"math"
 )
 
-// initStream keeps the counters of initial values apart from those of dropout,
-// whose step never gets this far.
+// initStream separates the counters of initial values from those of dropout, whose step never reaches this number.
 const initStream = math.MaxUint32
 
-// Uniform fills dst with values of [-bound, bound) that depend only on seed,
-// name and position: the start of a parameter is the same whatever other
-// parameters there are.
+// Uniform fills dst with values of [-bound, bound) that depend only on seed, name and position. So the initial value
+// of a parameter does not depend on which other parameters exist.
 func Uniform(dst []float32, seed uint64, name string, bound float64) {
 	words(len(dst), seed, name, func(i int, word uint32) {
 		dst[i] = float32((2*unit(word) - 1) * bound)
 	})
 }
 
-// Normal fills dst likewise with a normal distribution around 0 (Box and Muller
-// 1958).
+// Normal fills dst with values of a normal distribution around 0 that depend only on seed, name and position (Box and
+// Muller 1958).
 func Normal(dst []float32, seed uint64, name string, std float64) {
 	var radius float64
 	words(len(dst)+len(dst)%2, seed, name, func(i int, word uint32) {
@@ -35,7 +33,7 @@ func Normal(dst []float32, seed uint64, name string, std float64) {
 	})
 }
 
-// unit maps a word to [0, 1) in steps that a float32 holds.
+// unit maps a word to [0, 1), in steps that are exact in float32.
 func unit(word uint32) float64 { return float64(word>>8) / (1 << 24) }
 
 func words(n int, seed uint64, name string, f func(i int, word uint32)) {

@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// attnData is one attention call and a gradient that comes into it.
+// attnData has the inputs of one attention call and the gradient of its output.
 type attnData struct {
 	heads, kvHeads, dim int
 	lenQ, lenK          []int // rows of each sequence
@@ -17,7 +17,7 @@ type attnData struct {
 	q, k, v, dy         []float64
 }
 
-// cumulative returns cu_seqlens and the longest length.
+// cumulative returns the cu_seqlens of sequences of the given lengths, and the longest length.
 func cumulative(lens []int) (cu []int32, most int) {
 	cu = []int32{0}
 	for _, n := range lens {
@@ -27,11 +27,11 @@ func cumulative(lens []int) (cu []int32, most int) {
 	return cu, most
 }
 
-// attnResult is everything that the two methods compute.
+// attnResult has everything that the two methods compute.
 type attnResult struct{ y, lse, dq, dk, dv []float64 }
 
-// attention computes it row by row, each step rounded to F. What goes into a
-// product, and y where the gradient reads it, is rounded by round too.
+// attention computes the result row by row, with each step rounded to F. Operands of products, and y for the
+// gradient, are also rounded by round.
 func attention[F float](a *attnData, round func(float64) float64) attnResult {
 	q, k, v, dy := in[F](a.q), in[F](a.k), in[F](a.v), in[F](a.dy)
 	y, dq := make([]F, len(q)), make([]F, len(q))
@@ -53,7 +53,7 @@ func attention[F float](a *attnData, round func(float64) float64) attnResult {
 				row.q, row.dy = q[at:at+a.dim], dy[at:at+a.dim]
 				row.k, row.v, row.dk, row.dv = k[first:], v[first:], dk[first:], dv[first:]
 				row.mul = make([]F, seen)
-				// The row of the mask counts heads too, from the step's start.
+				// Rows of the mask are counted from the start of the step, with one row per head.
 				drop := a.drop
 				drop.Row = 0
 				for j := range seen {
@@ -66,7 +66,7 @@ func attention[F float](a *attnData, round func(float64) float64) attnResult {
 	return attnResult{out(y), out(lse), out(dq), out(dk), out(dv)}
 }
 
-// attnRow is one query of one head. Key j begins at j*stride.
+// attnRow is one query of one head. Key j begins at element j*stride.
 type attnRow[F float] struct {
 	dim, stride         int
 	scale               F
@@ -103,8 +103,8 @@ func (r *attnRow[F]) compute(y, dq []F) F {
 			y[d] += r.round(r.mul[j]*p[j]) * r.v[j*r.stride+d]
 		}
 	}
-	// The gradient goes by y and lse, as the method is given them: their
-	// rounding then belongs to the yardstick. delta is the sum of p dp.
+	// The gradient is computed from y and lse as the method receives them, so that their rounding is part of the
+	// yardstick. delta is the sum of p dp.
 	lse := top + F(math.Log(float64(sum)))
 	stored := make([]F, r.dim)
 	for d := range stored {
@@ -164,7 +164,7 @@ func attentionCases() []testCase {
 	return all
 }
 
-// options turns the data into the call's options.
+// options returns the options of the call.
 func (a *attnData) options(s *suite) compute.AttnOpts {
 	o := compute.AttnOpts{
 		Heads: a.heads, KVHeads: a.kvHeads, HeadDim: a.dim,
@@ -195,8 +195,8 @@ func checkAttention(s *suite, a attnData) {
 	s.near(y, want.y, plain.y, 1)
 	s.near(lse, want.lse, plain.lse, 1)
 
-	// The terms are products of three normal values. They are as uncertain as
-	// the probabilities, exp(score - lse), and those as lse is large.
+	// The terms are products of three normal values. Their relative error is that of the probabilities exp(score -
+	// lse), which grows with lse.
 	size := 4.0
 	for _, v := range want.lse {
 		if !math.IsInf(v, 0) {

@@ -7,20 +7,20 @@ import (
 )
 
 const (
-	// guard is the elements before and after a tensor under test: a whole
-	// number of compute.Align bytes, so that the tensor is aligned as any.
+	// guard is the number of elements before and after a tensor under test. They take a multiple of compute.Align
+	// bytes, so that the tensor is aligned like any other.
 	guard = compute.Align / 2
-	// guardValue is what they hold: easy to see in sums.
+	// guardValue is the value of guard elements. It is large, so that sums that include one are noticed.
 	guardValue = -54321
 )
 
-// band is a tensor of floats between guards.
+// band is a tensor of floats between guard elements.
 type band struct {
 	compute.Tensor
 	name    string
 	whole   compute.Tensor
-	holds   []float32 // what was uploaded, guards included
-	written bool      // by a method, so that only the guards must stay
+	holds   []float32 // the uploaded values, including guards
+	written bool      // a method writes the tensor, so that only the guards must not change
 }
 
 // kind makes tensors of one type.
@@ -29,7 +29,7 @@ type kind struct {
 	dtype compute.DType
 }
 
-// normal returns n values around 0 that the type holds exactly.
+// normal returns n values around 0 that are exact in the type.
 func (s kind) normal(n int, std float64) []float64 {
 	x := make([]float64, n)
 	for i := range x {
@@ -38,7 +38,7 @@ func (s kind) normal(n int, std float64) []float64 {
 	return x
 }
 
-// round returns what becomes of x, a float32, in a tensor of the type.
+// round returns x, a float32, as a tensor of the type stores it.
 func (s kind) round(x float64) float64 {
 	if s.dtype == compute.Working {
 		return s.cfg.round(x)
@@ -46,7 +46,7 @@ func (s kind) round(x float64) float64 {
 	return x
 }
 
-// band puts data between guards.
+// band uploads data between guard elements.
 func (s kind) band(name string, shape compute.Shape, data []float64) *band {
 	n := shape.Len()
 	b := &band{name: name, holds: make([]float32, n+2*guard)}
@@ -63,18 +63,18 @@ func (s kind) band(name string, shape compute.Shape, data []float64) *band {
 	return b
 }
 
-// input is a tensor that must not change.
+// input returns a tensor that must not change.
 func (s kind) input(name string, data []float64, shape ...int) compute.Tensor {
 	return s.band(name, shape, data).Tensor
 }
 
-// random is an input of normal values; it returns them too.
+// random returns an input of normal values, and the values.
 func (s kind) random(name string, shape ...int) (compute.Tensor, []float64) {
 	x := s.normal(compute.Shape(shape).Len(), 1)
 	return s.input(name, x, shape...), x
 }
 
-// output is a tensor that a method overwrites: full of NaN.
+// output returns a tensor full of NaN that a method overwrites.
 func (s kind) output(name string, shape ...int) *band {
 	nan := make([]float64, compute.Shape(shape).Len())
 	for i := range nan {
@@ -83,27 +83,27 @@ func (s kind) output(name string, shape ...int) *band {
 	return s.inout(name, nan, shape...)
 }
 
-// inout is a tensor that a method changes.
+// inout returns a tensor that a method changes.
 func (s kind) inout(name string, data []float64, shape ...int) *band {
 	b := s.band(name, shape, data)
 	b.written = true
 	return b
 }
 
-// adds is an inout of normal values, for gradients that are added to.
+// adds returns an inout of normal values, for gradients that a method adds to, and the values.
 func (s kind) adds(name string, shape ...int) (*band, []float64) {
 	x := s.normal(compute.Shape(shape).Len(), 1)
 	return s.inout(name, x, shape...), x
 }
 
-// ints is an Int input.
+// ints returns an input of type Int.
 func (s *suite) ints(data []int32) compute.Tensor {
 	t := s.dev.Temp(compute.Shape{len(data)}, compute.Int)
 	s.dev.UploadInts(t, data)
 	return t
 }
 
-// below returns n numbers of [0, limit).
+// below returns n random integers in [0, limit).
 func (s *suite) below(n, limit int) []int32 {
 	x := make([]int32, n)
 	for i := range x {
@@ -112,13 +112,13 @@ func (s *suite) below(n, limit int) []int32 {
 	return x
 }
 
-// read returns the tensor's elements.
+// read returns the elements of the tensor.
 func (b *band) read(s *suite) []float64 {
 	return read(s, b.Tensor)
 }
 
-// read downloads a tensor to the device's last bit: what the float32 of
-// Download leaves out is taken from the device again.
+// read downloads a tensor with all its bits. Download returns float32; read subtracts that on the device and
+// downloads the difference too.
 func read(s *suite, t compute.Tensor) []float64 {
 	n := t.Shape.Len()
 	part := make([]float32, n)
@@ -140,7 +140,7 @@ func read(s *suite, t compute.Tensor) []float64 {
 		s.dev.Axpy(rest, -1, minus)
 		s.dev.Download(part, rest)
 		for i, v := range part {
-			// An infinity less itself is NaN, but was exact already.
+			// An infinity minus itself is NaN, but an infinity was already exact.
 			if !math.IsInf(x[i], 0) {
 				x[i] += float64(v)
 			}
@@ -149,7 +149,7 @@ func read(s *suite, t compute.Tensor) []float64 {
 	return x
 }
 
-// intact checks the guards of every band, and the inputs.
+// intact checks that the guards of all bands and the inputs have not changed.
 func (s *suite) intact() {
 	s.Helper()
 	for _, b := range s.bands {

@@ -7,9 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// differenceCases compare gradients with central differences of the device's
-// own forward pass: they hold even where the suite's formulas are wrong. They
-// need a device in float64.
+// differenceCases compare gradients with central differences of the device's own forward pass. They do not rely on
+// the suite's formulas. They need a device in float64.
 func differenceCases(cfg Config) []testCase {
 	if !cfg.double() {
 		return nil
@@ -26,7 +25,7 @@ func differenceCases(cfg Config) []testCase {
 	}
 	for _, a := range activations {
 		if a.act == compute.ReLU {
-			continue // has a kink
+			continue // is not differentiable at 0
 		}
 		all = append(all, testCase{
 			name: fmt.Sprintf("op=ActGrad/difference=central/act=%s", a.name),
@@ -36,8 +35,8 @@ func differenceCases(cfg Config) []testCase {
 	return all
 }
 
-// coarse returns n values on a grid on which the steps of a difference are
-// exact in float32, all that Upload takes.
+// coarse returns n values on a grid on which the steps of a difference are exact in float32, because Upload takes
+// float32.
 func (s *suite) coarse(n int) []float64 {
 	x := s.working.normal(n, 1)
 	for i := range x {
@@ -53,14 +52,14 @@ type variable struct {
 	grad *band
 }
 
-// variable makes one with a gradient of a type that starts at zero.
+// variable returns a variable whose gradient has the given type and starts at zero.
 func (s *suite) variable(grad kind, name string, shape ...int) *variable {
 	n := compute.Shape(shape).Len()
 	x := s.coarse(n)
 	return &variable{s.working.inout(name, x, shape...), x, grad.inout("d"+name, make([]float64, n), shape...)}
 }
 
-// objective returns the sum of y times fixed weights, which are dL/dy.
+// objective returns the sum of y times fixed weights. The weights are dL/dy.
 func (s *suite) objective(y *band) (dy compute.Tensor, loss func() float64) {
 	dy, w := s.working.random("dy", y.Shape...)
 	return dy, func() float64 {
@@ -157,7 +156,7 @@ func differenceSwiGLU(s *suite) {
 	s.difference(up, forward)
 }
 
-// differenceRoPE copies x, since the method works in place.
+// differenceRoPE copies x because the method works in place.
 func differenceRoPE(s *suite) {
 	const n, heads, dim = 5, 3, 6
 	x, y := s.variable(s.working, "x", n, heads*dim), s.working.output("y", n, heads*dim)

@@ -7,11 +7,11 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// float is what references compute in: float64 for the truth, float32 for the
-// yardstick. They take and return float64, which holds both.
+// float is the type that references compute in: float64 for the true result, float32 for the yardstick. References
+// take and return float64, in which both are exact.
 type float interface{ float32 | float64 }
 
-// in rounds to F.
+// in rounds x to F.
 func in[F float](x []float64) []F {
 	y := make([]F, len(x))
 	for i, v := range x {
@@ -20,7 +20,7 @@ func in[F float](x []float64) []F {
 	return y
 }
 
-// out widens.
+// out converts x to float64.
 func out[F float](x []F) []float64 {
 	y := make([]float64, len(x))
 	for i, v := range x {
@@ -37,7 +37,7 @@ var activations = []struct {
 	{"relu", compute.ReLU}, {"tanh", compute.Tanh},
 }
 
-// activation computes act(x), each step rounded to F.
+// activation computes act(x), with each step rounded to F.
 func activation[F float](act compute.Act, x F) F {
 	switch act {
 	case compute.GELU:
@@ -52,14 +52,14 @@ func activation[F float](act compute.Act, x F) F {
 	return x
 }
 
-// slope computes act'(x), each step rounded to F.
+// slope computes act'(x), with each step rounded to F.
 func slope[F float](act compute.Act, x F) F {
 	switch act {
 	case compute.GELU:
 		cdf := F(0.5) * (1 + F(math.Erf(float64(x/F(math.Sqrt2)))))
 		return cdf + x*F(math.Exp(float64(-x*x/2)))/F(math.Sqrt(2*math.Pi))
 	case compute.GELUTanh:
-		// Past this the result is 0 or 1, and the last product is 0 times Inf.
+		// Beyond this the result is 0 or 1, and the last product would be 0 times Inf.
 		if x > 20 || x < -20 {
 			return max(min(x, 1), 0)
 		}
@@ -94,7 +94,7 @@ func activateGrad[F float](act compute.Act, x, dy []float64) []float64 {
 	return out(y)
 }
 
-// sumRows adds the rows of x to start, one after the other.
+// sumRows adds the rows of x to start, in order.
 func sumRows[F float](start, x []float64) []float64 {
 	y, cols := in[F](start), len(start)
 	sum := make([]F, cols)
@@ -128,8 +128,7 @@ func elementwiseCases() []testCase {
 		)
 	}
 	for _, a := range activations {
-		// The sizes of x where an activation is linear, where it bends, and
-		// where it is flat.
+		// Magnitudes of x at which an activation is linear, curved and constant.
 		for _, std := range []float64{1e-3, 1, 30, 1e4} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=Act/act=%s/std=%g", a.name, std),
@@ -153,7 +152,7 @@ func elementwiseCases() []testCase {
 	return all
 }
 
-// checkFill takes a value that a narrow type rounds up.
+// checkFill fills with a value that a narrow type rounds up.
 func checkFill(s *suite, k kind, n int) {
 	const value float32 = 0.3
 	dst := k.output("dst", n)
@@ -165,8 +164,8 @@ func checkFill(s *suite, k kind, n int) {
 	s.same(dst, want)
 }
 
-// checkCopy copies between two types, with values halfway between two of the
-// narrow one and next to that.
+// checkCopy copies between two types. Some values are halfway between two values of the narrow type, and some next to
+// that.
 func checkCopy(s *suite, to, from kind, n int) {
 	data := from.normal(n, 1)
 	unit := s.cfg.unit()

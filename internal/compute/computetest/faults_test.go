@@ -4,16 +4,16 @@ import "github.com/lor2c/lor2c/internal/compute"
 
 type tensor = compute.Tensor
 
-// shorter is t without its last element, as one row.
+// shorter returns t without its last element, as one row.
 func shorter(t tensor, by int) tensor { return t.Slice(0, compute.Shape{t.Shape.Len() - by}) }
 
-// fault is a mistake in a method.
+// fault is a mistake that is planted in a method.
 type fault struct {
 	op, name string
 	plant    func(f *faulty, d compute.Device)
 }
 
-// faults are mistakes that device code is prone to.
+// faults are mistakes that are easily made in device code.
 var faults = []fault{
 	{"Fill", "one_past_the_end", func(f *faulty, d compute.Device) {
 		f.fill = func(dst tensor, v float32) { d.Fill(shorter(dst, -1), v) }
@@ -103,7 +103,7 @@ var faults = []fault{
 			d.LowRankUpGrad(du, db, u, b, dy, scale)
 		}
 	}},
-	// What a device that runs both with the norm before them could get wrong.
+	// Mistakes of a device that runs both ops together with the norm before them.
 	{"LowRankUp", "next_module_reads_the_norm", func(f *faulty, d compute.Device) {
 		var dst, u, b tensor
 		var by float32

@@ -7,16 +7,14 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// weights are those of a cross-entropy as plain numbers: rows and classes are
-// nil where they are absent.
+// weights are the weights of a cross-entropy as plain numbers. rows and classes are nil if they are absent.
 type weights struct {
 	rows, classes []float64
 	smoothing     float32
 }
 
-// crossEntropy computes the loss, added to start, and its gradient, from the
-// definition: a target distribution against the log of the softmax. A label
-// below 0 has neither.
+// crossEntropy computes start plus the loss, and its gradient, from the definition: a target distribution against the
+// log of the softmax. A row with a label below 0 has no loss and no gradient.
 func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32, o weights) (loss, grad []float64) {
 	g := in[F](x)
 	total := F(0)
@@ -50,7 +48,7 @@ func crossEntropy[F float](start float64, x []float64, labels []int32, c int, sc
 			if target[j] != 0 {
 				part += target[j] * (log + (top - row[j]))
 			}
-			// In parts: one sum of 40,001 terms is off by more than a device may be.
+			// Sum in parts: one float32 sum of 40,001 terms has a larger error than a device may have.
 			if j%256 == 255 || j == c-1 {
 				own, part = own+part, 0
 			}
@@ -77,7 +75,7 @@ func squaredError[F float](start float64, x, y []float64, scale float32) (loss, 
 func lossCases() []testCase {
 	var all []testCase
 	for _, size := range [][2]int{{1, 2}, {3, 1}, {17, 3}, {33, 257}, {3, 1025}, {257, 17}, {3, 40001}} {
-		// Large logits overflow where the maximum is not taken off.
+		// Large logits overflow if the maximum is not subtracted.
 		for _, std := range []float64{1, 100} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=CrossEntropy/b=%d/c=%d/std=%g", size[0], size[1], std),
@@ -99,7 +97,7 @@ func lossCases() []testCase {
 	return all
 }
 
-// weighing says which weights a case of cross-entropy has.
+// weighing selects the weights of a case of cross-entropy.
 type weighing struct {
 	rows, classes bool
 	smoothing     float32
@@ -118,7 +116,7 @@ func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
 		for i, v := range values {
 			values[i] = math.Abs(v)
 		}
-		values[n/2] = 0 // a row or class that does not count
+		values[n/2] = 0 // a row or class without weight
 		return s.exact.input(name, values, n), values
 	}
 	if with.rows {

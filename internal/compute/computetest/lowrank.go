@@ -6,19 +6,19 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// lowRankData is one half of a low-rank path, between rows [N,K] and ranks
-// [N,R], and a gradient that comes into it.
+// lowRankData has the inputs of one half of a low-rank path, between rows [N,K] and ranks [N,R], and the gradient of
+// its output.
 type lowRankData struct {
 	n, k, r    int
 	scale      float32 // of the upper half
 	drop       compute.Dropout
 	rows, u, w []float64 // x or dst; ranks; A [R,K] or B [K,R]
-	dy, du     []float64 // gradients that come in: [N,K], [N,R]
-	dw, dx     []float64 // where gradients start
+	dy, du     []float64 // gradients of the outputs: [N,K], [N,R]
+	dw, dx     []float64 // values that gradients are added to
 	accumulate bool
 }
 
-// masked returns dropout(x), rounded to F.
+// masked computes dropout(x), rounded to F.
 func masked[F float](x, multipliers []float64) []float64 {
 	y := in[F](x)
 	for i := range y {
@@ -59,8 +59,8 @@ func lowRankUpGrad[F float](l *lowRankData) (du, db []float64) {
 
 func lowRankCases() []testCase {
 	var all []testCase
-	// Some widths are whole eights, which devices read at once; ranks lie on
-	// either side of 8 and 16, up to the largest that a configuration may have.
+	// Some widths are multiples of 8, for which devices have wider loads. Ranks are on both sides of 8 and 16, up to
+	// the largest that a configuration may have.
 	for _, size := range [][3]int{
 		{1, 3, 1}, {33, 17, 3}, {65, 257, 8}, {130, 33, 8}, {2100, 17, 3}, {33, 264, 5}, {17, 1025, 16}, {257, 40, 11},
 		{33, 136, 17}, {65, 33, 33}, {3, 72, 256}, {1100, 9, 24},
@@ -158,13 +158,13 @@ func checkLowRankUp(s *suite, l lowRankData) {
 	}
 }
 
-// lowRankOrders are what can follow a norm: the end of a module and the start of
-// the next, which a device may run as one with the norm; either alone; the end
-// of a module somewhere else; and the two the other way round.
+// lowRankOrders are the ops that can follow a norm: the end of a module and the start of the next, which a device may
+// run together with the norm; either of them alone; the end of a module that adds to another tensor; and the two in
+// reverse order.
 var lowRankOrders = []string{"up-down", "up", "down", "other-down", "down-up"}
 
-// checkLowRankBetween: a LayerNorm and what follows it come to the same whether
-// or not the device runs them as one.
+// checkLowRankBetween checks that a LayerNorm and the ops that follow it give the right result whether or not the
+// device runs them together.
 func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	norm := normData{n: n, c: c, drop: someDropout(0.1), dgamma: make([]float64, c), dbeta: make([]float64, c), dy: make([]float64, n*c)}
 	norm.drop.Site++
@@ -210,7 +210,7 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 		up.rows = start
 		s.near(other, lowRankUp[float64](&up), lowRankUp[float32](&up), root(r))
 	}
-	// What u is of, as exactly as the device has it.
+	// u is computed from dst with all bits that the device has.
 	down.rows = dst.read(s)
 	if order == "down-up" {
 		alone := s.working.output("dst alone", n, c)

@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// product computes op(a) op(b), op(a) [m,k], op(b) [k,n].
+// product computes op(a) op(b). op(a) [m,k], op(b) [k,n].
 func product[F float](a []float64, ta bool, b []float64, tb bool, m, n, k int) []F {
 	x, y := in[F](a), in[F](b)
 	if ta {
@@ -51,8 +51,7 @@ func gemm[F float](start []float64, alpha float32, a []float64, ta bool, b []flo
 	return out(c)
 }
 
-// linear computes the values before and after the activation, which reads them
-// rounded; bias may be nil.
+// linear computes the values before and after the activation. The activation reads rounded values. bias may be nil.
 func linear[F float](x, w, bias []float64, n, k, m int, act compute.Act, round func(float64) float64) (pre, dst []float64) {
 	z := product[F](x, false, w, true, n, m, k)
 	y := make([]F, len(z))
@@ -67,7 +66,7 @@ func linear[F float](x, w, bias []float64, n, k, m int, act compute.Act, round f
 	return out(z), out(y)
 }
 
-// root is the magnitude of a sum of so many products of normal values.
+// root returns the magnitude of a sum of n products of normal values.
 func root(terms int) float64 { return math.Sqrt(float64(terms)) }
 
 func matmulCases() []testCase {
@@ -80,8 +79,8 @@ func matmulCases() []testCase {
 		m, n, k := size[0], size[1], size[2]
 		for flags := range 8 {
 			ta, tb, add := flags&1 != 0, flags&2 != 0, flags&4 != 0
-			// Large ones take long on kernels that run on the CPU. Each layout
-			// either accumulates or does not, and the next size the other way round.
+			// Large products take long on kernels that run on the CPU. So each layout is tested either with or
+			// without accumulation, alternating with the size.
 			if m*n*k > 500_000 && (ta != tb) != (add == (i%2 == 0)) {
 				continue
 			}

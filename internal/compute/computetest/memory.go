@@ -20,7 +20,7 @@ func memoryCases() []testCase {
 	}
 }
 
-// checkBytes: Exact is wide enough, and Working is as wide or has half the bytes.
+// checkBytes checks that Exact is wide enough, and that Working has the same or half the size.
 func checkBytes(s *suite) {
 	full := int64(4)
 	if s.cfg.double() {
@@ -37,7 +37,8 @@ func checkBytes(s *suite) {
 	}
 }
 
-// checkAlloc: zeroed, alive over Reset, counted, and given back by Free.
+// checkAlloc checks that tensors of Alloc start at zero, survive Reset, are counted, and are no longer counted after
+// Free.
 func checkAlloc(s *suite) {
 	before := s.dev.Stats().PersistentBytes
 	const n = 1025
@@ -67,7 +68,7 @@ func checkAlloc(s *suite) {
 	}
 }
 
-// checkUpload: what goes in comes out, the source is free at once, and
+// checkUpload checks that Download returns what was uploaded even if the source changes right after Upload, and that
 // Download counts as a wait.
 func checkUpload(s *suite) {
 	for _, n := range []int{1, 3, 17, 33, 257, 1025} {
@@ -105,8 +106,8 @@ func checkUpload(s *suite) {
 	}
 }
 
-// checkTemp: tensors that live together do not overlap, Release makes room,
-// and a second equal step neither grows the arena nor raises the peak.
+// checkTemp checks that tensors that live at the same time do not overlap, that Release makes room, and that a second
+// equal step neither grows the arena nor raises the peak.
 func checkTemp(s *suite) {
 	sizes := []int{1, 3, 17, 33, 257, 1025, 300000}
 	step := func() {
@@ -150,8 +151,8 @@ func checkTemp(s *suite) {
 	}
 }
 
-// checkReserve: within what was reserved nothing grows, and the peak is the one
-// that compute.Arena gives.
+// checkReserve checks that the arena does not grow within the reserved size, and that the peak is that of
+// compute.Arena.
 func checkReserve(s *suite) {
 	sizes := []int{33, 1, 1025, 257}
 	var plan compute.Arena
@@ -182,7 +183,7 @@ func checkReserve(s *suite) {
 	}
 }
 
-// checkView: methods honour the offset of a view.
+// checkView checks that methods use the offset of a view.
 func checkView(s *suite) {
 	x := s.working.normal(15, 1)
 	b := s.working.inout("x", x, 5, 3)

@@ -7,16 +7,15 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// narrow is a device that works in bfloat16: a CPU device whose every result in
-// Working is rounded. It refuses tensors of types that the contract does not
-// allow, and counts its arena in the bytes that it claims.
+// narrow is a device that works in bfloat16: a CPU device that rounds every result of type Working. It panics on
+// tensors of types that the contract does not allow, and counts its arena in the bytes that bfloat16 would take.
 type narrow struct {
 	*cpu.Device[float32]
 	arena  compute.Arena
 	places map[place]int64
 }
 
-// place names a Temp tensor.
+// place identifies a tensor of Temp.
 type place struct {
 	buf compute.Buffer
 	off int
@@ -57,7 +56,7 @@ func (d *narrow) Stats() compute.Stats {
 	return s
 }
 
-// are panics unless every present tensor has the type.
+// are panics unless every tensor of xs that is present has type t.
 func are(t compute.DType, xs ...tensor) {
 	for _, x := range xs {
 		if x.Present() && x.DType != t {
@@ -66,10 +65,10 @@ func are(t compute.DType, xs ...tensor) {
 	}
 }
 
-func floats(xs ...tensor) { are(compute.Working, xs...) }
-func exacts(xs ...tensor) { are(compute.Exact, xs...) }
+func wantWorking(xs ...tensor) { are(compute.Working, xs...) }
+func wantExact(xs ...tensor)   { are(compute.Exact, xs...) }
 
-// store rounds what a method has written in Working.
+// store rounds those of xs that have type Working.
 func store(xs ...tensor) {
 	for _, x := range xs {
 		if x.Present() && x.DType == compute.Working {
@@ -84,25 +83,25 @@ func (d *narrow) Upload(dst tensor, src []float32) { d.Device.Upload(dst, src); 
 func (d *narrow) Fill(dst tensor, v float32)       { d.Device.Fill(dst, v); store(dst) }
 func (d *narrow) Copy(dst, src tensor)             { d.Device.Copy(dst, src); store(dst) }
 func (d *narrow) Act(a compute.Act, dst, pre tensor) {
-	floats(dst, pre)
+	wantWorking(dst, pre)
 	d.Device.Act(a, dst, pre)
 	store(dst)
 }
 func (d *narrow) Dropout(dst, x tensor, m compute.Dropout) {
-	floats(dst, x)
+	wantWorking(dst, x)
 	d.Device.Dropout(dst, x, m)
 	store(dst)
 }
-func (d *narrow) SumRows(dst, x tensor)     { exacts(dst); floats(x); d.Device.SumRows(dst, x) }
-func (d *narrow) Gather(dst, x, idx tensor) { floats(dst, x); d.Device.Gather(dst, x, idx) }
+func (d *narrow) SumRows(dst, x tensor)     { wantExact(dst); wantWorking(x); d.Device.SumRows(dst, x) }
+func (d *narrow) Gather(dst, x, idx tensor) { wantWorking(dst, x); d.Device.Gather(dst, x, idx) }
 func (d *narrow) Scatter(dst, idx, x tensor) {
-	floats(dst, x)
+	wantWorking(dst, x)
 	d.Device.Scatter(dst, idx, x)
 	store(dst)
 }
-func (d *narrow) SumAbs(dst, x tensor) { exacts(dst, x); d.Device.SumAbs(dst, x) }
+func (d *narrow) SumAbs(dst, x tensor) { wantExact(dst, x); d.Device.SumAbs(dst, x) }
 func (d *narrow) GradNorm(state, g, loss tensor, m float32) {
-	exacts(state, g, loss)
+	wantExact(state, g, loss)
 	d.Device.GradNorm(state, g, loss, m)
 }
 
@@ -113,68 +112,68 @@ func (d *narrow) Axpy(dst tensor, alpha float32, x tensor) {
 }
 
 func (d *narrow) ActGrad(a compute.Act, dx, pre, dy tensor) {
-	floats(dx, pre, dy)
+	wantWorking(dx, pre, dy)
 	d.Device.ActGrad(a, dx, pre, dy)
 	store(dx)
 }
 
 func (d *narrow) Embed(dst, ids, pos, types, word, position, tokenType tensor) {
-	floats(dst, word, position, tokenType)
+	wantWorking(dst, word, position, tokenType)
 	d.Device.Embed(dst, ids, pos, types, word, position, tokenType)
 	store(dst)
 }
 
 func (d *narrow) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy tensor) {
-	exacts(dword, dposition, dtokenType)
-	floats(dy)
+	wantExact(dword, dposition, dtokenType)
+	wantWorking(dy)
 	d.Device.EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy)
 }
 
 func (d *narrow) Gemm(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
 	are(a.DType, b)
 	if a.DType == compute.Exact {
-		exacts(dst)
+		wantExact(dst)
 	}
 	d.Device.Gemm(dst, alpha, a, ta, b, tb, add)
 	store(dst)
 }
 
 func (d *narrow) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
-	floats(dst, pre, x, w, bias)
+	wantWorking(dst, pre, x, w, bias)
 	d.Device.Linear(dst, pre, x, w, bias, act)
 	store(dst, pre)
 }
 
 func (d *narrow) LowRankDown(u, x, a tensor, m compute.Dropout) {
-	floats(x, a)
-	exacts(u)
+	wantWorking(x, a)
+	wantExact(u)
 	d.Device.LowRankDown(u, x, a, m)
 }
 
 func (d *narrow) LowRankDownGrad(dx, da, x, a, du tensor, m compute.Dropout, add bool) {
-	floats(dx, x, a)
-	exacts(da, du)
+	wantWorking(dx, x, a)
+	wantExact(da, du)
 	d.Device.LowRankDownGrad(dx, da, x, a, du, m, add)
 	store(dx)
 }
 
 func (d *narrow) LowRankUp(dst, u, b tensor, scale float32) {
-	floats(dst, b)
-	exacts(u)
+	wantWorking(dst, b)
+	wantExact(u)
 	d.Device.LowRankUp(dst, u, b, scale)
 	store(dst)
 }
 
 func (d *narrow) LowRankUpGrad(du, db, u, b, dy tensor, scale float32) {
-	floats(b, dy)
-	exacts(du, db, u)
+	wantWorking(b, dy)
+	wantExact(du, db, u)
 	d.Device.LowRankUpGrad(du, db, u, b, dy, scale)
 }
 
-// LayerNorm stores the sum before it normalises that.
+// LayerNorm stores the sum, which rounds it, before it normalises.
 func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, m compute.Dropout) {
-	floats(dst, sum, x, residual, gamma, beta)
-	exacts(stats)
+	wantWorking(dst, sum, x, residual, gamma, beta)
+	wantExact(stats)
 	if residual.Present() {
 		d.Device.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, m)
 		store(sum)
@@ -185,75 +184,75 @@ func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps
 }
 
 func (d *narrow) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, m compute.Dropout) {
-	floats(dx, dresidual, sum, gamma, dy)
-	exacts(dgamma, dbeta, stats)
+	wantWorking(dx, dresidual, sum, gamma, dy)
+	wantExact(dgamma, dbeta, stats)
 	d.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, m)
 	store(dx, dresidual)
 }
 
 func (d *narrow) RMSNorm(dst, rstd, x, gamma tensor, eps float32) {
-	floats(dst, x, gamma)
-	exacts(rstd)
+	wantWorking(dst, x, gamma)
+	wantExact(rstd)
 	d.Device.RMSNorm(dst, rstd, x, gamma, eps)
 	store(dst)
 }
 
 func (d *narrow) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
-	floats(dx, x, gamma, dy)
-	exacts(dgamma, rstd)
+	wantWorking(dx, x, gamma, dy)
+	wantExact(dgamma, rstd)
 	d.Device.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, add)
 	store(dx)
 }
 
 func (d *narrow) RoPE(x, pos tensor, headDim int, base float64, inverse bool) {
-	floats(x)
+	wantWorking(x)
 	d.Device.RoPE(x, pos, headDim, base, inverse)
 	store(x)
 }
 
 func (d *narrow) SwiGLU(dst, gate, up tensor) {
-	floats(dst, gate, up)
+	wantWorking(dst, gate, up)
 	d.Device.SwiGLU(dst, gate, up)
 	store(dst)
 }
 
 func (d *narrow) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
-	floats(dgate, dup, gate, up, dy)
+	wantWorking(dgate, dup, gate, up, dy)
 	d.Device.SwiGLUGrad(dgate, dup, gate, up, dy)
 	store(dgate, dup)
 }
 
 func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
-	floats(dst, q, k, v)
-	exacts(lse)
+	wantWorking(dst, q, k, v)
+	wantExact(lse)
 	d.Device.Attention(dst, lse, q, k, v, o)
 	store(dst)
 }
 
 func (d *narrow) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
-	floats(dq, dk, dv, q, k, v, y, dy)
-	exacts(lse)
+	wantWorking(dq, dk, dv, q, k, v, y, dy)
+	wantExact(lse)
 	d.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
 	store(dq, dk, dv)
 }
 
 func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32, o compute.CrossEntropyOpts) {
-	exacts(loss, o.Rows, o.Classes)
-	floats(dlogits, logits)
+	wantExact(loss, o.Rows, o.Classes)
+	wantWorking(dlogits, logits)
 	d.Device.CrossEntropy(loss, dlogits, logits, labels, scale, o)
 	store(dlogits)
 }
 
 func (d *narrow) MSE(loss, dx, x, y tensor, scale float32) {
-	exacts(loss, y)
-	floats(dx, x)
+	wantExact(loss, y)
+	wantWorking(dx, x)
 	d.Device.MSE(loss, dx, x, y, scale)
 	store(dx)
 }
 
 func (d *narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
-	exacts(p, m, v, g, state)
-	floats(w)
+	wantExact(p, m, v, g, state)
+	wantWorking(w)
 	d.Device.AdamW(p, w, m, v, g, state, o)
 	store(w)
 }

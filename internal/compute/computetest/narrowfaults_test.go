@@ -7,23 +7,23 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// bits changes every element of a tensor of the narrow device.
+// bits applies f to every element of a tensor of the narrow device.
 func bits(x tensor, f func(v float32) float32) {
 	for i, v := 0, cpu.Data[float32](x); x.Present() && i < len(v); i++ {
 		v[i] = f(v[i])
 	}
 }
 
-// rounded does to a Exact tensor what would become of it in Working.
+// rounded rounds an Exact tensor as if its type were Working.
 func rounded(x tensor) { bits(x, func(v float32) float32 { return float32(half.round(float64(v))) }) }
 
-// nudged moves a tensor by a unit in the last place of bfloat16.
+// nudged changes every element by a unit in the last place of bfloat16.
 func nudged(x tensor) {
 	bits(x, func(v float32) float32 { return math.Float32frombits(math.Float32bits(v) + 1<<16) })
 }
 
-// narrowFaults are mistakes that only a narrow Working can show: too few bits in
-// what is Exact, too many roundings or the wrong one in what is Working.
+// narrowFaults are mistakes that show only if Working is narrow: too few bits in an Exact tensor, or too many or
+// wrong roundings in a Working one.
 var narrowFaults = []fault{
 	{"Copy", "truncated", func(f *faulty, d compute.Device) {
 		f.copy = func(dst, src tensor) {
@@ -57,7 +57,7 @@ var narrowFaults = []fault{
 	}},
 	{"Gemm", "sum_in_Float", func(f *faulty, d compute.Device) {
 		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
-			if ta && !tb { // by rows of both
+			if ta && !tb { // sum over the rows of both
 				for k := range a.Shape[0] {
 					d.Gemm(dst, alpha, a.View(k, k+1), ta, b.View(k, k+1), tb, add || k > 0)
 					rounded(dst)

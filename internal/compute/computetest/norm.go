@@ -7,15 +7,15 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// normData is one LayerNorm and a gradient that comes into it.
+// normData has the inputs of one LayerNorm, the gradient of its output, and results.
 type normData struct {
 	n, c          int
 	drop          compute.Dropout
 	x, residual   []float64 // residual may be nil
 	gamma, beta   []float64
 	dy            []float64
-	dgamma, dbeta []float64 // where the gradients start
-	sum           []float64 // as the device has stored it
+	dgamma, dbeta []float64 // values that gradients are added to
+	sum           []float64 // as the device stored it
 	stats         []float64
 	dx, dresidual []float64
 	dst           []float64
@@ -34,8 +34,8 @@ func addNorm[F float](l normData) []float64 {
 	return out(sum)
 }
 
-// layerNorm fills in results and gradients from the sum, each step rounded to
-// F. l is a copy, so that one data serves both precisions.
+// layerNorm computes results and gradients from the sum, with each step rounded to F. It works on a copy, so that the
+// same data can be used in both precisions.
 func layerNorm[F float](l normData) normData {
 	n, c := l.n, l.c
 	mul := in[F](mask(l.drop, n, c))
@@ -93,7 +93,7 @@ func normCases() []testCase {
 			run:  func(s *suite) { checkLayerNorm(s, size[0], size[1], compute.Dropout{}, false, 0) },
 		})
 	}
-	// A sum of squares in one pass fails here.
+	// Here a variance from a sum of squares in one pass would fail.
 	return append(all, testCase{
 		name: "op=LayerNorm/n=17/c=257/mean=1000",
 		run:  func(s *suite) { checkLayerNorm(s, 17, 257, compute.Dropout{}, false, 1000) },
@@ -138,7 +138,7 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 		sum = in
 	}
 
-	// A gradient is a sum of terms of this size that may cancel.
+	// A gradient is a sum of terms of this magnitude that may cancel.
 	slope := 1.0
 	for i := 1; i < len(want.stats); i += 2 {
 		slope = max(slope, want.stats[i])
@@ -152,7 +152,7 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 	s.checkNormAbsent(sum, gamma, stats.Tensor, dy, l, want, plain, slope)
 }
 
-// checkNormAbsent leaves out one or two of the gradients at a time.
+// checkNormAbsent calls LayerNormGrad with one or two of the gradients absent.
 func (s *suite) checkNormAbsent(sum, gamma, stats, dy compute.Tensor, l, want, plain normData, slope float64) {
 	var none compute.Tensor
 	dx := s.working.output("dx alone", l.n, l.c)

@@ -7,8 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// philox is Philox4x32-10 written once more, from the paper's figure: the
-// suite must not take the mask from the code that devices call.
+// philox is a second implementation of Philox4x32-10, from the figure in the paper. The suite must not compute masks
+// with the code that devices call.
 func philox(counter [4]uint32, key [2]uint32) [4]uint32 {
 	for round := range 10 {
 		a := uint64(0xD2511F53) * uint64(counter[0])
@@ -23,8 +23,7 @@ func philox(counter [4]uint32, key [2]uint32) [4]uint32 {
 	return counter
 }
 
-// multiplier returns 0 or 1/(1-p) for element (row, col), row counted within
-// the call.
+// multiplier returns 0 or 1/(1-p) for element (row, col) of the tensor of a call.
 func multiplier(d compute.Dropout, row, col int) float64 {
 	threshold := uint32(math.Round(float64(d.P) * 65536))
 	w := philox([4]uint32{uint32(col / 8), d.Row + uint32(row), d.Site, d.Step},
@@ -36,7 +35,7 @@ func multiplier(d compute.Dropout, row, col int) float64 {
 	return 1 / (1 - float64(threshold)/65536)
 }
 
-// mask returns the multipliers of a whole tensor.
+// mask returns the multipliers for all elements of a tensor.
 func mask(d compute.Dropout, rows, cols int) []float64 {
 	m := make([]float64, rows*cols)
 	for i := range m {
@@ -45,7 +44,7 @@ func mask(d compute.Dropout, rows, cols int) []float64 {
 	return m
 }
 
-// someDropout has every field set to something that shows.
+// someDropout returns a dropout in which no field is zero, so that a device that ignores one is noticed.
 func someDropout(p float32) compute.Dropout {
 	return compute.Dropout{P: p, Key: 0xfedcba9876543210, Step: 7, Site: 5, Row: 1000}
 }
@@ -66,7 +65,7 @@ func randomCases() []testCase {
 	return all
 }
 
-// checkPhilox uses the known answers that Random123 publishes (kat_vectors).
+// checkPhilox compares with the known answers that Random123 publishes (kat_vectors).
 func checkPhilox(s *suite) {
 	const ones = 0xffffffff
 	for _, k := range []struct {
@@ -95,7 +94,7 @@ func checkPhilox(s *suite) {
 	}
 }
 
-// checkDropout compares masks exactly, and the kept values to rounding.
+// checkDropout compares masks exactly and the kept values within rounding.
 func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
 	x, data := s.working.random("x", rows, cols)
 	m := mask(drop, rows, cols)
@@ -118,8 +117,8 @@ func checkDropout(s *suite, drop compute.Dropout, rows, cols int) {
 	s.near(inPlace, want, plain, 0)
 }
 
-// checkDropoutRate: the share of dropped elements is P within five standard
-// deviations, and another step, site, row or key gives another mask.
+// checkDropoutRate checks that the share of dropped elements is P within five standard deviations, and that another
+// step, site, row or key gives another mask.
 func checkDropoutRate(s *suite) {
 	const rows, cols = 256, 1024
 	ones := s.dev.Temp(compute.Shape{rows, cols}, compute.Working)

@@ -7,16 +7,16 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// rmsData is one RMSNorm and a gradient that comes into it.
+// rmsData has the inputs of one RMSNorm, the gradient of its output, and results.
 type rmsData struct {
 	n, c           int
 	x, gamma, dy   []float64
-	dx0, dgamma    []float64 // what gradients are added to
+	dx0, dgamma    []float64 // values that gradients are added to
 	dst, rstd      []float64
 	dx, sum, gGain []float64 // sum is dx0 + dx
 }
 
-// rmsNorm fills in results and gradients, each step rounded to F.
+// rmsNorm computes results and gradients, with each step rounded to F.
 func rmsNorm[F float](r rmsData) rmsData {
 	n, c := r.n, r.c
 	x, gamma, dy, dx0 := in[F](r.x), in[F](r.gamma), in[F](r.dy), in[F](r.dx0)
@@ -50,7 +50,7 @@ func rmsNorm[F float](r rmsData) rmsData {
 func rmsNormCases() []testCase {
 	var all []testCase
 	for _, size := range [][2]int{{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200}} {
-		// With the smaller x the rows' mean squares are next to eps.
+		// With the smaller x the mean squares of the rows are close to eps.
 		for _, std := range []float64{1, 0.003} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=RMSNorm/n=%d/c=%d/std=%v", size[0], size[1], std),
@@ -76,7 +76,7 @@ func checkRMSNorm(s *suite, n, c int, std float64) {
 	s.near(dst, want.dst, plain.dst, 1)
 	s.near(rstd, want.rstd, plain.rstd, 0)
 
-	// A gradient is a difference of terms of this size.
+	// A gradient is a difference of terms of this magnitude.
 	slope := 1.0
 	for _, v := range want.rstd {
 		slope = max(slope, v)

@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// turn rotates the pairs of every head, each product rounded to F. Angles are
-// float64 in both precisions: the method does not round them.
+// turn rotates the pairs of every head, with each product rounded to F. Angles are float64 in both precisions,
+// because the method does not round them.
 func turn[F float](x []float64, pos []int32, cols, dim int, base, sign float64) []float64 {
 	y := in[F](x)
 	for n, p := range pos {
@@ -39,7 +39,7 @@ func ropeCases() []testCase {
 func checkRoPE(s *suite, n, heads, dim int, base float64) {
 	cols := heads * dim
 	pos := s.below(n, 1<<20)
-	// Small positions are usual; the first of a sequence is not turned.
+	// Small positions are usual. The first position of a sequence is not rotated.
 	for i := range pos {
 		if i%3 != 0 {
 			pos[i] %= 100

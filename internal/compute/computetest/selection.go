@@ -19,7 +19,7 @@ func selectionCases() []testCase {
 	return all
 }
 
-// rows returns the rows of x, with c columns, that idx names.
+// rows returns the rows idx of x, which has c columns.
 func rows(x []float64, idx []int32, c int) []float64 {
 	var y []float64
 	for _, i := range idx {
@@ -28,8 +28,7 @@ func rows(x []float64, idx []int32, c int) []float64 {
 	return y
 }
 
-// addRows adds row n of x to row idx[n] of a copy of start, in the order of n,
-// and stores each sum rounded.
+// addRows adds row n of x to row idx[n] of a copy of start, in the order of n, and rounds each sum.
 func addRows[F float](start []float64, idx []int32, x []float64, c int, round func(float64) float64) []float64 {
 	y := in[F](start)
 	for n, i := range idx {
@@ -59,7 +58,7 @@ func checkScatter(s *suite, n, c int) {
 	plain := addRows[float32](start, idx, data, c, s.working.round)
 	s.near(dst, addRows[float64](start, idx, data, c, exact), plain, 1)
 	if !s.cfg.double() && s.cfg.Bits == 0 {
-		// One order of additions has one result.
+		// The order of additions is part of the contract, so the result is exact.
 		s.same(dst, plain)
 	}
 }

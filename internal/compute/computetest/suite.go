@@ -1,17 +1,14 @@
-// Package computetest is the conformance suite of compute.Device. Every method
-// is compared with plain loops written from the formulas, on odd sizes, with
-// destinations full of NaN between guard bands.
+// Package computetest is the conformance suite of compute.Device. Every method is compared with plain loops written
+// from the formulas, on odd sizes, with destinations that are full of NaN and lie between guard elements.
 //
-// The yardstick is the same loop in float32: a device may be off from the
-// float64 result by twice what that loop is off, scaled to its own precision,
-// plus a few units in the last place.
+// The same loop in float32 is the yardstick: the error of a device, compared with the float64 result, may be twice
+// the error of that loop, scaled to the precision of the device, plus a few units in the last place.
 //
-// Where Working is narrower than float32, inputs in Working are rounded before
-// either loop sees them. Between them the yardstick rounds what the contract
-// stores in Working, and what a product of matrices takes in Working; everything
-// else is float32. To that comes twice the rounding of the element itself. A
-// result that is Exact is thus as exact as on a float32 device, and one that is
-// Working is off by the roundings that are due.
+// If Working is narrower than float32, Working inputs are rounded before either loop reads them. Inside, the
+// yardstick rounds values that the contract stores in Working and operands of products in Working; everything else is
+// float32. For Working results the tolerance also includes twice the rounding of the element itself. So an Exact
+// result must be as exact as on a float32 device, and a Working result may have the error of the roundings that the
+// contract implies.
 package computetest
 
 import (
@@ -27,13 +24,13 @@ import (
 type Config struct {
 	// Eps is the unit round-off of Exact: 2^-24 for float32, 2^-53 for float64.
 	Eps float64
-	// Bits is how many significant bits Working has where it is narrower than
-	// Exact, with the exponents of float32: 8 for bfloat16. 0: Working is Exact.
+	// Bits is the number of significant bits of Working if it is narrower than Exact: 8 for bfloat16. Its exponents
+	// are those of float32. 0 means that Working is the same as Exact.
 	Bits int
 }
 
-// round returns what becomes of x, a float32, in Working: the nearest value, and
-// of two as near the one whose last bit is 0.
+// round returns x, a float32, rounded to Working: to the nearest value, and to the one whose last bit is 0 if two are
+// equally near.
 func (c Config) round(x float64) float64 {
 	if c.Bits == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return x
@@ -51,28 +48,28 @@ func (c Config) unit() float64 {
 	return math.Ldexp(1, -c.Bits)
 }
 
-// exact is the rounding of the float64 loops: none.
+// exact returns x. It is the rounding of the float64 loops.
 func exact(x float64) float64 { return x }
 
-// double reports whether results go beyond what float32 holds.
+// double reports whether results have more bits than a float32.
 func (c Config) double() bool { return c.Eps < 1e-10 }
 
-// reporter is what the suite needs of a testing.T, so that its own test can
-// look at the failures of a device with a planted fault.
+// reporter has the methods of testing.T that the suite calls. The suite's own test implements it to count the
+// failures of a device with a planted fault.
 type reporter interface {
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
 	Helper()
 }
 
-// suite is one case at work.
+// suite is the state of one case while it runs.
 type suite struct {
 	reporter
 	dev   compute.Device
 	cfg   Config
 	rng   *rand.Rand
 	bands []*band
-	// What makes tensors of the two types.
+	// working and exact make tensors of the two types.
 	working, exact kind
 }
 
@@ -80,7 +77,7 @@ type suite struct {
 type testCase struct {
 	name string
 	run  func(s *suite)
-	own  bool // needs a device that no other case has used
+	own  bool // the case needs a device that no other case has used
 }
 
 // Run tests the devices that open returns. Most cases share one of them.
@@ -101,7 +98,7 @@ func Run(t *testing.T, open func(t *testing.T) compute.Device, cfg Config) {
 	}
 }
 
-// check runs one case and looks at what it must have left alone.
+// check runs one case and checks that it has not changed its inputs or the guards.
 func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 	r.Helper()
 	s := &suite{reporter: r, dev: dev, cfg: cfg, rng: rand.New(rand.NewPCG(1, 2))}
@@ -114,7 +111,7 @@ func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 	}
 }
 
-// cases lists the whole suite.
+// cases returns all cases of the suite.
 func cases(cfg Config) []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
@@ -126,19 +123,19 @@ func cases(cfg Config) []testCase {
 	return all
 }
 
-// floor is how many units in the last place of the largest result a device may
-// be off beyond the yardstick, which is 0 by luck in small cases.
+// floor is an error, in units in the last place of the largest result, that a device may have in addition to that of
+// the yardstick. In small cases the error of the yardstick is sometimes 0 by chance.
 const floor = 4
 
-// near compares the contents of b with the float64 reference, given what plain
-// float32 made of it. size is the magnitude of the terms that the results are
-// sums of: both results and yardstick may be next to 0 where terms cancel.
+// near compares the contents of b with the float64 result `want`, with a tolerance from the float32 result `plain`.
+// size is the magnitude of the terms whose sums the results are, because results and yardstick may both be close to 0
+// if terms cancel.
 func (s *suite) near(b *band, want, plain []float64, size float64) {
 	s.Helper()
 	s.nearValues(b, b.name, b.read(s), want, plain, size)
 }
 
-// nearColumns does so by column, where columns are of different magnitude.
+// nearColumns is like near for each column separately. It is for columns of different magnitudes.
 func (s *suite) nearColumns(b *band, want, plain []float64) {
 	s.Helper()
 	got, cols := b.read(s), b.Shape.Cols()
@@ -172,10 +169,9 @@ func (s *suite) nearValues(b *band, name string, got, want, plain []float64, siz
 		unit = s.cfg.unit()
 	}
 	for i, w := range want {
-		// The last rounding, of what is stored in a narrow Working, is of the
-		// element's own size.
+		// The final rounding to a narrow Working is relative to the element itself.
 		tol := within + 2*unit*math.Abs(w)
-		// Written so that NaN fails, and so that infinities may be equal.
+		// The comparison is written so that NaN fails and that equal infinities pass.
 		if got[i] != w && !(math.Abs(got[i]-w) <= tol) {
 			s.Errorf("%s[%d] = %v, want %v within %.3g", name, i, got[i], w, tol)
 			return
@@ -183,7 +179,7 @@ func (s *suite) nearValues(b *band, name string, got, want, plain []float64, siz
 	}
 }
 
-// same asks for equality.
+// same checks that the contents of b are equal to want.
 func (s *suite) same(b *band, want []float64) {
 	s.Helper()
 	for i, v := range b.read(s) {

@@ -21,14 +21,13 @@ func (r *recorder) Errorf(format string, args ...any) {
 	r.failures = append(r.failures, fmt.Sprintf(format, args...))
 }
 
-// Fatalf ends the case by a panic that failures catches.
+// Fatalf ends the case with a panic that failures recovers from.
 func (r *recorder) Fatalf(format string, args ...any) {
 	r.Errorf(format, args...)
 	panic(r)
 }
 
-// failures runs the cases of one method up to the first that fails, and returns
-// what it found.
+// failures runs the cases of one method up to the first that fails, and returns its failures.
 func failures(dev compute.Device, cfg Config, op string) (found []string, ran int) {
 	for _, c := range cases(cfg) {
 		if name, _, _ := strings.Cut(c.name, "/"); name != "op="+op {
@@ -51,7 +50,7 @@ func failures(dev compute.Device, cfg Config, op string) (found []string, ran in
 	return found, ran
 }
 
-// faulty is a device with hooks in place of some methods.
+// faulty is a device some of whose methods are replaced by hooks.
 type faulty struct {
 	compute.Device
 	fill      func(dst compute.Tensor, v float32)
@@ -83,7 +82,7 @@ type faulty struct {
 	release   func(t compute.Tensor)
 }
 
-// honest forwards every hook to dev.
+// honest returns a faulty whose hooks all call dev.
 func honest(dev compute.Device) *faulty {
 	return &faulty{
 		Device: dev, fill: dev.Fill, copy: dev.Copy, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
@@ -169,7 +168,7 @@ func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scal
 	f.entropy(loss, dlogits, logits, labels, scale, o)
 }
 
-// TestFaults plants one fault at a time and wants the suite to see it.
+// TestFaults plants one fault at a time and checks that the suite finds it.
 func TestFaults(t *testing.T) {
 	t.Run("dtype=float32", func(t *testing.T) {
 		testFaults(t, func() compute.Device { return cpu.Open[float32](1) }, single, faults)
@@ -179,8 +178,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// TestNarrow: a device that computes in float32 and rounds what it stores in
-// Working passes every case.
+// TestNarrow checks that a device that computes in float32 and rounds what it stores in Working passes every case.
 func TestNarrow(t *testing.T) {
 	Run(t, func(*testing.T) compute.Device { return openNarrow() }, half)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// swiglu computes the product and its gradients, each step rounded to F.
+// swiglu computes the result and its gradients, with each step rounded to F.
 func swiglu[F float](gate, up, dy []float64) (y, dgate, dup []float64) {
 	g, u, d := in[F](gate), in[F](up), in[F](dy)
 	v, dg, du := make([]F, len(g)), make([]F, len(g)), make([]F, len(g))
@@ -23,7 +23,7 @@ func swiglu[F float](gate, up, dy []float64) (y, dgate, dup []float64) {
 func swigluCases() []testCase {
 	var all []testCase
 	for _, n := range []int{1, 3, 17, 257, 1025, 2056} {
-		// The sizes of gate where silu bends, and where it is flat or linear.
+		// Magnitudes of gate at which silu is curved, and at which it is constant or linear.
 		for _, std := range []float64{1e-3, 1, 30, 1e4} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=SwiGLU/n=%d/std=%g", n, std),

@@ -8,8 +8,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// adamW is one update, the learning rate applied to weight decay first
-// (Loshchilov and Hutter 2019, algorithm 2, as torch.optim.AdamW orders it).
+// adamW computes one update, weight decay first (Loshchilov and Hutter 2019, algorithm 2, in the order of
+// torch.optim.AdamW).
 func adamW[F float](p, m, v, g []float64, factor float64, o compute.AdamWOpts) (np, nm, nv []float64) {
 	x, m1, m2 := in[F](p), in[F](m), in[F](v)
 	for i := range x {
@@ -24,7 +24,7 @@ func adamW[F float](p, m, v, g []float64, factor float64, o compute.AdamWOpts) (
 	return out(x), out(m1), out(m2)
 }
 
-// gradNorm computes the state of a step that is finite, in blocks of a sum.
+// gradNorm computes the state of a step whose gradient is finite. It sums in blocks.
 func gradNorm[F float](g []float64, clip float32, block int) []float64 {
 	var sum F
 	for len(g) > 0 {
@@ -43,7 +43,7 @@ func gradNorm[F float](g []float64, clip float32, block int) []float64 {
 	return []float64{float64(norm), float64(factor), 0}
 }
 
-// sumAbs adds |x| to dst [1], in blocks.
+// sumAbs adds the sum of |x| to dst [1]. It sums in blocks.
 func sumAbs[F float](dst, x []float64, block int) []float64 {
 	sum := F(dst[0])
 	for part := range slices.Chunk(x, block) {
@@ -90,11 +90,12 @@ func checkGradNorm(s *suite, n int, clip float32) {
 	state := s.exact.inout("state", []float64{0, 0, 0}, compute.StateLen)
 	s.dev.GradNorm(state.Tensor, g, s.exact.input("loss", []float64{1}, 1), clip)
 	row := &band{name: state.name, Tensor: state.Slice(0, compute.Shape{1, compute.StateLen})}
-	// One long sum is what a device may do, but too inexact for the reference.
+	// A device may add everything in one sum, but for the reference that would be too inexact.
 	s.nearColumns(row, gradNorm[float64](data, clip, 256), gradNorm[float32](data, clip, n))
 }
 
-// checkHalt: what is not finite halts, for good, and parameters stay.
+// checkHalt checks that a loss or norm that is not finite halts all further updates, and that the parameters keep
+// their values.
 func checkHalt(s *suite, grad, loss float64) {
 	const n = 33
 	data := s.exact.normal(n, 1)
@@ -141,7 +142,7 @@ func checkAdamW(s *suite, n int, working bool) {
 		s.near(m, wantM, plainM, 0)
 		s.near(v, wantV, plainV, 0)
 		if working {
-			// Not only near: it is the rounding of this very p.
+			// w must be equal to p rounded, not only near it.
 			rounded := p.read(s)
 			for i, x := range rounded {
 				rounded[i] = s.working.round(x)

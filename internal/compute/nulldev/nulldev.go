@@ -1,25 +1,24 @@
-// Package nulldev is the device that computes nothing: it runs the same tape as
-// a real one and only counts, so that the memory of a step is known to the byte
-// before the first one.
+// Package nulldev is a device that computes nothing. It runs the same tape as a real device and only counts bytes, so
+// that the memory of a step is known exactly before the first step.
 package nulldev
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// Device counts the bytes of a device whose Working has floatBytes bytes, and
-// whose Exact has at least four.
+// Device counts the bytes of a device whose Working elements have workingBytes bytes and whose Exact elements have at
+// least four.
 type Device struct {
-	floatBytes int64
-	persistent int64
-	arena      compute.Arena
-	// Ops lists the names of the ops since the last Reset.
+	workingBytes int64
+	persistent   int64
+	arena        compute.Arena
+	// Ops has the names of the ops since the last Reset.
 	Ops []string
 }
 
-// Open returns a device that plans for Floats of the given size, which is what
-// Bytes(compute.Working) of the device that will run says.
-func Open(floatBytes int64) *Device { return &Device{floatBytes: floatBytes} }
+// Open returns a device that plans for Working elements of the given size, which is Bytes(compute.Working) of the
+// device that will run.
+func Open(workingBytes int64) *Device { return &Device{workingBytes: workingBytes} }
 
-// block is the Buffer of this device: where a Temp lies in the arena.
+// block is the Buffer of this device: the offset of a Temp in the arena.
 type block struct{ off int64 }
 
 // Bytes implements compute.Memory.
@@ -28,9 +27,9 @@ func (d *Device) Bytes(t compute.DType) int64 {
 	case compute.Int:
 		return 4
 	case compute.Exact:
-		return max(4, d.floatBytes)
+		return max(4, d.workingBytes)
 	}
-	return d.floatBytes
+	return d.workingBytes
 }
 
 func (d *Device) bytes(s compute.Shape, t compute.DType) int64 { return d.Bytes(t) * int64(s.Len()) }
@@ -44,15 +43,15 @@ func (d *Device) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 	return compute.Tensor{Shape: s, DType: t, Buf: &block{-1}}
 }
 
-// Free takes the bytes of a persistent tensor off the count.
+// Free subtracts the bytes of a persistent tensor from the count.
 func (d *Device) Free(x compute.Tensor) { d.persistent -= d.bytes(x.Shape, x.DType) }
 
-// Temp places a tensor in the arena.
+// Temp allocates a tensor in the arena.
 func (d *Device) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 	return compute.Tensor{Shape: s, DType: t, Buf: &block{d.arena.Alloc(d.bytes(s, t))}}
 }
 
-// Release returns a Temp to the arena.
+// Release frees a tensor of Temp.
 func (d *Device) Release(x compute.Tensor) {
 	d.arena.Free(x.Buf.(*block).off, d.bytes(x.Shape, x.DType))
 }

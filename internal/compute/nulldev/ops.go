@@ -6,7 +6,7 @@ type tensor = compute.Tensor
 
 var _ compute.Device = (*Device)(nil)
 
-// The methods below implement compute.Device by noting that they were called.
+// The methods below implement compute.Device by recording that they were called.
 
 func (d *Device) Reserve(int64)                                          {}
 func (d *Device) Upload(tensor, []float32)                               { d.op("Upload") }

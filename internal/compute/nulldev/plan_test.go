@@ -15,7 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// methods are the configurations whose memory is predicted.
+// methods returns the configurations whose memory is predicted.
 func methods() map[string]adapter.Config {
 	p := 0.1
 	return map[string]adapter.Config{
@@ -28,7 +28,7 @@ func methods() map[string]adapter.Config {
 	}
 }
 
-// stepper attaches a method to m, with every dropout on.
+// stepper attaches a method to m, with every dropout enabled.
 func stepper(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config) *train.Stepper {
 	t.Helper()
 	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
@@ -49,8 +49,7 @@ func batch(lengths ...int) (b model.Batch) {
 	return b
 }
 
-// TestPeak runs the same step on this device and on the cpu: what is predicted
-// is what is used, to the byte.
+// TestPeak runs the same step on this device and on the CPU, and compares the predicted bytes with the bytes used.
 func TestPeak(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		for name, c := range methods() {
@@ -88,10 +87,10 @@ func TestPeak(t *testing.T) {
 	}
 }
 
-// TestPlanCovers: the plan of the largest batch, with the slack that package
-// train adds, covers every smaller one, at the size of RoBERTa-base. Blocks are
-// reused by size class, so that this is no matter of course: with 64 tokens an
-// example the lse of a layer is as large as the head's rows, and with fewer not.
+// TestPlanCovers checks that the plan of the largest batch, with the slack that package train adds, is enough for
+// every smaller batch, at the size of RoBERTa-base. That does not follow by itself, because blocks are reused by size
+// class: with 64 tokens per example the lse of a layer is in the same class as the rows of the head, and with fewer
+// it is not.
 func TestPlanCovers(t *testing.T) {
 	type size struct {
 		tokens, examples int
@@ -121,7 +120,7 @@ func TestPlanCovers(t *testing.T) {
 						examples = largest.examples - rng.IntN(1+largest.examples/4)
 						tokens = largest.tokens - rng.IntN(1+largest.tokens/8)
 					}
-					// The peak is that of all steps so far: the first excess counts.
+					// The peak is the largest of all steps so far, so the first excess ends the test.
 					if got := step(tokens, examples); got > planned {
 						t.Fatalf("%d tokens of %d examples need %d bytes; %d are planned", tokens, examples, got, planned)
 					}
@@ -131,7 +130,7 @@ func TestPlanCovers(t *testing.T) {
 	}
 }
 
-// base is a stepper of RoBERTa-base that only counts.
+// base returns a stepper of RoBERTa-base that only counts.
 func base(t *testing.T, c adapter.Config, floatBytes int64) (*nulldev.Device, *train.Stepper) {
 	t.Helper()
 	dev := nulldev.Open(floatBytes)
