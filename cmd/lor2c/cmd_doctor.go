@@ -80,8 +80,8 @@ func doctorRows(cuda gpu.Report) []row {
 		{"cores", fmt.Sprintf("%d, %d used", runtime.NumCPU(), runtime.GOMAXPROCS(0))},
 		{"vectors", cpuFeatures()},
 	}
-	if total, free, ok := memory(); ok {
-		rows = append(rows, row{"memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(free), gib(total))})
+	if m, ok := cpu.ReadMemory(); ok {
+		rows = append(rows, row{"memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(m.Free), gib(m.Total))})
 	}
 	rows = append(rows, row{"matrix products", cpu.BLAS()}, row{"token cache", cache}, row{"driver", cuda.Driver})
 	if advice := adviceOn(cuda); advice != "" {

@@ -179,6 +179,7 @@ type Stats struct {
 	ArenaPeak       int64 // largest part of the arena that was in use at one time
 	ScratchBytes    int64 // other memory of the device, if it counts it
 	Free            int64 // bytes that could still be allocated; 0 if unknown
+	Host            bool  // these bytes are main memory, because the device is the CPU
 	Grown           int64 // how often the arena has grown since the device was opened
 	Syncs           int64 // how often the host has waited for the device
 }

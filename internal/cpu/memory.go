@@ -134,10 +134,14 @@ func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 	}
 }
 
-// Stats returns the counters.
+// Stats returns the counters. What is free it asks the system.
 func (d *Device[T]) Stats() compute.Stats {
 	m := &d.memory
-	s := compute.Stats{PersistentBytes: m.alloced, Syncs: m.syncs}
+	s := compute.Stats{PersistentBytes: m.alloced, Syncs: m.syncs, Host: true}
+	if free, ok := ReadMemory(); ok {
+		// A run that has to swap is slow, but it runs. 0 would say that nothing is known.
+		s.Free = max(1, free.Free+free.Swap)
+	}
 	m.arena.Count(&s)
 	return s
 }

@@ -16,7 +16,8 @@ import (
 // more than the device has. It names the smallest changes by which the run would
 // fit, found by planning again. A device that does not know what is free passes.
 func (s *Session) fit(on compute.Device, train, dev data, method adapter.Settings, p Plan) error {
-	free := on.Stats().Free
+	stats := on.Stats()
+	free := stats.Free
 	if free == 0 || p.Total() <= free {
 		return nil
 	}
@@ -34,7 +35,7 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 	}
 	longest := max(train.longest(), dev.longest())
 	s.tryBatches(func(t config.Train, what string) bool { return try(on, train, dev, t, what) })
-	if s.Config.Train.Precision == config.Float32 {
+	if s.Config.Train.Precision == config.Float32 && !stats.Host {
 		try(nulldev.Open(2), train, dev, s.Config.Train, "train.precision="+config.BFloat16)
 	}
 	for n := 1 << bits.Len(uint(longest-1)) / 2; n >= 8; n /= 2 {
@@ -43,6 +44,9 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 		}
 	}
 	advice := "neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory"
+	if stats.Host {
+		advice = "neither smaller micro-batches nor shorter texts are enough; want more memory, or a higher limit on it"
+	}
 	if fits != nil {
 		advice = strings.Join(fits[:min(2, len(fits))], ", ")
 	}

@@ -18,12 +18,13 @@ import (
 type bounded struct {
 	compute.Device
 	free   int64
+	host   bool
 	allocs int
 }
 
 func (b *bounded) Stats() compute.Stats {
 	s := b.Device.Stats()
-	s.Free = b.free
+	s.Free, s.Host = b.free, b.host
 	return s
 }
 
@@ -106,6 +107,19 @@ func TestFit(t *testing.T) {
 	t.Run("free=little", func(t *testing.T) {
 		if s := refuse(t, 1000); !strings.Contains(s, "; neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory: ") {
 			t.Error(s)
+		}
+	})
+	t.Run("device=host", func(t *testing.T) {
+		o := quiet(2)
+		for free, want := range map[int64]string{
+			whole.Total() - 1: "free; train.micro_batch_size=4 needs ",
+			1000:              "free; neither smaller micro-batches nor shorter texts are enough; want more memory, or a higher limit on it: ",
+		} {
+			o.Device = &bounded{Device: dev, free: free, host: true}
+			_, err := Run(context.Background(), c, o)
+			if !errors.Is(err, compute.ErrOutOfMemory) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "bfloat16") {
+				t.Errorf("with %d bytes free: %v; want %q and no other precision", free, err, want)
+			}
 		}
 	})
 	t.Run("free=enough", func(t *testing.T) {
