@@ -126,8 +126,8 @@ func configHelp() string {
 		fmt.Fprintf(&b, "  %s\n%s\n", k.Name, wrap(k.Doc, "      "))
 		kind, _, _ := strings.Cut(k.Type, ", for example")
 		about := []string{kind}
-		if k.Range != "" {
-			about = append(about, k.Range)
+		if k.Range != nil {
+			about = append(about, k.Range.String())
 		}
 		if k.Values != nil {
 			about = append(about, strings.Join(k.Values, " | "))

@@ -18,7 +18,7 @@ func valid() (all []Config) {
 			c := Default()
 			c.Model, c.Out, c.Method.Name = "m", "o", method
 			c.Data.Task, c.Data.Train, c.Data.Dev, c.Data.Text, c.Data.Label = "custom", "t.csv", "d.csv", []string{"text"}, "label"
-			c.Data.Kind, c.Train.BatchSize = kind, 64
+			c.Data.Kind, c.Train.BatchSize = kind, 1_000_000
 			all = append(all, c)
 		}
 	}
@@ -75,10 +75,13 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 	return nil, nil
 }
 
-// numeric returns f as a value of l's field.
+// numeric returns f, or a list of f alone, as a value of l's field.
 func numeric(l leaf, f float64) reflect.Value {
-	if l.typ.Kind() == reflect.Pointer {
+	switch l.typ.Kind() {
+	case reflect.Pointer:
 		return reflect.ValueOf(&f)
+	case reflect.Slice:
+		return reflect.Append(reflect.New(l.typ).Elem(), reflect.ValueOf(f).Convert(l.typ.Elem()))
 	}
 	return reflect.ValueOf(f).Convert(l.typ)
 }
@@ -89,8 +92,8 @@ func TestAllowed(t *testing.T) {
 	for i, k := range Keys() {
 		l := runFile.leaves[i]
 		t.Run("key="+k.Name, func(t *testing.T) {
-			if k.Range != "" {
-				inside, outside := bounds(t, k.Range)
+			if k.Range != nil {
+				inside, outside := bounds(t, k.Range.String())
 				for _, f := range inside {
 					if !accepts(t, l, numeric(l, f)) {
 						t.Errorf("%g is refused, and the range is %s", f, k.Range)
@@ -100,6 +103,12 @@ func TestAllowed(t *testing.T) {
 					if accepts(t, l, numeric(l, f)) {
 						t.Errorf("%g is accepted, and the range is %s", f, k.Range)
 					}
+				}
+			}
+			if l.typ.Kind() == reflect.String {
+				refused := !accepts(t, l, reflect.Zero(l.typ))
+				if want := k.Required || k.Values != nil && k.Default != ""; refused != want {
+					t.Errorf("an empty value is refused: %t; want %t", refused, want)
 				}
 			}
 			// Target modules are those of the model, which only train knows.

@@ -18,7 +18,7 @@ init_adapter: a path
 data.task: a string
 data.dir: a path
 data.train: a path
-data.dev: a path
+data.dev: a path, or a number more than 0 and less than 1
 data.test: a path
 data.text: a list of strings, for example [a, b] = []
 data.label: a string

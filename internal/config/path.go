@@ -52,7 +52,7 @@ func expand(path string) string {
 // pathFaults returns a fault for each setting of a path that CheckPath refuses.
 func pathFaults(settings []setting) (faults []*Fault) {
 	for _, s := range settings {
-		if docs[s.leaf.doc].allowed != path {
+		if !docs[s.leaf.doc].allowed.path {
 			continue
 		}
 		if err := CheckPath(s.value.String()); err != nil {

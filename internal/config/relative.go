@@ -47,7 +47,7 @@ func (c *Config) RunFile(dir string) []byte {
 // the fraction that data.dev may be.
 func isPath(l leaf, value string) bool {
 	_, err := strconv.ParseFloat(value, 64)
-	return docs[l.doc].allowed == path && value != "" && err != nil
+	return docs[l.doc].allowed.path && value != "" && err != nil
 }
 
 // isName reports whether a value of l, read in dir, is the name of a model in the
