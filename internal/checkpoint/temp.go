@@ -10,10 +10,11 @@ import (
 	"regexp"
 )
 
-// The name of an unfinished ("tmp") or replaced ("old") file or directory is
-// its final name followed by this suffix. The process id in it is for people
-// who look, and the random number makes it unique. The name of the product
-// keeps CleanTemp from removing files of other programs.
+// These are the kinds of leftovers: a file or directory that is unfinished or
+// replaced is called NAME.lor2c-KIND-PID-RANDOM, where NAME is its final name.
+// The process id is for people who look, and the random number makes the name
+// unique. The name of the product keeps CleanTemp from removing files of other
+// programs.
 const (
 	tempKind = "tmp"
 	oldKind  = "old"

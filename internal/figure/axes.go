@@ -9,8 +9,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// labelRoom is kept free left of a vertical axis' label, whose letters are higher
-// in some fonts than in the one that the drawing is laid out with.
+// labelRoom is free space left of the label of a vertical axis, because the
+// letters of some fonts are higher than those of the font that the drawing is
+// laid out with.
 const labelRoom = 3
 
 // axes returns an empty plot in the theme: a light grid, no frame, no ticks.
@@ -33,15 +34,16 @@ func axes(t Theme, x, y string) *plot.Plot {
 	return p
 }
 
-// label puts font and colour of the theme into a style of gonum's, whose
-// alignment depends on the axis.
+// label sets font and colour of a text style of gonum to those of the theme and
+// keeps its alignment, which depends on the axis.
 func label(s draw.TextStyle, t Theme, size vg.Length) draw.TextStyle {
 	own := t.text(size, t.Text)
 	s.Font, s.Handler, s.Color = own.Font, own.Handler, own.Color
 	return s
 }
 
-// round are ticks at multiples of 1, 2 or 5 times a power of ten.
+// round is a plot.Ticker that puts ticks at multiples of 1, 2 or 5 times a
+// power of ten.
 type round struct{}
 
 // Ticks implements plot.Ticker.
@@ -55,7 +57,7 @@ func (round) Ticks(lo, hi float64) (ticks []plot.Tick) {
 		}
 	}
 	decimals := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
-	// A little room, as the ends are often multiples but for rounding.
+	// The tolerance includes ends that differ from a multiple by rounding only.
 	for k := math.Ceil(lo/step - 1e-6); k*step <= hi+1e-6*step; k++ {
 		text := strconv.FormatFloat(math.Abs(k*step), 'f', decimals, 64)
 		if decimals == 0 {
@@ -69,7 +71,8 @@ func (round) Ticks(lo, hi float64) (ticks []plot.Tick) {
 	return ticks
 }
 
-// grid draws a line for every tick of Y, and of X if asked.
+// grid is a plotter that draws a line for every tick of Y and, if x is set, of
+// X.
 type grid struct {
 	t Theme
 	x bool

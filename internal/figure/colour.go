@@ -27,7 +27,7 @@ type scale struct {
 	stops  []color.NRGBA
 }
 
-// at returns where v lies from 0 to 1.
+// at returns the position of v on the scale, from 0 to 1.
 func (s scale) at(v float64) float64 {
 	lo, hi := s.lo, s.hi
 	if s.log {
@@ -63,7 +63,7 @@ func over(c color.NRGBA) color.NRGBA {
 	return rgb(0xffffff)
 }
 
-// luminance is the relative luminance of sRGB (WCAG 2.2).
+// luminance returns the relative luminance of c in sRGB (WCAG 2.2).
 func luminance(c color.NRGBA) float64 {
 	linear := func(v uint8) float64 {
 		x := float64(v) / 255
@@ -75,8 +75,8 @@ func luminance(c color.NRGBA) float64 {
 	return 0.2126*linear(c.R) + 0.7152*linear(c.G) + 0.0722*linear(c.B)
 }
 
-// labels are the values that the bar names: powers of ten over several
-// decades, else both ends and the middle.
+// labels returns the values that are written beside the bar: powers of ten if
+// the scale covers several decades, and otherwise both ends and the middle.
 func (s scale) labels() (values []float64) {
 	if s.log && s.hi >= 100*s.lo {
 		for d := math.Ceil(math.Log10(s.lo)); math.Pow(10, d) <= s.hi; d++ {
@@ -87,7 +87,7 @@ func (s scale) labels() (values []float64) {
 	return []float64{s.lo, s.value(0.5), s.hi}
 }
 
-// bar draws the scale with its values at the right of c.
+// bar draws the scale with its values at the right edge of c.
 func (s scale) bar(c draw.Canvas, t Theme, label string) {
 	const steps, width = 64, 10
 	x, height := c.Min.X, c.Max.Y-c.Min.Y

@@ -40,7 +40,7 @@ func (s curve) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 	c.StrokeLines(s.t.line(colour, 1.4), c.ClipLinesXY(runs...)...)
 	for _, run := range runs {
-		// A point alone has no line that would show it.
+		// A single point has no line, so it is drawn as a dot.
 		if s.Points || len(run) == 1 {
 			for _, pt := range run {
 				c.DrawGlyph(draw.GlyphStyle{Color: colour, Radius: 1.9, Shape: draw.CircleGlyph{}}, pt)

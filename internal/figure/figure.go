@@ -1,7 +1,8 @@
-// Package figure draws what runs have to show: curves, heat maps, spectra,
-// structures, and figures 2, 6 and 7 of the paper (arXiv:2503.00572). It takes
-// plain numbers and knows no run directory. Every figure is drawn by
-// gonum.org/v1/plot in a light or a dark theme; equal input gives equal bytes.
+// Package figure draws the figures of runs: curves, heat maps, spectra,
+// structures, and figures 2, 6 and 7 of the paper (arXiv:2503.00572). Its input
+// is plain numbers, and it does not read run directories. Every figure is drawn
+// by gonum.org/v1/plot in a light or a dark theme; equal input gives equal
+// bytes.
 package figure
 
 import (
@@ -24,43 +25,44 @@ import (
 	"github.com/lor2c/lor2c/internal/outfile"
 )
 
-// Figure is a drawing that has not chosen its theme and file format yet.
+// Figure is a drawing that can be written in several themes and file formats.
 type Figure struct {
 	Name    string // file name without extension
 	Title   string
-	Caption string // what is shown, over how many runs, and what it does not say
+	Caption string // what is shown, over how many runs, and what does not follow from it
 
 	drawing          // without title and caption
-	narrow  *drawing // the same for a phone; nil if the other is narrow enough
+	narrow  *drawing // the same for a phone; nil if drawing is narrow enough
 }
 
-// drawing is what a figure shows, in a size.
+// drawing is the content of a figure with its size.
 type drawing struct {
 	width, height vg.Length
 	draw          func(c draw.Canvas, t Theme)
 }
 
-// phoneWidth is the width of a narrow drawing: that of a phone's screen without
-// the margins of a page.
+// phoneWidth is the width of a narrow drawing, which is that of a phone's
+// screen without the margins of a page.
 const phoneWidth = 360 * vg.Length(1)
 
-// Around the drawing, where it stands alone.
+// These are the sizes around a drawing in its own file.
 const (
 	margin      = 18 * vg.Length(1)
 	titleHeight = 26 * vg.Length(1)
 	captionLine = 13 * vg.Length(1)
-	pngDPI      = 216 // three pixels a point: 720 points fill a slide
+	pngDPI      = 216 // three pixels per point: 720 points fill a slide
 )
 
-// Width returns the width in CSS pixels at which texts have their natural size.
+// Width returns the width in CSS pixels at which texts have the size that they
+// were laid out with.
 func (f Figure) Width() float64 { return f.width.Points() }
 
-// Inline returns an svg element to place in a page that shows title and caption
-// itself. It has no background.
+// Inline returns an svg element for a page that shows title and caption itself.
+// The element has no background.
 func (f Figure) Inline(t Theme) string { return f.inline(f.drawing, t) }
 
-// InlineNarrow returns the same laid out for a screen as narrow as a phone's, or
-// "" where Inline is narrow enough.
+// InlineNarrow returns the same as Inline, laid out for the screen of a phone.
+// It returns "" if the result of Inline is narrow enough.
 func (f Figure) InlineNarrow(t Theme) string {
 	if f.narrow == nil {
 		return ""
@@ -74,7 +76,7 @@ func (f Figure) inline(d drawing, t Theme) string {
 	return f.svg(c, d.width, d.height)
 }
 
-// SVG returns a document with title, caption and background.
+// SVG returns an SVG document with title, caption and background.
 func (f Figure) SVG(t Theme) []byte {
 	w, h := f.outer(t)
 	c := vgsvg.New(w, h)
@@ -82,7 +84,8 @@ func (f Figure) SVG(t Theme) []byte {
 	return []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + f.svg(c, w, h))
 }
 
-// PNG returns an image with title, caption and background, three pixels a point.
+// PNG returns a PNG image with title, caption and background and three pixels
+// per point.
 func (f Figure) PNG(t Theme) ([]byte, error) {
 	w, h := f.outer(t)
 	c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(w, h), vgimg.UseDPI(pngDPI))}
@@ -112,7 +115,7 @@ func WriteFiles(dir string, figures []Figure) error {
 	return nil
 }
 
-// outer returns the size with title, caption and margins.
+// outer returns the size of the figure with title, caption and margins.
 func (f Figure) outer(t Theme) (w, h vg.Length) {
 	lines := vg.Length(len(t.wrap(f.Caption, f.width)))
 	return max(f.width, t.title().Width(f.Title)) + 2*margin, f.height + 2*margin + titleHeight + 8 + lines*captionLine
@@ -132,12 +135,14 @@ func (f Figure) drawWhole(c draw.Canvas, t Theme) {
 	}
 }
 
-// textElement is how vgsvg writes a text: attributes, weight, size, colour, text.
+// textElement matches a text as vgsvg writes it: attributes, weight, size,
+// colour, text.
 var textElement = regexp.MustCompile(`<text ([^>]*?)\s*style="font-weight:(\w+);font-size:([0-9.]+)px([^"]*)">([^<]*)</text>`)
 
-// fitted gives every text the length that it has in the font that the drawing
-// was laid out with. A reader's machine may have only a wider one, in which right
-// ends and centres would lie elsewhere and long texts would be cut off.
+// fitted sets the length of every text to its length in the font that the
+// drawing was laid out with. If a reader's machine has only a wider font,
+// right-aligned and centred texts would otherwise move and long texts would be
+// cut off.
 func fitted(svg string) string {
 	return textElement.ReplaceAllStringFunc(svg, func(element string) string {
 		part := textElement.FindStringSubmatch(element)
@@ -158,11 +163,12 @@ func fitted(svg string) string {
 	})
 }
 
-// svg replaces vgsvg's head, which fixes the size in points and names one font
-// file, by one that scales, says what it shows and falls back on any sans.
+// svg replaces the head of vgsvg's output, which fixes the size in points and
+// names one font file, by a head that scales, has a title and falls back to any
+// sans-serif font.
 func (f Figure) svg(c *vgsvg.Canvas, w, h vg.Length) string {
 	var b bytes.Buffer
-	c.WriteTo(&b) // a bytes.Buffer takes every write
+	c.WriteTo(&b) // writing to a bytes.Buffer never fails
 	text := b.String()
 	text = text[strings.Index(text, "<svg"):]
 	text = text[strings.Index(text, ">")+1:]

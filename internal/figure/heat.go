@@ -12,20 +12,20 @@ import (
 // cell is a rectangle of a heat map in data coordinates.
 type cell struct {
 	x0, x1, y0, y1 float64
-	value          float64 // NaN leaves it empty
+	value          float64 // NaN leaves the cell empty
 	text, note     string
 	hatched        bool
 	framed         bool
 }
 
-// heat is a plotter of cells.
+// heat is a plotter that draws cells.
 type heat struct {
 	cells []cell
 	scale scale
 	t     Theme
 	dense bool // no gaps between cells
-	// numbers is how many decimals the value of a cell without a text is written
-	// with, where there is room; 0 for no value.
+	// numbers is the number of decimals of the value that is written into a
+	// cell without a text if there is room; 0 writes no value.
 	numbers int
 }
 
@@ -34,7 +34,7 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
 	inset := vg.Length(0.6)
 	if h.dense {
-		inset = -0.25 // an overlap, without which seams show
+		inset = -0.25 // an overlap hides the seams between cells
 	}
 	box := func(k cell, by vg.Length) vg.Rectangle {
 		return vg.Rectangle{Min: vg.Point{X: x(k.x0) + by, Y: y(k.y0) + by}, Max: vg.Point{X: x(k.x1) - by, Y: y(k.y1) - by}}
@@ -49,7 +49,8 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 			fill(c, r, h.t.Surface)
 		}
 		if !h.dense {
-			// A dark cell is set off from a dark page, and from its neighbours.
+			// The border makes a dark cell visible on a dark page and beside
+			// its neighbours.
 			c.SetLineStyle(h.t.line(h.t.Muted, 0.4))
 			c.Stroke(r.Path())
 		}
@@ -103,8 +104,8 @@ func hatch(c draw.Canvas, r vg.Rectangle, line draw.LineStyle) {
 	}
 }
 
-// counted labels the whole numbers from lo to hi at their places plus shift, so
-// far apart that about most of them remain.
+// counted returns labels for the whole numbers from lo to hi, each at its place
+// plus shift. It leaves numbers out so that about most of them remain.
 func counted(lo, hi int, shift float64, most int) (ticks plot.ConstantTicks) {
 	every := 1
 	for _, e := range []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000} {

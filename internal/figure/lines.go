@@ -16,21 +16,22 @@ type Series struct {
 	X, Y   []float64
 	Colour int  // index of the theme's curves
 	Points bool // mark every point
-	Steps  bool // hold each value until the next point
-	// Low and High are the ends of an interval around each point, drawn as a
-	// vertical line; nil without intervals, NaN for a point without.
+	Steps  bool // draw each value as constant until the next point
+	// Low and High are the ends of an interval around each point, which is
+	// drawn as a vertical line. They are nil if there are no intervals, and NaN
+	// for a point without one.
 	Low, High []float64
 }
 
 // Panel is one coordinate system.
 type Panel struct {
 	YLabel string
-	Zero   bool // the axis begins at zero, however far the values are from it
+	Zero   bool // whether the axis begins at zero, however far from zero the values are
 	Series []Series
 	Levels []Level
 }
 
-// Level is a value to hold the curves against, drawn as a dashed line.
+// Level is a value to compare the curves with. It is drawn as a dashed line.
 type Level struct {
 	Name  string
 	Value float64
@@ -43,7 +44,7 @@ type Mark struct {
 	Label  string // a few letters
 }
 
-// Chart is panels above each other over epochs.
+// Chart is a column of panels that share a horizontal axis of epochs.
 type Chart struct {
 	Name, Title, Caption string
 	Panels               []Panel
@@ -54,7 +55,7 @@ const (
 	pageWidth   = 720 * vg.Length(1)
 	panelHeight = 150 * vg.Length(1)
 	markRow     = 14 * vg.Length(1)
-	longestName = 4 // of a series: the part of the width beyond which it is cut
+	longestName = 4 // names are cut at the width divided by this
 )
 
 // Lines draws a chart, as wide as a page or as a phone.
@@ -120,8 +121,8 @@ func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
 	}
 }
 
-// extent is the range of the vertical axis. It begins at zero unless the values
-// would then fill less than about half of it, or are negative.
+// extent returns the range of the vertical axis. It begins at zero unless
+// values are negative or would then fill less than about half of it.
 func (p Panel) extent() (lo, hi float64) {
 	var ys [][]float64
 	for _, s := range p.Series {
@@ -141,7 +142,8 @@ func (p Panel) extent() (lo, hi float64) {
 	return lo - room, hi + room
 }
 
-// ending is the name of a curve; one that ends early says where.
+// ending returns the name of a curve. If the curve ends before the others, the
+// name contains its last epoch.
 func (s Series) ending(last float64) string {
 	for i := len(s.Y) - 1; i >= 0; i-- {
 		if finite(s.Y[i]) {
@@ -154,7 +156,8 @@ func (s Series) ending(last float64) string {
 	return s.Name
 }
 
-// nameWidth is the room that the names of curves and levels need at the right.
+// nameWidth returns the width that the names of curves and levels need at the
+// right.
 func (p Panel) nameWidth(t Theme, last float64, longest vg.Length) (width vg.Length) {
 	for _, s := range p.Series {
 		width = max(width, t.text(9.5, t.Text).Width(t.cut(s.ending(last), longest)))
@@ -165,7 +168,8 @@ func (p Panel) nameWidth(t Theme, last float64, longest vg.Length) (width vg.Len
 	return width + 12
 }
 
-// names writes the names at the right ends of curves and levels, moved apart.
+// names writes the names at the right ends of curves and levels and moves them
+// apart where they would overlap.
 func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, longest vg.Length) {
 	const gap = 12
 	data := pl.DataCanvas(at)
@@ -191,7 +195,7 @@ func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, long
 	for i := 1; i < len(ends); i++ {
 		ends[i].y = max(ends[i].y, ends[i-1].y+gap)
 	}
-	// What was pushed out at the top goes down again.
+	// Names that were pushed out at the top are moved down again.
 	limit := data.Max.Y + 4
 	for i := len(ends) - 1; i >= 0; i-- {
 		ends[i].y = min(ends[i].y, limit)
@@ -204,8 +208,8 @@ func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, long
 	}
 }
 
-// nameMarks writes the events' labels above the chart: one row of merges and
-// one of injections.
+// nameMarks writes the labels of the events above the chart, with one row for
+// merges and one for injections.
 func (ch Chart) nameMarks(c draw.Canvas, t Theme, p *plot.Plot, at draw.Canvas) {
 	data := p.DataCanvas(at)
 	x, _ := p.Transforms(&data)
@@ -226,7 +230,8 @@ func (ch Chart) nameMarks(c draw.Canvas, t Theme, p *plot.Plot, at draw.Canvas) 
 	}
 }
 
-// rules draws a dashed line for each epoch with events.
+// rules is a plotter that draws a dashed vertical line at each epoch with
+// events.
 type rules struct {
 	marks []Mark
 	t     Theme
@@ -238,14 +243,14 @@ func (r rules) Plot(c draw.Canvas, p *plot.Plot) {
 	line := r.t.line(r.t.Muted, 0.8)
 	line.Dashes = []vg.Length{3, 3}
 	for i, m := range r.marks {
-		// Dashes over dashes of the same epoch would look solid.
+		// Two dashed lines at the same epoch would look like a solid line.
 		if i == 0 || m.Epoch != r.marks[i-1].Epoch {
 			c.StrokeLine2(line, x(m.Epoch), c.Min.Y, x(m.Epoch), c.Max.Y+4)
 		}
 	}
 }
 
-// levels draws the values that curves are held against.
+// levels is a plotter that draws the levels of a panel.
 type levels struct {
 	all []Level
 	t   Theme
@@ -261,8 +266,8 @@ func (l levels) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// broken draws two strokes at the foot of a vertical axis that does not begin at
-// zero.
+// broken is a plotter that draws two strokes at the foot of a vertical axis
+// that does not begin at zero.
 type broken struct{ t Theme }
 
 // Plot implements plot.Plotter.

@@ -9,7 +9,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Spectra is the input of Fig2.
+// Spectra are the singular values that Fig2 draws.
 type Spectra struct {
 	Source
 	Rank   int           // of the modules
@@ -19,8 +19,9 @@ type Spectra struct {
 }
 
 // Fig2 draws the singular values of W = B A over the epochs, averaged over the
-// modules: index downwards, epoch to the right, as the paper's Fig. 2. Colour
-// is logarithmic, over the values that there are and at most three decades.
+// modules: the index increases downwards and the epoch to the right, as in the
+// paper's Fig. 2. Colour is logarithmic and covers the range of the values, but
+// at most three decades.
 func Fig2(s Spectra) Figure {
 	mean := meanSpectra(s.Values, s.Most)
 	_, hi := bounds(mean...)
@@ -57,7 +58,7 @@ func Fig2(s Spectra) Figure {
 	}
 }
 
-// caption says what Fig2 shows, and of how many values only some.
+// caption returns the caption of Fig2, which shows the largest `shown` values.
 func (s Spectra) caption(shown int) string {
 	values := "the singular values"
 	if shown < s.Rank {
@@ -68,7 +69,8 @@ func (s Spectra) caption(shown int) string {
 		"such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
 }
 
-// downwards turns ticks on an axis around, on which top was zero.
+// downwards is a plot.Ticker for an axis whose numbers increase downwards from
+// zero at top.
 func downwards(ticks plot.ConstantTicks, top float64) plot.ConstantTicks {
 	for i := range ticks {
 		ticks[i].Value = top - ticks[i].Value
@@ -76,7 +78,8 @@ func downwards(ticks plot.ConstantTicks, top float64) plot.ConstantTicks {
 	return ticks
 }
 
-// meanSpectra averages over the modules that have a value at an index.
+// meanSpectra returns the mean over the modules, at each index over those that
+// have a value there.
 func meanSpectra(values [][][]float64, most int) [][]float64 {
 	mean := make([][]float64, len(values))
 	for e, modules := range values {
@@ -98,21 +101,22 @@ func meanSpectra(values [][][]float64, most int) [][]float64 {
 // Grid is one heat map of Fig6.
 type Grid struct {
 	Task, Metric string
-	// Values is the metric, from 0 to 1 or -1 to 1, by injections and merges
-	// asked for; NaN where there is no run.
+	// Values is the metric, from 0 to 1 or -1 to 1, indexed by the maxima of
+	// injections and merges; NaN if there is no run.
 	Values [][]float64
-	// Executed is the injections and merges that were carried out. Nil means
-	// as many as were asked for.
+	// Executed is the numbers of injections and merges that were carried out.
+	// Nil means that all were.
 	Executed [][]Executed
 }
 
-// Executed counts the operations that a run carried out.
+// Executed is the numbers of operations that a run carried out.
 type Executed struct{ Injects, Merges int }
 
-// Fig6 draws a grid of runs for each task: merges to the right, injections
-// downwards, 100 times the metric in every cell, as the paper's Fig. 6. The
-// best cell is framed. A cell whose run could not carry out all operations is
-// hatched and says how many it did; one without run is empty.
+// Fig6 draws a grid of runs for each task, as in the paper's Fig. 6: merges
+// increase to the right and injections downwards, and every cell shows 100
+// times the metric. The best cell is framed. If a run could not carry out all
+// operations, its cell is hatched and shows the numbers that it carried out. A
+// cell without a run is empty.
 func Fig6(grids []Grid, s Source) Figure {
 	const height = 270
 	columns := min(max(len(grids), 1), 2)
@@ -130,7 +134,8 @@ func Fig6(grids []Grid, s Source) Figure {
 	}
 }
 
-// framedText says what a frame means; several cells of a grid may be equally good.
+// framedText returns the part of the caption that explains the frame. Several
+// cells of a grid may be equally good.
 func framedText(grids []Grid) string {
 	for _, g := range grids {
 		framed := 0
@@ -162,7 +167,7 @@ func (g Grid) draw(c draw.Canvas, t Theme) {
 	drawHeat(draw.Crop(c, 0, 0, 0, -16), t, p, heat{cells: cells, scale: sc, t: t}, g.Metric+" × 100")
 }
 
-// cells lays the grid out, injections downwards.
+// cells returns the cells of the grid, with injections increasing downwards.
 func (g Grid) cells() (cells []cell, sc scale) {
 	best, lowest := math.Inf(-1), math.Inf(1)
 	for _, row := range g.Values {
@@ -191,9 +196,10 @@ func (g Grid) cells() (cells []cell, sc scale) {
 	return cells, scale{lo: lo, hi: hi, stops: viridis}
 }
 
-// Fig7 draws ratio[epoch][layer], the mean size of LoR2C's gradients over that
-// of LoRA's, as a heat map: the paper's Fig. 7 shows the same as a surface.
-// Colour is logarithmic around 1; what is not positive and finite is hatched.
+// Fig7 draws ratio[epoch][layer], the mean absolute gradient of LoR2C divided
+// by that of LoRA, as a heat map. The paper's Fig. 7 shows the same as a
+// surface. Colour is logarithmic around 1; ratios that are not positive and
+// finite are hatched.
 func Fig7(ratio [][]float64, s Source) Figure {
 	cells, sc := ratioCells(ratio)
 	layers := 0
@@ -213,9 +219,9 @@ func Fig7(ratio [][]float64, s Source) Figure {
 	}
 }
 
-// ratioCells lays the ratios out on a scale whose middle is 1.
+// ratioCells returns the cells of Fig7 and a scale whose middle is 1.
 func ratioCells(ratio [][]float64) (cells []cell, sc scale) {
-	reach := 1.25 // what differs by less does not deserve the strongest colours
+	reach := 1.25 // smaller differences do not get the strongest colours
 	for e, row := range ratio {
 		for l, v := range row {
 			k := cell{x0: float64(e), x1: float64(e + 1), y0: float64(l) - 0.5, y1: float64(l) + 0.5, value: v}
@@ -227,7 +233,7 @@ func ratioCells(ratio [][]float64) (cells []cell, sc scale) {
 			cells = append(cells, k)
 		}
 	}
-	for _, end := range []float64{1.25, 2, 4, 5, 8, 10, 20, 50, 100} { // ends that can be read
+	for _, end := range []float64{1.25, 2, 4, 5, 8, 10, 20, 50, 100} { // ends of the scale that are round numbers
 		if reach <= end {
 			reach = end
 			break

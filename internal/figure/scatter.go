@@ -6,23 +6,23 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Cloud is the points of one action.
+// Cloud is the points of one kind of action.
 type Cloud struct {
 	Action string // merge or inject
-	Note   string // beside the name, as a correlation
+	Note   string // written beside the name, for example a correlation
 	X, Y   []float64
-	Chosen []bool // these are ringed
+	Chosen []bool // whether a point is ringed
 }
 
-// Cross is the input of Scatter.
+// Cross is what Scatter draws.
 type Cross struct {
 	Name, Title, Caption string
 	XLabel, YLabel       string
 	Clouds               []Cloud
 }
 
-// Scatter draws a panel for every cloud, since the scores of merges, which are
-// sums of two, and those of injections cannot be compared.
+// Scatter draws one panel per cloud, because the scores of merges, which are
+// sums of two scores, cannot be compared with those of injections.
 func Scatter(s Cross) Figure {
 	const height = 250
 	tiled := func(columns, rows int) func(c draw.Canvas, t Theme) {
@@ -55,10 +55,10 @@ func (cl Cloud) draw(c draw.Canvas, t Theme, s Cross) {
 	p.Draw(draw.Crop(c, labelRoom, -4, 0, -20))
 }
 
-// roomy widens a range by a twentieth at both ends.
+// roomy returns a range widened by a twentieth at both ends.
 func roomy(lo, hi float64) (float64, float64) { return lo - (hi-lo)/20, hi + (hi-lo)/20 }
 
-// points draws a cloud, the chosen ones ringed.
+// points is a plotter that draws a cloud and rings its chosen points.
 type points struct {
 	Cloud
 	t Theme

@@ -8,22 +8,24 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// ModuleSpectra is the singular values of one module over its life.
+// ModuleSpectra is the singular values of one module at all measurements at
+// which it existed.
 type ModuleSpectra struct {
 	Name   string      // its layers
-	Merged bool        // it came of a merge
+	Merged bool        // whether a merge created it
 	Epochs []float64   // of the measurements, rising
 	Values [][]float64 // [measurement][index], largest first
 }
 
-// SpectraGrid is the input of SmallSpectra.
+// SpectraGrid is what SmallSpectra draws.
 type SpectraGrid struct {
 	Name, Title, Caption string
 	Modules              []ModuleSpectra
 }
 
-// SmallSpectra draws one small panel for each module, all with the same axes:
-// singular value over index, one line a measurement, early ones pale.
+// SmallSpectra draws one small panel per module, all with the same axes. A
+// panel shows singular value over index with one line per measurement; earlier
+// lines are paler.
 func SmallSpectra(s SpectraGrid) Figure {
 	const height = 100
 	axes := spectraAxes{most: 1, first: math.Inf(1)}
@@ -73,7 +75,7 @@ func roundUp(v float64) float64 {
 	return last
 }
 
-// spectraAxes is what the panels share, and which of them have numbers.
+// spectraAxes is the axes that the panels share.
 type spectraAxes struct {
 	top         float64 // of the vertical axis
 	first, last float64 // epochs
@@ -118,7 +120,7 @@ func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
 	c.FillText(title, vg.Point{X: c.Min.X + 2, Y: c.Max.Y}, m.Name)
 }
 
-// fade mixes a share of ink into paper.
+// fade returns paper mixed with the given share of ink.
 func fade(ink, paper color.NRGBA, share float64) color.NRGBA {
 	mix := func(a, b uint8) uint8 { return uint8(share*float64(a) + (1-share)*float64(b) + 0.5) }
 	return color.NRGBA{R: mix(ink.R, paper.R), G: mix(ink.G, paper.G), B: mix(ink.B, paper.B), A: 255}

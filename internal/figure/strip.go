@@ -5,7 +5,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Strip is the input of HeatStrip: a score for every module over time.
+// Strip is what HeatStrip draws: a score for every module over time.
 type Strip struct {
 	Name, Title, Caption string
 	Score                string // what the values are, as "SFS (k = 2)"
@@ -13,8 +13,8 @@ type Strip struct {
 	Columns              []StripColumn // by time
 }
 
-// StripColumn is one measurement; it is drawn from the one before to its own
-// epoch.
+// StripColumn is one measurement. It is drawn from the epoch of the previous
+// measurement to its own.
 type StripColumn struct {
 	Epoch   float64
 	Modules []ScoredSpan
@@ -26,8 +26,9 @@ type ScoredSpan struct {
 	Score       float64
 }
 
-// HeatStrip draws layers upwards and epochs to the right. A module of several
-// layers is one cell as high as they are; a layer without module is hatched.
+// HeatStrip draws the scores with layers upwards and epochs to the right. A
+// module of several layers is one cell of their height; a layer without a
+// module is hatched.
 func HeatStrip(s Strip) Figure {
 	var scores []float64
 	var cells []cell

@@ -11,19 +11,19 @@ import (
 // Box is a LoR2C module in a diagram.
 type Box struct {
 	First, Last int    // layers, both inclusive
-	Side        string // right of the box, as a score
+	Side        string // written right of the box, for example a score
 	Mark        string // merge or inject: the event acts on this module
 }
 
-// Stage is the structure at one time.
+// Stage is the structure at one point in time.
 type Stage struct {
 	Heading, Below string
 	Boxes          []Box
 	Injected       []int // layers with LoRA in place of a module
-	Mark           []int // of those, the new ones
+	Mark           []int // those of Injected that are new
 }
 
-// Stages is the input of Structure.
+// Stages is what Structure draws.
 type Stages struct {
 	Name, Title, Caption string
 	Layers               int
@@ -31,7 +31,7 @@ type Stages struct {
 	Stages               []Stage
 }
 
-// Sizes of a diagram in points.
+// These are the sizes of a diagram, in points.
 const (
 	pitch     = 22 // from layer to layer
 	gap       = 4  // between a layer's box and its border
@@ -42,12 +42,12 @@ const (
 	sideW     = 36
 	stageHead = 20
 	stageFoot = 18
-	perRow    = 6 // on a page; on a phone as many as fit
+	perRow    = 6 // on a page; a phone has as many as fit
 )
 
-// Structure draws the stages beside each other as the paper's Figs. 4 and 5 do:
-// the layers from the input at the bottom upwards, and each module as a path
-// around the layers that it bridges.
+// Structure draws the stages side by side, as the paper's Figs. 4 and 5 do. The
+// layers start with the input at the bottom, and each module is a path around
+// the layers that it bridges.
 func Structure(s Stages) Figure {
 	width := inset + moduleX + moduleW + 14
 	if s.Side {
@@ -67,7 +67,8 @@ func Structure(s Stages) Figure {
 	}
 	f := Figure{Name: s.Name, Title: s.Title, Caption: s.Caption, drawing: in(perRow)}
 	if f.width > phoneWidth {
-		// Three stages are a little wider than a phone and are then drawn smaller.
+		// Three stages are a little wider than a phone, so the browser draws
+		// them smaller.
 		narrow := in(max(int(phoneWidth*1.05)/width, 1))
 		f.narrow = &narrow
 	}
@@ -79,7 +80,7 @@ func (s Stage) draw(c draw.Canvas, t Theme, layers int, x, top vg.Length) {
 	head.Font.Weight, head.YAlign = bold, draw.YTop
 	c.FillText(head, vg.Point{X: x, Y: top}, s.Heading)
 	bottom := top - stageHead - 8 - vg.Length(layers*pitch)
-	// floor is the line below a layer, where its input is.
+	// floor returns the height of the line below a layer, where its input is.
 	floor := func(layer int) vg.Length { return bottom + vg.Length(layer*pitch) }
 	spine := x + layerW/2
 	c.StrokeLine2(t.line(t.Muted, 1), spine, floor(0)-6, spine, floor(layers)+6)
@@ -95,7 +96,8 @@ func (s Stage) draw(c draw.Canvas, t Theme, layers int, x, top vg.Length) {
 	c.FillText(below, vg.Point{X: x, Y: bottom - 10}, s.Below)
 }
 
-// layer draws a layer's box, which names the LoRA that was injected into it.
+// layer draws the box of a layer. The box is labelled if LoRA was injected into
+// the layer.
 func (s Stage) layer(c draw.Canvas, t Theme, l int, r vg.Rectangle) {
 	text, ink, paper, width := fmt.Sprint(l), t.Text, t.Surface, vg.Length(0.8)
 	edge := t.Muted
@@ -125,8 +127,8 @@ func (b Box) draw(c draw.Canvas, t Theme, x, spine vg.Length, floor func(int) vg
 		edge, width = t.event(b.Mark), 2.2
 	}
 	r := vg.Rectangle{Min: vg.Point{X: x + moduleX, Y: floor(b.First) + gap}, Max: vg.Point{X: x + moduleX + moduleW, Y: floor(b.Last+1) - gap}}
-	// Paths of neighbours keep a point apart: one ends above the line of the
-	// layers' border, the next begins below it.
+	// Paths of neighbouring modules are one point apart: the lower path ends
+	// below the border of the layers and the upper one begins above it.
 	in, out := floor(b.First)+1.6, floor(b.Last+1)-1.6
 	mid := (r.Min.X + r.Max.X) / 2
 	path := t.line(ink, 1)

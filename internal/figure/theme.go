@@ -13,8 +13,9 @@ import (
 
 const bold = xfont.WeightBold
 
-// middle puts the middle of digits and capitals at a point; gonum's YCenter
-// takes the font's whole height, and digits come out low.
+// middle is the alignment that puts the middle of digits and capitals at a
+// point. gonum's YCenter uses the whole height of the font, which puts digits
+// too low.
 const middle text.YAlignment = -0.41
 
 // Theme is the colours of a figure. Text and marks keep a contrast of at least
@@ -48,10 +49,10 @@ func rgb(x uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(x >> 16), G: uint8(x >> 8), B: uint8(x), A: 255}
 }
 
-// series returns the colour of the i-th curve.
+// series returns the colour of curve i.
 func (t Theme) series(i int) color.NRGBA { return t.Series[i%len(t.Series)] }
 
-// event returns the colour of an action.
+// event returns the colour of events of an action.
 func (t Theme) event(action string) color.NRGBA {
 	if action == "inject" {
 		return t.Inject
@@ -59,7 +60,7 @@ func (t Theme) event(action string) color.NRGBA {
 	return t.Merge
 }
 
-// text returns the style of a text of so many points.
+// text returns the style of a text of the given size in points.
 func (t Theme) text(size vg.Length, c color.Color) text.Style {
 	return text.Style{
 		Color:   c,
@@ -68,7 +69,7 @@ func (t Theme) text(size vg.Length, c color.Color) text.Style {
 	}
 }
 
-// title is the style of a figure's title where it stands alone.
+// title returns the style of the title of a figure in its own file.
 func (t Theme) title() text.Style {
 	style := t.text(15, t.Text)
 	style.Font.Weight, style.YAlign = bold, draw.YTop
@@ -96,7 +97,7 @@ func (t Theme) wrap(caption string, width vg.Length) (lines []string) {
 	return lines
 }
 
-// cut shortens a text at its front until it fits.
+// cut removes runes from the front of a text until it fits.
 func (t Theme) cut(name string, width vg.Length) string {
 	runes := []rune(name)
 	for i := range runes {

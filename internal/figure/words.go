@@ -6,13 +6,14 @@ import (
 	"strings"
 )
 
-// Source says where a figure's numbers come from; its caption repeats all of it.
+// Source describes where the numbers of a figure come from. The caption of the
+// figure contains all of it.
 type Source struct {
 	Model string
-	Task  string // as the caption shall name it; "" if the data names its own
+	Task  string // its name in the caption; "" if the data has its own
 	Runs  int
 	Seeds []uint64
-	Note  string // more sentences, as that a run was a small one
+	Note  string // further sentences, for example that the run was a small one
 }
 
 func (s Source) String() string {
@@ -38,7 +39,7 @@ func plural(noun string, n int) string {
 	return noun + "s"
 }
 
-// SpanName writes layers as "8" or "8–10".
+// SpanName returns the name of a range of layers, such as "8" or "8–10".
 func SpanName(first, last int) string {
 	if first == last {
 		return fmt.Sprint(first)
@@ -46,7 +47,7 @@ func SpanName(first, last int) string {
 	return fmt.Sprintf("%d\u2013%d", first, last)
 }
 
-// Thousands groups the digits of a count by commas.
+// Thousands returns n with its digits grouped by commas.
 func Thousands(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
@@ -55,7 +56,7 @@ func Thousands(n int) string {
 	return text
 }
 
-// short writes a number with three significant digits.
+// short returns v with three significant digits.
 func short(v float64) string {
 	s := strconv.FormatFloat(v, 'g', 3, 64)
 	s = strings.Replace(s, "e-0", "e-", 1)

@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// addedToken is a token matched as a whole before words are cut: the special
-// tokens and whatever was added to the vocabulary after training.
+// addedToken is a token that is matched as a whole before the text is split
+// into words: a special token, or a token that was added to the vocabulary
+// after training.
 type addedToken struct {
 	Content    string `json:"content"`
 	SingleWord bool   `json:"single_word"` // matches only between non-word characters
@@ -16,18 +17,20 @@ type addedToken struct {
 	Normalized bool   `json:"normalized"`  // is matched in normalized text
 	Special    bool   `json:"special"`
 	id         int32
-	// normalizedStated tells whether the file said so; if not, special tokens
-	// are matched literally and others in normalized text.
+	// normalizedStated is true if the file has the field normalized. If it does
+	// not, special tokens are matched literally and others in normalized text.
 	normalizedStated bool
 }
 
-// addedTokens are split by the text they are matched in.
+// addedTokens is the added tokens, divided by the text that they are matched
+// in.
 type addedTokens struct {
 	literal    splitter
 	normalized splitter
 }
 
-// splitter finds tokens in text, the longest at the leftmost place.
+// splitter finds tokens in text. It prefers the leftmost match, and the longest
+// of those.
 type splitter struct {
 	patterns []pattern // longest first
 	firsts   string    // first bytes of the patterns
@@ -38,8 +41,9 @@ type pattern struct {
 	addedToken
 }
 
-// newSplitter sorts the tokens by length, which makes the first match the
-// longest. Vocabularies add a handful of tokens, so a list beats a trie.
+// newSplitter returns a splitter for patterns. It sorts them by length, so that
+// the first match is the longest. Vocabularies add only a few tokens, for which
+// a list is faster than a trie.
 func newSplitter(patterns []pattern) splitter {
 	sort.SliceStable(patterns, func(i, j int) bool {
 		return len(patterns[i].text) > len(patterns[j].text)
@@ -59,8 +63,8 @@ func newSplitter(patterns []pattern) splitter {
 	return s
 }
 
-// split calls visit for every piece of text in order: the id of a token, or -1
-// with the text between tokens.
+// split calls visit for every piece of text in order, with the id of a token,
+// or with -1 for text between tokens.
 func (s *splitter) split(text string, visit func(piece string, id int32)) {
 	done := 0
 	for at := s.next(text, 0); at < len(text); {
@@ -70,7 +74,8 @@ func (s *splitter) split(text string, visit func(piece string, id int32)) {
 			continue
 		}
 		start, stop := at, at+len(p.text)
-		// The search goes on behind the bare token, whatever happens to the match.
+		// The search continues after the token itself, whether or not the match
+		// is used.
 		at = s.next(text, stop)
 		if p.SingleWord && !isolated(text, start, stop) {
 			continue

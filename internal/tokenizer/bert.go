@@ -9,8 +9,8 @@ import (
 )
 
 // bertNormalizer prepares text as BERT's basic tokenizer does (google-research/bert,
-// tokenization.py), with the switches Hugging Face gives it. The steps run in
-// the order of the fields.
+// tokenization.py), with the options of Hugging Face's version. The steps run
+// in the order of the fields.
 type bertNormalizer struct {
 	cleanText    bool // drop control characters, make all white space a space
 	spaceCJK     bool // put spaces around Chinese characters
@@ -51,7 +51,8 @@ func (n bertNormalizer) normalize(text string) string {
 	return text
 }
 
-// normalizeASCII does the same for text in which there is nothing to decompose.
+// normalizeASCII does what normalize does, for ASCII text, which needs no
+// decomposition.
 func (n bertNormalizer) normalizeASCII(text string) string {
 	out := make([]byte, 0, len(text))
 	for i := range len(text) {
@@ -79,8 +80,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// isChinese reports the ideograph blocks of BERT's reference code. The fifth
-// extension block starts at 2B920 there in Hugging Face's version, not at 2B820.
+// isChinese reports whether r is in one of the ideograph blocks of BERT's
+// reference code. In Hugging Face's version the fifth extension block starts at
+// 2B920, not at 2B820.
 func isChinese(r rune) bool {
 	return r >= 0x4e00 && r <= 0x9fff || r >= 0x3400 && r <= 0x4dbf ||
 		r >= 0x20000 && r <= 0x2a6df || r >= 0x2a700 && r <= 0x2b81f ||
@@ -108,8 +110,8 @@ func stripAccents(text string) string {
 	return string(runes)
 }
 
-// sortMarks puts each run of combining marks in canonical order (Unicode
-// Standard, section 3.11): by combining class, otherwise as they stood.
+// sortMarks puts each run of combining marks into canonical order (Unicode
+// Standard, section 3.11): a stable sort by combining class.
 func sortMarks(runes []rune) {
 	for i := 0; i < len(runes); {
 		end := i
@@ -132,12 +134,13 @@ func combiningClass(r rune) uint8 {
 	return norm.NFD.PropertiesString(string(r)).CCC()
 }
 
-// toLower maps every rune by itself, so a final sigma is an ordinary one.
+// toLower maps every rune without regard to its neighbours, so that a final
+// sigma is treated like any sigma.
 func toLower(text string) string {
 	var b strings.Builder
 	b.Grow(len(text))
 	for _, r := range text {
-		if r == 'İ' { // the one rune whose lower case is two
+		if r == 'İ' { // the only rune whose lower case is two runes
 			b.WriteString("i\u0307")
 			continue
 		}

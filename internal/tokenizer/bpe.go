@@ -11,7 +11,7 @@ import (
 // bytePair is a byte-level BPE model.
 type bytePair struct {
 	byteID         [256]int32     // id of each single byte, -1 where the vocabulary has none
-	merges         map[pair]merge // what two neighbours become, and how early
+	merges         map[pair]merge // the merged token of two neighbours, and the rank of the merge
 	whole          map[string]int32
 	unk            int32 // id for a byte the vocabulary lacks; -1 drops such bytes
 	fuseUnk        bool  // one unk for a run of unknown bytes
@@ -19,16 +19,16 @@ type bytePair struct {
 	cache          wordCache
 }
 
-// maxWord is the most bytes that are merged as one word.
+// maxWord is the largest number of bytes that are merged as one word.
 const maxWord = 1 << 20
 
 type pair struct{ left, right int32 }
 
 type merge struct{ rank, id int32 }
 
-// unmade counts the tokens of v that no text can give: those of several letters
-// that no merge makes and that are not added, as with a merges file that is cut
-// off.
+// unmade returns the number of tokens of v that no text can produce: tokens of
+// several letters that no merge produces and that are not added tokens. There
+// are many if the merges file was cut off.
 func (m *bytePair) unmade(v *vocab, added map[string]bool) (n int) {
 	made := map[int32]bool{}
 	for _, to := range m.merges {
@@ -52,8 +52,8 @@ func (m *bytePair) appendIDs(dst []int32, text string) []int32 {
 		text = " " + text
 	}
 	for i := 0; i < len(text); {
-		// A longer word would take forty bytes of memory a byte. What is this far
-		// into a word no encoder has a position for.
+		// Merging takes forty bytes of memory per byte of a word. Encoders have
+		// no position for text this far into a word.
 		end := min(wordEnd(text, i), i+maxWord)
 		dst = m.appendWord(dst, text[i:end])
 		i = end
@@ -62,11 +62,12 @@ func (m *bytePair) appendIDs(dst []int32, text string) []int32 {
 }
 
 func (m *bytePair) appendWord(dst []int32, word string) []int32 {
-	// Set only for models that ask for it (ignore_merges).
+	// wholeWords is set only for models with ignore_merges.
 	if id, ok := m.whole[word]; ok {
 		return append(dst, id)
 	}
-	// Single bytes, mostly punctuation, need neither merges nor the cache.
+	// Single bytes, which are mostly punctuation, need neither merges nor the
+	// cache.
 	if len(word) == 1 && m.byteID[word[0]] >= 0 {
 		return append(dst, m.byteID[word[0]])
 	}
@@ -85,8 +86,8 @@ func (m *bytePair) appendWord(dst []int32, word string) []int32 {
 	return dst
 }
 
-// symbol is a node of the doubly linked list that merging works on. A merged
-// away symbol has id -1.
+// symbol is a node of the doubly linked list that merging works on. A symbol
+// that was merged into its predecessor has id -1.
 type symbol struct {
 	id         int32
 	prev, next int32
@@ -102,7 +103,8 @@ func (c candidate) before(d candidate) bool {
 	return c.rank < d.rank || c.rank == d.rank && c.pos < d.pos
 }
 
-// mergeScratch keeps the working memory of mergeWord between words.
+// mergeScratch is the working memory of mergeWord, which is reused between
+// words.
 type mergeScratch struct {
 	symbols []symbol
 	heap    []candidate
@@ -121,7 +123,7 @@ func (m *bytePair) mergeWord(dst []int32, word string) []int32 {
 		m.pushCandidate(s, int32(i))
 	}
 	for len(s.heap) > 0 {
-		// An entry is stale when its symbol is gone, has become the last, or now
+		// An entry is stale if its symbol is gone, is now the last, or now
 		// forms another pair with its successor.
 		c := s.pop()
 		left := &s.symbols[c.pos]
@@ -132,7 +134,8 @@ func (m *bytePair) mergeWord(dst []int32, word string) []int32 {
 		if now, ok := m.merges[pair{left.id, right.id}]; !ok || now.id != c.id {
 			continue
 		}
-		// The left symbol takes the merged token; the right one leaves the list.
+		// The left symbol becomes the merged token and the right one is removed
+		// from the list.
 		left.id, right.id = c.id, -1
 		left.next = right.next
 		if left.next >= 0 {
@@ -151,8 +154,9 @@ func (m *bytePair) mergeWord(dst []int32, word string) []int32 {
 	return dst
 }
 
-// appendSymbols links the bytes of word. Bytes outside the vocabulary become
-// unk, or vanish so that their neighbours touch, as in the reference.
+// appendSymbols appends the bytes of word to list as linked symbols. Bytes
+// outside the vocabulary become unk, or are left out so that their neighbours
+// become adjacent, as in the reference.
 func (m *bytePair) appendSymbols(list []symbol, word string) []symbol {
 	lastUnknown := false
 	for i := range len(word) {
@@ -184,7 +188,7 @@ func (m *bytePair) pushCandidate(s *mergeScratch, pos int32) {
 	}
 }
 
-// push and pop keep s.heap a binary heap with the next merge on top.
+// push adds c to s.heap, a binary heap with the next merge on top.
 func (s *mergeScratch) push(c candidate) {
 	s.heap = append(s.heap, c)
 	h := s.heap
@@ -222,8 +226,8 @@ func (s *mergeScratch) pop() candidate {
 	return top
 }
 
-// decode maps tokens back to bytes. A token with a character outside the byte
-// alphabet is an added token and stands for its own text.
+// decode returns the text of tokens. A token with a character outside the byte
+// alphabet is an added token and is its own text.
 func (m *bytePair) decode(tokens []string) string {
 	var out []byte
 	for _, token := range tokens {
@@ -241,8 +245,8 @@ func (m *bytePair) decode(tokens []string) string {
 }
 
 // wordCache remembers the ids of recent words. It is a direct-mapped table: a
-// word that hashes to a taken slot evicts the old one, which bounds memory, and
-// each slot is one atomic pointer, so readers never wait.
+// word that hashes to a used slot replaces the old one, which bounds the
+// memory. Each slot is one atomic pointer, so that readers never wait.
 type wordCache struct {
 	seed  maphash.Seed
 	slots []atomic.Pointer[cachedWord]
@@ -254,15 +258,15 @@ type cachedWord struct {
 }
 
 const (
-	cacheSlots      = 1 << 15 // about the distinct words of a GLUE task
-	cacheWordLength = 64      // bytes; longer words hardly repeat
+	cacheSlots      = 1 << 15 // about the number of distinct words of a GLUE task
+	cacheWordLength = 64      // bytes; longer words rarely occur twice
 )
 
 func newWordCache() wordCache {
 	return wordCache{maphash.MakeSeed(), make([]atomic.Pointer[cachedWord], cacheSlots)}
 }
 
-// slot returns where word is kept, or nil for a word too long to keep.
+// slot returns the slot of word, or nil if word is too long for the cache.
 func (c *wordCache) slot(word string) *atomic.Pointer[cachedWord] {
 	if len(word) > cacheWordLength {
 		return nil

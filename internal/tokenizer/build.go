@@ -6,7 +6,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// builder gathers what the different files say about one tokenizer.
+// builder collects the content of the files of one tokenizer.
 type builder struct {
 	source *source // the file that holds the vocabulary
 	vocab  *vocab
@@ -15,13 +15,14 @@ type builder struct {
 	added  []addedToken
 	// single and pair are nil when no post_processor was given.
 	single, pair *template
-	padID        *int32 // the pad id that tokenizer.json itself states
+	padID        *int32 // the pad id in tokenizer.json
 }
 
-// newBytePair resolves merges from spellings to ids, so that encoding compares
-// numbers only. Of a pair that occurs twice the later rank counts, as in the
-// reference, where both go into one map. src is the file the merges stand in,
-// for the error of a merge whose parts or result the vocabulary lacks.
+// newBytePair returns the model of a vocabulary and its merges, which it
+// converts to ids so that encoding compares numbers only. If a pair occurs
+// twice the later rank counts, as in the reference. It returns an error, placed
+// in src, the file of the merges, if a part or the result of a merge is not in
+// the vocabulary.
 func newBytePair(v *vocab, merges []mergePair, src *source) (*bytePair, error) {
 	m := &bytePair{merges: make(map[pair]merge, len(merges)), unk: -1, cache: newWordCache()}
 	for b, r := range byteRune {
@@ -45,8 +46,9 @@ func newBytePair(v *vocab, merges []mergePair, src *source) (*bytePair, error) {
 	return m, nil
 }
 
-// wholeWords maps the text of every token to its id, for ignore_merges. Tokens
-// outside the byte alphabet cannot be the spelling of a word.
+// wholeWords returns the id of every token by its text, for ignore_merges. It
+// leaves out tokens with characters outside the byte alphabet, because they
+// cannot spell a word.
 func wholeWords(v *vocab) map[string]int32 {
 	out := make(map[string]int32, len(v.ids))
 next:
@@ -64,9 +66,10 @@ next:
 	return out
 }
 
-// newWordPiece splits the vocabulary into word starts and continuations, with
-// the reference's defaults for the rest. A token with the prefix stays among the
-// starts too, because the reference looks a word start up in the whole vocabulary.
+// newWordPiece returns a WordPiece model whose vocabulary is divided into word
+// starts and continuations; other settings are the reference's defaults. A
+// token with the prefix is also a word start, because the reference looks up
+// word starts in the whole vocabulary.
 func newWordPiece(v *vocab, prefix string, unk int32) *wordPiece {
 	m := &wordPiece{first: v.ids, rest: map[string]int32{}, unk: unk, maxRunes: 100, prefix: prefix, cleanup: true}
 	for token, id := range v.ids {
@@ -78,8 +81,9 @@ func newWordPiece(v *vocab, prefix string, unk int32) *wordPiece {
 	return m
 }
 
-// requireNamed checks the tokens that a plain vocabulary must hold. The reference
-// would append a missing one, with an id that no embedding row belongs to.
+// requireNamed returns an error if a plain vocabulary lacks a token that it
+// must have. The reference would append the token with an id for which the
+// embedding has no row.
 func (b *builder) requireNamed() error {
 	for _, n := range []struct {
 		role  string
@@ -93,15 +97,16 @@ func (b *builder) requireNamed() error {
 	return nil
 }
 
-// finish adds the special and added tokens and seals the tokenizer.
+// finish adds the special and added tokens and returns the tokenizer.
 func (b *builder) finish(cfg *config) (*Tokenizer, error) {
-	// The model looks words up in the trained vocabulary alone.
+	// The model looks up words in the trained vocabulary only, without added
+	// tokens.
 	all := &vocab{ids: map[string]int32{}, tokens: append([]string(nil), b.vocab.tokens...)}
 	for token, id := range b.vocab.ids {
 		all.ids[token] = id
 	}
-	// The first description of a token counts: tokenizer.json's, then that of
-	// added_tokens_decoder, then the one it has by its role.
+	// The first description of a token counts: that of tokenizer.json, then
+	// that of added_tokens_decoder, then that of its role.
 	added := append([]addedToken(nil), b.added...)
 	known := map[string]bool{}
 	for _, t := range added {
@@ -125,8 +130,8 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 	if err := b.setTemplates(t, all); err != nil {
 		return nil, err
 	}
-	// A pad token by name wins over the padding settings of tokenizer.json, which
-	// only say how somebody once padded.
+	// A pad token that is named takes precedence over the padding settings of
+	// tokenizer.json, which only record how text was once padded.
 	if b.padID != nil && t.Token(*b.padID) != "" {
 		t.pad = *b.padID
 	}
@@ -142,9 +147,9 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 	return t, nil
 }
 
-// place finds or gives the id of an added token: that of the vocabulary, else
-// the next one after it. The reference numbers on without regard to the id that
-// a file states, so a file that states another would mean two things.
+// place sets the id of an added token: its id in the vocabulary if it has one,
+// and otherwise the next free id. The reference ignores the id in the file, so
+// place returns an error if the file has another id.
 func (b *builder) place(all *vocab, t *addedToken) error {
 	if t.Content == "" {
 		return b.source.errorf("an added token is empty; it must have some text")
@@ -169,8 +174,8 @@ func (b *builder) place(all *vocab, t *addedToken) error {
 	return nil
 }
 
-// setAdded compiles the two splitters. Tokens that are matched in normalized
-// text are themselves normalized, so that "<New>" is found after lower-casing.
+// setAdded builds the two splitters of t. Tokens that are matched in normalized
+// text are normalized too, so that "<New>" is found after lower-casing.
 func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
 	var literal, normalized []pattern
 	for _, a := range added {
@@ -188,8 +193,9 @@ func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
 	return nil
 }
 
-// setTemplates uses the post_processor, or lays the named classifier and
-// separator tokens out as the model's family does.
+// setTemplates sets the templates of t to those of the post_processor. If there
+// is none, it arranges the named classifier and separator tokens as the model's
+// family does.
 func (b *builder) setTemplates(t *Tokenizer, all *vocab) error {
 	if b.single != nil {
 		t.single, t.pair = *b.single, *b.pair

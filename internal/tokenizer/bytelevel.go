@@ -4,7 +4,7 @@ import "unicode/utf8"
 
 // byteRune is the printable stand-in for each byte in a byte-level vocabulary
 // (GPT-2's bytes_to_unicode): printable Latin-1 stands for itself, the other
-// bytes take U+0100 upwards in order. runeByte is its inverse.
+// bytes are mapped to U+0100 and following, in order. runeByte is its inverse.
 var byteRune, runeByte = byteAlphabet()
 
 func byteAlphabet() (forward [256]rune, back map[rune]byte) {
@@ -27,8 +27,8 @@ func byteAlphabet() (forward [256]rune, back map[rune]byte) {
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// It is written by hand because RE2 has no lookahead. Every string is covered:
-// words follow one another without gaps.
+// It is written by hand because RE2 has no lookahead. Every byte of a string
+// belongs to a word.
 func wordEnd(s string, i int) int {
 	if s[i] == '\'' {
 		if n := contractionLen(s[i+1:]); n > 0 {
@@ -56,9 +56,9 @@ func wordEnd(s string, i int) int {
 	return spaceEnd(s, i)
 }
 
-// spaceEnd returns the end of the run of white space at i. A run that text
-// follows leaves its last character behind, so that a single space can join
-// the word after it.
+// spaceEnd returns the end of the run of white space at i. If text follows the
+// run, its last character is not included, so that a single space can belong to
+// the next word.
 func spaceEnd(s string, i int) int {
 	last, end := i, i
 	for end < len(s) {

@@ -2,7 +2,8 @@ package tokenizer
 
 import "github.com/lor2c/lor2c/internal/place"
 
-// readBPE checks that tokenizer.json describes byte-level BPE and builds it.
+// readBPE builds the model of a tokenizer.json. It returns an error if the file
+// does not describe byte-level BPE.
 func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 	src, m := b.source, &f.Model
 	// A Sequence without members normalizes nothing.
@@ -11,8 +12,8 @@ func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 		return src.unsupported("normalizer", norm.Type, "none with model BPE")
 	}
 	pre := only(f.PreTokenizer, func(c *component) []component { return c.Pretokenizers })
-	// Each of these would change ids. An empty prefix or suffix, and a dropout
-	// of 0, are how the reference writes their absence.
+	// Each of these settings would change ids. The reference writes an empty
+	// prefix or suffix and a dropout of 0 if they are not used.
 	switch {
 	case pre.Type != "ByteLevel":
 		return src.unsupported("pre_tokenizer", pre.Type, "ByteLevel with model BPE")
@@ -39,7 +40,8 @@ func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 	if err != nil {
 		return err
 	}
-	// Without an unk_token the reference drops what it cannot spell.
+	// Without an unk_token the reference drops bytes that are not in the
+	// vocabulary.
 	if m.UnkToken != nil {
 		if bpe.unk, err = b.unkID(v, *m.UnkToken); err != nil {
 			return err
@@ -55,8 +57,8 @@ func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
 	return nil
 }
 
-// unkID looks the unknown token up at load time, where the reference fails only
-// once a text needs it.
+// unkID returns the id of the unknown token. It returns an error if the
+// vocabulary lacks it; the reference fails only when a text needs it.
 func (b *builder) unkID(v *vocab, token string) (int32, error) {
 	id, ok := v.ids[token]
 	if !ok {
@@ -65,7 +67,8 @@ func (b *builder) unkID(v *vocab, token string) (int32, error) {
 	return id, nil
 }
 
-// readWordPiece checks that tokenizer.json describes BERT's WordPiece and builds it.
+// readWordPiece builds the model of a tokenizer.json. It returns an error if
+// the file does not describe BERT's WordPiece.
 func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
 	src, m := b.source, &f.Model
 	norm := only(f.Normalizer, func(c *component) []component { return c.Normalizers })
@@ -80,7 +83,7 @@ func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
 	if err != nil {
 		return err
 	}
-	// The reference's defaults where the file leaves a field out.
+	// Fields that the file leaves out have the reference's defaults.
 	unkToken, prefix := "[UNK]", "##"
 	if m.UnkToken != nil {
 		unkToken = *m.UnkToken
@@ -96,11 +99,12 @@ func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
 	if m.MaxInputCharsPerWord != nil {
 		wp.maxRunes = max(0, *m.MaxInputCharsPerWord)
 	}
-	// No normalizer means that text is matched as it is: the settings of
-	// tokenizer_config.json adjust a normalizer, they do not create one.
+	// Without a normalizer the text is not changed: the settings of
+	// tokenizer_config.json adjust a normalizer but do not create one.
 	if norm.Type != "" {
 		lower := isSet(cfg.DoLowerCase, isSet(norm.Lowercase, true))
-		// Unset means "as lowercase says", which may itself be overridden.
+		// If strip_accents is not set, it follows lowercase, which may itself
+		// be overridden.
 		accents := norm.StripAccents
 		if cfg.StripAccents != nil {
 			accents = cfg.StripAccents
@@ -119,8 +123,8 @@ func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
 	return nil
 }
 
-// readPostProcessor turns the post_processor into templates. ByteLevel there
-// moves offsets only, so it counts as none.
+// readPostProcessor converts the post_processor to templates. A ByteLevel
+// post_processor changes offsets only and is ignored.
 func (b *builder) readPostProcessor(c *component) error {
 	if c != nil && c.Type == "Sequence" {
 		var rest []component
@@ -171,8 +175,9 @@ func (b *builder) readPostProcessor(c *component) error {
 	return nil
 }
 
-// readTemplate converts one template. The single one must hold text A once, the
-// pair A and B once each: otherwise an example would lose or repeat text.
+// readTemplate converts one template. The template of a single text must
+// contain text A once, and that of a pair A and B once each, because otherwise
+// an example would lose or repeat text.
 func (b *builder) readTemplate(name string, items []templateItem, specials map[string]templateTokens) (template, error) {
 	var pieces []templatePiece
 	seen := map[string]int{}
@@ -206,8 +211,8 @@ func (b *builder) readTemplate(name string, items []templateItem, specials map[s
 	return newTemplate(pieces...), nil
 }
 
-// checkSpecial refuses a special token whose id belongs to nothing. Every
-// example would carry that id into the model's embedding.
+// checkSpecial returns an error if the id of a special token is not in the
+// vocabulary, because every example would use that id in the model's embedding.
 func (b *builder) checkSpecial(token string, id int32) error {
 	if id >= 0 && int(id) < len(b.vocab.tokens) && b.vocab.tokens[id] != "" {
 		return nil

@@ -12,7 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// config is what the files beside the vocabulary say.
+// config is the content of the files beside the vocabulary.
 type config struct {
 	DoLowerCase          *bool  `json:"do_lower_case"`
 	StripAccents         *bool  `json:"strip_accents"`
@@ -21,14 +21,15 @@ type config struct {
 	SplitSpecialTokens   bool   `json:"split_special_tokens"`
 	TruncationSide       string `json:"truncation_side"`
 
-	// Full descriptions of added tokens by id, written since transformers 4.34.
+	// Decoder has full descriptions of added tokens by id. transformers writes
+	// it since 4.34.
 	AddedTokensDecoder map[string]addedToken `json:"added_tokens_decoder"`
 
 	Names specialNames `json:"-"`
 	added []addedToken // of added_tokens_decoder or added_tokens.json, by id
 }
 
-// specialNames are the tokens with a role. A nil one was not named.
+// specialNames are the tokens with a role. A token is nil if no file names it.
 type specialNames struct {
 	Bos   *addedToken  `json:"bos_token"`
 	Eos   *addedToken  `json:"eos_token"`
@@ -40,8 +41,9 @@ type specialNames struct {
 	Extra []addedToken `json:"additional_special_tokens"`
 }
 
-// robertaNames and bertNames hold for plain vocabularies that name no tokens.
-// RoBERTa's <mask> takes the space before it, as in the published checkpoint.
+// robertaNames and bertNames are the tokens of plain vocabularies whose files
+// name no tokens. RoBERTa's <mask> includes the space before it, as in the
+// published checkpoint.
 var (
 	robertaNames = specialNames{
 		Bos: special("<s>"), Eos: special("</s>"), Unk: special("<unk>"), Sep: special("</s>"),
@@ -58,22 +60,24 @@ func special(content string) *addedToken {
 	return &addedToken{Content: content, Special: true, id: -1}
 }
 
-// UnmarshalJSON accepts a plain string, as the files write most special tokens,
-// or an object. The id of an object is that of tokenizer.json; -1 without one.
+// UnmarshalJSON accepts a plain string, which is how the files write most
+// special tokens, or an object. The id is that of an object of tokenizer.json,
+// or -1 if there is none.
 func (t *addedToken) UnmarshalJSON(data []byte) error {
 	var content string
 	if json.Unmarshal(data, &content) == nil {
 		*t = *special(content)
 		return nil
 	}
-	type plain addedToken // without this method
+	type plain addedToken // has no UnmarshalJSON
 	full := struct {
 		plain
 		ID         *int32 `json:"id"`
 		Normalized *bool  `json:"normalized"`
 	}{plain: plain{id: -1}}
 	if err := strictjson.Unmarshal(data, &full); err != nil {
-		// Not wrapped: the place in err counts from the start of data.
+		// err is not wrapped, because its offset counts from the start of data
+		// and not of the file.
 		return fmt.Errorf("token %s is neither text nor an added token's description", excerpt(data))
 	}
 	*t = addedToken(full.plain)
@@ -87,7 +91,7 @@ func (t *addedToken) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// list returns the named tokens in the order new ids are given out.
+// list returns the named tokens in the order in which new ids are assigned.
 func (n *specialNames) list() []addedToken {
 	var out []addedToken
 	for _, t := range []*addedToken{n.Bos, n.Eos, n.Unk, n.Sep, n.Pad, n.Cls, n.Mask} {
@@ -98,14 +102,14 @@ func (n *specialNames) list() []addedToken {
 	return out
 }
 
-// asSpecial marks a token that has its role by name.
+// asSpecial returns t marked as a special token.
 func (t addedToken) asSpecial() addedToken {
 	t.Special = true
 	t.Normalized = t.Normalized && t.normalizedStated
 	return t
 }
 
-// merge lets the names in other win.
+// merge sets every name of n that other has to that of other.
 func (n *specialNames) merge(other specialNames) {
 	for _, p := range []struct{ mine, theirs **addedToken }{
 		{&n.Bos, &other.Bos}, {&n.Eos, &other.Eos}, {&n.Unk, &other.Unk}, {&n.Sep, &other.Sep},
@@ -120,9 +124,10 @@ func (n *specialNames) merge(other specialNames) {
 	}
 }
 
-// orDefaults fills in the family's usual tokens. Of the optional ones it takes
-// only those in the vocabulary: a padding or mask token that nobody trained or
-// named would get an id without a row in the model's embedding.
+// orDefaults returns n with missing names set to the usual tokens of the
+// family. It sets optional tokens only if they are in the vocabulary, because
+// another padding or mask token would get an id for which the model's embedding
+// has no row.
 func (n specialNames) orDefaults(defaults specialNames, v *vocab) specialNames {
 	for _, t := range []**addedToken{&defaults.Bos, &defaults.Eos, &defaults.Pad, &defaults.Mask} {
 		if *t != nil {
@@ -144,8 +149,8 @@ func (c *config) extra() []addedToken {
 }
 
 // readConfig reads the optional files of dir. special_tokens_map.json and
-// added_tokens.json are the older form of added_tokens_decoder and count only
-// where that is missing.
+// added_tokens.json are the older form of added_tokens_decoder and are used
+// only if that is missing.
 func readConfig(d *folder) (*config, error) {
 	c := &config{}
 	src, err := d.read(configFile)
@@ -179,8 +184,9 @@ func readConfig(d *folder) (*config, error) {
 	return c, nil
 }
 
-// check refuses settings that would change ids in ways that this package lacks. They
-// are easy to overlook in a file and hard to notice in a result.
+// check returns an error for settings that would change ids and that this
+// package does not implement. Such settings are easy to overlook in a file and
+// hard to notice in a result.
 func (c *config) check(src *source) error {
 	if c.SplitSpecialTokens {
 		return src.errorf("split_special_tokens is true; only false is supported")
@@ -191,8 +197,8 @@ func (c *config) check(src *source) error {
 	return nil
 }
 
-// useDecoder takes over added_tokens_decoder, whose full descriptions replace
-// the plain names given elsewhere.
+// useDecoder reads added_tokens_decoder, whose full descriptions replace plain
+// names of other files.
 func (c *config) useDecoder(src *source) error {
 	if err := src.checkAdded(len(c.AddedTokensDecoder)); err != nil {
 		return err
@@ -205,7 +211,7 @@ func (c *config) useDecoder(src *source) error {
 		t.id = int32(id)
 		c.added = append(c.added, t)
 	}
-	// Tokens beyond the vocabulary are numbered in this order.
+	// Tokens that are not in the vocabulary get ids in this order.
 	slices.SortFunc(c.added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
 	return nil
 }
@@ -226,7 +232,8 @@ func (c *config) readAddedTokens(d *folder) error {
 	if err := src.checkAdded(len(ids)); err != nil {
 		return err
 	}
-	// The file says nothing but ids; what a token is follows from its role.
+	// The file contains only ids; the other properties of a token follow from
+	// its role.
 	named := map[string]bool{}
 	for _, t := range append(c.Names.list(), c.extra()...) {
 		named[t.Content] = true

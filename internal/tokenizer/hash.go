@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// hashOf digests the rules of t in a form that does not depend on the files
-// they came from. encoding/json sorts map keys, so the form is canonical.
+// hashOf returns a hash of the rules of t that does not depend on the form of
+// its files. encoding/json sorts map keys, so the encoding is canonical.
 func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 	added = slices.Clone(added)
 	slices.SortFunc(added, func(a, b addedToken) int { return int(a.id) - int(b.id) })
@@ -18,7 +18,8 @@ func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 	}
 	pieces := func(t template) (out []piece) {
 		for _, p := range t.pieces {
-			// Merging adjacent special tokens makes equal layouts look equal.
+			// Adjacent special tokens are merged, so that equal layouts have
+			// equal hashes.
 			if last := len(out) - 1; p.text == specialPiece && last >= 0 && out[last].Text == specialPiece && out[last].TypeID == p.typeID {
 				out[last].IDs = append(out[last].IDs, p.ids...)
 				continue
@@ -41,7 +42,7 @@ func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// modelRules lists what a model adds to its vocabulary.
+// modelRules returns the rules of a model besides its vocabulary.
 func modelRules(m model) any {
 	switch m := m.(type) {
 	case *bytePair:

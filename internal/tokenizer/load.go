@@ -10,7 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Names of the files that Hugging Face saves a tokenizer in.
+// These are the names of the files that Hugging Face saves a tokenizer in.
 const (
 	tokenizerFile   = "tokenizer.json"
 	vocabJSONFile   = "vocab.json"
@@ -26,7 +26,8 @@ const (
 // else vocab.txt (WordPiece with BERT's). Beside them, tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json may name special tokens, and
 // tokenizer_config.json may set do_lower_case, strip_accents,
-// tokenize_chinese_chars and add_prefix_space, which win over tokenizer.json.
+// tokenize_chinese_chars and add_prefix_space, which take precedence over
+// tokenizer.json.
 //
 // Errors name the file and, where there is one, the line.
 func Load(dir string) (*Tokenizer, error) {
@@ -114,20 +115,20 @@ func fromVocabText(d *folder, cfg *config) (*builder, error) {
 	return b, nil
 }
 
-// source is a file's text together with what errors call it.
+// source is the text of a file with the path that errors show.
 type source struct {
 	path string
 	data []byte
 }
 
-// folder is the directory of a tokenizer, and what was read from it.
+// folder is the directory of a tokenizer with the files that were read from it.
 type folder struct {
 	path  string
 	files map[string][]byte
 }
 
-// read reads a file of the tokenizer. The error of a file that is not there wraps
-// fs.ErrNotExist.
+// read reads a file of the tokenizer. The error wraps fs.ErrNotExist if the
+// file does not exist.
 func (d *folder) read(name string) (*source, error) {
 	s := &source{path: filepath.Join(d.path, name)}
 	var err error
@@ -144,7 +145,7 @@ func (d *folder) read(name string) (*source, error) {
 	return s, nil
 }
 
-// isSet returns *p, or fallback when p is nil.
+// isSet returns *p, or fallback if p is nil.
 func isSet(p *bool, fallback bool) bool {
 	if p == nil {
 		return fallback

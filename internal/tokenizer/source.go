@@ -12,12 +12,13 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// errorAt reports a fault at a byte offset of the file as path:line:column.
+// errorAt returns an error for a fault at a byte offset of the file, with
+// path:line:column.
 func (s *source) errorAt(offset int64, format string, args ...any) error {
 	return fmt.Errorf("tokenizer: load %s:%s: %s", s.path, place.At(s.data, int(offset)), fmt.Sprintf(format, args...))
 }
 
-// errorf reports a fault of the file as a whole.
+// errorf returns an error for a fault of the whole file.
 func (s *source) errorf(format string, args ...any) error {
 	return fmt.Errorf("tokenizer: load %s: %w", s.path, fmt.Errorf(format, args...))
 }
@@ -38,7 +39,8 @@ func (s *source) unmarshal(into any) error {
 	return s.strictError(strictjson.Unmarshal(s.data, into))
 }
 
-// strictError places an error of package strictjson.
+// strictError returns an error of package strictjson with its place in the
+// file.
 func (s *source) strictError(err error) error {
 	var fault *strictjson.Error
 	switch {
@@ -50,8 +52,8 @@ func (s *source) strictError(err error) error {
 	return s.errorAt(int64(fault.Offset), "%s; want the JSON that transformers writes", fault.What)
 }
 
-// maxAdded bounds the added tokens of a tokenizer, which are searched for one by
-// one in every text. Published tokenizers have a few thousand at most.
+// maxAdded is the most added tokens of a tokenizer, because every text is
+// searched for each of them. Published tokenizers have a few thousand at most.
 const maxAdded = 10_000
 
 func (s *source) checkAdded(n int) error {
@@ -61,7 +63,7 @@ func (s *source) checkAdded(n int) error {
 	return nil
 }
 
-// jsonError places an error of encoding/json.
+// jsonError returns an error of encoding/json with its place in the file.
 func (s *source) jsonError(err error) error {
 	at, what, ok := place.JSON(err)
 	if !ok {
@@ -70,7 +72,7 @@ func (s *source) jsonError(err error) error {
 	return s.errorAt(int64(at), "%s; want the JSON that transformers writes", what)
 }
 
-// excerpt shows the start of a JSON value on one line.
+// excerpt returns the start of a JSON value as one line.
 func excerpt(raw []byte) string {
 	line := strings.Join(strings.Fields(string(raw)), " ")
 	if len(line) > 60 {
@@ -79,9 +81,9 @@ func excerpt(raw []byte) string {
 	return line
 }
 
-// descend returns a decoder placed before the value at the given keys, or nil
-// when a key is missing. Streaming the vocabulary, rather than decoding it into
-// a map, is what lets faults in it be placed and duplicates be seen.
+// descend returns a decoder that is positioned before the value at the given
+// keys, or nil if a key is missing. The vocabulary is streamed and not decoded
+// into a map, so that faults have a place and duplicates are found.
 func (s *source) descend(keys ...string) (*json.Decoder, error) {
 	dec := json.NewDecoder(bytes.NewReader(s.data))
 	dec.UseNumber()

@@ -1,14 +1,14 @@
 package tokenizer
 
-// templatePiece is one stretch of an encoding: a text (0 or 1), or special
-// tokens when text is -1.
+// templatePiece is one part of an encoding: a text (0 or 1), or special tokens
+// if text is -1.
 type templatePiece struct {
 	text   int8
 	typeID int32
 	ids    []int32
 }
 
-// template lays special tokens around one or two texts.
+// template arranges special tokens around one or two texts.
 type template struct {
 	pieces   []templatePiece
 	specials int
@@ -16,8 +16,8 @@ type template struct {
 
 const specialPiece = -1
 
-// newTemplate counts the special tokens once, since truncation needs the number
-// for every example.
+// newTemplate returns a template of pieces. It counts the special tokens,
+// because truncation needs the number for every example.
 func newTemplate(pieces ...templatePiece) template {
 	t := template{pieces: pieces}
 	for _, p := range pieces {
@@ -26,7 +26,7 @@ func newTemplate(pieces ...templatePiece) template {
 	return t
 }
 
-// apply writes the encoding of texts a and b, already truncated.
+// apply returns the encoding of the truncated texts a and b.
 func (t *template) apply(a, b []int32) Encoding {
 	n := t.specials + len(a) + len(b)
 	e := Encoding{IDs: make([]int32, 0, n), TypeIDs: make([]int32, 0, n)}

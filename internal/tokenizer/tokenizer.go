@@ -5,7 +5,7 @@
 // here so that a newer Go toolchain cannot change a single id.
 //
 // A tokenizer comes from a folder (see [Load]), is immutable, and may encode
-// from many goroutines at once. It never pads: batching is the caller's.
+// from many goroutines at once. It never pads; batching is up to the caller.
 package tokenizer
 
 import (
@@ -17,7 +17,7 @@ import (
 // Tokenizer encodes text for one checkpoint. Make one with [Load].
 type Tokenizer struct {
 	model  model
-	tokens []string // token by id; "" where the vocabulary leaves a gap
+	tokens []string // token by id; "" for ids that the vocabulary does not use
 	added  addedTokens
 	single template
 	pair   template
@@ -27,13 +27,14 @@ type Tokenizer struct {
 	unmade int
 }
 
-// model is the part that differs between the two families.
+// model is the part of a tokenizer that differs between the two families.
 type model interface {
-	// normalize maps raw text to the text that words are cut from.
+	// normalize returns the text that is split into words for a raw text.
 	normalize(text string) string
-	// appendIDs cuts normalized text into words and appends their token ids.
+	// appendIDs splits normalized text into words and appends their token ids.
 	appendIDs(dst []int32, text string) []int32
-	// decode joins tokens, given as the vocabulary spells them.
+	// decode returns the text of tokens, which are spelled as in the
+	// vocabulary.
 	decode(tokens []string) string
 }
 
@@ -47,9 +48,9 @@ type Encoding struct {
 
 // Encode returns the ids of text a, or of the pair (a, *pair) when pair is not
 // nil. With maxLength > 0 the result, special tokens included, is cut to at most
-// maxLength ids by Hugging Face's longest_first rule; 0 means no limit. A
-// maxLength smaller than the number of special tokens keeps the special tokens
-// alone. Bytes that are not UTF-8 are read as U+FFFD.
+// maxLength ids by Hugging Face's longest_first rule; 0 means no limit. If
+// maxLength is smaller than the number of special tokens, the result is the
+// special tokens alone. Bytes that are not UTF-8 are read as U+FFFD.
 func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
 	first := t.appendText(nil, a)
 	var second []int32
@@ -65,8 +66,8 @@ func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
 }
 
 // appendText appends the ids of text without special tokens around it. Added
-// tokens are cut out first: those matched literally from the raw text, the
-// others from the normalized text between them.
+// tokens are matched first: some literally in the raw text, and the others in
+// the normalized text between those.
 func (t *Tokenizer) appendText(dst []int32, text string) []int32 {
 	if !utf8.ValidString(text) {
 		text = replaceIllFormed(text)
@@ -113,8 +114,8 @@ func (t *Tokenizer) Token(id int32) string {
 // of rows an embedding matrix needs.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
-// Specials returns how many special tokens stand around a text, or around a pair
-// of texts: what of a length is not left for text.
+// Specials returns the number of special tokens that Encode adds to a text or
+// to a pair of texts.
 func (t *Tokenizer) Specials(pair bool) int {
 	if pair {
 		return t.pair.specials
@@ -122,13 +123,13 @@ func (t *Tokenizer) Specials(pair bool) int {
 	return t.single.specials
 }
 
-// Files returns the files that the tokenizer was read from, by name, with their
-// content. The caller must not change it.
+// Files returns the content of the files that the tokenizer was read from, by
+// name. The caller must not change it.
 func (t *Tokenizer) Files() map[string][]byte { return t.files }
 
-// Warnings lists what is odd about the tokenizer's files, one line each.
+// Warnings returns one line for each oddity of the tokenizer's files.
 func (t *Tokenizer) Warnings() []string {
-	// Published vocabularies have a few tokens that nothing makes.
+	// Published vocabularies have a few tokens that no merge produces.
 	if t.unmade*100 <= len(t.tokens) {
 		return nil
 	}
@@ -139,13 +140,13 @@ func (t *Tokenizer) Warnings() []string {
 // PadID returns the id of the padding token, or -1 when there is none.
 func (t *Tokenizer) PadID() int32 { return t.pad }
 
-// Hash identifies everything that determines the ids of any text, so it can key
-// a cache of encoded data. Two folders that encode alike by the same rules have
-// the same hash, whichever files they hold.
+// Hash returns a hash of everything that determines the ids of texts, which can
+// be the key of a cache of encoded data. Folders with the same rules have the
+// same hash, whatever the form of their files.
 func (t *Tokenizer) Hash() [32]byte { return t.hash }
 
 // replaceIllFormed replaces each maximal ill-formed subsequence of s by U+FFFD,
-// the practice of the Unicode Standard (section 3.9, table 3-8). Go's own
+// as recommended by the Unicode Standard (section 3.9, table 3-8). Go's own
 // conversions replace every byte or every run, which would change ids.
 func replaceIllFormed(s string) string {
 	var b strings.Builder
@@ -161,8 +162,9 @@ func replaceIllFormed(s string) string {
 }
 
 // illFormedLen returns how many bytes of s, which starts ill-formed, could have
-// begun a well-formed sequence. A prefix is viable when some continuation makes
-// it valid; trying the extreme ones covers the restricted second bytes.
+// begun a well-formed sequence. A prefix is viable if some continuation makes
+// it valid. Trying the smallest and the largest continuation byte covers the
+// restricted second bytes.
 func illFormedLen(s string) int {
 	n := 1
 	for n < 3 && n < len(s) && viablePrefix(s[:n+1]) {

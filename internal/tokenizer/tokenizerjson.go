@@ -7,8 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// component is a part of tokenizer.json: its type, and the fields of all the
-// types this package knows. What a type does not use stays nil.
+// component is a part of tokenizer.json: its type, and the fields of all types
+// that this package supports. Fields that a type does not have are nil.
 type component struct {
 	Type string `json:"type"`
 
@@ -33,7 +33,7 @@ type component struct {
 	Processors    []component `json:"processors"`
 }
 
-// templateItem is one piece of a template: exactly one field is set.
+// templateItem is one piece of a template. Exactly one of its fields is set.
 type templateItem struct {
 	SpecialToken *templateRef `json:"SpecialToken"`
 	Sequence     *templateRef `json:"Sequence"`
@@ -45,7 +45,7 @@ type templateRef struct {
 	TypeID int32  `json:"type_id"`
 }
 
-// templateTokens are the ids behind a name, which may be several.
+// templateTokens are the ids of a special token's name, which may have several.
 type templateTokens struct {
 	IDs []int32 `json:"ids"`
 }
@@ -65,8 +65,8 @@ func (t *tokenAndID) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// tokenizerJSON is tokenizer.json without the vocabulary and the merges, which
-// are streamed.
+// tokenizerJSON is the content of tokenizer.json without the vocabulary and the
+// merges, which are streamed.
 type tokenizerJSON struct {
 	AddedTokens   []addedToken `json:"added_tokens"`
 	Normalizer    *component   `json:"normalizer"`
@@ -91,8 +91,9 @@ type tokenizerJSON struct {
 	} `json:"model"`
 }
 
-// modelType infers the type that older files leave out, from the fields that
-// only one type has, in the order the reference tries them.
+// modelType returns the type of the model. Older files leave it out; modelType
+// then infers it from fields that only one type has, in the order of the
+// reference.
 func (f *tokenizerJSON) modelType() string {
 	m := &f.Model
 	switch {
@@ -125,7 +126,7 @@ func fromTokenizerJSON(d *folder, cfg *config) (*builder, error) {
 	if f.Padding != nil {
 		b.padID = f.Padding.PadID
 	}
-	// The family decides which tokens have a role when no file says so.
+	// The family of the model decides which tokens have a role if no file does.
 	var defaults specialNames
 	switch kind := f.modelType(); kind {
 	case "BPE":
@@ -147,8 +148,8 @@ func fromTokenizerJSON(d *folder, cfg *config) (*builder, error) {
 	return b, nil
 }
 
-// assumeNames fills roles that no file assigns with the family's usual tokens,
-// where tokenizer.json lists such an added token.
+// assumeNames sets roles that no file assigns to the usual tokens of the
+// family, if tokenizer.json lists them as added tokens.
 func (b *builder) assumeNames(defaults specialNames) {
 	present := map[string]*addedToken{}
 	for i, t := range b.added {
@@ -163,19 +164,21 @@ func (b *builder) assumeNames(defaults specialNames) {
 	}
 }
 
-// unsupported words the refusal of a component, and what to look for instead.
+// unsupported returns the error for a component that is not supported, with
+// those that are.
 func (s *source) unsupported(part, kind, supported string) error {
 	if kind == "" {
 		kind = "none"
 	}
-	// A type that could be misread, or is long, is quoted.
+	// A long type and one that could be misread are quoted.
 	if quoted := place.Quote(kind); quoted != `"`+kind+`"` {
 		kind = quoted
 	}
 	return s.errorf("%s %s is not supported; supported: %s", part, kind, supported)
 }
 
-// only unwraps a Sequence of one and turns a missing component into an empty one.
+// only returns the member of a Sequence of one member, an empty component if c
+// is nil, and otherwise c.
 func only(c *component, parts func(*component) []component) *component {
 	if c == nil {
 		return &component{}

@@ -11,14 +11,14 @@ import (
 )
 
 // unicodeTables holds the character classes that Hugging Face's library uses.
-// Its components carry tables of several Unicode versions (its punctuation is
-// years older than its letters), so no single version of Go's unicode package
-// agrees with it. scripts/golden_tokenizer.py reads the classes off the library.
+// Its components use tables of several Unicode versions (its punctuation is
+// years older than its letters), so no version of Go's unicode package agrees
+// with it. scripts/golden_tokenizer.py extracts the classes from the library.
 //
 //go:embed unicode_tables.txt
 var unicodeTables string
 
-// charClass is what the byte-level word pattern tells apart.
+// charClass is a class of characters of the byte-level word pattern.
 type charClass uint8
 
 const (
@@ -42,7 +42,7 @@ var (
 	letters     = tables["letter"]      // \p{L} of the byte-level pattern
 	numbers     = tables["number"]      // \p{N} of the byte-level pattern
 	dropped     = tables["dropped"]     // removed by BERT's text cleaning
-	punctuation = tables["punctuation"] // a word of its own for BERT
+	punctuation = tables["punctuation"] // a separate word for BERT
 	accents     = tables["accent"]      // removed after NFD when accents are stripped
 	decomposed  = tables["decomposed"]  // changed by NFD
 	combining   = tables["combining"]   // combining class other than 0
@@ -51,8 +51,8 @@ var (
 	asciiClass = asciiClasses()
 )
 
-// parseTables reads lines "name first-last first-last ..." in hexadecimal. The
-// text is part of the program, so a fault in it is a bug.
+// parseTables reads lines "name first-last first-last ..." in hexadecimal. It
+// panics on a fault, because the text is part of the program.
 func parseTables(text string) map[string]runeSet {
 	out := map[string]runeSet{}
 	for line := range strings.Lines(text) {
@@ -110,11 +110,11 @@ func mustRune(hex string) rune {
 	return rune(n)
 }
 
-// isSpace reports the Unicode property White_Space, whose 25 members have not
-// changed since Unicode 6.3.
+// isSpace reports whether r has the Unicode property White_Space, whose 25
+// members have not changed since Unicode 6.3.
 func isSpace(r rune) bool { return unicode.Is(unicode.White_Space, r) }
 
-// classOf sorts a rune into the classes of the byte-level word pattern, which
+// classOf returns the class of r in the byte-level word pattern. The classes
 // are disjoint.
 func classOf(r rune) charClass {
 	switch {
@@ -128,7 +128,8 @@ func classOf(r rune) charClass {
 	return classOther
 }
 
-// asciiClasses spares most text the search in the tables.
+// asciiClasses returns the classes of ASCII characters, so that most text needs
+// no search in the tables.
 func asciiClasses() (t [utf8.RuneSelf]charClass) {
 	for c := range t {
 		t[c] = classOf(rune(c))
@@ -136,8 +137,8 @@ func asciiClasses() (t [utf8.RuneSelf]charClass) {
 	return t
 }
 
-// isWordRune reports \w of Rust's regex crate (UTS 18, annex C), which decides
-// where an added token with single_word set may match.
+// isWordRune reports whether r matches \w of Rust's regex crate (UTS 18, annex
+// C), which decides where an added token with single_word may match.
 func isWordRune(r rune) bool {
 	return unicode.IsLetter(r) || unicode.In(r, unicode.Nl, unicode.Other_Alphabetic,
 		unicode.M, unicode.Nd, unicode.Pc, unicode.Join_Control)

@@ -12,17 +12,17 @@ import (
 )
 
 // maxID bounds token ids. The largest published encoder (XLM-V) has just over
-// 900 thousand tokens; tables are indexed by id, so a stray id of a billion
-// would take all memory.
+// 900 thousand tokens; tables are indexed by id, so that a wrong id of a
+// billion would need all memory.
 const maxID = 1<<20 - 1
 
 // vocab maps tokens to ids and back.
 type vocab struct {
 	ids    map[string]int32
-	tokens []string // by id, "" in gaps
+	tokens []string // by id, "" for unused ids
 }
 
-// set records a token; the caller has checked that both are new.
+// set adds a token. The caller has checked that token and id are new.
 func (v *vocab) set(token string, id int32) {
 	for int(id) >= len(v.tokens) {
 		v.tokens = append(v.tokens, "")
@@ -32,8 +32,8 @@ func (v *vocab) set(token string, id int32) {
 }
 
 // parseVocabJSON reads the object {token: id} at the given keys of a file. It
-// checks the syntax of the whole file first, since a decoder that streams would
-// report a fault late and place it less well.
+// checks the syntax of the whole file first, because a streaming decoder would
+// report a fault late and with a less precise place.
 func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
 	if err := src.strictError(strictjson.Syntax(src.data)); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
 		if err != nil {
 			return nil, src.jsonError(err)
 		}
-		// Inside an object the decoder yields keys as strings only.
+		// Inside an object the decoder returns keys as strings only.
 		token, at := key.(string), dec.InputOffset()
 		value, err := dec.Token()
 		if err != nil {
@@ -88,8 +88,8 @@ func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
 	return v, nil
 }
 
-// parseID accepts what is written as a whole number. Decoding through float64
-// would round large ids without a word.
+// parseID returns the id that is written as a whole number. It does not decode
+// through float64, which would silently round large ids.
 func parseID(value json.Token) (int32, bool) {
 	n, ok := value.(json.Number)
 	if !ok {
@@ -99,9 +99,9 @@ func parseID(value json.Token) (int32, bool) {
 	return int32(id), err == nil && id >= 0 && id <= maxID
 }
 
-// parseVocabText reads one token per line; the line number from 0 is the id.
-// White space at the end of a line is not part of a token. Blank lines take an
-// id but name no token, as in the reference.
+// parseVocabText reads one token per line; the id is the line number, from 0.
+// White space at the end of a line is not part of a token. Blank lines use up
+// an id but have no token, as in the reference.
 func parseVocabText(src *source) (*vocab, error) {
 	v := &vocab{ids: map[string]int32{}}
 	id := int32(0)
@@ -132,14 +132,14 @@ func (s *source) lineStart(n int) int64 {
 	return int64(at)
 }
 
-// mergePair is one line of merges and where it stands.
+// mergePair is one merge with its place in the file.
 type mergePair struct {
 	left, right string
 	at          int64
 }
 
 // parseMergesText reads merges.txt: a version line, then "left right" per line
-// in order of rank. Blank lines do not count.
+// in order of rank. Blank lines have no rank.
 func parseMergesText(src *source) ([]mergePair, error) {
 	var pairs []mergePair
 	at := int64(0)
@@ -175,7 +175,7 @@ func parseMergesJSON(src *source) ([]mergePair, error) {
 		if err := dec.Decode(&raw); err != nil {
 			return nil, src.jsonError(err)
 		}
-		// Decode leaves the offset behind the value.
+		// After Decode the offset is that of the end of the value.
 		at := dec.InputOffset() - int64(len(raw))
 		var line string
 		var both []string
@@ -194,8 +194,9 @@ func parseMergesJSON(src *source) ([]mergePair, error) {
 	return pairs, nil
 }
 
-// cutMerge wants exactly one space: byte-level tokens spell a space as Ġ, so any
-// other space is damage.
+// cutMerge splits a merge at its space. ok is false unless there is exactly
+// one: byte-level tokens write a space as Ġ, so any other space means that the
+// file is damaged.
 func cutMerge(line string) (left, right string, ok bool) {
 	left, right, ok = strings.Cut(line, " ")
 	return left, right, ok && left != "" && right != "" && !strings.Contains(right, " ")

@@ -8,7 +8,7 @@ import (
 // wordPiece is a WordPiece model with BERT's normalizer in front of it.
 type wordPiece struct {
 	bertNormalizer
-	first    map[string]int32 // every token: a word starts with one of these
+	first    map[string]int32 // all tokens; a word starts with one of them
 	rest     map[string]int32 // continuation tokens without their prefix
 	longest  int              // bytes in the longest token
 	unk      int32
@@ -40,10 +40,11 @@ func (m *wordPiece) appendIDs(dst []int32, text string) []int32 {
 	return dst
 }
 
-// appendWord takes the longest token that the rest of the word starts with,
-// again and again. A word with no complete division is one unk.
+// appendWord repeatedly takes the longest token that the rest of the word
+// starts with. A word that cannot be divided completely becomes one unk.
 func (m *wordPiece) appendWord(dst []int32, word string) []int32 {
-	// The bytes bound the runes, which spares counting them in nearly all words.
+	// A word has at most as many runes as bytes, so nearly all words need no
+	// counting.
 	if len(word) > m.maxRunes && utf8.RuneCountInString(word) > m.maxRunes {
 		return append(dst, m.unk)
 	}
@@ -53,7 +54,8 @@ func (m *wordPiece) appendWord(dst []int32, word string) []int32 {
 		end := min(len(word), start+m.longest)
 		id, ok := table[word[start:end]]
 		for !ok {
-			// A cut inside a rune cannot match: tokens are valid UTF-8.
+			// A division inside a rune cannot match, because tokens are valid
+			// UTF-8.
 			_, size := utf8.DecodeLastRuneInString(word[start:end])
 			if end -= size; end <= start {
 				return append(dst[:undo], m.unk)
@@ -67,7 +69,7 @@ func (m *wordPiece) appendWord(dst []int32, word string) []int32 {
 	return dst
 }
 
-// decode joins words with spaces and continuation tokens without.
+// decode joins words with spaces and continuation tokens without spaces.
 func (m *wordPiece) decode(tokens []string) string {
 	var b strings.Builder
 	for i, token := range tokens {
@@ -88,8 +90,8 @@ func (m *wordPiece) decode(tokens []string) string {
 	return b.String()
 }
 
-// cleanups are the replacements of Hugging Face's WordPiece decoder, which
-// applies them in this order to each token together with the space before it.
+// cleanups are the replacements of Hugging Face's WordPiece decoder. It applies
+// them in this order to each token together with the space before it.
 var cleanups = []struct{ from, to string }{
 	{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"},
 	{" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
