@@ -40,7 +40,7 @@ func (r *run) loop(ctx context.Context) error {
 		interrupted := ctx.Err() != nil
 		evaluates := r.evaluates(step)
 		save := r.regular(step) || interrupted
-		if save || r.motion != nil || step%t.LogEvery == 0 || r.stepper.Method.Due(r.stepper.at(step)) {
+		if save || r.movement != nil || step%t.LogEvery == 0 || r.stepper.Method.Due(r.stepper.at(step)) {
 			if err := r.readBack(step); err != nil {
 				return err
 			}
@@ -110,12 +110,12 @@ func (r *run) readBack(step int) error {
 		r.state.TotalLoss += p.Loss
 		r.state.WindowSteps++
 	}
-	if r.motion != nil {
-		if err := r.motion.check(step, r.factor(step)); err != nil {
+	if r.movement != nil {
+		if err := r.movement.check(step, r.factor(step)); err != nil {
 			return err
 		}
-		if r.motion.done() {
-			r.motion = nil
+		if r.movement.done() {
+			r.movement = nil
 		}
 	}
 	r.advance(step)

@@ -77,13 +77,13 @@ type run struct {
 	log         *runlog.Run
 	records     []runlog.Record
 	state       state
-	train, test data          // test is the dev split
-	weights     []float64     // of the classes, nil without train.class_weights
-	perEpoch    int           // optimizer steps of an epoch
-	steps       int           // of the whole run, if it does not stop early
-	planned     int           // epochs that these begin
-	motion      *motion       // while training is watched for standing still
-	gradients   *gradientSums // nil without train.log_gradients
+	train, test data           // test is the dev split
+	weights     []float64      // of the classes, nil without train.class_weights
+	perEpoch    int            // optimizer steps of an epoch
+	steps       int            // of the whole run, if it does not stop early
+	planned     int            // epochs that these begin
+	movement    *movementCheck // nil once every parameter has moved
+	gradients   *gradientSums  // nil without train.log_gradients
 }
 
 // Run trains as c says until it is done, the context ends or something goes
@@ -239,7 +239,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		if err := r.restore(from, saved); err != nil {
 			return plan, err
 		}
-		r.motion = r.continueMotion()
+		r.movement = r.continueMovementCheck()
 		return plan, r.dev.Err()
 	}
 	if r.init != nil {
@@ -247,7 +247,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 			return plan, err
 		}
 	}
-	r.motion = r.watchMotion(0)
+	r.movement = r.startMovementCheck(0)
 	return plan, r.dev.Err()
 }
 

@@ -56,8 +56,9 @@ type state struct {
 	// Sums of gradients since the epoch began, one a parameter of the adapter.
 	Gradients     []float32 `json:"gradients,omitempty"`
 	GradientSteps int       `json:"gradient_steps,omitempty"`
-	// Motion is what is left of the check that training trains.
-	Motion *motionState `json:"motion,omitempty"`
+	// Movement is the unfinished check that every parameter changes; nil when it has
+	// finished.
+	Movement *movementState `json:"motion,omitempty"`
 	// Log is what metrics.jsonl held up to this step. Older checkpoints lack it.
 	Log *runlog.Digest `json:"log,omitempty"`
 }
@@ -91,7 +92,7 @@ func (r *run) save() error {
 		return err
 	}
 	r.state.Schedule = r.stepper.Method.Progress()
-	r.state.Born, r.state.Motion = r.stepper.Opt.FirstSteps(), r.motion.state()
+	r.state.Born, r.state.Movement = r.stepper.Opt.FirstSteps(), r.movement.state()
 	if r.gradients != nil {
 		sums, err := r.gradients.read()
 		if err != nil {

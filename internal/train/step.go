@@ -1,5 +1,6 @@
-// Package train holds the one training loop: steps, evaluation, checkpoints and
-// the checks that stop a run which has gone wrong.
+// Package train implements the training loop: optimizer steps, evaluation,
+// checkpoints, and the checks that stop a run whose values are not finite or whose
+// parameters do not change.
 package train
 
 import (
@@ -13,47 +14,55 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Stepper runs optimizer steps of one model with one method.
+// Stepper runs the optimizer steps of one model and one method on a device. It only
+// queues work: the device writes the loss and the optimizer's state of each step
+// into a ring buffer, which Reports reads back.
 type Stepper struct {
 	Dev    compute.Device
 	Model  *model.Model
 	Method adapter.Method
 	Opt    *optim.AdamW
 	Seed   uint64
-	Steps  int // of the whole run, for methods that plan ahead
-	// Regression chooses mean squared error over cross-entropy.
+	Steps  int // optimizer steps of the whole run, for methods that plan ahead
+	// Regression selects mean squared error instead of cross-entropy.
 	Regression bool
 
-	entropy compute.CrossEntropyOpts // of training, not of evaluation
-	classes []float32                // the weights in entropy, nil without any
+	entropy compute.CrossEntropyOpts // for the training loss; evaluation uses none of it
+	classes []float32                // the class weights in entropy; nil without weights
 	loss    compute.Tensor           // [1], summed over the micro-batches of a step
-	ring    compute.Tensor           // [slots, ringWidth], what each step reports
+	// ring [slots, ringWidth] has one row per step since the last read-back: step n is
+	// in row (n-1) % slots, so a new step overwrites the one that is slots steps older.
+	ring    compute.Tensor
 	slots   int
-	labels  []int32
-	reports []float32
+	labels  []int32   // reused by upload
+	reports []float32 // reused by Reports, the ring on the host
 }
 
-// What a row of the ring holds: the step's loss, then the optimizer's state.
+// The columns of a row of the ring: the loss of the step, then the optimizer's state.
 const (
 	ringLoss  = 0
 	ringState = 1
 	ringWidth = ringState + compute.StateLen
 )
 
-// NewStepper makes the head and the method's parameters trainable. The host
-// reads what happened every slots steps.
-func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64, regression bool, slots int) *Stepper {
+// NewStepper returns a stepper that trains the head of m and the parameters of
+// method. The caller must call Reports at least once every slots steps.
+func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64,
+	regression bool, slots int) *Stepper {
 	return &Stepper{
-		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()), Seed: seed, Regression: regression,
-		loss: dev.Alloc(compute.Shape{1}, compute.Exact), ring: dev.Alloc(compute.Shape{slots, ringWidth}, compute.Exact), slots: slots,
+		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()),
+		Seed: seed, Regression: regression, slots: slots,
+		loss:    dev.Alloc(compute.Shape{1}, compute.Exact),
+		ring:    dev.Alloc(compute.Shape{slots, ringWidth}, compute.Exact),
 		reports: make([]float32, slots*ringWidth),
 	}
 }
 
-// Step queues optimizer step number step, from 1, over micro-batches that
-// together are one batch, with the learning rate at factor times its base. It
-// does not wait for the device, but returns a failure that is known by then. A
-// batch that the model cannot take is an error and changes nothing.
+// Step queues optimizer step number step, counted from 1, over micro-batches that
+// together form one batch. The learning rate is factor times the base rate. Step
+// does not wait for the device; it returns a device failure if one is known by
+// then. It returns an error, and queues nothing, if the model cannot process a
+// micro-batch.
 func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 	for _, b := range micro {
 		if err := s.Model.Check(b); err != nil {
@@ -74,13 +83,15 @@ func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 	return s.Dev.Err()
 }
 
-// Change takes over what a method trains after its structure changed; the
-// moments of those for which anew is set begin at zero.
-func (s *Stepper) Change(anew func(*tape.Param) bool) {
-	s.Opt.Change(s.Method.Params(), s.Model.Head(), anew)
+// Change tells the optimizer that the method's parameters have changed. The moments
+// of new parameters, and of those for which reset returns true, start at zero.
+func (s *Stepper) Change(reset func(*tape.Param) bool) {
+	s.Opt.Change(s.Method.Params(), s.Model.Head(), reset)
 }
 
-// gradient computes the loss of a step and the gradient of its mean.
+// gradient queues the forward and backward passes of a step. Afterwards s.loss has
+// the loss summed over the micro-batches, and every trainable parameter has the
+// gradient of the mean loss. watch, if not nil, is called with the output of every op.
 func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name string, y compute.Tensor)) {
 	examples := 0
 	for _, b := range micro {
@@ -94,8 +105,8 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		s.Method.Begin(at)
 		hook := s.Method.Hook(at)
 		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
-		// Both uploads come before the first op: what a device records of a step
-		// is then in one piece.
+		// Both uploads come before the first op, so that a device which records the
+		// ops of a step records them without an interruption.
 		pass, labels := s.Model.NewPass(t, b, hook), s.upload(b.Labels)
 		if i == 0 {
 			s.Opt.Zero()
@@ -114,13 +125,13 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	s.Method.Backward(at)
 }
 
-// at returns the position of an optimizer step of training.
+// at returns what the method is told about an optimizer step of training.
 func (s *Stepper) at(step int) adapter.At {
 	return adapter.At{Step: step, Steps: s.Steps, Train: true, Seed: s.Seed, Loss: s.loss, State: s.Opt.State()}
 }
 
-// forward runs b through the model with its method for an evaluation, and returns what the model returns;
-// watch, if not nil, is shown the output of every op.
+// forward queues the forward pass of an evaluation of b, without dropout, and returns
+// the logits [B, Outputs]. watch, if not nil, is called with the output of every op.
 func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.Tensor)) *tape.Var {
 	s.Dev.Reset()
 	at := adapter.At{Steps: s.Steps, Seed: s.Seed}
@@ -128,7 +139,8 @@ func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.T
 	return s.Model.Forward(s.Model.NewPass(&tape.Tape{Dev: s.Dev, Watch: watch}, b, s.Method.Hook(at)))
 }
 
-// upload puts labels [B] on the device: values in regression, else classes.
+// upload copies labels [B] to the device: as float32 values in regression, else as
+// int32 class indices.
 func (s *Stepper) upload(labels []float32) compute.Tensor {
 	shape := compute.Shape{len(labels)}
 	if s.Regression {
@@ -145,18 +157,18 @@ func (s *Stepper) upload(labels []float32) compute.Tensor {
 	return y
 }
 
-// Report is what the device says of one step.
+// Report is the outcome of one optimizer step, as the device computed it.
 type Report struct {
 	Step           int
 	Loss, GradNorm float64
 	Halted         bool // the loss or the norm was not finite; nothing was updated
 }
 
-// Reports waits for the device and returns the steps from first to last, of
-// which there may be no more than slots.
+// Reports waits for the device and returns the reports of steps first to last. It
+// panics if these are more steps than the ring has slots.
 func (s *Stepper) Reports(first, last int) ([]Report, error) {
 	if last-first >= s.slots {
-		panic(fmt.Sprintf("train: %d reports asked of a ring of %d", last-first+1, s.slots))
+		panic(fmt.Sprintf("train: %d reports requested, and the ring has %d slots", last-first+1, s.slots))
 	}
 	s.Dev.Download(s.reports, s.ring)
 	if err := s.Dev.Err(); err != nil {
@@ -166,14 +178,16 @@ func (s *Stepper) Reports(first, last int) ([]Report, error) {
 	for step := first; step <= last; step++ {
 		r := s.reports[(step-1)%s.slots*ringWidth:]
 		out = append(out, Report{
-			Step: step, Loss: float64(r[ringLoss]), GradNorm: float64(r[ringState+compute.StateNorm]), Halted: r[ringState+compute.StateHalted] != 0,
+			Step: step, Loss: float64(r[ringLoss]), GradNorm: float64(r[ringState+compute.StateNorm]),
+			Halted: r[ringState+compute.StateHalted] != 0,
 		})
 	}
 	return out, nil
 }
 
-// guard turns the typed panic of a tensor that does not fit, a bug, into an
-// error, so that a run ends with its last checkpoint intact.
+// guard calls f and turns a panic about the shape or type of a tensor, which is a
+// bug in lor2c, into an error, so that the run closes its log and keeps its last
+// checkpoint.
 func guard(f func()) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -38,7 +38,7 @@ func (r *run) restructure(ctx context.Context, step int) error {
 		return err
 	}
 	r.dev.Reserve(plan.Arena)
-	r.motion = r.watchMotion(step)
+	r.movement = r.startMovementCheck(step)
 	return r.dev.Err()
 }
 

@@ -11,33 +11,36 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// NonFiniteError says where a training step or an evaluation first met a value
-// that is not finite. The parameters are those from before the step.
+// NonFiniteError names the first tensor with a value that is not finite in a
+// training step or an evaluation. The step did not change the parameters.
 type NonFiniteError struct {
-	Step      int    // of training; 0 in an evaluation
-	Evaluated string // the file that was evaluated; "" in training
-	Tensor    string
-	Examples  []string // file:line of the examples that show it
+	Step      int      // the training step; 0 in an evaluation
+	Evaluated string   // the file that was evaluated; "" in training
+	Tensor    string   // for example "the gradient of classifier.dense.weight"
+	Examples  []string // file:line of the examples whose rows are not finite
 }
 
-// Error names step or file, tensor and examples, and what usually helps.
+// Error names the step or the evaluated file, the tensor and the examples, and
+// suggests what to try.
 func (e *NonFiniteError) Error() string {
 	if e.Evaluated != "" {
 		return fmt.Sprintf("train: evaluate %s: %s is not finite, at example %s; "+
-			"look at this example and at the weights of the base model and of the adapter", e.Evaluated, e.Tensor, strings.Join(e.Examples, ", "))
+			"look at this example and at the weights of the base model and of the adapter",
+			e.Evaluated, e.Tensor, strings.Join(e.Examples, ", "))
 	}
 	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; try a lower optim.lr, or look at these examples",
 		e.Step, e.Tensor, strings.Join(e.Examples, ", "))
 }
 
-// diagnose repeats the step that halted the run, op by op, and names the first
-// tensor that is not finite. Nothing was updated since, and the masks are
-// redrawn from their counters, so that the step goes wrong again.
+// diagnose repeats the step that halted the run, checks the output of each op, and
+// returns an error that names the first tensor that is not finite. where names the
+// examples of the step. The repeated step fails in the same way, because no
+// parameter has changed since and the dropout masks are functions of seed and step.
 func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error {
 	found := &NonFiniteError{Step: step}
 	part, at := -1, 0
 	watch := func(op, name string, y compute.Tensor) {
-		if op == "embed" { // the first op of a micro-batch
+		if op == "embed" { // "embed" is the first op of each micro-batch
 			if part >= 0 {
 				at += micro[part].Len()
 			}
@@ -65,9 +68,9 @@ func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error 
 	return found
 }
 
-// diagnoseEvaluation repeats the forward pass of a batch whose outputs are not
-// all finite, and names the first tensor that shows it. where names the examples
-// of the batch.
+// diagnoseEvaluation repeats the forward pass of a batch whose outputs are not all
+// finite, and returns an error that names the first tensor that is not finite.
+// where names the examples of the batch.
 func (s *Stepper) diagnoseEvaluation(b model.Batch, file string, where []string) error {
 	found := &NonFiniteError{Evaluated: file}
 	for _, p := range slices.Concat(s.Method.Params(), s.Model.Head()) {
@@ -91,7 +94,8 @@ func (s *Stepper) diagnoseEvaluation(b model.Batch, file string, where []string)
 	return cmp.Or(err, error(found))
 }
 
-// badRow returns the first row of x with a value that is not finite, or -1.
+// badRow returns the index of the first row of x that has a value that is not
+// finite, or -1.
 func badRow(dev compute.Device, x compute.Tensor) int {
 	v := make([]float32, x.Shape.Len())
 	dev.Download(v, x)
@@ -102,10 +106,12 @@ func badRow(dev compute.Device, x compute.Tensor) int {
 	return i / x.Shape.Cols()
 }
 
+// notFinite reports whether v is NaN or infinite.
 func notFinite(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }
 
-// exampleOf returns which example of b a row of an activation belongs to: rows
-// are tokens, or examples from the last layer on.
+// exampleOf returns the index of the example of b that a row of an activation
+// belongs to. An activation has one row per token, or one row per example once only
+// the first token of each example is needed.
 func exampleOf(b model.Batch, row, rows int) int {
 	if rows == b.Len() {
 		return row

@@ -18,11 +18,11 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// watched is a method on the demo's encoder whose training a test watches step
-// by step.
+// watched is a method on the demo's encoder whose training a test checks step by
+// step.
 type watched struct {
 	*Stepper
-	*motion
+	*movementCheck
 	micro []model.Batch
 }
 
@@ -42,10 +42,10 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 		t.Fatal(err)
 	}
 	st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
-	return &watched{st, watchMotion(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
+	return &watched{st, newMovementCheck(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
 }
 
-// step takes a step at factor times the rate and checks it.
+// step trains one step at factor times the base learning rate and checks it.
 func (w *watched) step(t *testing.T, step int, factor float64) error {
 	t.Helper()
 	if err := w.Step(step, w.micro, factor); err != nil {
@@ -54,21 +54,22 @@ func (w *watched) step(t *testing.T, step int, factor float64) error {
 	return w.check(step, factor)
 }
 
-func wantStill(t *testing.T, when string, err error, want string) {
+func wantStuck(t *testing.T, when string, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: error is %v; want one with %q", when, err, want)
 	}
 }
 
-// TestStandsStill asserts that training that does not train is an error.
-func TestStandsStill(t *testing.T) {
+// TestMovementCheck asserts that a step which leaves a trainable parameter as it
+// was is an error.
+func TestMovementCheck(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("still=none", func(t *testing.T) {
+	t.Run("stuck=none", func(t *testing.T) {
 		w := watch(t, s, c, 2)
 		if err := w.step(t, 1, 1); err != nil || w.done() {
 			t.Errorf("after step 1: %v, done is %t; want every A unchecked yet", err, w.done())
@@ -77,48 +78,52 @@ func TestStandsStill(t *testing.T) {
 			t.Errorf("after step 2: %v, done is %t", err, w.done())
 		}
 	})
-	t.Run("still=gradient", func(t *testing.T) {
+	t.Run("stuck=gradient", func(t *testing.T) {
 		w := watch(t, s, c, 2)
 		if err := w.step(t, 1, 1); err != nil {
 			t.Fatal(err)
 		}
-		wantStill(t, "asked as if after step 2", w.check(2, 1), "lora_A.weight; their gradients are 0, because optim.lr is too high")
+		wantStuck(t, "check after step 1 as if after step 2", w.check(2, 1),
+			"lora_A.weight; their gradients are 0, because optim.lr is too high")
 	})
-	t.Run("still=value", func(t *testing.T) {
-		// A device whose AdamW forgets one tensor.
+	t.Run("stuck=value", func(t *testing.T) {
+		// One tensor gets its initial values back, as if AdamW had left it out.
 		w := watch(t, s, c, 2)
 		if err := w.Step(1, w.micro, 1); err != nil {
 			t.Fatal(err)
 		}
-		for p, start := range w.still {
+		for p, start := range w.unmoved {
 			if strings.Contains(p.Name, "layer.1.lor2c.1_1.lora_B") {
 				w.Dev.Upload(p.Exact(), start)
 			}
 		}
-		wantStill(t, "after step 1", w.check(1, 1), "1 of 12 trainable tensors have not moved, first base_model.model.roberta.encoder.layer.1.lor2c.1_1.lora_B.weight; AdamW has changed them")
+		wantStuck(t, "after step 1", w.check(1, 1), "1 of 12 trainable tensors have not changed, the first is "+
+			"base_model.model.roberta.encoder.layer.1.lor2c.1_1.lora_B.weight; AdamW computed updates")
 	})
-	t.Run("still=rate", func(t *testing.T) {
+	t.Run("stuck=rate", func(t *testing.T) {
 		full := *c
 		full.Method.Name = "full"
 		w := watch(t, s, &full, 4)
 		for step := 1; step < 4; step++ {
 			if err := w.step(t, step, 1e-9); err != nil || w.done() {
-				t.Fatalf("after step %d: %v, done is %t; want them waited for", step, err, w.done())
+				t.Fatalf("after step %d: %v, done is %t; want no error before the deadline", step, err, w.done())
 			}
 		}
-		wantStill(t, "at the deadline", w.step(t, 4, 1e-9), "token_type_embeddings.weight; since step 1 every update was too small to change a float32")
+		wantStuck(t, "at the deadline", w.step(t, 4, 1e-9),
+			"token_type_embeddings.weight; since step 1 every update was too small to change a float32")
 	})
 }
 
-// TestStandsStillAgain asserts that a run which the check stopped is stopped by
-// the same command again, and that a check continues where a checkpoint left it.
-func TestStandsStillAgain(t *testing.T) {
+// TestMovementCheckContinues asserts that the same command fails with the same
+// error on a run that the check has stopped, and that a checkpoint stores an
+// unfinished check.
+func TestMovementCheckContinues(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 24)
 	c.Train.SaveEvery, c.Optim.LR, c.Optim.WarmupRatio = 1, 1000, 0
 	var first error
 	for range 2 {
 		_, err := Run(context.Background(), c, quiet(1))
-		wantStill(t, "with optim.lr=1000", err, "their gradients are 0, because optim.lr is too high")
+		wantStuck(t, "with optim.lr=1000", err, "their gradients are 0, because optim.lr is too high")
 		if first == nil {
 			first = err
 		} else if err.Error() != first.Error() {
@@ -138,10 +143,10 @@ func TestStandsStillAgain(t *testing.T) {
 // the files as distributed).
 var trainRows = map[string]int{"cola": 8551, "sst2": 67349, "mrpc": 3668, "stsb": 5749, "qnli": 104743, "rte": 2490}
 
-// TestShippedConfigs starts every run file of the repository at the number of
-// steps that it has on its real data, and trains on the demo's encoder until
-// everything has moved. Warm-ups over many thousand steps begin with rates that
-// cannot change a weight near 1.
+// TestShippedConfigs trains with every run file of the repository, on the demo's
+// encoder but with the learning rates of the real data's number of steps, until
+// every parameter has moved. A warm-up over many thousand steps begins with rates
+// that cannot change a weight near 1.
 func TestShippedConfigs(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	s, err := OpenSession(t.Context(), c)
@@ -193,7 +198,7 @@ func testShipped(t *testing.T, s *Session, path string) {
 			t.Fatal(err)
 		}
 		if step > 200 {
-			t.Fatalf("%d tensors have not moved after %d steps", len(w.still), step)
+			t.Fatalf("%d tensors have not changed after %d steps", len(w.unmoved), step)
 		}
 	}
 }
