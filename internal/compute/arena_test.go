@@ -70,7 +70,8 @@ func TestClass(t *testing.T) {
 	last := int64(0)
 	for n := int64(1); n < 1<<26; n += 1 + n/101 {
 		c := compute.Class(n)
-		if c < n || c%compute.Align != 0 || c-n >= max(compute.Align, n/16+1) || compute.Class(c) != c || c < last || c != units(n) {
+		if c < n || c%compute.Align != 0 || c-n >= max(compute.Align, n/16+1) || compute.Class(c) != c || c < last ||
+			c != units(n) {
 			t.Fatalf("Class(%d) = %d", n, c)
 		}
 		last = c

@@ -12,7 +12,10 @@ func TestShape(t *testing.T) {
 	for _, c := range []struct {
 		shape           compute.Shape
 		len, rows, cols int
-	}{{compute.Shape{5}, 5, 1, 5}, {compute.Shape{2, 3}, 6, 2, 3}, {compute.Shape{2, 3, 4}, 24, 6, 4}, {compute.Shape{0, 7}, 0, 0, 7}} {
+	}{
+		{compute.Shape{5}, 5, 1, 5}, {compute.Shape{2, 3}, 6, 2, 3}, {compute.Shape{2, 3, 4}, 24, 6, 4},
+		{compute.Shape{0, 7}, 0, 0, 7},
+	} {
 		t.Run(fmt.Sprintf("shape=%v", c.shape), func(t *testing.T) {
 			if got := []int{c.shape.Len(), c.shape.Rows(), c.shape.Cols()}; !slices.Equal(got, []int{c.len, c.rows, c.cols}) {
 				t.Errorf("len, rows, cols = %v; want %d %d %d", got, c.len, c.rows, c.cols)

@@ -6,8 +6,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// GELU and its relatives are x gate(x). gate and the derivative of x gate(x)
-// run from 0 to 1, so one kind of table serves all.
+// GELU and similar activations are x gate(x). Both gate and the derivative of x gate(x) go from 0 to 1, so the same
+// kind of table serves all of them.
 
 // normalCDF is the gate of GELU.
 func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
@@ -27,7 +27,7 @@ func tanhGate(x float64) float64 {
 }
 
 func tanhGateSlope(x float64) float64 {
-	// Far out the product below is 0 times infinity.
+	// For large |x| the product below would be 0 times infinity.
 	if !(math.Abs(x) < 100) {
 		return unitStep(x)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// TestAllocations: once its scratch has grown, a method allocates a few
-// closures, however large its tensors.
+// TestAllocations checks that a method whose scratch memory has grown allocates only a few closures, whatever the
+// size of its tensors.
 func TestAllocations(t *testing.T) {
 	const most = 24
 	for _, size := range []int{64, 1024} {

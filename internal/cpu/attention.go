@@ -6,11 +6,11 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// queryBlock is how many query rows have their scores in scratch at one time:
-// it bounds scratch and keeps it in L2 for long sequences.
+// queryBlock is the number of query rows whose scores are in scratch memory at one time. It bounds scratch memory and
+// keeps it in L2 for long sequences.
 const queryBlock = 128
 
-// heads is one attention call with its tensors as slices.
+// heads has the tensors of one attention call as slices.
 type heads[T Float] struct {
 	compute.AttnOpts
 	q, k, v, y, lse, dy []T
@@ -30,13 +30,13 @@ func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads
 	}
 }
 
-// block is the query rows [q0, q0+rows) of one sequence and head, and the keys
-// [k0, k0+keys) that any of them sees.
+// block has the query rows [q0, q0+rows) of one sequence and head, and the keys [k0, k0+keys) that at least one of
+// them sees.
 type block struct {
 	head, kvHead   int
 	q0, rows       int
 	k0, keys       int
-	firstVisible   int // keys that the first row sees; each next row sees one more
+	firstVisible   int // keys that the first row sees; each further row sees one more
 	allRowsSeeKeys bool
 }
 
@@ -71,7 +71,7 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
 func (a *heads[T]) kAt(b block) int { return b.k0*a.ldk + b.kvHead*a.HeadDim }
 
-// scores returns the product s = scale q kT of a block, [rows, keys].
+// scores returns s = scale q kT for a block, [rows, keys].
 func (a *heads[T]) scores(s []T, b block) product[T] {
 	return product[T]{
 		m: b.rows, n: b.keys, k: a.HeadDim, alpha: T(a.Scale), a: matrix[T]{a.q[a.qAt(b):], a.ldq, false},
@@ -79,13 +79,12 @@ func (a *heads[T]) scores(s []T, b block) product[T] {
 	}
 }
 
-// maskRow draws the multipliers for row i of a block.
+// maskRow draws the dropout multipliers for row i of a block.
 func (a *heads[T]) maskRow(mul []T, b block, i int) {
 	a.mask.row(mul, (a.mask.drop.Row+uint32(b.q0+i))*uint32(a.Heads)+uint32(b.head))
 }
 
-// Attention computes softmax(scale q kT) v by heads. A worker takes one head
-// of one sequence at a time.
+// Attention computes softmax(scale q kT) v for each head. Workers take one head of one sequence at a time.
 func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	if d.err != nil {
 		return
@@ -126,8 +125,8 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	})
 }
 
-// softmax replaces x by its softmax and returns the log of the sum of
-// exponentials, -Inf for no element.
+// softmax replaces x by its softmax and returns the logarithm of the sum of exponentials. For an empty x that is
+// -Inf.
 func softmax[T Float](x []T) T {
 	if len(x) == 0 {
 		return T(math.Inf(-1))

@@ -9,8 +9,8 @@ import (
 //
 //	dv = (M P)T dy,  dS = P (M dyvT - rowsum(dy y)),  dq = scale dS k,  dk = scale dST q
 //
-// A worker takes one key-value head of one sequence, with all its query heads:
-// what they add to dk and dv is then added in one order.
+// A worker takes one key-value head of one sequence with all its query heads, so that sums in dk and dv are added in
+// a fixed order.
 func (d *Device[T]) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
 	if d.err != nil {
 		return
@@ -32,7 +32,7 @@ func (d *Device[T]) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor
 	})
 }
 
-// attendGrad computes dq of one block and adds what it gives to dk and dv.
+// attendGrad computes dq of one block and adds the block's contributions to dk and dv.
 func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 	qi, ki := a.qAt(b), a.kAt(b)
 	if b.keys == 0 {

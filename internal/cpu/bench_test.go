@@ -20,13 +20,13 @@ const (
 
 var benchDrop = compute.Dropout{P: 0.1, Key: 42, Step: 1, Site: 1}
 
-// bench opens a device for one benchmark and counts elements a second.
+// bench is the device of one benchmark.
 type bench struct {
 	*testing.B
 	dev *Device[float32]
 }
 
-// forWorkers runs f with one worker and with all.
+// forWorkers runs f with one worker and with one for each processor.
 func forWorkers(b *testing.B, name string, f func(b bench)) {
 	for _, workers := range []int{1, 2} {
 		b.Run(fmt.Sprintf("%sworkers=%d", name, workers), func(b *testing.B) {
@@ -35,7 +35,7 @@ func forWorkers(b *testing.B, name string, f func(b bench)) {
 	}
 }
 
-// tensor returns one with values around 0.
+// tensor returns a tensor of random values around 0.
 func (b bench) tensor(shape ...int) compute.Tensor {
 	t := b.dev.Alloc(shape, compute.Working)
 	x := Data[float32](t)
@@ -43,8 +43,8 @@ func (b bench) tensor(shape ...int) compute.Tensor {
 	return t
 }
 
-// time runs f b.N times and returns the nanoseconds. With one worker they are
-// of processor time, which other programs on the machine disturb less.
+// time runs f b.N times and returns the nanoseconds. With one worker it measures processor time, which other programs
+// on the machine disturb less.
 func (b bench) time(f func()) int64 {
 	f()
 	var before, after syscall.Rusage
@@ -59,12 +59,12 @@ func (b bench) time(f func()) int64 {
 	return after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano()
 }
 
-// elements times f and reports nanoseconds an element.
+// elements times f and reports nanoseconds per element.
 func (b bench) elements(n int, f func()) {
 	b.ReportMetric(float64(b.time(f))/float64(b.N)/float64(n), "ns/element")
 }
 
-// flops times f and reports the rate.
+// flops times f and reports floating-point operations per second.
 func (b bench) flops(n int, f func()) {
 	b.ReportMetric(float64(n)*float64(b.N)/float64(b.time(f)), "GFLOP/s")
 }
@@ -79,7 +79,7 @@ func BenchmarkLinear(b *testing.B) {
 	}
 }
 
-// BenchmarkGemm is the two gradients of a linear layer.
+// BenchmarkGemm times the two gradients of a linear layer.
 func BenchmarkGemm(b *testing.B) {
 	const n, k, m = 4096, 768, 3072
 	forWorkers(b, "dx/", func(b bench) {
@@ -113,7 +113,7 @@ func BenchmarkLowRank(b *testing.B) {
 	})
 }
 
-// BenchmarkAttention counts an element for every query, head and key.
+// BenchmarkAttention counts one element for every query, head and key.
 func BenchmarkAttention(b *testing.B) {
 	const n, c = benchTokens, benchWidth
 	for _, p := range []float32{0, 0.1} {
@@ -211,11 +211,13 @@ func BenchmarkSumRows(b *testing.B) {
 	})
 }
 
-// BenchmarkAdamW has the parameters of one layer.
+// BenchmarkAdamW updates the parameters of one layer.
 func BenchmarkAdamW(b *testing.B) {
 	const n = 12 * benchWidth * benchWidth
 	forWorkers(b, "", func(b bench) {
-		p, m, v, g, state := b.tensor(n), b.tensor(n), b.dev.Alloc(compute.Shape{n}, compute.Working), b.tensor(n), b.tensor(compute.StateLen)
+		p, m, v, g, state := b.tensor(n), b.tensor(n), b.dev.Alloc(
+			compute.Shape{n}, compute.Working,
+		), b.tensor(n), b.tensor(compute.StateLen)
 		copy(Data[float32](state), []float32{1, 1, 0})
 		o := compute.AdamWOpts{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Step: 10}
 		b.elements(n, func() { b.dev.AdamW(p, compute.Tensor{}, m, v, g, state, o) })

@@ -2,13 +2,19 @@ package cpu
 
 import "gonum.org/v1/gonum/blas"
 
-// products is the part of a BLAS that this package calls.
+// products has the functions of a BLAS that this package calls.
 type products interface {
-	Sgemm(ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int)
-	Dgemm(ta, tb blas.Transpose, m, n, k int, alpha float64, a []float64, lda int, b []float64, ldb int, beta float64, c []float64, ldc int)
+	Sgemm(
+		ta, tb blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32,
+		c []float32, ldc int,
+	)
+	Dgemm(
+		ta, tb blas.Transpose, m, n, k int, alpha float64, a []float64, lda int, b []float64, ldb int, beta float64,
+		c []float64, ldc int,
+	)
 }
 
-// call computes p in one call of a BLAS.
+// call computes p with one call of a BLAS.
 func (p product[T]) call(to products) {
 	beta := T(0)
 	if p.accumulate {
@@ -24,7 +30,7 @@ func (p product[T]) call(to products) {
 	}
 }
 
-// trans turns a flag into that of a BLAS.
+// trans returns the BLAS constant for a flag.
 func trans(t bool) blas.Transpose {
 	if t {
 		return blas.Trans

@@ -8,10 +8,11 @@ import (
 	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
-// vectors are the kernels for products of float32 on this processor; nil where it has none, and gonum multiplies.
+// vectors are the kernels for products of float32 on this processor. If it has none vectors is nil, and gonum
+// multiplies.
 var vectors = sgemm.Best()
 
-// BLAS names what multiplies matrices of float32.
+// BLAS returns the name of the implementation that multiplies matrices of float32.
 func BLAS() string {
 	if vectors == nil {
 		return "gonum"
@@ -20,19 +21,18 @@ func BLAS() string {
 }
 
 const (
-	// tileRows and tileCols are the destination tile of one chunk of a product.
+	// tileRows and tileCols are the size of the destination tile of one chunk of a product.
 	tileRows = 128
 	tileCols = 192
-	// tileLeast is where tiles are not halved any more to have enough of them.
+	// tileLeast is the size below which tiles are not halved to get more of them.
 	tileLeast = 32
-	// blockRows x blockCols is the most that gonum computes without starting
-	// goroutines of its own, which would not respect the device's workers.
+	// blockRows x blockCols is the largest block that gonum computes without starting goroutines, which would exceed
+	// the number of workers of the device.
 	blockRows = 64
 	blockCols = 192
-	// blockInner keeps the block of the second factor in L2: gonum walks over
-	// all of it for every row of the first. blockDot is the same for products
-	// with a transposed second factor: they are inner products, and those of
-	// 128 run at 11 GFLOP/s where those of 768 run at 18.
+	// blockInner is such that the block of the second factor stays in L2, because gonum reads all of it for every row
+	// of the first. blockDot is the same for a transposed second factor. Those products are inner products, which run
+	// at 11 GFLOP/s with 128 terms and at 18 with 768.
 	blockInner = 128
 	blockDot   = 768
 )

@@ -1,11 +1,11 @@
-// Package cpu is the reference device: Go loops around matrix products.
+// Package cpu is the reference device. It consists of Go loops around matrix products.
 //
-// It is generic over float32, in which it trains, and float64, in which gradients are checked. Matrix products of float32
-// run in package sgemm where the processor has its vector instructions, and all others in gonum. With the build tag
-// openblas all of them run in OpenBLAS.
+// It is generic over float32, which is used for training, and float64, which is used to check gradients. Products of
+// float32 run in package sgemm if the processor has the vector instructions for it, and all other products run in
+// gonum. With the build tag openblas all products run in OpenBLAS.
 //
-// Results are the same bits for any number of workers: work is cut into chunks
-// by shape alone, and sums over chunks are taken in the order of the chunks.
+// The bits of results do not depend on the number of workers: work is cut into chunks by shape alone, and sums over
+// chunks are added in the order of the chunks.
 package cpu
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// Float is what a device can compute in.
+// Float has the element types in which a device can compute.
 type Float interface{ float32 | float64 }
 
 // Device implements compute.Device. Its methods must be called from one
@@ -27,7 +27,7 @@ type Device[T Float] struct {
 	workers int
 	err     error
 	memory  memory[T]
-	scratch []scratch[T] // by worker
+	scratch []scratch[T] // one per worker
 	partial []T          // sums of chunks, before they are added in order
 	sums    []float64    // the same for scalars
 	// Packed factors of a product that all workers share.
@@ -40,8 +40,8 @@ var (
 	_ compute.Device = (*Device[float64])(nil)
 )
 
-// Open returns a device that keeps at most workers goroutines busy; workers
-// <= 0 stands for GOMAXPROCS.
+// Open returns a device that uses at most the given number of goroutines at a time. If workers is 0 or less it is
+// GOMAXPROCS.
 func Open[T Float](workers int) *Device[T] {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -49,8 +49,7 @@ func Open[T Float](workers int) *Device[T] {
 	return &Device[T]{workers: workers, scratch: make([]scratch[T], workers)}
 }
 
-// Data returns the storage of t, a Working or Exact tensor of a Device[T], for tests. It
-// is no copy.
+// Data returns the storage of t, a Working or Exact tensor of a Device[T], without copying it. It is for tests.
 func Data[T Float](t compute.Tensor) []T {
 	if t.Buf == nil {
 		return nil
@@ -65,7 +64,7 @@ func ints[T Float](t compute.Tensor) []int32 {
 	return t.Buf.(*storage[T]).ints[t.Off : t.Off+n : t.Off+n]
 }
 
-// Name names the device, its precision, its parallelism and its BLAS.
+// Name returns the name of the device with its precision, its number of workers and its BLAS.
 func (d *Device[T]) Name() string {
 	return fmt.Sprintf("cpu float%d, %d workers, %s", 8*sizeof[T](), d.workers, BLAS())
 }
@@ -81,7 +80,7 @@ func (d *Device[T]) Sync() error {
 
 var errClosed = errors.New("cpu: device is closed")
 
-// Close lets the garbage collector have everything and returns Err.
+// Close drops all memory and returns Err.
 func (d *Device[T]) Close() error {
 	err := d.err
 	if err == errClosed {
@@ -91,31 +90,31 @@ func (d *Device[T]) Close() error {
 	return err
 }
 
-// fail keeps the first failure.
+// fail keeps err if it is the first failure.
 func (d *Device[T]) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
-// sizeof returns the bytes of one T.
+// sizeof returns the size of T in bytes.
 func sizeof[T Float]() int {
 	var x T
 	return int(unsafe.Sizeof(x))
 }
 
-// single reports whether T is float32. The compiler folds it to a constant.
+// single reports whether T is float32. The compiler evaluates it as a constant.
 func single[T Float]() bool {
 	var x T
 	return unsafe.Sizeof(x) == 4
 }
 
-// as32 views x as []float32. T must be float32.
+// as32 returns x as a []float32. T must be float32.
 func as32[T Float](x []T) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
-// as64 views x as []float64. T must be float64.
+// as64 returns x as a []float64. T must be float64.
 func as64[T Float](x []T) []float64 {
 	return unsafe.Slice((*float64)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }

@@ -32,8 +32,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-// step runs every method with a sum in it, on sizes of several chunks, and
-// returns all that was computed.
+// step runs every method that contains a sum, on sizes of several chunks, and returns all results.
 func step[T Float](d *Device[T]) [][]T {
 	const n, c, r, heads = 700, 96, 8, 4
 	var all [][]T
@@ -82,17 +81,22 @@ func step[T Float](d *Device[T]) [][]T {
 	d.EmbedGrad(random(50, c), random(50, c), compute.Tensor{}, id, id, id, dx)
 	d.Scatter(random(50, c), id, dx)
 	loss := random(1)
-	d.CrossEntropy(loss, random(n, c), y, id, 0.1, compute.CrossEntropyOpts{Rows: random(n), Classes: random(c), Smoothing: 0.1})
+	d.CrossEntropy(
+		loss, random(n, c), y, id, 0.1, compute.CrossEntropyOpts{Rows: random(n), Classes: random(c), Smoothing: 0.1},
+	)
 	p, g, state := random(100, 500), random(100, 500), random(compute.StateLen)
 	d.Fill(state, 0)
 	d.GradNorm(state, g, loss, 0.5)
-	d.AdamW(p, random(100, 500), random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Working), g, state, compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1})
+	d.AdamW(
+		p, random(100, 500), random(100, 500), d.Alloc(compute.Shape{100, 500}, compute.Working), g, state,
+		compute.AdamWOpts{LR: 0.1, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1},
+	)
 	d.Dropout(x, x, drop)
 	d.Act(compute.GELUTanh, y, x)
 	return all
 }
 
-// TestWorkers: how many share the work must not show in a single bit.
+// TestWorkers checks that the number of workers does not change a bit of any result.
 func TestWorkers(t *testing.T) {
 	t.Run("dtype=float32", func(t *testing.T) { testWorkers[float32](t, math.Float32bits) })
 	t.Run("dtype=float64", func(t *testing.T) { testWorkers[float64](t, math.Float64bits) })
@@ -104,7 +108,8 @@ func TestWorkers(t *testing.T) {
 	})
 }
 
-// TestRowsAlone: the output of a linear layer for a row does not depend on the rows that are computed with it.
+// TestRowsAlone checks that the output of a linear layer for a row does not depend on the rows that are computed with
+// it.
 func TestRowsAlone(t *testing.T) {
 	if vectors == nil {
 		t.Skip("only package sgemm promises it")

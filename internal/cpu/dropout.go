@@ -2,11 +2,11 @@ package cpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// dropMask is a compute.Dropout made ready for rows of multipliers.
+// dropMask draws rows of multipliers for a compute.Dropout.
 type dropMask[T Float] struct {
 	drop      compute.Dropout
 	threshold uint32
-	mul       [2]T // of a kept and of a dropped element
+	mul       [2]T // multipliers of a kept and of a dropped element
 }
 
 func newDropMask[T Float](drop compute.Dropout) dropMask[T] {
@@ -16,16 +16,15 @@ func newDropMask[T Float](drop compute.Dropout) dropMask[T] {
 // active reports whether the mask drops anything.
 func (m *dropMask[T]) active() bool { return m.threshold > 0 }
 
-// row fills dst with the multipliers of columns [0, len(dst)) of one row,
-// counted from the start of the optimizer step. dst must have room for a
-// multiple of 8 elements.
+// row fills dst with the multipliers of columns [0, len(dst)) of one row. Rows are counted from the start of the
+// optimizer step. The capacity of dst must be at least len(dst) rounded up to a multiple of 8.
 func (m *dropMask[T]) row(dst []T, row uint32) {
 	dst = dst[:roundUp8(len(dst))]
 	thr, mul := m.threshold, &m.mul
 	for c := uint32(0); len(dst) >= 8; c++ {
 		r0, r1, r2, r3 := compute.Philox(m.drop.Key, c, row, m.drop.Site, m.drop.Step)
-		// The sign of lot - threshold picks the multiplier without a branch,
-		// which would be mispredicted at every dropped element.
+		// The sign of lot - threshold selects the multiplier without a branch. A branch would be mispredicted at
+		// every dropped element.
 		dst[0] = mul[(r0&0xffff-thr)>>31]
 		dst[1] = mul[(r0>>16-thr)>>31]
 		dst[2] = mul[(r1&0xffff-thr)>>31]

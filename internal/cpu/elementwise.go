@@ -98,7 +98,7 @@ func forRowBlocks(n int, f func(n0, n1 int)) {
 	}
 }
 
-// flush adds the sums of one block of rows.
+// flush adds the sums of one block of rows to the totals.
 func flush[T Float](sum []float64, acc []T) {
 	acc = acc[:len(sum)]
 	for c := range sum {

@@ -28,8 +28,8 @@ func (d *Device[T]) Scatter(dst, idx, x compute.Tensor) {
 	}
 }
 
-// scatter splits columns among the workers: equal indices then stay with one
-// worker and are added in the order of n.
+// scatter divides the columns among the workers. Rows with equal indices then stay with one worker, which adds them
+// in the order of n.
 func (d *Device[T]) scatter(dst []T, idx []int32, x []T, cols int) {
 	d.each(cols, chunkCols, func(_, lo, hi int) {
 		for n, i := range idx {
@@ -58,7 +58,7 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 	})
 }
 
-// EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
+// EmbedGrad adds the rows of dy to the gradients of the rows that Embed read.
 func (d *Device[T]) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy compute.Tensor) {
 	if d.err != nil {
 		return

@@ -2,6 +2,6 @@
 
 package cpu
 
-// invariants makes Temp fill tensors with NaN, so that a result which depends
-// on memory nobody wrote is seen.
+// invariants makes Temp fill tensors with NaN, so that a result that depends on memory that was never written is
+// noticed.
 const invariants = false

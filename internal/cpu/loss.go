@@ -6,7 +6,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// CrossEntropy adds the scaled negative log-likelihood, weighed by o, to loss.
+// CrossEntropy adds the scaled negative log-likelihood, weighted by o, to loss.
 func (d *Device[T]) CrossEntropy(
 	loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
 ) {
@@ -60,11 +60,11 @@ func (d *Device[T]) CrossEntropy(
 	addScaled(Data[T](loss), sums, scale)
 }
 
-// lossWeights are compute.CrossEntropyOpts on the host.
+// lossWeights has the weights of a compute.CrossEntropyOpts as slices.
 type lossWeights[T Float] struct {
 	rows, classes []T
 	smoothing, c  T
-	total         float64 // of the classes' weights
+	total         float64 // sum of the weights of the classes
 }
 
 func weightsOf[T Float](o compute.CrossEntropyOpts, cols int) lossWeights[T] {
@@ -86,8 +86,8 @@ func (w *lossWeights[T]) class(c int) T {
 	return w.classes[c]
 }
 
-// of returns what the loss of row n's label is multiplied by, and that of every
-// class, before the class's own weight.
+// of returns the factor for the loss of row n's label, and the factor for the loss of every class before it is
+// multiplied by the weight of the class.
 func (w *lossWeights[T]) of(n, label int) (own, each T) {
 	row := T(1)
 	if w.rows != nil {
@@ -96,12 +96,12 @@ func (w *lossWeights[T]) of(n, label int) (own, each T) {
 	return row * (1 - w.smoothing) * w.class(label), row * w.smoothing / w.c
 }
 
-// below returns the weighted sum of how far each logit is below the largest.
+// below returns the weighted sum of the differences between the largest logit and each logit.
 func (w *lossWeights[T]) below(x []T, top T) float64 {
 	sum, part := 0.0, 0.0
 	for c, v := range x {
 		part += float64(w.class(c)) * float64(top-v)
-		// In parts, which keeps a sum over a vocabulary exact.
+		// Sum in parts, which keeps a sum over a vocabulary exact.
 		if c%256 == 255 || c == len(x)-1 {
 			sum, part = sum+part, 0
 		}
@@ -109,7 +109,7 @@ func (w *lossWeights[T]) below(x []T, top T) float64 {
 	return sum
 }
 
-// addScaled adds the scaled total of sums, taken in order, to a scalar loss.
+// addScaled adds the sums in order and adds their scaled total to a scalar loss.
 func addScaled[T Float](loss []T, sums []float64, scale float32) {
 	total := 0.0
 	for _, v := range sums {
@@ -118,8 +118,8 @@ func addScaled[T Float](loss []T, sums []float64, scale float32) {
 	loss[0] += T(float64(scale) * total)
 }
 
-// MSE adds the scaled sum of squared differences to loss. It is one number a
-// sequence, too little to share among workers.
+// MSE adds the scaled sum of squared differences to loss. One number per sequence is too little work to divide among
+// workers.
 func (d *Device[T]) MSE(loss, dx, x, y compute.Tensor, scale float32) {
 	if d.err != nil {
 		return

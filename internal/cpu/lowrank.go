@@ -2,11 +2,10 @@ package cpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// lowRankRows is the rows of a chunk: its input, mask and gradient stay in L2
-// at C = 768.
+// lowRankRows is the number of rows in a chunk. Its input, mask and gradient stay in L2 at C = 768.
 const lowRankRows = 64
 
-// lowRankChunks bounds how many partial gradients there are to add.
+// lowRankChunks is the largest number of partial gradients.
 const lowRankChunks = 32
 
 // LowRankDown computes u = dropout(x) AT.
@@ -24,12 +23,13 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 			d.maskRows(w, &mask, xs, in[lo*k:hi*k], lo, k)
 		}
 		d.multiply(w, product[T]{
-			m: hi - lo, n: r, k: k, alpha: 1, a: matrix[T]{xs, k, false}, b: matrix[T]{down, k, true}, dst: matrix[T]{out[lo*r:], r, false},
+			m: hi - lo, n: r, k: k, alpha: 1, a: matrix[T]{xs, k, false}, b: matrix[T]{down, k, true},
+			dst: matrix[T]{out[lo*r:], r, false},
 		})
 	})
 }
 
-// maskRows computes dst = mask x / (1-p) for the rows from first on.
+// maskRows computes dst = mask x / (1-p) for rows of which the first has index first.
 func (d *Device[T]) maskRows(w int, mask *dropMask[T], dst, x []T, first, cols int) {
 	mul := d.maskOf(w, cols)
 	for i := 0; i < len(dst); i += cols {
@@ -53,7 +53,7 @@ func (d *Device[T]) LowRankUp(dst, u, b compute.Tensor, scale float32) {
 	})
 }
 
-// LowRankUpGrad is the gradient of LowRankUp.
+// LowRankUpGrad computes the gradient of LowRankUp.
 func (d *Device[T]) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
 	if d.err != nil {
 		return
@@ -78,8 +78,7 @@ func (d *Device[T]) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32
 	})
 }
 
-// LowRankDownGrad is the gradient of LowRankDown. The mask is drawn once for da
-// and dx.
+// LowRankDownGrad computes the gradient of LowRankDown. The mask is drawn once for da and dx.
 func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, add bool) {
 	if d.err != nil {
 		return
@@ -92,8 +91,8 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 		s := &d.scratch[w]
 		var mul []T
 		if mask.active() {
-			// Each row of multipliers is drawn in eights and may run over into
-			// the next, which is drawn later.
+			// The multipliers of a row are drawn eight at a time, so the last ones may overwrite the start of the
+			// next row, which is drawn later.
 			mul = sized(&s.mask, rows*k+8)[:rows*k]
 			for n := range rows {
 				mask.row(mul[n*k:(n+1)*k], mask.drop.Row+uint32(lo+n))
@@ -117,8 +116,8 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 	})
 }
 
-// factorGrad runs f on chunks of n rows. Each chunk has a sum of its own, which f starts or, where accumulate is set, adds
-// to; the sums are added to dst in the order of the chunks. Without dst the sums are nil.
+// factorGrad runs f on chunks of n rows. Each chunk has a separate sum, which f overwrites, or adds to if accumulate
+// is set. The sums are added to dst in the order of the chunks. If dst is absent the sums are nil.
 func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accumulate bool, lo, rows int)) {
 	span := max(1, (n+lowRankChunks*lowRankRows-1)/(lowRankChunks*lowRankRows)) * lowRankRows
 	var partial []T
@@ -141,8 +140,7 @@ func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accu
 	})
 }
 
-// lowRankInput computes dx = mul (du A), or adds it, for some rows. mul is nil
-// without dropout.
+// lowRankInput computes dx = mul (du A) for some rows, or adds it to dx. mul is nil without dropout.
 func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows, k, r int, accumulate bool) {
 	p := product[T]{
 		m: rows, n: k, k: r, alpha: 1, a: matrix[T]{du, r, false}, b: matrix[T]{down, k, false}, dst: matrix[T]{dx, k, false},

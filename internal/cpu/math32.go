@@ -3,13 +3,13 @@ package cpu
 import "math"
 
 const (
-	// expLimit is far enough out for float32 to be 0.
+	// expLimit is so small that its exponential is 0 in float32.
 	expLimit = -200
-	// expParts is the pieces of an octave in expTable.
+	// expParts is the number of entries of expTable per octave.
 	expParts = 64
 )
 
-// expTable holds 2^(k/expParts).
+// expTable has the powers 2^(k/expParts).
 var expTable = func() (t [expParts]uint64) {
 	for k := range t {
 		t[k] = math.Float64bits(math.Exp2(float64(k) / expParts))
@@ -17,9 +17,9 @@ var expTable = func() (t [expParts]uint64) {
 	return t
 }()
 
-// expPoly is exp(x) for expLimit <= x <= 700, to 2.7e-8, half of what float32
-// rounds to: 2^(n + k/expParts) times the series of what is left of x. It is
-// float64 as that costs scalar code no more.
+// expPoly returns exp(x) for expLimit <= x <= 700 with a relative error of at most 2.7e-8, half the rounding of
+// float32. It is 2^(n + k/expParts) times the series of the rest of x. The arithmetic is float64, which is as fast as
+// float32 in scalar code.
 func expPoly(x float64) float64 {
 	// Adding 1.5 2^52 leaves the nearest integer in the low bits.
 	const shift, unit = 3 << 51, math.Ln2 / expParts
@@ -31,8 +31,8 @@ func expPoly(x float64) float64 {
 		math.Float64frombits(expTable[n%expParts]+n/expParts<<52)
 }
 
-// maxOf returns the largest element of x, which is not empty. NaN may be
-// passed over: the sum that follows a maximum is NaN anyway.
+// maxOf returns the largest element of x, which must not be empty. It may skip NaN, because the sum that is computed
+// after the maximum is NaN in any case.
 func maxOf[T Float](x []T) T {
 	top := x[0]
 	for _, v := range x[1:] {
@@ -43,7 +43,7 @@ func maxOf[T Float](x []T) T {
 	return top
 }
 
-// expSum replaces x by exp(x - top) and returns the sum.
+// expSum replaces x by exp(x - top) and returns its sum.
 func expSum[T Float](x []T, top T) T {
 	if single[T]() {
 		return T(expSum32(as32(x), float32(top)))
@@ -56,7 +56,7 @@ func expSum[T Float](x []T, top T) T {
 	return sum
 }
 
-// expSum32 does two elements at a time, with a sum for each.
+// expSum32 processes two elements at a time, with a separate sum for each.
 func expSum32(x []float32, top float32) float32 {
 	var s0, s1 float64
 	y := x
@@ -83,18 +83,17 @@ func expSum32(x []float32, top float32) float32 {
 }
 
 const (
-	// Outside of gateLimit a gate is 0 or 1 to float32, and so is a slope.
+	// Beyond gateLimit a gate rounds to 0 or 1 in float32, and so does its slope.
 	gateLimit = 6.5
-	gateParts = 16 // pieces for a unit of x
+	gateParts = 16 // pieces per unit of x
 )
 
-// cubics is a function on [-gateLimit, gateLimit) in cubic pieces. The length
-// is a power of two, so that masking an index spares a bounds check.
+// cubics is a function on [-gateLimit, gateLimit) in cubic pieces. Its length is a power of two, so that a masked
+// index needs no bounds check.
 type cubics [256][4]float64
 
-// newCubics interpolates f in each piece at the Chebyshev nodes of degree 4:
-// for a fourth derivative of at most 5 the error is below 5 h^4/3072 = 2.5e-8,
-// against 6e-8 for rounding to float32.
+// newCubics interpolates f in each piece at the Chebyshev nodes of degree 4. If the fourth derivative is at most 5
+// the error is below 5 h^4/3072 = 2.5e-8; rounding to float32 has 6e-8.
 func newCubics(f func(x float64) float64) *cubics {
 	c := &cubics{}
 	for i := range int(2 * gateLimit * gateParts) {
@@ -103,7 +102,7 @@ func newCubics(f func(x float64) float64) *cubics {
 			t[j] = (1 - math.Cos((float64(j)+0.5)*math.Pi/4)) / 2
 			d[j] = f((float64(i)+t[j])/gateParts - gateLimit)
 		}
-		// Newton's divided differences, then his form multiplied out.
+		// Compute Newton's divided differences, and expand the Newton form into powers.
 		for k := 1; k < 4; k++ {
 			for j := 3; j >= k; j-- {
 				d[j] = (d[j] - d[j-1]) / (t[j] - t[j-k])
@@ -121,7 +120,7 @@ func newCubics(f func(x float64) float64) *cubics {
 	return c
 }
 
-// multiply computes dst = y c(x); c is unitStep outside of its pieces.
+// multiply computes dst = y c(x). Outside of its pieces c is unitStep.
 func (c *cubics) multiply(dst, y, x []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i, v := range x {
@@ -138,7 +137,7 @@ func (c *cubics) multiply(dst, y, x []float32) {
 	}
 }
 
-// unitStep is 0 below 0, 1 above, NaN for NaN.
+// unitStep returns 0 for x below 0, 1 for x above 0, and NaN for NaN.
 func unitStep(x float64) float64 {
 	if x < 0 {
 		return 0

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// ulps returns how many units in the last place of float32 got is off.
+// ulps returns the error of got in units in the last place of float32.
 func ulps(got float32, want float64) float64 {
 	unit := math.Abs(float64(math.Nextafter32(float32(want), float32(math.Inf(1)))) - float64(float32(want)))
 	return math.Abs(float64(got)-want) / unit
@@ -38,8 +38,8 @@ func TestExp32(t *testing.T) {
 	}
 }
 
-// TestCubics: tables are right to half an ulp of 1 before rounding, everywhere
-// and far out.
+// TestCubics checks that before rounding the error of the tables is at most half an ulp of 1, inside and far outside
+// of the pieces.
 func TestCubics(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -2,9 +2,8 @@ package cpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// tileShape returns the tile of the destination [m,n] that one chunk computes:
-// the largest that the BLAS build asks for, halved along its longer side until
-// there are enough tiles to share. It depends on the shape alone.
+// tileShape returns the size of the tile of the destination [m,n] that one chunk computes. It is the size of the BLAS
+// build, halved along its longer side until there are enough tiles for all workers. It depends on the shape alone.
 func tileShape(m, n int) (rows, cols int) {
 	const enough = 8
 	rows, cols = min(tileRows, m), min(tileCols, n)
@@ -21,8 +20,8 @@ func tileShape(m, n int) (rows, cols int) {
 	return rows, cols
 }
 
-// tiles calls f on some worker w for tiles [i0,i1) x [j0,j1) of a destination [m,n]. Rows vary fastest, so that workers
-// read the same columns of the second factor.
+// tiles calls f for all tiles [i0,i1) x [j0,j1) of a destination [m,n], each on some worker w. Rows vary fastest, so
+// that workers read the same columns of the second factor.
 func (d *Device[T]) tiles(m, n int, f func(w, i0, i1, j0, j1 int)) {
 	rows, cols := tileShape(m, n)
 	down := (m + rows - 1) / rows
@@ -35,8 +34,10 @@ func (d *Device[T]) tiles(m, n int, f func(w, i0, i1, j0, j1 int)) {
 	})
 }
 
-// Gemm computes dst = alpha op(a) op(b), or adds it.
-func (d *Device[T]) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool) {
+// Gemm computes dst = alpha op(a) op(b), or adds it to dst.
+func (d *Device[T]) Gemm(
+	dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
+) {
 	if d.err != nil {
 		return
 	}

@@ -8,32 +8,32 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// storage is the compute.Buffer of this package. A slab of the arena has both views of one memory, so that ids and
-// activations share it.
+// storage is the compute.Buffer of this package. In a slab of the arena, both slices are views of the same memory,
+// because ids and activations share it.
 type storage[T Float] struct {
 	floats []T
 	ints   []int32
 }
 
-// newSlab returns a slab of the arena.
+// newSlab allocates a slab of the arena.
 func newSlab[T Float](bytes int64) *storage[T] {
-	// Words of 8 bytes are aligned for every element type.
+	// Words of 8 bytes have the alignment of every element type.
 	words := make([]uint64, (bytes+7)/8)
 	p := unsafe.Pointer(unsafe.SliceData(words))
 	return &storage[T]{floats: unsafe.Slice((*T)(p), bytes/int64(sizeof[T]())), ints: unsafe.Slice((*int32)(p), bytes/4)}
 }
 
-// dropSlab leaves a slab to the garbage collector.
+// dropSlab does nothing: the garbage collector frees the slab.
 func dropSlab[T Float](*storage[T]) {}
 
-// memory is the state behind compute.Memory.
+// memory is the state of the methods of compute.Memory.
 type memory[T Float] struct {
 	arena   compute.Slabs[*storage[T]]
 	alloced int64
 	syncs   int64
 }
 
-// Bytes returns the size of one element: Working and Exact are both T.
+// Bytes returns the size of one element. Working and Exact are both T.
 func (d *Device[T]) Bytes(t compute.DType) int64 {
 	if t == compute.Int {
 		return 4
@@ -55,7 +55,7 @@ func (d *Device[T]) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 	return compute.Tensor{Shape: s, DType: t, Buf: buf}
 }
 
-// Free drops a tensor of Alloc and its memory. Views of it die with it.
+// Free drops a tensor of Alloc and its memory. Views of it must not be used afterwards.
 func (d *Device[T]) Free(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
@@ -65,7 +65,7 @@ func (d *Device[T]) Free(t compute.Tensor) {
 	buf.floats, buf.ints = nil, nil
 }
 
-// Reserve makes the arena one slab of the given size, empty as after Reset.
+// Reserve makes the arena one slab of at least the given size and empties it.
 func (d *Device[T]) Reserve(bytes int64) {
 	if d.err == nil {
 		d.memory.arena.Reserve(bytes, newSlab[T], dropSlab[T])
@@ -90,7 +90,7 @@ func (d *Device[T]) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 	return out
 }
 
-// Release returns one Temp tensor early.
+// Release frees a tensor of Temp before Reset.
 func (d *Device[T]) Release(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
@@ -146,7 +146,7 @@ func (d *Device[T]) Stats() compute.Stats {
 	return s
 }
 
-// poison fills a tensor with values that no op may read.
+// poison fills a tensor with values that show in the result of every op that reads them.
 func poison[T Float](t compute.Tensor) {
 	if t.DType == compute.Int {
 		for i, x := 0, ints[T](t); i < len(x); i++ {

@@ -7,15 +7,16 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// TestReserveExceeded: the error says what was wanted and what there is, stays,
-// and stops every method.
+// TestReserveExceeded checks that the error names the bytes needed and reserved, remains the error of the device, and
+// makes all methods do nothing.
 func TestReserveExceeded(t *testing.T) {
 	d := Open[float32](1)
 	keep := d.Alloc(compute.Shape{4}, compute.Working)
 	d.Reserve(1024)
 	d.Temp(compute.Shape{100}, compute.Working)
 	lost := d.Temp(compute.Shape{10, 20}, compute.Working)
-	const want = "cpu: step arena: with a tensor of [10 20] it needs 1312 bytes, 1024 are reserved; reserve what the largest step needs"
+	const want = "cpu: step arena: with a tensor of [10 20] it needs 1312 bytes, 1024 are reserved; " +
+		"reserve what the largest step needs"
 	if err := d.Err(); err == nil || err.Error() != want {
 		t.Fatalf("Err() = %v, want %s", err, want)
 	}
@@ -38,8 +39,8 @@ func TestReserveExceeded(t *testing.T) {
 	}
 }
 
-// TestGrowth: tensors stay where they are while the arena grows, and the next
-// step has one slab for all.
+// TestGrowth checks that tensors keep their place while the arena grows, and that the next step has one slab for all
+// of them.
 func TestGrowth(t *testing.T) {
 	d := Open[float64](1)
 	var live []compute.Tensor
@@ -68,7 +69,7 @@ func TestGrowth(t *testing.T) {
 	if s.ArenaBytes != s.ArenaPeak {
 		t.Errorf("after Reset the arena is %d bytes, want %d", s.ArenaBytes, s.ArenaPeak)
 	}
-	d.Release(live[3]) // of the step before: must not enter this one
+	d.Release(live[3]) // from the previous step; must not affect this one
 	x, y := d.Temp(live[3].Shape, compute.Working), d.Temp(live[3].Shape, compute.Working)
 	if x.Off == y.Off {
 		t.Error("two live tensors share a place")
@@ -90,7 +91,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestPoison: with the tag invariants, memory nobody wrote is NaN.
+// TestPoison checks that with the tag invariants, memory that was never written is NaN.
 func TestPoison(t *testing.T) {
 	d := Open[float32](1)
 	x := d.Temp(compute.Shape{3}, compute.Working)

@@ -7,7 +7,9 @@ import (
 )
 
 // LayerNorm computes sum = residual + dropout(x) and normalises it.
-func (d *Device[T]) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout) {
+func (d *Device[T]) LayerNorm(
+	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
+) {
 	if d.err != nil {
 		return
 	}
@@ -53,9 +55,8 @@ func addMasked[T Float](dst, a, b, mul []T) {
 	}
 }
 
-// moments returns the mean of x and 1/sqrt(var + eps). The variance is taken
-// in a second pass, as sums of squares cancel where the mean is large; four
-// sums run side by side.
+// moments returns the mean of x and 1/sqrt(var + eps). The variance is computed in a second pass, because sums of
+// squares cancel if the mean is large. Each pass has four independent sums.
 func moments[T Float](x []T, eps float32) (mean, rstd T) {
 	var s0, s1, s2, s3 T
 	y := x
@@ -95,11 +96,13 @@ func normalise[T Float](dst, x, gamma, beta []T, mean, rstd T) {
 	}
 }
 
-// LayerNormGrad is the gradient of LayerNorm:
+// LayerNormGrad computes the gradient of LayerNorm:
 //
 //	g = dy gamma,  h = (sum - mean) rstd
 //	dresidual = rstd (g - mean(g) - h mean(g h)),  dx = mask dresidual / (1-p)
-func (d *Device[T]) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout) {
+func (d *Device[T]) LayerNormGrad(
+	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
+) {
 	if d.err != nil {
 		return
 	}
@@ -158,8 +161,8 @@ func normRowGrad[T Float](dst, x, gamma, dy []T, mean, rstd T) {
 	}
 }
 
-// normParamGrad adds dgamma = sum over n of dy h and dbeta = sum of dy. Either
-// may be nil. Workers split the columns.
+// normParamGrad adds sum over n of dy h to dgamma and sum over n of dy to dbeta. Either may be nil. The columns are
+// divided among the workers.
 func (d *Device[T]) normParamGrad(dgamma, dbeta, x, stats, dy []T, rows, cols int) {
 	d.each(cols, chunkCols, func(_, lo, hi int) {
 		var totalG, totalB [chunkCols]float64

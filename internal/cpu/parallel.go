@@ -9,20 +9,18 @@ import (
 )
 
 const (
-	// chunkElems is the work of one chunk of an elementwise op: long against
-	// the microseconds that waking a goroutine costs, short enough to balance
-	// a few rows among the workers.
+	// chunkElems is the number of elements in one chunk of an elementwise op. A chunk takes much longer than the
+	// microseconds to wake a goroutine, and is short enough to distribute a few rows evenly among the workers.
 	chunkElems = 16384
-	// chunkCols is the columns of one chunk of a sum over rows: whole cache
-	// lines, and sums that fit in L1.
+	// chunkCols is the number of columns in one chunk of a sum over rows. They are whole cache lines, and their sums
+	// fit in L1.
 	chunkCols = 64
-	// chunkRows is how many rows such a sum adds in T before it goes on in
-	// float64: a fraction of the conversions, and the accuracy of nearly all.
+	// chunkRows is the number of rows that such a sum adds in T before it adds the result in float64. That needs few
+	// conversions and is nearly as accurate as adding everything in float64.
 	chunkRows = 64
 )
 
-// scratch is what one worker keeps between calls. It grows to the largest
-// call seen.
+// scratch is the memory that one worker keeps between calls. It grows to the size of the largest call so far.
 type scratch[T Float] struct {
 	mask []T // multipliers of dropout
 	a, b []T
@@ -31,8 +29,7 @@ type scratch[T Float] struct {
 	left, right, tile []float32
 }
 
-// sized returns n elements of *buf with undefined contents, growing it if
-// need be.
+// sized returns n elements of *buf with undefined contents. It grows *buf if necessary.
 func sized[E any](buf *[]E, n int) []E {
 	if cap(*buf) < n {
 		*buf = make([]E, n)
@@ -40,12 +37,11 @@ func sized[E any](buf *[]E, n int) []E {
 	return (*buf)[:n]
 }
 
-// rowsOf returns how many rows of c elements make a chunk.
+// rowsOf returns the number of rows of c elements in a chunk.
 func rowsOf(c int) int { return max(1, chunkElems/max(c, 1)) }
 
-// each calls f(w, lo, hi) for chunks [lo, hi) of [0, n), where w < workers is
-// the same in no two calls at one time. Chunks are fixed by n and chunk; only
-// who takes which is left to the scheduler.
+// each calls f(w, lo, hi) for all chunks [lo, hi) of [0, n). Calls that run at the same time have different w <
+// workers. n and chunk determine the chunks; the scheduler only decides which worker takes which.
 func (d *Device[T]) each(n, chunk int, f func(w, lo, hi int)) {
 	chunks := (n + chunk - 1) / chunk
 	workers := min(d.workers, chunks)
@@ -73,8 +69,8 @@ func (d *Device[T]) each(n, chunk int, f func(w, lo, hi int)) {
 	wait.Wait()
 }
 
-// stages runs one stage after the other on all workers: do(w, stage, part) for every part below parts(stage), where
-// w < workers is the same in no two calls at one time. All parts of a stage are done before the next stage begins.
+// stages calls do(w, stage, part) for every stage and every part below parts(stage), on all workers. Calls that run
+// at the same time have different w < workers. All parts of a stage are done before the next stage begins.
 func (d *Device[T]) stages(stages int, parts func(stage int) int, do func(w, stage, part int)) {
 	d.claimed = slices.Grow(d.claimed[:0], stages)[:stages]
 	for i := range d.claimed {
@@ -104,15 +100,15 @@ func (d *Device[T]) stages(stages int, parts func(stage int) int, do func(w, sta
 	wait.Wait()
 }
 
-// barrier lets workers wait until all of them have come.
+// barrier makes workers wait until all of them have reached it.
 type barrier struct {
 	sync.Mutex
-	all           sync.Cond // when the last worker has come
+	all           sync.Cond // signalled when the last worker arrives
 	workers, here int
-	meeting       int // how often all have come
+	meeting       int // how often all workers have met
 }
 
-// wait returns once every worker has called it as often.
+// wait returns when every worker has called it the same number of times.
 func (b *barrier) wait() {
 	b.Lock()
 	defer b.Unlock()

@@ -18,7 +18,7 @@ func (m matrix[T]) at(i, j int) matrix[T] {
 	return m
 }
 
-// single views m as a matrix of package sgemm. T must be float32.
+// single returns m as a matrix of package sgemm. T must be float32.
 func (m matrix[T]) single() sgemm.Matrix {
 	return sgemm.Matrix{Data: as32(m.data), Stride: m.stride, Trans: m.trans}
 }
@@ -61,8 +61,8 @@ func (d *Device[T]) multiply(w int, p product[T]) {
 	}
 }
 
-// share computes p on all workers. It calls finish with every part [i0,i1) x [j0,j1) of the destination once that is
-// complete, on the worker that has it in cache.
+// share computes p on all workers. When a part [i0,i1) x [j0,j1) of the destination is complete, the worker that
+// computed it, and has it in cache, calls finish.
 func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 	switch {
 	case p.m == 0 || p.n == 0:
@@ -78,19 +78,21 @@ func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 	}
 }
 
-// How products with the kernels of package sgemm are divided. All of it depends on shapes alone, and no element of a
-// product depends on it.
+// These constants determine how products are divided among the kernels of package sgemm. The division depends on
+// shapes alone, and the elements of a product do not depend on the division.
 const (
-	// rowBlock is the rows of the first factor that a worker packs at a time, a multiple of the rows of every kernel's
-	// tile: with Inner columns they take 64 KiB, which leaves room in L2 for a panel of the second factor.
+	// rowBlock is the number of rows of the first factor that a worker packs at a time. It is a multiple of the rows
+	// of every kernel's tile. With Inner columns the rows take 64 KiB, which leaves room in L2 for a panel of the
+	// second factor.
 	rowBlock = 42
-	// columnBlock is the columns of the second factor that are packed at a time: with Inner rows they take 6 MiB.
+	// columnBlock is the number of columns of the second factor that are packed at a time. With Inner rows they take
+	// 6 MiB.
 	columnBlock = 4096
-	// leastParts is how many parts of a destination are enough to keep all workers busy to the end.
+	// leastParts is the number of parts of a destination that are enough to keep all workers busy to the end.
 	leastParts = 16
 )
 
-// shareColumns divides a product of few rows by columns. Workers pack the panels that they read themselves.
+// shareColumns divides a product of few rows by columns. Each worker packs the panels that it reads.
 func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) {
 	left := sized(&d.packedLeft, p.m*p.k)
 	for l := 0; l < p.k; l += sgemm.Inner {
@@ -114,8 +116,8 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 	})
 }
 
-// shareBlocks divides a product of many rows by rows, and by columns too if the rows are not enough. The workers pack
-// each block of the second factor together before they read it.
+// shareBlocks divides a product of many rows by rows, and also by columns if there are not enough rows. The workers
+// pack each block of the second factor together before they read it.
 func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 	inner := (p.k + sgemm.Inner - 1) / sgemm.Inner
 	blocks := inner * ((p.n + columnBlock - 1) / columnBlock)
@@ -150,13 +152,14 @@ func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 	})
 }
 
-// rightBlock is a block of the second factor of a product, and the parts of the destination that are computed with it.
+// rightBlock describes a block of the second factor of a product and the parts of the destination that are computed
+// with it.
 type rightBlock struct {
-	j, l         int // its first column and its first inner index
-	n, k         int // its columns and its inner indices
+	j, l         int // first column and first inner index of the block
+	n, k         int // numbers of columns and of inner indices
 	panels       int
-	down, across int // parts of the destination
-	columns      int // of a part
+	down, across int // numbers of parts of the destination
+	columns      int // columns of a part
 }
 
 // newRightBlock returns the block that begins at column j and inner index l of a product [m,n] with inner indices k.

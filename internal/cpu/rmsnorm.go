@@ -25,7 +25,7 @@ func (d *Device[T]) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
 	})
 }
 
-// RMSNormGrad is the gradient of RMSNorm: with g = dy gamma and h = x rstd,
+// RMSNormGrad computes the gradient of RMSNorm: with g = dy gamma and h = x rstd,
 //
 //	dx = rstd (g - h mean(g h)),  dgamma += sum over n of dy h
 func (d *Device[T]) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
@@ -56,8 +56,7 @@ func (d *Device[T]) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, a
 	}
 }
 
-// gainGrad adds dgamma[c] = sum over n of dy[n,c] x[n,c] rstd[n]. Workers split
-// the columns.
+// gainGrad computes dgamma[c] += sum over n of dy[n,c] x[n,c] rstd[n]. The columns are divided among the workers.
 func (d *Device[T]) gainGrad(dgamma, x, rstd, dy []T, rows, cols int) {
 	d.each(cols, chunkCols, func(_, lo, hi int) {
 		var total [chunkCols]float64

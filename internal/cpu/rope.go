@@ -6,7 +6,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// RoPE turns the pairs of every head by angles that depend on the position.
+// RoPE rotates the pairs of every head by angles that depend on the position.
 func (d *Device[T]) RoPE(x, pos compute.Tensor, headDim int, base float64, inverse bool) {
 	if d.err != nil {
 		return

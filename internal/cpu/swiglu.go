@@ -23,7 +23,7 @@ func (d *Device[T]) SwiGLU(dst, gate, up compute.Tensor) {
 	})
 }
 
-// SwiGLUGrad is the gradient of SwiGLU: with s = sigmoid(gate),
+// SwiGLUGrad computes the gradient of SwiGLU: with s = sigmoid(gate),
 //
 //	dgate = dy up s (1 + gate (1 - s)),  dup = dy gate s
 func (d *Device[T]) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {

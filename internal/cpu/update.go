@@ -52,7 +52,7 @@ func (d *Device[T]) SumAbs(dst, x compute.Tensor) {
 	Data[T](dst)[0] += T(total)
 }
 
-// sumSquares adds in float64: float32 would overflow at gradients of 1e19.
+// sumSquares adds in float64, because float32 would overflow at gradients of 1e19.
 func sumSquares[T Float](x []T) float64 {
 	var s0, s1, s2, s3 float64
 	for len(x) >= 4 {
@@ -69,7 +69,7 @@ func sumSquares[T Float](x []T) float64 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-// finite reports whether x is neither infinite nor NaN: only then x-x is 0.
+// finite reports whether x is neither infinite nor NaN. Only then x-x is 0.
 func finite[T Float](x T) bool { return x-x == 0 }
 
 // AdamW updates p, m and v in place, and copies p to w. As in PyTorch, eps is added after the

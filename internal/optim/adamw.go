@@ -22,7 +22,7 @@ type AdamW struct {
 }
 
 // flat has one buffer [n] each for the parameters (p), their gradients (g) and their first and second moments (m, v),
-// all Exact. On a device whose Working is narrower than Exact it also has w, the copy in Working that forward passes read.
+// all Exact. On a device whose Working is narrower than Exact, w is the copy in Working that forward passes read.
 type flat struct{ p, w, g, m, v compute.Tensor }
 
 // slot describes one parameter: its offset in the buffer, the ratio of its learning rate to the base rate, and the

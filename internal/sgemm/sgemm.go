@@ -4,9 +4,9 @@
 // 34(3), 2008). A block of the second factor is packed into panels of a few vectors' width, a block of the first into
 // panels of a few rows, and a kernel keeps one tile of the destination in registers while the inner index runs.
 //
-// Every element of a product is alpha times the sum of a chain of fused multiply-adds over Inner inner indices, in
-// their order, added to what the destination holds after the Inner indices before. So its bits depend on neither the
-// instruction set, nor the number of rows that are multiplied together, nor on how callers divide the destination.
+// The inner indices are taken in blocks of Inner. Every element of a product is the sum, in order, of alpha times a
+// chain of fused multiply-adds for each block. So its bits do not depend on the instruction set, on the number of
+// rows that are multiplied together, or on how callers divide the destination.
 package sgemm
 
 import "fmt"
@@ -18,7 +18,7 @@ const Inner = 384
 type Matrix struct {
 	Data   []float32
 	Stride int  // elements from one stored row to the next
-	Trans  bool // the matrix is the transpose of what is stored
+	Trans  bool // the matrix is the transpose of the stored one
 }
 
 // At returns the matrix that begins at element (i, j) of m.
@@ -34,7 +34,7 @@ func (m Matrix) At(i, j int) Matrix {
 // to c if accumulate is not 0. ldc is the stride of c in elements.
 type kernel func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)
 
-// Kernels are the kernels of one instruction set.
+// Kernels has the kernels of one instruction set.
 type Kernels struct {
 	name  string
 	lanes int // elements of a vector
@@ -42,7 +42,7 @@ type Kernels struct {
 	tiles [2][]kernel
 }
 
-// Name returns the instruction set in the words of its manufacturer.
+// Name returns the name of the instruction set.
 func (s *Kernels) Name() string { return s.name }
 
 // rows returns the number of rows of a panel of the first factor.
@@ -51,14 +51,15 @@ func (s *Kernels) rows() int { return len(s.tiles[0]) }
 // Width returns the number of columns of a panel of the second factor. Callers divide columns at multiples of it.
 func (s *Kernels) Width() int { return 2 * s.lanes }
 
-// padded returns the number of columns that n columns take in panels: the last panel may have one vector.
+// padded returns the number of columns that n columns take in panels. The last panel may have only one vector per
+// row.
 func (s *Kernels) padded(n int) int { return (n + s.lanes - 1) / s.lanes * s.lanes }
 
 // PackedRight returns the number of elements that a second factor of k rows and n columns takes when it is packed.
 func (s *Kernels) PackedRight(k, n int) int { return k * s.padded(n) }
 
-// PackRight packs the first k rows and n columns of b, k at most Inner, into dst. Panel p holds columns from p Width on;
-// dst[k p Width:] is where it begins.
+// PackRight packs the first k rows and n columns of b into dst. k is at most Inner. Panel p has the columns from p
+// Width on and begins at dst[k p Width].
 func (s *Kernels) PackRight(dst []float32, b Matrix, k, n int) {
 	width := s.Width()
 	for j := 0; j < n; j += width {
@@ -68,7 +69,8 @@ func (s *Kernels) PackRight(dst []float32, b Matrix, k, n int) {
 	}
 }
 
-// packPanel writes rows of panel columns, of which those beyond columns are 0.
+// packPanel packs one panel of the given width into dst. Columns of the panel beyond the last column of the matrix
+// are 0.
 func (s *Kernels) packPanel(dst []float32, panel int, b Matrix, k, columns int) {
 	if !b.Trans {
 		for l := range k {
@@ -84,7 +86,7 @@ func (s *Kernels) packPanel(dst []float32, panel int, b Matrix, k, columns int) 
 	interleave(dst, panel, b.Data, b.Stride, columns, k)
 }
 
-// PackLeft packs the first m rows and k columns of a, k at most Inner, into dst, which takes m k elements.
+// PackLeft packs the first m rows and k columns of a into dst, which needs m k elements. k is at most Inner.
 func (s *Kernels) PackLeft(dst []float32, a Matrix, m, k int) {
 	for i := 0; i < m; i += s.rows() {
 		rows := min(s.rows(), m-i)
@@ -108,14 +110,14 @@ func interleave(dst []float32, stride int, src []float32, srcStride, n, k int) {
 		return
 	}
 	for i := 0; i < n; i += block {
-		// The last eight rows overlap those before, which writes some elements twice.
+		// The last eight rows overlap the previous ones, so that some elements are written twice.
 		i = min(i, n-block)
 		transpose8(&dst[i], stride, &src[i*srcStride], srcStride, whole/block)
 	}
 	interleaveRows(dst, stride, src, srcStride, n, whole, k)
 }
 
-// interleaveRows is interleave for l from first on.
+// interleaveRows does what interleave does, for l from first on.
 func interleaveRows(dst []float32, stride int, src []float32, srcStride, n, first, k int) {
 	for i := range n {
 		row := src[i*srcStride:]
@@ -125,9 +127,11 @@ func interleaveRows(dst []float32, stride int, src []float32, srcStride, n, firs
 	}
 }
 
-// Multiply computes c = alpha a b, or adds it where accumulate is set, of packed factors: a [m,k], b [k,n], c [m,n] with
-// the given stride. tile is scratch memory of a few kilobytes that Multiply grows once.
-func (s *Kernels) Multiply(m, n, k int, alpha float32, a, b []float32, accumulate bool, c []float32, stride int, tile *[]float32) {
+// Multiply computes c = alpha a b from packed factors, or adds it to c if accumulate is set. a [m,k], b [k,n], c
+// [m,n] with the given stride. tile is scratch memory of a few kilobytes that Multiply allocates once.
+func (s *Kernels) Multiply(
+	m, n, k int, alpha float32, a, b []float32, accumulate bool, c []float32, stride int, tile *[]float32,
+) {
 	add := 0
 	if accumulate {
 		add = 1
@@ -149,7 +153,7 @@ func (s *Kernels) Multiply(m, n, k int, alpha float32, a, b []float32, accumulat
 	}
 }
 
-// edge computes a tile that has fewer columns than its panel in scratch memory.
+// edge computes a tile with fewer columns than its panel, by way of scratch memory.
 func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float32, a, b *float32, accumulate bool,
 	c []float32, stride int, tile *[]float32) {
 	if len(*tile) == 0 {
@@ -172,7 +176,7 @@ func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float
 // Scratch is the memory that one goroutine needs for products.
 type Scratch struct{ left, right, tile []float32 }
 
-// sized returns n elements of *buf with undefined contents, growing it if need be.
+// sized returns n elements of *buf with undefined contents. It grows *buf if necessary.
 func sized(buf *[]float32, n int) []float32 {
 	if cap(*buf) < n {
 		*buf = make([]float32, n)
@@ -180,9 +184,11 @@ func sized(buf *[]float32, n int) []float32 {
 	return (*buf)[:n]
 }
 
-// Product computes c = alpha a b, or adds it where accumulate is set: a [m,k], b [k,n], c [m,n] with the given stride, on
-// the calling goroutine. It packs one panel of b at a time, which suits small products.
-func (s *Kernels) Product(m, n, k int, alpha float32, a, b Matrix, accumulate bool, c []float32, stride int, w *Scratch) {
+// Product computes c = alpha a b on the calling goroutine, or adds it to c if accumulate is set. a [m,k], b [k,n], c
+// [m,n] with the given stride. It packs one panel of b at a time, which is best for small products.
+func (s *Kernels) Product(
+	m, n, k int, alpha float32, a, b Matrix, accumulate bool, c []float32, stride int, w *Scratch,
+) {
 	if m == 0 || n == 0 {
 		return
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// stored makes a random matrix of the given size, stored with unused columns, and poisons those.
+// stored returns a random matrix of the given size. It is stored with unused columns, which are poisoned.
 func stored(r *rand.Rand, rows, columns int, trans bool) Matrix {
 	if trans {
 		rows, columns = columns, rows
@@ -34,7 +34,7 @@ func fused(a, b, c float32) float32 {
 	return x
 }
 
-// element is the definition of one element of a product in the package's comment.
+// element computes one element of a product by the definition in the package comment.
 func element(a, b Matrix, i, j, k int, alpha float32, accumulate bool, c float32) float32 {
 	for l := 0; l < k; l += Inner {
 		var sum float32
@@ -49,8 +49,8 @@ func element(a, b Matrix, i, j, k int, alpha float32, accumulate bool, c float32
 	return c
 }
 
-// TestProduct compares every element with its definition, to the bit, for shapes on both sides of every edge, both
-// instruction sets, transposed factors, and strides; what lies between the rows of the destination stays as it was.
+// TestProduct compares every bit of every element with the definition, for shapes on both sides of every edge, both
+// instruction sets, transposed factors, and strides. Memory between the rows of the destination must not change.
 func TestProduct(t *testing.T) {
 	if len(all()) == 0 {
 		t.Skip("this processor has no kernels")
@@ -64,7 +64,9 @@ func TestProduct(t *testing.T) {
 			for variant := range 8 {
 				m, n, k := shape[0], shape[1], shape[2]
 				ta, tb, accumulate := variant&1 > 0, variant&2 > 0, variant&4 > 0
-				t.Run(fmt.Sprintf("isa=%s/m=%d/n=%d/k=%d/ta=%t/tb=%t/add=%t", s.Name(), m, n, k, ta, tb, accumulate), func(t *testing.T) {
+				t.Run(fmt.Sprintf(
+					"isa=%s/m=%d/n=%d/k=%d/ta=%t/tb=%t/add=%t", s.Name(), m, n, k, ta, tb, accumulate,
+				), func(t *testing.T) {
 					r := rand.New(rand.NewPCG(uint64(m*n), uint64(k)))
 					a, b := stored(r, m, k, ta), stored(r, k, n, tb)
 					c, stride, alpha := make([]float32, m*(n+2)), n+2, float32(0.75)

@@ -33,7 +33,10 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 // activation, and no other op may have read x before.
 func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
 	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
-	check(pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]", x.Value, pos)
+	check(
+		pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]",
+		x.Value, pos,
+	)
 	typed("rope", compute.Int, pos)
 	readable("rope", x)
 	t.Dev.RoPE(x.Value, pos, headDim, base, false)

@@ -15,7 +15,8 @@ const (
 )
 
 var acts = map[string]compute.Act{
-	"identity": compute.Identity, "gelu": compute.GELU, "gelu_tanh": compute.GELUTanh, "relu": compute.ReLU, "tanh": compute.Tanh,
+	"identity": compute.Identity, "gelu": compute.GELU, "gelu_tanh": compute.GELUTanh,
+	"relu": compute.ReLU, "tanh": compute.Tanh,
 }
 
 // subsets calls f with every selection of names and its name as a subtest.
@@ -39,7 +40,9 @@ func TestLinearGrad(t *testing.T) {
 	for name, act := range acts {
 		t.Run("act="+name+"/bias=false", func(t *testing.T) {
 			subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
-				newGradient(t).check(func(g *gradient) *Var { return g.Linear(g.x("x", n, c), g.p("w", m, c), nil, act) }, frozen...)
+				newGradient(t).check(func(g *gradient) *Var {
+					return g.Linear(g.x("x", n, c), g.p("w", m, c), nil, act)
+				}, frozen...)
 			})
 		})
 		t.Run("act="+name+"/bias=true", func(t *testing.T) {
@@ -187,7 +190,9 @@ func TestAddNormGrad(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			h := g.x("h", n, c)
 			y := g.AddNorm(g.Linear(h, g.p("w", c, c), nil, compute.GELU), h, g.p("gamma", c), g.p("beta", c), eps, drop(1))
-			return g.AddNorm(g.Linear(h, g.p("w2", c, c), nil, compute.Identity), y, g.p("gamma", c), g.p("beta", c), eps, drop(2))
+			return g.AddNorm(
+				g.Linear(h, g.p("w2", c, c), nil, compute.Identity), y, g.p("gamma", c), g.p("beta", c), eps, drop(2),
+			)
 		})
 	})
 	t.Run("residual=read after", func(t *testing.T) {
@@ -225,7 +230,9 @@ func TestAttentionGrad(t *testing.T) {
 	t.Run("q=k=v", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			x, cu := g.x("x", n, c), g.ints(0, 3, n)
-			return g.Attention(x, x, x, compute.AttnOpts{Heads: 2, KVHeads: 2, HeadDim: c / 2, CuQ: cu, CuK: cu, MaxQ: 4, MaxK: 4, Scale: 0.7})
+			return g.Attention(
+				x, x, x, compute.AttnOpts{Heads: 2, KVHeads: 2, HeadDim: c / 2, CuQ: cu, CuK: cu, MaxQ: 4, MaxK: 4, Scale: 0.7},
+			)
 		})
 	})
 }
@@ -250,14 +257,20 @@ func TestGatherGrad(t *testing.T) {
 		first, all := g.Gather(x, g.ints(0, 3)), g.Linear(x, g.p("w", m, c), nil, compute.Identity)
 		last := g.Gather(x, g.ints(3, 0))
 		sum := g.AddNorm(first, last, g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
-		return g.AddNorm(g.Gather(all, g.ints(2, 6)), g.Linear(sum, g.p("w", m, c), nil, compute.Tanh), g.p("one", m), g.p("zero", m), eps, drop(1))
+		return g.AddNorm(
+			g.Gather(all, g.ints(2, 6)), g.Linear(sum, g.p("w", m, c), nil, compute.Tanh), g.p("one", m), g.p("zero", m), eps,
+			drop(1),
+		)
 	})
 }
 
 func TestEmbedGrad(t *testing.T) {
 	subsets(t, []string{"word", "position", "token type"}, func(t *testing.T, frozen []string) {
 		newGradient(t).check(func(g *gradient) *Var {
-			return g.Embed(g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), g.ints(0, 1, 1, 0), g.p("word", 5, c), g.p("position", 3, c), g.p("token type", 2, c))
+			return g.Embed(
+				g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), g.ints(0, 1, 1, 0), g.p("word", 5, c), g.p("position", 3, c),
+				g.p("token type", 2, c),
+			)
 		}, frozen...)
 	})
 }
@@ -275,7 +288,10 @@ func (g *gradient) weights() compute.CrossEntropyOpts {
 func TestLossGrad(t *testing.T) {
 	t.Run("loss=cross entropy", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
-			g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), compute.Identity), g.ints(0, 4, 1, 2, 2, 3, 0), 1.0/9, g.weights())
+			g.CrossEntropy(
+				g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), g.p("b", m), compute.Identity), g.ints(0, 4, 1, 2, 2, 3, 0),
+				1.0/9, g.weights(),
+			)
 			return nil
 		})
 	})
@@ -299,7 +315,9 @@ func TestLossGrad(t *testing.T) {
 func TestAccumulation(t *testing.T) {
 	newGradient(t).check(func(g *gradient) *Var {
 		x := g.x("x", n, c)
-		sum := g.AddNorm(g.Act(x, compute.GELU), g.Act(x, compute.Tanh), g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+		sum := g.AddNorm(
+			g.Act(x, compute.GELU), g.Act(x, compute.Tanh), g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{},
+		)
 		for i, y := range []*Var{
 			g.Dropout(x, drop(7)),
 			g.LayerNorm(x, g.p("gamma", c), g.p("beta", c), eps),

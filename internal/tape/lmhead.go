@@ -12,7 +12,8 @@ func (t *Tape) LMHead(
 	loss compute.Tensor, h *Var, w *Param, labels compute.Tensor, scale float32, rows int, o compute.CrossEntropyOpts,
 ) {
 	n, c, v := h.Value.Shape.Rows(), h.Value.Shape.Cols(), w.Value.Shape[0]
-	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0 && absentOr(o.Rows, n) && absentOr(o.Classes, v), "lm head",
+	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0 &&
+		absentOr(o.Rows, n) && absentOr(o.Classes, v), "lm head",
 		"h [N C], w [V C], labels [N], row weights [N], class weights [V]", h.Value, w.Value, labels, o.Rows, o.Classes)
 	logits, dh := t.temp(compute.Shape{min(rows, n), v}), t.lossGrad(h)
 	for i := 0; i < n; i += rows {

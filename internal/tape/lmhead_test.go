@@ -23,7 +23,9 @@ func TestLMHead(t *testing.T) {
 				g.check(chunked, frozen...)
 				got, _ := g.run(chunked)
 				want, _ := g.run(func(g *gradient) *Var {
-					g.CrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity), g.ints(labels...), 1.0/5, g.weights())
+					g.CrossEntropy(
+						g.loss, g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity), g.ints(labels...), 1.0/5, g.weights(),
+					)
 					return nil
 				})
 				if !(got-want <= 1e-14 && want-got <= 1e-14) || want == 0 {
@@ -38,7 +40,9 @@ func TestLMHead(t *testing.T) {
 func TestLMHeadMemory(t *testing.T) {
 	const tokens, vocabulary = 512, 1000
 	dev := cpu.Open[float32](1)
-	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Working), &Param{Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Working)}
+	h, w := dev.Alloc(compute.Shape{tokens, 8}, compute.Working), &Param{
+		Value: dev.Alloc(compute.Shape{vocabulary, 8}, compute.Working),
+	}
 	loss, labels := dev.Alloc(compute.Shape{1}, compute.Exact), dev.Alloc(compute.Shape{tokens}, compute.Int)
 	p := &Tape{Dev: dev, Train: true}
 	p.LMHead(loss, p.Const(h), w, labels, 1, 16, compute.CrossEntropyOpts{})

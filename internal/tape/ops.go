@@ -5,7 +5,10 @@ import "github.com/lor2c/lor2c/internal/compute"
 // Linear returns y = act(x WT + b). x [N,K], w [M,K], b [M] or nil, y [N,M].
 func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 	n, k, m := x.Value.Shape.Rows(), x.Value.Shape.Cols(), w.Value.Shape[0]
-	check(is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value, b.value())
+	check(
+		is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value,
+		b.value(),
+	)
 	params("linear", w, b)
 	y := t.out("linear", compute.Shape{n, m}, x.needs || w.Trains() || b.Trains(), x)
 	var pre compute.Tensor
@@ -57,7 +60,9 @@ func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 	check(is(a.Value, r, k), "low rank down", "x [N K], A [R K]", x.Value, a.Value)
 	params("low rank down", a)
 	readable("low rank down", x)
-	u := &Var{Value: t.exact(compute.Shape{n, r}), FirstRow: x.FirstRow, needs: t.Train && (x.needs || a.Trains()), owned: true}
+	u := &Var{
+		Value: t.exact(compute.Shape{n, r}), FirstRow: x.FirstRow, needs: t.Train && (x.needs || a.Trains()), owned: true,
+	}
 	t.Dev.LowRankDown(u.Value, x.Value, a.Value, drop)
 	t.watch("low rank down", a.Name, u)
 	if !u.needs {
@@ -103,11 +108,16 @@ func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 // LayerNorm normalises the rows of x. x, y [N,C]; gamma, beta [C].
 func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	c := x.Value.Shape.Cols()
-	check(is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value, beta.Value)
+	check(
+		is(gamma.Value, c) && is(beta.Value, c), "layer norm", "x [N C], gamma [C], beta [C]", x.Value, gamma.Value,
+		beta.Value,
+	)
 	params("layer norm", gamma, beta)
 	y := t.out("layer norm", x.Value.Shape, x.needs || gamma.Trains() || beta.Trains(), x)
 	stats := t.exact(compute.Shape{x.Value.Shape.Rows(), 2})
-	t.Dev.LayerNorm(y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{})
+	t.Dev.LayerNorm(
+		y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{},
+	)
 	t.watch("layer norm", gamma.Name, y)
 	if !y.needs {
 		t.Dev.Release(stats)
@@ -116,7 +126,9 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	x.saved = true
 	t.push(y, func(dy compute.Tensor) {
 		norm := func(dx compute.Tensor) {
-			t.Dev.LayerNormGrad(dx, compute.Tensor{}, gamma.grad(), beta.grad(), x.Value, gamma.Value, stats, dy, compute.Dropout{})
+			t.Dev.LayerNormGrad(
+				dx, compute.Tensor{}, gamma.grad(), beta.grad(), x.Value, gamma.Value, stats, dy, compute.Dropout{},
+			)
 		}
 		if !x.needs {
 			norm(compute.Tensor{})
@@ -170,7 +182,8 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 // [NK,HKV*D], y [NQ,H*D].
 func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	nq, nk := q.Value.Shape.Rows(), k.Value.Shape.Rows()
-	check(is(q.Value, nq, o.Heads*o.HeadDim) && is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
+	check(is(q.Value, nq, o.Heads*o.HeadDim) &&
+		is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
 		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
 		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
 	y := t.out("attention", q.Value.Shape, q.needs || k.needs || v.needs, q, k, v)
@@ -241,10 +254,13 @@ func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 // Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C].
 func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, tokenType *Param) *Var {
 	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
-	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c && tokenType.Value.Shape.Cols() == c,
+	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c &&
+		tokenType.Value.Shape.Cols() == c,
 		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, tokenType.Value)
 	params("embed", word, position, tokenType)
-	y := t.out("embed", compute.Shape{n, c}, word.Trains() || position.Trains() || tokenType.Trains(), &Var{FirstRow: t.Row})
+	y := t.out(
+		"embed", compute.Shape{n, c}, word.Trains() || position.Trains() || tokenType.Trains(), &Var{FirstRow: t.Row},
+	)
 	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, tokenType.Value)
 	t.watch("embed", word.Name, y)
 	if y.needs {

@@ -24,7 +24,9 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		t.Fatal(err)
 	}
 	p := float64(dropout)
-	a := adapter.Config{Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense"}}
+	a := adapter.Config{
+		Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense"},
+	}
 	adapted, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +171,10 @@ func TestRelease(t *testing.T) {
 	logits := tp.Linear(b, param(false, 4, 4), nil, compute.Identity)
 	tp.Release(b)
 	left("b is read by the gradient of a weight", 5)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
+	tp.CrossEntropy(
+		dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1,
+		compute.CrossEntropyOpts{},
+	)
 	tp.Backward()
 	left("after the gradient: x, y, labels", 3)
 	tp.Backward()
@@ -195,7 +200,10 @@ func TestDecoderReleases(t *testing.T) {
 	tp.Release(gate, up)
 	logits := tp.Linear(z, param(3, 6), nil, compute.Identity)
 	tp.Release(z)
-	tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1, compute.CrossEntropyOpts{})
+	tp.CrossEntropy(
+		dev.Alloc(compute.Shape{1}, compute.Exact), logits, dev.Temp(compute.Shape{5}, compute.Int), 1,
+		compute.CrossEntropyOpts{},
+	)
 	tp.Backward()
 	if len(dev.live) != 3 {
 		t.Errorf("%d tensors are live, %v; want x, pos and labels", len(dev.live), dev.shapes())

@@ -48,7 +48,10 @@ func attention[F float](a *attnData, round func(float64) float64) attnResult {
 			for h := range a.heads {
 				n := int(cuQ[s]) + i
 				at := (n*a.heads + h) * a.dim
-				row := attnRow[F]{dim: a.dim, stride: a.kvHeads * a.dim, scale: F(a.scale), round: func(x F) F { return F(round(float64(x))) }}
+				row := attnRow[F]{
+					dim: a.dim, stride: a.kvHeads * a.dim, scale: F(a.scale),
+					round: func(x F) F { return F(round(float64(x))) },
+				}
 				first := min(int(cuK[s])*row.stride+h*a.kvHeads/a.heads*a.dim, len(k))
 				row.q, row.dy = q[at:at+a.dim], dy[at:at+a.dim]
 				row.k, row.v, row.dk, row.dv = k[first:], v[first:], dk[first:], dv[first:]

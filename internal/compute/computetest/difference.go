@@ -118,7 +118,9 @@ func differenceLayerNorm(s *suite) {
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
-		s.dev.LayerNorm(y.Tensor, sum.Tensor, stats.Tensor, x.Tensor, residual.Tensor, gamma.Tensor, beta.Tensor, normEps, drop)
+		s.dev.LayerNorm(
+			y.Tensor, sum.Tensor, stats.Tensor, x.Tensor, residual.Tensor, gamma.Tensor, beta.Tensor, normEps, drop,
+		)
 		return total()
 	}
 	forward()
@@ -172,7 +174,10 @@ func differenceRoPE(s *suite) {
 }
 
 func differenceAttention(s *suite, causal bool) {
-	a := attnData{heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5, drop: someDropout(0.25)}
+	a := attnData{
+		heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5,
+		drop: someDropout(0.25),
+	}
 	o := a.options(s)
 	q, k, v := s.variable(s.working, "q", 10, 20), s.variable(s.working, "k", 13, 10), s.variable(s.working, "v", 13, 10)
 	y, lse := s.working.output("y", 10, 20), s.exact.output("lse", 10, 4)
@@ -182,7 +187,9 @@ func differenceAttention(s *suite, causal bool) {
 		return total()
 	}
 	forward()
-	s.dev.AttentionGrad(q.grad.Tensor, k.grad.Tensor, v.grad.Tensor, q.Tensor, k.Tensor, v.Tensor, y.Tensor, lse.Tensor, dy, o)
+	s.dev.AttentionGrad(
+		q.grad.Tensor, k.grad.Tensor, v.grad.Tensor, q.Tensor, k.Tensor, v.Tensor, y.Tensor, lse.Tensor, dy, o,
+	)
 	for _, x := range []*variable{q, k, v} {
 		s.difference(x, forward)
 	}

@@ -169,7 +169,9 @@ func checkFill(s *suite, k kind, n int) {
 func checkCopy(s *suite, to, from kind, n int) {
 	data := from.normal(n, 1)
 	unit := s.cfg.unit()
-	for i, v := range []float64{1 + unit, 1 + 3*unit, -1 - unit, 1 + unit*(1+1.0/1024), 1 + unit*(1-1.0/1024), math.MaxFloat32} {
+	for i, v := range []float64{
+		1 + unit, 1 + 3*unit, -1 - unit, 1 + unit*(1+1.0/1024), 1 + unit*(1-1.0/1024), math.MaxFloat32,
+	} {
 		if n > 6 && from.dtype == compute.Exact {
 			data[i] = float64(float32(v))
 		}

@@ -15,7 +15,9 @@ type weights struct {
 
 // crossEntropy computes start plus the loss, and its gradient, from the definition: a target distribution against the
 // log of the softmax. A row with a label below 0 has no loss and no gradient.
-func crossEntropy[F float](start float64, x []float64, labels []int32, c int, scale float32, o weights) (loss, grad []float64) {
+func crossEntropy[F float](
+	start float64, x []float64, labels []int32, c int, scale float32, o weights,
+) (loss, grad []float64) {
 	g := in[F](x)
 	total := F(0)
 	at := func(w []float64, i int) F {
@@ -86,8 +88,10 @@ func lossCases() []testCase {
 			{rows: true}, {classes: true}, {smoothing: 0.1}, {smoothing: 1}, {rows: true, classes: true, smoothing: 0.3},
 		} {
 			all = append(all, testCase{
-				name: fmt.Sprintf("op=CrossEntropy/b=%d/c=%d/rows=%t/classes=%t/smoothing=%g", size[0], size[1], w.rows, w.classes, w.smoothing),
-				run:  func(s *suite) { checkCrossEntropy(s, size[0], size[1], 3, w) },
+				name: fmt.Sprintf(
+					"op=CrossEntropy/b=%d/c=%d/rows=%t/classes=%t/smoothing=%g", size[0], size[1], w.rows, w.classes, w.smoothing,
+				),
+				run: func(s *suite) { checkCrossEntropy(s, size[0], size[1], 3, w) },
 			})
 		}
 	}

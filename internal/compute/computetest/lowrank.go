@@ -54,7 +54,8 @@ func lowRankUp[F float](l *lowRankData) []float64 {
 
 // lowRankUpGrad computes du and db.
 func lowRankUpGrad[F float](l *lowRankData) (du, db []float64) {
-	return gemm[F](nil, l.scale, l.dy, false, l.w, false, l.n, l.r, l.k), gemm[F](l.dw, l.scale, l.dy, true, l.u, false, l.k, l.r, l.n)
+	du = gemm[F](nil, l.scale, l.dy, false, l.w, false, l.n, l.r, l.k)
+	return du, gemm[F](l.dw, l.scale, l.dy, true, l.u, false, l.k, l.r, l.n)
 }
 
 func lowRankCases() []testCase {
@@ -79,7 +80,9 @@ func lowRankCases() []testCase {
 			})
 		}
 	}
-	for _, size := range [][3]int{{33, 17, 3}, {65, 256, 8}, {257, 768, 8}, {33, 1024, 16}, {17, 264, 13}, {3, 1032, 8}, {33, 72, 17}} {
+	for _, size := range [][3]int{
+		{33, 17, 3}, {65, 256, 8}, {257, 768, 8}, {33, 1024, 16}, {17, 264, 13}, {3, 1032, 8}, {33, 72, 17},
+	} {
 		for _, order := range lowRankOrders {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=LowRankUp/n=%d/c=%d/r=%d/order=%s", size[0], size[1], size[2], order),
@@ -166,7 +169,10 @@ var lowRankOrders = []string{"up-down", "up", "down", "other-down", "down-up"}
 // checkLowRankBetween checks that a LayerNorm and the ops that follow it give the right result whether or not the
 // device runs them together.
 func checkLowRankBetween(s *suite, n, c, r int, order string) {
-	norm := normData{n: n, c: c, drop: someDropout(0.1), dgamma: make([]float64, c), dbeta: make([]float64, c), dy: make([]float64, n*c)}
+	norm := normData{
+		n: n, c: c, drop: someDropout(0.1), dgamma: make([]float64, c), dbeta: make([]float64, c),
+		dy: make([]float64, n*c),
+	}
 	norm.drop.Site++
 	var x, residual, gamma, beta, ranks, a, b compute.Tensor
 	x, norm.x = s.working.random("x", n, c)

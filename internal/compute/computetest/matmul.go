@@ -52,7 +52,9 @@ func gemm[F float](start []float64, alpha float32, a []float64, ta bool, b []flo
 }
 
 // linear computes the values before and after the activation. The activation reads rounded values. bias may be nil.
-func linear[F float](x, w, bias []float64, n, k, m int, act compute.Act, round func(float64) float64) (pre, dst []float64) {
+func linear[F float](
+	x, w, bias []float64, n, k, m int, act compute.Act, round func(float64) float64,
+) (pre, dst []float64) {
 	z := product[F](x, false, w, true, n, m, k)
 	y := make([]F, len(z))
 	for i := range z {

@@ -81,7 +81,9 @@ func layerNorm[F float](l normData) normData {
 
 func normCases() []testCase {
 	var all []testCase
-	for _, size := range [][2]int{{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200}} {
+	for _, size := range [][2]int{
+		{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200},
+	} {
 		for _, p := range []float32{0, 0.3} {
 			all = append(all, testCase{
 				name: fmt.Sprintf("op=LayerNorm/n=%d/c=%d/residual=true/drop=%v", size[0], size[1], p),

@@ -49,7 +49,9 @@ func rmsNorm[F float](r rmsData) rmsData {
 
 func rmsNormCases() []testCase {
 	var all []testCase
-	for _, size := range [][2]int{{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200}} {
+	for _, size := range [][2]int{
+		{1, 3}, {3, 17}, {17, 33}, {33, 257}, {3, 1025}, {257, 65}, {9, 64}, {5, 1024}, {3, 2056}, {2, 8200},
+	} {
 		// With the smaller x the mean squares of the rows are close to eps.
 		for _, std := range []float64{1, 0.003} {
 			all = append(all, testCase{

@@ -116,7 +116,8 @@ func cases(cfg Config) []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
-		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(), updateCases(), differenceCases(cfg),
+		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(),
+		updateCases(), differenceCases(cfg),
 	} {
 		all = append(all, group...)
 	}

@@ -53,14 +53,16 @@ func failures(dev compute.Device, cfg Config, op string) (found []string, ran in
 // faulty is a device some of whose methods are replaced by hooks.
 type faulty struct {
 	compute.Device
-	fill      func(dst compute.Tensor, v float32)
-	copy      func(dst, src compute.Tensor)
-	axpy      func(dst compute.Tensor, alpha float32, x compute.Tensor)
-	act       func(a compute.Act, dst, pre compute.Tensor)
-	dropout   func(dst, x compute.Tensor, drop compute.Dropout)
-	sumRows   func(dst, x compute.Tensor)
-	scatter   func(dst, idx, x compute.Tensor)
-	gemm      func(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool)
+	fill    func(dst compute.Tensor, v float32)
+	copy    func(dst, src compute.Tensor)
+	axpy    func(dst compute.Tensor, alpha float32, x compute.Tensor)
+	act     func(a compute.Act, dst, pre compute.Tensor)
+	dropout func(dst, x compute.Tensor, drop compute.Dropout)
+	sumRows func(dst, x compute.Tensor)
+	scatter func(dst, idx, x compute.Tensor)
+	gemm    func(
+		dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
+	)
 	linear    func(dst, pre, x, w, bias compute.Tensor, act compute.Act)
 	down      func(u, x, a compute.Tensor, drop compute.Dropout)
 	downGrad  func(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool)
@@ -110,7 +112,9 @@ func (f *faulty) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 }
 func (f *faulty) Release(t compute.Tensor) { f.release(t) }
 
-func (f *faulty) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool) {
+func (f *faulty) Gemm(
+	dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
+) {
 	f.gemm(dst, alpha, a, ta, b, tb, accumulate)
 }
 
@@ -130,11 +134,15 @@ func (f *faulty) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
 	f.upGrad(du, db, u, b, dy, scale)
 }
 
-func (f *faulty) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout) {
+func (f *faulty) LayerNorm(
+	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
+) {
 	f.norm(dst, sum, stats, x, residual, gamma, beta, eps, drop)
 }
 
-func (f *faulty) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout) {
+func (f *faulty) LayerNormGrad(
+	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
+) {
 	f.normGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
 }
 

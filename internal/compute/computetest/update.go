@@ -66,7 +66,9 @@ func updateCases() []testCase {
 			})
 		}
 		for _, working := range []bool{false, true} {
-			all = append(all, testCase{name: fmt.Sprintf("op=AdamW/n=%d/w=%t", n, working), run: func(s *suite) { checkAdamW(s, n, working) }})
+			all = append(all, testCase{name: fmt.Sprintf(
+				"op=AdamW/n=%d/w=%t", n, working,
+			), run: func(s *suite) { checkAdamW(s, n, working) }})
 		}
 		all = append(all, testCase{name: fmt.Sprintf("op=SumAbs/n=%d", n), run: func(s *suite) {
 			x, data := s.exact.random("x", n)

@@ -98,7 +98,9 @@ func TestPlanCovers(t *testing.T) {
 	}
 	for name, c := range methods() {
 		for _, largest := range []size{{4096, 32, 4}, {4096, 64, 4}, {4096, 64, 2}, {100, 5, 4}, {16, 8, 4}} {
-			t.Run(fmt.Sprintf("method=%s/tokens=%d/examples=%d/float=%d", name, largest.tokens, largest.examples, largest.floatBytes), func(t *testing.T) {
+			t.Run(fmt.Sprintf(
+				"method=%s/tokens=%d/examples=%d/float=%d", name, largest.tokens, largest.examples, largest.floatBytes,
+			), func(t *testing.T) {
 				dev, s := base(t, c, largest.floatBytes)
 				step := func(tokens, examples int) int64 {
 					lengths := make([]int, examples)
@@ -135,7 +137,8 @@ func base(t *testing.T, c adapter.Config, floatBytes int64) (*nulldev.Device, *t
 	t.Helper()
 	dev := nulldev.Open(floatBytes)
 	config := model.Config{
-		Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 10_000, Types: 1, Activation: "gelu",
+		Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 10_000,
+		Types: 1, Activation: "gelu",
 	}
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
 	m, err := model.New(dev, config, 2, 1, false, none)

@@ -1,6 +1,6 @@
 // Command asm writes the assembly of package sgemm. Run it with "go generate" in the parent directory.
 //
-// It is a module of its own, so that the generator's library is no dependency of lor2c.
+// It is a separate module, so that lor2c does not depend on the library that generates the assembly.
 package main
 
 import (
