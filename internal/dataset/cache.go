@@ -12,7 +12,7 @@ import (
 	"slices"
 )
 
-// The cache file, all numbers little-endian:
+// A cache file contains, with all numbers little-endian:
 //
 //	[8]byte  magic, the format version in its last byte
 //	[32]byte key
@@ -25,8 +25,9 @@ const (
 	cacheHeader = len(cacheMagic) + sha256.Size + 3*8
 )
 
-// cacheKey is a hash over all that the token ids depend on. Texts go in with
-// their lengths, so that no two lists of texts look alike.
+// cacheKey returns a hash of everything that the token ids depend on. It
+// includes the lengths of the texts, so that different lists of texts have
+// different keys.
 func cacheKey(tokenizer [32]byte, examples []Example, maxLength int) [32]byte {
 	h := sha256.New()
 	h.Write([]byte(cacheMagic))
@@ -39,7 +40,8 @@ func cacheKey(tokenizer [32]byte, examples []Example, maxLength int) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// texts writes the texts to h, so that no two examples look alike.
+// texts writes the texts of x to h with their lengths, so that different
+// examples have different hashes.
 func (x Example) texts(h hash.Hash) {
 	text(h, x.TextA)
 	if x.TextB == nil {
@@ -62,8 +64,8 @@ func cachePath(dir string, key [32]byte) string {
 	return filepath.Join(dir, "tokens-"+hex.EncodeToString(key[:16])+".bin")
 }
 
-// readCache returns false for a file that is absent or not, to the byte, what
-// writeCache wrote for this key and n examples.
+// readCache returns the content of the cache file of key, or false if there is
+// no such file or if it is not exactly what writeCache wrote for n examples.
 func readCache(dir string, key [32]byte, n int) (*Encoded, bool) {
 	raw, err := os.ReadFile(cachePath(dir, key))
 	if err != nil || len(raw) < cacheHeader+sha256.Size {
@@ -78,7 +80,8 @@ func readCache(dir string, key [32]byte, n int) (*Encoded, bool) {
 	}
 	var sizes [3]int64
 	decode(body[cacheHeader-3*8:], sizes[:])
-	// The lengths come from the file: its size bounds them before they are used.
+	// The lengths come from the file, so they are checked against its size
+	// before they are used.
 	tokens := sizes[1]
 	if sizes[0] != int64(n) || tokens < 0 || tokens > int64(len(body)) || int64(len(body)-cacheHeader) != 8*int64(n+1)+8*tokens {
 		return nil, false
@@ -94,15 +97,16 @@ func readCache(dir string, key [32]byte, n int) (*Encoded, bool) {
 	return e, true
 }
 
-// decode fills to from the start of b, which is long enough by readCache's check.
+// decode fills to from the start of b. readCache has checked that b is long
+// enough.
 func decode(b []byte, to any) {
 	if _, err := binary.Decode(b, binary.LittleEndian, to); err != nil {
 		panic(err)
 	}
 }
 
-// writeCache writes to a temporary file and renames it, so that a reader sees
-// the whole file or none, also when two runs write the same one.
+// writeCache writes to a temporary file and renames it, so that a reader never
+// sees a part of a file, also if two runs write the same file.
 func writeCache(dir string, key [32]byte, e *Encoded) (err error) {
 	defer func() {
 		if err != nil {

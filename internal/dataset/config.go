@@ -12,7 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Config is the `data:` section of a run file. Table docs of package config
+// Config is the `data:` section of a run file. The table docs of package config
 // explains every key.
 type Config struct {
 	Task      string   `yaml:"task"`
@@ -28,25 +28,25 @@ type Config struct {
 	MaxLength int      `yaml:"max_length"`
 }
 
-// Source says where a split comes from: it is the path of a file, or a number
-// such as 0.2, which is a fraction of the training examples.
+// Source is where a split comes from: the path of a file, or a number such as
+// 0.2, which is a fraction of the training examples.
 type Source string
 
-// Fraction returns the fraction, and whether s is one. A path is none: it ends
-// in one of the extensions of data files.
+// Fraction returns the fraction and reports whether s is one. A path is not,
+// because it ends in the extension of a data file.
 func (s Source) Fraction() (float64, bool) {
 	f, err := strconv.ParseFloat(string(s), 64)
 	return f, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
-// The values of Config.Kind.
+// These are the values of Config.Kind.
 const (
 	Classification = "classification"
 	Regression     = "regression"
 )
 
-// minLength leaves one token of text beside the four special tokens that
-// RoBERTa puts around a pair.
+// minLength is the smallest maximum length. It leaves one token of text besides
+// the four special tokens that RoBERTa adds to a pair.
 const minLength = 5
 
 // faults collects what is wrong with a configuration.
@@ -56,8 +56,8 @@ func (f *faults) add(key, format string, args ...any) {
 	*f = append(*f, fmt.Errorf("dataset: data."+key+": "+format, args...))
 }
 
-// Validate returns every fault of the section, each naming its key. It reads no
-// file.
+// Validate returns every fault of the section; each names its key. It does not
+// read files.
 func (c Config) Validate() []error {
 	var f faults
 	name := taskName(c.Task)
@@ -85,7 +85,8 @@ func (c Config) checkGLUE(f *faults) {
 	if c.Dir == "" {
 		f.add("dir", "not set; want the folder that holds the files of task %s", c.Task)
 	}
-	// A key that would be ignored is a misunderstanding best met before training.
+	// A key that would be ignored is a misunderstanding, which is better
+	// reported before training.
 	for _, k := range []struct {
 		key string
 		set bool
@@ -163,7 +164,8 @@ func (c Config) checkLabels(f *faults) {
 	}
 }
 
-// checkMetric leaves the number of classes to Open, which alone may know it.
+// checkMetric checks whether the metric applies to the kind of task. Open
+// checks it against the number of classes, which is not known here.
 func (c Config) checkMetric(f *faults) {
 	m, err := metric.ByName(c.Metric)
 	if err != nil {
@@ -184,7 +186,7 @@ func (c Config) checkMetric(f *faults) {
 	}
 }
 
-// paths maps the splits of a custom task to their files. A dev split that is a
+// paths returns the files of a custom task by split. A dev split that is a
 // fraction of train has no file.
 func (c Config) paths() map[string]string {
 	p := map[string]string{}

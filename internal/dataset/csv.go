@@ -13,9 +13,10 @@ import (
 // maxRecord is the most bytes of one CSV record.
 const maxRecord = 16 * maxText
 
-// csvReader takes CSV apart as RFC 4180 has it and Python's csv reads it: a
-// quoted field may span lines and keeps their ends byte by byte. Package
-// encoding/csv turns CR LF into LF there, which a byte-level tokenizer sees.
+// csvReader parses CSV as RFC 4180 defines it and Python's csv module reads it:
+// a quoted field may span several lines and keeps their line ends unchanged.
+// Package encoding/csv converts CR LF to LF there, which would change the ids
+// of a byte-level tokenizer.
 type csvReader struct {
 	path string
 	in   *bufio.Reader
@@ -23,7 +24,7 @@ type csvReader struct {
 	size int            // bytes of the record so far
 }
 
-// csvField is a field with the place where it begins.
+// csvField is a field with the place of its start.
 type csvField struct {
 	text     string
 	at       place.Position
@@ -31,10 +32,10 @@ type csvField struct {
 	quoted   bool
 }
 
-// readCSV reads records under a header.
+// readCSV reads a file with a header line.
 func readCSV(path string, r io.Reader, l layout) (t table, err error) {
 	in := &csvReader{path: path, in: bufio.NewReader(r), at: place.Position{Line: 1}}
-	// The mark would become part of the first column's name.
+	// A byte order mark would become part of the name of the first column.
 	if mark, _ := in.in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
 		in.in.Discard(len(byteOrderMark))
 	}
@@ -84,7 +85,8 @@ func texts(fields []csvField) []string {
 	return s
 }
 
-// next returns the fields of the next record that is no blank line, or io.EOF.
+// next returns the fields of the next record that is not a blank line, or
+// io.EOF.
 func (r *csvReader) next() ([]csvField, error) {
 	for {
 		fields, err := r.record()
@@ -117,7 +119,8 @@ func (r *csvReader) record() ([]csvField, error) {
 	}
 }
 
-// broken says what kept the file from being read; io.EOF stays itself.
+// broken returns the error of a file that cannot be read; it returns io.EOF
+// unchanged.
 func (r *csvReader) broken(err error) error {
 	if err == io.EOF {
 		return err
@@ -125,12 +128,12 @@ func (r *csvReader) broken(err error) error {
 	return fmt.Errorf("dataset: read %s: %w", r.path, err)
 }
 
-// fault is an error at a place.
+// fault returns an error at a place of the file.
 func (r *csvReader) fault(at place.Position, format string, a ...any) error {
 	return fmt.Errorf("dataset: read %s:%s: %s", r.path, at, fmt.Sprintf(format, a...))
 }
 
-// read returns the next byte and keeps count of lines and columns.
+// read returns the next byte and counts lines and columns.
 func (r *csvReader) read() (byte, error) {
 	b, err := r.in.ReadByte()
 	if err != nil {
@@ -148,7 +151,7 @@ func (r *csvReader) read() (byte, error) {
 	return b, nil
 }
 
-// lineEnd moves to the next line.
+// lineEnd moves the position to the next line.
 func (r *csvReader) lineEnd() { r.at = place.Position{Line: r.at.Line + 1} }
 
 // afterCR reads the LF that must follow a CR outside of quotes.
@@ -168,7 +171,8 @@ func (r *csvReader) afterCR() error {
 	return err
 }
 
-// field reads one field and what ends it; end says that it is the last.
+// field reads one field with the separator after it. end is true if it is the
+// last of its record.
 func (r *csvReader) field() (f csvField, end bool, err error) {
 	var text []byte
 	f.at = place.Position{Line: r.at.Line, Column: r.at.Column + 1}
@@ -198,7 +202,7 @@ func (r *csvReader) field() (f csvField, end bool, err error) {
 			}
 			return f, b != ',', err
 		case f.quoted:
-			return f, false, r.fault(r.at, "text behind the quote that closes a field, which opened on line %d; want quotes inside a field doubled", f.at.Line)
+			return f, false, r.fault(r.at, "text follows the quote that closes a field, which opened on line %d; want quotes inside a field doubled", f.at.Line)
 		case b == '"':
 			return f, false, r.fault(r.at, "a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled")
 		}
@@ -235,12 +239,13 @@ func (r *csvReader) quoted(open place.Position) (text []byte, err error) {
 	}
 }
 
-// spanning counts fields that span lines.
+// spanning counts the fields that span several lines.
 type spanning struct{ fields, first, longest int }
 
-// add refuses a field that swallowed records: one stray quote opens it, another
-// closes it lines later. Between them lie lines that would be records, with as
-// many columns as the file and no blank behind a comma, as prose would have.
+// add counts f. It returns an error if f probably contains records because one
+// stray quote opened it and another closed it lines later. Lines between the
+// quotes look like records if they have as many columns as the file and no
+// blank after a comma, which prose would have.
 func (s *spanning) add(path string, f csvField, width int) error {
 	lines := strings.Split(f.text, "\n")
 	if len(lines) == 1 {
@@ -271,8 +276,8 @@ func (s *spanning) findings(path string) []Finding {
 		Text: fmt.Sprintf("%s over several lines, the longest over %d", counted(s.fields, "field"), s.longest)}}
 }
 
-// otherSeparator adds to err, a column that was not found, that the header looks
-// as if another character separated the columns.
+// otherSeparator returns err, the error of a missing column. If the header
+// looks as if another character separated the columns, it says so.
 func otherSeparator(err error, header []string, separator string) error {
 	if len(header) != 1 {
 		return err
@@ -296,7 +301,8 @@ func otherSeparator(err error, header []string, separator string) error {
 	return err
 }
 
-// errOldMac refuses a file whose first line would be all of it.
+// errOldMac returns the error of a file whose lines end in CR, so that it would
+// be read as one line.
 func errOldMac(path string) error {
 	return fmt.Errorf(`dataset: read %s:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <%s >NEW`, path, path)
 }

@@ -60,7 +60,7 @@ func TestBadText(t *testing.T) {
 	}{
 		{"swallowed", csv, swallowed, `f:3:1: the quote that opens here closes on line 101, and 97 of the lines between look like records; want quotes inside a field doubled`},
 		{"swallowed_all", csv, swallowed[:len(swallowed)-len("d\",x\ne,y\n")], `f:3:1: the quote that opens here is never closed; want quotes inside a field doubled`},
-		{"after_quote", csv, "text,label\n\"a\nb\"c,x\n", `f:3:3: text behind the quote that closes a field, which opened on line 2; want quotes inside a field doubled`},
+		{"after_quote", csv, "text,label\n\"a\nb\"c,x\n", `f:3:3: text follows the quote that closes a field, which opened on line 2; want quotes inside a field doubled`},
 		{"old_mac.csv", csv, "text,label\ra,x\rb,y\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},
 		{"old_mac.tsv", tsv, "text\tlabel\ra\tx\rb\ty\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},
 		{"old_mac.jsonl", jsonl, "{}\r{}\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},

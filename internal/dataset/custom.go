@@ -8,11 +8,12 @@ import (
 	"sync"
 )
 
-// extensions are the formats of a user's own files.
+// extensions are the extensions of the files of a custom task.
 var extensions = []string{".csv", ".tsv", ".jsonl"}
 
-// customFiles reads a user's own files. It keeps train, which a run may want
-// twice, for its classes and to divide it, and which may be a pipe.
+// customFiles reads the files of a custom task. It keeps train in memory,
+// because a run may need it twice, for its classes and to divide it, and it may
+// be a pipe, which can be read only once.
 type customFiles struct {
 	config Config
 	seed   uint64
@@ -68,7 +69,7 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 	return s, nil
 }
 
-// readTrain reads train, and its classes where none are known.
+// readTrain reads train and, if the classes are not known, takes them from it.
 func (f *customFiles) readTrain(ctx context.Context) error {
 	if f.train != nil {
 		return nil
@@ -93,7 +94,8 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 	return err
 }
 
-// split returns one split, which for train and a fraction of it is kept.
+// split returns one split. It keeps train and the dev split that is a fraction
+// of it.
 func (f *customFiles) split(ctx context.Context, split string, paths []string) (*Split, error) {
 	fraction, isFraction := f.config.Dev.Fraction()
 	if split == "test" || split == "dev" && !isFraction {
@@ -115,7 +117,7 @@ func (f *customFiles) split(ctx context.Context, split string, paths []string) (
 	return train, err
 }
 
-// read takes a file apart in the format that its extension names.
+// read parses a file in the format of its extension.
 func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t table, file File, err error) {
 	in, err := openInput(ctx, path)
 	if err != nil {
@@ -134,7 +136,7 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 	return t, in.file(), err
 }
 
-// split interprets the labels of a table.
+// split returns the split of a table, whose labels it interprets.
 func (t Task) split(from table, file File, needLabel bool, s score) (*Split, error) {
 	if !needLabel {
 		from.findings = append(from.findings, t.takeWithheld(file.Path, from.rows)...)

@@ -6,10 +6,10 @@ import (
 	"math"
 )
 
-// Digest returns the SHA-256 of what was read of a split, in hexadecimal: the
-// texts and labels of all examples in their order. A label goes in by its name,
-// so that the order of the classes is another matter. The file's name, format
-// and line ends do not count.
+// Digest returns the SHA-256 of the texts and labels of all examples of a split
+// in their order, in hexadecimal. It uses the names of the labels, so it does
+// not depend on the order of the classes. It does not depend on name, format
+// and line ends of the file either.
 func (t Task) Digest(s *Split) string {
 	h := sha256.New()
 	number(h, len(s.Examples))

@@ -7,20 +7,21 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// drawEpoch seeds the draw of a dev split. No epoch of training has this number,
-// so its order is independent of every order that train is visited in.
+// drawEpoch is the epoch number that seeds the draw of a dev split. No epoch of
+// training has this number, so the draw is independent of the order of every
+// epoch.
 const drawEpoch = -1
 
-// divide draws about the fraction of whole as dev and leaves the rest as train,
-// both in file order. The draw depends on the seed and on nothing but whole.
+// divide draws about the given fraction of whole as dev and returns the rest as
+// train, both in file order. The draw depends only on the seed and on whole.
 //
-// In classification each class gives its share, rounded, and keeps at least one
-// example in train. Examples of equal texts stay on one side, so that no dev text
-// is trained on. They go by the class of the first of them, and stay in train where
-// there are more of them than dev still wants.
+// In classification dev gets the rounded fraction of each class, and at least
+// one example of each class stays in train. Examples of equal texts stay on one
+// side, so that no dev text is trained on. They count for the class of the
+// first of them, and stay in train if dev needs fewer examples of that class.
 func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *Split, err error) {
 	strata := map[float32]*stratum{}
-	var order []*stratum // of first appearance
+	var order []*stratum // in order of first appearance
 	groups := map[string]*group{}
 	for i, x := range whole.Examples {
 		key := x.key()
@@ -68,13 +69,13 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 		}
 	}
 	if len(dev.Examples) == 0 {
-		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s is none that train can spare; want a larger fraction, or a file",
+		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s gives no example that train can spare; want a larger fraction, or a file",
 			fraction, len(whole.Examples), whole.Path))
 	}
 	return train, dev, nil
 }
 
-// stratum is the examples of one class; in regression all.
+// stratum is the examples of one class; in regression, all examples.
 type stratum struct {
 	groups   []*group
 	examples int

@@ -103,7 +103,7 @@ func TestDivideSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Load(t.Context(), "dev")
-	want := "dataset: data.dev: 0.1 of the 3 examples of " + path + " is none that train can spare; want a larger fraction, or a file"
+	want := "dataset: data.dev: 0.1 of the 3 examples of " + path + " gives no example that train can spare; want a larger fraction, or a file"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

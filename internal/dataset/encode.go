@@ -11,39 +11,41 @@ import (
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
-// Encoder turns a text or a pair of texts into at most maxLength token ids,
-// special tokens included; a maxLength of 0 is no limit. It must be safe for
-// concurrent use and its result may depend on nothing but the arguments and what
-// Hash covers.
+// Encoder converts a text or a pair of texts to at most maxLength token ids,
+// special tokens included; if maxLength is 0 there is no limit. It must be safe
+// for concurrent use, and its result may depend only on the arguments and on
+// what Hash covers.
 type Encoder interface {
 	Encode(a string, pair *string, maxLength int) tokenizer.Encoding
 	Hash() [32]byte
 }
 
-// Encoded is a split as token ids, all N tokens of all n examples packed one
-// after the other in file order.
+// Encoded is a split as token ids. All N tokens of the n examples are
+// concatenated in file order.
 type Encoded struct {
 	IDs       []int32   // [N]
 	TypeIDs   []int32   // [N]; 0 throughout for a tokenizer without segments
 	Cu        []int64   // [n+1]; example i is IDs[Cu[i]:Cu[i+1]]
-	Labels    []float32 // [n]; NaN where the example has no label
+	Labels    []float32 // [n]; NaN for an example without a label
 	Truncated int       // examples that lost tokens to maxLength
-	Cached    bool      // read from the cache rather than tokenised now
+	Cached    bool      // whether the ids were read from the cache
 }
 
-// Len is the number of examples n.
+// Len returns n, the number of examples.
 func (e *Encoded) Len() int { return len(e.Cu) - 1 }
 
-// At returns the token ids and segment ids of example i, as views.
+// At returns the token ids and segment ids of example i, which share memory
+// with e.
 func (e *Encoded) At(i int) (ids, typeIDs []int32) {
 	return e.IDs[e.Cu[i]:e.Cu[i+1]], e.TypeIDs[e.Cu[i]:e.Cu[i+1]]
 }
 
 // Encode tokenises a split on all processors; the result does not depend on
-// their number. With a cacheDir, which is created if need be, the ids are kept
-// there and read back when tokenizer, texts and maxLength are the same; a damaged
-// cache file is replaced without a word. Errors are about writing the cache or a
-// maxLength below 1, or that of ctx when it ends.
+// their number. If cacheDir is not empty, Encode creates the directory if
+// necessary, stores the ids in it and reads them back if tokenizer, texts and
+// maxLength are the same; it replaces a damaged cache file without an error. It
+// returns an error if the cache cannot be written, if maxLength is below 1, and
+// the error of ctx if that ends.
 func Encode(ctx context.Context, tok Encoder, s *Split, maxLength int, cacheDir string) (*Encoded, error) {
 	if maxLength < 1 {
 		return nil, fmt.Errorf("dataset: encode %s: maximum length %d; want at least 1", s.Path, maxLength)
@@ -82,7 +84,8 @@ func (e *Encoded) setLabels(examples []Example) {
 	}
 }
 
-// tokenise hands out examples in runs long enough to make the hand-out free.
+// tokenise distributes the examples over goroutines, in runs that are long
+// enough to make the cost of distribution negligible.
 func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength int) (*Encoded, error) {
 	const run = 64
 	encodings := make([]tokenizer.Encoding, len(examples))
@@ -98,8 +101,8 @@ func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength in
 				for i := lo; i < min(lo+run, len(examples)); i++ {
 					x := examples[i]
 					encodings[i] = tok.Encode(x.TextA, x.TextB, maxLength)
-					// Only a full example can have been cut; the few of them are
-					// worth a second look, all of them would not be.
+					// Only an example of maxLength tokens can have been cut, so
+					// only such examples are encoded a second time.
 					if n := len(encodings[i].IDs); n >= maxLength && len(tok.Encode(x.TextA, x.TextB, 0).IDs) > n {
 						truncated.Add(1)
 					}

@@ -2,19 +2,19 @@ package dataset
 
 import "strings"
 
-// glueTask describes one GLUE task (Wang et al., 2018) in both layouts it is
-// distributed in. Columns are found by name: the TSV files of one task differ in
-// width between splits (MNLI has 12 columns in train and 16 in dev), the names
-// do not.
+// glueTask describes one GLUE task (Wang et al., 2018) in both layouts in which
+// it is distributed. Columns are found by name, because the TSV files of one
+// task can have different numbers of columns (MNLI has 12 in train and 16 in
+// dev).
 type glueTask struct {
 	name, folder string   // name on the Hugging Face hub, folder of the TSV archive
-	header       []string // columns of train.tsv and dev.tsv where they carry no header
+	header       []string // columns of train.tsv and dev.tsv if they have no header line
 	tsvText      []string // text columns, test.tsv included
 	tsvLabel     string
 	hubText      []string // text columns in parquet; the label is always `label`
 	labels       []string // class names in the order of the TSV processors
-	hubLabels    []string // the same in the order of the hub's ClassLabel, where it differs
-	metrics      []string // the first one picks the best epoch
+	hubLabels    []string // the same in the order of the hub's ClassLabel, if it differs
+	metrics      []string // the first one selects the best epoch
 	skipBad      bool
 	maxLength    int
 }
@@ -27,10 +27,10 @@ var (
 	accuracy   = []string{"accuracy"}
 )
 
-// Tasks whose TSV labels are 0 and 1 keep these names in parquet, where the hub
-// has words for the same numbers, so that a model trained from one layout is
-// told apart by nothing when evaluated on the other. Maximum lengths are those
-// of the LoR2C reference scripts.
+// If the TSV labels of a task are 0 and 1, its classes have these names in
+// parquet too, where the hub has words for the same numbers, so that a model
+// trained on one layout can be evaluated on the other. Maximum lengths are
+// those of the LoR2C reference scripts.
 var glueTasks = []glueTask{
 	{name: "cola", folder: "CoLA", header: []string{"source", "label", "mark", "sentence"},
 		tsvText: []string{"sentence"}, tsvLabel: "label", hubText: []string{"sentence"},
@@ -54,7 +54,7 @@ var glueTasks = []glueTask{
 		hubText: sentences, labels: zeroOne, metrics: accuracy, maxLength: 256},
 }
 
-// taskNames lists what data.task accepts.
+// taskNames returns the names that data.task accepts.
 func taskNames() []string {
 	var names []string
 	for _, g := range glueTasks {
@@ -65,7 +65,7 @@ func taskNames() []string {
 
 const customTask = "custom"
 
-// taskName maps a spelling such as SST-2 or sts_b to the name used here.
+// taskName returns the name used here for a spelling such as SST-2 or sts_b.
 func taskName(spelling string) string {
 	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(spelling))
 }
@@ -79,7 +79,7 @@ func glueByName(name string) (glueTask, bool) {
 	return glueTask{}, false
 }
 
-// task gives the public description for one layout.
+// task returns the description of the task in one layout.
 func (g glueTask) task(parquet bool) Task {
 	t := Task{Name: g.name, Labels: g.labels, Metrics: g.metrics, Select: g.metrics[0]}
 	if parquet && g.hubLabels != nil {
@@ -88,7 +88,7 @@ func (g glueTask) task(parquet bool) Task {
 	return t
 }
 
-// score is the range of the regression target: STS-B is rated from 0 to 5.
+// score returns the range of the regression target; STS-B is rated from 0 to 5.
 func (g glueTask) score() score {
 	if g.labels == nil {
 		return score{0, 5}
@@ -96,8 +96,8 @@ func (g glueTask) score() score {
 	return anyScore
 }
 
-// tsvLayout is the layout of one TSV file of the task. Only CoLA's train and dev
-// files lack a header.
+// tsvLayout returns the layout of one TSV file of the task. Only CoLA's train
+// and dev files have no header line.
 func (g glueTask) tsvLayout(split string) layout {
 	l := layout{text: g.tsvText, label: g.tsvLabel, needLabel: !isTest(split), skipBad: g.skipBad}
 	if !isTest(split) {
@@ -108,7 +108,8 @@ func (g glueTask) tsvLayout(split string) layout {
 
 func isTest(split string) bool { return strings.HasPrefix(split, "test") }
 
-// splitFile names one split's files: a TSV file and the stem of parquet shards.
+// splitFile is the names of one split's files: a TSV file and the stem of
+// parquet shards.
 type splitFile struct{ split, tsv, stem string }
 
 func (g glueTask) files() []splitFile {

@@ -12,8 +12,9 @@ import (
 	"github.com/lor2c/lor2c/internal/infile"
 )
 
-// input is a data file that is being read from its beginning to its end. It
-// ends with the error of its context, and hashes what it gives.
+// input is a data file that is read from its beginning to its end. Reading
+// returns the error of the context once that is done, and hashes all bytes that
+// are read.
 type input struct {
 	ctx  context.Context
 	path string
@@ -34,7 +35,7 @@ func openInput(ctx context.Context, path string) (*input, error) {
 	return in, err
 }
 
-// isFile reports whether there is something at path that openInput can read.
+// isFile reports whether openInput can read the file at path.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && (info.Mode().IsRegular() || infile.IsStream(path))
@@ -53,5 +54,5 @@ func (in *input) Read(b []byte) (int, error) {
 // Close closes the file.
 func (in *input) Close() error { return in.f.Close() }
 
-// file describes what was read so far.
+// file returns the path and the hash of the bytes that were read so far.
 func (in *input) file() File { return File{in.path, hex.EncodeToString(in.sum.Sum(nil))} }

@@ -17,8 +17,8 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// readJSONL reads one object a line. A label may be a string, a number or a
-// bool; null and an absent key mean there is none.
+// readJSONL reads one JSON object per line. A label may be a string, a number
+// or a bool; if the key is null or absent, the example has no label.
 func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
 	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
 	for {
@@ -68,7 +68,7 @@ func jsonRow(line string, l layout) (row, error) {
 		if !ok {
 			return row{}, fmt.Errorf("no key %q; the line has %s", name, oneOf(name, keys))
 		}
-		// Unmarshalling null into a string would leave "" without a word.
+		// Unmarshalling null into a string would silently give "".
 		if err := json.Unmarshal(raw, &texts[i]); err != nil || string(raw) == "null" {
 			return row{}, fmt.Errorf("%q holds %s; want a string", name, place.List([]string{string(raw)}))
 		}
@@ -94,7 +94,7 @@ func jsonRow(line string, l layout) (row, error) {
 	return r, err
 }
 
-// jsonKind is what a JSON value is, by its first byte.
+// jsonKind returns the kind of a JSON value, which its first byte tells.
 func jsonKind(raw json.RawMessage) string {
 	switch raw = bytes.TrimLeft(raw, " \t\r\n"); raw[0] {
 	case '"':
@@ -111,8 +111,8 @@ func jsonKind(raw json.RawMessage) string {
 	return "number"
 }
 
-// labelText writes a JSON label the way a `labels:` list would: 1 and 1.0 are
-// the same class.
+// labelText returns a JSON label as a `labels:` list would have it: 1 and 1.0
+// are the same class.
 func labelText(raw json.RawMessage) (string, error) {
 	switch raw[0] {
 	case '"':

@@ -10,8 +10,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// labelSet is the sorted set of the labels that are in use: by value if all of them are
-// integers, else by byte order.
+// labelSet returns the labels that are in use, sorted by value if all of them
+// are integers and by byte order otherwise.
 func labelSet(path string, seen map[string]use) ([]string, error) {
 	labels := slices.Sorted(maps.Keys(seen))
 	for _, label := range labels {
@@ -22,7 +22,8 @@ func labelSet(path string, seen map[string]use) ([]string, error) {
 	if len(labels) < 2 {
 		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels (%s); want at least two, or the whole list in data.labels", path, len(labels), place.List(labels))
 	}
-	// Scores read as classes by mistake would make a head of thousands of outputs.
+	// Scores that are read as classes by mistake would give a head with
+	// thousands of outputs.
 	const most = 1000
 	if len(labels) > most {
 		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels; want at most %d, the list in data.labels, or data.kind: regression", path, len(labels), most)

@@ -15,8 +15,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// checkLabel refuses a class name that would break a line or a table that holds
-// it. The error reads on after the place.
+// checkLabel returns an error if a class name would break a line or a table
+// that contains it. The error is meant to follow the place.
 func checkLabel(label string) error {
 	if strings.ContainsFunc(label, unicode.IsControl) {
 		return fmt.Errorf("label %s holds a control character; want a name of one line without tabs", place.Quote(label))
@@ -24,10 +24,11 @@ func checkLabel(label string) error {
 	return nil
 }
 
-// use is how often a label occurs, and in which line first.
+// use is the number of times that a label occurs and the line of its first
+// occurrence.
 type use struct{ count, line int }
 
-// uses counts the labels of rows.
+// uses returns the use of every label of rows.
 func uses(rows []row) map[string]use {
 	seen := map[string]use{}
 	for _, r := range rows {
@@ -44,8 +45,8 @@ func uses(rows []row) map[string]use {
 	return seen
 }
 
-// checkNumbers asks what numbers with fractions are: scores, or the names of
-// classes. An explicit kind has answered that.
+// checkNumbers returns an error if the labels are numbers with fractions and
+// data.kind does not say whether they are scores or names of classes.
 func checkNumbers(path, kind string, labels []string, seen map[string]use) error {
 	if kind == Classification {
 		return nil
@@ -67,11 +68,12 @@ func checkNumbers(path, kind string, labels []string, seen map[string]use) error
 		path, seen[fraction].line, place.Quote(fraction), len(labels)))
 }
 
-// manyNumbers is how many different whole numbers are more likely scores than
-// classes.
+// manyNumbers is the number of different whole numbers from which they are more
+// likely scores than classes.
 const manyNumbers = 20
 
-// lintLabels says what is odd about the labels that train's classes are taken from.
+// lintLabels returns the findings about the labels from which the classes are
+// taken.
 func lintLabels(path, kind string, labels []string, rows []row, seen map[string]use) (found []Finding) {
 	groups := map[string][]string{}
 	for _, label := range labels {
@@ -83,7 +85,8 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 		if len(group) < 2 {
 			continue
 		}
-		// The rarer spellings are those to look for.
+		// The line is that of the rarest spelling, which is probably the wrong
+		// one.
 		slices.SortFunc(group, func(a, b string) int {
 			return cmp.Or(cmp.Compare(seen[b].count, seen[a].count), cmp.Compare(seen[a].line, seen[b].line))
 		})
@@ -116,7 +119,8 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores", len(labels))})
 }
 
-// canonical maps labels that a reader would take for one to the same text.
+// canonical returns a text that is equal for labels that a reader would take
+// for the same label.
 func canonical(label string) string {
 	form := cases.Fold().String(norm.NFC.String(strings.Join(strings.Fields(label), " ")))
 	if v, err := number64(form); err == nil {
@@ -125,7 +129,8 @@ func canonical(label string) string {
 	return norm.NFC.String(form)
 }
 
-// mixedKinds reports JSON labels that are strings here and numbers there.
+// mixedKinds returns a finding if the JSON labels have several types, such as
+// strings and numbers.
 func mixedKinds(path string, rows []row) (Finding, bool) {
 	seen := map[string]use{}
 	var order []string
@@ -152,8 +157,8 @@ func mixedKinds(path string, rows []row) (Finding, bool) {
 		Text: "the labels are of several JSON types: " + strings.Join(parts, ", ")}, true
 }
 
-// number64 reads a number in plain digits, without the hexadecimal and
-// underscored forms of programs, and no infinity.
+// number64 parses a number in decimal digits. It accepts neither hexadecimal
+// numbers nor underscores nor infinities.
 func number64(s string) (float64, error) {
 	if s == "" || strings.Trim(s, "+-.0123456789eE") != "" || strings.ContainsAny(s[:1], "eE") {
 		return 0, strconv.ErrSyntax
@@ -161,8 +166,8 @@ func number64(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
-// withheld returns the labels of a test split's rows that stand for none: "?",
-// and -1 as GLUE writes it, unless it is a class or one score among others.
+// withheld returns the labels that mark withheld labels in a test split: "?",
+// and GLUE's -1 unless it is a class or one score among others.
 func (t Task) withheld(seen map[string]use) []string {
 	var marks []string
 	for _, mark := range []string{"?", "-1", "-1.0"} {
@@ -174,8 +179,8 @@ func (t Task) withheld(seen map[string]use) []string {
 	return marks
 }
 
-// takeWithheld removes the marks of withheld labels from the rows of a test split,
-// and says what is left to score by.
+// takeWithheld removes the marks of withheld labels from the rows of a test
+// split and returns findings about them and about the labels that are left.
 func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 	marks := t.withheld(uses(rows))
 	taken, line, labelled := 0, 0, 0

@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Profile is what there is to know of a split before a run.
+// Profile describes a split in numbers before a run.
 type Profile struct {
 	Split     string
 	Examples  int
@@ -16,17 +16,17 @@ type Profile struct {
 	Majority  float64 // share of the most frequent class among the labelled examples; 0 in regression
 	Low, High float32 // least and greatest target in regression
 	Empty     int     // examples with an empty text
-	Doubled   int     // examples whose texts an earlier one has
-	Median    int     // tokens of the example in the middle
-	Longest   int     // tokens of the longest
+	Doubled   int     // examples whose texts an earlier example has too
+	Median    int     // median number of tokens of an example
+	Longest   int     // number of tokens of the longest example
 	Truncated int     // examples cut to the maximum length
 	text      string
 }
 
-// String is the profile in one line.
+// String returns the profile as one line.
 func (p Profile) String() string { return p.text }
 
-// Profile describes a split and its tokens.
+// Profile returns the profile of a split and its tokens.
 func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 	p := Profile{Split: split, Examples: len(s.Examples), Truncated: e.Truncated}
 	lengths := make([]int, e.Len())
@@ -86,8 +86,8 @@ func (x Example) isEmpty() bool {
 	return strings.TrimSpace(x.TextA) == "" || x.TextB != nil && strings.TrimSpace(*x.TextB) == ""
 }
 
-// checkEmpty refuses a split in which a text is empty in every example: the
-// column is the wrong one, or a reader failed.
+// checkEmpty returns an error if a text is empty in every example of a split,
+// because then the column is probably the wrong one.
 func checkEmpty(s *Split) error {
 	a := !slices.ContainsFunc(s.Examples, func(x Example) bool { return strings.TrimSpace(x.TextA) != "" })
 	b := !slices.ContainsFunc(s.Examples, func(x Example) bool { return x.TextB == nil || strings.TrimSpace(*x.TextB) != "" })
@@ -104,8 +104,8 @@ func checkEmpty(s *Split) error {
 	return fmt.Errorf("dataset: read %s: the %s of all %d examples is empty; want text in the column that data.text or the task names", s.Path, which, len(s.Examples))
 }
 
-// Lint says what is odd about a split: many empty texts, doubled ones, a single
-// class. What was noticed while reading comes first.
+// Lint returns the findings about a split, such as many empty texts, repeated
+// texts or a single class. Those that were made while reading come first.
 func (t Task) Lint(s *Split) []Finding {
 	found := slices.Clone(s.Findings)
 	var empty, doubled, contrary use
@@ -157,8 +157,8 @@ func (t Task) Lint(s *Split) []Finding {
 	return found
 }
 
-// Overlap says how many texts of dev are in train too, where a model has learnt
-// their labels by heart.
+// Overlap returns a finding if texts of dev are in train too, because a model
+// may have memorised their labels.
 func Overlap(train, dev *Split) []Finding {
 	in := map[string]bool{}
 	for _, x := range train.Examples {

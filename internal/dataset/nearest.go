@@ -9,19 +9,19 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// oneOf lists the names a user may choose from and points out the one that was
-// probably meant.
+// oneOf returns a list of names to choose from, with the one that was probably
+// meant.
 func oneOf(got string, names []string) string {
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = place.Quote(name)
 	}
-	// A long list of labels would bury the message.
+	// A long list of labels would hide the message.
 	if len(quoted) > 20 {
 		quoted = append(quoted[:20], fmt.Sprintf("... (%d in all)", len(names)))
 	}
 	list := strings.Join(quoted, ", ")
-	// Comparing long texts takes long, and none of them is a slip of the pen.
+	// Comparing long texts is slow, and a long text is not a misspelt name.
 	const most = 256
 	if len(got) > most || slices.ContainsFunc(names, func(name string) bool { return len(name) > most }) {
 		return list

@@ -12,24 +12,24 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Request says what is wanted of a data set.
+// Request is what a caller wants of a data set.
 type Request struct {
-	// Splits are those that will be loaded. Their files must exist; no other is
-	// looked at, except train where a class list can come from nowhere else. nil
-	// stands for a training run: it loads train and dev, and wants every file
-	// that the configuration names to exist, because a test file missed after
-	// hours of training is found too late.
+	// Splits are the splits that will be loaded. Their files must exist; no
+	// other file is opened, except train if the classes can only come from it.
+	// nil means a training run: it loads train and dev, and every file that the
+	// configuration names must exist, because a missing test file must not be
+	// noticed only after hours of training.
 	Splits []string
-	// Labels are the class names in order, where they are known from a trained
-	// adapter. A custom task takes its classes from Config.Labels, else from
-	// here, else from train.
+	// Labels are the class names in order, if they are known from a trained
+	// adapter. A custom task takes its classes from Config.Labels, or else from
+	// Labels, or else from train.
 	Labels []string
-	// Seed draws the dev split where Config.Dev is a fraction of train.
+	// Seed is the seed of the draw of dev if Config.Dev is a fraction of train.
 	Seed uint64
 }
 
-// Set is an opened data set. Splits are read when Load asks for them; a Set may
-// be used from several goroutines.
+// Set is an opened data set. Load reads its splits. Its methods are safe for
+// concurrent use.
 type Set struct {
 	Task      Task
 	Format    string // "glue-tsv", "glue-parquet" or "custom"
@@ -37,14 +37,14 @@ type Set struct {
 
 	files map[string][]string // split -> files that exist
 	sides []string            // every split the task may have, in order
-	where string              // what was looked through, for messages
+	where string              // the folders that were searched, for messages
 	read  func(ctx context.Context, split string, paths []string) (*Split, error)
 }
 
 // Open checks the configuration and finds the files. It returns all faults of
-// Validate joined, or the first fault met in the files. Only a custom
-// classification task whose classes neither c nor r lists makes it read one:
-// train. It stops with the error of ctx when that ends.
+// Validate joined, or the first fault of the files. It reads train of a custom
+// classification task if neither c nor r lists the classes, and no other file.
+// It returns the error of ctx if that ends.
 func Open(ctx context.Context, c Config, r Request) (*Set, error) {
 	if f := c.Validate(); len(f) > 0 {
 		return nil, place.Mistake(errors.Join(f...))
@@ -73,7 +73,7 @@ func Open(ctx context.Context, c Config, r Request) (*Set, error) {
 	return s, nil
 }
 
-// find checks that the splits asked for have files.
+// find returns an error if one of splits has no file.
 func (s *Set) find(splits []string) error {
 	if splits == nil {
 		splits = append([]string{"train", "dev"}, s.Splits()...)
@@ -92,8 +92,8 @@ func (s *Set) find(splits []string) error {
 	return nil
 }
 
-// Splits lists the splits that have a file, out of train, dev, dev_mismatched,
-// test and test_mismatched, in this order.
+// Splits returns those of train, dev, dev_mismatched, test and test_mismatched
+// that have a file, in this order.
 func (s *Set) Splits() []string {
 	var have []string
 	for _, side := range s.sides {
@@ -105,10 +105,9 @@ func (s *Set) Splits() []string {
 }
 
 // Load reads one split. For mnli, dev and test are the matched halves and
-// dev_mismatched and test_mismatched the others. Errors name file and line, or
-// are that of ctx when it ends. What Load returns is shared between the calls
-// where train had to be read for its classes or is divided; it must not be
-// changed.
+// dev_mismatched and test_mismatched the others. Errors name file and line; if
+// ctx ends, Load returns its error. The caller must not change the result,
+// because calls can share it.
 func (s *Set) Load(ctx context.Context, split string) (*Split, error) {
 	paths, err := s.paths(split)
 	if err != nil {
@@ -117,10 +116,11 @@ func (s *Set) Load(ctx context.Context, split string) (*Split, error) {
 	return s.read(ctx, splitName(split), paths)
 }
 
-// splitName maps the full name of a matched half to the short one.
+// splitName returns the short name of a split, which for the matched halves of
+// MNLI is that without "_matched".
 func splitName(split string) string { return strings.TrimSuffix(split, "_matched") }
 
-// paths returns the files of a split, of which there is at least one.
+// paths returns the files of a split, or an error if it has none.
 func (s *Set) paths(split string) ([]string, error) {
 	name := splitName(split)
 	if !slices.Contains(s.sides, name) {
@@ -139,8 +139,9 @@ func (s *Set) paths(split string) ([]string, error) {
 	return s.files[name], nil
 }
 
-// openGLUE looks for the task's files in the folder given and in a subfolder
-// named as in either distribution. TSV wins where both layouts lie together.
+// openGLUE looks for the files of a task in the given folder and in subfolders
+// that are named as in the two distributions. If a folder has both layouts, it
+// uses TSV.
 func openGLUE(g glueTask, c Config) (*Set, error) {
 	s := &Set{MaxLength: c.MaxLength}
 	if s.MaxLength == 0 {

@@ -7,24 +7,25 @@ import (
 	"math/rand/v2"
 )
 
-// SizeError is the panic value for a count that no data set can have.
+// SizeError is the panic value for a number of examples that no data set can
+// have.
 type SizeError struct{ N int }
 
-// Error says the count.
+// Error returns a line with the number.
 func (e SizeError) Error() string {
 	return fmt.Sprintf("dataset: order examples: count %d; want 0 to %d", e.N, math.MaxInt32)
 }
 
-// Order is the order in which epoch visits n examples: a permutation of 0..n-1
-// that depends on the arguments and nothing else, so that a resumed run computes
-// the epoch's order afresh and continues at any position of it.
+// Order returns the order in which an epoch visits n examples: a permutation of
+// 0..n-1 that depends on the arguments only, so that a resumed run can compute
+// it again and continue at any position.
 //
-// It is a Fisher-Yates shuffle from the last place down. Place i is exchanged
-// with floor(u·(i+1) / 2^64), u being the next 64-bit word of PCG-DXSM
-// (math/rand/v2) seeded with (seed, epoch). The draw is written out here because
-// the library promises the generator's words but not its bounded integers; its
-// bias is below n/2^64. Order panics with a SizeError if n is negative or
-// above 2^31-1.
+// It is a Fisher-Yates shuffle from the last element to the first. Element i is
+// exchanged with element floor(u·(i+1) / 2^64), where u is the next 64-bit word
+// of PCG-DXSM (math/rand/v2) seeded with (seed, epoch). The computation is
+// written out here because the library guarantees the words of the generator
+// but not its bounded integers; its bias is below n/2^64. Order panics with a
+// SizeError if n is negative or above 2^31-1.
 func Order(seed uint64, epoch, n int) []int32 {
 	if n < 0 || n > math.MaxInt32 {
 		panic(SizeError{N: n})

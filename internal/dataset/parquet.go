@@ -23,13 +23,14 @@ import (
 // index, the STS-B score, or -1 for a withheld label.
 const hubLabel = "label"
 
-// findShards lists the files of one split in dir, stem-00000-of-00002.parquet and
-// so on, or stem.parquet. It is nil when there is none and an error when part of
-// a split is missing, which would train on a fraction of the data in silence.
+// findShards returns the files of one split in dir, stem-00000-of-00002.parquet
+// and so on, or stem.parquet. It returns nil if there are none, and an error if
+// some are missing, because a run would otherwise silently use a part of the
+// data.
 func findShards(dir, stem string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, nil // openGLUE says what it looked for
+		return nil, nil // openGLUE returns the error
 	}
 	var shards []string
 	want := 0
@@ -67,7 +68,7 @@ func (g glueTask) readParquet(ctx context.Context, split string, paths []string)
 	return s, checkEmpty(s)
 }
 
-// readShard reads one parquet file; Line is the row within it.
+// readShard reads one parquet file. Line of an example is its row in the file.
 func (g glueTask) readShard(ctx context.Context, path string, needLabel bool) (examples []Example, file File, err error) {
 	in, err := openInput(ctx, path)
 	if err != nil {
@@ -85,10 +86,11 @@ func (g glueTask) readShard(ctx context.Context, path string, needLabel bool) (e
 	return examples, in.file(), err
 }
 
-// maxShard is the most bytes of one parquet file; the largest of GLUE has 52 MB.
+// maxShard is the largest size of a parquet file in bytes; the largest of GLUE
+// has 52 MB.
 const maxShard = 1 << 30
 
-// shard is a parquet file with what may still be decoded of it.
+// shard is a parquet file with the budget of bytes that may still be decoded.
 type shard struct {
 	path string
 	raw  []byte
@@ -96,15 +98,16 @@ type shard struct {
 	left budget
 }
 
-// decodeShard is readShard on the content of a file.
+// decodeShard does what readShard does, on the content of a file.
 func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples []Example, err error) {
-	// The library panics on some damaged files; to the user that is a bad file.
+	// The library panics on some damaged files, which are an error to the user.
 	defer func() {
 		if p := recover(); p != nil {
 			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
 		}
 	}()
-	// The library allocates the footer by the length that stands behind it.
+	// The library allocates as many bytes for the footer as the length after it
+	// says.
 	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) && bytes.HasSuffix(raw, []byte("PAR1")) {
 		return nil, fmt.Errorf("dataset: read %s: the footer says that it is longer than the file; want a parquet file", path)
 	}
@@ -125,7 +128,7 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 		return nil, err
 	}
 	for i, name := range g.hubText {
-		seen := map[string]*string{} // equal texts share their bytes
+		seen := map[string]*string{} // equal texts share memory
 		err := s.eachValue(name, func(row int, v parquet.Value) error {
 			if v.IsNull() || v.Kind() != parquet.ByteArray {
 				return fmt.Errorf("column %q holds %s; want a string", name, place.Quote(v.String()))
@@ -141,7 +144,8 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 			if err := s.left.take(int64(len(*text))); err != nil {
 				return err
 			}
-			// Growing row by row, a damaged row count cannot ask for all memory.
+			// The slice grows row by row, so that a damaged row count cannot
+			// take all memory.
 			if i == 0 {
 				examples = append(examples, Example{Line: row + 1, TextA: *text})
 			} else {
@@ -202,7 +206,8 @@ func (t Task) hubValue(v parquet.Value, s score) (label float32, withheld bool, 
 	return float32(x), false, nil
 }
 
-// eachValue walks one column over all row groups, row counting from 0.
+// eachValue calls take for every value of a column, with rows counted from 0
+// over all row groups.
 func (s *shard) eachValue(name string, take func(row int, v parquet.Value) error) error {
 	path, f := s.path, s.file
 	leaf, ok := f.Schema().Lookup(name)
@@ -267,7 +272,7 @@ func checkClassNames(path string, f *parquet.File, labels []string) error {
 			Features map[string]struct{ Names []string }
 		}
 	}
-	// A feature of another shape only means there are no names to compare.
+	// A feature of another form has no names to compare.
 	if json.Unmarshal([]byte(raw), &meta) != nil {
 		return nil
 	}

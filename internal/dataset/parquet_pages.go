@@ -15,19 +15,20 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// decodeBudget is how many bytes a parquet file of size bytes may decode to. The
-// library would decode whatever a file asks for, and a kilobyte can ask for
-// gigabytes. Sentences shrink to a third; 64 leaves room for a file that repeats
-// each of them many times.
+// decodeBudget returns the number of bytes that a parquet file of size bytes
+// may decode to. The library decodes everything in a file, and a file of a
+// kilobyte can decode to gigabytes. Sentences are compressed to about a third;
+// the factor 64 leaves room for a file that repeats each of them many times.
 func decodeBudget(size int) int64 { return 64*int64(size) + 64<<20 }
 
-// exampleBytes is what an example costs beside its texts.
+// exampleBytes is the memory of an example without its texts, in bytes.
 const exampleBytes = 64
 
-// errBudget is wrapped where a file would decode to more than its budget.
+// errBudget is wrapped by the error of a file that would decode to more than
+// its budget.
 var errBudget = errors.New("want a file that does not expand so far")
 
-// budget counts down what may still be decoded.
+// budget is the number of bytes that may still be decoded.
 type budget struct{ left, size int64 }
 
 func (b *budget) take(n int64) error {
@@ -37,9 +38,10 @@ func (b *budget) take(n int64) error {
 	return nil
 }
 
-// codecs are the compressions that tests read back from files of other writers.
-// LZ4 is not one: the library returns wrong texts for some files and asks for all
-// memory for others, both without an error (parquet-go issue 608).
+// codecs are the supported compressions, which tests read from files of other
+// writers. LZ4 is not supported: for some files the library returns wrong texts
+// and for others it uses all memory, both without an error (parquet-go issue
+// 608).
 var codecs = map[format.CompressionCodec]bool{
 	format.Uncompressed: true, format.Snappy: true, format.Gzip: true, format.Zstd: true, format.Brotli: true,
 }
@@ -56,9 +58,9 @@ func checkCodec(codec format.CompressionCodec, path string) error {
 		"pyarrow.parquet.write_table(pyarrow.parquet.read_table(%q), NEW, compression=\"zstd\") writes it so", name, path)
 }
 
-// checkPages walks the pages of a column chunk in raw, the whole file, before the
-// library decodes them. Every page must lie in the chunk, decode to the size that
-// it says, and hold no more values than the file has rows.
+// checkPages checks the pages of a column chunk before the library decodes
+// them; raw is the whole file. Every page must lie in the chunk, decode to the
+// size in its header, and have no more values than the file has rows.
 func checkPages(raw []byte, chunk *format.ColumnMetaData, rows int64, b *budget) error {
 	start := chunk.DataPageOffset
 	if chunk.DictionaryPageOffset != 0 {
@@ -112,13 +114,13 @@ func checkPages(raw []byte, chunk *format.ColumnMetaData, rows int64, b *budget)
 	}
 }
 
-// checkExpansion reports whether compressed data decodes to no more than limit
-// bytes, without keeping them.
+// checkExpansion returns an error if compressed data decodes to more than limit
+// bytes. It does not keep the decoded bytes.
 func checkExpansion(codec format.CompressionCodec, data []byte, limit int64) error {
 	var r io.Reader
 	switch codec {
 	case format.Snappy:
-		// The length stands in front, and the library allocates that much.
+		// The data starts with its decoded length, which the library allocates.
 		if n, _ := binary.Uvarint(data); n > uint64(limit) {
 			return fmt.Errorf("a page of %d bytes expands to %d: %w", limit, n, errBudget)
 		}

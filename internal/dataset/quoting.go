@@ -5,22 +5,23 @@ import (
 	"strings"
 )
 
-// quoting finds out whether a TSV file writes fields in quotes, as spreadsheets
-// and pandas do where a field holds a quote: then every field with a quote in it
-// begins and ends with one, and those inside are doubled. A text that merely
-// begins and ends with a quote looks the same, so it takes a doubled one, or a
-// header in quotes, to be sure.
+// quoting finds out whether a TSV file has quoted fields. Spreadsheets and
+// pandas quote a field that contains a quote: every such field starts and ends
+// with a quote, and quotes inside are doubled. A text that happens to start and
+// end with a quote looks the same, so only a doubled quote or a header in
+// quotes is proof.
 type quoting struct {
 	layout
 	quotedHeader bool
-	whole        int // fields in quotes
-	doubled      int // of them, with a doubled quote inside
-	first        int // line of the first
-	loose        int // fields with a quote that is not so written
-	firstLoose   int // line of the first
+	whole        int // number of quoted fields
+	doubled      int // number of quoted fields with a doubled quote inside
+	first        int // line of the first quoted field
+	loose        int // number of fields with a quote that are not quoted fields
+	firstLoose   int // line of the first of these
 }
 
-// header returns the names of the columns, without quotes where all have them.
+// header returns the names of the columns, without quotes if all of them are
+// quoted.
 func (q *quoting) header(names []string) []string {
 	if !q.quotes {
 		return names
@@ -62,8 +63,8 @@ func (q *quoting) look(fields []string, line int) {
 	}
 }
 
-// unquote returns a field that was written in quotes without them, and whether
-// it was.
+// unquote returns the content of a quoted field. ok is false if f is not a
+// quoted field.
 func unquote(f string) (string, bool) {
 	if len(f) < 2 || f[0] != '"' || f[len(f)-1] != '"' {
 		return f, false
@@ -75,8 +76,8 @@ func unquote(f string) (string, bool) {
 	return strings.ReplaceAll(f, `""`, `"`), true
 }
 
-// settle takes the quotes off the fields of t where the file is surely written
-// with them, and says what it did, or could not decide.
+// settle removes the quotes of the fields of t if the file certainly has quoted
+// fields. It adds a finding that says so, or that the quotes were kept.
 func (q *quoting) settle(path string, t *table) error {
 	switch {
 	case q.quotedHeader && q.loose > 0:
@@ -106,7 +107,8 @@ func (r *row) unquote() {
 	}
 }
 
-// hint explains a row with a wrong number of columns in which a quote stays open.
+// hint returns an explanation for a row with a wrong number of columns if it
+// has an unclosed quote.
 func (q *quoting) hint(fields []string) string {
 	if !q.quotes {
 		return ""

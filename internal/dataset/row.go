@@ -20,31 +20,32 @@ type row struct {
 	kind     string // of a JSON label: string, number or bool
 }
 
-// table is a text file taken apart into rows.
+// table is a text file that was split into rows.
 type table struct {
 	rows         []row
-	skipped      int // rows left out
-	firstSkipped int // line of the first
+	skipped      int // number of rows that were left out
+	firstSkipped int // line of the first of these
 	findings     []Finding
 }
 
-// layout says where the texts and the label of a file are.
+// layout describes where the texts and the label of a file are.
 type layout struct {
 	text      []string // names of the one or two text columns
 	label     string   // name of the label column
 	header    []string // column names of a file that has no header line
-	needLabel bool     // every example must carry a label
-	skipBad   bool     // rows with a wrong column count are counted, not refused
-	quotes    bool     // a TSV file may have fields in quotes
+	needLabel bool     // every example must have a label
+	skipBad   bool     // rows with a wrong number of columns are counted and not an error
+	quotes    bool     // a TSV file may have quoted fields
 }
 
-// columns are the positions a layout takes in one file; label is -1 if absent.
+// columns are the positions of a layout's columns in one file; label is -1 if
+// there is none.
 type columns struct {
 	text  []int
 	label int
 }
 
-// locate finds the layout's columns in a header.
+// locate returns the positions of the layout's columns in a header.
 func (l layout) locate(path string, header []string) (columns, error) {
 	at := columns{label: -1}
 	for _, name := range l.text {
@@ -75,8 +76,9 @@ func find(name string, header []string) (int, error) {
 	return i, nil
 }
 
-// row picks the layout's fields out of one record. It copies them: an MNLI line
-// is mostly parse trees, which a substring would keep in memory.
+// row returns the layout's fields of one record. It copies them, because a
+// substring would keep the whole line in memory, and an MNLI line consists
+// mostly of parse trees.
 func (at columns) row(id, line int, fields []string) row {
 	r := row{id: id, line: line, a: strings.Clone(fields[at.text[0]])}
 	if len(at.text) == 2 {
@@ -84,7 +86,7 @@ func (at columns) row(id, line int, fields []string) row {
 		r.b = &b
 	}
 	if at.label >= 0 {
-		// A label of blanks alone is no class that anyone meant.
+		// A label that consists of blanks is never intended as a class.
 		r.label, r.hasLabel = strings.Clone(fields[at.label]), strings.TrimSpace(fields[at.label]) != ""
 	}
 	return r
@@ -93,11 +95,13 @@ func (at columns) row(id, line int, fields []string) row {
 // score is the closed range a regression target must lie in.
 type score struct{ lo, hi float32 }
 
-// anyScore leaves a regression target free, but for what has a square, the loss of
-// a model that says 0, beyond float32.
+// anyScore is the range of a regression target without a range. Larger targets
+// would have squares, which are the losses of a model that predicts 0, outside
+// the range of float32.
 var anyScore = score{-1e18, 1e18}
 
-// parse turns a label as written into a class index or a regression target.
+// parse returns the class index or the regression target of a label as it is
+// written in a file.
 func (t Task) parse(label string, s score) (float32, error) {
 	if t.Labels != nil {
 		i := slices.Index(t.Labels, label)
@@ -116,14 +120,15 @@ func (t Task) parse(label string, s score) (float32, error) {
 	return float32(v), nil
 }
 
-// holds is false for NaN and infinities too.
+// holds reports whether v is in the range, which NaN and infinities are not.
 func (s score) holds(v float32) bool { return v >= s.lo && v <= s.hi }
 
 func (s score) String() string {
 	return fmt.Sprintf("a number from %g to %g", s.lo, s.hi)
 }
 
-// examples interprets the labels of rows read from path.
+// examples returns the examples of rows, whose labels it interprets. Errors
+// contain path and line.
 func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Example, error) {
 	examples := make([]Example, len(rows))
 	for i, r := range rows {

@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// maxText is the most bytes of one text and of one line of a file. No model reads
-// that far, and a file that is longer without a line break is not a table.
+// maxText is the largest size of a text in bytes. No model reads a longer text,
+// and a longer stretch of a file without a line break means that the file is
+// not a table.
 const maxText = 1 << 20
 
-// checkText reports what keeps s from being a text. The error reads on after the
-// name of what holds it.
+// checkText returns an error if s is not a valid text. The error is meant to
+// follow the name of the column.
 func checkText(s string) error {
 	switch {
 	case len(s) > maxText:

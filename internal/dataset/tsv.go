@@ -12,15 +12,15 @@ import (
 
 const byteOrderMark = "\ufeff"
 
-// lines yields the non-blank lines of a text file.
+// lines reads the lines of a text file that are not blank.
 type lines struct {
 	path string
 	r    *bufio.Reader
-	n    int // number of the line last returned
+	n    int // number of the last line that was returned
 }
 
-// next returns a line without its end and without the file's byte order mark,
-// or io.EOF.
+// next returns the next line without its line end and without a byte order
+// mark, or io.EOF.
 func (l *lines) next() (string, error) {
 	for {
 		s, err := l.line()
@@ -53,10 +53,12 @@ func (l *lines) next() (string, error) {
 	}
 }
 
-// maxLine is the most bytes of one line: two texts and what lies around them.
+// maxLine is the largest size of a line in bytes. It has room for two texts and
+// other columns.
 const maxLine = 4 * maxText
 
-// line returns the next line with its end, or more than maxLine bytes of it.
+// line returns the next line with its line end. It stops after more than
+// maxLine bytes.
 func (l *lines) line() (string, error) {
 	var line []byte
 	for {
@@ -68,7 +70,7 @@ func (l *lines) line() (string, error) {
 	}
 }
 
-// invalidUTF8 is the offset of the first byte that is not UTF-8, or -1.
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
 func invalidUTF8(s string) int {
 	if utf8.ValidString(s) {
 		return -1
@@ -81,10 +83,11 @@ func invalidUTF8(s string) int {
 	return -1
 }
 
-// readTSV splits on TAB and nothing else: GLUE's files hold unbalanced quotes,
-// so a quote is a letter like any other. Only where layout.quotes is set, and the
-// whole file is written so, are fields in quotes read as such. It also returns
-// how many rows were skipped under layout.skipBad.
+// readTSV reads a file whose columns are separated by tabs. A quote is an
+// ordinary character, because GLUE's files have unbalanced quotes; quoted
+// fields are recognised only if layout.quotes is set and the whole file has
+// them. If layout.skipBad is set, the table contains the number of skipped
+// rows.
 func readTSV(path string, r io.Reader, l layout) (t table, err error) {
 	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
 	header := l.header
@@ -137,8 +140,8 @@ func readTSV(path string, r io.Reader, l layout) (t table, err error) {
 	return t, q.settle(path, &t)
 }
 
-// checkSkipped refuses a file of which more than a hundredth was left out. QQP is
-// known for a handful of such rows.
+// checkSkipped returns an error if more than a hundredth of the rows was left
+// out. QQP has a few such rows.
 func (t *table) checkSkipped(path string, header []string) error {
 	const handful = 10
 	all := t.skipped + len(t.rows)
