@@ -74,21 +74,62 @@ type Settings struct {
 	Structure, Progress json.RawMessage
 }
 
-// methods is the whole list: adding one is a line here and a file.
-var methods = map[string]func(builder) (Method, error){
-	"lor2c": newLoR2C,
-	"lora":  newLoRA,
-	"full":  newFull,
-	"head":  newHead,
+// spec is all that the rest of the program knows of a method.
+type spec struct {
+	// new builds the method.
+	new func(builder) (Method, error)
+	// about describes the method in one line, for help, documents and model cards.
+	about string
+	// keys names the keys of the method section, besides name, that the method takes.
+	keys []string
+	// dropout and learningRate are the method's where a run file has none. docs/defaults.md measures the rates.
+	dropout, learningRate float64
+	// trains reports whether the method trains a parameter of the base model; nil if it trains none.
+	trains func(name string) bool
+	// peftType is the peft_type of adapter_config.json, and describe fills in what else that file says of a method. A
+	// method without a peftType is saved as a whole model.
+	peftType string
+	describe func(d Description, m Method, c *peftConfig)
+	// resolve fills in the settings that a run file leaves open, and validate lists the faults of settings that no other
+	// method has. Both may be nil.
+	resolve  func(*Config)
+	validate func(Config) []error
+	// variant names the form of the method that settings choose, for reports; nil if there is one.
+	variant func(Config) string
+	// checkStructure and checkProgress check what the method returned when it was saved; nil if it returns nothing.
+	checkStructure func(structure json.RawMessage, layers int) error
+	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
+	// library and load say in the model card what loads the adapter, and how.
+	library, load string
+}
+
+// methods is the whole list: adding a method is a line here and a file.
+var methods map[string]spec
+
+// The constructors use functions that look methods up.
+func init() {
+	methods = map[string]spec{
+		"bitfit": bitfitSpec,
+		"full":   fullSpec,
+		"head":   headSpec,
+		"lor2c":  lor2cSpec,
+		"lora":   loraSpec,
+	}
 }
 
 // Names lists the methods in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 
+// About describes a method in one line.
+func About(name string) string { return methods[name].about }
+
+// Keys lists the keys of the method section, besides name, that a method takes.
+func Keys(name string) []string { return methods[name].keys }
+
 // Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
 // attaching does not change the output of the model, because every B starts at zero.
 func Attach(dev compute.Device, m *model.Model, s Settings) (Method, error) {
-	return methods[s.Name](builder{dev, m, s})
+	return methods[s.Name].new(builder{dev, m, s})
 }
 
 // Count returns the number of scalars in params.

@@ -5,6 +5,24 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
+var fullSpec = spec{
+	new:          newFull,
+	about:        "full fine-tuning: every parameter of the base model is trained",
+	learningRate: 5e-5,
+	trains:       func(string) bool { return true },
+	library:      "transformers",
+	load:         "Load it with `AutoModelForSequenceClassification.from_pretrained` or with `lor2c eval --adapter`.",
+}
+
+var headSpec = spec{
+	new:          newHead,
+	about:        "the classification head alone, on a frozen base model",
+	learningRate: 1e-3,
+	peftType:     "HEAD",
+	library:      "lor2c",
+	load:         "Load it with `lor2c eval --adapter`. It holds the classification head alone.",
+}
+
 // Full trains every parameter of the encoder.
 type Full struct {
 	Plain

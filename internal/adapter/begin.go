@@ -13,7 +13,7 @@ import (
 // SHA256 identifies the tensors of the adapter, as 64 hexadecimal digits.
 func (s *Saved) SHA256() (string, error) {
 	name := tensorsFile
-	if s.Method.Name == "full" {
+	if s.Method.wholeModel() {
 		name = modelFile
 	}
 	sum, err := checkpoint.HashFiles(filepath.Join(s.dir, name))

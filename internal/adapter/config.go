@@ -24,60 +24,53 @@ type Config struct {
 	InjectDropout *float64 `yaml:"inject_dropout" json:"inject_dropout,omitempty"`
 }
 
-// defaults are the settings that differ by method, where a run file has none:
-// the dropout on the low-rank path, and the learning rate, which
-// docs/defaults.md measures.
-var defaults = map[string]struct{ dropout, learningRate float64 }{
-	"lor2c": {0.1, 1e-3},
-	"lora":  {0.05, 1e-3},
-	"full":  {0, 5e-5},
-	"head":  {0, 1e-3},
-}
+// Trains returns which parameters of the base model the method trains; nil if it trains none.
+func (c Config) Trains() func(name string) bool { return methods[c.Name].trains }
 
-// TrainsBase reports whether the method trains the parameters of the base model.
-func (c Config) TrainsBase() bool { return c.Name == "full" }
+// wholeModel reports whether the method is saved as a whole model, which holds the names of the base.
+func (c Config) wholeModel() bool { return methods[c.Name].peftType == "" }
+
+// Takes reports whether the method takes a key of the method section.
+func (c Config) Takes(key string) bool { return slices.Contains(methods[c.Name].keys, key) }
+
+// Changes reports whether the method can change its structure on a schedule.
+func (c Config) Changes() bool { return methods[c.Name].checkProgress != nil }
+
+// Variant names the form of the method that c chooses, as a prefix of the method's name.
+func (c Config) Variant() string {
+	if of := methods[c.Name].variant; of != nil {
+		return of(c)
+	}
+	return ""
+}
 
 // CheckProgress lists what in the result of a method's Progress, saved after a step, the limits of the schedule do not
 // allow.
 func (c Config) CheckProgress(progress json.RawMessage, limits schedule.Config, step int) []string {
-	if progress == nil || c.Name != "lor2c" {
+	if progress == nil || !c.Changes() {
 		return nil
 	}
-	return checkProgress(progress, limits, step)
+	return methods[c.Name].checkProgress(progress, limits, step)
 }
 
 // LearningRate returns the learning rate of a run whose file has none.
-func (c Config) LearningRate() float64 { return defaults[c.Name].learningRate }
+func (c Config) LearningRate() float64 { return methods[c.Name].learningRate }
 
 // Default returns the settings of the paper's RoBERTa-base rows.
 func Default() Config {
 	return Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: []string{"query", "value"}}
 }
 
-// Resolve fills what the method decides when the user does not.
+// Resolve fills in what the method decides when the user does not.
 func (c *Config) Resolve() {
+	m := methods[c.Name]
 	if c.Dropout == nil {
-		p := defaults[c.Name].dropout
+		p := m.dropout
 		c.Dropout = &p
 	}
-	if c.Name != "lor2c" {
-		return
+	if m.resolve != nil {
+		m.resolve(c)
 	}
-	if c.InjectRank == 0 {
-		c.InjectRank = max(c.Rank/2, 1)
-	}
-	if c.InjectAlpha == 0 {
-		c.InjectAlpha = 16
-	}
-	if c.InjectDropout == nil {
-		p := 0.05
-		c.InjectDropout = &p
-	}
-}
-
-// injected returns the settings of the LoRA that injection makes.
-func (c Config) injected() Config {
-	return Config{Name: "lora", Rank: c.InjectRank, Alpha: c.InjectAlpha, Dropout: c.InjectDropout, TargetModules: c.TargetModules}
 }
 
 // Scale is alpha/r.
@@ -89,7 +82,7 @@ func (c Config) Validate() (faults []error) {
 	if _, ok := methods[c.Name]; !ok {
 		fault("method.name: is %q; want one of %s", c.Name, strings.Join(Names(), ", "))
 	}
-	lowRank := c.Name == "lor2c" || c.Name == "lora"
+	lowRank := c.Takes("rank")
 	if lowRank && (c.Rank < 1 || c.Rank > MaxRank) {
 		fault("method.rank: is %d; want 1 to %d", c.Rank, MaxRank)
 	}
@@ -111,20 +104,33 @@ func (c Config) Validate() (faults []error) {
 	if p := c.InjectDropout; p != nil && !(*p >= 0 && *p < 1) {
 		fault("method.inject_dropout: is %g; want at least 0 and less than 1", *p)
 	}
-	if c.Share && c.Name != "lor2c" {
-		fault("method.share: is true for %s; only lor2c shares its A", c.Name)
+	if c.Share && !c.Takes("share") {
+		fault("method.share: is true for %s; only %s shares its A", c.Name, strings.Join(taking("share"), ", "))
 	}
-	if c.Name == "lora" {
-		if len(c.TargetModules) == 0 {
-			fault("method.target_modules: is empty; lora needs at least one linear layer, for example query and value")
-		}
-		for i, t := range c.TargetModules {
-			if slices.Contains(c.TargetModules[:i], t) {
-				fault("method.target_modules: %q is named twice", t)
-			}
-		}
+	if validate := methods[c.Name].validate; validate != nil {
+		faults = append(faults, validate(c)...)
 	}
 	return faults
+}
+
+// Scheduled lists the methods that can change their structure on a schedule.
+func Scheduled() (names []string) {
+	for _, name := range Names() {
+		if (Config{Name: name}).Changes() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// taking lists the methods that take a key of the method section.
+func taking(key string) (names []string) {
+	for _, name := range Names() {
+		if slices.Contains(methods[name].keys, key) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func infinite(scale float32) bool { return math.IsInf(float64(scale), 0) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -29,7 +30,7 @@ func TestValidate(t *testing.T) {
 		{"head-without-rank", adapter.Config{Name: "head"}, ""},
 		{"full-without-rank", adapter.Config{Name: "full"}, ""},
 		{"lor2c-without-targets", set(func(c *adapter.Config) { c.TargetModules = nil }), ""},
-		{"unknown", adapter.Config{Name: "dora"}, `method.name: is "dora"; want one of full, head, lor2c, lora`},
+		{"unknown", adapter.Config{Name: "dora"}, `method.name: is "dora"; want one of ` + strings.Join(adapter.Names(), ", ")},
 		{"rank-0", set(func(c *adapter.Config) { c.Rank = 0 }), "method.rank: is 0; want 1 to 256"},
 		{"rank-257", set(func(c *adapter.Config) { c.Name, c.Rank = "lora", 257 }), "method.rank: is 257; want 1 to 256"},
 		{"alpha-0", set(func(c *adapter.Config) { c.Alpha = 0 }), "method.alpha: is 0; want more than 0"},
@@ -66,7 +67,7 @@ func TestValidate(t *testing.T) {
 // TestResolve asserts the dropouts that the authors' scripts train with, and
 // that a dropout which was set stays.
 func TestResolve(t *testing.T) {
-	for name, want := range map[string]float64{"lor2c": 0.1, "lora": 0.05, "full": 0, "head": 0} {
+	for name, want := range map[string]float64{"lor2c": 0.1, "lora": 0.05, "full": 0, "bitfit": 0, "head": 0} {
 		t.Run("method="+name, func(t *testing.T) {
 			c := adapter.Config{Name: name}
 			if c.Resolve(); c.Dropout == nil || *c.Dropout != want {

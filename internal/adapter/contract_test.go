@@ -29,7 +29,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("method %s is not in the contract's table", name)
 		}
 	}
-	if got, want := adapter.Names(), []string{"full", "head", "lor2c", "lora"}; !slices.Equal(got, want) {
+	if got, want := adapter.Names(), []string{"bitfit", "full", "head", "lor2c", "lora"}; !slices.Equal(got, want) {
 		t.Errorf("Names() = %q; want %q", got, want)
 	}
 }
@@ -40,7 +40,7 @@ func TestInit(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	config := tiny("roberta")
 	config.Width, config.Heads = 300, 4
-	m, err := model.New(dev, config, 2, 1, false, weights)
+	m, err := model.New(dev, config, 2, 1, nil, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestStart(t *testing.T) {
 						t.Errorf("training=%t: logits %v; the base has %v", training, got, want)
 					}
 				}
-				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Name != "full" {
+				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Trains() == nil {
 					if sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
 						t.Error("logits are the base's with B off zero too")
 					}
@@ -258,10 +258,10 @@ func TestFrozen(t *testing.T) {
 						t.Errorf("%s: moved is %t, trained is %t", p.Name, moved, trained)
 					}
 				}
-				if m.config.Name == "full" {
+				if m.config.Trains() != nil { // the base itself has changed
 					return
 				}
-				fresh, err := model.New(dev, tiny(kind), 3, 1, false, weights)
+				fresh, err := model.New(dev, tiny(kind), 3, 1, nil, weights)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -34,12 +34,14 @@ func TestCount(t *testing.T) {
 		{"lora-query-value", lora("query", "value"), nil, 2, 294912, 592130},
 		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2, 12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
 		{"full", adapter.Config{Name: "full"}, nil, 3, 124055040, 592899},
+		// 12 layers of 6 biases of linear layers and 2 of norms, and the norm of the embeddings.
+		{"bitfit", adapter.Config{Name: "bitfit"}, nil, 2, 12*(5*768+3072+2*768) + 768, 592130},
 		{"head", adapter.Config{Name: "head"}, nil, 3, 0, 592899},
 	} {
 		t.Run("method="+c.name, func(t *testing.T) {
 			dev := nulldev.Open(4)
 			none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-			m, err := model.New(dev, roberta, c.outputs, 1, false, none)
+			m, err := model.New(dev, roberta, c.outputs, 1, nil, none)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +63,7 @@ func TestCountMerged(t *testing.T) {
 	count := func(layers, width int, c adapter.Config, merges, injects int) int {
 		dev := nulldev.Open(4)
 		none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-		m, err := model.New(dev, model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1, Activation: "gelu"}, 2, 1, false, none)
+		m, err := model.New(dev, model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1, Activation: "gelu"}, 2, 1, nil, none)
 		if err != nil {
 			t.Fatal(err)
 		}

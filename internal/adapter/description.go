@@ -121,7 +121,7 @@ type pairOf struct {
 // peft returns d as an adapter_config.json.
 func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	c := peftConfig{
-		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: map[string]string{"lora": "LORA", "lor2c": "LOR2C", "head": "HEAD"}[d.Method.Name],
+		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: methods[d.Method.Name].peftType,
 		ModulesToSave: []string{"classifier"},
 	}
 	for _, p := range head {
@@ -129,20 +129,8 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 			c.ModulesToSave = []string{"classifier", "pooler"}
 		}
 	}
-	switch m := m.(type) {
-	case *LoRA:
-		no := false
-		c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", &no, d.Method.Rank, d.Method.Alpha
-		c.Dropout, c.TargetModules = *d.Method.Dropout, d.Method.TargetModules
-	case *LoR2C:
-		c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = d.Method.Rank, d.Method.Alpha, *d.Method.Dropout, d.Method.Share
-		for _, s := range m.modules {
-			c.LoR2CModules = append(c.LoR2CModules, span{s.first, s.last})
-		}
-		for _, l := range m.order {
-			i := d.Method.injected()
-			c.LoR2CInjected = append(c.LoR2CInjected, pairOf{l, i.TargetModules, i.Rank, i.Alpha, *i.Dropout})
-		}
+	if describe := methods[d.Method.Name].describe; describe != nil {
+		describe(d, m, &c)
 	}
 	return c
 }
@@ -199,14 +187,15 @@ func (d Description) check() (faults []error) {
 	for i := 1; i < len(sorted); i++ {
 		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))
 	}
-	if d.Method.Name == "lor2c" || d.Method.Name == "lora" {
+	if d.Method.Takes("target_modules") {
 		if err := checkTargets(d.Method.TargetModules); err != nil {
 			fault(false, "method.target_modules: %w", err)
 		}
 	}
-	if s := d.Structure; s != nil {
-		fault(d.Method.Name == "lor2c", "structure is there for method %s; only lor2c has one", place.Quote(d.Method.Name))
-		if _, err := parseStructure(s, d.Base.Layers); err != nil {
+	if s, check := d.Structure, methods[d.Method.Name].checkStructure; s != nil && check == nil {
+		fault(false, "structure is there for method %s, which has none", place.Quote(d.Method.Name))
+	} else if s != nil {
+		if err := check(s, d.Base.Layers); err != nil {
 			fault(false, "structure: %w", err)
 		}
 	}

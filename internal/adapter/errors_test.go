@@ -212,7 +212,7 @@ func TestCutOff(t *testing.T) {
 // bare "dense" would take in the classification head.
 func TestAttachFaults(t *testing.T) {
 	dev := nulldev.Open(4)
-	m, err := model.New(dev, tiny("roberta"), 2, 1, false, weights)
+	m, err := model.New(dev, tiny("roberta"), 2, 1, nil, weights)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ const goldenDir = "../../testdata/golden"
 // goldenNetwork is a golden base with a method and its defaults.
 func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Config, seed uint64) *network {
 	t.Helper()
-	m, err := model.Load(dev, base, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, seed, false)
+	m, err := model.Load(dev, base, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, seed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestWriteLoR2C(t *testing.T) {
 func TestWriteDrawnPooler(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	build := func(seed uint64) *network {
-		m, err := model.New(dev, tiny("bert"), 3, seed, false, func(name string, shape compute.Shape) ([]float32, bool, error) {
+		m, err := model.New(dev, tiny("bert"), 3, seed, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 			v, _, err := weights(name, shape)
 			return v, strings.HasPrefix(name, "bert.") && !strings.Contains(name, "pooler"), err
 		})
@@ -352,7 +352,7 @@ func TestWriteFull(t *testing.T) {
 			d := describe(t, n, base, method)
 			d.Task.Labels, d.Tokenizer = c.labels, map[string][]byte{"vocab.json": []byte(`{"a": 0}`)}
 			dir := saved(t, n, d)
-			loaded, err := model.Load(dev, dir, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, 9, false)
+			loaded, err := model.Load(dev, dir, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, 9, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -8,6 +9,67 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
+
+var lor2cSpec = spec{
+	new: newLoR2C,
+	about: "LoR2C: low-rank residual connections around every layer; method.share and schedule make it " +
+		"ShareLoR2C, MergeLoR2C, InjectLoR2C and IMLoR2C",
+	keys:         []string{"rank", "alpha", "dropout", "share", "target_modules", "inject_rank", "inject_alpha", "inject_dropout"},
+	dropout:      0.1,
+	learningRate: 1e-3,
+	peftType:     "LOR2C",
+	describe:     describeLoR2C,
+	resolve:      resolveInjection,
+	variant:      lor2cVariant,
+	checkStructure: func(structure json.RawMessage, layers int) error {
+		_, err := parseStructure(structure, layers)
+		return err
+	},
+	checkProgress: checkProgress,
+	library:       "lor2c",
+	load: "Load it with `lor2c eval --adapter`. A LoR2C module goes around a whole layer, " +
+		"so it cannot be merged into base weights or read as LoRA.",
+}
+
+// describeLoR2C fills in the keys of adapter_config.json that only LoR2C has.
+func describeLoR2C(d Description, method Method, c *peftConfig) {
+	m := method.(*LoR2C)
+	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = d.Method.Rank, d.Method.Alpha, *d.Method.Dropout, d.Method.Share
+	for _, s := range m.modules {
+		c.LoR2CModules = append(c.LoR2CModules, span{s.first, s.last})
+	}
+	for _, l := range m.order {
+		i := d.Method.injected()
+		c.LoR2CInjected = append(c.LoR2CInjected, pairOf{l, i.TargetModules, i.Rank, i.Alpha, *i.Dropout})
+	}
+}
+
+// resolveInjection fills in the settings of the LoRA that injection makes.
+func resolveInjection(c *Config) {
+	if c.InjectRank == 0 {
+		c.InjectRank = max(c.Rank/2, 1)
+	}
+	if c.InjectAlpha == 0 {
+		c.InjectAlpha = 16
+	}
+	if c.InjectDropout == nil {
+		p := loraSpec.dropout
+		c.InjectDropout = &p
+	}
+}
+
+// injected returns the settings of the LoRA that injection makes.
+func (c Config) injected() Config {
+	return Config{Name: "lora", Rank: c.InjectRank, Alpha: c.InjectAlpha, Dropout: c.InjectDropout, TargetModules: c.TargetModules}
+}
+
+// lor2cVariant tells ShareLoR2C from LoR2C.
+func lor2cVariant(c Config) string {
+	if c.Share {
+		return "share "
+	}
+	return ""
+}
 
 // LoR2C adds a low-rank residual connection around every layer: with h the
 // input of layer t, its output gains scale B_t A_t dropout(h)

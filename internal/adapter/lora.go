@@ -10,6 +10,37 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
+var loraSpec = spec{
+	new:          newLoRA,
+	about:        "LoRA: low-rank updates of the linear layers that method.target_modules names",
+	keys:         []string{"rank", "alpha", "dropout", "target_modules"},
+	dropout:      0.05,
+	learningRate: 1e-3,
+	peftType:     "LORA",
+	describe: func(d Description, _ Method, c *peftConfig) {
+		no := false
+		c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", &no, d.Method.Rank, d.Method.Alpha
+		c.Dropout, c.TargetModules = *d.Method.Dropout, d.Method.TargetModules
+	},
+	validate: validateTargets,
+	library:  "peft",
+	load:     "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
+}
+
+// validateTargets lists the faults of the target modules of a method that needs some.
+func validateTargets(c Config) (faults []error) {
+	if len(c.TargetModules) == 0 {
+		faults = append(faults, fmt.Errorf("method.target_modules: is empty; "+
+			"%s needs at least one linear layer, for example query and value", c.Name))
+	}
+	for i, t := range c.TargetModules {
+		if slices.Contains(c.TargetModules[:i], t) {
+			faults = append(faults, fmt.Errorf("method.target_modules: %q is named twice", t))
+		}
+	}
+	return faults
+}
+
 // LoRA adds B A to the weight of the linear layers that target_modules names,
 // in every layer (Hu et al. 2021, arXiv:2106.09685, eq. 3).
 type LoRA struct {

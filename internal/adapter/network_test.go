@@ -33,6 +33,7 @@ var methods = []struct {
 	{"lora-query-value", adapter.Config{Name: "lora", Rank: 3, Alpha: 6, TargetModules: []string{"query", "value"}}, nil},
 	{"lora-linear", adapter.Config{Name: "lora", Rank: 2, Alpha: 3, TargetModules: []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}, nil},
 	{"full", adapter.Config{Name: "full"}, nil},
+	{"bitfit", adapter.Config{Name: "bitfit"}, nil},
 	{"head", adapter.Config{Name: "head"}, nil},
 }
 
@@ -97,7 +98,7 @@ type network struct {
 // configuration leaves it open.
 func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, merge func(*adapter.LoR2C)) *network {
 	t.Helper()
-	m, err := model.New(dev, tiny(kind), 3, 1, false, weights)
+	m, err := model.New(dev, tiny(kind), 3, 1, nil, weights)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func Open(dir string) (*Saved, error) {
 		return nil, err
 	}
 	name := tensorsFile
-	if d.Method.Name == "full" {
+	if d.Method.wholeModel() {
 		name = modelFile
 	}
 	path := filepath.Join(dir, name)

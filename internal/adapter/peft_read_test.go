@@ -328,7 +328,7 @@ func fuzzOpen(f *testing.F, name string, seeds ...string) {
 		f.Fatal(err)
 	}
 	dev := cpu.Open[float32](1)
-	base, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), model.Head{Outputs: 3}, 1, false)
+	base, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), model.Head{Outputs: 3}, 1, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 		return err
 	}
 	name := tensorsFile
-	if d.Method.Name == "full" {
+	if d.Method.wholeModel() {
 		name = modelFile
 		if err := writeModelConfig(dir, d); err != nil {
 			return err
@@ -60,7 +60,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 // fileName returns a parameter's name in the file: PEFT puts its prefix before
 // everything that is not a whole model.
 func fileName(c Config, p *tape.Param) string {
-	if c.Name == "full" || strings.HasPrefix(p.Name, filePrefix) {
+	if c.wholeModel() || strings.HasPrefix(p.Name, filePrefix) {
 		return p.Name
 	}
 	return filePrefix + p.Name
@@ -137,16 +137,8 @@ func card(d Description, tensors []checkpoint.Tensor) []byte {
 	for _, t := range tensors {
 		n += compute.Shape(t.Shape).Len()
 	}
-	library, load := "lor2c", "Load it with `lor2c eval --adapter`. A LoR2C module goes around a whole layer, so it cannot be merged into base weights or read as LoRA."
-	switch d.Method.Name {
-	case "lora":
-		library, load = "peft", "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`."
-	case "full":
-		library, load = "transformers", "Load it with `AutoModelForSequenceClassification.from_pretrained` or with `lor2c eval --adapter`."
-	case "head":
-		load = "Load it with `lor2c eval --adapter`. It holds the classification head alone."
-	}
+	m := methods[d.Method.Name]
 	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n"+
 		"Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.\n\n%s\n",
-		d.Base.Path, library, d.Method.Name, d.Method.Name, d.Task.Name, n, len(tensors), load)
+		d.Base.Path, m.library, d.Method.Name, d.Method.Name, d.Task.Name, n, len(tensors), m.load)
 }

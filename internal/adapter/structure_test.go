@@ -214,7 +214,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			fresh, err := model.Load(dev, base, model.Head{Outputs: 3}, 2, false)
+			fresh, err := model.Load(dev, base, model.Head{Outputs: 3}, 2, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +249,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 // TestStructureFaults refuses structures that no model can have.
 func TestStructureFaults(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	m, err := model.New(dev, tiny("roberta"), 3, 1, false, weights)
+	m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestCheckInjection(t *testing.T) {
 			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
-			m, err := model.New(dev, tiny("roberta"), 3, 1, false, weights)
+			m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
 			if err != nil {
 				t.Fatal(err)
 			}

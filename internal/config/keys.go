@@ -1,6 +1,11 @@
 package config
 
-import "reflect"
+import (
+	"reflect"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+)
 
 // Key describes one key of a run file.
 type Key struct {
@@ -89,7 +94,7 @@ var docs = [...]struct {
 		words("accuracy|f1|f1_macro|matthews|pearson|spearman"), "",
 	},
 	{"data.max_length", "tokens an example is cut to; 0 means 256, and 512 for rte", zeroOrAtLeast(5), "128"},
-	{"method.name", "how to fine-tune", words("full|head|lor2c|lora"), "lor2c"},
+	{"method.name", "how to fine-tune", words(strings.Join(adapter.Names(), "|")), "lor2c"},
 	{"method.rank", "inner width r of the low-rank path B A", between(1, 256), ""},
 	{"method.alpha", "the low-rank path is scaled by alpha/rank", moreThan(0), ""},
 	{"method.dropout", "on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora", share, "0.1"},

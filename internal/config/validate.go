@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
 // Validate returns every fault that can be seen without opening a file, each
@@ -20,8 +22,8 @@ func (c *Config) Validate() (faults []error) {
 	faults = append(faults, c.Data.Validate()...)
 	faults = append(faults, c.Method.Validate()...)
 	faults = append(faults, c.Schedule.Validate()...)
-	if c.Schedule.Active() && c.Method.Name != "lor2c" {
-		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s; only lor2c merges and injects", c.Method.Name))
+	if c.Schedule.Active() && !c.Method.Changes() {
+		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s, which does not change its structure; %s does", c.Method.Name, strings.Join(adapter.Scheduled(), ", ")))
 	}
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)

@@ -48,7 +48,7 @@ func FuzzReadConfig(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		m, err := model.Load(cpu.Open[float32](1), dir, model.Head{Outputs: 2}, 1, false)
+		m, err := model.Load(cpu.Open[float32](1), dir, model.Head{Outputs: 2}, 1, nil)
 		if err != nil {
 			if m != nil || !strings.HasPrefix(err.Error(), "model: ") || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
 				t.Errorf("%v, %q", m != nil, err)

@@ -140,20 +140,20 @@ func TestLoadFaults(t *testing.T) {
 			d, w := dir(t, "roberta"), readWeights(t, "roberta")
 			c.change(w)
 			w.write(t, d, "model.safetensors")
-			_, err := model.Load(cpu.Open[float32](1), d, stored(3), 1, false)
+			_, err := model.Load(cpu.Open[float32](1), d, stored(3), 1, nil)
 			if want := "model: load " + d + strings.ReplaceAll(c.want, "DIR", d); err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
 	}
 	t.Run("fault=weights", func(t *testing.T) {
-		_, err := model.Load(cpu.Open[float32](1), dir(t, "roberta"), stored(3), 1, false)
+		_, err := model.Load(cpu.Open[float32](1), dir(t, "roberta"), stored(3), 1, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), "checkpoint: open ") {
 			t.Errorf("error %v; want that of package checkpoint", err)
 		}
 	})
 	t.Run("fault=config", func(t *testing.T) {
-		_, err := model.Load(cpu.Open[float32](1), "testdata/width.bad", stored(3), 1, false)
+		_, err := model.Load(cpu.Open[float32](1), "testdata/width.bad", stored(3), 1, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), "model: read ") {
 			t.Errorf("error %v; want that of ReadConfig", err)
 		}
@@ -166,7 +166,7 @@ func TestLoadNarrow(t *testing.T) {
 	c := model.Config{Type: "roberta", Width: 8, Layers: 1, Heads: 1, FF: 4, Vocab: 5, Positions: 6, Types: 1, Eps: 1e-5, Activation: "gelu"}
 	dev, w := cpu.Open[float32](1), weights{}
 	const outputs = 9
-	_, err := model.New(dev, c, outputs, 1, false, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	_, err := model.New(dev, c, outputs, 1, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		v := make([]float32, shape.Len())
 		compute.Normal(v, 4, name, 1)
 		w[name] = checkpoint.Tensor{Name: name, Shape: shape, Data: v}

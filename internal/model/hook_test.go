@@ -55,7 +55,7 @@ func TestHook(t *testing.T) {
 		compute.Normal(values, 3, name, 0.5)
 		return values, true, nil
 	}
-	m, err := model.New(dev, c, 2, 1, false, random)
+	m, err := model.New(dev, c, 2, 1, nil, random)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func TestFind(t *testing.T) {
 	check("FacebookAI/roberta-base", "FacebookAI/roberta-base")
 
 	// The snapshot loads, though all of its files are links out of it.
-	if m, err := model.Load(cpu.Open[float32](1), full, model.Head{Outputs: 2}, 1, false); err != nil || m.Layers != 3 || !strings.HasPrefix(m.Prefix, "roberta") {
+	if m, err := model.Load(cpu.Open[float32](1), full, model.Head{Outputs: 2}, 1, nil); err != nil || m.Layers != 3 || !strings.HasPrefix(m.Prefix, "roberta") {
 		t.Errorf("the snapshot does not load: %v", err)
 	}
 }

@@ -17,10 +17,10 @@ import (
 type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
 // New allocates the network of c with the given number of outputs and fills it
-// from src. seed draws the head that src does not have. The head keeps exact
-// values, as what is trained does, and the encoder too if all is set.
-func New(dev compute.Device, c Config, outputs int, seed uint64, all bool, src Source) (*Model, error) {
-	b := builder{dev: dev, src: src, seed: seed, all: all}
+// from src. seed draws the head that src does not have. The parameters that are
+// trained keep exact values: those of the head, and those of the encoder for whose names trains, if not nil, returns true.
+func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source) (*Model, error) {
+	b := builder{dev: dev, src: src, seed: seed, trains: trains}
 	m := &Model{Config: c, Prefix: c.Type, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."
 	e := "embeddings."
@@ -64,7 +64,7 @@ type builder struct {
 	dev    compute.Device
 	src    Source
 	seed   uint64
-	all    bool // the encoder is trained
+	trains func(name string) bool // of the encoder; nil for none
 	prefix string
 	params []*tape.Param
 	drawn  []*tape.Param // those of the encoder that src did not have
@@ -82,7 +82,7 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 		return &tape.Param{Name: name}
 	}
 	// What src does not have belongs to the head.
-	p := tape.NewParam(b.dev, name, b.all || b.prefix == "" || !ok, shape...)
+	p := tape.NewParam(b.dev, name, b.trains != nil && b.trains(name) || b.prefix == "" || !ok, shape...)
 	if !ok {
 		values = make([]float32, p.Value.Shape.Len())
 		if len(shape) > 1 {
@@ -111,8 +111,8 @@ func (b *builder) norm(name string, width int) norm {
 // Load reads a Hugging Face model directory. Every value of it that the model
 // takes is finite, and its sizes are those of the weights. head says how the
 // classification head begins; what is not taken from the directory is drawn from
-// seed. all is as for New.
-func Load(dev compute.Device, dir string, head Head, seed uint64, all bool) (*Model, error) {
+// seed. trains is as for New.
+func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(name string) bool) (*Model, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, all bool) (*Mo
 	}
 	origin := headOrigin(w, c, head)
 	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, head.Outputs)*c.Width)
-	m, err := New(dev, c, head.Outputs, seed, all, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	m, err := New(dev, c, head.Outputs, seed, trains, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		stored, found := storedName(w, c, name)
 		// What checkWeights lets be missing is the pooler.
 		if !found || isHead(c, name) && origin != HeadTaken {

@@ -139,7 +139,7 @@ func (w weights) writeHalf(t *testing.T, dir string) {
 func load(t *testing.T, dir string, outputs int, seed uint64) (*cpu.Device[float64], *model.Model) {
 	t.Helper()
 	dev := cpu.Open[float64](2)
-	m, err := model.Load(dev, dir, stored(outputs), seed, false)
+	m, err := model.Load(dev, dir, stored(outputs), seed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func TestLoadHeadOrigin(t *testing.T) {
 			dev, straight := load(t, d, len(rows), 1)
 			want := logits(dev, straight, b)
 			dev = cpu.Open[float64](2)
-			m, err := model.Load(dev, d, model.Head{Outputs: len(rows), Rows: rows}, 1, false)
+			m, err := model.Load(dev, d, model.Head{Outputs: len(rows), Rows: rows}, 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestLoadHeadOrigin(t *testing.T) {
 				t.Error(got)
 			}
 			for _, h := range []model.Head{{Outputs: len(rows)}, {Outputs: 5}, {Outputs: 5, Rows: []int{0, 1, 2, 3, 4}}} {
-				m, err := model.Load(cpu.Open[float64](1), d, h, 7, false)
+				m, err := model.Load(cpu.Open[float64](1), d, h, 7, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -117,12 +117,12 @@ func TestLoadNotFinite(t *testing.T) {
 				data := w[name].Data.([]float32)
 				data[len(data)-1] = float32(v)
 				w.write(t, d, "model.safetensors")
-				_, err := model.Load(cpu.Open[float32](1), d, stored(3), 1, false)
+				_, err := model.Load(cpu.Open[float32](1), d, stored(3), 1, nil)
 				want := fmt.Sprintf("checkpoint: read %s: tensor %q is %v at [", filepath.Join(d, "model.safetensors"), name, v)
 				if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, checkpoint.ErrNotFinite) {
 					t.Errorf("error %v\nwant  %s...", err, want)
 				}
-				if _, err := model.Load(cpu.Open[float32](1), d, model.Head{Outputs: 3}, 1, false); (err == nil) != strings.HasPrefix(name, "classifier") {
+				if _, err := model.Load(cpu.Open[float32](1), d, model.Head{Outputs: 3}, 1, nil); (err == nil) != strings.HasPrefix(name, "classifier") {
 					t.Errorf("with a new head: error %v", err)
 				}
 			})
@@ -162,7 +162,7 @@ func TestCheckWeightsSizes(t *testing.T) {
 			}
 			for what, err := range map[string]error{
 				"CheckWeights": model.CheckWeights(d, config),
-				"Load":         second(model.Load(cpu.Open[float32](1), d, stored(3), 1, false)),
+				"Load":         second(model.Load(cpu.Open[float32](1), d, stored(3), 1, nil)),
 			} {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%s: error %v\nwant  %s", what, err, c.want)

@@ -46,7 +46,7 @@ func (p *places) pass(m *model.Model, b model.Batch) []int {
 // of as many sequences and nearly as many tokens.
 func TestPlaces(t *testing.T) {
 	dev := &places{Device: cpu.Open[float32](1)}
-	m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), stored(3), 1, false)
+	m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), stored(3), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

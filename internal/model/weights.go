@@ -36,7 +36,7 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 	}
 	read := map[string]bool{}
 	// A device that only counts lets New list the parameters of c.
-	_, err := New(nulldev.Open(4), c, 1, 0, false, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	_, err := New(nulldev.Open(4), c, 1, 0, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		if isHead(c, name) {
 			return nil, true, nil
 		}

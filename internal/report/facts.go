@@ -58,7 +58,7 @@ func (r *Run) facts() []fact {
 		{"learning rate", fmt.Sprintf("%g", c.Optim.LR)},
 		{"seed", fmt.Sprint(r.Seed)},
 	}
-	if r.config.Method.Name != "lor2c" && r.config.Method.Name != "lora" {
+	if !c.Method.Takes("rank") {
 		facts[0].Value = r.Method
 	}
 	if r.Plan != nil {

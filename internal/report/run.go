@@ -119,7 +119,7 @@ func (r *Run) build(records []runlog.Record) {
 // whyNoEvents says what the absence of merges and injections means.
 func (r *Run) whyNoEvents() string {
 	switch {
-	case r.config.Method.Name != "lor2c":
+	case !r.config.Method.Changes():
 		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name)
 	case r.Plan == nil:
 		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written before schedules existed."
@@ -142,10 +142,7 @@ func methodName(c *config.Config) string {
 	case injects:
 		name = "inject" + name
 	}
-	if c.Method.Share {
-		return "share " + name
-	}
-	return name
+	return c.Method.Variant() + name
 }
 
 // selecting returns the metric that picks the best epoch: the configured one,

@@ -19,7 +19,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		Activation: "gelu", HiddenDropout: dropout, AttentionDropout: dropout,
 	}
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, c, 3, 1, false, none)
+	m, err := model.New(dev, c, 3, 1, nil, none)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method string, slots int) *Stepper {
 	tb.Helper()
 	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
-	m, err := model.New(dev, c, 2, 1, false, func(_ string, shape compute.Shape) ([]float32, bool, error) {
+	m, err := model.New(dev, c, 2, 1, nil, func(_ string, shape compute.Shape) ([]float32, bool, error) {
 		compute.Uniform(buf[:shape.Len()], 1, "", 0.03)
 		return buf[:shape.Len()], true, nil
 	})

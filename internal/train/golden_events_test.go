@@ -79,7 +79,7 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 	batch, near := g.batch(t), within.compare()
 	defer near.done(t)
 	outputs := len(g.floats(t, "logits")) / batch.Len()
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, false)
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

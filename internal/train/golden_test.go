@@ -157,7 +157,7 @@ func storedHead(outputs int) model.Head {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, g.Method == "full")
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, adapter.Config{Name: g.Method}.Trains())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,6 +205,12 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		calls["Gemm"] = headCalls + 6*(layers-1) + 3
 		lowRank(2 * layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "bitfit":
+		// The gradient goes down to the bias of the embeddings' norm, and no weight has one.
+		macs += headGrad + inner + above
+		calls["Gemm"] = headCalls + 6*layers
+		biases = calls["Linear"]
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers+1
 	case "full":
 		// A gradient for every weight and every input: twice the forward pass.
 		macs *= 3
@@ -225,7 +231,7 @@ func TestWork(t *testing.T) {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, method, lengths), func(t *testing.T) {
 					const outputs = 2
 					dev := &counter{Device: cpu.Open[float32](1)}
-					m, err := model.Load(dev, filepath.Join(goldenDir, kind), storedHead(outputs), 1, false)
+					m, err := model.Load(dev, filepath.Join(goldenDir, kind), storedHead(outputs), 1, nil)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -289,7 +295,7 @@ func TestWorkAfterEvents(t *testing.T) {
 	} {
 		t.Run("events="+c.name, func(t *testing.T) {
 			dev := &counter{Device: cpu.Open[float32](1)}
-			m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), storedHead(2), 1, false)
+			m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), storedHead(2), 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

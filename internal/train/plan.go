@@ -29,7 +29,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Working))
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.TrainsBase(), none)
+	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.Trains(), none)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -44,8 +44,10 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 		each += null.Bytes(compute.Working)
 	}
 	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
-	if !c.Method.TrainsBase() {
-		p.Weights = int64(adapter.Count(m.Encoder())) * null.Bytes(compute.Working)
+	for _, w := range m.Encoder() {
+		if !w.Trains() {
+			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(compute.Working)
+		}
 	}
 	full, batch := s.fullest(train)
 	p.Tokens, p.Examples = full, batch

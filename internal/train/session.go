@@ -192,7 +192,7 @@ func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / ba
 
 // attach puts the base model and the method that settings describe on a device.
 func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Model, adapter.Method, error) {
-	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.TrainsBase())
+	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
 	if err != nil {
 		return nil, nil, err
 	}

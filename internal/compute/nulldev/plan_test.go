@@ -56,7 +56,7 @@ func TestPeak(t *testing.T) {
 			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
 					run := func(dev compute.Device) (step, eval compute.Stats) {
-						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), model.Head{Outputs: 2}, 1, false)
+						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), model.Head{Outputs: 2}, 1, nil)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -141,7 +141,7 @@ func base(t *testing.T, c adapter.Config, floatBytes int64) (*nulldev.Device, *t
 		Types: 1, Activation: "gelu",
 	}
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, config, 2, 1, false, none)
+	m, err := model.New(dev, config, 2, 1, nil, none)
 	if err != nil {
 		t.Fatal(err)
 	}
