@@ -228,12 +228,12 @@ const (
 	logsDir  = "logs"
 )
 
-// cells multiplies runs and grid. Later settings win: set, then a run's, then
-// the grid's.
 // maxCells is more than anyone waits for. A grid multiplies fast, and every cell
 // is kept in memory and checked before the first is trained.
 const maxCells = 10000
 
+// cells multiplies runs and grid. Later settings win: set, then a run's, then
+// the grid's.
 func (r *reader) cells() []Cell {
 	runs := r.runs
 	if runs == nil {

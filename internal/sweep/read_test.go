@@ -97,6 +97,10 @@ sweep: FILE:5:17: grid: optim.lr: has 1 twice; want each value once
 sweep: FILE:6:3: optim.lr: is given twice; want it once`},
 		{"runs", "base: b\nout: o\nruns:\n  - {nmae: x}\n", `sweep: FILE:4:6: runs: nmae: unknown key; did you mean name?`},
 		{"unnamed", "base: b\nout: o\nruns:\n  - set: {seed: 1}\n", `sweep: FILE:4:5: runs: has no name; want name: and set:`},
+		{"directories", "base: b\nout: o\nruns: [{name: ..}, {name: logs}, {name: " + strings.Repeat("n", 5000) + "}]\n", `
+sweep: FILE: a cell is called "..", 2 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs
+sweep: FILE: a cell is called "logs", 4 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs
+sweep: FILE: a cell is called "` + strings.Repeat("n", 60) + `"..., 5000 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs`},
 		{"names", "base: b\nout: o\nruns: [{name: a b}, {name: a/b}]\n", `sweep: FILE: two cells are called a_b; want names of runs and values of the grid that differ`},
 	} {
 		t.Run("case="+tt.name, func(t *testing.T) {

@@ -37,7 +37,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if err != nil {
 		return Plan{}, err
 	}
-	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, c.Train.LogEvery)
+	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, 1)
 	// A parameter, its gradient and two moments; and its working copy.
 	each := 4 * null.Bytes(compute.Exact)
 	if compute.Narrow(null) {

@@ -228,7 +228,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
 		Tokenizer: r.session.Tokenizer.Files(),
 	}
-	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, c.Train.LogEvery)
+	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, min(c.Train.LogEvery, r.steps))
 	r.stepper.Steps = r.ends[0]
 	r.stepper.Weigh(r.weights, c.Train.LabelSmoothing)
 	r.dev.Reserve(plan.Arena)
