@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -80,15 +82,18 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	defer dev.Close()
-	e, err := train.Evaluate(c.Context(), cfg, dev, o.adapter, o.split)
+	endsItself(c.Context())
+	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	e, err := train.Evaluate(c.Context(), cfg, dev, o.adapter, o.split, evaluating(screen, time.Now))
+	screen.Close()
 	if err != nil {
 		return err
 	}
 	for _, f := range e.Findings {
-		fmt.Fprintf(os.Stderr, "note: %s\n", f)
+		screen.Print(terminal.Plain, "note: "+f.String(), 2)
 	}
 	for _, line := range e.Notes {
-		fmt.Fprintln(os.Stderr, line)
+		screen.Print(terminal.Plain, line, 2)
 	}
 	if o.predictions != "" {
 		if err := predictions.write(c, e.WritePredictions); err != nil {
@@ -104,6 +109,23 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	}
 	printScores(scores, e)
 	return nil
+}
+
+// evaluating returns a function that shows on a screen how far an evaluation is.
+func evaluating(screen *terminal.Screen, now func() time.Time) func(done, batches int) {
+	start := now()
+	return func(done, batches int) {
+		eta := ""
+		if done == 0 {
+			start = now() // what came before was loading
+		} else {
+			eta = "eta " + terminal.Duration(now().Sub(start)*time.Duration(batches-done)/time.Duration(done))
+		}
+		screen.Status(done == 0, func(width int) []string {
+			return []string{terminal.StatusLine(width, done, batches, []terminal.Part{
+				{Text: fmt.Sprintf("evaluating %d/%d", done, batches)}, {Text: eta, Rank: 1}})}
+		})
+	}
 }
 
 // loadForEval reads the configuration. A run directory is not subject to the

@@ -99,6 +99,6 @@ func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 		return fmt.Errorf("lor2c: sweep: find this program: %w", err)
 	}
 	outlivePipes()
-	savesOnSignal(ctx)
+	endsItself(ctx)
 	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr})
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -10,9 +13,10 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -106,15 +110,47 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	defer dev.Close()
 	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
-		Began:  func() { savesOnSignal(c.Context()) },
-		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: runlog.Terminal(os.Stderr),
+		Began:  func() { endsItself(c.Context()) },
+		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: terminal.Of(os.Stderr),
 		Stdout: lineWriter{c.OutOrStdout()}, Stderr: os.Stderr,
 	})
 	if err != nil {
 		return err
 	}
 	if !o.json {
-		fmt.Fprintf(c.OutOrStdout(), "best epoch %.4g: %s\nadapter: %s\nlogs:    %s\n", got.BestEpoch, scoreLine(got.Dev), got.Out+"/best", got.Out)
+		printOutcome(c.OutOrStdout(), got, cfg.Data.Test != "")
 	}
 	return nil
+}
+
+// printOutcome writes what came of a run, where it is, and the command that
+// evaluates it: on the test split if there is one.
+func printOutcome(w io.Writer, got *train.Outcome, test bool) {
+	fmt.Fprintf(w, "best epoch %.4g: %s\n", got.BestEpoch, scoreLine(got.Dev))
+	var beside []string
+	if i := got.Dev.Intervals[got.Select]; i != nil {
+		beside = append(beside, fmt.Sprintf("95 %% interval of %s %.4f to %.4f", got.Select, i.Low, i.High))
+	}
+	if b := got.Baseline; b.Label != "" {
+		beside = append(beside, fmt.Sprintf("always predicting %s has %v", place.Quote(b.Label), metric.Number(b.Scores[got.Select])))
+	}
+	if beside != nil {
+		fmt.Fprintln(w, strings.Join(beside, "; "))
+	}
+	command := "lor2c eval --run " + shellQuote(got.Out)
+	if test {
+		command += " --split test"
+	}
+	fmt.Fprintf(w, "adapter: %s\nevaluate: %s\n", filepath.Join(got.Out, "best"), command)
+}
+
+// plainWord is what a shell takes as it is.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:,@%-]+$`)
+
+// shellQuote writes a word as a POSIX shell takes it.
+func shellQuote(word string) string {
+	if plainWord.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }

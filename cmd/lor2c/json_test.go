@@ -94,7 +94,7 @@ func TestResolved(t *testing.T) {
 	if d := c.Data; d.MaxLength != 128 || d.Kind != "classification" || d.Metric != "accuracy" || c.Schedule.Timing != "epochs" || *c.Method.Dropout == 0 {
 		t.Errorf("data %+v, schedule %+v, dropout %g", d, c.Schedule, *c.Method.Dropout)
 	}
-	if r := run(t, args...); r.code != 0 || !strings.Contains(r.stderr, "at step 8 of 8") {
+	if r := run(t, args...); r.code != 0 || !strings.Contains(r.stderr, "the run is finished: 8 of 8 steps are done") {
 		t.Errorf("again: %+v", r)
 	}
 	if r := run(t, "train", "-c", filepath.Join(out, "config.resolved.yaml")); r.code != 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -47,7 +48,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintln(os.Stderr, err)
+	terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil).Print(terminal.Failure, err.Error(), 2)
 	if errors.Is(err, train.ErrInterrupted) {
 		os.Exit(interrupts.code())
 	}

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv(asWaiting); mode != "" {
 		ctx, _ := untilSignal()
 		if mode == "saves" {
-			savesOnSignal(ctx)
+			endsItself(ctx)
 		}
 		fmt.Println("waiting")
 		<-ctx.Done()

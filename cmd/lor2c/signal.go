@@ -8,11 +8,13 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // interrupts decides what the first signal to stop does: it ends the process
-// at once until a command says that it has something to save, and from then on
-// ends the command's context. A second signal always ends the process.
+// at once until a command says that it ends by itself, and from then on ends the
+// command's context. A second signal always ends the process.
 type interrupts struct {
 	saves  atomic.Bool
 	first  atomic.Int32 // number of the first signal; 0 before it
@@ -49,6 +51,9 @@ func (i *interrupts) stop(signal int, why string) {
 		return
 	}
 	if !i.saves.Load() {
+		if terminal.Of(os.Stderr).Live {
+			fmt.Fprint(os.Stderr, "\r") // over the ^C that the terminal echoed
+		}
 		fmt.Fprintf(os.Stderr, "lor2c: stopped %s; there was nothing to save\n", why)
 		os.Exit(signalled + signal)
 	}
@@ -68,9 +73,9 @@ func stopsWithInput(ctx context.Context, in io.Reader) {
 	}
 }
 
-// savesOnSignal tells the interrupts of ctx that the command saves its state
-// when ctx ends.
-func savesOnSignal(ctx context.Context) {
+// endsItself tells the interrupts of ctx that the command ends by itself when
+// ctx ends: it has a state to save or a terminal to tidy.
+func endsItself(ctx context.Context) {
 	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
 		i.saves.Store(true)
 	}

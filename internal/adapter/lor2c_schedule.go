@@ -165,7 +165,8 @@ func after(modules []schedule.Module, a *schedule.Action) (left []schedule.Modul
 
 // whatIf evaluates the what-if sample with the method as it is and as it would be after each candidate of an action.
 func (m *LoR2C) whatIf(run Run, a *schedule.Action, e *schedule.Event) error {
-	before, each, err := run.Losses(m.Hook)
+	trials := 1 + len(a.Candidates)
+	before, each, err := run.Losses(m.Hook, 1, trials)
 	if err != nil {
 		return err
 	}
@@ -175,7 +176,7 @@ func (m *LoR2C) whatIf(run Run, a *schedule.Action, e *schedule.Event) error {
 		if a.Kind == schedule.Merge {
 			then = m.Merged(c.First, c.Last, m.Keep(c))
 		}
-		loss, losses, err := run.Losses(func(at At) model.Hook { return then.Hook(at) })
+		loss, losses, err := run.Losses(func(at At) model.Hook { return then.Hook(at) }, i+2, trials)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,9 @@ var layers = []struct {
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/checkpoint"}},
 	{"internal/schedule", nil},
-	{"internal/runlog", []string{"internal/metric", "internal/checkpoint", "internal/schedule"}},
+	{"internal/terminal", nil},
+	{"internal/terminal/terminaltest", []string{"internal/terminal"}},
+	{"internal/runlog", []string{"internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
@@ -58,7 +60,7 @@ var layers = []struct {
 		"internal/place", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter", "internal/optim", "internal/dataset",
 	}},
 	{"internal/train", []string{
-		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/runlog", "internal/schedule", "internal/dataset",
+		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule", "internal/dataset",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{
@@ -69,7 +71,7 @@ var layers = []struct {
 	}},
 	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
-		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/outfile", "internal/config", "internal/runlog", "internal/figure",
+		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 	{"cmd/gpu-check", nil},

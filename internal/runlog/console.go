@@ -2,86 +2,51 @@ package runlog
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
-
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// console is stderr: a bar with the lines above it, or lines alone.
+// console is stderr: lines, and on a terminal a bar below them and a table of
+// the evaluations instead of lines.
 type console struct {
-	w      io.Writer
-	bars   *mpb.Progress // nil without a terminal
-	bar    *mpb.Bar
-	status atomic.Pointer[string] // read by the goroutine that draws the bar
+	screen  *terminal.Screen
+	heading string // of the table as it was last printed
 }
 
-func (c *console) open(o Options) {
-	c.w = o.Stderr
-	if !o.Terminal {
-		return
-	}
-	empty := ""
-	c.status.Store(&empty)
-	c.bars = mpb.New(mpb.WithOutput(o.Stderr), mpb.ForceTTY(), mpb.WithAutoRefresh())
-	// A bar made with total 0 does not end by itself at the last step, before
-	// that step's loss is known.
-	c.bar = c.bars.AddBar(0,
-		mpb.PrependDecorators(decor.CountersNoUnit("%d/%d")),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *c.status.Load() })))
-	c.bar.SetTotal(int64(o.Steps), false)
-	c.bar.SetCurrent(int64(max(o.Step, 0)))
-}
+func (c *console) open(o Options) { c.screen = terminal.Open(o.Stderr, o.Terminal, o.Now) }
 
 // line writes a line, above the bar if there is one.
 func (c *console) line(text string) {
-	text += "\n"
-	if c.bars != nil {
-		if _, err := c.bars.Write([]byte(text)); err == nil {
-			return
-		}
+	style, indent := terminal.Plain, 2
+	if strings.HasPrefix(text, "warning: ") {
+		style = terminal.Warning
 	}
-	if c.w != nil {
-		io.WriteString(c.w, text)
-	}
-}
-
-// set moves the bar. The text is stored first, so that no frame shows a step
-// with the numbers of an earlier one.
-func (c *console) set(step int, status string) {
-	if c.bar != nil {
-		c.status.Store(&status)
-		c.bar.SetCurrent(int64(step))
-	}
-}
-
-// close draws the bar a last time and leaves it where it stands.
-func (c *console) close() {
-	if c.bar != nil {
-		c.bar.Abort(false)
-		c.bars.Wait()
-		c.bars, c.bar = nil, nil
-	}
+	c.screen.Print(style, text, indent)
 }
 
 // Advance counts one optimizer step, for progress and speed only. Tokens are
 // real ones, padding excluded. The loop calls it after every step.
 func (r *Run) Advance(step, examples, tokens int) {
 	r.clock.advance(step, examples, tokens)
-	r.console.set(step, r.status())
+	r.step = step
+	r.draw(false, r.training)
+}
+
+// Progress says what goes on between two steps, such as "evaluating", and how
+// many parts of it are done. It is seen on a terminal only.
+func (r *Run) Progress(what string, done, total int) {
+	r.draw(done == 0 || done == total, func(width int) string { return r.between(width, what, done, total) })
 }
 
 // Train logs a training record. Errors are kept for Err and Sync.
 func (r *Run) Train(t Train) {
 	r.clock.lap()
-	r.loss = fmt.Sprintf("loss %.4g", t.Loss)
+	r.loss = fmt.Sprintf("loss %.4f", t.Loss)
 	c := &r.clock
 	tags := []field{{"train/loss", t.Loss}, {"train/learning_rate", t.LearningRate},
 		{"train/grad_norm", t.GradNorm}, {"train/epoch", t.Epoch}}
@@ -95,12 +60,14 @@ func (r *Run) Train(t Train) {
 	// At the end of epoch 1 the fraction is 1.0, which is still epoch 1.
 	epoch := max(1, int(math.Ceil(t.Epoch)))
 	text := fmt.Sprintf("epoch %s step %s %s", of(epoch, r.o.Epochs), of(t.Step, r.o.Steps),
-		r.numbers(fmt.Sprintf("%s lr %.1e norm %.3g", r.loss, t.LearningRate, t.GradNorm)))
+		r.numbers(fmt.Sprintf("loss %.4g lr %.1e norm %.3g", t.Loss, t.LearningRate, t.GradNorm)))
 	r.logText(text)
-	if r.console.bar == nil {
+	r.step = t.Step
+	if !r.o.Terminal.Live {
 		r.console.line(text)
+		return
 	}
-	r.console.set(t.Step, r.status())
+	r.draw(true, r.training)
 }
 
 // Eval logs the outcome of an evaluation. A score whose name Options.Scores
@@ -122,7 +89,16 @@ func (r *Run) Eval(e Eval) {
 		text += " (best)"
 	}
 	r.record(e, tags)
-	r.say(text)
+	if v, ok := e.Scores[r.o.Select]; ok && e.Split == "dev" {
+		r.score = fmt.Sprintf("%s %v", r.o.Select, metric.Number(v))
+	}
+	if !r.o.Terminal.Live {
+		r.say(text)
+		return
+	}
+	r.logText(text)
+	r.evalRow(e)
+	r.draw(true, r.training)
 }
 
 // Printf logs a line for people, to log.txt and the console. It needs no
@@ -141,8 +117,9 @@ func (r *Run) logText(text string) {
 	r.put(r.text, []byte(stamp(r.o.Now())+" "+text+"\n"))
 }
 
-// status is the text right of the bar.
-func (r *Run) status() string { return r.numbers(r.loss) }
+// Note logs a line to log.txt alone, where the command says the same on its
+// output.
+func (r *Run) Note(format string, args ...any) { r.logText(fmt.Sprintf(format, args...)) }
 
 // numbers appends speed and remaining time to text, as far as they are known.
 func (r *Run) numbers(text string) string {
@@ -151,7 +128,7 @@ func (r *Run) numbers(text string) string {
 		text += fmt.Sprintf(" %.1f ex/s %.0f tok/s", c.examplesRate, c.tokensRate)
 	}
 	if eta, ok := c.eta(r.o.Steps); ok {
-		text += " eta " + eta.Round(time.Second).String()
+		text += " eta " + terminal.Duration(eta)
 	}
 	return text
 }

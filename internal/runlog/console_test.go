@@ -2,22 +2,26 @@ package runlog
 
 import (
 	"bytes"
-	"os"
+	"io"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/terminal"
+	"github.com/lor2c/lor2c/internal/terminal/terminaltest"
 )
 
 // session logs a run resumed at step 20 of 174 whose steps take half a second,
-// and whose evaluation takes ten.
-func session(t *testing.T, terminal bool) (dir, stdout, stderr string) {
+// and whose evaluation takes ten. Before it ends, during is called.
+func session(t *testing.T, console io.Writer, tty terminal.Terminal, during func(r *Run)) (dir, stdout string) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir = t.TempDir()
-	var out, console bytes.Buffer
-	r := open(t, dir, Options{Scores: []string{"accuracy", "f1"}, Steps: 174, Epochs: 3, Resume: true, Step: 20,
-		Terminal: terminal, Stdout: &out, Stderr: &console, Now: func() time.Time { return now }})
+	var out bytes.Buffer
+	r := open(t, dir, Options{Scores: []string{"accuracy", "f1"}, Select: "accuracy", Steps: 174, StepsPerEpoch: 58, Epochs: 3, Resume: true, Step: 20,
+		Terminal: tty, Stdout: &out, Stderr: console, Now: func() time.Time { return now }})
 	run := func(from, to int) {
 		for s := from; s <= to; s++ {
 			now = now.Add(500 * time.Millisecond)
@@ -32,37 +36,47 @@ func session(t *testing.T, terminal bool) (dir, stdout, stderr string) {
 	r.Eval(Eval{Step: 58, Epoch: 1, Split: "dev", Loss: 0.5, Scores: map[string]float64{"f1": 0.91234, "accuracy": 0.88}, Best: true})
 	run(59, 60)
 	r.Train(Train{Step: 60, Epoch: 60. / 58, Loss: 0.6, LearningRate: 1e-5, GradNorm: 12345})
+	during(r)
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return dir, out.String(), console.String()
+	return dir, out.String()
+}
+
+// plainLines are those of the session in a file or a pipe.
+const plainLines = `method lor2c
+epoch 1/3 step 40/174 loss 0.6123 lr 3.2e-04 norm 1.21 32.0 ex/s 412 tok/s eta 1m7s
+epoch 1/3 step 58/174 dev loss 0.5 accuracy 0.8800 f1 0.9123 (best)
+epoch 2/3 step 60/174 loss 0.6 lr 1.0e-05 norm 1.23e+04 32.0 ex/s 412 tok/s eta 1m26s
+`
+
+// untimed takes the time off the lines of log.txt.
+func untimed(t *testing.T, text string) string {
+	t.Helper()
+	var lines strings.Builder
+	for line := range strings.Lines(text) {
+		at, rest, _ := strings.Cut(line, " ")
+		if _, err := time.Parse(time.RFC3339Nano, at); err != nil {
+			t.Error(err)
+		}
+		lines.WriteString(rest)
+	}
+	return lines.String()
 }
 
 // Times by hand. Step 40: 20 steps in 10 s, 134 left at 0.5 s. Step 60: the
 // lap is 20 steps in 10 s without the evaluation, but with it the 40 steps
 // took 30 s, so that the 114 left need 85.5 s.
 func TestPlainLines(t *testing.T) {
-	want := `method lor2c
-epoch 1/3 step 40/174 loss 0.6123 lr 3.2e-04 norm 1.21 32.0 ex/s 412 tok/s eta 1m7s
-epoch 1/3 step 58/174 dev loss 0.5 accuracy 0.8800 f1 0.9123 (best)
-epoch 2/3 step 60/174 loss 0.6 lr 1.0e-05 norm 1.23e+04 32.0 ex/s 412 tok/s eta 1m26s
-`
-	dir, stdout, stderr := session(t, false)
-	if d := cmp.Diff(want, stderr); d != "" {
+	var console bytes.Buffer
+	dir, stdout := session(t, &console, terminal.Terminal{}, func(r *Run) { r.Progress("evaluating", 1, 2) })
+	if d := cmp.Diff(plainLines, console.String()); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 	if stdout != "" {
 		t.Errorf("stdout without JSON is %q", stdout)
 	}
-	var logged strings.Builder
-	for line := range strings.Lines(read(t, dir, "log.txt")) {
-		at, text, _ := strings.Cut(line, " ")
-		if _, err := time.Parse(time.RFC3339Nano, at); err != nil {
-			t.Error(err)
-		}
-		logged.WriteString(text)
-	}
-	if d := cmp.Diff(want, logged.String()); d != "" {
+	if d := cmp.Diff(plainLines, untimed(t, read(t, dir, "log.txt"))); d != "" {
 		t.Errorf("log.txt: -want +got\n%s", d)
 	}
 	wantTiming := `{"step":40,"time":"2026-01-02T03:04:15.000Z","seconds":10,"examples_per_second":32,"tokens_per_second":412}
@@ -73,62 +87,73 @@ epoch 2/3 step 60/174 loss 0.6 lr 1.0e-05 norm 1.23e+04 32.0 ex/s 412 tok/s eta 
 	}
 }
 
-func TestTerminalBar(t *testing.T) {
-	dir, stdout, stderr := session(t, true)
-	frames := strings.Split(stderr, "\x1b[")
-	last := frames[len(frames)-1]
-	if len(frames) == 1 {
-		last = stderr
-	}
-	if stdout != "" {
-		t.Errorf("stdout is %q", stdout)
-	}
-	for _, want := range []string{"60/174 [", "loss 0.6 32.0 ex/s 412 tok/s eta 1m26s"} {
-		if !strings.Contains(last, want) {
-			t.Errorf("the last frame lacks %q:\n%q", want, last)
+// seen is what a person sees of the session on a terminal of some width.
+const seen80 = `method lor2c
+ epoch     step  accuracy*     loss       f1
+   1/3   58/174     0.8800   0.5000   0.9123  best
+60/174  epoch 2/3  loss 0.6000  accuracy 0.8800  32.0 ex/s  eta 1m26s
+`
+
+func TestTerminalWidths(t *testing.T) {
+	for width, want := range map[int]string{
+		120: strings.Replace(seen80, "60/174", "60/174  [============>---------------------------]", 1),
+		80:  seen80,
+		40: `method lor2c
+ epoch  accuracy*     loss
+   1/3     0.8800   0.5000  best
+60/174  loss 0.6000  eta 1m26s
+`,
+	} {
+		tty := terminaltest.New(width)
+		dir, stdout := session(t, tty, tty.Terminal(), func(r *Run) {
+			if d := cmp.Diff(want, tty.String()); d != "" {
+				t.Errorf("%d cells (-want +got):\n%s", width, d)
+			}
+		})
+		rows := strings.SplitAfter(want, "\n")
+		if want := strings.Join(rows[:3], ""); tty.String() != want {
+			t.Errorf("%d cells, at the end:\n%swant\n%s", width, tty.String(), want)
 		}
-	}
-	for _, want := range []string{"method lor2c\n", "dev loss 0.5 accuracy 0.8800 f1 0.9123 (best)\n"} {
-		if strings.Count(stderr, want) != 1 {
-			t.Errorf("not once %q in\n%q", want, stderr)
+		for row := range strings.Lines(tty.String()) {
+			if terminal.Cells(strings.TrimSuffix(row, "\n")) > width {
+				t.Errorf("%d cells: too wide: %q", width, row)
+			}
 		}
-	}
-	if strings.Contains(stderr, "norm 1.21") {
-		t.Errorf("training lines above the bar:\n%q", stderr)
-	}
-	// Sequences that end in m set colours.
-	for _, f := range frames[1:] {
-		if strings.IndexByte(f, 'm') == strings.IndexFunc(f, func(r rune) bool { return r >= 'A' }) {
-			t.Errorf("a colour: %q", f)
+		if got := tty.Styled(terminal.Good); cmp.Diff([]string{"0.8800", "best"}, got) != "" {
+			t.Errorf("%d cells: marked are %q", width, got)
 		}
-	}
-	if !strings.Contains(read(t, dir, "log.txt"), "norm 1.21") {
-		t.Error("log.txt lacks the training lines")
+		if stdout != "" {
+			t.Errorf("stdout is %q", stdout)
+		}
+		if d := cmp.Diff(plainLines, untimed(t, read(t, dir, "log.txt"))); d != "" {
+			t.Errorf("log.txt: -want +got\n%s", d)
+		}
 	}
 }
 
-func TestTerminal(t *testing.T) {
-	pty, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip("no pseudo-terminal: ", err)
-	}
-	defer pty.Close()
-	file, err := os.Create(t.TempDir() + "/file")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for _, c := range []struct {
-		name string
-		f    *os.File
-		term string
-		want bool
-	}{{"xterm", pty, "xterm", true}, {"dumb", pty, "dumb", false}, {"file", file, "xterm", false}} {
-		t.Run("term="+c.name, func(t *testing.T) {
-			t.Setenv("TERM", c.term)
-			if got := Terminal(c.f); got != c.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
+// TestBetweenSteps: the bar says what goes on while no step is taken. A change of
+// the width between two rows of the table repeats its heading.
+func TestBetweenSteps(t *testing.T) {
+	tty := terminaltest.New(80)
+	session(t, tty, tty.Terminal(), func(r *Run) {
+		last := func() string {
+			rows := strings.Split(strings.TrimSpace(tty.String()), "\n")
+			return rows[len(rows)-1]
+		}
+		r.Progress("evaluating", 0, 12)
+		if want := "evaluating 0/12  [------------------------]  epoch 2/3  step 60/174  eta 1m26s"; last() != want {
+			t.Errorf("%q, want %q", last(), want)
+		}
+		tty.Resize(40)
+		r.Progress("evaluating", 12, 12)
+		if want := "evaluating 12/12  epoch 2/3  eta 1m26s"; last() != want {
+			t.Errorf("%q, want %q", last(), want)
+		}
+		r.Eval(Eval{Step: 116, Epoch: 2, Split: "dev", Loss: 12.34567, Scores: map[string]float64{"f1": 1, "accuracy": math.NaN()}})
+		want := "method lor2c\n epoch     step  accuracy*     loss     \n  f1\n   1/3   58/174     0.8800   0.5000   0.\n9123  best\n" +
+			" epoch  accuracy*     loss\n   2/3             12.3457\n60/174  loss 0.6000  eta 1m26s\n"
+		if d := cmp.Diff(want, tty.String()); d != "" {
+			t.Errorf("-want +got\n%s", d)
+		}
+	})
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // A full disk must stop the run at the next Sync, be said at once, and leave
@@ -52,7 +54,7 @@ func TestBrokenStdoutIsAnErrorAndBrokenStderrIsNot(t *testing.T) {
 	}{{"stdout", broken{}, io.Discard, true}, {"stderr", io.Discard, broken{}, false}, {"terminal", io.Discard, broken{}, false}} {
 		t.Run("broken="+c.name, func(t *testing.T) {
 			o := quiet()
-			o.JSON, o.Stdout, o.Stderr, o.Terminal = true, c.stdout, c.stderr, c.name == "terminal"
+			o.JSON, o.Stdout, o.Stderr, o.Terminal = true, c.stdout, c.stderr, terminal.Terminal{Live: c.name == "terminal", Width: func() int { return 80 }}
 			r := open(t, t.TempDir(), o)
 			steps(r, 1, 2)
 			if err := r.Close(); errors.Is(err, io.ErrClosedPipe) != c.fails {

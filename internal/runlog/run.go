@@ -14,8 +14,7 @@
 // append, so that a killed process loses at most the line being written.
 //
 // Progress goes to stderr; stdout carries the records as JSON lines when that
-// was asked for, and otherwise nothing. Nothing reads stdin, and no output has
-// colours.
+// was asked for, and otherwise nothing. Nothing reads stdin.
 package runlog
 
 import (
@@ -28,9 +27,8 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // MetricsFile holds the records of a run. What it has on a step is what resumes
@@ -56,23 +54,21 @@ func IsResult(name string) bool {
 // Options says what a run logs and where the console is.
 type Options struct {
 	Scores []string // names of evaluation scores, in column order
+	Select string   // the score by which the best epoch is chosen
 	Steps  int      // optimizer steps of the whole run, for progress
 	Epochs int      // epochs of the whole run, for progress
+	// StepsPerEpoch is how many of Steps an epoch has, for progress.
+	StepsPerEpoch int
 
 	Resume bool // continue the run in the directory, if there is one
 	Step   int  // with Resume: the checkpoint's step; -1 if there is none
 
-	JSON     bool      // also write each record to Stdout
-	Terminal bool      // draw a bar on Stderr instead of writing lines
-	Stdout   io.Writer // os.Stdout if nil
-	Stderr   io.Writer // os.Stderr if nil
+	JSON     bool              // also write each record to Stdout
+	Terminal terminal.Terminal // what Stderr can show: a live one has a bar and a table instead of lines
+	Stdout   io.Writer         // os.Stdout if nil
+	Stderr   io.Writer         // os.Stderr if nil
 
 	Now func() time.Time // time.Now if nil
-}
-
-// Terminal reports whether f is a terminal that can redraw a line.
-func Terminal(f *os.File) bool {
-	return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 // Misuse is the panic value for a call that no run can mean.
@@ -89,7 +85,8 @@ type Run struct {
 	metrics, table, timing, text, events *os.File
 	clock                                clock
 	console                              console
-	loss                                 string // last one, for the bar
+	loss, score                          string // last ones, for the bar
+	step                                 int    // last one, for the bar
 	last                                 int    // step of the last record
 	err                                  error
 	lines                                int       // of metrics.jsonl
@@ -103,7 +100,7 @@ func Open(dir string, o Options) (*Run, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
 	}
-	r := &Run{dir: dir, o: o, last: math.MinInt}
+	r := &Run{dir: dir, o: o, step: max(o.Step, 0), last: math.MinInt}
 	r.clock = newClock(o.Now, max(o.Step, 0))
 	if err := r.openFiles(); err != nil {
 		r.closeFiles()
@@ -157,7 +154,7 @@ func (r *Run) Sync() error {
 
 // Close takes the bar off the terminal and closes the files. It returns Err.
 func (r *Run) Close() error {
-	r.console.close()
+	r.console.screen.Close()
 	if err := r.closeFiles(); err != nil {
 		r.fail(err)
 	}

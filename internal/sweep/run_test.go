@@ -118,7 +118,7 @@ func logs(t *testing.T, s *Sweep, what string) (counts []int) {
 	return counts
 }
 
-const started = "adapter scalars in" // train logs it once for each process
+const started = "memory: weights " // train logs it once for each process
 
 // TestRun trains a grid of which one cell diverges and one is killed, then again.
 func TestRun(t *testing.T) {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -39,10 +40,15 @@ func (r *run) baseline() (found runlog.Baseline) {
 }
 
 // compareBaseline logs the best epoch's score beside that of the most frequent
-// class, and says so where it is not better.
-func (r *run) compareBaseline() {
+// class, and warns where it is not better. The console has the score only if
+// nothing else says it there.
+func (r *run) compareBaseline(console bool) {
 	for _, line := range baselineLines(r.session.Set.Task.Select, r.bestEval(), r.baseline()) {
-		r.log.Printf("%s", line)
+		if console || strings.HasPrefix(line, "warning: ") {
+			r.log.Printf("%s", line)
+		} else {
+			r.log.Note("%s", line)
+		}
 	}
 }
 
@@ -51,7 +57,7 @@ func (r *run) compareBaseline() {
 func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines []string) {
 	score, always := metric.Number(best.Scores[selecting]), metric.Number(b.Scores[selecting])
 	if !score.Defined() {
-		lines = append(lines, fmt.Sprintf("%s of the best epoch is undefined: the predictions or the labels of dev are all the same, "+
+		lines = append(lines, fmt.Sprintf("warning: %s of the best epoch is undefined: the predictions or the labels of dev are all the same, "+
 			"or there is one example", selecting))
 	}
 	if b.Label == "" {
@@ -63,7 +69,7 @@ func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines
 	}
 	lines = append(lines, line+fmt.Sprintf(" on %d dev examples; always predicting %q has %v", b.Examples, b.Label, always))
 	if !metric.Better(float64(score), float64(always)) {
-		lines = append(lines, "the best epoch is not better than always predicting the most frequent class; "+
+		lines = append(lines, "warning: the best epoch is not better than always predicting the most frequent class; "+
 			"try a higher optim.lr or more steps, and look at the examples with lor2c show")
 	}
 	return lines

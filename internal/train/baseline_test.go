@@ -25,7 +25,7 @@ func TestBaselineLines(t *testing.T) {
 			Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.4, High: 0.65}}}
 	}
 	const compared = `best epoch 2: accuracy 0.5333 (95 % interval 0.4000 to 0.6500) on 60 dev examples; always predicting "negative" has 0.5333`
-	const notBetter = "the best epoch is not better than always predicting the most frequent class; " +
+	const notBetter = "warning: the best epoch is not better than always predicting the most frequent class; " +
 		"try a higher optim.lr or more steps, and look at the examples with lor2c show"
 	for _, tt := range []struct {
 		name  string
@@ -42,7 +42,7 @@ func TestBaselineLines(t *testing.T) {
 		})
 	}
 	lines := baselineLines("pearson", runlog.Eval{Scores: map[string]float64{"pearson": math.NaN()}}, runlog.Baseline{Examples: 3})
-	if len(lines) != 1 || !strings.HasPrefix(lines[0], "pearson of the best epoch is undefined: ") {
+	if len(lines) != 1 || !strings.HasPrefix(lines[0], "warning: pearson of the best epoch is undefined: ") {
 		t.Errorf("an undefined score in regression: %q", lines)
 	}
 }

@@ -64,7 +64,7 @@ func TestElsewhere(t *testing.T) {
 			if got.BestStep != 4 || files["best"] != "-> checkpoint-4" || files["final/adapter_model.safetensors"] != want["final/adapter_model.safetensors"] {
 				t.Errorf("best is step %d, the link %s; want step 4, and the final adapter of the whole run", got.BestStep, files["best"])
 			}
-			e, err := Evaluate(context.Background(), &run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev")
+			e, err := Evaluate(context.Background(), &run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev", nil)
 			if err != nil || e.Loss != got.Dev.Loss {
 				t.Errorf("the best epoch scores %v, %v; the run said %v", e, err, got.Dev.Loss)
 			}

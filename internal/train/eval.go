@@ -57,10 +57,15 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 	if err != nil {
 		return e, err
 	}
+	batches, done := (len(indices)+size-1)/size, 0
 	for part := range slices.Chunk(indices, size) {
 		if ctx.Err() != nil {
-			return e, fmt.Errorf("train: evaluate: %w", ErrInterrupted)
+			return e, fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, batches)
 		}
+		if s.Evaluating != nil {
+			s.Evaluating(done, batches)
+		}
+		done++
 		b := d.batch(part)
 		logits, err := s.Logits(b)
 		if err != nil {
@@ -76,6 +81,9 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 			e.Loss += e.Losses[len(e.Losses)-1]
 			e.Predictions = append(e.Predictions, prediction(row))
 		}
+	}
+	if s.Evaluating != nil {
+		s.Evaluating(done, batches)
 	}
 	e.Loss /= float64(len(indices))
 	e.Scores = scores.Scores()

@@ -25,8 +25,9 @@ type SplitEvaluation struct {
 
 // Evaluate scores the adapter in dir on a split of c's data. Only that split's
 // files are opened. Where the configuration says nothing of them, classes and
-// maximum length are the adapter's.
-func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string) (*SplitEvaluation, error) {
+// maximum length are the adapter's. watch, if not nil, is told how many batches
+// are done; when ctx ends, the error wraps ErrInterrupted.
+func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string, watch func(done, batches int)) (*SplitEvaluation, error) {
 	saved, err := adapter.Open(dir)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
+	st.Evaluating = watch
 	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels, Findings: s.Set.Task.Lint(d.split), Notes: unchecked(dir, saved)}
 	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)

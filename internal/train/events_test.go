@@ -120,11 +120,11 @@ func TestEvents(t *testing.T) {
 				}
 			}
 
-			e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, finalDir), "dev")
+			e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, finalDir), "dev", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			best, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, bestLink), "dev")
+			best, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, bestLink), "dev", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -166,7 +166,7 @@ func TestInitAdapter(t *testing.T) {
 		if took, err := saved.Begin(dev, method, m.Head(), c.Data.Labels); !took || err != nil {
 			t.Fatalf("the head was taken: %v, %v", took, err)
 		}
-		own, err := Evaluate(context.Background(), first, dev, run.InitAdapter, "dev")
+		own, err := Evaluate(context.Background(), first, dev, run.InitAdapter, "dev", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func TestRunFromCache(t *testing.T) {
 	if raw, err := os.ReadFile(filepath.Join(got.Out, "log.txt")); err != nil || !strings.Contains(string(raw), "model: lor2c/demo is "+snapshot) {
 		t.Errorf("the log does not say where the model is: %v\n%s", err, raw)
 	}
-	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev"); err != nil {
+	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev", nil); err != nil {
 		t.Error(err)
 	}
 	// Without the cache the name leads nowhere, and the error says what to do.

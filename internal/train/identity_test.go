@@ -160,7 +160,7 @@ func TestOtherInput(t *testing.T) {
 				}
 			}
 			run.Data.MaxLength = 32
-			_, err := Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev")
+			_, err := Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev", nil)
 			if c.base != (errors.Is(err, adapter.ErrMismatch) && strings.Contains(err.Error(), c.want)) && name != "labels" {
 				t.Errorf("evaluate: %v", err)
 			}
@@ -273,7 +273,7 @@ func TestSealedAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	flip(t, filepath.Join(best, "adapter_model.safetensors"))
-	_, err = Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev")
+	_, err = Evaluate(context.Background(), run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev", nil)
 	if !errors.Is(err, checkpoint.ErrCorrupt) {
 		t.Errorf("evaluate: %v; want an error that the adapter is corrupt", err)
 	}

@@ -142,6 +142,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	task := r.session.Set.Task
 	// An interrupt lets the evaluation finish: the epoch's record belongs
 	// before its checkpoint.
+	r.stepper.Evaluating = func(done, batches int) { r.log.Progress("evaluating", done, batches) }
 	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, sequence(r.test.Len()), task.Metrics, r.session.Config.Train.EvalBatchSize)
 	if err != nil {
 		return err
@@ -205,7 +206,8 @@ func (r *run) result() {
 func (r *run) outcome() *Outcome {
 	e := r.bestEval()
 	return &Outcome{
-		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Trainable: adapter.Count(r.stepper.Method.Params()),
-		Dev: Evaluation{Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}, Baseline: r.baseline(),
+		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Select: r.session.Set.Task.Select,
+		Trainable: adapter.Count(r.stepper.Method.Params()),
+		Dev:       Evaluation{Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}, Baseline: r.baseline(),
 	}
 }

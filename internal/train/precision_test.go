@@ -141,7 +141,7 @@ func TestExactValues(t *testing.T) {
 				}
 				sameFiles(t, contents(t, c.Out), want)
 			}
-			if e, err := Evaluate(context.Background(), c, narrowly(true).Device, filepath.Join(c.Out, finalDir), "dev"); err != nil || !(e.Loss > 0) {
+			if e, err := Evaluate(context.Background(), c, narrowly(true).Device, filepath.Join(c.Out, finalDir), "dev", nil); err != nil || !(e.Loss > 0) {
 				t.Errorf("evaluation: loss %v, error %v", e.Loss, err)
 			}
 		})

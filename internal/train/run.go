@@ -20,6 +20,7 @@ import (
 	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // Options says how a run meets the world.
@@ -29,8 +30,8 @@ type Options struct {
 	// Resume is one of the words ResumeAuto, ResumeNever and ResumeRestart, or a
 	// checkpoint directory to continue from.
 	Resume   string
-	JSON     bool // records as JSON lines on Stdout
-	Terminal bool // Stderr is a terminal
+	JSON     bool              // records as JSON lines on Stdout
+	Terminal terminal.Terminal // what Stderr can show
 	Stdout   io.Writer
 	Stderr   io.Writer
 	// Wait is set to wait while another process writes to the output directory.
@@ -46,6 +47,7 @@ type Outcome struct {
 	Out       string
 	BestEpoch float64 // passes over the training data
 	BestStep  int
+	Select    string     // the score by which the best epoch was chosen
 	Dev       Evaluation // of the best epoch: its loss, scores and their intervals
 	Baseline  runlog.Baseline
 	Trainable int // scalars of the adapter, head not counted
@@ -157,7 +159,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	err = r.loop(ctx)
 	if err == nil {
 		r.stepper.Method.Finish(methodRun{r, ctx})
-		r.compareBaseline()
+		r.compareBaseline(o.JSON)
 		err = r.finish()
 	}
 	if err == nil {
@@ -280,7 +282,8 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		step = r.state.Step
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
-		Scores: task.Metrics, Steps: r.steps, Epochs: r.planned + c.Train.AddedEpochs(), Resume: true, Step: step,
+		Scores: task.Metrics, Select: task.Select, Steps: r.steps, StepsPerEpoch: r.perEpoch, Epochs: r.planned + c.Train.AddedEpochs(),
+		Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
 	if err != nil {
@@ -304,10 +307,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		TrainExamples: r.train.Len(), DevExamples: r.test.Len(),
 		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: o.Device.Name(),
 	})
-	r.log.Printf("%s on %s with %s: %d adapter scalars in %d tensors, head %d; %d train and %d dev examples, %d tokens a batch at most",
-		c.Method.Name, task.Name, o.Device.Name(), adapter.Count(method.Params()), len(method.Params()), adapter.Count(r.stepper.Model.Head()),
-		r.train.Len(), r.test.Len(), plan.Tokens)
-	r.log.Printf("memory: weights %s, trained state %s, activations %s", mib(plan.Weights), mib(plan.Trained), mib(plan.Arena))
+	for _, line := range r.header(plan) {
+		r.log.Printf("%s", line)
+	}
 	if from == "" {
 		for _, line := range r.session.lint(r.train, r.test) {
 			r.log.Printf("%s", line)
@@ -321,6 +323,8 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	}
 	if from == "" && r.init == nil {
 		r.log.Printf("classification head: %v", r.stepper.Model.HeadOrigin)
+	} else if r.finished() {
+		r.log.Printf("the run is finished: %d of %d steps are done, and the newest checkpoint is %s", r.state.Step, r.steps, from)
 	} else if from != "" {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
 	}
@@ -328,6 +332,28 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		r.log.Printf("%s, the best epoch so far, is not there; best will lead to the next that is better", checkpointAt(r.out, b))
 	}
 	return errors.Join(r.linkBest(), r.prune())
+}
+
+// header says in three lines what is trained, how, and in how much memory.
+func (r *run) header(plan Plan) []string {
+	c, task := r.session.Config, r.session.Set.Task
+	labels := "a number for each"
+	if task.Labels != nil {
+		labels = terminal.Count(len(task.Labels), "class", "classes")
+	}
+	return []string{
+		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
+			terminal.Count(r.test.Len(), "dev example", "dev examples"), labels, task.Select),
+		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name, r.dev.Name(),
+			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"), adapter.Count(r.stepper.Model.Head())),
+		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%d tokens)",
+			size(plan.Weights), size(plan.Trained), size(plan.Arena), plan.Tokens),
+	}
+}
+
+// finished reports whether no step is left.
+func (r *run) finished() bool {
+	return r.state.Step >= r.steps || r.state.Waiting.over(r.session.Config.Train)
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

@@ -390,7 +390,7 @@ func TestReload(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, which := range []string{"best", "final"} {
-				e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, which), "dev")
+				e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, which), "dev", nil)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -86,7 +86,7 @@ func TestEvaluateElsewhere(t *testing.T) {
 	}
 	elsewhere := *c
 	elsewhere.Data.Train, elsewhere.Data.Labels = "", nil
-	e, err := Evaluate(context.Background(), &elsewhere, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev")
+	e, err := Evaluate(context.Background(), &elsewhere, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestEvaluateElsewhere(t *testing.T) {
 	other := *c
 	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)
 	other.Data.Labels = append(other.Data.Labels, "substance")
-	_, err = Evaluate(context.Background(), &other, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev")
+	_, err = Evaluate(context.Background(), &other, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev", nil)
 	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), "want data with the adapter's labels in its order") {
 		t.Errorf("labels of another order: %v", err)
 	}

@@ -26,6 +26,8 @@ type Stepper struct {
 	Steps  int // optimizer steps of the whole run, for methods that plan ahead
 	// Regression selects mean squared error instead of cross-entropy.
 	Regression bool
+	// Evaluating is told, if set, how many batches of an evaluation are done.
+	Evaluating func(done, batches int)
 
 	entropy compute.CrossEntropyOpts // for the training loss; evaluation uses none of it
 	classes []float32                // the class weights in entropy; nil without weights

@@ -67,9 +67,10 @@ type methodRun struct {
 }
 
 // Losses evaluates the what-if sample. An interrupt lets an event that has begun finish.
-func (m methodRun) Losses(hook func(adapter.At) model.Hook) (mean float64, each []float64, err error) {
+func (m methodRun) Losses(hook func(adapter.At) model.Hook, trial, trials int) (mean float64, each []float64, err error) {
 	s := *m.r.stepper
 	s.Method = hooked{s.Method, hook}
+	s.Evaluating = func(int, int) { m.r.log.Progress("what-if", trial, trials) }
 	e, err := s.evaluate(context.WithoutCancel(m.ctx), m.r.test, m.r.session.sample(m.r.test.Len()), nil, m.r.session.Config.Train.EvalBatchSize)
 	return e.Loss, e.Losses, err
 }
