@@ -29,7 +29,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,9 @@ table1 fig2 fig6 fig7:
 golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
+
+docs: ## write docs/config.md and docs/run.schema.json from the table of keys
+	go run ./scripts/configdocs
 
 notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
 	CGO_ENABLED=0 go run ./scripts/notices

@@ -77,10 +77,12 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 
 // numeric returns f, or a list of f alone, as a value of l's field.
 func numeric(l leaf, f float64) reflect.Value {
-	switch l.typ.Kind() {
-	case reflect.Pointer:
+	switch {
+	case l.typ.Kind() == reflect.Pointer:
 		return reflect.ValueOf(&f)
-	case reflect.Slice:
+	case l.typ == reflect.TypeFor[[]Weight]():
+		return reflect.ValueOf([]Weight{Weight(fmt.Sprint(f))})
+	case l.typ.Kind() == reflect.Slice:
 		return reflect.Append(reflect.New(l.typ).Elem(), reflect.ValueOf(f).Convert(l.typ.Elem()))
 	}
 	return reflect.ValueOf(f).Convert(l.typ)

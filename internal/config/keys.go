@@ -97,7 +97,7 @@ var docs = [...]struct {
 	{"method.name", "how to fine-tune", words(strings.Join(adapter.Names(), "|")), "lor2c"},
 	{"method.rank", "inner width r of the low-rank path B A", between(1, 256), ""},
 	{"method.alpha", "the low-rank path is scaled by alpha/rank", moreThan(0), ""},
-	{"method.dropout", "on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora", share, "0.1"},
+	{"method.dropout", "dropout on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora", share, "0.1"},
 	{"method.share", "lor2c: all modules use one A (ShareLoR2C)", anything, ""},
 	{
 		"method.target_modules",
@@ -106,7 +106,7 @@ var docs = [...]struct {
 	},
 	{"method.inject_rank", "rank of an injected LoRA; 0 means half of method.rank", between(0, 256), "4"},
 	{"method.inject_alpha", "an injected LoRA is scaled by this over its rank; 0 means 16", atLeast(0), "16"},
-	{"method.inject_dropout", "on the input of an injected LoRA; null means 0.05", share, "0.05"},
+	{"method.inject_dropout", "dropout on the input of an injected LoRA; null means 0.05", share, "0.05"},
 	{
 		"schedule.preset",
 		"fills the keys below that are empty; release is what the published code does",
@@ -192,14 +192,14 @@ var docs = [...]struct {
 	},
 	{
 		"train.early_stopping",
-		"stop when so many evaluations in a row brought no better score of data.metric; 0 means never",
+		"stop after this many evaluations in a row without a better score of data.metric; 0 means never",
 		between(0, 1_000_000), "3",
 	},
 	{"train.min_delta", "what a score must gain to count as better for train.early_stopping", atLeast(0), "0.001"},
 	{
 		"train.class_weights",
 		"what the loss of each class is multiplied by: balanced, or a number for each label, in order",
-		anything, "balanced",
+		moreThan(0), "balanced",
 	},
 	{"train.label_smoothing", "share of each label that is spread over all classes", share, "0.1"},
 	{"train.precision", "what the device works in; trained parameters stay in float32", words("float32|bfloat16"), ""},
@@ -212,7 +212,7 @@ var docs = [...]struct {
 	{"train.keep_checkpoints", "how many of the newest checkpoints to keep", between(1, 1_000_000), ""},
 	{"train.log_gradients", "record the adapter's mean gradients by layer after each epoch", anything, ""},
 	{"out", "directory to write the run to", path.needed(), "runs/mrpc"},
-	{"seed", "of initial weights, order of examples and dropout", anything, ""},
+	{"seed", "seed of the initial weights, the order of examples and dropout", anything, ""},
 	{
 		"paths",
 		"where relative paths of a run file start: cwd, the current directory, or file, the directory of the file",

@@ -1,0 +1,199 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// JSONSchema returns a JSON schema, draft 2020-12, of a run file, for editors that
+// complete and check YAML by one. It has the type, default, description and
+// allowed values of every key, and refuses unknown keys. All its keywords mean the
+// same in draft 7, which is what many editors read.
+//
+// The schema accepts files that [Load] refuses. It does not require a key, because
+// the environment or --set may set it. It does not compare keys with one another. It
+// accepts 3.0 as an integer, since JSON has one kind of number. And it refuses linear
+// layers in target_modules that no model has, which Load does not know.
+func JSONSchema() []byte {
+	root := jsonNode{
+		Schema: "https://json-schema.org/draft/2020-12/schema",
+		Title:  "Run file of lor2c",
+	}
+	sections := map[string]*jsonNode{"": &root}
+	keys := Keys()
+	for _, l := range runFile.leaves {
+		head, _, nested := strings.Cut(l.name, ".")
+		if !nested {
+			head = ""
+		}
+		if sections[head] == nil {
+			// A section whose keys are all commented out is null.
+			sections[head] = &jsonNode{Type: []string{"object", "null"}, AdditionalProperties: new(bool)}
+			root.Properties = append(root.Properties, property{head, sections[head]})
+		}
+		section := sections[head]
+		section.Properties = append(section.Properties, property{last(l.name), l.jsonNode(&keys[l.doc])})
+	}
+	root.Type, root.AdditionalProperties = "object", new(bool)
+
+	text, err := json.MarshalIndent(root, "", "  ")
+	if err != nil {
+		panic(Bug{"schema", err.Error()})
+	}
+	return append(text, '\n')
+}
+
+// jsonNode is a JSON schema, with those of its keywords that run files need.
+type jsonNode struct {
+	Schema               string      `json:"$schema,omitempty"`
+	Title                string      `json:"title,omitempty"`
+	Description          string      `json:"description,omitempty"`
+	Type                 any         `json:"type,omitempty"` // a string, or a list of strings
+	Const                any         `json:"const,omitempty"`
+	Enum                 []string    `json:"enum,omitempty"`
+	Pattern              string      `json:"pattern,omitempty"`
+	MinLength            int         `json:"minLength,omitempty"`
+	Minimum              any         `json:"minimum,omitempty"`
+	ExclusiveMinimum     any         `json:"exclusiveMinimum,omitempty"`
+	Maximum              any         `json:"maximum,omitempty"`
+	ExclusiveMaximum     any         `json:"exclusiveMaximum,omitempty"`
+	Items                *jsonNode   `json:"items,omitempty"`
+	MaxItems             int         `json:"maxItems,omitempty"`
+	AnyOf                []*jsonNode `json:"anyOf,omitempty"`
+	Not                  *jsonNode   `json:"not,omitempty"`
+	Default              any         `json:"default,omitempty"`
+	Examples             []any       `json:"examples,omitempty"`
+	Properties           properties  `json:"properties,omitempty"`
+	AdditionalProperties *bool       `json:"additionalProperties,omitempty"`
+}
+
+// property is one key of an object, and properties are its keys in the order in
+// which editors offer them.
+type (
+	property struct {
+		name string
+		node *jsonNode
+	}
+	properties []property
+)
+
+// MarshalJSON writes p as an object.
+func (p properties) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, one := range p {
+		node, err := json.Marshal(one.node)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "%q:%s", one.name, node)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// jsonNode returns the schema of the values of l, which k describes.
+func (l leaf) jsonNode(k *Key) *jsonNode {
+	n := valueNode(l.typ, k)
+	n.Description = k.Doc
+	if k.Range != nil {
+		n.Description += " (" + k.Range.String() + ")"
+	}
+	if k.Default != "" {
+		n.Default = jsonValue(k.Default)
+	}
+	if k.Example != k.Default {
+		n.Examples = []any{jsonValue(k.Example)}
+	}
+	return n
+}
+
+// valueNode returns the schema of a value of type t, or of a list of them.
+func valueNode(t reflect.Type, k *Key) *jsonNode {
+	switch {
+	case t == source:
+		return &jsonNode{AnyOf: []*jsonNode{pathNode(k), numberNode("number", &fraction)}}
+	case t == reflect.TypeFor[[]Weight]():
+		balanced := &jsonNode{Const: Balanced}
+		return &jsonNode{AnyOf: []*jsonNode{
+			balanced,
+			{Type: "array", Items: balanced, MaxItems: 1},
+			{Type: "array", Items: numberNode("number", k.Range)},
+		}}
+	case t.Kind() == reflect.Pointer:
+		n := valueNode(t.Elem(), k)
+		n.Type = []any{n.Type, "null"}
+		return n
+	case t.Kind() == reflect.Slice:
+		element := valueNode(t.Elem(), k)
+		return &jsonNode{AnyOf: []*jsonNode{element, {Type: "array", Items: element}}}
+	case k.Path:
+		return pathNode(k)
+	case k.Values != nil:
+		n := &jsonNode{Type: "string", Enum: k.Values}
+		if k.Default == "" && !k.Required {
+			n.Enum = append([]string{""}, k.Values...)
+		}
+		return n
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		return &jsonNode{Type: "boolean"}
+	case reflect.Int:
+		return numberNode("integer", k.Range)
+	case reflect.Uint64:
+		return &jsonNode{Type: "integer", Minimum: 0, Maximum: ^uint64(0)}
+	case reflect.Float64:
+		return numberNode("number", k.Range)
+	}
+	return &jsonNode{Type: "string"}
+}
+
+// pathNode returns the schema of a path. Like CheckPath, it refuses what only a
+// shell expands.
+func pathNode(k *Key) *jsonNode {
+	n := &jsonNode{Type: "string", Not: &jsonNode{Pattern: `^~|\$[A-Za-z0-9_{(]`}}
+	if k.Required {
+		n.MinLength = 1
+	}
+	return n
+}
+
+// numberNode returns the schema of the numbers in r, or of all where r is nil.
+func numberNode(kind string, r *Range) *jsonNode {
+	n := &jsonNode{Type: kind}
+	if r == nil {
+		return n
+	}
+	if r.Above {
+		n.ExclusiveMinimum = r.Least
+	} else {
+		n.Minimum = r.Least
+	}
+	if r.Below {
+		n.ExclusiveMaximum = r.Most
+	} else if !math.IsInf(r.Most, 1) {
+		n.Maximum = r.Most
+	}
+	if r.Zero {
+		return &jsonNode{Type: kind, AnyOf: []*jsonNode{{Const: 0}, {Minimum: n.Minimum, Maximum: n.Maximum}}}
+	}
+	return n
+}
+
+// jsonValue returns the value of a text in YAML as encoding/json writes it.
+func jsonValue(text string) (v any) {
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		panic(Bug{"schema", err.Error()})
+	}
+	return v
+}
