@@ -8,8 +8,8 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// logBaseline logs, before the first step of a run, how well always predicting
-// the most frequent class of dev would do.
+// logBaseline logs the scores of a baseline that always predicts the most frequent
+// class of dev. It does nothing in a run that is continued, which has logged it.
 func (r *run) logBaseline(fresh bool) error {
 	if !fresh {
 		return nil
@@ -28,8 +28,8 @@ func (r *run) logBaseline(fresh bool) error {
 	return r.log.Err()
 }
 
-// baseline returns the baseline that the run has logged; the zero value for a
-// run whose log has none.
+// baseline returns the baseline that the run has logged, or the zero value if the
+// log has none.
 func (r *run) baseline() (found runlog.Baseline) {
 	for _, rec := range r.records {
 		if b, ok := rec.(runlog.Baseline); ok {
@@ -39,9 +39,9 @@ func (r *run) baseline() (found runlog.Baseline) {
 	return found
 }
 
-// compareBaseline logs the best epoch's score beside that of the most frequent
-// class, and warns where it is not better. The console has the score only if
-// nothing else says it there.
+// compareBaseline logs the best epoch's score next to the baseline's, and a warning
+// if it is not better. The console shows the score only if console is set, which the
+// caller sets when nothing else shows it there.
 func (r *run) compareBaseline(console bool) {
 	for _, line := range baselineLines(r.session.Set.Task.Select, r.bestEval(), r.baseline()) {
 		if console || strings.HasPrefix(line, "warning: ") {
@@ -52,13 +52,13 @@ func (r *run) compareBaseline(console bool) {
 	}
 }
 
-// baselineLines says how the best evaluation compares with the baseline by the
-// selecting metric.
+// baselineLines returns lines that compare the best evaluation with the baseline b
+// by the metric named selecting, which chooses the best epoch.
 func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines []string) {
 	score, always := metric.Number(best.Scores[selecting]), metric.Number(b.Scores[selecting])
 	if !score.Defined() {
-		lines = append(lines, fmt.Sprintf("warning: %s of the best epoch is undefined: the predictions or the labels of dev are all the same, "+
-			"or there is one example", selecting))
+		lines = append(lines, fmt.Sprintf("warning: %s of the best epoch is undefined: the predictions or the labels of dev "+
+			"are all the same, or dev has only one example", selecting))
 	}
 	if b.Label == "" {
 		return lines

@@ -9,8 +9,8 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// openInit opens the adapter that the run begins with, if one is named. Close it
-// with closeInit.
+// openInit opens the adapter that init_adapter names, if it names one. closeInit
+// closes it.
 func (r *run) openInit() (err error) {
 	if dir := r.session.Config.InitAdapter; dir != "" {
 		r.init, err = adapter.Open(dir)
@@ -18,15 +18,17 @@ func (r *run) openInit() (err error) {
 	return err
 }
 
+// closeInit closes the adapter that openInit opened.
 func (r *run) closeInit() {
 	if r.init != nil {
 		r.init.Close()
 	}
 }
 
-// checkInit reports whether the adapter that the run begins with has the run's
-// method and base model. Dropout may differ, and so may what injection will do
-// to an adapter in which nothing was injected.
+// checkInit returns an error, which wraps adapter.ErrMismatch, if the adapter of
+// init_adapter has another method or base model than the run. Settings of dropout
+// may differ. Settings of injection may differ too if nothing was injected into the
+// adapter.
 func (r *run) checkInit() error {
 	c := r.session.Config
 	was, now := config.Default(), config.Default()
@@ -52,20 +54,22 @@ func (r *run) checkInit() error {
 	if differences == nil {
 		return nil
 	}
-	headline := fmt.Sprintf("train: begin with %s: it does not fit the run; want an adapter of the same method on the same base model:", c.InitAdapter)
+	headline := fmt.Sprintf("train: begin with %s: it does not fit the run; "+
+		"name an adapter of the same method on the same base model:", c.InitAdapter)
 	return &differs{identity.List(headline, "adapter", differences), adapter.ErrMismatch}
 }
 
-// begin fills method and head from the adapter that the run begins with.
+// begin copies the values of the adapter of init_adapter into the method's
+// parameters and, where labels match, into the head.
 func (r *run) begin() error {
 	task := r.session.Set.Task
 	took, err := r.init.Begin(r.dev, r.stepper.Method, r.stepper.Model.Head(), task.Labels)
 	if err != nil {
 		return err
 	}
-	head := "the head too, its outputs matched by label"
+	head := "its head is used too, with outputs matched by label"
 	if !took {
-		head = "the head is new, because the adapter's has outputs without these labels"
+		head = "the head is new, because the outputs of the adapter's head do not have these labels"
 	}
 	r.note("beginning with the values of %s; %s", r.session.Config.InitAdapter, head)
 	return nil

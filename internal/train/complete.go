@@ -12,24 +12,24 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// A run directory is complete in itself: its log reaches back to the first step,
-// and the best checkpoint lies in it. This file keeps it so where a run comes
-// from elsewhere or parts of it are gone.
+// A run directory does not depend on other directories: its log starts at the first
+// step, and the best checkpoint is in it. The functions of this file keep it so when
+// a run continues from a checkpoint elsewhere, or when files were removed.
 
-// checkpointAt returns the directory of the checkpoint of a step in a run
-// directory.
+// checkpointAt returns the path of the checkpoint of a step in a run directory.
 func checkpointAt(run string, step int) string {
 	return filepath.Join(run, checkpointPrefix+strconv.Itoa(step))
 }
 
-// inside reports whether a checkpoint directory lies in the output directory.
+// inside reports whether the parent of a checkpoint directory is the output
+// directory.
 func (r *run) inside(dir string) bool {
 	parent, err := os.Stat(filepath.Dir(resolved(dir)))
 	own, ownErr := os.Stat(r.out)
 	return err == nil && ownErr == nil && os.SameFile(parent, own)
 }
 
-// resolved follows links in a path that is there.
+// resolved returns path with its links followed, or cleaned if it does not exist.
 func resolved(path string) string {
 	if to, err := filepath.EvalSymlinks(path); err == nil {
 		return to
@@ -37,8 +37,8 @@ func resolved(path string) string {
 	return filepath.Clean(path)
 }
 
-// rewind removes the checkpoints behind the one that is continued from, because
-// the log is about to be cut back to it.
+// rewind removes the checkpoints of later steps than the one that the run continues
+// from, because the log will be cut back to that step.
 func (r *run) rewind() error {
 	entries, err := os.ReadDir(r.out)
 	if err != nil {
@@ -54,10 +54,10 @@ func (r *run) rewind() error {
 	return nil
 }
 
-// adopt copies a checkpoint from elsewhere into the output directory, with the
-// best checkpoint and the log of the run that it belongs to, and returns the
-// copy. Where those are not to be had the log begins at the checkpoint, and the
-// next evaluation is the best so far.
+// adopt copies a checkpoint of another directory into the output directory, with the
+// log and the best checkpoint of its run, and returns the path of the copy. If log
+// or best checkpoint are missing there, the log starts at the checkpoint and the
+// next evaluation counts as the best so far.
 func (r *run) adopt(dir string) (string, error) {
 	r.dir.begun = true
 	if err := r.writeConfig(); err != nil {
@@ -67,7 +67,7 @@ func (r *run) adopt(dir string) (string, error) {
 	missing := r.history(dir)
 	switch {
 	case missing != nil:
-		r.note("the log and the best epoch of %s were left behind: %v; both begin again at step %d",
+		r.note("the log and the best epoch of %s were not copied: %v; both start again at step %d",
 			from, missing, r.state.Step)
 		r.state.Best, r.state.Log = best{}, nil
 	default:
@@ -82,7 +82,8 @@ func (r *run) adopt(dir string) (string, error) {
 			}
 		}
 	}
-	// It goes last: with it the directory is one that a start continues from.
+	// The checkpoint is copied last, because from then on the next start continues
+	// from this directory.
 	to := checkpointAt(r.out, r.state.Step)
 	return to, copyCheckpoint(to, dir, func(tmp string) error {
 		if missing == nil {
@@ -95,8 +96,8 @@ func (r *run) adopt(dir string) (string, error) {
 	})
 }
 
-// copyCheckpoint copies a verified checkpoint directory; change may then edit
-// the copy.
+// copyCheckpoint copies a verified checkpoint directory. change, if not nil, edits
+// the copy before it is published.
 func copyCheckpoint(to, from string, change func(tmp string) error) error {
 	return checkpoint.WriteDir(to, func(tmp string) error {
 		if err := os.CopyFS(tmp, os.DirFS(from)); err != nil {
@@ -109,8 +110,8 @@ func copyCheckpoint(to, from string, change func(tmp string) error) error {
 	})
 }
 
-// history reports whether the run that a checkpoint from elsewhere belongs to
-// lies around it: the log up to the checkpoint, and the best checkpoint so far.
+// history returns an error if the directory around a checkpoint lacks the rest of its
+// run: the log up to the checkpoint's step, or the best checkpoint so far.
 func (r *run) history(dir string) error {
 	from, b := filepath.Dir(resolved(dir)), r.state.Best.Step
 	got, err := runlog.DigestOf(from, r.state.Step)
@@ -118,7 +119,7 @@ func (r *run) history(dir string) error {
 		return err
 	}
 	if r.state.Log != nil && got != *r.state.Log {
-		return errors.New("metrics.jsonl there does not hold the records that the checkpoint was saved after")
+		return errors.New("metrics.jsonl there does not have the records that it had when the checkpoint was saved")
 	}
 	if b == 0 {
 		return nil
@@ -141,9 +142,10 @@ func (r *run) history(dir string) error {
 	return checkpoint.VerifyDir(checkpointAt(from, b))
 }
 
-// linkBest points best at the checkpoint that the state names. The link follows
-// the checkpoint, so that a crash between the two is mended on resuming. A link
-// to what is not there is removed.
+// linkBest makes the link named best point to the best checkpoint so far. It is
+// called after the checkpoint is written and again when a run continues, so a crash
+// between the two leaves nothing wrong. If there is no such checkpoint, the link is
+// removed.
 func (r *run) linkBest() error {
 	link := filepath.Join(r.out, bestLink)
 	step := r.state.Best.Step
@@ -156,7 +158,7 @@ func (r *run) linkBest() error {
 			if err != nil {
 				return err
 			}
-			r.log.Printf("%s is now %s: it is no link to the best checkpoint", link, to)
+			r.log.Printf("renamed %s to %s: it is not a link to the best checkpoint", link, to)
 		}
 		return checkpoint.Link(checkpointPrefix+strconv.Itoa(step), link)
 	}
@@ -166,8 +168,9 @@ func (r *run) linkBest() error {
 	return nil
 }
 
-// mendBest turns a directory called best into what it is a copy of: a program
-// that follows links when it copies a run leaves it behind.
+// mendBest replaces a directory named best, which a copying program that follows
+// links leaves in a copied run: it becomes the best checkpoint dir if that is
+// missing, and is removed if it equals dir.
 func (r *run) mendBest(link, dir string) error {
 	info, err := os.Lstat(link)
 	if err != nil || !info.IsDir() || r.state.Best.Step == 0 {
@@ -189,17 +192,17 @@ func (r *run) mendBest(link, dir string) error {
 	return checkpoint.RemoveDir(link)
 }
 
-// bestGone returns an error where the results would name a checkpoint or an
-// evaluation that is not there.
+// bestGone returns an error if the best checkpoint, or the log record of its
+// evaluation, is missing: the results of the run name both.
 func (r *run) bestGone() error {
 	at := r.state.Best.Step
 	again := fmt.Sprintf("begin again at step 0 with --resume %s, or with another directory", ResumeRestart)
 	if e := r.bestEval(); at == 0 || e.Step != at {
 		return fmt.Errorf("train: finish %s: metrics.jsonl has no evaluation of the best epoch; "+
-			"continue the run in the directory that has the whole log, or %s", r.out, again)
+			"continue the run in the directory that has the complete log, or %s", r.out, again)
 	}
 	if dir := checkpointAt(r.out, at); !exists(dir) {
-		return fmt.Errorf("train: finish %s: the checkpoint of the best epoch, %s, is not there; restore it, or %s",
+		return fmt.Errorf("train: finish %s: the checkpoint of the best epoch, %s, is missing; restore it, or %s",
 			r.out, dir, again)
 	}
 	return nil

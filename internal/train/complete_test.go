@@ -57,7 +57,7 @@ func TestElsewhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := "the log and the best epoch of " + filepath.Dir(o.Resume) + " were left behind: "; !strings.Contains(said.String(), want) {
+			if want := "the log and the best epoch of " + filepath.Dir(o.Resume) + " were not copied: "; !strings.Contains(said.String(), want) {
 				t.Errorf("the run said %q; want %q", said.String(), want)
 			}
 			files := contents(t, run.Out)

@@ -16,22 +16,23 @@ import (
 // lockFile marks a run directory that a process is writing to.
 const lockFile = ".lock"
 
-// directory is a run directory that this process alone writes to.
+// directory is a run directory that is locked for this process.
 type directory struct {
 	path  string
-	held  bool // it holds a run that has begun
+	held  bool // the directory has a run that took at least one step
 	begun bool // this process has begun or continued a run there
 	lock  *os.File
-	made  []string // what this process made there, outermost first
+	made  []string // paths that this process created, parents first
 }
 
-// errBusy is the error of a directory that another process writes to.
+// errBusy is wrapped when another process has locked the run directory.
 var errBusy = fmt.Errorf("%w: %w", ErrOtherRun, checkpoint.ErrLocked)
 
-// openDirectory looks at a run directory, makes it if need be and keeps other
-// processes out of it until close. A directory that is refused is left as it
-// was. The kernel drops the lock of a process that dies. Where another process
-// has the lock, busy is asked whether to try again, at once.
+// openDirectory checks a run directory, creates it if it does not exist, and locks
+// it until close is called. If it returns an error, the directory is left
+// unchanged. The kernel releases the lock of a process that dies. If another
+// process has the lock, openDirectory calls busy, and tries again if it returns
+// true.
 func openDirectory(path string, busy func() bool) (*directory, error) {
 	if _, err := look(path); err != nil {
 		return nil, err
@@ -52,16 +53,16 @@ func openDirectory(path string, busy func() bool) (*directory, error) {
 	return d, nil
 }
 
-// open makes the directory and its lock file and takes the lock.
+// open creates the directory and its lock file, and takes the lock.
 func (d *directory) open() error {
-	failed := func(err error, want string) error {
-		return fmt.Errorf("train: open %s: %w; want %s", d.path, err, want)
+	failed := func(err error, advice string) error {
+		return fmt.Errorf("train: open %s: %w; %s", d.path, err, advice)
 	}
 	for dir := filepath.Clean(d.path); !exists(dir); dir = filepath.Dir(dir) {
 		d.made = append([]string{dir}, d.made...)
 	}
 	if err := os.MkdirAll(d.path, 0o777); err != nil {
-		return failed(err, "a directory that can be made")
+		return failed(fmt.Errorf("cannot create the run directory: %w", err), "choose another with --out")
 	}
 	name := filepath.Join(d.path, lockFile)
 	if !exists(name) {
@@ -69,25 +70,28 @@ func (d *directory) open() error {
 	}
 	var err error
 	if d.lock, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666); err != nil {
-		return failed(err, "a directory that can be written")
+		return failed(fmt.Errorf("cannot write to the run directory: %w", err), "choose another with --out")
 	}
 	err = checkpoint.Lock(d.lock)
 	if err == nil && !d.locked() {
-		err = checkpoint.ErrLocked // its last owner has just removed it
+		err = checkpoint.ErrLocked // the previous process has just removed the file
 	}
 	if errors.Is(err, checkpoint.ErrLocked) {
-		d.made = nil // it is the other's
+		d.made = nil // the other process uses them
 		d.lock.Close()
 		d.lock = nil
-		return fmt.Errorf("train: open %s: another process is training into it; wait for it, or name another with --out: %w", d.path, errBusy)
+		return fmt.Errorf("train: open %s: another process is training in this directory; wait for it, "+
+			"or choose another with --out: %w", d.path, errBusy)
 	}
 	if err != nil {
-		return failed(fmt.Errorf("lock %s: %w", lockFile, err), "a file system with locks, which keep two processes from writing one run; name a directory on another one with --out")
+		return failed(fmt.Errorf("lock %s: %w", lockFile, err), "a lock keeps two processes from writing to one run; "+
+			"choose a directory on a file system that supports locks with --out")
 	}
 	return nil
 }
 
-// locked reports whether the lock is still what other processes would find.
+// locked reports whether the lock file in the directory is still the one that this
+// process has locked.
 func (d *directory) locked() bool {
 	ours, err := d.lock.Stat()
 	if err != nil {
@@ -97,24 +101,25 @@ func (d *directory) locked() bool {
 	return err == nil && os.SameFile(ours, theirs)
 }
 
-// check returns an error if another process could have come in.
+// check returns an error if the lock file was removed or replaced, because another
+// process could then write to the directory.
 func (d *directory) check() error {
 	if d.locked() {
 		return nil
 	}
-	return fmt.Errorf("train: save into %s: %s was removed or replaced, so another process could write there too; the same command continues from the last checkpoint",
-		d.path, lockFile)
+	return fmt.Errorf("train: save into %s: %s was removed or replaced, so another process could write there too; "+
+		"the same command continues from the last checkpoint", d.path, lockFile)
 }
 
-// close lets other processes in. If no run has begun it removes what this
-// process has made.
+// close releases the lock. If no run has begun, it also removes the files and
+// directories that this process created.
 func (d *directory) close() {
 	if !d.begun && !d.held {
 		if d.lock != nil && d.locked() {
 			_ = os.Remove(filepath.Join(d.path, ConfigFile))
 		}
 		for i := len(d.made) - 1; i >= 0; i-- {
-			_ = os.Remove(d.made[i]) // a folder only if it is empty
+			_ = os.Remove(d.made[i]) // fails for a directory that is not empty
 		}
 	}
 	if d.lock != nil {
@@ -122,22 +127,23 @@ func (d *directory) close() {
 	}
 }
 
-// look reports whether a directory holds a run that has begun. Its error, which
-// wraps ErrOtherRun, says why no run may begin in a directory without one.
+// look reports whether a directory has a run that took at least one step. If it has
+// none, and has files that a new run must not mix with, look returns an error that
+// wraps ErrOtherRun.
 func look(path string) (held bool, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("train: open %s: %w; want a directory that can be read", path, err)
+		return false, fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err)
 	}
 	if !info.IsDir() {
-		return false, fmt.Errorf("train: open %s: it is no directory; name another with --out: %w", path, ErrOtherRun)
+		return false, fmt.Errorf("train: open %s: it is not a directory; choose another with --out: %w", path, ErrOtherRun)
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return false, fmt.Errorf("train: open %s: %w; want a directory that can be read", path, err)
+		return false, fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err)
 	}
 	var progress, ours, foreign []string
 	configured := false
@@ -157,17 +163,17 @@ func look(path string) (held bool, err error) {
 	case configured:
 		return progress != nil, nil
 	case progress != nil || ours != nil:
-		return false, fmt.Errorf("train: open %s: it holds files but no %s, and a run would write over %s; name another directory with --out: %w",
-			path, ConfigFile, place.List(append(progress, ours...)), ErrOtherRun)
+		return false, fmt.Errorf("train: open %s: it has no %s, and a run would overwrite %s; "+
+			"choose another directory with --out: %w", path, ConfigFile, place.List(append(progress, ours...)), ErrOtherRun)
 	case foreign != nil && !current(info, path):
-		return false, fmt.Errorf("train: open %s: it holds files but no %s: %s; want a directory of this run, an empty one or none: %w",
-			path, ConfigFile, place.List(foreign), ErrOtherRun)
+		return false, fmt.Errorf("train: open %s: it has other files but no %s: %s; "+
+			"choose the directory of this run, or an empty or new one: %w", path, ConfigFile, place.List(foreign), ErrOtherRun)
 	}
 	return false, nil
 }
 
-// hasProgress reports whether a file of a run directory shows that steps were
-// taken. What a start leaves behind that went no further shows none.
+// hasProgress reports whether a file of a run directory shows that the run took at
+// least one step. Files that are written before the first step do not.
 func hasProgress(dir, name string) bool {
 	switch name {
 	case bestLink, finalDir:
@@ -180,8 +186,8 @@ func hasProgress(dir, name string) bool {
 	return saved || runlog.IsResult(name)
 }
 
-// current reports whether a directory is the one that the command was started
-// in, which whoever names it knows to hold other files; never the root.
+// current reports whether a directory is the working directory of the command, other
+// than the root. A user who names it knows that it has other files.
 func current(info fs.FileInfo, path string) bool {
 	here, err := os.Stat(".")
 	abs, failed := filepath.Abs(path)

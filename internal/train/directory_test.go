@@ -49,10 +49,10 @@ func TestOpenDirectory(t *testing.T) {
 		{name: "logged", files: "config.resolved.yaml metrics.jsonl=x", held: true},
 		{name: "saved", files: "config.resolved.yaml checkpoint-3/", held: true},
 		{name: "finished", files: "config.resolved.yaml all_results.json", held: true},
-		{name: "foreign", files: "notes.txt thesis.tex", refused: "it holds files but no config.resolved.yaml: notes.txt, thesis.tex; want"},
+		{name: "foreign", files: "notes.txt thesis.tex", refused: "it has other files but no config.resolved.yaml: notes.txt, thesis.tex; choose"},
 		{name: "here", files: "run.yaml train.csv", inside: true},
-		{name: "here-logs", files: "run.yaml log.txt final/", inside: true, refused: "a run would write over final, log.txt; name another directory"},
-		{name: "headless", files: "checkpoint-3/", refused: "a run would write over checkpoint-3"},
+		{name: "here-logs", files: "run.yaml log.txt final/", inside: true, refused: "a run would overwrite final, log.txt; choose another directory"},
+		{name: "headless", files: "checkpoint-3/", refused: "a run would overwrite checkpoint-3"},
 	} {
 		t.Run("holds="+tt.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "out")

@@ -12,7 +12,8 @@ import (
 )
 
 // Logits returns the outputs [B, Outputs] of the model with its method for one
-// batch, without dropout. It waits for the device.
+// batch, without dropout. It waits for the device, and returns an error if the
+// model cannot process b or the device failed.
 func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 	if err := s.Model.Check(b); err != nil {
 		return nil, err
@@ -20,7 +21,7 @@ func (s *Stepper) Logits(b model.Batch) (logits []float32, err error) {
 	return s.outputs(b, nil)
 }
 
-// outputs is Logits of a batch that fits the model; watch, if not nil, is shown
+// outputs is Logits for a batch that was checked. watch, if not nil, is called with
 // the output of every op.
 func (s *Stepper) outputs(b model.Batch, watch func(op, name string, y compute.Tensor)) (logits []float32, err error) {
 	logits = make([]float32, b.Len()*s.Model.Outputs())
@@ -33,25 +34,28 @@ func (s *Stepper) outputs(b model.Batch, watch func(op, name string, y compute.T
 	return logits, err
 }
 
-// Evaluation is the outcome of one pass over a split.
+// Evaluation is the result of evaluating the examples of a split.
 type Evaluation struct {
 	Loss   float64 // mean over the examples, computed in float64
 	Scores metric.Scores
-	// Losses are those of the examples, in the order in which they were given.
+	// Losses has the loss of each example, in the order in which they were given.
 	Losses []float64
-	// Predictions are classes, or the predicted values in regression.
+	// Predictions are class indices, or the predicted values in regression.
 	Predictions []float32
-	// Intervals of Scores over the examples, Classes and Majority are nil where
-	// no metrics were asked for; the last two are nil in regression too.
+	// Intervals are bootstrap intervals of Scores over the examples. Intervals,
+	// Classes and Majority are nil if no metrics were requested; Classes and Majority
+	// are also nil in regression.
 	Intervals map[string]*metric.Interval
 	Classes   *metric.ClassReport
 	Majority  *metric.Majority
 }
 
-// evaluate runs the model over examples of d in batches of size. When ctx
-// ends it stops with ErrInterrupted, and at the first batch for which the model's
-// outputs are not all finite with a *NonFiniteError.
-func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string, size int) (e Evaluation, err error) {
+// evaluate runs the model over the examples of d with the given indices, in batches
+// of size, and computes the loss and the named metrics. It returns an error that
+// wraps ErrInterrupted when ctx ends, and a *NonFiniteError at the first batch for
+// which the outputs are not all finite.
+func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string,
+	size int) (e Evaluation, err error) {
 	outputs := s.Model.Outputs()
 	scores, err := metric.NewAccumulator(metrics, outputs)
 	if err != nil {
@@ -93,8 +97,8 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 	return e, nil
 }
 
-// exampleLoss is the cross-entropy of a row of logits, or the squared error of
-// a single output.
+// exampleLoss returns the cross-entropy of a row of logits, or the squared error if
+// the row has a single output.
 func exampleLoss(row []float32, label float32) float64 {
 	if len(row) == 1 {
 		return math.Pow(float64(row[0])-float64(label), 2)
@@ -109,6 +113,8 @@ func exampleLoss(row []float32, label float32) float64 {
 	return math.Log(sum) + top - float64(row[int(label)])
 }
 
+// prediction returns the index of the largest logit of a row, or the value itself if
+// the row has a single output.
 func prediction(row []float32) float32 {
 	if len(row) == 1 {
 		return row[0]
@@ -122,7 +128,7 @@ func prediction(row []float32) float32 {
 	return float32(best)
 }
 
-// sequence returns 0 to n-1.
+// sequence returns the indices 0 to n-1.
 func sequence(n int) []int32 {
 	s := make([]int32, n)
 	for i := range s {

@@ -15,19 +15,20 @@ import (
 
 // SplitEvaluation is the evaluation of a saved adapter on one split.
 type SplitEvaluation struct {
-	Evaluation // Scores is nil where labels are withheld
+	Evaluation // Scores is nil if the split has examples without a label
 	Split      string
 	Labels     []string          // names of the classes; nil in regression
-	Labelled   int               // examples that have a label
-	Findings   []dataset.Finding // what is seldom meant in the split
-	Notes      []string          // lines on what could not be checked
+	Labelled   int               // number of examples that have a label
+	Findings   []dataset.Finding // likely mistakes in the data of the split
+	Notes      []string          // lines about what could not be checked
 }
 
-// Evaluate scores the adapter in dir on a split of c's data. Only that split's
-// files are opened. Where the configuration says nothing of them, classes and
-// maximum length are the adapter's. watch, if not nil, is told how many batches
-// are done; when ctx ends, the error wraps ErrInterrupted.
-func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string, watch func(done, batches int)) (*SplitEvaluation, error) {
+// Evaluate scores the adapter in dir on a split of c's data. It opens only the files
+// of that split. Labels and maximum length that c leaves open are the adapter's.
+// watch, if not nil, is called with the number of finished batches and of all. The
+// error wraps ErrInterrupted when ctx ends.
+func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string,
+	watch func(done, batches int)) (*SplitEvaluation, error) {
 	saved, err := adapter.Open(dir)
 	if err != nil {
 		return nil, err
@@ -50,8 +51,10 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	st.Evaluating = watch
-	e := &SplitEvaluation{Split: split, Labels: s.Set.Task.Labels, Findings: s.Set.Task.Lint(d.split), Notes: unchecked(dir, saved)}
-	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), s.Set.Task.Metrics, c.Train.EvalBatchSize); err != nil {
+	task := s.Set.Task
+	e := &SplitEvaluation{Split: split, Labels: task.Labels, Findings: task.Lint(d.split), Notes: unchecked(dir, saved)}
+	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train.EvalBatchSize)
+	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	for _, x := range d.split.Examples {
@@ -65,8 +68,8 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	return e, nil
 }
 
-// WritePredictions writes the file that the GLUE server takes: a header, then
-// index and prediction, by label name or as a number.
+// WritePredictions writes predictions in the format of the GLUE server: a header,
+// then one line per example with its index and its predicted label or number.
 func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
 	w := bufio.NewWriter(f)
 	fmt.Fprintln(w, "index\tprediction")
@@ -88,7 +91,7 @@ type Shown struct {
 	Text  string // decoded, special tokens included
 }
 
-// Show returns the first n examples of a split.
+// Show returns the first n examples of a split as the model sees them.
 func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
 	sp, err := s.Set.Load(ctx, split)
 	if err != nil {

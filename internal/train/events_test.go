@@ -288,7 +288,7 @@ func TestGradientRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			const steps = 3
-			sums := watchGradients(st)
+			sums := newGradientSums(st)
 			want := map[string]*runlog.MeanAbsolute{}
 			for step := 1; step <= steps; step++ {
 				if err := st.Step(step, d.micro([]int32{0, 1, 2, int32(step)}, 4), 1); err != nil {

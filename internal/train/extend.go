@@ -2,11 +2,12 @@ package train
 
 import "slices"
 
-// planSteps works out how long the run is and at which rates it trains. Steps
-// that were planned keep their rates when epochs are added, so that it makes no
-// difference when a run is extended; steps of an addition have the rates of a run
-// that was planned to end with it. The schedule of merges and injections, and
-// whatever a method does over a run, are laid out on the planned part alone.
+// planSteps computes the number of steps of the run and its learning-rate schedules.
+// Planned steps keep their learning rates when epochs are added, so it makes no
+// difference when a run is extended. The steps of an addition have the learning
+// rates of a run that was planned to end with that addition. The schedule of merges
+// and injections, and everything else that a method plans over a run, covers only
+// the planned part.
 func (r *run) planSteps() {
 	c := r.session.Config
 	steps, epochs := c.Train.Extent(r.perEpoch)
@@ -22,19 +23,19 @@ func (r *run) planSteps() {
 	}
 }
 
-// ended reports whether a part of the run ends with a step: it is then logged,
-// scored and saved as at the end of a run.
+// ended reports whether the planned part or an addition ends with a step. The step is
+// then logged, evaluated and saved like the last step of a run.
 func (r *run) ended(step int) bool { return slices.Contains(r.ends, step) }
 
-// factor returns what the base rate is multiplied by at a step: that of the first
-// part that the step lies in.
+// factor returns what the base learning rate is multiplied by at a step. It comes
+// from the schedule of the part of the run that the step belongs to.
 func (r *run) factor(step int) float64 {
 	part, _ := slices.BinarySearch(r.ends, step)
 	return r.lr[part].Factor(step)
 }
 
-// extends reports whether the run adds epochs to one whose train.extend_epochs
-// had the given value.
+// extends reports whether the run's train.extend_epochs is the given value with zero
+// or more additions appended.
 func (r *run) extends(was string) bool {
 	c := *r.session.Config
 	all := c.Train.ExtendEpochs
@@ -47,4 +48,5 @@ func (r *run) extends(was string) bool {
 	return false
 }
 
+// extendKey is the configuration key of added epochs.
 const extendKey = "train.extend_epochs"

@@ -130,7 +130,7 @@ func TestInitAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := contents(t, run.Out)
-	if line := "beginning with the values of " + run.InitAdapter + "; the head too, its outputs matched by label"; !strings.Contains(said.String(), line) {
+	if line := "beginning with the values of " + run.InitAdapter + "; its head is used too, with outputs matched by label"; !strings.Contains(said.String(), line) {
 		t.Errorf("the run said %q; want %q", said.String(), line)
 	}
 	t.Run("resumed", func(t *testing.T) {

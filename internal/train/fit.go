@@ -12,9 +12,10 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 )
 
-// fit returns an error, which wraps compute.ErrOutOfMemory, where a plan needs
-// more than the device has. It names the smallest changes by which the run would
-// fit, found by planning again. A device that does not know what is free passes.
+// fit returns an error that wraps compute.ErrOutOfMemory if a plan needs more memory
+// than the device has free. The error names the smallest changes to the run file
+// with which the run would fit, which are found by planning the changed runs. fit
+// returns nil if the device does not know how much memory is free.
 func (s *Session) fit(on compute.Device, train, dev data, method adapter.Settings, p Plan) error {
 	stats := on.Stats()
 	free := stats.Free
@@ -22,7 +23,8 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 		return nil
 	}
 	var fits []string
-	// try plans a changed run, notes it if it fits, and reports whether it does.
+	// try plans a changed run and reports whether it fits. If so it adds the change,
+	// described by what, to the advice.
 	try := func(on compute.Device, train, dev data, t config.Train, what string) bool {
 		c, other := *s.Config, *s
 		c.Train, other.Config = t, &c
@@ -43,9 +45,9 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 			break
 		}
 	}
-	advice := "neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory"
+	advice := "even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; use a GPU with more memory"
 	if stats.Host {
-		advice = "neither smaller micro-batches nor shorter texts are enough; want more memory, or a higher limit on it"
+		advice = "even with train.micro_batch_size 1 or shorter texts it does not fit; use a machine with more memory, or raise the memory limit"
 	}
 	if fits != nil {
 		advice = strings.Join(fits[:min(2, len(fits))], ", ")
@@ -54,8 +56,9 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 		size(p.Total()), p.Examples, longest, size(free), advice, compute.ErrOutOfMemory)
 }
 
-// tryBatches tries micro-batches, the largest first, until one will do. Only
-// where evaluation stands in the way it is made smaller too.
+// tryBatches calls try with smaller micro-batches, the largest first, until one fits.
+// It also tries each with a smaller evaluation batch, for runs that evaluation keeps
+// from fitting.
 func (s *Session) tryBatches(try func(t config.Train, what string) bool) {
 	t := s.Config.Train
 	for n := t.MicroBatchSize - 1; n > 0; n-- {
@@ -75,7 +78,7 @@ func (s *Session) tryBatches(try func(t config.Train, what string) bool) {
 	}
 }
 
-// longest returns the tokens of the longest example.
+// longest returns the number of tokens of the longest example.
 func (d data) longest() (n int) {
 	for i := range d.Len() {
 		n = max(n, int(d.Cu[i+1]-d.Cu[i]))
@@ -83,7 +86,8 @@ func (d data) longest() (n int) {
 	return n
 }
 
-// shorter returns the lengths of examples truncated to n tokens, for a plan.
+// shorter returns data with the lengths of d's examples truncated to n tokens, and
+// without tokens. It is only good for planning.
 func (d data) shorter(n int) data {
 	e := &dataset.Encoded{Cu: make([]int64, 1, len(d.Cu))}
 	for i := range d.Len() {
@@ -92,7 +96,7 @@ func (d data) shorter(n int) data {
 	return data{e, d.split}
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes as MiB or GiB.
 func size(n int64) string {
 	if n < 1<<30 {
 		return mib(n)

@@ -105,7 +105,8 @@ func TestFit(t *testing.T) {
 		})
 	}
 	t.Run("free=little", func(t *testing.T) {
-		if s := refuse(t, 1000); !strings.Contains(s, "; neither smaller micro-batches nor bfloat16 nor shorter texts are enough; want a card with more memory: ") {
+		if s := refuse(t, 1000); !strings.Contains(s, "; even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; "+
+			"use a GPU with more memory: ") {
 			t.Error(s)
 		}
 	})
@@ -113,7 +114,8 @@ func TestFit(t *testing.T) {
 		o := quiet(2)
 		for free, want := range map[int64]string{
 			whole.Total() - 1: "free; train.micro_batch_size=4 needs ",
-			1000:              "free; neither smaller micro-batches nor shorter texts are enough; want more memory, or a higher limit on it: ",
+			1000: "free; even with train.micro_batch_size 1 or shorter texts it does not fit; " +
+				"use a machine with more memory, or raise the memory limit: ",
 		} {
 			o.Device = &bounded{Device: dev, free: free, host: true}
 			_, err := Run(context.Background(), c, o)

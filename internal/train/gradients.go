@@ -6,25 +6,26 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// gradientSums adds up the sizes of the gradients of an adapter's parameters on
-// the device, so that logging them waits for nothing inside a step.
+// gradientSums adds up the absolute values of the gradients of an adapter's
+// parameters. The sums stay on the device, so a step does not have to wait for them.
 type gradientSums struct {
 	stepper *Stepper
 	params  []summed
-	sums    compute.Tensor // [parameters of the adapter], sums of |g| since the last record
-	steps   int            // of these sums
+	sums    compute.Tensor // [len(params)], the sums of |g| since the last record
+	steps   int            // number of steps in the sums
 }
 
-// summed is a parameter with the factor and the layer that it had when its sum was begun: a change of the method's
-// structure may move a parameter to another layer.
+// summed is a parameter with the factor and the layer that it had when its sum was
+// started. A change of the method's structure may move a parameter to another layer.
 type summed struct {
 	*tape.Param
 	factor string
 	layer  int
 }
 
-// watchGradients begins the sums. When the method has changed its parameters, another watch must begin.
-func watchGradients(s *Stepper) *gradientSums {
+// newGradientSums returns sums of zero for the parameters that the method has now.
+// After the method has changed its parameters, new sums are needed.
+func newGradientSums(s *Stepper) *gradientSums {
 	g := &gradientSums{stepper: s}
 	for _, p := range s.Method.Params() {
 		g.params = append(g.params, summed{p, p.Factor, p.Layer})
@@ -33,7 +34,7 @@ func watchGradients(s *Stepper) *gradientSums {
 	return g
 }
 
-// add counts the gradient of the step that was just queued.
+// add queues adding the gradients of the step that was queued last.
 func (g *gradientSums) add() {
 	g.steps++
 	for i, p := range g.params {
@@ -43,14 +44,15 @@ func (g *gradientSums) add() {
 	}
 }
 
-// read returns the sums and waits for the device.
+// read waits for the device and returns the sums.
 func (g *gradientSums) read() ([]float32, error) {
 	sums := make([]float32, g.sums.Shape.Len())
 	g.stepper.Dev.Download(sums, g.sums)
 	return sums, g.stepper.Dev.Err()
 }
 
-// restore continues with sums that read returned after so many steps.
+// restore sets the sums to values that read returned after the given number of
+// steps.
 func (g *gradientSums) restore(sums []float32, steps int) {
 	if len(sums) == g.sums.Shape.Len() {
 		g.stepper.Dev.Upload(g.sums, sums)
@@ -58,8 +60,9 @@ func (g *gradientSums) restore(sums []float32, steps int) {
 	}
 }
 
-// record returns the means by layer and starts the sums again. A shared A belongs to no
-// layer and is left out.
+// record returns the mean absolute gradient of A and of B by layer, and sets the sums
+// to zero. An A that layers share is left out, because it does not belong to one
+// layer.
 func (g *gradientSums) record() (runlog.Gradient, error) {
 	sums, err := g.read()
 	if err != nil {
@@ -94,11 +97,11 @@ func (g *gradientSums) record() (runlog.Gradient, error) {
 	return rec, nil
 }
 
-// close gives the memory back.
+// close frees the memory of the sums on the device.
 func (g *gradientSums) close() { g.stepper.Dev.Free(g.sums) }
 
-// recordGradients logs the mean gradients since the last record, if there were
-// steps.
+// recordGradients logs the mean gradients since the last record. It does nothing if
+// there was no step since.
 func (r *run) recordGradients(step int) error {
 	if r.gradients == nil || r.gradients.steps == 0 {
 		return nil

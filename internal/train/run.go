@@ -235,7 +235,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 	r.stepper.Weigh(r.weights, c.Train.LabelSmoothing)
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
-		r.gradients = watchGradients(r.stepper)
+		r.gradients = newGradientSums(r.stepper)
 	}
 	if from != "" {
 		if err := r.restore(from, saved); err != nil {

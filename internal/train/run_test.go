@@ -302,13 +302,13 @@ func TestOutputDirectory(t *testing.T) {
 	fails("never", c, never, "it holds a run and --resume is never")
 	foreign := *c
 	foreign.Out = dir // the data files are there
-	fails("foreign", &foreign, quiet(1), "it holds files but no config.resolved.yaml")
+	fails("foreign", &foreign, quiet(1), "it has other files but no config.resolved.yaml")
 	d, err := openDirectory(c.Out, func() bool { return false })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.close()
-	fails("locked", c, quiet(1), "another process is training into it")
+	fails("locked", c, quiet(1), "another process is training in this directory")
 }
 
 // TestDamagedCheckpoint asserts that a run falls back to the checkpoint before

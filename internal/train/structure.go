@@ -55,7 +55,7 @@ func (r *run) apply(step int, change *adapter.Change) error {
 	r.stepper.Change(func(p *tape.Param) bool { return reset[p] })
 	if r.gradients != nil {
 		r.gradients.close()
-		r.gradients = watchGradients(r.stepper)
+		r.gradients = newGradientSums(r.stepper)
 	}
 	return methodRun{r: r}.Log(change.Log)
 }
