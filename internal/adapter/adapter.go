@@ -128,7 +128,7 @@ func Keys(name string) []string { return methods[name].keys }
 
 // Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
 // attaching does not change the output of the model, because every B starts at zero.
-func Attach(dev compute.Device, m *model.Model, s Settings) (Method, error) {
+func Attach(dev compute.Device, m model.Network, s Settings) (Method, error) {
 	return methods[s.Name].new(builder{dev, m, s})
 }
 
@@ -146,12 +146,9 @@ const filePrefix = "base_model.model."
 // builder is what a constructor needs.
 type builder struct {
 	dev compute.Device
-	*model.Model
+	model.Network
 	Settings
 }
-
-// path returns the name of a module below the encoder, as in the file.
-func (b builder) path(module string) string { return filePrefix + b.Prefix + "." + module }
 
 func (b builder) param(name string, shape ...int) *tape.Param {
 	return tape.NewParam(b.dev, name, true, shape...)

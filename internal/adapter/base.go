@@ -30,7 +30,7 @@ type Full struct {
 }
 
 func newFull(b builder) (Method, error) {
-	return &Full{params: b.Encoder()}, nil
+	return &Full{params: b.Base()}, nil
 }
 
 // Params lists the encoder's parameters.

@@ -29,7 +29,7 @@ type BitFit struct {
 
 func newBitFit(b builder) (Method, error) {
 	m := &BitFit{}
-	for _, p := range b.Encoder() {
+	for _, p := range b.Base() {
 		if isBias(p.Name) {
 			m.biases = append(m.biases, p)
 		}

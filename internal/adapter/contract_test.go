@@ -241,7 +241,7 @@ func TestFrozen(t *testing.T) {
 			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
 				dev := cpu.Open[float32](2)
 				n := attach(t, dev, kind, m.config, m.merge)
-				all := slices.Concat(n.Model.Encoder(), n.Model.Head())
+				all := slices.Concat(n.Model.Base(), n.Model.Head())
 				for _, p := range n.Method.Params() {
 					if !slices.Contains(all, p) {
 						all = append(all, p)

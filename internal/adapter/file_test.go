@@ -32,7 +32,7 @@ func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Conf
 }
 
 // baseOf identifies the model of dir.
-func baseOf(t *testing.T, m *model.Model, dir string) adapter.Base {
+func baseOf(t *testing.T, m *model.Encoder, dir string) adapter.Base {
 	t.Helper()
 	sum, err := adapter.Fingerprint(dir)
 	if err != nil {

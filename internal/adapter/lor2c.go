@@ -94,7 +94,7 @@ type module struct {
 
 func newLoR2C(b builder) (Method, error) {
 	m := &LoR2C{b: b, injected: &LoRA{pairs: map[model.Site]pair{}}}
-	s, err := parseStructure(b.Structure, b.Layers)
+	s, err := parseStructure(b.Structure, b.HiddenLayers())
 	if err != nil {
 		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
 	}
@@ -108,16 +108,16 @@ func newLoR2C(b builder) (Method, error) {
 	}
 	var shared *tape.Param
 	if b.Share && len(s.Modules) > 0 {
-		shared = b.lowRankA(b.path("encoder.lor2c.shared"), 0, b.Rank, b.Width)
+		shared = b.lowRankA(filePrefix+b.Path()+".lor2c.shared", 0, b.Rank, b.HiddenSize())
 		shared.Factor = "" // it belongs to no layer
 	}
 	for _, k := range s.Modules {
 		name := b.moduleName(k.First, k.Last)
 		if shared == nil {
-			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, k.First, b.Width, b.Width)})
+			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, k.First, b.HiddenSize(), b.HiddenSize())})
 			continue
 		}
-		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.Width, b.Rank), b.Scale(), float32(*b.Dropout)}})
+		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.HiddenSize(), b.Rank), b.Scale(), float32(*b.Dropout)}})
 	}
 	for _, l := range s.Injected {
 		m.addLoRA(l)
@@ -134,7 +134,7 @@ func (d module) span() schedule.Span { return schedule.Span{First: d.first, Last
 // moduleName is the path of the module from the input of layer first to the
 // output of layer last, as in the file.
 func (b builder) moduleName(first, last int) string {
-	return b.path(fmt.Sprintf("encoder.layer.%d.lor2c.%d_%d", first, first, last))
+	return fmt.Sprintf("%s%s.lor2c.%d_%d", filePrefix, b.LayerPath(first), first, last)
 }
 
 // Params lists A and B of every module by layer, a shared A once and first, then

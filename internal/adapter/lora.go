@@ -54,7 +54,7 @@ func newLoRA(b builder) (Method, error) {
 	if err := checkTargets(b.TargetModules); err != nil {
 		return nil, fmt.Errorf("adapter: attach lora: %w", err)
 	}
-	for l := range b.Layers {
+	for l := range b.HiddenLayers() {
 		m.add(b, l)
 	}
 	return m, nil
@@ -77,11 +77,16 @@ func targets(target, name string) bool {
 	return target != "dense" && (target == name || strings.HasSuffix(name, "."+target))
 }
 
-// sites lists the linear layers of a block that target modules name.
-func sites(layer int, targetModules []string) (found []model.Site) {
-	for _, name := range model.SiteNames {
-		if slices.ContainsFunc(targetModules, func(target string) bool { return targets(target, name) }) {
-			found = append(found, model.Site{Layer: layer, Name: name})
+// targeted reports whether any of the target modules chooses the layer called name.
+func targeted(targetModules []string, name string) bool {
+	return slices.ContainsFunc(targetModules, func(target string) bool { return targets(target, name) })
+}
+
+// sites lists the linear layers of a layer that target modules name.
+func sites(n model.Network, layer int, targetModules []string) (found []model.Site) {
+	for _, s := range n.Sites() {
+		if s.Layer == layer && targeted(targetModules, s.Name) {
+			found = append(found, s)
 		}
 	}
 	return found
@@ -89,16 +94,16 @@ func sites(layer int, targetModules []string) (found []model.Site) {
 
 // add makes the pairs of a layer.
 func (m *LoRA) add(b builder, layer int) {
-	for _, s := range sites(layer, b.TargetModules) {
-		w := b.At(s).W.Value.Shape
-		p := b.pair(b.path(s.String()), layer, w[1], w[0])
+	for _, s := range sites(b, layer, b.TargetModules) {
+		w := b.Linear(s).W.Value.Shape
+		p := b.pair(filePrefix+s.Path, layer, w[1], w[0])
 		m.pairs[s] = p
 		m.params = append(m.params, p.A, p.B)
 	}
 }
 
 // Params lists A and B of every pair, by layer and by the order of
-// model.SiteNames within it.
+// the linear layers within it.
 func (m *LoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the pairs' outputs to their linear layers.
@@ -120,11 +125,11 @@ func (h loraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
 }
 
 // The numbers of the dropout masks that low-rank methods draw in a layer: one on the input of the layer, then one on
-// the input of each of its linear layers, in the order of model.SiteNames.
+// the input of each of its linear layers, in their order.
 const (
 	blockMask     = 0
 	firstSiteMask = 1
 )
 
 // siteMask returns the number of the dropout mask on the input of a linear layer.
-func siteMask(s model.Site) int { return firstSiteMask + slices.Index(model.SiteNames, s.Name) }
+func siteMask(s model.Site) int { return firstSiteMask + s.Index }

@@ -105,7 +105,7 @@ func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, mer
 	return attachTo(t, dev, m, c, merge, 1)
 }
 
-func attachTo(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
+func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
 	t.Helper()
 	if c.Dropout == nil {
 		p := 0.2
@@ -187,7 +187,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 }
 
 // logits runs b through a model with a hook, with dropout where training.
-func logits(dev compute.Device, m *model.Model, h model.Hook, b model.Batch, training bool) []float32 {
+func logits(dev compute.Device, m *model.Encoder, h model.Hook, b model.Batch, training bool) []float32 {
 	dev.Reset()
 	t := &tape.Tape{Dev: dev, Train: training, Seed: 7, Step: 1}
 	return download(dev, m.Forward(m.NewPass(t, b, h)).Value)

@@ -140,8 +140,10 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		found = has
 	}
 	var named []string
-	for _, s := range sites(0, listed) {
-		named = append(named, s.Name)
+	for _, name := range model.SiteNames {
+		if targeted(listed, name) {
+			named = append(named, name)
+		}
 	}
 	slices.Sort(named)
 	if slices.Equal(named, found) && checkTargets(listed) == nil {

@@ -82,7 +82,7 @@ func (m *LoR2C) Inject(layer int) {
 
 func (m *LoR2C) addLoRA(layer int) {
 	b := m.b
-	b.Settings.Config = b.injected()
+	b.Config = b.injected()
 	m.injected.add(b, layer)
 	m.order = append(m.order, layer)
 }
@@ -92,13 +92,13 @@ func (m *LoR2C) addLoRA(layer int) {
 // that are not square, whose LoRA of half the rank would have another number of
 // parameters than the module it replaces.
 func checkInjection(b builder) error {
-	m, c := b.Model, b.Settings.Config
+	c := b.Config
 	if err := checkTargets(c.TargetModules); err != nil {
 		return fmt.Errorf("adapter: inject lora: %w", err)
 	}
-	n, module := 0, 2*m.Width*c.Rank
-	for _, s := range sites(0, c.TargetModules) {
-		w := m.At(s).W.Value.Shape
+	n, module := 0, 2*b.HiddenSize()*c.Rank
+	for _, s := range sites(b, 0, c.TargetModules) {
+		w := b.Linear(s).W.Value.Shape
 		n += c.InjectRank * (w[0] + w[1])
 	}
 	if n != module {
@@ -152,7 +152,7 @@ func (m *LoR2C) Module(first int) (a, b *tape.Param) {
 
 // Pairs returns the parameters of the LoRA pairs of an injected layer.
 func (m *LoR2C) Pairs(layer int) (params []*tape.Param) {
-	for _, s := range sites(layer, m.b.TargetModules) {
+	for _, s := range sites(m.b, layer, m.b.TargetModules) {
 		params = append(params, m.injected.pairs[s].A, m.injected.pairs[s].B)
 	}
 	return params

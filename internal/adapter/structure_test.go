@@ -282,19 +282,19 @@ func TestCheckInjection(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	for _, x := range []struct {
 		name   string
-		change func(*adapter.Config, *model.Model)
+		change func(*adapter.Config, *model.Encoder)
 		want   string
 	}{
-		{"none", func(*adapter.Config, *model.Model) {}, ""},
-		{"one-target-of-full-rank", func(c *adapter.Config, _ *model.Model) { c.TargetModules, c.InjectRank = queryValue[:1], 4 }, ""},
-		{"unknown-target", func(c *adapter.Config, _ *model.Model) { c.TargetModules = []string{"q_proj"} },
+		{"none", func(*adapter.Config, *model.Encoder) {}, ""},
+		{"one-target-of-full-rank", func(c *adapter.Config, _ *model.Encoder) { c.TargetModules, c.InjectRank = queryValue[:1], 4 }, ""},
+		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) { c.TargetModules = []string{"q_proj"} },
 			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this encoder; want some of [attention.self.query attention.self.key " +
 				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
-		{"odd-rank", func(c *adapter.Config, _ *model.Model) { c.Rank, c.InjectRank = 5, 2 },
+		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { c.Rank, c.InjectRank = 5, 2 },
 			"adapter: inject lora: rank 2 on [query value] has 96 parameters a layer, the module it replaces 120; want as many: " +
 				"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
-		{"grouped-heads", func(_ *adapter.Config, m *model.Model) {
-			m.At(model.Site{Layer: 0, Name: model.Value}).W.Value.Shape = compute.Shape{4, 12}
+		{"grouped-heads", func(_ *adapter.Config, m *model.Encoder) {
+			m.Linear(m.Sites()[slices.Index(model.SiteNames, model.Value)]).W.Value.Shape = compute.Shape{4, 12}
 		}, "adapter: inject lora: rank 2 on [query value] has 80 parameters a layer, the module it replaces 96; want as many: " +
 			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
 	} {

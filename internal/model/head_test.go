@@ -45,7 +45,7 @@ func TestLoadPooler(t *testing.T) {
 	if got := names(m.Head()); !slices.Equal(got, want) {
 		t.Errorf("head %v; want %v", got, want)
 	}
-	if slices.ContainsFunc(names(m.Encoder()), func(name string) bool { return strings.Contains(name, "pooler") }) {
+	if slices.ContainsFunc(names(m.Base()), func(name string) bool { return strings.Contains(name, "pooler") }) {
 		t.Error("the pooler is in the encoder too")
 	}
 	if got := values(m.Head()[0]); !slices.Equal(got, drawn(9, want[0], len(got))) {

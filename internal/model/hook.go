@@ -1,33 +1,9 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
-
-// Site names one linear layer that an adapter can act on.
-type Site struct {
-	Layer int
-	Name  string // path within the layer, as in the checkpoint
-}
-
-// The linear layers of an encoder block.
-const (
-	Query           = "attention.self.query"
-	Key             = "attention.self.key"
-	Value           = "attention.self.value"
-	AttentionOutput = "attention.output.dense"
-	Intermediate    = "intermediate.dense"
-	Output          = "output.dense"
-)
-
-// SiteNames lists the linear layers of a block in the order of a forward pass.
-var SiteNames = []string{Query, Key, Value, AttentionOutput, Intermediate, Output}
-
-// String returns the site's path within the encoder.
-func (s Site) String() string { return fmt.Sprintf("encoder.layer.%d.%s", s.Layer, s.Name) }
 
 // Half is one half of a block.
 type Half int

@@ -19,18 +19,18 @@ type Source func(name string, shape compute.Shape) (values []float32, ok bool, e
 // New allocates the network of c with the given number of outputs and fills it
 // from src. seed draws the head that src does not have. The parameters that are
 // trained keep exact values: those of the head, and those of the encoder for whose names trains, if not nil, returns true.
-func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source) (*Model, error) {
+func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source) (*Encoder, error) {
 	b := builder{dev: dev, src: src, seed: seed, trains: trains}
-	m := &Model{Config: c, Prefix: c.Type, act: activations[c.Activation]}
+	m := &Encoder{Config: c, Prefix: c.Type, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."
 	e := "embeddings."
 	m.word = b.param(e+"word_embeddings.weight", c.Vocab, c.Width)
 	m.position = b.param(e+"position_embeddings.weight", c.Positions, c.Width)
-	m.kind = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
+	m.types = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
 	m.norm = b.norm(e+"LayerNorm", c.Width)
 	for l := 0; l < c.Layers && b.err == nil; l++ {
-		k := block{linear: map[string]Linear{}}
-		for _, name := range SiteNames {
+		var k block
+		for i, name := range SiteNames {
 			in, out := c.Width, c.Width
 			switch name {
 			case Intermediate:
@@ -38,7 +38,9 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(nam
 			case Output:
 				in = c.FF
 			}
-			k.linear[name] = b.linear(Site{l, name}.String(), out, in)
+			s := Site{Layer: l, Index: i, Name: name, Path: m.LayerPath(l) + "." + name}
+			m.sites = append(m.sites, s)
+			k.linear = append(k.linear, b.linear(strings.TrimPrefix(s.Path, b.prefix), out, in))
 		}
 		p := fmt.Sprintf("encoder.layer.%d.", l)
 		k.norm1, k.norm2 = b.norm(p+"attention.output.LayerNorm", c.Width), b.norm(p+"output.LayerNorm", c.Width)
@@ -112,7 +114,7 @@ func (b *builder) norm(name string, width int) norm {
 // takes is finite, and its sizes are those of the weights. head says how the
 // classification head begins; what is not taken from the directory is drawn from
 // seed. trains is as for New.
-func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(name string) bool) (*Model, error) {
+func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(name string) bool) (*Encoder, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
 		return nil, err

@@ -136,7 +136,7 @@ func (w weights) writeHalf(t *testing.T, dir string) {
 }
 
 // load returns the model in dir, in float64 and without dropout.
-func load(t *testing.T, dir string, outputs int, seed uint64) (*cpu.Device[float64], *model.Model) {
+func load(t *testing.T, dir string, outputs int, seed uint64) (*cpu.Device[float64], *model.Encoder) {
 	t.Helper()
 	dev := cpu.Open[float64](2)
 	m, err := model.Load(dev, dir, stored(outputs), seed, nil)
@@ -170,7 +170,7 @@ func sample(lengths ...int) (b model.Batch) {
 	return b
 }
 
-func logits(dev *cpu.Device[float64], m *model.Model, b model.Batch) []float64 {
+func logits(dev *cpu.Device[float64], m *model.Encoder, b model.Batch) []float64 {
 	dev.Reset()
 	return slices.Clone(cpu.Data[float64](m.Forward(m.NewPass(&tape.Tape{Dev: dev}, b, model.Base{})).Value))
 }
@@ -244,9 +244,9 @@ func TestLoadNames(t *testing.T) {
 }
 
 // sameModel compares parameters and logits.
-func sameModel(t *testing.T, got, want *model.Model) {
+func sameModel(t *testing.T, got, want *model.Encoder) {
 	t.Helper()
-	all := func(m *model.Model) []*tape.Param { return slices.Concat(m.Encoder(), m.Head()) }
+	all := func(m *model.Encoder) []*tape.Param { return slices.Concat(m.Base(), m.Head()) }
 	if len(all(got)) != len(all(want)) {
 		t.Fatalf("%d parameters; want %d", len(all(got)), len(all(want)))
 	}
@@ -268,7 +268,7 @@ func TestLoadValues(t *testing.T) {
 		t.Run("type="+kind, func(t *testing.T) {
 			w := readWeights(t, kind)
 			_, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
-			for _, p := range slices.Concat(m.Encoder(), m.Head()) {
+			for _, p := range slices.Concat(m.Base(), m.Head()) {
 				want, ok := w[p.Name]
 				if !ok || !slices.Equal(want.Shape, p.Value.Shape) {
 					t.Fatalf("%s is %v; the file has %v", p.Name, p.Value.Shape, want.Shape)

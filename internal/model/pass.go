@@ -33,7 +33,7 @@ type Pass struct {
 }
 
 // NewPass uploads b, and what h needs with it, to t's device as the start of a pass through m.
-func (m *Model) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
+func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	n := len(b.IDs)
 	p := &Pass{Tape: t, Hook: h, batch: b.Len(), last: len(m.blocks) - 1}
 	// One upload: on a device that is not the host every copy has a price. What

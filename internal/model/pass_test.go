@@ -141,13 +141,21 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestSites: the list of what a hook can act on is that of the network.
+// TestSites: what a hook can act on is every linear layer of every layer, by its path in the checkpoint.
 func TestSites(t *testing.T) {
 	_, m := load(t, filepath.Join(goldenDir, "roberta"), 3, 1)
-	for _, name := range model.SiteNames {
-		s := model.Site{Layer: 2, Name: name}
-		if got, want := m.At(s).W.Name, "roberta."+s.String()+".weight"; got != want {
-			t.Errorf("At(%v) is %s; want %s", s, got, want)
+	all := m.Sites()
+	if len(all) != m.HiddenLayers()*len(model.SiteNames) {
+		t.Fatalf("%d sites; want %d in each of %d layers", len(all), len(model.SiteNames), m.HiddenLayers())
+	}
+	for i, s := range all {
+		want := model.Site{Layer: i / len(model.SiteNames), Index: i % len(model.SiteNames), Name: model.SiteNames[i%len(model.SiteNames)]}
+		want.Path = fmt.Sprintf("roberta.encoder.layer.%d.%s", want.Layer, want.Name)
+		if s != want {
+			t.Errorf("site %d is %+v; want %+v", i, s, want)
+		}
+		if got, want := m.Linear(s).W.Name, s.Path+".weight"; got != want {
+			t.Errorf("Linear(%v) is %s; want %s", s, got, want)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (p *places) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 
 // pass runs m over b on p and returns where ids, pos, types, cu_seqlens and those
 // of the first rows are.
-func (p *places) pass(m *model.Model, b model.Batch) []int {
+func (p *places) pass(m *model.Encoder, b model.Batch) []int {
 	p.Reset()
 	m.Forward(m.NewPass(&tape.Tape{Dev: p}, b, model.Base{}))
 	return []int{p.embed[0].Off, p.embed[1].Off, p.embed[2].Off, p.attn.CuK.Off, p.attn.CuQ.Off}

@@ -182,7 +182,7 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	return NewStepper(dev, m, method, o, 1, strings.Contains(g.Model, "regression"), g.Steps)
 }
 
-func noDropout(m *model.Model) {
+func noDropout(m *model.Encoder) {
 	m.HiddenDropout, m.AttentionDropout = 0, 0
 	m.ClassifierDropout = new(float32)
 }

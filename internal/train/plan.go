@@ -44,7 +44,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 		each += null.Bytes(compute.Working)
 	}
 	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
-	for _, w := range m.Encoder() {
+	for _, w := range m.Base() {
 		if !w.Trains() {
 			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(compute.Working)
 		}

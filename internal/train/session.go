@@ -191,7 +191,7 @@ func (s *Session) step(n, step int) []int32 {
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
 // attach puts the base model and the method that settings describe on a device.
-func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Model, adapter.Method, error) {
+func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Encoder, adapter.Method, error) {
 	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
 	if err != nil {
 		return nil, nil, err

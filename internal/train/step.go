@@ -19,7 +19,7 @@ import (
 // into a ring buffer, which Reports reads back.
 type Stepper struct {
 	Dev    compute.Device
-	Model  *model.Model
+	Model  *model.Encoder
 	Method adapter.Method
 	Opt    *optim.AdamW
 	Seed   uint64
@@ -49,7 +49,7 @@ const (
 
 // NewStepper returns a stepper that trains the head of m and the parameters of
 // method. The caller must call Reports at least once every slots steps.
-func NewStepper(dev compute.Device, m *model.Model, method adapter.Method, c optim.Config, seed uint64,
+func NewStepper(dev compute.Device, m *model.Encoder, method adapter.Method, c optim.Config, seed uint64,
 	regression bool, slots int) *Stepper {
 	return &Stepper{
 		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()),

@@ -29,7 +29,7 @@ func methods() map[string]adapter.Config {
 }
 
 // stepper attaches a method to m, with every dropout enabled.
-func stepper(t *testing.T, dev compute.Device, m *model.Model, c adapter.Config) *train.Stepper {
+func stepper(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config) *train.Stepper {
 	t.Helper()
 	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
