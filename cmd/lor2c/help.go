@@ -132,6 +132,9 @@ func configHelp() string {
 		if k.Values != nil {
 			about = append(about, strings.Join(k.Values, " | "))
 		}
+		if k.Methods != nil {
+			about = append(about, "for "+strings.Join(k.Methods, ", "))
+		}
 		if k.Default != "" {
 			about = append(about, "default "+k.Default)
 		}

@@ -105,7 +105,7 @@ func (c Config) Validate() (faults []error) {
 		fault("method.inject_dropout: is %g; want at least 0 and less than 1", *p)
 	}
 	if c.Share && !c.Takes("share") {
-		fault("method.share: is true for %s; only %s shares its A", c.Name, strings.Join(taking("share"), ", "))
+		fault("method.share: is true for %s; only %s shares its A", c.Name, strings.Join(Taking("share"), ", "))
 	}
 	if validate := methods[c.Name].validate; validate != nil {
 		faults = append(faults, validate(c)...)
@@ -123,8 +123,8 @@ func Scheduled() (names []string) {
 	return names
 }
 
-// taking lists the methods that take a key of the method section.
-func taking(key string) (names []string) {
+// Taking lists the methods that take a key of the method section.
+func Taking(key string) (names []string) {
 	for _, name := range Names() {
 		if slices.Contains(methods[name].keys, key) {
 			names = append(names, name)

@@ -76,7 +76,7 @@ var layers = []struct {
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},
-	{"scripts/configdocs", []string{"internal/config"}},
+	{"scripts/configdocs", []string{"internal/adapter", "internal/config"}},
 }
 
 // reserved says which packages alone may import a module of others, by prefix.

@@ -108,6 +108,9 @@ func (l leaf) jsonNode(k *Key) *jsonNode {
 	if k.Range != nil {
 		n.Description += " (" + k.Range.String() + ")"
 	}
+	if k.Methods != nil {
+		n.Description += "; for " + strings.Join(k.Methods, ", ")
+	}
 	if k.Default != "" {
 		n.Default = jsonValue(k.Default)
 	}

@@ -19,6 +19,7 @@ type Key struct {
 	Example  string   // as YAML
 	Path     bool     // names a file or a folder
 	Required bool     // has no default, and a run needs a value
+	Methods  []string // the methods that take the key, if it depends on the method; nil if it does not
 }
 
 // Keys returns every key in the order of a run file.
@@ -34,6 +35,12 @@ func Keys() []Key {
 		k.Default = inline(reflect.ValueOf(c).FieldByIndex(l.index).Interface())
 		if k.Default == `""` {
 			k.Default = ""
+		}
+		switch section := parent(l.name); {
+		case section == "method" && last(l.name) != "name":
+			k.Methods = adapter.Taking(last(l.name))
+		case section == "schedule":
+			k.Methods = adapter.Scheduled()
 		}
 		if k.Path {
 			k.Type = "a path"
@@ -98,7 +105,7 @@ var docs = [...]struct {
 	{"method.rank", "inner width r of the low-rank path B A", between(1, 256), ""},
 	{"method.alpha", "the low-rank path is scaled by alpha/rank", moreThan(0), ""},
 	{"method.dropout", "dropout on the input of the low-rank path; null means 0.1 for lor2c, 0.05 for lora", share, "0.1"},
-	{"method.share", "lor2c: all modules use one A (ShareLoR2C)", anything, ""},
+	{"method.share", "all modules use one A (ShareLoR2C)", anything, ""},
 	{
 		"method.target_modules",
 		"the linear layers that lora, and injection, adapt",

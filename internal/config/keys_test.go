@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
 // TestKeys pins every key, type and default that a run file has.
@@ -100,6 +102,28 @@ paths: a string = cwd
 	}
 	if d := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.String())); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+}
+
+// TestMethodsOfKeys wants every key that a method takes to be one of the method
+// section, and to name that method.
+func TestMethodsOfKeys(t *testing.T) {
+	of := map[string][]string{}
+	for _, k := range Keys() {
+		of[k.Name] = k.Methods
+	}
+	for _, method := range adapter.Names() {
+		for _, key := range adapter.Keys(method) {
+			if !slices.Contains(of["method."+key], method) {
+				t.Errorf("%s takes method.%s, which is for %q", method, key, of["method."+key])
+			}
+		}
+	}
+	for key, methods := range of {
+		section, _, _ := strings.Cut(key, ".")
+		if depends := key != "method.name" && (section == "method" || section == "schedule"); depends != (methods != nil) {
+			t.Errorf("%s is for %q", key, methods)
+		}
 	}
 }
 

@@ -4,11 +4,14 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 )
 
@@ -34,44 +37,71 @@ func reference() []byte {
 	var b strings.Builder
 	b.WriteString(introduction)
 	var sections []string // in the order of a run file; "" has the keys outside of any
-	rows := map[string][]string{}
+	keys := map[string][]config.Key{}
 	for _, k := range config.Keys() {
 		section, _, nested := strings.Cut(k.Name, ".")
 		if !nested {
 			section = ""
 		}
-		if rows[section] == nil {
+		if keys[section] == nil {
 			sections = append(sections, section)
 		}
-		rows[section] = append(rows[section], row(k))
+		keys[section] = append(keys[section], k)
 	}
 	for _, section := range sections {
 		title := "`" + section + ":`"
 		if section == "" {
 			title = "Keys outside of sections"
 		}
-		b.WriteString("\n## " + title + "\n\n| key | meaning | type | allowed | default | example |\n|---|---|---|---|---|---|\n")
-		b.WriteString(strings.Join(rows[section], ""))
+		b.WriteString("\n## " + title + "\n\n" + table(keys[section]))
+		if section == "method" {
+			b.WriteString("\n" + methods())
+		}
 	}
 	return []byte(b.String())
 }
 
-// row returns the line of k in the table of its section.
-func row(k config.Key) string {
-	kind, _, _ := strings.Cut(k.Type, ", for example")
-	allowed := ""
-	switch {
-	case k.Range != nil:
-		allowed = k.Range.String()
-	case k.Values != nil:
-		allowed = "`" + strings.Join(k.Values, "`, `") + "`"
+// table returns a table of keys, with a column of methods where one of them has any.
+func table(keys []config.Key) string {
+	depend := slices.ContainsFunc(keys, func(k config.Key) bool { return k.Methods != nil })
+	text := "| key | meaning | type | allowed | default | example |\n|---|---|---|---|---|---|\n"
+	if depend {
+		text = "| key | methods | meaning | type | allowed | default | example |\n|---|---|---|---|---|---|---|\n"
 	}
-	initial := "empty"
-	switch {
-	case k.Required:
-		initial = "required"
-	case k.Default != "":
-		initial = "`" + k.Default + "`"
+	for _, k := range keys {
+		text += "| `" + k.Name + "` | "
+		if depend {
+			text += cmp.Or(code(k.Methods...), "all") + " | "
+		}
+		kind, _, _ := strings.Cut(k.Type, ", for example")
+		allowed := code(k.Values...)
+		if k.Range != nil {
+			allowed = k.Range.String()
+		}
+		initial := "empty"
+		if k.Required {
+			initial = "required"
+		} else if k.Default != "" {
+			initial = code(k.Default)
+		}
+		text += strings.Join([]string{k.Doc, kind, allowed, initial, code(k.Example)}, " | ") + " |\n"
 	}
-	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | `%s` |\n", k.Name, k.Doc, kind, allowed, initial, k.Example)
+	return text
+}
+
+// methods returns the table of the methods with the keys that each takes.
+func methods() string {
+	text := "| `method.name` | what it is | keys of `method:` that it takes |\n|---|---|---|\n"
+	for _, name := range adapter.Names() {
+		text += "| `" + name + "` | " + adapter.About(name) + " | " + cmp.Or(code(adapter.Keys(name)...), "none") + " |\n"
+	}
+	return text
+}
+
+// code returns a list of words as code.
+func code(words ...string) string {
+	if words == nil {
+		return ""
+	}
+	return "`" + strings.Join(words, "`, `") + "`"
 }
