@@ -8,9 +8,9 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// check returns an error for a record that contradicts itself or the plan, as
-// one that was edited by hand or comes of another model may. The records are
-// those of the file's lines, in order.
+// check returns an error for a record that contradicts itself or the plan, for
+// example because it was edited by hand or belongs to another model. records
+// are the records of the lines of path, in order.
 func check(path string, records []runlog.Record) error {
 	layers := mostLayers
 	for i, record := range records {
@@ -33,9 +33,9 @@ func check(path string, records []runlog.Record) error {
 	return nil
 }
 
-// mostLayers is over the depth of any encoder or decoder in use. What a report
-// draws is sized by the layers, so that a number without a bound would fill the
-// memory.
+// mostLayers is the largest number of layers, which is more than any encoder or
+// decoder in use has. The size of figures depends on the number of layers, so a
+// number without a bound would fill the memory.
 const mostLayers = 1000
 
 func checkPlan(p schedule.Plan) error {
@@ -45,8 +45,8 @@ func checkPlan(p schedule.Plan) error {
 	return cmp.Or(checkCount("merges", len(p.Merges), p.Layers), checkCount("injects", len(p.Injects), p.Layers))
 }
 
-// checkCount holds the length of a list against the layers: a layer is merged,
-// replaced or measured once at most.
+// checkCount returns an error if a list has more than one element per layer,
+// because a layer is merged, replaced or measured at most once.
 func checkCount(what string, n, layers int) error {
 	if n > layers {
 		return fmt.Errorf("it lists %d %s, want at most one for each of %d layers", n, what, layers)
@@ -79,7 +79,7 @@ func checkEvent(e schedule.Event, layers int) error {
 
 func checkSpan(s schedule.Span, layers int) error {
 	if s.First < 0 || s.First > s.Last || s.Last >= layers {
-		return fmt.Errorf("layers %d-%d are no span, want 0 <= first <= last < %d", s.First, s.Last, layers)
+		return fmt.Errorf("layers %d-%d are not a span, want 0 <= first <= last < %d", s.First, s.Last, layers)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// Comparison sets runs beside the first of them.
+// Comparison compares runs with the first of them.
 type Comparison struct {
 	With []Pair `json:"with"`
 }
@@ -22,22 +22,23 @@ type Comparison struct {
 type Pair struct {
 	First string `json:"first"`
 	Other string `json:"other"`
-	// Configuration lists what the runs were made from where it differs: the
+	// Configuration lists the differences of what the runs were made from: the
 	// content of their files, then the keys of their run files.
 	Configuration []Difference `json:"configuration"`
-	// Divergence is, for each kind of record, the first that is not equal; the
-	// earliest comes first, and none means equal logs.
+	// Divergence lists the first unequal record of each kind, the earliest
+	// first. It is empty if the logs are equal.
 	Divergence []Divergence `json:"divergence"`
 }
 
-// Difference is a key of the configuration.
+// Difference is a part or a key that differs between two runs.
 type Difference struct {
 	Key   string `json:"key"`
 	First string `json:"first"`
 	Other string `json:"other"`
 }
 
-// Divergence is a record of both runs that is not equal, or that one run lacks.
+// Divergence is a record that differs between two runs, or that one of them
+// lacks.
 type Divergence struct {
 	Kind  string `json:"kind"`
 	Step  int    `json:"step"`
@@ -47,13 +48,14 @@ type Divergence struct {
 	Other string `json:"other"`
 }
 
-// What HTML and Markdown say above and instead of a pair's tables.
+// These are the texts of HTML and Markdown that explain or replace the tables
+// of a pair.
 const (
-	harmText = "With fewer than about ten candidates a rank correlation says little, and the candidates share modules: " +
+	correlationText = "With fewer than about ten candidates a rank correlation says little, and the candidates share modules: " +
 		"p, the share of orders that correlate as strongly by chance, is too small and is given only to show how little a few points prove."
 	sameConfiguration = "No key that bears on the outcome differs."
 	sameLogs          = "The logs are equal, record by record."
-	divergenceText    = "For each kind of record the first that is not equal, the earliest at the top."
+	divergenceText    = "The first unequal record of each kind, the earliest at the top."
 )
 
 func compare(runs []*Run) *Comparison {
@@ -89,11 +91,11 @@ type entry struct {
 
 type field struct {
 	name  string
-	value any // numbers as they are written
+	value any // numbers as json.Number
 }
 
 // divergence compares the logs kind by kind, so that one changed setting in the
-// plan does not hide where the training itself parts.
+// plan does not hide where the training itself starts to differ.
 func divergence(a, b [][]byte) []Divergence {
 	first, other := byKind(a), byKind(b)
 	kinds := maps.Clone(first)
@@ -132,8 +134,9 @@ func parting(a, b []entry) (Divergence, bool) {
 	return Divergence{}, false
 }
 
-// unequal finds the first place inside two values at which they differ, and
-// returns its path, as "modules[3].singular[0]", and both sides' JSON there.
+// unequal returns the first place at which two values differ, as a path such as
+// "modules[3].singular[0]", and the JSON of both values there. ok is false if
+// they are equal.
 func unequal(path string, a, b any) (where, x, y string, ok bool) {
 	switch v := a.(type) {
 	case []any:
@@ -166,7 +169,7 @@ func unequal(path string, a, b any) (where, x, y string, ok bool) {
 	return path, clip(a), clip(b), true
 }
 
-// at returns the j-th field, or one that says there is none.
+// at returns field j, or a field called none if there is no such field.
 func at(fields []field, j int) field {
 	if j < len(fields) {
 		return fields[j]
@@ -176,7 +179,7 @@ func at(fields []field, j int) field {
 
 func (f field) text() string { return clip(f.value) }
 
-// clip writes a value as JSON, a long one by its size.
+// clip returns v as JSON, or the number of entries of a list.
 func clip(v any) string {
 	if list, ok := v.([]any); ok {
 		return fmt.Sprintf("%d entries", len(list))
@@ -188,7 +191,8 @@ func clip(v any) string {
 	return string(b)
 }
 
-// byKind parses lines that ReadMetrics has accepted before.
+// byKind parses lines that ReadMetrics has accepted, and returns them by kind
+// of record.
 func byKind(lines [][]byte) map[string][]entry {
 	kinds := map[string][]entry{}
 	for n, line := range lines {

@@ -9,7 +9,8 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Event is a merge or an injection and what it was chosen from.
+// Event is a merge or an injection, with the candidates that it was chosen
+// from.
 type Event struct {
 	Number int     `json:"number"` // from 1
 	Step   int     `json:"step"`
@@ -17,22 +18,25 @@ type Event struct {
 	Action string  `json:"action"` // merge or inject
 	schedule.Span
 	Keep int `json:"keep"` // first layer of the module whose factors survive
-	// Rule is lowest or highest, by where the winner's score lies among the
-	// candidates'; "only" if there was one candidate, "" if it lies at neither end.
+	// Rule is "lowest" or "highest" if the winner's score is the lowest or
+	// highest of the candidates, "only" if there was one candidate, and ""
+	// otherwise.
 	Rule string `json:"rule"`
-	// Margin is how far the next candidate's score lies behind, never negative;
-	// MarginShare is that over the range of all scores.
+	// Margin is the distance of the next candidate's score from the winner's,
+	// which is never negative. MarginShare is Margin divided by the range of
+	// all scores.
 	Margin      number         `json:"margin"`
 	MarginShare number         `json:"margin_share"`
 	RunnerUp    *schedule.Span `json:"runner_up"`
-	// Loss is that of the what-if sample before the event, over so many examples;
-	// 0 where the log does not say how many.
+	// Loss is the loss of the what-if sample before the event. Sample is its
+	// number of examples, or 0 if the log does not have it.
 	Loss   number `json:"loss"`
 	Sample int    `json:"sample"`
-	// LessHarm counts the candidates that would raise the loss by less than the
-	// winner does, by more than the standard error of the difference; Alike those
-	// that cannot be told apart from it. Both are nil without standard errors.
-	LessHarm         *int               `json:"less_harm"`
+	// LessIncrease counts the candidates that would raise the loss by less than the
+	// winner, where the difference exceeds its standard error. Alike counts
+	// those whose difference does not exceed it. Both are nil without standard
+	// errors.
+	LessIncrease     *int               `json:"less_harm"`
 	Alike            *int               `json:"alike"`
 	Candidates       []Candidate        `json:"candidates"` // as logged
 	ParametersBefore int                `json:"parameters_before"`
@@ -41,17 +45,17 @@ type Event struct {
 	After            schedule.Structure `json:"after"`
 }
 
-// Candidate is one choice that an event had.
+// Candidate is one possible choice of an event.
 type Candidate struct {
 	schedule.Span
-	Members []schedule.Span `json:"members"`
-	Scores  []number        `json:"scores"`  // of the members
-	Score   number          `json:"score"`   // their sum
-	Loss    number          `json:"loss"`    // on the what-if sample, were this one chosen
-	Harm    number          `json:"harm"`    // Loss less the event's
-	HarmSE  number          `json:"harm_se"` // standard error of Harm, paired by example
-	Rank    int             `json:"rank"`    // by score, 1 for the one the rule prefers
-	Winner  bool            `json:"winner"`
+	Members    []schedule.Span `json:"members"`
+	Scores     []number        `json:"scores"`  // of the members
+	Score      number          `json:"score"`   // their sum
+	Loss       number          `json:"loss"`    // on the what-if sample if this candidate were chosen
+	Increase   number          `json:"harm"`    // loss increase: Loss minus the loss before the event
+	IncreaseSE number          `json:"harm_se"` // standard error of Increase, paired by example
+	Rank       int             `json:"rank"`    // by score; 1 is the candidate that the rule prefers
+	Winner     bool            `json:"winner"`
 }
 
 func newEvent(n int, e schedule.Event) Event {
@@ -60,9 +64,9 @@ func newEvent(n int, e schedule.Event) Event {
 		ParametersBefore: e.ParametersBefore, ParametersAfter: e.ParametersAfter, Before: e.Before, After: e.After,
 	}
 	for i, c := range e.Candidates {
-		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Harm: nan, HarmSE: pointed(c.ChangeSE), Winner: i == e.Winner}
+		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Increase: nan, IncreaseSE: pointed(c.ChangeSE), Winner: i == e.Winner}
 		if e.Loss != nil && c.Loss != nil {
-			own.Harm = number(*c.Loss - *e.Loss)
+			own.Increase = number(*c.Loss - *e.Loss)
 		}
 		for _, s := range c.Scores {
 			own.Scores = append(own.Scores, number(s))
@@ -70,15 +74,15 @@ func newEvent(n int, e schedule.Event) Event {
 		ev.Candidates = append(ev.Candidates, own)
 	}
 	ev.rank(e.Winner)
-	ev.compareHarm(e.Winner)
+	ev.compareIncrease(e.Winner)
 	return ev
 }
 
 var nan = number(math.NaN())
 
-// rank orders the candidates as the rule prefers them, and takes the margin.
-// The rule is read off the winner, since runs may merge the lowest or the
-// highest scores. Ties keep the order of the log, as the choice itself does.
+// rank sets the ranks of the candidates by the rule, and the margin. The rule
+// follows from the winner, because runs may merge the lowest or the highest
+// scores. Ties keep the order of the log, as in the choice itself.
 func (e *Event) rank(winner int) {
 	order := e.order(func(c Candidate) float64 { return float64(c.Score) })
 	lowest, highest := float64(e.Candidates[order[0]].Score), float64(e.Candidates[order[len(order)-1]].Score)
@@ -105,29 +109,29 @@ func (e *Event) rank(winner int) {
 	}
 }
 
-// compareHarm counts the candidates that would do less harm than the winner, and
-// those of which that cannot be said. The standard error of a difference is taken
-// as that of two independent changes, which is too large where, as is usual, the
-// same examples suffer from both.
-func (e *Event) compareHarm(winner int) {
+// compareIncrease sets LessIncrease and Alike. It computes the standard error of a
+// difference as if the two changes of the loss were independent. This is too
+// large if, as is usual, both changes affect the same examples.
+func (e *Event) compareIncrease(winner int) {
 	won := e.Candidates[winner]
-	if !won.Harm.Defined() || !won.HarmSE.Defined() {
+	if !won.Increase.Defined() || !won.IncreaseSE.Defined() {
 		return
 	}
 	less, alike := 0, 0
 	for i, c := range e.Candidates {
 		switch {
 		case i == winner:
-		case math.Abs(float64(c.Harm-won.Harm)) <= math.Hypot(float64(c.HarmSE), float64(won.HarmSE)):
+		case math.Abs(float64(c.Increase-won.Increase)) <= math.Hypot(float64(c.IncreaseSE), float64(won.IncreaseSE)):
 			alike++
-		case c.Harm < won.Harm:
+		case c.Increase < won.Increase:
 			less++
 		}
 	}
-	e.LessHarm, e.Alike = &less, &alike
+	e.LessIncrease, e.Alike = &less, &alike
 }
 
-// order returns the candidates' indices by rising key, those without one last.
+// order returns the indices of the candidates by increasing key; candidates
+// without a key come last.
 func (e *Event) order(key func(Candidate) float64) []int {
 	order := make([]int, len(e.Candidates))
 	for i := range order {
@@ -150,7 +154,7 @@ func b2i(b bool) int {
 	return 0
 }
 
-// why says by how much the winner won.
+// why returns the sentence on how the winner was chosen and by which margin.
 func (e Event) why() string {
 	n := len(e.Candidates)
 	var text string
@@ -166,39 +170,40 @@ func (e Event) why() string {
 		}
 		text += "."
 	}
-	return text + e.harmText()
+	return text + e.increaseText()
 }
 
-// harmText says what the winner does to the what-if sample, if that was measured.
-func (e Event) harmText() string {
+// increaseText returns sentences on how the event changes the loss of the what-if
+// sample, or "" if that was not measured.
+func (e Event) increaseText() string {
 	var won Candidate
 	for _, c := range e.Candidates {
 		if c.Winner {
 			won = c
 		}
 	}
-	if !won.Harm.Defined() {
+	if !won.Increase.Defined() {
 		return ""
 	}
 	sample := "the what-if sample"
 	if e.Sample > 0 {
 		sample += fmt.Sprintf(" of %d dev examples", e.Sample)
 	}
-	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4), signed(float64(won.Harm), 4))
-	if e.LessHarm == nil {
-		return text + "; without standard errors in the log the candidates are not ranked by harm."
+	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4), signed(float64(won.Increase), 4))
+	if e.LessIncrease == nil {
+		return text + "; without standard errors in the log the candidates are not ranked by loss increase."
 	}
-	text += fmt.Sprintf(" (standard error %s).", fixed(float64(won.HarmSE), 4))
+	text += fmt.Sprintf(" (standard error %s).", fixed(float64(won.IncreaseSE), 4))
 	switch others := len(e.Candidates) - 1; {
-	case others == 1 && *e.LessHarm == 1:
-		text += " The other candidate would do less harm, by more than the standard error of the difference."
+	case others == 1 && *e.LessIncrease == 1:
+		text += " The other candidate would raise the loss less, by more than the standard error of the difference."
 	case others == 1 && *e.Alike == 1:
 		text += " The other candidate cannot be told apart from it."
 	case others == 1:
-		text += " The other candidate would do more harm, by more than the standard error of the difference."
+		text += " The other candidate would raise the loss more, by more than the standard error of the difference."
 	case others > 1:
-		text += fmt.Sprintf(" Of the other %d, %d would do less harm by more than the standard error of the difference, and %d cannot be told apart from it.",
-			others, *e.LessHarm, *e.Alike)
+		text += fmt.Sprintf(" Of the other %d, %d would raise the loss less by more than the standard error of the difference, and %d cannot be told apart from it.",
+			others, *e.LessIncrease, *e.Alike)
 	}
 	return text
 }

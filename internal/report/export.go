@@ -26,12 +26,12 @@ var csvColumns = []string{"run", "event", "step", "epoch", "action", "first", "l
 	"loss_before", "loss", "harm", "harm_se", "parameters_before", "parameters_after"}
 
 // CSV writes one row for each candidate of each event, after RFC 4180. A merge's
-// members and their scores are separated by spaces; an empty cell is a number
-// that is not there.
+// members and their scores are separated by spaces; a cell is empty if there is
+// no such number.
 func (r *Report) CSV(w io.Writer) error {
 	var b bytes.Buffer
 	c := csv.NewWriter(&b)
-	c.Write(csvColumns) // a bytes.Buffer takes every write
+	c.Write(csvColumns) // writing to a bytes.Buffer never fails
 	for _, run := range r.Runs {
 		for _, e := range run.Events {
 			for _, k := range e.Candidates {
@@ -57,5 +57,5 @@ func candidateRow(run string, e Event, k Candidate) []string {
 	whole := strconv.Itoa
 	return []string{run, whole(e.Number), whole(e.Step), number(e.Epoch).Cell(), e.Action, whole(k.First), whole(k.Last),
 		strings.Join(members, " "), strings.Join(scores, " "), k.Score.Cell(), whole(k.Rank), strconv.FormatBool(k.Winner),
-		e.Loss.Cell(), k.Loss.Cell(), k.Harm.Cell(), k.HarmSE.Cell(), whole(e.ParametersBefore), whole(e.ParametersAfter)}
+		e.Loss.Cell(), k.Loss.Cell(), k.Increase.Cell(), k.IncreaseSE.Cell(), whole(e.ParametersBefore), whole(e.ParametersAfter)}
 }

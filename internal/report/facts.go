@@ -8,10 +8,10 @@ import (
 	"github.com/lor2c/lor2c/internal/figure"
 )
 
-// fact is a name and what is known under it.
+// fact is a named value.
 type fact struct{ Name, Value string }
 
-// tiles are the numbers that a reader wants first.
+// tiles returns the numbers at the top of the page.
 func (r *Run) tiles() []fact {
 	best := fact{"best " + r.Metric, none}
 	if r.Best != nil {
@@ -39,7 +39,7 @@ func (r *Run) tiles() []fact {
 	return tiles
 }
 
-// extent says how long a run was planned to be.
+// extent returns the planned length of a run.
 func extent(t config.Train) fact {
 	if t.MaxSteps > 0 {
 		return fact{"steps, batch size", fmt.Sprintf("%d, %d", t.MaxSteps, t.BatchSize)}
@@ -47,7 +47,7 @@ func extent(t config.Train) fact {
 	return fact{"epochs, batch size", fmt.Sprintf("%d, %d", t.Epochs+t.AddedEpochs(), t.BatchSize)}
 }
 
-// facts are the settings and circumstances of a run.
+// facts returns the settings and circumstances of a run.
 func (r *Run) facts() []fact {
 	c := r.config
 	facts := []fact{
@@ -73,7 +73,7 @@ func (r *Run) facts() []fact {
 	return facts
 }
 
-// examples is the size of dev; 0 if it was not logged.
+// examples returns the number of examples of dev, or 0 if it was not logged.
 func (r *Run) examples() int {
 	if r.Baseline == nil {
 		return 0

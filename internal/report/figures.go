@@ -11,15 +11,15 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// figures are a run's; one without data is nil.
+// figures are the figures of a run. A figure is nil if there is no data for it.
 type figures struct {
-	Timeline, Structure, Scores, Spectra, Parameters, Harm *figure.Figure
-	Events                                                 []figure.Figure
+	Timeline, Structure, Scores, Spectra, Parameters, Increase *figure.Figure
+	Events                                                     []figure.Figure
 }
 
 func (r *Run) figures() figures {
 	f := figures{
-		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(), Parameters: r.parameters(), Harm: r.scatter(),
+		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(), Parameters: r.parameters(), Increase: r.scatter(),
 	}
 	for _, e := range r.Events {
 		f.Events = append(f.Events, r.beforeAfter(e))
@@ -27,7 +27,8 @@ func (r *Run) figures() figures {
 	return f
 }
 
-// source is the end of every caption: which run, and that it is one.
+// source returns the end of every caption, which names the run and says that it
+// is a single one.
 func (r *Run) source() string {
 	return fmt.Sprintf("One run: %s on %s, %s, seed %d.", r.Method, r.Task, filepath.Base(r.Model), r.Seed)
 }
@@ -39,7 +40,7 @@ func (r *Run) marks() (marks []figure.Mark) {
 	return marks
 }
 
-// lossCurve is the training loss, and scoreCurve an evaluation's value, over epochs.
+// lossCurve returns the training loss over epochs.
 func (r *Run) lossCurve(name string, colour int) figure.Series {
 	s := figure.Series{Name: name, Colour: colour}
 	for _, t := range r.train {
@@ -48,7 +49,8 @@ func (r *Run) lossCurve(name string, colour int) figure.Series {
 	return s
 }
 
-// of is the score that value returns, whose intervals are drawn; "" for none.
+// evalCurve returns a value of evaluations over epochs. of names the score
+// whose intervals are drawn; if it is "" there are no intervals.
 func (r *Run) evalCurve(name, split, of string, colour int, value func(*Eval) float64) figure.Series {
 	s := figure.Series{Name: name, Colour: colour, Points: true}
 	for i := range r.Evals {
@@ -66,7 +68,7 @@ func (r *Run) evalCurve(name, split, of string, colour int, value func(*Eval) fl
 
 func evalLoss(e *Eval) float64 { return float64(e.Loss) }
 
-// split is the one whose evaluations the curves show.
+// split returns the split whose evaluations the curves show.
 func (r *Run) split() string {
 	for _, e := range r.Evals {
 		if e.Split != "dev" {
@@ -98,20 +100,20 @@ func (r *Run) timeline() *figure.Figure {
 		}
 		if always := r.baseline(); finite(always) {
 			panel.Levels = []figure.Level{{Name: fmt.Sprintf("always %q", r.Baseline.Label), Value: always}}
-			caption += "The dashed level is what always predicting the most frequent class scores. "
+			caption += "The dashed level is the score of always predicting the most frequent class. "
 		}
 		panels = append(panels, panel)
 	}
 	caption += cutText(panels)
 	if len(r.Events) > 0 {
-		caption += "Upright dashed lines are merges and injections, above them the layers. "
+		caption += "Vertical dashed lines are merges and injections, with their layers above. "
 	}
 	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(), Panels: panels, Marks: r.marks()})
 	return &f
 }
 
-// cutText explains the mark of an axis that does not begin at zero, if there is
-// one.
+// cutText returns the sentence that explains the mark of an axis that does not
+// begin at zero, or "" if there is no such axis.
 func cutText(panels []figure.Panel) string {
 	if slices.ContainsFunc(panels, figure.Panel.Cut) {
 		return "Two strokes at the foot of an axis say that it does not begin at zero. "
@@ -142,7 +144,7 @@ func (r *Run) strip() *figure.Figure {
 	}
 	_, name := r.scoring()
 	s := figure.Strip{Name: "scores", Title: "Score of every module over time", Score: name, Layers: r.layers,
-		Caption: name + " of every module at the end of each epoch and where events were due, before them. A merged module is one cell over its layers; " +
+		Caption: name + " of every module at the end of each epoch and before every planned event. A merged module is one cell over its layers; " +
 			"hatched layers have LoRA in place of a module. " + r.source()}
 	for _, at := range r.Scores {
 		column := figure.StripColumn{Epoch: at.Epoch}
@@ -160,8 +162,8 @@ func (r *Run) spectraGrid() *figure.Figure {
 		return nil
 	}
 	g := figure.SpectraGrid{Name: "spectra", Title: "Singular values of every module",
-		Caption: "Singular values of BA, without the scale alpha/r, one line a measurement, the faintest of epoch " + epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
-			epoch(r.spectra[len(r.spectra)-1].Epoch) + ". They are computed by way of float32 Gram matrices: values below a thousandth of a module's largest are noise. " + r.source()}
+		Caption: "Singular values of BA, without the scale alpha/r, one line per measurement, the faintest of epoch " + epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
+			epoch(r.spectra[len(r.spectra)-1].Epoch) + ". They are computed from float32 Gram matrices: values below a thousandth of a module's largest are noise. " + r.source()}
 	index := map[schedule.Span]int{}
 	for _, s := range r.spectra {
 		for _, m := range s.Modules {
@@ -178,7 +180,7 @@ func (r *Run) spectraGrid() *figure.Figure {
 	return &f
 }
 
-// layersText names a module by its layers.
+// layersText returns the name of a module, which consists of its layers.
 func layersText(s schedule.Span) string {
 	if s.First == s.Last {
 		return "layer " + spanName(s)
@@ -188,7 +190,7 @@ func layersText(s schedule.Span) string {
 
 func (r *Run) scatter() *figure.Figure {
 	_, name := r.scoring()
-	s := figure.Cross{Name: "harm", Title: "Does the score predict harm?", XLabel: "score of the candidate", YLabel: "change of the what-if loss"}
+	s := figure.Cross{Name: "harm", Title: "Does the score predict the loss increase?", XLabel: "score of the candidate", YLabel: "change of the what-if loss"}
 	events := 0
 	for _, action := range []string{"merge", "inject"} {
 		cloud := figure.Cloud{Action: action}
@@ -198,8 +200,8 @@ func (r *Run) scatter() *figure.Figure {
 			}
 			before := len(cloud.X)
 			for _, c := range e.Candidates {
-				if finite(float64(c.Score)) && finite(float64(c.Harm)) {
-					cloud.X, cloud.Y = append(cloud.X, float64(c.Score)), append(cloud.Y, float64(c.Harm))
+				if finite(float64(c.Score)) && finite(float64(c.Increase)) {
+					cloud.X, cloud.Y = append(cloud.X, float64(c.Score)), append(cloud.Y, float64(c.Increase))
 					cloud.Chosen = append(cloud.Chosen, c.Winner)
 				}
 			}
@@ -210,7 +212,7 @@ func (r *Run) scatter() *figure.Figure {
 		if len(cloud.X) == 0 {
 			continue
 		}
-		for _, c := range r.Harm {
+		for _, c := range r.Correlations {
 			if c.Event == 0 && c.Action == action {
 				cloud.Note = c.text()
 			}
@@ -220,13 +222,13 @@ func (r *Run) scatter() *figure.Figure {
 	if len(s.Clouds) == 0 {
 		return nil
 	}
-	s.Caption = fmt.Sprintf("What each candidate would do to the loss of the what-if sample, against its %s (of a merge, the sum of two). Ringed: chosen. "+
-		"Candidates of %d events, which share modules and are not independent: p would hold if they were. ", name, events) + r.source()
+	s.Caption = fmt.Sprintf("The change of the loss of the what-if sample that each candidate would cause, against its %s (the sum of two for a merge). Chosen candidates are ringed. "+
+		"Candidates of %d events, which share modules and are not independent; p is computed as if they were. ", name, events) + r.source()
 	f := figure.Scatter(s)
 	return &f
 }
 
-// overlay draws the curves of all runs into one figure.
+// overlay returns a figure with the curves of all runs.
 func (r *Report) overlay() []figure.Figure {
 	loss, score := figure.Panel{YLabel: "train loss"}, figure.Panel{}
 	metric := r.Runs[0].Metric
@@ -238,7 +240,7 @@ func (r *Report) overlay() []figure.Figure {
 			score.Series = append(score.Series, run.evalCurve(run.Name, run.split(), metric, i, run.score))
 		}
 	}
-	chart := figure.Chart{Name: "comparison", Title: "The runs beside each other"}
+	chart := figure.Chart{Name: "comparison", Title: "The runs side by side"}
 	if len(loss.Series) > 0 {
 		chart.Panels = append(chart.Panels, loss)
 	}

@@ -14,15 +14,15 @@ var assets embed.FS
 
 var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"drawn": drawn, "epoch": epoch, "what": Event.what, "why": Event.why, "results": results, "factTable": factTable,
-	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "harm": (*Run).harmTable,
+	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "correlations": (*Run).correlationTable,
 	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
-	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "harmText": text(harmText), "whyNot": (*Run).whyNot,
+	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "correlationText": text(correlationText), "whyNot": (*Run).whyNot,
 }).ParseFS(assets, "page.html"))
 
 func text(s string) func() string { return func() string { return s } }
 
-// HTML writes the report as one page without script, font or image from
-// elsewhere. It forbids the browser to load any.
+// HTML writes the report as one page that needs no script, font or image from
+// elsewhere and forbids the browser to load any.
 func (r *Report) HTML(w io.Writer) error {
 	css, err := assets.ReadFile("style.css")
 	if err != nil {
@@ -58,10 +58,10 @@ func (r *Report) HTML(w io.Writer) error {
 	return nil
 }
 
-// drawn places a figure in both themes and for wide and narrow screens, of which
-// the style sheet shows one.
+// drawn returns a figure in both themes and for wide and narrow screens. The
+// style sheet shows one of them.
 func drawn(f *figure.Figure) template.HTML {
-	// The figures are our own and escape the texts in them.
+	// Package figure makes the SVG and escapes the texts in it.
 	both := func(t figure.Theme) string {
 		narrow := f.InlineNarrow(t)
 		if narrow == "" {

@@ -36,7 +36,7 @@ func (r *Report) Markdown(w io.Writer) error {
 	return nil
 }
 
-// markdown is a page in the making.
+// markdown is a page that is being written.
 type markdown struct{ bytes.Buffer }
 
 // line writes a paragraph or a heading.
@@ -69,7 +69,7 @@ func (m *markdown) row(cells []string) {
 	fmt.Fprintf(m, "| %s |\n", strings.Join(escaped, " | "))
 }
 
-// escape keeps text from being read as markup.
+// escape returns text with all characters escaped that could be read as markup.
 var escape = strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "<", "&lt;", "&", "&amp;").Replace
 
 func (m *markdown) pair(p Pair) {
@@ -80,7 +80,7 @@ func (m *markdown) pair(p Pair) {
 		m.table(p.configurationTable())
 	}
 	if len(p.Configuration) > 0 {
-		return // runs that were never meant to be equal
+		return // the runs were not meant to be equal
 	}
 	if len(p.Divergence) == 0 {
 		m.line("%s", sameLogs)
@@ -109,10 +109,10 @@ func (m *markdown) run(r *Run) {
 			epoch(e.Epoch), e.Step, e.why(), figure.Thousands(e.ParametersBefore), figure.Thousands(e.ParametersAfter))
 		m.table(e.candidateTable())
 	}
-	if len(r.Harm) > 0 {
-		m.line("### Score against harm")
-		m.table(r.harmTable())
-		m.line("%s", harmText)
+	if len(r.Correlations) > 0 {
+		m.line("### Score against loss increase")
+		m.table(r.correlationTable())
+		m.line("%s", correlationText)
 	}
 	m.line("### Results")
 	m.table(results([]*Run{r}))

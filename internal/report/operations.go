@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Operation is a planned merge or injection and what became of it.
+// Operation is a planned merge or injection with its outcome.
 type Operation struct {
 	Action       string  `json:"action"` // merge or inject
 	Number       int     `json:"number"` // of its action, from 1
@@ -16,19 +16,20 @@ type Operation struct {
 	PlannedEpoch float64 `json:"planned_epoch"`
 	Event        int     `json:"event"`  // its number; 0 if it was not executed
 	Status       string  `json:"status"` // see Statuses
-	Why          string  `json:"why"`    // for noCandidate; "" otherwise
+	Why          string  `json:"why"`    // the reason for noCandidate; "" otherwise
 }
 
-// Statuses of an operation.
+// These are the statuses of an operation.
 const (
 	onTime      = "as planned"
 	late        = "late"         // an earlier one found no candidate
-	pending     = "not yet"      // the run has not come so far
-	noCandidate = "no candidate" // and no later one made up for it
+	pending     = "not yet"      // the run has not reached its step
+	noCandidate = "no candidate" // no candidate was found, also not later
 )
 
-// operations sets the k-th executed merge against the k-th planned one, and so
-// with injections: an operation that finds no candidate is tried again later.
+// operations pairs the k-th executed merge with the k-th planned one, and does
+// the same for injections, because an operation that finds no candidate is
+// tried again later.
 func (r *Run) operations() []Operation {
 	all := []Operation{}
 	if r.Plan == nil {
@@ -63,7 +64,8 @@ func (r *Run) operations() []Operation {
 	return all
 }
 
-// whyNot says for each kind of operation why some of it found no candidate.
+// whyNot returns a sentence for each kind of operation of which some found no
+// candidate.
 func (r *Run) whyNot() (lines []string) {
 	for _, o := range r.Operations {
 		line := fmt.Sprintf("An operation to %s found no candidate: %s.", o.Action, o.Why)

@@ -15,8 +15,8 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// readRun reads what `lor2c train` left in a directory. Only the configuration
-// must be there: a run can be looked at from its first step on.
+// readRun reads the run directory of `lor2c train`. Only the configuration must
+// exist, so that a run can be looked at from its first step on.
 func readRun(dir string) (*Run, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -52,12 +52,13 @@ func readRun(dir string) (*Run, error) {
 	return r, r.readBest(dir)
 }
 
-// readBest reads what the best adapter was made from, after it was verified, and
-// counts it in a run without schedule, which logs no count.
+// readBest verifies the best adapter and reads what it was made from. For a run
+// without a schedule, whose log has no number of parameters, it counts those of
+// the adapter.
 func (r *Run) readBest(dir string) error {
 	n, err := train.Scalars(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // no epoch is done
+		return nil // no epoch is done yet
 	}
 	if err != nil {
 		return err
@@ -69,11 +70,11 @@ func (r *Run) readBest(dir string) error {
 	return err
 }
 
-// ErrNoRun is wrapped when a directory holds no run.
+// ErrNoRun is wrapped by the error of a directory without a run.
 var ErrNoRun = errors.New("no run there")
 
-// readLines returns the whole lines of metrics.jsonl, and notes a last one that
-// was being written: ReadMetrics leaves that out too.
+// readLines returns the complete lines of metrics.jsonl. It leaves out an
+// incomplete last line, as ReadMetrics does, and adds a note on it.
 func (r *Run) readLines(path string) ([][]byte, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -95,7 +96,8 @@ func (r *Run) readResults(path string) error {
 	if err := readOptional(path, &values); err != nil {
 		return err
 	}
-	// A run that was extended has the results of its first part until it ends.
+	// A run that is being extended has the results of its first part until it
+	// ends.
 	epoch := values["epoch"]
 	added := float64(r.config.Train.AddedEpochs())
 	r.Finished = values != nil && (added == 0 || r.config.Train.EarlyStopping > 0 || epoch != nil && *epoch >= float64(r.config.Train.Epochs)+added)
@@ -106,7 +108,7 @@ func (r *Run) readResults(path string) error {
 	return nil
 }
 
-// readOptional reads a JSON file, if there is one.
+// readOptional reads a JSON file if it exists.
 func readOptional(path string, to any) error {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,8 +1,8 @@
-// Package report says what a run did and why: the merges and injections with
-// all candidates, scores and losses, the structure before and after, curves,
-// spectra, and how several runs differ. It reads run directories alone, and
-// writes one HTML page that needs no script and no network, or JSON, Markdown
-// and CSV. The bytes depend on the run directories alone.
+// Package report describes what a run did and why: its merges and injections
+// with all candidates, scores and losses, the structure before and after,
+// curves, spectra, and how several runs differ. It reads only run directories
+// and writes one HTML page that needs no script and no network, or JSON,
+// Markdown or CSV. The bytes depend only on the run directories.
 package report
 
 import (
@@ -15,9 +15,9 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Report is what is known of one or several runs. Its JSON is a format for
-// other tools: layers count from 0, spans include both ends, a null is a number
-// that is not there or not finite.
+// Report describes one or several runs. Its JSON is meant for other tools:
+// layers count from 0, spans include both ends, and null is a number that is
+// missing or not finite.
 type Report struct {
 	Runs       []*Run      `json:"runs"`
 	Comparison *Comparison `json:"comparison,omitempty"` // nil for one run
@@ -40,8 +40,8 @@ func Read(dirs []string) (*Report, error) {
 	return r, nil
 }
 
-// nameRuns calls each run by its folder, or by as much of its path as tells the
-// runs apart.
+// nameRuns names each run by the shortest end of its path that is different for
+// every run.
 func nameRuns(runs []*Run) {
 	names := map[string]int{}
 	for _, run := range runs {
@@ -55,14 +55,15 @@ func nameRuns(runs []*Run) {
 	}
 }
 
-// Figures returns every figure of the report, the comparison's first.
+// Figures returns every figure of the report. That of the comparison comes
+// first.
 func (r *Report) Figures() (figures []figure.Figure) {
 	if r.Comparison != nil {
 		figures = append(figures, r.overlay()...)
 	}
 	for i, run := range r.Runs {
 		of := run.figures()
-		all := []*figure.Figure{of.Timeline, of.Structure, of.Scores, of.Spectra, of.Parameters, of.Harm}
+		all := []*figure.Figure{of.Timeline, of.Structure, of.Scores, of.Spectra, of.Parameters, of.Increase}
 		for j := range of.Events {
 			all = append(all, &of.Events[j])
 		}
@@ -79,10 +80,10 @@ func (r *Report) Figures() (figures []figure.Figure) {
 	return figures
 }
 
-// number is null in JSON where there is none.
+// number is a number that may be missing, which is null in JSON.
 type number = metric.Number
 
-// pointed returns a number that may be absent.
+// pointed returns *p, or a missing number if p is nil.
 func pointed(p *float64) number {
 	if p == nil {
 		return number(math.NaN())
@@ -92,5 +93,5 @@ func pointed(p *float64) number {
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
-// spanName writes the layers of a span, as "8" or "8–10".
+// spanName returns the layers of a span, such as "8" or "8–10".
 func spanName(s schedule.Span) string { return figure.SpanName(s.First, s.Last) }

@@ -137,9 +137,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestHarm against 1 - 6*sum(d^2)/(n^3-n): ranks of score and harm of event 1
+// TestCorrelations against 1 - 6*sum(d^2)/(n^3-n): ranks of score and loss increase of event 1
 // differ by squares that sum to 102, those of event 6 to 20.
-func TestHarm(t *testing.T) {
+func TestCorrelations(t *testing.T) {
 	want := map[string]float64{"event 1": 1 - 6*102.0/(11*11*11-11), "event 6": 1 - 6*20.0/(6*6*6-6)}
 	counts := map[string]int{"all events merge": 25, "all events inject": 24, "event 1 merge": 11, "event 6 inject": 6}
 	for _, c := range asJSON(t, readOne(t, whole())).Harm {
@@ -158,7 +158,7 @@ func TestHarm(t *testing.T) {
 	s := whole()
 	s.losses = false
 	r := readOne(t, s)
-	if run := asJSON(t, r); len(run.Harm) != 0 || r.Runs[0].figures().Harm != nil {
+	if run := asJSON(t, r); len(run.Harm) != 0 || r.Runs[0].figures().Increase != nil {
 		t.Errorf("without what-if losses: %+v", run.Harm)
 	}
 	if c := correlate("", "", 0, []float64{1, 2}, []float64{1, 2}); finite(float64(c.Spearman)) {
@@ -298,20 +298,20 @@ func TestMethodName(t *testing.T) {
 	}
 }
 
-// TestCompareHarm: of three candidates beside the winner one does less harm by
-// more than hypot(0.3, 0.4) = 0.5, one by exactly that, and one more harm.
-func TestCompareHarm(t *testing.T) {
-	e := Event{Candidates: []Candidate{{Harm: 2, HarmSE: 0.3}, {Harm: 1.25, HarmSE: 0.4}, {Harm: 1.5, HarmSE: 0.4}, {Harm: 9, HarmSE: 0.4}}}
-	e.compareHarm(0)
-	if e.LessHarm == nil || *e.LessHarm != 1 || *e.Alike != 1 {
-		t.Errorf("got %v less and %v alike, want 1 and 1", e.LessHarm, e.Alike)
+// TestCompareIncrease: of three candidates beside the winner one raises the loss less by
+// more than hypot(0.3, 0.4) = 0.5, one by exactly that, and one raises it more.
+func TestCompareIncrease(t *testing.T) {
+	e := Event{Candidates: []Candidate{{Increase: 2, IncreaseSE: 0.3}, {Increase: 1.25, IncreaseSE: 0.4}, {Increase: 1.5, IncreaseSE: 0.4}, {Increase: 9, IncreaseSE: 0.4}}}
+	e.compareIncrease(0)
+	if e.LessIncrease == nil || *e.LessIncrease != 1 || *e.Alike != 1 {
+		t.Errorf("got %v less and %v alike, want 1 and 1", e.LessIncrease, e.Alike)
 	}
 	for i := range e.Candidates {
-		e.Candidates[i].HarmSE = nan
+		e.Candidates[i].IncreaseSE = nan
 	}
-	e.LessHarm = nil
-	if e.compareHarm(0); e.LessHarm != nil {
-		t.Error("without standard errors the harms are ranked")
+	e.LessIncrease = nil
+	if e.compareIncrease(0); e.LessIncrease != nil {
+		t.Error("without standard errors the increases are ranked")
 	}
 }
 

@@ -15,32 +15,32 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Run is what is known of one run.
+// Run describes one run.
 type Run struct {
-	Name       string            `json:"name"`
-	Method     string            `json:"method"`
-	Task       string            `json:"task"`
-	Model      string            `json:"model"`
-	Seed       uint64            `json:"seed"`
-	Epochs     int               `json:"epochs"` // planned
-	Finished   bool              `json:"finished"`
-	LastStep   int               `json:"last_step"` // of the last record
-	Metric     string            `json:"metric"`    // by which the best epoch was selected
-	Best       *Eval             `json:"best"`      // nil before the first evaluation
-	Notes      []string          `json:"notes"`     // what a reader must know of the input
-	Plan       *schedule.Plan    `json:"plan"`      // nil if none was logged
-	Baseline   *runlog.Baseline  `json:"baseline"`  // nil if none was logged
-	Operations []Operation       `json:"operations"`
-	Events     []Event           `json:"events"`
-	Harm       []Correlation     `json:"harm"`
-	Parameters []Count           `json:"parameters"`
-	Scores     []Scores          `json:"scores"`
-	Evals      []Eval            `json:"evals"`
-	Results    map[string]number `json:"results"`
+	Name         string            `json:"name"`
+	Method       string            `json:"method"`
+	Task         string            `json:"task"`
+	Model        string            `json:"model"`
+	Seed         uint64            `json:"seed"`
+	Epochs       int               `json:"epochs"` // planned
+	Finished     bool              `json:"finished"`
+	LastStep     int               `json:"last_step"` // of the last record
+	Metric       string            `json:"metric"`    // by which the best epoch was selected
+	Best         *Eval             `json:"best"`      // nil before the first evaluation
+	Notes        []string          `json:"notes"`     // what a reader must know about the input
+	Plan         *schedule.Plan    `json:"plan"`      // nil if none was logged
+	Baseline     *runlog.Baseline  `json:"baseline"`  // nil if none was logged
+	Operations   []Operation       `json:"operations"`
+	Events       []Event           `json:"events"`
+	Correlations []Correlation     `json:"harm"`
+	Parameters   []Count           `json:"parameters"`
+	Scores       []Scores          `json:"scores"`
+	Evals        []Eval            `json:"evals"`
+	Results      map[string]number `json:"results"`
 
 	dir     string
 	config  *config.Config
-	made    *identity.Manifest // nil where nothing says it
+	made    *identity.Manifest // what the run was made from; nil if it is not known
 	env     runlog.Env
 	lines   [][]byte
 	train   []runlog.Train
@@ -56,11 +56,11 @@ type Eval struct {
 	Loss   number            `json:"loss"`
 	Scores map[string]number `json:"scores"`
 	Best   bool              `json:"best"`
-	// Intervals are 95 % bootstrap intervals of Scores, as far as they were logged.
+	// Intervals are 95 % bootstrap intervals of Scores, if they were logged.
 	Intervals map[string]*metric.Interval `json:"interval_95,omitempty"`
 }
 
-// Count is the number of the adapter's scalars from a step on.
+// Count is the number of scalars of the adapter from a step on.
 type Count struct {
 	Step  int     `json:"step"`
 	Epoch float64 `json:"epoch"`
@@ -69,7 +69,7 @@ type Count struct {
 
 func (r *Run) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Sprintf(format, a...)) }
 
-// build sorts the records into what the report shows.
+// build fills r from the records of its log.
 func (r *Run) build(records []runlog.Record) {
 	c := r.config
 	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs+c.Train.AddedEpochs()
@@ -102,7 +102,7 @@ func (r *Run) build(records []runlog.Record) {
 		r.Events = append(r.Events, newEvent(i+1, e))
 		r.Parameters = append(r.Parameters, Count{e.Step, e.Epoch, e.ParametersAfter})
 	}
-	r.Harm = correlations(r.Events)
+	r.Correlations = correlations(r.Events)
 	r.Operations = r.operations()
 	if len(r.Events) == 0 {
 		r.note("%s", r.whyNoEvents())
@@ -116,7 +116,7 @@ func (r *Run) build(records []runlog.Record) {
 	}
 }
 
-// whyNoEvents says what the absence of merges and injections means.
+// whyNoEvents returns the reason for which there are no merges and injections.
 func (r *Run) whyNoEvents() string {
 	switch {
 	case !r.config.Method.Changes():
@@ -131,7 +131,8 @@ func (r *Run) whyNoEvents() string {
 	return "There are no events, although the schedule has some: no operation found a candidate."
 }
 
-// methodName tells the variants of LoR2C apart, by the paper's names.
+// methodName returns the name of a method. Variants of LoR2C have the paper's
+// names.
 func methodName(c *config.Config) string {
 	name := c.Method.Name
 	switch merges, injects := c.Schedule.MaxMerges > 0, c.Schedule.MaxInjects > 0; {
@@ -145,8 +146,9 @@ func methodName(c *config.Config) string {
 	return c.Method.Variant() + name
 }
 
-// selecting returns the metric that picks the best epoch: the configured one,
-// or the task's first, which an evaluation's record names first.
+// selecting returns the metric that selects the best epoch: the configured one,
+// or the first metric of the task, which is also the first one in the record of
+// an evaluation.
 func (r *Run) selecting() string {
 	if r.config.Data.Metric != "" {
 		return r.config.Data.Metric
@@ -182,7 +184,7 @@ func (r *Run) eval(e runlog.Eval) {
 	}
 }
 
-// score returns the selecting metric of an evaluation.
+// score returns the value of the selecting metric in an evaluation.
 func (r *Run) score(e *Eval) float64 {
 	if e == nil {
 		return math.NaN()
@@ -193,7 +195,8 @@ func (r *Run) score(e *Eval) float64 {
 	return float64(e.Loss)
 }
 
-// interval writes the interval of the best epoch's selecting metric.
+// interval returns the interval of the selecting metric in the best epoch as
+// text.
 func (r *Run) interval() string {
 	if r.Best == nil || r.Best.Intervals[r.Metric] == nil {
 		return none
@@ -202,8 +205,8 @@ func (r *Run) interval() string {
 	return fixed(i.Low, 4) + " to " + fixed(i.High, 4)
 }
 
-// baseline is what always predicting the most frequent class scores by the
-// selecting metric; NaN if that is not known.
+// baseline returns the score of always predicting the most frequent class, by
+// the selecting metric, or NaN if it is not known.
 func (r *Run) baseline() float64 {
 	if r.Baseline == nil {
 		return math.NaN()
@@ -214,7 +217,7 @@ func (r *Run) baseline() float64 {
 	return math.NaN()
 }
 
-// layerCount returns how many layers the base has, as far as the records say.
+// layerCount returns the number of layers of the base according to the records.
 func layerCount(plan *schedule.Plan, spectra []schedule.Spectrum) int {
 	if plan != nil {
 		return plan.Layers

@@ -19,11 +19,11 @@ type ModuleScore struct {
 	Score number `json:"score"`
 }
 
-// paperK is the k of SFS where no schedule names one (arXiv:2503.00572 gives
-// none; its authors' first scripts had 2).
+// paperK is the k of SFS if no schedule sets one. arXiv:2503.00572 gives no
+// value; the first scripts of its authors had 2.
 const paperK = 2
 
-// scoring returns the run's score and what to call it.
+// scoring returns the score of the run and its name.
 func (r *Run) scoring() (score func([]float64) float64, name string) {
 	k := paperK
 	if r.Plan != nil && r.Plan.SFSK > 0 {
@@ -35,7 +35,7 @@ func (r *Run) scoring() (score func([]float64) float64, name string) {
 	return func(s []float64) float64 { return schedule.SFS(s, k) }, fmt.Sprintf("SFS (k = %d)", k)
 }
 
-// measure scores the first spectrum of every step.
+// measure computes the scores of the first spectrum of every step.
 func (r *Run) measure() {
 	score, _ := r.scoring()
 	for i, s := range r.spectra {

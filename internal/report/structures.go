@@ -8,11 +8,12 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// legend explains the diagrams.
+// legend is the part of a caption that explains the diagrams.
 const legend = "Layers count from 0 and run from the bottom upwards; a box beside them is a LoR2C module with the layers that it bridges, " +
 	"\"LoRA\" a layer whose module was replaced. "
 
-// stages draws the structure at the start and after every step with events.
+// stages returns a figure of the structure at the start and after every step
+// with events.
 func (r *Run) stages() *figure.Figure {
 	if len(r.Events) == 0 || r.layers == 0 {
 		return nil
@@ -36,7 +37,8 @@ func (r *Run) stages() *figure.Figure {
 	return &f
 }
 
-// beforeAfter draws one event: the structure before with the scores, and after.
+// beforeAfter returns a figure of one event: the structure before it, with the
+// scores, and after it.
 func (r *Run) beforeAfter(e Event) figure.Figure {
 	before := figure.Stage{Heading: "before", Boxes: boxes(e.Before), Injected: e.Before.Injected, Below: scalars(e.ParametersBefore)}
 	scores := map[schedule.Span]number{}
@@ -62,12 +64,12 @@ func (r *Run) beforeAfter(e Event) figure.Figure {
 	mark(&after, e)
 	return figure.Structure(figure.Stages{
 		Name: fmt.Sprintf("event-%02d", e.Number), Title: fmt.Sprintf("Event %d: %s %s", e.Number, e.Action, spanName(e.Span)), Layers: r.layers, Side: true,
-		Caption: upper(e.what()) + fmt.Sprintf(", after epoch %s; beside the modules their scores. ", epoch(e.Epoch)) + legend + r.source(),
+		Caption: upper(e.what()) + fmt.Sprintf(", after epoch %s. Scores are written beside the modules. ", epoch(e.Epoch)) + legend + r.source(),
 		Stages:  []figure.Stage{before, after},
 	})
 }
 
-// mark sets off what an event made.
+// mark highlights the module or the layers that an event changed.
 func mark(stage *figure.Stage, e Event) {
 	if e.Action == "inject" {
 		stage.Mark = append(stage.Mark, e.First)
@@ -89,7 +91,7 @@ func boxes(s schedule.Structure) (all []figure.Box) {
 
 func scalars(n int) string { return figure.Thousands(n) + " scalars" }
 
-// what says in a few words what the event did.
+// what returns a short description of the event.
 func (e Event) what() string {
 	if e.Action == "inject" {
 		return fmt.Sprintf("LoRA in place of the module of layer %d", e.First)

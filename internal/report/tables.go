@@ -10,11 +10,11 @@ import (
 	"github.com/lor2c/lor2c/internal/figure"
 )
 
-// table is what HTML and Markdown both show.
+// table is a table for HTML and Markdown.
 type table struct {
 	Head   []column
 	Rows   [][]string
-	Chosen int // index of the row to set off, -1 for none
+	Chosen int // index of the highlighted row, or -1
 }
 
 type column struct {
@@ -22,7 +22,8 @@ type column struct {
 	Number bool // align to the right
 }
 
-// newTable makes a table without rows; columns of numbers begin with "#".
+// newTable returns a table without rows. The names of columns of numbers start
+// with "#".
 func newTable(names ...string) *table {
 	t := &table{Chosen: -1}
 	for _, name := range names {
@@ -34,11 +35,11 @@ func newTable(names ...string) *table {
 
 func (t *table) add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
-// candidateTable lists the candidates as the rule ranks them.
+// candidateTable returns a table of the candidates in the order of their ranks.
 func (e Event) candidateTable() *table {
 	t := newTable("#rank", "candidate", "scores of its members", "#score")
-	harm, _ := e.harm()
-	if len(harm) > 0 {
+	scores, _ := e.increases()
+	if len(scores) > 0 {
 		t.Head = append(t.Head, column{"what-if loss", true}, column{"change ± s.e.", true})
 	}
 	for i, c := range e.ranked() {
@@ -48,10 +49,10 @@ func (e Event) candidateTable() *table {
 			name += " (chosen)"
 		}
 		row := []string{strconv.Itoa(c.Rank), name, c.memberScores(), fixed(float64(c.Score), 4)}
-		if len(harm) > 0 {
-			change := signed(float64(c.Harm), 4)
-			if c.HarmSE.Defined() {
-				change += " ± " + fixed(float64(c.HarmSE), 4)
+		if len(scores) > 0 {
+			change := signed(float64(c.Increase), 4)
+			if c.IncreaseSE.Defined() {
+				change += " ± " + fixed(float64(c.IncreaseSE), 4)
 			}
 			row = append(row, fixed(float64(c.Loss), 4), change)
 		}
@@ -60,7 +61,7 @@ func (e Event) candidateTable() *table {
 	return t
 }
 
-// memberScores writes the members' scores as a sum.
+// memberScores returns the scores of the members as a sum.
 func (c Candidate) memberScores() string {
 	var parts []string
 	for i, m := range c.Members {
@@ -69,7 +70,7 @@ func (c Candidate) memberScores() string {
 	return strings.Join(parts, " + ")
 }
 
-// operationTable sets what was planned against what was executed.
+// operationTable returns a table of the planned and the executed operations.
 func (r *Run) operationTable() *table {
 	t := newTable("operation", "#planned epoch", "#step", "outcome", "#event")
 	for _, o := range r.Operations {
@@ -82,15 +83,15 @@ func (r *Run) operationTable() *table {
 	return t
 }
 
-func (r *Run) harmTable() *table {
-	t := newTable("over", "action", "#candidates", "#Spearman", "#p, were they independent")
-	for _, c := range r.Harm {
+func (r *Run) correlationTable() *table {
+	t := newTable("over", "action", "#candidates", "#Spearman", "#p, if they were independent")
+	for _, c := range r.Correlations {
 		t.add(c.Of, c.Action, strconv.Itoa(c.Candidates), signed(float64(c.Spearman), 2), fixed(float64(c.P), 2))
 	}
 	return t
 }
 
-// factTable lists facts below each other.
+// factTable returns a table with a row for each fact.
 func factTable(facts []fact) *table {
 	t := newTable("setting", "value")
 	for _, f := range facts {
@@ -115,7 +116,7 @@ func (p Pair) divergenceTable() *table {
 	return t
 }
 
-// results is the final table: a row for what a run came to, a column a run.
+// results returns the table of results, with one column per run.
 func results(runs []*Run) *table {
 	t := newTable("")
 	names := map[string]bool{}
@@ -170,7 +171,7 @@ func results(runs []*Run) *table {
 	return t
 }
 
-// counts writes executed of planned.
+// counts returns the numbers of executed and planned operations as text.
 func (r *Run) counts(action string) string {
 	if r.Plan == nil {
 		return none

@@ -8,10 +8,10 @@ import (
 
 const minus = "\u2212"
 
-// none stands where there is no number.
+// none is written in place of a missing number.
 const none = "\u2013"
 
-// fixed writes a number with so many decimals.
+// fixed returns v with the given number of decimals.
 func fixed(v float64, decimals int) string {
 	if !finite(v) {
 		return none
@@ -19,7 +19,7 @@ func fixed(v float64, decimals int) string {
 	return strings.Replace(strconv.FormatFloat(v, 'f', decimals, 64), "-", minus, 1)
 }
 
-// signed writes a number with its sign.
+// signed returns v with its sign.
 func signed(v float64, decimals int) string {
 	if finite(v) && !math.Signbit(v) {
 		return "+" + fixed(v, decimals)
@@ -27,10 +27,10 @@ func signed(v float64, decimals int) string {
 	return fixed(v, decimals)
 }
 
-// upper begins a sentence.
+// upper returns s with an upper-case first letter.
 func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// epoch writes a whole epoch as such, and others with two decimals.
+// epoch returns a whole epoch without decimals and others with two.
 func epoch(v float64) string {
 	if v == math.Trunc(v) {
 		return strconv.FormatFloat(v, 'f', 0, 64)

@@ -14,7 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
-// source says where a figure's numbers come from.
+// source returns the description of where the numbers of a figure come from.
 func (j *Job) source(note string) figure.Source {
 	s := figure.Source{Model: j.profile.model, Runs: len(j.Cells), Seeds: j.o.Seeds, Note: strings.TrimSpace(note + " " + j.profile.note)}
 	if len(j.o.Tasks) == 1 {
@@ -23,7 +23,7 @@ func (j *Job) source(note string) figure.Source {
 	return s
 }
 
-// draw writes a figure as PNG and SVG, and data, which it was drawn from, as
+// draw writes a figure as PNG and SVG, and the data that it was drawn from as
 // JSON.
 func (j *Job) draw(f figure.Figure, data any) ([]string, error) {
 	if err := figure.WriteFiles(j.o.Out, []figure.Figure{f}); err != nil {
@@ -34,12 +34,13 @@ func (j *Job) draw(f figure.Figure, data any) ([]string, error) {
 	return []string{base + ".json", base + ".png", base + ".svg"}, err
 }
 
-// wholeEpoch returns the index of the epoch that ends at a record, from 0.
+// wholeEpoch returns the index, from 0, of the epoch that ends at a record. ok
+// is false if none does.
 func wholeEpoch(epoch float64) (int, bool) {
 	return int(epoch) - 1, epoch == math.Trunc(epoch) && epoch >= 1
 }
 
-// fig2 collects the spectra at the ends of epochs, of all seeds together.
+// fig2 draws the spectra at the ends of epochs, averaged over all seeds.
 func (j *Job) fig2() ([]string, error) {
 	var s figure.Spectra
 	for _, c := range j.Cells {
@@ -66,19 +67,19 @@ func (j *Job) fig2() ([]string, error) {
 		}
 	}
 	if s.Values == nil {
-		return nil, fmt.Errorf("reproduce: draw fig2: no run has spectra; want one that is done, see %s", j.Out)
+		return nil, fmt.Errorf("reproduce: draw fig2: no run with spectra is done; see %s", j.Out)
 	}
 	s.Most = min(50, s.Rank)
 	s.Source = j.source("The paper has W of 768 x 128 and does not say how it was made; here LoR2C has alpha equal to its rank, so that W acts unscaled.")
 	return j.draw(figure.Fig2(s), map[string]any{"epochs": s.Epochs, "rank": s.Rank, "singular_values_by_epoch_and_module": s.Values})
 }
 
-// records reads a run that is done.
+// records returns the records of a run that is done.
 func (j *Job) records(c sweep.Cell) ([]runlog.Record, error) { return runlog.ReadMetrics(j.Dir(c)) }
 
-// fig7 divides LoR2C's mean gradients by LoRA's.
+// fig7 draws the mean gradients of LoR2C divided by those of LoRA.
 func (j *Job) fig7() ([]string, error) {
-	sums := map[string][][]mean{} // by method, then epoch and layer
+	sums := map[string][][]mean{} // indexed by method, then by epoch and layer
 	for _, c := range j.Cells {
 		records, err := j.records(c)
 		if err != nil {
@@ -117,7 +118,7 @@ func (j *Job) fig7() ([]string, error) {
 		map[string]any{"ratio_by_epoch_and_layer": ratio})
 }
 
-// mean averages over elements of several tensors.
+// mean accumulates a mean over the elements of several tensors.
 type mean struct{ sum, count float64 }
 
 func (m *mean) add(x runlog.MeanAbsolute) {
@@ -127,7 +128,7 @@ func (m *mean) add(x runlog.MeanAbsolute) {
 
 func (m mean) value() float64 { return m.sum / m.count }
 
-// gridCell is a cell of Fig. 6 in its JSON file.
+// gridCell is a cell of Fig. 6 in the JSON file of the figure.
 type gridCell struct {
 	Task     string         `json:"task"`
 	Merges   int            `json:"merges"`  // at most
@@ -158,12 +159,12 @@ func (j *Job) fig6(sum *sweep.Summary) ([]string, error) {
 	}
 	note := ""
 	if len(j.o.Seeds) == 1 {
-		note = "One run a cell: two cells differ by chance as much as two seeds of one do."
+		note = "One run per cell: two cells differ by chance as much as two seeds of the same cell do."
 	}
 	return j.draw(figure.Fig6(grids, j.source(note)), data)
 }
 
-// grid arranges the cells of a task by injections and merges.
+// grid returns the cells of a task by injections and merges.
 func (j *Job) grid(task string, groups map[string]sweep.Group) figure.Grid {
 	n := j.profile.largest + 1
 	g := figure.Grid{Task: taskTitles[task], Values: make([][]float64, n), Executed: make([][]figure.Executed, n)}
@@ -177,7 +178,8 @@ func (j *Job) grid(task string, groups map[string]sweep.Group) figure.Grid {
 		}
 		g.Metric = r.Metric
 		g.Values[p.injects][p.merges] = float64(r.Score.Mean)
-		// The least of the seeds: a cell is what all its runs did.
+		// The cell has the smallest number over the seeds, which all its runs
+		// carried out.
 		g.Executed[p.injects][p.merges] = figure.Executed{Injects: r.Injects.Executed.Min, Merges: r.Merges.Executed.Min}
 	}
 	return g

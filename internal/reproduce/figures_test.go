@@ -76,7 +76,7 @@ func TestFig2(t *testing.T) {
 `})
 	paths, err := j.fig2()
 	wantData(t, paths, err, `{"epochs":[1,2],"rank":2,"singular_values_by_epoch_and_module":[[[1,0.5],[2,1]],[[3,1.5],[4,2]]]}`)
-	if _, err := logged(t, "fig2", nil).fig2(); err == nil || !strings.Contains(err.Error(), "no run has spectra") {
+	if _, err := logged(t, "fig2", nil).fig2(); err == nil || !strings.Contains(err.Error(), "no run with spectra is done") {
 		t.Errorf("without spectra: %v", err)
 	}
 }

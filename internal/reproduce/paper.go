@@ -1,7 +1,7 @@
 package reproduce
 
 import (
-	_ "embed" // paper.csv
+	_ "embed" // for paper.csv
 	"encoding/csv"
 	"fmt"
 	"strconv"
@@ -14,13 +14,14 @@ var paperCSV string
 // paperRow is a row of Table I.
 type paperRow struct {
 	method     string // "" if lor2c has no such method
-	row        string // as the paper calls it
+	row        string // name of the row in the paper
 	parameters string
 	scores     map[string]float64 // by task, times 100
 	average    float64            // as printed
 }
 
-// paperTable returns Table I, and its tasks in the order of the columns.
+// paperTable returns the rows of Table I, and its tasks in the order of the
+// columns.
 func paperTable() (rows []paperRow, tasks []string) {
 	r := csv.NewReader(strings.NewReader(paperCSV))
 	r.Comment = '#'

@@ -10,34 +10,35 @@ import (
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
-// The profiles: the paper's settings on RoBERTa-base and GLUE, or a few minutes
-// with the demo's encoder and data, to see that everything works.
+// These are the profiles. Paper has the paper's settings on RoBERTa-base and
+// GLUE. Mini takes a few minutes with the encoder and the data of the demo, and
+// shows that everything works.
 const (
 	Paper = "paper"
 	Mini  = "mini"
 )
 
-// demoTask is the one task of the mini profile.
+// demoTask is the only task of the mini profile.
 const demoTask = "demo"
 
-// Methods are the rows of Table I that lor2c has, in its order.
+// Methods are the methods of Table I that lor2c has, in the order of its rows.
 var Methods = []string{"full", "lora", "lor2c", "sharelor2c", "imlor2c"}
 
 // profile is what differs between Paper and Mini.
 type profile struct {
 	model    string              // for captions
-	note     string              // on everything that is written
-	tasks    map[string][]string // by target; the first is the default of fig2 and fig7
+	note     string              // written into every table and caption
+	tasks    map[string][]string // by target; fig2 and fig7 use the first by default
 	seeds    map[string][]uint64 // by target
 	parallel int
-	largest  int // M and I of the grid go from 0 to here
+	largest  int // largest M and I of the grid
 	fig2     []sweep.Setting
 	base     func(method, task string) (file string, sets []sweep.Setting)
 }
 
 func profiles(name string) (profile, bool) {
 	_, glue := paperTable()
-	grid := []string{"cola", "mrpc", "rte", "stsb"} // those of Fig. 6
+	grid := []string{"cola", "mrpc", "rte", "stsb"} // the tasks of Fig. 6
 	one := []uint64{17}
 	switch name {
 	case Paper:
@@ -45,7 +46,7 @@ func profiles(name string) (profile, bool) {
 			model: "RoBERTa-base", parallel: 1, largest: 6,
 			tasks: map[string][]string{"table1": glue, "fig2": {"mrpc"}, "fig6": grid, "fig7": {"mrpc"}},
 			seeds: map[string][]uint64{"table1": {17, 18, 19}, "fig2": one, "fig6": one, "fig7": one},
-			// W = B A acts unscaled where alpha is the rank. The paper says
+			// If alpha is the rank, W = B A is not scaled. The paper gives
 			// neither alpha nor how W was made.
 			fig2: settings("method.rank", 128, "method.alpha", 128, "train.epochs", 50),
 			base: func(method, task string) (string, []sweep.Setting) {
@@ -65,7 +66,8 @@ func profiles(name string) (profile, bool) {
 	return profile{}, false
 }
 
-// miniBase says how a method runs on the demo's data.
+// miniBase returns the run file and the settings of a method on the data of the
+// demo.
 func miniBase(method, _ string) (string, []sweep.Setting) {
 	// The schedule needs four epochs for two merges and two injections.
 	sets := settings("train.epochs", 4)
@@ -82,7 +84,7 @@ func miniBase(method, _ string) (string, []sweep.Setting) {
 	return filepath.Join("configs", "demo.yaml"), sets
 }
 
-// settings takes keys and values by turns.
+// settings returns settings of keys and values, which alternate in pairs.
 func settings(pairs ...any) (sets []sweep.Setting) {
 	for i := 0; i < len(pairs); i += 2 {
 		sets = append(sets, sweep.Setting{Key: pairs[i].(string), Value: fmt.Sprint(pairs[i+1])})
@@ -90,8 +92,8 @@ func settings(pairs ...any) (sets []sweep.Setting) {
 	return sets
 }
 
-// cell returns the run of a method on a task. Its name says all that tells it
-// from others, so that targets share their runs.
+// cell returns the run of a method on a task. Its name contains everything that
+// distinguishes it from other runs, so that targets share runs.
 func (p profile) cell(o Options, method, task, more string, extra []sweep.Setting, seed uint64) sweep.Cell {
 	base, sets := p.base(method, task)
 	if o.Model != "" {
@@ -109,7 +111,8 @@ func (p profile) cell(o Options, method, task, more string, extra []sweep.Settin
 	return sweep.Cell{Name: fmt.Sprintf("%s-seed=%d", group, seed), Group: group, Base: base, Sets: sets}
 }
 
-// gridCell returns a cell of the grid; without merges and injections it is LoR2C.
+// gridCell returns a cell of the grid. The cell without merges and injections
+// is LoR2C.
 func (p profile) gridCell(o Options, task string, merges, injects int, seed uint64) sweep.Cell {
 	if merges+injects == 0 {
 		return p.cell(o, "lor2c", task, "", nil, seed)
@@ -118,7 +121,7 @@ func (p profile) gridCell(o Options, task string, merges, injects int, seed uint
 		settings("schedule.max_merges", merges, "schedule.max_injects", injects), seed)
 }
 
-// ownCell returns M and I of a task's run file.
+// ownCell returns M and I in the run file of a task.
 func (p profile) ownCell(task string) (merges, injects int, err error) {
 	base, sets := p.base("imlor2c", task)
 	args := make([]string, len(sets))

@@ -1,7 +1,7 @@
 // Package reproduce runs the experiments of the LoR2C paper (arXiv:2503.00572)
-// and sets their results beside the paper's: Table I and figures 2, 6 and 7.
-// It plans the runs as a sweep, and writes tables and figures from what they
-// left.
+// and compares their results with the paper's Table I and figures 2, 6 and 7.
+// It plans the runs as a sweep and writes tables and figures from their run
+// directories.
 package reproduce
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
-// Targets are what can be reproduced.
+// Targets are the tables and figures that can be reproduced.
 var Targets = []string{"table1", "fig2", "fig6", "fig7"}
 
-// Options says what to run. Whatever is empty has the profile's value.
+// Options is what to run. An empty field means the value of the profile.
 type Options struct {
 	Profile string // Paper or Mini
 	Tasks   []string
@@ -26,26 +26,27 @@ type Options struct {
 	Data    string // folder with GLUE's tasks, instead of the run files'
 	Grid    bool   // table1: IMLoR2C over the whole grid, as the paper
 	Out     string
-	// Parallel is how many runs go at once.
+	// Parallel is the number of runs at the same time.
 	Parallel int
 }
 
-// Job is a target with its runs, some of which may be done already.
+// Job is a target with its runs. Some of them may be done already.
 type Job struct {
 	*sweep.Sweep
 	target  string
 	o       Options
 	profile profile
-	grids   map[string][]gridPoint // by task: those of IMLoR2C
+	grids   map[string][]gridPoint // cells of IMLoR2C, by task
 }
 
 // gridPoint is a cell of the grid, over all seeds.
 type gridPoint struct {
-	group           string // of the sweep
+	group           string // its group in the sweep
 	merges, injects int
 }
 
-// Plan returns the runs that a target needs. They are still to be checked.
+// Plan returns the runs that a target needs. The caller must check them with
+// Check.
 func Plan(target string, o Options) (*Job, error) {
 	p, ok := profiles(o.Profile)
 	if !ok {
@@ -69,7 +70,8 @@ func Plan(target string, o Options) (*Job, error) {
 	return j, nil
 }
 
-// complete fills in what the profile decides, and checks the rest.
+// complete fills empty options with those of the profile and returns an error
+// for wrong options.
 func (j *Job) complete() error {
 	o := &j.o
 	if o.Profile == Mini && o.Model+o.Data != "" {
@@ -156,7 +158,8 @@ func (j *Job) planGrid(task string, seed uint64) {
 	}
 }
 
-// planPoint adds a cell of the grid, which the table may have as LoR2C already.
+// planPoint adds a cell of the grid. The cell without merges and injections may
+// already be in the table as LoR2C.
 func (j *Job) planPoint(task string, merges, injects int, seed uint64) {
 	c := j.profile.gridCell(j.o, task, merges, injects, seed)
 	if !slices.ContainsFunc(j.Cells, func(other sweep.Cell) bool { return other.Name == c.Name }) {
@@ -167,8 +170,8 @@ func (j *Job) planPoint(task string, merges, injects int, seed uint64) {
 	}
 }
 
-// Write writes the target's files from the runs that are done, and returns their
-// paths.
+// Write writes the files of the target from the runs that are done and returns
+// their paths.
 func (j *Job) Write() ([]string, error) {
 	sum, err := j.Summary()
 	if err != nil {

@@ -13,13 +13,14 @@ import (
 	"github.com/lor2c/lor2c/internal/sweep"
 )
 
-// table is Table I as it was run. Scores are times 100, as in the paper.
+// table is Table I with our results. Scores are multiplied by 100, as in the
+// paper.
 type table struct {
 	Profile  string    `json:"profile"`
-	Source   string    `json:"source"` // of the paper's numbers; "" without them
+	Source   string    `json:"source"` // where the paper's numbers come from; "" without them
 	Model    string    `json:"model"`
 	Rows     []row     `json:"rows"`
-	Averages []average `json:"averages"` // of methods with all tasks of the table
+	Averages []average `json:"averages"` // for methods with all tasks of the table
 	Notes    []string  `json:"notes"`
 	tasks    []string
 }
@@ -27,15 +28,15 @@ type table struct {
 // row is a method on a task.
 type row struct {
 	Method          string          `json:"method"`
-	Row             string          `json:"row"` // as the paper calls it
+	Row             string          `json:"row"` // its name in the paper
 	Task            string          `json:"task"`
 	Metric          string          `json:"metric"`
-	Cell            string          `json:"cell"`          // runs are <cell>-seed=<seed>
-	SelectedFrom    int             `json:"selected_from"` // cells of a grid, by dev; 1 if it was named before
+	Cell            string          `json:"cell"`          // the runs are <cell>-seed=<seed>
+	SelectedFrom    int             `json:"selected_from"` // number of grid cells it was selected from, by dev; 1 if it was fixed in advance
 	Paper           *float64        `json:"paper"`         // nil in the mini profile
 	Ours            *sweep.Spread   `json:"ours"`          // nil without any defined score
 	Difference      *float64        `json:"difference"`
-	Scores          []metric.Number `json:"scores"` // null where a run's score is undefined
+	Scores          []metric.Number `json:"scores"` // null if the score of a run is undefined
 	Seeds           []uint64        `json:"seeds"`
 	Missing         int             `json:"missing"` // seeds without results
 	Parameters      sweep.Range     `json:"parameters"`
@@ -52,7 +53,7 @@ type average struct {
 	Ours   float64  `json:"ours"`
 }
 
-// table arranges the results as the paper does.
+// table returns the results in the form of the paper's table.
 func (j *Job) table(sum *sweep.Summary) *table {
 	groups := map[string]sweep.Group{}
 	for _, g := range sum.Groups {
@@ -93,7 +94,8 @@ func (j *Job) table(sum *sweep.Summary) *table {
 	return t
 }
 
-// best returns the point of the highest mean, the first of several.
+// best returns the group of the point with the highest mean, or the first of
+// several.
 func best(points []gridPoint, groups map[string]sweep.Group) string {
 	mean := func(p gridPoint) float64 {
 		if g := groups[p.group]; g.Score.N > 0 {
@@ -128,28 +130,28 @@ func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
 	return r
 }
 
-// notes says what a reader must know to compare.
+// notes returns what a reader must know to compare the numbers.
 func (j *Job) notes(absent []string) (notes []string) {
 	if j.profile.note != "" {
-		return []string{j.profile.note, "IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev."}
+		return []string{j.profile.note, "IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev."}
 	}
-	notes = append(notes, "Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.")
+	notes = append(notes, "Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.")
 	if slices.Contains(j.o.Methods, "imlor2c") {
 		cells := (j.profile.largest + 1) * (j.profile.largest + 1)
 		text := fmt.Sprintf("The paper's IMLoR2C is the best of %d cells, M and I from 0 to %d, selected on dev for each task. ", cells, j.profile.largest)
 		if j.o.Grid {
-			text += "Ours is selected in the same way, by the mean over seeds, and flattered in the same way."
+			text += "Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way."
 		} else {
-			text += "Ours is one cell, named in its run file before any run, so it lacks that advantage; --grid runs all."
+			text += "Ours is one cell, fixed in its run file before any run, so it does not have that advantage; --grid runs all cells."
 		}
 		notes = append(notes, text, "The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.")
 	}
 	if slices.Contains(j.o.Methods, "full") || slices.Contains(j.o.Methods, "lora") {
 		notes = append(notes, "The paper quotes FF and LoRA from others; its settings for them are not given. Ours are those of configs/table1.")
 	}
-	notes = append(notes, "Rows of the paper that lor2c has no method for: "+strings.Join(absent, ", ")+".")
+	notes = append(notes, "Rows of the paper whose methods lor2c does not have: "+strings.Join(absent, ", ")+".")
 	if j.o.Model != "" {
-		notes = append(notes, "The model is "+j.o.Model+"; the paper's numbers are of RoBERTa-base.")
+		notes = append(notes, "The model is "+j.o.Model+"; the paper's numbers are those of RoBERTa-base.")
 	}
 	return notes
 }

@@ -51,10 +51,10 @@ func TestTable(t *testing.T) {
 
 Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
 
-* Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.
-* The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and flattered in the same way.
+* Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.
+* The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way.
 * The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
-* Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
+* Rows of the paper whose methods lor2c does not have: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
 `, `\begin{tabular}{llrr}
 \toprule
 Method & & MRPC & RTE \\
@@ -68,13 +68,13 @@ IMLoR2C & paper & 90.7 & 82.0 \\
 
 \smallskip
 {\footnotesize
-Scores are of the best epoch on dev, as the paper's: both are chosen on the data that scores them.
+Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.
 
-The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and flattered in the same way.
+The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way.
 
 The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
 
-Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
+Rows of the paper whose methods lor2c does not have: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
 
 }
 `},
@@ -90,7 +90,7 @@ Rows of the paper that lor2c has no method for: AdptD 0.3M, AdptD 0.9M, AdaLoRA,
 
 Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
 
-* IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
+* IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev.
 `, `\begin{tabular}{llr}
 \toprule
 Method & & demo data \\
@@ -104,7 +104,7 @@ LoR2C & mini profile & - \\
 {\footnotesize
 \textbf{MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.}
 
-IMLoR2C runs with one merge and one injection at most, unless the grid was asked for; then it is the best cell by dev.
+IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev.
 
 }
 `},

@@ -19,7 +19,8 @@ func (t *table) write(dir string) (paths []string, err error) {
 	return append(paths, path), outfile.WriteJSON(path, t)
 }
 
-// writeTexts writes name.ext for every ext, making dir if need be.
+// writeTexts writes name.ext into dir for every ext of texts. It creates dir if
+// necessary.
 func writeTexts(dir, name string, texts map[string]string) (paths []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("reproduce: write %s: %w", dir, err)
@@ -35,7 +36,7 @@ func writeTexts(dir, name string, texts map[string]string) (paths []string, err 
 	return paths, nil
 }
 
-// markdown has a line for each method and task.
+// markdown returns a table with a line for each method and task.
 func (t *table) markdown() string {
 	var b strings.Builder
 	mini := t.Profile == Mini
@@ -78,7 +79,7 @@ func (t *table) markdown() string {
 		"Times are wall-clock, all seeds together.\n\n")
 	notes := t.Notes
 	if mini {
-		notes = notes[1:] // stands at the top
+		notes = notes[1:] // the first note is at the top
 	}
 	for _, n := range notes {
 		b.WriteString("* " + n + "\n")
@@ -86,7 +87,7 @@ func (t *table) markdown() string {
 	return b.String()
 }
 
-// duration writes hours in the unit that shows them best.
+// duration returns hours as text in a suitable unit.
 func duration(hours float64) string {
 	switch {
 	case hours < 1.0/60:
@@ -97,7 +98,7 @@ func duration(hours float64) string {
 	return fmt.Sprintf("%.1f h", hours)
 }
 
-// ours is mean and standard deviation, as far as there are any.
+// ours returns mean and standard deviation as text, if they are defined.
 func (r row) ours(plusMinus string) string {
 	switch {
 	case r.Ours == nil:
@@ -110,9 +111,10 @@ func (r row) ours(plusMinus string) string {
 
 var escapeLaTeX = strings.NewReplacer("%", `\%`, "_", `\_`, "&", `\&`, "#", `\#`, "±", `$\pm$`, "≤", `$\le$`)
 
-// latex has a column for each task, for package booktabs, and a line with the
-// paper's numbers above each with ours. The notes are printed below the table:
-// numbers that are not to be compared must not lose their warning on paper.
+// latex returns a table for the LaTeX package booktabs with a column for each
+// task and, above each line with our numbers, a line with the paper's. The
+// notes are printed below the table, so that numbers that must not be compared
+// keep their warning on paper.
 func (t *table) latex() string {
 	var b strings.Builder
 	columns := len(t.tasks)

@@ -13,15 +13,15 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// Check checks every cell before any is trained: its configuration, the files
-// that it names, room for its schedule, and that its directory holds no other
-// run. All faults are reported together, as a *config.Error. environ is
-// os.Environ(), which configurations may take values from as those of lor2c train
-// do. It must be called before the other methods.
+// Check checks every cell before any is trained: its configuration, its files,
+// whether its schedule fits into the run, and that its directory does not
+// contain another run. It returns all faults together, as a *config.Error.
+// environ is os.Environ(), from which run files may take values as in lor2c
+// train. Check must be called before the other methods.
 func (s *Sweep) Check(environ []string) error {
 	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]*opened{}}
 	if s.Parallel < 1 {
-		c.faults = append(c.faults, fmt.Errorf("sweep: parallel: is %d; want how many cells run at once, 1 or more", s.Parallel))
+		c.faults = append(c.faults, fmt.Errorf("sweep: parallel: is %d; want the number of cells that run at the same time, 1 or more", s.Parallel))
 	}
 	for i := range s.Cells {
 		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {
@@ -34,15 +34,15 @@ func (s *Sweep) Check(environ []string) error {
 	return nil
 }
 
-// opened is what a model and a data set have to say.
+// opened is a model and a data set that cells share.
 type opened struct {
 	session *train.Session
 	rows    int // of the training split
 	err     error
-	made    *identity.Manifest // what a run is made from; nil until asked for
+	made    *identity.Manifest // what a run is made from; nil until identify is called
 }
 
-// identify says what a run of one of the cells is made from.
+// identify returns what a run of one of the cells is made from.
 func (o *opened) identify(c *config.Config) (identity.Manifest, error) {
 	if o.made == nil {
 		m, err := o.session.Identify(context.Background())
@@ -68,7 +68,7 @@ func (c *checker) fault(text string, cause error) {
 	}
 }
 
-// located is a fault of a cell, in a sweep's words.
+// located is a fault of a cell with a text that fits the sweep file.
 type located struct {
 	text  string
 	cause error
@@ -115,8 +115,8 @@ func (c *Cell) locate(f *config.Fault) string {
 	return f.Error()
 }
 
-// open finds the cell's files, room for its schedule, and a directory that is free
-// for it.
+// open checks the files of a cell, whether its schedule fits into the run, and
+// whether its directory is free.
 func (c *checker) open(cell *Cell) {
 	cfg := cell.config
 	key := fmt.Sprint(cfg.Model, "\n", cfg.Data)
@@ -154,8 +154,9 @@ func (c *checker) open(cell *Cell) {
 	}
 }
 
-// directory refuses results of another configuration, or from other data: they
-// would be taken for the cell's own.
+// directory adds a fault if the directory of a cell contains results of another
+// configuration or from other data, because they would be taken for the results
+// of the cell.
 func (c *checker) directory(cfg *config.Config, o *opened) {
 	now, err := o.identify(cfg)
 	if err == nil {

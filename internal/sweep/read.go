@@ -19,7 +19,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// keys are those of a sweep file.
+// keys are the keys of a sweep file.
 var keys = []string{"base", "set", "grid", "runs", "out", "parallel"}
 
 // axis is a key of the grid with its values.
@@ -34,7 +34,7 @@ type variant struct {
 	sets []Setting
 }
 
-// reader takes a sweep file apart and collects what is wrong with it.
+// reader reads a sweep file and collects its faults.
 type reader struct {
 	file      string
 	base, out string
@@ -45,8 +45,9 @@ type reader struct {
 	faults    []error
 }
 
-// Read reads a sweep file, whose cells are still to be checked. All its faults
-// are reported together, as a *config.Error, each with its place.
+// Read reads a sweep file. It returns all its faults together, as a
+// *config.Error, each with its place. It does not check the cells; see
+// [Sweep.Check].
 func Read(file string) (*Sweep, error) {
 	text, err := infile.ReadStream(context.Background(), file, infile.RunFile)
 	if err != nil {
@@ -89,7 +90,7 @@ func (r *reader) read(text []byte) {
 		case "parallel":
 			n, err := strconv.Atoi(value.Value)
 			if err != nil || n < 1 {
-				r.fault(value, "parallel: is %q; want how many cells run at once, 1 or more", value.Value)
+				r.fault(value, "parallel: is %q; want the number of cells that run at the same time, 1 or more", value.Value)
 			}
 			r.parallel = n
 		case "set":
@@ -98,7 +99,7 @@ func (r *reader) read(text []byte) {
 			r.mapping(value, "grid", func(key, value *yaml.Node) { r.grid = append(r.grid, r.axis(key, value)) })
 		case "runs":
 			if value.Kind != yaml.SequenceNode {
-				r.fault(value, "runs: is no list; want a list of {name, set}")
+				r.fault(value, "runs: is not a list; want a list of {name, set}")
 			}
 			for _, n := range value.Content {
 				r.runs = append(r.runs, r.variant(n))
@@ -114,10 +115,10 @@ func (r *reader) read(text []byte) {
 	}
 }
 
-// mapping calls visit for each key of n, and reports a key that is given twice.
+// mapping calls visit for each key of n. A key that is given twice is a fault.
 func (r *reader) mapping(n *yaml.Node, what string, visit func(key, value *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		r.fault(n, "%s is no mapping; want key: value", what)
+		r.fault(n, "%s is not a mapping; want key: value", what)
 		return
 	}
 	seen := map[string]bool{}
@@ -145,7 +146,7 @@ func (r *reader) unknown(key *yaml.Node, prefix string, known []string) {
 // text returns a scalar.
 func (r *reader) text(n *yaml.Node, want string) string {
 	if n.Kind != yaml.ScalarNode || n.Value == "" {
-		r.fault(n, "is empty or no plain value; want %s", want)
+		r.fault(n, "is empty or not a plain value; want %s", want)
 	}
 	return n.Value
 }
@@ -168,12 +169,12 @@ func (r *reader) settings(n *yaml.Node, what string) (sets []Setting) {
 func (r *reader) setting(key, value *yaml.Node) Setting {
 	at := value
 	if key.Line == value.Line {
-		at = key // where a user looks for the name
+		at = key // a user looks for the name there
 	}
 	s := Setting{Key: key.Value, Place: r.place(at)}
 	switch {
 	case key.Value == "out":
-		r.fault(key, "out: is a cell's own directory, below the sweep's; leave it out")
+		r.fault(key, "out: is set by the sweep to a directory for each cell; leave it out")
 	case value.Kind == yaml.MappingNode:
 		r.fault(key, "%s: is a mapping; want keys with dots, such as optim.lr: 1e-3", key.Value)
 	case value.Kind == yaml.SequenceNode:
@@ -193,7 +194,7 @@ func (r *reader) setting(key, value *yaml.Node) Setting {
 func (r *reader) axis(key, value *yaml.Node) axis {
 	a := axis{key: key.Value}
 	if value.Kind != yaml.SequenceNode || len(value.Content) == 0 {
-		r.fault(value, "grid: %s: is no list of values; want [a, b]", key.Value)
+		r.fault(value, "grid: %s: is not a list of values; want [a, b]", key.Value)
 		return a
 	}
 	for _, v := range value.Content {
@@ -224,16 +225,17 @@ func (r *reader) variant(n *yaml.Node) (v variant) {
 }
 
 const (
-	mostName = 200 // a file name has 255 bytes at most, and the log's is longer
+	mostName = 200 // a file name has 255 bytes at most, and that of the log is longer
 	logsDir  = "logs"
 )
 
-// maxCells is more than anyone waits for. A grid multiplies fast, and every cell
-// is kept in memory and checked before the first is trained.
+// maxCells is the largest number of cells, which is more than anyone waits for.
+// The number grows fast with the axes of a grid, and every cell is kept in memory
+// and checked before the first is trained.
 const maxCells = 10000
 
-// cells multiplies runs and grid. Later settings win: set, then a run's, then
-// the grid's.
+// cells returns the product of runs and grid. Later settings override earlier
+// ones, in the order set, run, grid.
 func (r *reader) cells() []Cell {
 	runs := r.runs
 	if runs == nil {

@@ -83,16 +83,16 @@ func TestReadFaults(t *testing.T) {
 		{"syntax", "base: [", `sweep: FILE: is not YAML: line 1: did not find expected node content`},
 		{"path", "base: ./b\nout: ~ann/runs\n", `sweep: FILE:2:6: begins with "~ann", which only a shell expands; want the path written out`},
 		{"many", "base: b\nout: o\ngrid: {seed: [" + numbers(200) + "], method.rank: [" + numbers(200) + "]}\n", `sweep: FILE: has 40000 cells; want at most 10000`},
-		{"list", "[1]", `sweep: FILE:1:1: a sweep file is no mapping; want key: value`},
+		{"list", "[1]", `sweep: FILE:1:1: a sweep file is not a mapping; want key: value`},
 		{"no base", "out: o", `sweep: FILE:1:1: base: is not given; want a run file`},
 		{"keys", "bse: x\nparallel: 0\nout:\nset: {optim: {lr: 1}, out: x}", `
 sweep: FILE:1:1: bse: unknown key; did you mean base?
-sweep: FILE:2:11: parallel: is "0"; want how many cells run at once, 1 or more
-sweep: FILE:3:5: is empty or no plain value; want the directory to write to
+sweep: FILE:2:11: parallel: is "0"; want the number of cells that run at the same time, 1 or more
+sweep: FILE:3:5: is empty or not a plain value; want the directory to write to
 sweep: FILE:4:7: optim: is a mapping; want keys with dots, such as optim.lr: 1e-3
-sweep: FILE:4:23: out: is a cell's own directory, below the sweep's; leave it out`},
+sweep: FILE:4:23: out: is set by the sweep to a directory for each cell; leave it out`},
 		{"grid", "base: b\nout: o\ngrid:\n  seed: 3\n  optim.lr: [1, 1]\n  optim.lr: [2]\n", `
-sweep: FILE:4:9: grid: seed: is no list of values; want [a, b]
+sweep: FILE:4:9: grid: seed: is not a list of values; want [a, b]
 sweep: FILE:5:17: grid: optim.lr: has 1 twice; want each value once
 sweep: FILE:6:3: optim.lr: is given twice; want it once`},
 		{"runs", "base: b\nout: o\nruns:\n  - {nmae: x}\n", `sweep: FILE:4:6: runs: nmae: unknown key; did you mean name?`},

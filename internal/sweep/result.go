@@ -14,20 +14,20 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// Result is what a finished run achieved.
+// Result is the result of a finished run.
 type Result struct {
 	Seed       uint64        `json:"seed"`
-	Score      metric.Number `json:"score"` // on dev, of the best epoch; undefined where the metric is
-	Loss       metric.Number `json:"loss"`  // on dev, of the same epoch
+	Score      metric.Number `json:"score"` // on dev, in the best epoch; undefined if the metric is
+	Loss       metric.Number `json:"loss"`  // on dev, in the same epoch
 	Epoch      float64       `json:"epoch"` // the best one
 	Parameters int           `json:"parameters"`
 	Merges     Operations    `json:"merges"`
 	Injects    Operations    `json:"injects"`
-	Seconds    float64       `json:"seconds"` // of wall-clock time, all parts of the run together
+	Seconds    float64       `json:"seconds"` // wall-clock time of all parts of the run
 	Device     string        `json:"device"`
 }
 
-// Operations counts merges or injections of a run.
+// Operations is the number of merges or injections of a run.
 type Operations struct {
 	Planned  int `json:"planned"`
 	Executed int `json:"executed"`
@@ -78,8 +78,9 @@ func readResult(dir, selecting string) (r Result, err error) {
 	return r, nil
 }
 
-// seconds adds up the parts of a run that was interrupted. Each part counts from
-// 0; of a part that was killed, what came after its last line is not known.
+// seconds returns the duration of a run, which may have been interrupted. It
+// adds up the parts, whose times each start at 0. The time of a killed part
+// after its last line is not known and is not included.
 func seconds(dir string) (total float64, err error) {
 	text, err := os.ReadFile(filepath.Join(dir, "timing.jsonl"))
 	if err != nil {
@@ -97,7 +98,7 @@ func seconds(dir string) (total float64, err error) {
 		last = t.Seconds
 	}
 	var whole struct {
-		Runtime float64 `json:"train_runtime"` // of the last part, its end included
+		Runtime float64 `json:"train_runtime"` // of the last part, including its end
 	}
 	err = readJSON(filepath.Join(dir, "timing.json"), &whole)
 	return total + whole.Runtime, err
@@ -114,7 +115,7 @@ func readJSON(path string, to any) error {
 	return nil
 }
 
-// bare drops the path, which the message has named.
+// bare removes the path, which the message already contains.
 func bare(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {

@@ -18,32 +18,34 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// Options says how a sweep runs its cells.
+// Options is how a sweep runs its cells.
 type Options struct {
-	Executable string    // lor2c itself
+	Executable string    // path of lor2c
 	Device     string    // as lor2c train takes it
-	Progress   io.Writer // one line as a cell begins or ends
+	Progress   io.Writer // gets one line when a cell starts and one when it ends
 }
 
-// CellFlag is a flag of lor2c train, which its help does not list, for the cells
-// of a sweep. With it training stops as by SIGTERM when standard input ends, and
-// waits for a process that already trains into its directory: the cell of a
-// sweep that was killed, which is saving.
+// CellFlag is a flag of lor2c train for the cells of a sweep, which the help
+// does not list. With it training stops as by SIGTERM when standard input ends.
+// It also waits for another process that trains into the same directory, which
+// is a cell of a killed sweep that is still saving.
 const CellFlag = "cell"
 
-// ErrFailed is wrapped when cells failed; the others are done.
+// ErrFailed is wrapped by the error of Run if cells failed. The other cells are
+// done.
 var ErrFailed = errors.New("cells failed")
 
-// failure is a cell that did not end well.
+// failure is a cell that failed.
 type failure struct {
 	cell Cell
 	what string
 	log  string
 }
 
-// Run runs the cells that have no results yet. A cell that fails does not stop
-// the others; it is named in the error, which wraps [ErrFailed]. When ctx ends,
-// the running cells are told to save, and the error wraps train.ErrInterrupted.
+// Run runs the cells that have no results yet. If a cell fails, the others
+// still run; the error names the failed cells and wraps [ErrFailed]. If ctx
+// ends, the running cells save and stop, and the error wraps
+// train.ErrInterrupted.
 func (s *Sweep) Run(ctx context.Context, o Options) error {
 	var todo []Cell
 	for _, c := range s.Cells {
@@ -103,8 +105,8 @@ func (s *Sweep) countDone() (n int) {
 	return n
 }
 
-// train runs one cell to its end; the failure is nil if it did, or if the sweep
-// was interrupted.
+// train runs one cell to its end. It returns nil if the cell succeeded or the
+// sweep was interrupted.
 func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 	log := filepath.Join(s.Out, logsDir, c.Name+".log")
 	failed := func(what string) *failure { return &failure{c, what, log} }
@@ -121,11 +123,11 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.Env = os.Environ()
 	if s.Parallel > 1 {
-		// More threads than cores would only wait for one another.
+		// More threads than cores would only slow each other down.
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.GOMAXPROCS(0)/s.Parallel)))
 	}
-	// The cell stops when the other end of its standard input closes: here, or
-	// by the system when this process is killed.
+	// The cell stops when the other end of its standard input is closed, which
+	// happens here or, if this process is killed, by the system.
 	alive, err := cmd.StdinPipe()
 	if err != nil {
 		return failed(err.Error())
@@ -148,7 +150,7 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 	return failed(fmt.Sprintf("exit code %d: %s", cmd.ProcessState.ExitCode(), lastLine(log)))
 }
 
-// lastLine returns the last line of a log, where lor2c writes what went wrong.
+// lastLine returns the last line of a log, which contains the error of lor2c.
 func lastLine(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -158,7 +160,7 @@ func lastLine(path string) string {
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
-// progress counts cells and tells of them.
+// progress counts cells and writes the progress of the sweep.
 type progress struct {
 	mu              sync.Mutex
 	to              io.Writer
@@ -195,7 +197,7 @@ func (p *progress) end(c Cell, f *failure, done bool) {
 	fmt.Fprintf(p.to, "%s: %s%s\n", c.Name, what, left)
 }
 
-// err names the cells that failed.
+// err returns an error that names the failed cells, or nil if there are none.
 func (p *progress) err(cells int) error {
 	if p.failures == nil {
 		return nil

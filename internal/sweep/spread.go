@@ -11,27 +11,27 @@ import (
 
 // Spread describes the scores of one configuration over its seeds.
 type Spread struct {
-	N int `json:"n"` // runs whose score is defined; the rest speaks of these
+	N int `json:"n"` // runs whose score is defined; the fields below are about these
 	// Undefined counts the runs whose score is undefined, as Pearson's correlation
 	// of constant predictions is.
 	Undefined int           `json:"undefined,omitempty"`
-	Mean      metric.Number `json:"mean"` // undefined where N is 0, as are Min and Max
+	Mean      metric.Number `json:"mean"` // undefined if N is 0, as are Min and Max
 	// SD is the sample standard deviation, with n - 1; nil for fewer than two runs.
 	SD  *float64      `json:"sd"`
 	Min metric.Number `json:"min"`
 	Max metric.Number `json:"max"`
-	// Interval holds the mean with 95 % by metric.Bootstrap; nil for fewer runs
-	// than metric.FewestForInterval. With few runs it is too short: it knows no
-	// score outside of those seen.
+	// Interval is the 95 % interval of the mean by metric.Bootstrap. It is nil
+	// for fewer runs than metric.FewestForInterval. For few runs it is too
+	// short, because it contains no score outside the range of those seen.
 	Interval *metric.Interval `json:"interval_95"`
 }
 
-// resamples is how often the bootstrap draws anew. The error of a bound is then
-// far below the last digit shown.
+// resamples is the number of bootstrap draws. With 20000 draws the error of a
+// bound is far below the last digit shown.
 const resamples = 20000
 
-// NewSpread describes scores, some of which may be undefined. Equal scores give
-// equal intervals, in whatever order they come.
+// NewSpread returns the spread of scores, some of which may be undefined. It
+// does not depend on the order of the scores.
 func NewSpread(scores []float64) Spread {
 	sorted := slices.DeleteFunc(slices.Sorted(slices.Values(scores)), func(v float64) bool { return !metric.Number(v).Defined() })
 	nan := metric.Number(math.NaN())

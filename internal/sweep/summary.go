@@ -10,48 +10,48 @@ import (
 type Summary struct {
 	Groups []Group  `json:"groups"`
 	Best   []Best   `json:"best"`
-	Failed []string `json:"without_results"` // names of cells
+	Failed []string `json:"without_results"` // names of the cells without results
 }
 
-// Group is the cells that differ in nothing but the seed.
+// Group is the cells that differ in the seed only.
 type Group struct {
 	Name    string   `json:"name"`
 	Task    string   `json:"task"`
 	Metric  string   `json:"metric"`
 	Runs    []Result `json:"runs"`
-	Missing int      `json:"missing"` // seeds without results
+	Missing int      `json:"missing"` // number of seeds without results
 	Score   Spread   `json:"score"`
-	// Of the adapter in the best epoch, which runs may reach with different
-	// structures.
+	// These are the numbers of the adapter in the best epoch, in which runs may
+	// have different structures.
 	Parameters Range   `json:"parameters"`
 	Merges     Counted `json:"merges"`
 	Injects    Counted `json:"injects"`
 	Seconds    float64 `json:"seconds"` // mean of a run
 }
 
-// Range is the least and the largest of several whole numbers.
+// Range is the smallest and the largest of several whole numbers.
 type Range struct {
 	Min int `json:"min"`
 	Max int `json:"max"`
 }
 
-// Counted compares the operations of a group's runs with what was planned.
+// Counted is the executed and planned operations of the runs of a group.
 type Counted struct {
 	Planned  Range `json:"planned"`
 	Executed Range `json:"executed"`
 }
 
-// Best is the group of the highest mean among those of one task.
+// Best is the group with the highest mean among the groups of one task.
 type Best struct {
 	Task   string  `json:"task"`
 	Group  string  `json:"group"`
 	Mean   float64 `json:"mean"`
-	Of     int     `json:"of"`     // groups it was selected from
+	Of     int     `json:"of"`     // number of groups it was selected from
 	Metric string  `json:"metric"` // on dev
-	Ties   int     `json:"ties"`   // groups with the same mean beside it
+	Ties   int     `json:"ties"`   // number of other groups with the same mean
 }
 
-// Summary reads the results of all cells that have any.
+// Summary returns a comparison of all cells that have results.
 func (s *Sweep) Summary() (*Summary, error) {
 	var sum Summary
 	at := map[string]int{}
@@ -82,7 +82,7 @@ func (s *Sweep) Summary() (*Summary, error) {
 	return &sum, nil
 }
 
-// count fills in what follows from g.Runs.
+// count sets the fields of g that follow from g.Runs.
 func (g *Group) count() {
 	if len(g.Runs) == 0 {
 		return
@@ -104,8 +104,8 @@ func (g *Group) count() {
 	g.Injects = Counted{each(func(r Result) int { return r.Injects.Planned }), each(func(r Result) int { return r.Injects.Executed })}
 }
 
-// best selects a group for each task, the first of several equal ones. Groups
-// without a defined score have no part in it.
+// best selects the group with the highest mean for each task, or the first of
+// several. It ignores groups without a defined score.
 func (s *Summary) best() {
 	at := map[string]int{}
 	for _, g := range s.Groups {

@@ -1,9 +1,10 @@
-// Package sweep runs many configurations of lor2c train and compares them: a
-// grid or a list over any keys of a run file, one run directory each.
+// Package sweep runs lor2c train with many configurations and compares the
+// results. The configurations are a grid or a list over any keys of a run file,
+// and each has its own run directory.
 //
-// Every cell is a process of its own, so that one that crashes costs one cell.
-// A cell with results is not run again, and one that was interrupted goes on
-// from its last checkpoint: the same command continues a sweep.
+// Every cell is a separate process, so that a crash affects only one cell. A
+// cell with results is not run again, and an interrupted cell continues from
+// its last checkpoint, so that the same command continues a sweep.
 package sweep
 
 import (
@@ -17,27 +18,27 @@ import (
 
 // Sweep is a set of cells that write below one directory.
 type Sweep struct {
-	Out      string // holds a run directory for each cell, logs and summaries
-	Parallel int    // cells at once, at least 1
+	Out      string // contains a run directory for each cell, logs and summaries
+	Parallel int    // number of cells at the same time, at least 1
 	Cells    []Cell
 }
 
 // Cell is one run.
 type Cell struct {
-	Name  string // of its directory in Sweep.Out
+	Name  string // name of its directory in Sweep.Out
 	Group string // Name without the seed
 	Base  string // run file; relative to the current directory
 	Sets  []Setting
 
 	config *config.Config // valid and resolved
-	task   string         // as the data set calls itself
-	metric string         // by which the best epoch is chosen
+	task   string         // name of the data set's task
+	metric string         // the metric that selects the best epoch
 }
 
 // Setting is a key of a run file and its value as --set takes it.
 type Setting struct {
 	Key, Value string
-	Place      string // file:line:column that it was read from; "" if no file
+	Place      string // file:line:column that it was read from; "" if it is not from a file
 }
 
 // arg returns the setting as --set takes it.
@@ -46,7 +47,7 @@ func (s Setting) arg() string { return s.Key + "=" + s.Value }
 // Dir returns a cell's run directory.
 func (s *Sweep) Dir(c Cell) string { return filepath.Join(s.Out, c.Name) }
 
-// Precisions lists what the cells ask devices to work in, once each.
+// Precisions returns the different precisions of the cells.
 func (s *Sweep) Precisions() []string {
 	seen := map[string]bool{}
 	for _, c := range s.Cells {
@@ -55,7 +56,7 @@ func (s *Sweep) Precisions() []string {
 	return slices.Sorted(maps.Keys(seen))
 }
 
-// args returns what --set shall be given for a cell.
+// args returns the values of --set for a cell.
 func (c Cell) args() []string {
 	sets := make([]string, len(c.Sets))
 	for i, s := range c.Sets {
@@ -64,7 +65,8 @@ func (c Cell) args() []string {
 	return sets
 }
 
-// shortNames maps keys to their last parts, or to themselves where two share it.
+// shortNames returns the short form of every key: its last part, or the whole
+// key if two keys have the same last part.
 func shortNames(keys []string) map[string]string {
 	count := map[string]int{}
 	last := func(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
@@ -80,7 +82,8 @@ func shortNames(keys []string) map[string]string {
 	return short
 }
 
-// fileName replaces what would need quoting in a shell or a path.
+// fileName returns value without characters that would need quoting in a shell
+// or a path.
 func fileName(value string) string {
 	value = strings.NewReplacer("[", "", "]", "", ", ", "+", ",", "+").Replace(value)
 	return strings.Map(func(r rune) rune {

@@ -23,7 +23,7 @@ func (s *Sweep) Write(sum *Summary) error {
 	return outfile.WriteBytes(filepath.Join(s.Out, "summary.md"), []byte(sum.Markdown()))
 }
 
-// Markdown returns a table with a row for each group, and what to know of it.
+// Markdown returns a table with a row for each group, and explanations.
 func (s *Summary) Markdown() string {
 	var b strings.Builder
 	b.WriteString("| cell | task | metric | n | mean | sd | min - max | 95 % interval | parameters | merges | injections | seconds |\n")
@@ -68,7 +68,7 @@ func (s *Summary) Markdown() string {
 	return b.String()
 }
 
-// String writes one number, or the ends of the range.
+// String returns one number if both ends are equal, and otherwise both ends.
 func (r Range) String() string {
 	if r.Min == r.Max {
 		return strconv.Itoa(r.Min)
@@ -76,7 +76,7 @@ func (r Range) String() string {
 	return fmt.Sprintf("%d - %d", r.Min, r.Max)
 }
 
-// String writes "executed / planned", or "-" where nothing was planned.
+// String returns "executed / planned", or "-" if nothing was planned.
 func (c Counted) String() string {
 	if c.Planned.Max == 0 {
 		return "-"
@@ -84,7 +84,7 @@ func (c Counted) String() string {
 	return c.Executed.String() + " / " + c.Planned.String()
 }
 
-// CSV writes a row for each run.
+// CSV writes a table with a row for each run.
 func (s *Summary) CSV(to io.Writer) error {
 	w := csv.NewWriter(to)
 	w.Write([]string{"cell", "task", "metric", "seed", "score", "loss", "epoch", "parameters",
