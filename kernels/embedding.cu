@@ -99,7 +99,7 @@ struct EmbedArgs {
 
 // embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c].
 //
-//   dst [N,C], word, position, tokenType [V,C] f32 or bf16   ids, pos, types [N] i32
+//   dst [N,C], word, position, token_type [V,C] f32 or bf16   ids, pos, types [N] i32
 //
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
 // Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.

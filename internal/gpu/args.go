@@ -2,8 +2,8 @@
 
 package gpu
 
-// aligned16 returns 1 where rows of the given number of columns that begin at these addresses can be read 16 bytes at a
-// time, and 0 elsewhere.
+// aligned16 returns 1 if rows of the given number of columns that begin at these addresses can be read 16 bytes at a
+// time, and 0 otherwise.
 func aligned16(columns int, at ...ptr) uint32 {
 	for _, p := range at {
 		if p%16 != 0 {

@@ -24,19 +24,19 @@ type deltaArgs struct {
 	heads, headDim, lanes, vector int32
 }
 
-// attentionKernels is what the kernels of one head size need to be launched.
+// attentionKernels has what is needed to launch the kernels for one head size.
 type attentionKernels struct {
-	size             string // of the heads, in the names; "" takes any
-	rows             int    // that stay with a block
+	size             string // head size as part of the kernel names; "" for the kernels that take any size
+	rows             int    // rows that stay in the shared memory of a block
 	forward, dkv, dq int    // bytes of shared memory
-	vector           int32  // 1 where rows may be read 16 bytes at a time
+	vector           int32  // 1 if rows may be read 16 bytes at a time
 }
 
 // largestHead is the largest head size of any kernel.
 const largestHead = 256
 
-// attentionFor chooses the kernels: tensor cores for the head sizes that they
-// are compiled for, if every row begins at a multiple of 16 bytes.
+// attentionFor returns the kernels for heads of headDim columns: those with tensor cores if they are compiled for
+// that size and every row begins at a multiple of 16 bytes, and the general ones otherwise.
 func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionKernels {
 	if headDim > largestHead {
 		d.fail(fmt.Errorf("gpu: attention: heads have %d columns; the kernels take up to %d", headDim, largestHead))
@@ -71,7 +71,7 @@ func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionK
 	return k
 }
 
-// attention returns what the kernels of an op need but the tensors.
+// attention returns the kernel arguments of an op, except for its tensors.
 func (d *Device) attention(o compute.AttnOpts, k attentionKernels) attentionArgs {
 	a := attentionArgs{
 		cuQ: d.at(o.CuQ), cuK: d.at(o.CuK), sequences: d.count(o.CuQ.Shape[0] - 1), dropout: d.dropout(o.Dropout),
@@ -83,7 +83,7 @@ func (d *Device) attention(o compute.AttnOpts, k attentionKernels) attentionArgs
 	return a
 }
 
-// Attention computes softmax(scale q kT) v by heads.
+// Attention computes softmax(scale q kT) v for each head.
 func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	by := d.attentionFor(o.HeadDim, dst, q, k, v)
 	a := d.attention(o, by)
@@ -92,7 +92,7 @@ func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 	launch(d, d.named("attention_forward"+by.size), g, 128, by.forward, a)
 }
 
-// AttentionGrad is the gradient of Attention.
+// AttentionGrad computes the gradient of Attention.
 func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
 	by := d.attentionFor(o.HeadDim, dq, dk, dv, q, k, v, dy)
 	a := d.attention(o, by)
@@ -100,20 +100,25 @@ func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o
 	a.dq, a.dk, a.dv = d.at(dq), d.at(dk), d.at(dv)
 	a.delta = d.delta(y, dy, o)
 	sequences := class(o.CuQ.Shape[0] - 1)
-	launch(d, d.named("attention_backward_kv"+by.size), grid{o.KVHeads, ceil(class(o.MaxK), by.rows), sequences}, 128, by.dkv, a)
+	launch(
+		d, d.named("attention_backward_kv"+by.size), grid{o.KVHeads, ceil(class(o.MaxK), by.rows), sequences}, 128, by.dkv,
+		a,
+	)
 	if dq.Present() {
-		launch(d, d.named("attention_backward_q"+by.size), grid{o.Heads, ceil(class(o.MaxQ), by.rows), sequences}, 128, by.dq, a)
+		launch(
+			d, d.named("attention_backward_q"+by.size), grid{o.Heads, ceil(class(o.MaxQ), by.rows), sequences}, 128, by.dq, a,
+		)
 	}
 }
 
-// delta computes rowsum(dy y) by heads into scratch memory and returns where.
+// delta queues the computation of rowsum(dy y) for each head into scratch memory, and returns its address.
 func (d *Device) delta(y, dy compute.Tensor, o compute.AttnOpts) ptr {
 	rows := y.Shape[0]
 	a := deltaArgs{
 		y: d.at(y), dy: d.at(dy), delta: d.scratch(4 * int64(class(rows)) * int64(o.Heads)), n: d.count(rows),
 		heads: int32(o.Heads), headDim: int32(o.HeadDim), lanes: 1,
 	}
-	units := o.HeadDim // that a lane reads at a time
+	units := o.HeadDim // loads per row and head
 	if o.HeadDim%8 == 0 && a.y%16 == 0 && a.dy%16 == 0 {
 		a.vector = 1
 		units /= 8

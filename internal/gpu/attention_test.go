@@ -12,15 +12,15 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestAttentionUnaligned: rows that do not begin at a multiple of 16 bytes are
-// not for the kernels of whole vectors.
+// TestAttentionUnaligned checks that rows that do not begin at a multiple of 16 bytes give the same result, without
+// the kernels that load 16 bytes at a time.
 func TestAttentionUnaligned(t *testing.T) {
 	const heads, dim = 2, 64
 	lens := []int32{0, 5, 5, 75} // cu_seqlens
 	rows, cols := int(lens[len(lens)-1]), heads*dim
 	narrow, exact := openCard(t, Options{Narrow: true}), cpu.Open[float32](1)
 	defer narrow.Close()
-	// run returns y, dq, dk and dv, of tensors that begin `off` elements late.
+	// run returns y, dq, dk and dv for tensors that begin `off` elements after a multiple of 16 bytes.
 	run := func(dev compute.Device, off int) []float32 {
 		rng := rand.New(rand.NewPCG(1, 1))
 		late := func() compute.Tensor {
@@ -74,8 +74,8 @@ func TestAttentionUnaligned(t *testing.T) {
 	}
 }
 
-// TestAttentionShared: what a block asks for is there on every target, of which
-// sm_86, sm_89 and sm_120 have least.
+// TestAttentionShared checks that the shared memory of a block is available on every target. sm_86, sm_89 and sm_120
+// have the least.
 func TestAttentionShared(t *testing.T) {
 	for _, narrow := range []bool{false, true} {
 		d := Device{narrow: narrow}
@@ -88,7 +88,7 @@ func TestAttentionShared(t *testing.T) {
 	}
 }
 
-// TestTooLarge: what the kernels would leave undone is an error.
+// TestTooLarge checks that sizes beyond the limits of the kernels are errors.
 func TestTooLarge(t *testing.T) {
 	for name, c := range map[string]struct {
 		queue func(d *Device)
@@ -103,7 +103,7 @@ func TestTooLarge(t *testing.T) {
 		"tensor": {func(d *Device) {
 			d.Fill(d.Alloc(compute.Shape{1}, compute.Working).Slice(0, compute.Shape{1 << 31}), 1)
 		},
-			"gpu: 2147483648 elements at once; the kernels count up to 2000000000"},
+			"gpu: 2147483648 elements in one op; the kernels can count up to 2000000000"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			d := openCard(t, Options{})

@@ -12,8 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// benchCase is one op at one size. bytes counts what it must move at least, each
-// tensor once; flops its multiplications and additions.
+// benchCase is one op at one size. bytes is the number of bytes that it must move if it reads or writes each tensor
+// once, and flops the number of its multiplications and additions.
 type benchCase struct {
 	name         string
 	narrow       bool
@@ -21,8 +21,7 @@ type benchCase struct {
 	run          func(b *bench) func()
 }
 
-// bench hands tensors of random numbers to a case: a product of zeros is
-// faster than one of numbers.
+// bench allocates tensors of random numbers, because a product of zeros is faster.
 type bench struct {
 	*Device
 	rng *rand.Rand
@@ -50,9 +49,8 @@ func (b *bench) ints(values []int32) compute.Tensor {
 	return x
 }
 
-// BenchmarkOp times every op of a step at the sizes of RoBERTa-base and LLaMA2-7B
-// by the card's own clock. GB/s and TFLOP/s count what the op must do, not what
-// it does.
+// BenchmarkOp times every op of a step at the sizes of RoBERTa-base and LLaMA2-7B, by the clock of the card. GB/s and
+// TFLOP/s are computed from what the op must do, not from what it does.
 func BenchmarkOp(b *testing.B) {
 	for _, c := range benchCases() {
 		b.Run(c.name, func(b *testing.B) {
@@ -84,8 +82,7 @@ func BenchmarkOp(b *testing.B) {
 	}
 }
 
-// benchCases lists the sizes: tokens of 64 x 128 at width 768, and of 16,384
-// tokens at width 4096.
+// benchCases returns the cases: 64 x 128 tokens at width 768, and 16,384 tokens at width 4096.
 func benchCases() (all []benchCase) {
 	for _, narrow := range []bool{false, true} {
 		size, dtype := 4.0, "f32"
@@ -223,7 +220,7 @@ func benchCases() (all []benchCase) {
 
 var benchDropout = compute.Dropout{P: 0.1, Key: 1, Step: 1, Site: 1}
 
-// timed returns the seconds that the card spends on what f asks of it.
+// timed returns the seconds that the card needs for the ops that f calls.
 func (d *Device) timed(f func()) (seconds float64, err error) {
 	var marks [2]driver.Event
 	mark := func(i int) {

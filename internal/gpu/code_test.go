@@ -8,12 +8,14 @@ import (
 	"github.com/lor2c/lor2c/kernels"
 )
 
-// TestLoad: what is too new for a driver is not the end while there is older
-// code, and whatever else goes wrong is.
+// TestLoad checks that older code is loaded if code is too new for the driver, and that all other failures are
+// errors.
 func TestLoad(t *testing.T) {
-	codes := []kernels.Code{{Target: "sm_80", Images: [][]byte{{1}, {2}, {3}}}, {Target: "compute_80", Images: [][]byte{{4}, {5}}}}
+	codes := []kernels.Code{
+		{Target: "sm_80", Images: [][]byte{{1}, {2}, {3}}}, {Target: "compute_80", Images: [][]byte{{4}, {5}}},
+	}
 	for name, c := range map[string]struct {
-		nth        uint64 // load that fails
+		nth        uint64 // which load fails
 		code       int
 		loaded     int
 		loads      uint64
@@ -21,11 +23,15 @@ func TestLoad(t *testing.T) {
 		words      []string
 		codeImages []kernels.Code
 	}{
-		"none":           {nth: 9, code: 200, loaded: 3, loads: 3, codeImages: codes},
-		"invalid image":  {nth: 3, code: 200, loaded: 2, loads: 5, unloads: 2, codeImages: codes},
-		"no binary":      {nth: 1, code: 209, loaded: 2, loads: 3, codeImages: codes},
-		"out of memory":  {nth: 2, code: 2, loads: 2, unloads: 1, codeImages: codes, words: []string{"code object sm_80: ", "OUT_OF_MEMORY"}},
-		"nothing is old": {nth: 2, code: 222, loads: 2, unloads: 1, codeImages: codes[:1], words: []string{"code object sm_80: ", "(222)"}},
+		"none":          {nth: 9, code: 200, loaded: 3, loads: 3, codeImages: codes},
+		"invalid image": {nth: 3, code: 200, loaded: 2, loads: 5, unloads: 2, codeImages: codes},
+		"no binary":     {nth: 1, code: 209, loaded: 2, loads: 3, codeImages: codes},
+		"out of memory": {nth: 2, code: 2, loads: 2, unloads: 1, codeImages: codes, words: []string{
+			"code object sm_80: ", "OUT_OF_MEMORY",
+		}},
+		"nothing is old": {nth: 2, code: 222, loads: 2, unloads: 1, codeImages: codes[:1], words: []string{
+			"code object sm_80: ", "(222)",
+		}},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			host := fake(t)
@@ -41,7 +47,8 @@ func TestLoad(t *testing.T) {
 			if len(c.words) > 0 {
 				wants(t, err, c.words...)
 			}
-			if loads, unloads = host.Calls("cuModuleLoadData")-loads, host.Calls("cuModuleUnload")-unloads; loads != c.loads || unloads != c.unloads {
+			if loads, unloads = host.Calls("cuModuleLoadData")-loads, host.Calls("cuModuleUnload")-unloads; loads != c.loads ||
+				unloads != c.unloads {
 				t.Errorf("%d loads, %d unloads; want %d and %d", loads, unloads, c.loads, c.unloads)
 			}
 		})

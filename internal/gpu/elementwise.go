@@ -5,12 +5,11 @@ package gpu
 import "github.com/lor2c/lor2c/internal/compute"
 
 const (
-	// mapTile is the elements that a block of a pointwise kernel takes.
+	// mapTile is the number of elements that a block of a pointwise kernel processes.
 	mapTile = 2048
-	// columnTile is the columns that a block of a sum over rows takes.
+	// columnTile is the number of columns that a block of a sum over rows processes.
 	columnTile = 256
-	// sumChunk is the rows of a chunk of such a sum, or the least of them:
-	// eight for each warp of a block.
+	// sumChunk is the smallest number of rows in a chunk of such a sum: eight for each warp of a block.
 	sumChunk = 64
 )
 
@@ -56,8 +55,7 @@ type sumRowsFinishArgs struct {
 	_                         uint32
 }
 
-// mapGrid covers the elements of t, whose number of rows may differ at the next
-// replay.
+// mapGrid returns a grid for the elements of t. The number of rows of t may differ in the next replay.
 func mapGrid(t compute.Tensor) grid {
 	rows := t.Shape.Len()
 	cols := 1
@@ -67,7 +65,7 @@ func mapGrid(t compute.Tensor) grid {
 	return grid{x: ceil(class(rows)*cols, mapTile)}
 }
 
-// rowGrid covers rows of groups of 8 columns, a thread a group.
+// rowGrid returns a grid with one thread for each 8 columns of each row.
 func rowGrid(rows, cols int) grid { return grid{x: ceil(class(rows)*ceil(cols, 8), 256)} }
 
 // Fill sets every element to v.
@@ -87,7 +85,8 @@ func (d *Device) Copy(dst, src compute.Tensor) {
 		kernel = "copy_narrow_bf16"
 	}
 	launch(d, kernel, mapGrid(dst), 256, 0, copyArgs{
-		dst: d.address(d.at(dst)), x: d.address(d.at(src)), n: d.count(dst.Shape.Len()), aligned: aligned16(0, d.at(dst), d.at(src)),
+		dst: d.address(d.at(dst)), x: d.address(d.at(src)), n: d.count(dst.Shape.Len()),
+		aligned: aligned16(0, d.at(dst), d.at(src)),
 	})
 }
 
@@ -101,13 +100,14 @@ func (d *Device) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) {
 // Act computes dst = act(pre).
 func (d *Device) Act(act compute.Act, dst, pre compute.Tensor) {
 	launch(d, d.named("act_forward"), mapGrid(dst), 256, 0, actArgs{
-		dst: d.at(dst), pre: d.at(pre), n: d.count(dst.Shape.Len()), act: int32(act), aligned: aligned16(0, d.at(dst), d.at(pre)),
+		dst: d.at(dst), pre: d.at(pre), n: d.count(dst.Shape.Len()), act: int32(act),
+		aligned: aligned16(0, d.at(dst), d.at(pre)),
 	})
 }
 
 // ActGrad computes dx = dy act'(pre).
 func (d *Device) ActGrad(act compute.Act, dx, pre, dy compute.Tensor) {
-	if d.slopeProduct(act, dx, pre, dy) {
+	if d.fuseActGrad(act, dx, pre, dy) {
 		return
 	}
 	launch(d, d.named("act_backward"), mapGrid(dx), 256, 0, actArgs{
@@ -125,15 +125,15 @@ func (d *Device) Dropout(dst, x compute.Tensor, drop compute.Dropout) {
 	})
 }
 
-// columnSums says how a sum over rows is cut into chunks, by shape class alone,
-// so that the order of its additions is too.
+// columnSums describes how a sum over rows is cut into chunks. The chunks depend on the shape class alone, and so
+// does the order of additions.
 type columnSums struct {
 	n, partial    ptr
 	rows, cols    int
 	chunk, chunks int
 }
 
-// columnSums plans sums over the rows of x for a number of outputs.
+// columnSums plans sums over the rows of x, for the given number of outputs.
 func (d *Device) columnSums(x compute.Tensor, outputs int) columnSums {
 	s := columnSums{rows: x.Shape.Rows(), cols: x.Shape.Cols(), chunk: sumChunk}
 	bytes := func() int64 {
@@ -147,7 +147,7 @@ func (d *Device) columnSums(x compute.Tensor, outputs int) columnSums {
 	return s
 }
 
-// grid is that of the kernel that sums the chunks.
+// grid returns the grid of the kernel that sums each chunk.
 func (s columnSums) grid() grid {
 	if s.chunks == 0 {
 		return grid{}
@@ -170,7 +170,8 @@ func (s columnSums) finish(d *Device, dst ...compute.Tensor) {
 func (d *Device) SumRows(dst, x compute.Tensor) {
 	s := d.columnSums(x, 1)
 	launch(d, d.named("sum_rows"), s.grid(), 256, 0, sumRowsArgs{
-		partial: s.partial, x: d.at(x), n: s.n, cols: int32(s.cols), chunk: int32(s.chunk), aligned: aligned16(s.cols, d.at(x)),
+		partial: s.partial, x: d.at(x), n: s.n, cols: int32(s.cols), chunk: int32(s.chunk),
+		aligned: aligned16(s.cols, d.at(x)),
 	})
 	s.finish(d, dst)
 }

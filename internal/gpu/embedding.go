@@ -21,7 +21,8 @@ type embedArgs struct {
 func (d *Device) Gather(dst, x, idx compute.Tensor) {
 	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
 	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, selectArgs{
-		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: aligned16(cols, d.at(dst), d.at(x)),
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols),
+		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
@@ -31,7 +32,8 @@ func (d *Device) Scatter(dst, idx, x compute.Tensor) { d.scatter("scatter", dst,
 func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, selectArgs{
-		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols), aligned: aligned16(cols, d.at(dst), d.at(x)),
+		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols),
+		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
@@ -45,7 +47,7 @@ func (d *Device) Embed(dst, ids, pos, types, word, position, tokenType compute.T
 	})
 }
 
-// EmbedGrad adds dy's rows to the gradients of the rows that Embed read.
+// EmbedGrad adds the rows of dy to the gradients of the rows that Embed read.
 func (d *Device) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy compute.Tensor) {
 	for _, t := range [...]struct{ table, idx compute.Tensor }{{dword, ids}, {dposition, pos}, {dtokenType, types}} {
 		if t.table.Present() {

@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { hostlib.Main(m) }
 
-// fake returns the driver that can be told to fail.
+// fake returns the driver whose calls a test can make fail.
 func fake(t *testing.T) hostlib.Driver {
 	t.Helper()
 	d, ok := hostlib.Loaded()
@@ -23,7 +23,7 @@ func fake(t *testing.T) hostlib.Driver {
 	return d
 }
 
-// wants fails unless err says all of words.
+// wants fails the test unless the text of err contains all words.
 func wants(t *testing.T, err error, words ...string) {
 	t.Helper()
 	for _, w := range words {
@@ -51,15 +51,15 @@ func TestOutOfMemory(t *testing.T) {
 	if !errors.Is(err, compute.ErrOutOfMemory) {
 		t.Errorf("%v does not wrap ErrOutOfMemory", err)
 	}
-	d.Fill(x, 1) // does nothing, as everything after a failure
+	d.Fill(x, 1) // has no effect after a failure
 	d.Download(make([]float32, 1<<28), x)
 	if again := d.Sync(); again != err {
 		t.Errorf("Sync() = %v; want the first failure", again)
 	}
 }
 
-// TestFaults: what goes wrong on the card is told at the next wait, with the
-// kernel's name where one launch is made at a time.
+// TestFaults checks that a fault on the card is reported at the next wait, and that the error names the kernel if
+// LOR2C_SYNC is set.
 func TestFaults(t *testing.T) {
 	for name, code := range map[string]int{"ILLEGAL_ADDRESS": 700, "LAUNCH_FAILED": 719, "ECC_UNCORRECTABLE": 214} {
 		for _, eager := range []bool{false, true} {
@@ -93,7 +93,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestCallsThatFail makes each kind of call to the driver fail once.
+// TestCallsThatFail makes each kind of driver call fail once.
 func TestCallsThatFail(t *testing.T) {
 	const refused = 1 // CUDA_ERROR_INVALID_VALUE
 	for entry, what := range map[string]string{
@@ -137,17 +137,25 @@ func TestOpenWithoutThatCard(t *testing.T) {
 	}
 }
 
-// TestKernelsAgree: what the host believes of a kernel is held against it.
+// TestKernelsAgree checks that a wrong argument size or block size is an error.
 func TestKernelsAgree(t *testing.T) {
 	type wrong [2]ptr
 	for name, c := range map[string]struct {
 		queue func(d *Device)
 		want  string
 	}{
-		"argument": {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 256, 0, wrong{}) }, "kernel fill_f32 takes an argument of"},
-		"block":    {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 512, 0, fillArgs{}) }, "is built for blocks of 256 threads, the caller has 512"},
-		"name":     {func(d *Device) { launch(d, "fill_f31", grid{x: 1}, 256, 0, fillArgs{}) }, "find a kernel: driver: cuModuleGetFunction(fill_f31)"},
-		"shared":   {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 256, 1<<30, fillArgs{}) }, "give fill_f32 shared memory"},
+		"argument": {func(d *Device) {
+			launch(
+				d, "fill_f32", grid{x: 1}, 256, 0, wrong{},
+			)
+		}, "kernel fill_f32 takes an argument of"},
+		"block": {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 512, 0, fillArgs{}) }, "is built for blocks of 256 threads, the caller uses 512"},
+		"name":  {func(d *Device) { launch(d, "fill_f31", grid{x: 1}, 256, 0, fillArgs{}) }, "find a kernel: driver: cuModuleGetFunction(fill_f31)"},
+		"shared": {func(d *Device) {
+			launch(
+				d, "fill_f32", grid{x: 1}, 256, 1<<30, fillArgs{},
+			)
+		}, "give fill_f32 shared memory"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			d := openCard(t, Options{})

@@ -16,26 +16,26 @@ import (
 // Built reports whether this binary has the CUDA device.
 const Built = true
 
-// Device implements compute.Device. Its methods must be called from one
-// goroutine at a time; the driver is called from one thread of its own.
+// Device implements compute.Device. Its methods must be called from one goroutine at a time. A separate thread makes
+// all calls of the driver.
 type Device struct {
-	card       *driver.Context
-	about      driver.Properties
-	index      int
-	modules    []driver.Module
-	stream     driver.Stream
-	narrow     bool
-	err        error
-	mem        memory
-	queue      queue
-	staging    staging
-	row        openRow
-	multiplied openProduct
-	partial    *buffer
-	found      map[string]kernel
-	plans      map[productShape]matmulPlan
-	// eager submits and waits for every launch, so that a fault names its
-	// kernel: LOR2C_SYNC=1. noGraphs launches one by one: LOR2C_GRAPHS=0.
+	card        *driver.Context
+	about       driver.Properties
+	index       int
+	modules     []driver.Module
+	stream      driver.Stream
+	narrow      bool
+	err         error
+	mem         memory
+	queue       queue
+	staging     staging
+	lastNorm    fusableNorm
+	lastProduct fusableProduct
+	partial     *buffer
+	found       map[string]kernel
+	plans       map[productShape]matmulPlan
+	// eager submits each launch at once and waits for it, so that a fault names its kernel (LOR2C_SYNC=1). noGraphs
+	// launches kernels individually, without graphs (LOR2C_GRAPHS=0).
 	eager, noGraphs bool
 
 	calls chan func() error
@@ -44,12 +44,12 @@ type Device struct {
 
 var _ compute.Device = (*Device)(nil)
 
-// Open returns the device on a card. Its error wraps ErrNoDevice where there is
-// none to use.
+// Open returns a device that uses the card of o. The error wraps ErrNoDevice if that card cannot be used.
 func Open(o Options) (compute.Device, error) {
 	d := &Device{
 		narrow: o.Narrow, eager: os.Getenv("LOR2C_SYNC") == "1", noGraphs: os.Getenv("LOR2C_GRAPHS") == "0",
-		found: map[string]kernel{}, plans: map[productShape]matmulPlan{}, mem: memory{live: map[ptr]bool{}}, calls: make(chan func() error), done: make(chan error),
+		found: map[string]kernel{}, plans: map[productShape]matmulPlan{}, mem: memory{live: map[ptr]bool{}},
+		calls: make(chan func() error), done: make(chan error),
 	}
 	d.queue.seed, d.queue.graphs = maphash.MakeSeed(), map[uint64]*graph{}
 	go d.serve()
@@ -69,15 +69,15 @@ func Open(o Options) (compute.Device, error) {
 	return d, nil
 }
 
-// serve makes every driver call: a context belongs to an OS thread.
+// serve makes all calls of the driver, because a context belongs to an OS thread.
 func (d *Device) serve() {
-	runtime.LockOSThread() // and never unlocked: the thread ends with the context
+	runtime.LockOSThread() // never unlocked, so that the thread ends with the context
 	for f := range d.calls {
 		d.done <- f()
 	}
 }
 
-// run has f executed on the device's thread and waits for it.
+// run executes f on the device's thread, waits for it and returns its error.
 func (d *Device) run(f func() error) error {
 	d.calls <- f
 	return <-d.done
@@ -107,7 +107,9 @@ func (d *Device) open(index int) (err error) {
 		err = d.load(codes)
 	}
 	if err != nil {
-		return refuse(fmt.Errorf("load the kernels on %s, compute capability %d.%d: %w", d.about.Name, d.about.Major, d.about.Minor, err))
+		return refuse(
+			fmt.Errorf("load the kernels on %s, compute capability %d.%d: %w", d.about.Name, d.about.Major, d.about.Minor, err),
+		)
 	}
 	d.stream, err = driver.NewStream()
 	return d.explain("open a stream", err)
@@ -116,14 +118,14 @@ func (d *Device) open(index int) (err error) {
 // kernel is a loaded kernel.
 type kernel struct {
 	driver.Function
-	shared int // dynamic bytes that a block has been allowed
+	shared int // bytes of dynamic shared memory that launches may use
 }
 
-// defaultShared is what every kernel may use without asking.
+// defaultShared is the shared memory that every kernel may use without SetDynamicShared.
 const defaultShared = 48 << 10
 
-// kernel returns the handle of a kernel. The first time it is looked up and
-// held against what the caller believes of it.
+// kernel returns the handle of a kernel. The first time, it looks up the kernel and checks its argument size and
+// block size against those of the caller.
 func (d *Device) kernel(name string, args uintptr, block, shared int) (driver.Function, error) {
 	k, ok := d.found[name]
 	if ok && shared <= k.shared {
@@ -151,27 +153,29 @@ func (d *Device) kernel(name string, args uintptr, block, shared int) (driver.Fu
 	return k.Function, err
 }
 
-// agree returns an error where the caller's idea of a kernel is not the
-// kernel's own.
+// agree returns an error if the kernel does not take an argument of args bytes or cannot run with the given number of
+// threads per block.
 func (k kernel) agree(name string, args, block int) error {
-	// A driver before CUDA 12.4 cannot tell.
+	// Drivers before CUDA 12.4 cannot return the size.
 	if size, err := k.ArgumentSize(); err == nil && size != args {
-		return fmt.Errorf("gpu: kernel %s takes an argument of %d bytes, the caller has %d; this is a bug in lor2c", name, size, args)
+		return fmt.Errorf("gpu: kernel %s takes an argument of %d bytes, the caller passes %d; this is a bug in lor2c",
+			name, size, args)
 	}
 	a, err := k.Attributes()
 	if err != nil {
-		return fmt.Errorf("gpu: look at kernel %s: %w", name, err)
+		return fmt.Errorf("gpu: read the attributes of kernel %s: %w", name, err)
 	}
 	if a.MaxThreads < block {
-		return fmt.Errorf("gpu: kernel %s is built for blocks of %d threads, the caller has %d; this is a bug in lor2c", name, a.MaxThreads, block)
+		return fmt.Errorf("gpu: kernel %s is built for blocks of %d threads, the caller uses %d; this is a bug in lor2c",
+			name, a.MaxThreads, block)
 	}
 	return nil
 }
 
-// named returns the kernel of an op for the device's working precision.
+// named returns the name of an op's kernel for the working precision of the device.
 func (d *Device) named(op string) string { return d.typed(op, compute.Working) }
 
-// typed returns the kernel of an op for a type.
+// typed returns the name of an op's kernel for a type.
 func (d *Device) typed(op string, t compute.DType) string {
 	if d.Bytes(t) == 2 {
 		return op + "_bf16"
@@ -179,15 +183,15 @@ func (d *Device) typed(op string, t compute.DType) string {
 	return op + "_f32"
 }
 
-// scratch returns memory for the partial sums of one op.
+// scratch returns the address of memory for the partial sums of one op.
 func (d *Device) scratch(bytes int64) ptr {
 	if bytes > scratchBytes {
-		d.fail(fmt.Errorf("gpu: scratch memory: %d bytes asked for, %d are there; this is a bug in lor2c", bytes, int64(scratchBytes)))
+		d.fail(fmt.Errorf("gpu: scratch memory: %d bytes needed, %d available; this is a bug in lor2c", bytes, int64(scratchBytes)))
 	}
 	return d.partial.base
 }
 
-// Name says which card computes, and in which precision.
+// Name returns the name of the card and the precision.
 func (d *Device) Name() string {
 	precision := "float32"
 	if d.narrow {
@@ -196,20 +200,20 @@ func (d *Device) Name() string {
 	return fmt.Sprintf("cuda:%d %s, %s", d.index, d.about.Name, precision)
 }
 
-// Err submits what is queued and returns the first failure that is known.
+// Err submits the queue and returns the first failure known so far.
 func (d *Device) Err() error {
 	d.submit()
 	return d.err
 }
 
-// Sync waits for queued work and returns the first failure.
+// Sync submits the queue, waits for the card and returns the first failure.
 func (d *Device) Sync() error {
 	d.mem.syncs++
 	d.wait()
 	return d.err
 }
 
-// wait submits what is queued and waits for the card.
+// wait submits the queue and waits for the card.
 func (d *Device) wait() {
 	d.submit()
 	if d.err == nil {
@@ -219,7 +223,7 @@ func (d *Device) wait() {
 
 var errClosed = errors.New("gpu: device is closed")
 
-// Close waits, frees everything and returns the first failure.
+// Close waits for the card, frees everything and returns the first failure.
 func (d *Device) Close() error {
 	if d.err == errClosed {
 		return nil
@@ -235,15 +239,15 @@ func (d *Device) Close() error {
 	return err
 }
 
-// fail keeps the first failure.
+// fail keeps err if it is the first failure.
 func (d *Device) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
-// close gives back what belongs to the process; the rest goes with the context,
-// if this device is the last that has it.
+// close frees everything that would outlive the context. The driver frees the rest with the context, when its last
+// device is closed.
 func (d *Device) close() error {
 	if d.card == nil {
 		return nil
@@ -263,7 +267,7 @@ func (d *Device) close() error {
 	return errors.Join(append(errs, d.stream.Destroy(), d.card.Close())...)
 }
 
-// explain says what was attempted when the driver answered with an error.
+// explain adds to an error of the driver what was attempted. It returns nil if err is nil.
 func (d *Device) explain(what string, err error) error {
 	if err == nil {
 		return nil

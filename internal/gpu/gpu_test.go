@@ -11,15 +11,14 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/computetest"
 )
 
-// precisions are the two that a device is opened in.
+// precisions are the two precisions in which a device can be opened.
 var precisions = []struct {
 	name   string
 	narrow bool
-	bits   int // of Working, for the suite
+	bits   int // significant bits of Working, for the suite
 }{{"f32", false, 0}, {"bf16", true, 8}}
 
-// openCard opens the first card. Without one the test is left out, unless
-// LOR2C_REQUIRE_GPU=1 says that there has to be one.
+// openCard opens the first card. If there is none it skips the test, or fails it if LOR2C_REQUIRE_GPU is 1.
 func openCard(tb testing.TB, o Options) *Device {
 	tb.Helper()
 	dev, err := Open(o)

@@ -16,7 +16,7 @@ type lossSumArgs struct{ loss, x, n, scale ptr }
 
 type mseArgs struct{ loss, dx, x, y, n, scale ptr }
 
-// CrossEntropy adds the scaled negative log-likelihood, weighed by o, to loss.
+// CrossEntropy adds the scaled negative log-likelihood, weighted by o, to loss.
 func (d *Device) CrossEntropy(
 	loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts,
 ) {

@@ -7,13 +7,12 @@ import "github.com/lor2c/lor2c/internal/compute"
 const (
 	// rowRank is the largest rank of the kernels in lowrank.cu.
 	rowRank = 16
-	// segment is the columns of a block there, tile those of lowrank_wide.cu.
+	// segment is the number of columns of a block in lowrank.cu, and tile that in lowrank_wide.cu.
 	segment, tile = 256, 64
 )
 
-// gradientBlocks is about how many blocks a factor's gradient is spread over:
-// three for each multiprocessor of the largest card. A test takes fewer, so that
-// parts are long without being large.
+// gradientBlocks is the approximate number of blocks for the gradient of a factor: three for each multiprocessor of
+// the largest card. A test sets it lower, so that parts have many rows even if the tensors are small.
 var gradientBlocks = 512
 
 // factor is A [R,K], or B [M,R], which the kernels read transposed.
@@ -31,7 +30,7 @@ func (d *Device) lowRankB(b compute.Tensor) factor {
 	return factor{d.at(b), b.Shape.Rows(), b.Shape.Cols(), true}
 }
 
-// named returns the kernel of op that the factor's rank asks for.
+// named returns the name of the kernel of op for the rank of the factor.
 func (f factor) named(d *Device, op string) string {
 	switch {
 	case f.rank <= rowRank/2:
@@ -42,11 +41,11 @@ func (f factor) named(d *Device, op string) string {
 	return d.named("lowrank_wide_" + op)
 }
 
-// wide reports whether the kernels are those of lowrank_wide.cu.
+// wide reports whether the kernels of lowrank_wide.cu are used.
 func (f factor) wide() bool { return f.rank > rowRank }
 
-// aligned reports whether 8 columns of rows [cols] at x lie at whole 16 bytes;
-// the row kernels ask the same of the factor with one flag.
+// aligned returns 1 if groups of 8 columns of the rows at x begin at multiples of 16 bytes. For the row kernels,
+// which have one flag for both, the same must hold for the factor.
 func (f factor) aligned(x ptr) uint32 {
 	if f.transposed || f.wide() {
 		return aligned16(f.cols, x)
@@ -54,7 +53,7 @@ func (f factor) aligned(x ptr) uint32 {
 	return aligned16(f.cols, x, f.w)
 }
 
-// alignedRows is the flag for the factor's own rows.
+// alignedRows returns 1 if groups of 8 columns of the factor begin at multiples of 16 bytes.
 func (f factor) alignedRows() uint32 {
 	if f.transposed {
 		return aligned16(f.rank, f.w)
@@ -64,26 +63,26 @@ func (f factor) alignedRows() uint32 {
 
 // LowRankDown computes u = dropout(x) AT.
 func (d *Device) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
-	if d.rowDown(u, x, a, drop) {
+	if d.fuseDown(u, x, a, drop) {
 		return
 	}
 	d.lowRankDown(u, x, d.lowRankA(a), 1, drop)
 }
 
-// LowRankDownGrad is its gradient.
+// LowRankDownGrad computes the gradient of LowRankDown.
 func (d *Device) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
 	d.lowRankGradient(dx, da, du, x, d.lowRankA(a), 1, drop, accumulate)
 }
 
 // LowRankUp computes dst += scale u BT.
 func (d *Device) LowRankUp(dst, u, b compute.Tensor, scale float32) {
-	if d.rowUp(dst, u, b, scale) {
+	if d.fuseUp(dst, u, b, scale) {
 		return
 	}
 	d.lowRankUp(dst, u, d.lowRankB(b), scale, compute.Dropout{}, true)
 }
 
-// LowRankUpGrad is its gradient.
+// LowRankUpGrad computes the gradient of LowRankUp.
 func (d *Device) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
 	f := d.lowRankB(b)
 	if du.Present() {
@@ -135,25 +134,25 @@ func (d *Device) lowRankDown(u, x compute.Tensor, f factor, scale float32, drop 
 	n := x.Shape.Rows()
 	if f.wide() {
 		launch(d, f.named(d, "down"), grid{x: ceil(class(n), tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
-			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: boolArg(f.transposed),
+			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
+			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: boolArg(f.transposed),
 		})
 		return
 	}
 	launch(d, f.named(d, "down"), grid{x: ceil(class(n), 32)}, 256, 0, lowRankDownArgs{
-		u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(d.at(x)), transposed: boolArg(f.transposed),
+		u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
+		rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), transposed: boolArg(f.transposed),
 	})
 }
 
-// lowRankUp computes dst = dropout(scale u W), or adds it. The row kernel does
-// no more than add without dropout; the rest of it is lowRankGradient there.
+// lowRankUp computes dst = dropout(scale u W), or adds it to dst. The row kernel can only add without dropout; for
+// ranks that it handles, lowRankGradient does the rest.
 func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool) {
 	n := u.Shape.Rows()
 	if f.wide() {
 		launch(d, f.named(d, "up"), grid{x: ceil(class(n), tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
-			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-			aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: aligned16(f.rank, d.at(u)),
+			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
+			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: aligned16(f.rank, d.at(u)),
 			transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
 		})
 		return
@@ -164,9 +163,11 @@ func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop 
 	})
 }
 
-// lowRankGradient computes dw += scale uT dropout(x) and dx = dropout(scale u W),
-// or adds to dx; either may be absent.
-func (d *Device) lowRankGradient(dx, dw, u, x compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool) {
+// lowRankGradient computes dw += scale uT dropout(x) and dx = dropout(scale u W), which is added to dx if accumulate
+// is set. Either may be absent.
+func (d *Device) lowRankGradient(
+	dx, dw, u, x compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool,
+) {
 	if f.wide() && dx.Present() {
 		d.lowRankUp(dx, u, f, scale, drop, accumulate)
 		dx = compute.Tensor{}
@@ -183,14 +184,15 @@ func (d *Device) lowRankGradient(dx, dw, u, x compute.Tensor, f factor, scale fl
 	if f.wide() {
 		launch(d, f.named(d, "gradient"), grid{s.parts, ceil(f.cols, tile), ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
 			out: out, u: d.at(u), x: d.at(x), n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank),
-			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)), alignedU: aligned16(f.rank, d.at(u)),
-			transposed: boolArg(f.transposed), accumulate: boolArg(s.parts == 1),
+			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)),
+			alignedU: aligned16(f.rank, d.at(u)), transposed: boolArg(f.transposed), accumulate: boolArg(s.parts == 1),
 		})
 	} else {
 		launch(d, f.named(d, "gradient"), grid{x: s.parts, y: ceil(f.cols, segment)}, 256, 0, lowRankGradientArgs{
 			dw: d.at(dw), partial: partial, dx: d.at(dx), u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop),
 			cols: int32(f.cols), rank: int32(f.rank), partRows: int32(s.rows), stride: int32(s.stride), scale: scale,
-			aligned: f.aligned(d.at(x)) & aligned16(f.cols, d.at(dx)), transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
+			aligned: f.aligned(d.at(x)) & aligned16(f.cols, d.at(dx)), transposed: boolArg(f.transposed),
+			accumulate: boolArg(accumulate),
 		})
 	}
 	if partial != 0 {
@@ -200,12 +202,11 @@ func (d *Device) lowRankGradient(dx, dw, u, x compute.Tensor, f factor, scale fl
 	}
 }
 
-// split is how the rows of a factor's gradient are shared out: parts of so many
-// rows, and the elements from one part's sums to the next's.
+// split describes how the rows of a factor's gradient are divided: the number of parts, the rows of each part, and
+// the distance in elements between the sums of two parts.
 type split struct{ parts, rows, stride int }
 
-// split depends on nothing but the shape class of n rows, so that the order of
-// the sums does not either.
+// split depends only on the factor's shape and the class of n rows, and so does the order of additions.
 func (f factor) split(n int) split {
 	blocks := ceil(f.cols, segment)
 	if f.wide() {

@@ -11,9 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestGradientOfLongParts sums a factor's gradient in one part and in a few, of
-// more rows than a block takes at a time, which the suite's sizes do not come to,
-// and compares with the CPU device.
+// TestGradientOfLongParts sums a factor's gradient in one part and in a few, each of more rows than a block reads at
+// a time, and compares with the CPU device. The sizes of the suite are too small for that.
 func TestGradientOfLongParts(t *testing.T) {
 	defer func(n int) { gradientBlocks = n }(gradientBlocks)
 	const n, c = 300, 40
@@ -30,7 +29,7 @@ func TestGradientOfLongParts(t *testing.T) {
 							x := dev.Temp(shape, dtype)
 							values := make([]float32, x.Shape.Len())
 							for i := range values {
-								// Small multiples of an eighth, exact in both types.
+								// Small multiples of an eighth are exact in both types.
 								values[i] = float32((i*7+i/13*5)%17-8) / 8
 							}
 							dev.Upload(x, values)

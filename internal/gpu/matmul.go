@@ -21,18 +21,19 @@ type matmulArgs struct {
 	chunk, parts        int32
 }
 
-// skinny is the most rows, or columns, of a product that is no work for tiles.
+// skinny is the largest number of rows or columns of a product for which tiles are not used.
 const skinny = 16
 
-// Gemm computes dst = alpha op(a) op(b), or adds it.
-func (d *Device) Gemm(dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool) {
+// Gemm computes dst = alpha op(a) op(b), or adds it to dst.
+func (d *Device) Gemm(
+	dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
+) {
 	d.product(a, ta, b, tb, outputArgs{
 		dst: d.at(dst), alpha: alpha, accumulate: boolArg(accumulate), full: boolArg(d.Bytes(dst.DType) == 4),
 	})
 }
 
-// Linear computes dst = act(x WT + bias): bias and activation are applied to a
-// tile before it leaves the registers.
+// Linear computes dst = act(x WT + bias). Bias and activation are applied to a tile while it is in registers.
 func (d *Device) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act) {
 	d.product(x, false, w, true, outputArgs{
 		dst: d.at(dst), pre: d.at(pre), bias: d.at(bias), alpha: 1, act: int32(act), full: boolArg(d.Bytes(dst.DType) == 4),
@@ -58,20 +59,22 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	elements := m * n
 	m, n, k = class(m), class(n), class(k)
 	if !ta && tb && min(m, n) <= skinny {
-		d.launchProduct(d.typed("matmul_skinny", a.DType), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements)
+		d.launchProduct(
+			d.typed("matmul_skinny", a.DType), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements,
+		)
 	} else {
 		narrow := d.Bytes(a.DType) == 2
 		d.tiled(d.plan(productShape{m, n, k, narrow, narrow && ta && tb}), a.DType, args, elements)
 	}
 }
 
-// productShape is what a plan depends on; see planMatmul.
+// productShape has everything that a plan depends on; see planMatmul.
 type productShape struct {
 	m, n, k       int
 	narrow, small bool
 }
 
-// plan makes the plan of a shape once: every step asks for the same few.
+// plan returns the plan for a shape. It computes each plan once, because all steps have the same few shapes.
 func (d *Device) plan(s productShape) matmulPlan {
 	p, known := d.plans[s]
 	if !known {
@@ -81,7 +84,8 @@ func (d *Device) plan(s productShape) matmulPlan {
 	return p
 }
 
-// tiled queues a product of factors of type t by tiles, with so many elements.
+// tiled queues a product with the kernels that work on tiles. Factors have type t, and dst has the given number of
+// elements.
 func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements int) {
 	args.chunk, args.parts = int32(p.chunk), int32(p.parts)
 	if p.parts > 1 {
@@ -101,15 +105,15 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements 
 	}
 }
 
-// openProduct is a launch with an epilogue that was appended last of all: what
-// comes next may still become part of it.
-type openProduct struct {
+// fusableProduct is the most recent launch with an epilogue. If it is still the last launch of the queue, the next op
+// may be fused into it.
+type fusableProduct struct {
 	serial int // of the queue, after the launch
 	kernel string
 	grid   grid
 	block  int
 	args   matmulArgs
-	// elements of dst
+	// elements is the number of elements of dst
 	elements int
 }
 
@@ -117,27 +121,27 @@ func (d *Device) launchProduct(kernel string, g grid, block int, args matmulArgs
 	before := d.queue.serial
 	launch(d, kernel, g, block, 0, args)
 	if d.queue.serial != before {
-		d.multiplied = openProduct{d.queue.serial, kernel, g, block, args, elements}
+		d.lastProduct = fusableProduct{d.queue.serial, kernel, g, block, args, elements}
 	}
 }
 
-// slopeProduct does an ActGrad in place together with the product that has just
-// written dx [M,N], and reports whether it can. The result is the same to the
-// last bit: the epilogue rounds where the product would have.
-func (d *Device) slopeProduct(act compute.Act, dx, pre, dy compute.Tensor) bool {
-	p := d.multiplied
+// fuseActGrad fuses an ActGrad in place with the product that has just written dx [M,N], and reports whether that was
+// possible. The bits of the result are those of two launches, because the epilogue rounds where the product would
+// have.
+func (d *Device) fuseActGrad(act compute.Act, dx, pre, dy compute.Tensor) bool {
+	p := d.lastProduct
 	out := &p.args.out
-	if !d.queue.last(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
+	if !d.queue.isLast(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
 		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != boolArg(!d.narrow) {
 		return false
 	}
 	out.pre, out.act, out.slope = d.at(pre), int32(act), 1
-	d.queue.retract()
+	d.queue.undoLaunch()
 	d.launchProduct(p.kernel, p.grid, p.block, p.args, p.elements)
 	return true
 }
 
-// letter says in a kernel's name whether a factor is transposed.
+// letter returns the letter of a kernel's name for a factor that is transposed or not.
 func letter(transposed uint32) string {
 	if transposed != 0 {
 		return "t"

@@ -4,19 +4,19 @@ package gpu
 
 import "math"
 
-// The tiles that the kernels of matmul_bf16.cu and matmul_f32.cu compute.
+// Sizes of the tiles that the kernels of matmul_bf16.cu and matmul_f32.cu compute.
 const (
 	largeTile = 128
 	smallTile = 64
-	// matmulDepth is the terms of a stage, which parts are whole numbers of.
+	// matmulDepth is the number of terms in a pipeline stage. The terms of a part are a multiple of it.
 	matmulDepth = 32
 )
 
-// matmulPlan is how a product is shared among blocks.
+// matmulPlan describes how a product is divided among blocks.
 type matmulPlan struct {
-	m, n, k int // classes of the sizes
+	m, n, k int // size classes of the product
 	tile    int
-	parts   int // that the terms are cut into
+	parts   int // number of parts that the terms are divided into
 	chunk   int // terms of a part
 	ns      float64
 }
@@ -24,13 +24,11 @@ type matmulPlan struct {
 func (p matmulPlan) tiles() int          { return ceil(p.m, p.tile) * ceil(p.n, p.tile) }
 func (p matmulPlan) partialBytes() int64 { return 4 * int64(p.parts) * int64(p.m) * int64(p.n) }
 
-// matmulModel is what planMatmul believes of a card, in ns. It is one for all cards,
-// since the parts decide in which order terms are added, and results must not
-// depend on the card: an H200's 132 multiprocessors, 4,300 bytes a ns, and 790
-// TFLOP/s in bfloat16, of which mma.sync is taken to reach 62 %; 50 TFLOP/s in
-// float32. A multiprocessor has `resident` blocks of a kernel at a time; their
-// stages take step each, but no less than alone for all of them together, and a
-// block starts and ends in fill.
+// matmulModel is planMatmul's model of a kernel on a card, with times in ns. The same model is used for all cards,
+// because the parts determine the order in which terms are added, and results must not depend on the card. It is an
+// H200: 132 multiprocessors, 4,300 bytes per ns, 790 TFLOP/s in bfloat16, of which mma.sync is assumed to reach 62 %,
+// and 50 TFLOP/s in float32. A multiprocessor runs `resident` blocks of a kernel at a time. A stage of each takes
+// step, but the stages of all of them together take at least alone. A block needs fill to start and end.
 type matmulModel struct {
 	resident          int
 	step, alone, fill float64
@@ -39,13 +37,13 @@ type matmulModel struct {
 const (
 	multiprocessors = 132
 	bytesPerNs      = 4300
-	launchNs        = 2000 // from one kernel to the next that needs its result
+	launchNs        = 2000 // time between a kernel and the next one that needs its result
 	mostParts       = 64
 )
 
-// matmulModelOf returns the model of a kernel. Small tiles are taken to reach
-// three quarters of the rate of large ones: they read twice as much of each
-// stage. The large kernel in float32 leaves no registers to a second block.
+// matmulModelOf returns the model of a kernel. Small tiles are assumed to reach three quarters of the rate of large
+// ones, because they read twice as much per product. The large kernel in float32 leaves no registers for a second
+// block.
 func matmulModelOf(tile int, narrow bool) matmulModel {
 	const stage = 2 * largeTile * largeTile * matmulDepth // flops
 	step := stage / (50e3 / multiprocessors)
@@ -62,7 +60,8 @@ func matmulModelOf(tile int, narrow bool) matmulModel {
 	return matmulModel{resident: 1, step: step, alone: step, fill: 2000}
 }
 
-// duration predicts the time of so many blocks of so many stages each.
+// duration returns the predicted time, in ns, of the given number of thread blocks that run `steps` pipeline stages
+// each.
 func (m matmulModel) duration(blocks, steps int) float64 {
 	ns := 0.0
 	for each := ceil(blocks, multiprocessors); each > 0; each -= m.resident {
@@ -72,8 +71,8 @@ func (m matmulModel) duration(blocks, steps int) float64 {
 	return ns
 }
 
-// planMatmul returns the plan of least predicted time for a product of these
-// classes. small allows no other tile.
+// planMatmul returns the plan with the least predicted time for a product of these size classes. If small is set it
+// considers only small tiles.
 func planMatmul(m, n, k int, narrow, small bool) matmulPlan {
 	steps := max(1, ceil(k, matmulDepth))
 	size := 4.0
@@ -90,7 +89,7 @@ func planMatmul(m, n, k int, narrow, small bool) matmulPlan {
 		for parts := 1; parts <= min(mostParts, steps); parts++ {
 			each := ceil(steps, parts)
 			if ceil(steps, each) != parts {
-				continue // the last would have no terms
+				continue // the last part would have no terms
 			}
 			p := matmulPlan{m: m, n: n, k: k, tile: tile, parts: parts, chunk: each * matmulDepth}
 			if parts > 1 && p.partialBytes() > scratchBytes {

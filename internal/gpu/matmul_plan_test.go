@@ -14,21 +14,23 @@ import (
 
 var update = stdflag.Bool("update", false, "rewrite bench/results/predicted-matmul.json")
 
-// productSizes lists tokens and the widths of linear layers, inner and outer:
-// RoBERTa-base's, LLaMA2-7B's, and a square to compare with other libraries.
+// productSizes returns numbers of tokens with the inner and outer widths of linear layers: those of RoBERTa-base and
+// LLaMA2-7B, and a square to compare with other libraries.
 func productSizes(narrow bool) [][3]int {
 	sizes := [][3]int{
 		{64, 768, 768}, {3456, 768, 768}, {3456, 768, 3072}, {3456, 3072, 768}, {8192, 768, 768}, {8192, 768, 3072}, {8192, 3072, 768},
 		{16384, 768, 768}, {16384, 768, 3072}, {16384, 3072, 768},
 	}
-	if narrow { // in float32 they take seconds, and nobody trains so
-		sizes = append(sizes, [][3]int{{16384, 4096, 4096}, {16384, 4096, 11008}, {16384, 11008, 4096}, {8192, 8192, 8192}}...)
+	if narrow { // in float32 they take seconds, and models of that size are not trained in float32
+		sizes = append(
+			sizes, [][3]int{{16384, 4096, 4096}, {16384, 4096, 11008}, {16384, 11008, 4096}, {8192, 8192, 8192}}...,
+		)
 	}
 	return sizes
 }
 
-// TestPlan checks of every plan that its parts cover the terms, none in vain,
-// and that their sums fit.
+// TestPlan checks that the parts of every plan cover all terms, that no part is empty, and that the sums of the parts
+// fit in scratch memory.
 func TestPlan(t *testing.T) {
 	sizes := []int{1, 3, 17, 64, 257, 768, 1025, 4096, 16384}
 	for _, m := range sizes {
@@ -54,7 +56,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanFillsTheCard looks at what the tiles and parts are for.
+// TestPlanFillsTheCard checks that plans have enough blocks to occupy the card.
 func TestPlanFillsTheCard(t *testing.T) {
 	for _, c := range []struct{ m, n, k, least int }{
 		{64, 768, 768, 60}, {64, 768, 3072, 120}, {768, 768, 8192, 200}, {64, 64, 8192, 60}, {3456, 768, 768, 132},
@@ -69,15 +71,15 @@ func TestPlanFillsTheCard(t *testing.T) {
 
 // prediction is one line of bench/results/predicted-matmul.json.
 type prediction struct {
-	Case   string  `json:"case"` // of BenchmarkOp
+	Case   string  `json:"case"` // name of the case in BenchmarkOp
 	Tile   int     `json:"tile"`
 	Parts  int     `json:"parts"`
 	Us     float64 `json:"us"`
 	TFLOPs float64 `json:"tflop_per_s"`
 }
 
-// TestPredictions holds what planMatmul predicts against the file that the
-// first measurement is to be compared with.
+// TestPredictions compares the predictions of planMatmul with the file that the first measurement will be compared
+// with.
 func TestPredictions(t *testing.T) {
 	const path = "../../bench/results/predicted-matmul.json"
 	var file struct {

@@ -11,17 +11,17 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// product is one for TestProducts.
+// product is a case of TestProducts.
 type product struct {
 	m, n, k             int
 	tile, parts, offset int
 	ta, tb, add, full   bool
 }
 
-// TestProducts runs every kernel of tiles on sizes that planMatmul would give to
-// another, with terms shared among parts and not. Factors are small integers,
-// so that sums are exact in any order and results have one value. The sizes are
-// the smallest with two tiles each way, the second cut off, and three parts.
+// TestProducts runs every kernel that works on tiles, also on sizes for which planMatmul would choose another, with
+// and without dividing the terms into parts. Factors are small integers, so that sums are exact in any order and each
+// result has one right value. The sizes are the smallest that have two tiles in each direction, the second
+// incomplete, and three parts.
 func TestProducts(t *testing.T) {
 	for _, p := range precisions {
 		d := openCard(t, Options{Narrow: p.narrow})
@@ -36,9 +36,9 @@ func TestProducts(t *testing.T) {
 					c.tile = smallTile
 				}
 				if p.narrow && c.ta && c.tb && c.tile == largeTile {
-					continue // has no kernel
+					continue // there is no kernel for this case
 				}
-				// Not another loop: half as many cases show as much.
+				// Accumulation alternates, because half of the cases are enough.
 				if c.add != c.full {
 					c.parts = 3
 				}
@@ -49,8 +49,8 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-// integers returns a tensor of integers from -limit to limit, some elements
-// into its buffer, and its values.
+// integers returns a tensor of integers from -limit to limit that begins some elements after the start of its buffer,
+// and its values.
 func integers(d *Device, rng *rand.Rand, t compute.DType, limit, offset int, shape ...int) (compute.Tensor, []float32) {
 	n := compute.Shape(shape).Len()
 	whole := d.Temp(compute.Shape{n + offset}, t)
@@ -89,7 +89,11 @@ func (c product) check(t *testing.T, d *Device) {
 	}
 	p := matmulPlan{m: class(c.m), n: class(c.n), k: class(c.k), tile: c.tile, parts: c.parts}
 	p.chunk = ceil(ceil(p.k, c.parts), matmulDepth) * matmulDepth
-	d.tiled(p, compute.Working, matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: boolArg(c.ta), tb: boolArg(c.tb)}, c.m*c.n)
+	d.tiled(
+		p, compute.Working,
+		matmulArgs{a: d.at(a), b: d.at(b), dims: d.counts(c.m, c.n, c.k), out: out, ta: boolArg(c.ta), tb: boolArg(c.tb)},
+		c.m*c.n,
+	)
 
 	got, before := download(d, dst), []float32(nil)
 	if shift != nil {
@@ -119,7 +123,7 @@ func (c product) check(t *testing.T, d *Device) {
 	}
 }
 
-// at returns where element (i, j) of op(x) [rows,cols] lies.
+// at returns the index of element (i, j) of op(x) [rows,cols].
 func at(transposed bool, i, j, rows, cols int) int {
 	if transposed {
 		return j*rows + i
@@ -127,7 +131,7 @@ func at(transposed bool, i, j, rows, cols int) int {
 	return i*cols + j
 }
 
-// rounded returns x as a tensor of type t holds it.
+// rounded returns x as a tensor of type t stores it.
 func rounded(d *Device, t compute.DType, x float32) float32 {
 	if d.Bytes(t) == 2 {
 		return math.Float32frombits(uint32(toBfloat16(x)) << 16)
@@ -135,9 +139,9 @@ func rounded(d *Device, t compute.DType, x float32) float32 {
 	return x
 }
 
-// TestSlopeJoinsProduct looks at what is launched for the gradient of an
-// activation after that of the layer behind it: nothing, if it comes at once
-// and on the whole result; and that the bytes are those of two launches.
+// TestSlopeJoinsProduct checks that the gradient of an activation is fused with the product before it if it follows
+// at once and covers the whole result, that it is launched separately otherwise, and that the bytes of the result are
+// those of two launches.
 func TestSlopeJoinsProduct(t *testing.T) {
 	type gradients struct {
 		name    string
@@ -147,7 +151,9 @@ func TestSlopeJoinsProduct(t *testing.T) {
 	for _, p := range precisions {
 		d := openCard(t, Options{Narrow: p.narrow})
 		defer d.Close()
-		for i, c := range []gradients{{"tiles", 40, 24, 72, false}, {"parts", 8, 3000, 40, false}, {"skinny", 33, 40, 3, true}} {
+		for i, c := range []gradients{
+			{"tiles", 40, 24, 72, false}, {"parts", 8, 3000, 40, false}, {"skinny", 33, 40, 3, true},
+		} {
 			act := []compute.Act{compute.GELU, compute.GELUTanh, compute.Tanh}[i]
 			t.Run(fmt.Sprintf("dtype=%s/product=%s", p.name, c.name), func(t *testing.T) {
 				d.Reset()

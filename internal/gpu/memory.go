@@ -10,7 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// ptr is an address on the card; 0 is no tensor.
+// ptr is an address on the card. 0 stands for an absent tensor.
 type ptr uint64
 
 // buffer is the compute.Buffer of this package: memory of one tensor, or a slab of the step arena.
@@ -19,19 +19,19 @@ type buffer struct {
 	bytes int64
 }
 
-// memory is the state behind compute.Memory.
+// memory is the state of the methods of compute.Memory.
 type memory struct {
 	arena   compute.Slabs[*buffer]
-	live    map[ptr]bool // what Close frees
+	live    map[ptr]bool // allocations that Close must free
 	alloced int64
-	scratch int64 // of the device itself
+	scratch int64 // bytes that the device allocated for its own use
 	syncs   int64
 }
 
-// scratchBytes bounds what an op may use for partial sums.
+// scratchBytes is the memory that an op may use for partial sums.
 const scratchBytes = 64 << 20
 
-// Bytes returns the size of an element.
+// Bytes returns the size of an element of type t.
 func (d *Device) Bytes(t compute.DType) int64 {
 	if t == compute.Working && d.narrow {
 		return 2
@@ -39,17 +39,16 @@ func (d *Device) Bytes(t compute.DType) int64 {
 	return 4
 }
 
-// at returns the address of t's first element, 0 for an absent tensor.
+// at returns the address of t's first element, or 0 if t is absent.
 func (d *Device) at(t compute.Tensor) ptr {
 	b, _ := t.Buf.(*buffer)
 	if b == nil {
-		return 0 // absent, or of a device that has failed
+		return 0 // t is absent, or comes from a device that has failed
 	}
 	return b.base + ptr(int64(t.Off)*d.Bytes(t.DType))
 }
 
-// allocate takes memory from the card, filled with zeros. what goes into the
-// error.
+// allocate allocates memory on the card and fills it with zeros. what describes the memory in the error.
 func (d *Device) allocate(bytes int64, what string) *buffer {
 	b := &buffer{bytes: bytes}
 	if d.err != nil {
@@ -61,7 +60,9 @@ func (d *Device) allocate(bytes int64, what string) *buffer {
 		var fault *driver.Error
 		if errors.As(err, &fault) && fault.Code == driver.OutOfMemory {
 			free, total, _ := d.card.Memory()
-			return fmt.Errorf("gpu: allocate %s: %d bytes needed, %d of %d free: %w", what, n, free, total, compute.ErrOutOfMemory)
+			return fmt.Errorf(
+				"gpu: allocate %s: %d bytes needed, %d of %d free: %w", what, n, free, total, compute.ErrOutOfMemory,
+			)
 		}
 		if err != nil {
 			return d.explain("allocate "+what, err)
@@ -83,7 +84,7 @@ func (d *Device) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 	return compute.Tensor{Shape: s, DType: t, Buf: b}
 }
 
-// Free waits for the ops that may read t and returns its memory.
+// Free waits for the ops that may read t and frees its memory.
 func (d *Device) Free(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
@@ -93,7 +94,7 @@ func (d *Device) Free(t compute.Tensor) {
 	d.release(b)
 }
 
-// release waits for what is queued and returns memory to the card.
+// release submits the queue, waits for the card and frees memory.
 func (d *Device) release(b *buffer) {
 	d.wait()
 	if d.err != nil || b.base == 0 {
@@ -107,7 +108,7 @@ func (d *Device) release(b *buffer) {
 // newSlab allocates a slab of the step arena.
 func (d *Device) newSlab(bytes int64) *buffer { return d.allocate(bytes, "the step arena") }
 
-// Reserve makes the arena one slab of the given size, empty as after Reset.
+// Reserve makes the arena one slab of at least the given size and empties it.
 func (d *Device) Reserve(bytes int64) {
 	if d.err == nil {
 		d.mem.arena.Reserve(bytes, d.newSlab, d.release)
@@ -130,7 +131,7 @@ func (d *Device) Temp(s compute.Shape, t compute.DType) compute.Tensor {
 	return out
 }
 
-// Release returns one Temp tensor early.
+// Release frees a tensor of Temp before Reset.
 func (d *Device) Release(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
@@ -139,7 +140,7 @@ func (d *Device) Release(t compute.Tensor) {
 	d.mem.arena.Release(t.Buf.(*buffer), int64(t.Off)*size, int64(t.Shape.Len())*size)
 }
 
-// Reset submits what is queued and empties the arena.
+// Reset submits the queue and empties the arena.
 func (d *Device) Reset() {
 	d.submit()
 	if d.err != nil {

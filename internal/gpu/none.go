@@ -16,8 +16,10 @@ func Open(Options) (compute.Device, error) {
 	return nil, fmt.Errorf("gpu: open: %w", ErrNotBuilt)
 }
 
-// Probe reports that there is nothing to look for.
+// Probe reports that this binary has no CUDA device.
 func Probe() Report { return Report{Driver: "not in this build"} }
 
 // FreeMemory returns an error that wraps ErrNotBuilt.
-func FreeMemory(int) (int64, error) { return 0, fmt.Errorf("gpu: ask for memory: %w", ErrNotBuilt) }
+func FreeMemory(int) (int64, error) {
+	return 0, fmt.Errorf("gpu: read the free memory: %w", ErrNotBuilt)
+}

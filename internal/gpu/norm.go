@@ -4,7 +4,7 @@ package gpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// warpRow is the columns of a row that a warp can hold.
+// warpRow is the number of columns of a row that fit in the registers of a warp.
 const warpRow = 1024
 
 type layerNormArgs struct {
@@ -27,8 +27,7 @@ type layerNormParamsArgs struct {
 	aligned, _                 uint32
 }
 
-// normKernel returns the kernel of op for rows of cols elements that begin at
-// these addresses, and its grid.
+// normKernel returns the name and the grid of op's kernel for rows of cols elements that begin at these addresses.
 func (d *Device) normKernel(op string, rows, cols int, at ...ptr) (string, grid) {
 	byWarp := grid{x: ceil(class(rows), 8)}
 	switch {
@@ -41,22 +40,27 @@ func (d *Device) normKernel(op string, rows, cols int, at ...ptr) (string, grid)
 }
 
 // LayerNorm computes sum = residual + dropout(x) and normalises it.
-func (d *Device) LayerNorm(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout) {
+func (d *Device) LayerNorm(
+	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
+) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	a := layerNormArgs{
-		dst: d.at(dst), sum: d.at(sum), stats: d.at(stats), x: d.at(x), residual: d.at(residual), gamma: d.at(gamma), beta: d.at(beta),
+		dst: d.at(dst), sum: d.at(sum), stats: d.at(stats), x: d.at(x), residual: d.at(residual),
+		gamma: d.at(gamma), beta: d.at(beta),
 		n: d.count(rows), drop: d.dropout(drop), cols: int32(cols), eps: eps,
 	}
 	kernel, g := d.normKernel("layernorm_forward", rows, cols, a.dst, a.sum, a.x, a.residual, a.gamma, a.beta)
 	before := d.queue.serial
 	launch(d, kernel, g, 256, 0, a)
 	if kernel == d.named("layernorm_forward") && d.queue.serial != before {
-		d.row = openRow{serial: d.queue.serial, rows: rows, args: layerNormLowRankArgs{norm: a}}
+		d.lastNorm = fusableNorm{serial: d.queue.serial, rows: rows, args: layerNormLowRankArgs{norm: a}}
 	}
 }
 
-// LayerNormGrad is the gradient of LayerNorm.
-func (d *Device) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout) {
+// LayerNormGrad computes the gradient of LayerNorm.
+func (d *Device) LayerNormGrad(
+	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
+) {
 	rows, cols := sum.Shape.Rows(), sum.Shape.Cols()
 	if dx.Present() || dresidual.Present() {
 		a := layerNormGradArgs{

@@ -4,8 +4,8 @@ package gpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// fusedShared is the shared memory that a block has on the smallest card, and
-// fusedRows the rows it takes.
+// fusedShared is the shared memory that a block may use on every card, and fusedRows the number of rows that it
+// processes.
 const fusedShared, fusedRows = 96 << 10, 32
 
 type layerNormLowRankArgs struct {
@@ -18,41 +18,40 @@ type layerNormLowRankArgs struct {
 	aligned          uint32
 }
 
-// openRow is a LayerNorm with a warp a row that was launched last of all: what
-// comes next may still be done with its rows, in the launch that replaces it.
-type openRow struct {
-	serial int // of the queue, after its launch
+// fusableNorm is the most recent launch of a LayerNorm that has a warp for each row. If it is still the last launch
+// of the queue, the ops that follow may be fused into it.
+type fusableNorm struct {
+	serial int // serial of the queue after the launch
 	rows   int
 	args   layerNormLowRankArgs
 }
 
-// rowUp does a LowRankUp together with the norm that has just written dst, and
-// reports whether it can.
-func (d *Device) rowUp(dst, u, b compute.Tensor, scale float32) bool {
-	a := d.row.args
+// fuseUp fuses a LowRankUp with the norm that has just written dst, and reports whether that was possible.
+func (d *Device) fuseUp(dst, u, b compute.Tensor, scale float32) bool {
+	a := d.lastNorm.args
 	if d.at(dst) != a.norm.dst || a.upW != 0 || a.downW != 0 {
 		return false
 	}
 	a.upU, a.upW, a.upRank, a.upScale = d.at(u), d.at(b), int32(u.Shape.Cols()), scale
-	return d.reopen(a, u.Shape.Rows())
+	return d.fuse(a, u.Shape.Rows())
 }
 
-// rowDown does so with a LowRankDown of what the norm, or a LowRankUp after it,
-// has just written.
-func (d *Device) rowDown(u, x, w compute.Tensor, drop compute.Dropout) bool {
-	a := d.row.args
+// fuseDown fuses a LowRankDown with the norm that has just written x, or with that norm and a LowRankUp after it, and
+// reports whether that was possible.
+func (d *Device) fuseDown(u, x, w compute.Tensor, drop compute.Dropout) bool {
+	a := d.lastNorm.args
 	if d.at(x) != a.norm.dst || a.downW != 0 {
 		return false
 	}
 	a.downU, a.downW, a.downRank, a.downDrop = d.at(u), d.at(w), int32(u.Shape.Cols()), d.dropout(drop)
 	a.aligned = aligned16(x.Shape.Cols(), a.downW)
-	return d.reopen(a, x.Shape.Rows())
+	return d.fuse(a, x.Shape.Rows())
 }
 
-// reopen replaces the last launch by one that does all of a, unless something
-// else was launched since or a block would need too much shared memory.
-func (d *Device) reopen(a layerNormLowRankArgs, rows int) bool {
-	if !d.queue.last(d.row.serial) || rows != d.row.rows || max(a.upRank, a.downRank) > rowRank {
+// fuse replaces the norm's launch by one that does all of a. It returns false if the norm is no longer the last
+// launch, if a rank is above 16, or if a block would need too much shared memory.
+func (d *Device) fuse(a layerNormLowRankArgs, rows int) bool {
+	if !d.queue.isLast(d.lastNorm.serial) || rows != d.lastNorm.rows || max(a.upRank, a.downRank) > rowRank {
 		return false
 	}
 	ranks, op := rowRank/2, "layernorm_lowrank_r8"
@@ -68,8 +67,8 @@ func (d *Device) reopen(a layerNormLowRankArgs, rows int) bool {
 	if shared > fusedShared {
 		return false
 	}
-	d.queue.retract()
+	d.queue.undoLaunch()
 	launch(d, d.named(op), grid{x: ceil(class(rows), fusedRows)}, 128, shared, a)
-	d.row = openRow{serial: d.queue.serial, rows: rows, args: a}
+	d.lastNorm = fusableNorm{serial: d.queue.serial, rows: rows, args: a}
 	return true
 }

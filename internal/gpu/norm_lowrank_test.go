@@ -10,15 +10,14 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// TestRowFusion looks at what is launched for a norm, the end of a module and
-// the start of the next: one kernel where the row and both factors fit, and
-// nothing that was launched in between is lost. That results are right either
-// way is the suite's to show.
+// TestRowFusion checks which kernels are launched for a norm, the end of a module and the start of the next: a single
+// one if the row and both factors fit, and no launch between them is lost. The suite checks that the results are
+// right.
 func TestRowFusion(t *testing.T) {
 	const n = 40
 	cases := []struct {
 		cols, up, down int
-		between        bool // a launch after the norm
+		between        bool // another op is launched after the norm
 		want           []string
 	}{
 		{64, 4, 8, false, []string{"layernorm_lowrank_r8"}},
@@ -37,7 +36,9 @@ func TestRowFusion(t *testing.T) {
 		float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Working) }
 		full := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Exact) }
 		for _, c := range cases {
-			t.Run(fmt.Sprintf("dtype=%s/cols=%d/up=%d/down=%d/between=%t", p.name, c.cols, c.up, c.down, c.between), func(t *testing.T) {
+			t.Run(fmt.Sprintf(
+				"dtype=%s/cols=%d/up=%d/down=%d/between=%t", p.name, c.cols, c.up, c.down, c.between,
+			), func(t *testing.T) {
 				d.Reset()
 				dst, sum, x, residual, gamma, beta := float(n, c.cols), float(n, c.cols), float(n, c.cols), float(n, c.cols), float(c.cols), float(c.cols)
 				d.LayerNorm(dst, sum, full(n, 2), x, residual, gamma, beta, 1e-5, compute.Dropout{})
@@ -65,14 +66,17 @@ func TestRowFusion(t *testing.T) {
 	}
 }
 
-// TestRowFusionEnds: a norm that was handed over to the card is not taken back.
+// TestRowFusionEnds checks that a norm that was submitted is not fused with later ops.
 func TestRowFusionEnds(t *testing.T) {
 	const cols, rank = 64, 8
 	d := openCard(t, Options{})
 	defer d.Close()
 	float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Working) }
 	dst := float(8, cols)
-	d.LayerNorm(dst, compute.Tensor{}, float(8, 2), float(8, cols), compute.Tensor{}, float(cols), float(cols), 1e-5, compute.Dropout{})
+	d.LayerNorm(
+		dst, compute.Tensor{}, float(8, 2), float(8, cols), compute.Tensor{}, float(cols), float(cols), 1e-5,
+		compute.Dropout{},
+	)
 	if err := d.Sync(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,38 +1,37 @@
-// Package gpu is the CUDA device: compute.Device by the kernels of package
-// kernels, through internal/gpu/driver.
+// Package gpu is the CUDA device. It implements compute.Device with the kernels of package kernels, which it launches
+// through internal/gpu/driver.
 //
-// Ops are queued on the host and submitted as one captured graph, which is
-// replayed whenever the same ops come again: see queue. Nothing above this
-// package knows of it. The build tag cuda brings the device in; without it Open
-// says that it is not there.
+// Ops are queued on the host and submitted together. A list of ops that comes again is captured as a graph and
+// replayed; see queue. Callers do not see this. The device needs the build tag cuda; without it Open returns an error
+// that wraps ErrNotBuilt.
 package gpu
 
 import "errors"
 
-// ErrNotBuilt is wrapped when the binary has no CUDA device.
+// ErrNotBuilt is wrapped by errors that report that the binary has no CUDA device.
 var ErrNotBuilt = errors.New("built without CUDA")
 
-// ErrNoDevice is wrapped when there is no card that the device can use.
+// ErrNoDevice is wrapped by errors that report that no card can be used.
 var ErrNoDevice = errors.New("no usable card")
 
-// Options chooses a card and how it computes.
+// Options selects a card and its precision.
 type Options struct {
-	// Index counts the cards that CUDA_VISIBLE_DEVICES leaves, from 0.
+	// Index is the number of the card among those that CUDA_VISIBLE_DEVICES allows. The first is 0.
 	Index int
-	// Narrow makes Working bfloat16; otherwise it is float32.
+	// Narrow makes compute.Working bfloat16. Otherwise it is float32.
 	Narrow bool
 }
 
-// Report is what a machine offers, for people.
+// Report describes the driver and the cards of a machine, for people.
 type Report struct {
-	// Driver is the CUDA version that the driver supports, or why it is no use.
+	// Driver is the CUDA version that the driver supports, or the reason why no driver can be used.
 	Driver string
-	// Usable says that there is a card for which this binary has code.
+	// Usable is true if this binary has code for one of the cards.
 	Usable bool
 	Cards  []Card
-	// Targets lists the code objects in this binary.
+	// Targets has the names of the code objects in this binary.
 	Targets []string
-	// Missing lists the driver's entry points that were looked for in vain.
+	// Missing has the names of the entry points that the driver lacks.
 	Missing []string
 }
 
@@ -42,8 +41,8 @@ type Card struct {
 	UUID            string
 	Capability      string // compute capability, "9.0"
 	Multiprocessors int
-	Bytes           int64 // of its memory
-	// Code is the code object that the driver takes for it, or why none fits.
+	Bytes           int64 // size of its memory
+	// Code is the name of the code object for this card, or the reason why there is none.
 	Code   string
 	Usable bool
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
-// without leaves out the nth occurrence of a text, from 1.
+// without returns a change that removes the nth occurrence of a text. The first is 1.
 func without(text string, nth int) func(string) (string, error) {
 	return func(source string) (string, error) {
 		parts := strings.SplitAfterN(source, text, nth+1)
@@ -22,8 +22,7 @@ func without(text string, nth int) func(string) (string, error) {
 	}
 }
 
-// TestDroppedBarrier takes one barrier out of a kernel. The conformance suite
-// must notice, each time.
+// TestDroppedBarrier removes one barrier from a kernel at a time. The conformance suite must fail each time.
 func TestDroppedBarrier(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles kernels")

@@ -11,7 +11,7 @@ import (
 	"github.com/lor2c/lor2c/kernels"
 )
 
-// status says why no card can be used, "" where the driver is ready.
+// status returns the reason why no card can be used, or "" if the driver is ready.
 func status() string {
 	switch code, why := driver.Status(); code {
 	case 0:
@@ -25,8 +25,8 @@ func status() string {
 	}
 }
 
-// Probe looks for a driver and cards and opens none of them, which would take
-// longer than all else that a short command does.
+// Probe looks for a driver and for cards. It does not open a card, because that would take longer than everything
+// else that a short command does.
 func Probe() Report {
 	r := Report{Driver: status(), Targets: kernels.Targets(), Missing: driver.Missing()}
 	if r.Driver != "" {
@@ -52,18 +52,19 @@ func describe(i int) Card {
 		return Card{Code: err.Error()}
 	}
 	c := Card{
-		Name: p.Name, UUID: p.UUID, Capability: fmt.Sprintf("%d.%d", p.Major, p.Minor), Multiprocessors: p.SMs, Bytes: p.TotalMemory,
+		Name: p.Name, UUID: p.UUID, Capability: fmt.Sprintf("%d.%d", p.Major, p.Minor), Multiprocessors: p.SMs,
+		Bytes: p.TotalMemory,
 	}
 	c.Code, c.Usable = kernels.For(p.Major, p.Minor)
 	return c
 }
 
-// FreeMemory returns how many bytes of a card are free.
+// FreeMemory returns the number of free bytes on a card.
 func FreeMemory(index int) (free int64, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the context ends with the thread
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the context
 		var card *driver.Context
 		if card, err = driver.Open(index); err == nil {
 			free, _, err = card.Memory()
@@ -72,7 +73,7 @@ func FreeMemory(index int) (free int64, err error) {
 	}()
 	<-done
 	if err != nil {
-		err = fmt.Errorf("gpu: ask cuda:%d for its memory: %w", index, err)
+		err = fmt.Errorf("gpu: read the free memory of cuda:%d: %w", index, err)
 	}
 	return free, err
 }

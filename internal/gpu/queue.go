@@ -14,58 +14,55 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// queue holds the launches that have been asked for since the last submission.
+// queue has the launches that were requested since the last submission.
 //
-// Ops only append to it; nothing reaches the driver before submit. What differs
-// between two steps over batches of one shape class (token counts, learning
-// rate, the place of a dropout mask) is not in the arguments of a kernel but in
-// slots that they point to, so that the lists of the two steps are equal byte
-// for byte. A list that comes a second time is captured as a graph, and from
-// then on a step costs one upload of its slots and one launch.
+// Ops only append to it; nothing reaches the driver before submit. Values that differ between two steps over batches
+// of one shape class, such as token counts, the learning rate and the position of a dropout mask, are not in the
+// arguments of a kernel but in slots that the arguments point to. So the lists of the two steps are equal byte for
+// byte. A list that comes a second time is captured as a graph, and from then on a step costs one upload of its slots
+// and one launch.
 type queue struct {
 	launches []driver.Record
-	names    []string // of the launches, for errors
-	args     []byte   // the argument structs, one behind the other
+	names    []string // names of the launched kernels, for errors
+	args     []byte   // the argument structs, concatenated
 	slots    []uint32
-	key      []byte // of the list, made in submit
+	key      []byte // all bytes of the list; written by submitList
 
 	serial int        // changes whenever a launch is appended or the list is handed over
-	table  driver.Ptr // where kernels find the slots
+	table  driver.Ptr // address of the slots on the card
 	seed   maphash.Seed
 	graphs map[uint64]*graph
-	clock  int // counts submissions
+	clock  int // number of submissions
 }
 
-// graph is a list that came before.
+// graph is a list that was submitted before.
 type graph struct {
-	key      []byte // the whole list: a hash alone could be another's
+	key      []byte // the whole list, because two lists may have the same hash
 	exec     driver.Graph
 	captured bool
-	used     int // clock of its last submission
+	used     int // clock at its last submission
 }
 
 const (
-	// maxSlots bounds the slots of one list: a step of a deep model uses a few
-	// thousand.
+	// maxSlots is the largest number of slots of one list. A step of a deep model uses a few thousand.
 	maxSlots = 1 << 16
-	// maxGraphs bounds the captured lists: shape classes of a run's batches
-	// times a few kinds of step.
+	// maxGraphs is the largest number of lists that are kept. A run needs one for each shape class of its batches and
+	// kind of step.
 	maxGraphs = 64
 )
 
-// grid counts the blocks of a launch.
+// grid has the numbers of blocks of a launch.
 type grid struct{ x, y, z int }
 
 // ceil returns a over b, rounded up.
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// class returns n rounded up to its size class, by the rule of the arena: what
-// grids and numbers of partial sums are computed from, so that batches of
-// nearly equal size have equal lists.
+// class returns n rounded up to its size class, by the rule of the arena. Grids and numbers of partial sums are
+// computed from it, so that batches of nearly equal size have equal lists.
 func class(n int) int { return int(compute.Class(int64(n)*compute.Align) / compute.Align) }
 
-// launch queues a kernel of the given name. args is the Go twin of its argument
-// struct: fields in the same order, without padding.
+// launch queues the kernel of the given name. args is the Go twin of the kernel's argument struct: it has the same
+// fields in the same order, without padding.
 func launch[A any](d *Device, name string, g grid, block, shared int, args A) {
 	if d.err != nil {
 		return
@@ -90,7 +87,8 @@ func launch[A any](d *Device, name string, g grid, block, shared int, args A) {
 	q.serial++
 	switch {
 	case len(q.slots) > maxSlots/2:
-		// The slots of an op under way are out of reach of those that follow.
+		// The next slots begin at 0 again. They do not reach those of the current op, to which its next launch may
+		// still point.
 		d.submit()
 	case d.eager:
 		d.flush()
@@ -105,19 +103,18 @@ func (d *Device) slot(words ...uint32) ptr {
 	return ptr(q.table) + ptr(4*at)
 }
 
-// maxCount leaves room for rounding up to a class, so that the last index of a
-// grid is an int32.
+// maxCount is such that the last index of a grid is an int32 even after rounding up to a class.
 const maxCount = 2_000_000_000
 
-// count returns a slot with an int32 that the next replay may change.
+// count returns the address of a slot with an int32 that may differ in the next replay.
 func (d *Device) count(n int) ptr {
 	if n > maxCount {
-		d.fail(fmt.Errorf("gpu: %d elements at once; the kernels count up to %d", n, maxCount))
+		d.fail(fmt.Errorf("gpu: %d elements in one op; the kernels can count up to %d", n, maxCount))
 	}
 	return d.slot(uint32(int32(n)))
 }
 
-// counts returns consecutive slots.
+// counts returns the address of consecutive slots with int32 values.
 func (d *Device) counts(n ...int) ptr {
 	words := make([]uint32, len(n))
 	for i, v := range n {
@@ -126,10 +123,10 @@ func (d *Device) counts(n ...int) ptr {
 	return d.slot(words...)
 }
 
-// scalar returns a slot with a float32 that the next replay may change.
+// scalar returns the address of a slot with a float32 that may differ in the next replay.
 func (d *Device) scalar(v float32) ptr { return d.slot(math.Float32bits(v)) }
 
-// address returns a slot with an address that the next replay may change.
+// address returns the address of slots with an address that may differ in the next replay.
 func (d *Device) address(p ptr) ptr {
 	if len(d.queue.slots)%2 == 1 {
 		d.slot(0)
@@ -139,7 +136,7 @@ func (d *Device) address(p ptr) ptr {
 
 // dropoutArgs is the Go twin of struct Dropout.
 type dropoutArgs struct {
-	at         ptr // of step and first row
+	at         ptr // address of the slots with the step and the first row
 	threshold  uint32
 	scale      float32
 	key0, key1 uint32
@@ -154,13 +151,13 @@ func (d *Device) dropout(p compute.Dropout) dropoutArgs {
 	}
 }
 
-// submit hands the queued list to the card, between two ops.
+// submit submits the queue between two ops.
 func (d *Device) submit() {
 	d.flush()
 	d.queue.slots = d.queue.slots[:0]
 }
 
-// flush does so within one: slots that its next launch may point to stay.
+// flush submits the queue within an op. It keeps the slots, because the next launch of the op may point to them.
 func (d *Device) flush() {
 	q := &d.queue
 	if len(q.launches) > 0 && d.err == nil {
@@ -170,18 +167,18 @@ func (d *Device) flush() {
 	q.serial++
 }
 
-// last reports whether the launch after which the queue had that serial is still
-// the last one, and not handed over: then it can be taken back.
-func (q *queue) last(serial int) bool { return serial == q.serial && len(q.launches) > 0 }
+// isLast reports whether the launch after which the queue had the given serial is still the last one and has not been
+// submitted. Only then can it be undone.
+func (q *queue) isLast(serial int) bool { return serial == q.serial && len(q.launches) > 0 }
 
-// retract takes back the launch that was appended last. Its slots stay.
-func (q *queue) retract() {
+// undoLaunch removes the last launch from the queue. Its slots are kept.
+func (q *queue) undoLaunch() {
 	last := len(q.launches) - 1
 	q.args = q.args[:q.launches[last].Offset]
 	q.launches, q.names = q.launches[:last], q.names[:last]
 }
 
-// submitList runs on the device's thread.
+// submitList gives the list to the driver. It runs on the device's thread.
 func (d *Device) submitList() error {
 	q := &d.queue
 	if len(q.slots) > 0 {
@@ -198,7 +195,7 @@ func (d *Device) submitList() error {
 	g := q.graphs[sum]
 	switch {
 	case g == nil || !bytes.Equal(g.key, q.key):
-		// The first time it runs as it is: many lists come once only.
+		// A list is not captured the first time, because many lists come only once.
 		if err := q.evict(sum); err != nil {
 			return d.explain("forget a step", err)
 		}
@@ -215,7 +212,7 @@ func (d *Device) submitList() error {
 	return d.explain("launch a step", g.exec.Launch(d.stream))
 }
 
-// appendKey appends all that makes two lists equal.
+// appendKey appends all bytes in which two lists can differ.
 func (q *queue) appendKey(key []byte) []byte {
 	key = binary.LittleEndian.AppendUint64(key, uint64(len(q.launches)))
 	for _, l := range q.launches {
@@ -227,7 +224,7 @@ func (q *queue) appendKey(key []byte) []byte {
 	return append(key, q.args...)
 }
 
-// evict makes room for one more graph, and forgets another list of equal hash.
+// evict makes room for one more list, and removes a list with the same hash if there is one.
 func (q *queue) evict(sum uint64) (err error) {
 	if len(q.graphs) >= maxGraphs && q.graphs[sum] == nil {
 		first := true
@@ -248,7 +245,7 @@ func (q *queue) evict(sum uint64) (err error) {
 	return err
 }
 
-// launchList launches one by one, waiting for each where faults are searched.
+// launchList launches the kernels of the list. In eager mode the list has one launch, and launchList waits for it.
 func (d *Device) launchList() error {
 	q := &d.queue
 	if at, err := driver.Launch(q.launches, q.args, d.stream); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// download waits and returns a tensor's values.
+// download waits for a tensor and returns its values.
 func download(d compute.Device, x compute.Tensor) []float32 {
 	v := make([]float32, x.Shape.Len())
 	d.Download(v, x)
@@ -27,7 +27,7 @@ func ramp(n int) []float32 {
 	return x
 }
 
-// captured counts the graphs that a device replays.
+// captured returns the number of graphs that a device has captured.
 func captured(d *Device) (n int) {
 	for _, g := range d.queue.graphs {
 		if g.captured {
@@ -37,8 +37,8 @@ func captured(d *Device) (n int) {
 	return n
 }
 
-// TestReplay runs steps that differ in what a step may differ in: the mask, and
-// a few rows. One graph serves them, and gives what a device without any gives.
+// TestReplay runs steps with different masks and slightly different numbers of rows. All must use one graph, and the
+// results must be those of a device without graphs.
 func TestReplay(t *testing.T) {
 	const c = 24
 	d, want := openCard(t, Options{}), cpu.Open[float32](1)
@@ -65,7 +65,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestCopiesReplay: where a copy reads and writes may differ from step to step.
+// TestCopiesReplay checks that a replayed copy may read and write other addresses in each step.
 func TestCopiesReplay(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()
@@ -77,7 +77,9 @@ func TestCopiesReplay(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, want := download(d, ring), []float32{0, 7, 8, 9, 1, 7, 8, 9, 2, 7, 8, 9, 3, 7, 8, 9, 4, 7, 8, 9}; !slices.Equal(got, want) {
+	if got, want := download(d, ring), []float32{
+		0, 7, 8, 9, 1, 7, 8, 9, 2, 7, 8, 9, 3, 7, 8, 9, 4, 7, 8, 9,
+	}; !slices.Equal(got, want) {
 		t.Errorf("the ring holds %v; want %v", got, want)
 	}
 	if n := captured(d); n != 1 {
@@ -85,8 +87,7 @@ func TestCopiesReplay(t *testing.T) {
 	}
 }
 
-// TestSlotsOfAnOp: a slot holds until its op is done, also where every launch is
-// handed over at once.
+// TestSlotsOfAnOp checks that slots remain valid until their op is done, even if every launch is submitted at once.
 func TestSlotsOfAnOp(t *testing.T) {
 	for _, eager := range []string{"0", "1"} {
 		t.Run("sync="+eager, func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestSlotsOfAnOp(t *testing.T) {
 	}
 }
 
-// TestShapesDoNotShare: a list is replayed only for what is equal to it.
+// TestShapesDoNotShare checks that a list is replayed only for an equal list.
 func TestShapesDoNotShare(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()
@@ -125,8 +126,8 @@ func TestShapesDoNotShare(t *testing.T) {
 	}
 }
 
-// TestUploadKeepsItsPlace: an upload waits for ops that were asked for before
-// it and read its destination, and ops after it see it.
+// TestUploadKeepsItsPlace checks that earlier ops read the destination of an upload before it changes, and that later
+// ops read the new values.
 func TestUploadKeepsItsPlace(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()
@@ -142,7 +143,7 @@ func TestUploadKeepsItsPlace(t *testing.T) {
 			values[i] = second
 		}
 		d.Upload(x, values)
-		clear(values) // the source may be reused at once
+		clear(values) // the caller may change the source at once
 		d.Copy(z, x)
 		for _, want := range []struct {
 			x compute.Tensor
@@ -156,15 +157,14 @@ func TestUploadKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// TestLargeUpload is longer than all of the pinned memory, so that its blocks
-// are used more than once.
+// TestLargeUpload copies more than all of the pinned memory, so that each block is used more than once.
 func TestLargeUpload(t *testing.T) {
 	for _, p := range precisions {
 		t.Run("dtype="+p.name, func(t *testing.T) {
 			d := openCard(t, Options{Narrow: p.narrow})
 			defer d.Close()
 			x := d.Alloc(compute.Shape{stagingBlocks*stagingBytes/int(d.Bytes(compute.Working)) + 12345}, compute.Working)
-			want := ramp(x.Shape.Len()) // all of them exact in bfloat16
+			want := ramp(x.Shape.Len()) // exact in bfloat16
 			d.Upload(x, want)
 			if got := download(d, x); !slices.Equal(got, want) {
 				t.Error("what came back is not what went up")
@@ -173,7 +173,8 @@ func TestLargeUpload(t *testing.T) {
 	}
 }
 
-// TestGraphsAreBounded: many shapes, each twice, so that each is captured.
+// TestGraphsAreBounded checks that the number of graphs stays below its limit with many shapes, each of which comes
+// twice and is captured.
 func TestGraphsAreBounded(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()

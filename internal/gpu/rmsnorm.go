@@ -32,7 +32,7 @@ func (d *Device) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
 	launch(d, kernel, g, 256, 0, a)
 }
 
-// RMSNormGrad is the gradient of RMSNorm.
+// RMSNormGrad computes the gradient of RMSNorm.
 func (d *Device) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	if dx.Present() {

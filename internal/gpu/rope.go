@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// ropePairs is how many pairs of a head a launch turns.
+// ropePairs is the number of pairs of a head that one launch rotates.
 const ropePairs = 128
 
 type ropeArgs struct {
@@ -20,7 +20,7 @@ type ropeArgs struct {
 	turn, rest   [ropePairs]float32
 }
 
-// RoPE turns the pairs of every head by angles that depend on the position.
+// RoPE rotates the pairs of every head by angles that depend on the position.
 func (d *Device) RoPE(x, pos compute.Tensor, headDim int, base float64, inverse bool) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	n := d.count(rows)

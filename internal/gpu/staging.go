@@ -11,9 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// staging is pinned host memory that copies go through: the card reads and
-// writes it while the host goes on, so a block is used again only when the copy
-// that last used it is over.
+// staging is pinned host memory for copies. The card reads and writes it while the host continues, so a block is
+// reused only after the last copy that used it is complete.
 type staging struct {
 	blocks [stagingBlocks]stagingBlock
 	next   int
@@ -26,14 +25,13 @@ type stagingBlock struct {
 }
 
 const (
-	// stagingBlocks lets the host be a few uploads ahead of the card.
+	// stagingBlocks is the number of blocks. The host can be that many uploads ahead of the card.
 	stagingBlocks = 8
-	// stagingBytes is the size of a block: the batch of a step fits, weights
-	// go in parts.
+	// stagingBytes is the size of a block. The batch of a step fits in one; weights are copied in parts.
 	stagingBytes = 4 << 20
 )
 
-// open allocates the blocks. It runs on the device's thread, as all methods.
+// open allocates the blocks. Like all methods of staging it runs on the device's thread.
 func (s *staging) open(d *Device) error {
 	for i := range s.blocks {
 		var err error
@@ -48,7 +46,7 @@ func (s *staging) open(d *Device) error {
 	return nil
 }
 
-// close frees the blocks; nothing may be under way.
+// close frees the blocks. No copy may be in progress.
 func (s *staging) close() (err error) {
 	for _, b := range s.blocks {
 		if b.mem != (driver.Pinned{}) {
@@ -58,7 +56,7 @@ func (s *staging) close() (err error) {
 	return err
 }
 
-// block returns one that no copy uses.
+// block returns a block that no copy uses.
 func (s *staging) block(d *Device) (*stagingBlock, error) {
 	b := &s.blocks[s.next]
 	s.next = (s.next + 1) % stagingBlocks
@@ -69,7 +67,7 @@ func (s *staging) block(d *Device) (*stagingBlock, error) {
 	return b, d.explain("wait for an upload", b.copied.Synchronize())
 }
 
-// upload queues a copy of raw to dst; raw may be reused at once.
+// upload queues a copy of raw to dst. The caller may change raw as soon as upload returns.
 func (s *staging) upload(d *Device, dst driver.Ptr, raw []byte) error {
 	for len(raw) > 0 {
 		b, err := s.block(d)
@@ -126,8 +124,7 @@ func (d *Device) Upload(dst compute.Tensor, src []float32) {
 // UploadInts copies to an Int tensor.
 func (d *Device) UploadInts(dst compute.Tensor, src []int32) { upload(d, dst, src[:dst.Shape.Len()]) }
 
-// upload copies once what was queued before is on its way: dst may be memory
-// that it uses.
+// upload submits the queue before it copies, because queued ops may use dst.
 func upload[T any](d *Device, dst compute.Tensor, src []T) {
 	d.submit()
 	if d.err == nil {
@@ -135,7 +132,7 @@ func upload[T any](d *Device, dst compute.Tensor, src []T) {
 	}
 }
 
-// Download waits and copies a Working or Exact tensor.
+// Download waits for the card and copies a Working or Exact tensor.
 func (d *Device) Download(dst []float32, src compute.Tensor) {
 	d.mem.syncs++
 	d.submit()
@@ -154,13 +151,13 @@ func (d *Device) Download(dst []float32, src compute.Tensor) {
 	}
 }
 
-// raw views x as bytes.
+// raw returns the bytes of x without copying them.
 func raw[T any](x []T) []byte {
 	var t T
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)*int(unsafe.Sizeof(t)))
 }
 
-// toBfloat16 rounds to nearest, ties to even; a NaN stays one.
+// toBfloat16 rounds to nearest, with ties to even. NaN remains NaN.
 func toBfloat16(x float32) uint16 {
 	u := math.Float32bits(x)
 	if u&0x7fffffff > 0x7f800000 {

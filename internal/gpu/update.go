@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// sumBlock is the elements of a sum that a block takes.
+// sumBlock is the number of elements that a block of a sum adds.
 const sumBlock = 4096
 
 type sumArgs struct {
@@ -36,19 +36,24 @@ type adamWArgs struct {
 	aligned, _                      uint32
 }
 
-// sums leaves a float64 of every sumBlock elements of x in scratch memory.
+// sums queues a kernel that writes a float64 sum for every sumBlock elements of x to scratch memory.
 func (d *Device) sums(kernel string, x compute.Tensor) (partial ptr, parts int) {
 	n := x.Shape.Len()
 	parts = ceil(n, sumBlock)
 	partial = d.scratch(int64(8 * parts))
-	launch(d, kernel, grid{x: parts}, 256, 0, sumArgs{partial: partial, x: d.at(x), n: d.count(n), aligned: aligned16(0, d.at(x))})
+	launch(
+		d, kernel, grid{x: parts}, 256, 0,
+		sumArgs{partial: partial, x: d.at(x), n: d.count(n), aligned: aligned16(0, d.at(x))},
+	)
 	return partial, parts
 }
 
 // SumAbs computes dst[0] += sum over i of |x[i]|.
 func (d *Device) SumAbs(dst, x compute.Tensor) {
 	partial, parts := d.sums("sum_abs_f32", x)
-	launch(d, "sum_abs_total_f32", grid{x: 1}, 256, 0, sumAbsTotalArgs{dst: d.at(dst), partial: partial, parts: int32(parts)})
+	launch(
+		d, "sum_abs_total_f32", grid{x: 1}, 256, 0, sumAbsTotalArgs{dst: d.at(dst), partial: partial, parts: int32(parts)},
+	)
 }
 
 // GradNorm writes the state that AdamW reads.
@@ -69,7 +74,8 @@ func (d *Device) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 		rate:  d.scalar(float32(o.LR / (1 - math.Pow(o.Beta1, float64(o.Step))))),
 		root:  d.scalar(float32(1 / math.Sqrt(1-math.Pow(o.Beta2, float64(o.Step))))),
 		n:     int32(n),
-		beta1: float32(o.Beta1), beta2: float32(o.Beta2), rest1: float32(1 - o.Beta1), rest2: float32(1 - o.Beta2), eps: float32(o.Eps),
+		beta1: float32(o.Beta1), beta2: float32(o.Beta2), rest1: float32(1 - o.Beta1), rest2: float32(1 - o.Beta2),
+		eps:     float32(o.Eps),
 		aligned: aligned16(0, at[:]...),
 	})
 }

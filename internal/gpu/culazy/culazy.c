@@ -40,8 +40,8 @@ __attribute__((constructor)) static void load(void) {
     }
 }
 
-// Package cu ends the process where cuInit fails, before main. So it always
-// succeeds towards cu, and culazy_status has the truth.
+// Package cu ends the process before main if cuInit fails. So cu always sees
+// success, and culazy_status has the true result.
 HIDDEN int cuInit(unsigned flags) {
     if (driver) init_result = ((int (*)(unsigned))culazy_entry[AT_cuInit])(flags);
     return 0;

@@ -8,9 +8,8 @@ package driver
 #include <stdint.h>
 #include <stddef.h>
 
-// Entry points that gorgonia.org/cu lacks, by their names in the binary
-// interface; a handle is a pointer, a CUresult or a flag an int. No header of
-// CUDA is needed, so none can be too old or too new.
+// These are entry points that gorgonia.org/cu lacks, under their names in the binary interface. A handle is a
+// pointer; a CUresult or a flag is an int. They need no CUDA header, which could be too old or too new.
 int cuFuncGetParamInfo(void *function, size_t index, size_t *offset, size_t *size);
 int cuFuncSetAttribute(void *function, int attribute, int value);
 int cuGetErrorName(int code, const char **name);
@@ -33,8 +32,7 @@ struct launch {
     uint32_t grid[3], block[3], cluster[3], shared, offset, size;
 };
 
-// CUlaunchConfig with the one attribute that is used,
-// CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION.
+// CUlaunchConfig with the only attribute that is used, CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION.
 struct attribute {
     int id, pad;
     union { uint32_t dim[3]; char size[64]; } value;
@@ -78,7 +76,8 @@ static int set_attribute(uintptr_t function, int attribute, int value) {
 
 static int encode_tiled(void *map, int type, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides,
                         const uint32_t *box, const uint32_t *element_strides, int swizzle, int promotion) {
-    return cuTensorMapEncodeTiled(map, type, rank, (void *)address, dims, strides, box, element_strides, 0, swizzle, promotion, 0);
+    return cuTensorMapEncodeTiled(map, type, rank, (void *)address, dims, strides, box, element_strides, 0, swizzle,
+                                  promotion, 0);
 }
 */
 import "C"
@@ -88,7 +87,7 @@ import (
 	"unsafe"
 )
 
-// errorName returns the driver's name of a code, or the code where it has none.
+// errorName returns the driver's name for a code, or the code itself if it has no name.
 func errorName(code int) string {
 	var name *C.char
 	if C.cuGetErrorName(C.int(code), &name) == 0 && name != nil {
@@ -97,17 +96,16 @@ func errorName(code int) string {
 	return fmt.Sprintf("CUDA error %d", code)
 }
 
-// ArgumentSize returns the size of the kernel's one argument in bytes; the
-// error has code NotSupported where the driver is older than CUDA 12.4.
+// ArgumentSize returns the size of the kernel's argument in bytes. If the driver is older than CUDA 12.4 the error
+// has code NotSupported.
 func (f Function) ArgumentSize() (int, error) {
 	var size C.size_t
 	code := C.argument_size(C.uintptr_t(f), &size)
 	return int(size), fault("cuFuncGetParamInfo", int(code))
 }
 
-// SetDynamicShared allows launches with up to bytes of dynamic shared memory,
-// which more than 48 KiB need; at most Properties.SharedMemory less
-// Attributes.StaticShared.
+// SetDynamicShared allows launches with up to the given bytes of dynamic shared memory. Launches with more than 48
+// KiB need it. The most is Properties.SharedMemory minus Attributes.StaticShared.
 func (f Function) SetDynamicShared(bytes int) error {
 	const maxDynamicSharedSize = 8
 	code := C.set_attribute(C.uintptr_t(f), maxDynamicSharedSize, C.int(bytes))
@@ -128,7 +126,7 @@ func launch(records []Record, args []byte, s Stream) (done, code int) {
 	return int(n), code
 }
 
-// beginCapture forbids what would break a capture to the calling thread alone.
+// beginCapture starts a capture during which only the calling thread may not make calls that would break it.
 func beginCapture(s Stream) int {
 	const threadLocal = 1
 	return int(C.cuStreamBeginCapture_v2(s.handle(), threadLocal))
@@ -150,22 +148,21 @@ func launchGraph(exec unsafe.Pointer, s Stream) int { return int(C.cuGraphLaunch
 
 func destroyGraph(exec unsafe.Pointer) int { return int(C.cuGraphExecDestroy(exec)) }
 
-// TensorMap describes tiles of a tensor to the copy engine of sm_90. A struct
-// argument has it at a multiple of 64 bytes.
+// TensorMap describes tiles of a tensor to the copy engine of sm_90. In a struct argument its offset must be a
+// multiple of 64 bytes.
 type TensorMap [128]byte
 
-// Tile is what a TensorMap is made of: a tensor of bf16, innermost dimension
-// first, and the box of it that one copy moves. What lies outside the tensor is
-// read as zero.
+// Tile describes a tensor of bf16, innermost dimension first, and the box of it that one copy moves. Elements outside
+// of the tensor are read as zero.
 type Tile struct {
 	Address Ptr      // multiple of 16
 	Dims    []uint64 // elements
-	Strides []uint64 // bytes, of all dimensions but the innermost; multiples of 16
+	Strides []uint64 // bytes, for all dimensions except the innermost; multiples of 16
 	Box     []uint32 // elements, at most 256 each
 	Swizzle int      // of shared memory: 0 none, 1 to 3 over 32, 64 or 128 bytes
 }
 
-// EncodeTiled makes the map of a tile. It needs a driver of CUDA 12.0.
+// EncodeTiled returns the map of a tile. It needs a driver of CUDA 12.0 or later.
 func EncodeTiled(t Tile) (TensorMap, error) {
 	const (
 		bf16           = 9 // CU_TENSOR_MAP_DATA_TYPE_BFLOAT16
@@ -175,7 +172,7 @@ func EncodeTiled(t Tile) (TensorMap, error) {
 		panic(fmt.Sprintf("driver: tensor map of %d dimensions, %d strides, %d box", n, len(t.Strides), len(t.Box)))
 	}
 	ones := []uint32{1, 1, 1, 1, 1}
-	// The driver wants the map at a multiple of 64.
+	// The driver requires an address that is a multiple of 64.
 	var buffer [2 * len(TensorMap{})]byte
 	at := -uintptr(unsafe.Pointer(&buffer)) % 64
 	code := C.encode_tiled(unsafe.Pointer(&buffer[at]), bf16, C.uint32_t(len(t.Dims)), C.uint64_t(t.Address),

@@ -10,8 +10,7 @@ type Context struct {
 	c      cu.CUContext
 }
 
-// Open retains the primary context of device i of Devices and makes it current
-// on the calling OS thread.
+// Open retains the primary context of device i and makes it current on the calling OS thread. i is less than Devices.
 func Open(i int) (*Context, error) {
 	d, err := cu.GetDevice(i)
 	if err != nil {
@@ -32,7 +31,7 @@ func Open(i int) (*Context, error) {
 // Use makes the context current on the calling OS thread.
 func (c *Context) Use() error { return failure("cuCtxSetCurrent", cu.SetCurrentContext(c.c)) }
 
-// Memory returns what is free on the device and all it has, in bytes.
+// Memory returns the free and the total memory of the device, in bytes.
 func (c *Context) Memory() (free, total int64, err error) {
 	free, total, err = cu.MemInfo()
 	return free, total, failure("cuMemGetInfo", err)
@@ -41,7 +40,7 @@ func (c *Context) Memory() (free, total int64, err error) {
 // Synchronize waits for all work of the context.
 func (c *Context) Synchronize() error { return failure("cuCtxSynchronize", cu.Synchronize()) }
 
-// Close releases the context. What was made in it is gone with its last owner.
+// Close releases the context. When its last owner closes it, the driver frees everything that was created in it.
 func (c *Context) Close() error {
 	return failure("cuDevicePrimaryCtxRelease", c.device.ReleasePrimaryCtx())
 }

@@ -1,8 +1,7 @@
 //go:build cuda && cgo && linux && amd64
 
-// Package driver is what lor2c needs of the CUDA driver, typed. It takes
-// gorgonia.org/cu where cu has it right; what cu lacks or breaks is in abi.go.
-// No other package imports cu.
+// Package driver is a typed interface to the part of the CUDA driver that lor2c uses. It calls gorgonia.org/cu for
+// what cu does correctly; abi.go has what cu lacks or breaks. No other package imports cu.
 //
 //	Status, Missing, Version, Devices, Describe    what is there, without a context
 //	Open, Context.Use, Memory, Synchronize, Close  the primary context
@@ -14,10 +13,9 @@
 //	Stream.Capture, Graph.Launch                   a step that is replayed
 //	EncodeTiled                                    tensor maps of sm_90
 //
-// Everything but the first group works on the context that is current on the
-// calling OS thread: lock the goroutine to its thread, then Open or Use. Every
-// error is an *Error. After one that Sticky reports, no call on the context
-// succeeds any more.
+// All groups except the first use the context that is current on the calling OS thread: callers must lock the
+// goroutine to its thread and then call Open or Use. Every error is an *Error. After an error for which Sticky is
+// true, no call on the context succeeds.
 package driver
 
 import (
@@ -30,18 +28,16 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/culazy"
 )
 
-// NoLibrary is the code of Status where there is no libcuda.
+// NoLibrary is the code that Status returns if there is no libcuda.
 const NoLibrary = culazy.NoLibrary
 
-// Status returns 0 where a driver is loaded and initialized, NoLibrary and the
-// loader's words where there is none, and else the code of cuInit, such as
-// NoDevice.
+// Status returns 0 if a driver is loaded and initialized. If there is none it returns NoLibrary and the message of
+// the loader. Otherwise it returns the code of cuInit, such as NoDevice.
 func Status() (code int, why string) { return culazy.Status() }
 
-// needed are the entry points that this package calls; what package cu refers to
-// besides is never called. Left out are cuFuncGetParamInfo, of CUDA
-// 12.4, without which ArgumentSize is unknown, and cuTensorMapEncodeTiled, of
-// 12.0, and cuLaunchKernelEx, which no kernel uses yet that every card can run.
+// needed are the entry points that this package cannot do without. Package cu refers to others that are never called.
+// The list omits cuFuncGetParamInfo (CUDA 12.4), without which only ArgumentSize fails, and cuTensorMapEncodeTiled
+// (CUDA 12.0) and cuLaunchKernelEx, which no kernel uses yet.
 var needed = strings.Fields(`
 	cuInit cuDriverGetVersion cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName cuDeviceGetUuid cuDeviceTotalMem_v2
 	cuDevicePrimaryCtxRetain cuDevicePrimaryCtxRelease_v2 cuCtxSetCurrent cuCtxSynchronize cuGetErrorName
@@ -53,8 +49,7 @@ var needed = strings.Fields(`
 	cuLaunchKernel cuStreamBeginCapture_v2 cuStreamEndCapture
 	cuGraphInstantiateWithFlags cuGraphDestroy cuGraphExecDestroy cuGraphLaunch`)
 
-// Missing names the entry points that this package calls and this driver lacks.
-// It is empty where no driver is loaded.
+// Missing returns the names of needed entry points that the driver lacks. It returns none if no driver is loaded.
 func Missing() (names []string) {
 	for _, name := range culazy.Missing() {
 		if slices.Contains(needed, name) {
@@ -64,8 +59,8 @@ func Missing() (names []string) {
 	return names
 }
 
-// Version returns the CUDA version that the driver supports, as 1000 major +
-// 10 minor, such as 12040; 0 without a driver.
+// Version returns the CUDA version that the driver supports, as 1000 major + 10 minor, such as 12040. Without a
+// driver it is 0.
 func Version() int {
 	if code, _ := Status(); code == NoLibrary {
 		return 0
@@ -73,8 +68,8 @@ func Version() int {
 	return max(cu.Version(), 0)
 }
 
-// Devices returns the number of devices that the process may use, after
-// CUDA_VISIBLE_DEVICES; 0 where Status is not 0.
+// Devices returns the number of devices that CUDA_VISIBLE_DEVICES allows the process to use. It is 0 if Status is not
+// 0.
 func Devices() (int, error) {
 	n, err := cu.NumDevices()
 	return n, failure("cuDeviceGetCount", err)
@@ -83,14 +78,14 @@ func Devices() (int, error) {
 // Properties describe a device.
 type Properties struct {
 	Name         string
-	UUID         string // as CUDA_VISIBLE_DEVICES takes it
+	UUID         string // in the form of CUDA_VISIBLE_DEVICES
 	Major, Minor int    // compute capability
 	SMs          int    // multiprocessors
-	SharedMemory int    // bytes that a block may ask for, see Function.SetDynamicShared
+	SharedMemory int    // bytes that a block may use; see Function.SetDynamicShared
 	TotalMemory  int64  // bytes
 }
 
-// Describe returns the properties of device i of Devices.
+// Describe returns the properties of device i. i is less than Devices.
 func Describe(i int) (p Properties, err error) {
 	d, err := cu.GetDevice(i)
 	if err != nil {

@@ -17,9 +17,8 @@ import (
 
 const library = "LOR2C_LIBCUDA"
 
-// under reports whether this process opened the library that a C file of
-// testdata makes. Where it did not, the test runs again in a process that does.
-// No file is a library that does not exist.
+// under reports whether this process has opened the library that is built from a C file of testdata. If not, it runs
+// the test again in a process that opens it. An empty file name stands for a library that does not exist.
 func under(t *testing.T, file string) bool {
 	t.Helper()
 	if strings.HasSuffix(os.Getenv(library), "/of-"+t.Name()) {
@@ -31,7 +30,9 @@ func under(t *testing.T, file string) bool {
 		if err != nil {
 			t.Skip("no C compiler to make a driver with")
 		}
-		if out, err := exec.Command(cc, "-shared", "-fPIC", "-Wall", "-Werror", "-Wno-unused-parameter", "-o", so, filepath.Join("testdata", file)).CombinedOutput(); err != nil {
+		if out, err := exec.Command(
+			cc, "-shared", "-fPIC", "-Wall", "-Werror", "-Wno-unused-parameter", "-o", so, filepath.Join("testdata", file),
+		).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", file, err, out)
 		}
 	}
@@ -44,7 +45,7 @@ func under(t *testing.T, file string) bool {
 	return false
 }
 
-// TestLinked wants a binary that starts without libcuda.
+// TestLinked checks that the binary does not need libcuda to start.
 func TestLinked(t *testing.T) {
 	f, err := elf.Open(os.Args[0])
 	if err != nil {
@@ -73,7 +74,7 @@ func TestNoLibrary(t *testing.T) {
 	if m := Missing(); m != nil {
 		t.Errorf("missing %v of no library", m)
 	}
-	// A call that got as far as this must fail, not crash.
+	// A call without a driver must fail, not crash.
 	var f *Error
 	if _, err := Alloc(1); !errors.As(err, &f) || f.Code != NotInitialized {
 		t.Errorf("Alloc: %v; want code %d", err, NotInitialized)
@@ -151,8 +152,7 @@ DONE:
 }
 `
 
-// TestOneDevice goes through all of the package against the small driver of
-// testdata.
+// TestOneDevice calls every function of the package with the small driver of testdata.
 func TestOneDevice(t *testing.T) {
 	if !under(t, "onedevice.c") {
 		return
@@ -171,7 +171,7 @@ func TestOneDevice(t *testing.T) {
 	lostDevice(t)
 }
 
-// TestDevice does so on the first device of the machine, where it has one.
+// TestDevice does the same on the first device of the machine, if it has one.
 func TestDevice(t *testing.T) {
 	if code, why := Status(); code != 0 {
 		t.Skipf("no device: status %d %s", code, why)
@@ -214,7 +214,8 @@ func onDevice(t *testing.T) {
 		t.Errorf("loading text: %v; want a refusal of cuModuleLoadData", err)
 	}
 	m := must[Module](t)(Load([]byte(axpyPTX)))
-	if _, err := m.Function("other"); !errors.As(err, &f) || f.Code != NotFound || !strings.Contains(err.Error(), "other") {
+	if _, err := m.Function("other"); !errors.As(err, &f) || f.Code != NotFound ||
+		!strings.Contains(err.Error(), "other") {
 		t.Errorf("unknown kernel: %v; want code %d and its name", err, NotFound)
 	}
 	fn := must[Function](t)(m.Function("axpy"))
@@ -222,7 +223,8 @@ func onDevice(t *testing.T) {
 	if a.MaxThreads < 32 || a.Registers < 1 || a.PTXVersion != 80 || a.BinaryVersion < 80 || a.Local != 0 {
 		t.Errorf("attributes %+v", a)
 	}
-	if size, err := fn.ArgumentSize(); err == nil && size != 24 || err != nil && (!errors.As(err, &f) || f.Code != NotSupported) {
+	if size, err := fn.ArgumentSize(); err == nil && size != 24 || err != nil && (!errors.As(err, &f) ||
+		f.Code != NotSupported) {
 		t.Errorf("argument of %d bytes, %v; want 24", size, err)
 	}
 	ok(fn.SetDynamicShared(64 << 10))
@@ -245,11 +247,13 @@ func onDevice(t *testing.T) {
 	plain := must[Event](t)(NewEvent(false))
 	ok(from.Record(s))
 
-	args := make([]byte, 8) // an argument may begin anywhere
+	args := make([]byte, 8) // an argument may begin at any offset
 	record := func(v axpy) Record {
 		at := len(args)
 		args = append(args, unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v))...)
-		return Record{Function: fn, Grid: [3]uint32{(n + 127) / 128, 1, 1}, Block: [3]uint32{128, 1, 1}, Offset: uint32(at), Size: 24}
+		return Record{
+			Function: fn, Grid: [3]uint32{(n + 127) / 128, 1, 1}, Block: [3]uint32{128, 1, 1}, Offset: uint32(at), Size: 24,
+		}
 	}
 	records := []Record{record(axpy{y, x, n, 2}), record(axpy{y, x, n - 1, 0.5})}
 	records[1].Shared = 64 << 10
@@ -282,7 +286,7 @@ func onDevice(t *testing.T) {
 		t.Errorf("%g ms, %v", ms, err)
 	}
 
-	// What is captured runs when the graph is launched, with the arguments of then.
+	// Captured kernels run when the graph is launched, with the arguments at the time of capture.
 	g, err := s.Capture(func() error {
 		_, err := Launch(records[:1], args, s)
 		clear(args)
@@ -299,7 +303,7 @@ func onDevice(t *testing.T) {
 		t.Errorf("capture of what fails: %v; want its error", err)
 	}
 
-	// The second of three is refused: the first runs, the third does not.
+	// The second of three launches is refused: the first runs and the third does not.
 	args = args[:0]
 	records = []Record{record(axpy{y, x, n, 1}), record(axpy{y, x, n, 1}), record(axpy{y, x, n, 1})}
 	records[1].Grid[0] = 0
@@ -331,14 +335,15 @@ func onDevice(t *testing.T) {
 	ok(c.Close())
 }
 
-// memoryOf fills a device with so many bytes.
+// memoryOf returns device memory with the given bytes.
 func memoryOf(t *testing.T, bytes int64) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	c := must[*Context](t)(Open(0))
 	var f *Error
 	_, err := Alloc(bytes + 1)
-	if !errors.As(err, &f) || f.Code != OutOfMemory || f.Sticky() || err.Error() != "driver: cuMemAlloc of 1048577 bytes: CUDA_ERROR_OUT_OF_MEMORY (2)" {
+	if !errors.As(err, &f) || f.Code != OutOfMemory || f.Sticky() ||
+		err.Error() != "driver: cuMemAlloc of 1048577 bytes: CUDA_ERROR_OUT_OF_MEMORY (2)" {
 		t.Errorf("too much memory: %v; want code %d", err, OutOfMemory)
 	}
 	p := must[Ptr](t)(Alloc(bytes))
@@ -353,7 +358,7 @@ func memoryOf(t *testing.T, bytes int64) {
 	}
 }
 
-// tensorMap reads back what the small driver was told.
+// tensorMap checks the arguments that the small driver received.
 func tensorMap(t *testing.T) {
 	tile := Tile{Address: 0x1000, Dims: []uint64{768, 99}, Strides: []uint64{1536}, Box: []uint32{64, 128}, Swizzle: 3}
 	m, err := EncodeTiled(tile)
@@ -369,7 +374,7 @@ func tensorMap(t *testing.T) {
 	}
 }
 
-// lostDevice lets a kernel write where there is nothing.
+// lostDevice launches a kernel that writes to an illegal address.
 func lostDevice(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -7,7 +7,7 @@ import (
 	"reflect"
 )
 
-// Codes of Error that callers tell apart; CUresult in the CUDA driver API.
+// Codes of Error that callers distinguish. They are values of CUresult in the CUDA driver API.
 const (
 	InvalidValue          = 1
 	OutOfMemory           = 2
@@ -26,19 +26,17 @@ const (
 	Unknown               = 999
 )
 
-// Error is a call that the driver refused, or the failure of earlier work that
-// it reports at this call.
+// Error is the error of a driver call, or of earlier work whose failure the driver reports at that call.
 type Error struct {
 	Code int    // CUresult
 	Name string // such as CUDA_ERROR_OUT_OF_MEMORY
-	Call string // entry point, such as cuMemAlloc, and what it was about
+	Call string // entry point, such as cuMemAlloc, and its subject
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("driver: %s: %s (%d)", e.Call, e.Name, e.Code) }
 
-// Sticky reports whether the context is lost with this error, so that no later
-// call on it succeeds: memory or a link that failed, or what a kernel did wrong
-// while it ran.
+// Sticky reports whether the context is lost, so that no later call on it succeeds. That is the case after a failure
+// of memory or of a link, and after a fault of a running kernel.
 func (e *Error) Sticky() bool {
 	switch e.Code {
 	case ECCUncorrectable, nvlinkUncorrectable, contained, IllegalAddress, LaunchTimeout, contextIsDestroyed, deviceAssert,
@@ -60,7 +58,7 @@ const (
 	invalidPC           = 718
 )
 
-// fault returns the error of a CUresult; nil for success.
+// fault returns the error for a CUresult, or nil for success.
 func fault(call string, code int) error {
 	if code == 0 {
 		return nil
@@ -68,7 +66,7 @@ func fault(call string, code int) error {
 	return &Error{code, errorName(code), call}
 }
 
-// failure returns the error of a call of cu, whose own type is not exported.
+// failure returns an *Error for an error of package cu, which does not export its type.
 func failure(call string, err error) error {
 	if err == nil {
 		return nil

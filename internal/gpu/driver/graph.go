@@ -4,18 +4,18 @@ package driver
 
 import "unsafe"
 
-// Graph is captured work that can be launched again and again.
+// Graph is captured work that can be launched any number of times.
 type Graph struct{ exec unsafe.Pointer }
 
-// Capture records what do gives to the stream, which is not carried out, as a
-// graph. Until it returns, the calling thread may not allocate or free memory
-// nor wait for the device. The error of do goes before the driver's.
+// Capture calls do and returns the work that it gives to the stream as a graph, without executing it. do may not
+// allocate or free memory or wait for the device. If do fails Capture returns its error, even if the driver fails
+// too.
 func (s Stream) Capture(do func() error) (Graph, error) {
 	if err := fault("cuStreamBeginCapture", beginCapture(s)); err != nil {
 		return Graph{}, err
 	}
 	failed := do()
-	// Also after a failure, or the stream would stay in capture.
+	// End the capture after a failure too, or the stream would remain in capture mode.
 	template, code := endCapture(s)
 	if template != nil {
 		defer destroyTemplate(template)
@@ -30,8 +30,8 @@ func (s Stream) Capture(do func() error) (Graph, error) {
 	return Graph{exec}, fault("cuGraphInstantiate", code)
 }
 
-// Launch gives the graph to the stream.
+// Launch queues the graph on the stream.
 func (g Graph) Launch(s Stream) error { return fault("cuGraphLaunch", launchGraph(g.exec, s)) }
 
-// Destroy frees the graph. What has been launched goes on.
+// Destroy frees the graph. Launches that are in progress continue.
 func (g Graph) Destroy() error { return fault("cuGraphExecDestroy", destroyGraph(g.exec)) }

@@ -4,23 +4,22 @@ package driver
 
 import "fmt"
 
-// Record is one launch. Its layout is that of struct launch in abi.go.
+// Record is one launch. It has the layout of struct launch in abi.go.
 type Record struct {
 	Function Function
 	Grid     [3]uint32
 	Block    [3]uint32
-	Cluster  [3]uint32 // in blocks; zero for none. Needs sm_90 and a driver of CUDA 11.8
+	Cluster  [3]uint32 // in blocks; zero for no cluster. Clusters need sm_90 and a driver of CUDA 11.8
 	Shared   uint32    // bytes of dynamic shared memory
-	Offset   uint32    // of the kernel's argument in the arguments of Launch
-	Size     uint32    // of the argument in bytes, as the kernel declares it
+	Offset   uint32    // of the kernel's argument in args of Launch
+	Size     uint32    // of the kernel's argument in bytes
 }
 
-// Launch gives the kernels of records to the stream in order, in one call. A
-// kernel takes one struct by value; its bytes, in C layout, are Size bytes of
-// args from Offset. Both slices may be used again when Launch returns.
+// Launch queues the kernels of records on the stream, in order. Each kernel has one argument, a struct by value,
+// whose bytes in C layout are args[Offset:Offset+Size]. The caller may change both slices when Launch returns.
 //
-// It stops at the first launch that the driver refuses and returns how many it
-// took, so that records[done] is the one that failed.
+// It stops at the first launch that the driver refuses and returns the number of launches before it, so that
+// records[done] is the one that failed.
 func Launch(records []Record, args []byte, s Stream) (done int, err error) {
 	for i, r := range records {
 		if uint64(r.Offset)+uint64(r.Size) > uint64(len(args)) {

@@ -9,18 +9,18 @@ import (
 	"gorgonia.org/cu"
 )
 
-// Module is code that is loaded into a context.
+// Module is code that has been loaded into a context.
 type Module struct{ m cu.Module }
 
-// Load loads a cubin, a fat binary or the text of PTX. Of a fat binary the
-// driver takes the cubin for its device, else it compiles the PTX.
+// Load loads a cubin, a fat binary or the text of PTX. From a fat binary the driver takes the cubin for its device,
+// or compiles the PTX if there is none.
 func Load(image []byte) (Module, error) {
-	// PTX must end in a zero; it ends one of LoadData's copy.
+	// PTX must end with a zero byte, which the copy that LoadData makes has.
 	m, err := cu.LoadData(string(image))
 	return Module{m}, failure("cuModuleLoadData", err)
 }
 
-// Unload frees the module and what came out of it.
+// Unload frees the module and its functions.
 func (m Module) Unload() error { return failure("cuModuleUnload", m.m.Unload()) }
 
 // Function is a kernel: a handle of the driver.
@@ -29,21 +29,21 @@ type Function uintptr
 // Function looks up a kernel. An unknown name is an error with code NotFound.
 func (m Module) Function(name string) (Function, error) {
 	f, err := m.m.Function(name)
-	// cu.Function is the handle and nothing else.
+	// cu.Function has no field besides the handle.
 	return *(*Function)(unsafe.Pointer(&f)), failure("cuModuleGetFunction("+name+")", err)
 }
 
-// Attributes are what the compiler made of a kernel.
+// Attributes are the resources that the compiler assigned to a kernel.
 type Attributes struct {
-	MaxThreads    int // of a block, by registers
-	StaticShared  int // bytes of a block
-	Local         int // bytes of a thread: spills and arrays
-	Registers     int // of a thread
+	MaxThreads    int // largest number of threads of a block
+	StaticShared  int // bytes per block
+	Local         int // bytes per thread: spills and arrays
+	Registers     int // per thread
 	PTXVersion    int // compute capability of the PTX, 80 for compute_80
 	BinaryVersion int // compute capability of the machine code, 90 for sm_90a
 }
 
-// Attributes reads them.
+// Attributes returns the attributes of f.
 func (f Function) Attributes() (a Attributes, err error) {
 	for _, of := range []struct {
 		to   *int

@@ -6,10 +6,10 @@
 //
 // Environment:
 //
-//	LOR2C_HOST_SEED  what every order in the library is drawn from; default 1
+//	LOR2C_HOST_SEED  seed of every random order in the library; default 1
 //	LOR2C_HOST_FAST  1: optimised and without sanitizers, for long runs
 //
-// kernels/host/driver.h has more, which make the driver unusual.
+// kernels/host/driver.h lists more variables, which make the driver behave in unusual ways.
 package hostlib
 
 import (
@@ -29,14 +29,14 @@ import (
 	"time"
 )
 
-// ErrNoCompiler is wrapped where there is no C++ compiler with sanitizers, or
-// none that the fibers could be built with.
+// ErrNoCompiler is wrapped by errors that report that there is no C++ compiler with sanitizers, or none that can
+// build the fibers.
 var ErrNoCompiler = errors.New("no C++ compiler with sanitizers")
 
-// Library is a libcuda.so.1 and what a process needs to use it.
+// Library is a libcuda.so.1 with everything that a process needs to use it.
 type Library struct {
 	Path string
-	// Env holds the variables that the process starts with, as name=value.
+	// Env has the environment variables of such a process, as name=value.
 	Env []string
 }
 
@@ -48,13 +48,13 @@ type compiler struct {
 	cxx     string
 	version string
 	asan    string   // library to preload; "" without sanitizers
-	kernels []string // flags for what the sanitizers are to watch
-	runtime []string // for the fibers, whose switches are by hand
+	kernels []string // flags for code that the sanitizers check
+	runtime []string // flags for the fibers, which switch stacks themselves
 	cache   string
 }
 
-// Build builds the library, or finds it where the sources have not changed
-// since. The error wraps ErrNoCompiler where a compiler is missing.
+// Build builds the library. If the sources have not changed it returns the library from the cache. The error wraps
+// ErrNoCompiler if a compiler is missing.
 func Build() (Library, error) {
 	dir, err := kernelDir()
 	if err != nil {
@@ -63,8 +63,8 @@ func Build() (Library, error) {
 	return buildIn(dir)
 }
 
-// BuildChanged builds the library from a copy of the kernels in a directory,
-// after change has had one file of it: to plant a fault that tests must find.
+// BuildChanged copies the kernels to a directory, applies change to one file and builds the library from the copy.
+// Tests use it to plant a fault that must be found.
 func BuildChanged(dir, file string, change func(source string) (string, error)) (Library, error) {
 	from, err := kernelDir()
 	if err != nil {
@@ -124,7 +124,7 @@ func buildIn(dir string) (Library, error) {
 	return Library{Path: out, Env: append(c.env(), "LOR2C_LIBCUDA="+out)}, nil
 }
 
-// newCompiler looks for the compiler; fast leaves the sanitizers out.
+// newCompiler returns the compiler. If fast is set it does not use the sanitizers.
 func newCompiler(fast bool) (*compiler, error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("hostlib: %w: fibers switch in assembly of linux/amd64", ErrNoCompiler)
@@ -145,9 +145,8 @@ func newCompiler(fast bool) (*compiler, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	// Nothing is contracted that the source does not write as fmaf, so that
-	// results do not depend on the processor. Memory may be read as another type
-	// than it was written as, which nvcc allows.
+	// Only fmaf in the source becomes a fused multiply-add, so that results do not depend on the processor. Like
+	// nvcc, the compiler must allow memory to be read as another type than it was written as.
 	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing", "-g1"}
 	c := &compiler{
 		cxx: path, version: string(version), cache: filepath.Join(cache, "lor2c", "host"),
@@ -169,8 +168,8 @@ func newCompiler(fast bool) (*compiler, error) {
 	return c, nil
 }
 
-// flags returns those of a source. The fibers check what kernels hand to them
-// by themselves, and are called a thousand times a launch.
+// flags returns the flags for a source. The fibers are not sanitized: they check the arguments of kernels themselves,
+// and a launch calls them thousands of times.
 func (c *compiler) flags(path string) []string {
 	switch filepath.Base(path) {
 	case "fiber.cpp", "block.cpp", "tensorcore.cpp":
@@ -179,12 +178,11 @@ func (c *compiler) flags(path string) []string {
 	return c.kernels
 }
 
-// env returns what a process that loads a library of this compiler starts with.
+// env returns the environment of a process that loads a library built by this compiler.
 //
-// The sanitizer's library must come before all others, hence the preload. Go
-// handles SIGSEGV itself, on its own signal stacks, and never frees what
-// the sanitizer would call leaked. Both sanitizers abort, upon which Go prints
-// the goroutine that was in the driver.
+// The sanitizer's library must come before all others, hence LD_PRELOAD. Go handles SIGSEGV itself, on its own signal
+// stacks, and does not free all memory at exit, so leaks are not checked. Both sanitizers abort, and Go then prints
+// the goroutine that called the driver.
 func (c *compiler) env() []string {
 	if c.asan == "" {
 		return nil
@@ -203,9 +201,8 @@ type unit struct {
 	flags []string
 }
 
-// link compiles units, two at a time, and links them to a file of that name.
-// Objects and products lie in the cache under a hash of all that they are made
-// of.
+// link compiles units, two at a time, and links them into a file of the given name. Objects and results are cached
+// under a hash of everything that they are made from.
 func (c *compiler) link(dir string, units []unit, name string, flags ...string) (string, error) {
 	headers, err := c.headers(dir)
 	if err != nil {
@@ -238,9 +235,9 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 	}, c.version, strings.Join(flags, " "))
 }
 
-// compile returns the object of a unit. A kernel file stands in a namespace
-// without name: what two of them call alike stays apart, as it does for nvcc.
-// Paths in the object begin at kernels/, so that one serves every checkout.
+// compile returns the object file of a unit. A kernel file is compiled inside an unnamed namespace, so that equal
+// names in two files do not clash, as with nvcc. Paths in the object begin at kernels/, so that all checkouts can
+// share it.
 func (c *compiler) compile(dir string, u unit, headers string) (string, error) {
 	source, err := os.ReadFile(u.path)
 	if err != nil {
@@ -255,14 +252,17 @@ func (c *compiler) compile(dir string, u unit, headers string) (string, error) {
 		text = "#include \"host/cuda.h\"\nnamespace {\n" + text + "}\n"
 	}
 	return c.make(filepath.Base(u.path)+".o", string(source), func(out string) *exec.Cmd {
-		cmd := exec.Command(c.cxx, slices.Concat(u.flags, []string{"-I", dir, "-ffile-prefix-map=" + dir + "=kernels", "-x", "c++", "-c", "-", "-o", out})...)
+		cmd := exec.Command(
+			c.cxx,
+			slices.Concat(u.flags, []string{"-I", dir, "-ffile-prefix-map=" + dir + "=kernels", "-x", "c++", "-c", "-", "-o", out})...,
+		)
 		cmd.Stdin = strings.NewReader(text)
 		return cmd
 	}, c.version, strings.Join(u.flags, " "), headers, text)
 }
 
-// make returns the file of that name that command writes, from the cache where
-// it is there. source and made identify it.
+// make returns the file of the given name that command writes, or the cached file if there is one. source and made
+// identify it.
 func (c *compiler) make(name, source string, command func(out string) *exec.Cmd, made ...string) (string, error) {
 	h := sha256.New()
 	for _, part := range append(made, source) {
@@ -270,7 +270,7 @@ func (c *compiler) make(name, source string, command func(out string) *exec.Cmd,
 	}
 	dir := filepath.Join(c.cache, hex.EncodeToString(h.Sum(nil))[:24])
 	out := filepath.Join(dir, name)
-	// Test processes that start together do not make the same twice.
+	// The lock keeps test processes that start together from making the same file twice.
 	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
 		return "", err
@@ -296,7 +296,7 @@ func (c *compiler) make(name, source string, command func(out string) *exec.Cmd,
 	return out, os.Rename(temp, dir)
 }
 
-// prune removes what nobody has asked for in two weeks.
+// prune removes files that have not been used for two weeks.
 func (c *compiler) prune() {
 	entries, _ := os.ReadDir(c.cache)
 	for _, e := range entries {
@@ -306,7 +306,7 @@ func (c *compiler) prune() {
 	}
 }
 
-// headers returns the text of all that sources include.
+// headers returns the text of all headers.
 func (c *compiler) headers(dir string) (string, error) {
 	var all strings.Builder
 	for _, pattern := range []string{"*.cuh", "host/*.h"} {
@@ -336,7 +336,7 @@ func kernelDir() (string, error) {
 			return filepath.Join(dir, "kernels"), nil
 		}
 		if dir == filepath.Dir(dir) {
-			return "", fmt.Errorf("hostlib: %s is in no Go module: the kernels are found beside go.mod", at)
+			return "", fmt.Errorf("hostlib: %s is not in a Go module; the kernels are searched next to go.mod", at)
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// build builds the library, or skips where it cannot be.
+// build builds the library, or skips the test if it cannot be built.
 func build(t *testing.T) Library {
 	t.Helper()
 	lib, err := Build()

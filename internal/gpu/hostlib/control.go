@@ -20,11 +20,10 @@ import (
 	"unsafe"
 )
 
-// Driver reaches into the library that this process runs on.
+// Driver controls the library that this process uses.
 type Driver struct{ handle unsafe.Pointer }
 
-// Loaded returns the library, and false where the process runs on another
-// driver or none.
+// Loaded returns the library that this process uses. It returns false if the process has another driver or none.
 func Loaded() (Driver, bool) {
 	path := C.CString(os.Getenv("LOR2C_LIBCUDA"))
 	defer C.free(unsafe.Pointer(path))
@@ -41,10 +40,9 @@ func (d Driver) find(name string) unsafe.Pointer {
 	return C.dlsym(d.handle, s)
 }
 
-// Fail makes the nth call from now of a driver entry point, such as
-// cuMemAlloc_v2, return the code; "kernel:NAME" means the nth run of a kernel.
-// When the test ends, what has not failed will not, and what ended a context is
-// mended.
+// Fail makes the nth call from now of a driver entry point, such as cuMemAlloc_v2, return the code. The name
+// "kernel:NAME" stands for the nth run of a kernel. When the test ends, pending failures are cancelled and a lost
+// context is restored.
 func (d Driver) Fail(t testing.TB, entry string, nth uint64, code int) {
 	s := C.CString(entry)
 	defer C.free(unsafe.Pointer(s))
@@ -52,19 +50,19 @@ func (d Driver) Fail(t testing.TB, entry string, nth uint64, code int) {
 	t.Cleanup(func() { C.number(d.find("lor2c_host_repair"), 0) })
 }
 
-// Calls returns how often an entry point was called, or a "kernel:NAME" run.
+// Calls returns how often an entry point was called, or how often the kernel of "kernel:NAME" ran.
 func (d Driver) Calls(entry string) uint64 {
 	s := C.CString(entry)
 	defer C.free(unsafe.Pointer(s))
 	return uint64(C.calls(d.find("lor2c_host_calls"), s))
 }
 
-// SetMemory sets the bytes of a card until the test ends.
+// SetMemory sets the memory of a card in bytes until the test ends.
 func (d Driver) SetMemory(t testing.TB, bytes uint64) {
 	f := d.find("lor2c_host_memory")
 	C.number(f, C.uint64_t(bytes))
 	t.Cleanup(func() { C.number(f, 0) })
 }
 
-// Seed begins every order anew.
+// Seed restarts all random orders from a seed.
 func (d Driver) Seed(value uint64) { C.number(d.find("lor2c_host_seed"), C.uint64_t(value)) }

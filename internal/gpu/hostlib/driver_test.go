@@ -25,14 +25,14 @@ func library(t *testing.T) Driver {
 	return d
 }
 
-// fill is FillArgs of kernels/elementwise.cu.
+// fill has the layout of FillArgs in kernels/elementwise.cu.
 type fill struct {
 	dst, n driver.Ptr
 	value  float32
 	_      uint32
 }
 
-// fillOn fills n floats on a device of its own thread and compares them.
+// fillOn locks a thread, fills n floats on a device and compares them.
 func fillOn(n int, value float32) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -60,14 +60,16 @@ func fillOn(n int, value float32) error {
 	if err != nil {
 		return err
 	}
-	// From the Go heap, which the sanitizer does not know.
+	// This memory is from the Go heap, which the sanitizer does not know.
 	number := int32(n)
 	if err := driver.Write(count, unsafe.Slice((*byte)(unsafe.Pointer(&number)), 4)); err != nil {
 		return err
 	}
 	args := fill{dst: dst, n: count, value: value}
 	raw := unsafe.Slice((*byte)(unsafe.Pointer(&args)), unsafe.Sizeof(args))
-	record := driver.Record{Function: f, Grid: [3]uint32{uint32(n+1023) / 1024, 1, 1}, Block: [3]uint32{256, 1, 1}, Size: uint32(len(raw))}
+	record := driver.Record{
+		Function: f, Grid: [3]uint32{uint32(n+1023) / 1024, 1, 1}, Block: [3]uint32{256, 1, 1}, Size: uint32(len(raw)),
+	}
 	if _, err := driver.Launch([]driver.Record{record}, raw, s); err != nil {
 		return err
 	}
@@ -91,8 +93,8 @@ func fillOn(n int, value float32) error {
 	return nil
 }
 
-// TestGo runs kernels from several threads of a Go program that meanwhile moves
-// its stacks, collects garbage and recovers from a fault.
+// TestGo runs kernels from several threads while the Go program moves its stacks, collects garbage and recovers from
+// a fault.
 func TestGo(t *testing.T) {
 	d := library(t)
 	if missing := driver.Missing(); len(missing) > 0 {
@@ -153,13 +155,13 @@ func TestGo(t *testing.T) {
 		var none *[1 << 20]int
 		none[len(faults)]++
 	}()
-	// The sanitizer's shadow takes all addresses below.
+	// All lower addresses belong to the sanitizer's shadow.
 	if p := new([64]int); os.Getenv("ASAN_OPTIONS") != "" && uintptr(unsafe.Pointer(p)) < 0x10007fff8000 {
 		t.Errorf("the heap is at %p, inside the sanitizer's shadow", p)
 	}
 }
 
-// TestControl reaches every function for tests.
+// TestControl calls every control function.
 func TestControl(t *testing.T) {
 	d := library(t)
 	t.Run("fault=entry", func(t *testing.T) {

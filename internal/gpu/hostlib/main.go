@@ -14,17 +14,15 @@ import (
 	"testing"
 )
 
-// child marks a test process that Main has started.
+// child is the environment variable that marks a test process started by Main.
 const child = "LOR2C_HOST_CHILD"
 
-// Main is the TestMain of a package whose tests need a CUDA device. It builds
-// the library and starts the test binary again with it. Where there is no
-// compiler it says so and runs the tests without a device, and with
-// LOR2C_REQUIRE_GPU=1, or LOR2C_LIBCUDA set, it leaves the choice of a driver
-// alone.
+// Main is the TestMain of a package whose tests need a CUDA device. It builds the library and starts the test binary
+// again with it. If there is no compiler it prints that and runs the tests without a device. If LOR2C_REQUIRE_GPU is
+// 1 or LOR2C_LIBCUDA is set it does not change the driver.
 func Main(m *testing.M) {
 	if given() {
-		// What a test starts is not to be preloaded.
+		// Processes that a test starts must not preload the library.
 		_ = os.Unsetenv("LD_PRELOAD")
 		code := m.Run()
 		if os.Getenv(child) != "" {
@@ -44,24 +42,24 @@ func Main(m *testing.M) {
 	os.Exit(1)
 }
 
-// given reports whether this process is to take the driver it finds.
+// given reports whether this process must use the driver that it finds.
 func given() bool {
 	return os.Getenv(child) != "" || os.Getenv("LOR2C_REQUIRE_GPU") == "1" || os.Getenv("LOR2C_LIBCUDA") != ""
 }
 
-// start runs this program from its beginning with the library.
+// start replaces this process by the same program with the library.
 func start(lib Library) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	// The first of two values of a variable counts.
+	// If a variable is set twice, the first value counts.
 	return syscall.Exec(self, os.Args, slices.Concat(lib.Env, []string{child + "=1"}, os.Environ()))
 }
 
-// logInputs adds to the record that `go test` keeps of what a test reads, and
-// repeats it for: the library was made before that record began. Where it
-// cannot be written, go test repeats the test always.
+// logInputs adds the sources of the library to the list of files that `go test` checks before it reuses a cached
+// result, because the library was built before go test began that list. If the list cannot be written, go test never
+// reuses the result.
 func logInputs() {
 	log := flag.Lookup("test.testlogfile")
 	dir, err := kernelDir()

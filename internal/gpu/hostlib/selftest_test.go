@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// selftest builds kernels/host/selftest; see there.
+// selftest builds kernels/host/selftest, which describes itself.
 func selftest(t *testing.T) (program string, env []string) {
 	t.Helper()
 	c, err := newCompiler(false)
@@ -42,18 +42,18 @@ func selftest(t *testing.T) (program string, env []string) {
 	return program, c.env()
 }
 
-// TestSelf runs kernels that are right, which must say nothing, and kernels
-// with one fault each, which must end with a message about it.
+// TestSelf runs correct kernels, which must print nothing, and kernels with one fault each, which must end with a
+// message about it.
 func TestSelf(t *testing.T) {
 	program, env := selftest(t)
 	for _, c := range []struct {
 		name, want string
-		says       bool // and passes
+		says       bool // the case prints a message and passes
 		env        []string
 	}{
 		{name: "shuffles"}, {name: "wide_shuffles"}, {name: "votes"}, {name: "sum_blocks"}, {name: "leave_early"}, {name: "indices"},
 		{name: "orders"}, {name: "tiles"}, {name: "product"}, {name: "arithmetic"},
-		// The twin with the fault is compared inside.
+		// These cases compare a kernel with its faulty twin themselves.
 		{name: "no_barrier"}, {name: "no_second_barrier"}, {name: "no_syncwarp"}, {name: "sum_in_any_order"}, {name: "uninitialized_shared"}, {name: "copy_without_wait"},
 		{name: "copy_with_short_wait"}, {name: "copy_without_barrier"},
 		{name: "copy_left_behind", want: `kernel copies, block \(0,0,0\), thread \(\d+,0,0\): ends with 1 copies of cp_async_16 that it has not waited for`},
@@ -76,7 +76,10 @@ func TestSelf(t *testing.T) {
 		{name: "wrong_block", want: `kernel misaligned: launch with 64 threads a block; it is declared with 32`},
 		{name: "driver_start"}, {name: "driver_memory"}, {name: "driver_copy_2d"}, {name: "driver_functions"}, {name: "driver_launch", want: `launch of add with 8 bytes of arguments; it takes 16\n.*launch of add with 64x1x1 threads a block; it is declared with 32`, says: true},
 		{name: "driver_late"}, {name: "driver_events"}, {name: "driver_graphs"}, {name: "driver_faults"},
-		{name: "driver_visible", env: []string{"LOR2C_HOST_DEVICES=3", "CUDA_VISIBLE_DEVICES=2,GPU-5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a01,7,0"}},
+		{
+			name: "driver_visible",
+			env:  []string{"LOR2C_HOST_DEVICES=3", "CUDA_VISIBLE_DEVICES=2,GPU-5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a01,7,0"},
+		},
 		{name: "driver_no_device", env: []string{"LOR2C_HOST_DEVICES=0"}},
 		{name: "driver_fault_by_environment", env: []string{"LOR2C_HOST_FAIL=cuInit 1 100,cuDeviceGetCount 2 999"}},
 	} {

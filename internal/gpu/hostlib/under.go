@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// Under is for a single test that needs a CUDA device in a package whose other
-// tests do not. It returns true in a process that has a driver; elsewhere it
-// runs the test again in one that has the library, reports how that went, and
+// Under is for a test that needs a CUDA device in a package whose other tests do not. In a process that has a driver
+// it returns true. Otherwise it runs the test again in a process that has the library, reports the result, and
 // returns false.
 func Under(t *testing.T) bool {
 	t.Helper()
@@ -34,8 +33,7 @@ func Under(t *testing.T) bool {
 	return false
 }
 
-// Test runs tests of this binary, chosen by its flags, in a process that uses
-// the library.
+// Test runs tests of this binary in a process that uses the library. The flags select the tests.
 func (l Library) Test(flags ...string) (output []byte, err error) {
 	c := exec.Command(os.Args[0], append(flags, "-test.v")...)
 	c.Env = slices.Concat(os.Environ(), l.Env, []string{child + "=1"})
