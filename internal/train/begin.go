@@ -56,7 +56,7 @@ func (r *run) checkInit() error {
 	}
 	headline := fmt.Sprintf("train: begin with %s: it does not fit the run; "+
 		"name an adapter of the same method on the same base model:", c.InitAdapter)
-	return &differs{identity.List(headline, "adapter", differences), adapter.ErrMismatch}
+	return &refusal{identity.List(headline, "adapter", differences), adapter.ErrMismatch}
 }
 
 // begin copies the values of the adapter of init_adapter into the method's

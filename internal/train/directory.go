@@ -26,7 +26,22 @@ type directory struct {
 }
 
 // errBusy is wrapped when another process has locked the run directory.
-var errBusy = fmt.Errorf("%w: %w", ErrOtherRun, checkpoint.ErrLocked)
+var errBusy = errors.Join(ErrOtherRun, checkpoint.ErrLocked)
+
+// refusal is an error that wraps a kind of error, such as ErrOtherRun, but does
+// not repeat its text.
+type refusal struct {
+	text string
+	kind error
+}
+
+func (r *refusal) Error() string { return r.text }
+func (r *refusal) Unwrap() error { return r.kind }
+
+// otherRun returns the error for a directory that a run may not use.
+func otherRun(path, format string, a ...any) error {
+	return &refusal{fmt.Sprintf("train: open %s: %s", path, fmt.Sprintf(format, a...)), ErrOtherRun}
+}
 
 // openDirectory checks a run directory, creates it if it does not exist, and locks
 // it until close is called. If it returns an error, the directory is left
@@ -80,8 +95,8 @@ func (d *directory) open() error {
 		d.made = nil // the other process uses them
 		d.lock.Close()
 		d.lock = nil
-		return fmt.Errorf("train: open %s: another process is training in this directory; wait for it, "+
-			"or choose another with --out: %w", d.path, errBusy)
+		return &refusal{fmt.Sprintf("train: open %s: another process is training in this directory; wait for it, "+
+			"or choose another with --out", d.path), errBusy}
 	}
 	if err != nil {
 		return failed(fmt.Errorf("lock %s: %w", lockFile, err), "a lock keeps two processes from writing to one run; "+
@@ -139,7 +154,7 @@ func look(path string) (held bool, err error) {
 		return false, fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err)
 	}
 	if !info.IsDir() {
-		return false, fmt.Errorf("train: open %s: it is not a directory; choose another with --out: %w", path, ErrOtherRun)
+		return false, otherRun(path, "it is not a directory; choose another with --out")
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -163,11 +178,11 @@ func look(path string) (held bool, err error) {
 	case configured:
 		return progress != nil, nil
 	case progress != nil || ours != nil:
-		return false, fmt.Errorf("train: open %s: it has no %s, and a run would overwrite %s; "+
-			"choose another directory with --out: %w", path, ConfigFile, place.List(append(progress, ours...)), ErrOtherRun)
+		return false, otherRun(path, "it has no %s, and a run would overwrite %s; choose another directory with --out",
+			ConfigFile, place.List(append(progress, ours...)))
 	case foreign != nil && !current(info, path):
-		return false, fmt.Errorf("train: open %s: it has other files but no %s: %s; "+
-			"choose the directory of this run, or an empty or new one: %w", path, ConfigFile, place.List(foreign), ErrOtherRun)
+		return false, otherRun(path, "it has other files but no %s: %s; choose the directory of this run, or an empty or new one",
+			ConfigFile, place.List(foreign))
 	}
 	return false, nil
 }

@@ -141,7 +141,9 @@ func TestWait(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer other.close()
-			if _, err := Run(t.Context(), c, quiet(1)); !errors.Is(err, ErrOtherRun) {
+			_, err = Run(t.Context(), c, quiet(1))
+			const want = ": another process is training in this directory; wait for it, or choose another with --out"
+			if !errors.Is(err, ErrOtherRun) || !errors.Is(err, checkpoint.ErrLocked) || err.Error() != "train: open "+c.Out+want {
 				t.Fatalf("without waiting: %v", err)
 			}
 			ctx, stop := context.WithCancel(t.Context())
@@ -157,7 +159,7 @@ func TestWait(t *testing.T) {
 				return said.Write(text)
 			})
 			_, err = Run(ctx, c, o)
-			if !strings.HasPrefix(said.String(), "another process is training into "+c.Out+"; waiting for it\n") {
+			if !strings.HasPrefix(said.String(), "another process is training in "+c.Out+"; waiting for it\n") {
 				t.Errorf("said %q", said.String())
 			}
 			if stops != errors.Is(err, ErrOtherRun) || !stops && err != nil {

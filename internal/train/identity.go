@@ -199,15 +199,6 @@ func outcome(b identity.Base) identity.Manifest {
 	return identity.Manifest{Base: b}
 }
 
-// differs is the error of a directory that was made from something else.
-type differs struct {
-	text string
-	kind error
-}
-
-func (d *differs) Error() string { return d.text }
-func (d *differs) Unwrap() error { return d.kind }
-
 // refuse returns an error that lists differences one a line under a headline,
 // nil where there are none. It wraps adapter.ErrMismatch where only the base
 // model differs, else ErrOtherRun.
@@ -221,7 +212,7 @@ func refuse(headline string, differences []identity.Difference) error {
 			kind = ErrOtherRun
 		}
 	}
-	return &differs{identity.List(headline, "run", differences), kind}
+	return &refusal{identity.List(headline, "run", differences), kind}
 }
 
 // exists reports whether there is anything at a path.

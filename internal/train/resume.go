@@ -26,8 +26,7 @@ const (
 func (r *run) resumeFrom(resume string) (string, error) {
 	held := r.dir.held
 	if held && resume == ResumeNever {
-		return "",
-			fmt.Errorf("train: open %s: it holds a run and --resume is never; name another with --out, or remove it: %w", r.out, ErrOtherRun)
+		return "", otherRun(r.out, "it holds a run and --resume is never; name another with --out, or remove it")
 	}
 	if err := checkpoint.CleanTemp(r.out); err != nil {
 		return "", err

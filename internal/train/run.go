@@ -185,7 +185,7 @@ func (o Options) busy(ctx context.Context, out string) func() bool {
 		}
 		if !said {
 			said = true
-			fmt.Fprintf(o.Stderr, "another process is training into %s; waiting for it\n", out)
+			fmt.Fprintf(o.Stderr, "another process is training in %s; waiting for it\n", out)
 		}
 		select {
 		case <-ctx.Done():
