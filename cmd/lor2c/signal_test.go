@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -14,12 +15,11 @@ import (
 	"time"
 )
 
-// longRun is a training that a test interrupts. It returns the arguments and
-// the run directory.
-func longRun(t *testing.T) (args []string, out string) {
+// longRun returns the arguments and the run directory of a training that a test interrupts.
+func longRun(t *testing.T, epochs string) (args []string, out string) {
 	t.Helper()
 	out = filepath.Join(t.TempDir(), "run")
-	return append(short(t, out), "--set", "train.epochs=12", "--set", "train.log_every=1"), out
+	return append(short(t, out), "--set", "train.epochs="+epochs, "--set", "train.log_every=1"), out
 }
 
 // waitFor waits until ready reports true, and fails if c ends before.
@@ -41,38 +41,54 @@ func logged(out string) func() bool {
 	}
 }
 
-// TestSignal asserts that each signal saves the state and is told by the exit
-// code, and that the same command continues.
+// TestSignal asserts that each signal makes a run save its state and end with
+// the exit code of the signal, and that the same command continues the run.
 func TestSignal(t *testing.T) {
+	// Children of a test that was itself started by nohup would ignore SIGHUP.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1} {
-		args, out := longRun(t)
-		c := command(t, args...)
-		var stderr bytes.Buffer
-		c.Stderr = &stderr
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
+		// On a busy machine the signal may arrive late. The run is so long that it is still in time.
+		args, out := longRun(t, "1000")
+		interrupt := func(ready func(stderr string) bool, args ...string) {
+			t.Helper()
+			c := command(t, args...)
+			stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stderr.Close()
+			text := func() string {
+				raw, err := os.ReadFile(stderr.Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(raw)
+			}
+			c.Stderr = stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			waitFor(t, c, func() bool { return ready(text()) })
+			if err := c.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+			c.Wait()
+			if code := c.ProcessState.ExitCode(); code != 128+int(s) || !strings.Contains(text(), "interrupted; the state is in "+out) {
+				t.Fatalf("%v: exit code %d, stderr %q", s, code, text())
+			}
 		}
-		waitFor(t, c, logged(out))
-		if err := c.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-		c.Wait()
-		if code := c.ProcessState.ExitCode(); code != 128+int(s) || !strings.Contains(stderr.String(), "interrupted; the state is in "+out) {
-			t.Fatalf("%v: exit code %d, stderr %q", s, code, stderr.String())
-		}
-		if s != syscall.SIGTERM {
-			continue
-		}
-		r := run(t, append(args, "--resume", "auto")...)
-		if r.code != 0 || !strings.Contains(r.stderr, "resuming from "+out) {
-			t.Errorf("resume: %+v", r)
+		interrupt(func(string) bool { return logged(out)() }, args...)
+		if s == syscall.SIGTERM {
+			interrupt(func(stderr string) bool { return strings.Contains(stderr, "resuming from "+out) }, append(args, "--resume", "auto")...)
 		}
 	}
 }
 
 // TestNohup asserts that a run that was started to survive its terminal does.
 func TestNohup(t *testing.T) {
-	args, out := longRun(t)
+	args, out := longRun(t, "12")
 	c := command(t, args...)
 	c.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, c.Args...)
 	c.Path = "/bin/sh"
