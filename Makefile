@@ -36,7 +36,7 @@ help: ## list the targets
 
 # With the CUDA device where the kernels can be compiled: nvcc is there, or can be fetched.
 build: ## build bin/lor2c
-	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,Go assembly on amd64$(comma) gonum elsewhere)"
+	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,$(if $(filter amd64,$(shell go env GOARCH)),Go assembly,gonum))"
 ifeq ($(CUDA),)
 	@echo "CUDA device: left out$(if $(findstring command,$(origin CUDA)),,; it needs Linux on amd64 and a C compiler)"
 	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
@@ -89,6 +89,7 @@ lint: ## check formatting, vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 	go vet $(TAGS) ./...
 	go vet -tags man ./cmd/lor2c
+	cd internal/sgemm/asm && CGO_ENABLED=0 go vet .
 	go run $(STATICCHECK) $(TAGS) ./...
 
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights

@@ -8,7 +8,7 @@
 # same bytes; scripts/release_check.sh compares. Run by `make release`, which
 # compiles the CUDA kernels first, from the root of the repository.
 set -eu
-targets=${*:-linux/amd64 linux/arm64 darwin/arm64 darwin/amd64}
+targets=${*:-linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64}
 out=build/release
 sbom=github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
@@ -47,7 +47,9 @@ for target in $targets; do
   name=lor2c-$version-$os-$arch
   cp -r "$out/common" "$out/$name"
   mv "$out/lor2c$exe" "$out/$name/"
-  go run "$sbom" bin -json -std -noserial -notimestamp -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2>/dev/null
+  # It reports its progress on standard error, which matters only where it fails.
+  go run "$sbom" bin -json -std -noserial -notimestamp -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2> "$out/sbom.log" ||
+    { cat "$out/sbom.log" >&2; exit 1; }
   find "$out/$name" -exec touch -d "@$epoch" {} +
   if [ "$os" = windows ]; then
     (cd "$out" && find "$name" -type f | sort | zip -q -X -9 "$name.zip" -@)
@@ -56,6 +58,6 @@ for target in $targets; do
   fi
   rm -rf "${out:?}/$name"
 done
-rm -rf "$out/common" "$out/native"
+rm -rf "$out/common" "$out/native" "$out/sbom.log"
 (cd "$out" && sha256sum -- * > ../SHA256SUMS && mv ../SHA256SUMS .)
 cat "$out/SHA256SUMS"
