@@ -1,5 +1,5 @@
-# The image holds a release's binary with its licences; mount models, data and
-# runs. `make docker` builds the release first.
+# The image holds a release's binary with its licences, and the binary needs only
+# libc; mount models, data and runs. `make docker` builds the release first.
 FROM debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS unpack
 COPY build/release/lor2c-*-linux-amd64.tar.gz /lor2c.tar.gz
 RUN mkdir /lor2c && tar -xzf /lor2c.tar.gz --strip-components=1 -C /lor2c
