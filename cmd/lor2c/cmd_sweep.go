@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 type sweepOptions struct {
@@ -100,5 +101,5 @@ func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 	}
 	outlivePipes()
 	endsItself(ctx)
-	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr})
+	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr, Terminal: terminal.Of(os.Stderr)})
 }

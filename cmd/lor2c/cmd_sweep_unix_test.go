@@ -21,8 +21,8 @@ func TestSweepSignal(t *testing.T) {
 		code   int  // -1 of a process that was killed
 		stderr string
 	}{
-		{"terminated", syscall.SIGTERM, false, signalled + int(syscall.SIGTERM), "0 of 1 cells are done: interrupted; the same command continues"},
-		{"terminal", syscall.SIGINT, true, signalled + int(syscall.SIGINT), "0 of 1 cells are done: interrupted; the same command continues"},
+		{"terminated", syscall.SIGTERM, false, signalled + int(syscall.SIGTERM), "0 of 1 cell is done: interrupted; the same command continues"},
+		{"terminal", syscall.SIGINT, true, signalled + int(syscall.SIGINT), "0 of 1 cell is done: interrupted; the same command continues"},
 		{"killed", syscall.SIGKILL, false, -1, "demo: begins (1 of 1)"},
 	} {
 		t.Run("case="+tt.name, func(t *testing.T) {

@@ -67,7 +67,7 @@ var layers = []struct {
 		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/identity", "internal/train",
 	}},
 	{"internal/sweep", []string{
-		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/train",
+		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/terminal", "internal/train",
 	}},
 	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{

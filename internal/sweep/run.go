@@ -10,11 +10,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -22,7 +22,10 @@ import (
 type Options struct {
 	Executable string    // path of lor2c
 	Device     string    // as lor2c train takes it
-	Progress   io.Writer // gets one line when a cell starts and one when it ends
+	Progress   io.Writer // gets lines as cells start, go on and end
+	// Terminal says what Progress can show. A terminal has a bar for each running
+	// cell instead of lines about it.
+	Terminal terminal.Terminal
 }
 
 // CellFlag is a flag of lor2c train for the cells of a sweep, which the help
@@ -53,8 +56,9 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 			todo = append(todo, c)
 		}
 	}
+	screen := terminal.Open(o.Progress, o.Terminal, nil)
 	if done := len(s.Cells) - len(todo); done > 0 {
-		fmt.Fprintf(o.Progress, "%d of %d cells are done already\n", done, len(s.Cells))
+		screen.Print(terminal.Plain, fmt.Sprintf("%d of %s done already", done, cellsAre(len(s.Cells))), 2)
 	}
 	if len(todo) == 0 {
 		return nil
@@ -62,15 +66,15 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(filepath.Join(s.Out, logsDir), 0o777); err != nil {
 		return fmt.Errorf("sweep: open %s: %w; want a directory that can be written", s.Out, bare(err))
 	}
-	p := progress{to: o.Progress, cells: len(todo), parallel: s.Parallel, start: time.Now()}
+	p := newProgress(screen, len(todo), time.Now)
 	queue := make(chan Cell)
 	var workers sync.WaitGroup
 	for range min(s.Parallel, len(todo)) {
 		workers.Go(func() {
 			for c := range queue {
-				p.begin(c)
-				f := s.train(ctx, c, o)
-				p.end(c, f, s.done(c))
+				cell := p.begin(c)
+				f := s.train(ctx, c, o, &records{p: p, cell: cell})
+				p.end(cell, f, s.done(c))
 			}
 		})
 	}
@@ -84,8 +88,9 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 	}
 	close(queue)
 	workers.Wait()
+	p.close()
 	if ctx.Err() != nil {
-		return fmt.Errorf("sweep: %d of %d cells are done: %w; the same command continues", s.countDone(), len(s.Cells), train.ErrInterrupted)
+		return fmt.Errorf("sweep: %d of %s done: %w; the same command continues", s.countDone(), cellsAre(len(s.Cells)), train.ErrInterrupted)
 	}
 	return p.err(len(s.Cells))
 }
@@ -106,8 +111,8 @@ func (s *Sweep) countDone() (n int) {
 }
 
 // train runs one cell to its end. It returns nil if the cell succeeded or the
-// sweep was interrupted.
-func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
+// sweep was interrupted. The records of the run go to records as JSON lines.
+func (s *Sweep) train(ctx context.Context, c Cell, o Options, records io.Writer) *failure {
 	log := filepath.Join(s.Out, logsDir, c.Name+".log")
 	failed := func(what string) *failure { return &failure{c, what, log} }
 	file, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o666)
@@ -115,12 +120,12 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options) *failure {
 		return failed(err.Error())
 	}
 	defer file.Close()
-	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--" + CellFlag, "--out", s.Dir(c)}
+	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--json", "--" + CellFlag, "--out", s.Dir(c)}
 	for _, set := range c.args() {
 		args = append(args, "--set", set)
 	}
 	cmd := exec.CommandContext(ctx, o.Executable, args...)
-	cmd.Stdout, cmd.Stderr = file, file
+	cmd.Stdout, cmd.Stderr = records, file
 	cmd.Env = os.Environ()
 	if s.Parallel > 1 {
 		// More threads than cores would only slow each other down.
@@ -158,53 +163,4 @@ func lastLine(path string) string {
 	}
 	text = bytes.TrimSpace(text)
 	return string(text[bytes.LastIndexByte(text, '\n')+1:])
-}
-
-// progress counts cells and writes the progress of the sweep.
-type progress struct {
-	mu              sync.Mutex
-	to              io.Writer
-	cells, parallel int
-	begun, ended    int
-	start           time.Time
-	failures        []*failure
-}
-
-func (p *progress) begin(c Cell) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.begun++
-	fmt.Fprintf(p.to, "%s: begins (%d of %d)\n", c.Name, p.begun, p.cells)
-}
-
-func (p *progress) end(c Cell, f *failure, done bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ended++
-	what := "done"
-	switch {
-	case f != nil:
-		p.failures = append(p.failures, f)
-		what = "FAILED: " + f.what
-	case !done:
-		what = "interrupted"
-	}
-	left := ""
-	if n := p.cells - p.ended; n > 0 && what != "interrupted" {
-		pace := time.Since(p.start) / time.Duration(p.ended)
-		left = fmt.Sprintf(", %d to go, about %v", n, (pace * time.Duration(n)).Round(time.Second))
-	}
-	fmt.Fprintf(p.to, "%s: %s%s\n", c.Name, what, left)
-}
-
-// err returns an error that names the failed cells, or nil if there are none.
-func (p *progress) err(cells int) error {
-	if p.failures == nil {
-		return nil
-	}
-	var lines strings.Builder
-	for _, f := range p.failures {
-		fmt.Fprintf(&lines, "\n  %s: %s (%s)", f.cell.Name, f.what, f.log)
-	}
-	return fmt.Errorf("sweep: %d of %d %w; the same command tries them again:%s", len(p.failures), cells, ErrFailed, lines.String())
 }

@@ -39,6 +39,7 @@ func child(args []string) error {
 	file, out, resume := f.String("c", "", ""), f.String("out", "", ""), f.String("resume", "", "")
 	f.String("device", "", "")
 	f.Bool(CellFlag, false, "")
+	f.Bool("json", false, "")
 	var sets []string
 	f.Func("set", "", func(s string) error { sets = append(sets, s); return nil })
 	if err := f.Parse(args); err != nil {
@@ -67,7 +68,7 @@ func child(args []string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	_, err = train.Run(ctx, cfg, train.Options{Device: cpu.Open[float32](1), Resume: *resume, Stdout: io.Discard, Stderr: os.Stderr})
+	_, err = train.Run(ctx, cfg, train.Options{Device: cpu.Open[float32](1), Resume: *resume, JSON: true, Stdout: os.Stdout, Stderr: os.Stderr})
 	return err
 }
 

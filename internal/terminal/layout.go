@@ -36,6 +36,15 @@ func Wrap(line string, width, indent int) (rows []string) {
 	return append(rows, row)
 }
 
+// KeepEnd shortens a text to at most width cells, from its beginning: names of
+// runs differ at their ends.
+func KeepEnd(text string, width int) string {
+	if cells := Cells(text); cells > width {
+		return runewidth.TruncateLeft(text, cells-width+Cells("…"), "…")
+	}
+	return text
+}
+
 // gap separates columns and parts of a status line.
 const gap = "  "
 
