@@ -117,8 +117,9 @@ golden: ## write the PyTorch fixtures anew (needs Python with torch, transformer
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
 
-docs: ## write docs/config.md and docs/run.schema.json from the table of keys
+docs: ## write docs/config.md, docs/run.schema.json and the diagram of ARCHITECTURE.md
 	go run ./scripts/configdocs
+	go test ./internal/archtest -run '^TestDiagram$$' -update
 
 notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
 	CGO_ENABLED=0 go run ./scripts/notices

@@ -29,7 +29,7 @@ func files() map[string][]byte {
 	return map[string][]byte{"docs/config.md": reference(), "docs/run.schema.json": config.JSONSchema()}
 }
 
-//go:embed introduction.md
+//go:embed introduction.txt
 var introduction string
 
 // reference returns docs/config.md.
