@@ -28,6 +28,7 @@ struct DeltaArgs {
 //   y, dy  [N,H*D] f32 or bf16
 //   delta  [N,H]   f32, out
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid ceil(N H lanes/256), block 256 (lanes threads a head of a row),
 //          no shared memory.
 // Limits   N H lanes < 2^31; the vector path needs D % 8 == 0 and y, dy aligned
@@ -70,6 +71,7 @@ KERNEL(attention_delta_bf16, DeltaArgs, 256) { attention_delta<bf16>(a); }
 // The products are transposed, keys by queries, so that p and ds are operands
 // of the sums as they are; for dq, ds crosses shared memory.
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (HKV, ceil(max keys/64), B), block 128, dynamic shared memory
 //          256 D + (128 D + 256) stages + 4096 bytes, stages 2 for D = 128 and
 //          3 below.
@@ -254,6 +256,7 @@ KERNEL_RESIDENT(attention_backward_kv_d128_bf16, AttentionArgs, 128, 2) { attent
 //
 // Keys pass by in tiles of 32, as in attention_forward.
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (H, ceil(max queries/64), B), block 128, dynamic shared memory
 //          256 D + 128 D stages bytes, stages 2 for D = 128 and 3 below.
 // Limits   D 32, 64, 128; scale > 0; HKV divides H; B < 65,536.

@@ -17,6 +17,7 @@
 // to it. Query head h reads key head h HKV/H. Tiles that causality hides are
 // not read. A query that sees no key gets zeros and an lse of -Inf.
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (H, ceil(max queries/64), B), block 128, dynamic shared memory
 //          128 D + 128 D stages bytes, stages 2 for D = 128 and 3 below.
 // Limits   D 32, 64, 128; scale > 0; HKV divides H; B < 65,536.

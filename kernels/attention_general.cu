@@ -122,6 +122,7 @@ DEVICE uint32_t keep_rows(const Mask& mask, int n, int j0) {
 //   lse          [NQ,H]     f32, out
 //   cu_q, cu_k   [B+1]      int32
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory
 //          64 W + 256 P + 2048 bytes for W = D rounded up to 4 and P = W, or
 //          W + 4 where 8 divides W.
@@ -203,6 +204,7 @@ KERNEL_RESIDENT(attention_forward_bf16, AttentionArgs, 128, 4) { attention_forwa
 //   lse, delta   [NQ,H]     f32
 //   cu_q, cu_k   [B+1]      int32
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (HKV, ceil(max keys/16), B), block 128, dynamic shared memory
 //          128 W + 256 P + 2048 bytes, W and P as in attention_forward.
 // Limits   as attention_forward.
@@ -284,6 +286,7 @@ KERNEL_RESIDENT(attention_backward_kv_bf16, AttentionArgs, 128, 3) { attention_b
 //   lse, delta   [NQ,H]     f32
 //   cu_q, cu_k   [B+1]      int32
 //
+// Launched by internal/gpu/attention.go.
 // Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory
 //          128 W + 256 P + 2048 bytes, W and P as in attention_forward.
 // Limits   as attention_forward.

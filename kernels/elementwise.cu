@@ -14,6 +14,7 @@ struct FillArgs {
 //
 //   dst [n] f32 or bf16
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where dst is aligned.
 // Numerics value is rounded to the element type.
@@ -38,6 +39,7 @@ struct CopyArgs {
 //
 //   dst, x [n] f32 or bf16
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
 // Numerics bits are kept.
@@ -66,6 +68,7 @@ KERNEL(copy_bf16, CopyArgs, 256) { copy<bf16>(a); }
 //
 //   dst f32, x bf16 [n]; or dst bf16, x f32
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
 // Numerics narrowing rounds to nearest, ties to even; widening is exact.
@@ -92,6 +95,7 @@ struct AxpyArgs {
 //
 //   dst, x [n] f32 or bf16
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
 // Numerics one fused multiply-add in f32, rounded to the element type.
@@ -118,6 +122,7 @@ struct ActArgs {
 //
 //   dst, pre [n] f32 or bf16; dst may be pre
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
 // Numerics f32, rounded once.
@@ -144,6 +149,7 @@ KERNEL(act_forward_bf16, ActArgs, 256) { act_forward<bf16>(a); }
 //
 //   dx, pre, dy [n] f32 or bf16; dx may be dy
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
 // Numerics f32, rounded once.
@@ -178,6 +184,7 @@ struct DropoutArgs {
 //
 //   dst, x [N,C] f32 or bf16; dst may be x
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
 // Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
 // Numerics f32, rounded once.
@@ -209,6 +216,7 @@ struct SumRowsArgs {
 //
 //   partial [ceil(N/chunk), C] f32   x [N,C] f32 or bf16
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
 // Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
 // Numerics f32: a warp adds every eighth row of its chunk, then the 8 warps in
@@ -244,6 +252,7 @@ struct SumRowsFinishArgs {
 //
 //   first, second [C] f32   partial [2,chunks,C] f32, chunks beyond N unwritten
 //
+// Launched by internal/gpu/elementwise.go.
 // Launch   grid (ceil(C/32), destinations), block 256, 1 KB of shared memory.
 // Limits   any N, C >= 1.
 // Numerics f32: each of 8 warps adds every eighth chunk, then the 8 in order.

@@ -14,6 +14,7 @@ struct SelectArgs {
 //
 //   dst [B,C], x [N,C] f32 or bf16   idx [B] i32
 //
+// Launched by internal/gpu/embedding.go.
 // Launch   grid ceil(B ceil(C/8)/256), block 256, no shared memory.
 // Limits   B ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
 // Numerics values are kept.
@@ -37,6 +38,7 @@ KERNEL(gather_bf16, SelectArgs, 256) { gather<bf16>(a); }
 // A row of dst belongs to the first n that names it: its warp adds the rows of
 // all later n that name it too. Warps of the others find an earlier one and end.
 //
+// Launched by internal/gpu/embedding.go.
 // Launch   grid (ceil(B/4), ceil(C/256)), block 128: a warp an n, a lane 8
 //          columns; no shared memory.
 // Limits   any B, C >= 1; 16-byte accesses where rows are aligned.
@@ -101,6 +103,7 @@ struct EmbedArgs {
 //
 //   dst [N,C], word, position, token_type [V,C] f32 or bf16   ids, pos, types [N] i32
 //
+// Launched by internal/gpu/embedding.go.
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
 // Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
 // Numerics f32, rounded once.

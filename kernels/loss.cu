@@ -45,6 +45,7 @@ DEVICE void include(Running& a, float x) {
 //   logits, dlogits [N,C] f32 or bf16, dlogits absent or the same tensor
 //   labels [N] i32   rows, nll [N] f32   classes [C] f32   scale [1] f32
 //
+// Launched by internal/gpu/loss.go.
 // Launch   grid N, block 256, 36 bytes of shared memory.
 // Limits   any N, C >= 1, labels below C; 16-byte accesses where rows are aligned.
 // Numerics maximum and sum in one pass (Milakov and Gimelshein 2018,
@@ -141,6 +142,7 @@ struct LossSumArgs {
 //
 //   loss [1] f32   x [N] f32   scale [1] f32
 //
+// Launched by internal/gpu/loss.go.
 // Launch   grid 1, block 256, 32 bytes of shared memory.
 // Limits   N < 2^31.
 // Numerics f32: every 256th row in a thread, then threads in fixed order.
@@ -169,6 +171,7 @@ struct MseArgs {
 //
 //   loss [1] f32   x, dx [N,1] f32 or bf16, dx may be absent   y [N] f32
 //
+// Launched by internal/gpu/loss.go.
 // Launch   grid 1, block 256, 32 bytes of shared memory: one number a sequence.
 // Limits   N < 2^31.
 // Numerics f32: every 256th row in a thread, then threads in fixed order.

@@ -25,6 +25,7 @@ struct LowRankDownArgs {
 //
 //   u [N,R] f32   x [N,C] f32 or bf16   w [R,C], or [C,R], as x
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid ceil(N/32), block 256: a warp takes 4 rows, a lane 8 columns of
 //          each 256; w goes through 8 or 17 KB of shared memory.
 // Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
@@ -125,6 +126,7 @@ struct LowRankUpArgs {
 //
 //   dst [N,C] f32 or bf16   u [N,R] f32   w [R,C], or [C,R], as dst
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (ceil(N/64), ceil(C/256)), block 256: a lane keeps its 8
 //          columns, a warp takes 8 rows; 10 or 21 KB of shared memory.
 // Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
@@ -210,6 +212,7 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
 //   dw [R,C], or [C,R], f32   u [N,R] f32   x, dx [N,C], w [R,C] f32 or bf16
 //   dx may be absent, with w; dw may be absent, with x.
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (parts, ceil(C/256)), block 256: a lane keeps its 8 columns of
 //          dw, a warp takes every eighth row; 19 or 29 KB of shared memory. At
 //          R <= 8 a multiprocessor holds two blocks.
@@ -285,6 +288,7 @@ struct PartSums {
 //
 //   dst [n] f32   partial [parts, stride] f32, stride a multiple of 4, n of them used
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid ceil(n/128), block 256: a warp takes an eighth of the parts, a
 //          lane 4 elements; 4 KB of shared memory.
 // Limits   n < 2^31.

@@ -28,6 +28,7 @@ DEVICE void keep8(float (&x)[8], const Dropout& drop, int row, int c) {
 
 // lowrank_wide_down: out = u [N,R] of lowrank_down.
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (ceil(N/64), ceil(R/64)), block 256, 17 or 18 KB of shared
 //          memory.
 // Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
@@ -84,6 +85,7 @@ KERNEL(lowrank_wide_down_bf16, LowRankWideArgs, 256) { lowrank_wide_down<bf16>(a
 // lowrank_wide_up: out = dst of lowrank_up, or dx of lowrank_gradient. The mask
 // falls on what is added; without accumulate dst is overwritten.
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (ceil(N/64), ceil(C/64)), block 256, 17 or 36 KB of shared
 //          memory.
 // Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
@@ -141,6 +143,7 @@ KERNEL(lowrank_wide_up_bf16, LowRankWideArgs, 256) { lowrank_wide_up<bf16>(a); }
 // lowrank_wide_gradient: out = dw of lowrank_gradient, or the shares of its
 // parts, [parts, stride], where accumulate is not set.
 //
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (parts, ceil(C/64), ceil(R/64)), block 256, 17 or 36 KB of
 //          shared memory.
 // Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.

@@ -164,6 +164,7 @@ private:
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre [M,N] bf16; dst [M,N] bf16 or f32
 //
+// Launched by internal/gpu/matmul.go.
 // Launch   grid (ceil(M/t) ceil(N/t), parts), block 128: tile t is 128 (4 warps
 //          of 64 x 64 and 3 stages, 48 KB of shared memory) or, by the name
 //          small, 64 (4 warps of 32 x 32 and 4 stages, 32 KB).

@@ -65,6 +65,7 @@ template <int tile, int depth> struct Factor {
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre, dst [M,N] f32
 //
+// Launched by internal/gpu/matmul.go.
 // Launch   grid (ceil(M/t) ceil(N/t), parts), block 256: tile t is 128 (17 KB of
 //          shared memory) or, by the name small, 64 (17 KB). A thread has 4 x 4
 //          of every 64 x 64.

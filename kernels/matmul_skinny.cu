@@ -22,6 +22,7 @@ template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some
 //
 //   a [M,K], b [N,K], bias [N], pre [M,N] f32 or bf16; dst [M,N] the same or f32
 //
+// Launched by internal/gpu/matmul.go.
 // Launch   grid (ceil(L/16), ceil(S/8)), L the larger of M and N and S the
 //          smaller; block 256: a warp has 8 x 2 elements of dst and its lanes
 //          share the terms, 8 at a time; no shared memory.
@@ -76,6 +77,7 @@ KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
 //   partial [parts,M,N] f32; bias [N], pre [M,N] f32 or bf16; dst [M,N] the same
 //   or f32
 //
+// Launched by internal/gpu/matmul.go.
 // Launch   grid ceil(M ceil(N/8) / 256), block 256: a thread has 8 columns of a
 //          row in bf16, 4 twice in f32; no shared memory.
 // Limits   M N < 2^31; 16-byte accesses where N is a multiple of 8 (bf16) or 4.

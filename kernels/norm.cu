@@ -12,6 +12,7 @@
 //   stats [N,2] f32, out: mean, 1/sqrt(var + eps)
 //   sum may be x; without residual sum is absent and x is normalised
 //
+// Launched by internal/gpu/norm.go.
 // Launch   layernorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid
 //          N, a block a row, 32 bytes of shared memory; block 256.
 // Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
@@ -93,6 +94,7 @@ struct LayerNormGradArgs {
 //   dx, dresidual, sum, dy [N,C], gamma [C]   f32 or bf16; stats [N,2] f32
 //   either of dx and dresidual may be absent
 //
+// Launched by internal/gpu/norm.go.
 // Launch   as layernorm_forward.
 // Limits   as layernorm_forward; a longer row is read twice.
 // Numerics f32, each result rounded once.
@@ -173,6 +175,7 @@ struct LayerNormParamsArgs {
 //   partial [2, ceil(N/chunk), C] f32, out: of dgamma, of dbeta
 //   sum, dy [N,C] f32 or bf16   stats [N,2] f32
 //
+// Launched by internal/gpu/norm.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
 // Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
 // Numerics as sum_rows.

@@ -79,6 +79,7 @@ template <typename T> DEVICE void layernorm_row(float (&v)[kGroups][8], const La
 //   up_u, down_u [N,R] f32   up_w [C,R], down_w [R,C] as dst
 //   without residual sum is absent and x is normalised
 //
+// Launched by internal/gpu/norm_lowrank.go.
 // Launch   grid ceil(N/32), block 128, a warp one row (f32) or two (bf16) at a
 //          time; dynamic shared memory for R (C + 4) f32 or R (C + 8) bf16, R
 //          being 8 or 16, of each factor there is.

@@ -19,6 +19,7 @@ struct RMSNormArgs {
 //
 //   x, dst [N,C], gamma [C]   f32 or bf16; rstd [N] f32
 //
+// Launched by internal/gpu/rmsnorm.go.
 // Launch   rmsnorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid N,
 //          a block a row, 32 bytes of shared memory; block 256.
 // Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
@@ -84,6 +85,7 @@ struct RMSNormGradArgs {
 //
 //   dx, x, dy [N,C], gamma [C]   f32 or bf16; rstd [N] f32
 //
+// Launched by internal/gpu/rmsnorm.go.
 // Launch   as rmsnorm_forward.
 // Limits   as rmsnorm_forward.
 // Numerics f32, rounded once.
@@ -157,6 +159,7 @@ struct RMSNormGainArgs {
 //
 //   partial [ceil(N/chunk), C] f32, out   x, dy [N,C] f32 or bf16   rstd [N] f32
 //
+// Launched by internal/gpu/rmsnorm.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
 // Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
 // Numerics as sum_rows.

@@ -27,6 +27,7 @@ struct Rotation {
 //
 //   x [N, H D] f32 or bf16   pos [N] i32
 //
+// Launched by internal/gpu/rope.go.
 // Launch   grid N, block 256, 1 KB of shared memory: a block turns one row, a
 //          thread 8 neighbouring pairs at a time.
 // Limits   D even, 0 <= pos < 2^24; 128 pairs of a head a launch; 16-byte

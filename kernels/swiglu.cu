@@ -16,6 +16,7 @@ DEVICE float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 //
 //   dst, gate, up [n] f32 or bf16
 //
+// Launched by internal/gpu/swiglu.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
 // Numerics f32, rounded once; on a card the quotient in sigmoid is within 2
@@ -46,6 +47,7 @@ struct SwiGLUGradArgs {
 //
 //   dgate, dup, gate, up, dy [n] f32 or bf16; dgate and dup may be absent
 //
+// Launched by internal/gpu/swiglu.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
 // Numerics as swiglu_forward.

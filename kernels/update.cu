@@ -39,6 +39,7 @@ struct Magnitude {
 //
 //   x [n] f32   partial [ceil(n/4096)] f64
 //
+// Launched by internal/gpu/update.go.
 // Launch   grid ceil(n/4096), block 256, 2 KB of shared memory.
 // Limits   n < 2^31 - 4096; 16-byte loads where x begins at 16 bytes.
 // Numerics f64: squares of f32 neither overflow nor vanish. 16 terms in a
@@ -87,6 +88,7 @@ DEVICE double total(const void* partial, int parts, Wide& s) {
 //
 //   dst [1] f32   partial [parts] f64
 //
+// Launched by internal/gpu/update.go.
 // Launch   grid 1, block 256, 2 KB of shared memory.
 // Limits   parts < 2^31.
 // Numerics f64 in fixed order; rounded once.
@@ -116,6 +118,7 @@ DEVICE bool finite(float x) { return x - x == 0.0f; }
 //
 //   state [3] f32   partial [parts] f64   loss [1] f32
 //
+// Launched by internal/gpu/update.go.
 // Launch   grid 1, block 256, 2 KB of shared memory.
 // Limits   parts < 2^31.
 // Numerics f64 in fixed order; norm rounded once.
@@ -164,6 +167,7 @@ DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float ra
 //
 //   p, m, v, g [n] f32   w [n] f32 or bf16, may be absent   state [3] f32
 //
+// Launched by internal/gpu/update.go.
 // Launch   grid ceil(n/2048), block 256: 8 elements a thread; no shared memory.
 // Limits   n < 2^31 - 2048; 16-byte accesses where all begin at 16 bytes.
 // Numerics f32; the scalars of a step are computed in f64 and rounded once.
