@@ -2,7 +2,10 @@ package runlog
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/metric"
@@ -49,6 +52,20 @@ func (r *Run) Finish(res Results) error {
 	}{{runtimeFile, timing}, {evalResults, eval}, {allResults, all}} {
 		if err := writeFile(filepath.Join(r.dir, f.name), marshal(f.content)); err != nil {
 			return fmt.Errorf("runlog: write results: %w", err)
+		}
+	}
+	return nil
+}
+
+// removeResults removes the files of Finish if the run has steps left. The file
+// that marks a finished run goes first.
+func (r *Run) removeResults() error {
+	if r.step >= r.o.Steps {
+		return nil
+	}
+	for _, name := range []string{allResults, evalResults, runtimeFile} {
+		if err := os.Remove(filepath.Join(r.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
 		}
 	}
 	return nil

@@ -2,6 +2,8 @@ package runlog
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,6 +59,30 @@ func TestFinish(t *testing.T) {
 	os.RemoveAll(dir)
 	if err := r.Finish(outcome); err == nil || !strings.HasPrefix(err.Error(), "runlog: write results: checkpoint: write "+dir) {
 		t.Errorf("without a directory: %v", err)
+	}
+}
+
+// TestResultsOfLongerRun: a run that is opened with steps left has no results,
+// and a finished one keeps them.
+func TestResultsOfLongerRun(t *testing.T) {
+	dir := t.TempDir()
+	o := quiet()
+	o.Steps = 4
+	r := open(t, dir, o)
+	steps(r, 1, 4)
+	if err := errors.Join(r.Finish(outcome), r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{4, 6} {
+		o.Resume, o.Step, o.Steps = true, 4, n
+		if err := open(t, dir, o).Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"all_results.json", "eval_results.json", "timing.json"} {
+			if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, fs.ErrNotExist) != (n > 4) {
+				t.Errorf("a run of %d steps, opened at step 4: %s: %v", n, name, err)
+			}
+		}
 	}
 }
 

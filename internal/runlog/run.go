@@ -95,7 +95,9 @@ type Run struct {
 
 // Open starts the log of a run in dir, which it makes if need be. A directory
 // that already holds a run is an error, unless Options.Resume says to go on;
-// then the log is rewound to Options.Step as Rewind does.
+// then the log is rewound to Options.Step as Rewind does. If the run has steps
+// left, the files of Finish are removed: they are from before it was extended or
+// begun again.
 func Open(dir string, o Options) (*Run, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
@@ -107,6 +109,10 @@ func Open(dir string, o Options) (*Run, error) {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
 	}
 	r.put(r.events, firstEvent(o.Now()))
+	if err := r.removeResults(); err != nil {
+		r.closeFiles()
+		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
+	}
 	if err := r.Rewind(o.Step); err != nil {
 		r.closeFiles()
 		return nil, err
