@@ -16,7 +16,7 @@ ifneq ($(CUDA),)
 export CGO_CFLAGS := -O2 -g -I$(CURDIR)/internal/gpu/culazy/include
 endif
 ifeq ($(OPENBLAS)$(CUDA),)
-# Without cgo no C compiler is needed.
+# A build without cgo needs no C compiler.
 export CGO_ENABLED ?= 0
 endif
 
@@ -24,8 +24,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The packages that start goroutines, and those that drive them.
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 
-# One package's tests take two minutes at most on an idle machine. The limit is
-# for a test that hangs, and leaves room for a machine that is busy.
+# One package's tests take two minutes at most on an idle machine. The limit
+# stops a test that hangs, and leaves room for a busy machine.
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
@@ -34,7 +34,8 @@ TIMEOUT := 60m
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-# With the CUDA device where the kernels can be compiled: nvcc is there, or can be fetched.
+# The build has the CUDA device if nvcc is present or can be fetched to compile
+# the kernels.
 build: ## build bin/lor2c
 	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,$(if $(filter amd64,$(shell go env GOARCH)),Go assembly,gonum))"
 ifeq ($(CUDA),)
@@ -71,12 +72,13 @@ FUZZTIME ?= 10s
 fuzz: ## run every fuzz target for a while (FUZZTIME)
 	sh scripts/fuzz.sh $(FUZZTIME)
 
-# Threads, blocks and streams in the orders that these seeds draw.
+# These seeds draw the orders in which threads, blocks and streams run.
 ORDERS ?= 2 3 4 5
 orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
 	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test -timeout $(TIMEOUT) $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
 
-# The race detector and the address sanitizer of the kernels do not go together.
+# The race detector cannot be combined with the address sanitizer of the
+# kernels.
 race: ## run the race detector on the packages with goroutines (needs a C compiler)
 	CGO_ENABLED=1 go test -race -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags $(OPENBLAS)) $(RACE)
 	$(if $(CUDA),LOR2C_HOST_FAST=1 go test -race -timeout $(TIMEOUT) -tags cuda -run 'Replay|Upload|Faults|Calls' ./internal/gpu)
@@ -95,7 +97,7 @@ lint: ## check formatting, vet and staticcheck
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights
 	go test -timeout $(TIMEOUT) $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
 
-# Without a card nobody has to wait for its compiler.
+# The CUDA compiler is needed only on a machine with a card.
 CARD := $(wildcard /dev/nvidia0 /dev/dxg)
 demo: ## fine-tune the demo encoder on real sentences and compare three scores
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
@@ -113,7 +115,7 @@ table1 fig2 fig6 fig7:
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	bin/lor2c reproduce $@ $(strip $(REPRODUCE))
 
-golden: ## write the PyTorch fixtures anew (needs Python with torch, transformers, peft)
+golden: ## write the PyTorch fixtures again (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
 
@@ -124,7 +126,8 @@ docs: ## write docs/config.md, docs/run.schema.json and the diagram of ARCHITECT
 notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
 	CGO_ENABLED=0 go run ./scripts/notices
 
-# linux/amd64 is built with the CUDA device where this machine can compile it (CUDA= leaves it out).
+# linux/amd64 is built with the CUDA device if this machine can compile it
+# (CUDA= leaves it out).
 release: ## build the archives of a release into build/release (RELEASE=linux/arm64 for one)
 ifneq ($(CUDA),)
 	@$(NVCC) || sh scripts/toolchain.sh
@@ -132,7 +135,7 @@ ifneq ($(CUDA),)
 endif
 	sh scripts/release.sh $(RELEASE)
 
-gpu-bundle: ## pack what proves the CUDA device on a machine with a card
+gpu-bundle: ## pack the tests of the CUDA device for a machine with a card
 	@$(NVCC) || sh scripts/toolchain.sh
 	@$(MAKE) --no-print-directory kernels
 	sh scripts/gpu_bundle.sh

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Runs every fuzz target of the module, one after the other, for the time given:
-# sh scripts/fuzz.sh 10s. Stops at the first that finds a fault; the input is then
-# below testdata/fuzz of its package. Run by `make fuzz` from the root of the repository.
+# Runs every fuzz target of the module in sequence for the given time:
+# sh scripts/fuzz.sh 10s. It stops at the first target that finds a fault; the
+# input is then below testdata/fuzz of its package. Run by `make fuzz` from the
+# root of the repository.
 set -eu
 time=${1:?usage: fuzz.sh TIME}
 
-# PACKAGE:NAME, one a line.
+# One PACKAGE:NAME per line.
 targets=$(grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' cmd internal kernels scripts | sed 's#/[^/]*:func #:#' | sort -u)
 total=$(echo "$targets" | wc -l)
 n=0

@@ -1,16 +1,17 @@
 #!/bin/sh
-# One folder, packed, with all that gpu-check needs on a machine with a card and
-# neither Go nor network. Run by `make gpu-bundle` from the root of the repository.
+# Packs a folder with everything that gpu-check needs on a machine with a card
+# that has neither Go nor network. Run by `make gpu-bundle` from the root of the
+# repository.
 set -eu
 out=build/gpu-bundle
 rm -rf "$out"
-# Tests run in their package's folder, as under `go test`.
+# Tests run in the folder of their package, as under `go test`.
 mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu/driver" "$out/internal/train"
 
-# Matrix products in Go: that machine need not have OpenBLAS.
+# Matrix products run in Go, because that machine may not have OpenBLAS.
 export CGO_LDFLAGS=
 go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
-# Its version goes into the row: which commit it was.
+# Its version contains the commit, which gpu-check writes into its row.
 go build -buildvcs=auto -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver

@@ -1,6 +1,6 @@
-# Turns what is known of compiled kernels into CSV and fails where one spills
-# registers to memory. Reads the logs of ptxas -v, and disassemblies in which
-# each kernel's section goes before its instructions.
+# Writes registers, memory and instructions of compiled kernels as CSV and fails
+# if a kernel spills registers to memory. Reads the logs of ptxas -v, and
+# disassemblies in which the section of a kernel precedes its instructions.
 function flush() {
     if (kernel) made[kernel "," target] = registers "," stack "," stores "," loads "," shared
     kernel = ""

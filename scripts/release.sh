@@ -18,7 +18,8 @@ umask 022
 rm -rf "$out"
 mkdir -p "$out/common/completions"
 
-# The binary of this machine writes what is alike on every platform.
+# The binary of this machine writes the files that are the same on every
+# platform.
 CGO_ENABLED=0 go build -trimpath -tags man -o "$out/native" ./cmd/lor2c
 for shell in bash zsh fish powershell; do
   "$out/native" completion "$shell" > "$out/common/completions/lor2c.$shell"
@@ -31,7 +32,8 @@ build() { # build OS ARCH FILE
   export GOOS="$1" GOARCH="$2" CGO_ENABLED=0 CGO_LDFLAGS= CGO_CFLAGS=
   set -- -buildvcs=true -trimpath -ldflags='-s -w -buildid=' -o "$3" ./cmd/lor2c
   if [ "$GOOS/$GOARCH" = linux/amd64 ] && [ -f kernels/build/kernels.tar.gz ]; then
-    # With the CUDA device, which needs cgo; without OpenBLAS, which would have to be installed.
+    # The build has the CUDA device, which needs cgo, but not OpenBLAS, which
+    # users would have to install.
     export CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$PWD/internal/gpu/culazy/include"
     set -- -tags cuda "$@"
   fi

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the release of some platforms twice, the second time in a clone elsewhere
-# and without Go's build cache, and fails where a byte differs:
+# and without Go's build cache, and fails if a byte differs:
 #
 #   sh scripts/release_check.sh OS/ARCH ...
 #

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Unpacks the CUDA compiler of scripts/toolchain.txt into .toolchain: 166 MB of
-# downloads from the Python package index, checked against their hashes. Does
-# nothing where that has been done.
+# downloads from the Python package index, checked against their hashes. It does
+# nothing if that has been done.
 set -eu
 cd "$(dirname "$0")/.."
 
