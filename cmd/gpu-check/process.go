@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// skip says why a check cannot be made here.
+// skip is the reason for which a check cannot be made here.
 type skip string
 
 func (s skip) Error() string { return string(s) }
@@ -51,7 +51,7 @@ func (b *bundle) lor2c(args ...string) (string, error) {
 }
 
 // test runs a test binary in the folder of its package, where its fixtures are.
-// A test that would skip for want of a card fails.
+// A test that would be skipped because there is no card fails.
 func (b *bundle) test(pkg string, args ...string) (string, error) {
 	program := filepath.Join(b.dir, "bin", filepath.Base(pkg)+".test")
 	return b.process(pkg, []string{"LOR2C_REQUIRE_GPU=1"}, program, args...)

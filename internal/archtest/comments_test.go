@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestPackageComments wants a comment before the package clause of one file of
-// every package.
+// TestPackageComments fails for a package without a package comment.
 func TestPackageComments(t *testing.T) {
 	documented := map[string]bool{}
 	for _, s := range sources(t) {
@@ -27,9 +26,9 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
-// TestDocComments wants a comment on everything exported. A method that an
-// interface of package compute describes is documented there, and what Error
-// and String do is the standard library's to say.
+// TestDocComments fails for an exported name without a doc comment. Methods of
+// interfaces of package compute are documented there, and Error and String by
+// the standard library.
 func TestDocComments(t *testing.T) {
 	all := sources(t)
 	described := map[string]bool{"Error": true, "String": true}
@@ -62,8 +61,9 @@ func TestDocComments(t *testing.T) {
 	}
 }
 
-// undocumented lists the exported names of a declaration that no comment
-// covers; a method as Type.Method. The comment of a group covers its members.
+// undocumented returns the exported names of a declaration that have no
+// comment, with a method as Type.Method. The comment of a group covers its
+// members.
 func undocumented(d ast.Decl) (names []*ast.Ident) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
@@ -113,11 +113,11 @@ func typeName(e ast.Expr) string {
 	return ""
 }
 
-// TestFiles holds files to a size that one reads at a sitting, and to being
-// finished.
+// TestFiles fails for a file that is too long to read at a sitting or has a
+// mark of unfinished work.
 func TestFiles(t *testing.T) {
 	const most = 600
-	// Spelled so that this file passes its own test.
+	// The words are split so that this file passes its own test.
 	unfinished := []string{"TO" + "DO", "FIX" + "ME"}
 	for _, p := range files(t) {
 		if ext := path.Ext(p); ext != ".go" && ext != ".py" && path.Base(p) != "Makefile" {

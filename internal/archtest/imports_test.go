@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// module is what our import paths begin with: the module path of go.mod and a slash.
+// module is the prefix of import paths of this module: the module path of
+// go.mod and a slash.
 var module = func() string {
 	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
@@ -18,8 +19,9 @@ var module = func() string {
 	return name + "/"
 }()
 
-// layers lists every package with what it may import of ours, leaves first. A
-// package may name only packages above it, so that no cycle can be written.
+// layers lists every package with the packages of this module that it may
+// import, leaves first. A package may name only packages above it, so the table
+// cannot have a cycle.
 var layers = []struct {
 	pkg string
 	may []string
@@ -79,7 +81,7 @@ var layers = []struct {
 	{"scripts/configdocs", []string{"internal/adapter", "internal/config"}},
 }
 
-// reserved says which packages alone may import a module of others, by prefix.
+// reserved lists, by prefix, the packages that may import a third-party module.
 var reserved = []struct {
 	prefix string
 	to     []string
@@ -93,7 +95,7 @@ var reserved = []struct {
 	{"gorgonia.org/cu", []string{"internal/gpu/driver"}},
 }
 
-// allowed maps every package of layers to what it may import.
+// allowed returns the imports that layers allows, by package.
 func allowed(t *testing.T) map[string][]string {
 	t.Helper()
 	may := map[string][]string{}
@@ -108,7 +110,8 @@ func allowed(t *testing.T) map[string][]string {
 	return may
 }
 
-// importFaults judges the imports of one file that is no test.
+// importFaults returns a fault for every import of a file that is not allowed.
+// The file must not be a test.
 func importFaults(may map[string][]string, pkg string, imports []string) (faults []string) {
 	list, listed := may[pkg]
 	if !listed {
@@ -145,7 +148,7 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	// A table that allows what nobody does hides the next mistake.
+	// An entry for an import that does not exist would hide a later mistake.
 	for pkg, list := range may {
 		if !used[pkg] {
 			t.Errorf("the table of layers has %s, which does not exist", pkg)
@@ -158,7 +161,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestImportFaults plants what TestImports is there to find.
+// TestImportFaults plants the faults that TestImports looks for.
 func TestImportFaults(t *testing.T) {
 	may := allowed(t)
 	for name, c := range map[string]struct {

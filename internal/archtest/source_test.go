@@ -1,5 +1,6 @@
-// Package archtest holds the rules about the whole source tree that no compiler
-// checks: who may import whom, what must be documented, how large a file gets.
+// Package archtest tests rules about the whole source tree that a compiler does
+// not check: imports between packages, doc comments, the size of files, and
+// plain words.
 package archtest
 
 import (
@@ -28,7 +29,7 @@ type source struct {
 	*token.FileSet
 }
 
-// imports lists what the file imports.
+// imports returns the import paths of the file.
 func (s source) imports() (paths []string) {
 	for _, i := range s.Imports {
 		p, _ := strconv.Unquote(i.Path.Value)
@@ -37,7 +38,7 @@ func (s source) imports() (paths []string) {
 	return paths
 }
 
-// files lists the files of the product below root, with slashes.
+// files returns the paths of the files of the product below root, with slashes.
 func files(t *testing.T) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
@@ -48,7 +49,7 @@ func files(t *testing.T) (paths []string) {
 		if e.IsDir() && p != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "shared", "runs"}, name)) {
 			return fs.SkipDir
 		}
-		// A directory with a go.mod is another module, such as a generator.
+		// A directory with a go.mod is another module, for example a generator.
 		if _, err := os.Stat(filepath.Join(p, "go.mod")); e.IsDir() && p != root && err == nil {
 			return fs.SkipDir
 		}

@@ -1,0 +1,121 @@
+package archtest
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// phrase is an expression that readers stumble over, with what to write instead.
+type phrase struct {
+	pattern *regexp.Regexp
+	instead string
+}
+
+// phrases must not occur in comments, documents or messages. A space matches any
+// white space, line breaks with comment marks included.
+var phrases = []phrase{
+	{spaced(`for want of`), "because there is no"},
+	{spaced(`one behind the other`), "contiguous, or concatenated"},
+	{spaced(`behind one another`), "contiguous, or concatenated"},
+	{spaced(`\banew\b`), "again"},
+	{spaced(`what nobody`), "the name of the thing"},
+	{spaced(`\bsays why`), "returns an error if, or gives the reason"},
+	{spaced(`\w+ is no (?:parameter|number|linear|target|encoder|tensor)\b`), "is not a, or has no"},
+	{spaced(`\bso many`), "the number, by its name"},
+}
+
+// unrevised are the packages whose text has not been revised yet.
+var unrevised = []string{
+	"internal/train", "internal/adapter", "internal/model", "internal/config", "internal/runlog", "cmd/lor2c",
+	"internal/gpu", "kernels", "internal/compute", "internal/cpu", "internal/tape", "internal/optim",
+}
+
+// spaced compiles an expression in which a space matches what separates two words
+// of a comment.
+func spaced(expression string) *regexp.Regexp {
+	return regexp.MustCompile("(?i)" + strings.ReplaceAll(expression, " ", `(?:\s|\n\s*(?://|#|\*))+`))
+}
+
+// phraseFaults returns a fault for every phrase in the text of a file.
+func phraseFaults(file, text string) (faults []string) {
+	for _, p := range phrases {
+		for _, at := range p.pattern.FindAllStringIndex(text, -1) {
+			found := strings.Join(strings.Fields(text[at[0]:at[1]]), " ")
+			if strings.HasPrefix(strings.ToLower(found), "there ") {
+				continue // "there is no tensor x" is plain
+			}
+			line := 1 + strings.Count(text[:at[0]], "\n")
+			faults = append(faults, fmt.Sprintf("%s:%d: %q; want plainer words, such as: %s", file, line, found, p.instead))
+		}
+	}
+	return faults
+}
+
+// isProse reports whether people read the text of a file, and not only programs.
+func isProse(file string) bool {
+	switch path.Ext(file) {
+	case ".go", ".cu", ".cuh", ".h", ".cpp", ".md", ".sh", ".py":
+		return true
+	}
+	return path.Base(file) == "Makefile" || file == ".ci/run"
+}
+
+func TestPhrases(t *testing.T) {
+	seen := 0
+	for _, p := range append(files(t), ".ci/run") {
+		if !isProse(p) || p == "internal/archtest/phrases_test.go" || isUnrevised(p) {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(root, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen++
+		for _, fault := range phraseFaults(p, string(raw)) {
+			t.Error(fault)
+		}
+	}
+	if seen < 100 {
+		t.Fatalf("%d files with text below %s; this test looks in the wrong place", seen, root)
+	}
+}
+
+// isUnrevised reports whether a file belongs to a package of unrevised.
+func isUnrevised(file string) bool {
+	for _, dir := range unrevised {
+		if strings.HasPrefix(file, dir+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// TestPhraseFaults plants the phrases that TestPhrases looks for.
+func TestPhraseFaults(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"comment":    {"package p\n\n// Check says why b cannot be used.\n", `f.go:3: "says why"; want plainer words`},
+		"line break": {"// rows one behind\n\t// the other\n", `f.go:1: "one behind // the other"`},
+		"message":    {`errors.New("x is no parameter of this model")`, `"x is no parameter"`},
+		"capital":    {"# Anew\n", `f.go:1: "Anew"`},
+		"shell":      {"# runs on the CPU for\n# want of a card\n", `"for # want of"`},
+	} {
+		t.Run("fault="+name, func(t *testing.T) {
+			faults := phraseFaults("f.go", c.text)
+			if len(faults) != 1 || !strings.Contains(faults[0], c.want) {
+				t.Errorf("faults %q; want one with %q", faults, c.want)
+			}
+		})
+	}
+	for _, text := range []string{
+		"there is no tensor x; the file has 3 others", "there\n// is no number", "renewed; also many", "it is not a parameter", "nobody reads it",
+	} {
+		if faults := phraseFaults("f.go", text); faults != nil {
+			t.Errorf("faults of plain text: %q", faults)
+		}
+	}
+}
