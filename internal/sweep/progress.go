@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// progress counts cells and shows how far they are. Its methods may be called
-// from several goroutines.
+// progress counts cells and shows their progress. Its methods are safe for
+// concurrent use.
 type progress struct {
 	mu           sync.Mutex
 	screen       *terminal.Screen
@@ -23,15 +23,16 @@ type progress struct {
 	start        time.Time
 	cells        int // to run
 	begun, ended int
-	work         float64 // cells that this process has trained, in parts of a cell
+	work         float64 // number of cells that this process has trained, with fractions
 	running      []*running
 	failures     []*failure
 }
 
-// running is a cell that is being trained, as its records tell.
+// running is a cell that is being trained. Its fields come from the cell's
+// records.
 type running struct {
 	Cell
-	first, step, steps int // optimizer steps at the beginning, now and in all
+	first, step, steps int // optimizer steps at the start, now and at the end
 	epochs             int
 	epoch              float64
 	loss, score        string
@@ -82,20 +83,20 @@ func (p *progress) end(r *running, f *failure, done bool) {
 	p.screen.Status(true, p.status)
 }
 
-// close takes the bars away.
+// close removes the bars.
 func (p *progress) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.screen.Close()
 }
 
-// observe takes a record of a cell.
+// observe updates r from a record of its cell.
 func (p *progress) observe(r *running, line []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var record map[string]any
 	if json.Unmarshal(line, &record) != nil {
-		return // a line that is cut off: the run itself reports what is wrong
+		return // the line is cut off; the run itself reports the reason
 	}
 	number := func(name string) float64 { n, _ := record[name].(float64); return n }
 	switch kind := record["kind"]; kind {
@@ -123,7 +124,7 @@ func (p *progress) say(style terminal.Style, format string, a ...any) {
 	p.screen.Print(style, fmt.Sprintf(format, a...), 2)
 }
 
-// share returns the part of a cell that so many of its steps are.
+// share returns steps as a fraction of all steps of the cell.
 func (r *running) share(steps int) float64 {
 	if r.steps == 0 {
 		return 0
@@ -131,8 +132,8 @@ func (r *running) share(steps int) float64 {
 	return float64(steps) / float64(r.steps)
 }
 
-// eta is the time that the rest of the cells takes at the pace of this process
-// so far. Cells that failed say nothing of the pace.
+// eta returns the estimated time for the remaining cells, by the pace of this
+// process so far. Failed cells do not count.
 func (p *progress) eta() (time.Duration, bool) {
 	work, left := p.work, float64(p.cells-p.ended)
 	for _, r := range p.running {
@@ -145,9 +146,11 @@ func (p *progress) eta() (time.Duration, bool) {
 	return time.Duration(float64(p.now().Sub(p.start)) * left / work), true
 }
 
-// status is a bar of the cells, and one of the steps of each that is running.
+// status returns a bar for all cells and one for the steps of each running
+// cell.
 func (p *progress) status(width int) []string {
-	// In thousandths of a cell, so that the bar moves within one.
+	// The unit is a thousandth of a cell, so that the bar moves while a cell is
+	// running.
 	done := p.ended * 1000
 	for _, r := range p.running {
 		done += int(1000 * r.share(r.step))
@@ -174,7 +177,7 @@ func (p *progress) status(width int) []string {
 	return lines
 }
 
-// err names the cells that failed.
+// err returns an error that names the failed cells, or nil if there are none.
 func (p *progress) err(cells int) error {
 	if p.failures == nil {
 		return nil
@@ -186,14 +189,14 @@ func (p *progress) err(cells int) error {
 	return fmt.Errorf("sweep: %d of %d %w; the same command tries them again:%s", len(p.failures), cells, ErrFailed, lines.String())
 }
 
-// cellsAre counts cells as the subject of a sentence.
+// cellsAre returns the number of cells as the subject of a sentence.
 func cellsAre(n int) string { return terminal.Count(n, "cell is", "cells are") }
 
 // records is the standard output of a cell's process.
 type records struct {
 	p    *progress
 	cell *running
-	rest []byte // the beginning of a line
+	rest []byte // the start of an incomplete line
 }
 
 // Write implements io.Writer.
