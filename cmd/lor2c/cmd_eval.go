@@ -71,7 +71,7 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	predictions := output{"--predictions", o.predictions}
-	if err := predictions.check(o.file, cfg.Model, o.adapter, cfg.Data.Train, string(cfg.Data.Dev), cfg.Data.Test); err != nil {
+	if err := predictions.check(append(train.Inputs(cfg), o.file, o.adapter)...); err != nil {
 		return err
 	}
 	if o.json && predictions.toStdout() {

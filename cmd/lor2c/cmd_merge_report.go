@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/report"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 type reportOptions struct {
@@ -63,7 +66,7 @@ func runMergeReport(c *cobra.Command, o reportOptions, runs []string) error {
 		o.out = "-"
 	}
 	out := output{"--out", o.out}
-	if err := out.check(); err != nil {
+	if err := out.check(readByRuns(c.Context(), runs)...); err != nil {
 		return err
 	}
 	r, err := report.Read(runs)
@@ -87,4 +90,16 @@ func runMergeReport(c *cobra.Command, o reportOptions, runs []string) error {
 		fmt.Fprintf(os.Stderr, "report:  %s\n", o.out)
 	}
 	return nil
+}
+
+// readByRuns returns the data files and model folders of runs, which a report must not
+// overwrite although it does not read them. A run whose run file cannot be read has
+// none: the report does not need that file.
+func readByRuns(ctx context.Context, runs []string) (paths []string) {
+	for _, run := range runs {
+		if cfg, err := config.LoadContext(ctx, filepath.Join(run, train.ConfigFile), nil, nil); err == nil {
+			paths = append(paths, train.Inputs(cfg)...)
+		}
+	}
+	return paths
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/train"
@@ -29,6 +31,9 @@ func (o output) check(inputs ...string) error {
 	err := checkPath(o.flag, o.path)
 	if err == nil && train.OwnFile(o.path) {
 		err = usageError{fmt.Errorf("lor2c: %s: %s belongs to a run, which needs it; want another file", o.flag, o.path)}
+	}
+	if folder := filepath.Dir(o.path); err == nil && checkpoint.IsDir(folder) {
+		err = usageError{fmt.Errorf("lor2c: %s: %s is a checkpoint, which a run may remove; want a file in another folder", o.flag, folder)}
 	}
 	if err != nil {
 		return err

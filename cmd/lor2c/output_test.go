@@ -111,3 +111,36 @@ func TestOutputs(t *testing.T) {
 		}
 	}
 }
+
+// TestOutputsOverInputs checks that no command writes over the data of a run or into
+// one of its checkpoints.
+func TestOutputsOverInputs(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	args := short(t, out)
+	if r := run(t, args...); r.code != 0 {
+		t.Fatal(r)
+	}
+	var files []string
+	for _, arg := range args {
+		if path, ok := strings.CutPrefix(arg, "data.train="); ok {
+			files = append(files, path)
+		}
+		if path, ok := strings.CutPrefix(arg, "data.dev="); ok {
+			files = append(files, path)
+		}
+	}
+	if len(files) != 2 {
+		t.Fatal(args)
+	}
+	for _, path := range append(files, filepath.Join(out, "best", "p.tsv")) {
+		before, _ := os.ReadFile(path)
+		for _, args := range [][]string{{"eval", "--run", out, "--predictions", path}, {"merge-report", out, "--out", path}} {
+			if r := run(t, args...); r.code != exitUsage || strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("%q: %+v; want exit code %d and one line", args, r, exitUsage)
+			}
+		}
+		if after, _ := os.ReadFile(path); !bytes.Equal(before, after) {
+			t.Errorf("%s was changed", path)
+		}
+	}
+}

@@ -150,7 +150,7 @@ func openGLUE(g glueTask, c Config) (*Set, error) {
 	for _, f := range g.files() {
 		s.sides = append(s.sides, f.split)
 	}
-	dirs := []string{c.Dir, filepath.Join(c.Dir, g.folder), filepath.Join(c.Dir, g.name)}
+	dirs := g.dirs(c)
 	for _, dir := range dirs {
 		tsv, parquet := map[string][]string{}, map[string][]string{}
 		for _, f := range g.files() {
@@ -178,6 +178,29 @@ func openGLUE(g glueTask, c Config) (*Set, error) {
 	first := g.files()[0]
 	return nil, place.Mistake(fmt.Errorf("dataset: open %s: no data files; looked for %s and %s-*.parquet and the other splits in %s",
 		g.name, first.tsv, first.stem, strings.Join(dirs, ", ")))
+}
+
+// dirs returns the folders in which the task's files are looked for.
+func (g glueTask) dirs(c Config) []string {
+	return []string{c.Dir, filepath.Join(c.Dir, g.folder), filepath.Join(c.Dir, g.name)}
+}
+
+// Files returns the paths of the data files that the configuration names, whether or
+// not they exist. Of a GLUE task it returns every file of either layout in the folders
+// where Open looks.
+func (c Config) Files() (paths []string) {
+	g, ok := glueByName(taskName(c.Task))
+	if !ok {
+		return []string{c.Train, string(c.Dev), c.Test}
+	}
+	for _, dir := range g.dirs(c) {
+		for _, f := range g.files() {
+			// An incomplete set of shards is an error that Open returns.
+			shards, _ := findShards(dir, f.stem)
+			paths = append(append(paths, filepath.Join(dir, f.tsv)), shards...)
+		}
+	}
+	return paths
 }
 
 func (g glueTask) readTSV(ctx context.Context, split string, paths []string) (*Split, error) {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -24,4 +26,14 @@ func OwnFile(path string) bool {
 	}
 	_, err := os.Stat(filepath.Join(dir, ConfigFile))
 	return err == nil && (name == ConfigFile || name == lockFile || runlog.OwnFile(name))
+}
+
+// Inputs returns the data files and the model folder that a run of c reads, whether or
+// not they exist.
+func Inputs(c *config.Config) []string {
+	paths := append(c.Data.Files(), c.Model)
+	if dir, err := model.Find(c.Model); err == nil {
+		paths = append(paths, dir)
+	}
+	return paths
 }
