@@ -62,7 +62,7 @@ ptxas-report: kernels ## write registers and spills of every kernel to bench/res
 	@$(MAKE) -C kernels --no-print-directory report
 
 test: ## run all tests that need no GPU
-	@echo "kernels on the CPU: $(if $(CUDA),$(shell command -v $${CXX:-g++} || echo 'left out; install g++'),left out; a build without CUDA)"
+	@$(if $(CUDA),go run ./internal/gpu/hostlib/hostkernels,echo "kernels on the CPU: left out; a build without CUDA")
 	go test -timeout $(TIMEOUT) $(TAGS) ./...
 
 test-short: ## run the quick tests, without the CUDA device

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,7 +26,7 @@ func with(t *testing.T, env []string, args ...string) result {
 // host returns the environment of a driver whose card is the CPU.
 func host(t *testing.T) []string {
 	t.Helper()
-	lib, err := hostlib.Build()
+	lib, err := hostlib.Build(io.Discard)
 	if errors.Is(err, hostlib.ErrNoCompiler) {
 		t.Skip(err)
 	}

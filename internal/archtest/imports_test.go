@@ -42,6 +42,7 @@ var layers = []struct {
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
+	{"internal/gpu/hostlib/hostkernels", []string{"internal/gpu/hostlib"}},
 	{"internal/gpu/culazy", nil},
 	{"internal/gpu/driver", []string{"internal/gpu/culazy"}},
 	{"kernels", nil},

@@ -18,6 +18,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,16 +52,18 @@ type compiler struct {
 	kernels []string // flags for code that the sanitizers check
 	runtime []string // flags for the fibers, which switch stacks themselves
 	cache   string
+	// progress gets a line for every source that is compiled, and none for those in the cache.
+	progress io.Writer
 }
 
 // Build builds the library. If the sources have not changed it returns the library from the cache. The error wraps
-// ErrNoCompiler if a compiler is missing.
-func Build() (Library, error) {
+// ErrNoCompiler if a compiler is missing. Build writes a line to progress for every source that it has compiled.
+func Build(progress io.Writer) (Library, error) {
 	dir, err := kernelDir()
 	if err != nil {
 		return Library{}, err
 	}
-	return buildIn(dir)
+	return buildIn(dir, progress)
 }
 
 // BuildChanged copies the kernels to a directory, applies change to one file and builds the library from the copy.
@@ -97,15 +100,16 @@ func BuildChanged(dir, file string, change func(source string) (string, error)) 
 			}
 		}
 	}
-	return buildIn(dir)
+	return buildIn(dir, io.Discard)
 }
 
 // buildIn builds the kernels of a directory.
-func buildIn(dir string) (Library, error) {
+func buildIn(dir string, progress io.Writer) (Library, error) {
 	c, err := newCompiler(os.Getenv("LOR2C_HOST_FAST") == "1")
 	if err != nil {
 		return Library{}, err
 	}
+	c.progress = progress
 	host := filepath.Join(dir, "host")
 	units := []unit{}
 	for _, pattern := range []string{filepath.Join(dir, "*.cu"), filepath.Join(host, "*.cpp")} {
@@ -150,7 +154,7 @@ func newCompiler(fast bool) (*compiler, error) {
 	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing", "-g1"}
 	c := &compiler{
 		cxx: path, version: string(version), cache: filepath.Join(cache, "lor2c", "host"),
-		runtime: slices.Concat(common, []string{"-O2"}),
+		runtime: slices.Concat(common, []string{"-O2"}), progress: io.Discard,
 	}
 	if fast {
 		c.kernels = c.runtime
@@ -215,12 +219,21 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 	objects := make([]string, len(units))
 	faults := make([]error, len(units))
 	var wait sync.WaitGroup
+	var done sync.Mutex // held while a source is counted and reported
+	n := 0
 	slots := make(chan struct{}, min(2, runtime.NumCPU()))
 	for i, u := range units {
 		wait.Go(func() {
 			slots <- struct{}{}
-			objects[i], faults[i] = c.compile(dir, u, headers)
+			compiled := false
+			objects[i], compiled, faults[i] = c.compile(dir, u, headers)
 			<-slots
+			done.Lock()
+			defer done.Unlock()
+			n++
+			if compiled {
+				fmt.Fprintf(c.progress, "kernels on the CPU: %d of %d: compiled %s\n", n, len(units), filepath.Base(u.path))
+			}
 		})
 	}
 	wait.Wait()
@@ -230,22 +243,23 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 	if c.asan != "" {
 		flags = append(flags, "-fsanitize=address,undefined")
 	}
-	return c.make(name, strings.Join(objects, "\n"), func(out string) *exec.Cmd {
+	out, _, err := c.make(name, strings.Join(objects, "\n"), func(out string) *exec.Cmd {
 		return exec.Command(c.cxx, slices.Concat(flags, []string{"-o", out}, objects)...)
 	}, c.version, strings.Join(flags, " "))
+	return out, err
 }
 
-// compile returns the object file of a unit. A kernel file is compiled inside an unnamed namespace, so that equal
+// compile returns the object file of a unit, and whether it was compiled and not in the cache. A kernel file is compiled inside an unnamed namespace, so that equal
 // names in two files do not clash, as with nvcc. Paths in the object begin at kernels/, so that all checkouts can
 // share it.
-func (c *compiler) compile(dir string, u unit, headers string) (string, error) {
+func (c *compiler) compile(dir string, u unit, headers string) (object string, compiled bool, err error) {
 	source, err := os.ReadFile(u.path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	name, err := filepath.Rel(dir, u.path)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	text := fmt.Sprintf("#include %q\n", name)
 	if filepath.Ext(u.path) == ".cu" {
@@ -261,9 +275,9 @@ func (c *compiler) compile(dir string, u unit, headers string) (string, error) {
 	}, c.version, strings.Join(u.flags, " "), headers, text)
 }
 
-// make returns the file of the given name that command writes, or the cached file if there is one. source and made
-// identify it.
-func (c *compiler) make(name, source string, command func(out string) *exec.Cmd, made ...string) (string, error) {
+// make returns the file of the given name that command writes, or the cached file if there is one, and whether
+// command ran. source and made identify the file.
+func (c *compiler) make(name, source string, command func(out string) *exec.Cmd, made ...string) (path string, ran bool, err error) {
 	h := sha256.New()
 	for _, part := range append(made, source) {
 		fmt.Fprintf(h, "%d %s", len(part), part)
@@ -273,27 +287,27 @@ func (c *compiler) make(name, source string, command func(out string) *exec.Cmd,
 	// The lock keeps test processes that start together from making the same file twice.
 	lock, err := os.OpenFile(dir+".lock", os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer func() { _ = lock.Close() }()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", fmt.Errorf("hostlib: lock %s: %w", lock.Name(), err)
+		return "", false, fmt.Errorf("hostlib: lock %s: %w", lock.Name(), err)
 	}
 	now := time.Now()
 	if os.Chtimes(dir, now, now) == nil {
-		return out, nil
+		return out, false, nil
 	}
 	temp := dir + ".new"
 	if err := errors.Join(os.RemoveAll(temp), os.Mkdir(temp, 0o777)); err != nil {
-		return "", err
+		return "", false, err
 	}
 	cmd := command(filepath.Join(temp, name))
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("hostlib: %s: %w\n%s", name, err, said.Bytes())
+		return "", false, fmt.Errorf("hostlib: %s: %w\n%s", name, err, said.Bytes())
 	}
-	return out, os.Rename(temp, dir)
+	return out, true, os.Rename(temp, dir)
 }
 
 // prune removes files that have not been used for two weeks.

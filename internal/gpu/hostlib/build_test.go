@@ -3,8 +3,11 @@
 package hostlib
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -12,7 +15,7 @@ import (
 // build builds the library, or skips the test if it cannot be built.
 func build(t *testing.T) Library {
 	t.Helper()
-	lib, err := Build()
+	lib, err := Build(io.Discard)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}
@@ -43,7 +46,38 @@ func TestBuild(t *testing.T) {
 
 func TestBuildWithoutCompiler(t *testing.T) {
 	t.Setenv("CXX", "no-such-compiler")
-	if _, err := Build(); !errors.Is(err, ErrNoCompiler) {
+	if _, err := Build(io.Discard); !errors.Is(err, ErrNoCompiler) {
 		t.Errorf("error %v; want ErrNoCompiler", err)
+	}
+}
+
+// TestProgress asserts that each source that is compiled is reported, and none that is in the cache.
+func TestProgress(t *testing.T) {
+	c, err := newCompiler(true)
+	if errors.Is(err, ErrNoCompiler) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	c.cache = filepath.Join(dir, "cache")
+	var units []unit
+	for _, name := range []string{"one.cpp", "two.cpp"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("int "+strings.TrimSuffix(name, ".cpp")+";\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		units = append(units, unit{path, c.runtime})
+	}
+	for _, want := range []int{2, 0} {
+		var progress bytes.Buffer
+		c.progress = &progress
+		if _, err := c.link(dir, units, "library.so", "-shared"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(progress.String(), " of 2: compiled "); got != want {
+			t.Errorf("%d lines of progress; want %d:\n%s", got, want, progress.String())
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,7 +31,7 @@ func Main(m *testing.M) {
 		}
 		os.Exit(code)
 	}
-	lib, err := Build()
+	lib, err := Build(io.Discard)
 	if errors.Is(err, ErrNoCompiler) {
 		fmt.Fprintln(os.Stderr, "no kernels on the CPU:", err)
 		os.Exit(m.Run())

@@ -4,6 +4,7 @@ package hostlib
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -18,7 +19,7 @@ func Under(t *testing.T) bool {
 	if given() {
 		return true
 	}
-	lib, err := Build()
+	lib, err := Build(io.Discard)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}
