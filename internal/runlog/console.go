@@ -33,14 +33,17 @@ func (c *console) line(text string) {
 // real ones, padding excluded. The loop calls it after every step.
 func (r *Run) Advance(step, examples, tokens int) {
 	r.clock.advance(step, examples, tokens)
-	r.step = step
+	r.step, r.doing = step, ""
 	r.draw(false, r.training)
 }
 
 // Progress says what goes on between two steps, such as "evaluating", and how
 // many parts of it are done. It is seen on a terminal only.
 func (r *Run) Progress(what string, done, total int) {
-	r.draw(done == 0 || done == total, func(width int) string { return r.between(width, what, done, total) })
+	doing := fmt.Sprint(what, done == total)
+	change := doing != r.doing
+	r.doing = doing
+	r.draw(change, func(width int) string { return r.between(width, what, done, total) })
 }
 
 // Train logs a training record. Errors are kept for Err and Sync.
@@ -98,6 +101,7 @@ func (r *Run) Eval(e Eval) {
 	}
 	r.logText(text)
 	r.evalRow(e)
+	r.doing = ""
 	r.draw(true, r.training)
 }
 

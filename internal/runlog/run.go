@@ -87,6 +87,7 @@ type Run struct {
 	console                              console
 	loss, score                          string // last ones, for the bar
 	step                                 int    // last one, for the bar
+	doing                                string // what Progress drew last; "" for steps
 	last                                 int    // step of the last record
 	err                                  error
 	lines                                int       // of metrics.jsonl

@@ -133,6 +133,20 @@ func (s *Screen) String() string {
 	return strings.TrimRight(strings.Join(rows, "\n"), "\n") + "\n"
 }
 
+// Broken returns the lines that are wider than the screen.
+func (s *Screen) Broken() (lines []string) {
+	for _, line := range s.lines {
+		if len(line) > s.width {
+			var text strings.Builder
+			for _, c := range line {
+				text.WriteString(c.text)
+			}
+			lines = append(lines, text.String())
+		}
+	}
+	return lines
+}
+
 // Styled returns the texts that have a style, in the order in which they stand.
 func (s *Screen) Styled(style terminal.Style) (texts []string) {
 	for _, line := range s.lines {
