@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Does a score predict the harm of a merge or an injection?
+"""Does a score predict the loss increase of a merge or an injection?
 
     python scripts/harm.py RUN [RUN ...] [--json FILE]
 
-Reads runs of lor2c with schedule.what_if. Harm of a candidate is the loss of the sample with it minus the loss
+Reads runs of lor2c with schedule.what_if. The loss increase (harm) of a candidate is the loss of the sample with it minus the loss
 before; the scores are SFS and nuclear norm of the candidate, summed over its members. Prints Spearman's rank
 correlation within each event of three candidates or more, and its mean by task and action: a score by which the
 lowest is rightly chosen has +1. An event that several runs share, because they are equal up to it, counts once.
@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 
 def events(run, k):
-    """The events of a run with harms and both scores of their candidates."""
+    """The events of a run with loss increases and both scores of their candidates."""
     config = (run / "config.resolved.yaml").read_text()
     task = next(line.split(":")[1].strip() for line in config.splitlines() if line.startswith("  task:"))
     spectra = {}

@@ -109,7 +109,7 @@ func drawn(t *testing.T) (before, text, after string) {
 	return before + beginDiagram, text, endDiagram + after
 }
 
-// TestDiagram wants the diagram of the page to be that of the table.
+// TestDiagram checks that the diagram of the page is that of the table.
 func TestDiagram(t *testing.T) {
 	want := diagram(allowed(t))
 	before, got, after := drawn(t)
@@ -124,8 +124,8 @@ func TestDiagram(t *testing.T) {
 	}
 }
 
-// TestDiagramIsReduced wants the arrows of the page to lead to the same packages as
-// the table does, and to lead to fewer without any one of them.
+// TestDiagramIsReduced checks that the arrows of the page lead to the same
+// packages as the table does, and to lead to fewer without any one of them.
 func TestDiagramIsReduced(t *testing.T) {
 	may := allowed(t)
 	_, text, _ := drawn(t)

@@ -14,9 +14,9 @@ var (
 	link   = regexp.MustCompile(`(\[[^\]]*\])\(([^)\s]+)\)|(?:href|src)="([^"]+)"`)
 )
 
-// TestLinks wants the files to exist that pages of Markdown link to. A link whose
-// text is code and that leads to a Go file promises the declaration of that name:
-// [`session.step`](internal/train/session.go).
+// TestLinks checks that the files exist to which Markdown pages link. A link
+// whose text is code and that leads to a Go file promises the declaration of
+// that name: [`session.step`](internal/train/session.go).
 func TestLinks(t *testing.T) {
 	links := 0
 	for _, page := range files(t) {
@@ -54,8 +54,9 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestPackageTable wants the table of packages in ARCHITECTURE.md to have a row for
-// every package of the table of layers, scripts aside, which links to it.
+// TestPackageTable checks that the table of packages in ARCHITECTURE.md has a
+// row for every package of the table of layers, scripts aside, which links to
+// it.
 func TestPackageTable(t *testing.T) {
 	text, err := os.ReadFile(architecture)
 	if err != nil {

@@ -70,7 +70,7 @@ func replaceLink(target, link string) error {
 	return os.Rename(temp, link)
 }
 
-// settle flushes the folder that holds path, after a rename to path.
+// settle flushes the folder of path after a rename to path.
 func settle(path string) error {
 	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path, bare(err))

@@ -146,7 +146,7 @@ func TestOpenRefusesPaths(t *testing.T) {
 	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory")
 }
 
-// TestOpenAccepts holds what the format allows but is easily refused.
+// TestOpenAccepts has files that the format allows and a reader might refuse.
 func TestOpenAccepts(t *testing.T) {
 	for _, c := range []struct{ name, header, data string }{
 		{"no-tensor", `{}`, ""},

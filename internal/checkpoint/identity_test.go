@@ -31,8 +31,8 @@ func writeIndex(t *testing.T, dir string, home map[string]string) {
 	}
 }
 
-// TestSHA256 wants the same digest of the same tensors in one file and in two,
-// and another one where anything about a tensor differs.
+// TestSHA256 checks that the digest of the same tensors is equal in one file
+// and in two, and another one where anything about a tensor differs.
 func TestSHA256(t *testing.T) {
 	sum := func(dir string) string {
 		t.Helper()

@@ -37,7 +37,7 @@ func ConvertHint(pickle, to string) string {
 type Model struct {
 	dir    string
 	shards []*File
-	home   map[string]*File // tensor name to the shard that holds it
+	home   map[string]*File // the shard of each tensor, by the tensor's name
 }
 
 // OpenModel opens the weights in dir: model.safetensors, or else the shards

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkRead holds what any reader promises: an error that names the file, or
-// rows that are valid text in file order.
+// checkRead checks what every reader guarantees: an error that names the file,
+// or rows that are valid text in file order.
 func checkRead(t *testing.T, rows []row, err error, input string) {
 	t.Helper()
 	if err != nil {
@@ -78,8 +78,8 @@ func FuzzJSONL(f *testing.F) {
 	})
 }
 
-// FuzzCSV holds the reader against encoding/csv, which reads the same fields but
-// for a CR LF inside quotes, and refuses less.
+// FuzzCSV compares the reader with encoding/csv, which reads the same fields
+// but for a CR LF inside quotes, and refuses less.
 func FuzzCSV(f *testing.F) {
 	for _, s := range []string{"a,b,y\n1,2,3\n", "\ufeffa,y,b\r\n\"x\"\"\",0,z\r\n\r\n\"q\r\nw\",,r", "a,b,y\n\"1,2\n", "", "a,b,y", "a,b,y\n\"1\"2,3,4", "a,b,y\r1,2,3\r",
 		"a,b,y\n\"1\n2,3,4\n2,3,4\n2,3,4\n\",5,6\n", "a;b;y\n1;2;3", "a,b,y\n\"\",\"\",1\n"} {
@@ -109,7 +109,7 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
-// FuzzCache holds that whatever lies in the cache, checksum right or wrong, is
+// FuzzCache checks that whatever lies in the cache, checksum right or wrong, is
 // passed over or is a split of as many examples.
 func FuzzCache(f *testing.F) {
 	dir := f.TempDir()

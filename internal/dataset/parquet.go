@@ -19,8 +19,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// hubLabel is the label column of every GLUE task on the hub; it holds the class
-// index, the STS-B score, or -1 for a withheld label.
+// hubLabel is the label column of every GLUE task on the hub; its values are
+// the class index, the STS-B score, or -1 for a withheld label.
 const hubLabel = "label"
 
 // findShards returns the files of one split in dir, stem-00000-of-00002.parquet

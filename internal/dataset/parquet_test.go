@@ -73,8 +73,8 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-// FuzzParquet holds that any file ends in an error of one line or in valid text,
-// never in a panic or in more memory than the budget.
+// FuzzParquet checks that any file ends in an error of one line or in valid
+// text, never in a panic or in more memory than the budget.
 func FuzzParquet(f *testing.F) {
 	for _, path := range []string{"hub/mnli/train-00000-of-00001", "codecs/none-v1", "codecs/snappy-v2", "codecs/gzip-v1", "codecs/zstd-v1", "codecs/brotli-v2", "codecs/lz4-v1"} {
 		raw, err := os.ReadFile("testdata/" + path + ".parquet")

@@ -107,8 +107,8 @@ func TestViridis(t *testing.T) {
 	}
 }
 
-// TestContrast holds the themes to WCAG 2.2: 4.5 for texts, and for marks that
-// are texts too. Black on white is 21, #777777 on white 4.48.
+// TestContrast checks the themes against WCAG 2.2: 4.5 for texts, and for marks
+// that are texts too. Black on white is 21, #777777 on white 4.48.
 func TestContrast(t *testing.T) {
 	contrast := func(a, b color.NRGBA) float64 {
 		x, y := luminance(a), luminance(b)

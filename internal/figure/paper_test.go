@@ -66,7 +66,7 @@ func TestMeanSpectra(t *testing.T) {
 	}
 }
 
-// TestFig6Cells holds place, text, hatching and frame against a grid laid out
+// TestFig6Cells compares place, text, hatching and frame with a grid laid out
 // by hand: rows are injections downwards, columns merges.
 func TestFig6Cells(t *testing.T) {
 	cells, sc := Grid{

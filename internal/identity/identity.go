@@ -1,11 +1,12 @@
-// Package identity says what a run was made from: the content of its data, of
-// the base model and of the tokenizer, and the settings that bear on the
-// outcome. Every checkpoint and adapter directory holds it in one file, and
-// whatever continues, evaluates or reports on such a directory compares it with
-// what is there now.
+// Package identity records what a run was made from: the content of its data,
+// of the base model and of the tokenizer, and the settings that affect the
+// outcome. Every checkpoint and adapter directory contains the record in one
+// file. Commands that continue, evaluate or report on such a directory compare
+// it with the present files and settings.
 //
-// Content is compared, not names: a data file may move, be spelt in another way
-// or be converted from CSV to TSV, as long as the same examples are read from it.
+// Content is compared and not names: a data file may be moved, be named by
+// another path or be converted from CSV to TSV, as long as the same examples
+// are read from it.
 package identity
 
 import (
@@ -28,22 +29,22 @@ const File = "identity.json"
 const format = 1
 
 // Manifest is what a run was made from. The zero value of a part means that the
-// part is not known, as of a directory that an older lor2c wrote, and is not
-// compared.
+// part is not known, for example because an older lor2c wrote the directory.
+// Such a part is not compared.
 type Manifest struct {
 	Format int  `json:"format"`
 	Base   Base `json:"base"`
 	// Labels are the classes in the order of the head's outputs. An empty list
-	// means regression; nil that the labels are not known.
+	// means regression, and nil means that the labels are not known.
 	Labels []string `json:"labels"`
-	// Data is what was read of each split, by the split's name.
+	// Data is the content of each split, by the name of the split.
 	Data map[string]Split `json:"data"`
-	// Settings are the resolved keys of the run file that bear on the outcome,
+	// Settings are the resolved keys of the run file that affect the outcome,
 	// with their values as YAML.
 	Settings map[string]string `json:"settings"`
 }
 
-// Base is the content of a base model's directory, as far as it is used.
+// Base is the content of the files of a base model that are used.
 type Base struct {
 	Weights   string            `json:"weights_sha256"`
 	Tokenizer string            `json:"tokenizer_sha256"`
@@ -56,7 +57,8 @@ type Split struct {
 	SHA256   string `json:"sha256"` // of texts and labels, as they were read
 }
 
-// Difference is one part that is not what it was.
+// Difference is a part or a setting that differs between two manifests or run
+// files.
 type Difference struct {
 	Name string
 	Was  string // in the run or adapter
@@ -64,14 +66,15 @@ type Difference struct {
 	Base bool // the part belongs to the base model
 }
 
-// String returns the difference from a run as one line.
+// String returns the difference as one line, in which Was is the value in a
+// run.
 func (d Difference) String() string { return d.from("run") }
 
 func (d Difference) from(what string) string {
 	return fmt.Sprintf("%s: %s in the %s, %s now", d.Name, d.Was, what, d.Now)
 }
 
-// Write writes m into dir, which a checksum manifest is still to seal.
+// Write writes m into dir, before the checksum manifest of dir is written.
 func (m Manifest) Write(dir string) error {
 	m.Format = format
 	text, err := json.MarshalIndent(m, "", "  ")
@@ -84,9 +87,9 @@ func (m Manifest) Write(dir string) error {
 	return nil
 }
 
-// Compare lists the parts of was that now does not equal: first those of the
-// base model, then labels, data and settings, each group by name. Parts that was
-// does not know are left out.
+// Compare returns the differences between was and now: first those of the base
+// model, then labels, data and settings, each group by name. It leaves out
+// parts that are not known in was.
 func Compare(was, now Manifest) (differences []Difference) {
 	add := func(base bool, name, w, n string) {
 		if w != n {
@@ -112,7 +115,7 @@ func Compare(was, now Manifest) (differences []Difference) {
 	return differences
 }
 
-// Unchecked names the parts that m does not know.
+// Unchecked returns the names of the parts that are not known in m.
 func (m Manifest) Unchecked() (parts []string) {
 	for _, p := range []struct {
 		name  string
@@ -128,16 +131,18 @@ func (m Manifest) Unchecked() (parts []string) {
 	return parts
 }
 
-// each calls f with the values of every key of was, in order of the keys. A key
-// that only now has came into being after the run, and is not known of it.
+// each calls f with the values of every key of was, in order of the keys. It
+// leaves out keys that only now has, because they did not exist when the run
+// was made.
 func each(was, now map[string]string, f func(key, was, now string)) {
 	for _, key := range slices.Sorted(maps.Keys(was)) {
 		f(key, was[key], cmp.Or(now[key], "not known"))
 	}
 }
 
-// labels returns how two lists of classes differ: by the first class that does,
-// so that a long list stays readable.
+// labels returns the difference between two lists of classes, which is the
+// first class that differs, so that a long list stays readable. ok is false if
+// they are equal.
 func labels(was, now []string) (Difference, bool) {
 	count := func(l []string) string {
 		if len(l) == 0 {
@@ -156,10 +161,10 @@ func labels(was, now []string) (Difference, bool) {
 	return Difference{}, false
 }
 
-// digest shortens a hash to what tells two apart.
+// digest returns the start of a hash, which is enough to distinguish two.
 func digest(sum string) string { return "SHA-256 " + cmp.Or(sum[:min(len(sum), 12)], "unknown") }
 
-// String returns the size and the beginning of the hash.
+// String returns the number of examples and the start of the hash.
 func (s Split) String() string {
 	if s.SHA256 == "" {
 		return "no such split"
@@ -167,8 +172,8 @@ func (s Split) String() string {
 	return fmt.Sprintf("%d examples, %s", s.Examples, digest(s.SHA256))
 }
 
-// List joins differences, one a line, under a headline; from is what they are
-// differences from, a run or an adapter.
+// List returns differences, one per line, below a headline. from says whether
+// Was is the value in a "run" or in an "adapter".
 func List(headline, from string, differences []Difference) string {
 	lines := []string{headline}
 	for _, d := range differences {

@@ -128,7 +128,7 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// FuzzParse wants every text to be refused in one line or to be a manifest that
+// FuzzParse checks that every text is refused in one line or is a manifest that
 // is written and read back as it is.
 func FuzzParse(f *testing.F) {
 	dir := f.TempDir()

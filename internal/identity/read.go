@@ -12,12 +12,12 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// most bounds the file in bytes. All labels stand in it, and there may be a
-// thousand long ones.
+// most is the largest size of the file in bytes. It contains all labels, of
+// which there may be a thousand long ones.
 const most = 16 << 20
 
-// Read returns the manifest in dir, or nil where there is none: an older lor2c
-// and other programs do not write one.
+// Read returns the manifest in dir, or nil if there is none, because an older
+// lor2c or another program wrote the directory.
 func Read(dir string) (*Manifest, error) {
 	path := filepath.Join(dir, File)
 	text, err := infile.Read(path, most)
@@ -30,7 +30,7 @@ func Read(dir string) (*Manifest, error) {
 	return parse(path, text)
 }
 
-// parse reads text, which errors call path.
+// parse returns the manifest in text. Errors name path.
 func parse(path string, text []byte) (*Manifest, error) {
 	m := &Manifest{}
 	if err := strictjson.UnmarshalKnown(text, m); err != nil {

@@ -78,7 +78,8 @@ func TestMajority(t *testing.T) {
 	}
 }
 
-// TestNumber: an undefined value has no number in any writing, and reads back.
+// TestNumber checks that an undefined value is never written as a number, and
+// reads back.
 func TestNumber(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		n := Number(v)

@@ -49,7 +49,7 @@ func stat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// TestRegular wants a file to be replaced whole or not at all, with its
+// TestRegular checks that a file is replaced completely or not at all, with its
 // permissions, and a new one to have those of the umask.
 func TestRegular(t *testing.T) {
 	old := syscall.Umask(0o027)
@@ -124,7 +124,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestPipe wants a pipe to stay one, and its reader to get everything.
+// TestPipe checks that a pipe stays a pipe, and that its reader gets
+// everything.
 func TestPipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")

@@ -279,7 +279,7 @@ func TestDeterminism(t *testing.T) {
 	}
 }
 
-// TestMethodName has the paper's names of what the schedule makes of LoR2C.
+// TestMethodName checks that variants of LoR2C have the paper's names.
 func TestMethodName(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
 		"lor2c":             func(*config.Config) {},

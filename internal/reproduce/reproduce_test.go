@@ -69,7 +69,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestCells holds what runs to section IV of the paper.
+// TestCells compares the runs with section IV of the paper.
 func TestCells(t *testing.T) {
 	atRoot(t)
 	o := Options{Profile: Paper, Tasks: []string{"mrpc"}, Seeds: []uint64{5}, Model: "m", Data: "d"}

@@ -124,7 +124,8 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestWorked holds the scripts of the worked example to what was worked by hand.
+// TestWorked compares the scripts of the worked example with results worked out
+// by hand.
 func TestWorked(t *testing.T) {
 	for name, want := range map[string]string{
 		"paper":          "9+10 10 7, 8+[9-10] 8 6, [8-10]+11 11 5: 1 2 3 4 [8-11] 12",
@@ -260,7 +261,8 @@ func TestNaive(t *testing.T) {
 	}
 }
 
-// TestResolve wants a preset to fill what is not set, and only that.
+// TestResolve checks that a preset fills fields that are not set, and no
+// others.
 func TestResolve(t *testing.T) {
 	c := Config{Preset: PresetRelease, Keep: KeepRicher, Until: 0.25}
 	c.Resolve()
@@ -323,7 +325,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestInactive wants a run without operations to have no plan and no faults.
+// TestInactive checks that a run without operations has no plan and no faults.
 func TestInactive(t *testing.T) {
 	c := Default()
 	c.Resolve()

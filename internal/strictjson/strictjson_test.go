@@ -114,7 +114,7 @@ func TestUnmarshalKnown(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal wants that whatever is accepted reads as the standard library
+// FuzzUnmarshal checks that every accepted text is read as the standard library
 // reads it, and that nothing panics.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"num_layers": 1}`, `{"list": [{"name": "a"}]}`, `{"a": 1, "a": 2}`, `[[[]]]`, `{"Num_layers": 1}`, "\xff", `null`} {

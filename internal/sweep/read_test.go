@@ -76,7 +76,8 @@ b-a.x=models_x_y-c.x=1 (b-a.x=models_x_y-c.x=1) b.yaml: a.x=models/x y c.x=1`},
 	}
 }
 
-// TestReadFaults wants every fault of a file at once, FILE standing for its path.
+// TestReadFaults checks that all faults of a file are reported together. FILE
+// stands for its path.
 func TestReadFaults(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", ``, `sweep: FILE: is empty; want the keys base, set, grid, runs, out, parallel`},

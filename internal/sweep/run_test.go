@@ -194,7 +194,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestCheck wants every mistake of every cell named before anything trains.
+// TestCheck checks that every mistake of every cell is named before anything
+// trains.
 func TestCheck(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	t.Setenv("HF_HUB_CACHE", "no-cache")

@@ -13,7 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// TestSummary holds numbers and table to values worked out by hand.
+// TestSummary compares numbers and table with values worked out by hand.
 func TestSummary(t *testing.T) {
 	nan := metric.Number(math.NaN())
 	ops := func(executed, planned int) Operations { return Operations{planned, executed} }

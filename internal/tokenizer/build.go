@@ -8,7 +8,7 @@ import (
 
 // builder collects the content of the files of one tokenizer.
 type builder struct {
-	source *source // the file that holds the vocabulary
+	source *source // the file with the vocabulary
 	vocab  *vocab
 	model  model
 	names  specialNames

@@ -10,10 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// unicodeTables holds the character classes that Hugging Face's library uses.
-// Its components use tables of several Unicode versions (its punctuation is
-// years older than its letters), so no version of Go's unicode package agrees
-// with it. scripts/golden_tokenizer.py extracts the classes from the library.
+// unicodeTables contains the character classes that Hugging Face's library
+// uses. Its components use tables of several Unicode versions (its punctuation
+// is years older than its letters), so no version of Go's unicode package
+// agrees with it. scripts/golden_tokenizer.py extracts the classes from the
+// library.
 //
 //go:embed unicode_tables.txt
 var unicodeTables string
