@@ -32,7 +32,7 @@ func writeIndex(t *testing.T, dir string, home map[string]string) {
 }
 
 // TestSHA256 checks that the digest of the same tensors is equal in one file
-// and in two, and another one where anything about a tensor differs.
+// and in two, and that it changes if anything about a tensor changes.
 func TestSHA256(t *testing.T) {
 	sum := func(dir string) string {
 		t.Helper()
