@@ -171,7 +171,7 @@ func TestEarlyStopping(t *testing.T) {
 	if got := steps(evals); !slices.Equal(got, []int{2, 4, 6}) {
 		t.Errorf("evaluated after steps %v; want 2, the first, and two that gained less than 1", got)
 	}
-	if !strings.Contains(log, "stopping early: accuracy was no better in the last 2 evaluations (train.early_stopping); 6 of 100 steps are done") {
+	if !strings.Contains(log, "stopping early: accuracy did not improve in the last 2 evaluations (train.early_stopping); 6 of 100 steps are done") {
 		t.Errorf("the log does not say why the run ends:\n%s", log)
 	}
 	r := results(t, c)

@@ -18,8 +18,8 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// Identify says what a training run of the session is made from. It reads the
-// train and the dev split.
+// Identify returns the identity of a training run of the session: its data, base
+// model, tokenizer and settings. It reads the train and the dev split.
 func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
 	splits := map[string]*dataset.Split{}
 	for _, name := range []string{"train", "dev"} {
@@ -32,8 +32,8 @@ func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
 	return s.identify(splits)
 }
 
-// identify is Identify of splits that have been read. What the session resolved
-// stands in place of what the run file says.
+// identify is Identify for splits that have been read. Settings that the run file
+// leaves open have the values that the session chose for them.
 func (s *Session) identify(splits map[string]*dataset.Split) (m identity.Manifest, err error) {
 	m = identity.Manifest{Labels: append([]string{}, s.Set.Task.Labels...), Data: map[string]identity.Split{}}
 	if m.Base, err = s.identifyBase(); err != nil {
@@ -48,8 +48,8 @@ func (s *Session) identify(splits map[string]*dataset.Split) (m identity.Manifes
 	return m, nil
 }
 
-// With returns the identity m of a session, as it is with the settings of another
-// configuration that has the same data and the same model.
+// With returns the identity m with the settings of c, another configuration with the
+// same data and base model as the session.
 func (s *Session) With(c *config.Config, m identity.Manifest) (identity.Manifest, error) {
 	other := *s
 	other.Config = c
@@ -58,9 +58,10 @@ func (s *Session) With(c *config.Config, m identity.Manifest) (identity.Manifest
 	return m, err
 }
 
-// CheckRun reports whether a run directory holds the run that now says: a
-// finished one by all that it was made from, another by its settings. It is an
-// error that lists the differences and wraps ErrOtherRun or adapter.ErrMismatch.
+// CheckRun returns an error if a run directory has a run with another identity than
+// now. It compares the whole identity of a finished run, and the settings of an
+// unfinished one. The error lists the differences and wraps ErrOtherRun or
+// adapter.ErrMismatch.
 func CheckRun(dir string, now identity.Manifest) error {
 	was, err := identity.Read(filepath.Join(dir, finalDir))
 	if err != nil {
@@ -73,12 +74,12 @@ func CheckRun(dir string, now identity.Manifest) error {
 		}
 		was = &identity.Manifest{Settings: written(c)}
 	}
-	return refuse(fmt.Sprintf("train: open %s: it holds a run that was made from something else; want another directory, or what it was made from:", dir),
-		identity.Compare(*was, now))
+	return refuse(fmt.Sprintf("train: open %s: it has a run with other inputs; "+
+		"choose another directory, or restore the inputs of that run:", dir), identity.Compare(*was, now))
 }
 
-// written are the settings of a run file that was written for a run, without
-// those that it may have left to the data.
+// written returns the settings of the run file in a run directory, without those that
+// a run file may leave to the data.
 func written(c *config.Config) map[string]string {
 	settings := c.Settings()
 	for _, key := range []string{"data.task", "data.metric", "data.max_length"} {
@@ -87,16 +88,16 @@ func written(c *config.Config) map[string]string {
 	return settings
 }
 
-// identifyBase says which base model the session has.
+// identifyBase returns the identity of the session's base model and tokenizer.
 func (s *Session) identifyBase() (identity.Base, error) {
 	weights, err := adapter.Fingerprint(s.Dir)
 	tokens := s.Tokenizer.Hash()
 	return identity.Base{Weights: weights, Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.Identity()}, err
 }
 
-// settings are those of the configuration, with what the data decides where the
-// run file leaves it open, and with the content of the adapter that the run
-// begins with.
+// settings returns the settings of the configuration. Keys that the run file leaves
+// to the data have the values that the data decides. init_adapter is the checksum of
+// the adapter's tensors instead of its path.
 func (s *Session) settings() (map[string]string, error) {
 	c := s.Resolve(s.Config)
 	c.Data.Task = s.Set.Task.Name
@@ -115,8 +116,8 @@ func (s *Session) settings() (map[string]string, error) {
 	return settings, err
 }
 
-// Resolve returns c, whose data and model must be those of the session, with
-// what they decide where it leaves a key open.
+// Resolve returns a copy of c in which the keys that c leaves open have the values
+// that data and model decide. Data and model of c must be those of the session.
 func (s *Session) Resolve(c *config.Config) *config.Config {
 	resolved := *c
 	d := &resolved.Data
@@ -124,7 +125,7 @@ func (s *Session) Resolve(c *config.Config) *config.Config {
 		d.MaxLength = s.MaxLength
 	}
 	d.Metric = cmp.Or(d.Metric, s.Set.Task.Select)
-	// Tasks of GLUE have their own kind, which a run file must not name.
+	// A task of GLUE decides its kind itself, and a run file must not set it.
 	switch {
 	case s.Set.Format != "custom" || d.Kind != "":
 	case s.Set.Task.Labels == nil:
@@ -135,9 +136,9 @@ func (s *Session) Resolve(c *config.Config) *config.Config {
 	return &resolved
 }
 
-// recorded returns what a checkpoint or adapter directory says it was made from.
-// Of a directory that an older lor2c wrote it is what can be gathered from the
-// description and from the run file beside it.
+// recorded returns the identity that a checkpoint or adapter directory records. A
+// directory that an older lor2c wrote has none; then recorded returns what it finds
+// in the adapter's description and in the run file of the parent directory.
 func recorded(dir string, saved *adapter.Saved) (identity.Manifest, error) {
 	if saved.Identity != nil {
 		return *saved.Identity, nil
@@ -162,8 +163,9 @@ func recorded(dir string, saved *adapter.Saved) (identity.Manifest, error) {
 	return m, nil
 }
 
-// sameBase reports whether an adapter was trained on the session's base model.
-// The probabilities of dropout do not count: nothing is dropped in an evaluation.
+// sameBase returns an error if an adapter was trained on another base model than the
+// session's. The probabilities of dropout may differ, because an evaluation has no
+// dropout.
 func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 	now, err := s.identifyBase()
 	if err != nil {
@@ -172,18 +174,20 @@ func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 	if saved.Identity == nil {
 		return saved.CheckBase(adapter.Base{Path: s.Dir, SHA256: now.Weights})
 	}
-	return refuse(fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; want the one it belongs to:", dir, s.Config.Model),
-		identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
+	return refuse(fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; "+
+		"use the base model of the adapter:", dir, s.Config.Model), identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
 }
 
-// unchecked says what an evaluation has to take on trust of a directory that
-// lor2c wrote. One of PEFT never says anything of it.
+// unchecked returns lines about what an evaluation could not check in a directory that
+// an older lor2c wrote. It returns none for a directory that PEFT wrote, which never
+// records any of it.
 func unchecked(dir string, saved *adapter.Saved) (lines []string) {
 	if saved.Task.Name == "" {
 		return nil
 	}
 	if saved.Identity == nil {
-		lines = append(lines, dir+" was written by an older lor2c: whether tokenizer and config.json are those it was trained with could not be checked")
+		lines = append(lines, dir+" was written by an older lor2c: "+
+			"whether tokenizer and config.json are those it was trained with could not be checked")
 	}
 	if !saved.Sealed {
 		lines = append(lines, dir+" has no checksums: whether its files are as they were written could not be checked")
@@ -191,17 +195,17 @@ func unchecked(dir string, saved *adapter.Saved) (lines []string) {
 	return lines
 }
 
-// outcome is what of a base model bears on the outputs of a trained adapter:
-// nothing is dropped in an evaluation.
+// outcome returns the identity of a base model without the settings of dropout, which
+// do not change the outputs of an evaluation.
 func outcome(b identity.Base) identity.Manifest {
 	b.Config = maps.Clone(b.Config)
 	maps.DeleteFunc(b.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
 	return identity.Manifest{Base: b}
 }
 
-// refuse returns an error that lists differences one a line under a headline,
-// nil where there are none. It wraps adapter.ErrMismatch where only the base
-// model differs, else ErrOtherRun.
+// refuse returns an error that lists differences under a headline, one per line, or
+// nil if there are none. The error wraps adapter.ErrMismatch if only the base model
+// differs, else ErrOtherRun.
 func refuse(headline string, differences []identity.Difference) error {
 	if differences == nil {
 		return nil
@@ -215,7 +219,7 @@ func refuse(headline string, differences []identity.Difference) error {
 	return &refusal{identity.List(headline, "run", differences), kind}
 }
 
-// exists reports whether there is anything at a path.
+// exists reports whether path is the name of a file, a directory or a link.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil

@@ -12,12 +12,16 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// epochs returns the passes over the training data after a step.
+// epochs returns the number of passes over the training data that are done after a
+// step, with a fraction.
 func (r *run) epochs(step int) float64 {
 	n, size := r.train.Len(), r.session.Config.Train.BatchSize
 	return float64(step/r.perEpoch) + float64(step%r.perEpoch*size)/float64(n)
 }
 
+// loop trains from the step after the state's to the end of the run, or until early
+// stopping ends it. When ctx ends it saves a checkpoint and returns an error that
+// wraps ErrInterrupted.
 func (r *run) loop(ctx context.Context) error {
 	t := r.session.Config.Train
 	for step := r.state.Step + 1; step <= r.steps && !r.state.Waiting.over(t); step++ {
@@ -35,8 +39,8 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		r.log.Advance(step, len(indices), tokens)
 
-		// Asked once: a signal that comes later in this step waits for the next,
-		// so that what it stops has been saved.
+		// ctx is checked once per step. A signal that arrives later in this step is
+		// handled in the next, so that the step which is interrupted is also saved.
 		interrupted := ctx.Err() != nil
 		evaluates := r.evaluates(step)
 		save := r.regular(step) || interrupted
@@ -54,14 +58,15 @@ func (r *run) loop(ctx context.Context) error {
 			}
 		}
 		if interrupted && step < r.steps && !r.state.Waiting.over(t) {
-			return fmt.Errorf("train: step %d of %d: %w; the state is in %s, the same command continues", step, r.steps, ErrInterrupted, r.out)
+			return fmt.Errorf("train: step %d of %d: %w; the state is in %s, the same command continues",
+				step, r.steps, ErrInterrupted, r.out)
 		}
 	}
 	return nil
 }
 
-// evaluates reports whether the dev split is scored after a step, and a
-// checkpoint written.
+// evaluates reports whether the run evaluates the dev split and writes a checkpoint
+// after a step.
 func (r *run) evaluates(step int) bool {
 	every := r.session.Config.Train.EvalEvery
 	if every == 0 {
@@ -70,8 +75,9 @@ func (r *run) evaluates(step int) bool {
 	return step%every == 0 || r.ended(step)
 }
 
-// boundary does what is due between two steps. As in the authors' release the
-// schedule acts before the evaluation of the epoch, unless it is told otherwise.
+// boundary does what is due after a step: it records gradients, changes the method's
+// structure and evaluates. As in the authors' release, the structure changes before
+// the evaluation, unless schedule.evaluate says otherwise.
 func (r *run) boundary(ctx context.Context, step int, evaluates bool) error {
 	evaluate := func() error {
 		if !evaluates {
@@ -94,8 +100,9 @@ func (r *run) boundary(ctx context.Context, step int, evaluates bool) error {
 	return second()
 }
 
-// readBack waits for the device, checks the steps since the last read-back and
-// logs the window that ends at step, if one does.
+// readBack waits for the device, reads the reports of the steps since the last call
+// and returns an error if one of them was not finite or a parameter is stuck. If a
+// logging window ends with step, it logs the mean loss of the window.
 func (r *run) readBack(step int) error {
 	reports, err := r.stepper.Reports(r.state.Step+1, step)
 	if err != nil {
@@ -104,7 +111,8 @@ func (r *run) readBack(step int) error {
 	for _, p := range reports {
 		if p.Halted {
 			indices := r.session.step(r.train.Len(), p.Step)
-			return r.stepper.diagnose(p.Step, r.train.micro(indices, r.session.Config.Train.MicroBatchSize), r.train.where(indices))
+			micro := r.train.micro(indices, r.session.Config.Train.MicroBatchSize)
+			return r.stepper.diagnose(p.Step, micro, r.train.where(indices))
 		}
 		r.state.WindowLoss += p.Loss
 		r.state.TotalLoss += p.Loss
@@ -131,25 +139,29 @@ func (r *run) readBack(step int) error {
 	return r.log.Err()
 }
 
-// advance moves the state's position behind step.
+// advance sets the state's position to the first example after step.
 func (r *run) advance(step int) {
 	size := r.session.Config.Train.BatchSize
 	r.state.Step, r.state.Epoch, r.state.Index = step, step/r.perEpoch, step%r.perEpoch*size
 }
 
-// evaluate scores the dev split and remembers the best score.
+// evaluate evaluates the dev split, logs the scores and updates the state of the best
+// epoch and of early stopping.
 func (r *run) evaluate(ctx context.Context) error {
 	task := r.session.Set.Task
-	// An interrupt lets the evaluation finish: the epoch's record belongs
-	// before its checkpoint.
+	// An interrupt does not stop the evaluation, because the checkpoint of the step
+	// must follow the record of its evaluation.
 	r.stepper.Evaluating = func(done, batches int) { r.log.Progress("evaluating", done, batches) }
-	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, sequence(r.test.Len()), task.Metrics, r.session.Config.Train.EvalBatchSize)
+	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, sequence(r.test.Len()), task.Metrics,
+		r.session.Config.Train.EvalBatchSize)
 	if err != nil {
 		return err
 	}
 	score := e.Scores[task.Select]
 	epoch := r.epochs(r.state.Step)
-	rec := runlog.Eval{Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}
+	rec := runlog.Eval{
+		Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals,
+	}
 	if b := r.state.Best; b.Step == 0 || metric.Better(score, b.value()) {
 		rec.Best = true
 		r.state.Best = newBest(r.state.Step, epoch, score)
@@ -158,13 +170,13 @@ func (r *run) evaluate(ctx context.Context) error {
 	r.records = append(r.records, rec)
 	t := r.session.Config.Train
 	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
-		r.log.Printf("stopping early: %s was no better in the last %d evaluations (train.early_stopping); %d of %d steps are done",
+		r.log.Printf("stopping early: %s did not improve in the last %d evaluations (train.early_stopping); %d of %d steps are done",
 			task.Select, r.state.Waiting.Evaluations, r.state.Step, r.steps)
 	}
 	return r.log.Err()
 }
 
-// finish writes final/ and the results.
+// finish writes the adapter of the last step to final/, and the result files.
 func (r *run) finish() error {
 	if err := r.bestGone(); err != nil {
 		return err
@@ -179,11 +191,12 @@ func (r *run) finish() error {
 		return err
 	}
 	return r.log.Finish(runlog.Results{
-		Epoch: r.epochs(r.state.Step), TrainLoss: r.state.TotalLoss / float64(r.state.Step), TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
+		Epoch: r.epochs(r.state.Step), TrainLoss: r.state.TotalLoss / float64(r.state.Step),
+		TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
 	})
 }
 
-// bestEval returns the record of the best evaluation.
+// bestEval returns the record of the best evaluation so far, or the zero value.
 func (r *run) bestEval() (found runlog.Eval) {
 	for _, rec := range r.records {
 		if e, ok := rec.(runlog.Eval); ok && e.Best {
@@ -193,16 +206,18 @@ func (r *run) bestEval() (found runlog.Eval) {
 	return found
 }
 
-// result says at the end of standard output what came of the run.
+// result logs the record that ends the standard output of a finished run.
 func (r *run) result() {
 	e := r.bestEval()
 	r.log.Result(runlog.Result{
-		Step: r.steps, Out: r.out, BestStep: r.state.Best.Step, BestEpoch: r.state.Best.Epoch, Metric: r.session.Set.Task.Select,
-		Loss: metric.Number(e.Loss), Scores: e.Scores, Adapter: filepath.Join(r.out, bestLink), Final: filepath.Join(r.out, finalDir),
+		Step: r.steps, Out: r.out, BestStep: r.state.Best.Step, BestEpoch: r.state.Best.Epoch,
+		Metric: r.session.Set.Task.Select, Loss: metric.Number(e.Loss), Scores: e.Scores,
+		Adapter: filepath.Join(r.out, bestLink), Final: filepath.Join(r.out, finalDir),
 		Trainable: adapter.Count(r.stepper.Method.Params()),
 	})
 }
 
+// outcome returns what Run returns for a finished run.
 func (r *run) outcome() *Outcome {
 	e := r.bestEval()
 	return &Outcome{

@@ -9,11 +9,11 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// classWeights returns what train.class_weights multiplies the loss of each
-// class by, in the order of the labels; nil where it is not set. Balanced
-// weights are n/(C count), n examples of C classes, as scikit-learn's
-// compute_class_weight has them. The fault of a setting that the data has no use
-// for is a *config.Error.
+// classWeights returns the factors of train.class_weights by which the loss of each
+// class is multiplied, in the order of the labels, or nil if the key is not set. The
+// balanced weight of a class with k of n examples, among C classes, is n/(C k), as in
+// scikit-learn's compute_class_weight. It returns a *config.Error if train.class_weights
+// or train.label_smoothing does not fit the data.
 func (s *Session) classWeights(d data) ([]float64, error) {
 	t, labels := s.Config.Train, s.Set.Task.Labels
 	refuse := func(format string, a ...any) ([]float64, error) {
@@ -21,14 +21,14 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	}
 	switch {
 	case labels == nil && len(t.ClassWeights) > 0:
-		return refuse("train.class_weights is set, and the labels are numbers; want it without, or data.kind: classification")
+		return refuse("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: classification")
 	case labels == nil && t.LabelSmoothing > 0:
-		return refuse("train.label_smoothing is %v, and the labels are numbers; want 0, or data.kind: classification",
+		return refuse("train.label_smoothing is %v, and the labels are numbers; set it to 0, or set data.kind: classification",
 			t.LabelSmoothing)
 	case !t.Balanced():
 		w := t.Weights()
 		if w != nil && len(w) != len(labels) {
-			return refuse("train.class_weights has %d numbers, and there are %d labels; want one for each of %s",
+			return refuse("train.class_weights has %d numbers, and there are %d labels; give one number for each of %s",
 				len(w), len(labels), place.List(labels))
 		}
 		return w, nil
@@ -41,15 +41,16 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	for c, n := range counts {
 		if n == 0 {
 			return refuse("train.class_weights is balanced, and %s has no example of label %s; "+
-				"want one at least, or a number for each label", d.split.Path, place.Quote(labels[c]))
+				"add one, or set a number for each label", d.split.Path, place.Quote(labels[c]))
 		}
 		weights[c] = float64(d.Len()) / float64(len(labels)*n)
 	}
 	return weights, nil
 }
 
-// Weigh changes the loss of training to that of torch.nn.CrossEntropyLoss with
-// these weights of the classes, nil for none, and this label smoothing.
+// Weigh makes the training loss that of torch.nn.CrossEntropyLoss with the given
+// class weights, nil for none, and label smoothing. The loss of evaluations stays
+// unweighted.
 func (s *Stepper) Weigh(classes []float64, smoothing float64) {
 	s.entropy = compute.CrossEntropyOpts{Smoothing: float32(smoothing)}
 	s.classes = nil
@@ -62,8 +63,8 @@ func (s *Stepper) Weigh(classes []float64, smoothing float64) {
 	}
 }
 
-// weight returns what the loss of the labels of micro-batches is divided by: the
-// sum of the weights of their classes, which is how many there are without.
+// weight returns the divisor of the mean loss over micro-batches: the sum of the class
+// weights of their labels, or the number of labels if there are no class weights.
 func (s *Stepper) weight(micro []model.Batch) (sum float32) {
 	for _, b := range micro {
 		if s.classes == nil {

@@ -144,7 +144,7 @@ func TestClassWeights(t *testing.T) {
 		})
 	}
 	c.Train.ClassWeights = []config.Weight{"1", "2"}
-	refused("count", "train.class_weights has 2 numbers, and there are 3 labels; want one for each of")
+	refused("count", "train.class_weights has 2 numbers, and there are 3 labels; give one number for each of")
 	c.Train.ClassWeights = []config.Weight{config.Balanced}
 	write("no", "yes")
 	refused("label without example", `has no example of label "maybe"`)

@@ -4,17 +4,18 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
-// regular reports whether a run that nothing interrupts saves after a step.
+// regular reports whether a run that is not interrupted saves a checkpoint after a
+// step.
 func (r *run) regular(step int) bool {
 	every := r.session.Config.Train.SaveEvery
 	return r.evaluates(step) || every > 0 && step%every == 0
 }
 
-// prune removes the checkpoints that a run at its present step does not keep. It
-// keeps the newest regular ones, as many as train.keep_checkpoints says, besides
-// the best one and the last. Which ones these are depends on the step alone, so
-// that a run that was interrupted ends with the directories of an unbroken one.
-// A checkpoint that is not valid counts as none.
+// prune removes old checkpoints. It keeps the best one, the one of the present step,
+// and the newest regular ones, whose number train.keep_checkpoints sets. Which
+// checkpoints stay depends only on the step, so a run that was interrupted ends with
+// the same directories as one that was not. A checkpoint that does not match its
+// checksums is not counted.
 func (r *run) prune() error {
 	steps, err := checkpoint.List(r.out, checkpointPrefix)
 	if err != nil {
@@ -40,8 +41,8 @@ func (r *run) prune() error {
 	return nil
 }
 
-// valid reports whether a checkpoint matches its checksums. What this process
-// has written or checked is not read again.
+// valid reports whether the checkpoint of a step matches its checksums. It reads each
+// checkpoint at most once, and none that this process wrote.
 func (r *run) valid(step int) bool {
 	if _, known := r.verified[step]; !known {
 		r.verified[step] = checkpoint.VerifyDir(checkpointAt(r.out, step)) == nil
