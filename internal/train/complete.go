@@ -196,7 +196,7 @@ func (r *run) mendBest(link, dir string) error {
 // evaluation, is missing: the results of the run name both.
 func (r *run) bestGone() error {
 	at := r.state.Best.Step
-	again := fmt.Sprintf("begin again at step 0 with --resume %s, or with another directory", ResumeRestart)
+	again := fmt.Sprintf("start again at step 0 with --resume %s, or with another directory", ResumeRestart)
 	if e := r.bestEval(); at == 0 || e.Step != at {
 		return fmt.Errorf("train: finish %s: metrics.jsonl has no evaluation of the best epoch; "+
 			"continue the run in the directory that has the complete log, or %s", r.out, again)

@@ -227,7 +227,7 @@ func TestSetAside(t *testing.T) {
 		if name == "final" {
 			to = "final.bad-2"
 		}
-		if !exists(path(to)) || !strings.Contains(said.String(), path(name)+" is now "+path(to)+": ") {
+		if !exists(path(to)) || !strings.Contains(said.String(), "renamed "+path(name)+" to "+path(to)+": ") {
 			t.Errorf("%s was not set aside, or not said to be: %v\n%s", name, tree(t, c.Out), &said)
 		}
 		os.RemoveAll(path(to))

@@ -47,7 +47,8 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 	}
 	advice := "even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; use a GPU with more memory"
 	if stats.Host {
-		advice = "even with train.micro_batch_size 1 or shorter texts it does not fit; use a machine with more memory, or raise the memory limit"
+		advice = "even with train.micro_batch_size 1 or shorter texts it does not fit; " +
+			"use a machine with more memory, or raise the memory limit"
 	}
 	if fits != nil {
 		advice = strings.Join(fits[:min(2, len(fits))], ", ")

@@ -143,7 +143,9 @@ func recorded(dir string, saved *adapter.Saved) (identity.Manifest, error) {
 	if saved.Identity != nil {
 		return *saved.Identity, nil
 	}
-	m := identity.Manifest{Base: identity.Base{Weights: saved.Base.SHA256}, Labels: append([]string{}, saved.Task.Labels...)}
+	m := identity.Manifest{
+		Base: identity.Base{Weights: saved.Base.SHA256}, Labels: append([]string{}, saved.Task.Labels...),
+	}
 	c, err := config.Load(filepath.Join(filepath.Dir(filepath.Clean(dir)), ConfigFile), nil, nil)
 	if errors.Is(err, fs.ErrNotExist) {
 		c := config.Default()
@@ -174,8 +176,9 @@ func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 	if saved.Identity == nil {
 		return saved.CheckBase(adapter.Base{Path: s.Dir, SHA256: now.Weights})
 	}
-	return refuse(fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; "+
-		"use the base model of the adapter:", dir, s.Config.Model), identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
+	headline := fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; "+
+		"use the base model of the adapter:", dir, s.Config.Model)
+	return refuse(headline, identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
 }
 
 // unchecked returns lines about what an evaluation could not check in a directory that

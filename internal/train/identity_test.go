@@ -206,7 +206,7 @@ func TestOlderDirectory(t *testing.T) {
 	if _, err := Run(context.Background(), run, o); err != nil {
 		t.Fatal(err)
 	}
-	if want := "checkpoint-4 was written by an older lor2c, which does not say what it was made from: tokenizer, config.json, data could not be checked"; !strings.Contains(said.String(), want) {
+	if want := "checkpoint-4 was written by an older lor2c, which did not record all inputs: tokenizer, config.json, data could not be checked"; !strings.Contains(said.String(), want) {
 		t.Errorf("the run said %q; want %q in it", said.String(), want)
 	}
 	for name, c := range map[string]struct {
@@ -296,7 +296,7 @@ func TestLostLog(t *testing.T) {
 			change(t, filepath.Join(run.Out, "metrics.jsonl"))
 			before := contents(t, run.Out)
 			_, err := Run(context.Background(), run, quiet(1))
-			if want := "the checkpoint was saved after"; err == nil || !strings.Contains(err.Error(), want) {
+			if want := "when the checkpoint was saved"; err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error is %v; want one with %q", err, want)
 			}
 			sameFiles(t, contents(t, run.Out), before)
@@ -337,7 +337,7 @@ func TestOtherState(t *testing.T) {
 		{`"total_loss": `, `"total_loss": -`, "less than window_loss"},
 		{`"merges": 0`, `"merges": 2`, "schedule.merges is 2; want 0 to 0"},
 		{`"done": 2`, `"done": 9`, "schedule.done is 9"},
-		{`"born": {}`, `"born": {"nobody": 2}`, `born says that "nobody" began after step 2`},
+		{`"born": {}`, `"born": {"nobody": 2}`, `born has "nobody" after step 2`},
 		{`"format": 1,`, `"format": 1, "gradients": [1, 2],`, "there are sums of gradients, and the run logs none"},
 	} {
 		t.Run("to="+c.to, func(t *testing.T) {
@@ -401,7 +401,7 @@ func TestOtherMoments(t *testing.T) {
 		"foreign": {func(ts []checkpoint.Tensor) []checkpoint.Tensor {
 			ts[0].Name = "exp_avg.other"
 			return ts
-		}, "is []; want"},
+		}, "has shape []; want"},
 	} {
 		t.Run("moments="+name, func(t *testing.T) {
 			run := copied(t, original)

@@ -170,8 +170,8 @@ func (r *run) evaluate(ctx context.Context) error {
 	r.records = append(r.records, rec)
 	t := r.session.Config.Train
 	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
-		r.log.Printf("stopping early: %s did not improve in the last %d evaluations (train.early_stopping); %d of %d steps are done",
-			task.Select, r.state.Waiting.Evaluations, r.state.Step, r.steps)
+		r.log.Printf("stopping early: %s did not improve in the last %d evaluations (train.early_stopping); "+
+			"%d of %d steps are done", task.Select, r.state.Waiting.Evaluations, r.state.Step, r.steps)
 	}
 	return r.log.Err()
 }

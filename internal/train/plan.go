@@ -10,21 +10,22 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// Plan is the memory of a run in bytes, known before its first step.
+// Plan is the memory in bytes that a run needs, computed before its first step.
 type Plan struct {
 	Weights int64 // frozen weights
 	Trained int64 // trainable parameters, gradients and moments
-	Arena   int64 // activations of the fullest step
-	Tokens  int   // of that step's micro-batch
-	// Examples is the largest number in a micro-batch.
+	Arena   int64 // activations of the micro-batch with the most tokens
+	Tokens  int   // number of tokens of that micro-batch
+	// Examples is the largest number of examples in a micro-batch.
 	Examples int
 }
 
-// Total is the sum of the parts.
+// Total returns the sum of weights, trained state and activations.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 
-// plan runs the fullest micro-batch of the whole run, of evaluation and of what-if trials, with the method that settings
-// describe, on a device that only counts the memory that the device on would need.
+// plan computes how much memory the run needs on the device on, with the method that
+// settings describe. It runs the largest micro-batch of training, of evaluation and of
+// what-if trials on a device that only counts memory.
 func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Working))
@@ -38,7 +39,8 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 		return Plan{}, err
 	}
 	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, 1)
-	// A parameter, its gradient and two moments; and its working copy.
+	// A parameter has a value, a gradient and two moments. On a narrow device it also
+	// has a working copy.
 	each := 4 * null.Bytes(compute.Exact)
 	if compute.Narrow(null) {
 		each += null.Bytes(compute.Working)
@@ -53,26 +55,26 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p.Tokens, p.Examples = full, batch
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
-	// A what-if trial has a module less than the method, or a longer one, and
-	// needs no more than the method on the same batch.
+	// A what-if trial has one module less than the method, or a longer one, so it needs
+	// at most as much memory as the method on the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
 	st.forward(evenBatch(max(most, tokens), max(batch, examples)), nil)
-	// Blocks of one size class are reused, and which tensors share a class
-	// depends on the batch: the slack covers by how much a smaller one can be
-	// worse, which was seen to be up to one part in a thousand.
+	// The arena reuses blocks of one size class, and which tensors share a class depends
+	// on the batch. A smaller batch can therefore need slightly more memory: up to one
+	// part in a thousand was observed. The slack covers it.
 	p.Arena = null.Stats().ArenaPeak
 	p.Arena += p.Arena/256 + 1<<16
 	return p, nil
 }
 
-// sample returns which of n dev examples what-if trials are scored on.
+// sample returns the indices of those of n dev examples that what-if trials use.
 func (s *Session) sample(n int) []int32 {
 	order := dataset.Order(s.Config.Seed, 0, n)
 	return order[:min(s.Config.Schedule.WhatIf, n)]
 }
 
-// fullest returns the tokens of the micro-batch with most of them over all
-// epochs, and the largest number of examples of one.
+// fullest returns the largest number of tokens and the largest number of examples of a
+// micro-batch over all epochs.
 func (s *Session) fullest(d data) (tokens, examples int) {
 	t := s.Config.Train
 	_, epochs := t.Extent(stepsPerEpoch(d.Len(), t.BatchSize))
@@ -90,11 +92,13 @@ func (s *Session) fullest(d data) (tokens, examples int) {
 	return tokens, examples
 }
 
-// mostVisits is how many examples a plan looks at, which takes about a second.
+// mostVisits is the largest number of examples that fullest visits, which takes about
+// a second.
 const mostVisits = 1 << 25
 
-// longestMicro returns the tokens of a micro-batch of the longest examples, and
-// their number: a bound on fullest that takes no walk over the epochs.
+// longestMicro returns the number of tokens and of examples of a micro-batch that has
+// the longest examples. It is an upper bound of fullest that does not visit the
+// batches of all epochs.
 func (s *Session) longestMicro(d data) (tokens, examples int) {
 	lengths := make([]int, d.Len())
 	for i := range lengths {
@@ -108,6 +112,8 @@ func (s *Session) longestMicro(d data) (tokens, examples int) {
 	return tokens, examples
 }
 
+// widest returns the largest number of tokens and of examples of a batch, when the
+// examples of order are packed in batches of size.
 func widest(order []int32, d data, size int) (tokens, examples int) {
 	for at := 0; at < len(order); at += size {
 		part := order[at:min(at+size, len(order))]
@@ -120,10 +126,12 @@ func widest(order []int32, d data, size int) (tokens, examples int) {
 	return tokens, examples
 }
 
-// evenBatch is a batch of that many examples and tokens; a plan depends on no
-// more.
+// evenBatch returns a batch with the given numbers of tokens and examples, which are
+// all that a plan depends on.
 func evenBatch(tokens, examples int) model.Batch {
-	b := model.Batch{IDs: make([]int32, tokens), Types: make([]int32, tokens), Cu: []int32{0}, Labels: make([]float32, examples)}
+	b := model.Batch{
+		IDs: make([]int32, tokens), Types: make([]int32, tokens), Cu: []int32{0}, Labels: make([]float32, examples),
+	}
 	for i := range examples {
 		b.Cu = append(b.Cu, int32(tokens*(i+1)/examples))
 	}

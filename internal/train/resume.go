@@ -14,19 +14,20 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// The words that --resume takes; anything else is a checkpoint directory.
+// The words that --resume accepts. Any other value is a checkpoint directory.
 const (
 	ResumeAuto    = "auto"    // continue the run in the output directory, if there is one
-	ResumeNever   = "never"   // want no run there
-	ResumeRestart = "restart" // begin the run that is there at step 0, without its checkpoints
+	ResumeNever   = "never"   // fail if there is a run in the output directory
+	ResumeRestart = "restart" // remove the checkpoints there and start at step 0
 )
 
-// resumeFrom returns the checkpoint to continue from, "" to begin. What it was
-// made from equals what the run is made from now.
+// resumeFrom returns the checkpoint to continue from, or "" to start at step 0. It
+// returns an error if the checkpoint or the run in the output directory has another
+// identity than this run.
 func (r *run) resumeFrom(resume string) (string, error) {
 	held := r.dir.held
 	if held && resume == ResumeNever {
-		return "", otherRun(r.out, "it holds a run and --resume is never; name another with --out, or remove it")
+		return "", otherRun(r.out, "it has a run, and --resume is never; choose another with --out, or remove it")
 	}
 	if err := checkpoint.CleanTemp(r.out); err != nil {
 		return "", err
@@ -52,9 +53,9 @@ func (r *run) resumeFrom(resume string) (string, error) {
 	return "", nil
 }
 
-// setAside gives other names to what is where the run will put a checkpoint or
-// the final adapter and was not written by lor2c: the run would not replace it,
-// and would fail when it gets there.
+// setAside renames files and directories that lor2c did not write and that have the
+// name of a checkpoint or of the final adapter. The run does not overwrite them, so it
+// would fail when it saves under that name.
 func (r *run) setAside() error {
 	entries, err := os.ReadDir(r.out)
 	if err != nil {
@@ -73,14 +74,15 @@ func (r *run) setAside() error {
 		if err != nil {
 			return err
 		}
-		r.note("%s is now %s: %v", path, to, why)
+		r.note("renamed %s to %s: %v", path, to, why)
 	}
 	return nil
 }
 
-// named returns where to continue from when a checkpoint is named: that one if
-// it lies in the output directory, else a copy of it there, or what the copy has
-// become since.
+// named returns the checkpoint to continue from when --resume names one: dir itself if
+// it is in the output directory, else a copy of it there. If the output directory has
+// a checkpoint of the same or a later step, because the run was continued there
+// before, named returns that one.
 func (r *run) named(dir string, held bool) (string, error) {
 	if err := checkpoint.VerifyDir(dir); err != nil {
 		return "", err
@@ -104,7 +106,8 @@ func (r *run) named(dir string, held bool) (string, error) {
 	return r.adopt(dir)
 }
 
-// check holds a checkpoint against the run and reads its state.
+// check reads the state of a checkpoint, and returns an error if the checkpoint or the
+// log beside it does not belong to this run.
 func (r *run) check(dir string) error {
 	if err := r.same(dir); err != nil {
 		return err
@@ -115,9 +118,10 @@ func (r *run) check(dir string) error {
 	return r.sameLog(dir)
 }
 
-// latest returns the newest valid checkpoint of the output directory, "" where
-// it has none, and notes those that it passed over. Only invalid ones are an
-// error: a run that begins again without a word would lose what they hold.
+// latest returns the newest valid checkpoint of the output directory, or "" if it has
+// no checkpoints. It notes the invalid checkpoints that it skipped. It returns an
+// error if all checkpoints are invalid, because a run that starts again would remove
+// them.
 func (r *run) latest(held bool) (string, error) {
 	if !held {
 		return "", nil
@@ -128,16 +132,16 @@ func (r *run) latest(held bool) (string, error) {
 	}
 	if errors.Is(err, checkpoint.ErrNone) {
 		return "", fmt.Errorf("train: continue %s: none of its %d checkpoints is valid; the newest: %w; restore one, "+
-			"or begin again at step 0 with --resume %s, which removes them", r.out, len(skipped), skipped[0].Err, ResumeRestart)
+			"or start again at step 0 with --resume %s, which removes them", r.out, len(skipped), skipped[0].Err, ResumeRestart)
 	}
 	for _, s := range skipped {
-		r.note("passed over %s: %v", s.Dir, s.Err)
+		r.note("skipped %s: %v", s.Dir, s.Err)
 	}
 	return dir, err
 }
 
-// restart removes what a run in the output directory has saved, if it is of the
-// same configuration.
+// restart removes the checkpoints of the run in the output directory. It returns an
+// error if that run has other settings.
 func (r *run) restart(held bool) error {
 	if !held {
 		return nil
@@ -159,7 +163,8 @@ func (r *run) restart(held bool) error {
 	return nil
 }
 
-// same reports whether a checkpoint was made from what the run is made from.
+// same returns an error that lists the differences if a checkpoint has another
+// identity than the run.
 func (r *run) same(dir string) error {
 	saved, err := adapter.Open(dir)
 	if err != nil {
@@ -171,12 +176,12 @@ func (r *run) same(dir string) error {
 		return err
 	}
 	if saved.Identity == nil {
-		// Weights were identified in another way then.
+		// An older lor2c computed the checksum of the weights in another way.
 		if err := saved.CheckBase(adapter.Base{Path: r.session.Dir, SHA256: r.identity.Base.Weights}); err != nil {
 			return err
 		}
 		was.Base.Weights = r.identity.Base.Weights
-		r.note("%s was written by an older lor2c, which does not say what it was made from: %s could not be checked",
+		r.note("%s was written by an older lor2c, which did not record all inputs: %s could not be checked",
 			dir, place.List(was.Unchecked()))
 	}
 	r.allowExtension(was.Settings)
@@ -186,12 +191,13 @@ func (r *run) same(dir string) error {
 			hint = "; --extend-epochs adds epochs to a run"
 		}
 	}
-	return refuse(fmt.Sprintf("train: continue %s: it was made from something else; want what it was made from, or a new run in another directory%s:", dir, hint), differences)
+	return refuse(fmt.Sprintf("train: continue %s: it has other inputs than this run; "+
+		"restore them, or start a new run in another directory%s:", dir, hint), differences)
 }
 
-// sameLog reports whether the log of the output directory still holds what the
-// checkpoint was saved after. A log that begins in the middle would give results
-// without their evaluation.
+// sameLog returns an error if the log of the output directory does not have the
+// records that it had when the checkpoint was saved. The results of the run are taken
+// from the log, so records must not be missing.
 func (r *run) sameLog(from string) error {
 	if r.state.Log == nil || !r.inside(from) {
 		return nil
@@ -201,16 +207,19 @@ func (r *run) sameLog(from string) error {
 		return err
 	}
 	if got != *r.state.Log {
-		return fmt.Errorf("train: continue %s: metrics.jsonl beside it holds %d records up to step %d with the %s, and the checkpoint was saved after %d with the %s; "+
-			"restore the file, or begin again at step 0 with --resume %s",
+		return fmt.Errorf("train: continue %s: metrics.jsonl beside it has %d records up to step %d with the %s, "+
+			"and it had %d with the %s when the checkpoint was saved; "+
+			"restore the file, or start again at step 0 with --resume %s",
 			from, got.Records, r.state.Step, short(got.SHA256), r.state.Log.Records, short(r.state.Log.SHA256), ResumeRestart)
 	}
 	return nil
 }
 
+// short returns the first digits of a checksum, for errors.
 func short(sum string) string { return fmt.Sprintf("SHA-256 %.12s", sum) }
 
-// sameSettings compares the run file of a run that has no checkpoint yet.
+// sameSettings returns an error if the run file in the output directory has other
+// settings than the run. It is for a run that has no checkpoint yet.
 func (r *run) sameSettings() error {
 	old, err := config.Load(filepath.Join(r.out, ConfigFile), nil, nil)
 	if err != nil {
@@ -218,17 +227,17 @@ func (r *run) sameSettings() error {
 	}
 	was := written(old)
 	r.allowExtension(was)
-	return refuse(fmt.Sprintf("train: open %s: it holds a run of another configuration; name another with --out:", r.out),
-		identity.Compare(identity.Manifest{Settings: was}, r.identity))
+	headline := fmt.Sprintf("train: open %s: it has a run with another configuration; choose another with --out:", r.out)
+	return refuse(headline, identity.Compare(identity.Manifest{Settings: was}, r.identity))
 }
 
-// allowExtension makes the settings of a run those of the run that it is extended
-// to, if that is all that epochs were added.
+// allowExtension sets train.extend_epochs in the settings was of an earlier run to
+// the value of this run, if this run only adds epochs to it.
 func (r *run) allowExtension(was map[string]string) {
 	if value, known := was[extendKey]; known && r.extends(value) {
 		was[extendKey] = r.identity.Settings[extendKey]
 	}
 }
 
-// note keeps a line until the log is open.
+// note keeps a line for the log, which is not open yet.
 func (r *run) note(format string, a ...any) { r.notes = append(r.notes, fmt.Sprintf(format, a...)) }

@@ -23,7 +23,8 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// Options says how a run meets the world.
+// Options are the device and the streams of a run, and how it treats a run in its
+// output directory.
 type Options struct {
 	Device compute.Device
 	BLAS   string // for env.json
@@ -34,15 +35,15 @@ type Options struct {
 	Terminal terminal.Terminal // what Stderr can show
 	Stdout   io.Writer
 	Stderr   io.Writer
-	// Wait is set to wait while another process writes to the output directory.
-	// Otherwise that is an error.
+	// Wait makes the run wait while another process writes to the output directory.
+	// Without it that is an error.
 	Wait bool
-	// Began is called, if set, when the first step is about to be taken: from
-	// there on the end of the context saves the state.
+	// Began, if not nil, is called before the first step. From then on the run saves
+	// its state when the context ends.
 	Began func()
 }
 
-// Outcome is what a finished run achieved.
+// Outcome is the result of a finished run.
 type Outcome struct {
 	Out       string
 	BestEpoch float64 // passes over the training data
@@ -50,12 +51,12 @@ type Outcome struct {
 	Select    string     // the score by which the best epoch was chosen
 	Dev       Evaluation // of the best epoch: its loss, scores and their intervals
 	Baseline  runlog.Baseline
-	Trainable int // scalars of the adapter, head not counted
+	Trainable int // scalars of the adapter without the head
 }
 
-// Errors by which a caller chooses an exit code.
+// Errors from which a caller chooses an exit code.
 var (
-	// ErrInterrupted is wrapped when the context ended; the state is saved.
+	// ErrInterrupted is wrapped when the context ended. The run has saved its state.
 	ErrInterrupted = errors.New("interrupted")
 	// ErrOtherRun is wrapped when the output directory holds another run.
 	ErrOtherRun = errors.New("the output directory holds another run")
@@ -68,13 +69,13 @@ type run struct {
 	session     *Session
 	stepper     *Stepper
 	description adapter.Description
-	identity    identity.Manifest  // what the run is made from
-	init        *adapter.Saved     // what the run begins with; nil if it draws its values
-	notes       []string           // for the log, from before it is open
-	lr          []optim.LRSchedule // of the planned steps and of each addition
-	ends        []int              // last steps of these parts
+	identity    identity.Manifest  // data, base model, tokenizer and settings
+	init        *adapter.Saved     // of init_adapter; nil if the initial values are drawn
+	notes       []string           // lines for the log, from before it is open
+	lr          []optim.LRSchedule // one for the planned steps and one for each addition
+	ends        []int              // the last step of each of these parts
 	dir         *directory
-	verified    map[int]bool // checkpoints that are known to be valid or not, by step
+	verified    map[int]bool // by step, whether the checkpoint is valid, for those checked
 	size        schedule.Run // for the schedule of a method
 	log         *runlog.Run
 	records     []runlog.Record
@@ -83,21 +84,23 @@ type run struct {
 	weights     []float64      // of the classes, nil without train.class_weights
 	perEpoch    int            // optimizer steps of an epoch
 	steps       int            // of the whole run, if it does not stop early
-	planned     int            // epochs that these begin
+	planned     int            // epochs of the planned part; max_steps may end the last one early
 	movement    *movementCheck // nil once every parameter has moved
 	gradients   *gradientSums  // nil without train.log_gradients
 }
 
-// Run trains as c says until it is done, the context ends or something goes
-// wrong. Whatever happens, the last checkpoint stays valid, and a later Run of
-// the same configuration continues from it to files equal to those of an
-// unbroken run, byte for byte.
+// Run trains as c says until the run is finished, ctx ends or an error occurs. In each
+// case the last checkpoint stays valid. A later Run with the same configuration
+// continues from it, and ends with the same files, byte for byte, as a run that was
+// never interrupted.
 func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	s, err := OpenSession(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{}}
+	r := &run{
+		out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
+	}
 	if err := model.CheckWeights(s.Dir, s.Model); err != nil {
 		return nil, err
 	}
@@ -133,7 +136,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if from == "" {
 		r.notes = append(r.notes, r.shortness()...)
 	}
-	// Whatever ends this process from here on, the directory says whose it is.
+	// Written first, so that the directory has its run file however the process ends.
 	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
@@ -175,8 +178,9 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	return r.outcome(), nil
 }
 
-// busy returns what to do about another process in the output directory: wait if
-// that was asked for, and ctx has not ended.
+// busy returns a function that openDirectory calls while another process has locked
+// the output directory. It waits a moment and returns true if o.Wait is set and ctx
+// has not ended.
 func (o Options) busy(ctx context.Context, out string) func() bool {
 	said := false
 	return func() bool {
@@ -196,8 +200,9 @@ func (o Options) busy(ctx context.Context, out string) func() bool {
 	}
 }
 
-// build puts model, method and optimizer on the device, and the checkpoint's
-// values into them.
+// build creates model, method and optimizer on the device. If from is not "", it
+// restores their values from that checkpoint. It returns the plan of the memory, and
+// an error that wraps compute.ErrOutOfMemory if the run does not fit.
 func (r *run) build(from string) (plan Plan, err error) {
 	c := r.session.Config
 	var saved *adapter.Saved
@@ -224,11 +229,14 @@ func (r *run) build(from string) (plan Plan, err error) {
 	if err != nil {
 		return plan, err
 	}
-	base := adapter.Base{Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights, Type: m.Type, Width: m.Width, Layers: m.Layers}
+	base := adapter.Base{
+		Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights,
+		Type: m.Type, Width: m.Width, Layers: m.Layers,
+	}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
-		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels}, MaxLength: r.session.MaxLength,
-		Tokenizer: r.session.Tokenizer.Files(),
+		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels},
+		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, min(c.Train.LogEvery, r.steps))
 	r.stepper.Steps = r.ends[0]
@@ -253,10 +261,14 @@ func (r *run) build(from string) (plan Plan, err error) {
 	return plan, r.dev.Err()
 }
 
-// openSchedule checks what the run is too short or the model too small for.
+// openSchedule returns an error if the run is too short, or the model too small, for
+// the schedule of merges and injections.
 func (r *run) openSchedule() error {
 	c := r.session.Config
-	r.size = schedule.Run{Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch, Layers: r.session.Model.Layers, Rank: c.Method.Rank}
+	r.size = schedule.Run{
+		Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch,
+		Layers: r.session.Model.Layers, Rank: c.Method.Rank,
+	}
 	if c.Schedule.Active() {
 		if faults := c.Schedule.Check(r.size); faults != nil {
 			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
@@ -265,7 +277,8 @@ func (r *run) openSchedule() error {
 	return nil
 }
 
-// settings returns those of the run's method, with what it returned when it was saved.
+// settings returns the settings of the run's method, with the structure and the
+// progress that the method returned when it was saved.
 func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
 	c := r.session.Config
 	return adapter.Settings{
@@ -273,7 +286,8 @@ func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
 	}
 }
 
-// open starts or continues the log, and says what is about to happen.
+// open opens the log, or continues it at the state's step, and logs what the run will
+// do.
 func (r *run) open(o Options, from string, plan Plan) (err error) {
 	c, task := r.session.Config, r.session.Set.Task
 	r.dir.begun = true
@@ -282,8 +296,8 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		step = r.state.Step
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
-		Scores: task.Metrics, Select: task.Select, Steps: r.steps, StepsPerEpoch: r.perEpoch, Epochs: r.planned + c.Train.AddedEpochs(),
-		Resume: true, Step: step,
+		Scores: task.Metrics, Select: task.Select, Steps: r.steps, StepsPerEpoch: r.perEpoch,
+		Epochs: r.planned + c.Train.AddedEpochs(), Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
 	if err != nil {
@@ -324,17 +338,19 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if from == "" && r.init == nil {
 		r.log.Printf("classification head: %v", r.stepper.Model.HeadOrigin)
 	} else if r.finished() {
-		r.log.Printf("the run is finished: %d of %d steps are done, and the newest checkpoint is %s", r.state.Step, r.steps, from)
+		r.log.Printf("the run is finished: %d of %d steps are done, and the newest checkpoint is %s",
+			r.state.Step, r.steps, from)
 	} else if from != "" {
 		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
 	}
 	if b := r.state.Best.Step; b > 0 && !exists(checkpointAt(r.out, b)) && !exists(filepath.Join(r.out, bestLink)) {
-		r.log.Printf("%s, the best epoch so far, is not there; best will lead to the next that is better", checkpointAt(r.out, b))
+		r.log.Printf("%s, the checkpoint of the best epoch so far, is missing; "+
+			"best will point to the next epoch that is better", checkpointAt(r.out, b))
 	}
 	return errors.Join(r.linkBest(), r.prune())
 }
 
-// header says in three lines what is trained, how, and in how much memory.
+// header returns three lines about the data, the method and the memory of the run.
 func (r *run) header(plan Plan) []string {
 	c, task := r.session.Config, r.session.Set.Task
 	labels := "a number for each"
@@ -345,7 +361,8 @@ func (r *run) header(plan Plan) []string {
 		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
 			terminal.Count(r.test.Len(), "dev example", "dev examples"), labels, task.Select),
 		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name, r.dev.Name(),
-			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"), adapter.Count(r.stepper.Model.Head())),
+			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
+			adapter.Count(r.stepper.Model.Head())),
 		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%d tokens)",
 			size(plan.Weights), size(plan.Trained), size(plan.Arena), plan.Tokens),
 	}
@@ -358,7 +375,7 @@ func (r *run) finished() bool {
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// writeConfig writes the run file, which says whose directory it is.
+// writeConfig writes the run file, which identifies the run of the directory.
 func (r *run) writeConfig() error {
 	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
 		_, err := w.Write(r.session.Resolve(r.session.Config).RunFile(r.out))

@@ -299,7 +299,7 @@ func TestOutputDirectory(t *testing.T) {
 	fails("other", &other, quiet(1), "a new run in another directory:\n  optim.lr: 0.003 in the run, 0.0001 now\n  seed: 17 in the run, 3 now")
 	never := quiet(1)
 	never.Resume = "never"
-	fails("never", c, never, "it holds a run and --resume is never")
+	fails("never", c, never, "it has a run, and --resume is never")
 	foreign := *c
 	foreign.Out = dir // the data files are there
 	fails("foreign", &foreign, quiet(1), "it has other files but no config.resolved.yaml")

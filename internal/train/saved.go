@@ -9,16 +9,15 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// AdapterDir returns the directory of an adapter in a run directory by its name:
-// best, final or checkpoint-N. The error of one that is not there lists those that
-// are.
+// AdapterDir returns the path of the adapter named best, final or checkpoint-N in a run
+// directory. If it does not exist, the error lists those that do.
 func AdapterDir(run, name string) (string, error) {
 	dir := filepath.Join(run, name)
 	if _, err := os.Stat(dir); err == nil && name != "" && name != "." {
 		return dir, nil
 	}
 	if !exists(filepath.Join(run, ConfigFile)) {
-		return "", fmt.Errorf("train: open %s: there is no %s in it; want a directory that lor2c train wrote",
+		return "", fmt.Errorf("train: open %s: it has no %s; name a directory that lor2c train wrote",
 			run, ConfigFile)
 	}
 	entries, err := os.ReadDir(run)
@@ -28,16 +27,17 @@ func AdapterDir(run, name string) (string, error) {
 	var there []string
 	for _, e := range entries {
 		_, isCheckpoint := checkpoint.Step(e.Name(), checkpointPrefix)
-		if _, err := os.Stat(filepath.Join(run, e.Name())); err == nil && (isCheckpoint || e.Name() == bestLink || e.Name() == finalDir) {
+		isAdapter := isCheckpoint || e.Name() == bestLink || e.Name() == finalDir
+		if _, err := os.Stat(filepath.Join(run, e.Name())); err == nil && isAdapter {
 			there = append(there, e.Name())
 		}
 	}
 	switch {
 	case there == nil:
-		return "", fmt.Errorf("train: open %s: it has no %s: no checkpoint was saved so far", run, place.Quote(name))
+		return "", fmt.Errorf("train: open %s: it has no %s, because no checkpoint was saved yet", run, place.Quote(name))
 	case name == bestLink:
-		return "",
-			fmt.Errorf("train: open %s: it has no best: no epoch is finished, or the link was removed, and the command that trained it makes it again; it has %s", run, place.List(there))
+		return "", fmt.Errorf("train: open %s: it has no best: no epoch is finished yet, or the link was removed; "+
+			"the command that trained it restores the link; it has %s", run, place.List(there))
 	}
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
 }

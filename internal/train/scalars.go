@@ -6,8 +6,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// Scalars returns how many numbers the adapter of a run's best epoch has, the
-// head not counted; of full fine-tuning, the encoder.
+// Scalars returns the number of scalars in the adapter of a run's best epoch, without
+// the head. For full fine-tuning it is the number of scalars in the encoder.
 func Scalars(run string) (int, error) {
 	saved, err := adapter.Open(filepath.Join(run, bestLink))
 	if err != nil {

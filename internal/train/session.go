@@ -18,27 +18,29 @@ import (
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
-// Session is what training, evaluation and showing examples have in common:
-// the data, the tokenizer and the base model of one configuration.
+// Session is the data, the tokenizer and the base model of one configuration, which
+// training, evaluation and showing examples all need.
 type Session struct {
 	Config    *config.Config
-	Dir       string // of the base model, where the configuration may name one of the Hugging Face cache
+	Dir       string // directory of the base model, resolved if c names a model in the Hugging Face cache
 	Set       *dataset.Set
 	Tokenizer *tokenizer.Tokenizer
 	Model     model.Config
-	MaxLength int // tokens of an example, special ones included
+	MaxLength int // largest number of tokens of an example, special tokens included
 	cacheDir  string
-	order     []int32 // of the training examples in epoch
+	order     []int32 // order of the training examples in epoch, computed by step
 	epoch     int
 }
 
-// OpenSession opens what c names, as far as it can be checked without a device.
-// splits are those that will be loaded, none standing for a training run.
+// OpenSession opens the data, tokenizer and base model that c names and checks what
+// can be checked without a device. splits are the splits that will be loaded; without
+// any they are those of a training run.
 func OpenSession(ctx context.Context, c *config.Config, splits ...string) (*Session, error) {
 	return openSession(ctx, c, splits, nil)
 }
 
-// openSession is OpenSession with the class names of a trained adapter.
+// openSession is OpenSession with the labels of a trained adapter, which replace those
+// of the data.
 func openSession(ctx context.Context, c *config.Config, splits, labels []string) (*Session, error) {
 	s := &Session{Config: c}
 	var err error
@@ -55,13 +57,14 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 		return nil, err
 	}
 	if n := s.Tokenizer.VocabSize(); n > s.Model.Vocab {
-		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens, the embedding %d rows; want files of one model", s.Dir, n, s.Model.Vocab)
+		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
+			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab)
 	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
 		if c.Data.MaxLength > 0 {
-			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position table; want at most %d",
-				s.Dir, c.Data.MaxLength, room))
+			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position "+
+				"table; want at most %d", s.Dir, c.Data.MaxLength, room))
 		}
 		s.MaxLength = room
 	}
@@ -71,14 +74,14 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	return s, nil
 }
 
-// data is a split as tokens, with where each example came from.
+// data is a split as tokens, with the examples that they come from.
 type data struct {
 	*dataset.Encoded
 	split *dataset.Split
 }
 
-// load reads and tokenises a split; every example must have a label where
-// labelled is set.
+// load reads and tokenises a split. If labelled is set, it returns an error if an
+// example has no label.
 func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
 	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
@@ -87,7 +90,8 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	if labelled {
 		for _, e := range sp.Examples {
 			if !e.HasLabel {
-				return data{}, fmt.Errorf("train: load %s:%d: the example has no label; want one of every example of the %s split", sp.Path, e.Line, split)
+				return data{}, fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
+					sp.Path, e.Line, split)
 			}
 		}
 	}
@@ -96,7 +100,8 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	}
 	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
 	if err != nil && s.cacheDir != "" {
-		// A cache that cannot be written costs a second, not the run.
+		// Without the cache the tokens are computed again, which takes seconds, so a
+		// cache that cannot be written must not end the run.
 		s.cacheDir = ""
 		e, err = dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, "")
 	}
@@ -107,42 +112,43 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	return d, s.checkTypes(d)
 }
 
-// checkSpecials refuses special tokens that leave no room for text: they are never
-// truncated, so that every example would be longer than max_length.
+// checkSpecials returns an error if the special tokens of an example leave no room for
+// text. They are never truncated, so every example would be longer than max_length.
 func (s *Session) checkSpecials(sp *dataset.Split) error {
 	for _, e := range sp.Examples {
 		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
-			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s puts %d special tokens around a text, and data.max_length is %d; want room for text",
-				sp.Path, e.Line, s.Dir, n, s.MaxLength))
+			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s adds %d special tokens to a text, "+
+				"and data.max_length is %d; want at least %d", sp.Path, e.Line, s.Dir, n, s.MaxLength, n+1))
 		}
 	}
 	return nil
 }
 
-// checkTypes holds the token types that the tokenizer gives against the model.
+// checkTypes returns an error if the tokenizer gives a token a type for which the model
+// has no embedding.
 func (s *Session) checkTypes(d data) error {
 	for i := range d.Len() {
 		_, types := d.At(i)
 		for _, t := range types {
 			if t < 0 || int(t) >= s.Model.Types {
-				return fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; want files of one model",
-					d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types)
+				return fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; "+
+					"use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types)
 			}
 		}
 	}
 	return nil
 }
 
-// loading makes an interruption of err, where that is what kept data from being
-// loaded.
+// loading returns err, or an error that wraps ErrInterrupted if err says that the
+// context ended while data were loaded.
 func loading(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("train: load the data: %w; nothing had begun", ErrInterrupted)
+		return fmt.Errorf("train: load the data: %w; there was nothing to save", ErrInterrupted)
 	}
 	return err
 }
 
-// batch packs the examples of the given indices.
+// batch returns the examples of the given indices as one packed batch.
 func (d data) batch(indices []int32) model.Batch {
 	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
 	for _, i := range indices {
@@ -151,14 +157,14 @@ func (d data) batch(indices []int32) model.Batch {
 		b.Cu = append(b.Cu, int32(len(b.IDs)))
 		label := d.Labels[i]
 		if math.IsNaN(float64(label)) {
-			label = 0 // withheld: predictions are asked for, the loss is not read
+			label = 0 // the label is withheld, and the caller only uses the predictions
 		}
 		b.Labels = append(b.Labels, label)
 	}
 	return b
 }
 
-// where names the examples of the given indices by file and line.
+// where returns file:line of each example of the given indices.
 func (d data) where(indices []int32) []string {
 	names := make([]string, len(indices))
 	for i, x := range indices {
@@ -176,8 +182,8 @@ func (d data) micro(indices []int32, size int) (batches []model.Batch) {
 	return batches
 }
 
-// step returns the indices of the examples of an optimizer step, from 1: a
-// function of seed and step alone.
+// step returns the indices of the training examples, of n, in an optimizer step,
+// counted from 1. They depend only on seed and step.
 func (s *Session) step(n, step int) []int32 {
 	size := s.Config.Train.BatchSize
 	perEpoch := stepsPerEpoch(n, size)
@@ -188,9 +194,10 @@ func (s *Session) step(n, step int) []int32 {
 	return s.order[at:min(at+size, n)]
 }
 
+// stepsPerEpoch returns the number of batches in an epoch; the last may be smaller.
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
-// attach puts the base model and the method that settings describe on a device.
+// attach creates the base model and the method that settings describe on a device.
 func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Encoder, adapter.Method, error) {
 	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
 	if err != nil {
@@ -203,16 +210,19 @@ func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.
 	return m, a, dev.Err()
 }
 
-// restored builds a model with the adapter saved in dir, for evaluation.
+// restored returns a stepper with the base model and the adapter saved in dir, for
+// evaluation. It returns an error if labels or base model are not those of the
+// adapter.
 func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved) (*Stepper, error) {
 	if labels := saved.Task.Labels; saved.Task.Name != "" && !slices.Equal(labels, s.Set.Task.Labels) {
-		return nil, fmt.Errorf("train: evaluate %s: its head predicts %q, the data has %q; want data with the adapter's labels in its order: %w",
-			dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
+		return nil, fmt.Errorf("train: evaluate %s: its head predicts the labels %q, and the data has %q; "+
+			"use data with the adapter's labels in the same order: %w", dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
 	}
 	if err := s.sameBase(dir, saved); err != nil {
 		return nil, err
 	}
-	m, method, err := s.attach(dev, adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure})
+	settings := adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure}
+	m, method, err := s.attach(dev, settings)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func TestOpenSession(t *testing.T) {
 	}{
 		{"vocabulary", func(t *testing.T, c *config.Config) {
 			c.Model = demoModel(t, `"vocab_size": 4096`, `"vocab_size": 100`)
-		}, "the tokenizer has 4096 tokens, the embedding 100 rows; want files of one model"},
+		}, "the tokenizer has 4096 tokens and the embedding has 100 rows; use tokenizer and weights of the same model"},
 		{"length", func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 129 },
 			"data.max_length is 129, longer than the model's position table; want at most 128"},
 		{"architecture", func(t *testing.T, c *config.Config) {
@@ -97,7 +97,7 @@ func TestEvaluateElsewhere(t *testing.T) {
 	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)
 	other.Data.Labels = append(other.Data.Labels, "substance")
 	_, err = Evaluate(context.Background(), &other, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev", nil)
-	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), "want data with the adapter's labels in its order") {
+	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), "use data with the adapter's labels in the same order") {
 		t.Errorf("labels of another order: %v", err)
 	}
 }

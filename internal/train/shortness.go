@@ -2,11 +2,13 @@ package train
 
 import "fmt"
 
-// fewSteps is about how many optimizer steps small data needs: after 30 nothing
-// was learned, after 190 most of it (docs/defaults.md).
+// fewSteps is roughly the number of optimizer steps that a run on small data needs. In
+// the measurements of docs/defaults.md a model had learned nothing after 30 steps and
+// most of what it learned after 190.
 const fewSteps = 150
 
-// shortness returns warnings about a run that is too short for its settings.
+// shortness returns a warning if the run has few steps, and one if the run ends before
+// the warm-up of the learning rate does.
 func (r *run) shortness() (warnings []string) {
 	t := r.session.Config.Train
 	if r.steps < fewSteps {

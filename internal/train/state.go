@@ -31,45 +31,52 @@ const (
 	optimizerFile    = "optimizer.safetensors"
 )
 
-// state is what a checkpoint holds beside tensors. With the seed it determines
-// the rest of the run: the order of the data is a function of seed and epoch,
-// the random numbers of seed and step.
+// state is what a checkpoint stores besides tensors. It determines the rest of the
+// run, because the order of the data is a function of seed and epoch, and the random
+// numbers are functions of seed and step.
 type state struct {
 	Format int    `json:"format"`
 	Step   int    `json:"step"` // optimizer steps done
-	Seed   uint64 `json:"seed"` // of order, masks and initial values
-	// Position of the next example: epoch from 0, index within its order.
+	Seed   uint64 `json:"seed"` // of data order, dropout masks and initial values
+	// Epoch and Index are the position of the next example: the epoch, counted from 0,
+	// and the index within the order of that epoch.
 	Epoch int `json:"epoch"`
 	Index int `json:"index"`
-	// Best evaluation so far.
+	// Best is the best evaluation so far.
 	Best best `json:"best"`
-	// Waiting is the state of early stopping, with or without which it is kept.
+	// Waiting is the state of early stopping, which runs without it have too.
 	Waiting waiting `json:"waiting"`
-	// Sums of the losses of steps since the last record and since the start.
+	// WindowLoss and TotalLoss are the sums of the losses of the steps since the last
+	// record and since the start of the run.
 	WindowLoss  float64 `json:"window_loss"`
 	WindowSteps int     `json:"window_steps"`
 	TotalLoss   float64 `json:"total_loss"`
-	// What the method returned as the progress of its changes, and after how many steps
-	// each parameter was added that was not there from the start.
+	// Schedule is the progress of the method's changes, as the method returned it. Born
+	// has, for each parameter that was added during the run, the step after which it was
+	// added.
 	Schedule json.RawMessage `json:"schedule,omitempty"`
 	Born     map[string]int  `json:"born"`
-	// Sums of gradients since the epoch began, one a parameter of the adapter.
+	// Gradients has the sum of absolute gradients since the last record for each
+	// parameter of the adapter, and GradientSteps the number of steps in the sums.
 	Gradients     []float32 `json:"gradients,omitempty"`
 	GradientSteps int       `json:"gradient_steps,omitempty"`
 	// Movement is the unfinished check that every parameter changes; nil when it has
 	// finished.
 	Movement *movementState `json:"motion,omitempty"`
-	// Log is what metrics.jsonl held up to this step. Older checkpoints lack it.
+	// Log is the digest of metrics.jsonl up to this step. Checkpoints of an older lor2c
+	// do not have it.
 	Log *runlog.Digest `json:"log,omitempty"`
 }
 
+// best is the best evaluation so far.
 type best struct {
-	Step  int      `json:"step"` // 0: none yet
+	Step  int      `json:"step"` // 0 before the first evaluation
 	Epoch float64  `json:"epoch"`
-	Score *float64 `json:"score"` // nil: none yet, or not a number
+	Score *float64 `json:"score"` // nil before the first evaluation, or if it is NaN
 }
 
-// newBest records an evaluation; a score that is no number has none in JSON.
+// newBest returns the record of an evaluation. JSON has no NaN, so a score that is NaN
+// is stored as null.
 func newBest(step int, epoch, score float64) best {
 	b := best{Step: step, Epoch: epoch}
 	if !math.IsNaN(score) {
@@ -78,6 +85,7 @@ func newBest(step int, epoch, score float64) best {
 	return b
 }
 
+// value returns the score, or NaN if there is none.
 func (b best) value() float64 {
 	if b.Score == nil {
 		return math.NaN()
@@ -85,8 +93,9 @@ func (b best) value() float64 {
 	return *b.Score
 }
 
-// save publishes checkpoint-<step>: adapter, head, optimizer and state, whole or
-// not at all.
+// save writes checkpoint-<step> with adapter, head, optimizer and state. The directory
+// appears complete or not at all. save then updates the link to the best checkpoint and
+// removes old checkpoints.
 func (r *run) save() error {
 	if err := errors.Join(r.dir.check(), r.log.Sync()); err != nil {
 		return err
@@ -125,10 +134,12 @@ func (r *run) save() error {
 	return errors.Join(r.linkBest(), r.prune())
 }
 
+// trainerState returns the text of the trainer_state.json that Hugging Face's Trainer
+// would write.
 func (r *run) trainerState() []byte {
 	t := runlog.State{
-		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps, Epochs: r.planned + r.session.Config.Train.AddedEpochs(),
-		Metric: r.session.Set.Task.Select, Records: r.records,
+		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps,
+		Epochs: r.planned + r.session.Config.Train.AddedEpochs(), Metric: r.session.Set.Task.Select, Records: r.records,
 	}
 	if r.state.Best.Step > 0 {
 		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)
@@ -136,13 +147,15 @@ func (r *run) trainerState() []byte {
 	return runlog.TrainerState(t)
 }
 
-// The names of AdamW's moments, as PyTorch calls them, before a parameter's.
+// The prefixes of the names of AdamW's moments. The rest of each name is that of the
+// parameter; exp_avg and exp_avg_sq are PyTorch's names.
 const (
 	firstMoment  = "exp_avg."
 	secondMoment = "exp_avg_sq."
 )
 
-// moments calls f with the first and second moment of each parameter.
+// moments calls f with the first moment m and the second moment v of each parameter,
+// and returns the first error.
 func moments(s *Stepper, f func(p *tape.Param, m, v compute.Tensor) error) error {
 	at := 0
 	m, v := s.Opt.Moments()
@@ -155,6 +168,7 @@ func moments(s *Stepper, f func(p *tape.Param, m, v compute.Tensor) error) error
 	return nil
 }
 
+// saveMoments writes AdamW's moments to a safetensors file.
 func saveMoments(path string, s *Stepper) error {
 	var tensors []checkpoint.Tensor
 	err := moments(s, func(p *tape.Param, m, v compute.Tensor) error {
@@ -178,6 +192,8 @@ func saveMoments(path string, s *Stepper) error {
 	return os.WriteFile(path, file.Bytes(), 0o666)
 }
 
+// restoreMoments reads a file that saveMoments wrote. It returns an error if a moment is
+// missing or has another shape, or a value that a moment cannot have.
 func restoreMoments(path string, s *Stepper) error {
 	f, err := checkpoint.Open(path)
 	if err != nil {
@@ -185,7 +201,7 @@ func restoreMoments(path string, s *Stepper) error {
 	}
 	defer f.Close()
 	if got, want := len(f.Names()), 2*len(s.Opt.Params()); got != want {
-		return fmt.Errorf("train: resume %s: it holds %d tensors; want %d, two moments of each parameter", path, got, want)
+		return fmt.Errorf("train: resume %s: it has %d tensors; want %d, two moments of each parameter", path, got, want)
 	}
 	return moments(s, func(p *tape.Param, m, v compute.Tensor) error {
 		values := make([]float32, p.Value.Shape.Len())
@@ -197,19 +213,22 @@ func restoreMoments(path string, s *Stepper) error {
 			return fmt.Errorf("train: resume %s: %w", path, err)
 		}
 		if i := slices.IndexFunc(values, func(x float32) bool { return x < 0 }); i >= 0 {
-			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, as the mean of squares is", path, i, secondMoment+p.Name, values[i])
+			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, because it is a mean of squares",
+				path, i, secondMoment+p.Name, values[i])
 		}
 		s.Dev.Upload(v, values)
 		return s.Dev.Err()
 	})
 }
 
-// readMoment reads a moment of a parameter, all of whose values must be finite.
+// readMoment reads a moment into values. It returns an error if the moment does not
+// have the given shape or a value is not finite.
 func readMoment(f *checkpoint.File, name string, shape compute.Shape, values []float32) error {
 	if _, got, ok := f.Info(name); !ok || !slices.Equal(got, shape) {
-		return fmt.Errorf("%s is %v; want %v, as the parameter is", name, got, []int(shape))
+		return fmt.Errorf("%s has shape %v; want %v, the shape of the parameter", name, got, []int(shape))
 	}
 	return f.ReadFinite(values, name)
 }
 
+// stateFormat is the version of the format of state.json.
 const stateFormat = 1

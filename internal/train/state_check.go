@@ -14,12 +14,12 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// mostState bounds state.json in bytes: a sum of gradients for every parameter of an
-// adapter fits many times.
+// mostState is the largest size of state.json in bytes. A sum of gradients for every
+// parameter of an adapter needs much less.
 const mostState = 16 << 20
 
-// readState reads the state of a checkpoint directory that has been verified
-// and holds it against the run.
+// readState reads the state of a checkpoint directory whose checksums were verified. It
+// returns an error that lists the faults if the state cannot be one of this run.
 func (r *run) readState(dir string) error {
 	path := filepath.Join(dir, stateFile)
 	raw, err := infile.Read(path, mostState)
@@ -30,7 +30,7 @@ func (r *run) readState(dir string) error {
 	if err != nil {
 		return err
 	}
-	// A link such as best has the name of what it leads to.
+	// The name to check is that of the checkpoint, also if dir is the link best.
 	if to, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = to
 	}
@@ -42,7 +42,7 @@ func (r *run) readState(dir string) error {
 	return nil
 }
 
-// parseState reads the text of a state.json, which errors call path.
+// parseState parses raw, the content of the state.json at path. Errors name path.
 func parseState(path string, raw []byte) (s state, err error) {
 	if err := strictjson.Unmarshal(raw, &s); err != nil {
 		return s, fmt.Errorf("train: resume %s:%w; want a checkpoint that lor2c train wrote", path, err)
@@ -54,8 +54,9 @@ func parseState(path string, raw []byte) (s state, err error) {
 	return s, nil
 }
 
-// faults lists what in a state cannot be of the run r, in a directory of the
-// given name. What depends on the parameters is checked by restore.
+// faults returns what is wrong with a state for run r, read from a directory with the
+// given name. It checks everything except what depends on the method's parameters,
+// which parameterFaults checks later.
 func (s *state) faults(name string, r *run) (faults []string) {
 	check := func(ok bool, format string, a ...any) {
 		if !ok {
@@ -67,7 +68,7 @@ func (s *state) faults(name string, r *run) (faults []string) {
 		check(digits == strconv.Itoa(s.Step), "step is %d in a directory named %s", s.Step, place.Quote(name))
 	}
 	if faults != nil {
-		return faults // the rest is judged by the step
+		return faults // the other values are compared with the step
 	}
 	c := r.session.Config
 	check(s.Seed == c.Seed, "seed is %d; the run's is %d", s.Seed, c.Seed)
@@ -102,8 +103,8 @@ func (s *state) faults(name string, r *run) (faults []string) {
 	return faults
 }
 
-// parameterFaults lists what in a state does not fit the parameters that the
-// method has.
+// parameterFaults returns what in a state does not fit the parameters of the method and
+// the optimizer.
 func (s *state) parameterFaults(r *run) (faults []string) {
 	names := map[string]bool{}
 	for _, p := range r.stepper.Opt.Params() {
@@ -111,7 +112,8 @@ func (s *state) parameterFaults(r *run) (faults []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Born)) {
 		if at := s.Born[name]; !names[name] || at < 0 || at > s.Step {
-			faults = append(faults, fmt.Sprintf("born says that %s began after step %d; want a parameter of the method and at most %d", place.Quote(name), at, s.Step))
+			faults = append(faults, fmt.Sprintf("born has %s after step %d; want a parameter of the method and a step from 0 to %d",
+				place.Quote(name), at, s.Step))
 			break
 		}
 	}
@@ -122,7 +124,7 @@ func (s *state) parameterFaults(r *run) (faults []string) {
 	return faults
 }
 
-// restore fills model and optimizer from a checkpoint.
+// restore copies adapter, head and optimizer state from a checkpoint to the device.
 func (r *run) restore(dir string, saved *adapter.Saved) error {
 	if faults := r.state.parameterFaults(r); faults != nil {
 		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote",

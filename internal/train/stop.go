@@ -7,14 +7,15 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// waiting is what early stopping remembers of the evaluations so far.
+// waiting is the state of early stopping: the last score that was an improvement, and
+// the number of evaluations since.
 type waiting struct {
-	Score       *float64 `json:"score"`       // the last that was better; nil: none yet
-	Evaluations int      `json:"evaluations"` // since then
+	Score       *float64 `json:"score"` // nil before the first evaluation
+	Evaluations int      `json:"evaluations"`
 }
 
-// add counts an evaluation. Its score is better where it is above the last
-// better one by more than delta.
+// add adds an evaluation. Its score is an improvement if it is more than delta above
+// the last improvement.
 func (w *waiting) add(score, delta float64) {
 	last := math.NaN()
 	if w.Score != nil {
@@ -27,7 +28,7 @@ func (w *waiting) add(score, delta float64) {
 	w.Evaluations++
 }
 
-// over reports whether a run ends after these evaluations.
+// over reports whether early stopping ends a run after these evaluations.
 func (w waiting) over(t config.Train) bool {
 	return t.EarlyStopping > 0 && w.Evaluations >= t.EarlyStopping
 }

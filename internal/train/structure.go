@@ -9,7 +9,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// restructure lets the method change what it trains after a step.
+// restructure applies the changes of structure, such as merges and injections, that the
+// method has due after a step.
 func (r *run) restructure(ctx context.Context, step int) error {
 	method, at := r.stepper.Method, r.stepper.at(step)
 	at.Epoch = r.epochs(step)
@@ -42,9 +43,11 @@ func (r *run) restructure(ctx context.Context, step int) error {
 	return r.dev.Err()
 }
 
-// apply makes the optimizer and the log follow a change of the method.
+// apply updates the optimizer, the sums of gradients and the log after a change of the
+// method's structure.
 func (r *run) apply(step int, change *adapter.Change) error {
-	// The sums of gradients are those of the parameters that were trained.
+	// The sums so far are those of the parameters before the change, so they are logged
+	// first.
 	if err := r.recordGradients(step); err != nil {
 		return err
 	}
@@ -60,22 +63,26 @@ func (r *run) apply(step int, change *adapter.Change) error {
 	return methodRun{r: r}.Log(change.Log)
 }
 
-// methodRun is what a method sees of a run.
+// methodRun is the interface of a run to its method.
 type methodRun struct {
 	r   *run
 	ctx context.Context
 }
 
-// Losses evaluates the what-if sample. An interrupt lets an event that has begun finish.
+// Losses returns the mean loss, and the loss of each example, on the what-if sample
+// with the given hook in place of the method's. An interrupt does not stop it, so that
+// an event which has begun is finished. trial of trials is the progress that the
+// console shows.
 func (m methodRun) Losses(hook func(adapter.At) model.Hook, trial, trials int) (mean float64, each []float64, err error) {
 	s := *m.r.stepper
 	s.Method = hooked{s.Method, hook}
 	s.Evaluating = func(int, int) { m.r.log.Progress("what-if", trial, trials) }
-	e, err := s.evaluate(context.WithoutCancel(m.ctx), m.r.test, m.r.session.sample(m.r.test.Len()), nil, m.r.session.Config.Train.EvalBatchSize)
+	e, err := s.evaluate(context.WithoutCancel(m.ctx), m.r.test, m.r.session.sample(m.r.test.Len()), nil,
+		m.r.session.Config.Train.EvalBatchSize)
 	return e.Loss, e.Losses, err
 }
 
-// Log writes a record of the structure to the log.
+// Log writes a record of the method's structure to the log.
 func (m methodRun) Log(rec schedule.Record) error {
 	m.r.log.Structure(rec)
 	m.r.records = append(m.r.records, rec)
@@ -85,11 +92,11 @@ func (m methodRun) Log(rec schedule.Record) error {
 // Printf writes a line to the log.
 func (m methodRun) Printf(format string, a ...any) { m.r.log.Printf(format, a...) }
 
-// hooked is a method with other hooks.
+// hooked is a method with another hook.
 type hooked struct {
 	adapter.Method
 	hook func(adapter.At) model.Hook
 }
 
-// Hook returns the other hook.
+// Hook returns the hook that was given in place of the method's.
 func (h hooked) Hook(at adapter.At) model.Hook { return h.hook(at) }

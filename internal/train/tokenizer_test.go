@@ -50,9 +50,9 @@ func TestLoadTemplate(t *testing.T) {
 	}{
 		{"one", 1, 0, ""},
 		{"room-for-one", 31, 0, ""},
-		{"no-room", 32, 0, "puts 32 special tokens around a text, and data.max_length is 32; want room for text"},
-		{"many", 100_000, 0, "puts 100000 special tokens around a text, and data.max_length is 32; want room for text"},
-		{"type", 1, 7, "gives tokens the type 7, and type_vocab_size is 1; want files of one model"},
+		{"no-room", 32, 0, "adds 32 special tokens to a text, and data.max_length is 32; want at least 33"},
+		{"many", 100_000, 0, "adds 100000 special tokens to a text, and data.max_length is 32; want at least 100001"},
+		{"type", 1, 7, "gives tokens the type 7, and type_vocab_size is 1; use tokenizer and config.json of the same model"},
 	} {
 		t.Run("template="+c.name, func(t *testing.T) {
 			config := demoConfig(t, t.TempDir(), 8)
