@@ -21,8 +21,8 @@ func newDoctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine offers",
-		Long: wrap("Doctor prints the devices that this build can use here, what is in their way, and where it keeps files. A machine "+
-			"without a card is no failure, unless --device asks for one.", ""),
+		Long: wrap("Doctor prints the devices that this build can use here, why others cannot be used, and where it keeps files. A "+
+			"machine without a card is not a failure, unless --device asks for one.", ""),
 		Example: "  lor2c doctor\n" +
 			"  lor2c doctor --json | jq -r .device\n" +
 			"  lor2c doctor --device cuda && lor2c train -c run.yaml --device cuda",
@@ -46,7 +46,7 @@ func newDoctorCommand() *cobra.Command {
 	return c
 }
 
-// row is a name and a value of what doctor prints.
+// row is a line of what doctor prints: a name and a value.
 type row struct{ name, value string }
 
 func printRows(c *cobra.Command, rows []row, asJSON bool) error {
@@ -63,7 +63,8 @@ func printRows(c *cobra.Command, rows []row, asJSON bool) error {
 	return json.NewEncoder(c.OutOrStdout()).Encode(object)
 }
 
-// doctorRows never fail: what is wrong is a value.
+// doctorRows returns what doctor prints. Where something could not be found out, the
+// value of the row is the reason.
 func doctorRows(cuda gpu.Report) []row {
 	cache := "none: no cache directory for this user"
 	if dir, err := os.UserCacheDir(); err == nil {
@@ -108,7 +109,7 @@ func doctorRows(cuda gpu.Report) []row {
 
 func gib(bytes int64) float64 { return float64(bytes) / (1 << 30) }
 
-// adviceOn says what would make a card usable, "" where one is.
+// adviceOn returns what would make a card usable, or "" if one is usable.
 func adviceOn(cuda gpu.Report) string {
 	switch {
 	case cuda.Usable:

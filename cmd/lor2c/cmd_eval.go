@@ -51,7 +51,7 @@ func newEvalCommand() *cobra.Command {
 
 func runEval(c *cobra.Command, o evalOptions) error {
 	if (o.run == "") == (o.adapter == "") {
-		return usageError{fmt.Errorf("lor2c: eval: want either --run DIR or --adapter DIR")}
+		return usageError{fmt.Errorf("lor2c: eval: name either --run DIR or --adapter DIR")}
 	}
 	if o.run != "" && o.file != "" {
 		return usageError{fmt.Errorf("lor2c: eval: -c goes with --adapter; --run has its own configuration")}
@@ -75,7 +75,8 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	if o.json && predictions.toStdout() {
-		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; want a file for one of them")}
+		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +
+			"name a file for one of them")}
 	}
 	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
@@ -128,9 +129,10 @@ func evaluating(screen *terminal.Screen, now func() time.Time) func(done, batche
 	}
 }
 
-// loadForEval reads the configuration. A run directory is not subject to the
-// environment, because it says how it was made. An adapter knows its base model,
-// and no evaluation writes to out, so neither has to be named.
+// loadForEval reads the configuration. For --run it ignores the environment, because
+// the run file in the directory records all settings of the run. For --adapter the keys
+// model and out may be missing: the adapter names its base model, and an evaluation
+// does not use out.
 func loadForEval(c *cobra.Command, o evalOptions) (*config.Config, error) {
 	if o.run != "" {
 		return config.LoadContext(c.Context(), o.file, o.sets, nil)

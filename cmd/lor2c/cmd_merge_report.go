@@ -40,14 +40,15 @@ func newMergeReportCommand() *cobra.Command {
 		Annotations: exits(),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError{fmt.Errorf("lor2c: merge-report: no run named; want one or more directories that lor2c train wrote")}
+				return usageError{fmt.Errorf("lor2c: merge-report: no run is named; " +
+					"name one or more directories that lor2c train wrote")}
 			}
 			return nil
 		},
 		ValidArgsFunction: runs,
 		RunE:              func(c *cobra.Command, runs []string) error { return runMergeReport(c, o, runs) },
 	}
-	c.Flags().StringVar(&o.format, "format", "html", "format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row a candidate")
+	c.Flags().StringVar(&o.format, "format", "html", "format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row per candidate")
 	c.Flags().StringVar(&o.out, "out", "", "`FILE` to write (html: report.html in the first run; others: -, standard output)")
 	c.Flags().StringVar(&o.figures, "figures", "", "also write every figure as PNG and SVG into directory `DIR`")
 	return c

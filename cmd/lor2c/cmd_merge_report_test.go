@@ -58,7 +58,7 @@ func TestMergeReportMistakes(t *testing.T) {
 		code       int
 		want       string
 	}{
-		{"no-run", "merge-report", exitUsage, "no run named; want one or more directories that lor2c train wrote"},
+		{"no-run", "merge-report", exitUsage, "no run is named; name one or more directories that lor2c train wrote"},
 		{"format", "merge-report x --format pdf", exitUsage, `--format is "pdf"; want html, json, md, csv`},
 		{"not-a-run", "merge-report demo/data", exitUsage, "report: read run demo/data: there is no config.resolved.yaml"},
 	} {

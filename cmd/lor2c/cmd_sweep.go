@@ -23,8 +23,8 @@ func newSweepCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sweep -c FILE",
 		Short: "Train a grid or a list of configurations and compare them",
-		Long: wrap("Sweep trains every cell of a sweep file in a process and a run directory of its own. Cells with results are "+
-			"skipped and interrupted ones continued, so the same command goes on with a sweep. It writes summary.md, summary.csv "+
+		Long: wrap("Sweep trains every cell of a sweep file in a separate process and run directory. Cells with results are "+
+			"skipped and interrupted ones continued, so the same command continues a sweep. It writes summary.md, summary.csv "+
 			"and summary.json: mean, standard deviation and bootstrap interval over the seeds of a cell.", "") + "\n" + `
 A sweep file:
 
@@ -36,7 +36,7 @@ A sweep file:
   grid:                     # every combination of
     method.rank: [2, 8]
     seed: [1, 2, 3]
-  runs:                     # and of these
+  runs:                     # cells besides those of the grid
     - {name: lor2c, set: {method.name: lor2c}}
     - {name: lora, set: {method.name: lora}}`,
 		Example:     "  lor2c sweep -c sweep.yaml\n  lor2c sweep -c sweep.yaml --parallel 4 --out runs/again",
@@ -53,7 +53,7 @@ A sweep file:
 
 func runSweep(c *cobra.Command, o sweepOptions) error {
 	if o.file == "" {
-		return usageError{fmt.Errorf("lor2c: sweep: no sweep file named; want -c FILE")}
+		return usageError{fmt.Errorf("lor2c: sweep: no sweep file is named; name one with -c FILE")}
 	}
 	if err := checkPaths("-c", o.file, "--out", o.out); err != nil {
 		return err
@@ -86,10 +86,11 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 	return failed
 }
 
-// runCells runs what is missing, in processes of this program.
+// runCells runs the cells that have no results yet, each in a process of this
+// program.
 func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 	for _, precision := range s.Precisions() {
-		dev, err := openDevice(device, precision) // before the first cell would find out
+		dev, err := openDevice(device, precision) // checked once here, so that not every cell fails
 		if err != nil {
 			return err
 		}
@@ -101,5 +102,7 @@ func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 	}
 	outlivePipes()
 	endsItself(ctx)
-	return s.Run(ctx, sweep.Options{Executable: executable, Device: device, Progress: os.Stderr, Terminal: terminal.Of(os.Stderr)})
+	return s.Run(ctx, sweep.Options{
+		Executable: executable, Device: device, Progress: os.Stderr, Terminal: terminal.Of(os.Stderr),
+	})
 }

@@ -54,10 +54,10 @@ func TestSweepMistakes(t *testing.T) {
 	}{
 		{"sweep --help", 0, ""},
 		{"reproduce --help", 0, ""},
-		{"sweep", exitUsage, "no sweep file named; want -c FILE"},
+		{"sweep", exitUsage, "no sweep file is named; name one with -c FILE"},
 		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
 		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
-		{"sweep -c " + narrow, exitDevice, "train.precision is bfloat16, and the CPU works in float32"},
+		{"sweep -c " + narrow, exitDevice, "train.precision is bfloat16, and the CPU computes in float32"},
 		{"sweep --parallel -1 -c " + file, exitUsage, "sweep: parallel: is -1; want the number of cells that run at the same time, 1 or more"},
 		{"reproduce fig2 --profile mini --parallel -2", exitUsage, "sweep: parallel: is -2"},
 		{"reproduce", exitUsage, "0 targets named; want one of table1, fig2, fig6, fig7"},

@@ -20,7 +20,7 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// configFlags are what every command that reads a run file takes.
+// configFlags are the flags of every command that reads a run file.
 type configFlags struct {
 	file string
 	sets []string
@@ -33,7 +33,7 @@ func (f *configFlags) add(c *cobra.Command) {
 
 func (f *configFlags) load(c *cobra.Command) (*config.Config, error) {
 	if f.file == "" {
-		return nil, usageError{fmt.Errorf("lor2c: read configuration: no run file named; want -c FILE")}
+		return nil, usageError{fmt.Errorf("lor2c: read configuration: no run file is named; name one with -c FILE")}
 	}
 	return config.LoadContext(c.Context(), f.file, f.sets, os.Environ())
 }
@@ -69,11 +69,13 @@ func newTrainCommand() *cobra.Command {
 	o.configFlags.add(c)
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().StringVar(&o.out, "out", "", "run directory `DIR`, instead of the run file's")
-	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: auto continues it, never refuses it, restart begins it again without its checkpoints, and a checkpoint directory is begun from")
+	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: "+
+		"auto continues it, never refuses it, restart removes its checkpoints and starts again, and a checkpoint directory is continued from")
 	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil, "train `N` more epochs than the run was planned with; N,M after it was extended before")
-	c.Flags().StringVar(&o.init, "init-adapter", "", "begin with the values of the adapter in `DIR`")
+	c.Flags().StringVar(&o.init, "init-adapter", "", "start with the values of the adapter in `DIR`")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
-	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "be a cell of a sweep: stop when standard input ends, and wait for a process that trains into the directory")
+	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "be a cell of a sweep: stop when standard input ends, "+
+		"and wait for a process that trains in the directory")
 	_ = c.Flags().MarkHidden(sweep.CellFlag)
 	return c
 }
@@ -84,7 +86,8 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	}
 	words := []string{train.ResumeAuto, train.ResumeNever, train.ResumeRestart}
 	if info, err := os.Stat(o.resume); !slices.Contains(words, o.resume) && (err != nil || !info.IsDir()) {
-		return usageError{fmt.Errorf("lor2c: train: --resume is %s, and there is no such directory; want %s or a checkpoint directory",
+		return usageError{fmt.Errorf("lor2c: train: --resume is %s, and there is no such directory; "+
+			"want %s or a checkpoint directory",
 			place.Quote(o.resume), strings.Join(words, ", "))}
 	}
 	if o.out != "" {
@@ -123,8 +126,8 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	return nil
 }
 
-// printOutcome writes what came of a run, where it is, and the command that
-// evaluates it: on the test split if there is one.
+// printOutcome writes the scores of the best epoch, the path of its adapter and the
+// command that evaluates it. The command names the test split if test is set.
 func printOutcome(w io.Writer, got *train.Outcome, test bool) {
 	fmt.Fprintf(w, "best epoch %.4g: %s\n", got.BestEpoch, scoreLine(got.Dev))
 	var beside []string
@@ -144,10 +147,10 @@ func printOutcome(w io.Writer, got *train.Outcome, test bool) {
 	fmt.Fprintf(w, "adapter: %s\nevaluate: %s\n", filepath.Join(got.Out, "best"), command)
 }
 
-// plainWord is what a shell takes as it is.
+// plainWord matches words that a shell does not change.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./+=:,@%-]+$`)
 
-// shellQuote writes a word as a POSIX shell takes it.
+// shellQuote quotes a word for a POSIX shell, if that is necessary.
 func shellQuote(word string) string {
 	if plainWord.MatchString(word) {
 		return word

@@ -19,6 +19,7 @@ func newVersionCommand() *cobra.Command {
 	}
 }
 
+// versionString returns the module's version, the revision and the Go release.
 func versionString() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -12,26 +12,26 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// completer offers values of a flag that begin with typed.
+// completer returns completions of a flag's value that start with typed.
 type completer = func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective)
 
-// words offers a fixed list.
+// words returns a completer that offers list.
 func words(list ...string) completer {
 	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return list, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
-// listed offers a fixed list for the part behind the last comma.
+// listed returns a completer that offers list for the part after the last comma.
 func listed(list ...string) completer {
 	return func(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return behindComma(typed, list), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		return afterComma(typed, list), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 }
 
-// behindComma puts what is typed before the last comma in front of each of list
-// that it does not hold yet.
-func behindComma(typed string, list []string) (offers []string) {
+// afterComma returns the words of list that typed does not have yet, each prefixed with
+// the part of typed up to the last comma.
+func afterComma(typed string, list []string) (offers []string) {
 	before := typed[:strings.LastIndexByte(typed, ',')+1]
 	for _, word := range list {
 		if !slices.Contains(strings.Split(before, ","), word) {
@@ -41,17 +41,17 @@ func behindComma(typed string, list []string) (offers []string) {
 	return offers
 }
 
-// directories leaves it to the shell to offer directories.
+// directories tells the shell to complete directories.
 func directories(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// yamlFiles leaves it to the shell to offer YAML files.
+// yamlFiles tells the shell to complete YAML files.
 func yamlFiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
 }
 
-// resumes offers the words of --resume, then directories.
+// resumes offers the words of --resume, or directories if typed starts none of them.
 func resumes(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var offers []string
 	for _, word := range []string{"auto", "never", "restart"} {
@@ -78,8 +78,8 @@ func checkpoints(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellC
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
-// settings offers keys of a run file for --set, and behind the = the values that
-// a key can have.
+// settings offers the keys of a run file for --set, and after the = the values of the
+// key.
 func settings(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	name, value, chosen := strings.Cut(typed, "=")
 	var offers []string
@@ -89,10 +89,10 @@ func settings(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Shell
 			offers = append(offers, k.Name+"=\t"+k.Doc)
 		case k.Name != name:
 		case k.Path:
-			// A shell completes files only where the word begins with them.
+			// A shell completes a file name only at the start of a word.
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		case strings.HasPrefix(k.Type, "a list"):
-			for _, word := range behindComma(value, k.Values) {
+			for _, word := range afterComma(value, k.Values) {
 				offers = append(offers, name+"="+word)
 			}
 			return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
@@ -106,7 +106,8 @@ func settings(_ *cobra.Command, _ []string, typed string) ([]string, cobra.Shell
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
-// valuesOf is what a key can be, or else what it is and could be.
+// valuesOf returns the possible values of a key, or its default and its example if it
+// has no fixed set of values.
 func valuesOf(k config.Key) []string {
 	switch {
 	case k.Values != nil:
@@ -121,8 +122,8 @@ func valuesOf(k config.Key) []string {
 	return slices.DeleteFunc(values, func(v string) bool { return v == "" })
 }
 
-// flagCompleters say what is offered for a flag of a name, in every command that
-// has one.
+// flagCompleters has the completer for each flag name, used in every command with that
+// flag.
 var flagCompleters = map[string]completer{
 	"config":     yamlFiles,
 	"set":        settings,
@@ -138,7 +139,8 @@ var flagCompleters = map[string]completer{
 	"data":       directories,
 }
 
-// addCompletion makes c and the commands below it complete what a shell asks for.
+// addCompletion registers the completers for the flags and arguments of c and of the
+// commands below it.
 func addCompletion(c *cobra.Command) {
 	for name, complete := range flagCompleters {
 		if c.Flags().Lookup(name) == nil {
@@ -146,11 +148,11 @@ func addCompletion(c *cobra.Command) {
 		}
 		if _, own := c.GetFlagCompletionFunc(name); !own {
 			if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
-				panic(err) // a flag that was just found
+				panic(err) // cannot happen, because the flag exists
 			}
 		}
 	}
-	// --out is a run directory here and a file there.
+	// --out is a run directory in some commands and a file in others.
 	if f := c.Flags().Lookup("out"); f != nil && strings.Contains(f.Usage, "`DIR`") {
 		c.MarkFlagDirname("out")
 	}
@@ -162,7 +164,7 @@ func addCompletion(c *cobra.Command) {
 	}
 }
 
-// runs offers run directories as arguments.
+// runs offers run directories as the arguments of a command.
 func runs(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	folder, begin := filepath.Split(typed)
 	found, _ := os.ReadDir(filepath.Join(".", folder))

@@ -110,7 +110,7 @@ func TestDrivers(t *testing.T) {
 				t.Errorf("train --device cuda: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitDevice, want)
 			}
 			r = with(t, env, append(short(t, t.TempDir()), "--device", "auto")...)
-			if want := "lor2c: runs on the CPU, because there is no card to use: " + c.reason; r.code != 0 || !strings.Contains(r.stderr, want) {
+			if want := "lor2c: no usable GPU (" + c.reason; r.code != 0 || !strings.Contains(r.stderr, want) {
 				t.Errorf("train --device auto: exit code %d, stderr %q; want %q and a run", r.code, r.stderr, want)
 			}
 		})

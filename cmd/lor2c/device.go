@@ -13,16 +13,15 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu"
 )
 
-// noDeviceError marks that the device asked for cannot be had. The text says
-// why.
+// noDeviceError marks the error of a requested device that cannot be opened.
 type noDeviceError struct{ error }
 
 func (e noDeviceError) Unwrap() error { return e.error }
 
 var cudaName = regexp.MustCompile(`^cuda(?::(\d+))?$`)
 
-// openDevice opens auto, cpu, cuda or cuda:N to work in a precision of package
-// config. auto is the first card, or where there is none to use, the CPU.
+// openDevice opens the device named auto, cpu, cuda or cuda:N in a precision of package
+// config. auto is the first usable card, or the CPU if there is none.
 func openDevice(name, precision string) (compute.Device, error) {
 	match := cudaName.FindStringSubmatch(name)
 	switch {
@@ -37,11 +36,12 @@ func openDevice(name, precision string) (compute.Device, error) {
 		if report.Usable {
 			return openCard(0, precision)
 		}
-		fmt.Fprintf(os.Stderr, "lor2c: runs on the CPU, because there is no card to use: %s\n", unusable(report))
+		fmt.Fprintf(os.Stderr, "lor2c: no usable GPU (%s); running on the CPU\n", unusable(report))
 		fallthrough
 	case name == "auto" || name == "cpu":
 		if precision != config.Float32 {
-			return nil, noDeviceError{fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU works in float32; add --set train.precision=float32",
+			return nil, noDeviceError{fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU computes in float32; "+
+				"add --set train.precision=float32",
 				name, precision)}
 		}
 		return cpu.Open[float32](0), nil
@@ -54,14 +54,14 @@ func openCard(index int, precision string) (compute.Device, error) {
 	if err == nil {
 		return dev, nil
 	}
-	hint := "lor2c doctor says what is there"
+	hint := "lor2c doctor lists what it found"
 	if errors.Is(err, gpu.ErrNotBuilt) {
-		hint = "make build brings the CUDA device in where there is a C compiler, and a CUDA compiler or pip to fetch one"
+		hint = "make build adds the CUDA device if it finds a C compiler, and a CUDA compiler or pip to install one"
 	}
-	return nil, noDeviceError{fmt.Errorf("lor2c: open device cuda:%d: %w; %s, and --device cpu needs none", index, err, hint)}
+	return nil, noDeviceError{fmt.Errorf("lor2c: open device cuda:%d: %w; %s, or use --device cpu", index, err, hint)}
 }
 
-// unusable says in a few words why no card can be used.
+// unusable returns a few words about why no card can be used.
 func unusable(r gpu.Report) string {
 	if len(r.Cards) > 0 {
 		return r.Cards[0].Name + ", code object " + r.Cards[0].Code

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// cpuFeatures names the vector instructions of this processor that matrix
-// products use.
+// cpuFeatures returns the names of this processor's vector instructions that matrix
+// products can use.
 func cpuFeatures() string {
 	var names []string
 	for _, f := range []struct {

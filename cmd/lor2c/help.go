@@ -11,10 +11,10 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 )
 
-// columns is the width that every help text fits in.
+// columns is the largest width of a line of help.
 const columns = 80
 
-// exitTexts say what each exit code means, in the order of the help.
+// exitTexts has the meaning of each exit code, in the order of the help.
 var exitTexts = []struct {
 	code int
 	text string
@@ -31,12 +31,12 @@ var exitTexts = []struct {
 
 // Keys of a command's annotations.
 const (
-	exitsNote = "exits" // its exit codes beside 0, 1 and 2, as in "3 4"
-	keysNote  = "keys"  // set where the help lists the keys of a run file
+	exitsNote = "exits" // the exit codes of the command besides 0, 1 and 2, as in "3 4"
+	keysNote  = "keys"  // set if the help of the command lists the keys of a run file
 )
 
-// exits annotates a command with the exit codes that it can end with beside
-// those of every command: 0, 1 and 2.
+// exits returns annotations with the exit codes of a command besides 0, 1 and 2, which
+// every command has.
 func exits(codes ...int) map[string]string {
 	words := make([]string, len(codes))
 	for i, code := range codes {
@@ -45,13 +45,14 @@ func exits(codes ...int) map[string]string {
 	return map[string]string{exitsNote: strings.Join(words, " ")}
 }
 
-// withKeys adds to annotations that the help lists the keys of a run file.
+// withKeys adds to annotations that the help of the command lists the keys of a run
+// file, and returns them.
 func withKeys(annotations map[string]string) map[string]string {
 	annotations[keysNote] = "yes"
 	return annotations
 }
 
-// afterFlags is what the help of c says behind its flags.
+// afterFlags returns the part of the help of c that follows its flags.
 func afterFlags(c *cobra.Command) string {
 	var b strings.Builder
 	if c.Annotations[keysNote] != "" {
@@ -70,12 +71,12 @@ func afterFlags(c *cobra.Command) string {
 				}
 			}
 		}
-		b.WriteString(entry("128+N", "stopped by signal N (INT, TERM, HUP or USR1), with its state saved where it had any", 5))
+		b.WriteString(entry("128+N", "stopped by signal N (INT, TERM, HUP or USR1); a run has saved its state", 5))
 	}
 	return b.String()
 }
 
-// summary explains k in a line or two, with its words and its default.
+// summary explains k in one or two lines, with its values and its default.
 func summary(k config.Key) string {
 	text := k.Doc
 	if k.Values != nil {
@@ -87,15 +88,15 @@ func summary(k config.Key) string {
 	return text
 }
 
-// entry is a line of a list: a name of about width letters and a text, which goes
-// on under itself.
+// entry formats a line of a list: a name, padded to width, and a text, whose further
+// lines are indented to the same column.
 func entry(name, text string, width int) string {
 	indent := strings.Repeat(" ", width+4)
 	return fmt.Sprintf("  %-*s  %s\n", width, name, strings.TrimPrefix(wrap(text, indent), indent))
 }
 
-// wrap breaks text at blanks so that its lines, indented, have at most the width
-// of the help.
+// wrap breaks text at blanks into lines of at most columns characters, each starting
+// with indent.
 func wrap(text, indent string) string {
 	var lines []string
 	line := indent
@@ -111,7 +112,7 @@ func wrap(text, indent string) string {
 	return strings.Join(append(lines, line), "\n")
 }
 
-// configHelp explains every key of a run file, and what else sets one.
+// configHelp explains every key of a run file.
 func configHelp() string {
 	var b strings.Builder
 	section := ""
@@ -146,7 +147,7 @@ func configHelp() string {
 	return b.String()
 }
 
-// newConfigTopic makes lor2c help config.
+// newConfigTopic returns the topic of lor2c help config.
 func newConfigTopic() *cobra.Command {
 	return &cobra.Command{
 		Use:   "config",
@@ -164,8 +165,8 @@ func newConfigTopic() *cobra.Command {
 	}
 }
 
-// printHelp is the help function of all commands: flags come before what scrolls
-// away, and every line fits in a terminal of 80 columns.
+// printHelp is the help function of all commands. Every line fits in a terminal of 80
+// columns, and the flags come before the long lists of keys and exit codes.
 func printHelp(c *cobra.Command, _ []string) {
 	var b strings.Builder
 	b.WriteString(c.Long + "\n")
@@ -198,7 +199,7 @@ func printHelp(c *cobra.Command, _ []string) {
 	io.WriteString(c.OutOrStdout(), b.String())
 }
 
-// commandList lists the commands below c in a group.
+// commandList returns the list of the commands below c that are in a group.
 func commandList(c *cobra.Command, group string) string {
 	var b strings.Builder
 	for _, sub := range c.Commands() {

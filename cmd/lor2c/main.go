@@ -33,15 +33,15 @@ const (
 
 func main() {
 	ctx, interrupts := untilSignal()
-	// The only place that names os.Stdout: what was written counts as written
-	// once this writer has been flushed without an error.
+	// All commands write to this writer and not to os.Stdout, so that a write which
+	// fails, also at the end, is reported.
 	stdout := bufio.NewWriter(os.Stdout)
 	root := newRootCommand()
 	root.SetOut(stdout)
 	err := execute(ctx, root)
 	if flushing := stdout.Flush(); flushing != nil && !errors.Is(flushing, syscall.EPIPE) {
 		if errors.Is(err, flushing) {
-			err = nil // this writer's own, which a command passed on
+			err = nil // the command returned this error; it is reported below
 		}
 		err = errors.Join(err, fmt.Errorf("lor2c: write to standard output: %w", errors.Unwrap(flushing)))
 	}
@@ -55,10 +55,11 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// lineWriter writes at once what is written to it, for output that is to be seen
-// while a command goes on.
+// lineWriter flushes after every write, for output that must be visible while a command
+// is running.
 type lineWriter struct{ io.Writer }
 
+// Write writes p and flushes.
 func (w lineWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	if buffered, ok := w.Writer.(*bufio.Writer); ok && err == nil {
@@ -67,7 +68,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// exitCode maps an error to what the command's help promises.
+// exitCode returns the exit code for an error, as the command's help documents it.
 func exitCode(err error) int {
 	var faults *config.Error
 	var usage usageError
@@ -90,6 +91,6 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// usageError marks a mistake on the command line. place.Mistake marks those that
-// a package finds.
+// usageError marks a mistake on the command line that this package found. Other
+// packages use place.Mistake.
 type usageError struct{ error }

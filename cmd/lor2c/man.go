@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// The tag keeps what only `make man` needs out of the program.
+// The build tag keeps the code that only `make man` needs out of released binaries.
 func init() {
 	addMan = func(root *cobra.Command) {
 		root.AddCommand(&cobra.Command{
@@ -25,12 +25,12 @@ func init() {
 	}
 }
 
-// writeMan writes a man page of every command and topic into dir. Its date is
-// that of SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
+// writeMan writes a man page for each command and topic into dir. Their date is taken
+// from SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
 func writeMan(root *cobra.Command, dir string) error {
 	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
 	if err != nil {
-		return fmt.Errorf("lor2c: write man pages: SOURCE_DATE_EPOCH: %w; want the seconds of the commit's date", err)
+		return fmt.Errorf("lor2c: write man pages: SOURCE_DATE_EPOCH: %w; want the commit's date in seconds", err)
 	}
 	date := time.Unix(seconds, 0).UTC()
 	root.InitDefaultCompletionCmd()
@@ -38,8 +38,8 @@ func writeMan(root *cobra.Command, dir string) error {
 	return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "lor2c", Manual: "lor2c", Date: &date}, dir)
 }
 
-// prepareMan makes the help of c and of the commands below it Markdown, of which
-// cobra makes man pages, with what stands behind the flags.
+// prepareMan converts the help of c and of the commands below it to Markdown, from
+// which cobra generates man pages, and appends the part that follows the flags.
 func prepareMan(c *cobra.Command) {
 	c.DisableAutoGenTag = true
 	c.Long = markdown(c.Long)
@@ -57,8 +57,8 @@ func prepareMan(c *cobra.Command) {
 	}
 }
 
-// markdown keeps indented lines as they are: as code, which Markdown indents by
-// four blanks. Other text becomes paragraphs.
+// markdown returns help as Markdown. Indented lines become code, which Markdown indents
+// by four blanks; other text becomes paragraphs.
 func markdown(help string) string {
 	var b strings.Builder
 	indented := false

@@ -14,26 +14,27 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// output is a file that a flag names, "-" being standard output.
+// output is a file that a flag names. The path "-" is standard output.
 type output struct{ flag, path string }
 
-// toStdout reports whether the output goes to standard output, where no line for
-// people may stand between.
+// toStdout reports whether the output goes to standard output. The command must then
+// not print anything else there.
 func (o output) toStdout() bool { return o.path == "-" || outfile.IsStdout(o.path) }
 
-// check refuses an output that cannot be written or must not be: one of inputs,
-// a file in a folder among them, or a file of a run. It is called before the work
-// whose results are to be written.
+// check returns an error if the output cannot be written, or if it must not be
+// overwritten because it is one of inputs, is in a directory among inputs, or is a file
+// of a run. Commands call it before they compute what they will write.
 func (o output) check(inputs ...string) error {
 	if o.path == "" || o.toStdout() {
 		return nil
 	}
 	err := checkPath(o.flag, o.path)
 	if err == nil && train.OwnFile(o.path) {
-		err = usageError{fmt.Errorf("lor2c: %s: %s belongs to a run, which needs it; want another file", o.flag, o.path)}
+		err = usageError{fmt.Errorf("lor2c: %s: %s is a file that a run needs; name another file", o.flag, o.path)}
 	}
 	if folder := filepath.Dir(o.path); err == nil && checkpoint.IsDir(folder) {
-		err = usageError{fmt.Errorf("lor2c: %s: %s is a checkpoint, which a run may remove; want a file in another folder", o.flag, folder)}
+		err = usageError{fmt.Errorf("lor2c: %s: %s is a checkpoint, which a run may remove; "+
+			"name a file in another directory", o.flag, folder)}
 	}
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func (o output) check(inputs ...string) error {
 	return nil
 }
 
-// write writes the output.
+// write calls fill with a writer of the output. A file appears complete or not at all.
 func (o output) write(c *cobra.Command, fill func(w io.Writer) error) error {
 	if o.toStdout() {
 		return fill(c.OutOrStdout())
@@ -52,7 +53,8 @@ func (o output) write(c *cobra.Command, fill func(w io.Writer) error) error {
 	return outfile.Write(o.path, fill)
 }
 
-// checkPath refuses a path of a flag that only a shell would expand.
+// checkPath returns an error if the path of a flag has a part that only a shell would
+// expand, such as ~.
 func checkPath(flag, path string) error {
 	if err := config.CheckPath(path); err != nil {
 		return usageError{fmt.Errorf("lor2c: %s: %w", flag, err)}
@@ -68,7 +70,7 @@ func named(name string, paths []string) (pairs []string) {
 	return pairs
 }
 
-// checkPaths is checkPath for pairs of a flag and a path.
+// checkPaths calls checkPath for pairs of a flag and a path, and joins the errors.
 func checkPaths(flagsAndPaths ...string) error {
 	var faults []error
 	for i := 0; i < len(flagsAndPaths); i += 2 {

@@ -95,7 +95,7 @@ func TestOutputs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{{"eval", "--run", out, "--predictions", path}, {"merge-report", out, "--out", path}} {
-			if r := run(t, args...); r.code != exitUsage || !strings.Contains(r.stderr, "belongs to a run, which needs it; want another file") {
+			if r := run(t, args...); r.code != exitUsage || !strings.Contains(r.stderr, "is a file that a run needs; name another file") {
 				t.Errorf("%q: %+v", args, r)
 			}
 		}

@@ -78,8 +78,8 @@ func execute(ctx context.Context, root *cobra.Command) error {
 	if err == nil {
 		return nil
 	}
-	// cobra reports a command that there is not before it parses flags, in words
-	// of its own and not as a mistake.
+	// cobra reports an unknown command before it parses flags, and not as a
+	// usageError.
 	if c, rest, unknown := root.Find(os.Args[1:]); unknown != nil {
 		rest = slices.DeleteFunc(slices.Clone(rest), func(arg string) bool { return strings.HasPrefix(arg, "-") })
 		return unknownCommand(c, rest)
@@ -87,7 +87,8 @@ func execute(ctx context.Context, root *cobra.Command) error {
 	return err
 }
 
-// newHelpCommand is cobra's, but for a name that there is not, which is a mistake.
+// newHelpCommand returns a help command like cobra's, except that an unknown name is a
+// usageError.
 func newHelpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:         "help [COMMAND]",
@@ -119,7 +120,8 @@ func newHelpCommand() *cobra.Command {
 	}
 }
 
-// unknownCommand reports the first of names, which is no command below c.
+// unknownCommand returns an error about the first of names, which is not a command
+// below c, or nil if names is empty.
 func unknownCommand(c *cobra.Command, names []string) error {
 	if len(names) == 0 {
 		return nil
@@ -140,12 +142,12 @@ func unknownCommand(c *cobra.Command, names []string) error {
 	return usageError{fmt.Errorf("%s; want one of %s", text, place.List(known))}
 }
 
-// noArgs reports positional arguments, which most commands do not have.
+// noArgs returns an error if a command that takes only flags has other arguments.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := commandName(c) + ": " + place.Quote(args[0]) + " stands alone; every value belongs to a flag"
+	text := commandName(c) + ": " + place.Quote(args[0]) + " does not follow a flag; every value needs one"
 	if strings.HasSuffix(args[0], ".yaml") && c.Flag("config") != nil {
 		text += "; did you mean -c " + place.Quote(args[0]) + "?"
 	} else if strings.Contains(args[0], "=") && c.Flag("set") != nil {
@@ -154,7 +156,8 @@ func noArgs(c *cobra.Command, args []string) error {
 	return usageError{errors.New(text)}
 }
 
-// flagError puts what pflag says into a line of ours.
+// flagError turns an error of pflag into a usageError with the form of our error
+// lines.
 func flagError(c *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
@@ -171,8 +174,8 @@ func flagError(c *cobra.Command, err error) error {
 	return usageError{fmt.Errorf("%s: %s", commandName(c), text)}
 }
 
-// unknownFlag says that there is no flag of a name, and what was probably meant:
-// another flag, or a key of the run file.
+// unknownFlag returns the text of the error about an unknown flag. It suggests the
+// nearest flag, or --set with the nearest key of the run file.
 func unknownFlag(c *cobra.Command, name string) string {
 	dashes := "--"
 	if len(name) == 1 {
@@ -190,7 +193,7 @@ func unknownFlag(c *cobra.Command, name string) string {
 	return text + "; " + c.CommandPath() + " --help lists the flags"
 }
 
-// flagWant says in words what the value of f is.
+// flagWant describes the value that f takes.
 func flagWant(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "int":
@@ -206,5 +209,5 @@ func flagWant(f *pflag.Flag) string {
 	return name + ": " + usage
 }
 
-// commandName is how errors name c: "lor2c: train".
+// commandName returns the name of c in errors, such as "lor2c: train".
 func commandName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", ": ") }

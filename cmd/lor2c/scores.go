@@ -13,7 +13,8 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// scoreLine prints loss and scores, or that there were no labels to score by.
+// scoreLine returns a line with loss and scores, or one that says that there were no
+// labels.
 func scoreLine(e train.Evaluation) string {
 	if e.Scores == nil {
 		return count(len(e.Predictions), "prediction") + ", no labels to score them by"
@@ -21,7 +22,7 @@ func scoreLine(e train.Evaluation) string {
 	return fmt.Sprintf("loss %.4f  ", e.Loss) + scoreList(e.Scores, "  ")
 }
 
-// count writes n things.
+// count returns n and the word thing, in the plural if n is not 1.
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -37,11 +38,12 @@ func scoreList(s metric.Scores, between string) string {
 	return strings.Join(parts, between)
 }
 
-// positiveClass is the index of the class that F1 speaks of.
+// positiveClass is the index of the class whose F1 score is reported as f1.
 const positiveClass = 1
 
-// printScores writes the scores of a split for people: the scores themselves,
-// how sure they are, what they are to be held against, and each class.
+// printScores writes the scores of a split as text: the scores, their bootstrap
+// intervals, the scores of always predicting the most frequent class, a table of the
+// classes and the confusion matrix.
 func printScores(w io.Writer, e *train.SplitEvaluation) {
 	fmt.Fprintf(w, "%s: %s\n", e.Split, scoreLine(e.Evaluation))
 	if e.Scores == nil {
@@ -84,7 +86,7 @@ func printClasses(w io.Writer, e *train.SplitEvaluation) {
 	t.Flush()
 }
 
-// tableCell leaves the cell of an undefined value blank.
+// tableCell returns the text of n in a table, which is empty if n is undefined.
 func tableCell(n metric.Number) string {
 	if !n.Defined() {
 		return ""
@@ -92,7 +94,8 @@ func tableCell(n metric.Number) string {
 	return n.String()
 }
 
-// mostColumns is how many classes a confusion matrix may have on a terminal.
+// mostColumns is the largest number of classes for which the confusion matrix is
+// printed.
 const mostColumns = 12
 
 func printConfusion(w io.Writer, e *train.SplitEvaluation) {
@@ -117,7 +120,7 @@ func printConfusion(w io.Writer, e *train.SplitEvaluation) {
 	t.Flush()
 }
 
-// shortLabel cuts a long class name, so that the columns stay beside each other.
+// shortLabel cuts a long class name, so that a row of a table fits on a line.
 func shortLabel(name string) string {
 	const most = 24
 	if runes := []rune(name); len(runes) > most {
@@ -126,7 +129,7 @@ func shortLabel(name string) string {
 	return name
 }
 
-// printJSON writes all that printScores says as one JSON object.
+// printJSON writes the content of printScores as one JSON object.
 func printJSON(w io.Writer, e *train.SplitEvaluation) error {
 	out := map[string]any{"split": e.Split, "examples": len(e.Predictions), "labelled": e.Labelled}
 	if e.Scores != nil {

@@ -12,9 +12,9 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// interrupts decides what the first signal to stop does: it ends the process
-// at once until a command says that it ends by itself, and from then on ends the
-// command's context. A second signal always ends the process.
+// interrupts handles signals that stop a command. The first signal ends the process
+// at once, or, after a command has called endsItself, only ends the command's context.
+// A second signal always ends the process.
 type interrupts struct {
 	saves  atomic.Bool
 	first  atomic.Int32 // number of the first signal; 0 before it
@@ -23,16 +23,16 @@ type interrupts struct {
 
 type interruptsKey struct{}
 
-// untilSignal returns a context for a command, which ends as interrupts says.
-// SIGINT and SIGTERM stop a command; so do SIGHUP, which a closed terminal
-// sends, and SIGUSR1, by which batch systems warn of the end of a job's time.
+// untilSignal returns a context for a command, and the interrupts that end it. The
+// signals are SIGINT, SIGTERM, SIGHUP, which a closed terminal sends, and SIGUSR1,
+// which batch systems send before the time of a job ends.
 func untilSignal() (context.Context, *interrupts) {
 	i := &interrupts{}
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), interruptsKey{}, i))
 	i.cancel = cancel
 	received := make(chan os.Signal, 2)
 	stopping := append([]os.Signal{os.Interrupt, syscall.SIGTERM}, warnings...)
-	// Under nohup the terminal may go: there SIGHUP stays ignored.
+	// nohup makes a command ignore SIGHUP, and it must stay ignored.
 	if !signal.Ignored(syscall.SIGHUP) {
 		stopping = append(stopping, syscall.SIGHUP)
 	}
@@ -45,14 +45,15 @@ func untilSignal() (context.Context, *interrupts) {
 	return ctx, i
 }
 
-// stop does what the first signal does, once; why completes "stopped".
+// stop handles the first signal and does nothing after it. why follows the word
+// "stopped" in the message.
 func (i *interrupts) stop(signal int, why string) {
 	if !i.first.CompareAndSwap(0, int32(signal)) {
 		return
 	}
 	if !i.saves.Load() {
 		if terminal.Of(os.Stderr).Live {
-			fmt.Fprint(os.Stderr, "\r") // over the ^C that the terminal echoed
+			fmt.Fprint(os.Stderr, "\r") // overwrites the ^C that the terminal echoed
 		}
 		fmt.Fprintf(os.Stderr, "lor2c: stopped %s; there was nothing to save\n", why)
 		os.Exit(signalled + signal)
@@ -60,10 +61,10 @@ func (i *interrupts) stop(signal int, why string) {
 	i.cancel()
 }
 
-// stopsWithInput makes the end of in stop the command as SIGTERM does. The
-// parent process holds the other end of a pipe, which every system closes when
-// that process ends, however it ends. It does not count as a second signal: a
-// terminal and a batch system send theirs to parent and child alike.
+// stopsWithInput stops the command, as SIGTERM does, when in ends. in is a pipe whose
+// other end is open in the parent process, and every system closes it when that
+// process ends, for whatever reason. The end of in does not count as a second signal,
+// because a terminal or a batch system sends its signal to both processes.
 func stopsWithInput(ctx context.Context, in io.Reader) {
 	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
 		go func() {
@@ -73,21 +74,22 @@ func stopsWithInput(ctx context.Context, in io.Reader) {
 	}
 }
 
-// endsItself tells the interrupts of ctx that the command ends by itself when
-// ctx ends: it has a state to save or a terminal to tidy.
+// endsItself tells the interrupts of ctx that the command ends by itself when ctx
+// ends, because it has to save its state or to restore the terminal.
 func endsItself(ctx context.Context) {
 	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
 		i.saves.Store(true)
 	}
 }
 
-// outlivePipes lets a command go on after the reader of its standard output or
-// error has gone. Go ends the process there otherwise.
+// outlivePipes lets a command continue after the reader of its standard output or
+// error has exited. By default, Go ends the process when it writes to such a pipe.
 func outlivePipes() { signal.Ignore(syscall.SIGPIPE) }
 
-// code is the exit code of a command that the first signal stopped.
+// code returns the exit code of a command that the first signal stopped.
 func (i *interrupts) code() int { return signalled + int(i.first.Load()) }
 
+// number returns the number of a signal, or 0 on a system without numbers.
 func number(s os.Signal) int {
 	n, _ := s.(syscall.Signal)
 	return int(n)
