@@ -51,8 +51,8 @@ func Targets() (names []string) {
 	return names
 }
 
-// For names the code that a card of that compute capability gets, or says why
-// there is none where ok is false.
+// For returns the name of the code that is loaded on a GPU of the given compute
+// capability. If there is none, ok is false and code is the reason.
 func For(major, minor int) (code string, ok bool) {
 	all, err := embedded()
 	if err != nil {

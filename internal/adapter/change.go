@@ -19,7 +19,7 @@ type Change struct {
 // Run is what a method may ask of the run that trains it, between two steps.
 type Run interface {
 	// Losses evaluates the what-if sample of the dev split with the given hooks in place of the method's. It returns the
-	// mean loss and the loss of each example. It is the trial-th evaluation of so many, from 1.
+	// mean loss and the loss of each example. trial, counted from 1, is the number of the evaluation among trials.
 	Losses(hook func(At) model.Hook, trial, trials int) (mean float64, each []float64, err error)
 	// Log writes a record to the log of the run.
 	Log(schedule.Record) error

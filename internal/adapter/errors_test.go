@@ -124,7 +124,7 @@ func TestRestoreFaults(t *testing.T) {
 			y := x
 			y.Name = strings.Replace(a, "layer.2", "layer.3", 1)
 			return []checkpoint.Tensor{x, y}
-		}, place.Quote(strings.Replace(a, "layer.2", "layer.3", 1)) + " is no parameter of method lora on this model; want only those"},
+		}, "unexpected tensor " + place.Quote(strings.Replace(a, "layer.2", "layer.3", 1)) + ": method lora has no such parameter on this model"},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")

@@ -158,7 +158,8 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 	known := slices.Concat(params, left)
 	for _, name := range s.file.Names() {
 		if !slices.ContainsFunc(known, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
-			return fmt.Errorf("adapter: load %s: %s is no parameter of method %s on this model; want only those: %w", s.file.Path(), place.List([]string{name}), s.Method.Name, ErrMismatch)
+			return fmt.Errorf("adapter: load %s: unexpected tensor %s: method %s has no such parameter on this model: %w",
+				s.file.Path(), place.List([]string{name}), s.Method.Name, ErrMismatch)
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ func (m *LoR2C) Merge(first, last, keep int) {
 
 // Inject replaces the module of a layer by LoRA of the configured inner width,
 // half the rank if nothing else was set, on the layer's target modules
-// (section III-D). Its A is drawn anew and its B zero.
+// (section III-D). The new A is drawn at random and the new B is zero.
 func (m *LoR2C) Inject(layer int) {
 	m.modules = m.Without(layer).modules
 	m.addLoRA(layer)

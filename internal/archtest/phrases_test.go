@@ -29,12 +29,6 @@ var phrases = []phrase{
 	{spaced(`\bso many`), "the number, by its name"},
 }
 
-// unrevised are the packages whose text has not been revised yet.
-var unrevised = []string{
-	"internal/train", "internal/adapter", "internal/model", "internal/config", "internal/runlog", "cmd/lor2c",
-	"internal/gpu", "kernels", "internal/compute", "internal/cpu", "internal/tape", "internal/optim",
-}
-
 // spaced compiles an expression in which a space matches what separates two words
 // of a comment.
 func spaced(expression string) *regexp.Regexp {
@@ -68,7 +62,7 @@ func isProse(file string) bool {
 func TestPhrases(t *testing.T) {
 	seen := 0
 	for _, p := range append(files(t), ".ci/run") {
-		if !isProse(p) || p == "internal/archtest/phrases_test.go" || isUnrevised(p) {
+		if !isProse(p) || p == "internal/archtest/phrases_test.go" {
 			continue
 		}
 		raw, err := os.ReadFile(filepath.Join(root, p))
@@ -83,16 +77,6 @@ func TestPhrases(t *testing.T) {
 	if seen < 100 {
 		t.Fatalf("%d files with text below %s; this test looks in the wrong place", seen, root)
 	}
-}
-
-// isUnrevised reports whether a file belongs to a package of unrevised.
-func isUnrevised(file string) bool {
-	for _, dir := range unrevised {
-		if strings.HasPrefix(file, dir+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // TestPhraseFaults plants the phrases that TestPhrases looks for.

@@ -127,6 +127,6 @@ func TestPredictions(t *testing.T) {
 			t.Fatal(err)
 		}
 	} else if !bytes.Equal(old, now.Bytes()) {
-		t.Errorf("%s is not what planMatmul predicts; write it anew with -update", path)
+		t.Errorf("%s is not what planMatmul predicts; write it again with -update", path)
 	}
 }

@@ -94,8 +94,8 @@ func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
 	return p.Linear(x, m.out.W, m.out.B, compute.Identity)
 }
 
-// Check says why a batch cannot go through m: a token or a token type outside
-// its table, or a sequence longer than the position table.
+// Check returns an error if b has a token or token type outside its embedding table,
+// or a sequence longer than the position table.
 func (m *Encoder) Check(b Batch) error {
 	for i := range b.Len() {
 		if l := int(b.Cu[i+1] - b.Cu[i]); l > m.MaxTokens() {

@@ -23,7 +23,8 @@ import (
 
 const goldenDir = "../../testdata/golden"
 
-// weights are the tensors of a model directory, to be changed and written anew.
+// weights are the tensors of a model directory, which a test changes and writes to
+// another one.
 type weights map[string]checkpoint.Tensor
 
 func readWeights(t *testing.T, name string) weights {

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// Digest says what metrics.jsonl holds of the steps up to one: so many records,
-// and the SHA-256 of their lines in hexadecimal. A checkpoint keeps it, so that
-// a log that was lost or changed in the meantime is noticed.
+// Digest describes the records in metrics.jsonl up to a step by their number and the
+// SHA-256 of their lines in hexadecimal. A checkpoint stores it, so that a run does not
+// continue with a log that was lost or changed.
 type Digest struct {
 	Records int    `json:"records"`
 	SHA256  string `json:"sha256"`

@@ -128,15 +128,15 @@ func parse(line []byte) (Record, error) {
 	return nil, first
 }
 
-// Rewind drops every record of a step after the given one from metrics.jsonl
-// and metrics.csv, a half-written last line included, and tells TensorBoard
-// to forget them; -1 drops all. What is then logged makes the files those of
-// a run that was never broken, provided that all records of the checkpoint's
-// step were written, and Sync called, before the checkpoint was published.
-// metrics.csv is written anew from metrics.jsonl, which alone is trusted.
+// Rewind removes the records of all steps after the given one from metrics.jsonl and
+// metrics.csv, and an incomplete last line, and marks them as superseded for
+// TensorBoard. A step of -1 removes all records. If the run then continues, the files
+// become those of a run that was never interrupted, provided that all records of the
+// checkpoint's step were written, and Sync was called, before the checkpoint was
+// published. metrics.csv is written again from metrics.jsonl.
 //
-// A damaged line before the step, and a score without a column, are errors
-// that name file and line, and change nothing.
+// Rewind returns an error that names file and line, and changes nothing, if a line
+// before the step is damaged or a score has no column.
 func (r *Run) Rewind(step int) error {
 	path := filepath.Join(r.dir, MetricsFile)
 	records, keep, _, err := scan(path, step)

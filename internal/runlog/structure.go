@@ -28,7 +28,7 @@ type LayerGradient struct {
 	B     MeanAbsolute `json:"b"`
 }
 
-// MeanAbsolute is the mean of |x| over so many elements.
+// MeanAbsolute is the mean of |x| over Count elements.
 type MeanAbsolute struct {
 	Abs   float64 `json:"abs"`
 	Count int     `json:"count"`

@@ -68,8 +68,8 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
-// benchmarkStep times optimizer steps of a random network on a device, which the
-// host waits for every so many steps and at the end.
+// benchmarkStep times optimizer steps of a random network. The host waits for the
+// device after every `every` steps and at the end.
 func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, every int) {
 	batch := w.batch()
 	null := nulldev.Open(dev.Bytes(compute.Working))

@@ -161,8 +161,9 @@ func TestEvalEvery(t *testing.T) {
 	}
 }
 
-// TestEarlyStopping: a run whose scores gain too little ends after so many
-// evaluations, is finished, and stays so when it is started again.
+// TestEarlyStopping asserts that a run whose scores improve by less than min_delta
+// ends after train.early_stopping evaluations, and is finished: started again, it takes
+// no step.
 func TestEarlyStopping(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 40)
 	c.Train.Epochs, c.Train.EarlyStopping, c.Train.MinDelta, c.Train.SaveEvery = 20, 2, 1, 0

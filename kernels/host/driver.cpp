@@ -155,7 +155,7 @@ extern "C" __attribute__((visibility("default"))) void lor2c_host_memory(uint64_
     state.total = total != 0 ? total : setting("LOR2C_HOST_MEMORY", uint64_t(4) << 30);
 }
 
-// lor2c_host_seed begins the order of everything anew.
+// lor2c_host_seed restarts the sequence of random orders from a seed.
 extern "C" __attribute__((visibility("default"))) void lor2c_host_seed(uint64_t value) {
     std::lock_guard<std::recursive_mutex> hold(lock);
     driver::seed(value);
