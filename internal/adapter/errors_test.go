@@ -36,7 +36,6 @@ func TestOpenFaults(t *testing.T) {
 		unsupported("dora", "use_dora is true"),
 		unsupported("rank-pattern", "rank_pattern is {\"layer.0.attention.self.query\":8}"),
 		unsupported("alpha-pattern", "alpha_pattern is {\"layer.0.attention.self.query\":32}"),
-		unsupported("layers-to-transform", "layers_to_transform is [0,2]"),
 		unsupported("bias", `bias is "lora_only"`),
 		{"no-tensors", "adapter: open testdata/no-tensors: there is no adapter_model.safetensors, only adapter_config.json; want the whole directory that lor2c train or PEFT wrote"},
 	} {
@@ -47,6 +46,9 @@ func TestOpenFaults(t *testing.T) {
 			}
 			if got := fmt.Sprint(err); got != c[1] {
 				t.Errorf("error\n%s\nwant\n%s", got, c[1])
+			}
+			if want := strings.HasSuffix(c[1], "plain LoRA adapters of PEFT"); errors.Is(err, adapter.ErrMismatch) != want {
+				t.Errorf("error %v is ErrMismatch: %v; want %v", err, !want, want)
 			}
 		})
 	}

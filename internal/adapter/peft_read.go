@@ -24,8 +24,8 @@ import (
 var anyValue = []string{
 	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core", "modules_to_save",
 	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
-	// Which layers are adapted is read from the names of the tensors.
-	"exclude_modules", "target_modules",
+	// Which modules are adapted is read from the names of the tensors.
+	"exclude_modules", "layers_to_transform", "target_modules",
 	// These are read.
 	"lora_alpha", "lora_dropout", "r",
 }
@@ -54,6 +54,15 @@ type peftLoRA struct {
 	TargetModules json.RawMessage `json:"target_modules"` // a list, or a regular expression
 }
 
+// unsupported marks the error of an adapter that PEFT computes in a way that lor2c
+// does not, so that it cannot be used with the model. It is an ErrMismatch, and the
+// text of the error does not change.
+type unsupported struct{ error }
+
+func (unsupported) Is(target error) bool { return target == ErrMismatch }
+
+func (u unsupported) Unwrap() error { return u.error }
+
 // readPEFT reads the adapter_config.json of a plain LoRA adapter. The target
 // modules are still to be found in the tensors; see targetModules.
 func readPEFT(dir string) (d Description, targets []string, err error) {
@@ -75,7 +84,8 @@ func readPEFT(dir string) (d Description, targets []string, err error) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if value, ok := plain(key, keys[key]); !ok {
-			return d, nil, fmt.Errorf("adapter: open %s: %s is %s; lor2c reads plain LoRA adapters of PEFT", path, place.List([]string{key}), value)
+			return d, nil, unsupported{fmt.Errorf("adapter: open %s: %s is %s; lor2c reads plain LoRA adapters of PEFT",
+				path, place.List([]string{key}), value)}
 		}
 	}
 	d = Description{Format: format, Method: Config{Name: "lora", Rank: c.Rank, Alpha: c.Alpha, Dropout: &c.Dropout}}
@@ -113,14 +123,18 @@ var pairName = regexp.MustCompile(`^base_model\.model\.(?:roberta|bert)\.encoder
 // modules it is returned unchanged.
 func targetModules(file *checkpoint.File, path string, listed []string) ([]string, error) {
 	layers := map[string][]string{} // the linear layers of each encoder layer
+	last := 0
 	for _, name := range file.Names() {
 		if !strings.Contains(name, "lora_") {
 			continue
 		}
 		m := pairName.FindStringSubmatch(name)
 		if m == nil || !slices.Contains(model.SiteNames, m[2]) {
-			return nil, fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of an encoder layer; lor2c reads LoRA on %s",
-				path, place.Quote(name), place.List(model.SiteNames))
+			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of an encoder layer; lor2c reads LoRA on %s",
+				path, place.Quote(name), place.List(model.SiteNames))}
+		}
+		if l, err := strconv.Atoi(m[1]); err == nil {
+			last = max(last, l)
 		}
 		if !slices.Contains(layers[m[1]], m[2]) {
 			layers[m[1]] = append(layers[m[1]], m[2])
@@ -130,12 +144,12 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		return nil, fmt.Errorf("adapter: open %s: it holds no tensor of LoRA; want the tensors that PEFT writes", path)
 	}
 	var found []string
-	for l := range len(layers) {
+	for l := range last + 1 {
 		has := layers[strconv.Itoa(l)]
 		// Names come sorted, so equal sets are equal lists.
 		if l > 0 && !slices.Equal(has, found) {
-			return nil, fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads adapters of the same modules in every layer",
-				path, orNone(found), l, orNone(has))
+			return nil, unsupported{fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads adapters of the same modules in every layer",
+				path, orNone(found), l, orNone(has))}
 		}
 		found = has
 	}

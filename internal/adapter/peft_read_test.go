@@ -75,7 +75,7 @@ func TestOpenPEFTValues(t *testing.T) {
 		{"fan_in_fan_out", true, `true`},
 		{"kasa_config", object, `{"x":1}`},
 		{"layer_replication", []any{[]int{0, 2}}, `[[0,2]]`},
-		{"layers_to_transform", 1, `1`},
+		{"layers_to_transform", []int{0, 1}, ""},
 		{"loftq_config", object, `{"x":1}`},
 		{"lora_bias", true, `true`},
 		{"lora_ga_config", object, `{"x":1}`},
@@ -170,6 +170,7 @@ func TestOpenPEFTTensors(t *testing.T) {
 		"embedding":  {renamed("encoder.layer.0.attention.self.query.lora_A.weight", "embeddings.word_embeddings.lora_embedding_A"), "does not adapt a linear layer of an encoder layer"},
 		"dora":       {renamed("layer.0.attention.self.query.lora_A.weight", "layer.0.attention.self.query.lora_magnitude_vector"), "does not adapt a linear layer of an encoder layer"},
 		"one-layer":  {renamed("layer.1.attention.self.value", "layer.1.attention.self.key"), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on attention.self.key, attention.self.query; lor2c reads adapters of the same modules in every layer"},
+		"first-gone": {renamed("layer.0.", "layer.7."), "layer 0 has LoRA on nothing and layer 1 on attention.self.query, attention.self.value"},
 		"layer-gone": {renamed("layer.1.", "layer.7."), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on nothing"},
 		"none": {func(x checkpoint.Tensor) []checkpoint.Tensor {
 			if strings.Contains(x.Name, "lora_") {
@@ -187,6 +188,9 @@ func TestOpenPEFTTensors(t *testing.T) {
 			}
 			if want := "adapter: open " + filepath.Join(dir, "adapter_model.safetensors") + ": "; err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error\n%v\nwant\n%s%s", err, want, c.want)
+			}
+			if name != "none" && !errors.Is(err, adapter.ErrMismatch) {
+				t.Errorf("error %v is not ErrMismatch", err)
 			}
 		})
 	}
