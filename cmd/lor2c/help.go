@@ -21,9 +21,9 @@ var exitTexts = []struct {
 }{
 	{0, "done"},
 	{exitFailure, "failure"},
-	{exitUsage, "mistake on the command line or in a file that it names; nothing was changed"},
+	{exitUsage, "mistake on the command line, in the run file, the data or the model; nothing was changed"},
 	{exitDevice, "no usable device"},
-	{exitMismatch, "adapter and model or data do not match"},
+	{exitMismatch, "the adapter does not match the model or the data, or is of a kind that lor2c does not read"},
 	{exitNonFinite, "a loss, score or parameter is not finite"},
 	{exitCells, "cells of a sweep failed; the others are done"},
 	{exitLost, "the device failed, or has too little memory; checkpoints are intact"},

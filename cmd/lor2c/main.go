@@ -75,7 +75,7 @@ func exitCode(err error) int {
 	var noDevice noDeviceError
 	var nonFinite *train.NonFiniteError
 	switch {
-	case errors.As(err, &faults), errors.As(err, &usage), place.IsMistake(err), errors.Is(err, train.ErrOtherRun):
+	case errors.As(err, &faults), errors.As(err, &usage), errors.Is(err, train.ErrOtherRun):
 		return exitUsage
 	case errors.As(err, &noDevice):
 		return exitDevice
@@ -87,6 +87,8 @@ func exitCode(err error) int {
 		return exitLost
 	case errors.Is(err, sweep.ErrFailed):
 		return exitCells
+	case place.IsMistake(err): // after the errors that have a code of their own
+		return exitUsage
 	}
 	return exitFailure
 }

@@ -136,6 +136,8 @@ func TestMistakes(t *testing.T) {
 		{"column", "train -c configs/demo.yaml --set data.text=txet --out OUT", exitUsage, `no column "txet"; the file has`},
 		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage, "model: open none: there is no such directory"},
 		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitUsage, "data.max_length is 500, longer than the model's position table; want at most 128"},
+		{"schedule", "train -c configs/demo.yaml --set schedule.max_merges=9 --out OUT", exitUsage, "train: plan the schedule: "},
+		{"eval-no-directory", "eval -c configs/demo.yaml --adapter none", exitUsage, "adapter: open none: "},
 		{"eval-neither", "eval", exitUsage, "name either --run DIR or --adapter DIR"},
 		{"eval-both", "eval --run x -c y", exitUsage, "-c goes with --adapter"},
 		{"eval-no-run", "eval --run none", exitUsage, "config.resolved.yaml"},
@@ -194,5 +196,37 @@ func TestTrainEvalShow(t *testing.T) {
 	text, label, _ := strings.Cut(strings.Split(string(raw), "\n")[1], "\t")
 	if s.code != 0 || !strings.Contains(s.stdout, "demo/data/train.tsv:2  label "+label) || !strings.Contains(s.stdout, "<s>"+text+"</s>") {
 		t.Errorf("show: %+v; want %q, %q", s, text, label)
+	}
+}
+
+// TestDataMistakes checks that what is wrong in a data file ends with the exit code of a
+// mistake, and that nothing is written.
+func TestDataMistakes(t *testing.T) {
+	dev := filepath.Join(t.TempDir(), "dev.csv")
+	if err := os.WriteFile(dev, []byte("text,label\nbread,food\na dog,animal\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string][2]string{
+		"label-missing":  {"text,label\nbread,food\na dog,\na cat,animal\n", ":3: example without label"},
+		"column-twice":   {"text,label,label\nbread,food,food\na dog,animal,animal\n", `column "label" occurs more than once`},
+		"row-cut":        {"text,label\nbread,food\na dog\n", ":3"},
+		"one-label":      {"text,label\nbread,food\ncake,food\n", "want at least two"},
+		"label-control":  {"text,label\nbread,food\na dog,\"ani\tmal\"\n", "holds a control character"},
+		"carriage-lines": {"text,label\rbread,food\ra dog,animal\r", "the line ends are CR"},
+	} {
+		t.Run("data="+name, func(t *testing.T) {
+			path, out := filepath.Join(t.TempDir(), "train.csv"), filepath.Join(t.TempDir(), "run")
+			if err := os.WriteFile(path, []byte(c[0]), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			r := run(t, "train", "-c", "configs/demo.yaml", "--out", out, "--set", "data.train="+path, "--set", "data.dev="+dev,
+				"--set", "data.text=text", "--set", "data.label=label")
+			if r.code != exitUsage || !strings.Contains(r.stderr, c[1]) || strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("exit code %d, stderr %q; want %d and a line with %q", r.code, r.stderr, exitUsage, c[1])
+			}
+			if _, err := os.Stat(out); err == nil {
+				t.Error("a run directory was left behind")
+			}
+		})
 	}
 }

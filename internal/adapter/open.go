@@ -40,7 +40,7 @@ type Saved struct {
 // not match is an error that wraps checkpoint.ErrCorrupt.
 func Open(dir string) (*Saved, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir, fs.ErrNotExist)
+		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir, fs.ErrNotExist))
 	}
 	sealed := checkpoint.Sealed(dir)
 	if sealed {

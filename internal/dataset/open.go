@@ -59,7 +59,7 @@ func Open(ctx context.Context, c Config, r Request) (*Set, error) {
 		s, err = openCustom(ctx, c, r)
 	}
 	if err != nil {
-		return nil, err
+		return nil, place.Given(err)
 	}
 	if c.Metric != "" {
 		s.Task.Select = c.Metric
@@ -113,7 +113,8 @@ func (s *Set) Load(ctx context.Context, split string) (*Split, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.read(ctx, splitName(split), paths)
+	sp, err := s.read(ctx, splitName(split), paths)
+	return sp, place.Given(err)
 }
 
 // splitName returns the short name of a split, which for the matched halves of

@@ -1,9 +1,11 @@
 package place_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/place"
@@ -17,5 +19,25 @@ func TestMistake(t *testing.T) {
 	}
 	if place.IsMistake(cause) || place.IsMistake(nil) {
 		t.Error("an error that nothing marked is a mistake")
+	}
+}
+
+func TestGiven(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("a broken row"), true},
+		{fmt.Errorf("read x: %w", fs.ErrNotExist), true},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, true},
+		{&fs.PathError{Op: "read", Path: "x", Err: syscall.EISDIR}, true},
+		{&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, false},
+		{&fs.PathError{Op: "read", Path: "x", Err: syscall.EIO}, false},
+		{fmt.Errorf("load: %w", context.Canceled), false},
+	} {
+		if got := place.Given(c.err); place.IsMistake(got) != c.want || !errors.Is(got, c.err) {
+			t.Errorf("Given(%v) is a mistake: %v; want %v", c.err, !c.want, c.want)
+		}
 	}
 }

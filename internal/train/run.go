@@ -18,6 +18,7 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/terminal"
@@ -102,7 +103,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 		out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
 	}
 	if err := model.CheckWeights(s.Dir, s.Model); err != nil {
-		return nil, err
+		return nil, place.Given(err)
 	}
 	if r.train, err = s.load(ctx, "train", true); err != nil {
 		return nil, err
@@ -120,12 +121,15 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if r.weights, err = s.classWeights(r.train); err != nil {
 		return nil, err
 	}
+	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
+	r.planSteps()
+	if err := r.openSchedule(); err != nil {
+		return nil, err
+	}
 	if r.dir, err = openDirectory(r.out, o.busy(ctx, r.out)); err != nil {
 		return nil, err
 	}
 	defer r.dir.close()
-	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.planSteps()
 	from, err := r.resumeFrom(o.Resume)
 	if err == nil {
 		err = r.setAside()
@@ -138,9 +142,6 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	}
 	// Written first, so that the directory has its run file however the process ends.
 	if err := r.writeConfig(); err != nil {
-		return nil, err
-	}
-	if err := r.openSchedule(); err != nil {
 		return nil, err
 	}
 	plan, err := r.build(from)
@@ -271,7 +272,7 @@ func (r *run) openSchedule() error {
 	}
 	if c.Schedule.Active() {
 		if faults := c.Schedule.Check(r.size); faults != nil {
-			return fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...))
+			return place.Mistake(fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...)))
 		}
 	}
 	return nil

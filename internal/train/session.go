@@ -51,14 +51,14 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 		return nil, err
 	}
 	if s.Model, err = model.ReadConfig(s.Dir); err != nil {
-		return nil, err
+		return nil, place.Given(err)
 	}
 	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
-		return nil, err
+		return nil, place.Given(err)
 	}
 	if n := s.Tokenizer.VocabSize(); n > s.Model.Vocab {
-		return nil, fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
-			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab)
+		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
+			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab))
 	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
@@ -90,8 +90,8 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	if labelled {
 		for _, e := range sp.Examples {
 			if !e.HasLabel {
-				return data{}, fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
-					sp.Path, e.Line, split)
+				return data{}, place.Mistake(fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
+					sp.Path, e.Line, split))
 			}
 		}
 	}
@@ -131,8 +131,8 @@ func (s *Session) checkTypes(d data) error {
 		_, types := d.At(i)
 		for _, t := range types {
 			if t < 0 || int(t) >= s.Model.Types {
-				return fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; "+
-					"use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types)
+				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; "+
+					"use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types))
 			}
 		}
 	}
