@@ -13,7 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// Config holds the fields of a Hugging Face config.json that an encoder needs.
+// Config has the fields of a Hugging Face config.json that an encoder needs.
 type Config struct {
 	Type              string         `json:"model_type"` // roberta or bert
 	Width             int            `json:"hidden_size"`
@@ -34,21 +34,21 @@ type Config struct {
 	Labels            map[string]any `json:"id2label"`
 }
 
-// activations maps hidden_act to what devices implement.
+// activations maps values of hidden_act to the activations of devices.
 var activations = map[string]compute.Act{
 	"gelu": compute.GELU, "gelu_new": compute.GELUTanh, "gelu_pytorch_tanh": compute.GELUTanh, "relu": compute.ReLU,
 }
 
 const configFile = "config.json"
 
-// ReadConfig reads dir/config.json. It names every field that this package
-// cannot honour. Sizes may be any that make sense by themselves; [CheckWeights]
-// holds them against the weights.
+// ReadConfig reads dir/config.json. It returns an error that names every field with a
+// value that this package does not support. It does not compare the sizes with the
+// weights, which [CheckWeights] does.
 func ReadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, configFile)
 	raw, err := infile.ReadIn(dir, configFile, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, place.Mistake(fmt.Errorf("model: open %s: no config.json there; want a Hugging Face model directory", dir))
+		return Config{}, place.Mistake(fmt.Errorf("model: open %s: it has no config.json; name a Hugging Face model directory", dir))
 	}
 	if err != nil {
 		return Config{}, fmt.Errorf("model: open %s: %w", path, err)
@@ -56,7 +56,7 @@ func ReadConfig(dir string) (Config, error) {
 	if what := infile.Describe(raw[:min(len(raw), 64)]); what != "" {
 		return Config{}, fmt.Errorf("model: read %s: it is not JSON but %s", path, what)
 	}
-	// Hugging Face leaves out what equals its defaults.
+	// Hugging Face leaves out fields that have their default value.
 	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
@@ -115,8 +115,8 @@ func (c Config) padID() int {
 	return map[string]int{"roberta": 1, "bert": 0}[c.Type]
 }
 
-// firstPosition is the position id of a sequence's first token: RoBERTa counts
-// from the padding id on.
+// firstPosition returns the position id of a sequence's first token. RoBERTa starts
+// after the padding id.
 func (c Config) firstPosition() int {
 	if c.Type == "roberta" {
 		return c.padID() + 1
@@ -124,10 +124,12 @@ func (c Config) firstPosition() int {
 	return 0
 }
 
-// MaxTokens returns the longest sequence that the position table holds.
+// MaxTokens returns the number of tokens of the longest sequence for which the position
+// table has rows.
 func (c Config) MaxTokens() int { return c.Positions - c.firstPosition() }
 
-// classifierDropout is the head's dropout, the hidden one where not set.
+// classifierDropout returns the dropout of the head, which is that of the hidden layers
+// if classifier_dropout is not set.
 func (c Config) classifierDropout() float32 {
 	if c.ClassifierDropout != nil {
 		return *c.ClassifierDropout
@@ -135,9 +137,9 @@ func (c Config) classifierDropout() float32 {
 	return c.HiddenDropout
 }
 
-// Identity returns what of c bears on the outcome, by the keys of config.json
-// and as JSON, with the defaults that stand for what is not set. The names of
-// classes do not belong to it: they are those of another task's head.
+// Identity returns the fields of c that change the outputs of the model, as JSON values
+// by their keys in config.json. Fields that are not set have their defaults. The names
+// of classes are left out, because they belong to the head of another task.
 func (c Config) Identity() map[string]string {
 	pad, dropout := c.padID(), c.classifierDropout()
 	c.PadID, c.ClassifierDropout, c.PositionKind, c.Labels = &pad, &dropout, "absolute", nil

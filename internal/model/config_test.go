@@ -81,7 +81,7 @@ func TestReadConfigFaults(t *testing.T) {
 	})
 	t.Run("fault=missing", func(t *testing.T) {
 		_, err := model.ReadConfig("testdata")
-		if want := "model: open testdata: no config.json there; want a Hugging Face model directory"; err == nil || err.Error() != want {
+		if want := "model: open testdata: it has no config.json; name a Hugging Face model directory"; err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	})

@@ -19,7 +19,7 @@ type Encoder struct {
 	Config
 	// Prefix is the encoder's name in a checkpoint of the whole network.
 	Prefix string
-	// HeadOrigin says where Load found the head.
+	// HeadOrigin is the origin of the head's values.
 	HeadOrigin            HeadOrigin
 	word, position, types *tape.Param
 	norm                  norm
@@ -62,9 +62,9 @@ func (m *Encoder) Outputs() int { return m.out.W.Value.Shape[0] }
 
 // Forward returns the logits [B, Outputs] of the pass's batch.
 //
-// Only the first token of a sequence reaches the head, so in the last layer
-// only keys and values are computed for all rows, the rest for the B first
-// ones. That is exact: nothing else of that layer is read.
+// The head reads only the first token of each sequence. The last layer therefore
+// computes keys and values for all rows, and everything else only for the B rows of
+// first tokens. The logits are the same as if it computed all rows.
 func (m *Encoder) Forward(p *Pass) *tape.Var {
 	e := p.Embed(p.ids, p.pos, p.types, m.word, m.position, m.types)
 	n := p.LayerNorm(e, m.norm.gamma, m.norm.beta, m.Eps)
@@ -81,8 +81,9 @@ func (m *Encoder) Forward(p *Pass) *tape.Var {
 	return m.classify(p, x)
 }
 
-// classify is the head as in Hugging Face: RoBERTa's dropout, dense, tanh,
-// dropout, projection; BERT's pooler (dense, tanh), dropout, projection.
+// classify computes the head as Hugging Face does. For RoBERTa it is dropout, dense,
+// tanh, dropout and projection; for BERT it is the pooler (dense, tanh), dropout and
+// projection.
 func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
 	if m.Type == "bert" {
 		x = p.Linear(x, m.pooler.W, m.pooler.B, compute.Tanh)

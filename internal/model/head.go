@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Head says how the classification head of a model begins.
+// Head describes the initial values of a model's classification head.
 type Head struct {
 	// Outputs is the number of logits: classes, or 1 for regression.
 	Outputs int
@@ -14,7 +14,7 @@ type Head struct {
 	Rows []int
 }
 
-// HeadOrigin says where the values of a model's head come from.
+// HeadOrigin is the origin of the values of a model's head.
 type HeadOrigin int
 
 // The origins of a head.
@@ -24,7 +24,7 @@ const (
 	HeadTaken                       // taken from the base
 )
 
-// String says what was done, to stand behind "classification head:".
+// String describes the origin, for a line that starts with "classification head:".
 func (o HeadOrigin) String() string {
 	switch o {
 	case HeadTaken:
@@ -35,13 +35,13 @@ func (o HeadOrigin) String() string {
 	return "new; the base has none"
 }
 
-// unnamed is what transformers calls a class that nobody named.
+// unnamed matches the names that transformers gives to classes without a name.
 var unnamed = regexp.MustCompile(`^LABEL_\d+$`)
 
-// HeadFor returns the head for labels, which are in the order of the outputs;
-// nil means regression. The base's head is used only where id2label of c names
-// the same labels, in any order: a head whose outputs have no names, or whose
-// output is a number, may mean something else.
+// HeadFor returns the head for labels, which are in the order of the outputs; nil means
+// regression. The base model's head is used only if id2label of c has the same labels,
+// in any order. A head whose outputs have no names, or whose output is a number, may
+// have another meaning.
 func HeadFor(c Config, labels []string) Head {
 	if labels == nil {
 		return Head{Outputs: 1}

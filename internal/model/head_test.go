@@ -102,7 +102,7 @@ func TestLoadFaults(t *testing.T) {
 		change func(w weights)
 		want   string
 	}{
-		"missing": {func(w weights) { delete(w, query) }, ": there is no tensor " + query + "; want the weights of a roberta encoder"},
+		"missing": {func(w weights) { delete(w, query) }, ": there is no tensor " + query + "; use the weights of a roberta encoder"},
 		"shape": {func(w weights) {
 			x := w[query]
 			x.Shape = []int{16, 64}
@@ -115,14 +115,14 @@ func TestLoadFaults(t *testing.T) {
 					w[x.Name] = x
 				}
 			}
-		}, "/config.json: num_hidden_layers is 3, but the weights have 4 layers; want the config.json of these weights"},
+		}, "/config.json: num_hidden_layers is 3, but the weights have 4 layers; use the config.json of these weights"},
 		"layers_fewer": {func(w weights) {
 			for name := range w {
 				if strings.Contains(name, ".layer.2.") {
 					delete(w, name)
 				}
 			}
-		}, "/config.json: num_hidden_layers is 3, but the weights have 2 layers; want the config.json of these weights"},
+		}, "/config.json: num_hidden_layers is 3, but the weights have 2 layers; use the config.json of these weights"},
 		"unread": {func(w weights) {
 			for _, name := range []string{
 				"roberta.encoder.layer.0.distance_embedding.weight", "roberta.embeddings.position_ids", "roberta.pooler.dense.bias", "lm_head.bias",
@@ -130,11 +130,11 @@ func TestLoadFaults(t *testing.T) {
 				w[name] = checkpoint.Tensor{Name: name, Shape: []int{1}, Data: []float32{1}}
 			}
 		}, "/config.json: the weights have tensors of the encoder that a roberta encoder of this config.json does not use: " +
-			"roberta.encoder.layer.0.distance_embedding.weight; want the config.json of these weights"},
+			"roberta.encoder.layer.0.distance_embedding.weight; use the config.json of these weights"},
 		"other_model": {func(w weights) {
 			clear(w)
 			w["x"] = checkpoint.Tensor{Name: "x", Shape: []int{1}, Data: []float32{1}}
-		}, ": there is no tensor roberta.embeddings.word_embeddings.weight; want the weights of a roberta encoder"},
+		}, ": there is no tensor roberta.embeddings.word_embeddings.weight; use the weights of a roberta encoder"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			d, w := dir(t, "roberta"), readWeights(t, "roberta")

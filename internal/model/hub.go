@@ -12,14 +12,13 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// hubName is NAME or ORG/NAME as on the Hugging Face hub.
+// hubName matches NAME or ORG/NAME, the name of a model on the Hugging Face hub.
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$`)
 
-// Find returns the directory of a model: name itself where something of that name
-// exists, or else the snapshot that the cache of the Hugging Face hub has of the
-// model called name, as "hf download" and transformers leave it there. A name
-// without ORG also finds the one cached model that has it under some ORG. Nothing
-// is downloaded.
+// Find returns the directory of a model. It is name itself if that path exists, else
+// the snapshot of the model called name in the cache of the Hugging Face hub, which "hf
+// download" and transformers fill. A name without ORG also finds a cached model of that
+// name under any ORG, if there is only one. Find downloads nothing.
 func Find(name string) (string, error) {
 	if _, err := os.Stat(name); err == nil || !hubName.MatchString(name) {
 		return name, nil
@@ -37,13 +36,13 @@ func Find(name string) (string, error) {
 		}
 	case 0:
 	default:
-		return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the cache in %s has %s; want ORG/NAME", name, cache, place.List(repos)))
+		return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the cache in %s has %s; name one as ORG/NAME", name, cache, place.List(repos)))
 	}
 	return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the Hugging Face cache in %s has no snapshot of such a model; "+
 		"fetch it with: hf download %s --local-dir models/%s, and set model: models/%[4]s", name, cache, name, filepath.Base(name)))
 }
 
-// hubCache is where huggingface_hub keeps what it downloads; see
+// hubCache returns the directory in which huggingface_hub caches models; see
 // https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables.
 func hubCache() string {
 	if dir := cmp.Or(os.Getenv("HF_HUB_CACHE"), os.Getenv("HUGGINGFACE_HUB_CACHE")); dir != "" {
@@ -60,7 +59,8 @@ func hubCache() string {
 	return filepath.Join(caches, "huggingface", "hub")
 }
 
-// underAnyOrg lists the cached repositories of models called name.
+// underAnyOrg returns the cached repositories, under any organisation, of models called
+// name.
 func underAnyOrg(cache, name string) (repos []string) {
 	entries, _ := os.ReadDir(cache)
 	for _, e := range entries {

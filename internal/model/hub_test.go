@@ -83,7 +83,7 @@ func TestFind(t *testing.T) {
 	check("FacebookAI/roberta-base", full)
 	cached(t, golden, hub, "models--one--bert")
 	cached(t, golden, hub, "models--two--bert")
-	fails("bert", "model: open bert: there is no such directory, and the cache in "+hub+" has models--one--bert, models--two--bert; want ORG/NAME")
+	fails("bert", "model: open bert: there is no such directory, and the cache in "+hub+" has models--one--bert, models--two--bert; name one as ORG/NAME")
 
 	// The variables, in order of precedence.
 	for _, name := range []string{"XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"} {

@@ -11,9 +11,9 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Source supplies the starting values of a parameter, by its name in a
-// checkpoint of the whole network. It returns false for a parameter of the
-// head that it does not have; New then draws it.
+// Source returns the initial values of a parameter, by its name in a checkpoint of the
+// whole network. It returns false for a parameter of the head that it does not have,
+// which New then draws at random.
 type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
 // New allocates the network of c with the given number of outputs and fills it
@@ -61,7 +61,7 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(nam
 	return m, b.err
 }
 
-// builder collects parameters, and the first error.
+// builder collects the parameters of a network, and the first error.
 type builder struct {
 	dev    compute.Device
 	src    Source
@@ -83,7 +83,7 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 		b.err = err
 		return &tape.Param{Name: name}
 	}
-	// What src does not have belongs to the head.
+	// Only parameters of the head may be missing from src.
 	p := tape.NewParam(b.dev, name, b.trains != nil && b.trains(name) || b.prefix == "" || !ok, shape...)
 	if !ok {
 		values = make([]float32, p.Value.Shape.Len())
@@ -110,10 +110,10 @@ func (b *builder) norm(name string, width int) norm {
 	return norm{b.param(name+".weight", width), b.param(name+".bias", width)}
 }
 
-// Load reads a Hugging Face model directory. Every value of it that the model
-// takes is finite, and its sizes are those of the weights. head says how the
-// classification head begins; what is not taken from the directory is drawn from
-// seed. trains is as for New.
+// Load reads a Hugging Face model directory. It returns an error if a value that the
+// model uses is not finite, or if the sizes in config.json are not those of the
+// weights. head describes the classification head; values that are not read from the
+// directory are drawn from seed. trains is as for New.
 func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(name string) bool) (*Encoder, error) {
 	c, err := ReadConfig(dir)
 	if err != nil {
@@ -152,7 +152,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 	return m, nil
 }
 
-// headOrigin decides whether the head that w holds can be taken.
+// headOrigin decides whether the head in w can be used.
 func headOrigin(w *checkpoint.Model, c Config, head Head) HeadOrigin {
 	stored := map[string][]int{}
 	for _, name := range w.Names() {
@@ -173,7 +173,7 @@ func headOrigin(w *checkpoint.Model, c Config, head Head) HeadOrigin {
 	return HeadTaken
 }
 
-// outName is the name of the layer that makes the logits.
+// outName returns the name of the layer that computes the logits.
 func outName(c Config) string {
 	if c.Type == "bert" {
 		return "classifier"
@@ -181,9 +181,9 @@ func outName(c Config) string {
 	return "classifier.out_proj"
 }
 
-// storedName finds a parameter under the names that checkpoints in circulation
-// use: with or without the encoder's prefix, and LayerNorms of the first BERT
-// releases as gamma and beta.
+// storedName finds a parameter under the names that published checkpoints use: with or
+// without the encoder's prefix, and in the first BERT releases with gamma and beta for
+// the weight and bias of a LayerNorm.
 func storedName(w *checkpoint.Model, c Config, name string) (string, bool) {
 	old := name
 	if base, ok := strings.CutSuffix(name, "LayerNorm.weight"); ok {

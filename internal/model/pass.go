@@ -20,9 +20,9 @@ func (b Batch) Len() int { return len(b.Cu) - 1 }
 // Pass is one forward pass over one batch: the tape, the method's part in it, and the batch as the device holds it.
 type Pass struct {
 	*tape.Tape
-	// Hook is the method's part in this pass.
+	// Hook is the method's part of this pass.
 	Hook Hook
-	// Inputs are what Hook.Inputs asked for, each [n] Int.
+	// Inputs has, for each slice that Hook.Inputs returned, a tensor [n] Int.
 	Inputs          []compute.Tensor
 	ids, pos, types compute.Tensor // [N] Int
 	cu              compute.Tensor // [B+1] Int
@@ -32,14 +32,13 @@ type Pass struct {
 	last            int // layer
 }
 
-// NewPass uploads b, and what h needs with it, to t's device as the start of a pass through m.
+// NewPass starts a pass of b through m: it uploads b, and the integers that h needs, to the device of t.
 func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	n := len(b.IDs)
 	p := &Pass{Tape: t, Hook: h, batch: b.Len(), last: len(m.blocks) - 1}
-	// One upload: on a device that is not the host every copy has a price. What
-	// depends on the sequences comes first, and each part has room by its size
-	// class, so that the parts lie where they lay in a batch of nearly as many
-	// tokens.
+	// Everything is copied in one upload, because each copy to a GPU costs time. Parts
+	// whose size depends on the number of sequences come first, and each part is padded
+	// to its size class, so that its offset is the same for batches of similar size.
 	stage := staging{host: m.staging[:0]}
 	cu := stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
 	cuFirst := stage.add(p.batch+1, func(i int) int32 { return int32(i) })
@@ -68,16 +67,15 @@ func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	for i := range p.batch {
 		p.longest = max(p.longest, int(b.Cu[i+1]-b.Cu[i]))
 	}
-	// The row of a sequence's first token is where its cu_seqlens begins.
+	// cu_seqlens has the row of each sequence's first token.
 	p.first = p.cu.View(0, p.batch)
 	return p
 }
 
-// staging is what one upload carries.
+// staging collects the integers of one upload.
 type staging struct{ host []int32 }
 
-// add appends n integers and what is left of their size class, and returns where
-// they begin.
+// add appends n integers, padded to their size class, and returns their offset.
 func (s *staging) add(n int, at func(i int) int32) (start int) {
 	const bytes = 4
 	start = len(s.host)

@@ -14,10 +14,10 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// CheckWeights holds the sizes of c, which was read from dir, against the
-// tensors that the weights in dir say they have. Nothing is read or allocated.
-// Whoever allocates by the sizes of a configuration calls it first, because a
-// configuration can name any number.
+// CheckWeights returns an error if the sizes in c, which was read from dir, are not
+// those of the tensors in the header of dir's weights. It does not read the tensors.
+// Call it before allocating memory by the sizes of a configuration, because these can
+// be arbitrarily large.
 func CheckWeights(dir string, c Config) error {
 	w, err := checkpoint.OpenModel(dir)
 	if err != nil {
@@ -31,11 +31,11 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 	config := filepath.Join(dir, configFile)
 	names := w.Names()
 	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
-		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; want the config.json of these weights",
+		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; use the config.json of these weights",
 			config, c.Layers, layers)
 	}
 	read := map[string]bool{}
-	// A device that only counts lets New list the parameters of c.
+	// New lists the parameters of c on a device that only counts memory.
 	_, err := New(nulldev.Open(4), c, 1, 0, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		if isHead(c, name) {
 			return nil, true, nil
@@ -45,7 +45,7 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 			return nil, true, nil
 		}
 		if !found {
-			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; want the weights of a %s encoder", dir, name, c.Type)
+			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; use the weights of a %s encoder", dir, name, c.Type)
 		}
 		read[stored] = true
 		if _, got, _ := w.Info(stored); !slices.Equal(got, shape) {
@@ -64,7 +64,7 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 	}
 	if unread != nil {
 		return fmt.Errorf("model: load %s: the weights have tensors of the encoder that a %s encoder of this config.json does not use: %s; "+
-			"want the config.json of these weights", config, c.Type, place.List(unread))
+			"use the config.json of these weights", config, c.Type, place.List(unread))
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.Type
 
 var layerName = regexp.MustCompile(`^encoder\.layer\.(\d+)\.`)
 
-// storedLayers counts the encoder layers that names tells of.
+// storedLayers returns the number of encoder layers that have tensors in names.
 func storedLayers(c Config, names []string) (layers int) {
 	for _, name := range names {
 		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.Type+".")); m != nil {
@@ -86,9 +86,8 @@ func storedLayers(c Config, names []string) (layers int) {
 	return layers
 }
 
-// belongsToEncoder reports whether a tensor of the weights takes part in what an
-// encoder computes. RoBERTa's pooler does not, and neither do the constants that
-// old releases of transformers saved.
+// belongsToEncoder reports whether an encoder uses a tensor of the weights. It does not
+// use RoBERTa's pooler, or the constants that old releases of transformers saved.
 func belongsToEncoder(c Config, name string) bool {
 	bare := strings.TrimPrefix(name, c.Type+".")
 	switch bare {
