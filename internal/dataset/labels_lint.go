@@ -120,8 +120,15 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 }
 
 // canonical returns a text that is equal for labels that a reader would take
-// for the same label.
+// for the same label. Format characters such as a zero-width space or a byte order
+// mark are invisible, so it leaves them out.
 func canonical(label string) string {
+	label = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) {
+			return -1
+		}
+		return r
+	}, label)
 	form := cases.Fold().String(norm.NFC.String(strings.Join(strings.Fields(label), " ")))
 	if v, err := number64(form); err == nil {
 		return strconv.FormatFloat(v, 'g', -1, 64)

@@ -49,6 +49,7 @@ func TestLint(t *testing.T) {
 	}{
 		{"fine", "f.csv", "text,label\na,x\nb,y\n", "train", nil, nil},
 		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "x" (1), "x " (1), "X" (1)`}},
+		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 2 classes: "x" (1), "x\u200b" (1)`}},
 		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil, []string{"f:3: labels that differ in case, blanks or form alone are 2 classes: \"caf\u00e9\" (1), \"cafe\u0301\" (1)"}},
 		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
 		{"json", "f.jsonl", `{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
