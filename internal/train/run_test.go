@@ -21,6 +21,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // The demo's encoder and the first lines of its data make a real run that takes
@@ -300,6 +301,11 @@ func TestOutputDirectory(t *testing.T) {
 	never := quiet(1)
 	never.Resume = "never"
 	fails("never", c, never, "it has a run, and --resume is never")
+	named := quiet(1)
+	named.Resume = c.Out
+	if _, err := Run(context.Background(), c, named); !place.IsMistake(err) || !strings.HasSuffix(err.Error(), "name one of the checkpoints in it, such as "+filepath.Join(c.Out, "best")) {
+		t.Errorf("--resume with a run directory: error is %v", err)
+	}
 	foreign := *c
 	foreign.Out = dir // the data files are there
 	fails("foreign", &foreign, quiet(1), "it has other files but no config.resolved.yaml")
