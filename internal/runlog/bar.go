@@ -7,12 +7,12 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// draw shows a bar below the lines of the console.
+// draw shows the progress bar below the lines of the console.
 func (r *Run) draw(change bool, bar func(width int) string) {
 	r.console.screen.Status(change, func(width int) []string { return []string{bar(width)} })
 }
 
-// training is the bar of the steps.
+// training returns the progress bar of the optimizer steps.
 func (r *Run) training(width int) string {
 	parts := []terminal.Part{{Text: of(r.step, r.o.Steps)}, {Text: r.running(), Rank: 3},
 		{Text: r.loss, Rank: 2}, {Text: r.score, Rank: 4}}
@@ -22,7 +22,7 @@ func (r *Run) training(width int) string {
 	return terminal.StatusLine(width, r.step, r.o.Steps, append(parts, r.eta()))
 }
 
-// between is the bar of what goes on between two steps.
+// between returns the progress bar of work between two steps, such as an evaluation.
 func (r *Run) between(width int, what string, done, total int) string {
 	return terminal.StatusLine(width, done, total, []terminal.Part{
 		{Text: fmt.Sprintf("%s %d/%d", what, done, total)}, {Text: r.running(), Rank: 1},
@@ -36,7 +36,7 @@ func (r *Run) eta() terminal.Part {
 	return terminal.Part{}
 }
 
-// running names the epoch of the last step.
+// running returns the name of the epoch of the last step.
 func (r *Run) running() string {
 	if r.o.StepsPerEpoch <= 0 {
 		return ""

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock measures this process alone: a resumed run is not as fast as if it
-// had also done the steps before the checkpoint.
+// clock measures only this process, because a resumed run did not take the steps before
+// its checkpoint in the measured time.
 type clock struct {
 	now   func() time.Time
 	start time.Time // of the process
@@ -37,7 +37,7 @@ func (c *clock) advance(step, examples, tokens int) {
 	c.allTokens += tokens
 }
 
-// lap ends a lap and takes its speed.
+// lap ends a lap and stores its speed.
 func (c *clock) lap() {
 	t := c.now()
 	if s := t.Sub(c.mark).Seconds(); s > 0 && c.examples > 0 {
@@ -46,21 +46,21 @@ func (c *clock) lap() {
 	c.mark, c.seen, c.examples, c.tokens = t, t, 0, 0
 }
 
-// pause takes the time since the last step out of the lap: it went into the
+// pause subtracts the time since the last step from the lap, because it was spent on the
 // evaluation that is now logged.
 func (c *clock) pause() {
 	t := c.now()
 	c.mark, c.seen = c.mark.Add(t.Sub(c.seen)), t
 }
 
-// rewind starts a new lap: the steps of the old one are void.
+// rewind starts a new lap and discards the old one.
 func (c *clock) rewind(step int) {
 	c.step = max(step, 0)
 	c.mark, c.seen, c.examples, c.tokens = c.now(), c.now(), 0, 0
 }
 
-// eta is the time that the rest of total steps takes at this process's mean
-// pace, evaluations and checkpoints included.
+// eta returns the expected time of the remaining steps, at the mean speed of this process
+// with evaluations and checkpoints included.
 func (c *clock) eta(total int) (time.Duration, bool) {
 	if c.done == 0 || total <= 0 {
 		return 0, false

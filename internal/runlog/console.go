@@ -37,8 +37,8 @@ func (r *Run) Advance(step, examples, tokens int) {
 	r.draw(false, r.training)
 }
 
-// Progress says what goes on between two steps, such as "evaluating", and how
-// many parts of it are done. It is seen on a terminal only.
+// Progress shows what the run does between two steps, such as "evaluating", and how many
+// parts of it are done. Only a terminal shows it.
 func (r *Run) Progress(what string, done, total int) {
 	doing := fmt.Sprint(what, done == total)
 	change := doing != r.doing
@@ -73,8 +73,8 @@ func (r *Run) Train(t Train) {
 	r.draw(true, r.training)
 }
 
-// Eval logs the outcome of an evaluation. A score whose name Options.Scores
-// does not hold is a Misuse.
+// Eval logs the outcome of an evaluation. It panics with a Misuse if the name of a score
+// is not in Options.Scores.
 func (r *Run) Eval(e Eval) {
 	if err := e.known(r.o.Scores); err != nil {
 		panic(Misuse{fmt.Sprintf("log eval at step %d: %v", e.Step, err)})
@@ -111,7 +111,7 @@ func (r *Run) Printf(format string, args ...any) {
 	r.say(strings.TrimRight(fmt.Sprintf(format, args...), "\n"))
 }
 
-// say writes a line that a bar must not hide.
+// say writes a line above the progress bar.
 func (r *Run) say(text string) {
 	r.logText(text)
 	r.console.line(text)
@@ -121,8 +121,7 @@ func (r *Run) logText(text string) {
 	r.put(r.text, []byte(stamp(r.o.Now())+" "+text+"\n"))
 }
 
-// Note logs a line to log.txt alone, where the command says the same on its
-// output.
+// Note logs a line only to log.txt, for what the command prints on its output anyway.
 func (r *Run) Note(format string, args ...any) { r.logText(fmt.Sprintf(format, args...)) }
 
 // numbers appends speed and remaining time to text, as far as they are known.

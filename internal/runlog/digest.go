@@ -18,8 +18,8 @@ type Digest struct {
 	SHA256  string `json:"sha256"`
 }
 
-// DigestOf reads the digest of the records in dir up to a step. Without a
-// metrics.jsonl there are none.
+// DigestOf returns the digest of the records in dir up to a step. If there is no
+// metrics.jsonl, it is the digest of no records.
 func DigestOf(dir string, step int) (Digest, error) {
 	path := filepath.Join(dir, MetricsFile)
 	h := sha256.New()
@@ -61,5 +61,5 @@ func digest(records int, h hash.Hash) Digest {
 	return Digest{records, hex.EncodeToString(h.Sum(nil))}
 }
 
-// Digest is that of all records logged so far.
+// Digest returns the digest of all records logged so far.
 func (r *Run) Digest() Digest { return digest(r.lines, r.sum) }

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Env is env.json: what the numbers of a run may depend on beside its
-// configuration. The caller fills in the first three; WriteEnv the others.
+// Env is the content of env.json: what the numbers of a run may depend on besides its
+// configuration. The caller sets the first three fields, and WriteEnv the others.
 type Env struct {
 	Device     string            `json:"device"`
 	BLAS       string            `json:"blas"`
@@ -30,8 +30,8 @@ type Env struct {
 	GOMAXPROCS int      `json:"gomaxprocs"`
 }
 
-// WriteEnv writes env.json. A resumed run keeps the file of the process that
-// began it, and writes env-<step>.json with the step at which it went on.
+// WriteEnv writes env.json. A resumed run keeps the file of the process that began it,
+// and writes env-<step>.json with the step from which it continued.
 func (r *Run) WriteEnv(e Env) error {
 	e.Args = os.Args
 	e.Start = stamp(r.clock.start)
@@ -59,7 +59,7 @@ func (r *Run) WriteEnv(e Env) error {
 	return nil
 }
 
-// cpuModel is what decides, beside the BLAS, which float32 sums come out.
+// cpuModel returns the model of the processor. Float32 sums depend on it and on the BLAS.
 func cpuModel() string {
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

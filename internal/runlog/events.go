@@ -31,9 +31,9 @@ const (
 
 const eventsPrefix = "events.out.tfevents."
 
-// createEvents makes an events file whose name sorts behind those that are
-// there, since TensorBoard reads them in order of name; two resumes may fall
-// into one second, or the clock of the next machine may be behind.
+// createEvents creates an events file whose name sorts after the existing ones, because
+// TensorBoard reads them in order of name. The time alone is not enough: a run may be
+// resumed twice in one second, or on a machine whose clock is behind.
 func createEvents(dir string, now time.Time) (*os.File, error) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -54,15 +54,16 @@ func createEvents(dir string, now time.Time) (*os.File, error) {
 	return os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o666)
 }
 
-// firstEvent names the format; TensorBoard honours restarts from version 2 on.
+// firstEvent returns the event with the version of the format. TensorBoard supports
+// restart events from version 2 on.
 func firstEvent(now time.Time) []byte {
 	b := event(now, 0)
 	b = protowire.AppendTag(b, eventFileVersion, protowire.BytesType)
 	return frame(protowire.AppendString(b, "brain.Event:2"))
 }
 
-// restartEvent makes TensorBoard forget what it has read of the given step and
-// of later ones.
+// restartEvent returns an event that makes TensorBoard discard the given step and later
+// ones.
 func restartEvent(now time.Time, step int) []byte {
 	var session []byte
 	session = protowire.AppendTag(session, sessionStatus, protowire.VarintType)
@@ -72,7 +73,7 @@ func restartEvent(now time.Time, step int) []byte {
 	return frame(protowire.AppendBytes(b, session))
 }
 
-// scalarEvent holds one float32 per tag.
+// scalarEvent returns an event with one float32 per tag.
 func scalarEvent(now time.Time, step int, tags []field) []byte {
 	var summary []byte
 	for _, tag := range tags {

@@ -27,8 +27,8 @@ func OwnFile(name string) bool {
 	return false
 }
 
-// openFiles opens all files for appending. An empty metrics file is no run: a
-// start that went no further may be repeated.
+// openFiles opens all files for appending. An empty metrics file does not count as a run,
+// because the process that created it took no step.
 func (r *Run) openFiles() (err error) {
 	if err = os.MkdirAll(r.dir, 0o777); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (r *Run) openFiles() (err error) {
 	return err
 }
 
-// dropTorn cuts off a last line that a killed process did not finish.
+// dropTorn removes an incomplete last line, which a killed process leaves.
 func dropTorn(f *os.File) error {
 	data, err := io.ReadAll(f)
 	if err != nil {
@@ -99,8 +99,8 @@ func (r *Run) write(rec Record, line []byte) {
 	}
 }
 
-// put appends b. After the first error nothing more is written: a line behind
-// a half-written one would be damage that Rewind cannot tell from an accident.
+// put appends b. It writes nothing after the first error, because Rewind would report a
+// line after an incomplete one as damage.
 func (r *Run) put(w io.Writer, b []byte) {
 	if r.err != nil {
 		return
@@ -110,8 +110,8 @@ func (r *Run) put(w io.Writer, b []byte) {
 	}
 }
 
-// fail keeps the first error and says it at once, since the next Sync may be
-// an hour away.
+// fail keeps the first error and prints it immediately, because the next Sync may be an
+// hour later.
 func (r *Run) fail(err error) {
 	if r.err == nil {
 		r.err = fmt.Errorf("runlog: log after step %d: %w; nothing is logged any more, free or repair the disk and resume the run", r.clock.step, err)
@@ -119,8 +119,8 @@ func (r *Run) fail(err error) {
 	}
 }
 
-// writeFile replaces path as a whole or not at all; what a killed process left
-// of it is removed with the leftovers of checkpoints.
+// writeFile replaces path completely or not at all. The temporary file of a killed process
+// is removed together with those of checkpoints.
 func writeFile(path string, content []byte) error {
 	return checkpoint.WriteFile(path, func(w io.Writer) error {
 		_, err := w.Write(content)
@@ -128,8 +128,8 @@ func writeFile(path string, content []byte) error {
 	})
 }
 
-// replaced returns an error if the records no longer reach the file that a
-// reader of the directory finds: somebody has removed or renamed it.
+// replaced returns an error if the open metrics file is not the one in the directory any
+// more, because it was removed or renamed.
 func (r *Run) replaced() error {
 	for _, f := range []*os.File{r.metrics, r.table} {
 		ours, err := f.Stat()

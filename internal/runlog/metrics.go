@@ -17,11 +17,10 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// ReadMetrics returns the records of dir/metrics.jsonl; none if there is no
-// such file. A last line without its newline was being written when the run
-// was killed, and is left out. Any other line that is not a record, or whose
-// step is less than the one before, is an error that names file and line. A
-// null reads as NaN.
+// ReadMetrics returns the records of dir/metrics.jsonl, or none if the file does not
+// exist. It leaves out a last line without a newline, which was being written when the
+// run was killed. It returns an error that names file and line if any other line is not
+// a record, or has a smaller step than the line before. null is read as NaN.
 func ReadMetrics(dir string) ([]Record, error) {
 	records, _, tail, err := scan(filepath.Join(dir, MetricsFile), math.MaxInt)
 	if err = cmp.Or(err, tail); err != nil {
@@ -30,10 +29,10 @@ func ReadMetrics(dir string) ([]Record, error) {
 	return records, nil
 }
 
-// scan reads the records with a step of at most upTo and the length in bytes
-// of the file up to the end of the last of them. Damage counts as an error
-// only where a wanted record follows it; otherwise it is returned as tail,
-// since after a power failure what follows the last fsync may be anything.
+// scan returns the records with a step of at most upTo, and the length in bytes of the
+// file up to the end of the last of them. It returns an error for a damaged line only if
+// a wanted record follows it. Otherwise the damage is returned as tail, because after a
+// power failure the bytes after the last fsync are undefined.
 func scan(path string, upTo int) (records []Record, keep int64, tail, err error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

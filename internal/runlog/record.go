@@ -19,16 +19,16 @@ type Record interface {
 	At() int
 }
 
-// row is a record that metrics.csv has columns for: a Train or an Eval.
+// row is a record that has columns in metrics.csv: a Train or an Eval.
 type row interface {
 	Record
 	// fields returns the record in file order, scores in the order of names.
 	fields(names []string) []field
 }
 
-// Train is what the loop reports every few optimizer steps. The values must
-// follow from data, seed and step alone; a mean over the steps since the last
-// record does so only if its running sum is part of the checkpoint.
+// Train is the record that the loop logs every few optimizer steps. Its values must
+// depend only on data, seed and step. For a mean over the steps since the last record
+// this requires that checkpoints store the running sum.
 type Train struct {
 	Step         int     // optimizer steps done, from 1
 	Epoch        float64 // passes over the training data, with fraction
@@ -37,7 +37,7 @@ type Train struct {
 	GradNorm     float64 // L2 norm of all gradients before clipping
 }
 
-// Eval is the outcome of one pass over an evaluation split.
+// Eval is the outcome of evaluating a split.
 type Eval struct {
 	Step   int     // optimizer steps done; 0 is the untrained model
 	Epoch  float64 // passes over the training data, with fraction
@@ -50,7 +50,7 @@ type Eval struct {
 	Best      bool // whether no earlier evaluation was as good
 }
 
-// intervalField is the field of an Eval in metrics.jsonl that holds Intervals.
+// intervalField is the name of the field of Intervals in metrics.jsonl.
 const intervalField = "interval_95"
 
 // columns is the header of metrics.csv around the scores, and therefore also
@@ -102,8 +102,8 @@ func (e Eval) known(names []string) error {
 	return nil
 }
 
-// prefix is what Hugging Face tools expect before a score's name; splits
-// other than dev are told apart by theirs.
+// prefix returns the prefix that Hugging Face tools expect before a score's name. For
+// splits other than dev it includes the name of the split.
 func (e Eval) prefix() string {
 	if e.Split == "dev" || e.Split == "" {
 		return "eval"
@@ -137,8 +137,8 @@ func jsonLine(fields []field) []byte {
 	return append(line, '}', '\n')
 }
 
-// csvRow lays the fields out under the columns, those that have one; null is an
-// empty cell, as is what the record does not have.
+// csvRow returns the row of a record in metrics.csv. Fields without a column are left
+// out; a null and a column without a field are empty cells.
 func csvRow(fields []field, columns []string) []string {
 	row := make([]string, len(columns))
 	for _, f := range fields {

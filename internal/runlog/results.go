@@ -20,7 +20,7 @@ type Results struct {
 }
 
 // Finish writes the results under Hugging Face's names. all_results.json is
-// written last: a run that has it is done.
+// written last, so a run that has it is finished.
 //
 //	all_results.json   epoch, train_loss, train_samples, eval_loss, eval_<score>
 //	eval_results.json  the same without train_*
@@ -80,7 +80,7 @@ func hfScores(e Eval) map[string]any {
 	return m
 }
 
-// State is what trainer_state.json says about a checkpoint.
+// State is the content of trainer_state.json.
 type State struct {
 	GlobalStep     int
 	Epoch          float64

@@ -51,7 +51,7 @@ func IsResult(name string) bool {
 	return name == evalResults || name == allResults || name == runtimeFile
 }
 
-// Options says what a run logs and where the console is.
+// Options are what a run logs and where its console is.
 type Options struct {
 	Scores []string // names of evaluation scores, in column order
 	Select string   // the score by which the best epoch is chosen
@@ -71,7 +71,7 @@ type Options struct {
 	Now func() time.Time // time.Now if nil
 }
 
-// Misuse is the panic value for a call that no run can mean.
+// Misuse is the panic value for a wrong call of this package, which is a bug of the caller.
 type Misuse struct{ Problem string }
 
 // Error implements error.
@@ -94,11 +94,10 @@ type Run struct {
 	sum                                  hash.Hash // of these lines
 }
 
-// Open starts the log of a run in dir, which it makes if need be. A directory
-// that already holds a run is an error, unless Options.Resume says to go on;
-// then the log is rewound to Options.Step as Rewind does. If the run has steps
-// left, the files of Finish are removed: they are from before it was extended or
-// begun again.
+// Open starts the log of a run in dir, which it creates if it does not exist. It returns
+// an error if dir has the log of a run, unless Options.Resume is set; then Open rewinds
+// the log to Options.Step, as Rewind does. If the run has steps left, Open removes the
+// files of Finish, which are from before the run was extended or started again.
 func Open(dir string, o Options) (*Run, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
@@ -122,7 +121,8 @@ func Open(dir string, o Options) (*Run, error) {
 	return r, nil
 }
 
-// check fills in what the zero value stands for.
+// check sets defaults for fields that are zero. It returns an error if a score name
+// cannot be a column of metrics.csv.
 func (o *Options) check() error {
 	for i, name := range o.Scores {
 		if name == "" || slices.Contains(columns, name) || slices.Contains(o.Scores[:i], name) {
@@ -159,7 +159,7 @@ func (r *Run) Sync() error {
 	return r.err
 }
 
-// Close takes the bar off the terminal and closes the files. It returns Err.
+// Close removes the progress bar from the terminal and closes the files. It returns Err.
 func (r *Run) Close() error {
 	r.console.screen.Close()
 	if err := r.closeFiles(); err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// Start is the first record on Stdout where JSON was asked for. It stands in no
-// file: what it says is in the run file, env.json and the checkpoints.
+// Start is the first record on Stdout with Options.JSON. It is not written to a file,
+// because the run file, env.json and the checkpoints have its content.
 type Start struct {
 	Step          int      `json:"step"` // optimizer steps that are done already
 	Steps         int      `json:"steps"`
@@ -26,8 +26,8 @@ type Start struct {
 	Device        string   `json:"device"`
 }
 
-// Result is the last record on Stdout where JSON was asked for, also of a run
-// that was finished before. It stands in no file.
+// Result is the last record on Stdout with Options.JSON, also if the run was finished
+// before. It is not written to a file.
 type Result struct {
 	Step      int           `json:"step"` // optimizer steps of the run
 	Out       string        `json:"out"`
@@ -41,10 +41,10 @@ type Result struct {
 	Trainable int           `json:"trainable_parameters"`
 }
 
-// Start writes s to Stdout where JSON was asked for.
+// Start writes s to Stdout with Options.JSON.
 func (r *Run) Start(s Start) { r.announce("start", s) }
 
-// Result writes res to Stdout where JSON was asked for.
+// Result writes res to Stdout with Options.JSON.
 func (r *Run) Result(res Result) { r.announce("result", res) }
 
 func (r *Run) announce(kind string, v any) {
