@@ -36,7 +36,7 @@ type Method interface {
 	Changing
 }
 
-// At is the position of a run, as far as a method may depend on it.
+// At is the position of a run that a method may depend on.
 type At struct {
 	Step, Steps int     // the optimizer step, from 1, and how many the run has; both 0 outside a run
 	Epoch       float64 // passes over the training data; only for Due and Change
@@ -74,7 +74,7 @@ type Settings struct {
 	Structure, Progress json.RawMessage
 }
 
-// spec is all that the rest of the program knows of a method.
+// spec describes a method to the rest of the program.
 type spec struct {
 	// new builds the method.
 	new func(builder) (Method, error)
@@ -165,7 +165,7 @@ func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	return p
 }
 
-// lowRankB makes a B [out,r] of zeros, of a map that belongs to a layer.
+// lowRankB returns a B [out,r] of zeros for a map that belongs to a layer.
 func (b builder) lowRankB(module string, layer, out, r int) *tape.Param {
 	p := b.param(module+".lora_B.weight", out, r)
 	p.Factor, p.Layer = "B", layer
@@ -190,7 +190,7 @@ func (w pair) up(p *model.Pass, u, y *tape.Var) {
 	p.Release(u)
 }
 
-// pair makes a low-rank map of the configured rank that belongs to a layer.
+// pair returns a low-rank map of the configured rank that belongs to a layer.
 func (b builder) pair(module string, layer, in, out int) pair {
 	return pair{b.lowRankA(module, layer, b.Rank, in), b.lowRankB(module, layer, out, b.Rank), b.Scale(), float32(*b.Dropout)}
 }

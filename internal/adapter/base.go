@@ -39,8 +39,7 @@ func (m *Full) Params() []*tape.Param { return m.params }
 // Hook changes nothing: the parameters themselves are trained.
 func (m *Full) Hook(At) model.Hook { return model.Base{} }
 
-// Head trains the classification head alone, the floor that every other method
-// has to beat.
+// Head trains only the classification head. Every other method should score better.
 type Head struct{ Plain }
 
 func newHead(builder) (Method, error) { return Head{}, nil }

@@ -29,11 +29,11 @@ func (s *Saved) Injected() bool {
 	return err == nil && len(layout.Injected) > 0
 }
 
-// Begin fills the method's parameters from the file, for a new run that starts
-// with them, and the head's if it predicts the same classes: its outputs are then
-// put into the order of labels, nil for regression. Otherwise the head stays as it
-// was made, and Begin returns false. An adapter of PEFT does not say what its
-// outputs are.
+// Begin copies the values of the adapter into the method's parameters, for a new run
+// that starts with them. It also copies the head if its labels are the given ones in
+// any order, nil for regression, and puts its outputs into the order of labels.
+// Otherwise it leaves the head unchanged and returns false. An adapter of PEFT does not
+// record its labels.
 func (s *Saved) Begin(dev compute.Device, m Method, head []*tape.Param, labels []string) (tookHead bool, err error) {
 	own := slices.Concat(m.Params(), m.Buffers())
 	order, same := s.outputs(labels)
@@ -65,8 +65,8 @@ func (s *Saved) Begin(dev compute.Device, m Method, head []*tape.Param, labels [
 	return true, dev.Err()
 }
 
-// outputs returns which output of the saved head each of labels is, and whether
-// they are the same classes.
+// outputs returns the output of the saved head for each of labels, and whether the
+// labels of both are the same.
 func (s *Saved) outputs(labels []string) (order []int, same bool) {
 	if s.Task.Name == "" || len(labels) != len(s.Task.Labels) {
 		return nil, false

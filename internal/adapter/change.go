@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Change says what a method changed about its parameters.
+// Change describes a change that a method made to its parameters.
 type Change struct {
 	// Reset lists parameters whose moments start at zero, as those of new parameters do.
 	Reset []*tape.Param
@@ -27,7 +27,7 @@ type Run interface {
 	Printf(format string, a ...any)
 }
 
-// Changing is the part of a Method that changes what it trains while a run goes on. Plain never does.
+// Changing is the part of a Method that changes its parameters during a run. Plain never does.
 type Changing interface {
 	// Start is called before the first step of a process. fresh is false if the run was begun by an earlier process.
 	Start(run Run, fresh bool) error

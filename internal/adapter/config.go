@@ -53,7 +53,7 @@ func (c Config) CheckProgress(progress json.RawMessage, limits schedule.Config, 
 	return methods[c.Name].checkProgress(progress, limits, step)
 }
 
-// LearningRate returns the learning rate of a run whose file has none.
+// LearningRate returns the default learning rate of the method.
 func (c Config) LearningRate() float64 { return methods[c.Name].learningRate }
 
 // Default returns the settings of the paper's RoBERTa-base rows.
@@ -61,7 +61,7 @@ func Default() Config {
 	return Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: []string{"query", "value"}}
 }
 
-// Resolve fills in what the method decides when the user does not.
+// Resolve sets the defaults that depend on the method, for keys that are not set.
 func (c *Config) Resolve() {
 	m := methods[c.Name]
 	if c.Dropout == nil {

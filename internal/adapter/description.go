@@ -27,8 +27,8 @@ const (
 	format          = 1
 )
 
-// Description says what the tensors of an adapter directory are: enough to
-// rebuild the method, to refuse another base, and to name its predictions.
+// Description describes the tensors of an adapter directory: it is sufficient to
+// recreate the method, to refuse another base model, and to name the predictions.
 type Description struct {
 	Format int    `json:"format"`
 	Method Config `json:"method"`
@@ -61,7 +61,8 @@ type Task struct {
 }
 
 // Fingerprint returns the SHA-256 of the weights of a model directory, as 64
-// hexadecimal digits: of what the tensors hold, in whatever files they lie.
+// hexadecimal digits. It depends on names and values of the tensors, and not on how
+// they are divided into files.
 func Fingerprint(dir string) (string, error) {
 	m, err := checkpoint.OpenModel(dir)
 	if err != nil {
@@ -71,8 +72,8 @@ func Fingerprint(dir string) (string, error) {
 	return m.SHA256()
 }
 
-// olderFingerprint is how lor2c identified weights before Fingerprint: the
-// SHA-256 of the files, one after the other in the order of their names.
+// olderFingerprint identifies weights as an older lor2c did: it is the SHA-256 of the
+// concatenated files, in the order of their names.
 func olderFingerprint(dir string) (string, error) {
 	m, err := checkpoint.OpenModel(dir)
 	if err != nil {
@@ -205,7 +206,7 @@ func (d Description) check() (faults []error) {
 // maxLayers is more than any encoder has.
 const maxLayers = 1000
 
-// entries lists what a directory holds, for the error of what it lacks.
+// entries lists the names in a directory, for the error about a missing file.
 func entries(dir string) string {
 	list, err := os.ReadDir(dir)
 	if err != nil || len(list) == 0 {

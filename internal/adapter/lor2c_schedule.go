@@ -185,8 +185,8 @@ func (m *LoR2C) whatIf(run Run, a *schedule.Action, e *schedule.Event) error {
 	return nil
 }
 
-// pairedError returns the standard error of the mean difference of two lists of losses of the same examples; nil for
-// fewer than two.
+// pairedError returns the standard error of the mean difference of two lists of losses of the same examples, or nil if
+// there are fewer than two examples.
 func pairedError(a, b []float64) *float64 {
 	if len(a) < 2 {
 		return nil
@@ -243,7 +243,7 @@ func numbered(noun string, numbers []int) string {
 	return noun + "s " + text
 }
 
-// Finish says how much of the schedule was carried out, and why not all of it.
+// Finish logs how much of the schedule was carried out, and the reason if it was not all.
 func (m *LoR2C) Finish(run Run) {
 	if m.Schedule == nil || !m.config.Active() {
 		return

@@ -17,8 +17,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// ErrMismatch is wrapped by the errors of an adapter that does not belong to
-// the model it is to be loaded on.
+// ErrMismatch is wrapped by errors about an adapter that does not belong to the model.
 var ErrMismatch = errors.New("adapter and model do not match")
 
 // Saved is an adapter directory opened for reading.
@@ -92,8 +91,8 @@ func noTensors(dir, name string) error {
 // Close releases the file.
 func (s *Saved) Close() error { return s.file.Close() }
 
-// Scalars returns how many numbers the adapter has, the head not counted; of full
-// fine-tuning, the encoder.
+// Scalars returns the number of scalars of the adapter without the head. For full
+// fine-tuning it is the number of scalars of the encoder.
 func (s *Saved) Scalars() (n int) {
 	for _, name := range s.file.Names() {
 		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
@@ -105,8 +104,9 @@ func (s *Saved) Scalars() (n int) {
 	return n
 }
 
-// CheckBase reports whether the adapter was trained on base. An adapter of PEFT
-// does not say; then its shapes have to do.
+// CheckBase returns an error if the adapter was trained on another base model than
+// base. An adapter of PEFT does not record its base's checksum, so only its shapes are
+// checked, by Restore.
 func (s *Saved) CheckBase(base Base) error {
 	if s.Base.SHA256 == "" || s.Base.SHA256 == base.SHA256 {
 		return nil
@@ -122,8 +122,9 @@ func (s *Saved) CheckBase(base Base) error {
 	return nil
 }
 
-// Restore fills the method's and the head's parameters from the file. Every one
-// must be there in its shape, and nothing else.
+// Restore copies the values of the file into the parameters of the method and the head.
+// It returns an error if a parameter is missing or has another shape, or if the file has
+// other tensors.
 func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error {
 	own := slices.Concat(m.Params(), m.Buffers())
 	if err := s.match(own, head, nil); err != nil {
@@ -137,8 +138,8 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 	return dev.Err()
 }
 
-// match reports whether the file holds the tensors of a method and of a head in
-// their shapes, and nothing else but those of left.
+// match returns an error if the file does not have exactly the tensors of own and head in
+// their shapes. It may also have those of left.
 func (s *Saved) match(own, head, left []*tape.Param) error {
 	params := slices.Concat(own, head)
 	for i, p := range params {

@@ -42,10 +42,10 @@ var plainValues = map[string][]string{
 	"init_lora_weights": {`true`, `false`, `"gaussian"`, `"eva"`, `"orthogonal"`},
 }
 
-// unused are the values by which PEFT says that an option is not used.
+// unused has the values with which PEFT marks an option as not used.
 var unused = []string{`null`, `false`, `{}`, `[]`, `""`}
 
-// peftLoRA is what a plain LoRA adapter says in its adapter_config.json.
+// peftLoRA has the keys of the adapter_config.json of a plain LoRA adapter.
 type peftLoRA struct {
 	BaseModel     string          `json:"base_model_name_or_path"`
 	Rank          int             `json:"r"`
