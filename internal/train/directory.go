@@ -142,10 +142,30 @@ func (d *directory) close() {
 	}
 }
 
+// checkpointAbove returns the nearest of path and its parents that is a checkpoint or adapter directory with a manifest,
+// or "" if there is none.
+func checkpointAbove(path string) string {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		return ""
+	}
+	for !checkpoint.IsDir(full) {
+		parent := filepath.Dir(full)
+		if parent == full {
+			return ""
+		}
+		full = parent
+	}
+	return full
+}
+
 // look reports whether a directory has a run that took at least one step. If it has
 // none, and has files that a new run must not mix with, look returns an error that
 // wraps ErrOtherRun.
 func look(path string) (held bool, err error) {
+	if saved := checkpointAbove(path); saved != "" {
+		return false, otherRun(path, "it is inside the saved directory %s, which is removed as a whole; choose another with --out", saved)
+	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil

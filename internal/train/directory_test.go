@@ -32,6 +32,24 @@ func tree(t *testing.T, dir string) (names []string) {
 
 func notBusy() bool { return false }
 
+// TestInsideCheckpoint: no run begins inside a checkpoint, whose pruning would remove it, and nothing is made there.
+func TestInsideCheckpoint(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "checkpoint-3")
+	err := checkpoint.WriteDir(dir, func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "x"), nil, 0o666) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := tree(t, dir)
+	for _, path := range []string{dir, filepath.Join(dir, "runs", "new")} {
+		if _, err := openDirectory(path, notBusy); !errors.Is(err, ErrOtherRun) || !strings.Contains(err.Error(), "inside the saved directory") {
+			t.Errorf("%s: error %v; want a refusal", path, err)
+		}
+	}
+	if after := tree(t, dir); !slices.Equal(after, before) {
+		t.Errorf("it holds %v now; before it was %v", after, before)
+	}
+}
+
 // TestOpenDirectory asserts which directories a run may begin in, and that one
 // that is refused is left as it was.
 func TestOpenDirectory(t *testing.T) {

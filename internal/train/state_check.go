@@ -83,7 +83,6 @@ func (s *state) faults(name string, r *run) (faults []string) {
 	check(s.Waiting.Evaluations >= 0 && s.Waiting.Evaluations <= s.Step, "waiting.evaluations is %d; want 0 to %d",
 		s.Waiting.Evaluations, s.Step)
 
-	check(s.Waiting.Evaluations >= 0, "waiting.evaluations is %d; want 0 or more", s.Waiting.Evaluations)
 	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
 	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps",
 		s.WindowLoss, s.WindowSteps)
