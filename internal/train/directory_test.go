@@ -141,7 +141,7 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	if exists(filepath.Join(dir, "a")) {
 		t.Errorf("left %v", tree(t, filepath.Join(dir, "a")))
 	}
-	c.Out = filepath.Join(dir, "train.tsv", "run")
+	c.Out, c.Schedule.MaxMerges = filepath.Join(dir, "train.tsv", "run"), 0
 	if _, err := Run(context.Background(), c, quiet(1)); err == nil || !strings.Contains(err.Error(), "train.tsv/run: ") {
 		t.Errorf("below a file: error is %v", err)
 	}
