@@ -219,7 +219,7 @@ func TestDataMistakes(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c[0]), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			r := run(t, "train", "-c", "configs/demo.yaml", "--out", out, "--set", "data.train="+path, "--set", "data.dev="+dev,
+			r := run(t, "train", "-c", "configs/demo.yaml", "--device", "cpu", "--out", out, "--set", "data.train="+path, "--set", "data.dev="+dev,
 				"--set", "data.text=text", "--set", "data.label=label")
 			if r.code != exitUsage || !strings.Contains(r.stderr, c[1]) || strings.Count(r.stderr, "\n") != 1 {
 				t.Errorf("exit code %d, stderr %q; want %d and a line with %q", r.code, r.stderr, exitUsage, c[1])
