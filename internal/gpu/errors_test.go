@@ -179,7 +179,7 @@ func TestProbe(t *testing.T) {
 		t.Errorf("FreeMemory = %d, %v of %d bytes", free, err, r.Cards[0].Bytes)
 	}
 	_, err := FreeMemory(99)
-	wants(t, err, "gpu: ask cuda:99 for its memory: ")
+	wants(t, err, "gpu: read the free memory of cuda:99: ")
 	if c := r.Cards[0]; c.Name == "" || c.Bytes <= 0 || c.Multiprocessors == 0 {
 		t.Errorf("card %+v", c)
 	}
