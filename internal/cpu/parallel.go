@@ -24,9 +24,8 @@ const (
 type scratch[T Float] struct {
 	mask []T // multipliers of dropout
 	a, b []T
-	// Packed factors of a product, and a tile at the edge of its destination.
-	product           sgemm.Scratch
-	left, right, tile []float32
+	// Memory for products, whichever of the two packages divides them.
+	product sgemm.Scratch
 }
 
 // sized returns n elements of *buf with undefined contents. It grows *buf if necessary.

@@ -106,10 +106,10 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 			n := min(vectors.Width(), j1-j)
 			for l := 0; l < p.k; l += sgemm.Inner {
 				k := min(sgemm.Inner, p.k-l)
-				right := sized(&s.right, vectors.PackedRight(k, n))
+				right := sized(&s.product.Right, vectors.PackedRight(k, n))
 				vectors.PackRight(right, p.b.at(l, j).single(), k, n)
 				vectors.Multiply(p.m, n, k, float32(p.alpha), left[p.m*l:], right, p.accumulate || l > 0,
-					as32(p.dst.data[j:]), p.dst.stride, &s.tile)
+					as32(p.dst.data[j:]), p.dst.stride, &s.product.Tile)
 			}
 		}
 		finish(0, p.m, j0, j1)
@@ -142,10 +142,10 @@ func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 		// Rows vary fastest, so that workers read the same panels.
 		i, lo := part%b.down*rowBlock, part/b.down*b.columns
 		m, n := min(rowBlock, p.m-i), min(b.columns, b.n-lo)
-		left := sized(&s.left, m*b.k)
+		left := sized(&s.product.Left, m*b.k)
 		vectors.PackLeft(left, p.a.at(i, b.l).single(), m, b.k)
 		vectors.Multiply(m, n, b.k, float32(p.alpha), left, right[b.k*lo:], p.accumulate || b.l > 0,
-			as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.dst.stride, &s.tile)
+			as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.dst.stride, &s.product.Tile)
 		if b.l+b.k == p.k {
 			finish(i, i+m, b.j+lo, b.j+lo+n)
 		}

@@ -173,8 +173,8 @@ func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float
 	}
 }
 
-// Scratch is the memory that one goroutine needs for products.
-type Scratch struct{ left, right, tile []float32 }
+// Scratch is the memory that one goroutine needs for products: packed factors, and a tile at the edge of a destination.
+type Scratch struct{ Left, Right, Tile []float32 }
 
 // sized returns n elements of *buf with undefined contents. It grows *buf if necessary.
 func sized(buf *[]float32, n int) []float32 {
@@ -198,13 +198,13 @@ func (s *Kernels) Product(
 	width := s.Width()
 	for l := 0; l < k; l += Inner {
 		inner := min(Inner, k-l)
-		left := sized(&w.left, m*inner)
+		left := sized(&w.Left, m*inner)
 		s.PackLeft(left, a.At(0, l), m, inner)
 		for j := 0; j < n; j += width {
 			columns := min(width, n-j)
-			right := sized(&w.right, s.PackedRight(inner, columns))
+			right := sized(&w.Right, s.PackedRight(inner, columns))
 			s.PackRight(right, b.At(l, j), inner, columns)
-			s.Multiply(m, columns, inner, alpha, left, right, accumulate || l > 0, c[j:], stride, &w.tile)
+			s.Multiply(m, columns, inner, alpha, left, right, accumulate || l > 0, c[j:], stride, &w.Tile)
 		}
 	}
 }
