@@ -18,30 +18,32 @@ Block block;
 namespace {
 
 constexpr int kMostThreads = 1024;
-// What a block has on the smallest of the targets, sm_86, when it asks.
+// kMostShared is the shared memory in bytes that a block can request on sm_86,
+// which has the least of all targets.
 constexpr size_t kMostShared = 99 << 10;
 
 const Kernel* kernels;
 
-// The threads of the running block.
+// Schedule is the state of the threads of the running block.
 struct Schedule {
-    int count, live; // threads, and those that have not ended
+    int count, live; // number of threads, and of those that have not ended
     Warp warps[kMostThreads / 32];
     uint32_t runnable; // warps with a runnable lane
-    int warp;          // the one that lanes are drawn from
+    int warp;          // the warp from which the next lane is drawn
     int arrived;       // threads at the barrier
-    Place barrier;     // where they are
+    Place barrier;     // position of that barrier in the source
     Fiber caller;
 } schedule;
 
-// Fibers and their stacks last; a thread of every block to come runs in one.
+// Fibers and their stacks are reused: each one runs a thread of every later
+// block.
 std::unique_ptr<Thread> threads[kMostThreads];
 
 uint64_t seed_value = seed_at_start();
 uint64_t launches;
 Random lots;
 
-// draw returns the place of a bit that is set in mask.
+// draw returns the index of a random set bit of mask.
 int draw(uint32_t mask, uint32_t random) {
     const int turn = random % 32;
     const uint32_t turned = mask >> turn | mask << (32 - turn) % 32;
@@ -73,7 +75,7 @@ void say(const Thread& t) {
         } else if (t.warp->joined & bit) {
             const Wait& w = t.warp->wait[t.lane];
             fputs("  ", stderr), say(t);
-            fprintf(stderr, " waits in %s at %s:%d for lanes 0x%08x, of which 0x%08x are not there\n", name(w.op), w.place.file,
+            fprintf(stderr, " waits in %s at %s:%d for lanes 0x%08x, of which 0x%08x are missing\n", name(w.op), w.place.file,
                     w.place.line, w.mask, w.mask & ~t.warp->joined);
             said++;
         }
@@ -98,7 +100,7 @@ Thread* next() {
     return threads[s.warp * 32 + lane].get();
 }
 
-// wait gives up the processor until somebody makes the thread runnable.
+// wait runs other threads until one of them makes this thread runnable.
 void wait() {
     Thread* me = self;
     Thread* to = next();
@@ -119,7 +121,8 @@ void open_barrier() {
     }
 }
 
-// thread_main runs one thread of one block after another.
+// thread_main runs a thread of one block, then one of the next block, and so
+// on.
 void thread_main() {
     Fiber::arrived();
     for (;;) {
@@ -201,11 +204,12 @@ void seed(uint64_t value) {
 void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const void* args) {
     const int count = int(dim.x * dim.y * dim.z);
     if (count != kernel.threads || count < 1 || count > kMostThreads) {
-        fprintf(stderr, "host: kernel %s: launch with %d threads a block; it is declared with %d\n", kernel.name, count, kernel.threads);
+        fprintf(stderr, "host: kernel %s: launch with %d threads per block; it is declared with %d\n", kernel.name, count, kernel.threads);
         abort();
     }
     lots.at = seed_value * 0xD1342543DE82EF95u + launches++;
-    // Exact sizes, so that the sanitizer sees an access beyond.
+    // The buffers have exact sizes, so that the sanitizer reports any access
+    // beyond them.
     const std::unique_ptr<uint64_t[]> copy(new uint64_t[kernel.size / 8]);
     memcpy(copy.get(), args, kernel.size);
     void* memory = nullptr;
@@ -263,7 +267,7 @@ void barrier(Place place) {
     Schedule& s = schedule;
     if (s.arrived == 0) s.barrier = place;
     else if (!same(s.barrier, place))
-        fail(place, "__syncthreads in a branch that not all threads take: %d wait at %s:%d", s.arrived, s.barrier.file, s.barrier.line);
+        fail(place, "__syncthreads in a branch that some threads do not take: %d wait at %s:%d", s.arrived, s.barrier.file, s.barrier.line);
     s.arrived++;
     self->warp->at_barrier |= 1u << self->lane;
     if (s.arrived == s.live) open_barrier();
@@ -317,7 +321,7 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
     Thread& t = *self;
     Warp& w = *t.warp;
     const uint32_t bit = 1u << t.lane;
-    if ((mask & bit) == 0) fail(place, "%s: the mask 0x%08x leaves the calling lane %d out", name(op), mask, t.lane);
+    if ((mask & bit) == 0) fail(place, "%s: the mask 0x%08x does not include the calling lane %d", name(op), mask, t.lane);
     Wait& mine = w.wait[t.lane];
     mine = Wait{op, mask, arg, value, place};
     w.joined |= bit;

@@ -1,11 +1,12 @@
-// A grid of blocks on the CPU: what cuda.h's names mean.
+// This file runs a grid of blocks on the CPU. It defines what the names in
+// cuda.h do.
 //
 // Blocks run one after the other, in an order drawn from the seed. The threads
-// of a block are fibers: one runs until it meets a barrier or a collective of
-// its warp, or ends; then the next is drawn. A warp goes on drawing from its own
-// lanes for a while, so that warps run far ahead of each other, as they do on a
-// GPU. A missing barrier therefore shows as a result that is wrong or that
-// moves with the seed.
+// of a block are fibers: one runs until it reaches a barrier, reaches a
+// collective of its warp, or ends; then the next one is drawn. For a while the
+// next thread is drawn from the same warp, so that warps run far ahead of each
+// other, as they do on a GPU. A missing barrier therefore shows as a result
+// that is wrong or that changes with the seed.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -20,7 +21,7 @@ struct Index {
     unsigned int x, y, z;
 };
 
-// Kernel is what KERNEL registers.
+// Kernel is a kernel that the macro KERNEL registered.
 struct Kernel {
     Kernel(const char* name, size_t size, int threads, void (*run)(const void* args));
     static const Kernel* find(const char* name);
@@ -35,7 +36,7 @@ struct Kernel {
 
 enum class Op : uint8_t { barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma };
 
-// Place is a line of a kernel.
+// Place is a line in the source of a kernel.
 struct Place {
     const char* file;
     int line;
@@ -43,7 +44,8 @@ struct Place {
 #define LOR2C_HOST_PLACE                                                                                                                   \
     ::host::Place place = { __builtin_FILE(), __builtin_LINE() }
 
-// Wait is what a lane says when it joins a collective, and what it gets.
+// Wait is the input of a lane to a collective that it has joined, and its
+// result.
 struct Wait {
     Op op;
     uint32_t mask, arg;
@@ -58,7 +60,7 @@ struct Warp {
     Wait wait[32];
 };
 
-// Copy is one cp.async on its way.
+// Copy is a cp.async that has not been completed.
 struct Copy {
     void* to;
     uint64_t data[2];
@@ -71,10 +73,10 @@ struct Thread {
     Warp* warp;
     Fiber fiber;
     std::vector<Copy> copies; // oldest first
-    uint64_t groups;          // closed so far
+    uint64_t groups;          // groups closed so far
 };
 
-// Range is a piece of a block's shared memory.
+// Range is a part of a block's shared memory.
 struct Range {
     unsigned char* begin;
     size_t size;
@@ -84,28 +86,32 @@ struct Block {
     const Kernel* kernel;
     const void* args;
     Index index, dim, grid;
-    uint64_t serial; // differs between any two blocks
+    uint64_t serial; // different for every block
     Range dynamic;
-    std::vector<Range> shared; // with dynamic
+    std::vector<Range> shared; // including dynamic shared memory
 };
 
-extern Thread* self; // the running one
-extern Block block;  // the running one
+extern Thread* self; // the running thread
+extern Block block;  // the running block
 
-// launch runs a grid and returns when it is done. A fault in the kernel ends
-// the process with a message that names kernel, block and thread. args is copied.
+// launch runs a grid and returns when it is done. It copies args. A fault in
+// the kernel ends the process with a message that names kernel, block and
+// thread.
 void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const void* args);
-// seed sets what all orders are drawn from; at start it is LOR2C_HOST_SEED, or 1.
+// seed restarts the sequence from which all orders are drawn. Its initial value
+// is LOR2C_HOST_SEED, or 1.
 void seed(uint64_t value);
 
 [[noreturn]] void fail(Place place, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 void barrier(Place place);
-// join waits for the lanes of mask and returns what the collective gives this one.
+// join waits for the lanes of mask and returns the result of the collective for
+// this lane.
 uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place);
 
-// SharedSite is a SHARED declaration. Its memory is kept for the next block and
-// filled with 0xFF for each, which makes every float a NaN.
+// SharedSite is the state of a SHARED declaration. Its memory is reused for the
+// next block. It is filled with 0xFF before each block, which makes every float
+// a NaN.
 struct SharedSite {
     uint64_t serial;
     Range memory;
@@ -116,7 +122,7 @@ template <typename T> T& shared(SharedSite& site) {
     return *static_cast<T*>(shared_begin(site, sizeof(T)));
 }
 
-// Operands of mma_bf16 of one lane.
+// Fragments has one lane's operands of mma_bf16.
 struct Fragments {
     float* d;
     const uint32_t *a, *b;
@@ -124,14 +130,16 @@ struct Fragments {
 
 void ldmatrix(Warp& w, bool transposed);
 void mma(Warp& w);
-// copy_begin returns where the 16 bytes wait: the kernel's own code, which the
-// sanitizers watch, reads them.
+// copy_begin returns the buffer for the 16 bytes. The code of the kernel copies
+// them, because the sanitizers check only that code.
 uint64_t* copy_begin(void* to, const void* from, Place place);
 void copy_close();
 void copy_wait(uint64_t pending);
-// copy_end faults when the running thread ends with copies on their way.
+// copy_end reports a fault if the running thread ends before its copies are
+// complete.
 void copy_end();
-// need_shared faults unless p is 16 bytes of the block's shared memory, aligned.
+// need_shared reports a fault unless p points to 16 aligned bytes in the
+// block's shared memory.
 void need_shared(const char* what, const void* p, Place place);
 
 } // namespace host

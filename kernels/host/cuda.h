@@ -1,9 +1,9 @@
-// The CUDA of common.cuh and mma.cuh for a C++17 compiler on the CPU. What a
-// kernel may use is here; what it means is in block.h.
+// This file provides the CUDA names that common.cuh and mma.cuh use, for a
+// C++17 compiler on the CPU. block.h implements them.
 //
-// Arithmetic is IEEE float32 as the C library gives it: the short forms such as
-// __expf are the full functions, and nothing is contracted to fmaf that is not
-// written so.
+// Arithmetic is that of the C library in IEEE float32. The fast forms such as
+// __expf are the exact functions, and no expression becomes an fmaf unless the
+// source calls it.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -39,7 +39,8 @@ struct alignas(16) uint4 {
 
 // ---- arithmetic -------------------------------------------------------------
 
-// Macros, since the C library has, or will have, declarations of these names.
+// These are macros because the C library declares, or will declare, functions
+// of these names.
 #define __expf(x) expf(x)
 #define rsqrtf(x) ::host::rsqrt(x)
 #define sinpif(x) ::host::sin_pi(x)

@@ -1,4 +1,4 @@
-// Calls, faults that tests ask for, devices and contexts.
+// This file implements calls, faults that tests request, devices and contexts.
 #include "driver.h"
 
 #include <stdio.h>
@@ -9,7 +9,8 @@
 
 namespace driver {
 
-// Never destroyed: the process may end while another thread is in a call.
+// These objects are never destroyed, because the process may end while another
+// thread is in a call.
 State& state = *new State;
 
 namespace {
@@ -17,7 +18,7 @@ namespace {
 std::recursive_mutex& lock = *new std::recursive_mutex;
 std::map<std::string, uint64_t>& calls = *new std::map<std::string, uint64_t>;
 
-// Fault is an error that a test asks for: the nth call from now of an entry
+// Fault is an error that a test requests: the nth call from now of an entry
 // point, or the nth run of "kernel:NAME", fails with the code.
 struct Fault {
     uint64_t countdown;
@@ -25,9 +26,9 @@ struct Fault {
 };
 std::map<std::string, Fault>& faults = *new std::map<std::string, Fault>;
 
-thread_local int current = -1; // device of the current context, by its index
+thread_local int current = -1; // index of the device of the current context
 
-// ends says whether an error leaves the context of no more use.
+// ends reports whether an error makes the context unusable.
 bool ends(Result r) {
     return r == kEccUncorrectable || (r >= kIllegalAddress && r != kOutOfResources && r <= kLaunchFailed) || r == kUnknown;
 }
@@ -46,7 +47,7 @@ uint64_t setting(const char* name, uint64_t otherwise) {
     return v != nullptr && *v != 0 ? strtoull(v, nullptr, 10) : otherwise;
 }
 
-// ask reads "ENTRY NTH CODE", more of them after commas.
+// ask reads a list of faults, "ENTRY NTH CODE,ENTRY NTH CODE".
 void ask(const char* list) {
     char entry[128];
     unsigned long long nth;
@@ -76,8 +77,8 @@ std::string hex_uuid(int ordinal) {
     return text;
 }
 
-// visible applies CUDA_VISIBLE_DEVICES: indices or beginnings of a UUID; the
-// first that names no card ends the list.
+// visible applies CUDA_VISIBLE_DEVICES, a list of indices or UUID prefixes. The
+// first element that names no card ends the list.
 std::vector<int> visible(int count) {
     std::vector<int> shown;
     const char* list = getenv("CUDA_VISIBLE_DEVICES");
@@ -135,21 +136,23 @@ using namespace driver;
 
 // ---- for tests -----------------------------------------------------------------
 
-// lor2c_host_fail makes the nth call of an entry point from now, or the nth run
+// lor2c_host_fail makes the nth call from now of an entry point, or the nth run
 // of "kernel:NAME", fail with the code.
 extern "C" __attribute__((visibility("default"))) void lor2c_host_fail(const char* entry, uint64_t nth, int code) {
     std::lock_guard<std::recursive_mutex> hold(lock);
     faults[entry] = Fault{nth, Result(code)};
 }
 
-// lor2c_host_calls counts the calls of an entry point, or runs of "kernel:NAME".
+// lor2c_host_calls returns the number of calls of an entry point, or of runs of
+// "kernel:NAME".
 extern "C" __attribute__((visibility("default"))) uint64_t lor2c_host_calls(const char* entry) {
     std::lock_guard<std::recursive_mutex> hold(lock);
     const auto c = calls.find(entry);
     return c == calls.end() ? 0 : c->second;
 }
 
-// lor2c_host_memory sets the bytes that a device has; 0: as at the start.
+// lor2c_host_memory sets the memory of a device in bytes; 0 restores the
+// initial value.
 extern "C" __attribute__((visibility("default"))) void lor2c_host_memory(uint64_t total) {
     std::lock_guard<std::recursive_mutex> hold(lock);
     state.total = total != 0 ? total : setting("LOR2C_HOST_MEMORY", uint64_t(4) << 30);
@@ -161,7 +164,8 @@ extern "C" __attribute__((visibility("default"))) void lor2c_host_seed(uint64_t 
     driver::seed(value);
 }
 
-// lor2c_host_repair forgets faults that have not come and what they ended.
+// lor2c_host_repair cancels pending faults and restores contexts that a fault
+// made unusable.
 extern "C" __attribute__((visibility("default"))) void lor2c_host_repair() {
     std::lock_guard<std::recursive_mutex> hold(lock);
     faults.clear();
@@ -232,7 +236,8 @@ ENTRY cuDeviceTotalMem_v2(size_t* bytes, int device) {
 ENTRY cuDeviceGetAttribute(int* value, int attribute, int device) {
     BEGIN(Call::initialized);
     if (!is_device(device)) return kInvalidDevice;
-    // Of an sm_86 card, which has the least shared memory of the targets.
+    // These are the attributes of an sm_86 card, which has the least shared
+    // memory of the targets.
     static const std::map<int, int> values = {
         {1, 1024},           // threads of a block
         {2, 1024},           // block x

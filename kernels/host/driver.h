@@ -1,14 +1,14 @@
-// A CUDA driver without a card: libcuda.so.1 whose kernels run in block.h.
+// This is a CUDA driver that needs no card: a libcuda.so.1 whose kernels run in
+// block.h.
 //
-// It keeps to what the documentation of the driver API promises and to nothing
-// more. Work of a stream runs in order, but when is drawn from the seed: at the
-// call, at some later call, or when the host waits. So a host that reads a
-// result or reuses a pinned buffer too early gets wrong numbers here.
-// Allocations and pinned destinations of copies that have not run hold 0xFF
-// bytes: NaN as floats.
-//
-// All entry points take one lock. The names and numbers are the ABI's. Its
-// environment, beside LOR2C_HOST_SEED:
+// It guarantees only what the documentation of the driver API promises. The
+// work of a stream runs in order, but the time is drawn from the seed: during
+// the call, during some later call, or when the host waits. A host that reads a
+// result or reuses a pinned buffer too early therefore gets wrong numbers. New
+// allocations, and pinned destinations of copies that have not run, are filled
+// with 0xFF bytes, which are NaN as floats.
+// All entry points take one lock. Names and numbers are those of the ABI.
+// Besides LOR2C_HOST_SEED, the library reads these environment variables:
 //
 //   LOR2C_HOST_DEVICES     cards, default 1; CUDA_VISIBLE_DEVICES chooses among them
 //   LOR2C_HOST_MEMORY      bytes of a card, default 4 GiB
@@ -67,24 +67,24 @@ struct Graph {
 };
 
 struct Stream {
-    bool blocking = true; // waits for, and holds up, the default stream
+    bool blocking = true; // whether it waits for the default stream, and the default stream for it
     int priority = 0;
     std::deque<Work> queue;
-    std::unique_ptr<Graph> capture; // while capturing
+    std::unique_ptr<Graph> capture; // set during a capture
     int mode = 0;
-    bool invalid = false; // the capture
+    bool invalid = false; // whether the capture failed
 };
 
 struct Event {
-    uint64_t recorded = 0, done = 0; // count the records asked for and run
-    Stream* stream = nullptr;        // of the last one
+    uint64_t recorded = 0, done = 0; // numbers of records that were requested and that were reached
+    Stream* stream = nullptr;        // stream of the last record
     bool timed = true, captured = false;
-    double at = 0; // ms
+    double at = 0; // time of the last record in ms
 };
 
 struct Context {
     int device = 0, retained = 0;
-    Result error = kSuccess; // what ended it
+    Result error = kSuccess; // the error that made the context unusable
 };
 
 struct Device {
@@ -96,13 +96,13 @@ struct Device {
 
 struct Allocation {
     size_t size;
-    Device* device; // null: pinned memory of the host
+    Device* device; // null for pinned memory of the host
 };
 
 // Function is a kernel of a module.
 struct Function {
     const host::Kernel* kernel;
-    int dynamic = 48 << 10; // most that a launch may ask for
+    int dynamic = 48 << 10; // largest dynamic shared memory of a launch, in bytes
 };
 
 struct Module {
@@ -111,8 +111,8 @@ struct Module {
 
 struct State {
     bool initialized = false;
-    uint64_t total;              // bytes of a device
-    std::vector<Device> devices; // those that are visible
+    uint64_t total;              // bytes per device
+    std::vector<Device> devices; // visible devices only
     std::map<uintptr_t, Allocation> memory;
     std::set<std::unique_ptr<Module>> modules;
     std::set<Stream*> streams;
@@ -122,8 +122,9 @@ struct State {
 };
 extern State& state;
 
-// Call is an entry point at work. code is what to return at once where it is
-// not kSuccess: an error that was asked for, or that ended the context before.
+// Call is a call of an entry point that is in progress. If code is not
+// kSuccess, the entry point must return it immediately: it is a requested
+// error, or the error that made the context unusable.
 class Call {
 public:
     enum Need { nothing, initialized, context };
@@ -131,7 +132,7 @@ public:
     ~Call();
     Call(const Call&) = delete;
     Result code;
-    // end returns the error of work that ran in this call.
+    // end returns the error of the work that ran during this call.
     Result end() const;
     Device& device() const { return *device_; }
 
@@ -145,24 +146,26 @@ private:
     ::driver::Stream* s = ::driver::stream_of(stream);                                                                                     \
     if (s == nullptr) return ::driver::kInvalidHandle
 
-// ran tells of a kernel that is about to run; false: it fails instead.
+// ran counts a run of a kernel. It returns false if the kernel must fail
+// instead of running.
 bool ran(const host::Kernel& kernel);
 
-// capability is the compute capability that the cards claim, as 86 for 8.6.
+// capability returns the compute capability of the cards, such as 86 for 8.6.
 int capability();
 
-// find returns the allocation that holds the n bytes at p, or null.
+// find returns the allocation that contains the n bytes at p, or null.
 const Allocation* find(uintptr_t p, size_t n);
 
-// Streams. null is the default stream.
-Stream* stream_of(void* handle); // null for a handle that is none
+// The null handle is the default stream.
+Stream* stream_of(void* handle); // null if the handle is invalid
 // submit queues work, or records it into a capture.
 void submit(Stream& s, Work work);
 void drain(Stream& s);
 void drain_all();
-// settle runs what comes before work of the default stream.
+// settle runs all work that must run before work of the default stream.
 void settle();
-// unsafe invalidates global captures: the caller does what they forbid.
+// unsafe is called before an operation that a global capture forbids. It
+// invalidates such captures and reports whether there were any.
 bool unsafe();
 uint64_t lot();
 void seed(uint64_t value);

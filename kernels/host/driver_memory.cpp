@@ -1,4 +1,4 @@
-// Device and pinned memory, copies, fills.
+// This file implements device memory, pinned memory, copies and fills.
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +15,8 @@ const Allocation* driver::find(uintptr_t p, size_t n) {
     return p - a->first <= a->second.size && n <= a->second.size - (p - a->first) ? &a->second : nullptr;
 }
 
-// allocate returns memory of exactly n bytes: an access beyond is the
-// sanitizer's to report.
+// allocate returns memory of exactly n bytes, so that the sanitizer reports any
+// access beyond them.
 static void* allocate(size_t n, Device* device) {
     void* p = nullptr;
     if (posix_memalign(&p, 256, n) != 0) return nullptr;
@@ -85,7 +85,7 @@ ENTRY cuMemGetAddressRange_v2(Pointer* base, size_t* size, Pointer p) {
 
 // ---- copies ---------------------------------------------------------------------
 
-// Plane is rows of bytes, a pitch apart.
+// Plane is a sequence of rows, with pitch bytes from one row to the next.
 struct Plane {
     uintptr_t at;
     size_t pitch;
@@ -94,7 +94,7 @@ struct Plane {
 
 static size_t span(const Plane& p, size_t width, size_t height) { return height == 0 ? 0 : (height - 1) * p.pitch + width; }
 
-// reachable says whether all of a device plane is allocated.
+// reachable reports whether a plane on a device is allocated completely.
 static bool reachable(const Plane& p, size_t width, size_t height) {
     if (!p.device) return true;
     const Allocation* a = find(p.at, span(p, width, height));
@@ -106,7 +106,8 @@ static void move(const Plane& to, const Plane& from, size_t width, size_t height
         memmove(reinterpret_cast<void*>(to.at + row * to.pitch), reinterpret_cast<const void*>(from.at + row * from.pitch), width);
 }
 
-// copy is every copy there is. stream null: the host waits.
+// copy implements all copies. If stream is null, it returns when the copy is
+// done.
 static int copy(const Call& call, Plane to, Plane from, size_t width, size_t height, Stream* stream) {
     if (!reachable(to, width, height) || !reachable(from, width, height) || to.pitch < width || from.pitch < width) return kInvalidValue;
     if (width == 0 || height == 0) return kSuccess;
@@ -122,13 +123,13 @@ static int copy(const Call& call, Plane to, Plane from, size_t width, size_t hei
         return kCaptureUnsupported;
     }
     if (pageable(to)) {
-        // Returns when it is done.
+        // A copy to pageable memory returns when it is done.
         drain(*stream);
         if (call.end() == kSuccess) move(to, from, width, height);
         return call.end();
     }
     if (pageable(from)) {
-        // Returns when the source has been read.
+        // A copy from pageable memory returns when the source has been read.
         auto staged = std::make_shared<std::vector<unsigned char>>(width * height);
         move({uintptr_t(staged->data()), width, false}, from, width, height);
         submit(*stream, [=] { move(to, {uintptr_t(staged->data()), width, false}, width, height); });
@@ -219,7 +220,7 @@ ENTRY cuMemcpy2DAsync_v2(const Copy2D* c, void* stream) {
 
 // ---- fills -----------------------------------------------------------------------
 
-// A fill of device memory does not hold the host up, whichever form is called.
+// No form of a fill of device memory makes the host wait.
 template <typename T> static int fill(const Call& call, Pointer to, T value, size_t n, Stream& s) {
     if (to % sizeof(T) != 0 || n > SIZE_MAX / sizeof(T) || !reachable(line(to, n * sizeof(T), true), n * sizeof(T), 1)) return kInvalidValue;
     submit(s, [=] {

@@ -1,4 +1,4 @@
-// Modules, functions and launches.
+// This file implements modules, functions and launches.
 #include <stdio.h>
 #include <string.h>
 
@@ -6,7 +6,8 @@
 
 using namespace driver;
 
-// The bytes of a module are not looked at: its kernels are in this library.
+// load ignores the bytes of the module, because its kernels are in this
+// library.
 static int load(void** module, const void* image) {
     if (image == nullptr) return kInvalidValue;
     std::unique_ptr<Module> m(new Module);
@@ -67,7 +68,7 @@ ENTRY cuFuncGetAttribute(int* value, int attribute, void* function) {
     if (f == nullptr) return kInvalidHandle;
     switch (attribute) {
     case kMaxThreads: *value = f->kernel->threads; break;
-    case kRegisters: *value = 32; break; // fibers have none to count
+    case kRegisters: *value = 32; break; // fibers do not count registers
     case kPtxVersion: *value = 80; break;
     case kBinaryVersion: *value = capability(); break;
     case kMaxDynamicShared: *value = f->dynamic; break;
@@ -101,8 +102,9 @@ ENTRY cuFuncGetParamInfo(void* function, size_t index, size_t* offset, size_t* s
     return kSuccess;
 }
 
-// argument returns the argument of a launch, or null where it is not what the
-// kernel takes: a block of bytes in extra, or the one struct in params.
+// argument returns the argument of a launch: a block of bytes in extra, or the
+// struct in params. It returns null if the size is not that of the kernel's
+// argument.
 static const void* argument(const host::Kernel& k, void** params, void** extra) {
     if (params != nullptr) return params[0];
     const void* block = nullptr;
@@ -125,7 +127,7 @@ ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsi
     const host::Kernel& k = *f->kernel;
     if (gx == 0 || gy == 0 || gz == 0 || gx > 2147483647u || gy > 65535 || gz > 65535) return kInvalidValue;
     if (uint64_t(bx) * by * bz != uint64_t(k.threads)) {
-        fprintf(stderr, "host: launch of %s with %ux%ux%u threads a block; it is declared with %d\n", k.name, bx, by, bz, k.threads);
+        fprintf(stderr, "host: launch of %s with %ux%ux%u threads per block; it is declared with %d\n", k.name, bx, by, bz, k.threads);
         return kInvalidValue;
     }
     if (dynamic > unsigned(f->dynamic)) return kInvalidValue;

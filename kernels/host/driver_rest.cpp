@@ -1,8 +1,9 @@
-// Entry points that every driver has and nothing here needs: arrays, textures,
-// links, managed memory, graphs built by hand, launches in clusters.
+// This file defines entry points that every driver has but lor2c never calls:
+// arrays, textures, linking, managed memory, graphs that are built by hand, and
+// launches with clusters.
 #include "driver.h"
 
-// The binary interface lets a function be called with arguments it ignores.
+// The ABI allows a function to be called with more arguments than it declares.
 #define NONE(entry) \
     ENTRY entry() { return driver::kNotSupported; }
 

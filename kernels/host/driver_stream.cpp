@@ -1,4 +1,4 @@
-// Streams, events, captured graphs.
+// This file implements streams, events and captured graphs.
 #include <time.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ static bool dead() {
 static void step(Stream& s) {
     const Work work = std::move(s.queue.front());
     s.queue.pop_front();
-    // Behind an error nothing runs.
+    // After an error no work runs.
     if (!dead()) work();
 }
 
@@ -41,7 +41,7 @@ void drain(Stream& s) {
 }
 
 void drain_all() {
-    // Streams that do not depend on each other advance in any order.
+    // Streams that do not depend on each other advance in a random order.
     std::vector<Stream*> busy{&state.null};
     busy.insert(busy.end(), state.streams.begin(), state.streams.end());
     while (!busy.empty()) {
@@ -166,7 +166,7 @@ ENTRY cuEventCreate(void** event, unsigned flags) {
     return kSuccess;
 }
 
-// until runs a stream to a record of an event.
+// until runs the work of a stream up to a record of an event.
 static void until(Event& e, uint64_t record) {
     while (e.done < record && e.stream != nullptr && !e.stream->queue.empty()) step(*e.stream);
 }
@@ -175,7 +175,7 @@ ENTRY cuEventDestroy_v2(void* event) {
     BEGIN(Call::context);
     OF_EVENT;
     until(*e, e->recorded);
-    // Work that waits for it may still be queued elsewhere.
+    // Other streams may have queued work that waits for the event.
     drain_all();
     state.events.erase(e);
     delete e;
@@ -230,7 +230,8 @@ ENTRY cuStreamWaitEvent(void* stream, void* event, unsigned) {
     BEGIN(Call::context);
     ON_STREAM;
     OF_EVENT;
-    // A graph of more than one stream is more than anybody here needs.
+    // Graphs of several streams are not supported, because lor2c captures only
+    // one.
     if (e->captured || s->capture != nullptr) return kCaptureUnsupported;
     const uint64_t record = e->recorded;
     submit(*s, [=] { until(*e, record); });

@@ -14,17 +14,19 @@ namespace host {
 
 namespace {
 
-// Kernels keep their arrays of registers on it, with the sanitizer's redzones.
+// kStack is the size of a stack. It contains the register arrays of a kernel
+// and the redzones of the sanitizer.
 constexpr size_t kStack = 256 << 10;
 
-// The fiber that the last go left: where the sanitizer's answer about the
-// stack that it left belongs.
+// left is the fiber that the last call of go left. The sanitizer's data on the
+// left stack is stored there.
 Fiber* left;
 
 } // namespace
 
-// Saves what the System V ABI of x86-64 wants kept, changes stacks, restores.
-// swapcontext would make a system call for the signal mask at each switch.
+// lor2c_host_switch saves the registers that the System V ABI of x86-64
+// preserves, changes the stack and restores them. swapcontext would make a
+// system call for the signal mask at each switch.
 extern "C" void lor2c_host_switch(void** from, void* to);
 asm(R"(
 .text
@@ -57,7 +59,8 @@ void Fiber::start(void (*entry)()) {
     }
     bottom_ = static_cast<char*>(memory) + guard;
     size_ = kStack;
-    // What lor2c_host_switch pops, then the entry, then its return address.
+    // The stack starts with the registers that lor2c_host_switch pops, then the
+    // entry, then its return address.
     uint64_t* top = reinterpret_cast<uint64_t*>(static_cast<char*>(memory) + guard + kStack);
     top[-2] = reinterpret_cast<uint64_t>(entry);
     sp_ = top - 8;
@@ -65,7 +68,7 @@ void Fiber::start(void (*entry)()) {
 
 void Fiber::arrived() {
 #if defined(__SANITIZE_ADDRESS__) || defined(LOR2C_HOST_ASAN)
-    // The caller's stack is known to the sanitizer alone.
+    // Only the sanitizer knows the caller's stack.
     const void* bottom;
     size_t size;
     __sanitizer_finish_switch_fiber(nullptr, &bottom, &size);

@@ -1,27 +1,28 @@
-// Fibers: stacks that one OS thread runs in turn.
+// Fibers are stacks that one OS thread runs in turn.
 #pragma once
 #include <stddef.h>
 
 namespace host {
 
-// Fiber is a place to go on from: a stack of its own, or the stack of whoever
-// called. A fiber begins in its entry function, which never returns.
+// Fiber is a stack with a point at which to continue: a new stack, or the stack
+// of the caller. A new fiber starts with its entry function, which never
+// returns.
 class Fiber {
 public:
     Fiber() = default;
     Fiber(const Fiber&) = delete;
     Fiber& operator=(const Fiber&) = delete;
 
-    // start gives the fiber its stack. It first runs when go switches to it.
+    // start allocates the stack. The fiber first runs when go switches to it.
     void start(void (*entry)());
-    // go leaves `from`, which is running, and goes on in `to`.
+    // go leaves `from`, the running fiber, and continues in `to`.
     static void go(Fiber& from, Fiber& to);
-    // arrived tells the sanitizer that the running fiber has begun.
+    // arrived tells the sanitizer that the running fiber has started.
     static void arrived();
 
 private:
     void* sp_ = nullptr;
-    void* fake_stack_ = nullptr; // the sanitizer's
+    void* fake_stack_ = nullptr; // of the sanitizer
     const void* bottom_ = nullptr;
     size_t size_ = 0;
 };

@@ -1,4 +1,4 @@
-// Numbers that every order here is drawn from.
+// All random orders of the library are drawn from these numbers.
 #pragma once
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct Random {
     }
 };
 
-// seed_at_start is LOR2C_HOST_SEED, or 1.
+// seed_at_start returns LOR2C_HOST_SEED, or 1.
 inline uint64_t seed_at_start() {
     const char* value = getenv("LOR2C_HOST_SEED");
     return value != nullptr && *value != 0 ? strtoull(value, nullptr, 10) : 1;

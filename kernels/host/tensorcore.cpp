@@ -1,4 +1,4 @@
-// ldmatrix, mma.sync and cp.async on the CPU.
+// This file implements ldmatrix, mma.sync and cp.async on the CPU.
 #include <string.h>
 
 #include <algorithm>
@@ -27,9 +27,10 @@ void need_shared(const char* what, const void* p, Place place) {
     fail(place, "%s at %p, which is not in the shared memory of the block", what, p);
 }
 
-// ldmatrix: PTX ISA, "Warp-level matrix load instruction: ldmatrix". Register t
-// of lane l holds the elements (l/4, 2(l%4)) and the next of tile t, the first
-// in the lower half; transposed, the elements (2(l%4), l/4) and the one below.
+// ldmatrix follows PTX ISA, "Warp-level matrix load instruction: ldmatrix".
+// Register t of lane l has two elements of tile t in row l/4, in columns 2(l%4)
+// and 2(l%4) + 1; the first is in the lower half. If transposed, the elements
+// are in column l/4, in rows 2(l%4) and 2(l%4) + 1.
 __attribute__((no_sanitize("address", "undefined"))) void ldmatrix(Warp& w, bool transposed) {
     uint16_t tiles[4][8][8];
     for (int l = 0; l < 32; l++) memcpy(tiles[l / 8][l % 8], reinterpret_cast<const Tiles*>(w.wait[l].value)->row, 16);
@@ -44,16 +45,16 @@ __attribute__((no_sanitize("address", "undefined"))) void ldmatrix(Warp& w, bool
     }
 }
 
-// mma: PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point type".
-// With g = l/4 and c = 2(l%4), lane l holds, each pair with the lower column
-// (of b: row) in the lower half,
+// mma follows PTX ISA, "Matrix fragments for mma.m16n8k16 with floating point
+// type". With g = l/4 and c = 2(l%4), lane l has these pairs. The lower half of
+// each pair is the element with the lower column (for b, the lower row):
 //
 //   a[0] a[g][c..c+1]    a[1] a[g+8][c..c+1]   a[2] a[g][c+8..c+9]   a[3] a[g+8][c+8..c+9]
 //   b[0] b[c..c+1][g]    b[1] b[c+8..c+9][g]
 //   d[0] d[g][c]         d[1] d[g][c+1]        d[2] d[g+8][c]        d[3] d[g+8][c+1]
 //
-// The products are exact in float32. They are added in the order of k, each sum
-// rounded to nearest; the hardware leaves its order and rounding open.
+// The products are exact in float32. They are added in the order of k, and each
+// sum is rounded to nearest. The hardware does not specify order and rounding.
 __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Warp& w) {
     float a[16][16];
     float8 b[16], d[16];
@@ -80,8 +81,8 @@ __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Wa
     }
 }
 
-// The destination is NaN until the copy lands, which is when the thread waits
-// for its group and not before.
+// The destination is NaN until the copy is completed, which happens when the
+// thread waits for its group and not before.
 uint64_t* copy_begin(void* to, const void* from, Place place) {
     need_shared("cp_async_16 to shared memory", to, place);
     if (!aligned(from)) fail(place, "cp_async_16 from %p, which is not aligned to 16 bytes", from);

@@ -60,7 +60,7 @@ func fillOn(n int, value float32) error {
 	if err != nil {
 		return err
 	}
-	// This memory is from the Go heap, which the sanitizer does not know.
+	// This memory comes from the Go heap, which the sanitizer does not track.
 	number := int32(n)
 	if err := driver.Write(count, unsafe.Slice((*byte)(unsafe.Pointer(&number)), 4)); err != nil {
 		return err

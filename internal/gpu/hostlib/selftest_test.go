@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// selftest builds kernels/host/selftest, which describes itself.
+// selftest builds the self-test of kernels/host/selftest.
 func selftest(t *testing.T) (program string, env []string) {
 	t.Helper()
 	c, err := newCompiler(false)
@@ -61,10 +61,10 @@ func TestSelf(t *testing.T) {
 		{name: "dynamic_shared_overrun", want: `heap-buffer-overflow(?s:.*)faulty\.cpp:\d+`},
 		{name: "global_overrun", want: `heap-buffer-overflow(?s:.*)faulty\.cpp:\d+`},
 		{name: "misaligned", want: `common\.cuh:\d+:\d+: runtime error: .*misaligned address`},
-		{name: "divergent_barrier", want: `kernel divergent_barrier, .*faulty\.cpp:\d+: __syncthreads in a branch that not all threads take: \d+ wait at .*faulty\.cpp`},
-		{name: "absent_lane", want: `kernel absent_lane, .*no thread can go on; \d+ of 64 have ended\n.*waits in __shfl_xor_sync at .*faulty\.cpp:\d+ for lanes 0xffffffff, of which 0x00000020 are not there`},
+		{name: "divergent_barrier", want: `kernel divergent_barrier, .*faulty\.cpp:\d+: __syncthreads in a branch that some threads do not take: \d+ wait at .*faulty\.cpp`},
+		{name: "absent_lane", want: `kernel absent_lane, .*no thread can go on; \d+ of 64 have ended\n.*waits in __shfl_xor_sync at .*faulty\.cpp:\d+ for lanes 0xffffffff, of which 0x00000020 are missing`},
 		{name: "barrier_in_warp", want: `no thread can go on; 0 of 32 have ended(?s:.*)waits in __syncthreads`},
-		{name: "mask_without_caller", want: `__syncwarp: the mask 0xfffffff0 leaves the calling lane [0-3] out`},
+		{name: "mask_without_caller", want: `__syncwarp: the mask 0xfffffff0 does not include the calling lane [0-3]`},
 		{name: "source_outside_mask", want: `__shfl_sync: lane 0 reads lane 20, which is not in the mask 0x0000ffff`},
 		{name: "collectives_meet", want: `(__ballot_sync|__shfl_sync) of lanes 0xffffffff meets lane \d+ in (__ballot_sync|__shfl_sync)`},
 		{name: "ldmatrix_misaligned", want: `ldmatrix at 0x[0-9a-f]+, which is not aligned`},
@@ -73,8 +73,8 @@ func TestSelf(t *testing.T) {
 		{name: "copy_from_misaligned", want: `cp_async_16 from 0x[0-9a-f]+, which is not aligned`},
 		{name: "copy_to_global", want: `cp_async_16 to shared memory at 0x[0-9a-f]+, which is not in the shared memory`},
 		{name: "too_much_shared", want: `kernel too_much_shared uses 102400 bytes of shared memory; a block has at most 101376`},
-		{name: "wrong_block", want: `kernel misaligned: launch with 64 threads a block; it is declared with 32`},
-		{name: "driver_start"}, {name: "driver_memory"}, {name: "driver_copy_2d"}, {name: "driver_functions"}, {name: "driver_launch", want: `launch of add with 8 bytes of arguments; it takes 16\n.*launch of add with 64x1x1 threads a block; it is declared with 32`, says: true},
+		{name: "wrong_block", want: `kernel misaligned: launch with 64 threads per block; it is declared with 32`},
+		{name: "driver_start"}, {name: "driver_memory"}, {name: "driver_copy_2d"}, {name: "driver_functions"}, {name: "driver_launch", want: `launch of add with 8 bytes of arguments; it takes 16\n.*launch of add with 64x1x1 threads per block; it is declared with 32`, says: true},
 		{name: "driver_late"}, {name: "driver_events"}, {name: "driver_graphs"}, {name: "driver_faults"},
 		{
 			name: "driver_visible",

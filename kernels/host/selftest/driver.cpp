@@ -1,4 +1,5 @@
-// The driver without a card: its promises, and where it keeps to no more.
+// These cases test the driver without a card: what it promises, and that it
+// promises no more than a real driver.
 #include <string.h>
 
 #include <thread>
@@ -10,7 +11,7 @@
 
 using driver::Pointer;
 
-// The entry points as a program sees them.
+// These are the entry points as a program declares them.
 extern "C" {
 int cuInit(unsigned);
 int cuDeviceGetCount(int*);
@@ -72,7 +73,7 @@ KERNEL(add, AddArgs, 32) { a.x[threadIdx.x] += a.by; }
 
 namespace {
 
-// Open is a process with a context and the module.
+// Open is a process that has opened a context and loaded the module.
 struct Open {
     void *context, *module, *add, *stream;
     Open() {
@@ -101,7 +102,8 @@ int first(Pointer p) {
     return x[0];
 }
 
-// any_seed says whether f is true for any of many seeds, and for all.
+// any_seed reports whether f is true for any of 20 seeds, and sets *all to
+// whether it is true for all of them.
 template <typename F> bool any_seed(F f, bool* all = nullptr) {
     bool any = false, every = true;
     for (uint64_t seed = 1; seed <= 20; seed++) {
@@ -124,7 +126,7 @@ CASE(driver_start) {
     CHECK(cuCtxSynchronize() == driver::kInvalidContext);
     CHECK(cuDevicePrimaryCtxRetain(&context, 1) == driver::kInvalidDevice);
     CHECK(cuDevicePrimaryCtxRetain(&context, 0) == 0 && cuCtxSetCurrent(context) == 0 && cuCtxSynchronize() == 0);
-    // The current context is a thread's.
+    // Each thread has its own current context.
     std::thread([] { CHECK(cuCtxSynchronize() == driver::kInvalidContext); }).join();
     CHECK(cuDevicePrimaryCtxRelease_v2(0) == 0 && cuCtxSynchronize() == driver::kInvalidContext);
     const char* name;
@@ -209,8 +211,8 @@ CASE(driver_launch) {
     CHECK(lor2c_host_calls("kernel:add") == 1 && lor2c_host_calls("cuLaunchKernel") == 3);
 }
 
-// A host that does not wait sees what was there before, for some seeds; one
-// that waits never does.
+// A host that does not wait sees the old content for some seeds. A host that
+// waits never does.
 CASE(driver_late) {
     const Open o;
     int* pinned;
@@ -227,7 +229,7 @@ CASE(driver_late) {
     CHECK(any_seed([&] { return read(false); }, &all) && !all);
     any_seed([&] { return read(true); }, &all);
     CHECK(all);
-    // Reuse of a pinned source before the copy has run.
+    // The pinned source is reused before the copy has run.
     const auto reuse = [&](bool wait) {
         for (int i = 0; i < 32; i++) pinned[i] = 1;
         CHECK(cuMemcpyHtoDAsync_v2(x, pinned, 128, o.stream) == 0);
@@ -239,7 +241,8 @@ CASE(driver_late) {
     CHECK(any_seed([&] { return reuse(false); }, &all) && !all);
     any_seed([&] { return reuse(true); }, &all);
     CHECK(all);
-    // Pageable memory is read before the call returns, and written.
+    // A copy from pageable memory has read the source when the call returns,
+    // and a copy to it has written the destination.
     any_seed([&] {
         int page[32] = {4};
         std::fill(page, page + 32, 4);
@@ -256,7 +259,7 @@ CASE(driver_events) {
     void *other, *start, *stop;
     CHECK(cuStreamCreate(&other, 1) == 0 && cuEventCreate(&start, 0) == 0 && cuEventCreate(&stop, 0) == 0);
     const Pointer x = device_ints(0), y = device_ints(0);
-    // y = x once x is written, across streams.
+    // One stream computes y = x after another stream has written x.
     const auto pass = [&](bool wait) {
         CHECK(cuMemsetD8Async(x, 0, 128, o.stream) == 0 && cuStreamSynchronize(o.stream) == 0);
         CHECK(cuEventRecord(start, o.stream) == 0 && o.launch(x, 3) == 0 && cuEventRecord(stop, o.stream) == 0);
@@ -272,7 +275,7 @@ CASE(driver_events) {
     CHECK(any_seed([&] { return pass(false); }, &all) && !all);
     any_seed([&] { return pass(true); }, &all);
     CHECK(all);
-    // Asking lets the work go on, and in the end it is done.
+    // Each query may let some work run; in the end all of it is done.
     const auto not_ready = [&] {
         bool late = false;
         CHECK(o.launch(x, 1) == 0 && cuEventRecord(stop, o.stream) == 0);
@@ -297,11 +300,12 @@ CASE(driver_graphs) {
     CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0) == 0 && cuGraphDestroy(graph) == 0 && cuGraphDestroy(graph) == driver::kInvalidHandle);
     for (int i = 1; i <= 3; i++) CHECK(cuGraphLaunch(exec, o.stream) == 0);
     CHECK(cuStreamSynchronize(o.stream) == 0 && first(x) == 18 && pinned[7] == 18);
-    // What was launched runs, though its graph is gone.
+    // Launched work runs even if its graph was destroyed.
     CHECK(cuGraphLaunch(exec, o.stream) == 0 && cuGraphExecDestroy(exec) == 0 && cuStreamSynchronize(o.stream) == 0 && first(x) == 24);
     CHECK(cuGraphLaunch(exec, o.stream) == driver::kInvalidHandle);
 
-    // What a capture forbids, by mode: 0 global, 2 relaxed.
+    // These operations are forbidden during a capture, depending on its mode: 0
+    // global, 2 relaxed.
     for (const int mode : {0, 2}) {
         Pointer p;
         int page[32];
@@ -323,7 +327,8 @@ CASE(driver_faults) {
     const Pointer x = device_ints(0);
     lor2c_host_fail("cuMemAlloc_v2", 2, 2);
     CHECK(cuMemAlloc_v2(&p, 8) == 0 && cuMemAlloc_v2(&p, 8) == driver::kOutOfMemory && cuMemAlloc_v2(&p, 8) == 0);
-    // The second run of the kernel fails, when it runs, and ends the context.
+    // The second launch of the kernel succeeds, but its run fails and makes the
+    // context unusable.
     lor2c_host_fail("kernel:add", 2, 700);
     CHECK(o.launch(x, 1) == 0 && cuStreamSynchronize(o.stream) == 0);
     const int queued = o.launch(x, 1);

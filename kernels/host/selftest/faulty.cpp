@@ -1,5 +1,5 @@
-// Kernels with one fault each. Those whose fault is a wrong result have a twin
-// without it, told apart by a flag.
+// These kernels have one fault each. Those that compute a wrong result have a
+// correct twin, which the flag `right` selects.
 #include "mma.cuh"
 #include "host/selftest/selftest.h"
 
@@ -10,7 +10,7 @@ struct FaultArgs {
 };
 typedef float Row[128];
 
-// differs says whether any of 20 seeds gives another result than wanted.
+// differs reports whether any of 20 seeds gives another result than want.
 static bool differs(const char* kernel, int right, int n, float want, unsigned blocks = 1) {
     std::vector<float> out(size_t(n), 0.0f);
     bool any = false;
@@ -33,7 +33,7 @@ KERNEL(no_barrier, FaultArgs, 128) {
 }
 CASE(no_barrier) { CHECK(!differs("no_barrier", 1, 128, 1.0f) && differs("no_barrier", 0, 128, 1.0f)); }
 
-// The barrier before the row is written again.
+// The barrier is missing before the row is written again.
 KERNEL(no_second_barrier, FaultArgs, 128) {
     SHARED(Row, s);
     float worst = 1.0f;
@@ -55,7 +55,7 @@ KERNEL(no_syncwarp, FaultArgs, 32) {
 }
 CASE(no_syncwarp) { CHECK(!differs("no_syncwarp", 1, 32, 1.0f) && differs("no_syncwarp", 0, 32, 1.0f)); }
 
-// A sum over blocks in the order in which they happen to come.
+// A sum over blocks depends on the order in which the blocks run.
 KERNEL(sum_in_any_order, FaultArgs, 32) {
     if (threadIdx.x == 0) *a.out += a.right ? 1.0f : 1.0f / float(1 + blockIdx.x);
 }
@@ -67,7 +67,7 @@ CASE(sum_in_any_order) {
     CHECK(differs("sum_in_any_order", 0, 1, once, 9));
 }
 
-// What a block leaves in shared memory, or finds there.
+// A kernel reads shared memory that the block has not written.
 KERNEL(uninitialized_shared, FaultArgs, 32) {
     SHARED(Row, s);
     if (a.right) s[threadIdx.x] = 0.0f;

@@ -1,4 +1,4 @@
-// Runs the case that the first argument names.
+// The self-test runs the case that the first argument names.
 #include <string.h>
 
 #include "host/selftest/selftest.h"

@@ -1,4 +1,4 @@
-// Right kernels: every collective against plain loops.
+// These are correct kernels. Every collective is compared with plain loops.
 #include "mma.cuh"
 #include "host/selftest/selftest.h"
 
@@ -33,7 +33,8 @@ CASE(shuffles) {
                 CHECK(got[size_t(64 * row + i)] == value(begin + by % width));
                 CHECK(got[size_t(64 * (row + 1) + i)] == value(i - by < begin ? i : i - by));
                 CHECK(got[size_t(64 * (row + 2) + i)] == value(i + by >= end ? i : i + by));
-                // A partner beyond the segment is none; one before it is read (PTX ISA, shfl.bfly).
+                // A lane beyond the segment is not read, but a lane before it
+                // is (PTX ISA, shfl.bfly).
                 CHECK(got[size_t(64 * (row + 3) + i)] == value((i ^ by) >= end ? i : i ^ by));
             }
 }
@@ -55,7 +56,7 @@ CASE(wide_shuffles) {
     for (int l = 0; l < 32; l++) CHECK(d[l] == 1e300 * (l ^ 1) && i[l] == int64_t(31 - l) << 40);
 }
 
-// The halves of each warp go different ways, with masks of their own.
+// The halves of each warp take different branches, each with its own mask.
 KERNEL(votes, OutArgs, 64) {
     const int lane = threadIdx.x % 32;
     uint32_t* out = a.out + 4 * threadIdx.x;
@@ -88,7 +89,7 @@ CASE(votes) {
 struct SumArgs {
     const float* x;
     float* sum;
-    float* first; // of shared memory as a block finds it
+    float* first; // content of shared memory at the start of the block
     int n;
     uint32_t unused;
 };
@@ -115,7 +116,7 @@ CASE(sum_blocks) {
     }
 }
 
-// Threads that have ended are not waited for.
+// A barrier does not wait for threads that have ended.
 KERNEL(leave_early, OutArgs, 96) {
     for (uint32_t i = 0; i < 96; i++) {
         if (threadIdx.x == i) return;
@@ -150,7 +151,8 @@ struct OrderArgs {
 
 KERNEL(note_order, OrderArgs, 64) { a.order[(*a.next)++] = blockIdx.x * 64 + threadIdx.x; }
 
-// The order of threads and blocks is the seed's, and another launch has another.
+// The seed determines the order of threads and blocks, and every launch has
+// another order.
 CASE(orders) {
     const auto order = [] {
         std::vector<uint32_t> got(640);
@@ -189,7 +191,7 @@ KERNEL(tiles, TileArgs, 32) {
     for (int i = 0; i < 4; i++) a.transposed[4 * lane + i] = r[i];
 }
 
-// Tile t is rows 8(t%2) and columns 8(t/2) of the square.
+// Tile t contains rows from 8(t%2) and columns from 8(t/2) of the matrix.
 CASE(tiles) {
     uint16_t x[16][16];
     for (int i = 0; i < 256; i++) x[i / 16][i % 16] = uint16_t(i * 257 + 3);
@@ -207,14 +209,15 @@ struct ProductArgs {
     const bf16* a;
     const bf16* b;
     float* d;
-    int stage; // copies ahead
+    int stage; // number of copies in progress
     uint32_t unused;
 };
 struct Stages {
     bf16 a[4][16][24], b[4][16][24];
 };
 
-// d [16,16] = a [16,128] b^T [128,16], by copies two groups ahead.
+// The kernel computes d [16,16] = a [16,128] b^T [128,16] and copies two groups
+// ahead.
 KERNEL(product, ProductArgs, 32) {
     SHARED(Stages, s);
     const int lane = threadIdx.x;
@@ -245,7 +248,7 @@ KERNEL(product, ProductArgs, 32) {
         for (int i = 0; i < 4; i++) a.d[(lane / 4 + i / 2 * 8) * 16 + n * 8 + lane % 4 * 2 + i % 2] = d[n][i];
 }
 
-// Row 15 of b is filled with zeros by the copy.
+// The copy fills row 15 of b with zeros.
 CASE(product) {
     alignas(16) bf16 x[16][128], y[16][128];
     for (int i = 0; i < 16; i++)
@@ -259,7 +262,7 @@ CASE(product) {
         run("product", ProductArgs{x[0], y[0], d[0], 2, 0});
         for (int i = 0; i < 16; i++)
             for (int j = 0; j < 16; j++) {
-                float want = 0; // exact: few bits, small sums
+                float want = 0; // exact, because the numbers have few bits and the sums are small
                 for (int k = 0; k < 128 && j < 15; k++) want += to_float(x[i][k]) * to_float(y[j][k]);
                 CHECK(d[i][j] == want);
             }

@@ -1,5 +1,6 @@
-// Cases of the self-test, each run in a process of its own: a right one returns,
-// a faulty one ends the process with a message that the Go test expects.
+// These are the cases of the self-test. Each runs in its own process: a correct
+// kernel returns, and a faulty one ends the process with a message that the Go
+// test expects.
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
         }                                                                                                                                  \
     } while (0)
 
-// Case registers itself under its name.
+// Case registers a case under its name.
 struct Case {
     Case(const char* name, void (*run)()) : name(name), run(run), next(first) { first = this; }
     const char* name;
@@ -27,7 +28,7 @@ struct Case {
     static const Case registered_##name(#name, case_##name);                                                                               \
     static void case_##name()
 
-// run launches one block, or more, of a kernel.
+// run launches one or more blocks of a kernel.
 template <typename Args> void run(const char* kernel, const Args& args, unsigned blocks = 1, size_t dynamic = 0) {
     const host::Kernel* k = host::Kernel::find(kernel);
     CHECK(k != nullptr && k->size == sizeof args);
