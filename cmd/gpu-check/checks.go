@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// doctor asks the product what it sees: a driver whose entry points are all
-// there, and a card.
+// doctor runs lor2c doctor, which must find a card and a driver that has all
+// entry points.
 func (b *bundle) doctor() (string, map[string]float64, error) {
 	out, err := b.lor2c("doctor")
 	if err != nil {
@@ -33,8 +33,8 @@ func (b *bundle) doctor() (string, map[string]float64, error) {
 	return out, nil, nil
 }
 
-// tests runs tests of a package on the card and counts those that passed; none
-// is a fault.
+// tests runs tests of a package on the card and counts those that passed. It is
+// an error if none passed.
 func (b *bundle) tests(pkg, which string) (string, map[string]float64, error) {
 	out, err := b.test(pkg, "-test.run", which, "-test.v")
 	if err != nil {
@@ -47,13 +47,14 @@ func (b *bundle) tests(pkg, which string) (string, map[string]float64, error) {
 	return "", map[string]float64{"passed": float64(n), "skipped": float64(strings.Count(out, "--- SKIP"))}, nil
 }
 
-// driver makes each kind of call to the driver, with code of its own.
+// driver runs the tests of package driver, which call every entry point with
+// kernels of their own.
 func (b *bundle) driver() (string, map[string]float64, error) {
 	return b.tests("internal/gpu/driver", "^TestDevice$")
 }
 
-// suite is the tests of compute.Device: every op in both precisions, and the
-// kernels and launches that its sizes and orders of calls do not lead to.
+// suite selects the tests of compute.Device: every op in both precisions, and
+// kernels and launches that the suite's sizes and orders of calls do not reach.
 const suite = "^Test(Conformance|Products|SlopeJoinsProduct|AttentionUnaligned|RowFusion|RowFusionEnds)$"
 
 // conformance runs the suite on the card.
@@ -61,7 +62,7 @@ func (b *bundle) conformance() (string, map[string]float64, error) {
 	return b.tests("internal/gpu", suite)
 }
 
-// replay runs steps again and again, as graphs.
+// replay runs steps repeatedly as CUDA graphs.
 func (b *bundle) replay() (string, map[string]float64, error) {
 	return b.tests("internal/gpu", "^Test(Replay|CopiesReplay|ShapesDoNotShare|UploadKeepsItsPlace|LargeUpload|GraphsAreBounded)$")
 }
@@ -71,10 +72,11 @@ func (b *bundle) goldens() (string, map[string]float64, error) {
 	return b.tests("internal/train", "^TestGolden.*CUDA$")
 }
 
-// benchmark finds the figures in lines of `go test -bench`.
+// benchmark matches a result line of `go test -bench`.
 var benchmark = regexp.MustCompile(`(?m)^Benchmark(\S+?)(?:-\d+)?\s+\d+\s(.*)$`)
 
-// figures reads value and unit pairs off a benchmark's lines.
+// figures returns the values by benchmark and unit from the output of
+// benchmarks.
 func figures(out string) map[string]float64 {
 	found := map[string]float64{}
 	for _, m := range benchmark.FindAllStringSubmatch(out, -1) {
@@ -89,7 +91,8 @@ func figures(out string) map[string]float64 {
 	return found
 }
 
-// benchmarks runs benchmarks of a package on the card; no figure is a fault.
+// benchmarks runs benchmarks of a package on the card. It is an error if none
+// ran.
 func (b *bundle) benchmarks(pkg, which string) (string, map[string]float64, error) {
 	out, err := b.test(pkg, "-test.run", "^$", "-test.bench", which, "-test.benchtime", "50x")
 	found := figures(out)
@@ -99,12 +102,12 @@ func (b *bundle) benchmarks(pkg, which string) (string, map[string]float64, erro
 	return "", found, err
 }
 
-// operations times every op.
+// operations measures the time of every op.
 func (b *bundle) operations() (string, map[string]float64, error) {
 	return b.benchmarks("internal/gpu", "^BenchmarkOp$")
 }
 
-// steps times whole optimizer steps at the shape of RoBERTa-base.
+// steps measures the time of optimizer steps at the shape of RoBERTa-base.
 func (b *bundle) steps() (string, map[string]float64, error) {
 	return b.benchmarks("internal/train", "^BenchmarkStepCUDA$")
 }

@@ -1,10 +1,10 @@
-// Command gpu-check proves the CUDA device on the machine it runs on. It stands
-// in the folder that `make gpu-bundle` fills and needs a driver and a card, but
-// no Go, no CUDA toolkit and no network.
+// Command gpu-check tests the CUDA device on the machine that it runs on. It is
+// part of the folder that `make gpu-bundle` fills. It needs a driver and a
+// card, but not Go, the CUDA toolkit or a network.
 //
-// Each check is a process of its own, so that a fault in one leaves the others
-// alone. The outcome goes to gpu-check.json and, as a row for docs/hardware.md,
-// to gpu-check.md.
+// Each check runs in its own process, so that a crash in one check does not
+// affect the others. The results are written to gpu-check.json and, as a row
+// for docs/hardware.md, to gpu-check.md.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// Outcome of one check.
+// Outcome is the result of one check.
 type Outcome struct {
 	Name    string             `json:"name"`
 	Status  string             `json:"status"` // pass, fail or skip
@@ -27,7 +27,7 @@ type Outcome struct {
 	Figures map[string]float64 `json:"figures,omitempty"`
 }
 
-// Result is the file gpu-check.json.
+// Result is the content of gpu-check.json.
 type Result struct {
 	Version  string    `json:"version"`
 	Date     string    `json:"date"`
@@ -36,19 +36,22 @@ type Result struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// bundle is the folder that the program stands in, and where it writes.
+// bundle is the folder that contains the program (dir) and the folder for its
+// output (out).
 type bundle struct {
 	dir, out string
 	result   Result
 }
 
-// check is one proof. It returns what to report beside pass; an error fails it.
+// check is one check. run returns an error if the check fails, and otherwise a
+// detail and figures to report.
 type check struct {
 	name string
 	run  func(b *bundle) (detail string, figures map[string]float64, err error)
 }
 
-// checks in the order in which a fault is cheapest to find.
+// checks are sorted so that the first failure is the one that is easiest to
+// diagnose.
 var checks = []check{
 	{"doctor", (*bundle).doctor},
 	{"driver", (*bundle).driver},
@@ -86,7 +89,7 @@ func main() {
 func run(only, names []string, out string) (failed bool, err error) {
 	for _, name := range only {
 		if !slices.Contains(names, name) {
-			return false, fmt.Errorf("gpu-check: --only: %q is no check; want some of %s", name, strings.Join(names, ","))
+			return false, fmt.Errorf("gpu-check: --only: %q is not a check; want some of %s", name, strings.Join(names, ","))
 		}
 	}
 	exe, err := os.Executable()
@@ -117,7 +120,8 @@ func run(only, names []string, out string) (failed bool, err error) {
 		}
 		b.result.Outcomes = append(b.result.Outcomes, o)
 		fmt.Printf("%-12s %-4s %6.1f s  %s\n", o.Name, o.Status, o.Seconds, firstLine(o.Detail))
-		// After each, so that a machine that goes away leaves what is known.
+		// Write after each check, so that a crash of the machine does not lose
+		// earlier results.
 		if err := b.write(); err != nil {
 			return true, err
 		}

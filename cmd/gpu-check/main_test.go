@@ -23,7 +23,8 @@ func TestFigures(t *testing.T) {
 	}
 }
 
-// BenchmarkStepCUDA has a name and the figures of that in internal/train.
+// BenchmarkStepCUDA has the name and the metrics of the benchmark in
+// internal/train.
 func BenchmarkStepCUDA(b *testing.B) {
 	for _, workload := range []string{"full", "mrpc", "long"} {
 		b.Run("workload="+workload+"/method=lor2c/dtype=bfloat16", func(b *testing.B) {
@@ -37,7 +38,8 @@ func BenchmarkStepCUDA(b *testing.B) {
 	}
 }
 
-// TestRow holds the row of a result against what go test prints of a benchmark.
+// TestRow compares a row of the table with the output of go test for the same
+// benchmark.
 func TestRow(t *testing.T) {
 	out, err := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$", "-test.benchtime", "1x").Output()
 	if err != nil {
@@ -102,8 +104,8 @@ func TestSameFiles(t *testing.T) {
 	}
 }
 
-// TestProcessFails runs checks in an empty bundle: each says what is not there,
-// and a result is written all the same.
+// TestProcessFails runs checks in an empty bundle: each error says what is
+// missing, and the result is written nevertheless.
 func TestProcessFails(t *testing.T) {
 	b := &bundle{dir: t.TempDir(), out: t.TempDir()}
 	if _, _, err := b.doctor(); err == nil || !strings.Contains(err.Error(), "lor2c doctor") {
@@ -125,7 +127,7 @@ func TestProcessFails(t *testing.T) {
 	}
 }
 
-// TestNothingRan: tests or benchmarks that are not there prove nothing.
+// TestNothingRan: a run without any test or benchmark fails the check.
 func TestNothingRan(t *testing.T) {
 	b := &bundle{dir: t.TempDir()}
 	program := filepath.Join(b.dir, "bin", "gpu.test")

@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// header is the table of docs/hardware.md that rows belong to.
+// header is the head of the table in docs/hardware.md.
 const header = "| card | driver | version | date | checks | copy, GB/s | matrix product, TFLOP/s | 64 x 128, ms | MRPC lengths, ms | 64 x 256, ms | memory, MiB |\n" +
 	"|---|---|---|---|---|---:|---:|---:|---:|---:|---:|\n"
 
-// markdown is the table with one row, and what failed or was left out below it.
+// markdown returns the table with one row, followed by the checks that failed
+// or were skipped.
 func (r Result) markdown() string {
 	all := map[string]float64{}
 	pass := 0

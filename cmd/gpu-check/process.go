@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// skip is the reason for which a check cannot be made here.
+// skip is an error for a check that cannot be run on this machine. Its text is
+// the reason.
 type skip string
 
 func (s skip) Error() string { return string(s) }
@@ -22,7 +23,8 @@ func isSkip(err error) bool {
 	return errors.As(err, &s)
 }
 
-// limit bounds one process: a kernel that hangs must not take the others along.
+// limit is the longest time for one process, so that a kernel that does not end
+// cannot block the other checks.
 const limit = 4 * time.Minute
 
 // process runs a program of the bundle in one of its folders and returns what
@@ -45,7 +47,7 @@ func (b *bundle) process(folder string, env []string, program string, args ...st
 	return out.String(), err
 }
 
-// lor2c runs the product.
+// lor2c runs lor2c with the given arguments.
 func (b *bundle) lor2c(args ...string) (string, error) {
 	return b.process("", nil, filepath.Join(b.dir, "bin", "lor2c"), args...)
 }
@@ -57,7 +59,7 @@ func (b *bundle) test(pkg string, args ...string) (string, error) {
 	return b.process(pkg, []string{"LOR2C_REQUIRE_GPU=1"}, program, args...)
 }
 
-// last returns the end of s, in whole lines where it is cut.
+// last returns about the last n bytes of s, starting with a whole line.
 func last(s string, n int) string {
 	if len(s) <= n {
 		return s

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// train runs the demo's configuration into a folder of its own.
+// train runs the demo's configuration. Its run directory has the given name.
 func (b *bundle) train(name string, args ...string) error {
 	_, err := b.lor2c(b.trainArgs(name, args...)...)
 	return err
@@ -29,12 +29,13 @@ func (b *bundle) folder(name string) string { return filepath.Join(b.out, "runs"
 // imlor2c merges and injects on the device while it trains.
 var imlor2c = []string{"--set", "schedule.max_merges=1", "--set", "schedule.max_injects=1", "--set", "train.epochs=6"}
 
-// fineTunes are the demo's runs on the card, each beside one on the CPU: initial
-// values, order and dropout masks are the same. float32 differs by the order of
-// sums, bfloat16 by its 8 bits.
+// fineTunes are runs of the demo on the card. Each is compared with a run on
+// the CPU that has the same initial values, order of examples and dropout
+// masks. In float32 the results differ because sums are computed in another
+// order, and in bfloat16 because it has only 8 significant bits.
 var fineTunes = []struct {
 	name, beside string
-	most         float64 // that losses may be apart
+	most         float64 // largest relative difference of the losses
 	args         []string
 }{
 	{name: "cpu", args: []string{"--device", "cpu"}},
@@ -68,9 +69,9 @@ func (b *bundle) fineTune() (string, map[string]float64, error) {
 		if err != nil {
 			return "", found, err
 		}
-		found[r.name+" loss off by"] = off
+		found[r.name+" loss differs by"] = off
 		if !(off <= r.most) {
-			return "", found, fmt.Errorf("losses of %s are off those of %s by %.3g of their size; want at most %g", r.name, r.beside, off, r.most)
+			return "", found, fmt.Errorf("losses of %s and %s differ by %.3g relative to the latter; want at most %g", r.name, r.beside, off, r.most)
 		}
 	}
 	return "", found, nil
@@ -98,18 +99,19 @@ func readLosses(path string) (losses []float64, err error) {
 	return losses, nil
 }
 
-// apart is the largest difference of two curves over the size of the second.
+// apart returns the largest absolute difference of two curves relative to the
+// value of the second.
 func apart(a, b []float64) (off float64, err error) {
 	if len(a) != len(b) || len(b) == 0 {
 		return 0, fmt.Errorf("%d losses against %d", len(a), len(b))
 	}
 	for i := range b {
-		off = math.Max(off, math.Abs(a[i]-b[i])/math.Abs(b[i])) // NaN stays
+		off = math.Max(off, math.Abs(a[i]-b[i])/math.Abs(b[i])) // a NaN is kept
 	}
 	return off, nil
 }
 
-// repeat trains once more on the card: the same bytes.
+// repeat trains a second time on the card and compares the bytes of both runs.
 func (b *bundle) repeat() (string, map[string]float64, error) {
 	for _, name := range []string{"first", "second"} {
 		if err := os.RemoveAll(b.folder(name)); err != nil {
@@ -122,11 +124,11 @@ func (b *bundle) repeat() (string, map[string]float64, error) {
 	return "", nil, sameFiles(b.folder("first"), b.folder("second"))
 }
 
-// resume kills a run on the card three times, continues it, and compares with
-// the unbroken run of the check before.
+// resume kills a run on the card three times, continues it each time, and
+// compares it with the uninterrupted run of the check before.
 func (b *bundle) resume() (string, map[string]float64, error) {
 	if _, err := os.Stat(b.folder("first")); err != nil {
-		return "", nil, skip("needs the runs of the check repeat")
+		return "", nil, skip("the check repeat did not run; resume compares with its runs")
 	}
 	if err := os.RemoveAll(b.folder("killed")); err != nil {
 		return "", nil, err
@@ -146,14 +148,15 @@ func (b *bundle) resume() (string, map[string]float64, error) {
 	if err := b.train("killed", "--device", "cuda", "--set", "train.save_every=20"); err != nil {
 		return "", nil, err
 	}
-	return fmt.Sprintf("%d of 3 processes died before they were done", kills), nil,
+	return fmt.Sprintf("only %d of 3 processes were killed before they finished", kills), nil,
 		sameFiles(filepath.Join(b.folder("first"), "final"), filepath.Join(b.folder("killed"), "final"))
 }
 
-// clocked are the files of a run that depend on the clock or the machine.
+// clocked are the names of files that depend on the clock or the machine.
 var clocked = []string{"log.txt", "timing", "env", "events.out", "all_results.json", "lock"}
 
-// sameFiles returns an error that names the first file by which two runs differ.
+// sameFiles returns an error that names the first file that differs between two
+// runs.
 func sameFiles(a, b string) error {
 	return filepath.WalkDir(a, func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {

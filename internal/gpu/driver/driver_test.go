@@ -72,7 +72,7 @@ func TestNoLibrary(t *testing.T) {
 	}
 	noDevice(t, 0)
 	if m := Missing(); m != nil {
-		t.Errorf("missing %v of no library", m)
+		t.Errorf("Missing is %v without a library", m)
 	}
 	// A call without a driver must fail, not crash.
 	var f *Error
@@ -95,7 +95,7 @@ func TestNoDevice(t *testing.T) {
 	}
 	for _, name := range []string{"cuFuncGetParamInfo", "cuTensorMapEncodeTiled", "cuTexRefGetArray"} {
 		if slices.Contains(m, name) {
-			t.Errorf("%s is missing; nothing that is called needs it", name)
+			t.Errorf("Missing has %s, which lor2c never calls", name)
 		}
 	}
 	var f *Error
@@ -171,7 +171,8 @@ func TestOneDevice(t *testing.T) {
 	lostDevice(t)
 }
 
-// TestDevice does the same on the first device of the machine, if it has one.
+// TestDevice calls the same functions on the first device of the machine, if
+// there is one.
 func TestDevice(t *testing.T) {
 	if code, why := Status(); code != 0 {
 		t.Skipf("no device: status %d %s", code, why)
@@ -247,7 +248,7 @@ func onDevice(t *testing.T) {
 	plain := must[Event](t)(NewEvent(false))
 	ok(from.Record(s))
 
-	args := make([]byte, 8) // an argument may begin at any offset
+	args := make([]byte, 8) // the first argument does not start at offset 0
 	record := func(v axpy) Record {
 		at := len(args)
 		args = append(args, unsafe.Slice((*byte)(unsafe.Pointer(&v)), unsafe.Sizeof(v))...)
