@@ -163,7 +163,7 @@ func TestReaderGone(t *testing.T) {
 		t.Error(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(out, "log.txt"))
-	if want := "nobody reads standard output any more"; err != nil || !strings.Contains(string(raw), want) {
+	if want := "standard output was closed by its reader"; err != nil || !strings.Contains(string(raw), want) {
 		t.Errorf("the log lacks %q: %v\n%s", want, err, raw)
 	}
 }

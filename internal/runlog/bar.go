@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// draw shows the progress bar below the lines of the console.
+// draw draws the progress bar below the lines of the console.
 func (r *Run) draw(change bool, bar func(width int) string) {
 	r.console.screen.Status(change, func(width int) []string { return []string{bar(width)} })
 }
@@ -44,8 +44,8 @@ func (r *Run) running() string {
 	return "epoch " + of(max(1, (r.step+r.o.StepsPerEpoch-1)/r.o.StepsPerEpoch), r.o.Epochs)
 }
 
-// Ranks of the columns of the table of evaluations: which the narrowest
-// terminals show, and which only wide ones.
+// These are the ranks of the columns of the table of evaluations. Narrow
+// terminals show only the columns of the first ranks.
 const (
 	rankScore = iota
 	rankEpoch
@@ -55,8 +55,8 @@ const (
 	rankStep
 )
 
-// evalRow prints an evaluation as a row of a table, below a heading where the
-// terminal shows other columns than the last time.
+// evalRow prints an evaluation as a row of a table. It prints a heading first
+// if the columns differ from those of the last heading.
 func (r *Run) evalRow(e Eval) {
 	t := r.console.screen.Terminal
 	style := terminal.Plain

@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// clock measures only this process, because a resumed run did not take the steps before
-// its checkpoint in the measured time.
+// clock measures speed and time of this process only, because other processes
+// took the steps before a resumed run's checkpoint.
 type clock struct {
 	now   func() time.Time
 	start time.Time // of the process
-	mark  time.Time // begin of the lap
-	seen  time.Time // last step or evaluation
+	mark  time.Time // start of the lap
+	seen  time.Time // time of the last step or evaluation
 
-	first, step      int // steps done at start, and now
-	done             int // steps this process did, redone ones included
+	first, step      int // number of steps at the start and now
+	done             int // number of steps that this process took, including repeated ones
 	examples, tokens int // of the lap
 
 	allExamples, allTokens   int     // since start
-	examplesRate, tokensRate float64 // per second, in the last lap; NaN before
+	examplesRate, tokensRate float64 // per second, in the last lap; NaN before the first
 }
 
 func newClock(now func() time.Time, step int) clock {
@@ -27,7 +27,7 @@ func newClock(now func() time.Time, step int) clock {
 		examplesRate: math.NaN(), tokensRate: math.NaN()}
 }
 
-// advance counts a step; done differs from step after a resume or a rewind.
+// advance counts a step. After a resume or a rewind, done and step differ.
 func (c *clock) advance(step, examples, tokens int) {
 	c.step, c.seen = step, c.now()
 	c.done++

@@ -11,11 +11,12 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// console is stderr: lines, and on a terminal a bar below them and a table of
-// the evaluations instead of lines.
+// console is the output to stderr. It consists of lines; a terminal also has a
+// progress bar below them, and a table of the evaluations instead of lines
+// about them.
 type console struct {
 	screen  *terminal.Screen
-	heading string // of the table as it was last printed
+	heading string // heading of the table, as printed last
 }
 
 func (c *console) open(o Options) { c.screen = terminal.Open(o.Stderr, o.Terminal, o.Now) }
@@ -29,8 +30,8 @@ func (c *console) line(text string) {
 	c.screen.Print(style, text, indent)
 }
 
-// Advance counts one optimizer step, for progress and speed only. Tokens are
-// real ones, padding excluded. The loop calls it after every step.
+// Advance counts one optimizer step, for progress and speed only. tokens
+// excludes padding. The training loop calls it after every step.
 func (r *Run) Advance(step, examples, tokens int) {
 	r.clock.advance(step, examples, tokens)
 	r.step, r.doing = step, ""
@@ -60,7 +61,7 @@ func (r *Run) Train(t Train) {
 	r.put(r.timing, jsonLine([]field{{"step", t.Step}, {"time", stamp(r.o.Now())},
 		{"seconds", r.o.Now().Sub(c.start).Seconds()},
 		{"examples_per_second", c.examplesRate}, {"tokens_per_second", c.tokensRate}}))
-	// At the end of epoch 1 the fraction is 1.0, which is still epoch 1.
+	// At the end of epoch 1 the fraction is 1.0, which still belongs to epoch 1.
 	epoch := max(1, int(math.Ceil(t.Epoch)))
 	text := fmt.Sprintf("epoch %s step %s %s", of(epoch, r.o.Epochs), of(t.Step, r.o.Steps),
 		r.numbers(fmt.Sprintf("loss %.4g lr %.1e norm %.3g", t.Loss, t.LearningRate, t.GradNorm)))
@@ -136,7 +137,7 @@ func (r *Run) numbers(text string) string {
 	return text
 }
 
-// of is "n/total", or n alone if the total is unknown.
+// of returns "n/total", or n alone if the total is unknown.
 func of(n any, total int) string {
 	if total <= 0 {
 		return fmt.Sprint(n)
@@ -144,7 +145,8 @@ func of(n any, total int) string {
 	return fmt.Sprintf("%v/%d", n, total)
 }
 
-// epochText is a number of epochs with two digits of its fraction, if any.
+// epochText returns a number of epochs with two decimals, or without decimals
+// if it is whole.
 func epochText(epoch float64) string {
 	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(epoch, 'f', 2, 64), "0"), ".")
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal/terminaltest"
 )
 
-// session logs a run resumed at step 20 of 174 whose steps take half a second,
-// and whose evaluation takes ten. Before it ends, during is called.
+// session logs a run that was resumed at step 20 of 174. Its steps take half a
+// second, and its evaluation takes ten. It calls `during` before the end.
 func session(t *testing.T, console io.Writer, tty terminal.Terminal, during func(r *Run)) (dir, stdout string) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir = t.TempDir()
@@ -43,14 +43,14 @@ func session(t *testing.T, console io.Writer, tty terminal.Terminal, during func
 	return dir, out.String()
 }
 
-// plainLines are those of the session in a file or a pipe.
+// plainLines are the lines of the session if stderr is a file or a pipe.
 const plainLines = `method lor2c
 epoch 1/3 step 40/174 loss 0.6123 lr 3.2e-04 norm 1.21 32.0 ex/s 412 tok/s eta 1m7s
 epoch 1/3 step 58/174 dev loss 0.5 accuracy 0.8800 f1 0.9123 (best)
 epoch 2/3 step 60/174 loss 0.6 lr 1.0e-05 norm 1.23e+04 32.0 ex/s 412 tok/s eta 1m26s
 `
 
-// untimed takes the time off the lines of log.txt.
+// untimed removes the time from the lines of log.txt.
 func untimed(t *testing.T, text string) string {
 	t.Helper()
 	var lines strings.Builder
@@ -64,9 +64,10 @@ func untimed(t *testing.T, text string) string {
 	return lines.String()
 }
 
-// Times by hand. Step 40: 20 steps in 10 s, 134 left at 0.5 s. Step 60: the
-// lap is 20 steps in 10 s without the evaluation, but with it the 40 steps
-// took 30 s, so that the 114 left need 85.5 s.
+// The times were computed by hand. At step 40, 20 steps took 10 s and 134 steps
+// are left at 0.5 s each. At step 60, the lap had 20 steps in 10 s without the
+// evaluation, but with it the 40 steps took 30 s, so that the 114 left need
+// 85.5 s.
 func TestPlainLines(t *testing.T) {
 	var console bytes.Buffer
 	dir, stdout := session(t, &console, terminal.Terminal{}, func(r *Run) { r.Progress("evaluating", 1, 2) })
@@ -87,7 +88,7 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
-// seen is what a person sees of the session on a terminal of some width.
+// seen80 is what a terminal of 80 cells shows of the session.
 const seen80 = `method lor2c
  epoch     step  accuracy*     loss       f1
    1/3   58/174     0.8800   0.5000   0.9123  best
@@ -129,8 +130,8 @@ func TestTerminalWidths(t *testing.T) {
 	}
 }
 
-// TestBetweenSteps: the bar says what goes on while no step is taken. A change of
-// the width between two rows of the table repeats its heading.
+// TestBetweenSteps: the bar shows the work between steps. If the width of the
+// terminal changes between two rows of the table, the heading is repeated.
 func TestBetweenSteps(t *testing.T) {
 	tty := terminaltest.New(80)
 	session(t, tty, tty.Terminal(), func(r *Run) {

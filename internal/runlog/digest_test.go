@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestDigest holds the running digest of a log, also of one that was rewound,
-// against the lines of its file.
+// TestDigest compares the running digest of a log, also after a rewind, with
+// the lines of its file.
 func TestDigest(t *testing.T) {
 	_, jsonl, _ := unbroken(t)
 	for _, step := range []int{-1, 0, 3, 6, 10} {
@@ -56,8 +56,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// FuzzScan wants every log to be refused in one line, or read back as records
-// that a digest covers.
+// FuzzScan: every log is either refused with an error of one line, or read as
+// records that have a digest.
 func FuzzScan(f *testing.F) {
 	for _, name := range []string{"half", "kind", "missing", "unknown", "type", "null", "order", "text", "score"} {
 		text, err := os.ReadFile(filepath.Join("testdata/damaged", name+".jsonl"))

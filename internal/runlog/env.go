@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// Env is the content of env.json: what the numbers of a run may depend on besides its
-// configuration. The caller sets the first three fields, and WriteEnv the others.
+// Env is the content of env.json: everything besides the configuration that may
+// influence the numbers of a run. The caller sets the first three fields, and
+// WriteEnv the others.
 type Env struct {
 	Device     string            `json:"device"`
 	BLAS       string            `json:"blas"`
@@ -25,7 +26,7 @@ type Env struct {
 	Modified   bool     `json:"modified"` // the source had uncommitted changes
 	OS         string   `json:"os"`
 	Arch       string   `json:"arch"`
-	CPU        string   `json:"cpu"` // model; "" where there is no /proc/cpuinfo
+	CPU        string   `json:"cpu"` // model; "" if there is no /proc/cpuinfo
 	Cores      int      `json:"cores"`
 	GOMAXPROCS int      `json:"gomaxprocs"`
 }

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Field numbers of tensorflow/core/util/event.proto (Event, SessionLog) and
-// tensorflow/core/framework/summary.proto (Summary, Summary.Value).
+// These are field numbers of tensorflow/core/util/event.proto (Event, SessionLog)
+// and tensorflow/core/framework/summary.proto (Summary, Summary.Value).
 const (
 	eventWallTime    = 1
 	eventStep        = 2
@@ -109,8 +109,9 @@ func frame(message []byte) []byte {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// maskedCRC is TensorFlow's: rotated right by 15 bits plus a constant, so that
-// a CRC of data that hold CRCs keeps its strength.
+// maskedCRC returns TensorFlow's masked CRC: the CRC rotated right by 15 bits,
+// plus a constant. The mask is needed because a CRC over data that contains
+// CRCs is weak.
 func maskedCRC(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8

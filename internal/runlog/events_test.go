@@ -15,8 +15,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// crc32c computes the CRC bit by bit from its reflected polynomial, to check
-// the table-driven one by other means.
+// crc32c computes the CRC bit by bit from its reflected polynomial,
+// independently of the table-driven implementation.
 func crc32c(b []byte) uint32 {
 	c := ^uint32(0)
 	for _, x := range b {
@@ -28,12 +28,12 @@ func crc32c(b []byte) uint32 {
 	return ^c
 }
 
-// TestCRC checks against RFC 3720, B.4, and the mask against TensorFlow's.
+// TestCRC compares with RFC 3720, B.4, and the mask with TensorFlow's.
 func TestCRC(t *testing.T) {
 	if got := crc32c([]byte("123456789")); got != 0xe3069283 {
 		t.Errorf("crc32c is %#x", got)
 	}
-	c := uint32(0x8a9136aa) // of 32 zero bytes
+	c := uint32(0x8a9136aa) // CRC of 32 zero bytes
 	if got, want := maskedCRC(make([]byte, 32)), uint32((uint64(c>>15)+uint64(c)<<17%(1<<32)+0xa282ead8)%(1<<32)); got != want {
 		t.Errorf("mask is %#x, want %#x", got, want)
 	}
@@ -49,7 +49,8 @@ type seen struct {
 	HParams map[string]string // of the hparams plugin, numbers as they print
 }
 
-// decode reads an events file by the format's description, checking each CRC.
+// decode reads an events file by the description of the format and checks each
+// CRC.
 func decode(t *testing.T, b []byte) (all []seen) {
 	t.Helper()
 	unmask := func(at int) uint32 {
@@ -110,8 +111,8 @@ func decode(t *testing.T, b []byte) (all []seen) {
 	return all
 }
 
-// decodeHParams reads the settings out of a summary's metadata; nil for another
-// plugin's.
+// decodeHParams returns the settings in the metadata of a summary, or nil if
+// the metadata belongs to another plugin.
 func decodeHParams(t *testing.T, metadata []byte) (settings map[string]string) {
 	inside := func(b []byte, number protowire.Number, f func([]byte)) {
 		each(t, b, func(field protowire.Number, _ uint64, bytes []byte) {
@@ -172,7 +173,8 @@ func TestEvents(t *testing.T) {
 	fixed := time.Unix(1767323045, 0)
 	o.Now = func() time.Time { return fixed }
 	logTo := func(r *Run) {
-		// Without a measured step there is no speed; the second run has one.
+		// The first run has no measured step and therefore no speed; the second has
+		// one.
 		if o.Resume {
 			fixed = fixed.Add(2 * time.Second)
 			r.Advance(7, 16, 100)
@@ -183,7 +185,7 @@ func TestEvents(t *testing.T) {
 		r.Close()
 	}
 	logTo(open(t, dir, o))
-	fixed = time.Unix(1767323000, 0) // the clock of the next machine is behind
+	fixed = time.Unix(1767323000, 0) // the clock of the next machine is slow
 	o.Resume, o.Step = true, 6
 	logTo(open(t, dir, o))
 
@@ -214,8 +216,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestStructureEvents: TensorBoard gets the count of parameters from step 0 on,
-// a text for each merge and injection, and the settings.
+// TestStructureEvents: TensorBoard gets the number of parameters from step 0
+// on, a text for each merge and injection, and the settings.
 func TestStructureEvents(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, quiet())

@@ -11,8 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// A full disk must stop the run at the next Sync, be said at once, and leave
-// files that Rewind accepts.
+// TestDiskFull: if the disk is full, the error is printed immediately, the next
+// Sync returns it, and Rewind accepts the files.
 func TestDiskFull(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -32,14 +32,14 @@ func TestDiskFull(t *testing.T) {
 	r.Train(Train{Step: 5})
 	r.metrics = metrics
 	r.Train(Train{Step: 6})
-	want := "runlog: log after step 5: write /dev/full: no space left on device; nothing is logged any more, free or repair the disk and resume the run"
+	want := "runlog: log after step 5: write /dev/full: no space left on device; logging has stopped; free or repair the disk and resume the run"
 	for name, err := range map[string]error{"Err": r.Err(), "Sync": r.Sync(), "Close": r.Close()} {
 		if err == nil || err.Error() != want {
 			t.Errorf("%s is %v", name, err)
 		}
 	}
 	if n := strings.Count(console.String(), want); n != 1 {
-		t.Errorf("the console says it %d times", n)
+		t.Errorf("the console shows the error %d times", n)
 	}
 	if records, err := ReadMetrics(dir); err != nil || len(records) != 6 {
 		t.Errorf("%d records, %v; want the 6 before the error", len(records), err)

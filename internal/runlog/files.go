@@ -16,8 +16,8 @@ var ownFiles = []string{
 	"env.json", "env-*.json", eventsPrefix + "*",
 }
 
-// OwnFile reports whether a file called name in a run directory is one that this
-// package writes.
+// OwnFile reports whether this package writes a file of the given name into run
+// directories.
 func OwnFile(name string) bool {
 	for _, pattern := range ownFiles {
 		if match, _ := filepath.Match(pattern, name); match {
@@ -43,7 +43,7 @@ func (r *Run) openFiles() (err error) {
 	r.metrics = open(MetricsFile)
 	if err == nil && !r.o.Resume {
 		if info, e := r.metrics.Stat(); e == nil && info.Size() > 0 {
-			return fmt.Errorf("it already holds a run (%s); resume that run or choose another directory", MetricsFile)
+			return fmt.Errorf("it already contains a run (%s); resume that run or choose another directory", MetricsFile)
 		}
 	}
 	r.table, r.timing, r.text = open(tableFile), open(timingFile), open(textFile)
@@ -56,7 +56,8 @@ func (r *Run) openFiles() (err error) {
 	return err
 }
 
-// dropTorn removes an incomplete last line, which a killed process leaves.
+// dropTorn removes an incomplete last line, which is left if the process is
+// killed during a write.
 func dropTorn(f *os.File) error {
 	data, err := io.ReadAll(f)
 	if err != nil {
@@ -77,7 +78,8 @@ func (r *Run) closeFiles() (err error) {
 	return err
 }
 
-// record writes a row and its scalars to all outputs of the steps.
+// record writes a row to metrics.jsonl and metrics.csv and its scalars to
+// TensorBoard.
 func (r *Run) record(rec row, tags []field) {
 	fields := rec.fields(r.o.Scores)
 	r.write(rec, jsonLine(fields))
@@ -85,7 +87,8 @@ func (r *Run) record(rec row, tags []field) {
 	r.put(r.events, scalarEvent(r.o.Now(), rec.At(), tags))
 }
 
-// write appends a record's line to metrics.jsonl, and to Stdout if asked.
+// write appends the line of a record to metrics.jsonl and, with Options.JSON,
+// to Stdout.
 func (r *Run) write(rec Record, line []byte) {
 	if rec.At() < r.last {
 		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.At(), r.last)})
@@ -93,7 +96,7 @@ func (r *Run) write(rec Record, line []byte) {
 	r.last = rec.At()
 	r.put(r.metrics, line)
 	r.lines++
-	r.sum.Write(line) // a hash takes every write
+	r.sum.Write(line) // a hash never fails to write
 	if r.o.JSON && r.err == nil {
 		r.stream(line)
 	}
@@ -110,11 +113,11 @@ func (r *Run) put(w io.Writer, b []byte) {
 	}
 }
 
-// fail keeps the first error and prints it immediately, because the next Sync may be an
-// hour later.
+// fail stores the first error. It also prints it immediately, because the next
+// Sync may be an hour later.
 func (r *Run) fail(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("runlog: log after step %d: %w; nothing is logged any more, free or repair the disk and resume the run", r.clock.step, err)
+		r.err = fmt.Errorf("runlog: log after step %d: %w; logging has stopped; free or repair the disk and resume the run", r.clock.step, err)
 		r.console.line(r.err.Error())
 	}
 }
@@ -128,8 +131,8 @@ func writeFile(path string, content []byte) error {
 	})
 }
 
-// replaced returns an error if the open metrics file is not the one in the directory any
-// more, because it was removed or renamed.
+// replaced returns an error if the open metrics file is no longer the one in
+// the directory, because that was removed or renamed.
 func (r *Run) replaced() error {
 	for _, f := range []*os.File{r.metrics, r.table} {
 		ours, err := f.Stat()
@@ -137,7 +140,7 @@ func (r *Run) replaced() error {
 			return err
 		}
 		if found, err := os.Stat(f.Name()); err != nil || !os.SameFile(ours, found) {
-			return fmt.Errorf("%s was removed or replaced during the run, and what it held is lost", f.Name())
+			return fmt.Errorf("%s was removed or replaced during the run, so its records are lost", f.Name())
 		}
 	}
 	return nil

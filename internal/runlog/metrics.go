@@ -17,10 +17,11 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// ReadMetrics returns the records of dir/metrics.jsonl, or none if the file does not
-// exist. It leaves out a last line without a newline, which was being written when the
-// run was killed. It returns an error that names file and line if any other line is not
-// a record, or has a smaller step than the line before. null is read as NaN.
+// ReadMetrics returns the records of dir/metrics.jsonl, or none if the file
+// does not exist. It ignores a last line without a newline, because the run was
+// killed while writing it. It returns an error that names file and line if any
+// other line is not a record, or has a smaller step than the line before. null
+// is read as NaN.
 func ReadMetrics(dir string) ([]Record, error) {
 	records, _, tail, err := scan(filepath.Join(dir, MetricsFile), math.MaxInt)
 	if err = cmp.Or(err, tail); err != nil {
@@ -66,7 +67,7 @@ func scan(path string, upTo int) (records []Record, keep int64, tail, err error)
 	}
 }
 
-// parse reads a line of jsonLine, without its newline.
+// parse reads a line that jsonLine wrote, without its newline.
 func parse(line []byte) (Record, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(line, &m); err != nil {

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestMain turns the test binary into a training run where the environment
-// names a run directory: processes can be killed for real only from outside.
+// TestMain runs a training process instead of the tests if an environment
+// variable names a run directory. Only a separate process can be killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RUNLOG_TEST_DIR"); dir != "" {
 		if err := trainProcess(dir); err != nil {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// trainProcess logs 700 steps with a checkpoint every 25, which is here the
-// number of its step, and begins at the last one.
+// trainProcess logs 700 steps, starting after the last checkpoint. It saves a
+// checkpoint every 25 steps, which consists of the step only.
 func trainProcess(dir string) error {
 	checkpoint := filepath.Join(dir, "checkpoint")
 	o := Options{Scores: []string{"accuracy", "f1"}, JSON: true, Resume: true, Step: -1}
@@ -63,8 +63,9 @@ func process(dir string, stdin *os.File) *exec.Cmd {
 	return c
 }
 
-// A run killed by SIGKILL again and again, and resumed each time, must end
-// with the bytes of the run that nobody touched.
+// TestKilledRunEndsWithTheSameBytes: a run that is killed by SIGKILL
+// repeatedly, and resumed each time, has the same bytes as an uninterrupted
+// run.
 func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 	whole, broken := t.TempDir(), t.TempDir()
 	if out, err := process(whole, nil).CombinedOutput(); err != nil {
@@ -89,20 +90,21 @@ func TestKilledRunEndsWithTheSameBytes(t *testing.T) {
 		c.Wait()
 	}
 	if read(t, broken, "metrics.jsonl") == read(t, whole, "metrics.jsonl") {
-		t.Fatal("every kill came too late")
+		t.Fatal("no process was killed before it ended")
 	}
 	if out, err := process(broken, nil).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for _, name := range []string{"metrics.jsonl", "metrics.csv"} {
 		if read(t, whole, name) != read(t, broken, name) {
-			t.Errorf("%s differs from the unbroken run's", name)
+			t.Errorf("%s differs from that of the uninterrupted run", name)
 		}
 	}
 }
 
-// A batch job has no stdin, or one that belongs to someone else. The same runs
-// show that stdout carries the records and nothing else.
+// TestStdinIsNotTouchedAndStdoutIsJSON: the process does not read stdin, which
+// a batch job may lack or share with another process, and stdout contains only
+// the records.
 func TestStdinIsNotTouchedAndStdoutIsJSON(t *testing.T) {
 	in, give, err := os.Pipe()
 	if err != nil {

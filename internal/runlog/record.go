@@ -12,8 +12,8 @@ import (
 )
 
 // Record is one line of metrics.jsonl: a Train, Eval, Baseline, Plan, Spectrum,
-// Event or Gradient. It carries nothing that depends on the clock, so that a resumed run
-// writes the bytes of an unbroken one.
+// Event or Gradient. Nothing in it depends on the clock, so that a resumed run
+// writes the same bytes as an uninterrupted one.
 type Record interface {
 	// At returns the optimizer step after which the record was made.
 	At() int
@@ -22,42 +22,44 @@ type Record interface {
 // row is a record that has columns in metrics.csv: a Train or an Eval.
 type row interface {
 	Record
-	// fields returns the record in file order, scores in the order of names.
+	// fields returns the fields in the order of the file. names is the order of
+	// the scores.
 	fields(names []string) []field
 }
 
-// Train is the record that the loop logs every few optimizer steps. Its values must
-// depend only on data, seed and step. For a mean over the steps since the last record
-// this requires that checkpoints store the running sum.
+// Train is the record that the training loop logs every few optimizer steps.
+// Its values must depend only on data, seed and step. A checkpoint must
+// therefore store the running sum of a mean over the steps since the last
+// record.
 type Train struct {
-	Step         int     // optimizer steps done, from 1
-	Epoch        float64 // passes over the training data, with fraction
+	Step         int     // optimizer steps so far, from 1
+	Epoch        float64 // passes over the training data, with a fraction
 	Loss         float64 // mean cross-entropy (or squared error) per example
-	LearningRate float64 // used for this step
+	LearningRate float64 // of this step
 	GradNorm     float64 // L2 norm of all gradients before clipping
 }
 
 // Eval is the outcome of evaluating a split.
 type Eval struct {
-	Step   int     // optimizer steps done; 0 is the untrained model
-	Epoch  float64 // passes over the training data, with fraction
+	Step   int     // optimizer steps so far; 0 is the untrained model
+	Epoch  float64 // passes over the training data, with a fraction
 	Split  string  // "dev", "dev_mismatched", "test" ...
 	Loss   float64
-	Scores map[string]float64 // by names that Options.Scores holds
-	// Intervals are 95 % bootstrap intervals of Scores over the examples, as far
-	// as there are any. metrics.csv has no columns for them.
+	Scores map[string]float64 // by the names in Options.Scores
+	// Intervals are 95 % bootstrap intervals of Scores over the examples, where
+	// they were computed. metrics.csv has no columns for them.
 	Intervals map[string]*metric.Interval
-	Best      bool // whether no earlier evaluation was as good
+	Best      bool // whether no earlier evaluation was better or equal
 }
 
-// intervalField is the name of the field of Intervals in metrics.jsonl.
+// intervalField is the name of Intervals in metrics.jsonl.
 const intervalField = "interval_95"
 
-// columns is the header of metrics.csv around the scores, and therefore also
-// the list of names that no score may have.
+// columns is the header of metrics.csv without the scores. No score may have
+// one of these names.
 var columns = []string{"kind", "step", "epoch", "split", "loss", "learning_rate", "grad_norm", "best", intervalField}
 
-// header returns the columns of metrics.csv; best stays last.
+// header returns the columns of metrics.csv. The last one is always best.
 func header(scores []string) []string {
 	return slices.Concat(columns[:7], scores, columns[7:8])
 }
@@ -68,10 +70,10 @@ type field struct {
 	value any
 }
 
-// At returns the last step of the window.
+// At returns the step of the record.
 func (t Train) At() int { return t.Step }
 
-// At returns the step after which was evaluated.
+// At returns the step of the evaluation.
 func (e Eval) At() int { return e.Step }
 
 func (t Train) fields([]string) []field {
@@ -118,7 +120,7 @@ func (f field) literal() []byte {
 	}
 	b, err := json.Marshal(f.value)
 	if err != nil {
-		panic(err) // strings, ints, bools, numbers and intervals always marshal
+		panic(err) // values of these types can always be marshalled
 	}
 	return b
 }
@@ -137,8 +139,8 @@ func jsonLine(fields []field) []byte {
 	return append(line, '}', '\n')
 }
 
-// csvRow returns the row of a record in metrics.csv. Fields without a column are left
-// out; a null and a column without a field are empty cells.
+// csvRow returns the row of a record in metrics.csv. It ignores fields without
+// a column. The cell of a null, or of a column without a field, is empty.
 func csvRow(fields []field, columns []string) []string {
 	row := make([]string, len(columns))
 	for _, f := range fields {
@@ -156,7 +158,7 @@ func csvRow(fields []field, columns []string) []string {
 func csvLine(row []string) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	w.Write(row) // a bytes.Buffer takes every write
+	w.Write(row) // writing to a bytes.Buffer never fails
 	w.Flush()
 	return b.Bytes()
 }

@@ -16,7 +16,7 @@ type Results struct {
 	Epoch        float64 // passes over the training data
 	TrainLoss    float64 // mean over all steps of the run
 	TrainSamples int     // examples of the training split
-	Evals        []Eval  // of the model that is kept, one per split
+	Evals        []Eval  // of the best model, one per split
 }
 
 // Finish writes the results under Hugging Face's names. all_results.json is
@@ -24,11 +24,11 @@ type Results struct {
 //
 //	all_results.json   epoch, train_loss, train_samples, eval_loss, eval_<score>
 //	eval_results.json  the same without train_*
-//	timing.json        train_runtime and rates of this process, seconds
+//	timing.json        train_runtime in seconds, and rates of this process
 //
-// Hugging Face keeps the timing in all_results.json; here it stands apart, so
-// that two runs of one configuration have equal results files. Splits other
-// than dev read eval_<split>_<score>.
+// Hugging Face stores the timing in all_results.json. Here it is in another
+// file, so that two runs of one configuration have equal results files. Names
+// for splits other than dev are eval_<split>_<score>.
 func (r *Run) Finish(res Results) error {
 	eval := map[string]any{"epoch": metric.Number(res.Epoch)}
 	all := map[string]any{"epoch": metric.Number(res.Epoch), "train_loss": metric.Number(res.TrainLoss), "train_samples": res.TrainSamples}
@@ -57,8 +57,8 @@ func (r *Run) Finish(res Results) error {
 	return nil
 }
 
-// removeResults removes the files of Finish if the run has steps left. The file
-// that marks a finished run goes first.
+// removeResults removes the files of Finish if the run has steps left. It
+// removes the file that marks a finished run first.
 func (r *Run) removeResults() error {
 	if r.step >= r.o.Steps {
 		return nil
@@ -71,7 +71,7 @@ func (r *Run) removeResults() error {
 	return nil
 }
 
-// hfScores names the values of an evaluation as Hugging Face tools do.
+// hfScores returns the values of an evaluation under Hugging Face's names.
 func hfScores(e Eval) map[string]any {
 	m := map[string]any{e.prefix() + "_loss": metric.Number(e.Loss)}
 	for name, v := range e.Scores {
@@ -86,14 +86,14 @@ type State struct {
 	Epoch          float64
 	MaxSteps       int
 	Epochs         int
-	Metric         string // the score that Eval.Best goes by; "loss" for the loss
-	BestCheckpoint string // folder of the best model; "" if there is none yet
+	Metric         string // the score that determines Eval.Best; "loss" for the loss
+	BestCheckpoint string // directory of the best model; "" if there is none yet
 	Records        []Record
 }
 
-// TrainerState returns trainer_state.json as transformers.TrainerState reads
-// it. best_metric is the value at the last record marked Best, and null before
-// the first. The bytes depend on s alone.
+// TrainerState returns trainer_state.json in the format that
+// transformers.TrainerState reads. best_metric is the value at the last record
+// marked Best, and null before the first. The bytes depend on s only.
 func TrainerState(s State) []byte {
 	var best, checkpoint any
 	if s.BestCheckpoint != "" {
@@ -125,11 +125,11 @@ func TrainerState(s State) []byte {
 	})
 }
 
-// marshal indents, and sorts keys, as maps do.
+// marshal returns indented JSON. The keys of maps are sorted.
 func marshal(v any) []byte {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
-		panic(err) // the callers' types always marshal
+		panic(err) // values of these types can always be marshalled
 	}
 	return append(b, '\n')
 }

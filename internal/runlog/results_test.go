@@ -45,7 +45,7 @@ func TestFinish(t *testing.T) {
 	if err := json.Unmarshal([]byte(read(t, dir, "timing.json")), &timing); err != nil {
 		t.Fatal(err)
 	}
-	// 4 steps, 32 examples and 400 tokens over the same seconds.
+	// The run had 4 steps, 32 examples and 400 tokens in the same time.
 	s := timing["train_runtime"]
 	if s <= 0 || timing["train_steps_per_second"] != 4/s || timing["train_samples_per_second"] != 32/s ||
 		timing["train_tokens_per_second"] != 400/s || timing["first_step"] != 0 {
@@ -62,8 +62,8 @@ func TestFinish(t *testing.T) {
 	}
 }
 
-// TestResultsOfLongerRun: a run that is opened with steps left has no results,
-// and a finished one keeps them.
+// TestResultsOfLongerRun: opening a run with steps left removes its results,
+// and opening a finished run keeps them.
 func TestResultsOfLongerRun(t *testing.T) {
 	dir := t.TempDir()
 	o := quiet()
@@ -86,8 +86,8 @@ func TestResultsOfLongerRun(t *testing.T) {
 	}
 }
 
-// The golden file was read back with transformers.TrainerState.load_from_json;
-// scripts that write such files cannot be run here.
+// TestTrainerState: the golden file was read back with
+// transformers.TrainerState.load_from_json.
 func TestTrainerState(t *testing.T) {
 	s := State{GlobalStep: 4, Epoch: 2, MaxSteps: 10, Epochs: 5, Metric: "accuracy"}
 	if got := string(TrainerState(s)); !strings.Contains(got, `"best_metric": null`) || !strings.Contains(got, `"log_history": []`) {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// What was logged must come back, or log_history of a resumed run would
-// differ; null stands for both NaN and infinity.
+// TestReadMetrics: all records are read back, because log_history of a resumed
+// run is made from them. null stands for both NaN and infinity.
 func TestReadMetrics(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, quiet())
@@ -57,7 +57,7 @@ func TestDamagedMetrics(t *testing.T) {
 			_, err := ReadMetrics(dir)
 			_, openErr := Open(dir, o)
 			if name == "score" {
-				// A record like any other for a reader; only a run has columns.
+				// ReadMetrics accepts such a record, because only a run has columns.
 				want = "runlog: rewind to step 3: " + path + `:2: score "mcc" has no column; the run was opened with ["accuracy" "f1"]`
 				if err != nil || openErr == nil || openErr.Error() != want {
 					t.Errorf("errors %v and %v", err, openErr)
@@ -74,7 +74,7 @@ func TestDamagedMetrics(t *testing.T) {
 			if read(t, dir, "metrics.jsonl") != content {
 				t.Error("the refused file was changed")
 			}
-			// Behind the checkpoint's step nothing is wanted, damaged or not.
+			// Records after the checkpoint's step are not needed and may be damaged.
 			o.Step = 1
 			if r, err := Open(dir, o); err != nil {
 				t.Errorf("resume before the damage: %v", err)
@@ -85,8 +85,9 @@ func TestDamagedMetrics(t *testing.T) {
 	}
 }
 
-// Killed at any byte after the checkpoint of step 6, and resumed there, a run
-// must end with the bytes of the unbroken one.
+// TestResumeAfterTearAtEveryByte: a run that is killed at any byte after the
+// checkpoint of step 6, and resumed there, has the same bytes as an
+// uninterrupted run.
 func TestResumeAfterTearAtEveryByte(t *testing.T) {
 	_, jsonl, table := unbroken(t)
 	after := func(s, start string) int {
@@ -94,13 +95,14 @@ func TestResumeAfterTearAtEveryByte(t *testing.T) {
 		return i + strings.Index(s[i:], "\n") + 1
 	}
 	fromJSON, fromCSV := after(jsonl, `{"kind":"eval","step":6`), after(table, "eval,6")
-	toJSON := after(jsonl, `{"kind":"eval","step":8`) // what follows is of the same kinds
+	toJSON := after(jsonl, `{"kind":"eval","step":8`) // the records after this line are of the same kinds
 	root := t.TempDir()
 	for cut := fromJSON; cut <= toJSON; cut++ {
 		dir := filepath.Join(root, strconv.Itoa(cut))
 		os.Mkdir(dir, 0o777)
 		os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(jsonl[:cut]), 0o666)
-		// The table is torn elsewhere, as the two are not written together.
+		// The table is cut at another place, because the two files are not written at
+		// the same time.
 		tear := min(fromCSV+(cut*7)%(len(table)-fromCSV), len(table))
 		os.WriteFile(filepath.Join(dir, "metrics.csv"), []byte(table[:tear]), 0o666)
 		o := quiet()
@@ -119,7 +121,8 @@ func TestResumeAfterTearAtEveryByte(t *testing.T) {
 	}
 }
 
-// After a power failure the tail behind the last fsync may be zero bytes.
+// TestResumeOverGarbageTail: after a power failure the bytes after the last
+// fsync may be zero.
 func TestResumeOverGarbageTail(t *testing.T) {
 	dir, jsonl, table := unbroken(t)
 	i := strings.Index(jsonl, `{"kind":"train","step":7`)
@@ -133,7 +136,7 @@ func TestResumeOverGarbageTail(t *testing.T) {
 	steps(r, 7, 10)
 	r.Close()
 	if read(t, dir, "metrics.jsonl") != jsonl || read(t, dir, "metrics.csv") != table {
-		t.Error("files differ from the unbroken run's")
+		t.Error("files differ from those of the uninterrupted run")
 	}
 }
 
@@ -155,13 +158,14 @@ func TestRewindInsideARun(t *testing.T) {
 				t.Fatal(err)
 			}
 			if read(t, dir, "metrics.jsonl") != jsonl || read(t, dir, "metrics.csv") != table {
-				t.Error("files differ from the unbroken run's")
+				t.Error("files differ from those of the uninterrupted run")
 			}
 		})
 	}
 }
 
-// The exempt files may repeat steps, but must stay readable line by line.
+// TestTornTimingAndLogAreCut: timing.jsonl and log.txt may repeat steps, but
+// every line must be complete.
 func TestTornTimingAndLogAreCut(t *testing.T) {
 	dir := t.TempDir()
 	os.WriteFile(filepath.Join(dir, "timing.jsonl"), []byte("{}\n{\"st"), 0o666)

@@ -1,20 +1,21 @@
-// Package runlog writes everything of a training run that people and other
-// tools read, checkpoints apart:
+// Package runlog writes the records of a training run that people and other
+// programs read:
 //
-//	metrics.jsonl  one JSON object a record, for pandas and jq
+//	metrics.jsonl  one JSON object per record, for pandas and jq
 //	metrics.csv    the same table, for spreadsheets
 //	timing.jsonl   seconds and rates of the same steps
 //	events.out.tfevents.<unix>.<host>  the same curves for TensorBoard
 //	log.txt        every line of the console, with the time
 //	env.json, all_results.json, eval_results.json, timing.json
 //
-// A run that is killed at any moment and resumed ends with the metrics.jsonl,
-// metrics.csv and results of an unbroken run, byte for byte. Time of day and
-// speed therefore go to the other files only. Each record is one unbuffered
-// append, so that a killed process loses at most the line being written.
+// If a run is killed at any moment and resumed, its metrics.jsonl, metrics.csv
+// and results are byte for byte those of an uninterrupted run. Time of day and
+// speed are therefore written to the other files only. Each record is one
+// unbuffered append, so that a killed process loses at most the line that is
+// being written.
 //
-// Progress goes to stderr; stdout carries the records as JSON lines when that
-// was asked for, and otherwise nothing. Nothing reads stdin.
+// Progress is written to stderr. stdout contains the records as JSON lines if
+// Options.JSON is set, and otherwise nothing. This package does not read stdin.
 package runlog
 
 import (
@@ -31,11 +32,12 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// MetricsFile holds the records of a run. What it has on a step is what resumes
-// and reports go by.
+// MetricsFile contains the records of a run. Resuming a run and reports depend
+// on it.
 const MetricsFile = "metrics.jsonl"
 
-// The other files that are open during a run, and those of its end.
+// These are the other files that are open during a run, and those that are
+// written at its end.
 const (
 	tableFile  = "metrics.csv"
 	timingFile = "timing.jsonl"
@@ -46,32 +48,33 @@ const (
 	runtimeFile = "timing.json"
 )
 
-// IsResult reports whether a name is that of a file which Finish writes.
+// IsResult reports whether Finish writes a file of the given name.
 func IsResult(name string) bool {
 	return name == evalResults || name == allResults || name == runtimeFile
 }
 
-// Options are what a run logs and where its console is.
+// Options describe what a run logs and where its console is.
 type Options struct {
 	Scores []string // names of evaluation scores, in column order
-	Select string   // the score by which the best epoch is chosen
+	Select string   // the score that selects the best epoch
 	Steps  int      // optimizer steps of the whole run, for progress
 	Epochs int      // epochs of the whole run, for progress
-	// StepsPerEpoch is how many of Steps an epoch has, for progress.
+	// StepsPerEpoch is the number of steps per epoch, for progress.
 	StepsPerEpoch int
 
 	Resume bool // continue the run in the directory, if there is one
-	Step   int  // with Resume: the checkpoint's step; -1 if there is none
+	Step   int  // with Resume: the step of the checkpoint; -1 if there is none
 
 	JSON     bool              // also write each record to Stdout
-	Terminal terminal.Terminal // what Stderr can show: a live one has a bar and a table instead of lines
+	Terminal terminal.Terminal // what Stderr supports: a terminal has a bar and a table instead of lines
 	Stdout   io.Writer         // os.Stdout if nil
 	Stderr   io.Writer         // os.Stderr if nil
 
 	Now func() time.Time // time.Now if nil
 }
 
-// Misuse is the panic value for a wrong call of this package, which is a bug of the caller.
+// Misuse is the panic value if this package is called wrongly, which is a bug
+// of the caller.
 type Misuse struct{ Problem string }
 
 // Error implements error.
@@ -85,19 +88,20 @@ type Run struct {
 	metrics, table, timing, text, events *os.File
 	clock                                clock
 	console                              console
-	loss, score                          string // last ones, for the bar
-	step                                 int    // last one, for the bar
-	doing                                string // what Progress drew last; "" for steps
+	loss, score                          string // of the last records, for the bar
+	step                                 int    // the last one, for the bar
+	doing                                string // what Progress drew last; "" during steps
 	last                                 int    // step of the last record
 	err                                  error
 	lines                                int       // of metrics.jsonl
 	sum                                  hash.Hash // of these lines
 }
 
-// Open starts the log of a run in dir, which it creates if it does not exist. It returns
-// an error if dir has the log of a run, unless Options.Resume is set; then Open rewinds
-// the log to Options.Step, as Rewind does. If the run has steps left, Open removes the
-// files of Finish, which are from before the run was extended or started again.
+// Open starts the log of a run in dir, which it creates if it does not exist.
+// If dir already has a log, Open returns an error unless Options.Resume is set.
+// With Resume, Open rewinds the log to Options.Step, as Rewind does. If the run
+// has steps left, Open removes the files of Finish, which were written before
+// the run was extended or started again.
 func Open(dir string, o Options) (*Run, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
@@ -121,12 +125,12 @@ func Open(dir string, o Options) (*Run, error) {
 	return r, nil
 }
 
-// check sets defaults for fields that are zero. It returns an error if a score name
-// cannot be a column of metrics.csv.
+// check sets defaults for fields that are zero. It returns an error if a
+// score's name cannot be a column of metrics.csv.
 func (o *Options) check() error {
 	for i, name := range o.Scores {
 		if name == "" || slices.Contains(columns, name) || slices.Contains(o.Scores[:i], name) {
-			return fmt.Errorf("score name %q is empty, repeated or one of %q; every column needs its own", name, columns)
+			return fmt.Errorf("score name %q is empty, repeated or one of %q; want a different name for every column", name, columns)
 		}
 	}
 	if !o.Resume {
@@ -145,12 +149,13 @@ func (o *Options) check() error {
 }
 
 // Err returns the first error of any file of the run, or of Stdout with
-// Options.JSON; nil if all was written. Trouble with Stderr is not an error:
-// training outlives its terminal.
+// Options.JSON. It returns nil if everything was written. Failures of Stderr
+// are not errors, because training may continue after its terminal is closed.
 func (r *Run) Err() error { return r.err }
 
-// Sync makes all that was logged survive a power failure. The loop calls it
-// before it publishes a checkpoint, and stops on its error, which is Err's.
+// Sync makes everything that was logged survive a power failure. The training
+// loop calls it before it publishes a checkpoint and stops if it fails. It
+// returns Err.
 func (r *Run) Sync() error {
 	err := cmp.Or(r.replaced(), r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(), checkpoint.SyncDir(r.dir))
 	if err != nil {

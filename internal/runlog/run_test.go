@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ticking returns a clock that gains a second with each reading of it.
+// ticking returns a clock that advances by a second each time it is read.
 func ticking() func() time.Time {
 	t := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return func() time.Time { t = t.Add(time.Second); return t }
@@ -32,7 +32,7 @@ func open(t testing.TB, dir string, o Options) *Run {
 	return r
 }
 
-// steps logs the given steps: values that need all digits, the ones JSON has
+// steps logs the given steps: values that need all digits, values that JSON has
 // no number for, and an evaluation every other step.
 func steps(r *Run, from, to int) {
 	for s := from; s <= to; s++ {
@@ -58,7 +58,7 @@ func read(t testing.TB, dir, name string) string {
 	return string(b)
 }
 
-// unbroken returns the metrics files of a run of ten steps.
+// unbroken returns the metrics files of an uninterrupted run of ten steps.
 func unbroken(t testing.TB) (dir, jsonl, table string) {
 	dir = filepath.Join(t.TempDir(), "run")
 	r := open(t, dir, quiet())
@@ -86,8 +86,8 @@ func TestMetricsAreWhatTheDocumentationShows(t *testing.T) {
 	}
 }
 
-// The table must hold the values that the JSON lines hold, read by a parser
-// that is not ours.
+// TestCSVEqualsJSONL: an independent parser reads the same values from
+// metrics.csv as from metrics.jsonl.
 func TestCSVEqualsJSONL(t *testing.T) {
 	dir, _, table := unbroken(t)
 	records, err := ReadMetrics(dir)
@@ -123,7 +123,7 @@ func TestCSVEqualsJSONL(t *testing.T) {
 func TestSecondRunInOneDirectoryIsRefused(t *testing.T) {
 	dir, jsonl, _ := unbroken(t)
 	_, err := Open(dir, quiet())
-	want := "runlog: open " + dir + ": it already holds a run (metrics.jsonl); resume that run or choose another directory"
+	want := "runlog: open " + dir + ": it already contains a run (metrics.jsonl); resume that run or choose another directory"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -136,7 +136,7 @@ func TestScoreNamesNeedTheirOwnColumn(t *testing.T) {
 	for _, names := range [][]string{{"loss"}, {""}, {"f1", "f1"}} {
 		o := quiet()
 		o.Scores = names
-		if _, err := Open(t.TempDir(), o); err == nil || !strings.Contains(err.Error(), "every column needs its own") {
+		if _, err := Open(t.TempDir(), o); err == nil || !strings.Contains(err.Error(), "want a different name for every column") {
 			t.Errorf("scores %q: error is %v", names, err)
 		}
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// Start is the first record on Stdout with Options.JSON. It is not written to a file,
-// because the run file, env.json and the checkpoints have its content.
+// Start is the first record on Stdout with Options.JSON. It is not written to a
+// file, because the run file, env.json and the checkpoints contain its values.
 type Start struct {
-	Step          int      `json:"step"` // optimizer steps that are done already
+	Step          int      `json:"step"` // optimizer steps so far
 	Steps         int      `json:"steps"`
 	Epochs        int      `json:"epochs"`
 	Out           string   `json:"out"`
@@ -18,7 +18,7 @@ type Start struct {
 	Method        string   `json:"method"`
 	Task          string   `json:"task"`
 	Labels        []string `json:"labels"` // null in regression
-	Metric        string   `json:"metric"` // by which the best epoch is chosen
+	Metric        string   `json:"metric"` // selects the best epoch
 	TrainExamples int      `json:"train_examples"`
 	DevExamples   int      `json:"dev_examples"`
 	Trainable     int      `json:"trainable_parameters"` // of the adapter
@@ -26,8 +26,8 @@ type Start struct {
 	Device        string   `json:"device"`
 }
 
-// Result is the last record on Stdout with Options.JSON, also if the run was finished
-// before. It is not written to a file.
+// Result is the last record on Stdout with Options.JSON, even if the run was
+// already finished. It is not written to a file.
 type Result struct {
 	Step      int           `json:"step"` // optimizer steps of the run
 	Out       string        `json:"out"`
@@ -53,14 +53,14 @@ func (r *Run) announce(kind string, v any) {
 	}
 }
 
-// stream writes a line to Stdout. A reader that has seen enough, such as head,
-// does not end the run, whose records are in metrics.jsonl.
+// stream writes a line to Stdout. If the reader, such as head, closes the pipe,
+// the run continues, because metrics.jsonl has the records.
 func (r *Run) stream(line []byte) {
 	_, err := r.o.Stdout.Write(line)
 	switch {
 	case errors.Is(err, syscall.EPIPE):
 		r.o.JSON = false
-		r.say("nobody reads standard output any more; the records go on in " + MetricsFile)
+		r.say("standard output was closed by its reader; further records are in " + MetricsFile)
 	case err != nil:
 		r.fail(err)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Gradient is the mean size of the gradients by layer, before clipping, of the
-// steps since the last such record, which ended an epoch or stood before an
-// event: what Fig. 7 of the paper (arXiv:2503.00572) is drawn from.
+// Gradient is the mean size of the gradients by layer, before clipping, over
+// the steps since the last such record. It is logged at the end of an epoch and
+// before an event. Fig. 7 of the paper (arXiv:2503.00572) is drawn from it.
 type Gradient struct {
 	Step   int             `json:"step"`
 	Epoch  float64         `json:"epoch"`
@@ -21,7 +21,8 @@ type Gradient struct {
 	Layers []LayerGradient `json:"layers"`
 }
 
-// LayerGradient is one layer's, or merged module's by its first layer.
+// LayerGradient is the mean of one layer, or of a merged module, which is
+// listed under its first layer.
 type LayerGradient struct {
 	Layer int          `json:"layer"`
 	A     MeanAbsolute `json:"a"`
@@ -34,26 +35,27 @@ type MeanAbsolute struct {
 	Count int     `json:"count"`
 }
 
-// Baseline is what the scores of evaluations are to be held against, logged
-// before the first step: those of always predicting the most frequent class of
-// the evaluated split. In regression it says only how many examples there are.
+// Baseline is the scores of always predicting the most frequent class of the
+// evaluated split. It is logged before the first step, and the scores of
+// evaluations are compared with it. In regression it has only the number of
+// examples.
 type Baseline struct {
 	Step     int           `json:"step"` // 0
 	Split    string        `json:"split"`
 	Examples int           `json:"examples"`
 	Label    string        `json:"label"` // name of the most frequent class
-	Count    int           `json:"count"` // examples that have it
+	Count    int           `json:"count"` // number of examples of this class
 	Scores   metric.Scores `json:"scores"`
 }
 
 // At returns 0.
 func (b Baseline) At() int { return b.Step }
 
-// At returns the last of the steps that were averaged.
+// At returns the last step of the mean.
 func (g Gradient) At() int { return g.Step }
 
-// kinds names the records that are whole structs in metrics.jsonl and have no
-// row in metrics.csv.
+// kinds has the records that are whole structs in metrics.jsonl and have no row
+// in metrics.csv, by kind.
 var kinds = map[string]func(fields map[string]json.RawMessage) (Record, error){
 	"plan":     decodeAs[schedule.Plan],
 	"baseline": decodeAs[Baseline],
@@ -62,8 +64,8 @@ var kinds = map[string]func(fields map[string]json.RawMessage) (Record, error){
 	"gradient": decodeAs[Gradient],
 }
 
-// decodeAs reads the fields of a line of encode, without its kind. Each must be
-// known, and none may be missing.
+// decodeAs reads the fields of a line that encode wrote, without its kind. It
+// returns an error if a field is missing or unknown.
 func decodeAs[T Record](fields map[string]json.RawMessage) (Record, error) {
 	var v T
 	line, err := json.Marshal(fields)
@@ -97,7 +99,7 @@ func encode(kind string, rec any) []byte {
 	return append(append([]byte(`{"kind":"`+kind+`",`), b[1:]...), '\n')
 }
 
-// Baseline logs what the scores are to be held against.
+// Baseline logs the scores with which the scores of evaluations are compared.
 func (r *Run) Baseline(b Baseline) { r.structure("baseline", b, nil) }
 
 // Structure logs a record of the structure of the method.
@@ -117,7 +119,7 @@ func (r *Run) Structure(rec schedule.Record) {
 // Gradient logs mean gradients.
 func (r *Run) Gradient(g Gradient) { r.structure("gradient", g, nil) }
 
-// structure writes a record that metrics.csv has no columns for.
+// structure writes a record that has no columns in metrics.csv.
 func (r *Run) structure(kind string, rec Record, tags []field) {
 	r.write(rec, encode(kind, rec))
 	if tags != nil {

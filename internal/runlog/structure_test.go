@@ -47,8 +47,9 @@ func structures(r *Run) []Record {
 	return []Record{plan, baseline, Train{Step: 4, Epoch: 2, Loss: 1}, eval, spectrum, event, gradient}
 }
 
-// TestStructures asserts that every record reads back equal, that metrics.csv
-// has rows of the others only, also after a rewind, and what people are told.
+// TestStructures: every record reads back equal, also after a rewind;
+// metrics.csv has rows of other records only; and the console and log.txt have
+// a line about each.
 func TestStructures(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, quiet())

@@ -10,9 +10,10 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Field numbers of tensorflow/core/framework/summary.proto (Summary.Value,
-// SummaryMetadata), tensor.proto, tensor_shape.proto, of TensorBoard's
-// plugins/hparams/plugin_data.proto, and of google/protobuf/struct.proto.
+// These are field numbers of tensorflow/core/framework/summary.proto
+// (Summary.Value, SummaryMetadata), tensor.proto, tensor_shape.proto,
+// TensorBoard's plugins/hparams/plugin_data.proto and
+// google/protobuf/struct.proto.
 const (
 	valueTensor   = 8
 	valueMetadata = 9
@@ -58,8 +59,8 @@ func double(b []byte, n protowire.Number, v float64) []byte {
 	return protowire.AppendFixed64(protowire.AppendTag(b, n, protowire.Fixed64Type), math.Float64bits(v))
 }
 
-// pluginEvent holds a tensor for one of TensorBoard's plugins, and the plugin's
-// own data.
+// pluginEvent returns an event with a tensor for one of TensorBoard's plugins
+// and with the plugin's own data.
 func pluginEvent(now time.Time, step int, tag, plugin string, content, tensor []byte) []byte {
 	data := message(nil, pluginName, []byte(plugin))
 	if content != nil {
@@ -70,15 +71,16 @@ func pluginEvent(now time.Time, step int, tag, plugin string, content, tensor []
 	return frame(message(event(now, step), eventSummary, message(nil, summaryValue, value)))
 }
 
-// textEvent shows a text, which TensorBoard reads as Markdown.
+// textEvent returns an event with a text, which TensorBoard renders as
+// Markdown.
 func textEvent(now time.Time, step int, tag, text string) []byte {
 	shape := message(nil, shapeDim, varint(nil, dimSize, 1))
 	tensor := message(message(varint(nil, tensorType, typeString), tensorShape, shape), tensorString, []byte(text))
 	return pluginEvent(now, step, tag, "text", nil, tensor)
 }
 
-// settingsEvent is what TensorBoard's table of hyper-parameters is made of.
-// Values that are numbers can be sorted and filtered by there.
+// settingsEvent returns an event with the settings for TensorBoard's table of
+// hyper-parameters. Values that are numbers can be sorted and filtered there.
 func settingsEvent(now time.Time, settings map[string]string) []byte {
 	var start []byte
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
@@ -92,7 +94,7 @@ func settingsEvent(now time.Time, settings map[string]string) []byte {
 	}
 	start = double(start, startSeconds, float64(now.UnixMicro())/1e6)
 	content := message(varint(nil, hparamsVersion, 0), hparamsStart, start)
-	// The plugin keeps its data in the metadata; the tensor is an empty one.
+	// The plugin stores its data in the metadata; the tensor is empty.
 	empty := message(varint(nil, tensorType, typeFloat), tensorShape, message(nil, shapeDim, varint(nil, dimSize, 0)))
 	return pluginEvent(now, 0, hparamsTag, "hparams", content, empty)
 }
