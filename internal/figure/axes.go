@@ -9,9 +9,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// labelRoom is free space left of the label of a vertical axis, because the
-// letters of some fonts are higher than those of the font that the drawing is
-// laid out with.
+// labelRoom is extra space to the left of a vertical axis' label, because the
+// letters of some fonts are higher than those of the font that the layout uses.
 const labelRoom = 3
 
 // axes returns an empty plot in the theme: a light grid, no frame, no ticks.
@@ -34,8 +33,8 @@ func axes(t Theme, x, y string) *plot.Plot {
 	return p
 }
 
-// label sets font and colour of a text style of gonum to those of the theme and
-// keeps its alignment, which depends on the axis.
+// label sets font and colour of a gonum text style to those of the theme. It
+// keeps the alignment, which depends on the axis.
 func label(s draw.TextStyle, t Theme, size vg.Length) draw.TextStyle {
 	own := t.text(size, t.Text)
 	s.Font, s.Handler, s.Color = own.Font, own.Handler, own.Color

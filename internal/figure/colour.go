@@ -8,8 +8,9 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// viridis is matplotlib's map of that name at nine points (CC0): even steps of
-// lightness, and readable without telling red from green.
+// viridis has nine colours of matplotlib's colour map viridis (CC0). Its
+// lightness increases evenly, and it is readable for people who cannot tell red
+// from green.
 var viridis = []color.NRGBA{
 	rgb(0x440154), rgb(0x472d7b), rgb(0x3b528b), rgb(0x2c728e), rgb(0x21918c), rgb(0x28ae80), rgb(0x5ec962), rgb(0xaddc30), rgb(0xfde725),
 }

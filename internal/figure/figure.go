@@ -45,7 +45,7 @@ type drawing struct {
 // screen without the margins of a page.
 const phoneWidth = 360 * vg.Length(1)
 
-// These are the sizes around a drawing in its own file.
+// These are the sizes of the parts around a drawing in its own file.
 const (
 	margin      = 18 * vg.Length(1)
 	titleHeight = 26 * vg.Length(1)
@@ -53,8 +53,8 @@ const (
 	pngDPI      = 216 // three pixels per point: 720 points fill a slide
 )
 
-// Width returns the width in CSS pixels at which texts have the size that they
-// were laid out with.
+// Width returns the width of the drawing in CSS pixels at which its texts have
+// the intended size.
 func (f Figure) Width() float64 { return f.width.Points() }
 
 // Inline returns an svg element for a page that shows title and caption itself.
@@ -97,8 +97,8 @@ func (f Figure) PNG(t Theme) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// WriteFiles writes Name.svg and Name.png of every figure, in the light theme,
-// into dir, which it makes if need be.
+// WriteFiles writes Name.svg and Name.png of every figure in the light theme
+// into dir. It creates dir if necessary.
 func WriteFiles(dir string, figures []Figure) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("figure: write figures: %w", err)
@@ -135,8 +135,8 @@ func (f Figure) drawWhole(c draw.Canvas, t Theme) {
 	}
 }
 
-// textElement matches a text as vgsvg writes it: attributes, weight, size,
-// colour, text.
+// textElement matches a text element in the output of vgsvg. Its groups are
+// attributes, weight, size, colour and text.
 var textElement = regexp.MustCompile(`<text ([^>]*?)\s*style="font-weight:(\w+);font-size:([0-9.]+)px([^"]*)">([^<]*)</text>`)
 
 // fitted sets the length of every text to its length in the font that the

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// all are figures of every kind, some of them with nothing to draw.
+// all returns figures of every kind, some of them without data.
 func all() []Figure {
 	marks := []Mark{{Epoch: 1, Action: "merge", Label: "8–9"}, {Epoch: 1, Action: "inject", Label: "6"}}
 	panel := Panel{YLabel: "loss", Zero: true, Series: []Series{
@@ -33,8 +33,8 @@ func all() []Figure {
 	}
 }
 
-// TestBytes asserts that a drawing is the same every time, in a theme of its
-// own, and that encoding/xml and image/png read it.
+// TestBytes: a figure has the same bytes each time it is drawn, differs between
+// themes, and can be read by encoding/xml and image/png.
 func TestBytes(t *testing.T) {
 	again := all()
 	for i, f := range all() {
@@ -79,7 +79,7 @@ func TestWriteFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := img.Bounds().Dx(); got != 3*(720+2*18) {
-		t.Errorf("PNG is %d pixels wide, want three a point of 720 and two margins", got)
+		t.Errorf("PNG is %d pixels wide; want three per point of 720 and two margins", got)
 	}
 	if again, err := f.PNG(Light()); err != nil || !bytes.Equal(raw, again) {
 		t.Errorf("drawn twice, the PNG differs (%v)", err)
@@ -94,7 +94,8 @@ func TestWriteFiles(t *testing.T) {
 	}
 }
 
-// TestViridis against matplotlib's values (cm.viridis(x), times 255, rounded).
+// TestViridis compares colours with matplotlib's values (cm.viridis(x) times
+// 255, rounded).
 func TestViridis(t *testing.T) {
 	s := scale{lo: 0, hi: 1, stops: viridis}
 	for _, tt := range []struct {
@@ -107,8 +108,9 @@ func TestViridis(t *testing.T) {
 	}
 }
 
-// TestContrast checks the themes against WCAG 2.2: 4.5 for texts, and for marks
-// that are texts too. Black on white is 21, #777777 on white 4.48.
+// TestContrast checks the themes against WCAG 2.2, which wants a contrast of
+// 4.5 for texts and for marks that are texts too. Black on white has 21 and
+// #777777 on white 4.48.
 func TestContrast(t *testing.T) {
 	contrast := func(a, b color.NRGBA) float64 {
 		x, y := luminance(a), luminance(b)
@@ -163,12 +165,12 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// TestFitted: every text has the length that it has in the font of the layout,
-// so that a wider font does not push it out.
+// TestFitted: every text has the length that the layout computed, so that a
+// wider font does not make it longer.
 func TestFitted(t *testing.T) {
 	for _, f := range all() {
 		if f.height == 0 {
-			continue // there is nothing in it
+			continue // a figure without data has no texts
 		}
 		for _, svg := range []string{string(f.SVG(Light())), f.Inline(Dark()), f.InlineNarrow(Light())} {
 			if texts, fits := strings.Count(svg, "<text "), strings.Count(svg, `lengthAdjust="spacingAndGlyphs"`); texts != fits {
@@ -176,8 +178,8 @@ func TestFitted(t *testing.T) {
 			}
 		}
 	}
-	// "fi" and "WW" in Liberation Sans, which has the widths of Arial: f is 278, i
-	// 222 and W 944 thousandths of the size.
+	// These are the widths of "fi" and "WW" in Liberation Sans, which equal those
+	// of Arial: f has 278, i 222 and W 944 thousandths of the size.
 	got := fitted(`<text x="1" style="font-weight:normal;font-size:10px;fill:#000">fi&amp;WW</text>`)
 	_, rest, _ := strings.Cut(got, `textLength="`)
 	length, err := strconv.ParseFloat(strings.Split(rest, `"`)[0], 64)
@@ -190,7 +192,7 @@ func TestFitted(t *testing.T) {
 func TestNarrow(t *testing.T) {
 	for _, f := range all() {
 		if strings.HasPrefix(f.Name, "fig") {
-			continue // those of the paper stand alone
+			continue // figures of the paper are not part of a page
 		}
 		width := f.width
 		if f.narrow != nil {
@@ -202,8 +204,8 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-// TestExtent: an axis begins at zero where the curve still fills it, and is
-// marked where it does not.
+// TestExtent: an axis begins at zero if the curve then still fills it, and is
+// marked as cut otherwise.
 func TestExtent(t *testing.T) {
 	for _, tt := range []struct {
 		name string

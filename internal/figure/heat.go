@@ -104,8 +104,8 @@ func hatch(c draw.Canvas, r vg.Rectangle, line draw.LineStyle) {
 	}
 }
 
-// counted returns labels for the whole numbers from lo to hi, each at its place
-// plus shift. It leaves numbers out so that about most of them remain.
+// counted returns labels for the whole numbers from lo to hi, each moved by
+// shift. It leaves numbers out so that about `most` labels remain.
 func counted(lo, hi int, shift float64, most int) (ticks plot.ConstantTicks) {
 	every := 1
 	for _, e := range []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000} {

@@ -11,7 +11,7 @@ import (
 
 var source = Source{Model: "RoBERTa-base", Task: "MRPC", Runs: 1, Seeds: []uint64{17}, Note: "Synthetic data."}
 
-// spectra are plausible ones: eight of 128 values grow out of the noise.
+// spectra returns plausible spectra: eight of 128 values grow out of the noise.
 func spectra() Spectra {
 	s := Spectra{Source: source, Rank: 128, Most: 50}
 	for e := 1; e <= 50; e++ {
@@ -58,7 +58,7 @@ func ratios() (ratio [][]float64) {
 	return ratio
 }
 
-// TestMeanSpectra against sums by hand, with modules of different length.
+// TestMeanSpectra compares with sums by hand, for modules of different length.
 func TestMeanSpectra(t *testing.T) {
 	got := meanSpectra([][][]float64{{{4, 2, 1}, {2, 1}, {0, 3}}, {{6}, {2, 4}}}, 2)
 	if want := [][]float64{{2, 2}, {4, 4}}; !cmp.Equal(got, want) {
@@ -66,8 +66,8 @@ func TestMeanSpectra(t *testing.T) {
 	}
 }
 
-// TestFig6Cells compares place, text, hatching and frame with a grid laid out
-// by hand: rows are injections downwards, columns merges.
+// TestFig6Cells compares position, text, hatching and frame with a grid that
+// was laid out by hand: injections increase downwards and merges to the right.
 func TestFig6Cells(t *testing.T) {
 	cells, sc := Grid{
 		Values:   [][]float64{{0.5, 0.75}, {0.625, math.NaN()}, {0.25, 0.375}},
@@ -89,8 +89,8 @@ func TestFig6Cells(t *testing.T) {
 	}
 }
 
-// TestFig7Scale asserts that a ratio of 1 has the neutral colour and that
-// reciprocals lie as far from it.
+// TestFig7Scale: a ratio of 1 has the neutral colour, and reciprocal ratios
+// have the same distance from it.
 func TestFig7Scale(t *testing.T) {
 	cells, sc := ratioCells([][]float64{{4, 1, 0.5}, {0, math.Inf(1), math.NaN()}})
 	if sc.lo != 0.25 || sc.hi != 4 || sc.colour(1) != rgb(0xf7f7f7) {
@@ -109,7 +109,8 @@ func TestFig7Scale(t *testing.T) {
 	}
 }
 
-// TestFig2Caption: a figure of some of the values says of how many.
+// TestFig2Caption: if a figure shows only some of the values, the caption has
+// their number and the total.
 func TestFig2Caption(t *testing.T) {
 	if got := Fig2(spectra()).Caption; !strings.Contains(got, "the largest 50 of 128 singular values") {
 		t.Errorf("caption %q", got)
@@ -120,7 +121,8 @@ func TestFig2Caption(t *testing.T) {
 	}
 }
 
-// TestCaptions: a figure says how many runs, which seeds and which model.
+// TestCaptions: a caption contains the number of runs, their seeds and the
+// model.
 func TestCaptions(t *testing.T) {
 	s := source
 	s.Runs, s.Seeds = 3, []uint64{17, 18, 19}

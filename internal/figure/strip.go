@@ -8,7 +8,7 @@ import (
 // Strip is what HeatStrip draws: a score for every module over time.
 type Strip struct {
 	Name, Title, Caption string
-	Score                string // what the values are, as "SFS (k = 2)"
+	Score                string // what the values are, such as "SFS (k = 2)"
 	Layers               int
 	Columns              []StripColumn // by time
 }

@@ -18,9 +18,10 @@ const bold = xfont.WeightBold
 // too low.
 const middle text.YAlignment = -0.41
 
-// Theme is the colours of a figure. Text and marks keep a contrast of at least
-// 4.5 to Background (WCAG 2.2, 1.4.3); series differ in lightness as well as in
-// hue, so that colour-blind readers and grey printers tell them apart.
+// Theme is the colours of a figure. Text and marks have a contrast of at least
+// 4.5 to Background (WCAG 2.2, 1.4.3). Series differ in lightness as well as in
+// hue, so that they can be told apart by colour-blind readers and on grey
+// prints.
 type Theme struct {
 	Background, Text, Muted, Grid, Surface color.NRGBA
 	Merge, Inject, Module                  color.NRGBA   // structure, and the marks of its events

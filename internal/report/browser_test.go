@@ -17,10 +17,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// probe shows each page in a frame as wide as a desktop's and a phone's screen
-// and measures it: what it fetched, what is wider than the screen without a box
-// that scrolls, the theme that is shown, and texts that leave their figure or
-// are too small to read.
+// probe shows each page in a frame with the width of a desktop screen and of a
+// phone, and measures the following: requests, elements that are wider than the
+// screen and not in a scrolling box, the theme, and texts that extend beyond
+// their figure or are too small to read.
 const probe = `<!doctype html><link rel="icon" href="data:,"><title>probe</title>
 <iframe src="/one" width="1280"></iframe><iframe src="/one" width="390"></iframe>
 <iframe src="/two" width="1280"></iframe><iframe src="/two" width="390"></iframe><pre></pre>
@@ -61,8 +61,8 @@ onload = () => {
 };
 </script>`
 
-// TestBrowser shows a report of one run and one of two in a headless Chromium,
-// on a desktop and on a phone, light and dark.
+// TestBrowser shows a report of one run and a report of two runs in a headless
+// Chromium, on a desktop and on a phone, light and dark.
 func TestBrowser(t *testing.T) {
 	chromium := findChromium(t)
 	dir := t.TempDir()

@@ -72,7 +72,7 @@ func differences(a, b *Run) []Difference {
 	parts := []identity.Difference{}
 	if a.made != nil && b.made != nil {
 		was := *a.made
-		was.Settings = nil // the run files have them, in a better order
+		was.Settings = nil // the run files have them, in a more useful order
 		parts = identity.Compare(was, *b.made)
 	}
 	all := []Difference{}

@@ -14,8 +14,9 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// TestComparison: the seed differs, which the synthetic logs do not depend on,
-// and a drift of the loss after epoch 5, whose first record is the 300th step's.
+// TestComparison: the seed differs, on which the synthetic logs do not depend,
+// and the loss drifts after epoch 5, so that the record of step 300 is the
+// first that differs.
 func TestComparison(t *testing.T) {
 	dir := t.TempDir()
 	b := whole()
@@ -57,8 +58,8 @@ func TestComparison(t *testing.T) {
 	}
 }
 
-// TestOtherConfiguration: runs of different settings were never meant to be
-// equal, and the page does not list where their records part.
+// TestOtherConfiguration: the records of runs with different settings are
+// expected to differ, so the page does not list where.
 func TestOtherConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	same, other := whole(), whole()
@@ -79,8 +80,8 @@ func TestOtherConfiguration(t *testing.T) {
 	}
 }
 
-// TestDifferentData asserts that runs of one run file on other data are told
-// apart, if both say what they were made from.
+// TestDifferentData: the difference between runs of one run file on different
+// data is reported if both runs recorded their data.
 func TestDifferentData(t *testing.T) {
 	c := config.Default()
 	sum := strings.Repeat("0", 64)

@@ -12,7 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
-// TestPartial reads runs of which something is missing, and asserts what the
+// TestPartial reads runs in which something is missing and checks what the
 // report says about it.
 func TestPartial(t *testing.T) {
 	tests := []struct {
@@ -55,7 +55,7 @@ func TestPartial(t *testing.T) {
 	}
 }
 
-// TestBadInput asserts that what cannot be read is named with its place.
+// TestBadInput: an error names the file that cannot be read, and the line.
 func TestBadInput(t *testing.T) {
 	replace := func(from, to string) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {
@@ -63,7 +63,7 @@ func TestBadInput(t *testing.T) {
 			raw, err := os.ReadFile(path)
 			must(t, err)
 			if !strings.Contains(string(raw), from) {
-				t.Fatalf("there is no %s to replace", from)
+				t.Fatalf("%s does not contain the text to replace", from)
 			}
 			put(t, dir, "metrics.jsonl", strings.Replace(string(raw), from, to, 1))
 		}
@@ -111,8 +111,8 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestSavedCount: a run without a schedule logs no count of scalars, so that it
-// is taken from the best epoch's adapter.
+// TestSavedCount: a run without a schedule logs no number of scalars, so it is
+// taken from the adapter of the best epoch.
 func TestSavedCount(t *testing.T) {
 	s := whole()
 	s.events = false

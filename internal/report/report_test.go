@@ -19,7 +19,7 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// worked is what the six events of the synthetic run come to, by hand.
+// worked has the six events of the synthetic run, worked out by hand.
 var worked = []struct {
 	action                  string
 	step, first, last, keep int
@@ -46,7 +46,7 @@ var worked = []struct {
 
 type jsonSpan struct{ First, Last int }
 
-// jsonRun is the report's JSON as another tool would read it.
+// jsonRun is a part of the report's JSON as another program would read it.
 type jsonRun struct {
 	Events []struct {
 		Number, Step, First, Last, Keep int
@@ -131,14 +131,16 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
-	// The first event's winner: 0.57 + 0.02*0.64 + 0.004*sin(99).
+	// This is the loss of the first event's winner: 0.57 + 0.02*0.64 +
+	// 0.004*sin(99).
 	if c := run.Events[0].Candidates[8]; !near(c.Loss, 0.5788031726632545) || !near(c.Harm, 0.0088031726632545) {
 		t.Errorf("what-if loss %v, change %v", c.Loss, c.Harm)
 	}
 }
 
-// TestCorrelations against 1 - 6*sum(d^2)/(n^3-n): ranks of score and loss increase of event 1
-// differ by squares that sum to 102, those of event 6 to 20.
+// TestCorrelations compares with 1 - 6*sum(d^2)/(n^3-n). The squared
+// differences between the ranks of score and loss increase sum to 102 for event
+// 1 and to 20 for event 6.
 func TestCorrelations(t *testing.T) {
 	want := map[string]float64{"event 1": 1 - 6*102.0/(11*11*11-11), "event 6": 1 - 6*20.0/(6*6*6-6)}
 	counts := map[string]int{"all events merge": 25, "all events inject": 24, "event 1 merge": 11, "event 6 inject": 6}
@@ -166,8 +168,8 @@ func TestCorrelations(t *testing.T) {
 	}
 }
 
-// TestScores asserts that the strip has the scores that the spectra were made
-// for, and parameters one entry an event.
+// TestScores: the strip has the scores that the spectra were made for, and
+// there is one number of parameters per event.
 func TestScores(t *testing.T) {
 	run := asJSON(t, readOne(t, whole()))
 	if len(run.Scores) != epochs {
@@ -235,7 +237,8 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-// TestOperations: an operation without a candidate is made up for by the next.
+// TestOperations: an operation that found no candidate is carried out later by
+// the next attempt.
 func TestOperations(t *testing.T) {
 	due := []schedule.Time{{Step: 10, Epoch: 1}, {Step: 20, Epoch: 2}, {Step: 30, Epoch: 3}}
 	r := &Run{config: &config.Config{}, Plan: &schedule.Plan{Merges: due}, Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
@@ -258,7 +261,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestDeterminism reads equal runs at two places.
+// TestDeterminism: equal runs in two directories have equal reports.
 func TestDeterminism(t *testing.T) {
 	var outputs [2][]byte
 	for i := range outputs {
@@ -298,8 +301,9 @@ func TestMethodName(t *testing.T) {
 	}
 }
 
-// TestCompareIncrease: of three candidates beside the winner one raises the loss less by
-// more than hypot(0.3, 0.4) = 0.5, one by exactly that, and one raises it more.
+// TestCompareIncrease: of three other candidates, one raises the loss less by
+// more than hypot(0.3, 0.4) = 0.5, one less by exactly that, and one raises it
+// more.
 func TestCompareIncrease(t *testing.T) {
 	e := Event{Candidates: []Candidate{{Increase: 2, IncreaseSE: 0.3}, {Increase: 1.25, IncreaseSE: 0.4}, {Increase: 1.5, IncreaseSE: 0.4}, {Increase: 9, IncreaseSE: 0.4}}}
 	e.compareIncrease(0)
@@ -315,8 +319,9 @@ func TestCompareIncrease(t *testing.T) {
 	}
 }
 
-// TestExactP by counting: of the 24 orders of four candidates one has the
-// correlation 1 and one -1; with 0.6 there are 10 as far from zero.
+// TestExactP compares with counts by hand: of the 24 orders of four candidates
+// one has the correlation 1 and one -1, and 10 are at least as far from zero as
+// 0.6.
 func TestExactP(t *testing.T) {
 	x := []float64{1, 2, 3, 4}
 	for _, tt := range []struct {

@@ -16,10 +16,10 @@ import (
 )
 
 // The synthetic run is a 12-layer model over 30 epochs of 58 steps with three
-// merges and three injections, whose scores stay what they are: by arXiv:
-// 2503.00572 it merges 8+9 and injects 6 after epoch 3, merges 7+[8-9] and
-// injects 5 after epoch 6, merges [7-9]+10 and injects 4 after epoch 9, worked
-// out by hand.
+// merges and three injections. The scores of its modules are constant. By the
+// rules of arXiv:2503.00572, worked out by hand, it merges 8+9 and injects 6
+// after epoch 3, merges 7+[8-9] and injects 5 after epoch 6, and merges
+// [7-9]+10 and injects 4 after epoch 9.
 var sfs = []float64{.52, .47, .41, .44, .38, .35, .33, .36, .30, .34, .45, .55}
 
 const (
@@ -28,7 +28,7 @@ const (
 	module   = 2 * 768 * 8 // scalars
 )
 
-// singular returns eight falling values whose SFS with k = 2 is s.
+// singular returns eight decreasing values whose SFS with k = 2 is s.
 func singular(s, total float64) []float64 {
 	v := []float64{0.6 * (1 - s) * total, 0.4 * (1 - s) * total}
 	sum := 0.0
@@ -41,12 +41,13 @@ func singular(s, total float64) []float64 {
 	return v
 }
 
-// synthetic is what a run writes; the fields change what tests want changed.
+// synthetic describes a synthetic run. Its fields change what a test needs to
+// change.
 type synthetic struct {
 	method   string
 	events   bool
 	losses   bool
-	epochs   int // logged; epochs for all
+	epochs   int // number of logged epochs; `epochs` is all
 	finished bool
 	seed     uint64
 	drift    float64 // added to the training loss after epoch 5
@@ -56,7 +57,7 @@ func whole() synthetic {
 	return synthetic{method: "lor2c", events: true, losses: true, epochs: epochs, finished: true, seed: 17}
 }
 
-// write makes a run directory.
+// write writes the run directory.
 func (s synthetic) write(t testing.TB, dir string) string {
 	t.Helper()
 	c := config.Default()
@@ -120,8 +121,8 @@ func (s synthetic) log(log *runlog.Run) {
 	}
 }
 
-// logStructure logs the spectrum of an epoch's end and its events, and returns
-// the structure after them.
+// logStructure logs the spectrum at the end of an epoch and the events of the
+// epoch, and returns the structure after them.
 func (s synthetic) logStructure(log *runlog.Run, e int, now schedule.Structure, scores map[schedule.Span]float64) schedule.Structure {
 	step := e * perEpoch
 	record := schedule.Spectrum{Step: step, Epoch: float64(e), Score: "sfs"}
