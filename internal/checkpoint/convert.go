@@ -7,17 +7,17 @@ import (
 	"unsafe"
 )
 
-// floats decodes raw, which holds little-endian elements of type d, into dst.
-// It returns false if d is not one of the floating-point types that it converts
-// to float32. Conversions from F16 and BF16 are exact, including the payloads
-// of NaN; F64 is rounded to nearest even.
+// floats decodes raw, which contains little-endian elements of type d, into
+// dst. It returns false if d is not one of the floating-point types that it
+// converts to float32. Conversions from F16 and BF16 are exact, including the
+// payloads of NaN; F64 is rounded to nearest even.
 func floats(dst []float32, d DType, raw []byte) bool {
 	le := binary.LittleEndian
 	switch d {
 	case F32:
-		// lor2c runs on little-endian machines only, on which the bytes are the
-		// values. Decoding them one by one took three times as long as this
-		// copy, which is bound by memory.
+		// lor2c runs on little-endian machines only, so the bytes can be copied as
+		// they are. Decoding the values one by one took three times as long as this
+		// copy, whose speed is that of the memory.
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(dst))), 4*len(dst)), raw)
 	case F16:
 		for i := range dst {
@@ -65,7 +65,7 @@ func toBrain(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
-// ints decodes raw, which holds little-endian elements of type d, into dst.
+// ints decodes raw, which contains little-endian elements of type d, into dst.
 func ints(dst []int64, d DType, raw []byte) error {
 	le := binary.LittleEndian
 	for i := range dst {

@@ -15,7 +15,7 @@ func TestHalfEveryPattern(t *testing.T) {
 		got := fromHalf(uint16(h))
 		switch {
 		case e == 31 && f != 0:
-			// The payload moves to the top of the longer fraction.
+			// The payload becomes the highest bits of the longer fraction.
 			if bits := math.Float32bits(got); bits>>13&0x3ff != uint32(f) || got == got || bits>>31 != uint32(h>>15) {
 				t.Errorf("half 0x%04x = 0x%08x; want a NaN with the same payload", h, bits)
 			}
@@ -39,14 +39,14 @@ func TestBrainRoundsToNearestEven(t *testing.T) {
 	widen := func(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }
 	state := uint32(1)
 	for i := range 200_000 {
-		state = state*1664525 + 1013904223 // Numerical Recipes' generator
+		state = state*1664525 + 1013904223 // the generator of Numerical Recipes
 		bits := state
 		if i%4 == 0 {
 			bits = bits&^0xffff | 0x8000 // an exact tie
 		}
 		f := math.Float32frombits(bits)
 		if f != f || bits&0x7fff0000 == 0x7f7f0000 {
-			continue // NaN is below; the top neighbour of these is infinity
+			continue // the lower neighbour is NaN, or the upper one is infinity
 		}
 		low, high := uint16(bits>>16), uint16(bits>>16)+1
 		toLow, toHigh := math.Abs(float64(f)-widen(low)), math.Abs(float64(f)-widen(high))
@@ -60,7 +60,7 @@ func TestBrainRoundsToNearestEven(t *testing.T) {
 	}
 	for bits, want := range map[uint32]uint16{
 		0x7f7fffff: 0x7f80, // the largest float rounds to infinity
-		0x7f800001: 0x7fc0, // a NaN stays one
+		0x7f800001: 0x7fc0, // a NaN stays a NaN
 		0xffffffff: 0x7fc0,
 		0xff800000: 0xff80,
 	} {

@@ -18,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childVar makes the test binary run one of children instead of the tests.
+// childVar is an environment variable. If it is set, the test binary runs one
+// of children instead of the tests.
 const childVar = "LOR2C_CHECKPOINT_CHILD"
 
-// children are the programs that a test starts as processes of their own; dir
-// is theirs to write in.
+// children are programs that a test starts as separate processes. They write
+// into dir.
 var children = map[string]func(dir string) error{
 	"save": func(dir string) error { return saveForever(dir) },
 	"steps": func(dir string) error {
@@ -56,8 +57,8 @@ func child(t *testing.T, name, dir string) *exec.Cmd {
 	return cmd
 }
 
-// saveForever writes new checkpoints and replaces old ones, as a training run
-// does, until it is killed.
+// saveForever writes new checkpoints and replaces old ones until it is killed,
+// as a training run does.
 func saveForever(run string) error {
 	for i := 0; ; i++ {
 		name := fmt.Sprintf("checkpoint-%d", i%4)
@@ -98,13 +99,15 @@ func saveForever(run string) error {
 	}
 }
 
-// TestKilledWhileSaving kills the writer at random moments. After each, every
-// directory under a final name is whole and the newest loads.
+// TestKilledWhileSaving kills the writer at random moments. After each kill,
+// every directory that has a final name must be complete, and the newest one
+// must load.
 func TestKilledWhileSaving(t *testing.T) {
 	for _, way := range []string{"save", "steps"} {
 		t.Run("way="+way, func(t *testing.T) {
 			run := t.TempDir()
-			// The first checkpoint comes in peace, so that one must be found later.
+			// The first checkpoint is written without a kill, so that Latest always
+			// finds one.
 			mustWriteDir(t, run, "checkpoint-0", "first")
 			leftovers := 0
 			for round := range 15 {
@@ -118,7 +121,7 @@ func TestKilledWhileSaving(t *testing.T) {
 	}
 }
 
-// killOnce runs the child for a random while, kills it and checks run. It
+// killOnce runs the child for a random time, kills it and checks run. It
 // returns how many unfinished entries the child left.
 func killOnce(t *testing.T, way, run string) (leftovers int) {
 	t.Helper()
@@ -138,7 +141,7 @@ func killOnce(t *testing.T, way, run string) (leftovers int) {
 	}
 
 	if way == "save" {
-		checkRun(t, run) // an exchange leaves no moment to clean up after
+		checkRun(t, run) // an exchange does not need CleanTemp to restore a name
 	}
 	all, _ := filepath.Glob(filepath.Join(run, "*.lor2c-*"))
 	if err := CleanTemp(run); err != nil {
@@ -151,7 +154,7 @@ func killOnce(t *testing.T, way, run string) (leftovers int) {
 	return len(all)
 }
 
-// checkRun insists that nothing in run is half-written.
+// checkRun reports an error if anything in run is incomplete.
 func checkRun(t *testing.T, run string) {
 	t.Helper()
 	dir, skipped, err := Latest(run, "checkpoint-")
@@ -172,7 +175,7 @@ func checkRun(t *testing.T, run string) {
 		}
 		_ = f.Close()
 	} else if _, noted := os.Stat(filepath.Join(dir, "a.txt")); noted != nil {
-		t.Error(err) // neither a child's checkpoint nor the first one
+		t.Error(err) // a complete checkpoint has one of these two contents
 	}
 	if state, err := os.ReadFile(filepath.Join(run, "state")); err == nil {
 		line, _, _ := strings.Cut(string(state), "\n")
@@ -182,7 +185,7 @@ func checkRun(t *testing.T, run string) {
 	}
 }
 
-// bigFile writes n bytes into one file of a directory.
+// bigFile returns a fill function that writes one file of n bytes.
 func bigFile(n int) func(string) error {
 	return func(dir string) error {
 		w, err := os.Create(filepath.Join(dir, "big"))
@@ -193,8 +196,8 @@ func bigFile(n int) func(string) error {
 	}
 }
 
-// saveOverLimit saves a small directory, then one with a file larger than the
-// kernel lets this process write.
+// saveOverLimit saves a small directory, then one with a file that is larger
+// than the limit for files of this process.
 func saveOverLimit(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
 	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 16, Max: 1 << 16}); err != nil {
@@ -223,8 +226,8 @@ func TestFileSizeLimit(t *testing.T) {
 }
 
 // saveOnFullDisk mounts a file system of 32 pages and saves directories of
-// growing size, so that the disk fills up in every part of a save: in a file,
-// in the manifest and in the names of the next ones.
+// growing size, so that the disk becomes full in every part of a save: in a
+// file, in the manifest and while files are created.
 func saveOnFullDisk(dir string) error {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=128k"); err != nil {
 		return fmt.Errorf("mount: %w", err)
@@ -269,7 +272,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// privateMounts lets cmd mount for itself alone, without privileges.
+// privateMounts lets cmd mount file systems that only it sees, without
+// privileges.
 func privateMounts(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,

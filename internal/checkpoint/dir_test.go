@@ -61,7 +61,8 @@ func wantText(t *testing.T, path, want string) {
 }
 
 // TestWriteDirManifest compares the manifest with known SHA-256 values (of
-// "abc" and of nothing, FIPS 180-4 examples) and lets sha256sum check it.
+// "abc" and of an empty file, examples in FIPS 180-4) and checks it with
+// sha256sum.
 func TestWriteDirManifest(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "checkpoint-1")
@@ -84,7 +85,7 @@ func TestWriteDirManifest(t *testing.T) {
 	}
 }
 
-// withoutExchange makes install believe that the file system cannot exchange.
+// withoutExchange simulates a file system that cannot exchange two names.
 func withoutExchange(t *testing.T) {
 	exchangeDirs = func(_, _ string) error { return errNoExchange }
 	t.Cleanup(func() { exchangeDirs = exchange })
@@ -110,8 +111,8 @@ func TestWriteDirReplaces(t *testing.T) {
 	}
 }
 
-// TestWriteDirKeepsOld fails a save in every way a test can cause and expects
-// the previous directory, valid, and nothing else.
+// TestWriteDirKeepsOld makes a save fail in every way that a test can cause.
+// The previous directory must remain valid, and nothing else may be left.
 func TestWriteDirKeepsOld(t *testing.T) {
 	disk := errors.New("injected")
 	for _, c := range []struct {
@@ -134,7 +135,7 @@ func TestWriteDirKeepsOld(t *testing.T) {
 		{"nothing", func(string) error { return nil }, "there is no file in it"},
 		{"link", func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "l")) },
 			"l is a symbolic link, and only regular files can be checksummed"},
-		{"name", fillWith(map[string]string{"a\nb": ""}), `the file name "a\nb" has a character that a manifest cannot hold`},
+		{"name", fillWith(map[string]string{"a\nb": ""}), `the file name "a\nb" has a character that a manifest cannot contain`},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			parent := t.TempDir()
@@ -161,7 +162,7 @@ func TestWriteDirPanic(t *testing.T) {
 	wantList(t, parent)
 }
 
-// TestWriteDirStepsUndo breaks the second rename: the first is undone.
+// TestWriteDirStepsUndo makes the second rename fail: the first must be undone.
 func TestWriteDirStepsUndo(t *testing.T) {
 	parent := t.TempDir()
 	dir := mustWriteDir(t, parent, "checkpoint-1", "old")
@@ -176,7 +177,7 @@ func TestWriteDirStepsUndo(t *testing.T) {
 	wantText(t, filepath.Join(dir, "a.txt"), "old")
 }
 
-// TestWriteDirRefuses protects what WriteDir has not written.
+// TestWriteDirRefuses: what WriteDir has not written is not replaced.
 func TestWriteDirRefuses(t *testing.T) {
 	parent := t.TempDir()
 	file, folder, link := filepath.Join(parent, "file"), filepath.Join(parent, "folder"), filepath.Join(parent, "link")
@@ -210,8 +211,8 @@ func TestRemoveDir(t *testing.T) {
 	wantError(t, RemoveDir(filepath.Join(file, "x")), "checkpoint: remove "+filepath.Join(file, "x")+": not a directory; remove it by hand")
 }
 
-// TestRemoveDirAtOnce looks at a directory of many files while it is removed: a
-// file may be gone only if the directory is.
+// TestRemoveDirAtOnce checks a directory of many files while it is removed: no
+// file may be missing while the directory still has its name.
 func TestRemoveDirAtOnce(t *testing.T) {
 	const files = 1000
 	dir := filepath.Join(t.TempDir(), "checkpoint-1")

@@ -1,17 +1,17 @@
 // Package checkpoint reads and writes files of tensors, and directories that
-// are never half-written.
+// are never incomplete.
 //
-// Tensors live in the safetensors format: eight bytes of little-endian header
-// length, a JSON header, then one buffer that the tensors fill without overlap
-// or gap (https://huggingface.co/docs/safetensors). [Open] maps one file,
-// [OpenModel] a model folder as the Hugging Face hub lays it out, in one file
-// or in shards; [Write] produces the bytes the reference implementation
-// produces.
+// The tensors are in the safetensors format: eight bytes of little-endian
+// header length, a JSON header, then one buffer that the tensors fill without
+// overlap or gap (https://huggingface.co/docs/safetensors). [Open] maps one
+// file, and [OpenModel] maps a model folder in the layout of the Hugging Face
+// hub, with one file or with shards. [Write] writes the same bytes as the
+// reference implementation.
 //
-// Directories are written beside their final place, listed in a checksum
-// manifest, flushed to the disk and only then renamed ([WriteDir]). A reader
-// therefore sees the old directory, the new one, or, if the disk lost flushed
-// data, one whose checksums do not match ([VerifyDir], [Latest]).
+// A directory is written beside its final place, listed in a checksum manifest,
+// flushed to the disk and only then renamed ([WriteDir]). A reader therefore
+// sees the old directory, the new one, or, if the disk lost flushed data, one
+// whose checksums do not match ([VerifyDir], [Latest]).
 package checkpoint
 
 import "fmt"

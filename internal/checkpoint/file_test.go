@@ -55,7 +55,7 @@ func TestLink(t *testing.T) {
 	wantList(t, parent, "best", "file")
 }
 
-// TestSettle loses the folder after the rename.
+// TestSettle removes the folder after the rename.
 func TestSettle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone", "a")
 	err := settle(path)

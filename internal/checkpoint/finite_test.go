@@ -18,7 +18,7 @@ func TestReadFinite(t *testing.T) {
 		name, dtype string
 		size        int
 		bits        uint64
-		want        string // "" where the value is finite
+		want        string // "" if the value is finite
 	}{
 		{"nan", "F32", 4, uint64(math.Float32bits(float32(math.NaN()))), "NaN"},
 		{"inf", "F32", 4, uint64(math.Float32bits(float32(inf))), "+Inf"},

@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// FuzzOpen feeds arbitrary files to the parser: a header, data, and by how much
-// the length prefix is wrong, so that a mutation seldom spoils the prefix.
-// Nothing may panic, memory must stay proportional to the input, and whatever
-// is accepted must be readable and cover the data exactly.
+// FuzzOpen gives arbitrary files to the parser. The inputs are a header, data,
+// and the error of the length prefix, so that most mutations keep the prefix
+// correct. The parser must not panic, its memory must stay proportional to the
+// input, and a file that it accepts must be readable and cover the data
+// exactly.
 //
-// Pass -fuzzminimizetime=50x: the default spends a minute on each input that
-// the runtime's own coverage makes look new.
+// Pass -fuzzminimizetime=50x. By default the fuzzer spends a minute on each
+// input that reaches new code in the Go runtime.
 func FuzzOpen(f *testing.F) {
 	for _, path := range []string{"testdata/golden.safetensors", "testdata/written.safetensors"} {
 		seed, err := os.ReadFile(path)
@@ -33,8 +34,8 @@ func FuzzOpen(f *testing.F) {
 		runtime.ReadMemStats(&before)
 		defer func() {
 			runtime.ReadMemStats(&after)
-			// The worst case is a header of empty objects, some hundreds of
-			// bytes of maps and decoders for each few bytes of text.
+			// The worst case is a header of empty objects, which needs hundreds of bytes
+			// of maps and decoders for every few bytes of text.
 			if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20+1024*uint64(len(file)) {
 				t.Errorf("%d bytes allocated for a file of %d", used, len(file))
 			}

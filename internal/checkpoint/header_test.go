@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// fileOf puts the length prefix before a header and the data behind it.
+// fileOf returns a file of the length prefix, header and data.
 func fileOf(header, data string) string {
 	return string(binary.LittleEndian.AppendUint64(nil, uint64(len(header)))) + header + data
 }
@@ -31,7 +31,7 @@ func wantError(t *testing.T, err error, want string) {
 	}
 }
 
-// manyTensors is the header of n tensors without elements.
+// manyTensors returns a header with n tensors without elements.
 func manyTensors(n int) string {
 	var b strings.Builder
 	b.WriteByte('{')
@@ -45,7 +45,7 @@ func manyTensors(n int) string {
 	return b.String()
 }
 
-// TestOpenRefuses gives Open files that each break one rule.
+// TestOpenRefuses opens files each of which breaks one rule.
 func TestOpenRefuses(t *testing.T) {
 	one := func(dtype, shape, offsets string) string {
 		return fmt.Sprintf(`{"a":{"dtype":"%s","shape":%s,"data_offsets":%s}}`, dtype, shape, offsets)
@@ -146,12 +146,13 @@ func TestOpenRefusesPaths(t *testing.T) {
 	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory")
 }
 
-// TestOpenAccepts has files that the format allows and a reader might refuse.
+// TestOpenAccepts opens files that the format allows but that a reader might
+// wrongly refuse.
 func TestOpenAccepts(t *testing.T) {
 	for _, c := range []struct{ name, header, data string }{
 		{"no-tensor", `{}`, ""},
 		{"most-tensors", manyTensors(100_000), ""},
-		{"looks-like-gzip", "{" + strings.Repeat(" ", 0x8b1f-2) + "}", ""}, // the length is 1f 8b 00 ...
+		{"looks-like-gzip", "{" + strings.Repeat(" ", 0x8b1f-2) + "}", ""}, // the length prefix is 1f 8b 00 ..., which is how a gzip file starts
 		{"metadata-alone", `{"__metadata__":{"format":"pt"}}   `, ""},
 		{"scalar", `{"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}`, "1234"},
 		{"empty-between", `{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"z":{"dtype":"U8","shape":[0],"data_offsets":[2,2]},

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Files lists the paths of the weights files that are open, in the order they
-// were opened. Other files of the folder play no part in the model.
+// Files returns the paths of the open weights files in the order in which they
+// were opened. Other files of the folder are not part of the model.
 func (m *Model) Files() []string {
 	paths := make([]string, len(m.shards))
 	for i, f := range m.shards {

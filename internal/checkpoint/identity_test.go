@@ -31,8 +31,8 @@ func writeIndex(t *testing.T, dir string, home map[string]string) {
 	}
 }
 
-// TestSHA256 checks that the digest of the same tensors is equal in one file
-// and in two, and that it changes if anything about a tensor changes.
+// TestSHA256: the digest of the same tensors is equal for one file and for two,
+// and it changes if anything about a tensor changes.
 func TestSHA256(t *testing.T) {
 	sum := func(dir string) string {
 		t.Helper()
@@ -92,7 +92,8 @@ func TestSHA256(t *testing.T) {
 	}
 }
 
-// TestOpenModelLinks refuses weights behind a link out of the folder.
+// TestOpenModelLinks: weights behind a link that leads out of the folder are
+// refused.
 func TestOpenModelLinks(t *testing.T) {
 	outside, dir := t.TempDir(), t.TempDir()
 	writeShard(t, outside, "w.safetensors", map[string]float32{"a": 1})

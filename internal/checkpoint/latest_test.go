@@ -17,7 +17,7 @@ func TestLatest(t *testing.T) {
 	}
 	nine := mustWriteDir(t, run, "checkpoint-9", "x")
 	ten := mustWriteDir(t, run, "checkpoint-10", "x")
-	// Names that only resemble: none may be considered.
+	// These names only resemble those of checkpoints and must be ignored.
 	for _, name := range []string{"checkpoint-011", "checkpoint-+12", "checkpoint-13a", "checkpoint-", "other-14", "checkpoint--15",
 		"checkpoint-99999999999999999999", "checkpoint-16.lor2c-tmp-1-0123456789abcdef"} {
 		mustWriteDir(t, run, name, "x")
@@ -49,10 +49,11 @@ func TestCleanTemp(t *testing.T) {
 	run := t.TempDir()
 	const dead = ".lor2c-tmp-1-0123456789abcdef"
 	keep := mustWriteDir(t, run, "checkpoint-1", "x")
-	mustWriteDir(t, run, "checkpoint-2"+dead, "x") // by its name, a leftover
-	// Died after the new directory took the name: the old one goes.
+	mustWriteDir(t, run, "checkpoint-2"+dead, "x") // a leftover, by its name
+	// The process ended after the new directory got the name: the old one is
+	// removed.
 	mustWriteDir(t, run, "checkpoint-1.lor2c-old-1-0123456789abcdef", "older")
-	// Died between the renames: the old one gets its name back.
+	// The process ended between the renames: the old directory gets its name back.
 	mustWriteDir(t, run, "checkpoint-3.lor2c-old-1-0123456789abcdef", "old")
 	mustWriteDir(t, run, "checkpoint-3"+dead, "new")
 	if err := errors.Join(os.WriteFile(filepath.Join(run, "state.json"+dead), nil, 0o666),
@@ -65,7 +66,7 @@ func TestCleanTemp(t *testing.T) {
 		if err := CleanTemp(run); err != nil {
 			return err
 		}
-		// What is being written, here by this very process, is not touched.
+		// A directory that is being written, here by this process, is not removed.
 		wantList(t, run, "checkpoint-1", "checkpoint-3", filepath.Base(tmp), "mine.tmp")
 		return fillWith(map[string]string{"a.txt": "x"})(tmp)
 	})

@@ -19,8 +19,9 @@ import (
 // complete.
 const manifestName = "MANIFEST.sha256"
 
-// ErrCorrupt is wrapped by the errors of [VerifyDir] that say the directory is
-// incomplete or changed, as opposed to unreadable.
+// ErrCorrupt is wrapped by the errors of [VerifyDir] for a directory that is
+// incomplete or was changed. Errors for a directory that cannot be read do not
+// wrap it.
 var ErrCorrupt = errors.New("is corrupt")
 
 // seal writes the manifest of dir and flushes everything to the disk: first the
@@ -44,7 +45,7 @@ func seal(dir string) error {
 		case !e.Type().IsRegular():
 			return fmt.Errorf("%s is a %s, and only regular files can be checksummed", name, kindOf(e.Type()))
 		case strings.ContainsAny(name, "\n\r\\"):
-			return fmt.Errorf("the file name %q has a character that a manifest cannot hold", name)
+			return fmt.Errorf("the file name %q has a character that a manifest cannot contain", name)
 		}
 		sum, err := hashAndSync(path)
 		lines = append(lines, filepath.ToSlash(name)+"\x00"+sum)
@@ -175,7 +176,7 @@ func VerifyDir(dir string) error {
 			return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, m[2], bare(err))
 		}
 		if sum != m[1] {
-			return corrupt(m[2], "its SHA-256 is %s, the manifest says %s", sum, m[1])
+			return corrupt(m[2], "its SHA-256 is %s; the manifest has %s", sum, m[1])
 		}
 	}
 	return nil

@@ -26,7 +26,7 @@ func TestVerifyDir(t *testing.T) {
 		{"manifest-escapes", manifest(sum + "  ../a.txt\n"), `MANIFEST.sha256:1 is corrupt: "` + sum + `  ../a.txt" is not a checksum and a file name`},
 		{"file-missing", func(dir string) error { return os.Remove(filepath.Join(dir, "a.txt")) }, "a.txt is corrupt: it is missing"},
 		{"file-changed", fillWith(map[string]string{"a.txt": "abd"}),
-			"a.txt is corrupt: its SHA-256 is a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9, the manifest says " + sum},
+			"a.txt is corrupt: its SHA-256 is a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9; the manifest has " + sum},
 		{"file-link", func(dir string) error {
 			return errors.Join(os.Rename(filepath.Join(dir, "a.txt"), filepath.Join(dir, "b")), os.Symlink("b", filepath.Join(dir, "a.txt")))
 		}, "a.txt is corrupt: it is a symbolic link"},

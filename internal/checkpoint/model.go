@@ -94,7 +94,7 @@ func nothingToOpen(dir string) error {
 			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; convert it there with %s", dir, ConvertHint(pickleFile, singleFile))
 		}
 	}
-	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder holds one of them", dir, singleFile, indexFile)
+	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder has one of them", dir, singleFile, indexFile)
 }
 
 // readIndex returns the weight_map of a model folder's index. Its errors begin

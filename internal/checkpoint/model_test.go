@@ -54,7 +54,7 @@ func checkModel(t *testing.T, dir string) {
 		}
 	}
 	if _, _, ok := m.Info("x"); ok {
-		t.Error("Info finds a tensor that is not there")
+		t.Error("Info finds a tensor that does not exist")
 	}
 	m.Drop("x")
 	_, readErr := m.Read("x")
@@ -75,7 +75,7 @@ func TestOpenModelSingle(t *testing.T) {
 
 func TestOpenModelShards(t *testing.T) {
 	dir := t.TempDir()
-	// A link that leaves the folder is how the Hugging Face cache stores files.
+	// The Hugging Face cache stores files as links that lead out of the folder.
 	blobs := filepath.Join(t.TempDir(), "models--org--name", "blobs")
 	if err := os.MkdirAll(blobs, 0o755); err != nil {
 		t.Fatal(err)
@@ -92,8 +92,8 @@ func TestOpenModelShards(t *testing.T) {
 	checkModel(t, dir)
 }
 
-// TestOpenModelRefusesIndex opens the bad indices of testdata/index beside two
-// good shards.
+// TestOpenModelRefusesIndex opens the faulty indices of testdata/index beside
+// two valid shards.
 func TestOpenModelRefusesIndex(t *testing.T) {
 	for name, want := range map[string]string{
 		"syntax":         ":3:3: it is not JSON: invalid character '}' looking for beginning of object key string; an object with a weight_map is expected",
@@ -114,7 +114,7 @@ func TestOpenModelRefusesIndex(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata/index", name))); err != nil {
 				t.Fatal(err)
 			}
-			// Were the path followed, the shard above would be found.
+			// If the path were followed, the shard above would be found.
 			for _, d := range []string{dir, parent} {
 				writeShard(t, d, "s1.safetensors", map[string]float32{"a": 1})
 			}
@@ -127,7 +127,7 @@ func TestOpenModelRefusesIndex(t *testing.T) {
 func TestOpenModelRefusesFolder(t *testing.T) {
 	dir := t.TempDir()
 	_, err := OpenModel(dir)
-	wantError(t, err, "checkpoint: open "+dir+": there is neither model.safetensors nor model.safetensors.index.json; a model folder holds one of them")
+	wantError(t, err, "checkpoint: open "+dir+": there is neither model.safetensors nor model.safetensors.index.json; a model folder has one of them")
 	_, err = OpenModel(dir + "/none")
 	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory; a model folder is expected")
 
@@ -139,7 +139,7 @@ func TestOpenModelRefusesFolder(t *testing.T) {
 		`python3 -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in `+
 		`torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})"`)
 
-	// A damaged single file is reported, not passed over for an index.
+	// A damaged single file is reported, even if there is an index.
 	single := filepath.Join(dir, "model.safetensors")
 	if err := os.WriteFile(single, []byte("1234567"), 0o644); err != nil {
 		t.Fatal(err)

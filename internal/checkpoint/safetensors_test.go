@@ -17,7 +17,7 @@ import (
 )
 
 // TestGolden reads a file that Python wrote and compares every bit with what
-// torch makes of it; testdata/golden.py has the values.
+// torch reads. testdata/golden.py writes the values.
 func TestGolden(t *testing.T) {
 	var golden map[string]struct {
 		Shape  []int
@@ -74,7 +74,7 @@ func TestGolden(t *testing.T) {
 				t.Errorf("Read gives %v of %v", dense.Dtype(), dense.Shape())
 			}
 			if len(shape) == 2 {
-				// The last element through the array's own strides.
+				// The last element is read through the array's own strides.
 				last, err := dense.At(shape[0]-1, shape[1]-1)
 				if bits := math.Float32bits(got[len(got)-1]); err != nil || math.Float32bits(last.(float32)) != bits {
 					t.Errorf("last element is %v, %v; want %v", last, err, got[len(got)-1])
@@ -83,7 +83,7 @@ func TestGolden(t *testing.T) {
 		})
 	}
 	if _, _, ok := f.Info("none"); ok {
-		t.Error("Info finds a tensor that is not there")
+		t.Error("Info finds a tensor that does not exist")
 	}
 }
 
@@ -95,7 +95,8 @@ func join(values []json.RawMessage) string {
 	return strings.Join(s, ",")
 }
 
-// exampleTensors are the values of written.safetensors in testdata/golden.py.
+// exampleTensors returns the values of written.safetensors in
+// testdata/golden.py.
 func exampleTensors() []Tensor {
 	third := float32(1.0) / 3
 	return []Tensor{
@@ -110,7 +111,8 @@ func exampleTensors() []Tensor {
 	}
 }
 
-// TestWriteMatchesReference writes, from two orders, the bytes Python wrote.
+// TestWriteMatchesReference: tensors in two orders give the bytes that Python
+// wrote.
 func TestWriteMatchesReference(t *testing.T) {
 	want, err := os.ReadFile("testdata/written.safetensors")
 	if err != nil {
@@ -129,7 +131,7 @@ func TestWriteMatchesReference(t *testing.T) {
 	}
 }
 
-// TestWriteLong crosses the boundaries of the writer's buffer.
+// TestWriteLong writes tensors that are longer than the writer's buffer.
 func TestWriteLong(t *testing.T) {
 	want := make([]float32, 1<<16+5)
 	for i := range want {
@@ -154,7 +156,7 @@ func TestWriteLong(t *testing.T) {
 	}
 }
 
-// shortWriter accepts room bytes, then reports a full disk.
+// shortWriter accepts room bytes and then returns the error of a full disk.
 type shortWriter struct{ room int }
 
 func (w *shortWriter) Write(p []byte) (int, error) {
@@ -165,7 +167,8 @@ func (w *shortWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWritePassesErrors fails the writer at the header and in each tensor.
+// TestWritePassesErrors: errors of the writer, in the header and in each
+// tensor, are returned.
 func TestWritePassesErrors(t *testing.T) {
 	var whole bytes.Buffer
 	if err := Write(&whole, nil, exampleTensors()); err != nil {
@@ -181,7 +184,7 @@ func TestWritePassesErrors(t *testing.T) {
 	}
 }
 
-// TestMisuse breaks each contract of a caller.
+// TestMisuse breaks each condition that a caller must satisfy.
 func TestMisuse(t *testing.T) {
 	write := func(tensors ...Tensor) func() {
 		return func() { _ = Write(&bytes.Buffer{}, nil, tensors) }
@@ -216,7 +219,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// largeFile writes one F32 tensor "a" of n elements and a tensor behind it.
+// largeFile writes one F32 tensor "a" of n elements, followed by another
+// tensor.
 func largeFile(t testing.TB, n int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "large.safetensors")
@@ -235,7 +239,7 @@ func largeFile(t testing.TB, n int) string {
 	return path
 }
 
-// residentKB is the memory, in kB, that the mapping of path holds now.
+// residentKB returns the resident memory of the mapping of path, in kB.
 func residentKB(t *testing.T, path string) (kb int) {
 	t.Helper()
 	smaps, err := os.ReadFile("/proc/self/smaps")
@@ -253,7 +257,7 @@ func residentKB(t *testing.T, path string) (kb int) {
 	return kb
 }
 
-// TestDropFreesPages reads 8 MB and gives them back.
+// TestDropFreesPages: Drop frees the memory of a tensor of 8 MB.
 func TestDropFreesPages(t *testing.T) {
 	const n = 2 << 20
 	path := largeFile(t, n)
@@ -263,7 +267,7 @@ func TestDropFreesPages(t *testing.T) {
 	}
 	defer f.Close()
 	dst := make([]float32, n)
-	for range 2 { // the second time from pages that were dropped
+	for range 2 { // the second time, the pages were dropped before
 		clear(dst)
 		if err := f.ReadInto(dst, "a"); err != nil {
 			t.Fatal(err)
@@ -282,7 +286,7 @@ func TestDropFreesPages(t *testing.T) {
 	f.Drop("none")
 }
 
-// TestTruncatedWhileOpen takes the file away under the mapping.
+// TestTruncatedWhileOpen truncates the file while it is mapped.
 func TestTruncatedWhileOpen(t *testing.T) {
 	path := largeFile(t, 1<<16)
 	f, err := Open(path)
@@ -297,8 +301,8 @@ func TestTruncatedWhileOpen(t *testing.T) {
 		"checkpoint: read "+path+`: the bytes of tensor "a" are gone; leave the file alone while it is read`)
 }
 
-// BenchmarkReadInto reads 100 MB of F32 whose pages the system has cached;
-// kind=copy is the memory speed to compare with.
+// BenchmarkReadInto reads 100 MB of F32 from a file in the system's cache.
+// kind=copy is a plain copy for comparison.
 func BenchmarkReadInto(b *testing.B) {
 	const n = 25 << 20
 	f, err := Open(largeFile(b, n))

@@ -28,7 +28,7 @@ func openLeftover(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// SyncDir makes renames and new names in dir survive a power cut.
+// SyncDir makes renames and new names in dir survive a power failure.
 func SyncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

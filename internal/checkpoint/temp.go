@@ -12,9 +12,9 @@ import (
 
 // These are the kinds of leftovers: a file or directory that is unfinished or
 // replaced is called NAME.lor2c-KIND-PID-RANDOM, where NAME is its final name.
-// The process id is for people who look, and the random number makes the name
-// unique. The name of the product keeps CleanTemp from removing files of other
-// programs.
+// The process id is information for people, and the random number makes the
+// name unique. The name contains "lor2c" so that CleanTemp does not remove
+// files of other programs.
 const (
 	tempKind = "tmp"
 	oldKind  = "old"
@@ -34,7 +34,7 @@ func besideName(final, kind string) string {
 // ErrLocked is wrapped by the error of [Lock] if another process has the lock.
 // A process id in a name would not tell whether that process still runs,
 // because ids are reused, in containers immediately.
-var ErrLocked = errors.New("another process holds the lock")
+var ErrLocked = errors.New("another process has the lock")
 
 // CleanTemp removes the unfinished files and directories in runDir whose
 // processes have ended. If a process died between moving an old directory aside

@@ -7,9 +7,9 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// signatures are the first bytes of kinds of files that people often have under
-// the name of another kind, each with a description. Of two signatures that
-// start alike the longer one comes first.
+// signatures are the first bytes of files that people often store under the
+// name of another kind, each with a description. If two signatures start with
+// the same bytes, the longer one comes first.
 var signatures = []struct{ head, what string }{
 	{"version https://git-lfs", `a Git LFS pointer; run "git lfs pull" in its repository`},
 	{"\x1f\x8b", "gzip data"},
@@ -46,7 +46,7 @@ func Describe(head []byte) string {
 	case len(head) > 0 && len(bytes.Trim(head, "\x00")) == 0:
 		return "a file of NUL bytes"
 	case bytes.IndexByte(head, 0) >= 0:
-		return "binary data, it holds NUL bytes"
+		return "binary data, it contains NUL bytes"
 	}
 	return ""
 }

@@ -55,7 +55,8 @@ func TestReadRefuses(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v does not wrap fs.ErrNotExist", err)
 	}
-	// A sparse file takes no space on the disk; reading it would.
+	// The file is sparse and takes no space on the disk, but reading it would fill
+	// the memory.
 	path := write(t, "")
 	if err := os.Truncate(path, 5<<30+1<<29); err != nil {
 		t.Skip(err)
@@ -77,7 +78,7 @@ func TestDescribe(t *testing.T) {
 		{"GGUF\x03\x00", "a GGUF file"},
 		{"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":", "a safetensors file"},
 		{"\x00\x00\x00", "a file of NUL bytes"},
-		{"ab\x00c", "binary data, it holds NUL bytes"},
+		{"ab\x00c", "binary data, it contains NUL bytes"},
 		{"\xff\xfea\x00", "UTF-16 text"},
 		{`{"a": 1}`, ""},
 		{"plain text", ""},

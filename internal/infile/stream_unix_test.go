@@ -23,7 +23,8 @@ func pipe(t *testing.T) string {
 	return path
 }
 
-// TestReadDoesNotWait reads pipes without a writer and devices without an end.
+// TestReadDoesNotWait reads pipes that have no writer, and devices without an
+// end.
 func TestReadDoesNotWait(t *testing.T) {
 	for path, want := range map[string]string{
 		pipe(t):     "it is a pipe; a regular file is expected",
@@ -44,7 +45,7 @@ func TestReadStream(t *testing.T) {
 	for _, limit := range []int64{int64(len(text)), int64(len(text)) - 1} {
 		wrote := make(chan error)
 		go func() {
-			// The reader that stops early breaks the pipe.
+			// The write fails if the reader stops early.
 			err := os.WriteFile(path, []byte(text), 0)
 			if errors.Is(err, syscall.EPIPE) {
 				err = nil
@@ -71,7 +72,7 @@ func TestReadStream(t *testing.T) {
 	}
 }
 
-// TestReadStreamCancelled ends the wait for a writer that never comes.
+// TestReadStreamCancelled cancels a read that waits for a writer.
 func TestReadStreamCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

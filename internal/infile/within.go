@@ -10,12 +10,13 @@ import (
 )
 
 // OpenIn opens the file name of the directory dir as [Open] does. It refuses a
-// symbolic link that leads out of dir to a file of another name: what is read
-// from a model directory is copied into checkpoints, which people publish, and a
-// downloaded directory may hold a link such as vocab.txt to a key of its reader.
-// A link to a file of the same name is how people share files between model
-// directories. The cache of the Hugging Face hub keeps every file in
-// models--ORG--NAME/blobs and lets snapshots/REVISION link to it.
+// symbolic link that leads out of dir to a file of another name. The reason is
+// that files of a model directory are copied into checkpoints, which people
+// publish, and that a downloaded directory may contain a link from vocab.txt
+// to, for example, a private key of the user. A link to a file of the same name
+// is allowed, because people share files between model directories in this way.
+// So are links into the cache of the Hugging Face hub, which stores every file
+// in models--ORG--NAME/blobs and links to it from snapshots/REVISION.
 func OpenIn(dir, name string) (*os.File, error) {
 	path := filepath.Join(dir, name)
 	if err := within(dir, path); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// TestReadIn lays out links as people and tools make them.
+// TestReadIn reads through links such as people and programs make.
 func TestReadIn(t *testing.T) {
 	root, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -47,7 +47,7 @@ func TestReadIn(t *testing.T) {
 	put("other/vocab.txt")
 	link("../other/vocab.txt", "model/vocab.txt")
 	link("../secret", "other/key")
-	link("../other/key", "model/key") // of the same name, and then on to a secret
+	link("../other/key", "model/key") // a link of the same name, which leads on to a secret
 	put("hub/models--org--name/blobs/abc")
 	link("../../blobs/abc", "hub/models--org--name/snapshots/main/config.json")
 	put("hub/models--org--name/refs/main")
@@ -57,7 +57,7 @@ func TestReadIn(t *testing.T) {
 	link("../blobs/abc", "model/blob")
 	for _, c := range []struct {
 		dir, name string
-		want      string // where a refused link leads
+		want      string // target of a refused link
 	}{
 		{"model", "config.json", ""},
 		{"model", "sub/shard", ""},

@@ -49,8 +49,8 @@ func stat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-// TestRegular checks that a file is replaced completely or not at all, with its
-// permissions, and a new one to have those of the umask.
+// TestRegular: a file is replaced completely or not at all and keeps its
+// permissions; a new file has those of the umask.
 func TestRegular(t *testing.T) {
 	old := syscall.Umask(0o027)
 	defer syscall.Umask(old)
@@ -75,9 +75,10 @@ func TestRegular(t *testing.T) {
 	if mode := stat(t, private).Mode(); mode != 0o600 {
 		t.Errorf("the file has mode %v; want 0600 as before", mode)
 	}
-	// Whoever has the old one open still reads it: it was renamed over.
+	// A process that has the old file open still reads its content, because it was
+	// replaced by a rename.
 	if raw, err := io.ReadAll(reader); string(raw) != "before" {
-		t.Errorf("the old file holds %q, %v", raw, err)
+		t.Errorf("the old file contains %q, %v", raw, err)
 	}
 	broken := errors.New("broken")
 	err = outfile.Write(private, func(w io.Writer) error {
@@ -85,7 +86,7 @@ func TestRegular(t *testing.T) {
 		return broken
 	})
 	if !errors.Is(err, broken) || read(t, private) != "after" {
-		t.Errorf("after an error, %v, the file holds %q", err, read(t, private))
+		t.Errorf("after an error, %v, the file contains %q", err, read(t, private))
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
 		t.Errorf("%d files; want 2", len(entries))
@@ -109,7 +110,7 @@ func TestLinks(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := read(t, filepath.Join(dir, real)); got != link {
-				t.Errorf("the target holds %q", got)
+				t.Errorf("the target contains %q", got)
 			}
 			if stat(t, filepath.Join(dir, link)).Mode()&os.ModeSymlink == 0 {
 				t.Error("the link is gone")
@@ -124,8 +125,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestPipe checks that a pipe stays a pipe, and that its reader gets
-// everything.
+// TestPipe: a pipe remains a pipe, and its reader gets everything.
 func TestPipe(t *testing.T) {
 	dir := t.TempDir()
 	pipe, link := filepath.Join(dir, "pipe"), filepath.Join(dir, "link")
@@ -155,8 +155,8 @@ func TestPipe(t *testing.T) {
 	}
 }
 
-// TestDevices uses a link of its own, so that a fault of this package, run as
-// root, destroys that and not the machine's device.
+// TestDevices uses its own link to the device, so that a fault of this package,
+// when run as root, destroys the link and not the device.
 func TestDevices(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "null")
 	if err := os.Symlink("/dev/null", link); err != nil {

@@ -50,7 +50,7 @@ with open("golden.json", "w") as f:
     json.dump(golden, f, indent=0, sort_keys=True)
     f.write("\n")
 
-# Ties (1+2^-8 and 1+3*2^-8) tell rounding to even from rounding away.
+# The ties 1+2^-8 and 1+3*2^-8 distinguish rounding to even from rounding away from zero.
 ties = torch.tensor([1 + 2.0**-8, 1 + 3 * 2.0**-8, -1 / 3, 3.4e38, inf, 1e-40])
 save_file(
     {
