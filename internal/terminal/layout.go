@@ -9,13 +9,13 @@ import (
 	"github.com/mattn/go-runewidth"
 )
 
-// Cells returns how many cells of a terminal a text without control sequences
-// takes.
+// Cells returns the number of terminal cells that a text without control
+// sequences takes.
 func Cells(text string) int { return runewidth.StringWidth(text) }
 
-// Wrap breaks a line between words into rows of at most width cells, indented by
-// indent cells from the second on. A longer word has a row of its own and stays
-// whole, so that a path can still be copied.
+// Wrap breaks a line between words into rows of at most width cells. From the
+// second row on, rows are indented by indent cells. A longer word has its own
+// row and is not broken, so that a path can still be copied.
 func Wrap(line string, width, indent int) (rows []string) {
 	if indent >= width/2 {
 		indent = 0
@@ -36,8 +36,8 @@ func Wrap(line string, width, indent int) (rows []string) {
 	return append(rows, row)
 }
 
-// KeepEnd shortens a text to at most width cells, from its beginning: names of
-// runs differ at their ends.
+// KeepEnd shortens a text to at most width cells. It removes the beginning,
+// because names of runs differ at their ends.
 func KeepEnd(text string, width int) string {
 	if cells := Cells(text); cells > width {
 		return runewidth.TruncateLeft(text, cells-width+Cells("…"), "…")
@@ -48,9 +48,9 @@ func KeepEnd(text string, width int) string {
 // gap separates columns and parts of a status line.
 const gap = "  "
 
-// Choose returns which of items that are cells wide, with a gap between two, are
-// shown in width cells. Those of a low rank are chosen first, and of equal ranks
-// the earlier ones.
+// Choose selects the items to show in width cells, where item i takes cells[i],
+// with a gap between two items. Items of a low rank are selected first, and
+// among equal ranks the earlier ones.
 func Choose(width int, cells, ranks []int) []bool {
 	order := make([]int, len(cells))
 	for i := range order {
@@ -69,18 +69,19 @@ func Choose(width int, cells, ranks []int) []bool {
 // Part is a part of a status line.
 type Part struct {
 	Text string
-	Rank int // parts of a high rank are left out first where there is no room
+	Rank int // parts of a high rank are left out first if there is not enough room
 }
 
-// Cells of a bar, brackets included. There is none where it would be shorter.
+// These are the smallest and the largest number of cells of a bar, including
+// brackets. If there is less room, there is no bar.
 const (
 	shortestBar = 12
 	longestBar  = 42
 )
 
-// StatusLine joins the parts that fit, with a bar for done of total after the
-// first of them, where that leaves room for it. Two cells stay empty, for the
-// ^C that a terminal echoes.
+// StatusLine joins the parts that fit. If there is room, it adds a bar that
+// shows done of total after the first part. Two cells remain empty for the ^C
+// that a terminal echoes.
 func StatusLine(width, done, total int, parts []Part) string {
 	width -= 2
 	cells, ranks := make([]int, len(parts)), make([]int, len(parts))
@@ -103,7 +104,7 @@ func StatusLine(width, done, total int, parts []Part) string {
 	return strings.Join(texts, gap)
 }
 
-// bar draws done of total in width cells.
+// bar returns a bar of width cells that shows done of total.
 func bar(width, done, total int) string {
 	width -= len("[]")
 	full := min(max(width*done/total, 0), width)
@@ -113,7 +114,8 @@ func bar(width, done, total int) string {
 	return "[" + strings.Repeat("=", full-1) + ">" + strings.Repeat("-", width-full) + "]"
 }
 
-// Duration writes a time to wait: seconds up to an hour, minutes after.
+// Duration returns a remaining time as text: in seconds up to an hour, and in
+// minutes above.
 func Duration(d time.Duration) string {
 	if d = d.Round(time.Second); d < time.Hour {
 		return d.String()
@@ -122,7 +124,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// Count writes how many there are of what has a name for one and for many.
+// Count returns a number with a noun, which is given in singular and plural.
 func Count(n int, one, many string) string {
 	if n == 1 {
 		many = one
@@ -133,13 +135,13 @@ func Count(n int, one, many string) string {
 // Column is a column of a table.
 type Column struct {
 	Name  string
-	Width int // of its cells; the name may be longer
-	Rank  int // columns of a high rank are left out first where there is no room
+	Width int // width of its cells; the name may be longer
+	Rank  int // columns of a high rank are left out first if there is not enough room
 	Style Style
 }
 
-// TableRow lays out a row of texts, a text a column, aligned to the right;
-// without texts it is the heading. Columns that do not fit are left out.
+// TableRow returns a row with one text per column, aligned to the right.
+// Without texts it returns the heading. Columns that do not fit are left out.
 func (t Terminal) TableRow(columns []Column, texts []string) string {
 	cells, ranks := make([]int, len(columns)), make([]int, len(columns))
 	for i, c := range columns {

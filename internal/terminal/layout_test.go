@@ -23,8 +23,8 @@ func TestWrap(t *testing.T) {
 		{"a runs/a-path-that-is-long b", 10, 2, []string{"a", "  runs/a-path-that-is-long", "  b"}},
 		{"runs/a-path-that-is-long b", 10, 2, []string{"runs/a-path-that-is-long", "  b"}},
 		{"  in two  cells", 10, 2, []string{"  in two ", "  cells"}},
-		{"名前 名前 名前", 9, 0, []string{"名前 名前", "名前"}}, // two cells each
-		{"one two", 4, 2, []string{"one", "two"}},   // too narrow for an indentation
+		{"名前 名前 名前", 9, 0, []string{"名前 名前", "名前"}}, // each character takes two cells
+		{"one two", 4, 2, []string{"one", "two"}},   // too narrow for the indentation
 	} {
 		if d := cmp.Diff(c.want, terminal.Wrap(c.line, c.width, c.indent)); d != "" {
 			t.Errorf("%q in %d cells (-want +got):\n%s", c.line, c.width, d)
@@ -32,8 +32,8 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-// TestStatusLine: parts go by rank, the bar takes what is left, and two cells
-// stay free at every width.
+// TestStatusLine: parts are selected by rank, the bar takes the remaining room,
+// and two cells remain empty at every width.
 func TestStatusLine(t *testing.T) {
 	parts := []terminal.Part{{Text: "58/174"}, {Text: "epoch 1/3", Rank: 3}, {Text: "loss 0.6123", Rank: 2},
 		{Text: "accuracy 0.8800", Rank: 4}, {Text: "32.0 ex/s", Rank: 5}, {}, {Text: "eta 1m7s", Rank: 1}}

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// pause is the shortest time between two drawings of the status lines that
-// nothing but progress asks for.
+// pause is the shortest time between two drawings of the status lines if only
+// progress has changed.
 const pause = 100 * time.Millisecond
 
-// Screen is an output with status lines at its end. Its methods are not safe for
-// concurrent use. Errors of the output are not reported: a command outlives its
-// terminal.
+// Screen is an output with status lines at its end. Its methods are not safe
+// for concurrent use. Errors of the output are not reported, because a command
+// may continue after its terminal is closed.
 type Screen struct {
 	Terminal
 	w      io.Writer
@@ -23,7 +23,7 @@ type Screen struct {
 	at     time.Time
 }
 
-// Open returns the screen of an output. now is the clock, time.Now if nil.
+// Open returns a screen that writes to w. now is the clock; nil means time.Now.
 func Open(w io.Writer, t Terminal, now func() time.Time) *Screen {
 	if now == nil {
 		now = time.Now
@@ -31,8 +31,9 @@ func Open(w io.Writer, t Terminal, now func() time.Time) *Screen {
 	return &Screen{Terminal: t, w: w, now: now}
 }
 
-// Print writes a text above the status lines. On a terminal each of its lines is
-// wrapped, with an indentation of indent cells from its second row on.
+// Print writes a text above the status lines. On a terminal each line of the
+// text is wrapped, and its rows from the second on are indented by indent
+// cells.
 func (s *Screen) Print(style Style, text string, indent int) {
 	if !s.Live {
 		io.WriteString(s.w, text+"\n")
@@ -47,12 +48,13 @@ func (s *Screen) Print(style Style, text string, indent int) {
 	s.write(b.String())
 }
 
-// Row writes one row above the status lines as it is, colours included.
+// Row writes one row above the status lines without changes. It may contain
+// colours.
 func (s *Screen) Row(text string) { s.write(text + "\n") }
 
-// Status makes status say what the status lines are at a width of the terminal;
-// nil takes them away. Progress alone is not drawn more often than ten times a
-// second; change says that there is more to see than that.
+// Status sets the function that returns the status lines for a terminal of the
+// given width. nil removes them. The lines are drawn at most ten times a
+// second, unless change is true.
 func (s *Screen) Status(change bool, status func(width int) []string) {
 	s.status = status
 	if s.Live && (change || s.now().Sub(s.at) >= pause) {
@@ -60,20 +62,20 @@ func (s *Screen) Status(change bool, status func(width int) []string) {
 	}
 }
 
-// Close takes the status lines away.
+// Close removes the status lines.
 func (s *Screen) Close() {
 	if s.drawn != nil {
 		s.Status(true, nil)
 	}
 }
 
-// write replaces the status lines by text and the status lines of this moment.
-// The cursor stays at the end of the last one.
+// write replaces the status lines by text and the current status lines. The
+// cursor remains at the end of the last line.
 func (s *Screen) write(text string) {
 	var b strings.Builder
 	if s.drawn != nil {
-		// A terminal that became narrower has broken the lines into rows, and one
-		// that echoed ^C has moved the cursor to the right.
+		// The terminal may have become narrower, so that the lines take several rows.
+		// It may also have echoed ^C, which moves the cursor.
 		rows := 0
 		for _, cells := range s.drawn {
 			rows += max(1, (cells+s.Width()-1)/s.Width())

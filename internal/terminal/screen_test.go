@@ -14,13 +14,13 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal/terminaltest"
 )
 
-// status is a status line of 30 of 40 steps.
+// status returns a status line that shows 30 of 40 steps.
 func status(width int) []string {
 	return []string{terminal.StatusLine(width, 30, 40, []terminal.Part{{Text: "30/40"}, {Text: "loss 0.6123", Rank: 2}, {Text: "eta 1m7s", Rank: 1}})}
 }
 
-// TestScreen draws a status line between lines, through changes of the width and
-// the echo of ^C, and takes it away.
+// TestScreen writes lines above a status line, while the width changes and the
+// terminal echoes ^C, and removes the status line.
 func TestScreen(t *testing.T) {
 	clock := time.Unix(0, 0)
 	tty := terminaltest.New(60)
@@ -53,7 +53,8 @@ func TestScreen(t *testing.T) {
 	}
 }
 
-// TestSeveralStatusLines breaks and unbreaks more than one.
+// TestSeveralStatusLines narrows and widens a terminal with several status
+// lines.
 func TestSeveralStatusLines(t *testing.T) {
 	tty := terminaltest.New(20)
 	s := terminal.Open(tty, tty.Terminal(), nil)
@@ -68,7 +69,8 @@ func TestSeveralStatusLines(t *testing.T) {
 	}
 }
 
-// TestPause: progress alone is drawn ten times a second at most.
+// TestPause: if only progress has changed, the status lines are drawn at most
+// ten times a second.
 func TestPause(t *testing.T) {
 	clock := time.Unix(0, 0)
 	tty := terminaltest.New(60)
@@ -83,7 +85,7 @@ func TestPause(t *testing.T) {
 		var n int
 		fmt.Sscan(step.want, &n)
 		if !step.change && step.wait == 99*time.Millisecond || step.wait == time.Millisecond && n == 3 {
-			n = 9 // must not be seen
+			n = 9 // must not be drawn
 		}
 		s.Status(step.change, shows(n))
 		if tty.String() != step.want {
@@ -92,7 +94,7 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestNoTerminal: a file gets lines and nothing else.
+// TestNoTerminal: a file receives only lines.
 func TestNoTerminal(t *testing.T) {
 	var b bytes.Buffer
 	s := terminal.Open(&b, terminal.Terminal{}, nil)
@@ -132,7 +134,7 @@ func TestOf(t *testing.T) {
 			if got.Live != c.live || got.Colour != c.colour {
 				t.Errorf("got %+v", got)
 			}
-			// A new pseudo-terminal says that it is 0 cells wide.
+			// A new pseudo-terminal reports a width of 0 cells.
 			if got.Live && got.Width() != 80 {
 				t.Errorf("%d cells", got.Width())
 			}

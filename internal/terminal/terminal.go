@@ -1,8 +1,8 @@
-// Package terminal writes what people see while a command works: lines, and
-// below them status lines that are drawn again as the work goes on.
+// Package terminal writes what people see while a command runs: lines, and
+// below them status lines that are updated.
 //
-// Everything here also works without a terminal. Lines are then written as they
-// are, and status lines and colours are left out.
+// It also works without a terminal. Lines are then written without wrapping,
+// and status lines and colours are left out.
 package terminal
 
 import (
@@ -11,20 +11,19 @@ import (
 	"golang.org/x/term"
 )
 
-// Terminal says what the receiver of an output can show. The zero value is no
-// terminal, such as a file or a pipe.
+// Terminal describes what an output supports. The zero value is not a terminal,
+// but for example a file or a pipe.
 type Terminal struct {
-	Live   bool       // what was drawn can be drawn over
-	Colour bool       // colours are wanted
-	Width  func() int // cells of a line at this moment; nil if Live is false
+	Live   bool       // the cursor can be moved, so that text can be replaced
+	Colour bool       // the user wants colours
+	Width  func() int // returns the current width in cells; nil if Live is false
 }
 
-// usualWidth is that of a terminal that does not say how wide it is.
+// usualWidth is the assumed width of a terminal that does not report one.
 const usualWidth = 80
 
-// Of returns what f can show. A terminal whose TERM is dumb can only append
-// lines. A variable NO_COLOR that is not empty turns colours off
-// (https://no-color.org).
+// Of returns what f supports. A terminal whose TERM is "dumb" can only append
+// lines. A non-empty NO_COLOR turns colours off (https://no-color.org).
 func Of(f *os.File) Terminal {
 	fd := int(f.Fd())
 	if os.Getenv("TERM") == "dumb" || !term.IsTerminal(fd) {
@@ -39,11 +38,11 @@ func Of(f *os.File) Terminal {
 	return Terminal{Live: true, Colour: os.Getenv("NO_COLOR") == "", Width: width}
 }
 
-// Style is how a text is set off from others.
+// Style is the appearance of a text.
 type Style string
 
-// The styles, as parameters of the control sequence Select Graphic Rendition of
-// ECMA-48.
+// These are the styles, as parameters of the control sequence Select Graphic
+// Rendition of ECMA-48.
 const (
 	Plain   Style = ""
 	Heading Style = "1"  // bold
@@ -52,7 +51,8 @@ const (
 	Failure Style = "31" // red
 )
 
-// Paint returns text in a style, where colours are wanted.
+// Paint returns text in a style, or text itself if the user does not want
+// colours.
 func (t Terminal) Paint(style Style, text string) string {
 	if !t.Colour || style == Plain || text == "" {
 		return text

@@ -1,5 +1,5 @@
-// Package terminaltest has a terminal for tests, which shows what a person would
-// see.
+// Package terminaltest simulates a terminal for tests and shows what a person
+// would see.
 package terminaltest
 
 import (
@@ -14,15 +14,15 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
-// Screen is a terminal of endless height that knows the control sequences which
-// package terminal writes. As the terminals in use do, it breaks long lines into
-// rows, and lays them out again when it gets another width.
+// Screen is a terminal of unlimited height. It supports the control sequences
+// that package terminal writes. Like real terminals it breaks long lines into
+// rows, and breaks them again when its width changes.
 type Screen struct {
 	width  int
-	lines  [][]cell // as they were written, ended by a newline each
+	lines  [][]cell // as written; each ends with a newline
 	line   int      // of the cursor
 	column int      // of the cursor, in cells from the beginning of its line
-	behind bool     // the cursor is behind a cell that was written
+	behind bool     // the cursor is behind the last written cell of a row
 	style  string
 }
 
@@ -33,18 +33,18 @@ type cell struct {
 // New returns an empty screen.
 func New(width int) *Screen { return &Screen{width: width, lines: make([][]cell, 1)} }
 
-// Terminal returns what package terminal needs to know of the screen.
+// Terminal returns a description of the screen for package terminal.
 func (s *Screen) Terminal() terminal.Terminal {
 	return terminal.Terminal{Live: true, Colour: true, Width: func() int { return s.width }}
 }
 
-// Resize gives the screen another width.
+// Resize changes the width of the screen.
 func (s *Screen) Resize(width int) { s.width = width }
 
 var sequence = regexp.MustCompile(`^\x1b\[([0-9;]*)([A-Za-z])`)
 
-// Write implements io.Writer. It panics at a control sequence that it does not
-// know.
+// Write implements io.Writer. It panics if p contains a control sequence that
+// it does not support.
 func (s *Screen) Write(p []byte) (int, error) {
 	for rest := string(p); rest != ""; {
 		if m := sequence.FindStringSubmatch(rest); m != nil {
@@ -71,8 +71,8 @@ func (s *Screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// row is the row of the cursor within its line. A cursor behind the last cell of
-// a row stays in it.
+// row returns the row of the cursor within its line. If the cursor is behind
+// the last cell of a row, it belongs to that row.
 func (s *Screen) row() int {
 	if s.behind {
 		return (s.column - 1) / s.width
@@ -115,7 +115,7 @@ func (s *Screen) control(parameter, kind string) {
 	}
 }
 
-// String returns what is seen, a line for each row.
+// String returns the visible text, with one line per row.
 func (s *Screen) String() string {
 	var rows []string
 	for _, line := range s.lines {
@@ -147,7 +147,7 @@ func (s *Screen) Broken() (lines []string) {
 	return lines
 }
 
-// Styled returns the texts that have a style, in the order in which they stand.
+// Styled returns the texts of a style in the order of the screen.
 func (s *Screen) Styled(style terminal.Style) (texts []string) {
 	for _, line := range s.lines {
 		text := ""
