@@ -4,7 +4,7 @@
 // file. Commands that continue, evaluate or report on such a directory compare
 // it with the present files and settings.
 //
-// Content is compared and not names: a data file may be moved, be named by
+// The content is compared, not the names: a data file may be moved, be given by
 // another path or be converted from CSV to TSV, as long as the same examples
 // are read from it.
 package identity

@@ -22,15 +22,15 @@ func whole() Manifest {
 	}
 }
 
-// TestRoundTrip asserts that a directory gives back what was written, and that
-// one without the file is no error.
+// TestRoundTrip: what was written is read back, and a directory without the
+// file is not an error.
 func TestRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	if got, err := Read(dir); got != nil || err != nil {
 		t.Errorf("without a file: %v, %v", got, err)
 	}
 	m := whole()
-	m.Labels = []string{} // regression, which must not turn into "not known"
+	m.Labels = []string{} // regression, which must not become "not known"
 	if err := m.Write(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestCompare changes one part after the other.
+// TestCompare changes one part at a time.
 func TestCompare(t *testing.T) {
 	other := strings.Repeat("f", 64)
 	for name, c := range map[string]struct {
@@ -91,7 +91,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestRefuse reads files that Write would not have written.
+// TestRefuse reads files that Write cannot have written.
 func TestRefuse(t *testing.T) {
 	dir := t.TempDir()
 	if err := whole().Write(dir); err != nil {
@@ -107,12 +107,12 @@ func TestRefuse(t *testing.T) {
 		{`"format": 1`, `"format": 1, "format": 1`, `the key "format" twice`},
 		{`"labels"`, `"Labels"`, `the key "Labels" is "labels" in another case`},
 		{`"labels"`, `"label"`, `the key "label" is not known`},
-		{`"examples": 24`, `"examples": -24`, "data.dev says -24 examples"},
+		{`"examples": 24`, `"examples": -24`, "data.dev has -24 examples"},
 		{`"examples": 24`, `"examples": "24"`, "identity.json:17:22: data.examples holds a JSON string"},
 		{`"weights_sha256": "00`, `"weights_sha256": "0`, `base.weights_sha256 is "0010203`},
 		{`"seed": "17"`, `"seed": 17`, "holds a JSON number, not a string"},
 		{string(raw), "null", "its format is 0"},
-		{string(raw), `{"format": 1}`, "it says nothing of weights, tokenizer, config.json, labels, data, settings"},
+		{string(raw), `{"format": 1}`, "it does not contain weights, tokenizer, config.json, labels, data, settings"},
 		{string(raw), "", "unexpected end of JSON input"},
 	} {
 		text := strings.Replace(string(raw), c.from, c.to, 1)
@@ -128,8 +128,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that every text is refused in one line or is a manifest that
-// is written and read back as it is.
+// FuzzParse: every text is either refused with an error of one line, or is a
+// manifest that does not change when it is written and read back.
 func FuzzParse(f *testing.F) {
 	dir := f.TempDir()
 	if err := whole().Write(dir); err != nil {

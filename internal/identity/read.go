@@ -44,7 +44,7 @@ func parse(path string, text []byte) (*Manifest, error) {
 			append([]any{path}, a...)...)
 	}
 	if parts := m.Unchecked(); parts != nil {
-		return refuse("it says nothing of %s", place.List(parts))
+		return refuse("it does not contain %s", place.List(parts))
 	}
 	if !isDigest(m.Base.Weights) {
 		return refuse("base.weights_sha256 is %s, which is not a SHA-256", place.Quote(m.Base.Weights))
@@ -54,7 +54,7 @@ func parse(path string, text []byte) (*Manifest, error) {
 	}
 	for name, s := range m.Data {
 		if !isDigest(s.SHA256) || s.Examples < 1 {
-			return refuse("data.%s says %d examples with the SHA-256 %s", name, s.Examples, place.Quote(s.SHA256))
+			return refuse("data.%s has %d examples and the SHA-256 %s", name, s.Examples, place.Quote(s.SHA256))
 		}
 	}
 	return m, nil

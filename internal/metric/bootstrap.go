@@ -13,10 +13,10 @@ type Interval struct {
 	High float64 `json:"high"`
 }
 
-// FewestForInterval is the least number of observations that Bootstrap gives an
-// interval for. With three or fewer, drawing the smallest of them every time
-// has a probability above 2.5 %, so that the ends of the interval would always
-// be the least and the largest observation.
+// FewestForInterval is the smallest number of observations for which Bootstrap
+// returns an interval. With three or fewer, the probability that all draws are
+// the smallest observation is above 2.5 %, so that the ends of the interval
+// would always be the smallest and the largest observation.
 const FewestForInterval = 4
 
 // Bootstrap returns 95 % intervals by the percentile bootstrap (Efron and
@@ -45,7 +45,7 @@ func Bootstrap(n, resamples int, statistics func(drawn []int) []float64) []*Inte
 			}
 		}
 		if n < FewestForInterval {
-			break // one draw tells how many statistics there are
+			break // one draw shows how many statistics there are
 		}
 	}
 	intervals := make([]*Interval, len(values))

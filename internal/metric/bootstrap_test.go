@@ -7,8 +7,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestIntervalOfAccuracy against the normal approximation of a binomial share,
-// whose width a bootstrap of 1000 examples meets within a tenth.
+// TestIntervalOfAccuracy compares with the normal approximation of a binomial
+// proportion. The width of a bootstrap of 1000 examples differs from it by at
+// most a tenth.
 func TestIntervalOfAccuracy(t *testing.T) {
 	const n, right = 1000, 800
 	logits, gold := make([]float32, 2*n), make([]float32, n)
@@ -62,7 +63,7 @@ func TestNoInterval(t *testing.T) {
 	}
 	none, _ := NewAccumulator([]string{"accuracy"}, 2)
 	if got := none.Intervals(); len(got) != 0 || none.Majority() != nil {
-		t.Errorf("no example at all has %v", got)
+		t.Errorf("without examples the interval is %v", got)
 	}
 }
 
@@ -78,8 +79,8 @@ func TestMajority(t *testing.T) {
 	}
 }
 
-// TestNumber checks that an undefined value is never written as a number, and
-// reads back.
+// TestNumber: an undefined value is never written as a number, and is read back
+// as undefined.
 func TestNumber(t *testing.T) {
 	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 		n := Number(v)

@@ -70,7 +70,7 @@ func Matthews(pred, gold []int) float64 {
 			right++
 		}
 	}
-	// Counts stay exact in float64: n² < 2^53 for any n below 94 million.
+	// The counts are exact in float64: n² < 2^53 for any n below 94 million.
 	n := float64(len(gold))
 	agree, pp, tt := right*n, n*n, n*n
 	for k, p := range predicted {

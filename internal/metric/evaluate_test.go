@@ -9,7 +9,7 @@ import (
 
 func TestEvaluateClasses(t *testing.T) {
 	nan := float32(math.NaN())
-	// Rows: class 1; class 0 by a tie; class 2 by NaN; class 2.
+	// The predicted classes of the rows are 1, 0 (a tie), 2 (NaN) and 2.
 	logits := []float32{-1, 2, 0, 3, 3, 1, 5, 9, nan, 0, 0, 0.5}
 	got, err := Evaluate([]string{"accuracy", "matthews"}, 3, logits, []float32{1, 0, 2, 0})
 	if err != nil {
@@ -33,7 +33,8 @@ func TestEvaluateValues(t *testing.T) {
 	}
 }
 
-// Scoring in batches must be scoring at once.
+// TestAccumulatorBatches: adding examples in batches gives the same scores as
+// adding them at once.
 func TestAccumulatorBatches(t *testing.T) {
 	logits := []float32{0, 1, 1, 0, 0, 1, 0, 1, 1, 0}
 	gold := []float32{1, 0, 0, 1, 1}

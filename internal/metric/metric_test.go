@@ -10,14 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// golden mirrors the file that scripts/golden_metric.py writes; null is NaN.
+// golden has the fields of the file that scripts/golden_metric.py writes; null
+// is NaN.
 type golden struct {
 	Classes []struct {
 		Name                   string
 		Pred, Gold             []int
 		Accuracy, F1, Matthews *float64
 		F1Macro                *float64 `json:"f1_macro"`
-		// Of every class below K; null where scikit-learn divides by zero.
+		// These are the scores of every class below K; null where scikit-learn
+		// divides by zero.
 		K                    int
 		Precision, Recall, F []*float64
 		Support              []int
@@ -41,7 +43,7 @@ func TestAgainstSklearnAndScipy(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(g.Classes) < 60 || len(g.Values) < 35 {
-		t.Fatalf("golden file holds %d and %d cases", len(g.Classes), len(g.Values))
+		t.Fatalf("the golden file has %d and %d cases", len(g.Classes), len(g.Values))
 	}
 	for _, c := range g.Classes {
 		t.Run("classes="+c.Name, func(t *testing.T) {

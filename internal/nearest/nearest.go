@@ -1,4 +1,4 @@
-// Package nearest suggests the name that was probably meant by a wrong one.
+// Package nearest suggests the right name for a misspelt one.
 package nearest
 
 import (
@@ -9,8 +9,8 @@ import (
 )
 
 // Name returns the element of names with the smallest Levenshtein distance to
-// got, regardless of case; if several are equally near, the first. near reports
-// whether it is close enough to have been meant.
+// got, ignoring case. If several are equally near, it returns the first. near
+// reports whether the name is so close that it was probably meant.
 func Name(got string, names []string) (name string, near bool) {
 	distance := math.MaxInt
 	for _, n := range names {
@@ -18,7 +18,7 @@ func Name(got string, names []string) (name string, near bool) {
 			name, distance = n, d
 		}
 	}
-	// If more than half of the letters are wrong, it is another word and not a
-	// slip. The bound of half still lets "tset" find "test".
+	// If more than half of the letters are wrong, got is probably another word.
+	// With a bound of half, "tset" still finds "test".
 	return name, distance <= len(name)/2
 }

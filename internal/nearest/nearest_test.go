@@ -18,7 +18,7 @@ func TestName(t *testing.T) {
 		"de":     "dev", // 1 edit of 3
 		"texs":   "Text",
 		"tex":    "Text",
-		"tett":   "test", // as near to Text, which comes later
+		"tett":   "test", // equally near to "text", which comes later
 		"valid":  "",
 		"":       "",
 		"abcdef": "",

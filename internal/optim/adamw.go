@@ -1,5 +1,5 @@
-// Package optim holds the optimizer: AdamW with global-norm clipping over one
-// flat buffer, and the learning rate over a run.
+// Package optim contains the optimizer, which is AdamW with global-norm
+// clipping over one flat buffer, and the learning rate over a run.
 package optim
 
 import (
@@ -99,7 +99,7 @@ func (o *AdamW) insert(s slot) {
 	o.free(value, master)
 }
 
-// free frees those of xs that are present.
+// free frees those of xs that exist.
 func (o *AdamW) free(xs ...compute.Tensor) {
 	for _, x := range xs {
 		if x.Present() {

@@ -19,7 +19,8 @@ type Config struct {
 	MaxGradNorm float64 `yaml:"max_grad_norm"`
 }
 
-// Values of Config.Schedule, under the names that transformers uses.
+// These are the values of Config.Schedule, under the names that transformers
+// uses.
 const (
 	Linear   = "linear"
 	Cosine   = "cosine"

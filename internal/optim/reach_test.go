@@ -37,9 +37,9 @@ func TestReach(t *testing.T) {
 				name := fmt.Sprintf("value=%g gradient=%g lr=%g", value, gradient, c.LR)
 				switch {
 				case reach > 1 && got[0] == value:
-					t.Errorf("%s: reach %.3g, and the value stayed", name, reach)
+					t.Errorf("%s: reach is %.3g, but the value did not change", name, reach)
 				case reach < 0.25 && got[0] != value:
-					t.Errorf("%s: reach %.3g, and the value became %g", name, reach, got[0])
+					t.Errorf("%s: reach is %.3g, but the value became %g", name, reach, got[0])
 				case reach > 1:
 					changed++
 				case reach < 0.25:

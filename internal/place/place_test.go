@@ -17,7 +17,7 @@ func TestAt(t *testing.T) {
 		want   string
 	}{
 		{text, 0, "1:1"},
-		{text, 2, "1:3"}, // the line feed itself ends its line
+		{text, 2, "1:3"}, // a line feed belongs to the line that it ends
 		{text, 3, "2:1"},
 		{text, 4, "2:1"}, // second byte of ü
 		{text, 5, "2:2"},
@@ -30,7 +30,7 @@ func TestAt(t *testing.T) {
 		{text, 99, "4:2"},
 		{text, -1, "1:1"},
 		{"", 0, "1:1"},
-		// Bytes that are no UTF-8 count as one column each.
+		// Bytes that are not UTF-8 count as one column each.
 		{"a\xff\x80b", 2, "1:3"},
 		{"a\xff\x80b", 3, "1:4"},
 	} {
@@ -42,7 +42,7 @@ func TestAt(t *testing.T) {
 	}
 }
 
-// name refuses every text by an error of its own.
+// name has an UnmarshalJSON that always fails.
 type name struct{}
 
 func (*name) UnmarshalJSON([]byte) error { return errors.New("no such name") }

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Config is the `schedule:` section of a run file. The table docs of package
-// config explains every key. If MaxMerges and MaxInjects are both 0, LoR2C has
-// no schedule. Evaluate, Moments, Changed and WhatIf say how an action is
-// carried out; this package does not use them.
+// Config is the `schedule:` section of a run file. Package config documents
+// every key. If MaxMerges and MaxInjects are both 0, LoR2C has no schedule.
+// Evaluate, Moments, Changed and WhatIf determine how an action is carried out;
+// this package does not use them.
 type Config struct {
 	Preset       string  `yaml:"preset"`
 	MaxMerges    int     `yaml:"max_merges"`

@@ -11,7 +11,7 @@ import "slices"
 // Kind is what an action does.
 type Kind string
 
-// The two kinds of action.
+// These are the kinds of action.
 const (
 	Merge  Kind = "merge"
 	Inject Kind = "inject"
@@ -63,8 +63,8 @@ type State struct {
 	Injects int `json:"injects"` // carried out
 	// Deferred counts the injections that gave way to a merge and are still due.
 	Deferred int `json:"deferred"`
-	// Step is the last step that Next was asked about, and Done how far that
-	// step has come.
+	// Step is the last step for which Next was called, and Done is the progress of
+	// that step.
 	Step   int  `json:"step"`
 	Done   int  `json:"done"`
 	Merged bool `json:"merged"` // a merge was carried out at Step

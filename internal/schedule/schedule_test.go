@@ -44,8 +44,8 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// TestInterval compares eq. 11 with its values for 1 to 6 operations, worked by
-// hand, and the times in a plan with their multiples.
+// TestInterval compares eq. 11 with values computed by hand for 1 to 6
+// operations, and the times of a plan with multiples of the interval.
 func TestInterval(t *testing.T) {
 	for epochs, want := range map[int][6]int{
 		30: {8, 4, 3, 2, 2, 2}, 40: {10, 5, 4, 3, 2, 2}, 60: {15, 8, 5, 4, 3, 3}, 80: {20, 10, 7, 5, 4, 4},
@@ -73,8 +73,8 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// TestSteps compares the plan of a run of three epochs of 388 steps with one
-// worked by hand.
+// TestSteps compares the plan of a run of three epochs of 388 steps with a plan
+// made by hand.
 func TestSteps(t *testing.T) {
 	for limit, want := range map[int][]int{
 		3: {97, 194, 291}, 8: {36, 73, 109, 146, 182, 218, 255, 291},
@@ -99,7 +99,7 @@ func TestSteps(t *testing.T) {
 }
 
 // TestCutShort: a run that ends inside an epoch plans its operations over the
-// steps that it has, and finds fault with more than they have room for.
+// steps that it has. More operations than fit are a fault.
 func TestCutShort(t *testing.T) {
 	run := Run{Epochs: 3, StepsPerEpoch: 10, Steps: 26, Layers: 12, Rank: 8} // two epochs and six steps
 	steps := func(c Config) (at []int) {
@@ -113,7 +113,7 @@ func TestCutShort(t *testing.T) {
 	if got := steps(Config{MaxMerges: 2, Timing: TimingSteps}); !slices.Equal(got, []int{3, 7}) {
 		t.Errorf("planned after steps %v; want 3 and 7, eighths of 26", got)
 	}
-	// By epochs: every epoch, as long as it ends within the run.
+	// Operations by epochs: every epoch counts that ends within the run.
 	if got := steps(Config{MaxMerges: 3, Until: 1}); !slices.Equal(got, []int{10, 20}) {
 		t.Errorf("planned after steps %v; want the ends of both whole epochs", got)
 	}
@@ -124,7 +124,7 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestWorked compares the scripts of the worked example with results worked out
+// TestWorked compares the scripts of the worked example with results computed
 // by hand.
 func TestWorked(t *testing.T) {
 	for name, want := range map[string]string{
@@ -158,8 +158,8 @@ func TestWorked(t *testing.T) {
 	}
 }
 
-// naive is the controller as the method's description has it, for the defaults
-// of presets, written without the package: one pass over the epochs.
+// naive is an independent implementation of the schedule, with the defaults of
+// presets, as one loop over the epochs. It does not use the package.
 func naive(epochs, maxMerges, maxInjects, maxSpan int, max, first bool, scores []float64) (log []string, left []Span) {
 	type module struct {
 		s, e  int
@@ -211,8 +211,8 @@ func naive(epochs, maxMerges, maxInjects, maxSpan int, max, first bool, scores [
 	return log, left
 }
 
-// TestNaive plays thousands of random runs, many of them with ties and with too
-// few modules, beside naive.
+// TestNaive compares the schedule with naive on thousands of random runs, many
+// of them with ties and with too few modules.
 func TestNaive(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := map[Kind]int{}
@@ -231,7 +231,7 @@ func TestNaive(t *testing.T) {
 		for i := range run.Layers {
 			sfs := float64(rng.IntN(16)) / 16
 			scores = append(scores, sfs)
-			modules = append(modules, Module{Span{i, i}, []float64{1, 0, sfs / (1 - sfs)}}) // not in order, but SFS_2 is sfs
+			modules = append(modules, Module{Span{i, i}, []float64{1, 0, sfs / (1 - sfs)}}) // the values are not in order, but their SFS_2 is sfs
 		}
 		s := New(c, run)
 		var log []string

@@ -19,8 +19,8 @@ var update = flag.Bool("update", false, "rewrite the expectations of testdata/*.
 type script struct {
 	Config  `yaml:",inline"`
 	Epochs  int       `yaml:"epochs"`
-	Steps   int       `yaml:"steps"` // of an epoch
-	SFS     []float64 `yaml:"sfs"`   // of each layer's module, k = 2
+	Steps   int       `yaml:"steps"` // steps of an epoch
+	SFS     []float64 `yaml:"sfs"`   // SFS of each layer's module, for k = 2
 	Nuclear []float64 `yaml:"nuclear"`
 	// From1 numbers layers from 1, as the paper does.
 	From1 bool `yaml:"from_1"`
@@ -32,8 +32,9 @@ func singular(sfs, sum float64) []float64 {
 	return []float64{high, high, low, low, low, low, low, low}
 }
 
-// play runs a script and returns a line for each boundary with an action, and
-// one for what is left. The state passes through JSON between steps.
+// play runs a script. It returns a line for each step with an action, and one
+// for the structure at the end. The state is converted to JSON and back between
+// steps.
 func (s script) play(t *testing.T) string {
 	t.Helper()
 	var out strings.Builder
@@ -73,7 +74,7 @@ func (s script) play(t *testing.T) string {
 				break
 			}
 			if !schedule.Due(step) {
-				t.Errorf("step %d acts and is not due", step)
+				t.Errorf("step %d has an action but is not due", step)
 			}
 			c := action.Candidates[action.Winner]
 			if action.Kind == Merge {
@@ -114,7 +115,7 @@ func roundTrip(t *testing.T, s State) (back State) {
 	return back
 }
 
-// carryOut returns the modules an action leaves.
+// carryOut returns the modules after an action.
 func carryOut(modules []Module, a *Action) (left []Module) {
 	var spectrum []float64
 	for _, m := range modules {
@@ -133,8 +134,8 @@ func carryOut(modules []Module, a *Action) (left []Module) {
 	return left
 }
 
-// TestScripts plays testdata/*.txt: a run above the line of dashes, what the
-// schedule does below it.
+// TestScripts runs testdata/*.txt. Each file has a run, a line of dashes and
+// the expected actions.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

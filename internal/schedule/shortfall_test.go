@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestShortfall by hand: with 4 layers two merges can use up all of them before
-// or at the boundary of the only injection.
+// TestShortfall compares with results by hand: with 4 layers two merges can use
+// up all of them before the only injection, or at the same time.
 func TestShortfall(t *testing.T) {
 	for _, tt := range []struct {
 		layers, epochs, merges, injects int

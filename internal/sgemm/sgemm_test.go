@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// stored returns a random matrix of the given size. It is stored with unused columns, which are poisoned.
+// stored returns a random matrix of the given size. Its rows are followed by
+// unused columns that contain NaN.
 func stored(r *rand.Rand, rows, columns int, trans bool) Matrix {
 	if trans {
 		rows, columns = columns, rows
@@ -27,7 +28,7 @@ func stored(r *rand.Rand, rows, columns int, trans bool) Matrix {
 
 func (m Matrix) get(i, j int) float32 { return m.At(i, j).Data[0] }
 
-// fused returns a b + c rounded once.
+// fused returns a b + c, rounded once.
 func fused(a, b, c float32) float32 {
 	product := new(big.Float).SetPrec(200).Mul(big.NewFloat(float64(a)), big.NewFloat(float64(b)))
 	x, _ := product.Add(product, big.NewFloat(float64(c))).Float32()

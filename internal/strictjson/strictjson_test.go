@@ -15,7 +15,7 @@ type inner struct {
 	Name string `json:"name"`
 }
 
-// own decodes itself, as the tokens of a tokenizer do.
+// own has its own UnmarshalJSON, as the tokens of a tokenizer do.
 type own struct{ text string }
 
 func (o *own) UnmarshalJSON(raw []byte) error {
@@ -47,7 +47,7 @@ func TestUnmarshal(t *testing.T) {
 	if err := strictjson.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	// The standard library reads the same from a text without faults.
+	// The standard library reads the same values from a text without faults.
 	var want outer
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		t.Fatal(err)
@@ -114,8 +114,8 @@ func TestUnmarshalKnown(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal checks that every accepted text is read as the standard library
-// reads it, and that nothing panics.
+// FuzzUnmarshal: every accepted text is read as the standard library reads it,
+// and no text causes a panic.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{`{}`, `{"num_layers": 1}`, `{"list": [{"name": "a"}]}`, `{"a": 1, "a": 2}`, `[[[]]]`, `{"Num_layers": 1}`, "\xff", `null`} {
 		f.Add([]byte(seed))

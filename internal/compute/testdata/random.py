@@ -1,4 +1,4 @@
-"""Writes random.json: initial values computed from their definition alone.
+"""Writes random.json: initial values, computed from their definition.
 
 Philox4x32-10 follows Salmon et al. 2011, section 3.3, and is first checked
 against the known answers of Random123 1.14 (kat_vectors). Run: python random.py
@@ -33,7 +33,7 @@ def fnv1a(name):
 
 
 def units(n, seed, name):
-    """n numbers of [0, 1): the upper 24 bits of each word."""
+    """n numbers in [0, 1), from the upper 24 bits of each word."""
     words, h = [], fnv1a(name)
     for block in range((n + 3) // 4):
         words += philox([block, h & M32, h >> 32, M32], [seed & M32, seed >> 32])
