@@ -97,7 +97,7 @@ lint: ## check formatting, vet and staticcheck
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights
 	go test -timeout $(TIMEOUT) $(TAGS) -run '^$$' -bench . ./internal/cpu ./internal/tokenizer ./internal/train
 
-# The CUDA compiler is needed only on a machine with a card.
+# Only a machine with a card needs the CUDA compiler.
 CARD := $(wildcard /dev/nvidia0 /dev/dxg)
 demo: ## fine-tune the demo encoder on real sentences and compare three scores
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)

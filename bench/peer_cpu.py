@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times one training step of PyTorch at RoBERTa-base shape on the CPU, the peer of lor2c's CPU path.
+"""Times one training step of PyTorch at RoBERTa-base shape on the CPU, for comparison with lor2c on the CPU.
 
     OMP_NUM_THREADS=1 python bench/peer_cpu.py --workload mrpc --method lora --steps 5 --threads 1
 

@@ -9,7 +9,7 @@ import argparse
 import json
 import pathlib
 
-# The score that picks the best epoch, by the first of these that a run has.
+# The best epoch has the highest value of the first of these scores that a run has.
 SELECTING = ["accuracy", "matthews", "pearson"]
 
 
@@ -28,7 +28,7 @@ def read(run):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("sweeps", type=pathlib.Path, nargs="+")
-    p.add_argument("--json", type=pathlib.Path, help="write every run there too")
+    p.add_argument("--json", type=pathlib.Path, help="also write every run to this file")
     a = p.parse_args()
     runs = [read(f.parent) for s in a.sweeps for f in sorted(s.glob("*/all_results.json"))]
     print("| sweep | run | steps | metric | best (epoch) | last | loss of the best |\n|---|---|---|---|---|---|---|")

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 
 def head_size(tensors):
-    """Number of outputs of the classification head in the adapter, or None where it has none."""
+    """Number of outputs of the classification head in the adapter, or None if it has none."""
     for name in ("classifier.out_proj.weight", "classifier.weight"):
         for key, value in tensors.items():
             if key.endswith(name):
@@ -29,7 +29,7 @@ def head_size(tensors):
 
 
 def key_faults(tensors, model):
-    """What differs between the adapter file and the adapter inside the loaded model."""
+    """Differences between the adapter file and the adapter in the loaded model."""
     loaded = get_peft_model_state_dict(model, save_embedding_layers=False)
     faults = [f"in the file, ignored by PEFT: {k}" for k in sorted(tensors.keys() - loaded.keys())]
     faults += [f"wanted by PEFT, not in the file: {k}" for k in sorted(loaded.keys() - tensors.keys())]
@@ -62,7 +62,7 @@ def main():
 
     tensors = load_file(args.adapter / "adapter_model.safetensors")
     labels = head_size(tensors)
-    # A base with a head of another width is fine: the adapter brings the head.
+    # The base may have a head of another width, because the adapter contains the head.
     kwargs = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
     model = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.adapter)
     faults = key_faults(tensors, model)

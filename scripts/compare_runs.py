@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tables runs of lor2c beside those of scripts/peer_finetune.py.
+"""Compares runs of lor2c with those of scripts/peer_finetune.py in a table.
 
     python scripts/compare_runs.py --peer DIR --ours DIR [--json FILE]
 
@@ -27,7 +27,7 @@ def peer_runs(directory):
 
 
 def our_runs(directory):
-    """The same of lor2c, from all_results.json."""
+    """The same for lor2c, from all_results.json."""
     runs = {}
     for path in sorted(directory.glob("*-*-*/all_results.json")):
         task, method, seed = path.parent.name.split("-")

@@ -22,14 +22,15 @@ from pycparser import c_ast, c_generator, c_parser
 
 OUT = Path("internal/gpu/culazy")
 
-# What cu lacks and package driver declares itself, by the names of the ABI.
+# These entry points are missing in cu. Package driver declares them, under the names of
+# the ABI.
 EXTRA = """
 cuFuncGetParamInfo cuFuncSetAttribute cuGetErrorName cuGraphDestroy cuGraphExecDestroy
 cuGraphInstantiateWithFlags cuGraphLaunch cuLaunchKernelEx cuMemHostAlloc cuStreamBeginCapture_v2
 cuStreamEndCapture cuTensorMapEncodeTiled
 """.split()
 
-# Answered by culazy.c itself.
+# culazy.c defines these itself.
 OWN = ["cuDeviceGetCount", "cuInit"]
 
 
@@ -38,7 +39,7 @@ def run(*args, text=None):
 
 
 def used_by_cu():
-    """Every identifier of the C side of cu, as Go and C files spell it."""
+    """Every identifier of the C side of cu, as it is written in Go and C files."""
     template = '{{.Dir}}{{range .CgoFiles}} {{.}}{{end}}|{{range .CFiles}} {{.}}{{end}}{{range .HFiles}} {{.}}{{end}}'
     go, c = run("go", "list", "-f", template, "gorgonia.org/cu").split("|")
     folder, *go = go.split()
@@ -62,7 +63,7 @@ class Header:
             flags = ["-nostdinc", "-I", fake, "-I", folder, "-D__attribute__(x)=", "-D__inline__=", "-x", "c", "-"]
             source = run("gcc", "-E", "-P", *flags, text="#include <cuda.h>\n")
             macros = run("gcc", "-E", "-dM", *flags, text="#include <cuda.h>\n")
-        # The macros for a default stream of each thread leave the name as it is.
+        # The macros for per-thread default streams do not change the name.
         self.renamed = dict(re.findall(r"^#define (cu\w+) (?:__CUDA_API_PT\w+\()?(cu\w+)\)?$", macros, re.M))
         self.numbers = dict(re.findall(r"^#define (CU\w+) (\(?-?\d[\dxA-Fa-f]*\)?)$", macros, re.M))
         self.functions, self.types, self.enums, self.structs = {}, {}, {}, {}
@@ -83,7 +84,7 @@ class Header:
 
 
 class Nameless(c_generator.CGenerator):
-    """Prints parameters without their names."""
+    """A printer that omits the names of parameters."""
 
     def visit_FuncDecl(self, n):
         return self._generate_type(n)
@@ -98,7 +99,7 @@ class Nameless(c_generator.CGenerator):
 
 
 def declare(header, wanted):
-    """The text of the declarations of wanted and all they build on."""
+    """The text of the declarations of wanted and of everything that they use."""
     printer, lines, seen = Nameless(), [], set()
 
     def need(node):
@@ -147,7 +148,7 @@ def declare(header, wanted):
 
 
 def values(folder, names):
-    """What the compiler makes of constants."""
+    """The values of constants according to the compiler."""
     lines = ["#include <stdio.h>", "#include <cuda.h>", "int main(void) {"]
     lines += [f'  printf("{n} %lld\\n", (long long)({n}));' for n in names] + ["}"]
     return {n: int(v) for n, v in (line.split() for line in execute(folder, "\n".join(lines)).splitlines())}
@@ -187,7 +188,7 @@ def main():
     theirs = sys.argv[1]
     header = Header(theirs)
     words = used_by_cu()
-    # cu declares functions of its own in the same style; those no header has.
+    # cu also declares functions of its own in the same style, which are in no header.
     functions = sorted({header.renamed.get(w, w) for w in words if header.renamed.get(w, w) in header.functions})
     constants = [c for names in header.enums.values() for c in names if c in words]
     constants += sorted(c for c in words if c in header.numbers)

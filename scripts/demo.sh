@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo: a real pre-trained encoder, real sentences, head-only against LoR2C.
-# Run by `make demo` from the root of the repository.
+# The demo fine-tunes a real pre-trained encoder on real sentences, once with the head
+# only and once with LoR2C. `make demo` runs it from the root of the repository.
 set -eu
 runs=runs/demo
 rm -rf "$runs"

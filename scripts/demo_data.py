@@ -31,7 +31,7 @@ Synset = collections.namedtuple("Synset", "key pos lexfile lemmas hypernyms defi
 
 
 def normal(text):
-    """The form in which two definitions count as the same text."""
+    """The text in a form that is equal for definitions that count as the same."""
     return re.sub(r"[^a-z0-9]+", " ", text.lower()).strip()
 
 
@@ -41,7 +41,7 @@ def read_synsets(folder):
     for name in ("noun", "verb", "adj", "adv"):
         for line in (pathlib.Path(folder) / f"data.{name}").read_text("utf-8").splitlines():
             if line.startswith("  "):
-                continue  # the licence, which opens every data file
+                continue  # the licence, with which every data file starts
             fields, gloss = line.split(" | ", 1)
             f = fields.split()
             words = int(f[3], 16)
@@ -49,7 +49,8 @@ def read_synsets(folder):
             first = 5 + 2 * words
             pointers = [f[i:i + 4] for i in range(first, first + 4 * int(f[first - 1]), 4)]
             hypernyms = [(p[2], p[1]) for p in pointers if p[0] in ("@", "@i")]
-            # A gloss is a definition, then quoted examples, parted by semicolons.
+            # A gloss is a definition followed by quoted examples, separated by
+            # semicolons.
             definition = re.split(r'[;:,]?\s*"', gloss, maxsplit=1)[0].strip(" ;")
             examples = [" ".join(e.split()) for e in re.findall(r'"([^"]+)"', gloss)]
             synsets.append(Synset((f[2].replace("s", "a"), f[0]), name, int(f[1]), lemmas,

@@ -26,9 +26,10 @@ from safetensors.torch import save_file
 from transformers import BertConfig, RobertaConfig
 
 STEPS, WEIGHT_DECAY, CLIP = 10, 0.01, 1.0
-DRAWS = 16  # networks over which the error of bfloat16 is taken
+DRAWS = 16  # number of networks for which the error of bfloat16 is measured
 RANK, LORA_ALPHA, LOR2C_ALPHA = 4, 16, 8
-# Each entry is the token count of a first and a second sentence; the specials come on top.
+# Each entry is the numbers of tokens of the first and the second sentence, without
+# special tokens.
 SENTENCES = [(7, 0), (2, 0), (1, 0), (4, 4), (2, 2)]
 NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
 MODELS = {
@@ -48,7 +49,7 @@ CASES += [("roberta_regression", "lor2c")]
 
 
 def fill(named, seed):
-    """Random values nowhere near an initialisation, so that no term of a gradient is trivial."""
+    """Random values that are far from an initialisation, so that no term of a gradient is trivial."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in named:
@@ -68,7 +69,8 @@ def write_model(out, name, seed):
 def batch(name):
     """One uneven batch: the packed form for the file and the padded one for transformers."""
     config, generator = MODELS[name], torch.Generator().manual_seed(5)
-    # Ids of <s>, </s> and of [CLS], [SEP]; RoBERTa puts two separators between the sentences.
+    # These are the ids of <s>, </s> and of [CLS], [SEP]. RoBERTa has two separators
+    # between the sentences.
     first, sep = (0, 2) if config.model_type == "roberta" else (2, 3)
     rows, types = [], []
     for a, b in SENTENCES:
@@ -101,7 +103,7 @@ def learning_rates(method):
 
 
 def nearby(name, values, draw):
-    """Values each moved by a twentieth or so: another network of the same kind, with other roundings. Draw 0 is the golden one."""
+    """Another network whose values each differ by about a twentieth, so that they round differently. Draw 0 is the golden network."""
     if draw == 0:
         return values
     generator = torch.Generator().manual_seed(1000 * draw + sum(map(ord, name)))
@@ -128,7 +130,7 @@ class Exact:
         return {n: self.values.get(p, p) for n, p in named.items()}
 
     def loss(self, result, labels):
-        """The loss of a model's output, from logits on in float32 where they are narrower."""
+        """The loss of a model's output. Logits of a narrower type are converted to float32 first."""
         if not self.narrow:
             return result.loss
         logits = result.logits.float()
@@ -192,7 +194,8 @@ def distances(reference, other):
     groups = {}
     for key, want in reference.items():
         group = key.split(".")[0]
-        # The softmax ignores a shift of all its inputs, so this gradient is zero and both are noise.
+        # The softmax does not depend on a constant that is added to all its inputs, so
+        # this gradient is zero and both values are noise.
         if key.endswith("key.bias") and group in ("grad", "final"):
             continue
         groups.setdefault(group, []).append(((other[key].double() - want).abs().max() / want.abs().max()).item())
@@ -232,11 +235,13 @@ def write_case(out, name, method):
         entry |= {"r": RANK, "alpha": LORA_ALPHA if method == "lora" else LOR2C_ALPHA}
     stored = {k: v.float().contiguous() for k, v in tensors.items()} | packed
     case = f"{name}_{method}"
-    # One metadata entry only: the writer orders several at random, and the digest would change.
+    # There is only one metadata entry, because the writer orders several entries at
+    # random and the digest would change.
     save_file(stored, out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
     if (name, method) == ("roberta", "lora"):
         write_peft_directory(out, model)
-    # Not in the file's metadata: what is measured on another processor may differ in the last digit.
+    # These numbers are not in the file's metadata, because the last digit may differ on
+    # another processor.
     entry["torch_bfloat16_relative"] = bfloat16_error(lambda dtype, draw: run(out, name, method, dtype, draw)[1])
     return case, entry
 

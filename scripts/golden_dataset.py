@@ -21,7 +21,7 @@ def write(path, columns, label_type=pa.int64(), names=None, **options):
         arrays[name] = pa.array(values, kind)
     table = pa.table(arrays)
     if names:
-        # What the `datasets` library stores beside a ClassLabel column.
+        # This is what the `datasets` library stores for a ClassLabel column.
         features = {"label": {"names": names, "_type": "ClassLabel"}}
         table = table.replace_schema_metadata(
             {"huggingface": json.dumps({"info": {"features": features}})})
@@ -44,7 +44,8 @@ def fixtures():
               names=["negative", "positive"], compression="snappy")
         write(HUB + task + shard("validation"), single(["Go on."], [1]), compression="zstd")
         write(HUB + task + shard("test"), single(["Café."], [-1]), compression="none")
-    # Two shards, several row groups, repeated texts that become a dictionary.
+    # These are two shards with several row groups and with repeated texts, which are
+    # stored in a dictionary.
     texts = [f"Sentence {i % 7}." for i in range(30)]
     for i in range(2):
         part = slice(15 * i, 15 * i + 15)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes testdata/golden_events: what PyTorch computes across merges and injections of LoR2C modules.
+"""Writes testdata/golden_events: the steps of PyTorch before and after merges and injections of LoR2C modules.
 
     python scripts/golden_events.py [--base testdata/golden] [--out testdata/golden_events]
 
@@ -25,7 +25,8 @@ from safetensors.torch import save_file
 RANK, ALPHA, INJECT_ALPHA = 4, 8, 16
 LR, HEAD_LR, WEIGHT_DECAY, CLIP, STEPS = 1e-2, 5e-3, 0.01, 1.0, 10
 
-# What happens after which step: ("merge", first, last, first layer of the module kept) or ("inject", layer).
+# The dictionaries map a step to the events after it: ("merge", first, last, first layer
+# of the module kept) or ("inject", layer).
 CASES = {
     "roberta_span2_span3": ("roberta", False, {4: [("merge", 0, 1, 1)], 7: [("merge", 0, 2, 0)]}),
     "roberta_keep_last": ("roberta", False, {3: [("merge", 1, 2, 2)], 6: [("merge", 0, 2, 1)]}),
@@ -59,7 +60,7 @@ class Network:
             layer.register_forward_hook(functools.partial(self.add, i))
 
     def parameter(self, name, values):
-        """A trained parameter from float32 values, so that what the file holds is what was used."""
+        """A trained parameter with float32 values, so that the file contains exactly the values used."""
         values = golden.nearby(name, values, self.draw)
         p = torch.nn.Parameter(values)
         self.exact.add({name: p})
@@ -94,7 +95,7 @@ class Network:
                 lambda _m, args, y, a=a, b=b: y + INJECT_ALPHA / r * F.linear(F.linear(args[0], a), b))
 
     def named(self):
-        """What is trained of the adapter, by adapter-file key."""
+        """The trained parameters of the adapter, by their keys in an adapter file."""
         named = {}
         for (first, last), (a, b) in sorted(self.modules.items()):
             name = f"{self.stem}.layer.{first}.lor2c.{first}_{last}"
@@ -106,7 +107,7 @@ class Network:
 
 
 def follow(optimizer, named):
-    """Drops from the optimizer what the network has no more, state included, and adds what is new."""
+    """Removes parameters that the network no longer has from the optimizer, with their state, and adds new ones."""
     group, now = optimizer.param_groups[0], list(named.values())
     for p in group["params"]:
         if not any(p is q for q in now):

@@ -21,7 +21,7 @@ rng = np.random.default_rng(20240607)
 
 
 def number(x):
-    """JSON has no NaN: null stands for it."""
+    """x, or None (null) for NaN, which JSON lacks."""
     return None if math.isnan(x) else float(x)
 
 
@@ -30,7 +30,7 @@ def class_case(name, pred, gold):
     case = {"name": name, "pred": pred, "gold": gold,
             "accuracy": number(accuracy_score(gold, pred)),
             "matthews": number(matthews_corrcoef(gold, pred))}
-    # Class 1 against the rest, which on two classes is the usual binary F1.
+    # This is F1 of class 1, which for two classes is the usual binary F1.
     ones = ([int(v == 1) for v in gold], [int(v == 1) for v in pred])
     case["f1"] = number(f1_score(*ones, zero_division=0))
     case["f1_macro"] = number(f1_score(gold, pred, average="macro"))
@@ -52,7 +52,7 @@ def value_case(name, pred, gold, exact=False):
 
 
 def exact_pearson(x, y):
-    """Rational sums, rounded once: for inputs that are nearly constant, where
+    """Correlation from rational sums, rounded once, for inputs that are nearly constant, where
     scipy's own answer is only good to a few digits (it warns)."""
     x, y = [Fraction(v) for v in x], [Fraction(v) for v in y]
     mx, my = sum(x) / len(x), sum(y) / len(y)
@@ -100,7 +100,7 @@ values.append(value_case("nearly_constant", 1 + 1e-11 * (base + rng.normal(0, 1,
 with open("internal/metric/testdata/golden.json", "w") as f:
     versions = {"python": platform.python_version(), "sklearn": sklearn.__version__,
                 "scipy": scipy.__version__, "numpy": np.__version__}
-    # One case a line keeps a regenerated file reviewable.
+    # Each case is on its own line, so that changes of the file can be reviewed.
     cases = lambda items: ",\n".join("  " + json.dumps(c, separators=(",", ":")) for c in items)
     f.write('{"script": "scripts/golden_metric.py",\n "versions": %s,\n' % json.dumps(versions))
     f.write(' "classes": [\n%s],\n "values": [\n%s]}\n' % (cases(classes), cases(values)))

@@ -24,7 +24,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "internal"
 DATA = os.path.join(ROOT, "testdata")
 VERSIONS = {"tokenizers": tokenizers.__version__, "transformers": transformers.__version__}
 
-# Training text, written for this purpose: enough repetition for merges.
+# This training text was written for this purpose. It repeats enough words for merges.
 CORPUS = [
     "The river carries the boats down to the harbour, and the boatmen sing while they row.",
     "It isn't the weather that worries them; it's the wind they'd rather not meet at night.",
@@ -37,7 +37,7 @@ CORPUS = [
     "Ελληνικά γράμματα, русские буквы, 日本語の文字 and emoji 😀 appear here once or twice.",
 ] * 3
 
-# Texts that have broken tokenizers.
+# These texts contain cases that other tokenizers have got wrong.
 NASTY = [
     "", " ", "  ", "\t", "\n", " \n ", "a", " a", "a ", "  a  ", "a  b", "a   b    c", "a\tb\r\nc", "\ta", "a\t\tb ",
     "The boats don't sing.", "isn't it's they'd we're they've I'll I'm", "DON'T IT'S I'LL", "'s 't 're ' ' ''s x'y 'x",
@@ -63,7 +63,7 @@ PAIRS = [
 
 
 def random_texts(n, seed):
-    """Strings over characters of every kind, to reach rules nobody thought of."""
+    """Random strings of characters of every kind, for rules that the texts above do not reach."""
     pools = ["abcdefghijklmnopqrstuvwxyz", "ABCDEÀÉÎÕÜ", "0123456789²½٣", "      ", "\t\n\r\u00a0\u2003\u0085", "'\".,!?-()[]<>#$",
              "'s't're've'm'll'd", "\u0301\u0308\u0323\u0327\u200d\ufe0f", "éñüçøåßſİıΣς", "日本漢字カなア한", "😀👍🏽❤🇩", "\u0000\u0007\u007f\u00ad\u200b\ufeff\ufffd"]
     rnd = random.Random(seed)
@@ -79,7 +79,7 @@ def train_bpe():
     t.train_from_iterator(CORPUS, trainers.BpeTrainer(
         vocab_size=600, special_tokens=names, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
     spec = json.loads(t.to_str())
-    # <mask> last, as in RoBERTa, and part of the model's vocabulary.
+    # <mask> comes last, as in RoBERTa, and is part of the model's vocabulary.
     spec["model"]["vocab"]["<mask>"] = len(spec["model"]["vocab"])
     t = Tokenizer.from_str(json.dumps(spec))
     t.add_special_tokens([AddedToken("<mask>", lstrip=True, normalized=False)])
@@ -106,7 +106,7 @@ def make_wordpiece():
 
     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + sorted(chars) + ["##" + c for c in sorted(chars)]
     tokens += top(words, 130) + ["##" + w for w in top(tails, 150)]
-    # Cased and accented tokens, and the prefix itself as a token.
+    # The vocabulary also has cased and accented tokens, and the prefix as a token.
     tokens += ["The", "Was", "##É", "é", "É", "caf", "##é", "I", "##T", "##", "##\u302e", "##\U0001d165"]
     vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
     spec = json.loads(t.to_str())
@@ -171,7 +171,8 @@ def variants():
         **files, "tokenizer_config.json": {"add_prefix_space": True, "added_tokens_decoder": {
             str(vocab["<mask>"]): {"content": "<mask>", "lstrip": True, "rstrip": True, "normalized": True, "single_word": False, "special": True}}}})
 
-    # A vocabulary that lacks many bytes, with the three ways to treat them.
+    # This vocabulary lacks many bytes. It is written with each of the three ways to
+    # handle them.
     keep = {k: v for k, v in vocab.items() if not any(c in k for c in "qxzQXZĉÂ") and v < 400 or k == "<mask>"}
     keep = {k: i for i, k in enumerate(keep)}
     short = [m for m in merges if m[0] in keep and m[1] in keep and m[0] + m[1] in keep]
@@ -228,7 +229,8 @@ def variants():
 
 
 def encode(t, a, b, limit):
-    # Without a limit below the special tokens: the library wraps around there.
+    # The limits are not below the number of special tokens, for which the library's
+    # arithmetic underflows.
     t.no_truncation() if not limit else t.enable_truncation(limit)
     e = t.encode(a, b) if b is not None else t.encode(a)
     return e.ids, e.type_ids
@@ -277,7 +279,7 @@ def lower_runs(pairs):
 
 
 def unicode_tables():
-    """Reads the character classes off the library, one code point at a time."""
+    """Determines the character classes of the library, one code point at a time."""
     def bert(**on):
         return normalizers.BertNormalizer(**{**dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False), **on})
 
@@ -304,7 +306,7 @@ def unicode_tables():
             found["accent"].append(c)
         if nfd.normalize_str(ch) != ch:
             found["decomposed"].append(c)
-        # A mark moves before one of class 230 or behind one of class 1.
+        # A mark is moved before one of class 230 or after one of class 1.
         elif nfd.normalize_str("\u0301" + ch) != "\u0301" + ch or nfd.normalize_str(ch + "\u0334") != ch + "\u0334":
             found["combining"].append(c)
         lowered = low.normalize_str(ch)
@@ -324,7 +326,8 @@ def unicode_tables():
     write_json(os.path.join(DATA, "golden", "unicode.json"), {"versions": VERSIONS, "sha256": {k: d.hexdigest() for k, d in digests.items()}})
 
 
-# Text columns of each task's files: those read alone, then the pair.
+# The lists are the text columns of each task's files: columns that are encoded alone,
+# then the pair.
 GLUE = {
     "CoLA/dev.tsv": ([3], None), "CoLA/train.tsv": ([3], None), "CoLA/test.tsv": ([1], None),
     "MRPC/dev.tsv": ([3, 4], (3, 4)), "MRPC/train.tsv": ([3, 4], (3, 4)), "MRPC/test.tsv": ([3, 4], (3, 4)),

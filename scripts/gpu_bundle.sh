@@ -1,17 +1,17 @@
 #!/bin/sh
-# Packs a folder with everything that gpu-check needs on a machine with a card
-# that has neither Go nor network. Run by `make gpu-bundle` from the root of the
+# This script packs a folder with everything that gpu-check needs on a machine that has a
+# card but neither Go nor a network. `make gpu-bundle` runs it from the root of the
 # repository.
 set -eu
 out=build/gpu-bundle
 rm -rf "$out"
-# Tests run in the folder of their package, as under `go test`.
+# Each test runs in the folder of its package, as under `go test`.
 mkdir -p "$out/bin" "$out/testdata" "$out/configs" "$out/internal/gpu/driver" "$out/internal/train"
 
 # Matrix products run in Go, because that machine may not have OpenBLAS.
 export CGO_LDFLAGS=
 go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
-# Its version contains the commit, which gpu-check writes into its row.
+# The version of the binary contains the commit, which gpu-check reports.
 go build -buildvcs=auto -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
@@ -23,7 +23,7 @@ cp -r demo "$out/"
 tar czf "$out.tar.gz" -C build gpu-bundle
 size=$(du -m "$out.tar.gz" | cut -f1)
 if [ "$size" -gt 60 ]; then
-  echo "gpu-bundle: $out.tar.gz has $size MiB; want at most 60, so that it can be carried" >&2
+  echo "gpu-bundle: $out.tar.gz has $size MiB; want at most 60, so that it is easy to copy" >&2
   exit 1
 fi
 echo "$out.tar.gz, $size MiB; unpack it on the machine with the card and run ./gpu-check in it"

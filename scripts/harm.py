@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does a score predict the loss increase of a merge or an injection?
+"""Compares the scores of merges and injections with the loss increases that they cause.
 
     python scripts/harm.py RUN [RUN ...] [--json FILE]
 
@@ -39,7 +39,7 @@ def events(run, k):
 
 
 def main():
-    p = argparse.ArgumentParser(description="rank correlation of scores and what-if harm")
+    p = argparse.ArgumentParser(description="rank correlation of scores and loss increases on the what-if sample")
     p.add_argument("runs", nargs="+", type=pathlib.Path)
     p.add_argument("--k", type=int, default=2)
     p.add_argument("--json", type=pathlib.Path)

@@ -1,4 +1,4 @@
-"""Where a run of lor2c starts, for PyTorch: initial values and the order of the examples.
+"""The start of a run of lor2c for PyTorch: initial values and the order of the examples.
 
 Written from the definitions alone: values are Philox4x32-10 (Salmon et al. 2011, section 3.3) at a counter of position
 and FNV-1a of the parameter's name, the order a Fisher-Yates shuffle by PCG-DXSM seeded with (seed, epoch).
@@ -36,14 +36,14 @@ def uniform(n, seed, name, bound):
 
 
 def normal(n, seed, name, std):
-    """Box and Muller 1958: pairs of units make pairs of values."""
+    """Normal values from pairs of uniform ones (Box and Muller 1958)."""
     u = units(n + n % 2, seed, name).reshape(-1, 2)
     radius, angle = std * np.sqrt(-2 * np.log(1 - u[:, 0])), 2 * math.pi * u[:, 1]
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)[:n]
 
 
 def initial(name, shape, seed):
-    """Values of the parameter with this key in an adapter file, or None where lor2c starts from zeros."""
+    """Values of the parameter with this key in an adapter file, or None if lor2c starts from zeros."""
     n = math.prod(shape)
     if ".lora_A." in name:
         return uniform(n, seed, name, 1 / math.sqrt(shape[1])).reshape(shape)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Renames the Go module: sh scripts/module_path.sh example.org/me/lor2c
-# It rewrites go.mod and every import path; nothing else in the repository knows the module's path.
+# This script renames the Go module: sh scripts/module_path.sh example.org/me/lor2c. It
+# rewrites go.mod and every import path. Nothing else in the repository contains the
+# module's path.
 set -eu
 cd "$(dirname "$0")/.."
 new=${1:?usage: module_path.sh NEW/PATH}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fine-tunes a BERT or RoBERTa directory on a GLUE task with PyTorch: the peer lor2c is held against.
+"""Fine-tunes a BERT or RoBERTa directory on a GLUE task with PyTorch, for comparison with lor2c.
 
     python scripts/peer_finetune.py --model DIR --task mrpc --data DIR --method lor2c --epochs 3 --out r.json
 
@@ -52,7 +52,7 @@ class LoR2C(nn.Module):
         return output + self.scale * F.linear(F.linear(self.dropout(args[0]), a), self.lora_B[i])
 
     def adapter_parameters(self, encoder_name):
-        """Parameters by the key they have in an adapter file; encoder_name is e.g. roberta.encoder."""
+        """Parameters by their keys in an adapter file; encoder_name is, for example, roberta.encoder."""
         stem, named = f"base_model.model.{encoder_name}", {}
         if self.share:
             named[f"{stem}.lor2c.shared.lora_A.weight"] = self.lora_A[0]
@@ -65,7 +65,7 @@ class LoR2C(nn.Module):
 
 
 def attach(model, method, rank, alpha, dropout):
-    """Freezes what the method freezes and adds its adapter.
+    """Freezes the parameters that the method does not train and adds its adapter.
 
     Returns the model to call and its trainable parameters by adapter-file key (for full
     fine-tuning: by plain Hugging Face name). Everything but full freezes the BERT pooler, because
@@ -90,12 +90,12 @@ def attach(model, method, rank, alpha, dropout):
 
 
 def plain_name(name):
-    """The key under which PEFT's save_pretrained writes a parameter: no adapter name in it."""
+    """The key under which PEFT's save_pretrained writes a parameter, which does not contain the adapter's name."""
     return name.replace(".modules_to_save.default", "").replace(".default", "")
 
 
 def adamw(named, lr, head_lr, weight_decay):
-    """AdamW with decay on every tensor, and the classification head in a group of its own."""
+    """AdamW with decay on every tensor, and with a separate group for the classification head."""
     head = [p for n, p in named.items() if ".classifier." in f".{n}"]
     rest = [p for n, p in named.items() if ".classifier." not in f".{n}"]
     groups = [{"params": rest, "lr": lr}] if rest else []
@@ -136,7 +136,7 @@ def read_tsv(path, task):
         if (header and number == 1) or cells == [""]:
             continue
         if len(cells) <= max(first, second or 0, label):
-            if task == "qqp":  # its published files hold a few broken rows
+            if task == "qqp":  # its published files contain a few broken rows
                 continue
             sys.exit(f"{path}:{number}: {len(cells)} columns; want more than {max(first, second or 0, label)}")
         value = float(cells[label]) if names is None else names.index(cells[label])
@@ -153,7 +153,7 @@ def encode(rows, tokenizer, max_length):
 
 
 def collate(examples, pad_id, regression):
-    """A batch padded to its longest member."""
+    """A batch, padded to its longest sequence."""
     longest = max(len(e[0]) for e in examples)
 
     def pad(values, fill):
@@ -166,7 +166,7 @@ def collate(examples, pad_id, regression):
 
 
 def batches_of(examples, size, pad_id, regression):
-    """The examples in order, cut into padded batches; the last one may be short."""
+    """Padded batches of the examples in order; the last batch may be smaller."""
     return [collate(examples[i:i + size], pad_id, regression) for i in range(0, len(examples), size)]
 
 
@@ -202,7 +202,7 @@ def evaluate(model, batches, task):
 
 
 class Clock:
-    """Wall and processor seconds since its creation; the second is the steadier on a shared machine."""
+    """Wall-clock and processor seconds since its creation. The latter vary less on a shared machine."""
 
     def __init__(self):
         self.wall, self.cpu = time.perf_counter(), time.process_time()
@@ -229,13 +229,13 @@ def train_epoch(model, named, optimizer, schedule, batches, args):
 
 
 def pooler_in_file(model_dir):
-    """Whether the checkpoint holds a trained pooler (a fresh random one would be frozen as it is)."""
+    """Whether the checkpoint contains a trained pooler (a new random one would be frozen without training)."""
     with safe_open(pathlib.Path(model_dir) / "model.safetensors", "pt") as f:
         return any(k.endswith("pooler.dense.weight") for k in f.keys())
 
 
 def versions():
-    """What the numbers were made with."""
+    """The software and the machine of the run."""
     return {"python": platform.python_version(), "torch": torch.__version__,
             "transformers": transformers.__version__, "peft": peft.__version__}
 

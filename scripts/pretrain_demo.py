@@ -59,7 +59,7 @@ def corpus(dict_dir, data):
 
 
 def train_tokenizer(texts, out):
-    """A byte-level BPE with RoBERTa's special tokens; <mask> is the last id, as there."""
+    """A byte-level BPE with RoBERTa's special tokens; <mask> has the last id, as in RoBERTa."""
     bpe = ByteLevelBPETokenizer()
     bpe.train_from_iterator(texts, vocab_size=VOCAB - 1, min_frequency=2, show_progress=False,
                             special_tokens=["<s>", "<pad>", "</s>", "<unk>"])
@@ -106,7 +106,7 @@ def model_config():
 
 
 def warm_start(model, pairs):
-    """Start as a bag-of-words predictor instead of from noise.
+    """Initialise the model as a bag-of-words predictor instead of with noise.
 
     The tied embeddings are the leading singular vectors of the tokens' positive pointwise
     mutual information (neighbours at most WINDOW apart), the output bias the log
@@ -129,15 +129,16 @@ def warm_start(model, pairs):
     share = counts ** 0.75 / (counts ** 0.75).sum()
     pmi = torch.log(together / (together.sum(1, keepdim=True) * share))
     u, s, _ = torch.svd_lowrank(pmi.nan_to_num(0.0, 0.0, 0.0).clamp(min=0.0), q=width + 16, niter=4)
-    # The rotation spreads the leading directions over all heads and coordinates.
+    # The rotation distributes the leading directions over all heads and coordinates.
     vectors = (u * s.sqrt())[:, :width] @ torch.linalg.qr(torch.randn(width, width))[0]
     with torch.no_grad():
         words = model.roberta.embeddings.word_embeddings.weight
         words.copy_(EMBEDDING_STD * vectors / vectors.std() + 0.01 * torch.randn_like(vectors))
         words[PAD] = 0.0
-        # Sinusoids (Vaswani et al. 2017, section 3.5) as strong as the words: where queries
-        # and keys agree, attention starts out local and soon learns offsets. With weak
-        # random positions the loss stays at a bag of words (5.9) for a thousand steps.
+        # These are sinusoids (Vaswani et al. 2017, section 3.5) of the same size as the
+        # word embeddings. Where queries and keys agree, attention starts out local and
+        # soon learns offsets. With small random positions the loss stays at that of a bag
+        # of words (5.9) for a thousand steps.
         rate = 10000 ** (-torch.arange(0, width, 2) / width)
         angle = torch.arange(MAX_LEN + 2)[:, None] * rate
         waves = torch.cat([angle.sin(), angle.cos()], 1)
@@ -254,7 +255,7 @@ def main():
     config.architectures = ["RobertaForMaskedLM"]
     write_json(out / "config.json", dict(config.to_diff_dict(), torch_dtype="bfloat16"))
     config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0
-    config._attn_implementation = "eager"  # on a CPU and at these lengths twice sdpa's speed
+    config._attn_implementation = "eager"  # at these lengths twice as fast as sdpa on a CPU
     model = RobertaForMaskedLM(config)
     print(f"{sum(q.numel() for q in model.parameters())} parameters, {len(pairs)} synsets, "
           f"{sum(len(d) + len(e) for d, e in pairs)} tokens a pass", flush=True)
@@ -265,8 +266,8 @@ def main():
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": WEIGHT_DECAY},
                                    {"params": vectors, "weight_decay": 0.0}],
                                   lr=PEAK_LR, betas=(0.9, 0.98), eps=1e-6, fused=True)
-    # Constant after the warm-up and falling over the last 40 %, so that a checkpoint taken
-    # half-way is close to what a shorter run would have given.
+    # The rate is constant after the warm-up and falls over the last 40 %, so that a
+    # checkpoint from the middle of the run is close to the result of a shorter run.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(
         (step + 1) / WARMUP, 1.0, max(0.0, (a.steps - step) / (0.4 * a.steps))))
     batches, passes, running = [], 0, math.nan

@@ -49,7 +49,7 @@ for target in $targets; do
   name=lor2c-$version-$os-$arch
   cp -r "$out/common" "$out/$name"
   mv "$out/lor2c$exe" "$out/$name/"
-  # It reports its progress on standard error, which matters only where it fails.
+  # go run reports its progress on standard error, which is shown only if it fails.
   go run "$sbom" bin -json -std -noserial -notimestamp -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2> "$out/sbom.log" ||
     { cat "$out/sbom.log" >&2; exit 1; }
   find "$out/$name" -exec touch -d "@$epoch" {} +

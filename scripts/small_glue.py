@@ -10,7 +10,7 @@ import argparse
 import pathlib
 import random
 
-# CoLA is the one task of GLUE whose files have no line of column names.
+# CoLA is the only task of GLUE whose files have no header.
 NO_HEADER = {"CoLA"}
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Unpacks the CUDA compiler of scripts/toolchain.txt into .toolchain: 166 MB of
-# downloads from the Python package index, checked against their hashes. It does
-# nothing if that has been done.
+# This script unpacks the CUDA compiler of scripts/toolchain.txt into .toolchain. It
+# downloads 166 MB from the Python package index and checks their hashes. It does nothing
+# if the compiler is already there.
 set -eu
 cd "$(dirname "$0")/.."
 

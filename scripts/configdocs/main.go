@@ -1,6 +1,7 @@
 // Command configdocs writes docs/config.md, the reference of run files, and
-// docs/run.schema.json, the schema that lor2c schema prints. Run it from the root
-// of the repository with `make docs`; its test fails where a file is out of date.
+// docs/run.schema.json, the schema that lor2c schema prints. Run it from the
+// root of the repository with `make docs`. Its test fails if a file is out of
+// date.
 package main
 
 import (
@@ -24,7 +25,8 @@ func main() {
 	}
 }
 
-// files returns what the command writes, by path from the root.
+// files returns the content of the files that the command writes, by path from
+// the root.
 func files() map[string][]byte {
 	return map[string][]byte{"docs/config.md": reference(), "docs/run.schema.json": config.JSONSchema()}
 }
@@ -36,7 +38,7 @@ var introduction string
 func reference() []byte {
 	var b strings.Builder
 	b.WriteString(introduction)
-	var sections []string // in the order of a run file; "" has the keys outside of any
+	var sections []string // in the order of a run file; "" has the keys outside of sections
 	keys := map[string][]config.Key{}
 	for _, k := range config.Keys() {
 		section, _, nested := strings.Cut(k.Name, ".")
@@ -61,7 +63,8 @@ func reference() []byte {
 	return []byte(b.String())
 }
 
-// table returns a table of keys, with a column of methods where one of them has any.
+// table returns a table of keys. It has a column of methods if a key belongs to
+// some methods only.
 func table(keys []config.Key) string {
 	depend := slices.ContainsFunc(keys, func(k config.Key) bool { return k.Methods != nil })
 	text := "| key | meaning | type | allowed | default | example |\n|---|---|---|---|---|---|\n"

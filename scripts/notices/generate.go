@@ -50,7 +50,7 @@ Go modules linked into the binaries of at least one platform, with the licences
 
 `
 
-// parts names what is not a Go module.
+// parts lists what a binary contains besides Go modules.
 const parts = `
 Other parts:
 

@@ -11,24 +11,26 @@ import (
 )
 
 // accepted lists the licences, by SPDX identifier, that a release may contain.
-// All allow a binary under Apache-2.0 that carries their texts.
+// All of them allow a binary under Apache-2.0 that includes their texts.
 var accepted = []string{
 	"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "FTL", "MIT", "OFL-1.1", "Unlicense",
 }
 
-// known holds, by module and file, the licence of files that are not the plain
-// text of one licence, each with why. An empty licence means that the file
-// applies to nothing that is linked.
+// known has the licences of files that are not the plain text of one licence,
+// by module and file, each with a reason. An empty licence means that the file
+// does not apply to anything that is linked.
 var known = map[string]string{
-	// A choice of two licences; this one is taken.
+	// The file offers a choice of two licences; lor2c uses this one.
 	"github.com/golang/freetype LICENSE": "",
-	// The Apache licence, and then those of parts of Arrow in C++ and Python, which the Go module does not contain.
+	// The file has the Apache licence, followed by those of C++ and Python parts
+	// of Arrow, which the Go module does not contain.
 	"github.com/apache/arrow/go/arrow LICENSE.txt": "Apache-2.0",
-	// One sentence that names the licence.
+	// The file is one sentence that names the licence.
 	"github.com/ajstarks/svgo LICENSE-link.txt": "CC-BY-4.0",
-	// Names the authors and repeats the head of the Apache licence that applies to their part.
+	// The file names the authors and repeats the head of the Apache licence that
+	// applies to their part.
 	"go.yaml.in/yaml/v3 NOTICE": "Apache-2.0",
-	// Grants of patents beside the BSD licence; they are no licence of their own.
+	// These files grant patents in addition to the BSD licence.
 	"golang.org/x/image PATENTS":         "",
 	"golang.org/x/sys PATENTS":           "",
 	"golang.org/x/term PATENTS":          "",
@@ -37,19 +39,20 @@ var known = map[string]string{
 	"google.golang.org/protobuf PATENTS": "",
 }
 
-// bundled lists licence files of a module that lie elsewhere than beside a
-// package or above it.
+// bundled lists licence files of a module that are neither in the directory of
+// a package nor above it.
 var bundled = map[string][]string{
 	"github.com/golang/freetype": {"licenses/ftl.txt"},
 	"gonum.org/v1/gonum":         {"THIRD_PARTY_LICENSES/Cephes-LICENSE", "THIRD_PARTY_LICENSES/Go-LICENSE"},
 }
 
-// coverage is the least part of a file, in percent, that must be the text of
-// known licences. Copyright lines and headings are the rest.
+// coverage is the smallest share of a file, in percent, that must be the text
+// of known licences. The rest is copyright lines and headings.
 const coverage = 75
 
 // licences returns the SPDX identifiers of a module's licence files, sorted. A
-// file that is not recognised or holds a licence that is not accepted is an error.
+// file that is not recognised, or that has a licence which is not accepted, is
+// an error.
 func (m *module) licences() ([]string, error) {
 	if len(m.files) == 0 {
 		return nil, fmt.Errorf("notices: %s %s: no licence file in %s", m.Path, m.Version, m.Dir)
@@ -68,7 +71,7 @@ func (m *module) licences() ([]string, error) {
 	}
 	slices.Sort(all)
 	if all = slices.Compact(all); len(all) == 0 {
-		return nil, fmt.Errorf("notices: %s %s: %s hold no licence", m.Path, m.Version, strings.Join(m.files, ", "))
+		return nil, fmt.Errorf("notices: %s %s: %s do not contain a licence", m.Path, m.Version, strings.Join(m.files, ", "))
 	}
 	return all, nil
 }

@@ -1,6 +1,7 @@
-// Command notices writes NOTICE and THIRD_PARTY_LICENSES: whose code and data a
-// release of lor2c contains, and under which licences. Run it from the root of
-// the repository with `make notices`; its test fails where a file is out of date.
+// Command notices writes NOTICE and THIRD_PARTY_LICENSES, which list the code
+// and data of others in a release of lor2c and their licences. Run it from the
+// root of the repository with `make notices`. Its test fails if a file is out
+// of date.
 package main
 
 import (

@@ -15,11 +15,11 @@ import (
 	"strings"
 )
 
-// target is one kind of binary that is released or that `make build` makes.
+// target is a kind of binary that is released or that `make build` makes.
 type target struct{ os, arch, tags string }
 
-// targets lists every kind of binary. Their modules differ: the CUDA driver and
-// OpenBLAS bring some, and some are for one operating system.
+// targets lists every kind of binary. They contain different modules: the CUDA
+// driver and OpenBLAS need some, and some are for one operating system.
 var targets = []target{
 	{"linux", "amd64", "cuda,openblas"},
 	{"linux", "amd64", ""},
@@ -32,8 +32,8 @@ var targets = []target{
 // module is a Go module that a binary contains.
 type module struct {
 	Path, Version, Dir string
-	// files holds the names of the licence files that apply to the packages
-	// used, relative to Dir and sorted.
+	// files has the names of the licence files that apply to the packages used,
+	// relative to Dir and sorted.
 	files []string
 }
 
@@ -41,8 +41,8 @@ type module struct {
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|unlicense|copying|notice|patents)([.-].*)?$`)
 
 // linkedModules returns the modules of all packages that any target links,
-// sorted by path. It runs `go list` in dir and uses no network where the module
-// cache holds the modules.
+// sorted by path. It runs `go list` in dir, which needs no network if the
+// module cache contains the modules.
 func linkedModules(dir string) ([]*module, error) {
 	byPath := map[string]*module{}
 	for _, t := range targets {
@@ -60,8 +60,8 @@ func linkedModules(dir string) ([]*module, error) {
 	return all, nil
 }
 
-// addPackages adds the modules of one target, and the licence files that lie
-// between each package and the root of its module.
+// addPackages adds the modules of one target, and the licence files between
+// each package and the root of its module.
 func addPackages(dir string, t target, byPath map[string]*module) error {
 	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Module", "-tags", t.tags, "./cmd/lor2c", "./cmd/gpu-check")
 	cgo := "CGO_ENABLED=0"
@@ -89,7 +89,7 @@ func addPackages(dir string, t target, byPath map[string]*module) error {
 		} else if err != nil {
 			return err
 		}
-		if p.Module == nil || p.Module.Main { // the standard library, or ours
+		if p.Module == nil || p.Module.Main { // the standard library, or lor2c itself
 			continue
 		}
 		m := byPath[p.Module.Path]
@@ -103,7 +103,8 @@ func addPackages(dir string, t target, byPath map[string]*module) error {
 	}
 }
 
-// addFiles adds the licence files of a package's directory and of those above it.
+// addFiles adds the licence files of a package's directory and of the
+// directories above it.
 func (m *module) addFiles(dir string) error {
 	for {
 		rel, err := filepath.Rel(m.Dir, dir)
@@ -119,7 +120,7 @@ func (m *module) addFiles(dir string) error {
 				m.files = append(m.files, filepath.ToSlash(filepath.Join(rel, e.Name())))
 			}
 		}
-		// Licences of code that a module copied from elsewhere.
+		// These are licences of code that a module copied from elsewhere.
 		for _, name := range bundled[m.Path] {
 			if rel == "." {
 				m.files = append(m.files, name)

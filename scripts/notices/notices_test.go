@@ -12,8 +12,9 @@ import (
 
 const root = "../.."
 
-// TestUpToDate compares the committed files with what the linked modules say
-// now. It fails too where a module has no licence, or one that is not accepted.
+// TestUpToDate: the committed files are those of the modules that are linked
+// now. The test also fails if a module has no licence, or one that is not
+// accepted.
 func TestUpToDate(t *testing.T) {
 	files, err := Generate(root)
 	if err != nil {
@@ -24,7 +25,7 @@ func TestUpToDate(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		} else if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what the linked modules need; run `make notices`", name)
+			t.Errorf("%s is out of date; run `make notices`", name)
 		}
 	}
 }
