@@ -32,13 +32,13 @@ func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Conf
 }
 
 // baseOf identifies the model of dir.
-func baseOf(t *testing.T, m *model.Encoder, dir string) adapter.Base {
+func baseOf(t *testing.T, m model.Network, dir string) adapter.Base {
 	t.Helper()
 	sum, err := adapter.Fingerprint(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return adapter.Base{Path: dir, SHA256: sum, Type: m.Type, Width: m.Width, Layers: m.Layers}
+	return adapter.Base{Path: dir, SHA256: sum, Type: m.(*model.Encoder).Type, Width: m.HiddenSize(), Layers: m.HiddenLayers()}
 }
 
 // describe is what a run says of its adapter.

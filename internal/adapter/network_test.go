@@ -121,7 +121,7 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Conf
 	}
 	o := optim.Default()
 	o.LR, o.Schedule = 1e-2, "constant"
-	return &network{train.NewStepper(dev, m, method, o, 7, false, 4), dev.Alloc(compute.Shape{1}, compute.Exact)}
+	return &network{train.NewStepper(dev, m, method, o, 7, train.Classification(dev, 3, nil, 0), 4), dev.Alloc(compute.Shape{1}, compute.Exact)}
 }
 
 // leaveStart moves every B off zero, where A would have no gradient.
@@ -141,7 +141,7 @@ func (n *network) parts() []model.Batch {
 	parts := micro()
 	for _, b := range parts {
 		for i := range b.Types {
-			b.Types[i] = min(b.Types[i], int32(n.Model.Types)-1)
+			b.Types[i] = min(b.Types[i], int32(n.Model.(*model.Encoder).Types)-1)
 		}
 	}
 	return parts
@@ -172,7 +172,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 		n.Dev.Reset()
 		at := adapter.At{Step: gradStep, Pass: i, Train: true, Seed: n.Seed}
 		n.Method.Begin(at)
-		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Example: example}
+		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Read: example}
 		logits := n.Model.Forward(n.Model.NewPass(t, b, n.Method.Hook(at)))
 		labels := make([]int32, b.Len())
 		for i, l := range b.Labels {
@@ -187,7 +187,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 }
 
 // logits runs b through a model with a hook, with dropout where training.
-func logits(dev compute.Device, m *model.Encoder, h model.Hook, b model.Batch, training bool) []float32 {
+func logits(dev compute.Device, m model.Network, h model.Hook, b model.Batch, training bool) []float32 {
 	dev.Reset()
 	t := &tape.Tape{Dev: dev, Train: training, Seed: 7, Step: 1}
 	return download(dev, m.Forward(m.NewPass(t, b, h)).Value)

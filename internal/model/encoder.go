@@ -57,6 +57,11 @@ func (m *Encoder) Head() []*tape.Param { return m.head }
 // Base lists all other parameters, in the order of a forward pass.
 func (m *Encoder) Base() []*tape.Param { return m.base }
 
+// Notes says where the values of the head come from.
+func (m *Encoder) Notes() []string {
+	return []string{fmt.Sprintf("classification head: %v", m.HeadOrigin)}
+}
+
 // Outputs returns the width of the logits: classes, or 1 for regression.
 func (m *Encoder) Outputs() int { return m.out.W.Value.Shape[0] }
 
@@ -88,10 +93,10 @@ func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
 	if m.Type == "bert" {
 		x = p.Linear(x, m.pooler.W, m.pooler.B, compute.Tanh)
 	} else {
-		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Example))
+		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Read))
 		x = p.Linear(x, m.dense.W, m.dense.B, compute.Tanh)
 	}
-	x = p.Dropout(x, p.Mask(siteHead+1, m.classifierDropout(), p.Example))
+	x = p.Dropout(x, p.Mask(siteHead+1, m.classifierDropout(), p.Read))
 	return p.Linear(x, m.out.W, m.out.B, compute.Identity)
 }
 

@@ -25,6 +25,8 @@ type Network interface {
 	// output of the pass: one row for each row that is read.
 	NewPass(t *tape.Tape, b Batch, h Hook) *Pass
 	Forward(p *Pass) *tape.Var
+	// Notes returns lines for people about how the network was loaded.
+	Notes() []string
 }
 
 var _ Network = (*Encoder)(nil)

@@ -7,15 +7,39 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Batch is a micro-batch on the host: packed sequences, no padding.
+// Batch is a micro-batch on the host: packed sequences, no padding. A batch has either labels or next tokens.
 type Batch struct {
 	IDs, Types []int32 // [N]
 	Cu         []int32 // cu_seqlens [B+1]
-	Labels     []float32
+	// Labels [B] has a class or a number for each sequence.
+	Labels []float32
+	// Read lists the rows that a causal network returns, in ascending order. Next has the token that follows each.
+	Read, Next []int32
 }
 
 // Len returns the number of sequences.
 func (b Batch) Len() int { return len(b.Cu) - 1 }
+
+// Rows returns the number of rows of a network's output for b: those of Read, or without it one for each sequence.
+func (b Batch) Rows() int {
+	if b.Read == nil {
+		return b.Len()
+	}
+	return len(b.Read)
+}
+
+// Ends returns the number of rows of Read up to the end of each sequence.
+func (b Batch) Ends() []int {
+	ends := make([]int, b.Len())
+	at := 0
+	for i, end := range b.Cu[1:] {
+		for at < len(b.Read) && b.Read[at] < end {
+			at++
+		}
+		ends[i] = at
+	}
+	return ends
+}
 
 // Pass is one forward pass over one batch: the tape, the method's part in it, and the batch as the device holds it.
 type Pass struct {

@@ -96,7 +96,7 @@ func TestMasks(t *testing.T) {
 					for _, cut := range cuts {
 						b := part(b, cut...)
 						dev.Reset()
-						tp := &tape.Tape{Dev: dev, Train: true, Seed: seed, Step: step, Row: row, Example: example}
+						tp := &tape.Tape{Dev: dev, Train: true, Seed: seed, Step: step, Row: row, Read: example}
 						out = append(out, cpu.Data[float64](m.Forward(m.NewPass(tp, b, a.Hook(adapter.At{}))).Value)...)
 						row, example = row+len(b.IDs), example+b.Len()
 					}

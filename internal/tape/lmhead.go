@@ -38,3 +38,30 @@ func (t *Tape) LMHead(
 	}
 	t.Dev.Release(logits)
 }
+
+// LMLosses adds the summed cross-entropy of the rows of each example to losses [B] Exact. Example e has the rows of h
+// from ends[e-1], or 0 for the first, to ends[e]. h [N,C], w [V,C], labels [N] Int. Logits are computed for `rows` rows
+// at a time, as by [Tape.LMHead].
+func (t *Tape) LMLosses(losses compute.Tensor, h *Var, w *Param, labels compute.Tensor, ends []int, rows int) {
+	n, c, v := h.Value.Shape.Rows(), h.Value.Shape.Cols(), w.Value.Shape[0]
+	check(is(w.Value, v, c) && labels.Shape.Len() == n && rows > 0 && is(losses, len(ends)), "lm losses",
+		"h [N C], w [V C], labels [N], losses [B]", h.Value, w.Value, labels, losses)
+	typed("lm losses", compute.Exact, losses)
+	logits := t.temp(compute.Shape{min(rows, n), v})
+	example := 0
+	for i := 0; i < n; i += rows {
+		j := min(i+rows, n)
+		y := logits.View(0, j-i)
+		t.Dev.Linear(y, compute.Tensor{}, h.Value.View(i, j), w.Value, compute.Tensor{}, compute.Identity)
+		for at := i; at < j; {
+			for ends[example] <= at {
+				example++
+			}
+			end := min(ends[example], j)
+			t.Dev.CrossEntropy(losses.View(example, example+1), compute.Tensor{}, y.View(at-i, end-i), labels.View(at, end), 1,
+				compute.CrossEntropyOpts{})
+			at = end
+		}
+	}
+	t.Dev.Release(logits)
+}

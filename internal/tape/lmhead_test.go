@@ -50,3 +50,37 @@ func TestLMHeadMemory(t *testing.T) {
 		t.Errorf("%d bytes of the arena were used; want at most %d", got, most)
 	}
 }
+
+// TestLMLosses: the losses of examples sum up to the loss of all, however many rows have logits at a time. An example
+// without rows has no loss.
+func TestLMLosses(t *testing.T) {
+	labels := []int32{0, 4, 3, 1, 2, 2, 3}
+	for _, rows := range []int{1, 2, 3, n, 100} {
+		t.Run(fmt.Sprintf("rows=%d", rows), func(t *testing.T) {
+			g := newGradient(t)
+			dev := g.dev
+			each := dev.Alloc(compute.Shape{4}, compute.Exact)
+			g.run(func(g *gradient) *Var {
+				g.LMLosses(each, g.x("x", n, c), g.p("w", m, c), g.ints(labels...), []int{3, 3, 4, n}, rows)
+				return nil
+			})
+			var want [4]float64
+			for i, span := range [][2]int{{0, 3}, {0, 0}, {3, 4}, {4, n}} {
+				if span[0] == span[1] {
+					continue
+				}
+				want[i], _ = g.run(func(g *gradient) *Var {
+					h := g.x("x", n, c)
+					part := &Var{Value: h.Value.View(span[0], span[1])}
+					g.LMHead(g.loss, part, g.p("w", m, c), g.ints(labels[span[0]:span[1]]...), 1, 100, compute.CrossEntropyOpts{})
+					return nil
+				})
+			}
+			for i, got := range cpu.Data[float64](each) {
+				if !(got-want[i] <= 1e-13 && want[i]-got <= 1e-13) {
+					t.Errorf("example %d has loss %v; want %v", i, got, want[i])
+				}
+			}
+		})
+	}
+}

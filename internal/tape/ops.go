@@ -233,11 +233,11 @@ func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	return y
 }
 
-// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. FirstRow of y is t.Example, the index of the
-// micro-batch's first example within the optimizer step.
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. FirstRow of y is t.Read, the index of the
+// micro-batch's first row that is read within the optimizer step.
 func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	y := t.out("gather", compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs, x)
-	y.FirstRow = t.Example
+	y.FirstRow = t.Read
 	t.Dev.Gather(y.Value, x.Value, idx)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {

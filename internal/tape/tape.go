@@ -45,11 +45,11 @@ type Tape struct {
 	Dev compute.Device
 	// Train enables dropout and gradients.
 	Train bool
-	// Seed and Step select the dropout masks. Row and Example are the index of the first packed row and of the first
-	// example of this micro-batch within the optimizer step.
-	Seed         uint64
-	Step         int
-	Row, Example int
+	// Seed and Step select the dropout masks. Row and Read are the index of the first packed row and of the first row
+	// that is read of this micro-batch within the optimizer step.
+	Seed      uint64
+	Step      int
+	Row, Read int
 	// Watch, if it is set, is called with the output of every op. It is used to find the first tensor that is not
 	// finite in a step that failed.
 	Watch func(op, name string, y compute.Tensor)

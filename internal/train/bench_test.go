@@ -123,7 +123,7 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return NewStepper(dev, m, added, optim.Default(), 1, false, slots)
+	return NewStepper(dev, m, added, optim.Default(), 1, Classification(dev, 2, nil, 0), slots)
 }
 
 // peakRSS is the most memory in bytes that the process has had so far.

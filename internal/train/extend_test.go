@@ -174,7 +174,7 @@ func TestInitAdapter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		st := &Stepper{Dev: dev, Model: m, Method: method}
+		st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, nil)}
 		e, err := st.evaluate(context.Background(), d, sequence(d.Len()), s.Set.Task.Metrics, 8)
 		if err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 	s := NewStepper(dev, m, method, optim.Config{
 		LR: g.LR, HeadLRRatio: g.HeadLR / g.LR, WeightDecay: g.WeightDecay, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
 		Schedule: "constant", MaxGradNorm: g.Clip,
-	}, 1, false, g.Steps)
+	}, 1, Classification(dev, m.Outputs(), nil, 0), g.Steps)
 	for step := 1; step <= g.Steps; step++ {
 		if err := s.Step(step, []model.Batch{batch}, 1); err != nil {
 			t.Fatal(err)
@@ -152,7 +152,7 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 	if finals != 0 {
 		t.Errorf("compared %+d parameters more than the golden file has", finals)
 	}
-	logits, err := s.Logits(batch)
+	logits, err := s.Results(batch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -179,7 +179,11 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 		LR: g.LR, HeadLRRatio: g.HeadLR / g.LR, WeightDecay: g.WeightDecay, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
 		Schedule: "constant", MaxGradNorm: g.Clip,
 	}
-	return NewStepper(dev, m, method, o, 1, strings.Contains(g.Model, "regression"), g.Steps)
+	objective := Regression()
+	if !strings.Contains(g.Model, "regression") {
+		objective = Classification(dev, m.Outputs(), nil, 0)
+	}
+	return NewStepper(dev, m, method, o, 1, objective, g.Steps)
 }
 
 func noDropout(m *model.Encoder) {
@@ -208,7 +212,7 @@ func TestGolden(t *testing.T) {
 func testGolden(t *testing.T, g *golden, dev compute.Device, within tolerances) {
 	s, batch, near := g.stepper(t, dev), g.batch(t), within.compare()
 	defer near.done(t)
-	logits, err := s.Logits(batch)
+	logits, err := s.Results(batch)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
-	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -48,32 +47,10 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	return weights, nil
 }
 
-// Weigh makes the training loss that of torch.nn.CrossEntropyLoss with the given
-// class weights, nil for none, and label smoothing. The loss of evaluations stays
-// unweighted.
-func (s *Stepper) Weigh(classes []float64, smoothing float64) {
-	s.entropy = compute.CrossEntropyOpts{Smoothing: float32(smoothing)}
-	s.classes = nil
-	for _, w := range classes {
-		s.classes = append(s.classes, float32(w))
+// objective returns the objective of the task, with class weights from classWeights in the training loss.
+func (s *Session) objective(dev compute.Device, weights []float64) Objective {
+	if s.Set.Task.Labels == nil {
+		return Regression()
 	}
-	if classes != nil {
-		s.entropy.Classes = s.Dev.Alloc(compute.Shape{len(classes)}, compute.Exact)
-		s.Dev.Upload(s.entropy.Classes, s.classes)
-	}
-}
-
-// weight returns the divisor of the mean loss over micro-batches: the sum of the class
-// weights of their labels, or the number of labels if there are no class weights.
-func (s *Stepper) weight(micro []model.Batch) (sum float32) {
-	for _, b := range micro {
-		if s.classes == nil {
-			sum += float32(b.Len())
-			continue
-		}
-		for _, label := range b.Labels {
-			sum += s.classes[int(label)]
-		}
-	}
-	return sum
+	return Classification(dev, s.Set.Task.Outputs(), weights, s.Config.Train.LabelSmoothing)
 }

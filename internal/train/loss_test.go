@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // torchLoss is torch.nn.CrossEntropyLoss(weight=w, label_smoothing=e) of logits
@@ -67,11 +68,11 @@ func TestWeighedLoss(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				m.HiddenDropout, m.AttentionDropout = 0, 0
-				st := NewStepper(dev, m, method, c.Optim, 1, false, 1)
-				st.Weigh(o.weights, o.smoothing)
+				e := m.(*model.Encoder)
+				e.HiddenDropout, e.AttentionDropout = 0, 0
+				st := NewStepper(dev, m, method, c.Optim, 1, Classification(dev, 10, o.weights, o.smoothing), 1)
 				b := d.batch(indices)
-				logits, err := st.Logits(b)
+				logits, err := st.Results(b)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -43,11 +43,8 @@ func TestReservedArena(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := NewStepper(device, m, a, c.Optim, c.Seed, false, c.Train.LogEvery)
-			// The plan leaves out what does not grow with the model: the
-			// optimizer's state, the loss and the ring.
-			small := device.Bytes(compute.Exact) * int64(compute.StateLen+1+c.Train.LogEvery*ringWidth)
-			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained+small; got != want {
+			st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, nil), s.reportSlots(train.Len()))
+			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
 			}
 			device.Reserve(plan.Arena)
@@ -62,7 +59,7 @@ func TestReservedArena(t *testing.T) {
 				}
 			}
 			for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
-				if _, err := st.Logits(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
+				if _, err := st.Results(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -242,7 +239,7 @@ func TestWork(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					s := NewStepper(dev, m, a, optim.Default(), 1, false, 1)
+					s := NewStepper(dev, m, a, optim.Default(), 1, Classification(dev, 2, nil, 0), 1)
 					b := model.Batch{Cu: []int32{0}, Labels: make([]float32, len(lengths))}
 					for _, n := range lengths {
 						b.IDs, b.Types = append(b.IDs, make([]int32, n)...), append(b.Types, make([]int32, n)...)
@@ -305,7 +302,7 @@ func TestWorkAfterEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := NewStepper(dev, m, a, optim.Default(), 1, false, 2)
+			s := NewStepper(dev, m, a, optim.Default(), 1, Classification(dev, 2, nil, 0), 2)
 			b := model.Batch{IDs: make([]int32, 9), Types: make([]int32, 9), Cu: []int32{0, 4, 9}, Labels: make([]float32, 2)}
 			step := func(n int) {
 				t.Helper()

@@ -62,7 +62,7 @@ func TestMethodCalls(t *testing.T) {
 	if err := s.Step(3, []model.Batch{b, b}, 1); err != nil {
 		t.Fatal(err)
 	}
-	shape := compute.Shape{b.Len(), s.Model.Outputs()}
+	shape := compute.Shape{b.Len(), s.Objective.width()}
 	loss := fmt.Sprintf("loss scale=%.3g out=%v again=%v", 0.5/float64(b.Len()), shape, shape)
 	want := []string{
 		"begin 3.0 of 9", "hook 3.0 of 9", loss, "begin 3.1 of 9", "hook 3.1 of 9", loss,
@@ -75,7 +75,7 @@ func TestMethodCalls(t *testing.T) {
 	if _, err := s.evaluate(context.Background(), data{}, nil, nil, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Logits(b); err != nil {
+	if _, err := s.Results(b); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"begin 0.0 of 9", "hook 0.0 of 9"}; !slices.Equal(o.calls, want) || slices.Contains(o.train, true) {

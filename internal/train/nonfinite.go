@@ -79,7 +79,7 @@ func (s *Stepper) diagnoseEvaluation(b model.Batch, file string, where []string)
 			return found
 		}
 	}
-	_, err := s.outputs(b, func(op, name string, y compute.Tensor) {
+	_, err := s.results(b, func(op, name string, y compute.Tensor) {
 		if found.Tensor != "" {
 			return
 		}
@@ -110,11 +110,14 @@ func badRow(dev compute.Device, x compute.Tensor) int {
 func notFinite(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }
 
 // exampleOf returns the index of the example of b that a row of an activation
-// belongs to. An activation has one row per token, or one row per example once only
-// the first token of each example is needed.
+// belongs to. An activation has one row per token, or one row for each row that is
+// read once only these are needed.
 func exampleOf(b model.Batch, row, rows int) int {
-	if rows == b.Len() {
+	if rows == b.Len() && b.Read == nil {
 		return row
+	}
+	if b.Read != nil && rows == len(b.Read) && rows < len(b.IDs) {
+		row = int(b.Read[row])
 	}
 	i, _ := slices.BinarySearch(b.Cu, int32(row)+1)
 	return i - 1

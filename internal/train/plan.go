@@ -13,7 +13,7 @@ import (
 // Plan is the memory in bytes that a run needs, computed before its first step.
 type Plan struct {
 	Weights int64 // frozen weights
-	Trained int64 // trainable parameters, gradients and moments
+	Trained int64 // all else that stays: trainable parameters, gradients, moments, and reports of steps
 	Arena   int64 // activations of the micro-batch with the most tokens
 	Tokens  int   // number of tokens of that micro-batch
 	// Examples is the largest number of examples in a micro-batch.
@@ -38,19 +38,21 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if err != nil {
 		return Plan{}, err
 	}
-	st := NewStepper(null, m, method, c.Optim, c.Seed, s.Set.Task.Labels == nil, 1)
-	// A parameter has a value, a gradient and two moments. On a narrow device it also
-	// has a working copy.
-	each := 4 * null.Bytes(compute.Exact)
-	if compute.Narrow(null) {
-		each += null.Bytes(compute.Working)
+	var weights []float64
+	if len(c.Train.ClassWeights) > 0 {
+		weights = make([]float64, s.Set.Task.Outputs())
 	}
-	p := Plan{Trained: int64(adapter.Count(st.Opt.Params())) * each}
+	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, weights), s.reportSlots(train.Len()))
+	p := Plan{}
 	for _, w := range m.Base() {
 		if !w.Trains() {
 			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(compute.Working)
 		}
 	}
+	if c.Train.LogGradients {
+		newGradientSums(st)
+	}
+	p.Trained = null.Stats().PersistentBytes - p.Weights
 	full, batch := s.fullest(train)
 	p.Tokens, p.Examples = full, batch
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
@@ -65,6 +67,14 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p.Arena = null.Stats().ArenaPeak
 	p.Arena += p.Arena/256 + 1<<16
 	return p, nil
+}
+
+// reportSlots returns the number of steps whose reports a run over n training examples keeps on the device: those
+// between two read-backs, and at most all.
+func (s *Session) reportSlots(n int) int {
+	t, perEpoch := s.Config.Train, stepsPerEpoch(n, s.Config.Train.BatchSize)
+	steps, _ := t.Extent(perEpoch)
+	return min(t.LogEvery, steps+t.AddedEpochs()*perEpoch)
 }
 
 // sample returns the indices of those of n dev examples that what-if trials use.

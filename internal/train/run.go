@@ -232,16 +232,16 @@ func (r *run) build(from string) (plan Plan, err error) {
 	}
 	base := adapter.Base{
 		Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights,
-		Type: m.Type, Width: m.Width, Layers: m.Layers,
+		Type: r.session.Model.Type, Width: m.HiddenSize(), Layers: m.HiddenLayers(),
 	}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels},
 		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
-	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, task.Labels == nil, min(c.Train.LogEvery, r.steps))
+	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, r.weights),
+		r.session.reportSlots(r.train.Len()))
 	r.stepper.Steps = r.ends[0]
-	r.stepper.Weigh(r.weights, c.Train.LabelSmoothing)
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
 		r.gradients = newGradientSums(r.stepper)
@@ -337,7 +337,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		r.log.Printf("%s", line)
 	}
 	if from == "" && r.init == nil {
-		r.log.Printf("classification head: %v", r.stepper.Model.HeadOrigin)
+		for _, line := range r.stepper.Model.Notes() {
+			r.log.Printf("%s", line)
+		}
 	} else if r.finished() {
 		r.log.Printf("the run is finished: %d of %d steps are done, and the newest checkpoint is %s",
 			r.state.Step, r.steps, from)

@@ -198,7 +198,7 @@ func (s *Session) step(n, step int) []int32 {
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
 // attach creates the base model and the method that settings describe on a device.
-func (s *Session) attach(dev compute.Device, settings adapter.Settings) (*model.Encoder, adapter.Method, error) {
+func (s *Session) attach(dev compute.Device, settings adapter.Settings) (model.Network, adapter.Method, error) {
 	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
 	if err != nil {
 		return nil, nil, err
@@ -229,5 +229,5 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 	if err := saved.Restore(dev, method, m.Head()); err != nil {
 		return nil, err
 	}
-	return &Stepper{Dev: dev, Model: m, Method: method, Regression: s.Set.Task.Labels == nil}, nil
+	return &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, nil)}, nil
 }

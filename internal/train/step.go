@@ -19,24 +19,21 @@ import (
 // into a ring buffer, which Reports reads back.
 type Stepper struct {
 	Dev    compute.Device
-	Model  *model.Encoder
+	Model  model.Network
 	Method adapter.Method
 	Opt    *optim.AdamW
 	Seed   uint64
 	Steps  int // optimizer steps of the whole run, for methods that plan ahead
-	// Regression selects mean squared error instead of cross-entropy.
-	Regression bool
+	// Objective is what the network is trained and evaluated for.
+	Objective Objective
 	// Evaluating is told, if set, how many batches of an evaluation are done.
 	Evaluating func(done, batches int)
 
-	entropy compute.CrossEntropyOpts // for the training loss; evaluation uses none of it
-	classes []float32                // the class weights in entropy; nil without weights
-	loss    compute.Tensor           // [1], summed over the micro-batches of a step
+	loss compute.Tensor // [1], summed over the micro-batches of a step
 	// ring [slots, ringWidth] has one row per step since the last read-back: step n is
 	// in row (n-1) % slots, so a new step overwrites the one that is slots steps older.
 	ring    compute.Tensor
 	slots   int
-	labels  []int32   // reused by upload
 	reports []float32 // reused by Reports, the ring on the host
 }
 
@@ -49,11 +46,11 @@ const (
 
 // NewStepper returns a stepper that trains the head of m and the parameters of
 // method. The caller must call Reports at least once every slots steps.
-func NewStepper(dev compute.Device, m *model.Encoder, method adapter.Method, c optim.Config, seed uint64,
-	regression bool, slots int) *Stepper {
+func NewStepper(dev compute.Device, m model.Network, method adapter.Method, c optim.Config, seed uint64,
+	objective Objective, slots int) *Stepper {
 	return &Stepper{
 		Dev: dev, Model: m, Method: method, Opt: optim.New(dev, c, method.Params(), m.Head()),
-		Seed: seed, Regression: regression, slots: slots,
+		Seed: seed, Objective: objective, slots: slots,
 		loss:    dev.Alloc(compute.Shape{1}, compute.Exact),
 		ring:    dev.Alloc(compute.Shape{slots, ringWidth}, compute.Exact),
 		reports: make([]float32, slots*ringWidth),
@@ -100,29 +97,26 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		examples += b.Len()
 	}
 	at := s.at(step)
-	row, example := 0, 0
+	divisor := s.Objective.divisor(micro)
+	row, read := 0, 0
 	for i, b := range micro {
 		s.Dev.Reset()
 		at.Pass = i
 		s.Method.Begin(at)
 		hook := s.Method.Hook(at)
-		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Example: example, Watch: watch}
+		t := &tape.Tape{Dev: s.Dev, Train: true, Seed: s.Seed, Step: step, Row: row, Read: read, Watch: watch}
 		// Both uploads come before the first op, so that a device which records the
 		// ops of a step records them without an interruption.
-		pass, labels := s.Model.NewPass(t, b, hook), s.upload(b.Labels)
+		pass, y := s.Model.NewPass(t, b, hook), s.Objective.upload(s.Dev, b, true)
 		if i == 0 {
 			s.Opt.Zero()
 			s.Dev.Fill(s.loss, 0)
 		}
-		logits, scale := s.Model.Forward(pass), 1/float32(examples)
-		if s.Regression {
-			t.MSE(s.loss, logits, labels, scale)
-		} else {
-			t.CrossEntropy(s.loss, logits, labels, 1/s.weight(micro), s.entropy)
-		}
-		hook.Loss(pass, logits, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, scale)
+		out := s.Model.Forward(pass)
+		s.Objective.loss(t, s.loss, out, y, 1/divisor)
+		hook.Loss(pass, out, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, 1/float32(examples))
 		t.Backward()
-		row, example = row+len(b.IDs), example+b.Len()
+		row, read = row+len(b.IDs), read+b.Rows()
 	}
 	s.Method.Backward(at)
 }
@@ -132,31 +126,15 @@ func (s *Stepper) at(step int) adapter.At {
 	return adapter.At{Step: step, Steps: s.Steps, Train: true, Seed: s.Seed, Loss: s.loss, State: s.Opt.State()}
 }
 
-// forward queues the forward pass of an evaluation of b, without dropout, and returns
-// the logits [B, Outputs]. watch, if not nil, is called with the output of every op.
-func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.Tensor)) *tape.Var {
+// forward queues the forward pass of an evaluation of b, without dropout, and returns the result of the objective.
+// watch, if not nil, is called with the output of every op.
+func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.Tensor)) compute.Tensor {
 	s.Dev.Reset()
 	at := adapter.At{Steps: s.Steps, Seed: s.Seed}
 	s.Method.Begin(at)
-	return s.Model.Forward(s.Model.NewPass(&tape.Tape{Dev: s.Dev, Watch: watch}, b, s.Method.Hook(at)))
-}
-
-// upload copies labels [B] to the device: as float32 values in regression, else as
-// int32 class indices.
-func (s *Stepper) upload(labels []float32) compute.Tensor {
-	shape := compute.Shape{len(labels)}
-	if s.Regression {
-		y := s.Dev.Temp(shape, compute.Exact)
-		s.Dev.Upload(y, labels)
-		return y
-	}
-	s.labels = s.labels[:0]
-	for _, l := range labels {
-		s.labels = append(s.labels, int32(l))
-	}
-	y := s.Dev.Temp(shape, compute.Int)
-	s.Dev.UploadInts(y, s.labels)
-	return y
+	t := &tape.Tape{Dev: s.Dev, Watch: watch}
+	pass, y := s.Model.NewPass(t, b, s.Method.Hook(at)), s.Objective.upload(s.Dev, b, false)
+	return s.Objective.result(t, s.Model.Forward(pass), y)
 }
 
 // Report is the outcome of one optimizer step, as the device computed it.

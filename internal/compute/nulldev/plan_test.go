@@ -36,7 +36,7 @@ func stepper(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
-	return train.NewStepper(dev, m, method, optim.Default(), 1, false, 1)
+	return train.NewStepper(dev, m, method, optim.Default(), 1, train.Classification(dev, 2, nil, 0), 1)
 }
 
 // batch has the given lengths.
@@ -61,7 +61,7 @@ func TestPeak(t *testing.T) {
 							t.Fatal(err)
 						}
 						s := stepper(t, dev, m, c)
-						if _, err := s.Logits(batch(lengths...)); err != nil {
+						if _, err := s.Results(batch(lengths...)); err != nil {
 							t.Fatal(err)
 						}
 						eval = dev.Stats()
