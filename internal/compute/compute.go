@@ -163,6 +163,7 @@ type Device interface {
 	Attention
 	Loss
 	Update
+	Methods
 
 	// Err returns the first failure, or nil. It does not wait.
 	Err() error

@@ -79,6 +79,8 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},
 		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
+		{"ScaleCols", func() { d.ScaleCols(x, y, bias, compute.ScaleOpts{Times: bias}) }},
+		{"ScaleColsGrad", func() { d.ScaleColsGrad(x, bias, y, bias, z, compute.ScaleOpts{About: bias}) }},
 		{"AdamW", func() { d.AdamW(x, compute.Tensor{}, y, z, s, state, opts) }},
 	}
 }

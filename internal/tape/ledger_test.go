@@ -133,3 +133,11 @@ func (l *ledger) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 func (l *ledger) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
 	l.use("AttentionGrad", dq, dk, dv, q, k, v, y, lse, dy, o.CuQ, o.CuK)
 }
+
+func (l *ledger) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) {
+	l.use("ScaleCols", dst, x, v, o.Times, o.About)
+}
+
+func (l *ledger) ScaleColsGrad(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
+	l.use("ScaleColsGrad", dx, dv, x, v, dy, o.Times, o.About)
+}

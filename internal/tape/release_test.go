@@ -119,6 +119,11 @@ func TestConsumed(t *testing.T) {
 		"layer norm":    func(x *tape.Var) { tp.LayerNorm(x, param(4), param(4), 1e-5) },
 		"rms norm":      func(x *tape.Var) { tp.RMSNorm(x, param(4), 1e-5) },
 		"gather":        func(x *tape.Var) { tp.Gather(x, cu) },
+		"scale columns": func(x *tape.Var) { tp.ScaleCols(x, param(4), compute.ScaleOpts{}) },
+		"rescale":       func(x *tape.Var) { tp.Rescale(x, param(4), compute.ScaleOpts{}) },
+		"add":           func(x *tape.Var) { tp.Add(value(), x, 1) },
+		"add to":        func(x *tape.Var) { tp.AddTo(value(), x, 1) },
+		"copy":          func(x *tape.Var) { tp.Copy(x) },
 		"swiglu":        func(x *tape.Var) { tp.SwiGLU(value(), x) },
 		"attention": func(x *tape.Var) {
 			tp.Attention(value(), value(), x, compute.AttnOpts{Heads: 1, KVHeads: 1, HeadDim: 4, CuQ: cu, CuK: cu})

@@ -22,6 +22,7 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, true) }},
 		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
+		{name: "op=ScaleColsGrad/difference=central", run: differenceScale},
 	}
 	for _, a := range activations {
 		if a.act == compute.ReLU {

@@ -117,7 +117,7 @@ func cases(cfg Config) []testCase {
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
 		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(),
-		updateCases(), differenceCases(cfg),
+		updateCases(), scaleCases(), differenceCases(cfg),
 	} {
 		all = append(all, group...)
 	}

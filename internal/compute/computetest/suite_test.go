@@ -82,6 +82,7 @@ type faulty struct {
 	sumAbs    func(dst, x compute.Tensor)
 	adamW     func(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 	release   func(t compute.Tensor)
+	methodHooks
 }
 
 // honest returns a faulty whose hooks all call dev.
@@ -93,6 +94,7 @@ func honest(dev compute.Device) *faulty {
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, rms: dev.RMSNorm, rmsGrad: dev.RMSNormGrad,
 		rope: dev.RoPE, swiglu: dev.SwiGLU, swiGrad: dev.SwiGLUGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
 		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
+		methodHooks: honestMethods(dev),
 	}
 }
 
@@ -179,10 +181,11 @@ func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scal
 // TestFaults plants one fault at a time and checks that the suite finds it.
 func TestFaults(t *testing.T) {
 	t.Run("dtype=float32", func(t *testing.T) {
-		testFaults(t, func() compute.Device { return cpu.Open[float32](1) }, single, faults)
+		testFaults(t, func() compute.Device { return cpu.Open[float32](1) }, single, slices.Concat(faults, methodFaults))
 	})
 	t.Run("dtype=bfloat16", func(t *testing.T) {
-		testFaults(t, func() compute.Device { return openNarrow() }, half, slices.Concat(faults, narrowFaults))
+		testFaults(t, func() compute.Device { return openNarrow() }, half,
+			slices.Concat(faults, methodFaults, narrowFaults, narrowMethodFaults))
 	})
 }
 

@@ -1,0 +1,50 @@
+package tape_test
+
+import (
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// TestMethodReleases checks that the ops of compute.Methods leave only tensors that the tape does not own, after a
+// training step and after an evaluation.
+func TestMethodReleases(t *testing.T) {
+	for _, train := range []bool{true, false} {
+		dev := newLedger(t)
+		tp := &tape.Tape{Dev: dev, Train: train}
+		param := func(frozen bool, shape ...int) *tape.Param {
+			p := &tape.Param{Value: dev.Alloc(shape, compute.Working)}
+			if !frozen {
+				p.Grad = dev.Alloc(shape, compute.Exact)
+			}
+			return p
+		}
+		x := tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Working))
+		scaled := tp.ScaleCols(x, param(false, 4), compute.ScaleOpts{})
+		y := tp.Linear(x, param(true, 6, 4), nil, compute.Identity)
+		u := tp.LowRankDown(scaled, param(false, 2, 4), compute.Dropout{})
+		tp.Release(scaled)
+		tp.Rescale(u, param(false, 2), compute.ScaleOpts{})
+		tp.LowRankUp(y, u, param(true, 6, 2), 1)
+		tp.Release(u)
+		tp.Rescale(y, param(true, 6), compute.ScaleOpts{})
+		tp.Rescale(y, param(false, 6), compute.ScaleOpts{})
+		z := tp.Add(tp.Copy(y), y, 0.5)
+		zero := tp.Zeros(x, 6)
+		tp.AddTo(zero, z, 2)
+		tp.Release(y, z)
+		logits := tp.Linear(zero, param(false, 3, 6), nil, compute.Identity)
+		tp.Release(zero)
+		want := 2 // x and labels
+		if !train {
+			want = 4 // also the copy, which nothing released, and the logits
+		}
+		labels := dev.Temp(compute.Shape{5}, compute.Int)
+		tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, labels, 1, compute.CrossEntropyOpts{})
+		tp.Backward()
+		if len(dev.live) != want {
+			t.Errorf("train=%t: %d tensors are live, %v; want %d", train, len(dev.live), dev.shapes(), want)
+		}
+	}
+}

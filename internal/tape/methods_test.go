@@ -1,0 +1,98 @@
+package tape
+
+import (
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/compute"
+)
+
+// vector returns a constant with elements around 1.
+func (g *gradient) vector(d compute.DType, n int) compute.Tensor {
+	v, values := g.dev.Temp(compute.Shape{n}, d), make([]float32, n)
+	for i := range values {
+		values[i] = 1 + float32(i%5)/8
+	}
+	g.dev.Upload(v, values)
+	return v
+}
+
+func (g *gradient) scaleOpts(n int) compute.ScaleOpts {
+	return compute.ScaleOpts{Times: g.vector(compute.Exact, n), About: g.vector(compute.Working, n)}
+}
+
+func TestScaleColsGrad(t *testing.T) {
+	subsets(t, []string{"x", "v"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			return g.ScaleCols(g.x("x", n, c), g.p("v", c), compute.ScaleOpts{})
+		}, frozen...)
+	})
+	t.Run("options=all", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			return g.Add(g.ScaleCols(x, g.p("v", c), g.scaleOpts(c)), x, 1)
+		})
+	})
+}
+
+// TestRescaleGrad scales values in place: the output of a layer to which a low-rank path has been added, the ranks of
+// that path, and a value that another op has read before.
+func TestRescaleGrad(t *testing.T) {
+	subsets(t, []string{"x", "w", "a", "b", "v", "e"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			y := g.Linear(x, g.p("w", m, c), nil, compute.Identity)
+			u := g.LowRankDown(x, g.p("a", r, c), drop(1))
+			g.Rescale(u, g.p("e", r), compute.ScaleOpts{})
+			g.LowRankUp(y, u, g.p("b", m, r), 1.5)
+			g.Rescale(y, g.p("v", m), g.scaleOpts(m))
+			return y
+		}, frozen...)
+	})
+	t.Run("read=before", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.Linear(g.x("x", n, c), g.p("w", m, c), nil, compute.Identity)
+			z := g.Copy(y)
+			g.Rescale(y, g.p("v", m), compute.ScaleOpts{})
+			return g.Add(z, y, 0.5)
+		})
+	})
+	t.Run("leaf=constant", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.Const(g.x("x", n, c).Value)
+			g.Rescale(y, g.p("v", c), compute.ScaleOpts{})
+			return g.Act(y, compute.Tanh)
+		}, "x")
+	})
+}
+
+func TestAddGrad(t *testing.T) {
+	subsets(t, []string{"x", "z"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var { return g.Add(g.x("x", n, c), g.x("z", n, c), 0.75) }, frozen...)
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.Copy(g.x("x", n, c))
+			g.AddTo(y, g.x("z", n, c), 0.75)
+			return y
+		}, frozen...)
+	})
+	t.Run("x=z", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var { return g.Add(g.x("x", n, c), g.x("x", n, c), 0.75) })
+	})
+	t.Run("type=Exact", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			u := g.Add(g.LowRankDown(x, g.p("a", r, c), drop(1)), g.LowRankDown(x, g.p("a2", r, c), drop(2)), 1)
+			y := g.Zeros(x, m)
+			g.LowRankUp(y, u, g.p("b", m, r), 1.5)
+			return y
+		})
+	})
+	t.Run("copy=consumed", func(t *testing.T) {
+		// As in an adapter around a norm that is computed twice.
+		newGradient(t).check(func(g *gradient) *Var {
+			x, h := g.x("x", n, c), g.x("h", n, c)
+			z := g.AddNorm(g.Copy(x), h, g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+			f := g.Linear(z, g.p("w", c, c), nil, compute.Tanh)
+			return g.AddNorm(g.Add(x, f, 1), h, g.p("gamma", c), g.p("beta", c), eps, compute.Dropout{})
+		})
+	})
+}
