@@ -22,6 +22,12 @@ type Method interface {
 	Params() []*tape.Param
 	// Buffers lists the parameters that are saved and restored beside Params and that no optimizer updates.
 	Buffers() []*tape.Param
+	// State lists what a checkpoint holds besides, so that training can go on, and an adapter does not. The values are
+	// Exact.
+	State() []*tape.Param
+	// Restored is called after Params and Buffers have received the values of a file. It waits for nothing but what it
+	// reads.
+	Restored() error
 	// Hook returns the method's part in one forward pass. State of a pass belongs in the result, not in the method.
 	Hook(At) model.Hook
 	// Begin prepares the method for one forward pass, before the pass is uploaded: it draws what the pass draws and
@@ -53,6 +59,12 @@ type Plain struct{}
 
 // Buffers returns nil.
 func (Plain) Buffers() []*tape.Param { return nil }
+
+// State returns nil.
+func (Plain) State() []*tape.Param { return nil }
+
+// Restored does nothing.
+func (Plain) Restored() error { return nil }
 
 // Begin does nothing.
 func (Plain) Begin(At) {}
@@ -101,7 +113,19 @@ type spec struct {
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
 	// library and load say in the model card what loads the adapter, and how.
 	library, load string
+	// except names the clauses of the contract of methods that this one does not keep by its nature.
+	except exception
 }
+
+// exception is a set of clauses of the contract of methods, which a test checks for all others.
+type exception uint8
+
+const (
+	// movesStart methods change the output of the model as they are attached.
+	movesStart exception = 1 << iota
+	// rewritesBase methods change weights of the base model as they are attached.
+	rewritesBase
+)
 
 // methods is the whole list: adding a method is a line here and a file.
 var methods map[string]spec

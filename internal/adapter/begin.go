@@ -50,6 +50,9 @@ func (s *Saved) Begin(dev compute.Device, m Method, head []*tape.Param, labels [
 			return false, err
 		}
 	}
+	if err := m.Restored(); err != nil {
+		return false, err
+	}
 	if !same {
 		return false, dev.Err()
 	}

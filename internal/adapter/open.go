@@ -135,7 +135,7 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 			return err
 		}
 	}
-	return dev.Err()
+	return errors.Join(m.Restored(), dev.Err())
 }
 
 // match returns an error if the file does not have exactly the tensors of own and head in

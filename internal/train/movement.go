@@ -3,7 +3,6 @@ package train
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -165,14 +164,17 @@ func (m *movementCheck) check(step int, factor float64) error {
 // after step. The gradient of a factor A is zero while its B is zero, which is so
 // in the first step and until a B has moved.
 func (m *movementCheck) mayLackGradient(p *tape.Param, step int) bool {
-	if !strings.Contains(p.Name, ".lora_A.") {
+	switch p.Idle {
+	case tape.NeverIdle:
 		return false
+	case tape.OftenIdle:
+		return true
 	}
 	if step <= m.from+1 {
 		return true
 	}
-	for other := range m.unmoved {
-		if strings.Contains(other.Name, ".lora_B.") {
+	for _, other := range m.stepper.Method.Params() {
+		if m.unmoved[other] != nil && other.Idle == tape.NeverIdle {
 			return true
 		}
 	}

@@ -152,6 +152,8 @@ func (r *run) trainerState() []byte {
 const (
 	firstMoment  = "exp_avg."
 	secondMoment = "exp_avg_sq."
+	// methodState is the prefix of what the method keeps beside its parameters while it is trained.
+	methodState = "state."
 )
 
 // moments calls f with the first moment m and the second moment v of each parameter,
@@ -168,7 +170,7 @@ func moments(s *Stepper, f func(p *tape.Param, m, v compute.Tensor) error) error
 	return nil
 }
 
-// saveMoments writes AdamW's moments to a safetensors file.
+// saveMoments writes AdamW's moments and the state of the method to a safetensors file.
 func saveMoments(path string, s *Stepper) error {
 	var tensors []checkpoint.Tensor
 	err := moments(s, func(p *tape.Param, m, v compute.Tensor) error {
@@ -183,6 +185,14 @@ func saveMoments(path string, s *Stepper) error {
 		return s.Dev.Err()
 	})
 	if err != nil {
+		return err
+	}
+	for _, p := range s.Method.State() {
+		values := make([]float32, p.Value.Shape.Len())
+		s.Dev.Download(values, p.Value)
+		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: values})
+	}
+	if err := s.Dev.Err(); err != nil {
 		return err
 	}
 	var file bytes.Buffer
@@ -200,8 +210,17 @@ func restoreMoments(path string, s *Stepper) error {
 		return err
 	}
 	defer f.Close()
-	if got, want := len(f.Names()), 2*len(s.Opt.Params()); got != want {
-		return fmt.Errorf("train: resume %s: it has %d tensors; want %d, two moments of each parameter", path, got, want)
+	kept := s.Method.State()
+	if got, want := len(f.Names()), 2*len(s.Opt.Params())+len(kept); got != want {
+		return fmt.Errorf("train: resume %s: it has %d tensors; want %d, two moments of each parameter and %d of the method",
+			path, got, want, len(kept))
+	}
+	for _, p := range kept {
+		values := make([]float32, p.Value.Shape.Len())
+		if err := readMoment(f, methodState+p.Name, p.Value.Shape, values); err != nil {
+			return fmt.Errorf("train: resume %s: %w", path, err)
+		}
+		s.Dev.Upload(p.Value, values)
 	}
 	return moments(s, func(p *tape.Param, m, v compute.Tensor) error {
 		values := make([]float32, p.Value.Shape.Len())
