@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -49,7 +50,7 @@ func runShow(c *cobra.Command, o showOptions) error {
 		return err
 	}
 	for _, e := range examples {
-		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs), e.Text, e.IDs)
+		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs), place.Escape(e.Text), e.IDs)
 	}
 	return nil
 }

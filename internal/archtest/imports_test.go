@@ -36,7 +36,7 @@ var layers = []struct {
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/checkpoint"}},
 	{"internal/schedule", nil},
-	{"internal/terminal", nil},
+	{"internal/terminal", []string{"internal/place"}},
 	{"internal/terminal/terminaltest", []string{"internal/terminal"}},
 	{"internal/runlog", []string{"internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},

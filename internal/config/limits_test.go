@@ -105,6 +105,8 @@ func TestPaths(t *testing.T) {
 		"./~/m":         "",
 		"a~b":           "",
 		"cost$/m":       "",
+		"a\x1b[31mb":    `is "a\x1b[31mb", which holds a control character; want a path of one line`,
+		"a\nb/m":        `is "a\nb/m", which holds a control character; want a path of one line`,
 		"a$/b":          "",
 	} {
 		t.Run("path="+path, func(t *testing.T) {
@@ -151,6 +153,28 @@ func TestLeadingZeros(t *testing.T) {
 	c := mustLoad(t, "", append([]string{"seed=0", "out=010", "train.save_every=10", "optim.lr=0.5", "method.dropout=0"}, minimal[:3]...), nil)
 	if c.Seed != 0 || c.Out != "010" || c.Train.SaveEvery != 10 || c.Optim.LR != 0.5 || *c.Method.Dropout != 0 {
 		t.Errorf("got %+v", c)
+	}
+}
+
+// TestOtherBases checks that numbers in other bases are faults, whatever source they
+// come from.
+func TestOtherBases(t *testing.T) {
+	for _, value := range []string{"0x10", "0X10", "-0x1", "0b11", "0o17", "+0x10"} {
+		t.Run("value="+value, func(t *testing.T) {
+			want := "is " + value + ", which is not a decimal number; want decimal digits"
+			if got := one(t, nil, []string{"LOR2C_TRAIN_EPOCHS=" + value}); got != "config: LOR2C_TRAIN_EPOCHS: "+want {
+				t.Errorf("environment: %s", got)
+			}
+			if got := one(t, []string{"optim.lr=" + value}, nil); got != "config: --set optim.lr="+value+": "+want {
+				t.Errorf("set: %s", got)
+			}
+			_, err := load("x.yaml", []byte("model: m\ndata: {task: rte, dir: d}\nout: o\nseed: "+value+"\n"), nil, nil)
+			wantFaults(t, err, "config: x.yaml:4:1: seed: "+want)
+		})
+	}
+	c := mustLoad(t, "", append([]string{"out=0x10"}, minimal[:3]...), nil)
+	if c.Out != "0x10" {
+		t.Errorf("out is %q", c.Out)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -18,7 +19,13 @@ var unexpanded = regexp.MustCompile(`^~[^/]*|\$(?:\w+|\{[^}]*\}?|\()`)
 // result, and it is dangerous to delete. A name that does begin with ~ can be
 // written as ./~name. The error begins with a verb: the caller names the key or
 // the flag in front of it.
+//
+// It also refuses control characters, which would break every line that names the
+// path.
 func CheckPath(path string) error {
+	if strings.ContainsFunc(path, unicode.IsControl) {
+		return errors.New("is " + place.Quote(path) + ", which holds a control character; want a path of one line")
+	}
 	found := unexpanded.FindString(path)
 	if found == "" {
 		return nil

@@ -20,8 +20,8 @@ func TestYAMLReadsBack(t *testing.T) {
 		"default": func(c *Config) {},
 		"texts": func(c *Config) {
 			c.Model, c.Out = "null", "017"
-			c.Data.Dir = " a: b #\n\té\u2028\x07"
-			c.Method.TargetModules = []string{"1e5", "true", "2024-01-01", "~", "", "<<", "*a", "- x"}
+			c.Data.Dir = " a: b #é\u2028"
+			c.Method.TargetModules = []string{" a: b #\n\té\u2028\x07", "1e5", "true", "2024-01-01", "~", "", "<<", "*a", "- x"}
 		},
 		"numbers": func(c *Config) {
 			c.Seed = 1<<64 - 1

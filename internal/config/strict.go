@@ -121,6 +121,8 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 		v.Elem().Set(p)
 	case leadingZero(n, t):
 		report(n, "", "is "+printable(n.Value)+", which YAML reads as an octal number; want it without the leading zero")
+	case otherBase(n, t):
+		report(n, "", "is "+printable(n.Value)+", which is not a decimal number; want decimal digits")
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && fits(n, t.Elem()):
 		if t.Elem().Kind() == reflect.Int {
 			v.Elem().Set(reflect.Append(v.Elem(), convert(n, t.Elem(), report)))
@@ -151,8 +153,21 @@ var zeroFirst = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
 // leadingZero reports whether n is a number such as 010, which is 8 in YAML and
 // 10 to its reader.
 func leadingZero(n *yaml.Node, t reflect.Type) bool {
+	return isNumber(n, t) && zeroFirst.MatchString(n.Value)
+}
+
+var baseFirst = regexp.MustCompile(`^[-+]?0[xXoObB]`)
+
+// otherBase reports whether n is a number such as 0x10 or 0b11. Nobody writes a
+// setting so, but a variable of the environment may hold one by mistake.
+func otherBase(n *yaml.Node, t reflect.Type) bool {
+	return isNumber(n, t) && baseFirst.MatchString(n.Value)
+}
+
+// isNumber reports whether n is written as a number and t is a type of numbers.
+func isNumber(n *yaml.Node, t reflect.Type) bool {
 	number := t.Kind() == reflect.Int || t.Kind() == reflect.Uint64 || t.Kind() == reflect.Float64
-	return number && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!str" && zeroFirst.MatchString(n.Value)
+	return number && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!str"
 }
 
 // source is a path or a number.
@@ -227,7 +242,7 @@ func printable(s string) string {
 func cut(s string) string {
 	const longest = 60
 	if r := []rune(s); len(r) > longest {
-		return string(r[:longest]) + "..."
+		s = string(r[:longest]) + "..."
 	}
-	return s
+	return place.Escape(s)
 }

@@ -28,6 +28,30 @@ func Quote(value string) string {
 	return quoted
 }
 
+// Escape returns text as a terminal may be shown it: control characters other than
+// line feeds and tabs, characters that change the direction of writing, and bytes that
+// are not UTF-8 are escaped as in Go. Use it for whole messages, as the last step.
+func Escape(text string) string {
+	odd := func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
+	}
+	if utf8.ValidString(text) && !strings.ContainsFunc(text, odd) {
+		return text
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		if odd(r) || r == utf8.RuneError && size == 1 {
+			quoted := strconv.QuoteToASCII(text[:size])
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteString(text[:size])
+		}
+		text = text[size:]
+	}
+	return b.String()
+}
+
 // List joins names by commas for an error line. After 20 names it gives the
 // number of the others. A name that is empty, contains spaces or control
 // characters or has more than 60 runes appears as [Quote] shows it, and any

@@ -27,6 +27,22 @@ func TestQuote(t *testing.T) {
 	}
 }
 
+func TestEscape(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "",
+		"two lines\nand a tab\t, é€ 日": "two lines\nand a tab\t, é€ 日",
+		"a\x1b[31mb\r\x00\u0085":       `a\x1b[31mb\r\x00\u0085`,
+		"\xff\xc3":                     `\xff\xc3`,
+		"\ufffd is a character":        "\ufffd is a character",
+		"a\u202eb\u2066":               `a\u202eb\u2066`,
+		`a\nb`:                         `a\nb`,
+	} {
+		if got := place.Escape(text); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+}
+
 func TestList(t *testing.T) {
 	var many []string
 	for i := range 5000 {

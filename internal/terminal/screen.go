@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // pause is the shortest time between two drawings of the status lines if only
@@ -31,10 +33,11 @@ func Open(w io.Writer, t Terminal, now func() time.Time) *Screen {
 	return &Screen{Terminal: t, w: w, now: now}
 }
 
-// Print writes a text above the status lines. On a terminal each line of the
-// text is wrapped, and its rows from the second on are indented by indent
-// cells.
+// Print writes a text above the status lines. Control characters in it, which
+// come from files and names, are escaped. On a terminal each line of the text
+// is wrapped, and its rows from the second on are indented by indent cells.
 func (s *Screen) Print(style Style, text string, indent int) {
+	text = place.Escape(text)
 	if !s.Live {
 		io.WriteString(s.w, text+"\n")
 		return
