@@ -2,12 +2,14 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/dataset"
 )
 
 // Validate returns every fault that can be seen without opening a file, each
@@ -84,9 +86,13 @@ func (t Train) Validate() (faults []error) {
 // the file come first and in its order.
 func locateFaults(file string, faults []error, origins map[string]origin) (placed []*Fault) {
 	for _, err := range faults {
-		// Here the key says enough; other users of a section want its package.
-		f := &Fault{origin: origin{where: file}, text: strings.TrimPrefix(err.Error(), "dataset: ")}
+		f := &Fault{origin: origin{where: file}, text: err.Error()}
 		key, what, _ := strings.Cut(f.text, ": ")
+		var ofData *dataset.Fault
+		if errors.As(err, &ofData) {
+			key, what = ofData.Key, ofData.What.Error()
+			f.text = key + ": " + what
+		}
 		key, _, _ = strings.Cut(key, "[") // an element is where its list is
 		if from, ok := origins[key]; ok {
 			f.origin = from

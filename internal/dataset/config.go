@@ -49,15 +49,26 @@ const (
 // the four special tokens that RoBERTa adds to a pair.
 const minLength = 5
 
+// Fault is a value of the section that is wrong.
+type Fault struct {
+	Key  string // for example data.dev
+	What error  // what is wrong and what would be right
+}
+
+func (f *Fault) Error() string { return "dataset: " + f.Key + ": " + f.What.Error() }
+
+// Unwrap returns What.
+func (f *Fault) Unwrap() error { return f.What }
+
 // faults collects what is wrong with a configuration.
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
-	*f = append(*f, fmt.Errorf("dataset: data."+key+": "+format, args...))
+	*f = append(*f, &Fault{"data." + key, fmt.Errorf(format, args...)})
 }
 
-// Validate returns every fault of the section; each names its key. It does not
-// read files.
+// Validate returns every fault of the section, each a [*Fault]. It does not read
+// files.
 func (c Config) Validate() []error {
 	var f faults
 	name := taskName(c.Task)

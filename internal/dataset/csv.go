@@ -160,7 +160,7 @@ func (r *csvReader) afterCR() error {
 	b, err := r.read()
 	if err == nil && b != '\n' {
 		if at.Line == 1 {
-			return errOldMac(r.path)
+			return errCR(r.path, b == '\r')
 		}
 		return r.fault(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, and the field in quotes")
 	}
@@ -301,8 +301,13 @@ func otherSeparator(err error, header []string, separator string) error {
 	return err
 }
 
-// errOldMac returns the error of a file whose lines end in CR, so that it would
-// be read as one line.
-func errOldMac(path string) error {
-	return fmt.Errorf(`dataset: read %s:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <%s >NEW`, path, path)
+// errCR returns the error of a file whose lines end in CR alone, so that it would be
+// read as one line, or if double is set in CR CR LF, which a program writes that
+// converts line ends twice.
+func errCR(path string, double bool) error {
+	ends, tr := "CR (old Mac)", `tr '\r' '\n'`
+	if double {
+		ends, tr = "CR CR LF (converted twice)", `tr -d '\r'`
+	}
+	return fmt.Errorf(`dataset: read %s:1: the line ends are %s; want LF or CR LF, as in %s <%s >NEW`, path, ends, tr, path)
 }

@@ -90,6 +90,9 @@ func jsonRow(line string, l layout) (row, error) {
 	var err error
 	r.label, err = labelText(raw)
 	r.kind = jsonKind(raw)
+	if r.kind == "number" && r.label != string(raw) {
+		r.written = string(raw)
+	}
 	r.hasLabel = strings.TrimSpace(r.label) != ""
 	return r, err
 }

@@ -107,6 +107,7 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 	if f, ok := mixedKinds(path, rows); ok {
 		found = append(found, f)
 	}
+	found = append(found, mergedNumbers(path, rows)...)
 	if kind == Classification || len(labels) <= manyNumbers {
 		return found
 	}
@@ -162,6 +163,39 @@ func mixedKinds(path string, rows []row) (Finding, bool) {
 	}
 	return Finding{Kind: "mixed_labels", Path: path, Line: seen[order[1]].line, Count: seen[order[1]].count,
 		Text: "the labels are of several JSON types: " + strings.Join(parts, ", ")}, true
+}
+
+// mergedNumbers returns a finding for each class whose JSON numbers are written in
+// several ways, such as 0 and 0.0.
+func mergedNumbers(path string, rows []row) (found []Finding) {
+	type class struct {
+		first, other string // the first way of writing and the first other one
+		use                 // of the others
+	}
+	seen := map[string]*class{}
+	for _, r := range rows {
+		if r.kind != "number" {
+			continue
+		}
+		text := cmp.Or(r.written, r.label)
+		c := seen[r.label]
+		switch {
+		case c == nil:
+			seen[r.label] = &class{first: text}
+		case text == c.first:
+		case c.count == 0:
+			c.other, c.use = text, use{1, r.line}
+		default:
+			c.count++
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(seen)) {
+		if c := seen[label]; c.count > 0 {
+			found = append(found, Finding{Kind: "merged_labels", Path: path, Line: c.line, Count: c.count,
+				Text: fmt.Sprintf("label %s is also written %s, and they are one class", place.List([]string{c.first}), place.List([]string{c.other}))})
+		}
+	}
+	return found
 }
 
 // number64 parses a number in decimal digits. It accepts neither hexadecimal

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func splitName(split string) string { return strings.TrimSuffix(split, "_matched
 func (s *Set) paths(split string) ([]string, error) {
 	name := splitName(split)
 	if !slices.Contains(s.sides, name) {
-		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", s.Task.Name, split, oneOf(split, s.sides)))
+		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", cmp.Or(s.Task.Name, s.Format), split, oneOf(split, s.sides)))
 	}
 	if len(s.files[name]) == 0 && s.Format == customTask {
 		hint := "a .csv, .tsv or .jsonl file"

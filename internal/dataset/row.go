@@ -18,6 +18,7 @@ type row struct {
 	label    string
 	hasLabel bool
 	kind     string // of a JSON label: string, number or bool
+	written  string // a JSON number as the file has it, if label is another text
 }
 
 // table is a text file that was split into rows.

@@ -45,7 +45,7 @@ func (l *lines) next() (string, error) {
 			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n, place.At([]byte(s), i).Column, s[i])
 		}
 		if l.n == 1 && strings.ContainsRune(s, '\r') {
-			return "", errOldMac(l.path)
+			return "", errCR(l.path, strings.IndexByte(s, '\r') == len(s)-1)
 		}
 		if s != "" {
 			return s, nil
