@@ -194,7 +194,7 @@ func TestPrecedence(t *testing.T) {
 			t.Fatal(err)
 		}
 		if f, ok := again.Data.Dev.Fraction(); !ok || f != 0.25 || Differences(got, again) != nil {
-			t.Errorf("data.dev is %q, differences %q", again.Data.Dev, Differences(got, again))
+			t.Errorf("data.dev is %v, differences %v", again.Data.Dev, Differences(got, again))
 		}
 	})
 	t.Run("value=text", func(t *testing.T) {

@@ -66,10 +66,7 @@ type Difference struct {
 	Base bool // the part belongs to the base model
 }
 
-// String returns the difference as one line, in which Was is the value in a
-// run.
-func (d Difference) String() string { return d.from("run") }
-
+// from returns the difference as one line, in which Was is the value in what.
 func (d Difference) from(what string) string {
 	return fmt.Sprintf("%s: %s in the %s, %s now", d.Name, d.Was, what, d.Now)
 }

@@ -76,7 +76,7 @@ func TestCompare(t *testing.T) {
 			c.change(&was, &now)
 			var got []string
 			for _, d := range Compare(was, now) {
-				got = append(got, d.String())
+				got = append(got, d.from("run"))
 				if base := name == "weights" || name == "tokenizer" || name == "config"; d.Base != base {
 					t.Errorf("%s belongs to the base: %v; want %v", d.Name, d.Base, base)
 				}

@@ -148,18 +148,6 @@ func (a *Accumulator) ClassReport() *ClassReport {
 // does.
 func (a *Accumulator) Majority() *Majority { return majority(a.metrics, a.classes, a.goldClass) }
 
-// Evaluate returns the scores of one set of outputs: pred are logits [N,
-// classes], or values [N] if classes is 1, and gold is [N]. Errors are those of
-// NewAccumulator.
-func Evaluate(names []string, classes int, pred, gold []float32) (Scores, error) {
-	a, err := NewAccumulator(names, classes)
-	if err != nil {
-		return nil, err
-	}
-	a.Add(pred, gold)
-	return a.Scores(), nil
-}
-
 func argmax(logits []float32) int {
 	best := 0
 	for k, v := range logits {

@@ -7,11 +7,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// scores returns the scores of one batch.
+func scores(names []string, classes int, pred, gold []float32) (Scores, error) {
+	a, err := NewAccumulator(names, classes)
+	if err != nil {
+		return nil, err
+	}
+	a.Add(pred, gold)
+	return a.Scores(), nil
+}
+
 func TestEvaluateClasses(t *testing.T) {
 	nan := float32(math.NaN())
 	// The predicted classes of the rows are 1, 0 (a tie), 2 (NaN) and 2.
 	logits := []float32{-1, 2, 0, 3, 3, 1, 5, 9, nan, 0, 0, 0.5}
-	got, err := Evaluate([]string{"accuracy", "matthews"}, 3, logits, []float32{1, 0, 2, 0})
+	got, err := scores([]string{"accuracy", "matthews"}, 3, logits, []float32{1, 0, 2, 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +33,7 @@ func TestEvaluateClasses(t *testing.T) {
 }
 
 func TestEvaluateValues(t *testing.T) {
-	got, err := Evaluate([]string{"pearson", "spearman"}, 1, []float32{1, 2, 4}, []float32{0, 5, 4})
+	got, err := scores([]string{"pearson", "spearman"}, 1, []float32{1, 2, 4}, []float32{0, 5, 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +49,7 @@ func TestAccumulatorBatches(t *testing.T) {
 	logits := []float32{0, 1, 1, 0, 0, 1, 0, 1, 1, 0}
 	gold := []float32{1, 0, 0, 1, 1}
 	names := []string{"accuracy", "f1", "matthews"}
-	want, err := Evaluate(names, 2, logits, gold)
+	want, err := scores(names, 2, logits, gold)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +77,7 @@ func TestEvaluateErrors(t *testing.T) {
 		{"no_outputs", "accuracy", 0, "metric: evaluate accuracy: model has 0 outputs; want 1 for regression or 2 and more classes"},
 	} {
 		t.Run("case="+c.name, func(t *testing.T) {
-			if _, err := Evaluate([]string{c.metric}, c.classes, nil, nil); err == nil || err.Error() != c.want {
+			if _, err := scores([]string{c.metric}, c.classes, nil, nil); err == nil || err.Error() != c.want {
 				t.Errorf("error %v\nwant  %s", err, c.want)
 			}
 		})
