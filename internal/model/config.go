@@ -1,6 +1,7 @@
 package model
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -138,9 +139,18 @@ func (c Config) classifierDropout() float32 {
 }
 
 // Identity returns the fields of c that change the outputs of the model, as JSON values
-// by their keys in config.json. Fields that are not set have their defaults. The names
-// of classes are left out, because they belong to the head of another task.
+// by their keys in config.json. Fields that are not set have their defaults. Of the
+// names of classes, which decide whether and in which order a run takes the head of the
+// model, it has the number and the checksum.
 func (c Config) Identity() map[string]string {
+	names := "none"
+	if c.Labels != nil {
+		raw, err := json.Marshal(c.Labels)
+		if err != nil {
+			panic(err) // it was read from JSON
+		}
+		names = fmt.Sprintf("%d with the SHA-256 %.6x", len(c.Labels), sha256.Sum256(raw))
+	}
 	pad, dropout := c.padID(), c.classifierDropout()
 	c.PadID, c.ClassifierDropout, c.PositionKind, c.Labels = &pad, &dropout, "absolute", nil
 	raw, err := json.Marshal(c)
@@ -152,7 +162,7 @@ func (c Config) Identity() map[string]string {
 		panic(err) // numbers, strings and booleans always marshal, and floats here are finite
 	}
 	delete(fields, "id2label")
-	values := map[string]string{}
+	values := map[string]string{"id2label": names}
 	for key, value := range fields {
 		values[key] = string(value)
 	}

@@ -156,11 +156,11 @@ func (c *checker) open(cell *Cell) {
 
 // directory adds a fault if the directory of a cell contains results of another
 // configuration or from other data, because they would be taken for the results
-// of the cell.
+// of the cell. A cell that only adds epochs to its run is trained further.
 func (c *checker) directory(cfg *config.Config, o *opened) {
 	now, err := o.identify(cfg)
 	if err == nil {
-		err = train.CheckRun(cfg.Out, now)
+		err = train.CheckRun(cfg.Out, cfg, now)
 	}
 	if err != nil {
 		c.fault(err.Error(), err)

@@ -95,10 +95,11 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 	return p.err(len(s.Cells))
 }
 
-// done reports whether a cell has results, which lor2c train writes last.
+// done reports whether a cell has results, which lor2c train writes last. The results
+// of a run to which the cell adds epochs do not count.
 func (s *Sweep) done(c Cell) bool {
 	_, err := os.Stat(filepath.Join(s.Dir(c), "all_results.json"))
-	return err == nil
+	return err == nil && (c.config == nil || !train.Shorter(s.Dir(c), c.config))
 }
 
 func (s *Sweep) countDone() (n int) {

@@ -168,6 +168,36 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestExtendedCell adds an epoch to a cell that is done. The cell is trained further,
+// and is done again afterwards.
+func TestExtendedCell(t *testing.T) {
+	s := sweepOf(t, "  train.epochs: 1\n  method.rank: 2\ngrid: {seed: [1]}\n")
+	run := func() {
+		t.Helper()
+		if err := s.Run(t.Context(), options(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	c := &s.Cells[0]
+	c.Sets = append(c.Sets, Setting{Key: "train.extend_epochs", Value: "[1]"})
+	if err := s.Check(nil); err != nil {
+		t.Fatal(err)
+	}
+	if s.done(*c) {
+		t.Error("the results of the shorter run count as those of the cell")
+	}
+	run()
+	run()
+	if got := fmt.Sprint(logs(t, s, started), logs(t, s, "resuming from")); got != "[2] [1]" || !s.done(*c) {
+		t.Errorf("the cell was begun and continued %s times, and is done: %v; want [2] [1], true", got, s.done(*c))
+	}
+	c.Sets = append(c.Sets, Setting{Key: "train.epochs", Value: "2"})
+	if err := s.Check(nil); err == nil || !strings.Contains(err.Error(), "train.epochs: 1 in the run, 2 now") {
+		t.Errorf("other epochs: %v", err)
+	}
+}
+
 // TestInterrupt asserts that the running cell saves, and that the rest wait.
 func TestInterrupt(t *testing.T) {
 	s := sweepOf(t, "  train.epochs: 40\ngrid: {seed: [1, 2]}\n")

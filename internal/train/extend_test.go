@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -96,6 +98,34 @@ func TestExtend(t *testing.T) {
 				t.Error("two more epochs did not continue the log to step 10")
 			}
 		})
+	}
+}
+
+// TestExtendStopped asserts that a run which early stopping ended is not extended, and
+// that the command that ended it can be repeated.
+func TestExtendStopped(t *testing.T) {
+	c := shortRun(t, t.TempDir())
+	c.Train.Epochs, c.Train.EarlyStopping, c.Train.MinDelta = 4, 1, 10
+	c.Out = filepath.Join(t.TempDir(), "run")
+	for range 2 {
+		if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := contents(t, c.Out)
+	if before["checkpoint-4/state.json"] == "" || before["checkpoint-8/state.json"] != "" {
+		t.Fatal("the run did not stop after its second epoch")
+	}
+	longer := *c
+	longer.Train.ExtendEpochs = []int{1}
+	_, err := Run(context.Background(), &longer, quiet(1))
+	want := "train: open " + c.Out + ": early stopping ended the run at step 4, and it would end the added epochs too; " +
+		"start a new run from its adapter with --init-adapter " + filepath.Join(c.Out, "best")
+	if !errors.Is(err, ErrOtherRun) || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+	if d := cmp.Diff(before, contents(t, c.Out)); d != "" {
+		t.Errorf("the refused run changed the directory:\n%s", d)
 	}
 }
 

@@ -3,11 +3,13 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
@@ -48,6 +50,24 @@ func TestRunFromCache(t *testing.T) {
 	}
 	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev", nil); err != nil {
 		t.Error(err)
+	}
+	// A model that a run wrote is verified where another run begins with it.
+	next := *c
+	next.Model, next.Out = filepath.Join(got.Out, "final"), filepath.Join(t.TempDir(), "next")
+	if _, err := OpenSession(t.Context(), &next); err != nil {
+		t.Error(err)
+	}
+	weights := filepath.Join(next.Model, "model.safetensors")
+	raw, err = os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw[len(raw)-1] ^= 0x40
+	if err := os.WriteFile(weights, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenSession(t.Context(), &next); !errors.Is(err, checkpoint.ErrCorrupt) || !strings.Contains(err.Error(), "model.safetensors") {
+		t.Errorf("a damaged model: error %v", err)
 	}
 	// Without the cache the name leads nowhere, and the error says what to do.
 	t.Setenv("HF_HUB_CACHE", t.TempDir())

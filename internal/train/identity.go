@@ -59,20 +59,23 @@ func (s *Session) With(c *config.Config, m identity.Manifest) (identity.Manifest
 }
 
 // CheckRun returns an error if a run directory has a run with another identity than
-// now. It compares the whole identity of a finished run, and the settings of an
-// unfinished one. The error lists the differences and wraps ErrOtherRun or
-// adapter.ErrMismatch.
-func CheckRun(dir string, now identity.Manifest) error {
+// now, which is that of c. It compares the whole identity of a finished run, and the
+// settings of an unfinished one. The error lists the differences and wraps ErrOtherRun
+// or adapter.ErrMismatch. It is no error if c adds epochs to the run.
+func CheckRun(dir string, c *config.Config, now identity.Manifest) error {
 	was, err := identity.Read(filepath.Join(dir, finalDir))
 	if err != nil {
 		return err
 	}
 	if was == nil {
-		c, err := config.Load(filepath.Join(dir, ConfigFile), nil, nil)
+		old, err := config.Load(filepath.Join(dir, ConfigFile), nil, nil)
 		if err != nil {
 			return err
 		}
-		was = &identity.Manifest{Settings: written(c)}
+		was = &identity.Manifest{Settings: written(old)}
+	}
+	if lengthened(was.Settings, c) {
+		was.Settings[extendKey] = now.Settings[extendKey]
 	}
 	return refuse(fmt.Sprintf("train: open %s: it has a run with other inputs; "+
 		"choose another directory, or restore the inputs of that run:", dir), identity.Compare(*was, now))
@@ -202,7 +205,7 @@ func unchecked(dir string, saved *adapter.Saved) (lines []string) {
 // do not change the outputs of an evaluation.
 func outcome(b identity.Base) identity.Manifest {
 	b.Config = maps.Clone(b.Config)
-	maps.DeleteFunc(b.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") })
+	maps.DeleteFunc(b.Config, func(key, _ string) bool { return strings.Contains(key, "dropout") || key == "id2label" })
 	return identity.Manifest{Base: b}
 }
 

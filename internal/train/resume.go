@@ -119,6 +119,10 @@ func (r *run) check(dir string) error {
 	if err := r.readState(dir); err != nil {
 		return err
 	}
+	if r.lengthened && r.state.Waiting.over(r.session.Config.Train) {
+		return otherRun(r.out, "early stopping ended the run at step %d, and it would end the added epochs too; "+
+			"start a new run from its adapter with --init-adapter %s", r.state.Step, filepath.Join(r.out, bestLink))
+	}
 	return r.sameLog(dir)
 }
 
@@ -188,6 +192,7 @@ func (r *run) same(dir string) error {
 		r.note("%s was written by an older lor2c, which did not record all inputs: %s could not be checked",
 			dir, place.List(was.Unchecked()))
 	}
+	r.lengthened = lengthened(was.Settings, r.session.Config)
 	r.allowExtension(was.Settings)
 	differences, hint := identity.Compare(was, r.identity), ""
 	for _, d := range differences {
@@ -238,7 +243,7 @@ func (r *run) sameSettings() error {
 // allowExtension sets train.extend_epochs in the settings was of an earlier run to
 // the value of this run, if this run only adds epochs to it.
 func (r *run) allowExtension(was map[string]string) {
-	if value, known := was[extendKey]; known && r.extends(value) {
+	if value, known := was[extendKey]; known && extends(value, r.session.Config) {
 		was[extendKey] = r.identity.Settings[extendKey]
 	}
 }

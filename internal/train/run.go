@@ -76,6 +76,7 @@ type run struct {
 	lr          []optim.LRSchedule // one for the planned steps and one for each addition
 	ends        []int              // the last step of each of these parts
 	dir         *directory
+	lengthened  bool         // the run adds epochs to those of the checkpoint that it continues
 	verified    map[int]bool // by step, whether the checkpoint is valid, for those checked
 	size        schedule.Run // for the schedule of a method
 	log         *runlog.Run

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
@@ -49,6 +50,12 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	}
 	if s.Dir, err = model.Find(c.Model); err != nil {
 		return nil, err
+	}
+	// The directory may be a model that full fine-tuning wrote.
+	if checkpoint.Sealed(s.Dir) {
+		if err := checkpoint.VerifyDir(s.Dir); err != nil {
+			return nil, err
+		}
 	}
 	if s.Model, err = model.ReadConfig(s.Dir); err != nil {
 		return nil, place.Given(err)
