@@ -4,6 +4,7 @@ package train
 
 import (
 	"math"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -131,6 +132,9 @@ func peakRSS() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return math.NaN()
+	}
+	if runtime.GOOS == "darwin" {
+		return float64(u.Maxrss) // bytes there, KiB elsewhere
 	}
 	return float64(u.Maxrss) * 1024
 }

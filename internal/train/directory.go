@@ -168,10 +168,13 @@ func look(path string) (held bool, err error) {
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if target, err := os.Readlink(path); err == nil {
+			return false, otherRun(path, "it is a link to %s, which does not exist; create that directory, or choose another with --out", target)
+		}
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err)
+		return false, place.Given(fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err))
 	}
 	if !info.IsDir() {
 		return false, otherRun(path, "it is not a directory; choose another with --out")

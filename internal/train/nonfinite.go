@@ -28,8 +28,12 @@ func (e *NonFiniteError) Error() string {
 			"look at this example and at the weights of the base model and of the adapter",
 			e.Evaluated, e.Tensor, strings.Join(e.Examples, ", "))
 	}
-	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; try a lower optim.lr, or look at these examples",
-		e.Step, e.Tensor, strings.Join(e.Examples, ", "))
+	advice := "try a lower optim.lr, or look at these examples"
+	if e.Step == 1 {
+		// No rate has been applied yet.
+		advice = "look at these examples, at the weights of the base model and at method.alpha"
+	}
+	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; %s", e.Step, e.Tensor, strings.Join(e.Examples, ", "), advice)
 }
 
 // diagnose repeats the step that halted the run, checks the output of each op, and
