@@ -100,6 +100,7 @@ struct EmbedArgs {
 };
 
 // embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c].
+// Where position is null, the two last terms are left out.
 //
 //   dst [N,C], word, position, token_type [V,C] f32 or bf16   ids, pos, types [N] i32
 //
@@ -116,6 +117,10 @@ template <typename T, bool aligned> DEVICE void embed_forward_as(const EmbedArgs
     if (row >= *a.n) return;
     float w[8], p[8], k[8];
     load_cols(w, static_cast<const T*>(a.word) + int64_t(a.ids[row]) * a.cols, c, a.cols, aligned);
+    if (!a.position) {
+        store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, w, c, a.cols, aligned);
+        return;
+    }
     load_cols(p, static_cast<const T*>(a.position) + int64_t(a.pos[row]) * a.cols, c, a.cols, aligned);
     load_cols(k, static_cast<const T*>(a.token_type) + int64_t(a.types[row]) * a.cols, c, a.cols, aligned);
     UNROLL

@@ -240,7 +240,8 @@ type Elementwise interface {
 	// dst [N,C].
 	Scatter(dst, idx, x Tensor)
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
-	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C].
+	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The tables position and tokenType may be absent together,
+	// and then pos and types are too.
 	Embed(dst, ids, pos, types, word, position, tokenType Tensor)
 	// EmbedGrad adds the rows of dy to the gradients of the tables, in the order of n. The gradients are Exact, and
 	// each may be absent.
@@ -300,11 +301,11 @@ type Attention interface {
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
 	// AttentionGrad computes the gradient of Attention. y and lse are the outputs of Attention. dq may be absent.
 	AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy Tensor, o AttnOpts)
-	// RoPE rotates the pair (i, i + D/2) of every head of row n of x [N,H*D] by the angle pos[n] base^(-2i/D), in
-	// place (Su et al. 2021, arXiv:2104.09864, eq. 34, with the pairs of Hugging Face's LLaMA). If inverse is set it
-	// rotates by the negative angle, which is the gradient. pos [N] Int, at least 0 and below 2^24; D is even. Angles
-	// are not rounded to Working or Exact.
-	RoPE(x, pos Tensor, headDim int, base float64, inverse bool)
+	// RoPE multiplies the pair (i, i + D/2) of every head of row n of x [N,H*D], as a complex number, by
+	// table[pos[n], i] + i table[pos[n], i + D/2], in place (Su et al. 2021, arXiv:2104.09864, eq. 34, with the pairs
+	// of Hugging Face's LLaMA). If inverse is set it multiplies by the conjugate, which is the gradient. table [P,D]
+	// Exact has the cosines of the angles of each position, then their sines. pos [N] Int, 0 to P-1; D is even.
+	RoPE(x, pos, table Tensor, inverse bool)
 }
 
 // CrossEntropyOpts has the weights of a cross-entropy. The zero value gives the plain negative log-likelihood.

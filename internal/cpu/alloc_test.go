@@ -45,7 +45,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		Heads: heads, KVHeads: heads, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: n / 2, MaxK: n / 2,
 		Scale: 1, Dropout: drop,
 	}
-	lse, one, rstd := float(n, heads), float(n, 1), float(n)
+	lse, one, rstd, angles := float(n, heads), float(n, 1), float(n), float(1, c/heads)
 	shape := compute.Shape{n, c}
 	opts := compute.AdamWOpts{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1}
 	return []namedOp{
@@ -73,7 +73,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"LayerNormGrad", func() { d.LayerNormGrad(x, y, bias, bias, z, bias, stats, s, drop) }},
 		{"RMSNorm", func() { d.RMSNorm(x, rstd, y, bias, 1e-5) }},
 		{"RMSNormGrad", func() { d.RMSNormGrad(x, bias, y, bias, rstd, z, true) }},
-		{"RoPE", func() { d.RoPE(x, ids, c/heads, 1e4, true) }},
+		{"RoPE", func() { d.RoPE(x, ids, angles, true) }},
 		{"Attention", func() { d.Attention(x, lse, y, z, s, o) }},
 		{"AttentionGrad", func() { d.AttentionGrad(x, y, z, x, y, z, s, lse, s, o) }},
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},

@@ -43,10 +43,13 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 	if d.err != nil {
 		return
 	}
-	out := Data[T](dst)
-	w, p, k := Data[T](word), Data[T](position), Data[T](tokenType)
-	wi, pi, ki := ints[T](ids), ints[T](pos), ints[T](types)
-	cols := dst.Shape.Cols()
+	if !position.Present() {
+		d.Gather(dst, word, ids)
+		return
+	}
+	out, w, wi, cols := Data[T](dst), Data[T](word), ints[T](ids), dst.Shape.Cols()
+	p, k := Data[T](position), Data[T](tokenType)
+	pi, ki := ints[T](pos), ints[T](types)
 	d.each(len(wi), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
 			o := out[n*cols : (n+1)*cols]

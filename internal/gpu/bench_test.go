@@ -150,12 +150,12 @@ func benchCases() (all []benchCase) {
 				return func() { b.RMSNormGrad(dx, compute.Tensor{}, x, gamma, rstd, dy, true) }
 			}, "op=RMSNormGrad/accumulate=true/n=%d/c=%d", n, c)
 			add(2*rows, 0, func(b *bench) func() {
-				x, pos := b.float(n, c), make([]int32, n)
+				x, table, pos := b.float(n, c), b.full(512, 128), make([]int32, n)
 				for i := range pos {
 					pos[i] = int32(i % 512)
 				}
 				at := b.ints(pos)
-				return func() { b.RoPE(x, at, 128, 1e4, false) }
+				return func() { b.RoPE(x, at, table, false) }
 			}, "op=RoPE/dim=128/n=%d/c=%d", n, c)
 			add(3*rows, 0, func(b *bench) func() {
 				dst, gate, up := b.float(n, c), b.float(n, c), b.float(n, c)

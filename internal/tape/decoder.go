@@ -28,22 +28,23 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 	return y
 }
 
-// RoPE rotates the pairs of every head of x by the positions of its rows, in place; see compute.Attention. x [N,H*D],
-// pos [N] Int. x must be the output of an op whose gradient does not read that output, such as Linear without an
+// RoPE rotates the pairs of every head of x by the angles that table has for the positions of its rows, in place; see
+// compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not read that output, such as Linear without an
 // activation, and no other op may have read x before.
-func (t *Tape) RoPE(x *Var, pos compute.Tensor, headDim int, base float64) {
-	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
+func (t *Tape) RoPE(x *Var, pos, table compute.Tensor) {
+	n, c, headDim := x.Value.Shape.Rows(), x.Value.Shape.Cols(), table.Shape.Cols()
 	check(
-		pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope", "x [N H*D], D even, pos [N]",
-		x.Value, pos,
+		pos.Shape.Len() == n && headDim > 0 && headDim%2 == 0 && c%headDim == 0, "rope",
+		"x [N H*D], D even, pos [N], table [P D]", x.Value, pos, table,
 	)
 	typed("rope", compute.Int, pos)
+	typed("rope", compute.Exact, table)
 	readable("rope", x)
-	t.Dev.RoPE(x.Value, pos, headDim, base, false)
+	t.Dev.RoPE(x.Value, pos, table, false)
 	t.watch("rope", "", x)
 	if x.needs {
 		t.back = append(t.back, entry{y: x, borrowed: true, grad: func(dx compute.Tensor) {
-			t.Dev.RoPE(dx, pos, headDim, base, true)
+			t.Dev.RoPE(dx, pos, table, true)
 		}})
 	}
 }

@@ -2,10 +2,12 @@ package tape
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
 )
 
 // Sizes of the checks. They all differ, so that swapped axes are noticed.
@@ -153,10 +155,22 @@ func TestSwiGLUGrad(t *testing.T) {
 	})
 }
 
+// angles returns a table of p positions for heads of width dim, for RoPE.
+func (g *gradient) angles(p, dim int, base float64) compute.Tensor {
+	x := g.dev.Alloc(compute.Shape{p, dim}, compute.Exact)
+	for i := range dim / 2 {
+		for n := range p {
+			sin, cos := math.Sincos(float64(n) * math.Pow(base, -2*float64(i)/float64(dim)))
+			cpu.Data[float64](x)[n*dim+i], cpu.Data[float64](x)[n*dim+dim/2+i] = cos, sin
+		}
+	}
+	return x
+}
+
 func TestRoPEGrad(t *testing.T) {
 	turned := func(g *gradient) *Var {
 		x := g.Linear(g.x("x", n, c), g.p("w", 8, c), nil, compute.Identity)
-		g.RoPE(x, g.ints(0, 1, 2, 0, 1, 5000, 3), 4, 1e4)
+		g.RoPE(x, g.ints(0, 1, 2, 0, 1, 500, 3), g.angles(501, 4, 1e4))
 		return x
 	}
 	subsets(t, []string{"x", "w"}, func(t *testing.T, frozen []string) {
@@ -168,7 +182,7 @@ func TestRoPEGrad(t *testing.T) {
 			in := g.x("x", n, c)
 			x := g.Linear(in, g.p("w", 8, c), nil, compute.Identity)
 			g.lowRank(x, in, g.p("a", r, c), g.p("b", 8, r), 0.5, compute.Dropout{})
-			g.RoPE(x, g.ints(4, 0, 9, 1, 1, 70, 3), 4, 5e5)
+			g.RoPE(x, g.ints(4, 0, 9, 1, 1, 70, 3), g.angles(71, 4, 5e5))
 			return g.SwiGLU(x, g.Linear(x, g.p("w2", 8, 8), nil, compute.Tanh))
 		})
 	})
@@ -272,6 +286,11 @@ func TestEmbedGrad(t *testing.T) {
 				g.p("token type", 2, c),
 			)
 		}, frozen...)
+	})
+	t.Run("word alone", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			return g.Embed(g.ints(4, 0, 4, 1), compute.Tensor{}, compute.Tensor{}, g.p("word", 5, c), nil, nil)
+		})
 	})
 }
 

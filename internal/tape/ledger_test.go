@@ -119,8 +119,8 @@ func (l *ledger) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, _ bool) {
 	l.use("RMSNormGrad", dx, dgamma, x, gamma, rstd, dy)
 }
 
-func (l *ledger) RoPE(x, pos tensor, _ int, _ float64, _ bool) { l.use("RoPE", x, pos) }
-func (l *ledger) SwiGLU(dst, gate, up tensor)                  { l.use("SwiGLU", dst, gate, up) }
+func (l *ledger) RoPE(x, pos, table tensor, _ bool) { l.use("RoPE", x, pos, table) }
+func (l *ledger) SwiGLU(dst, gate, up tensor)       { l.use("SwiGLU", dst, gate, up) }
 
 func (l *ledger) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
 	l.use("SwiGLUGrad", dgate, dup, gate, up, dy)

@@ -251,17 +251,18 @@ func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	return y
 }
 
-// Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C].
+// Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C]. position and
+// tokenType may be nil together, and pos and types are absent then.
 func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, tokenType *Param) *Var {
 	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
-	check(pos.Shape.Len() == n && types.Shape.Len() == n && position.Value.Shape.Cols() == c &&
-		tokenType.Value.Shape.Cols() == c,
-		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.Value, tokenType.Value)
+	check((position == nil) == (tokenType == nil) && (position == nil || pos.Shape.Len() == n && types.Shape.Len() == n &&
+		position.Value.Shape.Cols() == c && tokenType.Value.Shape.Cols() == c),
+		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.value(), tokenType.value())
 	params("embed", word, position, tokenType)
 	y := t.out(
 		"embed", compute.Shape{n, c}, word.Trains() || position.Trains() || tokenType.Trains(), &Var{FirstRow: t.Row},
 	)
-	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.Value, tokenType.Value)
+	t.Dev.Embed(y.Value, ids, pos, types, word.Value, position.value(), tokenType.value())
 	t.watch("embed", word.Name, y)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {

@@ -196,7 +196,7 @@ func TestDecoderReleases(t *testing.T) {
 	}
 	x, pos := tp.Const(dev.Temp(compute.Shape{5, 4}, compute.Working)), dev.Temp(compute.Shape{5}, compute.Int)
 	h := tp.Linear(x, param(4, 4), nil, compute.Identity)
-	tp.RoPE(h, pos, 2, 1e4)
+	tp.RoPE(h, pos, dev.Alloc(compute.Shape{9, 2}, compute.Exact))
 	y := tp.RMSNorm(h, param(4), 1e-5)
 	tp.Release(h)
 	gate, up := tp.Linear(y, param(6, 4), nil, compute.Identity), tp.Linear(y, param(6, 4), nil, compute.Identity)

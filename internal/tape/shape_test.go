@@ -33,6 +33,7 @@ func TestShapeErrors(t *testing.T) {
 		}
 	}
 	none := compute.Tensor{}
+	angles := func(dim int) compute.Tensor { return dev.Temp(compute.Shape{9, dim}, compute.Exact) }
 	entropy := func(labels, rows, classes compute.Tensor) func(*Tape) {
 		return func(t *Tape) {
 			t.CrossEntropy(floats(1), x(7, 3), labels, 1, compute.CrossEntropyOpts{Rows: rows, Classes: classes})
@@ -65,12 +66,12 @@ func TestShapeErrors(t *testing.T) {
 			"compute: rms norm: shapes are [[7 6] [7]]; want x [N C], gamma [C]"},
 		{"up", func(t *Tape) { t.SwiGLU(x(7, 6), x(7, 5)) },
 			"compute: swiglu: shapes are [[7 6] [7 5]]; want gate [N C], up [N C]"},
-		{"pos", func(t *Tape) { t.RoPE(x(7, 6), ints(6), 2, 1e4) },
-			"compute: rope: shapes are [[7 6] [6]]; want x [N H*D], D even, pos [N]"},
-		{"odd D", func(t *Tape) { t.RoPE(x(7, 6), ints(7), 3, 1e4) },
-			"compute: rope: shapes are [[7 6] [7]]; want x [N H*D], D even, pos [N]"},
-		{"D", func(t *Tape) { t.RoPE(x(7, 6), ints(7), 4, 1e4) },
-			"compute: rope: shapes are [[7 6] [7]]; want x [N H*D], D even, pos [N]"},
+		{"pos", func(t *Tape) { t.RoPE(x(7, 6), ints(6), angles(2)) },
+			"compute: rope: shapes are [[7 6] [6] [9 2]]; want x [N H*D], D even, pos [N], table [P D]"},
+		{"odd D", func(t *Tape) { t.RoPE(x(7, 6), ints(7), angles(3)) },
+			"compute: rope: shapes are [[7 6] [7] [9 3]]; want x [N H*D], D even, pos [N], table [P D]"},
+		{"D", func(t *Tape) { t.RoPE(x(7, 6), ints(7), angles(4)) },
+			"compute: rope: shapes are [[7 6] [7] [9 4]]; want x [N H*D], D even, pos [N], table [P D]"},
 		{"residual", addNorm(x(7, 6), x(6, 6), p(6), p(6)),
 			"compute: add norm: shapes are [[7 6] [6 6] [6] [6]]; want x [N C], residual [N C], gamma [C], beta [C]"},
 		{"gamma", addNorm(x(7, 6), x(7, 6), p(5), p(6)),

@@ -163,13 +163,13 @@ func differenceSwiGLU(s *suite) {
 func differenceRoPE(s *suite) {
 	const n, heads, dim = 5, 3, 6
 	x, y := s.variable(s.working, "x", n, heads*dim), s.working.output("y", n, heads*dim)
-	pos := s.ints(s.below(n, 1000))
+	pos, table := s.ints(s.below(n, 100)), s.angles(101, dim)
 	dy, total := s.objective(y)
 	s.dev.Copy(x.grad.Tensor, dy)
-	s.dev.RoPE(x.grad.Tensor, pos, dim, 1e4, true)
+	s.dev.RoPE(x.grad.Tensor, pos, table, true)
 	s.difference(x, func() float64 {
 		s.dev.Copy(y.Tensor, x.Tensor)
-		s.dev.RoPE(y.Tensor, pos, dim, 1e4, false)
+		s.dev.RoPE(y.Tensor, pos, table, false)
 		return total()
 	})
 }

@@ -173,24 +173,26 @@ var faults = []fault{
 		}
 	}},
 	{"RoPE", "inverse_ignored", func(f *faulty, d compute.Device) {
-		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, base, false) }
+		f.rope = func(x, pos, table tensor, inverse bool) { d.RoPE(x, pos, table, false) }
 	}},
-	{"RoPE", "base_ignored", func(f *faulty, d compute.Device) {
-		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, 1e4, inverse) }
-	}},
-	{"RoPE", "one_head_only", func(f *faulty, d compute.Device) {
-		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) {
-			if x.Shape[0] == 1 {
-				d.RoPE(x, pos, dim, base, inverse)
-				return
-			}
+	{"RoPE", "positions_ignored", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos, table tensor, inverse bool) {
 			for n := range x.Shape[0] {
-				d.RoPE(x.View(n, n+1).Slice(0, compute.Shape{1, dim}), pos.View(n, n+1), dim, base, inverse)
+				d.RoPE(x.View(n, n+1), pos.View(0, 1), table, inverse)
 			}
 		}
 	}},
-	{"RoPE", "angle_rounded", func(f *faulty, d compute.Device) {
-		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) { d.RoPE(x, pos, dim, base*(1+1e-7), inverse) }
+	{"RoPE", "one_head_only", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos, table tensor, inverse bool) {
+			for n := range x.Shape[0] {
+				d.RoPE(x.View(n, n+1).Slice(0, compute.Shape{1, table.Shape.Cols()}), pos.View(n, n+1), table, inverse)
+			}
+		}
+	}},
+	{"RoPE", "next_position", func(f *faulty, d compute.Device) {
+		f.rope = func(x, pos, table tensor, inverse bool) {
+			d.RoPE(x, pos, table.View(1, table.Shape[0]), inverse)
+		}
 	}},
 	{"SwiGLU", "factors_swapped", func(f *faulty, d compute.Device) {
 		f.swiglu = func(dst, gate, up tensor) { d.SwiGLU(dst, up, gate) }

@@ -204,9 +204,10 @@ func (d *narrow) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
 	store(dx)
 }
 
-func (d *narrow) RoPE(x, pos tensor, headDim int, base float64, inverse bool) {
+func (d *narrow) RoPE(x, pos, table tensor, inverse bool) {
 	wantWorking(x)
-	d.Device.RoPE(x, pos, headDim, base, inverse)
+	wantExact(table)
+	d.Device.RoPE(x, pos, table, inverse)
 	store(x)
 }
 

@@ -88,8 +88,8 @@ var narrowFaults = []fault{
 		f.rms = func(dst, rstd, x, gamma tensor, eps float32) { d.RMSNorm(dst, rstd, x, gamma, eps); rounded(rstd) }
 	}},
 	{"RoPE", "one_unit_off", func(f *faulty, d compute.Device) {
-		f.rope = func(x, pos tensor, dim int, base float64, inverse bool) {
-			d.RoPE(x, pos, dim, base, inverse)
+		f.rope = func(x, pos, table tensor, inverse bool) {
+			d.RoPE(x, pos, table, inverse)
 			nudged(x)
 		}
 	}},

@@ -3,18 +3,19 @@ package computetest
 import (
 	"fmt"
 	"math"
+
+	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// turn rotates the pairs of every head, with each product rounded to F. Angles are float64 in both precisions,
-// because the method does not round them.
-func turn[F float](x []float64, pos []int32, cols, dim int, base, sign float64) []float64 {
-	y := in[F](x)
+// turn rotates the pairs of every head by the angles of a table, with each product rounded to F.
+func turn[F float](x []float64, pos []int32, table []float64, cols, dim int, sign float64) []float64 {
+	y, angles := in[F](x), in[F](table)
 	for n, p := range pos {
 		for i := range dim / 2 {
-			sin, cos := math.Sincos(sign * float64(p) * math.Pow(base, -2*float64(i)/float64(dim)))
+			cos, sin := angles[int(p)*dim+i], F(sign)*angles[int(p)*dim+dim/2+i]
 			for at := n*cols + i; at < (n+1)*cols; at += dim {
 				a, b := y[at], y[at+dim/2]
-				y[at], y[at+dim/2] = a*F(cos)-b*F(sin), b*F(cos)+a*F(sin)
+				y[at], y[at+dim/2] = a*cos-b*sin, b*cos+a*sin
 			}
 		}
 	}
@@ -26,31 +27,42 @@ func ropeCases() []testCase {
 	for _, c := range []struct{ n, heads, dim int }{
 		{1, 1, 2}, {17, 3, 6}, {33, 2, 16}, {17, 3, 40}, {5, 3, 64}, {3, 32, 128}, {3, 2, 300}, {2, 1, 528},
 	} {
-		for _, base := range []float64{1e4, 5e5} {
-			all = append(all, testCase{
-				name: fmt.Sprintf("op=RoPE/n=%d/heads=%d/dim=%d/base=%g", c.n, c.heads, c.dim, base),
-				run:  func(s *suite) { checkRoPE(s, c.n, c.heads, c.dim, base) },
-			})
-		}
+		all = append(all, testCase{
+			name: fmt.Sprintf("op=RoPE/n=%d/heads=%d/dim=%d", c.n, c.heads, c.dim),
+			run:  func(s *suite) { checkRoPE(s, c.n, c.heads, c.dim) },
+		})
 	}
 	return all
 }
 
-func checkRoPE(s *suite, n, heads, dim int, base float64) {
-	cols := heads * dim
-	pos := s.below(n, 1<<20)
-	// Small positions are usual. The first position of a sequence is not rotated.
-	for i := range pos {
-		if i%3 != 0 {
-			pos[i] %= 100
+// angles returns a table of cosines and sines [positions, dim] and uploads it.
+func (s *suite) angles(positions, dim int) compute.Tensor {
+	t, _ := s.angleTable(positions, dim)
+	return t
+}
+
+func (s *suite) angleTable(positions, dim int) (compute.Tensor, []float64) {
+	table := make([]float64, positions*dim)
+	for n := range positions {
+		for i := range dim / 2 {
+			sin, cos := math.Sincos(float64(n) * math.Pow(1e4, -2*float64(i)/float64(dim)))
+			table[n*dim+i], table[n*dim+dim/2+i] = float64(float32(cos)), float64(float32(sin))
 		}
 	}
-	pos[n/2] = 0
+	return s.exact.input("table", table, positions, dim), table
+}
+
+func checkRoPE(s *suite, n, heads, dim int) {
+	cols := heads * dim
+	pos := s.below(n, 100)
+	pos[n/2], pos[n-1] = 0, 99
 	at := s.ints(pos)
+	// No position names the last row, which a device must not need.
+	on, table := s.angleTable(101, dim)
 	data := s.working.normal(n*cols, 1)
 	forth, back := s.working.inout("x", data, n, cols), s.working.inout("x back", data, n, cols)
-	s.dev.RoPE(forth.Tensor, at, dim, base, false)
-	s.near(forth, turn[float64](data, pos, cols, dim, base, 1), turn[float32](data, pos, cols, dim, base, 1), 1)
-	s.dev.RoPE(back.Tensor, at, dim, base, true)
-	s.near(back, turn[float64](data, pos, cols, dim, base, -1), turn[float32](data, pos, cols, dim, base, -1), 1)
+	s.dev.RoPE(forth.Tensor, at, on, false)
+	s.near(forth, turn[float64](data, pos, table, cols, dim, 1), turn[float32](data, pos, table, cols, dim, 1), 1)
+	s.dev.RoPE(back.Tensor, at, on, true)
+	s.near(back, turn[float64](data, pos, table, cols, dim, -1), turn[float32](data, pos, table, cols, dim, -1), 1)
 }

@@ -78,6 +78,9 @@ func checkEmbed(s *suite, n, c int) {
 		plain[i] = float64(float32(rw[i]) + float32(rp[i]) + float32(rk[i]))
 	}
 	s.near(dst, want, plain, 1)
+	alone := s.working.output("dst of words alone", n, c)
+	s.dev.Embed(alone.Tensor, s.ints(ids), compute.Tensor{}, compute.Tensor{}, word, compute.Tensor{}, compute.Tensor{})
+	s.same(alone, rw)
 }
 
 func checkEmbedGrad(s *suite, n, c int) {

@@ -72,7 +72,7 @@ type faulty struct {
 	normGrad  func(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout)
 	rms       func(dst, rstd, x, gamma compute.Tensor, eps float32)
 	rmsGrad   func(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool)
-	rope      func(x, pos compute.Tensor, headDim int, base float64, inverse bool)
+	rope      func(x, pos, table compute.Tensor, inverse bool)
 	swiglu    func(dst, gate, up compute.Tensor)
 	swiGrad   func(dgate, dup, gate, up, dy compute.Tensor)
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
@@ -156,8 +156,8 @@ func (f *faulty) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accu
 	f.rmsGrad(dx, dgamma, x, gamma, rstd, dy, accumulate)
 }
 
-func (f *faulty) RoPE(x, pos compute.Tensor, headDim int, base float64, inverse bool) {
-	f.rope(x, pos, headDim, base, inverse)
+func (f *faulty) RoPE(x, pos, table compute.Tensor, inverse bool) {
+	f.rope(x, pos, table, inverse)
 }
 
 func (f *faulty) SwiGLU(dst, gate, up compute.Tensor) { f.swiglu(dst, gate, up) }

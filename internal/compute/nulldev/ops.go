@@ -45,7 +45,7 @@ func (d *Device) LayerNormGrad(_, _, _, _, _, _, _, _ tensor, _ compute.Dropout)
 }
 func (d *Device) RMSNorm(_, _, _, _ tensor, _ float32)               { d.op("RMSNorm") }
 func (d *Device) RMSNormGrad(_, _, _, _, _, _ tensor, _ bool)        { d.op("RMSNormGrad") }
-func (d *Device) RoPE(_, _ tensor, _ int, _ float64, _ bool)         { d.op("RoPE") }
+func (d *Device) RoPE(_, _, _ tensor, _ bool)                        { d.op("RoPE") }
 func (d *Device) Attention(_, _, _, _, _ tensor, _ compute.AttnOpts) { d.op("Attention") }
 func (d *Device) AttentionGrad(_, _, _, _, _, _, _, _, _ tensor, _ compute.AttnOpts) {
 	d.op("AttentionGrad")
