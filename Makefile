@@ -118,6 +118,7 @@ table1 fig2 fig6 fig7:
 golden: ## write the PyTorch fixtures again (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
+	python3 scripts/golden_loss.py
 
 docs: ## write docs/config.md, docs/run.schema.json and the diagram of ARCHITECTURE.md
 	go run ./scripts/configdocs

@@ -129,12 +129,17 @@ class Exact:
     def of(self, named):
         return {n: self.values.get(p, p) for n, p in named.items()}
 
-    def loss(self, result, labels):
-        """The loss of a model's output. Logits of a narrower type are converted to float32 first."""
-        if not self.narrow:
+    def loss(self, result, labels, **options):
+        """The loss of a model's output. Logits of a narrower type are converted to float32 first.
+
+        options are those of PyTorch's cross-entropy, such as weight and label_smoothing.
+        """
+        if not self.narrow and not options:
             return result.loss
-        logits = result.logits.float()
-        return F.mse_loss(logits.squeeze(-1), labels.float()) if labels.is_floating_point() else F.cross_entropy(logits, labels)
+        logits = result.logits.float() if self.narrow else result.logits
+        if labels.is_floating_point():
+            return F.mse_loss(logits.squeeze(-1), labels.float())
+        return F.cross_entropy(logits, labels, **options)
 
     @torch.no_grad()
     def round(self):
@@ -147,8 +152,11 @@ class Exact:
                 value.grad, p.grad = p.grad.float(), None
 
 
-def run(out, name, method, dtype, draw=0):
-    """One case in one precision: the model after the steps, and the tensors of its file."""
+def run(out, name, method, dtype, draw=0, **options):
+    """One case in one precision: the model after the steps, and the tensors of its file.
+
+    options are those of the cross-entropy.
+    """
     model = sentence_classifier(str(out / name))
     alpha = LORA_ALPHA if method == "lora" else LOR2C_ALPHA
     model, named = attach(model, method, RANK, alpha, 0.0)
@@ -172,7 +180,7 @@ def run(out, name, method, dtype, draw=0):
         optimizer.zero_grad()
         exact.round()
         result = model(**padded)
-        loss = exact.loss(result, padded["labels"])
+        loss = exact.loss(result, padded["labels"], **options)
         loss.backward()
         exact.take_gradients()
         losses.append(loss.detach())

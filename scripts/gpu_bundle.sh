@@ -16,7 +16,7 @@ go build -buildvcs=auto -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train
-cp -r testdata/golden testdata/golden_events "$out/testdata/"
+cp -r testdata/golden testdata/golden_events testdata/golden_loss "$out/testdata/"
 cp configs/demo.yaml "$out/configs/"
 cp -r demo "$out/"
 

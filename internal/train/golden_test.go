@@ -29,8 +29,11 @@ type golden struct {
 	Steps, R      int
 	Alpha         float64
 	Share         bool
-	BFloat16      tolerances `json:"torch_bfloat16_relative"`
-	file          *checkpoint.File
+	// ClassWeights and LabelSmoothing are those of the loss; only scripts/golden_loss.py has them.
+	ClassWeights   []float64  `json:"class_weights"`
+	LabelSmoothing float64    `json:"label_smoothing"`
+	BFloat16       tolerances `json:"torch_bfloat16_relative"`
+	file           *checkpoint.File
 }
 
 // tolerances are how far values of a kind may be from the golden ones by the
@@ -85,9 +88,11 @@ func (c comparison) done(tb testing.TB) {
 	}
 }
 
-func goldens(t *testing.T) map[string]*golden {
+func goldens(t *testing.T) map[string]*golden { return goldensIn(t, goldenDir) }
+
+func goldensIn(t *testing.T, dir string) map[string]*golden {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(goldenDir, "MANIFEST.json"))
+	raw, err := os.ReadFile(filepath.Join(dir, "MANIFEST.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +101,7 @@ func goldens(t *testing.T) map[string]*golden {
 		t.Fatal(err)
 	}
 	for name, g := range manifest.Cases {
-		if g.file, err = checkpoint.Open(filepath.Join(goldenDir, name+".safetensors")); err != nil {
+		if g.file, err = checkpoint.Open(filepath.Join(dir, name+".safetensors")); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { g.file.Close() })
@@ -181,7 +186,7 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	}
 	objective := Regression()
 	if !strings.Contains(g.Model, "regression") {
-		objective = Classification(dev, m.Outputs(), nil, 0)
+		objective = Classification(dev, m.Outputs(), g.ClassWeights, g.LabelSmoothing)
 	}
 	return NewStepper(dev, m, method, o, 1, objective, g.Steps)
 }
