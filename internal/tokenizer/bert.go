@@ -97,14 +97,7 @@ func isPunctuation(r rune) bool { return punctuation.has(r) }
 // a joiner into a run of more than 30 marks (the Stream-Safe Text Format), and
 // because its Unicode version is newer than the reference's.
 func stripAccents(text string) string {
-	runes := make([]rune, 0, len(text))
-	for _, r := range text {
-		if !decomposed.has(r) {
-			runes = append(runes, r)
-			continue
-		}
-		runes = append(runes, []rune(norm.NFD.String(string(r)))...)
-	}
+	runes := decompose(text)
 	sortMarks(runes)
 	runes = slices.DeleteFunc(runes, accents.has)
 	return string(runes)

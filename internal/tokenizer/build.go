@@ -15,35 +15,24 @@ type builder struct {
 	added  []addedToken
 	// single and pair are nil when no post_processor was given.
 	single, pair *template
-	padID        *int32 // the pad id in tokenizer.json
+	// bare is true for a decoder without a post_processor: no special token is
+	// put around a text unless tokenizer_config.json asks for it.
+	bare  bool
+	padID *int32 // the pad id in tokenizer.json
 }
 
-// newBytePair returns the model of a vocabulary and its merges, which it
-// converts to ids so that encoding compares numbers only. If a pair occurs
-// twice the later rank counts, as in the reference. It returns an error, placed
-// in src, the file of the merges, if a part or the result of a merge is not in
-// the vocabulary.
+// newBytePair returns the model of a vocabulary and its merges.
 func newBytePair(v *vocab, merges []mergePair, src *source) (*bytePair, error) {
-	m := &bytePair{merges: make(map[pair]merge, len(merges)), unk: -1, cache: newWordCache()}
+	m := &bytePair{unk: -1, pattern: gpt2Pattern, wordEnd: wordEnd, cache: newWordCache()}
 	for b, r := range byteRune {
 		m.byteID[b] = -1
 		if id, ok := v.ids[string(r)]; ok {
 			m.byteID[b] = id
 		}
 	}
-	for rank, p := range merges {
-		var ids [3]int32
-		for i, token := range [...]string{p.left, p.right, p.left + p.right} {
-			id, ok := v.ids[token]
-			if !ok {
-				return nil, src.errorAt(p.at, "merge of %s and %s needs token %s, which the vocabulary lacks; vocabulary and merges must come from the same model",
-					place.Quote(p.left), place.Quote(p.right), place.Quote(token))
-			}
-			ids[i] = id
-		}
-		m.merges[pair{ids[0], ids[1]}] = merge{int32(rank), ids[2]}
-	}
-	return m, nil
+	var err error
+	m.merges, err = newMergeTable(v, merges, src)
+	return m, err
 }
 
 // wholeWords returns the id of every token by its text, for ignore_merges. It
@@ -123,11 +112,33 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
-	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1}
-	if m, ok := b.model.(*bytePair); ok {
-		t.unmade = m.unmade(b.vocab, known)
+	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1, chat: cfg.templates}
+	t.roles = roles{bos: -1, eos: -1, special: map[int32]bool{}, ids: all.ids}
+	for _, a := range added {
+		if a.Special {
+			t.roles.special[a.id] = true
+		}
 	}
-	if err := b.setTemplates(t, all); err != nil {
+	for _, r := range []struct {
+		id    *int32
+		token *addedToken
+	}{{&t.roles.bos, b.names.Bos}, {&t.roles.eos, b.names.Eos}} {
+		if r.token == nil {
+			continue
+		}
+		if id, ok := all.ids[r.token.Content]; ok {
+			*r.id = id
+		}
+	}
+	switch m := b.model.(type) {
+	case *bytePair:
+		if m.whole == nil {
+			t.unmade = m.merges.unmade(b.vocab, known)
+		}
+	case *piecePair:
+		t.unmade = m.merges.unmade(b.vocab, known)
+	}
+	if err := b.setTemplates(t, all, cfg); err != nil {
 		return nil, err
 	}
 	// A pad token that is named takes precedence over the padding settings of
@@ -174,32 +185,41 @@ func (b *builder) place(all *vocab, t *addedToken) error {
 	return nil
 }
 
-// setAdded builds the two splitters of t. Tokens that are matched in normalized
+// setAdded builds the splitters of t. Tokens that are matched in normalized
 // text are normalized too, so that "<New>" is found after lower-casing.
 func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
-	var literal, normalized []pattern
+	var all, plain struct{ literal, normalized []pattern }
 	for _, a := range added {
-		if !a.Normalized {
-			literal = append(literal, pattern{a.Content, a})
-			continue
+		p := pattern{a.Content, a}
+		into, plainInto := &all.literal, &plain.literal
+		if a.Normalized {
+			if p.text = b.model.normalize(a.Content); p.text == "" {
+				return b.source.errorf("added token %s is empty after normalization; set its normalized to false", place.Quote(a.Content))
+			}
+			into, plainInto = &all.normalized, &plain.normalized
 		}
-		text := b.model.normalize(a.Content)
-		if text == "" {
-			return b.source.errorf("added token %s is empty after normalization; set its normalized to false", place.Quote(a.Content))
+		*into = append(*into, p)
+		if !a.Special {
+			*plainInto = append(*plainInto, p)
 		}
-		normalized = append(normalized, pattern{text, a})
 	}
-	t.added = addedTokens{newSplitter(literal), newSplitter(normalized)}
+	t.added = addedTokens{newSplitter(all.literal), newSplitter(all.normalized)}
+	t.plain = addedTokens{newSplitter(plain.literal), newSplitter(plain.normalized)}
 	return nil
 }
 
 // setTemplates sets the templates of t to those of the post_processor. If there
-// is none, it arranges the named classifier and separator tokens as the model's
-// family does.
-func (b *builder) setTemplates(t *Tokenizer, all *vocab) error {
+// is none, a decoder gets the tokens that tokenizer_config.json asks for, and
+// an encoder its classifier and separator tokens as its family arranges them.
+func (b *builder) setTemplates(t *Tokenizer, all *vocab, cfg *config) error {
 	if b.single != nil {
 		t.single, t.pair = *b.single, *b.pair
 		return nil
+	}
+	if b.bare {
+		var err error
+		t.single, t.pair, err = b.bareTemplates(t, cfg)
+		return err
 	}
 	var ids [2]int32
 	for i, token := range []*addedToken{b.names.Cls, b.names.Sep} {
@@ -219,4 +239,29 @@ func (b *builder) setTemplates(t *Tokenizer, all *vocab) error {
 		t.single, t.pair = robertaTemplates(ids[0], ids[1])
 	}
 	return nil
+}
+
+// bareTemplates returns the templates that add_bos_token and add_eos_token of
+// tokenizer_config.json describe.
+func (b *builder) bareTemplates(t *Tokenizer, cfg *config) (single, pair template, err error) {
+	var around [2]templatePiece
+	for i, r := range []struct {
+		key string
+		on  bool
+		id  int32
+	}{{"bos", isSet(cfg.AddBosToken, false), t.roles.bos}, {"eos", isSet(cfg.AddEosToken, false), t.roles.eos}} {
+		around[i] = templatePiece{text: specialPiece}
+		if !r.on {
+			continue
+		}
+		if r.id < 0 {
+			return single, pair, b.source.errorf("add_%s_token is true, but there is no %s_token in the vocabulary; name it in %s", r.key, r.key, configFile)
+		}
+		around[i].ids = []int32{r.id}
+	}
+	before, after := around[0], around[1]
+	beforeB, afterB := before, after
+	beforeB.typeID, afterB.typeID = 1, 1
+	return newTemplate(before, templatePiece{text: 0}, after),
+		newTemplate(before, templatePiece{text: 0}, after, beforeB, templatePiece{text: 1, typeID: 1}, afterB), nil
 }

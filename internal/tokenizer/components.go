@@ -2,61 +2,6 @@ package tokenizer
 
 import "github.com/lor2c/lor2c/internal/place"
 
-// readBPE builds the model of a tokenizer.json. It returns an error if the file
-// does not describe byte-level BPE.
-func (b *builder) readBPE(f *tokenizerJSON, cfg *config) error {
-	src, m := b.source, &f.Model
-	// A Sequence without members normalizes nothing.
-	norm := only(f.Normalizer, func(c *component) []component { return c.Normalizers })
-	if norm.Type != "" && (norm.Type != "Sequence" || len(norm.Normalizers) > 0) {
-		return src.unsupported("normalizer", norm.Type, "none with model BPE")
-	}
-	pre := only(f.PreTokenizer, func(c *component) []component { return c.Pretokenizers })
-	// Each of these settings would change ids. The reference writes an empty
-	// prefix or suffix and a dropout of 0 if they are not used.
-	switch {
-	case pre.Type != "ByteLevel":
-		return src.unsupported("pre_tokenizer", pre.Type, "ByteLevel with model BPE")
-	case !isSet(pre.UseRegex, true):
-		return src.unsupported("pre_tokenizer ByteLevel", "with use_regex false", "use_regex true")
-	case m.Dropout != nil && *m.Dropout != 0:
-		return src.unsupported("model BPE", "with dropout", "no dropout")
-	case m.ContinuingSubwordPrefix != nil && *m.ContinuingSubwordPrefix != "":
-		return src.unsupported("model BPE", "with continuing_subword_prefix", "no prefix")
-	case m.EndOfWordSuffix != nil && *m.EndOfWordSuffix != "":
-		return src.unsupported("model BPE", "with end_of_word_suffix", "no suffix")
-	case m.ByteFallback:
-		return src.unsupported("model BPE", "with byte_fallback", "byte_fallback false")
-	}
-	v, err := parseVocabJSON(src, "model", "vocab")
-	if err != nil {
-		return err
-	}
-	merges, err := parseMergesJSON(src)
-	if err != nil {
-		return err
-	}
-	bpe, err := newBytePair(v, merges, src)
-	if err != nil {
-		return err
-	}
-	// Without an unk_token the reference drops bytes that are not in the
-	// vocabulary.
-	if m.UnkToken != nil {
-		if bpe.unk, err = b.unkID(v, *m.UnkToken); err != nil {
-			return err
-		}
-	}
-	if m.IgnoreMerges {
-		bpe.whole = wholeWords(v)
-	}
-	bpe.fuseUnk = m.FuseUnk
-	// A missing field means true in the reference's ByteLevel.
-	bpe.addPrefixSpace = isSet(cfg.AddPrefixSpace, isSet(pre.AddPrefixSpace, true))
-	b.vocab, b.model = v, bpe
-	return nil
-}
-
 // unkID returns the id of the unknown token. It returns an error if the
 // vocabulary lacks it; the reference fails only when a text needs it.
 func (b *builder) unkID(v *vocab, token string) (int32, error) {
@@ -127,8 +72,8 @@ func (b *builder) readWordPiece(f *tokenizerJSON, cfg *config) error {
 // post_processor changes offsets only and is ignored.
 func (b *builder) readPostProcessor(c *component) error {
 	if c != nil && c.Type == "Sequence" {
-		var rest []component
-		for _, p := range c.Processors {
+		all, rest := c.Processors, []component(nil)
+		for _, p := range all {
 			if p.Type != "ByteLevel" {
 				rest = append(rest, p)
 			}
@@ -137,11 +82,15 @@ func (b *builder) readPostProcessor(c *component) error {
 			return b.source.unsupported("post_processor", "Sequence of "+rest[0].Type+" and "+rest[1].Type, "one of them alone")
 		}
 		c = nil
-		if len(rest) == 1 {
+		switch {
+		case len(rest) == 1:
 			c = &rest[0]
+		case len(all) > 0:
+			c = &all[0]
 		}
 	}
 	if c == nil || c.Type == "ByteLevel" {
+		b.bare = b.bare || c != nil
 		return nil
 	}
 	var single, pair template

@@ -20,6 +20,12 @@ type config struct {
 	AddPrefixSpace       *bool  `json:"add_prefix_space"`
 	SplitSpecialTokens   bool   `json:"split_special_tokens"`
 	TruncationSide       string `json:"truncation_side"`
+	AddBosToken          *bool  `json:"add_bos_token"`
+	AddEosToken          *bool  `json:"add_eos_token"`
+	Legacy               *bool  `json:"legacy"`
+
+	// ChatTemplate is a template, or a list of named templates.
+	ChatTemplate json.RawMessage `json:"chat_template"`
 
 	// Decoder has full descriptions of added tokens by id. transformers writes
 	// it since 4.34.
@@ -27,6 +33,8 @@ type config struct {
 
 	Names specialNames `json:"-"`
 	added []addedToken // of added_tokens_decoder or added_tokens.json, by id
+
+	templates map[string]string // chat templates by name
 }
 
 // specialNames are the tokens with a role. A token is nil if no file names it.
@@ -163,6 +171,9 @@ func readConfig(d *folder) (*config, error) {
 		err = c.check(src)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := c.readChatTemplates(d, src); err != nil {
 		return nil, err
 	}
 	// The order of precedence is that of PreTrainedTokenizerBase._from_pretrained.

@@ -46,15 +46,26 @@ func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 func modelRules(m model) any {
 	switch m := m.(type) {
 	case *bytePair:
-		merges := make([][4]int32, 0, len(m.merges))
-		for p, to := range m.merges {
-			merges = append(merges, [4]int32{to.rank, p.left, p.right, to.id})
+		merges := sortedMerges(m.merges)
+		rules := []any{"bpe", merges, m.whole != nil, m.unk, m.fuseUnk, m.addPrefixSpace}
+		if m.pattern != gpt2Pattern || m.compose || m.splitNumerals {
+			rules = append(rules, m.pattern, m.compose, m.splitNumerals, decoderTables)
 		}
-		slices.SortFunc(merges, func(a, b [4]int32) int { return slices.Compare(a[:], b[:]) })
-		return []any{"bpe", merges, m.whole != nil, m.unk, m.fuseUnk, m.addPrefixSpace}
+		return rules
+	case *piecePair:
+		return []any{"pieces", sortedMerges(m.merges), m.inNormalizer, m.prefix, m.splitBlanks}
 	case *wordPiece:
 		n := m.bertNormalizer
 		return []any{"wordpiece", m.unk, m.maxRunes, m.prefix, n.cleanText, n.spaceCJK, n.stripAccents, n.lowercase}
 	}
 	panic("tokenizer: a model without rules")
+}
+
+func sortedMerges(table mergeTable) [][4]int32 {
+	merges := make([][4]int32, 0, len(table))
+	for p, to := range table {
+		merges = append(merges, [4]int32{to.rank, p.left, p.right, to.id})
+	}
+	slices.SortFunc(merges, func(a, b [4]int32) int { return slices.Compare(a[:], b[:]) })
+	return merges
 }

@@ -19,11 +19,15 @@ const (
 	configFile      = "tokenizer_config.json"
 	specialMapFile  = "special_tokens_map.json"
 	addedTokensFile = "added_tokens.json"
+
+	sentencePieceFile = "tokenizer.model"
+	chatTemplateFile  = "chat_template.jinja"
 )
 
 // Load reads the tokenizer in folder dir: tokenizer.json if it is there, else
 // vocab.json with merges.txt (byte-level BPE with RoBERTa's special tokens),
-// else vocab.txt (WordPiece with BERT's). Beside them, tokenizer_config.json,
+// else vocab.txt (WordPiece with BERT's), else tokenizer.model (the BPE of
+// SentencePiece). Beside them, tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json may name special tokens, and
 // tokenizer_config.json may set do_lower_case, strip_accents,
 // tokenize_chinese_chars and add_prefix_space, which take precedence over
@@ -36,7 +40,7 @@ func Load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText} {
+	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText, fromSentencePiece} {
 		b, err := route(d, cfg)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -51,8 +55,8 @@ func Load(dir string) (*Tokenizer, error) {
 		t.files = d.files
 		return t, nil
 	}
-	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s",
-		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile))
+	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s, or %s",
+		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile))
 }
 
 // fromBPEFiles reads vocab.json and merges.txt.
@@ -127,13 +131,12 @@ type folder struct {
 	files map[string][]byte
 }
 
-// read reads a file of the tokenizer. The error wraps fs.ErrNotExist if the
-// file does not exist.
+// read reads a text file of the tokenizer. The error wraps fs.ErrNotExist if
+// the file does not exist.
 func (d *folder) read(name string) (*source, error) {
-	s := &source{path: filepath.Join(d.path, name)}
-	var err error
-	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
-		return nil, s.errorf("%w", err)
+	s, err := d.readBinary(name)
+	if err != nil {
+		return nil, err
 	}
 	if what := infile.Describe(s.data[:min(len(s.data), 64)]); what != "" {
 		return nil, s.errorf("it is not a tokenizer's file but %s", what)
@@ -142,6 +145,17 @@ func (d *folder) read(name string) (*source, error) {
 		return nil, err
 	}
 	d.files[name] = s.data
+	return s, nil
+}
+
+// readBinary does what read does for a file that need not be text. The caller
+// adds it to the files that were read.
+func (d *folder) readBinary(name string) (*source, error) {
+	s := &source{path: filepath.Join(d.path, name)}
+	var err error
+	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
+		return nil, s.errorf("%w", err)
+	}
 	return s, nil
 }
 

@@ -1,8 +1,10 @@
-// Package tokenizer turns text into the token ids of a Hugging Face encoder
-// checkpoint: byte-level BPE (RoBERTa, GPT-2's scheme of Radford et al. 2019)
-// and WordPiece (BERT, Devlin et al. 2018). The ids equal those of Hugging
-// Face's own tokenizers library, including its Unicode tables, which are pinned
-// here so that a newer Go toolchain cannot change a single id.
+// Package tokenizer turns text into the token ids of a Hugging Face checkpoint,
+// and ids into text: WordPiece (BERT, Devlin et al. 2018), byte-level BPE
+// (RoBERTa, GPT-2's scheme of Radford et al. 2019, and the splits of Llama 3,
+// Qwen and SmolLM) and the BPE of SentencePiece with byte fallback (LLaMA,
+// Mistral). The ids equal those of Hugging Face's own tokenizers library,
+// including its Unicode tables, which are pinned here so that a newer Go
+// toolchain cannot change a single id.
 //
 // A tokenizer comes from a folder (see [Load]), is immutable, and may encode
 // from many goroutines at once. It never pads; batching is up to the caller.
@@ -19,6 +21,9 @@ type Tokenizer struct {
 	model  model
 	tokens []string // token by id; "" for ids that the vocabulary does not use
 	added  addedTokens
+	plain  addedTokens // those of added that are not special
+	roles  roles
+	chat   map[string]string // chat templates by name
 	single template
 	pair   template
 	pad    int32
@@ -27,12 +32,13 @@ type Tokenizer struct {
 	unmade int
 }
 
-// model is the part of a tokenizer that differs between the two families.
+// model is the part of a tokenizer that differs between the families.
 type model interface {
 	// normalize returns the text that is split into words for a raw text.
 	normalize(text string) string
 	// appendIDs splits normalized text into words and appends their token ids.
-	appendIDs(dst []int32, text string) []int32
+	// first is true if nothing comes before text.
+	appendIDs(dst []int32, text string, first bool) []int32
 	// decode returns the text of tokens, which are spelled as in the
 	// vocabulary.
 	decode(tokens []string) string
@@ -52,11 +58,11 @@ type Encoding struct {
 // maxLength is smaller than the number of special tokens, the result is the
 // special tokens alone. Bytes that are not UTF-8 are read as U+FFFD.
 func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
-	first := t.appendText(nil, a)
+	first := t.appendText(nil, a, &t.added)
 	var second []int32
 	tmpl := &t.single
 	if pair != nil {
-		second = t.appendText(nil, *pair)
+		second = t.appendText(nil, *pair, &t.added)
 		tmpl = &t.pair
 	}
 	if maxLength > 0 {
@@ -65,24 +71,37 @@ func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
 	return tmpl.apply(first, second)
 }
 
+// AppendIDs appends the ids of text without special tokens around it. If
+// parseSpecial is true, a special token that text spells, such as </s>, becomes
+// its id, as Encode has it; otherwise it is encoded as ordinary text, which is
+// what text of unknown origin needs.
+func (t *Tokenizer) AppendIDs(dst []int32, text string, parseSpecial bool) []int32 {
+	if parseSpecial {
+		return t.appendText(dst, text, &t.added)
+	}
+	return t.appendText(dst, text, &t.plain)
+}
+
 // appendText appends the ids of text without special tokens around it. Added
 // tokens are matched first: some literally in the raw text, and the others in
 // the normalized text between those.
-func (t *Tokenizer) appendText(dst []int32, text string) []int32 {
+func (t *Tokenizer) appendText(dst []int32, text string, added *addedTokens) []int32 {
 	if !utf8.ValidString(text) {
 		text = replaceIllFormed(text)
 	}
-	t.added.literal.split(text, func(raw string, id int32) {
+	first := true
+	added.literal.split(text, func(raw string, id int32) {
 		if id >= 0 {
-			dst = append(dst, id)
+			dst, first = append(dst, id), false
 			return
 		}
-		t.added.normalized.split(t.model.normalize(raw), func(piece string, id int32) {
+		added.normalized.split(t.model.normalize(raw), func(piece string, id int32) {
 			if id >= 0 {
 				dst = append(dst, id)
-				return
+			} else {
+				dst = t.model.appendIDs(dst, piece, first)
 			}
-			dst = t.model.appendIDs(dst, piece)
+			first = false
 		})
 	})
 	return dst
@@ -91,14 +110,28 @@ func (t *Tokenizer) appendText(dst []int32, text string) []int32 {
 // Decode returns readable text for ids, special tokens included, as Hugging
 // Face's decode does with skip_special_tokens=False. Ids outside the vocabulary
 // are left out.
-func (t *Tokenizer) Decode(ids []int32) string {
+func (t *Tokenizer) Decode(ids []int32) string { return t.decode(ids, t.Token) }
+
+// Text returns the text of ids without the special tokens among them, as
+// Hugging Face's decode does with skip_special_tokens=True.
+func (t *Tokenizer) Text(ids []int32) string { return t.decode(ids, t.plainToken) }
+
+func (t *Tokenizer) decode(ids []int32, spelling func(id int32) string) string {
 	tokens := make([]string, 0, len(ids))
 	for _, id := range ids {
-		if token := t.Token(id); token != "" {
+		if token := spelling(id); token != "" {
 			tokens = append(tokens, token)
 		}
 	}
 	return t.model.decode(tokens)
+}
+
+// plainToken returns the spelling of id, or "" for a special token.
+func (t *Tokenizer) plainToken(id int32) string {
+	if t.roles.special[id] {
+		return ""
+	}
+	return t.Token(id)
 }
 
 // Token returns the vocabulary's spelling of id, for example "Ġthe" or "##ing",
@@ -121,6 +154,49 @@ func (t *Tokenizer) Specials(pair bool) int {
 		return t.pair.specials
 	}
 	return t.single.specials
+}
+
+// Affixes returns the special tokens that Encode puts before and after a single
+// text. A decoder's are at most one token at the start (BOS) and one at the end
+// (EOS). The caller must not change them.
+func (t *Tokenizer) Affixes() (before, after []int32) {
+	side := &before
+	for _, p := range t.single.pieces {
+		if p.text == 0 {
+			side = &after
+			continue
+		}
+		*side = append(*side, p.ids...)
+	}
+	return before, after
+}
+
+// BOS and EOS return the ids of the tokens that the files name as the beginning
+// and the end of a sequence, or -1 if there is none. Encode need not use them.
+func (t *Tokenizer) BOS() int32 { return t.roles.bos }
+
+// EOS is described at [Tokenizer.BOS].
+func (t *Tokenizer) EOS() int32 { return t.roles.eos }
+
+// ID returns the id of a token that is spelled as in the vocabulary, such as
+// "<|im_end|>", and whether there is one.
+func (t *Tokenizer) ID(token string) (int32, bool) {
+	id, ok := t.roles.ids[token]
+	return id, ok
+}
+
+// Special reports whether id is a special token, which is control and not text.
+func (t *Tokenizer) Special(id int32) bool { return t.roles.special[id] }
+
+// ChatTemplates returns the Jinja templates of conversations that the files
+// contain, by name; the usual one is "default". Package chat renders them.
+func (t *Tokenizer) ChatTemplates() map[string]string { return t.chat }
+
+// roles are what the tokens of a tokenizer are for.
+type roles struct {
+	bos, eos int32
+	special  map[int32]bool
+	ids      map[string]int32 // of every token, added tokens included
 }
 
 // Files returns the content of the files that the tokenizer was read from, by

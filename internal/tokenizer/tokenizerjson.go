@@ -17,8 +17,20 @@ type component struct {
 	StripAccents       *bool `json:"strip_accents"`
 	Lowercase          *bool `json:"lowercase"`
 
-	AddPrefixSpace *bool `json:"add_prefix_space"`
-	UseRegex       *bool `json:"use_regex"`
+	AddPrefixSpace   *bool `json:"add_prefix_space"`
+	UseRegex         *bool `json:"use_regex"`
+	IndividualDigits bool  `json:"individual_digits"`
+
+	Pattern       *textPattern `json:"pattern"`
+	Behavior      string       `json:"behavior"`
+	Invert        bool         `json:"invert"`
+	Prepend       string       `json:"prepend"`
+	Content       string       `json:"content"`
+	Replacement   string       `json:"replacement"`
+	PrependScheme *string      `json:"prepend_scheme"`
+	Split         *bool        `json:"split"`
+	Start         int          `json:"start"`
+	Stop          int          `json:"stop"`
 
 	Sep           *tokenAndID               `json:"sep"`
 	Cls           *tokenAndID               `json:"cls"`
@@ -31,6 +43,13 @@ type component struct {
 	Normalizers   []component `json:"normalizers"`
 	Pretokenizers []component `json:"pretokenizers"`
 	Processors    []component `json:"processors"`
+	Decoders      []component `json:"decoders"`
+}
+
+// textPattern is what a Split or a Replace looks for. One of its fields is set.
+type textPattern struct {
+	String *string `json:"String"`
+	Regex  *string `json:"Regex"`
 }
 
 // templateItem is one piece of a template. Exactly one of its fields is set.
@@ -145,6 +164,10 @@ func fromTokenizerJSON(d *folder, cfg *config) (*builder, error) {
 		return nil, err
 	}
 	b.assumeNames(defaults)
+	// A BPE file that names neither token is that of a decoder.
+	if _, isWordPiece := b.model.(*wordPiece); !isWordPiece && b.names.Cls == nil && b.names.Sep == nil {
+		b.bare = true
+	}
 	return b, nil
 }
 

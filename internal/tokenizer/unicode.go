@@ -19,6 +19,11 @@ import (
 //go:embed unicode_tables.txt
 var unicodeTables string
 
+// decoderTables contains the classes that only decoders need.
+//
+//go:embed unicode_decoders.txt
+var decoderTables string
+
 // charClass is a class of characters of the byte-level word pattern.
 type charClass uint8
 
@@ -38,7 +43,7 @@ func (s runeSet) has(r rune) bool {
 }
 
 var (
-	tables = parseTables(unicodeTables)
+	tables = parseTables(unicodeTables + "\n" + decoderTables)
 
 	letters     = tables["letter"]      // \p{L} of the byte-level pattern
 	numbers     = tables["number"]      // \p{N} of the byte-level pattern
@@ -47,6 +52,7 @@ var (
 	accents     = tables["accent"]      // removed after NFD when accents are stripped
 	decomposed  = tables["decomposed"]  // changed by NFD
 	combining   = tables["combining"]   // combining class other than 0
+	numerals    = tables["numeral"]     // a part of its own for Digits
 	lowers      = parseLower(unicodeTables)
 
 	asciiClass = asciiClasses()

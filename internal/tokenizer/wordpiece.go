@@ -19,7 +19,7 @@ type wordPiece struct {
 
 // appendIDs splits text at white space and around punctuation, then matches
 // every word greedily.
-func (m *wordPiece) appendIDs(dst []int32, text string) []int32 {
+func (m *wordPiece) appendIDs(dst []int32, text string, _ bool) []int32 {
 	start := 0
 	for i, r := range text {
 		space := isSpace(r)

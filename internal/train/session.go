@@ -67,6 +67,10 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
 			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab))
 	}
+	if s.Tokenizer.Specials(false) == 0 {
+		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, and the head of an "+
+			"encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a cls_token", s.Dir))
+	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
 		if c.Data.MaxLength > 0 {

@@ -28,6 +28,17 @@ func TestOpenSession(t *testing.T) {
 		{"architecture", func(t *testing.T, c *config.Config) {
 			c.Model = demoModel(t, `"model_type": "roberta"`, `"model_type": "gpt2"`)
 		}, `model_type is "gpt2"; want roberta or bert`},
+		{"no-special-tokens", func(t *testing.T, c *config.Config) {
+			// The tokenizer of a decoder puts nothing before a text.
+			c.Model = demoModel(t, `"model_type"`, `"model_type"`)
+			raw, err := os.ReadFile(filepath.Join("..", "tokenizer", "testdata", "qwen", "tokenizer.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(c.Model, "tokenizer.json"), raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, "the tokenizer puts no special token before a text, and the head of an encoder reads the first one"},
 	}
 	for _, tt := range tests {
 		t.Run("fault="+tt.name, func(t *testing.T) {
