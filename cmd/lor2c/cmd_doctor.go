@@ -123,5 +123,5 @@ func adviceOn(cuda gpu.Report) string {
 	case strings.HasPrefix(cuda.Driver, "no driver"):
 		return "install NVIDIA's driver (libcuda.so.1); in a container, start it with --gpus all"
 	}
-	return "see what nvidia-smi says, and whether CUDA_VISIBLE_DEVICES hides the card"
+	return "check the output of nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides the card"
 }

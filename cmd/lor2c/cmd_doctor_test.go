@@ -18,7 +18,8 @@ func TestDoctor(t *testing.T) {
 	}
 	for _, line := range lines {
 		name, value := strings.TrimSpace(line[:16]), line[17:]
-		// The first differs from one call to the next, the second has the home of each.
+		// The first value changes between calls, and the second depends on the home
+		// directory, which each has of its own.
 		if name != "memory" && name != "token cache" && object[strings.ReplaceAll(name, " ", "_")] != value {
 			t.Errorf("%s is %q and in JSON %q", name, value, object[strings.ReplaceAll(name, " ", "_")])
 		}

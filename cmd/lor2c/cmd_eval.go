@@ -112,13 +112,14 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	return nil
 }
 
-// evaluating returns a function that shows on a screen how far an evaluation is.
+// evaluating returns a function that shows the progress of an evaluation on a
+// screen.
 func evaluating(screen *terminal.Screen, now func() time.Time) func(done, batches int) {
 	start := now()
 	return func(done, batches int) {
 		eta := ""
 		if done == 0 {
-			start = now() // what came before was loading
+			start = now() // the time before was spent on loading
 		} else {
 			eta = "eta " + terminal.Duration(now().Sub(start)*time.Duration(batches-done)/time.Duration(done))
 		}

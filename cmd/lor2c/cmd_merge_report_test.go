@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestMergeReport trains a little with a merge and an injection, and asserts
-// that every format has them, where the flags say.
+// TestMergeReport trains for a short time with a merge and an injection. Every
+// format must contain them and be written where the flags say.
 func TestMergeReport(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := append(short(t, out), "--set", "train.epochs=3", "--set", "schedule.max_merges=1", "--set", "schedule.max_injects=1", "--set", "schedule.what_if=16")
@@ -22,7 +22,7 @@ func TestMergeReport(t *testing.T) {
 	}
 	page, err := os.ReadFile(filepath.Join(out, "report.html"))
 	if err != nil || !strings.Contains(string(page), "</html>") {
-		t.Errorf("no whole page: %v", err)
+		t.Errorf("the page is incomplete: %v", err)
 	}
 	for _, name := range []string{"timeline.png", "structure.svg", "event-02.png", "harm.svg"} {
 		if _, err := os.Stat(filepath.Join(figures, name)); err != nil {
@@ -46,7 +46,8 @@ func TestMergeReport(t *testing.T) {
 	if r := run(t, "merge-report", out, "--format", "csv", "--out", file); r.code != 0 || r.stdout != "" {
 		t.Errorf("csv: %+v", r)
 	}
-	// Four modules have three neighbours; after a merge two single ones remain.
+	// Four modules have three pairs of neighbours. After a merge two modules of
+	// one layer remain.
 	if raw, err := os.ReadFile(file); err != nil || strings.Count(string(raw), "\n") != 1+3+2 {
 		t.Errorf("csv: %v\n%s", err, raw)
 	}

@@ -74,7 +74,7 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 	}
 	if err := j.Check(os.Environ()); err != nil {
 		if o.Profile == reproduce.Paper && (o.Model == "" || o.Data == "") {
-			err = fmt.Errorf("%w\nlor2c: reproduce: if model or data lie elsewhere, name them with --model DIR and --data DIR", err)
+			err = fmt.Errorf("%w\nlor2c: reproduce: if the model or the data are elsewhere, name them with --model DIR and --data DIR", err)
 		}
 		return err
 	}

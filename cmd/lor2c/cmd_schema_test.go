@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSchema wants the command to print JSON that names its draft and every
-// section. Tests of package config hold what the schema says.
+// TestSchema: the command prints JSON that names its draft and has every
+// section. Tests of package config check its content.
 func TestSchema(t *testing.T) {
 	r := run(t, "schema")
 	var got struct {

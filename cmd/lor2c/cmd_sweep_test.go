@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// sweepFile writes a sweep over a few rows of the demo, with more lines.
+// sweepFile writes a sweep file over a few rows of the demo with additional
+// lines.
 func sweepFile(t *testing.T, more string) (file, out string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,7 +44,7 @@ func TestSweep(t *testing.T) {
 	}
 }
 
-// TestSweepMistakes holds exit codes and messages to what help promises.
+// TestSweepMistakes checks the exit codes and messages that the help describes.
 func TestSweepMistakes(t *testing.T) {
 	file, _ := sweepFile(t, "  optim.lrr: 1\n")
 	narrow, _ := sweepFile(t, "  train.precision: bfloat16\n")

@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// TestSweepSignal asserts that a cell saves when its sweep is told to stop or is
-// killed, and that the same command, given at once, continues.
+// TestSweepSignal: a cell saves when its sweep is stopped or killed, and the
+// same command, given immediately, continues.
 func TestSweepSignal(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		signal syscall.Signal
-		group  bool // as a terminal does, the signal goes to the cell too
-		code   int  // -1 of a process that was killed
+		group  bool // the signal is also sent to the cell, as a terminal does
+		code   int  // exit code; -1 for a process that was killed
 		stderr string
 	}{
 		{"terminated", syscall.SIGTERM, false, signalled + int(syscall.SIGTERM), "0 of 1 cell is done: interrupted; the same command continues"},

@@ -74,7 +74,7 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil, "train `N` more epochs than the run was planned with; N,M after it was extended before")
 	c.Flags().StringVar(&o.init, "init-adapter", "", "start with the values of the adapter in `DIR`")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
-	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "be a cell of a sweep: stop when standard input ends, "+
+	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "run as a cell of a sweep: stop when standard input ends, "+
 		"and wait for a process that trains in the directory")
 	_ = c.Flags().MarkHidden(sweep.CellFlag)
 	return c

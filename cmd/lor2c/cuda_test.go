@@ -15,7 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
-// with runs the command on the driver that env names.
+// with runs the command with the driver that env names.
 func with(t *testing.T, env []string, args ...string) result {
 	t.Helper()
 	c := command(t, args...)
@@ -23,7 +23,8 @@ func with(t *testing.T, env []string, args ...string) result {
 	return finish(t, c)
 }
 
-// host returns the environment of a driver whose card is the CPU.
+// host returns the environment variables of a driver whose card is simulated on
+// the CPU.
 func host(t *testing.T) []string {
 	t.Helper()
 	lib, err := hostlib.Build(io.Discard)
@@ -36,13 +37,13 @@ func host(t *testing.T) []string {
 	return lib.Env
 }
 
-// TestLostCard loses the card in the middle of a run: the command says so in one
-// line, with an exit code of its own, and continues to the bytes of an unbroken
-// run. On a card with too little memory none begins.
+// TestLostCard: if the card is lost in the middle of a run, the command prints
+// one line, has its own exit code, and the same command continues to the bytes
+// of an uninterrupted run. On a card with too little memory no run begins.
 func TestLostCard(t *testing.T) {
 	env := host(t)
 	args := append(onRows(t, 16, ""), "--device", "cuda", "--set", "train.batch_size=4", "--set", "data.max_length=8", "--set", "train.save_every=1")
-	// So few rows of dev have labels that those of train lack.
+	// With so few rows, dev has labels that do not occur in train.
 	for _, a := range args {
 		if path, ok := strings.CutPrefix(a, "data.train="); ok {
 			args = append(args, "--set", "data.dev="+path)
@@ -51,14 +52,14 @@ func TestLostCard(t *testing.T) {
 	to := func(out string) []string { return append(args, "--out", out) }
 	lost, unbroken := filepath.Join(t.TempDir(), "lost"), filepath.Join(t.TempDir(), "unbroken")
 
-	// Of the two updates of a step the first is the adapter's.
+	// A step has two updates, of which the first is the adapter's.
 	r := with(t, append(env, "LOR2C_HOST_FAIL=kernel:adamw_f32 5 719"), to(lost)...)
 	last := r.stderr[strings.LastIndexByte(strings.TrimSpace(r.stderr), '\n')+1:]
 	if r.code != exitLost || !strings.HasPrefix(last, "train: after step 2 of 4: the device failed: gpu: ") ||
 		!strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.HasSuffix(last, "; the same command continues from "+lost+"/checkpoint-2\n") {
 		t.Errorf("a card that is lost: exit code %d, last line %q", r.code, last)
 	}
-	// 64 MiB are the device's own.
+	// The device needs 64 MiB for itself.
 	r = with(t, append(env, "LOR2C_HOST_MEMORY=70000000"), to(unbroken)...)
 	if want := "train: plan: "; r.code != exitLost || !strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
 		t.Errorf("a card with too little memory: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitLost, want)
@@ -72,13 +73,13 @@ func TestLostCard(t *testing.T) {
 		got, err := os.ReadFile(filepath.Join(lost, name))
 		want, missing := os.ReadFile(filepath.Join(unbroken, name))
 		if err != nil || missing != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not that of an unbroken run: %v, %v", name, err, missing)
+			t.Errorf("%s differs from that of an uninterrupted run: %v, %v", name, err, missing)
 		}
 	}
 }
 
-// TestDrivers starts the command without a driver, with one that has no card,
-// and with one whose card is the CPU.
+// TestDrivers starts the command without a driver, with a driver that has no
+// card, and with one whose card is simulated on the CPU.
 func TestDrivers(t *testing.T) {
 	const none = "LOR2C_LIBCUDA=/nowhere/libcuda.so.1"
 	noCard := func(t *testing.T) []string {
@@ -124,7 +125,7 @@ func TestDrivers(t *testing.T) {
 			}
 		}
 		if strings.Contains(r.stdout, "missing") {
-			t.Errorf("doctor misses entry points: %s", r.stdout)
+			t.Errorf("doctor reports missing entry points: %s", r.stdout)
 		}
 		r = with(t, env, append(short(t, t.TempDir()), "--device", "cuda:9")...)
 		if want := "gpu: open cuda:9: "; r.code != exitDevice || !strings.Contains(r.stderr, want) {

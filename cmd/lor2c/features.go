@@ -23,7 +23,7 @@ func cpuFeatures() string {
 		}
 	}
 	if names == nil {
-		return "none that this program knows on " + runtime.GOARCH
+		return "none known to this program on " + runtime.GOARCH
 	}
 	return strings.Join(names, ", ")
 }

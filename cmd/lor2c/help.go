@@ -29,7 +29,7 @@ var exitTexts = []struct {
 	{exitLost, "the device failed, or has too little memory; checkpoints are intact"},
 }
 
-// Keys of a command's annotations.
+// These are the keys of a command's annotations.
 const (
 	exitsNote = "exits" // the exit codes of the command besides 0, 1 and 2, as in "3 4"
 	keysNote  = "keys"  // set if the help of the command lists the keys of a run file

@@ -10,18 +10,18 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 )
 
-// every calls visit with each command and topic of lor2c that people see.
+// every calls visit with each command and topic of lor2c that the help lists.
 func every(c *cobra.Command, visit func(*cobra.Command)) {
 	visit(c)
 	for _, sub := range c.Commands() {
-		if !sub.Hidden && sub.Name() != "completion" { // cobra's own
+		if !sub.Hidden && sub.Name() != "completion" { // written by cobra
 			every(sub, visit)
 		}
 	}
 }
 
-// TestHelp asserts that every command says what it does, how it is used and how
-// it exits, in the width of a terminal.
+// TestHelp: the help of every command describes what it does, its usage and its
+// exit codes, within the width of a terminal.
 func TestHelp(t *testing.T) {
 	root := newRootCommand()
 	root.InitDefaultHelpCmd()
@@ -55,7 +55,7 @@ func TestHelp(t *testing.T) {
 	})
 }
 
-// checkExample wants the flags in a line of an example to exist.
+// checkExample checks that the flags in a line of an example exist.
 func checkExample(t *testing.T, root *cobra.Command, line string) {
 	t.Helper()
 	line, _, _ = strings.Cut(line, " | ")
@@ -77,8 +77,8 @@ func checkExample(t *testing.T, root *cobra.Command, line string) {
 	}
 }
 
-// TestExitsAreKnown wants the annotations of commands to name codes that exitTexts
-// explains, and each of those to be of some command.
+// TestExitsAreKnown: exitTexts explains every exit code in the annotations of
+// commands, and some command has every code that it explains.
 func TestExitsAreKnown(t *testing.T) {
 	used := map[string]bool{"0": true, "1": true, "2": true}
 	every(newRootCommand(), func(c *cobra.Command) {
@@ -97,8 +97,8 @@ func TestExitsAreKnown(t *testing.T) {
 	}
 }
 
-// TestHelpNamesEveryKey wants the help of train and of config to have every key,
-// and the latter its variable's rule, type and values.
+// TestHelpNamesEveryKey: the help of train and of config lists every key. That
+// of config also has its environment variable, type and values.
 func TestHelpNamesEveryKey(t *testing.T) {
 	short, long := run(t, "train", "--help").stdout, run(t, "help", "config").stdout
 	for _, k := range config.Keys() {
@@ -114,7 +114,7 @@ func TestHelpNamesEveryKey(t *testing.T) {
 	}
 }
 
-// TestVersion wants the flag and the command to agree.
+// TestVersion: the flag and the command print the same.
 func TestVersion(t *testing.T) {
 	flag, command := run(t, "--version"), run(t, "version")
 	if flag != command || flag.code != 0 || !strings.HasPrefix(flag.stdout, "lor2c ") {
@@ -122,7 +122,7 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestCompletion asks as the scripts of shells do.
+// TestCompletion asks for completions as the scripts of shells do.
 func TestCompletion(t *testing.T) {
 	for _, tt := range []struct {
 		args string

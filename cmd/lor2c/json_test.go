@@ -11,7 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 )
 
-// records reads the JSON lines of a command.
+// records returns the JSON lines that a command printed.
 func records(t *testing.T, stdout string) (all []map[string]any) {
 	t.Helper()
 	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n") {
@@ -24,9 +24,9 @@ func records(t *testing.T, stdout string) (all []map[string]any) {
 	return all
 }
 
-// TestTrainJSON wants standard output to begin with what is trained and to end
-// with what came of it, also when the run was finished before; the log has the
-// records between.
+// TestTrainJSON: standard output begins with a description of the run and ends
+// with its result, even if the run was already finished. The records between
+// them are those of the log.
 func TestTrainJSON(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := append(short(t, out), "--json")
@@ -67,7 +67,7 @@ func TestTrainJSON(t *testing.T) {
 	log, err := os.ReadFile(filepath.Join(out, "metrics.jsonl"))
 	lines := strings.SplitAfter(first.stdout, "\n")
 	if between := strings.Join(lines[1:len(lines)-2], ""); err != nil || between != string(log) {
-		t.Errorf("between start and result stand other records than in metrics.jsonl: %v\n%s", err, between)
+		t.Errorf("the records between start and result are not those of metrics.jsonl: %v\n%s", err, between)
 	}
 	second := records(t, again.stdout)
 	if len(second) != 2 || second[0]["resumed_from"] != filepath.Join(out, "checkpoint-8") || second[0]["step"] != 8.0 {
@@ -78,8 +78,8 @@ func TestTrainJSON(t *testing.T) {
 	}
 }
 
-// TestResolved wants the run file in a run directory to have what was used where
-// the user's leaves it open, and to continue the run.
+// TestResolved: the run file in a run directory has a value for every key that
+// the user left out, and continues the run.
 func TestResolved(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := append(short(t, out), "--set", "data.max_length=0", "--set", "data.kind=", "--set", "data.metric=")

@@ -16,8 +16,9 @@ const (
 	asWaiting = "LOR2C_TEST_AS_WAITING"
 )
 
-// TestMain lets the test binary be the command, so that exit codes, signals and
-// streams are those of a real process; or a command that waits for a signal.
+// TestMain runs the test binary as the command lor2c, so that exit codes,
+// signals and streams are those of a real process, or as a command that waits
+// for a signal.
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(asWaiting); mode != "" {
 		ctx, _ := untilSignal()
@@ -36,8 +37,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// command runs from the root of the repository, with an empty home and without
-// the caller's settings.
+// command returns a command that runs in the root of the repository, with an
+// empty home directory and without environment variables that set keys.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command(os.Args[0], args...)
@@ -56,7 +57,7 @@ func run(t *testing.T, args ...string) result {
 	return finish(t, command(t, args...))
 }
 
-// finish runs c to its end.
+// finish runs c to its end and returns its output and exit code.
 func finish(t *testing.T, c *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -69,13 +70,15 @@ func finish(t *testing.T, c *exec.Cmd) result {
 	return result{c.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// short makes the demo's run file train a few steps on a few rows.
+// short returns arguments that make the demo's run file train a few steps on a
+// few rows.
 func short(t *testing.T, out string) []string {
 	t.Helper()
 	return onRows(t, 64, out)
 }
 
-// onRows makes the demo's run file train and evaluate on its first rows.
+// onRows returns arguments that make the demo's run file train and evaluate on
+// its first rows.
 func onRows(t *testing.T, rows int, out string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -95,7 +98,7 @@ func onRows(t *testing.T, rows int, out string) []string {
 	return args
 }
 
-// TestMistakes holds each exit code and message that help promises.
+// TestMistakes checks every exit code and message that the help describes.
 func TestMistakes(t *testing.T) {
 	tests := []struct {
 		name string
@@ -156,13 +159,13 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("stderr shows a stack or the usage: %q", r.stderr)
 			}
 			if entries, err := os.ReadDir(out); err == nil && len(entries) > 1 {
-				t.Errorf("%d files were left behind", len(entries))
+				t.Errorf("%d files were left", len(entries))
 			}
 		})
 	}
 }
 
-// TestTrainEvalShow runs the three commands as a user would.
+// TestTrainEvalShow runs train, eval and show as a user would.
 func TestTrainEvalShow(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	r := run(t, short(t, out)...)
@@ -199,8 +202,8 @@ func TestTrainEvalShow(t *testing.T) {
 	}
 }
 
-// TestDataMistakes checks that what is wrong in a data file ends with the exit code of a
-// mistake, and that nothing is written.
+// TestDataMistakes: a fault in a data file ends with the exit code of a
+// mistake, and nothing is written.
 func TestDataMistakes(t *testing.T) {
 	dev := filepath.Join(t.TempDir(), "dev.csv")
 	if err := os.WriteFile(dev, []byte("text,label\nbread,food\na dog,animal\n"), 0o644); err != nil {
@@ -211,7 +214,7 @@ func TestDataMistakes(t *testing.T) {
 		"column-twice":   {"text,label,label\nbread,food,food\na dog,animal,animal\n", `column "label" occurs more than once`},
 		"row-cut":        {"text,label\nbread,food\na dog\n", ":3"},
 		"one-label":      {"text,label\nbread,food\ncake,food\n", "want at least two"},
-		"label-control":  {"text,label\nbread,food\na dog,\"ani\tmal\"\n", "holds a control character"},
+		"label-control":  {"text,label\nbread,food\na dog,\"ani\tmal\"\n", "has a control character"},
 		"carriage-lines": {"text,label\rbread,food\ra dog,animal\r", "the line ends are CR"},
 	} {
 		t.Run("data="+name, func(t *testing.T) {
@@ -225,7 +228,7 @@ func TestDataMistakes(t *testing.T) {
 				t.Errorf("exit code %d, stderr %q; want %d and a line with %q", r.code, r.stderr, exitUsage, c[1])
 			}
 			if _, err := os.Stat(out); err == nil {
-				t.Error("a run directory was left behind")
+				t.Error("a run directory was left")
 			}
 		})
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// TestPrintOutcome: train ends with the score beside the majority's, and with a
-// command that a shell takes.
+// TestPrintOutcome: train ends with the score, the score of the most frequent
+// class, and a command that a shell accepts.
 func TestPrintOutcome(t *testing.T) {
 	classes := &train.Outcome{
 		Out: "runs/a", BestEpoch: 2, Select: "accuracy",
@@ -50,7 +50,7 @@ evaluate: lor2c eval --run 'my runs/it'\''s'
 	}
 }
 
-// TestEvaluating: eval says how far it is on a terminal, and nothing elsewhere.
+// TestEvaluating: eval shows its progress on a terminal, and nothing elsewhere.
 func TestEvaluating(t *testing.T) {
 	clock := time.Unix(0, 0)
 	now := func() time.Time { return clock }
@@ -58,7 +58,7 @@ func TestEvaluating(t *testing.T) {
 	var file bytes.Buffer
 	for _, screen := range []*terminal.Screen{terminal.Open(tty, tty.Terminal(), now), terminal.Open(&file, terminal.Terminal{}, now)} {
 		watch := evaluating(screen, now)
-		clock = clock.Add(time.Minute) // of loading
+		clock = clock.Add(time.Minute) // time that loading takes
 		for done, want := range []string{"evaluating 0/4  [--------------------]\n", "evaluating 1/4  [=>---------]  eta 15s\n",
 			"evaluating 2/4  [====>------]  eta 10s\n", "evaluating 3/4  [========>---]  eta 5s\n", "evaluating 4/4  [============]  eta 0s\n"} {
 			watch(done, 4)
@@ -70,6 +70,6 @@ func TestEvaluating(t *testing.T) {
 		screen.Close()
 	}
 	if tty.String() != "\n" || file.Len() > 0 {
-		t.Errorf("left are %q and %q", tty.String(), file.String())
+		t.Errorf("the screen shows %q and %q", tty.String(), file.String())
 	}
 }

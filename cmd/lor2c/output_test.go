@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestFullDisk wants every command that prints results to fail where they cannot
-// be written.
+// TestFullDisk: every command that prints results fails if they cannot be
+// written.
 func TestFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -31,7 +31,8 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestClosedPipe wants a command whose reader has gone to end without a word.
+// TestClosedPipe: a command ends without a message if the reader of its output
+// has exited.
 func TestClosedPipe(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -47,8 +48,8 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// TestOneStandardOutput wants no command to print past the writer that main
-// flushes and checks.
+// TestOneStandardOutput: no command prints past the writer that main flushes
+// and checks.
 func TestOneStandardOutput(t *testing.T) {
 	past := regexp.MustCompile(`os\.Stdout|fmt\.Print(f|ln)?\(`)
 	files, err := filepath.Glob("*.go")
@@ -66,7 +67,7 @@ func TestOneStandardOutput(t *testing.T) {
 	}
 }
 
-// TestOutputs writes predictions to where a user may want them.
+// TestOutputs writes predictions to the kinds of places that a user may name.
 func TestOutputs(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	if r := run(t, short(t, out)...); r.code != 0 {
@@ -103,7 +104,7 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("%s was changed, %v", path, err)
 		}
 	}
-	// What a user put there is the user's.
+	// A file that a user put there is not changed.
 	own := filepath.Join(out, "predictions.tsv")
 	for range 2 {
 		if r := run(t, "eval", "--run", out, "--predictions", own); r.code != 0 {
@@ -112,7 +113,7 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// TestOutputsOverInputs checks that no command writes over the data of a run or into
+// TestOutputsOverInputs: no command overwrites the data of a run or writes into
 // one of its checkpoints.
 func TestOutputsOverInputs(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")

@@ -16,7 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// The groups of the commands in lor2c --help.
+// These are the groups of commands in lor2c --help.
 const (
 	groupTrain   = "train"
 	groupRuns    = "runs"

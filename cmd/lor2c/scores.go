@@ -17,7 +17,7 @@ import (
 // labels.
 func scoreLine(e train.Evaluation) string {
 	if e.Scores == nil {
-		return count(len(e.Predictions), "prediction") + ", no labels to score them by"
+		return count(len(e.Predictions), "prediction") + ", without scores, because there are no labels"
 	}
 	return fmt.Sprintf("loss %.4f  ", e.Loss) + scoreList(e.Scores, "  ")
 }
@@ -100,7 +100,7 @@ const mostColumns = 12
 
 func printConfusion(w io.Writer, e *train.SplitEvaluation) {
 	if n := len(e.Labels); n > mostColumns {
-		fmt.Fprintf(w, "\nThe confusion matrix of %d classes is left out here; --json has it.\n", n)
+		fmt.Fprintf(w, "\nThe confusion matrix of %d classes is not printed; --json has it.\n", n)
 		return
 	}
 	fmt.Fprintln(w, "\nconfusion matrix: a row for each label of the data, a column for each prediction")

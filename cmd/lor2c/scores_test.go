@@ -12,8 +12,9 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// twoClasses is an evaluation of six examples, worked out by hand: class "no" is
-// found in two of three, class "yes" is never predicted but once, rightly.
+// twoClasses returns an evaluation of six examples, worked out by hand: of
+// class "no" two of three are found, and class "yes" is predicted once,
+// correctly.
 func twoClasses() *train.SplitEvaluation {
 	pred, gold := []int{0, 0, 0, 0, 0, 1}, []int{0, 0, 0, 1, 1, 1}
 	return &train.SplitEvaluation{Split: "dev", Labels: []string{"no", "yes"}, Evaluation: train.Evaluation{
@@ -48,8 +49,8 @@ confusion matrix: a row for each label of the data, a column for each prediction
 	}
 }
 
-// TestUndefinedScores: what is undefined is a word in a sentence, a blank in a
-// table and null in JSON.
+// TestUndefinedScores: an undefined score is "undefined" in a sentence, blank
+// in a table and null in JSON.
 func TestUndefinedScores(t *testing.T) {
 	nan := math.NaN()
 	e := &train.SplitEvaluation{Split: "dev", Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}

@@ -4,5 +4,5 @@ package main
 
 import "os"
 
-// warnings is empty where there is no SIGUSR1.
+// warnings is empty on systems without SIGUSR1.
 var warnings []os.Signal

@@ -22,7 +22,7 @@ func longRun(t *testing.T, epochs string) (args []string, out string) {
 	return append(short(t, out), "--set", "train.epochs="+epochs, "--set", "train.log_every=1"), out
 }
 
-// waitFor waits until ready reports true, and fails if c ends before.
+// waitFor waits until ready returns true, and fails if c ends before that.
 func waitFor(t *testing.T, c *exec.Cmd, ready func() bool) {
 	t.Helper()
 	for !ready() {
@@ -41,15 +41,15 @@ func logged(out string) func() bool {
 	}
 }
 
-// TestSignal asserts that each signal makes a run save its state and end with
-// the exit code of the signal, and that the same command continues the run.
+// TestSignal: each signal makes a run save its state and end with the exit code
+// of the signal, and the same command continues the run.
 func TestSignal(t *testing.T) {
 	// Children of a test that was itself started by nohup would ignore SIGHUP.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1} {
-		// On a busy machine the signal may arrive late. The run is so long that it is still in time.
+		// On a busy machine the signal may arrive late, so the run is a long one.
 		args, out := longRun(t, "1000")
 		interrupt := func(ready func(stderr string) bool, args ...string) {
 			t.Helper()
@@ -86,7 +86,7 @@ func TestSignal(t *testing.T) {
 	}
 }
 
-// TestNohup asserts that a run that was started to survive its terminal does.
+// TestNohup: a run that nohup started continues when its terminal is closed.
 func TestNohup(t *testing.T) {
 	args, out := longRun(t, "12")
 	c := command(t, args...)
@@ -102,8 +102,8 @@ func TestNohup(t *testing.T) {
 	}
 }
 
-// TestSignalWhileLoading asserts that the first signal ends a command which has
-// nothing to save yet, and ends the context of one that has.
+// TestSignalWhileLoading: the first signal ends a command that has nothing to
+// save yet. For a command that has, it ends the context.
 func TestSignalWhileLoading(t *testing.T) {
 	for _, tt := range []struct {
 		mode, stderr string
@@ -124,7 +124,7 @@ func TestSignalWhileLoading(t *testing.T) {
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			stdout.Read(make([]byte, 1)) // it waits now
+			stdout.Read(make([]byte, 1)) // the command waits from here on
 			if err := c.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestSignalWhileLoading(t *testing.T) {
 	}
 }
 
-// TestReaderGone asserts that training outlives whoever reads its output.
+// TestReaderGone: training continues after the reader of its output has exited.
 func TestReaderGone(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	args := append(short(t, out), "--json", "--set", "train.log_every=1")

@@ -7,6 +7,6 @@ import (
 	"syscall"
 )
 
-// warnings are the signals beside SIGHUP, SIGINT and SIGTERM that ask a process
-// to save and stop: Slurm's --signal=USR1@120 is an example.
+// warnings are further signals that ask a process to save and stop, for example
+// Slurm's --signal=USR1@120.
 var warnings = []os.Signal{syscall.SIGUSR1}

@@ -110,7 +110,7 @@ func decode(b []byte, to any) {
 func writeCache(dir string, key [32]byte, e *Encoded) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("dataset: write token cache: %w; want a writable folder or none", err)
+			err = fmt.Errorf("dataset: write token cache: %w; want a folder that can be written, or no cache", err)
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -128,7 +128,7 @@ func writeCache(dir string, key [32]byte, e *Encoded) (err error) {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // finds nothing once renamed
+	defer os.Remove(f.Name()) // has no effect after the rename
 	_, err = f.Write(append(body, sum[:]...))
 	if err == nil {
 		err = f.Sync()

@@ -12,8 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Config is the `data:` section of a run file. The table docs of package config
-// explains every key.
+// Config is the `data:` section of a run file. Package config documents every
+// key.
 type Config struct {
 	Task      string   `yaml:"task"`
 	Dir       string   `yaml:"dir"`
@@ -60,7 +60,7 @@ func (f *Fault) Error() string { return "dataset: " + f.Key + ": " + f.What.Erro
 // Unwrap returns What.
 func (f *Fault) Unwrap() error { return f.What }
 
-// faults collects what is wrong with a configuration.
+// faults collects the faults of a configuration.
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
@@ -94,7 +94,7 @@ func (c Config) Validate() []error {
 
 func (c Config) checkGLUE(f *faults) {
 	if c.Dir == "" {
-		f.add("dir", "not set; want the folder that holds the files of task %s", c.Task)
+		f.add("dir", "not set; want the folder with the files of task %s", c.Task)
 	}
 	// A key that would be ignored is a misunderstanding, which is better
 	// reported before training.

@@ -8,7 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Each fault has its whole message here; several faults come together.
+// TestValidate compares the whole message of each fault. Several faults are
+// reported together.
 func TestValidate(t *testing.T) {
 	ok := Config{Task: "custom", Train: "a.csv", Text: []string{"t"}, Label: "y"}
 	with := func(change func(*Config)) Config {
@@ -28,7 +29,7 @@ func TestValidate(t *testing.T) {
 		{"no_task", Config{}, []string{`dataset: data.task: not set; want one of ` + tasks}},
 		{"task", Config{Task: "Colla"}, []string{`dataset: data.task: unknown task "Colla"; want one of ` + tasks + ` (nearest "cola")`}},
 		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "x", Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
-			`dataset: data.dir: not set; want the folder that holds the files of task RTE`,
+			`dataset: data.dir: not set; want the folder with the files of task RTE`,
 			`dataset: data.train: set, but task RTE has its own` + glue, `dataset: data.dev: set, but task RTE has its own` + glue,
 			`dataset: data.test: set, but task RTE has its own` + glue, `dataset: data.text: set, but task RTE has its own` + glue,
 			`dataset: data.label: set, but task RTE has its own` + glue, `dataset: data.kind: set, but task RTE has its own` + glue,
@@ -82,7 +83,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// The keys a run file uses; numbers and words such as `no` stay class names.
+// TestConfigKeys: these keys are read from a run file; numbers and words such
+// as `no` remain class names.
 func TestConfigKeys(t *testing.T) {
 	const text = `
 task: custom

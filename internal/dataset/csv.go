@@ -140,7 +140,7 @@ func (r *csvReader) read() (byte, error) {
 		return 0, r.broken(err)
 	}
 	if r.size++; r.size > maxRecord {
-		return 0, r.fault(r.at, "a record of more than %d MiB; want one example a record", maxRecord>>20)
+		return 0, r.fault(r.at, "a record of more than %d MiB; want one example per record", maxRecord>>20)
 	}
 	if b == 0 {
 		return 0, r.fault(r.at, "a NUL byte; want text")

@@ -10,7 +10,8 @@ import (
 
 var twoColumns = layout{text: []string{"text"}, label: "label", needLabel: true, quotes: true}
 
-// What Python's csv.reader returns for the same bytes, opened with newline="".
+// TestCSV: the reader returns what Python's csv.reader returns for the same
+// bytes, opened with newline="".
 func TestCSV(t *testing.T) {
 	for _, c := range []struct {
 		name, in string
@@ -40,7 +41,7 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-// Files that are not what they seem, with the whole of the message.
+// TestBadText compares the whole message for files in the wrong format.
 func TestBadText(t *testing.T) {
 	swallowed := "text,label\na,x\n\"b,x\n" + strings.Repeat("c,x\n", 97) + "d\",x\ne,y\n"
 	broken := func(n, bad int) string {
@@ -74,14 +75,14 @@ func TestBadText(t *testing.T) {
 		{"commas", tsv, "text,label\na,x\n", `f:1: no column "text"; the file has "text,label"; the columns look separated by commas: want a name in .csv, or tabs`},
 		{"nul.csv", csv, "text,label\na\x00,x\n", `f:2:1: a NUL byte; want text`},
 		{"nul.tsv", tsv, "text\tlabel\na\x00\tx\n", `f:2:2: a NUL byte; want text`},
-		{"nul.jsonl", jsonl, `{"text":"a\u0000","label":1}`, `f:1: "text" holds a NUL byte; want text`},
+		{"nul.jsonl", jsonl, `{"text":"a\u0000","label":1}`, `f:1: "text" has a NUL byte; want text`},
 		{"long.csv", csv, "text,label\n" + strings.Repeat("a", maxText+1), `f:2:1: a field of more than 1048576 bytes; want at most that`},
 		{"long_quoted.csv", csv, "text,label\n\"" + strings.Repeat("a", maxText+1), `f:2:1: the quote that opens here is not closed within 1048576 bytes; want quotes inside a field doubled`},
-		{"long.tsv", tsv, "text\tlabel\n" + strings.Repeat("a", maxLine+1), `f:2: a line of more than 4 MiB; want one example a line`},
-		{"skipped", skip, broken(100, 11), `f:102: 11 of 111 rows do not have 2 columns separated by tabs, this the first; want at most one in a hundred`},
-		{"key_twice", jsonl, `{"text":"a","label":1,"label":2}`, `f:1:29: the object has the key "label" twice; every key may appear once; want one JSON object a line`},
+		{"long.tsv", tsv, "text\tlabel\n" + strings.Repeat("a", maxLine+1), `f:2: a line of more than 4 MiB; want one example per line`},
+		{"skipped", skip, broken(100, 11), `f:102: 11 of 111 rows do not have 2 columns separated by tabs, of which this is the first; want at most one in a hundred`},
+		{"key_twice", jsonl, `{"text":"a","label":1,"label":2}`, `f:1:29: the object has the key "label" twice; every key may appear once; want one JSON object per line`},
 		{"broken_quotes.tsv", tsv, "text\tlabel\n\"a\nb\"\tx\n", `f:2: 1 columns; want 2 separated by tabs; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file as .csv`},
-		{"quoted_header.tsv", tsv, "\"text\"\t\"label\"\n\"a\" b\tx\n", `f:2: the names of the columns are in quotes, and here a field has a quote that is not so written; want quotes around all of the field and doubled inside, or none`},
+		{"quoted_header.tsv", tsv, "\"text\"\t\"label\"\n\"a\" b\tx\n", `f:2: the names of the columns are in quotes, but this field has a quote that is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes`},
 	} {
 		t.Run("file="+c.name, func(t *testing.T) {
 			if err := c.read(c.in); err == nil || err.Error() != "dataset: read "+c.want {
@@ -92,20 +93,21 @@ func TestBadText(t *testing.T) {
 	if err := skip(broken(1100, 11)); err != nil {
 		t.Errorf("11 of 1111 rows: %v", err)
 	}
-	// Prose over many lines is no swallowed record.
+	// Prose of many lines is not taken for records inside quotes.
 	prose := "text,label\n\"" + strings.Repeat("one, two\nthree\n", 50) + "\",x\n"
 	if err := csv(prose); err != nil {
 		t.Error(err)
 	}
 }
 
-// Quotes in TSV: pandas' are taken off, letters stay, and doubt is said.
+// TestQuotedTSV: the quotes of pandas are removed, other quotes are kept, and
+// doubtful ones are reported.
 func TestQuotedTSV(t *testing.T) {
 	for _, c := range []struct{ name, in, want, finding string }{
-		{"pandas", "text\tlabel\n\"a \"\"b\"\" c\"\tx\nd\ty\n\"e\"\tz\n", `a "b" c|d|e`, "quotes around a whole field, 2 times, are taken off, and doubled ones inside are read as one"},
-		{"all", "\"text\"\t\"label\"\n\"a\"\t\"x\"\n\"d\"\t\"y\"\n", "a|d", "quotes around a whole field, 4 times, are taken off, and doubled ones inside are read as one"},
+		{"pandas", "text\tlabel\n\"a \"\"b\"\" c\"\tx\nd\ty\n\"e\"\tz\n", `a "b" c|d|e`, "quotes around a whole field, 2 times, are removed, and doubled quotes inside are read as one"},
+		{"all", "\"text\"\t\"label\"\n\"a\"\t\"x\"\n\"d\"\t\"y\"\n", "a|d", "quotes around a whole field, 4 times, are removed, and doubled quotes inside are read as one"},
 		{"letters", "text\tlabel\na \"\"b\tx\n\"c\"\"\"\ty\n", `a ""b|"c"""`, ""},
-		{"doubt", "text\tlabel\n\"a\"\tx\nb\ty\n", `"a"|b`, "quotes around a whole field, 1 time, stay part of it, as .tsv has it; if they are not meant, write the file as .csv"},
+		{"doubt", "text\tlabel\n\"a\"\tx\nb\ty\n", `"a"|b`, "quotes around a whole field, 1 time, are kept, because .tsv has no quoting; if they are not part of the text, write the file as .csv"},
 	} {
 		t.Run("tsv="+c.name, func(t *testing.T) {
 			table, err := readTSV("f", strings.NewReader(c.in), twoColumns)

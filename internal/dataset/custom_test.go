@@ -81,7 +81,8 @@ func TestCustomRegression(t *testing.T) {
 	}
 }
 
-// JSON labels of each kind; integers sort by value, not by digit.
+// TestJSONLabels: JSON labels can be of any scalar type, and integers are
+// sorted by value, not as text.
 func TestJSONLabels(t *testing.T) {
 	for _, c := range []struct {
 		file, kind string

@@ -34,11 +34,11 @@ func writeFile(t *testing.T, name, content string) string {
 	return path
 }
 
-// A dev split that is a fraction has its share of every class, no text of train,
-// every example once, and depends on the seed alone.
+// TestDivide: a dev split that is a fraction has its share of every class, no
+// text of train, and every example at most once. It depends only on the seed.
 func TestDivide(t *testing.T) {
-	// 100 examples of each of "often" and 10 of "rare"; every fourth text of
-	// "often" is there three times, once with blanks around it.
+	// There are 100 examples of "often" and 10 of "rare". Every fourth text of
+	// "often" occurs three times, once with blanks around it.
 	content := "text,class\n"
 	rows := 0
 	for i := range 100 {
@@ -89,7 +89,8 @@ func TestDivide(t *testing.T) {
 	}
 }
 
-// Every class keeps an example in train, and a fraction of too little is refused.
+// TestDivideSmall: every class keeps an example in train, and a fraction that
+// is too small is refused.
 func TestDivideSmall(t *testing.T) {
 	path := writeFile(t, "all.csv", "text,y\na,0\nb,1\nc,1\n")
 	c := Config{Task: "custom", Train: path, Dev: "0.9", Text: []string{"text"}, Label: "y"}

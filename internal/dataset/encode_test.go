@@ -17,7 +17,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
-// The product's tokenizer must fit.
+// The tokenizer of lor2c must implement Encoder.
 var _ Encoder = (*tokenizer.Tokenizer)(nil)
 
 // letters is an encoder whose ids are the bytes of the texts, with segment 1 for
@@ -79,7 +79,8 @@ func TestEncodePacks(t *testing.T) {
 	}
 }
 
-// Many examples over several processors come out as one by one.
+// TestEncodeIsDeterministic: many examples on several processors give the same
+// result as one at a time.
 func TestEncodeIsDeterministic(t *testing.T) {
 	s := &Split{}
 	for i := range 1000 {
@@ -98,7 +99,8 @@ func TestEncodeIsDeterministic(t *testing.T) {
 	if d := cmp.Diff(one, many, cmpopts.EquateNaNs()); d != "" {
 		t.Error(d)
 	}
-	// Texts of 9 to 13 letters lose some: 5 of every 13, and 1000 = 76*13 + 12.
+	// Texts of 9 to 13 letters are cut: 5 of every 13 texts, and 1000 = 76*13 +
+	// 12.
 	if want := 76*5 + 4; one.Truncated != want {
 		t.Errorf("%d truncated; want %d", one.Truncated, want)
 	}
@@ -125,7 +127,8 @@ func TestCacheIsUsed(t *testing.T) {
 	}
 }
 
-// Whatever the ids depend on must change the key; labels must not.
+// TestCacheKey: everything that the ids depend on changes the key; labels do
+// not.
 func TestCacheKey(t *testing.T) {
 	base := cacheKey([32]byte{1}, sample().Examples, 5)
 	change := func(f func([]Example)) [32]byte {
@@ -151,7 +154,8 @@ func TestCacheKey(t *testing.T) {
 	}
 }
 
-// Any single damaged byte, any cut, any foreign file is found and replaced.
+// TestDamagedCache: any damaged byte, any cut and any other file is detected
+// and replaced.
 func TestDamagedCache(t *testing.T) {
 	dir := t.TempDir()
 	tok := newLetters()
@@ -205,7 +209,7 @@ func TestEncodeErrors(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want = "dataset: write token cache: mkdir " + file + ": not a directory; want a writable folder or none"
+	want = "dataset: write token cache: mkdir " + file + ": not a directory; want a folder that can be written, or no cache"
 	if _, err := Encode(t.Context(), newLetters(), sample(), 5, file); err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}

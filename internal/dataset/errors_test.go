@@ -12,7 +12,7 @@ import (
 	"testing/iotest"
 )
 
-// failure opens and reads train, and returns the first error.
+// failure opens the data, reads train and returns the first error.
 func failure(t *testing.T, c Config) error {
 	s, err := Open(t.Context(), c, Request{Splits: []string{"train"}})
 	if err != nil {
@@ -22,7 +22,8 @@ func failure(t *testing.T, c Config) error {
 	return err
 }
 
-// Every bad file with the whole of its message; "bad/" stands for testdata/bad/.
+// TestBadFiles compares the whole message for every bad file; "bad/" stands for
+// testdata/bad/.
 func TestBadFiles(t *testing.T) {
 	custom := func(file string, labels ...string) Config {
 		if labels == nil {
@@ -59,11 +60,11 @@ func TestBadFiles(t *testing.T) {
 		{custom("twice.csv"), `dataset: read bad/twice.csv:1: column "text" occurs more than once; want one column of that name`},
 		{custom("quote.csv"), `dataset: read bad/quote.csv:3:1: the quote that opens here is never closed; want quotes inside a field doubled`},
 		{custom("bare_quote.csv"), `dataset: read bad/bare_quote.csv:2:5: a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled`},
-		{custom("syntax.jsonl"), `dataset: read bad/syntax.jsonl:2:13: invalid character '"' after object key:value pair; want one JSON object a line`},
-		{custom("runes.jsonl"), `dataset: read bad/runes.jsonl:1:14: invalid character '"' after object key:value pair; want one JSON object a line`},
-		{custom("cut.jsonl"), `dataset: read bad/cut.jsonl:1:20: unexpected end of JSON input; want one JSON object a line`},
-		{custom("array.jsonl"), `dataset: read bad/array.jsonl:1: line holds a JSON array; want one JSON object a line`},
-		{custom("null.jsonl"), `dataset: read bad/null.jsonl:1: line holds a JSON null; want one JSON object a line`},
+		{custom("syntax.jsonl"), `dataset: read bad/syntax.jsonl:2:13: invalid character '"' after object key:value pair; want one JSON object per line`},
+		{custom("runes.jsonl"), `dataset: read bad/runes.jsonl:1:14: invalid character '"' after object key:value pair; want one JSON object per line`},
+		{custom("cut.jsonl"), `dataset: read bad/cut.jsonl:1:20: unexpected end of JSON input; want one JSON object per line`},
+		{custom("array.jsonl"), `dataset: read bad/array.jsonl:1: the line is a JSON array; want one JSON object per line`},
+		{custom("null.jsonl"), `dataset: read bad/null.jsonl:1: the line is a JSON null; want one JSON object per line`},
 		{custom("key.jsonl"), `dataset: read bad/key.jsonl:2: no key "text"; the line has "label", "txt" (nearest "txt")`},
 		{custom("label_key.jsonl"), `dataset: read bad/label_key.jsonl:1: no key "label"; the line has "lable", "text" (nearest "lable")`},
 		{custom("label_null.jsonl"), `dataset: read bad/label_null.jsonl:1: example without label; want a label on every example used to train or evaluate`},
@@ -93,9 +94,9 @@ func TestBadFiles(t *testing.T) {
 		{glue("sst2", "hub_shards"), `dataset: open bad/hub_shards: 1 of 2 files train-*.parquet; want all of them`},
 		{glue("sst2", "hub_latin1"), `dataset: read bad/hub_latin1/train-00000-of-00001.parquet: row 1: column "sentence" is not UTF-8; want text encoded as UTF-8`},
 		{glue("sst2", "hub_damaged"), `dataset: read bad/hub_damaged/train-00000-of-00001.parquet: the footer says that it is longer than the file; want a parquet file`},
-		{glue("sst2", "hub_one_text"), `dataset: read bad/hub_one_text/train-00000-of-00001.parquet: row 1: column "sentence" holds a text of 2097152 bytes; want at most 1048576`},
-		{glue("sst2", "hub_repeated"), `dataset: read bad/hub_repeated/train-00000-of-00001.parquet: row 66: the 803 bytes of the file expand to more than 67160256 bytes: want a file that does not expand so far`},
-		{glue("sst2", "hub_many_rows"), `dataset: read bad/hub_many_rows/train-00000-of-00001.parquet: 3000000 rows in 14079 bytes; want a file that does not expand so far`},
+		{glue("sst2", "hub_one_text"), `dataset: read bad/hub_one_text/train-00000-of-00001.parquet: row 1: column "sentence" has a text of 2097152 bytes; want at most 1048576`},
+		{glue("sst2", "hub_repeated"), `dataset: read bad/hub_repeated/train-00000-of-00001.parquet: row 66: the 803 bytes of the file decode to more than 67160256 bytes: want a file that decodes to less`},
+		{glue("sst2", "hub_many_rows"), `dataset: read bad/hub_many_rows/train-00000-of-00001.parquet: 3000000 rows in 14079 bytes; want a file that decodes to less`},
 		{glue("stsb", "hub_score"), `dataset: read bad/hub_score/train-00000-of-00001.parquet: row 1: score 5.5 is out of range; want a number from 0 to 5`},
 		{glue("mnli", "hub_names"), `dataset: read bad/hub_names/train-00000-of-00001.parquet: classes are ["contradiction" "entailment" "neutral"] in the file; want ["entailment" "neutral" "contradiction"] in this order`},
 	} {
@@ -135,7 +136,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// A file that is there for Open and gone for Load.
+// TestVanishedFiles: a file may be removed between Open and Load.
 func TestVanishedFiles(t *testing.T) {
 	for _, c := range []struct{ file, from, task, want string }{
 		{"train.tsv", "testdata/glue/RTE/train.tsv", "rte", "dataset: open DIR/train.tsv: no such file or directory"},
@@ -171,7 +172,7 @@ func TestVanishedFiles(t *testing.T) {
 	}
 }
 
-// A disk that fails in the middle of a file.
+// TestReadErrors: the disk fails in the middle of a file.
 func TestReadErrors(t *testing.T) {
 	l := layout{text: []string{"text"}, label: "label", needLabel: true}
 	broken := func(s string) io.Reader {
@@ -189,8 +190,8 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// Damage anywhere in a parquet file must end in an error or in data, never in a
-// panic. Every byte is inverted in turn.
+// TestDamagedParquet: damage anywhere in a parquet file gives an error or data,
+// never a panic. Each byte is inverted in turn.
 func TestDamagedParquet(t *testing.T) {
 	raw, err := os.ReadFile("testdata/hub/mnli/train-00000-of-00001.parquet")
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 )
 
-// TestFiles holds Config.Files against what loading a GLUE split reads.
+// TestFiles compares Config.Files with the files that loading a GLUE split
+// reads.
 func TestFiles(t *testing.T) {
 	for _, dir := range []string{"testdata/glue", "testdata/hub"} {
 		c := dataset.Config{Task: "mrpc", Dir: dir}
@@ -22,7 +23,7 @@ func TestFiles(t *testing.T) {
 		}
 		for _, f := range split.Files {
 			if !slices.Contains(c.Files(), f.Path) {
-				t.Errorf("dir=%s: %q is read and is not among %q", dir, f.Path, c.Files())
+				t.Errorf("dir=%s: %q is read but is not among %q", dir, f.Path, c.Files())
 			}
 		}
 	}

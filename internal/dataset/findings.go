@@ -2,7 +2,7 @@ package dataset
 
 import "fmt"
 
-// Finding is something in the data that is allowed and yet seldom intended.
+// Finding is something in the data that is allowed but probably a mistake.
 type Finding struct {
 	Kind  string // a word for programs: empty, doubled, spanning, ...
 	Path  string // the file

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkRead checks what every reader guarantees: an error that names the file,
-// or rows that are valid text in file order.
+// checkRead checks the guarantees of every reader: it returns an error that
+// names the file, or rows of valid text in file order.
 func checkRead(t *testing.T, rows []row, err error, input string) {
 	t.Helper()
 	if err != nil {
@@ -49,16 +49,16 @@ func FuzzTSV(f *testing.F) {
 		got, err := readTSV("f", strings.NewReader(s), l)
 		checkRead(t, got.rows, err, s)
 		if got.skipped > 0 && !skipBad {
-			t.Fatalf("%d rows skipped unasked", got.skipped)
+			t.Fatalf("%d rows were skipped, but skipBad is not set", got.skipped)
 		}
 		if err != nil {
 			return
 		}
 		for _, r := range got.rows {
-			// What was read must stand in the line it claims to be from.
+			// The text of each row must be in the line of the file that the row names.
 			line := strings.Split(s, "\n")[r.line-1]
 			if l.quotes && strings.Contains(line, `"`) {
-				continue // TestQuotedTSV says what they are
+				continue // TestQuotedTSV checks these
 			}
 			if !strings.Contains(line, r.a) || !strings.Contains(line, *r.b) || !strings.Contains(line, r.label) || strings.Contains(r.a+*r.b, "\t") {
 				t.Fatalf("row %+v is not in line %q", r, line)
@@ -78,8 +78,8 @@ func FuzzJSONL(f *testing.F) {
 	})
 }
 
-// FuzzCSV compares the reader with encoding/csv, which reads the same fields
-// but for a CR LF inside quotes, and refuses less.
+// FuzzCSV compares the reader with encoding/csv, which accepts more and reads
+// the same fields except for a CR LF inside quotes.
 func FuzzCSV(f *testing.F) {
 	for _, s := range []string{"a,b,y\n1,2,3\n", "\ufeffa,y,b\r\n\"x\"\"\",0,z\r\n\r\n\"q\r\nw\",,r", "a,b,y\n\"1,2\n", "", "a,b,y", "a,b,y\n\"1\"2,3,4", "a,b,y\r1,2,3\r",
 		"a,b,y\n\"1\n2,3,4\n2,3,4\n2,3,4\n\",5,6\n", "a;b;y\n1;2;3", "a,b,y\n\"\",\"\",1\n"} {
@@ -109,8 +109,8 @@ func FuzzCSV(f *testing.F) {
 	})
 }
 
-// FuzzCache checks that whatever lies in the cache, checksum right or wrong, is
-// passed over or is a split of as many examples.
+// FuzzCache: any cache file, with a right or a wrong checksum, is ignored or is
+// a split with the right number of examples.
 func FuzzCache(f *testing.F) {
 	dir := f.TempDir()
 	key := cacheKey([32]byte{1}, sample().Examples, 5)

@@ -36,7 +36,7 @@ func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
 		if err != nil {
 			var at *strictjson.Error
 			if errors.As(err, &at) {
-				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object a line", path, in.n, at.Position.Column, at.What)
+				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object per line", path, in.n, at.Position.Column, at.What)
 			}
 			return t, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
 		}
@@ -55,7 +55,7 @@ func jsonRow(line string, l layout) (row, error) {
 		return row{}, err
 	}
 	if kind := jsonKind(any); kind != "object" {
-		return row{}, fmt.Errorf("line holds a JSON %s; want one JSON object a line", kind)
+		return row{}, fmt.Errorf("the line is a JSON %s; want one JSON object per line", kind)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(any, &object); err != nil {

@@ -19,7 +19,7 @@ import (
 // that contains it. The error is meant to follow the place.
 func checkLabel(label string) error {
 	if strings.ContainsFunc(label, unicode.IsControl) {
-		return fmt.Errorf("label %s holds a control character; want a name of one line without tabs", place.Quote(label))
+		return fmt.Errorf("label %s has a control character; want a name of one line without tabs", place.Quote(label))
 	}
 	return nil
 }
@@ -102,7 +102,7 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 			}
 		}
 		found = append(found, Finding{Kind: "similar_labels", Path: path, Line: line, Count: count,
-			Text: fmt.Sprintf("labels that differ in case, blanks or form alone are %d classes: %s", len(group), strings.Join(quoted[:min(len(quoted), 20)], ", "))})
+			Text: fmt.Sprintf("labels that differ only in case, blanks or Unicode form are %d classes: %s", len(group), strings.Join(quoted[:min(len(quoted), 20)], ", "))})
 	}
 	if f, ok := mixedKinds(path, rows); ok {
 		found = append(found, f)
@@ -239,12 +239,12 @@ func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 	}
 	if taken > 0 {
 		found = append(found, Finding{Kind: "withheld", Path: path, Line: line, Count: taken,
-			Text: fmt.Sprintf("label %s, %s, is taken for a withheld one", place.Quote(marks[0]), counted(taken, "time"))})
+			Text: fmt.Sprintf("label %s, %s, is read as a withheld label", place.Quote(marks[0]), counted(taken, "time"))})
 	}
 	if labelled > 0 && labelled < len(rows) {
 		first := slices.IndexFunc(rows, func(r row) bool { return !r.hasLabel })
 		found = append(found, Finding{Kind: "partly_labelled", Path: path, Line: rows[first].line, Count: len(rows) - labelled,
-			Text: fmt.Sprintf("%d of %d examples have labels; there are no scores unless all have", labelled, len(rows))})
+			Text: fmt.Sprintf("%d of %d examples have labels; there are scores only if all have one", labelled, len(rows))})
 	}
 	return found
 }

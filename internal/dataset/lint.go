@@ -152,7 +152,7 @@ func (t Task) Lint(s *Split) []Finding {
 	if t.Labels != nil && len(classes) == 1 {
 		only := t.Labels[int(slices.MaxFunc(s.Examples, func(a, b Example) int { return int(a.Label - b.Label) }).Label)]
 		found = append(found, Finding{Kind: "one_class", Path: s.Path, Count: n,
-			Text: fmt.Sprintf("all examples have the label %s; scores on them say little", place.Quote(only))})
+			Text: fmt.Sprintf("all examples have the label %s; scores on them mean little", place.Quote(only))})
 	}
 	return found
 }
@@ -175,9 +175,9 @@ func Overlap(train, dev *Split) []Finding {
 	if shared.count == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too good", shared.count, len(dev.Examples))
+	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too high", shared.count, len(dev.Examples))
 	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 && train.Files[0].SHA256 == dev.Files[0].SHA256 {
-		text = "the dev split is the train file, byte for byte, so scores on it are too good"
+		text = "the dev split is the train file, byte for byte, so scores on it are too high"
 	}
 	return []Finding{{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text}}
 }

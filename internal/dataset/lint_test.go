@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// found returns what reading and linting a split of a file says.
+// found returns the findings of reading and linting one split.
 func found(t *testing.T, name, content, split string, change func(*Config)) ([]string, error) {
 	t.Helper()
 	path := writeFile(t, name, content)
@@ -36,7 +36,8 @@ func classes(labels ...string) func(*Config) {
 	return func(c *Config) { c.Train, c.Labels = "", labels }
 }
 
-// What each oddity says, and what says nothing.
+// TestLint compares the text of each finding, and checks that correct data has
+// none.
 func TestLint(t *testing.T) {
 	many := "text,label\n"
 	for i := range 30 {
@@ -48,10 +49,10 @@ func TestLint(t *testing.T) {
 		want                       []string
 	}{
 		{"fine", "f.csv", "text,label\na,x\nb,y\n", "train", nil, nil},
-		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "x" (1), "x " (1), "X" (1)`}},
-		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 2 classes: "x" (1), "x\u200b" (1)`}},
-		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil, []string{"f:3: labels that differ in case, blanks or form alone are 2 classes: \"caf\u00e9\" (1), \"cafe\u0301\" (1)"}},
-		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil, []string{`f:3: labels that differ in case, blanks or form alone are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
+		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "x" (1), "x " (1), "X" (1)`}},
+		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 2 classes: "x" (1), "x\u200b" (1)`}},
+		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil, []string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"caf\u00e9\" (1), \"cafe\u0301\" (1)"}},
+		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
 		{"json", "f.jsonl", `{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
 			[]string{`f:2: the labels are of several JSON types: 1 bool, 1 string, 1 number`}},
 		{"json_numbers", "f.jsonl", `{"text":"a","label":0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}` + "\n" + `{"text":"d","label":0e0}`, "train", nil,
@@ -61,14 +62,14 @@ func TestLint(t *testing.T) {
 		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification }, nil},
 		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
 		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil, []string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
-		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them say little`}},
+		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them mean little`}},
 		{"one_target", "f.csv", "text,label\na,3\nb,3.0\n", "train", regressed, []string{`f: all examples have the same target; correlations with them are undefined`}},
-		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"), []string{`f:2: label "-1", 2 times, is taken for a withheld one`}},
-		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"), []string{`f:2: label "?", 1 time, is taken for a withheld one`, `f:2: 2 of 3 examples have labels; there are no scores unless all have`}},
+		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"), []string{`f:2: label "-1", 2 times, is read as a withheld label`}},
+		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"), []string{`f:2: label "?", 1 time, is read as a withheld label`, `f:2: 2 of 3 examples have labels; there are scores only if all have one`}},
 		{"a_class", "f.csv", "text,label\na,-1\nb,1\n", "test", classes("-1", "1"), nil},
-		{"partly", "f.csv", "text,label\na,x\nb,\nc,y\n", "test", classes("x", "y"), []string{`f:3: 2 of 3 examples have labels; there are no scores unless all have`}},
+		{"partly", "f.csv", "text,label\na,x\nb,\nc,y\n", "test", classes("x", "y"), []string{`f:3: 2 of 3 examples have labels; there are scores only if all have one`}},
 		{"scores", "f.csv", "text,label\na,-1\nb,2.5\n", "test", regressed, nil},
-		{"withheld_scores", "f.csv", "text,label\na,-1.0\nb,-1.0\n", "test", regressed, []string{`f:2: label "-1.0", 2 times, is taken for a withheld one`}},
+		{"withheld_scores", "f.csv", "text,label\na,-1.0\nb,-1.0\n", "test", regressed, []string{`f:2: label "-1.0", 2 times, is read as a withheld label`}},
 	} {
 		t.Run("data="+c.name, func(t *testing.T) {
 			got, err := found(t, c.file, c.content, c.split, c.change)
@@ -82,7 +83,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// What is refused rather than reported.
+// TestLintRefuses has data that is refused and not only reported.
 func TestLintRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, file, content string
@@ -90,8 +91,8 @@ func TestLintRefuses(t *testing.T) {
 		want                string
 	}{
 		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil, `dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
-		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" holds a control character; want a name of one line without tabs`},
-		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" holds a control character; want a name of one line without tabs`},
+		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" has a control character; want a name of one line without tabs`},
+		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" has a control character; want a name of one line without tabs`},
 		{"long_text", "f.tsv", "text\tlabel\n" + strings.Repeat("a ", maxText) + "\tx\nb\ty\n", nil, `dataset: read f:2: a text of 2097152 bytes; want at most 1048576`},
 		{"blank_label", "f.csv", "text,label\na,x\nb,  \nc,y\n", nil, `dataset: read f:3: example without label; want a label on every example used to train or evaluate`},
 		{"all_empty", "f.csv", "text,label\n ,x\n\t,y\n", nil, `dataset: read f: the text of all 2 examples is empty; want text in the column that data.text or the task names`},
@@ -116,7 +117,7 @@ func TestLintRefuses(t *testing.T) {
 			}
 		})
 	}
-	// An explicit kind has answered what fractions are.
+	// If data.kind is set, fractions as labels are not an error.
 	if _, err := found(t, "f.csv", "text,label\na,1\nb,0.5\n", "train", func(c *Config) { c.Kind = Classification }); err != nil {
 		t.Error(err)
 	}
@@ -130,8 +131,8 @@ func TestOverlap(t *testing.T) {
 	train := split("train.csv", "text,label\na,0\nb,1\nc,1\n")
 	for content, want := range map[string]string{
 		"text,label\nd,0\ne,1\n":       "",
-		"text,label\nd,0\nb ,0\nc,1\n": ":3: 2 of 3 examples have texts of the train split, so scores on them are too good",
-		"text,label\na,0\nb,1\nc,1\n":  ":2: the dev split is the train file, byte for byte, so scores on it are too good",
+		"text,label\nd,0\nb ,0\nc,1\n": ":3: 2 of 3 examples have texts of the train split, so scores on them are too high",
+		"text,label\na,0\nb,1\nc,1\n":  ":2: the dev split is the train file, byte for byte, so scores on it are too high",
 	} {
 		dev := split("dev.csv", content)
 		got := ""

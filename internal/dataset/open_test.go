@@ -35,7 +35,8 @@ func labels(s *Split) []float32 {
 	return l
 }
 
-// The first example of every task and split, with all labels (-1: withheld).
+// TestGLUE compares the first example of every task and split, and all labels
+// (-1 is withheld).
 func TestGLUE(t *testing.T) {
 	for _, c := range []struct {
 		task, split string
@@ -74,7 +75,7 @@ func TestGLUE(t *testing.T) {
 		{"WNLI", "test", Example{0, 2, "Snow fell.", ptr("It was cold."), 0, false}, []float32{-1}},
 	} {
 		t.Run("task="+c.task+"/split="+c.split, func(t *testing.T) {
-			// The folder above and the folder itself must do alike.
+			// The folder of the task and the folder above it must give the same data.
 			for _, dir := range []string{"testdata/glue", "testdata/glue/" + c.task} {
 				s, got := load(t, Config{Task: c.task, Dir: dir}, c.split)
 				if d := cmp.Diff(c.first, got.Examples[0]); d != "" {
@@ -94,7 +95,7 @@ func TestGLUE(t *testing.T) {
 func TestSkippedRowsAreCounted(t *testing.T) {
 	_, got := load(t, Config{Task: "qqp", Dir: "testdata/glue"}, "train")
 	last := got.Examples[len(got.Examples)-1]
-	// The broken row counts two physical rows, so ids still point into the file.
+	// The broken row takes two lines, and ids still count lines of the file.
 	if got.Skipped != 2 || last.ID != 3 || last.Line != 5 {
 		t.Errorf("skipped %d, last example %+v; want 2, id 3, line 5", got.Skipped, last)
 	}
@@ -139,7 +140,8 @@ func TestParquet(t *testing.T) {
 	}
 }
 
-// Shards join in order; row groups and dictionary pages must not show.
+// TestParquetShards: shards are joined in order; row groups and dictionary
+// pages make no difference.
 func TestParquetShards(t *testing.T) {
 	_, got := load(t, Config{Task: "mrpc", Dir: "testdata/hub"}, "train")
 	if len(got.Examples) != 30 {
@@ -147,7 +149,7 @@ func TestParquetShards(t *testing.T) {
 	}
 	text := func(i int) string { return "Sentence " + string(rune('0'+i%7)) + "." }
 	for i, e := range got.Examples {
-		// The second sentences run backwards within a shard of 15.
+		// The second sentences are in reverse order within a shard of 15.
 		want := Example{i, i%15 + 1, text(i), ptr(text(i/15*15 + 14 - i%15)), float32(i % 2), true}
 		if d := cmp.Diff(want, e); d != "" {
 			t.Fatal(d)
@@ -216,8 +218,8 @@ func TestSplits(t *testing.T) {
 	}
 }
 
-// The columns found by name must be the positions the published GLUE readers
-// take (the processors of microsoft/LoRA, 0-based).
+// TestColumnPositions: the columns found by name are those that the published
+// GLUE readers use (the processors of microsoft/LoRA, 0-based).
 func TestColumnPositions(t *testing.T) {
 	for _, c := range []struct {
 		path, task, split string
@@ -255,16 +257,16 @@ func TestColumnPositions(t *testing.T) {
 	}
 }
 
-// The whole of the real files, where they are at hand.
+// TestRealGLUE reads the complete real files if LOR2C_SHARED has them.
 func TestRealGLUE(t *testing.T) {
 	shared := os.Getenv("LOR2C_SHARED")
 	if shared == "" {
-		t.Skip("LOR2C_SHARED is unset: the real GLUE files are not part of the product")
+		t.Skip("LOR2C_SHARED is unset: the real GLUE files are not in this repository")
 	}
 	for _, c := range []struct {
 		task             string
 		train, dev, test int
-		positive         float64 // sum of train labels where it is known, else -1
+		positive         float64 // sum of the labels of train if it is known, else -1
 	}{
 		{"CoLA", 8551, 1043, 1063, 6023}, {"MRPC", 3668, 408, 1725, -1}, {"RTE", 2490, 277, 3000, 1241},
 		{"STS-B", 5749, 1500, 1379, -1}, {"SST-2", 67349, 872, 1821, -1},

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Orders computed by scripts/golden_dataset.py, which writes the generator and
-// the shuffle out in integer arithmetic.
+// TestOrderGolden compares with orders from scripts/golden_dataset.py, which
+// implements the generator and the shuffle in integer arithmetic.
 func TestOrderGolden(t *testing.T) {
 	raw, err := os.ReadFile("testdata/order.json")
 	if err != nil {
@@ -35,8 +35,9 @@ func TestOrderGolden(t *testing.T) {
 	}
 }
 
-// Every arrangement of four must come up equally often over epochs: chi-square
-// with 23 degrees of freedom, 49.7 being exceeded once in a thousand.
+// TestOrderIsUniform: over many epochs, every arrangement of four examples is
+// equally frequent. Chi-square with 23 degrees of freedom exceeds 49.7 once in
+// a thousand.
 func TestOrderIsUniform(t *testing.T) {
 	const epochs = 24000
 	seen := map[[4]int32]float64{}
@@ -45,7 +46,7 @@ func TestOrderIsUniform(t *testing.T) {
 		seen[[4]int32(order)]++
 		slices.Sort(order)
 		if !slices.Equal(order, []int32{0, 1, 2, 3}) {
-			t.Fatalf("epoch %d: %v is no permutation", epoch, order)
+			t.Fatalf("epoch %d: %v is not a permutation", epoch, order)
 		}
 	}
 	chi := 0.0

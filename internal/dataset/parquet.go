@@ -254,7 +254,7 @@ func (s *shard) eachValue(name string, take func(row int, v parquet.Value) error
 		}
 	}
 	if int64(row) != f.NumRows() {
-		return fmt.Errorf("dataset: read %s: column %q has %d values; want %d, one a row", path, name, row, f.NumRows())
+		return fmt.Errorf("dataset: read %s: column %q has %d values; want %d, one per row", path, name, row, f.NumRows())
 	}
 	return nil
 }

@@ -26,14 +26,14 @@ const exampleBytes = 64
 
 // errBudget is wrapped by the error of a file that would decode to more than
 // its budget.
-var errBudget = errors.New("want a file that does not expand so far")
+var errBudget = errors.New("want a file that decodes to less")
 
 // budget is the number of bytes that may still be decoded.
 type budget struct{ left, size int64 }
 
 func (b *budget) take(n int64) error {
 	if b.left -= n; n < 0 || b.left < 0 {
-		return fmt.Errorf("the %d bytes of the file expand to more than %d bytes: %w", b.size, decodeBudget(int(b.size)), errBudget)
+		return fmt.Errorf("the %d bytes of the file decode to more than %d bytes: %w", b.size, decodeBudget(int(b.size)), errBudget)
 	}
 	return nil
 }
@@ -55,7 +55,7 @@ func checkCodec(codec format.CompressionCodec, path string) error {
 		name = codec.String()
 	}
 	return fmt.Errorf("it is compressed with %s; want no compression, snappy, gzip, zstd or brotli; in Python, "+
-		"pyarrow.parquet.write_table(pyarrow.parquet.read_table(%q), NEW, compression=\"zstd\") writes it so", name, path)
+		"pyarrow.parquet.write_table(pyarrow.parquet.read_table(%q), NEW, compression=\"zstd\")writes such a file", name, path)
 }
 
 // checkPages checks the pages of a column chunk before the library decodes
@@ -103,7 +103,7 @@ func checkPages(raw []byte, chunk *format.ColumnMetaData, rows int64, b *budget)
 			}
 		}
 		if values > rows {
-			return fmt.Errorf("it has %d values or more; want %d, one a row", values, rows)
+			return fmt.Errorf("it has %d values or more; want %d, one per row", values, rows)
 		}
 		if levels < 0 || levels > len(page) || levels > int(h.UncompressedPageSize) {
 			return fmt.Errorf("%d bytes of levels in a page of %d", levels, len(page))
@@ -122,7 +122,7 @@ func checkExpansion(codec format.CompressionCodec, data []byte, limit int64) err
 	case format.Snappy:
 		// The data starts with its decoded length, which the library allocates.
 		if n, _ := binary.Uvarint(data); n > uint64(limit) {
-			return fmt.Errorf("a page of %d bytes expands to %d: %w", limit, n, errBudget)
+			return fmt.Errorf("a page of %d bytes decodes to %d: %w", limit, n, errBudget)
 		}
 		return nil
 	case format.Gzip:
@@ -145,7 +145,7 @@ func checkExpansion(codec format.CompressionCodec, data []byte, limit int64) err
 	}
 	n, err := io.CopyN(io.Discard, r, limit+1)
 	if n > limit {
-		return fmt.Errorf("a page of %d bytes expands to more: %w", limit, errBudget)
+		return fmt.Errorf("a page of %d bytes decodes to more: %w", limit, errBudget)
 	}
 	if err != io.EOF {
 		return fmt.Errorf("a page: %w", err)

@@ -12,8 +12,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// Every codec on the list reads what pyarrow wrote; every other is refused by
-// its name.
+// TestCodecs: every supported codec reads files of pyarrow; every other codec
+// is refused by name.
 func TestCodecs(t *testing.T) {
 	g, _ := glueByName("sst2")
 	for name, allowed := range map[string]bool{"none": true, "snappy": true, "gzip": true, "zstd": true, "brotli": true, "lz4": false} {
@@ -23,7 +23,7 @@ func TestCodecs(t *testing.T) {
 				got, _, err := g.readShard(t.Context(), path, true)
 				if !allowed {
 					want := "dataset: read " + path + `: column "sentence": it is compressed with LZ4_RAW; want no compression, snappy, gzip, zstd or brotli; in Python, ` +
-						`pyarrow.parquet.write_table(pyarrow.parquet.read_table("` + path + `"), NEW, compression="zstd") writes it so`
+						`pyarrow.parquet.write_table(pyarrow.parquet.read_table("` + path + `"), NEW, compression="zstd")writes such a file`
 					if err == nil || err.Error() != want {
 						t.Errorf("error %v\nwant %s", err, want)
 					}
@@ -48,8 +48,8 @@ func TestCodecs(t *testing.T) {
 	}
 }
 
-// A page that decodes to more than its header says is found before anything of
-// that size is allocated.
+// TestExpansion: a page that decodes to more than its header says is detected
+// before memory of that size is allocated.
 func TestExpansion(t *testing.T) {
 	var packed bytes.Buffer
 	z, err := zstd.NewWriter(&packed)
@@ -67,14 +67,14 @@ func TestExpansion(t *testing.T) {
 	if err := checkExpansion(format.Zstd, packed.Bytes()[:packed.Len()-3], 1<<20); err == nil || errors.Is(err, errBudget) {
 		t.Errorf("a page that is cut: error %v", err)
 	}
-	// Snappy says its length in front.
+	// Snappy data starts with its decoded length.
 	if err := checkExpansion(format.Snappy, []byte{0xff, 0xff, 0x03, 0}, 100); !errors.Is(err, errBudget) {
 		t.Errorf("snappy: error %v", err)
 	}
 }
 
-// FuzzParquet checks that any file ends in an error of one line or in valid
-// text, never in a panic or in more memory than the budget.
+// FuzzParquet: any file gives an error of one line or valid text, never a
+// panic, and memory stays within the budget.
 func FuzzParquet(f *testing.F) {
 	for _, path := range []string{"hub/mnli/train-00000-of-00001", "codecs/none-v1", "codecs/snappy-v2", "codecs/gzip-v1", "codecs/zstd-v1", "codecs/brotli-v2", "codecs/lz4-v1"} {
 		raw, err := os.ReadFile("testdata/" + path + ".parquet")

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A train file that is a pipe is read once: for its classes, its examples and a
-// dev split.
+// TestPipe: a train file that is a pipe is read once, for its classes, its
+// examples and a dev split.
 func TestPipe(t *testing.T) {
 	raw, err := os.ReadFile("testdata/custom/train.csv")
 	if err != nil {
@@ -36,11 +36,12 @@ func TestPipe(t *testing.T) {
 	}
 	_, whole := load(t, Config{Task: "custom", Train: "testdata/custom/train.csv", Text: []string{"body"}, Label: "stars", Kind: Regression}, "train")
 	if whole.Files[0].SHA256 != train.Files[0].SHA256 {
-		t.Error("the hash of what came through the pipe is another")
+		t.Error("the hash differs from that of the bytes in the pipe")
 	}
 }
 
-// A pipe that nobody writes to, and a file in the middle, end with the context.
+// TestLoadIsInterrupted: reading ends with the context, for a pipe without a
+// writer and in the middle of a file.
 func TestLoadIsInterrupted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pipe.csv")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {

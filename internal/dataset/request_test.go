@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// An adapter's classes stand in for a train file that is not there, and only the
-// split asked for is looked at.
+// TestRequest: the classes of an adapter replace a train file that does not
+// exist, and only the requested split is opened.
 func TestRequest(t *testing.T) {
 	c := Config{Task: "custom", Train: "nowhere.csv", Dev: "nowhere.tsv", Test: "testdata/custom/dev.tsv", Text: []string{"body"}, Label: "class"}
 	s, err := Open(t.Context(), c, Request{Splits: []string{"test"}, Labels: []string{"good", "bad"}})
@@ -42,8 +42,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// Digest is about content: format, name and columns that are not read do not
-// count, texts, labels and their order do.
+// TestDigest: the digest depends on texts, labels and their order, and not on
+// name, format and unused columns.
 func TestDigest(t *testing.T) {
 	digest := func(name, content string) string {
 		c := Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"a"}, Label: "y", Labels: []string{"0", "1"}}

@@ -16,9 +16,9 @@ const maxText = 1 << 20
 func checkText(s string) error {
 	switch {
 	case len(s) > maxText:
-		return fmt.Errorf("holds a text of %d bytes; want at most %d", len(s), maxText)
+		return fmt.Errorf("has a text of %d bytes; want at most %d", len(s), maxText)
 	case strings.IndexByte(s, 0) >= 0:
-		return errors.New("holds a NUL byte; want text")
+		return errors.New("has a NUL byte; want text")
 	case invalidUTF8(s) >= 0:
 		return errors.New("is not UTF-8; want text encoded as UTF-8")
 	}

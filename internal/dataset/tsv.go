@@ -36,7 +36,7 @@ func (l *lines) next() (string, error) {
 		}
 		s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 		if len(s) > maxLine {
-			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example a line", l.path, l.n, maxLine>>20)
+			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example per line", l.path, l.n, maxLine>>20)
 		}
 		if i := strings.IndexByte(s, 0); i >= 0 {
 			return "", fmt.Errorf("dataset: read %s:%d:%d: a NUL byte; want text", l.path, l.n, place.At([]byte(s), i).Column)
@@ -151,11 +151,11 @@ func (t *table) checkSkipped(path string, header []string) error {
 	case len(t.rows) == 0:
 		return fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, t.skipped, len(header))
 	case t.skipped > max(handful, all/100):
-		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, this the first; want at most one in a hundred",
+		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, of which this is the first; want at most one in a hundred",
 			path, t.firstSkipped, t.skipped, all, len(header))
 	}
 	t.findings = append(t.findings, Finding{Kind: "skipped", Path: path, Line: t.firstSkipped, Count: t.skipped,
-		Text: fmt.Sprintf("%s without %d columns are left out, of %d", counted(t.skipped, "row"), len(header), all)})
+		Text: fmt.Sprintf("%s without %d columns were left out, of %d", counted(t.skipped, "row"), len(header), all)})
 	return nil
 }
 
