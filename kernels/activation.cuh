@@ -3,12 +3,21 @@
 #include "common.cuh"
 
 // Act has the values of compute.Act.
-enum Act { kIdentity, kGELU, kGELUTanh, kReLU, kTanh };
+enum Act { kIdentity, kGELU, kGELUTanh, kReLU, kTanh, kSiLU };
 
 constexpr float kRootHalf = 0.70710678118654752f;
 constexpr float kNormalPeak = 0.39894228040143268f; // 1/sqrt(2 pi)
 constexpr float kGELUTanhA = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float kGELUTanhB = 0.044715f;
+
+// A sum beyond 2^126 makes the quotient 0, which it is but for denormals.
+DEVICE float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
+
+// silu_slope returns the derivative of x sigmoid(x).
+DEVICE float silu_slope(float x) {
+    const float s = sigmoid(x);
+    return s * fmaf(x, 1.0f - s, 1.0f);
+}
 
 // activate returns act(x): Hendrycks and Gimpel 2016, arXiv:1606.08415, for
 // GELU by erf and by tanh.
@@ -18,6 +27,7 @@ DEVICE float activate(int act, float x) {
     case kGELUTanh: return 0.5f * x * (1.0f + tanhf(kGELUTanhA * x * fmaf(kGELUTanhB * x, x, 1.0f)));
     case kReLU: return x <= 0.0f ? 0.0f : x; // a NaN stays one
     case kTanh: return tanhf(x);
+    case kSiLU: return x * sigmoid(x);
     default: return x;
     }
 }
@@ -37,6 +47,7 @@ DEVICE float activation_slope(int act, float x) {
         const float t = tanhf(x);
         return fmaf(-t, t, 1.0f);
     }
+    case kSiLU: return silu_slope(x);
     default: return 1.0f;
     }
 }

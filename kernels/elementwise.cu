@@ -139,6 +139,7 @@ template <typename T> DEVICE void act_forward(const ActArgs& a) {
     case kGELUTanh: return act_forward_as<T, kGELUTanh>(a);
     case kReLU: return act_forward_as<T, kReLU>(a);
     case kTanh: return act_forward_as<T, kTanh>(a);
+    case kSiLU: return act_forward_as<T, kSiLU>(a);
     default: return act_forward_as<T, kIdentity>(a);
     }
 }
@@ -165,6 +166,7 @@ template <typename T> DEVICE void act_backward(const ActArgs& a) {
     case kGELUTanh: return act_backward_as<T, kGELUTanh>(a);
     case kReLU: return act_backward_as<T, kReLU>(a);
     case kTanh: return act_backward_as<T, kTanh>(a);
+    case kSiLU: return act_backward_as<T, kSiLU>(a);
     default: return act_backward_as<T, kIdentity>(a);
     }
 }

@@ -33,8 +33,8 @@ template <typename T> DEVICE void load_or(float (&x)[8], const void* from, float
 // Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows and vectors are aligned.
 // Numerics f32, rounded once. v times is rounded to f32 before it is multiplied by a row.
 // Work     N C reads and writes, the vectors from cache; memory bound.
-// Source   (IA)3: Liu et al. 2022, arXiv:2205.05638, section 3.3; DoRA: Liu et al. 2024, arXiv:2402.09353, eq. 5;
-//          VeRA: Kopiczko et al. 2023, arXiv:2310.11454, eq. 2; AdaLoRA: Zhang et al. 2023, arXiv:2303.10512, eq. 3.
+// Source   Liu et al. 2022, arXiv:2205.05638 ((IA)3); Liu et al. 2024, arXiv:2402.09353 (DoRA); Kopiczko et al. 2023,
+//          arXiv:2310.11454 (VeRA); Zhang et al. 2023, arXiv:2303.10512 (AdaLoRA).
 template <typename T, typename V> DEVICE void scale_cols(const ScaleArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
     const int row = i / blocks, c = i % blocks * 8;

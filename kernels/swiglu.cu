@@ -1,4 +1,5 @@
 // SwiGLU and its gradient. See compute.Elementwise.
+#include "activation.cuh"
 #include "map.cuh"
 
 struct SwiGLUArgs {
@@ -8,9 +9,6 @@ struct SwiGLUArgs {
     const int32_t* n;
     uint32_t aligned, unused;
 };
-
-// A sum beyond 2^126 makes the quotient 0, which it is but for denormals.
-DEVICE float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 
 // swiglu_forward: dst[i] = gate[i] sigmoid(gate[i]) up[i].
 //
@@ -60,9 +58,8 @@ template <typename T, bool whole> DEVICE void swiglu_backward_at(const SwiGLUGra
     load_cols(dy, static_cast<const T*>(a.dy), i, n, whole);
     UNROLL
     for (int j = 0; j < 8; j++) {
-        const float s = sigmoid(gate[j]);
-        dgate[j] = dy[j] * up[j] * s * fmaf(gate[j], 1.0f - s, 1.0f);
-        dup[j] = dy[j] * gate[j] * s;
+        dgate[j] = dy[j] * up[j] * silu_slope(gate[j]);
+        dup[j] = dy[j] * gate[j] * sigmoid(gate[j]);
     }
     if (a.dgate) store_cols(static_cast<T*>(a.dgate), dgate, i, n, whole);
     if (a.dup) store_cols(static_cast<T*>(a.dup), dup, i, n, whole);

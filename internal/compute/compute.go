@@ -133,6 +133,8 @@ const (
 	ReLU
 	// Tanh is the hyperbolic tangent. The pooler and the classification head use it.
 	Tanh
+	// SiLU is x/(1 + exp(-x)), also called swish (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2).
+	SiLU
 )
 
 // AttnOpts describes one attention call over packed rows.

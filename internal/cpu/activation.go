@@ -60,6 +60,10 @@ func activate[T Float](act compute.Act, dst, x []T) {
 		for i, v := range x[:len(dst)] {
 			dst[i] = T(math.Tanh(float64(v)))
 		}
+	case compute.SiLU:
+		for i, v := range x[:len(dst)] {
+			dst[i] = v * T(sigmoid(float64(v)))
+		}
 	}
 }
 
@@ -85,6 +89,10 @@ func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
 		for i, v := range pre {
 			t := T(math.Tanh(float64(v)))
 			dx[i] = dy[i] * (1 - t*t)
+		}
+	case compute.SiLU:
+		for i, v := range pre {
+			dx[i] = dy[i] * T(siluSlope(float64(v)))
 		}
 	}
 }

@@ -37,7 +37,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 	const r, heads = 8, 3
 	x, y, z, s := float(n, c), float(n, c), float(n, c), float(n, c)
 	w, bias, stats, loss, state := float(c, c), float(c), float(n, 2), float(1), float(compute.StateLen)
-	a, b, u := float(r, c), float(c, r), float(n, r)
+	a, b, u, v, long := float(r, c), float(c, r), float(n, r), float(n, r), float(n+2*r, c)
 	ids, cu := d.Alloc(compute.Shape{n}, compute.Int), d.Alloc(compute.Shape{3}, compute.Int)
 	d.UploadInts(cu, []int32{0, int32(n / 2), int32(n)})
 	drop := compute.Dropout{P: 0.1}
@@ -81,6 +81,13 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
 		{"ScaleCols", func() { d.ScaleCols(x, y, bias, compute.ScaleOpts{Times: bias}) }},
 		{"ScaleColsGrad", func() { d.ScaleColsGrad(x, bias, y, bias, z, compute.ScaleOpts{About: bias}) }},
+		{"LowRankInvNorm", func() { d.LowRankInvNorm(bias, w, a, b, 1) }},
+		{"PrependRows", func() { d.PrependRows(long, a, x, cu) }},
+		{"PrependRowsGrad", func() { d.PrependRowsGrad(x, a, long, cu) }},
+		{"Softmax", func() { d.Softmax(u, u) }},
+		{"SoftmaxGrad", func() { d.SoftmaxGrad(u, u, u) }},
+		{"Gate", func() { d.Gate(long.Slice(0, compute.Shape{n, 8 * r}), u, u) }},
+		{"GateGrad", func() { d.GateGrad(u, v, u, v, long.Slice(0, compute.Shape{n, 8 * r})) }},
 		{"AdamW", func() { d.AdamW(x, compute.Tensor{}, y, z, s, state, opts) }},
 	}
 }

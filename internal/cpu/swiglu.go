@@ -9,6 +9,12 @@ import (
 // sigmoid computes 1/(1 + exp(-x)).
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
+// siluSlope is the derivative of x sigmoid(x).
+func siluSlope(x float64) float64 {
+	s := sigmoid(x)
+	return s * (1 + x*(1-s))
+}
+
 // SwiGLU computes dst = silu(gate) up.
 func (d *Device[T]) SwiGLU(dst, gate, up compute.Tensor) {
 	if d.err != nil {
@@ -35,12 +41,11 @@ func (d *Device[T]) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
 	d.each(len(in), chunkElems, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			x, grad := float64(g[i]), in[i]
-			s := sigmoid(x)
 			if gg != nil {
-				gg[i] = grad * u[i] * T(s*(1+x*(1-s)))
+				gg[i] = grad * u[i] * T(siluSlope(x))
 			}
 			if gu != nil {
-				gu[i] = grad * T(x*s)
+				gu[i] = grad * T(x*sigmoid(x))
 			}
 		}
 	})

@@ -18,7 +18,7 @@ const (
 
 var acts = map[string]compute.Act{
 	"identity": compute.Identity, "gelu": compute.GELU, "gelu_tanh": compute.GELUTanh,
-	"relu": compute.ReLU, "tanh": compute.Tanh,
+	"relu": compute.ReLU, "tanh": compute.Tanh, "silu": compute.SiLU,
 }
 
 // subsets calls f with every selection of names and its name as a subtest.

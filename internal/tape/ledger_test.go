@@ -141,3 +141,15 @@ func (l *ledger) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) {
 func (l *ledger) ScaleColsGrad(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
 	l.use("ScaleColsGrad", dx, dv, x, v, dy, o.Times, o.About)
 }
+
+func (l *ledger) LowRankInvNorm(dst, w, a, b tensor, _ float32) {
+	l.use("LowRankInvNorm", dst, w, a, b)
+}
+func (l *ledger) PrependRows(dst, prefix, x, cu tensor) { l.use("PrependRows", dst, prefix, x, cu) }
+func (l *ledger) PrependRowsGrad(dx, dprefix, dy, cu tensor) {
+	l.use("PrependRowsGrad", dx, dprefix, dy, cu)
+}
+func (l *ledger) Softmax(dst, x tensor)            { l.use("Softmax", dst, x) }
+func (l *ledger) SoftmaxGrad(dx, y, dy tensor)     { l.use("SoftmaxGrad", dx, y, dy) }
+func (l *ledger) Gate(dst, w, u tensor)            { l.use("Gate", dst, w, u) }
+func (l *ledger) GateGrad(dw, du, w, u, dy tensor) { l.use("GateGrad", dw, du, w, u, dy) }

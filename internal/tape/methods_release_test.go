@@ -26,8 +26,14 @@ func TestMethodReleases(t *testing.T) {
 		u := tp.LowRankDown(scaled, param(false, 2, 4), compute.Dropout{})
 		tp.Release(scaled)
 		tp.Rescale(u, param(false, 2), compute.ScaleOpts{})
-		tp.LowRankUp(y, u, param(true, 6, 2), 1)
-		tp.Release(u)
+		logit := tp.LowRankDown(x, param(false, 3, 4), compute.Dropout{})
+		w := tp.Softmax(logit)
+		tp.Release(logit)
+		experts, each := tp.Gate(w, u), tp.GateEach(w, tp.LowRankDown(x, param(true, 6, 4), compute.Dropout{}))
+		tp.Release(w, u)
+		tp.LowRankUp(y, experts, param(true, 6, 6), 1)
+		tp.LowRankUp(y, each, param(true, 6, 6), 1)
+		tp.Release(experts, each)
 		tp.Rescale(y, param(true, 6), compute.ScaleOpts{})
 		tp.Rescale(y, param(false, 6), compute.ScaleOpts{})
 		z := tp.Add(tp.Copy(y), y, 0.5)
@@ -36,9 +42,9 @@ func TestMethodReleases(t *testing.T) {
 		tp.Release(y, z)
 		logits := tp.Linear(zero, param(false, 3, 6), nil, compute.Identity)
 		tp.Release(zero)
-		want := 2 // x and labels
+		want := 3 // x, labels and the ranks of a frozen A
 		if !train {
-			want = 4 // also the copy, which nothing released, and the logits
+			want = 5 // also a copy and ranks that nothing released, and the logits
 		}
 		labels := dev.Temp(compute.Shape{5}, compute.Int)
 		tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, labels, 1, compute.CrossEntropyOpts{})

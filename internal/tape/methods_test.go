@@ -96,3 +96,44 @@ func TestAddGrad(t *testing.T) {
 		})
 	})
 }
+
+// TestRoutedGrad is a router with experts that share their ranks, or have their own.
+func TestRoutedGrad(t *testing.T) {
+	const experts = 3
+	for name, each := range map[string]bool{"shared": false, "own": true} {
+		t.Run("ranks="+name, func(t *testing.T) {
+			subsets(t, []string{"x", "router", "a", "b"}, func(t *testing.T, frozen []string) {
+				newGradient(t).check(func(g *gradient) *Var {
+					x := g.x("x", n, c)
+					w := g.Softmax(g.LowRankDown(x, g.p("router", experts, c), compute.Dropout{}))
+					var z *Var
+					if each {
+						z = g.GateEach(w, g.LowRankDown(x, g.p("a", experts*r, c), drop(1)))
+					} else {
+						z = g.Gate(w, g.LowRankDown(x, g.p("a", r, c), drop(1)))
+					}
+					y := g.Zeros(x, m)
+					g.LowRankUp(y, z, g.p("b", m, experts*r), 1.5)
+					return y
+				}, frozen...)
+			})
+		})
+	}
+}
+
+func TestPrependRowsGrad(t *testing.T) {
+	subsets(t, []string{"x", "prefix"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			return g.PrependRows(g.x("x", n, c), g.p("prefix", 2, c), g.ints(0, 3, 3, n))
+		}, frozen...)
+	})
+	t.Run("read=also directly", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x, cu := g.x("x", n, c), g.ints(0, 4, n)
+			long := g.PrependRows(x, g.p("prefix", 2, c), cu)
+			return g.Attention(x, long, long, compute.AttnOpts{
+				Heads: 2, KVHeads: 2, HeadDim: c / 2, CuQ: cu, CuK: g.ints(0, 6, n+4), MaxQ: 4, MaxK: 6, Scale: 0.7,
+			})
+		})
+	})
+}

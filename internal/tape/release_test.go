@@ -124,6 +124,7 @@ func TestConsumed(t *testing.T) {
 		"add":           func(x *tape.Var) { tp.Add(value(), x, 1) },
 		"add to":        func(x *tape.Var) { tp.AddTo(value(), x, 1) },
 		"copy":          func(x *tape.Var) { tp.Copy(x) },
+		"prepend rows":  func(x *tape.Var) { tp.PrependRows(x, param(2, 4), cu) },
 		"swiglu":        func(x *tape.Var) { tp.SwiGLU(value(), x) },
 		"attention": func(x *tape.Var) {
 			tp.Attention(value(), value(), x, compute.AttnOpts{Heads: 1, KVHeads: 1, HeadDim: 4, CuQ: cu, CuK: cu})

@@ -23,6 +23,7 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
 		{name: "op=ScaleColsGrad/difference=central", run: differenceScale},
+		{name: "op=GateGrad/difference=central", run: differenceGate},
 	}
 	for _, a := range activations {
 		if a.act == compute.ReLU {

@@ -34,7 +34,7 @@ var activations = []struct {
 	act  compute.Act
 }{
 	{"identity", compute.Identity}, {"gelu", compute.GELU}, {"gelu_tanh", compute.GELUTanh},
-	{"relu", compute.ReLU}, {"tanh", compute.Tanh},
+	{"relu", compute.ReLU}, {"tanh", compute.Tanh}, {"silu", compute.SiLU},
 }
 
 // activation computes act(x), with each step rounded to F.
@@ -48,6 +48,8 @@ func activation[F float](act compute.Act, x F) F {
 		return max(x, 0)
 	case compute.Tanh:
 		return F(math.Tanh(float64(x)))
+	case compute.SiLU:
+		return x / (1 + F(math.Exp(float64(-x))))
 	}
 	return x
 }
@@ -74,6 +76,9 @@ func slope[F float](act compute.Act, x F) F {
 	case compute.Tanh:
 		t := F(math.Tanh(float64(x)))
 		return 1 - t*t
+	case compute.SiLU:
+		s := 1 / (1 + F(math.Exp(float64(-x))))
+		return s * (1 + x*(1-s))
 	}
 	return 1
 }

@@ -8,16 +8,59 @@ import (
 type methodHooks struct {
 	scale     func(dst, x, v tensor, o compute.ScaleOpts)
 	scaleGrad func(dx, dv, x, v, dy tensor, o compute.ScaleOpts)
+	invNorm   func(dst, w, a, b tensor, scale float32)
+	prepend   func(dst, prefix, x, cu tensor)
+	preGrad   func(dx, dprefix, dy, cu tensor)
+	soft      func(dst, x tensor)
+	softGrad  func(dx, y, dy tensor)
+	gate      func(dst, w, u tensor)
+	gateGrad  func(dw, du, w, u, dy tensor)
 }
 
 func honestMethods(dev compute.Device) methodHooks {
-	return methodHooks{scale: dev.ScaleCols, scaleGrad: dev.ScaleColsGrad}
+	return methodHooks{
+		scale: dev.ScaleCols, scaleGrad: dev.ScaleColsGrad, invNorm: dev.LowRankInvNorm, prepend: dev.PrependRows,
+		preGrad: dev.PrependRowsGrad, soft: dev.Softmax, softGrad: dev.SoftmaxGrad, gate: dev.Gate, gateGrad: dev.GateGrad,
+	}
 }
 
 func (f *faulty) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) { f.scale(dst, x, v, o) }
 
 func (f *faulty) ScaleColsGrad(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
 	f.scaleGrad(dx, dv, x, v, dy, o)
+}
+
+func (f *faulty) LowRankInvNorm(dst, w, a, b tensor, scale float32) { f.invNorm(dst, w, a, b, scale) }
+func (f *faulty) PrependRows(dst, prefix, x, cu tensor)             { f.prepend(dst, prefix, x, cu) }
+func (f *faulty) PrependRowsGrad(dx, dprefix, dy, cu tensor)        { f.preGrad(dx, dprefix, dy, cu) }
+func (f *faulty) Softmax(dst, x tensor)                             { f.soft(dst, x) }
+func (f *faulty) SoftmaxGrad(dx, y, dy tensor)                      { f.softGrad(dx, y, dy) }
+func (f *faulty) Gate(dst, w, u tensor)                             { f.gate(dst, w, u) }
+func (f *faulty) GateGrad(dw, du, w, u, dy tensor)                  { f.gateGrad(dw, du, w, u, dy) }
+
+func (d *narrow) LowRankInvNorm(dst, w, a, b tensor, scale float32) {
+	wantExact(dst)
+	wantWorking(w, a, b)
+	d.Device.LowRankInvNorm(dst, w, a, b, scale)
+}
+
+func (d *narrow) PrependRows(dst, prefix, x, cu tensor) {
+	wantWorking(dst, prefix, x)
+	d.Device.PrependRows(dst, prefix, x, cu)
+}
+
+func (d *narrow) PrependRowsGrad(dx, dprefix, dy, cu tensor) {
+	wantWorking(dx, dy)
+	wantExact(dprefix)
+	d.Device.PrependRowsGrad(dx, dprefix, dy, cu)
+}
+
+func (d *narrow) Softmax(dst, x tensor)        { wantExact(dst, x); d.Device.Softmax(dst, x) }
+func (d *narrow) SoftmaxGrad(dx, y, dy tensor) { wantExact(dx, y, dy); d.Device.SoftmaxGrad(dx, y, dy) }
+func (d *narrow) Gate(dst, w, u tensor)        { wantExact(dst, w, u); d.Device.Gate(dst, w, u) }
+func (d *narrow) GateGrad(dw, du, w, u, z tensor) {
+	wantExact(dw, du, w, u, z)
+	d.Device.GateGrad(dw, du, w, u, z)
 }
 
 func (d *narrow) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) {
@@ -34,6 +77,13 @@ func (d *narrow) ScaleColsGrad(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
 	wantExact(dv, o.Times)
 	d.Device.ScaleColsGrad(dx, dv, x, v, dy, o)
 	store(dx)
+}
+
+// ones returns a tensor like x that is full of ones.
+func ones(d compute.Device, x tensor) tensor {
+	y := d.Temp(x.Shape, x.DType)
+	d.Fill(y, 1)
+	return y
 }
 
 // methodFaults are mistakes in the ops of compute.Methods.
@@ -65,6 +115,53 @@ var methodFaults = []fault{
 	{"ScaleCols", "gradient_about_zero", func(f *faulty, d compute.Device) {
 		f.scaleGrad = func(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
 			d.ScaleColsGrad(dx, dv, x, v, dy, compute.ScaleOpts{Times: o.Times})
+		}
+	}},
+	{"LowRankInvNorm", "scale_ignored", func(f *faulty, d compute.Device) {
+		f.invNorm = func(dst, w, a, b tensor, scale float32) { d.LowRankInvNorm(dst, w, a, b, 1) }
+	}},
+	{"LowRankInvNorm", "norm_of_the_base", func(f *faulty, d compute.Device) {
+		f.invNorm = func(dst, w, a, b tensor, scale float32) { d.LowRankInvNorm(dst, w, a, b, 0) }
+	}},
+	{"PrependRows", "prefix_after_the_rows", func(f *faulty, d compute.Device) {
+		f.prepend = func(dst, prefix, x, cu tensor) {
+			d.PrependRows(dst, prefix, x, cu)
+			n, all := x.Shape[0], dst.Shape[0]
+			d.Copy(dst.View(0, n), x)
+			d.Copy(dst.View(all-prefix.Shape[0], all), prefix)
+		}
+	}},
+	{"PrependRows", "dprefix_overwritten", func(f *faulty, d compute.Device) {
+		f.preGrad = func(dx, dprefix, dy, cu tensor) {
+			if dprefix.Present() {
+				d.Fill(dprefix, 0)
+			}
+			d.PrependRowsGrad(dx, dprefix, dy, cu)
+		}
+	}},
+	{"PrependRows", "last_sequence_left_out", func(f *faulty, d compute.Device) {
+		f.preGrad = func(dx, dprefix, dy, cu tensor) {
+			d.PrependRowsGrad(dx, tensor{}, dy, cu)
+			if dprefix.Present() && cu.Shape[0] > 2 {
+				cu = cu.View(0, cu.Shape[0]-1)
+				dy = dy.View(0, dy.Shape[0]-dprefix.Shape[0])
+			}
+			d.PrependRowsGrad(tensor{}, dprefix, dy, cu)
+		}
+	}},
+	{"Softmax", "gradient_without_the_mean", func(f *faulty, d compute.Device) {
+		f.softGrad = func(dx, y, dy tensor) { d.Gate(dx, y, dy) }
+	}},
+	{"Softmax", "first_row_only", func(f *faulty, d compute.Device) {
+		f.soft = func(dst, x tensor) { d.Softmax(dst.View(0, 1), x.View(0, 1)) }
+	}},
+	{"Gate", "weights_ignored", func(f *faulty, d compute.Device) {
+		f.gate = func(dst, w, u tensor) { d.Gate(dst, ones(d, w), u) }
+	}},
+	{"Gate", "dw_without_the_ranks", func(f *faulty, d compute.Device) {
+		f.gateGrad = func(dw, du, w, u, dy tensor) {
+			d.GateGrad(tensor{}, du, w, u, dy)
+			d.GateGrad(dw, tensor{}, w, ones(d, u), dy)
 		}
 	}},
 }

@@ -2,6 +2,7 @@ package computetest
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
 )
@@ -106,4 +107,45 @@ func differenceScale(s *suite) {
 	}
 	s.difference(x, forward)
 	s.difference(v, forward)
+}
+
+// invNorm computes the reciprocal of the norm of each row of w + scale B A, with each step rounded to F.
+func invNorm[F float](l *lowRankData, w []float64) []float64 {
+	v := in[F](gemm[F](w, l.scale, l.u, false, l.w, false, l.n, l.k, l.r))
+	y := make([]F, l.n)
+	for m := range y {
+		var square F
+		for _, x := range v[m*l.k : (m+1)*l.k] {
+			square += x * x
+		}
+		if square != 0 {
+			y[m] = 1 / F(math.Sqrt(float64(square)))
+		}
+	}
+	return out(y)
+}
+
+func invNormCases() []testCase {
+	var all []testCase
+	for _, size := range [][3]int{{1, 1, 1}, {3, 17, 2}, {33, 264, 8}, {70, 33, 19}, {5, 1025, 4}} {
+		all = append(all, testCase{
+			name: fmt.Sprintf("op=LowRankInvNorm/m=%d/k=%d/r=%d", size[0], size[1], size[2]),
+			run: func(s *suite) {
+				l := lowRankData{n: size[0], k: size[1], r: size[2], scale: 1.75}
+				w := s.working.normal(l.n*l.k, 1)
+				var a, b compute.Tensor
+				a, l.w = s.working.random("a", l.r, l.k)
+				l.u = s.working.normal(l.n*l.r, 1)
+				if l.n > 1 { // the last row is zero
+					clear(w[(l.n-1)*l.k:])
+					clear(l.u[(l.n-1)*l.r:])
+				}
+				b = s.working.input("b", l.u, l.n, l.r)
+				dst := s.exact.output("dst", l.n)
+				s.dev.LowRankInvNorm(dst.Tensor, s.working.input("w", w, l.n, l.k), a, b, l.scale)
+				s.near(dst, invNorm[float64](&l, w), invNorm[float32](&l, w), 0)
+			},
+		})
+	}
+	return all
 }

@@ -117,7 +117,8 @@ func cases(cfg Config) []testCase {
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
 		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(),
-		updateCases(), scaleCases(), differenceCases(cfg),
+		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(),
+		differenceCases(cfg),
 	} {
 		all = append(all, group...)
 	}

@@ -1,0 +1,31 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/lor2c/lor2c/internal/compute"
+)
+
+// LowRankInvNorm computes dst[m] = 1/||w[m] + scale (B A)[m]||.
+func (d *Device[T]) LowRankInvNorm(dst, w, a, b compute.Tensor, scale float32) {
+	if d.err != nil {
+		return
+	}
+	out, base, down, up := Data[T](dst), Data[T](w), Data[T](a), Data[T](b)
+	k, r := w.Shape.Cols(), b.Shape.Cols()
+	d.each(len(out), lowRankRows, func(worker, lo, hi int) {
+		sum := sized(&d.scratch[worker].a, (hi-lo)*k)
+		copy(sum, base[lo*k:hi*k])
+		d.multiply(worker, product[T]{
+			m: hi - lo, n: k, k: r, alpha: T(scale), a: matrix[T]{up[lo*r:], r, false}, b: matrix[T]{down, k, false},
+			dst: matrix[T]{sum, k, false}, accumulate: true,
+		})
+		for m := range hi - lo {
+			row := sum[m*k : (m+1)*k]
+			out[lo+m] = 0
+			if square := dot(row, row); square != 0 {
+				out[lo+m] = T(1 / math.Sqrt(float64(square)))
+			}
+		}
+	})
+}
