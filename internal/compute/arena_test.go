@@ -100,7 +100,7 @@ func TestArenaReuse(t *testing.T) {
 	first, second := a.Alloc(1000), a.Alloc(2000)
 	a.Free(first, 1000)
 	if got := a.Alloc(2000); got == first {
-		t.Errorf("a block of 1000 bytes was handed out for 2000")
+		t.Errorf("a block of 1000 bytes was returned for 2000")
 	}
 	// 1000 was rounded up to 1024.
 	if got := a.Alloc(1024); got != first {

@@ -2,13 +2,14 @@ package compute
 
 import "math"
 
-// Dropout identifies one mask. The numbers that are drawn depend on nothing else, so that every device and the
-// backward pass draw the same mask again, and that a step of 64 examples has the same masks as 4 micro-batches of 16.
+// Dropout identifies one mask. The numbers that are drawn depend on nothing
+// else, so that every device and the backward pass draw the same mask again,
+// and that a step of 64 examples has the same masks as 4 micro-batches of 16.
 //
-// Element (row n, column c) takes lot c%8 of
-// Philox(key = Key, counter = {c/8, Row+n, Site, Step}); lot i is the low or
-// high half, low first, of word i/2. The element is kept iff its lot is at
-// least Threshold.
+// Element (row n, column c) uses lot c%8 of Philox(key = Key, counter = {c/8,
+// Row+n, Site, Step}). Lot i is a half of word i/2: the low half if i is even,
+// and otherwise the high half. The element is kept iff its lot is at least
+// Threshold.
 type Dropout struct {
 	P    float32
 	Key  uint64 // seed of the run
@@ -17,8 +18,9 @@ type Dropout struct {
 	Row  uint32 // index of the first row within the optimizer step
 }
 
-// Threshold returns how many of the 65,536 possible lots drop an element: P rounded to a multiple of 1/65,536. Lots
-// of 16 bits make the mask half as expensive as lots of 32 bits, and change P by less than 1e-5.
+// Threshold returns how many of the 65,536 possible lots drop an element: P
+// rounded to a multiple of 1/65,536. Lots of 16 bits make the mask half as
+// expensive as lots of 32 bits, and change P by less than 1e-5.
 func (d Dropout) Threshold() uint32 { return uint32(math.Round(float64(d.P) * 65536)) }
 
 // Scale returns the factor for a kept element: 1/(1-p) for the p that results from Threshold, so that the expectation

@@ -11,7 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// The known answers of Random123 1.14, tests/kat_vectors, philox4x32 10.
+// TestPhilox compares with the known answers of Random123 1.14,
+// tests/kat_vectors, philox4x32 10.
 func TestPhilox(t *testing.T) {
 	const ones = math.MaxUint32
 	for _, c := range []struct {
@@ -51,8 +52,8 @@ func draw(fill string, n int, seed uint64, name string, scale float64) []float32
 	return v
 }
 
-// TestInitialValues compares with testdata/random.py, which knows the
-// definition alone: the start of a run must never change between releases.
+// TestInitialValues compares with testdata/random.py, which implements only the
+// definition: the initial values of a run must never change between releases.
 func TestInitialValues(t *testing.T) {
 	raw, err := os.ReadFile("testdata/random.json")
 	if err != nil {
@@ -71,8 +72,8 @@ func TestInitialValues(t *testing.T) {
 		for fill, want := range map[string][]float64{"uniform": c.Uniform, "normal": c.Normal} {
 			t.Run(fmt.Sprintf("fill=%s/name=%s", fill, c.Name), func(t *testing.T) {
 				for i, got := range draw(fill, len(want), c.Seed, c.Name, c.Scale) {
-					// Sine and logarithm may differ in the last bit of a float64
-					// between libraries, and so in that of a float32.
+					// Sine and logarithm may differ in the last bit of a float64 between
+					// libraries, and therefore in the last bit of a float32.
 					if math.Abs(float64(got)-want[i]) > 1.2e-7*math.Abs(want[i]) {
 						t.Errorf("[%d] = %v; want %v", i, got, want[i])
 					}
@@ -83,7 +84,7 @@ func TestInitialValues(t *testing.T) {
 }
 
 // TestInitialValuesStandAlone: a value depends on seed, name and position, not
-// on what was drawn before or on how many values follow.
+// on earlier draws or on how many values follow.
 func TestInitialValuesStandAlone(t *testing.T) {
 	for fill := range fills {
 		t.Run("fill="+fill, func(t *testing.T) {
@@ -111,7 +112,7 @@ func TestMoments(t *testing.T) {
 	const n, scale = 200_000, 0.25
 	for fill, c := range map[string]struct {
 		variance, kurtosis float64
-		sixth, eighth      float64 // standardised: the errors of the others need them
+		sixth, eighth      float64 // the values are standardised first, because the errors of other moments depend on these
 	}{
 		"uniform": {scale * scale / 3, 9.0 / 5, 27.0 / 7, 9},
 		"normal":  {scale * scale, 3, 15, 105},
@@ -165,7 +166,7 @@ func TestDropoutThreshold(t *testing.T) {
 			if got := d.Active(); got != (c.threshold > 0) {
 				t.Errorf("Active() = %v", got)
 			}
-			// What is kept, times its multiplier, must give back the whole.
+			// The share that is kept, times its multiplier, must be 1.
 			if kept := float64(65536-c.threshold) / 65536; math.Abs(kept*d.Scale()-1) > 1e-15 {
 				t.Errorf("Scale() = %v, but a share of %v is kept", d.Scale(), kept)
 			}

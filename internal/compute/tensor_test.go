@@ -41,7 +41,7 @@ func TestViewsShareStorage(t *testing.T) {
 		t.Errorf("the tensor itself became %+v", x)
 	}
 	if !x.Present() || (compute.Tensor{}).Present() {
-		t.Error("Present() must tell a tensor from the zero Tensor")
+		t.Error("Present() does not distinguish a tensor from the zero Tensor")
 	}
 }
 

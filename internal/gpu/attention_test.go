@@ -82,7 +82,7 @@ func TestAttentionShared(t *testing.T) {
 		for dim := 1; dim <= 256; dim++ {
 			k := d.attentionFor(dim)
 			if most := max(k.forward, k.dkv, k.dq); most > 99<<10 {
-				t.Errorf("head size %d, narrow %t: %d bytes of shared memory; at most %d are there", dim, narrow, most, 99<<10)
+				t.Errorf("head size %d, narrow %t: %d bytes of shared memory; at most %d are available", dim, narrow, most, 99<<10)
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func fake(t *testing.T) hostlib.Driver {
 	t.Helper()
 	d, ok := hostlib.Loaded()
 	if !ok {
-		t.Skip("not on the driver without a card")
+		t.Skip("the tests do not use the simulated driver")
 	}
 	return d
 }

@@ -190,7 +190,7 @@ func TestSlopeJoinsProduct(t *testing.T) {
 				}
 				for i := range want {
 					if got[i] != want[i] {
-						t.Fatalf("element %d is %v; apart it is %v", i, got[i], want[i])
+						t.Fatalf("element %d is %v; with two launches it is %v", i, got[i], want[i])
 					}
 				}
 			})

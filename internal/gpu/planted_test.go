@@ -47,9 +47,9 @@ func TestDroppedBarrier(t *testing.T) {
 			}
 			out, err := lib.Test("-test.failfast", "-test.run=^TestConformance$/^dtype=f32$/^op="+c.op+"$")
 			if err == nil {
-				t.Errorf("the suite passes without it:\n%s", out)
+				t.Errorf("the suite passes without the barrier:\n%s", out)
 			} else if !strings.Contains(string(out), "op="+c.op) {
-				t.Errorf("the suite did not get there: %v\n%s", err, out)
+				t.Errorf("the suite did not run: %v\n%s", err, out)
 			}
 		})
 	}

@@ -21,7 +21,7 @@ func status() string {
 	case driver.NoDevice:
 		return "a driver, but no card"
 	default:
-		return fmt.Sprintf("the driver does not start: %s", why)
+		return fmt.Sprintf("the driver cannot be initialized: %s", why)
 	}
 }
 

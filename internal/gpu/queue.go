@@ -14,13 +14,15 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// queue has the launches that were requested since the last submission.
+// queue contains the launches that were requested since the last submission.
 //
-// Ops only append to it; nothing reaches the driver before submit. Values that differ between two steps over batches
-// of one shape class, such as token counts, the learning rate and the position of a dropout mask, are not in the
-// arguments of a kernel but in slots that the arguments point to. So the lists of the two steps are equal byte for
-// byte. A list that comes a second time is captured as a graph, and from then on a step costs one upload of its slots
-// and one launch.
+// Ops only append to it; nothing reaches the driver before submit. Values that
+// differ between two steps over batches of one shape class, such as token
+// counts, the learning rate and the position of a dropout mask, are not in the
+// arguments of a kernel but in slots that the arguments point to. So the lists
+// of the two steps are equal byte for byte. When a list occurs for the second
+// time it is captured as a graph, and from then on a step costs one upload of
+// its slots and one launch.
 type queue struct {
 	launches []driver.Record
 	names    []string // names of the launched kernels, for errors
@@ -28,7 +30,7 @@ type queue struct {
 	slots    []uint32
 	key      []byte // all bytes of the list; written by submitList
 
-	serial int        // changes whenever a launch is appended or the list is handed over
+	serial int        // changes whenever a launch is appended or the list is submitted
 	table  driver.Ptr // address of the slots on the card
 	seed   maphash.Seed
 	graphs map[uint64]*graph
@@ -103,7 +105,8 @@ func (d *Device) slot(words ...uint32) ptr {
 	return ptr(q.table) + ptr(4*at)
 }
 
-// maxCount is such that the last index of a grid is an int32 even after rounding up to a class.
+// maxCount is so small that the last index of a grid is an int32 even after
+// rounding up to a class.
 const maxCount = 2_000_000_000
 
 // count returns the address of a slot with an int32 that may differ in the next replay.
@@ -195,7 +198,7 @@ func (d *Device) submitList() error {
 	g := q.graphs[sum]
 	switch {
 	case g == nil || !bytes.Equal(g.key, q.key):
-		// A list is not captured the first time, because many lists come only once.
+		// A list is not captured the first time, because many lists occur only once.
 		if err := q.evict(sum); err != nil {
 			return d.explain("forget a step", err)
 		}

@@ -167,14 +167,14 @@ func TestLargeUpload(t *testing.T) {
 			want := ramp(x.Shape.Len()) // exact in bfloat16
 			d.Upload(x, want)
 			if got := download(d, x); !slices.Equal(got, want) {
-				t.Error("what came back is not what went up")
+				t.Error("the downloaded values differ from the uploaded ones")
 			}
 		})
 	}
 }
 
-// TestGraphsAreBounded checks that the number of graphs stays below its limit with many shapes, each of which comes
-// twice and is captured.
+// TestGraphsAreBounded: the number of graphs stays below its limit with many
+// shapes, each of which occurs twice and is captured.
 func TestGraphsAreBounded(t *testing.T) {
 	d := openCard(t, Options{})
 	defer d.Close()

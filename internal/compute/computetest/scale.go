@@ -54,8 +54,8 @@ func scaleCases() []testCase {
 	return all
 }
 
-// checkScale scales rows of one of the two types. The low bit of options says whether times is present, the next
-// whether about is.
+// checkScale scales rows of one of the two types. The lowest bit of options
+// says whether times is present, the next bit whether about is.
 func checkScale(s *suite, k kind, n, c, options int) {
 	d := scaleData{n: n, c: c}
 	var o compute.ScaleOpts

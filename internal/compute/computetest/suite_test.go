@@ -210,7 +210,7 @@ func testFaults(t *testing.T, open func() compute.Device, cfg Config, faults []f
 			fault.plant(f, dev)
 			found, _ := failures(f, cfg, fault.op)
 			if len(found) == 0 {
-				t.Fatal("the suite saw nothing")
+				t.Fatal("the suite found no fault")
 			}
 			t.Log(found[0])
 		})
