@@ -91,8 +91,8 @@ func TestResolved(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The demo's model has 128 positions.
-	if d := c.Data; d.MaxLength != 128 || d.Kind != "classification" || d.Metric != "accuracy" || c.Schedule.Timing != "epochs" || *c.Method.Dropout == 0 {
-		t.Errorf("data %+v, schedule %+v, dropout %g", d, c.Schedule, *c.Method.Dropout)
+	if d := c.Data; d.MaxLength != 128 || d.Kind != "classification" || d.Metric != "accuracy" || c.Schedule.Timing != "epochs" || c.Method.Value("dropout") == 0.0 {
+		t.Errorf("data %+v, schedule %+v, dropout %v", d, c.Schedule, c.Method.Value("dropout"))
 	}
 	if r := run(t, args...); r.code != 0 || !strings.Contains(r.stderr, "the run is finished: 8 of 8 steps are done") {
 		t.Errorf("again: %+v", r)

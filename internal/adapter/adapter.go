@@ -92,22 +92,16 @@ type spec struct {
 	new func(builder) (Method, error)
 	// about describes the method in one line, for help, documents and model cards.
 	about string
-	// keys names the keys of the method section, besides name, that the method takes.
-	keys []string
-	// dropout and learningRate are the method's where a run file has none. docs/defaults.md measures the rates.
-	dropout, learningRate float64
+	// section returns a new section of the method's settings with their defaults; nil if the method has no settings.
+	section func() section
+	// learningRate is the method's where a run file has none. docs/defaults.md measures the rates.
+	learningRate float64
 	// trains reports whether the method trains a parameter of the base model; nil if it trains none.
 	trains func(name string) bool
 	// peftType is the peft_type of adapter_config.json, and describe fills in what else that file says of a method. A
 	// method without a peftType is saved as a whole model.
 	peftType string
 	describe func(d Description, m Method, c *peftConfig)
-	// resolve fills in the settings that a run file leaves open, and validate lists the faults of settings that no other
-	// method has. Both may be nil.
-	resolve  func(*Config)
-	validate func(Config) []error
-	// variant names the form of the method that settings choose, for reports; nil if there is one.
-	variant func(Config) string
 	// checkStructure and checkProgress check what the method returned when it was saved; nil if it returns nothing.
 	checkStructure func(structure json.RawMessage, layers int) error
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
@@ -147,13 +141,10 @@ func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 // About describes a method in one line.
 func About(name string) string { return methods[name].about }
 
-// Keys lists the keys of the method section, besides name, that a method takes.
-func Keys(name string) []string { return methods[name].keys }
-
 // Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
 // attaching does not change the output of the model, because every B starts at zero.
 func Attach(dev compute.Device, m model.Network, s Settings) (Method, error) {
-	return methods[s.Name].new(builder{dev, m, s})
+	return methods[s.name].new(builder{dev, m, s})
 }
 
 // Count returns the number of scalars in params.
@@ -173,6 +164,9 @@ type builder struct {
 	model.Network
 	Settings
 }
+
+// settingsOf returns the settings of the method that b builds. T is the type of its section.
+func settingsOf[T section](b builder) T { return b.own.(T) }
 
 func (b builder) param(name string, shape ...int) *tape.Param {
 	return tape.NewParam(b.dev, name, true, shape...)
@@ -214,7 +208,7 @@ func (w pair) up(p *model.Pass, u, y *tape.Var) {
 	p.Release(u)
 }
 
-// pair returns a low-rank map of the configured rank that belongs to a layer.
-func (b builder) pair(module string, layer, in, out int) pair {
-	return pair{b.lowRankA(module, layer, b.Rank, in), b.lowRankB(module, layer, out, b.Rank), b.Scale(), float32(*b.Dropout)}
+// pair returns a low-rank map with the given settings that belongs to a layer.
+func (b builder) pair(c Factors, module string, layer, in, out int) pair {
+	return pair{b.lowRankA(module, layer, c.Rank, in), b.lowRankB(module, layer, out, c.Rank), c.Scale(), float32(c.Dropout)}
 }

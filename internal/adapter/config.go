@@ -2,44 +2,221 @@ package adapter
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/setting"
 )
 
-// Config is the `method:` section of a run file. Table docs of package config
-// explains every key.
+// Config is the `method:` section of a run file: the name of a method and the settings that this method has. A copy of a
+// Config is independent of the original.
 type Config struct {
-	Name          string   `yaml:"name" json:"name"`
-	Rank          int      `yaml:"rank" json:"rank"`
-	Alpha         float64  `yaml:"alpha" json:"alpha"`
-	Dropout       *float64 `yaml:"dropout" json:"dropout"`
-	Share         bool     `yaml:"share" json:"share"`
-	TargetModules []string `yaml:"target_modules" json:"target_modules"`
-	InjectRank    int      `yaml:"inject_rank" json:"inject_rank,omitempty"`
-	InjectAlpha   float64  `yaml:"inject_alpha" json:"inject_alpha,omitempty"`
-	InjectDropout *float64 `yaml:"inject_dropout" json:"inject_dropout,omitempty"`
+	name string
+	own  section // nil where the method has no settings or is not known; never written to, but replaced by Set and Resolve
+}
+
+// section is a pointer to the settings of one method: a struct whose tags package setting describes. A section may have
+// a method Resolve(), which fills in the settings that others decide, and a method Variant() string, which names the form
+// of the method that its settings choose, as a prefix of the method's name.
+type section interface {
+	// Validate returns the faults that the tags do not show, most of them of several settings together. Each begins with
+	// "method." and a key. The faults of embedded sections are found without it.
+	Validate() []error
+}
+
+// NewConfig returns the default settings of a method.
+func NewConfig(name string) Config {
+	c := Config{name: name}
+	if of := methods[name].section; of != nil {
+		c.own = of()
+	}
+	return c
+}
+
+// Name returns the name of the method.
+func (c Config) Name() string { return c.name }
+
+// Default returns the settings of a run file without the section: those of the paper's RoBERTa-base rows.
+func Default() Config { return NewConfig("lor2c") }
+
+// Values are settings of methods by their keys.
+type Values map[string]any
+
+// Configure returns the settings of a method with the given values and the defaults of the other keys. It leaves out
+// and panics like With.
+func Configure(name string, values Values) Config { return NewConfig(name).With(values) }
+
+// With returns c with the given values. It leaves out values of keys that only other methods have. It panics if a key is
+// one of no method or a value has another type than the key.
+func (c Config) With(values Values) Config {
+	for key, value := range values {
+		if c.Takes(key) {
+			if err := c.Set(key, value); err != nil {
+				panic(err)
+			}
+		} else if Taking(key) == nil {
+			panic(fmt.Errorf("adapter: configure %s: no method has the key %s", c.name, key))
+		}
+	}
+	return c
+}
+
+// Value returns the value of a key of the method section besides name, and nil if the method does not take the key.
+func (c Config) Value(key string) any {
+	f, ok := c.field(key)
+	if !ok {
+		return nil
+	}
+	return reflect.ValueOf(c.own).Elem().FieldByIndex(f.Index).Interface()
+}
+
+// Set changes the value of a key that the method takes; nil stands for a list without elements. It returns an error for another key and for a value of another
+// type than the key has.
+func (c *Config) Set(key string, value any) error {
+	f, ok := c.field(key)
+	if !ok {
+		return fmt.Errorf("adapter: configure %s: there is no key %s; want one of %s", c.name, key, strings.Join(Keys(c.name), ", "))
+	}
+	if value == nil {
+		value = reflect.Zero(f.Type).Interface()
+	}
+	if n, ok := value.(int); ok && f.Type.Kind() == reflect.Float64 {
+		value = float64(n)
+	}
+	if t := reflect.TypeOf(value); t != f.Type {
+		return fmt.Errorf("adapter: configure %s: %s is %v; want %v", c.name, key, t, f.Type)
+	}
+	own := c.replace()
+	own.Elem().FieldByIndex(f.Index).Set(reflect.ValueOf(value))
+	return nil
+}
+
+// replace gives c a copy of its section, so that other copies of c keep theirs, and returns it.
+func (c *Config) replace() reflect.Value {
+	own := reflect.New(reflect.TypeOf(c.own).Elem())
+	own.Elem().Set(reflect.ValueOf(c.own).Elem())
+	c.own = own.Interface().(section)
+	return own
+}
+
+// fields lists the settings of the method.
+func (c Config) fields() []setting.Field {
+	if c.own == nil {
+		return nil
+	}
+	return setting.Fields(reflect.TypeOf(c.own).Elem())
+}
+
+func (c Config) field(key string) (f setting.Field, ok bool) {
+	fields := c.fields()
+	i := slices.IndexFunc(fields, func(f setting.Field) bool { return f.Name == key })
+	if i < 0 {
+		return f, false
+	}
+	return fields[i], true
+}
+
+// Equal reports whether both are the same method with the same settings.
+func (c Config) Equal(other Config) bool {
+	return c.name == other.name && reflect.DeepEqual(c.own, other.own)
+}
+
+// String returns the name and the settings as JSON, for the messages of tests.
+func (c Config) String() string { return string(encoded(c)) }
+
+// MarshalJSON writes the name and the settings of the method, in the order of its section.
+func (c Config) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(c.name)
+	text = append([]byte(`{"name":`), text...)
+	for _, f := range c.fields() {
+		value, failed := json.Marshal(c.Value(f.Name))
+		text = append(fmt.Appendf(text, ",%q:", f.Name), value...)
+		err = errors.Join(err, failed)
+	}
+	return append(text, '}'), err
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. It leaves out the settings that older releases wrote for every method.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(text, &values); err != nil {
+		return err
+	}
+	var name string
+	if text := values["name"]; text != nil {
+		if err := decode("name", text, &name); err != nil {
+			return err
+		}
+	}
+	*c = NewConfig(name)
+	delete(values, "name")
+	if _, known := methods[name]; !known {
+		return nil // Validate refuses the name
+	}
+	for _, f := range c.fields() {
+		if value := values[f.Name]; value != nil && string(value) != "null" {
+			into := reflect.New(f.Type)
+			if err := decode(f.Name, value, into.Interface()); err != nil {
+				return err
+			}
+			if err := c.Set(f.Name, into.Elem().Interface()); err != nil {
+				return err
+			}
+		}
+		delete(values, f.Name)
+	}
+	for key := range values {
+		if !slices.Contains(OlderKeys, key) {
+			return fmt.Errorf("method has the key %s, which is not one of method %s", place.Quote(key), name)
+		}
+	}
+	return nil
+}
+
+// decode reads the value of a key from JSON.
+func decode(key string, text json.RawMessage, into any) error {
+	err := json.Unmarshal(text, into)
+	if err != nil {
+		if _, what, ok := place.JSON(err); ok {
+			return fmt.Errorf("method.%s: %s", key, strings.TrimPrefix(what, "the text "))
+		}
+	}
+	return err
+}
+
+// OlderKeys are the keys of the method section, besides name, that releases before the settings of each method stood
+// apart wrote for every method. Those that a method does not take had no effect.
+var OlderKeys = []string{
+	"rank", "alpha", "dropout", "share", "target_modules", "inject_rank", "inject_alpha", "inject_dropout",
 }
 
 // Trains returns which parameters of the base model the method trains; nil if it trains none.
-func (c Config) Trains() func(name string) bool { return methods[c.Name].trains }
+func (c Config) Trains() func(name string) bool { return methods[c.name].trains }
 
 // wholeModel reports whether the method is saved as a whole model, which holds the names of the base.
-func (c Config) wholeModel() bool { return methods[c.Name].peftType == "" }
+func (c Config) wholeModel() bool { return methods[c.name].peftType == "" }
 
 // Takes reports whether the method takes a key of the method section.
-func (c Config) Takes(key string) bool { return slices.Contains(methods[c.Name].keys, key) }
+func (c Config) Takes(key string) bool { return slices.Contains(Keys(c.name), key) }
+
+// Rank returns the rank of the low-rank paths; 0 for a method without such paths.
+func (c Config) Rank() int {
+	rank, _ := c.Value("rank").(int)
+	return rank
+}
 
 // Changes reports whether the method can change its structure on a schedule.
-func (c Config) Changes() bool { return methods[c.Name].checkProgress != nil }
+func (c Config) Changes() bool { return methods[c.name].checkProgress != nil }
 
-// Variant names the form of the method that c chooses, as a prefix of the method's name.
+// Variant names the form of the method that its settings choose, as a prefix of the method's name.
 func (c Config) Variant() string {
-	if of := methods[c.Name].variant; of != nil {
-		return of(c)
+	if v, ok := c.own.(interface{ Variant() string }); ok {
+		return v.Variant()
 	}
 	return ""
 }
@@ -50,90 +227,47 @@ func (c Config) CheckProgress(progress json.RawMessage, limits schedule.Config, 
 	if progress == nil || !c.Changes() {
 		return nil
 	}
-	return methods[c.Name].checkProgress(progress, limits, step)
+	return methods[c.name].checkProgress(progress, limits, step)
 }
 
 // LearningRate returns the default learning rate of the method.
-func (c Config) LearningRate() float64 { return methods[c.Name].learningRate }
+func (c Config) LearningRate() float64 { return methods[c.name].learningRate }
 
-// Default returns the settings of the paper's RoBERTa-base rows.
-func Default() Config {
-	return Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: []string{"query", "value"}}
-}
-
-// Resolve sets the defaults that depend on the method, for keys that are not set.
+// Resolve fills in the settings that others decide where they are not set.
 func (c *Config) Resolve() {
-	m := methods[c.Name]
-	if c.Dropout == nil {
-		p := m.dropout
-		c.Dropout = &p
-	}
-	if m.resolve != nil {
-		m.resolve(c)
+	if _, ok := c.own.(interface{ Resolve() }); ok {
+		c.replace().Interface().(interface{ Resolve() }).Resolve()
 	}
 }
 
-// Scale is alpha/r.
-func (c Config) Scale() float32 { return float32(c.Alpha / float64(c.Rank)) }
-
-// Validate returns every fault of c that can be seen without a model.
+// Validate returns every fault of c that can be seen without a model, each beginning with its key.
 func (c Config) Validate() (faults []error) {
-	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
-	if _, ok := methods[c.Name]; !ok {
-		fault("method.name: is %q; want one of %s", c.Name, strings.Join(Names(), ", "))
+	if _, ok := methods[c.name]; !ok {
+		return []error{fmt.Errorf("method.name: is %q; want one of %s", c.name, strings.Join(Names(), ", "))}
 	}
-	lowRank := c.Takes("rank")
-	if lowRank && (c.Rank < 1 || c.Rank > MaxRank) {
-		fault("method.rank: is %d; want 1 to %d", c.Rank, MaxRank)
+	if c.own == nil {
+		return nil
 	}
-	if lowRank && !(c.Alpha > 0) {
-		fault("method.alpha: is %g; want more than 0", c.Alpha)
-	}
-	if lowRank && c.Alpha > 0 && c.Rank > 0 && infinite(c.Scale()) {
-		fault("method.alpha: is %g; want alpha/rank to be finite in float32", c.Alpha)
-	}
-	if c.Dropout != nil && !(*c.Dropout >= 0 && *c.Dropout < 1) {
-		fault("method.dropout: is %g; want at least 0 and less than 1", *c.Dropout)
-	}
-	if c.InjectRank < 0 || c.InjectRank > MaxRank {
-		fault("method.inject_rank: is %d; want 0 (half of method.rank) to %d", c.InjectRank, MaxRank)
-	}
-	if !(c.InjectAlpha >= 0) || infinite(float32(c.InjectAlpha/float64(max(c.InjectRank, 1)))) {
-		fault("method.inject_alpha: is %g; want 0 (which means 16) or more, and alpha/rank to be finite in float32", c.InjectAlpha)
-	}
-	if p := c.InjectDropout; p != nil && !(*p >= 0 && *p < 1) {
-		fault("method.inject_dropout: is %g; want at least 0 and less than 1", *p)
-	}
-	if c.Share && !c.Takes("share") {
-		fault("method.share: is true for %s; only %s shares its A", c.Name, strings.Join(Taking("share"), ", "))
-	}
-	if validate := methods[c.Name].validate; validate != nil {
-		faults = append(faults, validate(c)...)
+	// A fault is found twice where the section has the Validate of a section that it embeds.
+	said := map[string]bool{}
+	for _, fault := range slices.Concat(setting.Faults("method", c.own), validate(reflect.ValueOf(c.own))) {
+		if !said[fault.Error()] {
+			said[fault.Error()] = true
+			faults = append(faults, fault)
+		}
 	}
 	return faults
 }
 
-// Scheduled lists the methods that can change their structure on a schedule.
-func Scheduled() (names []string) {
-	for _, name := range Names() {
-		if (Config{Name: name}).Changes() {
-			names = append(names, name)
+// validate returns what the Validate methods of a section and of the sections embedded in it find.
+func validate(own reflect.Value) (faults []error) {
+	for i := range own.Elem().NumField() {
+		if own.Elem().Type().Field(i).Anonymous {
+			faults = append(faults, validate(own.Elem().Field(i).Addr())...)
 		}
 	}
-	return names
-}
-
-// Taking lists the methods that take a key of the method section.
-func Taking(key string) (names []string) {
-	for _, name := range Names() {
-		if slices.Contains(methods[name].keys, key) {
-			names = append(names, name)
-		}
+	if s, ok := own.Interface().(section); ok {
+		faults = append(faults, s.Validate()...)
 	}
-	return names
+	return faults
 }
-
-func infinite(scale float32) bool { return math.IsInf(float64(scale), 0) }
-
-// MaxRank is the largest rank that every device supports.
-const MaxRank = 256

@@ -22,7 +22,7 @@ var kinds = []string{"roberta", "bert"}
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range methods {
-		seen[m.config.Name] = true
+		seen[m.config.Name()] = true
 	}
 	for _, name := range adapter.Names() {
 		if !seen[name] {
@@ -45,7 +45,7 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	draw := func(seed uint64) adapter.Method {
-		c := adapter.Config{Name: "lora", Rank: 20, Alpha: 1, TargetModules: []string{"query"}}
+		c := adapter.Configure("lora", adapter.Values{"rank": 20, "alpha": 1, "target_modules": []string{"query"}})
 		c.Resolve()
 		method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: seed})
 		if err != nil {
@@ -282,9 +282,9 @@ func TestFrozen(t *testing.T) {
 func TestShareGradient(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run("model="+kind, func(t *testing.T) {
-			c := adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5}
+			c := adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5})
 			own := attach(t, cpu.Open[float64](1), kind, c, nil)
-			c.Share = true
+			c = c.With(adapter.Values{"share": true})
 			shared := attach(t, cpu.Open[float64](1), kind, c, nil)
 			own.leaveStart()
 			shared.leaveStart()

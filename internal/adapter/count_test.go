@@ -15,7 +15,7 @@ import (
 func TestCount(t *testing.T) {
 	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Activation: "gelu"}
 	lora := func(targets ...string) adapter.Config {
-		return adapter.Config{Name: "lora", Rank: 8, Alpha: 16, TargetModules: targets}
+		return adapter.Configure("lora", adapter.Values{"rank": 8, "alpha": 16, "target_modules": targets})
 	}
 	for _, c := range []struct {
 		name    string
@@ -25,18 +25,18 @@ func TestCount(t *testing.T) {
 		want    int
 		head    int
 	}{
-		{"lor2c", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, nil, 1, 147456, 591361},
-		{"share", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, Share: true}, nil, 2, 79872, 592130},
-		{"three-merged-away", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16}, func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
-		{"one-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(4) }, 2, 147456, 592130},
-		{"merged-and-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Merge(7, 10, 10); m.Inject(6); m.Inject(5); m.Inject(4) }, 2, 110592, 592130},
-		{"share-injected", adapter.Config{Name: "lor2c", Rank: 8, Alpha: 16, Share: true, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(4) }, 2, 79872 + 6144, 592130},
+		{"lor2c", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16}), nil, 1, 147456, 591361},
+		{"share", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "share": true}), nil, 2, 79872, 592130},
+		{"three-merged-away", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16}), func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
+		{"one-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(4) }, 2, 147456, 592130},
+		{"merged-and-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Merge(7, 10, 10); m.Inject(6); m.Inject(5); m.Inject(4) }, 2, 110592, 592130},
+		{"share-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "share": true, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(4) }, 2, 79872 + 6144, 592130},
 		{"lora-query-value", lora("query", "value"), nil, 2, 294912, 592130},
 		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2, 12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
-		{"full", adapter.Config{Name: "full"}, nil, 3, 124055040, 592899},
+		{"full", adapter.NewConfig("full"), nil, 3, 124055040, 592899},
 		// 12 layers of 6 biases of linear layers and 2 of norms, and the norm of the embeddings.
-		{"bitfit", adapter.Config{Name: "bitfit"}, nil, 2, 12*(5*768+3072+2*768) + 768, 592130},
-		{"head", adapter.Config{Name: "head"}, nil, 3, 0, 592899},
+		{"bitfit", adapter.NewConfig("bitfit"), nil, 2, 12*(5*768+3072+2*768) + 768, 592130},
+		{"head", adapter.NewConfig("head"), nil, 3, 0, 592899},
 	} {
 		t.Run("method="+c.name, func(t *testing.T) {
 			dev := nulldev.Open(4)
@@ -81,7 +81,7 @@ func TestCountMerged(t *testing.T) {
 		return adapter.Count(method.Params())
 	}
 	lor2c := func(rank int) adapter.Config {
-		return adapter.Config{Name: "lor2c", Rank: rank, Alpha: 32, TargetModules: queryValue}
+		return adapter.Configure("lor2c", adapter.Values{"rank": rank, "alpha": 32, "target_modules": queryValue})
 	}
 	for merges, want := range []int{147456, 135168, 122880, 110592, 98304, 86016, 73728} {
 		for _, injects := range []int{0, 1, 5} {
@@ -96,7 +96,7 @@ func TestCountMerged(t *testing.T) {
 	if got := count(32, 4096, lor2c(64), 8, 8); got != 12582912 {
 		t.Errorf("after 8 merges and 8 injections: %d scalars; want 12582912", got)
 	}
-	if got := count(32, 4096, adapter.Config{Name: "lora", Rank: 64, Alpha: 32, TargetModules: queryValue}, 0, 0); got != 33554432 {
+	if got := count(32, 4096, adapter.Configure("lora", adapter.Values{"rank": 64, "alpha": 32, "target_modules": queryValue}), 0, 0); got != 33554432 {
 		t.Errorf("LoRA of 32 layers: %d scalars; want 33554432", got)
 	}
 }

@@ -122,7 +122,7 @@ type pairOf struct {
 // peft returns d as an adapter_config.json.
 func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	c := peftConfig{
-		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: methods[d.Method.Name].peftType,
+		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: methods[d.Method.name].peftType,
 		ModulesToSave: []string{"classifier"},
 	}
 	for _, p := range head {
@@ -130,7 +130,7 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 			c.ModulesToSave = []string{"classifier", "pooler"}
 		}
 	}
-	if describe := methods[d.Method.Name].describe; describe != nil {
+	if describe := methods[d.Method.name].describe; describe != nil {
 		describe(d, m, &c)
 	}
 	return c
@@ -188,13 +188,13 @@ func (d Description) check() (faults []error) {
 	for i := 1; i < len(sorted); i++ {
 		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))
 	}
-	if d.Method.Takes("target_modules") {
-		if err := checkTargets(d.Method.TargetModules); err != nil {
+	if targets, ok := d.Method.Value("target_modules").([]string); ok {
+		if err := checkTargets(targets); err != nil {
 			fault(false, "method.target_modules: %w", err)
 		}
 	}
-	if s, check := d.Structure, methods[d.Method.Name].checkStructure; s != nil && check == nil {
-		fault(false, "structure is there for method %s, which has none", place.Quote(d.Method.Name))
+	if s, check := d.Structure, methods[d.Method.name].checkStructure; s != nil && check == nil {
+		fault(false, "structure is there for method %s, which has none", place.Quote(d.Method.name))
 	} else if s != nil {
 		if err := check(s, d.Base.Layers); err != nil {
 			fault(false, "structure: %w", err)

@@ -30,7 +30,7 @@ func TestOpenFaults(t *testing.T) {
 		peft("broken-peft", ":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
 		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the file that lor2c train wrote"},
 		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
-		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open testdata/bad-method/lor2c.json: method.share: is true for lora; only lor2c shares its A"},
+		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open testdata/bad-method/lor2c.json: method.alpha: is -1; want more than 0"},
 		unsupported("loha", `peft_type is "LOHA"`),
 		unsupported("rslora", "use_rslora is true"),
 		unsupported("dora", "use_dora is true"),
@@ -130,7 +130,7 @@ func TestRestoreFaults(t *testing.T) {
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-			method := adapter.Config{Name: "lora", Rank: 4, Alpha: 16, TargetModules: []string{"query"}}
+			method := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query"}})
 			n := goldenNetwork(t, dev, base, method, 1)
 			dir := saved(t, n, describe(t, n, base, method))
 			rewrite(t, dir, c.change)
@@ -158,7 +158,7 @@ func TestRestoreFaults(t *testing.T) {
 // TestOtherBase refuses a base with other weights than the adapter's.
 func TestOtherBase(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-	method := adapter.Config{Name: "head"}
+	method := adapter.NewConfig("head")
 	n := goldenNetwork(t, dev, base, method, 1)
 	dir := saved(t, n, describe(t, n, base, method))
 	s, err := adapter.Open(dir)
@@ -191,7 +191,7 @@ func TestOtherBase(t *testing.T) {
 // TestCutOff opens an adapter whose tensor file ends early.
 func TestCutOff(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-	method := adapter.Config{Name: "head"}
+	method := adapter.NewConfig("head")
 	n := goldenNetwork(t, dev, base, method, 1)
 	dir := saved(t, n, describe(t, n, base, method))
 	path := filepath.Join(dir, "adapter_model.safetensors")
@@ -221,7 +221,7 @@ func TestAttachFaults(t *testing.T) {
 	for _, target := range []string{"q_proj", "dense", "uery", "LayerNorm", "layer.0.attention.self.query"} {
 		t.Run("target="+target, func(t *testing.T) {
 			c := adapter.Default()
-			c.Name, c.TargetModules = "lora", []string{"query", target}
+			c = adapter.Configure("lora", adapter.Values{"target_modules": []string{"query", target}})
 			c.Resolve()
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this encoder; want some of "+

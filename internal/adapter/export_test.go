@@ -7,7 +7,7 @@ import (
 
 // NewLoR2C returns a method with one module a layer and these factors.
 func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
-	m := &LoR2C{b: builder{Network: &model.Encoder{}}, injected: &LoRA{}}
+	m := &LoR2C{b: builder{Network: &model.Encoder{}}, own: &lor2cConfig{}, injected: &LoRA{}}
 	for l := range a {
 		m.modules = append(m.modules, module{l, l, pair{A: a[l], B: b[l], scale: scale}})
 	}

@@ -46,7 +46,7 @@ func describe(t *testing.T, n *network, base string, c adapter.Config) adapter.D
 	t.Helper()
 	b := baseOf(t, n.Model, base)
 	p := 0.2
-	c.Dropout = &p
+	c = c.With(adapter.Values{"dropout": p})
 	c.Resolve()
 	return adapter.Description{Method: c, Base: b, Task: adapter.Task{Name: "custom", Labels: []string{"no", "maybe", "yes"}}, MaxLength: 16}
 }
@@ -145,7 +145,7 @@ func TestReadPEFT(t *testing.T) {
 	}
 	s.Close()
 	dropout := 0.0
-	c := adapter.Config{Name: "lora", Rank: 4, Alpha: 16, Dropout: &dropout, TargetModules: []string{"query", "value"}}
+	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "dropout": dropout, "target_modules": []string{"query", "value"}})
 	if !cmp.Equal(s.Method, c) || s.Base.Path != "roberta" || s.Task.Name != "" {
 		t.Errorf("description is %+v; want %+v on roberta without a task", s.Description, c)
 	}
@@ -203,7 +203,7 @@ var peftKeys = []string{
 // own holds, and a config that says the same and nothing that PEFT refuses.
 func TestWritePEFT(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-	c := adapter.Config{Name: "lora", Rank: 4, Alpha: 16, TargetModules: []string{"query", "value"}}
+	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query", "value"}})
 	n := goldenNetwork(t, dev, base, c, 1)
 	dir := saved(t, n, describe(t, n, base, c))
 	golden := filepath.Join(goldenDir, "peft_lora_roberta")
@@ -260,7 +260,7 @@ func TestWriteLoR2C(t *testing.T) {
 	} {
 		t.Run("share="+map[bool]string{false: "false", true: "true"}[c.share], func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-			method := adapter.Config{Name: "lor2c", Rank: 5, Alpha: 10, Share: c.share}
+			method := adapter.Configure("lor2c", adapter.Values{"rank": 5, "alpha": 10, "share": c.share})
 			n := goldenNetwork(t, dev, base, method, 1)
 			dir := saved(t, n, describe(t, n, base, method))
 			want := map[string][]int{}
@@ -297,12 +297,12 @@ func TestWriteDrawnPooler(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return attachTo(t, dev, m, adapter.Config{Name: "lora", Rank: 2, Alpha: 4, TargetModules: []string{"key"}}, nil, seed)
+		return attachTo(t, dev, m, adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 4, "target_modules": []string{"key"}}), nil, seed)
 	}
 	n := build(1)
 	n.steps(t, 2)
 	p := 0.2
-	dir := saved(t, n, adapter.Description{Method: adapter.Config{Name: "lora", Rank: 2, Alpha: 4, Dropout: &p, TargetModules: []string{"key"}}})
+	dir := saved(t, n, adapter.Description{Method: adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 4, "dropout": p, "target_modules": []string{"key"}})})
 	config := readJSON(t, filepath.Join(dir, "adapter_config.json"))
 	if got, want := config["modules_to_save"], []any{"classifier", "pooler"}; !cmp.Equal(got, want) {
 		t.Errorf("modules_to_save is %v; want %v", got, want)
@@ -346,7 +346,7 @@ func TestWriteFull(t *testing.T) {
 			write(t, filepath.Join(base, "config.json"), string(raw))
 			write(t, filepath.Join(base, "vocab.txt"), "not part of the tokenizer")
 
-			method := adapter.Config{Name: "full"}
+			method := adapter.NewConfig("full")
 			n := goldenNetwork(t, dev, base, method, 1)
 			n.steps(t, 2)
 			d := describe(t, n, base, method)

@@ -3,6 +3,7 @@ package adapter
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/model"
@@ -10,17 +11,61 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
+// lor2cConfig are the settings of LoR2C.
+type lor2cConfig struct {
+	Factors       `yaml:",inline"`
+	Share         bool     `yaml:"share" doc:"all modules use one A (ShareLoR2C)"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that injection adapts" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense" example:"[query, value]"`
+	InjectRank    int      `yaml:"inject_rank" doc:"rank of an injected LoRA; 0 means half of method.rank" range:"0..256" example:"4"`
+	InjectAlpha   float64  `yaml:"inject_alpha" doc:"an injected LoRA is scaled by this over its rank" range:">0.."`
+	InjectDropout float64  `yaml:"inject_dropout" doc:"dropout on the input of an injected LoRA" range:"0..<1" example:"0.1"`
+}
+
+// Resolve fills in the rank of the LoRA that injection makes.
+func (c *lor2cConfig) Resolve() {
+	if c.InjectRank == 0 {
+		c.InjectRank = max(c.Rank/2, 1)
+	}
+}
+
+// Validate returns a fault if the scale of an injected LoRA is not finite.
+func (c *lor2cConfig) Validate() []error {
+	rank := c.InjectRank
+	if rank == 0 {
+		rank = max(c.Rank/2, 1)
+	}
+	if !math.IsInf(c.InjectAlpha, 0) && infinite(float32(c.InjectAlpha/float64(rank))) {
+		return []error{fmt.Errorf("method.inject_alpha: is %g; want inject_alpha/inject_rank to be finite in float32", c.InjectAlpha)}
+	}
+	return nil
+}
+
+// Variant tells ShareLoR2C from LoR2C.
+func (c *lor2cConfig) Variant() string {
+	if c.Share {
+		return "share "
+	}
+	return ""
+}
+
+// injected returns the settings of the LoRA that injection makes.
+func (c *lor2cConfig) injected() LowRank {
+	return LowRank{Factors{c.InjectRank, c.InjectAlpha, c.InjectDropout}, c.TargetModules}
+}
+
 var lor2cSpec = spec{
 	new: newLoR2C,
 	about: "LoR2C: low-rank residual connections around every layer; method.share and schedule make it " +
 		"ShareLoR2C, MergeLoR2C, InjectLoR2C and IMLoR2C",
-	keys:         []string{"rank", "alpha", "dropout", "share", "target_modules", "inject_rank", "inject_alpha", "inject_dropout"},
-	dropout:      0.1,
+	section: func() section {
+		return &lor2cConfig{
+			Factors:       Factors{Rank: 8, Alpha: 16, Dropout: 0.1},
+			TargetModules: lowRankDefaults.TargetModules, InjectAlpha: 16, InjectDropout: lowRankDefaults.Dropout,
+		}
+	},
 	learningRate: 1e-3,
 	peftType:     "LOR2C",
 	describe:     describeLoR2C,
-	resolve:      resolveInjection,
-	variant:      lor2cVariant,
 	checkStructure: func(structure json.RawMessage, layers int) error {
 		_, err := parseStructure(structure, layers)
 		return err
@@ -33,42 +78,15 @@ var lor2cSpec = spec{
 
 // describeLoR2C fills in the keys of adapter_config.json that only LoR2C has.
 func describeLoR2C(d Description, method Method, c *peftConfig) {
-	m := method.(*LoR2C)
-	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = d.Method.Rank, d.Method.Alpha, *d.Method.Dropout, d.Method.Share
+	m, own := method.(*LoR2C), d.Method.own.(*lor2cConfig)
+	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = own.Rank, own.Alpha, own.Dropout, own.Share
 	for _, s := range m.modules {
 		c.LoR2CModules = append(c.LoR2CModules, span{s.first, s.last})
 	}
 	for _, l := range m.order {
-		i := d.Method.injected()
-		c.LoR2CInjected = append(c.LoR2CInjected, pairOf{l, i.TargetModules, i.Rank, i.Alpha, *i.Dropout})
+		i := own.injected()
+		c.LoR2CInjected = append(c.LoR2CInjected, pairOf{l, i.TargetModules, i.Rank, i.Alpha, i.Dropout})
 	}
-}
-
-// resolveInjection fills in the settings of the LoRA that injection makes.
-func resolveInjection(c *Config) {
-	if c.InjectRank == 0 {
-		c.InjectRank = max(c.Rank/2, 1)
-	}
-	if c.InjectAlpha == 0 {
-		c.InjectAlpha = 16
-	}
-	if c.InjectDropout == nil {
-		p := loraSpec.dropout
-		c.InjectDropout = &p
-	}
-}
-
-// injected returns the settings of the LoRA that injection makes.
-func (c Config) injected() Config {
-	return Config{Name: "lora", Rank: c.InjectRank, Alpha: c.InjectAlpha, Dropout: c.InjectDropout, TargetModules: c.TargetModules}
-}
-
-// lor2cVariant tells ShareLoR2C from LoR2C.
-func lor2cVariant(c Config) string {
-	if c.Share {
-		return "share "
-	}
-	return ""
 }
 
 // LoR2C adds a low-rank residual connection around every layer: with h the
@@ -79,6 +97,7 @@ func lor2cVariant(c Config) string {
 type LoR2C struct {
 	Plain
 	b        builder
+	own      *lor2cConfig
 	modules  []module // by first layer, never overlapping
 	injected *LoRA    // on the layers whose module was replaced
 	order    []int    // those layers, in the order of injection
@@ -93,7 +112,8 @@ type module struct {
 }
 
 func newLoR2C(b builder) (Method, error) {
-	m := &LoR2C{b: b, injected: &LoRA{pairs: map[model.Site]pair{}}}
+	c := settingsOf[*lor2cConfig](b)
+	m := &LoR2C{b: b, own: c, injected: &LoRA{pairs: map[model.Site]pair{}}}
 	s, err := parseStructure(b.Structure, b.HiddenLayers())
 	if err != nil {
 		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
@@ -102,22 +122,22 @@ func newLoR2C(b builder) (Method, error) {
 		return nil, fmt.Errorf("adapter: attach lor2c: %w", err)
 	}
 	if m.config.MaxInjects > 0 {
-		if err := checkInjection(b); err != nil {
+		if err := checkInjection(b, c); err != nil {
 			return nil, err
 		}
 	}
 	var shared *tape.Param
-	if b.Share && len(s.Modules) > 0 {
-		shared = b.lowRankA(filePrefix+b.Path()+".lor2c.shared", 0, b.Rank, b.HiddenSize())
+	if c.Share && len(s.Modules) > 0 {
+		shared = b.lowRankA(filePrefix+b.Path()+".lor2c.shared", 0, c.Rank, b.HiddenSize())
 		shared.Factor = "" // it belongs to no layer
 	}
 	for _, k := range s.Modules {
 		name := b.moduleName(k.First, k.Last)
 		if shared == nil {
-			m.modules = append(m.modules, module{k.First, k.Last, b.pair(name, k.First, b.HiddenSize(), b.HiddenSize())})
+			m.modules = append(m.modules, module{k.First, k.Last, b.pair(c.Factors, name, k.First, b.HiddenSize(), b.HiddenSize())})
 			continue
 		}
-		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.HiddenSize(), b.Rank), b.Scale(), float32(*b.Dropout)}})
+		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.HiddenSize(), c.Rank), c.Scale(), float32(c.Dropout)}})
 	}
 	for _, l := range s.Injected {
 		m.addLoRA(l)

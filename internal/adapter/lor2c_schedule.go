@@ -134,7 +134,7 @@ func (m *LoR2C) apply(at At, run Run, a *schedule.Action) (*Change, error) {
 		m.Merge(a.First, a.Last, a.Keep)
 		if m.config.Moments == schedule.MomentsReset {
 			x, y := m.Module(a.First)
-			if reset = append(reset, y); !m.b.Share {
+			if reset = append(reset, y); !m.own.Share {
 				reset = append(reset, x)
 			}
 		}

@@ -10,35 +10,24 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
+// loraConfig are the settings of LoRA.
+type loraConfig struct {
+	LowRank `yaml:",inline"`
+}
+
 var loraSpec = spec{
 	new:          newLoRA,
 	about:        "LoRA: low-rank updates of the linear layers that method.target_modules names",
-	keys:         []string{"rank", "alpha", "dropout", "target_modules"},
-	dropout:      0.05,
+	section:      func() section { return &loraConfig{lowRankDefaults} },
 	learningRate: 1e-3,
 	peftType:     "LORA",
 	describe: func(d Description, _ Method, c *peftConfig) {
-		no := false
-		c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", &no, d.Method.Rank, d.Method.Alpha
-		c.Dropout, c.TargetModules = *d.Method.Dropout, d.Method.TargetModules
+		own, no := d.Method.own.(*loraConfig), false
+		c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", &no, own.Rank, own.Alpha
+		c.Dropout, c.TargetModules = own.Dropout, own.TargetModules
 	},
-	validate: validateTargets,
-	library:  "peft",
-	load:     "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
-}
-
-// validateTargets lists the faults of the target modules of a method that needs some.
-func validateTargets(c Config) (faults []error) {
-	if len(c.TargetModules) == 0 {
-		faults = append(faults, fmt.Errorf("method.target_modules: is empty; "+
-			"%s needs at least one linear layer, for example query and value", c.Name))
-	}
-	for i, t := range c.TargetModules {
-		if slices.Contains(c.TargetModules[:i], t) {
-			faults = append(faults, fmt.Errorf("method.target_modules: %q is named twice", t))
-		}
-	}
-	return faults
+	library: "peft",
+	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }
 
 // LoRA adds B A to the weight of the linear layers that target_modules names,
@@ -50,12 +39,12 @@ type LoRA struct {
 }
 
 func newLoRA(b builder) (Method, error) {
-	m := &LoRA{pairs: map[model.Site]pair{}}
-	if err := checkTargets(b.TargetModules); err != nil {
+	m, c := &LoRA{pairs: map[model.Site]pair{}}, settingsOf[*loraConfig](b)
+	if err := checkTargets(c.TargetModules); err != nil {
 		return nil, fmt.Errorf("adapter: attach lora: %w", err)
 	}
 	for l := range b.HiddenLayers() {
-		m.add(b, l)
+		m.add(b, c.LowRank, l)
 	}
 	return m, nil
 }
@@ -93,10 +82,10 @@ func sites(n model.Network, layer int, targetModules []string) (found []model.Si
 }
 
 // add makes the pairs of a layer.
-func (m *LoRA) add(b builder, layer int) {
-	for _, s := range sites(b, layer, b.TargetModules) {
+func (m *LoRA) add(b builder, c LowRank, layer int) {
+	for _, s := range sites(b, layer, c.TargetModules) {
 		w := b.Linear(s).W.Value.Shape
-		p := b.pair(filePrefix+s.Path, layer, w[1], w[0])
+		p := b.pair(c.Factors, filePrefix+s.Path, layer, w[1], w[0])
 		m.pairs[s] = p
 		m.params = append(m.params, p.A, p.B)
 	}

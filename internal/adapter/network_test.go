@@ -22,19 +22,19 @@ var methods = []struct {
 	// merge joins modules of LoR2C into longer spans, or replaces them.
 	merge func(m *adapter.LoR2C)
 }{
-	{"lor2c", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, nil},
-	{"lor2c-share", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5, Share: true}, nil},
+	{"lor2c", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), nil},
+	{"lor2c-share", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "share": true}), nil},
 	// The last layer returns one row per sequence, and a span may end there.
-	{"lor2c-span-1-3", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
-	{"lor2c-spans-0-1-and-2-3", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 3}, func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
-	{"lor2c-injected-1-and-3", adapter.Config{Name: "lor2c", Rank: 4, Alpha: 6, InjectAlpha: 4, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
-	{"lor2c-span-0-2-injected-3", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 3, InjectAlpha: 2, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
-	{"share-span-2-3-injected-0", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 5, InjectAlpha: 2, Share: true, TargetModules: queryValue}, func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
-	{"lora-query-value", adapter.Config{Name: "lora", Rank: 3, Alpha: 6, TargetModules: []string{"query", "value"}}, nil},
-	{"lora-linear", adapter.Config{Name: "lora", Rank: 2, Alpha: 3, TargetModules: []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}, nil},
-	{"full", adapter.Config{Name: "full"}, nil},
-	{"bitfit", adapter.Config{Name: "bitfit"}, nil},
-	{"head", adapter.Config{Name: "head"}, nil},
+	{"lor2c-span-1-3", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
+	{"lor2c-spans-0-1-and-2-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3}), func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
+	{"lor2c-injected-1-and-3", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "inject_alpha": 4, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
+	{"lor2c-span-0-2-injected-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3, "inject_alpha": 2, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
+	{"share-span-2-3-injected-0", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "inject_alpha": 2, "share": true, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
+	{"lora-query-value", adapter.Configure("lora", adapter.Values{"rank": 3, "alpha": 6, "target_modules": []string{"query", "value"}}), nil},
+	{"lora-linear", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}), nil},
+	{"full", adapter.NewConfig("full"), nil},
+	{"bitfit", adapter.NewConfig("bitfit"), nil},
+	{"head", adapter.NewConfig("head"), nil},
 }
 
 var queryValue = []string{"query", "value"}
@@ -95,7 +95,7 @@ type network struct {
 }
 
 // attach builds a network of kind for a method. Its dropout is 0.2 where the
-// configuration leaves it open.
+// configuration has the method's default.
 func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, merge func(*adapter.LoR2C)) *network {
 	t.Helper()
 	m, err := model.New(dev, tiny(kind), 3, 1, nil, weights)
@@ -107,9 +107,8 @@ func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, mer
 
 func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
 	t.Helper()
-	if c.Dropout == nil {
-		p := 0.2
-		c.Dropout = &p
+	if c.Value("dropout") == adapter.NewConfig(c.Name()).Value("dropout") {
+		c = c.With(adapter.Values{"dropout": 0.2})
 	}
 	c.Resolve()
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: seed})

@@ -68,7 +68,11 @@ func Open(dir string) (*Saved, error) {
 		return nil, err
 	}
 	if filepath.Base(described) == peftFile {
-		if d.Method.TargetModules, err = targetModules(f, path, listed); err == nil {
+		var found []string
+		if found, err = targetModules(f, path, listed); err == nil {
+			err = d.Method.Set("target_modules", found)
+		}
+		if err == nil {
 			err = inFile(described, d.Method.Validate(), peftKeys)
 		}
 	}
@@ -160,7 +164,7 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 	for _, name := range s.file.Names() {
 		if !slices.ContainsFunc(known, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
 			return fmt.Errorf("adapter: load %s: unexpected tensor %s: method %s has no such parameter on this model: %w",
-				s.file.Path(), place.List([]string{name}), s.Method.Name, ErrMismatch)
+				s.file.Path(), place.List([]string{name}), s.Method.name, ErrMismatch)
 		}
 	}
 	return nil

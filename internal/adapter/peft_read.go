@@ -88,7 +88,7 @@ func readPEFT(dir string) (d Description, targets []string, err error) {
 				path, place.List([]string{key}), value)}
 		}
 	}
-	d = Description{Format: format, Method: Config{Name: "lora", Rank: c.Rank, Alpha: c.Alpha, Dropout: &c.Dropout}}
+	d = Description{Format: format, Method: Configure("lora", Values{"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout})}
 	d.Base.Path = c.BaseModel
 	// A regular expression stays unread.
 	_ = json.Unmarshal(c.TargetModules, &targets)

@@ -143,8 +143,8 @@ func TestOpenPEFTTargets(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Close()
-			if !slices.Equal(s.Method.TargetModules, c.want) {
-				t.Errorf("target modules %q; want %q", s.Method.TargetModules, c.want)
+			if !slices.Equal(s.Method.Value("target_modules").([]string), c.want) {
+				t.Errorf("target modules %q; want %q", s.Method.Value("target_modules").([]string), c.want)
 			}
 			dev := cpu.Open[float32](1)
 			n := goldenNetwork(t, dev, filepath.Join(goldenDir, "roberta"), s.Method, 1)
@@ -282,7 +282,7 @@ func TestRestoreNotFinite(t *testing.T) {
 // TestOpenDescription changes a lor2c.json that lor2c wrote.
 func TestOpenDescription(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-	method := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 16, TargetModules: []string{"query", "value"}}
+	method := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query", "value"}})
 	n := goldenNetwork(t, dev, base, method, 1)
 	dir := saved(t, n, describe(t, n, base, method))
 	path := filepath.Join(dir, "lor2c.json")
@@ -295,9 +295,9 @@ func TestOpenDescription(t *testing.T) {
 		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 2 without module: adapter and model do not match"},
 		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`, ": base.num_hidden_layers is 1000000000; want 0 to 1000"},
 		{`"alpha": 16`, `"alpha": 1e308`, ": method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
-		{`"rank": 4`, `"rank": 4, "Rank": 2`, `the key "Rank" is "rank" in another case; want it written so; want the file that lor2c train wrote`},
+		{`"rank": 4`, `"rank": 4, "Rank": 2`, `: method has the key "Rank", which is not one of method lor2c; want the file that lor2c train wrote`},
 		{`"rank": 4`, `"rank": 4, "rank": 2`, `the object has the key "rank" twice; every key may appear once; want the file that lor2c train wrote`},
-		{`"rank": 4`, `"rank": 4, "use_dora": true`, `the key "use_dora" is not known; want the file that lor2c train wrote`},
+		{`"rank": 4`, `"rank": 4, "use_dora": true`, `: method has the key "use_dora", which is not one of method lor2c; want the file that lor2c train wrote`},
 		{`"value"`, `"valve"`, `: method.target_modules: target module "valve" is not a linear layer of this encoder; want some of [attention.self.query ` +
 			"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense]"},
 		{`"max_length": `, `"max_length": -`, ": max_length is -16; want at least 0"},

@@ -137,8 +137,8 @@ func card(d Description, tensors []checkpoint.Tensor) []byte {
 	for _, t := range tensors {
 		n += compute.Shape(t.Shape).Len()
 	}
-	m := methods[d.Method.Name]
+	m := methods[d.Method.name]
 	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n"+
 		"Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.\n\n%s\n",
-		d.Base.Path, m.library, d.Method.Name, d.Method.Name, d.Task.Name, n, len(tensors), m.load)
+		d.Base.Path, m.library, d.Method.name, d.Method.name, d.Task.Name, n, len(tensors), m.load)
 }

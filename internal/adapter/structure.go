@@ -66,7 +66,7 @@ func (m *LoR2C) Merge(first, last, keep int) {
 	i := slices.IndexFunc(m.modules, func(d module) bool { return d.first == first })
 	name := m.b.moduleName(first, last)
 	a, b := m.modules[i].A, m.modules[i].B
-	if !m.b.Share {
+	if !m.own.Share {
 		a.Name, a.Layer = name+".lora_A.weight", first
 	}
 	b.Name, b.Layer = name+".lora_B.weight", first
@@ -81,9 +81,7 @@ func (m *LoR2C) Inject(layer int) {
 }
 
 func (m *LoR2C) addLoRA(layer int) {
-	b := m.b
-	b.Config = b.injected()
-	m.injected.add(b, layer)
+	m.injected.add(m.b, m.own.injected(), layer)
 	m.order = append(m.order, layer)
 }
 
@@ -91,8 +89,7 @@ func (m *LoR2C) addLoRA(layer int) {
 // that is injected: target modules that name no linear layer, or linear layers
 // that are not square, whose LoRA of half the rank would have another number of
 // parameters than the module it replaces.
-func checkInjection(b builder) error {
-	c := b.Config
+func checkInjection(b builder, c *lor2cConfig) error {
 	if err := checkTargets(c.TargetModules); err != nil {
 		return fmt.Errorf("adapter: inject lora: %w", err)
 	}
@@ -136,7 +133,7 @@ func (m *LoR2C) Without(layer int) *LoR2C {
 func (m *LoR2C) Freeze() {
 	for _, d := range m.modules {
 		if d.last > d.first {
-			d.A.Frozen, d.B.Frozen = !m.b.Share, true
+			d.A.Frozen, d.B.Frozen = !m.own.Share, true
 		}
 	}
 	for _, p := range m.injected.params {
@@ -152,7 +149,7 @@ func (m *LoR2C) Module(first int) (a, b *tape.Param) {
 
 // Pairs returns the parameters of the LoRA pairs of an injected layer.
 func (m *LoR2C) Pairs(layer int) (params []*tape.Param) {
-	for _, s := range sites(m.b, layer, m.b.TargetModules) {
+	for _, s := range sites(m.b, layer, m.own.TargetModules) {
 		params = append(params, m.injected.pairs[s].A, m.injected.pairs[s].B)
 	}
 	return params

@@ -31,7 +31,7 @@ func names(params []*tape.Param) (out []string) {
 // bit, under the new module's name, and that the structure says what happened.
 func TestMerge(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	n := attach(t, dev, "roberta", adapter.Config{Name: "lor2c", Rank: 4, Alpha: 6, TargetModules: queryValue}, nil)
+	n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	m := n.Method.(*adapter.LoR2C)
 	a, b := m.Module(2)
@@ -65,7 +65,7 @@ func TestMerge(t *testing.T) {
 // TestInjectionStarts asserts that an injected pair, whose B is zero, starts with
 // a gradient for B and none for A, and that A moves once B has.
 func TestInjectionStarts(t *testing.T) {
-	n := attach(t, cpu.Open[float64](1), "roberta", adapter.Config{Name: "lor2c", Rank: 4, Alpha: 6, TargetModules: queryValue}, nil)
+	n := attach(t, cpu.Open[float64](1), "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	n.steps(t, 2)
 	m := n.Method.(*adapter.LoR2C)
@@ -89,7 +89,7 @@ func TestInjectionStarts(t *testing.T) {
 // and that asking leaves the method alone.
 func TestTrial(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	n := attach(t, dev, "bert", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 6, TargetModules: queryValue}, nil)
+	n := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	m, b := n.Method.(*adapter.LoR2C), join(n.parts())
 	out := func(m adapter.Method) []float32 { return logits(dev, n.Model, m.Hook(adapter.At{}), b, false) }
@@ -101,7 +101,7 @@ func TestTrial(t *testing.T) {
 	if sameBits(merged, start) || sameBits(without, start) {
 		t.Error("a trial computes what the method does")
 	}
-	other := attach(t, dev, "bert", adapter.Config{Name: "lor2c", Rank: 2, Alpha: 6, TargetModules: queryValue}, nil)
+	other := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
 	other.leaveStart()
 	o := other.Method.(*adapter.LoR2C)
 	if m.Merge(1, 2, 2); !sameBits(out(m), merged) {
@@ -138,7 +138,7 @@ func TestSpectra(t *testing.T) {
 	}{{false, 0}, {false, 0.4}, {true, 0.2}} {
 		t.Run(fmt.Sprintf("share=%t/decay=%g", c.share, c.decay), func(t *testing.T) {
 			dev := cpu.Open[float32](1)
-			n := attach(t, dev, "roberta", adapter.Config{Name: "lor2c", Rank: 6, Alpha: 6, Share: c.share, TargetModules: queryValue}, nil)
+			n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 6, "alpha": 6, "share": c.share, "target_modules": queryValue}), nil)
 			n.leaveStart()
 			m := n.Method.(*adapter.LoR2C)
 			for l := range 4 {
@@ -185,7 +185,7 @@ func TestSpectra(t *testing.T) {
 	})
 	t.Run("start", func(t *testing.T) {
 		dev := cpu.Open[float32](1)
-		n := attach(t, dev, "roberta", adapter.Config{Name: "lor2c", Rank: 3, Alpha: 6}, nil)
+		n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), nil)
 		got, err := n.Method.(*adapter.LoR2C).Spectra(dev)
 		if want := [][]float64{{0, 0, 0}, {0, 0, 0}, {0, 0, 0}, {0, 0, 0}}; err != nil || !cmp.Equal(got, want) {
 			t.Errorf("spectra %v, %v; want zeros", got, err)
@@ -199,7 +199,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		t.Run(fmt.Sprintf("share=%t", share), func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-			c := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 8, Share: share, TargetModules: queryValue}
+			c := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 8, "share": share, "target_modules": queryValue})
 			n := goldenNetwork(t, dev, base, c, 1)
 			n.leaveStart()
 			m := n.Method.(*adapter.LoR2C)
@@ -253,7 +253,7 @@ func TestStructureFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := adapter.Config{Name: "lor2c", Rank: 2, Alpha: 1, TargetModules: queryValue}
+	c := adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 1, "target_modules": queryValue})
 	c.Resolve()
 	for _, x := range []struct {
 		name      string
@@ -286,11 +286,15 @@ func TestCheckInjection(t *testing.T) {
 		want   string
 	}{
 		{"none", func(*adapter.Config, *model.Encoder) {}, ""},
-		{"one-target-of-full-rank", func(c *adapter.Config, _ *model.Encoder) { c.TargetModules, c.InjectRank = queryValue[:1], 4 }, ""},
-		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) { c.TargetModules = []string{"q_proj"} },
+		{"one-target-of-full-rank", func(c *adapter.Config, _ *model.Encoder) {
+			*c = c.With(adapter.Values{"target_modules": queryValue[:1], "inject_rank": 4})
+		}, ""},
+		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) {
+			*c = c.With(adapter.Values{"target_modules": []string{"q_proj"}})
+		},
 			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this encoder; want some of [attention.self.query attention.self.key " +
 				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
-		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { c.Rank, c.InjectRank = 5, 2 },
+		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { *c = c.With(adapter.Values{"rank": 5, "inject_rank": 2}) },
 			"adapter: inject lora: rank 2 on [query value] has 96 parameters a layer, the module it replaces 120; want as many: " +
 				"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
 		{"grouped-heads", func(_ *adapter.Config, m *model.Encoder) {
@@ -303,11 +307,11 @@ func TestCheckInjection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 1, TargetModules: queryValue}
+			c := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 1, "target_modules": queryValue})
 			c.Resolve()
 			x.change(&c, m)
 			got := ""
-			settings := adapter.Settings{Config: c, Schedule: schedule.Config{MaxInjects: 1}, Run: schedule.Run{Epochs: 4, StepsPerEpoch: 1, Layers: 4, Rank: c.Rank}}
+			settings := adapter.Settings{Config: c, Schedule: schedule.Config{MaxInjects: 1}, Run: schedule.Run{Epochs: 4, StepsPerEpoch: 1, Layers: 4, Rank: c.Rank()}}
 			if _, err := adapter.Attach(dev, m, settings); err != nil {
 				got = err.Error()
 			}

@@ -36,6 +36,7 @@ var layers = []struct {
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/checkpoint"}},
 	{"internal/schedule", nil},
+	{"internal/setting", nil},
 	{"internal/terminal", []string{"internal/place"}},
 	{"internal/terminal/terminaltest", []string{"internal/terminal"}},
 	{"internal/runlog", []string{"internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
@@ -57,10 +58,10 @@ var layers = []struct {
 		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev", "internal/tape", "internal/checkpoint",
 	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
-	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/infile", "internal/strictjson", "internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson", "internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{
-		"internal/place", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter", "internal/optim", "internal/dataset",
+		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter", "internal/optim", "internal/dataset",
 	}},
 	{"internal/train", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule", "internal/dataset",

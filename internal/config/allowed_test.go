@@ -9,14 +9,16 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
 // valid are run files of which each key's allowed values suit at least one.
 func valid() (all []Config) {
 	for _, kind := range []string{"classification", "regression"} {
-		for _, method := range []string{"lor2c", "lora"} {
+		for _, method := range adapter.Names() {
 			c := Default()
-			c.Model, c.Out, c.Method.Name = "m", "o", method
+			c.Method, c.Model, c.Out = adapter.NewConfig(method), "m", "o"
 			c.Data.Task, c.Data.Train, c.Data.Dev, c.Data.Text, c.Data.Label = "custom", "t.csv", "d.csv", []string{"text"}, "label"
 			c.Data.Kind, c.Train.BatchSize = kind, 1_000_000
 			all = append(all, c)
@@ -32,7 +34,10 @@ func valid() (all []Config) {
 func accepts(t *testing.T, l leaf, value reflect.Value) bool {
 	t.Helper()
 	for _, c := range valid() {
-		reflect.ValueOf(&c).Elem().FieldByIndex(l.index).Set(value)
+		if _, ok := l.get(&c); !ok {
+			continue
+		}
+		l.set(&c, value)
 		faults := fmt.Sprint(c.Validate())
 		if !strings.Contains(faults, l.name+": ") && !strings.Contains(faults, l.name+"[") {
 			return true
@@ -78,8 +83,6 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 // numeric returns f, or a list of f alone, as a value of l's field.
 func numeric(l leaf, f float64) reflect.Value {
 	switch {
-	case l.typ.Kind() == reflect.Pointer:
-		return reflect.ValueOf(&f)
 	case l.typ == reflect.TypeFor[[]Weight]():
 		return reflect.ValueOf([]Weight{Weight(fmt.Sprint(f))})
 	case l.typ.Kind() == reflect.Slice:
@@ -91,8 +94,8 @@ func numeric(l leaf, f float64) reflect.Value {
 // TestAllowed holds what docs says about the values of a key to what Validate
 // says: the two are written independently.
 func TestAllowed(t *testing.T) {
-	for i, k := range Keys() {
-		l := runFile.leaves[i]
+	for _, k := range Keys() {
+		l := runFile.byName[k.Name]
 		t.Run("key="+k.Name, func(t *testing.T) {
 			if k.Range != nil {
 				inside, outside := bounds(t, k.Range.String())

@@ -24,21 +24,21 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// Config is a run file. Table docs explains every key, and Keys returns it.
+// Config is a run file. The tags of its fields describe the keys, see package setting. Keys lists them all.
 type Config struct {
-	Model string `yaml:"model"`
+	Model string `yaml:"model" doc:"Hugging Face directory of the base model, or its name in the Hugging Face cache" path:"true" required:"true" example:"models/roberta-base"`
 	// InitAdapter is an adapter directory whose values the run begins with.
-	InitAdapter string          `yaml:"init_adapter"`
+	InitAdapter string          `yaml:"init_adapter" doc:"adapter directory whose values the run begins with, with a new optimizer; empty means values drawn by seed" path:"true" example:"runs/mnli/best"`
 	Data        dataset.Config  `yaml:"data"`
 	Method      adapter.Config  `yaml:"method"`
 	Schedule    schedule.Config `yaml:"schedule"`
 	Optim       optim.Config    `yaml:"optim"`
 	Train       Train           `yaml:"train"`
-	Out         string          `yaml:"out"`
-	Seed        uint64          `yaml:"seed"`
+	Out         string          `yaml:"out" doc:"directory to write the run to" path:"true" required:"true" example:"runs/mrpc"`
+	Seed        uint64          `yaml:"seed" doc:"seed of the initial weights, the order of examples and dropout"`
 	// Paths says where relative paths of a file start, PathsCWD or PathsFile.
 	// Load has made all of them start at the current directory.
-	Paths string `yaml:"paths"`
+	Paths string `yaml:"paths" doc:"where relative paths of a run file start: cwd, the current directory, or file, the directory of the file" words:"cwd|file"`
 }
 
 // The values of Config.Paths.
@@ -49,22 +49,22 @@ const (
 
 // Train is the `train:` section: the extent of a run and what it leaves behind.
 type Train struct {
-	Epochs          int      `yaml:"epochs"`
-	ExtendEpochs    []int    `yaml:"extend_epochs"` // added to a run that was planned without them, one element each time
-	MaxSteps        int      `yaml:"max_steps"`     // 0: Epochs decides
-	BatchSize       int      `yaml:"batch_size"`
-	MicroBatchSize  int      `yaml:"micro_batch_size"`
-	EvalBatchSize   int      `yaml:"eval_batch_size"`
-	EvalEvery       int      `yaml:"eval_every"`     // 0: at the ends of epochs
-	EarlyStopping   int      `yaml:"early_stopping"` // 0: never
-	MinDelta        float64  `yaml:"min_delta"`
-	ClassWeights    []Weight `yaml:"class_weights"`
-	LabelSmoothing  float64  `yaml:"label_smoothing"`
-	Precision       string   `yaml:"precision"`
-	LogEvery        int      `yaml:"log_every"`
-	SaveEvery       int      `yaml:"save_every"`
-	KeepCheckpoints int      `yaml:"keep_checkpoints"`
-	LogGradients    bool     `yaml:"log_gradients"`
+	Epochs          int      `yaml:"epochs" doc:"passes over the training data" range:"1..100000"`
+	ExtendEpochs    []int    `yaml:"extend_epochs" doc:"passes added to a run that was planned without them; lor2c train --extend-epochs sets it" range:"1..100000" example:"[2]"` // added to a run that was planned without them, one element each time
+	MaxSteps        int      `yaml:"max_steps" doc:"optimizer steps of the run, instead of train.epochs; 0 means by the epochs" range:"0..1000000000" example:"1000"`              // 0: Epochs decides
+	BatchSize       int      `yaml:"batch_size" doc:"examples of one optimizer step" range:"1..1000000"`
+	MicroBatchSize  int      `yaml:"micro_batch_size" doc:"examples of one forward and backward pass, a divisor of train.batch_size over which gradients accumulate; 0 means train.batch_size" range:"0..1000000" example:"8"`
+	EvalBatchSize   int      `yaml:"eval_batch_size" doc:"examples of one evaluation pass; 0 means train.batch_size" range:"0..1000000" example:"64"`
+	EvalEvery       int      `yaml:"eval_every" doc:"optimizer steps between evaluations, each with a checkpoint; 0 means at the ends of epochs" range:"0..1000000000" example:"100"`    // 0: at the ends of epochs
+	EarlyStopping   int      `yaml:"early_stopping" doc:"stop after this many evaluations in a row without a better score of data.metric; 0 means never" range:"0..1000000" example:"3"` // 0: never
+	MinDelta        float64  `yaml:"min_delta" doc:"what a score must gain to count as better for train.early_stopping" range:"0.." example:"0.001"`
+	ClassWeights    []Weight `yaml:"class_weights" doc:"what the loss of each class is multiplied by: balanced, or a number for each label, in order" range:">0.." example:"balanced"`
+	LabelSmoothing  float64  `yaml:"label_smoothing" doc:"share of each label that is spread over all classes" range:"0..<1" example:"0.1"`
+	Precision       string   `yaml:"precision" doc:"what the device works in; trained parameters stay in float32" words:"float32|bfloat16"`
+	LogEvery        int      `yaml:"log_every" doc:"optimizer steps between read-backs of the loss" range:"1..1000000"`
+	SaveEvery       int      `yaml:"save_every" doc:"optimizer steps between checkpoints beside those of evaluations; 0 means those alone" range:"0..1000000000" example:"500"`
+	KeepCheckpoints int      `yaml:"keep_checkpoints" doc:"how many of the newest checkpoints to keep" range:"1..1000000"`
+	LogGradients    bool     `yaml:"log_gradients" doc:"record the adapter's mean gradients by layer after each epoch"`
 }
 
 // Extent returns how many optimizer steps a run has whose epochs have perEpoch
@@ -126,10 +126,29 @@ func (c *Config) Resolve() {
 func (c *Config) YAML() []byte { return encode(c) }
 
 func encode(c *Config) []byte {
+	root := &yaml.Node{Kind: yaml.MappingNode}
+	sections := map[string]*yaml.Node{"": root}
+	for _, l := range runFile.leaves {
+		value, ok := l.get(c)
+		if !ok {
+			continue
+		}
+		in := sections[parent(l.name)]
+		if in == nil {
+			in = &yaml.Node{Kind: yaml.MappingNode}
+			sections[parent(l.name)] = in
+			root.Content = append(root.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: parent(l.name)}, in)
+		}
+		var n yaml.Node
+		if err := n.Encode(value.Interface()); err != nil {
+			panic(Bug{"encode", err.Error()})
+		}
+		in.Content = append(in.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: last(l.name)}, &n)
+	}
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
-	if err := e.Encode(c); err != nil {
+	if err := e.Encode(root); err != nil {
 		panic(Bug{"encode", err.Error()})
 	}
 	return b.Bytes()

@@ -103,7 +103,7 @@ func TestLoad(t *testing.T) {
 			Task: "custom", Train: "train.csv", Dev: "dev.csv",
 			Text: columns, Label: "label", Labels: []string{"yes", "no"},
 		},
-		Method:   adapter.Config{Name: "lora", Rank: 4, Alpha: 8, Dropout: &dropout, TargetModules: columns},
+		Method:   adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 8, "dropout": dropout, "target_modules": columns}),
 		Schedule: paper,
 		Optim:    optim.Default(),
 		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
@@ -169,13 +169,13 @@ func TestPrecedence(t *testing.T) {
 	}
 	t.Run("value=null", func(t *testing.T) {
 		c := mustLoad(t, file, []string{"method.dropout=null"}, nil)
-		if got := *c.Method.Dropout; got != 0.05 {
-			t.Errorf("null over 0.25 gives %g, want lora's own 0.05", got)
+		if got := c.Method.Value("dropout"); got != 0.05 {
+			t.Errorf("null over 0.25 gives %v, want lora's own 0.05", got)
 		}
 	})
 	t.Run("value=list", func(t *testing.T) {
 		c := mustLoad(t, file, []string{"method.target_modules=[value]"}, nil)
-		if d := cmp.Diff([]string{"value"}, c.Method.TargetModules); d != "" {
+		if d := cmp.Diff(any([]string{"value"}), c.Method.Value("target_modules")); d != "" {
 			t.Errorf("a list is merged, not replaced: -want +got:\n%s", d)
 		}
 	})
@@ -185,7 +185,7 @@ func TestPrecedence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([][]string{{"review"}, {"value"}}, [][]string{got.Data.Text, got.Method.TargetModules}); d != "" {
+		if d := cmp.Diff([]any{[]string{"review"}, []string{"value"}}, []any{got.Data.Text, got.Method.Value("target_modules")}); d != "" {
 			t.Error(d)
 		}
 		// A fraction stays one when the resolved file is read again.
@@ -241,7 +241,8 @@ func TestTable1(t *testing.T) {
 	lengths := map[string]int{"sst2": 256, "mrpc": 256, "cola": 256, "qnli": 256, "rte": 512, "stsb": 256}
 	for task, length := range lengths {
 		for method, want := range map[string]adapter.Config{
-			"full": {Name: "full"}, "lora": {Name: "lora"}, "lor2c": {Name: "lor2c"}, "sharelor2c": {Name: "lor2c", Share: true}, "imlor2c": {Name: "lor2c"},
+			"full": adapter.NewConfig("full"), "lora": adapter.NewConfig("lora"), "lor2c": adapter.NewConfig("lor2c"),
+			"sharelor2c": adapter.Configure("lor2c", adapter.Values{"share": true}), "imlor2c": adapter.NewConfig("lor2c"),
 		} {
 			path := "configs/table1/" + method + "-" + task + ".yaml"
 			t.Run("file="+path, func(t *testing.T) {
@@ -253,10 +254,11 @@ func TestTable1(t *testing.T) {
 					t.Error("the file does not say how to run it")
 				}
 				c := mustLoad(t, "../../"+path, nil, nil)
-				if c.Method.Name != want.Name || c.Method.Share != want.Share || c.Schedule.Active() != (method == "imlor2c") {
+				want.Resolve()
+				if !c.Method.Equal(want) || c.Schedule.Active() != (method == "imlor2c") {
 					t.Errorf("method is %+v with schedule %+v", c.Method, c.Schedule)
 				}
-				if c.Method.Rank != 8 || c.Method.Alpha != 16 || c.Data.Task != task || c.Data.MaxLength != length || c.Out != "runs/table1/"+method+"-"+task {
+				if c.Data.Task != task || c.Data.MaxLength != length || c.Out != "runs/table1/"+method+"-"+task {
 					t.Errorf("got %+v", c)
 				}
 			})

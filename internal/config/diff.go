@@ -1,8 +1,6 @@
 package config
 
 import (
-	"reflect"
-
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lor2c/lor2c/internal/identity"
@@ -41,15 +39,15 @@ func (c *Config) Settings() map[string]string {
 	resolved.Resolve()
 	settings := map[string]string{}
 	for _, l := range runFile.leaves {
-		if harmless[l.name] == "" && content[l.name] == "" {
-			settings[l.name] = inline(reflect.ValueOf(resolved).FieldByIndex(l.index).Interface())
+		if value, ok := l.get(&resolved); ok && harmless[l.name] == "" && content[l.name] == "" {
+			settings[l.name] = inline(value.Interface())
 		}
 	}
 	return settings
 }
 
 // Differences lists the keys whose values differ between two run files, in the
-// order of Keys; keys that are harmless are left out. Was is the value in run and
+// order of Keys; keys that are harmless are left out, and so are those that only one of two methods takes. Was is the value in run and
 // Now the one in now, both as YAML. Both run files are compared as Resolve leaves
 // them, and paths as text: the list is for a reader who sets two runs side by
 // side. Whether one run can continue another is decided by [Config.Settings] and
@@ -62,9 +60,12 @@ func Differences(run, now *Config) (differences []identity.Difference) {
 		if harmless[l.name] != "" {
 			continue
 		}
-		x := inline(reflect.ValueOf(a).FieldByIndex(l.index).Interface())
-		y := inline(reflect.ValueOf(b).FieldByIndex(l.index).Interface())
-		if x != y {
+		was, both := l.get(&a)
+		now, ok := l.get(&b)
+		if !both || !ok {
+			continue // of one of two methods
+		}
+		if x, y := inline(was.Interface()), inline(now.Interface()); x != y {
 			differences = append(differences, identity.Difference{Name: l.name, Was: x, Now: y})
 		}
 	}

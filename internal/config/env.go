@@ -40,7 +40,7 @@ func foreign(name string) bool {
 // parseEnv returns the settings of the environment in the order of the schema,
 // since the environment itself has none, and a fault for each variable that has
 // our prefix and no reader.
-func (s *schema) parseEnv(environ []string) (settings []setting, faults []*Fault) {
+func (s *schema) parseEnv(environ []string) (settings []given, faults []*Fault) {
 	set := map[string]string{}
 	for _, e := range environ {
 		if name, value, _ := strings.Cut(e, "="); value != "" {

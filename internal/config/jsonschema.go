@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/setting"
 )
 
 // JSONSchema returns a JSON schema, draft 2020-12, of a run file, for editors that
@@ -19,14 +23,15 @@ import (
 // The schema accepts files that [Load] refuses. It does not require a key, because
 // the environment or --set may set it. It does not compare keys with one another. It
 // accepts 3.0 as an integer, since JSON has one kind of number. And it refuses linear
-// layers in target_modules that no model has, which Load does not know.
+// layers in target_modules that no model has, which Load does not know. It also refuses
+// two kinds of files that Load accepts: those that name one method and have keys of
+// another that --set chooses, and those of older releases with all keys for every method.
 func JSONSchema() []byte {
 	root := jsonNode{
 		Schema: "https://json-schema.org/draft/2020-12/schema",
 		Title:  "Run file of lor2c",
 	}
 	sections := map[string]*jsonNode{"": &root}
-	keys := Keys()
 	for _, l := range runFile.leaves {
 		head, _, nested := strings.Cut(l.name, ".")
 		if !nested {
@@ -38,9 +43,10 @@ func JSONSchema() []byte {
 			root.Properties = append(root.Properties, property{head, sections[head]})
 		}
 		section := sections[head]
-		section.Properties = append(section.Properties, property{last(l.name), l.jsonNode(&keys[l.doc])})
+		section.Properties = append(section.Properties, property{last(l.name), l.jsonNode()})
 	}
 	root.Type, root.AdditionalProperties = "object", new(bool)
+	sections["method"].AllOf = keysOfMethods()
 
 	text, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {
@@ -66,11 +72,27 @@ type jsonNode struct {
 	Items                *jsonNode   `json:"items,omitempty"`
 	MaxItems             int         `json:"maxItems,omitempty"`
 	AnyOf                []*jsonNode `json:"anyOf,omitempty"`
+	AllOf                []*jsonNode `json:"allOf,omitempty"`
+	If                   *jsonNode   `json:"if,omitempty"`
+	Then                 *jsonNode   `json:"then,omitempty"`
+	Required             []string    `json:"required,omitempty"`
+	PropertyNames        *jsonNode   `json:"propertyNames,omitempty"`
 	Not                  *jsonNode   `json:"not,omitempty"`
 	Default              any         `json:"default,omitempty"`
 	Examples             []any       `json:"examples,omitempty"`
 	Properties           properties  `json:"properties,omitempty"`
 	AdditionalProperties *bool       `json:"additionalProperties,omitempty"`
+}
+
+// keysOfMethods returns one schema for each method, which allows a section with its name to have its keys alone.
+func keysOfMethods() (all []*jsonNode) {
+	for _, name := range adapter.Names() {
+		all = append(all, &jsonNode{
+			If:   &jsonNode{Properties: properties{{"name", &jsonNode{Const: name}}}, Required: []string{"name"}},
+			Then: &jsonNode{PropertyNames: &jsonNode{Enum: append([]string{"name"}, adapter.Keys(name)...)}},
+		})
+	}
+	return all
 }
 
 // property is one key of an object, and properties are its keys in the order in
@@ -101,21 +123,40 @@ func (p properties) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// jsonNode returns the schema of the values of l, which k describes.
-func (l leaf) jsonNode(k *Key) *jsonNode {
-	n := valueNode(l.typ, k)
-	n.Description = k.Doc
-	if k.Range != nil {
-		n.Description += " (" + k.Range.String() + ")"
+// jsonNode returns the schema of the values of l. Where the key means different things for different methods, the
+// schema accepts what is right for any of them.
+func (l leaf) jsonNode() *jsonNode {
+	var n *jsonNode
+	var about []string
+	for _, m := range l.meanings {
+		k := l.key(m)
+		one := valueNode(l.typ, &k)
+		switch {
+		case n == nil:
+			n = one
+		case !reflect.DeepEqual(n, one):
+			n = &jsonNode{AnyOf: []*jsonNode{n, one}}
+		}
+		text := k.Doc
+		if k.Range != nil {
+			text += " (" + k.Range.String() + ")"
+		}
+		if k.Methods != nil {
+			text += "; for " + strings.Join(k.Methods, ", ")
+		}
+		about = append(about, text)
 	}
-	if k.Methods != nil {
-		n.Description += "; for " + strings.Join(k.Methods, ", ")
+	if slices.Contains(nullable, l.name) {
+		n = &jsonNode{AnyOf: []*jsonNode{n, {Type: "null"}}}
 	}
-	if k.Default != "" {
-		n.Default = jsonValue(k.Default)
-	}
-	if k.Example != k.Default {
-		n.Examples = []any{jsonValue(k.Example)}
+	n.Description = strings.Join(about, ". ")
+	if k := l.key(l.meanings[0]); len(l.meanings) == 1 {
+		if k.Default != "" {
+			n.Default = jsonValue(k.Default)
+		}
+		if k.Example != k.Default {
+			n.Examples = []any{jsonValue(k.Example)}
+		}
 	}
 	return n
 }
@@ -132,10 +173,6 @@ func valueNode(t reflect.Type, k *Key) *jsonNode {
 			{Type: "array", Items: balanced, MaxItems: 1},
 			{Type: "array", Items: numberNode("number", k.Range)},
 		}}
-	case t.Kind() == reflect.Pointer:
-		n := valueNode(t.Elem(), k)
-		n.Type = []any{n.Type, "null"}
-		return n
 	case t.Kind() == reflect.Slice:
 		element := valueNode(t.Elem(), k)
 		return &jsonNode{AnyOf: []*jsonNode{element, {Type: "array", Items: element}}}
@@ -172,7 +209,7 @@ func pathNode(k *Key) *jsonNode {
 }
 
 // numberNode returns the schema of the numbers in r, or of all where r is nil.
-func numberNode(kind string, r *Range) *jsonNode {
+func numberNode(kind string, r *setting.Range) *jsonNode {
 	n := &jsonNode{Type: kind}
 	if r == nil {
 		return n

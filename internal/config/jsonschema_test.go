@@ -193,7 +193,7 @@ func TestSchemaRefusesBadFiles(t *testing.T) {
 		"wrong_type": "data.labels data.task method.dropout method.rank method.share method.target_modules model optim.beta1 " +
 			"optim.eps optim.lr optim.max_grad_norm optim.weight_decay out seed " +
 			"train.batch_size train.epochs train.save_every",
-		"values": "method.rank optim.lr optim.schedule out schedule.keep train.epochs train.eval_batch_size " +
+		"values": " method.rank optim.lr optim.schedule out schedule.keep train.epochs train.eval_batch_size " +
 			"train.keep_checkpoints train.log_every train.precision train.save_every",
 	} {
 		t.Run("file="+file, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// TestKeys pins every key, type and default that a run file has.
+// TestKeys pins every key, type and default that a run file has, but those of methods, which TestMethodsOfKeys covers.
 func TestKeys(t *testing.T) {
 	want := `
 model: a path
@@ -29,14 +29,6 @@ data.labels: a list of strings, for example [a, b] = []
 data.metric: a string
 data.max_length: an integer = 0
 method.name: a string = lor2c
-method.rank: an integer = 8
-method.alpha: a number = 16
-method.dropout: a number, or null = null
-method.share: true or false = false
-method.target_modules: a list of strings, for example [a, b] = [query, value]
-method.inject_rank: an integer = 0
-method.inject_alpha: a number = 0
-method.inject_dropout: a number, or null = null
 schedule.preset: a string = paper
 schedule.max_merges: an integer = 0
 schedule.max_injects: an integer = 0
@@ -85,44 +77,47 @@ seed: an integer from 0 to 18446744073709551615 = 17
 paths: a string = cwd
 `
 	var got strings.Builder
-	for i, k := range Keys() {
-		if docs[i].name != k.Name {
-			t.Errorf("line %d of docs is for %s, want %s", i, docs[i].name, k.Name)
-		}
+	for _, k := range Keys() {
 		if k.Doc == "" || strings.HasSuffix(k.Doc, ".") {
 			t.Errorf("%s: doc is %q", k.Name, k.Doc)
+		}
+		if strings.HasPrefix(k.Name, "method.") && k.Name != methodName {
+			continue
 		}
 		fmt.Fprintf(&got, "\n%s: %s", k.Name, k.Type)
 		if k.Default != "" {
 			fmt.Fprintf(&got, " = %s", k.Default)
 		}
 	}
-	if len(docs) != len(runFile.leaves) {
-		t.Errorf("docs has %d lines, Config has %d keys", len(docs), len(runFile.leaves))
-	}
 	if d := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.String())); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
 
-// TestMethodsOfKeys wants every key that a method takes to be one of the method
-// section, and to name that method.
+// TestMethodsOfKeys: every key that a method takes is in the list once for that method, with the method's own default,
+// and no key outside the method section and the schedule depends on the method.
 func TestMethodsOfKeys(t *testing.T) {
-	of := map[string][]string{}
+	seen := map[string]int{}
 	for _, k := range Keys() {
-		of[k.Name] = k.Methods
-	}
-	for _, method := range adapter.Names() {
-		for _, key := range adapter.Keys(method) {
-			if !slices.Contains(of["method."+key], method) {
-				t.Errorf("%s takes method.%s, which is for %q", method, key, of["method."+key])
+		section, key, _ := strings.Cut(k.Name, ".")
+		if depends := k.Name != methodName && (section == "method" || section == "schedule"); depends != (k.Methods != nil) {
+			t.Errorf("%s is for %q", k.Name, k.Methods)
+		}
+		for _, method := range k.Methods {
+			if section != "method" {
+				continue
+			}
+			seen[method+"."+key]++
+			if want := inline(adapter.NewConfig(method).Value(key)); k.Default != want && want != `""` {
+				t.Errorf("%s has the default %s for %s; want %s", k.Name, k.Default, method, want)
 			}
 		}
 	}
-	for key, methods := range of {
-		section, _, _ := strings.Cut(key, ".")
-		if depends := key != "method.name" && (section == "method" || section == "schedule"); depends != (methods != nil) {
-			t.Errorf("%s is for %q", key, methods)
+	for _, method := range adapter.Names() {
+		for _, key := range adapter.Keys(method) {
+			if n := seen[method+"."+key]; n != 1 {
+				t.Errorf("method.%s stands in the list %d times for %s; want once", key, n, method)
+			}
 		}
 	}
 }
@@ -149,12 +144,10 @@ func other(l leaf) (reflect.Value, string) {
 		return reflect.ValueOf([]int{1, 234}), "[1, 234]"
 	case l.typ.Kind() == reflect.Slice && l.typ.Elem() == reflect.TypeFor[Weight]():
 		return reflect.ValueOf([]Weight{"1.5", "2"}), "[1.5, 2]"
-	case l.typ.Kind() == reflect.Slice:
+	case l.typ == reflect.TypeFor[[]string]():
 		return reflect.ValueOf([]string{"x", l.name}), "[x, " + l.name + "]"
-	default:
-		p := 0.125
-		return reflect.ValueOf(&p), "0.125"
 	}
+	panic("a key of type " + l.typ.String())
 }
 
 // TestEveryKeyFromEverySource sets one key at a time and wants that field, and
@@ -172,12 +165,16 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 			names[l.env()] = l.name
 			value, text := other(l)
 			want := Default()
-			reflect.ValueOf(&want).Elem().FieldByIndex(l.index).Set(value)
-
 			file := text
 			for _, part := range slices.Backward(strings.Split(l.name, ".")) {
 				file = "{" + part + ": " + file + "}"
 			}
+			var name []given // of a method that takes the key
+			if l.ofMethods() {
+				want.Method = adapter.NewConfig(l.meanings[0].methods[0])
+				name = []given{{leaf: runFile.byName[methodName], value: reflect.ValueOf(want.Method.Name())}}
+			}
+			l.set(&want, value)
 			fromFile, faults := runFile.parseFile("x", []byte(file))
 			fromEnv, more := runFile.parseEnv([]string{l.env() + "=" + text})
 			faults = append(faults, more...)
@@ -187,9 +184,9 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 				t.Fatal(err)
 			}
 			for source, c := range map[string]*Config{
-				"file":        first(layer(fromFile, nil, nil)),
-				"environment": first(layer(nil, fromEnv, nil)),
-				"set":         first(layer(nil, nil, fromSets)),
+				"file":        first(layer(append(name, fromFile...), nil, nil)),
+				"environment": first(layer(name, fromEnv, nil)),
+				"set":         first(layer(name, nil, fromSets)),
 			} {
 				if d := cmp.Diff(&want, c); d != "" {
 					t.Errorf("source=%s: -want +got:\n%s", source, d)
@@ -199,7 +196,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 	}
 }
 
-func first(c *Config, _ map[string]origin) *Config { return c }
+func first(c *Config, _ map[string]origin, _ []*Fault) *Config { return c }
 
 // TestSchema holds the package to its promise about structs it cannot read.
 func TestSchema(t *testing.T) {
@@ -218,7 +215,7 @@ func TestSchema(t *testing.T) {
 					t.Errorf("recovered %v, want a Bug of schema", b)
 				}
 			}()
-			newSchema(typ)
+			newSchema(typ, reflect.Zero(typ))
 		})
 	}
 }

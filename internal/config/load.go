@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
 // Load reads a run. file is the run file; "" means that there is none. sets are
@@ -36,7 +38,7 @@ func LoadContext(ctx context.Context, file string, sets, environ []string) (*Con
 
 // load is Load on the content of file, for tests that have no file.
 func load(file string, text []byte, sets, environ []string) (*Config, error) {
-	var fromFile []setting
+	var fromFile []given
 	var faults []*Fault
 	if file != "" {
 		fromFile, faults = runFile.parseFile(file, text)
@@ -45,7 +47,7 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	faults = append(faults, more...)
 	fromSets, more := runFile.parseSets(sets)
 	faults = append(faults, more...)
-	for _, settings := range [][]setting{fromFile, fromEnv, fromSets} {
+	for _, settings := range [][]given{fromFile, fromEnv, fromSets} {
 		faults = append(faults, pathFaults(settings)...)
 	}
 	// Values beside a fault of reading are not what the user wrote: judging
@@ -54,8 +56,9 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 		return nil, err
 	}
 	startHere(file, fromFile)
-	c, origins := layer(fromFile, fromEnv, fromSets)
-	if err := asError(locateFaults(file, c.Validate(), origins)); err != nil {
+	c, origins, faults := layer(fromFile, fromEnv, fromSets)
+	faults = append(faults, locateFaults(file, c.Validate(), origins)...)
+	if err := asError(inOrder(faults)); err != nil {
 		return nil, err
 	}
 	c.Resolve()
@@ -76,7 +79,7 @@ func asError(faults []*Fault) error {
 }
 
 // parseSets returns the settings of --set in the order given: the last wins.
-func (s *schema) parseSets(sets []string) (settings []setting, faults []*Fault) {
+func (s *schema) parseSets(sets []string) (settings []given, faults []*Fault) {
 	for _, set := range sets {
 		from := origin{where: "--set " + cut(set), set: set}
 		refuse := func(what string) { faults = append(faults, &Fault{origin: from, text: what}) }
@@ -110,18 +113,21 @@ func prefixed(section string, names []string) string {
 	return strings.Join(full, ", ")
 }
 
-// layer puts the sources over each other, and says where each value that is not
-// a default came from. Every value has its field's own type by now: viper's
+// layer puts the sources over each other, and says where each value that is not a default came from. The faults are
+// those of keys that the method does not take. Every value has its field's own type by now: viper's
 // conversions never act, nor does its reading of the process's environment.
-func layer(fromFile, fromEnv, fromSets []setting) (*Config, map[string]origin) {
-	v := viper.New()
+func layer(fromFile, fromEnv, fromSets []given) (*Config, map[string]origin, []*Fault) {
 	c := Default()
-	out := reflect.ValueOf(&c).Elem()
+	method, own, faults := ownKeys(fromFile, fromEnv, fromSets)
+	c.Method = adapter.NewConfig(method)
+	v := viper.New()
 	for _, l := range runFile.leaves {
-		v.SetDefault(l.name, out.FieldByIndex(l.index).Interface())
+		if value, ok := l.get(&c); ok {
+			v.SetDefault(l.name, value.Interface())
+		}
 	}
 	origins := map[string]origin{}
-	for _, settings := range [][]setting{fromFile, fromEnv} {
+	for _, settings := range own[:2] {
 		tree := map[string]any{}
 		for _, s := range settings {
 			nest(tree, strings.Split(s.name, "."), s.value.Interface())
@@ -132,14 +138,16 @@ func layer(fromFile, fromEnv, fromSets []setting) (*Config, map[string]origin) {
 		}
 	}
 	// An override of viper beats everything merged, in whatever order.
-	for _, s := range fromSets {
+	for _, s := range own[2] {
 		v.Set(s.name, s.value.Interface())
 		origins[s.name] = s.from
 	}
 	for _, l := range runFile.leaves {
-		out.FieldByIndex(l.index).Set(reflect.ValueOf(v.Get(l.name)))
+		if _, ok := l.get(&c); ok {
+			l.set(&c, reflect.ValueOf(v.Get(l.name)))
+		}
 	}
-	return &c, origins
+	return &c, origins, faults
 }
 
 // nest puts value at path into tree, the form in which viper merges.

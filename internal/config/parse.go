@@ -40,8 +40,8 @@ func readFile(ctx context.Context, file string) ([]byte, *Fault) {
 }
 
 // parseFile returns the settings of a run file in its order, or its faults.
-func (s *schema) parseFile(file string, text []byte) ([]setting, []*Fault) {
-	refuse := func(line int, what string) ([]setting, []*Fault) {
+func (s *schema) parseFile(file string, text []byte) ([]given, []*Fault) {
+	refuse := func(line int, what string) ([]given, []*Fault) {
 		from := origin{where: file, line: line}
 		if line > 0 {
 			from.where = fmt.Sprintf("%s:%d", file, line)
@@ -108,9 +108,9 @@ func locate(text []byte, err error) (line int, what string) {
 // wanted the text stands for itself, unless it is in quotes: a path may hold
 // what YAML takes for a comment, a number or an anchor. So does each part of a
 // list without brackets, which a shell would take for a pattern.
-func (l leaf) parseText(text string, from origin) (setting, *Fault) {
-	refuse := func(what string) (setting, *Fault) {
-		return setting{}, &Fault{origin: from, text: what}
+func (l leaf) parseText(text string, from origin) (given, *Fault) {
+	refuse := func(what string) (given, *Fault) {
+		return given{}, &Fault{origin: from, text: what}
 	}
 	if !utf8.ValidString(text) {
 		return refuse("is not UTF-8")
@@ -120,7 +120,7 @@ func (l leaf) parseText(text string, from origin) (setting, *Fault) {
 		for _, part := range strings.Split(text, ",") {
 			list = reflect.Append(list, reflect.ValueOf(strings.TrimSpace(part)).Convert(l.typ.Elem()))
 		}
-		return setting{l, list, from}, nil
+		return given{l, list, from}, nil
 	}
 	if l.typ == reflect.TypeFor[[]int]() && strings.Contains(text, ",") && !strings.HasPrefix(text, "[") {
 		text = "[" + text + "]"
@@ -140,11 +140,11 @@ func (l leaf) parseText(text string, from origin) (setting, *Fault) {
 		}
 	}
 	var wrong *Fault
-	v := convert(n, l.typ, func(_ *yaml.Node, element, what string) {
+	v := l.convert(n, func(_ *yaml.Node, element, what string) {
 		if element != "" {
 			what = "element " + element + " " + what
 		}
 		_, wrong = refuse(what)
 	})
-	return setting{l, v, from}, wrong
+	return given{l, v, from}, wrong
 }

@@ -57,9 +57,9 @@ func expand(path string) string {
 }
 
 // pathFaults returns a fault for each setting of a path that CheckPath refuses.
-func pathFaults(settings []setting) (faults []*Fault) {
+func pathFaults(settings []given) (faults []*Fault) {
 	for _, s := range settings {
-		if !docs[s.leaf.doc].allowed.path {
+		if !s.leaf.path() {
 			continue
 		}
 		if err := CheckPath(s.value.String()); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // startHere makes relative paths of a file that says "paths: file" start at the
 // current directory, like all others.
-func startHere(file string, settings []setting) {
+func startHere(file string, settings []given) {
 	own := false
 	for _, s := range settings {
 		own = own || s.name == "paths" && s.value.String() == PathsFile
@@ -33,10 +33,9 @@ func startHere(file string, settings []setting) {
 func (c *Config) RunFile(dir string) []byte {
 	own := *c
 	own.Paths = PathsFile
-	fields := reflect.ValueOf(&own).Elem()
 	for _, l := range runFile.leaves {
-		if f := fields.FieldByIndex(l.index); l.typ.Kind() == reflect.String && isPath(l, f.String()) && !isName(l, ".", f.String()) {
-			f.SetString(relative(dir, f.String()))
+		if v, ok := l.get(&own); ok && l.path() && isPath(l, v.String()) && !isName(l, ".", v.String()) {
+			l.set(&own, reflect.ValueOf(relative(dir, v.String())).Convert(l.typ))
 		}
 	}
 	own.Out = "."
@@ -47,7 +46,7 @@ func (c *Config) RunFile(dir string) []byte {
 // the fraction that data.dev may be.
 func isPath(l leaf, value string) bool {
 	_, err := strconv.ParseFloat(value, 64)
-	return docs[l.doc].allowed.path && value != "" && err != nil
+	return l.path() && value != "" && err != nil
 }
 
 // isName reports whether a value of l, read in dir, is the name of a model in the

@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// setting is one value that a source gives, of exactly the field's type.
-type setting struct {
+// given is one value that a source gives, of exactly the field's type.
+type given struct {
 	leaf
 	value reflect.Value
 	from  origin
@@ -26,7 +26,7 @@ type setting struct {
 type walker struct {
 	*schema
 	file     string
-	settings []setting
+	settings []given
 	faults   []*Fault
 }
 
@@ -87,7 +87,7 @@ func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 		w.fault(key, "%s: is one key with a dot; want %s: indented under %s:", path, last(path), parent(path))
 	case known:
 		ok := true
-		v := convert(value, l.typ, func(n *yaml.Node, element, what string) {
+		v := l.convert(value, func(n *yaml.Node, element, what string) {
 			ok = false
 			// A key is what a user searches for, but a list may span lines.
 			at := key
@@ -97,7 +97,7 @@ func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 			w.fault(at, "%s%s: %s", path, element, what)
 		})
 		if ok {
-			w.settings = append(w.settings, setting{l, v, w.at(key)})
+			w.settings = append(w.settings, given{l, v, w.at(key)})
 		}
 	case w.sections[path] != nil:
 		w.section(path, key, value)
@@ -114,11 +114,6 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 	n = target(n)
 	v := reflect.New(t)
 	switch {
-	case t.Kind() == reflect.Pointer && isNull(n):
-	case t.Kind() == reflect.Pointer:
-		p := reflect.New(t.Elem())
-		p.Elem().Set(convert(n, t.Elem(), report))
-		v.Elem().Set(p)
 	case leadingZero(n, t):
 		report(n, "", "is "+printable(n.Value)+", which YAML reads as an octal number; want it without the leading zero")
 	case otherBase(n, t):

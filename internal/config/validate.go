@@ -25,7 +25,7 @@ func (c *Config) Validate() (faults []error) {
 	faults = append(faults, c.Method.Validate()...)
 	faults = append(faults, c.Schedule.Validate()...)
 	if c.Schedule.Active() && !c.Method.Changes() {
-		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s, which does not change its structure; %s does", c.Method.Name, strings.Join(adapter.Scheduled(), ", ")))
+		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s, which does not change its structure; %s does", c.Method.Name(), strings.Join(adapter.Scheduled(), ", ")))
 	}
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)
@@ -82,8 +82,7 @@ func (t Train) Validate() (faults []error) {
 	return faults
 }
 
-// locateFaults gives each fault of Validate the origin of its key. Those that stand in
-// the file come first and in its order.
+// locateFaults gives each fault of Validate the origin of its key.
 func locateFaults(file string, faults []error, origins map[string]origin) (placed []*Fault) {
 	for _, err := range faults {
 		f := &Fault{origin: origin{where: file}, text: err.Error()}
@@ -102,10 +101,15 @@ func locateFaults(file string, faults []error, origins map[string]origin) (place
 		}
 		placed = append(placed, f)
 	}
-	slices.SortStableFunc(placed, func(a, b *Fault) int {
+	return placed
+}
+
+// inOrder returns faults in the order of the file, and behind them those from elsewhere.
+func inOrder(faults []*Fault) []*Fault {
+	slices.SortStableFunc(faults, func(a, b *Fault) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.col, b.col))
 	})
-	return placed
+	return faults
 }
 
 // rank orders faults: by line in the file, then those from elsewhere.

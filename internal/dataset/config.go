@@ -12,20 +12,19 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Config is the `data:` section of a run file. Package config documents every
-// key.
+// Config is the `data:` section of a run file.
 type Config struct {
-	Task      string   `yaml:"task"`
-	Dir       string   `yaml:"dir"`
-	Train     string   `yaml:"train"`
-	Dev       Source   `yaml:"dev"`
-	Test      string   `yaml:"test"`
-	Text      []string `yaml:"text"`
-	Label     string   `yaml:"label"`
-	Kind      string   `yaml:"kind"`
-	Labels    []string `yaml:"labels"`
-	Metric    string   `yaml:"metric"`
-	MaxLength int      `yaml:"max_length"`
+	Task      string   `yaml:"task" doc:"a GLUE task, or custom for your own files" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom" required:"true" example:"mrpc"`
+	Dir       string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
+	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl" path:"true" example:"train.csv"`
+	Dev       Source   `yaml:"dev" doc:"custom: file to evaluate on, or the fraction of data.train to keep for that" path:"true" example:"dev.csv"`
+	Test      string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
+	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
+	Label     string   `yaml:"label" doc:"custom: name of the label column" example:"verdict"`
+	Kind      string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression"`
+	Labels    []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
+	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman"`
+	MaxLength int      `yaml:"max_length" doc:"tokens an example is cut to; 0 means 256, and 512 for rte" range:"0|5.." example:"128"`
 }
 
 // Source is where a split comes from: the path of a file, or a number such as

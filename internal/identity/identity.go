@@ -108,7 +108,13 @@ func Compare(was, now Manifest) (differences []Difference) {
 	for _, name := range slices.Sorted(maps.Keys(was.Data)) {
 		add(false, "data "+name, was.Data[name].String(), now.Data[name].String())
 	}
-	each(was.Settings, now.Settings, func(key, w, n string) { add(false, key, w, n) })
+	each(was.Settings, now.Settings, func(key, w, n string) {
+		// Older releases recorded every key of the method section for every method. Those that the method does not
+		// take had no effect, and a difference of methods is one of method.name.
+		if _, takes := now.Settings[key]; takes || !strings.HasPrefix(key, "method.") {
+			add(false, key, w, n)
+		}
+	})
 	return differences
 }
 

@@ -77,9 +77,7 @@ func TestMasks(t *testing.T) {
 				dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
 				p := 0.25
 				m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.2, 0.3, nil
-				a, err := adapter.Attach(dev, m, adapter.Settings{Config: adapter.Config{
-					Name: method, Rank: 3, Alpha: 6, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense", "output.dense"},
-				}, Seed: 1})
+				a, err := adapter.Attach(dev, m, adapter.Settings{Config: adapter.Configure(method, adapter.Values{"rank": 3, "alpha": 6, "dropout": p, "target_modules": []string{"query", "value", "intermediate.dense", "output.dense"}}), Seed: 1})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -51,15 +51,17 @@ func extent(t config.Train) fact {
 func (r *Run) facts() []fact {
 	c := r.config
 	facts := []fact{
-		{"method", fmt.Sprintf("%s, rank %d, alpha %g", r.Method, c.Method.Rank, c.Method.Alpha)},
+		{"method", r.Method},
 		{"model", r.Model},
 		{"task", r.Task},
 		extent(c.Train),
 		{"learning rate", fmt.Sprintf("%g", c.Optim.LR)},
 		{"seed", fmt.Sprint(r.Seed)},
 	}
-	if !c.Method.Takes("rank") {
-		facts[0].Value = r.Method
+	for _, key := range []string{"rank", "alpha"} {
+		if c.Method.Takes(key) {
+			facts[0].Value += fmt.Sprintf(", %s %v", key, c.Method.Value(key))
+		}
 	}
 	if r.Plan != nil {
 		_, name := r.scoring()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -285,13 +286,15 @@ func TestDeterminism(t *testing.T) {
 // TestMethodName checks that variants of LoR2C have the paper's names.
 func TestMethodName(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
-		"lor2c":             func(*config.Config) {},
-		"mergelor2c":        func(c *config.Config) { c.Schedule.MaxMerges = 1 },
-		"injectlor2c":       func(c *config.Config) { c.Schedule.MaxInjects = 2 },
-		"imlor2c":           func(c *config.Config) { c.Schedule.MaxMerges, c.Schedule.MaxInjects = 1, 1 },
-		"share lor2c":       func(c *config.Config) { c.Method.Share = true },
-		"share injectlor2c": func(c *config.Config) { c.Method.Share, c.Schedule.MaxInjects = true, 1 },
-		"lora":              func(c *config.Config) { c.Method.Name = "lora" },
+		"lor2c":       func(*config.Config) {},
+		"mergelor2c":  func(c *config.Config) { c.Schedule.MaxMerges = 1 },
+		"injectlor2c": func(c *config.Config) { c.Schedule.MaxInjects = 2 },
+		"imlor2c":     func(c *config.Config) { c.Schedule.MaxMerges, c.Schedule.MaxInjects = 1, 1 },
+		"share lor2c": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"share": true}) },
+		"share injectlor2c": func(c *config.Config) {
+			c.Method, c.Schedule.MaxInjects = c.Method.With(adapter.Values{"share": true}), 1
+		},
+		"lora": func(c *config.Config) { c.Method = adapter.NewConfig("lora") },
 	} {
 		c := config.Default()
 		set(&c)

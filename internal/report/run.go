@@ -120,7 +120,7 @@ func (r *Run) build(records []runlog.Record) {
 func (r *Run) whyNoEvents() string {
 	switch {
 	case !r.config.Method.Changes():
-		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name)
+		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name())
 	case r.Plan == nil:
 		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written before schedules existed."
 	case len(r.Plan.Merges)+len(r.Plan.Injects) == 0:
@@ -134,7 +134,7 @@ func (r *Run) whyNoEvents() string {
 // methodName returns the name of a method. Variants of LoR2C have the paper's
 // names.
 func methodName(c *config.Config) string {
-	name := c.Method.Name
+	name := c.Method.Name()
 	switch merges, injects := c.Schedule.MaxMerges > 0, c.Schedule.MaxInjects > 0; {
 	case merges && injects:
 		name = "im" + name

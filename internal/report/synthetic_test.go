@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -63,7 +64,7 @@ func (s synthetic) write(t testing.TB, dir string) string {
 	c := config.Default()
 	c.Model, c.Out, c.Seed = "models/roberta-base", "runs/x", s.seed
 	c.Data.Task, c.Data.Dir = "mrpc", "data/mrpc"
-	c.Method.Name = s.method
+	c.Method = adapter.NewConfig(s.method)
 	c.Train.Epochs, c.Train.BatchSize, c.Optim.LR = epochs, 64, 4e-4
 	c.Resolve()
 	must(t, os.MkdirAll(dir, 0o777))

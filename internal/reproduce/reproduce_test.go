@@ -74,14 +74,14 @@ func TestCells(t *testing.T) {
 	atRoot(t)
 	o := Options{Profile: Paper, Tasks: []string{"mrpc"}, Seeds: []uint64{5}, Model: "m", Data: "d"}
 	c := load(t, plan(t, "fig2", o).Cells[0])
-	if c.Method.Rank != 128 || c.Train.Epochs != 50 || c.Train.BatchSize != 64 || c.Optim.LR != 4e-4 || c.Data.MaxLength != 256 || c.Method.Scale() != 1 {
+	if c.Method.Rank() != 128 || c.Train.Epochs != 50 || c.Train.BatchSize != 64 || c.Optim.LR != 4e-4 || c.Data.MaxLength != 256 || c.Method.Value("alpha") != 128.0 {
 		t.Errorf("fig2 runs %+v", c)
 	}
 	if c.Seed != 5 || c.Model != "m" || c.Data.Dir != "d" || c.Data.Task != "mrpc" {
 		t.Errorf("options are lost: %+v", c)
 	}
 	for i, method := range []string{"lor2c", "lora"} {
-		if c := load(t, plan(t, "fig7", o).Cells[i]); c.Method.Name != method || !c.Train.LogGradients || c.Schedule.Active() {
+		if c := load(t, plan(t, "fig7", o).Cells[i]); c.Method.Name() != method || !c.Train.LogGradients || c.Schedule.Active() {
 			t.Errorf("fig7 runs %+v", c)
 		}
 	}
@@ -89,7 +89,7 @@ func TestCells(t *testing.T) {
 	for _, cell := range plan(t, "fig6", o).Cells {
 		c := load(t, cell)
 		points[[2]int{c.Schedule.MaxMerges, c.Schedule.MaxInjects}] = true
-		if c.Method.Name != "lor2c" || c.Train.Epochs != 30 {
+		if c.Method.Name() != "lor2c" || c.Train.Epochs != 30 {
 			t.Errorf("%s runs %+v", cell.Name, c)
 		}
 	}

@@ -144,7 +144,7 @@ func (c *checker) open(cell *Cell) {
 	steps, epochs := cfg.Train.Extent(perEpoch)
 	size := schedule.Run{
 		Epochs: epochs, Steps: steps, StepsPerEpoch: perEpoch,
-		Layers: o.session.Model.Layers, Rank: cfg.Method.Rank,
+		Layers: o.session.Model.Layers, Rank: cfg.Method.Rank(),
 	}
 	for _, f := range cfg.Schedule.Check(size) {
 		c.fault(fmt.Sprintf("sweep: plan %s: %v", cell.Name, f), f)

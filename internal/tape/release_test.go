@@ -24,9 +24,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		t.Fatal(err)
 	}
 	p := float64(dropout)
-	a := adapter.Config{
-		Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value", "intermediate.dense"},
-	}
+	a := adapter.Configure(method, adapter.Values{"rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value", "intermediate.dense"}})
 	adapted, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -118,7 +118,7 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 		tb.Fatal(err)
 	}
 	a := adapter.Default()
-	a.Name = method
+	a = adapter.NewConfig(method)
 	a.Resolve()
 	added, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {

@@ -72,7 +72,7 @@ func TestEvents(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		t.Run(fmt.Sprintf("share=%v", share), func(t *testing.T) {
 			c := eventConfig(t, t.TempDir())
-			c.Method.Share = share
+			c.Method = c.Method.With(adapter.Values{"share": share})
 			outcome, err := Run(context.Background(), c, quiet(2))
 			if err != nil {
 				t.Fatal(err)
@@ -273,7 +273,7 @@ func TestGradientRecord(t *testing.T) {
 		t.Run("method="+method, func(t *testing.T) {
 			dev := cpu.Open[float32](2)
 			c := demoConfig(t, t.TempDir(), 16)
-			c.Method.Name = method
+			c.Method = adapter.NewConfig(method)
 			s, err := OpenSession(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
@@ -337,9 +337,9 @@ func TestBadSchedule(t *testing.T) {
 		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                      func(c *config.Config) { c.Schedule.MaxMerges = 4 },
 		"schedule.sfs_k: is 8 with method.rank 8":                                                                func(c *config.Config) { c.Schedule.SFSK = 8 },
 		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1":    func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
-		"adapter: inject lora: rank 3 on [query value] has 1536 parameters a layer, the module it replaces 1792": func(c *config.Config) { c.Method.Rank, c.Method.InjectRank = 7, 0 },
+		"adapter: inject lora: rank 3 on [query value] has 1536 parameters a layer, the module it replaces 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
 		`adapter: inject lora: target module "up" is not a linear layer`: func(c *config.Config) {
-			c.Method.TargetModules = []string{"query", "up"}
+			c.Method = c.Method.With(adapter.Values{"target_modules": []string{"query", "up"}})
 		},
 	} {
 		t.Run("fault="+want, func(t *testing.T) {

@@ -217,9 +217,9 @@ func TestInitAdapter(t *testing.T) {
 		change func(c *config.Config)
 		want   string // of the error; "" for a run with a new head
 	}{
-		"rank":   {func(c *config.Config) { c.Method.Rank = 4 }, "method.rank: 8 in the adapter, 4 now"},
-		"alpha":  {func(c *config.Config) { c.Method.Alpha = 4 }, "method.alpha: 16 in the adapter, 4 now"},
-		"method": {func(c *config.Config) { c.Method.Name = "lora" }, "method.name: lor2c in the adapter, lora now"},
+		"rank":   {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 4}) }, "method.rank: 8 in the adapter, 4 now"},
+		"alpha":  {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 4}) }, "method.alpha: 16 in the adapter, 4 now"},
+		"method": {func(c *config.Config) { c.Method = adapter.NewConfig("lora") }, "method.name: lor2c in the adapter, lora now"},
 		"labels": {func(c *config.Config) { c.Data.Labels = append([]string{"zebra"}, c.Data.Labels...) }, ""},
 		"none":   {func(c *config.Config) { c.InitAdapter += "-none" }, "file does not exist"},
 	} {

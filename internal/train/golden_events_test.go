@@ -84,10 +84,7 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 		t.Fatal(err)
 	}
 	noDropout(m)
-	c := adapter.Config{
-		Name: "lor2c", Rank: g.R, Alpha: g.Alpha, Dropout: new(float64), Share: g.Share, TargetModules: []string{"query", "value"},
-		InjectAlpha: g.InjectAlpha, InjectDropout: new(float64),
-	}
+	c := adapter.Configure("lor2c", adapter.Values{"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Share, "target_modules": []string{"query", "value"}, "inject_alpha": g.InjectAlpha, "inject_dropout": 0.0})
 	c.Resolve()
 	attached, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {

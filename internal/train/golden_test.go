@@ -162,15 +162,18 @@ func storedHead(outputs int) model.Head {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, adapter.Config{Name: g.Method}.Trains())
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, adapter.NewConfig(g.Method).Trains())
 	if err != nil {
 		t.Fatal(err)
 	}
 	noDropout(m)
-	c := adapter.Config{Name: g.Method, Rank: g.R, Alpha: g.Alpha, Dropout: new(float64), TargetModules: []string{"query", "value"}}
-	if g.Method == "share" {
-		c.Name, c.Share = "lor2c", true
+	name := g.Method
+	if name == "share" {
+		name = "lor2c"
 	}
+	c := adapter.Configure(name, adapter.Values{
+		"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Method == "share", "target_modules": []string{"query", "value"},
+	})
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
 		t.Fatal(err)

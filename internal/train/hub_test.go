@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/cpu"
 )
@@ -29,7 +30,7 @@ func TestRunFromCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := demoConfig(t, t.TempDir(), 8)
-	c.Model, c.Method.Name, c.Train.Epochs, c.Optim.LR = "lor2c/demo", "full", 1, 1e-4
+	c.Method, c.Model, c.Train.Epochs, c.Optim.LR = adapter.NewConfig("full"), "lor2c/demo", 1, 1e-4
 	got, err := Run(context.Background(), c, quiet(1))
 	if err != nil {
 		t.Fatal(err)

@@ -102,7 +102,7 @@ func TestOtherInput(t *testing.T) {
 		"labels":     {func(_ *testing.T, c *config.Config) { l := c.Data.Labels; l[0], l[1] = l[1], l[0] }, `label of class 0: "act" in the run, "animal" now`, false},
 		"seed":       {func(_ *testing.T, c *config.Config) { c.Seed = 3 }, "seed: 17 in the run, 3 now", false},
 		"lr":         {func(_ *testing.T, c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now", false},
-		"alpha":      {func(_ *testing.T, c *config.Config) { c.Method.Alpha = 99 }, "method.alpha: 16 in the run, 99 now", false},
+		"alpha":      {func(_ *testing.T, c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) }, "method.alpha: 16 in the run, 99 now", false},
 		"max_length": {func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 16 }, "data.max_length: 32 in the run, 16 now", false},
 		"batch_size": {func(_ *testing.T, c *config.Config) { c.Train.BatchSize, c.Train.MicroBatchSize = 16, 8 }, "train.batch_size: 8 in the run, 16 now", false},
 		"epochs":     {func(_ *testing.T, c *config.Config) { c.Train.Epochs = 3 }, "train.epochs: 2 in the run, 3 now", false},
@@ -214,7 +214,7 @@ func TestOlderDirectory(t *testing.T) {
 		want   string
 	}{
 		"lr":    {func(c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now"},
-		"alpha": {func(c *config.Config) { c.Method.Alpha = 99 }, "method.alpha: 16 in the run, 99 now"},
+		"alpha": {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) }, "method.alpha: 16 in the run, 99 now"},
 		"labels": {func(c *config.Config) {
 			c.Data.Labels = slices.Clone(c.Data.Labels)
 			slices.Reverse(c.Data.Labels)

@@ -44,7 +44,7 @@ func TestWeighedLoss(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	c := demoConfig(t, t.TempDir(), 16)
 	zero := 0.0
-	c.Method.Dropout = &zero
+	c.Method = c.Method.With(adapter.Values{"dropout": zero})
 	s, err := OpenSession(context.Background(), c)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ func TestReservedArena(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
 			c := demoConfig(t, t.TempDir(), 40)
-			c.Method.Name, c.Method.Dropout = method, nil
+			c.Method = adapter.NewConfig(method)
 			c.Train.MicroBatchSize = 3
 			c.Resolve()
 			s, err := OpenSession(t.Context(), c)
@@ -234,7 +234,7 @@ func TestWork(t *testing.T) {
 					}
 					p := 0.1
 					m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
-					config := adapter.Config{Name: method, Rank: 4, Alpha: 8, Dropout: &p, TargetModules: []string{"query", "value"}}
+					config := adapter.Configure(method, adapter.Values{"rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value"}})
 					a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 					if err != nil {
 						t.Fatal(err)
@@ -249,7 +249,7 @@ func TestWork(t *testing.T) {
 					if err := s.Step(1, []model.Batch{b}, 1); err != nil {
 						t.Fatal(err)
 					}
-					macs, calls := work(kind, method, m.Layers, len(b.IDs), b.Len(), m.Width, m.FF, config.Rank, outputs)
+					macs, calls := work(kind, method, m.Layers, len(b.IDs), b.Len(), m.Width, m.FF, config.Rank(), outputs)
 					if dev.flops != 2*macs {
 						t.Errorf("%d floating-point operations; want %d", dev.flops, 2*macs)
 					}
@@ -296,7 +296,7 @@ func TestWorkAfterEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			config := adapter.Config{Name: "lor2c", Rank: 4, Alpha: 8, TargetModules: []string{"query", "value"}}
+			config := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 8, "target_modules": []string{"query", "value"}})
 			config.Resolve()
 			a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 			if err != nil {

@@ -102,7 +102,7 @@ func TestMovementCheck(t *testing.T) {
 	})
 	t.Run("stuck=rate", func(t *testing.T) {
 		full := *c
-		full.Method.Name = "full"
+		full.Method = adapter.NewConfig("full")
 		w := watch(t, s, &full, 4)
 		for step := 1; step < 4; step++ {
 			if err := w.step(t, step, 1e-9); err != nil || w.done() {
@@ -183,7 +183,7 @@ func testShipped(t *testing.T, s *Session, path string) {
 		rows = bytes.Count(raw, []byte("\n")) - 1
 	}
 	perEpoch := stepsPerEpoch(rows, c.Train.BatchSize)
-	size := schedule.Run{Epochs: c.Train.Epochs, StepsPerEpoch: perEpoch, Layers: 12, Rank: c.Method.Rank}
+	size := schedule.Run{Epochs: c.Train.Epochs, StepsPerEpoch: perEpoch, Layers: 12, Rank: c.Method.Rank()}
 	if c.Schedule.Active() {
 		if err := errors.Join(c.Schedule.Check(size)...); err != nil {
 			t.Error(err)

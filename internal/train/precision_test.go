@@ -81,7 +81,7 @@ func precisionRun(t *testing.T, method string) *config.Config {
 	if method == "freeze" {
 		c.Schedule.Changed = "freeze"
 	} else if method != "lor2c" {
-		c.Method.Name, c.Method.Dropout, c.Schedule.MaxMerges, c.Schedule.MaxInjects = method, nil, 0, 0
+		c.Method, c.Schedule.MaxMerges, c.Schedule.MaxInjects = adapter.NewConfig(method), 0, 0
 		c.Train.Epochs = 2
 	}
 	c.Resolve()

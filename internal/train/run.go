@@ -269,7 +269,7 @@ func (r *run) openSchedule() error {
 	c := r.session.Config
 	r.size = schedule.Run{
 		Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch,
-		Layers: r.session.Model.Layers, Rank: c.Method.Rank,
+		Layers: r.session.Model.Layers, Rank: c.Method.Rank(),
 	}
 	if c.Schedule.Active() {
 		if faults := c.Schedule.Check(r.size); faults != nil {
@@ -319,7 +319,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	method := r.stepper.Method
 	r.log.Start(runlog.Start{
 		Step: r.state.Step, Steps: r.steps, Epochs: c.Train.Epochs, Out: r.out, ResumedFrom: from,
-		Method: c.Method.Name, Task: task.Name, Labels: task.Labels, Metric: task.Select,
+		Method: c.Method.Name(), Task: task.Name, Labels: task.Labels, Metric: task.Select,
 		TrainExamples: r.train.Len(), DevExamples: r.test.Len(),
 		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: o.Device.Name(),
 	})
@@ -364,7 +364,7 @@ func (r *run) header(plan Plan) []string {
 	return []string{
 		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
 			terminal.Count(r.test.Len(), "dev example", "dev examples"), labels, task.Select),
-		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name, r.dev.Name(),
+		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name(), r.dev.Name(),
 			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
 			adapter.Count(r.stepper.Model.Head())),
 		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%d tokens)",

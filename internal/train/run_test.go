@@ -388,8 +388,7 @@ func TestReload(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
 			c := demoConfig(t, t.TempDir(), 24)
-			c.Method.Name, c.Train.Epochs = method, 1
-			c.Method.Dropout = nil
+			c.Method, c.Train.Epochs = adapter.NewConfig(method), 1
 			c.Resolve()
 			got, err := Run(context.Background(), c, quiet(2))
 			if err != nil {

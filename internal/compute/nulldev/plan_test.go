@@ -19,12 +19,12 @@ import (
 func methods() map[string]adapter.Config {
 	p := 0.1
 	return map[string]adapter.Config{
-		"lor2c":    {Name: "lor2c", Rank: 8, Alpha: 16, Dropout: &p},
-		"share":    {Name: "lor2c", Rank: 8, Alpha: 16, Dropout: &p, Share: true},
-		"lora":     {Name: "lora", Rank: 8, Alpha: 16, Dropout: &p, TargetModules: []string{"query", "value"}},
-		"lora_all": {Name: "lora", Rank: 4, Alpha: 16, Dropout: &p, TargetModules: model.SiteNames},
-		"full":     {Name: "full"},
-		"head":     {Name: "head"},
+		"lor2c":    adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p}),
+		"share":    adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "share": true}),
+		"lora":     adapter.Configure("lora", adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "target_modules": []string{"query", "value"}}),
+		"lora_all": adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "dropout": p, "target_modules": model.SiteNames}),
+		"full":     adapter.NewConfig("full"),
+		"head":     adapter.NewConfig("head"),
 	}
 }
 

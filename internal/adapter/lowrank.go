@@ -1,0 +1,52 @@
+package adapter
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Factors are the settings of a low-rank path B A.
+type Factors struct {
+	Rank    int     `yaml:"rank" doc:"inner width r of the low-rank path B A" range:"1..256"`
+	Alpha   float64 `yaml:"alpha" doc:"the low-rank path is scaled by alpha/rank" range:">0.."`
+	Dropout float64 `yaml:"dropout" doc:"dropout on the input of the low-rank path" range:"0..<1" example:"0.1"`
+}
+
+// MaxRank is the largest rank that every device supports.
+const MaxRank = 256
+
+// Scale is alpha/r.
+func (c Factors) Scale() float32 { return float32(c.Alpha / float64(c.Rank)) }
+
+// Validate returns a fault if the scale of a path is not finite.
+func (c *Factors) Validate() (faults []error) {
+	if c.Alpha > 0 && c.Rank > 0 && !math.IsInf(c.Alpha, 0) && infinite(c.Scale()) {
+		faults = append(faults, fmt.Errorf("method.alpha: is %g; want alpha/rank to be finite in float32", c.Alpha))
+	}
+	return faults
+}
+
+func infinite(scale float32) bool { return math.IsInf(float64(scale), 0) }
+
+// LowRank are the settings of a method that adds low-rank paths to linear layers. A method with such paths embeds it.
+type LowRank struct {
+	Factors       `yaml:",inline"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense" example:"[query, value]"`
+}
+
+// lowRankDefaults are the settings of the authors' script for LoRA on RoBERTa-base.
+var lowRankDefaults = LowRank{Factors{Rank: 8, Alpha: 16, Dropout: 0.05}, []string{"query", "value"}}
+
+// Validate returns the faults of the list of target modules.
+func (c *LowRank) Validate() (faults []error) {
+	if len(c.TargetModules) == 0 {
+		faults = append(faults, fmt.Errorf("method.target_modules: is empty; want at least one linear layer, for example query and value"))
+	}
+	for i, t := range c.TargetModules {
+		if slices.Contains(c.TargetModules[:i], t) {
+			faults = append(faults, fmt.Errorf("method.target_modules: %q is named twice", t))
+		}
+	}
+	return faults
+}
