@@ -92,6 +92,7 @@ lint: ## check formatting, vet and staticcheck
 	go vet $(TAGS) ./...
 	go vet -tags man ./cmd/lor2c
 	cd internal/sgemm/asm && CGO_ENABLED=0 go vet .
+	cd internal/vector/asm && CGO_ENABLED=0 go vet .
 	go run $(STATICCHECK) $(TAGS) ./...
 
 bench: ## run the benchmarks, and a RoBERTa-base step on random weights

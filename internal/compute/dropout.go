@@ -33,13 +33,21 @@ func (d Dropout) Active() bool { return d.Threshold() > 0 }
 // Philox returns four random words that depend only on a 128-bit counter and a 64-bit key. It is Philox4x32-10
 // (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3).
 func Philox(key uint64, c0, c1, c2, c3 uint32) (r0, r1, r2, r3 uint32) {
-	k0, k1 := uint32(key), uint32(key>>32)
-	for range 10 {
+	for _, k := range PhiloxKeys(key) {
 		p0 := uint64(c0) * 0xD2511F53
 		p1 := uint64(c2) * 0xCD9E8D57
-		c0, c1, c2, c3 = uint32(p1>>32)^c1^k0, uint32(p1), uint32(p0>>32)^c3^k1, uint32(p0)
+		c0, c1, c2, c3 = uint32(p1>>32)^c1^k[0], uint32(p1), uint32(p0>>32)^c3^k[1], uint32(p0)
+	}
+	return c0, c1, c2, c3
+}
+
+// PhiloxKeys returns the two words of the key in each round of Philox.
+func PhiloxKeys(key uint64) (rounds [10][2]uint32) {
+	k0, k1 := uint32(key), uint32(key>>32)
+	for i := range rounds {
+		rounds[i] = [2]uint32{k0, k1}
 		k0 += 0x9E3779B9
 		k1 += 0xBB67AE85
 	}
-	return c0, c1, c2, c3
+	return rounds
 }

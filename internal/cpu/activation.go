@@ -4,10 +4,10 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
-// GELU and similar activations are x gate(x). Both gate and the derivative of x gate(x) go from 0 to 1, so the same
-// kind of table serves all of them.
+// GELU and similar activations are x gate(x). Package vector has the gates and the derivatives of x gate(x) in float32.
 
 // normalCDF is the gate of GELU.
 func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
@@ -35,23 +35,15 @@ func tanhGateSlope(x float64) float64 {
 	return g + 2*geluTanhA*x*g*(1-g)*(1+3*geluTanhB*x*x)
 }
 
-// Tables for float32.
-var (
-	cdfTable       = newCubics(normalCDF)
-	slopeTable     = newCubics(geluSlope)
-	tanhTable      = newCubics(tanhGate)
-	tanhSlopeTable = newCubics(tanhGateSlope)
-)
-
 // activate computes dst = act(x). dst may be x.
 func activate[T Float](act compute.Act, dst, x []T) {
 	switch act {
 	case compute.Identity:
 		copy(dst, x)
 	case compute.GELU:
-		gate(dst, x, x, cdfTable, normalCDF)
+		gate(dst, x, x, vector.MulGELU, normalCDF)
 	case compute.GELUTanh:
-		gate(dst, x, x, tanhTable, tanhGate)
+		gate(dst, x, x, vector.MulTanhGate, tanhGate)
 	case compute.ReLU:
 		for i, v := range x[:len(dst)] {
 			dst[i] = max(v, 0)
@@ -74,9 +66,9 @@ func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
 	case compute.Identity:
 		copy(dx, dy)
 	case compute.GELU:
-		gate(dx, dy, pre, slopeTable, geluSlope)
+		gate(dx, dy, pre, vector.MulGELUSlope, geluSlope)
 	case compute.GELUTanh:
-		gate(dx, dy, pre, tanhSlopeTable, tanhGateSlope)
+		gate(dx, dy, pre, vector.MulTanhGateSlope, tanhGateSlope)
 	case compute.ReLU:
 		for i, v := range pre {
 			g := dy[i]
@@ -97,13 +89,24 @@ func activateGrad[T Float](act compute.Act, dx, pre, dy []T) {
 	}
 }
 
-// gate computes dst = y f(x), by the table in float32.
-func gate[T Float](dst, y, x []T, table *cubics, f func(x float64) float64) {
+// gate computes dst = y f(x), in float32 by f32.
+func gate[T Float](dst, y, x []T, f32 func(dst, y, x []float32), f func(x float64) float64) {
 	if single[T]() {
-		table.multiply(as32(dst), as32(y), as32(x))
+		f32(as32(dst), as32(y), as32(x))
 		return
 	}
 	for i := range dst {
 		dst[i] = y[i] * T(f(float64(x[i])))
 	}
+}
+
+// unitStep returns 0 for x below 0, 1 for x above 0, and NaN for NaN.
+func unitStep(x float64) float64 {
+	if x < 0 {
+		return 0
+	}
+	if x > 0 {
+		return 1
+	}
+	return x
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // queryBlock is the number of query rows whose scores are in scratch memory at one time. It bounds scratch memory and
@@ -16,7 +17,7 @@ type heads[T Float] struct {
 	q, k, v, y, lse, dy []T
 	dq, dk, dv          []T
 	cuQ, cuK            []int32
-	mask                dropMask[T]
+	mask                vector.DropMask[T]
 	ldq, ldk            int // row strides of q and k
 }
 
@@ -25,7 +26,7 @@ func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads
 		AttnOpts: o,
 		q:        Data[T](q), k: Data[T](k), v: Data[T](v), y: Data[T](y), lse: Data[T](lse),
 		cuQ: ints[T](o.CuQ), cuK: ints[T](o.CuK),
-		mask: newDropMask[T](o.Dropout),
+		mask: vector.NewDropMask[T](o.Dropout),
 		ldq:  o.Heads * o.HeadDim, ldk: o.KVHeads * o.HeadDim,
 	}
 }
@@ -81,7 +82,7 @@ func (a *heads[T]) scores(s []T, b block) product[T] {
 
 // maskRow draws the dropout multipliers for row i of a block.
 func (a *heads[T]) maskRow(mul []T, b block, i int) {
-	a.mask.row(mul, (a.mask.drop.Row+uint32(b.q0+i))*uint32(a.Heads)+uint32(b.head))
+	a.mask.RowAt(mul, (a.Dropout.Row+uint32(b.q0+i))*uint32(a.Heads)+uint32(b.head))
 }
 
 // Attention computes softmax(scale q kT) v for each head. Workers take one head of one sequence at a time.
@@ -112,30 +113,15 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 		n := b.visible(i)
 		p := s[i*b.keys : i*b.keys+n]
 		clear(s[i*b.keys+n : (i+1)*b.keys])
-		lse := softmax(p)
+		lse := vector.Softmax(p)
 		a.lse[(b.q0+i)*a.Heads+b.head] = lse
-		if a.mask.active() {
+		if a.mask.Active() {
 			a.maskRow(mul[:n], b, i)
-			mulRow(p, p, mul)
+			vector.Mul(p, p, mul)
 		}
 	}
 	d.multiply(w, product[T]{
 		m: b.rows, n: a.HeadDim, k: b.keys, alpha: 1, a: matrix[T]{s, b.keys, false},
 		b: matrix[T]{a.v[a.kAt(b):], a.ldk, false}, dst: matrix[T]{out, a.ldq, false},
 	})
-}
-
-// softmax replaces x by its softmax and returns the logarithm of the sum of exponentials. For an empty x that is
-// -Inf.
-func softmax[T Float](x []T) T {
-	if len(x) == 0 {
-		return T(math.Inf(-1))
-	}
-	top := maxOf(x)
-	sum := expSum(x, top)
-	inv := 1 / sum
-	for i := range x {
-		x[i] *= inv
-	}
-	return top + T(math.Log(float64(sum)))
 }

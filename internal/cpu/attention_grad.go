@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // AttentionGrad is the gradient of Attention. With P = exp(S - lse) and the
@@ -56,14 +57,14 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 		clear(p[lo+n : hi])
 		clear(ds[lo+n : hi])
 		at := qi + i*a.ldq
-		delta := dot(a.dy[at:at+a.HeadDim], a.y[at:at+a.HeadDim])
+		delta := vector.Dot(a.dy[at:at+a.HeadDim], a.y[at:at+a.HeadDim])
 		row, grad := p[lo:lo+n], ds[lo:lo+n]
-		expSum(row, a.lse[(b.q0+i)*a.Heads+b.head])
-		if a.mask.active() {
+		vector.ExpSum(row, a.lse[(b.q0+i)*a.Heads+b.head])
+		if a.mask.Active() {
 			a.maskRow(mul[:n], b, i)
-			softmaxGradMasked(row, grad, mul, delta)
+			vector.SoftmaxGradMasked(grad, row, mul, delta)
 		} else {
-			softmaxGrad(row, grad, delta)
+			vector.SoftmaxGrad(grad, row, delta)
 		}
 	}
 	d.multiply(w, product[T]{
@@ -79,37 +80,5 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 			m: b.rows, n: a.HeadDim, k: b.keys, alpha: T(a.Scale), a: matrix[T]{ds, b.keys, false},
 			b: matrix[T]{a.k[ki:], a.ldk, false}, dst: matrix[T]{a.dq[qi:], a.ldq, false},
 		})
-	}
-}
-
-// dot returns the inner product of x and y.
-func dot[T Float](x, y []T) T {
-	y = y[:len(x)]
-	var s0, s1 T
-	i := 0
-	for ; i+1 < len(x); i += 2 {
-		s0 += x[i] * y[i]
-		s1 += x[i+1] * y[i+1]
-	}
-	if i < len(x) {
-		s0 += x[i] * y[i]
-	}
-	return s0 + s1
-}
-
-// softmaxGrad turns ds = dyvT into p (ds - delta).
-func softmaxGrad[T Float](p, ds []T, delta T) {
-	ds = ds[:len(p)]
-	for i := range p {
-		ds[i] = p[i] * (ds[i] - delta)
-	}
-}
-
-// softmaxGradMasked turns ds = dyvT into p (mul ds - delta), and p into mul p.
-func softmaxGradMasked[T Float](p, ds, mul []T, delta T) {
-	ds, mul = ds[:len(p)], mul[:len(p)]
-	for i := range p {
-		ds[i] = p[i] * (ds[i]*mul[i] - delta)
-		p[i] *= mul[i]
 	}
 }

@@ -16,10 +16,11 @@ import (
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // Float has the element types in which a device can compute.
-type Float interface{ float32 | float64 }
+type Float interface{ vector.Float }
 
 // Device implements compute.Device. Its methods must be called from one
 // goroutine at a time.

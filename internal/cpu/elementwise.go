@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // Fill sets every element to v.
 func (d *Device[T]) Fill(dst compute.Tensor, v float32) {
@@ -35,15 +38,7 @@ func (d *Device[T]) Axpy(dst compute.Tensor, alpha float32, x compute.Tensor) {
 		return
 	}
 	out, in := Data[T](dst), Data[T](x)
-	d.each(len(out), chunkElems, func(_, lo, hi int) { axpy(out[lo:hi], T(alpha), in[lo:hi]) })
-}
-
-// axpy computes dst += alpha x.
-func axpy[T Float](dst []T, alpha T, x []T) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] += alpha * x[i]
-	}
+	d.each(len(out), chunkElems, func(_, lo, hi int) { vector.Axpy(out[lo:hi], T(alpha), in[lo:hi]) })
 }
 
 // Act computes dst = act(pre).
@@ -80,10 +75,7 @@ func (d *Device[T]) SumRows(dst, x compute.Tensor) {
 		forRowBlocks(x.Shape.Rows(), func(n0, n1 int) {
 			clear(acc)
 			for n := n0; n < n1; n++ {
-				row := in[n*cols+lo : n*cols+hi]
-				for c := range acc {
-					acc[c] += row[c]
-				}
+				vector.Add(acc, acc, in[n*cols+lo:n*cols+hi])
 			}
 			flush(sum, acc)
 		})

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // Gather computes dst[n] = x[idx[n]].
 func (d *Device[T]) Gather(dst, x, idx compute.Tensor) {
@@ -33,7 +36,8 @@ func (d *Device[T]) Scatter(dst, idx, x compute.Tensor) {
 func (d *Device[T]) scatter(dst []T, idx []int32, x []T, cols int) {
 	d.each(cols, chunkCols, func(_, lo, hi int) {
 		for n, i := range idx {
-			axpy(rowAt(dst, i, cols)[lo:hi], 1, x[n*cols+lo:n*cols+hi])
+			row := rowAt(dst, i, cols)[lo:hi]
+			vector.Add(row, row, x[n*cols+lo:n*cols+hi])
 		}
 	})
 }
@@ -54,9 +58,8 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 		for n := lo; n < hi; n++ {
 			o := out[n*cols : (n+1)*cols]
 			a, b, c := rowAt(w, wi[n], cols), rowAt(p, pi[n], cols), rowAt(k, ki[n], cols)
-			for i := range o {
-				o[i] = a[i] + b[i] + c[i]
-			}
+			vector.Add(o, a, b)
+			vector.Add(o, o, c)
 		}
 	})
 }

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // Softmax computes the softmax of each row.
 func (d *Device[T]) Softmax(dst, x compute.Tensor) {
@@ -12,10 +15,7 @@ func (d *Device[T]) Softmax(dst, x compute.Tensor) {
 		for n := lo; n < hi; n++ {
 			o := out[n*cols : (n+1)*cols]
 			copy(o, in[n*cols:(n+1)*cols])
-			inv := 1 / expSum(o, maxOf(o))
-			for e := range o {
-				o[e] *= inv
-			}
+			vector.Softmax(o)
 		}
 	})
 }
@@ -29,7 +29,7 @@ func (d *Device[T]) SoftmaxGrad(dx, y, dy compute.Tensor) {
 	d.each(y.Shape.Rows(), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
 			i, j := n*cols, (n+1)*cols
-			mean := dot(p[i:j], g[i:j])
+			mean := vector.Dot(p[i:j], g[i:j])
 			for c := i; c < j; c++ {
 				out[c] = p[c] * (g[c] - mean)
 			}
@@ -83,10 +83,10 @@ func (d *Device[T]) GateGrad(dw, du, w, u, dy compute.Tensor) {
 			for e, weight := range weights[n*experts : (n+1)*experts] {
 				slope := g[n*cols+e*ranks:][:ranks]
 				if gw != nil {
-					gw[n*experts+e] = dot(slope, ranksOf(in, n, uCols, e, ranks))
+					gw[n*experts+e] = vector.Dot(slope, ranksOf(in, n, uCols, e, ranks))
 				}
 				if gu != nil {
-					axpy(ranksOf(gu, n, uCols, e, ranks), weight, slope)
+					vector.Axpy(ranksOf(gu, n, uCols, e, ranks), weight, slope)
 				}
 			}
 		}

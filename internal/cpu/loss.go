@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // CrossEntropy adds the scaled negative log-likelihood, weighted by o, to loss.
@@ -31,8 +32,8 @@ func (d *Device[T]) CrossEntropy(
 				continue
 			}
 			copy(p, x)
-			top := maxOf(p)
-			sum := expSum(p, top)
+			top := vector.Max(p)
+			sum := vector.ExpSum(p, top)
 			log := math.Log(float64(sum))
 			own, each := weights.of(n, right)
 			// In this order the difference of two large logits is exact.
@@ -45,9 +46,7 @@ func (d *Device[T]) CrossEntropy(
 			}
 			g := grad[n*cols : (n+1)*cols]
 			inv := T(scale) * (own + each*T(weights.total)) / sum
-			for c, v := range p {
-				g[c] = v * inv
-			}
+			vector.Scale(g, inv, p)
 			if each != 0 {
 				for c := range g {
 					g[c] -= T(scale) * each * weights.class(c)

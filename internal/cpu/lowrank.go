@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // lowRankRows is the number of rows in a chunk. Its input, mask and gradient stay in L2 at C = 768.
 const lowRankRows = 64
@@ -15,10 +18,10 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 	}
 	out, in, down := Data[T](u), Data[T](x), Data[T](a)
 	k, r := x.Shape.Cols(), u.Shape.Cols()
-	mask := newDropMask[T](drop)
+	mask := vector.NewDropMask[T](drop)
 	d.each(x.Shape.Rows(), lowRankRows, func(w, lo, hi int) {
 		xs := in[lo*k : hi*k]
-		if mask.active() {
+		if mask.Active() {
 			xs = sized(&d.scratch[w].a, (hi-lo)*k)
 			d.maskRows(w, &mask, xs, in[lo*k:hi*k], lo, k)
 		}
@@ -30,11 +33,11 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 }
 
 // maskRows computes dst = mask x / (1-p) for rows of which the first has index first.
-func (d *Device[T]) maskRows(w int, mask *dropMask[T], dst, x []T, first, cols int) {
+func (d *Device[T]) maskRows(w int, mask *vector.DropMask[T], dst, x []T, first, cols int) {
 	mul := d.maskOf(w, cols)
 	for i := 0; i < len(dst); i += cols {
-		mask.row(mul, mask.drop.Row+uint32(first+i/cols))
-		mulRow(dst[i:i+cols], x[i:i+cols], mul)
+		mask.Row(mul, first+i/cols)
+		vector.Mul(dst[i:i+cols], x[i:i+cols], mul)
 	}
 }
 
@@ -86,23 +89,23 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 	gx, ga, gu := Data[T](dx), Data[T](da), Data[T](du)
 	in, down := Data[T](x), Data[T](a)
 	k, r := a.Shape.Cols(), a.Shape.Rows()
-	mask := newDropMask[T](drop)
+	mask := vector.NewDropMask[T](drop)
 	d.factorGrad(ga, du.Shape.Rows(), r*k, func(w int, sum []T, accumulate bool, lo, rows int) {
 		s := &d.scratch[w]
 		var mul []T
-		if mask.active() {
+		if mask.Active() {
 			// The multipliers of a row are drawn eight at a time, so the last ones may overwrite the start of the
 			// next row, which is drawn later.
 			mul = sized(&s.mask, rows*k+8)[:rows*k]
 			for n := range rows {
-				mask.row(mul[n*k:(n+1)*k], mask.drop.Row+uint32(lo+n))
+				mask.Row(mul[n*k:(n+1)*k], lo+n)
 			}
 		}
 		if sum != nil {
 			xs := in[lo*k : (lo+rows)*k]
 			if mul != nil {
 				masked := sized(&s.a, rows*k)
-				mulRow(masked, xs, mul)
+				vector.Mul(masked, xs, mul)
 				xs = masked
 			}
 			d.multiply(w, product[T]{
@@ -135,7 +138,7 @@ func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accu
 	})
 	d.each(len(dst), chunkElems, func(_, lo, hi int) {
 		for p := 0; p < len(partial); p += size {
-			axpy(dst[lo:hi], 1, partial[p+lo:p+hi])
+			vector.Add(dst[lo:hi], dst[lo:hi], partial[p+lo:p+hi])
 		}
 	})
 }
@@ -154,11 +157,8 @@ func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows, k, r int, a
 	p.dst, p.accumulate = matrix[T]{masked, k, false}, false
 	d.multiply(w, p)
 	if !accumulate {
-		mulRow(dx, masked, mul)
+		vector.Mul(dx, masked, mul)
 		return
 	}
-	mul = mul[:len(masked)]
-	for j, v := range masked {
-		dx[j] += v * mul[j]
-	}
+	vector.AddMul(dx, dx, masked, mul)
 }

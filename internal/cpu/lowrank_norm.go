@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // LowRankInvNorm computes dst[m] = 1/||w[m] + scale (B A)[m]||.
@@ -23,7 +24,7 @@ func (d *Device[T]) LowRankInvNorm(dst, w, a, b compute.Tensor, scale float32) {
 		for m := range hi - lo {
 			row := sum[m*k : (m+1)*k]
 			out[lo+m] = 0
-			if square := dot(row, row); square != 0 {
+			if square := vector.Dot(row, row); square != 0 {
 				out[lo+m] = T(1 / math.Sqrt(float64(square)))
 			}
 		}

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // tileShape returns the size of the tile of the destination [m,n] that one chunk computes. It is the size of the BLAS
 // build, halved along its longer side until there are enough tiles for all workers. It depends on the shape alone.
@@ -73,7 +76,7 @@ func (d *Device[T]) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act)
 		for n := i0; n < i1; n++ {
 			z := before[n*m+j0 : n*m+j1]
 			if shift != nil {
-				axpy(z, 1, shift[j0:j1])
+				vector.Add(z, z, shift[j0:j1])
 			}
 			if act != compute.Identity {
 				activate(act, out[n*m+j0:n*m+j1], z)

@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // PrependRows writes the rows of prefix before the rows of each sequence.
 func (d *Device[T]) PrependRows(dst, prefix, x, cu compute.Tensor) {
@@ -33,7 +36,7 @@ func (d *Device[T]) PrependRowsGrad(dx, dprefix, dy, cu compute.Tensor) {
 	d.each(len(gp), chunkElems, func(_, lo, hi int) {
 		for s, row := range rows[:last] {
 			at := int(row)*cols + s*size
-			axpy(gp[lo:hi], 1, g[at+lo:at+hi])
+			vector.Add(gp[lo:hi], gp[lo:hi], g[at+lo:at+hi])
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // RMSNorm computes dst = x rstd gamma.
@@ -15,12 +16,10 @@ func (d *Device[T]) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
 	cols := x.Shape.Cols()
 	d.each(x.Shape.Rows(), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
-			row, o := in[n*cols:(n+1)*cols], out[n*cols:(n+1)*cols]
-			r := T(1 / math.Sqrt(float64(dot(row, row))/float64(cols)+float64(eps)))
+			row := in[n*cols : (n+1)*cols]
+			r := T(1 / math.Sqrt(float64(vector.Dot(row, row))/float64(cols)+float64(eps)))
 			st[n] = r
-			for i, v := range row {
-				o[i] = v * r * gain[i]
-			}
+			vector.ScaleMul(out[n*cols:(n+1)*cols], r, row, gain)
 		}
 	})
 }
@@ -36,18 +35,15 @@ func (d *Device[T]) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, a
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	if gx != nil {
 		d.each(rows, rowsOf(cols), func(w, lo, hi int) {
-			scaled := sized(&d.scratch[w].a, cols)
+			sum := sized(&d.scratch[w].a, cols)
 			for n := lo; n < hi; n++ {
 				i, j := n*cols, (n+1)*cols
-				mulRow(scaled, g[i:j], gain)
-				r, row, o := st[n], in[i:j], gx[i:j]
-				slope := dot(scaled, row) / T(cols) * r * r
 				if !accumulate {
-					clear(o)
+					vector.RMSNormGrad(gx[i:j], in[i:j], gain, g[i:j], st[n])
+					continue
 				}
-				for c, v := range scaled {
-					o[c] += r * (v - row[c]*slope)
-				}
+				vector.RMSNormGrad(sum, in[i:j], gain, g[i:j], st[n])
+				vector.Add(gx[i:j], gx[i:j], sum)
 			}
 		})
 	}
@@ -65,11 +61,7 @@ func (d *Device[T]) gainGrad(dgamma, x, rstd, dy []T, rows, cols int) {
 		forRowBlocks(rows, func(n0, n1 int) {
 			clear(acc)
 			for n := n0; n < n1; n++ {
-				r := rstd[n]
-				g, v := dy[n*cols+lo:n*cols+hi], x[n*cols+lo:n*cols+hi]
-				for c := range acc {
-					acc[c] += g[c] * (v[c] * r)
-				}
+				vector.AddScaleMul(acc, rstd[n], x[n*cols+lo:n*cols+hi], dy[n*cols+lo:n*cols+hi])
 			}
 			flush(sum, acc)
 		})

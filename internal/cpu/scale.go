@@ -1,6 +1,9 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
+)
 
 // ScaleCols computes dst = about + (x - about) v times.
 func (d *Device[T]) ScaleCols(dst, x, v compute.Tensor, o compute.ScaleOpts) {
@@ -14,7 +17,7 @@ func (d *Device[T]) ScaleCols(dst, x, v compute.Tensor, o compute.ScaleOpts) {
 		for n := lo; n < hi; n++ {
 			o, row := out[n*cols:(n+1)*cols], in[n*cols:(n+1)*cols]
 			if about == nil {
-				mulRow(o, row, factor)
+				vector.Mul(o, row, factor)
 				continue
 			}
 			for c, b := range about {
@@ -75,6 +78,6 @@ func (d *Device[T]) factors(v, times []T) []T {
 		return v
 	}
 	f := sized(&d.partial, len(v))
-	mulRow(f, v, times)
+	vector.Mul(f, v, times)
 	return f
 }

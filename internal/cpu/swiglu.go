@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // sigmoid computes 1/(1 + exp(-x)).
@@ -22,6 +23,10 @@ func (d *Device[T]) SwiGLU(dst, gate, up compute.Tensor) {
 	}
 	out, g, u := Data[T](dst), Data[T](gate), Data[T](up)
 	d.each(len(out), chunkElems, func(_, lo, hi int) {
+		if single[T]() {
+			vector.SwiGLU(as32(out[lo:hi]), as32(g[lo:hi]), as32(u[lo:hi]))
+			return
+		}
 		for i := lo; i < hi; i++ {
 			x := float64(g[i])
 			out[i] = T(x*sigmoid(x)) * u[i]
@@ -38,7 +43,18 @@ func (d *Device[T]) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
 	}
 	gg, gu := Data[T](dgate), Data[T](dup)
 	g, u, in := Data[T](gate), Data[T](up), Data[T](dy)
-	d.each(len(in), chunkElems, func(_, lo, hi int) {
+	d.each(len(in), chunkElems, func(w, lo, hi int) {
+		if single[T]() {
+			// A gradient that nobody wants goes to scratch memory.
+			part := func(x []T) []float32 {
+				if x == nil {
+					return as32(sized(&d.scratch[w].a, hi-lo))
+				}
+				return as32(x[lo:hi])
+			}
+			vector.SwiGLUGrad(part(gg), part(gu), as32(g[lo:hi]), as32(u[lo:hi]), as32(in[lo:hi]))
+			return
+		}
 		for i := lo; i < hi; i++ {
 			x, grad := float64(g[i]), in[i]
 			if gg != nil {

@@ -65,9 +65,9 @@ the toolkit is contained: the driver library libcuda.so.1 is opened at run time,
 and internal/gpu/culazy/include/cuda.h states the names, types and values of its
 binary interface without text of NVIDIA's.
 
-Matrix products on amd64, internal/sgemm: lor2c's own assembly. The module
-github.com/mmcloughlin/avo (BSD-3-Clause) prints it from internal/sgemm/asm and
-is not linked.
+Assembly for amd64, internal/sgemm and internal/vector: lor2c's own. The module
+github.com/mmcloughlin/avo (BSD-3-Clause) prints it from the folders asm there
+and is not linked.
 
 OpenBLAS, BSD-3-Clause: not in releases, which do not need it. A build with the
 tag openblas links the library of the machine it is made on.
