@@ -61,6 +61,11 @@ func runMergeReport(c *cobra.Command, o reportOptions, runs []string) error {
 	if err := checkPaths(append([]string{"--figures", o.figures}, named("a run", runs)...)...); err != nil {
 		return err
 	}
+	for _, run := range runs {
+		if info, err := os.Stat(run); err != nil || !info.IsDir() {
+			return usageError{fmt.Errorf("lor2c: merge-report: there is no directory %s; name a directory that lor2c train wrote", run)}
+		}
+	}
 	if o.out == "" && o.format == "html" {
 		o.out = filepath.Join(runs[0], "report.html")
 	} else if o.out == "" {

@@ -145,6 +145,7 @@ func TestMistakes(t *testing.T) {
 		{"eval-both", "eval --run x -c y", exitUsage, "-c goes with --adapter"},
 		{"eval-no-run", "eval --run none", exitUsage, "config.resolved.yaml"},
 		{"eval-no-adapter", "eval -c configs/demo.yaml --adapter demo/data", exitUsage, "there is neither lor2c.json nor adapter_config.json"},
+		{"report-no-run", "merge-report none", exitUsage, "lor2c: merge-report: there is no directory none; name a directory that lor2c train wrote"},
 		{"show-split", "show -c configs/demo.yaml --split tset", exitUsage, `no split "tset"`},
 	}
 	for _, tt := range tests {

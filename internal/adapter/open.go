@@ -36,8 +36,17 @@ type Saved struct {
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
 // adapter of PEFT, which does not say what task it is for. Where the directory
 // has a checksum manifest every file is held against it first; a file that does
-// not match is an error that wraps checkpoint.ErrCorrupt.
+// not match is an error that wraps checkpoint.ErrCorrupt. Faults in the files of
+// another directory are mistakes of the user, as those of a model directory are.
 func Open(dir string) (*Saved, error) {
+	s, err := open(dir)
+	if err != nil && !checkpoint.Sealed(dir) {
+		err = place.Given(err)
+	}
+	return s, err
+}
+
+func open(dir string) (*Saved, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir, fs.ErrNotExist))
 	}
