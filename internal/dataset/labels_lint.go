@@ -51,18 +51,28 @@ func checkNumbers(path, kind string, labels []string, seen map[string]use) error
 	if kind == Classification {
 		return nil
 	}
-	fraction := ""
+	fraction, comma := "", false
 	for _, label := range labels {
-		v, err := number64(label)
+		form := label
+		if strings.Count(label, ",") == 1 && !strings.Contains(label, ".") {
+			form = strings.Replace(label, ",", ".", 1)
+		}
+		v, err := number64(form)
 		if err != nil {
 			return nil
 		}
-		if v != float64(int64(v)) && fraction == "" {
+		comma = comma || form != label
+		if (v != float64(int64(v)) || form != label) && fraction == "" {
 			fraction = label
 		}
 	}
 	if fraction == "" {
 		return nil
+	}
+	if comma {
+		return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s, and all %d labels are numbers, some with a comma; "+
+			"want decimal points and data.kind: regression for scores, or data.kind: classification if they name classes",
+			path, seen[fraction].line, place.Quote(fraction), len(labels)))
 	}
 	return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s, and all %d labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes",
 		path, seen[fraction].line, place.Quote(fraction), len(labels)))
@@ -108,16 +118,45 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 		found = append(found, f)
 	}
 	found = append(found, mergedNumbers(path, rows)...)
-	if kind == Classification || len(labels) <= manyNumbers {
-		return found
-	}
-	for _, label := range labels {
-		if _, err := number64(label); err != nil {
-			return found
+	word := func(label string) bool { _, err := number64(label); return err != nil }
+	if kind == Classification || len(labels) <= manyNumbers || slices.ContainsFunc(labels, word) {
+		if f, ok := single(path, labels, rows, seen); ok {
+			found = append(found, f)
 		}
+		return found
 	}
 	return append(found, Finding{Kind: "numbers", Path: path, Count: len(labels),
 		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores", len(labels))})
+}
+
+// few is the number of examples from which a class with a single one is more likely a
+// misspelled label, a repeated header or a mark such as nan than a class.
+const few = 20
+
+// single returns a finding if classes have a single example.
+func single(path string, labels []string, rows []row, seen map[string]use) (Finding, bool) {
+	var names []string
+	line := 0
+	for _, label := range labels {
+		if u := seen[label]; u.count == 1 {
+			names = append(names, place.Quote(label))
+			if line == 0 || u.line < line {
+				line = u.line
+			}
+		}
+	}
+	if len(names) == 0 || len(rows) < few {
+		return Finding{}, false
+	}
+	text := fmt.Sprintf("%d of %d classes have a single example: ", len(names), len(labels))
+	if len(names) == 1 {
+		text = fmt.Sprintf("1 of %d classes has a single example: ", len(labels))
+	}
+	shown := strings.Join(names[:min(len(names), 5)], ", ")
+	if more := len(names) - 5; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	return Finding{Kind: "single", Path: path, Line: line, Count: len(names), Text: text + shown}, true
 }
 
 // canonical returns a text that is equal for labels that a reader would take
@@ -130,11 +169,11 @@ func canonical(label string) string {
 		}
 		return r
 	}, label)
-	form := cases.Fold().String(norm.NFC.String(strings.Join(strings.Fields(label), " ")))
+	form := cases.Fold().String(norm.NFKC.String(strings.Join(strings.Fields(label), " ")))
 	if v, err := number64(form); err == nil {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
-	return norm.NFC.String(form)
+	return norm.NFKC.String(form)
 }
 
 // mixedKinds returns a finding if the JSON labels have several types, such as

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -108,7 +109,7 @@ func checkEmpty(s *Split) error {
 // texts or a single class. Those that were made while reading come first.
 func (t Task) Lint(s *Split) []Finding {
 	found := slices.Clone(s.Findings)
-	var empty, doubled, contrary use
+	var empty, doubled, contrary, undecoded use
 	first := map[string]float32{}
 	classes := map[float32]bool{}
 	note := func(u *use, line int) {
@@ -119,6 +120,9 @@ func (t Task) Lint(s *Split) []Finding {
 	for _, x := range s.Examples {
 		if x.isEmpty() {
 			note(&empty, x.Line)
+		}
+		if strings.ContainsRune(x.TextA, utf8.RuneError) || x.TextB != nil && strings.ContainsRune(*x.TextB, utf8.RuneError) {
+			note(&undecoded, x.Line)
 		}
 		if x.HasLabel {
 			classes[x.Label] = true
@@ -138,6 +142,10 @@ func (t Task) Lint(s *Split) []Finding {
 	if 100*empty.count > n {
 		found = append(found, Finding{Kind: "empty", Path: s.Path, Line: empty.line, Count: empty.count,
 			Text: fmt.Sprintf("%d of %d examples have an empty text", empty.count, n)})
+	}
+	if undecoded.count > 0 {
+		found = append(found, Finding{Kind: "undecoded", Path: s.Path, Line: undecoded.line, Count: undecoded.count,
+			Text: fmt.Sprintf("%d of %d examples have the character U+FFFD, which a program wrote in place of what it could not decode", undecoded.count, n)})
 	}
 	if doubled.count > 0 {
 		text := fmt.Sprintf("%d of %d examples repeat the texts of an earlier one", doubled.count, n)

@@ -58,8 +58,13 @@ func TestLint(t *testing.T) {
 		{"json_numbers", "f.jsonl", `{"text":"a","label":0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}` + "\n" + `{"text":"d","label":0e0}`, "train", nil,
 			[]string{`f:3: label 0 is also written 0.0, and they are one class`}},
 		{"json_alike", "f.jsonl", `{"text":"a","label":0.0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}`, "train", nil, nil},
+		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil, []string{"f:3: labels that differ in case, blanks or form alone are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
+		{"single", "f.csv", "text,label\n" + strings.Repeat("a,x\nb,y\n", 10) + "c,y.\ntext,label\n", "train", nil,
+			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`, `f:4: 18 of 22 examples repeat the texts of an earlier one`}},
+		{"undecoded", "f.csv", "text,label\na,x\nb\ufffd,y\n", "train", nil, []string{`f:3: 1 of 2 examples have the character U+FFFD, which a program wrote in place of what it could not decode`}},
 		{"many_numbers", "f.csv", many, "train", nil, []string{`f: the labels are 30 different numbers, each a class; data.kind: regression makes them scores`}},
-		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification }, nil},
+		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification },
+			[]string{`f:2: 30 of 30 classes have a single example: "00", "01", "02", "03", "04" and 25 more`}},
 		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
 		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil, []string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
 		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them mean little`}},
@@ -90,6 +95,7 @@ func TestLintRefuses(t *testing.T) {
 		change              func(*Config)
 		want                string
 	}{
+		{"commas", "f.csv", "text,label\na,\"0,5\"\nb,1\n", nil, `dataset: read f:2: label "0,5", and all 2 labels are numbers, some with a comma; want decimal points and data.kind: regression for scores, or data.kind: classification if they name classes`},
 		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil, `dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
 		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" has a control character; want a name of one line without tabs`},
 		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" has a control character; want a name of one line without tabs`},

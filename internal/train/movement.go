@@ -150,7 +150,12 @@ func (m *movementCheck) check(step int, factor float64) error {
 	}
 	switch {
 	case noGradient != nil:
-		return fault(noGradient, "their gradients are 0, because optim.lr is too high, or the method or its configuration is wrong")
+		cause := "optim.lr is too high, or the method or its configuration is wrong"
+		if step == 1 {
+			// No rate has been applied yet.
+			cause = "the outputs are too large, as with a large method.alpha, or the method or its configuration is wrong"
+		}
+		return fault(noGradient, "their gradients are 0, because "+cause)
 	case stuck != nil:
 		return fault(stuck, "AdamW computed updates and the values are the same as before, so the method or its configuration is wrong")
 	case slow != nil:
