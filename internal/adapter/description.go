@@ -189,7 +189,7 @@ func (d Description) check() (faults []error) {
 		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))
 	}
 	if targets, ok := d.Method.Value("target_modules").([]string); ok {
-		if err := checkTargets(targets); err != nil {
+		if err := checkTargets(targets, anySite()); err != nil {
 			fault(false, "method.target_modules: %w", err)
 		}
 	}

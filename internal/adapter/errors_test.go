@@ -224,7 +224,7 @@ func TestAttachFaults(t *testing.T) {
 			c = adapter.Configure("lora", adapter.Values{"target_modules": []string{"query", target}})
 			c.Resolve()
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
-			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this encoder; want some of "+
+			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this model; want some of "+
 				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense]", target)
 			if got := fmt.Sprint(err); got != want {
 				t.Errorf("error\n%s\nwant\n%s", got, want)

@@ -40,7 +40,7 @@ type LoRA struct {
 
 func newLoRA(b builder) (Method, error) {
 	m, c := &LoRA{pairs: map[model.Site]pair{}}, settingsOf[*loraConfig](b)
-	if err := checkTargets(c.TargetModules); err != nil {
+	if err := checkTargets(c.TargetModules, siteNames(b)); err != nil {
 		return nil, fmt.Errorf("adapter: attach lora: %w", err)
 	}
 	for l := range b.HiddenLayers() {
@@ -49,15 +49,29 @@ func newLoRA(b builder) (Method, error) {
 	return m, nil
 }
 
-// checkTargets returns an error for a target module that names no linear layer.
-func checkTargets(targetModules []string) error {
+// checkTargets returns an error for a target module that names none of the linear layers called names.
+func checkTargets(targetModules, names []string) error {
 	for _, target := range targetModules {
-		if !slices.ContainsFunc(model.SiteNames, func(name string) bool { return targets(target, name) }) {
-			return fmt.Errorf("target module %s is not a linear layer of this encoder; want some of %v", place.Quote(target), model.SiteNames)
+		if !slices.ContainsFunc(names, func(name string) bool { return targets(target, name) }) {
+			return fmt.Errorf("target module %s is not a linear layer of this model; want some of %v",
+				place.Quote(target), names)
 		}
 	}
 	return nil
 }
+
+// siteNames lists the linear layers of a layer of n.
+func siteNames(n model.Network) (names []string) {
+	for _, s := range n.Sites() {
+		if s.Layer == 0 {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// anySite lists the linear layers that a layer of any network may have.
+func anySite() []string { return slices.Concat(model.SiteNames, model.DecoderSiteNames) }
 
 // targets reports whether PEFT's rule lets target choose the layer called name:
 // it is the name, or the end of it after a dot. A bare "dense" is no target,

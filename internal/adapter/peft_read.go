@@ -14,7 +14,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
-	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
@@ -115,7 +114,7 @@ func plain(key string, raw json.RawMessage) (value string, ok bool) {
 }
 
 // pairName finds layer and linear layer in the name of a LoRA factor.
-var pairName = regexp.MustCompile(`^base_model\.model\.(?:roberta|bert)\.encoder\.layer\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
+var pairName = regexp.MustCompile(`^base_model\.model\.(?:(?:roberta|bert)\.encoder\.layer|model\.layers)\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
 
 // targetModules returns the target modules of a LoRA adapter by the names of its
 // tensors, which say what was adapted whether the configuration lists names,
@@ -129,9 +128,9 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 			continue
 		}
 		m := pairName.FindStringSubmatch(name)
-		if m == nil || !slices.Contains(model.SiteNames, m[2]) {
-			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of an encoder layer; lor2c reads LoRA on %s",
-				path, place.Quote(name), place.List(model.SiteNames))}
+		if m == nil || !slices.Contains(anySite(), m[2]) {
+			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of any layer; lor2c reads LoRA on %s",
+				path, place.Quote(name), place.List(anySite()))}
 		}
 		if l, err := strconv.Atoi(m[1]); err == nil {
 			last = max(last, l)
@@ -154,13 +153,13 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		found = has
 	}
 	var named []string
-	for _, name := range model.SiteNames {
+	for _, name := range anySite() {
 		if targeted(listed, name) {
 			named = append(named, name)
 		}
 	}
 	slices.Sort(named)
-	if slices.Equal(named, found) && checkTargets(listed) == nil {
+	if slices.Equal(named, found) && checkTargets(listed, anySite()) == nil {
 		return listed, nil
 	}
 	return found, nil

@@ -167,9 +167,9 @@ func TestOpenPEFTTensors(t *testing.T) {
 		want   string
 	}{
 		"pooler": {renamed("encoder.layer.0.attention.self.query", "pooler.dense"), `tensor "base_model.model.roberta.pooler.dense.lora_A.weight" does not adapt a linear layer ` +
-			"of an encoder layer; lor2c reads LoRA on attention.self.query, attention.self.key"},
-		"embedding":  {renamed("encoder.layer.0.attention.self.query.lora_A.weight", "embeddings.word_embeddings.lora_embedding_A"), "does not adapt a linear layer of an encoder layer"},
-		"dora":       {renamed("layer.0.attention.self.query.lora_A.weight", "layer.0.attention.self.query.lora_magnitude_vector"), "does not adapt a linear layer of an encoder layer"},
+			"of any layer; lor2c reads LoRA on attention.self.query, attention.self.key"},
+		"embedding":  {renamed("encoder.layer.0.attention.self.query.lora_A.weight", "embeddings.word_embeddings.lora_embedding_A"), "does not adapt a linear layer of any layer"},
+		"dora":       {renamed("layer.0.attention.self.query.lora_A.weight", "layer.0.attention.self.query.lora_magnitude_vector"), "does not adapt a linear layer of any layer"},
 		"one-layer":  {renamed("layer.1.attention.self.value", "layer.1.attention.self.key"), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on attention.self.key, attention.self.query; lor2c reads adapters of the same modules in every layer"},
 		"first-gone": {renamed("layer.0.", "layer.7."), "layer 0 has LoRA on nothing and layer 1 on attention.self.query, attention.self.value"},
 		"layer-gone": {renamed("layer.1.", "layer.7."), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on nothing"},
@@ -299,8 +299,9 @@ func TestOpenDescription(t *testing.T) {
 		{`"rank": 4`, `"rank": 4, "Rank": 2`, `: method has the key "Rank", which is not one of method lor2c; want the file that lor2c train wrote`},
 		{`"rank": 4`, `"rank": 4, "rank": 2`, `the object has the key "rank" twice; every key may appear once; want the file that lor2c train wrote`},
 		{`"rank": 4`, `"rank": 4, "use_dora": true`, `: method has the key "use_dora", which is not one of method lor2c; want the file that lor2c train wrote`},
-		{`"value"`, `"valve"`, `: method.target_modules: target module "valve" is not a linear layer of this encoder; want some of [attention.self.query ` +
-			"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense]"},
+		{`"value"`, `"valve"`, `: method.target_modules: target module "valve" is not a linear layer of this model; want some of [attention.self.query ` +
+			"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense " +
+			"self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj]"},
 		{`"max_length": `, `"max_length": -`, ": max_length is -16; want at least 0"},
 	} {
 		t.Run("new="+c.new, func(t *testing.T) {

@@ -90,7 +90,7 @@ func (m *LoR2C) addLoRA(layer int) {
 // that are not square, whose LoRA of half the rank would have another number of
 // parameters than the module it replaces.
 func checkInjection(b builder, c *lor2cConfig) error {
-	if err := checkTargets(c.TargetModules); err != nil {
+	if err := checkTargets(c.TargetModules, siteNames(b)); err != nil {
 		return fmt.Errorf("adapter: inject lora: %w", err)
 	}
 	n, module := 0, 2*b.HiddenSize()*c.Rank

@@ -292,7 +292,7 @@ func TestCheckInjection(t *testing.T) {
 		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) {
 			*c = c.With(adapter.Values{"target_modules": []string{"q_proj"}})
 		},
-			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this encoder; want some of [attention.self.query attention.self.key " +
+			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want some of [attention.self.query attention.self.key " +
 				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
 		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { *c = c.With(adapter.Values{"rank": 5, "inject_rank": 2}) },
 			"adapter: inject lora: rank 2 on [query value] has 96 parameters a layer, the module it replaces 120; want as many: " +

@@ -46,16 +46,9 @@ const configFile = "config.json"
 // value that this package does not support. It does not compare the sizes with the
 // weights, which [CheckWeights] does.
 func ReadConfig(dir string) (Config, error) {
-	path := filepath.Join(dir, configFile)
-	raw, err := infile.ReadIn(dir, configFile, infile.Config)
-	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, place.Mistake(fmt.Errorf("model: open %s: it has no config.json; name a Hugging Face model directory", dir))
-	}
+	path, raw, err := readConfigFile(dir)
 	if err != nil {
-		return Config{}, fmt.Errorf("model: open %s: %w", path, err)
-	}
-	if what := infile.Describe(raw[:min(len(raw), 64)]); what != "" {
-		return Config{}, fmt.Errorf("model: read %s: it is not JSON but %s", path, what)
+		return Config{}, err
 	}
 	// Hugging Face leaves out fields that have their default value.
 	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
@@ -69,6 +62,22 @@ func ReadConfig(dir string) (Config, error) {
 		return Config{}, errors.Join(faults...)
 	}
 	return c, nil
+}
+
+// readConfigFile returns the path and the text of dir/config.json.
+func readConfigFile(dir string) (path string, raw []byte, err error) {
+	path = filepath.Join(dir, configFile)
+	raw, err = infile.ReadIn(dir, configFile, infile.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil, place.Mistake(fmt.Errorf("model: open %s: it has no config.json; name a Hugging Face model directory", dir))
+	}
+	if err != nil {
+		return path, nil, fmt.Errorf("model: open %s: %w", path, err)
+	}
+	if what := infile.Describe(raw[:min(len(raw), 64)]); what != "" {
+		return path, nil, fmt.Errorf("model: read %s: it is not JSON but %s", path, what)
+	}
+	return path, raw, nil
 }
 
 func (c Config) validate() (faults []error) {

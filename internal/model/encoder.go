@@ -1,5 +1,5 @@
-// Package model has the pretrained networks: BERT and RoBERTa encoders with a classification head, read from a Hugging
-// Face model directory and run over packed batches.
+// Package model has the pretrained networks: BERT and RoBERTa encoders with a classification head, and decoders of the
+// LLaMA family, read from Hugging Face model directories and run over packed batches.
 //
 // It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees every
 // linear layer, the end of every half of a layer, and every layer.

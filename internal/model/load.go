@@ -52,7 +52,7 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(nam
 		m.pooler = b.linear("pooler.dense", c.Width, c.Width)
 	}
 	m.base = b.params
-	b.params, b.prefix = b.drawn, ""
+	b.params, b.prefix, b.head = b.drawn, "", true
 	if c.Type == "roberta" {
 		m.dense = b.linear("classifier.dense", c.Width, c.Width)
 	}
@@ -68,6 +68,7 @@ type builder struct {
 	seed   uint64
 	trains func(name string) bool // of the encoder; nil for none
 	prefix string
+	head   bool // the parameters that follow are the head's
 	params []*tape.Param
 	drawn  []*tape.Param // those of the encoder that src did not have
 	err    error
@@ -84,14 +85,14 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 		return &tape.Param{Name: name}
 	}
 	// Only parameters of the head may be missing from src.
-	p := tape.NewParam(b.dev, name, b.trains != nil && b.trains(name) || b.prefix == "" || !ok, shape...)
+	p := tape.NewParam(b.dev, name, b.trains != nil && b.trains(name) || b.head || !ok, shape...)
 	if !ok {
 		values = make([]float32, p.Value.Shape.Len())
 		if len(shape) > 1 {
 			// Hugging Face's initializer_range; biases start at 0.
 			compute.Normal(values, b.seed, p.Name, 0.02)
 		}
-		if b.prefix != "" {
+		if !b.head {
 			b.drawn = append(b.drawn, p)
 			p.Upload(b.dev, values)
 			return p

@@ -31,6 +31,13 @@ type Network interface {
 
 var _ Network = (*Encoder)(nil)
 
+// Causal is a Network whose output at a row predicts the token after that row.
+type Causal interface {
+	Network
+	// Vocabulary returns the matrix [V,C] that multiplies a row of the output to give the logits of the next token.
+	Vocabulary() *tape.Param
+}
+
 // Linear is a weight [M,K] with its bias [M], which may be nil.
 type Linear struct{ W, B *tape.Param }
 

@@ -50,66 +50,83 @@ type Pass struct {
 	Inputs          []compute.Tensor
 	ids, pos, types compute.Tensor // [N] Int
 	cu              compute.Tensor // [B+1] Int
-	first           compute.Tensor // [B] Int: row of each sequence's first token
-	cuFirst         compute.Tensor // [B+1] Int: 0..B, cu_seqlens of those rows
+	read            compute.Tensor // [R] Int: the rows that are read, for an encoder those of first tokens; absent for all
+	cuRead          compute.Tensor // [B+1] Int: 0..B, cu_seqlens of the first tokens of an encoder
 	batch, longest  int
 	last            int // layer
 }
 
 // NewPass starts a pass of b through m: it uploads b, and the integers that h needs, to the device of t.
 func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
-	n := len(b.IDs)
-	p := &Pass{Tape: t, Hook: h, batch: b.Len(), last: len(m.blocks) - 1}
+	p := newPass(t, b, h, len(m.blocks))
 	// Everything is copied in one upload, because each copy to a GPU costs time. Parts
 	// whose size depends on the number of sequences come first, and each part is padded
 	// to its size class, so that its offset is the same for batches of similar size.
 	stage := staging{host: m.staging[:0]}
-	cu := stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
-	cuFirst := stage.add(p.batch+1, func(i int) int32 { return int32(i) })
-	ids := stage.add(n, func(i int) int32 { return b.IDs[i] })
-	sequence := 0
-	pos := stage.add(n, func(i int) int32 {
-		for i == int(b.Cu[sequence+1]) {
-			sequence++
-		}
-		return int32(m.firstPosition()+i) - b.Cu[sequence]
-	})
-	types := stage.add(n, func(i int) int32 { return b.Types[i] })
-	inputs := h.Inputs(b)
-	starts := make([]int, len(inputs))
-	for i, ints := range inputs {
-		starts[i] = stage.add(len(ints), func(j int) int32 { return ints[j] })
-	}
+	stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
+	stage.add(p.batch+1, func(i int) int32 { return int32(i) })
+	stage.add(len(b.IDs), func(i int) int32 { return b.IDs[i] })
+	stage.add(len(b.IDs), b.position(m.firstPosition()))
+	stage.add(len(b.IDs), func(i int) int32 { return b.Types[i] })
+	parts := stage.upload(t, h.Inputs(b))
 	m.staging = stage.host
-	all := t.Dev.Temp(compute.Shape{len(stage.host)}, compute.Int)
-	t.Dev.UploadInts(all, stage.host)
-	p.cu, p.cuFirst = all.Slice(cu, compute.Shape{p.batch + 1}), all.Slice(cuFirst, compute.Shape{p.batch + 1})
-	p.ids, p.pos, p.types = all.Slice(ids, compute.Shape{n}), all.Slice(pos, compute.Shape{n}), all.Slice(types, compute.Shape{n})
-	for i, ints := range inputs {
-		p.Inputs = append(p.Inputs, all.Slice(starts[i], compute.Shape{len(ints)}))
-	}
-	for i := range p.batch {
-		p.longest = max(p.longest, int(b.Cu[i+1]-b.Cu[i]))
-	}
+	p.cu, p.cuRead, p.ids, p.pos, p.types, p.Inputs = parts[0], parts[1], parts[2], parts[3], parts[4], parts[5:]
 	// cu_seqlens has the row of each sequence's first token.
-	p.first = p.cu.View(0, p.batch)
+	p.read = p.cu.View(0, p.batch)
 	return p
 }
 
-// staging collects the integers of one upload.
-type staging struct{ host []int32 }
+// newPass returns a pass over b without the tensors of the batch.
+func newPass(t *tape.Tape, b Batch, h Hook, layers int) *Pass {
+	p := &Pass{Tape: t, Hook: h, batch: b.Len(), last: layers - 1}
+	for i := range p.batch {
+		p.longest = max(p.longest, int(b.Cu[i+1]-b.Cu[i]))
+	}
+	return p
+}
 
-// add appends n integers, padded to their size class, and returns their offset.
-func (s *staging) add(n int, at func(i int) int32) (start int) {
+// position returns a function that, called with 0, 1, 2 and so on, returns the position of each token in its sequence,
+// counted from first.
+func (b Batch) position(first int) func(i int) int32 {
+	sequence := 0
+	return func(i int) int32 {
+		for i == int(b.Cu[sequence+1]) {
+			sequence++
+		}
+		return int32(first+i) - b.Cu[sequence]
+	}
+}
+
+// staging collects the integers of one upload.
+type staging struct {
+	host            []int32
+	starts, lengths []int
+}
+
+// add appends n integers, padded to their size class.
+func (s *staging) add(n int, at func(i int) int32) {
 	const bytes = 4
-	start = len(s.host)
+	start := len(s.host)
 	for i := range n {
 		s.host = append(s.host, at(i))
 	}
 	for len(s.host) < start+int(compute.Class(int64(n)*bytes)/bytes) {
 		s.host = append(s.host, 0)
 	}
-	return start
+	s.starts, s.lengths = append(s.starts, start), append(s.lengths, n)
+}
+
+// upload adds the inputs of a method, copies everything to the device of t, and returns a tensor for each part.
+func (s *staging) upload(t *tape.Tape, inputs [][]int32) (parts []compute.Tensor) {
+	for _, ints := range inputs {
+		s.add(len(ints), func(j int) int32 { return ints[j] })
+	}
+	all := t.Dev.Temp(compute.Shape{len(s.host)}, compute.Int)
+	t.Dev.UploadInts(all, s.host)
+	for i, start := range s.starts {
+		parts = append(parts, all.Slice(start, compute.Shape{s.lengths[i]}))
+	}
+	return parts
 }
 
 // The sites at which a pass draws dropout masks. Each layer has sitesPerLayer of them: the layer's own dropouts first,
@@ -144,10 +161,10 @@ func (p *Pass) layerMask(l int, site uint32, prob float32, x *tape.Var) compute.
 }
 
 // Match returns x, the input of a layer, at the rows that layer l returns: x itself, or where l is the last layer the
-// rows that the head reads, if those are not all.
+// rows that are read, if those are not all.
 func (p *Pass) Match(x *tape.Var, l int) *tape.Var {
-	if l < p.last || !p.first.Present() {
+	if l < p.last || !p.read.Present() {
 		return x
 	}
-	return p.Gather(x, p.first)
+	return p.Gather(x, p.read)
 }

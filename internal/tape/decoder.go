@@ -2,15 +2,16 @@ package tape
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// RMSNorm divides the rows of x by their root mean square. x, y [N,C]; gamma
-// [C].
+// RMSNorm divides the rows of x by their root mean square. Where gamma is shorter than a row, it does so for each part
+// of a row of that length, which normalises every head on its own. x, y [N,C]; gamma [D], where D divides C.
 func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
-	n, c := x.Value.Shape.Rows(), x.Value.Shape.Cols()
-	check(is(gamma.Value, c), "rms norm", "x [N C], gamma [C]", x.Value, gamma.Value)
+	n, c, d := x.Value.Shape.Rows(), x.Value.Shape.Cols(), gamma.Value.Shape.Len()
+	check(is(gamma.Value, d) && d > 0 && c%d == 0, "rms norm", "x [N C], gamma [D], D divides C", x.Value, gamma.Value)
 	params("rms norm", gamma)
 	y := t.out("rms norm", x.Value.Shape, x.needs || gamma.Trains(), x)
-	rstd := t.exact(compute.Shape{n})
-	t.Dev.RMSNorm(y.Value, rstd, x.Value, gamma.Value, eps)
+	parts := func(x compute.Tensor) compute.Tensor { return x.Slice(0, compute.Shape{n * c / d, d}) }
+	rstd := t.exact(compute.Shape{n * c / d})
+	t.Dev.RMSNorm(parts(y.Value), rstd, parts(x.Value), gamma.Value, eps)
 	t.watch("rms norm", gamma.Name, y)
 	if !y.needs {
 		t.Dev.Release(rstd)
@@ -21,16 +22,18 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 		var dx compute.Tensor
 		accumulate := false
 		if x.needs {
-			dx, accumulate = t.gradOf(x)
+			var whole compute.Tensor
+			whole, accumulate = t.gradOf(x)
+			dx = parts(whole)
 		}
-		t.Dev.RMSNormGrad(dx, gamma.grad(), x.Value, gamma.Value, rstd, dy, accumulate)
+		t.Dev.RMSNormGrad(dx, gamma.grad(), parts(x.Value), gamma.Value, rstd, parts(dy), accumulate)
 	}, rstd)
 	return y
 }
 
 // RoPE rotates the pairs of every head of x by the angles that table has for the positions of its rows, in place; see
-// compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not read that output, such as Linear without an
-// activation, and no other op may have read x before.
+// compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not read
+// that output, such as Linear without an activation, and no other op may have read x before.
 func (t *Tape) RoPE(x *Var, pos, table compute.Tensor) {
 	n, c, headDim := x.Value.Shape.Rows(), x.Value.Shape.Cols(), table.Shape.Cols()
 	check(

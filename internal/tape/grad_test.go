@@ -143,6 +143,10 @@ func TestLayerNormGrad(t *testing.T) {
 func TestRMSNormGrad(t *testing.T) {
 	subsets(t, []string{"x", "gamma"}, func(t *testing.T, frozen []string) {
 		newGradient(t).check(func(g *gradient) *Var { return g.RMSNorm(g.x("x", n, c), g.p("gamma", c), eps) }, frozen...)
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			return g.SwiGLU(g.RMSNorm(x, g.p("gamma", c/3), 0.1), x)
+		}, frozen...)
 	})
 }
 

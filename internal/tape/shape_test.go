@@ -63,7 +63,7 @@ func TestShapeErrors(t *testing.T) {
 		{"beta", func(t *Tape) { t.LayerNorm(x(7, 6), p(6), p(6, 1), eps) },
 			"compute: layer norm: shapes are [[7 6] [6] [6 1]]; want x [N C], gamma [C], beta [C]"},
 		{"gamma", func(t *Tape) { t.RMSNorm(x(7, 6), p(7), eps) },
-			"compute: rms norm: shapes are [[7 6] [7]]; want x [N C], gamma [C]"},
+			"compute: rms norm: shapes are [[7 6] [7]]; want x [N C], gamma [D], D divides C"},
 		{"up", func(t *Tape) { t.SwiGLU(x(7, 6), x(7, 5)) },
 			"compute: swiglu: shapes are [[7 6] [7 5]]; want gate [N C], up [N C]"},
 		{"pos", func(t *Tape) { t.RoPE(x(7, 6), ints(6), angles(2)) },
