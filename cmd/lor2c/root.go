@@ -52,7 +52,7 @@ func newRootCommand() *cobra.Command {
 	c.AddGroup(&cobra.Group{ID: groupTrain, Title: "Train and use:"}, &cobra.Group{ID: groupRuns, Title: "Compare and reproduce:"},
 		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
 	for group, commands := range map[string][]*cobra.Command{
-		groupTrain:   {newTrainCommand(), newEvalCommand(), newShowCommand(), newSchemaCommand()},
+		groupTrain:   {newTrainCommand(), newEvalCommand(), newShowCommand(), newMethodsCommand(), newSchemaCommand()},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},
 	} {

@@ -107,6 +107,9 @@ type spec struct {
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
 	// library and load say in the model card what loads the adapter, and how.
 	library, load string
+	// unfolded is why no weights of the base model can do what the method does, as a clause; empty if the method is a
+	// Folder.
+	unfolded string
 	// except names the clauses of the contract of methods that this one does not keep by its nature.
 	except exception
 }
@@ -140,6 +143,9 @@ func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 
 // About describes a method in one line.
 func About(name string) string { return methods[name].about }
+
+// WhyNotFolded returns why a method cannot be merged into the weights of the base model, as a clause, or "" if it can.
+func WhyNotFolded(name string) string { return methods[name].unfolded }
 
 // Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
 // attaching does not change the output of the model, because every B starts at zero.

@@ -7,14 +7,44 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// methodTypes are the concrete types of fine-tuning methods. What a package needs to know of a method is in the registry
-// of internal/adapter.
-var methodTypes = []string{"LoR2C", "LoRA", "Full", "Head", "BitFit"}
+// ordinaryWords are names of methods that other things have too: lor2c is the name of the program.
+var ordinaryWords = []string{"lor2c"}
 
-// methodNames are the names of methods in a run file, without lor2c, which is also the name of the program.
-var methodNames = []string{"lora", "full", "head", "bitfit"}
+// methodNames returns the names of methods in a run file, without ordinary words.
+func methodNames() []string {
+	return slices.DeleteFunc(adapter.Names(), func(name string) bool { return slices.Contains(ordinaryWords, name) })
+}
+
+// methodTypes returns the concrete types of methods: the structs of internal/adapter that embed Plain. What another
+// package needs to know of a method is in the registry.
+func methodTypes(t *testing.T) (types []string) {
+	t.Helper()
+	for _, s := range sources(t) {
+		if s.test || s.pkg != "internal/adapter" {
+			continue
+		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			d, ok := n.(*ast.TypeSpec)
+			if !ok {
+				return true
+			}
+			if of, ok := d.Type.(*ast.StructType); ok && slices.ContainsFunc(of.Fields.List, embedsPlain) {
+				types = append(types, d.Name.Name)
+			}
+			return true
+		})
+	}
+	return types
+}
+
+func embedsPlain(f *ast.Field) bool {
+	name, ok := f.Type.(*ast.Ident)
+	return ok && f.Names == nil && name.Name == "Plain"
+}
 
 // methodFree lists the packages that must not know one method from another.
 var methodFree = []string{
@@ -23,15 +53,15 @@ var methodFree = []string{
 }
 
 // methodFaults lists the places of a file that name a method.
-func methodFaults(s source) (faults []string) {
+func methodFaults(s source, types []string) (faults []string) {
 	ast.Inspect(s.File, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.SelectorExpr:
-			if x, ok := n.X.(*ast.Ident); ok && x.Name == "adapter" && slices.Contains(methodTypes, n.Sel.Name) {
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "adapter" && slices.Contains(types, n.Sel.Name) {
 				faults = append(faults, s.Position(n.Pos()).String()+": adapter."+n.Sel.Name)
 			}
 		case *ast.BasicLit:
-			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && slices.Contains(methodNames, text) {
+			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && slices.Contains(methodNames(), text) {
 				faults = append(faults, s.Position(n.Pos()).String()+": "+n.Value)
 			}
 		}
@@ -42,11 +72,15 @@ func methodFaults(s source) (faults []string) {
 
 // TestMethods: a method is one file of internal/adapter and a line in its registry.
 func TestMethods(t *testing.T) {
+	types := methodTypes(t)
+	if n := len(adapter.Names()); len(types) < n-1 {
+		t.Errorf("found the types %v; want about as many as the %d methods", types, n)
+	}
 	for _, s := range sources(t) {
 		if s.test || !slices.Contains(methodFree, s.pkg) {
 			continue
 		}
-		for _, fault := range methodFaults(s) {
+		for _, fault := range methodFaults(s, types) {
 			t.Errorf("%s names a fine-tuning method; ask internal/adapter about it", fault)
 		}
 	}
@@ -62,7 +96,7 @@ func f(m any) bool { _, ok := m.(*adapter.LoR2C); return ok || m == "lora" || m 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := methodFaults(source{File: f, FileSet: set}); len(got) != 2 {
+	if got := methodFaults(source{File: f, FileSet: set}, methodTypes(t)); len(got) != 2 {
 		t.Errorf("faults %q; want 2", got)
 	}
 }

@@ -268,3 +268,21 @@ func TestTable1(t *testing.T) {
 		t.Errorf("there are %d files, %v; want %d", len(files), err, 5*len(lengths))
 	}
 }
+
+// TestMethodFiles: configs/methods has a run file for each method, which names the method and the command that trains it.
+func TestMethodFiles(t *testing.T) {
+	for _, name := range adapter.Names() {
+		path := "configs/methods/" + name + ".yaml"
+		text, err := os.ReadFile("../../" + path)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.Contains(string(text), "\n#   lor2c train -c "+path+"\n") {
+			t.Errorf("%s does not say how to run it", path)
+		}
+		if c := mustLoad(t, "../../"+path, nil, nil); c.Method.Name() != name || c.Out != "runs/methods/"+name {
+			t.Errorf("%s trains %s into %s", path, c.Method.Name(), c.Out)
+		}
+	}
+}

@@ -1,5 +1,6 @@
-// Command configdocs writes docs/config.md, the reference of run files, and
-// docs/run.schema.json, the schema that lor2c schema prints. Run it from the
+// Command configdocs writes docs/config.md, the reference of run files,
+// docs/run.schema.json, the schema that lor2c schema prints, docs/methods.md, and
+// the table of methods in README.md. Run it from the
 // root of the repository with `make docs`. Its test fails if a file is out of
 // date.
 package main
@@ -17,7 +18,7 @@ import (
 )
 
 func main() {
-	for name, text := range files() {
+	for name, text := range files(".") {
 		if err := os.WriteFile(name, text, 0o666); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -26,9 +27,12 @@ func main() {
 }
 
 // files returns the content of the files that the command writes, by path from
-// the root.
-func files() map[string][]byte {
-	return map[string][]byte{"docs/config.md": reference(), "docs/run.schema.json": config.JSONSchema()}
+// the root of the repository.
+func files(root string) map[string][]byte {
+	return map[string][]byte{
+		"docs/config.md": reference(), "docs/run.schema.json": config.JSONSchema(), "docs/methods.md": methodsPage(),
+		"README.md": withTable(root),
+	}
 }
 
 //go:embed introduction.txt
