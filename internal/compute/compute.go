@@ -236,10 +236,10 @@ type Elementwise interface {
 	Dropout(dst, x Tensor, drop Dropout)
 	// SumRows computes dst[c] += sum over n of x[n,c], the gradient of a bias. dst is Exact.
 	SumRows(dst, x Tensor)
-	// Gather computes dst[n] = x[idx[n]]: x [N,C], idx [B] Int, dst [B,C].
+	// Gather computes dst[n] = x[idx[n]]: x [N,C], idx [B] Int, dst [B,C]. x and dst are both Working or both Exact.
 	Gather(dst, x, idx Tensor)
 	// Scatter computes dst[idx[n]] += x[n], in the order of n. It is the gradient of Gather. idx [B] Int, x [B,C],
-	// dst [N,C].
+	// dst [N,C], of one type as for Gather.
 	Scatter(dst, idx, x Tensor)
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
 	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The tables position and tokenType may be absent together,

@@ -38,4 +38,26 @@ type Methods interface {
 	Gate(dst, w, u Tensor)
 	// GateGrad computes the gradient of Gate. dw and du may each be absent.
 	GateGrad(dw, du, w, u, dy Tensor)
+	// SymmetricKL adds scale/2 times the sum over rows of KL(q||p) + KL(p||q) to loss [1] Exact, where p and q are
+	// the softmax of the rows of x and z (Wang et al. 2022, arXiv:2205.12410). dx and dz [B,C] receive the gradients
+	// and may each be absent. With detach the first distribution of each KL is a constant. x, z [B,C].
+	SymmetricKL(loss, dx, dz, x, z Tensor, scale float32, detach bool)
+	// Balance adds scale var(q f)/(mean(q f)^2 + 1e-10) to loss [1], over all elements of q and of the factors f, and
+	// writes the gradient to dq (Dou et al. 2024, arXiv:2312.09979). The variance is that of a sample. One element
+	// alone adds nothing. q, f, dq [B,E] and loss are Exact. dq may be absent.
+	Balance(loss, dq, q, f Tensor, scale float32)
+	// Orthogonality adds scale ||c - I|| to loss [1], where c [R,R] is a Gram matrix, and replaces c by
+	// scale (c - I)/||c - I||, or by zeros if c is I. The norm is Frobenius'. Both are Exact. A Gemm of the new c
+	// with twice the factor is the gradient of the factor (Zhang et al. 2023, arXiv:2303.10512).
+	Orthogonality(loss, c Tensor, scale float32)
+	// Importance updates the moving averages of the sensitivity i = |p g state[StateFactor]| of each parameter and of
+	// its deviation: mean = beta1 mean + (1-beta1) i, dev = beta2 dev + (1-beta2) |i - mean| with the new mean
+	// (Zhang et al. 2022, arXiv:2206.12562). mean, dev, p, g [n] Exact. If StateHalted is set it does nothing.
+	Importance(mean, dev, p, g, state Tensor, beta1, beta2 float32)
+	// SumProducts computes dst[i] += alpha (sum over j of x[i,j] y[i,j]), or with columns
+	// dst[j] += alpha (sum over i of x[i,j] y[i,j]). x, y [I,J]; all are Exact.
+	SumProducts(dst, x, y Tensor, alpha float32, columns bool)
+	// ZeroSmallest sets x[i] to 0 if scores[i] is at most the k-th smallest score, so equal scores are treated
+	// alike. With a k of 0 it does nothing. x [n] Working or Exact, scores [n] Exact.
+	ZeroSmallest(x, scores Tensor, k int)
 }

@@ -88,6 +88,12 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"SoftmaxGrad", func() { d.SoftmaxGrad(u, u, u) }},
 		{"Gate", func() { d.Gate(long.Slice(0, compute.Shape{n, 8 * r}), u, u) }},
 		{"GateGrad", func() { d.GateGrad(u, v, u, v, long.Slice(0, compute.Shape{n, 8 * r})) }},
+		{"SymmetricKL", func() { d.SymmetricKL(loss, x, y, z, s, 1, false) }},
+		{"Balance", func() { d.Balance(loss, u, v, v, 1) }},
+		{"Orthogonality", func() { d.Orthogonality(loss, w, 1) }},
+		{"Importance", func() { d.Importance(x, y, z, s, state, 0.9, 0.9) }},
+		{"SumProducts", func() { d.SumProducts(bias, x, y, 1, true) }},
+		{"ZeroSmallest", func() { d.ZeroSmallest(rstd, rstd, 3) }},
 		{"AdamW", func() { d.AdamW(x, compute.Tensor{}, y, z, s, state, opts) }},
 	}
 }

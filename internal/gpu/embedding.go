@@ -20,18 +20,20 @@ type embedArgs struct {
 // Gather computes dst[n] = x[idx[n]].
 func (d *Device) Gather(dst, x, idx compute.Tensor) {
 	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
-	launch(d, d.named("gather"), rowGrid(rows, cols), 256, 0, selectArgs{
+	launch(d, d.typed("gather", x.DType), rowGrid(rows, cols), 256, 0, selectArgs{
 		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols),
 		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
 }
 
 // Scatter computes dst[idx[n]] += x[n], in the order of n.
-func (d *Device) Scatter(dst, idx, x compute.Tensor) { d.scatter("scatter", dst, idx, x) }
+func (d *Device) Scatter(dst, idx, x compute.Tensor) {
+	d.scatter(d.typed("scatter", x.DType), dst, idx, x)
+}
 
-func (d *Device) scatter(op string, dst, idx, x compute.Tensor) {
+func (d *Device) scatter(kernel string, dst, idx, x compute.Tensor) {
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
-	launch(d, d.named(op), grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, selectArgs{
+	launch(d, kernel, grid{x: ceil(class(rows), 4), y: ceil(cols, columnTile)}, 128, 0, selectArgs{
 		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols),
 		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})
@@ -51,7 +53,7 @@ func (d *Device) Embed(dst, ids, pos, types, word, position, tokenType compute.T
 func (d *Device) EmbedGrad(dword, dposition, dtokenType, ids, pos, types, dy compute.Tensor) {
 	for _, t := range [...]struct{ table, idx compute.Tensor }{{dword, ids}, {dposition, pos}, {dtokenType, types}} {
 		if t.table.Present() {
-			d.scatter("embed_backward", t.table, t.idx, dy)
+			d.scatter(d.named("embed_backward"), t.table, t.idx, dy)
 		}
 	}
 }

@@ -153,3 +153,9 @@ func (l *ledger) Softmax(dst, x tensor)            { l.use("Softmax", dst, x) }
 func (l *ledger) SoftmaxGrad(dx, y, dy tensor)     { l.use("SoftmaxGrad", dx, y, dy) }
 func (l *ledger) Gate(dst, w, u tensor)            { l.use("Gate", dst, w, u) }
 func (l *ledger) GateGrad(dw, du, w, u, dy tensor) { l.use("GateGrad", dw, du, w, u, dy) }
+
+func (l *ledger) SymmetricKL(loss, dx, dz, x, z tensor, _ float32, _ bool) {
+	l.use("SymmetricKL", loss, dx, dz, x, z)
+}
+
+func (l *ledger) Balance(loss, dq, q, f tensor, _ float32) { l.use("Balance", loss, dq, q, f) }

@@ -30,6 +30,8 @@ func TestMethodReleases(t *testing.T) {
 		w := tp.Softmax(logit)
 		tp.Release(logit)
 		experts, each := tp.Gate(w, u), tp.GateEach(w, tp.LowRankDown(x, param(true, 6, 4), compute.Dropout{}))
+		factors, one := dev.Alloc(compute.Shape{1, 3}, compute.Exact), dev.Temp(compute.Shape{5}, compute.Int)
+		tp.Balance(factors, w, one, factors, 1)
 		tp.Release(w, u)
 		tp.LowRankUp(y, experts, param(true, 6, 6), 1)
 		tp.LowRankUp(y, each, param(true, 6, 6), 1)
@@ -42,12 +44,13 @@ func TestMethodReleases(t *testing.T) {
 		tp.Release(y, z)
 		logits := tp.Linear(zero, param(false, 3, 6), nil, compute.Identity)
 		tp.Release(zero)
-		want := 3 // x, labels and the ranks of a frozen A
+		want := 4 // x, labels, the sequences of rows, and the ranks of a frozen A
 		if !train {
-			want = 5 // also a copy and ranks that nothing released, and the logits
+			want = 7 // also two copies and ranks that nothing released, and the logits
 		}
 		labels := dev.Temp(compute.Shape{5}, compute.Int)
 		tp.CrossEntropy(dev.Alloc(compute.Shape{1}, compute.Exact), logits, labels, 1, compute.CrossEntropyOpts{})
+		tp.SymmetricKL(factors, logits, tp.Copy(logits), 1, true)
 		tp.Backward()
 		if len(dev.live) != want {
 			t.Errorf("train=%t: %d tensors are live, %v; want %d", train, len(dev.live), dev.shapes(), want)

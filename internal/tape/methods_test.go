@@ -1,6 +1,7 @@
 package tape
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/compute"
@@ -136,4 +137,27 @@ func TestPrependRowsGrad(t *testing.T) {
 			})
 		})
 	})
+}
+
+// TestPenaltyGrad adds terms to the loss of the task: the divergence of two passes and the balance of experts.
+func TestPenaltyGrad(t *testing.T) {
+	subsets(t, []string{"x", "z"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x, z := g.x("x", n, m), g.x("z", n, m)
+			g.CrossEntropy(g.loss, x, g.ints(0, 4, 1, 2, 2, 3, 0), 1.0/9, compute.CrossEntropyOpts{})
+			g.SymmetricKL(g.loss, x, z, 0.5, false)
+			return nil
+		}, frozen...)
+	})
+	for _, frozen := range [][]string{nil, {"x"}, {"router"}, {"x", "router"}} {
+		t.Run(fmt.Sprintf("balance/frozen=%v", frozen), func(t *testing.T) {
+			newGradient(t).check(func(g *gradient) *Var {
+				w := g.Softmax(g.LowRankDown(g.x("x", n, c), g.p("router", 4, c), compute.Dropout{}))
+				factors := g.dev.Temp(compute.Shape{2, 4}, compute.Exact)
+				g.dev.Upload(factors, []float32{1.1, 1.1, 0.9, 0.9, 0.9, 0.9, 1.1, 1.1})
+				g.Balance(g.loss, w, g.ints(0, 0, 0, 1, 1, 1, 1), factors, 0.5)
+				return g.Copy(w)
+			}, frozen...)
+		})
+	}
 }

@@ -299,6 +299,7 @@ func (t *Tape) lossGrad(x *Var) compute.Tensor {
 	if !x.needs {
 		return compute.Tensor{}
 	}
+	check(!x.grad.Present(), "loss", "a value that no loss has used before", x.Value)
 	g, _ := t.gradOf(x)
 	return g
 }

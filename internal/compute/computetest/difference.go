@@ -24,6 +24,7 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
 		{name: "op=ScaleColsGrad/difference=central", run: differenceScale},
 		{name: "op=GateGrad/difference=central", run: differenceGate},
+		{name: "op=Penalty/difference=central", run: differencePenalty},
 	}
 	for _, a := range activations {
 		if a.act == compute.ReLU {

@@ -15,12 +15,20 @@ type methodHooks struct {
 	softGrad  func(dx, y, dy tensor)
 	gate      func(dst, w, u tensor)
 	gateGrad  func(dw, du, w, u, dy tensor)
+	kl        func(loss, dx, dz, x, z tensor, scale float32, detach bool)
+	balance   func(loss, dq, q, f tensor, scale float32)
+	ortho     func(loss, c tensor, scale float32)
+	sense     func(mean, dev, p, g, state tensor, beta1, beta2 float32)
+	products  func(dst, x, y tensor, alpha float32, columns bool)
+	smallest  func(x, scores tensor, k int)
 }
 
 func honestMethods(dev compute.Device) methodHooks {
 	return methodHooks{
 		scale: dev.ScaleCols, scaleGrad: dev.ScaleColsGrad, invNorm: dev.LowRankInvNorm, prepend: dev.PrependRows,
 		preGrad: dev.PrependRowsGrad, soft: dev.Softmax, softGrad: dev.SoftmaxGrad, gate: dev.Gate, gateGrad: dev.GateGrad,
+		kl: dev.SymmetricKL, balance: dev.Balance, ortho: dev.Orthogonality, sense: dev.Importance, products: dev.SumProducts,
+		smallest: dev.ZeroSmallest,
 	}
 }
 
@@ -37,6 +45,55 @@ func (f *faulty) Softmax(dst, x tensor)                             { f.soft(dst
 func (f *faulty) SoftmaxGrad(dx, y, dy tensor)                      { f.softGrad(dx, y, dy) }
 func (f *faulty) Gate(dst, w, u tensor)                             { f.gate(dst, w, u) }
 func (f *faulty) GateGrad(dw, du, w, u, dy tensor)                  { f.gateGrad(dw, du, w, u, dy) }
+
+func (f *faulty) SymmetricKL(loss, dx, dz, x, z tensor, scale float32, detach bool) {
+	f.kl(loss, dx, dz, x, z, scale, detach)
+}
+
+func (f *faulty) Balance(loss, dq, q, g tensor, scale float32) { f.balance(loss, dq, q, g, scale) }
+func (f *faulty) Orthogonality(loss, c tensor, scale float32)  { f.ortho(loss, c, scale) }
+
+func (f *faulty) Importance(mean, dev, p, g, state tensor, beta1, beta2 float32) {
+	f.sense(mean, dev, p, g, state, beta1, beta2)
+}
+
+func (f *faulty) SumProducts(dst, x, y tensor, alpha float32, columns bool) {
+	f.products(dst, x, y, alpha, columns)
+}
+
+func (f *faulty) ZeroSmallest(x, scores tensor, k int) { f.smallest(x, scores, k) }
+
+func (d *narrow) SymmetricKL(loss, dx, dz, x, z tensor, scale float32, detach bool) {
+	wantExact(loss)
+	wantWorking(dx, dz, x, z)
+	d.Device.SymmetricKL(loss, dx, dz, x, z, scale, detach)
+	store(dx, dz)
+}
+
+func (d *narrow) Balance(loss, dq, q, f tensor, scale float32) {
+	wantExact(loss, dq, q, f)
+	d.Device.Balance(loss, dq, q, f, scale)
+}
+
+func (d *narrow) Orthogonality(loss, c tensor, scale float32) {
+	wantExact(loss, c)
+	d.Device.Orthogonality(loss, c, scale)
+}
+
+func (d *narrow) Importance(mean, dev, p, g, state tensor, beta1, beta2 float32) {
+	wantExact(mean, dev, p, g, state)
+	d.Device.Importance(mean, dev, p, g, state, beta1, beta2)
+}
+
+func (d *narrow) SumProducts(dst, x, y tensor, alpha float32, columns bool) {
+	wantExact(dst, x, y)
+	d.Device.SumProducts(dst, x, y, alpha, columns)
+}
+
+func (d *narrow) ZeroSmallest(x, scores tensor, k int) {
+	wantExact(scores)
+	d.Device.ZeroSmallest(x, scores, k)
+}
 
 func (d *narrow) LowRankInvNorm(dst, w, a, b tensor, scale float32) {
 	wantExact(dst)
@@ -163,6 +220,47 @@ var methodFaults = []fault{
 			d.GateGrad(tensor{}, du, w, u, dy)
 			d.GateGrad(dw, tensor{}, w, ones(d, u), dy)
 		}
+	}},
+	{"SymmetricKL", "detach_ignored", func(f *faulty, d compute.Device) {
+		f.kl = func(loss, dx, dz, x, z tensor, scale float32, _ bool) { d.SymmetricKL(loss, dx, dz, x, z, scale, true) }
+	}},
+	{"SymmetricKL", "loss_of_one_side", func(f *faulty, d compute.Device) {
+		f.kl = func(loss, dx, dz, x, z tensor, scale float32, detach bool) {
+			d.SymmetricKL(loss, tensor{}, tensor{}, x, z, scale/2, detach)
+			spare := d.Temp(loss.Shape, loss.DType)
+			d.SymmetricKL(spare, dx, dz, x, z, scale, detach)
+		}
+	}},
+	{"Balance", "factors_ignored", func(f *faulty, d compute.Device) {
+		f.balance = func(loss, dq, q, g tensor, scale float32) { d.Balance(loss, dq, q, ones(d, g), scale) }
+	}},
+	{"Balance", "loss_overwritten", func(f *faulty, d compute.Device) {
+		f.balance = func(loss, dq, q, g tensor, scale float32) { d.Fill(loss, 0); d.Balance(loss, dq, q, g, scale) }
+	}},
+	{"Orthogonality", "scale_ignored", func(f *faulty, d compute.Device) {
+		f.ortho = func(loss, c tensor, scale float32) { d.Orthogonality(loss, c, 1) }
+	}},
+	{"Importance", "clip_ignored", func(f *faulty, d compute.Device) {
+		f.sense = func(mean, dev, p, g, state tensor, beta1, beta2 float32) {
+			unclipped := d.Temp(state.Shape, state.DType)
+			d.Copy(unclipped, state)
+			d.Fill(unclipped.View(1, 2), 1)
+			d.Importance(mean, dev, p, g, unclipped, beta1, beta2)
+		}
+	}},
+	{"Importance", "one_rate_for_both", func(f *faulty, d compute.Device) {
+		f.sense = func(mean, dev, p, g, state tensor, beta1, _ float32) {
+			d.Importance(mean, dev, p, g, state, beta1, beta1)
+		}
+	}},
+	{"SumProducts", "dst_overwritten", func(f *faulty, d compute.Device) {
+		f.products = func(dst, x, y tensor, alpha float32, columns bool) {
+			d.Fill(dst, 0)
+			d.SumProducts(dst, x, y, alpha, columns)
+		}
+	}},
+	{"ZeroSmallest", "one_too_few", func(f *faulty, d compute.Device) {
+		f.smallest = func(x, scores tensor, k int) { d.ZeroSmallest(x, scores, k-1) }
 	}},
 }
 

@@ -93,9 +93,9 @@ func (d *narrow) Dropout(dst, x tensor, m compute.Dropout) {
 	store(dst)
 }
 func (d *narrow) SumRows(dst, x tensor)     { wantExact(dst); wantWorking(x); d.Device.SumRows(dst, x) }
-func (d *narrow) Gather(dst, x, idx tensor) { wantWorking(dst, x); d.Device.Gather(dst, x, idx) }
+func (d *narrow) Gather(dst, x, idx tensor) { are(dst.DType, x); d.Device.Gather(dst, x, idx) }
 func (d *narrow) Scatter(dst, idx, x tensor) {
-	wantWorking(dst, x)
+	are(dst.DType, x)
 	d.Device.Scatter(dst, idx, x)
 	store(dst)
 }

@@ -10,8 +10,14 @@ func selectionCases() []testCase {
 	var all []testCase
 	for _, c := range []int{1, 3, 17, 257, 1025, 1032} {
 		all = append(all,
-			testCase{name: fmt.Sprintf("op=Gather/c=%d", c), run: func(s *suite) { checkGather(s, 33, c) }},
-			testCase{name: fmt.Sprintf("op=Scatter/c=%d", c), run: func(s *suite) { checkScatter(s, 33, c) }},
+			testCase{name: fmt.Sprintf("op=Gather/c=%d", c), run: func(s *suite) {
+				checkGather(s, s.working, 33, c)
+				checkGather(s, s.exact, 33, c)
+			}},
+			testCase{name: fmt.Sprintf("op=Scatter/c=%d", c), run: func(s *suite) {
+				checkScatter(s, s.working, 33, c)
+				checkScatter(s, s.exact, 33, c)
+			}},
 			testCase{name: fmt.Sprintf("op=Embed/c=%d", c), run: func(s *suite) { checkEmbed(s, 65, c) }},
 			testCase{name: fmt.Sprintf("op=EmbedGrad/c=%d", c), run: func(s *suite) { checkEmbedGrad(s, 65, c) }},
 		)
@@ -40,22 +46,22 @@ func addRows[F float](start []float64, idx []int32, x []float64, c int, round fu
 	return out(y)
 }
 
-func checkGather(s *suite, n, c int) {
-	x, data := s.working.random("x", n, c)
+func checkGather(s *suite, k kind, n, c int) {
+	x, data := k.random("x", n, c)
 	idx := s.below(17, n)
 	idx[0], idx[1] = int32(n-1), int32(n-1)
-	dst := s.working.output("dst", len(idx), c)
+	dst := k.output("dst", len(idx), c)
 	s.dev.Gather(dst.Tensor, x, s.ints(idx))
 	s.same(dst, rows(data, idx, c))
 }
 
-func checkScatter(s *suite, n, c int) {
+func checkScatter(s *suite, k kind, n, c int) {
 	idx := s.below(65, n)
 	idx[0] = int32(n - 1)
-	x, data := s.working.random("x", len(idx), c)
-	dst, start := s.working.adds("dst", n, c)
+	x, data := k.random("x", len(idx), c)
+	dst, start := k.adds("dst", n, c)
 	s.dev.Scatter(dst.Tensor, s.ints(idx), x)
-	plain := addRows[float32](start, idx, data, c, s.working.round)
+	plain := addRows[float32](start, idx, data, c, k.round)
 	s.near(dst, addRows[float64](start, idx, data, c, exact), plain, 1)
 	if !s.cfg.double() && s.cfg.Bits == 0 {
 		// The order of additions is part of the contract, so the result is exact.

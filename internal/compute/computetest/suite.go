@@ -117,7 +117,7 @@ func cases(cfg Config) []testCase {
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
 		lowRankCases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(),
-		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(),
+		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(), penaltyCases(), importanceCases(),
 		differenceCases(cfg),
 	} {
 		all = append(all, group...)
