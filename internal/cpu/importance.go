@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // Importance updates the moving averages of the sensitivity of each parameter and of its deviation.
@@ -37,7 +38,7 @@ func (d *Device[T]) SumProducts(dst, x, y compute.Tensor, alpha float32, columns
 	if !columns {
 		d.each(len(out), rowsOf(cols), func(_, lo, hi int) {
 			for i := lo; i < hi; i++ {
-				out[i] += T(alpha) * dot(a[i*cols:(i+1)*cols], b[i*cols:(i+1)*cols])
+				out[i] += T(alpha) * vector.Dot(a[i*cols:(i+1)*cols], b[i*cols:(i+1)*cols])
 			}
 		})
 		return

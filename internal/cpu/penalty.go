@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/vector"
 )
 
 // SymmetricKL adds the scaled symmetric divergence of two softmaxes to loss.
@@ -55,12 +56,9 @@ func gradKL[T Float](dst, p, q []T, at int, own func(c int) T, scale T) {
 // logSoftmax writes the softmax of x to p and returns the logarithm of the sum of exponentials.
 func logSoftmax[T Float](p, x []T) float64 {
 	copy(p, x)
-	top := maxOf(p)
-	sum := expSum(p, top)
-	inv := 1 / sum
-	for c := range p {
-		p[c] *= inv
-	}
+	top := vector.Max(p)
+	sum := vector.ExpSum(p, top)
+	vector.Scale(p, 1/sum, p)
 	return float64(top) + math.Log(float64(sum))
 }
 
