@@ -48,6 +48,7 @@ var layers = []struct {
 	{"internal/gpu/driver", []string{"internal/gpu/culazy"}},
 	{"kernels", nil},
 	{"internal/gpu", []string{"internal/compute", "internal/gpu/driver", "kernels"}},
+	{"internal/chat", []string{"internal/place"}},
 	{"internal/dataset", []string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer", "internal/metric"}},
 	{"internal/sgemm", nil},
 	{"internal/vector", []string{"internal/compute"}},

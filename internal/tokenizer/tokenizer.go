@@ -12,6 +12,8 @@ package tokenizer
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,11 +60,11 @@ type Encoding struct {
 // maxLength is smaller than the number of special tokens, the result is the
 // special tokens alone. Bytes that are not UTF-8 are read as U+FFFD.
 func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
-	first := t.appendText(nil, a, &t.added)
+	first := t.appendText(nil, a, &t.added, "")
 	var second []int32
 	tmpl := &t.single
 	if pair != nil {
-		second = t.appendText(nil, *pair, &t.added)
+		second = t.appendText(nil, *pair, &t.added, "")
 		tmpl = &t.pair
 	}
 	if maxLength > 0 {
@@ -77,15 +79,23 @@ func (t *Tokenizer) Encode(a string, pair *string, maxLength int) Encoding {
 // what text of unknown origin needs.
 func (t *Tokenizer) AppendIDs(dst []int32, text string, parseSpecial bool) []int32 {
 	if parseSpecial {
-		return t.appendText(dst, text, &t.added)
+		return t.appendText(dst, text, &t.added, "")
 	}
-	return t.appendText(dst, text, &t.plain)
+	return t.appendText(dst, text, &t.plain, "")
+}
+
+// AppendGuarded does what AppendIDs does with parseSpecial, and removes guard
+// from the text once special tokens were found. A special token with guard
+// inside it is therefore encoded as ordinary text.
+func (t *Tokenizer) AppendGuarded(dst []int32, text, guard string) []int32 {
+	return t.appendText(dst, text, &t.added, guard)
 }
 
 // appendText appends the ids of text without special tokens around it. Added
 // tokens are matched first: some literally in the raw text, and the others in
-// the normalized text between those.
-func (t *Tokenizer) appendText(dst []int32, text string, added *addedTokens) []int32 {
+// the normalized text between those. guard, if it is not empty, is removed from
+// the text between the first.
+func (t *Tokenizer) appendText(dst []int32, text string, added *addedTokens, guard string) []int32 {
 	if !utf8.ValidString(text) {
 		text = replaceIllFormed(text)
 	}
@@ -94,6 +104,9 @@ func (t *Tokenizer) appendText(dst []int32, text string, added *addedTokens) []i
 		if id >= 0 {
 			dst, first = append(dst, id), false
 			return
+		}
+		if guard != "" {
+			raw = strings.ReplaceAll(raw, guard, "")
 		}
 		added.normalized.split(t.model.normalize(raw), func(piece string, id int32) {
 			if id >= 0 {
@@ -187,6 +200,16 @@ func (t *Tokenizer) ID(token string) (int32, bool) {
 
 // Special reports whether id is a special token, which is control and not text.
 func (t *Tokenizer) Special(id int32) bool { return t.roles.special[id] }
+
+// SpecialTokens returns the spellings of the special tokens, in order of their
+// ids.
+func (t *Tokenizer) SpecialTokens() []string {
+	var list []string
+	for _, id := range slices.Sorted(maps.Keys(t.roles.special)) {
+		list = append(list, t.tokens[id])
+	}
+	return list
+}
 
 // ChatTemplates returns the Jinja templates of conversations that the files
 // contain, by name; the usual one is "default". Package chat renders them.
