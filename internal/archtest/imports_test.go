@@ -39,7 +39,7 @@ var layers = []struct {
 	{"internal/setting", nil},
 	{"internal/terminal", []string{"internal/place"}},
 	{"internal/terminal/terminaltest", []string{"internal/terminal"}},
-	{"internal/runlog", []string{"internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
+	{"internal/runlog", []string{"internal/place", "internal/infile", "internal/strictjson", "internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
@@ -70,7 +70,7 @@ var layers = []struct {
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{
-		"internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/identity", "internal/train",
+		"internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/identity", "internal/train",
 	}},
 	{"internal/sweep", []string{
 		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/terminal", "internal/train",

@@ -65,6 +65,8 @@ func TestBadText(t *testing.T) {
 		{"old_mac.csv", csv, "text,label\ra,x\rb,y\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},
 		{"old_mac.tsv", tsv, "text\tlabel\ra\tx\rb\ty\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},
 		{"old_mac.jsonl", jsonl, "{}\r{}\r", `f:1: the line ends are CR (old Mac); want LF or CR LF, as in tr '\r' '\n' <f >NEW`},
+		{"long.tsv", tsv, "text\tlabel\n" + strings.Repeat("a", 3*maxLine) + "\tx\n", `f:2: a line of more than 4 MiB; want one example per line`},
+		{"long.jsonl", jsonl, strings.Repeat("a", 3*maxLine), `f:1: a line of more than 4 MiB; want one example per line`},
 		{"twice.csv", csv, "text,label\r\r\na,x\r\r\n", `f:1: the line ends are CR CR LF (converted twice); want LF or CR LF, as in tr -d '\r' <f >NEW`},
 		{"twice.tsv", tsv, "text\tlabel\r\r\na\tx\r\r\n", `f:1: the line ends are CR CR LF (converted twice); want LF or CR LF, as in tr -d '\r' <f >NEW`},
 		{"twice.jsonl", jsonl, "{}\r\r\n{}\r\r\n", `f:1: the line ends are CR CR LF (converted twice); want LF or CR LF, as in tr -d '\r' <f >NEW`},

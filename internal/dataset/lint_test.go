@@ -58,7 +58,7 @@ func TestLint(t *testing.T) {
 		{"json_numbers", "f.jsonl", `{"text":"a","label":0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}` + "\n" + `{"text":"d","label":0e0}`, "train", nil,
 			[]string{`f:3: label 0 is also written 0.0, and they are one class`}},
 		{"json_alike", "f.jsonl", `{"text":"a","label":0.0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}`, "train", nil, nil},
-		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil, []string{"f:3: labels that differ in case, blanks or form alone are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
+		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil, []string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
 		{"single", "f.csv", "text,label\n" + strings.Repeat("a,x\nb,y\n", 10) + "c,y.\ntext,label\n", "train", nil,
 			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`, `f:4: 18 of 22 examples repeat the texts of an earlier one`}},
 		{"undecoded", "f.csv", "text,label\na,x\nb\ufffd,y\n", "train", nil, []string{`f:3: 1 of 2 examples have the character U+FFFD, which a program wrote in place of what it could not decode`}},

@@ -64,8 +64,11 @@ func (l *lines) line() (string, error) {
 	for {
 		part, err := l.r.ReadSlice('\n')
 		line = append(line, part...)
-		if err != bufio.ErrBufferFull || len(line) > maxLine+2 {
+		switch {
+		case err != bufio.ErrBufferFull:
 			return string(line), err
+		case len(line) > maxLine+2:
+			return string(line), nil
 		}
 	}
 }

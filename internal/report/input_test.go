@@ -87,8 +87,8 @@ func TestBadInput(t *testing.T) {
 			"modules, want at most one for each of 12 layers"},
 		{"many-candidates", replace(`"candidates":[`, `"candidates":[`+strings.Repeat(`{"first":0,"last":0,"members":[],"scores":[]},`, 13)),
 			"candidates, want at most one for each of 12 layers"},
-		{"results", func(t *testing.T, dir string) { put(t, dir, "all_results.json", "{") }, "all_results.json: unexpected end of JSON input; restore the file or remove it"},
-		{"env", func(t *testing.T, dir string) { put(t, dir, "env.json", "[]") }, "env.json: "},
+		{"results", func(t *testing.T, dir string) { put(t, dir, "all_results.json", "{") }, "all_results.json:1:1: unexpected end of JSON input; restore the file or remove it"},
+		{"env", func(t *testing.T, dir string) { put(t, dir, "env.json", "[]") }, "env.json:1:1: "},
 		{"config", func(t *testing.T, dir string) { put(t, dir, "config.resolved.yaml", "modle: x\n") }, "config.resolved.yaml"},
 	}
 	for _, tt := range tests {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +10,9 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -76,7 +77,7 @@ var ErrNoRun = errors.New("no run there")
 // readLines returns the complete lines of metrics.jsonl. It leaves out an
 // incomplete last line, as ReadMetrics does, and adds a note on it.
 func (r *Run) readLines(path string) ([][]byte, error) {
-	data, err := os.ReadFile(path)
+	data, err := infile.Read(path, infile.Log)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.note("There is no metrics.jsonl: the run has logged nothing yet.")
 		return nil, nil
@@ -110,12 +111,16 @@ func (r *Run) readResults(path string) error {
 
 // readOptional reads a JSON file if it exists.
 func readOptional(path string, to any) error {
-	data, err := os.ReadFile(path)
+	data, err := infile.Read(path, infile.Log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = json.Unmarshal(data, to)
+		err = strictjson.Unmarshal(data, to)
+	}
+	var at *strictjson.Error
+	if errors.As(err, &at) {
+		return fmt.Errorf("%s:%w; restore the file or remove it", path, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w; restore the file or remove it", path, err)

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/infile"
 )
 
 // Digest describes the records in metrics.jsonl up to a step by their number and the
@@ -48,7 +49,7 @@ func CopyMetrics(w io.Writer, dir string, step int) error {
 
 // copyHead writes the first n bytes of a file to w.
 func copyHead(w io.Writer, path string, n int64) error {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return err
 	}

@@ -10,11 +10,13 @@ import (
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // ReadMetrics returns the records of dir/metrics.jsonl, or none if the file
@@ -35,7 +37,7 @@ func ReadMetrics(dir string) ([]Record, error) {
 // a wanted record follows it. Otherwise the damage is returned as tail, because after a
 // power failure the bytes after the last fsync are undefined.
 func scan(path string, upTo int) (records []Record, keep int64, tail, err error) {
-	data, err := os.ReadFile(path)
+	data, err := infile.Read(path, infile.Log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil, nil
 	}
@@ -70,7 +72,7 @@ func scan(path string, upTo int) (records []Record, keep int64, tail, err error)
 // parse reads a line that jsonLine wrote, without its newline.
 func parse(line []byte) (Record, error) {
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(line, &m); err != nil {
+	if err := plain(strictjson.Unmarshal(line, &m)); err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	const number, whole = "a number or null", "a whole number"
@@ -82,7 +84,7 @@ func parse(line []byte) (Record, error) {
 		if !ok {
 			err = fmt.Errorf("field %q is missing", name)
 		} else if e := json.Unmarshal(raw, to); e != nil || want != number && string(raw) == "null" {
-			err = fmt.Errorf("field %q is %s, want %s", name, raw, want)
+			err = fmt.Errorf("field %s is %s, want %s", place.Quote(name), place.Escape(fmt.Sprintf("%.60s", raw)), want)
 		}
 		if first == nil {
 			first = err
@@ -126,6 +128,15 @@ func parse(line []byte) (Record, error) {
 		first = fmt.Errorf("kind is %q, want train, eval, baseline, plan, spectrum, event or gradient", kind)
 	}
 	return nil, first
+}
+
+// plain returns an error of strictjson without its place, which is within one line.
+func plain(err error) error {
+	var at *strictjson.Error
+	if errors.As(err, &at) {
+		return errors.New(at.What)
+	}
+	return err
 }
 
 // Rewind removes the records of all steps after the given one from metrics.jsonl and

@@ -1,7 +1,6 @@
 package runlog
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // Gradient is the mean size of the gradients by layer, before clipping, over
@@ -70,9 +70,7 @@ func decodeAs[T Record](fields map[string]json.RawMessage) (Record, error) {
 	var v T
 	line, err := json.Marshal(fields)
 	if err == nil {
-		d := json.NewDecoder(bytes.NewReader(line))
-		d.DisallowUnknownFields()
-		err = d.Decode(&v)
+		err = plain(strictjson.UnmarshalKnown(line, &v))
 	}
 	if err != nil {
 		return nil, err

@@ -88,8 +88,8 @@ func TestStructures(t *testing.T) {
 func TestDamagedStructures(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"missing", `"layers":3,`, ``, `field "layers" is missing`},
-		{"unknown", `"layers":3,`, `"layers":3,"colour":"red",`, `json: unknown field "colour"`},
-		{"type", `"layers":3,`, `"layers":"three",`, "json: cannot unmarshal string into Go struct field Plan.layers of type int"},
+		{"unknown", `"layers":3,`, `"layers":3,"colour":"red",`, `the key "colour" is not known`},
+		{"type", `"layers":3,`, `"layers":"three",`, "layers holds a JSON string, not a whole number"},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -82,7 +83,7 @@ func readResult(dir, selecting string) (r Result, err error) {
 // adds up the parts, whose times each start at 0. The time of a killed part
 // after its last line is not known and is not included.
 func seconds(dir string) (total float64, err error) {
-	text, err := os.ReadFile(filepath.Join(dir, "timing.jsonl"))
+	text, err := infile.Read(filepath.Join(dir, "timing.jsonl"), infile.Log)
 	if err != nil {
 		return 0, fmt.Errorf("sweep: read timing: %w", err)
 	}
@@ -105,7 +106,7 @@ func seconds(dir string) (total float64, err error) {
 }
 
 func readJSON(path string, to any) error {
-	text, err := os.ReadFile(path)
+	text, err := infile.Read(path, infile.Log)
 	if err == nil {
 		err = json.Unmarshal(text, to)
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -177,7 +178,7 @@ func (r *run) mendBest(link, dir string) error {
 		return nil
 	}
 	if !exists(dir) {
-		raw, err := os.ReadFile(filepath.Join(link, stateFile))
+		raw, err := infile.Read(filepath.Join(link, stateFile), infile.Config)
 		if err != nil || checkpoint.VerifyDir(link) != nil {
 			return nil
 		}
