@@ -75,6 +75,10 @@ tag openblas links the library of the machine it is made on.
 demo/data and demo/model, in the repository and not in releases: example
 sentences of WordNet 3.0, Copyright 2006 by Princeton University, and an encoder
 trained on WordNet's text. LICENSE-WordNet.txt in both folders has the terms.
+
+demo/decoder, in the repository and not in releases: stories260K of
+karpathy/tinyllamas, MIT License, Copyright (c) 2023 Andrej. LICENSE in the
+folder has the terms.
 `
 
 // licenceTexts returns the text of every licence file once, below the modules
