@@ -262,6 +262,10 @@ type Matmul interface {
 	Linear(dst, pre, x, w, bias Tensor, act Act)
 	// LowRankDown computes u = dropout(x) AT, the first half of a low-rank path. The product B A is never formed. x
 	// [N,K], A [R,K]; u [N,R] Exact.
+	//
+	// A factor with fewer elements makes a path of G equal groups, whose A and B are the diagonal blocks of those of a
+	// path without groups. A [R,K/G] has the blocks of A below each other, and B [M,R/G] those of B. In all four
+	// methods G = K/a.Cols or R/b.Cols, where R are the columns of u or du. The mask is that of all K columns.
 	LowRankDown(u, x, a Tensor, drop Dropout)
 	// LowRankDownGrad computes the gradient of LowRankDown from du [N,R] Exact: da += duT dropout(x), where da is
 	// Exact, and dx = dropout(du A), which is added to dx if accumulate is set. dx may be absent, and so may da

@@ -11,6 +11,25 @@ const lowRankRows = 64
 // lowRankChunks is the largest number of partial gradients.
 const lowRankChunks = 32
 
+// grouping describes a low-rank path between k columns and r ranks that is divided into equal groups. A group has cols
+// columns and ranks ranks. Its part of either factor follows that of the group before.
+type grouping struct{ k, r, groups, cols, ranks int }
+
+// newGrouping returns the groups of a path between k columns and r ranks whose factor has the given number of
+// elements: k r without groups, and k r / G with G of them.
+func newGrouping(k, r, factor int) grouping {
+	g := grouping{k: k, r: r, groups: max(1, k*r/max(factor, 1))}
+	g.cols, g.ranks = k/g.groups, r/g.groups
+	return g
+}
+
+// each calls f for every group with the first of its columns, of its ranks and of its elements in the factor.
+func (g grouping) each(f func(col, rank, at int)) {
+	for i := range g.groups {
+		f(i*g.cols, i*g.ranks, i*g.cols*g.ranks)
+	}
+}
+
 // LowRankDown computes u = dropout(x) AT.
 func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 	if d.err != nil {
@@ -18,6 +37,7 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 	}
 	out, in, down := Data[T](u), Data[T](x), Data[T](a)
 	k, r := x.Shape.Cols(), u.Shape.Cols()
+	groups := newGrouping(k, r, len(down))
 	mask := vector.NewDropMask[T](drop)
 	d.each(x.Shape.Rows(), lowRankRows, func(w, lo, hi int) {
 		xs := in[lo*k : hi*k]
@@ -25,9 +45,11 @@ func (d *Device[T]) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 			xs = sized(&d.scratch[w].a, (hi-lo)*k)
 			d.maskRows(w, &mask, xs, in[lo*k:hi*k], lo, k)
 		}
-		d.multiply(w, product[T]{
-			m: hi - lo, n: r, k: k, alpha: 1, a: matrix[T]{xs, k, false}, b: matrix[T]{down, k, true},
-			dst: matrix[T]{out[lo*r:], r, false},
+		groups.each(func(col, rank, at int) {
+			d.multiply(w, product[T]{
+				m: hi - lo, n: groups.ranks, k: groups.cols, alpha: 1, a: matrix[T]{xs[col:], k, false},
+				b: matrix[T]{down[at:], groups.cols, true}, dst: matrix[T]{out[lo*r+rank:], r, false},
+			})
 		})
 	})
 }
@@ -48,10 +70,13 @@ func (d *Device[T]) LowRankUp(dst, u, b compute.Tensor, scale float32) {
 	}
 	out, in, up := Data[T](dst), Data[T](u), Data[T](b)
 	m, r := dst.Shape.Cols(), u.Shape.Cols()
+	groups := newGrouping(m, r, len(up))
 	d.each(dst.Shape.Rows(), lowRankRows, func(w, lo, hi int) {
-		d.multiply(w, product[T]{
-			m: hi - lo, n: m, k: r, alpha: T(scale), a: matrix[T]{in[lo*r:], r, false}, b: matrix[T]{up, r, true},
-			dst: matrix[T]{out[lo*m:], m, false}, accumulate: true,
+		groups.each(func(col, rank, at int) {
+			d.multiply(w, product[T]{
+				m: hi - lo, n: groups.cols, k: groups.ranks, alpha: T(scale), a: matrix[T]{in[lo*r+rank:], r, false},
+				b: matrix[T]{up[at:], groups.ranks, true}, dst: matrix[T]{out[lo*m+col:], m, false}, accumulate: true,
+			})
 		})
 	})
 }
@@ -63,21 +88,24 @@ func (d *Device[T]) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32
 	}
 	gu, gb := Data[T](du), Data[T](db)
 	in, up, g := Data[T](u), Data[T](b), Data[T](dy)
-	m, r := dy.Shape.Cols(), b.Shape.Cols()
-	d.factorGrad(gb, dy.Shape.Rows(), m*r, func(w int, sum []T, accumulate bool, lo, rows int) {
+	m, r := dy.Shape.Cols(), widest(u, du)
+	groups := newGrouping(m, r, len(up))
+	d.factorGrad(gb, dy.Shape.Rows(), len(up), func(w int, sum []T, accumulate bool, lo, rows int) {
 		gy := g[lo*m : (lo+rows)*m]
-		if gu != nil {
-			d.multiply(w, product[T]{
-				m: rows, n: r, k: m, alpha: T(scale), a: matrix[T]{gy, m, false}, b: matrix[T]{up, r, false},
-				dst: matrix[T]{gu[lo*r:], r, false},
-			})
-		}
-		if sum != nil {
-			d.multiply(w, product[T]{
-				m: m, n: r, k: rows, alpha: T(scale), a: matrix[T]{gy, m, true}, b: matrix[T]{in[lo*r:], r, false},
-				dst: matrix[T]{sum, r, false}, accumulate: accumulate,
-			})
-		}
+		groups.each(func(col, rank, at int) {
+			if gu != nil {
+				d.multiply(w, product[T]{
+					m: rows, n: groups.ranks, k: groups.cols, alpha: T(scale), a: matrix[T]{gy[col:], m, false},
+					b: matrix[T]{up[at:], groups.ranks, false}, dst: matrix[T]{gu[lo*r+rank:], r, false},
+				})
+			}
+			if sum != nil {
+				d.multiply(w, product[T]{
+					m: groups.cols, n: groups.ranks, k: rows, alpha: T(scale), a: matrix[T]{gy[col:], m, true},
+					b: matrix[T]{in[lo*r+rank:], r, false}, dst: matrix[T]{sum[at:], groups.ranks, false}, accumulate: accumulate,
+				})
+			}
+		})
 	})
 }
 
@@ -88,9 +116,10 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 	}
 	gx, ga, gu := Data[T](dx), Data[T](da), Data[T](du)
 	in, down := Data[T](x), Data[T](a)
-	k, r := a.Shape.Cols(), a.Shape.Rows()
+	k, r := widest(x, dx), a.Shape.Rows()
+	groups := newGrouping(k, r, len(down))
 	mask := vector.NewDropMask[T](drop)
-	d.factorGrad(ga, du.Shape.Rows(), r*k, func(w int, sum []T, accumulate bool, lo, rows int) {
+	d.factorGrad(ga, du.Shape.Rows(), len(down), func(w int, sum []T, accumulate bool, lo, rows int) {
 		s := &d.scratch[w]
 		var mul []T
 		if mask.Active() {
@@ -108,13 +137,15 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 				vector.Mul(masked, xs, mul)
 				xs = masked
 			}
-			d.multiply(w, product[T]{
-				m: r, n: k, k: rows, alpha: 1, a: matrix[T]{gu[lo*r:], r, true}, b: matrix[T]{xs, k, false},
-				dst: matrix[T]{sum, k, false}, accumulate: accumulate,
+			groups.each(func(col, rank, at int) {
+				d.multiply(w, product[T]{
+					m: groups.ranks, n: groups.cols, k: rows, alpha: 1, a: matrix[T]{gu[lo*r+rank:], r, true},
+					b: matrix[T]{xs[col:], k, false}, dst: matrix[T]{sum[at:], groups.cols, false}, accumulate: accumulate,
+				})
 			})
 		}
 		if gx != nil {
-			d.lowRankInput(w, gx[lo*k:(lo+rows)*k], gu[lo*r:], down, mul, rows, k, r, add)
+			d.lowRankInput(w, gx[lo*k:(lo+rows)*k], gu[lo*r:], down, mul, rows, groups, add)
 		}
 	})
 }
@@ -144,21 +175,33 @@ func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accu
 }
 
 // lowRankInput computes dx = mul (du A) for some rows, or adds it to dx. mul is nil without dropout.
-func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows, k, r int, accumulate bool) {
-	p := product[T]{
-		m: rows, n: k, k: r, alpha: 1, a: matrix[T]{du, r, false}, b: matrix[T]{down, k, false}, dst: matrix[T]{dx, k, false},
-		accumulate: accumulate,
+func (d *Device[T]) lowRankInput(w int, dx, du, down, mul []T, rows int, groups grouping, accumulate bool) {
+	out := dx
+	if mul != nil {
+		out = sized(&d.scratch[w].a, len(dx))
 	}
-	if mul == nil {
-		d.multiply(w, p)
-		return
+	groups.each(func(col, rank, at int) {
+		d.multiply(w, product[T]{
+			m: rows, n: groups.cols, k: groups.ranks, alpha: 1, a: matrix[T]{du[rank:], groups.r, false},
+			b: matrix[T]{down[at:], groups.cols, false}, dst: matrix[T]{out[col:], groups.k, false},
+			accumulate: accumulate && mul == nil,
+		})
+	})
+	switch {
+	case mul == nil:
+	case accumulate:
+		vector.AddMul(dx, dx, out, mul)
+	default:
+		vector.Mul(dx, out, mul)
 	}
-	masked := sized(&d.scratch[w].a, rows*k)
-	p.dst, p.accumulate = matrix[T]{masked, k, false}, false
-	d.multiply(w, p)
-	if !accumulate {
-		vector.Mul(dx, masked, mul)
-		return
+}
+
+// widest returns the number of columns of the tensors that are present, or 0.
+func widest(xs ...compute.Tensor) (cols int) {
+	for _, x := range xs {
+		if x.Present() {
+			cols = x.Shape.Cols()
+		}
 	}
-	vector.AddMul(dx, dx, masked, mul)
+	return cols
 }

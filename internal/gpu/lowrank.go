@@ -63,6 +63,10 @@ func (f factor) alignedRows() uint32 {
 
 // LowRankDown computes u = dropout(x) AT.
 func (d *Device) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
+	if groups := groupsOf(x.Shape.Cols(), u.Shape.Cols(), a); groups > 1 {
+		d.groupedDown(u, x, d.groupedA(a, groups), groups, 1, drop)
+		return
+	}
 	if d.fuseDown(u, x, a, drop) {
 		return
 	}
@@ -71,11 +75,26 @@ func (d *Device) LowRankDown(u, x, a compute.Tensor, drop compute.Dropout) {
 
 // LowRankDownGrad computes the gradient of LowRankDown.
 func (d *Device) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool) {
-	d.lowRankGradient(dx, da, du, x, d.lowRankA(a), 1, drop, accumulate)
+	groups := groupsOf(widest(x, dx), du.Shape.Cols(), a)
+	if groups == 1 {
+		d.lowRankGradient(dx, da, du, x, d.lowRankA(a), 1, drop, accumulate)
+		return
+	}
+	f := d.groupedA(a, groups)
+	if dx.Present() {
+		d.groupedUp(dx, du, f, groups, 1, drop, accumulate)
+	}
+	if da.Present() {
+		d.groupedGradient(da, du, x, f, groups, 1, drop)
+	}
 }
 
 // LowRankUp computes dst += scale u BT.
 func (d *Device) LowRankUp(dst, u, b compute.Tensor, scale float32) {
+	if groups := groupsOf(dst.Shape.Cols(), u.Shape.Cols(), b); groups > 1 {
+		d.groupedUp(dst, u, d.groupedB(b, groups), groups, scale, compute.Dropout{}, true)
+		return
+	}
 	if d.fuseUp(dst, u, b, scale) {
 		return
 	}
@@ -84,6 +103,16 @@ func (d *Device) LowRankUp(dst, u, b compute.Tensor, scale float32) {
 
 // LowRankUpGrad computes the gradient of LowRankUp.
 func (d *Device) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
+	if groups := groupsOf(dy.Shape.Cols(), widest(u, du), b); groups > 1 {
+		f := d.groupedB(b, groups)
+		if du.Present() {
+			d.groupedDown(du, dy, f, groups, scale, compute.Dropout{})
+		}
+		if db.Present() {
+			d.groupedGradient(db, u, dy, f, groups, scale, compute.Dropout{})
+		}
+		return
+	}
 	f := d.lowRankB(b)
 	if du.Present() {
 		d.lowRankDown(du, dy, f, scale, compute.Dropout{})

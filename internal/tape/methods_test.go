@@ -161,3 +161,15 @@ func TestPenaltyGrad(t *testing.T) {
 		})
 	}
 }
+
+// TestGroupedGrad is a low-rank path in two groups, as in MELoRA.
+func TestGroupedGrad(t *testing.T) {
+	subsets(t, []string{"x", "a", "b"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x := g.x("x", n, c)
+			y := g.Zeros(x, 8)
+			g.lowRank(y, x, g.p("a", 4, c/2), g.p("b", 8, 2), 1.5, drop(1))
+			return y
+		}, frozen...)
+	})
+}

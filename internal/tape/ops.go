@@ -54,10 +54,11 @@ func (t *Tape) Act(x *Var, act compute.Act) *Var {
 }
 
 // LowRankDown returns u = dropout(x) AT, the first half of a low-rank path. x
-// [N,K], A [R,K], u [N,R], which is Exact.
+// [N,K], A [R,K], u [N,R], which is Exact. An A [R,K/G] has G groups; see compute.Matmul.
 func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
-	n, k, r := x.Value.Shape.Rows(), x.Value.Shape.Cols(), a.Value.Shape[0]
-	check(is(a.Value, r, k), "low rank down", "x [N K], A [R K]", x.Value, a.Value)
+	n, k, r, cols := x.Value.Shape.Rows(), x.Value.Shape.Cols(), a.Value.Shape[0], a.Value.Shape.Cols()
+	check(is(a.Value, r, cols) && divides(cols, k) && divides(k/cols, r), "low rank down", "x [N K], A [R K/G]",
+		x.Value, a.Value)
 	params("low rank down", a)
 	readable("low rank down", x)
 	u := &Var{
@@ -80,12 +81,17 @@ func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 	return u
 }
 
+// divides reports whether a is a divisor of n.
+func divides(a, n int) bool { return a > 0 && n%a == 0 }
+
 // LowRankUp adds scale u BT to y in place. It is the second half of a low-rank path. u [N,R] from LowRankDown, B
-// [M,R], y [N,M]. y must be the output of an op whose gradient does not read that output, such as a norm or Linear
+// [M,R], or [M,R/G] for a path in G groups, y [N,M]. y must be the output of an op whose gradient does not read that output, such as a norm or Linear
 // without an activation.
 func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 	n, m, r := u.Value.Shape.Rows(), y.Value.Shape.Cols(), u.Value.Shape.Cols()
-	check(is(b.Value, m, r) && is(y.Value, n, m), "low rank up", "u [N R], B [M R], y [N M]", u.Value, b.Value, y.Value)
+	ranks := b.Value.Shape.Cols()
+	check(is(b.Value, m, ranks) && divides(ranks, r) && divides(r/ranks, m) && is(y.Value, n, m), "low rank up",
+		"u [N R], B [M R/G], y [N M]", u.Value, b.Value, y.Value)
 	params("low rank up", b)
 	typed("low rank up", compute.Exact, u.Value)
 	readable("low rank up", y, u)

@@ -262,6 +262,27 @@ var methodFaults = []fault{
 	{"ZeroSmallest", "one_too_few", func(f *faulty, d compute.Device) {
 		f.smallest = func(x, scores tensor, k int) { d.ZeroSmallest(x, scores, k-1) }
 	}},
+	{"GroupedDown", "gradient_of_the_first_group", func(f *faulty, d compute.Device) {
+		f.downGrad = func(dx, da, x, a, du tensor, drop compute.Dropout, add bool) {
+			d.LowRankDownGrad(dx, da, x, a, du, drop, add)
+			if da.Present() {
+				d.Copy(da.View(da.Shape[0]-1, da.Shape[0]), da.View(0, 1))
+			}
+		}
+	}},
+	{"GroupedDown", "mask_of_another_row", func(f *faulty, d compute.Device) {
+		f.down = func(u, x, a tensor, drop compute.Dropout) { drop.Row++; d.LowRankDown(u, x, a, drop) }
+	}},
+	{"GroupedUp", "groups_in_another_order", func(f *faulty, d compute.Device) {
+		f.up = func(dst, u, b tensor, scale float32) {
+			turned := d.Temp(b.Shape, b.DType)
+			half := b.Shape[0] / 2
+			d.Copy(turned.View(0, half), b.View(half, 2*half))
+			d.Copy(turned.View(half, 2*half), b.View(0, half))
+			d.Copy(turned.View(2*half, b.Shape[0]), b.View(2*half, b.Shape[0]))
+			d.LowRankUp(dst, u, turned, scale)
+		}
+	}},
 }
 
 // narrowMethodFaults show only if Working is narrow.
