@@ -64,7 +64,8 @@ func (b *bundle) conformance() (string, map[string]float64, error) {
 
 // replay runs steps repeatedly as CUDA graphs.
 func (b *bundle) replay() (string, map[string]float64, error) {
-	return b.tests("internal/gpu", "^Test(Replay|CopiesReplay|ShapesDoNotShare|UploadKeepsItsPlace|LargeUpload|GraphsAreBounded)$")
+	return b.tests("internal/gpu",
+		"^Test(Replay|CopiesReplay|ShapesDoNotShare|UploadKeepsItsPlace|LargeUpload|GraphsAreBounded)$")
 }
 
 // goldens runs the comparisons with PyTorch on the card.
@@ -119,7 +120,8 @@ func sanitizer(tool string) func(*bundle) (string, map[string]float64, error) {
 		if err != nil {
 			return "", nil, skip("compute-sanitizer is not on PATH")
 		}
-		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool, "--error-exitcode", "9",
+		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool,
+			"--error-exitcode", "9",
 			b.dir+"/bin/gpu.test", "-test.run", suite, "-test.short")
 		if err != nil {
 			return "", nil, err

@@ -16,7 +16,8 @@ func TestFigures(t *testing.T) {
 		"BenchmarkOp/op=Copy/n=8/dtype=f32-16   \t      50\t    123456 ns/op\t      2500 GB/s\t         0.5 TFLOP/s\n" +
 		"BenchmarkOp/op=Act \t 3\t 7 us/op\nPASS\n")
 	want := map[string]float64{
-		"Op/op=Copy/n=8/dtype=f32 ns/op": 123456, "Op/op=Copy/n=8/dtype=f32 GB/s": 2500, "Op/op=Copy/n=8/dtype=f32 TFLOP/s": 0.5, "Op/op=Act us/op": 7,
+		"Op/op=Copy/n=8/dtype=f32 ns/op": 123456, "Op/op=Copy/n=8/dtype=f32 GB/s": 2500,
+		"Op/op=Copy/n=8/dtype=f32 TFLOP/s": 0.5, "Op/op=Act us/op": 7,
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("figures = %v; want %v", got, want)
@@ -41,7 +42,8 @@ func BenchmarkStepCUDA(b *testing.B) {
 // TestRow compares a row of the table with the output of go test for the same
 // benchmark.
 func TestRow(t *testing.T) {
-	out, err := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$", "-test.benchtime", "1x").Output()
+	out, err := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkStepCUDA$",
+		"-test.benchtime", "1x").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +78,9 @@ func TestApart(t *testing.T) {
 
 func TestReadLosses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	write(t, path, `{"kind":"plan"}`+"\n"+`{"kind":"train","step":1,"loss":2.5}`+"\n"+`{"kind":"eval","loss":9}`+"\n"+`{"kind":"train","step":2,"loss":2}`+"\n")
+	write(t, path,
+		`{"kind":"plan"}`+"\n"+`{"kind":"train","step":1,"loss":2.5}`+"\n"+`{"kind":"eval","loss":9}`+"\n"+
+			`{"kind":"train","step":2,"loss":2}`+"\n")
 	got, err := readLosses(path)
 	if err != nil || len(got) != 2 || got[0] != 2.5 || got[1] != 2 {
 		t.Errorf("readLosses = %v, %v", got, err)
@@ -122,7 +126,8 @@ func TestProcessFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw, err := os.ReadFile(filepath.Join(b.out, "gpu-check.md"))
-	if err != nil || !strings.Contains(string(raw), "0 of 1") || !strings.Contains(string(raw), "* doctor: fail: no driver\n") {
+	if err != nil || !strings.Contains(string(raw), "0 of 1") ||
+		!strings.Contains(string(raw), "* doctor: fail: no driver\n") {
 		t.Errorf("gpu-check.md is %q, %v", raw, err)
 	}
 }
@@ -132,7 +137,8 @@ func TestNothingRan(t *testing.T) {
 	b := &bundle{dir: t.TempDir()}
 	program := filepath.Join(b.dir, "bin", "gpu.test")
 	write(t, program, "#!/bin/sh\necho PASS\n")
-	if err := errors.Join(os.Chmod(program, 0o755), os.MkdirAll(filepath.Join(b.dir, "internal", "gpu"), 0o755)); err != nil {
+	if err := errors.Join(os.Chmod(program, 0o755),
+		os.MkdirAll(filepath.Join(b.dir, "internal", "gpu"), 0o755)); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := b.conformance(); err == nil || !strings.HasPrefix(err.Error(), "no test passed") {

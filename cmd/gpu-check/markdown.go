@@ -6,7 +6,8 @@ import (
 )
 
 // header is the head of the table in docs/hardware.md.
-const header = "| card | driver | version | date | checks | copy, GB/s | matrix product, TFLOP/s | 64 x 128, ms | MRPC lengths, ms | 64 x 256, ms | memory, MiB |\n" +
+const header = "| card | driver | version | date | checks | copy, GB/s | matrix product, TFLOP/s | 64 x 128, ms | " +
+	"MRPC lengths, ms | 64 x 256, ms | memory, MiB |\n" +
 	"|---|---|---|---|---|---:|---:|---:|---:|---:|---:|\n"
 
 // markdown returns the table with one row, followed by the checks that failed
@@ -36,6 +37,8 @@ func (r Result) markdown() string {
 	}
 	return header + fmt.Sprintf("| %s | %s | %s | %s | %d of %d | %s | %s | %s | %s | %s | %s |\n\n",
 		r.Card, r.Driver, r.Version, r.Date, pass, len(r.Outcomes),
-		figure("Op/op=Copy/n=16384/c=4096/dtype=bf16 GB/s", 1), figure("Op/op=Linear/n=8192/k=8192/m=8192/dtype=bf16 TFLOP/s", 1),
-		step("full"), step("mrpc"), step("long"), figure("StepCUDA/workload=full/method=lor2c/dtype=bfloat16 device-MiB", 1)) + notes.String()
+		figure("Op/op=Copy/n=16384/c=4096/dtype=bf16 GB/s", 1),
+		figure("Op/op=Linear/n=8192/k=8192/m=8192/dtype=bf16 TFLOP/s", 1),
+		step("full"), step("mrpc"), step("long"),
+		figure("StepCUDA/workload=full/method=lor2c/dtype=bfloat16 device-MiB", 1)) + notes.String()
 }

@@ -71,7 +71,8 @@ func (b *bundle) fineTune() (string, map[string]float64, error) {
 		}
 		found[r.name+" loss differs by"] = off
 		if !(off <= r.most) {
-			return "", found, fmt.Errorf("losses of %s and %s differ by %.3g relative to the latter; want at most %g", r.name, r.beside, off, r.most)
+			return "", found, fmt.Errorf("losses of %s and %s differ by %.3g relative to the latter; want at most %g", r.name,
+				r.beside, off, r.most)
 		}
 	}
 	return "", found, nil
@@ -135,7 +136,8 @@ func (b *bundle) resume() (string, map[string]float64, error) {
 	}
 	kills := 0
 	for i := range 3 {
-		c := exec.Command(filepath.Join(b.dir, "bin", "lor2c"), b.trainArgs("killed", "--device", "cuda", "--set", "train.save_every=20")...)
+		c := exec.Command(filepath.Join(b.dir, "bin", "lor2c"),
+			b.trainArgs("killed", "--device", "cuda", "--set", "train.save_every=20")...)
 		c.Dir = b.dir
 		if err := c.Start(); err != nil {
 			return "", nil, err

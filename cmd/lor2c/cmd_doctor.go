@@ -21,8 +21,8 @@ func newDoctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what this machine offers",
-		Long: wrap("Doctor prints the devices that this build can use here, why others cannot be used, and where it keeps files. A "+
-			"machine without a card is not a failure, unless --device asks for one.", ""),
+		Long: wrap("Doctor prints the devices that this build can use here, why others cannot be used, and where it keeps "+
+			"files. A machine without a card is not a failure, unless --device asks for one.", ""),
 		Example: "  lor2c doctor\n" +
 			"  lor2c doctor --json | jq -r .device\n" +
 			"  lor2c doctor --device cuda && lor2c train -c run.yaml --device cuda",
@@ -101,8 +101,9 @@ func doctorRows(cuda gpu.Report) []row {
 		} else {
 			memory = fmt.Sprintf("%.1f of %s free", gib(free), memory)
 		}
-		rows = append(rows, row{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
-			c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
+		rows = append(rows,
+			row{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
+				c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
 	}
 	return rows
 }

@@ -26,11 +26,12 @@ func newEvalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval (--run DIR | --adapter DIR [-c FILE])",
 		Short: "Evaluate an adapter",
-		Long: wrap("Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, what always "+
-			"predicting the most frequent class would score, each class by itself, and the confusion matrix. --run takes data and "+
-			"model from a run directory and its best adapter; --adapter evaluates any adapter directory, also a LoRA adapter that PEFT wrote, "+
-			"on the data of a run file or of --set. Only the split's own files are opened. An adapter is refused on another base "+
-			"model than its own, and where its files do not match their checksums.", ""),
+		Long: wrap("Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, "+
+			"what always predicting the most frequent class would score, each class by itself, and the confusion matrix. "+
+			"--run takes data and model from a run directory and its best adapter; --adapter evaluates any adapter "+
+			"directory, also a LoRA adapter that PEFT wrote, on the data of a run file or of --set. Only the split's own "+
+			"files are opened. An adapter is refused on another base model than its own, and where its files do not match "+
+			"their checksums.", ""),
 		Example: "  lor2c eval --run runs/verdicts --split test --predictions verdicts.tsv\n" +
 			"  lor2c eval --run runs/verdicts --json | jq .scores\n" +
 			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500",
@@ -42,8 +43,10 @@ func newEvalCommand() *cobra.Command {
 	c.Flags().StringVar(&o.run, "run", "", "run directory `DIR` that lor2c train wrote")
 	c.Flags().StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
 	c.Flags().StringVar(&o.adapter, "adapter", "", "adapter directory `DIR`")
-	c.Flags().StringVar(&o.split, "split", "dev", "split `NAME`: dev or test; mnli also has dev_mismatched and test_mismatched")
-	c.Flags().StringVar(&o.predictions, "predictions", "", "write predictions to `FILE`, as GLUE takes them; - is standard output")
+	c.Flags().StringVar(&o.split, "split", "dev",
+		"split `NAME`: dev or test; mnli also has dev_mismatched and test_mismatched")
+	c.Flags().StringVar(&o.predictions, "predictions", "",
+		"write predictions to `FILE`, as GLUE takes them; - is standard output")
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().BoolVar(&o.json, "json", false, "print the scores as one JSON object")
 	return c

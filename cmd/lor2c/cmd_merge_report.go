@@ -30,10 +30,10 @@ func newMergeReportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge-report RUN [RUN ...]",
 		Short: "Report what runs merged and injected, and why",
-		Long: wrap("Merge-report reads run directories, finished or not, and writes one HTML page that needs no network: loss and "+
-			"metric with the merges and injections, scores and spectra of every module, every candidate of every event, the structure "+
-			"before and after, and the parameters over time. Several runs are set side by side, with what differs in their "+
-			"configurations and the first records that differ.", ""),
+		Long: wrap("Merge-report reads run directories, finished or not, and writes one HTML page that needs no network: "+
+			"loss and metric with the merges and injections, scores and spectra of every module, every candidate of every "+
+			"event, the structure before and after, and the parameters over time. Several runs are set side by side, with "+
+			"what differs in their configurations and the first records that differ.", ""),
 		Example: "  lor2c merge-report runs/verdicts\n" +
 			"  lor2c merge-report runs/a runs/b --format md\n" +
 			"  lor2c merge-report runs/verdicts --format csv --out candidates.csv",
@@ -48,22 +48,26 @@ func newMergeReportCommand() *cobra.Command {
 		ValidArgsFunction: runs,
 		RunE:              func(c *cobra.Command, runs []string) error { return runMergeReport(c, o, runs) },
 	}
-	c.Flags().StringVar(&o.format, "format", "html", "format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row per candidate")
-	c.Flags().StringVar(&o.out, "out", "", "`FILE` to write (html: report.html in the first run; others: -, standard output)")
+	c.Flags().StringVar(&o.format, "format", "html",
+		"format `NAME`: "+strings.Join(reportFormats, ", ")+"; csv has one row per candidate")
+	c.Flags().StringVar(&o.out, "out", "",
+		"`FILE` to write (html: report.html in the first run; others: -, standard output)")
 	c.Flags().StringVar(&o.figures, "figures", "", "also write every figure as PNG and SVG into directory `DIR`")
 	return c
 }
 
 func runMergeReport(c *cobra.Command, o reportOptions, runs []string) error {
 	if !slices.Contains(reportFormats, o.format) {
-		return usageError{fmt.Errorf("lor2c: merge-report: --format is %q; want %s", o.format, strings.Join(reportFormats, ", "))}
+		return usageError{fmt.Errorf("lor2c: merge-report: --format is %q; want %s", o.format,
+			strings.Join(reportFormats, ", "))}
 	}
 	if err := checkPaths(append([]string{"--figures", o.figures}, named("a run", runs)...)...); err != nil {
 		return err
 	}
 	for _, run := range runs {
 		if info, err := os.Stat(run); err != nil || !info.IsDir() {
-			return usageError{fmt.Errorf("lor2c: merge-report: there is no directory %s; name a directory that lor2c train wrote", run)}
+			return usageError{fmt.Errorf("lor2c: merge-report: there is no directory %s; "+
+				"name a directory that lor2c train wrote", run)}
 		}
 	}
 	if o.out == "" && o.format == "html" {

@@ -12,12 +12,14 @@ import (
 // format must contain them and be written where the flags say.
 func TestMergeReport(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	args := append(short(t, out), "--set", "train.epochs=3", "--set", "schedule.max_merges=1", "--set", "schedule.max_injects=1", "--set", "schedule.what_if=16")
+	args := append(short(t, out), "--set", "train.epochs=3", "--set", "schedule.max_merges=1", "--set",
+		"schedule.max_injects=1", "--set", "schedule.what_if=16")
 	if r := run(t, args...); r.code != 0 {
 		t.Fatal(r)
 	}
 	figures := filepath.Join(t.TempDir(), "figures")
-	if r := run(t, "merge-report", out, "--figures", figures); r.code != 0 || r.stdout != "" || !strings.Contains(r.stderr, filepath.Join(out, "report.html")) {
+	if r := run(t, "merge-report", out, "--figures", figures); r.code != 0 || r.stdout != "" ||
+		!strings.Contains(r.stderr, filepath.Join(out, "report.html")) {
 		t.Fatalf("html: %+v", r)
 	}
 	page, err := os.ReadFile(filepath.Join(out, "report.html"))
@@ -36,10 +38,12 @@ func TestMergeReport(t *testing.T) {
 			Events   []struct{ Action string }
 		}
 	}
-	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || len(got.Runs) != 1 || !got.Runs[0].Finished || len(got.Runs[0].Events) != 2 {
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || len(got.Runs) != 1 || !got.Runs[0].Finished ||
+		len(got.Runs[0].Events) != 2 {
 		t.Errorf("json: %v, %+v", err, got)
 	}
-	if r := run(t, "merge-report", out, out, "--format", "md"); r.code != 0 || !strings.Contains(r.stdout, "The logs are equal, record by record.") {
+	if r := run(t, "merge-report", out, out, "--format", "md"); r.code != 0 ||
+		!strings.Contains(r.stdout, "The logs are equal, record by record.") {
 		t.Errorf("md: %+v", r)
 	}
 	file := filepath.Join(t.TempDir(), "x.csv")

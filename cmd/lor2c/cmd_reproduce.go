@@ -22,9 +22,9 @@ func newReproduceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reproduce (" + strings.Join(reproduce.Targets, "|") + ")",
 		Short: "Reproduce the paper's table I and figures 2, 6 and 7",
-		Long: wrap("Reproduce trains what is missing, as lor2c sweep does, and writes the table as Markdown, LaTeX and JSON, or "+
-			"the figure as PNG, SVG and JSON, beside the paper's numbers. The same command continues. It reads run files from "+
-			"configs/, so run it from the root of the repository.", "") + "\n\n" +
+		Long: wrap("Reproduce trains what is missing, as lor2c sweep does, and writes the table as Markdown, LaTeX and "+
+			"JSON, or the figure as PNG, SVG and JSON, beside the paper's numbers. The same command continues. It reads run "+
+			"files from configs/, so run it from the root of the repository.", "") + "\n\n" +
 			"  table1  GLUE dev scores of the methods that lor2c has; IMLoR2C at one cell,\n" +
 			"          or with --grid at the best of 49\n" +
 			"  fig2    singular values of W = BA over the epochs\n" +
@@ -36,7 +36,8 @@ func newReproduceCommand() *cobra.Command {
 		Annotations: exits(exitDevice, exitCells),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("lor2c: reproduce: %d targets named; want one of %s", len(args), strings.Join(reproduce.Targets, ", "))}
+				return usageError{fmt.Errorf("lor2c: reproduce: %d targets named; want one of %s", len(args),
+					strings.Join(reproduce.Targets, ", "))}
 			}
 			return nil
 		},
@@ -74,7 +75,8 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 	}
 	if err := j.Check(os.Environ()); err != nil {
 		if o.Profile == reproduce.Paper && (o.Model == "" || o.Data == "") {
-			err = fmt.Errorf("%w\nlor2c: reproduce: if the model or the data are elsewhere, name them with --model DIR and --data DIR", err)
+			err = fmt.Errorf("%w\nlor2c: reproduce: if the model or the data are elsewhere, name them with --model DIR and "+
+				"--data DIR", err)
 		}
 		return err
 	}

@@ -50,7 +50,8 @@ func runShow(c *cobra.Command, o showOptions) error {
 		return err
 	}
 	for _, e := range examples {
-		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs), place.Escape(e.Text), e.IDs)
+		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs),
+			place.Escape(e.Text), e.IDs)
 	}
 	return nil
 }

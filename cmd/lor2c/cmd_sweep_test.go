@@ -31,13 +31,16 @@ func sweepFile(t *testing.T, more string) (file, out string) {
 func TestSweep(t *testing.T) {
 	file, out := sweepFile(t, "  train.epochs: 1\ngrid: {optim.lr: [1.0e-3, 1.0e+30]}\n")
 	r := run(t, "sweep", "-c", file)
-	if r.code != exitCells || !strings.Contains(r.stderr, "1 of 2 cells failed") || !strings.Contains(r.stderr, "demo-lr=1.0e+30: exit code 5") {
+	if r.code != exitCells || !strings.Contains(r.stderr, "1 of 2 cells failed") ||
+		!strings.Contains(r.stderr, "demo-lr=1.0e+30: exit code 5") {
 		t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
 	}
-	if !strings.Contains(r.stdout, "| demo-lr=1.0e-3 | custom | accuracy | 1 |") || !strings.Contains(r.stdout, "Without results: demo-lr=1.0e+30.") {
+	if !strings.Contains(r.stdout, "| demo-lr=1.0e-3 | custom | accuracy | 1 |") ||
+		!strings.Contains(r.stdout, "Without results: demo-lr=1.0e+30.") {
 		t.Errorf("stdout %q", r.stdout)
 	}
-	for _, name := range []string{"summary.md", "summary.csv", "summary.json", "logs/demo-lr=1.0e-3.log", "demo-lr=1.0e-3/best/adapter_model.safetensors"} {
+	for _, name := range []string{"summary.md", "summary.csv", "summary.json", "logs/demo-lr=1.0e-3.log",
+		"demo-lr=1.0e-3/best/adapter_model.safetensors"} {
 		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
 			t.Error(err)
 		}
@@ -59,7 +62,8 @@ func TestSweepMistakes(t *testing.T) {
 		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
 		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
 		{"sweep -c " + narrow, exitDevice, "train.precision is bfloat16, and the CPU computes in float32"},
-		{"sweep --parallel -1 -c " + file, exitUsage, "sweep: parallel: is -1; want the number of cells that run at the same time, 1 or more"},
+		{"sweep --parallel -1 -c " + file, exitUsage,
+			"sweep: parallel: is -1; want the number of cells that run at the same time, 1 or more"},
 		{"reproduce fig2 --profile mini --parallel -2", exitUsage, "sweep: parallel: is -2"},
 		{"reproduce", exitUsage, "0 targets named; want one of table1, fig2, fig6, fig7"},
 		{"reproduce fig3", exitUsage, `no target "fig3"`},

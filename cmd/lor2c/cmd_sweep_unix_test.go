@@ -21,8 +21,10 @@ func TestSweepSignal(t *testing.T) {
 		code   int  // exit code; -1 for a process that was killed
 		stderr string
 	}{
-		{"terminated", syscall.SIGTERM, false, signalled + int(syscall.SIGTERM), "0 of 1 cell is done: interrupted; the same command continues"},
-		{"terminal", syscall.SIGINT, true, signalled + int(syscall.SIGINT), "0 of 1 cell is done: interrupted; the same command continues"},
+		{"terminated", syscall.SIGTERM, false, signalled + int(syscall.SIGTERM),
+			"0 of 1 cell is done: interrupted; the same command continues"},
+		{"terminal", syscall.SIGINT, true, signalled + int(syscall.SIGINT),
+			"0 of 1 cell is done: interrupted; the same command continues"},
 		{"killed", syscall.SIGKILL, false, -1, "demo: begins (1 of 1)"},
 	} {
 		t.Run("case="+tt.name, func(t *testing.T) {
@@ -51,7 +53,8 @@ func TestSweepSignal(t *testing.T) {
 			}
 			r := run(t, "sweep", "-c", file)
 			log, err := os.ReadFile(filepath.Join(out, "logs", "demo.log"))
-			if r.code != 0 || err != nil || !strings.Contains(string(log), "resuming from "+out) || !strings.Contains(string(log), "interrupted; the state is in") {
+			if r.code != 0 || err != nil || !strings.Contains(string(log), "resuming from "+out) ||
+				!strings.Contains(string(log), "interrupted; the state is in") {
 				t.Errorf("again: %+v, %v\n%s", r, err, log)
 			}
 		})

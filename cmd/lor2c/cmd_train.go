@@ -28,7 +28,8 @@ type configFlags struct {
 
 func (f *configFlags) add(c *cobra.Command) {
 	c.Flags().StringVarP(&f.file, "config", "c", "", "run `FILE` (YAML)")
-	c.Flags().StringArrayVar(&f.sets, "set", nil, "override a key of the run file, `KEY=VALUE`, as in --set optim.lr=1e-3 (may be repeated)")
+	c.Flags().StringArrayVar(&f.sets, "set", nil,
+		"override a key of the run file, `KEY=VALUE`, as in --set optim.lr=1e-3 (may be repeated)")
 }
 
 func (f *configFlags) load(c *cobra.Command) (*config.Config, error) {
@@ -50,13 +51,14 @@ func newTrainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train -c FILE",
 		Short: "Fine-tune a model",
-		Long: wrap("Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory. SIGINT, SIGTERM, "+
-			"SIGHUP and SIGUSR1 save the state and stop; the same command continues.\n\n"+
-			"A run continues only with the data, model, tokenizer and settings that it was made from; what differs is listed. "+
-			"--extend-epochs adds epochs to a run, finished or not: steps that were planned keep their learning rate, later ones "+
-			"have that of a run with all of the epochs, and nothing is merged or injected in them. Give the same number again to "+
-			"continue, and 2,3 to add three more epochs to a run that was extended by two. --init-adapter begins a new run with the "+
-			"values of an adapter of the same method on the same base model; the optimizer and the learning rate start from the beginning.", ""),
+		Long: wrap("Train reads a run file, fine-tunes, evaluates after every epoch and writes a run directory. SIGINT, "+
+			"SIGTERM, SIGHUP and SIGUSR1 save the state and stop; the same command continues.\n\n"+
+			"A run continues only with the data, model, tokenizer and settings that it was made from; what differs is "+
+			"listed. --extend-epochs adds epochs to a run, finished or not: steps that were planned keep their learning "+
+			"rate, later ones have that of a run with all of the epochs, and nothing is merged or injected in them. Give the "+
+			"same number again to continue, and 2,3 to add three more epochs to a run that was extended by two. "+
+			"--init-adapter begins a new run with the values of an adapter of the same method on the same base model; the "+
+			"optimizer and the learning rate start from the beginning.", ""),
 		Example: "  lor2c train -c run.yaml\n" +
 			"  lor2c train -c run.yaml --set optim.lr=1e-3 --out runs/faster\n" +
 			"  lor2c train -c run.yaml --extend-epochs 2\n" +
@@ -70,8 +72,10 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().StringVar(&o.out, "out", "", "run directory `DIR`, instead of the run file's")
 	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: "+
-		"auto continues it, never refuses it, restart removes its checkpoints and starts again, and a checkpoint directory is continued from")
-	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil, "train `N` more epochs than the run was planned with; N,M after it was extended before")
+		"auto continues it, never refuses it, restart removes its checkpoints and starts again, and a checkpoint "+
+		"directory is continued from")
+	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil,
+		"train `N` more epochs than the run was planned with; N,M after it was extended before")
 	c.Flags().StringVar(&o.init, "init-adapter", "", "start with the values of the adapter in `DIR`")
 	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
 	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "run as a cell of a sweep: stop when standard input ends, "+
@@ -135,7 +139,8 @@ func printOutcome(w io.Writer, got *train.Outcome, test bool) {
 		beside = append(beside, fmt.Sprintf("95 %% interval of %s %.4f to %.4f", got.Select, i.Low, i.High))
 	}
 	if b := got.Baseline; b.Label != "" {
-		beside = append(beside, fmt.Sprintf("always predicting %s has %v", place.Quote(b.Label), metric.Number(b.Scores[got.Select])))
+		beside = append(beside,
+			fmt.Sprintf("always predicting %s has %v", place.Quote(b.Label), metric.Number(b.Scores[got.Select])))
 	}
 	if beside != nil {
 		fmt.Fprintln(w, strings.Join(beside, "; "))

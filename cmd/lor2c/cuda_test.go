@@ -42,7 +42,8 @@ func host(t *testing.T) []string {
 // of an uninterrupted run. On a card with too little memory no run begins.
 func TestLostCard(t *testing.T) {
 	env := host(t)
-	args := append(onRows(t, 16, ""), "--device", "cuda", "--set", "train.batch_size=4", "--set", "data.max_length=8", "--set", "train.save_every=1")
+	args := append(onRows(t, 16, ""), "--device", "cuda", "--set", "train.batch_size=4", "--set", "data.max_length=8",
+		"--set", "train.save_every=1")
 	// With so few rows, dev has labels that do not occur in train.
 	for _, a := range args {
 		if path, ok := strings.CutPrefix(a, "data.train="); ok {
@@ -56,20 +57,24 @@ func TestLostCard(t *testing.T) {
 	r := with(t, append(env, "LOR2C_HOST_FAIL=kernel:adamw_f32 5 719"), to(lost)...)
 	last := r.stderr[strings.LastIndexByte(strings.TrimSpace(r.stderr), '\n')+1:]
 	if r.code != exitLost || !strings.HasPrefix(last, "train: after step 2 of 4: the device failed: gpu: ") ||
-		!strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") || !strings.HasSuffix(last, "; the same command continues from "+lost+"/checkpoint-2\n") {
+		!strings.Contains(last, "CUDA_ERROR_LAUNCH_FAILED") ||
+		!strings.HasSuffix(last, "; the same command continues from "+lost+"/checkpoint-2\n") {
 		t.Errorf("a card that is lost: exit code %d, last line %q", r.code, last)
 	}
 	// The device needs 64 MiB for itself.
 	r = with(t, append(env, "LOR2C_HOST_MEMORY=70000000"), to(unbroken)...)
-	if want := "train: plan: "; r.code != exitLost || !strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
-		t.Errorf("a card with too little memory: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitLost, want)
+	if want := "train: plan: "; r.code != exitLost || !strings.HasPrefix(r.stderr, want) ||
+		strings.Count(r.stderr, "\n") != 1 {
+		t.Errorf("a card with too little memory: exit code %d, stderr %q; want %d and one line that begins with %q", r.code,
+			r.stderr, exitLost, want)
 	}
 	for _, out := range []string{lost, unbroken} {
 		if r := with(t, env, to(out)...); r.code != 0 {
 			t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
 		}
 	}
-	for _, name := range []string{"metrics.jsonl", "final/adapter_model.safetensors", "checkpoint-4/optimizer.safetensors"} {
+	for _, name := range []string{"metrics.jsonl", "final/adapter_model.safetensors",
+		"checkpoint-4/optimizer.safetensors"} {
 		got, err := os.ReadFile(filepath.Join(lost, name))
 		want, missing := os.ReadFile(filepath.Join(unbroken, name))
 		if err != nil || missing != nil || !bytes.Equal(got, want) {
@@ -98,17 +103,21 @@ func TestDrivers(t *testing.T) {
 		env            func(t *testing.T) []string
 		doctor, reason string
 	}{
-		"none":     {func(*testing.T) []string { return []string{none} }, "no driver: /nowhere/libcuda.so.1", "no driver: /nowhere/libcuda.so.1"},
+		"none": {func(*testing.T) []string { return []string{none} }, "no driver: /nowhere/libcuda.so.1",
+			"no driver: /nowhere/libcuda.so.1"},
 		"no_cards": {noCard, "a driver, but no card", "a driver, but no card"},
 	} {
 		t.Run("driver="+name, func(t *testing.T) {
 			env := c.env(t)
-			if r := with(t, env, "doctor"); r.code != 0 || !strings.Contains(r.stdout, c.doctor) || !strings.Contains(r.stdout, "device           cpu") {
+			if r := with(t, env, "doctor"); r.code != 0 || !strings.Contains(r.stdout, c.doctor) ||
+				!strings.Contains(r.stdout, "device           cpu") {
 				t.Errorf("doctor: %+v; want %q", r, c.doctor)
 			}
 			r := with(t, env, append(short(t, t.TempDir()), "--device", "cuda")...)
-			if want := "lor2c: open device cuda:0: gpu: open cuda:0: " + c.reason; r.code != exitDevice || !strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
-				t.Errorf("train --device cuda: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr, exitDevice, want)
+			if want := "lor2c: open device cuda:0: gpu: open cuda:0: " + c.reason; r.code != exitDevice ||
+				!strings.HasPrefix(r.stderr, want) || strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("train --device cuda: exit code %d, stderr %q; want %d and one line that begins with %q", r.code, r.stderr,
+					exitDevice, want)
 			}
 			r = with(t, env, append(short(t, t.TempDir()), "--device", "auto")...)
 			if want := "lor2c: no usable GPU (" + c.reason; r.code != 0 || !strings.Contains(r.stderr, want) {
@@ -119,7 +128,8 @@ func TestDrivers(t *testing.T) {
 	t.Run("driver=host", func(t *testing.T) {
 		env := host(t)
 		r := with(t, env, "doctor")
-		for _, want := range []string{"driver           CUDA 12.4", "cuda:0           Host Fibers 0, compute capability 8.6", "GiB free, GPU-5a5a", "code object "} {
+		for _, want := range []string{"driver           CUDA 12.4", "cuda:0           Host Fibers 0, compute capability 8.6",
+			"GiB free, GPU-5a5a", "code object "} {
 			if r.code != 0 || !strings.Contains(r.stdout, want) {
 				t.Errorf("doctor: %+v; want %q", r, want)
 			}

@@ -15,7 +15,8 @@ func cpuFeatures() string {
 		name string
 		has  bool
 	}{
-		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F}, {"AVX-512 BF16", cpu.X86.HasAVX512BF16},
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"AVX-512", cpu.X86.HasAVX512F},
+		{"AVX-512 BF16", cpu.X86.HasAVX512BF16},
 		{"AMX BF16", cpu.X86.HasAMXBF16}, {"ASIMD", cpu.ARM64.HasASIMD}, {"SVE", cpu.ARM64.HasSVE},
 	} {
 		if f.has {

@@ -44,12 +44,14 @@ func TestTrainJSON(t *testing.T) {
 			t.Errorf("start: %s is %v; want %v", key, start[key], want)
 		}
 	}
-	if labels, ok := start["labels"].([]any); !ok || len(labels) < 2 || !slices.IsSortedFunc(labels, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) {
+	if labels, ok := start["labels"].([]any); !ok || len(labels) < 2 ||
+		!slices.IsSortedFunc(labels, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) {
 		t.Errorf("start: labels are %v", start["labels"])
 	}
 	best := filepath.Join(out, "best")
 	for key, want := range map[string]any{
-		"kind": "result", "step": 8.0, "out": out, "best_step": 8.0, "best_epoch": 1.0, "adapter": best, "final": filepath.Join(out, "final"),
+		"kind": "result", "step": 8.0, "out": out, "best_step": 8.0, "best_epoch": 1.0, "adapter": best,
+		"final":                filepath.Join(out, "final"),
 		"trainable_parameters": start["trainable_parameters"],
 	} {
 		if result[key] != want {
@@ -60,7 +62,8 @@ func TestTrainJSON(t *testing.T) {
 		Loss   float64
 		Scores map[string]float64
 	}
-	if r := run(t, "eval", "--run", out, "--json"); json.Unmarshal([]byte(r.stdout), &scores) != nil || result["loss"] != scores.Loss ||
+	if r := run(t, "eval", "--run", out, "--json"); json.Unmarshal([]byte(r.stdout), &scores) != nil ||
+		result["loss"] != scores.Loss ||
 		result["scores"].(map[string]any)["accuracy"] != scores.Scores["accuracy"] {
 		t.Errorf("result %v; eval has %+v", result, scores)
 	}
@@ -91,7 +94,8 @@ func TestResolved(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The demo's model has 128 positions.
-	if d := c.Data; d.MaxLength != 128 || d.Kind != "classification" || d.Metric != "accuracy" || c.Schedule.Timing != "epochs" || c.Method.Value("dropout") == 0.0 {
+	if d := c.Data; d.MaxLength != 128 || d.Kind != "classification" || d.Metric != "accuracy" ||
+		c.Schedule.Timing != "epochs" || c.Method.Value("dropout") == 0.0 {
 		t.Errorf("data %+v, schedule %+v, dropout %v", d, c.Schedule, c.Method.Value("dropout"))
 	}
 	if r := run(t, args...); r.code != 0 || !strings.Contains(r.stderr, "the run is finished: 8 of 8 steps are done") {

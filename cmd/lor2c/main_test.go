@@ -82,7 +82,8 @@ func short(t *testing.T, out string) []string {
 func onRows(t *testing.T, rows int, out string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"train", "-c", "configs/demo.yaml", "--out", out, "--set", "train.epochs=1", "--set", "train.batch_size=8"}
+	args := []string{"train", "-c", "configs/demo.yaml", "--out", out, "--set", "train.epochs=1", "--set",
+		"train.batch_size=8"}
 	for _, split := range []string{"train", "dev"} {
 		raw, err := os.ReadFile(filepath.Join("..", "..", "demo", "data", split+".tsv"))
 		if err != nil {
@@ -111,41 +112,56 @@ func TestMistakes(t *testing.T) {
 		{"help-command", "help nosuch", exitUsage, `lor2c: there is no command "nosuch"; want one of `},
 		{"help-more", "help train x", exitUsage, `lor2c train: there is no command "x"`},
 		{"flag", "train --cofnig x", exitUsage, "lor2c: train: there is no flag --cofnig; did you mean --config?"},
-		{"flag-key", "train -c x --epochs 3", exitUsage, "lor2c: train: there is no flag --epochs; did you mean --set train.epochs=VALUE?"},
+		{"flag-key", "train -c x --epochs 3", exitUsage,
+			"lor2c: train: there is no flag --epochs; did you mean --set train.epochs=VALUE?"},
 		{"flag-other", "train --learning_rate 3", exitUsage, "did you mean --set optim.lr=VALUE?"},
 		{"flag-short", "train -x", exitUsage, "lor2c: train: there is no flag -x; lor2c train --help lists the flags"},
 		{"flag-value", "train -c", exitUsage, "lor2c: train: --config has no value; want FILE: run FILE (YAML)"},
 		{"flag-number", "show -c x -n abc", exitUsage, `lor2c: show: --number is "abc"; want a whole number`},
 		{"number", "show -c x -n -1", exitUsage, "lor2c: show: --number is -1; want at least 1"},
-		{"resume", "train -c configs/demo.yaml --resume latest --out OUT", exitUsage, `--resume is "latest", and there is no such directory; want auto, never, restart or a checkpoint directory`},
+		{"resume", "train -c configs/demo.yaml --resume latest --out OUT", exitUsage,
+			`--resume is "latest", and there is no such directory; want auto, never, restart or a checkpoint directory`},
 		{"argument", "train x", exitUsage, `lor2c: train: "x" does not follow a flag; every value needs one`},
 		{"argument-file", "train x.yaml", exitUsage, `did you mean -c "x.yaml"?`},
 		{"argument-set", "train -c x.yaml optim.lr=1", exitUsage, `did you mean --set "optim.lr=1"?`},
-		{"tilde", "train -c configs/demo.yaml --out ~/runs", exitUsage, `lor2c: --out: begins with "~", which only a shell expands; want the path written out`},
-		{"tilde-predictions", "eval -c configs/demo.yaml --adapter demo/model --predictions ~/p.tsv", exitUsage, `lor2c: --predictions: begins with "~"`},
-		{"predictions-folder", "eval -c configs/demo.yaml --adapter demo/model --predictions none/p.tsv", exitUsage, "there is no folder none"},
-		{"predictions-model", "eval -c configs/demo.yaml --adapter demo/model --predictions demo/model/config.json", exitUsage, "this command reads the files in demo/model; want a file elsewhere"},
-		{"predictions-data", "eval -c configs/demo.yaml --adapter demo/model --predictions demo/data/dev.tsv", exitUsage, "this command reads that file; want another one"},
-		{"predictions-json", "eval -c configs/demo.yaml --adapter demo/model --json --predictions -", exitUsage, "both write to standard output"},
+		{"tilde", "train -c configs/demo.yaml --out ~/runs", exitUsage,
+			`lor2c: --out: begins with "~", which only a shell expands; want the path written out`},
+		{"tilde-predictions", "eval -c configs/demo.yaml --adapter demo/model --predictions ~/p.tsv", exitUsage,
+			`lor2c: --predictions: begins with "~"`},
+		{"predictions-folder", "eval -c configs/demo.yaml --adapter demo/model --predictions none/p.tsv", exitUsage,
+			"there is no folder none"},
+		{"predictions-model", "eval -c configs/demo.yaml --adapter demo/model --predictions demo/model/config.json",
+			exitUsage, "this command reads the files in demo/model; want a file elsewhere"},
+		{"predictions-data", "eval -c configs/demo.yaml --adapter demo/model --predictions demo/data/dev.tsv", exitUsage,
+			"this command reads that file; want another one"},
+		{"predictions-json", "eval -c configs/demo.yaml --adapter demo/model --json --predictions -", exitUsage,
+			"both write to standard output"},
 		{"no-config", "train", exitUsage, "lor2c: read configuration: no run file is named; name one with -c FILE"},
 		{"no-file", "train -c none.yaml", exitUsage, "none.yaml"},
 		{"key", "train -c configs/demo.yaml --set optim.weigth_decay=1", exitUsage, "did you mean optim.weight_decay?"},
 		{"contradictions", "train -c configs/demo.yaml --set train.epochs=0 --set method.rank=0", exitUsage, "method.rank=0"},
 		{"device", "train -c configs/demo.yaml --device tpu", exitUsage, `--device is "tpu"; want auto, cpu, cuda or cuda:N`},
 		{"cuda", "train -c configs/demo.yaml --device cuda:0", exitDevice, "lor2c: open device cuda:0: gpu: open"},
-		{"precision", "train -c configs/demo.yaml --set train.precision=half", exitUsage, `train.precision=half: is "half"; want float32 or bfloat16`},
-		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice, "train.precision is bfloat16, and the CPU computes in float32; add --set train.precision=float32"},
+		{"precision", "train -c configs/demo.yaml --set train.precision=half", exitUsage,
+			`train.precision=half: is "half"; want float32 or bfloat16`},
+		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice,
+			"train.precision is bfloat16, and the CPU computes in float32; add --set train.precision=float32"},
 		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitUsage, "none.tsv"},
 		{"column", "train -c configs/demo.yaml --set data.text=txet --out OUT", exitUsage, `no column "txet"; the file has`},
-		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage, "model: open none: there is no such directory"},
-		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitUsage, "data.max_length is 500, longer than the model's position table; want at most 128"},
-		{"schedule", "train -c configs/demo.yaml --set schedule.max_merges=9 --out OUT", exitUsage, "train: plan the schedule: "},
+		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage,
+			"model: open none: there is no such directory"},
+		{"length", "train -c configs/demo.yaml --set data.max_length=500 --out OUT", exitUsage,
+			"data.max_length is 500, longer than the model's position table; want at most 128"},
+		{"schedule", "train -c configs/demo.yaml --set schedule.max_merges=9 --out OUT", exitUsage,
+			"train: plan the schedule: "},
 		{"eval-no-directory", "eval -c configs/demo.yaml --adapter none", exitUsage, "adapter: open none: "},
 		{"eval-neither", "eval", exitUsage, "name either --run DIR or --adapter DIR"},
 		{"eval-both", "eval --run x -c y", exitUsage, "-c goes with --adapter"},
 		{"eval-no-run", "eval --run none", exitUsage, "config.resolved.yaml"},
-		{"eval-no-adapter", "eval -c configs/demo.yaml --adapter demo/data", exitUsage, "there is neither lor2c.json nor adapter_config.json"},
-		{"report-no-run", "merge-report none", exitUsage, "lor2c: merge-report: there is no directory none; name a directory that lor2c train wrote"},
+		{"eval-no-adapter", "eval -c configs/demo.yaml --adapter demo/data", exitUsage,
+			"there is neither lor2c.json nor adapter_config.json"},
+		{"report-no-run", "merge-report none", exitUsage,
+			"lor2c: merge-report: there is no directory none; name a directory that lor2c train wrote"},
 		{"show-split", "show -c configs/demo.yaml --split tset", exitUsage, `no split "tset"`},
 	}
 	for _, tt := range tests {
@@ -183,13 +199,15 @@ func TestTrainEvalShow(t *testing.T) {
 	if lines := strings.Split(string(raw), "\n"); err != nil || len(lines) != 66 || lines[0] != "index\tprediction" {
 		t.Errorf("predictions: %v, %q", err, raw)
 	}
-	for _, want := range []string{"\nalways predicting \"", " class  precision  recall ", " macro average  ", "\nconfusion matrix: "} {
+	for _, want := range []string{"\nalways predicting \"", " class  precision  recall ", " macro average  ",
+		"\nconfusion matrix: "} {
 		if !strings.Contains(e.stdout, want) {
 			t.Errorf("no %q in\n%s", want, e.stdout)
 		}
 	}
 	j := run(t, "eval", "--run", out, "--checkpoint", "final", "--json")
-	if j.code != 0 || !strings.HasPrefix(j.stdout, `{"by_class":{"classes":[{"precision":`) || !strings.Contains(j.stdout, `"examples":64,`) {
+	if j.code != 0 || !strings.HasPrefix(j.stdout, `{"by_class":{"classes":[{"precision":`) ||
+		!strings.Contains(j.stdout, `"examples":64,`) {
 		t.Errorf("eval --json: %+v", j)
 	}
 	s := run(t, "show", "-c", "configs/demo.yaml", "-n", "1")
@@ -198,7 +216,8 @@ func TestTrainEvalShow(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, label, _ := strings.Cut(strings.Split(string(raw), "\n")[1], "\t")
-	if s.code != 0 || !strings.Contains(s.stdout, "demo/data/train.tsv:2  label "+label) || !strings.Contains(s.stdout, "<s>"+text+"</s>") {
+	if s.code != 0 || !strings.Contains(s.stdout, "demo/data/train.tsv:2  label "+label) ||
+		!strings.Contains(s.stdout, "<s>"+text+"</s>") {
 		t.Errorf("show: %+v; want %q, %q", s, text, label)
 	}
 }
@@ -211,8 +230,9 @@ func TestDataMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string][2]string{
-		"label-missing":  {"text,label\nbread,food\na dog,\na cat,animal\n", ":3: example without label"},
-		"column-twice":   {"text,label,label\nbread,food,food\na dog,animal,animal\n", `column "label" occurs more than once`},
+		"label-missing": {"text,label\nbread,food\na dog,\na cat,animal\n", ":3: example without label"},
+		"column-twice": {"text,label,label\nbread,food,food\na dog,animal,animal\n",
+			`column "label" occurs more than once`},
 		"row-cut":        {"text,label\nbread,food\na dog\n", ":3"},
 		"one-label":      {"text,label\nbread,food\ncake,food\n", "want at least two"},
 		"label-control":  {"text,label\nbread,food\na dog,\"ani\tmal\"\n", "has a control character"},
@@ -223,7 +243,8 @@ func TestDataMistakes(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c[0]), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			r := run(t, "train", "-c", "configs/demo.yaml", "--device", "cpu", "--out", out, "--set", "data.train="+path, "--set", "data.dev="+dev,
+			r := run(t, "train", "-c", "configs/demo.yaml", "--device", "cpu", "--out", out, "--set", "data.train="+path,
+				"--set", "data.dev="+dev,
 				"--set", "data.text=text", "--set", "data.label=label")
 			if r.code != exitUsage || !strings.Contains(r.stderr, c[1]) || strings.Count(r.stderr, "\n") != 1 {
 				t.Errorf("exit code %d, stderr %q; want %d and a line with %q", r.code, r.stderr, exitUsage, c[1])

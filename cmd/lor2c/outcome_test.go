@@ -19,8 +19,9 @@ import (
 func TestPrintOutcome(t *testing.T) {
 	classes := &train.Outcome{
 		Out: "runs/a", BestEpoch: 2, Select: "accuracy",
-		Dev: train.Evaluation{Loss: 0.5, Scores: metric.Scores{"accuracy": 0.75, "f1": 0.5}, Intervals: map[string]*metric.Interval{
-			"accuracy": {Low: 0.7, High: 0.8}, "f1": {Low: 0.1, High: 0.2}}},
+		Dev: train.Evaluation{Loss: 0.5, Scores: metric.Scores{"accuracy": 0.75, "f1": 0.5},
+			Intervals: map[string]*metric.Interval{
+				"accuracy": {Low: 0.7, High: 0.8}, "f1": {Low: 0.1, High: 0.2}}},
 		Baseline: runlog.Baseline{Label: "it's so", Scores: metric.Scores{"accuracy": 0.6, "f1": 0}},
 	}
 	numbers := &train.Outcome{
@@ -56,11 +57,14 @@ func TestEvaluating(t *testing.T) {
 	now := func() time.Time { return clock }
 	tty := terminaltest.New(40)
 	var file bytes.Buffer
-	for _, screen := range []*terminal.Screen{terminal.Open(tty, tty.Terminal(), now), terminal.Open(&file, terminal.Terminal{}, now)} {
+	for _, screen := range []*terminal.Screen{terminal.Open(tty, tty.Terminal(), now),
+		terminal.Open(&file, terminal.Terminal{}, now)} {
 		watch := evaluating(screen, now)
 		clock = clock.Add(time.Minute) // time that loading takes
-		for done, want := range []string{"evaluating 0/4  [--------------------]\n", "evaluating 1/4  [=>---------]  eta 15s\n",
-			"evaluating 2/4  [====>------]  eta 10s\n", "evaluating 3/4  [========>---]  eta 5s\n", "evaluating 4/4  [============]  eta 0s\n"} {
+		for done, want := range []string{"evaluating 0/4  [--------------------]\n",
+			"evaluating 1/4  [=>---------]  eta 15s\n",
+			"evaluating 2/4  [====>------]  eta 10s\n", "evaluating 3/4  [========>---]  eta 5s\n",
+			"evaluating 4/4  [============]  eta 0s\n"} {
 			watch(done, 4)
 			if screen.Live && tty.String() != want {
 				t.Errorf("%q, want %q", tty.String(), want)

@@ -17,7 +17,8 @@ func TestFullDisk(t *testing.T) {
 		t.Skip(err)
 	}
 	defer full.Close()
-	for _, args := range []string{"version", "--version", "doctor", "--help", "train --help", "help config", "completion bash", "show -c configs/demo.yaml"} {
+	for _, args := range []string{"version", "--version", "doctor", "--help", "train --help", "help config",
+		"completion bash", "show -c configs/demo.yaml"} {
 		t.Run("command="+args, func(t *testing.T) {
 			c := command(t, strings.Fields(args)...)
 			var stderr bytes.Buffer
@@ -61,7 +62,8 @@ func TestOneStandardOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := past.FindAllString(string(raw), -1); !strings.HasSuffix(file, "_test.go") && len(found) > 0 && file != "main.go" {
+		if found := past.FindAllString(string(raw), -1); !strings.HasSuffix(file, "_test.go") && len(found) > 0 &&
+			file != "main.go" {
 			t.Errorf("%s has %q; want c.OutOrStdout()", file, found)
 		}
 	}
@@ -96,7 +98,8 @@ func TestOutputs(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, args := range [][]string{{"eval", "--run", out, "--predictions", path}, {"merge-report", out, "--out", path}} {
-			if r := run(t, args...); r.code != exitUsage || !strings.Contains(r.stderr, "is a file that a run needs; name another file") {
+			if r := run(t, args...); r.code != exitUsage ||
+				!strings.Contains(r.stderr, "is a file that a run needs; name another file") {
 				t.Errorf("%q: %+v", args, r)
 			}
 		}

@@ -49,7 +49,8 @@ func newRootCommand() *cobra.Command {
 	c.Flags().BoolVar(&version, "version", false, "print the version, as lor2c version does")
 	c.SetFlagErrorFunc(flagError)
 	c.SetHelpFunc(printHelp)
-	c.AddGroup(&cobra.Group{ID: groupTrain, Title: "Train and use:"}, &cobra.Group{ID: groupRuns, Title: "Compare and reproduce:"},
+	c.AddGroup(&cobra.Group{ID: groupTrain, Title: "Train and use:"},
+		&cobra.Group{ID: groupRuns, Title: "Compare and reproduce:"},
 		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
 	for group, commands := range map[string][]*cobra.Command{
 		groupTrain:   {newTrainCommand(), newEvalCommand(), newShowCommand(), newMethodsCommand(), newSchemaCommand()},
@@ -169,7 +170,8 @@ func flagError(c *cobra.Command, err error) error {
 	case errors.As(err, &missing):
 		text = fmt.Sprintf("--%s has no value; want %s", missing.GetFlag().Name, flagWant(missing.GetFlag()))
 	case errors.As(err, &invalid):
-		text = fmt.Sprintf("--%s is %s; want %s", invalid.GetFlag().Name, place.Quote(invalid.GetValue()), flagWant(invalid.GetFlag()))
+		text = fmt.Sprintf("--%s is %s; want %s", invalid.GetFlag().Name, place.Quote(invalid.GetValue()),
+			flagWant(invalid.GetFlag()))
 	}
 	return usageError{fmt.Errorf("%s: %s", commandName(c), text)}
 }

@@ -76,7 +76,8 @@ func printClasses(w io.Writer, e *train.SplitEvaluation) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "class\tprecision\trecall\tf1\tsupport\t")
 	line := func(name string, c metric.ClassScores) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t\n", name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1), c.Support)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t\n", name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1),
+			c.Support)
 	}
 	for k, c := range e.Classes.Classes {
 		line(shortLabel(e.Labels[k]), c)
@@ -136,7 +137,8 @@ func printJSON(w io.Writer, e *train.SplitEvaluation) error {
 		out["loss"], out["scores"], out["intervals_95"] = metric.Number(e.Loss), e.Scores, e.Intervals
 	}
 	if e.Majority != nil {
-		out["majority"] = map[string]any{"label": e.Labels[e.Majority.Class], "count": e.Majority.Count, "scores": e.Majority.Scores}
+		out["majority"] = map[string]any{"label": e.Labels[e.Majority.Class], "count": e.Majority.Count,
+			"scores": e.Majority.Scores}
 	}
 	if e.Classes != nil {
 		out["labels"], out["by_class"] = e.Labels, e.Classes

@@ -53,7 +53,8 @@ confusion matrix: a row for each label of the data, a column for each prediction
 // in a table and null in JSON.
 func TestUndefinedScores(t *testing.T) {
 	nan := math.NaN()
-	e := &train.SplitEvaluation{Split: "dev", Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}
+	e := &train.SplitEvaluation{Split: "dev",
+		Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}
 	var b bytes.Buffer
 	printScores(&b, e)
 	if want := "dev: loss 2.0000  pearson undefined\n1 example\n"; b.String() != want {

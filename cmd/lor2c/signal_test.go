@@ -75,13 +75,15 @@ func TestSignal(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Wait()
-			if code := c.ProcessState.ExitCode(); code != 128+int(s) || !strings.Contains(text(), "interrupted; the state is in "+out) {
+			if code := c.ProcessState.ExitCode(); code != 128+int(s) ||
+				!strings.Contains(text(), "interrupted; the state is in "+out) {
 				t.Fatalf("%v: exit code %d, stderr %q", s, code, text())
 			}
 		}
 		interrupt(func(string) bool { return logged(out)() }, args...)
 		if s == syscall.SIGTERM {
-			interrupt(func(stderr string) bool { return strings.Contains(stderr, "resuming from "+out) }, append(args, "--resume", "auto")...)
+			interrupt(func(stderr string) bool { return strings.Contains(stderr, "resuming from "+out) },
+				append(args, "--resume", "auto")...)
 		}
 	}
 }

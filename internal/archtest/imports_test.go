@@ -39,7 +39,9 @@ var layers = []struct {
 	{"internal/setting", nil},
 	{"internal/terminal", []string{"internal/place"}},
 	{"internal/terminal/terminaltest", []string{"internal/terminal"}},
-	{"internal/runlog", []string{"internal/place", "internal/infile", "internal/strictjson", "internal/terminal", "internal/metric", "internal/checkpoint", "internal/schedule"}},
+	{"internal/runlog",
+		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/terminal", "internal/metric",
+			"internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
 	{"internal/gpu/hostlib", nil},
@@ -49,7 +51,9 @@ var layers = []struct {
 	{"kernels", nil},
 	{"internal/gpu", []string{"internal/compute", "internal/gpu/driver", "kernels"}},
 	{"internal/chat", []string{"internal/place"}},
-	{"internal/dataset", []string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer", "internal/metric"}},
+	{"internal/dataset",
+		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer",
+			"internal/metric"}},
 	{"internal/sgemm", nil},
 	{"internal/vector", []string{"internal/compute"}},
 	{"internal/cpu", []string{"internal/compute", "internal/sgemm", "internal/vector"}},
@@ -57,27 +61,39 @@ var layers = []struct {
 	{"internal/compute/computetest", []string{"internal/compute"}},
 	{"internal/tape", []string{"internal/compute"}},
 	{"internal/model", []string{
-		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev", "internal/tape", "internal/checkpoint",
+		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev",
+		"internal/tape", "internal/checkpoint",
 	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
-	{"internal/adapter", []string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson", "internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/adapter",
+		[]string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson",
+			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{
-		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter", "internal/optim", "internal/dataset",
+		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter",
+		"internal/optim", "internal/dataset",
 	}},
 	{"internal/train", []string{
-		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric", "internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule", "internal/dataset",
-		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter", "internal/optim", "internal/config",
+		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric",
+		"internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule",
+		"internal/dataset",
+		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
+		"internal/optim", "internal/config",
 	}},
 	{"internal/report", []string{
-		"internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule", "internal/figure", "internal/config", "internal/identity", "internal/train",
+		"internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule",
+		"internal/figure", "internal/config", "internal/identity", "internal/train",
 	}},
 	{"internal/sweep", []string{
-		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity", "internal/terminal", "internal/train",
+		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog",
+		"internal/schedule", "internal/config", "internal/identity", "internal/terminal", "internal/train",
 	}},
-	{"internal/reproduce", []string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure", "internal/config", "internal/sweep"}},
+	{"internal/reproduce",
+		[]string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure",
+			"internal/config", "internal/sweep"}},
 	{"cmd/lor2c", []string{
-		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter", "internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
+		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter",
+		"internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 	}},
 	{"cmd/gpu-check", nil},
@@ -171,9 +187,12 @@ func TestImportFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		pkg, imports, want string
 	}{
-		"upwards":     {"internal/tape", "github.com/lor2c/lor2c/internal/model", "internal/tape imports internal/model; it may import internal/compute"},
-		"device":      {"internal/train", "github.com/lor2c/lor2c/internal/cpu", "internal/train imports internal/cpu; it may import"},
-		"blas":        {"internal/train", "gonum.org/v1/gonum/blas/blas64", "internal/train imports gonum.org/v1/gonum/blas/blas64; only internal/cpu may"},
+		"upwards": {"internal/tape", "github.com/lor2c/lor2c/internal/model",
+			"internal/tape imports internal/model; it may import internal/compute"},
+		"device": {"internal/train", "github.com/lor2c/lor2c/internal/cpu",
+			"internal/train imports internal/cpu; it may import"},
+		"blas": {"internal/train", "gonum.org/v1/gonum/blas/blas64",
+			"internal/train imports gonum.org/v1/gonum/blas/blas64; only internal/cpu may"},
 		"netlib":      {"internal/metric", "gonum.org/v1/netlib/blas/netlib", "only internal/cpu may"},
 		"viper":       {"cmd/lor2c", "github.com/spf13/viper", "only internal/config may"},
 		"cobra":       {"internal/config", "github.com/spf13/cobra", "only cmd/lor2c may"},
@@ -188,7 +207,8 @@ func TestImportFaults(t *testing.T) {
 			}
 		})
 	}
-	if faults := importFaults(may, "internal/tape", []string{"slices", "github.com/lor2c/lor2c/internal/compute"}); faults != nil {
+	if faults := importFaults(may, "internal/tape",
+		[]string{"slices", "github.com/lor2c/lor2c/internal/compute"}); faults != nil {
 		t.Errorf("faults of an import that is allowed: %q", faults)
 	}
 }

@@ -42,8 +42,8 @@ func kernelSources(t *testing.T) map[string]string {
 	return all
 }
 
-// TestKernelHeaders checks that the file of every kernel has a complete header for it. The name in the header is a prefix
-// of the names of all variants of the kernel.
+// TestKernelHeaders checks that the file of every kernel has a complete header for it. The name in the header is a
+// prefix of the names of all variants of the kernel.
 func TestKernelHeaders(t *testing.T) {
 	for p, text := range kernelSources(t) {
 		var documented []string

@@ -63,7 +63,8 @@ func TestPackageTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, l := range layers {
-		if row := "\n| [`" + l.pkg + "`](" + l.pkg + ") | "; !strings.HasPrefix(l.pkg, "scripts/") && !strings.Contains(string(text), row) {
+		if row := "\n| [`" + l.pkg + "`](" + l.pkg + ") | "; !strings.HasPrefix(l.pkg, "scripts/") &&
+			!strings.Contains(string(text), row) {
 			t.Errorf("ARCHITECTURE.md has no row that begins with %q", strings.TrimSpace(row))
 		}
 	}

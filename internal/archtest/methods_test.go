@@ -61,7 +61,8 @@ func methodFaults(s source, types []string) (faults []string) {
 				faults = append(faults, s.Position(n.Pos()).String()+": adapter."+n.Sel.Name)
 			}
 		case *ast.BasicLit:
-			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && slices.Contains(methodNames(), text) {
+			if text, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil &&
+				slices.Contains(methodNames(), text) {
 				faults = append(faults, s.Position(n.Pos()).String()+": "+n.Value)
 			}
 		}

@@ -96,7 +96,8 @@ func TestPhraseFaults(t *testing.T) {
 		})
 	}
 	for _, text := range []string{
-		"there is no tensor x; the file has 3 others", "there\n// is no number", "renewed; also many", "it is not a parameter", "nobody reads it",
+		"there is no tensor x; the file has 3 others", "there\n// is no number", "renewed; also many",
+		"it is not a parameter", "nobody reads it",
 	} {
 		if faults := phraseFaults("f.go", text); faults != nil {
 			t.Errorf("faults of plain text: %q", faults)

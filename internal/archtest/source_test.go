@@ -46,7 +46,8 @@ func files(t *testing.T) (paths []string) {
 			return err
 		}
 		name := e.Name()
-		if e.IsDir() && p != root && (strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "shared", "runs"}, name)) {
+		if e.IsDir() && p != root &&
+			(strings.HasPrefix(name, ".") || slices.Contains([]string{"testdata", "shared", "runs"}, name)) {
 			return fs.SkipDir
 		}
 		// A directory with a go.mod is another module, for example a generator.

@@ -87,12 +87,16 @@ func TestUnreadableTypes(t *testing.T) {
 	_, largeErr := f.ReadInts("c")
 	_, noneErr := f.ReadInts("x")
 	_, noneRead := f.Read("x")
-	wantError(t, f.ReadInto(make([]float32, 1), "a"), `checkpoint: read mem: tensor "a" is F8_E4M3; F32, F16, BF16 or F64 is expected`)
-	wantError(t, f.ReadInto(make([]float32, 1), "b"), `checkpoint: read mem: tensor "b" is I64; F32, F16, BF16 or F64 is expected`)
-	wantError(t, f.ReadInto(make([]float32, 1), "d"), `checkpoint: read mem: tensor "d" is [0 3] with 0 elements; 1 are expected`)
+	wantError(t, f.ReadInto(make([]float32, 1), "a"),
+		`checkpoint: read mem: tensor "a" is F8_E4M3; F32, F16, BF16 or F64 is expected`)
+	wantError(t, f.ReadInto(make([]float32, 1), "b"),
+		`checkpoint: read mem: tensor "b" is I64; F32, F16, BF16 or F64 is expected`)
+	wantError(t, f.ReadInto(make([]float32, 1), "d"),
+		`checkpoint: read mem: tensor "d" is [0 3] with 0 elements; 1 are expected`)
 	wantError(t, readErr, `checkpoint: read mem: tensor "d" is [0 3] with no element; at least one is expected`)
 	wantError(t, intsErr, `checkpoint: read mem: tensor "a" is F8_E4M3; an integer type is expected`)
-	wantError(t, largeErr, `checkpoint: read mem: tensor "c": element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
+	wantError(t, largeErr,
+		`checkpoint: read mem: tensor "c": element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
 	wantError(t, noneErr, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
 	wantError(t, noneRead, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
 }

@@ -70,7 +70,8 @@ func saveForever(run string) error {
 					return err
 				}
 				data := bytes.Repeat([]byte{byte(i)}, 1<<17)
-				err = Write(w, nil, []Tensor{{Name: "u", Shape: []int{len(data)}, Data: data}, {Name: "step", Data: []float32{value}}})
+				err = Write(w, nil,
+					[]Tensor{{Name: "u", Shape: []int{len(data)}, Data: data}, {Name: "step", Data: []float32{value}}})
 				if err := errors.Join(err, w.Close()); err != nil {
 					return err
 				}

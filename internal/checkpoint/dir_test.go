@@ -66,7 +66,8 @@ func wantText(t *testing.T, path, want string) {
 func TestWriteDirManifest(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "checkpoint-1")
-	if err := WriteDir(dir+"/", fillWith(map[string]string{"b/c": "abc", "b.txt": "abc", "a": "", "MANIFEST.sha256": "old"})); err != nil {
+	if err := WriteDir(dir+"/",
+		fillWith(map[string]string{"b/c": "abc", "b.txt": "abc", "a": "", "MANIFEST.sha256": "old"})); err != nil {
 		t.Fatal(err)
 	}
 	const abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
@@ -135,7 +136,8 @@ func TestWriteDirKeepsOld(t *testing.T) {
 		{"nothing", func(string) error { return nil }, "there is no file in it"},
 		{"link", func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, "l")) },
 			"l is a symbolic link, and only regular files can be checksummed"},
-		{"name", fillWith(map[string]string{"a\nb": ""}), `the file name "a\nb" has a character that a manifest cannot contain`},
+		{"name", fillWith(map[string]string{"a\nb": ""}),
+			`the file name "a\nb" has a character that a manifest cannot contain`},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			parent := t.TempDir()
@@ -186,8 +188,10 @@ func TestWriteDirRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill := func(string) error { t.Error("fill was called"); return nil }
-	wantError(t, WriteDir(file, fill), "checkpoint: write "+file+": there is a regular file of that name; nothing was replaced")
-	wantError(t, WriteDir(link, fill), "checkpoint: write "+link+": there is a symbolic link of that name; nothing was replaced")
+	wantError(t, WriteDir(file, fill),
+		"checkpoint: write "+file+": there is a regular file of that name; nothing was replaced")
+	wantError(t, WriteDir(link, fill),
+		"checkpoint: write "+link+": there is a symbolic link of that name; nothing was replaced")
 	wantError(t, WriteDir(folder, fill), "checkpoint: write "+folder+
 		": there is a folder of that name without MANIFEST.sha256, so lor2c did not write it; nothing was replaced")
 	none := filepath.Join(parent, "none", "a")
@@ -208,7 +212,8 @@ func TestRemoveDir(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, RemoveDir(filepath.Join(file, "x")), "checkpoint: remove "+filepath.Join(file, "x")+": not a directory; remove it by hand")
+	wantError(t, RemoveDir(filepath.Join(file, "x")),
+		"checkpoint: remove "+filepath.Join(file, "x")+": not a directory; remove it by hand")
 }
 
 // TestRemoveDirAtOnce checks a directory of many files while it is removed: no

@@ -73,7 +73,8 @@ func replaceLink(target, link string) error {
 // settle flushes the folder of path after a rename to path.
 func settle(path string) error {
 	if err := SyncDir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path, bare(err))
+		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path,
+			bare(err))
 	}
 	return nil
 }

@@ -32,7 +32,8 @@ func TestWriteFile(t *testing.T) {
 	}
 	wantText(t, path, "new")
 	wantList(t, parent, "state.json")
-	wantError(t, WriteFile(parent, func(io.Writer) error { return nil }), "checkpoint: write "+parent+": file exists; nothing was replaced")
+	wantError(t, WriteFile(parent, func(io.Writer) error { return nil }),
+		"checkpoint: write "+parent+": file exists; nothing was replaced")
 }
 
 func TestLink(t *testing.T) {
@@ -51,7 +52,8 @@ func TestLink(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, Link("best", file), "checkpoint: link "+file+" to best: there is a regular file of that name; a new name or an old link is expected")
+	wantError(t, Link("best", file),
+		"checkpoint: link "+file+" to best: there is a regular file of that name; a new name or an old link is expected")
 	wantList(t, parent, "best", "file")
 }
 
@@ -59,7 +61,9 @@ func TestLink(t *testing.T) {
 func TestSettle(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "gone", "a")
 	err := settle(path)
-	wantError(t, err, "checkpoint: write "+path+": flush its folder: no such file or directory; it is in place, but a power cut may undo that")
+	wantError(t, err,
+		"checkpoint: write "+path+
+			": flush its folder: no such file or directory; it is in place, but a power cut may undo that")
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Error("the error does not wrap its cause")
 	}

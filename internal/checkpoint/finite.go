@@ -24,7 +24,8 @@ func (f *File) ReadFinite(dst []float32, name string) error {
 	if i < 0 {
 		return nil
 	}
-	return fmt.Errorf("checkpoint: read %s: tensor %s is %v at %v; want finite numbers, so use another copy of the file: %w",
+	return fmt.Errorf("checkpoint: read %s: tensor %s is %v at %v; want finite numbers, so use another copy of the "+
+		"file: %w",
 		f.path, place.Quote(name), dst[i], indexOf(i, f.tensors[name].shape), ErrNotFinite)
 }
 

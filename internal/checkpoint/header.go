@@ -61,7 +61,8 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 		return fail("the header length is %d bytes; at most %d is allowed", n, maxHeader)
 	}
 	if n > uint64(len(file)-8) {
-		return fail("the header length is %d bytes, but only %d follow; the file is cut off or is not safetensors", n, len(file)-8)
+		return fail("the header length is %d bytes, but only %d follow; the file is cut off or is not safetensors", n,
+			len(file)-8)
 	}
 	// From here on the lengths are valid; the text of the header is still to be
 	// checked.
@@ -204,11 +205,14 @@ func checkLayout(tensors map[string]entry, size int) error {
 		e := tensors[name]
 		switch {
 		case e.end > size:
-			return fmt.Errorf("tensor %s ends at data byte %d, but the data has %d; the file is cut off or damaged", place.Quote(name), e.end, size)
+			return fmt.Errorf("tensor %s ends at data byte %d, but the data has %d; the file is cut off or damaged",
+				place.Quote(name), e.end, size)
 		case e.begin < end:
-			return fmt.Errorf("tensor %s begins at data byte %d, inside %s which ends at %d; tensors may not overlap", place.Quote(name), e.begin, place.Quote(before), end)
+			return fmt.Errorf("tensor %s begins at data byte %d, inside %s which ends at %d; tensors may not overlap",
+				place.Quote(name), e.begin, place.Quote(before), end)
 		case e.begin > end:
-			return fmt.Errorf("data bytes %d to %d before tensor %s belong to no tensor; the data may have no holes", end, e.begin, place.Quote(name))
+			return fmt.Errorf("data bytes %d to %d before tensor %s belong to no tensor; the data may have no holes", end,
+				e.begin, place.Quote(name))
 		}
 		end, before = e.end, name
 	}

@@ -53,7 +53,8 @@ func TestSHA256(t *testing.T) {
 	if got := sum(shards); got != want {
 		t.Errorf("two shards give %s, one file %s", got, want)
 	}
-	if got := openModel(t, shards).Files(); !slices.Equal(got, []string{filepath.Join(shards, "s1.safetensors"), filepath.Join(shards, "s2.safetensors")}) {
+	if got := openModel(t, shards).Files(); !slices.Equal(got,
+		[]string{filepath.Join(shards, "s1.safetensors"), filepath.Join(shards, "s2.safetensors")}) {
 		t.Errorf("files are %q", got)
 	}
 
@@ -70,9 +71,12 @@ func TestSHA256(t *testing.T) {
 	}
 
 	for name, tensors := range map[string][]Tensor{
-		"value": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}, {Name: "c", Shape: []int{1}, Data: []float32{4}}},
-		"name":  {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}, {Name: "d", Shape: []int{1}, Data: []float32{3}}},
-		"shape": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}, {Name: "c", Shape: []int{1, 1}, Data: []float32{3}}},
+		"value": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}},
+			{Name: "c", Shape: []int{1}, Data: []float32{4}}},
+		"name": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}},
+			{Name: "d", Shape: []int{1}, Data: []float32{3}}},
+		"shape": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}},
+			{Name: "c", Shape: []int{1, 1}, Data: []float32{3}}},
 		"fewer": {{Name: "a", Shape: []int{1}, Data: []float32{1}}, {Name: "b", Shape: []int{1}, Data: []float32{2}}},
 	} {
 		t.Run("differs="+name, func(t *testing.T) {

@@ -62,5 +62,6 @@ func Latest(runDir, prefix string) (dir string, skipped []Skipped, err error) {
 		}
 		skipped = append(skipped, Skipped{dir, err})
 	}
-	return "", skipped, fmt.Errorf("checkpoint: find the latest %s* in %s: %w among %d; start a new run", prefix, runDir, ErrNone, len(steps))
+	return "", skipped, fmt.Errorf("checkpoint: find the latest %s* in %s: %w among %d; start a new run", prefix, runDir,
+		ErrNone, len(steps))
 }

@@ -11,14 +11,16 @@ import (
 func TestLatest(t *testing.T) {
 	run := t.TempDir()
 	_, _, err := Latest(run, "checkpoint-")
-	wantError(t, err, "checkpoint: find the latest checkpoint-* in "+run+": there is no valid one among 0; start a new run")
+	wantError(t, err,
+		"checkpoint: find the latest checkpoint-* in "+run+": there is no valid one among 0; start a new run")
 	if !errors.Is(err, ErrNone) {
 		t.Error("the error does not wrap ErrNone")
 	}
 	nine := mustWriteDir(t, run, "checkpoint-9", "x")
 	ten := mustWriteDir(t, run, "checkpoint-10", "x")
 	// These names only resemble those of checkpoints and must be ignored.
-	for _, name := range []string{"checkpoint-011", "checkpoint-+12", "checkpoint-13a", "checkpoint-", "other-14", "checkpoint--15",
+	for _, name := range []string{"checkpoint-011", "checkpoint-+12", "checkpoint-13a", "checkpoint-", "other-14",
+		"checkpoint--15",
 		"checkpoint-99999999999999999999", "checkpoint-16.lor2c-tmp-1-0123456789abcdef"} {
 		mustWriteDir(t, run, name, "x")
 	}
@@ -37,7 +39,8 @@ func TestLatest(t *testing.T) {
 	if dir != nine || err != nil || len(skipped) != 2 || skipped[0].Dir != eleven || skipped[1].Dir != ten {
 		t.Fatalf("latest is %s, %v, %v; want %s", dir, skipped, err, nine)
 	}
-	wantError(t, skipped[0].Err, "checkpoint: verify "+eleven+": MANIFEST.sha256 is corrupt: it is missing; use an earlier one")
+	wantError(t, skipped[0].Err,
+		"checkpoint: verify "+eleven+": MANIFEST.sha256 is corrupt: it is missing; use an earlier one")
 	if !strings.Contains(skipped[1].Err.Error(), ": a.txt is corrupt: its SHA-256 is ") {
 		t.Errorf("reason is %v", skipped[1].Err)
 	}
@@ -79,5 +82,6 @@ func TestCleanTemp(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	wantError(t, CleanTemp(run+"/none"), "checkpoint: clean "+run+"/none: no such file or directory; a run folder is expected")
+	wantError(t, CleanTemp(run+"/none"),
+		"checkpoint: clean "+run+"/none: no such file or directory; a run folder is expected")
 }

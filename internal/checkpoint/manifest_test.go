@@ -22,13 +22,18 @@ func TestVerifyDir(t *testing.T) {
 		{"manifest-empty", manifest(""), "MANIFEST.sha256 is corrupt: it is empty or its last line is cut off"},
 		{"manifest-cut", manifest(sum + "  a.txt"), "MANIFEST.sha256 is corrupt: it is empty or its last line is cut off"},
 		{"manifest-blank", manifest("\n"), `MANIFEST.sha256:1 is corrupt: "" is not a checksum and a file name`},
-		{"manifest-garbage", manifest(sum + "  a.txt\n\x00\x00\n"), `MANIFEST.sha256:2 is corrupt: "\x00\x00" is not a checksum and a file name`},
-		{"manifest-escapes", manifest(sum + "  ../a.txt\n"), `MANIFEST.sha256:1 is corrupt: "` + sum + `  ../a.txt" is not a checksum and a file name`},
-		{"file-missing", func(dir string) error { return os.Remove(filepath.Join(dir, "a.txt")) }, "a.txt is corrupt: it is missing"},
+		{"manifest-garbage", manifest(sum + "  a.txt\n\x00\x00\n"),
+			`MANIFEST.sha256:2 is corrupt: "\x00\x00" is not a checksum and a file name`},
+		{"manifest-escapes", manifest(sum + "  ../a.txt\n"),
+			`MANIFEST.sha256:1 is corrupt: "` + sum + `  ../a.txt" is not a checksum and a file name`},
+		{"file-missing", func(dir string) error { return os.Remove(filepath.Join(dir, "a.txt")) },
+			"a.txt is corrupt: it is missing"},
 		{"file-changed", fillWith(map[string]string{"a.txt": "abd"}),
-			"a.txt is corrupt: its SHA-256 is a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9; the manifest has " + sum},
+			"a.txt is corrupt: its SHA-256 is a52d159f262b2c6ddb724a61840befc36eb30c88877a4030b65cbe86298449c9; the " +
+				"manifest has " + sum},
 		{"file-link", func(dir string) error {
-			return errors.Join(os.Rename(filepath.Join(dir, "a.txt"), filepath.Join(dir, "b")), os.Symlink("b", filepath.Join(dir, "a.txt")))
+			return errors.Join(os.Rename(filepath.Join(dir, "a.txt"), filepath.Join(dir, "b")),
+				os.Symlink("b", filepath.Join(dir, "a.txt")))
 		}, "a.txt is corrupt: it is a symbolic link"},
 		{"file-replaced-by-folder", func(dir string) error {
 			return errors.Join(os.Remove(filepath.Join(dir, "a.txt")), os.Mkdir(filepath.Join(dir, "a.txt"), 0o777))

@@ -91,10 +91,12 @@ func nothingToOpen(dir string) error {
 	}
 	for _, pickle := range []string{pickleFile, pickleFile + ".index.json"} {
 		if _, err := os.Stat(filepath.Join(dir, pickle)); err == nil {
-			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; convert it there with %s", dir, ConvertHint(pickleFile, singleFile))
+			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; "+
+				"convert it there with %s", dir, ConvertHint(pickleFile, singleFile))
 		}
 	}
-	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder has one of them", dir, singleFile, indexFile)
+	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder has one of them", dir, singleFile,
+		indexFile)
 }
 
 // readIndex returns the weight_map of a model folder's index. Its errors begin
@@ -110,7 +112,8 @@ func readIndex(dir string) (map[string]string, error) {
 	}
 	var syntax *strictjson.Error
 	if errors.As(strictjson.Syntax(text), &syntax) {
-		return nil, fmt.Errorf(":%s: it is not JSON: %s; an object with a weight_map is expected", syntax.Position, syntax.What)
+		return nil, fmt.Errorf(":%s: it is not JSON: %s; an object with a weight_map is expected", syntax.Position,
+			syntax.What)
 	}
 	var weightMap map[string]string
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -224,7 +227,8 @@ func (m *Model) Close() error {
 func (m *Model) find(name string) (*File, error) {
 	f := m.home[name]
 	if f == nil {
-		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the model has %d others", m.dir, place.Quote(name), len(m.home))
+		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the model has %d others", m.dir,
+			place.Quote(name), len(m.home))
 	}
 	return f, nil
 }

@@ -96,7 +96,8 @@ func TestOpenModelShards(t *testing.T) {
 // two valid shards.
 func TestOpenModelRefusesIndex(t *testing.T) {
 	for name, want := range map[string]string{
-		"syntax":         ":3:3: it is not JSON: invalid character '}' looking for beginning of object key string; an object with a weight_map is expected",
+		"syntax": ":3:3: it is not JSON: invalid character '}' looking for beginning of object key string; an " +
+			"object with a weight_map is expected",
 		"utf8":           ":2:4: it is not JSON: invalid UTF-8 byte 0xff; an object with a weight_map is expected",
 		"not-object":     ":1:1: the index is not a JSON object; {...} is expected",
 		"no-map":         `: it lists no tensor; {"weight_map": {"<tensor>": "<file>"}} is expected`,
@@ -127,7 +128,9 @@ func TestOpenModelRefusesIndex(t *testing.T) {
 func TestOpenModelRefusesFolder(t *testing.T) {
 	dir := t.TempDir()
 	_, err := OpenModel(dir)
-	wantError(t, err, "checkpoint: open "+dir+": there is neither model.safetensors nor model.safetensors.index.json; a model folder has one of them")
+	wantError(t, err,
+		"checkpoint: open "+dir+
+			": there is neither model.safetensors nor model.safetensors.index.json; a model folder has one of them")
 	_, err = OpenModel(dir + "/none")
 	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory; a model folder is expected")
 
@@ -135,9 +138,10 @@ func TestOpenModelRefusesFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = OpenModel(dir)
-	wantError(t, err, "checkpoint: open "+dir+": its only weights are a pickle, which is never read; convert it there with "+
-		`python3 -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in `+
-		`torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})"`)
+	wantError(t, err,
+		"checkpoint: open "+dir+": its only weights are a pickle, which is never read; convert it there with "+
+			`python3 -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in `+
+			`torch.load('pytorch_model.bin', weights_only=True).items()}, 'model.safetensors', {'format': 'pt'})"`)
 
 	// A damaged single file is reported, even if there is an index.
 	single := filepath.Join(dir, "model.safetensors")
@@ -145,5 +149,6 @@ func TestOpenModelRefusesFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = OpenModel(dir)
-	wantError(t, err, "checkpoint: open "+single+": the file has 7 bytes; a safetensors file starts with 8 bytes of header length")
+	wantError(t, err,
+		"checkpoint: open "+single+": the file has 7 bytes; a safetensors file starts with 8 bytes of header length")
 }

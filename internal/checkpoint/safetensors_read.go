@@ -111,7 +111,8 @@ func (f *File) ReadInto(dst []float32, name string) error {
 	case err != nil:
 		return err
 	case !isFloat(e.dtype):
-		return fmt.Errorf("checkpoint: read %s: tensor %s is %s; F32, F16, BF16 or F64 is expected", f.path, place.Quote(name), e.dtype)
+		return fmt.Errorf("checkpoint: read %s: tensor %s is %s; F32, F16, BF16 or F64 is expected", f.path,
+			place.Quote(name), e.dtype)
 	case len(dst) != e.elements():
 		return fmt.Errorf("checkpoint: read %s: tensor %s is %v with %d elements; %d are expected",
 			f.path, place.Quote(name), e.shape, e.elements(), len(dst))
@@ -132,7 +133,8 @@ func (f *File) Read(name string) (*tensor.Dense, error) {
 		return nil, err
 	}
 	if e.elements() == 0 {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %v with no element; at least one is expected", f.path, place.Quote(name), e.shape)
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %v with no element; at least one is expected", f.path,
+			place.Quote(name), e.shape)
 	}
 	dst := make([]float32, e.elements())
 	if err := f.ReadInto(dst, name); err != nil {
@@ -152,7 +154,8 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 		return nil, err
 	}
 	if !isInt(e.dtype) {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; an integer type is expected", f.path, place.Quote(name), e.dtype)
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; an integer type is expected", f.path, place.Quote(name),
+			e.dtype)
 	}
 	dst := make([]int64, e.elements())
 	err = f.guard(name, func() error {
@@ -201,7 +204,8 @@ func (f *File) find(name string) (entry, []byte, error) {
 	}
 	e, ok := f.tensors[name]
 	if !ok {
-		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %d others", f.path, place.Quote(name), len(f.tensors))
+		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %d others", f.path,
+			place.Quote(name), len(f.tensors))
 	}
 	return e, f.data[e.begin:e.end], nil
 }
@@ -215,7 +219,8 @@ func (f *File) guard(name string, read func() error) (err error) {
 		switch r := recover().(type) {
 		case nil:
 		case interface{ Addr() uintptr }:
-			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %s are gone; leave the file alone while it is read", f.path, place.Quote(name))
+			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %s are gone; leave the file alone while it is read",
+				f.path, place.Quote(name))
 		default:
 			panic(r)
 		}

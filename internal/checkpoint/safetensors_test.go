@@ -199,12 +199,17 @@ func TestMisuse(t *testing.T) {
 		}
 	}
 	for want, call := range map[string]func(){
-		`checkpoint: write: tensor "a" is [2] but has 3 elements`:          write(Tensor{Name: "a", Shape: []int{2}, Data: make([]float32, 3)}),
-		`checkpoint: write: tensor "a" is [0 -1] but has 0 elements`:       write(Tensor{Name: "a", Shape: []int{0, -1}, Data: []float32{}}),
-		`checkpoint: write: tensor "a" has data of type []float64`:         write(Tensor{Name: "a", Data: []float64{1}}),
-		`checkpoint: write: tensor "a" asks to write []int64 as BF16`:      write(Tensor{Name: "a", Data: []int64{1}, DType: BF16}),
-		`checkpoint: write: two tensors are named "a"`:                     write(Tensor{Name: "a", Data: []int64{1}}, Tensor{Name: "a", Data: []float32{1}}),
-		`checkpoint: write: a tensor has the reserved name "__metadata__"`: write(Tensor{Name: "__metadata__", Data: []int64{1}}),
+		`checkpoint: write: tensor "a" is [2] but has 3 elements`: write(Tensor{Name: "a", Shape: []int{2},
+			Data: make([]float32, 3)}),
+		`checkpoint: write: tensor "a" is [0 -1] but has 0 elements`: write(Tensor{Name: "a", Shape: []int{0, -1},
+			Data: []float32{}}),
+		`checkpoint: write: tensor "a" has data of type []float64`: write(Tensor{Name: "a", Data: []float64{1}}),
+		`checkpoint: write: tensor "a" asks to write []int64 as BF16`: write(Tensor{Name: "a", Data: []int64{1},
+			DType: BF16}),
+		`checkpoint: write: two tensors are named "a"`: write(Tensor{Name: "a", Data: []int64{1}},
+			Tensor{Name: "a", Data: []float32{1}}),
+		`checkpoint: write: a tensor has the reserved name "__metadata__"`: write(Tensor{Name: "__metadata__",
+			Data: []int64{1}}),
 		`checkpoint: read testdata/golden.safetensors: the file is closed`: func() { _ = closed.ReadInto(nil, "half") },
 	} {
 		func() {
@@ -232,7 +237,8 @@ func largeFile(t testing.TB, n int) string {
 	for i := range data {
 		data[i] = float32(i)
 	}
-	err = Write(w, nil, []Tensor{{Name: "a", Shape: []int{n}, Data: data}, {Name: "b", Shape: []int{1}, Data: []float32{7}}})
+	err = Write(w, nil,
+		[]Tensor{{Name: "a", Shape: []int{n}, Data: data}, {Name: "b", Shape: []int{1}, Data: []float32{7}}})
 	if err := errors.Join(err, w.Close()); err != nil {
 		t.Fatal(err)
 	}

@@ -12,12 +12,14 @@ import (
 // lightness increases evenly, and it is readable for people who cannot tell red
 // from green.
 var viridis = []color.NRGBA{
-	rgb(0x440154), rgb(0x472d7b), rgb(0x3b528b), rgb(0x2c728e), rgb(0x21918c), rgb(0x28ae80), rgb(0x5ec962), rgb(0xaddc30), rgb(0xfde725),
+	rgb(0x440154), rgb(0x472d7b), rgb(0x3b528b), rgb(0x2c728e), rgb(0x21918c), rgb(0x28ae80), rgb(0x5ec962), rgb(0xaddc30),
+	rgb(0xfde725),
 }
 
 // diverging runs from blue over a neutral middle to orange (ColorBrewer's PuOr
 // with RdBu's blue, both safe for colour-blind readers).
-var diverging = []color.NRGBA{rgb(0x2166ac), rgb(0x67a9cf), rgb(0xd1e5f0), rgb(0xf7f7f7), rgb(0xfee0b6), rgb(0xf1a340), rgb(0xb35806)}
+var diverging = []color.NRGBA{rgb(0x2166ac), rgb(0x67a9cf), rgb(0xd1e5f0), rgb(0xf7f7f7), rgb(0xfee0b6), rgb(0xf1a340),
+	rgb(0xb35806)}
 
 var nan = math.NaN()
 

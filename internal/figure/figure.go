@@ -106,7 +106,8 @@ func WriteFiles(dir string, figures []Figure) error {
 	for _, f := range figures {
 		png, err := f.PNG(Light())
 		if err == nil {
-			err = cmp.Or(outfile.WriteBytes(filepath.Join(dir, f.Name+".png"), png), outfile.WriteBytes(filepath.Join(dir, f.Name+".svg"), f.SVG(Light())))
+			err = cmp.Or(outfile.WriteBytes(filepath.Join(dir, f.Name+".png"), png),
+				outfile.WriteBytes(filepath.Join(dir, f.Name+".svg"), f.SVG(Light())))
 		}
 		if err != nil {
 			return fmt.Errorf("figure: write figures: %w", err)
@@ -177,5 +178,6 @@ func (f Figure) svg(c *vgsvg.Canvas, w, h vg.Length) string {
 	var label bytes.Buffer
 	xml.EscapeText(&label, []byte(f.Title))
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" width="%g" height="%g" role="img" `+
-		`font-family="Liberation Sans,Arial,Helvetica,DejaVu Sans Condensed,sans-serif"><title>%s</title>`, w.Points(), h.Points(), w.Points(), h.Points(), label.String()) + text
+		`font-family="Liberation Sans,Arial,Helvetica,DejaVu Sans Condensed,sans-serif"><title>%s</title>`, w.Points(),
+		h.Points(), w.Points(), h.Points(), label.String()) + text
 }

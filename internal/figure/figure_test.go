@@ -19,16 +19,20 @@ import (
 func all() []Figure {
 	marks := []Mark{{Epoch: 1, Action: "merge", Label: "8–9"}, {Epoch: 1, Action: "inject", Label: "6"}}
 	panel := Panel{YLabel: "loss", Zero: true, Series: []Series{
-		{Name: "a name <&> that is far too long to be written beside a curve", X: []float64{0.5, 1, 1.5}, Y: []float64{2, math.NaN(), 1}},
+		{Name: "a name <&> that is far too long to be written beside a curve", X: []float64{0.5, 1, 1.5},
+			Y: []float64{2, math.NaN(), 1}},
 		{Name: "b", X: []float64{0, 3}, Y: []float64{1, math.Inf(1)}, Points: true, Steps: true, Colour: 7}}}
 	return []Figure{
 		Fig2(spectra()), Fig6(grids(), source), Fig7(ratios(), source),
 		Lines(Chart{Name: "lines", Title: "A < B & C", Panels: []Panel{panel, panel}, Marks: marks}),
-		Scatter(Cross{Name: "scatter", Clouds: []Cloud{{Action: "merge", X: []float64{1, 2}, Y: []float64{0, -1}, Chosen: []bool{false, true}}}}),
+		Scatter(Cross{Name: "scatter",
+			Clouds: []Cloud{{Action: "merge", X: []float64{1, 2}, Y: []float64{0, -1}, Chosen: []bool{false, true}}}}),
 		HeatStrip(Strip{Name: "strip", Layers: 3, Columns: []StripColumn{{Epoch: 1.5, Modules: []ScoredSpan{{0, 1, 0.5}}}}}),
-		SmallSpectra(SpectraGrid{Name: "spectra", Modules: []ModuleSpectra{{Name: "layer 0", Epochs: []float64{1}, Values: [][]float64{{2, 1}}}}}),
+		SmallSpectra(SpectraGrid{Name: "spectra",
+			Modules: []ModuleSpectra{{Name: "layer 0", Epochs: []float64{1}, Values: [][]float64{{2, 1}}}}}),
 		Structure(Stages{Name: "structure", Layers: 2, Side: true, Stages: []Stage{
-			{Heading: "before", Boxes: []Box{{First: 0, Last: 1, Side: "0.5", Mark: "merge"}}}, {Injected: []int{1}, Mark: []int{1}}}}),
+			{Heading: "before", Boxes: []Box{{First: 0, Last: 1, Side: "0.5", Mark: "merge"}}},
+			{Injected: []int{1}, Mark: []int{1}}}}),
 		Fig2(Spectra{}), Fig6(nil, Source{}), Fig7(nil, Source{}), Lines(Chart{Panels: []Panel{{}}}), HeatStrip(Strip{}),
 	}
 }
@@ -101,7 +105,8 @@ func TestViridis(t *testing.T) {
 	for _, tt := range []struct {
 		at   float64
 		want color.NRGBA
-	}{{0, rgb(0x440154)}, {0.25, rgb(0x3b528b)}, {0.5, rgb(0x21918c)}, {0.75, rgb(0x5ec962)}, {1, rgb(0xfde725)}, {-3, rgb(0x440154)}, {9, rgb(0xfde725)}} {
+	}{{0, rgb(0x440154)}, {0.25, rgb(0x3b528b)}, {0.5, rgb(0x21918c)}, {0.75, rgb(0x5ec962)}, {1, rgb(0xfde725)}, {-3,
+		rgb(0x440154)}, {9, rgb(0xfde725)}} {
 		if got := s.colour(tt.at); got != tt.want {
 			t.Errorf("at %v: %v, want %v", tt.at, got, tt.want)
 		}
@@ -173,7 +178,8 @@ func TestFitted(t *testing.T) {
 			continue // a figure without data has no texts
 		}
 		for _, svg := range []string{string(f.SVG(Light())), f.Inline(Dark()), f.InlineNarrow(Light())} {
-			if texts, fits := strings.Count(svg, "<text "), strings.Count(svg, `lengthAdjust="spacingAndGlyphs"`); texts != fits {
+			if texts, fits := strings.Count(svg, "<text "), strings.Count(svg,
+				`lengthAdjust="spacingAndGlyphs"`); texts != fits {
 				t.Errorf("%s: %d of %d texts have a length", f.Name, fits, texts)
 			}
 		}

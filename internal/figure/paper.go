@@ -43,7 +43,8 @@ func Fig2(s Spectra) Figure {
 	start := 0.0
 	for e, row := range mean {
 		for i, v := range row {
-			cells = append(cells, cell{x0: start, x1: s.Epochs[e], y0: float64(n - i - 1), y1: float64(n - i), value: math.Max(v, sc.lo)})
+			cells = append(cells,
+				cell{x0: start, x1: s.Epochs[e], y0: float64(n - i - 1), y1: float64(n - i), value: math.Max(v, sc.lo)})
 		}
 		start = s.Epochs[e]
 	}
@@ -64,9 +65,9 @@ func (s Spectra) caption(shown int) string {
 	if shown < s.Rank {
 		values = fmt.Sprintf("the largest %d of %d singular values", shown, s.Rank)
 	}
-	return fmt.Sprintf("Fig. 2. Mean over all modules of %s of BA, without the scale alpha/r, at the end of each epoch; rank %d. "+
-		"They are computed by way of float32 Gram matrices, so that values below a thousandth of the largest are noise; "+
-		"such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
+	return fmt.Sprintf("Fig. 2. Mean over all modules of %s of BA, without the scale alpha/r, at the end of each "+
+		"epoch; rank %d. They are computed by way of float32 Gram matrices, so that values below a thousandth of the "+
+		"largest are noise; such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
 }
 
 // downwards is a plot.Ticker for an axis whose numbers increase downwards from
@@ -123,8 +124,10 @@ func Fig6(grids []Grid, s Source) Figure {
 	rows := (len(grids) + columns - 1) / columns
 	return Figure{
 		Name: "fig6", Title: "Score by numbers of injections and merges",
-		Caption: "Fig. 6. Dev metric of the best epoch, times 100, for maxima of merges and injections; " + framedText(grids) + " selected on the " +
-			"data that scores it, so its value is optimistic. Hatched cells carried out fewer operations, injections+merges as written. " + s.String(),
+		Caption: "Fig. 6. Dev metric of the best epoch, times 100, for maxima of merges and injections; " +
+			framedText(grids) + " selected on the " +
+			"data that scores it, so its value is optimistic. Hatched cells carried out fewer operations, injections+merges " +
+			"as written. " + s.String(),
 		drawing: drawing{width: pageWidth, height: vg.Length(rows) * height, draw: func(c draw.Canvas, t Theme) {
 			tiles := draw.Tiles{Rows: rows, Cols: columns, PadX: 14, PadY: 14}
 			for i, g := range grids {
@@ -208,7 +211,8 @@ func Fig7(ratio [][]float64, s Source) Figure {
 	}
 	return Figure{
 		Name: "fig7", Title: "Size of gradients: LoR2C over LoRA",
-		Caption: "Fig. 7. Mean absolute gradient of the elements of A and B before clipping, LoR2C's over LoRA's, by layer (from 0) and epoch; " +
+		Caption: "Fig. 7. Mean absolute gradient of the elements of A and B before clipping, LoR2C's over LoRA's, by " +
+			"layer (from 0) and epoch; " +
 			"1 is equal, orange is larger with LoR2C. " + s.String(),
 		drawing: drawing{width: pageWidth, height: 300, draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "layer", 0, float64(len(ratio)), -0.5, float64(layers)-0.5)

@@ -20,7 +20,8 @@ func spectra() Spectra {
 		for l := range 12 {
 			var v []float64
 			for i := range 128 {
-				v = append(v, (1+0.05*float64(l))*(1-math.Exp(-float64(e)/12))*(2.4*math.Exp(-float64(i)/3)+0.12*math.Exp(-float64(i)/40)))
+				v = append(v,
+					(1+0.05*float64(l))*(1-math.Exp(-float64(e)/12))*(2.4*math.Exp(-float64(i)/3)+0.12*math.Exp(-float64(i)/40)))
 			}
 			modules = append(modules, v)
 		}

@@ -43,7 +43,8 @@ func SmallSpectra(s SpectraGrid) Figure {
 		return drawing{width, vg.Length(rows)*height + 34, func(c draw.Canvas, t Theme) { s.draw(c, t, columns, rows, axes) }}
 	}
 	narrow := in(2, phoneWidth)
-	return Figure{Name: s.Name, Title: s.Title, Caption: s.Caption, drawing: in(min(6, max(len(s.Modules), 1)), pageWidth), narrow: &narrow}
+	return Figure{Name: s.Name, Title: s.Title, Caption: s.Caption, drawing: in(min(6, max(len(s.Modules), 1)), pageWidth),
+		narrow: &narrow}
 }
 
 func (s SpectraGrid) draw(c draw.Canvas, t Theme, columns, rows int, axes spectraAxes) {

@@ -37,14 +37,16 @@ func HeatStrip(s Strip) Figure {
 		used := make([]bool, s.Layers)
 		for _, m := range column.Modules {
 			scores = append(scores, m.Score)
-			cells = append(cells, cell{x0: start, x1: column.Epoch, y0: float64(m.First) - 0.5, y1: float64(m.Last) + 0.5, value: m.Score})
+			cells = append(cells,
+				cell{x0: start, x1: column.Epoch, y0: float64(m.First) - 0.5, y1: float64(m.Last) + 0.5, value: m.Score})
 			for l := m.First; l <= m.Last; l++ {
 				used[l] = true
 			}
 		}
 		for l, covered := range used {
 			if !covered {
-				cells = append(cells, cell{x0: start, x1: column.Epoch, y0: float64(l) - 0.5, y1: float64(l) + 0.5, value: nan, hatched: true})
+				cells = append(cells,
+					cell{x0: start, x1: column.Epoch, y0: float64(l) - 0.5, y1: float64(l) + 0.5, value: nan, hatched: true})
 			}
 		}
 		start = column.Epoch

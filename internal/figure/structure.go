@@ -89,7 +89,8 @@ func (s Stage) draw(c draw.Canvas, t Theme, layers int, x, top vg.Length) {
 		b.draw(c, t, x, spine, floor)
 	}
 	for l := range layers {
-		s.layer(c, t, l, vg.Rectangle{Min: vg.Point{X: x, Y: floor(l) + gap}, Max: vg.Point{X: x + layerW, Y: floor(l+1) - gap}})
+		s.layer(c, t, l,
+			vg.Rectangle{Min: vg.Point{X: x, Y: floor(l) + gap}, Max: vg.Point{X: x + layerW, Y: floor(l+1) - gap}})
 	}
 	below := t.text(9, t.Muted)
 	below.YAlign = draw.YTop
@@ -126,7 +127,8 @@ func (b Box) draw(c draw.Canvas, t Theme, x, spine vg.Length, floor func(int) vg
 	if b.Mark != "" {
 		edge, width = t.event(b.Mark), 2.2
 	}
-	r := vg.Rectangle{Min: vg.Point{X: x + moduleX, Y: floor(b.First) + gap}, Max: vg.Point{X: x + moduleX + moduleW, Y: floor(b.Last+1) - gap}}
+	r := vg.Rectangle{Min: vg.Point{X: x + moduleX, Y: floor(b.First) + gap},
+		Max: vg.Point{X: x + moduleX + moduleW, Y: floor(b.Last+1) - gap}}
 	// Paths of neighbouring modules are one point apart: the lower path ends
 	// below the border of the layers and the upper one begins above it.
 	in, out := floor(b.First)+1.6, floor(b.Last+1)-1.6

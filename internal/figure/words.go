@@ -25,7 +25,8 @@ func (s Source) String() string {
 	for i, seed := range s.Seeds {
 		seeds[i] = fmt.Sprint(seed)
 	}
-	text += fmt.Sprintf(", %d %s, %s %s.", s.Runs, plural("run", s.Runs), plural("seed", len(seeds)), strings.Join(seeds, ", "))
+	text += fmt.Sprintf(", %d %s, %s %s.", s.Runs, plural("run", s.Runs), plural("seed", len(seeds)),
+		strings.Join(seeds, ", "))
 	if s.Note != "" {
 		text += " " + s.Note
 	}

@@ -50,22 +50,29 @@ func TestCompare(t *testing.T) {
 		change func(was, now *Manifest)
 		want   []string
 	}{
-		"equal":     {func(_, _ *Manifest) {}, nil},
-		"weights":   {func(_, now *Manifest) { now.Base.Weights = other }, []string{"weights: SHA-256 000102030405 in the run, SHA-256 ffffffffffff now"}},
-		"tokenizer": {func(_, now *Manifest) { now.Base.Tokenizer = other }, []string{"tokenizer: SHA-256 000102030405 in the run, SHA-256 ffffffffffff now"}},
+		"equal": {func(_, _ *Manifest) {}, nil},
+		"weights": {func(_, now *Manifest) { now.Base.Weights = other },
+			[]string{"weights: SHA-256 000102030405 in the run, SHA-256 ffffffffffff now"}},
+		"tokenizer": {func(_, now *Manifest) { now.Base.Tokenizer = other },
+			[]string{"tokenizer: SHA-256 000102030405 in the run, SHA-256 ffffffffffff now"}},
 		"config": {func(_, now *Manifest) {
 			now.Base.Config = map[string]string{"hidden_size": "128", "hidden_act": `"relu"`}
 		}, []string{`config.json: hidden_act: "gelu" in the run, "relu" now`}},
-		"order":   {func(_, now *Manifest) { now.Labels = []string{"yes", "no"} }, []string{`label of class 0: "no" in the run, "yes" now`}},
-		"classes": {func(_, now *Manifest) { now.Labels = append(now.Labels, "maybe") }, []string{"labels: 2 classes in the run, 3 classes now"}},
-		"kind":    {func(_, now *Manifest) { now.Labels = []string{} }, []string{"labels: 2 classes in the run, none (regression) now"}},
+		"order": {func(_, now *Manifest) { now.Labels = []string{"yes", "no"} },
+			[]string{`label of class 0: "no" in the run, "yes" now`}},
+		"classes": {func(_, now *Manifest) { now.Labels = append(now.Labels, "maybe") },
+			[]string{"labels: 2 classes in the run, 3 classes now"}},
+		"kind": {func(_, now *Manifest) { now.Labels = []string{} },
+			[]string{"labels: 2 classes in the run, none (regression) now"}},
 		"row": {func(_, now *Manifest) { now.Data["train"] = Split{41, other} },
 			[]string{"data train: 40 examples, SHA-256 000102030405 in the run, 41 examples, SHA-256 ffffffffffff now"}},
-		"split": {func(_, now *Manifest) { delete(now.Data, "dev") }, []string{"data dev: 24 examples, SHA-256 000102030405 in the run, no such split now"}},
+		"split": {func(_, now *Manifest) { delete(now.Data, "dev") },
+			[]string{"data dev: 24 examples, SHA-256 000102030405 in the run, no such split now"}},
 		"settings": {func(_, now *Manifest) { now.Settings = map[string]string{"seed": "3", "optim.lr": "1"} },
 			[]string{"optim.lr: 0.001 in the run, 1 now", "seed: 17 in the run, 3 now"}},
 		"new key": {func(_, now *Manifest) { now.Settings["optim.later"] = "1" }, nil},
-		"old key": {func(was, _ *Manifest) { was.Settings["optim.gone"] = "1" }, []string{"optim.gone: 1 in the run, not known now"}},
+		"old key": {func(was, _ *Manifest) { was.Settings["optim.gone"] = "1" },
+			[]string{"optim.gone: 1 in the run, not known now"}},
 		"unknown": {func(was, now *Manifest) {
 			*was = Manifest{Labels: was.Labels}
 			now.Base.Weights = other
@@ -86,7 +93,8 @@ func TestCompare(t *testing.T) {
 			}
 		})
 	}
-	if got := (Manifest{}).Unchecked(); !reflect.DeepEqual(got, []string{"weights", "tokenizer", "config.json", "labels", "data", "settings"}) {
+	if got := (Manifest{}).Unchecked(); !reflect.DeepEqual(got,
+		[]string{"weights", "tokenizer", "config.json", "labels", "data", "settings"}) {
 		t.Errorf("of nothing %q is unchecked", got)
 	}
 }

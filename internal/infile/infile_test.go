@@ -68,7 +68,8 @@ func TestReadRefuses(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	for _, c := range []struct{ head, want string }{
 		{"<!DOCTYPE html>\r\n<html>", `an HTML page, it starts with "<!DOCTYPE html>"`},
-		{"\n  <!doctype HTML PUBLIC " + strings.Repeat("x", 200), `an HTML page, it starts with "<!doctype HTML PUBLIC ` + strings.Repeat("x", 38) + `"...`},
+		{"\n  <!doctype HTML PUBLIC " + strings.Repeat("x", 200),
+			`an HTML page, it starts with "<!doctype HTML PUBLIC ` + strings.Repeat("x", 38) + `"...`},
 		{"\ufeff<html lang=en>", `an HTML page, it starts with "<html lang=en>"`},
 		{`<?xml version="1.0"?><Error>`, `an XML document, it starts with "<?xml version=\"1.0\"?><Error>"`},
 		{"version https://git-lfs.github.com/spec/v1\noid", `a Git LFS pointer; run "git lfs pull" in its repository`},

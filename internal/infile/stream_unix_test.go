@@ -38,7 +38,8 @@ func TestReadDoesNotWait(t *testing.T) {
 
 func TestReadStream(t *testing.T) {
 	path := pipe(t)
-	if !infile.IsStream(path) || !infile.IsStream("/dev/null") || infile.IsStream(write(t, "a")) || infile.IsStream(path+"none") {
+	if !infile.IsStream(path) || !infile.IsStream("/dev/null") || infile.IsStream(write(t, "a")) ||
+		infile.IsStream(path+"none") {
 		t.Error("IsStream misjudges a pipe, a device, a file or nothing")
 	}
 	text := strings.Repeat("line\n", 1<<16)

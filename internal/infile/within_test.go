@@ -88,7 +88,8 @@ func TestReadIn(t *testing.T) {
 				}
 				return
 			}
-			want := "it is a link to " + place.Quote(filepath.Join(root, c.want)) + ", outside of its directory and of another name; " +
+			want := "it is a link to " + place.Quote(filepath.Join(root, c.want)) +
+				", outside of its directory and of another name; " +
 				"want the file itself there, a link to a file of the same name, or a snapshot in the cache of the Hugging Face hub"
 			wantError(t, err, want)
 			wantError(t, openErr, want)

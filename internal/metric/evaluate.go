@@ -54,12 +54,14 @@ func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 			if classes == 1 {
 				kind = "classification metric"
 			}
-			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %d outputs; want %s", name, kind, classes, Fitting(classes == 1))
+			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %d outputs; want %s", name, kind, classes,
+				Fitting(classes == 1))
 		}
 		// scikit-learn refuses a binary average over more than two classes as
 		// well, because nothing says which class is the positive one.
 		if name == "f1" && classes > 2 {
-			return nil, fmt.Errorf("metric: evaluate f1: it is defined for two classes here, and the model has %d; want f1_macro, accuracy or matthews", classes)
+			return nil, fmt.Errorf("metric: evaluate f1: it is defined for two classes here, and the model has %d; want "+
+				"f1_macro, accuracy or matthews", classes)
 		}
 		a.metrics = append(a.metrics, m)
 	}

@@ -70,11 +70,16 @@ func TestEvaluateErrors(t *testing.T) {
 		classes      int
 		want         string
 	}{
-		{"unknown", "acuracy", 2, `metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`},
-		{"regression_over_classes", "pearson", 2, "metric: evaluate pearson: it is a regression metric, and the model has 2 outputs; want accuracy, f1, f1_macro or matthews"},
-		{"classes_over_regression", "accuracy", 1, "metric: evaluate accuracy: it is a classification metric, and the model has 1 outputs; want pearson or spearman"},
-		{"f1_of_three", "f1", 3, "metric: evaluate f1: it is defined for two classes here, and the model has 3; want f1_macro, accuracy or matthews"},
-		{"no_outputs", "accuracy", 0, "metric: evaluate accuracy: model has 0 outputs; want 1 for regression or 2 and more classes"},
+		{"unknown", "acuracy", 2,
+			`metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`},
+		{"regression_over_classes", "pearson", 2, "metric: evaluate pearson: it is a regression metric, and the model " +
+			"has 2 outputs; want accuracy, f1, f1_macro or matthews"},
+		{"classes_over_regression", "accuracy", 1,
+			"metric: evaluate accuracy: it is a classification metric, and the model has 1 outputs; want pearson or spearman"},
+		{"f1_of_three", "f1", 3, "metric: evaluate f1: it is defined for two classes here, and the model has 3; want " +
+			"f1_macro, accuracy or matthews"},
+		{"no_outputs", "accuracy", 0,
+			"metric: evaluate accuracy: model has 0 outputs; want 1 for regression or 2 and more classes"},
 	} {
 		t.Run("case="+c.name, func(t *testing.T) {
 			if _, err := scores([]string{c.metric}, c.classes, nil, nil); err == nil || err.Error() != c.want {

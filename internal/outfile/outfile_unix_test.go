@@ -99,7 +99,8 @@ func TestLinks(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, filepath.Join(dir, "sub", "real"), "before", 0o600)
-	for link, target := range map[string]string{"link": "sub/real", "chain": "link", "dangling": "sub/none", "loop": "loop"} {
+	for link, target := range map[string]string{"link": "sub/real", "chain": "link", "dangling": "sub/none",
+		"loop": "loop"} {
 		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,8 @@ func Given(err error) error {
 		return err
 	}
 	var system syscall.Errno
-	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) && system != syscall.EISDIR && system != syscall.ENOTDIR {
+	if errors.As(err, &system) && !errors.Is(err, fs.ErrNotExist) && system != syscall.EISDIR &&
+		system != syscall.ENOTDIR {
 		return err
 	}
 	return Mistake(err)

@@ -14,7 +14,8 @@ import (
 func TestMistake(t *testing.T) {
 	cause := fmt.Errorf("no file x: %w", fs.ErrNotExist)
 	marked := fmt.Errorf("dataset: open: %w", place.Mistake(cause))
-	if !place.IsMistake(marked) || !errors.Is(marked, fs.ErrNotExist) || marked.Error() != "dataset: open: no file x: file does not exist" {
+	if !place.IsMistake(marked) || !errors.Is(marked, fs.ErrNotExist) ||
+		marked.Error() != "dataset: open: no file x: file does not exist" {
 		t.Errorf("%v is not a mistake, or does not wrap its cause", marked)
 	}
 	if place.IsMistake(cause) || place.IsMistake(nil) {

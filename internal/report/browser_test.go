@@ -67,7 +67,8 @@ func TestBrowser(t *testing.T) {
 	chromium := findChromium(t)
 	dir := t.TempDir()
 	lora := synthetic{method: "lora", epochs: 3, seed: 17}
-	dirs := []string{whole().write(t, filepath.Join(dir, "one")), lora.write(t, filepath.Join(dir, strings.Repeat("a_long_name_", 12)))}
+	dirs := []string{whole().write(t, filepath.Join(dir, "one")),
+		lora.write(t, filepath.Join(dir, strings.Repeat("a_long_name_", 12)))}
 	pages, figures := map[string][]byte{}, map[string]int{}
 	for i, path := range []string{"/one", "/two"} {
 		r, err := Read(dirs[:i+1])
@@ -108,7 +109,9 @@ func findChromium(t *testing.T) string {
 }
 
 // browse returns what the probe found, the console's messages and the requests.
-func browse(t *testing.T, chromium string, pages map[string][]byte, dark bool) (lines []string, console string, requests []string) {
+func browse(
+	t *testing.T, chromium string, pages map[string][]byte, dark bool,
+) (lines []string, console string, requests []string) {
 	t.Helper()
 	var mu sync.Mutex
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +127,8 @@ func browse(t *testing.T, chromium string, pages map[string][]byte, dark bool) (
 	}))
 	defer server.Close()
 	scheme := map[bool]int{true: 0, false: 1}[dark]
-	c := exec.Command(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--no-first-run",
+	c := exec.Command(chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--hide-scrollbars", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(),
 		"--enable-logging=stderr", fmt.Sprintf("--blink-settings=preferredColorScheme=%d", scheme),
 		"--window-size=1400,900", "--virtual-time-budget=2000", "--dump-dom", server.URL)

@@ -64,12 +64,14 @@ func checkEvent(e schedule.Event, layers int) error {
 	err := cmp.Or(checkCount("candidates", len(e.Candidates), layers), checkSpan(e.Span, layers))
 	for _, c := range e.Candidates {
 		if len(c.Scores) != len(c.Members) {
-			return fmt.Errorf("event: candidate %d-%d has %d scores for %d members", c.First, c.Last, len(c.Scores), len(c.Members))
+			return fmt.Errorf("event: candidate %d-%d has %d scores for %d members", c.First, c.Last, len(c.Scores),
+				len(c.Members))
 		}
 		err = cmp.Or(err, checkSpan(c.Span, layers))
 	}
 	for _, s := range []schedule.Structure{e.Before, e.After} {
-		err = cmp.Or(err, checkCount("modules", len(s.Modules), layers), checkCount("injected layers", len(s.Injected), layers))
+		err = cmp.Or(err, checkCount("modules", len(s.Modules), layers),
+			checkCount("injected layers", len(s.Injected), layers))
 		for _, m := range s.Modules {
 			err = cmp.Or(err, checkSpan(m, layers))
 		}

@@ -51,8 +51,9 @@ type Divergence struct {
 // These are the texts of HTML and Markdown that explain or replace the tables
 // of a pair.
 const (
-	correlationText = "With fewer than about ten candidates a rank correlation says little, and the candidates share modules: " +
-		"p, the share of orders that correlate as strongly by chance, is too small and is given only to show how little a few points prove."
+	correlationText = "With fewer than about ten candidates a rank correlation says little, and the candidates share " +
+		"modules: p, the share of orders that correlate as strongly by chance, is too small and is given only to show how " +
+		"little a few points prove."
 	sameConfiguration = "No key that bears on the outcome differs."
 	sameLogs          = "The logs are equal, record by record."
 	divergenceText    = "The first unequal record of each kind, the earliest at the top."
@@ -61,7 +62,8 @@ const (
 func compare(runs []*Run) *Comparison {
 	c := &Comparison{}
 	for _, other := range runs[1:] {
-		c.With = append(c.With, Pair{runs[0].Name, other.Name, differences(runs[0], other), divergence(runs[0].lines, other.lines)})
+		c.With = append(c.With,
+			Pair{runs[0].Name, other.Name, differences(runs[0], other), divergence(runs[0].lines, other.lines)})
 	}
 	return c
 }
@@ -107,7 +109,8 @@ func divergence(a, b [][]byte) []Divergence {
 			all = append(all, d)
 		}
 	}
-	slices.SortStableFunc(all, func(x, y Divergence) int { return cmp.Or(cmp.Compare(x.Step, y.Step), cmp.Compare(x.Line, y.Line)) })
+	slices.SortStableFunc(all,
+		func(x, y Divergence) int { return cmp.Or(cmp.Compare(x.Step, y.Step), cmp.Compare(x.Line, y.Line)) })
 	return all
 }
 
@@ -124,7 +127,8 @@ func parting(a, b []entry) (Divergence, bool) {
 		for j := range max(len(a[i].fields), len(b[i].fields)) {
 			x, y := at(a[i].fields, j), at(b[i].fields, j)
 			if x.name != y.name {
-				return Divergence{Step: min(a[i].step, b[i].step), Line: a[i].line, Field: x.name + " / " + y.name, First: x.text(), Other: y.text()}, true
+				return Divergence{Step: min(a[i].step, b[i].step), Line: a[i].line, Field: x.name + " / " + y.name, First: x.text(),
+					Other: y.text()}, true
 			}
 			if name, v, w, ok := unequal(x.name, x.value, y.value); ok {
 				return Divergence{Step: min(a[i].step, b[i].step), Line: a[i].line, Field: name, First: v, Other: w}, true

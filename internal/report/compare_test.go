@@ -53,7 +53,8 @@ func TestComparison(t *testing.T) {
 	}
 	same, err := Read([]string{dirs[0], dirs[0]})
 	must(t, err)
-	if text := string(written(t, same.Markdown)); !strings.Contains(text, sameConfiguration) || !strings.Contains(text, sameLogs) {
+	if text := string(written(t, same.Markdown)); !strings.Contains(text, sameConfiguration) ||
+		!strings.Contains(text, sameLogs) {
 		t.Errorf("a run against itself:\n%s", text)
 	}
 }
@@ -85,7 +86,9 @@ func TestOtherConfiguration(t *testing.T) {
 func TestDifferentData(t *testing.T) {
 	c := config.Default()
 	sum := strings.Repeat("0", 64)
-	a := &Run{config: &c, made: &identity.Manifest{Data: map[string]identity.Split{"train": {Examples: 40, SHA256: sum}}, Settings: map[string]string{"seed": "1"}}}
+	a := &Run{config: &c,
+		made: &identity.Manifest{Data: map[string]identity.Split{"train": {Examples: 40, SHA256: sum}},
+			Settings: map[string]string{"seed": "1"}}}
 	b := &Run{config: &c, made: &identity.Manifest{Data: map[string]identity.Split{"train": {Examples: 41, SHA256: sum}}}}
 	want := []Difference{{"data train", "40 examples, SHA-256 000000000000", "41 examples, SHA-256 000000000000"}}
 	if d := cmp.Diff(want, differences(a, b)); d != "" {

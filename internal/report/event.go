@@ -60,11 +60,13 @@ type Candidate struct {
 
 func newEvent(n int, e schedule.Event) Event {
 	ev := Event{
-		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss), Sample: e.Sample, Margin: nan, MarginShare: nan,
+		Number: n, Step: e.Step, Epoch: e.Epoch, Action: e.Action, Span: e.Span, Keep: e.Keep, Loss: pointed(e.Loss),
+		Sample: e.Sample, Margin: nan, MarginShare: nan,
 		ParametersBefore: e.ParametersBefore, ParametersAfter: e.ParametersAfter, Before: e.Before, After: e.After,
 	}
 	for i, c := range e.Candidates {
-		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Increase: nan, IncreaseSE: pointed(c.ChangeSE), Winner: i == e.Winner}
+		own := Candidate{Span: c.Span, Members: c.Members, Score: number(c.Score), Loss: pointed(c.Loss), Increase: nan,
+			IncreaseSE: pointed(c.ChangeSE), Winner: i == e.Winner}
 		if e.Loss != nil && c.Loss != nil {
 			own.Increase = number(*c.Loss - *e.Loss)
 		}
@@ -164,7 +166,8 @@ func (e Event) why() string {
 	case "":
 		text = fmt.Sprintf("Of %d candidates; the score of the chosen one is neither the lowest nor the highest.", n)
 	default:
-		text = fmt.Sprintf("The %s score of %d candidates, %s ahead of %s", e.Rule, n, fixed(float64(e.Margin), 4), spanName(*e.RunnerUp))
+		text = fmt.Sprintf("The %s score of %d candidates, %s ahead of %s", e.Rule, n, fixed(float64(e.Margin), 4),
+			spanName(*e.RunnerUp))
 		if finite(float64(e.MarginShare)) && n > 2 {
 			text += fmt.Sprintf(" (%s %% of the range)", fixed(100*float64(e.MarginShare), 0))
 		}
@@ -189,7 +192,8 @@ func (e Event) increaseText() string {
 	if e.Sample > 0 {
 		sample += fmt.Sprintf(" of %d dev examples", e.Sample)
 	}
-	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4), signed(float64(won.Increase), 4))
+	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4),
+		signed(float64(won.Increase), 4))
 	if e.LessIncrease == nil {
 		return text + "; without standard errors in the log the candidates are not ranked by loss increase."
 	}
@@ -202,7 +206,8 @@ func (e Event) increaseText() string {
 	case others == 1:
 		text += " The other candidate would raise the loss more, by more than the standard error of the difference."
 	case others > 1:
-		text += fmt.Sprintf(" Of the other %d, %d would raise the loss less by more than the standard error of the difference, and %d cannot be told apart from it.",
+		text += fmt.Sprintf(" Of the other %d, %d would raise the loss less by more than the standard error of the "+
+			"difference, and %d cannot be told apart from it.",
 			others, *e.LessIncrease, *e.Alike)
 	}
 	return text

@@ -22,7 +22,8 @@ func (r *Report) JSON(w io.Writer) error {
 }
 
 // csvColumns is the header of CSV.
-var csvColumns = []string{"run", "event", "step", "epoch", "action", "first", "last", "members", "member_scores", "score", "rank", "winner",
+var csvColumns = []string{"run", "event", "step", "epoch", "action", "first", "last", "members", "member_scores",
+	"score", "rank", "winner",
 	"loss_before", "loss", "harm", "harm_se", "parameters_before", "parameters_after"}
 
 // CSV writes one row for each candidate of each event, after RFC 4180. A merge's
@@ -57,5 +58,6 @@ func candidateRow(run string, e Event, k Candidate) []string {
 	whole := strconv.Itoa
 	return []string{run, whole(e.Number), whole(e.Step), number(e.Epoch).Cell(), e.Action, whole(k.First), whole(k.Last),
 		strings.Join(members, " "), strings.Join(scores, " "), k.Score.Cell(), whole(k.Rank), strconv.FormatBool(k.Winner),
-		e.Loss.Cell(), k.Loss.Cell(), k.Increase.Cell(), k.IncreaseSE.Cell(), whole(e.ParametersBefore), whole(e.ParametersAfter)}
+		e.Loss.Cell(), k.Loss.Cell(), k.Increase.Cell(), k.IncreaseSE.Cell(), whole(e.ParametersBefore),
+		whole(e.ParametersAfter)}
 }

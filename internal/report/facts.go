@@ -67,7 +67,8 @@ func (r *Run) facts() []fact {
 		_, name := r.scoring()
 		facts = append(facts, fact{"score", name})
 	}
-	for _, f := range []fact{{"device", r.env.Device}, {"processor", r.env.CPU}, {"lor2c", strings.TrimSpace(r.env.Version + " " + r.revision())}} {
+	for _, f := range []fact{{"device", r.env.Device}, {"processor", r.env.CPU},
+		{"lor2c", strings.TrimSpace(r.env.Version + " " + r.revision())}} {
 		if f.Value != "" {
 			facts = append(facts, f)
 		}

@@ -19,7 +19,8 @@ type figures struct {
 
 func (r *Run) figures() figures {
 	f := figures{
-		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(), Parameters: r.parameters(), Increase: r.scatter(),
+		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(),
+		Parameters: r.parameters(), Increase: r.scatter(),
 	}
 	for _, e := range r.Events {
 		f.Events = append(f.Events, r.beforeAfter(e))
@@ -87,14 +88,16 @@ func (r *Run) timeline() *figure.Figure {
 		return nil
 	}
 	split := r.split()
-	panels := []figure.Panel{{YLabel: "loss", Series: []figure.Series{r.lossCurve("train loss", 5), r.evalCurve(split+" loss", split, "", 0, evalLoss)}}}
+	panels := []figure.Panel{{YLabel: "loss",
+		Series: []figure.Series{r.lossCurve("train loss", 5), r.evalCurve(split+" loss", split, "", 0, evalLoss)}}}
 	caption := "Loss and " + r.Metric + " over epochs"
 	if n := r.examples(); n > 0 {
 		caption += fmt.Sprintf(", on %d %s examples", n, split)
 	}
 	caption += ". "
 	if r.Metric != "loss" && len(r.Evals) > 0 {
-		panel := figure.Panel{YLabel: r.Metric, Series: []figure.Series{r.evalCurve(split+" "+r.Metric, split, r.Metric, 2, r.score)}}
+		panel := figure.Panel{YLabel: r.Metric,
+			Series: []figure.Series{r.evalCurve(split+" "+r.Metric, split, r.Metric, 2, r.score)}}
 		if r.interval() != none {
 			caption += "Vertical lines at the points are 95 % bootstrap intervals over these examples. "
 		}
@@ -108,7 +111,8 @@ func (r *Run) timeline() *figure.Figure {
 	if len(r.Events) > 0 {
 		caption += "Vertical dashed lines are merges and injections, with their layers above. "
 	}
-	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(), Panels: panels, Marks: r.marks()})
+	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(),
+		Panels: panels, Marks: r.marks()})
 	return &f
 }
 
@@ -144,7 +148,8 @@ func (r *Run) strip() *figure.Figure {
 	}
 	_, name := r.scoring()
 	s := figure.Strip{Name: "scores", Title: "Score of every module over time", Score: name, Layers: r.layers,
-		Caption: name + " of every module at the end of each epoch and before every planned event. A merged module is one cell over its layers; " +
+		Caption: name + " of every module at the end of each epoch and before every planned event. A merged module is " +
+			"one cell over its layers; " +
 			"hatched layers have LoRA in place of a module. " + r.source()}
 	for _, at := range r.Scores {
 		column := figure.StripColumn{Epoch: at.Epoch}
@@ -162,8 +167,11 @@ func (r *Run) spectraGrid() *figure.Figure {
 		return nil
 	}
 	g := figure.SpectraGrid{Name: "spectra", Title: "Singular values of every module",
-		Caption: "Singular values of BA, without the scale alpha/r, one line per measurement, the faintest of epoch " + epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
-			epoch(r.spectra[len(r.spectra)-1].Epoch) + ". They are computed from float32 Gram matrices: values below a thousandth of a module's largest are noise. " + r.source()}
+		Caption: "Singular values of BA, without the scale alpha/r, one line per measurement, the faintest of epoch " +
+			epoch(r.spectra[0].Epoch) + " and the strongest of epoch " +
+			epoch(r.spectra[len(r.spectra)-1].Epoch) +
+			". They are computed from float32 Gram matrices: values below a thousandth of a module's largest are noise. " +
+			r.source()}
 	index := map[schedule.Span]int{}
 	for _, s := range r.spectra {
 		for _, m := range s.Modules {
@@ -173,7 +181,8 @@ func (r *Run) spectraGrid() *figure.Figure {
 				index[m.Span] = i
 				g.Modules = append(g.Modules, figure.ModuleSpectra{Name: layersText(m.Span), Merged: m.Last > m.First})
 			}
-			g.Modules[i].Epochs, g.Modules[i].Values = append(g.Modules[i].Epochs, s.Epoch), append(g.Modules[i].Values, m.Singular)
+			g.Modules[i].Epochs, g.Modules[i].Values = append(g.Modules[i].Epochs, s.Epoch), append(g.Modules[i].Values,
+				m.Singular)
 		}
 	}
 	f := figure.SmallSpectra(g)
@@ -190,7 +199,8 @@ func layersText(s schedule.Span) string {
 
 func (r *Run) scatter() *figure.Figure {
 	_, name := r.scoring()
-	s := figure.Cross{Name: "harm", Title: "Does the score predict the loss increase?", XLabel: "score of the candidate", YLabel: "change of the what-if loss"}
+	s := figure.Cross{Name: "harm", Title: "Does the score predict the loss increase?", XLabel: "score of the candidate",
+		YLabel: "change of the what-if loss"}
 	events := 0
 	for _, action := range []string{"merge", "inject"} {
 		cloud := figure.Cloud{Action: action}
@@ -222,8 +232,10 @@ func (r *Run) scatter() *figure.Figure {
 	if len(s.Clouds) == 0 {
 		return nil
 	}
-	s.Caption = fmt.Sprintf("The change of the loss of the what-if sample that each candidate would cause, against its %s (the sum of two for a merge). Chosen candidates are ringed. "+
-		"Candidates of %d events, which share modules and are not independent; p is computed as if they were. ", name, events) + r.source()
+	s.Caption = fmt.Sprintf("The change of the loss of the what-if sample that each candidate would cause, against "+
+		"its %s (the sum of two for a merge). Chosen candidates are ringed. "+
+		"Candidates of %d events, which share modules and are not independent; p is computed as if they were. ", name,
+		events) + r.source()
 	f := figure.Scatter(s)
 	return &f
 }
@@ -257,7 +269,8 @@ func (r *Report) overlay() []figure.Figure {
 	}
 	chart.Caption = fmt.Sprintf("One run each of %s. ", strings.Join(names, ", ")) + cutText(chart.Panels)
 	if len(score.Series) < len(r.Runs) {
-		chart.Caption += fmt.Sprintf("The lower panel leaves out runs without evaluation and those whose best epoch is not selected by %s.", metric)
+		chart.Caption += fmt.Sprintf("The lower panel leaves out runs without evaluation and those whose best epoch is "+
+			"not selected by %s.", metric)
 	}
 	return []figure.Figure{figure.Lines(chart)}
 }

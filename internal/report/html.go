@@ -16,7 +16,8 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"drawn": drawn, "epoch": epoch, "what": Event.what, "why": Event.why, "results": results, "factTable": factTable,
 	"operations": (*Run).operationTable, "candidates": Event.candidateTable, "correlations": (*Run).correlationTable,
 	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
-	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText), "correlationText": text(correlationText), "whyNot": (*Run).whyNot,
+	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText),
+	"correlationText": text(correlationText), "whyNot": (*Run).whyNot,
 }).ParseFS(assets, "page.html"))
 
 func text(s string) func() string { return func() string { return s } }

@@ -22,12 +22,15 @@ func TestPartial(t *testing.T) {
 		want string // in the notes
 	}{
 		{"no-events", func(s *synthetic) { s.events = false }, nil, "There are no events, and no schedule was logged"},
-		{"lora", func(s *synthetic) { s.method, s.events = "lora", false }, nil, "method lora has no modules to merge or to replace"},
+		{"lora", func(s *synthetic) { s.method, s.events = "lora", false }, nil,
+			"method lora has no modules to merge or to replace"},
 		{"too-early", func(s *synthetic) { s.epochs, s.finished = 2, false }, nil, "There are no events so far."},
-		{"unfinished", func(s *synthetic) { s.epochs, s.finished = 4, false }, nil, "not finished: its last record is of step 232."},
+		{"unfinished", func(s *synthetic) { s.epochs, s.finished = 4, false }, nil,
+			"not finished: its last record is of step 232."},
 		{"half-line", nil, func(t *testing.T, dir string) { appendTo(t, dir, `{"kind":"train","st`) },
 			"the last, is half-written and was ignored"},
-		{"no-metrics", nil, func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "metrics.jsonl"))) }, "There is no metrics.jsonl"},
+		{"no-metrics", nil, func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "metrics.jsonl"))) },
+			"There is no metrics.jsonl"},
 		{"no-env", nil, func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "env.json"))) }, ""},
 	}
 	for _, tt := range tests {
@@ -73,23 +76,31 @@ func TestBadInput(t *testing.T) {
 		file func(t *testing.T, dir string)
 		want string
 	}{
-		{"unknown-kind", func(t *testing.T, dir string) { appendTo(t, dir, "{\"kind\":\"surprise\",\"step\":9999}\n") }, `"surprise"`},
+		{"unknown-kind", func(t *testing.T, dir string) { appendTo(t, dir, "{\"kind\":\"surprise\",\"step\":9999}\n") },
+			`"surprise"`},
 		{"older-format", replace(`"sfs_k":2`, `"k":2`), "metrics.jsonl:2: "},
 		{"missing-field", replace(`"winner":8,`, ``), `"winner"`},
-		{"winner", replace(`"winner":8,`, `"winner":11,`), "event: winner is 11, want the index of one of 11 candidates; restore the line"},
+		{"winner", replace(`"winner":8,`, `"winner":11,`),
+			"event: winner is 11, want the index of one of 11 candidates; restore the line"},
 		{"action", replace(`"action":"merge"`, `"action":"split"`), `event: action is "split", want "merge" or "inject"`},
 		{"scores", replace(`"scores":[0.52,0.47]`, `"scores":[0.52]`), "candidate 0-1 has 1 scores for 2 members"},
 		{"layers", replace(`"layers":12`, `"layers":11`), "layers 11-11 are not a span, want 0 <= first <= last < 11"},
 		{"span", replace(`{"first":3,"last":3,"singular"`, `{"first":-1,"last":3,"singular"`), "layers -1-3 are not a span"},
-		{"many-layers", replace(`"layers":12`, `"layers":1000000000`), "plan: layers is 1000000000, want 1 to 1000; restore the line"},
+		{"many-layers", replace(`"layers":12`, `"layers":1000000000`),
+			"plan: layers is 1000000000, want 1 to 1000; restore the line"},
 		{"no-layers", replace(`"layers":12`, `"layers":0`), "plan: layers is 0, want 1 to 1000"},
-		{"many-modules", replace(`{"first":3,"last":3,"singular"`, strings.Repeat(`{"first":3,"last":3,"singular":[1]},`, 12)+`{"first":3,"last":3,"singular"`),
+		{"many-modules",
+			replace(`{"first":3,"last":3,"singular"`,
+				strings.Repeat(`{"first":3,"last":3,"singular":[1]},`, 12)+`{"first":3,"last":3,"singular"`),
 			"modules, want at most one for each of 12 layers"},
-		{"many-candidates", replace(`"candidates":[`, `"candidates":[`+strings.Repeat(`{"first":0,"last":0,"members":[],"scores":[]},`, 13)),
+		{"many-candidates",
+			replace(`"candidates":[`, `"candidates":[`+strings.Repeat(`{"first":0,"last":0,"members":[],"scores":[]},`, 13)),
 			"candidates, want at most one for each of 12 layers"},
-		{"results", func(t *testing.T, dir string) { put(t, dir, "all_results.json", "{") }, "all_results.json:1:1: unexpected end of JSON input; restore the file or remove it"},
+		{"results", func(t *testing.T, dir string) { put(t, dir, "all_results.json", "{") },
+			"all_results.json:1:1: unexpected end of JSON input; restore the file or remove it"},
 		{"env", func(t *testing.T, dir string) { put(t, dir, "env.json", "[]") }, "env.json:1:1: "},
-		{"config", func(t *testing.T, dir string) { put(t, dir, "config.resolved.yaml", "modle: x\n") }, "config.resolved.yaml"},
+		{"config", func(t *testing.T, dir string) { put(t, dir, "config.resolved.yaml", "modle: x\n") },
+			"config.resolved.yaml"},
 	}
 	for _, tt := range tests {
 		t.Run("case="+tt.name, func(t *testing.T) {
@@ -98,14 +109,16 @@ func TestBadInput(t *testing.T) {
 			dir := s.write(t, filepath.Join(t.TempDir(), "run"))
 			tt.file(t, dir)
 			_, err := Read([]string{dir})
-			if err == nil || !strings.HasPrefix(err.Error(), "report: read run "+dir+": ") || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || !strings.HasPrefix(err.Error(), "report: read run "+dir+": ") ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v; want %q in it", err, tt.want)
 			}
 		})
 	}
 	dir := t.TempDir()
 	for _, path := range []string{dir, filepath.Join(dir, "none")} {
-		if _, err := Read([]string{path}); !errors.Is(err, ErrNoRun) || !strings.Contains(err.Error(), "want a directory that lor2c train wrote") {
+		if _, err := Read([]string{path}); !errors.Is(err, ErrNoRun) ||
+			!strings.Contains(err.Error(), "want a directory that lor2c train wrote") {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
@@ -120,15 +133,19 @@ func TestSavedCount(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, "best"), 0o777))
 	var file bytes.Buffer
 	must(t, checkpoint.Write(&file, nil, []checkpoint.Tensor{
-		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
-		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8},
+			Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2},
+			Data: make([]float32, 16)},
 		{Name: "classifier.out_proj.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
 	}))
-	put(t, filepath.Join(dir, "best"), "adapter_config.json", `{"peft_type":"LORA","task_type":"SEQ_CLS","r":2,"lora_alpha":4,"target_modules":["query"]}`)
+	put(t, filepath.Join(dir, "best"), "adapter_config.json",
+		`{"peft_type":"LORA","task_type":"SEQ_CLS","r":2,"lora_alpha":4,"target_modules":["query"]}`)
 	put(t, filepath.Join(dir, "best"), "adapter_model.safetensors", file.String())
 	r, err := Read([]string{dir})
 	must(t, err)
-	if text := string(written(t, r.Markdown)); !strings.Contains(text, "| scalars of the adapter | 32 |") || !strings.Contains(text, "| scalars, end | 32 |") {
+	if text := string(written(t, r.Markdown)); !strings.Contains(text, "| scalars of the adapter | 32 |") ||
+		!strings.Contains(text, "| scalars, end | 32 |") {
 		t.Errorf("no count of 32 in\n%s", text)
 	}
 	put(t, filepath.Join(dir, "best"), "adapter_model.safetensors", "damaged")

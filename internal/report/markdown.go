@@ -70,7 +70,8 @@ func (m *markdown) row(cells []string) {
 }
 
 // escape returns text with all characters escaped that could be read as markup.
-var escape = strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "<", "&lt;", "&", "&amp;").Replace
+var escape = strings.NewReplacer("\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "<", "&lt;",
+	"&", "&amp;").Replace
 
 func (m *markdown) pair(p Pair) {
 	m.line("## %s against %s", escape(p.Other), escape(p.First))

@@ -87,7 +87,8 @@ func (r *Run) readLines(path string) ([][]byte, error) {
 	}
 	lines := bytes.Split(data, []byte("\n"))
 	if rest := lines[len(lines)-1]; len(rest) > 0 {
-		r.note("Line %d of metrics.jsonl, the last, is half-written and was ignored: the run was killed there or is still being written.", len(lines))
+		r.note("Line %d of metrics.jsonl, the last, is half-written and was ignored: the run was killed there or is "+
+			"still being written.", len(lines))
 	}
 	return lines[:len(lines)-1], nil
 }
@@ -101,7 +102,8 @@ func (r *Run) readResults(path string) error {
 	// ends.
 	epoch := values["epoch"]
 	added := float64(r.config.Train.AddedEpochs())
-	r.Finished = values != nil && (added == 0 || r.config.Train.EarlyStopping > 0 || epoch != nil && *epoch >= float64(r.config.Train.Epochs)+added)
+	r.Finished = values != nil &&
+		(added == 0 || r.config.Train.EarlyStopping > 0 || epoch != nil && *epoch >= float64(r.config.Train.Epochs)+added)
 	r.Results = map[string]number{}
 	for name, v := range values {
 		r.Results[name] = pointed(v)

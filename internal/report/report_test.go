@@ -106,11 +106,14 @@ func TestEvents(t *testing.T) {
 	for i, w := range worked {
 		e := run.Events[i]
 		t.Run(fmt.Sprintf("event=%d", i+1), func(t *testing.T) {
-			if e.Number != i+1 || e.Step != w.step || e.Action != w.action || e.First != w.first || e.Last != w.last || e.Keep != w.keep || e.Rule != "lowest" {
+			if e.Number != i+1 || e.Step != w.step || e.Action != w.action || e.First != w.first || e.Last != w.last ||
+				e.Keep != w.keep || e.Rule != "lowest" {
 				t.Errorf("is %+v", e)
 			}
-			if !near(e.Margin, w.margin) || !near(e.MarginShare, w.share) || e.RunnerUp != (jsonSpan{w.runnerUp[0], w.runnerUp[1]}) {
-				t.Errorf("margin %v, %v of the range, before %v; want %v, %v, %v", e.Margin, e.MarginShare, e.RunnerUp, w.margin, w.share, w.runnerUp)
+			if !near(e.Margin, w.margin) || !near(e.MarginShare, w.share) ||
+				e.RunnerUp != (jsonSpan{w.runnerUp[0], w.runnerUp[1]}) {
+				t.Errorf("margin %v, %v of the range, before %v; want %v, %v, %v", e.Margin, e.MarginShare, e.RunnerUp, w.margin,
+					w.share, w.runnerUp)
 			}
 			if e.Before != w.before || e.ParametersAfter != w.after {
 				t.Errorf("scalars %d to %d, want %d to %d", e.Before, e.ParametersAfter, w.before, w.after)
@@ -202,7 +205,8 @@ func TestCSV(t *testing.T) {
 	if len(rows) != 1+11+10+8+8+6+6 {
 		t.Fatalf("%d rows, want a header and 49 candidates", len(rows))
 	}
-	if want := "lor2c-17,3,348,6,merge,7,9,7-7 8-9,0.36 0.34,0.7,1,true,"; !strings.HasPrefix(strings.Join(rows[1+11+10+5], ","), want) {
+	if want := "lor2c-17,3,348,6,merge,7,9,7-7 8-9,0.36 0.34,0.7,1,true,"; !strings.HasPrefix(strings.Join(rows[1+11+10+5],
+		","), want) {
 		t.Errorf("row of event 3's winner is %q, want %q ...", rows[1+11+10+5], want)
 	}
 	s := whole()
@@ -242,7 +246,8 @@ func TestMarkdown(t *testing.T) {
 // the next attempt.
 func TestOperations(t *testing.T) {
 	due := []schedule.Time{{Step: 10, Epoch: 1}, {Step: 20, Epoch: 2}, {Step: 30, Epoch: 3}}
-	r := &Run{config: &config.Config{}, Plan: &schedule.Plan{Merges: due}, Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
+	r := &Run{config: &config.Config{}, Plan: &schedule.Plan{Merges: due},
+		Events: []Event{{Number: 1, Action: "merge", Step: 10}, {Number: 2, Action: "merge", Step: 25}}}
 	for _, tt := range []struct {
 		finished bool
 		last     int
@@ -308,7 +313,8 @@ func TestMethodName(t *testing.T) {
 // more than hypot(0.3, 0.4) = 0.5, one less by exactly that, and one raises it
 // more.
 func TestCompareIncrease(t *testing.T) {
-	e := Event{Candidates: []Candidate{{Increase: 2, IncreaseSE: 0.3}, {Increase: 1.25, IncreaseSE: 0.4}, {Increase: 1.5, IncreaseSE: 0.4}, {Increase: 9, IncreaseSE: 0.4}}}
+	e := Event{Candidates: []Candidate{{Increase: 2, IncreaseSE: 0.3}, {Increase: 1.25, IncreaseSE: 0.4},
+		{Increase: 1.5, IncreaseSE: 0.4}, {Increase: 9, IncreaseSE: 0.4}}}
 	e.compareIncrease(0)
 	if e.LessIncrease == nil || *e.LessIncrease != 1 || *e.Alike != 1 {
 		t.Errorf("got %v less and %v alike, want 1 and 1", e.LessIncrease, e.Alike)

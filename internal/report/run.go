@@ -72,7 +72,8 @@ func (r *Run) note(format string, a ...any) { r.Notes = append(r.Notes, fmt.Spri
 // build fills r from the records of its log.
 func (r *Run) build(records []runlog.Record) {
 	c := r.config
-	r.Method, r.Task, r.Model, r.Seed, r.Epochs = methodName(c), c.Data.Task, c.Model, c.Seed, c.Train.Epochs+c.Train.AddedEpochs()
+	r.Method, r.Task, r.Model, r.Seed = methodName(c), c.Data.Task, c.Model, c.Seed
+	r.Epochs = c.Train.Epochs + c.Train.AddedEpochs()
 	r.Metric = r.selecting()
 	var events []schedule.Event
 	for _, record := range records {
@@ -122,7 +123,8 @@ func (r *Run) whyNoEvents() string {
 	case !r.config.Method.Changes():
 		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name())
 	case r.Plan == nil:
-		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written before schedules existed."
+		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written " +
+			"before schedules existed."
 	case len(r.Plan.Merges)+len(r.Plan.Injects) == 0:
 		return "There are no events: the schedule has none."
 	case !r.Finished:

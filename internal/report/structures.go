@@ -9,8 +9,8 @@ import (
 )
 
 // legend is the part of a caption that explains the diagrams.
-const legend = "Layers count from 0 and run from the bottom upwards; a box beside them is a LoR2C module with the layers that it bridges, " +
-	"\"LoRA\" a layer whose module was replaced. "
+const legend = "Layers count from 0 and run from the bottom upwards; a box beside them is a LoR2C module with the " +
+	"layers that it bridges, \"LoRA\" a layer whose module was replaced. "
 
 // stages returns a figure of the structure at the start and after every step
 // with events.
@@ -19,12 +19,14 @@ func (r *Run) stages() *figure.Figure {
 		return nil
 	}
 	s := figure.Stages{Name: "structure", Title: "Structure over the run", Caption: legend + r.source(), Layers: r.layers,
-		Stages: []figure.Stage{{Heading: "start", Boxes: boxes(r.Events[0].Before), Below: scalars(r.Events[0].ParametersBefore)}}}
+		Stages: []figure.Stage{{Heading: "start", Boxes: boxes(r.Events[0].Before),
+			Below: scalars(r.Events[0].ParametersBefore)}}}
 	for i, e := range r.Events {
 		if i+1 < len(r.Events) && r.Events[i+1].Step == e.Step {
 			continue
 		}
-		stage := figure.Stage{Heading: "epoch " + epoch(e.Epoch), Boxes: boxes(e.After), Injected: e.After.Injected, Below: scalars(e.ParametersAfter)}
+		stage := figure.Stage{Heading: "epoch " + epoch(e.Epoch), Boxes: boxes(e.After), Injected: e.After.Injected,
+			Below: scalars(e.ParametersAfter)}
 		for _, same := range r.Events[:i+1] {
 			if same.Step != e.Step {
 				continue
@@ -40,7 +42,8 @@ func (r *Run) stages() *figure.Figure {
 // beforeAfter returns a figure of one event: the structure before it, with the
 // scores, and after it.
 func (r *Run) beforeAfter(e Event) figure.Figure {
-	before := figure.Stage{Heading: "before", Boxes: boxes(e.Before), Injected: e.Before.Injected, Below: scalars(e.ParametersBefore)}
+	before := figure.Stage{Heading: "before", Boxes: boxes(e.Before), Injected: e.Before.Injected,
+		Below: scalars(e.ParametersBefore)}
 	scores := map[schedule.Span]number{}
 	for _, c := range e.Candidates {
 		for i, m := range c.Members {
@@ -60,12 +63,15 @@ func (r *Run) beforeAfter(e Event) figure.Figure {
 			}
 		}
 	}
-	after := figure.Stage{Heading: "after", Boxes: boxes(e.After), Injected: e.After.Injected, Below: scalars(e.ParametersAfter)}
+	after := figure.Stage{Heading: "after", Boxes: boxes(e.After), Injected: e.After.Injected,
+		Below: scalars(e.ParametersAfter)}
 	mark(&after, e)
 	return figure.Structure(figure.Stages{
-		Name: fmt.Sprintf("event-%02d", e.Number), Title: fmt.Sprintf("Event %d: %s %s", e.Number, e.Action, spanName(e.Span)), Layers: r.layers, Side: true,
-		Caption: upper(e.what()) + fmt.Sprintf(", after epoch %s. Scores are written beside the modules. ", epoch(e.Epoch)) + legend + r.source(),
-		Stages:  []figure.Stage{before, after},
+		Name: fmt.Sprintf("event-%02d", e.Number), Title: fmt.Sprintf("Event %d: %s %s", e.Number, e.Action,
+			spanName(e.Span)), Layers: r.layers, Side: true,
+		Caption: upper(e.what()) + fmt.Sprintf(", after epoch %s. Scores are written beside the modules. ",
+			epoch(e.Epoch)) + legend + r.source(),
+		Stages: []figure.Stage{before, after},
 	})
 }
 

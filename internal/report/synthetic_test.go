@@ -70,12 +70,15 @@ func (s synthetic) write(t testing.TB, dir string) string {
 	must(t, os.MkdirAll(dir, 0o777))
 	put(t, dir, "config.resolved.yaml", string(c.YAML()))
 	put(t, dir, "env.json", `{"device":"cpu","cpu":"Example CPU","version":"v1.2.3","revision":"0123456789abcdef"}`)
-	log, err := runlog.Open(dir, runlog.Options{Scores: []string{"accuracy", "f1"}, Steps: epochs * perEpoch, Epochs: epochs, Stdout: io.Discard, Stderr: io.Discard})
+	log, err := runlog.Open(dir,
+		runlog.Options{Scores: []string{"accuracy", "f1"}, Steps: epochs * perEpoch, Epochs: epochs, Stdout: io.Discard,
+			Stderr: io.Discard})
 	must(t, err)
 	s.log(log)
 	if s.finished {
 		must(t, log.Finish(runlog.Results{Epoch: epochs, TrainLoss: 0.25, TrainSamples: 3668,
-			Evals: []runlog.Eval{{Step: 1740, Epoch: 30, Split: "dev", Loss: 0.3, Scores: map[string]float64{"accuracy": 0.9, "f1": 0.925}}}}))
+			Evals: []runlog.Eval{{Step: 1740, Epoch: 30, Split: "dev", Loss: 0.3,
+				Scores: map[string]float64{"accuracy": 0.9, "f1": 0.925}}}}))
 	}
 	must(t, log.Close())
 	return dir
@@ -88,9 +91,11 @@ func (s synthetic) log(log *runlog.Run) {
 		structure.Modules = append(structure.Modules, schedule.Span{First: l, Last: l})
 		scores[schedule.Span{First: l, Last: l}] = sfs[l]
 	}
-	log.Baseline(runlog.Baseline{Split: "dev", Examples: 408, Label: "1", Count: 279, Scores: metric.Scores{"accuracy": 0.6838, "f1": 0.8122}})
+	log.Baseline(runlog.Baseline{Split: "dev", Examples: 408, Label: "1", Count: 279,
+		Scores: metric.Scores{"accuracy": 0.6838, "f1": 0.8122}})
 	if s.events {
-		plan := schedule.Plan{Layers: 12, Rank: 8, Parameters: 12 * module, MaxMerges: 3, MaxInjects: 3, Score: "sfs", SFSK: 2}
+		plan := schedule.Plan{Layers: 12, Rank: 8, Parameters: 12 * module, MaxMerges: 3, MaxInjects: 3, Score: "sfs",
+			SFSK: 2}
 		for e := 3; e <= 9; e += 3 {
 			due := schedule.Time{Step: e * perEpoch, Epoch: float64(e)}
 			plan.Merges, plan.Injects = append(plan.Merges, due), append(plan.Injects, due)
@@ -109,13 +114,15 @@ func (s synthetic) log(log *runlog.Run) {
 			if e > 5 {
 				loss += s.drift
 			}
-			log.Train(runlog.Train{Step: step, Epoch: at, Loss: loss, LearningRate: 4e-4 * (1 - at/epochs), GradNorm: 1 + math.Cos(at)/4})
+			log.Train(runlog.Train{Step: step, Epoch: at, Loss: loss, LearningRate: 4e-4 * (1 - at/epochs),
+				GradNorm: 1 + math.Cos(at)/4})
 		}
 		if s.events {
 			structure = s.logStructure(log, e, structure, scores)
 		}
 		accuracy := math.Round(408*(0.89-0.2*math.Exp(-float64(e)/5)+0.006*math.Sin(float64(e)*1.7))) / 408
-		log.Eval(runlog.Eval{Step: e * perEpoch, Epoch: float64(e), Split: "dev", Loss: 0.3 + 0.3*math.Exp(-float64(e)/4) + 0.003*float64(e),
+		log.Eval(runlog.Eval{Step: e * perEpoch, Epoch: float64(e), Split: "dev",
+			Loss:      0.3 + 0.3*math.Exp(-float64(e)/4) + 0.003*float64(e),
 			Scores:    map[string]float64{"accuracy": accuracy, "f1": accuracy + 0.03},
 			Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.85, High: 0.92}, "f1": nil}, Best: accuracy > best})
 		best = math.Max(best, accuracy)
@@ -124,11 +131,14 @@ func (s synthetic) log(log *runlog.Run) {
 
 // logStructure logs the spectrum at the end of an epoch and the events of the
 // epoch, and returns the structure after them.
-func (s synthetic) logStructure(log *runlog.Run, e int, now schedule.Structure, scores map[schedule.Span]float64) schedule.Structure {
+func (s synthetic) logStructure(
+	log *runlog.Run, e int, now schedule.Structure, scores map[schedule.Span]float64,
+) schedule.Structure {
 	step := e * perEpoch
 	record := schedule.Spectrum{Step: step, Epoch: float64(e), Score: "sfs"}
 	for _, m := range now.Modules {
-		record.Modules = append(record.Modules, schedule.Module{Span: m, Singular: singular(scores[m], 4*(1-math.Exp(-float64(e)/6)))})
+		record.Modules = append(record.Modules,
+			schedule.Module{Span: m, Singular: singular(scores[m], 4*(1-math.Exp(-float64(e)/6)))})
 		record.Scores = append(record.Scores, scores[m])
 	}
 	log.Structure(record)
@@ -151,7 +161,8 @@ func (s synthetic) logStructure(log *runlog.Run, e int, now schedule.Structure, 
 					continue
 				}
 				n := now.Modules[i+1]
-				c = schedule.Candidate{Span: schedule.Span{First: m.First, Last: n.Last}, Members: []schedule.Span{m, n}, Scores: []float64{scores[m], scores[n]}, Score: scores[m] + scores[n]}
+				c = schedule.Candidate{Span: schedule.Span{First: m.First, Last: n.Last}, Members: []schedule.Span{m, n},
+					Scores: []float64{scores[m], scores[n]}, Score: scores[m] + scores[n]}
 			}
 			if s.losses {
 				loss := base + 0.02*c.Score + 0.004*math.Sin(9*float64(m.First+e))

@@ -176,7 +176,8 @@ func (r *Run) counts(action string) string {
 	if r.Plan == nil {
 		return none
 	}
-	return fmt.Sprintf("%d of %d", r.executed(action), map[string]int{"merge": r.Plan.MaxMerges, "inject": r.Plan.MaxInjects}[action])
+	return fmt.Sprintf("%d of %d", r.executed(action),
+		map[string]int{"merge": r.Plan.MaxMerges, "inject": r.Plan.MaxInjects}[action])
 }
 
 func (r *Run) count(i int) string {

@@ -16,7 +16,8 @@ import (
 
 // source returns the description of where the numbers of a figure come from.
 func (j *Job) source(note string) figure.Source {
-	s := figure.Source{Model: j.profile.model, Runs: len(j.Cells), Seeds: j.o.Seeds, Note: strings.TrimSpace(note + " " + j.profile.note)}
+	s := figure.Source{Model: j.profile.model, Runs: len(j.Cells), Seeds: j.o.Seeds,
+		Note: strings.TrimSpace(note + " " + j.profile.note)}
 	if len(j.o.Tasks) == 1 {
 		s.Task = taskTitles[j.o.Tasks[0]]
 	}
@@ -70,8 +71,10 @@ func (j *Job) fig2() ([]string, error) {
 		return nil, fmt.Errorf("reproduce: draw fig2: no run with spectra is done; see %s", j.Out)
 	}
 	s.Most = min(50, s.Rank)
-	s.Source = j.source("The paper has W of 768 x 128 and does not say how it was made; here LoR2C has alpha equal to its rank, so that W acts unscaled.")
-	return j.draw(figure.Fig2(s), map[string]any{"epochs": s.Epochs, "rank": s.Rank, "singular_values_by_epoch_and_module": s.Values})
+	s.Source = j.source("The paper has W of 768 x 128 and does not say how it was made; here LoR2C has alpha equal to " +
+		"its rank, so that W acts unscaled.")
+	return j.draw(figure.Fig2(s),
+		map[string]any{"epochs": s.Epochs, "rank": s.Rank, "singular_values_by_epoch_and_module": s.Values})
 }
 
 // records returns the records of a run that is done.
@@ -106,7 +109,8 @@ func (j *Job) fig7() ([]string, error) {
 	}
 	ours, theirs := sums["lor2c"], sums["lora"]
 	if ours == nil || len(ours) != len(theirs) {
-		return nil, fmt.Errorf("reproduce: draw fig7: gradients of %d epochs for lor2c and %d for lora; want equal runs that are done, see %s", len(ours), len(theirs), j.Out)
+		return nil, fmt.Errorf("reproduce: draw fig7: gradients of %d epochs for lor2c and %d for lora; want equal runs "+
+			"that are done, see %s", len(ours), len(theirs), j.Out)
 	}
 	ratio := make([][]float64, len(ours))
 	for e, layers := range ours {
@@ -114,7 +118,9 @@ func (j *Job) fig7() ([]string, error) {
 			ratio[e] = append(ratio[e], m.value()/theirs[e][i].value())
 		}
 	}
-	return j.draw(figure.Fig7(ratio, j.source("LoRA acts on query and value, with the rank and alpha of LoR2C. The paper does not say the task of its figure.")),
+	return j.draw(figure.Fig7(ratio,
+		j.source("LoRA acts on query and value, with the rank and alpha of LoR2C. The paper does not say the task of its "+
+			"figure.")),
 		map[string]any{"ratio_by_epoch_and_layer": ratio})
 }
 

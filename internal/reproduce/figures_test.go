@@ -75,8 +75,10 @@ func TestFig2(t *testing.T) {
 {"kind":"spectrum","step":12,"epoch":2,"modules":[{"first":0,"last":0,"singular":[3,1.5]},{"first":1,"last":1,"singular":[4,2]}]}
 `})
 	paths, err := j.fig2()
-	wantData(t, paths, err, `{"epochs":[1,2],"rank":2,"singular_values_by_epoch_and_module":[[[1,0.5],[2,1]],[[3,1.5],[4,2]]]}`)
-	if _, err := logged(t, "fig2", nil).fig2(); err == nil || !strings.Contains(err.Error(), "no run with spectra is done") {
+	wantData(t, paths, err,
+		`{"epochs":[1,2],"rank":2,"singular_values_by_epoch_and_module":[[[1,0.5],[2,1]],[[3,1.5],[4,2]]]}`)
+	if _, err := logged(t, "fig2", nil).fig2(); err == nil ||
+		!strings.Contains(err.Error(), "no run with spectra is done") {
 		t.Errorf("without spectra: %v", err)
 	}
 }
@@ -92,7 +94,8 @@ func TestFig7(t *testing.T) {
 	paths, err := logged(t, "fig7", lines).fig7()
 	wantData(t, paths, err, `{"ratio_by_epoch_and_layer":[[2.5,0.5]]}`)
 	lines["lora"] = ""
-	if _, err := logged(t, "fig7", lines).fig7(); err == nil || !strings.Contains(err.Error(), "gradients of 1 epochs for lor2c and 0 for lora") {
+	if _, err := logged(t, "fig7", lines).fig7(); err == nil ||
+		!strings.Contains(err.Error(), "gradients of 1 epochs for lor2c and 0 for lora") {
 		t.Errorf("with one method: %v", err)
 	}
 }
@@ -102,7 +105,8 @@ func TestFig6(t *testing.T) {
 	im := group("imlor2c-demo-max_merges=2-max_injects=1", 100, 0.75)
 	im.Merges.Executed, im.Injects.Executed = sweep.Range{Min: 1, Max: 1}, sweep.Range{Min: 1, Max: 1}
 	g := j.grid("demo", map[string]sweep.Group{im.Name: im})
-	if g.Values[1][2] != 0.75 || !math.IsNaN(g.Values[2][1]) || g.Executed[1][2] != (figure.Executed{Injects: 1, Merges: 1}) || g.Metric != "accuracy" {
+	if g.Values[1][2] != 0.75 || !math.IsNaN(g.Values[2][1]) ||
+		g.Executed[1][2] != (figure.Executed{Injects: 1, Merges: 1}) || g.Metric != "accuracy" {
 		t.Errorf("grid %+v; want row 1, column 2", g)
 	}
 	paths, err := j.fig6(&sweep.Summary{Groups: []sweep.Group{group("lor2c-demo", 100, 0.5), im}})
@@ -116,7 +120,8 @@ func TestFig6(t *testing.T) {
 				want += `,{"task":"demo","merges":2,"injects":1,"metric":"accuracy","score":{"n":1,"mean":0.75,"sd":null,"min":0.75,"max":0.75,"interval_95":null},
 					"executed":{"merges":{"min":1,"max":1},"injects":{"min":1,"max":1}}}`
 			default:
-				want += `,{"task":"demo","merges":` + string(rune('0'+merges)) + `,"injects":` + string(rune('0'+injects)) + `,"metric":"","score":null,"executed":null}`
+				want += `,{"task":"demo","merges":` + string(rune('0'+merges)) + `,"injects":` + string(rune('0'+injects)) +
+					`,"metric":"","score":null,"executed":null}`
 			}
 		}
 	}

@@ -39,7 +39,8 @@ func paperTable() (rows []paperRow, tasks []string) {
 	last := len(lines[0]) - 1
 	tasks = lines[0][3:last]
 	for _, line := range lines[1:] {
-		row := paperRow{method: line[0], row: line[1], parameters: line[2], scores: map[string]float64{}, average: number(line[last])}
+		row := paperRow{method: line[0], row: line[1], parameters: line[2], scores: map[string]float64{},
+			average: number(line[last])}
 		for i, task := range tasks {
 			row.scores[task] = number(line[3+i])
 		}

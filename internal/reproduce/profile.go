@@ -56,7 +56,8 @@ func profiles(name string) (profile, bool) {
 	case Mini:
 		return profile{
 			model: "Demo encoder (4 layers of width 128)", parallel: runtime.NumCPU(), largest: 2,
-			note:  "MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.",
+			note: "MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be " +
+				"compared with the paper.",
 			tasks: map[string][]string{"table1": {demoTask}, "fig2": {demoTask}, "fig6": {demoTask}, "fig7": {demoTask}},
 			seeds: map[string][]uint64{"table1": {17, 18}, "fig2": one, "fig6": one, "fig7": one},
 			fig2:  settings("method.rank", 64, "method.alpha", 64, "train.epochs", 6),

@@ -44,9 +44,12 @@ func TestPlan(t *testing.T) {
 		cells        int
 	}{
 		{"table1", "table1", Options{Profile: Paper}, 5 * 6 * 3},
-		{"one", "table1", Options{Profile: Paper, Tasks: []string{"rte"}, Methods: []string{"imlor2c"}, Seeds: []uint64{1}}, 1},
+		{"one", "table1", Options{Profile: Paper, Tasks: []string{"rte"}, Methods: []string{"imlor2c"}, Seeds: []uint64{1}},
+			1},
 		// LoR2C is the cell without merges and injections.
-		{"grid", "table1", Options{Profile: Paper, Tasks: []string{"rte"}, Methods: []string{"lor2c", "imlor2c"}, Seeds: []uint64{1}, Grid: true}, 49},
+		{"grid", "table1",
+			Options{Profile: Paper, Tasks: []string{"rte"}, Methods: []string{"lor2c", "imlor2c"}, Seeds: []uint64{1},
+				Grid: true}, 49},
 		{"fig2", "fig2", Options{Profile: Paper}, 1},
 		{"fig6", "fig6", Options{Profile: Paper}, 4 * 49},
 		{"fig7", "fig7", Options{Profile: Paper}, 2},
@@ -74,14 +77,16 @@ func TestCells(t *testing.T) {
 	atRoot(t)
 	o := Options{Profile: Paper, Tasks: []string{"mrpc"}, Seeds: []uint64{5}, Model: "m", Data: "d"}
 	c := load(t, plan(t, "fig2", o).Cells[0])
-	if c.Method.Rank() != 128 || c.Train.Epochs != 50 || c.Train.BatchSize != 64 || c.Optim.LR != 4e-4 || c.Data.MaxLength != 256 || c.Method.Value("alpha") != 128.0 {
+	if c.Method.Rank() != 128 || c.Train.Epochs != 50 || c.Train.BatchSize != 64 || c.Optim.LR != 4e-4 ||
+		c.Data.MaxLength != 256 || c.Method.Value("alpha") != 128.0 {
 		t.Errorf("fig2 runs %+v", c)
 	}
 	if c.Seed != 5 || c.Model != "m" || c.Data.Dir != "d" || c.Data.Task != "mrpc" {
 		t.Errorf("options are lost: %+v", c)
 	}
 	for i, method := range []string{"lor2c", "lora"} {
-		if c := load(t, plan(t, "fig7", o).Cells[i]); c.Method.Name() != method || !c.Train.LogGradients || c.Schedule.Active() {
+		if c := load(t, plan(t, "fig7", o).Cells[i]); c.Method.Name() != method || !c.Train.LogGradients ||
+			c.Schedule.Active() {
 			t.Errorf("fig7 runs %+v", c)
 		}
 	}
@@ -108,13 +113,17 @@ func TestPlanFaults(t *testing.T) {
 		target string
 		o      Options
 	}{
-		`--profile is "big"; want paper or mini`:                       {"table1", Options{Profile: "big"}},
-		`no target "fig3"; want one of table1, fig2, fig6, fig7`:       {"fig3", Options{Profile: Mini}},
-		`--tasks has "mrcp"; want some of sst2, mrpc, cola, qnli, rte`: {"table1", Options{Profile: Paper, Tasks: []string{"mrcp"}}},
-		`--tasks has "mrpc"; want some of demo`:                        {"table1", Options{Profile: Mini, Tasks: []string{"mrpc"}}},
-		`--methods has "adalora"; want some of full, lora, lor2c`:      {"table1", Options{Profile: Paper, Methods: []string{"adalora"}}},
-		`--methods and --grid are for table1; fig6 has its own`:        {"fig6", Options{Profile: Paper, Grid: true}},
-		`fig7 shows one task, --tasks has 2; want one`:                 {"fig7", Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}}},
+		`--profile is "big"; want paper or mini`:                 {"table1", Options{Profile: "big"}},
+		`no target "fig3"; want one of table1, fig2, fig6, fig7`: {"fig3", Options{Profile: Mini}},
+		`--tasks has "mrcp"; want some of sst2, mrpc, cola, qnli, rte`: {"table1",
+			Options{Profile: Paper, Tasks: []string{"mrcp"}}},
+		`--tasks has "mrpc"; want some of demo`: {"table1",
+			Options{Profile: Mini, Tasks: []string{"mrpc"}}},
+		`--methods has "adalora"; want some of full, lora, lor2c`: {"table1",
+			Options{Profile: Paper, Methods: []string{"adalora"}}},
+		`--methods and --grid are for table1; fig6 has its own`: {"fig6", Options{Profile: Paper, Grid: true}},
+		`fig7 shows one task, --tasks has 2; want one`: {"fig7",
+			Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}}},
 		`--model and --data are for --profile paper; mini has its own`: {"fig7", Options{Profile: Mini, Model: "m"}},
 	} {
 		t.Run("want="+want, func(t *testing.T) {

@@ -27,14 +27,15 @@ type table struct {
 
 // row is a method on a task.
 type row struct {
-	Method          string          `json:"method"`
-	Row             string          `json:"row"` // its name in the paper
-	Task            string          `json:"task"`
-	Metric          string          `json:"metric"`
-	Cell            string          `json:"cell"`          // the runs are <cell>-seed=<seed>
-	SelectedFrom    int             `json:"selected_from"` // number of grid cells it was selected from, by dev; 1 if it was fixed in advance
-	Paper           *float64        `json:"paper"`         // nil in the mini profile
-	Ours            *sweep.Spread   `json:"ours"`          // nil without any defined score
+	Method string `json:"method"`
+	Row    string `json:"row"` // its name in the paper
+	Task   string `json:"task"`
+	Metric string `json:"metric"`
+	Cell   string `json:"cell"` // the runs are <cell>-seed=<seed>
+	// number of grid cells it was selected from, by dev; 1 if it was fixed in advance
+	SelectedFrom    int             `json:"selected_from"`
+	Paper           *float64        `json:"paper"` // nil in the mini profile
+	Ours            *sweep.Spread   `json:"ours"`  // nil without any defined score
 	Difference      *float64        `json:"difference"`
 	Scores          []metric.Number `json:"scores"` // null if the score of a run is undefined
 	Seeds           []uint64        `json:"seeds"`
@@ -107,8 +108,9 @@ func best(points []gridPoint, groups map[string]sweep.Group) string {
 }
 
 func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
-	r := row{Method: p.method, Row: p.row, Task: task, Metric: g.Metric, Cell: g.Name, Missing: g.Missing, Parameters: g.Parameters,
-		Scores: []metric.Number{}, Seeds: []uint64{}}
+	r := row{Method: p.method, Row: p.row, Task: task, Metric: g.Metric, Cell: g.Name, Missing: g.Missing,
+		Parameters: g.Parameters,
+		Scores:     []metric.Number{}, Seeds: []uint64{}}
 	var scores []float64
 	for _, run := range g.Runs {
 		scores, r.Seeds = append(scores, 100*float64(run.Score)), append(r.Seeds, run.Seed)
@@ -133,21 +135,26 @@ func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
 // notes returns what a reader must know to compare the numbers.
 func (j *Job) notes(absent []string) (notes []string) {
 	if j.profile.note != "" {
-		return []string{j.profile.note, "IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev."}
+		return []string{j.profile.note,
+			"IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev."}
 	}
-	notes = append(notes, "Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.")
+	notes = append(notes, "Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on "+
+		"the data that scores it.")
 	if slices.Contains(j.o.Methods, "imlor2c") {
 		cells := (j.profile.largest + 1) * (j.profile.largest + 1)
-		text := fmt.Sprintf("The paper's IMLoR2C is the best of %d cells, M and I from 0 to %d, selected on dev for each task. ", cells, j.profile.largest)
+		text := fmt.Sprintf("The paper's IMLoR2C is the best of %d cells, M and I from 0 to %d, selected on dev for "+
+			"each task. ", cells, j.profile.largest)
 		if j.o.Grid {
 			text += "Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way."
 		} else {
-			text += "Ours is one cell, fixed in its run file before any run, so it does not have that advantage; --grid runs all cells."
+			text += "Ours is one cell, fixed in its run file before any run, so it does not have that advantage; --grid " +
+				"runs all cells."
 		}
 		notes = append(notes, text, "The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.")
 	}
 	if slices.Contains(j.o.Methods, "full") || slices.Contains(j.o.Methods, "lora") {
-		notes = append(notes, "The paper quotes FF and LoRA from others; its settings for them are not given. Ours are those of configs/table1.")
+		notes = append(notes,
+			"The paper quotes FF and LoRA from others; its settings for them are not given. Ours are those of configs/table1.")
 	}
 	notes = append(notes, "Rows of the paper whose methods lor2c does not have: "+strings.Join(absent, ", ")+".")
 	if j.o.Model != "" {

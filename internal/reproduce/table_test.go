@@ -35,11 +35,13 @@ func TestTable(t *testing.T) {
 		markdown string
 		latex    string
 	}{
-		{"paper", Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}, Methods: []string{"lor2c", "imlor2c"}, Grid: true, Seeds: []uint64{17, 18}},
+		{"paper", Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}, Methods: []string{"lor2c", "imlor2c"}, Grid: true,
+			Seeds: []uint64{17, 18}},
 			[]sweep.Group{
 				// 89.7 on average, 0.5 above the paper; sd is 0.4/sqrt(2).
 				group("lor2c-mrpc", 147456, 0.895, 0.899), group("lor2c-rte", 147456, 0.8),
-				group("imlor2c-mrpc-max_merges=1-max_injects=4", 135168, 0.90), group("imlor2c-mrpc-max_merges=2-max_injects=0", 122880, 0.88),
+				group("imlor2c-mrpc-max_merges=1-max_injects=4", 135168, 0.90), group("imlor2c-mrpc-max_merges=2-max_injects=0",
+					122880, 0.88),
 			}, `# Table I of arXiv:2503.00572: RoBERTa-base
 
 | method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | time | device | cell |
@@ -78,7 +80,8 @@ Rows of the paper whose methods lor2c does not have: AdptD 0.3M, AdptD 0.9M, Ada
 
 }
 `},
-		{"mini", Options{Profile: Mini, Methods: []string{"lora", "lor2c"}}, []sweep.Group{group("lora-demo", 16384, 0.6, 0.62), group("lor2c-demo", 8192)},
+		{"mini", Options{Profile: Mini, Methods: []string{"lora", "lor2c"}},
+			[]sweep.Group{group("lora-demo", 16384, 0.6, 0.62), group("lor2c-demo", 8192)},
 			`# Table I, mini profile: Demo encoder (4 layers of width 128)
 
 **MINI PROFILE: another model, other data and a few epochs; a check that everything runs, not to be compared with the paper.**

@@ -42,16 +42,19 @@ func (t *table) markdown() string {
 	mini := t.Profile == Mini
 	if mini {
 		fmt.Fprintf(&b, "# Table I, mini profile: %s\n\n**%s**\n\n", t.Model, t.Notes[0])
-		b.WriteString("| method | task | metric | score | min - max | seeds | parameters | time | device | cell |\n|---|---|---|---|---|---|---:|---:|---|---|\n")
+		b.WriteString("| method | task | metric | score | min - max | seeds | parameters | time | device | cell " +
+			"|\n|---|---|---|---|---|---|---:|---:|---|---|\n")
 	} else {
 		fmt.Fprintf(&b, "# %s: %s\n\n", t.Source, t.Model)
-		b.WriteString("| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | time | device | cell |\n" +
+		b.WriteString("| method | task | metric | paper | ours | difference | min - max | seeds | parameters (paper) | " +
+			"time | device | cell |\n" +
 			"|---|---|---|---:|---|---:|---|---|---|---:|---|---|\n")
 	}
 	for _, r := range t.Rows {
 		score, limits, time, parameters := r.ours(" ± "), "-", "-", "-"
 		if r.Ours != nil {
-			limits, time, parameters = fmt.Sprintf("%.1f - %.1f", r.Ours.Min, r.Ours.Max), duration(r.Hours), r.Parameters.String()
+			limits, time, parameters = fmt.Sprintf("%.1f - %.1f", r.Ours.Min,
+				r.Ours.Max), duration(r.Hours), r.Parameters.String()
 		}
 		cell := r.Cell
 		if r.SelectedFrom > 1 {
@@ -62,21 +65,23 @@ func (t *table) markdown() string {
 			seeds += fmt.Sprintf(" (%d missing)", r.Missing)
 		}
 		if mini {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, score, limits, seeds, parameters, time, r.Device, cell)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, score,
+				limits, seeds, parameters, time, r.Device, cell)
 			continue
 		}
 		difference := "-"
 		if r.Difference != nil {
 			difference = fmt.Sprintf("%+.1f", *r.Difference)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %s | %s | %s | %s | %s (%s) | %s | %s | %s |\n", r.Row, taskTitles[r.Task], r.Metric, *r.Paper, score, difference,
+		fmt.Fprintf(&b, "| %s | %s | %s | %.1f | %s | %s | %s | %s | %s (%s) | %s | %s | %s |\n", r.Row, taskTitles[r.Task],
+			r.Metric, *r.Paper, score, difference,
 			limits, seeds, parameters, r.PaperParameters, time, r.Device, cell)
 	}
 	for _, a := range t.Averages {
 		fmt.Fprintf(&b, "| %s | average | | %.1f | %.1f | %+.1f | | | | | | |\n", a.Row, *a.Paper, a.Ours, a.Ours-*a.Paper)
 	}
-	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. " +
-		"Times are wall-clock, all seeds together.\n\n")
+	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the " +
+		"adapter's, the head not counted. Times are wall-clock, all seeds together.\n\n")
 	notes := t.Notes
 	if mini {
 		notes = notes[1:] // the first note is at the top

@@ -82,7 +82,8 @@ func (r *Run) Eval(e Eval) {
 	}
 	r.clock.pause()
 	tags := []field{{e.prefix() + "/loss", e.Loss}}
-	text := fmt.Sprintf("epoch %s step %s %s loss %.4g", of(epochText(e.Epoch), r.o.Epochs), of(e.Step, r.o.Steps), e.Split, e.Loss)
+	text := fmt.Sprintf("epoch %s step %s %s loss %.4g", of(epochText(e.Epoch), r.o.Epochs), of(e.Step, r.o.Steps),
+		e.Split, e.Loss)
 	for _, name := range r.o.Scores {
 		if v, ok := e.Scores[name]; ok {
 			tags = append(tags, field{e.prefix() + "/" + name, v})

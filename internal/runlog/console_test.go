@@ -20,8 +20,10 @@ func session(t *testing.T, console io.Writer, tty terminal.Terminal, during func
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir = t.TempDir()
 	var out bytes.Buffer
-	r := open(t, dir, Options{Scores: []string{"accuracy", "f1"}, Select: "accuracy", Steps: 174, StepsPerEpoch: 58, Epochs: 3, Resume: true, Step: 20,
-		Terminal: tty, Stdout: &out, Stderr: console, Now: func() time.Time { return now }})
+	r := open(t, dir,
+		Options{Scores: []string{"accuracy", "f1"}, Select: "accuracy", Steps: 174, StepsPerEpoch: 58, Epochs: 3,
+			Resume: true, Step: 20,
+			Terminal: tty, Stdout: &out, Stderr: console, Now: func() time.Time { return now }})
 	run := func(from, to int) {
 		for s := from; s <= to; s++ {
 			now = now.Add(500 * time.Millisecond)
@@ -33,7 +35,8 @@ func session(t *testing.T, console io.Writer, tty terminal.Terminal, during func
 	r.Train(Train{Step: 40, Epoch: 40. / 58, Loss: 0.61234, LearningRate: 3.2e-4, GradNorm: 1.2149})
 	run(41, 58)
 	now = now.Add(10 * time.Second)
-	r.Eval(Eval{Step: 58, Epoch: 1, Split: "dev", Loss: 0.5, Scores: map[string]float64{"f1": 0.91234, "accuracy": 0.88}, Best: true})
+	r.Eval(Eval{Step: 58, Epoch: 1, Split: "dev", Loss: 0.5, Scores: map[string]float64{"f1": 0.91234, "accuracy": 0.88},
+		Best: true})
 	run(59, 60)
 	r.Train(Train{Step: 60, Epoch: 60. / 58, Loss: 0.6, LearningRate: 1e-5, GradNorm: 12345})
 	during(r)
@@ -148,8 +151,10 @@ func TestBetweenSteps(t *testing.T) {
 		if want := "evaluating 12/12  epoch 2/3  eta 1m26s"; last() != want {
 			t.Errorf("%q, want %q", last(), want)
 		}
-		r.Eval(Eval{Step: 116, Epoch: 2, Split: "dev", Loss: 12.34567, Scores: map[string]float64{"f1": 1, "accuracy": math.NaN()}})
-		want := "method lor2c\n epoch     step  accuracy*     loss     \n  f1\n   1/3   58/174     0.8800   0.5000   0.\n9123  best\n" +
+		r.Eval(Eval{Step: 116, Epoch: 2, Split: "dev", Loss: 12.34567,
+			Scores: map[string]float64{"f1": 1, "accuracy": math.NaN()}})
+		want := "method lor2c\n epoch     step  accuracy*     loss     \n  f1\n   1/3   58/174     0.8800   0.5000   " +
+			"0.\n9123  best\n" +
 			" epoch  accuracy*     loss\n   2/3             12.3457\n60/174  loss 0.6000  eta 1m26s\n"
 		if d := cmp.Diff(want, tty.String()); d != "" {
 			t.Errorf("-want +got\n%s", d)

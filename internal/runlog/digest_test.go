@@ -16,7 +16,9 @@ func TestDigest(t *testing.T) {
 	_, jsonl, _ := unbroken(t)
 	for _, step := range []int{-1, 0, 3, 6, 10} {
 		end := 0
-		for end < len(jsonl) && step < 10 && !strings.Contains(jsonl[end:end+strings.IndexByte(jsonl[end:], '\n')], `"step":`+string(rune('0'+max(step, 0)+1))+",") {
+		for end < len(jsonl) && step < 10 &&
+			!strings.Contains(jsonl[end:end+strings.IndexByte(jsonl[end:], '\n')],
+				`"step":`+string(rune('0'+max(step, 0)+1))+",") {
 			end += strings.IndexByte(jsonl[end:], '\n') + 1
 		}
 		if step == 10 {

@@ -34,7 +34,8 @@ func TestCRC(t *testing.T) {
 		t.Errorf("crc32c is %#x", got)
 	}
 	c := uint32(0x8a9136aa) // CRC of 32 zero bytes
-	if got, want := maskedCRC(make([]byte, 32)), uint32((uint64(c>>15)+uint64(c)<<17%(1<<32)+0xa282ead8)%(1<<32)); got != want {
+	if got, want := maskedCRC(make([]byte,
+		32)), uint32((uint64(c>>15)+uint64(c)<<17%(1<<32)+0xa282ead8)%(1<<32)); got != want {
 		t.Errorf("mask is %#x, want %#x", got, want)
 	}
 }
@@ -242,8 +243,9 @@ func TestStructureEvents(t *testing.T) {
 		{Tag: "_hparams_/session_start_info", HParams: map[string]string{"optim.lr": "0.0004", "method.name": "lor2c"}},
 		{Tag: "train/parameters", Value: 48},
 		{Step: 4, Tag: "train/parameters", Value: 32},
-		{Step: 4, Tag: "structure", Text: "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, " +
-			"adapter scalars 32, what-if loss 0.2500 from 0.5000"},
+		{Step: 4, Tag: "structure",
+			Text: "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, " +
+				"adapter scalars 32, what-if loss 0.2500 from 0.5000"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s", d)

@@ -32,7 +32,8 @@ func TestDiskFull(t *testing.T) {
 	r.Train(Train{Step: 5})
 	r.metrics = metrics
 	r.Train(Train{Step: 6})
-	want := "runlog: log after step 5: write /dev/full: no space left on device; logging has stopped; free or repair the disk and resume the run"
+	want := "runlog: log after step 5: write /dev/full: no space left on device; logging has stopped; free or repair " +
+		"the disk and resume the run"
 	for name, err := range map[string]error{"Err": r.Err(), "Sync": r.Sync(), "Close": r.Close()} {
 		if err == nil || err.Error() != want {
 			t.Errorf("%s is %v", name, err)
@@ -51,10 +52,12 @@ func TestBrokenStdoutIsAnErrorAndBrokenStderrIsNot(t *testing.T) {
 		name           string
 		stdout, stderr io.Writer
 		fails          bool
-	}{{"stdout", broken{}, io.Discard, true}, {"stderr", io.Discard, broken{}, false}, {"terminal", io.Discard, broken{}, false}} {
+	}{{"stdout", broken{}, io.Discard, true}, {"stderr", io.Discard, broken{}, false}, {"terminal", io.Discard, broken{},
+		false}} {
 		t.Run("broken="+c.name, func(t *testing.T) {
 			o := quiet()
-			o.JSON, o.Stdout, o.Stderr, o.Terminal = true, c.stdout, c.stderr, terminal.Terminal{Live: c.name == "terminal", Width: func() int { return 80 }}
+			o.JSON, o.Stdout, o.Stderr, o.Terminal = true, c.stdout, c.stderr, terminal.Terminal{Live: c.name == "terminal",
+				Width: func() int { return 80 }}
 			r := open(t, t.TempDir(), o)
 			steps(r, 1, 2)
 			if err := r.Close(); errors.Is(err, io.ErrClosedPipe) != c.fails {

@@ -117,7 +117,8 @@ func (r *Run) put(w io.Writer, b []byte) {
 // Sync may be an hour later.
 func (r *Run) fail(err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("runlog: log after step %d: %w; logging has stopped; free or repair the disk and resume the run", r.clock.step, err)
+		r.err = fmt.Errorf("runlog: log after step %d: %w; logging has stopped; free or repair the disk and resume the run",
+			r.clock.step, err)
 		r.console.line(r.err.Error())
 	}
 }

@@ -117,7 +117,8 @@ func TestStdinIsNotTouchedAndStdoutIsJSON(t *testing.T) {
 		c.Path, c.Err = "/bin/sh", nil
 		return c
 	}
-	for name, c := range map[string]*exec.Cmd{"pipe": process(t.TempDir(), in), "closed": closed(process(t.TempDir(), nil))} {
+	for name, c := range map[string]*exec.Cmd{"pipe": process(t.TempDir(), in),
+		"closed": closed(process(t.TempDir(), nil))} {
 		t.Run("stdin="+name, func(t *testing.T) {
 			stderr := new(bytes.Buffer)
 			c.Stderr = stderr

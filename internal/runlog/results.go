@@ -31,7 +31,8 @@ type Results struct {
 // for splits other than dev are eval_<split>_<score>.
 func (r *Run) Finish(res Results) error {
 	eval := map[string]any{"epoch": metric.Number(res.Epoch)}
-	all := map[string]any{"epoch": metric.Number(res.Epoch), "train_loss": metric.Number(res.TrainLoss), "train_samples": res.TrainSamples}
+	all := map[string]any{"epoch": metric.Number(res.Epoch), "train_loss": metric.Number(res.TrainLoss),
+		"train_samples": res.TrainSamples}
 	for _, e := range res.Evals {
 		for name, v := range hfScores(e) {
 			eval[name], all[name] = v, v
@@ -103,8 +104,9 @@ func TrainerState(s State) []byte {
 	for _, record := range s.Records {
 		switch rec := record.(type) {
 		case Train:
-			history = append(history, map[string]any{"step": rec.Step, "epoch": metric.Number(rec.Epoch), "loss": metric.Number(rec.Loss),
-				"learning_rate": metric.Number(rec.LearningRate), "grad_norm": metric.Number(rec.GradNorm)})
+			history = append(history,
+				map[string]any{"step": rec.Step, "epoch": metric.Number(rec.Epoch), "loss": metric.Number(rec.Loss),
+					"learning_rate": metric.Number(rec.LearningRate), "grad_norm": metric.Number(rec.GradNorm)})
 		case Eval:
 			m := hfScores(rec)
 			m["step"], m["epoch"] = rec.Step, metric.Number(rec.Epoch)

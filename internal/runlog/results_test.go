@@ -57,7 +57,8 @@ func TestFinish(t *testing.T) {
 	}
 
 	os.RemoveAll(dir)
-	if err := r.Finish(outcome); err == nil || !strings.HasPrefix(err.Error(), "runlog: write results: checkpoint: write "+dir) {
+	if err := r.Finish(outcome); err == nil ||
+		!strings.HasPrefix(err.Error(), "runlog: write results: checkpoint: write "+dir) {
 		t.Errorf("without a directory: %v", err)
 	}
 }
@@ -90,7 +91,8 @@ func TestResultsOfLongerRun(t *testing.T) {
 // transformers.TrainerState.load_from_json.
 func TestTrainerState(t *testing.T) {
 	s := State{GlobalStep: 4, Epoch: 2, MaxSteps: 10, Epochs: 5, Metric: "accuracy"}
-	if got := string(TrainerState(s)); !strings.Contains(got, `"best_metric": null`) || !strings.Contains(got, `"log_history": []`) {
+	if got := string(TrainerState(s)); !strings.Contains(got, `"best_metric": null`) ||
+		!strings.Contains(got, `"log_history": []`) {
 		t.Errorf("before the first record: %s", got)
 	}
 	dir := t.TempDir()
@@ -125,11 +127,13 @@ func TestWriteEnv(t *testing.T) {
 		if err := json.Unmarshal([]byte(read(t, dir, name)), &e); err != nil {
 			t.Fatal(err)
 		}
-		if e.GoVersion != runtime.Version() || !strings.HasSuffix(e.Module, "/lor2c") || e.Cores < 1 || e.GOMAXPROCS < 1 || e.OS != runtime.GOOS ||
+		if e.GoVersion != runtime.Version() || !strings.HasSuffix(e.Module, "/lor2c") || e.Cores < 1 || e.GOMAXPROCS < 1 ||
+			e.OS != runtime.GOOS ||
 			e.Start != "2026-01-02T03:04:06.000Z" || !slices.Equal(e.Args, os.Args) {
 			t.Errorf("%s is %+v", name, e)
 		}
-		if b, err := os.ReadFile("/proc/cpuinfo"); err == nil && (e.CPU == "" && strings.Contains(string(b), "model name") || !strings.Contains(string(b), e.CPU)) {
+		if b, err := os.ReadFile("/proc/cpuinfo"); err == nil &&
+			(e.CPU == "" && strings.Contains(string(b), "model name") || !strings.Contains(string(b), e.CPU)) {
 			t.Errorf("CPU is %q", e.CPU)
 		}
 		e = Env{Device: e.Device, BLAS: e.BLAS, DataSHA256: e.DataSHA256}
@@ -139,7 +143,8 @@ func TestWriteEnv(t *testing.T) {
 	}
 	os.RemoveAll(dir)
 	r := &Run{dir: filepath.Join(dir, "gone"), clock: newClock(ticking(), 0)}
-	if err := r.WriteEnv(Env{}); err == nil || !strings.HasPrefix(err.Error(), "runlog: write environment: checkpoint: write ") {
+	if err := r.WriteEnv(Env{}); err == nil ||
+		!strings.HasPrefix(err.Error(), "runlog: write environment: checkpoint: write ") {
 		t.Errorf("without a directory: %v", err)
 	}
 }

@@ -16,13 +16,16 @@ import (
 func TestReadMetrics(t *testing.T) {
 	dir := t.TempDir()
 	r := open(t, dir, quiet())
-	r.Train(Train{Step: 3, Epoch: 0.1 + 0.2, Loss: math.MaxFloat64, LearningRate: math.SmallestNonzeroFloat64, GradNorm: math.Inf(1)})
-	r.Eval(Eval{Step: 3, Epoch: 1, Split: `a "b",c`, Loss: math.NaN(), Scores: map[string]float64{"f1": -0.25}, Best: true})
+	r.Train(Train{Step: 3, Epoch: 0.1 + 0.2, Loss: math.MaxFloat64, LearningRate: math.SmallestNonzeroFloat64,
+		GradNorm: math.Inf(1)})
+	r.Eval(Eval{Step: 3, Epoch: 1, Split: `a "b",c`, Loss: math.NaN(), Scores: map[string]float64{"f1": -0.25},
+		Best: true})
 	if err := r.Close(); err != nil {
 		t.Fatal(err)
 	}
 	want := []Record{
-		Train{Step: 3, Epoch: 0.1 + 0.2, Loss: math.MaxFloat64, LearningRate: math.SmallestNonzeroFloat64, GradNorm: math.NaN()},
+		Train{Step: 3, Epoch: 0.1 + 0.2, Loss: math.MaxFloat64, LearningRate: math.SmallestNonzeroFloat64,
+			GradNorm: math.NaN()},
 		Eval{Step: 3, Epoch: 1, Split: `a "b",c`, Loss: math.NaN(), Scores: map[string]float64{"f1": -0.25}, Best: true},
 	}
 	got, err := ReadMetrics(dir)
@@ -58,7 +61,8 @@ func TestDamagedMetrics(t *testing.T) {
 			_, openErr := Open(dir, o)
 			if name == "score" {
 				// ReadMetrics accepts such a record, because only a run has columns.
-				want = "runlog: rewind to step 3: " + path + `:2: score "mcc" has no column; the run was opened with ["accuracy" "f1"]`
+				want = "runlog: rewind to step 3: " + path +
+					`:2: score "mcc" has no column; the run was opened with ["accuracy" "f1"]`
 				if err != nil || openErr == nil || openErr.Error() != want {
 					t.Errorf("errors %v and %v", err, openErr)
 				}

@@ -130,7 +130,8 @@ func Open(dir string, o Options) (*Run, error) {
 func (o *Options) check() error {
 	for i, name := range o.Scores {
 		if name == "" || slices.Contains(columns, name) || slices.Contains(o.Scores[:i], name) {
-			return fmt.Errorf("score name %q is empty, repeated or one of %q; want a different name for every column", name, columns)
+			return fmt.Errorf("score name %q is empty, repeated or one of %q; want a different name for every column", name,
+				columns)
 		}
 	}
 	if !o.Resume {
@@ -157,7 +158,8 @@ func (r *Run) Err() error { return r.err }
 // loop calls it before it publishes a checkpoint and stops if it fails. It
 // returns Err.
 func (r *Run) Sync() error {
-	err := cmp.Or(r.replaced(), r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(), checkpoint.SyncDir(r.dir))
+	err := cmp.Or(r.replaced(), r.metrics.Sync(), r.table.Sync(), r.timing.Sync(), r.text.Sync(), r.events.Sync(),
+		checkpoint.SyncDir(r.dir))
 	if err != nil {
 		r.fail(err)
 	}

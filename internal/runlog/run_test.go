@@ -20,7 +20,8 @@ func ticking() func() time.Time {
 }
 
 func quiet() Options {
-	return Options{Scores: []string{"accuracy", "f1"}, Steps: 10, Epochs: 5, Stdout: io.Discard, Stderr: io.Discard, Now: ticking()}
+	return Options{Scores: []string{"accuracy", "f1"}, Steps: 10, Epochs: 5, Stdout: io.Discard, Stderr: io.Discard,
+		Now: ticking()}
 }
 
 func open(t testing.TB, dir string, o Options) *Run {
@@ -123,7 +124,8 @@ func TestCSVEqualsJSONL(t *testing.T) {
 func TestSecondRunInOneDirectoryIsRefused(t *testing.T) {
 	dir, jsonl, _ := unbroken(t)
 	_, err := Open(dir, quiet())
-	want := "runlog: open " + dir + ": it already contains a run (metrics.jsonl); resume that run or choose another directory"
+	want := "runlog: open " + dir +
+		": it already contains a run (metrics.jsonl); resume that run or choose another directory"
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -136,7 +138,8 @@ func TestScoreNamesNeedTheirOwnColumn(t *testing.T) {
 	for _, names := range [][]string{{"loss"}, {""}, {"f1", "f1"}} {
 		o := quiet()
 		o.Scores = names
-		if _, err := Open(t.TempDir(), o); err == nil || !strings.Contains(err.Error(), "want a different name for every column") {
+		if _, err := Open(t.TempDir(), o); err == nil ||
+			!strings.Contains(err.Error(), "want a different name for every column") {
 			t.Errorf("scores %q: error is %v", names, err)
 		}
 	}

@@ -17,21 +17,24 @@ func structures(r *Run) []Record {
 	half, quarter := 0.5, 0.25
 	span := func(first, last int) schedule.Span { return schedule.Span{First: first, Last: last} }
 	at := []schedule.Time{{Step: 4, Epoch: 2}}
-	plan := schedule.Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: at, Injects: at, MaxMerges: 1, MaxInjects: 1, Score: "sfs", SFSK: 1}
+	plan := schedule.Plan{Layers: 3, Rank: 2, Parameters: 48, Merges: at, Injects: at, MaxMerges: 1, MaxInjects: 1,
+		Score: "sfs", SFSK: 1}
 	spectrum := schedule.Spectrum{Step: 4, Epoch: 2, Modules: []schedule.Module{
 		{Span: span(0, 0), Singular: []float64{0.1 + 0.2, 1e-300}}, {Span: span(1, 2), Singular: []float64{2, 1}},
 	}}
 	event := schedule.Event{
 		Step: 4, Epoch: 2, Action: "merge", Span: span(0, 1), Keep: 1, Winner: 0, Loss: &half, Sample: 64,
 		Candidates: []schedule.Candidate{
-			{Span: span(0, 1), Members: []schedule.Span{span(0, 0), span(1, 1)}, Scores: []float64{0.25, 0.5}, Score: 0.75, Loss: &quarter, ChangeSE: &quarter},
+			{Span: span(0, 1), Members: []schedule.Span{span(0, 0), span(1, 1)}, Scores: []float64{0.25, 0.5}, Score: 0.75,
+				Loss: &quarter, ChangeSE: &quarter},
 			{Span: span(1, 2), Members: []schedule.Span{span(1, 1), span(2, 2)}, Scores: []float64{0.5, 0.5}, Score: 1},
 		},
 		ParametersBefore: 48, ParametersAfter: 32,
 		Before: schedule.Structure{Modules: []schedule.Span{span(0, 0), span(1, 1), span(2, 2)}, Injected: []int{}},
 		After:  schedule.Structure{Modules: []schedule.Span{span(0, 1), span(2, 2)}, Injected: []int{}},
 	}
-	gradient := Gradient{Step: 4, Epoch: 2, Steps: 2, Layers: []LayerGradient{{0, MeanAbsolute{0.125, 8}, MeanAbsolute{1e-9, 16}}}}
+	gradient := Gradient{Step: 4, Epoch: 2, Steps: 2,
+		Layers: []LayerGradient{{0, MeanAbsolute{0.125, 8}, MeanAbsolute{1e-9, 16}}}}
 	baseline := Baseline{Split: "dev", Examples: 24, Label: "a", Count: 9, Scores: metric.Scores{"accuracy": 0.375}}
 	eval := Eval{Step: 4, Epoch: 2, Split: "dev", Scores: map[string]float64{},
 		Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.25, High: 0.5}, "pearson": nil}}
@@ -70,7 +73,8 @@ func TestStructures(t *testing.T) {
 	if !strings.HasSuffix(jsonl, line+"\n") {
 		t.Errorf("metrics.jsonl does not end with\n%s\n%s", line, jsonl)
 	}
-	text := "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, adapter scalars 32, what-if loss 0.2500 from 0.5000\n"
+	text := "step 4/10 merged layers 0-1 with the factors of the module of layer 1: score 0.7500, candidates 2, " +
+		"adapter scalars 32, what-if loss 0.2500 from 0.5000\n"
 	if log := read(t, dir, "log.txt"); !strings.Contains(log, text) {
 		t.Errorf("log.txt lacks\n%s\n%s", text, log)
 	}
@@ -97,7 +101,8 @@ func TestDamagedStructures(t *testing.T) {
 			structures(r)
 			r.Close()
 			path := filepath.Join(dir, "metrics.jsonl")
-			if err := os.WriteFile(path, []byte(strings.Replace(read(t, dir, "metrics.jsonl"), c.old, c.new, 1)), 0o666); err != nil {
+			if err := os.WriteFile(path, []byte(strings.Replace(read(t, dir, "metrics.jsonl"), c.old, c.new, 1)),
+				0o666); err != nil {
 				t.Fatal(err)
 			}
 			_, err := ReadMetrics(dir)

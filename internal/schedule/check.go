@@ -45,6 +45,7 @@ func (c Config) holds(run Run, key string, limit, planned int, fault func(string
 			key, limit, c.Until, run.steps(), planned)
 		return
 	}
-	fault("%s: is %d; with an interval of %d (eq. 11) the first %v of %d epochs has room for %d; want fewer, more train.epochs, or schedule.timing: %s",
+	fault("%s: is %d; with an interval of %d (eq. 11) the first %v of %d epochs has room for %d; want fewer, more "+
+		"train.epochs, or schedule.timing: %s",
 		key, limit, interval(run.Epochs, limit), c.Until, run.Epochs, planned, TimingSteps)
 }

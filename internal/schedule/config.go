@@ -74,11 +74,13 @@ func Default() Config { return Config{Preset: PresetPaper} }
 var presets = map[string]Config{
 	PresetPaper: {
 		Timing: TimingEpochs, Score: ScoreSFS, SFSK: 2, MergeSelect: SelectMin, Keep: KeepRicher, InjectSelect: SelectMin,
-		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 0.5, Evaluate: EvaluateAfter, Moments: MomentsKeep, Changed: ChangedTrain,
+		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 0.5, Evaluate: EvaluateAfter, Moments: MomentsKeep,
+		Changed: ChangedTrain,
 	},
 	PresetRelease: {
 		Timing: TimingEpochs, Score: ScoreNuclear, SFSK: 2, MergeSelect: SelectMin, Keep: KeepFirst, InjectSelect: SelectMax,
-		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 1, Evaluate: EvaluateAfter, Moments: MomentsKeep, Changed: ChangedFreeze,
+		Adjacency: AdjacencyGap, OnConflict: ConflictBoth, Until: 1, Evaluate: EvaluateAfter, Moments: MomentsKeep,
+		Changed: ChangedFreeze,
 	},
 }
 
@@ -127,7 +129,8 @@ func (c Config) Validate() (faults []error) {
 	for _, n := range []struct {
 		key   string
 		value int
-	}{{"max_merges", c.MaxMerges}, {"max_injects", c.MaxInjects}, {"sfs_k", c.SFSK}, {"max_span", c.MaxSpan}, {"what_if", c.WhatIf}} {
+	}{{"max_merges", c.MaxMerges}, {"max_injects", c.MaxInjects}, {"sfs_k", c.SFSK}, {"max_span", c.MaxSpan}, {"what_if",
+		c.WhatIf}} {
 		if n.value < 0 {
 			fault("%s: is %d; want at least 0", n.key, n.value)
 		}

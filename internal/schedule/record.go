@@ -68,7 +68,8 @@ type Event struct {
 	Epoch  float64 `json:"epoch"`
 	Action string  `json:"action"` // merge or inject
 	Span
-	Keep             int         `json:"keep"`             // first layer of the module whose factors survive; the layer of an injection
+	// first layer of the module whose factors survive; the layer of an injection
+	Keep             int         `json:"keep"`
 	Winner           int         `json:"winner"`           // index into Candidates
 	Loss             *float64    `json:"loss"`             // on the what-if sample before the event; nil without a sample
 	Sample           int         `json:"sample,omitempty"` // examples of the what-if sample
@@ -127,7 +128,8 @@ func (e Event) Text() string {
 		what = fmt.Sprintf("replaced the module of layer %d by LoRA", e.First)
 	}
 	c := e.Candidates[e.Winner]
-	text := fmt.Sprintf("%s: score %.4f, candidates %d, adapter scalars %d", what, c.Score, len(e.Candidates), e.ParametersAfter)
+	text := fmt.Sprintf("%s: score %.4f, candidates %d, adapter scalars %d", what, c.Score, len(e.Candidates),
+		e.ParametersAfter)
 	if e.Loss != nil && c.Loss != nil {
 		text += fmt.Sprintf(", what-if loss %.4f from %.4f", *c.Loss, *e.Loss)
 	}

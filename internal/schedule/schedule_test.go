@@ -145,7 +145,8 @@ func TestWorked(t *testing.T) {
 			f := strings.Fields(o)
 			line := strings.Split(played, "\n")[i]
 			var pair, merged, kept, layer, injected string
-			if _, err := fmt.Sscanf(line, fmt.Sprintf("epoch %d: merge %%s %%s keep %%s inject %%s %%s", 3*(i+1)), &pair, &merged, &kept, &layer, &injected); err != nil {
+			if _, err := fmt.Sscanf(line, fmt.Sprintf("epoch %d: merge %%s %%s keep %%s inject %%s %%s", 3*(i+1)), &pair,
+				&merged, &kept, &layer, &injected); err != nil {
 				t.Fatalf("%s: %q: %v", name, line, err)
 			}
 			if pair != f[0] || kept != f[1]+";" || layer != f[2] {
@@ -217,7 +218,8 @@ func TestNaive(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := map[Kind]int{}
 	for trial := range 4000 {
-		c := Config{Preset: PresetPaper, MaxMerges: rng.IntN(7), MaxInjects: rng.IntN(7), MaxSpan: []int{0, 0, 2, 3}[rng.IntN(4)]}
+		c := Config{Preset: PresetPaper, MaxMerges: rng.IntN(7), MaxInjects: rng.IntN(7),
+			MaxSpan: []int{0, 0, 2, 3}[rng.IntN(4)]}
 		if rng.IntN(2) == 0 {
 			c.InjectSelect = SelectMax
 		}
@@ -231,7 +233,8 @@ func TestNaive(t *testing.T) {
 		for i := range run.Layers {
 			sfs := float64(rng.IntN(16)) / 16
 			scores = append(scores, sfs)
-			modules = append(modules, Module{Span{i, i}, []float64{1, 0, sfs / (1 - sfs)}}) // the values are not in order, but their SFS_2 is sfs
+			// the values are not in order, but their SFS_2 is sfs
+			modules = append(modules, Module{Span{i, i}, []float64{1, 0, sfs / (1 - sfs)}})
 		}
 		s := New(c, run)
 		var log []string
@@ -251,7 +254,8 @@ func TestNaive(t *testing.T) {
 		for _, m := range modules {
 			left = append(left, m.Span)
 		}
-		wantLog, wantLeft := naive(run.Epochs, c.MaxMerges, c.MaxInjects, c.MaxSpan, c.InjectSelect == SelectMax, c.Keep == KeepFirst, scores)
+		wantLog, wantLeft := naive(run.Epochs, c.MaxMerges, c.MaxInjects, c.MaxSpan, c.InjectSelect == SelectMax,
+			c.Keep == KeepFirst, scores)
 		if !slices.Equal(log, wantLog) || !slices.Equal(left, wantLeft) {
 			t.Fatalf("trial=%d: %+v %+v %v:\n%v %v, want\n%v %v", trial, c, run, scores, log, left, wantLog, wantLeft)
 		}
@@ -299,25 +303,30 @@ func TestResolve(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for want, c := range map[string]Config{
-		`schedule.preset: is "codes"; want paper or release`:                                {Preset: "codes"},
-		`schedule.max_merges: is -1; want at least 0`:                                       {Preset: PresetPaper, MaxMerges: -1},
-		`schedule.max_injects: is -2; want at least 0`:                                      {Preset: PresetPaper, MaxInjects: -2},
-		`schedule.sfs_k: is -1; want at least 0`:                                            {Preset: PresetPaper, SFSK: -1},
-		`schedule.what_if: is -64; want at least 0`:                                         {Preset: PresetPaper, WhatIf: -64},
-		`schedule.max_span: is -3; want at least 0`:                                         {Preset: PresetPaper, MaxSpan: -3},
-		`schedule.max_span: is 1; a merged module has at least 2 layers, and 0 is no bound`: {Preset: PresetPaper, MaxSpan: 1},
-		`schedule.until: is 1.5; want a share of training above 0, at most 1`:               {Preset: PresetPaper, Until: 1.5},
-		`schedule.until: is NaN; want a share of training above 0, at most 1`:               {Preset: PresetPaper, Until: math.NaN()},
-		`schedule.timing: is "epoch"; want epochs or steps`:                                 {Preset: PresetPaper, Timing: "epoch"},
-		`schedule.score: is "SFS"; want sfs or nuclear`:                                     {Preset: PresetPaper, Score: "SFS"},
-		`schedule.merge_select: is "lowest"; want min or max`:                               {Preset: PresetPaper, MergeSelect: "lowest"},
-		`schedule.inject_select: is "highest"; want min or max`:                             {Preset: PresetPaper, InjectSelect: "highest"},
-		`schedule.keep: is "higher"; want richer or first`:                                  {Preset: PresetPaper, Keep: "higher"},
-		`schedule.adjacency: is "none"; want gap or strict`:                                 {Preset: PresetPaper, Adjacency: "none"},
-		`schedule.on_conflict: is "skip"; want both or defer_inject`:                        {Preset: PresetPaper, OnConflict: "skip"},
-		`schedule.evaluate: is "never"; want after or before`:                               {Preset: PresetPaper, Evaluate: "never"},
-		`schedule.moments: is "drop"; want keep or reset`:                                   {Preset: PresetPaper, Moments: "drop"},
-		`schedule.changed: is "frozen"; want train or freeze`:                               {Preset: PresetPaper, Changed: "frozen"},
+		`schedule.preset: is "codes"; want paper or release`: {Preset: "codes"},
+		`schedule.max_merges: is -1; want at least 0`: {Preset: PresetPaper,
+			MaxMerges: -1},
+		`schedule.max_injects: is -2; want at least 0`: {Preset: PresetPaper,
+			MaxInjects: -2},
+		`schedule.sfs_k: is -1; want at least 0`: {Preset: PresetPaper, SFSK: -1},
+		`schedule.what_if: is -64; want at least 0`: {Preset: PresetPaper,
+			WhatIf: -64},
+		`schedule.max_span: is -3; want at least 0`: {Preset: PresetPaper,
+			MaxSpan: -3},
+		`schedule.max_span: is 1; a merged module has at least 2 layers, and 0 is no bound`: {Preset: PresetPaper,
+			MaxSpan: 1},
+		`schedule.until: is 1.5; want a share of training above 0, at most 1`: {Preset: PresetPaper, Until: 1.5},
+		`schedule.until: is NaN; want a share of training above 0, at most 1`: {Preset: PresetPaper, Until: math.NaN()},
+		`schedule.timing: is "epoch"; want epochs or steps`:                   {Preset: PresetPaper, Timing: "epoch"},
+		`schedule.score: is "SFS"; want sfs or nuclear`:                       {Preset: PresetPaper, Score: "SFS"},
+		`schedule.merge_select: is "lowest"; want min or max`:                 {Preset: PresetPaper, MergeSelect: "lowest"},
+		`schedule.inject_select: is "highest"; want min or max`:               {Preset: PresetPaper, InjectSelect: "highest"},
+		`schedule.keep: is "higher"; want richer or first`:                    {Preset: PresetPaper, Keep: "higher"},
+		`schedule.adjacency: is "none"; want gap or strict`:                   {Preset: PresetPaper, Adjacency: "none"},
+		`schedule.on_conflict: is "skip"; want both or defer_inject`:          {Preset: PresetPaper, OnConflict: "skip"},
+		`schedule.evaluate: is "never"; want after or before`:                 {Preset: PresetPaper, Evaluate: "never"},
+		`schedule.moments: is "drop"; want keep or reset`:                     {Preset: PresetPaper, Moments: "drop"},
+		`schedule.changed: is "frozen"; want train or freeze`:                 {Preset: PresetPaper, Changed: "frozen"},
 	} {
 		if faults := c.Validate(); len(faults) != 1 || faults[0].Error() != want {
 			t.Errorf("%v, want %s", faults, want)

@@ -78,7 +78,8 @@ func (s script) play(t *testing.T) string {
 			}
 			c := action.Candidates[action.Winner]
 			if action.Kind == Merge {
-				line = append(line, fmt.Sprintf("merge %s+%s (%.4g) keep %d", name(c.Members[0]), name(c.Members[1]), c.Score, action.Keep+base))
+				line = append(line,
+					fmt.Sprintf("merge %s+%s (%.4g) keep %d", name(c.Members[0]), name(c.Members[1]), c.Score, action.Keep+base))
 				kept[action.Span] = action.Keep
 			} else {
 				line = append(line, fmt.Sprintf("inject %s (%.4g)", name(c.Span), c.Score))
@@ -99,7 +100,8 @@ func (s script) play(t *testing.T) string {
 		left = append(left, name(m.Span))
 	}
 	fmt.Fprintf(&out, "modules: %s\ninjected: %s\n", strings.Join(left, " "), strings.Join(injected, " "))
-	fmt.Fprintf(&out, "carried out: %d of %d merges, %d of %d injections\n", state.Merges, s.MaxMerges, state.Injects, s.MaxInjects)
+	fmt.Fprintf(&out, "carried out: %d of %d merges, %d of %d injections\n", state.Merges, s.MaxMerges, state.Injects,
+		s.MaxInjects)
 	return out.String()
 }
 

@@ -55,8 +55,10 @@ func TestFields(t *testing.T) {
 		}
 	}
 	want := []string{
-		"rank inner width (1 to 256)", "alpha scale (more than 0)", "drop share (at least 0 and less than 1)", "mode how full/rows",
-		"open how else a/b/c or empty", "steps lengths (0, or at least 2)", "names layers query/value", "file where path required",
+		"rank inner width (1 to 256)", "alpha scale (more than 0)", "drop share (at least 0 and less than 1)",
+		"mode how full/rows",
+		"open how else a/b/c or empty", "steps lengths (0, or at least 2)", "names layers query/value",
+		"file where path required",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
@@ -100,8 +102,10 @@ func TestFaults(t *testing.T) {
 // TestParseRange: a range is read as written, and a tag that is none is an error.
 func TestParseRange(t *testing.T) {
 	for text, want := range map[string]string{
-		"1..256": "1 to 256", "0..": "at least 0", ">0..": "more than 0", ">0..<1": "more than 0 and less than 1", "0..<1": "at least 0 and less than 1",
-		"0|5..": "0, or at least 5", "0|5..9": "0, or at least 5 and at most 9", ">0..1": "more than 0 and at most 1", "-1.5..1e6": "-1.5 to 1000000",
+		"1..256": "1 to 256", "0..": "at least 0", ">0..": "more than 0", ">0..<1": "more than 0 and less than 1",
+		"0..<1": "at least 0 and less than 1",
+		"0|5..": "0, or at least 5", "0|5..9": "0, or at least 5 and at most 9", ">0..1": "more than 0 and at most 1",
+		"-1.5..1e6": "-1.5 to 1000000",
 	} {
 		if r, err := ParseRange(text); err != nil || r.String() != want {
 			t.Errorf("%s: got %q, %v; want %q", text, r, err, want)

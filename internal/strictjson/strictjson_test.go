@@ -62,20 +62,29 @@ func TestUnmarshal(t *testing.T) {
 
 func TestUnmarshalRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
-		{"twice", `{"num_layers": 4,` + "\n" + ` "num_layers": 2}`, `2:13: the object has the key "num_layers" twice; every key may appear once`},
-		{"twice-escaped", `{"num_layers": 4, "num\u005flayers": 2}`, `1:35: the object has the key "num_layers" twice; every key may appear once`},
-		{"twice-unknown", `{"other": 4, "other": 2}`, `1:20: the object has the key "other" twice; every key may appear once`},
-		{"twice-deep", `{"any": [{"k": {"z": 1, "z": 1}}]}`, `1:27: the object has the key "z" twice; every key may appear once`},
-		{"twice-in-map", `{"by_name": {"x": {}, "x": {}}}`, `1:25: the object has the key "x" twice; every key may appear once`},
+		{"twice", `{"num_layers": 4,` + "\n" + ` "num_layers": 2}`,
+			`2:13: the object has the key "num_layers" twice; every key may appear once`},
+		{"twice-escaped", `{"num_layers": 4, "num\u005flayers": 2}`,
+			`1:35: the object has the key "num_layers" twice; every key may appear once`},
+		{"twice-unknown", `{"other": 4, "other": 2}`,
+			`1:20: the object has the key "other" twice; every key may appear once`},
+		{"twice-deep", `{"any": [{"k": {"z": 1, "z": 1}}]}`,
+			`1:27: the object has the key "z" twice; every key may appear once`},
+		{"twice-in-map", `{"by_name": {"x": {}, "x": {}}}`,
+			`1:25: the object has the key "x" twice; every key may appear once`},
 		{"twice-in-raw", `{"raw": {"x": {}, "x": {}}}`, `1:21: the object has the key "x" twice; every key may appear once`},
 		{"twice-in-own", `{"own": {"x": {}, "x": {}}}`, `1:21: the object has the key "x" twice; every key may appear once`},
 		{"case", `{"NUM_LAYERS": 4}`, `1:13: the key "NUM_LAYERS" is "num_layers" in another case; want it written so`},
-		{"case-beside", `{"num_layers": 4, "Num_Layers": 2}`, `1:30: the key "Num_Layers" is "num_layers" in another case; want it written so`},
+		{"case-beside", `{"num_layers": 4, "Num_Layers": 2}`,
+			`1:30: the key "Num_Layers" is "num_layers" in another case; want it written so`},
 		{"case-folded", `{"li\u017ft": []}`, `1:12: the key "liſt" is "list" in another case; want it written so`},
 		{"case-embedded", `{"NAME": ""}`, `1:7: the key "NAME" is "name" in another case; want it written so`},
-		{"case-in-list", `{"list": [{"name": "a"}, {"Name": "b"}]}`, `1:32: the key "Name" is "name" in another case; want it written so`},
-		{"case-in-map", `{"by_name": {"x": {"Name": "b"}}}`, `1:25: the key "Name" is "name" in another case; want it written so`},
-		{"case-in-pointer", `{"next": {"next": {"ANY": 1}}}`, `1:24: the key "ANY" is "any" in another case; want it written so`},
+		{"case-in-list", `{"list": [{"name": "a"}, {"Name": "b"}]}`,
+			`1:32: the key "Name" is "name" in another case; want it written so`},
+		{"case-in-map", `{"by_name": {"x": {"Name": "b"}}}`,
+			`1:25: the key "Name" is "name" in another case; want it written so`},
+		{"case-in-pointer", `{"next": {"next": {"ANY": 1}}}`,
+			`1:24: the key "ANY" is "any" in another case; want it written so`},
 		{"kind", `{"num_layers": "4"}`, `1:18: num_layers holds a JSON string, not a whole number`},
 		{"own", `{"own": "bad"}`, ` a bad value`},
 		{"syntax", "{\n  \"a\":}", `2:7: invalid character '}' looking for beginning of value`},
@@ -83,7 +92,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"trailing", `{} {}`, `1:4: invalid character '{' after top-level value`},
 		{"empty", ``, `1:1: unexpected end of JSON input`},
 		{"deep", strings.Repeat("[", 300) + strings.Repeat("]", 300), `1:201: arrays and objects nest deeper than 200`},
-		{"deep-objects", `{"any": ` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 301), `1:1007: arrays and objects nest deeper than 200`},
+		{"deep-objects", `{"any": ` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 301),
+			`1:1007: arrays and objects nest deeper than 200`},
 		{"long-key", `{"` + strings.Repeat("k", 1<<20) + `": 1, "` + strings.Repeat("k", 1<<20) + `": 1}`,
 			`1:2097162: the object has the key "` + strings.Repeat("k", 60) + `"... twice; every key may appear once`},
 	} {
@@ -117,7 +127,8 @@ func TestUnmarshalKnown(t *testing.T) {
 // FuzzUnmarshal: every accepted text is read as the standard library reads it,
 // and no text causes a panic.
 func FuzzUnmarshal(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"num_layers": 1}`, `{"list": [{"name": "a"}]}`, `{"a": 1, "a": 2}`, `[[[]]]`, `{"Num_layers": 1}`, "\xff", `null`} {
+	for _, seed := range []string{`{}`, `{"num_layers": 1}`, `{"list": [{"name": "a"}]}`, `{"a": 1, "a": 2}`, `[[[]]]`,
+		`{"Num_layers": 1}`, "\xff", `null`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -21,7 +21,8 @@ import (
 func (s *Sweep) Check(environ []string) error {
 	c := checker{environ: environ, reported: map[string]bool{}, opened: map[string]*opened{}}
 	if s.Parallel < 1 {
-		c.faults = append(c.faults, fmt.Errorf("sweep: parallel: is %d; want the number of cells that run at the same time, 1 or more", s.Parallel))
+		c.faults = append(c.faults,
+			fmt.Errorf("sweep: parallel: is %d; want the number of cells that run at the same time, 1 or more", s.Parallel))
 	}
 	for i := range s.Cells {
 		if cell := &s.Cells[i]; c.load(cell, s.Dir(*cell)) {

@@ -101,7 +101,8 @@ func (p *progress) observe(r *running, line []byte) {
 	number := func(name string) float64 { n, _ := record[name].(float64); return n }
 	switch kind := record["kind"]; kind {
 	case "start":
-		r.first, r.step, r.steps, r.epochs = int(number("step")), int(number("step")), int(number("steps")), int(number("epochs"))
+		r.first, r.step = int(number("step")), int(number("step"))
+		r.steps, r.epochs = int(number("steps")), int(number("epochs"))
 	case "train", "eval":
 		r.step, r.epoch = int(number("step")), number("epoch")
 		if kind == "train" {
@@ -170,7 +171,8 @@ func (p *progress) status(width int) []string {
 		text += strings.Repeat(" ", widest-terminal.Cells(text))
 		parts := []terminal.Part{{Text: text}, {Text: "starting"}}
 		if r.steps > 0 {
-			parts = []terminal.Part{{Text: text}, {Text: fmt.Sprintf("%d/%d", r.step, r.steps)}, {Text: r.loss, Rank: 1}, {Text: r.score, Rank: 2}}
+			parts = []terminal.Part{{Text: text}, {Text: fmt.Sprintf("%d/%d", r.step, r.steps)}, {Text: r.loss, Rank: 1},
+				{Text: r.score, Rank: 2}}
 		}
 		lines = append(lines, terminal.StatusLine(width, r.step, r.steps, parts))
 	}
@@ -186,7 +188,8 @@ func (p *progress) err(cells int) error {
 	for _, f := range p.failures {
 		fmt.Fprintf(&lines, "\n  %s: %s (%s)", f.cell.Name, f.what, f.log)
 	}
-	return fmt.Errorf("sweep: %d of %d %w; the same command tries them again:%s", len(p.failures), cells, ErrFailed, lines.String())
+	return fmt.Errorf("sweep: %d of %d %w; the same command tries them again:%s", len(p.failures), cells, ErrFailed,
+		lines.String())
 }
 
 // cellsAre returns the number of cells as the subject of a sentence.

@@ -24,7 +24,8 @@ func twoCells(screen *terminal.Screen, clock *time.Time, at func(moment string))
 	out := &records{p: p, cell: a}
 	// The first half of b was trained by an earlier process. Records arrive in
 	// pieces, and b's last one never whole.
-	for _, piece := range []string{`{"kind":"start","step":0,"steps":200,"epochs":2}` + "\n" + `{"kind":"tr`, `ain","step":50,"epoch":0.5,"loss":0.61234}` + "\n"} {
+	for _, piece := range []string{`{"kind":"start","step":0,"steps":200,"epochs":2}` + "\n" + `{"kind":"tr`,
+		`ain","step":50,"epoch":0.5,"loss":0.61234}` + "\n"} {
 		out.Write([]byte(piece))
 	}
 	(&records{p: p, cell: b}).Write([]byte(`{"kind":"start","step":100,"steps":200,"epochs":2}` + "\n" +

@@ -77,7 +77,8 @@ func (r *reader) read(text []byte) {
 		r.faults = append(r.faults, fmt.Errorf("sweep: %s: is empty; want the keys %s", r.file, strings.Join(keys, ", ")))
 		return
 	} else if err != nil {
-		r.faults = append(r.faults, fmt.Errorf("sweep: %s: is not YAML: %s", r.file, strings.TrimPrefix(err.Error(), "yaml: ")))
+		r.faults = append(r.faults,
+			fmt.Errorf("sweep: %s: is not YAML: %s", r.file, strings.TrimPrefix(err.Error(), "yaml: ")))
 		return
 	}
 	root := doc.Content[0]
@@ -108,7 +109,8 @@ func (r *reader) read(text []byte) {
 			r.unknown(key, "", keys)
 		}
 	})
-	for _, need := range []struct{ key, value, what string }{{"base", r.base, "a run file"}, {"out", r.out, "a directory"}} {
+	for _, need := range []struct{ key, value, what string }{{"base", r.base, "a run file"},
+		{"out", r.out, "a directory"}} {
 		if need.value == "" && r.faults == nil {
 			r.fault(root, "%s: is not given; want %s", need.key, need.what)
 		}
@@ -267,11 +269,14 @@ func (r *reader) cells() []Cell {
 	seen := map[string]bool{}
 	for _, c := range cells {
 		if c.Name == "." || c.Name == ".." || c.Name == logsDir || len(c.Name) > mostName {
-			r.faults = append(r.faults, fmt.Errorf("sweep: %s: a cell is called %s, %d bytes long; want a name for a directory of at most %d bytes, not %s",
-				r.file, place.Quote(c.Name), len(c.Name), mostName, place.List([]string{".", "..", logsDir})))
+			r.faults = append(r.faults,
+				fmt.Errorf("sweep: %s: a cell is called %s, %d bytes long; want a name for a directory of at most %d bytes, not %s",
+					r.file, place.Quote(c.Name), len(c.Name), mostName, place.List([]string{".", "..", logsDir})))
 		}
 		if seen[c.Name] {
-			r.faults = append(r.faults, fmt.Errorf("sweep: %s: two cells are called %s; want names of runs and values of the grid that differ", r.file, c.Name))
+			r.faults = append(r.faults,
+				fmt.Errorf("sweep: %s: two cells are called %s; want names of runs and values of the grid that differ", r.file,
+					c.Name))
 		}
 		seen[c.Name] = true
 	}

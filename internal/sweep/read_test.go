@@ -82,8 +82,10 @@ func TestReadFaults(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"empty", ``, `sweep: FILE: is empty; want the keys base, set, grid, runs, out, parallel`},
 		{"syntax", "base: [", `sweep: FILE: is not YAML: line 1: did not find expected node content`},
-		{"path", "base: ./b\nout: ~ann/runs\n", `sweep: FILE:2:6: begins with "~ann", which only a shell expands; want the path written out`},
-		{"many", "base: b\nout: o\ngrid: {seed: [" + numbers(200) + "], method.rank: [" + numbers(200) + "]}\n", `sweep: FILE: has 40000 cells; want at most 10000`},
+		{"path", "base: ./b\nout: ~ann/runs\n",
+			`sweep: FILE:2:6: begins with "~ann", which only a shell expands; want the path written out`},
+		{"many", "base: b\nout: o\ngrid: {seed: [" + numbers(200) + "], method.rank: [" + numbers(200) + "]}\n",
+			`sweep: FILE: has 40000 cells; want at most 10000`},
 		{"list", "[1]", `sweep: FILE:1:1: a sweep file is not a mapping; want key: value`},
 		{"no base", "out: o", `sweep: FILE:1:1: base: is not given; want a run file`},
 		{"keys", "bse: x\nparallel: 0\nout:\nset: {optim: {lr: 1}, out: x}", `
@@ -97,12 +99,14 @@ sweep: FILE:4:9: grid: seed: is not a list of values; want [a, b]
 sweep: FILE:5:17: grid: optim.lr: has 1 twice; want each value once
 sweep: FILE:6:3: optim.lr: is given twice; want it once`},
 		{"runs", "base: b\nout: o\nruns:\n  - {nmae: x}\n", `sweep: FILE:4:6: runs: nmae: unknown key; did you mean name?`},
-		{"unnamed", "base: b\nout: o\nruns:\n  - set: {seed: 1}\n", `sweep: FILE:4:5: runs: has no name; want name: and set:`},
+		{"unnamed", "base: b\nout: o\nruns:\n  - set: {seed: 1}\n",
+			`sweep: FILE:4:5: runs: has no name; want name: and set:`},
 		{"directories", "base: b\nout: o\nruns: [{name: ..}, {name: logs}, {name: " + strings.Repeat("n", 5000) + "}]\n", `
 sweep: FILE: a cell is called "..", 2 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs
 sweep: FILE: a cell is called "logs", 4 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs
 sweep: FILE: a cell is called "` + strings.Repeat("n", 60) + `"..., 5000 bytes long; want a name for a directory of at most 200 bytes, not ., .., logs`},
-		{"names", "base: b\nout: o\nruns: [{name: a b}, {name: a/b}]\n", `sweep: FILE: two cells are called a_b; want names of runs and values of the grid that differ`},
+		{"names", "base: b\nout: o\nruns: [{name: a b}, {name: a/b}]\n",
+			`sweep: FILE: two cells are called a_b; want names of runs and values of the grid that differ`},
 	} {
 		t.Run("case="+tt.name, func(t *testing.T) {
 			file := write(t, tt.text)
@@ -116,7 +120,8 @@ sweep: FILE: a cell is called "` + strings.Repeat("n", 60) + `"..., 5000 bytes l
 			}
 		})
 	}
-	if _, err := Read("none.yaml"); err == nil || err.Error() != "sweep: read none.yaml: no such file or directory; want a sweep file in YAML" {
+	if _, err := Read("none.yaml"); err == nil ||
+		err.Error() != "sweep: read none.yaml: no such file or directory; want a sweep file in YAML" {
 		t.Errorf("a missing file: %v", err)
 	}
 }

@@ -60,7 +60,8 @@ func readResult(dir, selecting string) (r Result, err error) {
 		}
 	}
 	if !found {
-		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best by %s; remove the directory and run the cell again", dir, selecting)
+		return r, fmt.Errorf("sweep: read %s: no evaluation is marked as the best by %s; remove the directory and run "+
+			"the cell again", dir, selecting)
 	}
 	if r.Parameters, err = train.Scalars(dir); err != nil {
 		return r, err
@@ -91,7 +92,8 @@ func seconds(dir string) (total float64, err error) {
 	for line := range strings.Lines(string(text)) {
 		var t struct{ Seconds float64 }
 		if err := json.Unmarshal([]byte(line), &t); err != nil {
-			return 0, fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", filepath.Join(dir, "timing.jsonl"), err)
+			return 0, fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", filepath.Join(dir, "timing.jsonl"),
+				err)
 		}
 		if t.Seconds < last {
 			total += last

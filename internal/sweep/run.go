@@ -90,7 +90,8 @@ func (s *Sweep) Run(ctx context.Context, o Options) error {
 	workers.Wait()
 	p.close()
 	if ctx.Err() != nil {
-		return fmt.Errorf("sweep: %d of %s done: %w; the same command continues", s.countDone(), cellsAre(len(s.Cells)), train.ErrInterrupted)
+		return fmt.Errorf("sweep: %d of %s done: %w; the same command continues", s.countDone(), cellsAre(len(s.Cells)),
+			train.ErrInterrupted)
 	}
 	return p.err(len(s.Cells))
 }
@@ -121,7 +122,8 @@ func (s *Sweep) train(ctx context.Context, c Cell, o Options, records io.Writer)
 		return failed(err.Error())
 	}
 	defer file.Close()
-	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--json", "--" + CellFlag, "--out", s.Dir(c)}
+	args := []string{"train", "-c", c.Base, "--device", o.Device, "--resume", "auto", "--json", "--" + CellFlag, "--out",
+		s.Dir(c)}
 	for _, set := range c.args() {
 		args = append(args, "--set", set)
 	}

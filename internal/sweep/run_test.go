@@ -68,7 +68,8 @@ func child(args []string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		stop()
 	}()
-	_, err = train.Run(ctx, cfg, train.Options{Device: cpu.Open[float32](1), Resume: *resume, JSON: true, Stdout: os.Stdout, Stderr: os.Stderr})
+	_, err = train.Run(ctx, cfg,
+		train.Options{Device: cpu.Open[float32](1), Resume: *resume, JSON: true, Stdout: os.Stdout, Stderr: os.Stderr})
 	return err
 }
 
@@ -79,7 +80,8 @@ func sweepOf(t *testing.T, more string) *Sweep {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Chdir(filepath.Join("..", ".."))
 	dir := t.TempDir()
-	text := "base: configs/demo.yaml\nout: " + filepath.Join(dir, "out") + "\nset:\n  train.batch_size: 8\n  train.log_every: 1\n"
+	text := "base: configs/demo.yaml\nout: " + filepath.Join(dir, "out") +
+		"\nset:\n  train.batch_size: 8\n  train.log_every: 1\n"
 	for _, split := range []string{"train", "dev"} {
 		raw, err := os.ReadFile(filepath.Join("demo", "data", split+".tsv"))
 		if err != nil {
@@ -273,7 +275,8 @@ sweep: plan demo-max_merges=4: schedule.max_merges: is 4; the model's 4 layers c
 			t.Errorf("the cell's own run: %v", err)
 		}
 		s.Cells[0].Sets = []Setting{{Key: "seed", Value: "5"}}
-		if err := s.Check(nil); !errors.Is(err, train.ErrOtherRun) || !strings.Contains(err.Error(), "seed: 17 in the run, 5 now") {
+		if err := s.Check(nil); !errors.Is(err, train.ErrOtherRun) ||
+			!strings.Contains(err.Error(), "seed: 17 in the run, 5 now") {
 			t.Errorf("another run: %v", err)
 		}
 	})

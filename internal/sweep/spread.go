@@ -33,7 +33,8 @@ const resamples = 20000
 // NewSpread returns the spread of scores, some of which may be undefined. It
 // does not depend on the order of the scores.
 func NewSpread(scores []float64) Spread {
-	sorted := slices.DeleteFunc(slices.Sorted(slices.Values(scores)), func(v float64) bool { return !metric.Number(v).Defined() })
+	sorted := slices.DeleteFunc(slices.Sorted(slices.Values(scores)),
+		func(v float64) bool { return !metric.Number(v).Defined() })
 	nan := metric.Number(math.NaN())
 	s := Spread{N: len(sorted), Undefined: len(scores) - len(sorted), Mean: nan, Min: nan, Max: nan}
 	if s.N == 0 {

@@ -42,7 +42,8 @@ func TestSpreadUndefined(t *testing.T) {
 	}
 	none := NewSpread([]float64{nan})
 	raw, err := json.Marshal(none)
-	if want := `{"n":0,"undefined":1,"mean":null,"sd":null,"min":null,"max":null,"interval_95":null}`; err != nil || string(raw) != want {
+	if want := `{"n":0,"undefined":1,"mean":null,"sd":null,"min":null,"max":null,"interval_95":null}`; err != nil ||
+		string(raw) != want {
 		t.Errorf("got %s, %v; want %s", raw, err, want)
 	}
 }

@@ -100,8 +100,10 @@ func (g *Group) count() {
 	}
 	g.Score, g.Seconds = NewSpread(scores), stat.Mean(seconds, nil)
 	g.Parameters = each(func(r Result) int { return r.Parameters })
-	g.Merges = Counted{each(func(r Result) int { return r.Merges.Planned }), each(func(r Result) int { return r.Merges.Executed })}
-	g.Injects = Counted{each(func(r Result) int { return r.Injects.Planned }), each(func(r Result) int { return r.Injects.Executed })}
+	g.Merges = Counted{each(func(r Result) int { return r.Merges.Planned }),
+		each(func(r Result) int { return r.Merges.Executed })}
+	g.Injects = Counted{each(func(r Result) int { return r.Injects.Planned }),
+		each(func(r Result) int { return r.Injects.Executed })}
 }
 
 // best selects the group with the highest mean for each task, or the first of

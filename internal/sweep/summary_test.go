@@ -25,7 +25,8 @@ func TestSummary(t *testing.T) {
 		}},
 		{Name: "c", Task: "mrpc", Metric: "accuracy", Missing: 1},
 		{Name: "e", Task: "mrpc", Metric: "accuracy", Runs: []Result{{Seed: 1, Score: nan, Loss: nan, Seconds: 5}}},
-		{Name: "d", Task: "cola", Metric: "matthews", Runs: []Result{{Seed: 1, Score: 0.25, Loss: 1.5, Epoch: 3, Seconds: 5, Device: "cpu"}}},
+		{Name: "d", Task: "cola", Metric: "matthews",
+			Runs: []Result{{Seed: 1, Score: 0.25, Loss: 1.5, Epoch: 3, Seconds: 5, Device: "cpu"}}},
 	}}
 	for i := range s.Groups {
 		s.Groups[i].count()
@@ -92,8 +93,10 @@ func TestReadResult(t *testing.T) {
 	}
 	var file bytes.Buffer
 	tensors := []checkpoint.Tensor{
-		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8}, Data: make([]float32, 16)},
-		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2}, Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_A.weight", Shape: []int{2, 8},
+			Data: make([]float32, 16)},
+		{Name: "base_model.model.bert.encoder.layer.0.attention.self.query.lora_B.weight", Shape: []int{8, 2},
+			Data: make([]float32, 16)},
 		{Name: "classifier.dense.weight", Shape: []int{8, 8}, Data: make([]float32, 64)},
 		{Name: "bert.pooler.dense.bias", Shape: []int{8}, Data: make([]float32, 8)},
 	}
@@ -114,7 +117,8 @@ func TestReadResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Result{Score: 0.8, Loss: 0.6, Epoch: 2, Parameters: 32, Merges: Operations{2, 1}, Injects: Operations{1, 0}, Seconds: 6 + 4 + 2.5, Device: "cpu float32 (X1)"}
+	want := Result{Score: 0.8, Loss: 0.6, Epoch: 2, Parameters: 32, Merges: Operations{2, 1}, Injects: Operations{1, 0},
+		Seconds: 6 + 4 + 2.5, Device: "cpu float32 (X1)"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
 	}

@@ -26,7 +26,8 @@ func (s *Sweep) Write(sum *Summary) error {
 // Markdown returns a table with a row for each group, and explanations.
 func (s *Summary) Markdown() string {
 	var b strings.Builder
-	b.WriteString("| cell | task | metric | n | mean | sd | min - max | 95 % interval | parameters | merges | injections | seconds |\n")
+	b.WriteString("| cell | task | metric | n | mean | sd | min - max | 95 % interval | parameters | merges | " +
+		"injections | seconds |\n")
 	b.WriteString("|---|---|---|---:|---:|---:|---|---|---:|---|---|---:|\n")
 	for _, g := range s.Groups {
 		if len(g.Runs) == 0 {
@@ -49,9 +50,11 @@ func (s *Summary) Markdown() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %.0f |\n", g.Name, g.Task, g.Metric, n,
 			mean, sd, limits, interval, g.Parameters, g.Merges, g.Injects, g.Seconds)
 	}
-	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, for four seeds and more,\n" +
+	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap " +
+		"of the mean, for four seeds and more,\n" +
 		"too short where n is small.\n" +
-		"Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / planned, seconds wall-clock of a run.\n")
+		"Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / " +
+		"planned, seconds wall-clock of a run.\n")
 	for _, best := range s.Best {
 		if best.Of < 2 {
 			continue
@@ -60,7 +63,8 @@ func (s *Summary) Markdown() string {
 		if best.Ties > 0 {
 			fmt.Fprintf(&b, " (%d others have the same mean)", best.Ties)
 		}
-		b.WriteString(". It was selected by the dev scores that it is listed with, so they flatter it; the test split has not been looked at.\n")
+		b.WriteString(". It was selected by the dev scores that it is listed with, so they flatter it; the test split " +
+			"has not been looked at.\n")
 	}
 	if s.Failed != nil {
 		fmt.Fprintf(&b, "\nWithout results: %s.\n", strings.Join(s.Failed, ", "))
@@ -92,8 +96,10 @@ func (s *Summary) CSV(to io.Writer) error {
 	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 	for _, g := range s.Groups {
 		for _, r := range g.Runs {
-			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), r.Score.Cell(), r.Loss.Cell(), strconv.FormatFloat(r.Epoch, 'g', -1, 64), strconv.Itoa(r.Parameters),
-				strconv.Itoa(r.Merges.Planned), strconv.Itoa(r.Merges.Executed), strconv.Itoa(r.Injects.Planned), strconv.Itoa(r.Injects.Executed), float(r.Seconds), r.Device})
+			w.Write([]string{g.Name, g.Task, g.Metric, strconv.FormatUint(r.Seed, 10), r.Score.Cell(), r.Loss.Cell(),
+				strconv.FormatFloat(r.Epoch, 'g', -1, 64), strconv.Itoa(r.Parameters),
+				strconv.Itoa(r.Merges.Planned), strconv.Itoa(r.Merges.Executed), strconv.Itoa(r.Injects.Planned),
+				strconv.Itoa(r.Injects.Executed), float(r.Seconds), r.Device})
 		}
 	}
 	w.Flush()

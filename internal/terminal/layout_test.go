@@ -38,12 +38,13 @@ func TestStatusLine(t *testing.T) {
 	parts := []terminal.Part{{Text: "58/174"}, {Text: "epoch 1/3", Rank: 3}, {Text: "loss 0.6123", Rank: 2},
 		{Text: "accuracy 0.8800", Rank: 4}, {Text: "32.0 ex/s", Rank: 5}, {}, {Text: "eta 1m7s", Rank: 1}}
 	for width, want := range map[int]string{
-		120: "58/174  [============>---------------------------]  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  eta 1m7s",
-		90:  "58/174  [====>-----------]  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  eta 1m7s",
-		80:  "58/174  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  eta 1m7s",
-		40:  "58/174  loss 0.6123  eta 1m7s",
-		20:  "58/174  eta 1m7s",
-		5:   "",
+		120: "58/174  [============>---------------------------]  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  " +
+			"eta 1m7s",
+		90: "58/174  [====>-----------]  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  eta 1m7s",
+		80: "58/174  epoch 1/3  loss 0.6123  accuracy 0.8800  32.0 ex/s  eta 1m7s",
+		40: "58/174  loss 0.6123  eta 1m7s",
+		20: "58/174  eta 1m7s",
+		5:  "",
 	} {
 		if got := terminal.StatusLine(width, 58, 174, parts); got != want {
 			t.Errorf("%d cells:\n%q, want\n%q", width, got, want)
@@ -62,7 +63,8 @@ func TestStatusLine(t *testing.T) {
 }
 
 func TestTableRow(t *testing.T) {
-	columns := []terminal.Column{{Name: "epoch", Width: 3, Rank: 1}, {Name: "step", Width: 5, Rank: 4}, {Name: "accuracy*", Rank: 0}, {Name: "f1", Width: 6, Rank: 3}, {Width: 4, Rank: 2}}
+	columns := []terminal.Column{{Name: "epoch", Width: 3, Rank: 1}, {Name: "step", Width: 5, Rank: 4},
+		{Name: "accuracy*", Rank: 0}, {Name: "f1", Width: 6, Rank: 3}, {Width: 4, Rank: 2}}
 	texts := []string{"1/3", "9/99", "0.8800", "0.9123", "best"}
 	for width, want := range map[int][]string{
 		80: {"epoch   step  accuracy*      f1", "  1/3   9/99     0.8800  0.9123  best"},

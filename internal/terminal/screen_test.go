@@ -16,7 +16,8 @@ import (
 
 // status returns a status line that shows 30 of 40 steps.
 func status(width int) []string {
-	return []string{terminal.StatusLine(width, 30, 40, []terminal.Part{{Text: "30/40"}, {Text: "loss 0.6123", Rank: 2}, {Text: "eta 1m7s", Rank: 1}})}
+	return []string{terminal.StatusLine(width, 30, 40,
+		[]terminal.Part{{Text: "30/40"}, {Text: "loss 0.6123", Rank: 2}, {Text: "eta 1m7s", Rank: 1}})}
 }
 
 // TestScreen writes lines above a status line, while the width changes and the
@@ -39,7 +40,8 @@ func TestScreen(t *testing.T) {
 `)
 	tty.Resize(24)
 	s.Print(terminal.Plain, "second line", 2)
-	sees("narrower", "warning: the run has 24 \noptimizer steps, which i\ns little for\n  small data\nsecond line\n30/40  eta 1m7s\n")
+	sees("narrower",
+		"warning: the run has 24 \noptimizer steps, which i\ns little for\n  small data\nsecond line\n30/40  eta 1m7s\n")
 	tty.Resize(50)
 	fmt.Fprint(tty, "^C")
 	s.Status(true, status)
@@ -48,7 +50,8 @@ func TestScreen(t *testing.T) {
 	s.Close()
 	s.Close()
 	sees("closed", "warning: the run has 24 optimizer steps, which is \nlittle for\n  small data\nsecond line\n")
-	if got, want := tty.Styled(terminal.Warning), []string{"warning: the run has 24 optimizer steps, which is little for", "  small data"}; cmp.Diff(want, got) != "" {
+	if got, want := tty.Styled(terminal.Warning), []string{"warning: the run has 24 optimizer steps, which is little for",
+		"  small data"}; cmp.Diff(want, got) != "" {
 		t.Errorf("in the style of warnings: %q, want %q", got, want)
 	}
 }
@@ -80,7 +83,8 @@ func TestPause(t *testing.T) {
 		wait   time.Duration
 		change bool
 		want   string
-	}{{0, false, "0\n"}, {99 * time.Millisecond, false, "0\n"}, {time.Millisecond, false, "2\n"}, {0, true, "3\n"}, {time.Millisecond, false, "3\n"}} {
+	}{{0, false, "0\n"}, {99 * time.Millisecond, false, "0\n"}, {time.Millisecond, false, "2\n"}, {0, true,
+		"3\n"}, {time.Millisecond, false, "3\n"}} {
 		clock = clock.Add(step.wait)
 		var n int
 		fmt.Sscan(step.want, &n)

@@ -86,7 +86,8 @@ func identify(path, name string, text []byte) ([]string, error) {
 	}
 	scan := licensecheck.Scan(text)
 	if scan.Percent < coverage {
-		return nil, fmt.Errorf("notices: %s: %s: %.0f %% of it is the text of a known licence; want %d %%, or an entry in `known`",
+		return nil, fmt.Errorf("notices: %s: %s: %.0f %% of it is the text of a known licence; want %d %%, or an entry "+
+			"in `known`",
 			path, name, scan.Percent, coverage)
 	}
 	var ids []string

@@ -63,7 +63,8 @@ func linkedModules(dir string) ([]*module, error) {
 // addPackages adds the modules of one target, and the licence files between
 // each package and the root of its module.
 func addPackages(dir string, t target, byPath map[string]*module) error {
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Module", "-tags", t.tags, "./cmd/lor2c", "./cmd/gpu-check")
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,Module", "-tags", t.tags, "./cmd/lor2c",
+		"./cmd/gpu-check")
 	cgo := "CGO_ENABLED=0"
 	if t.tags != "" {
 		cgo = "CGO_ENABLED=1"

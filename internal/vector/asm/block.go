@@ -256,7 +256,8 @@ func (l loop) write() {
 // variant writes the function for one instruction set.
 func (l loop) variant(wide bool) {
 	suffix := map[bool]string{false: "2", true: "512"}[wide]
-	e := &block{wide: wide, streams: map[string]Register{}, scalars: map[string]VecVirtual{}, sums: map[string][]VecVirtual{}}
+	e := &block{wide: wide, streams: map[string]Register{}, scalars: map[string]VecVirtual{},
+		sums: map[string][]VecVirtual{}}
 	// Shifts by a variable take it from CL.
 	n := Load(Param("n"), RCX)
 	for _, s := range l.streams {
