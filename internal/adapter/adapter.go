@@ -48,10 +48,17 @@ type At struct {
 	Epoch       float64 // passes over the training data; only for Due and Change
 	Pass        int     // the micro-batch within the step, from 0
 	Train       bool    // false in an evaluation
+	View        int     // of a Viewer, in an evaluation; 0 is the method as it is
 	Seed        uint64  // of the run
 	// Loss [1] is the loss of the step, and State [compute.StateLen] what the optimizer says of it. Both are absent
 	// in an evaluation.
 	Loss, State compute.Tensor
+}
+
+// Viewer is a Method that can be evaluated in several forms.
+type Viewer interface {
+	// Views names the forms. At.View is the number of one of them, counted from 1.
+	Views() []string
 }
 
 // Plain is the part of a Method that has no buffers and does nothing.
@@ -118,8 +125,8 @@ type spec struct {
 type exception uint8
 
 const (
-	// movesStart methods change the output of the model as they are attached.
-	movesStart exception = 1 << iota
+	// roundsStart methods change the output of the model as they are attached, but by rounding alone.
+	roundsStart exception = 1 << iota
 	// rewritesBase methods change weights of the base model as they are attached.
 	rewritesBase
 )
@@ -130,11 +137,18 @@ var methods map[string]spec
 // The constructors use functions that look methods up.
 func init() {
 	methods = map[string]spec{
-		"bitfit": bitfitSpec,
-		"full":   fullSpec,
-		"head":   headSpec,
-		"lor2c":  lor2cSpec,
-		"lora":   loraSpec,
+		"bitfit":    bitfitSpec,
+		"dora":      doraSpec,
+		"dylora":    dyLoRASpec,
+		"full":      fullSpec,
+		"head":      headSpec,
+		"ia3":       ia3Spec,
+		"lor2c":     lor2cSpec,
+		"lora":      loraSpec,
+		"olora":     oloraSpec,
+		"pissa":     pissaSpec,
+		"sharelora": shareLoRASpec,
+		"vera":      veraSpec,
 	}
 }
 
@@ -176,6 +190,18 @@ func settingsOf[T section](b builder) T { return b.own.(T) }
 
 func (b builder) param(name string, shape ...int) *tape.Param {
 	return tape.NewParam(b.dev, name, true, shape...)
+}
+
+// frozen returns a parameter that no optimizer updates.
+func (b builder) frozen(name string, shape ...int) *tape.Param {
+	return tape.NewParam(b.dev, name, false, shape...)
+}
+
+// values waits for the device and returns the exact values of a parameter.
+func (b builder) values(p *tape.Param) []float32 {
+	v := make([]float32, p.Value.Shape.Len())
+	b.dev.Download(v, p.Exact())
+	return v
 }
 
 // lowRankA makes an A [r,in] of a map that belongs to a layer, drawn from U(-1/sqrt(in), 1/sqrt(in)), which is PyTorch's

@@ -28,7 +28,7 @@ func TestValidate(t *testing.T) {
 		{"head-without-rank", adapter.NewConfig("head"), ""},
 		{"full-without-rank", adapter.NewConfig("full"), ""},
 		{"lor2c-without-targets", set(adapter.Values{"target_modules": nil}), ""},
-		{"unknown", adapter.NewConfig("dora"), `method.name: is "dora"; want one of ` + strings.Join(adapter.Names(), ", ")},
+		{"unknown", adapter.NewConfig("loha"), `method.name: is "loha"; want one of ` + strings.Join(adapter.Names(), ", ")},
 		{"rank-0", set(adapter.Values{"rank": 0}), "method.rank: is 0; want 1 to 256"},
 		{"rank-257", adapter.Configure("lora", adapter.Values{"rank": 257}), "method.rank: is 257; want 1 to 256"},
 		{"alpha-0", set(adapter.Values{"alpha": 0}), "method.alpha: is 0; want more than 0"},
@@ -86,8 +86,8 @@ func TestResolve(t *testing.T) {
 func TestSet(t *testing.T) {
 	c := adapter.NewConfig("lora")
 	for want, err := range map[string]error{
-		"adapter: configure lora: there is no key share; want one of rank, alpha, dropout, target_modules": c.Set("share", true),
-		"adapter: configure lora: rank is string; want int":                                                c.Set("rank", "8"),
+		"adapter: configure lora: there is no key share; want one of rank, alpha, dropout, target_modules, use_rslora, loraplus_lr_ratio": c.Set("share", true),
+		"adapter: configure lora: rank is string; want int": c.Set("rank", "8"),
 	} {
 		if fmt.Sprint(err) != want {
 			t.Errorf("error %v; want %s", err, want)
@@ -112,12 +112,13 @@ func TestSharedKeys(t *testing.T) {
 // TestJSON: a description has the settings of its method alone, and one that an older release wrote is read.
 func TestJSON(t *testing.T) {
 	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 8, "dropout": 0.25, "target_modules": []string{"key"}})
-	const own = `{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"target_modules":["key"]}`
+	const own = `{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"target_modules":["key"],"use_rslora":false,"loraplus_lr_ratio":1}`
 	if got := c.String(); got != own {
 		t.Errorf("got  %s\nwant %s", got, own)
 	}
 	for text, want := range map[string]string{
 		own: "",
+		`{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"target_modules":["key"]}`:                                                 "",
 		`{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"share":false,"target_modules":["key"]}`:                                   "",
 		`{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"share":false,"target_modules":["key"],"inject_rank":2,"inject_alpha":16}`: "",
 		`{"name":"lora","rank":"4"}`:  "method.rank: holds a JSON string, not a whole number",

@@ -102,6 +102,22 @@ type peftConfig struct {
 	LoR2CAlpha    float64  `json:"lor2c_alpha,omitempty"`
 	LoR2CModules  []span   `json:"lor2c_modules,omitempty"`
 	LoR2CInjected []pairOf `json:"lor2c_injected,omitempty"`
+	// More has the keys of a method that no other has.
+	More map[string]any `json:"-"`
+}
+
+// MarshalJSON writes the keys that methods share in their order, then those of More by name.
+func (c peftConfig) MarshalJSON() ([]byte, error) {
+	type shared peftConfig
+	text, err := json.Marshal(shared(c))
+	if err != nil || len(c.More) == 0 {
+		return text, err
+	}
+	more, err := json.Marshal(c.More)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(text[:len(text)-1], []byte(","), more[1:]), nil
 }
 
 // span is one LoR2C module: from the input of layer start to the output of end.

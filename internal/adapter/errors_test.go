@@ -32,7 +32,6 @@ func TestOpenFaults(t *testing.T) {
 		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
 		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open testdata/bad-method/lor2c.json: method.alpha: is -1; want more than 0"},
 		unsupported("loha", `peft_type is "LOHA"`),
-		unsupported("rslora", "use_rslora is true"),
 		unsupported("dora", "use_dora is true"),
 		unsupported("rank-pattern", "rank_pattern is {\"layer.0.attention.self.query\":8}"),
 		unsupported("alpha-pattern", "alpha_pattern is {\"layer.0.attention.self.query\":32}"),

@@ -16,3 +16,7 @@ func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
 
 // PairedError is pairedError.
 var PairedError = pairedError
+
+// RoundsStart and RewritesBase report whether a method does not keep a clause of the contract.
+func RoundsStart(name string) bool  { return methods[name].except&roundsStart != 0 }
+func RewritesBase(name string) bool { return methods[name].except&rewritesBase != 0 }

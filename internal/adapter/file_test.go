@@ -24,11 +24,16 @@ const goldenDir = "../../testdata/golden"
 // goldenNetwork is a golden base with a method and its defaults.
 func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Config, seed uint64) *network {
 	t.Helper()
+	return goldenNetworkAs(t, dev, base, c, nil, seed)
+}
+
+func goldenNetworkAs(t *testing.T, dev compute.Device, base string, c adapter.Config, structure json.RawMessage, seed uint64) *network {
+	t.Helper()
 	m, err := model.Load(dev, base, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, seed, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return attachTo(t, dev, m, c, nil, seed)
+	return attachAs(t, dev, m, c, structure, nil, seed)
 }
 
 // baseOf identifies the model of dir.
@@ -89,12 +94,9 @@ func TestSaveRestore(t *testing.T) {
 				n.steps(t, 3)
 				d := describe(t, n, base, m.config)
 				dir := saved(t, n, d)
-				fresh := goldenNetwork(t, dev, base, m.config, 2)
+				d.Structure = n.Method.Structure()
+				fresh := goldenNetworkAs(t, dev, base, m.config, d.Structure, 2)
 				s := restore(t, dir, fresh)
-				if l, ok := n.Method.(*adapter.LoR2C); ok {
-					s := l.Structure()
-					d.Structure = s
-				}
 				if d.Format = 1; !cmp.Equal(s.Description, d) {
 					t.Errorf("description (-want +got):\n%s", cmp.Diff(d, s.Description))
 				}
@@ -107,6 +109,8 @@ func TestSaveRestore(t *testing.T) {
 					}
 				}
 				b := join(n.parts())
+				n.Method.Begin(adapter.At{})
+				fresh.Method.Begin(adapter.At{})
 				if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
 					t.Error("logits differ after the round trip")
 				}

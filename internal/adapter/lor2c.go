@@ -175,11 +175,11 @@ func (m *LoR2C) Params() (params []*tape.Param) {
 // Hook adds the residual connections to the layers' outputs, and the injected
 // pairs' outputs to their linear layers.
 func (m *LoR2C) Hook(At) model.Hook {
-	return &lor2cHook{loraHook{m: m.injected}, m, map[int]*tape.Var{}}
+	return &lor2cHook{pairsHook{pairs: m.injected.pairs}, m, map[int]*tape.Var{}}
 }
 
 type lor2cHook struct {
-	loraHook
+	pairsHook
 	m    *LoR2C
 	down map[int]*tape.Var // A dropout(h) of the modules that span this layer, by first
 }

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -12,22 +13,47 @@ import (
 
 // loraConfig are the settings of LoRA.
 type loraConfig struct {
-	LowRank `yaml:",inline"`
+	LowRank   `yaml:",inline"`
+	UseRsLoRA bool    `yaml:"use_rslora" doc:"the low-rank path is scaled by alpha over the root of the rank (rsLoRA)"`
+	LRRatio   float64 `yaml:"loraplus_lr_ratio" doc:"learning rate of B over that of A (LoRA+); 1 is LoRA" range:">0.." example:"16"`
+}
+
+// Scale is alpha/r, or alpha/sqrt(r) in rsLoRA (Kalajdzievski 2023, arXiv:2312.03732, eq. 4).
+func (c *loraConfig) Scale() float32 {
+	if c.UseRsLoRA {
+		return float32(c.Alpha / math.Sqrt(float64(c.Rank)))
+	}
+	return c.Factors.Scale()
+}
+
+// Variant tells rsLoRA from LoRA.
+func (c *loraConfig) Variant() string {
+	if c.UseRsLoRA {
+		return "rank-stabilized "
+	}
+	return ""
 }
 
 var loraSpec = spec{
 	new:          newLoRA,
 	about:        "LoRA: low-rank updates of the linear layers that method.target_modules names",
-	section:      func() section { return &loraConfig{lowRankDefaults} },
+	section:      func() section { return &loraConfig{LowRank: lowRankDefaults, LRRatio: 1} },
 	learningRate: 1e-3,
 	peftType:     "LORA",
 	describe: func(d Description, _ Method, c *peftConfig) {
-		own, no := d.Method.own.(*loraConfig), false
-		c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", &no, own.Rank, own.Alpha
-		c.Dropout, c.TargetModules = own.Dropout, own.TargetModules
+		own := d.Method.own.(*loraConfig)
+		if c.describeLoRA(own.LowRank); own.UseRsLoRA {
+			c.More = map[string]any{"use_rslora": true}
+		}
 	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
+}
+
+// describeLoRA fills in the keys of LoRA.
+func (c *peftConfig) describeLoRA(own LowRank) {
+	c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", new(bool), own.Rank, own.Alpha
+	c.Dropout, c.TargetModules = own.Dropout, own.TargetModules
 }
 
 // LoRA adds B A to the weight of the linear layers that target_modules names,
@@ -40,11 +66,17 @@ type LoRA struct {
 
 func newLoRA(b builder) (Method, error) {
 	m, c := &LoRA{pairs: map[model.Site]pair{}}, settingsOf[*loraConfig](b)
-	if err := checkTargets(c.TargetModules, siteNames(b)); err != nil {
-		return nil, fmt.Errorf("adapter: attach lora: %w", err)
+	if err := b.checkTargets(c.TargetModules); err != nil {
+		return nil, err
 	}
 	for l := range b.HiddenLayers() {
 		m.add(b, c.LowRank, l)
+	}
+	for s, w := range m.pairs {
+		w.scale = c.Scale()
+		// LoRA+ (Hayou et al. 2024, arXiv:2402.12354, section 4.2).
+		w.B.LRRatio = c.LRRatio
+		m.pairs[s] = w
 	}
 	return m, nil
 }
@@ -72,6 +104,29 @@ func siteNames(n model.Network) (names []string) {
 
 // anySite lists the linear layers that a layer of any network may have.
 func anySite() []string { return slices.Concat(model.SiteNames, model.DecoderSiteNames) }
+
+// checkTargets returns an error for a target module that names no linear layer of the network.
+func (b builder) checkTargets(targetModules []string) error {
+	if err := checkTargets(targetModules, siteNames(b)); err != nil {
+		return fmt.Errorf("adapter: attach %s: %w", b.Name(), err)
+	}
+	return nil
+}
+
+// linears calls f for each linear layer that target modules name, by layer and by their order within it, with the path of
+// the layer's tensors in a file and the widths of its input and output.
+func (b builder) linears(targetModules []string, f func(s model.Site, module string, in, out int)) error {
+	if err := b.checkTargets(targetModules); err != nil {
+		return err
+	}
+	for l := range b.HiddenLayers() {
+		for _, s := range sites(b, l, targetModules) {
+			w := b.Linear(s).W.Value.Shape
+			f(s, filePrefix+s.Path, w[1], w[0])
+		}
+	}
+	return nil
+}
 
 // targets reports whether PEFT's rule lets target choose the layer called name:
 // it is the name, or the end of it after a dot. A bare "dense" is no target,
@@ -110,20 +165,21 @@ func (m *LoRA) add(b builder, c LowRank, layer int) {
 func (m *LoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the pairs' outputs to their linear layers.
-func (m *LoRA) Hook(At) model.Hook { return loraHook{m: m} }
+func (m *LoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
 
-type loraHook struct {
+// pairsHook adds low-rank maps to linear layers.
+type pairsHook struct {
 	model.Base
-	m *LoRA
+	pairs map[model.Site]pair
 }
 
-func (h loraHook) Adapts(s model.Site) bool {
-	_, ok := h.m.pairs[s]
+func (h pairsHook) Adapts(s model.Site) bool {
+	_, ok := h.pairs[s]
 	return ok
 }
 
-func (h loraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.pairs[s]
+func (h pairsHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
+	w := h.pairs[s]
 	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
 }
 

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -31,13 +32,31 @@ var methods = []struct {
 	{"lor2c-span-0-2-injected-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3, "inject_alpha": 2, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
 	{"share-span-2-3-injected-0", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "inject_alpha": 2, "share": true, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
 	{"lora-query-value", adapter.Configure("lora", adapter.Values{"rank": 3, "alpha": 6, "target_modules": []string{"query", "value"}}), nil},
-	{"lora-linear", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}}), nil},
+	{"lora-linear", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
+	{"lora-rslora", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "use_rslora": true}), nil},
+	{"lora-plus", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "loraplus_lr_ratio": 2}), nil},
+	{"sharelora-a", adapter.Configure("sharelora", adapter.Values{"rank": 3, "alpha": 6, "shared_factors": "A"}), nil},
+	{"sharelora-b", adapter.Configure("sharelora", adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "B"}), nil},
+	{"sharelora-ab", adapter.Configure("sharelora", adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "AB", "target_modules": allLinear}), nil},
+	{"dylora", adapter.Configure("dylora", adapter.Values{"rank": 5, "alpha": 6}), nil},
+	{"pissa", adapter.Configure("pissa", adapter.Values{"rank": 3, "alpha": 6}), nil},
+	{"pissa-exact", adapter.Configure("pissa", adapter.Values{"rank": 2, "alpha": 3, "svd_iterations": 0, "target_modules": allLinear}), nil},
+	{"olora", adapter.Configure("olora", adapter.Values{"rank": 3, "alpha": 3}), nil},
+	{"vera", adapter.Configure("vera", adapter.Values{"rank": 5}), nil},
+	{"vera-linear", adapter.Configure("vera", adapter.Values{"rank": 3, "target_modules": allLinear}), nil},
+	{"dora", adapter.Configure("dora", adapter.Values{"rank": 3, "alpha": 6}), nil},
+	{"dora-linear", adapter.Configure("dora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
+	{"ia3", adapter.NewConfig("ia3"), nil},
+	{"ia3-linear", adapter.Configure("ia3", adapter.Values{"target_modules": allLinear, "feedforward_modules": []string{"intermediate.dense", "output.dense"}, "exclude_modules": []string{}}), nil},
 	{"full", adapter.NewConfig("full"), nil},
 	{"bitfit", adapter.NewConfig("bitfit"), nil},
 	{"head", adapter.NewConfig("head"), nil},
 }
 
-var queryValue = []string{"query", "value"}
+var (
+	queryValue = []string{"query", "value"}
+	allLinear  = []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}
+)
 
 // tiny is an encoder of four layers whose widths are no multiple of what
 // dropout draws at a time, with every dropout on.
@@ -107,11 +126,17 @@ func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, mer
 
 func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
 	t.Helper()
+	return attachAs(t, dev, m, c, nil, merge, seed)
+}
+
+// attachAs attaches a method with a structure that it returned before.
+func attachAs(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, structure json.RawMessage, merge func(*adapter.LoR2C), seed uint64) *network {
+	t.Helper()
 	if c.Value("dropout") == adapter.NewConfig(c.Name()).Value("dropout") {
 		c = c.With(adapter.Values{"dropout": 0.2})
 	}
 	c.Resolve()
-	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: seed})
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Structure: structure, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,14 +148,20 @@ func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Conf
 	return &network{train.NewStepper(dev, m, method, o, 7, train.Classification(dev, 3, nil, 0), 4), dev.Alloc(compute.Shape{1}, compute.Exact)}
 }
 
-// leaveStart moves every B off zero, where A would have no gradient.
+// leaveStart moves every parameter of the method that a base model does not have away from its initial value, where other
+// parameters may have no gradient.
 func (n *network) leaveStart() {
+	base := n.Model.(*model.Encoder).Base()
 	for _, p := range n.Method.Params() {
-		if strings.Contains(p.Name, "lora_B") {
-			values := make([]float32, p.Value.Shape.Len())
-			compute.Normal(values, 3, p.Name, 0.3)
-			n.Dev.Upload(p.Value, values)
+		if slices.Contains(base, p) || strings.Contains(p.Name, "lora_A") {
+			continue
 		}
+		values, start := make([]float32, p.Value.Shape.Len()), download(n.Dev, p.Value)
+		compute.Normal(values, 3, p.Name, 0.3)
+		for i := range values {
+			values[i] += start[i]
+		}
+		p.Upload(n.Dev, values)
 	}
 }
 
@@ -209,4 +240,13 @@ func largest(x []float64) (m float64) {
 		m = math.Max(m, math.Abs(v))
 	}
 	return m
+}
+
+// relative is the largest difference of a and b over the largest value of b.
+func relative(a, b []float32) float64 {
+	var apart, size []float64
+	for i := range b {
+		apart, size = append(apart, float64(a[i])-float64(b[i])), append(size, float64(b[i]))
+	}
+	return largest(apart) / largest(size)
 }

@@ -38,6 +38,7 @@ var plainValues = map[string][]string{
 	"bias":      {`"none"`},
 	// Some ways to initialise LoRA change the base's weights, so that the adapter
 	// does not belong to the base that is on the disk. These do not.
+	"use_rslora":        {`true`},
 	"init_lora_weights": {`true`, `false`, `"gaussian"`, `"eva"`, `"orthogonal"`},
 }
 
@@ -50,6 +51,7 @@ type peftLoRA struct {
 	Rank          int             `json:"r"`
 	Alpha         float64         `json:"lora_alpha"`
 	Dropout       float64         `json:"lora_dropout"`
+	UseRsLoRA     bool            `json:"use_rslora"`
 	TargetModules json.RawMessage `json:"target_modules"` // a list, or a regular expression
 }
 
@@ -87,7 +89,9 @@ func readPEFT(dir string) (d Description, targets []string, err error) {
 				path, place.List([]string{key}), value)}
 		}
 	}
-	d = Description{Format: format, Method: Configure("lora", Values{"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout})}
+	d = Description{Format: format, Method: Configure("lora", Values{
+		"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout, "use_rslora": c.UseRsLoRA,
+	})}
 	d.Base.Path = c.BaseModel
 	// A regular expression stays unread.
 	_ = json.Unmarshal(c.TargetModules, &targets)

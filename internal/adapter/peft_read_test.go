@@ -94,7 +94,7 @@ func TestOpenPEFTValues(t *testing.T) {
 		{"use_dora", true, `true`},
 		{"use_dora", "yes", `"yes"`},
 		{"use_qalora", true, `true`},
-		{"use_rslora", true, `true`},
+		{"use_rslora", true, ""},
 		{"velora_config", object, `{"x":1}`},
 		{"a_later_option", true, `true`},
 		{"a_later_option", false, ""},

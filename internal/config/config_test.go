@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,11 +28,18 @@ func header(text []byte, name string) (values []string) {
 }
 
 // TestBadFiles loads each testdata/*.bad.yaml and wants the lines of its
-// "# want:" comments, FILE standing for its path.
+// "# want:" comments, FILE standing for its path, KEYS(lora) for the keys of a
+// method, and KEYS(method) for those of the section of methods.
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.bad.yaml")
 	if err != nil || len(files) < 20 {
 		t.Fatalf("found %d files, %v", len(files), err)
+	}
+	all := []string{"name"}
+	for _, k := range adapter.AllKeys() {
+		if !slices.Contains(all, k.Name) {
+			all = append(all, k.Name)
+		}
 	}
 	for _, file := range files {
 		t.Run("file="+filepath.Base(file), func(t *testing.T) {
@@ -39,7 +47,8 @@ func TestBadFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := strings.ReplaceAll(strings.Join(header(text, "want"), "\n"), "FILE", file)
+			want := strings.NewReplacer("FILE", file, "KEYS(method)", strings.Join(all, ", "),
+				"KEYS(lora)", strings.Join(adapter.Keys("lora"), ", ")).Replace(strings.Join(header(text, "want"), "\n"))
 			_, err = Load(file, header(text, "set"), header(text, "env"))
 			wantFaults(t, err, want)
 		})

@@ -13,8 +13,8 @@ const run = "{model: m, out: o, data: {task: rte, dir: d}, method: "
 // TestOwnKeys: a key that the method does not take is refused with the methods that take it, unless it was written for
 // another method that a stronger source replaced.
 func TestOwnKeys(t *testing.T) {
-	const belongs = "method.share: is a key of lor2c; method lora takes rank, alpha, dropout, target_modules"
-	const head = "is a key of lor2c, lora; method head takes no other keys"
+	belongs := "method.share: is a key of lor2c; method lora takes " + strings.Join(adapter.Keys("lora"), ", ")
+	head := "is a key of " + strings.Join(adapter.Taking("rank"), ", ") + "; method head takes no other keys"
 	for _, c := range []struct {
 		name, method string
 		sets, env    []string

@@ -25,11 +25,15 @@ type block struct {
 
 // linear returns act(x WT + b) with what the hook adds to the linear layer at s before the activation.
 func (p *Pass) linear(s Site, w Linear, x *tape.Var, act compute.Act) *tape.Var {
-	if !p.Hook.Adapts(s) {
-		return p.Linear(x, w.W, w.B, act)
+	in := p.Hook.Input(p, s, x)
+	if in != x {
+		defer p.Release(in)
 	}
-	y := p.Linear(x, w.W, w.B, compute.Identity)
-	p.Hook.Linear(p, s, x, y)
+	if !p.Hook.Adapts(s) {
+		return p.Linear(in, w.W, w.B, act)
+	}
+	y := p.Linear(in, w.W, w.B, compute.Identity)
+	p.Hook.Linear(p, s, in, y)
 	if act == compute.Identity {
 		return y
 	}

@@ -42,6 +42,8 @@ type Hook interface {
 	// Adapts reports whether Linear does anything at s. The model asks because a linear layer that no method
 	// changes is computed together with its activation.
 	Adapts(s Site) bool
+	// Input returns what the linear layer at s reads in place of x [N,K], its input in the network.
+	Input(p *Pass, s Site, x *tape.Var) *tape.Var
 	// Linear may add to y [N,M], the frozen layer's output at s before any activation, in place; x [N,K] is the
 	// layer's input.
 	Linear(p *Pass, s Site, x, y *tape.Var)
@@ -66,6 +68,9 @@ func (Base) Inputs(Batch) [][]int32 { return nil }
 
 // Adapts returns false.
 func (Base) Adapts(Site) bool { return false }
+
+// Input returns x.
+func (Base) Input(_ *Pass, _ Site, x *tape.Var) *tape.Var { return x }
 
 // Linear leaves y unchanged.
 func (Base) Linear(*Pass, Site, *tape.Var, *tape.Var) {}

@@ -164,3 +164,13 @@ func (g *golden) narrow() tolerances {
 	}
 	return t
 }
+
+// TestGoldenMethodsCUDA is TestGoldenMethods in float32 on a card, or on kernels that run on the CPU.
+func TestGoldenMethodsCUDA(t *testing.T) {
+	if !hostlib.Under(t) {
+		return
+	}
+	eachGoldenMethod(t, func(t *testing.T, name string, g *goldenMethod) {
+		t.Run("case="+name, func(t *testing.T) { g.test(t, card(t, false), 2e-5) })
+	})
+}

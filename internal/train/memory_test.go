@@ -106,7 +106,7 @@ func (c *counter) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
 }
 
 func (c *counter) LowRankDown(u, x, a tensor, drop compute.Dropout) {
-	c.count("LowRankDown", u.Shape.Len()*x.Shape.Cols())
+	c.count("LowRankDown", u.Shape.Len()*a.Shape.Cols())
 	c.Device.LowRankDown(u, x, a, drop)
 }
 
@@ -193,7 +193,18 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		calls["Gemm"] = headCalls + 6*(layers-1)
 		lowRank(layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers-1, 2*(layers-1)
-	case "lora":
+	case "ia3", "vera":
+		// The first layer's gradient goes down to the vectors of its query and value.
+		macs += headGrad + above + n*(c*c+2*c*f)
+		calls["Gemm"] = headCalls + 6*(layers-1) + 3
+		if method == "vera" { // whose matrices have no gradient
+			macs += (layers-1)*n*4*c*r + (n+b)*2*c*r
+			macs += n*2*c*r + (layers-2)*n*4*c*r + (n+b)*2*c*r
+			lowRank(2 * layers)
+			calls["LowRankDownGrad"] -= 2
+		}
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "lora", "dora", "dylora", "olora", "pissa", "sharelora":
 		// The first layer's gradient goes down to its query and value, whose
 		// input needs none.
 		macs += headGrad + above + n*(c*c+2*c*f)

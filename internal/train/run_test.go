@@ -245,30 +245,38 @@ func process(t *testing.T, c *config.Config) *exec.Cmd {
 	return p
 }
 
-// TestInterrupt asserts that a cancelled run saves its state at the next step
-// and continues to the files of an unbroken one, no checkpoint more or less.
+// TestInterrupt asserts that a cancelled run of any method saves its state at the next step and continues to the files of
+// an unbroken one, no checkpoint more or less.
 func TestInterrupt(t *testing.T) {
-	dir := t.TempDir()
-	c := demoConfig(t, dir, 40)
-	c.Train.SaveEvery = 0
-	if _, err := Run(context.Background(), c, quiet(1)); err != nil {
-		t.Fatal(err)
+	for _, method := range adapter.Names() {
+		t.Run("method="+method, func(t *testing.T) {
+			dir := t.TempDir()
+			c := demoConfig(t, dir, 40)
+			c.Train.SaveEvery = 0
+			if c.Method.Name() != method {
+				c.Method, c.Train.Epochs = adapter.NewConfig(method), 1
+				c.Resolve()
+			}
+			if _, err := Run(context.Background(), c, quiet(1)); err != nil {
+				t.Fatal(err)
+			}
+			want := contents(t, c.Out)
+			c.Out = filepath.Join(dir, "interrupted")
+			for {
+				ctx, cancel := context.WithCancel(context.Background())
+				o := quiet(1)
+				o.Began = cancel // every process gets through one step
+				_, err := Run(ctx, c, o)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, ErrInterrupted) {
+					t.Fatal(err)
+				}
+			}
+			sameFiles(t, contents(t, c.Out), want)
+		})
 	}
-	want := contents(t, c.Out)
-	c.Out = filepath.Join(dir, "interrupted")
-	for {
-		ctx, cancel := context.WithCancel(context.Background())
-		o := quiet(1)
-		o.Began = cancel // every process gets through one step
-		_, err := Run(ctx, c, o)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, ErrInterrupted) {
-			t.Fatal(err)
-		}
-	}
-	sameFiles(t, contents(t, c.Out), want)
 }
 
 // TestOutputDirectory asserts what a run does to a directory that is in use.

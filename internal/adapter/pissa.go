@@ -1,0 +1,185 @@
+package adapter
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/strictjson"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// pissaConfig are the settings of PiSSA.
+type pissaConfig struct {
+	LowRank    `yaml:",inline"`
+	Iterations int `yaml:"svd_iterations" doc:"iterations of the randomised singular value decomposition; 0 is the exact one, which takes minutes for a large model" range:"0..100" example:"4"`
+}
+
+// oloraConfig are the settings of OLoRA.
+type oloraConfig struct {
+	LowRank `yaml:",inline"`
+}
+
+// residualDefaults scale the low-rank path by 1 and drop nothing of its input, so that it is a part of the weight.
+var residualDefaults = LowRank{Factors{Rank: 8, Alpha: 8}, []string{"query", "value"}}
+
+var pissaSpec = spec{
+	new: func(b builder) (Method, error) {
+		c := settingsOf[*pissaConfig](b)
+		return newResidual(b, c.LowRank, func(w *mat.Dense, name string) (*mat.Dense, *mat.Dense) {
+			return pissaStart(w, c.Rank, c.Iterations, float64(c.Scale()), b.Seed, name)
+		})
+	},
+	about:          "PiSSA: LoRA that begins with the principal part of each weight, and the base keeps the rest",
+	section:        func() section { return &pissaConfig{residualDefaults, 16} },
+	learningRate:   1e-3,
+	peftType:       "PISSA",
+	describe:       func(d Description, _ Method, c *peftConfig) { c.describeLoRA(d.Method.own.(*pissaConfig).LowRank) },
+	checkStructure: checkResidual,
+	library:        "lor2c",
+	load:           residualLoad,
+	except:         roundsStart | rewritesBase,
+}
+
+var oloraSpec = spec{
+	new: func(b builder) (Method, error) {
+		c := settingsOf[*oloraConfig](b)
+		return newResidual(b, c.LowRank, func(w *mat.Dense, _ string) (*mat.Dense, *mat.Dense) { return oloraStart(w, c.Rank) })
+	},
+	about:          "OLoRA: LoRA that begins with the first part of each weight's QR factorisation, and the base keeps the rest",
+	section:        func() section { return &oloraConfig{residualDefaults} },
+	learningRate:   1e-3,
+	peftType:       "OLORA",
+	describe:       func(d Description, _ Method, c *peftConfig) { c.describeLoRA(d.Method.own.(*oloraConfig).LowRank) },
+	checkStructure: checkResidual,
+	library:        "lor2c",
+	load:           residualLoad,
+	except:         roundsStart | rewritesBase,
+}
+
+const residualLoad = "Load it with `lor2c eval --adapter`. It holds the factors that training began with too: on the untouched " +
+	"base the adapter is the LoRA that has them, negated, beside its own."
+
+// Residual is LoRA that begins with factors A0 and B0 of a part of each weight, while the base keeps W - s B0 A0. The
+// output at the start is the base's up to the rounding of that difference.
+type Residual struct {
+	Plain
+	b       builder
+	pairs   map[model.Site]pair
+	initial map[model.Site]pair // A0 and B0
+	params  []*tape.Param
+	buffers []*tape.Param
+	waiting bool // for A0 and B0 from a file
+}
+
+// residualStructure says that an adapter has A0 and B0, so that they need not be computed again.
+type residualStructure struct {
+	Initial string `json:"initial"`
+}
+
+const storedInitial = "stored"
+
+func checkResidual(text json.RawMessage, _ int) error {
+	var s residualStructure
+	if err := strictjson.UnmarshalKnown(text, &s); err != nil {
+		return err
+	}
+	if s.Initial != storedInitial {
+		return fmt.Errorf("initial is %q; want %q", s.Initial, storedInitial)
+	}
+	return nil
+}
+
+// newResidual attaches a method that begins with start(w), A0 [r,K] and B0 [M,r] of each weight w [M,K].
+func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a, b *mat.Dense)) (Method, error) {
+	m := &Residual{b: b, pairs: map[model.Site]pair{}, initial: map[model.Site]pair{}, waiting: b.Structure != nil}
+	var fault error
+	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
+		if c.Rank > min(in, out) {
+			fault = fmt.Errorf("adapter: attach %s: the rank is %d, and the weight of %s is %d x %d; want a rank of at most %d",
+				b.Name(), c.Rank, s.Path, out, in, min(in, out))
+			return
+		}
+		factor := func(name string, shape ...int) *tape.Param { return b.param(module+name, shape...) }
+		w := pair{factor(".lora_A.weight", c.Rank, in), factor(".lora_B.weight", out, c.Rank), c.Scale(), float32(c.Dropout)}
+		w.A.Factor, w.A.Layer, w.B.Factor, w.B.Layer = "A", s.Layer, "B", s.Layer
+		first := pair{A: factor(".initial_A.weight", c.Rank, in), B: factor(".initial_B.weight", out, c.Rank)}
+		m.pairs[s], m.initial[s] = w, first
+		m.params, m.buffers = append(m.params, w.A, w.B), append(m.buffers, first.A, first.B)
+		if m.waiting {
+			return
+		}
+		weight := b.values(b.Linear(s).W)
+		if !slices.ContainsFunc(weight, func(x float32) bool { return x != 0 }) {
+			return // a device that only counts memory
+		}
+		a0, b0 := start(dense(out, in, weight), first.A.Name)
+		for p, values := range map[*tape.Param]*mat.Dense{w.A: a0, first.A: a0, w.B: b0, first.B: b0} {
+			p.Upload(b.dev, single(values))
+		}
+		m.subtract(s)
+	})
+	if fault != nil {
+		return nil, fault
+	}
+	return m, err
+}
+
+// subtract replaces a weight W by W - s B0 A0.
+func (m *Residual) subtract(s model.Site) {
+	first, w := m.initial[s], m.b.Linear(s).W
+	shape, r := w.Value.Shape, first.A.Value.Shape[0]
+	weight := dense(shape[0], shape[1], m.b.values(w))
+	var product mat.Dense
+	product.Mul(dense(shape[0], r, m.b.values(first.B)), dense(r, shape[1], m.b.values(first.A)))
+	product.Scale(float64(m.pairs[s].scale), &product)
+	weight.Sub(weight, &product)
+	w.Upload(m.b.dev, single(weight))
+}
+
+// Restored subtracts the stored A0 and B0 from the base.
+func (m *Residual) Restored() error {
+	for s := range m.initial {
+		if m.waiting {
+			m.subtract(s)
+		}
+	}
+	m.waiting = false
+	return m.b.dev.Err()
+}
+
+// Params lists A and B of every pair.
+func (m *Residual) Params() []*tape.Param { return m.params }
+
+// Buffers lists A0 and B0 of every pair.
+func (m *Residual) Buffers() []*tape.Param { return m.buffers }
+
+// Structure says that the adapter has A0 and B0.
+func (m *Residual) Structure() json.RawMessage { return encoded(residualStructure{storedInitial}) }
+
+// Hook adds the pairs' outputs to their linear layers.
+func (m *Residual) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+
+// dense returns a matrix of float32 values.
+func dense(rows, columns int, values []float32) *mat.Dense {
+	d := mat.NewDense(rows, columns, nil)
+	for i, x := range values {
+		d.Set(i/columns, i%columns, float64(x))
+	}
+	return d
+}
+
+// single returns the elements of a matrix, row by row, as float32.
+func single(d *mat.Dense) []float32 {
+	raw := d.RawMatrix()
+	out := make([]float32, 0, raw.Rows*raw.Cols)
+	for i := range raw.Rows {
+		for _, x := range d.RawRowView(i) {
+			out = append(out, float32(x))
+		}
+	}
+	return out
+}

@@ -1,0 +1,267 @@
+package train
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+const goldenMethodsDir = "../../testdata/golden_methods"
+
+// goldenMethod is one case of scripts/golden_methods.py.
+type goldenMethod struct {
+	Model       string
+	Method      adapter.Config
+	LR          float64 `json:"lr"`
+	HeadLR      float64 `json:"head_lr"`
+	WeightDecay float64 `json:"weight_decay"`
+	Clip        float64
+	Steps       int
+	Seed        uint64
+	floats      map[string][]float64
+	ints        map[string][]int32
+}
+
+// readGoldenMethod reads a file whose numbers are float64 and int32. Package checkpoint would round them.
+func readGoldenMethod(t *testing.T, path string) *goldenMethod {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := binary.LittleEndian.Uint64(raw)
+	var header map[string]json.RawMessage
+	if err := json.Unmarshal(raw[8:8+n], &header); err != nil {
+		t.Fatal(err)
+	}
+	g := &goldenMethod{floats: map[string][]float64{}, ints: map[string][]int32{}}
+	for name, text := range header {
+		if name == "__metadata__" {
+			var metadata map[string]string
+			if err := json.Unmarshal(text, &metadata); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte(metadata["case"]), g); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		var at struct {
+			DType   string
+			Offsets [2]uint64 `json:"data_offsets"`
+		}
+		if err := json.Unmarshal(text, &at); err != nil {
+			t.Fatal(err)
+		}
+		data := raw[8+n:][at.Offsets[0]:at.Offsets[1]]
+		if at.DType == "I32" {
+			for ; len(data) > 0; data = data[4:] {
+				g.ints[name] = append(g.ints[name], int32(binary.LittleEndian.Uint32(data)))
+			}
+			continue
+		}
+		for ; len(data) > 0; data = data[8:] {
+			g.floats[name] = append(g.floats[name], math.Float64frombits(binary.LittleEndian.Uint64(data)))
+		}
+	}
+	return g
+}
+
+func eachGoldenMethod(t *testing.T, f func(t *testing.T, name string, g *goldenMethod)) {
+	files, err := filepath.Glob(filepath.Join(goldenMethodsDir, "*.safetensors"))
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d golden files, %v", len(files), err)
+	}
+	for _, path := range files {
+		f(t, strings.TrimSuffix(filepath.Base(path), ".safetensors"), readGoldenMethod(t, path))
+	}
+}
+
+// TestGoldenMethods compares logits, loss, every gradient and ten optimizer steps, with what a method does at each of them,
+// with PEFT, and with PyTorch where PEFT does not have the method.
+func TestGoldenMethods(t *testing.T) {
+	eachGoldenMethod(t, func(t *testing.T, name string, g *goldenMethod) {
+		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { g.test(t, cpu.Open[float64](2), 1e-9) })
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { g.test(t, cpu.Open[float32](2), 2e-5) })
+	})
+}
+
+func (g *goldenMethod) batch() model.Batch {
+	b := model.Batch{IDs: g.ints["input_ids"], Types: g.ints["token_type_ids"], Cu: g.ints["cu_seqlens"]}
+	for _, l := range g.ints["labels"] {
+		b.Labels = append(b.Labels, float32(l))
+	}
+	return b
+}
+
+// stepper returns the network of the case at its initial values.
+func (g *goldenMethod) stepper(t *testing.T, dev compute.Device) *Stepper {
+	t.Helper()
+	m, err := model.Load(dev, filepath.Join(goldenMethodsDir, g.Model), storedHead(2), 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noDropout(m)
+	if faults := g.Method.Validate(); faults != nil {
+		t.Fatal(faults)
+	}
+	run := schedule.Run{Epochs: 1, Steps: g.Steps, StepsPerEpoch: g.Steps, Layers: m.Layers}
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: g.Method, Run: run, Seed: g.Seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(p *tape.Param, name string) {
+		values, ok := g.floats[name]
+		if !ok {
+			t.Fatalf("golden file has no %s", name)
+		}
+		p.Upload(dev, singles(values))
+	}
+	for _, p := range slices.Concat(method.Params(), method.Buffers()) {
+		set(p, "init."+p.Name)
+	}
+	for _, s := range m.Sites() { // the base that a method has changed
+		if name := "residual.base_model.model." + s.Path + ".weight"; g.floats[name] != nil {
+			w := m.Linear(s).W
+			// PEFT factorises in float32.
+			if e := apart(values(dev, w.Value), g.floats[name]); !(e <= 1e-5) {
+				t.Errorf("what is left of the weight of %s is %.2g away", s.Path, e)
+			}
+			set(w, name)
+		}
+	}
+	o := optim.Config{
+		LR: g.LR, HeadLRRatio: g.HeadLR / g.LR, WeightDecay: g.WeightDecay, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8,
+		Schedule: "constant", MaxGradNorm: g.Clip,
+	}
+	s := NewStepper(dev, m, method, o, g.Seed, Classification(dev, 2, nil, 0), g.Steps)
+	s.Steps = g.Steps
+	return s
+}
+
+func (g *goldenMethod) test(t *testing.T, dev compute.Device, near float64) {
+	s, batch := g.stepper(t, dev), g.batch()
+	used := map[string]bool{}
+	check := func(name string, got []float64, near float64) {
+		t.Helper()
+		want, ok := g.floats[name]
+		used[name] = true
+		if e := apart(got, want); !ok || !(e <= near) {
+			t.Errorf("%s: relative error %.3g; want at most %.3g", name, e, near)
+		}
+	}
+	logits := func() []float64 {
+		l, err := s.Results(batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doubles(l)
+	}
+	s.gradient(1, []model.Batch{batch}, nil)
+	check("loss", values(dev, s.loss), near)
+	for _, p := range s.Opt.Params() {
+		check("grad."+adapterName(p), values(dev, p.Grad), near)
+	}
+	for step := 1; step <= g.Steps; step++ {
+		if err := s.Step(step, []model.Batch{batch}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reports, err := s.Reports(1, g.Steps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var losses, norms []float64
+	for _, r := range reports {
+		losses, norms = append(losses, r.Loss), append(norms, r.GradNorm)
+	}
+	// Reports and logits pass through float32.
+	check("losses", losses, max(near, 1e-7))
+	check("grad_norm", norms, max(10*near, 1e-7))
+	end := near
+	if dev.Bytes(compute.Exact) == 4 {
+		end *= 20
+	}
+	for _, p := range s.Opt.Params() {
+		check("final."+adapterName(p), values(dev, p.Exact()), end)
+	}
+	check("final_logits", logits(), max(end, 1e-7))
+	for name := range g.floats {
+		kind, _, _ := strings.Cut(name, ".")
+		if !used[name] && kind != "init" && kind != "residual" && kind != "logits" {
+			t.Errorf("%s of the golden file was not compared", name)
+		}
+	}
+	fresh := g.stepper(t, dev)
+	l, err := fresh.Results(batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A method that draws something in each step computes other logits in an evaluation.
+	if _, draws := fresh.Method.(adapter.Viewer); !draws {
+		check("logits", doubles(l), max(near, 1e-7))
+	}
+}
+
+// adapterName is the name of a parameter in an adapter file.
+func adapterName(p *tape.Param) string {
+	if strings.HasPrefix(p.Name, "base_model.") {
+		return p.Name
+	}
+	return "base_model.model." + p.Name
+}
+
+// values returns the elements of a tensor without rounding.
+func values(dev compute.Device, x compute.Tensor) []float64 {
+	if dev.Bytes(compute.Exact) == 8 {
+		return slices.Clone(cpu.Data[float64](x))
+	}
+	return doubles(download(dev, x))
+}
+
+func doubles(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+func singles(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// apart is the largest difference over the largest value wanted; 0 where both are nothing but zeros.
+func apart(got, want []float64) float64 {
+	var diff, size float64
+	for i := range want {
+		if i >= len(got) {
+			return math.NaN()
+		}
+		diff, size = math.Max(diff, math.Abs(got[i]-want[i])), math.Max(size, math.Abs(want[i]))
+	}
+	if len(got) != len(want) {
+		return math.NaN()
+	}
+	if diff == 0 {
+		return 0
+	}
+	return diff / size
+}

@@ -1,0 +1,423 @@
+#!/usr/bin/env python3
+"""Writes testdata/golden_methods: what PEFT and PyTorch compute with the fine-tuning methods beside LoRA and LoR2C.
+
+    python scripts/golden_methods.py [--out testdata/golden_methods] [case ...]
+
+Each case trains a tiny RoBERTa or BERT for ten AdamW steps on one batch, in float64 from float32 initial values, and
+stores in float64 the logits, the loss and every gradient of the first step, and the values that the ten steps lead to.
+Where PEFT has the method, its class is the reference. The other methods are written here from their papers as forward
+hooks on the frozen linear layers. Needs torch, transformers and peft; the tests of lor2c read only the files.
+
+The metadata of a file says which method it is, in the form that lor2c.json has, and how it was trained.
+"""
+import argparse
+import functools
+import json
+import pathlib
+import shutil
+
+import lor2c_start
+import numpy as np
+import peft
+import torch
+import torch.nn.functional as F
+import transformers
+from peer_finetune import plain_name, sentence_classifier, versions
+from peft import TaskType, get_peft_model
+from safetensors.torch import save_file
+from transformers import BertConfig, RobertaConfig
+
+STEPS, LR, HEAD_LR, WEIGHT_DECAY, CLIP, SEED = 10, 1e-2, 5e-3, 0.01, 1.0, 1
+# Four sentences, and heads of width 4: a mean over the batch and the scale of attention are exact in float32, in which
+# a device receives them.
+SIZE = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=4, intermediate_size=24, num_labels=2,
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
+MODELS = {
+    "roberta": RobertaConfig(vocab_size=30, max_position_embeddings=20, type_vocab_size=1, layer_norm_eps=1e-5, **SIZE),
+    "bert": BertConfig(vocab_size=30, max_position_embeddings=16, type_vocab_size=2, layer_norm_eps=1e-12, **SIZE),
+}
+LENGTHS = (6, 3, 9, 4)
+QV = ["query", "value"]
+
+
+def drawn(name, shape, std, mean=0.0):
+    """Values by name from a normal distribution, exact in float32."""
+    generator = torch.Generator().manual_seed(sum(i * ord(c) for i, c in enumerate(name, 1)) % 2**31)
+    return (mean + std * torch.randn(shape, generator=generator, dtype=torch.float32)).to(torch.float64)
+
+
+def write_model(out, name):
+    model = sentence_classifier(MODELS[name])
+    with torch.no_grad():
+        for n, p in model.named_parameters():
+            mean = 1.0 if "LayerNorm.weight" in n else 0.0
+            p.copy_(drawn(n, p.shape, 0.3 if "embeddings" in n else 0.25, mean))
+    model.save_pretrained(out / name)
+
+
+def batch(name):
+    """The batch packed for the file, and padded for transformers."""
+    config, generator = MODELS[name], torch.Generator().manual_seed(5)
+    count, longest = len(LENGTHS), max(LENGTHS)
+    ids = torch.full((count, longest), config.pad_token_id)
+    mask, kinds = torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest, dtype=torch.long)
+    for i, n in enumerate(LENGTHS):
+        ids[i, :n] = torch.randint(4, config.vocab_size, (n,), generator=generator)
+        mask[i, :n] = 1
+        kinds[i, n // 2:n] = config.type_vocab_size - 1
+    labels = torch.tensor([0, 1, 1, 0])
+    real = mask.bool()
+    packed = {"input_ids": ids[real].int(), "token_type_ids": kinds[real].int(), "labels": labels.int(),
+              "cu_seqlens": torch.tensor([0, *LENGTHS]).cumsum(0).int()}
+    return packed, dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
+
+
+class Method:
+    """A method on a frozen classifier. Subclasses override what their method needs."""
+
+    ratio = {}  # factor of the learning rate by what a parameter's name contains
+
+    def __init__(self, model, settings):
+        self.model, self.settings = model, settings
+        self.named = {}    # trained parameters by their key in an adapter file
+        self.buffers = {}  # tensors that the file holds beside them
+        self.linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and ".layer." in n}
+        model.requires_grad_(False)
+        model.classifier.requires_grad_(True)
+        self.attach()
+        self.named |= {f"base_model.model.classifier.{n}": p for n, p in self.model.classifier.named_parameters()}
+
+    def attach(self):
+        """Adds the method to the model and its parameters to named."""
+
+    def targets(self):
+        """Linear layers that are adapted, by the key of their module in an adapter file."""
+        return {f"base_model.model.{n}": m for n, m in self.linear.items()
+                if any(n.endswith("." + target) for target in self.settings["target_modules"])}
+
+    def parameter(self, name, *shape, std=0.25, mean=0.0):
+        p = torch.nn.Parameter(drawn(name, shape, std, mean))
+        self.named[name] = p
+        return p
+
+    def pair(self, module, linear, rank):
+        (m, k), std = linear.weight.shape, 0.1
+        return (self.parameter(module + ".lora_A.weight", rank, k), self.parameter(module + ".lora_B.weight", m, rank, std=std))
+
+    def on(self, linear, delta):
+        """Adds delta(x) to the output of a linear layer."""
+        linear.register_forward_hook(lambda _m, args, y: y + delta(args[0]))
+
+    def loss(self, padded):
+        """Logits and the loss that is differentiated."""
+        result = self.model(**padded)
+        return result.logits, result.loss
+
+    def before(self, step):
+        """Called before the forward pass of a step, counted from 1."""
+
+    def backward(self, step):
+        """Called when the gradients are there and not yet clipped."""
+
+    def updated(self, step):
+        """Called after the optimizer's update."""
+
+    def extra(self):
+        """More tensors for the file, after the last step."""
+        return {}
+
+
+class InPEFT(Method):
+    """A method whose reference is a class of PEFT."""
+
+    std = {"lora_A": 0.25, "lora_B": 0.1}
+
+    def config(self):
+        raise NotImplementedError
+
+    def attach(self):
+        s = sentence_classifier(self.settings["base"])  # PEFT refuses to initialise some methods in float64
+        self.model = get_peft_model(s, self.config()).double().eval()
+        for n, p in self.model.named_parameters():
+            if p.requires_grad and "classifier" not in n:
+                self.named[self.key(n)] = p
+        self.fill()
+        self.model.classifier = self.model.base_model.model.classifier.modules_to_save.default
+
+    def key(self, name):
+        return plain_name(name)
+
+    def fill(self):
+        with torch.no_grad():
+            for n, p in self.named.items():
+                std = next(v for k, v in self.std.items() if k in n)
+                p.copy_(drawn(n, p.shape, std, 1.0 if "ia3" in n else 0.0))
+
+    def lora(self, **more):
+        s = self.settings
+        return peft.LoraConfig(task_type=TaskType.SEQ_CLS, r=s["rank"], lora_alpha=s["alpha"], lora_dropout=0.0,
+                               target_modules=s["target_modules"], **more)
+
+
+class RsLoRA(InPEFT):
+    def config(self):
+        return self.lora(use_rslora=True)
+
+
+class LoRAPlus(InPEFT):
+    def config(self):
+        self.ratio = {".lora_B.": self.settings["loraplus_lr_ratio"]}
+        return self.lora()
+
+
+class DoRA(InPEFT):
+    std = InPEFT.std | {"lora_magnitude": 0.1}
+
+    def config(self):
+        return self.lora(use_dora=True)
+
+    def key(self, name):
+        return plain_name(name).replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
+
+    def fill(self):
+        norms = {n: p.detach().clone() for n, p in self.named.items() if "magnitude" in n}
+        super().fill()
+        for n, norm in norms.items():  # near the norm of the rows, as after some training
+            self.named[n].data = (norm * drawn(n, norm.shape, 0.1, 1.0)).float().double()
+
+
+class VeRA(InPEFT):
+    std = {"vera_lambda": 0.5}
+
+    def config(self):
+        s = self.settings
+        return peft.VeraConfig(task_type=TaskType.SEQ_CLS, r=s["rank"], target_modules=s["target_modules"], vera_dropout=0.0)
+
+    def fill(self):
+        super().fill()
+        for n in ("vera_A", "vera_B"):
+            value = getattr(self.model.base_model, n)["default"]
+            value.data = drawn(n, value.shape, 0.5)
+            self.buffers[f"base_model.{n}"] = value
+            for m in self.model.modules():
+                if m is not self.model.base_model and hasattr(m, n):
+                    getattr(m, n)["default"] = value
+
+
+class IA3(InPEFT):
+    std = {"ia3_l": 0.2}
+
+    def config(self):
+        s = self.settings
+        return peft.IA3Config(task_type=TaskType.SEQ_CLS, target_modules=s["target_modules"],
+                              feedforward_modules=s["feedforward_modules"], exclude_modules=s["exclude_modules"])
+
+
+class PiSSA(InPEFT):
+    """PiSSA or OLoRA: the initial factors are those that PEFT computes, and the base keeps the residual."""
+
+    def config(self):
+        return self.lora(init_lora_weights=self.settings["name"])
+
+    def fill(self):
+        self.residual = {}
+        for n, p in list(self.named.items()):
+            self.buffers[n.replace("lora_", "initial_")] = p.detach().clone()
+        for n, m in self.model.named_modules():
+            if hasattr(m, "lora_A"):
+                self.residual[f"residual.{n}.weight"] = m.base_layer.weight.detach().clone()
+
+    def extra(self):
+        return self.residual
+
+
+class AdaLoRA(InPEFT):
+    std = InPEFT.std | {"lora_E": 0.5}
+
+    def config(self):
+        s = self.settings
+        return peft.AdaLoraConfig(
+            task_type=TaskType.SEQ_CLS, init_r=s["init_rank"], target_r=s["target_rank"], lora_alpha=s["alpha"], lora_dropout=0.0,
+            target_modules=s["target_modules"], tinit=round(s["tinit_ratio"] * STEPS), tfinal=round(s["tfinal_ratio"] * STEPS),
+            deltaT=s["delta_t"], beta1=s["beta1"], beta2=s["beta2"], orth_reg_weight=s["orth_reg_weight"], total_step=STEPS)
+
+    def fill(self):
+        super().fill()
+        for m in self.model.modules():
+            if hasattr(m, "ranknum"):  # the scale that a device receives, in float32
+                r = m.ranknum["default"].item() + 1e-5
+                m.scaling["default"] = float(np.float32(self.settings["alpha"] / r)) * r
+
+    def updated(self, step):
+        self.model.base_model.update_and_allocate(step - 1)
+
+    def extra(self):
+        pattern = self.model.peft_config["default"].rank_pattern
+        kept = {f"pattern.{self.key(n)}": torch.tensor(v).int() for n, v in pattern.items()}
+        assert len(kept) == len(pattern) and not all(all(v) for v in pattern.values()) and any(any(v) for v in pattern.values())
+        return kept
+
+
+class ShareLoRA(Method):
+    """LoRA whose A, B or both are one for all layers, for each linear layer of a layer (arXiv:2406.10785)."""
+
+    def attach(self):
+        s, scale, shared = self.settings, self.settings["alpha"] / self.settings["rank"], {}
+        for module, linear in self.targets().items():
+            layer, site = module.split(".layer.")[0], module.split(".", 6)[-1]
+            pair = []
+            for factor, shape, std in (("A", (s["rank"], linear.in_features), 0.25), ("B", (linear.out_features, s["rank"]), 0.1)):
+                own = factor not in s["shared_factors"]
+                name = f"{module}.lora_{factor}.weight" if own else f"{layer}.sharelora.{site}.lora_{factor}.weight"
+                if name not in self.named:
+                    self.parameter(name, *shape, std=std)
+                pair.append(self.named[name])
+            self.on(linear, lambda x, a=pair[0], b=pair[1]: scale * F.linear(F.linear(x, a), b))
+
+
+class MELoRA(Method):
+    """Mini LoRAs side by side: group i maps slice i of the input to slice i of the output (arXiv:2402.17263)."""
+
+    def attach(self):
+        s = self.settings
+        n, r, scale = s["groups"], s["rank"], s["alpha"] / s["rank"]
+        for module, linear in self.targets().items():
+            a = self.parameter(module + ".lora_A.weight", n * r, linear.in_features // n)
+            b = self.parameter(module + ".lora_B.weight", linear.out_features, r, std=0.1)
+            self.on(linear, lambda x, a=a, b=b: torch.cat(
+                [scale * F.linear(F.linear(xi, ai), bi) for xi, ai, bi in zip(x.chunk(n, -1), a.chunk(n, 0), b.chunk(n, 0))], -1))
+
+
+class DyLoRA(Method):
+    """LoRA of another rank in every step (arXiv:2210.07558): the first b rows of A and columns of B."""
+
+    def attach(self):
+        s = self.settings
+        self.b = s["rank"]
+        for module, linear in self.targets().items():
+            self.on(linear, functools.partial(self.delta, *self.pair(module, linear, s["rank"])))
+
+    def before(self, step):
+        s = self.settings
+        self.b = 1 + int(s["rank"] * lor2c_start.units(1, SEED, f"dylora.rank.{step}")[0])
+        self.ranks = getattr(self, "ranks", []) + [self.b]
+
+    def delta(self, a, b, x):
+        rows, columns = a[:self.b], b[:, :self.b]
+        if self.settings["update"] == "rows":
+            rows = torch.cat([rows[:-1].detach(), rows[-1:]])
+            columns = torch.cat([columns[:, :-1].detach(), columns[:, -1:]], 1)
+        # A device receives the scale in float32.
+        return float(np.float32(self.settings["alpha"] / self.b)) * F.linear(F.linear(x, rows), columns)
+
+    def extra(self):
+        self.b = self.settings["rank"]
+        with torch.no_grad():
+            final = self.model(**batch("roberta")[1]).logits
+        return {"ranks": torch.tensor(self.ranks).int(), "final_logits": final}
+
+
+LORA = {"rank": 2, "alpha": 4, "dropout": 0, "target_modules": QV}
+ALL = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
+IA3_SITES = {"target_modules": ["key", "value", "output.dense"], "feedforward_modules": ["output.dense"],
+             "exclude_modules": ["attention.output.dense"]}
+# The weight of the penalty over the number of matrices is exact in float32.
+ADALORA = {"init_rank": 3, "target_rank": 1, "alpha": 4, "dropout": 0, "target_modules": QV, "tinit_ratio": 0.2,
+           "tfinal_ratio": 0.3, "delta_t": 2, "beta1": 0.85, "beta2": 0.85, "orth_reg_weight": 0.75}
+CASES = {
+    "roberta_rslora": ("roberta", RsLoRA, LORA | {"name": "lora", "rank": 4, "alpha": 8, "use_rslora": True}),
+    "roberta_loraplus": ("roberta", LoRAPlus, LORA | {"name": "lora", "loraplus_lr_ratio": 4.0}),
+    "roberta_dora": ("roberta", DoRA, LORA | {"name": "dora"}),
+    "bert_dora": ("bert", DoRA, LORA | {"name": "dora", "target_modules": ["value", "intermediate.dense"]}),
+    "roberta_vera": ("roberta", VeRA, {"name": "vera", "rank": 4, "target_modules": QV}),
+    "bert_vera": ("bert", VeRA, {"name": "vera", "rank": 4, "target_modules": ["value", "intermediate.dense"]}),
+    "roberta_ia3": ("roberta", IA3, {"name": "ia3"} | IA3_SITES),
+    "bert_ia3": ("bert", IA3, {"name": "ia3"} | IA3_SITES),
+    "roberta_pissa": ("roberta", PiSSA, LORA | {"name": "pissa", "svd_iterations": 0}),
+    "roberta_olora": ("roberta", PiSSA, LORA | {"name": "olora"}),
+    "roberta_sharelora_a": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "A"}),
+    "roberta_sharelora_b": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "B"}),
+    "bert_sharelora_ab": ("bert", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "AB"}),
+    "roberta_melora": ("roberta", MELoRA, LORA | {"name": "melora", "groups": 2, "target_modules": ["query", "intermediate.dense"]}),
+    "roberta_dylora": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "full"}),
+    "roberta_dylora_rows": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "rows"}),
+    "roberta_adalora": ("roberta", AdaLoRA, {"name": "adalora"} | ADALORA),
+    "bert_adalora": ("bert", AdaLoRA, {"name": "adalora"} | ADALORA | {"target_modules": ["query", "output.dense"], "orth_reg_weight": 0.5625}),
+}
+
+
+def clip(params):
+    """Clips by the global norm, without the 1e-6 that torch.nn.utils.clip_grad_norm_ adds to it."""
+    norm = torch.stack([p.grad.norm() for p in params]).norm()
+    for p in params:
+        p.grad *= min(1.0, CLIP / norm.item())
+    return norm
+
+
+def run(out, base, cls, settings):
+    """The tensors of one case."""
+    model = sentence_classifier(str(out / base)).double().eval()
+    method = cls(model, settings | {"base": str(out / base)})
+    model = method.model
+    named = method.named
+    groups = {}
+    for n, p in named.items():
+        lr = HEAD_LR if ".classifier." in n else LR
+        for part, ratio in method.ratio.items():
+            lr *= ratio if part in n else 1
+        groups.setdefault(lr, []).append(p)
+    optimizer = torch.optim.AdamW([{"params": ps, "lr": lr} for lr, ps in groups.items()], betas=(0.9, 0.999), eps=1e-8,
+                                  weight_decay=WEIGHT_DECAY)
+    method.optimizer = optimizer
+    _, padded = batch(base)
+    tensors = {f"init.{n}": p.detach().clone() for n, p in (named | method.buffers).items()}
+    losses, norms = [], []
+    for step in range(1, STEPS + 1):
+        optimizer.zero_grad()
+        method.before(step)
+        logits, loss = method.loss(padded)
+        loss.backward()
+        method.backward(step)
+        losses.append(loss.detach())
+        if step == 1:
+            assert logits.dtype == torch.float64
+            trainable = {id(p) for p in model.parameters() if p.requires_grad} | {id(p) for p in named.values()}
+            assert trainable == {id(p) for p in named.values()}
+            tensors |= {"logits": logits.detach(), "loss": losses[0].reshape(1)}
+            tensors |= {f"grad.{n}": p.grad.clone() for n, p in named.items()}
+        norms.append(clip(named.values()))
+        optimizer.step()
+        method.updated(step)
+    tensors |= {"losses": torch.stack(losses), "grad_norm": torch.stack(norms)}
+    tensors |= {f"final.{n}": p.detach() for n, p in named.items()}
+    with torch.no_grad():
+        tensors["final_logits"] = model(**padded).logits
+    return tensors | method.extra()
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(description="write the golden fixtures of the methods")
+    parser.add_argument("--out", type=pathlib.Path, default=root / "testdata" / "golden_methods")
+    parser.add_argument("cases", nargs="*", help="which cases to write; all without")
+    args = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    args.out.mkdir(exist_ok=True)
+    for name in MODELS:
+        if not (args.out / name).exists() or not args.cases:
+            shutil.rmtree(args.out / name, ignore_errors=True)
+            write_model(args.out, name)
+    for case in args.cases or CASES:
+        base, cls, settings = CASES[case]
+        tensors = run(args.out, base, cls, settings)
+        entry = {"model": base, "method": settings, "lr": LR, "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY, "clip": CLIP,
+                 "steps": STEPS, "seed": SEED}
+        stored = {k: v.detach().contiguous().clone() for k, v in tensors.items()} | batch(base)[0]
+        save_file(stored, args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
+        print(case, (args.out / f"{case}.safetensors").stat().st_size)
+    (args.out / "VERSIONS.json").write_text(json.dumps({"script": "scripts/golden_methods.py", "versions": versions()}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
