@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Checks that PEFT itself loads an adapter directory that lor2c wrote.
 
-    python scripts/check_peft.py --adapter DIR --base DIR --ids FILE [--compare FILE] [--tolerance 1e-4]
+    python scripts/check_peft.py --adapter DIR --base DIR [--ids FILE] [--compare FILE] [--tolerance 1e-4]
+        [--same DIR] [--merged DIR]
 
 FILE of --ids is a safetensors file with packed input_ids, token_type_ids and cu_seqlens, as in
-testdata/golden. Every tensor of the adapter file must land in the PEFT model unchanged and none of
+testdata/golden; without it four sequences of random tokens are used. Every tensor of the adapter file must land in the PEFT model unchanged and none of
 the model's may be missing from the file, because PEFT passes over unknown keys without an error.
 Prints the logits, one line per sequence; with --compare they must agree with `logits` of that file.
+--same names another adapter directory, as of `lor2c export --format lora`, whose logits must agree. --merged names a
+directory of `lor2c export --format merged`: transformers must load it, and every weight must be that of the model that
+PEFT merges in float32, rounded once to the type of the directory.
 Exit status: 0 all well, 1 a difference.
 """
 import argparse
@@ -17,6 +21,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from peer_finetune import sentence_classifier
 from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification
 
 
 def head_size(tensors):
@@ -51,11 +56,44 @@ def packed_logits(model, ids):
     return torch.cat(rows)
 
 
+def random_ids(model):
+    """A packed batch of four sequences of random tokens; special tokens come first in the vocabulary."""
+    lengths = torch.tensor([7, 3, 12, 9])
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(5, model.config.vocab_size, (int(lengths.sum()),), generator=generator)
+    offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])
+    return {"input_ids": ids, "token_type_ids": torch.zeros_like(ids), "cu_seqlens": offsets}
+
+
+def merge_faults(model, path):
+    """Differences between the model that PEFT merges in float32 and the one in a directory."""
+    merged = model.float().merge_and_unload().state_dict()
+    written = load_file(path / "model.safetensors")
+    faults = []
+    for key in sorted(merged.keys() | written.keys()):
+        if key.endswith("position_ids"):
+            continue
+        if key not in merged or key not in written:
+            faults.append(f"in one of the two models alone: {key}")
+            continue
+        got, want = written[key].float(), merged[key].to(written[key].dtype).float()
+        # PEFT may add up in another order, which is one unit in the last place of float32 and can change the rounding
+        # of a value that lies between two others.
+        unit = want.abs() * torch.finfo(written[key].dtype).eps + 1e-7
+        if not ((got - want).abs() <= unit).all():
+            faults.append(f"not the merged weight: {key}, apart by {(got - want).abs().max():.3g}")
+        elif written[key].dtype != torch.float32 and (got != want).float().mean() > 0.01:
+            faults.append(f"rounded differently in {(got != want).float().mean():.1%} of its values: {key}")
+    return faults
+
+
 def main():
     parser = argparse.ArgumentParser(description="load an adapter directory with PEFT and compare its logits")
     parser.add_argument("--adapter", type=pathlib.Path, required=True)
     parser.add_argument("--base", required=True, help="Hugging Face directory of the base model")
-    parser.add_argument("--ids", required=True, help="safetensors file with the packed batch")
+    parser.add_argument("--ids", help="safetensors file with the packed batch")
+    parser.add_argument("--same", type=pathlib.Path, help="another adapter directory with the same logits")
+    parser.add_argument("--merged", type=pathlib.Path, help="model directory with the adapter merged into it")
     parser.add_argument("--compare", help="safetensors file with the expected logits")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed")
     args = parser.parse_args()
@@ -66,7 +104,8 @@ def main():
     kwargs = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
     model = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.adapter)
     faults = key_faults(tensors, model)
-    logits = packed_logits(model, load_file(args.ids))
+    ids = load_file(args.ids) if args.ids else random_ids(model)
+    logits = packed_logits(model, ids)
     for row in logits.tolist():
         print(" ".join(f"{v:.7g}" for v in row))
     if args.compare:
@@ -78,6 +117,16 @@ def main():
             print(f"largest difference {worst:.3g}")
             if not worst <= args.tolerance:  # also catches NaN
                 faults.append(f"logits differ by {worst:.3g}; allowed {args.tolerance:g}")
+    if args.same:
+        other = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.same)
+        worst = (packed_logits(other, ids) - logits).abs().max().item()
+        print(f"{args.same}: largest difference {worst:.3g}")
+        if not worst <= args.tolerance:
+            faults.append(f"logits of {args.same} differ by {worst:.3g}; allowed {args.tolerance:g}")
+    if args.merged:
+        plain = AutoModelForSequenceClassification.from_pretrained(args.merged, dtype="auto")
+        print(f"{args.merged}: {plain.dtype}, largest difference {(packed_logits(plain, ids) - logits).abs().max():.3g}")
+        faults += merge_faults(model, args.merged)
     for fault in faults:
         print(fault, file=sys.stderr)
     sys.exit(1 if faults else 0)

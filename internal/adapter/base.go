@@ -26,6 +26,7 @@ var headSpec = spec{
 // Full trains every parameter of the encoder.
 type Full struct {
 	Plain
+	noUpdates
 	params []*tape.Param
 }
 
@@ -40,7 +41,10 @@ func (m *Full) Params() []*tape.Param { return m.params }
 func (m *Full) Hook(At) model.Hook { return model.Base{} }
 
 // Head trains only the classification head. Every other method should score better.
-type Head struct{ Plain }
+type Head struct {
+	Plain
+	noUpdates
+}
 
 func newHead(builder) (Method, error) { return Head{}, nil }
 

@@ -24,6 +24,7 @@ func isBias(name string) bool { return strings.HasSuffix(name, ".bias") }
 // arXiv:2106.10199, section 3). The biases of the layer norms are among them, as in the authors' code.
 type BitFit struct {
 	Plain
+	noUpdates
 	biases []*tape.Param
 }
 

@@ -36,6 +36,10 @@ type Description struct {
 	Task   Task   `json:"task"`
 	// MaxLength is where texts were truncated, special tokens included.
 	MaxLength int `json:"max_length"`
+	// DType is the type of the tensors that Save writes, F32 if it is empty, and Merged the method that was merged into
+	// them, if one was.
+	DType  checkpoint.DType `json:"-"`
+	Merged string           `json:"-"`
 	// Tokenizer is the files that a reader of the adapter needs to make tokens, by
 	// name, with their content. Save writes them.
 	Tokenizer map[string][]byte `json:"-"`

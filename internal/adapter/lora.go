@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -163,6 +164,9 @@ func (m *LoRA) add(b builder, c LowRank, layer int) {
 // Params lists A and B of every pair, by layer and by the order of
 // the linear layers within it.
 func (m *LoRA) Params() []*tape.Param { return m.params }
+
+// Fold returns the pairs.
+func (m *LoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
 // Hook adds the pairs' outputs to their linear layers.
 func (m *LoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }

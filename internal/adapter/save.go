@@ -19,11 +19,14 @@ import (
 // Save writes the adapter directory of a method and its head into dir, which
 // exists, and reads it back: for LoRA exactly what PEFT writes, for LoR2C the
 // same shape with peft_type LOR2C, for full fine-tuning a model directory that
-// transformers loads. It waits for the device.
+// transformers loads. Parameters must have values that tensors of d.DType can have. It waits for the device.
 func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.Param) error {
 	d.Format = format
 	d.Structure = m.Structure()
 	tensors := download(dev, d.Method, slices.Concat(m.Params(), m.Buffers(), head))
+	for i := range tensors {
+		tensors[i].DType = d.DType
+	}
 	if err := dev.Err(); err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func writeModelConfig(dir string, d Description) error {
 	}
 	c["id2label"], c["label2id"] = names, ids
 	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}[d.Base.Type]}
-	c["torch_dtype"] = "float32"
+	c["torch_dtype"] = cmp.Or(map[checkpoint.DType]string{checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[d.DType], "float32")
 	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
 
@@ -138,7 +141,11 @@ func card(d Description, tensors []checkpoint.Tensor) []byte {
 		n += compute.Shape(t.Shape).Len()
 	}
 	m := methods[d.Method.name]
-	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n"+
-		"Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.\n\n%s\n",
-		d.Base.Path, m.library, d.Method.name, d.Method.name, d.Task.Name, n, len(tensors), m.load)
+	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.",
+		d.Method.name, d.Task.Name, n, len(tensors))
+	if d.Merged != "" {
+		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.", d.Merged, d.Task.Name)
+	}
+	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n%s\n\n%s\n",
+		d.Base.Path, m.library, cmp.Or(d.Merged, d.Method.name), made, m.load)
 }

@@ -65,6 +65,38 @@ func toBrain(f float32) uint16 {
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }
 
+// toHalf narrows f to IEEE 754 binary16, rounding to nearest even. A value from
+// 65520 on becomes an infinity.
+func toHalf(f float32) uint16 {
+	b := math.Float32bits(f)
+	sign := uint16(b >> 16 & 0x8000)
+	magnitude := b & 0x7fffffff
+	switch {
+	case magnitude > 0x7f800000:
+		return 0x7e00 // NaN
+	case magnitude >= 0x477ff000: // 65520
+		return sign | 0x7c00
+	case magnitude < 0x38800000: // 2^-14: zero and subnormals, multiples of 2^-24
+		// The sum with 0.5 has multiples of 2^-24 as its last bits, so the
+		// processor rounds to nearest even.
+		return sign | uint16(math.Float32bits(math.Float32frombits(magnitude)+0.5)-math.Float32bits(0.5))
+	}
+	return sign | uint16((magnitude-(127-15)<<23+0xfff+magnitude>>13&1)>>13)
+}
+
+// Round rounds values in place to the nearest that a tensor of type d, which is
+// F32, BF16 or F16, can have.
+func Round(values []float32, d DType) {
+	for i, v := range values {
+		switch d {
+		case BF16:
+			values[i] = math.Float32frombits(uint32(toBrain(v)) << 16)
+		case F16:
+			values[i] = fromHalf(toHalf(v))
+		}
+	}
+}
+
 // ints decodes raw, which contains little-endian elements of type d, into dst.
 func ints(dst []int64, d DType, raw []byte) error {
 	le := binary.LittleEndian

@@ -1,8 +1,10 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -99,4 +101,64 @@ func TestUnreadableTypes(t *testing.T) {
 		`checkpoint: read mem: tensor "c": element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
 	wantError(t, noneErr, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
 	wantError(t, noneRead, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
+}
+
+// TestHalfRoundsToNearestEven compares toHalf with the nearer of two neighbouring halves, for every finite half, its upper
+// neighbour and the values at, just below and just above the middle between them.
+func TestHalfRoundsToNearestEven(t *testing.T) {
+	for h := range uint16(0x7c00) {
+		low, high := float64(fromHalf(h)), float64(fromHalf(h+1))
+		if h == 0x7bff {
+			high = 65536 // which binary16 has not, so that the middle is where infinities begin
+		}
+		middle := float32((low + high) / 2)
+		even := h
+		if h&1 == 1 {
+			even = h + 1
+		}
+		for _, c := range []struct {
+			f    float32
+			want uint16
+		}{
+			{float32(low), h}, {middle, even},
+			{math.Nextafter32(middle, 0), h}, {math.Nextafter32(middle, math.MaxFloat32), h + 1},
+		} {
+			if got := toHalf(c.f); got != c.want {
+				t.Fatalf("toHalf(%g) = 0x%04x; want 0x%04x", c.f, got, c.want)
+			}
+			if got := toHalf(-c.f); got != c.want|0x8000 {
+				t.Fatalf("toHalf(%g) = 0x%04x; want 0x%04x", -c.f, got, c.want|0x8000)
+			}
+		}
+	}
+	for f, want := range map[float32]uint16{float32(math.Inf(1)): 0x7c00, 1e30: 0x7c00, float32(math.Inf(-1)): 0xfc00, 1e-30: 0} {
+		if got := toHalf(f); got != want {
+			t.Errorf("toHalf(%g) = 0x%04x; want 0x%04x", f, got, want)
+		}
+	}
+	if got := fromHalf(toHalf(float32(math.NaN()))); got == got {
+		t.Errorf("NaN became %g", got)
+	}
+}
+
+// TestRound: a rounded value is the one that is read back after it was written with the type.
+func TestRound(t *testing.T) {
+	values := []float32{1.0001, -3.14159, 1e-6, 65504, 0.1, -1e-8}
+	for _, d := range []DType{F32, BF16, F16} {
+		var file bytes.Buffer
+		if err := Write(&file, nil, []Tensor{{Name: "x", Shape: []int{len(values)}, Data: values, DType: d}}); err != nil {
+			t.Fatal(err)
+		}
+		f, err := newFile("x", file.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, rounded := make([]float32, len(values)), slices.Clone(values)
+		if err := f.ReadInto(read, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if Round(rounded, d); !slices.Equal(rounded, read) {
+			t.Errorf("%s: rounded to %v, read as %v", d, rounded, read)
+		}
+	}
 }

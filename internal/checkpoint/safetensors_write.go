@@ -17,8 +17,8 @@ type Tensor struct {
 	// Data is []float32 (F32), []int32 (I32), []int64 (I64) or []uint8 (U8),
 	// with as many elements as Shape says.
 	Data any
-	// DType may be BF16 for float32 data, which is then rounded to nearest
-	// even. If it is empty, the type follows from Data.
+	// DType may be BF16 or F16 for float32 data, which is then rounded to
+	// nearest even. If it is empty, the type follows from Data.
 	DType DType
 }
 
@@ -68,7 +68,7 @@ func (t Tensor) checked() Tensor {
 	if t.DType == "" {
 		t.DType = natural
 	}
-	if t.DType != natural && (natural != F32 || t.DType != BF16) {
+	if t.DType != natural && (natural != F32 || t.DType != BF16 && t.DType != F16) {
 		panic(Misuse{"write", fmt.Sprintf("tensor %q asks to write %T as %s", t.Name, t.Data, t.DType)})
 	}
 	if n, ok := product(t.Shape, 1); !ok || n != length {
@@ -128,12 +128,13 @@ func encodeJSON(v any) []byte {
 func (t Tensor) writeData(w io.Writer) error {
 	switch data := t.Data.(type) {
 	case []float32:
-		if t.DType == BF16 {
-			return writeChunks(w, data, func(b []byte, f float32) []byte {
-				return binary.LittleEndian.AppendUint16(b, toBrain(f))
-			})
+		narrow := map[DType]func(float32) uint16{BF16: toBrain, F16: toHalf}[t.DType]
+		if narrow == nil {
+			return writeChunks(w, data, nil)
 		}
-		return writeChunks(w, data, nil)
+		return writeChunks(w, data, func(b []byte, f float32) []byte {
+			return binary.LittleEndian.AppendUint16(b, narrow(f))
+		})
 	case []int32:
 		return writeChunks(w, data, nil)
 	case []int64:

@@ -60,7 +60,7 @@ func merging(name string) string {
 	if reason := adapter.WhyNotFolded(name); reason != "" {
 		return "not possible, because " + reason
 	}
-	return "possible"
+	return "`lor2c export --format merged`"
 }
 
 // begin and end are the lines of README.md around the table of methods.

@@ -1,0 +1,113 @@
+package adapter
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// The formats of an export.
+const (
+	FormatPEFT   = "peft"   // the adapter as PEFT writes adapters of the method
+	FormatMerged = "merged" // a model directory with the adapter in its weights
+	FormatLoRA   = "lora"   // a LoRA adapter of PEFT that does the same
+)
+
+// Formats lists the formats of an export.
+var Formats = []string{FormatPEFT, FormatMerged, FormatLoRA}
+
+// CheckExport returns an error if the adapters of a method cannot be exported in a format.
+func CheckExport(method, format string) error {
+	m := methods[method]
+	refuse := func(why string) error {
+		return place.Mistake(fmt.Errorf("adapter: export %s as %s: %s", method, format, why))
+	}
+	switch {
+	case format == FormatPEFT && m.library != FormatPEFT && m.unfolded == "":
+		return refuse("PEFT has no such method; want " + FormatMerged + " or, of a method that adds low-rank products, " + FormatLoRA)
+	case format == FormatPEFT && m.library != FormatPEFT:
+		return refuse("PEFT has no such method, and " + m.unfolded + "; want the adapter directory itself, which lor2c eval reads")
+	case format != FormatPEFT && m.unfolded != "":
+		return refuse(m.unfolded)
+	}
+	return nil
+}
+
+// Form is what an adapter becomes in an export: another method with other settings on the same base model.
+type Form struct {
+	Config
+	Structure json.RawMessage // see Settings
+	format    string
+	from      Method
+	updates   []Update
+}
+
+// NewForm returns the form of m, which has the values of saved, in a format that CheckExport allows. It waits for the
+// device.
+func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form, err error) {
+	f = Form{format: format, from: m}
+	switch format {
+	case FormatPEFT:
+		f.Config, f.Structure = saved.Method, saved.Structure
+	case FormatMerged:
+		f.Config = NewConfig("full")
+	case FormatLoRA:
+		f.Config, f.updates, err = AsLoRA(dev, m.(Folder))
+	}
+	if err != nil {
+		return f, place.Mistake(fmt.Errorf("adapter: export %s as %s: %w", saved.Method.name, format, err))
+	}
+	return f, nil
+}
+
+// Fill gives a method that Attach has made of f on the network n, whose parameters have the values of the base model's
+// files, and the head of n the values of the exported adapter with its head. All values are rounded to what d can have.
+func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.Param, d checkpoint.DType) error {
+	var err error
+	switch f.format {
+	case FormatMerged:
+		err = Merge(dev, f.from.(Folder), n)
+	case FormatLoRA:
+		err = Fill(dev, m, f.updates)
+	default:
+		copyValues(dev, m.Params(), f.from.Params())
+		copyValues(dev, m.Buffers(), f.from.Buffers())
+		err = m.Restored()
+	}
+	if err != nil {
+		return err
+	}
+	copyValues(dev, n.Head(), head)
+	for _, p := range append(m.Params(), n.Head()...) {
+		v := values(dev, p)
+		checkpoint.Round(v, d)
+		if i := firstNotFinite(v); i >= 0 {
+			return fmt.Errorf("adapter: export: value %d of %s is out of the range of %s", i, p.Name, strings.ToLower(string(d)))
+		}
+		p.Upload(dev, v)
+	}
+	return dev.Err()
+}
+
+// copyValues gives each parameter of to the values of the one at its place in from.
+func copyValues(dev compute.Device, to, from []*tape.Param) {
+	for i, p := range to {
+		p.Upload(dev, values(dev, from[i]))
+	}
+}
+
+// firstNotFinite returns the index of the first infinity or NaN, or -1.
+func firstNotFinite(v []float32) int {
+	for i, x := range v {
+		if x-x != 0 {
+			return i
+		}
+	}
+	return -1
+}

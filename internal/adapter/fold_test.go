@@ -1,0 +1,147 @@
+package adapter_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/model"
+)
+
+// TestFold: a model whose weights have the updates of a method computes what the method computes, and so does the LoRA
+// that is made of them. A method whose spec gives a reason against it is no Folder.
+func TestFold(t *testing.T) {
+	for _, kind := range kinds {
+		for _, m := range methods {
+			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
+				dev := cpu.Open[float32](2)
+				n := attach(t, dev, kind, m.config, m.merge)
+				n.leaveStart()
+				if m.config.Trains() != nil {
+					for _, p := range n.Method.Params() {
+						v := make([]float32, p.Value.Shape.Len())
+						compute.Normal(v, 5, p.Name, 0.3)
+						p.Upload(dev, v)
+					}
+				}
+				f, ok := n.Method.(adapter.Folder)
+				if reason := adapter.WhyNotFolded(m.config.Name()); ok != (reason == "") {
+					t.Fatalf("the method is a Folder: %t; the reason against it is %q", ok, reason)
+				}
+				if !ok {
+					return
+				}
+				b := join(n.parts())
+				want := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false)
+				if base := fresh(t, dev, kind); len(n.Method.Params()) > 0 && apart(logits(dev, base, model.Base{}, b, false), want) < 1e-2 {
+					t.Fatal("the method changes nothing")
+				}
+				merged := fresh(t, dev, kind)
+				if err := adapter.Merge(dev, f, merged); err != nil {
+					t.Fatal(err)
+				}
+				if d := apart(logits(dev, merged, model.Base{}, b, false), want); !(d < 2e-5) {
+					t.Errorf("merged: outputs are %g of the largest apart", d)
+				}
+				c, updates, err := adapter.AsLoRA(dev, f)
+				if none := m.config.Trains() != nil || len(n.Method.Params()) == 0; none != (err != nil) {
+					t.Fatalf("as LoRA: error %v", err)
+				} else if none {
+					return
+				}
+				network := fresh(t, dev, kind)
+				lora, err := adapter.Attach(dev, network, adapter.Settings{Config: c, Seed: 9})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := adapter.Fill(dev, lora, updates); err != nil {
+					t.Fatal(err)
+				}
+				if d := apart(logits(dev, network, lora.Hook(adapter.At{}), b, false), want); !(d < 2e-5) {
+					t.Errorf("as LoRA: outputs are %g of the largest apart", d)
+				}
+			})
+		}
+	}
+}
+
+// fresh returns the base model that attach attaches methods to.
+func fresh(t *testing.T, dev compute.Device, kind string) *model.Encoder {
+	t.Helper()
+	m, err := model.New(dev, tiny(kind), 3, 1, nil, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// apart returns the largest difference of two lists over the largest magnitude in the second.
+func apart(got, want []float32) float64 {
+	var difference, size float64
+	for i := range want {
+		difference = math.Max(difference, math.Abs(float64(got[i])-float64(want[i])))
+		size = math.Max(size, math.Abs(float64(want[i])))
+	}
+	return difference / size
+}
+
+// TestUnevenUpdates: updates of several ranks and scales in some layers alone become LoRA of one rank in all layers,
+// filled up with zeros.
+func TestUnevenUpdates(t *testing.T) {
+	dev := cpu.Open[float32](1)
+	n := attach(t, dev, "roberta", adapter.NewConfig("head"), nil)
+	f := uneven{n.Method, n.Model}
+	c, updates, err := adapter.AsLoRA(dev, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rank() != 3 || strings.Join(c.Value("target_modules").([]string), " ") != "attention.self.query output.dense" {
+		t.Errorf("settings are %v", c)
+	}
+	lora, err := adapter.Attach(dev, n.Model, adapter.Settings{Config: c, Seed: 9})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := adapter.Fill(dev, lora, updates); err != nil {
+		t.Fatal(err)
+	}
+	merged := fresh(t, dev, "roberta")
+	if err := adapter.Merge(dev, f, merged); err != nil {
+		t.Fatal(err)
+	}
+	b := join(n.parts())
+	got, want := logits(dev, n.Model, lora.Hook(adapter.At{}), b, false), logits(dev, merged, model.Base{}, b, false)
+	if d := apart(got, want); !(d < 2e-5) {
+		t.Errorf("outputs are %g of the largest apart", d)
+	}
+}
+
+// uneven is a Folder with two updates of different ranks and scales.
+type uneven struct {
+	adapter.Method
+	n model.Network
+}
+
+func (f uneven) Fold(compute.Device) ([]adapter.Update, error) {
+	var list []adapter.Update
+	for _, s := range f.n.Sites() {
+		rank, scale := 3, float32(0.5)
+		switch {
+		case s.Layer == 1 && s.Name == model.Output:
+		case s.Layer == 2 && s.Name == model.Query:
+			rank, scale = 1, 2
+		default:
+			continue
+		}
+		shape := f.n.Linear(s).W.Value.Shape
+		u := adapter.Update{Site: s, In: shape[1], Out: shape[0], Rank: rank, Scale: scale}
+		u.A, u.B = make([]float32, rank*u.In), make([]float32, u.Out*rank)
+		compute.Normal(u.A, 1, s.Path, 0.3)
+		compute.Normal(u.B, 2, s.Path, 0.3)
+		list = append([]adapter.Update{u}, list...)
+	}
+	return list, nil
+}

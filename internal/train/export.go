@@ -1,0 +1,171 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// Exported describes an export.
+type Exported struct {
+	Method    string
+	Precision checkpoint.DType // of the tensors that were written
+	Rows      int              // of dev whose outputs were compared
+	// Drift is the largest difference of an output between the adapter and its export, and Largest the largest output.
+	Drift, Largest float64
+	// Notes are lines about what could not be checked.
+	Notes []string
+}
+
+// driftRows is the number of rows of dev on which an export is compared with the adapter.
+const driftRows = 32
+
+// Export writes the adapter in dir to out, a directory that does not exist, in a format of package adapter, and compares
+// what both compute. c is the run file of the adapter's run. dev computes in float32. A merged model has the precision of
+// the base model's weights.
+func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out, format string) (*Exported, error) {
+	if err := vacant(out); err != nil {
+		return nil, err
+	}
+	saved, err := adapter.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer saved.Close()
+	e := &Exported{Method: saved.Method.Name(), Precision: checkpoint.F32, Notes: unchecked(dir, saved)}
+	if err := adapter.CheckExport(e.Method, format); err != nil {
+		return nil, err
+	}
+	own := *c
+	own.Data.MaxLength = cmp.Or(own.Data.MaxLength, saved.MaxLength)
+	s, err := openSession(ctx, &own, []string{"dev"}, saved.Task.Labels)
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.load(ctx, "dev", false)
+	if err != nil {
+		return nil, err
+	}
+	from, err := s.restored(dev, dir, saved)
+	if err != nil {
+		return nil, blame(dev, "export "+dir, err)
+	}
+	if format == adapter.FormatMerged {
+		if e.Precision, err = precisionOf(s.Dir); err != nil {
+			return nil, err
+		}
+	}
+	to, form, err := s.reformed(dev, from, saved, format, e.Precision)
+	if err != nil {
+		return nil, blame(dev, "export "+dir, err)
+	}
+	e.Rows = min(driftRows, d.Len())
+	if e.Drift, e.Largest, err = drift(from, to, d, sequence(e.Rows)); err != nil {
+		return nil, blame(dev, "export "+dir, err)
+	}
+	description := saved.Description
+	description.Method, description.Base.Dir, description.DType = form, s.Dir, e.Precision
+	description.Tokenizer = s.Tokenizer.Files()
+	if format == adapter.FormatMerged {
+		description.Merged = e.Method
+	}
+	err = checkpoint.WriteDir(out, func(tmp string) error {
+		if saved.Identity != nil {
+			if err := saved.Identity.Write(tmp); err != nil {
+				return err
+			}
+		}
+		return adapter.Save(tmp, dev, description, to.Method, to.Model.Head())
+	})
+	return e, err
+}
+
+// vacant returns an error unless out does not exist or is an empty directory.
+func vacant(out string) error {
+	entries, err := os.ReadDir(out)
+	if err == nil && len(entries) == 0 || os.IsNotExist(err) {
+		if folder := filepath.Dir(filepath.Clean(out)); !exists(folder) {
+			return place.Mistake(fmt.Errorf("train: export to %s: the directory %s does not exist", out, folder))
+		}
+		return nil
+	}
+	return place.Mistake(fmt.Errorf("train: export to %s: it exists; want the name of a new directory", out))
+}
+
+// precisionOf returns the type of the weights of a model directory, which is that of its largest tensor: F32, BF16 or F16.
+func precisionOf(dir string) (checkpoint.DType, error) {
+	m, err := checkpoint.OpenModel(dir)
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	var found checkpoint.DType
+	largest := 0
+	for _, name := range m.Names() {
+		if d, shape, _ := m.Info(name); compute.Shape(shape).Len() > largest {
+			found, largest = d, compute.Shape(shape).Len()
+		}
+	}
+	if found != checkpoint.BF16 && found != checkpoint.F16 {
+		found = checkpoint.F32
+	}
+	return found, nil
+}
+
+// reformed returns a stepper with a new copy of the base model and the form of from's method in a format, and the
+// settings of that form.
+func (s *Session) reformed(dev compute.Device, from *Stepper, saved *adapter.Saved, format string,
+	d checkpoint.DType) (*Stepper, adapter.Config, error) {
+	form, err := adapter.NewForm(dev, saved, from.Method, format)
+	if err != nil {
+		return nil, form.Config, err
+	}
+	n, method, err := s.attach(dev, adapter.Settings{Config: form.Config, Seed: s.Config.Seed, Structure: form.Structure})
+	if err != nil {
+		return nil, form.Config, err
+	}
+	if err := form.Fill(dev, method, n, from.Model.Head(), d); err != nil {
+		return nil, form.Config, err
+	}
+	return &Stepper{Dev: dev, Model: n, Method: method, Objective: from.Objective}, form.Config, nil
+}
+
+// drift returns the largest difference between the outputs of two steppers for examples, and the largest output of a.
+func drift(a, b *Stepper, d data, examples []int32) (difference, largest float64, err error) {
+	batch := d.batch(examples)
+	x, err := a.Results(batch)
+	if err != nil {
+		return 0, 0, err
+	}
+	y, err := b.Results(batch)
+	if err != nil {
+		return 0, 0, err
+	}
+	for i := range x {
+		difference = math.Max(difference, math.Abs(float64(x[i])-float64(y[i])))
+		largest = math.Max(largest, math.Abs(float64(x[i])))
+	}
+	for s, values := range map[*Stepper][]float32{a: x, b: y} {
+		if slices.ContainsFunc(values, notFinite) {
+			return 0, 0, s.diagnoseEvaluation(batch, d.split.Path, d.where(examples))
+		}
+	}
+	return difference, largest, nil
+}
+
+// String returns the comparison as a line for people.
+func (e *Exported) String() string {
+	return fmt.Sprintf("%s in %s; on %d rows of dev the outputs differ by at most %.2g, and the largest is %.3g", e.Method,
+		strings.ToLower(string(e.Precision)), e.Rows, e.Drift, e.Largest)
+}

@@ -1,0 +1,130 @@
+package train
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+)
+
+// trained returns the run file and the directory of a short run of a method on the demo's data.
+func trained(t *testing.T, method string) (c *config.Config, best string) {
+	t.Helper()
+	c = demoConfig(t, t.TempDir(), 64)
+	c.Method, c.Train.Epochs = adapter.NewConfig(method), 1
+	c.Resolve()
+	if _, err := Run(context.Background(), c, quiet(2)); err != nil {
+		t.Fatal(err)
+	}
+	return c, filepath.Join(c.Out, "best")
+}
+
+// TestExport writes a LoRA run in every form and evaluates what was written: the adapters compute what the run's adapter
+// computes, and the merged model does so up to the precision of the demo's weights, which is bfloat16.
+func TestExport(t *testing.T) {
+	c, best := trained(t, "lora")
+	score := func(dir string) *SplitEvaluation {
+		t.Helper()
+		e, err := Evaluate(context.Background(), c, cpu.Open[float32](2), dir, "dev", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	want := score(best)
+	for format, tolerance := range map[string]float64{adapter.FormatPEFT: 0, adapter.FormatLoRA: 0, adapter.FormatMerged: 2e-3} {
+		t.Run("format="+format, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			e, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Rows != 24 || !(e.Drift <= 10*tolerance) || !(e.Largest > 0.1) || (e.Drift > 0) != (tolerance > 0) {
+				t.Errorf("%+v", e)
+			}
+			if got := score(out); math.Abs(got.Loss-want.Loss) > tolerance {
+				t.Errorf("loss %v; want %v", got.Loss, want.Loss)
+			}
+			precision, name := checkpoint.F32, "adapter_model.safetensors"
+			if format == adapter.FormatMerged {
+				precision, name = checkpoint.BF16, "model.safetensors"
+			}
+			f, err := checkpoint.Open(filepath.Join(out, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			for _, tensor := range f.Names() {
+				if d, _, _ := f.Info(tensor); d != precision || e.Precision != precision {
+					t.Errorf("%s is %s, and the export says %s; want %s", tensor, d, e.Precision, precision)
+				}
+			}
+			if _, err := Export(context.Background(), c, cpu.Open[float32](1), best, out, format); err == nil ||
+				!strings.Contains(err.Error(), "it exists; want the name of a new directory") {
+				t.Errorf("a second export over the first: %v", err)
+			}
+		})
+	}
+	t.Run("model", func(t *testing.T) {
+		out := filepath.Join(t.TempDir(), "out")
+		if _, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, adapter.FormatMerged); err != nil {
+			t.Fatal(err)
+		}
+		// As the base of a run without training, its own head included.
+		next := *c
+		next.Model, next.Out, next.Method = out, filepath.Join(t.TempDir(), "run"), adapter.NewConfig("head")
+		next.Optim.LR, next.Train.Epochs = 0, 1
+		s, err := OpenSession(context.Background(), &next, "dev")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := s.load(context.Background(), "dev", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev := cpu.Open[float32](2)
+		n, m, err := s.attach(dev, adapter.Settings{Config: next.Method, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := &Stepper{Dev: dev, Model: n, Method: m, Objective: s.objective(dev, nil)}
+		got, err := st.evaluate(context.Background(), d, sequence(d.Len()), nil, 8)
+		if err != nil || math.Abs(got.Loss-want.Loss) > 2e-3 {
+			t.Errorf("loss %v, %v; want %v", got.Loss, err, want.Loss)
+		}
+	})
+}
+
+// TestExportRefused: what a form cannot express is refused with the reason, and nothing is written.
+func TestExportRefused(t *testing.T) {
+	for method, refused := range map[string]map[string]string{
+		"lor2c": {
+			"merged": "a module adds to the output of a whole layer", "lora": "a module adds to the output of a whole layer",
+			"peft": "PEFT has no such method, and a module adds",
+		},
+		"bitfit": {
+			"lora": "it changes no linear layer by a low-rank product", "peft": "PEFT has no such method; want merged",
+		},
+	} {
+		run, best := trained(t, method)
+		for format, why := range refused {
+			t.Run("method="+method+"/format="+format, func(t *testing.T) {
+				folder := t.TempDir()
+				_, err := Export(context.Background(), run, cpu.Open[float32](1), best, filepath.Join(folder, "out"), format)
+				if want := "adapter: export " + method + " as " + format + ": " + why; err == nil || !strings.HasPrefix(err.Error(), want) {
+					t.Errorf("error is %v; want %s", err, want)
+				}
+				if entries, _ := os.ReadDir(folder); len(entries) > 0 {
+					t.Errorf("%v was written", entries)
+				}
+			})
+		}
+	}
+}
