@@ -68,6 +68,30 @@ func newDoRA(b builder) (Method, error) {
 // Params lists A, B and the magnitudes of every layer.
 func (m *DoRA) Params() []*tape.Param { return m.params }
 
+// Fold returns the pairs with the factors m/||V|| of the rows.
+func (m *DoRA) Fold(dev compute.Device) ([]Update, error) {
+	pairs := map[model.Site]pair{}
+	for s, w := range m.at {
+		pairs[s] = w.pair
+	}
+	list, err := updates(dev, pairs)
+	for i := range list {
+		u := &list[i]
+		w := m.at[u.Site]
+		v := values(dev, w.linear.W)
+		u.apply(v)
+		u.Rows = values(dev, w.magnitude)
+		for o := range u.Rows {
+			sum := 0.0
+			for _, x := range v[o*u.In : (o+1)*u.In] {
+				sum += float64(x) * float64(x)
+			}
+			u.Rows[o] = float32(float64(u.Rows[o]) / math.Sqrt(sum))
+		}
+	}
+	return list, err
+}
+
 // Hook changes the outputs of the linear layers.
 func (m *DoRA) Hook(At) model.Hook { return doraHook{m: m} }
 

@@ -113,6 +113,9 @@ func (m *DyLoRA) Views() (names []string) {
 // Params lists A and B of every pair.
 func (m *DyLoRA) Params() []*tape.Param { return m.params }
 
+// Fold returns the pairs at the full rank.
+func (m *DyLoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
+
 // Hook adds the pairs' outputs to their linear layers.
 func (m *DyLoRA) Hook(At) model.Hook { return dyLoRAHook{pairsHook{pairs: m.pairs}, m} }
 

@@ -10,20 +10,25 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Update is what a method adds to the weight W [Out,In] of a linear layer: W + Scale B A.
+// Update is what a method makes of the weight W [Out,In] of a linear layer:
+//
+//	diag(Rows) (W + Scale B A) diag(Columns)
 type Update struct {
 	Site          model.Site
 	In, Out, Rank int
 	A             []float32 // [Rank,In]
 	B             []float32 // [Out,Rank]
 	Scale         float32
+	Rows          []float32 // [Out]; nil for ones
+	Columns       []float32 // [In]; nil for ones
+	Bias          bool      // the bias is multiplied by Rows too
 }
 
 // Folder is a Method that computes what the base model computes with other weights. A method that is no Folder gives the
 // reason in its spec.
 type Folder interface {
 	Method
-	// Fold returns what the method adds to the weights in the files of the base model, each linear layer at most once.
+	// Fold returns what the method makes of the weights in the files of the base model, each linear layer at most once.
 	// It waits for the device.
 	Fold(dev compute.Device) ([]Update, error)
 }
@@ -42,10 +47,15 @@ func updates(dev compute.Device, pairs map[model.Site]pair) (list []Update, err 
 			A: values(dev, p.A), B: values(dev, p.B), Scale: p.scale,
 		})
 	}
+	return inOrder(list), dev.Err()
+}
+
+// inOrder sorts list by the order of its sites in a forward pass.
+func inOrder(list []Update) []Update {
 	slices.SortFunc(list, func(a, b Update) int {
 		return cmp.Or(cmp.Compare(a.Site.Layer, b.Site.Layer), cmp.Compare(a.Site.Index, b.Site.Index))
 	})
-	return list, dev.Err()
+	return list
 }
 
 // values returns the values of a parameter.
@@ -55,8 +65,8 @@ func values(dev compute.Device, p *tape.Param) []float32 {
 	return v
 }
 
-// addTo adds the update to w [Out,In], in float32.
-func (u Update) addTo(w []float32) {
+// apply makes the update to w [Out,In], in float32.
+func (u Update) apply(w []float32) {
 	for o := range u.Out {
 		row := w[o*u.In : (o+1)*u.In]
 		sum := make([]float32, u.In)
@@ -68,6 +78,12 @@ func (u Update) addTo(w []float32) {
 		}
 		for i := range row {
 			row[i] += u.Scale * sum[i]
+			if u.Columns != nil {
+				row[i] *= u.Columns[i]
+			}
+			if u.Rows != nil {
+				row[i] *= u.Rows[o]
+			}
 		}
 	}
 }
@@ -91,8 +107,15 @@ func Merge(dev compute.Device, m Folder, n model.Network) error {
 	for _, u := range list {
 		p := n.Linear(u.Site).W
 		w := values(dev, p)
-		u.addTo(w)
+		u.apply(w)
 		p.Upload(dev, w)
+		if bias := n.Linear(u.Site).B; u.Bias && bias != nil {
+			b := values(dev, bias)
+			for i := range b {
+				b[i] *= u.Rows[i]
+			}
+			bias.Upload(dev, b)
+		}
 	}
 	return dev.Err()
 }
@@ -111,6 +134,9 @@ func AsLoRA(dev compute.Device, m Folder) (Config, []Update, error) {
 	var names []string
 	rank, scale := 0, list[0].Scale
 	for _, u := range list {
+		if u.Rows != nil || u.Columns != nil {
+			return Config{}, nil, fmt.Errorf("it multiplies weights, and LoRA adds to them")
+		}
 		if !slices.Contains(names, u.Site.Name) {
 			names = append(names, u.Site.Name)
 		}

@@ -50,6 +50,7 @@ var ia3Spec = spec{
 // that begins at one (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 type IA3 struct {
 	Plain
+	b      builder
 	at     map[model.Site]ia3Site
 	params []*tape.Param
 }
@@ -60,7 +61,7 @@ type ia3Site struct {
 }
 
 func newIA3(b builder) (Method, error) {
-	m, c := &IA3{at: map[model.Site]ia3Site{}}, settingsOf[*ia3Config](b)
+	m, c := &IA3{b: b, at: map[model.Site]ia3Site{}}, settingsOf[*ia3Config](b)
 	for _, list := range [][]string{c.FeedForward, c.ExcludeModules} {
 		if err := b.checkTargets(list); err != nil {
 			return nil, err
@@ -83,6 +84,21 @@ func newIA3(b builder) (Method, error) {
 
 // Params lists the vectors by layer.
 func (m *IA3) Params() []*tape.Param { return m.params }
+
+// Fold returns the vectors as factors of rows or columns.
+func (m *IA3) Fold(dev compute.Device) (list []Update, err error) {
+	for s, w := range m.at {
+		v, shape := values(dev, w.Param), m.b.Linear(s).W.Value.Shape
+		u := Update{Site: s, In: shape[1], Out: shape[0]}
+		if w.input {
+			u.Columns = v
+		} else {
+			u.Rows, u.Bias = v, true
+		}
+		list = append(list, u)
+	}
+	return inOrder(list), dev.Err()
+}
 
 // Hook scales inputs and outputs.
 func (m *IA3) Hook(At) model.Hook { return ia3Hook{m: m} }

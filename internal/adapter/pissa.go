@@ -7,6 +7,7 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -159,6 +160,27 @@ func (m *Residual) Buffers() []*tape.Param { return m.buffers }
 
 // Structure says that the adapter has A0 and B0.
 func (m *Residual) Structure() json.RawMessage { return encoded(residualStructure{storedInitial}) }
+
+// Fold returns s (B A - B0 A0), which is what the method adds to the weight that it took s B0 A0 from, as pairs of twice
+// the rank.
+func (m *Residual) Fold(dev compute.Device) ([]Update, error) {
+	list, err := updates(dev, m.pairs)
+	for i := range list {
+		u := &list[i]
+		first, b := m.initial[u.Site], u.B
+		b0 := values(dev, first.B)
+		u.A = append(u.A, values(dev, first.A)...)
+		u.B = make([]float32, 0, 2*len(b))
+		for o := range u.Out {
+			u.B = append(u.B, b[o*u.Rank:(o+1)*u.Rank]...)
+			for _, x := range b0[o*u.Rank : (o+1)*u.Rank] {
+				u.B = append(u.B, -x)
+			}
+		}
+		u.Rank *= 2
+	}
+	return list, err
+}
 
 // Hook adds the pairs' outputs to their linear layers.
 func (m *Residual) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }

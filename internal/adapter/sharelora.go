@@ -3,6 +3,7 @@ package adapter
 import (
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -63,6 +64,9 @@ func newShareLoRA(b builder) (Method, error) {
 
 // Params lists the factors in the order of their first use.
 func (m *ShareLoRA) Params() []*tape.Param { return m.params }
+
+// Fold returns the pairs.
+func (m *ShareLoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
 // Hook adds the pairs' outputs to their linear layers.
 func (m *ShareLoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }

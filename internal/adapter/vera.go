@@ -108,6 +108,28 @@ func (m *VeRA) Params() []*tape.Param { return m.params }
 // Buffers lists A and B.
 func (m *VeRA) Buffers() []*tape.Param { return []*tape.Param{m.a, m.back} }
 
+// Fold returns the paths with the vectors multiplied into A and B.
+func (m *VeRA) Fold(dev compute.Device) (list []Update, err error) {
+	for s, w := range m.at {
+		u := Update{
+			Site: s, In: w.a.Value.Shape[1], Out: w.b.Value.Shape[0], Rank: w.a.Value.Shape[0],
+			A: values(dev, w.a), B: values(dev, w.b), Scale: 1,
+		}
+		for k, x := range values(dev, w.inner) {
+			for i := range u.In {
+				u.A[k*u.In+i] *= x
+			}
+		}
+		for o, x := range values(dev, w.outer) {
+			for k := range u.Rank {
+				u.B[o*u.Rank+k] *= x
+			}
+		}
+		list = append(list, u)
+	}
+	return inOrder(list), dev.Err()
+}
+
 // Hook adds the low-rank paths to their linear layers.
 func (m *VeRA) Hook(At) model.Hook { return veraHook{m: m} }
 
