@@ -1,5 +1,5 @@
-// Package adapter holds the fine-tuning methods, one file each. A method is a
-// set of trainable parameters and a model.Hook that uses them.
+// Package adapter contains the fine-tuning methods, one file each. A method is
+// a set of trainable parameters and a model.Hook that uses them.
 package adapter
 
 import (
@@ -14,27 +14,33 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Method is one fine-tuning method attached to one model. Embed Plain and override what the method needs. Methods
-// share fields, such as pairs, and never embed one another: an embedded method would hand down its Params and its Hook.
+// Method is one fine-tuning method attached to one model. A method embeds Plain
+// and overrides what it needs. Methods may share the types of fields, such as
+// pairs, but must not embed one another, because an embedded method would
+// return its own Params and Hook.
 type Method interface {
-	// Params lists the trainable parameters besides the head, each once and in a stable order. Their names are those
-	// in the adapter's file.
+	// Params returns the trainable parameters besides the head, each once and in a
+	// stable order. Their names are those in the adapter's file.
 	Params() []*tape.Param
-	// Buffers lists the parameters that are saved and restored beside Params and that no optimizer updates.
+	// Buffers returns the parameters that are saved and restored with Params but
+	// that no optimizer updates.
 	Buffers() []*tape.Param
-	// State lists what a checkpoint holds besides, so that training can go on, and an adapter does not. The values are
-	// Exact.
+	// State returns further parameters that a checkpoint needs to continue
+	// training and that an adapter does not need. Their values are Exact.
 	State() []*tape.Param
-	// Restored is called after Params and Buffers have received the values of a file. It waits for nothing but what it
-	// reads.
+	// Restored is called after Params and Buffers have received the values of a
+	// file. It may wait only for what it reads from the device.
 	Restored() error
-	// Hook returns the method's part in one forward pass. State of a pass belongs in the result, not in the method.
+	// Hook returns the method's part in one forward pass. Variables of a pass
+	// belong to the returned Hook, not to the method.
 	Hook(At) model.Hook
-	// Begin prepares the method for one forward pass, before the pass is uploaded: it draws what the pass draws and
-	// writes the tensors that the pass reads. It must not wait for the device.
+	// Begin prepares the method for one forward pass, before the inputs of the
+	// pass are uploaded. It makes the random draws of the pass and writes the
+	// tensors that the pass reads. It must not wait for the device.
 	Begin(At)
-	// Backward is called once in an optimizer step, when all gradients have been queued and their norm has not. It
-	// may change the gradients. It must not wait for the device.
+	// Backward is called once in an optimizer step, after all gradients have been
+	// queued and before their norm. It may change the gradients. It must not wait
+	// for the device.
 	Backward(At)
 	// Updated is called once in an optimizer step, after the update of the parameters has been queued. It must not
 	// wait for the device.
@@ -42,16 +48,16 @@ type Method interface {
 	Changing
 }
 
-// At is the position of a run that a method may depend on.
+// At is a point of a run. What a method does may depend on it.
 type At struct {
-	Step, Steps int     // the optimizer step, from 1, and how many the run has; both 0 outside a run
+	Step, Steps int     // the optimizer step, from 1, and the number of steps of the run; both are 0 outside a run
 	Epoch       float64 // passes over the training data; only for Due and Change
-	Pass        int     // the micro-batch within the step, from 0
+	Pass        int     // index of the micro-batch within the step, from 0
 	Train       bool    // false in an evaluation
 	View        int     // of a Viewer, in an evaluation; 0 is the method as it is
 	Seed        uint64  // of the run
-	// Loss [1] is the loss of the step, and State [compute.StateLen] what the optimizer says of it. Both are absent
-	// in an evaluation.
+	// Loss [1] is the loss of the step, and State [compute.StateLen] is the state
+	// of the optimizer. Both are absent in an evaluation.
 	Loss, State compute.Tensor
 }
 
@@ -61,7 +67,7 @@ type Viewer interface {
 	Views() []string
 }
 
-// Plain is the part of a Method that has no buffers and does nothing.
+// Plain implements the optional parts of a Method by doing nothing.
 type Plain struct{}
 
 // Buffers returns nil.
@@ -82,42 +88,50 @@ func (Plain) Backward(At) {}
 // Updated does nothing.
 func (Plain) Updated(At) {}
 
-// Settings is what a method is attached with.
+// Settings has everything that Attach needs to build a method.
 type Settings struct {
 	Config // valid and resolved
-	// Schedule and Run steer methods that change while a run goes on. The zero Run stands for a model outside a run.
+	// Schedule and Run control methods that change during a run. The zero Run
+	// means that the model is not part of a run.
 	Schedule schedule.Config
 	Run      schedule.Run
-	Seed     uint64 // draws initial values
-	// Structure and Progress are what the method returned when it was saved; nil for a method as it begins.
+	Seed     uint64 // seed of the initial values
+	// Structure and Progress are what the method returned when it was saved. They
+	// are nil for a new method.
 	Structure, Progress json.RawMessage
 }
 
 // spec describes a method to the rest of the program.
 type spec struct {
-	// new builds the method.
+	// new creates the method.
 	new func(builder) (Method, error)
-	// about describes the method in one line, for help, documents and model cards.
+	// about describes the method in one line. Help, documents and model cards
+	// contain it.
 	about string
 	// section returns a new section of the method's settings with their defaults; nil if the method has no settings.
 	section func() section
 	// learningRate is the method's where a run file has none. docs/defaults.md measures the rates.
 	learningRate float64
-	// trains reports whether the method trains a parameter of the base model; nil if it trains none.
+	// trains reports whether the method trains a parameter of the base model. It
+	// is nil if the method trains none.
 	trains func(name string) bool
-	// peftType is the peft_type of adapter_config.json, and describe fills in what else that file says of a method. A
-	// method without a peftType is saved as a whole model.
+	// peftType is the peft_type of adapter_config.json. describe sets the other
+	// keys of that file that depend on the method. A method without a peftType is
+	// saved as a whole model.
 	peftType string
 	describe func(d Description, m Method, c *peftConfig)
-	// checkStructure and checkProgress check what the method returned when it was saved; nil if it returns nothing.
+	// checkStructure and checkProgress check what the method returned when it was
+	// saved. They are nil if it returns nothing.
 	checkStructure func(structure json.RawMessage, layers int) error
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
-	// library and load say in the model card what loads the adapter, and how.
+	// library and load are for the model card: the library that loads the adapter,
+	// and a sentence that says how.
 	library, load string
 	// unfolded is why no weights of the base model can do what the method does, as a clause; empty if the method is a
 	// Folder.
 	unfolded string
-	// except names the clauses of the contract of methods that this one does not keep by its nature.
+	// except has the clauses of the contract of methods that do not hold for this
+	// method.
 	except exception
 }
 
@@ -127,14 +141,15 @@ type exception uint8
 const (
 	// roundsStart methods change the output of the model as they are attached, but by rounding alone.
 	roundsStart exception = 1 << iota
-	// rewritesBase methods change weights of the base model as they are attached.
+	// A method with rewritesBase changes weights of the base model when it is
+	// attached.
 	rewritesBase
 )
 
-// methods is the whole list: adding a method is a line here and a file.
+// methods has all methods. A new method needs a line here and a file.
 var methods map[string]spec
 
-// The constructors use functions that look methods up.
+// The map is filled here because the constructors use functions that read it.
 func init() {
 	methods = map[string]spec{
 		"bitfit":    bitfitSpec,
@@ -152,17 +167,18 @@ func init() {
 	}
 }
 
-// Names lists the methods in alphabetical order.
+// Names returns the names of the methods in alphabetical order.
 func Names() []string { return slices.Sorted(maps.Keys(methods)) }
 
-// About describes a method in one line.
+// About returns the description of a method in one line.
 func About(name string) string { return methods[name].about }
 
 // WhyNotFolded returns why a method cannot be merged into the weights of the base model, as a clause, or "" if it can.
 func WhyNotFolded(name string) string { return methods[name].unfolded }
 
-// Attach builds a method for m. Where s has a Structure, the values of the parameters are still to be restored; otherwise
-// attaching does not change the output of the model, because every B starts at zero.
+// Attach creates a method for m. If s has a Structure, the caller must still
+// restore the values of the parameters. Otherwise attaching does not change the
+// output of the model, because every B starts at zero.
 func Attach(dev compute.Device, m model.Network, s Settings) (Method, error) {
 	return methods[s.name].new(builder{dev, m, s})
 }
@@ -175,10 +191,10 @@ func Count(params []*tape.Param) (n int) {
 	return n
 }
 
-// filePrefix is what PEFT puts before the path of every module.
+// filePrefix is PEFT's prefix of the path of every module.
 const filePrefix = "base_model.model."
 
-// builder is what a constructor needs.
+// builder has the arguments of a constructor.
 type builder struct {
 	dev compute.Device
 	model.Network
@@ -204,8 +220,9 @@ func (b builder) values(p *tape.Param) []float32 {
 	return v
 }
 
-// lowRankA makes an A [r,in] of a map that belongs to a layer, drawn from U(-1/sqrt(in), 1/sqrt(in)), which is PyTorch's
-// kaiming_uniform with a = sqrt 5. It has no gradient in its first step, because its B is zero then.
+// lowRankA returns an A [r,in] for a low-rank map that belongs to a layer,
+// drawn from U(-1/sqrt(in), 1/sqrt(in)), which is PyTorch's kaiming_uniform
+// with a = sqrt 5. A has no gradient in its first step, because B is zero then.
 func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	p := b.param(module+".lora_A.weight", r, in)
 	p.Factor, p.Layer, p.Idle = "A", layer, tape.IdleAtStart
@@ -215,7 +232,8 @@ func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	return p
 }
 
-// lowRankB returns a B [out,r] of zeros for a map that belongs to a layer.
+// lowRankB returns a B [out,r] of zeros for a low-rank map that belongs to a
+// layer.
 func (b builder) lowRankB(module string, layer, out, r int) *tape.Param {
 	p := b.param(module+".lora_B.weight", out, r)
 	p.Factor, p.Layer = "B", layer
@@ -229,12 +247,12 @@ type pair struct {
 	drop  float32
 }
 
-// down returns A dropout(x) with dropout mask number mask of the layer.
+// down returns A dropout(x), with dropout mask number `mask` of the layer.
 func (w pair) down(p *model.Pass, layer, mask int, x *tape.Var) *tape.Var {
 	return p.LowRankDown(x, w.A, p.MethodMask(layer, mask, w.drop, x))
 }
 
-// up adds scale B u to y in place, u from down.
+// up adds scale B u to y in place. u is the result of down.
 func (w pair) up(p *model.Pass, u, y *tape.Var) {
 	p.LowRankUp(y, u, w.B, w.scale)
 	p.Release(u)

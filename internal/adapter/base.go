@@ -16,11 +16,11 @@ var fullSpec = spec{
 
 var headSpec = spec{
 	new:          newHead,
-	about:        "the classification head alone, on a frozen base model",
+	about:        "only the classification head, on a frozen base model",
 	learningRate: 1e-3,
 	peftType:     "HEAD",
 	library:      "lor2c",
-	load:         "Load it with `lor2c eval --adapter`. It holds the classification head alone.",
+	load:         "Load it with `lor2c eval --adapter`. It contains only the classification head.",
 }
 
 // Full trains every parameter of the encoder.
@@ -34,13 +34,15 @@ func newFull(b builder) (Method, error) {
 	return &Full{params: b.Base()}, nil
 }
 
-// Params lists the encoder's parameters.
+// Params returns the parameters of the encoder.
 func (m *Full) Params() []*tape.Param { return m.params }
 
-// Hook changes nothing: the parameters themselves are trained.
+// Hook returns a Hook that changes nothing, because the parameters of the model
+// itself are trained.
 func (m *Full) Hook(At) model.Hook { return model.Base{} }
 
-// Head trains only the classification head. Every other method should score better.
+// Head trains only the classification head. It is a baseline: every other
+// method should score better.
 type Head struct {
 	Plain
 	noUpdates
@@ -48,8 +50,8 @@ type Head struct {
 
 func newHead(builder) (Method, error) { return Head{}, nil }
 
-// Params is empty.
+// Params returns nil.
 func (Head) Params() []*tape.Param { return nil }
 
-// Hook changes nothing.
+// Hook returns a Hook that changes nothing.
 func (Head) Hook(At) model.Hook { return model.Base{} }

@@ -10,7 +10,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// SHA256 identifies the tensors of the adapter, as 64 hexadecimal digits.
+// SHA256 returns the SHA-256 of the tensors of the adapter as 64 hexadecimal
+// digits.
 func (s *Saved) SHA256() (string, error) {
 	name := tensorsFile
 	if s.Method.wholeModel() {
@@ -58,7 +59,7 @@ func (s *Saved) Begin(dev compute.Device, m Method, head []*tape.Param, labels [
 	}
 	for i, p := range head {
 		rows := order
-		if i < len(head)-2 { // weight and bias of the outputs are the last
+		if i < len(head)-2 { // the last two parameters of the head are weight and bias of the outputs
 			rows = nil
 		}
 		if err := s.upload(dev, p, rows); err != nil {

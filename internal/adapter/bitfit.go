@@ -9,19 +9,20 @@ import (
 
 var bitfitSpec = spec{
 	new:          newBitFit,
-	about:        "BitFit: the biases of the base model are trained, those of its norms among them",
+	about:        "BitFit: trains the biases of the base model, including those of its norms",
 	learningRate: 1e-3,
 	trains:       isBias,
 	peftType:     "BITFIT",
 	library:      "lor2c",
-	load:         "Load it with `lor2c eval --adapter`. It holds the biases of the base model, in place of the base's own.",
+	load:         "Load it with `lor2c eval --adapter`. It contains biases that replace those of the base model.",
 }
 
-// isBias reports whether a parameter is a bias by its name in a checkpoint.
+// isBias reports whether a parameter with this name in a checkpoint is a bias.
 func isBias(name string) bool { return strings.HasSuffix(name, ".bias") }
 
-// BitFit trains every bias of the base model and nothing else of it (Ben Zaken, Goldberg and Ravfogel 2022,
-// arXiv:2106.10199, section 3). The biases of the layer norms are among them, as in the authors' code.
+// BitFit trains every bias of the base model and no other parameter of it (Ben
+// Zaken, Goldberg and Ravfogel 2022, arXiv:2106.10199, section 3). As in the
+// authors' code, these include the biases of the layer norms.
 type BitFit struct {
 	Plain
 	noUpdates
@@ -38,8 +39,9 @@ func newBitFit(b builder) (Method, error) {
 	return m, nil
 }
 
-// Params lists the biases in the order of a forward pass.
+// Params returns the biases in the order of a forward pass.
 func (m *BitFit) Params() []*tape.Param { return m.biases }
 
-// Hook changes nothing: the biases themselves are trained.
+// Hook returns a Hook that changes nothing, because the biases of the model
+// itself are trained.
 func (m *BitFit) Hook(At) model.Hook { return model.Base{} }

@@ -10,13 +10,15 @@ import (
 
 // Change describes a change that a method made to its parameters.
 type Change struct {
-	// Reset lists parameters whose moments start at zero, as those of new parameters do.
+	// Reset has the parameters whose moments start at zero, as those of new
+	// parameters do.
 	Reset []*tape.Param
 	// Log is the record of the change.
 	Log schedule.Record
 }
 
-// Run is what a method may ask of the run that trains it, between two steps.
+// Run is the interface to the run that trains a method. The method uses it
+// between two steps.
 type Run interface {
 	// Losses evaluates the what-if sample of the dev split with the given hooks in place of the method's. It returns the
 	// mean loss and the loss of each example. trial, counted from 1, is the number of the evaluation among trials.
@@ -27,20 +29,25 @@ type Run interface {
 	Printf(format string, a ...any)
 }
 
-// Changing is the part of a Method that changes its parameters during a run. Plain never does.
+// Changing is the part of a Method that changes its parameters during a run.
+// Plain implements it without changes.
 type Changing interface {
 	// Start is called before the first step of a process. fresh is false if the run was begun by an earlier process.
 	Start(run Run, fresh bool) error
 	// Finish is called after the last step of a run.
 	Finish(run Run)
-	// Due reports whether Change is to be called after a step. The loop then waits for the device.
+	// Due reports whether Change must be called after a step. If so, the loop
+	// waits for the device.
 	Due(At) bool
-	// Change changes what the method trains, and is called again until it returns nil. The loop plans the memory of the
-	// run again afterwards.
+	// Change changes the parameters that the method trains. It is called
+	// repeatedly until it returns nil. The loop plans the memory of the run again
+	// afterwards.
 	Change(At, Run) (*Change, error)
-	// Structure returns what Attach needs besides the configuration to build the method as it is now; nil for nothing.
+	// Structure returns what Attach needs besides the configuration to build the
+	// method in its present structure, or nil if nothing is needed.
 	Structure() json.RawMessage
-	// Progress returns what a checkpoint needs besides Structure to continue with the changes; nil for nothing.
+	// Progress returns what a checkpoint needs besides Structure to continue with
+	// the changes, or nil if nothing is needed.
 	Progress() json.RawMessage
 }
 

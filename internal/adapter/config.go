@@ -195,13 +195,15 @@ var OlderKeys = []string{
 	"rank", "alpha", "dropout", "share", "target_modules", "inject_rank", "inject_alpha", "inject_dropout",
 }
 
-// Trains returns which parameters of the base model the method trains; nil if it trains none.
+// Trains returns a function that reports whether the method trains a parameter
+// of the base model, or nil if it trains none.
 func (c Config) Trains() func(name string) bool { return methods[c.name].trains }
 
-// wholeModel reports whether the method is saved as a whole model, which holds the names of the base.
+// wholeModel reports whether the method is saved as a whole model, whose
+// parameters have the names of the base model.
 func (c Config) wholeModel() bool { return methods[c.name].peftType == "" }
 
-// Takes reports whether the method takes a key of the method section.
+// Takes reports whether the method uses a key of the method section.
 func (c Config) Takes(key string) bool { return slices.Contains(Keys(c.name), key) }
 
 // Rank returns the rank of the low-rank paths; 0 for a method without such paths.
@@ -221,8 +223,8 @@ func (c Config) Variant() string {
 	return ""
 }
 
-// CheckProgress lists what in the result of a method's Progress, saved after a step, the limits of the schedule do not
-// allow.
+// CheckProgress returns an error for every value in progress, the result of a
+// method's Progress after a step, that the limits of the schedule do not allow.
 func (c Config) CheckProgress(progress json.RawMessage, limits schedule.Config, step int) []string {
 	if progress == nil || !c.Changes() {
 		return nil

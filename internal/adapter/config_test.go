@@ -12,7 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// TestValidate asserts every message, and none for what is allowed.
+// TestValidate compares every message, and checks that valid settings have
+// none.
 func TestValidate(t *testing.T) {
 	set := func(values adapter.Values) adapter.Config { return adapter.Default().With(values) }
 	dropout := func(p float64) adapter.Config { return set(adapter.Values{"dropout": p}) }
@@ -137,7 +138,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestScale asserts alpha/r, also where it is no whole number.
+// TestScale compares Scale with alpha/r, also for values that are not whole
+// numbers.
 func TestScale(t *testing.T) {
 	for _, c := range []struct {
 		rank  int

@@ -18,7 +18,7 @@ import (
 
 var kinds = []string{"roberta", "bert"}
 
-// TestNames keeps the table of this package's tests complete.
+// TestNames: the table of methods in this package's tests is complete.
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range methods {
@@ -34,8 +34,9 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestInit checks that A is uniform in PyTorch's bounds, which the variance
-// bound^2/3 tells from other distributions, and drawn from the seed and B zero.
+// TestInit: A is drawn from the seed and is uniform within PyTorch's bounds,
+// which the variance bound^2/3 distinguishes from other distributions, and B is
+// zero.
 func TestInit(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	config := tiny("roberta")
@@ -71,22 +72,23 @@ func TestInit(t *testing.T) {
 			}
 			square += float64(x) * float64(x)
 		}
-		// Six standard deviations of the mean of 6,000 squares.
+		// The tolerance is six standard deviations of the mean of 6,000 squares.
 		if got := square / float64(len(v)) / (bound * bound / 3); math.Abs(got-1) > 6*math.Sqrt(0.8/float64(len(v))) {
 			t.Errorf("%s has %.3f times the variance of the uniform distribution", p.Name, got)
 		}
 		if !sameBits(v, download(dev, same.Params()[i].Value)) {
-			t.Errorf("%s differs between attachments with one seed", p.Name)
+			t.Errorf("%s differs between two methods with the same seed", p.Name)
 		}
 		if sameBits(v, download(dev, other.Params()[i].Value)) || sameBits(v, drawn) {
-			t.Errorf("%s is drawn as under another seed or name", p.Name)
+			t.Errorf("%s has the same values with another seed or name", p.Name)
 		}
 		drawn = v
 	}
 }
 
-// TestFactors: layer and factor of every low-rank parameter are those that its name in the file has, also after merges
-// and injections; a shared A and a parameter of no low-rank map have none.
+// TestFactors: layer and factor of every low-rank parameter agree with its name
+// in the file, also after merges and injections. A shared A, and a parameter
+// that does not belong to a low-rank map, have neither.
 func TestFactors(t *testing.T) {
 	name := regexp.MustCompile(`\.layer\.(\d+)\..*\.lora_([AB])\.weight$`)
 	for _, m := range methods {
@@ -152,7 +154,7 @@ func TestStart(t *testing.T) {
 				}
 				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Trains() == nil {
 					if sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
-						t.Error("logits are the base's with B off zero too")
+						t.Error("logits are still those of the base after B has changed")
 					}
 				}
 			})
@@ -160,9 +162,9 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// TestGradient compares every trainable tensor's gradient with differences of
-// the loss of the whole step in float64, dropout on: the masks are functions of
-// counters, so the loss is a smooth function of the parameters.
+// TestGradient compares the gradient of every trainable tensor with differences
+// of the loss of the whole step in float64. Dropout is on: because masks are
+// functions of counters, the loss is a smooth function of the parameters.
 func TestGradient(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
@@ -206,8 +208,9 @@ func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param,
 			at = i
 		}
 	}
-	// A constant added to every key shifts all scores of a query alike, so that
-	// the loss does not depend on it. Anything else has to have a gradient.
+	// A constant that is added to every key shifts all scores of a query equally,
+	// so the loss does not depend on it. Every other parameter must have a
+	// gradient.
 	if !strings.HasSuffix(p.Name, "key.bias") && !(size > 1e-6) {
 		t.Errorf("%s: the largest gradient is %g", p.Name, size)
 	}
@@ -219,7 +222,7 @@ func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param,
 			return n.loss(parts)
 		}
 		const h = 3e-4
-		// Central differences at h and 2h, extrapolated to an error of h^4.
+		// These are central differences at h and 2h, extrapolated to an error of h^4.
 		want := (8*(loss(h)-loss(-h)) - (loss(2*h) - loss(-2*h))) / (12 * h)
 		if e := math.Abs(grad[i] - want); !(e <= 1e-7*size+1e-11) {
 			t.Errorf("%s[%d]: gradient %.9g; differences give %.9g, %.1e of the largest apart", p.Name, i, grad[i], want, e/size)
@@ -227,8 +230,8 @@ func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param,
 	}
 }
 
-// TestAccumulation asserts that micro-batches are an implementation detail:
-// masks and gradients are those of the one batch.
+// TestAccumulation: masks and gradients do not depend on how a batch is divided
+// into micro-batches.
 func TestAccumulation(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
@@ -254,7 +257,7 @@ func TestAccumulation(t *testing.T) {
 	}
 }
 
-// steps trains on both micro-batches.
+// steps trains on both micro-batches for the given number of steps.
 func (n *network) steps(t *testing.T, count int) {
 	t.Helper()
 	for step := 1; step <= count; step++ {
@@ -273,8 +276,8 @@ func (n *network) steps(t *testing.T, count int) {
 	}
 }
 
-// TestFrozen asserts that steps move every trainable tensor and no bit of any
-// other, and that without its hook a trained method leaves no trace.
+// TestFrozen: steps change every trainable tensor and not a bit of any other.
+// Without its hook a trained method does not affect the model.
 func TestFrozen(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
@@ -310,15 +313,15 @@ func TestFrozen(t *testing.T) {
 				}
 				b := join(micro())
 				if !sameBits(logits(dev, n.Model, model.Base{}, b, false), logits(dev, fresh, model.Base{}, b, false)) {
-					t.Error("with the method off, logits differ from the untouched encoder's under the same head")
+					t.Error("without the hook, logits differ from those of the original encoder with the same head")
 				}
 			})
 		}
 	}
 }
 
-// TestShareGradient asserts that the shared A has the sum of the gradients that
-// modules of their own with the same factors have, each with its own masks.
+// TestShareGradient: the gradient of a shared A is the sum of the gradients of
+// separate modules that have the same factors, each with its own masks.
 func TestShareGradient(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run("model="+kind, func(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// TestCount compares with the numbers that follow from the shapes: per module
-// 2 C r (arXiv:2503.00572, section IV), per LoRA pair r (in + out), and for
-// full what transformers counts in a RobertaModel without pooler.
+// TestCount compares with numbers that follow from the shapes: 2 C r per module
+// (arXiv:2503.00572, section IV), r (in + out) per LoRA pair, and for full the
+// number that transformers counts in a RobertaModel without pooler.
 func TestCount(t *testing.T) {
 	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Activation: "gelu"}
 	lora := func(targets ...string) adapter.Config {
@@ -44,7 +44,8 @@ func TestCount(t *testing.T) {
 		{"ia3", adapter.NewConfig("ia3"), nil, 2, 55296, 592130},
 		{"ia3-peft", adapter.Configure("ia3", adapter.Values{"exclude_modules": []string{}}), nil, 2, 64512, 592130},
 		{"full", adapter.NewConfig("full"), nil, 3, 124055040, 592899},
-		// 12 layers of 6 biases of linear layers and 2 of norms, and the norm of the embeddings.
+		// There are 12 layers with 6 biases of linear layers and 2 of norms, and the
+		// norm of the embeddings.
 		{"bitfit", adapter.NewConfig("bitfit"), nil, 2, 12*(5*768+3072+2*768) + 768, 592130},
 		{"head", adapter.NewConfig("head"), nil, 3, 0, 592899},
 	} {
@@ -67,8 +68,9 @@ func TestCount(t *testing.T) {
 }
 
 // TestCountMerged compares with the counts of 0 to 6 merges at RoBERTa-base's
-// size, which injections leave as they are, and with the paper's numbers for 32
-// layers of 4096: 16.8M of LoR2C, 33.6M of LoRA and 12.6M after 8 merges.
+// size, which injections do not change, and with the paper's numbers for 32
+// layers of width 4096: 16.8M for LoR2C, 33.6M for LoRA and 12.6M after 8
+// merges.
 func TestCountMerged(t *testing.T) {
 	count := func(layers, width int, c adapter.Config, merges, injects int) int {
 		dev := nulldev.Open(4)

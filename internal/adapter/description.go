@@ -17,40 +17,41 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// The files of an adapter directory.
+// These are the files of an adapter directory.
 const (
-	peftFile        = "adapter_config.json"       // as PEFT writes it
-	tensorsFile     = "adapter_model.safetensors" // likewise
-	descriptionFile = "lor2c.json"                // what PEFT's config has no room for
-	pickleFile      = "adapter_model.bin"         // as older releases of PEFT wrote it
-	modelFile       = "model.safetensors"         // full fine-tuning: a whole model directory
+	peftFile        = "adapter_config.json"       // in PEFT's format
+	tensorsFile     = "adapter_model.safetensors" // in PEFT's format
+	descriptionFile = "lor2c.json"                // what PEFT's config has no keys for
+	pickleFile      = "adapter_model.bin"         // written by older releases of PEFT
+	modelFile       = "model.safetensors"         // full fine-tuning: the weights of a whole model directory
 	format          = 1
 )
 
-// Description describes the tensors of an adapter directory: it is sufficient to
-// recreate the method, to refuse another base model, and to name the predictions.
+// Description describes an adapter directory. It is sufficient to recreate the
+// method, to detect another base model, and to name the predictions.
 type Description struct {
 	Format int    `json:"format"`
 	Method Config `json:"method"`
 	Base   Base   `json:"base"`
 	Task   Task   `json:"task"`
-	// MaxLength is where texts were truncated, special tokens included.
+	// MaxLength is the length in tokens to which texts were truncated, including
+	// special tokens.
 	MaxLength int `json:"max_length"`
 	// DType is the type of the tensors that Save writes, F32 if it is empty, and Merged the method that was merged into
 	// them, if one was.
 	DType  checkpoint.DType `json:"-"`
 	Merged string           `json:"-"`
-	// Tokenizer is the files that a reader of the adapter needs to make tokens, by
-	// name, with their content. Save writes them.
+	// Tokenizer has the content of the files that a reader of the adapter needs to
+	// make tokens, by name. Save writes them.
 	Tokenizer map[string][]byte `json:"-"`
-	// Structure is what the method returned as its structure when it was saved.
+	// Structure is what Structure of the method returned when it was saved.
 	Structure json.RawMessage `json:"structure,omitempty"`
 }
 
-// Base identifies the model that an adapter belongs to.
+// Base identifies the base model of an adapter.
 type Base struct {
-	Path   string `json:"path"`   // as the user names it: a directory, or a model of the Hugging Face hub
-	Dir    string `json:"-"`      // where its files are, if not in Path
+	Path   string `json:"path"`   // as the user gave it: a directory, or a model of the Hugging Face hub
+	Dir    string `json:"-"`      // the directory of its files, if it is not Path
 	SHA256 string `json:"sha256"` // of its weights, see Fingerprint
 	Type   string `json:"model_type"`
 	Width  int    `json:"hidden_size"`
@@ -87,9 +88,8 @@ func olderFingerprint(dir string) (string, error) {
 	return checkpoint.HashFiles(slices.Sorted(slices.Values(m.Files()))...)
 }
 
-// peftConfig is the adapter_config.json that lor2c writes. It is
-// kept to what every PEFT since 0.4 reads: an unknown key is an error to old
-// releases.
+// peftConfig is the adapter_config.json that lor2c writes. It has only keys
+// that every PEFT since 0.4 reads, because old releases refuse unknown keys.
 type peftConfig struct {
 	BaseModel     string   `json:"base_model_name_or_path"`
 	Bias          string   `json:"bias,omitempty"`
@@ -124,7 +124,8 @@ func (c peftConfig) MarshalJSON() ([]byte, error) {
 	return slices.Concat(text[:len(text)-1], []byte(","), more[1:]), nil
 }
 
-// span is one LoR2C module: from the input of layer start to the output of end.
+// span is a LoR2C module from the input of layer start to the output of layer
+// end.
 type span struct {
 	Start int `json:"start"`
 	End   int `json:"end"`
@@ -156,9 +157,10 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	return c
 }
 
-// readDescription reads lor2c.json, or makes one from the adapter_config.json of a
-// plain LoRA adapter that another program wrote. It returns the file it read, and
-// for such an adapter the target modules that are listed there.
+// readDescription reads lor2c.json, or derives a description from the
+// adapter_config.json of a plain LoRA adapter that another program wrote. It
+// returns the path of that file and, for such an adapter, the target modules in
+// it.
 func readDescription(dir string) (d Description, path string, listed []string, err error) {
 	path = filepath.Join(dir, descriptionFile)
 	raw, err := infile.Read(path, infile.Config)
@@ -194,7 +196,7 @@ func readDescription(dir string) (d Description, path string, listed []string, e
 	return d, path, nil, nil
 }
 
-// check returns every fault of a description that can be seen without a model.
+// check returns every fault of a description that does not depend on the model.
 func (d Description) check() (faults []error) {
 	fault := func(ok bool, format string, a ...any) {
 		if !ok {
@@ -223,10 +225,11 @@ func (d Description) check() (faults []error) {
 	return faults
 }
 
-// maxLayers is more than any encoder has.
+// maxLayers is the largest number of layers, which is more than any encoder
+// has.
 const maxLayers = 1000
 
-// entries lists the names in a directory, for the error about a missing file.
+// entries returns the names in a directory, for the error about a missing file.
 func entries(dir string) string {
 	list, err := os.ReadDir(dir)
 	if err != nil || len(list) == 0 {

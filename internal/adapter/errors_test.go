@@ -90,8 +90,8 @@ func product(shape []int) int {
 	return n
 }
 
-// TestRestoreFaults damages the tensors of an adapter of our own. A refused
-// file must leave the parameters alone.
+// TestRestoreFaults damages the tensors of an adapter that lor2c wrote. If a
+// file is refused, the parameters must not change.
 func TestRestoreFaults(t *testing.T) {
 	const (
 		a    = "base_model.model.roberta.encoder.layer.2.attention.self.query.lora_A.weight"
@@ -117,7 +117,7 @@ func TestRestoreFaults(t *testing.T) {
 				x.Shape = []int{x.Shape[1], x.Shape[0]}
 			}
 			return []checkpoint.Tensor{x}
-		}, a + " is [32 4]; the model and method say [4 32]"},
+		}, a + " is [32 4]; the model and the method need [4 32]"},
 		{"extra", func(x checkpoint.Tensor) []checkpoint.Tensor {
 			if x.Name != a {
 				return []checkpoint.Tensor{x}
@@ -145,7 +145,7 @@ func TestRestoreFaults(t *testing.T) {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}
 			if !errors.Is(err, adapter.ErrMismatch) {
-				t.Error("the error is no ErrMismatch")
+				t.Error("the error does not wrap ErrMismatch")
 			}
 			if !sameBits(before, download(dev, fresh.Method.Params()[0].Value)) {
 				t.Error("a parameter was overwritten")
@@ -154,7 +154,8 @@ func TestRestoreFaults(t *testing.T) {
 	}
 }
 
-// TestOtherBase refuses a base with other weights than the adapter's.
+// TestOtherBase: a base model whose weights are not those of the adapter is
+// refused.
 func TestOtherBase(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
 	method := adapter.NewConfig("head")
@@ -168,19 +169,19 @@ func TestOtherBase(t *testing.T) {
 	other := baseOf(t, n.Model, filepath.Join(goldenDir, "bert"))
 	err = s.CheckBase(other)
 	want := fmt.Sprintf("adapter: load %s: it was trained on ../../testdata/golden/roberta (weights %.12s), and ../../testdata/golden/bert "+
-		"has other weights (%.12s); name the base it belongs to: adapter and model do not match", dir, s.Base.SHA256, other.SHA256)
+		"has other weights (%.12s); name its own base model: adapter and model do not match", dir, s.Base.SHA256, other.SHA256)
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
 	if !errors.Is(err, adapter.ErrMismatch) {
-		t.Error("the error is no ErrMismatch")
+		t.Error("the error does not wrap ErrMismatch")
 	}
-	// Before it identified tensors, lor2c identified the file: this is its
-	// SHA-256 in testdata/golden/MANIFEST.json.
+	// Older versions of lor2c identified the file and not the tensors. This is the
+	// SHA-256 of the file in testdata/golden/MANIFEST.json.
 	own := baseOf(t, n.Model, base)
 	s.Base.SHA256 = "77d554df1f775f62f7664d847b3330bf74360ce9e94859e122f80370fa02927d"
 	if err := s.CheckBase(own); err != nil {
-		t.Errorf("an adapter of an older lor2c: %v", err)
+		t.Errorf("an adapter that an older lor2c wrote: %v", err)
 	}
 	if err := s.CheckBase(other); !errors.Is(err, adapter.ErrMismatch) {
 		t.Errorf("an adapter of an older lor2c on another base: %v; want ErrMismatch", err)
@@ -202,15 +203,15 @@ func TestCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = adapter.Open(dir)
-	// The head of 32 33 + 3 33 floats, of which the last is gone.
+	// The head has 32 33 + 3 33 floats, and the last one is cut off.
 	want := "checkpoint: open " + path + `: tensor "base_model.model.classifier.out_proj.weight" ends at data byte 4620, but the data has 4616; the file is cut off or damaged`
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
 }
 
-// TestAttachFaults names targets that are no linear layer of a block. In PEFT a
-// bare "dense" would take in the classification head.
+// TestAttachFaults: targets that are not linear layers of a block are refused.
+// In PEFT a bare "dense" would include the classification head.
 func TestAttachFaults(t *testing.T) {
 	dev := nulldev.Open(4)
 	m, err := model.New(dev, tiny("roberta"), 2, 1, nil, weights)

@@ -5,7 +5,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// NewLoR2C returns a method with one module a layer and these factors.
+// NewLoR2C returns a method with these factors and one module per layer.
 func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
 	m := &LoR2C{b: builder{Network: &model.Encoder{}}, own: &lor2cConfig{}, injected: &LoRA{}}
 	for l := range a {
@@ -14,7 +14,7 @@ func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
 	return m
 }
 
-// PairedError is pairedError.
+// PairedError exports pairedError for tests.
 var PairedError = pairedError
 
 // RoundsStart and RewritesBase report whether a method does not keep a clause of the contract.

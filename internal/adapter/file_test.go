@@ -21,7 +21,8 @@ import (
 
 const goldenDir = "../../testdata/golden"
 
-// goldenNetwork is a golden base with a method and its defaults.
+// goldenNetwork returns a golden base model with a method in its default
+// settings.
 func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Config, seed uint64) *network {
 	t.Helper()
 	return goldenNetworkAs(t, dev, base, c, nil, seed)
@@ -36,7 +37,7 @@ func goldenNetworkAs(t *testing.T, dev compute.Device, base string, c adapter.Co
 	return attachAs(t, dev, m, c, structure, nil, seed)
 }
 
-// baseOf identifies the model of dir.
+// baseOf returns the description of the model in dir.
 func baseOf(t *testing.T, m model.Network, dir string) adapter.Base {
 	t.Helper()
 	sum, err := adapter.Fingerprint(dir)
@@ -46,7 +47,7 @@ func baseOf(t *testing.T, m model.Network, dir string) adapter.Base {
 	return adapter.Base{Path: dir, SHA256: sum, Type: m.(*model.Encoder).Type, Width: m.HiddenSize(), Layers: m.HiddenLayers()}
 }
 
-// describe is what a run says of its adapter.
+// describe returns the description of an adapter as a run writes it.
 func describe(t *testing.T, n *network, base string, c adapter.Config) adapter.Description {
 	t.Helper()
 	b := baseOf(t, n.Model, base)
@@ -66,7 +67,7 @@ func saved(t *testing.T, n *network, d adapter.Description) string {
 	return dir
 }
 
-// restore opens dir and fills n from it.
+// restore opens dir and restores its values into n.
 func restore(t *testing.T, dir string, n *network) *adapter.Saved {
 	t.Helper()
 	s, err := adapter.Open(dir)
@@ -80,8 +81,8 @@ func restore(t *testing.T, dir string, n *network) *adapter.Saved {
 	return s
 }
 
-// TestSaveRestore asserts that a directory brings back every bit of a trained
-// method and head, into one attached under another seed, and its description.
+// TestSaveRestore: a directory restores every bit of a trained method and its
+// head, and its description, into a method that was attached with another seed.
 func TestSaveRestore(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
@@ -119,8 +120,8 @@ func TestSaveRestore(t *testing.T) {
 	}
 }
 
-// TestReadPEFT reads the directory that PEFT wrote and compares with the logits
-// that PEFT computed from it in float64.
+// TestReadPEFT reads a directory that PEFT wrote and compares with the logits
+// that PEFT computed with it in float64.
 func TestReadPEFT(t *testing.T) {
 	dir := filepath.Join(goldenDir, "peft_lora_roberta")
 	f, err := checkpoint.Open(filepath.Join(dir, "logits.safetensors"))
@@ -156,7 +157,7 @@ func TestReadPEFT(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	n := goldenNetwork(t, dev, filepath.Join(goldenDir, "roberta"), s.Method, 1)
 	if err := restore(t, dir, n).CheckBase(adapter.Base{SHA256: strings.Repeat("0", 64)}); err != nil {
-		t.Errorf("PEFT does not say which base an adapter is for: %v", err)
+		t.Errorf("an adapter of PEFT, which does not record its base: %v", err)
 	}
 	got := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false)
 	var apart, size float64
@@ -197,14 +198,14 @@ func readJSON(t *testing.T, path string) map[string]any {
 }
 
 // peftKeys are the keys of LoraConfig in PEFT 0.4.0, src/peft/tuners/lora.py
-// and utils/config.py. It refuses any other.
+// and utils/config.py. It refuses all other keys.
 var peftKeys = []string{
 	"peft_type", "auto_mapping", "base_model_name_or_path", "revision", "task_type", "inference_mode", "r", "target_modules", "lora_alpha",
 	"lora_dropout", "fan_in_fan_out", "bias", "modules_to_save", "init_lora_weights", "layers_to_transform", "layers_pattern",
 }
 
-// TestWritePEFT asserts that a LoRA directory holds the tensors that PEFT's
-// own holds, and a config that says the same and nothing that PEFT refuses.
+// TestWritePEFT: a LoRA directory has the same tensors as one of PEFT, and an
+// equivalent config without keys that PEFT refuses.
 func TestWritePEFT(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
 	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query", "value"}})
@@ -216,12 +217,12 @@ func TestWritePEFT(t *testing.T) {
 		t.Errorf("tensors (-want +got):\n%s", cmp.Diff(want, got))
 	}
 	config, theirs := readJSON(t, filepath.Join(dir, "adapter_config.json")), readJSON(t, filepath.Join(golden, "adapter_config.json"))
-	// What PEFT's run had set otherwise: its path, no dropout, and the name that
-	// decoders give their head.
+	// PEFT's run had other settings for these keys: its path, no dropout, and the
+	// name of a decoder's head.
 	theirs["base_model_name_or_path"], theirs["lora_dropout"], theirs["modules_to_save"] = base, 0.2, []any{"classifier"}
 	for key, value := range config {
 		if !slices.Contains(peftKeys, key) {
-			t.Errorf("%s is no key of PEFT 0.4", key)
+			t.Errorf("%s is not a key of PEFT 0.4", key)
 		}
 		if !cmp.Equal(value, theirs[key]) {
 			t.Errorf("%s is %v; PEFT writes %v", key, value, theirs[key])
@@ -236,13 +237,13 @@ func TestWritePEFT(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// 6 pairs of 2 32 4, and a head of 32 33 + 3 33.
+	// There are 6 pairs of 2 32 4 scalars, and a head of 32 33 + 3 33.
 	if want := "base_model: " + base + "\nlibrary_name: peft\n"; !strings.Contains(string(card), want) || !strings.Contains(string(card), "2691 trained scalars in 16 tensors") {
 		t.Errorf("README.md is\n%s\nwant %q in it", card, want)
 	}
 }
 
-// TestWriteLoR2C asserts names, shapes and config of a LoR2C directory.
+// TestWriteLoR2C compares names, shapes and config of a LoR2C directory.
 func TestWriteLoR2C(t *testing.T) {
 	head := map[string][]int{
 		"base_model.model.classifier.dense.weight": {32, 32}, "base_model.model.classifier.dense.bias": {32},
@@ -289,8 +290,8 @@ func TestWriteLoR2C(t *testing.T) {
 	}
 }
 
-// TestWriteDrawnPooler asserts that a BERT pooler which the base did not have
-// is trained and saved with the head, where PEFT looks for it.
+// TestWriteDrawnPooler: a BERT pooler that the base model lacks is trained and
+// saved with the head, under the name that PEFT uses.
 func TestWriteDrawnPooler(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	build := func(seed uint64) *network {
@@ -322,8 +323,8 @@ func TestWriteDrawnPooler(t *testing.T) {
 	}
 }
 
-// TestWriteFull asserts that full fine-tuning writes a model directory that
-// loads as one, with its trained head, labels and tokenizer.
+// TestWriteFull: full fine-tuning writes a model directory that can be loaded
+// as a model, with the trained head, labels and tokenizer.
 func TestWriteFull(t *testing.T) {
 	for _, c := range []struct {
 		kind, architecture string
@@ -332,7 +333,7 @@ func TestWriteFull(t *testing.T) {
 		problem            string
 	}{
 		{"roberta", "RobertaForSequenceClassification", []string{"no", "maybe", "yes"}, map[string]any{"0": "no", "1": "maybe", "2": "yes"}, "single_label_classification"},
-		// No labels stand for regression, whatever the head of this test has.
+		// Labels that are nil mean regression, whatever the head of this test has.
 		{"bert", "BertForSequenceClassification", nil, map[string]any{"0": "LABEL_0"}, "regression"},
 	} {
 		t.Run("model="+c.kind, func(t *testing.T) {
@@ -340,7 +341,7 @@ func TestWriteFull(t *testing.T) {
 			if err := os.CopyFS(base, os.DirFS(filepath.Join(goldenDir, c.kind))); err != nil {
 				t.Fatal(err)
 			}
-			// A base that was fine-tuned in half precision on another task.
+			// The base model was fine-tuned in half precision on another task.
 			config := readJSON(t, filepath.Join(base, "config.json"))
 			config["dtype"], config["problem_type"] = "bfloat16", "regression"
 			raw, err := json.Marshal(config)
@@ -362,7 +363,7 @@ func TestWriteFull(t *testing.T) {
 			}
 			b := join(n.parts())
 			if !sameBits(logits(dev, loaded, model.Base{}, b, false), logits(dev, n.Model, model.Base{}, b, false)) {
-				t.Error("the directory loads as a model with other logits")
+				t.Error("the model in the directory has other logits")
 			}
 			got := readJSON(t, filepath.Join(dir, "config.json"))
 			maps.Copy(config, map[string]any{

@@ -48,14 +48,14 @@ func (c *lor2cConfig) Variant() string {
 	return ""
 }
 
-// injected returns the settings of the LoRA that injection makes.
+// injected returns the settings of the LoRA that replaces a module.
 func (c *lor2cConfig) injected() LowRank {
 	return LowRank{Factors{c.InjectRank, c.InjectAlpha, c.InjectDropout}, c.TargetModules}
 }
 
 var lor2cSpec = spec{
 	new: newLoR2C,
-	about: "LoR2C: low-rank residual connections around every layer; method.share and schedule make it " +
+	about: "LoR2C: low-rank residual connections around every layer; with method.share or a schedule it is " +
 		"ShareLoR2C, MergeLoR2C, InjectLoR2C and IMLoR2C",
 	section: func() section {
 		return &lor2cConfig{
@@ -77,7 +77,7 @@ var lor2cSpec = spec{
 		"so it cannot be merged into base weights or read as LoRA.",
 }
 
-// describeLoR2C fills in the keys of adapter_config.json that only LoR2C has.
+// describeLoR2C sets the keys of adapter_config.json that only LoR2C has.
 func describeLoR2C(d Description, method Method, c *peftConfig) {
 	m, own := method.(*LoR2C), d.Method.own.(*lor2cConfig)
 	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = own.Rank, own.Alpha, own.Dropout, own.Share
@@ -90,17 +90,17 @@ func describeLoR2C(d Description, method Method, c *peftConfig) {
 	}
 }
 
-// LoR2C adds a low-rank residual connection around every layer: with h the
-// input of layer t, its output gains scale B_t A_t dropout(h)
-// (arXiv:2503.00572, eq. 2). With Share all modules use one A (ShareLoR2C,
-// section III-B). Merging makes one module of two neighbours, injection
-// replaces one by LoRA; see Merge and Inject.
+// LoR2C adds a low-rank residual connection around every layer: if h is the
+// input of layer t, scale B_t A_t dropout(h) is added to its output
+// (arXiv:2503.00572, eq. 2). With Share all modules use the same A (ShareLoR2C,
+// section III-B). A merge replaces two neighbouring modules by one, and an
+// injection replaces a module by LoRA; see Merge and Inject.
 type LoR2C struct {
 	Plain
 	b        builder
 	own      *lor2cConfig
-	modules  []module // by first layer, never overlapping
-	injected *LoRA    // on the layers whose module was replaced
+	modules  []module // ordered by first layer; they never overlap
+	injected *LoRA    // LoRA on the layers whose module was replaced
 	order    []int    // those layers, in the order of injection
 	scheduled
 }
@@ -130,7 +130,7 @@ func newLoR2C(b builder) (Method, error) {
 	var shared *tape.Param
 	if c.Share && len(s.Modules) > 0 {
 		shared = b.lowRankA(filePrefix+b.Path()+".lor2c.shared", 0, c.Rank, b.HiddenSize())
-		shared.Factor = "" // it belongs to no layer
+		shared.Factor = "" // the shared A belongs to no layer
 	}
 	for _, k := range s.Modules {
 		name := b.moduleName(k.First, k.Last)
@@ -152,14 +152,14 @@ func newLoR2C(b builder) (Method, error) {
 // span returns the layers of a module.
 func (d module) span() schedule.Span { return schedule.Span{First: d.first, Last: d.last} }
 
-// moduleName is the path of the module from the input of layer first to the
-// output of layer last, as in the file.
+// moduleName returns the path in the file of the module from the input of layer
+// first to the output of layer last.
 func (b builder) moduleName(first, last int) string {
 	return fmt.Sprintf("%s%s.lor2c.%d_%d", filePrefix, b.LayerPath(first), first, last)
 }
 
-// Params lists A and B of every module by layer, a shared A once and first, then
-// the LoRA pairs in the order of their injection.
+// Params returns A and B of every module by layer (a shared A only once, at the
+// start), then the LoRA pairs in the order of their injection.
 func (m *LoR2C) Params() (params []*tape.Param) {
 	seen := map[*tape.Param]bool{}
 	for _, d := range m.modules {
@@ -172,8 +172,8 @@ func (m *LoR2C) Params() (params []*tape.Param) {
 	return slices.Concat(params, m.injected.params)
 }
 
-// Hook adds the residual connections to the layers' outputs, and the injected
-// pairs' outputs to their linear layers.
+// Hook adds the residual connections to the outputs of the layers, and the
+// outputs of injected pairs to their linear layers.
 func (m *LoR2C) Hook(At) model.Hook {
 	return &lor2cHook{pairsHook{pairs: m.injected.pairs}, m, map[int]*tape.Var{}}
 }
@@ -181,15 +181,15 @@ func (m *LoR2C) Hook(At) model.Hook {
 type lor2cHook struct {
 	pairsHook
 	m    *LoR2C
-	down map[int]*tape.Var // A dropout(h) of the modules that span this layer, by first
+	down map[int]*tape.Var // A dropout(h) of the modules that span this layer, by first layer
 }
 
 func (h *lor2cHook) Block(p *model.Pass, l int, x *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var {
 	for _, d := range h.m.modules {
 		if d.first == l {
-			// Here and not where the module ends, because the row that x was
-			// just written from is still at hand, and because evaluation then
-			// keeps u and not x. The last layer returns fewer rows.
+			// u is computed here and not at the end of the module, because the rows of x
+			// may still be in registers, and because an evaluation then keeps u instead
+			// of x. The last layer returns fewer rows.
 			rows := p.Match(x, d.last)
 			h.down[l] = d.down(p, l, blockMask, rows)
 			if rows != x {

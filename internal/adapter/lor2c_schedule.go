@@ -16,17 +16,18 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// scheduled is the part of LoR2C that package schedule steers. The zero value, of a method outside a run, is never due.
+// scheduled is the part of LoR2C that package schedule controls. The zero
+// value, for a method outside a run, is never due.
 type scheduled struct {
 	*schedule.Schedule
 	config   schedule.Config
 	run      schedule.Run
 	state    schedule.State
-	measured []schedule.Module // the modules and their spectra after the step asked about last
-	step     int               // that step
+	measured []schedule.Module // the modules with their spectra after step
+	step     int               // the last step that was measured
 }
 
-// newScheduled returns the schedule of b, as progress left it.
+// newScheduled returns the schedule of b in the state that progress describes.
 func newScheduled(b builder) (s scheduled, err error) {
 	if b.Run.StepsPerEpoch == 0 {
 		return s, nil
@@ -38,7 +39,8 @@ func newScheduled(b builder) (s scheduled, err error) {
 	return s, err
 }
 
-// Due reports whether spectra are to be measured after a step: at the end of every epoch and where the schedule may act.
+// Due reports whether spectra must be measured after a step: at the end of
+// every epoch and when the schedule may act.
 func (m *LoR2C) Due(at At) bool {
 	return m.Schedule != nil && (at.Step%m.run.StepsPerEpoch == 0 || m.Schedule.Due(at.Step))
 }
@@ -51,7 +53,8 @@ func (m *LoR2C) Progress() json.RawMessage {
 	return encoded(m.state)
 }
 
-// checkProgress lists what in the state of a schedule, after a step, its limits do not allow.
+// checkProgress returns an error for every value in the state of a schedule,
+// after a step, that its limits do not allow.
 func checkProgress(text json.RawMessage, limits schedule.Config, step int) (faults []string) {
 	var s schedule.State
 	if err := strictjson.UnmarshalKnown(text, &s); err != nil {
@@ -70,7 +73,8 @@ func checkProgress(text json.RawMessage, limits schedule.Config, step int) (faul
 	return faults
 }
 
-// encoded returns v as JSON. v is a plain struct of this package or of package schedule.
+// encoded returns v, a plain struct of this package or of package schedule, as
+// JSON.
 func encoded(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -79,8 +83,8 @@ func encoded(v any) json.RawMessage {
 	return text
 }
 
-// Change measures the spectra of all modules when it is called for the first time after a step, and carries out the next
-// action of the schedule.
+// Change carries out the next action of the schedule. The first call after a
+// step measures the spectra of all modules.
 func (m *LoR2C) Change(at At, run Run) (*Change, error) {
 	if m.step != at.Step {
 		if err := m.measure(at, run); err != nil {
@@ -149,8 +153,8 @@ func (m *LoR2C) apply(at At, run Run, a *schedule.Action) (*Change, error) {
 	return &Change{Reset: reset, Log: e}, nil
 }
 
-// after returns the modules that an action leaves. The module that survives a merge keeps its spectrum, because it keeps
-// its factors.
+// after returns the modules after an action. The module that a merge keeps also
+// keeps its spectrum, because its factors do not change.
 func after(modules []schedule.Module, a *schedule.Action) (left []schedule.Module) {
 	for _, m := range modules {
 		switch {
@@ -163,7 +167,8 @@ func after(modules []schedule.Module, a *schedule.Action) (left []schedule.Modul
 	return left
 }
 
-// whatIf evaluates the what-if sample with the method as it is and as it would be after each candidate of an action.
+// whatIf evaluates the what-if sample with the present method and with the
+// method after each candidate of an action.
 func (m *LoR2C) whatIf(run Run, a *schedule.Action, e *schedule.Event) error {
 	trials := 1 + len(a.Candidates)
 	before, each, err := run.Losses(m.Hook, 1, trials)
@@ -197,7 +202,8 @@ func pairedError(a, b []float64) *float64 {
 	return &se
 }
 
-// Start announces what the schedule will do at most, and logs it at the start of a run.
+// Start prints the actions that the schedule plans, and logs the plan at the
+// start of a run.
 func (m *LoR2C) Start(run Run, fresh bool) error {
 	if m.Schedule == nil || !m.config.Active() {
 		return nil
@@ -224,8 +230,8 @@ func (m *LoR2C) Start(run Run, fresh bool) error {
 	}
 	run.Printf("schedule: merges, at most %s; injections, at most %s", list(merges), list(injects))
 	if short := m.Shortfall(); short != nil {
-		run.Printf("schedule: merges may leave no module for %s, since an injection replaces a module that was never merged; "+
-			"to be sure of it, lower schedule.max_merges, which is %d, for these %d layers",
+		run.Printf("schedule: merges may leave no module for %s, because an injection replaces a module that was never merged; "+
+			"lower schedule.max_merges, which is %d, to have enough modules with these %d layers",
 			numbered("injection", short), m.config.MaxMerges, plan.Layers)
 	}
 	if !fresh {
@@ -234,7 +240,8 @@ func (m *LoR2C) Start(run Run, fresh bool) error {
 	return run.Log(plan)
 }
 
-// numbered names things by their numbers, as "injection 1" or "injections 1, 2".
+// numbered returns a noun with its numbers, such as "injection 1" or
+// "injections 1, 2".
 func numbered(noun string, numbers []int) string {
 	text := strings.ReplaceAll(strings.Trim(fmt.Sprint(numbers), "[]"), " ", ", ")
 	if len(numbers) == 1 {
@@ -243,7 +250,8 @@ func numbered(noun string, numbers []int) string {
 	return noun + "s " + text
 }
 
-// Finish logs how much of the schedule was carried out, and the reason if it was not all.
+// Finish logs how many actions of the schedule were carried out, and the reason
+// if some were not.
 func (m *LoR2C) Finish(run Run) {
 	if m.Schedule == nil || !m.config.Active() {
 		return

@@ -57,7 +57,7 @@ func (c *peftConfig) describeLoRA(own LowRank) {
 	c.Dropout, c.TargetModules = own.Dropout, own.TargetModules
 }
 
-// LoRA adds B A to the weight of the linear layers that target_modules names,
+// LoRA adds B A to the weights of the linear layers that target_modules names,
 // in every layer (Hu et al. 2021, arXiv:2106.09685, eq. 3).
 type LoRA struct {
 	Plain
@@ -129,19 +129,20 @@ func (b builder) linears(targetModules []string, f func(s model.Site, module str
 	return nil
 }
 
-// targets reports whether PEFT's rule lets target choose the layer called name:
-// it is the name, or the end of it after a dot. A bare "dense" is no target,
-// because in PEFT it would take in the classification head.
+// targets reports whether target selects the layer called name by PEFT's rule:
+// target is the name, or the end of the name after a dot. A bare "dense"
+// selects nothing, because in PEFT it would include the classification head.
 func targets(target, name string) bool {
 	return target != "dense" && (target == name || strings.HasSuffix(name, "."+target))
 }
 
-// targeted reports whether any of the target modules chooses the layer called name.
+// targeted reports whether any of the target modules selects the layer called
+// name.
 func targeted(targetModules []string, name string) bool {
 	return slices.ContainsFunc(targetModules, func(target string) bool { return targets(target, name) })
 }
 
-// sites lists the linear layers of a layer that target modules name.
+// sites returns the linear layers of a layer that target modules select.
 func sites(n model.Network, layer int, targetModules []string) (found []model.Site) {
 	for _, s := range n.Sites() {
 		if s.Layer == layer && targeted(targetModules, s.Name) {
@@ -151,7 +152,7 @@ func sites(n model.Network, layer int, targetModules []string) (found []model.Si
 	return found
 }
 
-// add makes the pairs of a layer.
+// add creates the pairs of a layer.
 func (m *LoRA) add(b builder, c LowRank, layer int) {
 	for _, s := range sites(b, layer, c.TargetModules) {
 		w := b.Linear(s).W.Value.Shape
@@ -161,14 +162,14 @@ func (m *LoRA) add(b builder, c LowRank, layer int) {
 	}
 }
 
-// Params lists A and B of every pair, by layer and by the order of
-// the linear layers within it.
+// Params returns A and B of every pair, by layer and in the order of the linear
+// layers within it.
 func (m *LoRA) Params() []*tape.Param { return m.params }
 
 // Fold returns the pairs.
 func (m *LoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
-// Hook adds the pairs' outputs to their linear layers.
+// Hook adds the outputs of the pairs to their linear layers.
 func (m *LoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
 
 // pairsHook adds low-rank maps to linear layers.
@@ -187,8 +188,9 @@ func (h pairsHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
 	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
 }
 
-// The numbers of the dropout masks that low-rank methods draw in a layer: one on the input of the layer, then one on
-// the input of each of its linear layers, in their order.
+// These are the numbers of the dropout masks of low-rank methods in a layer:
+// one for the input of the layer, then one for the input of each of its linear
+// layers, in their order.
 const (
 	blockMask     = 0
 	firstSiteMask = 1

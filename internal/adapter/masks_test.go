@@ -31,10 +31,11 @@ func (r recorder) LayerNorm(_, _, _, _, _, _, _ compute.Tensor, _ float32, drop 
 
 func (r recorder) Attention(_, _, _, _, _ compute.Tensor, o compute.AttnOpts) { r.note(o.Dropout) }
 
-// TestMasks asserts that no two dropouts of a step share a mask: one that an
-// adapter shared with its layer would drop the same elements in both paths.
+// TestMasks: no two dropouts of a step share a mask. If an adapter shared a
+// mask with its layer, both paths would drop the same elements.
 func TestMasks(t *testing.T) {
-	// Embedding, three in each of four layers, two in RoBERTa's head.
+	// The model has one mask for the embedding, three in each of four layers, and
+	// two in RoBERTa's head.
 	const own = 1 + 4*3 + 2
 	added := map[string]int{
 		"lor2c": 4, "lor2c-share": 4, "lor2c-span-1-3": 2, "lor2c-spans-0-1-and-2-3": 2, "lora-query-value": 8,
@@ -47,7 +48,7 @@ func TestMasks(t *testing.T) {
 		t.Run("method="+m.name, func(t *testing.T) {
 			r := recorder{nulldev.Open(4), map[uint32]int{}}
 			n := attach(t, r, "roberta", m.config, m.merge)
-			// The forward pass alone: gradients draw the same masks again.
+			// Only the forward pass counts, because gradients draw the same masks again.
 			tp := &tape.Tape{Dev: r, Train: true}
 			n.Model.Forward(n.Model.NewPass(tp, join(micro()), n.Method.Hook(adapter.At{})))
 			for site, times := range r.sites {

@@ -16,16 +16,16 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// methods are all there are, in every variant that takes another path.
+// methods has all methods, with every variant that uses other code.
 var methods = []struct {
 	name   string
 	config adapter.Config
-	// merge joins modules of LoR2C into longer spans, or replaces them.
+	// merge merges modules of LoR2C into longer spans, or replaces them.
 	merge func(m *adapter.LoR2C)
 }{
 	{"lor2c", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), nil},
 	{"lor2c-share", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "share": true}), nil},
-	// The last layer returns one row per sequence, and a span may end there.
+	// The last layer returns one row per sequence, and a module may end there.
 	{"lor2c-span-1-3", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
 	{"lor2c-spans-0-1-and-2-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3}), func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
 	{"lor2c-injected-1-and-3", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "inject_alpha": 4, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
@@ -58,8 +58,8 @@ var (
 	allLinear  = []string{"query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"}
 )
 
-// tiny is an encoder of four layers whose widths are no multiple of what
-// dropout draws at a time, with every dropout on.
+// tiny returns an encoder of four layers with every dropout on. Its widths are
+// not multiples of the number of elements that dropout draws at a time.
 func tiny(kind string) model.Config {
 	return model.Config{
 		Type: kind, Width: 12, Layers: 4, Heads: 3, FF: 18, Vocab: 23, Positions: 11, Types: 2, Eps: 1e-5,
@@ -80,10 +80,10 @@ func weights(name string, shape compute.Shape) ([]float32, bool, error) {
 	return values, true, nil
 }
 
-// micro are six sequences of uneven length in two parts.
+// micro returns six sequences of different lengths in two micro-batches.
 func micro() []model.Batch { return []model.Batch{batch(5, 1, 3), batch(2, 4, 7)} }
 
-// batch packs sequences of the given lengths.
+// batch returns a packed batch of sequences of the given lengths.
 func batch(lengths ...int) model.Batch {
 	b := model.Batch{Cu: []int32{0}}
 	for i, n := range lengths {
@@ -95,7 +95,7 @@ func batch(lengths ...int) model.Batch {
 	return b
 }
 
-// join makes one batch of several.
+// join returns one batch with all sequences of several.
 func join(parts []model.Batch) (all model.Batch) {
 	all.Cu = []int32{0}
 	for _, b := range parts {
@@ -110,7 +110,7 @@ func join(parts []model.Batch) (all model.Batch) {
 // network is a tiny model with a method and an optimizer.
 type network struct {
 	*train.Stepper
-	sum compute.Tensor // [1], what loss adds up
+	sum compute.Tensor // [1]; method loss adds to it
 }
 
 // attach builds a network of kind for a method. Its dropout is 0.2 where the
@@ -165,8 +165,7 @@ func (n *network) leaveStart() {
 	}
 }
 
-// parts are the micro-batches of a step. RoBERTa's checkpoints know one type of
-// token.
+// parts returns the micro-batches of a step. RoBERTa has only one token type.
 func (n *network) parts() []model.Batch {
 	parts := micro()
 	for _, b := range parts {
@@ -177,11 +176,11 @@ func (n *network) parts() []model.Batch {
 	return parts
 }
 
-// gradStep is the step whose masks gradients are taken under.
+// gradStep is the step whose masks are used for gradients.
 const gradStep = 2
 
-// gradient leaves the gradient of one step in the parameters: a step at
-// learning rate 0.
+// gradient runs a step with learning rate 0, so that the parameters have their
+// gradients.
 func (n *network) gradient(t *testing.T, parts []model.Batch) {
 	t.Helper()
 	if err := n.Step(gradStep, parts, 0); err != nil {
@@ -189,8 +188,8 @@ func (n *network) gradient(t *testing.T, parts []model.Batch) {
 	}
 }
 
-// loss is what gradient differentiates, masks included, in the device's own
-// precision.
+// loss computes the function that gradient differentiates, including its masks,
+// in the precision of the device.
 func (n *network) loss(parts []model.Batch) float64 {
 	examples := 0
 	for _, b := range parts {
@@ -216,7 +215,8 @@ func (n *network) loss(parts []model.Batch) float64 {
 	return cpu.Data[float64](n.sum)[0]
 }
 
-// logits runs b through a model with a hook, with dropout where training.
+// logits returns the output of a model with a hook for b, with dropout if
+// training is set.
 func logits(dev compute.Device, m model.Network, h model.Hook, b model.Batch, training bool) []float32 {
 	dev.Reset()
 	t := &tape.Tape{Dev: dev, Train: training, Seed: 7, Step: 1}
@@ -229,12 +229,13 @@ func download(dev compute.Device, x compute.Tensor) []float32 {
 	return v
 }
 
-// sameBits tells -0 from 0 and knows NaN.
+// sameBits reports whether a and b are equal bit by bit. It distinguishes -0
+// from 0, and NaN equals NaN.
 func sameBits(a, b []float32) bool {
 	return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 }
 
-// largest returns the largest magnitude in x, NaN where there is one.
+// largest returns the largest magnitude in x, or NaN if x contains one.
 func largest(x []float64) (m float64) {
 	for _, v := range x {
 		m = math.Max(m, math.Abs(v))

@@ -20,13 +20,13 @@ import (
 // ErrMismatch is wrapped by errors about an adapter that does not belong to the model.
 var ErrMismatch = errors.New("adapter and model do not match")
 
-// Saved is an adapter directory opened for reading.
+// Saved is an adapter directory that is open for reading.
 type Saved struct {
 	Description
-	// Identity is what it was trained from; nil where an older lor2c or another
-	// program wrote the directory, which do not say.
+	// Identity is what the adapter was trained from. It is nil if an older lor2c
+	// or another program wrote the directory.
 	Identity *identity.Manifest
-	// Sealed says that the directory has a checksum manifest, which was verified.
+	// Sealed means that the directory has a checksum manifest, which was verified.
 	Sealed bool
 
 	dir  string
@@ -34,9 +34,9 @@ type Saved struct {
 }
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
-// adapter of PEFT, which does not say what task it is for. Where the directory
-// has a checksum manifest every file is held against it first; a file that does
-// not match is an error that wraps checkpoint.ErrCorrupt. Faults in the files of
+// adapter of PEFT, which does not contain its task. If the directory has a
+// checksum manifest, every file is compared with it first. If a file does not
+// match, the error wraps checkpoint.ErrCorrupt. Faults in the files of
 // another directory are mistakes of the user, as those of a model directory are.
 func Open(dir string) (*Saved, error) {
 	s, err := open(dir)
@@ -129,7 +129,7 @@ func (s *Saved) CheckBase(base Base) error {
 		return err
 	}
 	if s.Base.SHA256 != older {
-		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); name the base it belongs to: %w",
+		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); name its own base model: %w",
 			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
 	}
 	return nil
@@ -151,8 +151,8 @@ func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error 
 	return errors.Join(m.Restored(), dev.Err())
 }
 
-// match returns an error if the file does not have exactly the tensors of own and head in
-// their shapes. It may also have those of left.
+// match returns an error unless the file has exactly the tensors of own and
+// head, with their shapes. It may also have the tensors of left.
 func (s *Saved) match(own, head, left []*tape.Param) error {
 	params := slices.Concat(own, head)
 	for i, p := range params {
@@ -166,7 +166,7 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.file.Path(), what, name, len(params), ErrMismatch)
 		}
 		if !slices.Equal(shape, p.Value.Shape) {
-			return fmt.Errorf("adapter: load %s: %s is %v; the model and method say %v: %w", s.file.Path(), name, shape, []int(p.Value.Shape), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.file.Path(), name, shape, []int(p.Value.Shape), ErrMismatch)
 		}
 	}
 	known := slices.Concat(params, left)
@@ -179,8 +179,8 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 	return nil
 }
 
-// upload puts the file's values of a parameter on the device; order, if not nil,
-// says which row of the file each row of the parameter is.
+// upload copies the file's values of a parameter to the device. If order is not
+// nil, row i of the parameter is row order[i] of the file.
 func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
 	values := make([]float32, p.Value.Shape.Len())
 	if err := s.file.ReadFinite(values, fileName(s.Method, p)); err != nil {
@@ -197,7 +197,8 @@ func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
 	return nil
 }
 
-// bits makes floats comparable where NaN must equal NaN and -0 not 0.
+// bits returns the bits of floats, which compare equal for NaN and different
+// for -0 and 0.
 func bits(v []float32) []uint32 {
 	out := make([]uint32, len(v))
 	for i, x := range v {

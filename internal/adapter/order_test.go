@@ -9,11 +9,12 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// TestModulesMeetBehindNorms: a module ends, and the next begins, straight after
-// the norm that wrote their rows, which is what a device needs to do the three
-// as one. What ends with the last layer begins from the first tokens' rows.
+// TestModulesMeetBehindNorms: a module ends, and the next begins, directly
+// after the norm that wrote their rows, so that a device can fuse the three
+// ops. If a module ends with the last layer, only the rows of first tokens are
+// read.
 func TestModulesMeetBehindNorms(t *testing.T) {
-	want := map[string][2]int{ // norms with an end and a beginning, and with an end
+	want := map[string][2]int{ // number of norms that are followed by an end and a beginning, and by an end only
 		"lor2c": {2, 4}, "lor2c-share": {2, 4}, "lor2c-span-1-3": {0, 2}, "lor2c-injected-1-and-3": {0, 2},
 		"lor2c-spans-0-1-and-2-3": {0, 2}, "lora-query-value": {0, 0},
 	}

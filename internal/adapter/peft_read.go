@@ -18,26 +18,26 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// anyValue marks keys of an adapter_config.json whose value changes nothing about
-// what a plain LoRA adapter computes.
+// anyValue are keys of an adapter_config.json whose value does not change what
+// a plain LoRA adapter computes.
 var anyValue = []string{
 	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core", "modules_to_save",
 	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
-	// Which modules are adapted is read from the names of the tensors.
+	// The names of the tensors show which modules are adapted.
 	"exclude_modules", "layers_to_transform", "target_modules",
-	// These are read.
+	// The values of these keys are used.
 	"lora_alpha", "lora_dropout", "r",
 }
 
-// plainValues lists for other keys the values, as JSON, that leave LoRA plain.
-// Every other value is refused, also one of a key that is not in this list: a
-// later PEFT may give it a meaning. What PEFT writes for "not used" is allowed
-// for any key; see unused.
+// plainValues has, for other keys, the values (as JSON) that mean plain LoRA.
+// Every other value is refused. So is a key that is not in this list, because a
+// later PEFT may give it a meaning. For any key, the values that PEFT writes
+// for "not used" are allowed; see unused.
 var plainValues = map[string][]string{
 	"peft_type": {`"LORA"`},
 	"bias":      {`"none"`},
-	// Some ways to initialise LoRA change the base's weights, so that the adapter
-	// does not belong to the base that is on the disk. These do not.
+	// Some ways to initialise LoRA change the weights of the base model, so that
+	// the adapter does not belong to the base model on the disk. These do not.
 	"use_rslora":        {`true`},
 	"init_lora_weights": {`true`, `false`, `"gaussian"`, `"eva"`, `"orthogonal"`},
 }
@@ -55,17 +55,17 @@ type peftLoRA struct {
 	TargetModules json.RawMessage `json:"target_modules"` // a list, or a regular expression
 }
 
-// unsupported marks the error of an adapter that PEFT computes in a way that lor2c
-// does not, so that it cannot be used with the model. It is an ErrMismatch, and the
-// text of the error does not change.
+// unsupported marks the error of an adapter that PEFT computes in a way that
+// lor2c does not support. It wraps ErrMismatch and does not change the text of
+// the error.
 type unsupported struct{ error }
 
 func (unsupported) Is(target error) bool { return target == ErrMismatch }
 
 func (u unsupported) Unwrap() error { return u.error }
 
-// readPEFT reads the adapter_config.json of a plain LoRA adapter. The target
-// modules are still to be found in the tensors; see targetModules.
+// readPEFT reads the adapter_config.json of a plain LoRA adapter. The caller
+// must determine the target modules from the tensors; see targetModules.
 func readPEFT(dir string) (d Description, targets []string, err error) {
 	path := filepath.Join(dir, peftFile)
 	raw, err := infile.Read(path, infile.Config)
@@ -93,13 +93,13 @@ func readPEFT(dir string) (d Description, targets []string, err error) {
 		"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout, "use_rslora": c.UseRsLoRA,
 	})}
 	d.Base.Path = c.BaseModel
-	// A regular expression stays unread.
+	// A regular expression is ignored.
 	_ = json.Unmarshal(c.TargetModules, &targets)
 	return d, targets, nil
 }
 
-// plain reports whether key may have the value raw, which it returns for an
-// error in one line.
+// plain reports whether key may have the value raw. It also returns the value
+// as text for an error.
 func plain(key string, raw json.RawMessage) (value string, ok bool) {
 	var line bytes.Buffer
 	if err := json.Compact(&line, raw); err != nil {
@@ -117,15 +117,16 @@ func plain(key string, raw json.RawMessage) (value string, ok bool) {
 	return value, false
 }
 
-// pairName finds layer and linear layer in the name of a LoRA factor.
+// pairName matches the name of a LoRA factor. Its groups are the layer and the
+// linear layer.
 var pairName = regexp.MustCompile(`^base_model\.model\.(?:(?:roberta|bert)\.encoder\.layer|model\.layers)\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
 
-// targetModules returns the target modules of a LoRA adapter by the names of its
-// tensors, which say what was adapted whether the configuration lists names,
-// holds a regular expression or says all-linear. Where a list names the same
-// modules it is returned unchanged.
+// targetModules returns the target modules of a LoRA adapter by the names of
+// its tensors. These show what was adapted, whether the configuration has a
+// list, a regular expression or all-linear. A list that names the same modules
+// is returned unchanged.
 func targetModules(file *checkpoint.File, path string, listed []string) ([]string, error) {
-	layers := map[string][]string{} // the linear layers of each encoder layer
+	layers := map[string][]string{} // the linear layers with LoRA in each encoder layer
 	last := 0
 	for _, name := range file.Names() {
 		if !strings.Contains(name, "lora_") {
@@ -144,12 +145,12 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		}
 	}
 	if len(layers) == 0 {
-		return nil, fmt.Errorf("adapter: open %s: it holds no tensor of LoRA; want the tensors that PEFT writes", path)
+		return nil, fmt.Errorf("adapter: open %s: it has no tensor of LoRA; want the tensors that PEFT writes", path)
 	}
 	var found []string
 	for l := range last + 1 {
 		has := layers[strconv.Itoa(l)]
-		// Names come sorted, so equal sets are equal lists.
+		// Names are sorted, so equal sets are equal lists.
 		if l > 0 && !slices.Equal(has, found) {
 			return nil, unsupported{fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads adapters of the same modules in every layer",
 				path, orNone(found), l, orNone(has))}
@@ -187,7 +188,7 @@ func unmarshal(path string, text []byte, v any, decode func([]byte, any) error, 
 	return nil
 }
 
-// inFile puts the path in front of each fault; rename changes the keys that they
+// inFile joins faults, each after the path. rename changes the keys that they
 // name.
 func inFile(path string, faults []error, rename *strings.Replacer) error {
 	for i, fault := range faults {

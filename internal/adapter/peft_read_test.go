@@ -18,8 +18,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// peftDir copies the adapter that PEFT wrote and changes its configuration; a
-// nil value removes a key.
+// peftDir returns a copy of the adapter that PEFT wrote with a changed
+// configuration. A nil value removes a key.
 func peftDir(t *testing.T, change map[string]any) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -43,14 +43,14 @@ func peftDir(t *testing.T, change map[string]any) string {
 	return dir
 }
 
-// TestOpenPEFTValues changes one value of a configuration that PEFT wrote. What
-// leaves LoRA plain is read, everything else is refused by name.
+// TestOpenPEFTValues changes one value of a configuration that PEFT wrote.
+// Values that mean plain LoRA are read, and all others are refused by name.
 func TestOpenPEFTValues(t *testing.T) {
 	object := map[string]any{"x": 1}
 	for _, c := range []struct {
 		key   string
 		value any
-		want  string // as the error shows the value; "" where it is harmless
+		want  string // the value as the error shows it; "" if it is allowed
 	}{
 		{"init_lora_weights", true, ""},
 		{"init_lora_weights", false, ""},
@@ -123,7 +123,7 @@ func TestOpenPEFTValues(t *testing.T) {
 }
 
 // TestOpenPEFTTargets: the modules are those of the tensors, however the
-// configuration chose them.
+// configuration selects them.
 func TestOpenPEFTTargets(t *testing.T) {
 	for name, c := range map[string]struct {
 		value any
@@ -154,7 +154,7 @@ func TestOpenPEFTTargets(t *testing.T) {
 	}
 }
 
-// TestOpenPEFTTensors changes what is adapted.
+// TestOpenPEFTTensors changes which modules are adapted.
 func TestOpenPEFTTensors(t *testing.T) {
 	renamed := func(from, to string) func(checkpoint.Tensor) []checkpoint.Tensor {
 		return func(x checkpoint.Tensor) []checkpoint.Tensor {
@@ -178,7 +178,7 @@ func TestOpenPEFTTensors(t *testing.T) {
 				return nil
 			}
 			return []checkpoint.Tensor{x}
-		}, "it holds no tensor of LoRA; want the tensors that PEFT writes"},
+		}, "it has no tensor of LoRA; want the tensors that PEFT writes"},
 	} {
 		t.Run("tensors="+name, func(t *testing.T) {
 			dir := peftDir(t, nil)
@@ -197,7 +197,7 @@ func TestOpenPEFTTensors(t *testing.T) {
 	}
 }
 
-// TestOpenPEFTFaults: keys are named as PEFT names them.
+// TestOpenPEFTFaults: errors use PEFT's names of keys.
 func TestOpenPEFTFaults(t *testing.T) {
 	for _, c := range []struct {
 		change map[string]any
@@ -239,7 +239,8 @@ func TestOpenPEFTFaults(t *testing.T) {
 	}
 }
 
-// TestOpenPickle: an adapter of an old PEFT has its tensors in a pickle.
+// TestOpenPickle: an adapter of an old PEFT has its tensors in a pickle, which
+// is refused.
 func TestOpenPickle(t *testing.T) {
 	dir := peftDir(t, nil)
 	if err := os.Rename(filepath.Join(dir, "adapter_model.safetensors"), filepath.Join(dir, "adapter_model.bin")); err != nil {
@@ -253,8 +254,8 @@ func TestOpenPickle(t *testing.T) {
 	}
 }
 
-// TestRestoreNotFinite names the tensor and the file of a value that is not
-// finite, of the adapter and of its head.
+// TestRestoreNotFinite: if a value of the adapter or its head is not finite,
+// the error names the tensor and the file.
 func TestRestoreNotFinite(t *testing.T) {
 	for _, name := range []string{"base_model.model.roberta.encoder.layer.2.attention.self.value.lora_B.weight", "base_model.model.classifier.dense.bias"} {
 		t.Run("tensor="+name, func(t *testing.T) {
@@ -293,7 +294,7 @@ func TestOpenDescription(t *testing.T) {
 	}
 	for _, c := range []struct{ old, new, want string }{
 		{`"first": 2,`, `"first": 1,`, ": structure: module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 2: adapter and model do not match"},
-		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 2 without module: adapter and model do not match"},
+		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 2 without a module: adapter and model do not match"},
 		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`, ": base.num_hidden_layers is 1000000000; want 0 to 1000"},
 		{`"alpha": 16`, `"alpha": 1e308`, ": method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
 		{`"rank": 4`, `"rank": 4, "Rank": 2`, `: method has the key "Rank", which is not one of method lor2c; want the file that lor2c train wrote`},
@@ -323,8 +324,9 @@ func TestOpenDescription(t *testing.T) {
 	}
 }
 
-// fuzzOpen opens a directory with the given description beside the tensors that
-// PEFT wrote: it is refused in lines that name the directory, or attaches.
+// fuzzOpen opens a directory with the given description and the tensors that
+// PEFT wrote. Either the error names the directory, or the adapter can be
+// attached.
 func fuzzOpen(f *testing.F, name string, seeds ...string) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed))

@@ -60,8 +60,8 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	return verify(filepath.Join(dir, name), tensors)
 }
 
-// fileName returns a parameter's name in the file: PEFT puts its prefix before
-// everything that is not a whole model.
+// fileName returns a parameter's name in the file. PEFT has a prefix for all
+// parameters except those of a whole model.
 func fileName(c Config, p *tape.Param) string {
 	if c.wholeModel() || strings.HasPrefix(p.Name, filePrefix) {
 		return p.Name
@@ -81,8 +81,8 @@ func download(dev compute.Device, c Config, params []*tape.Param) []checkpoint.T
 	return tensors
 }
 
-// verify reads a file again and compares: an adapter that turns out to be empty
-// weeks later is what users of other tools complain of most.
+// verify reads a file again and compares its tensors. An adapter that turns out
+// to be empty weeks later is a frequent complaint about other tools.
 func verify(path string, tensors []checkpoint.Tensor) error {
 	f, err := checkpoint.Open(path)
 	if err != nil {
@@ -90,7 +90,7 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 	}
 	defer f.Close()
 	if got := len(f.Names()); got != len(tensors) {
-		return fmt.Errorf("adapter: save %s: it holds %d tensors when read back; want %d", path, got, len(tensors))
+		return fmt.Errorf("adapter: save %s: it has %d tensors when read back; want %d", path, got, len(tensors))
 	}
 	for _, t := range tensors {
 		want := t.Data.([]float32)
@@ -105,7 +105,8 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 	return nil
 }
 
-// writeModelConfig writes the base's config.json with the labels of d.
+// writeModelConfig writes the config.json of the base model with the labels of
+// d.
 func writeModelConfig(dir string, d Description) error {
 	base := cmp.Or(d.Base.Dir, d.Base.Path)
 	raw, err := infile.ReadIn(base, "config.json", infile.Config)
@@ -116,7 +117,7 @@ func writeModelConfig(dir string, d Description) error {
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(base, "config.json"), err)
 	}
-	// The base's own task and dtype must not be read into what is written here.
+	// Task and dtype of the base model do not apply to this model.
 	labels := d.Task.Labels
 	c["problem_type"] = "single_label_classification"
 	if labels == nil {
@@ -134,7 +135,7 @@ func writeModelConfig(dir string, d Description) error {
 	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
 
-// card is the README.md of an adapter directory.
+// card returns the README.md of an adapter directory.
 func card(d Description, tensors []checkpoint.Tensor) []byte {
 	n := 0
 	for _, t := range tensors {

@@ -10,12 +10,12 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// Spectra returns the singular values of B A, unscaled and largest first, of
-// every module: what SFS is computed from (arXiv:2503.00572, eq. 5). The device
-// forms the r x r Gram matrices A AT and BT B, which are all that leaves it; the
-// eigenvalues of their product are the squares of the singular values. A value
-// below about 1e-3 of the largest is rounding. It waits for the device and
-// overwrites its step arena.
+// Spectra returns the singular values of B A, without the scale and largest
+// first, of every module. SFS is computed from them (arXiv:2503.00572, eq. 5).
+// The device computes the r x r Gram matrices A AT and BT B, and only these are
+// downloaded. The eigenvalues of their product are the squares of the singular
+// values. A value below about 1e-3 of the largest is a rounding error. Spectra
+// waits for the device and overwrites its step arena.
 func (m *LoR2C) Spectra(dev compute.Device) ([][]float64, error) {
 	n := len(m.modules)
 	if n == 0 {
@@ -43,8 +43,8 @@ func (m *LoR2C) Spectra(dev compute.Device) ([][]float64, error) {
 	return spectra, nil
 }
 
-// singular returns the roots of the eigenvalues of (BT B)(A AT). They are those
-// of the symmetric S (BT B) ST, where STS = A AT.
+// singular returns the square roots of the eigenvalues of (BT B)(A AT), which
+// are the eigenvalues of the symmetric matrix S (BT B) ST with STS = A AT.
 func singular(aat, btb []float32, r int) []float64 {
 	var eig mat.EigenSym
 	if !eig.Factorize(symmetric(aat, r), true) {
@@ -76,7 +76,7 @@ func singular(aat, btb []float32, r int) []float64 {
 	return values
 }
 
-// symmetric makes a gonum matrix of a Gram matrix.
+// symmetric returns a Gram matrix as a gonum matrix.
 func symmetric(g []float32, r int) *mat.SymDense {
 	s := mat.NewSymDense(r, nil)
 	for i := range r {
@@ -87,7 +87,7 @@ func symmetric(g []float32, r int) *mat.SymDense {
 	return s
 }
 
-// notNumbers is the spectrum of a module whose parameters are not finite.
+// notNumbers returns the spectrum of a module whose parameters are not finite.
 func notNumbers(r int) []float64 {
 	v := make([]float64, r)
 	for i := range v {

@@ -10,8 +10,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// parseStructure reads what Structure returned. nil stands for the structure before any merge or injection: a module for
-// each layer.
+// parseStructure decodes a result of Structure. nil is the structure before any
+// merge or injection, with a module for each layer.
 func parseStructure(text json.RawMessage, layers int) (s schedule.Structure, err error) {
 	if text == nil {
 		for l := range layers {
@@ -38,7 +38,7 @@ func checkStructure(s schedule.Structure, layers int) error {
 	for i, l := range s.Injected {
 		inside := slices.ContainsFunc(s.Modules, func(m schedule.Span) bool { return m.First <= l && l <= m.Last })
 		if l < 0 || l >= layers || inside || slices.Contains(s.Injected[:i], l) {
-			return fmt.Errorf("LoRA on layer %d is there twice, under a module or outside the model; want a layer of 0 to %d without module: %w",
+			return fmt.Errorf("LoRA on layer %d is listed twice, lies within a module or outside the model; want a layer from 0 to %d without a module: %w",
 				l, layers-1, ErrMismatch)
 		}
 	}
@@ -48,7 +48,7 @@ func checkStructure(s schedule.Structure, layers int) error {
 // Structure returns Layout as JSON.
 func (m *LoR2C) Structure() json.RawMessage { return encoded(m.Layout()) }
 
-// Layout returns which modules m has and which layers were injected.
+// Layout returns the modules of m and the layers that were injected.
 func (m *LoR2C) Layout() schedule.Structure {
 	s := schedule.Structure{Modules: []schedule.Span{}, Injected: append([]int{}, m.order...)}
 	for _, d := range m.modules {
@@ -57,10 +57,10 @@ func (m *LoR2C) Layout() schedule.Structure {
 	return s
 }
 
-// Merge makes one module of those between the input of layer first and the
-// output of layer last, with the A and B of the one that begins at layer keep
-// (arXiv:2503.00572, section III-C). Those stay the parameters they are, under
-// the new module's name.
+// Merge replaces the modules between the input of layer first and the output of
+// layer last by one module. It keeps A and B of the module that begins at layer
+// keep (arXiv:2503.00572, section III-C). These remain the same parameters,
+// with the name of the new module.
 func (m *LoR2C) Merge(first, last, keep int) {
 	m.modules = m.Merged(first, last, keep).modules
 	i := slices.IndexFunc(m.modules, func(d module) bool { return d.first == first })
@@ -72,9 +72,9 @@ func (m *LoR2C) Merge(first, last, keep int) {
 	b.Name, b.Layer = name+".lora_B.weight", first
 }
 
-// Inject replaces the module of a layer by LoRA of the configured inner width,
-// half the rank if nothing else was set, on the layer's target modules
-// (section III-D). The new A is drawn at random and the new B is zero.
+// Inject replaces the module of a layer by LoRA on the layer's target modules.
+// Its rank is the configured one, by default half of the module's rank (section
+// III-D). The new A is drawn at random and the new B is zero.
 func (m *LoR2C) Inject(layer int) {
 	m.modules = m.Without(layer).modules
 	m.addLoRA(layer)
@@ -85,10 +85,10 @@ func (m *LoR2C) addLoRA(layer int) {
 	m.order = append(m.order, layer)
 }
 
-// checkInjection returns every reason why the layers of the model cannot take the LoRA
-// that is injected: target modules that name no linear layer, or linear layers
-// that are not square, whose LoRA of half the rank would have another number of
-// parameters than the module it replaces.
+// checkInjection returns every reason why LoRA cannot replace a module in this
+// model: target modules that are not names of linear layers, and linear layers
+// that are not square, for which LoRA of half the rank has another number of
+// parameters than the module.
 func checkInjection(b builder, c *lor2cConfig) error {
 	if err := checkTargets(c.TargetModules, siteNames(b)); err != nil {
 		return fmt.Errorf("adapter: inject lora: %w", err)
@@ -99,8 +99,8 @@ func checkInjection(b builder, c *lor2cConfig) error {
 		n += c.InjectRank * (w[0] + w[1])
 	}
 	if n != module {
-		return fmt.Errorf("adapter: inject lora: rank %d on %v has %d parameters a layer, the module it replaces %d; want as many: "+
-			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects", c.InjectRank, c.TargetModules, n, module)
+		return fmt.Errorf("adapter: inject lora: rank %d on %v has %d parameters per layer, but the module that it replaces has %d; want equal numbers: "+
+			"change method.inject_rank and method.target_modules, or leave out schedule.max_injects", c.InjectRank, c.TargetModules, n, module)
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (m *LoR2C) Merged(first, last, keep int) *LoR2C {
 	return &c
 }
 
-// Without returns m without the module of a layer, which is what it computes
+// Without returns m without the module of a layer. This computes the same as m
 // right after Inject, because the new B is zero.
 func (m *LoR2C) Without(layer int) *LoR2C {
 	c := *m
@@ -127,9 +127,9 @@ func (m *LoR2C) Without(layer int) *LoR2C {
 	return &c
 }
 
-// Freeze keeps the factors of merged modules and of injected layers from being
-// trained from here on, as the authors' release does (docs/divergence.md). A
-// shared A goes on.
+// Freeze stops the training of the factors of merged modules and of injected
+// layers, as in the authors' release (docs/divergence.md). A shared A is still
+// trained.
 func (m *LoR2C) Freeze() {
 	for _, d := range m.modules {
 		if d.last > d.first {

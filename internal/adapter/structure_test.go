@@ -27,8 +27,8 @@ func names(params []*tape.Param) (out []string) {
 	return out
 }
 
-// TestMerge asserts that a merge keeps the very tensors of one member, bit for
-// bit, under the new module's name, and that the structure says what happened.
+// TestMerge: a merge keeps the tensors of one member, bit for bit, with the
+// name of the new module, and the structure records the merge.
 func TestMerge(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
@@ -62,8 +62,8 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestInjectionStarts asserts that an injected pair, whose B is zero, starts with
-// a gradient for B and none for A, and that A moves once B has.
+// TestInjectionStarts: an injected pair, whose B is zero, starts with a
+// gradient for B and none for A, and A changes once B has.
 func TestInjectionStarts(t *testing.T) {
 	n := attach(t, cpu.Open[float64](1), "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
@@ -76,7 +76,7 @@ func TestInjectionStarts(t *testing.T) {
 		for i, p := range m.Pairs(1) {
 			isA := i%2 == 0
 			if zero := largest(cpu.Data[float64](p.Grad)) == 0; zero != (isA && first) {
-				t.Errorf("first step %t: the gradient of %s is all zero: %t", first, p.Name, zero)
+				t.Errorf("first step %t: the gradient of %s is zero everywhere: %t", first, p.Name, zero)
 			}
 		}
 		if err := n.Step(3, n.parts(), 1); err != nil {
@@ -85,8 +85,8 @@ func TestInjectionStarts(t *testing.T) {
 	}
 }
 
-// TestTrial asserts that what a change would compute is what it does compute,
-// and that asking leaves the method alone.
+// TestTrial: Merged and Without compute what the method computes after the
+// change, and do not change the method.
 func TestTrial(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	n := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
@@ -99,22 +99,22 @@ func TestTrial(t *testing.T) {
 		t.Error("a trial has changed the method")
 	}
 	if sameBits(merged, start) || sameBits(without, start) {
-		t.Error("a trial computes what the method does")
+		t.Error("the result of a trial is that of the unchanged method")
 	}
 	other := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
 	other.leaveStart()
 	o := other.Method.(*adapter.LoR2C)
 	if m.Merge(1, 2, 2); !sameBits(out(m), merged) {
-		t.Error("the merge computes something else than its trial")
+		t.Error("the result after the merge differs from its trial")
 	}
 	if o.Inject(3); !sameBits(logits(dev, other.Model, o.Hook(adapter.At{}), b, false), without) {
-		t.Error("the injection computes something else than its trial")
+		t.Error("the result after the injection differs from its trial")
 	}
 }
 
-// TestSpectra compares with the singular values that a general decomposition of
-// the whole product B A finds, for well and badly conditioned factors, and for
-// the example of width 3 whose eigenvalues are 5 +- sqrt 13.
+// TestSpectra compares with the singular values from a general decomposition of
+// the product B A, for well and badly conditioned factors, and for the example
+// of width 3 whose eigenvalues are 5 +- sqrt 13.
 func TestSpectra(t *testing.T) {
 	product := func(dev *cpu.Device[float32], a, b *tape.Param) []float64 {
 		dense := func(p *tape.Param) *mat.Dense {
@@ -134,7 +134,7 @@ func TestSpectra(t *testing.T) {
 	}
 	for _, c := range []struct {
 		share bool
-		decay float64 // of column j of B, by 10^-decay j
+		decay float64 // column j of B is multiplied by 10^-decay j
 	}{{false, 0}, {false, 0.4}, {true, 0.2}} {
 		t.Run(fmt.Sprintf("share=%t/decay=%g", c.share, c.decay), func(t *testing.T) {
 			dev := cpu.Open[float32](1)
@@ -193,8 +193,8 @@ func TestSpectra(t *testing.T) {
 	})
 }
 
-// TestSaveRestoreStructure asserts that a directory brings back a merged and
-// injected method with every bit of it, and says in PEFT's file what it is.
+// TestSaveRestoreStructure: a directory restores every bit of a merged and
+// injected method, and PEFT's file describes its structure.
 func TestSaveRestoreStructure(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		t.Run(fmt.Sprintf("share=%t", share), func(t *testing.T) {
@@ -246,7 +246,7 @@ func TestSaveRestoreStructure(t *testing.T) {
 	}
 }
 
-// TestStructureFaults refuses structures that no model can have.
+// TestStructureFaults: structures that no model can have are refused.
 func TestStructureFaults(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
@@ -263,9 +263,9 @@ func TestStructureFaults(t *testing.T) {
 		{"beyond", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 4}}}, "module 2-4 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
 		{"overlap", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 1}, {First: 1, Last: 2}}}, "module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
 		{"backwards", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 1}}}, "module 2-1 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"inside", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 2}}, Injected: []int{1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
-		{"twice", schedule.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
-		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is there twice, under a module or outside the model; want a layer of 0 to 3 without module"},
+		{"inside", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 2}}, Injected: []int{1}}, "LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
+		{"twice", schedule.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
+		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
 	} {
 		t.Run("fault="+x.name, func(t *testing.T) {
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Structure: raw(t, x.structure), Seed: 1})
@@ -276,8 +276,8 @@ func TestStructureFaults(t *testing.T) {
 	}
 }
 
-// TestCheckInjection refuses what would change the number of parameters, as a
-// value projection of grouped heads does.
+// TestCheckInjection: an injection that would change the number of parameters
+// is refused, as for a value projection with grouped heads.
 func TestCheckInjection(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	for _, x := range []struct {
@@ -295,12 +295,12 @@ func TestCheckInjection(t *testing.T) {
 			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want some of [attention.self.query attention.self.key " +
 				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
 		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { *c = c.With(adapter.Values{"rank": 5, "inject_rank": 2}) },
-			"adapter: inject lora: rank 2 on [query value] has 96 parameters a layer, the module it replaces 120; want as many: " +
-				"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
+			"adapter: inject lora: rank 2 on [query value] has 96 parameters per layer, but the module that it replaces has 120; want equal numbers: " +
+				"change method.inject_rank and method.target_modules, or leave out schedule.max_injects"},
 		{"grouped-heads", func(_ *adapter.Config, m *model.Encoder) {
 			m.Linear(m.Sites()[slices.Index(model.SiteNames, model.Value)]).W.Value.Shape = compute.Shape{4, 12}
-		}, "adapter: inject lora: rank 2 on [query value] has 80 parameters a layer, the module it replaces 96; want as many: " +
-			"set method.inject_rank and method.target_modules so that they agree, or no schedule.max_injects"},
+		}, "adapter: inject lora: rank 2 on [query value] has 80 parameters per layer, but the module that it replaces has 96; want equal numbers: " +
+			"change method.inject_rank and method.target_modules, or leave out schedule.max_injects"},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
 			m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
@@ -332,7 +332,8 @@ func raw(t *testing.T, s schedule.Structure) json.RawMessage {
 	return text
 }
 
-// TestPairedError by hand: the differences 1, 3 and 2 have the deviation 1.
+// TestPairedError compares with a result by hand: the differences 1, 3 and 2
+// have the standard deviation 1.
 func TestPairedError(t *testing.T) {
 	got := adapter.PairedError([]float64{1, 1, 1}, []float64{2, 4, 3})
 	if got == nil || math.Abs(*got-1/math.Sqrt(3)) > 1e-15 {

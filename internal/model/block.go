@@ -7,7 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Indices of the linear layers of an encoder's layer, in the order of SiteNames.
+// These are the indices of the linear layers of an encoder's layer, in the
+// order of SiteNames.
 const (
 	siteQuery = iota
 	siteKey

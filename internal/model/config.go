@@ -109,7 +109,7 @@ func (c Config) validate() (faults []error) {
 		{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout}, {"classifier_dropout", c.classifierDropout()},
 	} {
 		if p.key == "classifier_dropout" && c.ClassifierDropout == nil {
-			continue // it is the hidden one
+			continue // it is not set, so that the dropout of the hidden layers is used
 		}
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
 	}
@@ -147,16 +147,17 @@ func (c Config) classifierDropout() float32 {
 	return c.HiddenDropout
 }
 
-// Identity returns the fields of c that change the outputs of the model, as JSON values
-// by their keys in config.json. Fields that are not set have their defaults. Of the
-// names of classes, which decide whether and in which order a run takes the head of the
-// model, it has the number and the checksum.
+// Identity returns the fields of c that change the outputs of the model, as
+// JSON values by their keys in config.json. Fields that are not set have their
+// defaults. The names of the classes, which determine whether and in which
+// order a run uses the head of the model, are represented by their number and
+// checksum.
 func (c Config) Identity() map[string]string {
 	names := "none"
 	if c.Labels != nil {
 		raw, err := json.Marshal(c.Labels)
 		if err != nil {
-			panic(err) // it was read from JSON
+			panic(err) // it was decoded from JSON
 		}
 		names = fmt.Sprintf("%d with the SHA-256 %.6x", len(c.Labels), sha256.Sum256(raw))
 	}
@@ -168,7 +169,7 @@ func (c Config) Identity() map[string]string {
 		err = json.Unmarshal(raw, &fields)
 	}
 	if err != nil {
-		panic(err) // numbers, strings and booleans always marshal, and floats here are finite
+		panic(err) // numbers, strings and booleans can always be marshalled, and the floats here are finite
 	}
 	delete(fields, "id2label")
 	values := map[string]string{"id2label": names}

@@ -132,7 +132,7 @@ func checkDecoder(w *checkpoint.Model, dir string, c DecoderConfig) error {
 		}
 		read[name] = true
 		if !slices.Equal(got, shape) {
-			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s says %v", w.Home(name), name, got, config, []int(shape))
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s has %v", w.Home(name), name, got, config, []int(shape))
 		}
 		return nil, true, nil
 	})

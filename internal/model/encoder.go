@@ -45,19 +45,20 @@ func (m *Encoder) Path() string { return m.Prefix + ".encoder" }
 // LayerPath returns the path of layer l in a checkpoint.
 func (m *Encoder) LayerPath(l int) string { return fmt.Sprintf("%s.layer.%d", m.Path(), l) }
 
-// Sites lists the linear layers of all layers in the order of SiteNames.
+// Sites returns the linear layers of all layers in the order of SiteNames.
 func (m *Encoder) Sites() []Site { return m.sites }
 
 // Linear returns the linear layer at a site.
 func (m *Encoder) Linear(s Site) Linear { return m.blocks[s.Layer].linear[s.Index] }
 
-// Head lists the parameters of the classification head: what a run trains besides its adapter and saves with it.
+// Head returns the parameters of the classification head, which a run trains
+// besides its adapter and saves with it.
 func (m *Encoder) Head() []*tape.Param { return m.head }
 
-// Base lists all other parameters, in the order of a forward pass.
+// Base returns all other parameters, in the order of a forward pass.
 func (m *Encoder) Base() []*tape.Param { return m.base }
 
-// Notes says where the values of the head come from.
+// Notes returns a line about the origin of the head's values.
 func (m *Encoder) Notes() []string {
 	return []string{fmt.Sprintf("classification head: %v", m.HeadOrigin)}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// FuzzReadConfig loads tiny weights with whatever config.json: it is refused in
-// a line, or the model has the sizes of the weights.
+// FuzzReadConfig loads tiny weights with an arbitrary config.json. Either it is
+// refused with an error of one line, or the model has the sizes of the weights.
 func FuzzReadConfig(f *testing.F) {
 	for _, name := range []string{"roberta", "bert"} {
 		raw, err := os.ReadFile(filepath.Join(goldenDir, name, "config.json"))

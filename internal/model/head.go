@@ -9,18 +9,18 @@ import (
 type Head struct {
 	// Outputs is the number of logits: classes, or 1 for regression.
 	Outputs int
-	// Rows names for each output the row of the base's head that it takes. Nil
-	// draws a new head.
+	// Rows has, for each output, the row of the base model's head that is used.
+	// nil means a new head.
 	Rows []int
 }
 
 // HeadOrigin is the origin of the values of a model's head.
 type HeadOrigin int
 
-// The origins of a head.
+// These are the origins of a head.
 const (
-	HeadMissing   HeadOrigin = iota // drawn, because the base has no head
-	HeadUnrelated                   // drawn, because the base's head has other outputs or no names for them
+	HeadMissing   HeadOrigin = iota // drawn at random, because the base has no head
+	HeadUnrelated                   // drawn at random, because the base's head has other outputs or no names for them
 	HeadTaken                       // taken from the base
 )
 

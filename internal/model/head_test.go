@@ -20,7 +20,8 @@ func names(params []*tape.Param) (names []string) {
 	return names
 }
 
-// drawn returns what New draws for a parameter, rounded as an upload is.
+// drawn returns the values that New draws for a parameter, rounded as an upload
+// rounds them.
 func drawn(seed uint64, name string, n int) []float64 {
 	v, out := make([]float32, n), make([]float64, n)
 	compute.Normal(v, seed, name, 0.02)
@@ -46,7 +47,7 @@ func TestLoadPooler(t *testing.T) {
 		t.Errorf("head %v; want %v", got, want)
 	}
 	if slices.ContainsFunc(names(m.Base()), func(name string) bool { return strings.Contains(name, "pooler") }) {
-		t.Error("the pooler is in the encoder too")
+		t.Error("the pooler is also a parameter of the encoder")
 	}
 	if got := values(m.Head()[0]); !slices.Equal(got, drawn(9, want[0], len(got))) {
 		t.Error("the pooler's weight is not drawn from the seed and its name")
@@ -60,8 +61,8 @@ func TestLoadPooler(t *testing.T) {
 	}
 }
 
-// TestLoadHead: a head that the file has for another number of outputs, or not
-// at all, depends on the seed alone.
+// TestLoadHead: if the file has no head, or a head with another number of
+// outputs, the new head depends only on the seed.
 func TestLoadHead(t *testing.T) {
 	for kind, last := range map[string]string{"roberta": "classifier.out_proj", "bert": "classifier"} {
 		t.Run("type="+kind, func(t *testing.T) {
@@ -107,7 +108,7 @@ func TestLoadFaults(t *testing.T) {
 			x := w[query]
 			x.Shape = []int{16, 64}
 			w[query] = x
-		}, "/model.safetensors: " + query + " is [16 64]; DIR/config.json says [32 32]"},
+		}, "/model.safetensors: " + query + " is [16 64]; DIR/config.json has [32 32]"},
 		"layers_more": {func(w weights) {
 			for name, x := range w {
 				if strings.Contains(name, ".layer.2.") {
@@ -160,8 +161,8 @@ func TestLoadFaults(t *testing.T) {
 	})
 }
 
-// TestLoadNarrow: a model wider than its tables are long, with more outputs
-// than tokens, is unusual and still one.
+// TestLoadNarrow: an unusual model can be loaded, whose width is larger than
+// the lengths of its tables and which has more outputs than tokens.
 func TestLoadNarrow(t *testing.T) {
 	c := model.Config{Type: "roberta", Width: 8, Layers: 1, Heads: 1, FF: 4, Vocab: 5, Positions: 6, Types: 1, Eps: 1e-5, Activation: "gelu"}
 	dev, w := cpu.Open[float32](1), weights{}

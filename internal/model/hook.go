@@ -8,7 +8,7 @@ import (
 // Half is one half of a block.
 type Half int
 
-// The halves of a block, in the order of a forward pass.
+// These are the halves of a block, in the order of a forward pass.
 const (
 	AttentionHalf Half = iota
 	FeedForwardHalf
@@ -26,37 +26,40 @@ type Sublayer struct {
 	Norm func(x *tape.Var, drop compute.Dropout) *tape.Var
 }
 
-// KV is what the queries of a layer attend to.
+// KV has the keys and values to which the queries of a layer attend.
 type KV struct {
 	K, V    *tape.Var      // [NK, HKV*D]
 	Cu      compute.Tensor // [B+1] Int: the row at which the keys of each sequence begin
 	Longest int            // number of keys of the longest sequence
 }
 
-// Hook is the part of a fine-tuning method in one forward pass. A Pass carries its Hook. Embed Base and override
-// what the method needs.
+// Hook is the part of a fine-tuning method in one forward pass. A Pass has a
+// Hook. A Hook embeds Base and overrides what the method needs.
 type Hook interface {
 	// Inputs returns integers that the method needs on the device during the pass over b. They are uploaded
 	// together with the batch; Pass.Inputs has one tensor for each of them.
 	Inputs(b Batch) [][]int32
-	// Adapts reports whether Linear does anything at s. The model asks because a linear layer that no method
-	// changes is computed together with its activation.
+	// Adapts reports whether Linear does anything at s. If not, the model computes
+	// the linear layer together with its activation.
 	Adapts(s Site) bool
 	// Input returns what the linear layer at s reads in place of x [N,K], its input in the network.
 	Input(p *Pass, s Site, x *tape.Var) *tape.Var
-	// Linear may add to y [N,M], the frozen layer's output at s before any activation, in place; x [N,K] is the
-	// layer's input.
+	// Linear may add to y [N,M] in place. y is the output of the frozen linear
+	// layer at s before any activation, and x [N,K] is its input.
 	Linear(p *Pass, s Site, x, y *tape.Var)
 	// KV may extend the keys and values of layer l.
 	KV(p *Pass, l int, kv KV) KV
-	// Sublayer ends a half of a layer. Without a method it is s.Norm(s.Out, s.Drop).
+	// Sublayer ends a half of a layer. Without a method its result is
+	// s.Norm(s.Out, s.Drop).
 	Sublayer(p *Pass, s Sublayer) *tape.Var
-	// Block computes layer l from its input h [N,C]; next(h) is the layer itself. The last layer returns only the
-	// rows that the head reads: use Pass.Match to bring an input to the rows that a layer returns.
+	// Block computes layer l from its input h [N,C]. next(h) computes the layer
+	// itself. The last layer returns only the rows that the head reads; Pass.Match
+	// reduces an input to the rows that a layer returns.
 	Block(p *Pass, l int, h *tape.Var, next func(*tape.Var) *tape.Var) *tape.Var
-	// Loss adds to loss [1] what depends on the pass besides the task's loss, before the gradient is computed.
-	// out is what the forward pass returned, and scale the factor of the task's loss. again runs the same batch
-	// through the network once more on the same tape.
+	// Loss adds the method's terms to loss [1] before the gradient is computed.
+	// out is the output of the forward pass, and scale is the factor of the task's
+	// loss. again runs the same batch through the network a second time on the
+	// same tape.
 	Loss(p *Pass, out *tape.Var, again func() *tape.Var, loss compute.Tensor, scale float32)
 }
 

@@ -10,14 +10,14 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// recorder is a Hook that notes which of its methods a pass calls.
+// recorder is a Hook that records which of its methods a pass calls.
 type recorder struct {
 	model.Base
 	ints      []int32
 	calls     []string
 	longest   int
 	inputs    []float32
-	twice     bool // end each half a second time, on a copy of what the half returned
+	twice     bool // apply the norm of each half a second time, to a copy of the result of the half
 	doubleEnd [][]float32
 }
 
@@ -45,8 +45,9 @@ func (r *recorder) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	return y
 }
 
-// TestHook: every layer asks the hook of its pass for keys and values and for the end of both halves, in this order,
-// and the integers of Inputs are on the device in one tensor each. The norm of a half may be applied twice.
+// TestHook: every layer calls the hook of its pass for keys and values and at
+// the end of both halves, in this order. The integers of Inputs are on the
+// device, in one tensor each. The norm of a half may be applied twice.
 func TestHook(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	c := model.Config{Type: "bert", Width: 8, Layers: 2, Heads: 2, FF: 4, Vocab: 9, Positions: 6, Types: 1, Eps: 1e-5, Activation: "gelu"}

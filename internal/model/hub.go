@@ -15,10 +15,11 @@ import (
 // hubName matches NAME or ORG/NAME, the name of a model on the Hugging Face hub.
 var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$`)
 
-// Find returns the directory of a model. It is name itself if that path exists, else
-// the snapshot of the model called name in the cache of the Hugging Face hub, which "hf
-// download" and transformers fill. A name without ORG also finds a cached model of that
-// name under any ORG, if there is only one. Find downloads nothing.
+// Find returns the directory of a model. It is name itself if that path exists.
+// Otherwise it is the snapshot of the model called name in the cache of the
+// Hugging Face hub, which "hf download" and transformers fill. A name without
+// ORG also finds a cached model of that name under any ORG, if there is only
+// one. Find downloads nothing.
 func Find(name string) (string, error) {
 	if _, err := os.Stat(name); err == nil || !hubName.MatchString(name) {
 		return name, nil
@@ -53,7 +54,7 @@ func hubCache() string {
 	}
 	caches := os.Getenv("XDG_CACHE_HOME")
 	if caches == "" {
-		home, _ := os.UserHomeDir() // without one the relative path is looked at in vain
+		home, _ := os.UserHomeDir() // without a home directory the path is relative and does not exist
 		caches = filepath.Join(home, ".cache")
 	}
 	return filepath.Join(caches, "huggingface", "hub")

@@ -10,7 +10,8 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// cached lays the golden model out as huggingface_hub does and returns its snapshot.
+// cached stores the golden model in the layout of huggingface_hub and returns
+// its snapshot.
 func cached(t *testing.T, golden, cache, repo string) string {
 	t.Helper()
 	const revision = "0123456789abcdef0123456789abcdef01234567"
@@ -71,7 +72,7 @@ func TestFind(t *testing.T) {
 	}
 	fails("FacebookAI/roberta-base", missing("FacebookAI/roberta-base", "roberta-base", hub))
 	fails("roberta-base", missing("roberta-base", "roberta-base", hub))
-	// What cannot be a name of the hub is a path, for others to complain of.
+	// A text that cannot be a name on the hub is returned as a path.
 	for _, path := range []string{"./m", "/m", "a/b/c", "../m", "m [v1]", ""} {
 		check(path, path)
 	}
@@ -85,7 +86,7 @@ func TestFind(t *testing.T) {
 	cached(t, golden, hub, "models--two--bert")
 	fails("bert", "model: open bert: there is no such directory, and the cache in "+hub+" has models--one--bert, models--two--bert; name one as ORG/NAME")
 
-	// The variables, in order of precedence.
+	// These are the environment variables in order of precedence.
 	for _, name := range []string{"XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"} {
 		root := t.TempDir()
 		t.Setenv(name, root)
@@ -95,20 +96,21 @@ func TestFind(t *testing.T) {
 	}
 	cache := os.Getenv("HF_HUB_CACHE")
 
-	// A reference that leads elsewhere is not followed.
+	// A reference that leads out of the cache is not followed.
 	for _, ref := range []string{"", "..", "../../..", "/etc", "no-such-revision"} {
 		if err := os.WriteFile(filepath.Join(cache, "models--org--m", "refs", "main"), []byte(ref), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		fails("org/m", missing("org/m", "m", cache))
 	}
-	// A directory of the name wins over the cache.
+	// A directory of that name takes precedence over the cache.
 	if err := os.MkdirAll("FacebookAI/roberta-base", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	check("FacebookAI/roberta-base", "FacebookAI/roberta-base")
 
-	// The snapshot loads, though all of its files are links out of it.
+	// The snapshot can be loaded, although all of its files are links that lead
+	// out of it.
 	if m, err := model.Load(cpu.Open[float32](1), full, model.Head{Outputs: 2}, 1, nil); err != nil || m.Layers != 3 || !strings.HasPrefix(m.Prefix, "roberta") {
 		t.Errorf("the snapshot does not load: %v", err)
 	}

@@ -11,14 +11,16 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Source returns the initial values of a parameter, by its name in a checkpoint of the
-// whole network. It returns false for a parameter of the head that it does not have,
-// which New then draws at random.
+// Source returns the initial values of a parameter, by its name in a checkpoint
+// of the whole network. It returns false for a parameter of the head that it
+// does not have. New then draws it at random.
 type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
-// New allocates the network of c with the given number of outputs and fills it
-// from src. seed draws the head that src does not have. The parameters that are
-// trained keep exact values: those of the head, and those of the encoder for whose names trains, if not nil, returns true.
+// New allocates the network of c with the given number of outputs and copies
+// the values of src into it. If src does not have the head, it is drawn from
+// seed. Trained parameters keep exact values; these are the parameters of the
+// head, and those of the encoder for whose names trains, if it is not nil,
+// returns true.
 func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source) (*Encoder, error) {
 	b := builder{dev: dev, src: src, seed: seed, trains: trains}
 	m := &Encoder{Config: c, Prefix: c.Type, act: activations[c.Activation]}
@@ -47,8 +49,8 @@ func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(nam
 		m.blocks = append(m.blocks, k)
 	}
 	if c.Type == "bert" {
-		// A checkpoint without pooler, as sentence encoders have, gets a new
-		// one; and what starts at random belongs to the head that is trained.
+		// A checkpoint without a pooler, as sentence encoders have, gets a new one.
+		// Because it starts at random, it belongs to the head, which is trained.
 		m.pooler = b.linear("pooler.dense", c.Width, c.Width)
 	}
 	m.base = b.params
@@ -66,11 +68,11 @@ type builder struct {
 	dev    compute.Device
 	src    Source
 	seed   uint64
-	trains func(name string) bool // of the encoder; nil for none
+	trains func(name string) bool // for parameters of the encoder; nil if none is trained
 	prefix string
 	head   bool // the parameters that follow are the head's
 	params []*tape.Param
-	drawn  []*tape.Param // those of the encoder that src did not have
+	drawn  []*tape.Param // parameters of the encoder that src did not have
 	err    error
 }
 
@@ -132,7 +134,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, head.Outputs)*c.Width)
 	m, err := New(dev, c, head.Outputs, seed, trains, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		stored, found := storedName(w, c, name)
-		// What checkWeights lets be missing is the pooler.
+		// The only parameter that checkWeights allows to be missing is the pooler.
 		if !found || isHead(c, name) && origin != HeadTaken {
 			return nil, false, nil
 		}
@@ -182,9 +184,10 @@ func outName(c Config) string {
 	return "classifier.out_proj"
 }
 
-// storedName finds a parameter under the names that published checkpoints use: with or
-// without the encoder's prefix, and in the first BERT releases with gamma and beta for
-// the weight and bias of a LayerNorm.
+// storedName returns the name under which the weights have a parameter.
+// Published checkpoints have names with or without the encoder's prefix, and
+// the first BERT releases have gamma and beta for the weight and bias of a
+// LayerNorm.
 func storedName(w *checkpoint.Model, c Config, name string) (string, bool) {
 	old := name
 	if base, ok := strings.CutSuffix(name, "LayerNorm.weight"); ok {

@@ -23,8 +23,8 @@ import (
 
 const goldenDir = "../../testdata/golden"
 
-// weights are the tensors of a model directory, which a test changes and writes to
-// another one.
+// weights are the tensors of a model directory. A test changes them and writes
+// them to another directory.
 type weights map[string]checkpoint.Tensor
 
 func readWeights(t *testing.T, name string) weights {
@@ -46,7 +46,8 @@ func readWeights(t *testing.T, name string) weights {
 	return w
 }
 
-// renamed returns w with every name changed by f; "" drops the tensor.
+// renamed returns w with f applied to every name. If the result is "" the
+// tensor is removed.
 func (w weights) renamed(f func(string) string) weights {
 	out := weights{}
 	for name, x := range w {
@@ -57,15 +58,15 @@ func (w weights) renamed(f func(string) string) weights {
 	return out
 }
 
-// truncated returns w with only the upper bits of every value, so that a
-// narrower type holds them exactly.
+// truncated returns w with only the upper bits of every value, so that they are
+// exact in a narrower type.
 func (w weights) truncated(bits uint32) weights {
 	out := weights{}
 	for name, x := range w {
 		data := slices.Clone(x.Data.([]float32))
 		for i, v := range data {
 			if data[i] = math.Float32frombits(math.Float32bits(v) &^ bits); math.Abs(float64(v)) < 1e-4 {
-				data[i] = 0 // no subnormal halves
+				data[i] = 0 // no subnormal numbers of half precision
 			}
 		}
 		x.Data = data
@@ -81,7 +82,7 @@ func (w weights) list() (list []checkpoint.Tensor) {
 	return list
 }
 
-// dir returns a new model directory with the config of a golden model.
+// dir returns a new model directory with the config.json of a golden model.
 func dir(t *testing.T, config string) string {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(goldenDir, config, "config.json"))
@@ -108,7 +109,7 @@ func (w weights) write(t *testing.T, dir, name string) {
 	write(t, dir, name, func(f io.Writer) error { return checkpoint.Write(f, map[string]string{"format": "pt"}, w.list()) })
 }
 
-// writeHalf writes w in float16, which the product reads and never writes.
+// writeHalf writes w in float16, which lor2c reads but never writes.
 func (w weights) writeHalf(t *testing.T, dir string) {
 	t.Helper()
 	header, body := map[string]any{}, []byte{}
@@ -147,7 +148,8 @@ func load(t *testing.T, dir string, outputs int, seed uint64) (*cpu.Device[float
 	return dev, m
 }
 
-// stored takes the head of a golden model as it is, whose outputs have no names.
+// stored returns a Head that uses the golden model's head unchanged, although
+// its outputs have no names.
 func stored(outputs int) model.Head {
 	h := model.Head{Outputs: outputs}
 	for row := range outputs {
@@ -158,7 +160,7 @@ func stored(outputs int) model.Head {
 
 var outputs = map[string]int{"roberta": 3, "bert": 2}
 
-// sample is a batch that every golden model takes.
+// sample returns a batch that every golden model accepts.
 func sample(lengths ...int) (b model.Batch) {
 	b.Cu = []int32{0}
 	for _, n := range lengths {
@@ -180,8 +182,8 @@ func values(p *tape.Param) []float64 {
 	return slices.Clone(cpu.Data[float64](p.Value))
 }
 
-// TestLoadNames writes the golden weights as checkpoints in circulation have
-// them and expects the logits of the original, to the bit.
+// TestLoadNames writes the golden weights with the names of published
+// checkpoints. The logits must equal those of the original bit by bit.
 func TestLoadNames(t *testing.T) {
 	shards := func(t *testing.T, d string, w weights) {
 		index, parts := map[string]string{}, []weights{{}, {}}
@@ -222,7 +224,8 @@ func TestLoadNames(t *testing.T) {
 				sameModel(t, m, original)
 			})
 		}
-		// Values that the narrow type holds, once in it and once in float32.
+		// The values are exact in the narrow type. They are written once in that type
+		// and once in float32.
 		for dtype, bits := range map[string]uint32{"float16": 1<<13 - 1, "bfloat16": 1<<16 - 1} {
 			t.Run("type="+kind+"/dtype="+dtype, func(t *testing.T) {
 				w, wide, narrow := readWeights(t, kind).truncated(bits), dir(t, kind), dir(t, kind)
@@ -262,8 +265,9 @@ func sameModel(t *testing.T, got, want *model.Encoder) {
 	}
 }
 
-// TestLoadValues holds parameters to be what the file says, transposed or
-// swapped nowhere: the golden test of package train compares their effect.
+// TestLoadValues compares the parameters with the values of the file, so that
+// none is transposed or swapped. The golden test of package train compares
+// their effect.
 func TestLoadValues(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		t.Run("type="+kind, func(t *testing.T) {
@@ -282,7 +286,7 @@ func TestLoadValues(t *testing.T) {
 				delete(w, p.Name)
 			}
 			if len(w) != 0 {
-				t.Errorf("never read: %v", slices.Sorted(maps.Keys(w)))
+				t.Errorf("tensors that were never read: %v", slices.Sorted(maps.Keys(w)))
 			}
 		})
 	}

@@ -2,7 +2,8 @@ package model
 
 import "github.com/lor2c/lor2c/internal/tape"
 
-// Network is a pretrained network that fine-tuning methods adapt. Its layers are alike; methods see them by number and
+// Network is a pretrained network that fine-tuning methods adapt. All its
+// layers have the same structure. Methods refer to layers by number and to
 // their linear layers as sites.
 type Network interface {
 	// HiddenLayers returns the number of layers, and HiddenSize the width of the activations between them.
@@ -11,18 +12,21 @@ type Network interface {
 	// Path returns the path of the stack of layers in a checkpoint, and LayerPath that of layer l.
 	Path() string
 	LayerPath(l int) string
-	// Sites lists the linear layers of all layers in the order of a forward pass.
+	// Sites returns the linear layers of all layers in the order of a forward
+	// pass.
 	Sites() []Site
 	// Linear returns the linear layer at a site.
 	Linear(Site) Linear
-	// Base lists the parameters of the pretrained network in the order of a forward pass. Head lists those that a run
-	// trains besides its method and saves with it; there may be none.
+	// Base returns the parameters of the pretrained network in the order of a
+	// forward pass. Head returns those that a run trains besides its method and
+	// saves with it; there may be none.
 	Base() []*tape.Param
 	Head() []*tape.Param
 	// Check returns an error if the network cannot process b.
 	Check(b Batch) error
-	// NewPass uploads b, and what h needs with it, to t's device as the start of a forward pass. Forward returns the
-	// output of the pass: one row for each row that is read.
+	// NewPass starts a forward pass: it uploads b and the inputs of h to the
+	// device of t. Forward returns the output of the pass, with one row for each
+	// row that is read.
 	NewPass(t *tape.Tape, b Batch, h Hook) *Pass
 	Forward(p *Pass) *tape.Var
 	// Notes returns lines for people about how the network was loaded.
@@ -44,12 +48,12 @@ type Linear struct{ W, B *tape.Param }
 // Site is one linear layer that a method can act on.
 type Site struct {
 	Layer int
-	Index int    // of the linear layer within its layer, from 0
-	Name  string // path within the layer, which target modules are matched with
+	Index int    // index of the linear layer within its layer, from 0
+	Name  string // path within the layer, which is compared with target modules
 	Path  string // path in a checkpoint
 }
 
-// The linear layers of an encoder's layer.
+// These are the names of the linear layers of an encoder's layer.
 const (
 	Query           = "attention.self.query"
 	Key             = "attention.self.key"
@@ -59,5 +63,6 @@ const (
 	Output          = "output.dense"
 )
 
-// SiteNames lists the linear layers of an encoder's layer in the order of a forward pass.
+// SiteNames has the linear layers of an encoder's layer in the order of a
+// forward pass.
 var SiteNames = []string{Query, Key, Value, AttentionOutput, Intermediate, Output}

@@ -57,7 +57,8 @@ func TestHeadFor(t *testing.T) {
 }
 
 // TestLoadHeadOrigin loads the heads of the golden models in other orders: each
-// logit must be that of the same row. Whatever does not fit is drawn as a whole.
+// logit must be that of the same row. A head that does not fit is drawn at
+// random as a whole.
 func TestLoadHeadOrigin(t *testing.T) {
 	for kind, rows := range map[string][]int{"roberta": {2, 0, 1}, "bert": {1, 0}} {
 		t.Run("type="+kind, func(t *testing.T) {
@@ -107,8 +108,9 @@ func TestLoadHeadOrigin(t *testing.T) {
 	}
 }
 
-// TestLoadNotFinite: a value that is not finite is named with its file, in the
-// encoder and in a head that is taken; a head that is drawn may be anything.
+// TestLoadNotFinite: the error for a value that is not finite names the tensor
+// and the file, in the encoder and in a head that is used. The values of a head
+// that is not used do not matter.
 func TestLoadNotFinite(t *testing.T) {
 	for _, name := range []string{"roberta.embeddings.word_embeddings.weight", "roberta.encoder.layer.2.output.LayerNorm.bias", "classifier.dense.weight"} {
 		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
@@ -130,7 +132,7 @@ func TestLoadNotFinite(t *testing.T) {
 	}
 }
 
-// TestCheckWeightsSizes puts numbers into config.json that no memory holds.
+// TestCheckWeightsSizes writes sizes to config.json that exceed any memory.
 func TestCheckWeightsSizes(t *testing.T) {
 	w := readWeights(t, "roberta")
 	raw, err := os.ReadFile(filepath.Join(goldenDir, "roberta", "config.json"))
@@ -150,7 +152,7 @@ func TestCheckWeightsSizes(t *testing.T) {
 			w.write(t, d, "model.safetensors")
 			text := strings.Replace(string(raw), c.old, c.new, 1)
 			if text == string(raw) {
-				t.Fatal("nothing was replaced")
+				t.Fatal("config.json did not change")
 			}
 			write(t, d, "config.json", func(f io.Writer) error {
 				_, err := io.WriteString(f, text)
@@ -171,7 +173,7 @@ func TestCheckWeightsSizes(t *testing.T) {
 		})
 	}
 	if c, err := model.ReadConfig(filepath.Join(goldenDir, "roberta")); err != nil || model.CheckWeights(filepath.Join(goldenDir, "roberta"), c) != nil {
-		t.Error("the weights that fit are refused")
+		t.Error("weights of the right sizes are refused")
 	}
 }
 

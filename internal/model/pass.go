@@ -7,7 +7,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Batch is a micro-batch on the host: packed sequences, no padding. A batch has either labels or next tokens.
+// Batch is a micro-batch on the host. It has packed sequences without padding,
+// and either labels or next tokens.
 type Batch struct {
 	IDs, Types []int32 // [N]
 	Cu         []int32 // cu_seqlens [B+1]
@@ -28,7 +29,7 @@ func (b Batch) Rows() int {
 	return len(b.Read)
 }
 
-// Ends returns the number of rows of Read up to the end of each sequence.
+// Ends returns, for each sequence, the number of rows of Read up to its end.
 func (b Batch) Ends() []int {
 	ends := make([]int, b.Len())
 	at := 0
@@ -41,7 +42,8 @@ func (b Batch) Ends() []int {
 	return ends
 }
 
-// Pass is one forward pass over one batch: the tape, the method's part in it, and the batch as the device holds it.
+// Pass is one forward pass over one batch. It has the tape, the method's hook,
+// and the batch on the device.
 type Pass struct {
 	*tape.Tape
 	// Hook is the method's part of this pass.
@@ -53,10 +55,11 @@ type Pass struct {
 	read            compute.Tensor // [R] Int: the rows that are read, for an encoder those of first tokens; absent for all
 	cuRead          compute.Tensor // [B+1] Int: 0..B, cu_seqlens of the first tokens of an encoder
 	batch, longest  int
-	last            int // layer
+	last            int // index of the last layer
 }
 
-// NewPass starts a pass of b through m: it uploads b, and the integers that h needs, to the device of t.
+// NewPass starts a pass of b through m: it uploads b, and the integers that h
+// needs, to the device of t.
 func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	p := newPass(t, b, h, len(m.blocks))
 	// Everything is copied in one upload, because each copy to a GPU costs time. Parts
@@ -129,11 +132,12 @@ func (s *staging) upload(t *tape.Tape, inputs [][]int32) (parts []compute.Tensor
 	return parts
 }
 
-// The sites at which a pass draws dropout masks. Each layer has sitesPerLayer of them: the layer's own dropouts first,
-// then MethodSites that belong to the method.
+// These are the sites at which a pass draws dropout masks. Each layer has
+// sitesPerLayer of them: the layer's own dropouts first, then MethodSites for
+// the method.
 const (
 	siteEmbedding = 0
-	siteHead      = 1 // and 2
+	siteHead      = 1 // and the next one
 	siteLayers    = 16
 
 	siteAttention = 0
@@ -146,16 +150,17 @@ const (
 	MethodSites = sitesPerLayer - siteMethod
 )
 
-// MethodMask names dropout mask number i, below MethodSites, of the method in layer l, for the rows of x. A method
-// numbers its masks itself; two with the same layer and number are the same mask.
+// MethodMask returns dropout mask number i, below MethodSites, of the method in
+// layer l, for the rows of x. A method numbers its masks itself: two dropouts
+// with the same layer and number have the same mask.
 func (p *Pass) MethodMask(l, i int, prob float32, x *tape.Var) compute.Dropout {
 	if i < 0 || i >= MethodSites {
-		panic(fmt.Sprintf("model: mask %d of a method; a layer has %d", i, MethodSites))
+		panic(fmt.Sprintf("model: the method uses mask %d of a layer, which has %d", i, MethodSites))
 	}
 	return p.layerMask(l, siteMethod+uint32(i), prob, x)
 }
 
-// layerMask names the dropout at one site of layer l, for the rows of x.
+// layerMask returns the dropout at one site of layer l, for the rows of x.
 func (p *Pass) layerMask(l int, site uint32, prob float32, x *tape.Var) compute.Dropout {
 	return p.Mask(siteLayers+uint32(l)*sitesPerLayer+site, prob, x.FirstRow)
 }

@@ -21,7 +21,7 @@ func configJSON(c model.Config) func(io.Writer) error {
 	return func(f io.Writer) error { return json.NewEncoder(f).Encode(c) }
 }
 
-// part returns the batch of some sequences of b, in that order.
+// part returns the given sequences of b as a batch, in that order.
 func part(b model.Batch, sequences ...int) (p model.Batch) {
 	p.Cu = []int32{0}
 	for _, i := range sequences {
@@ -42,7 +42,7 @@ func near(t *testing.T, what string, got, want []float64) {
 	}
 }
 
-// TestPacking: sequences of one batch do not see each other.
+// TestPacking: sequences of one batch do not influence each other.
 func TestPacking(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		t.Run("type="+kind, func(t *testing.T) {
@@ -68,8 +68,8 @@ func TestPacking(t *testing.T) {
 	}
 }
 
-// TestMasks: what is dropped in a step does not depend on how its examples are
-// cut into micro-batches, with any method; it does depend on step and seed.
+// TestMasks: for any method, the masks of a step do not depend on how its
+// examples are divided into micro-batches. They depend on step and seed.
 func TestMasks(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		for _, method := range adapter.Names() {
@@ -82,7 +82,7 @@ func TestMasks(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, q := range a.Params() {
-					if !strings.HasSuffix(q.Name, ".bias") && method != "full" { // a B of zeros would hide its mask
+					if !strings.HasSuffix(q.Name, ".bias") && method != "full" { // if B is zero its mask has no effect
 						v := make([]float32, q.Value.Shape.Len())
 						compute.Normal(v, 8, q.Name, 0.5)
 						dev.Upload(q.Value, v)
@@ -107,7 +107,7 @@ func TestMasks(t *testing.T) {
 					"step 2": run(1, 2, []int{0, 1, 2, 3, 4, 5}), "seed 2": run(2, 1, []int{0, 1, 2, 3, 4, 5}),
 				} {
 					if slices.Equal(other, whole) {
-						t.Errorf("%s drops what step 1 of seed 1 drops", what)
+						t.Errorf("%s has the masks of step 1 with seed 1", what)
 					}
 				}
 			})
@@ -139,7 +139,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestSites: what a hook can act on is every linear layer of every layer, by its path in the checkpoint.
+// TestSites: the sites are all linear layers of all layers, with their paths in
+// a checkpoint.
 func TestSites(t *testing.T) {
 	_, m := load(t, filepath.Join(goldenDir, "roberta"), 3, 1)
 	all := m.Sites()

@@ -11,7 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// places is a device that notes where a pass has its integers.
+// places is a device that records where a pass has its integers.
 type places struct {
 	compute.Device
 	uploads int
@@ -34,23 +34,23 @@ func (p *places) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 	p.Device.Attention(dst, lse, q, k, v, o)
 }
 
-// pass runs m over b on p and returns where ids, pos, types, cu_seqlens and those
-// of the first rows are.
+// pass runs m over b on p. It returns the offsets of ids, pos, types,
+// cu_seqlens and the first rows.
 func (p *places) pass(m *model.Encoder, b model.Batch) []int {
 	p.Reset()
 	m.Forward(m.NewPass(&tape.Tape{Dev: p}, b, model.Base{}))
 	return []int{p.embed[0].Off, p.embed[1].Off, p.embed[2].Off, p.attn.CuK.Off, p.attn.CuQ.Off}
 }
 
-// TestPlaces: a pass makes one upload, whose parts lie where they lay in a batch
-// of as many sequences and nearly as many tokens.
+// TestPlaces: a pass makes one upload, and its parts have the same offsets as
+// in a batch with equally many sequences and nearly as many tokens.
 func TestPlaces(t *testing.T) {
 	dev := &places{Device: cpu.Open[float32](1)}
 	m, err := model.Load(dev, filepath.Join(goldenDir, "roberta"), stored(3), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ints := func(x compute.Tensor) []int32 { // by way of the device's own rows
+	ints := func(x compute.Tensor) []int32 { // reads integers through the device's own rows
 		rows := make([]float32, m.Vocab)
 		for i := range rows {
 			rows[i] = float32(i)
@@ -73,7 +73,7 @@ func TestPlaces(t *testing.T) {
 	var pos []int32
 	for _, n := range []int32{40, 30, 31} {
 		for i := range n {
-			pos = append(pos, i+2) // RoBERTa counts from the padding id on
+			pos = append(pos, i+2) // RoBERTa's positions start after the padding id
 		}
 	}
 	for what, x := range map[string][2][]int32{

@@ -35,7 +35,8 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 			config, c.Layers, layers)
 	}
 	read := map[string]bool{}
-	// New lists the parameters of c on a device that only counts memory.
+	// New calls the source for each parameter of c, on a device that only counts
+	// memory.
 	_, err := New(nulldev.Open(4), c, 1, 0, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		if isHead(c, name) {
 			return nil, true, nil
@@ -49,7 +50,7 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 		}
 		read[stored] = true
 		if _, got, _ := w.Info(stored); !slices.Equal(got, shape) {
-			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s says %v", w.Home(stored), stored, got, config, []int(shape))
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s has %v", w.Home(stored), stored, got, config, []int(shape))
 		}
 		return nil, true, nil
 	})
@@ -78,7 +79,7 @@ var layerName = regexp.MustCompile(`^encoder\.layer\.(\d+)\.`)
 func storedLayers(c Config, names []string) (layers int) {
 	for _, name := range names {
 		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.Type+".")); m != nil {
-			// A number that does not fit an int is not a layer of c either way.
+			// A number that does not fit an int is not a layer of c in any case.
 			l, _ := strconv.Atoi(m[1])
 			layers = max(layers, l+1)
 		}

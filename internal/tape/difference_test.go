@@ -11,8 +11,9 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// gradient is a function of some inputs whose gradient is checked. Inputs live in persistent tensors. Every
-// evaluation copies the activations among them to new leaves of a new tape, because an op may overwrite its operands.
+// gradient checks the gradient of a function of some inputs. Inputs are in
+// persistent tensors. Every evaluation copies the activations among them to new
+// leaves of a new tape, because an op may overwrite its operands.
 type gradient struct {
 	*testing.T
 	dev    compute.Device

@@ -9,8 +9,9 @@ import (
 
 type tensor = compute.Tensor
 
-// ledger is a device that computes nothing and records which tensors of the arena are live. Every Temp of the null
-// device has its own Buffer, so that a released tensor can be told from one that took its place.
+// ledger is a device that computes nothing and records which tensors of the
+// arena are live. Every Temp of the null device has its own Buffer, so that a
+// released tensor can be distinguished from one that took its place.
 type ledger struct {
 	compute.Device
 	*testing.T

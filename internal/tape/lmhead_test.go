@@ -51,8 +51,8 @@ func TestLMHeadMemory(t *testing.T) {
 	}
 }
 
-// TestLMLosses: the losses of examples sum up to the loss of all, however many rows have logits at a time. An example
-// without rows has no loss.
+// TestLMLosses: the sum of the losses of examples is the loss of all, however
+// many rows have logits at a time. An example without rows has no loss.
 func TestLMLosses(t *testing.T) {
 	labels := []int32{0, 4, 3, 1, 2, 2, 3}
 	for _, rows := range []int{1, 2, 3, n, 100} {

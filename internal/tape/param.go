@@ -14,14 +14,14 @@ type Param struct {
 	Frozen bool
 	// LRRatio is the ratio of the parameter's learning rate to that of the adapter; 0 means 1.
 	LRRatio float64
-	// Idle says when the parameter may have no gradient although it is trained.
+	// Idle is when the parameter may have no gradient although it is trained.
 	Idle Idle
 	// Factor is A or B for a factor of a low-rank map that belongs to layer Layer, and empty for other parameters.
 	Factor string
 	Layer  int
 }
 
-// Idle says when a trained parameter may have no gradient.
+// Idle is when a trained parameter may have no gradient.
 type Idle uint8
 
 const (
@@ -33,7 +33,8 @@ const (
 	OftenIdle
 )
 
-// NewParam allocates a parameter of zeros. trained says whether the run will train it.
+// NewParam allocates a parameter of zeros. trained is true if the run will
+// train it.
 func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Param {
 	p := &Param{Name: name, Value: dev.Alloc(shape, compute.Working)}
 	if trained && compute.Narrow(dev) {

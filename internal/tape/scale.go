@@ -2,8 +2,9 @@ package tape
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// ScaleCols returns y with y[n,c] = x[n,c] v[c], by o also with a constant factor or about a constant; see
-// compute.ScaleOpts. x, y [N,C], of one type; v [C].
+// ScaleCols returns y with y[n,c] = x[n,c] v[c]. o can add a constant factor
+// and a constant about which columns are scaled; see compute.ScaleOpts. x and y
+// [N,C] have the same type; v [C].
 func (t *Tape) ScaleCols(x *Var, v *Param, o compute.ScaleOpts) *Var {
 	checkScale("scale columns", x, v, o)
 	y := t.outLike("scale columns", x, x.needs || v.Trains())
@@ -23,9 +24,11 @@ func (t *Tape) ScaleCols(x *Var, v *Param, o compute.ScaleOpts) *Var {
 	return y
 }
 
-// Rescale multiplies column c of y by v[c], in place, by o also with a constant factor or about a constant; see
-// compute.ScaleOpts. y [N,C], v [C]. No gradient may read the value that y had, neither that of the op that made y nor
-// that of an op that read it: y is the output of a norm, of LowRankDown or of Linear without an activation.
+// Rescale multiplies column c of y by v[c] in place. o can add a constant
+// factor and a constant about which columns are scaled; see compute.ScaleOpts.
+// y [N,C], v [C]. No gradient may read the previous value of y: neither that of
+// the op that made y nor that of an op that read it. So y must be the output of
+// a norm, of LowRankDown or of Linear without an activation.
 func (t *Tape) Rescale(y *Var, v *Param, o compute.ScaleOpts) {
 	checkScale("rescale", y, v, o)
 	readable("rescale", y)

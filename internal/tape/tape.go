@@ -1,13 +1,14 @@
-// Package tape records a forward pass and plays its gradient backwards.
+// Package tape records a forward pass and computes its gradient in reverse.
 //
 // Every op is one function that checks shapes, calls the device, and pushes the
-// closure that computes its vector-Jacobian product. A value that leads to no
-// trainable parameter is never differentiated, which in parameter-efficient
-// fine-tuning is most of the work: no weight gradients for frozen weights, and
-// nothing below the output of the lowest adapted layer.
+// closure that computes its vector-Jacobian product. A value that does not
+// depend on a trainable parameter is never differentiated. In
+// parameter-efficient fine-tuning this saves most of the work: no weight
+// gradients are computed for frozen weights, and nothing below the output of
+// the lowest adapted layer.
 //
-// The tape also owns the step's memory: a value is returned to the arena as
-// soon as neither the rest of the pass nor its gradient can read it.
+// The tape also manages the memory of a step: a value is returned to the arena
+// as soon as neither the rest of the pass nor its gradient can read it.
 package tape
 
 import (
