@@ -8,8 +8,9 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// logBaseline logs the scores of a baseline that always predicts the most frequent
-// class of dev. It does nothing in a run that is continued, which has logged it.
+// logBaseline logs the scores of a baseline that always predicts the most
+// frequent class of dev. It does nothing if the run is continued, because then
+// the log already has them.
 func (r *run) logBaseline(fresh bool) error {
 	if !fresh {
 		return nil
@@ -39,9 +40,9 @@ func (r *run) baseline() (found runlog.Baseline) {
 	return found
 }
 
-// compareBaseline logs the best epoch's score next to the baseline's, and a warning
-// if it is not better. The console shows the score only if console is set, which the
-// caller sets when nothing else shows it there.
+// compareBaseline logs the best epoch's score and the baseline's, and a warning
+// if the former is not better. The console shows the comparison only if console
+// is set; the caller clears it if the command prints the score anyway.
 func (r *run) compareBaseline(console bool) {
 	for _, line := range baselineLines(r.session.Set.Task.Select, r.bestEval(), r.baseline()) {
 		if console || strings.HasPrefix(line, "warning: ") {

@@ -16,8 +16,8 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// TestBaselineLines: a score is held against the most frequent class, and an
-// undefined one is never said to be better.
+// TestBaselineLines: a score is compared with that of the most frequent class,
+// and an undefined score is never called better.
 func TestBaselineLines(t *testing.T) {
 	b := runlog.Baseline{Split: "dev", Examples: 60, Label: "negative", Count: 32, Scores: metric.Scores{"accuracy": 0.5333}}
 	best := func(score float64) runlog.Eval {
@@ -47,7 +47,8 @@ func TestBaselineLines(t *testing.T) {
 	}
 }
 
-// TestBaselineRecord: the log of a run begins with the baseline of its dev split.
+// TestBaselineRecord: the log of a run begins with the baseline of its dev
+// split.
 func TestBaselineRecord(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	got, err := Run(context.Background(), c, quiet(1))
@@ -70,8 +71,8 @@ func TestBaselineRecord(t *testing.T) {
 	}
 }
 
-// overflowing is a device on which the embedding of one token, in packed row of
-// the batch whose tokens ids are, is infinite.
+// overflowing is a device that computes an infinite embedding for one token:
+// the one in packed row `row` of the batch whose token ids are ids.
 type overflowing struct {
 	compute.Device
 	ids []int32
@@ -87,8 +88,8 @@ func (d *overflowing) Embed(dst, ids, pos, types, word, position, kind tensor) {
 	}
 }
 
-// TestEvaluateNotFinite: an evaluation in which a value is not finite stops and
-// names tensor and example, be it the model's or a parameter's fault.
+// TestEvaluateNotFinite: an evaluation stops at a value that is not finite and
+// names tensor and example, whether the model or a parameter is the cause.
 func TestEvaluateNotFinite(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	s, err := OpenSession(t.Context(), c)
@@ -113,7 +114,8 @@ func TestEvaluateNotFinite(t *testing.T) {
 	if err := evaluate(); err != nil {
 		t.Fatal(err)
 	}
-	// The last token of the batch's third example, the eleventh of the file.
+	// This is the last token of the third example in the batch, which is the
+	// eleventh of the file.
 	dev.ids, dev.row = second.IDs, int(second.Cu[3])-1
 	var bad *NonFiniteError
 	if err := evaluate(); !errors.As(err, &bad) {

@@ -60,7 +60,7 @@ func (r *run) checkInit() error {
 }
 
 // begin copies the values of the adapter of init_adapter into the method's
-// parameters and, where labels match, into the head.
+// parameters and, if the labels match, into the head.
 func (r *run) begin() error {
 	task := r.session.Set.Task
 	took, err := r.init.Begin(r.dev, r.stepper.Method, r.stepper.Model.Head(), task.Labels)

@@ -17,20 +17,20 @@ import (
 	"github.com/lor2c/lor2c/internal/optim"
 )
 
-// robertaBase is the shape of roberta-base. Speed needs shapes, not weights, so
-// the benchmark draws them.
+// robertaBase is the shape of roberta-base. Speed depends on shapes and not on
+// values, so the benchmark draws random weights.
 var robertaBase = model.Config{
 	Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Eps: 1e-5,
 	Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
 }
 
-// workload is the lengths of the examples of a step.
+// workload describes the lengths of the examples of a step.
 type workload struct {
 	name   string
 	length func(i int) int
 }
 
-// batch packs 64 examples of such lengths.
+// batch returns a batch of 64 examples with such lengths.
 func (w workload) batch() model.Batch {
 	b := model.Batch{Cu: []int32{0}}
 	for i := range 64 {
@@ -44,10 +44,10 @@ func (w workload) batch() model.Batch {
 	return b
 }
 
-// workloads are the token counts of the 64 examples of a step. MRPC-like
-// lengths are the quantiles of a normal distribution with the mean and spread
-// of the real ones, so that bench/peer_cpu.py has the same without sharing a
-// generator.
+// workloads has the token counts of the 64 examples of a step. The lengths for
+// MRPC are the quantiles of a normal distribution with the mean and the
+// deviation of the real lengths, so that bench/peer_cpu.py can compute the same
+// without a common random generator.
 var workloads = []workload{
 	{"full", func(int) int { return 128 }},
 	{"mrpc", func(i int) int {
@@ -56,14 +56,15 @@ var workloads = []workload{
 	}},
 }
 
-// BenchmarkStep is a whole training step, optimizer included, on random weights
-// of roberta-base's shape: compare with bench/peer_cpu.py.
+// BenchmarkStep runs a whole training step, including the optimizer, on random
+// weights of roberta-base's shape. bench/peer_cpu.py runs the same step with
+// PyTorch.
 func BenchmarkStep(b *testing.B) {
 	for _, w := range workloads {
 		for _, method := range []string{"lor2c", "lora"} {
 			b.Run("workload="+w.name+"/method="+method, func(b *testing.B) {
 				benchmarkStep(b, cpu.Open[float32](0), w, method, 1)
-				b.ReportMetric(peakRSS()/(1<<20), "peak-MiB") // of the process: run one sub-benchmark alone
+				b.ReportMetric(peakRSS()/(1<<20), "peak-MiB") // for the whole process, so run only one sub-benchmark
 			})
 		}
 	}
@@ -89,7 +90,7 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 			}
 		}
 	}
-	for range every { // what a device does once
+	for range every { // initialisation that a device does once
 		run()
 	}
 	b.ResetTimer()
@@ -101,12 +102,12 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 		b.Fatal(err)
 	}
 	each := time.Since(start) / time.Duration(b.N)
-	b.ReportMetric(float64(each), "ns/op") // Loop stopped its clock before the device was done
+	b.ReportMetric(float64(each), "ns/op") // b.Loop stops its clock before the device is done
 	b.ReportMetric(float64(len(batch.IDs))/each.Seconds(), "tokens/s")
 	b.ReportMetric(float64(null.Stats().PersistentBytes+null.Stats().ArenaPeak)/(1<<20), "planned-MiB")
 }
 
-// randomStepper is a stepper of a network whose weights are drawn.
+// randomStepper returns a stepper of a network with random weights.
 func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method string, slots int) *Stepper {
 	tb.Helper()
 	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
@@ -127,14 +128,14 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 	return NewStepper(dev, m, added, optim.Default(), 1, Classification(dev, 2, nil, 0), slots)
 }
 
-// peakRSS is the most memory in bytes that the process has had so far.
+// peakRSS returns the largest resident memory of the process so far, in bytes.
 func peakRSS() float64 {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return math.NaN()
 	}
 	if runtime.GOOS == "darwin" {
-		return float64(u.Maxrss) // bytes there, KiB elsewhere
+		return float64(u.Maxrss) // in bytes on this system, and in KiB on others
 	}
 	return float64(u.Maxrss) * 1024
 }

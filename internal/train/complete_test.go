@@ -10,13 +10,13 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestElsewhere continues a checkpoint in another directory, which must end with
-// the files of a run that was never moved; and one that lies alone, where the
-// log and the best epoch begin again.
+// TestElsewhere continues a checkpoint in another directory, which must have
+// the same files at the end as a run that was never moved. It also continues a
+// checkpoint without its run, where the log and the best epoch start again.
 func TestElsewhere(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	if to, err := os.Readlink(filepath.Join(original.Out, "best")); to != "checkpoint-2" {
-		t.Fatalf("best leads to %s, %v; this test needs it before the checkpoint that it continues from", to, err)
+		t.Fatalf("best leads to %s, %v; this test needs a best checkpoint before the one that it continues", to, err)
 	}
 	want := contents(t, original.Out)
 	run := *original
@@ -69,7 +69,7 @@ func TestElsewhere(t *testing.T) {
 				t.Errorf("the best epoch scores %v, %v; the run said %v", e, err, got.Dev.Loss)
 			}
 			if strings.Contains(files["checkpoint-3/trainer_state.json"], "checkpoint-2") {
-				t.Error("trainer_state.json names a checkpoint that is not there")
+				t.Error("trainer_state.json names a checkpoint that does not exist")
 			}
 			if _, err := Run(context.Background(), &run, quiet(1)); err != nil {
 				t.Errorf("the same directory again: %v", err)
@@ -78,7 +78,7 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
-// TestRewind continues a checkpoint in its own directory that has later ones.
+// TestRewind continues a checkpoint in a directory that also has later ones.
 func TestRewind(t *testing.T) {
 	run := shortRun(t, t.TempDir())
 	want := contents(t, run.Out)
@@ -91,7 +91,7 @@ func TestRewind(t *testing.T) {
 		t.Fatal("the run was not interrupted")
 	}
 	if exists(filepath.Join(run.Out, "checkpoint-4")) {
-		t.Error("a checkpoint is there from behind the end of the log")
+		t.Error("there is a checkpoint with a later step than the end of the log")
 	}
 	if _, err := Run(context.Background(), run, quiet(1)); err != nil {
 		t.Fatal(err)
@@ -99,13 +99,13 @@ func TestRewind(t *testing.T) {
 	sameFiles(t, contents(t, run.Out), want)
 }
 
-// TestBest asserts what becomes of best where it is no link to the best
-// checkpoint, in a run that is begun once more.
+// TestBest checks what a run does, when it is started again, with a `best` that
+// is not a link to the best checkpoint.
 func TestBest(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	for name, c := range map[string]struct {
 		change func(t *testing.T, out string)
-		want   string // of the error; "" where best is mended
+		want   string // part of the error; "" if best is repaired
 	}{
 		"link gone": {func(t *testing.T, out string) { os.Remove(filepath.Join(out, "best")) }, ""},
 		"copied": {func(t *testing.T, out string) {

@@ -11,9 +11,9 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 )
 
-// BenchmarkStepCUDA is BenchmarkStep on a card, with longer sentences besides. The
-// host waits every ten steps, as a run does. Where there is no card it is left
-// out, unless LOR2C_REQUIRE_GPU=1 says that there has to be one.
+// BenchmarkStepCUDA is BenchmarkStep on a card, with longer sentences in
+// addition. The host waits every ten steps, as in a run. Without a card the
+// benchmark is skipped, unless LOR2C_REQUIRE_GPU=1.
 func BenchmarkStepCUDA(b *testing.B) {
 	if _, ok := hostlib.Loaded(); ok {
 		b.Skip("kernels that run on the CPU have no speed")

@@ -32,14 +32,16 @@ func inPrecisions(t *testing.T, name string, run func(t *testing.T, narrow bool)
 	}
 }
 
-// onCardOnly reports whether a case of TestGolden runs in a precision on a card alone. Elsewhere RoBERTa is in float32
-// and BERT in bfloat16: every method meets the kernels of both, and the encoders differ only in what is decided before
-// a device is called. Regression is a case of RoBERTa alone and runs in both.
+// onCardOnly reports whether a case of TestGolden in a precision runs only on a
+// card. Without a card RoBERTa runs in float32 and BERT in bfloat16. In this
+// way every method uses the kernels of both precisions, and the encoders differ
+// only in what is computed before a device is called. Regression, a case of
+// RoBERTa only, runs in both.
 func onCardOnly(name string, narrow bool) bool {
 	return narrow != strings.HasPrefix(name, "bert") && name != "roberta_regression_lor2c"
 }
 
-// TestGoldenCUDA is TestGolden on a card, or on kernels that run on the CPU.
+// TestGoldenCUDA is TestGolden on a card, or with kernels that run on the CPU.
 func TestGoldenCUDA(t *testing.T) {
 	if !hostlib.Under(t) {
 		return
@@ -58,7 +60,8 @@ func TestGoldenCUDA(t *testing.T) {
 	}
 }
 
-// TestGoldenEventsCUDA is TestGoldenEvents likewise.
+// TestGoldenEventsCUDA is TestGoldenEvents on a card, or with kernels that run
+// on the CPU.
 func TestGoldenEventsCUDA(t *testing.T) {
 	if !hostlib.Under(t) {
 		return
@@ -74,15 +77,16 @@ func TestGoldenEventsCUDA(t *testing.T) {
 	})
 }
 
-// TestStepsAreReplayed: once a shape class is known, a step is the upload of a
-// batch, of labels and of slots, one graph, and neither memory nor waiting.
+// TestStepsAreReplayed: once a shape class has occurred, a step consists of the
+// uploads of a batch, of labels and of slots, and of one graph launch. It
+// allocates no memory and does not wait.
 func TestStepsAreReplayed(t *testing.T) {
 	if !hostlib.Under(t) {
 		return
 	}
 	driver, ok := hostlib.Loaded()
 	if !ok {
-		t.Skip("counts the calls of the driver without a card")
+		t.Skip("this test counts the calls of the simulated driver")
 	}
 	c := model.Config{
 		Type: "roberta", Width: 16, Layers: 2, Heads: 2, FF: 32, Vocab: 50, Positions: 40, Types: 1, Eps: 1e-5,
@@ -105,7 +109,7 @@ func TestStepsAreReplayed(t *testing.T) {
 				before = append(before, driver.Calls(e))
 			}
 		}
-		// 97 to 100 tokens are of one class.
+		// Batches of 97 to 100 tokens are in the same class.
 		if err := s.Step(step, []model.Batch{batch(25 + step%4)}, 1/float64(step)); err != nil {
 			t.Fatal(err)
 		}
@@ -118,15 +122,15 @@ func TestStepsAreReplayed(t *testing.T) {
 	}
 }
 
-// TestFitCUDA: a card that is too small for a run is found out before anything is
-// allocated on it, and one that is just large enough does.
+// TestFitCUDA: if a card is too small for a run, this is detected before
+// anything is allocated on it. A card that is just large enough is sufficient.
 func TestFitCUDA(t *testing.T) {
 	if !hostlib.Under(t) {
 		return
 	}
 	driver, ok := hostlib.Loaded()
 	if !ok {
-		t.Skip("sets the memory of a card")
+		t.Skip("this test sets the memory of the simulated card")
 	}
 	const ample = 1 << 30
 	c := demoConfig(t, t.TempDir(), 8)
@@ -147,16 +151,18 @@ func TestFitCUDA(t *testing.T) {
 	}
 	o.Device.Close()
 
-	// The optimizer's state and what the log reads are not in a plan.
+	// The optimizer's state and the values that the log reads are not part of a
+	// plan.
 	driver.SetMemory(t, uint64(own+need+1<<16))
 	o.Device = card(t, false)
 	if _, err := Run(context.Background(), c, o); err != nil {
-		t.Errorf("on the memory of the plan: %v", err)
+		t.Errorf("with the memory of the plan: %v", err)
 	}
 }
 
-// narrow is for devices that compute in bfloat16: twice the error of PyTorch over
-// a few networks, and at least the error of one rounding.
+// narrow returns the tolerances for devices that compute in bfloat16: twice the
+// error of PyTorch over several networks, and at least the error of one
+// rounding.
 func (g *golden) narrow() tolerances {
 	t := tolerances{}
 	for kind, e := range g.BFloat16 {

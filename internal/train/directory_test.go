@@ -14,7 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 )
 
-// tree lists the names below dir; those of folders end in a slash.
+// tree returns the names below dir; names of folders end in a slash.
 func tree(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	err := filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
@@ -32,7 +32,8 @@ func tree(t *testing.T, dir string) (names []string) {
 
 func notBusy() bool { return false }
 
-// TestInsideCheckpoint: no run begins inside a checkpoint, whose pruning would remove it, and nothing is made there.
+// TestInsideCheckpoint: no run begins inside a checkpoint, because pruning
+// would remove it, and nothing is created there.
 func TestInsideCheckpoint(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "checkpoint-3")
 	err := checkpoint.WriteDir(dir, func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "x"), nil, 0o666) })
@@ -46,16 +47,16 @@ func TestInsideCheckpoint(t *testing.T) {
 		}
 	}
 	if after := tree(t, dir); !slices.Equal(after, before) {
-		t.Errorf("it holds %v now; before it was %v", after, before)
+		t.Errorf("it contains %v now, and contained %v before", after, before)
 	}
 }
 
-// TestOpenDirectory asserts which directories a run may begin in, and that one
-// that is refused is left as it was.
+// TestOpenDirectory checks which directories a run may begin in, and that a
+// directory that is refused is not changed.
 func TestOpenDirectory(t *testing.T) {
 	for _, tt := range []struct {
-		name, files string // "/" at the end of a name makes a folder
-		inside      bool   // the command is started in it
+		name, files string // a name that ends in "/" is a folder
+		inside      bool   // the directory is the working directory of the command
 		held        bool
 		refused     string
 	}{
@@ -101,7 +102,7 @@ func TestOpenDirectory(t *testing.T) {
 					t.Errorf("error is %v; want one with %q", err, tt.refused)
 				}
 				if after := tree(t, dir); !slices.Equal(after, before) {
-					t.Errorf("it holds %v now; before it was %v", after, before)
+					t.Errorf("it contains %v now, and contained %v before", after, before)
 				}
 				return
 			}
@@ -128,8 +129,8 @@ func TestOpenDirectory(t *testing.T) {
 	}
 }
 
-// TestRefusedLeavesNothing asserts that a run which ends before its first step
-// leaves no directory, and none of its parents that it made.
+// TestRefusedLeavesNothing: a run that ends before its first step removes the
+// directory and the parents that it created.
 func TestRefusedLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 16)
@@ -147,8 +148,8 @@ func TestRefusedLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestWait asserts that a run which is to wait for another process begins when
-// that one has ended, and that the end of its context ends the waiting.
+// TestWait: a run that may wait for another process begins when that process
+// has ended. The end of its context ends the waiting.
 func TestWait(t *testing.T) {
 	for _, stops := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stops=%t", stops), func(t *testing.T) {
@@ -192,8 +193,8 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// TestStartAgain asserts that a start which took no step does not claim the
-// directory: another configuration may begin there.
+// TestStartAgain: a start that took no step does not claim the directory, so
+// another configuration may begin there.
 func TestStartAgain(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	c.Train.Epochs = 1
@@ -212,8 +213,8 @@ func TestStartAgain(t *testing.T) {
 	}
 }
 
-// TestSetAside asserts that what lies where a run puts its files is moved and
-// said, and that the run ends as without it.
+// TestSetAside: a file in the place of a file of the run is renamed, the log
+// says so, and the run ends as without it.
 func TestSetAside(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 40)
@@ -246,7 +247,7 @@ func TestSetAside(t *testing.T) {
 			to = "final.bad-2"
 		}
 		if !exists(path(to)) || !strings.Contains(said.String(), "renamed "+path(name)+" to "+path(to)+": ") {
-			t.Errorf("%s was not set aside, or not said to be: %v\n%s", name, tree(t, c.Out), &said)
+			t.Errorf("%s was not renamed, or the log does not say so: %v\n%s", name, tree(t, c.Out), &said)
 		}
 		os.RemoveAll(path(to))
 	}
@@ -254,11 +255,11 @@ func TestSetAside(t *testing.T) {
 	sameFiles(t, contents(t, c.Out), want)
 }
 
-// TestPrune asserts which checkpoints stay.
+// TestPrune checks which checkpoints are kept.
 func TestPrune(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
-		there      string // * marks one that is damaged
+		there      string // * marks a damaged checkpoint
 		best, now  int
 		keep       int
 		want       string
@@ -285,7 +286,7 @@ func TestPrune(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// What only looks like a checkpoint is not touched.
+			// A name that only resembles that of a checkpoint is ignored.
 			if err := os.Mkdir(filepath.Join(out, "checkpoint-007"), 0o777); err != nil {
 				t.Fatal(err)
 			}

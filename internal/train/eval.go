@@ -10,9 +10,11 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// Results returns the numbers that the objective reads back of an evaluation of one batch, without dropout: the logits
-// [B, classes], the predicted numbers [B], or the summed losses of the tokens of each example [B]. It waits for the
-// device, and returns an error if the network cannot process b or the device failed.
+// Results returns the values that the objective reads back for an evaluation of
+// one batch, without dropout: the logits [B, classes], the predicted numbers
+// [B], or the summed losses of the tokens of each example [B]. It waits for the
+// device, and returns an error if the network cannot process b or the device
+// has failed.
 func (s *Stepper) Results(b model.Batch) (values []float32, err error) {
 	if err := s.Model.Check(b); err != nil {
 		return nil, err

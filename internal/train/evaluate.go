@@ -23,10 +23,11 @@ type SplitEvaluation struct {
 	Notes      []string          // lines about what could not be checked
 }
 
-// Evaluate scores the adapter in dir on a split of c's data. It opens only the files
-// of that split. Labels and maximum length that c leaves open are the adapter's.
-// watch, if not nil, is called with the number of finished batches and of all. The
-// error wraps ErrInterrupted when ctx ends.
+// Evaluate scores the adapter in dir on a split of c's data. It opens only the
+// files of that split. If c does not set the labels or the maximum length,
+// those of the adapter are used. watch, if not nil, is called with the number
+// of finished batches and the total. The error wraps ErrInterrupted when ctx
+// ends.
 func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string,
 	watch func(done, batches int)) (*SplitEvaluation, error) {
 	saved, err := adapter.Open(dir)

@@ -22,9 +22,9 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// eventConfig is a run over 24 examples of 3 steps an epoch, whose 4 layers merge
-// twice and inject once: after epoch 1 both, after epoch 2 a merge if there is a
-// pair left.
+// eventConfig returns a run of 24 examples with 3 steps per epoch. Its model
+// has 4 layers. It merges twice and injects once: both after epoch 1, and
+// another merge after epoch 2 if a pair is left.
 func eventConfig(t testing.TB, dir string) *config.Config {
 	t.Helper()
 	c := demoConfig(t, dir, 24)
@@ -47,7 +47,7 @@ func events(t testing.TB, dir string) (events []schedule.Event) {
 	return events
 }
 
-// tensors returns every tensor of a safetensors file.
+// tensors returns all tensors of a safetensors file by name.
 func tensors(t testing.TB, path ...string) map[string][]float32 {
 	t.Helper()
 	f, err := checkpoint.Open(filepath.Join(path...))
@@ -66,8 +66,8 @@ func tensors(t testing.TB, path ...string) map[string][]float32 {
 	return all
 }
 
-// TestEvents follows a run through its events: what is logged is what is saved,
-// and everything that is left goes on training.
+// TestEvents: through all events of a run, the log describes what is saved, and
+// all remaining parameters continue to train.
 func TestEvents(t *testing.T) {
 	for _, share := range []bool{false, true} {
 		t.Run(fmt.Sprintf("share=%v", share), func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestEvents(t *testing.T) {
 			}
 			for i, e := range all[1:] {
 				if e.ParametersBefore != all[i].ParametersAfter || !slices.Equal(e.Before.Modules, all[i].After.Modules) {
-					t.Errorf("event %d begins with %+v, the one before ends with %+v", i+1, e.Before, all[i].After)
+					t.Errorf("event %d begins with %+v, but the one before ends with %+v", i+1, e.Before, all[i].After)
 				}
 			}
 			last := all[len(all)-1]
@@ -116,7 +116,7 @@ func TestEvents(t *testing.T) {
 			}
 			for name, v := range final {
 				if slices.Equal(v, at[name]) {
-					t.Errorf("%s has not moved since the last event", name)
+					t.Errorf("%s has not changed since the last event", name)
 				}
 			}
 
@@ -142,9 +142,9 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestResumeEvents cancels a run after every step, so that it resumes between an
-// event and the step after it too, and wants the records and tensors of an
-// unbroken one.
+// TestResumeEvents cancels a run after every step, so that it also resumes
+// between an event and the next step. Records and tensors must be those of an
+// uninterrupted run.
 func TestResumeEvents(t *testing.T) {
 	for _, timing := range []string{"epochs", "steps"} {
 		t.Run("timing="+timing, func(t *testing.T) {
@@ -175,7 +175,7 @@ func TestResumeEvents(t *testing.T) {
 			got := contents(t, c.Out)
 			for name := range want {
 				if strings.HasPrefix(name, checkpointPrefix) {
-					continue // an interrupted run has one for every step
+					continue // an interrupted run has a checkpoint for every step
 				}
 				if g, w := got[name], want[name]; g != w && name != bestLink {
 					t.Errorf("%s differs", name)
@@ -191,8 +191,8 @@ func TestResumeEvents(t *testing.T) {
 	}
 }
 
-// TestScheduleOptions runs with each option that says how an event is carried
-// out.
+// TestScheduleOptions runs with each option that determines how an event is
+// carried out.
 func TestScheduleOptions(t *testing.T) {
 	run := func(t *testing.T, set func(*config.Config)) (dir string, merged, injected int) {
 		c := eventConfig(t, t.TempDir())
@@ -207,7 +207,7 @@ func TestScheduleOptions(t *testing.T) {
 		}
 		return c.Out, all[0].First, all[1].First
 	}
-	// nameOf finds the saved name of the module's or layer's tensor.
+	// has reports whether a saved tensor belongs to the module or the layer.
 	has := func(name string, layer int, part string) bool {
 		return strings.Contains(name, fmt.Sprintf("layer.%d.", layer)) && strings.Contains(name, part)
 	}
@@ -242,7 +242,7 @@ func TestScheduleOptions(t *testing.T) {
 				seen++
 				zero := !slices.ContainsFunc(v, func(x float32) bool { return x != 0 })
 				if zero != (moments == "reset") {
-					t.Errorf("%s after the merge: all zero %v", name, zero)
+					t.Errorf("%s after the merge: zero everywhere is %v", name, zero)
 				}
 			}
 			if seen != 4 {
@@ -330,14 +330,14 @@ func TestGradientRecord(t *testing.T) {
 	}
 }
 
-// TestBadSchedule wants a schedule that cannot be named before anything is
-// written.
+// TestBadSchedule: a schedule that cannot be carried out is an error before
+// anything is written.
 func TestBadSchedule(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
-		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                      func(c *config.Config) { c.Schedule.MaxMerges = 4 },
-		"schedule.sfs_k: is 8 with method.rank 8":                                                                func(c *config.Config) { c.Schedule.SFSK = 8 },
-		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1":    func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
-		"adapter: inject lora: rank 3 on [query value] has 1536 parameters a layer, the module it replaces 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
+		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                                     func(c *config.Config) { c.Schedule.MaxMerges = 4 },
+		"schedule.sfs_k: is 8 with method.rank 8":                                                                               func(c *config.Config) { c.Schedule.SFSK = 8 },
+		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1":                   func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
+		"adapter: inject lora: rank 3 on [query value] has 1536 parameters per layer, but the module that it replaces has 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
 		`adapter: inject lora: target module "up" is not a linear layer`: func(c *config.Config) {
 			c.Method = c.Method.With(adapter.Values{"target_modules": []string{"query", "up"}})
 		},

@@ -15,7 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// interrupted runs c until it is done, in processes of one step each.
+// interrupted runs c until it is finished, in processes of one step each.
 func interrupted(t *testing.T, c *config.Config) {
 	t.Helper()
 	for range 100 {
@@ -34,9 +34,9 @@ func interrupted(t *testing.T, c *config.Config) {
 	t.Fatal("the run does not end")
 }
 
-// TestExtend asserts that epochs can be added to a run that is done and to one
-// that is not, with the same outcome, also where the extended run is interrupted
-// after every step; and that they can be added to again.
+// TestExtend: epochs can be added to a finished and to an unfinished run, with
+// the same result, also if the extended run is interrupted after every step.
+// More epochs can be added later.
 func TestExtend(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	results := []string{"metrics.jsonl", "metrics.csv", "all_results.json", "final/adapter_model.safetensors", "checkpoint-6/optimizer.safetensors", "best"}
@@ -58,7 +58,7 @@ func TestExtend(t *testing.T) {
 			}
 		}
 	}
-	// The planned part is that of a run that was not extended.
+	// The planned part equals that of a run that was not extended.
 	short := contents(t, original.Out)
 	if !strings.HasPrefix(want["metrics.jsonl"], short["metrics.jsonl"]) {
 		t.Errorf("the log of the longer run is\n%s\nwant it to begin with\n%s", want["metrics.jsonl"], short["metrics.jsonl"])
@@ -71,7 +71,8 @@ func TestExtend(t *testing.T) {
 				t.Fatal(err)
 			}
 			if state == "half-way" {
-				// What a run has left that was stopped after its third step.
+				// These are the files that a run stopped after its third step does not
+				// have.
 				for _, name := range []string{"checkpoint-4", "final", "all_results.json", "eval_results.json"} {
 					os.RemoveAll(filepath.Join(run.Out, name))
 				}
@@ -101,8 +102,8 @@ func TestExtend(t *testing.T) {
 	}
 }
 
-// TestExtendStopped asserts that a run which early stopping ended is not extended, and
-// that the command that ended it can be repeated.
+// TestExtendStopped: a run that early stopping ended cannot be extended, and
+// the command that ended it can be repeated.
 func TestExtendStopped(t *testing.T) {
 	c := shortRun(t, t.TempDir())
 	c.Train.Epochs, c.Train.EarlyStopping, c.Train.MinDelta = 4, 1, 10
@@ -129,8 +130,8 @@ func TestExtendStopped(t *testing.T) {
 	}
 }
 
-// TestFactor holds the rates of an extended run against the formula, worked out
-// by hand: 4 planned steps, 2 and then 4 added, no warm-up.
+// TestFactor compares the learning rates of an extended run with the formula,
+// computed by hand: 4 planned steps, then 2 and 4 added, without warm-up.
 func TestFactor(t *testing.T) {
 	c := config.Default()
 	c.Train.Epochs, c.Train.ExtendEpochs, c.Optim.WarmupRatio = 2, []int{1, 2}, 0
@@ -194,7 +195,7 @@ func TestInitAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if took, err := saved.Begin(dev, method, m.Head(), c.Data.Labels); !took || err != nil {
-			t.Fatalf("the head was taken: %v, %v", took, err)
+			t.Fatalf("the head was used: %v, %v", took, err)
 		}
 		own, err := Evaluate(context.Background(), first, dev, run.InitAdapter, "dev", nil)
 		if err != nil {
@@ -215,7 +216,7 @@ func TestInitAdapter(t *testing.T) {
 	})
 	for name, c := range map[string]struct {
 		change func(c *config.Config)
-		want   string // of the error; "" for a run with a new head
+		want   string // part of the error; "" for a run with a new head
 	}{
 		"rank":   {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 4}) }, "method.rank: 8 in the adapter, 4 now"},
 		"alpha":  {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 4}) }, "method.alpha: 16 in the adapter, 4 now"},

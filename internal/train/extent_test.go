@@ -44,7 +44,7 @@ func steps(evals []runlog.Eval) (steps []int) {
 	return steps
 }
 
-// checkpoints lists the steps that have one.
+// checkpoints returns the steps that have a checkpoint.
 func checkpoints(t *testing.T, c *config.Config) (steps []int) {
 	t.Helper()
 	dirs, err := filepath.Glob(filepath.Join(c.Out, checkpointPrefix+"*"))
@@ -62,7 +62,7 @@ func checkpoints(t *testing.T, c *config.Config) (steps []int) {
 	return steps
 }
 
-// results reads all_results.json.
+// results returns the content of all_results.json.
 func results(t *testing.T, c *config.Config) (r map[string]float64) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(c.Out, "all_results.json"))
@@ -75,12 +75,13 @@ func results(t *testing.T, c *config.Config) (r map[string]float64) {
 	return r
 }
 
-// TestMaxSteps: train.max_steps ends a run inside an epoch and takes it beyond
-// train.epochs; the last step is evaluated, and the learning rate ends there.
+// TestMaxSteps: train.max_steps can end a run inside an epoch and extend it
+// beyond train.epochs. The last step is evaluated, and the learning rate
+// reaches its end there.
 func TestMaxSteps(t *testing.T) {
 	for max, want := range map[int][]int{3: {3}, 7: {5, 7}, 10: {5, 10}, 13: {5, 10, 13}} {
 		t.Run("max_steps="+strconv.Itoa(max), func(t *testing.T) {
-			c := demoConfig(t, t.TempDir(), 40) // 5 steps an epoch, 2 epochs
+			c := demoConfig(t, t.TempDir(), 40) // 5 steps per epoch, 2 epochs
 			c.Train.MaxSteps, c.Train.SaveEvery, c.Train.LogEvery, c.Optim.WarmupSteps = max, 0, 1, 2
 			evals, log := evaluations(t, c)
 			if got := steps(evals); !slices.Equal(got, want) {
@@ -113,7 +114,7 @@ func TestMaxSteps(t *testing.T) {
 	}
 }
 
-// TestShortness: which runs are told that they are short, and of what.
+// TestShortness: which runs get a warning that they are short.
 func TestShortness(t *testing.T) {
 	for _, c := range []struct {
 		train config.Train
@@ -134,8 +135,8 @@ func TestShortness(t *testing.T) {
 	}
 }
 
-// TestEvalEvery: evaluations are train.eval_every steps apart, each with the
-// checkpoint that best may point to.
+// TestEvalEvery: evaluations are train.eval_every steps apart, and each has a
+// checkpoint, to which best may lead.
 func TestEvalEvery(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 40)
 	c.Train.EvalEvery, c.Train.SaveEvery, c.Train.KeepCheckpoints = 4, 0, 10
@@ -161,9 +162,9 @@ func TestEvalEvery(t *testing.T) {
 	}
 }
 
-// TestEarlyStopping asserts that a run whose scores improve by less than min_delta
-// ends after train.early_stopping evaluations, and is finished: started again, it takes
-// no step.
+// TestEarlyStopping: a run whose scores improve by less than min_delta ends
+// after train.early_stopping evaluations and is then finished: if it is started
+// again, it takes no step.
 func TestEarlyStopping(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 40)
 	c.Train.Epochs, c.Train.EarlyStopping, c.Train.MinDelta, c.Train.SaveEvery = 20, 2, 1, 0
@@ -173,7 +174,7 @@ func TestEarlyStopping(t *testing.T) {
 		t.Errorf("evaluated after steps %v; want 2, the first, and two that gained less than 1", got)
 	}
 	if !strings.Contains(log, "stopping early: accuracy did not improve in the last 2 evaluations (train.early_stopping); 6 of 100 steps are done") {
-		t.Errorf("the log does not say why the run ends:\n%s", log)
+		t.Errorf("the log does not have the reason for the end of the run:\n%s", log)
 	}
 	r := results(t, c)
 	if r["epoch"] != 1.2 || !(r["train_loss"] > 1 && r["train_loss"] < 4) {
@@ -186,14 +187,14 @@ func TestEarlyStopping(t *testing.T) {
 	sameFiles(t, contents(t, c.Out), before)
 }
 
-// TestWaiting pins what counts as better, by hand.
+// TestWaiting compares with improvements determined by hand.
 func TestWaiting(t *testing.T) {
 	nan := math.NaN()
 	for _, c := range []struct {
 		name   string
 		delta  float64
 		scores []float64
-		want   []int // evaluations without a better score
+		want   []int // number of evaluations without a better score
 	}{
 		{"rising", 0, []float64{0.1, 0.2, 0.3}, []int{0, 0, 0}},
 		{"equal", 0, []float64{0.5, 0.5, 0.4, 0.6}, []int{0, 1, 2, 0}},
@@ -212,15 +213,15 @@ func TestWaiting(t *testing.T) {
 					t.Errorf("after %v: over is %t; want %t", c.scores[:i+1], got, want)
 				}
 				if w.over(config.Train{}) {
-					t.Error("a run without early stopping is over")
+					t.Error("a run without early stopping was stopped early")
 				}
 			}
 		})
 	}
 }
 
-// TestKillExtent kills a run with every key that decides when it evaluates and
-// ends, and what its loss is.
+// TestKillExtent kills a run that sets every key which determines its
+// evaluations, its end and its loss.
 func TestKillExtent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes, which -short leaves out")

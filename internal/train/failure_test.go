@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// lossy is a device that is lost at the nth of its updates or downloads; what
-// is read from then on is not there.
+// lossy is a device that is lost at its nth update or download. Later downloads
+// return nothing.
 type lossy struct {
 	compute.Device
 	updates, downloads int
@@ -43,8 +43,9 @@ func (d *lossy) Download(dst []float32, src tensor) {
 func (d *lossy) Err() error  { return d.err }
 func (d *lossy) Sync() error { return d.err }
 
-// TestLostDevice: whenever a device is lost, a run ends with one line that says
-// where it goes on, and goes on to the bytes of an unbroken one.
+// TestLostDevice: whenever a device is lost, the run ends with one line that
+// names the checkpoint to continue from. The continued run has the bytes of an
+// uninterrupted one.
 func TestLostDevice(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 24)
@@ -103,9 +104,9 @@ func TestLostDevice(t *testing.T) {
 	}
 }
 
-// TestStepStops: the step in which a failure becomes known returns it.
+// TestStepStops: a step returns a failure as soon as it is known.
 func TestStepStops(t *testing.T) {
-	d := &lossy{Device: cpu.Open[float32](1), updates: 3} // the adapter's and the head's are two
+	d := &lossy{Device: cpu.Open[float32](1), updates: 3} // the adapter and the head have one update each
 	g := goldens(t)["roberta_lor2c"]
 	s, batch := g.stepper(t, d), []model.Batch{g.batch(t)}
 	for step, want := range []bool{false, true, true} {

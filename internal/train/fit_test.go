@@ -14,7 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// bounded is a device that knows what is free, until something is allocated.
+// bounded is a device that reports its free memory, until something is
+// allocated.
 type bounded struct {
 	compute.Device
 	free   int64
@@ -54,8 +55,8 @@ func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
 	return p
 }
 
-// TestFit: a run that does not fit ends before anything is allocated, and each
-// change that the error names makes it fit.
+// TestFit: a run that does not fit ends before anything is allocated, and with
+// each change that the error names it fits.
 func TestFit(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 24)
 	c.Train.Epochs = 1
@@ -71,7 +72,7 @@ func TestFit(t *testing.T) {
 			t.Fatalf("error %v after %d allocations; want ErrOutOfMemory before the first", err, b.allocs)
 		}
 		if exists(c.Out) {
-			t.Errorf("%v were left behind", tree(t, c.Out))
+			t.Errorf("%v were left", tree(t, c.Out))
 		}
 		want := fmt.Sprintf("train: plan: %s needed for 8 examples of up to ", size(whole.Total()))
 		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, size(free)+" free; ") || strings.Contains(s, "\n") {
@@ -99,7 +100,7 @@ func TestFit(t *testing.T) {
 					}
 				}
 				if p := planned(t, &other, on); p.Total() > free || size(p.Total()) != m[5] {
-					t.Errorf("with %s it takes %d bytes of %d", m[0], p.Total(), free)
+					t.Errorf("with %s it needs %d bytes of %d", m[0], p.Total(), free)
 				}
 			}
 		})
@@ -133,7 +134,7 @@ func TestFit(t *testing.T) {
 	})
 }
 
-// TestFitLength: where texts alone can be shorter, that is what is named.
+// TestFitLength: if only shorter texts would help, the error names them.
 func TestFitLength(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 24)
 	c.Train.BatchSize, c.Train.MicroBatchSize, c.Train.EvalBatchSize, c.Train.Precision = 1, 1, 1, config.BFloat16

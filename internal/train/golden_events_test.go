@@ -27,8 +27,9 @@ type goldenEvents struct {
 	}
 }
 
-// TestGoldenEvents compares ten optimizer steps across merges and injections
-// with PyTorch: losses, norms, values and moments of what is left.
+// TestGoldenEvents compares ten optimizer steps with merges and injections with
+// PyTorch: losses, norms, and the values and moments of the remaining
+// parameters.
 func TestGoldenEvents(t *testing.T) {
 	eachGoldenEvents(t, func(t *testing.T, name string, g *goldenEvents) {
 		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), exactlyEvents(1e-5)) })
@@ -36,8 +37,8 @@ func TestGoldenEvents(t *testing.T) {
 	})
 }
 
-// exactlyEvents is exactly for what these cases compare, all of it after ten steps
-// but losses and norms.
+// exactlyEvents is the function exactly for the kinds of values in these cases.
+// All of them except losses and norms are the result of ten steps.
 func exactlyEvents(one float64) tolerances {
 	t := exactly(one)
 	t["exp_avg"], t["exp_avg_sq"], t["logits"] = t["final"], t["final"], t["final"]

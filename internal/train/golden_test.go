@@ -29,21 +29,23 @@ type golden struct {
 	Steps, R      int
 	Alpha         float64
 	Share         bool
-	// ClassWeights and LabelSmoothing are those of the loss; only scripts/golden_loss.py has them.
+	// ClassWeights and LabelSmoothing belong to the loss. Only
+	// scripts/golden_loss.py writes them.
 	ClassWeights   []float64  `json:"class_weights"`
 	LabelSmoothing float64    `json:"label_smoothing"`
 	BFloat16       tolerances `json:"torch_bfloat16_relative"`
 	file           *checkpoint.File
 }
 
-// tolerances are how far values of a kind may be from the golden ones by the
-// measure of [relative]: the worst tensor, and the mean of all.
+// tolerances has, for each kind of value, the largest allowed error by the
+// measure of [relative]: of the worst tensor, and of the mean of all.
 type tolerances map[string]bound
 
 type bound struct{ Worst, Mean float64 }
 
-// exactly is for devices that compute in the precision of the golden file or
-// round it to float32. What ten steps led to is off by more than the first.
+// exactly returns the tolerances for devices that compute in the precision of
+// the golden file or in float32. Errors after ten steps are larger than after
+// the first.
 func exactly(one float64) tolerances {
 	t := tolerances{}
 	for kind, times := range map[string]float64{"logits": 1, "loss": 1, "grad": 1, "zero": 1, "losses": 1, "grad_norm": 10, "final": 20} {
@@ -60,7 +62,7 @@ type comparison struct {
 
 func (t tolerances) compare() comparison { return comparison{t, map[string][]float64{}} }
 
-// check fails where got is too far from want.
+// check reports an error if got is too far from want.
 func (c comparison) check(tb testing.TB, kind, what string, got, want []float32) {
 	tb.Helper()
 	at, ok := c.near[kind]
@@ -74,7 +76,7 @@ func (c comparison) check(tb testing.TB, kind, what string, got, want []float32)
 	c.errors[kind] = append(c.errors[kind], e)
 }
 
-// done fails where the mean error of a kind is too large.
+// done reports an error if the mean error of a kind is too large.
 func (c comparison) done(tb testing.TB) {
 	tb.Helper()
 	for kind, errors := range c.errors {
@@ -147,8 +149,8 @@ func (g *golden) batch(t *testing.T) model.Batch {
 	return b
 }
 
-// storedHead takes the head of a golden model as it is, whose outputs have no
-// names.
+// storedHead returns a head that is used unchanged, although its outputs have
+// no names.
 func storedHead(outputs int) model.Head {
 	h := model.Head{Outputs: outputs}
 	for row := range outputs {
@@ -157,8 +159,8 @@ func storedHead(outputs int) model.Head {
 	return h
 }
 
-// stepper builds the golden's model and method with its initial adapter, on a
-// network without dropout.
+// stepper returns a stepper with the golden model, its method and the initial
+// adapter, on a network without dropout.
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
@@ -199,8 +201,8 @@ func noDropout(m *model.Encoder) {
 	m.ClassifierDropout = new(float32)
 }
 
-// fileName is the name of a parameter in the golden file: the head's carry
-// PEFT's prefix except in full fine-tuning.
+// fileName returns the name of a parameter in the golden file. Names of the
+// head have PEFT's prefix except in full fine-tuning.
 func (g *golden) fileName(p *tape.Param) string {
 	if g.Method == "full" || strings.HasPrefix(p.Name, "base_model.") {
 		return p.Name
@@ -209,7 +211,7 @@ func (g *golden) fileName(p *tape.Param) string {
 }
 
 // TestGolden compares logits, loss, every gradient and ten optimizer steps with
-// PyTorch, Hugging Face and PEFT, which compute them padded and in float64.
+// PyTorch, Hugging Face and PEFT, which compute with padding and in float64.
 func TestGolden(t *testing.T) {
 	for name, g := range goldens(t) {
 		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGolden(t, g, cpu.Open[float32](2), exactly(1e-5)) })
@@ -234,8 +236,8 @@ func testGolden(t *testing.T, g *golden, dev compute.Device, within tolerances) 
 		want := g.floats(t, name)
 		grads++
 		if strings.HasSuffix(name, "key.bias") {
-			// A constant added to every key shifts all scores of a query alike:
-			// the true gradient is zero, and only rounding is left to compare.
+			// A constant that is added to every key shifts all scores of a query
+			// equally, so the true gradient is zero and both values are rounding errors.
 			near.check(t, "zero", name, append(download(dev, p.Grad), 1), append(make([]float32, len(want)), 1))
 			continue
 		}
@@ -278,7 +280,7 @@ func download(dev compute.Device, x compute.Tensor) []float32 {
 	return v
 }
 
-// relative is the largest difference over the largest value wanted.
+// relative returns the largest difference divided by the largest wanted value.
 func relative(got, want []float32) float64 {
 	var diff, size float64
 	for i := range want {

@@ -14,8 +14,9 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestRunFromCache trains a model by the name that it has in the cache of the
-// Hugging Face hub. What is saved names it so, and holds its configuration.
+// TestRunFromCache trains a model that is given by its name in the cache of the
+// Hugging Face hub. The saved adapter contains this name and the model's
+// configuration.
 func TestRunFromCache(t *testing.T) {
 	cache := t.TempDir()
 	t.Setenv("HF_HUB_CACHE", cache)
@@ -52,7 +53,7 @@ func TestRunFromCache(t *testing.T) {
 	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev", nil); err != nil {
 		t.Error(err)
 	}
-	// A model that a run wrote is verified where another run begins with it.
+	// A model that a run wrote is verified before another run begins with it.
 	next := *c
 	next.Model, next.Out = filepath.Join(got.Out, "final"), filepath.Join(t.TempDir(), "next")
 	if _, err := OpenSession(t.Context(), &next); err != nil {
@@ -70,7 +71,8 @@ func TestRunFromCache(t *testing.T) {
 	if _, err := OpenSession(t.Context(), &next); !errors.Is(err, checkpoint.ErrCorrupt) || !strings.Contains(err.Error(), "model.safetensors") {
 		t.Errorf("a damaged model: error %v", err)
 	}
-	// Without the cache the name leads nowhere, and the error says what to do.
+	// Without the cache the model is not found, and the error contains the command
+	// that downloads it.
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
 	if _, err := OpenSession(t.Context(), c); err == nil || !strings.Contains(err.Error(), "hf download lor2c/demo --local-dir models/demo") {
 		t.Errorf("error %v", err)

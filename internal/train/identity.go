@@ -32,8 +32,8 @@ func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
 	return s.identify(splits)
 }
 
-// identify is Identify for splits that have been read. Settings that the run file
-// leaves open have the values that the session chose for them.
+// identify is Identify for splits that have been read. Settings that the run
+// file leaves out have the values that the session chose for them.
 func (s *Session) identify(splits map[string]*dataset.Split) (m identity.Manifest, err error) {
 	m = identity.Manifest{Labels: append([]string{}, s.Set.Task.Labels...), Data: map[string]identity.Split{}}
 	if m.Base, err = s.identifyBase(); err != nil {
@@ -58,10 +58,11 @@ func (s *Session) With(c *config.Config, m identity.Manifest) (identity.Manifest
 	return m, err
 }
 
-// CheckRun returns an error if a run directory has a run with another identity than
-// now, which is that of c. It compares the whole identity of a finished run, and the
-// settings of an unfinished one. The error lists the differences and wraps ErrOtherRun
-// or adapter.ErrMismatch. It is no error if c adds epochs to the run.
+// CheckRun returns an error if a run directory has a run with another identity
+// than now, which is that of c. It compares the whole identity of a finished
+// run, and the settings of an unfinished one. The error lists the differences
+// and wraps ErrOtherRun or adapter.ErrMismatch. Epochs that c adds to the run
+// are not a difference.
 func CheckRun(dir string, c *config.Config, now identity.Manifest) error {
 	was, err := identity.Read(filepath.Join(dir, finalDir))
 	if err != nil {
@@ -119,8 +120,9 @@ func (s *Session) settings() (map[string]string, error) {
 	return settings, err
 }
 
-// Resolve returns a copy of c in which the keys that c leaves open have the values
-// that data and model decide. Data and model of c must be those of the session.
+// Resolve returns a copy of c in which the keys that c leaves out have the
+// values that data and model determine. Data and model of c must be those of
+// the session.
 func (s *Session) Resolve(c *config.Config) *config.Config {
 	resolved := *c
 	d := &resolved.Data
@@ -128,7 +130,7 @@ func (s *Session) Resolve(c *config.Config) *config.Config {
 		d.MaxLength = s.MaxLength
 	}
 	d.Metric = cmp.Or(d.Metric, s.Set.Task.Select)
-	// A task of GLUE decides its kind itself, and a run file must not set it.
+	// A GLUE task determines its kind, and a run file must not set it.
 	switch {
 	case s.Set.Format != "custom" || d.Kind != "":
 	case s.Set.Task.Labels == nil:

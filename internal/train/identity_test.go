@@ -20,8 +20,8 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 )
 
-// shortRun is a run of two epochs of two steps on a copy of the demo's model,
-// finished. All that it reads and writes is below dir.
+// shortRun returns a finished run of two epochs of two steps on a copy of the
+// demo's model. All its files are below dir.
 func shortRun(t *testing.T, dir string) *config.Config {
 	t.Helper()
 	c := demoConfig(t, dir, 16)
@@ -36,7 +36,7 @@ func shortRun(t *testing.T, dir string) *config.Config {
 	return c
 }
 
-// copied returns a run of shortRun in a copy of its directory.
+// copied returns a copy of the run of shortRun in another directory.
 func copied(t *testing.T, c *config.Config) *config.Config {
 	t.Helper()
 	from, to := filepath.Dir(c.Out), t.TempDir()
@@ -51,7 +51,7 @@ func copied(t *testing.T, c *config.Config) *config.Config {
 	return &own
 }
 
-// edit replaces a text of a file, which must be there.
+// edit replaces a text in a file, which must contain it.
 func edit(t *testing.T, path, from, to string) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
@@ -60,15 +60,15 @@ func edit(t *testing.T, path, from, to string) {
 	}
 	text := strings.Replace(string(raw), from, to, 1)
 	if text == string(raw) {
-		t.Fatalf("%s does not hold %q", path, from)
+		t.Fatalf("%s does not contain %q", path, from)
 	}
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// rewrite gives a checkpoint directory other files, with their checksums, as
-// another program might.
+// rewrite changes the files of a checkpoint directory and updates their
+// checksums, as another program might.
 func rewrite(t *testing.T, dir string, change func(files map[string]string)) {
 	t.Helper()
 	files := contents(t, dir)
@@ -86,15 +86,15 @@ func rewrite(t *testing.T, dir string, change func(files map[string]string)) {
 	}
 }
 
-// TestOtherInput asserts that a run continues from a checkpoint only with what
-// the checkpoint was made from, and says what differs; and that an adapter is
-// evaluated on its own base model alone.
+// TestOtherInput: a run continues from a checkpoint only with the inputs that
+// the checkpoint was made from, and otherwise the error lists the differences.
+// An adapter is evaluated only on its own base model.
 func TestOtherInput(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	for name, c := range map[string]struct {
 		change func(t *testing.T, c *config.Config)
-		want   string // "" for none
-		base   bool   // and the evaluation is refused too
+		want   string // "" if there is no error
+		base   bool   // the evaluation is refused too
 	}{
 		"train text": {func(t *testing.T, c *config.Config) { edit(t, c.Data.Train, "\n", "\nx ") }, "data train: 16 examples", false},
 		"train row":  {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/train.tsv", c.Data.Train, 16) }, "now", false},
@@ -183,7 +183,7 @@ func flip(t *testing.T, path string) {
 	}
 }
 
-// moved gives a directory another name.
+// moved renames a directory.
 func moved(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.Rename(dir, dir+"-moved"); err != nil {
@@ -192,9 +192,9 @@ func moved(t *testing.T, dir string) string {
 	return dir + "-moved"
 }
 
-// TestOlderDirectory asserts that checkpoints from before there were manifests
-// still load, that the run says what it could not check, and that what they do
-// say is checked.
+// TestOlderDirectory: checkpoints from before there were manifests can be
+// loaded. The run says what it could not check, and checks what they do
+// contain.
 func TestOlderDirectory(t *testing.T) {
 	run := shortRun(t, t.TempDir())
 	for _, step := range []string{"3", "4"} {
@@ -242,8 +242,8 @@ func TestOlderDirectory(t *testing.T) {
 	}
 }
 
-// TestDamagedCheckpoints asserts that a run whose checkpoints are all damaged
-// stops and says so, and begins again only when it is told to.
+// TestDamagedCheckpoints: a run whose checkpoints are all damaged stops with an
+// error, and starts again only if --resume says so.
 func TestDamagedCheckpoints(t *testing.T) {
 	run := shortRun(t, t.TempDir())
 	want := contents(t, run.Out)
@@ -264,8 +264,8 @@ func TestDamagedCheckpoints(t *testing.T) {
 	sameFiles(t, contents(t, run.Out), want)
 }
 
-// TestSealedAdapter asserts that an evaluation refuses a directory whose files
-// do not match its checksums.
+// TestSealedAdapter: an evaluation refuses a directory whose files do not match
+// its checksums.
 func TestSealedAdapter(t *testing.T) {
 	run := shortRun(t, t.TempDir())
 	best, err := filepath.EvalSymlinks(filepath.Join(run.Out, "best"))
@@ -282,8 +282,8 @@ func TestSealedAdapter(t *testing.T) {
 	}
 }
 
-// TestLostLog asserts that a run does not write results without the log that
-// they come from.
+// TestLostLog: a run does not write results without the log from which they are
+// computed.
 func TestLostLog(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	for name, change := range map[string]func(t *testing.T, path string){
@@ -305,7 +305,7 @@ func TestLostLog(t *testing.T) {
 			if _, err := Run(context.Background(), run, o); err != nil {
 				t.Error(err)
 			}
-			// The other files name the model's place.
+			// The other files contain the path of the model.
 			got, want := contents(t, run.Out), contents(t, original.Out)
 			for _, name := range []string{"metrics.jsonl", "all_results.json", "final/adapter_model.safetensors", "checkpoint-4/state.json"} {
 				if got[name] != want[name] || want[name] == "" {
@@ -316,8 +316,8 @@ func TestLostLog(t *testing.T) {
 	}
 }
 
-// TestOtherState asserts that a checkpoint with a right checksum and a state
-// that cannot be of the run is refused, with the key and the value.
+// TestOtherState: a checkpoint with a correct checksum and a state that cannot
+// belong to the run is refused; the error names the key and the value.
 func TestOtherState(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	const at = "checkpoint-3"
@@ -366,7 +366,7 @@ func TestOtherState(t *testing.T) {
 	})
 }
 
-// TestOtherMoments asserts that moments that no optimizer can have are refused.
+// TestOtherMoments: moments that no optimizer can have are refused.
 func TestOtherMoments(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	read := func(path string) (tensors []checkpoint.Tensor) {
@@ -424,8 +424,8 @@ func TestOtherMoments(t *testing.T) {
 	}
 }
 
-// FuzzState wants every text to be refused in one line or to be a state that can
-// be judged.
+// FuzzState: every text is either refused with an error of one line, or is a
+// state that can be checked.
 func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"format": 1, "step": 3, "seed": 17, "epoch": 1, "index": 8, "best": {"step": 2, "epoch": 1, "score": 0.5}, "window_loss": 0,
 		"window_steps": 0, "total_loss": 1, "schedule": {"merges": 0, "injects": 0, "deferred": 0, "step": 0, "done": 0, "merged": false}, "born": null}`))

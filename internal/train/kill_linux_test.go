@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// TestKillAtCalls kills a run at system calls that change a directory, each time
-// at a later one of its kind, and wants the files of an unbroken run. Unlike
-// moments drawn at random these are the ones that matter. It needs strace;
-// LOR2C_KILLS sets how many kills there are.
+// TestKillAtCalls kills a run at system calls that change a directory, each
+// time at a later call of its kind. The files must be those of an uninterrupted
+// run. These calls are the critical moments, which random kills rarely meet.
+// The test needs strace; LOR2C_KILLS sets the number of kills.
 func TestKillAtCalls(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil || testing.Short() {
@@ -45,13 +45,13 @@ func TestKillAtCalls(t *testing.T) {
 			p.Path = strace
 			died++
 			if p.Run() == nil {
-				break // it has fewer of these calls
+				break // the run has fewer of these calls
 			}
 		}
 		if err := process(t, c).Run(); err != nil {
 			t.Fatalf("after kills at %s: %v", call, err)
 		}
-		t.Logf("%d processes were to die at %s", died, call)
+		t.Logf("%d processes should have been killed at %s", died, call)
 		sameFiles(t, contents(t, c.Out), want)
 	}
 }

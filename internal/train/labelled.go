@@ -17,9 +17,10 @@ type classification struct {
 	labels  []int32                  // reused by upload
 }
 
-// Classification returns the objective of choosing one of a number of classes for each sequence. The training loss is
-// that of torch.nn.CrossEntropyLoss with the given class weights, nil for none, and label smoothing. The loss of
-// evaluations stays unweighted.
+// Classification returns the objective of choosing one of several classes for
+// each sequence. The training loss is that of torch.nn.CrossEntropyLoss with
+// the given class weights (nil for none) and label smoothing. The loss of
+// evaluations is not weighted.
 func Classification(dev compute.Device, classes int, weights []float64, smoothing float64) Objective {
 	c := &classification{classes: classes, entropy: compute.CrossEntropyOpts{Smoothing: float32(smoothing)}}
 	for _, w := range weights {

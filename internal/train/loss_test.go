@@ -39,7 +39,7 @@ func torchLoss(logits []float32, labels []float32, w []float64, e float64) float
 }
 
 // TestWeighedLoss compares the loss of a step, over one pass and over several,
-// with PyTorch's definition, and wants the evaluation's loss to stay plain.
+// with PyTorch's definition. The loss of evaluations must not be weighted.
 func TestWeighedLoss(t *testing.T) {
 	dev := cpu.Open[float32](1)
 	c := demoConfig(t, t.TempDir(), 16)
@@ -95,8 +95,8 @@ func TestWeighedLoss(t *testing.T) {
 	}
 }
 
-// TestClassWeights: balanced weights are scikit-learn's, and what the data has
-// no use for is a fault of the run file.
+// TestClassWeights: balanced weights are those of scikit-learn, and settings
+// that do not fit the data are faults of the run file.
 func TestClassWeights(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 4)
@@ -122,7 +122,8 @@ func TestClassWeights(t *testing.T) {
 	}
 	write("no", "no", "yes", "no", "maybe", "no")
 	c.Data.Labels, c.Train.ClassWeights = []string{"maybe", "no", "yes"}, []config.Weight{config.Balanced}
-	// compute_class_weight("balanced", classes=[0, 1, 2], y=[1, 1, 2, 1, 0, 1])
+	// The weights are those of compute_class_weight("balanced", classes=[0, 1, 2],
+	// y=[1, 1, 2, 1, 0, 1]).
 	got, err := of(t)
 	if want := []float64{2, 0.5, 2}; err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("balanced weights %v, %v; want %v", got, err, want)

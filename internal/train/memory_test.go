@@ -13,8 +13,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// TestReservedArena: within the bytes of the plan no step and no evaluation of
-// a real run makes the arena grow, and no step waits for the device.
+// TestReservedArena: with the bytes of the plan, no step and no evaluation of a
+// real run makes the arena grow, and no step waits for the device.
 func TestReservedArena(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestReservedArena(t *testing.T) {
 type counter struct {
 	compute.Device
 	calls map[string]int
-	flops int // multiplications and additions, attention's left out
+	flops int // multiplications and additions, without attention
 }
 
 func (c *counter) count(op string, products ...int) {
@@ -157,16 +157,16 @@ func (c *counter) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor)
 
 type tensor = compute.Tensor
 
-// work is the closed form of a step's multiply-adds and calls, for a batch of
-// n tokens in b sequences through layers of width c and inner width f, with
-// rank r and o outputs. Only the first tokens' rows go through the last layer,
-// except for keys and values.
+// work returns the number of multiply-adds and of calls of a step in closed
+// form, for a batch of n tokens in b sequences through layers of width c and
+// inner width f, with rank r and o outputs. In the last layer only the rows of
+// first tokens are computed, except for keys and values.
 func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls map[string]int) {
-	inner := n * (4*c*c + 2*c*f)       // a layer's linear maps
-	last := n*2*c*c + b*(2*c*c+2*c*f)  // the last one's
+	inner := n * (4*c*c + 2*c*f)       // the linear layers of a layer
+	last := n*2*c*c + b*(2*c*c+2*c*f)  // those of the last layer
 	dense, out := b*c*c, b*c*o         // the head, or BERT's pooler and head
-	above := (layers-2)*inner + last   // all layers but the first
-	macs = inner + above + dense + out // forward
+	above := (layers-2)*inner + last   // all layers except the first
+	macs = inner + above + dense + out // forward pass
 	calls = map[string]int{"Linear": 6*layers + 2}
 	lowRank := func(n int) {
 		for _, op := range []string{"LowRankDown", "LowRankUp", "LowRankDownGrad", "LowRankUpGrad"} {
@@ -175,20 +175,21 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 	}
 	headGrad, headCalls := 2*dense+2*out, 4
 	biases := 2
-	if kind == "bert" { // whose pooler is frozen
+	if kind == "bert" { // its pooler is frozen
 		headGrad, headCalls, biases = dense+2*out, 3, 1
 	}
 	switch method {
 	case "head":
-		// The gradient stops at the head's first layer.
+		// The gradient ends at the first layer of the head.
 		if macs += 2*out + dense; kind == "bert" {
 			macs -= dense + out
 		}
 		calls["Gemm"] = map[string]int{"roberta": 3, "bert": 1}[kind]
 	case "lor2c":
-		// No weight has a gradient, and nothing below the first layer's output.
+		// Weights have no gradients, and neither does anything below the output of
+		// the first layer.
 		macs += headGrad + above
-		macs += (layers-1)*n*2*c*r + b*2*c*r           // forward
+		macs += (layers-1)*n*2*c*r + b*2*c*r           // forward pass
 		macs += n*3*c*r + (layers-2)*n*4*c*r + b*4*c*r // the first layer needs no dx
 		calls["Gemm"] = headCalls + 6*(layers-1)
 		lowRank(layers)
@@ -205,8 +206,8 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		}
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
 	case "lora", "dora", "dylora", "olora", "pissa", "sharelora":
-		// The first layer's gradient goes down to its query and value, whose
-		// input needs none.
+		// The gradient reaches query and value of the first layer, whose input needs
+		// none.
 		macs += headGrad + above + n*(c*c+2*c*f)
 		macs += (layers-1)*n*4*c*r + (n+b)*2*c*r
 		macs += n*6*c*r + (layers-2)*n*8*c*r + (n+b)*4*c*r
@@ -214,13 +215,15 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		lowRank(2 * layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
 	case "bitfit":
-		// The gradient goes down to the bias of the embeddings' norm, and no weight has one.
+		// The gradient reaches the bias of the embeddings' norm. Weights have no
+		// gradients.
 		macs += headGrad + inner + above
 		calls["Gemm"] = headCalls + 6*layers
 		biases = calls["Linear"]
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers+1
 	case "full":
-		// A gradient for every weight and every input: twice the forward pass.
+		// Every weight and every input has a gradient, which costs twice the forward
+		// pass.
 		macs *= 3
 		calls["Gemm"] = 2 * calls["Linear"]
 		biases = calls["Linear"]
@@ -230,8 +233,8 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 	return macs, calls
 }
 
-// TestWork counts what a step asks of the device: with a frozen base nothing
-// but what the adapter's gradient is made of.
+// TestWork counts the operations that a step requests from the device. With a
+// frozen base, only those are requested that the gradient of the adapter needs.
 func TestWork(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		for _, method := range adapter.Names() {
@@ -278,9 +281,9 @@ func TestWork(t *testing.T) {
 	}
 }
 
-// TestWorkAfterEvents counts the layers that a gradient goes back through once
+// TestWorkAfterEvents counts the layers through which the gradient passes after
 // modules were merged or replaced: none below the output of the lowest module,
-// all of the lowest layer that has LoRA.
+// and all of the lowest layer that has LoRA.
 func TestWorkAfterEvents(t *testing.T) {
 	merge := func(first, last, keep int) func(*adapter.LoR2C) {
 		return func(m *adapter.LoR2C) { m.Merge(first, last, keep) }
@@ -289,8 +292,8 @@ func TestWorkAfterEvents(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		events  []func(*adapter.LoR2C)
-		layers  int // whose attention has a gradient, of three
-		lowRank int // modules and pairs
+		layers  int // number of layers, of three, whose attention has a gradient
+		lowRank int // number of modules and pairs
 	}{
 		{"none", nil, 2, 3},
 		{"merge-0-1", []func(*adapter.LoR2C){merge(0, 1, 1)}, 1, 2},

@@ -14,7 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// observer is a method that notes when it is called. Its ops are those of the method that it wraps.
+// observer is a method that records when its methods are called. Its ops are
+// those of the method that it wraps.
 type observer struct {
 	adapter.Method
 	dev   *nulldev.Device
@@ -50,8 +51,9 @@ func (h *observerHook) Loss(p *model.Pass, out *tape.Var, again func() *tape.Var
 	h.o.calls = append(h.o.calls, fmt.Sprintf("loss scale=%.3g out=%v again=%v", scale, out.Value.Shape, again().Value.Shape))
 }
 
-// TestMethodCalls: a method is asked before each pass is uploaded, for the loss of each pass, once when all gradients
-// have been queued and once when the update has; in an evaluation only before the pass.
+// TestMethodCalls: a method is called before each pass is uploaded, for the
+// loss of each pass, once when all gradients have been queued and once when the
+// update has been queued. In an evaluation it is called only before the pass.
 func TestMethodCalls(t *testing.T) {
 	dev := nulldev.Open(4)
 	g := goldens(t)["roberta_lor2c"]

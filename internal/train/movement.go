@@ -86,8 +86,8 @@ func (r *run) continueMovementCheck() *movementCheck {
 	return m
 }
 
-// state returns what a checkpoint has to store to continue the check, or nil if
-// the check is finished.
+// state returns what a checkpoint needs to continue the check, or nil if the
+// check is finished.
 func (m *movementCheck) state() *movementState {
 	if m == nil {
 		return nil

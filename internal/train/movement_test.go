@@ -18,7 +18,7 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// watched is a method on the demo's encoder whose training a test checks step by
+// watched is a method on the demo's encoder. A test checks its training step by
 // step.
 type watched struct {
 	*Stepper
@@ -26,7 +26,7 @@ type watched struct {
 	micro []model.Batch
 }
 
-// watch builds the method and optimizer of c on the demo's encoder.
+// watch creates the method and the optimizer of c on the demo's encoder.
 func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 	t.Helper()
 	dev := cpu.Open[float32](1)
@@ -45,7 +45,7 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 	return &watched{st, newMovementCheck(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
 }
 
-// step trains one step at factor times the base learning rate and checks it.
+// step trains one step with factor times the base learning rate and checks it.
 func (w *watched) step(t *testing.T, step int, factor float64) error {
 	t.Helper()
 	if err := w.Step(step, w.micro, factor); err != nil {
@@ -61,8 +61,8 @@ func wantStuck(t *testing.T, when string, err error, want string) {
 	}
 }
 
-// TestMovementCheck asserts that a step which leaves a trainable parameter as it
-// was is an error.
+// TestMovementCheck: a step that does not change a trainable parameter is an
+// error.
 func TestMovementCheck(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	s, err := OpenSession(t.Context(), c)
@@ -87,7 +87,7 @@ func TestMovementCheck(t *testing.T) {
 			"lora_A.weight; their gradients are 0, because optim.lr is too high")
 	})
 	t.Run("stuck=value", func(t *testing.T) {
-		// One tensor gets its initial values back, as if AdamW had left it out.
+		// One tensor gets its initial values again, as if AdamW had left it out.
 		w := watch(t, s, c, 2)
 		if err := w.Step(1, w.micro, 1); err != nil {
 			t.Fatal(err)
@@ -114,9 +114,8 @@ func TestMovementCheck(t *testing.T) {
 	})
 }
 
-// TestMovementCheckContinues asserts that the same command fails with the same
-// error on a run that the check has stopped, and that a checkpoint stores an
-// unfinished check.
+// TestMovementCheckContinues: if the check has stopped a run, the same command
+// fails with the same error. A checkpoint stores an unfinished check.
 func TestMovementCheckContinues(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 24)
 	c.Train.SaveEvery, c.Optim.LR, c.Optim.WarmupRatio = 1, 1000, 0
@@ -139,14 +138,14 @@ func TestMovementCheckContinues(t *testing.T) {
 	}
 }
 
-// trainRows are the examples of GLUE's training splits (Wang et al. 2019 and
-// the files as distributed).
+// trainRows has the numbers of examples in GLUE's training splits (Wang et al.
+// 2019, and the distributed files).
 var trainRows = map[string]int{"cola": 8551, "sst2": 67349, "mrpc": 3668, "stsb": 5749, "qnli": 104743, "rte": 2490}
 
-// TestShippedConfigs trains with every run file of the repository, on the demo's
-// encoder but with the learning rates of the real data's number of steps, until
-// every parameter has moved. A warm-up over many thousand steps begins with rates
-// that cannot change a weight near 1.
+// TestShippedConfigs trains with every run file of the repository until every
+// parameter has changed. It uses the demo's encoder, but the learning rates for
+// the number of steps of the real data, because a warm-up over many thousand
+// steps begins with rates that cannot change a weight near 1.
 func TestShippedConfigs(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	s, err := OpenSession(t.Context(), c)

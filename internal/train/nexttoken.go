@@ -10,7 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// The ways of averaging the losses of tokens.
+// These are the ways of averaging the losses of tokens.
 const (
 	// ReduceTokens is the mean over all predicted tokens of an optimizer step or an evaluation.
 	ReduceTokens = "tokens"
@@ -34,7 +34,8 @@ func NextToken(vocabulary *tape.Param, reduction string) Objective {
 	return &nextToken{vocabulary: vocabulary, reduction: reduction}
 }
 
-// rows returns how many rows have logits at a time: as many as have about 2^23 logits, but at least 64.
+// rows returns the number of rows for which logits are computed at a time: that
+// for about 2^23 logits, but at least 64.
 func (n *nextToken) rows() int { return max(64, 1<<23/n.vocabulary.Value.Shape[0]) }
 
 func (n *nextToken) upload(dev compute.Device, b model.Batch, training bool) targets {

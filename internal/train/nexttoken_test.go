@@ -14,8 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// bigram is a network without layers, which predicts a token from the one before it: a row of its output is w times the
-// embedding of the row's token.
+// bigram is a network without layers that predicts a token from the token
+// before it: a row of its output is w times the embedding of the row's token.
 type bigram struct {
 	model.Network
 	table compute.Tensor // [V,C]
@@ -58,7 +58,8 @@ type plainMethod struct{ adapter.Plain }
 func (plainMethod) Params() []*tape.Param      { return nil }
 func (plainMethod) Hook(adapter.At) model.Hook { return model.Base{} }
 
-// lossAt returns the negative log-likelihood of the token next after token id, in float64.
+// lossAt returns the negative log-likelihood of token next after token id, in
+// float64.
 func (m bigram) lossAt(vocabulary *tape.Param, id, next int32) float64 {
 	table, w, v := cpu.Data[float32](m.table), cpu.Data[float32](m.w.Value), cpu.Data[float32](vocabulary.Value)
 	logits, sum := make([]float64, bigramVocabulary), 0.0
@@ -73,9 +74,10 @@ func (m bigram) lossAt(vocabulary *tape.Param, id, next int32) float64 {
 	return math.Log(sum) - logits[next]
 }
 
-// TestNextToken: the loss of a step is the mean over its predicted tokens, or over its examples of the mean over the
-// tokens of each, however the step is divided into micro-batches; so is that of an evaluation. An example of which no
-// token is predicted counts for nothing.
+// TestNextToken: the loss of a step is the mean over its predicted tokens, or
+// the mean over its examples of the mean over the tokens of each, however the
+// step is divided into micro-batches. The same holds for an evaluation. An
+// example without a predicted token does not count.
 func TestNextToken(t *testing.T) {
 	first := model.Batch{
 		IDs: []int32{1, 2, 3, 4, 5, 6, 7}, Cu: []int32{0, 4, 5, 7}, Read: []int32{0, 1, 2, 5}, Next: []int32{2, 3, 4, 7},
@@ -134,8 +136,9 @@ func TestNextToken(t *testing.T) {
 	}
 }
 
-// TestNextTokenGradient: the gradient of the mean over examples does not depend on the division into micro-batches, and
-// is that of the loss by differences.
+// TestNextTokenGradient: the gradient of the mean over examples does not depend
+// on the division into micro-batches, and agrees with finite differences of the
+// loss.
 func TestNextTokenGradient(t *testing.T) {
 	dev := cpu.Open[float64](1)
 	long := model.Batch{IDs: []int32{1, 2, 3, 4}, Cu: []int32{0, 4}, Read: []int32{0, 1, 2}, Next: []int32{2, 3, 4}}
@@ -161,7 +164,7 @@ func TestNextTokenGradient(t *testing.T) {
 				w[i] = was
 				// The factors of rows are rounded to float32.
 				if want := (up - down) / (2 * h); !(math.Abs(got[i]-want) < 1e-7) {
-					t.Errorf("element %d of the gradient is %v; differences say %v", i, got[i], want)
+					t.Errorf("element %d of the gradient is %v; finite differences give %v", i, got[i], want)
 				}
 			}
 		})

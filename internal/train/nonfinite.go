@@ -30,7 +30,7 @@ func (e *NonFiniteError) Error() string {
 	}
 	advice := "try a lower optim.lr, or look at these examples"
 	if e.Step == 1 {
-		// No rate has been applied yet.
+		// No learning rate has been applied yet.
 		advice = "look at these examples, at the weights of the base model and at method.alpha"
 	}
 	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; %s", e.Step, e.Tensor, strings.Join(e.Examples, ", "), advice)

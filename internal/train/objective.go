@@ -7,28 +7,32 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// Objective is what a task makes of a network's output: the loss of training, and the losses, predictions and scores of
-// an evaluation. [Classification], [Regression] and [NextToken] return the objectives that there are.
+// Objective defines what a task does with a network's output: the loss of
+// training, and the losses, predictions and scores of an evaluation.
+// [Classification], [Regression] and [NextToken] return the available
+// objectives.
 type Objective interface {
-	// upload copies what the objective needs of b, besides its tokens, to the device, before the first op of a pass.
-	// training is false in an evaluation.
+	// upload copies the data that the objective needs of b, besides its tokens, to
+	// the device, before the first op of a pass. training is false in an
+	// evaluation.
 	upload(dev compute.Device, b model.Batch, training bool) targets
-	// divisor returns what the summed loss of the micro-batches of an optimizer step is divided by.
+	// divisor returns the number by which the summed loss of the micro-batches of
+	// an optimizer step is divided.
 	divisor(micro []model.Batch) float32
 	// loss adds scale times the summed loss of the output of a pass to loss [1]. The backward pass starts from it.
 	loss(t *tape.Tape, loss compute.Tensor, out *tape.Var, y targets, scale float32)
-	// result queues the numbers that an evaluation reads back: width of them for each example of the batch.
+	// result queues the computation of the values that an evaluation reads back.
 	result(t *tape.Tape, out *tape.Var, y targets) compute.Tensor
 	width() int
 	// tally returns an empty evaluation with the named metrics. It returns an error for a metric that the objective
 	// does not have.
 	tally(metrics []string) (tally, error)
-	// majority returns the scores of predicting the most frequent of labels for every example, or nil if the objective
-	// has no classes.
+	// majority returns the scores of predicting the most frequent of labels for
+	// every example, or nil if the objective has no classes.
 	majority(metrics []string, labels []float32) (*metric.Majority, error)
 }
 
-// targets is what an objective has uploaded for one pass.
+// targets is the data that an objective has uploaded for one pass.
 type targets struct {
 	labels  compute.Tensor // one for each row of the output
 	weights compute.Tensor // [rows] Exact: the factors of the rows' losses; absent if they are 1
@@ -37,16 +41,17 @@ type targets struct {
 
 // tally collects the results of an evaluation, batch by batch.
 type tally interface {
-	// add takes what result returned for the batch b.
+	// add adds the values that result returned for the batch b.
 	add(values []float32, b model.Batch)
-	// evaluation returns what was collected. It has no intervals and reports if no metrics were named.
+	// evaluation returns the evaluation of all batches so far. It has no intervals
+	// and class reports if no metrics were named.
 	evaluation() Evaluation
 }
 
-// losses collects the losses of examples, whose mean an evaluation reports.
+// losses collects the losses of examples. An evaluation reports their mean.
 type losses struct {
 	each    []float64
-	sum     float64 // of each loss times its weight
+	sum     float64 // sum of each loss times its weight
 	weights float64
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// OwnFile reports whether path is a file that a run wrote and still needs, in its
-// directory or in one of its checkpoints. It returns false for other files there, such
-// as predictions that a user wrote.
+// OwnFile reports whether path is a file that a run wrote and still needs, in
+// its directory or in one of its checkpoints. It returns false for other files
+// there, such as predictions that a user wrote.
 func OwnFile(path string) bool {
 	if full, err := filepath.EvalSymlinks(path); err == nil {
 		path = full

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestOwnFile wants every file that a run leaves to be known as its own, and no
+// TestOwnFile: every file that a run leaves is recognised as its own, and no
 // other.
 func TestOwnFile(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
@@ -34,10 +34,10 @@ func TestOwnFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		if OwnFile(path) {
-			t.Errorf("%s is taken for a file of the run", path)
+			t.Errorf("%s is wrongly recognised as a file of the run", path)
 		}
 	}
 	if OwnFile(filepath.Join(c.Out, "none")) || OwnFile(c.Out) {
-		t.Error("what is no file is taken for one of the run")
+		t.Error("a path that does not exist is recognised as a file of the run")
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Plan is the memory in bytes that a run needs, computed before its first step.
 type Plan struct {
 	Weights int64 // frozen weights
-	Trained int64 // all else that stays: trainable parameters, gradients, moments, and reports of steps
+	Trained int64 // all other persistent memory: trainable parameters, gradients, moments, and reports of steps
 	Arena   int64 // activations of the micro-batch with the most tokens
 	Tokens  int   // number of tokens of that micro-batch
 	// Examples is the largest number of examples in a micro-batch.
@@ -23,9 +23,9 @@ type Plan struct {
 // Total returns the sum of weights, trained state and activations.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 
-// plan computes how much memory the run needs on the device on, with the method that
-// settings describe. It runs the largest micro-batch of training, of evaluation and of
-// what-if trials on a device that only counts memory.
+// plan computes how much memory the run needs on device `on`, with the method
+// that settings describe. It runs the largest micro-batch of training, of
+// evaluation and of what-if trials on a device that only counts memory.
 func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Working))
@@ -57,8 +57,8 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p.Tokens, p.Examples = full, batch
 	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
-	// A what-if trial has one module less than the method, or a longer one, so it needs
-	// at most as much memory as the method on the same batch.
+	// A what-if trial has one module less than the method, or a longer one, so it
+	// needs at most as much memory as the method with the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
 	st.forward(evenBatch(max(most, tokens), max(batch, examples)), nil)
 	// The arena reuses blocks of one size class, and which tensors share a class depends
@@ -77,7 +77,8 @@ func (s *Session) reportSlots(n int) int {
 	return min(t.LogEvery, steps+t.AddedEpochs()*perEpoch)
 }
 
-// sample returns the indices of those of n dev examples that what-if trials use.
+// sample returns the indices of the dev examples, of n, that what-if trials
+// use.
 func (s *Session) sample(n int) []int32 {
 	order := dataset.Order(s.Config.Seed, 0, n)
 	return order[:min(s.Config.Schedule.WhatIf, n)]

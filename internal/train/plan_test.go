@@ -12,8 +12,9 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 )
 
-// TestFullest holds the fullest micro-batch against all that a run takes, and
-// asserts that a plan for very many epochs is a bound that walks through none.
+// TestFullest compares the fullest micro-batch with all micro-batches of a run.
+// For very many epochs the plan is an upper bound that does not visit their
+// batches.
 func TestFullest(t *testing.T) {
 	draw := rand.New(rand.NewPCG(1, 2))
 	e := &dataset.Encoded{Cu: []int64{0}}
@@ -34,15 +35,15 @@ func TestFullest(t *testing.T) {
 	}
 	tokens, examples := taken(7)
 	for first, _ := taken(6); first == tokens; first, _ = taken(6) {
-		s.Config.Seed++ // the fullest shall be in the last epoch
+		s.Config.Seed++ // until the fullest micro-batch is in the last epoch
 		tokens, examples = taken(7)
 	}
 	if n, b := s.fullest(d); n != tokens || b != examples {
-		t.Errorf("planned %d tokens of %d examples; the run takes %d of %d", n, b, tokens, examples)
+		t.Errorf("planned %d tokens of %d examples; the run has %d of %d", n, b, tokens, examples)
 	}
 	bound, b := s.longestMicro(d)
 	if bound < tokens || bound > 8*61 || b != 8 {
-		t.Errorf("the longest %d examples have %d tokens; the run takes %d", b, bound, tokens)
+		t.Errorf("the longest %d examples have %d tokens; the run has %d", b, bound, tokens)
 	}
 	s.Config.Train.Epochs = 100_000
 	if n, b := s.fullest(d); n != bound || b != 8 {
@@ -50,7 +51,8 @@ func TestFullest(t *testing.T) {
 	}
 }
 
-// rings notes the rows of what is allocated with the width of reports.
+// rings records the number of rows of allocations that have the width of
+// reports.
 type rings struct {
 	compute.Device
 	rows []int
@@ -63,12 +65,13 @@ func (r *rings) Alloc(s compute.Shape, d compute.DType) tensor {
 	return r.Device.Alloc(s, d)
 }
 
-// TestRing asserts that reports take memory for the steps between read-backs, and
-// at most for those of the run, whatever train.log_every says.
+// TestRing: memory for reports is allocated for the steps between two
+// read-backs, and at most for the steps of the run, whatever train.log_every
+// is.
 func TestRing(t *testing.T) {
 	for _, tt := range []struct{ every, rows int }{{1_000_000, 6}, {6, 6}, {3, 3}} {
 		t.Run(fmt.Sprintf("log_every=%d", tt.every), func(t *testing.T) {
-			c := demoConfig(t, t.TempDir(), 16) // 2 steps an epoch
+			c := demoConfig(t, t.TempDir(), 16) // 2 steps per epoch
 			c.Train.Epochs, c.Train.ExtendEpochs, c.Train.LogEvery, c.Train.SaveEvery = 2, []int{1}, tt.every, 0
 			r := &rings{Device: cpu.Open[float32](1)}
 			o := quiet(1)

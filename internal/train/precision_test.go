@@ -20,9 +20,9 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// narrow is a CPU device that says it works in 16 bits. With round set, what
-// forward passes read of the parameters is bfloat16, so that what should have
-// been exact and was not shows.
+// narrow is a CPU device that reports a Working type of 16 bits. If round is
+// set, the parameters that forward passes read are rounded to bfloat16, so that
+// a rounded value in a place where an exact one is needed is noticed.
 type narrow struct {
 	compute.Device
 	round bool
@@ -35,7 +35,8 @@ func (n narrow) Bytes(d compute.DType) int64 {
 	return n.Device.Bytes(d)
 }
 
-// Reserve makes room for the floats of twice the size that the CPU has.
+// Reserve reserves twice the bytes, because the CPU's floats have twice the
+// size.
 func (n narrow) Reserve(bytes int64) { n.Device.Reserve(2 * bytes) }
 
 func (n narrow) Upload(dst tensor, src []float32) { n.Device.Upload(dst, src); n.cut(dst) }
@@ -52,7 +53,7 @@ func (n narrow) AdamW(p, w, m, v, g, state tensor, o compute.AdamWOpts) {
 	n.cut(w)
 }
 
-// cut rounds a Working tensor.
+// cut rounds a Working tensor to bfloat16.
 func (n narrow) cut(x tensor) {
 	if !n.round || !x.Present() || x.DType != compute.Working {
 		return
@@ -62,7 +63,7 @@ func (n narrow) cut(x tensor) {
 	}
 }
 
-// bfloat16 rounds x to 8 significant bits, to nearest and ties to even.
+// bfloat16 rounds x to 8 significant bits, to nearest with ties to even.
 func bfloat16(x float32) float32 {
 	b := math.Float32bits(x)
 	return math.Float32frombits((b + 0x7fff + b>>16&1) &^ 0xffff)
@@ -74,7 +75,7 @@ func narrowly(round bool) Options {
 	return o
 }
 
-// precisionRun trains every method, one with events.
+// precisionRun returns a run of a method. The run of one method has events.
 func precisionRun(t *testing.T, method string) *config.Config {
 	c := eventConfig(t, t.TempDir())
 	c.Train.LogGradients = true
@@ -90,9 +91,9 @@ func precisionRun(t *testing.T, method string) *config.Config {
 
 var precisionMethods = []string{"lor2c", "freeze", "lora", "full", "head"}
 
-// TestWorkingCopies: where Working and Exact are two types of the same precision, a
-// run has the bytes of one where they are one. Nothing then reads a parameter
-// that was not brought up to date, its working copy or its exact value.
+// TestWorkingCopies: if Working and Exact are two types of the same precision,
+// a run has the same bytes as with one type. So nothing reads a working copy or
+// an exact value that was not updated.
 func TestWorkingCopies(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
@@ -110,8 +111,8 @@ func TestWorkingCopies(t *testing.T) {
 	}
 }
 
-// TestExactValues: where forward passes read bfloat16, what is saved is exact,
-// and a run that goes on from it ends with the bytes of an unbroken one.
+// TestExactValues: if forward passes read bfloat16, saved values are exact, and
+// a run that continues from them has the same bytes as an uninterrupted one.
 func TestExactValues(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
@@ -132,7 +133,7 @@ func TestExactValues(t *testing.T) {
 					}
 				}
 			}
-			for _, step := range []int{4, 2} { // within an epoch and before the first event
+			for _, step := range []int{4, 2} { // within an epoch, and before the first event
 				if step < c.Train.Epochs*3 {
 					keep(t, c.Out, step)
 				}
@@ -148,8 +149,8 @@ func TestExactValues(t *testing.T) {
 	}
 }
 
-// TestExactStart: what is trained starts from the values that it has on a device
-// in float32, and its working copy from their rounding.
+// TestExactStart: trained parameters start with the values that they have on a
+// float32 device, and their working copies with the rounded values.
 func TestExactStart(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
@@ -171,11 +172,11 @@ func TestExactStart(t *testing.T) {
 			for i, p := range attach(narrow{dev, true}) {
 				exact := download(dev, p.Exact())
 				if !slices.Equal(exact, download(dev, want[i].Value)) {
-					t.Errorf("%s does not start where it starts in float32", p.Name)
+					t.Errorf("%s does not start with its values in float32", p.Name)
 				}
 				for j, x := range download(dev, p.Value) {
 					if x != bfloat16(exact[j]) {
-						t.Fatalf("%s[%d] is read as %v; it is %v", p.Name, j, x, exact[j])
+						t.Fatalf("%s[%d] is read as %v; its value is %v", p.Name, j, x, exact[j])
 					}
 				}
 			}
@@ -183,8 +184,8 @@ func TestExactStart(t *testing.T) {
 	}
 }
 
-// unrounded returns a copy of a model directory whose weights have more bits than
-// bfloat16 holds.
+// unrounded returns a copy of a model directory whose weights have more bits
+// than bfloat16.
 func unrounded(t *testing.T, dir string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "model")
@@ -214,7 +215,8 @@ func unrounded(t *testing.T, dir string) string {
 	return to
 }
 
-// keep makes a run directory one that was killed after a checkpoint.
+// keep changes a run directory to that of a run that was killed after a
+// checkpoint.
 func keep(t *testing.T, dir string, step int) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, checkpointPrefix+"*"))
@@ -232,8 +234,8 @@ func keep(t *testing.T, dir string, step int) {
 	}
 }
 
-// TestNarrowPlan: the plan counts elements in the bytes of the device that will
-// run, working copies included.
+// TestNarrowPlan: the plan counts bytes by the element sizes of the device that
+// will run, including working copies.
 func TestNarrowPlan(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
@@ -271,7 +273,8 @@ func TestNarrowPlan(t *testing.T) {
 			if got := dev.Stats().ArenaPeak; got > plan.Arena || plan.Arena > wide.Arena*3/4 {
 				t.Errorf("%d bytes are used of %d planned, %d in float32", got, plan.Arena, wide.Arena)
 			}
-			// The optimizer's state, the loss, the ring and the sums of gradients are equally large at any precision.
+			// The optimizer's state, the loss, the ring and the sums of gradients have
+			// the same size in every precision.
 			small := 4 * int64(compute.StateLen+1+s.reportSlots(train.Len())*ringWidth+sums.Shape.Len())
 			if method != "full" && 2*plan.Weights != wide.Weights || (plan.Trained-small)*16 != (wide.Trained-small)*18 {
 				t.Errorf("plans are %+v and %+v in float32", plan, wide)
@@ -280,7 +283,7 @@ func TestNarrowPlan(t *testing.T) {
 	}
 }
 
-// TestUploadsFirst: everything of a micro-batch is on the device before its
+// TestUploadsFirst: all data of a micro-batch are on the device before its
 // first op.
 func TestUploadsFirst(t *testing.T) {
 	for name, want := range map[string][]string{
@@ -297,7 +300,7 @@ func TestUploadsFirst(t *testing.T) {
 			}
 			for _, op := range dev.Ops[3:] {
 				if op == "Upload" || op == "UploadInts" {
-					t.Errorf("%s comes later", op)
+					t.Errorf("%s is uploaded after an op", op)
 				}
 			}
 		})

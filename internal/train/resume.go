@@ -14,7 +14,8 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// The words that --resume accepts. Any other value is a checkpoint directory.
+// These are the words that --resume accepts. Any other value is a checkpoint
+// directory.
 const (
 	ResumeAuto    = "auto"    // continue the run in the output directory, if there is one
 	ResumeNever   = "never"   // fail if there is a run in the output directory
@@ -79,10 +80,10 @@ func (r *run) setAside() error {
 	return nil
 }
 
-// named returns the checkpoint to continue from when --resume names one: dir itself if
-// it is in the output directory, else a copy of it there. If the output directory has
-// a checkpoint of the same or a later step, because the run was continued there
-// before, named returns that one.
+// named returns the checkpoint to continue from if --resume names one: dir
+// itself if it is in the output directory, and otherwise a copy of it there. If
+// the output directory has a checkpoint of the same or a later step, because
+// the run was continued there before, named returns that one.
 func (r *run) named(dir string, held bool) (string, error) {
 	if exists(filepath.Join(dir, ConfigFile)) && !checkpoint.IsDir(dir) {
 		return "", place.Mistake(fmt.Errorf("train: continue %s: it is a run directory; name one of the checkpoints in it, such as %s",
@@ -248,5 +249,5 @@ func (r *run) allowExtension(was map[string]string) {
 	}
 }
 
-// note keeps a line for the log, which is not open yet.
+// note stores a line for the log, which is not open yet.
 func (r *run) note(format string, a ...any) { r.notes = append(r.notes, fmt.Sprintf(format, a...)) }

@@ -33,7 +33,7 @@ type Options struct {
 	// checkpoint directory to continue from.
 	Resume   string
 	JSON     bool              // records as JSON lines on Stdout
-	Terminal terminal.Terminal // what Stderr can show
+	Terminal terminal.Terminal // what Stderr supports
 	Stdout   io.Writer
 	Stderr   io.Writer
 	// Wait makes the run wait while another process writes to the output directory.
@@ -55,12 +55,14 @@ type Outcome struct {
 	Trainable int // scalars of the adapter without the head
 }
 
-// Errors from which a caller chooses an exit code.
+// Callers choose an exit code by these errors.
 var (
-	// ErrInterrupted is wrapped when the context ended. The run has saved its state.
+	// ErrInterrupted is wrapped by the error of a run whose context ended. The run
+	// has saved its state.
 	ErrInterrupted = errors.New("interrupted")
-	// ErrOtherRun is wrapped when the output directory holds another run.
-	ErrOtherRun = errors.New("the output directory holds another run")
+	// ErrOtherRun is wrapped by the error for an output directory that belongs to
+	// another run.
+	ErrOtherRun = errors.New("the output directory has another run")
 )
 
 // run is one training run.
@@ -71,8 +73,8 @@ type run struct {
 	stepper     *Stepper
 	description adapter.Description
 	identity    identity.Manifest  // data, base model, tokenizer and settings
-	init        *adapter.Saved     // of init_adapter; nil if the initial values are drawn
-	notes       []string           // lines for the log, from before it is open
+	init        *adapter.Saved     // of init_adapter; nil if the initial values are random
+	notes       []string           // lines for the log from before it was opened
 	lr          []optim.LRSchedule // one for the planned steps and one for each addition
 	ends        []int              // the last step of each of these parts
 	dir         *directory
@@ -83,18 +85,18 @@ type run struct {
 	records     []runlog.Record
 	state       state
 	train, test data           // test is the dev split
-	weights     []float64      // of the classes, nil without train.class_weights
+	weights     []float64      // of the classes; nil without train.class_weights
 	perEpoch    int            // optimizer steps of an epoch
 	steps       int            // of the whole run, if it does not stop early
 	planned     int            // epochs of the planned part; max_steps may end the last one early
-	movement    *movementCheck // nil once every parameter has moved
+	movement    *movementCheck // nil after every parameter has changed
 	gradients   *gradientSums  // nil without train.log_gradients
 }
 
-// Run trains as c says until the run is finished, ctx ends or an error occurs. In each
-// case the last checkpoint stays valid. A later Run with the same configuration
-// continues from it, and ends with the same files, byte for byte, as a run that was
-// never interrupted.
+// Run trains as c describes until the run is finished, ctx ends or an error
+// occurs. In each case the last checkpoint remains valid. A later Run with the
+// same configuration continues from it, and its files are byte for byte those
+// of a run that was never interrupted.
 func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	s, err := OpenSession(ctx, c)
 	if err != nil {
@@ -141,7 +143,8 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if from == "" {
 		r.notes = append(r.notes, r.shortness()...)
 	}
-	// Written first, so that the directory has its run file however the process ends.
+	// The run file is written first, so that the directory has it however the
+	// process ends.
 	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
@@ -288,8 +291,8 @@ func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
 	}
 }
 
-// open opens the log, or continues it at the state's step, and logs what the run will
-// do.
+// open opens the log, or continues it at the state's step, and logs what the
+// run will do.
 func (r *run) open(o Options, from string, plan Plan) (err error) {
 	c, task := r.session.Config, r.session.Set.Task
 	r.dir.begun = true

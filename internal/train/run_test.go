@@ -24,14 +24,15 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// The demo's encoder and the first lines of its data make a real run that takes
-// a second.
+// demoDir has the demo's encoder. With it and the first lines of the demo's
+// data, a real run takes a second.
 const demoDir = "../../demo"
 
-// demoConfig is a run over rows train examples in dir, writing to dir/run.
+// demoConfig returns a run with the given number of training examples that
+// writes to dir/run.
 func demoConfig(t testing.TB, dir string, rows int) *config.Config {
 	t.Helper()
-	// Tests neither read nor fill the user's cache.
+	// Tests neither read nor write the user's cache.
 	t.Setenv("XDG_CACHE_HOME", filepath.Join(dir, "cache"))
 	for split, n := range map[string]int{"train": rows, "dev": 24} {
 		head(t, filepath.Join(demoDir, "data", split+".tsv"), filepath.Join(dir, split+".tsv"), n+1)
@@ -69,8 +70,8 @@ func quiet(workers int) Options {
 	return Options{Device: cpu.Open[float32](workers), Resume: "auto", Stdout: io.Discard, Stderr: io.Discard}
 }
 
-// contents maps every file of a run that must not depend on when it was killed
-// to its bytes.
+// contents returns the bytes of every file of a run that must not depend on
+// interruptions, by name.
 func contents(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -110,13 +111,13 @@ func sameFiles(t *testing.T, got, want map[string]string) {
 	}
 	for name := range got {
 		if _, ok := want[name]; !ok {
-			t.Errorf("%s is there, which the unbroken run does not have", name)
+			t.Errorf("%s exists, which the uninterrupted run does not have", name)
 		}
 	}
 }
 
-// TestSameBytes asserts that a configuration determines every byte of a run,
-// whatever the number of workers.
+// TestSameBytes: a configuration determines every byte of a run, whatever the
+// number of workers.
 func TestSameBytes(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 40)
@@ -139,8 +140,8 @@ func TestSameBytes(t *testing.T) {
 
 const killedRun = "LOR2C_TEST_KILLED_RUN"
 
-// TestMain runs the training that TestKill kills when asked to by the
-// environment.
+// TestMain runs the training that TestKill kills if an environment variable
+// asks for it.
 func TestMain(m *testing.M) {
 	if file := os.Getenv(killedRun); file != "" {
 		c, err := config.Load(file, nil, nil)
@@ -156,8 +157,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKill kills a run with SIGKILL at random moments, resumes it, and wants
-// the files of an unbroken run. LOR2C_KILLS sets how many times.
+// TestKill kills a run with SIGKILL at random moments and resumes it. The files
+// must be those of an uninterrupted run. LOR2C_KILLS sets the number of kills.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes, which -short leaves out")
@@ -183,7 +184,7 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// killCount is how often a run is killed.
+// killCount returns the number of kills.
 func killCount(t *testing.T) int {
 	t.Helper()
 	s := os.Getenv("LOR2C_KILLS")
@@ -220,7 +221,7 @@ func testKill(t *testing.T, c *config.Config, kills int) {
 		if p.Wait() != nil {
 			died++
 		}
-		// A run that got through is begun again, so that every kill counts.
+		// A run that has finished is started again, so that every kill counts.
 		if _, err := os.Stat(filepath.Join(c.Out, "all_results.json")); err == nil {
 			sameFiles(t, contents(t, c.Out), want)
 			os.RemoveAll(c.Out)
@@ -230,7 +231,7 @@ func testKill(t *testing.T, c *config.Config, kills int) {
 		t.Fatal(err)
 	}
 	sameFiles(t, contents(t, c.Out), want)
-	t.Logf("%d processes died before they were done", died)
+	t.Logf("%d processes were killed before they finished", died)
 }
 
 func process(t *testing.T, c *config.Config) *exec.Cmd {
@@ -279,7 +280,7 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// TestOutputDirectory asserts what a run does to a directory that is in use.
+// TestOutputDirectory checks what a run does with a directory that is in use.
 func TestOutputDirectory(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 16)
@@ -325,8 +326,8 @@ func TestOutputDirectory(t *testing.T) {
 	fails("locked", c, quiet(1), "another process is training in this directory")
 }
 
-// TestDamagedCheckpoint asserts that a run falls back to the checkpoint before
-// one that does not match its checksums.
+// TestDamagedCheckpoint: if a checkpoint does not match its checksums, the run
+// continues from the one before.
 func TestDamagedCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 40)
@@ -347,7 +348,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	sameFiles(t, contents(t, c.Out), want)
 }
 
-// TestDamagedState asserts that a checkpoint named by hand is checked too.
+// TestDamagedState: a checkpoint that --resume names is checked too.
 func TestDamagedState(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 16)
@@ -369,7 +370,7 @@ func TestDamagedState(t *testing.T) {
 		{`{"format": 1, "step": "two"}`, "state.json:1:27: step holds a JSON string"},
 		{`{"format": 2}`, "the checkpoint has format 2; this lor2c reads 1"},
 	} {
-		// Written with its checksums, as another program might.
+		// The directory is written with its checksums, as another program might.
 		err := checkpoint.WriteDir(last, func(tmp string) error {
 			for name, text := range contents(t, last) {
 				if name == stateFile {
@@ -391,7 +392,7 @@ func TestDamagedState(t *testing.T) {
 	}
 }
 
-// TestReload asserts that what a run saved scores what the run said.
+// TestReload: the saved adapters have the scores that the run logged.
 func TestReload(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
@@ -415,8 +416,8 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestNonFinite asserts that a value that is not finite stops the run and is
-// named, and that the checkpoints stay usable.
+// TestNonFinite: a value that is not finite stops the run, the error names it,
+// and the checkpoints can still be used.
 func TestNonFinite(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 40)
 	c.Optim.LR, c.Optim.WarmupRatio, c.Optim.Schedule = 1e30, 0, "constant"

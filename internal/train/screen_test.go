@@ -8,14 +8,14 @@ import (
 	"github.com/lor2c/lor2c/internal/terminal/terminaltest"
 )
 
-// viewer is a terminal that remembers what its last rows were.
+// viewer is a terminal that remembers its last rows.
 type viewer struct {
 	*terminaltest.Screen
 	t    *testing.T
 	last []string
 }
 
-// Write implements io.Writer. It holds every moment of the screen against its
+// Write implements io.Writer. It compares every state of the screen with its
 // width; only a path may be wider.
 func (w *viewer) Write(p []byte) (int, error) {
 	n, err := w.Screen.Write(p)
@@ -29,8 +29,9 @@ func (w *viewer) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// TestScreen asserts that a run with merges fits terminals of 40 cells and more,
-// and that its status line says what goes on. Run again, it is said to be finished.
+// TestScreen: the output of a run with merges fits terminals of 40 cells and
+// more, and the status line shows the present activity. If the run is started
+// again, the output says that it is finished.
 func TestScreen(t *testing.T) {
 	for _, width := range []int{40, 80} {
 		c := demoConfig(t, t.TempDir(), 32)

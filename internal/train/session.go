@@ -51,7 +51,7 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	if s.Dir, err = model.Find(c.Model); err != nil {
 		return nil, err
 	}
-	// The directory may be a model that full fine-tuning wrote.
+	// The directory may be a model that a full fine-tuning run wrote.
 	if checkpoint.Sealed(s.Dir) {
 		if err := checkpoint.VerifyDir(s.Dir); err != nil {
 			return nil, err
@@ -68,7 +68,7 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab))
 	}
 	if s.Tokenizer.Specials(false) == 0 {
-		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, and the head of an "+
+		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the head of an "+
 			"encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a cls_token", s.Dir))
 	}
 	s.MaxLength = s.Set.MaxLength
@@ -150,8 +150,8 @@ func (s *Session) checkTypes(d data) error {
 	return nil
 }
 
-// loading returns err, or an error that wraps ErrInterrupted if err says that the
-// context ended while data were loaded.
+// loading returns err, or an error that wraps ErrInterrupted if err means that
+// the context ended while data were loaded.
 func loading(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("train: load the data: %w; there was nothing to save", ErrInterrupted)
@@ -159,7 +159,7 @@ func loading(err error) error {
 	return err
 }
 
-// batch returns the examples of the given indices as one packed batch.
+// batch returns the examples with the given indices as one packed batch.
 func (d data) batch(indices []int32) model.Batch {
 	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
 	for _, i := range indices {
@@ -175,7 +175,7 @@ func (d data) batch(indices []int32) model.Batch {
 	return b
 }
 
-// where returns file:line of each example of the given indices.
+// where returns file:line of each example with the given indices.
 func (d data) where(indices []int32) []string {
 	names := make([]string, len(indices))
 	for i, x := range indices {

@@ -13,7 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 )
 
-// TestOpenSession asserts what is refused before a device is touched.
+// TestOpenSession checks what is refused before a device is used.
 func TestOpenSession(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -29,7 +29,7 @@ func TestOpenSession(t *testing.T) {
 			c.Model = demoModel(t, `"model_type": "roberta"`, `"model_type": "gpt2"`)
 		}, `model_type is "gpt2"; want roberta or bert`},
 		{"no-special-tokens", func(t *testing.T, c *config.Config) {
-			// The tokenizer of a decoder puts nothing before a text.
+			// The tokenizer of a decoder has no token before a text.
 			c.Model = demoModel(t, `"model_type"`, `"model_type"`)
 			raw, err := os.ReadFile(filepath.Join("..", "tokenizer", "testdata", "qwen", "tokenizer.json"))
 			if err != nil {
@@ -38,7 +38,7 @@ func TestOpenSession(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(c.Model, "tokenizer.json"), raw, 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}, "the tokenizer puts no special token before a text, and the head of an encoder reads the first one"},
+		}, "the tokenizer puts no special token before a text, but the head of an encoder reads the first one"},
 	}
 	for _, tt := range tests {
 		t.Run("fault="+tt.name, func(t *testing.T) {
@@ -58,7 +58,8 @@ func TestOpenSession(t *testing.T) {
 	})
 }
 
-// demoModel copies the demo's model with a line of its config.json changed.
+// demoModel returns a copy of the demo's model with a changed line in its
+// config.json.
 func demoModel(t *testing.T, old, changed string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,9 +86,8 @@ func demoModel(t *testing.T, old, changed string) string {
 	return dir
 }
 
-// TestEvaluateElsewhere asserts that an adapter needs neither the training file
-// nor the order of its labels to be evaluated, and is not evaluated on labels
-// of another order.
+// TestEvaluateElsewhere: an evaluation needs neither the training file nor its
+// order of labels, and labels in another order are refused.
 func TestEvaluateElsewhere(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 16)
 	c.Train.Epochs = 1
@@ -102,7 +102,7 @@ func TestEvaluateElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Loss != got.Dev.Loss {
-		t.Errorf("loss %v; training said %v", e.Loss, got.Dev.Loss)
+		t.Errorf("loss %v; training logged %v", e.Loss, got.Dev.Loss)
 	}
 	other := *c
 	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)

@@ -2,9 +2,9 @@ package train
 
 import "fmt"
 
-// fewSteps is roughly the number of optimizer steps that a run on small data needs. In
-// the measurements of docs/defaults.md a model had learned nothing after 30 steps and
-// most of what it learned after 190.
+// fewSteps is roughly the number of optimizer steps that a run on small data
+// needs. In the measurements of docs/defaults.md a model had learned nothing
+// after 30 steps and most of what it learned after 190.
 const fewSteps = 150
 
 // shortness returns a warning if the run has few steps, and one if the run ends before

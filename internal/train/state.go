@@ -21,7 +21,7 @@ import (
 // ConfigFile is the name of the resolved configuration in a run directory.
 const ConfigFile = "config.resolved.yaml"
 
-// The other names in a run directory.
+// These are the other names in a run directory.
 const (
 	checkpointPrefix = "checkpoint-"
 	bestLink         = "best"
@@ -31,29 +31,30 @@ const (
 	optimizerFile    = "optimizer.safetensors"
 )
 
-// state is what a checkpoint stores besides tensors. It determines the rest of the
-// run, because the order of the data is a function of seed and epoch, and the random
-// numbers are functions of seed and step.
+// state is the part of a checkpoint besides tensors. It determines the rest of
+// the run, because the order of the data is a function of seed and epoch, and
+// the random numbers are functions of seed and step.
 type state struct {
 	Format int    `json:"format"`
-	Step   int    `json:"step"` // optimizer steps done
-	Seed   uint64 `json:"seed"` // of data order, dropout masks and initial values
+	Step   int    `json:"step"` // optimizer steps so far
+	Seed   uint64 `json:"seed"` // for the data order, dropout masks and initial values
 	// Epoch and Index are the position of the next example: the epoch, counted from 0,
 	// and the index within the order of that epoch.
 	Epoch int `json:"epoch"`
 	Index int `json:"index"`
 	// Best is the best evaluation so far.
 	Best best `json:"best"`
-	// Waiting is the state of early stopping, which runs without it have too.
+	// Waiting is the state of early stopping. It is also updated in runs without
+	// early stopping.
 	Waiting waiting `json:"waiting"`
 	// WindowLoss and TotalLoss are the sums of the losses of the steps since the last
 	// record and since the start of the run.
 	WindowLoss  float64 `json:"window_loss"`
 	WindowSteps int     `json:"window_steps"`
 	TotalLoss   float64 `json:"total_loss"`
-	// Schedule is the progress of the method's changes, as the method returned it. Born
-	// has, for each parameter that was added during the run, the step after which it was
-	// added.
+	// Schedule is the progress of the method's changes, as the method returned it.
+	// Born has, for each parameter that was added during the run, the step after
+	// which it was added.
 	Schedule json.RawMessage `json:"schedule,omitempty"`
 	Born     map[string]int  `json:"born"`
 	// Gradients has the sum of absolute gradients since the last record for each
@@ -147,12 +148,14 @@ func (r *run) trainerState() []byte {
 	return runlog.TrainerState(t)
 }
 
-// The prefixes of the names of AdamW's moments. The rest of each name is that of the
-// parameter; exp_avg and exp_avg_sq are PyTorch's names.
+// These are the prefixes of the names of AdamW's moments; exp_avg and
+// exp_avg_sq are PyTorch's names. The rest of each name is that of the
+// parameter.
 const (
 	firstMoment  = "exp_avg."
 	secondMoment = "exp_avg_sq."
-	// methodState is the prefix of what the method keeps beside its parameters while it is trained.
+	// methodState is the prefix of the method's State, which it needs besides its
+	// parameters while it is trained.
 	methodState = "state."
 )
 

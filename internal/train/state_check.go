@@ -30,7 +30,7 @@ func (r *run) readState(dir string) error {
 	if err != nil {
 		return err
 	}
-	// The name to check is that of the checkpoint, also if dir is the link best.
+	// The name to compare is that of the checkpoint, also if dir is the link best.
 	if to, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = to
 	}

@@ -23,10 +23,11 @@ type Stepper struct {
 	Method adapter.Method
 	Opt    *optim.AdamW
 	Seed   uint64
-	Steps  int // optimizer steps of the whole run, for methods that plan ahead
-	// Objective is what the network is trained and evaluated for.
+	Steps  int // optimizer steps of the whole run, for methods that schedule changes
+	// Objective is the training objective of the network.
 	Objective Objective
-	// Evaluating is told, if set, how many batches of an evaluation are done.
+	// Evaluating, if not nil, is called with the number of finished batches of an
+	// evaluation.
 	Evaluating func(done, batches int)
 
 	loss compute.Tensor // [1], summed over the micro-batches of a step
@@ -37,7 +38,8 @@ type Stepper struct {
 	reports []float32 // reused by Reports, the ring on the host
 }
 
-// The columns of a row of the ring: the loss of the step, then the optimizer's state.
+// These are the columns of a row of the ring: the loss of the step, then the
+// optimizer's state.
 const (
 	ringLoss  = 0
 	ringState = 1
@@ -121,7 +123,7 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	s.Method.Backward(at)
 }
 
-// at returns what the method is told about an optimizer step of training.
+// at returns the argument of the method's functions for an optimizer step.
 func (s *Stepper) at(step int) adapter.At {
 	return adapter.At{Step: step, Steps: s.Steps, Train: true, Seed: s.Seed, Loss: s.loss, State: s.Opt.State()}
 }

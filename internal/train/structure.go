@@ -69,10 +69,10 @@ type methodRun struct {
 	ctx context.Context
 }
 
-// Losses returns the mean loss, and the loss of each example, on the what-if sample
-// with the given hook in place of the method's. An interrupt does not stop it, so that
-// an event which has begun is finished. trial of trials is the progress that the
-// console shows.
+// Losses returns the mean loss, and the loss of each example, on the what-if
+// sample with the given hook in place of the method's. An interrupt does not
+// stop it, so that an event that has begun is finished. The console shows trial
+// of trials as progress.
 func (m methodRun) Losses(hook func(adapter.At) model.Hook, trial, trials int) (mean float64, each []float64, err error) {
 	s := *m.r.stepper
 	s.Method = hooked{s.Method, hook}

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// withTemplate copies the demo's model and replaces the post_processor of its
-// tokenizer by a template with n special tokens of a type before the text.
+// withTemplate returns a copy of the demo's model in which the post_processor
+// of the tokenizer puts n special tokens of a type before the text.
 func withTemplate(t *testing.T, n, typeID int) string {
 	t.Helper()
 	dir := demoModel(t, `"hidden_size"`, `"hidden_size"`)
@@ -40,8 +40,8 @@ func withTemplate(t *testing.T, n, typeID int) string {
 	return dir
 }
 
-// TestLoadTemplate asserts that what a tokenizer puts around a text fits the model
-// before anything is encoded by the thousand.
+// TestLoadTemplate: special tokens that do not fit the model are an error
+// before the examples are encoded.
 func TestLoadTemplate(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -75,8 +75,8 @@ func TestLoadTemplate(t *testing.T) {
 	}
 }
 
-// TestTokenizerCopies asserts that a checkpoint holds the tokenizer that was read,
-// with the bytes that were read, and nothing else that lies beside it.
+// TestTokenizerCopies: a checkpoint contains the tokenizer files that were
+// read, with the bytes that were read, and no other file of their directory.
 func TestTokenizerCopies(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 8)
 	c.Model, c.Train.Epochs = demoModel(t, `"hidden_size"`, `"hidden_size"`), 1
@@ -105,6 +105,6 @@ func TestTokenizerCopies(t *testing.T) {
 	}
 	raw, err := os.ReadFile(filepath.Join(got.Out, "log.txt"))
 	if err != nil || !strings.Contains(string(raw), "classification head: new; the base has none") {
-		t.Errorf("the log says nothing of the head: %v\n%s", err, raw)
+		t.Errorf("the log does not mention the head: %v\n%s", err, raw)
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestWhatIf wants trials to leave every tensor as it was, and to say the loss
-// that the chosen candidate then has.
+// TestWhatIf: trials do not change any tensor, and predict the loss that the
+// chosen candidate then has.
 func TestWhatIf(t *testing.T) {
 	c := eventConfig(t, t.TempDir())
 	if _, err := Run(context.Background(), c, quiet(2)); err != nil {
@@ -52,7 +52,7 @@ func TestWhatIf(t *testing.T) {
 			t.Errorf("event %d: losses %v and %v before; every candidate changes something", i, slices.Collect(maps.Keys(seen)), *e.Loss)
 		}
 		if i > 0 && e.Step == all[i-1].Step && *e.Loss != *all[i-1].Candidates[all[i-1].Winner].Loss {
-			t.Errorf("event %d begins with loss %v; the chosen candidate before it promised %v", i, *e.Loss, *all[i-1].Candidates[all[i-1].Winner].Loss)
+			t.Errorf("event %d begins with loss %v; the chosen candidate before it predicted %v", i, *e.Loss, *all[i-1].Candidates[all[i-1].Winner].Loss)
 		}
 	}
 	if plain := events(t, c.Out); plain[0].Loss != nil || plain[0].Candidates[0].Loss != nil {
@@ -60,9 +60,9 @@ func TestWhatIf(t *testing.T) {
 	}
 }
 
-// TestWhatIfMemory runs trials within the memory that was planned: of pairs of
-// rows, which in the sample are longer than any pair that trains or is evaluated,
-// and of all rows at once.
+// TestWhatIfMemory: trials need no more than the planned memory, with pairs of
+// examples that are longer in the sample than any pair in training or
+// evaluation, and with all examples at once.
 func TestWhatIfMemory(t *testing.T) {
 	for _, batch := range []int{2, 24} {
 		t.Run(fmt.Sprintf("batch=%d", batch), func(t *testing.T) {
@@ -74,7 +74,8 @@ func TestWhatIfMemory(t *testing.T) {
 				}
 			}
 			put(c.Data.Train, slices.Repeat([]string{short}, 24))
-			// In order, every evaluated pair has one long row; in the sample some have two.
+			// In order, every evaluated pair has one long example. In the sample some
+			// pairs have two.
 			put(string(c.Data.Dev), slices.Repeat([]string{short, long}, 12))
 			c.Train.MicroBatchSize, c.Train.EvalBatchSize = 1, batch
 			c.Schedule.WhatIf, c.Schedule.MaxInjects = 24, 2
@@ -92,7 +93,8 @@ func TestWhatIfMemory(t *testing.T) {
 	}
 }
 
-// withoutLog drops from a state the digest of the log, which has the trials in it.
+// withoutLog removes the digest of the log from a state, because the log
+// contains the trials.
 func withoutLog(t *testing.T, name, content string) string {
 	t.Helper()
 	if !strings.HasSuffix(name, "/"+stateFile) {
