@@ -1,8 +1,9 @@
-// Package kernels holds the compiled kernels that are part of the binary.
+// Package kernels contains the compiled kernels that are embedded in the
+// binary.
 //
 // A source file becomes one cubin for each target and one text of PTX. They are
-// embedded apart, and not as a fat binary, so that it is ours to say which one a
-// driver gets, and to try another where it refuses one.
+// embedded separately and not as a fat binary, so that this program chooses
+// which code to load, and can use other code if the driver refuses it.
 package kernels
 
 import (
@@ -24,16 +25,17 @@ import (
 //go:embed build
 var build embed.FS
 
-// Code is every kernel for one target.
+// Code is all kernels for one target.
 type Code struct {
 	Target string   // sm_90a for machine code, compute_80 for PTX
-	Images [][]byte // of the source files: cubins, or texts of PTX. A kernel is in one of them
+	Images [][]byte // one cubin or text of PTX for each source file. A kernel is in one of them
 }
 
-// Codes returns what runs on a card of that compute capability, best first:
-// machine code, then PTX, which the driver compiles. A driver may be too old for
-// the first and not for the last. There are none where this program was built
-// without kernels or has none for such a card; For says which.
+// Codes returns the code that runs on a card of the given compute capability,
+// best first: machine code, then PTX, which the driver compiles. A driver may
+// be too old for the machine code and accept the PTX. The list is empty if this
+// program was built without kernels or has none for such a card; For returns
+// which.
 func Codes(major, minor int) ([]Code, error) {
 	all, err := embedded()
 	if err != nil {
@@ -42,7 +44,7 @@ func Codes(major, minor int) ([]Code, error) {
 	return choose(all, major, minor), nil
 }
 
-// Targets names the code that is embedded.
+// Targets returns the names of the embedded code.
 func Targets() (names []string) {
 	all, _ := embedded()
 	for _, c := range all {
@@ -80,9 +82,10 @@ func describe(all []Code, major, minor int) (code string, ok bool) {
 	return code, true
 }
 
-// choose orders what runs on a card. Machine code runs on its own compute
-// capability and later minor versions of the same major one, that of a target
-// with a letter on its own alone; PTX runs on its own and all later.
+// choose returns the code that runs on a card, best first. Machine code runs on
+// its own compute capability and on later minor versions of the same major
+// version; if its target has a letter, only on its own. PTX runs on its own
+// compute capability and all later ones.
 func choose(all []Code, major, minor int) (fit []Code) {
 	card := 10*major + minor
 	rank := map[string]int{}
@@ -102,14 +105,14 @@ func choose(all []Code, major, minor int) (fit []Code) {
 	return fit
 }
 
-// parse takes sm_90a apart.
+// parse divides a target such as sm_90a into its parts.
 func parse(target string) (version int, letter string, machine bool) {
 	kind, number, _ := strings.Cut(target, "_")
 	_, _ = fmt.Sscanf(number, "%d%s", &version, &letter)
 	return version, letter, kind == "sm"
 }
 
-// embedded returns all code; none where there is no archive.
+// embedded returns all code, or none if there is no archive.
 var embedded = sync.OnceValues(func() ([]Code, error) {
 	archive, err := build.ReadFile("build/kernels.tar.gz")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,7 +134,7 @@ func read(archive []byte) (all []Code, err error) {
 	for files := tar.NewReader(z); ; {
 		h, err := files.Next()
 		if err == io.EOF {
-			// The checksum is behind the last file.
+			// The checksum follows the last file.
 			if _, err = io.Copy(io.Discard, z); err == nil {
 				return all, nil
 			}

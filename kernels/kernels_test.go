@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// packed is an archive of files with their own names as content.
+// packed returns an archive of files whose content is their name.
 func packed(t *testing.T, names ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -86,7 +86,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestEmbedded wants the same kernels for every target.
+// TestEmbedded: every target has the same kernels.
 func TestEmbedded(t *testing.T) {
 	all, err := embedded()
 	if err != nil {
@@ -103,7 +103,7 @@ func TestEmbedded(t *testing.T) {
 		}
 		slices.Sort(names)
 		if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
-			t.Errorf("%s: a kernel is there twice among %v", c.Target, names)
+			t.Errorf("%s: a kernel occurs twice among %v", c.Target, names)
 		}
 		if first == nil {
 			first = names
@@ -116,7 +116,7 @@ func TestEmbedded(t *testing.T) {
 
 var entry = regexp.MustCompile(`(?m)^\.visible \.entry (\w+)\(`)
 
-// entries lists the kernels in an image.
+// entries returns the names of the kernels in an image.
 func entries(t *testing.T, target string, image []byte) (names []string) {
 	t.Helper()
 	if _, _, machine := parse(target); !machine {
@@ -125,7 +125,7 @@ func entries(t *testing.T, target string, image []byte) (names []string) {
 		}
 		return names
 	}
-	// CUDA puts a version of its own where ELF has 1.
+	// CUDA writes its own version where ELF has 1.
 	image = slices.Clone(image)
 	copy(image[20:24], []byte{1, 0, 0, 0})
 	f, err := elf.NewFile(bytes.NewReader(image))

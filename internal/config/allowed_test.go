@@ -13,7 +13,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// valid are run files of which each key's allowed values suit at least one.
+// valid returns run files such that every allowed value of a key is valid in at
+// least one of them.
 func valid() (all []Config) {
 	for _, kind := range []string{"classification", "regression"} {
 		for _, method := range adapter.Names() {
@@ -29,8 +30,8 @@ func valid() (all []Config) {
 	return append(all, glue)
 }
 
-// accepts reports whether Validate of any valid run file has no fault that
-// begins with l's name when l is value.
+// accepts reports whether there is a valid run file for which Validate has no
+// fault of key l if l is set to value.
 func accepts(t *testing.T, l leaf, value reflect.Value) bool {
 	t.Helper()
 	for _, c := range valid() {
@@ -46,7 +47,7 @@ func accepts(t *testing.T, l leaf, value reflect.Value) bool {
 	return false
 }
 
-// bounds reads a range in the words of docs.
+// bounds parses a range from the words of its description.
 func bounds(t *testing.T, words string) (inside, outside []float64) {
 	t.Helper()
 	number := func(s string) float64 {
@@ -80,7 +81,7 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 	return nil, nil
 }
 
-// numeric returns f, or a list of f alone, as a value of l's field.
+// numeric returns f, or a list that contains only f, as a value of l's field.
 func numeric(l leaf, f float64) reflect.Value {
 	switch {
 	case l.typ == reflect.TypeFor[[]Weight]():

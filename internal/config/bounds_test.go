@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestBounds wants an upper bound for every count of the section train, so that
-// none of them makes a product overflow or is allocated by.
+// TestBounds: every number of the section train has an upper bound, so that no
+// product overflows and no memory is allocated by a huge number.
 func TestBounds(t *testing.T) {
 	for key, most := range map[string]int{
 		"epochs": 100_000, "max_steps": 1_000_000_000, "batch_size": 1_000_000, "eval_batch_size": 1_000_000, "eval_every": 1_000_000_000,

@@ -1,15 +1,15 @@
-// Package config reads the run file of lor2c train: one YAML file whose sections
-// belong to the packages that use them.
+// Package config reads the run file of lor2c train: one YAML file whose
+// sections belong to the packages that use them.
 //
-// A value comes from, weakest first: the defaults, the file, the environment
-// (LOR2C_OPTIM_LR for optim.lr) and --set key=value. Reading is strict: a key
-// that is not known, given twice or of the wrong type is a fault, and all
-// faults are reported together, each with the place it was read from.
+// A value comes from the defaults, the file, the environment (LOR2C_OPTIM_LR
+// for optim.lr) or --set key=value. Each of these overrides the ones before.
+// Reading is strict: a key that is unknown, given twice or of the wrong type is
+// a fault. All faults are reported together, each with its place.
 //
 // Relative paths, also those in the file, start at the current directory, as
-// those of any command line do. Only a file that says "paths: file" has them
-// start at its own directory: a run directory's does, so that it can be used from
-// anywhere and be moved together with its data.
+// those of any command line do. Only in a file with "paths: file" they start at
+// the directory of the file. The run file in a run directory has this setting,
+// so that it can be used from anywhere and be moved together with its data.
 package config
 
 import (
@@ -27,7 +27,7 @@ import (
 // Config is a run file. The tags of its fields describe the keys, see package setting. Keys lists them all.
 type Config struct {
 	Model string `yaml:"model" doc:"Hugging Face directory of the base model, or its name in the Hugging Face cache" path:"true" required:"true" example:"models/roberta-base"`
-	// InitAdapter is an adapter directory whose values the run begins with.
+	// InitAdapter is an adapter directory. The run begins with its values.
 	InitAdapter string          `yaml:"init_adapter" doc:"adapter directory whose values the run begins with, with a new optimizer; empty means values drawn by seed" path:"true" example:"runs/mnli/best"`
 	Data        dataset.Config  `yaml:"data"`
 	Method      adapter.Config  `yaml:"method"`
@@ -36,18 +36,19 @@ type Config struct {
 	Train       Train           `yaml:"train"`
 	Out         string          `yaml:"out" doc:"directory to write the run to" path:"true" required:"true" example:"runs/mrpc"`
 	Seed        uint64          `yaml:"seed" doc:"seed of the initial weights, the order of examples and dropout"`
-	// Paths says where relative paths of a file start, PathsCWD or PathsFile.
-	// Load has made all of them start at the current directory.
+	// Paths is PathsCWD or PathsFile and determines where relative paths of a file
+	// start. After Load all of them start at the current directory.
 	Paths string `yaml:"paths" doc:"where relative paths of a run file start: cwd, the current directory, or file, the directory of the file" words:"cwd|file"`
 }
 
-// The values of Config.Paths.
+// These are the values of Config.Paths.
 const (
 	PathsCWD  = "cwd"
 	PathsFile = "file"
 )
 
-// Train is the `train:` section: the extent of a run and what it leaves behind.
+// Train is the `train:` section: the length of a run and the files that it
+// keeps.
 type Train struct {
 	Epochs          int      `yaml:"epochs" doc:"passes over the training data" range:"1..100000"`
 	ExtendEpochs    []int    `yaml:"extend_epochs" doc:"passes added to a run that was planned without them; lor2c train --extend-epochs sets it" range:"1..100000" example:"[2]"` // added to a run that was planned without them, one element each time
@@ -67,8 +68,9 @@ type Train struct {
 	LogGradients    bool     `yaml:"log_gradients" doc:"record the adapter's mean gradients by layer after each epoch"`
 }
 
-// Extent returns how many optimizer steps a run has whose epochs have perEpoch
-// each, and how many epochs these begin, without those that were added later.
+// Extent returns the number of optimizer steps of a run whose epochs have
+// perEpoch steps each, and the number of epochs that these steps begin. It does
+// not include epochs that were added later.
 func (t Train) Extent(perEpoch int) (steps, epochs int) {
 	if t.MaxSteps > 0 {
 		return t.MaxSteps, (t.MaxSteps + perEpoch - 1) / perEpoch
@@ -76,7 +78,7 @@ func (t Train) Extent(perEpoch int) (steps, epochs int) {
 	return t.Epochs * perEpoch, t.Epochs
 }
 
-// AddedEpochs returns the passes of ExtendEpochs together.
+// AddedEpochs returns the sum of ExtendEpochs.
 func (t Train) AddedEpochs() (n int) {
 	for _, more := range t.ExtendEpochs {
 		n += more
@@ -84,14 +86,14 @@ func (t Train) AddedEpochs() (n int) {
 	return n
 }
 
-// The values of Train.Precision.
+// These are the values of Train.Precision.
 const (
 	Float32  = "float32"
 	BFloat16 = "bfloat16"
 )
 
-// Default returns the settings of a run that sets nothing. It is not valid:
-// model, data and out have no default.
+// Default returns the settings of a run file that sets nothing. It is not
+// valid, because model, data and out have no default.
 func Default() Config {
 	c := Config{
 		Method:   adapter.Default(),
@@ -101,12 +103,12 @@ func Default() Config {
 		Seed:     17,
 		Paths:    PathsCWD,
 	}
-	c.Optim.LR = 0 // Resolve takes that of the method
+	c.Optim.LR = 0 // Resolve sets it to the method's
 	return c
 }
 
-// Resolve fills what other settings decide when the user does not. Load has
-// done so already.
+// Resolve sets the keys whose values follow from other settings if the user
+// does not set them. Load has already called it.
 func (c *Config) Resolve() {
 	c.Method.Resolve()
 	c.Schedule.Resolve()
@@ -154,8 +156,8 @@ func encode(c *Config) []byte {
 	return b.Bytes()
 }
 
-// Bug is the value of a panic: a struct in Config that this package cannot read
-// or write, which no run file can cause.
+// Bug is the panic value for a struct in Config that this package cannot read
+// or write. No run file can cause it.
 type Bug struct{ Op, What string }
 
 func (b Bug) Error() string { return fmt.Sprintf("config: %s: %s", b.Op, b.What) }

@@ -55,7 +55,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// wantFaults fails unless err is an *Error whose text is want.
+// wantFaults fails the test unless err is an *Error whose text is want.
 func wantFaults(t *testing.T, err error, want string) {
 	t.Helper()
 	var all *Error
@@ -154,7 +154,7 @@ func mustLoad(t *testing.T, file string, sets, environ []string) *Config {
 }
 
 func TestPrecedence(t *testing.T) {
-	// The process's own environment must not matter.
+	// The environment of the test process must have no effect.
 	t.Setenv("LOR2C_TRAIN_EPOCHS", "99")
 	const file = "testdata/good.yaml" // epochs: 5
 	env := []string{"LOR2C_TRAIN_EPOCHS=6"}
@@ -197,7 +197,7 @@ func TestPrecedence(t *testing.T) {
 		if d := cmp.Diff([]any{[]string{"review"}, []string{"value"}}, []any{got.Data.Text, got.Method.Value("target_modules")}); d != "" {
 			t.Error(d)
 		}
-		// A fraction stays one when the resolved file is read again.
+		// A fraction remains one when the resolved file is read again.
 		again, err := load("run.yaml", got.YAML(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -227,8 +227,8 @@ func TestPrecedence(t *testing.T) {
 	})
 }
 
-// TestShippedFiles loads every run file of the repository. What they name need
-// not exist.
+// TestShippedFiles loads every run file of the repository. The files that they
+// name need not exist.
 func TestShippedFiles(t *testing.T) {
 	files := 0
 	err := filepath.WalkDir("../../configs", func(path string, d fs.DirEntry, err error) error {
@@ -244,8 +244,8 @@ func TestShippedFiles(t *testing.T) {
 	}
 }
 
-// TestTable1 holds the files of Table I to their names: each is the method on
-// the task, and says the command that runs it.
+// TestTable1: each file of Table I has the method and the task in its name, and
+// contains the command that runs it.
 func TestTable1(t *testing.T) {
 	lengths := map[string]int{"sst2": 256, "mrpc": 256, "cola": 256, "qnli": 256, "rte": 512, "stsb": 256}
 	for task, length := range lengths {

@@ -9,16 +9,16 @@ import (
 // harmless are the keys that may change between two parts of one run, each with
 // the reason.
 var harmless = map[string]string{
-	"out":                    "where a run is written changes nothing in it",
+	"out":                    "the output directory does not affect the content of a run",
 	"data.test":              "training does not read the test split",
-	"train.log_every":        "decides which losses are logged, not which are computed",
-	"train.save_every":       "decides when the state is saved, not what it is",
-	"train.keep_checkpoints": "decides which saved states stay",
-	"paths":                  "decides how paths are written, not where they lead",
+	"train.log_every":        "determines which losses are logged, not which are computed",
+	"train.save_every":       "determines when the state is saved, not its content",
+	"train.keep_checkpoints": "determines which saved states are kept",
+	"paths":                  "determines how paths are written, not where they lead",
 }
 
-// content are the keys that name what a run is made from. Their values are
-// spelling; what is compared in their place is said with each.
+// content are the keys that name the inputs of a run. Their values are not
+// compared as text. Each has a description of what is compared instead.
 var content = map[string]string{
 	"model":        "weights, tokenizer and config.json, as they were read",
 	"init_adapter": "the tensors that were read",
@@ -31,9 +31,9 @@ var content = map[string]string{
 	"data.labels":  "the labels in the order of the head's outputs",
 }
 
-// Settings returns the keys of c, as Resolve leaves them, that a continued run
-// must have as it began, with their values as YAML: all but those that are
-// harmless and those whose content is compared instead.
+// Settings returns the keys of c, after Resolve, that must not change when a
+// run is continued, with their values as YAML. It leaves out harmless keys and
+// those whose content is compared instead.
 func (c *Config) Settings() map[string]string {
 	resolved := *c
 	resolved.Resolve()
@@ -78,7 +78,7 @@ func inline(v any) string {
 	if err := n.Encode(v); err != nil {
 		panic(Bug{"encode", err.Error()})
 	}
-	// The encoder picks a block for lists and may fold long text over lines.
+	// The encoder writes lists as blocks and may break long text into lines.
 	switch {
 	case n.Kind == yaml.SequenceNode:
 		n.Style = yaml.FlowStyle

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// envPrefix begins the names of all environment variables of lor2c.
+// envPrefix is the start of the names of all environment variables of lor2c.
 const envPrefix = "LOR2C_"
 
-// others are the variables of that prefix that set no key of a run file, with
-// what reads them. Those that end in _ are prefixes. A test holds the list to
-// the sources.
+// others are the variables with this prefix that do not set a key of a run
+// file, with what reads them. Names that end in _ are prefixes. A test compares
+// the list with the sources.
 var others = map[string]string{
 	"LOR2C_SYNC":             "CUDA device: wait after every op, for debugging",
 	"LOR2C_GRAPHS":           "CUDA device: 0 replays no captured steps",
@@ -24,7 +24,7 @@ var others = map[string]string{
 	"LOR2C_HOST_":            "tests: the kernels on the CPU",
 }
 
-// foreign reports whether the variable called name is for another reader.
+// foreign reports whether the variable called name has another reader.
 func foreign(name string) bool {
 	if others[name] != "" {
 		return true
@@ -38,8 +38,8 @@ func foreign(name string) bool {
 }
 
 // parseEnv returns the settings of the environment in the order of the schema,
-// since the environment itself has none, and a fault for each variable that has
-// our prefix and no reader.
+// because an environment has no order, and a fault for each variable that has
+// the prefix but no reader.
 func (s *schema) parseEnv(environ []string) (settings []given, faults []*Fault) {
 	set := map[string]string{}
 	for _, e := range environ {
@@ -70,11 +70,11 @@ func (s *schema) parseEnv(environ []string) (settings []given, faults []*Fault) 
 	return settings, append(faults, unread...)
 }
 
-// unknownEnv says that the variable called name sets nothing, and which was
-// probably meant.
+// unknownEnv returns the text of the fault for a variable that sets nothing. It
+// suggests the one that was probably meant.
 func (s *schema) unknownEnv(name string) string {
 	words := strings.ToLower(name[len(envPrefix):])
-	// Sections have no _ in their names, so the first one stands for the dot.
+	// Names of sections contain no _, so the first _ stands for the dot.
 	for _, key := range []string{strings.Replace(words, "_", ".", 1), words} {
 		if near := s.meant(key, s.names()); near != "" {
 			return "no key has this variable; did you mean " + s.byName[near].env() + "?"

@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// maxFaults is how many faults an Error shows.
+// maxFaults is the largest number of faults that an Error shows.
 const maxFaults = 20
 
-// Error holds every fault that Load found, those of the file first and in its
-// order. Its text has one line for each of the first 20, and says how many more
-// there are.
+// Error has every fault that Load found. Those of the file come first, in the
+// order of the file. The text has one line for each of the first 20, and the
+// number of the others.
 type Error struct{ Faults []error }
 
 func (e *Error) Error() string {
@@ -25,35 +25,35 @@ func (e *Error) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap lets errors.Is find the cause of a file that cannot be read.
+// Unwrap lets errors.Is find the cause if a file cannot be read.
 func (e *Error) Unwrap() []error { return e.Faults }
 
-// ErrUnknownKey is wrapped by every [Fault] of a key that no run file has.
+// ErrUnknownKey is wrapped by every [Fault] for a key that does not exist.
 var ErrUnknownKey = errors.New("unknown key")
 
 // origin is the place that a value was read from.
 type origin struct {
 	where     string // "runs/x.yaml:3:5", "LOR2C_SEED" or "--set seed=1"
-	line, col int    // of the key in the file, 1-based; 0 elsewhere
-	set       string // the value of --set, such as "seed=1"; "" elsewhere
+	line, col int    // position of the key in the file, 1-based; 0 for other sources
+	set       string // the value of --set, such as "seed=1"; "" for other sources
 }
 
 // Fault is one line of an Error.
 type Fault struct {
 	origin
 	text  string // without the value of --set that has the fault
-	cause error  // nil, an error of the system or ErrUnknownKey
+	cause error  // nil, an error of the operating system or ErrUnknownKey
 }
 
 // Set returns the value of --set that has the fault, such as "seed=x", or "" for
 // a fault from elsewhere.
 func (f *Fault) Set() string { return f.set }
 
-// Text returns what is wrong and what would be right, as one line, without the
+// Text returns what is wrong and what would be right as one line, without the
 // place and without the value of --set that has the fault.
 func (f *Fault) Text() string { return oneLine.Replace(f.text) }
 
-// oneLine escapes the line breaks of values, which are the user's.
+// oneLine escapes line breaks in the user's values.
 var oneLine = strings.NewReplacer("\n", `\n`, "\r", `\r`)
 
 // Error returns the fault as one line: place, value of --set and text.

@@ -15,15 +15,16 @@ import (
 	"github.com/lor2c/lor2c/internal/setting"
 )
 
-// JSONSchema returns a JSON schema, draft 2020-12, of a run file, for editors that
-// complete and check YAML by one. It has the type, default, description and
-// allowed values of every key, and refuses unknown keys. All its keywords mean the
-// same in draft 7, which is what many editors read.
+// JSONSchema returns a JSON schema (draft 2020-12) of a run file, with which
+// editors complete and check YAML. It has the type, default, description and
+// allowed values of every key, and refuses unknown keys. All its keywords have
+// the same meaning in draft 7, which many editors use.
 //
-// The schema accepts files that [Load] refuses. It does not require a key, because
-// the environment or --set may set it. It does not compare keys with one another. It
-// accepts 3.0 as an integer, since JSON has one kind of number. And it refuses linear
-// layers in target_modules that no model has, which Load does not know. It also refuses
+// The schema accepts some files that [Load] refuses. It does not require a key,
+// because the environment or --set may set it. It does not compare keys with
+// one another. It accepts 3.0 as an integer, because JSON has one kind of
+// number. And it refuses linear layers in target_modules that no model has,
+// which Load does not check. It also refuses
 // two kinds of files that Load accepts: those that name one method and have keys of
 // another that --set chooses, and those of older releases with all keys for every method.
 func JSONSchema() []byte {
@@ -55,7 +56,7 @@ func JSONSchema() []byte {
 	return append(text, '\n')
 }
 
-// jsonNode is a JSON schema, with those of its keywords that run files need.
+// jsonNode is a JSON schema with the keywords that run files need.
 type jsonNode struct {
 	Schema               string      `json:"$schema,omitempty"`
 	Title                string      `json:"title,omitempty"`
@@ -95,7 +96,7 @@ func keysOfMethods() (all []*jsonNode) {
 	return all
 }
 
-// property is one key of an object, and properties are its keys in the order in
+// property is one key of an object. properties are its keys in the order in
 // which editors offer them.
 type (
 	property struct {
@@ -198,8 +199,8 @@ func valueNode(t reflect.Type, k *Key) *jsonNode {
 	return &jsonNode{Type: "string"}
 }
 
-// pathNode returns the schema of a path. Like CheckPath, it refuses what only a
-// shell expands.
+// pathNode returns the schema of a path. Like CheckPath, it refuses expressions
+// that only a shell expands.
 func pathNode(k *Key) *jsonNode {
 	n := &jsonNode{Type: "string", Not: &jsonNode{Pattern: `^~|\$[A-Za-z0-9_{(]`}}
 	if k.Required {
@@ -208,7 +209,8 @@ func pathNode(k *Key) *jsonNode {
 	return n
 }
 
-// numberNode returns the schema of the numbers in r, or of all where r is nil.
+// numberNode returns the schema of the numbers in r, or of all numbers if r is
+// nil.
 func numberNode(kind string, r *setting.Range) *jsonNode {
 	n := &jsonNode{Type: kind}
 	if r == nil {
@@ -230,7 +232,8 @@ func numberNode(kind string, r *setting.Range) *jsonNode {
 	return n
 }
 
-// jsonValue returns the value of a text in YAML as encoding/json writes it.
+// jsonValue returns a value, given as YAML, in the form in which encoding/json
+// writes it.
 func jsonValue(text string) (v any) {
 	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
 		panic(Bug{"schema", err.Error()})

@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// compiled returns JSONSchema as a validator, which checks it against the
+// compiled returns JSONSchema as a validator. Compiling checks it against the
 // meta-schema of its draft.
 func compiled(t *testing.T) *jsonschema.Schema {
 	t.Helper()
@@ -34,7 +34,7 @@ func compiled(t *testing.T) *jsonschema.Schema {
 }
 
 // refusals returns the keys of a run file that s refuses, sorted, such as
-// "train.epochs"; an unknown key counts for the section it stands in.
+// "train.epochs". For an unknown key it returns the section.
 func refusals(t *testing.T, s *jsonschema.Schema, text string) (keys []string) {
 	t.Helper()
 	var document any
@@ -64,9 +64,9 @@ func refusals(t *testing.T, s *jsonschema.Schema, text string) (keys []string) {
 	return slices.Compact(keys)
 }
 
-// TestSchemaAcceptsRunFiles wants the schema to accept every run file of the
-// repository, the run file that each of them is written as into a run directory,
-// and the defaults and examples of all keys.
+// TestSchemaAcceptsRunFiles: the schema accepts every run file of the
+// repository, its form in a run directory, and the defaults and examples of all
+// keys.
 func TestSchemaAcceptsRunFiles(t *testing.T) {
 	s := compiled(t)
 	files := 0
@@ -116,8 +116,8 @@ func nested(name, value string) string {
 	return value
 }
 
-// TestSchemaAndLoad gives both one key after another and wants both to accept it,
-// or both to refuse it.
+// TestSchemaAndLoad: for one key at a time, the schema and Load both accept a
+// value, or both refuse it.
 func TestSchemaAndLoad(t *testing.T) {
 	s := compiled(t)
 	base := map[string]string{
@@ -182,7 +182,7 @@ func TestSchemaAndLoad(t *testing.T) {
 	}
 }
 
-// TestSchemaRefusesBadFiles wants the schema to refuse in the bad files of testdata
+// TestSchemaRefusesBadFiles: in the bad files of testdata the schema refuses
 // the keys whose own values are wrong.
 func TestSchemaRefusesBadFiles(t *testing.T) {
 	s := compiled(t)

@@ -150,8 +150,8 @@ func other(l leaf) (reflect.Value, string) {
 	panic("a key of type " + l.typ.String())
 }
 
-// TestEveryKeyFromEverySource sets one key at a time and wants that field, and
-// no other, to change.
+// TestEveryKeyFromEverySource sets one key at a time from each source. Only
+// that field may change.
 func TestEveryKeyFromEverySource(t *testing.T) {
 	names := map[string]string{}
 	for _, other := range []string{"SHARED", "SYNC", "GRAPHS", "LIBCUDA", "REQUIRE_GPU", "HOST_SEED", "HOST_FAST"} {
@@ -198,7 +198,7 @@ func TestEveryKeyFromEverySource(t *testing.T) {
 
 func first(c *Config, _ map[string]origin, _ []*Fault) *Config { return c }
 
-// TestSchema holds the package to its promise about structs it cannot read.
+// TestSchema checks that the package panics for structs that it cannot read.
 func TestSchema(t *testing.T) {
 	type noTag struct{ LR float64 }
 	type upperCase struct {
@@ -232,8 +232,8 @@ func TestNearest(t *testing.T) {
 		"optimm.lr":   "optim.lr",
 		"optim.l":     "optim.lr",
 		"ot":          "out",
-		// Two edits lead from any short name to any other, and one does across
-		// sections.
+		// Two edits lead from any short name to any other, and so does one edit with
+		// another section.
 		"optim.xy": "",
 		"oxx":      "",
 		"data.l":   "",

@@ -47,8 +47,8 @@ func TestUnknownVariables(t *testing.T) {
 	mustLoad(t, "", minimal, []string{"LOR2C=1", "LOR2C_SYNC=1", "LOR2C_HOST_SEED=3", "LOR2C_NONE=", "XLOR2C_A=1"})
 }
 
-// TestOtherVariables wants the list of variables with other readers to be that
-// of the names in the sources.
+// TestOtherVariables compares the list of variables with other readers with the
+// names in the sources.
 func TestOtherVariables(t *testing.T) {
 	name := regexp.MustCompile(`LOR2C_[A-Z][A-Z0-9_]*`)
 	root := filepath.Join("..", "..")
@@ -78,7 +78,7 @@ func TestOtherVariables(t *testing.T) {
 			continue
 		}
 		if !foreign(n) && !foreign(n+"_") {
-			t.Errorf("%s stands in the sources and not in the list of variables with other readers", n)
+			t.Errorf("%s is in the sources but not in the list of variables with other readers", n)
 		}
 		for o := range others {
 			used[o] = used[o] || strings.HasPrefix(n+"_", strings.TrimSuffix(o, "_")+"_")
@@ -86,7 +86,7 @@ func TestOtherVariables(t *testing.T) {
 	}
 	for o := range others {
 		if !used[o] {
-			t.Errorf("%s is listed and stands in no source", o)
+			t.Errorf("%s is in the list but in no source", o)
 		}
 	}
 }
@@ -156,8 +156,8 @@ func TestLeadingZeros(t *testing.T) {
 	}
 }
 
-// TestOtherBases checks that numbers in other bases are faults, whatever source they
-// come from.
+// TestOtherBases: numbers in other bases are faults, whatever source they come
+// from.
 func TestOtherBases(t *testing.T) {
 	for _, value := range []string{"0x10", "0X10", "-0x1", "0b11", "0o17", "+0x10"} {
 		t.Run("value="+value, func(t *testing.T) {
@@ -178,8 +178,8 @@ func TestOtherBases(t *testing.T) {
 	}
 }
 
-// TestElsewhere wants every name of another program to lead to a key that there
-// is, at the top of a file and inside a section.
+// TestElsewhere: for every name that another program uses, the error suggests a
+// key that exists, at the top of a file and inside a section.
 func TestElsewhere(t *testing.T) {
 	for name, key := range elsewhere {
 		for _, at := range []string{name, "train." + name, strings.ReplaceAll(name, "_", "-")} {
@@ -217,11 +217,11 @@ func TestListsWithoutBrackets(t *testing.T) {
 	}
 }
 
-// custom is a valid run on files of the user, without a file.
+// custom is a valid run on files of the user, without a run file.
 var custom = []string{"model=m", "out=o", "data.task=custom", "data.train=t.csv", "data.label=l", "data.text=t"}
 
-// TestManyFaults holds what hostile files print, and the time that they take, to
-// what a person can wait for and read.
+// TestManyFaults: malicious files neither print more than a person can read nor
+// take longer than a person can wait.
 func TestManyFaults(t *testing.T) {
 	var unknown, twice, aliases, nested strings.Builder
 	twice.WriteString("data: &d {labels: [" + strings.Repeat("a,", 10000) + "b]}\n")
@@ -248,7 +248,7 @@ func TestManyFaults(t *testing.T) {
 			var err error
 			select {
 			case err = <-done:
-			case <-time.After(time.Minute): // a hang, not a measurement
+			case <-time.After(time.Minute): // this detects a hang and measures nothing
 				t.Fatal("still reading")
 			}
 			var all *Error

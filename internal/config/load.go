@@ -10,21 +10,22 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// Load reads a run. file is the run file; "" means that there is none. sets are
-// the values of --set, each key=value; environ is os.Environ().
+// Load reads the settings of a run. file is the run file, or "" if there is
+// none. sets are the values of --set, each key=value. environ is os.Environ().
 //
 // A variable LOR2C_<SECTION>_<KEY> that is empty counts as unset, and one that
-// names no key is a fault. In both the environment and --set a string is taken as
-// it stands, and a list can be written as query,value; any other value is YAML.
+// names no key is a fault. In the environment and in --set a string is used
+// unchanged, and a list can be written as query,value; any other value is YAML.
 //
-// The result is valid and resolved. Every error is an *Error: what is wrong in
-// the reading, or if nothing is, what is wrong with the values.
+// The result is valid and resolved. Every error is an *Error. It has the faults
+// that were found while reading or, if there are none, the faults of the
+// values.
 func Load(file string, sets, environ []string) (*Config, error) {
 	return LoadContext(context.Background(), file, sets, environ)
 }
 
-// LoadContext is [Load] for a file that may be a pipe: it waits for its writer
-// until ctx is done.
+// LoadContext is [Load] for a file that may be a pipe: it waits for the pipe's
+// writer until ctx is done.
 func LoadContext(ctx context.Context, file string, sets, environ []string) (*Config, error) {
 	if file == "" {
 		return load(file, nil, sets, environ)
@@ -36,7 +37,7 @@ func LoadContext(ctx context.Context, file string, sets, environ []string) (*Con
 	return load(file, text, sets, environ)
 }
 
-// load is Load on the content of file, for tests that have no file.
+// load is Load for the content of a file, for tests.
 func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	var fromFile []given
 	var faults []*Fault
@@ -50,8 +51,8 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	for _, settings := range [][]given{fromFile, fromEnv, fromSets} {
 		faults = append(faults, pathFaults(settings)...)
 	}
-	// Values beside a fault of reading are not what the user wrote: judging
-	// them would report one mistake twice.
+	// If reading found faults, the values are not those that the user meant, and
+	// validating them would report a mistake twice.
 	if err := asError(faults); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,7 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// asError hides the trap of a nil *Error in an error.
+// asError returns nil instead of a nil *Error in an error.
 func asError(faults []*Fault) error {
 	if len(faults) == 0 {
 		return nil
@@ -78,7 +79,8 @@ func asError(faults []*Fault) error {
 	return e
 }
 
-// parseSets returns the settings of --set in the order given: the last wins.
+// parseSets returns the settings of --set in the given order; the last one of a
+// key counts.
 func (s *schema) parseSets(sets []string) (settings []given, faults []*Fault) {
 	for _, set := range sets {
 		from := origin{where: "--set " + cut(set), set: set}
@@ -104,7 +106,7 @@ func (s *schema) parseSets(sets []string) (settings []given, faults []*Fault) {
 	return settings, faults
 }
 
-// prefixed writes out the keys of a section as --set wants them.
+// prefixed returns the keys of a section in the form that --set needs.
 func prefixed(section string, names []string) string {
 	full := make([]string, len(names))
 	for i, n := range names {
@@ -137,7 +139,7 @@ func layer(fromFile, fromEnv, fromSets []given) (*Config, map[string]origin, []*
 			panic(Bug{"layer", err.Error()})
 		}
 	}
-	// An override of viper beats everything merged, in whatever order.
+	// In viper an override takes precedence over everything merged, in any order.
 	for _, s := range own[2] {
 		v.Set(s.name, s.value.Interface())
 		origins[s.name] = s.from
@@ -150,7 +152,7 @@ func layer(fromFile, fromEnv, fromSets []given) (*Config, map[string]origin, []*
 	return &c, origins, faults
 }
 
-// nest puts value at path into tree, the form in which viper merges.
+// nest stores value at path in tree, which has the form that viper merges.
 func nest(tree map[string]any, path []string, value any) {
 	for _, p := range path[:len(path)-1] {
 		if tree[p] == nil {

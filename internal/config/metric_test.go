@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 )
 
-// TestMetricWords: help, completion and schema offer every metric that there is.
+// TestMetricWords: help, completion and schema offer every metric.
 func TestMetricWords(t *testing.T) {
 	for _, k := range Keys() {
 		if k.Name == "data.metric" && !slices.Equal(k.Values, metric.Names()) {

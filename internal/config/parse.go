@@ -17,7 +17,8 @@ import (
 	"github.com/lor2c/lor2c/internal/infile"
 )
 
-// maxSize bounds a run file. A weights file given by mistake is far larger.
+// maxSize is the largest size of a run file. A weights file that is given by
+// mistake is far larger.
 const maxSize = 64 << 10
 
 // readFile returns the content of a run file. A pipe is read once, like any
@@ -39,7 +40,8 @@ func readFile(ctx context.Context, file string) ([]byte, *Fault) {
 	return text, nil
 }
 
-// parseFile returns the settings of a run file in its order, or its faults.
+// parseFile returns the settings of a run file in the order of the file, or its
+// faults.
 func (s *schema) parseFile(file string, text []byte) ([]given, []*Fault) {
 	refuse := func(line int, what string) ([]given, []*Fault) {
 		from := origin{where: file, line: line}
@@ -58,7 +60,7 @@ func (s *schema) parseFile(file string, text []byte) ([]given, []*Fault) {
 	case len(docs) > 1:
 		return refuse(docs[1].Line, "a second YAML document begins; want one run to a file")
 	}
-	// A fault of the whole file lies where its content begins.
+	// A fault of the whole file is reported at the start of its content.
 	w := walker{schema: s, file: file}
 	w.section("", docs[0].Content[0], docs[0].Content[0])
 	return w.settings, w.faults
@@ -80,10 +82,11 @@ func documents(text []byte) (docs []*yaml.Node, err error) {
 
 var yamlError = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
-// locate finds the line of a syntax error: the first from which on no beginning
-// of the text parses. The parser's own number is missing for some errors and
-// one too small or that of an enclosing block for others; it is all there is
-// (and line is 0) where the search, quadratic in the lines, takes too long.
+// locate returns the line of a syntax error: the first line for which the file
+// up to it does not parse, and no longer part of the file does. The parser's
+// own number is missing for some errors, and one too small or that of an
+// enclosing block for others. It is used (line is 0) if the search, which is
+// quadratic in the number of lines, would take too long.
 func locate(text []byte, err error) (line int, what string) {
 	const tries = 200 // several times the lines of a run file
 	lines := bytes.SplitAfter(text, []byte("\n"))
@@ -104,10 +107,11 @@ func locate(text []byte, err error) (line int, what string) {
 	return line, "is not YAML: " + yamlError.ReplaceAllString(err.Error(), "")
 }
 
-// parseText reads a value of the environment or of --set. Where a string is
-// wanted the text stands for itself, unless it is in quotes: a path may hold
-// what YAML takes for a comment, a number or an anchor. So does each part of a
-// list without brackets, which a shell would take for a pattern.
+// parseText parses a value of the environment or of --set. If the field is a
+// string, the text is used unchanged unless it is in quotes, because a path may
+// contain what YAML reads as a comment, a number or an anchor. The same holds
+// for each part of a list without brackets, which a shell would interpret as a
+// pattern.
 func (l leaf) parseText(text string, from origin) (given, *Fault) {
 	refuse := func(what string) (given, *Fault) {
 		return given{}, &Fault{origin: from, text: what}

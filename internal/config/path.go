@@ -10,18 +10,18 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// unexpanded finds what a shell replaces in a word: a home directory at its
-// beginning, and variables and commands.
+// unexpanded matches what a shell replaces in a word: a home directory at the
+// start, and variables and commands.
 var unexpanded = regexp.MustCompile(`^~[^/]*|\$(?:\w+|\{[^}]*\}?|\()`)
 
-// CheckPath refuses a path that a shell was meant to expand and did not, because
-// it stood in a file, in quotes or behind an =. A folder called ~ would be the
-// result, and it is dangerous to delete. A name that does begin with ~ can be
-// written as ./~name. The error begins with a verb: the caller names the key or
-// the flag in front of it.
+// CheckPath returns an error for a path that a shell should have expanded but
+// did not, because the path was in a file, in quotes or after an =. Otherwise a
+// folder called ~ would be created, which is dangerous to delete. A name that
+// does begin with ~ can be written as ./~name. The error begins with a verb;
+// the caller puts the key or the flag before it.
 //
-// It also refuses control characters, which would break every line that names the
-// path.
+// CheckPath also refuses control characters, which would break every line that
+// contains the path.
 func CheckPath(path string) error {
 	if strings.ContainsFunc(path, unicode.IsControl) {
 		return errors.New("is " + place.Quote(path) + ", which holds a control character; want a path of one line")
@@ -41,7 +41,7 @@ func CheckPath(path string) error {
 	return errors.New(text)
 }
 
-// expand does what a shell would, as far as it is simple.
+// expand expands simple cases as a shell would.
 func expand(path string) string {
 	if rest, ok := strings.CutPrefix(path, "~"); ok && (rest == "" || rest[0] == '/') {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -56,7 +56,7 @@ func expand(path string) string {
 	})
 }
 
-// pathFaults returns a fault for each setting of a path that CheckPath refuses.
+// pathFaults returns a fault for each path in settings that CheckPath refuses.
 func pathFaults(settings []given) (faults []*Fault) {
 	for _, s := range settings {
 		if !s.leaf.path() {

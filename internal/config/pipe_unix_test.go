@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestPipe reads a run file from a pipe, as a shell passes <(command), and gives
-// up on one that nobody writes to.
+// TestPipe reads a run file from a pipe, as a shell passes <(command), and
+// stops waiting for a pipe without a writer.
 func TestPipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// startHere makes relative paths of a file that says "paths: file" start at the
-// current directory, like all others.
+// startHere changes relative paths of a file with "paths: file" so that they
+// start at the current directory, like all others.
 func startHere(file string, settings []given) {
 	own := false
 	for _, s := range settings {
@@ -26,10 +26,10 @@ func startHere(file string, settings []given) {
 	}
 }
 
-// RunFile returns c as a run file for the directory dir, which is there. Its
-// relative paths start at dir, so that it can be read from anywhere, and after dir
-// was moved together with what it names; absolute paths stay absolute. The run
-// is written to dir itself.
+// RunFile returns c as a run file for the existing directory dir. Its relative
+// paths start at dir, so that it can be read from anywhere, and also after dir
+// was moved together with the files that it names. Absolute paths remain
+// absolute. The run is written to dir itself.
 func (c *Config) RunFile(dir string) []byte {
 	own := *c
 	own.Paths = PathsFile
@@ -42,15 +42,15 @@ func (c *Config) RunFile(dir string) []byte {
 	return encode(&own)
 }
 
-// isPath reports whether a value of l is a path: not where it is empty, and not
-// the fraction that data.dev may be.
+// isPath reports whether a value of l is a path. An empty value, or the
+// fraction that data.dev may be, is not.
 func isPath(l leaf, value string) bool {
 	_, err := strconv.ParseFloat(value, 64)
 	return l.path() && value != "" && err != nil
 }
 
-// isName reports whether a value of l, read in dir, is the name of a model in the
-// Hugging Face cache and no path.
+// isName reports whether a value of l, read in dir, is not a path but the name
+// of a model in the Hugging Face cache.
 func isName(l leaf, dir, value string) bool {
 	if l.name != "model" || strings.HasPrefix(value, ".") || strings.Count(value, "/") > 1 {
 		return false
@@ -59,15 +59,15 @@ func isName(l leaf, dir, value string) bool {
 	return err != nil
 }
 
-// relative returns a relative path as seen from dir. Links on the way to either
-// are followed, but not the last name of path: that may be meant to change.
+// relative returns path relative to dir. It follows links in both, except for
+// the last name of path, which may be a link that is meant to change.
 func relative(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
-		return path // without a current directory nothing can be said
+		return path // without a current directory the path cannot be changed
 	}
 	target := filepath.Join(resolved(filepath.Dir(abs)), filepath.Base(abs))
 	rel, err := filepath.Rel(resolved(dir), target)
@@ -77,8 +77,8 @@ func relative(dir, path string) string {
 	return rel
 }
 
-// resolved returns the absolute path of a directory, links followed where it is
-// there.
+// resolved returns the absolute path of a directory. It follows links if the
+// directory exists.
 func resolved(dir string) string {
 	if to, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = to

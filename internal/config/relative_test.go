@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRunFile writes a run's own file, moves the run with its data, and reads
-// the file from another directory.
+// TestRunFile writes the run file of a run directory, moves the run with its
+// data, and reads the file from another directory.
 func TestRunFile(t *testing.T) {
 	home := t.TempDir()
 	for _, dir := range []string{"work/data", "work/runs/one", "elsewhere"} {
@@ -53,7 +53,7 @@ func TestRunFile(t *testing.T) {
 	}
 	read(filepath.Join(home, "moved/runs/one/run.yaml"), resolved(filepath.Join(home, "moved")))
 
-	// A run directory behind a link: its files start where it really is.
+	// The run directory is behind a link; its paths start at the real directory.
 	if err := os.Rename(filepath.Join(home, "moved"), filepath.Join(home, "work")); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestRunFile(t *testing.T) {
 	write(filepath.Join(home, "elsewhere/link"))
 	read(filepath.Join(home, "elsewhere/link/run.yaml"), root)
 
-	// A name of the Hugging Face cache stays one.
+	// A name in the Hugging Face cache is not changed.
 	c.Model = "lor2c/demo"
 	write("runs/one")
 	read("runs/one/run.yaml", root)

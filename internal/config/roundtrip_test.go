@@ -116,8 +116,8 @@ func TestDifferences(t *testing.T) {
 	})
 }
 
-// TestSettings asserts which keys a continued run must have as it began: all but
-// those that this list repeats, so that a new key is compared unless somebody
+// TestSettings compares the keys that must not change when a run is continued
+// with this list of those that may. So a new key is compared unless somebody
 // decides otherwise.
 func TestSettings(t *testing.T) {
 	free := []string{
@@ -148,7 +148,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// FuzzLoad wants every input to be refused in whole lines or to give a run that
+// FuzzLoad: every input is either refused with whole lines, or gives a run that
 // its own YAML reproduces.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/*.yaml")

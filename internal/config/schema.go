@@ -45,7 +45,7 @@ func (s *schema) add(section string, t reflect.Type, v reflect.Value, index []in
 	for i := range t.NumField() {
 		f := t.Field(i)
 		d := setting.Of(f)
-		// viper finds keys in lower case only and takes dots apart.
+		// viper finds only lower-case keys and splits keys at dots.
 		if d.Name == "" || d.Name != strings.ToLower(d.Name) || strings.Contains(d.Name, ".") {
 			panic(Bug{"schema", "the yaml tag of " + t.String() + "." + f.Name + " is no key"})
 		}
@@ -125,7 +125,7 @@ func (l leaf) set(c *Config, v reflect.Value) {
 // path reports whether the value of l names a file or a directory.
 func (l leaf) path() bool { return l.meanings[0].Path }
 
-// names lists the keys that hold a value.
+// names returns the keys that have a value.
 func (s *schema) names() []string {
 	names := make([]string, len(s.leaves))
 	for i, l := range s.leaves {
@@ -142,12 +142,12 @@ func join(section, name string) string {
 	return section + "." + name
 }
 
-// env is the environment variable that sets l.
+// env returns the environment variable that sets l.
 func (l leaf) env() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(l.name, ".", "_"))
 }
 
-// want says in words what a value of type t is; "" where t cannot be read.
+// want describes a value of type t in words. It returns "" if t cannot be read.
 func want(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:

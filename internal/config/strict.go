@@ -21,8 +21,8 @@ type given struct {
 	from  origin
 }
 
-// walker takes the nodes of a run file apart. It exists because a decoder stops
-// at its own notion of an error, without column, key or advice.
+// walker reads the nodes of a run file. A decoder is not enough, because it
+// stops at the first error and reports neither column nor key nor advice.
 type walker struct {
 	*schema
 	file     string
@@ -38,8 +38,8 @@ func (w *walker) fault(n *yaml.Node, format string, a ...any) {
 	w.faults = append(w.faults, &Fault{origin: w.at(n), text: fmt.Sprintf(format, a...)})
 }
 
-// section reads node as the mapping called name, "" being the whole file. Faults
-// lie at key: the place where a user looks for the name.
+// section reads node as the mapping called name; "" is the whole file. Faults
+// are reported at key, where a user looks for the name.
 func (w *walker) section(name string, key, node *yaml.Node) {
 	node = target(node)
 	if isNull(node) {
@@ -58,14 +58,14 @@ func (w *walker) section(name string, key, node *yaml.Node) {
 			continue
 		}
 		path := join(name, printable(k.Value))
-		// With merging, a key would have two places it may come from, and a
-		// run file is too short to gain by it.
+		// With merge keys a value could come from two places. Run files are too short
+		// to need them.
 		if k.ShortTag() == "!!merge" {
 			w.fault(key, "%s: merge keys are not read; want the merged keys written out", path)
 			continue
 		}
-		// What the second one holds is still read, so that its own faults
-		// come to light in the same attempt. Aliases could make that endless.
+		// The second value is read too, so that its own faults are reported at the
+		// same time. With aliases this might never end.
 		if first, again := seen[k.Value]; again {
 			w.fault(key, "%s: is given twice, first in line %d; want it once", path, first)
 			if len(w.faults) > maxFaults {
@@ -78,8 +78,8 @@ func (w *walker) section(name string, key, node *yaml.Node) {
 	}
 }
 
-// entry reads one key of a mapping. dotted says that the key itself has a dot,
-// which makes its path look like that of a key inside a section.
+// entry reads one key of a mapping. dotted means that the key itself contains a
+// dot, so that its path looks like that of a key inside a section.
 func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 	l, known := w.byName[path]
 	switch {
@@ -89,7 +89,8 @@ func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 		ok := true
 		v := l.convert(value, func(n *yaml.Node, element, what string) {
 			ok = false
-			// A key is what a user searches for, but a list may span lines.
+			// The place is that of the key, for which a user searches, because a list
+			// may span lines.
 			at := key
 			if element != "" {
 				at = n
@@ -108,8 +109,8 @@ func (w *walker) entry(path string, key, value *yaml.Node, dotted bool) {
 	}
 }
 
-// convert returns n as a t. Each thing that is wrong goes to report, with the
-// node at fault and, in a list, "[i]".
+// convert returns n as a value of type t. It calls report for every fault, with
+// the node and, in a list, "[i]".
 func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, what string)) reflect.Value {
 	n = target(n)
 	v := reflect.New(t)
@@ -145,16 +146,16 @@ func convert(n *yaml.Node, t reflect.Type, report func(n *yaml.Node, element, wh
 
 var zeroFirst = regexp.MustCompile(`^[-+]?0[0-9_]+$`)
 
-// leadingZero reports whether n is a number such as 010, which is 8 in YAML and
-// 10 to its reader.
+// leadingZero reports whether n is a number such as 010, which YAML reads as 8
+// and people read as 10.
 func leadingZero(n *yaml.Node, t reflect.Type) bool {
 	return isNumber(n, t) && zeroFirst.MatchString(n.Value)
 }
 
 var baseFirst = regexp.MustCompile(`^[-+]?0[xXoObB]`)
 
-// otherBase reports whether n is a number such as 0x10 or 0b11. Nobody writes a
-// setting so, but a variable of the environment may hold one by mistake.
+// otherBase reports whether n is a number such as 0x10 or 0b11. Such a setting
+// is never intended, but an environment variable may contain one by mistake.
 func otherBase(n *yaml.Node, t reflect.Type) bool {
 	return isNumber(n, t) && baseFirst.MatchString(n.Value)
 }
@@ -165,11 +166,11 @@ func isNumber(n *yaml.Node, t reflect.Type) bool {
 	return number && n.Kind == yaml.ScalarNode && n.ShortTag() != "!!str"
 }
 
-// source is a path or a number.
+// source is the type of a path or a number.
 var source = reflect.TypeFor[dataset.Source]()
 
-// fits reports whether n is written as a t is. The decoder alone would take
-// 3.0 for an integer and 5 for a string.
+// fits reports whether n is written as a value of type t. The decoder alone
+// would accept 3.0 as an integer and 5 as a string.
 func fits(n *yaml.Node, t reflect.Type) bool {
 	if n.Kind != yaml.ScalarNode {
 		return false
@@ -190,7 +191,7 @@ func fits(n *yaml.Node, t reflect.Type) bool {
 	return false
 }
 
-// describe says what n is, as a user wrote it.
+// describe describes n as a user wrote it.
 func describe(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -225,7 +226,8 @@ func prefix(name string) string {
 	return name + ": "
 }
 
-// printable returns s as it is where a reader can tell where it ends.
+// printable returns s unchanged if a reader can see where it ends, and quoted
+// otherwise.
 func printable(s string) string {
 	if quoted := place.Quote(s); s == "" || strings.ContainsAny(s, " :;\"'") || quoted != `"`+s+`"` {
 		return quoted
@@ -233,7 +235,7 @@ func printable(s string) string {
 	return s
 }
 
-// cut shortens s for a fault, as place.Quote does, without quotes.
+// cut shortens s for a fault, as place.Quote does, but without quotes.
 func cut(s string) string {
 	const longest = 60
 	if r := []rune(s); len(r) > longest {

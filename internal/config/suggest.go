@@ -9,12 +9,12 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// unknown says that no key is called name, and which may have been meant. A
-// mapping was meant to be a section, a scalar or a list to be a key that holds
-// a value.
+// unknown returns the text of the fault for a key that does not exist. It
+// suggests the key that may have been meant: a section if the value is a
+// mapping, and a key with a value otherwise.
 func (s *schema) unknown(name string, asSection, asLeaf bool) string {
 	var candidates []string
-	// Sections lie at the top only, so a deeper one is no candidate.
+	// Only the top level has sections, so none is suggested below it.
 	if asSection {
 		for _, top := range s.sections[""] {
 			if s.sections[top] != nil {
@@ -39,8 +39,8 @@ func (s *schema) unknown(name string, asSection, asLeaf bool) string {
 	return "unknown key; " + who + " has " + place.List(s.sections[section])
 }
 
-// elsewhere are names that other programs, most of all the scripts of Hugging
-// Face, have for keys of a run file.
+// elsewhere maps names that other programs use, mainly the scripts of Hugging
+// Face, to keys of a run file.
 var elsewhere = map[string]string{
 	"adam_beta1":                  "optim.beta1",
 	"adam_beta2":                  "optim.beta2",
@@ -88,7 +88,7 @@ var elsewhere = map[string]string{
 	"validation_file":             "data.dev",
 }
 
-// meant returns the candidate that name was probably meant to be, or "".
+// meant returns the candidate that was probably meant by name, or "".
 func (s *schema) meant(name string, candidates []string) string {
 	if key := elsewhere[strings.ReplaceAll(strings.ToLower(last(name)), "-", "_")]; slices.Contains(candidates, key) {
 		return key
@@ -96,14 +96,14 @@ func (s *schema) meant(name string, candidates []string) string {
 	return nearest(name, candidates)
 }
 
-// Nearest returns the key that name was probably meant to be, or "".
+// Nearest returns the key that was probably meant by name, or "".
 func Nearest(name string) string { return runFile.meant(name, runFile.names()) }
 
-// nearest returns the candidate that name is most likely a slip of, or "". A
-// slip is up to two edits in the whole name, or the right last part under the
-// wrong section.
+// nearest returns the candidate that is most probably spelt wrongly as name, or
+// "". It accepts up to two edits in the whole name, or the right last part with
+// the wrong section.
 func nearest(name string, candidates []string) string {
-	const longest = 64 // the distance costs the product of the lengths
+	const longest = 64 // the time is proportional to the product of the lengths
 	if len(name) > longest {
 		return ""
 	}

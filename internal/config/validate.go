@@ -12,8 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 )
 
-// Validate returns every fault that can be seen without opening a file, each
-// beginning with its key.
+// Validate returns every fault that can be found without opening a file. Each
+// begins with its key.
 func (c *Config) Validate() (faults []error) {
 	need := func(key, value, what string) {
 		if value == "" {
@@ -39,8 +39,8 @@ func (c *Config) Validate() (faults []error) {
 // Validate returns every fault of t.
 func (t Train) Validate() (faults []error) {
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("train."+format, a...)) }
-	// The upper bounds are far over any use, and keep products of these numbers
-	// and what is allocated by them in range.
+	// The upper bounds are far above any use. They prevent overflows of products
+	// and huge allocations.
 	within := func(key string, value, least, most int) {
 		if value < least {
 			fault("%s: is %d; want at least %d", key, value, least)
@@ -54,12 +54,12 @@ func (t Train) Validate() (faults []error) {
 		within(fmt.Sprintf("extend_epochs[%d]", i), n, 1, 100_000)
 	}
 	if t.MaxSteps > 0 && t.ExtendEpochs != nil {
-		fault("extend_epochs: is set beside max_steps, which says how long the run is; want a larger max_steps in a new run")
+		fault("extend_epochs: is set together with max_steps, which determines the length of the run; want a larger max_steps in a new run")
 	}
 	within("batch_size", t.BatchSize, 1, 1_000_000)
 	within("micro_batch_size", t.MicroBatchSize, 0, 1_000_000)
-	// Otherwise the last pass of a step would be smaller than the rest, and
-	// the mean of the passes not the mean of the examples.
+	// Otherwise the last pass of a step would be smaller than the others, and the
+	// mean over passes would not be the mean over examples.
 	if t.MicroBatchSize > 0 && t.BatchSize > 0 && t.BatchSize%t.MicroBatchSize != 0 {
 		fault("micro_batch_size: is %d; want a divisor of train.batch_size, %d", t.MicroBatchSize, t.BatchSize)
 	}
@@ -92,11 +92,11 @@ func locateFaults(file string, faults []error, origins map[string]origin) (place
 			key, what = ofData.Key, ofData.What.Error()
 			f.text = key + ": " + what
 		}
-		key, _, _ = strings.Cut(key, "[") // an element is where its list is
+		key, _, _ = strings.Cut(key, "[") // an element has the place of its list
 		if from, ok := origins[key]; ok {
 			f.origin = from
 			if from.set != "" {
-				f.text = what // the key is in the origin
+				f.text = what // the origin contains the key
 			}
 		}
 		placed = append(placed, f)
@@ -112,7 +112,7 @@ func inOrder(faults []*Fault) []*Fault {
 	return faults
 }
 
-// rank orders faults: by line in the file, then those from elsewhere.
+// rank orders faults: by line in the file, then those from other sources.
 func rank(f *Fault) int {
 	if f.line == 0 {
 		return math.MaxInt

@@ -11,10 +11,11 @@ import (
 // Weight is an element of train.class_weights: a number, or Balanced.
 type Weight string
 
-// Balanced is the only element of a list that leaves the weights to the data.
+// Balanced means, as the only element of a list, that the data determine the
+// weights.
 const Balanced Weight = "balanced"
 
-// MarshalYAML writes w without the quotes that a string of digits would get.
+// MarshalYAML returns w without the quotes that YAML would put around digits.
 func (w Weight) MarshalYAML() (any, error) {
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: string(w)}, nil
 }
@@ -23,8 +24,8 @@ func (w Weight) MarshalYAML() (any, error) {
 // class occurs.
 func (t Train) Balanced() bool { return len(t.ClassWeights) == 1 && t.ClassWeights[0] == Balanced }
 
-// Weights returns the numbers of ClassWeights, in the order of the labels; nil
-// without any, or where they are balanced. t is valid.
+// Weights returns the numbers of ClassWeights in the order of the labels, or
+// nil if there are none or if they are balanced. t must be valid.
 func (t Train) Weights() (weights []float64) {
 	if t.Balanced() {
 		return nil

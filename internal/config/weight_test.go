@@ -56,7 +56,7 @@ func TestExtent(t *testing.T) {
 	}
 }
 
-// TestLearningRate: the method decides where the run file does not.
+// TestLearningRate: the method determines the rate if the run file does not.
 func TestLearningRate(t *testing.T) {
 	for _, c := range []struct {
 		sets []string

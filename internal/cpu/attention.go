@@ -68,7 +68,8 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 	}
 }
 
-// Offsets of a block's first element in query-shaped and key-shaped tensors.
+// qAt and kAt return the offset of a block's first element in tensors shaped
+// like the query and like the key.
 func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
 func (a *heads[T]) kAt(b block) int { return b.k0*a.ldk + b.kvHead*a.HeadDim }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// Shapes of RoBERTa-base: 32 sequences of 128 tokens.
+// These are shapes of RoBERTa-base: 32 sequences of 128 tokens.
 const (
 	benchTokens = 4096
 	benchWidth  = 768

@@ -16,7 +16,7 @@ func TestConformance(t *testing.T) {
 	})
 	t.Run("dtype=float64", func(t *testing.T) {
 		if testing.Short() {
-			t.Skip("float32 goes the same ways; -short is for -race")
+			t.Skip("float32 uses the same code; -short is for -race")
 		}
 		open := func(*testing.T) compute.Device { return Open[float64](3) }
 		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 53)})
@@ -112,7 +112,7 @@ func TestWorkers(t *testing.T) {
 // it.
 func TestRowsAlone(t *testing.T) {
 	if vectors == nil {
-		t.Skip("only package sgemm promises it")
+		t.Skip("only package sgemm guarantees this")
 	}
 	const rows, k, m = 100, 500, 70
 	d := Open[float32](3)

@@ -36,7 +36,7 @@ func (d *Device[T]) CrossEntropy(
 			sum := vector.ExpSum(p, top)
 			log := math.Log(float64(sum))
 			own, each := weights.of(n, right)
-			// In this order the difference of two large logits is exact.
+			// In this order of operations the difference of two large logits is exact.
 			total += float64(own) * (float64(top-x[right]) + log)
 			if each != 0 {
 				total += float64(each) * (weights.below(x, top) + weights.total*log)
@@ -100,7 +100,7 @@ func (w *lossWeights[T]) below(x []T, top T) float64 {
 	sum, part := 0.0, 0.0
 	for c, v := range x {
 		part += float64(w.class(c)) * float64(top-v)
-		// Sum in parts, which keeps a sum over a vocabulary exact.
+		// The sum is added in parts, which keeps a sum over a vocabulary exact.
 		if c%256 == 255 || c == len(x)-1 {
 			sum, part = sum+part, 0
 		}

@@ -1,13 +1,13 @@
 package cpu
 
-// MainMemory is what this process could have of the machine's memory, in bytes.
+// MainMemory is the main memory that this process can use, in bytes.
 type MainMemory struct {
-	Total int64 // of the machine, or the limit that is set for this process
-	Free  int64 // not used by anybody
-	Swap  int64 // that could be freed besides, by moving other data to disk
+	Total int64 // of the machine, or the limit for this process
+	Free  int64 // not in use
+	Swap  int64 // that could also be freed by moving other data to disk
 }
 
-// bound applies a limit, of which so much is left.
+// bound applies a limit, of which `left` bytes are unused.
 func (m *MainMemory) bound(limit, left int64) {
 	left = max(left, 0)
 	m.Total, m.Free = min(m.Total, limit), min(m.Free, left)

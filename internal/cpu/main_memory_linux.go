@@ -11,17 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ReadMemory asks the system what memory is free: the kernel's estimate within
-// the limits of the control groups, which containers have, and of ulimit -v. ok
-// is false where the system does not say.
+// ReadMemory returns the free memory: the kernel's estimate within the limits
+// of control groups, which containers have, and of ulimit -v. ok is false if
+// the system does not report it.
 func ReadMemory() (m MainMemory, ok bool) {
 	space := unix.Rlimit{Cur: unix.RLIM_INFINITY}
 	_ = unix.Getrlimit(unix.RLIMIT_AS, &space)
 	return memoryOf(os.DirFS("/"), space.Cur, int64(os.Getpagesize()))
 }
 
-// memoryOf is ReadMemory, from the files below root, with a limit on the address
-// space and the size of a page.
+// memoryOf computes the result of ReadMemory from the files below root, a limit
+// of the address space and the size of a page.
 func memoryOf(root fs.FS, space uint64, page int64) (m MainMemory, ok bool) {
 	table := numbers(root, "proc/meminfo", ":")
 	m = MainMemory{Total: table["MemTotal"] << 10, Free: table["MemAvailable"] << 10, Swap: table["SwapFree"] << 10}
@@ -29,7 +29,7 @@ func memoryOf(root fs.FS, space uint64, page int64) (m MainMemory, ok bool) {
 		return m, false
 	}
 	for line := range strings.Lines(text(root, "proc/self/cgroup")) {
-		// "0::/a/b" in version 2, "4:memory:/a/b" in version 1.
+		// The line is "0::/a/b" in version 2 and "4:memory:/a/b" in version 1.
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		switch {
 		case len(parts) < 3:
@@ -47,14 +47,14 @@ func memoryOf(root fs.FS, space uint64, page int64) (m MainMemory, ok bool) {
 	return m, true
 }
 
-// groups applies the limits of a control group and those above it. The three
-// names are of the files with the limit and the use, and of a line of
-// memory.stat: cached files, which count as used and can be dropped.
+// groups applies the limits of a control group and of the groups above it.
+// limit and use are the names of files, and cached is the name of a line of
+// memory.stat: cached files count as used but can be dropped.
 func (m *MainMemory) groups(root fs.FS, mount, group, limit, use, cached string) {
-	// In a container the group's path may be that of the host, which is not
-	// mounted; the container's own group is then the mount itself.
+	// In a container the path of the group may be that of the host, which is not
+	// mounted. The container's own group is then the mount itself.
 	for dir := path.Join(mount, group); ; dir = path.Dir(dir) {
-		// Without a limit the file says "max" or a number larger than any memory.
+		// Without a limit the file contains "max" or a number larger than any memory.
 		if most, err := strconv.ParseInt(text(root, path.Join(dir, limit)), 10, 64); err == nil && most < m.Total {
 			used, _ := strconv.ParseInt(text(root, path.Join(dir, use)), 10, 64)
 			m.bound(most, most-max(used-numbers(root, path.Join(dir, "memory.stat"), " ")[cached], 0))
@@ -65,13 +65,15 @@ func (m *MainMemory) groups(root fs.FS, mount, group, limit, use, cached string)
 	}
 }
 
-// text returns a small file without the white space around it, "" where there is none.
+// text returns the content of a small file without surrounding white space, or
+// "" if the file does not exist.
 func text(root fs.FS, name string) string {
 	raw, _ := fs.ReadFile(root, name)
 	return strings.TrimSpace(string(raw))
 }
 
-// numbers reads lines of a name, a separator and a number.
+// numbers returns the numbers in lines of a name, a separator and a number, by
+// name.
 func numbers(root fs.FS, name, separator string) map[string]int64 {
 	table := map[string]int64{}
 	for line := range strings.Lines(text(root, name)) {

@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 )
 
-// TestMemoryOf reads what Linux writes, with and without limits.
+// TestMemoryOf reads files as Linux writes them, with and without limits.
 func TestMemoryOf(t *testing.T) {
 	const table = "MemTotal:       16000 kB\nMemFree:         1000 kB\nMemAvailable:    9000 kB\nSwapFree:        3000 kB\nHugePages_Total:       0\n"
 	const v2, v1 = "sys/fs/cgroup/", "sys/fs/cgroup/memory/"
@@ -55,11 +55,11 @@ func TestMemoryOf(t *testing.T) {
 	}
 }
 
-// TestFree holds what the device reports against the kernel's own line.
+// TestFree compares the device's report with the kernel's own estimate.
 func TestFree(t *testing.T) {
 	raw, err := os.ReadFile("/proc/meminfo")
 	if err != nil || !strings.Contains(string(raw), "MemAvailable:") {
-		t.Skip("the kernel does not say what memory is available")
+		t.Skip("the kernel does not report the available memory")
 	}
 	d := Open[float32](1)
 	defer d.Close()

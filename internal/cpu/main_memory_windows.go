@@ -8,10 +8,10 @@ import (
 
 var globalMemoryStatus = windows.NewLazySystemDLL("kernel32.dll").NewProc("GlobalMemoryStatusEx")
 
-// ReadMemory asks the system what memory is free. ok is false where it does not
-// say.
+// ReadMemory returns the free memory. ok is false if the system does not report
+// it.
 func ReadMemory() (m MainMemory, ok bool) {
-	// MEMORYSTATUSEX of sysinfoapi.h.
+	// status is MEMORYSTATUSEX of sysinfoapi.h.
 	var status struct {
 		length, load                     uint32
 		total, free                      uint64

@@ -134,7 +134,7 @@ func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 	}
 }
 
-// Stats returns the counters. What is free it asks the system.
+// Stats returns the counters. It reads the free memory from the system.
 func (d *Device[T]) Stats() compute.Stats {
 	m := &d.memory
 	s := compute.Stats{PersistentBytes: m.alloced, Syncs: m.syncs, Host: true}

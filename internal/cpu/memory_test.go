@@ -21,7 +21,7 @@ func TestReserveExceeded(t *testing.T) {
 		t.Fatalf("Err() = %v, want %s", err, want)
 	}
 	if !lost.Present() {
-		t.Error("a tensor that found no room is absent; callers would take it for an option left out")
+		t.Error("a tensor that does not fit is absent; callers would read this as an option that was left out")
 	}
 	d.Fill(keep, 1)
 	d.Axpy(lost, 1, keep)
@@ -52,7 +52,7 @@ func TestGrowth(t *testing.T) {
 	for i, x := range live {
 		for _, v := range Data[float64](x) {
 			if v != float64(i) {
-				t.Fatalf("tensor %d holds %v", i, v)
+				t.Fatalf("tensor %d contains %v", i, v)
 			}
 		}
 	}
@@ -62,7 +62,7 @@ func TestGrowth(t *testing.T) {
 	}
 	d.Release(live[7])
 	if again := d.Temp(live[7].Shape, compute.Working); again.Buf != live[7].Buf || again.Off != live[7].Off {
-		t.Error("Temp after Release does not reuse the place")
+		t.Error("Temp after Release does not reuse the memory")
 	}
 	d.Reset()
 	s := d.Stats()
@@ -72,7 +72,7 @@ func TestGrowth(t *testing.T) {
 	d.Release(live[3]) // from the previous step; must not affect this one
 	x, y := d.Temp(live[3].Shape, compute.Working), d.Temp(live[3].Shape, compute.Working)
 	if x.Off == y.Off {
-		t.Error("two live tensors share a place")
+		t.Error("two live tensors share memory")
 	}
 	if got := d.Stats().Grown; got != grown {
 		t.Errorf("Grown went from %d to %d though the step is smaller", grown, got)
@@ -107,6 +107,6 @@ func TestPoison(t *testing.T) {
 	d.Fill(x, 1)
 	d.Reset()
 	if v := Data[float32](d.Temp(compute.Shape{3}, compute.Working))[2]; invariants != (v != v) {
-		t.Errorf("a new tensor holds %v, invariants is %t", v, invariants)
+		t.Errorf("a new tensor contains %v, invariants is %t", v, invariants)
 	}
 }

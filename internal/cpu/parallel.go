@@ -24,7 +24,7 @@ const (
 type scratch[T Float] struct {
 	mask []T // multipliers of dropout
 	a, b []T
-	// Memory for products, whichever of the two packages divides them.
+	// product is the memory for products of either package.
 	product sgemm.Scratch
 }
 

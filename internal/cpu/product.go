@@ -6,7 +6,7 @@ import "github.com/lor2c/lor2c/internal/sgemm"
 type matrix[T Float] struct {
 	data   []T
 	stride int  // elements from one stored row to the next
-	trans  bool // the matrix is the transpose of what is stored
+	trans  bool // the matrix is the transpose of the stored one
 }
 
 // at returns the matrix that begins at element (i, j) of m.
@@ -30,7 +30,8 @@ func (m matrix[T]) clear(rows, columns int) {
 	}
 }
 
-// product is dst = alpha a b, or dst += alpha a b where accumulate is set: a [m,k], b [k,n], dst [m,n].
+// product is dst = alpha a b, or dst += alpha a b if accumulate is set: a
+// [m,k], b [k,n], dst [m,n].
 type product[T Float] struct {
 	m, n, k    int
 	alpha      T

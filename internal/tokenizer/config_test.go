@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// compose makes a folder of copies of testdata files and of given texts.
+// compose loads a tokenizer from copies of testdata files and given texts.
 func compose(t *testing.T, copies []string, texts map[string]string) *Tokenizer {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,8 +32,9 @@ func compose(t *testing.T, copies []string, texts map[string]string) *Tokenizer 
 	return tok
 }
 
-// A setting of tokenizer_config.json must have the same effect on either route;
-// the plain route is proven against the reference by the golden ids.
+// TestConfigOverridesTokenizerJSON: a setting of tokenizer_config.json has the
+// same effect on both forms of the files. The golden ids compare the plain form
+// with the reference.
 func TestConfigOverridesTokenizerJSON(t *testing.T) {
 	for _, c := range []struct {
 		config       string
@@ -49,7 +50,7 @@ func TestConfigOverridesTokenizerJSON(t *testing.T) {
 			texts := map[string]string{configFile: c.config}
 			a, b := compose(t, c.json, texts), compose(t, c.plain, texts)
 			if a.Hash() != b.Hash() {
-				t.Error("the routes differ")
+				t.Error("the two forms differ")
 			}
 			if basis := compose(t, c.json, nil); (basis.Hash() != a.Hash()) != c.changesBasis {
 				t.Errorf("changed by the setting: %t, want %t", basis.Hash() != a.Hash(), c.changesBasis)
@@ -58,7 +59,8 @@ func TestConfigOverridesTokenizerJSON(t *testing.T) {
 	}
 }
 
-// Without files that describe it, RoBERTa's <mask> takes the space before it.
+// TestPlainRobertaMask: if no file describes RoBERTa's <mask>, it includes the
+// space before it.
 func TestPlainRobertaMask(t *testing.T) {
 	tok := compose(t, []string{"bpe-files/vocab.json", "bpe-files/merges.txt"}, nil)
 	if got, want := tok.Encode(" \t<mask>", nil, 0).IDs, []int32{0, 600, 2}; !slices.Equal(got, want) {
@@ -82,7 +84,7 @@ func TestNamedTokens(t *testing.T) {
 		{"added_tokens_decoder", map[string]string{
 			configFile: `{"cls_token":"<open>","sep_token":"<shut>","pad_token":"<x>",
 				"added_tokens_decoder":{"5":{"content":"<x>","special":true},"2":{"content":"<shut>"}}}`,
-			// Superseded by the decoder.
+			// added_tokens_decoder overrides this file.
 			specialMapFile: `{"cls_token":"a"}`,
 		}, []int32{1, 3, 2, 4, 5, 0, 2}, 5},
 	} {
@@ -90,7 +92,7 @@ func TestNamedTokens(t *testing.T) {
 			c.texts[vocabTextFile] = vocabText
 			tok := compose(t, nil, c.texts)
 			pair := second + "<x><y>"
-			// <y> is an unknown word to those that do not list it.
+			// <y> is an unknown word for tokenizers that do not list it.
 			got := tok.Encode("a", &pair, 0).IDs
 			if c.name != "added_tokens" {
 				got = compactZeros(got)
@@ -105,12 +107,13 @@ func TestNamedTokens(t *testing.T) {
 	}
 }
 
-// compactZeros joins the unknown words that "<", "y" and ">" become.
+// compactZeros replaces the unknown words for "<", "y" and ">" by one.
 func compactZeros(ids []int32) []int32 {
 	return slices.CompactFunc(ids, func(a, b int32) bool { return a == 0 && b == 0 })
 }
 
-// A tokenizer.json without a post_processor takes its layout from named tokens.
+// TestNoPostProcessor: without a post_processor, named tokens determine the
+// template.
 func TestNoPostProcessor(t *testing.T) {
 	const file = `{"pre_tokenizer":{"type":"BertPreTokenizer"},"padding":{"pad_id":2},
 		"model":{"type":"WordPiece","vocab":{"[UNK]":0,"<c>":1,"<s>":2,"a":3}}}`
@@ -126,8 +129,9 @@ func TestNoPostProcessor(t *testing.T) {
 	}
 }
 
-// A description that leaves normalized out means false for a special token and
-// true for another, as in the reference's AddedToken class.
+// TestNormalizedDefault: if a description lacks `normalized`, it is false for a
+// special token and true for another one, as in the reference's AddedToken
+// class.
 func TestNormalizedDefault(t *testing.T) {
 	const vocabText = "[UNK]\n[CLS]\n[SEP]\n<Ab>\na\n"
 	for _, c := range []struct {

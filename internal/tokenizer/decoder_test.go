@@ -69,8 +69,8 @@ func TestDecodersEqualHuggingFace(t *testing.T) {
 	}
 }
 
-// TestSentencePiece compares tokenizer.model with SentencePiece itself, and
-// with the tokenizer.json that was made of it.
+// TestSentencePiece compares tokenizer.model with SentencePiece itself and with
+// the tokenizer.json that was made from it.
 func TestSentencePiece(t *testing.T) {
 	var g goldenDecoders
 	readGolden(t, "decoders.json", &g)
@@ -95,8 +95,8 @@ func TestSentencePiece(t *testing.T) {
 	}
 }
 
-// The configuration beside tokenizer.model decides on BOS, EOS and the blank
-// after a special token.
+// TestSentencePieceConfig: the configuration beside tokenizer.model determines
+// BOS, EOS and the blank after a special token.
 func TestSentencePieceConfig(t *testing.T) {
 	for _, c := range []struct {
 		config        string
@@ -123,7 +123,8 @@ func TestSentencePieceConfig(t *testing.T) {
 	}
 }
 
-// A special token in text of unknown origin stays text.
+// TestAppendIDsPlain: a special token in text of unknown origin is read as
+// text.
 func TestAppendIDsPlain(t *testing.T) {
 	for name, token := range map[string]string{"llama3": "<|im_end|>", "qwen": "<|im_end|>", "llama": "</s>", "llama-model": "</s>"} {
 		tok := mustLoad(t, name)
@@ -146,7 +147,8 @@ func TestAppendIDsPlain(t *testing.T) {
 	}
 }
 
-// TestStreamStops cuts 300 random outputs at stop strings that begin anywhere.
+// TestStreamStops cuts 300 random outputs at stop strings that begin at any
+// place.
 func TestStreamStops(t *testing.T) {
 	var g goldenDecoders
 	readGolden(t, "decoders.json", &g)
@@ -188,8 +190,9 @@ func TestStreamStops(t *testing.T) {
 	}
 }
 
-// A character of several byte tokens is shown once it is whole, and a stream
-// with a context keeps the space that a new text would lose.
+// TestStreamPieces: a character of several byte tokens is returned when it is
+// complete, and a stream with a context keeps the space that a new text would
+// lose.
 func TestStreamPieces(t *testing.T) {
 	tok := mustLoad(t, "llama")
 	ids := tok.AppendIDs(nil, "🙂 the", false)
@@ -215,9 +218,9 @@ func TestStreamPieces(t *testing.T) {
 	}
 }
 
-// TestDecodersEveryCodePoint compares the splits and NFC around Unicode scalar
-// values with the library's: those that have a class or a decomposition of their
-// own. TestEveryCodePoint has the classes of all.
+// TestDecodersEveryCodePoint compares splits and NFC around Unicode scalar
+// values with those of the library, for the values that have their own class or
+// decomposition. TestEveryCodePoint compares the classes of all values.
 func TestDecodersEveryCodePoint(t *testing.T) {
 	var g struct{ SHA256 map[string]string }
 	readGolden(t, "unicode_decoders.json", &g)
@@ -273,12 +276,13 @@ func TestDecodersEveryCodePoint(t *testing.T) {
 	}
 }
 
-// A long text without a blank is merged in parts that begin at characters.
+// TestLongPiece: a long text without a blank is merged in parts that begin at
+// characters.
 func TestLongPiece(t *testing.T) {
 	tok := mustLoad(t, "llama")
 	text := strings.Repeat("日", maxWord/3+5)
 	if got := tok.Text(tok.AppendIDs(nil, text, false)); got != text {
-		t.Errorf("%d bytes came back as %d", len(text), len(got))
+		t.Errorf("%d bytes were decoded to %d", len(text), len(got))
 	}
 }
 
@@ -311,7 +315,7 @@ func TestDecoderErrors(t *testing.T) {
 	}
 }
 
-// TestChatTemplates reads the two places of templates.
+// TestChatTemplates reads templates from both places.
 func TestChatTemplates(t *testing.T) {
 	dir := copyOf(t, "llama")
 	load := func() map[string]string {
@@ -390,8 +394,8 @@ func TestTextsEqualHuggingFace(t *testing.T) {
 	}
 }
 
-// FuzzSentencePiece looks for a tokenizer.model that makes Load, or a tokenizer
-// that loaded, panic or break the promises on ids.
+// FuzzSentencePiece searches for a tokenizer.model for which Load, or a loaded
+// tokenizer, panics or breaks the guarantees about ids.
 func FuzzSentencePiece(f *testing.F) {
 	model := get(f, filepath.Join("testdata", "llama-model"), sentencePieceFile)
 	f.Add([]byte(model))
@@ -413,8 +417,8 @@ func FuzzSentencePiece(f *testing.F) {
 	})
 }
 
-// FuzzDecoders looks for a text that a decoder's tokenizer does not give back,
-// or a stream that differs from the whole text.
+// FuzzDecoders searches for a text that a decoder's tokenizer does not decode
+// to itself, or for a stream that differs from the whole text.
 func FuzzDecoders(f *testing.F) {
 	for _, text := range []string{"", " ", "  a", "don't  stop\r\n\n x", "é\u0301日🙂\x80", "</s> x<|im_end|>", "▁a 12345"} {
 		f.Add(text, "n")

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Every folder of testdata/bad holds one fault; the message must name it, and
-// the place of it.
+// TestLoadErrors: every folder of testdata/bad has one fault, and the message
+// names the fault and its place.
 func TestLoadErrors(t *testing.T) {
 	for _, c := range []struct{ folder, want string }{
 		{"no-files", `no tokenizer found; the folder must hold tokenizer.json, or vocab.json and merges.txt, or vocab.txt`},

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// copyOf copies a tokenizer of testdata, to be changed.
+// copyOf returns a copy of a tokenizer of testdata, which the test may change.
 func copyOf(t testing.TB, name string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,7 +36,7 @@ func get(t testing.TB, dir, name string) string {
 	return string(raw)
 }
 
-// TestLoadStrict edits one file of a tokenizer that loads.
+// TestLoadStrict changes one file of a valid tokenizer.
 func TestLoadStrict(t *testing.T) {
 	many := func(n int) string {
 		var b strings.Builder
@@ -81,7 +81,7 @@ func TestLoadStrict(t *testing.T) {
 	}
 }
 
-// TestLoadLinks: a file behind a link to something else is not read.
+// TestLoadLinks: a link to a file of another kind is not followed.
 func TestLoadLinks(t *testing.T) {
 	dir := copyOf(t, "bpe-files")
 	secret := filepath.Join(t.TempDir(), "credentials.json")
@@ -98,7 +98,7 @@ func TestLoadLinks(t *testing.T) {
 	}
 }
 
-// TestFiles: only what took part in the tokenizer is handed on.
+// TestFiles: Files returns only the files that determine the tokenizer.
 func TestFiles(t *testing.T) {
 	for name, want := range map[string][]string{
 		"bpe":       {tokenizerFile},
@@ -128,7 +128,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestWarnings cuts the merges off.
+// TestWarnings removes the end of the list of merges.
 func TestWarnings(t *testing.T) {
 	dir := copyOf(t, "bpe-files")
 	tok, err := Load(dir)
@@ -150,14 +150,14 @@ func TestWarnings(t *testing.T) {
 			lost++
 		}
 	}
-	want := fmt.Sprintf("all but %d of its %d tokens", tok.unmade+lost, tok.VocabSize())
+	want := fmt.Sprintf("no text can give %d of the tokenizer's %d tokens", tok.unmade+lost, tok.VocabSize())
 	if w := half.Warnings(); len(w) != 1 || !strings.Contains(w[0], want) {
 		t.Errorf("half the merges: %q; want %q", w, want)
 	}
 }
 
-// TestLongWord encodes a text without a space that is longer than one merged
-// word: every byte is still there.
+// TestLongWord: a text without a space that is longer than the longest merged
+// word keeps every byte.
 func TestLongWord(t *testing.T) {
 	tok := mustLoad(t, "bpe")
 	text := strings.Repeat("ab", maxWord/2+5)
@@ -166,8 +166,8 @@ func TestLongWord(t *testing.T) {
 	}
 }
 
-// FuzzLoadFiles looks for vocabularies and merges that make Load panic or break
-// the promises on ids.
+// FuzzLoadFiles searches for vocabularies and merges for which Load panics or
+// breaks the guarantees about ids.
 func FuzzLoadFiles(f *testing.F) {
 	dir := filepath.Join("testdata", "bpe-files")
 	vocab, merges := get(f, dir, vocabJSONFile), get(f, dir, mergesFile)

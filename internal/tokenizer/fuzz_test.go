@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzLoadTokenizerJSON looks for a file that makes Load, or a tokenizer that
-// loaded, panic or break the promises on ids.
+// FuzzLoadTokenizerJSON searches for a file for which Load, or a loaded
+// tokenizer, panics or breaks the guarantees about ids.
 func FuzzLoadTokenizerJSON(f *testing.F) {
 	bad, err := filepath.Glob(filepath.Join("testdata", "bad", "*", tokenizerFile))
 	if err != nil || len(bad) < 20 {
@@ -38,8 +38,8 @@ func FuzzLoadTokenizerJSON(f *testing.F) {
 	})
 }
 
-// FuzzEncode looks for a text that makes an encoding break its promises, or
-// that byte-level BPE does not give back.
+// FuzzEncode searches for a text for which an encoding breaks its guarantees,
+// or that byte-level BPE does not decode to itself.
 func FuzzEncode(f *testing.F) {
 	for _, text := range []string{"", " ", "don't  stop\n", "a<mask> b", "é\u0301日\x80\xe2\x82", "[CLS] x</s>"} {
 		f.Add(text, "pair "+text, 5)
@@ -55,7 +55,7 @@ func FuzzEncode(f *testing.F) {
 		if utf8.ValidString(a) {
 			for _, p := range bpe.added.literal.patterns {
 				if p.LStrip && containsToken(a, p.text) {
-					return // takes white space away
+					return // an added token that includes white space
 				}
 			}
 			if got := bpe.Decode(bpe.Encode(a, nil, 0).IDs); got != "<s>"+a+"</s>" {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestGLUEEqualsHuggingFace encodes every line of real GLUE files, alone and in
-// pairs, and compares digests of the ids with those of
+// TestGLUEEqualsHuggingFace encodes every line of the real GLUE files, alone
+// and in pairs, and compares digests of the ids with those of
 // scripts/golden_tokenizer.py --glue.
 func TestGLUEEqualsHuggingFace(t *testing.T) {
 	shared := os.Getenv("LOR2C_SHARED")

@@ -56,7 +56,7 @@ func TestEncodeEqualsHuggingFace(t *testing.T) {
 	for name, want := range g.Tokenizers {
 		t.Run("tokenizer="+name, func(t *testing.T) {
 			tok := mustLoad(t, name)
-			// Twice, so that the second pass reads the word cache.
+			// In the second pass the word cache is filled.
 			for pass := range 2 {
 				for i, text := range g.Texts {
 					e := tok.Encode(text, nil, 0)
@@ -93,8 +93,9 @@ func TestEncodeEqualsHuggingFace(t *testing.T) {
 	}
 }
 
-// The reference wraps around when max_length is below the number of special
-// tokens and truncates nothing; here the special tokens alone remain.
+// TestEncodeBelowSpecials: if max_length is below the number of special tokens,
+// the result is the special tokens. In the reference the subtraction
+// underflows, and nothing is truncated.
 func TestEncodeBelowSpecials(t *testing.T) {
 	tok := mustLoad(t, "bpe")
 	pair := "the boats"
@@ -105,7 +106,8 @@ func TestEncodeBelowSpecials(t *testing.T) {
 	}
 }
 
-// tokenizer.json and the older files of one tokenizer must give the same ids.
+// TestRoutesAgree: tokenizer.json and the older files of one tokenizer give the
+// same ids.
 func TestRoutesAgree(t *testing.T) {
 	var g goldenEncode
 	readGolden(t, "encode.json", &g)

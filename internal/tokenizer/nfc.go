@@ -3,9 +3,8 @@ package tokenizer
 import "golang.org/x/text/unicode/norm"
 
 // composites maps a starter and the mark after it to their primary composite
-// (Unicode Standard, section 3.11). It contains the composites that the
-// reference knows, which are those of an older version of Unicode than that of
-// x/text.
+// (Unicode Standard, section 3.11). It contains only the composites of the
+// reference, whose version of Unicode is older than that of x/text.
 var composites = primaryComposites()
 
 func primaryComposites() map[[2]rune]rune {

@@ -21,8 +21,8 @@ const (
 
 var pieceTypes = map[uint64]string{4: "USER_DEFINED", 5: "UNUSED"}
 
-// maxPiece is the most bytes of a piece, of which every division is looked up.
-// SentencePiece's own limit is 16 characters unless it is told otherwise.
+// maxPiece is the largest number of bytes of a piece, because every division of
+// a piece is looked up. SentencePiece's own default is 16 characters.
 const maxPiece = 1 << 10
 
 // sentencePiece is the part of a SentencePiece model (sentencepiece_model.proto,
@@ -202,8 +202,8 @@ func (p *sentencePiece) merges(v *vocab, src *source) (mergeTable, error) {
 		}
 		text := p.pieces[id].text
 		for cut, r := range text {
-			// SentencePiece can merge a character that is no piece of its own.
-			// Its trainer makes no such model.
+			// SentencePiece can merge a character that is not a piece itself, but its
+			// trainer makes no such model.
 			if one, ok := v.ids[string(r)]; !ok || !isNormal(one) {
 				return nil, src.errorf("piece %d, %s, contains %s, which is not a piece; every character of a piece must be one",
 					id, place.Quote(text), place.Quote(string(r)))

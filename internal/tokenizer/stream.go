@@ -8,10 +8,10 @@ import (
 // textDecoder turns tokens into text one at a time. All text of push and of a
 // final flush together is the text of the tokens.
 type textDecoder interface {
-	// push appends the text that is final once token was read.
+	// push appends the text that is certain after token.
 	push(dst []byte, token string) []byte
-	// flush appends the text of what push held back, such as a character of
-	// which bytes are missing.
+	// flush appends the text that push held back, such as a character with missing
+	// bytes.
 	flush(dst []byte) []byte
 }
 
@@ -35,11 +35,12 @@ type Stream struct {
 	stopped   bool
 }
 
-// NewStream returns a stream that ends before the first of stops, none of which
-// is empty, even where a stop string begins inside a token. The generated
-// tokens continue context, whose text is not returned; with a context a
+// NewStream returns a stream that ends before the first of stops, which must
+// not be empty, even if a stop string begins inside a token. The generated
+// tokens continue context, whose text is not returned. With a context a
 // SentencePiece tokenizer keeps the space at the start of the generated text.
-// It panics for a WordPiece tokenizer, because its text depends on later tokens.
+// NewStream panics for a WordPiece tokenizer, because its text depends on later
+// tokens.
 func (t *Tokenizer) NewStream(context []int32, stops []string) *Stream {
 	m, ok := t.model.(interface{ decoder() textDecoder })
 	if !ok {
@@ -55,10 +56,10 @@ func (t *Tokenizer) NewStream(context []int32, stops []string) *Stream {
 	return s
 }
 
-// Push returns the text that is certain once token id was generated. It holds
-// back text that may be the start of a stop string, and bytes that may become a
-// character. stopped is true if the text of the generated tokens contains a
-// stop string; no more text follows then.
+// Push returns the text that is certain after token id. It holds back text that
+// may be the start of a stop string, and bytes that may become a character.
+// stopped is true if the text of the generated tokens contains a stop string;
+// no more text follows then.
 func (s *Stream) Push(id int32) (text string, stopped bool) {
 	token := s.tokenizer.plainToken(id)
 	if s.stopped || token == "" {

@@ -72,7 +72,8 @@ func digestOf(texts []string, encode func(text string) []int32) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// TestOddTexts encodes the strings that tokenizers of LLaMA 2 have disagreed on.
+// TestOddTexts encodes strings for which tokenizers of LLaMA 2 have given
+// different ids.
 func TestOddTexts(t *testing.T) {
 	shared := os.Getenv("LOR2C_SHARED")
 	if shared == "" {

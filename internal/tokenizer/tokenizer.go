@@ -1,12 +1,12 @@
 // Package tokenizer turns text into the token ids of a Hugging Face checkpoint,
-// and ids into text: WordPiece (BERT, Devlin et al. 2018), byte-level BPE
-// (RoBERTa, GPT-2's scheme of Radford et al. 2019, and the splits of Llama 3,
-// Qwen and SmolLM) and the BPE of SentencePiece with byte fallback (LLaMA,
-// Mistral). The ids equal those of Hugging Face's own tokenizers library,
-// including its Unicode tables, which are pinned here so that a newer Go
-// toolchain cannot change a single id.
+// and ids into text. It supports WordPiece (BERT, Devlin et al. 2018),
+// byte-level BPE (RoBERTa, GPT-2's scheme of Radford et al. 2019, and the
+// splits of Llama 3, Qwen and SmolLM) and the BPE of SentencePiece with byte
+// fallback (LLaMA, Mistral). The ids equal those of Hugging Face's own
+// tokenizers library. Its Unicode tables are embedded, so that a newer Go
+// toolchain does not change any id.
 //
-// A tokenizer comes from a folder (see [Load]), is immutable, and may encode
+// A tokenizer is read from a folder (see [Load]), is immutable, and may encode
 // from many goroutines at once. It never pads; batching is up to the caller.
 package tokenizer
 
@@ -185,10 +185,12 @@ func (t *Tokenizer) Affixes() (before, after []int32) {
 }
 
 // BOS and EOS return the ids of the tokens that the files name as the beginning
-// and the end of a sequence, or -1 if there is none. Encode need not use them.
+// and the end of a sequence, or -1 if there is none. Encode does not
+// necessarily use them.
 func (t *Tokenizer) BOS() int32 { return t.roles.bos }
 
-// EOS is described at [Tokenizer.BOS].
+// EOS returns the id of the token at the end of a sequence; see
+// [Tokenizer.BOS].
 func (t *Tokenizer) EOS() int32 { return t.roles.eos }
 
 // ID returns the id of a token that is spelled as in the vocabulary, such as
@@ -215,7 +217,7 @@ func (t *Tokenizer) SpecialTokens() []string {
 // contain, by name; the usual one is "default". Package chat renders them.
 func (t *Tokenizer) ChatTemplates() map[string]string { return t.chat }
 
-// roles are what the tokens of a tokenizer are for.
+// roles has the purposes of the tokens of a tokenizer.
 type roles struct {
 	bos, eos int32
 	special  map[int32]bool
@@ -226,13 +228,13 @@ type roles struct {
 // name. The caller must not change it.
 func (t *Tokenizer) Files() map[string][]byte { return t.files }
 
-// Warnings returns one line for each oddity of the tokenizer's files.
+// Warnings returns one line for each probable mistake in the tokenizer's files.
 func (t *Tokenizer) Warnings() []string {
 	// Published vocabularies have a few tokens that no merge produces.
 	if t.unmade*100 <= len(t.tokens) {
 		return nil
 	}
-	return []string{fmt.Sprintf("the tokenizer's merges make all but %d of its %d tokens, which no text can give; is the list of merges cut off?",
+	return []string{fmt.Sprintf("no text can give %d of the tokenizer's %d tokens, because its merges do not produce them; check whether the list of merges is complete",
 		t.unmade, len(t.tokens))}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // TestEveryCodePoint compares the treatment of every Unicode scalar value with
-// the library's, so that a newer Go or x/text cannot drift from it unseen.
+// the library's, so that a change in a newer Go or x/text is noticed.
 func TestEveryCodePoint(t *testing.T) {
 	var g struct{ SHA256 map[string]string }
 	readGolden(t, "unicode.json", &g)
@@ -55,7 +55,8 @@ func TestEveryCodePoint(t *testing.T) {
 	}
 }
 
-// The replacement follows the table of the Unicode Standard (3-8 and 3-9).
+// TestReplaceIllFormed compares replacements with the tables of the Unicode
+// Standard (3-8 and 3-9).
 func TestReplaceIllFormed(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"plain é", "plain é"},
