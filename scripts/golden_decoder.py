@@ -2,12 +2,13 @@
 
 Each case is a model directory with weights drawn from a seed, and golden.safetensors: a pack of sequences, the logits
 and losses of transformers in float64, and the gradients of LoRA, of LoR2C or of every weight. rope.json has the
-frequencies of transformers for each type of rotation.
+frequencies of transformers for each type of rotation, and sampling.json what its processors keep of logits.
 
     python scripts/golden_decoder.py        (needs torch, transformers, peft, safetensors)
 """
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
+from transformers.generation.logits_process import (MinPLogitsWarper, RepetitionPenaltyLogitsProcessor,
+                                                     TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper)
 from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
@@ -152,10 +155,33 @@ def rope(name, theta, dim, positions, scaling, **more):
                 frequencies=f.tolist(), every=positions // 7, cos=(angle.cos() * a).tolist(), sin=(angle.sin() * a).tolist())
 
 
+def sampling(cases, seed=3):
+    """Logits, some of them equal, and what the processors of transformers keep of them."""
+    g, out = random.Random(seed), []
+    for _ in range(cases):
+        n = g.choice([7, 24])
+        logits = [round(g.gauss(0, 3), g.choice([0, 2])) for _ in range(n)]
+        text = [g.randrange(n) for _ in range(5)]
+        s = dict(temperature=g.choice([1.0, 0.1, 0.7, 2.5]), top_k=g.choice([0, 1, 5, 50]), top_p=g.choice([1.0, 0.05, 0.5, 0.9]),
+                 min_p=g.choice([0.0, 0.02, 0.3]), repetition_penalty=g.choice([1.0, 1.3, 0.8]))
+        scores, ids = torch.tensor([logits]), torch.tensor([text])
+        steps = [(s["repetition_penalty"] != 1, lambda: RepetitionPenaltyLogitsProcessor(s["repetition_penalty"])),
+                 (s["temperature"] != 1, lambda: TemperatureLogitsWarper(s["temperature"])),
+                 (s["top_k"] > 0, lambda: TopKLogitsWarper(s["top_k"])),
+                 (s["top_p"] < 1, lambda: TopPLogitsWarper(s["top_p"])),
+                 (s["min_p"] > 0, lambda: MinPLogitsWarper(s["min_p"]))]
+        for wanted, make in steps:
+            if wanted:
+                scores = make()(ids, scores)
+        out.append(dict(logits=logits, text=text, probabilities=[round(p, 7) for p in scores.softmax(-1)[0].tolist()], **s))
+    return out
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     for seed, (name, (given, dtype, shards, trained)) in enumerate(CASES.items()):
         case(name, given, dtype, shards, trained, seed)
+    (OUT / "sampling.json").write_text(json.dumps(sampling(400)) + "\n")
     llama3 = dict(LLAMA3, original_max_position_embeddings=8192)
     (OUT / "rope.json").write_text(json.dumps([
         rope("llama2", 1e4, 128, 4096, None),

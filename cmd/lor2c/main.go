@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/generate"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sweep"
 	"github.com/lor2c/lor2c/internal/terminal"
@@ -49,7 +50,7 @@ func main() {
 		return
 	}
 	terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil).Print(terminal.Failure, err.Error(), 2)
-	if errors.Is(err, train.ErrInterrupted) {
+	if errors.Is(err, train.ErrInterrupted) || errors.Is(err, generate.ErrInterrupted) {
 		os.Exit(interrupts.code())
 	}
 	os.Exit(exitCode(err))

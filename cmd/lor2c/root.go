@@ -53,7 +53,10 @@ func newRootCommand() *cobra.Command {
 		&cobra.Group{ID: groupRuns, Title: "Compare and reproduce:"},
 		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
 	for group, commands := range map[string][]*cobra.Command{
-		groupTrain:   {newTrainCommand(), newEvalCommand(), newExportCommand(), newShowCommand(), newMethodsCommand(), newSchemaCommand()},
+		groupTrain: {
+			newTrainCommand(), newEvalCommand(), newGenerateCommand(), newExportCommand(), newShowCommand(), newMethodsCommand(),
+			newSchemaCommand(),
+		},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},
 	} {

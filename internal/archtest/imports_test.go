@@ -71,6 +71,9 @@ var layers = []struct {
 	{"internal/adapter",
 		[]string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson",
 			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
+	{"internal/generate",
+		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
+			"internal/tape", "internal/model", "internal/adapter"}},
 	{"internal/optim", []string{"internal/compute", "internal/tape"}},
 	{"internal/config", []string{
 		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter",
@@ -98,6 +101,7 @@ var layers = []struct {
 		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter",
 		"internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
+		"internal/infile", "internal/tokenizer", "internal/generate",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},

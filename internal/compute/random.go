@@ -8,6 +8,16 @@ import (
 // initStream separates the counters of initial values from those of dropout, whose step never reaches this number.
 const initStream = math.MaxUint32
 
+// drawStream separates the counters of drawn tokens from the others in the same way.
+const drawStream = math.MaxUint32 - 1
+
+// Draw returns a number of [0, 1) with 53 bits that depends only on seed, on the number of a text and on the position of
+// a token in it.
+func Draw(seed uint64, text, position uint32) float64 {
+	a, b, _, _ := Philox(seed, position, text, 0, drawStream)
+	return (float64(a>>5)*(1<<26) + float64(b>>6)) / (1 << 53)
+}
+
 // Uniform fills dst with values of [-bound, bound) that depend only on seed, name and position. So the initial value
 // of a parameter does not depend on which other parameters exist.
 func Uniform(dst []float32, seed uint64, name string, bound float64) {

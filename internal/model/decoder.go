@@ -81,9 +81,14 @@ func (m *Decoder) Notes() []string { return m.notes }
 // Check returns an error if b has a token without embedding, a sequence that is too long, or rows to read that are not
 // ascending rows of the batch.
 func (m *Decoder) Check(b Batch) error {
+	if b.Continue != nil {
+		if err := b.Continue.check(b); err != nil {
+			return err
+		}
+	}
 	longest := m.angles.Shape[0]
 	for i := range b.Len() {
-		if l := int(b.Cu[i+1] - b.Cu[i]); l > longest {
+		if l := int(b.Cu[i+1]-b.Cu[i]) + b.past(i); l > longest {
 			return fmt.Errorf("model: forward: sequence %d of the batch has %d tokens; want at most %d", i, l, longest)
 		}
 	}
@@ -119,13 +124,45 @@ func (m *Decoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	stage.add(len(b.IDs), func(i int) int32 { return b.IDs[i] })
 	stage.add(len(b.IDs), b.position(0))
 	stage.add(len(b.Read), func(i int) int32 { return b.Read[i] })
+	if b.Continue != nil {
+		stage.add(4*p.batch, b.ends)
+	}
 	parts := stage.upload(t, h.Inputs(b))
 	m.staging = stage.host
 	p.cu, p.ids, p.pos, p.Inputs = parts[0], parts[1], parts[2], parts[4:]
 	if b.Read != nil {
 		p.read = parts[3]
 	}
+	if b.Continue != nil {
+		p.Inputs = parts[5:]
+		p.cached = &cached{Continuation: b.Continue}
+		for i := range p.batch {
+			p.cached.rows = append(p.cached.rows, tape.Cached{
+				From: int(b.Cu[i]), To: int(b.Cu[i+1]), CuQ: parts[4].View(4*i, 4*i+2), CuK: parts[4].View(4*i+2, 4*i+4),
+			})
+		}
+	}
 	return p
+}
+
+// ends returns integer i of the cu_seqlens of each continued sequence alone: those of its new rows, then those of all.
+func (b Batch) ends(i int) int32 {
+	sequence := i / 4
+	switch n := b.Cu[sequence+1] - b.Cu[sequence]; i % 4 {
+	case 1:
+		return n
+	case 3:
+		return n + int32(b.past(sequence))
+	}
+	return 0
+}
+
+// past returns how many tokens of a sequence are in a cache.
+func (b Batch) past(sequence int) int {
+	if b.Continue == nil {
+		return 0
+	}
+	return b.Continue.Past[sequence]
 }
 
 // Forward returns the normalised output of the last layer [R,C] at the rows that the batch reads, or at all rows if it
@@ -156,11 +193,18 @@ func (m *Decoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 	p.Release(a)
 	query, key = m.rotated(p, query, k.queryNorm), m.rotated(p, key, k.keyNorm)
 	kv := p.Hook.KV(p, l, KV{K: key, V: value, Cu: p.cu, Longest: p.longest})
-	mixed := p.Attention(query, kv.K, kv.V, compute.AttnOpts{
+	o := compute.AttnOpts{
 		Heads: m.Heads, KVHeads: m.KVHeads, HeadDim: m.HeadDim, CuQ: p.cu, CuK: kv.Cu, MaxQ: p.longest, MaxK: kv.Longest,
 		Causal: true, Scale: float32(1 / math.Sqrt(float64(m.HeadDim))),
 		Dropout: p.layerMask(l, siteAttention, m.AttentionDropout, query),
-	})
+	}
+	var mixed *tape.Var
+	if p.cached != nil {
+		p.cached.extended = p.cached.extended || kv.K != key || kv.V != value
+		mixed = p.cached.attend(p, l, query, kv, o)
+	} else {
+		mixed = p.Attention(query, kv.K, kv.V, o)
+	}
 	p.Release(query, kv.K, kv.V)
 	rows := p.Match(x, l)
 	if rows != x {
@@ -168,9 +212,9 @@ func (m *Decoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 		mixed = p.Gather(all, p.read)
 		p.Release(all)
 	}
-	o := linear(siteO, mixed)
+	out := linear(siteO, mixed)
 	p.Release(mixed)
-	x1 := m.end(p, l, AttentionHalf, o, rows)
+	x1 := m.end(p, l, AttentionHalf, out, rows)
 	if rows != x {
 		p.Release(rows)
 	}

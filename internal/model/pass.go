@@ -16,6 +16,9 @@ type Batch struct {
 	Labels []float32
 	// Read lists the rows that a causal network returns, in ascending order. Next has the token that follows each.
 	Read, Next []int32
+	// Continue, if it is set, makes the sequences continue others whose keys and values a cache holds. Only a decoder
+	// outside of training can continue.
+	Continue *Continuation
 }
 
 // Len returns the number of sequences.
@@ -55,7 +58,8 @@ type Pass struct {
 	read            compute.Tensor // [R] Int: the rows that are read, for an encoder those of first tokens; absent for all
 	cuRead          compute.Tensor // [B+1] Int: 0..B, cu_seqlens of the first tokens of an encoder
 	batch, longest  int
-	last            int // index of the last layer
+	cached          *cached // nil unless the batch continues sequences
+	last            int     // index of the last layer
 }
 
 // NewPass starts a pass of b through m: it uploads b, and the integers that h
@@ -96,7 +100,7 @@ func (b Batch) position(first int) func(i int) int32 {
 		for i == int(b.Cu[sequence+1]) {
 			sequence++
 		}
-		return int32(first+i) - b.Cu[sequence]
+		return int32(first+b.past(sequence)+i) - b.Cu[sequence]
 	}
 }
 

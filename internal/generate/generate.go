@@ -1,0 +1,186 @@
+// Package generate continues texts token by token with a decoder and a fine-tuning method.
+//
+// Keys and values of the tokens so far are kept, so that a pass computes the new tokens alone. Several texts are
+// continued at a time: one that is finished gives its place to the next. What a text becomes does not depend on the
+// others, to the bit, as far as the device computes a row of a product alike whatever the number of rows.
+package generate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// ErrInterrupted is wrapped by the error of a Run whose context ended.
+var ErrInterrupted = errors.New("interrupted")
+
+// Reason is the reason for which a text ended.
+type Reason string
+
+// The reasons.
+const (
+	EndOfText Reason = "eos"    // the model ended it
+	Stopped   Reason = "stop"   // the caller did, for example at a stop string
+	Length    Reason = "length" // it has as many new tokens as were asked for
+)
+
+// Request is a text to continue.
+type Request struct {
+	IDs    []int32 // the tokens of the prompt, at least one
+	MaxNew int     // the most new tokens
+}
+
+// Result is how a request was continued.
+type Result struct {
+	IDs    []int32 // the new tokens, without the one that ends the text
+	Reason Reason
+}
+
+// Generator continues texts with one network and one method on a device.
+type Generator struct {
+	Dev    compute.Device
+	Model  *model.Decoder
+	Method adapter.Method
+	// EOS lists the tokens that end a text.
+	EOS []int32
+	// Seed and the position of a token in its text determine what is drawn for it.
+	Seed     uint64
+	Sampling Sampling
+	// Token, if it is set, is called with every new token. It returns true to stop the text.
+	Token func(request int, id int32) (stop bool)
+
+	cache   *model.Cache
+	sampler sampler
+	logits  []float32
+}
+
+// maxPrefill bounds the tokens of prompts that one pass computes, unless a single prompt is longer.
+const maxPrefill = 2048
+
+// text is a request in work.
+type text struct {
+	request int
+	ids     []int32 // of prompt and continuation
+	prompt  int     // how many of them are the prompt
+	cached  int     // how many are in the cache
+	slot    int
+}
+
+// Run continues all requests, at most `slots` at a time, and returns their results in the same order. It returns an
+// error if a request does not fit the network, and one that wraps ErrInterrupted, with the results so far, when ctx
+// ends.
+func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]Result, error) {
+	longest := 0
+	for i, r := range requests {
+		if len(r.IDs) == 0 || r.MaxNew < 1 {
+			return nil, fmt.Errorf("generate: text %d has %d tokens, and %d new ones are wanted; want at least 1 of each",
+				i, len(r.IDs), r.MaxNew)
+		}
+		longest = max(longest, len(r.IDs)+r.MaxNew)
+	}
+	results := make([]Result, len(requests))
+	for i := range results {
+		results[i].IDs = []int32{}
+	}
+	if len(requests) == 0 {
+		return results, nil
+	}
+	slots = max(1, min(slots, len(requests)))
+	if g.cache == nil || g.cache.Slots < slots || g.cache.Tokens < longest {
+		g.cache = g.Model.NewCache(g.Dev, slots, longest)
+	}
+	g.sampler.Sampling = g.Sampling
+	var active []*text
+	free := make([]int, 0, slots)
+	for slot := range slots {
+		free = append(free, slot)
+	}
+	for next := 0; next < len(requests) || len(active) > 0; {
+		if ctx.Err() != nil {
+			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, next-len(active), len(requests))
+		}
+		for tokens := 0; next < len(requests) && len(free) > 0; next++ {
+			if tokens += len(requests[next].IDs); tokens > maxPrefill && tokens > len(requests[next].IDs) {
+				break
+			}
+			ids := slices.Clone(requests[next].IDs)
+			active = append(active, &text{request: next, ids: ids, prompt: len(ids), slot: free[0]})
+			free = free[1:]
+		}
+		if err := g.pass(active); err != nil {
+			return results, err
+		}
+		going := active[:0]
+		for i, t := range active {
+			if g.choose(t, g.logits[i*g.Model.Vocab:(i+1)*g.Model.Vocab], requests[t.request].MaxNew, &results[t.request]) {
+				going = append(going, t)
+			} else {
+				free = append(free, t.slot)
+			}
+		}
+		active = going
+	}
+	return results, nil
+}
+
+// pass computes the tokens of each text that are not in the cache, and the logits behind the last.
+func (g *Generator) pass(texts []*text) error {
+	b := model.Batch{Cu: []int32{0}, Continue: &model.Continuation{Cache: g.cache}}
+	for _, t := range texts {
+		b.IDs = append(b.IDs, t.ids[t.cached:]...)
+		b.Cu, b.Read = append(b.Cu, int32(len(b.IDs))), append(b.Read, int32(len(b.IDs)-1))
+		b.Continue.Slot, b.Continue.Past = append(b.Continue.Slot, t.slot), append(b.Continue.Past, t.cached)
+		t.cached = len(t.ids)
+	}
+	if err := g.Model.Check(b); err != nil {
+		return err
+	}
+	g.Dev.Reset()
+	at := adapter.At{Seed: g.Seed}
+	g.Method.Begin(at)
+	p := g.Model.NewPass(&tape.Tape{Dev: g.Dev}, b, g.Method.Hook(at))
+	logits := p.Linear(g.Model.Forward(p), g.Model.Vocabulary(), nil, compute.Identity)
+	if p.Extended() {
+		return errors.New("generate: the method adds keys and values of its own, which generation cannot keep; " +
+			"use an adapter of another method")
+	}
+	n := len(texts) * g.Model.Vocab
+	g.logits = slices.Grow(g.logits[:0], n)[:n]
+	g.Dev.Download(g.logits, logits.Value)
+	if err := g.Dev.Err(); err != nil {
+		return err
+	}
+	for i, x := range g.logits {
+		if x != x {
+			return fmt.Errorf("generate: a logit behind token %d of text %d is not finite; look at the weights of the model "+
+				"and of the adapter", texts[i/g.Model.Vocab].cached, texts[i/g.Model.Vocab].request)
+		}
+	}
+	return nil
+}
+
+// choose adds the next token to t and reports whether the text goes on.
+func (g *Generator) choose(t *text, logits []float32, maxNew int, r *Result) (goes bool) {
+	id := g.sampler.next(logits, t.ids, draw(g.Seed, t.request, len(t.ids)))
+	if slices.Contains(g.EOS, id) {
+		r.Reason = EndOfText
+		return false
+	}
+	t.ids = append(t.ids, id)
+	r.IDs = append(r.IDs, id)
+	switch {
+	case g.Token != nil && g.Token(t.request, id):
+		r.Reason = Stopped
+	case len(t.ids)-t.prompt >= maxNew:
+		r.Reason = Length
+	default:
+		return true
+	}
+	return false
+}

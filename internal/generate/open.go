@@ -1,0 +1,158 @@
+package generate
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
+	"github.com/lor2c/lor2c/internal/tokenizer"
+)
+
+// Source names what continues texts: a model, which may be left out for an adapter that names its base, and an adapter,
+// which may be left out.
+type Source struct{ Model, Adapter string }
+
+// Texts is a model with its tokenizer, before it is on a device.
+type Texts struct {
+	Tokenizer *tokenizer.Tokenizer
+	Sampling  Sampling // what the model recommends
+	EOS       []int32
+	MaxTokens int // of prompt and continuation
+	dir       string
+	saved     *adapter.Saved
+}
+
+// Open opens the files that s names. Close closes them.
+func Open(s Source) (*Texts, error) {
+	t := &Texts{}
+	if s.Adapter != "" {
+		saved, err := adapter.Open(s.Adapter)
+		if err != nil {
+			return nil, err
+		}
+		t.saved = saved
+		if s.Model == "" {
+			s.Model = saved.Base.Path
+		}
+	}
+	if err := t.open(s.Model); err != nil {
+		t.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *Texts) open(name string) (err error) {
+	if t.dir, err = model.Find(name); err != nil {
+		return err
+	}
+	c, err := model.ReadDecoderConfig(t.dir)
+	if err != nil {
+		return place.Given(err)
+	}
+	t.MaxTokens = c.MaxTokens()
+	if t.Tokenizer, err = tokenizer.Load(t.dir); err != nil {
+		return place.Given(err)
+	}
+	if n := t.Tokenizer.VocabSize(); n > c.Vocab {
+		return place.Mistake(fmt.Errorf("generate: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
+			"use tokenizer and weights of the same model", t.dir, n, c.Vocab))
+	}
+	t.Sampling = Greedy()
+	if err := t.readGeneration("generation_config.json", true); err != nil {
+		return err
+	}
+	if t.EOS == nil {
+		if err := t.readGeneration("config.json", false); err != nil {
+			return err
+		}
+	}
+	if id := t.Tokenizer.EOS(); t.EOS == nil && id >= 0 {
+		t.EOS = []int32{id}
+	}
+	return nil
+}
+
+// readGeneration reads the tokens that end a text, and the recommended sampling if it is wanted, from a file of the
+// model, if there is one.
+func (t *Texts) readGeneration(name string, sampling bool) error {
+	path := filepath.Join(t.dir, name)
+	raw, err := infile.ReadIn(t.dir, name, infile.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("generate: open %s: %w", path, err)
+	}
+	var eos struct {
+		ID json.RawMessage `json:"eos_token_id"`
+	}
+	into := []any{&eos}
+	if sampling {
+		into = append(into, &t.Sampling)
+	}
+	for _, v := range into {
+		if err := strictjson.Unmarshal(raw, v); err != nil {
+			return place.Mistake(fmt.Errorf("generate: read %s:%w; want the JSON that transformers writes", path, err))
+		}
+	}
+	if faults := t.Sampling.Validate(); faults != nil {
+		return place.Mistake(fmt.Errorf("generate: read %s: %w", path, errors.Join(faults...)))
+	}
+	var one int32
+	switch {
+	case eos.ID == nil || string(eos.ID) == "null":
+	case json.Unmarshal(eos.ID, &one) == nil:
+		t.EOS = []int32{one}
+	default:
+		if err := json.Unmarshal(eos.ID, &t.EOS); err != nil {
+			return place.Mistake(fmt.Errorf("generate: read %s: eos_token_id is %s; want a number or a list of numbers", path,
+				place.Quote(string(eos.ID))))
+		}
+	}
+	return nil
+}
+
+// Close closes the files.
+func (t *Texts) Close() {
+	if t.saved != nil {
+		t.saved.Close()
+	}
+}
+
+// Load puts the model and the adapter on a device, for texts of at most the given number of tokens.
+func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, error) {
+	settings := adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed} // which changes nothing
+	if t.saved != nil {
+		settings.Config, settings.Structure = t.saved.Method, t.saved.Structure
+	}
+	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
+	if err != nil {
+		return nil, err
+	}
+	method, err := adapter.Attach(dev, m, settings)
+	if err != nil {
+		return nil, err
+	}
+	if t.saved != nil {
+		sum, err := adapter.Fingerprint(t.dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.saved.CheckBase(adapter.Base{Path: t.dir, SHA256: sum}); err != nil {
+			return nil, err
+		}
+		if err := t.saved.Restore(dev, method, nil); err != nil {
+			return nil, err
+		}
+	}
+	return &Generator{Dev: dev, Model: m, Method: method, EOS: t.EOS, Seed: seed, Sampling: t.Sampling}, dev.Err()
+}
