@@ -60,6 +60,38 @@ func TestGoldenCUDA(t *testing.T) {
 	}
 }
 
+// TestDecodersCUDA compares the loss and the gradients of decoders on a card, or with kernels that run on the CPU, with
+// those of PyTorch. Without a card each precision has the cases that use other kernels: heads of keys and values that
+// are shared, biases, norms of heads, and a head of its own or tied.
+func TestDecodersCUDA(t *testing.T) {
+	if !hostlib.Under(t) {
+		return
+	}
+	for _, c := range decoderCases(t) {
+		inPrecisions(t, c.name, func(t *testing.T, narrow bool) {
+			bfloat16 := c.name == "llama_bias" || c.name == "qwen3"
+			if _, emulated := hostlib.Loaded(); emulated && narrow != bfloat16 && c.name != "llama" {
+				t.Skip("kernels that run on the CPU take a hundred times as long")
+			}
+			near := bound{Worst: 5e-5}
+			if narrow {
+				near = bound{Worst: 0.1} // a value is rounded by up to 1/256, some fifty times on its way
+			}
+			dev := card(t, narrow)
+			s := c.stepper(t, dev, ReduceTokens)
+			s.gradient(1, []model.Batch{causal(c.sequences(t), 1000)}, nil)
+			if got, want := download(dev, s.loss), c.floats(t, "loss.tokens"); !(relative(got, want) < near.Worst) {
+				t.Errorf("the loss is %v; want %v", got, want)
+			}
+			for _, p := range s.Method.Params() {
+				if e := relative(download(dev, p.Grad), c.floats(t, "grad.tokens."+p.Name)); !(e < near.Worst) {
+					t.Errorf("the gradient of %s has a relative error of %.3g", p.Name, e)
+				}
+			}
+		})
+	}
+}
+
 // TestGoldenEventsCUDA is TestGoldenEvents on a card, or with kernels that run
 // on the CPU.
 func TestGoldenEventsCUDA(t *testing.T) {
