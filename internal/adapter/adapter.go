@@ -152,6 +152,7 @@ var methods map[string]spec
 // The map is filled here because the constructors use functions that read it.
 func init() {
 	methods = map[string]spec{
+		"adalora":   adaLoRASpec,
 		"bitfit":    bitfitSpec,
 		"dora":      doraSpec,
 		"dylora":    dyLoRASpec,
@@ -160,6 +161,7 @@ func init() {
 		"ia3":       ia3Spec,
 		"lor2c":     lor2cSpec,
 		"lora":      loraSpec,
+		"melora":    meLoRASpec,
 		"olora":     oloraSpec,
 		"pissa":     pissaSpec,
 		"sharelora": shareLoRASpec,

@@ -40,6 +40,8 @@ func TestCount(t *testing.T) {
 		{"pissa", adapter.NewConfig("pissa"), nil, 2, 294912, 592130},
 		{"olora", adapter.NewConfig("olora"), nil, 2, 294912, 592130},
 		{"vera", adapter.NewConfig("vera"), nil, 2, 24576, 592130},
+		{"melora", adapter.NewConfig("melora"), nil, 2, 294912, 592130},
+		{"adalora", adapter.NewConfig("adalora"), nil, 2, 442656, 592130},
 		{"dora", adapter.NewConfig("dora"), nil, 2, 313344, 592130},
 		{"ia3", adapter.NewConfig("ia3"), nil, 2, 55296, 592130},
 		{"ia3-peft", adapter.Configure("ia3", adapter.Values{"exclude_modules": []string{}}), nil, 2, 64512, 592130},

@@ -20,3 +20,8 @@ var PairedError = pairedError
 // RoundsStart and RewritesBase report whether a method does not keep a clause of the contract.
 func RoundsStart(name string) bool  { return methods[name].except&roundsStart != 0 }
 func RewritesBase(name string) bool { return methods[name].except&rewritesBase != 0 }
+
+// Kept is how many of AdaLoRA's triplets are kept after step t of a run.
+func Kept(steps, start, final, triplets, target, t int) int {
+	return adaLoRAPlan{steps, start, final, 1, triplets, target}.kept(t)
+}

@@ -46,6 +46,10 @@ var methods = []struct {
 	{"vera-linear", adapter.Configure("vera", adapter.Values{"rank": 3, "target_modules": allLinear}), nil},
 	{"dora", adapter.Configure("dora", adapter.Values{"rank": 3, "alpha": 6}), nil},
 	{"dora-linear", adapter.Configure("dora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
+	{"melora", adapter.Configure("melora", adapter.Values{"rank": 2, "alpha": 3, "groups": 4}), nil},
+	{"melora-linear", adapter.Configure("melora", adapter.Values{"rank": 3, "alpha": 6, "groups": 2, "target_modules": allLinear}), nil},
+	{"adalora", adapter.Configure("adalora", adapter.Values{"init_rank": 3, "target_rank": 2, "alpha": 6}), nil},
+	{"adalora-linear", adapter.Configure("adalora", adapter.Values{"init_rank": 2, "target_rank": 1, "orth_reg_weight": 0, "target_modules": allLinear}), nil},
 	{"ia3", adapter.NewConfig("ia3"), nil},
 	{"ia3-linear", adapter.Configure("ia3", adapter.Values{"target_modules": allLinear, "feedforward_modules": []string{"intermediate.dense", "output.dense"}, "exclude_modules": []string{}}), nil},
 	{"full", adapter.NewConfig("full"), nil},
@@ -202,7 +206,9 @@ func (n *network) loss(parts []model.Batch) float64 {
 		at := adapter.At{Step: gradStep, Pass: i, Train: true, Seed: n.Seed}
 		n.Method.Begin(at)
 		t := &tape.Tape{Dev: n.Dev, Train: true, Seed: n.Seed, Step: gradStep, Row: row, Read: example}
-		logits := n.Model.Forward(n.Model.NewPass(t, b, n.Method.Hook(at)))
+		hook := n.Method.Hook(at)
+		pass := n.Model.NewPass(t, b, hook)
+		logits := n.Model.Forward(pass)
 		labels := make([]int32, b.Len())
 		for i, l := range b.Labels {
 			labels[i] = int32(l)
@@ -210,6 +216,7 @@ func (n *network) loss(parts []model.Batch) float64 {
 		y := n.Dev.Temp(compute.Shape{b.Len()}, compute.Int)
 		n.Dev.UploadInts(y, labels)
 		t.CrossEntropy(n.sum, logits, y, 1/float32(examples), compute.CrossEntropyOpts{})
+		hook.Loss(pass, logits, func() *tape.Var { return n.Model.Forward(pass) }, n.sum, 1/float32(examples))
 		row, example = row+len(b.IDs), example+b.Len()
 	}
 	return cpu.Data[float64](n.sum)[0]

@@ -199,6 +199,26 @@ func (g *goldenMethod) test(t *testing.T, dev compute.Device, near float64) {
 		check("final."+adapterName(p), values(dev, p.Exact()), end)
 	}
 	check("final_logits", logits(), max(end, 1e-7))
+	var structure struct {
+		Pattern map[string][]bool `json:"rank_pattern"`
+	}
+	if text := s.Method.Structure(); text != nil {
+		if err := json.Unmarshal(text, &structure); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range g.ints {
+		if name, ok := strings.CutPrefix(name, "pattern."); ok {
+			for i, kept := range structure.Pattern[name] {
+				if kept != (want[i] != 0) {
+					t.Errorf("triplet %d of %s is kept: %t", i, name, kept)
+				}
+			}
+			if len(structure.Pattern[name]) != len(want) {
+				t.Errorf("there are %d triplets of %s; want %d", len(structure.Pattern[name]), name, len(want))
+			}
+		}
+	}
 	for name := range g.floats {
 		kind, _, _ := strings.Cut(name, ".")
 		if !used[name] && kind != "init" && kind != "residual" && kind != "logits" {

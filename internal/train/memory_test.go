@@ -121,7 +121,7 @@ func (c *counter) LowRankDownGrad(dx, da, x, a, du tensor, drop compute.Dropout,
 }
 
 func (c *counter) LowRankUp(dst, u, b tensor, scale float32) {
-	c.count("LowRankUp", u.Shape.Len()*dst.Shape.Cols())
+	c.count("LowRankUp", dst.Shape.Len()*b.Shape.Cols())
 	c.Device.LowRankUp(dst, u, b, scale)
 }
 
@@ -205,7 +205,7 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 			calls["LowRankDownGrad"] -= 2
 		}
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
-	case "lora", "dora", "dylora", "olora", "pissa", "sharelora":
+	case "adalora", "lora", "dora", "dylora", "melora", "olora", "pissa", "sharelora":
 		// The gradient reaches query and value of the first layer, whose input needs
 		// none.
 		macs += headGrad + above + n*(c*c+2*c*f)
@@ -214,6 +214,10 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 		calls["Gemm"] = headCalls + 6*(layers-1) + 3
 		lowRank(2 * layers)
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+		if method == "adalora" { // the penalty
+			macs += 2 * layers * 4 * r * r * c
+			calls["Gemm"] += 2 * layers * 4
+		}
 	case "bitfit":
 		// The gradient reaches the bias of the embeddings' norm. Weights have no
 		// gradients.
@@ -248,7 +252,7 @@ func TestWork(t *testing.T) {
 					}
 					p := 0.1
 					m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
-					config := adapter.Configure(method, adapter.Values{"rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value"}})
+					config := adapter.Configure(method, adapter.Values{"rank": 4, "init_rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value"}})
 					a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 					if err != nil {
 						t.Fatal(err)
@@ -263,7 +267,7 @@ func TestWork(t *testing.T) {
 					if err := s.Step(1, []model.Batch{b}, 1); err != nil {
 						t.Fatal(err)
 					}
-					macs, calls := work(kind, method, m.Layers, len(b.IDs), b.Len(), m.Width, m.FF, config.Rank(), outputs)
+					macs, calls := work(kind, method, m.Layers, len(b.IDs), b.Len(), m.Width, m.FF, max(config.Rank(), 4), outputs)
 					if dev.flops != 2*macs {
 						t.Errorf("%d floating-point operations; want %d", dev.flops, 2*macs)
 					}

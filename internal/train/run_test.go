@@ -167,6 +167,11 @@ func TestKill(t *testing.T) {
 	t.Run("schedule=none", func(t *testing.T) {
 		testKill(t, demoConfig(t, t.TempDir(), 120), kills)
 	})
+	t.Run("method=adalora", func(t *testing.T) { // which has state of its own
+		c := demoConfig(t, t.TempDir(), 72)
+		c.Method, c.Train.Epochs = adapter.NewConfig("adalora"), 2
+		testKill(t, c, kills)
+	})
 	t.Run("schedule=events", func(t *testing.T) {
 		c := demoConfig(t, t.TempDir(), 72)
 		c.Train.Epochs, c.Train.LogGradients = 4, true

@@ -1,0 +1,295 @@
+package adapter
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+var adaLoRASpec = spec{
+	new:          newAdaLoRA,
+	about:        "AdaLoRA: LoRA that moves its ranks to the linear layers where they matter most",
+	section:      func() section { return adaLoRADefaults() },
+	learningRate: 1e-3,
+	peftType:     "ADALORA",
+	describe: func(d Description, method Method, c *peftConfig) {
+		own, m := d.Method.own.(*adaLoRAConfig), method.(*AdaLoRA)
+		c.Bias, c.FanInFanOut, c.Alpha, c.Dropout, c.TargetModules = "none", new(bool), own.Alpha, own.Dropout, own.TargetModules
+		c.More = map[string]any{
+			"init_r": own.InitRank, "target_r": own.TargetRank, "tinit": m.plan.start, "tfinal": m.plan.final,
+			"deltaT": max(m.plan.every, 1), "total_step": max(m.plan.steps, 1), "beta1": own.Beta1, "beta2": own.Beta2,
+			"orth_reg_weight": own.Weight,
+		}
+	},
+	checkStructure: checkRankPattern,
+	library:        "peft",
+	load:           "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
+}
+
+// AdaLoRA adds c B (e.(A dropout(x))) to linear layers, with a trained e [r,1] between the factors and c = alpha/(r +
+// 1e-5), in which r is the initial rank throughout (Zhang et al. 2023, arXiv:2303.10512, section 3; the scale and the
+// order of a step are those of the authors' code and of PEFT). A row of A, a column of B and the element of e between
+// them are a triplet. adaLoRAPlan says how many of them are kept; the elements of the others are set to zero. Besides,
+// the mean of ||A AT - I|| and ||BT B - I|| over all factors is added to the loss.
+type AdaLoRA struct {
+	Plain
+	own  *adaLoRAConfig
+	plan adaLoRAPlan
+	dev  compute.Device
+	at   map[model.Site]adaLoRASite
+	// params are A and B of every layer, then e of every layer. The optimizer keeps them in this order in one buffer, so
+	// that all of them, and all e, are one tensor each.
+	params []*tape.Param
+	sites  []adaLoRASite
+	// Moving averages of the sensitivities of params and of their deviations [n], and the scores of the triplets by layer.
+	mean, deviation, scores *tape.Param
+	step                    int // the last step
+}
+
+type adaLoRASite struct {
+	pair
+	e *tape.Param
+}
+
+func newAdaLoRA(b builder) (Method, error) {
+	c := settingsOf[*adaLoRAConfig](b)
+	m := &AdaLoRA{own: c, dev: b.dev, at: map[model.Site]adaLoRASite{}}
+	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
+		w := adaLoRASite{pair{
+			b.param(module+".lora_A", c.InitRank, in), b.param(module+".lora_B", out, c.InitRank),
+			float32(c.Alpha / (float64(c.InitRank) + 1e-5)), float32(c.Dropout),
+		}, b.param(module+".lora_E", c.InitRank, 1)}
+		w.A.Factor, w.A.Layer, w.B.Factor, w.B.Layer = "A", s.Layer, "B", s.Layer
+		for _, p := range []*tape.Param{w.A, w.B} {
+			if c.Weight == 0 { // no gradient while e is zero
+				p.Idle = tape.IdleAtStart
+			}
+			values := make([]float32, p.Value.Shape.Len())
+			compute.Normal(values, b.Seed, p.Name, 0.02)
+			p.Upload(b.dev, values)
+		}
+		m.at[s], m.sites = w, append(m.sites, w)
+		m.params = append(m.params, w.A, w.B)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range m.sites {
+		m.params = append(m.params, w.e)
+	}
+	if m.plan, err = c.plan(len(m.sites), b.Run.Steps); err != nil || m.plan.steps == 0 {
+		return m, err
+	}
+	state := func(name string, n int) *tape.Param {
+		return &tape.Param{Name: "adalora." + name, Value: b.dev.Alloc(compute.Shape{n}, compute.Exact)}
+	}
+	n := Count(m.params)
+	m.mean, m.deviation, m.scores = state("sensitivity", n), state("deviation", n), state("scores", m.plan.triplets)
+	return m, nil
+}
+
+// Params lists A and B of every layer, then e of every layer.
+func (m *AdaLoRA) Params() []*tape.Param { return m.params }
+
+// State lists the moving averages and the scores of a run.
+func (m *AdaLoRA) State() []*tape.Param {
+	if m.mean == nil {
+		return nil
+	}
+	return []*tape.Param{m.mean, m.deviation, m.scores}
+}
+
+// joined returns the tensors of the parameters from the one that has number first on as one tensor [n].
+func (m *AdaLoRA) joined(first int, of func(*tape.Param) compute.Tensor) compute.Tensor {
+	return of(m.params[first]).Slice(0, compute.Shape{Count(m.params[first:])})
+}
+
+// Updated updates the moving averages and sets the elements of e of the triplets that are not kept to zero.
+func (m *AdaLoRA) Updated(at At) {
+	m.step = at.Step
+	if m.plan.steps == 0 {
+		return
+	}
+	t, exact := at.Step-1, (*tape.Param).Exact
+	if t < m.plan.end() {
+		grad := func(p *tape.Param) compute.Tensor { return p.Grad }
+		m.dev.Importance(m.mean.Value, m.deviation.Value, m.joined(0, exact), m.joined(0, grad), at.State,
+			float32(m.own.Beta1), float32(m.own.Beta2))
+	}
+	k, due := m.plan.masked(t)
+	if !due {
+		return
+	}
+	if t <= m.plan.end() {
+		m.score()
+	}
+	first := 2 * len(m.sites)
+	m.dev.ZeroSmallest(m.joined(first, exact), m.scores.Value, k)
+	if m.params[first].Master.Present() {
+		m.dev.Copy(m.joined(first, func(p *tape.Param) compute.Tensor { return p.Value }), m.joined(first, exact))
+	}
+}
+
+// score computes the score of each triplet: that of its element of e, the mean of those of its row of A and the mean of
+// those of its column of B. The score of a number is the product of its two moving averages (eq. 7 to 11).
+func (m *AdaLoRA) score() {
+	m.dev.Fill(m.scores.Value, 0)
+	r, from := m.own.InitRank, 0
+	add := func(i int, p *tape.Param, alpha float32, columns bool) {
+		shape := p.Value.Shape
+		m.dev.SumProducts(m.scores.Value.View(i*r, (i+1)*r), m.mean.Value.Slice(from, shape), m.deviation.Value.Slice(from, shape), alpha, columns)
+		from += shape.Len()
+	}
+	for i, w := range m.sites {
+		add(i, w.A, 1/float32(w.A.Value.Shape[1]), false)
+		add(i, w.B, 1/float32(w.B.Value.Shape[0]), true)
+	}
+	for i, w := range m.sites {
+		add(i, w.e, 1, false)
+	}
+}
+
+// Hook adds the low-rank paths to their linear layers and the penalty to the loss.
+func (m *AdaLoRA) Hook(at At) model.Hook { return adaLoRAHook{m: m, at: at} }
+
+type adaLoRAHook struct {
+	model.Base
+	m  *AdaLoRA
+	at At
+}
+
+func (h adaLoRAHook) Adapts(s model.Site) bool {
+	_, ok := h.m.at[s]
+	return ok
+}
+
+func (h adaLoRAHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
+	w := h.m.at[s]
+	u := w.down(p, s.Layer, siteMask(s), x)
+	p.Rescale(u, flat(w.e), compute.ScaleOpts{})
+	w.up(p, u, y)
+}
+
+// Loss adds the penalty once in a step. Its norms are not squared, as in the authors' code and in PEFT.
+func (h adaLoRAHook) Loss(p *model.Pass, _ *tape.Var, _ func() *tape.Var, loss compute.Tensor, _ float32) {
+	if h.m.own.Weight == 0 || h.at.Pass > 0 || !h.at.Train {
+		return
+	}
+	scale, r := float32(h.m.own.Weight/float64(2*len(h.m.sites))), h.m.own.InitRank
+	gram := p.Dev.Temp(compute.Shape{r, r}, compute.Exact)
+	for _, w := range h.m.sites {
+		a, b := w.A.Exact(), w.B.Exact()
+		p.Dev.Gemm(gram, 1, a, false, a, true, false)
+		p.Dev.Orthogonality(loss, gram, scale)
+		p.Dev.Gemm(w.A.Grad, 2, gram, false, a, false, true)
+		p.Dev.Gemm(gram, 1, b, true, b, false, false)
+		p.Dev.Orthogonality(loss, gram, scale)
+		p.Dev.Gemm(w.B.Grad, 2, b, false, gram, false, true)
+	}
+	p.Dev.Release(gram)
+}
+
+// Start prints when the ranks will change.
+func (m *AdaLoRA) Start(run Run, _ bool) error {
+	if p := m.plan; p.steps > 0 {
+		run.Printf("ranks: %d triplets, of which %d are kept: all for %d steps, then fewer every %d until step %d, then the same ones for %d",
+			p.triplets, p.target, p.start+1, p.every, p.end()+1, p.final-1)
+	}
+	return nil
+}
+
+// Finish prints how many triplets were kept.
+func (m *AdaLoRA) Finish(run Run) {
+	kept, all := 0, 0
+	for _, of := range m.pattern() {
+		all += len(of)
+		kept += len(slices.DeleteFunc(of, func(kept bool) bool { return !kept }))
+	}
+	if all > 0 {
+		run.Printf("ranks: %d of %d triplets were kept", kept, all)
+	}
+}
+
+// pattern returns which triplets of each layer are kept, by the path of e; nil before some were set to zero. It waits for
+// the device.
+func (m *AdaLoRA) pattern() map[string][]bool {
+	if m.plan.steps == 0 || m.step-1 <= m.plan.start {
+		return nil
+	}
+	pattern := map[string][]bool{}
+	for _, w := range m.sites {
+		values := make([]float32, m.own.InitRank)
+		m.dev.Download(values, w.e.Exact())
+		var kept []bool
+		for _, x := range values {
+			kept = append(kept, x != 0)
+		}
+		pattern[strings.TrimPrefix(w.e.Name, filePrefix)] = kept
+	}
+	return pattern
+}
+
+// Structure returns the rank pattern, in the form that PEFT gives it.
+func (m *AdaLoRA) Structure() json.RawMessage {
+	if pattern := m.pattern(); pattern != nil {
+		return encoded(rankPattern{pattern})
+	}
+	return nil
+}
+
+// adaLoRAPlan says how many triplets are kept after step t of a run, counted from 0: all until start, then fewer every
+// `every` steps until end, and target from there on. Without steps, outside a run, no triplet is set to zero.
+type adaLoRAPlan struct{ steps, start, final, every, triplets, target int }
+
+// end is the step after which the kept triplets stay the same.
+func (p adaLoRAPlan) end() int { return p.steps - p.final }
+
+// kept returns the number of triplets that are kept after step t (arXiv:2303.10512, eq. 12).
+func (p adaLoRAPlan) kept(t int) int {
+	switch {
+	case t <= p.start:
+		return p.triplets
+	case t > p.end():
+		return p.target
+	}
+	left := 1 - float64(t-p.start)/float64(p.end()-p.start)
+	return int(float64(p.triplets-p.target)*math.Pow(left, 3) + float64(p.target))
+}
+
+// masked returns how many triplets are set to zero after step t, and whether any are then.
+func (p adaLoRAPlan) masked(t int) (k int, due bool) {
+	due = t >= p.end() || t > p.start && t%p.every == 0
+	return p.triplets - p.kept(t), due
+}
+
+// plan returns the plan for a run on a number of linear layers. It returns an error if the run is too short.
+func (c *adaLoRAConfig) plan(sites, steps int) (p adaLoRAPlan, err error) {
+	if steps == 0 {
+		return p, nil
+	}
+	part := func(share float64) int { return int(math.Round(share * float64(steps))) }
+	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank, sites * c.TargetRank}
+	if p.end() <= p.start {
+		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and method.tfinal_ratio %d; "+
+			"want at least one between them, after which ranks are given up", steps, p.start, p.final)
+	}
+	return p, nil
+}
+
+// defaultEvery returns after how many steps the authors' scripts mask again.
+func defaultEvery(steps int) int {
+	switch {
+	case steps < 4000:
+		return 1
+	case steps < 10000:
+		return 10
+	}
+	return 100
+}

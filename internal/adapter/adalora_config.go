@@ -1,0 +1,72 @@
+package adapter
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/strictjson"
+)
+
+// adaLoRAConfig are the settings of AdaLoRA.
+type adaLoRAConfig struct {
+	InitRank      int      `yaml:"init_rank" doc:"rank of each linear layer as training begins" range:"1..256" example:"12"`
+	TargetRank    int      `yaml:"target_rank" doc:"mean rank of the linear layers in the end" range:"1..256" example:"8"`
+	Alpha         float64  `yaml:"alpha" doc:"the low-rank path is scaled by alpha/init_rank" range:">0.."`
+	Dropout       float64  `yaml:"dropout" doc:"dropout on the input of the low-rank path" range:"0..<1" example:"0.1"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense" example:"[query, value]"`
+	Start         float64  `yaml:"tinit_ratio" doc:"share of the steps before the first rank is given up" range:"0..<1" example:"0.12"`
+	Final         float64  `yaml:"tfinal_ratio" doc:"share of the steps after the last rank is given up" range:"0..<1" example:"0.5"`
+	Every         int      `yaml:"delta_t" doc:"steps between two changes of the ranks; 0 means 1 in a run of less than 4,000 steps, 10 of less than 10,000, else 100" range:"0.." example:"10"`
+	Beta1         float64  `yaml:"beta1" doc:"decay of the moving average of sensitivities" range:">0..<1" example:"0.85"`
+	Beta2         float64  `yaml:"beta2" doc:"decay of the moving average of their deviations" range:">0..<1" example:"0.85"`
+	Weight        float64  `yaml:"orth_reg_weight" doc:"weight of the penalty that keeps A and B orthogonal" range:"0.." example:"0.3"`
+}
+
+// adaLoRADefaults returns the budget of the paper's smaller tables with the schedule that the authors' scripts for GLUE
+// have in the mean.
+func adaLoRADefaults() *adaLoRAConfig {
+	return &adaLoRAConfig{
+		InitRank: 12, TargetRank: 8, Alpha: 16, TargetModules: []string{"query", "value"},
+		Start: 0.12, Final: 0.5, Beta1: 0.85, Beta2: 0.85, Weight: 0.1,
+	}
+}
+
+// Validate returns the faults of settings that do not fit together.
+func (c *adaLoRAConfig) Validate() []error {
+	faults := (&LowRank{TargetModules: c.TargetModules}).Validate()
+	if c.InitRank <= c.TargetRank {
+		faults = append(faults, fmt.Errorf("method.init_rank: is %d; want more than method.target_rank, %d, so that there are ranks to give up",
+			c.InitRank, c.TargetRank))
+	}
+	if c.Start+c.Final >= 1 {
+		faults = append(faults, fmt.Errorf("method.tinit_ratio: is %g; with method.tfinal_ratio, %g, it leaves no step in which ranks are given up; "+
+			"want less than 1 together", c.Start, c.Final))
+	}
+	if infinite(float32(c.Alpha)) {
+		faults = append(faults, fmt.Errorf("method.alpha: is %g; want it to be finite in float32", c.Alpha))
+	}
+	return faults
+}
+
+// rankPattern is the structure of AdaLoRA.
+type rankPattern struct {
+	RankPattern map[string][]bool `json:"rank_pattern"`
+}
+
+func checkRankPattern(text json.RawMessage, _ int) error {
+	var p rankPattern
+	if err := strictjson.UnmarshalKnown(text, &p); err != nil {
+		return err
+	}
+	rank := -1
+	for path, kept := range p.RankPattern {
+		if rank >= 0 && len(kept) != rank {
+			return fmt.Errorf("rank_pattern has %d ranks for %s; want %d, as for the others", len(kept), path, rank)
+		}
+		rank = len(kept)
+	}
+	if rank < 1 {
+		return fmt.Errorf("rank_pattern has no ranks; want those of each linear layer")
+	}
+	return nil
+}
