@@ -244,6 +244,32 @@ func (m *AdaLoRA) Structure() json.RawMessage {
 	return nil
 }
 
+// Fold returns the kept triplets as low-rank maps, with e in A. A linear layer without any has one of zeros.
+func (m *AdaLoRA) Fold(dev compute.Device) (list []Update, err error) {
+	for s, w := range m.at {
+		u := Update{Site: s, In: w.A.Value.Shape[1], Out: w.B.Value.Shape[0], Scale: w.scale}
+		a, b, e := values(dev, w.A), values(dev, w.B), values(dev, w.e)
+		var columns []int
+		for k, x := range e {
+			if x == 0 && (k < len(e)-1 || columns != nil) {
+				continue
+			}
+			for _, v := range a[k*u.In : (k+1)*u.In] {
+				u.A = append(u.A, x*v)
+			}
+			columns = append(columns, k)
+		}
+		u.Rank = len(columns)
+		for o := range u.Out {
+			for _, k := range columns {
+				u.B = append(u.B, b[o*len(e)+k])
+			}
+		}
+		list = append(list, u)
+	}
+	return inOrder(list), dev.Err()
+}
+
 // adaLoRAPlan says how many triplets are kept after step t of a run, counted from 0: all until start, then fewer every
 // `every` steps until end, and target from there on. Without steps, outside a run, no triplet is set to zero.
 type adaLoRAPlan struct{ steps, start, final, every, triplets, target int }

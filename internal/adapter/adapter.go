@@ -215,13 +215,6 @@ func (b builder) frozen(name string, shape ...int) *tape.Param {
 	return tape.NewParam(b.dev, name, false, shape...)
 }
 
-// values waits for the device and returns the exact values of a parameter.
-func (b builder) values(p *tape.Param) []float32 {
-	v := make([]float32, p.Value.Shape.Len())
-	b.dev.Download(v, p.Exact())
-	return v
-}
-
 // lowRankA returns an A [r,in] for a low-rank map that belongs to a layer,
 // drawn from U(-1/sqrt(in), 1/sqrt(in)), which is PyTorch's kaiming_uniform
 // with a = sqrt 5. A has no gradient in its first step, because B is zero then.

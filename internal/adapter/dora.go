@@ -51,7 +51,7 @@ func newDoRA(b builder) (Method, error) {
 			b.pair(c.Factors, module, s.Layer, in, out), b.param(module+".lora_magnitude_vector", out),
 			b.dev.Alloc(compute.Shape{out}, compute.Exact), b.Linear(s),
 		}
-		norms, weight := make([]float32, out), b.values(w.linear.W)
+		norms, weight := make([]float32, out), values(b.dev, w.linear.W)
 		for i := range norms {
 			sum := 0.0
 			for _, x := range weight[i*in : (i+1)*in] {

@@ -2,7 +2,9 @@ package adapter
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -69,3 +71,22 @@ func (m *MELoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the pairs' outputs to their linear layers. The shapes of A and B say how many groups there are.
 func (m *MELoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+
+// Fold returns the low-rank maps with the block-diagonal A [n r, K] and B [M, n r].
+func (m *MELoRA) Fold(dev compute.Device) (list []Update, err error) {
+	for s, w := range m.pairs {
+		width, r := w.A.Value.Shape[1], w.B.Value.Shape[1]
+		u := Update{Site: s, Out: w.B.Value.Shape[0], Rank: w.A.Value.Shape[0], Scale: w.scale}
+		groups := u.Rank / r
+		u.In = width * groups
+		u.A, u.B = make([]float32, u.Rank*u.In), make([]float32, u.Out*u.Rank)
+		for k, row := range slices.Collect(slices.Chunk(values(dev, w.A), width)) {
+			copy(u.A[k*u.In+k/r*width:], row)
+		}
+		for o, row := range slices.Collect(slices.Chunk(values(dev, w.B), r)) {
+			copy(u.B[o*u.Rank+o*groups/u.Out*r:], row)
+		}
+		list = append(list, u)
+	}
+	return inOrder(list), dev.Err()
+}

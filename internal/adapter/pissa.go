@@ -113,7 +113,7 @@ func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a,
 		if m.waiting {
 			return
 		}
-		weight := b.values(b.Linear(s).W)
+		weight := values(b.dev, b.Linear(s).W)
 		if !slices.ContainsFunc(weight, func(x float32) bool { return x != 0 }) {
 			return // a device that only counts memory
 		}
@@ -133,9 +133,9 @@ func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a,
 func (m *Residual) subtract(s model.Site) {
 	first, w := m.initial[s], m.b.Linear(s).W
 	shape, r := w.Value.Shape, first.A.Value.Shape[0]
-	weight := dense(shape[0], shape[1], m.b.values(w))
+	weight := dense(shape[0], shape[1], values(m.b.dev, w))
 	var product mat.Dense
-	product.Mul(dense(shape[0], r, m.b.values(first.B)), dense(r, shape[1], m.b.values(first.A)))
+	product.Mul(dense(shape[0], r, values(m.b.dev, first.B)), dense(r, shape[1], values(m.b.dev, first.A)))
 	product.Scale(float64(m.pairs[s].scale), &product)
 	weight.Sub(weight, &product)
 	w.Upload(m.b.dev, single(weight))

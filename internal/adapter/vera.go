@@ -88,13 +88,13 @@ func newVeRA(b builder) (Method, error) {
 
 // Restored copies the columns of A that narrower layers use.
 func (m *VeRA) Restored() error {
-	width, values := m.a.Value.Shape.Cols(), m.b.values(m.a)
+	width, all := m.a.Value.Shape.Cols(), values(m.b.dev, m.a)
 	for columns, p := range m.columns {
 		if p == m.a {
 			continue
 		}
 		var cut []float32
-		for row := range slices.Chunk(values, width) {
+		for row := range slices.Chunk(all, width) {
 			cut = append(cut, row[:columns]...)
 		}
 		p.Upload(m.b.dev, cut)
