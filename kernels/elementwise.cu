@@ -2,6 +2,7 @@
 #include "activation.cuh"
 #include "columns.cuh"
 #include "map.cuh"
+#include "nf4.cuh"
 
 struct FillArgs {
     void* dst;
@@ -82,6 +83,41 @@ template <typename To, typename From> DEVICE void copy_convert(const CopyArgs& a
 }
 KERNEL(copy_widen_bf16, CopyArgs, 256) { copy_convert<float, bf16>(a); }
 KERNEL(copy_narrow_bf16, CopyArgs, 256) { copy_convert<bf16, float>(a); }
+
+struct DequantizeArgs {
+    void* dst;
+    const uint32_t* codes;
+    const float* scales;
+    int32_t n;
+    uint32_t aligned;
+};
+
+// dequantize_nf4: dst[i] = level(code[i]) scale[i/64].
+//
+//   dst [n] f32 or bf16   codes [ceil(n/8)] u32: two elements per byte, the first in its high bits   scales [ceil(n/64)] f32
+//
+// Launched by internal/gpu/elementwise.go.
+// Launch   grid ceil(n/2048), block 256: a thread has 8 elements, one word of codes; 64 bytes of shared memory.
+// Limits   n < 2^31 - 2048; 16-byte accesses where dst is aligned.
+// Numerics f32, rounded once.
+// Work     9/16 n bytes of reads, n writes; memory bound.
+// Source   Dettmers et al. 2023, arXiv:2305.14314, with the levels of bitsandbytes.
+template <typename T> DEVICE void dequantize_nf4(const DequantizeArgs& a) {
+    typedef float Levels[16];
+    SHARED(Levels, levels);
+    if (threadIdx.x < 16) levels[threadIdx.x] = nf4_level(threadIdx.x);
+    __syncthreads();
+    const int i = blockIdx.x * kTile + threadIdx.x * 8;
+    if (i >= a.n) return;
+    const uint32_t codes = a.codes[i / 8];
+    const float scale = a.scales[i / 64];
+    float x[8];
+    UNROLL
+    for (int j = 0; j < 8; j++) x[j] = levels[codes >> (8 * (j / 2) + 4 * (1 - j % 2)) & 15u] * scale;
+    store_cols(static_cast<T*>(a.dst), x, i, a.n, a.aligned && i + 8 <= a.n);
+}
+KERNEL(dequantize_nf4_f32, DequantizeArgs, 256) { dequantize_nf4<float>(a); }
+KERNEL(dequantize_nf4_bf16, DequantizeArgs, 256) { dequantize_nf4<bf16>(a); }
 
 struct AxpyArgs {
     void* dst;

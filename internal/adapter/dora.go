@@ -107,7 +107,9 @@ func (h doraHook) Adapts(s model.Site) bool {
 
 func (h doraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
 	w := h.m.at[s]
-	p.Dev.LowRankInvNorm(w.inverse, w.linear.W.Value, w.A.Value, w.B.Value, w.scale)
+	base, release := p.Dense(w.linear.W)
+	p.Dev.LowRankInvNorm(w.inverse, base, w.A.Value, w.B.Value, w.scale)
+	release()
 	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
 	o := compute.ScaleOpts{Times: w.inverse}
 	if w.linear.B != nil {

@@ -58,10 +58,11 @@ var layers = []struct {
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/chat",
 			"internal/dataset"}},
 	{"internal/sgemm", nil},
+	{"internal/nf4", nil},
 	{"internal/vector", []string{"internal/compute"}},
-	{"internal/cpu", []string{"internal/compute", "internal/sgemm", "internal/vector"}},
+	{"internal/cpu", []string{"internal/compute", "internal/nf4", "internal/sgemm", "internal/vector"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},
-	{"internal/compute/computetest", []string{"internal/compute"}},
+	{"internal/compute/computetest", []string{"internal/compute", "internal/nf4"}},
 	{"internal/tape", []string{"internal/compute"}},
 	{"internal/model", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev",

@@ -49,7 +49,22 @@ const (
 	Int
 	// Exact is float32 on a device whose Working is narrower, and the same as Working on all others.
 	Exact
+	// NF4 is four bits per element and a scale for every 64; see package nf4. Frozen weights may have it. They are
+	// made by Alloc and filled by UploadNF4, and Copy to a Working tensor is the only op that reads them.
+	NF4
 )
+
+// NF4Bytes returns the bytes that a device needs for an NF4 tensor of n elements: their codes in words of 4 bytes, and
+// the scales in float32.
+func NF4Bytes(n int64) int64 { return (n+7)/8*4 + (n+63)/64*4 }
+
+// SizeOf returns the bytes of a tensor of the given shape and type on d.
+func SizeOf(d Memory, s Shape, t DType) int64 {
+	if t == NF4 {
+		return NF4Bytes(int64(s.Len()))
+	}
+	return int64(s.Len()) * d.Bytes(t)
+}
 
 // String returns the name of the constant.
 func (d DType) String() string {
@@ -60,6 +75,8 @@ func (d DType) String() string {
 		return "Int"
 	case Exact:
 		return "Exact"
+	case NF4:
+		return "NF4"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
@@ -189,7 +206,7 @@ type Stats struct {
 
 // Memory allocates and moves data.
 type Memory interface {
-	// Bytes returns the size of one element of a type.
+	// Bytes returns the size of one element of a type other than NF4.
 	Bytes(d DType) int64
 	// Alloc returns a tensor of zeros that lives until Close, such as weights, parameters and optimizer state.
 	Alloc(s Shape, d DType) Tensor
@@ -208,6 +225,9 @@ type Memory interface {
 	Upload(dst Tensor, src []float32)
 	// UploadInts copies src to an Int tensor. The caller may change src as soon as UploadInts returns.
 	UploadInts(dst Tensor, src []int32)
+	// UploadNF4 fills an NF4 tensor with codes, two per byte with the first in the high bits, and with the scale of
+	// every 64 elements in row-major order. The caller may change both as soon as UploadNF4 returns.
+	UploadNF4(dst Tensor, codes []byte, scales []float32)
 	// Download waits until src, a Working or Exact tensor, has been computed and copies it to dst.
 	Download(dst []float32, src Tensor)
 	Stats() Stats
@@ -218,7 +238,7 @@ type Elementwise interface {
 	// Fill sets every element of a Working or Exact tensor.
 	Fill(dst Tensor, v float32)
 	// Copy copies src to dst. Both have the same type, or one is Working and the other Exact; Copy then converts,
-	// rounding to nearest even.
+	// rounding to nearest even. src may be NF4 if dst is Working; its elements are then level times scale.
 	Copy(dst, src Tensor)
 	// Axpy computes dst += alpha x, both Working or both Exact.
 	Axpy(dst Tensor, alpha float32, x Tensor)

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/vector"
 )
 
@@ -28,7 +29,13 @@ func (d *Device[T]) Copy(dst, src compute.Tensor) {
 		copy(ints[T](dst), ints[T](src))
 		return
 	}
-	out, in := Data[T](dst), Data[T](src)
+	out := Data[T](dst)
+	if src.DType == compute.NF4 {
+		packed := src.Buf.(*storage[T])
+		d.each(len(out), chunkElems, func(_, lo, hi int) { nf4.Dequantize(out[lo:hi], packed.codes, packed.scales, lo) })
+		return
+	}
+	in := Data[T](src)
 	d.each(len(out), chunkElems, func(_, lo, hi int) { copy(out[lo:hi], in[lo:hi]) })
 }
 

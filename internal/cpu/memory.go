@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/nf4"
 )
 
 // storage is the compute.Buffer of this package. In a slab of the arena, both slices are views of the same memory,
@@ -13,6 +14,9 @@ import (
 type storage[T Float] struct {
 	floats []T
 	ints   []int32
+	// An NF4 tensor has codes and scales and nothing else.
+	codes  []byte
+	scales []float32
 }
 
 // newSlab allocates a slab of the arena.
@@ -45,12 +49,15 @@ func (d *Device[T]) Bytes(t compute.DType) int64 {
 func (d *Device[T]) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 	buf := &storage[T]{}
 	if d.err == nil {
-		if t == compute.Int {
+		switch t {
+		case compute.Int:
 			buf.ints = make([]int32, s.Len())
-		} else {
+		case compute.NF4:
+			buf.codes, buf.scales = make([]byte, (s.Len()+1)/2), make([]float32, (s.Len()+nf4.Block-1)/nf4.Block)
+		default:
 			buf.floats = make([]T, s.Len())
 		}
-		d.memory.alloced += int64(s.Len()) * d.Bytes(t)
+		d.memory.alloced += compute.SizeOf(d, s, t)
 	}
 	return compute.Tensor{Shape: s, DType: t, Buf: buf}
 }
@@ -61,8 +68,8 @@ func (d *Device[T]) Free(t compute.Tensor) {
 		return
 	}
 	buf := t.Buf.(*storage[T])
-	d.memory.alloced -= 4*int64(len(buf.ints)) + int64(sizeof[T]()*len(buf.floats))
-	buf.floats, buf.ints = nil, nil
+	d.memory.alloced -= compute.SizeOf(d, t.Shape, t.DType)
+	*buf = storage[T]{}
 }
 
 // Reserve makes the arena one slab of at least the given size and empties it.
@@ -120,6 +127,15 @@ func (d *Device[T]) Upload(dst compute.Tensor, src []float32) {
 func (d *Device[T]) UploadInts(dst compute.Tensor, src []int32) {
 	if d.err == nil {
 		copy(ints[T](dst), src[:dst.Shape.Len()])
+	}
+}
+
+// UploadNF4 copies codes and scales to an NF4 tensor.
+func (d *Device[T]) UploadNF4(dst compute.Tensor, codes []byte, scales []float32) {
+	if d.err == nil {
+		buf := dst.Buf.(*storage[T])
+		copy(buf.codes, codes[:len(buf.codes)])
+		copy(buf.scales, scales[:len(buf.scales)])
 	}
 }
 

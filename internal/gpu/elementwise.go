@@ -24,6 +24,12 @@ type copyArgs struct {
 	aligned, _ uint32
 }
 
+type dequantizeArgs struct {
+	dst, codes, scales ptr
+	n                  int32
+	aligned            uint32
+}
+
 type axpyArgs struct {
 	dst, x, n ptr
 	alpha     float32
@@ -77,6 +83,13 @@ func (d *Device) Fill(dst compute.Tensor, v float32) {
 
 // Copy copies src to dst, converting between Working and Exact.
 func (d *Device) Copy(dst, src compute.Tensor) {
+	if src.DType == compute.NF4 {
+		n := src.Shape.Len()
+		launch(d, d.named("dequantize_nf4"), grid{x: ceil(n, mapTile)}, 256, 0, dequantizeArgs{
+			dst: d.at(dst), codes: d.at(src), scales: d.at(src) + ptr(nf4Scales(n)), n: int32(n), aligned: aligned16(0, d.at(dst)),
+		})
+		return
+	}
 	kernel := d.typed("copy", dst.DType)
 	switch to, from := d.Bytes(dst.DType), d.Bytes(src.DType); {
 	case to > from:

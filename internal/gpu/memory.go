@@ -76,7 +76,7 @@ func (d *Device) allocate(bytes int64, what string) *buffer {
 
 // Alloc returns a zeroed tensor.
 func (d *Device) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
-	bytes := int64(s.Len()) * d.Bytes(t)
+	bytes := compute.SizeOf(d, s, t)
 	b := d.allocate(bytes, fmt.Sprintf("a tensor of %v", s))
 	if d.err == nil {
 		d.mem.alloced += bytes

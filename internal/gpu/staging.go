@@ -124,6 +124,17 @@ func (d *Device) Upload(dst compute.Tensor, src []float32) {
 // UploadInts copies to an Int tensor.
 func (d *Device) UploadInts(dst compute.Tensor, src []int32) { upload(d, dst, src[:dst.Shape.Len()]) }
 
+// UploadNF4 copies codes and scales to an NF4 tensor. The scales follow the codes at a multiple of 4 bytes.
+func (d *Device) UploadNF4(dst compute.Tensor, codes []byte, scales []float32) {
+	packed := make([]byte, compute.NF4Bytes(int64(dst.Shape.Len())))
+	copy(packed, codes)
+	copy(packed[nf4Scales(dst.Shape.Len()):], raw(scales))
+	upload(d, dst, packed)
+}
+
+// nf4Scales returns the byte at which the scales of an NF4 tensor of n elements begin.
+func nf4Scales(n int) int { return (n + 7) / 8 * 4 }
+
 // upload submits the queue before it copies, because queued ops may use dst.
 func upload[T any](d *Device, dst compute.Tensor, src []T) {
 	d.submit()

@@ -2,9 +2,11 @@ package tape
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/nf4"
 )
 
 // vector returns a constant with elements around 1.
@@ -169,6 +171,24 @@ func TestGroupedGrad(t *testing.T) {
 			x := g.x("x", n, c)
 			y := g.Zeros(x, 8)
 			g.lowRank(y, x, g.p("a", 4, c/2), g.p("b", 8, 2), 1.5, drop(1))
+			return y
+		}, frozen...)
+	})
+}
+
+// TestQuantizedGrad is a linear layer with a quantised weight and a low-rank path beside it.
+func TestQuantizedGrad(t *testing.T) {
+	subsets(t, []string{"x", "a", "b", "bias"}, func(t *testing.T, frozen []string) {
+		newGradient(t).check(func(g *gradient) *Var {
+			x, values := g.x("x", n, c), make([]float32, m*c)
+			for i := range values {
+				values[i] = float32(math.Sin(float64(i)))
+			}
+			q := nf4.Quantize(values, []int{m, c}, false)
+			w := &Param{Value: g.dev.Alloc(compute.Shape{m, c}, compute.NF4)}
+			g.dev.UploadNF4(w.Value, q.Codes, q.Expanded())
+			y := g.Linear(x, w, g.p("bias", m), compute.Identity)
+			g.lowRank(y, x, g.p("a", r, c), g.p("b", m, r), 1.5, drop(1))
 			return y
 		}, frozen...)
 	})

@@ -9,13 +9,18 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 		is(w.Value, m, k) && (b == nil || is(b.Value, m)), "linear", "x [N K], w [M K], bias [M]", x.Value, w.Value,
 		b.value(),
 	)
-	params("linear", w, b)
+	if w.Value.DType != compute.NF4 {
+		params("linear", w)
+	}
+	params("linear", b)
 	y := t.out("linear", compute.Shape{n, m}, x.needs || w.Trains() || b.Trains(), x)
 	var pre compute.Tensor
 	if y.needs && act != compute.Identity {
 		pre = t.temp(y.Value.Shape)
 	}
-	t.Dev.Linear(y.Value, pre, x.Value, w.Value, b.value(), act)
+	dense, release := t.Dense(w)
+	t.Dev.Linear(y.Value, pre, x.Value, dense, b.value(), act)
+	release()
 	t.watch("linear", w.Name, y)
 	if !y.needs {
 		return y
@@ -33,7 +38,9 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 		}
 		if x.needs {
 			dx, accumulate := t.gradOf(x)
-			t.Dev.Gemm(dx, 1, dy, false, w.Value, false, accumulate)
+			dense, release := t.Dense(w)
+			t.Dev.Gemm(dx, 1, dy, false, dense, false, accumulate)
+			release()
 		}
 	}, present(pre)...)
 	return y

@@ -77,3 +77,14 @@ func (p *Param) grad() compute.Tensor {
 	}
 	return p.Grad
 }
+
+// Dense returns the value of p as a Working tensor, and a function that must be called when it is no longer read. A
+// quantised value is dequantised to the step arena; any other is returned itself.
+func (t *Tape) Dense(p *Param) (w compute.Tensor, release func()) {
+	if p.Value.DType != compute.NF4 {
+		return p.Value, func() {}
+	}
+	w = t.temp(p.Value.Shape)
+	t.Dev.Copy(w, p.Value)
+	return w, func() { t.Dev.Release(w) }
+}

@@ -21,6 +21,7 @@ type methodHooks struct {
 	sense     func(mean, dev, p, g, state tensor, beta1, beta2 float32)
 	products  func(dst, x, y tensor, alpha float32, columns bool)
 	smallest  func(x, scores tensor, k int)
+	uploadNF4 func(dst tensor, codes []byte, scales []float32)
 }
 
 func honestMethods(dev compute.Device) methodHooks {
@@ -28,7 +29,7 @@ func honestMethods(dev compute.Device) methodHooks {
 		scale: dev.ScaleCols, scaleGrad: dev.ScaleColsGrad, invNorm: dev.LowRankInvNorm, prepend: dev.PrependRows,
 		preGrad: dev.PrependRowsGrad, soft: dev.Softmax, softGrad: dev.SoftmaxGrad, gate: dev.Gate, gateGrad: dev.GateGrad,
 		kl: dev.SymmetricKL, balance: dev.Balance, ortho: dev.Orthogonality, sense: dev.Importance, products: dev.SumProducts,
-		smallest: dev.ZeroSmallest,
+		smallest: dev.ZeroSmallest, uploadNF4: dev.UploadNF4,
 	}
 }
 
@@ -62,6 +63,10 @@ func (f *faulty) SumProducts(dst, x, y tensor, alpha float32, columns bool) {
 }
 
 func (f *faulty) ZeroSmallest(x, scores tensor, k int) { f.smallest(x, scores, k) }
+
+func (f *faulty) UploadNF4(dst tensor, codes []byte, scales []float32) {
+	f.uploadNF4(dst, codes, scales)
+}
 
 func (d *narrow) SymmetricKL(loss, dx, dz, x, z tensor, scale float32, detach bool) {
 	wantExact(loss)
@@ -281,6 +286,24 @@ var methodFaults = []fault{
 			d.Copy(turned.View(half, 2*half), b.View(0, half))
 			d.Copy(turned.View(2*half, b.Shape[0]), b.View(2*half, b.Shape[0]))
 			d.LowRankUp(dst, u, turned, scale)
+		}
+	}},
+	{"UploadNF4", "halves_of_a_byte_exchanged", func(f *faulty, d compute.Device) {
+		f.uploadNF4 = func(dst tensor, codes []byte, scales []float32) {
+			turned := make([]byte, len(codes))
+			for i, c := range codes {
+				turned[i] = c<<4 | c>>4
+			}
+			d.UploadNF4(dst, turned, scales)
+		}
+	}},
+	{"UploadNF4", "one_scale_for_all", func(f *faulty, d compute.Device) {
+		f.uploadNF4 = func(dst tensor, codes []byte, scales []float32) {
+			same := make([]float32, len(scales))
+			for i := range same {
+				same[i] = scales[0]
+			}
+			d.UploadNF4(dst, codes, same)
 		}
 	}},
 }

@@ -32,7 +32,7 @@ func (d *Device) Bytes(t compute.DType) int64 {
 	return d.workingBytes
 }
 
-func (d *Device) bytes(s compute.Shape, t compute.DType) int64 { return d.Bytes(t) * int64(s.Len()) }
+func (d *Device) bytes(s compute.Shape, t compute.DType) int64 { return compute.SizeOf(d, s, t) }
 
 // Name implements compute.Device.
 func (d *Device) Name() string { return "null" }

@@ -10,6 +10,7 @@ var _ compute.Device = (*Device)(nil)
 
 func (d *Device) Reserve(int64)                                          {}
 func (d *Device) Upload(tensor, []float32)                               { d.op("Upload") }
+func (d *Device) UploadNF4(tensor, []byte, []float32)                    { d.op("UploadNF4") }
 func (d *Device) UploadInts(tensor, []int32)                             { d.op("UploadInts") }
 func (d *Device) Download([]float32, tensor)                             { d.op("Download") }
 func (d *Device) Err() error                                             { return nil }
