@@ -53,29 +53,31 @@ func TestChoose(t *testing.T) {
 		{"sm_90a", 9, 1, "", "none of"},
 		{"", 9, 0, "", "none: this binary was built without"},
 	} {
-		t.Run(fmt.Sprintf("capability=%d.%d/targets=%d", c.major, c.minor, len(strings.Fields(c.targets))), func(t *testing.T) {
-			var codes []Code
-			for _, target := range strings.Fields(c.targets) {
-				codes = append(codes, Code{Target: target})
-			}
-			var order []string
-			for _, code := range choose(codes, c.major, c.minor) {
-				order = append(order, code.Target)
-			}
-			if got := strings.Join(order, " "); got != c.order {
-				t.Errorf("order %q; want %q", got, c.order)
-			}
-			if got, ok := describe(codes, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != (c.order != "") {
-				t.Errorf("described as %q, %v; want %q, %v", got, ok, c.want, c.order != "")
-			}
-		})
+		t.Run(fmt.Sprintf("capability=%d.%d/targets=%d", c.major, c.minor, len(strings.Fields(c.targets))),
+			func(t *testing.T) {
+				var codes []Code
+				for _, target := range strings.Fields(c.targets) {
+					codes = append(codes, Code{Target: target})
+				}
+				var order []string
+				for _, code := range choose(codes, c.major, c.minor) {
+					order = append(order, code.Target)
+				}
+				if got := strings.Join(order, " "); got != c.order {
+					t.Errorf("order %q; want %q", got, c.order)
+				}
+				if got, ok := describe(codes, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != (c.order != "") {
+					t.Errorf("described as %q, %v; want %q, %v", got, ok, c.want, c.order != "")
+				}
+			})
 	}
 }
 
 func TestRead(t *testing.T) {
 	whole := packed(t, "sm_80/norm.cubin", "sm_80/loss.cubin", "compute_80/norm.ptx")
 	all, err := read(whole)
-	if err != nil || len(all) != 2 || len(all[0].Images) != 2 || all[1].Target != "compute_80" || string(all[0].Images[1]) != "sm_80/loss.cubin" {
+	if err != nil || len(all) != 2 || len(all[0].Images) != 2 || all[1].Target != "compute_80" ||
+		string(all[0].Images[1]) != "sm_80/loss.cubin" {
 		t.Errorf("read %q, %v", all, err)
 	}
 	if _, err := read(whole[:len(whole)-9]); err == nil {

@@ -24,10 +24,11 @@ func newExportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export --run DIR --format NAME --out DIR",
 		Short: "Merge an adapter into its base model, or write it for PEFT",
-		Long: wrap("Export writes the best adapter of a run in another form. merged is a model directory that transformers loads, "+
-			"with the adapter added to the weights in float32 and rounded once to the precision of the base model. lora is a LoRA "+
-			"adapter of PEFT that computes the same. peft is the adapter as PEFT writes those of the method. A method that the "+
-			"form cannot express is refused with the reason; lor2c methods and docs/methods.md have the methods.\n\n"+
+		Long: wrap("Export writes the best adapter of a run in another form. merged is a model directory that "+
+			"transformers loads, with the adapter added to the weights in float32 and rounded once to the precision of the "+
+			"base model. lora is a LoRA adapter of PEFT that computes the same. peft is the adapter as PEFT writes those of "+
+			"the method. A method that the form cannot express is refused with the reason; lor2c methods and docs/methods.md "+
+			"have the methods.\n\n"+
 			"The outputs of adapter and export are compared on 32 rows of dev, and the difference is printed.", ""),
 		Example: "  lor2c export --run runs/verdicts --format merged --out models/verdicts\n" +
 			"  lor2c export --run runs/verdicts --format lora --out adapters/verdicts",
@@ -49,7 +50,8 @@ func runExport(c *cobra.Command, o exportOptions) error {
 	case o.run == "" || o.out == "":
 		return usageError{fmt.Errorf("lor2c: export: name a run with --run DIR and a new directory with --out DIR")}
 	case !slices.Contains(adapter.Formats, o.format):
-		return usageError{fmt.Errorf("lor2c: export: --format is %s; want one of %s", place.Quote(o.format), strings.Join(adapter.Formats, ", "))}
+		return usageError{fmt.Errorf("lor2c: export: --format is %s; want one of %s", place.Quote(o.format),
+			strings.Join(adapter.Formats, ", "))}
 	}
 	if err := checkPaths("--run", o.run, "--out", o.out); err != nil {
 		return err

@@ -7,18 +7,20 @@ import (
 	"testing"
 )
 
-// TestExport: the command writes a merged model and says how far its outputs are from the adapter's; mistakes on the command
-// line and forms that the method does not have end it with code 2 and leave nothing.
+// TestExport: the command writes a merged model and says how far its outputs are from the adapter's; mistakes on the
+// command line and forms that the method does not have end it with code 2 and leave nothing.
 func TestExport(t *testing.T) {
 	dir := t.TempDir()
 	lora, lor2c, out := filepath.Join(dir, "lora"), filepath.Join(dir, "lor2c"), filepath.Join(dir, "merged")
-	for _, run := range []result{run(t, append(short(t, lora), "--set", "method.name=lora")...), run(t, short(t, lor2c)...)} {
+	for _, run := range []result{run(t, append(short(t, lora), "--set", "method.name=lora")...),
+		run(t, short(t, lor2c)...)} {
 		if run.code != 0 {
 			t.Fatalf("%+v", run)
 		}
 	}
 	r := run(t, "export", "--run", lora, "--format", "merged", "--out", out)
-	if want := out + ": merged of lora in bf16; on 32 rows of dev the outputs differ by at most "; r.code != 0 || !strings.HasPrefix(r.stdout, want) {
+	if want := out + ": merged of lora in bf16; on 32 rows of dev the outputs differ by at most "; r.code != 0 ||
+		!strings.HasPrefix(r.stdout, want) {
 		t.Fatalf("%+v; want %s", r, want)
 	}
 	if _, err := os.Stat(filepath.Join(out, "model.safetensors")); err != nil {
@@ -28,11 +30,16 @@ func TestExport(t *testing.T) {
 		{"--format merged --out x", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
 		{"--run " + lora + " --format merged", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
 		{"--run " + lora + " --out " + dir + "/x", `lor2c: export: --format is ""; want one of peft, merged, lora`},
-		{"--run " + lora + " --format gguf --out " + dir + "/x", `lor2c: export: --format is "gguf"; want one of peft, merged, lora`},
-		{"--run " + lora + " --format lora --out " + out, "train: export to " + out + ": it exists; want the name of a new directory"},
-		{"--run " + lora + " --format lora --out " + dir + "/x/y", "train: export to " + dir + "/x/y: the directory " + dir + "/x does not exist"},
-		{"--run " + lora + " --format lora --checkpoint best2 --out " + dir + "/x", "train: open " + lora + `: it has no "best2"; it has best, `},
-		{"--run " + lor2c + " --format merged --out " + dir + "/x", "adapter: export lor2c as merged: a module adds to the output of a whole layer"},
+		{"--run " + lora + " --format gguf --out " + dir + "/x",
+			`lor2c: export: --format is "gguf"; want one of peft, merged, lora`},
+		{"--run " + lora + " --format lora --out " + out,
+			"train: export to " + out + ": it exists; want the name of a new directory"},
+		{"--run " + lora + " --format lora --out " + dir + "/x/y",
+			"train: export to " + dir + "/x/y: the directory " + dir + "/x does not exist"},
+		{"--run " + lora + " --format lora --checkpoint best2 --out " + dir + "/x",
+			"train: open " + lora + `: it has no "best2"; it has best, `},
+		{"--run " + lor2c + " --format merged --out " + dir + "/x",
+			"adapter: export lor2c as merged: a module adds to the output of a whole layer"},
 	} {
 		r := run(t, append([]string{"export"}, strings.Fields(c.args)...)...)
 		if r.code != 2 || !strings.HasPrefix(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {

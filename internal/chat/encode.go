@@ -79,8 +79,9 @@ func (t *Template) replies(messages []Message, opts Options, clean *strings.Repl
 			}
 		}
 		if !strings.HasPrefix(text, turn) || !strings.HasPrefix(turn, prompt) {
-			return nil, fmt.Errorf("chat: render: the template renders turn %d in another way when more turns follow or a reply begins; "+
-				"mark what the assistant says with {%% generation %%} in the template, or use conversations of one reply", i+1)
+			return nil, fmt.Errorf("chat: render: the template renders turn %d in another way when more turns follow or a "+
+				"reply begins; mark what the assistant says with {%% generation %%} in the template, or use conversations of "+
+				"one reply", i+1)
 		}
 		spoken = append(spoken, span{len(prompt), len(turn)})
 	}

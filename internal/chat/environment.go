@@ -17,8 +17,10 @@ import (
 // out.
 var (
 	filterNames = []string{
-		"abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby", "int", "join", "last",
-		"length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe", "select",
+		"abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby", "int", "join",
+		"last",
+		"length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "safe",
+		"select",
 		"selectattr", "sort", "string", "sum", "title", "trim", "unique", "upper", "wordcount",
 	}
 	listMethods = []string{"copy", "count", "index"}

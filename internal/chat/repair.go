@@ -48,7 +48,8 @@ func repairIndexes(code string) string {
 		if isIndex {
 			end := bracketEnd(code, i)
 			inner := strings.TrimSpace(code[i+1 : max(i+1, end-1)])
-			if digits, negative := strings.CutPrefix(inner, "-"); negative && digits != "" && strings.Trim(digits, "0123456789") == "" {
+			if digits, negative := strings.CutPrefix(inner, "-"); negative && digits != "" &&
+				strings.Trim(digits, "0123456789") == "" {
 				out.WriteString("[" + inner + ":][0]")
 				i = end
 				continue

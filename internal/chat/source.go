@@ -107,13 +107,15 @@ func checkSource(source string) error {
 			continue
 		}
 		if len(p.source) > maxCode {
-			return fmt.Errorf("line %s: an expression or statement of %d bytes; at most %d are allowed", place.At([]byte(source), p.start), len(p.source), maxCode)
+			return fmt.Errorf("line %s: an expression or statement of %d bytes; at most %d are allowed",
+				place.At([]byte(source), p.start), len(p.source), maxCode)
 		}
 		tag, rest := firstWord(p.source)
 		switch {
 		case strings.HasPrefix(tag, "end"):
 			statements--
-		case tag == "if", tag == "for", tag == "macro", tag == "call", tag == "with", tag == "generation", tag == "set" && !strings.Contains(rest, "="):
+		case tag == "if", tag == "for", tag == "macro", tag == "call", tag == "with", tag == "generation", tag == "set" &&
+			!strings.Contains(rest, "="):
 			statements++
 		}
 		joins, brackets := 0, 0
@@ -131,11 +133,13 @@ func checkSource(source string) error {
 				brackets--
 			}
 			if max(brackets, statements) > maxInside {
-				return fmt.Errorf("line %s: brackets or statements are nested more than %d deep", place.At([]byte(source), p.start), maxInside)
+				return fmt.Errorf("line %s: brackets or statements are nested more than %d deep", place.At([]byte(source), p.start),
+					maxInside)
 			}
 		}
 		if joins > maxJoins {
-			return fmt.Errorf("line %s: %d operators + and ~ in one place; at most %d are allowed", place.At([]byte(source), p.start), joins, maxJoins)
+			return fmt.Errorf("line %s: %d operators + and ~ in one place; at most %d are allowed",
+				place.At([]byte(source), p.start), joins, maxJoins)
 		}
 	}
 	return nil

@@ -141,7 +141,9 @@ type span struct{ start, end int }
 
 // render returns the text and the parts of it that {% generation %} marks. clean
 // is applied to all texts of the messages and tools.
-func (t *Template) render(messages []Message, opts Options, clean *strings.Replacer) (text string, spoken []span, err error) {
+func (t *Template) render(
+	messages []Message, opts Options, clean *strings.Replacer,
+) (text string, spoken []span, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			text, spoken, err = "", nil, fmt.Errorf("chat: render: the template fails: %s", oneLine(fmt.Sprint(r)))
@@ -209,7 +211,8 @@ func unusedRunes(source string, messages []Message, n int) []rune {
 	for r := rune(0xfdd0); r <= 0xfdef && len(free) < n; r++ {
 		used := strings.ContainsRune(source, r)
 		for _, m := range messages {
-			used = used || strings.ContainsRune(m.Content, r) || strings.ContainsRune(m.Role, r) || strings.ContainsRune(string(m.Fields), r)
+			used = used || strings.ContainsRune(m.Content, r) || strings.ContainsRune(m.Role, r) ||
+				strings.ContainsRune(string(m.Fields), r)
 		}
 		if !used {
 			free = append(free, r)
@@ -243,7 +246,8 @@ func messageValues(messages []Message, clean *strings.Replacer) ([]any, error) {
 
 // strftime formats a date with the directives that chat templates use.
 func strftime(t time.Time, layout string) (string, error) {
-	directives := map[byte]string{'d': "02", 'b': "Jan", 'B': "January", 'Y': "2006", 'm': "01", 'y': "06", 'H': "15", 'M': "04", 'S': "05",
+	directives := map[byte]string{'d': "02", 'b': "Jan", 'B': "January", 'Y': "2006", 'm': "01", 'y': "06", 'H': "15",
+		'M': "04", 'S': "05",
 		'A': "Monday", 'a': "Mon"}
 	var out strings.Builder
 	for i := 0; i < len(layout); i++ {
@@ -253,7 +257,8 @@ func strftime(t time.Time, layout string) (string, error) {
 		}
 		i++
 		if i >= len(layout) || directives[layout[i]] == "" {
-			return "", fmt.Errorf("strftime_now: format %s is not supported; supported: %%a %%A %%b %%B %%d %%H %%m %%M %%S %%y %%Y", place.Quote(layout))
+			return "", fmt.Errorf("strftime_now: format %s is not supported; supported: %%a %%A %%b %%B %%d %%H %%m %%M %%S "+
+				"%%y %%Y", place.Quote(layout))
 		}
 		out.WriteString(t.Format(directives[layout[i]]))
 	}

@@ -127,20 +127,26 @@ func TestHostileTemplates(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ source, want string }{
-		"include":         {"{% include '" + secret + "' %}", "include"},
-		"import":          {"{% import '" + secret + "' as x %}", "import"},
-		"extends":         {"{% extends '" + secret + "' %}", "extends"},
-		"huge-range":      {"{% for i in range(1000000000000) %}x{% endfor %}", "range: more than 100000 numbers"},
-		"nested-loops":    {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "it takes more than 100000 steps"},
-		"recursion":       {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "it nests loops and macros more than 40 deep"},
-		"doubling":        {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "a variable has more than"},
-		"doubling-list":   {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "a variable has more than"},
-		"self-reference":  {"{% set ns = namespace(x=1) %}{% set ns.x = ns %}{{ ns.x }}", "a variable has more than"},
-		"multiplication":  {"{{ 'a' * 10000000000 }}", "operator * is not supported"},
-		"power":           {"{{ 10 ** 10 ** 10 }}", "operator * is not supported"},
-		"long-output":     {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{% for i in range(1000) %}{{ ns.x }}{% endfor %}", "it makes a text of more than"},
-		"replace":         {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x.replace('a', ns.x) | length }}", "it makes a text of more than"},
-		"replace-filter":  {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x | replace('a', ns.x) | length }}", "it makes a text of more than"},
+		"include":    {"{% include '" + secret + "' %}", "include"},
+		"import":     {"{% import '" + secret + "' as x %}", "import"},
+		"extends":    {"{% extends '" + secret + "' %}", "extends"},
+		"huge-range": {"{% for i in range(1000000000000) %}x{% endfor %}", "range: more than 100000 numbers"},
+		"nested-loops": {"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+			"it takes more than 100000 steps"},
+		"recursion": {"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "it nests loops and macros more than 40 deep"},
+		"doubling": {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x " +
+			"%}{% endfor %}", "a variable has more than"},
+		"doubling-list": {"{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% " +
+			"endfor %}{{ ns.x }}", "a variable has more than"},
+		"self-reference": {"{% set ns = namespace(x=1) %}{% set ns.x = ns %}{{ ns.x }}", "a variable has more than"},
+		"multiplication": {"{{ 'a' * 10000000000 }}", "operator * is not supported"},
+		"power":          {"{{ 10 ** 10 ** 10 }}", "operator * is not supported"},
+		"long-output": {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x " +
+			"%}{% endfor %}{% for i in range(1000) %}{{ ns.x }}{% endfor %}", "it makes a text of more than"},
+		"replace": {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x " +
+			"%}{% endfor %}{{ ns.x.replace('a', ns.x) | length }}", "it makes a text of more than"},
+		"replace-filter": {"{% set ns = namespace(x='aaaaaaaaaa') %}{% for i in range(15) %}{% set ns.x = ns.x ~ ns.x " +
+			"%}{% endfor %}{{ ns.x | replace('a', ns.x) | length }}", "it makes a text of more than"},
 		"center":          {"{{ 'a'.center(10000000000) }}", "center"},
 		"append":          {"{% set l = [] %}{{ l.append(l) }}{{ l }}", "append"},
 		"division":        {"{{ 1 % 0 }}", "the template fails"},

@@ -104,7 +104,8 @@ func toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 			indent = value.Integer()
 		case name == "indent" && value.IsNil(), name == "ensure_ascii" && !value.IsTrue():
 		default:
-			return exec.AsValue(fmt.Errorf("tojson: argument %s is not supported; supported: indent of 0 to 8, ensure_ascii false", name))
+			return exec.AsValue(fmt.Errorf("tojson: argument %s is not supported; supported: indent of 0 to 8, "+
+				"ensure_ascii false", name))
 		}
 	}
 	if len(params.Args) > 0 {

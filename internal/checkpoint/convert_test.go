@@ -103,8 +103,8 @@ func TestUnreadableTypes(t *testing.T) {
 	wantError(t, noneRead, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
 }
 
-// TestHalfRoundsToNearestEven compares toHalf with the nearer of two neighbouring halves, for every finite half, its upper
-// neighbour and the values at, just below and just above the middle between them.
+// TestHalfRoundsToNearestEven compares toHalf with the nearer of two neighbouring halves, for every finite half, its
+// upper neighbour and the values at, just below and just above the middle between them.
 func TestHalfRoundsToNearestEven(t *testing.T) {
 	for h := range uint16(0x7c00) {
 		low, high := float64(fromHalf(h)), float64(fromHalf(h+1))
@@ -131,7 +131,8 @@ func TestHalfRoundsToNearestEven(t *testing.T) {
 			}
 		}
 	}
-	for f, want := range map[float32]uint16{float32(math.Inf(1)): 0x7c00, 1e30: 0x7c00, float32(math.Inf(-1)): 0xfc00, 1e-30: 0} {
+	for f, want := range map[float32]uint16{float32(math.Inf(1)): 0x7c00, 1e30: 0x7c00, float32(math.Inf(-1)): 0xfc00,
+		1e-30: 0} {
 		if got := toHalf(f); got != want {
 			t.Errorf("toHalf(%g) = 0x%04x; want 0x%04x", f, got, want)
 		}

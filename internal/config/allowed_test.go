@@ -20,7 +20,8 @@ func valid() (all []Config) {
 		for _, method := range adapter.Names() {
 			c := Default()
 			c.Method, c.Model, c.Out = adapter.NewConfig(method), "m", "o"
-			c.Data.Task, c.Data.Train, c.Data.Dev, c.Data.Text, c.Data.Label = "custom", "t.csv", "d.csv", []string{"text"}, "label"
+			c.Data.Task, c.Data.Train, c.Data.Dev = "custom", "t.csv", "d.csv"
+			c.Data.Text, c.Data.Label = []string{"text"}, "label"
 			c.Data.Kind, c.Train.BatchSize = kind, 1_000_000
 			all = append(all, c)
 		}
@@ -61,7 +62,8 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 		form string
 		read func(a, b float64)
 	}{
-		{`at least (\S+) and less than (\S+)`, func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
+		{`at least (\S+) and less than (\S+)`,
+			func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
 		{`0, or at least (\S+)`, func(a, _ float64) { inside, outside = []float64{0, a, a + 1}, []float64{-1, a - 1} }},
 		{`(\S+) to (\S+)`, func(a, b float64) { inside, outside = []float64{a, b}, []float64{a - 1, b + 1} }},
 		{`more than (\S+)`, func(a, _ float64) { inside, outside = []float64{a + 1e-30, a + 1}, []float64{a, a - 1} }},

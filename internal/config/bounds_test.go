@@ -10,13 +10,15 @@ import (
 // product overflows and no memory is allocated by a huge number.
 func TestBounds(t *testing.T) {
 	for key, most := range map[string]int{
-		"epochs": 100_000, "max_steps": 1_000_000_000, "batch_size": 1_000_000, "eval_batch_size": 1_000_000, "eval_every": 1_000_000_000,
+		"epochs": 100_000, "max_steps": 1_000_000_000, "batch_size": 1_000_000, "eval_batch_size": 1_000_000,
+		"eval_every":     1_000_000_000,
 		"early_stopping": 1_000_000, "log_every": 1_000_000, "save_every": 1_000_000_000, "keep_checkpoints": 1_000_000,
 	} {
 		t.Run("key="+key, func(t *testing.T) {
 			for _, value := range []int{most + 1, 1 << 62} {
 				set := fmt.Sprintf("train.%s=%d", key, value)
-				if got, want := one(t, []string{set}, nil), fmt.Sprintf("config: --set %s: is %d; want at most %d", set, value, most); got != want {
+				if got, want := one(t, []string{set}, nil), fmt.Sprintf("config: --set %s: is %d; want at most %d", set, value,
+					most); got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
 			}

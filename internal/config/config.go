@@ -50,14 +50,18 @@ const (
 // Train is the `train:` section: the length of a run and the files that it
 // keeps.
 type Train struct {
-	Epochs          int      `yaml:"epochs" doc:"passes over the training data" range:"1..100000"`
-	ExtendEpochs    []int    `yaml:"extend_epochs" doc:"passes added to a run that was planned without them; lor2c train --extend-epochs sets it" range:"1..100000" example:"[2]"` // added to a run that was planned without them, one element each time
-	MaxSteps        int      `yaml:"max_steps" doc:"optimizer steps of the run, instead of train.epochs; 0 means by the epochs" range:"0..1000000000" example:"1000"`              // 0: Epochs decides
-	BatchSize       int      `yaml:"batch_size" doc:"examples of one optimizer step" range:"1..1000000"`
-	MicroBatchSize  int      `yaml:"micro_batch_size" doc:"examples of one forward and backward pass, a divisor of train.batch_size over which gradients accumulate; 0 means train.batch_size" range:"0..1000000" example:"8"`
-	EvalBatchSize   int      `yaml:"eval_batch_size" doc:"examples of one evaluation pass; 0 means train.batch_size" range:"0..1000000" example:"64"`
-	EvalEvery       int      `yaml:"eval_every" doc:"optimizer steps between evaluations, each with a checkpoint; 0 means at the ends of epochs" range:"0..1000000000" example:"100"`    // 0: at the ends of epochs
-	EarlyStopping   int      `yaml:"early_stopping" doc:"stop after this many evaluations in a row without a better score of data.metric; 0 means never" range:"0..1000000" example:"3"` // 0: never
+	Epochs int `yaml:"epochs" doc:"passes over the training data" range:"1..100000"`
+	// added to a run that was planned without them, one element each time
+	ExtendEpochs []int `yaml:"extend_epochs" doc:"passes added to a run that was planned without them; lor2c train --extend-epochs sets it" range:"1..100000" example:"[2]"`
+	// 0: Epochs decides
+	MaxSteps       int `yaml:"max_steps" doc:"optimizer steps of the run, instead of train.epochs; 0 means by the epochs" range:"0..1000000000" example:"1000"`
+	BatchSize      int `yaml:"batch_size" doc:"examples of one optimizer step" range:"1..1000000"`
+	MicroBatchSize int `yaml:"micro_batch_size" doc:"examples of one forward and backward pass, a divisor of train.batch_size over which gradients accumulate; 0 means train.batch_size" range:"0..1000000" example:"8"`
+	EvalBatchSize  int `yaml:"eval_batch_size" doc:"examples of one evaluation pass; 0 means train.batch_size" range:"0..1000000" example:"64"`
+	// 0: at the ends of epochs
+	EvalEvery int `yaml:"eval_every" doc:"optimizer steps between evaluations, each with a checkpoint; 0 means at the ends of epochs" range:"0..1000000000" example:"100"`
+	// 0: never
+	EarlyStopping   int      `yaml:"early_stopping" doc:"stop after this many evaluations in a row without a better score of data.metric; 0 means never" range:"0..1000000" example:"3"`
 	MinDelta        float64  `yaml:"min_delta" doc:"what a score must gain to count as better for train.early_stopping" range:"0.." example:"0.001"`
 	ClassWeights    []Weight `yaml:"class_weights" doc:"what the loss of each class is multiplied by: balanced, or a number for each label, in order" range:">0.." example:"balanced"`
 	LabelSmoothing  float64  `yaml:"label_smoothing" doc:"share of each label that is spread over all classes" range:"0..<1" example:"0.1"`

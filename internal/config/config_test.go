@@ -89,7 +89,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Load(file, nil, nil)
-		wantFaults(t, err, "config: "+file+": it has 64.0 KiB; at most 64 KiB is allowed for such a file; want a run file in YAML")
+		wantFaults(t, err,
+			"config: "+file+": it has 64.0 KiB; at most 64 KiB is allowed for such a file; want a run file in YAML")
 	})
 	t.Run("file=long", func(t *testing.T) {
 		_, err := load("x.yaml", []byte("model: m\ntrain: {\n"+strings.Repeat("# x\n", 300)), nil, nil)
@@ -97,7 +98,8 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	})
 	t.Run("file=empty", func(t *testing.T) {
 		_, err := load("x.yaml", nil, nil, nil)
-		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, init_adapter, data, method, schedule, optim, train, out, seed, paths")
+		wantFaults(t, err, "config: x.yaml: is empty; want the keys model, init_adapter, data, method, schedule, optim, "+
+			"train, out, seed, paths")
 	})
 }
 
@@ -112,13 +114,15 @@ func TestLoad(t *testing.T) {
 			Task: "custom", Train: "train.csv", Dev: "dev.csv",
 			Text: columns, Label: "label", Labels: []string{"yes", "no"},
 		},
-		Method:   adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 8, "dropout": dropout, "target_modules": columns}),
+		Method: adapter.Configure("lora",
+			adapter.Values{"rank": 4, "alpha": 8, "dropout": dropout, "target_modules": columns}),
 		Schedule: paper,
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
-		Out:      "models/roberta-base",
-		Seed:     1<<64 - 1,
-		Paths:    PathsCWD,
+		Train: Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Precision: Float32, LogEvery: 10,
+			KeepCheckpoints: 2},
+		Out:   "models/roberta-base",
+		Seed:  1<<64 - 1,
+		Paths: PathsCWD,
 	}
 	got, err := Load("testdata/good.yaml", nil, nil)
 	if err != nil {
@@ -194,7 +198,8 @@ func TestPrecedence(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]any{[]string{"review"}, []string{"value"}}, []any{got.Data.Text, got.Method.Value("target_modules")}); d != "" {
+		if d := cmp.Diff([]any{[]string{"review"}, []string{"value"}},
+			[]any{got.Data.Text, got.Method.Value("target_modules")}); d != "" {
 			t.Error(d)
 		}
 		// A fraction remains one when the resolved file is read again.
@@ -223,7 +228,8 @@ func TestPrecedence(t *testing.T) {
 	})
 	t.Run("value=two documents", func(t *testing.T) {
 		_, err := Load("", append(minimal, "seed=1\n---\n2"), nil)
-		wantFaults(t, err, `config: --set seed=1\n---\n2: is more than one YAML document; want an integer from 0 to 18446744073709551615`)
+		wantFaults(t, err,
+			`config: --set seed=1\n---\n2: is more than one YAML document; want an integer from 0 to 18446744073709551615`)
 	})
 }
 
@@ -236,7 +242,8 @@ func TestShippedFiles(t *testing.T) {
 			return err
 		}
 		files++
-		t.Run("file="+filepath.ToSlash(strings.TrimPrefix(path, "../../")), func(t *testing.T) { mustLoad(t, path, nil, nil) })
+		t.Run("file="+filepath.ToSlash(strings.TrimPrefix(path, "../../")),
+			func(t *testing.T) { mustLoad(t, path, nil, nil) })
 		return nil
 	})
 	if err != nil || files == 0 {
@@ -278,7 +285,8 @@ func TestTable1(t *testing.T) {
 	}
 }
 
-// TestMethodFiles: configs/methods has a run file for each method, which names the method and the command that trains it.
+// TestMethodFiles: configs/methods has a run file for each method, which names the method and the command that trains
+// it.
 func TestMethodFiles(t *testing.T) {
 	for _, name := range adapter.Names() {
 		path := "configs/methods/" + name + ".yaml"

@@ -46,12 +46,11 @@ func (c *Config) Settings() map[string]string {
 	return settings
 }
 
-// Differences lists the keys whose values differ between two run files, in the
-// order of Keys; keys that are harmless are left out, and so are those that only one of two methods takes. Was is the value in run and
-// Now the one in now, both as YAML. Both run files are compared as Resolve leaves
-// them, and paths as text: the list is for a reader who sets two runs side by
-// side. Whether one run can continue another is decided by [Config.Settings] and
-// the content of the files.
+// Differences lists the keys whose values differ between two run files, in the order of Keys; keys that are harmless
+// are left out, and so are those that only one of two methods takes. Was is the value in run and Now the one in now,
+// both as YAML. Both run files are compared as Resolve leaves them, and paths as text: the list is for a reader who
+// sets two runs side by side. Whether one run can continue another is decided by [Config.Settings] and the content of
+// the files.
 func Differences(run, now *Config) (differences []identity.Difference) {
 	a, b := *run, *now
 	a.Resolve()

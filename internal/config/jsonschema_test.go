@@ -190,7 +190,8 @@ func TestSchemaRefusesBadFiles(t *testing.T) {
 		"unknown_key":       " data method schedule",
 		"section_is_scalar": "data method optim",
 		"list_at_top":       "",
-		"wrong_type": "data.labels data.task method.dropout method.rank method.share method.target_modules model optim.beta1 " +
+		"wrong_type": "data.labels data.task method.dropout method.rank method.share method.target_modules model " +
+			"optim.beta1 " +
 			"optim.eps optim.lr optim.max_grad_norm optim.weight_decay out seed " +
 			"train.batch_size train.epochs train.save_every",
 		"values": " method.rank optim.lr optim.schedule out schedule.keep train.epochs train.eval_batch_size " +

@@ -207,7 +207,8 @@ func TestSchema(t *testing.T) {
 	type strange struct {
 		Steps map[string]int `yaml:"steps"`
 	}
-	for _, typ := range []reflect.Type{reflect.TypeFor[noTag](), reflect.TypeFor[upperCase](), reflect.TypeFor[strange]()} {
+	for _, typ := range []reflect.Type{reflect.TypeFor[noTag](), reflect.TypeFor[upperCase](),
+		reflect.TypeFor[strange]()} {
 		t.Run("type="+typ.Name(), func(t *testing.T) {
 			defer func() {
 				b, ok := recover().(Bug)

@@ -55,7 +55,8 @@ func TestOtherVariables(t *testing.T) {
 	found := map[string]bool{}
 	for _, dir := range []string{"cmd", "internal", "kernels", "Makefile", ".ci"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d os.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.Contains(path, filepath.Join("internal", "config")) || strings.Contains(path, "build") {
+			if err != nil || d.IsDir() || strings.Contains(path, filepath.Join("internal", "config")) ||
+				strings.Contains(path, "build") {
 				return err
 			}
 			text, err := os.ReadFile(path)
@@ -137,20 +138,24 @@ func TestPaths(t *testing.T) {
 	wantFaults(t, err, "config: x.yaml:1:1: model: "+what+"\n"+
 		`config: x.yaml:2:19: data.dir: holds "$DATA", which only a shell expands; want the path written out, such as "/data"`)
 	_, err = Load("~/run.yaml", nil, nil)
-	wantFaults(t, err, `config: ~/run.yaml: begins with "~", which only a shell expands; want the path written out, such as "/home/u/run.yaml"`)
+	wantFaults(t, err,
+		`config: ~/run.yaml: begins with "~", which only a shell expands; want the path written out, such as "/home/u/run.yaml"`)
 }
 
 func TestLeadingZeros(t *testing.T) {
-	for _, set := range []string{"seed=010", "train.epochs=08", "optim.lr=007", "method.dropout=00", "train.save_every=-010", "seed=0_1"} {
+	for _, set := range []string{"seed=010", "train.epochs=08", "optim.lr=007", "method.dropout=00",
+		"train.save_every=-010", "seed=0_1"} {
 		t.Run("set="+set, func(t *testing.T) {
 			_, value, _ := strings.Cut(set, "=")
-			want := "config: --set " + set + ": is " + value + ", which YAML reads as an octal number; want it without the leading zero"
+			want := "config: --set " + set + ": is " + value +
+				", which YAML reads as an octal number; want it without the leading zero"
 			if got := one(t, []string{set}, nil); got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		})
 	}
-	c := mustLoad(t, "", append([]string{"seed=0", "out=010", "train.save_every=10", "optim.lr=0.5", "method.dropout=0"}, minimal[:3]...), nil)
+	c := mustLoad(t, "",
+		append([]string{"seed=0", "out=010", "train.save_every=10", "optim.lr=0.5", "method.dropout=0"}, minimal[:3]...), nil)
 	if c.Seed != 0 || c.Out != "010" || c.Train.SaveEvery != 10 || c.Optim.LR != 0.5 || c.Method.Value("dropout") != 0.0 {
 		t.Errorf("got %+v", c)
 	}
@@ -183,7 +188,8 @@ func TestOtherBases(t *testing.T) {
 func TestElsewhere(t *testing.T) {
 	for name, key := range elsewhere {
 		for _, at := range []string{name, "train." + name, strings.ReplaceAll(name, "_", "-")} {
-			if got, want := one(t, []string{at + "=1"}, nil), "config: --set "+at+"=1: unknown key; did you mean "+key+"?"; got != want {
+			if got, want := one(t, []string{at + "=1"}, nil), "config: --set "+at+"=1: unknown key; did you mean "+key+
+				"?"; got != want {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 		}
@@ -231,7 +237,8 @@ func TestManyFaults(t *testing.T) {
 		fmt.Fprintf(&twice, "data: *d\n")
 	}
 	for i := range 500 {
-		fmt.Fprintf(&aliases, "x%d: &x%d [%s]\n", i+1, i+1, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*x%d,", i), 9), ","))
+		fmt.Fprintf(&aliases, "x%d: &x%d [%s]\n", i+1, i+1,
+			strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*x%d,", i), 9), ","))
 	}
 	nested.WriteString("data: {labels: " + strings.Repeat("[", 30000) + strings.Repeat("]", 30000) + "}")
 	for name, text := range map[string]string{

@@ -12,8 +12,8 @@ import (
 // ownKeys returns the method that the sources choose, and their settings without those of keys that it does not take.
 // sources has the weakest first, each with its own settings in order.
 //
-// A key that the method does not take is a fault, with two exceptions. It may stand in a weaker source than the one that
-// names the method, if the method that this source would choose takes it: then it was written for that method, and
+// A key that the method does not take is a fault, with two exceptions. It may stand in a weaker source than the one
+// that names the method, if the method that this source would choose takes it: then it was written for that method, and
 // --set method.name=X alone chooses another. And it may stand in a file that a release wrote in which every method had
 // every key.
 func ownKeys(sources ...[]given) (method string, own [][]given, faults []*Fault) {

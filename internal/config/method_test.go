@@ -24,16 +24,20 @@ func TestOwnKeys(t *testing.T) {
 		{name: "same file", method: "{name: lora, share: true}", fault: "config: x.yaml:1:68: " + belongs},
 		{name: "same file, no effect", method: "{name: lora, share: false}", fault: "config: x.yaml:1:68: " + belongs},
 		{name: "no settings", method: "{name: head, rank: 4}", fault: "config: x.yaml:1:68: method.rank: " + head},
-		{name: "stronger key", method: "{name: head}", sets: []string{"method.rank=4"}, fault: "config: --set method.rank=4: " + head},
+		{name: "stronger key", method: "{name: head}", sets: []string{"method.rank=4"},
+			fault: "config: --set method.rank=4: " + head},
 		{name: "environment", method: "{name: head}", env: []string{"LOR2C_METHOD_RANK=4"},
 			fault: "config: LOR2C_METHOD_RANK: method.rank: " + head},
-		{name: "both set", method: "{}", sets: []string{"method.rank=4", "method.name=head"}, fault: "config: --set method.rank=4: " + head},
+		{name: "both set", method: "{}", sets: []string{"method.rank=4", "method.name=head"},
+			fault: "config: --set method.rank=4: " + head},
 		{name: "replaced", method: "{name: lor2c, rank: 4, share: true}", sets: []string{"method.name=lora"},
 			want: adapter.Configure("lora", adapter.Values{"rank": 4})},
-		{name: "replaced default", method: "{rank: 4, share: true}", sets: []string{"method.name=head"}, want: adapter.NewConfig("head")},
+		{name: "replaced default", method: "{rank: 4, share: true}", sets: []string{"method.name=head"},
+			want: adapter.NewConfig("head")},
 		{name: "replaced by the environment", method: "{rank: 4, share: true}", env: []string{"LOR2C_METHOD_NAME=head"},
 			want: adapter.NewConfig("head")},
-		{name: "replaced twice", method: "{rank: 4}", env: []string{"LOR2C_METHOD_NAME=head"}, sets: []string{"method.name=lora"},
+		{name: "replaced twice", method: "{rank: 4}", env: []string{"LOR2C_METHOD_NAME=head"},
+			sets: []string{"method.name=lora"},
 			want: adapter.Configure("lora", adapter.Values{"rank": 4})},
 		{name: "right for neither", method: "{name: head, share: true}", sets: []string{"method.name=lora"},
 			fault: "config: x.yaml:1:68: " + belongs},
@@ -73,7 +77,8 @@ func TestOlderRunFiles(t *testing.T) {
     inject_dropout: null
 `
 	lora := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 8, "target_modules": []string{"query"}})
-	for name, want := range map[string]adapter.Config{"lora": lora, "head": adapter.NewConfig("head"), "bitfit": adapter.NewConfig("bitfit")} {
+	for name, want := range map[string]adapter.Config{"lora": lora, "head": adapter.NewConfig("head"),
+		"bitfit": adapter.NewConfig("bitfit")} {
 		text := "model: m\nout: o\ndata: {task: rte, dir: d}\nmethod:\n    name: " + name + older
 		got, err := load("x.yaml", []byte(text), nil, nil)
 		if err != nil {

@@ -119,7 +119,8 @@ func (l leaf) parseText(text string, from origin) (given, *Fault) {
 	if !utf8.ValidString(text) {
 		return refuse("is not UTF-8")
 	}
-	if l.typ.Kind() == reflect.Slice && l.typ.Elem().Kind() == reflect.String && text != "" && text != "null" && !strings.ContainsAny(text[:1], `[{"'~`) {
+	if l.typ.Kind() == reflect.Slice && l.typ.Elem().Kind() == reflect.String && text != "" && text != "null" &&
+		!strings.ContainsAny(text[:1], `[{"'~`) {
 		list := reflect.New(l.typ).Elem()
 		for _, part := range strings.Split(text, ",") {
 			list = reflect.Append(list, reflect.ValueOf(strings.TrimSpace(part)).Convert(l.typ.Elem()))

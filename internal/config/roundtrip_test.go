@@ -121,7 +121,8 @@ func TestDifferences(t *testing.T) {
 // decides otherwise.
 func TestSettings(t *testing.T) {
 	free := []string{
-		"model", "init_adapter", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind", "data.labels",
+		"model", "init_adapter", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind",
+		"data.labels",
 		"train.log_every", "train.save_every", "train.keep_checkpoints", "out", "paths",
 	}
 	a := Default()

@@ -46,7 +46,8 @@ func (w *walker) section(name string, key, node *yaml.Node) {
 		return // a section with all of its keys commented out
 	}
 	if node.Kind != yaml.MappingNode {
-		w.fault(key, "%sis %s; want a mapping with the keys %s", prefix(name), describe(node), strings.Join(w.sections[name], ", "))
+		w.fault(key, "%sis %s; want a mapping with the keys %s", prefix(name), describe(node),
+			strings.Join(w.sections[name], ", "))
 		return
 	}
 	seen := map[string]int{} // key -> line
@@ -205,7 +206,8 @@ func describe(n *yaml.Node) string {
 	if n.ShortTag() == "!!str" {
 		return place.Quote(n.Value) + ", a string"
 	}
-	kinds := map[string]string{"!!bool": "a boolean", "!!int": "an integer", "!!float": "a number", "!!timestamp": "a date"}
+	kinds := map[string]string{"!!bool": "a boolean", "!!int": "an integer", "!!float": "a number",
+		"!!timestamp": "a date"}
 	return printable(n.Value) + ", " + cmp.Or(kinds[n.ShortTag()], "tagged "+printable(n.ShortTag()))
 }
 

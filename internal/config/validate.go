@@ -25,7 +25,9 @@ func (c *Config) Validate() (faults []error) {
 	faults = append(faults, c.Method.Validate()...)
 	faults = append(faults, c.Schedule.Validate()...)
 	if c.Schedule.Active() && !c.Method.Changes() {
-		faults = append(faults, fmt.Errorf("schedule.max_merges: a schedule is set for method %s, which does not change its structure; %s does", c.Method.Name(), strings.Join(adapter.Scheduled(), ", ")))
+		faults = append(faults,
+			fmt.Errorf("schedule.max_merges: a schedule is set for method %s, which does not change its structure; %s does",
+				c.Method.Name(), strings.Join(adapter.Scheduled(), ", ")))
 	}
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)
@@ -54,7 +56,8 @@ func (t Train) Validate() (faults []error) {
 		within(fmt.Sprintf("extend_epochs[%d]", i), n, 1, 100_000)
 	}
 	if t.MaxSteps > 0 && t.ExtendEpochs != nil {
-		fault("extend_epochs: is set together with max_steps, which determines the length of the run; want a larger max_steps in a new run")
+		fault("extend_epochs: is set together with max_steps, which determines the length of the run; want a larger " +
+			"max_steps in a new run")
 	}
 	within("batch_size", t.BatchSize, 1, 1_000_000)
 	within("micro_batch_size", t.MicroBatchSize, 0, 1_000_000)

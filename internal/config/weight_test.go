@@ -51,7 +51,8 @@ func TestExtent(t *testing.T) {
 		{Train{Epochs: 3, MaxSteps: 40}, 10, 40, 4},
 	} {
 		if steps, epochs := c.train.Extent(c.perEpoch); steps != c.steps || epochs != c.epochs {
-			t.Errorf("%+v with %d an epoch: %d steps of %d epochs; want %d of %d", c.train, c.perEpoch, steps, epochs, c.steps, c.epochs)
+			t.Errorf("%+v with %d an epoch: %d steps of %d epochs; want %d of %d", c.train, c.perEpoch, steps, epochs, c.steps,
+				c.epochs)
 		}
 	}
 }
@@ -62,7 +63,8 @@ func TestLearningRate(t *testing.T) {
 		sets []string
 		want float64
 	}{
-		{nil, 1e-3}, {[]string{"method.name=lora"}, 1e-3}, {[]string{"method.name=head"}, 1e-3}, {[]string{"method.name=full"}, 5e-5},
+		{nil, 1e-3}, {[]string{"method.name=lora"}, 1e-3}, {[]string{"method.name=head"}, 1e-3},
+		{[]string{"method.name=full"}, 5e-5},
 		{[]string{"method.name=full", "optim.lr=2e-4"}, 2e-4}, {[]string{"optim.lr=0"}, 1e-3},
 	} {
 		got := mustLoad(t, "", append(slices.Clone(minimal), c.sets...), nil)

@@ -83,10 +83,12 @@ func readCache(dir string, key [32]byte, n int) (*Encoded, bool) {
 	// The lengths come from the file, so they are checked against its size
 	// before they are used.
 	tokens := sizes[1]
-	if sizes[0] != int64(n) || tokens < 0 || tokens > int64(len(body)) || int64(len(body)-cacheHeader) != 8*int64(n+1)+8*tokens {
+	if sizes[0] != int64(n) || tokens < 0 || tokens > int64(len(body)) ||
+		int64(len(body)-cacheHeader) != 8*int64(n+1)+8*tokens {
 		return nil, false
 	}
-	e := &Encoded{Cu: make([]int64, n+1), IDs: make([]int32, tokens), TypeIDs: make([]int32, tokens), Truncated: int(sizes[2])}
+	e := &Encoded{Cu: make([]int64, n+1), IDs: make([]int32, tokens), TypeIDs: make([]int32, tokens),
+		Truncated: int(sizes[2])}
 	rest := body[cacheHeader:]
 	decode(rest, e.Cu)
 	if e.Cu[0] != 0 || e.Cu[n] != tokens || !slices.IsSorted(e.Cu) || sizes[2] < 0 || sizes[2] > int64(n) {

@@ -117,7 +117,8 @@ func (c Config) checkCustom(f *faults) {
 	paths := c.paths()
 	if fraction, ok := c.Dev.Fraction(); ok {
 		if !(fraction > 0 && fraction < 1) {
-			f.add("dev", "the fraction is %s; want a number between 0 and 1, such as 0.2, or a file", place.List([]Source{c.Dev}))
+			f.add("dev", "the fraction is %s; want a number between 0 and 1, such as 0.2, or a file",
+				place.List([]Source{c.Dev}))
 		}
 		if c.Train == "" {
 			f.add("dev", "%s of data.train, which is not set; want data.train, or a file", c.Dev)

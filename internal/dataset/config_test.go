@@ -27,12 +27,17 @@ func TestValidate(t *testing.T) {
 		{"fine", ok, nil},
 		{"fine_glue", Config{Task: "MNLI", Dir: "d", Metric: "accuracy", MaxLength: 5}, nil},
 		{"no_task", Config{}, []string{`dataset: data.task: not set; want one of ` + tasks}},
-		{"task", Config{Task: "Colla"}, []string{`dataset: data.task: unknown task "Colla"; want one of ` + tasks + ` (nearest "cola")`}},
-		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "x", Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
+		{"task", Config{Task: "Colla"},
+			[]string{`dataset: data.task: unknown task "Colla"; want one of ` + tasks + ` (nearest "cola")`}},
+		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "x",
+			Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
 			`dataset: data.dir: not set; want the folder with the files of task RTE`,
-			`dataset: data.train: set, but task RTE has its own` + glue, `dataset: data.dev: set, but task RTE has its own` + glue,
-			`dataset: data.test: set, but task RTE has its own` + glue, `dataset: data.text: set, but task RTE has its own` + glue,
-			`dataset: data.label: set, but task RTE has its own` + glue, `dataset: data.kind: set, but task RTE has its own` + glue,
+			`dataset: data.train: set, but task RTE has its own` + glue,
+			`dataset: data.dev: set, but task RTE has its own` + glue,
+			`dataset: data.test: set, but task RTE has its own` + glue,
+			`dataset: data.text: set, but task RTE has its own` + glue,
+			`dataset: data.label: set, but task RTE has its own` + glue,
+			`dataset: data.kind: set, but task RTE has its own` + glue,
 			`dataset: data.labels: set, but task RTE has its own` + glue,
 			`dataset: data.max_length: 4 tokens; want at least 5, or 0 for the task's own`,
 			`dataset: data.metric: "pearson" does not apply to classification; want accuracy, f1, f1_macro or matthews`,
@@ -46,24 +51,35 @@ func TestValidate(t *testing.T) {
 			`dataset: data.dir: "d" set, but task custom names files; want data.train, data.dev and data.test`,
 			`dataset: data.train: "notes.txt" has extension ".txt"; want .csv, .tsv or .jsonl`,
 		}},
-		{"three_texts", with(func(c *Config) { c.Text = []string{"a", "b", "c"} }), []string{`dataset: data.text: 3 columns ["a" "b" "c"]; want one or two`}},
-		{"empty_text", with(func(c *Config) { c.Text = []string{""} }), []string{`dataset: data.text: an empty column name in [""]; want the names of columns`}},
-		{"same_text", with(func(c *Config) { c.Text = []string{"a", "a"} }), []string{`dataset: data.text: column "a" twice; want two different columns`}},
-		{"label_is_text", with(func(c *Config) { c.Label = "t" }), []string{`dataset: data.label: "t" is a text column too; want another column`}},
-		{"kind", with(func(c *Config) { c.Kind = "regresion" }), []string{`dataset: data.kind: unknown kind "regresion"; want one of "classification", "regression" (nearest "regression")`}},
-		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }), []string{
-			`dataset: data.labels: 2 classes set for regression; want none`,
-			`dataset: data.metric: "f1" does not apply to regression; want pearson or spearman`,
-		}},
+		{"three_texts", with(func(c *Config) { c.Text = []string{"a", "b", "c"} }),
+			[]string{`dataset: data.text: 3 columns ["a" "b" "c"]; want one or two`}},
+		{"empty_text", with(func(c *Config) { c.Text = []string{""} }),
+			[]string{`dataset: data.text: an empty column name in [""]; want the names of columns`}},
+		{"same_text", with(func(c *Config) { c.Text = []string{"a", "a"} }),
+			[]string{`dataset: data.text: column "a" twice; want two different columns`}},
+		{"label_is_text", with(func(c *Config) { c.Label = "t" }),
+			[]string{`dataset: data.label: "t" is a text column too; want another column`}},
+		{"kind", with(func(c *Config) { c.Kind = "regresion" }),
+			[]string{`dataset: data.kind: unknown kind "regresion"; want one of "classification", "regression" (nearest "regression")`}},
+		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }),
+			[]string{
+				`dataset: data.labels: 2 classes set for regression; want none`,
+				`dataset: data.metric: "f1" does not apply to regression; want pearson or spearman`,
+			}},
 		{"labels", with(func(c *Config) { c.Labels = []string{"a", "", "a"} }), []string{
-			`dataset: data.labels: class 1 is empty; want a name`, `dataset: data.labels: "a" occurs twice; want each class once`,
+			`dataset: data.labels: class 1 is empty; want a name`,
+			`dataset: data.labels: "a" occurs twice; want each class once`,
 		}},
-		{"one_label", with(func(c *Config) { c.Labels = []string{"a"} }), []string{`dataset: data.labels: one class "a"; want at least two`}},
+		{"one_label", with(func(c *Config) { c.Labels = []string{"a"} }),
+			[]string{`dataset: data.labels: one class "a"; want at least two`}},
 		{"no_train", with(func(c *Config) { c.Train, c.Dev = "", "d.tsv" }), nil},
 		{"fraction", with(func(c *Config) { c.Dev = "0.2" }), nil},
-		{"whole", with(func(c *Config) { c.Dev = "1.0" }), []string{`dataset: data.dev: the fraction is 1.0; want a number between 0 and 1, such as 0.2, or a file`}},
-		{"nan", with(func(c *Config) { c.Dev = "nan" }), []string{`dataset: data.dev: the fraction is nan; want a number between 0 and 1, such as 0.2, or a file`}},
-		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }), []string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
+		{"whole", with(func(c *Config) { c.Dev = "1.0" }),
+			[]string{`dataset: data.dev: the fraction is 1.0; want a number between 0 and 1, such as 0.2, or a file`}},
+		{"nan", with(func(c *Config) { c.Dev = "nan" }),
+			[]string{`dataset: data.dev: the fraction is nan; want a number between 0 and 1, such as 0.2, or a file`}},
+		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }),
+			[]string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
 			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`,
 		}},
@@ -76,7 +92,8 @@ func TestValidate(t *testing.T) {
 			if d := cmp.Diff(c.want, got); d != "" {
 				t.Error(d)
 			}
-			if _, err := Open(t.Context(), c.config, Request{}); c.want != nil && (err == nil || err.Error() != errors.Join(c.config.Validate()...).Error()) {
+			if _, err := Open(t.Context(), c.config, Request{}); c.want != nil &&
+				(err == nil || err.Error() != errors.Join(c.config.Validate()...).Error()) {
 				t.Errorf("Open: %v", err)
 			}
 		})
@@ -103,7 +120,8 @@ max_length: 128
 	if err := yaml.Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
-	want := Config{"custom", "d", "a.csv", "b.csv", "c.csv", []string{"one", "two"}, "y", "classification", []string{"0", "1", "no"}, "accuracy", 128}
+	want := Config{"custom", "d", "a.csv", "b.csv", "c.csv", []string{"one", "two"}, "y", "classification",
+		[]string{"0", "1", "no"}, "accuracy", 128}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -61,7 +61,8 @@ func readCSV(path string, r io.Reader, l layout) (t table, err error) {
 			return t, err
 		}
 		if len(fields) != len(header) {
-			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, fields[0].at.Line, len(fields), len(header))
+			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, fields[0].at.Line,
+				len(fields), len(header))
 		}
 		for _, f := range fields {
 			if err := spans.add(path, f, len(header)); err != nil {
@@ -110,7 +111,8 @@ func (r *csvReader) record() ([]csvField, error) {
 		}
 		if bad := invalidUTF8(f.text); bad >= 0 {
 			line := f.at.Line + strings.Count(f.text[:bad], "\n")
-			return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", r.path, line, f.text[bad])
+			return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", r.path, line,
+				f.text[bad])
 		}
 		fields = append(fields, f)
 		if end {
@@ -162,7 +164,8 @@ func (r *csvReader) afterCR() error {
 		if at.Line == 1 {
 			return errCR(r.path, b == '\r')
 		}
-		return r.fault(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, and the field in quotes")
+		return r.fault(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, "+
+			"and the field in quotes")
 	}
 	if err == nil || err == io.EOF {
 		r.lineEnd()
@@ -202,9 +205,12 @@ func (r *csvReader) field() (f csvField, end bool, err error) {
 			}
 			return f, b != ',', err
 		case f.quoted:
-			return f, false, r.fault(r.at, "text follows the quote that closes a field, which opened on line %d; want quotes inside a field doubled", f.at.Line)
+			return f, false, r.fault(r.at,
+				"text follows the quote that closes a field, which opened on line %d; want quotes inside a field doubled",
+				f.at.Line)
 		case b == '"':
-			return f, false, r.fault(r.at, "a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled")
+			return f, false, r.fault(r.at,
+				"a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled")
 		}
 		if text = append(text, b); len(text) > maxText {
 			return f, false, r.fault(f.at, "a field of more than %d bytes; want at most that", maxText)
@@ -234,7 +240,8 @@ func (r *csvReader) quoted(open place.Position) (text []byte, err error) {
 			r.lineEnd()
 		}
 		if text = append(text, b); len(text) > maxText {
-			return nil, r.fault(open, "the quote that opens here is not closed within %d bytes; want quotes inside a field doubled", maxText)
+			return nil, r.fault(open,
+				"the quote that opens here is not closed within %d bytes; want quotes inside a field doubled", maxText)
 		}
 	}
 }
@@ -262,7 +269,8 @@ func (s *spanning) add(path string, f csvField, width int) error {
 		}
 	}
 	if records >= 3 && 2*records >= len(lines)-2 {
-		return fmt.Errorf("dataset: read %s:%s: the quote that opens here closes on line %d, and %d of the lines between look like records; want quotes inside a field doubled",
+		return fmt.Errorf("dataset: read %s:%s: the quote that opens here closes on line %d, and %d of the lines between "+
+			"look like records; want quotes inside a field doubled",
 			path, f.at, f.lastLine, records)
 	}
 	return nil
@@ -309,5 +317,6 @@ func errCR(path string, double bool) error {
 	if double {
 		ends, tr = "CR CR LF (converted twice)", `tr -d '\r'`
 	}
-	return fmt.Errorf(`dataset: read %s:1: the line ends are %s; want LF or CR LF, as in %s <%s >NEW`, path, ends, tr, path)
+	return fmt.Errorf(`dataset: read %s:1: the line ends are %s; want LF or CR LF, as in %s <%s >NEW`, path, ends, tr,
+		path)
 }

@@ -145,6 +145,7 @@ func (t Task) split(from table, file File, needLabel bool, s score) (*Split, err
 	if err != nil {
 		return nil, err
 	}
-	split := &Split{Path: file.Path, Files: []File{file}, Examples: examples, Skipped: from.skipped, Findings: from.findings}
+	split := &Split{Path: file.Path, Files: []File{file}, Examples: examples, Skipped: from.skipped,
+		Findings: from.findings}
 	return split, checkEmpty(split)
 }

@@ -69,7 +69,8 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 		}
 	}
 	if len(dev.Examples) == 0 {
-		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s gives no example that train can spare; want a larger fraction, or a file",
+		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s gives no example that "+
+			"train can spare; want a larger fraction, or a file",
 			fraction, len(whole.Examples), whole.Path))
 	}
 	return train, dev, nil

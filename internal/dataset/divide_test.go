@@ -53,7 +53,8 @@ func TestDivide(t *testing.T) {
 			rows++
 		}
 	}
-	c := Config{Task: "custom", Train: writeFile(t, "all.csv", content), Dev: "0.2", Text: []string{"text"}, Label: "class"}
+	c := Config{Task: "custom", Train: writeFile(t, "all.csv", content), Dev: "0.2", Text: []string{"text"},
+		Label: "class"}
 	train, dev := divided(t, c, 7)
 	if len(train.Examples)+len(dev.Examples) != rows {
 		t.Fatalf("%d and %d examples of %d", len(train.Examples), len(dev.Examples), rows)
@@ -104,7 +105,8 @@ func TestDivideSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Load(t.Context(), "dev")
-	want := "dataset: data.dev: 0.1 of the 3 examples of " + path + " gives no example that train can spare; want a larger fraction, or a file"
+	want := "dataset: data.dev: 0.1 of the 3 examples of " + path +
+		" gives no example that train can spare; want a larger fraction, or a file"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant %s", err, want)
 	}

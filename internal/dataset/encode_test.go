@@ -175,7 +175,8 @@ func TestDamagedCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damage := map[string][]byte{"empty": {}, "cut": good[:len(good)-1], "header": good[:10], "longer": append(good[:len(good):len(good)], 0), "foreign": foreign}
+	damage := map[string][]byte{"empty": {}, "cut": good[:len(good)-1], "header": good[:10],
+		"longer": append(good[:len(good):len(good)], 0), "foreign": foreign}
 	for _, at := range []int{0, 7, 8, 39, 40, 48, 56, 64, 96, 110, 150, len(good) - 1} {
 		flipped := append([]byte(nil), good...)
 		flipped[at] ^= 1
@@ -209,7 +210,8 @@ func TestEncodeErrors(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	want = "dataset: write token cache: mkdir " + file + ": not a directory; want a folder that can be written, or no cache"
+	want = "dataset: write token cache: mkdir " + file +
+		": not a directory; want a folder that can be written, or no cache"
 	if _, err := Encode(t.Context(), newLetters(), sample(), 5, file); err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}

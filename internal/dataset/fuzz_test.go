@@ -29,7 +29,8 @@ func checkRead(t *testing.T, rows []row, err error, input string) {
 		if r.id <= last.id || r.line <= last.line || r.line > strings.Count(input, "\n")+1 {
 			t.Fatalf("row %+v after %+v", r, last)
 		}
-		if !utf8.ValidString(r.a) || r.b == nil || !utf8.ValidString(*r.b) || !utf8.ValidString(r.label) || r.hasLabel != (strings.TrimSpace(r.label) != "") {
+		if !utf8.ValidString(r.a) || r.b == nil || !utf8.ValidString(*r.b) || !utf8.ValidString(r.label) ||
+			r.hasLabel != (strings.TrimSpace(r.label) != "") {
 			t.Fatalf("row %+v", r)
 		}
 		last = r
@@ -39,7 +40,8 @@ func checkRead(t *testing.T, rows []row, err error, input string) {
 var fuzzLayout = layout{text: []string{"a", "b"}, label: "y", needLabel: true}
 
 func FuzzTSV(f *testing.F) {
-	for _, s := range []string{"a\tb\ty\n1\t2\t3\n", "\ufeffa\ty\tb\r\n\"x\t0\tz\r\n\r\nq\t\tr", "a\tb\ty\n1\t2\n", "", "a\tb\ty", "a\tb\ty\n\xff\t2\t3"} {
+	for _, s := range []string{"a\tb\ty\n1\t2\t3\n", "\ufeffa\ty\tb\r\n\"x\t0\tz\r\n\r\nq\t\tr", "a\tb\ty\n1\t2\n", "",
+		"a\tb\ty", "a\tb\ty\n\xff\t2\t3"} {
 		f.Add(s, false)
 		f.Add(s, true)
 	}
@@ -60,7 +62,8 @@ func FuzzTSV(f *testing.F) {
 			if l.quotes && strings.Contains(line, `"`) {
 				continue // TestQuotedTSV checks these
 			}
-			if !strings.Contains(line, r.a) || !strings.Contains(line, *r.b) || !strings.Contains(line, r.label) || strings.Contains(r.a+*r.b, "\t") {
+			if !strings.Contains(line, r.a) || !strings.Contains(line, *r.b) || !strings.Contains(line, r.label) ||
+				strings.Contains(r.a+*r.b, "\t") {
 				t.Fatalf("row %+v is not in line %q", r, line)
 			}
 		}
@@ -68,8 +71,10 @@ func FuzzTSV(f *testing.F) {
 }
 
 func FuzzJSONL(f *testing.F) {
-	for _, s := range []string{`{"a":"x","b":"","y":1}`, "{\"a\":\"\\ud800\",\"b\":\"é\",\"y\":true}\r\n \n{\"b\":\"1\",\"a\":\"2\",\"y\":null}",
-		`{"a":"x","b":"z","y":1e999}`, `{"a":"x","a":"w","b":"z","y":-0.0}`, `[]`, `null`, `{"a":1`, "", `{"a":"x","b":"z","y":"s"} {}`, `{"a":"x","b":"z","y":[{}]}`} {
+	for _, s := range []string{`{"a":"x","b":"","y":1}`,
+		"{\"a\":\"\\ud800\",\"b\":\"é\",\"y\":true}\r\n \n{\"b\":\"1\",\"a\":\"2\",\"y\":null}",
+		`{"a":"x","b":"z","y":1e999}`, `{"a":"x","a":"w","b":"z","y":-0.0}`, `[]`, `null`, `{"a":1`, "",
+		`{"a":"x","b":"z","y":"s"} {}`, `{"a":"x","b":"z","y":[{}]}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -81,7 +86,8 @@ func FuzzJSONL(f *testing.F) {
 // FuzzCSV compares the reader with encoding/csv, which accepts more and reads
 // the same fields except for a CR LF inside quotes.
 func FuzzCSV(f *testing.F) {
-	for _, s := range []string{"a,b,y\n1,2,3\n", "\ufeffa,y,b\r\n\"x\"\"\",0,z\r\n\r\n\"q\r\nw\",,r", "a,b,y\n\"1,2\n", "", "a,b,y", "a,b,y\n\"1\"2,3,4", "a,b,y\r1,2,3\r",
+	for _, s := range []string{"a,b,y\n1,2,3\n", "\ufeffa,y,b\r\n\"x\"\"\",0,z\r\n\r\n\"q\r\nw\",,r", "a,b,y\n\"1,2\n", "",
+		"a,b,y", "a,b,y\n\"1\"2,3,4", "a,b,y\r1,2,3\r",
 		"a,b,y\n\"1\n2,3,4\n2,3,4\n2,3,4\n\",5,6\n", "a;b;y\n1;2;3", "a,b,y\n\"\",\"\",1\n"} {
 		f.Add(s)
 	}

@@ -36,7 +36,8 @@ func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
 		if err != nil {
 			var at *strictjson.Error
 			if errors.As(err, &at) {
-				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object per line", path, in.n, at.Position.Column, at.What)
+				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object per line", path, in.n, at.Position.Column,
+					at.What)
 			}
 			return t, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
 		}

@@ -20,13 +20,15 @@ func labelSet(path string, seen map[string]use) ([]string, error) {
 		}
 	}
 	if len(labels) < 2 {
-		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels (%s); want at least two, or the whole list in data.labels", path, len(labels), place.List(labels))
+		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels (%s); want at least two, or the whole "+
+			"list in data.labels", path, len(labels), place.List(labels))
 	}
 	// Scores that are read as classes by mistake would give a head with
 	// thousands of outputs.
 	const most = 1000
 	if len(labels) > most {
-		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels; want at most %d, the list in data.labels, or data.kind: regression", path, len(labels), most)
+		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels; want at most %d, the list in "+
+			"data.labels, or data.kind: regression", path, len(labels), most)
 	}
 	value := map[string]int{}
 	for _, label := range labels {

@@ -74,7 +74,8 @@ func checkNumbers(path, kind string, labels []string, seen map[string]use) error
 			"want decimal points and data.kind: regression for scores, or data.kind: classification if they name classes",
 			path, seen[fraction].line, place.Quote(fraction), len(labels)))
 	}
-	return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s, and all %d labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes",
+	return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s, and all %d labels are numbers; want data.kind: "+
+		"regression for scores, or data.kind: classification if they name classes",
 		path, seen[fraction].line, place.Quote(fraction), len(labels)))
 }
 
@@ -112,7 +113,8 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 			}
 		}
 		found = append(found, Finding{Kind: "similar_labels", Path: path, Line: line, Count: count,
-			Text: fmt.Sprintf("labels that differ only in case, blanks or Unicode form are %d classes: %s", len(group), strings.Join(quoted[:min(len(quoted), 20)], ", "))})
+			Text: fmt.Sprintf("labels that differ only in case, blanks or Unicode form are %d classes: %s", len(group),
+				strings.Join(quoted[:min(len(quoted), 20)], ", "))})
 	}
 	if f, ok := mixedKinds(path, rows); ok {
 		found = append(found, f)
@@ -126,7 +128,8 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 		return found
 	}
 	return append(found, Finding{Kind: "numbers", Path: path, Count: len(labels),
-		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores", len(labels))})
+		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores",
+			len(labels))})
 }
 
 // few is the number of examples from which a class with a single one is more likely a
@@ -231,7 +234,8 @@ func mergedNumbers(path string, rows []row) (found []Finding) {
 	for _, label := range slices.Sorted(maps.Keys(seen)) {
 		if c := seen[label]; c.count > 0 {
 			found = append(found, Finding{Kind: "merged_labels", Path: path, Line: c.line, Count: c.count,
-				Text: fmt.Sprintf("label %s is also written %s, and they are one class", place.List([]string{c.first}), place.List([]string{c.other}))})
+				Text: fmt.Sprintf("label %s is also written %s, and they are one class", place.List([]string{c.first}),
+					place.List([]string{c.other}))})
 		}
 	}
 	return found
@@ -251,7 +255,8 @@ func number64(s string) (float64, error) {
 func (t Task) withheld(seen map[string]use) []string {
 	var marks []string
 	for _, mark := range []string{"?", "-1", "-1.0"} {
-		if _, there := seen[mark]; !there || slices.Contains(t.Labels, mark) || t.Labels == nil && mark != "?" && len(seen) > 1 {
+		if _, there := seen[mark]; !there || slices.Contains(t.Labels, mark) || t.Labels == nil && mark != "?" &&
+			len(seen) > 1 {
 			continue
 		}
 		marks = append(marks, mark)
@@ -282,8 +287,9 @@ func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 	}
 	if labelled > 0 && labelled < len(rows) {
 		first := slices.IndexFunc(rows, func(r row) bool { return !r.hasLabel })
-		found = append(found, Finding{Kind: "partly_labelled", Path: path, Line: rows[first].line, Count: len(rows) - labelled,
-			Text: fmt.Sprintf("%d of %d examples have labels; there are scores only if all have one", labelled, len(rows))})
+		found = append(found,
+			Finding{Kind: "partly_labelled", Path: path, Line: rows[first].line, Count: len(rows) - labelled,
+				Text: fmt.Sprintf("%d of %d examples have labels; there are scores only if all have one", labelled, len(rows))})
 	}
 	return found
 }

@@ -79,7 +79,8 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 	if labelled == 0 {
 		labels = "no labels"
 	}
-	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split, counted(p.Examples, "example"), labels, p.Median, p.Longest, p.Truncated)
+	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split, counted(p.Examples, "example"),
+		labels, p.Median, p.Longest, p.Truncated)
 	return p
 }
 
@@ -91,7 +92,8 @@ func (x Example) isEmpty() bool {
 // because then the column is probably the wrong one.
 func checkEmpty(s *Split) error {
 	a := !slices.ContainsFunc(s.Examples, func(x Example) bool { return strings.TrimSpace(x.TextA) != "" })
-	b := !slices.ContainsFunc(s.Examples, func(x Example) bool { return x.TextB == nil || strings.TrimSpace(*x.TextB) != "" })
+	b := !slices.ContainsFunc(s.Examples,
+		func(x Example) bool { return x.TextB == nil || strings.TrimSpace(*x.TextB) != "" })
 	if len(s.Examples) == 0 || !a && !b {
 		return nil
 	}
@@ -102,7 +104,8 @@ func checkEmpty(s *Split) error {
 			which = "first text"
 		}
 	}
-	return fmt.Errorf("dataset: read %s: the %s of all %d examples is empty; want text in the column that data.text or the task names", s.Path, which, len(s.Examples))
+	return fmt.Errorf("dataset: read %s: the %s of all %d examples is empty; want text in the column that data.text "+
+		"or the task names", s.Path, which, len(s.Examples))
 }
 
 // Lint returns the findings about a split, such as many empty texts, repeated
@@ -145,7 +148,8 @@ func (t Task) Lint(s *Split) []Finding {
 	}
 	if undecoded.count > 0 {
 		found = append(found, Finding{Kind: "undecoded", Path: s.Path, Line: undecoded.line, Count: undecoded.count,
-			Text: fmt.Sprintf("%d of %d examples have the character U+FFFD, which a program wrote in place of what it could not decode", undecoded.count, n)})
+			Text: fmt.Sprintf("%d of %d examples have the character U+FFFD, which a program wrote in place of what it could "+
+				"not decode", undecoded.count, n)})
 	}
 	if doubled.count > 0 {
 		text := fmt.Sprintf("%d of %d examples repeat the texts of an earlier one", doubled.count, n)
@@ -155,7 +159,9 @@ func (t Task) Lint(s *Split) []Finding {
 		found = append(found, Finding{Kind: "doubled", Path: s.Path, Line: doubled.line, Count: doubled.count, Text: text})
 	}
 	if t.Labels == nil && len(classes) == 1 {
-		found = append(found, Finding{Kind: "one_target", Path: s.Path, Count: n, Text: "all examples have the same target; correlations with them are undefined"})
+		found = append(found,
+			Finding{Kind: "one_target", Path: s.Path, Count: n,
+				Text: "all examples have the same target; correlations with them are undefined"})
 	}
 	if t.Labels != nil && len(classes) == 1 {
 		only := t.Labels[int(slices.MaxFunc(s.Examples, func(a, b Example) int { return int(a.Label - b.Label) }).Label)]
@@ -183,8 +189,10 @@ func Overlap(train, dev *Split) []Finding {
 	if shared.count == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too high", shared.count, len(dev.Examples))
-	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 && train.Files[0].SHA256 == dev.Files[0].SHA256 {
+	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too high", shared.count,
+		len(dev.Examples))
+	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 &&
+		train.Files[0].SHA256 == dev.Files[0].SHA256 {
 		text = "the dev split is the train file, byte for byte, so scores on it are too high"
 	}
 	return []Finding{{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text}}

@@ -49,32 +49,54 @@ func TestLint(t *testing.T) {
 		want                       []string
 	}{
 		{"fine", "f.csv", "text,label\na,x\nb,y\n", "train", nil, nil},
-		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "x" (1), "x " (1), "X" (1)`}},
-		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 2 classes: "x" (1), "x\u200b" (1)`}},
-		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil, []string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"caf\u00e9\" (1), \"cafe\u0301\" (1)"}},
-		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil, []string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
-		{"json", "f.jsonl", `{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
+		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil,
+			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "x" (1), "x " (1), "X" (1)`}},
+		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil,
+			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 2 classes: "x" (1), "x\u200b" (1)`}},
+		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil,
+			[]string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"caf\u00e9\" (1), " +
+				"\"cafe\u0301\" (1)"}},
+		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil,
+			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
+		{"json", "f.jsonl",
+			`{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
 			[]string{`f:2: the labels are of several JSON types: 1 bool, 1 string, 1 number`}},
-		{"json_numbers", "f.jsonl", `{"text":"a","label":0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}` + "\n" + `{"text":"d","label":0e0}`, "train", nil,
+		{"json_numbers", "f.jsonl",
+			`{"text":"a","label":0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}` + "\n" +
+				`{"text":"d","label":0e0}`, "train", nil,
 			[]string{`f:3: label 0 is also written 0.0, and they are one class`}},
-		{"json_alike", "f.jsonl", `{"text":"a","label":0.0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}`, "train", nil, nil},
-		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil, []string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
+		{"json_alike", "f.jsonl",
+			`{"text":"a","label":0.0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}`, "train", nil,
+			nil},
+		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil,
+			[]string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
 		{"single", "f.csv", "text,label\n" + strings.Repeat("a,x\nb,y\n", 10) + "c,y.\ntext,label\n", "train", nil,
-			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`, `f:4: 18 of 22 examples repeat the texts of an earlier one`}},
-		{"undecoded", "f.csv", "text,label\na,x\nb\ufffd,y\n", "train", nil, []string{`f:3: 1 of 2 examples have the character U+FFFD, which a program wrote in place of what it could not decode`}},
-		{"many_numbers", "f.csv", many, "train", nil, []string{`f: the labels are 30 different numbers, each a class; data.kind: regression makes them scores`}},
+			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`,
+				`f:4: 18 of 22 examples repeat the texts of an earlier one`}},
+		{"undecoded", "f.csv", "text,label\na,x\nb\ufffd,y\n", "train", nil,
+			[]string{`f:3: 1 of 2 examples have the character U+FFFD, which a program wrote in place of what it could not decode`}},
+		{"many_numbers", "f.csv", many, "train", nil,
+			[]string{`f: the labels are 30 different numbers, each a class; data.kind: regression makes them scores`}},
 		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification },
 			[]string{`f:2: 30 of 30 classes have a single example: "00", "01", "02", "03", "04" and 25 more`}},
 		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
-		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil, []string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
-		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"), []string{`f: all examples have the label "x"; scores on them mean little`}},
-		{"one_target", "f.csv", "text,label\na,3\nb,3.0\n", "train", regressed, []string{`f: all examples have the same target; correlations with them are undefined`}},
-		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"), []string{`f:2: label "-1", 2 times, is read as a withheld label`}},
-		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"), []string{`f:2: label "?", 1 time, is read as a withheld label`, `f:2: 2 of 3 examples have labels; there are scores only if all have one`}},
+		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil,
+			[]string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
+		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"),
+			[]string{`f: all examples have the label "x"; scores on them mean little`}},
+		{"one_target", "f.csv", "text,label\na,3\nb,3.0\n", "train", regressed,
+			[]string{`f: all examples have the same target; correlations with them are undefined`}},
+		{"withheld", "f.csv", "text,label\na,-1\nb,-1\n", "test", classes("0", "1"),
+			[]string{`f:2: label "-1", 2 times, is read as a withheld label`}},
+		{"question_marks", "f.csv", "text,label\na,?\nb,x\nc,y\n", "test", classes("x", "y"),
+			[]string{`f:2: label "?", 1 time, is read as a withheld label`,
+				`f:2: 2 of 3 examples have labels; there are scores only if all have one`}},
 		{"a_class", "f.csv", "text,label\na,-1\nb,1\n", "test", classes("-1", "1"), nil},
-		{"partly", "f.csv", "text,label\na,x\nb,\nc,y\n", "test", classes("x", "y"), []string{`f:3: 2 of 3 examples have labels; there are scores only if all have one`}},
+		{"partly", "f.csv", "text,label\na,x\nb,\nc,y\n", "test", classes("x", "y"),
+			[]string{`f:3: 2 of 3 examples have labels; there are scores only if all have one`}},
 		{"scores", "f.csv", "text,label\na,-1\nb,2.5\n", "test", regressed, nil},
-		{"withheld_scores", "f.csv", "text,label\na,-1.0\nb,-1.0\n", "test", regressed, []string{`f:2: label "-1.0", 2 times, is read as a withheld label`}},
+		{"withheld_scores", "f.csv", "text,label\na,-1.0\nb,-1.0\n", "test", regressed,
+			[]string{`f:2: label "-1.0", 2 times, is read as a withheld label`}},
 	} {
 		t.Run("data="+c.name, func(t *testing.T) {
 			got, err := found(t, c.file, c.content, c.split, c.change)
@@ -95,19 +117,32 @@ func TestLintRefuses(t *testing.T) {
 		change              func(*Config)
 		want                string
 	}{
-		{"commas", "f.csv", "text,label\na,\"0,5\"\nb,1\n", nil, `dataset: read f:2: label "0,5", and all 2 labels are numbers, some with a comma; want decimal points and data.kind: regression for scores, or data.kind: classification if they name classes`},
-		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil, `dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
-		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil, `dataset: read f:3: label "big\tcat" has a control character; want a name of one line without tabs`},
-		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil, `dataset: read f:2: label "so\nup" has a control character; want a name of one line without tabs`},
-		{"long_text", "f.tsv", "text\tlabel\n" + strings.Repeat("a ", maxText) + "\tx\nb\ty\n", nil, `dataset: read f:2: a text of 2097152 bytes; want at most 1048576`},
-		{"blank_label", "f.csv", "text,label\na,x\nb,  \nc,y\n", nil, `dataset: read f:3: example without label; want a label on every example used to train or evaluate`},
-		{"all_empty", "f.csv", "text,label\n ,x\n\t,y\n", nil, `dataset: read f: the text of all 2 examples is empty; want text in the column that data.text or the task names`},
-		{"second_empty", "f.csv", "text,label,more\na,x,\nb,y, \n", func(c *Config) { c.Text = []string{"text", "more"} }, `dataset: read f: the second text of all 2 examples is empty; want text in the column that data.text or the task names`},
-		{"square", "f.csv", "text,label\na,1e20\n", regressed, `dataset: read f:2: score 1e20 is out of range; want a number from -1e+18 to 1e+18`},
-		{"underscore", "f.csv", "text,label\na,1_000\n", regressed, `dataset: read f:2: score "1_000" is not a number; want a number from -1e+18 to 1e+18`},
-		{"infinite", "f.csv", "text,label\na,inf\n", regressed, `dataset: read f:2: score "inf" is not a number; want a number from -1e+18 to 1e+18`},
-		{"hexadecimal", "f.csv", "text,label\na,0x10\n", regressed, `dataset: read f:2: score "0x10" is not a number; want a number from -1e+18 to 1e+18`},
-		{"long_label", "f.csv", "text,label\na," + strings.Repeat("L", 1000) + "\n", func(c *Config) { c.Labels = []string{"x", "y"} },
+		{"commas", "f.csv", "text,label\na,\"0,5\"\nb,1\n", nil,
+			`dataset: read f:2: label "0,5", and all 2 labels are numbers, some with a comma; want decimal points and data.kind: regression for scores, or data.kind: classification if they name classes`},
+		{"fractions", "f.csv", "text,label\na,1\nb,0.5\nc,2\n", nil,
+			`dataset: read f:3: label "0.5", and all 3 labels are numbers; want data.kind: regression for scores, or data.kind: classification if they name classes`},
+		{"tab", "f.csv", "text,label\na,x\nb,big\tcat\n", nil,
+			`dataset: read f:3: label "big\tcat" has a control character; want a name of one line without tabs`},
+		{"line", "f.jsonl", `{"text":"a","label":"x"}` + "\n" + `{"text":"b","label":"so\nup"}`, nil,
+			`dataset: read f:2: label "so\nup" has a control character; want a name of one line without tabs`},
+		{"long_text", "f.tsv", "text\tlabel\n" + strings.Repeat("a ", maxText) + "\tx\nb\ty\n", nil,
+			`dataset: read f:2: a text of 2097152 bytes; want at most 1048576`},
+		{"blank_label", "f.csv", "text,label\na,x\nb,  \nc,y\n", nil,
+			`dataset: read f:3: example without label; want a label on every example used to train or evaluate`},
+		{"all_empty", "f.csv", "text,label\n ,x\n\t,y\n", nil,
+			`dataset: read f: the text of all 2 examples is empty; want text in the column that data.text or the task names`},
+		{"second_empty", "f.csv", "text,label,more\na,x,\nb,y, \n", func(c *Config) { c.Text = []string{"text", "more"} },
+			`dataset: read f: the second text of all 2 examples is empty; want text in the column that data.text or the task names`},
+		{"square", "f.csv", "text,label\na,1e20\n", regressed,
+			`dataset: read f:2: score 1e20 is out of range; want a number from -1e+18 to 1e+18`},
+		{"underscore", "f.csv", "text,label\na,1_000\n", regressed,
+			`dataset: read f:2: score "1_000" is not a number; want a number from -1e+18 to 1e+18`},
+		{"infinite", "f.csv", "text,label\na,inf\n", regressed,
+			`dataset: read f:2: score "inf" is not a number; want a number from -1e+18 to 1e+18`},
+		{"hexadecimal", "f.csv", "text,label\na,0x10\n", regressed,
+			`dataset: read f:2: score "0x10" is not a number; want a number from -1e+18 to 1e+18`},
+		{"long_label", "f.csv", "text,label\na," + strings.Repeat("L", 1000) + "\n",
+			func(c *Config) { c.Labels = []string{"x", "y"} },
 			`dataset: read f:2: label "` + strings.Repeat("L", 60) + `"... is not in the task's set; want one of "x", "y"`},
 	} {
 		t.Run("data="+c.name, func(t *testing.T) {
@@ -124,14 +159,17 @@ func TestLintRefuses(t *testing.T) {
 		})
 	}
 	// If data.kind is set, fractions as labels are not an error.
-	if _, err := found(t, "f.csv", "text,label\na,1\nb,0.5\n", "train", func(c *Config) { c.Kind = Classification }); err != nil {
+	if _, err := found(t, "f.csv", "text,label\na,1\nb,0.5\n", "train",
+		func(c *Config) { c.Kind = Classification }); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestOverlap(t *testing.T) {
 	split := func(name, content string) *Split {
-		_, s := load(t, Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"text"}, Label: "label", Labels: []string{"0", "1"}}, "train")
+		_, s := load(t,
+			Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"text"}, Label: "label",
+				Labels: []string{"0", "1"}}, "train")
 		return s
 	}
 	train := split("train.csv", "text,label\na,0\nb,1\nc,1\n")
@@ -152,14 +190,16 @@ func TestOverlap(t *testing.T) {
 }
 
 func TestProfile(t *testing.T) {
-	c := Config{Task: "custom", Train: writeFile(t, "f.csv", "text,label\nabc,x\nab,y\nabcdefg,x\nab,x\n,x\n"), Text: []string{"text"}, Label: "label"}
+	c := Config{Task: "custom", Train: writeFile(t, "f.csv", "text,label\nabc,x\nab,y\nabcdefg,x\nab,x\n,x\n"),
+		Text: []string{"text"}, Label: "label"}
 	set, s := load(t, c, "train")
 	e, err := Encode(t.Context(), newLetters(), s, 5, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := set.Task.Profile("train", s, e)
-	want := Profile{Split: "train", Examples: 5, Classes: []int{4, 1}, Majority: 0.8, Empty: 1, Doubled: 1, Median: 2, Longest: 5, Truncated: 1}
+	want := Profile{Split: "train", Examples: 5, Classes: []int{4, 1}, Majority: 0.8, Empty: 1, Doubled: 1, Median: 2,
+		Longest: 5, Truncated: 1}
 	line := "train: 5 examples; x 4, y 1 (most frequent 80.0 %); tokens: median 2, longest 5, 1 cut"
 	if p.String() != line {
 		t.Errorf("%s\nwant %s", p, line)
@@ -173,7 +213,8 @@ func TestProfile(t *testing.T) {
 	if e, err = Encode(t.Context(), newLetters(), s, 5, ""); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := set.Task.Profile("dev", s, e).String(), "dev: 2 examples; targets from -2 to 3.5; tokens: median 3, longest 3, 0 cut"; got != want {
+	if got, want := set.Task.Profile("dev", s,
+		e).String(), "dev: 2 examples; targets from -2 to 3.5; tokens: median 3, longest 3, 0 cut"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }

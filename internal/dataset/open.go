@@ -126,7 +126,8 @@ func splitName(split string) string { return strings.TrimSuffix(split, "_matched
 func (s *Set) paths(split string) ([]string, error) {
 	name := splitName(split)
 	if !slices.Contains(s.sides, name) {
-		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", cmp.Or(s.Task.Name, s.Format), split, oneOf(split, s.sides)))
+		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no split %q; want one of %s", cmp.Or(s.Task.Name, s.Format),
+			split, oneOf(split, s.sides)))
 	}
 	if len(s.files[name]) == 0 && s.Format == customTask {
 		hint := "a .csv, .tsv or .jsonl file"
@@ -136,7 +137,8 @@ func (s *Set) paths(split string) ([]string, error) {
 		return nil, place.Mistake(fmt.Errorf("dataset: data.%s: not set; want %s", name, hint))
 	}
 	if len(s.files[name]) == 0 {
-		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no file for split %q in %s; found %q", s.Task.Name, split, s.where, s.Splits()))
+		return nil, place.Mistake(fmt.Errorf("dataset: load %s: no file for split %q in %s; found %q", s.Task.Name, split,
+			s.where, s.Splits()))
 	}
 	return s.files[name], nil
 }
@@ -178,7 +180,8 @@ func openGLUE(g glueTask, c Config) (*Set, error) {
 		}
 	}
 	first := g.files()[0]
-	return nil, place.Mistake(fmt.Errorf("dataset: open %s: no data files; looked for %s and %s-*.parquet and the other splits in %s",
+	return nil, place.Mistake(fmt.Errorf("dataset: open %s: no data files; looked for %s and %s-*.parquet and the "+
+		"other splits in %s",
 		g.name, first.tsv, first.stem, strings.Join(dirs, ", ")))
 }
 

@@ -44,7 +44,8 @@ func findShards(dir, stem string) ([]string, error) {
 		fmt.Sscanf(rest, "-%d-of-%d", &index, &want)
 	}
 	if want > 0 && want != len(shards) {
-		return nil, fmt.Errorf("dataset: open %s: %d of %d files %s-*.parquet; want all of them", dir, len(shards), want, stem)
+		return nil, fmt.Errorf("dataset: open %s: %d of %d files %s-*.parquet; want all of them", dir, len(shards), want,
+			stem)
 	}
 	return shards, nil
 }
@@ -69,7 +70,9 @@ func (g glueTask) readParquet(ctx context.Context, split string, paths []string)
 }
 
 // readShard reads one parquet file. Line of an example is its row in the file.
-func (g glueTask) readShard(ctx context.Context, path string, needLabel bool) (examples []Example, file File, err error) {
+func (g glueTask) readShard(
+	ctx context.Context, path string, needLabel bool,
+) (examples []Example, file File, err error) {
 	in, err := openInput(ctx, path)
 	if err != nil {
 		return nil, file, fmt.Errorf("dataset: open %s: %w", path, err)
@@ -108,10 +111,12 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 	}()
 	// The library allocates as many bytes for the footer as the length after it
 	// says.
-	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) && bytes.HasSuffix(raw, []byte("PAR1")) {
+	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) &&
+		bytes.HasSuffix(raw, []byte("PAR1")) {
 		return nil, fmt.Errorf("dataset: read %s: the footer says that it is longer than the file; want a parquet file", path)
 	}
-	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true),
+		parquet.SkipBloomFilters(true))
 	if err != nil {
 		what := infile.Describe(raw[:min(len(raw), 64)])
 		if what != "" && !bytes.HasPrefix(raw, []byte("PAR1")) {

@@ -33,7 +33,8 @@ type budget struct{ left, size int64 }
 
 func (b *budget) take(n int64) error {
 	if b.left -= n; n < 0 || b.left < 0 {
-		return fmt.Errorf("the %d bytes of the file decode to more than %d bytes: %w", b.size, decodeBudget(int(b.size)), errBudget)
+		return fmt.Errorf("the %d bytes of the file decode to more than %d bytes: %w", b.size, decodeBudget(int(b.size)),
+			errBudget)
 	}
 	return nil
 }
@@ -55,7 +56,8 @@ func checkCodec(codec format.CompressionCodec, path string) error {
 		name = codec.String()
 	}
 	return fmt.Errorf("it is compressed with %s; want no compression, snappy, gzip, zstd or brotli; in Python, "+
-		"pyarrow.parquet.write_table(pyarrow.parquet.read_table(%q), NEW, compression=\"zstd\")writes such a file", name, path)
+		"pyarrow.parquet.write_table(pyarrow.parquet.read_table(%q), NEW, compression=\"zstd\") writes such a file", name,
+		path)
 }
 
 // checkPages checks the pages of a column chunk before the library decodes
@@ -66,7 +68,8 @@ func checkPages(raw []byte, chunk *format.ColumnMetaData, rows int64, b *budget)
 	if chunk.DictionaryPageOffset != 0 {
 		start = chunk.DictionaryPageOffset
 	}
-	if start < 0 || chunk.TotalCompressedSize < 0 || start > int64(len(raw)) || chunk.TotalCompressedSize > int64(len(raw))-start {
+	if start < 0 || chunk.TotalCompressedSize < 0 || start > int64(len(raw)) ||
+		chunk.TotalCompressedSize > int64(len(raw))-start {
 		return errors.New("its pages lie outside of the file")
 	}
 	in := bufio.NewReader(bytes.NewReader(raw[start : start+chunk.TotalCompressedSize]))

@@ -16,14 +16,17 @@ import (
 // is refused by name.
 func TestCodecs(t *testing.T) {
 	g, _ := glueByName("sst2")
-	for name, allowed := range map[string]bool{"none": true, "snappy": true, "gzip": true, "zstd": true, "brotli": true, "lz4": false} {
+	for name, allowed := range map[string]bool{"none": true, "snappy": true, "gzip": true, "zstd": true, "brotli": true,
+		"lz4": false} {
 		for _, pages := range []string{"v1", "v2"} {
 			path := "testdata/codecs/" + name + "-" + pages + ".parquet"
 			t.Run("codec="+name+"/pages="+pages, func(t *testing.T) {
 				got, _, err := g.readShard(t.Context(), path, true)
 				if !allowed {
-					want := "dataset: read " + path + `: column "sentence": it is compressed with LZ4_RAW; want no compression, snappy, gzip, zstd or brotli; in Python, ` +
-						`pyarrow.parquet.write_table(pyarrow.parquet.read_table("` + path + `"), NEW, compression="zstd")writes such a file`
+					want := "dataset: read " + path +
+						`: column "sentence": it is compressed with LZ4_RAW; want no compression, snappy, gzip, zstd or brotli; in Python, ` +
+						`pyarrow.parquet.write_table(pyarrow.parquet.read_table("` + path +
+						`"), NEW, compression="zstd") writes such a file`
 					if err == nil || err.Error() != want {
 						t.Errorf("error %v\nwant %s", err, want)
 					}
@@ -41,7 +44,8 @@ func TestCodecs(t *testing.T) {
 			})
 		}
 	}
-	for codec, name := range map[format.CompressionCodec]string{format.Lz4: "LZ4", format.LZO: "LZO", format.Lz4Raw: "LZ4_RAW", -1: "codec -1", 99: "codec 99"} {
+	for codec, name := range map[format.CompressionCodec]string{format.Lz4: "LZ4", format.LZO: "LZO",
+		format.Lz4Raw: "LZ4_RAW", -1: "codec -1", 99: "codec 99"} {
 		if err := checkCodec(codec, "f"); err == nil || !strings.HasPrefix(err.Error(), "it is compressed with "+name+";") {
 			t.Errorf("codec %d: %v", int32(codec), err)
 		}
@@ -64,7 +68,8 @@ func TestExpansion(t *testing.T) {
 	if err := checkExpansion(format.Zstd, packed.Bytes(), 1<<20-1); !errors.Is(err, errBudget) {
 		t.Errorf("error %v", err)
 	}
-	if err := checkExpansion(format.Zstd, packed.Bytes()[:packed.Len()-3], 1<<20); err == nil || errors.Is(err, errBudget) {
+	if err := checkExpansion(format.Zstd, packed.Bytes()[:packed.Len()-3], 1<<20); err == nil ||
+		errors.Is(err, errBudget) {
 		t.Errorf("a page that is cut: error %v", err)
 	}
 	// Snappy data starts with its decoded length.
@@ -76,7 +81,8 @@ func TestExpansion(t *testing.T) {
 // FuzzParquet: any file gives an error of one line or valid text, never a
 // panic, and memory stays within the budget.
 func FuzzParquet(f *testing.F) {
-	for _, path := range []string{"hub/mnli/train-00000-of-00001", "codecs/none-v1", "codecs/snappy-v2", "codecs/gzip-v1", "codecs/zstd-v1", "codecs/brotli-v2", "codecs/lz4-v1"} {
+	for _, path := range []string{"hub/mnli/train-00000-of-00001", "codecs/none-v1", "codecs/snappy-v2", "codecs/gzip-v1",
+		"codecs/zstd-v1", "codecs/brotli-v2", "codecs/lz4-v1"} {
 		raw, err := os.ReadFile("testdata/" + path + ".parquet")
 		if err != nil {
 			f.Fatal(err)
@@ -89,7 +95,8 @@ func FuzzParquet(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, g := range []glueTask{sst2, mnli} {
 			examples, err := g.decodeShard("f", raw, true)
-			if err != nil && (examples != nil || !strings.HasPrefix(err.Error(), "dataset: read f") || strings.Contains(err.Error(), "\n")) {
+			if err != nil &&
+				(examples != nil || !strings.HasPrefix(err.Error(), "dataset: read f") || strings.Contains(err.Error(), "\n")) {
 				t.Fatalf("%d examples with error %q", len(examples), err)
 			}
 			for _, e := range examples {

@@ -30,11 +30,14 @@ func TestPipe(t *testing.T) {
 			f.Close()
 		}
 	}()
-	train, dev := divided(t, Config{Task: "custom", Train: path, Dev: "0.5", Text: []string{"body"}, Label: "stars", Kind: Regression}, 1)
+	train, dev := divided(t,
+		Config{Task: "custom", Train: path, Dev: "0.5", Text: []string{"body"}, Label: "stars", Kind: Regression}, 1)
 	if len(train.Examples)+len(dev.Examples) != 3 {
 		t.Errorf("%d and %d examples; want 3 in all", len(train.Examples), len(dev.Examples))
 	}
-	_, whole := load(t, Config{Task: "custom", Train: "testdata/custom/train.csv", Text: []string{"body"}, Label: "stars", Kind: Regression}, "train")
+	_, whole := load(t,
+		Config{Task: "custom", Train: "testdata/custom/train.csv", Text: []string{"body"}, Label: "stars", Kind: Regression},
+		"train")
 	if whole.Files[0].SHA256 != train.Files[0].SHA256 {
 		t.Error("the hash differs from that of the bytes in the pipe")
 	}

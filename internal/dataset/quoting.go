@@ -81,18 +81,22 @@ func unquote(f string) (string, bool) {
 func (q *quoting) settle(path string, t *table) error {
 	switch {
 	case q.quotedHeader && q.loose > 0:
-		return fmt.Errorf("dataset: read %s:%d: the names of the columns are in quotes, but this field has a quote that is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes", path, q.firstLoose)
+		return fmt.Errorf("dataset: read %s:%d: the names of the columns are in quotes, but this field has a quote that "+
+			"is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes",
+			path, q.firstLoose)
 	case q.loose == 0 && (q.doubled > 0 || q.quotedHeader):
 		for i := range t.rows {
 			t.rows[i].unquote()
 		}
 		if q.whole > 0 {
 			t.findings = append(t.findings, Finding{Kind: "quoted", Path: path, Line: q.first, Count: q.whole,
-				Text: fmt.Sprintf("quotes around a whole field, %s, are removed, and doubled quotes inside are read as one", counted(q.whole, "time"))})
+				Text: fmt.Sprintf("quotes around a whole field, %s, are removed, and doubled quotes inside are read as one",
+					counted(q.whole, "time"))})
 		}
 	case q.whole > q.loose:
 		t.findings = append(t.findings, Finding{Kind: "quotes", Path: path, Line: q.first, Count: q.whole,
-			Text: fmt.Sprintf("quotes around a whole field, %s, are kept, because .tsv has no quoting; if they are not part of the text, write the file as .csv", counted(q.whole, "time"))})
+			Text: fmt.Sprintf("quotes around a whole field, %s, are kept, because .tsv has no quoting; if they are not part "+
+				"of the text, write the file as .csv", counted(q.whole, "time"))})
 	}
 	return nil
 }
@@ -115,7 +119,8 @@ func (q *quoting) hint(fields []string) string {
 	}
 	for _, f := range fields {
 		if strings.Count(f, `"`)%2 == 1 && (strings.HasPrefix(f, `"`) || strings.HasSuffix(f, `"`)) {
-			return "; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file as .csv"
+			return "; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file " +
+				"as .csv"
 		}
 	}
 	return ""

@@ -9,7 +9,8 @@ import (
 // TestRequest: the classes of an adapter replace a train file that does not
 // exist, and only the requested split is opened.
 func TestRequest(t *testing.T) {
-	c := Config{Task: "custom", Train: "nowhere.csv", Dev: "nowhere.tsv", Test: "testdata/custom/dev.tsv", Text: []string{"body"}, Label: "class"}
+	c := Config{Task: "custom", Train: "nowhere.csv", Dev: "nowhere.tsv", Test: "testdata/custom/dev.tsv",
+		Text: []string{"body"}, Label: "class"}
 	s, err := Open(t.Context(), c, Request{Splits: []string{"test"}, Labels: []string{"good", "bad"}})
 	if err != nil {
 		t.Fatal(err)
@@ -27,10 +28,14 @@ func TestRequest(t *testing.T) {
 		want   Request
 		err    string
 	}{
-		{"labels_of_nothing", func(*Config) {}, Request{Splits: []string{"test"}}, `dataset: data.train: no file "nowhere.csv"; want a .csv, .tsv or .jsonl file, or the class names in data.labels`},
-		{"train_unset", func(c *Config) { c.Train = "" }, Request{Splits: []string{"test"}}, `dataset: data.train: not set; want a .csv, .tsv or .jsonl file, or the class names in data.labels`},
-		{"training", func(c *Config) { c.Train, c.Dev = c.Test, "" }, Request{}, `dataset: data.dev: not set; want a .csv, .tsv or .jsonl file, or a fraction of data.train such as 0.2`},
-		{"training_test", func(c *Config) { c.Train, c.Dev, c.Test = c.Test, Source(c.Test), "gone.csv" }, Request{}, `dataset: data.test: no file "gone.csv"; want a .csv, .tsv or .jsonl file`},
+		{"labels_of_nothing", func(*Config) {}, Request{Splits: []string{"test"}},
+			`dataset: data.train: no file "nowhere.csv"; want a .csv, .tsv or .jsonl file, or the class names in data.labels`},
+		{"train_unset", func(c *Config) { c.Train = "" }, Request{Splits: []string{"test"}},
+			`dataset: data.train: not set; want a .csv, .tsv or .jsonl file, or the class names in data.labels`},
+		{"training", func(c *Config) { c.Train, c.Dev = c.Test, "" }, Request{},
+			`dataset: data.dev: not set; want a .csv, .tsv or .jsonl file, or a fraction of data.train such as 0.2`},
+		{"training_test", func(c *Config) { c.Train, c.Dev, c.Test = c.Test, Source(c.Test), "gone.csv" }, Request{},
+			`dataset: data.test: no file "gone.csv"; want a .csv, .tsv or .jsonl file`},
 	} {
 		t.Run("request="+tt.name, func(t *testing.T) {
 			config := c
@@ -46,7 +51,8 @@ func TestRequest(t *testing.T) {
 // name, format and unused columns.
 func TestDigest(t *testing.T) {
 	digest := func(name, content string) string {
-		c := Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"a"}, Label: "y", Labels: []string{"0", "1"}}
+		c := Config{Task: "custom", Train: writeFile(t, name, content), Text: []string{"a"}, Label: "y",
+			Labels: []string{"0", "1"}}
 		set, s := load(t, c, "train")
 		return set.Task.Digest(s)
 	}

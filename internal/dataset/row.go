@@ -148,7 +148,8 @@ func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Exam
 			}
 			e.Label = v
 		} else if needLabel {
-			return nil, fmt.Errorf("dataset: read %s:%d: example without label; want a label on every example used to train or evaluate", path, r.line)
+			return nil, fmt.Errorf("dataset: read %s:%d: example without label; want a label on every example used to train "+
+				"or evaluate", path, r.line)
 		}
 		examples[i] = e
 	}

@@ -36,13 +36,15 @@ func (l *lines) next() (string, error) {
 		}
 		s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 		if len(s) > maxLine {
-			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example per line", l.path, l.n, maxLine>>20)
+			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example per line", l.path, l.n,
+				maxLine>>20)
 		}
 		if i := strings.IndexByte(s, 0); i >= 0 {
 			return "", fmt.Errorf("dataset: read %s:%d:%d: a NUL byte; want text", l.path, l.n, place.At([]byte(s), i).Column)
 		}
 		if i := invalidUTF8(s); i >= 0 {
-			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n, place.At([]byte(s), i).Column, s[i])
+			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n,
+				place.At([]byte(s), i).Column, s[i])
 		}
 		if l.n == 1 && strings.ContainsRune(s, '\r') {
 			return "", errCR(l.path, strings.IndexByte(s, '\r') == len(s)-1)
@@ -126,7 +128,8 @@ func readTSV(path string, r io.Reader, l layout) (t table, err error) {
 				}
 				continue
 			}
-			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by tabs%s", path, in.n, len(fields), len(header), q.hint(fields))
+			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by tabs%s", path, in.n, len(fields),
+				len(header), q.hint(fields))
 		}
 		q.look(fields, in.n)
 		t.rows = append(t.rows, at.row(len(t.rows)+t.skipped, in.n, fields))
@@ -152,9 +155,11 @@ func (t *table) checkSkipped(path string, header []string) error {
 	case t.skipped == 0:
 		return nil
 	case len(t.rows) == 0:
-		return fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, t.skipped, len(header))
+		return fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, t.skipped,
+			len(header))
 	case t.skipped > max(handful, all/100):
-		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, of which this is the first; want at most one in a hundred",
+		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, of which this is "+
+			"the first; want at most one in a hundred",
 			path, t.firstSkipped, t.skipped, all, len(header))
 	}
 	t.findings = append(t.findings, Finding{Kind: "skipped", Path: path, Line: t.firstSkipped, Count: t.skipped,

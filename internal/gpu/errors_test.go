@@ -149,8 +149,10 @@ func TestKernelsAgree(t *testing.T) {
 				d, "fill_f32", grid{x: 1}, 256, 0, wrong{},
 			)
 		}, "kernel fill_f32 takes an argument of"},
-		"block": {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 512, 0, fillArgs{}) }, "is built for blocks of 256 threads, the caller uses 512"},
-		"name":  {func(d *Device) { launch(d, "fill_f31", grid{x: 1}, 256, 0, fillArgs{}) }, "find a kernel: driver: cuModuleGetFunction(fill_f31)"},
+		"block": {func(d *Device) { launch(d, "fill_f32", grid{x: 1}, 512, 0, fillArgs{}) },
+			"is built for blocks of 256 threads, the caller uses 512"},
+		"name": {func(d *Device) { launch(d, "fill_f31", grid{x: 1}, 256, 0, fillArgs{}) },
+			"find a kernel: driver: cuModuleGetFunction(fill_f31)"},
 		"shared": {func(d *Device) {
 			launch(
 				d, "fill_f32", grid{x: 1}, 256, 1<<30, fillArgs{},

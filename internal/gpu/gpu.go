@@ -186,7 +186,8 @@ func (d *Device) typed(op string, t compute.DType) string {
 // scratch returns the address of memory for the partial sums of one op.
 func (d *Device) scratch(bytes int64) ptr {
 	if bytes > scratchBytes {
-		d.fail(fmt.Errorf("gpu: scratch memory: %d bytes needed, %d available; this is a bug in lor2c", bytes, int64(scratchBytes)))
+		d.fail(fmt.Errorf("gpu: scratch memory: %d bytes needed, %d available; this is a bug in lor2c", bytes,
+			int64(scratchBytes)))
 	}
 	return d.partial.base
 }

@@ -164,7 +164,8 @@ func (d *Device) lowRankDown(u, x compute.Tensor, f factor, scale float32, drop 
 	if f.wide() {
 		launch(d, f.named(d, "down"), grid{x: ceil(class(n), tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
 			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
-			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(), transposed: boolArg(f.transposed),
+			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(),
+			transposed: boolArg(f.transposed),
 		})
 		return
 	}
@@ -181,7 +182,8 @@ func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop 
 	if f.wide() {
 		launch(d, f.named(d, "up"), grid{x: ceil(class(n), tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
 			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
-			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(), alignedU: aligned16(f.rank, d.at(u)),
+			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(),
+			alignedU:   aligned16(f.rank, d.at(u)),
 			transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
 		})
 		return

@@ -51,7 +51,9 @@ func (d *Device) groupedDown(u, x compute.Tensor, f factor, groups int, scale fl
 }
 
 // groupedUp computes y = dropout(scale u W), or adds it to y.
-func (d *Device) groupedUp(y, u compute.Tensor, f factor, groups int, scale float32, drop compute.Dropout, accumulate bool) {
+func (d *Device) groupedUp(
+	y, u compute.Tensor, f factor, groups int, scale float32, drop compute.Dropout, accumulate bool,
+) {
 	n := u.Shape.Rows()
 	a := d.grouped(n, f, groups, scale, drop)
 	a.out, a.u, a.accumulate = d.at(y), d.at(u), boolArg(accumulate)

@@ -40,7 +40,8 @@ func TestRowFusion(t *testing.T) {
 				"dtype=%s/cols=%d/up=%d/down=%d/between=%t", p.name, c.cols, c.up, c.down, c.between,
 			), func(t *testing.T) {
 				d.Reset()
-				dst, sum, x, residual, gamma, beta := float(n, c.cols), float(n, c.cols), float(n, c.cols), float(n, c.cols), float(c.cols), float(c.cols)
+				dst, sum, x, residual, gamma, beta := float(n, c.cols), float(n, c.cols), float(n, c.cols), float(n,
+					c.cols), float(c.cols), float(c.cols)
 				d.LayerNorm(dst, sum, full(n, 2), x, residual, gamma, beta, 1e-5, compute.Dropout{})
 				if c.between {
 					d.Fill(x, 0)

@@ -45,7 +45,8 @@ func TestReplay(t *testing.T) {
 	defer d.Close()
 	step := func(dev compute.Device, n, step int) []float32 {
 		dev.Reset()
-		x, y, sums := dev.Temp(compute.Shape{n, c}, compute.Working), dev.Temp(compute.Shape{n, c}, compute.Working), dev.Temp(compute.Shape{c}, compute.Exact)
+		x, y, sums := dev.Temp(compute.Shape{n, c}, compute.Working), dev.Temp(compute.Shape{n, c},
+			compute.Working), dev.Temp(compute.Shape{c}, compute.Exact)
 		dev.Upload(x, ramp(n*c))
 		dev.Fill(sums, 1)
 		dev.Dropout(y, x, compute.Dropout{P: 0.5, Key: 9, Step: uint32(step), Site: 3, Row: uint32(100 * step)})
@@ -134,7 +135,8 @@ func TestUploadKeepsItsPlace(t *testing.T) {
 	const n = 5000
 	for round := range 6 {
 		d.Reset()
-		x, y, z := d.Temp(compute.Shape{n}, compute.Working), d.Temp(compute.Shape{n}, compute.Working), d.Temp(compute.Shape{n}, compute.Working)
+		x, y, z := d.Temp(compute.Shape{n}, compute.Working), d.Temp(compute.Shape{n},
+			compute.Working), d.Temp(compute.Shape{n}, compute.Working)
 		first, second := float32(round), float32(100+round)
 		d.Fill(x, first)
 		d.Copy(y, x)

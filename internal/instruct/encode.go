@@ -120,7 +120,8 @@ func Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) (*Rows, e
 		}
 	}
 	if r.Len() == 0 {
-		return nil, place.Mistake(fmt.Errorf("instruct: encode %s: no row has a token to predict within %d tokens; want a larger cutoff, or rows with a response",
+		return nil, place.Mistake(fmt.Errorf("instruct: encode %s: no row has a token to predict within %d tokens; want "+
+			"a larger cutoff, or rows with a response",
 			f.Path, opts.Cutoff))
 	}
 	return r, nil
@@ -134,11 +135,13 @@ func (o *Options) check(f *File) error {
 		return nil
 	case o.Template == TemplateChat && o.Chat == nil:
 		return errors.New("the model has no chat template; want another template")
-	case o.Template == TemplateChat, o.Template == TemplateNone && f.Format == Completion, o.Template == TemplateAlpaca && f.Format == Alpaca:
+	case o.Template == TemplateChat, o.Template == TemplateNone && f.Format == Completion, o.Template == TemplateAlpaca &&
+		f.Format == Alpaca:
 		return nil
 	}
 	return fmt.Errorf("template %s does not fit rows of the format %s; want %s", place.Quote(o.Template), f.Format,
-		map[Format]string{Alpaca: "alpaca or chat", Completion: "none or chat"}[f.Format]+map[bool]string{true: "chat"}[f.Format == Messages || f.Format == ShareGPT])
+		map[Format]string{Alpaca: "alpaca or chat",
+			Completion: "none or chat"}[f.Format]+map[bool]string{true: "chat"}[f.Format == Messages || f.Format == ShareGPT])
 }
 
 // add appends a row, or lists it as dropped.
@@ -270,7 +273,8 @@ func checkStart(tok Tokenizer, ids, before []int32) error {
 	for _, id := range ids[:min(8, len(ids))] {
 		first = append(first, tok.Token(id))
 	}
-	return fmt.Errorf("the row begins with %s twice: %s; the template and the text must not begin with it", place.Quote(tok.Token(before[0])), place.List(first))
+	return fmt.Errorf("the row begins with %s twice: %s; the template and the text must not begin with it",
+		place.Quote(tok.Token(before[0])), place.List(first))
 }
 
 func commonPrefix(a, b []int32) int {

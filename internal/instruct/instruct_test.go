@@ -76,18 +76,23 @@ func TestReadErrors(t *testing.T) {
 		{"x.json", "[\n" + alpaca + ",\n7]", ":3: the row is not a JSON object"},
 		{"x.json", "[\n" + alpaca + "\n" + alpaca + "]", `x.json:2:36: expected comma after array element`},
 		{"x.json", "[" + alpaca + "] x", "text follows the array"},
-		{"x.jsonl", alpaca + "\n{\"instruction\": \"a\", \"instruction\": \"b\", \"output\": \"c\"}", `x.jsonl:2:34: the object has the key "instruction" twice`},
-		{"x.jsonl", "{\"instructions\": \"a\", \"outputs\": \"c\"}", `:1: the row has the keys instructions, outputs; want instruction and output, or prompt and completion, or messages, or conversations, or text; did you mean "instruction" by "instructions"?`},
-		{"x.jsonl", `{"messages": [{"role": "human", "content": "a"}]}`, `message 1 has the role "human"; want system, user, assistant, tool`},
+		{"x.jsonl", alpaca + "\n{\"instruction\": \"a\", \"instruction\": \"b\", \"output\": \"c\"}",
+			`x.jsonl:2:34: the object has the key "instruction" twice`},
+		{"x.jsonl", "{\"instructions\": \"a\", \"outputs\": \"c\"}",
+			`:1: the row has the keys instructions, outputs; want instruction and output, or prompt and completion, or messages, or conversations, or text; did you mean "instruction" by "instructions"?`},
+		{"x.jsonl", `{"messages": [{"role": "human", "content": "a"}]}`,
+			`message 1 has the role "human"; want system, user, assistant, tool`},
 		{"x.jsonl", `{"messages": [{"role": "user", "content": null}]}`, `message 1: "content" is null; want a text`},
 		{"x.jsonl", `{"messages": []}`, "messages is not a list of messages"},
-		{"x.jsonl", `{"conversations": [{"from": "bot", "value": "a"}]}`, `turn 1 is from "bot"; want assistant, chatgpt, gpt, human`},
+		{"x.jsonl", `{"conversations": [{"from": "bot", "value": "a"}]}`,
+			`turn 1 is from "bot"; want assistant, chatgpt, gpt, human`},
 		{"x.jsonl", `{"text": "` + strings.Repeat("a", maxText+1) + `"}`, `"text" has 1048577 bytes; want at most 1048576`},
 		{"x.txt", "\xff", "it is not UTF-8"},
 		{"x.json", "PK\x03\x04", "it is not JSON but a zip archive"},
 	} {
 		_, err := Read(t.Context(), write(t, c.name, c.content), Auto)
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "instruct: read ") || !place.IsMistake(err) || strings.Contains(err.Error(), "\n") {
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "instruct: read ") ||
+			!place.IsMistake(err) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.60q: error %v\nwant %s", c.content, err, c.want)
 		}
 	}
@@ -101,9 +106,14 @@ func TestAlpacaPrompt(t *testing.T) {
 		row  Row
 		want string
 	}{
-		{Row{Instruction: "Name it.", Input: "x", Output: "y"}, "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nName it.\n\n### Input:\nx\n\n### Response:\ny"},
-		{Row{Instruction: "Name it.", Output: "y"}, "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n### Instruction:\nName it.\n\n### Response:\ny"},
-		{Row{Instruction: "Name it.", Input: " ", Output: ""}, "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nName it.\n\n### Input:\n \n\n### Response:\n"},
+		{Row{Instruction: "Name it.", Input: "x", Output: "y"}, "Below is an instruction that describes a task, paired " +
+			"with an input that provides further context. Write a response that appropriately completes the request.\n\n### " +
+			"Instruction:\nName it.\n\n### Input:\nx\n\n### Response:\ny"},
+		{Row{Instruction: "Name it.", Output: "y"}, "Below is an instruction that describes a task. Write a response " +
+			"that appropriately completes the request.\n\n### Instruction:\nName it.\n\n### Response:\ny"},
+		{Row{Instruction: "Name it.", Input: " ", Output: ""}, "Below is an instruction that describes a task, paired " +
+			"with an input that provides further context. Write a response that appropriately completes the request.\n\n### " +
+			"Instruction:\nName it.\n\n### Input:\n \n\n### Response:\n"},
 	} {
 		list, err := opts.row(tok, Alpaca, c.row)
 		if err != nil {
@@ -166,7 +176,8 @@ func TestCutoff(t *testing.T) {
 func TestMergedBorder(t *testing.T) {
 	tok := load(t, "llama3")
 	opts := Options{Template: TemplateNone, Cutoff: 100, EOS: 2}
-	f := &File{Path: "x", Format: Completion, Rows: []Row{{Line: 1, Instruction: "def:", Output: "\nclass"}, {Line: 2, Instruction: "def:\n", Output: "class"}}}
+	f := &File{Path: "x", Format: Completion,
+		Rows: []Row{{Line: 1, Instruction: "def:", Output: "\nclass"}, {Line: 2, Instruction: "def:\n", Output: "class"}}}
 	r, err := Encode(t.Context(), tok, f, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +186,8 @@ func TestMergedBorder(t *testing.T) {
 		t.Errorf("%d merged rows; the tokenizer has a token for a colon and a line feed", r.Merged)
 	}
 	ids, predicted := r.At(0)
-	if got := said(tok, encoded{ids: ids, predicted: predicted}); !strings.HasPrefix(got, ":\n") || !strings.HasSuffix(got, "class<|im_end|>") {
+	if got := said(tok, encoded{ids: ids, predicted: predicted}); !strings.HasPrefix(got, ":\n") ||
+		!strings.HasSuffix(got, "class<|im_end|>") {
 		t.Errorf("predicted %q", got)
 	}
 }
@@ -185,7 +197,8 @@ func TestEncode(t *testing.T) {
 	tok := load(t, "llama")
 	long := strings.Repeat("the boats ", 30)
 	f := &File{Path: "x.json", Format: Completion, Rows: []Row{
-		{Line: 3, Instruction: "a", Output: "b"}, {Line: 4, Instruction: long, Output: "b"}, {Line: 7, Instruction: "a", Output: long}, {Line: 9, Instruction: "a </s>", Output: ""},
+		{Line: 3, Instruction: "a", Output: "b"}, {Line: 4, Instruction: long, Output: "b"},
+		{Line: 7, Instruction: "a", Output: long}, {Line: 9, Instruction: "a </s>", Output: ""},
 	}}
 	r, err := Encode(t.Context(), tok, f, Options{Template: TemplateNone, Cutoff: 20, EOS: 2})
 	if err != nil {
@@ -208,7 +221,8 @@ func TestEncode(t *testing.T) {
 			t.Errorf("row %d predicts %d; the next token is %d", at, next[i], packed[at+1])
 		}
 	}
-	_, err = Encode(t.Context(), tok, &File{Path: "x.json", Format: Completion, Rows: f.Rows[1:2]}, Options{Template: TemplateNone, Cutoff: 20, EOS: 2})
+	_, err = Encode(t.Context(), tok, &File{Path: "x.json", Format: Completion, Rows: f.Rows[1:2]},
+		Options{Template: TemplateNone, Cutoff: 20, EOS: 2})
 	if err == nil || !strings.Contains(err.Error(), "no row has a token to predict within 20 tokens") {
 		t.Errorf("error %v", err)
 	}
@@ -233,7 +247,8 @@ func TestEncodeText(t *testing.T) {
 // end of a turn is.
 func TestEncodeChat(t *testing.T) {
 	tok := load(t, "llama3")
-	tmpl, err := chat.Parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+	tmpl, err := chat.Parse("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}{% " +
+		"if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +262,8 @@ func TestEncodeChat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := tok.Decode(list[0].ids); got != "<|im_start|>user\nWho\nsails?<|im_end|><|im_start|>assistant\nThey do.<|im_end|>" {
+		if got := tok.Decode(list[0].ids); got != "<|im_start|>user\nWho\nsails?<|im_end|><|im_start|>assistant\nThey "+
+			"do.<|im_end|>" {
 			t.Errorf("%s: %q", format, got)
 		}
 		if got := said(tok, list[0]); got != "They do.<|im_end|>" {
@@ -270,8 +286,10 @@ func TestEncodeErrors(t *testing.T) {
 		opts   Options
 		want   string
 	}{
-		{Messages, Options{Template: TemplateAlpaca, Cutoff: 9}, `template "alpaca" does not fit rows of the format messages; want chat`},
-		{Alpaca, Options{Template: TemplateNone, Cutoff: 9}, `template "none" does not fit rows of the format alpaca; want alpaca or chat`},
+		{Messages, Options{Template: TemplateAlpaca, Cutoff: 9},
+			`template "alpaca" does not fit rows of the format messages; want chat`},
+		{Alpaca, Options{Template: TemplateNone, Cutoff: 9},
+			`template "none" does not fit rows of the format alpaca; want alpaca or chat`},
 		{Completion, Options{Template: TemplateChat, Cutoff: 9}, "the model has no chat template"},
 		{Completion, Options{Template: TemplateNone, Cutoff: 1}, "the cutoff is 1 tokens; want at least 2"},
 		{Completion, Options{Template: TemplateNone, Cutoff: 9, ParseSpecial: true}, ""},
@@ -283,7 +301,8 @@ func TestEncodeErrors(t *testing.T) {
 		}
 	}
 	rows := []Row{{Line: 5, Instruction: "<|end|>a", Output: "b"}}
-	_, err = Encode(t.Context(), tok, &File{Path: "x", Format: Completion, Rows: rows}, Options{Template: TemplateNone, Cutoff: 9, ParseSpecial: true})
+	_, err = Encode(t.Context(), tok, &File{Path: "x", Format: Completion, Rows: rows},
+		Options{Template: TemplateNone, Cutoff: 9, ParseSpecial: true})
 	if err == nil || !strings.Contains(err.Error(), `x:5: the row begins with "<|end|>" twice: <|end|>, <|end|>, a`) {
 		t.Errorf("error %v", err)
 	}
@@ -347,7 +366,8 @@ func TestSplit(t *testing.T) {
 			t.Errorf("%s: %d different rows", name, len(lines))
 		}
 	}
-	if _, _, err := f.SplitNumpy(40, 1); err == nil || !strings.Contains(err.Error(), "40 of its 40 rows for validation leave 0 for training") {
+	if _, _, err := f.SplitNumpy(40, 1); err == nil ||
+		!strings.Contains(err.Error(), "40 of its 40 rows for validation leave 0 for training") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -423,7 +443,8 @@ func TestReferenceRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.Rows = f.Rows[:100]
-	r, err := Encode(t.Context(), tok, f, Options{Template: TemplateAlpaca, Cutoff: 256, TrainOnInputs: true, EOS: tok.EOS()})
+	r, err := Encode(t.Context(), tok, f,
+		Options{Template: TemplateAlpaca, Cutoff: 256, TrainOnInputs: true, EOS: tok.EOS()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +468,8 @@ func TestReferenceRun(t *testing.T) {
 			}
 		}
 		if all != step.Tokens || reply != step.Response {
-			t.Errorf("step %d: %d predicted tokens, %d of responses; want %d and %d", i+1, all, reply, step.Tokens, step.Response)
+			t.Errorf("step %d: %d predicted tokens, %d of responses; want %d and %d", i+1, all, reply, step.Tokens,
+				step.Response)
 		}
 	}
 	if ids, _ := r.At(0); len(golden.Row0) == 0 || !slices.Equal(ids, golden.Row0) {

@@ -66,7 +66,8 @@ func (f *File) parse(ctx context.Context, data []byte) error {
 func (f *File) parseText(data []byte) error {
 	switch {
 	case f.Format != Auto && f.Format != Text:
-		return fmt.Errorf("instruct: read %s: a .txt file has the format text, not %s; want .json or .jsonl", f.Path, f.Format)
+		return fmt.Errorf("instruct: read %s: a .txt file has the format text, not %s; want .json or .jsonl", f.Path,
+			f.Format)
 	case !utf8.Valid(data):
 		return fmt.Errorf("instruct: read %s: it is not UTF-8; want text encoded as UTF-8", f.Path)
 	case len(bytes.TrimSpace(data)) == 0:
@@ -102,7 +103,8 @@ func (f *File) parseArray(ctx context.Context, data []byte) error {
 		return f.syntax(data, 0, err)
 	}
 	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
-		return fmt.Errorf("instruct: read %s:%s: text follows the array of rows; want nothing after it", f.Path, place.At(data, int(dec.InputOffset())))
+		return fmt.Errorf("instruct: read %s:%s: text follows the array of rows; want nothing after it", f.Path,
+			place.At(data, int(dec.InputOffset())))
 	}
 	return f.notEmpty()
 }
@@ -154,5 +156,6 @@ func (f *File) syntax(data []byte, base int, err error) error {
 	if !ok {
 		at = len(data)
 	}
-	return fmt.Errorf("instruct: read %s:%s: %s; want a JSON array of objects, or one object on each line", f.Path, place.At(data, base+at), what)
+	return fmt.Errorf("instruct: read %s:%s: %s; want a JSON array of objects, or one object on each line", f.Path,
+		place.At(data, base+at), what)
 }

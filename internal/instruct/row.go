@@ -86,7 +86,8 @@ func parseRow(raw []byte, format Format) (Row, Format, error) {
 	var err error
 	switch format {
 	case Alpaca:
-		err = texts(fields, map[string]*string{"instruction": &r.Instruction, "input": &r.Input, "output": &r.Output}, "input")
+		err = texts(fields, map[string]*string{"instruction": &r.Instruction, "input": &r.Input, "output": &r.Output},
+			"input")
 	case Completion:
 		err = texts(fields, map[string]*string{"prompt": &r.Instruction, "completion": &r.Output}, "")
 	case Text:
@@ -193,7 +194,8 @@ func parseMessages(raw json.RawMessage) ([]chat.Message, error) {
 
 // shareGPTRoles are the names that ShareGPT files use for roles.
 var shareGPTRoles = map[string]string{
-	"system": "system", "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant", "tool": "tool",
+	"system": "system", "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant",
+	"assistant": "assistant", "tool": "tool",
 }
 
 func parseShareGPT(raw json.RawMessage) ([]chat.Message, error) {
@@ -209,7 +211,8 @@ func parseShareGPT(raw json.RawMessage) ([]chat.Message, error) {
 		}
 		role, ok := shareGPTRoles[from]
 		if !ok {
-			return nil, fmt.Errorf("turn %d is from %s; want %s", i+1, place.Quote(from), strings.Join(slices.Sorted(maps.Keys(shareGPTRoles)), ", "))
+			return nil, fmt.Errorf("turn %d is from %s; want %s", i+1, place.Quote(from),
+				strings.Join(slices.Sorted(maps.Keys(shareGPTRoles)), ", "))
 		}
 		messages[i].Role = role
 	}

@@ -60,8 +60,10 @@ func (f *File) SplitNumpy(n int, seed uint64) (train, validation *File, err erro
 
 func (f *File) divide(train, validation []int32) (a, b *File, err error) {
 	if len(train) == 0 || len(validation) == 0 {
-		return nil, nil, place.Mistake(fmt.Errorf("instruct: split %s: %d of its %d rows for validation leave %d for training; want at least one of each",
-			f.Path, len(validation), len(f.Rows), len(train)))
+		return nil, nil,
+			place.Mistake(fmt.Errorf("instruct: split %s: %d of its %d rows for validation leave %d for training; want at "+
+				"least one of each",
+				f.Path, len(validation), len(f.Rows), len(train)))
 	}
 	pick := func(indices []int32) *File {
 		part := &File{Path: f.Path, SHA256: f.SHA256, Format: f.Format}

@@ -17,8 +17,8 @@ type Range struct {
 
 var rangeForm = regexp.MustCompile(`^(0\|)?(>?)([-+.e\d]*\d)\.\.(<?)([-+.e\d]*\d)?$`)
 
-// ParseRange reads a range as it stands in a tag: 1..256 has both bounds in it, 0.. has no upper bound, >0..1 is without
-// 0, 0..<1 is without 1, and 0|5.. is 0 or at least 5.
+// ParseRange reads a range as it stands in a tag: 1..256 has both bounds in it, 0.. has no upper bound, >0..1 is
+// without 0, 0..<1 is without 1, and 0|5.. is 0 or at least 5.
 func ParseRange(text string) (r Range, err error) {
 	form := rangeForm.FindStringSubmatch(text)
 	if form == nil {

@@ -175,9 +175,11 @@ func (b *builder) place(all *vocab, t *addedToken) error {
 	switch {
 	case stated < 0 || stated == t.id:
 	case ok:
-		return b.source.errorf("added token %s has id %d, but the vocabulary gives it %d; they must agree", place.Quote(t.Content), stated, id)
+		return b.source.errorf("added token %s has id %d, but the vocabulary gives it %d; they must agree",
+			place.Quote(t.Content), stated, id)
 	default:
-		return b.source.errorf("added token %s has id %d; the next id after the vocabulary is %d", place.Quote(t.Content), stated, t.id)
+		return b.source.errorf("added token %s has id %d; the next id after the vocabulary is %d", place.Quote(t.Content),
+			stated, t.id)
 	}
 	if !ok {
 		all.set(t.Content, t.id)
@@ -194,7 +196,8 @@ func (b *builder) setAdded(t *Tokenizer, added []addedToken) error {
 		into, plainInto := &all.literal, &plain.literal
 		if a.Normalized {
 			if p.text = b.model.normalize(a.Content); p.text == "" {
-				return b.source.errorf("added token %s is empty after normalization; set its normalized to false", place.Quote(a.Content))
+				return b.source.errorf("added token %s is empty after normalization; set its normalized to false",
+					place.Quote(a.Content))
 			}
 			into, plainInto = &all.normalized, &plain.normalized
 		}
@@ -229,7 +232,8 @@ func (b *builder) setTemplates(t *Tokenizer, all *vocab, cfg *config) error {
 		}
 		id, ok := all.ids[token.Content]
 		if !ok {
-			return b.source.errorf("%s %s is not in the vocabulary; add it, or name another %s in %s", role, place.Quote(token.Content), role, configFile)
+			return b.source.errorf("%s %s is not in the vocabulary; add it, or name another %s in %s", role,
+				place.Quote(token.Content), role, configFile)
 		}
 		ids[i] = id
 	}
@@ -255,7 +259,9 @@ func (b *builder) bareTemplates(t *Tokenizer, cfg *config) (single, pair templat
 			continue
 		}
 		if r.id < 0 {
-			return single, pair, b.source.errorf("add_%s_token is true, but there is no %s_token in the vocabulary; name it in %s", r.key, r.key, configFile)
+			return single, pair,
+				b.source.errorf("add_%s_token is true, but there is no %s_token in the vocabulary; name it in %s", r.key, r.key,
+					configFile)
 		}
 		around[i].ids = []int32{r.id}
 	}

@@ -24,12 +24,14 @@ func (c *config) readChatTemplates(d *folder, src *source) error {
 	case json.Unmarshal(raw, &list) == nil:
 		for _, t := range list {
 			if _, twice := c.templates[t.Name]; twice || t.Name == "" {
-				return src.errorf("chat_template has the name %s twice or empty; every template must have its own name", place.Quote(t.Name))
+				return src.errorf("chat_template has the name %s twice or empty; every template must have its own name",
+					place.Quote(t.Name))
 			}
 			c.templates[t.Name] = t.Template
 		}
 	default:
-		return src.errorf("chat_template is %s; it must be a template, or a list of objects with name and template", excerpt(raw))
+		return src.errorf("chat_template is %s; it must be a template, or a list of objects with name and template",
+			excerpt(raw))
 	}
 	file, err := d.read(chatTemplateFile)
 	if errors.Is(err, fs.ErrNotExist) {

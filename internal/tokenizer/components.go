@@ -7,7 +7,8 @@ import "github.com/lor2c/lor2c/internal/place"
 func (b *builder) unkID(v *vocab, token string) (int32, error) {
 	id, ok := v.ids[token]
 	if !ok {
-		return 0, b.source.errorf("unk_token %s is not in the vocabulary; add it, or name another in model.unk_token", place.Quote(token))
+		return 0, b.source.errorf("unk_token %s is not in the vocabulary; add it, or name another in model.unk_token",
+			place.Quote(token))
 	}
 	return id, nil
 }
@@ -118,7 +119,8 @@ func (b *builder) readPostProcessor(c *component) error {
 			return err
 		}
 	default:
-		return b.source.unsupported("post_processor", c.Type, "TemplateProcessing, RobertaProcessing, BertProcessing and ByteLevel")
+		return b.source.unsupported("post_processor", c.Type,
+			"TemplateProcessing, RobertaProcessing, BertProcessing and ByteLevel")
 	}
 	b.single, b.pair = &single, &pair
 	return nil
@@ -127,7 +129,9 @@ func (b *builder) readPostProcessor(c *component) error {
 // readTemplate converts one template. The template of a single text must
 // contain text A once, and that of a pair A and B once each, because otherwise
 // an example would lose or repeat text.
-func (b *builder) readTemplate(name string, items []templateItem, specials map[string]templateTokens) (template, error) {
+func (b *builder) readTemplate(
+	name string, items []templateItem, specials map[string]templateTokens,
+) (template, error) {
 	var pieces []templatePiece
 	seen := map[string]int{}
 	for _, item := range items {
@@ -138,7 +142,9 @@ func (b *builder) readTemplate(name string, items []templateItem, specials map[s
 		case item.SpecialToken != nil:
 			tokens, ok := specials[item.SpecialToken.ID]
 			if !ok {
-				return template{}, b.source.errorf("post_processor template %q uses %s, which its special_tokens lack; list it there", name, place.Quote(item.SpecialToken.ID))
+				return template{},
+					b.source.errorf("post_processor template %q uses %s, which its special_tokens lack; list it there", name,
+						place.Quote(item.SpecialToken.ID))
 			}
 			for _, id := range tokens.IDs {
 				if err := b.checkSpecial(item.SpecialToken.ID, id); err != nil {
@@ -147,7 +153,8 @@ func (b *builder) readTemplate(name string, items []templateItem, specials map[s
 			}
 			pieces = append(pieces, templatePiece{specialPiece, item.SpecialToken.TypeID, tokens.IDs})
 		default:
-			return template{}, b.source.errorf("post_processor template %q has a piece that is neither a SpecialToken nor Sequence A or B", name)
+			return template{},
+				b.source.errorf("post_processor template %q has a piece that is neither a SpecialToken nor Sequence A or B", name)
 		}
 	}
 	wantB := 0
@@ -155,7 +162,9 @@ func (b *builder) readTemplate(name string, items []templateItem, specials map[s
 		wantB = 1
 	}
 	if seen["A"] != 1 || seen["B"] != wantB {
-		return template{}, b.source.errorf("post_processor template %q holds text A %d times and B %d times; it must hold A once and B %d times", name, seen["A"], seen["B"], wantB)
+		return template{},
+			b.source.errorf("post_processor template %q has text A %d times and B %d times; "+
+				"it must have A once and B %d times", name, seen["A"], seen["B"], wantB)
 	}
 	return newTemplate(pieces...), nil
 }
@@ -171,5 +180,6 @@ func (b *builder) checkSpecial(token string, id int32) error {
 			return nil
 		}
 	}
-	return b.source.errorf("post_processor token %s has id %d, which is not in the vocabulary; use the id of a token", place.Quote(token), id)
+	return b.source.errorf("post_processor token %s has id %d, which is not in the vocabulary; use the id of a token",
+		place.Quote(token), id)
 }

@@ -77,7 +77,8 @@ func (b *builder) readByteLevel(f *tokenizerJSON, cfg *config) (func(*vocab, []m
 	case len(parts) == 0:
 		return nil, src.unsupported("pre_tokenizer ByteLevel", "with use_regex false", "use_regex true, or a Split before it")
 	case len(parts) > 1 || parts[0].Type != "Split":
-		return nil, src.unsupported("pre_tokenizer", parts[0].Type+" before ByteLevel", "Digits, Split or both before ByteLevel")
+		return nil, src.unsupported("pre_tokenizer", parts[0].Type+" before ByteLevel",
+			"Digits, Split or both before ByteLevel")
 	case byRegex:
 		return nil, src.unsupported("pre_tokenizer ByteLevel", "with use_regex true after a Split", "use_regex false")
 	default:
@@ -89,7 +90,8 @@ func (b *builder) readByteLevel(f *tokenizerJSON, cfg *config) (func(*vocab, []m
 	// A missing field means true in the reference's ByteLevel.
 	addPrefixSpace := isSet(cfg.AddPrefixSpace, isSet(level.AddPrefixSpace, true))
 	if addPrefixSpace && !byRegex {
-		return nil, src.unsupported("pre_tokenizer ByteLevel", "with add_prefix_space true after a Split", "add_prefix_space false")
+		return nil, src.unsupported("pre_tokenizer ByteLevel", "with add_prefix_space true after a Split",
+			"add_prefix_space false")
 	}
 	return func(v *vocab, merges []mergePair) error {
 		bpe, err := newBytePair(v, merges, src)
@@ -119,14 +121,17 @@ func (b *builder) readByteLevel(f *tokenizerJSON, cfg *config) (func(*vocab, []m
 func (b *builder) splitPattern(c *component) (string, error) {
 	switch {
 	case c.Behavior != "Isolated" || c.Invert:
-		return "", b.source.errorf("pre_tokenizer Split with behavior %s is not supported; supported: behavior Isolated, invert false", place.Quote(c.Behavior))
+		return "", b.source.errorf("pre_tokenizer Split with behavior %s is not supported; supported: behavior Isolated, "+
+			"invert false", place.Quote(c.Behavior))
 	case c.Pattern == nil || c.Pattern.Regex == nil:
-		return "", b.source.unsupported("pre_tokenizer Split", "without a Regex", "the regular expressions of GPT-2, Llama 3 and Qwen")
+		return "", b.source.unsupported("pre_tokenizer Split", "without a Regex",
+			"the regular expressions of GPT-2, Llama 3 and Qwen")
 	}
 	if pattern := *c.Pattern.Regex; wordRules[pattern] != nil {
 		return pattern, nil
 	}
-	return "", b.source.errorf("pre_tokenizer Split has the unknown regular expression %s; supported: those of GPT-2, Llama 3 and Qwen",
+	return "", b.source.errorf("pre_tokenizer Split has the unknown regular expression %s; supported: those of GPT-2, "+
+		"Llama 3 and Qwen",
 		place.Quote(*c.Pattern.Regex))
 }
 
@@ -137,7 +142,8 @@ func (b *builder) readPieces(f *tokenizerJSON, _ *config) (func(*vocab, []mergeP
 	set := piecePair{}
 	norm, pre := flatten(f.Normalizer), flatten(f.PreTokenizer)
 	isReplace := func(c component) bool {
-		return c.Type == "Replace" && c.Pattern != nil && c.Pattern.String != nil && *c.Pattern.String == " " && c.Content == blank
+		return c.Type == "Replace" && c.Pattern != nil && c.Pattern.String != nil && *c.Pattern.String == " " &&
+			c.Content == blank
 	}
 	switch {
 	case m.IgnoreMerges:
@@ -153,7 +159,8 @@ func (b *builder) readPieces(f *tokenizerJSON, _ *config) (func(*vocab, []mergeP
 		}
 		set.splitBlanks = isSet(pre[0].Split, true)
 	default:
-		return nil, src.errorf("normalizer %s and pre_tokenizer %s are not supported with byte_fallback; supported: Prepend %q and Replace \" \" by %q, or Metaspace",
+		return nil, src.errorf("normalizer %s and pre_tokenizer %s are not supported with byte_fallback; supported: "+
+			"Prepend %q and Replace \" \" by %q, or Metaspace",
 			place.Quote(kinds(norm)), place.Quote(kinds(pre)), blank, blank)
 	}
 	var err error
@@ -180,7 +187,8 @@ func (b *builder) readPieces(f *tokenizerJSON, _ *config) (func(*vocab, []mergeP
 // metaspace returns where a Metaspace puts a blank before a text.
 func (b *builder) metaspace(c *component) (prefixRule, error) {
 	if c.Replacement != blank {
-		return 0, b.source.errorf("pre_tokenizer Metaspace with replacement %s is not supported; supported: %s", place.Quote(c.Replacement), blank)
+		return 0, b.source.errorf("pre_tokenizer Metaspace with replacement %s is not supported; supported: %s",
+			place.Quote(c.Replacement), blank)
 	}
 	// Files of before 2024 have add_prefix_space and no prepend_scheme.
 	scheme := "always"
@@ -197,20 +205,24 @@ func (b *builder) metaspace(c *component) (prefixRule, error) {
 	case "never":
 		return prefixNever, nil
 	}
-	return 0, b.source.errorf("pre_tokenizer Metaspace with prepend_scheme %s is not supported; supported: always, first and never", place.Quote(scheme))
+	return 0, b.source.errorf("pre_tokenizer Metaspace with prepend_scheme %s is not supported; supported: always, "+
+		"first and never", place.Quote(scheme))
 }
 
 // stripsBlank reports whether the decoder of a BPE with byte_fallback drops a
 // space at the start of a text.
 func (b *builder) stripsBlank(c *component) (bool, error) {
 	parts := flatten(c)
-	strip := len(parts) == 4 && parts[3].Type == "Strip" && parts[3].Content == " " && parts[3].Start == 1 && parts[3].Stop == 0
+	strip := len(parts) == 4 && parts[3].Type == "Strip" && parts[3].Content == " " && parts[3].Start == 1 &&
+		parts[3].Stop == 0
 	if strip {
 		parts = parts[:3]
 	}
-	isReplace := len(parts) == 3 && parts[0].Pattern != nil && parts[0].Pattern.String != nil && *parts[0].Pattern.String == blank && parts[0].Content == " "
+	isReplace := len(parts) == 3 && parts[0].Pattern != nil && parts[0].Pattern.String != nil &&
+		*parts[0].Pattern.String == blank && parts[0].Content == " "
 	if !isReplace || kinds(parts) != "Replace, ByteFallback, Fuse" {
-		return false, b.source.unsupported("decoder", kinds(flatten(c)), "Replace, ByteFallback, Fuse and Strip with byte_fallback")
+		return false, b.source.unsupported("decoder", kinds(flatten(c)),
+			"Replace, ByteFallback, Fuse and Strip with byte_fallback")
 	}
 	return strip, nil
 }

@@ -93,7 +93,8 @@ func (t *addedToken) UnmarshalJSON(data []byte) error {
 	t.Normalized = isSet(full.Normalized, !t.Special)
 	if full.ID != nil {
 		if t.id = *full.ID; t.id < 0 {
-			return fmt.Errorf("added token %s has id %d; ids are whole numbers from 0 to %d", place.Quote(t.Content), t.id, maxID)
+			return fmt.Errorf("added token %s has id %d; ids are whole numbers from 0 to %d", place.Quote(t.Content), t.id,
+				maxID)
 		}
 	}
 	return nil

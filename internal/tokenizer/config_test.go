@@ -41,10 +41,12 @@ func TestConfigOverridesTokenizerJSON(t *testing.T) {
 		json, plain  []string
 		changesBasis bool
 	}{
-		{`{"do_lower_case":false,"tokenize_chinese_chars":false}`, []string{"wordpiece/tokenizer.json"}, []string{"wordpiece-files/vocab.txt"}, true},
+		{`{"do_lower_case":false,"tokenize_chinese_chars":false}`, []string{"wordpiece/tokenizer.json"},
+			[]string{"wordpiece-files/vocab.txt"}, true},
 		{`{"strip_accents":false}`, []string{"wordpiece/tokenizer.json"}, []string{"wordpiece-files/vocab.txt"}, true},
 		{`{"strip_accents":null}`, []string{"wordpiece/tokenizer.json"}, []string{"wordpiece-files/vocab.txt"}, false},
-		{`{"add_prefix_space":true}`, []string{"bpe/tokenizer.json"}, []string{"bpe-files/vocab.json", "bpe-files/merges.txt"}, true},
+		{`{"add_prefix_space":true}`, []string{"bpe/tokenizer.json"},
+			[]string{"bpe-files/vocab.json", "bpe-files/merges.txt"}, true},
 	} {
 		t.Run("config="+c.config, func(t *testing.T) {
 			texts := map[string]string{configFile: c.config}
@@ -80,7 +82,8 @@ func TestNamedTokens(t *testing.T) {
 	}{
 		{"special_tokens_map", map[string]string{specialMapFile: names}, []int32{1, 3, 2, 4, 5, 0, 2}, -1},
 		{"tokenizer_config", map[string]string{configFile: names}, []int32{1, 3, 2, 4, 5, 0, 2}, -1},
-		{"added_tokens", map[string]string{specialMapFile: names, addedTokensFile: `{"<x>":6,"<y>":5}`}, []int32{1, 3, 2, 4, 6, 5, 2}, -1},
+		{"added_tokens", map[string]string{specialMapFile: names, addedTokensFile: `{"<x>":6,"<y>":5}`},
+			[]int32{1, 3, 2, 4, 6, 5, 2}, -1},
 		{"added_tokens_decoder", map[string]string{
 			configFile: `{"cls_token":"<open>","sep_token":"<shut>","pad_token":"<x>",
 				"added_tokens_decoder":{"5":{"content":"<x>","special":true},"2":{"content":"<shut>"}}}`,
@@ -139,7 +142,8 @@ func TestNormalizedDefault(t *testing.T) {
 		ids              []int32
 	}{
 		{"mask_token", specialMapFile, `{"mask_token":{"content":"<Ab>"}}`, []int32{1, 3, 0, 0, 0, 2}},
-		{"special", configFile, `{"added_tokens_decoder":{"3":{"content":"<Ab>","special":true}}}`, []int32{1, 3, 0, 0, 0, 2}},
+		{"special", configFile, `{"added_tokens_decoder":{"3":{"content":"<Ab>","special":true}}}`,
+			[]int32{1, 3, 0, 0, 0, 2}},
 		{"other", configFile, `{"added_tokens_decoder":{"3":{"content":"<Ab>"}}}`, []int32{1, 3, 3, 2}},
 		{"stated", specialMapFile, `{"mask_token":{"content":"<Ab>","normalized":true}}`, []int32{1, 3, 3, 2}},
 	} {

@@ -117,7 +117,8 @@ func TestSentencePieceConfig(t *testing.T) {
 		before, after := tok.Affixes()
 		ids := tok.AppendIDs(nil, "the</s>the", true)
 		at := slices.Index(ids, 2)
-		if !slices.Equal(before, c.before) || !slices.Equal(after, c.after) || at < 0 || !strings.HasPrefix(tok.Token(ids[at+1]), c.second) {
+		if !slices.Equal(before, c.before) || !slices.Equal(after, c.after) || at < 0 ||
+			!strings.HasPrefix(tok.Token(ids[at+1]), c.second) {
 			t.Errorf("%s: affixes %v and %v, %q", c.config, before, after, tok.Decode(ids))
 		}
 	}
@@ -126,7 +127,8 @@ func TestSentencePieceConfig(t *testing.T) {
 // TestAppendIDsPlain: a special token in text of unknown origin is read as
 // text.
 func TestAppendIDsPlain(t *testing.T) {
-	for name, token := range map[string]string{"llama3": "<|im_end|>", "qwen": "<|im_end|>", "llama": "</s>", "llama-model": "</s>"} {
+	for name, token := range map[string]string{"llama3": "<|im_end|>", "qwen": "<|im_end|>", "llama": "</s>",
+		"llama-model": "</s>"} {
 		tok := mustLoad(t, name)
 		id, ok := tok.ID(token)
 		if !ok || !tok.Special(id) || tok.EOS() != id {
@@ -290,18 +292,26 @@ func TestLongPiece(t *testing.T) {
 func TestDecoderErrors(t *testing.T) {
 	for _, c := range []struct{ dir, old, new, want string }{
 		{"llama3", `\\p{N}{1,3}`, `\\p{N}{1,4}`, "pre_tokenizer Split has the unknown regular expression \"(?i:'s|'t|'re|"},
-		{"llama3", `"behavior":"Isolated"`, `"behavior":"Removed"`, `pre_tokenizer Split with behavior "Removed" is not supported; supported: behavior Isolated, invert false`},
+		{"llama3", `"behavior":"Isolated"`, `"behavior":"Removed"`,
+			`pre_tokenizer Split with behavior "Removed" is not supported; supported: behavior Isolated, invert false`},
 		{"llama3", `"Regex":`, `"String":`, "pre_tokenizer Split without a Regex is not supported"},
-		{"llama3", `"use_regex":false`, `"use_regex":true`, "pre_tokenizer ByteLevel with use_regex true after a Split is not supported"},
-		{"llama3", `"type":"Split"`, `"type":"Punctuation"`, "pre_tokenizer Punctuation before ByteLevel is not supported; supported: Digits, Split or both"},
-		{"smollm", `"individual_digits":true`, `"individual_digits":false`, "pre_tokenizer Digits with individual_digits false is not supported"},
+		{"llama3", `"use_regex":false`, `"use_regex":true`,
+			"pre_tokenizer ByteLevel with use_regex true after a Split is not supported"},
+		{"llama3", `"type":"Split"`, `"type":"Punctuation"`,
+			"pre_tokenizer Punctuation before ByteLevel is not supported; supported: Digits, Split or both"},
+		{"smollm", `"individual_digits":true`, `"individual_digits":false`,
+			"pre_tokenizer Digits with individual_digits false is not supported"},
 		{"qwen", `"type":"NFC"`, `"type":"NFKC"`, "normalizer NFKC is not supported; supported: NFC or none with model BPE"},
-		{"llama", `"type":"Prepend"`, `"type":"Lowercase"`, `normalizer "Lowercase, Replace" and pre_tokenizer "" are not supported with byte_fallback`},
+		{"llama", `"type":"Prepend"`, `"type":"Lowercase"`,
+			`normalizer "Lowercase, Replace" and pre_tokenizer "" are not supported with byte_fallback`},
 		{"llama", `"type":"Fuse"`, `"type":"Metaspace"`, "decoder Replace, ByteFallback, Metaspace, Strip is not supported"},
 		{"llama", `"<0x0A>"`, `"<0x0a>"`, "byte token <0x0A> is not in the vocabulary; byte_fallback needs all 256"},
-		{"llama", `"ignore_merges":false`, `"ignore_merges":true`, "model BPE with byte_fallback and ignore_merges is not supported"},
-		{"llama-first", `"prepend_scheme":"first"`, `"prepend_scheme":"last"`, `pre_tokenizer Metaspace with prepend_scheme "last" is not supported; supported: always, first and never`},
-		{"llama-first", `"replacement":"▁"`, `"replacement":"_"`, `pre_tokenizer Metaspace with replacement "_" is not supported`},
+		{"llama", `"ignore_merges":false`, `"ignore_merges":true`,
+			"model BPE with byte_fallback and ignore_merges is not supported"},
+		{"llama-first", `"prepend_scheme":"first"`, `"prepend_scheme":"last"`,
+			`pre_tokenizer Metaspace with prepend_scheme "last" is not supported; supported: always, first and never`},
+		{"llama-first", `"replacement":"▁"`, `"replacement":"_"`,
+			`pre_tokenizer Metaspace with replacement "_" is not supported`},
 	} {
 		dir := copyOf(t, c.dir)
 		text := get(t, dir, tokenizerFile)
@@ -328,7 +338,8 @@ func TestChatTemplates(t *testing.T) {
 	if got := load(); len(got) != 0 {
 		t.Errorf("templates %q", got)
 	}
-	put(t, dir, configFile, `{"chat_template": [{"name": "default", "template": "x"}, {"name": "tool_use", "template": "y"}]}`)
+	put(t, dir, configFile,
+		`{"chat_template": [{"name": "default", "template": "x"}, {"name": "tool_use", "template": "y"}]}`)
 	if got := load(); got["default"] != "x" || got["tool_use"] != "y" {
 		t.Errorf("templates %q", got)
 	}
@@ -368,7 +379,8 @@ func TestTextsEqualHuggingFace(t *testing.T) {
 	pieces := t.TempDir()
 	put(t, pieces, sentencePieceFile, get(t, filepath.Join(dir, "llama2"), sentencePieceFile))
 	loaded := map[string]*Tokenizer{}
-	for name, path := range map[string]string{"llama2": filepath.Join(dir, "llama2"), "gpt2": filepath.Join(dir, "gpt2"), "sentencepiece": pieces} {
+	for name, path := range map[string]string{"llama2": filepath.Join(dir, "llama2"), "gpt2": filepath.Join(dir, "gpt2"),
+		"sentencepiece": pieces} {
 		tok, err := Load(path)
 		if err != nil {
 			t.Fatal(err)
@@ -407,7 +419,8 @@ func FuzzSentencePiece(f *testing.F) {
 		put(t, dir, sentencePieceFile, string(data))
 		tok, err := Load(dir)
 		if err != nil {
-			if tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: load "+dir) || strings.ContainsAny(err.Error(), "\x00\x1b\r\n") {
+			if tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: load "+dir) ||
+				strings.ContainsAny(err.Error(), "\x00\x1b\r\n") {
 				t.Errorf("%v, error %q", tok != nil, err)
 			}
 			return

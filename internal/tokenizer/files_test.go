@@ -46,18 +46,30 @@ func TestLoadStrict(t *testing.T) {
 		return b.String()
 	}
 	for _, c := range []struct{ name, dir, file, old, new, want string }{
-		{"model-twice", "bpe", tokenizerFile, "", `,"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}`, `the object has the key "model" twice; every key may appear once; want the JSON that transformers writes`},
-		{"capitals", "bpe", tokenizerFile, "", `,"Added_Tokens":[]}`, `the key "Added_Tokens" is "added_tokens" in another case; want it written so; want the JSON that transformers writes`},
-		{"capitals-in-model", "bpe", tokenizerFile, `"type":"BPE"`, `"Type":"BPE"`, `the key "Type" is "type" in another case`},
-		{"capitals-in-token", "bpe", tokenizerFile, `"content":"<s>"`, `"Content":"<s>"`, "is neither text nor an added token's description"},
-		{"escape", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "$(id)\u001b[31m"`, `model "$(id)\x1b[31m" is not supported; supported: BPE and WordPiece`},
-		{"long-type", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "` + strings.Repeat("x", 1<<16) + `"`, `model "` + strings.Repeat("x", 60) + `"... is not supported`},
-		{"html", "bpe", tokenizerFile, "*", "<!doctype html><title>404</title>", `it is not a tokenizer's file but an HTML page, it starts with "<!doctype html><title>404</title>"`},
-		{"many-added", "bpe", tokenizerFile, `"added_tokens":[`, `"added_tokens": [{"content": "<0>"}` + many(10_000) + `, `, "added tokens; at most 10000 are supported"},
-		{"config-twice", "wordpiece-files", configFile, "*", `{"do_lower_case": true, "do_lower_case": false}`, `tokenizer_config.json:1:39: the object has the key "do_lower_case" twice`},
-		{"config-capitals", "wordpiece-files", configFile, "*", `{"DO_LOWER_CASE": false}`, `tokenizer_config.json:1:16: the key "DO_LOWER_CASE" is "do_lower_case" in another case`},
-		{"map-twice", "bpe-files", specialMapFile, "*", `{"cls_token": "<s>", "cls_token": "</s>"}`, `special_tokens_map.json:1:32: the object has the key "cls_token" twice`},
-		{"added-twice", "bpe-files", addedTokensFile, "*", `{"<new>": 3, "<new>": 4}`, `added_tokens.json:1:20: the object has the key "<new>" twice`},
+		{"model-twice", "bpe", tokenizerFile, "", `,"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}`,
+			`the object has the key "model" twice; every key may appear once; want the JSON that transformers writes`},
+		{"capitals", "bpe", tokenizerFile, "", `,"Added_Tokens":[]}`,
+			`the key "Added_Tokens" is "added_tokens" in another case; want it written so; want the JSON that transformers writes`},
+		{"capitals-in-model", "bpe", tokenizerFile, `"type":"BPE"`, `"Type":"BPE"`,
+			`the key "Type" is "type" in another case`},
+		{"capitals-in-token", "bpe", tokenizerFile, `"content":"<s>"`, `"Content":"<s>"`,
+			"is neither text nor an added token's description"},
+		{"escape", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "$(id)\u001b[31m"`,
+			`model "$(id)\x1b[31m" is not supported; supported: BPE and WordPiece`},
+		{"long-type", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "` + strings.Repeat("x", 1<<16) + `"`,
+			`model "` + strings.Repeat("x", 60) + `"... is not supported`},
+		{"html", "bpe", tokenizerFile, "*", "<!doctype html><title>404</title>",
+			`it is not a tokenizer's file but an HTML page, it starts with "<!doctype html><title>404</title>"`},
+		{"many-added", "bpe", tokenizerFile, `"added_tokens":[`, `"added_tokens": [{"content": "<0>"}` + many(10_000) + `, `,
+			"added tokens; at most 10000 are supported"},
+		{"config-twice", "wordpiece-files", configFile, "*", `{"do_lower_case": true, "do_lower_case": false}`,
+			`tokenizer_config.json:1:39: the object has the key "do_lower_case" twice`},
+		{"config-capitals", "wordpiece-files", configFile, "*", `{"DO_LOWER_CASE": false}`,
+			`tokenizer_config.json:1:16: the key "DO_LOWER_CASE" is "do_lower_case" in another case`},
+		{"map-twice", "bpe-files", specialMapFile, "*", `{"cls_token": "<s>", "cls_token": "</s>"}`,
+			`special_tokens_map.json:1:32: the object has the key "cls_token" twice`},
+		{"added-twice", "bpe-files", addedTokensFile, "*", `{"<new>": 3, "<new>": 4}`,
+			`added_tokens.json:1:20: the object has the key "<new>" twice`},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			dir := copyOf(t, c.dir)
@@ -93,7 +105,8 @@ func TestLoadLinks(t *testing.T) {
 		t.Skip(err)
 	}
 	_, err := Load(dir)
-	if want := "tokenizer: load " + filepath.Join(dir, configFile) + ": it is a link to "; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "tokenizer: load " + filepath.Join(dir, configFile) + ": it is a link to "; err == nil ||
+		!strings.HasPrefix(err.Error(), want) {
 		t.Errorf("error %v\nwant  %s", err, want)
 	}
 }
@@ -172,8 +185,10 @@ func FuzzLoadFiles(f *testing.F) {
 	dir := filepath.Join("testdata", "bpe-files")
 	vocab, merges := get(f, dir, vocabJSONFile), get(f, dir, mergesFile)
 	f.Add([]byte(vocab), []byte(merges), []byte("{}"))
-	f.Add([]byte(`{"<s>": 0, "</s>": 1, "<unk>": 2, "a": 3, "b": 4, "ab": 5}`), []byte("#version\na b\n"), []byte(`{"cls_token": "a"}`))
-	f.Add([]byte("[UNK]\n[CLS]\n[SEP]\na\n##b\n"), []byte(""), []byte(`{"added_tokens_decoder": {"5": {"content": "<x>"}}}`))
+	f.Add([]byte(`{"<s>": 0, "</s>": 1, "<unk>": 2, "a": 3, "b": 4, "ab": 5}`), []byte("#version\na b\n"),
+		[]byte(`{"cls_token": "a"}`))
+	f.Add([]byte("[UNK]\n[CLS]\n[SEP]\na\n##b\n"), []byte(""),
+		[]byte(`{"added_tokens_decoder": {"5": {"content": "<x>"}}}`))
 	f.Fuzz(func(t *testing.T, vocab, merges, config []byte) {
 		for _, kind := range []string{vocabJSONFile, vocabTextFile} {
 			dir := t.TempDir()
@@ -182,7 +197,8 @@ func FuzzLoadFiles(f *testing.F) {
 			}
 			tok, err := Load(dir)
 			if err != nil {
-				if tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: load "+dir) || strings.ContainsAny(err.Error(), "\x00\x1b\r") {
+				if tok != nil || !strings.HasPrefix(err.Error(), "tokenizer: load "+dir) ||
+					strings.ContainsAny(err.Error(), "\x00\x1b\r") {
 					t.Errorf("%v, error %q", tok != nil, err)
 				}
 				continue

@@ -43,41 +43,42 @@ func TestGLUEEqualsHuggingFace(t *testing.T) {
 		loaded[name] = tok
 	}
 	for _, f := range g.Files {
-		t.Run(fmt.Sprintf("file=%s/columns=%v/tokenizer=%s/max=%d", f.File, f.Columns, f.Tokenizer, f.MaxLength), func(t *testing.T) {
-			t.Parallel()
-			data, err := os.ReadFile(filepath.Join(shared, "data", "glue", f.File))
-			if err != nil {
-				t.Fatal(err)
-			}
-			h, lines := sha256.New(), 0
-			var buf []byte
-			for line := range bytes.Lines(data) {
-				lines++
-				fields := strings.Split(strings.TrimSuffix(string(line), "\n"), "\t")
-				var texts [2]string
-				for i, c := range f.Columns {
-					if c < len(fields) {
-						texts[i] = fields[c]
+		t.Run(fmt.Sprintf("file=%s/columns=%v/tokenizer=%s/max=%d", f.File, f.Columns, f.Tokenizer, f.MaxLength),
+			func(t *testing.T) {
+				t.Parallel()
+				data, err := os.ReadFile(filepath.Join(shared, "data", "glue", f.File))
+				if err != nil {
+					t.Fatal(err)
+				}
+				h, lines := sha256.New(), 0
+				var buf []byte
+				for line := range bytes.Lines(data) {
+					lines++
+					fields := strings.Split(strings.TrimSuffix(string(line), "\n"), "\t")
+					var texts [2]string
+					for i, c := range f.Columns {
+						if c < len(fields) {
+							texts[i] = fields[c]
+						}
 					}
+					var second *string
+					if len(f.Columns) == 2 {
+						second = &texts[1]
+					}
+					ids := loaded[f.Tokenizer].Encode(texts[0], second, f.MaxLength).IDs
+					buf = binary.LittleEndian.AppendUint32(buf[:0], uint32(len(ids)))
+					for _, id := range ids {
+						buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
+					}
+					h.Write(buf)
 				}
-				var second *string
-				if len(f.Columns) == 2 {
-					second = &texts[1]
+				if lines != f.Lines {
+					t.Errorf("%d lines, want %d", lines, f.Lines)
 				}
-				ids := loaded[f.Tokenizer].Encode(texts[0], second, f.MaxLength).IDs
-				buf = binary.LittleEndian.AppendUint32(buf[:0], uint32(len(ids)))
-				for _, id := range ids {
-					buf = binary.LittleEndian.AppendUint32(buf, uint32(id))
+				if got := hex.EncodeToString(h.Sum(nil)); got != f.SHA256 {
+					t.Errorf("digest %s, want %s", got, f.SHA256)
 				}
-				h.Write(buf)
-			}
-			if lines != f.Lines {
-				t.Errorf("%d lines, want %d", lines, f.Lines)
-			}
-			if got := hex.EncodeToString(h.Sum(nil)); got != f.SHA256 {
-				t.Errorf("digest %s, want %s", got, f.SHA256)
-			}
-		})
+			})
 	}
 }
 

@@ -20,7 +20,8 @@ func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 		for _, p := range t.pieces {
 			// Adjacent special tokens are merged, so that equal layouts have
 			// equal hashes.
-			if last := len(out) - 1; p.text == specialPiece && last >= 0 && out[last].Text == specialPiece && out[last].TypeID == p.typeID {
+			if last := len(out) - 1; p.text == specialPiece && last >= 0 && out[last].Text == specialPiece &&
+				out[last].TypeID == p.typeID {
 				out[last].IDs = append(out[last].IDs, p.ids...)
 				continue
 			}
@@ -34,7 +35,8 @@ func hashOf(t *Tokenizer, v *vocab, added []addedToken) [32]byte {
 	}
 	h := sha256.New()
 	enc := json.NewEncoder(h)
-	for _, part := range []any{"lor2c tokenizer 1", unicodeTables, v.ids, added, ids, pieces(t.single), pieces(t.pair), modelRules(t.model)} {
+	for _, part := range []any{"lor2c tokenizer 1", unicodeTables, v.ids, added, ids, pieces(t.single), pieces(t.pair),
+		modelRules(t.model)} {
 		if err := enc.Encode(part); err != nil {
 			panic(err) // plain data always encodes
 		}

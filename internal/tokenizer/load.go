@@ -40,7 +40,8 @@ func Load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText, fromSentencePiece} {
+	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText,
+		fromSentencePiece} {
 		b, err := route(d, cfg)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -55,7 +56,8 @@ func Load(dir string) (*Tokenizer, error) {
 		t.files = d.files
 		return t, nil
 	}
-	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and %s, or %s, or %s",
+	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and "+
+		"%s, or %s, or %s",
 		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile))
 }
 

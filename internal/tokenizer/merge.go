@@ -27,7 +27,8 @@ func newMergeTable(v *vocab, merges []mergePair, src *source) (mergeTable, error
 		for i, token := range [...]string{p.left, p.right, p.left + p.right} {
 			id, ok := v.ids[token]
 			if !ok {
-				return nil, src.errorAt(p.at, "merge of %s and %s needs token %s, which the vocabulary lacks; vocabulary and merges must come from the same model",
+				return nil, src.errorAt(p.at, "merge of %s and %s needs token %s, which the vocabulary lacks; vocabulary and "+
+					"merges must come from the same model",
 					place.Quote(p.left), place.Quote(p.right), place.Quote(token))
 			}
 			ids[i] = id

@@ -57,7 +57,8 @@ func fromSentencePiece(d *folder, cfg *config) (*builder, error) {
 		return nil, src.errorf("it is not a SentencePiece model but %s", what)
 	}
 	if isRanks(src.data) {
-		return nil, src.errorf("it is a list of ranks in base64, as tiktoken writes, and not a SentencePiece model; want %s beside it", tokenizerFile)
+		return nil, src.errorf("it is a list of ranks in base64, as tiktoken writes, and not a SentencePiece model; want "+
+			"%s beside it", tokenizerFile)
 	}
 	model, err := parseSentencePiece(src)
 	if err != nil {
@@ -149,7 +150,8 @@ func (p *sentencePiece) check(src *source) error {
 	}
 	for id, piece := range p.pieces {
 		if name, ok := pieceTypes[piece.kind]; ok {
-			return src.errorf("piece %d, %s, has type %s, which is not supported; supported: NORMAL, UNKNOWN, CONTROL and BYTE", id, place.Quote(piece.text), name)
+			return src.errorf("piece %d, %s, has type %s, which is not supported; supported: NORMAL, UNKNOWN, CONTROL and BYTE",
+				id, place.Quote(piece.text), name)
 		}
 	}
 	return nil
@@ -166,10 +168,12 @@ func (p *sentencePiece) vocab(src *source) (*vocab, error) {
 	v := &vocab{ids: make(map[string]int32, len(p.pieces)), tokens: make([]string, 0, len(p.pieces))}
 	for id, piece := range p.pieces {
 		if piece.text == "" || !utf8.ValidString(piece.text) {
-			return nil, src.errorf("piece %d, %s, is empty or not UTF-8; every piece must have some text", id, place.Quote(piece.text))
+			return nil, src.errorf("piece %d, %s, is empty or not UTF-8; every piece must have some text", id,
+				place.Quote(piece.text))
 		}
 		if len(piece.text) > maxPiece {
-			return nil, src.errorf("piece %d, %s, has %d bytes; a piece has at most %d", id, place.Quote(piece.text), len(piece.text), maxPiece)
+			return nil, src.errorf("piece %d, %s, has %d bytes; a piece has at most %d", id, place.Quote(piece.text),
+				len(piece.text), maxPiece)
 		}
 		if math.IsNaN(float64(piece.score)) {
 			return nil, src.errorf("piece %d, %s, has the score NaN; scores are numbers", id, place.Quote(piece.text))
@@ -223,7 +227,8 @@ func (p *sentencePiece) merges(v *vocab, src *source) (mergeTable, error) {
 
 // parseSentencePiece decodes a ModelProto.
 func parseSentencePiece(src *source) (*sentencePiece, error) {
-	p := &sentencePiece{modelType: 1, addDummyPrefix: true, removeExtraSpaces: true, escapesWhitespaces: true, specials: [4]int32{0, 1, 2, -1}}
+	p := &sentencePiece{modelType: 1, addDummyPrefix: true, removeExtraSpaces: true, escapesWhitespaces: true,
+		specials: [4]int32{0, 1, 2, -1}}
 	err := eachField(src.data, func(field protowire.Number, _ uint64, data []byte) error {
 		switch field {
 		case 1:

@@ -234,7 +234,8 @@ func (t *Tokenizer) Warnings() []string {
 	if t.unmade*100 <= len(t.tokens) {
 		return nil
 	}
-	return []string{fmt.Sprintf("no text can give %d of the tokenizer's %d tokens, because its merges do not produce them; check whether the list of merges is complete",
+	return []string{fmt.Sprintf("no text can give %d of the tokenizer's %d tokens, because its merges do not produce "+
+		"them; check whether the list of merges is complete",
 		t.unmade, len(t.tokens))}
 }
 

@@ -71,10 +71,12 @@ func parseVocabJSON(src *source, keys ...string) (*vocab, error) {
 			if text, isText := value.(string); isText {
 				value = place.Quote(text)
 			}
-			return nil, src.errorAt(at, "token %s has id %.60v; ids are whole numbers from 0 to %d", place.Quote(token), value, maxID)
+			return nil, src.errorAt(at, "token %s has id %.60v; ids are whole numbers from 0 to %d", place.Quote(token), value,
+				maxID)
 		}
 		if old, dup := v.ids[token]; dup {
-			return nil, src.errorAt(at, "token %s has id %d and again %d; every token must occur once", place.Quote(token), old, id)
+			return nil, src.errorAt(at, "token %s has id %d and again %d; every token must occur once", place.Quote(token), old,
+				id)
 		}
 		if int(id) < len(v.tokens) && v.tokens[id] != "" {
 			return nil, src.errorAt(at, "token %s has id %d, which is the id of %s; every id must occur once",
@@ -111,7 +113,8 @@ func parseVocabText(src *source) (*vocab, error) {
 		}
 		token := strings.TrimRightFunc(string(line), unicode.IsSpace)
 		if old, dup := v.ids[token]; dup && token != "" {
-			return nil, src.errorAt(src.lineStart(int(id)), "token %s is on line %d already; every token must occur once", place.Quote(token), old+1)
+			return nil, src.errorAt(src.lineStart(int(id)), "token %s is on line %d already; every token must occur once",
+				place.Quote(token), old+1)
 		}
 		v.set(token, id)
 		id++
@@ -148,7 +151,8 @@ func parseMergesText(src *source) ([]mergePair, error) {
 		if line != "" && !strings.HasPrefix(line, "#version") {
 			left, right, ok := cutMerge(line)
 			if !ok {
-				return nil, src.errorAt(at, "merge %s is not two tokens; it must be two tokens with one space between", place.Quote(line))
+				return nil, src.errorAt(at, "merge %s is not two tokens; it must be two tokens with one space between",
+					place.Quote(line))
 			}
 			pairs = append(pairs, mergePair{left, right, at})
 		}

@@ -36,7 +36,8 @@ func methodsPage() []byte {
 		}
 	}
 	for _, name := range adapter.Names() {
-		text += fmt.Sprintf("\n## %s\n\n%s\n**Merging into the weights of the base model**: %s.\n\n", name, proseOf(name), merging(name))
+		text += fmt.Sprintf("\n## %s\n\n%s\n**Merging into the weights of the base model**: %s.\n\n", name, proseOf(name),
+			merging(name))
 		if keys[name] == nil {
 			text += "The method has no settings.\n"
 			continue

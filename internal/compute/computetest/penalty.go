@@ -27,7 +27,9 @@ func logSoftmax[F float](x []float64, cols int) []F {
 }
 
 // symmetricKL computes loss and gradients, with each step rounded to F.
-func symmetricKL[F float](start float64, x, z []float64, cols int, scale float32, detach bool) (loss, dx, dz []float64) {
+func symmetricKL[F float](
+	start float64, x, z []float64, cols int, scale float32, detach bool,
+) (loss, dx, dz []float64) {
 	a, b := logSoftmax[F](x, cols), logSoftmax[F](z, cols)
 	ga, gb, total := make([]F, len(a)), make([]F, len(a)), F(0)
 	for i := 0; i < len(a); i += cols {
@@ -108,11 +110,13 @@ func penaltyCases() []testCase {
 	}
 	for _, size := range [][2]int{{1, 1}, {1, 2}, {3, 4}, {65, 8}} {
 		all = append(all, testCase{
-			name: fmt.Sprintf("op=Balance/b=%d/e=%d", size[0], size[1]), run: func(s *suite) { checkBalance(s, size[0], size[1]) },
+			name: fmt.Sprintf("op=Balance/b=%d/e=%d", size[0], size[1]),
+			run:  func(s *suite) { checkBalance(s, size[0], size[1]) },
 		})
 	}
 	for _, r := range []int{1, 3, 8, 33} {
-		all = append(all, testCase{name: fmt.Sprintf("op=Orthogonality/r=%d", r), run: func(s *suite) { checkOrthogonality(s, r) }})
+		all = append(all,
+			testCase{name: fmt.Sprintf("op=Orthogonality/r=%d", r), run: func(s *suite) { checkOrthogonality(s, r) }})
 	}
 	return all
 }
@@ -213,7 +217,8 @@ func goldenKL(s *suite) {
 }
 
 func goldenBalance(s *suite) {
-	q := s.exact.input("q", []float64{0.589181, 0.476679, 0.437030, 0.497110, 0.568431, 0.493406, 0.540152, 0.398011}, 2, 4)
+	q := s.exact.input("q", []float64{0.589181, 0.476679, 0.437030, 0.497110, 0.568431, 0.493406, 0.540152, 0.398011}, 2,
+		4)
 	f := s.exact.input("f", []float64{1.1, 1.1, 0.9, 0.9, 0.9, 0.9, 1.1, 1.1}, 2, 4)
 	loss := s.exact.inout("loss", []float64{0}, 1)
 	s.dev.Balance(loss.Tensor, compute.Tensor{}, q, f, 1)

@@ -116,7 +116,8 @@ func cases(cfg Config) []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
 		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
-		lowRankCases(), groupedCases(), nf4Cases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(), lossCases(),
+		lowRankCases(), groupedCases(), nf4Cases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(),
+		lossCases(),
 		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(), penaltyCases(), importanceCases(),
 		differenceCases(cfg),
 	} {

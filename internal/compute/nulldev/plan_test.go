@@ -19,12 +19,14 @@ import (
 func methods() map[string]adapter.Config {
 	p := 0.1
 	return map[string]adapter.Config{
-		"lor2c":    adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p}),
-		"share":    adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "share": true}),
-		"lora":     adapter.Configure("lora", adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "target_modules": []string{"query", "value"}}),
-		"lora_all": adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "dropout": p, "target_modules": model.SiteNames}),
-		"full":     adapter.NewConfig("full"),
-		"head":     adapter.NewConfig("head"),
+		"lor2c": adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p}),
+		"share": adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "share": true}),
+		"lora": adapter.Configure("lora",
+			adapter.Values{"rank": 8, "alpha": 16, "dropout": p, "target_modules": []string{"query", "value"}}),
+		"lora_all": adapter.Configure("lora",
+			adapter.Values{"rank": 4, "alpha": 16, "dropout": p, "target_modules": model.SiteNames}),
+		"full": adapter.NewConfig("full"),
+		"head": adapter.NewConfig("head"),
 	}
 }
 

@@ -23,8 +23,9 @@ int cuLaunchKernelEx(const void *config, void *function, void **parameters, void
 int cuMemHostAlloc(void **p, size_t bytes, unsigned flags);
 int cuStreamBeginCapture_v2(void *stream, int mode);
 int cuStreamEndCapture(void *stream, void **graph);
-int cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *address, const uint64_t *dims, const uint64_t *strides,
-                           const uint32_t *box, const uint32_t *element_strides, int interleave, int swizzle, int promotion, int fill);
+int cuTensorMapEncodeTiled(void *map, int type, uint32_t rank, void *address, const uint64_t *dims,
+                           const uint64_t *strides, const uint32_t *box, const uint32_t *element_strides,
+                           int interleave, int swizzle, int promotion, int fill);
 
 // Record in launch.go.
 struct launch {
@@ -53,7 +54,8 @@ static int launch_one(const struct launch *l, char *args, void *stream) {
         return cuLaunchKernel(l->function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
                               l->shared, stream, NULL, extra);
     struct attribute cluster = {4, 0, {{l->cluster[0], l->cluster[1], l->cluster[2]}}};
-    struct config c = {{l->grid[0], l->grid[1], l->grid[2]}, {l->block[0], l->block[1], l->block[2]}, l->shared, stream, &cluster, 1};
+    struct config c = {{l->grid[0], l->grid[1], l->grid[2]}, {l->block[0], l->block[1], l->block[2]}, l->shared, stream,
+                       &cluster, 1};
     return cuLaunchKernelEx(&c, l->function, NULL, extra);
 }
 
@@ -74,8 +76,9 @@ static int set_attribute(uintptr_t function, int attribute, int value) {
     return cuFuncSetAttribute((void *)function, attribute, value);
 }
 
-static int encode_tiled(void *map, int type, uint32_t rank, uint64_t address, const uint64_t *dims, const uint64_t *strides,
-                        const uint32_t *box, const uint32_t *element_strides, int swizzle, int promotion) {
+static int encode_tiled(void *map, int type, uint32_t rank, uint64_t address, const uint64_t *dims,
+                        const uint64_t *strides, const uint32_t *box, const uint32_t *element_strides, int swizzle,
+                        int promotion) {
     return cuTensorMapEncodeTiled(map, type, rank, (void *)address, dims, strides, box, element_strides, 0, swizzle,
                                   promotion, 0);
 }

@@ -249,9 +249,9 @@ func (c *compiler) link(dir string, units []unit, name string, flags ...string) 
 	return out, err
 }
 
-// compile returns the object file of a unit, and whether it was compiled and not in the cache. A kernel file is compiled inside an unnamed namespace, so that equal
-// names in two files do not clash, as with nvcc. Paths in the object begin at kernels/, so that all checkouts can
-// share it.
+// compile returns the object file of a unit, and whether it was compiled and not in the cache. A kernel file is
+// compiled inside an unnamed namespace, so that equal names in two files do not clash, as with nvcc. Paths in the
+// object begin at kernels/, so that all checkouts can share it.
 func (c *compiler) compile(dir string, u unit, headers string) (object string, compiled bool, err error) {
 	source, err := os.ReadFile(u.path)
 	if err != nil {
@@ -268,7 +268,8 @@ func (c *compiler) compile(dir string, u unit, headers string) (object string, c
 	return c.make(filepath.Base(u.path)+".o", string(source), func(out string) *exec.Cmd {
 		cmd := exec.Command(
 			c.cxx,
-			slices.Concat(u.flags, []string{"-I", dir, "-ffile-prefix-map=" + dir + "=kernels", "-x", "c++", "-c", "-", "-o", out})...,
+			slices.Concat(u.flags,
+				[]string{"-I", dir, "-ffile-prefix-map=" + dir + "=kernels", "-x", "c++", "-c", "-", "-o", out})...,
 		)
 		cmd.Stdin = strings.NewReader(text)
 		return cmd
@@ -277,7 +278,9 @@ func (c *compiler) compile(dir string, u unit, headers string) (object string, c
 
 // make returns the file of the given name that command writes, or the cached file if there is one, and whether
 // command ran. source and made identify the file.
-func (c *compiler) make(name, source string, command func(out string) *exec.Cmd, made ...string) (path string, ran bool, err error) {
+func (c *compiler) make(
+	name, source string, command func(out string) *exec.Cmd, made ...string,
+) (path string, ran bool, err error) {
 	h := sha256.New()
 	for _, part := range append(made, source) {
 		fmt.Fprintf(h, "%d %s", len(part), part)

@@ -8,7 +8,9 @@ package hostlib
 #include <stdint.h>
 #include <stdlib.h>
 
-static void fail(void *f, const char *entry, uint64_t nth, int code) { ((void (*)(const char *, uint64_t, int))f)(entry, nth, code); }
+static void fail(void *f, const char *entry, uint64_t nth, int code) {
+    ((void (*)(const char *, uint64_t, int))f)(entry, nth, code);
+}
 static uint64_t calls(void *f, const char *entry) { return ((uint64_t (*)(const char *))f)(entry); }
 static void number(void *f, uint64_t value) { ((void (*)(uint64_t))f)(value); }
 */
