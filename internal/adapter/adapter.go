@@ -180,8 +180,10 @@ func WhyNotFolded(name string) string { return methods[name].unfolded }
 
 // Attach creates a method for m. If s has a Structure, the caller must still
 // restore the values of the parameters. Otherwise attaching does not change the
-// output of the model, because every B starts at zero.
+// output of the model, because every B starts at zero. Linear layers that are adapted by default are those of the
+// network; see [Config.On].
 func Attach(dev compute.Device, m model.Network, s Settings) (Method, error) {
+	s.Config = s.On(siteNames(m))
 	return methods[s.name].new(builder{dev, m, s})
 }
 
