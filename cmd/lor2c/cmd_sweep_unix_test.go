@@ -14,6 +14,9 @@ import (
 // TestSweepSignal: a cell saves when its sweep is stopped or killed, and the
 // same command, given immediately, continues.
 func TestSweepSignal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts and kills sweeps, which -short leaves out")
+	}
 	for _, tt := range []struct {
 		name   string
 		signal syscall.Signal

@@ -90,6 +90,9 @@ func TestSignal(t *testing.T) {
 
 // TestNohup: a run that nohup started continues when its terminal is closed.
 func TestNohup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains until it is stopped, which -short leaves out")
+	}
 	args, out := longRun(t, "12")
 	c := command(t, args...)
 	c.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, c.Args...)

@@ -170,6 +170,9 @@ func TestGradient(t *testing.T) {
 		for _, m := range methods {
 			for _, parts := range [][]model.Batch{{join(micro())}, micro()} {
 				t.Run(fmt.Sprintf("model=%s/method=%s/micro=%d", kind, m.name, len(parts)), func(t *testing.T) {
+					if testing.Short() && (kind != kinds[0] || len(parts) == 1) {
+						t.Skip("-short checks micro-batches of one model")
+					}
 					dev := &holding{Device: cpu.Open[float64](1)}
 					n := attach(t, dev, kind, m.config, m.merge)
 					n.leaveStart()

@@ -64,6 +64,9 @@ onload = () => {
 // TestBrowser shows a report of one run and a report of two runs in a headless
 // Chromium, on a desktop and on a phone, light and dark.
 func TestBrowser(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser, which -short leaves out")
+	}
 	chromium := findChromium(t)
 	dir := t.TempDir()
 	lora := synthetic{method: "lora", epochs: 3, seed: 17}

@@ -269,6 +269,9 @@ func TestOperations(t *testing.T) {
 
 // TestDeterminism: equal runs in two directories have equal reports.
 func TestDeterminism(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes the report many times, which -short leaves out")
+	}
 	var outputs [2][]byte
 	for i := range outputs {
 		dir := t.TempDir()

@@ -224,6 +224,9 @@ func TestStreamPieces(t *testing.T) {
 // values with those of the library, for the values that have their own class or
 // decomposition. TestEveryCodePoint compares the classes of all values.
 func TestDecodersEveryCodePoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes every code point, which -short leaves out")
+	}
 	var g struct{ SHA256 map[string]string }
 	readGolden(t, "unicode_decoders.json", &g)
 	lengths := func(buf []byte, s string, end wordPattern) []byte {

@@ -14,6 +14,7 @@ import (
 // the same files at the end as a run that was never moved. It also continues a
 // checkpoint without its run, where the log and the best epoch start again.
 func TestElsewhere(t *testing.T) {
+	onlyLong(t, true)
 	original := shortRun(t, t.TempDir())
 	if to, err := os.Readlink(filepath.Join(original.Out, "best")); to != "checkpoint-2" {
 		t.Fatalf("best leads to %s, %v; this test needs a best checkpoint before the one that it continues", to, err)

@@ -148,6 +148,7 @@ func TestEvents(t *testing.T) {
 func TestResumeEvents(t *testing.T) {
 	for _, timing := range []string{"epochs", "steps"} {
 		t.Run("timing="+timing, func(t *testing.T) {
+			onlyLong(t, timing == "epochs")
 			c := eventConfig(t, t.TempDir())
 			c.Schedule.Timing, c.Schedule.WhatIf, c.Train.LogGradients, c.Train.SaveEvery = timing, 8, true, 0
 			if _, err := Run(context.Background(), c, quiet(1)); err != nil {
@@ -194,6 +195,7 @@ func TestResumeEvents(t *testing.T) {
 // TestScheduleOptions runs with each option that determines how an event is
 // carried out.
 func TestScheduleOptions(t *testing.T) {
+	onlyLong(t, true)
 	run := func(t *testing.T, set func(*config.Config)) (dir string, merged, injected int) {
 		c := eventConfig(t, t.TempDir())
 		c.Schedule.MaxMerges = 1

@@ -65,6 +65,7 @@ func TestExtend(t *testing.T) {
 	}
 	for _, state := range []string{"done", "half-way"} {
 		t.Run("run="+state, func(t *testing.T) {
+			onlyLong(t, state == "done")
 			run := *original
 			run.Out = filepath.Join(t.TempDir(), "run")
 			if err := os.CopyFS(run.Out, os.DirFS(original.Out)); err != nil {

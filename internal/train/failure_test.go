@@ -69,6 +69,7 @@ func TestLostDevice(t *testing.T) {
 		for _, part := range []int{0, 3, 7, 10} {
 			n := max(1, p.of*part/10)
 			t.Run(fmt.Sprintf("%s=%d", p.what, n), func(t *testing.T) {
+				onlyLong(t, part != 3)
 				c := *c
 				c.Out = filepath.Join(dir, fmt.Sprint(p.what, n))
 				d := &lossy{Device: cpu.Open[float32](2)}

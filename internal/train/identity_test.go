@@ -134,6 +134,7 @@ func TestOtherInput(t *testing.T) {
 		}, "", false},
 	} {
 		t.Run("change="+name, func(t *testing.T) {
+			onlyLong(t, !slices.Contains([]string{"train row", "labels", "weights", "spelling"}, name))
 			run := copied(t, original)
 			from := filepath.Join(copied(t, original).Out, "checkpoint-3")
 			c.change(t, run)
@@ -196,6 +197,7 @@ func moved(t *testing.T, dir string) string {
 // loaded. The run says what it could not check, and checks what they do
 // contain.
 func TestOlderDirectory(t *testing.T) {
+	onlyLong(t, true)
 	run := shortRun(t, t.TempDir())
 	for _, step := range []string{"3", "4"} {
 		rewrite(t, filepath.Join(run.Out, checkpointPrefix+step), func(files map[string]string) { delete(files, identity.File) })
@@ -285,6 +287,7 @@ func TestSealedAdapter(t *testing.T) {
 // TestLostLog: a run does not write results without the log from which they are
 // computed.
 func TestLostLog(t *testing.T) {
+	onlyLong(t, true)
 	original := shortRun(t, t.TempDir())
 	for name, change := range map[string]func(t *testing.T, path string){
 		"lost":   func(t *testing.T, path string) { os.Remove(path) },
@@ -321,7 +324,7 @@ func TestLostLog(t *testing.T) {
 func TestOtherState(t *testing.T) {
 	original := shortRun(t, t.TempDir())
 	const at = "checkpoint-3"
-	for _, c := range []struct{ from, to, want string }{
+	for i, c := range []struct{ from, to, want string }{
 		{`"step": 3,`, `"step": -5,`, "step is -5; the run has the steps 1 to 4"},
 		{`"step": 3,`, `"step": 60,`, "step is 60; the run has the steps 1 to 4"},
 		{`"step": 3,`, `"step": 2,`, `step is 2 in a directory named "checkpoint-3"`},
@@ -341,6 +344,7 @@ func TestOtherState(t *testing.T) {
 		{`"format": 1,`, `"format": 1, "gradients": [1, 2],`, "there are sums of gradients, and the run logs none"},
 	} {
 		t.Run("to="+c.to, func(t *testing.T) {
+			onlyLong(t, i > 3)
 			run := copied(t, original)
 			dir := filepath.Join(run.Out, at)
 			rewrite(t, dir, func(files map[string]string) {
@@ -368,6 +372,7 @@ func TestOtherState(t *testing.T) {
 
 // TestOtherMoments: moments that no optimizer can have are refused.
 func TestOtherMoments(t *testing.T) {
+	onlyLong(t, true)
 	original := shortRun(t, t.TempDir())
 	read := func(path string) (tensors []checkpoint.Tensor) {
 		f, err := checkpoint.Open(path)

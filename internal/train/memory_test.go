@@ -16,6 +16,7 @@ import (
 // TestReservedArena: with the bytes of the plan, no step and no evaluation of a
 // real run makes the arena grow, and no step waits for the device.
 func TestReservedArena(t *testing.T) {
+	onlyLong(t, true)
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
 			c := demoConfig(t, t.TempDir(), 40)

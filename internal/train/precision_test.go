@@ -97,6 +97,7 @@ var precisionMethods = []string{"lor2c", "freeze", "lora", "full", "head"}
 func TestWorkingCopies(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
+			onlyLong(t, method != "lor2c")
 			c := precisionRun(t, method)
 			if _, err := Run(context.Background(), c, quiet(2)); err != nil {
 				t.Fatal(err)
@@ -116,6 +117,7 @@ func TestWorkingCopies(t *testing.T) {
 func TestExactValues(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
+			onlyLong(t, method != "lor2c")
 			c := precisionRun(t, method)
 			if _, err := Run(context.Background(), c, narrowly(true)); err != nil {
 				t.Fatal(err)
@@ -154,6 +156,7 @@ func TestExactValues(t *testing.T) {
 func TestExactStart(t *testing.T) {
 	for _, method := range precisionMethods {
 		t.Run("method="+method, func(t *testing.T) {
+			onlyLong(t, method != "lor2c")
 			c := precisionRun(t, method)
 			c.Model = unrounded(t, c.Model)
 			s, err := OpenSession(t.Context(), c)

@@ -401,6 +401,7 @@ func TestDamagedState(t *testing.T) {
 func TestReload(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
+			onlyLong(t, method != "lor2c" && method != "lora")
 			c := demoConfig(t, t.TempDir(), 24)
 			c.Method, c.Train.Epochs = adapter.NewConfig(method), 1
 			c.Resolve()

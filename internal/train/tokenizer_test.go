@@ -43,6 +43,7 @@ func withTemplate(t *testing.T, n, typeID int) string {
 // TestLoadTemplate: special tokens that do not fit the model are an error
 // before the examples are encoded.
 func TestLoadTemplate(t *testing.T) {
+	onlyLong(t, true)
 	for _, c := range []struct {
 		name      string
 		n, typeID int

@@ -64,6 +64,7 @@ func TestWhatIf(t *testing.T) {
 // examples that are longer in the sample than any pair in training or
 // evaluation, and with all examples at once.
 func TestWhatIfMemory(t *testing.T) {
+	onlyLong(t, true)
 	for _, batch := range []int{2, 24} {
 		t.Run(fmt.Sprintf("batch=%d", batch), func(t *testing.T) {
 			c := eventConfig(t, t.TempDir())
