@@ -196,7 +196,10 @@ func Count(params []*tape.Param) (n int) {
 }
 
 // filePrefix is PEFT's prefix of the path of every module.
-const filePrefix = "base_model.model."
+const filePrefix = peftRoot + "model."
+
+// peftRoot begins the names of all tensors of PEFT, also of those that belong to no module.
+const peftRoot = "base_model."
 
 // builder has the arguments of a constructor.
 type builder struct {

@@ -96,7 +96,7 @@ type peftConfig struct {
 	FanInFanOut   *bool    `json:"fan_in_fan_out,omitempty"`
 	Inference     bool     `json:"inference_mode"`
 	Alpha         float64  `json:"lora_alpha,omitempty"`
-	Dropout       float64  `json:"lora_dropout"`
+	Dropout       *float64 `json:"lora_dropout,omitempty"`
 	ModulesToSave []string `json:"modules_to_save"`
 	Type          string   `json:"peft_type"`
 	Rank          int      `json:"r,omitempty"`
@@ -150,6 +150,9 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 		if isPooler(p) {
 			c.ModulesToSave = []string{"classifier", "pooler"}
 		}
+	}
+	if methods[d.Method.name].library != "peft" {
+		c.Dropout = new(float64) // in the format of lor2c
 	}
 	if describe := methods[d.Method.name].describe; describe != nil {
 		describe(d, m, &c)

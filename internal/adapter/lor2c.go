@@ -80,7 +80,7 @@ var lor2cSpec = spec{
 // describeLoR2C sets the keys of adapter_config.json that only LoR2C has.
 func describeLoR2C(d Description, method Method, c *peftConfig) {
 	m, own := method.(*LoR2C), d.Method.own.(*lor2cConfig)
-	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = own.Rank, own.Alpha, own.Dropout, own.Share
+	c.Rank, c.LoR2CAlpha, c.Dropout, c.Share = own.Rank, own.Alpha, &own.Dropout, own.Share
 	for _, s := range m.modules {
 		c.LoR2CModules = append(c.LoR2CModules, span{s.first, s.last})
 	}

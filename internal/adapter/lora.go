@@ -54,7 +54,7 @@ var loraSpec = spec{
 // describeLoRA fills in the keys of LoRA.
 func (c *peftConfig) describeLoRA(own LowRank) {
 	c.Bias, c.FanInFanOut, c.Rank, c.Alpha = "none", new(bool), own.Rank, own.Alpha
-	c.Dropout, c.TargetModules = own.Dropout, own.TargetModules
+	c.Dropout, c.TargetModules = &own.Dropout, own.TargetModules
 }
 
 // LoRA adds B A to the weights of the linear layers that target_modules names,

@@ -63,7 +63,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 // fileName returns a parameter's name in the file. PEFT has a prefix for all
 // parameters except those of a whole model.
 func fileName(c Config, p *tape.Param) string {
-	if c.wholeModel() || strings.HasPrefix(p.Name, filePrefix) {
+	if c.wholeModel() || strings.HasPrefix(p.Name, peftRoot) {
 		return p.Name
 	}
 	return filePrefix + p.Name

@@ -107,10 +107,10 @@ func TestExportRefused(t *testing.T) {
 	for method, refused := range map[string]map[string]string{
 		"lor2c": {
 			"merged": "a module adds to the output of a whole layer", "lora": "a module adds to the output of a whole layer",
-			"peft": "PEFT has no such method, and a module adds",
+			"peft": "PEFT does not read such adapters, and a module adds",
 		},
 		"bitfit": {
-			"lora": "it changes no linear layer by a low-rank product", "peft": "PEFT has no such method; want merged",
+			"lora": "it changes no linear layer by a low-rank product", "peft": "PEFT does not read such adapters; want merged",
 		},
 	} {
 		run, best := trained(t, method)
