@@ -144,7 +144,8 @@ func (m *AdaLoRA) score() {
 	r, from := m.own.InitRank, 0
 	add := func(i int, p *tape.Param, alpha float32, columns bool) {
 		shape := p.Value.Shape
-		m.dev.SumProducts(m.scores.Value.View(i*r, (i+1)*r), m.mean.Value.Slice(from, shape), m.deviation.Value.Slice(from, shape), alpha, columns)
+		m.dev.SumProducts(m.scores.Value.View(i*r, (i+1)*r), m.mean.Value.Slice(from, shape),
+			m.deviation.Value.Slice(from, shape), alpha, columns)
 		from += shape.Len()
 	}
 	for i, w := range m.sites {
@@ -199,7 +200,8 @@ func (h adaLoRAHook) Loss(p *model.Pass, _ *tape.Var, _ func() *tape.Var, loss c
 // Start prints when the ranks will change.
 func (m *AdaLoRA) Start(run Run, _ bool) error {
 	if p := m.plan; p.steps > 0 {
-		run.Printf("ranks: %d triplets, of which %d are kept: all for %d steps, then fewer every %d until step %d, then the same ones for %d",
+		run.Printf("ranks: %d triplets, of which %d are kept: all for %d steps, then fewer every %d until step %d, then "+
+			"the same ones for %d",
 			p.triplets, p.target, p.start+1, p.every, p.end()+1, p.final-1)
 	}
 	return nil
@@ -217,8 +219,8 @@ func (m *AdaLoRA) Finish(run Run) {
 	}
 }
 
-// pattern returns which triplets of each layer are kept, by the path of e; nil before some were set to zero. It waits for
-// the device.
+// pattern returns which triplets of each layer are kept, by the path of e; nil before some were set to zero. It waits
+// for the device.
 func (m *AdaLoRA) pattern() map[string][]bool {
 	if m.plan.steps == 0 || m.step-1 <= m.plan.start {
 		return nil
@@ -301,10 +303,11 @@ func (c *adaLoRAConfig) plan(sites, steps int) (p adaLoRAPlan, err error) {
 		return p, nil
 	}
 	part := func(share float64) int { return int(math.Round(share * float64(steps))) }
-	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank, sites * c.TargetRank}
+	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank,
+		sites * c.TargetRank}
 	if p.end() <= p.start {
-		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and method.tfinal_ratio %d; "+
-			"want at least one between them, after which ranks are given up", steps, p.start, p.final)
+		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and "+
+			"method.tfinal_ratio %d; want at least one between them, after which ranks are given up", steps, p.start, p.final)
 	}
 	return p, nil
 }

@@ -35,12 +35,14 @@ func adaLoRADefaults() *adaLoRAConfig {
 func (c *adaLoRAConfig) Validate() []error {
 	faults := (&LowRank{TargetModules: c.TargetModules}).Validate()
 	if c.InitRank <= c.TargetRank {
-		faults = append(faults, fmt.Errorf("method.init_rank: is %d; want more than method.target_rank, %d, so that there are ranks to give up",
-			c.InitRank, c.TargetRank))
+		faults = append(faults,
+			fmt.Errorf("method.init_rank: is %d; want more than method.target_rank, %d, so that there are ranks to give up",
+				c.InitRank, c.TargetRank))
 	}
 	if c.Start+c.Final >= 1 {
-		faults = append(faults, fmt.Errorf("method.tinit_ratio: is %g; with method.tfinal_ratio, %g, it leaves no step in which ranks are given up; "+
-			"want less than 1 together", c.Start, c.Final))
+		faults = append(faults,
+			fmt.Errorf("method.tinit_ratio: is %g; with method.tfinal_ratio, %g, it leaves no step in which ranks are given "+
+				"up; want less than 1 together", c.Start, c.Final))
 	}
 	if infinite(float32(c.Alpha)) {
 		faults = append(faults, fmt.Errorf("method.alpha: is %g; want it to be finite in float32", c.Alpha))

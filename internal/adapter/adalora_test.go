@@ -30,12 +30,14 @@ func TestAdaLoRAFaults(t *testing.T) {
 	}{
 		{adapter.Values{"init_rank": 8}, 0,
 			"[method.init_rank: is 8; want more than method.target_rank, 8, so that there are ranks to give up]"},
-		{adapter.Values{"tinit_ratio": 0.5}, 0, "[method.tinit_ratio: is 0.5; with method.tfinal_ratio, 0.5, it leaves no step in which " +
-			"ranks are given up; want less than 1 together]"},
+		{adapter.Values{"tinit_ratio": 0.5}, 0,
+			"[method.tinit_ratio: is 0.5; with method.tfinal_ratio, 0.5, it leaves no step in which " +
+				"ranks are given up; want less than 1 together]"},
 		{adapter.Values{"beta1": 1.0}, 0, "[method.beta1: is 1; want more than 0 and less than 1]"},
 		{adapter.Values{}, 3, "<nil>"},
-		{adapter.Values{"tinit_ratio": 0.45}, 4, "adapter: attach adalora: the run has 4 steps, of which method.tinit_ratio takes 2 and " +
-			"method.tfinal_ratio 2; want at least one between them, after which ranks are given up"},
+		{adapter.Values{"tinit_ratio": 0.45}, 4,
+			"adapter: attach adalora: the run has 4 steps, of which method.tinit_ratio takes 2 and " +
+				"method.tfinal_ratio 2; want at least one between them, after which ranks are given up"},
 	} {
 		t.Run(fmt.Sprint(c.values, c.steps), func(t *testing.T) {
 			config := adapter.Configure("adalora", c.values)
@@ -61,16 +63,19 @@ func TestLinearFaults(t *testing.T) {
 		values adapter.Values
 		want   string
 	}{
-		{"melora", adapter.Values{"groups": 5}, "adapter: attach melora: roberta.encoder.layer.3.attention.self.value is 12 wide and " +
-			"returns 12, which method.groups, 5, does not divide; want a divisor of both"},
+		{"melora", adapter.Values{"groups": 5},
+			"adapter: attach melora: roberta.encoder.layer.3.attention.self.value is 12 wide and " +
+				"returns 12, which method.groups, 5, does not divide; want a divisor of both"},
 		{"pissa", adapter.Values{"rank": 13}, "adapter: attach pissa: the rank is 13, and the weight of " +
 			"roberta.encoder.layer.3.attention.self.value is 12 x 12; want a rank of at most 12"},
-		{"dora", adapter.Values{"target_modules": []string{"q_proj"}}, "adapter: attach dora: target module \"q_proj\" is not a linear " +
-			"layer of this model; want some of [attention.self.query attention.self.key attention.self.value attention.output.dense " +
-			"intermediate.dense output.dense]"},
-		{"ia3", adapter.Values{"exclude_modules": []string{"out"}}, "adapter: attach ia3: target module \"out\" is not a linear " +
-			"layer of this model; want some of [attention.self.query attention.self.key attention.self.value attention.output.dense " +
-			"intermediate.dense output.dense]"},
+		{"dora", adapter.Values{"target_modules": []string{"q_proj"}},
+			"adapter: attach dora: target module \"q_proj\" is not a linear layer of this model; want some of " +
+				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
+				"output.dense]"},
+		{"ia3", adapter.Values{"exclude_modules": []string{"out"}},
+			"adapter: attach ia3: target module \"out\" is not a linear layer of this model; want some of " +
+				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
+				"output.dense]"},
 	} {
 		t.Run("method="+c.method, func(t *testing.T) {
 			dev := nulldev.Open(4)
@@ -85,7 +90,8 @@ func TestLinearFaults(t *testing.T) {
 		})
 	}
 	faults := adapter.Configure("melora", adapter.Values{"rank": 64, "groups": 8}).Validate()
-	if got, want := fmt.Sprint(faults), "[method.groups: is 8 with a rank of 64; want rank times groups to be at most 256]"; got != want {
+	if got, want := fmt.Sprint(faults), "[method.groups: is 8 with a rank of 64; want rank times groups to be at "+
+		"most 256]"; got != want {
 		t.Errorf("got %s; want %s", got, want)
 	}
 	faults = adapter.Configure("ia3", adapter.Values{"feedforward_modules": []string{"query"}}).Validate()

@@ -260,5 +260,6 @@ func (w pair) up(p *model.Pass, u, y *tape.Var) {
 
 // pair returns a low-rank map with the given settings that belongs to a layer.
 func (b builder) pair(c Factors, module string, layer, in, out int) pair {
-	return pair{b.lowRankA(module, layer, c.Rank, in), b.lowRankB(module, layer, out, c.Rank), c.Scale(), float32(c.Dropout)}
+	return pair{b.lowRankA(module, layer, c.Rank, in), b.lowRankB(module, layer, out, c.Rank), c.Scale(),
+		float32(c.Dropout)}
 }

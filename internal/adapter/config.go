@@ -13,16 +13,16 @@ import (
 	"github.com/lor2c/lor2c/internal/setting"
 )
 
-// Config is the `method:` section of a run file: the name of a method and the settings that this method has. A copy of a
-// Config is independent of the original.
+// Config is the `method:` section of a run file: the name of a method and the settings that this method has. A copy of
+// a Config is independent of the original.
 type Config struct {
 	name string
 	own  section // nil where the method has no settings or is not known; never written to, but replaced by Set and Resolve
 }
 
 // section is a pointer to the settings of one method: a struct whose tags package setting describes. A section may have
-// a method Resolve(), which fills in the settings that others decide, and a method Variant() string, which names the form
-// of the method that its settings choose, as a prefix of the method's name.
+// a method Resolve(), which fills in the settings that others decide, and a method Variant() string, which names the
+// form of the method that its settings choose, as a prefix of the method's name.
 type section interface {
 	// Validate returns the faults that the tags do not show, most of them of several settings together. Each begins with
 	// "method." and a key. The faults of embedded sections are found without it.
@@ -51,8 +51,8 @@ type Values map[string]any
 // and panics like With.
 func Configure(name string, values Values) Config { return NewConfig(name).With(values) }
 
-// With returns c with the given values. It leaves out values of keys that only other methods have. It panics if a key is
-// one of no method or a value has another type than the key.
+// With returns c with the given values. It leaves out values of keys that only other methods have. It panics if a key
+// is one of no method or a value has another type than the key.
 func (c Config) With(values Values) Config {
 	for key, value := range values {
 		if c.Takes(key) {
@@ -75,12 +75,13 @@ func (c Config) Value(key string) any {
 	return reflect.ValueOf(c.own).Elem().FieldByIndex(f.Index).Interface()
 }
 
-// Set changes the value of a key that the method takes; nil stands for a list without elements. It returns an error for another key and for a value of another
-// type than the key has.
+// Set changes the value of a key that the method takes; nil stands for a list without elements. It returns an error for
+// another key and for a value of another type than the key has.
 func (c *Config) Set(key string, value any) error {
 	f, ok := c.field(key)
 	if !ok {
-		return fmt.Errorf("adapter: configure %s: there is no key %s; want one of %s", c.name, key, strings.Join(Keys(c.name), ", "))
+		return fmt.Errorf("adapter: configure %s: there is no key %s; want one of %s", c.name, key,
+			strings.Join(Keys(c.name), ", "))
 	}
 	if value == nil {
 		value = reflect.Zero(f.Type).Interface()

@@ -35,7 +35,8 @@ func TestValidate(t *testing.T) {
 		{"alpha-0", set(adapter.Values{"alpha": 0}), "method.alpha: is 0; want more than 0"},
 		{"alpha-nan", set(adapter.Values{"alpha": math.NaN()}), "method.alpha: is NaN; want more than 0"},
 		{"alpha-inf", set(adapter.Values{"alpha": math.Inf(1)}), "method.alpha: is +Inf; want more than 0 and finite"},
-		{"alpha-too-large", set(adapter.Values{"alpha": 1e308}), "method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
+		{"alpha-too-large", set(adapter.Values{"alpha": 1e308}),
+			"method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
 		{"inject-alpha-too-large", set(adapter.Values{"inject_alpha": 1e40}),
 			"method.inject_alpha: is 1e+40; want inject_alpha/inject_rank to be finite in float32"},
 		{"alpha-negative-inf", set(adapter.Values{"alpha": math.Inf(-1)}), "method.alpha: is -Inf; want more than 0"},
@@ -87,7 +88,8 @@ func TestResolve(t *testing.T) {
 func TestSet(t *testing.T) {
 	c := adapter.NewConfig("lora")
 	for want, err := range map[string]error{
-		"adapter: configure lora: there is no key share; want one of rank, alpha, dropout, target_modules, use_rslora, loraplus_lr_ratio": c.Set("share", true),
+		"adapter: configure lora: there is no key share; want one of rank, alpha, dropout, target_modules, use_rslora, " +
+			"loraplus_lr_ratio": c.Set("share", true),
 		"adapter: configure lora: rank is string; want int": c.Set("rank", "8"),
 	} {
 		if fmt.Sprint(err) != want {
@@ -112,7 +114,8 @@ func TestSharedKeys(t *testing.T) {
 
 // TestJSON: a description has the settings of its method alone, and one that an older release wrote is read.
 func TestJSON(t *testing.T) {
-	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 8, "dropout": 0.25, "target_modules": []string{"key"}})
+	c := adapter.Configure("lora",
+		adapter.Values{"rank": 4, "alpha": 8, "dropout": 0.25, "target_modules": []string{"key"}})
 	const own = `{"name":"lora","rank":4,"alpha":8,"dropout":0.25,"target_modules":["key"],"use_rslora":false,"loraplus_lr_ratio":1}`
 	if got := c.String(); got != own {
 		t.Errorf("got  %s\nwant %s", got, own)

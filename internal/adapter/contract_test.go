@@ -29,7 +29,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("method %s is not in the contract's table", name)
 		}
 	}
-	if got, want := adapter.Names(), []string{"adalora", "bitfit", "dora", "dylora", "full", "head", "ia3", "lor2c", "lora", "melora", "olora", "pissa", "sharelora", "vera"}; !slices.Equal(got, want) {
+	if got, want := adapter.Names(), []string{"adalora", "bitfit", "dora", "dylora", "full", "head", "ia3", "lor2c",
+		"lora", "melora", "olora", "pissa", "sharelora", "vera"}; !slices.Equal(got, want) {
 		t.Errorf("Names() = %q; want %q", got, want)
 	}
 }
@@ -110,7 +111,8 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-// TestIdle: a parameter has no gradient in the first step exactly where it says so. A bias of keys has none but rounding.
+// TestIdle: a parameter has no gradient in the first step exactly where it says so. A bias of keys has none but
+// rounding.
 func TestIdle(t *testing.T) {
 	for _, m := range methods {
 		t.Run("method="+m.name, func(t *testing.T) {
@@ -127,7 +129,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestStart asserts that attaching a method changes no bit of the output, or only by rounding where the registry says so.
+// TestStart asserts that attaching a method changes no bit of the output, or only by rounding where the registry says
+// so.
 func TestStart(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
@@ -143,7 +146,8 @@ func TestStart(t *testing.T) {
 						continue // dropout acts on a part of the weight
 					}
 					n.Method.Begin(adapter.At{Step: 1, Seed: 1, Train: training})
-					got, want := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, training), logits(dev, base, model.Base{}, b, training)
+					got, want := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, training), logits(dev, base, model.Base{}, b,
+						training)
 					if adapter.RoundsStart(m.config.Name()) {
 						if e := relative(got, want); !(e <= 1e-5) || sameBits(got, want) {
 							t.Errorf("training=%t: logits are %.1e away from the base's; want a difference by rounding", training, e)
@@ -153,7 +157,8 @@ func TestStart(t *testing.T) {
 					}
 				}
 				if n.leaveStart(); len(n.Method.Params()) > 0 && m.config.Trains() == nil {
-					if sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, n.Model, model.Base{}, b, false)) {
+					if sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false),
+						logits(dev, n.Model, model.Base{}, b, false)) {
 						t.Error("logits are still those of the base after B has changed")
 					}
 				}
@@ -386,7 +391,8 @@ func TestForward(t *testing.T) {
 				return p
 			}
 			row, column := compute.Shape{1, 2}, compute.Shape{2, 1}
-			m := adapter.NewLoR2C([]*tape.Param{param(row, 0, 1), param(row, 1, 0)}, []*tape.Param{param(column, 1, 0), param(column, 0, 1)}, 2)
+			m := adapter.NewLoR2C([]*tape.Param{param(row, 0, 1), param(row, 1, 0)},
+				[]*tape.Param{param(column, 1, 0), param(column, 0, 1)}, 2)
 			c.merge(m)
 			double := param(compute.Shape{2, 2}, 2, 0, 0, 2)
 			p := &model.Pass{Tape: &tape.Tape{Dev: dev, Train: true}}

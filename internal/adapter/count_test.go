@@ -13,7 +13,8 @@ import (
 // (arXiv:2503.00572, section IV), r (in + out) per LoRA pair, and for full the
 // number that transformers counts in a RobertaModel without pooler.
 func TestCount(t *testing.T) {
-	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514, Types: 1, Activation: "gelu"}
+	roberta := model.Config{Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 514,
+		Types: 1, Activation: "gelu"}
 	lora := func(targets ...string) adapter.Config {
 		return adapter.Configure("lora", adapter.Values{"rank": 8, "alpha": 16, "target_modules": targets})
 	}
@@ -27,12 +28,19 @@ func TestCount(t *testing.T) {
 	}{
 		{"lor2c", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16}), nil, 1, 147456, 591361},
 		{"share", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "share": true}), nil, 2, 79872, 592130},
-		{"three-merged-away", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16}), func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
-		{"one-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(4) }, 2, 147456, 592130},
-		{"merged-and-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Merge(7, 10, 10); m.Inject(6); m.Inject(5); m.Inject(4) }, 2, 110592, 592130},
-		{"share-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "share": true, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(4) }, 2, 79872 + 6144, 592130},
+		{"three-merged-away", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16}),
+			func(m *adapter.LoR2C) { m.Merge(7, 10, 10) }, 2, 110592, 592130},
+		{"one-injected", adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}),
+			func(m *adapter.LoR2C) { m.Inject(4) }, 2, 147456, 592130},
+		{"merged-and-injected",
+			adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "target_modules": queryValue}),
+			func(m *adapter.LoR2C) { m.Merge(7, 10, 10); m.Inject(6); m.Inject(5); m.Inject(4) }, 2, 110592, 592130},
+		{"share-injected",
+			adapter.Configure("lor2c", adapter.Values{"rank": 8, "alpha": 16, "share": true, "target_modules": queryValue}),
+			func(m *adapter.LoR2C) { m.Inject(4) }, 2, 79872 + 6144, 592130},
 		{"lora-query-value", lora("query", "value"), nil, 2, 294912, 592130},
-		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2, 12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
+		{"lora-linear", lora("query", "key", "value", "output.dense", "intermediate.dense"), nil, 2,
+			12 * 8 * (4*2*768 + 2*(768+3072)), 592130},
 		{"sharelora-a", adapter.Configure("sharelora", adapter.Values{"shared_factors": "A"}), nil, 2, 159744, 592130},
 		{"sharelora-b", adapter.Configure("sharelora", adapter.Values{"shared_factors": "B"}), nil, 2, 159744, 592130},
 		{"sharelora-ab", adapter.Configure("sharelora", adapter.Values{"shared_factors": "AB"}), nil, 2, 24576, 592130},
@@ -77,7 +85,9 @@ func TestCountMerged(t *testing.T) {
 	count := func(layers, width int, c adapter.Config, merges, injects int) int {
 		dev := nulldev.Open(4)
 		none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-		m, err := model.New(dev, model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1, Activation: "gelu"}, 2, 1, nil, none)
+		m, err := model.New(dev,
+			model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1,
+				Activation: "gelu"}, 2, 1, nil, none)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +120,9 @@ func TestCountMerged(t *testing.T) {
 	if got := count(32, 4096, lor2c(64), 8, 8); got != 12582912 {
 		t.Errorf("after 8 merges and 8 injections: %d scalars; want 12582912", got)
 	}
-	if got := count(32, 4096, adapter.Configure("lora", adapter.Values{"rank": 64, "alpha": 32, "target_modules": queryValue}), 0, 0); got != 33554432 {
+	if got := count(32, 4096,
+		adapter.Configure("lora", adapter.Values{"rank": 64, "alpha": 32, "target_modules": queryValue}), 0,
+		0); got != 33554432 {
 		t.Errorf("LoRA of 32 layers: %d scalars; want 33554432", got)
 	}
 }

@@ -170,8 +170,10 @@ func readDescription(dir string) (d Description, path string, listed []string, e
 	if errors.Is(err, fs.ErrNotExist) {
 		path = filepath.Join(dir, peftFile)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return d, path, nil, place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s, only %s; want a directory that lor2c train or PEFT wrote",
-				dir, descriptionFile, peftFile, entries(dir)))
+			return d, path, nil,
+				place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s, only %s; want a directory that lor2c "+
+					"train or PEFT wrote",
+					dir, descriptionFile, peftFile, entries(dir)))
 		}
 		d, listed, err = readPEFT(dir)
 		return d, path, listed, err
@@ -207,7 +209,8 @@ func (d Description) check() (faults []error) {
 		}
 	}
 	faults = d.Method.Validate()
-	fault(d.Base.Layers >= 0 && d.Base.Layers <= maxLayers, "base.num_hidden_layers is %d; want 0 to %d", d.Base.Layers, maxLayers)
+	fault(d.Base.Layers >= 0 &&
+		d.Base.Layers <= maxLayers, "base.num_hidden_layers is %d; want 0 to %d", d.Base.Layers, maxLayers)
 	fault(d.MaxLength >= 0, "max_length is %d; want at least 0", d.MaxLength)
 	sorted := slices.Sorted(slices.Values(d.Task.Labels))
 	for i := 1; i < len(sorted); i++ {

@@ -28,9 +28,9 @@ var doraSpec = spec{
 	except:  roundsStart,
 }
 
-// DoRA replaces the weight W of linear layers by m V/||V|| with V = W + s B A, where ||V|| [M] are the norms of the rows
-// of V and m [M] is trained (Liu et al. 2024, arXiv:2402.09353, eq. 5). The gradient takes ||V|| for a constant (section
-// 4.3). Dropout acts on the input of the low-rank path alone.
+// DoRA replaces the weight W of linear layers by m V/||V|| with V = W + s B A, where ||V|| [M] are the norms of the
+// rows of V and m [M] is trained (Liu et al. 2024, arXiv:2402.09353, eq. 5). The gradient takes ||V|| for a constant
+// (section 4.3). Dropout acts on the input of the low-rank path alone.
 type DoRA struct {
 	Plain
 	at     map[model.Site]doraSite

@@ -15,8 +15,9 @@ type dyLoRAConfig struct {
 }
 
 var dyLoRASpec = spec{
-	new:          newDyLoRA,
-	about:        "DyLoRA: LoRA that is trained at another rank in every step, so that it works at each rank up to method.rank",
+	new: newDyLoRA,
+	about: "DyLoRA: LoRA that is trained at another rank in every step, so that it works at each rank up to " +
+		"method.rank",
 	section:      func() section { return &dyLoRAConfig{lowRankDefaults, "full"} },
 	learningRate: 1e-3,
 	peftType:     "LORA",
@@ -24,8 +25,8 @@ var dyLoRASpec = spec{
 		c.describeLoRA(d.Method.own.(*dyLoRAConfig).LowRank)
 	},
 	library: "peft",
-	load: "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`. Its first b rows of A and columns of B are " +
-		"a LoRA of rank b and the same alpha.",
+	load: "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`. Its first b rows of A and columns " +
+		"of B are a LoRA of rank b and the same alpha.",
 }
 
 // DyLoRA adds B A to linear layers like LoRA, in a step of rank b with the first b rows of A and columns of B and the

@@ -26,17 +26,22 @@ func TestOpenFaults(t *testing.T) {
 		return peft(dir, ": "+fault+"; lor2c reads plain LoRA adapters of PEFT")
 	}
 	for _, c := range [][2]string{
-		{"no-config", "adapter: open testdata/no-config: there is neither lor2c.json nor adapter_config.json, only notes.txt; want a directory that lor2c train or PEFT wrote"},
-		peft("broken-peft", ":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
-		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the file that lor2c train wrote"},
+		{"no-config", "adapter: open testdata/no-config: there is neither lor2c.json nor adapter_config.json, only " +
+			"notes.txt; want a directory that lor2c train or PEFT wrote"},
+		peft("broken-peft",
+			":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
+		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the " +
+			"file that lor2c train wrote"},
 		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
-		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open testdata/bad-method/lor2c.json: method.alpha: is -1; want more than 0"},
+		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open " +
+			"testdata/bad-method/lor2c.json: method.alpha: is -1; want more than 0"},
 		unsupported("loha", `peft_type is "LOHA"`),
 		unsupported("dora", "use_dora is true"),
 		unsupported("rank-pattern", "rank_pattern is {\"layer.0.attention.self.query\":8}"),
 		unsupported("alpha-pattern", "alpha_pattern is {\"layer.0.attention.self.query\":32}"),
 		unsupported("bias", `bias is "lora_only"`),
-		{"no-tensors", "adapter: open testdata/no-tensors: there is no adapter_model.safetensors, only adapter_config.json; want the whole directory that lor2c train or PEFT wrote"},
+		{"no-tensors", "adapter: open testdata/no-tensors: there is no adapter_model.safetensors, only " +
+			"adapter_config.json; want the whole directory that lor2c train or PEFT wrote"},
 	} {
 		t.Run("dir="+c[0], func(t *testing.T) {
 			s, err := adapter.Open(filepath.Join("testdata", c[0]))
@@ -110,7 +115,8 @@ func TestRestoreFaults(t *testing.T) {
 		change func(checkpoint.Tensor) []checkpoint.Tensor
 		want   string
 	}{
-		{"missing-head", drop(head), "the tensor of the classification head " + head + " is missing; want all 10 tensors of the method and the head"},
+		{"missing-head", drop(head),
+			"the tensor of the classification head " + head + " is missing; want all 10 tensors of the method and the head"},
 		{"missing-adapter", drop(a), "the tensor " + a + " is missing; want all 10 tensors of the method and the head"},
 		{"wrong-shape", func(x checkpoint.Tensor) []checkpoint.Tensor {
 			if x.Name == a {
@@ -125,7 +131,8 @@ func TestRestoreFaults(t *testing.T) {
 			y := x
 			y.Name = strings.Replace(a, "layer.2", "layer.3", 1)
 			return []checkpoint.Tensor{x, y}
-		}, "unexpected tensor " + place.Quote(strings.Replace(a, "layer.2", "layer.3", 1)) + ": method lora has no such parameter on this model"},
+		}, "unexpected tensor " + place.Quote(strings.Replace(a, "layer.2", "layer.3", 1)) +
+			": method lora has no such parameter on this model"},
 	} {
 		t.Run("fault="+c.name, func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
@@ -141,7 +148,8 @@ func TestRestoreFaults(t *testing.T) {
 			fresh := goldenNetwork(t, dev, base, method, 2)
 			before := download(dev, fresh.Method.Params()[0].Value)
 			err = s.Restore(dev, fresh.Method, fresh.Model.Head())
-			if got, want := fmt.Sprint(err), "adapter: load "+filepath.Join(dir, "adapter_model.safetensors")+": "+c.want+": adapter and model do not match"; got != want {
+			if got, want := fmt.Sprint(err), "adapter: load "+filepath.Join(dir, "adapter_model.safetensors")+": "+c.want+
+				": adapter and model do not match"; got != want {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}
 			if !errors.Is(err, adapter.ErrMismatch) {
@@ -168,8 +176,10 @@ func TestOtherBase(t *testing.T) {
 	defer s.Close()
 	other := baseOf(t, n.Model, filepath.Join(goldenDir, "bert"))
 	err = s.CheckBase(other)
-	want := fmt.Sprintf("adapter: load %s: it was trained on ../../testdata/golden/roberta (weights %.12s), and ../../testdata/golden/bert "+
-		"has other weights (%.12s); name its own base model: adapter and model do not match", dir, s.Base.SHA256, other.SHA256)
+	want := fmt.Sprintf("adapter: load %s: it was trained on ../../testdata/golden/roberta (weights %.12s), and "+
+		"../../testdata/golden/bert has other weights (%.12s); name its own base model: adapter and model do not match", dir,
+		s.Base.SHA256,
+		other.SHA256)
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
@@ -204,7 +214,8 @@ func TestCutOff(t *testing.T) {
 	}
 	_, err = adapter.Open(dir)
 	// The head has 32 33 + 3 33 floats, and the last one is cut off.
-	want := "checkpoint: open " + path + `: tensor "base_model.model.classifier.out_proj.weight" ends at data byte 4620, but the data has 4616; the file is cut off or damaged`
+	want := "checkpoint: open " + path +
+		`: tensor "base_model.model.classifier.out_proj.weight" ends at data byte 4620, but the data has 4616; the file is cut off or damaged`
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("error\n%s\nwant\n%s", got, want)
 	}
@@ -225,7 +236,8 @@ func TestAttachFaults(t *testing.T) {
 			c.Resolve()
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this model; want some of "+
-				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense]", target)
+				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense "+
+				"output.dense]", target)
 			if got := fmt.Sprint(err); got != want {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}

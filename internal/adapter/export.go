@@ -30,9 +30,11 @@ func CheckExport(method, format string) error {
 	}
 	switch {
 	case format == FormatPEFT && m.library != FormatPEFT && m.unfolded == "":
-		return refuse("PEFT does not read such adapters; want " + FormatMerged + ", or " + FormatLoRA + " if the method adds low-rank products")
+		return refuse("PEFT does not read such adapters; want " + FormatMerged + ", or " + FormatLoRA +
+			" if the method adds low-rank products")
 	case format == FormatPEFT && m.library != FormatPEFT:
-		return refuse("PEFT does not read such adapters, and " + m.unfolded + "; want the adapter directory itself, which lor2c eval reads")
+		return refuse("PEFT does not read such adapters, and " + m.unfolded +
+			"; want the adapter directory itself, which lor2c eval reads")
 	case format != FormatPEFT && m.unfolded != "":
 		return refuse(m.unfolded)
 	}

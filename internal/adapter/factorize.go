@@ -14,10 +14,12 @@ import (
 const oversampling = 10
 
 // principal returns the r largest singular values of w [M,K] with their left vectors U [M,r] and right vectors V [K,r].
-// The elements of a column of U sum to at least 0, which fixes the sign. With no iterations it is exact; otherwise it is
-// a randomised subspace iteration (Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithms 4.4 and 5.1) that depends
-// on seed and name.
-func principal(w *mat.Dense, r, iterations int, seed uint64, name string) (u *mat.Dense, values []float64, v *mat.Dense) {
+// The elements of a column of U sum to at least 0, which fixes the sign. With no iterations it is exact; otherwise it
+// is a randomised subspace iteration (Halko, Martinsson and Tropp 2011, arXiv:0909.4061, algorithms 4.4 and 5.1) that
+// depends on seed and name.
+func principal(
+	w *mat.Dense, r, iterations int, seed uint64, name string,
+) (u *mat.Dense, values []float64, v *mat.Dense) {
 	u, v = &mat.Dense{}, &mat.Dense{}
 	var svd mat.SVD
 	if iterations == 0 {

@@ -28,7 +28,9 @@ func goldenNetwork(t *testing.T, dev compute.Device, base string, c adapter.Conf
 	return goldenNetworkAs(t, dev, base, c, nil, seed)
 }
 
-func goldenNetworkAs(t *testing.T, dev compute.Device, base string, c adapter.Config, structure json.RawMessage, seed uint64) *network {
+func goldenNetworkAs(
+	t *testing.T, dev compute.Device, base string, c adapter.Config, structure json.RawMessage, seed uint64,
+) *network {
 	t.Helper()
 	m, err := model.Load(dev, base, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, seed, nil)
 	if err != nil {
@@ -44,7 +46,8 @@ func baseOf(t *testing.T, m model.Network, dir string) adapter.Base {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return adapter.Base{Path: dir, SHA256: sum, Type: m.(*model.Encoder).Type, Width: m.HiddenSize(), Layers: m.HiddenLayers()}
+	return adapter.Base{Path: dir, SHA256: sum, Type: m.(*model.Encoder).Type, Width: m.HiddenSize(),
+		Layers: m.HiddenLayers()}
 }
 
 // describe returns the description of an adapter as a run writes it.
@@ -54,7 +57,8 @@ func describe(t *testing.T, n *network, base string, c adapter.Config) adapter.D
 	p := 0.2
 	c = c.With(adapter.Values{"dropout": p})
 	c.Resolve()
-	return adapter.Description{Method: c, Base: b, Task: adapter.Task{Name: "custom", Labels: []string{"no", "maybe", "yes"}}, MaxLength: 16}
+	return adapter.Description{Method: c, Base: b,
+		Task: adapter.Task{Name: "custom", Labels: []string{"no", "maybe", "yes"}}, MaxLength: 16}
 }
 
 // saved writes the adapter of n to a new directory.
@@ -112,7 +116,8 @@ func TestSaveRestore(t *testing.T) {
 				b := join(n.parts())
 				n.Method.Begin(adapter.At{})
 				fresh.Method.Begin(adapter.At{})
-				if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
+				if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false),
+					logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
 					t.Error("logits differ after the round trip")
 				}
 			})
@@ -150,7 +155,8 @@ func TestReadPEFT(t *testing.T) {
 	}
 	s.Close()
 	dropout := 0.0
-	c := adapter.Configure("lora", adapter.Values{"rank": 4, "alpha": 16, "dropout": dropout, "target_modules": []string{"query", "value"}})
+	c := adapter.Configure("lora",
+		adapter.Values{"rank": 4, "alpha": 16, "dropout": dropout, "target_modules": []string{"query", "value"}})
 	if !cmp.Equal(s.Method, c) || s.Base.Path != "roberta" || s.Task.Name != "" {
 		t.Errorf("description is %+v; want %+v on roberta without a task", s.Description, c)
 	}
@@ -200,8 +206,10 @@ func readJSON(t *testing.T, path string) map[string]any {
 // peftKeys are the keys of LoraConfig in PEFT 0.4.0, src/peft/tuners/lora.py
 // and utils/config.py. It refuses all other keys.
 var peftKeys = []string{
-	"peft_type", "auto_mapping", "base_model_name_or_path", "revision", "task_type", "inference_mode", "r", "target_modules", "lora_alpha",
-	"lora_dropout", "fan_in_fan_out", "bias", "modules_to_save", "init_lora_weights", "layers_to_transform", "layers_pattern",
+	"peft_type", "auto_mapping", "base_model_name_or_path", "revision", "task_type", "inference_mode", "r",
+	"target_modules", "lora_alpha",
+	"lora_dropout", "fan_in_fan_out", "bias", "modules_to_save", "init_lora_weights", "layers_to_transform",
+	"layers_pattern",
 }
 
 // TestWritePEFT: a LoRA directory has the same tensors as one of PEFT, and an
@@ -212,11 +220,13 @@ func TestWritePEFT(t *testing.T) {
 	n := goldenNetwork(t, dev, base, c, 1)
 	dir := saved(t, n, describe(t, n, base, c))
 	golden := filepath.Join(goldenDir, "peft_lora_roberta")
-	got, want := shapes(t, filepath.Join(dir, "adapter_model.safetensors")), shapes(t, filepath.Join(golden, "adapter_model.safetensors"))
+	got, want := shapes(t, filepath.Join(dir, "adapter_model.safetensors")), shapes(t,
+		filepath.Join(golden, "adapter_model.safetensors"))
 	if !cmp.Equal(got, want) {
 		t.Errorf("tensors (-want +got):\n%s", cmp.Diff(want, got))
 	}
-	config, theirs := readJSON(t, filepath.Join(dir, "adapter_config.json")), readJSON(t, filepath.Join(golden, "adapter_config.json"))
+	config, theirs := readJSON(t, filepath.Join(dir, "adapter_config.json")), readJSON(t,
+		filepath.Join(golden, "adapter_config.json"))
 	// PEFT's run had other settings for these keys: its path, no dropout, and the
 	// name of a decoder's head.
 	theirs["base_model_name_or_path"], theirs["lora_dropout"], theirs["modules_to_save"] = base, 0.2, []any{"classifier"}
@@ -238,7 +248,8 @@ func TestWritePEFT(t *testing.T) {
 		t.Fatal(err)
 	}
 	// There are 6 pairs of 2 32 4 scalars, and a head of 32 33 + 3 33.
-	if want := "base_model: " + base + "\nlibrary_name: peft\n"; !strings.Contains(string(card), want) || !strings.Contains(string(card), "2691 trained scalars in 16 tensors") {
+	if want := "base_model: " + base + "\nlibrary_name: peft\n"; !strings.Contains(string(card), want) ||
+		!strings.Contains(string(card), "2691 trained scalars in 16 tensors") {
 		t.Errorf("README.md is\n%s\nwant %q in it", card, want)
 	}
 }
@@ -261,7 +272,8 @@ func TestWriteLoR2C(t *testing.T) {
 		want  []map[string][]int
 	}{
 		{false, []map[string][]int{head, layers("lora_A", []int{5, 32}), layers("lora_B", []int{32, 5})}},
-		{true, []map[string][]int{head, {"base_model.model.roberta.encoder.lor2c.shared.lora_A.weight": {5, 32}}, layers("lora_B", []int{32, 5})}},
+		{true, []map[string][]int{head, {"base_model.model.roberta.encoder.lor2c.shared.lora_A.weight": {5, 32}},
+			layers("lora_B", []int{32, 5})}},
 	} {
 		t.Run("share="+map[bool]string{false: "false", true: "true"}[c.share], func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
@@ -277,8 +289,9 @@ func TestWriteLoR2C(t *testing.T) {
 			}
 			span := func(l float64) any { return map[string]any{"start": l, "end": l} }
 			config := map[string]any{
-				"base_model_name_or_path": base, "inference_mode": true, "lora_dropout": 0.2, "lor2c_alpha": 10.0, "modules_to_save": []any{"classifier"},
-				"peft_type": "LOR2C", "r": 5.0, "task_type": "SEQ_CLS", "lor2c_modules": []any{span(0), span(1), span(2)},
+				"base_model_name_or_path": base, "inference_mode": true, "lora_dropout": 0.2, "lor2c_alpha": 10.0,
+				"modules_to_save": []any{"classifier"},
+				"peft_type":       "LOR2C", "r": 5.0, "task_type": "SEQ_CLS", "lor2c_modules": []any{span(0), span(1), span(2)},
 			}
 			if c.share {
 				config["share"] = true
@@ -302,12 +315,15 @@ func TestWriteDrawnPooler(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return attachTo(t, dev, m, adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 4, "target_modules": []string{"key"}}), nil, seed)
+		return attachTo(t, dev, m,
+			adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 4, "target_modules": []string{"key"}}), nil, seed)
 	}
 	n := build(1)
 	n.steps(t, 2)
 	p := 0.2
-	dir := saved(t, n, adapter.Description{Method: adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 4, "dropout": p, "target_modules": []string{"key"}})})
+	dir := saved(t, n,
+		adapter.Description{Method: adapter.Configure("lora",
+			adapter.Values{"rank": 2, "alpha": 4, "dropout": p, "target_modules": []string{"key"}})})
 	config := readJSON(t, filepath.Join(dir, "adapter_config.json"))
 	if got, want := config["modules_to_save"], []any{"classifier", "pooler"}; !cmp.Equal(got, want) {
 		t.Errorf("modules_to_save is %v; want %v", got, want)
@@ -318,7 +334,8 @@ func TestWriteDrawnPooler(t *testing.T) {
 	}
 	fresh, b := build(2), join(micro())
 	restore(t, dir, fresh)
-	if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false), logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
+	if !sameBits(logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false),
+		logits(dev, fresh.Model, fresh.Method.Hook(adapter.At{}), b, false)) {
 		t.Error("logits differ after the round trip")
 	}
 }
@@ -332,7 +349,8 @@ func TestWriteFull(t *testing.T) {
 		id2label           map[string]any
 		problem            string
 	}{
-		{"roberta", "RobertaForSequenceClassification", []string{"no", "maybe", "yes"}, map[string]any{"0": "no", "1": "maybe", "2": "yes"}, "single_label_classification"},
+		{"roberta", "RobertaForSequenceClassification", []string{"no", "maybe", "yes"},
+			map[string]any{"0": "no", "1": "maybe", "2": "yes"}, "single_label_classification"},
 		// Labels that are nil mean regression, whatever the head of this test has.
 		{"bert", "BertForSequenceClassification", nil, map[string]any{"0": "LABEL_0"}, "regression"},
 	} {

@@ -24,8 +24,8 @@ type Update struct {
 	Bias          bool      // the bias is multiplied by Rows too
 }
 
-// Folder is a Method that computes what the base model computes with other weights. A method that is no Folder gives the
-// reason in its spec.
+// Folder is a Method that computes what the base model computes with other weights. A method that is no Folder gives
+// the reason in its spec.
 type Folder interface {
 	Method
 	// Fold returns what the method makes of the weights in the files of the base model, each linear layer at most once.
@@ -148,7 +148,8 @@ func AsLoRA(dev compute.Device, m Folder) (Config, []Update, error) {
 	if rank > MaxRank {
 		return Config{}, nil, fmt.Errorf("it would be LoRA of rank %d; the largest rank is %d", rank, MaxRank)
 	}
-	return Configure("lora", Values{"rank": rank, "alpha": float64(scale) * float64(rank), "dropout": 0.0, "target_modules": names}), list, nil
+	return Configure("lora",
+		Values{"rank": rank, "alpha": float64(scale) * float64(rank), "dropout": 0.0, "target_modules": names}), list, nil
 }
 
 // Fill gives m, which Attach has made of the settings of AsLoRA, the values of updates.

@@ -37,7 +37,8 @@ func TestFold(t *testing.T) {
 				b := join(n.parts())
 				n.Method.Begin(adapter.At{})
 				want := logits(dev, n.Model, n.Method.Hook(adapter.At{}), b, false)
-				if base := fresh(t, dev, kind); len(n.Method.Params()) > 0 && apart(logits(dev, base, model.Base{}, b, false), want) < 1e-2 {
+				if base := fresh(t, dev, kind); len(n.Method.Params()) > 0 &&
+					apart(logits(dev, base, model.Base{}, b, false), want) < 1e-2 {
 					t.Fatal("the method changes nothing")
 				}
 				merged := fresh(t, dev, kind)

@@ -21,7 +21,8 @@ func (c *ia3Config) Validate() []error {
 	faults := (&LowRank{TargetModules: c.TargetModules}).Validate()
 	for _, name := range c.FeedForward {
 		if !slices.Contains(c.TargetModules, name) {
-			faults = append(faults, fmt.Errorf("method.feedforward_modules: has %q, which is not one of method.target_modules", name))
+			faults = append(faults,
+				fmt.Errorf("method.feedforward_modules: has %q, which is not one of method.target_modules", name))
 		}
 	}
 	return faults
@@ -31,7 +32,8 @@ var ia3Spec = spec{
 	new:   newIA3,
 	about: "(IA)3: a vector that scales keys, values and the inner activations of the feed-forward layers",
 	section: func() section {
-		return &ia3Config{[]string{"key", "value", "output.dense"}, []string{"output.dense"}, []string{"attention.output.dense"}}
+		return &ia3Config{[]string{"key", "value", "output.dense"}, []string{"output.dense"},
+			[]string{"attention.output.dense"}}
 	},
 	learningRate: 3e-3,
 	peftType:     "IA3",
@@ -46,8 +48,8 @@ var ia3Spec = spec{
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }
 
-// IA3 scales the output of linear layers, bias included, or the input of those in feedforward_modules by a trained vector
-// that begins at one (Liu et al. 2022, arXiv:2205.05638, section 3.3).
+// IA3 scales the output of linear layers, bias included, or the input of those in feedforward_modules by a trained
+// vector that begins at one (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 type IA3 struct {
 	Plain
 	b      builder

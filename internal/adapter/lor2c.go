@@ -35,7 +35,8 @@ func (c *lor2cConfig) Validate() []error {
 		rank = max(c.Rank/2, 1)
 	}
 	if !math.IsInf(c.InjectAlpha, 0) && infinite(float32(c.InjectAlpha/float64(rank))) {
-		return []error{fmt.Errorf("method.inject_alpha: is %g; want inject_alpha/inject_rank to be finite in float32", c.InjectAlpha)}
+		return []error{fmt.Errorf("method.inject_alpha: is %g; want inject_alpha/inject_rank to be finite in float32",
+			c.InjectAlpha)}
 	}
 	return nil
 }
@@ -135,10 +136,13 @@ func newLoR2C(b builder) (Method, error) {
 	for _, k := range s.Modules {
 		name := b.moduleName(k.First, k.Last)
 		if shared == nil {
-			m.modules = append(m.modules, module{k.First, k.Last, b.pair(c.Factors, name, k.First, b.HiddenSize(), b.HiddenSize())})
+			m.modules = append(m.modules,
+				module{k.First, k.Last, b.pair(c.Factors, name, k.First, b.HiddenSize(), b.HiddenSize())})
 			continue
 		}
-		m.modules = append(m.modules, module{k.First, k.Last, pair{shared, b.lowRankB(name, k.First, b.HiddenSize(), c.Rank), c.Scale(), float32(c.Dropout)}})
+		m.modules = append(m.modules,
+			module{k.First, k.Last,
+				pair{shared, b.lowRankB(name, k.First, b.HiddenSize(), c.Rank), c.Scale(), float32(c.Dropout)}})
 	}
 	for _, l := range s.Injected {
 		m.addLoRA(l)

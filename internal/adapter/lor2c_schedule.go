@@ -111,7 +111,8 @@ func (m *LoR2C) measure(at At, run Run) error {
 	for i, values := range spectra {
 		span := m.modules[i].span()
 		if slices.ContainsFunc(values, func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }) {
-			return fmt.Errorf("adapter: step %d: the singular values of the module of layer %d are not finite; try a lower optim.lr",
+			return fmt.Errorf("adapter: step %d: the singular values of the module of layer %d are not finite; try a lower "+
+				"optim.lr",
 				at.Step, span.First)
 		}
 		m.measured[i] = schedule.Module{Span: span, Singular: values}
@@ -209,7 +210,8 @@ func (m *LoR2C) Start(run Run, fresh bool) error {
 		return nil
 	}
 	plan := schedule.Plan{
-		Layers: m.run.Layers, Rank: m.run.Rank, Parameters: Count(m.Params()), Merges: []schedule.Time{}, Injects: []schedule.Time{},
+		Layers: m.run.Layers, Rank: m.run.Rank, Parameters: Count(m.Params()), Merges: []schedule.Time{},
+		Injects:   []schedule.Time{},
 		MaxMerges: m.config.MaxMerges, MaxInjects: m.config.MaxInjects, Score: m.config.Score, SFSK: m.config.SFSK,
 	}
 	var merges, injects []string
@@ -230,8 +232,8 @@ func (m *LoR2C) Start(run Run, fresh bool) error {
 	}
 	run.Printf("schedule: merges, at most %s; injections, at most %s", list(merges), list(injects))
 	if short := m.Shortfall(); short != nil {
-		run.Printf("schedule: merges may leave no module for %s, because an injection replaces a module that was never merged; "+
-			"lower schedule.max_merges, which is %d, to have enough modules with these %d layers",
+		run.Printf("schedule: merges may leave no module for %s, because an injection replaces a module that was never "+
+			"merged; lower schedule.max_merges, which is %d, to have enough modules with these %d layers",
 			numbered("injection", short), m.config.MaxMerges, plan.Layers)
 	}
 	if !fresh {

@@ -114,8 +114,8 @@ func (b builder) checkTargets(targetModules []string) error {
 	return nil
 }
 
-// linears calls f for each linear layer that target modules name, by layer and by their order within it, with the path of
-// the layer's tensors in a file and the widths of its input and output.
+// linears calls f for each linear layer that target modules name, by layer and by their order within it, with the path
+// of the layer's tensors in a file and the widths of its input and output.
 func (b builder) linears(targetModules []string, f func(s model.Site, module string, in, out int)) error {
 	if err := b.checkTargets(targetModules); err != nil {
 		return err

@@ -41,7 +41,8 @@ var lowRankDefaults = LowRank{Factors{Rank: 8, Alpha: 16, Dropout: 0.05}, []stri
 // Validate returns the faults of the list of target modules.
 func (c *LowRank) Validate() (faults []error) {
 	if len(c.TargetModules) == 0 {
-		faults = append(faults, fmt.Errorf("method.target_modules: is empty; want at least one linear layer, for example query and value"))
+		faults = append(faults,
+			fmt.Errorf("method.target_modules: is empty; want at least one linear layer, for example query and value"))
 	}
 	for i, t := range c.TargetModules {
 		if slices.Contains(c.TargetModules[:i], t) {

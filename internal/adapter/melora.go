@@ -39,9 +39,9 @@ var meLoRASpec = spec{
 	load:    "Load it with `lor2c eval --adapter`. A holds the mini LoRAs' A one below the other, and so does B.",
 }
 
-// MELoRA adds to a linear layer, for each of n equal slices of its input and output, a LoRA of rank r that maps one to the
-// other: LoRA with a block-diagonal A [n r, K] and B [M, n r] (Ren et al. 2024, arXiv:2402.17263, section 3.2). The blocks
-// are stored as A [n r, K/n] and B [M, r].
+// MELoRA adds to a linear layer, for each of n equal slices of its input and output, a LoRA of rank r that maps one to
+// the other: LoRA with a block-diagonal A [n r, K] and B [M, n r] (Ren et al. 2024, arXiv:2402.17263, section 3.2). The
+// blocks are stored as A [n r, K/n] and B [M, r].
 type MELoRA struct {
 	Plain
 	pairs  map[model.Site]pair
@@ -57,7 +57,8 @@ func newMELoRA(b builder) (Method, error) {
 				"want a divisor of both", s.Path, in, out, c.Groups)
 			return
 		}
-		w := pair{b.lowRankA(module, s.Layer, c.Groups*c.Rank, in/c.Groups), b.lowRankB(module, s.Layer, out, c.Rank), c.Scale(), float32(c.Dropout)}
+		w := pair{b.lowRankA(module, s.Layer, c.Groups*c.Rank, in/c.Groups), b.lowRankB(module, s.Layer, out, c.Rank),
+			c.Scale(), float32(c.Dropout)}
 		m.pairs[s], m.params = w, append(m.params, w.A, w.B)
 	})
 	if odd != nil {

@@ -26,32 +26,52 @@ var methods = []struct {
 	{"lor2c", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), nil},
 	{"lor2c-share", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "share": true}), nil},
 	// The last layer returns one row per sequence, and a module may end there.
-	{"lor2c-span-1-3", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}), func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
-	{"lor2c-spans-0-1-and-2-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3}), func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
-	{"lor2c-injected-1-and-3", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "inject_alpha": 4, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
-	{"lor2c-span-0-2-injected-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3, "inject_alpha": 2, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
-	{"share-span-2-3-injected-0", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 5, "inject_alpha": 2, "share": true, "target_modules": queryValue}), func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
-	{"lora-query-value", adapter.Configure("lora", adapter.Values{"rank": 3, "alpha": 6, "target_modules": []string{"query", "value"}}), nil},
+	{"lor2c-span-1-3", adapter.Configure("lor2c", adapter.Values{"rank": 3, "alpha": 6}),
+		func(m *adapter.LoR2C) { m.Merge(1, 3, 2) }},
+	{"lor2c-spans-0-1-and-2-3", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3}),
+		func(m *adapter.LoR2C) { m.Merge(0, 1, 0); m.Merge(2, 3, 3) }},
+	{"lor2c-injected-1-and-3",
+		adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "inject_alpha": 4, "target_modules": queryValue}),
+		func(m *adapter.LoR2C) { m.Inject(3); m.Inject(1) }},
+	{"lor2c-span-0-2-injected-3",
+		adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 3, "inject_alpha": 2, "target_modules": queryValue}),
+		func(m *adapter.LoR2C) { m.Merge(0, 2, 1); m.Inject(3) }},
+	{"share-span-2-3-injected-0",
+		adapter.Configure("lor2c",
+			adapter.Values{"rank": 2, "alpha": 5, "inject_alpha": 2, "share": true, "target_modules": queryValue}),
+		func(m *adapter.LoR2C) { m.Inject(0); m.Merge(2, 3, 3) }},
+	{"lora-query-value",
+		adapter.Configure("lora", adapter.Values{"rank": 3, "alpha": 6, "target_modules": []string{"query", "value"}}), nil},
 	{"lora-linear", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
 	{"lora-rslora", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "use_rslora": true}), nil},
 	{"lora-plus", adapter.Configure("lora", adapter.Values{"rank": 2, "alpha": 3, "loraplus_lr_ratio": 2}), nil},
 	{"sharelora-a", adapter.Configure("sharelora", adapter.Values{"rank": 3, "alpha": 6, "shared_factors": "A"}), nil},
 	{"sharelora-b", adapter.Configure("sharelora", adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "B"}), nil},
-	{"sharelora-ab", adapter.Configure("sharelora", adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "AB", "target_modules": allLinear}), nil},
+	{"sharelora-ab",
+		adapter.Configure("sharelora",
+			adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "AB", "target_modules": allLinear}), nil},
 	{"dylora", adapter.Configure("dylora", adapter.Values{"rank": 5, "alpha": 6}), nil},
 	{"pissa", adapter.Configure("pissa", adapter.Values{"rank": 3, "alpha": 6}), nil},
-	{"pissa-exact", adapter.Configure("pissa", adapter.Values{"rank": 2, "alpha": 3, "svd_iterations": 0, "target_modules": allLinear}), nil},
+	{"pissa-exact",
+		adapter.Configure("pissa", adapter.Values{"rank": 2, "alpha": 3, "svd_iterations": 0, "target_modules": allLinear}),
+		nil},
 	{"olora", adapter.Configure("olora", adapter.Values{"rank": 3, "alpha": 3}), nil},
 	{"vera", adapter.Configure("vera", adapter.Values{"rank": 5}), nil},
 	{"vera-linear", adapter.Configure("vera", adapter.Values{"rank": 3, "target_modules": allLinear}), nil},
 	{"dora", adapter.Configure("dora", adapter.Values{"rank": 3, "alpha": 6}), nil},
 	{"dora-linear", adapter.Configure("dora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
 	{"melora", adapter.Configure("melora", adapter.Values{"rank": 2, "alpha": 3, "groups": 4}), nil},
-	{"melora-linear", adapter.Configure("melora", adapter.Values{"rank": 3, "alpha": 6, "groups": 2, "target_modules": allLinear}), nil},
+	{"melora-linear",
+		adapter.Configure("melora", adapter.Values{"rank": 3, "alpha": 6, "groups": 2, "target_modules": allLinear}), nil},
 	{"adalora", adapter.Configure("adalora", adapter.Values{"init_rank": 3, "target_rank": 2, "alpha": 6}), nil},
-	{"adalora-linear", adapter.Configure("adalora", adapter.Values{"init_rank": 2, "target_rank": 1, "orth_reg_weight": 0, "target_modules": allLinear}), nil},
+	{"adalora-linear",
+		adapter.Configure("adalora",
+			adapter.Values{"init_rank": 2, "target_rank": 1, "orth_reg_weight": 0, "target_modules": allLinear}), nil},
 	{"ia3", adapter.NewConfig("ia3"), nil},
-	{"ia3-linear", adapter.Configure("ia3", adapter.Values{"target_modules": allLinear, "feedforward_modules": []string{"intermediate.dense", "output.dense"}, "exclude_modules": []string{}}), nil},
+	{"ia3-linear",
+		adapter.Configure("ia3",
+			adapter.Values{"target_modules": allLinear, "feedforward_modules": []string{"intermediate.dense", "output.dense"},
+				"exclude_modules": []string{}}), nil},
 	{"full", adapter.NewConfig("full"), nil},
 	{"bitfit", adapter.NewConfig("bitfit"), nil},
 	{"head", adapter.NewConfig("head"), nil},
@@ -106,7 +126,8 @@ func join(parts []model.Batch) (all model.Batch) {
 		for _, end := range b.Cu[1:] {
 			all.Cu = append(all.Cu, int32(len(all.IDs))+end)
 		}
-		all.IDs, all.Types, all.Labels = append(all.IDs, b.IDs...), append(all.Types, b.Types...), append(all.Labels, b.Labels...)
+		all.IDs, all.Types, all.Labels = append(all.IDs, b.IDs...), append(all.Types, b.Types...), append(all.Labels,
+			b.Labels...)
 	}
 	return all
 }
@@ -128,13 +149,18 @@ func attach(t *testing.T, dev compute.Device, kind string, c adapter.Config, mer
 	return attachTo(t, dev, m, c, merge, 1)
 }
 
-func attachTo(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, merge func(*adapter.LoR2C), seed uint64) *network {
+func attachTo(
+	t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, merge func(*adapter.LoR2C), seed uint64,
+) *network {
 	t.Helper()
 	return attachAs(t, dev, m, c, nil, merge, seed)
 }
 
 // attachAs attaches a method with a structure that it returned before.
-func attachAs(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, structure json.RawMessage, merge func(*adapter.LoR2C), seed uint64) *network {
+func attachAs(
+	t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config, structure json.RawMessage,
+	merge func(*adapter.LoR2C), seed uint64,
+) *network {
 	t.Helper()
 	if c.Value("dropout") == adapter.NewConfig(c.Name()).Value("dropout") {
 		c = c.With(adapter.Values{"dropout": 0.2})
@@ -149,11 +175,12 @@ func attachAs(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Conf
 	}
 	o := optim.Default()
 	o.LR, o.Schedule = 1e-2, "constant"
-	return &network{train.NewStepper(dev, m, method, o, 7, train.Classification(dev, 3, nil, 0), 4), dev.Alloc(compute.Shape{1}, compute.Exact)}
+	return &network{train.NewStepper(dev, m, method, o, 7, train.Classification(dev, 3, nil, 0), 4),
+		dev.Alloc(compute.Shape{1}, compute.Exact)}
 }
 
-// leaveStart moves every parameter of the method that a base model does not have away from its initial value, where other
-// parameters may have no gradient.
+// leaveStart moves every parameter of the method that a base model does not have away from its initial value, where
+// other parameters may have no gradient.
 func (n *network) leaveStart() {
 	base := n.Model.(*model.Encoder).Base()
 	for _, p := range n.Method.Params() {

@@ -48,7 +48,8 @@ func Open(dir string) (*Saved, error) {
 
 func open(dir string) (*Saved, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir, fs.ErrNotExist))
+		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir,
+			fs.ErrNotExist))
 	}
 	sealed := checkpoint.Sealed(dir)
 	if sealed {
@@ -95,10 +96,12 @@ func open(dir string) (*Saved, error) {
 // noTensors explains why an adapter directory has no readable tensors.
 func noTensors(dir, name string) error {
 	if _, err := os.Stat(filepath.Join(dir, pickleFile)); err == nil {
-		return fmt.Errorf("adapter: open %s: its only tensors are %s, a pickle, which is never read; convert it there with %s",
+		return fmt.Errorf("adapter: open %s: its only tensors are %s, a pickle, which is never read; convert it there "+
+			"with %s",
 			dir, pickleFile, checkpoint.ConvertHint(pickleFile, tensorsFile))
 	}
-	return fmt.Errorf("adapter: open %s: there is no %s, only %s; want the whole directory that lor2c train or PEFT wrote", dir, name, entries(dir))
+	return fmt.Errorf("adapter: open %s: there is no %s, only %s; want the whole directory that lor2c train or PEFT wrote",
+		dir, name, entries(dir))
 }
 
 // Close releases the file.
@@ -129,7 +132,8 @@ func (s *Saved) CheckBase(base Base) error {
 		return err
 	}
 	if s.Base.SHA256 != older {
-		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); name its own base model: %w",
+		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); "+
+			"name its own base model: %w",
 			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
 	}
 	return nil
@@ -163,10 +167,12 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 			if i >= len(own) {
 				what = "tensor of the classification head"
 			}
-			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w", s.file.Path(), what, name, len(params), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w",
+				s.file.Path(), what, name, len(params), ErrMismatch)
 		}
 		if !slices.Equal(shape, p.Value.Shape) {
-			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.file.Path(), name, shape, []int(p.Value.Shape), ErrMismatch)
+			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.file.Path(), name, shape,
+				[]int(p.Value.Shape), ErrMismatch)
 		}
 	}
 	known := slices.Concat(params, left)

@@ -32,7 +32,8 @@ func TestModulesMeetBehindNorms(t *testing.T) {
 			ops := strings.Join(dev.Ops, " ")
 			got := [2]int{strings.Count(ops, "LayerNorm LowRankUp LowRankDown"), strings.Count(ops, "LayerNorm LowRankUp")}
 			if got != want[m.name] {
-				t.Errorf("%d norms with an end and a beginning, %d with an end; want %v; ops: %s", got[0], got[1], want[m.name], ops)
+				t.Errorf("%d norms with an end and a beginning, %d with an end; want %v; ops: %s", got[0], got[1], want[m.name],
+					ops)
 			}
 		})
 	}

@@ -21,7 +21,8 @@ import (
 // anyValue are keys of an adapter_config.json whose value does not change what
 // a plain LoRA adapter computes.
 var anyValue = []string{
-	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core", "modules_to_save",
+	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core",
+	"modules_to_save",
 	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
 	// The names of the tensors show which modules are adapted.
 	"exclude_modules", "layers_to_transform", "target_modules",
@@ -108,7 +109,8 @@ func plain(key string, raw json.RawMessage) (value string, ok bool) {
 	}
 	value = line.String()
 	switch {
-	case slices.Contains(anyValue, key), slices.Contains(plainValues[key], value), key != "peft_type" && slices.Contains(unused, value):
+	case slices.Contains(anyValue, key), slices.Contains(plainValues[key], value), key != "peft_type" &&
+		slices.Contains(unused, value):
 		return value, true
 	}
 	if len(value) > 60 || strings.ContainsFunc(value, func(r rune) bool { return !strconv.IsPrint(r) }) {
@@ -134,7 +136,8 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		}
 		m := pairName.FindStringSubmatch(name)
 		if m == nil || !slices.Contains(anySite(), m[2]) {
-			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of any layer; lor2c reads LoRA on %s",
+			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of any layer; "+
+				"lor2c reads LoRA on %s",
 				path, place.Quote(name), place.List(anySite()))}
 		}
 		if l, err := strconv.Atoi(m[1]); err == nil {
@@ -152,7 +155,8 @@ func targetModules(file *checkpoint.File, path string, listed []string) ([]strin
 		has := layers[strconv.Itoa(l)]
 		// Names are sorted, so equal sets are equal lists.
 		if l > 0 && !slices.Equal(has, found) {
-			return nil, unsupported{fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads adapters of the same modules in every layer",
+			return nil, unsupported{fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads "+
+				"adapters of the same modules in every layer",
 				path, orNone(found), l, orNone(has))}
 		}
 		found = has

@@ -113,9 +113,11 @@ func TestOpenPEFTValues(t *testing.T) {
 				got = err.Error()
 			}
 			if c.want != "" {
-				want = "adapter: open " + filepath.Join(dir, "adapter_config.json") + ": " + c.key + " is " + c.want + "; lor2c reads plain LoRA adapters of PEFT"
+				want = "adapter: open " + filepath.Join(dir, "adapter_config.json") + ": " + c.key + " is " + c.want +
+					"; lor2c reads plain LoRA adapters of PEFT"
 			}
-			if got != want && !strings.HasPrefix(c.key, "a_later") || (got == "") != (want == "") || strings.Contains(got, "\x1b") || len(got) > 400 {
+			if got != want && !strings.HasPrefix(c.key, "a_later") || (got == "") != (want == "") ||
+				strings.Contains(got, "\x1b") || len(got) > 400 {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -134,8 +136,9 @@ func TestOpenPEFTTargets(t *testing.T) {
 		"regex":      {`.*attention\.self\.(query|value)`, []string{"attention.self.query", "attention.self.value"}},
 		"all-linear": {"all-linear", []string{"attention.self.query", "attention.self.value"}},
 		"none":       {nil, []string{"attention.self.query", "attention.self.value"}},
-		"too-many":   {[]string{"query", "value", "out_proj", "dense"}, []string{"attention.self.query", "attention.self.value"}},
-		"other":      {[]string{"key"}, []string{"attention.self.query", "attention.self.value"}},
+		"too-many": {[]string{"query", "value", "out_proj", "dense"},
+			[]string{"attention.self.query", "attention.self.value"}},
+		"other": {[]string{"key"}, []string{"attention.self.query", "attention.self.value"}},
 	} {
 		t.Run("targets="+name, func(t *testing.T) {
 			dir := peftDir(t, map[string]any{"target_modules": c.value})
@@ -166,13 +169,20 @@ func TestOpenPEFTTensors(t *testing.T) {
 		change func(checkpoint.Tensor) []checkpoint.Tensor
 		want   string
 	}{
-		"pooler": {renamed("encoder.layer.0.attention.self.query", "pooler.dense"), `tensor "base_model.model.roberta.pooler.dense.lora_A.weight" does not adapt a linear layer ` +
-			"of any layer; lor2c reads LoRA on attention.self.query, attention.self.key"},
-		"embedding":  {renamed("encoder.layer.0.attention.self.query.lora_A.weight", "embeddings.word_embeddings.lora_embedding_A"), "does not adapt a linear layer of any layer"},
-		"dora":       {renamed("layer.0.attention.self.query.lora_A.weight", "layer.0.attention.self.query.lora_magnitude_vector"), "does not adapt a linear layer of any layer"},
-		"one-layer":  {renamed("layer.1.attention.self.value", "layer.1.attention.self.key"), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on attention.self.key, attention.self.query; lor2c reads adapters of the same modules in every layer"},
-		"first-gone": {renamed("layer.0.", "layer.7."), "layer 0 has LoRA on nothing and layer 1 on attention.self.query, attention.self.value"},
-		"layer-gone": {renamed("layer.1.", "layer.7."), "layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on nothing"},
+		"pooler": {renamed("encoder.layer.0.attention.self.query", "pooler.dense"),
+			`tensor "base_model.model.roberta.pooler.dense.lora_A.weight" does not adapt a linear layer ` +
+				"of any layer; lor2c reads LoRA on attention.self.query, attention.self.key"},
+		"embedding": {renamed("encoder.layer.0.attention.self.query.lora_A.weight",
+			"embeddings.word_embeddings.lora_embedding_A"), "does not adapt a linear layer of any layer"},
+		"dora": {renamed("layer.0.attention.self.query.lora_A.weight",
+			"layer.0.attention.self.query.lora_magnitude_vector"), "does not adapt a linear layer of any layer"},
+		"one-layer": {renamed("layer.1.attention.self.value", "layer.1.attention.self.key"), "layer 0 has LoRA on " +
+			"attention.self.query, attention.self.value and layer 1 on attention.self.key, attention.self.query; lor2c " +
+			"reads adapters of the same modules in every layer"},
+		"first-gone": {renamed("layer.0.", "layer.7."),
+			"layer 0 has LoRA on nothing and layer 1 on attention.self.query, attention.self.value"},
+		"layer-gone": {renamed("layer.1.", "layer.7."),
+			"layer 0 has LoRA on attention.self.query, attention.self.value and layer 1 on nothing"},
 		"none": {func(x checkpoint.Tensor) []checkpoint.Tensor {
 			if strings.Contains(x.Name, "lora_") {
 				return nil
@@ -187,7 +197,8 @@ func TestOpenPEFTTensors(t *testing.T) {
 			if err == nil {
 				s.Close()
 			}
-			if want := "adapter: open " + filepath.Join(dir, "adapter_model.safetensors") + ": "; err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.want) {
+			if want := "adapter: open " + filepath.Join(dir, "adapter_model.safetensors") + ": "; err == nil ||
+				!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error\n%v\nwant\n%s%s", err, want, c.want)
 			}
 			if name != "none" && !errors.Is(err, adapter.ErrMismatch) {
@@ -205,7 +216,8 @@ func TestOpenPEFTFaults(t *testing.T) {
 	}{
 		{map[string]any{"r": 0}, "/adapter_config.json: r: is 0; want 1 to 256"},
 		{map[string]any{"lora_alpha": -1}, "/adapter_config.json: lora_alpha: is -1; want more than 0"},
-		{map[string]any{"lora_alpha": 1e308}, "/adapter_config.json: lora_alpha: is 1e+308; want alpha/rank to be finite in float32"},
+		{map[string]any{"lora_alpha": 1e308},
+			"/adapter_config.json: lora_alpha: is 1e+308; want alpha/rank to be finite in float32"},
 		{map[string]any{"lora_dropout": 1}, "/adapter_config.json: lora_dropout: is 1; want at least 0 and less than 1"},
 		{map[string]any{"r": "4"}, `r holds a JSON string, not a whole number; want the JSON that PEFT writes`},
 		{map[string]any{"R": 4}, `the key "R" is "r" in another case; want it written so; want the JSON that PEFT writes`},
@@ -225,7 +237,8 @@ func TestOpenPEFTFaults(t *testing.T) {
 	dir := peftDir(t, nil)
 	path := filepath.Join(dir, "adapter_config.json")
 	for _, c := range []struct{ text, want string }{
-		{`{"peft_type": "LORA", "r": 4, "r": 8}`, `:1:33: the object has the key "r" twice; every key may appear once; want the JSON that PEFT writes`},
+		{`{"peft_type": "LORA", "r": 4, "r": 8}`,
+			`:1:33: the object has the key "r" twice; every key may appear once; want the JSON that PEFT writes`},
 		{"<html>", `: it is not JSON but an HTML page, it starts with "<html>"`},
 		{"[]", ":1:1: the text holds a JSON array, not an object; want the JSON that PEFT writes"},
 		{"null", ": there is no peft_type; want the JSON that PEFT writes"},
@@ -243,10 +256,12 @@ func TestOpenPEFTFaults(t *testing.T) {
 // is refused.
 func TestOpenPickle(t *testing.T) {
 	dir := peftDir(t, nil)
-	if err := os.Rename(filepath.Join(dir, "adapter_model.safetensors"), filepath.Join(dir, "adapter_model.bin")); err != nil {
+	if err := os.Rename(filepath.Join(dir, "adapter_model.safetensors"),
+		filepath.Join(dir, "adapter_model.bin")); err != nil {
 		t.Fatal(err)
 	}
-	want := "adapter: open " + dir + ": its only tensors are adapter_model.bin, a pickle, which is never read; convert it there with " +
+	want := "adapter: open " + dir +
+		": its only tensors are adapter_model.bin, a pickle, which is never read; convert it there with " +
 		`python3 -c "import torch, safetensors.torch as s; s.save_file({k: v.contiguous().clone() for k, v in ` +
 		`torch.load('adapter_model.bin', weights_only=True).items()}, 'adapter_model.safetensors', {'format': 'pt'})"`
 	if _, err := adapter.Open(dir); err == nil || err.Error() != want || !place.IsMistake(err) {
@@ -257,7 +272,8 @@ func TestOpenPickle(t *testing.T) {
 // TestRestoreNotFinite: if a value of the adapter or its head is not finite,
 // the error names the tensor and the file.
 func TestRestoreNotFinite(t *testing.T) {
-	for _, name := range []string{"base_model.model.roberta.encoder.layer.2.attention.self.value.lora_B.weight", "base_model.model.classifier.dense.bias"} {
+	for _, name := range []string{"base_model.model.roberta.encoder.layer.2.attention.self.value.lora_B.weight",
+		"base_model.model.classifier.dense.bias"} {
 		t.Run("tensor="+name, func(t *testing.T) {
 			dir := peftDir(t, nil)
 			rewrite(t, dir, func(x checkpoint.Tensor) []checkpoint.Tensor {
@@ -274,7 +290,8 @@ func TestRestoreNotFinite(t *testing.T) {
 			n := goldenNetwork(t, cpu.Open[float32](1), filepath.Join(goldenDir, "roberta"), s.Method, 1)
 			err = s.Restore(n.Dev, n.Method, n.Model.Head())
 			if want := "checkpoint: read " + filepath.Join(dir, "adapter_model.safetensors") + ": tensor "; err == nil ||
-				!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), " is NaN at [") || !errors.Is(err, checkpoint.ErrNotFinite) {
+				!strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), " is NaN at [") ||
+				!errors.Is(err, checkpoint.ErrNotFinite) {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
@@ -284,7 +301,8 @@ func TestRestoreNotFinite(t *testing.T) {
 // TestOpenDescription changes a lor2c.json that lor2c wrote.
 func TestOpenDescription(t *testing.T) {
 	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
-	method := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query", "value"}})
+	method := adapter.Configure("lor2c",
+		adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query", "value"}})
 	n := goldenNetwork(t, dev, base, method, 1)
 	dir := saved(t, n, describe(t, n, base, method))
 	path := filepath.Join(dir, "lor2c.json")
@@ -293,16 +311,23 @@ func TestOpenDescription(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{`"first": 2,`, `"first": 1,`, ": structure: module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 2: adapter and model do not match"},
-		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 2 without a module: adapter and model do not match"},
-		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`, ": base.num_hidden_layers is 1000000000; want 0 to 1000"},
+		{`"first": 2,`, `"first": 1,`, ": structure: module 1-2 is out of order, overlaps another or leaves the model; " +
+			"want modules in order within layers 0 to 2: adapter and model do not match"},
+		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is listed twice, lies within a module or " +
+			"outside the model; want a layer from 0 to 2 without a module: adapter and model do not match"},
+		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`,
+			": base.num_hidden_layers is 1000000000; want 0 to 1000"},
 		{`"alpha": 16`, `"alpha": 1e308`, ": method.alpha: is 1e+308; want alpha/rank to be finite in float32"},
-		{`"rank": 4`, `"rank": 4, "Rank": 2`, `: method has the key "Rank", which is not one of method lor2c; want the file that lor2c train wrote`},
-		{`"rank": 4`, `"rank": 4, "rank": 2`, `the object has the key "rank" twice; every key may appear once; want the file that lor2c train wrote`},
-		{`"rank": 4`, `"rank": 4, "use_dora": true`, `: method has the key "use_dora", which is not one of method lor2c; want the file that lor2c train wrote`},
-		{`"value"`, `"valve"`, `: method.target_modules: target module "valve" is not a linear layer of this model; want some of [attention.self.query ` +
-			"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense " +
-			"self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj]"},
+		{`"rank": 4`, `"rank": 4, "Rank": 2`,
+			`: method has the key "Rank", which is not one of method lor2c; want the file that lor2c train wrote`},
+		{`"rank": 4`, `"rank": 4, "rank": 2`,
+			`the object has the key "rank" twice; every key may appear once; want the file that lor2c train wrote`},
+		{`"rank": 4`, `"rank": 4, "use_dora": true`,
+			`: method has the key "use_dora", which is not one of method lor2c; want the file that lor2c train wrote`},
+		{`"value"`, `"valve"`,
+			`: method.target_modules: target module "valve" is not a linear layer of this model; want some of [attention.self.query ` +
+				"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense " +
+				"self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj]"},
 		{`"max_length": `, `"max_length": -`, ": max_length is -16; want at least 0"},
 	} {
 		t.Run("new="+c.new, func(t *testing.T) {
@@ -317,7 +342,8 @@ func TestOpenDescription(t *testing.T) {
 			if err == nil {
 				s.Close()
 			}
-			if err == nil || !strings.HasPrefix(err.Error(), "adapter: open "+path) || !strings.HasSuffix(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			if err == nil || !strings.HasPrefix(err.Error(), "adapter: open "+path) || !strings.HasSuffix(err.Error(), c.want) ||
+				strings.Contains(err.Error(), "\n") {
 				t.Errorf("error\n%v\nwant\n%s", err, c.want)
 			}
 		})
@@ -342,7 +368,8 @@ func fuzzOpen(f *testing.F, name string, seeds ...string) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		dir := t.TempDir()
-		for name, content := range map[string][]byte{name: raw, "adapter_model.safetensors": tensors, "model.safetensors": tensors} {
+		for name, content := range map[string][]byte{name: raw, "adapter_model.safetensors": tensors,
+			"model.safetensors": tensors} {
 			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -370,12 +397,15 @@ func FuzzOpenPEFT(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	fuzzOpen(f, "adapter_config.json", string(raw), strings.Replace(string(raw), `"r": 4`, `"r": 8`, 1), `{"peft_type": "LORA"}`, "{}", "null", "[]")
+	fuzzOpen(f, "adapter_config.json", string(raw), strings.Replace(string(raw), `"r": 4`, `"r": 8`, 1),
+		`{"peft_type": "LORA"}`, "{}", "null", "[]")
 }
 
 func FuzzOpenDescription(f *testing.F) {
 	const description = `{"format": 1, "method": {"name": "%s", "rank": 4, "alpha": 16, "dropout": 0, "share": false, "target_modules": ["query", "value"]}, ` +
 		`"base": {"path": "m", "sha256": "", "model_type": "roberta", "hidden_size": 32, "num_hidden_layers": 3}, "task": {"name": "custom", "labels": ["a", "b", "c"]}, "max_length": 32%s}`
-	fuzzOpen(f, "lor2c.json", fmt.Sprintf(description, "lora", ""), fmt.Sprintf(description, "full", ""), fmt.Sprintf(description, "head", ""),
-		fmt.Sprintf(description, "lor2c", `, "structure": {"modules": [{"first": 0, "last": 1}], "injected": [2]}`), "{}", "null")
+	fuzzOpen(f, "lor2c.json", fmt.Sprintf(description, "lora", ""), fmt.Sprintf(description, "full", ""),
+		fmt.Sprintf(description, "head", ""),
+		fmt.Sprintf(description, "lor2c", `, "structure": {"modules": [{"first": 0, "last": 1}], "injected": [2]}`), "{}",
+		"null")
 }

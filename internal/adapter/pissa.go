@@ -48,9 +48,11 @@ var pissaSpec = spec{
 var oloraSpec = spec{
 	new: func(b builder) (Method, error) {
 		c := settingsOf[*oloraConfig](b)
-		return newResidual(b, c.LowRank, func(w *mat.Dense, _ string) (*mat.Dense, *mat.Dense) { return oloraStart(w, c.Rank) })
+		return newResidual(b, c.LowRank,
+			func(w *mat.Dense, _ string) (*mat.Dense, *mat.Dense) { return oloraStart(w, c.Rank) })
 	},
-	about:          "OLoRA: LoRA that begins with the first part of each weight's QR factorisation, and the base keeps the rest",
+	about: "OLoRA: LoRA that begins with the first part of each weight's QR factorisation, and the base " +
+		"keeps the rest",
 	section:        func() section { return &oloraConfig{residualDefaults} },
 	learningRate:   1e-3,
 	peftType:       "OLORA",
@@ -61,8 +63,8 @@ var oloraSpec = spec{
 	except:         roundsStart | rewritesBase,
 }
 
-const residualLoad = "Load it with `lor2c eval --adapter`. It holds the factors that training began with too: on the untouched " +
-	"base the adapter is the LoRA that has them, negated, beside its own."
+const residualLoad = "Load it with `lor2c eval --adapter`. It holds the factors that training began with too: on " +
+	"the untouched base the adapter is the LoRA that has them, negated, beside its own."
 
 // Residual is LoRA that begins with factors A0 and B0 of a part of each weight, while the base keeps W - s B0 A0. The
 // output at the start is the base's up to the rounding of that difference.
@@ -161,8 +163,8 @@ func (m *Residual) Buffers() []*tape.Param { return m.buffers }
 // Structure says that the adapter has A0 and B0.
 func (m *Residual) Structure() json.RawMessage { return encoded(residualStructure{storedInitial}) }
 
-// Fold returns s (B A - B0 A0), which is what the method adds to the weight that it took s B0 A0 from, as pairs of twice
-// the rank.
+// Fold returns s (B A - B0 A0), which is what the method adds to the weight that it took s B0 A0 from, as pairs of
+// twice the rank.
 func (m *Residual) Fold(dev compute.Device) ([]Update, error) {
 	list, err := updates(dev, m.pairs)
 	for i := range list {

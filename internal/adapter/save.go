@@ -130,8 +130,10 @@ func writeModelConfig(dir string, d Description) error {
 		ids[l], names[fmt.Sprint(i)] = i, l
 	}
 	c["id2label"], c["label2id"] = names, ids
-	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification", "bert": "BertForSequenceClassification"}[d.Base.Type]}
-	c["torch_dtype"] = cmp.Or(map[checkpoint.DType]string{checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[d.DType], "float32")
+	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification",
+		"bert": "BertForSequenceClassification"}[d.Base.Type]}
+	c["torch_dtype"] = cmp.Or(map[checkpoint.DType]string{checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[d.DType],
+		"float32")
 	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
 
@@ -145,7 +147,8 @@ func card(d Description, tensors []checkpoint.Tensor) []byte {
 	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.",
 		d.Method.name, d.Task.Name, n, len(tensors))
 	if d.Merged != "" {
-		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.", d.Merged, d.Task.Name)
+		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.",
+			d.Merged, d.Task.Name)
 	}
 	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n%s\n\n%s\n",
 		d.Base.Path, m.library, cmp.Or(d.Merged, d.Method.name), made, m.load)

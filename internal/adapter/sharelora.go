@@ -26,7 +26,8 @@ var shareLoRASpec = spec{
 		c.More = map[string]any{"share": own.SharedFactors, "scope": "site"}
 	},
 	library: "lor2c",
-	load:    "Load it with `lor2c eval --adapter`. Its shared factors are stored once; with a copy for each layer it is LoRA.",
+	load: "Load it with `lor2c eval --adapter`. Its shared factors are stored once; with a copy for each layer it " +
+		"is LoRA.",
 }
 
 // ShareLoRA adds B A to linear layers like LoRA. Query projections of all layers share the factors that shared_factors

@@ -30,7 +30,8 @@ func checkStructure(s schedule.Structure, layers int) error {
 	next := 0
 	for _, m := range s.Modules {
 		if m.First < next || m.Last < m.First || m.Last >= layers {
-			return fmt.Errorf("module %d-%d is out of order, overlaps another or leaves the model; want modules in order within layers 0 to %d: %w",
+			return fmt.Errorf("module %d-%d is out of order, overlaps another or leaves the model; want modules in order "+
+				"within layers 0 to %d: %w",
 				m.First, m.Last, layers-1, ErrMismatch)
 		}
 		next = m.Last + 1
@@ -38,7 +39,8 @@ func checkStructure(s schedule.Structure, layers int) error {
 	for i, l := range s.Injected {
 		inside := slices.ContainsFunc(s.Modules, func(m schedule.Span) bool { return m.First <= l && l <= m.Last })
 		if l < 0 || l >= layers || inside || slices.Contains(s.Injected[:i], l) {
-			return fmt.Errorf("LoRA on layer %d is listed twice, lies within a module or outside the model; want a layer from 0 to %d without a module: %w",
+			return fmt.Errorf("LoRA on layer %d is listed twice, lies within a module or outside the model; want a layer "+
+				"from 0 to %d without a module: %w",
 				l, layers-1, ErrMismatch)
 		}
 	}
@@ -99,8 +101,10 @@ func checkInjection(b builder, c *lor2cConfig) error {
 		n += c.InjectRank * (w[0] + w[1])
 	}
 	if n != module {
-		return fmt.Errorf("adapter: inject lora: rank %d on %v has %d parameters per layer, but the module that it replaces has %d; want equal numbers: "+
-			"change method.inject_rank and method.target_modules, or leave out schedule.max_injects", c.InjectRank, c.TargetModules, n, module)
+		return fmt.Errorf("adapter: inject lora: rank %d on %v has %d parameters per layer, but the module that it "+
+			"replaces has %d; want equal numbers: change method.inject_rank and method.target_modules, or leave out "+
+			"schedule.max_injects", c.InjectRank,
+			c.TargetModules, n, module)
 	}
 	return nil
 }

@@ -31,20 +31,23 @@ func names(params []*tape.Param) (out []string) {
 // name of the new module, and the structure records the merge.
 func TestMerge(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
+	n := attach(t, dev, "roberta",
+		adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	m := n.Method.(*adapter.LoR2C)
 	a, b := m.Module(2)
 	values := [][]float32{download(dev, a.Value), download(dev, b.Value)}
 	m.Merge(1, 2, 2)
 	keptA, keptB := m.Module(1)
-	if keptA != a || keptB != b || !sameBits(values[0], download(dev, a.Value)) || !sameBits(values[1], download(dev, b.Value)) {
+	if keptA != a || keptB != b || !sameBits(values[0], download(dev, a.Value)) ||
+		!sameBits(values[1], download(dev, b.Value)) {
 		t.Error("the factors of layer 2 are not those of the merged module")
 	}
 	m.Inject(3)
 	const stem = "base_model.model.roberta.encoder.layer."
 	want := []string{
-		stem + "0.lor2c.0_0.lora_A.weight", stem + "0.lor2c.0_0.lora_B.weight", stem + "1.lor2c.1_2.lora_A.weight", stem + "1.lor2c.1_2.lora_B.weight",
+		stem + "0.lor2c.0_0.lora_A.weight", stem + "0.lor2c.0_0.lora_B.weight", stem + "1.lor2c.1_2.lora_A.weight",
+		stem + "1.lor2c.1_2.lora_B.weight",
 		stem + "3.attention.self.query.lora_A.weight", stem + "3.attention.self.query.lora_B.weight",
 		stem + "3.attention.self.value.lora_A.weight", stem + "3.attention.self.value.lora_B.weight",
 	}
@@ -65,7 +68,8 @@ func TestMerge(t *testing.T) {
 // TestInjectionStarts: an injected pair, whose B is zero, starts with a
 // gradient for B and none for A, and A changes once B has.
 func TestInjectionStarts(t *testing.T) {
-	n := attach(t, cpu.Open[float64](1), "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
+	n := attach(t, cpu.Open[float64](1), "roberta",
+		adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	n.steps(t, 2)
 	m := n.Method.(*adapter.LoR2C)
@@ -89,7 +93,8 @@ func TestInjectionStarts(t *testing.T) {
 // change, and do not change the method.
 func TestTrial(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	n := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
+	n := attach(t, dev, "bert",
+		adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
 	n.leaveStart()
 	m, b := n.Method.(*adapter.LoR2C), join(n.parts())
 	out := func(m adapter.Method) []float32 { return logits(dev, n.Model, m.Hook(adapter.At{}), b, false) }
@@ -101,7 +106,8 @@ func TestTrial(t *testing.T) {
 	if sameBits(merged, start) || sameBits(without, start) {
 		t.Error("the result of a trial is that of the unchanged method")
 	}
-	other := attach(t, dev, "bert", adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
+	other := attach(t, dev, "bert",
+		adapter.Configure("lor2c", adapter.Values{"rank": 2, "alpha": 6, "target_modules": queryValue}), nil)
 	other.leaveStart()
 	o := other.Method.(*adapter.LoR2C)
 	if m.Merge(1, 2, 2); !sameBits(out(m), merged) {
@@ -138,7 +144,9 @@ func TestSpectra(t *testing.T) {
 	}{{false, 0}, {false, 0.4}, {true, 0.2}} {
 		t.Run(fmt.Sprintf("share=%t/decay=%g", c.share, c.decay), func(t *testing.T) {
 			dev := cpu.Open[float32](1)
-			n := attach(t, dev, "roberta", adapter.Configure("lor2c", adapter.Values{"rank": 6, "alpha": 6, "share": c.share, "target_modules": queryValue}), nil)
+			n := attach(t, dev, "roberta",
+				adapter.Configure("lor2c", adapter.Values{"rank": 6, "alpha": 6, "share": c.share, "target_modules": queryValue}),
+				nil)
 			n.leaveStart()
 			m := n.Method.(*adapter.LoR2C)
 			for l := range 4 {
@@ -172,7 +180,8 @@ func TestSpectra(t *testing.T) {
 			dev.Upload(p.Value, values)
 			return p
 		}
-		m := adapter.NewLoR2C([]*tape.Param{param(compute.Shape{2, 3}, 2, 0, 0, 0, 1, 0)}, []*tape.Param{param(compute.Shape{3, 2}, 1, 0, 1, 1, 0, 1)}, 4)
+		m := adapter.NewLoR2C([]*tape.Param{param(compute.Shape{2, 3}, 2, 0, 0, 0, 1, 0)},
+			[]*tape.Param{param(compute.Shape{3, 2}, 1, 0, 1, 1, 0, 1)}, 4)
 		got, err := m.Spectra(dev)
 		if err != nil {
 			t.Fatal(err)
@@ -229,12 +238,14 @@ func TestSaveRestoreStructure(t *testing.T) {
 				t.Errorf("structure (-want +got):\n%s", d)
 			}
 			b := join(n.parts())
-			if !sameBits(logits(dev, n.Model, m.Hook(adapter.At{}), b, false), logits(dev, fresh, method.Hook(adapter.At{}), b, false)) {
+			if !sameBits(logits(dev, n.Model, m.Hook(adapter.At{}), b, false),
+				logits(dev, fresh, method.Hook(adapter.At{}), b, false)) {
 				t.Error("logits differ after the round trip")
 			}
 			want := map[string]any{
-				"lor2c_modules":  []any{map[string]any{"start": 0.0, "end": 1.0}},
-				"lor2c_injected": []any{map[string]any{"layer": 2.0, "target_modules": []any{"query", "value"}, "r": 2.0, "lora_alpha": 16.0, "lora_dropout": 0.05}},
+				"lor2c_modules": []any{map[string]any{"start": 0.0, "end": 1.0}},
+				"lor2c_injected": []any{map[string]any{"layer": 2.0, "target_modules": []any{"query", "value"}, "r": 2.0,
+					"lora_alpha": 16.0, "lora_dropout": 0.05}},
 			}
 			got := readJSON(t, filepath.Join(dir, "adapter_config.json"))
 			for key, value := range want {
@@ -260,16 +271,24 @@ func TestStructureFaults(t *testing.T) {
 		structure schedule.Structure
 		want      string
 	}{
-		{"beyond", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 4}}}, "module 2-4 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"overlap", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 1}, {First: 1, Last: 2}}}, "module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"backwards", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 1}}}, "module 2-1 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
-		{"inside", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 2}}, Injected: []int{1}}, "LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
-		{"twice", schedule.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
-		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without a module"},
+		{"beyond", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 4}}},
+			"module 2-4 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"overlap", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 1}, {First: 1, Last: 2}}},
+			"module 1-2 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"backwards", schedule.Structure{Modules: []schedule.Span{{First: 2, Last: 1}}},
+			"module 2-1 is out of order, overlaps another or leaves the model; want modules in order within layers 0 to 3"},
+		{"inside", schedule.Structure{Modules: []schedule.Span{{First: 0, Last: 2}}, Injected: []int{1}},
+			"LoRA on layer 1 is listed twice, lies within a module or outside the model; want a layer from 0 to 3 without " +
+				"a module"},
+		{"twice", schedule.Structure{Injected: []int{1, 1}}, "LoRA on layer 1 is listed twice, lies within a module or " +
+			"outside the model; want a layer from 0 to 3 without a module"},
+		{"outside", schedule.Structure{Injected: []int{4}}, "LoRA on layer 4 is listed twice, lies within a module or " +
+			"outside the model; want a layer from 0 to 3 without a module"},
 	} {
 		t.Run("fault="+x.name, func(t *testing.T) {
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Structure: raw(t, x.structure), Seed: 1})
-			if got, want := fmt.Sprint(err), "adapter: attach lor2c: "+x.want+": adapter and model do not match"; got != want || !errors.Is(err, adapter.ErrMismatch) {
+			if got, want := fmt.Sprint(err), "adapter: attach lor2c: "+x.want+": adapter and model do not match"; got != want ||
+				!errors.Is(err, adapter.ErrMismatch) {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}
 		})
@@ -292,15 +311,18 @@ func TestCheckInjection(t *testing.T) {
 		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) {
 			*c = c.With(adapter.Values{"target_modules": []string{"q_proj"}})
 		},
-			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want some of [attention.self.query attention.self.key " +
-				"attention.self.value attention.output.dense intermediate.dense output.dense]"},
+			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want some of " +
+				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
+				"output.dense]"},
 		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { *c = c.With(adapter.Values{"rank": 5, "inject_rank": 2}) },
-			"adapter: inject lora: rank 2 on [query value] has 96 parameters per layer, but the module that it replaces has 120; want equal numbers: " +
-				"change method.inject_rank and method.target_modules, or leave out schedule.max_injects"},
+			"adapter: inject lora: rank 2 on [query value] has 96 parameters per layer, but the module that it replaces has " +
+				"120; want equal numbers: change method.inject_rank and method.target_modules, or leave out " +
+				"schedule.max_injects"},
 		{"grouped-heads", func(_ *adapter.Config, m *model.Encoder) {
 			m.Linear(m.Sites()[slices.Index(model.SiteNames, model.Value)]).W.Value.Shape = compute.Shape{4, 12}
-		}, "adapter: inject lora: rank 2 on [query value] has 80 parameters per layer, but the module that it replaces has 96; want equal numbers: " +
-			"change method.inject_rank and method.target_modules, or leave out schedule.max_injects"},
+		}, "adapter: inject lora: rank 2 on [query value] has 80 parameters per layer, but the module that it replaces " +
+			"has 96; want equal numbers: change method.inject_rank and method.target_modules, or leave out " +
+			"schedule.max_injects"},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
 			m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
@@ -311,7 +333,8 @@ func TestCheckInjection(t *testing.T) {
 			c.Resolve()
 			x.change(&c, m)
 			got := ""
-			settings := adapter.Settings{Config: c, Schedule: schedule.Config{MaxInjects: 1}, Run: schedule.Run{Epochs: 4, StepsPerEpoch: 1, Layers: 4, Rank: c.Rank()}}
+			settings := adapter.Settings{Config: c, Schedule: schedule.Config{MaxInjects: 1},
+				Run: schedule.Run{Epochs: 4, StepsPerEpoch: 1, Layers: 4, Rank: c.Rank()}}
 			if _, err := adapter.Attach(dev, m, settings); err != nil {
 				got = err.Error()
 			}

@@ -23,23 +23,25 @@ func (c *veraConfig) Validate() []error {
 }
 
 var veraSpec = spec{
-	new:          newVeRA,
-	about:        "VeRA: two vectors for each linear layer, around random matrices that all layers share and that are not trained",
+	new: newVeRA,
+	about: "VeRA: two vectors for each linear layer, around random matrices that all layers share and that are " +
+		"not trained",
 	section:      func() section { return &veraConfig{256, 0, []string{"query", "value"}, 0.1} },
 	learningRate: 4e-3,
 	peftType:     "VERA",
 	describe: func(d Description, _ Method, c *peftConfig) {
 		own := d.Method.own.(*veraConfig)
 		c.Bias, c.FanInFanOut, c.Rank, c.TargetModules = "none", new(bool), own.Rank, own.TargetModules
-		c.More = map[string]any{"d_initial": own.Initial, "projection_prng_key": 0, "save_projection": true, "vera_dropout": own.Dropout}
+		c.More = map[string]any{"d_initial": own.Initial, "projection_prng_key": 0, "save_projection": true,
+			"vera_dropout": own.Dropout}
 	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }
 
 // VeRA adds lb.(B (ld.(A dropout(x)))) to linear layers, with trained vectors ld [r] and lb [M] and one pair of frozen
-// random matrices for all layers (Kopiczko et al. 2024, arXiv:2310.11454, eq. 2). A layer takes the first columns of A and
-// the first rows of B. lb begins at zero.
+// random matrices for all layers (Kopiczko et al. 2024, arXiv:2310.11454, eq. 2). A layer takes the first columns of A
+// and the first rows of B. lb begins at zero.
 type VeRA struct {
 	Plain
 	b       builder
@@ -56,7 +58,8 @@ func newVeRA(b builder) (Method, error) {
 	c := settingsOf[*veraConfig](b)
 	m := &VeRA{b: b, columns: map[int]*tape.Param{}, at: map[model.Site]veraSite{}, drop: float32(c.Dropout)}
 	widest, most := 0, 0
-	err := b.linears(c.TargetModules, func(_ model.Site, _ string, in, out int) { widest, most = max(widest, in), max(most, out) })
+	err := b.linears(c.TargetModules,
+		func(_ model.Site, _ string, in, out int) { widest, most = max(widest, in), max(most, out) })
 	if err != nil {
 		return nil, err
 	}

@@ -11,8 +11,8 @@ const initStream = math.MaxUint32
 // drawStream separates the counters of drawn tokens from the others in the same way.
 const drawStream = math.MaxUint32 - 1
 
-// Draw returns a number of [0, 1) with 53 bits that depends only on seed, on the number of a text and on the position of
-// a token in it.
+// Draw returns a number of [0, 1) with 53 bits that depends only on seed, on the number of a text and on the position
+// of a token in it.
 func Draw(seed uint64, text, position uint32) float64 {
 	a, b, _, _ := Philox(seed, position, text, 0, drawStream)
 	return (float64(a>>5)*(1<<26) + float64(b>>6)) / (1 << 53)

@@ -36,7 +36,8 @@ func memoryOf(root fs.FS, space uint64, page int64) (m MainMemory, ok bool) {
 		case parts[0] == "0":
 			m.groups(root, "sys/fs/cgroup", parts[2], "memory.max", "memory.current", "inactive_file")
 		case parts[1] == "memory":
-			m.groups(root, "sys/fs/cgroup/memory", parts[2], "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+			m.groups(root, "sys/fs/cgroup/memory", parts[2], "memory.limit_in_bytes", "memory.usage_in_bytes",
+				"total_inactive_file")
 		}
 	}
 	if space < math.MaxInt64 {

@@ -95,9 +95,9 @@ func TestSamplingFaults(t *testing.T) {
 	for _, f := range bad.Validate() {
 		got = append(got, f.Error())
 	}
-	want := "temperature is 0; want more than 0, or no sampling for the most probable token|top_k is -1; want at least 0, " +
-		"which keeps all tokens|top_p is 1.5; want more than 0 and at most 1|min_p is 2; want 0 to 1|" +
-		"repetition_penalty is +Inf; want more than 0"
+	want := "temperature is 0; want more than 0, or no sampling for the most probable token|top_k is -1; want at least " +
+		"0, which keeps all tokens|top_p is 1.5; want more than 0 and at most 1|min_p is 2; want 0 to " +
+		"1|repetition_penalty is +Inf; want more than 0"
 	if strings.Join(got, "|") != want {
 		t.Errorf("faults are %q; want %q", got, want)
 	}

@@ -40,8 +40,8 @@ func (c *Continuation) check(b Batch) error {
 	for i, slot := range c.Slot {
 		n := int(b.Cu[i+1] - b.Cu[i])
 		if slot < 0 || slot >= c.Cache.Slots || c.Past[i] < 0 || n < 1 || c.Past[i]+n > c.Cache.Tokens {
-			return fmt.Errorf("model: continue: sequence %d has %d new tokens behind %d in slot %d; want at least 1, and at most "+
-				"%d together in a slot below %d", i, n, c.Past[i], slot, c.Cache.Tokens, c.Cache.Slots)
+			return fmt.Errorf("model: continue: sequence %d has %d new tokens behind %d in slot %d; want at least 1, and at "+
+				"most %d together in a slot below %d", i, n, c.Past[i], slot, c.Cache.Tokens, c.Cache.Slots)
 		}
 	}
 	return nil

@@ -51,7 +51,8 @@ func ReadConfig(dir string) (Config, error) {
 		return Config{}, err
 	}
 	// Hugging Face leaves out fields that have their default value.
-	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute", Types: 2, Positions: 512}
+	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute",
+		Types: 2, Positions: 512}
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
 	}
@@ -69,7 +70,8 @@ func readConfigFile(dir string) (path string, raw []byte, err error) {
 	path = filepath.Join(dir, configFile)
 	raw, err = infile.ReadIn(dir, configFile, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
-		return path, nil, place.Mistake(fmt.Errorf("model: open %s: it has no config.json; name a Hugging Face model directory", dir))
+		return path, nil,
+			place.Mistake(fmt.Errorf("model: open %s: it has no config.json; name a Hugging Face model directory", dir))
 	}
 	if err != nil {
 		return path, nil, fmt.Errorf("model: open %s: %w", path, err)
@@ -92,21 +94,25 @@ func (c Config) validate() (faults []error) {
 		value int
 	}{
 		{"hidden_size", c.Width}, {"num_hidden_layers", c.Layers}, {"num_attention_heads", c.Heads},
-		{"intermediate_size", c.FF}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.Positions}, {"type_vocab_size", c.Types},
+		{"intermediate_size", c.FF}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.Positions},
+		{"type_vocab_size", c.Types},
 	} {
 		fault(d.value > 0, "%s is %d; want at least 1", d.key, d.value)
 	}
-	fault(c.Heads <= 0 || c.Width%c.Heads == 0, "hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
+	fault(c.Heads <= 0 ||
+		c.Width%c.Heads == 0, "hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
 	_, ok := activations[c.Activation]
 	fault(ok, "hidden_act is %s; want gelu, gelu_new, gelu_pytorch_tanh or relu", place.Quote(c.Activation))
-	fault(c.PositionKind == "absolute" || c.PositionKind == "", "position_embedding_type is %s; want absolute", place.Quote(c.PositionKind))
+	fault(c.PositionKind == "absolute" ||
+		c.PositionKind == "", "position_embedding_type is %s; want absolute", place.Quote(c.PositionKind))
 	fault(!c.Decoder, "is_decoder is true; want an encoder")
 	fault(c.Eps > 0, "layer_norm_eps is %g; want more than 0", c.Eps)
 	for _, p := range []struct {
 		key   string
 		value float32
 	}{
-		{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout}, {"classifier_dropout", c.classifierDropout()},
+		{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout},
+		{"classifier_dropout", c.classifierDropout()},
 	} {
 		if p.key == "classifier_dropout" && c.ClassifierDropout == nil {
 			continue // it is not set, so that the dropout of the hidden layers is used
@@ -114,7 +120,8 @@ func (c Config) validate() (faults []error) {
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
-	fault(c.Type != "roberta" || c.firstPosition() < c.Positions, "pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
+	fault(c.Type != "roberta" ||
+		c.firstPosition() < c.Positions, "pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
 	return faults
 }
 

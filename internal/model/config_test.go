@@ -31,7 +31,9 @@ func TestReadConfigFaults(t *testing.T) {
 		"classifier_dropout": "classifier_dropout is 1; want at least 0 and less than 1",
 		"negative_pad":       "pad_token_id is -1; want at least 0",
 		"no_room":            "pad_token_id 15 leaves no room in 16 positions; want a smaller one",
-		"two_faults":         "vocab_size is 0; want at least 1\nmodel: read " + filepath.Join("testdata", "two_faults.bad", "config.json") + `: hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
+		"two_faults": "vocab_size is 0; want at least 1\nmodel: read " +
+			filepath.Join("testdata", "two_faults.bad", "config.json") +
+			`: hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name+".bad")
@@ -54,14 +56,16 @@ func TestReadConfigFaults(t *testing.T) {
 		t.Run("fault="+name, func(t *testing.T) {
 			dir := filepath.Join("testdata", name+".bad")
 			_, err := model.ReadConfig(dir)
-			if want := "model: read " + filepath.Join(dir, "config.json") + want + "; want the JSON that transformers writes"; err == nil || err.Error() != want {
+			if want := "model: read " + filepath.Join(dir, "config.json") + want +
+				"; want the JSON that transformers writes"; err == nil || err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
 	}
 	t.Run("fault=html", func(t *testing.T) {
 		_, err := model.ReadConfig("testdata/html.bad")
-		want := "model: read " + filepath.Join("testdata", "html.bad", "config.json") + `: it is not JSON but an HTML page, it starts with "<!DOCTYPE html>"`
+		want := "model: read " + filepath.Join("testdata", "html.bad", "config.json") +
+			`: it is not JSON but an HTML page, it starts with "<!DOCTYPE html>"`
 		if err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
@@ -75,19 +79,23 @@ func TestReadConfigFaults(t *testing.T) {
 			t.Skip(err)
 		}
 		_, err := model.ReadConfig(dir)
-		if want := "model: open " + filepath.Join(dir, "config.json") + ": it has 4 GiB; at most 1 MiB is allowed for such a file"; err == nil || err.Error() != want {
+		if want := "model: open " + filepath.Join(dir, "config.json") +
+			": it has 4 GiB; at most 1 MiB is allowed for such a file"; err == nil || err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	})
 	t.Run("fault=missing", func(t *testing.T) {
 		_, err := model.ReadConfig("testdata")
-		if want := "model: open testdata: it has no config.json; name a Hugging Face model directory"; err == nil || err.Error() != want {
+		if want := "model: open testdata: it has no config.json; name a Hugging Face model directory"; err == nil ||
+			err.Error() != want {
 			t.Errorf("error %v\nwant  %s", err, want)
 		}
 	})
 	t.Run("fault=unreadable", func(t *testing.T) {
 		_, err := model.ReadConfig(filepath.Join("testdata", "defaults", "config.json"))
-		if err == nil || !strings.HasPrefix(err.Error(), "model: open "+filepath.Join("testdata", "defaults", "config.json", "config.json")+": ") {
+		if err == nil ||
+			!strings.HasPrefix(err.Error(),
+				"model: open "+filepath.Join("testdata", "defaults", "config.json", "config.json")+": ") {
 			t.Errorf("error %v; want one that names the path", err)
 		}
 	})
@@ -99,7 +107,8 @@ func TestReadConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Eps != 1e-12 || c.Activation != "gelu" || c.HiddenDropout != 0.1 || c.AttentionDropout != 0.1 || c.Types != 2 || c.Positions != 512 {
+	if c.Eps != 1e-12 || c.Activation != "gelu" || c.HiddenDropout != 0.1 || c.AttentionDropout != 0.1 || c.Types != 2 ||
+		c.Positions != 512 {
 		t.Errorf("config %+v; want the defaults of BertConfig", c)
 	}
 	if got := c.MaxTokens(); got != 512 {

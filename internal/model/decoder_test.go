@@ -136,9 +136,12 @@ func TestDecoderFaults(t *testing.T) {
 	for want, b := range map[string]model.Batch{
 		"sequence 1 of the batch has 6 tokens; want at most 5": {IDs: make([]int32, 7), Cu: []int32{0, 1, 7}},
 		"token 1 has id 61; want 0 to 60":                      {IDs: []int32{0, 61}, Cu: []int32{0, 2}},
-		"row 1 to read is 1; want ascending rows below 2":      {IDs: make([]int32, 2), Cu: []int32{0, 2}, Read: []int32{1, 1}},
-		"1 rows are read and 2 tokens follow them":             {IDs: make([]int32, 2), Cu: []int32{0, 2}, Read: []int32{1}, Next: []int32{1, 2}},
-		"the token after row 1 has id -1; want 0 to 60":        {IDs: make([]int32, 2), Cu: []int32{0, 2}, Read: []int32{1}, Next: []int32{-1}},
+		"row 1 to read is 1; want ascending rows below 2": {IDs: make([]int32, 2), Cu: []int32{0, 2},
+			Read: []int32{1, 1}},
+		"1 rows are read and 2 tokens follow them": {IDs: make([]int32, 2), Cu: []int32{0, 2}, Read: []int32{1},
+			Next: []int32{1, 2}},
+		"the token after row 1 has id -1; want 0 to 60": {IDs: make([]int32, 2), Cu: []int32{0, 2}, Read: []int32{1},
+			Next: []int32{-1}},
 	} {
 		if err := m.Check(b); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v; want %q", err, want)
@@ -146,14 +149,21 @@ func TestDecoderFaults(t *testing.T) {
 	}
 	// Each fault is that of a copy of a good model with other lines in its config.json.
 	for want, change := range map[string][2]string{
-		`model_type is "gemma"; want one of llama, mistral, qwen2, qwen3`:                {`"model_type": "llama"`, `"model_type": "gemma"`},
-		`hidden_act is "gelu"; want silu`:                                                {`"model_type"`, `"hidden_act": "gelu", "model_type"`},
-		"quantization_config is set":                                                     {`"model_type"`, `"quantization_config": {"bits": 4}, "model_type"`},
-		"num_attention_heads 6 is not a multiple of num_key_value_heads 4":               {`"num_key_value_heads": 2`, `"num_key_value_heads": 4`},
-		"model.embed_tokens.weight is [61 24]; ":                                         {`"vocab_size": 61`, `"vocab_size": 62`},
-		"there is no tensor model.layers.0.self_attn.q_proj.bias":                        {`"model_type"`, `"attention_bias": true, "model_type"`},
-		"the weights have tensors that a llama decoder of this config.json does not use": {`"num_hidden_layers": 3`, `"num_hidden_layers": 2`},
-		"sequences of 65 tokens are wanted; the model has 1 to 64":                       {`"model_type"`, `"model_type"`},
+		`model_type is "gemma"; want one of llama, mistral, qwen2, qwen3`: {`"model_type": "llama"`,
+			`"model_type": "gemma"`},
+		`hidden_act is "gelu"; want silu`: {`"model_type"`,
+			`"hidden_act": "gelu", "model_type"`},
+		"quantization_config is set": {`"model_type"`,
+			`"quantization_config": {"bits": 4}, "model_type"`},
+		"num_attention_heads 6 is not a multiple of num_key_value_heads 4": {`"num_key_value_heads": 2`,
+			`"num_key_value_heads": 4`},
+		"model.embed_tokens.weight is [61 24]; ": {`"vocab_size": 61`,
+			`"vocab_size": 62`},
+		"there is no tensor model.layers.0.self_attn.q_proj.bias": {`"model_type"`,
+			`"attention_bias": true, "model_type"`},
+		"the weights have tensors that a llama decoder of this config.json does not use": {`"num_hidden_layers": 3`,
+			`"num_hidden_layers": 2`},
+		"sequences of 65 tokens are wanted; the model has 1 to 64": {`"model_type"`, `"model_type"`},
 	} {
 		t.Run("fault="+want, func(t *testing.T) {
 			dir := t.TempDir()
@@ -191,7 +201,8 @@ func TestWindow(t *testing.T) {
 		{`{"model_type": "mistral", "sliding_window": 50}`, 50},
 		{`{"model_type": "qwen2", "sliding_window": 50}`, 32768},
 		{`{"model_type": "qwen2", "sliding_window": 50, "use_sliding_window": true}`, 50},
-		{`{"model_type": "qwen3", "sliding_window": 50, "use_sliding_window": true, "layer_types": ["full_attention"]}`, 32768},
+		{`{"model_type": "qwen3", "sliding_window": 50, "use_sliding_window": true, "layer_types": ["full_attention"]}`,
+			32768},
 		{`{"model_type": "llama", "sliding_window": 50}`, 2048},
 	} {
 		dir := t.TempDir()

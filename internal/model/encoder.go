@@ -1,8 +1,8 @@
 // Package model has the pretrained networks: BERT and RoBERTa encoders with a classification head, and decoders of the
 // LLaMA family, read from Hugging Face model directories and run over packed batches.
 //
-// It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees every
-// linear layer, the end of every half of a layer, and every layer.
+// It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees
+// every linear layer, the end of every half of a layer, and every layer.
 package model
 
 import (

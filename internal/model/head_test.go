@@ -76,7 +76,8 @@ func TestLoadHead(t *testing.T) {
 				if out.Name != last+".weight" || !slices.Equal(values(out), drawn(seed, out.Name, 5*32)) {
 					t.Errorf("seed %d: %s is not drawn from the seed and its name", seed, out.Name)
 				}
-				if bias := values(m.Head()[len(m.Head())-1]); len(bias) != 5 || slices.ContainsFunc(bias, func(v float64) bool { return v != 0 }) {
+				if bias := values(m.Head()[len(m.Head())-1]); len(bias) != 5 ||
+					slices.ContainsFunc(bias, func(v float64) bool { return v != 0 }) {
 					t.Errorf("seed %d: bias %v; want 5 zeros", seed, bias)
 				}
 			}
@@ -103,7 +104,8 @@ func TestLoadFaults(t *testing.T) {
 		change func(w weights)
 		want   string
 	}{
-		"missing": {func(w weights) { delete(w, query) }, ": there is no tensor " + query + "; use the weights of a roberta encoder"},
+		"missing": {func(w weights) { delete(w, query) },
+			": there is no tensor " + query + "; use the weights of a roberta encoder"},
 		"shape": {func(w weights) {
 			x := w[query]
 			x.Shape = []int{16, 64}
@@ -126,7 +128,8 @@ func TestLoadFaults(t *testing.T) {
 		}, "/config.json: num_hidden_layers is 3, but the weights have 2 layers; use the config.json of these weights"},
 		"unread": {func(w weights) {
 			for _, name := range []string{
-				"roberta.encoder.layer.0.distance_embedding.weight", "roberta.embeddings.position_ids", "roberta.pooler.dense.bias", "lm_head.bias",
+				"roberta.encoder.layer.0.distance_embedding.weight", "roberta.embeddings.position_ids", "roberta.pooler.dense.bias",
+				"lm_head.bias",
 			} {
 				w[name] = checkpoint.Tensor{Name: name, Shape: []int{1}, Data: []float32{1}}
 			}
@@ -164,7 +167,8 @@ func TestLoadFaults(t *testing.T) {
 // TestLoadNarrow: an unusual model can be loaded, whose width is larger than
 // the lengths of its tables and which has more outputs than tokens.
 func TestLoadNarrow(t *testing.T) {
-	c := model.Config{Type: "roberta", Width: 8, Layers: 1, Heads: 1, FF: 4, Vocab: 5, Positions: 6, Types: 1, Eps: 1e-5, Activation: "gelu"}
+	c := model.Config{Type: "roberta", Width: 8, Layers: 1, Heads: 1, FF: 4, Vocab: 5, Positions: 6, Types: 1, Eps: 1e-5,
+		Activation: "gelu"}
 	dev, w := cpu.Open[float32](1), weights{}
 	const outputs = 9
 	_, err := model.New(dev, c, outputs, 1, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {

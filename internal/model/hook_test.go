@@ -41,7 +41,8 @@ func (r *recorder) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	p.Dev.Copy(copied, s.Out.Value)
 	again := s.Norm(p.Const(copied), s.Drop)
 	y := s.Norm(s.Out, s.Drop)
-	r.doubleEnd = append(r.doubleEnd, slices.Clone(cpu.Data[float32](again.Value)), slices.Clone(cpu.Data[float32](y.Value)))
+	r.doubleEnd = append(r.doubleEnd, slices.Clone(cpu.Data[float32](again.Value)),
+		slices.Clone(cpu.Data[float32](y.Value)))
 	return y
 }
 
@@ -50,7 +51,8 @@ func (r *recorder) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 // device, in one tensor each. The norm of a half may be applied twice.
 func TestHook(t *testing.T) {
 	dev := cpu.Open[float32](1)
-	c := model.Config{Type: "bert", Width: 8, Layers: 2, Heads: 2, FF: 4, Vocab: 9, Positions: 6, Types: 1, Eps: 1e-5, Activation: "gelu"}
+	c := model.Config{Type: "bert", Width: 8, Layers: 2, Heads: 2, FF: 4, Vocab: 9, Positions: 6, Types: 1, Eps: 1e-5,
+		Activation: "gelu"}
 	random := func(name string, s compute.Shape) ([]float32, bool, error) {
 		values := make([]float32, s.Len())
 		compute.Normal(values, 3, name, 0.5)

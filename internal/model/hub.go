@@ -37,10 +37,13 @@ func Find(name string) (string, error) {
 		}
 	case 0:
 	default:
-		return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the cache in %s has %s; name one as ORG/NAME", name, cache, place.List(repos)))
+		return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the cache in %s has %s; "+
+			"name one as ORG/NAME", name, cache, place.List(repos)))
 	}
-	return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the Hugging Face cache in %s has no snapshot of such a model; "+
-		"fetch it with: hf download %s --local-dir models/%s, and set model: models/%[4]s", name, cache, name, filepath.Base(name)))
+	return "", place.Mistake(fmt.Errorf("model: open %s: there is no such directory, and the Hugging Face cache in %s "+
+		"has no snapshot of such a model; "+
+		"fetch it with: hf download %s --local-dir models/%s, and set model: models/%[4]s", name, cache, name,
+		filepath.Base(name)))
 }
 
 // hubCache returns the directory in which huggingface_hub caches models; see

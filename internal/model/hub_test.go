@@ -67,7 +67,8 @@ func TestFind(t *testing.T) {
 	}
 	hub := filepath.Join(home, ".cache", "huggingface", "hub")
 	missing := func(name, base, cache string) string {
-		return "model: open " + name + ": there is no such directory, and the Hugging Face cache in " + cache + " has no snapshot of such a model; " +
+		return "model: open " + name + ": there is no such directory, and the Hugging Face cache in " + cache +
+			" has no snapshot of such a model; " +
 			"fetch it with: hf download " + name + " --local-dir models/" + base + ", and set model: models/" + base
 	}
 	fails("FacebookAI/roberta-base", missing("FacebookAI/roberta-base", "roberta-base", hub))
@@ -84,7 +85,9 @@ func TestFind(t *testing.T) {
 	check("FacebookAI/roberta-base", full)
 	cached(t, golden, hub, "models--one--bert")
 	cached(t, golden, hub, "models--two--bert")
-	fails("bert", "model: open bert: there is no such directory, and the cache in "+hub+" has models--one--bert, models--two--bert; name one as ORG/NAME")
+	fails("bert",
+		"model: open bert: there is no such directory, and the cache in "+hub+
+			" has models--one--bert, models--two--bert; name one as ORG/NAME")
 
 	// These are the environment variables in order of precedence.
 	for _, name := range []string{"XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"} {
@@ -111,7 +114,8 @@ func TestFind(t *testing.T) {
 
 	// The snapshot can be loaded, although all of its files are links that lead
 	// out of it.
-	if m, err := model.Load(cpu.Open[float32](1), full, model.Head{Outputs: 2}, 1, nil); err != nil || m.Layers != 3 || !strings.HasPrefix(m.Prefix, "roberta") {
+	if m, err := model.Load(cpu.Open[float32](1), full, model.Head{Outputs: 2}, 1, nil); err != nil || m.Layers != 3 ||
+		!strings.HasPrefix(m.Prefix, "roberta") {
 		t.Errorf("the snapshot does not load: %v", err)
 	}
 }

@@ -21,7 +21,9 @@ type Source func(name string, shape compute.Shape) (values []float32, ok bool, e
 // seed. Trained parameters keep exact values; these are the parameters of the
 // head, and those of the encoder for whose names trains, if it is not nil,
 // returns true.
-func New(dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source) (*Encoder, error) {
+func New(
+	dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source,
+) (*Encoder, error) {
 	b := builder{dev: dev, src: src, seed: seed, trains: trains}
 	m := &Encoder{Config: c, Prefix: c.Type, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."

@@ -106,7 +106,8 @@ func write(t *testing.T, dir, name string, fill func(f io.Writer) error) {
 
 func (w weights) write(t *testing.T, dir, name string) {
 	t.Helper()
-	write(t, dir, name, func(f io.Writer) error { return checkpoint.Write(f, map[string]string{"format": "pt"}, w.list()) })
+	write(t, dir, name,
+		func(f io.Writer) error { return checkpoint.Write(f, map[string]string{"format": "pt"}, w.list()) })
 }
 
 // writeHalf writes w in float16, which lor2c reads but never writes.

@@ -112,7 +112,8 @@ func TestLoadHeadOrigin(t *testing.T) {
 // and the file, in the encoder and in a head that is used. The values of a head
 // that is not used do not matter.
 func TestLoadNotFinite(t *testing.T) {
-	for _, name := range []string{"roberta.embeddings.word_embeddings.weight", "roberta.encoder.layer.2.output.LayerNorm.bias", "classifier.dense.weight"} {
+	for _, name := range []string{"roberta.embeddings.word_embeddings.weight",
+		"roberta.encoder.layer.2.output.LayerNorm.bias", "classifier.dense.weight"} {
 		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			t.Run(fmt.Sprintf("tensor=%s/value=%v", name, v), func(t *testing.T) {
 				d, w := dir(t, "roberta"), readWeights(t, "roberta")
@@ -124,7 +125,8 @@ func TestLoadNotFinite(t *testing.T) {
 				if err == nil || !strings.HasPrefix(err.Error(), want) || !errors.Is(err, checkpoint.ErrNotFinite) {
 					t.Errorf("error %v\nwant  %s...", err, want)
 				}
-				if _, err := model.Load(cpu.Open[float32](1), d, model.Head{Outputs: 3}, 1, nil); (err == nil) != strings.HasPrefix(name, "classifier") {
+				if _, err := model.Load(cpu.Open[float32](1), d, model.Head{Outputs: 3}, 1,
+					nil); (err == nil) != strings.HasPrefix(name, "classifier") {
 					t.Errorf("with a new head: error %v", err)
 				}
 			})
@@ -140,11 +142,13 @@ func TestCheckWeightsSizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ old, new, want string }{
-		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`, "num_hidden_layers is 1000000000, but the weights have 3 layers"},
+		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`,
+			"num_hidden_layers is 1000000000, but the weights have 3 layers"},
 		{`"hidden_size": 32`, `"hidden_size": 4000000000`, "word_embeddings.weight is [120 32]; "},
 		{`"intermediate_size": 64`, `"intermediate_size": 4611686018427387904`, "intermediate.dense.weight is [64 32]; "},
 		{`"vocab_size": 120`, `"vocab_size": 1000000000`, "word_embeddings.weight is [120 32]; "},
-		{`"max_position_embeddings": 42`, `"max_position_embeddings": 9223372036854775807`, "position_embeddings.weight is [42 32]; "},
+		{`"max_position_embeddings": 42`, `"max_position_embeddings": 9223372036854775807`,
+			"position_embeddings.weight is [42 32]; "},
 		{`"type_vocab_size": 1`, `"type_vocab_size": 1000000000`, "token_type_embeddings.weight is [1 32]; "},
 	} {
 		t.Run("config="+c.new, func(t *testing.T) {
@@ -172,7 +176,8 @@ func TestCheckWeightsSizes(t *testing.T) {
 			}
 		})
 	}
-	if c, err := model.ReadConfig(filepath.Join(goldenDir, "roberta")); err != nil || model.CheckWeights(filepath.Join(goldenDir, "roberta"), c) != nil {
+	if c, err := model.ReadConfig(filepath.Join(goldenDir, "roberta")); err != nil ||
+		model.CheckWeights(filepath.Join(goldenDir, "roberta"), c) != nil {
 		t.Error("weights of the right sizes are refused")
 	}
 }

@@ -77,7 +77,10 @@ func TestMasks(t *testing.T) {
 				dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
 				p := 0.25
 				m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.2, 0.3, nil
-				a, err := adapter.Attach(dev, m, adapter.Settings{Config: adapter.Configure(method, adapter.Values{"rank": 3, "alpha": 6, "dropout": p, "target_modules": []string{"query", "value", "intermediate.dense", "output.dense"}}), Seed: 1})
+				a, err := adapter.Attach(dev, m,
+					adapter.Settings{Config: adapter.Configure(method,
+						adapter.Values{"rank": 3, "alpha": 6, "dropout": p,
+							"target_modules": []string{"query", "value", "intermediate.dense", "output.dense"}}), Seed: 1})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -124,7 +127,8 @@ func TestCheck(t *testing.T) {
 		change func(b *model.Batch)
 		want   string
 	}{
-		"length":   {func(b *model.Batch) { *b = sample(3, 41) }, "model: forward: sequence 1 of the batch has 41 tokens; want at most 40"},
+		"length": {func(b *model.Batch) { *b = sample(3, 41) },
+			"model: forward: sequence 1 of the batch has 41 tokens; want at most 40"},
 		"id":       {func(b *model.Batch) { b.IDs[4] = 120 }, "model: forward: token 4 has id 120; want 0 to 119"},
 		"negative": {func(b *model.Batch) { b.IDs[0] = -1 }, "model: forward: token 0 has id -1; want 0 to 119"},
 		"type":     {func(b *model.Batch) { b.Types[2] = 1 }, "model: forward: token 2 has type 1; want 0 to 0"},
@@ -148,7 +152,8 @@ func TestSites(t *testing.T) {
 		t.Fatalf("%d sites; want %d in each of %d layers", len(all), len(model.SiteNames), m.HiddenLayers())
 	}
 	for i, s := range all {
-		want := model.Site{Layer: i / len(model.SiteNames), Index: i % len(model.SiteNames), Name: model.SiteNames[i%len(model.SiteNames)]}
+		want := model.Site{Layer: i / len(model.SiteNames), Index: i % len(model.SiteNames),
+			Name: model.SiteNames[i%len(model.SiteNames)]}
 		want.Path = fmt.Sprintf("roberta.encoder.layer.%d.%s", want.Layer, want.Name)
 		if s != want {
 			t.Errorf("site %d is %+v; want %+v", i, s, want)

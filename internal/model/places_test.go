@@ -55,7 +55,8 @@ func TestPlaces(t *testing.T) {
 		for i := range rows {
 			rows[i] = float32(i)
 		}
-		table, got := dev.Alloc(compute.Shape{m.Vocab, 1}, compute.Working), dev.Alloc(compute.Shape{x.Shape.Len(), 1}, compute.Working)
+		table, got := dev.Alloc(compute.Shape{m.Vocab, 1}, compute.Working), dev.Alloc(compute.Shape{x.Shape.Len(), 1},
+			compute.Working)
 		dev.Upload(table, rows)
 		dev.Gather(got, table, x)
 		values, out := make([]float32, x.Shape.Len()), []int32{}
@@ -78,7 +79,8 @@ func TestPlaces(t *testing.T) {
 	}
 	for what, x := range map[string][2][]int32{
 		"ids": {ints(dev.embed[0]), b.IDs}, "pos": {ints(dev.embed[1]), pos}, "types": {ints(dev.embed[2]), b.Types},
-		"cu_seqlens": {ints(dev.attn.CuK), b.Cu}, "cu_seqlens of the first rows": {ints(dev.attn.CuQ), []int32{0, 1, 2, 3, 4}},
+		"cu_seqlens":                   {ints(dev.attn.CuK), b.Cu},
+		"cu_seqlens of the first rows": {ints(dev.attn.CuQ), []int32{0, 1, 2, 3, 4}},
 	} {
 		if !slices.Equal(x[0], x[1]) {
 			t.Errorf("%s are %v; want %v", what, x[0], x[1])

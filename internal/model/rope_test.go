@@ -84,14 +84,15 @@ func TestRoPE(t *testing.T) {
 // TestRoPEFaults: a rotation that is not known, or lacks a number, is refused by name.
 func TestRoPEFaults(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"rope_scaling": {"rope_type": "longrope", "short_factor": [1]}}`:       `rope_type is "longrope"; want default, linear, dynamic, llama3 or yarn`,
-		`{"rope_scaling": {"type": "linear"}}`:                                   "rope_type linear has no factor",
-		`{"rope_scaling": {"type": "linear", "factor": 0}}`:                      "the factor of rope_type linear is 0; want more than 0",
-		`{"rope_scaling": {"rope_type": "llama3", "factor": 8}}`:                 "rope_type llama3 has no low_freq_factor",
-		`{"rope_parameters": {"full_attention": {"rope_type": "default"}}}`:      `rope_parameters has a rotation of its own for "full_attention"`,
-		`{"rope_parameters": {"partial_rotary_factor": 0.5}}`:                    "partial_rotary_factor is 0.5; want 1",
-		`{"rope_theta": "big"}`:                                                  `rope_theta is "\"big\""`,
-		`{"rope_theta": 0}`:                                                      "rope_theta is 0; want more than 1",
+		`{"rope_scaling": {"rope_type": "longrope", "short_factor": [1]}}`: `rope_type is "longrope"; want default, linear, dynamic, llama3 or yarn`,
+		`{"rope_scaling": {"type": "linear"}}`:                             "rope_type linear has no factor",
+		`{"rope_scaling": {"type": "linear", "factor": 0}}`: "the factor of rope_type linear is 0; " +
+			"want more than 0",
+		`{"rope_scaling": {"rope_type": "llama3", "factor": 8}}`:            "rope_type llama3 has no low_freq_factor",
+		`{"rope_parameters": {"full_attention": {"rope_type": "default"}}}`: `rope_parameters has a rotation of its own for "full_attention"`,
+		`{"rope_parameters": {"partial_rotary_factor": 0.5}}`:               "partial_rotary_factor is 0.5; want 1",
+		`{"rope_theta": "big"}`: `rope_theta is "\"big\""`,
+		`{"rope_theta": 0}`:     "rope_theta is 0; want more than 1",
 		`{"rope_scaling": {"rope_type": "yarn", "factor": 4, "beta_fast": 0.5}}`: "beta_fast is 0.5 and beta_slow is 1",
 	} {
 		t.Run(text, func(t *testing.T) {

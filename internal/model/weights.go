@@ -31,7 +31,8 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 	config := filepath.Join(dir, configFile)
 	names := w.Names()
 	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
-		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; use the config.json of these weights",
+		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; use the config.json "+
+			"of these weights",
 			config, c.Layers, layers)
 	}
 	read := map[string]bool{}
@@ -46,11 +47,13 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 			return nil, true, nil
 		}
 		if !found {
-			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; use the weights of a %s encoder", dir, name, c.Type)
+			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; use the weights of a %s encoder", dir, name,
+				c.Type)
 		}
 		read[stored] = true
 		if _, got, _ := w.Info(stored); !slices.Equal(got, shape) {
-			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s has %v", w.Home(stored), stored, got, config, []int(shape))
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s has %v", w.Home(stored), stored, got, config,
+				[]int(shape))
 		}
 		return nil, true, nil
 	})
@@ -64,8 +67,8 @@ func checkWeights(w *checkpoint.Model, dir string, c Config) error {
 		}
 	}
 	if unread != nil {
-		return fmt.Errorf("model: load %s: the weights have tensors of the encoder that a %s encoder of this config.json does not use: %s; "+
-			"use the config.json of these weights", config, c.Type, place.List(unread))
+		return fmt.Errorf("model: load %s: the weights have tensors of the encoder that a %s encoder of this config.json "+
+			"does not use: %s; use the config.json of these weights", config, c.Type, place.List(unread))
 	}
 	return nil
 }

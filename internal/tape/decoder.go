@@ -32,8 +32,8 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 }
 
 // RoPE rotates the pairs of every head of x by the angles that table has for the positions of its rows, in place; see
-// compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not read
-// that output, such as Linear without an activation, and no other op may have read x before.
+// compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not
+// read that output, such as Linear without an activation, and no other op may have read x before.
 func (t *Tape) RoPE(x *Var, pos, table compute.Tensor) {
 	n, c, headDim := x.Value.Shape.Rows(), x.Value.Shape.Cols(), table.Shape.Cols()
 	check(

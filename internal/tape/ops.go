@@ -91,9 +91,9 @@ func (t *Tape) LowRankDown(x *Var, a *Param, drop compute.Dropout) *Var {
 // divides reports whether a is a divisor of n.
 func divides(a, n int) bool { return a > 0 && n%a == 0 }
 
-// LowRankUp adds scale u BT to y in place. It is the second half of a low-rank path. u [N,R] from LowRankDown, B
-// [M,R], or [M,R/G] for a path in G groups, y [N,M]. y must be the output of an op whose gradient does not read that output, such as a norm or Linear
-// without an activation.
+// LowRankUp adds scale u BT to y in place. It is the second half of a low-rank path. u [N,R] from LowRankDown, B [M,R],
+// or [M,R/G] for a path in G groups, y [N,M]. y must be the output of an op whose gradient does not read that output,
+// such as a norm or Linear without an activation.
 func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 	n, m, r := u.Value.Shape.Rows(), y.Value.Shape.Cols(), u.Value.Shape.Cols()
 	ranks := b.Value.Shape.Cols()

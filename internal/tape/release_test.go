@@ -24,7 +24,9 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		t.Fatal(err)
 	}
 	p := float64(dropout)
-	a := adapter.Configure(method, adapter.Values{"rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value", "intermediate.dense"}})
+	a := adapter.Configure(method,
+		adapter.Values{"rank": 4, "alpha": 8, "dropout": p,
+			"target_modules": []string{"query", "value", "intermediate.dense"}})
 	adapted, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -95,11 +95,14 @@ func TestShapeErrors(t *testing.T) {
 		{"token type", embed(7, 7, p(9, 6), p(9, 6), p(2, 5)),
 			"compute: embed: shapes are [[7] [7] [7] [9 6] [9 6] [2 5]]; want ids, pos, types [N], tables [V C]"},
 		{"labels", entropy(ints(6), none, none),
-			"compute: cross entropy: shapes are [[7 3] [6] [] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
+			"compute: cross entropy: shapes are [[7 3] [6] [] []]; want logits [B C], labels [B], row weights [B], class " +
+				"weights [C]"},
 		{"rows", entropy(ints(7), floats(6), none),
-			"compute: cross entropy: shapes are [[7 3] [7] [6] []]; want logits [B C], labels [B], row weights [B], class weights [C]"},
+			"compute: cross entropy: shapes are [[7 3] [7] [6] []]; want logits [B C], labels [B], row weights [B], class " +
+				"weights [C]"},
 		{"classes", entropy(ints(7), none, floats(7)),
-			"compute: cross entropy: shapes are [[7 3] [7] [] [7]]; want logits [B C], labels [B], row weights [B], class weights [C]"},
+			"compute: cross entropy: shapes are [[7 3] [7] [] [7]]; want logits [B C], labels [B], row weights [B], class " +
+				"weights [C]"},
 		{"v", func(t *Tape) { t.ScaleCols(x(7, 6), p(5), compute.ScaleOpts{}) },
 			"compute: scale columns: shapes are [[7 6] [5] [] []]; want x [N C], v [C], times [C], about [C]"},
 		{"times", func(t *Tape) { t.Rescale(x(7, 6), p(6), compute.ScaleOpts{Times: floats(5)}) },

@@ -19,7 +19,8 @@ import (
 // TestBaselineLines: a score is compared with that of the most frequent class,
 // and an undefined score is never called better.
 func TestBaselineLines(t *testing.T) {
-	b := runlog.Baseline{Split: "dev", Examples: 60, Label: "negative", Count: 32, Scores: metric.Scores{"accuracy": 0.5333}}
+	b := runlog.Baseline{Split: "dev", Examples: 60, Label: "negative", Count: 32,
+		Scores: metric.Scores{"accuracy": 0.5333}}
 	best := func(score float64) runlog.Eval {
 		return runlog.Eval{Epoch: 2, Scores: map[string]float64{"accuracy": score},
 			Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.4, High: 0.65}}}
@@ -41,7 +42,8 @@ func TestBaselineLines(t *testing.T) {
 			}
 		})
 	}
-	lines := baselineLines("pearson", runlog.Eval{Scores: map[string]float64{"pearson": math.NaN()}}, runlog.Baseline{Examples: 3})
+	lines := baselineLines("pearson", runlog.Eval{Scores: map[string]float64{"pearson": math.NaN()}},
+		runlog.Baseline{Examples: 3})
 	if len(lines) != 1 || !strings.HasPrefix(lines[0], "warning: pearson of the best epoch is undefined: ") {
 		t.Errorf("an undefined score in regression: %q", lines)
 	}
@@ -66,7 +68,8 @@ func TestBaselineRecord(t *testing.T) {
 	if d := cmp.Diff(b, got.Baseline); d != "" {
 		t.Errorf("in the outcome (-logged +got):\n%s", d)
 	}
-	if i := got.Dev.Intervals["accuracy"]; i == nil || i.Low > got.Dev.Scores["accuracy"] || i.High < got.Dev.Scores["accuracy"] {
+	if i := got.Dev.Intervals["accuracy"]; i == nil || i.Low > got.Dev.Scores["accuracy"] ||
+		i.High < got.Dev.Scores["accuracy"] {
 		t.Errorf("the interval is %+v around %v", i, got.Dev.Scores)
 	}
 }
@@ -121,7 +124,8 @@ func TestEvaluateNotFinite(t *testing.T) {
 	if err := evaluate(); !errors.As(err, &bad) {
 		t.Fatalf("error is %v; want a NonFiniteError", err)
 	}
-	if want := []string{string(c.Data.Dev) + ":12"}; !strings.HasPrefix(bad.Tensor, "the output of embed ") || !slices.Equal(bad.Examples, want) || bad.Evaluated != string(c.Data.Dev) {
+	if want := []string{string(c.Data.Dev) + ":12"}; !strings.HasPrefix(bad.Tensor, "the output of embed ") ||
+		!slices.Equal(bad.Examples, want) || bad.Evaluated != string(c.Data.Dev) {
 		t.Errorf("%+v; want the embedding and %q", bad, want)
 	}
 	dev.ids = nil

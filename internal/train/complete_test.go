@@ -58,12 +58,15 @@ func TestElsewhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := "the log and the best epoch of " + filepath.Dir(o.Resume) + " were not copied: "; !strings.Contains(said.String(), want) {
+			if want := "the log and the best epoch of " + filepath.Dir(o.Resume) +
+				" were not copied: "; !strings.Contains(said.String(), want) {
 				t.Errorf("the run said %q; want %q", said.String(), want)
 			}
 			files := contents(t, run.Out)
-			if got.BestStep != 4 || files["best"] != "-> checkpoint-4" || files["final/adapter_model.safetensors"] != want["final/adapter_model.safetensors"] {
-				t.Errorf("best is step %d, the link %s; want step 4, and the final adapter of the whole run", got.BestStep, files["best"])
+			if got.BestStep != 4 || files["best"] != "-> checkpoint-4" ||
+				files["final/adapter_model.safetensors"] != want["final/adapter_model.safetensors"] {
+				t.Errorf("best is step %d, the link %s; want step 4, and the final adapter of the whole run", got.BestStep,
+					files["best"])
 			}
 			e, err := Evaluate(context.Background(), &run, cpu.Open[float32](1), filepath.Join(run.Out, "best"), "dev", nil)
 			if err != nil || e.Loss != got.Dev.Loss {
@@ -127,7 +130,8 @@ func TestBest(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ""},
-		"checkpoint gone": {func(t *testing.T, out string) { os.RemoveAll(filepath.Join(out, "checkpoint-2")) }, "the checkpoint of the best epoch, "},
+		"checkpoint gone": {func(t *testing.T, out string) { os.RemoveAll(filepath.Join(out, "checkpoint-2")) },
+			"the checkpoint of the best epoch, "},
 	} {
 		t.Run("best="+name, func(t *testing.T) {
 			run := copied(t, original)

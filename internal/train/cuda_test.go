@@ -133,7 +133,8 @@ func TestStepsAreReplayed(t *testing.T) {
 		}
 		return b
 	}
-	entries := []string{"cuLaunchKernel", "cuGraphLaunch", "cuMemcpyHtoDAsync_v2", "cuMemAlloc_v2", "cuStreamSynchronize", "cuMemcpyDtoHAsync_v2"}
+	entries := []string{"cuLaunchKernel", "cuGraphLaunch", "cuMemcpyHtoDAsync_v2", "cuMemAlloc_v2", "cuStreamSynchronize",
+		"cuMemcpyDtoHAsync_v2"}
 	var before []uint64
 	for step := 1; step <= 12; step++ {
 		if step == 5 {

@@ -165,7 +165,8 @@ func TestDecoderGradients(t *testing.T) {
 					}
 					s.gradient(1, micro, nil)
 					// transformers computes norms and softmax in float32 whatever the type of the model.
-					if got, want := cpu.Data[float64](s.loss)[0], float64(c.floats(t, "loss."+kind)[0]); !(math.Abs(got-want) < 1e-5*want) {
+					if got, want := cpu.Data[float64](s.loss)[0], float64(c.floats(t,
+						"loss."+kind)[0]); !(math.Abs(got-want) < 1e-5*want) {
 						t.Errorf("the loss is %v; want %v", got, want)
 					}
 					if c.method == "full" && kind != ReduceTokens {

@@ -27,8 +27,8 @@ func TestDemoDecoder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she " +
-		"saw a big, red ball. She wanted to play with it, but it was too high.\nLily"
+	const want = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One " +
+		"day, she saw a big, red ball. She wanted to play with it, but it was too high.\nLily"
 	if got := tok.Text(story[1:]); got != want {
 		t.Errorf("the story begins %q; want %q", got, want)
 	}

@@ -142,8 +142,8 @@ func (d *directory) close() {
 	}
 }
 
-// checkpointAbove returns the nearest of path and its parents that is a checkpoint or adapter directory with a manifest,
-// or "" if there is none.
+// checkpointAbove returns the nearest of path and its parents that is a checkpoint or adapter directory with a
+// manifest, or "" if there is none.
 func checkpointAbove(path string) string {
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -164,17 +164,20 @@ func checkpointAbove(path string) string {
 // wraps ErrOtherRun.
 func look(path string) (held bool, err error) {
 	if saved := checkpointAbove(path); saved != "" {
-		return false, otherRun(path, "it is inside the saved directory %s, which is removed as a whole; choose another with --out", saved)
+		return false, otherRun(path,
+			"it is inside the saved directory %s, which is removed as a whole; choose another with --out", saved)
 	}
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if target, err := os.Readlink(path); err == nil {
-			return false, otherRun(path, "it is a link to %s, which does not exist; create that directory, or choose another with --out", target)
+			return false, otherRun(path,
+				"it is a link to %s, which does not exist; create that directory, or choose another with --out", target)
 		}
 		return false, nil
 	}
 	if err != nil {
-		return false, place.Given(fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err))
+		return false,
+			place.Given(fmt.Errorf("train: open %s: cannot read the run directory: %w; choose another with --out", path, err))
 	}
 	if !info.IsDir() {
 		return false, otherRun(path, "it is not a directory; choose another with --out")
@@ -204,7 +207,8 @@ func look(path string) (held bool, err error) {
 		return false, otherRun(path, "it has no %s, and a run would overwrite %s; choose another directory with --out",
 			ConfigFile, place.List(append(progress, ours...)))
 	case foreign != nil && !current(info, path):
-		return false, otherRun(path, "it has other files but no %s: %s; choose the directory of this run, or an empty or new one",
+		return false, otherRun(path,
+			"it has other files but no %s: %s; choose the directory of this run, or an empty or new one",
 			ConfigFile, place.List(foreign))
 	}
 	return false, nil

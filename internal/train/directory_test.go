@@ -42,7 +42,8 @@ func TestInsideCheckpoint(t *testing.T) {
 	}
 	before := tree(t, dir)
 	for _, path := range []string{dir, filepath.Join(dir, "runs", "new")} {
-		if _, err := openDirectory(path, notBusy); !errors.Is(err, ErrOtherRun) || !strings.Contains(err.Error(), "inside the saved directory") {
+		if _, err := openDirectory(path, notBusy); !errors.Is(err, ErrOtherRun) ||
+			!strings.Contains(err.Error(), "inside the saved directory") {
 			t.Errorf("%s: error %v; want a refusal", path, err)
 		}
 	}
@@ -64,13 +65,17 @@ func TestOpenDirectory(t *testing.T) {
 		{name: "hidden", files: ".gitkeep .gitignore .lock"},
 		{name: "lost+found", files: "lost+found/"},
 		{name: "unfinished", files: "config.resolved.yaml.lor2c-tmp-1-0123456789abcdef"},
-		{name: "started", files: "config.resolved.yaml metrics.jsonl metrics.csv timing.jsonl log.txt events.out.tfevents.0000000001.h env.json"},
+		{name: "started",
+			files: "config.resolved.yaml metrics.jsonl metrics.csv timing.jsonl log.txt events.out.tfevents.0000000001.h " +
+				"env.json"},
 		{name: "logged", files: "config.resolved.yaml metrics.jsonl=x", held: true},
 		{name: "saved", files: "config.resolved.yaml checkpoint-3/", held: true},
 		{name: "finished", files: "config.resolved.yaml all_results.json", held: true},
-		{name: "foreign", files: "notes.txt thesis.tex", refused: "it has other files but no config.resolved.yaml: notes.txt, thesis.tex; choose"},
+		{name: "foreign", files: "notes.txt thesis.tex",
+			refused: "it has other files but no config.resolved.yaml: notes.txt, thesis.tex; choose"},
 		{name: "here", files: "run.yaml train.csv", inside: true},
-		{name: "here-logs", files: "run.yaml log.txt final/", inside: true, refused: "a run would overwrite final, log.txt; choose another directory"},
+		{name: "here-logs", files: "run.yaml log.txt final/", inside: true,
+			refused: "a run would overwrite final, log.txt; choose another directory"},
 		{name: "headless", files: "checkpoint-3/", refused: "a run would overwrite checkpoint-3"},
 	} {
 		t.Run("holds="+tt.name, func(t *testing.T) {
@@ -162,7 +167,8 @@ func TestWait(t *testing.T) {
 			defer other.close()
 			_, err = Run(t.Context(), c, quiet(1))
 			const want = ": another process is training in this directory; wait for it, or choose another with --out"
-			if !errors.Is(err, ErrOtherRun) || !errors.Is(err, checkpoint.ErrLocked) || err.Error() != "train: open "+c.Out+want {
+			if !errors.Is(err, ErrOtherRun) || !errors.Is(err, checkpoint.ErrLocked) ||
+				err.Error() != "train: open "+c.Out+want {
 				t.Fatalf("without waiting: %v", err)
 			}
 			ctx, stop := context.WithCancel(t.Context())
@@ -235,7 +241,8 @@ func TestSetAside(t *testing.T) {
 	o.Stderr = &said
 	if err := errors.Join(os.Mkdir(path("checkpoint-4"), 0o777), os.WriteFile(path("checkpoint-4/note"), nil, 0o666),
 		os.WriteFile(path("checkpoint-6"), nil, 0o666), os.Symlink("elsewhere", path("checkpoint-8")),
-		os.Mkdir(path("best"), 0o777), os.WriteFile(path("final"), nil, 0o666), os.WriteFile(path("final.bad"), nil, 0o666)); err != nil {
+		os.Mkdir(path("best"), 0o777), os.WriteFile(path("final"), nil, 0o666),
+		os.WriteFile(path("final.bad"), nil, 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Run(context.Background(), c, o); err != nil {
@@ -278,7 +285,8 @@ func TestPrune(t *testing.T) {
 			for _, step := range strings.Fields(tt.there) {
 				step, damaged := strings.CutSuffix(step, "*")
 				dir := filepath.Join(out, checkpointPrefix+step)
-				err := checkpoint.WriteDir(dir, func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "a"), []byte("x"), 0o666) })
+				err := checkpoint.WriteDir(dir,
+					func(tmp string) error { return os.WriteFile(filepath.Join(tmp, "a"), []byte("x"), 0o666) })
 				if err == nil && damaged {
 					err = os.WriteFile(filepath.Join(dir, "a"), []byte("y"), 0o666)
 				}

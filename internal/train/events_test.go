@@ -215,7 +215,8 @@ func TestScheduleOptions(t *testing.T) {
 	}
 	t.Run("changed=freeze", func(t *testing.T) {
 		dir, merged, injected := run(t, func(c *config.Config) { c.Schedule.Changed = "freeze" })
-		at, final := tensors(t, dir, checkpointPrefix+"3", "adapter_model.safetensors"), tensors(t, dir, finalDir, "adapter_model.safetensors")
+		at, final := tensors(t, dir, checkpointPrefix+"3", "adapter_model.safetensors"), tensors(t, dir, finalDir,
+			"adapter_model.safetensors")
 		frozen := 0
 		for name, v := range final {
 			if !strings.Contains(name, "lora_") && !strings.Contains(name, "lor2c") {
@@ -319,7 +320,8 @@ func TestGradientRecord(t *testing.T) {
 			for i, l := range rec.Layers {
 				for factor, got := range map[string]runlog.MeanAbsolute{"A": l.A, "B": l.B} {
 					w := want[fmt.Sprint(i, factor)]
-					if mean := w.Abs / float64(w.Count); l.Layer != i || got.Count*steps != w.Count || math.Abs(got.Abs-mean) > 1e-6*mean {
+					if mean := w.Abs / float64(w.Count); l.Layer != i || got.Count*steps != w.Count ||
+						math.Abs(got.Abs-mean) > 1e-6*mean {
 						t.Errorf("layer %d %s: %+v; want mean %v of %d", i, factor, got, mean, w.Count/steps)
 					}
 				}
@@ -336,10 +338,11 @@ func TestGradientRecord(t *testing.T) {
 // anything is written.
 func TestBadSchedule(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
-		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                                     func(c *config.Config) { c.Schedule.MaxMerges = 4 },
-		"schedule.sfs_k: is 8 with method.rank 8":                                                                               func(c *config.Config) { c.Schedule.SFSK = 8 },
-		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1":                   func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
-		"adapter: inject lora: rank 3 on [query value] has 1536 parameters per layer, but the module that it replaces has 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
+		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                   func(c *config.Config) { c.Schedule.MaxMerges = 4 },
+		"schedule.sfs_k: is 8 with method.rank 8":                                                             func(c *config.Config) { c.Schedule.SFSK = 8 },
+		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1": func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
+		"adapter: inject lora: rank 3 on [query value] has 1536 parameters per layer, but the module that it replaces " +
+			"has 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
 		`adapter: inject lora: target module "up" is not a linear layer`: func(c *config.Config) {
 			c.Method = c.Method.With(adapter.Values{"target_modules": []string{"query", "up"}})
 		},

@@ -31,9 +31,9 @@ type Exported struct {
 // driftRows is the number of rows of dev on which an export is compared with the adapter.
 const driftRows = 32
 
-// Export writes the adapter in dir to out, a directory that does not exist, in a format of package adapter, and compares
-// what both compute. c is the run file of the adapter's run. dev computes in float32. A merged model has the precision of
-// the base model's weights.
+// Export writes the adapter in dir to out, a directory that does not exist, in a format of package adapter, and
+// compares what both compute. c is the run file of the adapter's run. dev computes in float32. A merged model has the
+// precision of the base model's weights.
 func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out, format string) (*Exported, error) {
 	if err := vacant(out); err != nil {
 		return nil, err
@@ -103,7 +103,8 @@ func vacant(out string) error {
 	return place.Mistake(fmt.Errorf("train: export to %s: it exists; want the name of a new directory", out))
 }
 
-// precisionOf returns the type of the weights of a model directory, which is that of its largest tensor: F32, BF16 or F16.
+// precisionOf returns the type of the weights of a model directory, which is that of its largest tensor: F32, BF16 or
+// F16.
 func precisionOf(dir string) (checkpoint.DType, error) {
 	m, err := checkpoint.OpenModel(dir)
 	if err != nil {

@@ -26,8 +26,8 @@ func trained(t *testing.T, method string) (c *config.Config, best string) {
 	return c, filepath.Join(c.Out, "best")
 }
 
-// TestExport writes a LoRA run in every form and evaluates what was written: the adapters compute what the run's adapter
-// computes, and the merged model does so up to the precision of the demo's weights, which is bfloat16.
+// TestExport writes a LoRA run in every form and evaluates what was written: the adapters compute what the run's
+// adapter computes, and the merged model does so up to the precision of the demo's weights, which is bfloat16.
 func TestExport(t *testing.T) {
 	c, best := trained(t, "lora")
 	score := func(dir string) *SplitEvaluation {
@@ -39,7 +39,8 @@ func TestExport(t *testing.T) {
 		return e
 	}
 	want := score(best)
-	for format, tolerance := range map[string]float64{adapter.FormatPEFT: 0, adapter.FormatLoRA: 0, adapter.FormatMerged: 2e-3} {
+	for format, tolerance := range map[string]float64{adapter.FormatPEFT: 0, adapter.FormatLoRA: 0,
+		adapter.FormatMerged: 2e-3} {
 		t.Run("format="+format, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			e, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format)
@@ -118,7 +119,8 @@ func TestExportRefused(t *testing.T) {
 			t.Run("method="+method+"/format="+format, func(t *testing.T) {
 				folder := t.TempDir()
 				_, err := Export(context.Background(), run, cpu.Open[float32](1), best, filepath.Join(folder, "out"), format)
-				if want := "adapter: export " + method + " as " + format + ": " + why; err == nil || !strings.HasPrefix(err.Error(), want) {
+				if want := "adapter: export " + method + " as " + format + ": " + why; err == nil ||
+					!strings.HasPrefix(err.Error(), want) {
 					t.Errorf("error is %v; want %s", err, want)
 				}
 				if entries, _ := os.ReadDir(folder); len(entries) > 0 {

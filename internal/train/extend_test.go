@@ -39,7 +39,8 @@ func interrupted(t *testing.T, c *config.Config) {
 // More epochs can be added later.
 func TestExtend(t *testing.T) {
 	original := shortRun(t, t.TempDir())
-	results := []string{"metrics.jsonl", "metrics.csv", "all_results.json", "final/adapter_model.safetensors", "checkpoint-6/optimizer.safetensors", "best"}
+	results := []string{"metrics.jsonl", "metrics.csv", "all_results.json", "final/adapter_model.safetensors",
+		"checkpoint-6/optimizer.safetensors", "best"}
 	longer := *original
 	longer.Train.ExtendEpochs = []int{1}
 	longer.Out = filepath.Join(t.TempDir(), "planned")
@@ -87,7 +88,8 @@ func TestExtend(t *testing.T) {
 			same(t, contents(t, run.Out))
 
 			run.Train.ExtendEpochs = nil
-			if _, err := Run(context.Background(), &run, quiet(1)); !errors.Is(err, ErrOtherRun) || !strings.Contains(err.Error(), "train.extend_epochs: [1] in the run, [] now") {
+			if _, err := Run(context.Background(), &run, quiet(1)); !errors.Is(err, ErrOtherRun) ||
+				!strings.Contains(err.Error(), "train.extend_epochs: [1] in the run, [] now") {
 				t.Errorf("without the added epoch: %v", err)
 			}
 			run.Train.ExtendEpochs = []int{1, 2}
@@ -96,7 +98,8 @@ func TestExtend(t *testing.T) {
 				t.Fatal(err)
 			}
 			files := contents(t, run.Out)
-			if !strings.HasPrefix(files["metrics.jsonl"], want["metrics.jsonl"]) || files["checkpoint-10/state.json"] == "" || got.BestEpoch < 1 {
+			if !strings.HasPrefix(files["metrics.jsonl"], want["metrics.jsonl"]) || files["checkpoint-10/state.json"] == "" ||
+				got.BestEpoch < 1 {
 				t.Error("two more epochs did not continue the log to step 10")
 			}
 		})
@@ -162,7 +165,8 @@ func TestInitAdapter(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := contents(t, run.Out)
-	if line := "beginning with the values of " + run.InitAdapter + "; its head is used too, with outputs matched by label"; !strings.Contains(said.String(), line) {
+	if line := "beginning with the values of " + run.InitAdapter +
+		"; its head is used too, with outputs matched by label"; !strings.Contains(said.String(), line) {
 		t.Errorf("the run said %q; want %q", said.String(), line)
 	}
 	t.Run("resumed", func(t *testing.T) {
@@ -212,16 +216,20 @@ func TestInitAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := e.Loss - own.Loss; diff > 1e-6 || diff < -1e-6 || e.Scores["accuracy"] != own.Scores["accuracy"] {
-			t.Errorf("with two classes exchanged the adapter scores %v, loss %v; want %v, %v", e.Scores, e.Loss, own.Scores, own.Loss)
+			t.Errorf("with two classes exchanged the adapter scores %v, loss %v; want %v, %v", e.Scores, e.Loss, own.Scores,
+				own.Loss)
 		}
 	})
 	for name, c := range map[string]struct {
 		change func(c *config.Config)
 		want   string // part of the error; "" for a run with a new head
 	}{
-		"rank":   {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 4}) }, "method.rank: 8 in the adapter, 4 now"},
-		"alpha":  {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 4}) }, "method.alpha: 16 in the adapter, 4 now"},
-		"method": {func(c *config.Config) { c.Method = adapter.NewConfig("lora") }, "method.name: lor2c in the adapter, lora now"},
+		"rank": {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 4}) },
+			"method.rank: 8 in the adapter, 4 now"},
+		"alpha": {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 4}) },
+			"method.alpha: 16 in the adapter, 4 now"},
+		"method": {func(c *config.Config) { c.Method = adapter.NewConfig("lora") },
+			"method.name: lor2c in the adapter, lora now"},
 		"labels": {func(c *config.Config) { c.Data.Labels = append([]string{"zebra"}, c.Data.Labels...) }, ""},
 		"none":   {func(c *config.Config) { c.InitAdapter += "-none" }, "file does not exist"},
 	} {
@@ -247,7 +255,8 @@ func TestInitAdapter(t *testing.T) {
 	t.Run("changed adapter", func(t *testing.T) {
 		other := run
 		other.InitAdapter = filepath.Join(first.Out, "checkpoint-2")
-		if _, err := Run(context.Background(), &other, quiet(1)); !errors.Is(err, ErrOtherRun) || !strings.Contains(err.Error(), "init_adapter: tensors with the SHA-256") {
+		if _, err := Run(context.Background(), &other, quiet(1)); !errors.Is(err, ErrOtherRun) ||
+			!strings.Contains(err.Error(), "init_adapter: tensors with the SHA-256") {
 			t.Errorf("error is %v; want one that names init_adapter", err)
 		}
 	})

@@ -121,11 +121,13 @@ func TestShortness(t *testing.T) {
 		optim optim.Config
 		want  []string
 	}{
-		{config.Train{Epochs: 3}, optim.Config{WarmupRatio: 0.06}, []string{"warning: the run has 30 optimizer steps, and small data seldom " +
-			"learns much in fewer than about 150; raise train.epochs to 15, or lower train.batch_size"}},
+		{config.Train{Epochs: 3}, optim.Config{WarmupRatio: 0.06},
+			[]string{"warning: the run has 30 optimizer steps, and small data seldom " +
+				"learns much in fewer than about 150; raise train.epochs to 15, or lower train.batch_size"}},
 		{config.Train{Epochs: 15}, optim.Config{WarmupRatio: 0.06}, nil},
-		{config.Train{Epochs: 15}, optim.Config{WarmupSteps: 150}, []string{"warning: the learning rate rises for 150 steps and the run has 150; " +
-			"lower optim.warmup_steps or optim.warmup_ratio"}},
+		{config.Train{Epochs: 15}, optim.Config{WarmupSteps: 150},
+			[]string{"warning: the learning rate rises for 150 steps and the run has 150; " +
+				"lower optim.warmup_steps or optim.warmup_ratio"}},
 	} {
 		r := &run{session: &Session{Config: &config.Config{Train: c.train, Optim: c.optim}}, perEpoch: 10}
 		r.planSteps()
@@ -173,12 +175,14 @@ func TestEarlyStopping(t *testing.T) {
 	if got := steps(evals); !slices.Equal(got, []int{2, 4, 6}) {
 		t.Errorf("evaluated after steps %v; want 2, the first, and two that gained less than 1", got)
 	}
-	if !strings.Contains(log, "stopping early: accuracy did not improve in the last 2 evaluations (train.early_stopping); 6 of 100 steps are done") {
+	if !strings.Contains(log, "stopping early: accuracy did not improve in the last 2 evaluations "+
+		"(train.early_stopping); 6 of 100 steps are done") {
 		t.Errorf("the log does not have the reason for the end of the run:\n%s", log)
 	}
 	r := results(t, c)
 	if r["epoch"] != 1.2 || !(r["train_loss"] > 1 && r["train_loss"] < 4) {
-		t.Errorf("all_results.json has epoch %v and train_loss %v; want 1.2 and the mean of 6 steps", r["epoch"], r["train_loss"])
+		t.Errorf("all_results.json has epoch %v and train_loss %v; want 1.2 and the mean of 6 steps", r["epoch"],
+			r["train_loss"])
 	}
 	before := contents(t, c.Out)
 	if _, err := Run(context.Background(), c, quiet(1)); err != nil {

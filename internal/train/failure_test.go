@@ -87,7 +87,8 @@ func TestLostDevice(t *testing.T) {
 				} else if p.what == "download" && n == 1 {
 					goesOn = "train: build " + c.Out
 				}
-				if s := err.Error(); strings.Contains(s, "\n") || !strings.Contains(s, "the device failed: card: it fell off the bus") || !strings.Contains(s, goesOn) {
+				if s := err.Error(); strings.Contains(s, "\n") ||
+					!strings.Contains(s, "the device failed: card: it fell off the bus") || !strings.Contains(s, goesOn) {
 					t.Errorf("error %q; want the failure and %q in one line", s, goesOn)
 				}
 				paths, _ := filepath.Glob(filepath.Join(c.Out, checkpointPrefix+"*"))

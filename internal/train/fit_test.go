@@ -75,16 +75,19 @@ func TestFit(t *testing.T) {
 			t.Errorf("%v were left", tree(t, c.Out))
 		}
 		want := fmt.Sprintf("train: plan: %s needed for 8 examples of up to ", size(whole.Total()))
-		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, size(free)+" free; ") || strings.Contains(s, "\n") {
+		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, size(free)+" free; ") ||
+			strings.Contains(s, "\n") {
 			t.Errorf("error %q; want %q and what is free in one line", s, want)
 		}
 		return err.Error()
 	}
 	setting := regexp.MustCompile(`([a-z_.]+)=(\w+)(?: with (train.eval_batch_size)=(\d+))? needs ([0-9.]+ [MG]iB)`)
-	for _, free := range []int64{whole.Total() - 1, whole.Weights + whole.Trained + whole.Arena/2, whole.Weights + whole.Trained + whole.Arena/3} {
+	for _, free := range []int64{whole.Total() - 1, whole.Weights + whole.Trained + whole.Arena/2,
+		whole.Weights + whole.Trained + whole.Arena/3} {
 		t.Run(fmt.Sprintf("free=%d", free), func(t *testing.T) {
 			found := setting.FindAllStringSubmatch(refuse(t, free), -1)
-			if len(found) != 2 || !strings.HasPrefix(found[0][0], "train.micro_batch_size=") || !strings.HasPrefix(found[1][0], "train.precision=bfloat16") {
+			if len(found) != 2 || !strings.HasPrefix(found[0][0], "train.micro_batch_size=") ||
+				!strings.HasPrefix(found[1][0], "train.precision=bfloat16") {
 				t.Fatalf("changes %q; want smaller micro-batches and bfloat16", found)
 			}
 			for _, m := range found {
@@ -106,8 +109,9 @@ func TestFit(t *testing.T) {
 		})
 	}
 	t.Run("free=little", func(t *testing.T) {
-		if s := refuse(t, 1000); !strings.Contains(s, "; even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; "+
-			"use a GPU with more memory: ") {
+		if s := refuse(t, 1000); !strings.Contains(s,
+			"; even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; "+
+				"use a GPU with more memory: ") {
 			t.Error(s)
 		}
 	})
@@ -120,7 +124,8 @@ func TestFit(t *testing.T) {
 		} {
 			o.Device = &bounded{Device: dev, free: free, host: true}
 			_, err := Run(context.Background(), c, o)
-			if !errors.Is(err, compute.ErrOutOfMemory) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "bfloat16") {
+			if !errors.Is(err, compute.ErrOutOfMemory) || !strings.Contains(err.Error(), want) ||
+				strings.Contains(err.Error(), "bfloat16") {
 				t.Errorf("with %d bytes free: %v; want %q and no other precision", free, err, want)
 			}
 		}
@@ -145,7 +150,8 @@ func TestFitLength(t *testing.T) {
 	need := planned(t, &short, dev).Total()
 	o.Device = &bounded{Device: dev, free: need}
 	_, err := Run(context.Background(), c, o)
-	if want := "free; data.max_length=16 needs " + size(need) + ": out of device memory"; err == nil || !strings.HasSuffix(err.Error(), want) {
+	if want := "free; data.max_length=16 needs " + size(need) + ": out of device memory"; err == nil ||
+		!strings.HasSuffix(err.Error(), want) {
 		t.Errorf("error %v; want %q", err, want)
 	}
 }

@@ -32,8 +32,10 @@ type goldenEvents struct {
 // parameters.
 func TestGoldenEvents(t *testing.T) {
 	eachGoldenEvents(t, func(t *testing.T, name string, g *goldenEvents) {
-		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), exactlyEvents(1e-5)) })
-		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float64](2), exactlyEvents(5e-7)) })
+		t.Run("case="+name+"/dtype=float32",
+			func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float32](2), exactlyEvents(1e-5)) })
+		t.Run("case="+name+"/dtype=float64",
+			func(t *testing.T) { testGoldenEvents(t, g, cpu.Open[float64](2), exactlyEvents(5e-7)) })
 	})
 }
 
@@ -85,7 +87,9 @@ func testGoldenEvents(t *testing.T, g *goldenEvents, dev compute.Device, within 
 		t.Fatal(err)
 	}
 	noDropout(m)
-	c := adapter.Configure("lor2c", adapter.Values{"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Share, "target_modules": []string{"query", "value"}, "inject_alpha": g.InjectAlpha, "inject_dropout": 0.0})
+	c := adapter.Configure("lor2c",
+		adapter.Values{"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Share,
+			"target_modules": []string{"query", "value"}, "inject_alpha": g.InjectAlpha, "inject_dropout": 0.0})
 	c.Resolve()
 	attached, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {

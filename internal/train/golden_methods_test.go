@@ -90,8 +90,8 @@ func eachGoldenMethod(t *testing.T, f func(t *testing.T, name string, g *goldenM
 	}
 }
 
-// TestGoldenMethods compares logits, loss, every gradient and ten optimizer steps, with what a method does at each of them,
-// with PEFT, and with PyTorch where PEFT does not have the method.
+// TestGoldenMethods compares logits, loss, every gradient and ten optimizer steps, with what a method does at each of
+// them, with PEFT, and with PyTorch where PEFT does not have the method.
 func TestGoldenMethods(t *testing.T) {
 	eachGoldenMethod(t, func(t *testing.T, name string, g *goldenMethod) {
 		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { g.test(t, cpu.Open[float64](2), 1e-9) })

@@ -48,7 +48,8 @@ type bound struct{ Worst, Mean float64 }
 // the first.
 func exactly(one float64) tolerances {
 	t := tolerances{}
-	for kind, times := range map[string]float64{"logits": 1, "loss": 1, "grad": 1, "zero": 1, "losses": 1, "grad_norm": 10, "final": 20} {
+	for kind, times := range map[string]float64{"logits": 1, "loss": 1, "grad": 1, "zero": 1, "losses": 1, "grad_norm": 10,
+		"final": 20} {
 		t[kind] = bound{times * one, times * one}
 	}
 	return t
@@ -164,7 +165,8 @@ func storedHead(outputs int) model.Head {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1, adapter.NewConfig(g.Method).Trains())
+	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1,
+		adapter.NewConfig(g.Method).Trains())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +176,8 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 		name = "lor2c"
 	}
 	c := adapter.Configure(name, adapter.Values{
-		"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Method == "share", "target_modules": []string{"query", "value"},
+		"rank": g.R, "alpha": g.Alpha, "dropout": 0.0, "share": g.Method == "share",
+		"target_modules": []string{"query", "value"},
 	})
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {

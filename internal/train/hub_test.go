@@ -44,13 +44,16 @@ func TestRunFromCache(t *testing.T) {
 	if err := json.Unmarshal(raw, &description); err != nil || description.Base.Path != "lor2c/demo" {
 		t.Errorf("the base is %q, %v; want its name", description.Base.Path, err)
 	}
-	if raw, err := os.ReadFile(filepath.Join(got.Out, "final", "config.json")); err != nil || !strings.Contains(string(raw), `"substance"`) {
+	if raw, err := os.ReadFile(filepath.Join(got.Out, "final", "config.json")); err != nil ||
+		!strings.Contains(string(raw), `"substance"`) {
 		t.Errorf("config.json of the full model: %v\n%s", err, raw)
 	}
-	if raw, err := os.ReadFile(filepath.Join(got.Out, "log.txt")); err != nil || !strings.Contains(string(raw), "model: lor2c/demo is "+snapshot) {
+	if raw, err := os.ReadFile(filepath.Join(got.Out, "log.txt")); err != nil ||
+		!strings.Contains(string(raw), "model: lor2c/demo is "+snapshot) {
 		t.Errorf("the log does not say where the model is: %v\n%s", err, raw)
 	}
-	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev", nil); err != nil {
+	if _, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(got.Out, "best"), "dev",
+		nil); err != nil {
 		t.Error(err)
 	}
 	// A model that a run wrote is verified before another run begins with it.
@@ -68,13 +71,15 @@ func TestRunFromCache(t *testing.T) {
 	if err := os.WriteFile(weights, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenSession(t.Context(), &next); !errors.Is(err, checkpoint.ErrCorrupt) || !strings.Contains(err.Error(), "model.safetensors") {
+	if _, err := OpenSession(t.Context(), &next); !errors.Is(err, checkpoint.ErrCorrupt) ||
+		!strings.Contains(err.Error(), "model.safetensors") {
 		t.Errorf("a damaged model: error %v", err)
 	}
 	// Without the cache the model is not found, and the error contains the command
 	// that downloads it.
 	t.Setenv("HF_HUB_CACHE", t.TempDir())
-	if _, err := OpenSession(t.Context(), c); err == nil || !strings.Contains(err.Error(), "hf download lor2c/demo --local-dir models/demo") {
+	if _, err := OpenSession(t.Context(), c); err == nil ||
+		!strings.Contains(err.Error(), "hf download lor2c/demo --local-dir models/demo") {
 		t.Errorf("error %v", err)
 	}
 }

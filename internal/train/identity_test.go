@@ -96,17 +96,26 @@ func TestOtherInput(t *testing.T) {
 		want   string // "" if there is no error
 		base   bool   // the evaluation is refused too
 	}{
-		"train text": {func(t *testing.T, c *config.Config) { edit(t, c.Data.Train, "\n", "\nx ") }, "data train: 16 examples", false},
-		"train row":  {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/train.tsv", c.Data.Train, 16) }, "now", false},
-		"dev row":    {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/dev.tsv", string(c.Data.Dev), 24) }, "data dev: 24 examples", false},
-		"labels":     {func(_ *testing.T, c *config.Config) { l := c.Data.Labels; l[0], l[1] = l[1], l[0] }, `label of class 0: "act" in the run, "animal" now`, false},
-		"seed":       {func(_ *testing.T, c *config.Config) { c.Seed = 3 }, "seed: 17 in the run, 3 now", false},
-		"lr":         {func(_ *testing.T, c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now", false},
-		"alpha":      {func(_ *testing.T, c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) }, "method.alpha: 16 in the run, 99 now", false},
-		"max_length": {func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 16 }, "data.max_length: 32 in the run, 16 now", false},
-		"batch_size": {func(_ *testing.T, c *config.Config) { c.Train.BatchSize, c.Train.MicroBatchSize = 16, 8 }, "train.batch_size: 8 in the run, 16 now", false},
-		"epochs":     {func(_ *testing.T, c *config.Config) { c.Train.Epochs = 3 }, "train.epochs: 2 in the run, 3 now", false},
-		"metric":     {func(_ *testing.T, c *config.Config) { c.Data.Metric = "matthews" }, "data.metric: accuracy in the run, matthews now", false},
+		"train text": {func(t *testing.T, c *config.Config) { edit(t, c.Data.Train, "\n", "\nx ") },
+			"data train: 16 examples", false},
+		"train row": {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/train.tsv", c.Data.Train, 16) }, "now",
+			false},
+		"dev row": {func(t *testing.T, c *config.Config) { head(t, demoDir+"/data/dev.tsv", string(c.Data.Dev), 24) },
+			"data dev: 24 examples", false},
+		"labels": {func(_ *testing.T, c *config.Config) { l := c.Data.Labels; l[0], l[1] = l[1], l[0] },
+			`label of class 0: "act" in the run, "animal" now`, false},
+		"seed": {func(_ *testing.T, c *config.Config) { c.Seed = 3 }, "seed: 17 in the run, 3 now", false},
+		"lr":   {func(_ *testing.T, c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now", false},
+		"alpha": {func(_ *testing.T, c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) },
+			"method.alpha: 16 in the run, 99 now", false},
+		"max_length": {func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 16 },
+			"data.max_length: 32 in the run, 16 now", false},
+		"batch_size": {func(_ *testing.T, c *config.Config) { c.Train.BatchSize, c.Train.MicroBatchSize = 16, 8 },
+			"train.batch_size: 8 in the run, 16 now", false},
+		"epochs": {func(_ *testing.T, c *config.Config) { c.Train.Epochs = 3 }, "train.epochs: 2 in the run, 3 now",
+			false},
+		"metric": {func(_ *testing.T, c *config.Config) { c.Data.Metric = "matthews" },
+			"data.metric: accuracy in the run, matthews now", false},
 		"own metric": {func(_ *testing.T, c *config.Config) { c.Data.Metric = "accuracy" }, "", false},
 		"heads": {func(t *testing.T, c *config.Config) {
 			edit(t, c.Model+"/config.json", `"num_attention_heads": 4`, `"num_attention_heads": 8`)
@@ -200,7 +209,8 @@ func TestOlderDirectory(t *testing.T) {
 	onlyLong(t, true)
 	run := shortRun(t, t.TempDir())
 	for _, step := range []string{"3", "4"} {
-		rewrite(t, filepath.Join(run.Out, checkpointPrefix+step), func(files map[string]string) { delete(files, identity.File) })
+		rewrite(t, filepath.Join(run.Out, checkpointPrefix+step),
+			func(files map[string]string) { delete(files, identity.File) })
 	}
 	var said strings.Builder
 	o := quiet(1)
@@ -208,15 +218,17 @@ func TestOlderDirectory(t *testing.T) {
 	if _, err := Run(context.Background(), run, o); err != nil {
 		t.Fatal(err)
 	}
-	if want := "checkpoint-4 was written by an older lor2c, which did not record all inputs: tokenizer, config.json, data could not be checked"; !strings.Contains(said.String(), want) {
+	if want := "checkpoint-4 was written by an older lor2c, which did not record all inputs: tokenizer, config.json, " +
+		"data could not be checked"; !strings.Contains(said.String(), want) {
 		t.Errorf("the run said %q; want %q in it", said.String(), want)
 	}
 	for name, c := range map[string]struct {
 		change func(c *config.Config)
 		want   string
 	}{
-		"lr":    {func(c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now"},
-		"alpha": {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) }, "method.alpha: 16 in the run, 99 now"},
+		"lr": {func(c *config.Config) { c.Optim.LR = 1 }, "optim.lr: 0.003 in the run, 1 now"},
+		"alpha": {func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"alpha": 99}) },
+			"method.alpha: 16 in the run, 99 now"},
 		"labels": {func(c *config.Config) {
 			c.Data.Labels = slices.Clone(c.Data.Labels)
 			slices.Reverse(c.Data.Labels)
@@ -255,7 +267,9 @@ func TestDamagedCheckpoints(t *testing.T) {
 		}
 	}
 	_, err := Run(context.Background(), run, quiet(1))
-	if err == nil || !strings.Contains(err.Error(), "checkpoints is valid; the newest: checkpoint: verify "+run.Out+"/checkpoint-4: state.json is corrupt") {
+	if err == nil ||
+		!strings.Contains(err.Error(),
+			"checkpoints is valid; the newest: checkpoint: verify "+run.Out+"/checkpoint-4: state.json is corrupt") {
 		t.Errorf("error is %v", err)
 	}
 	o := quiet(1)
@@ -310,7 +324,8 @@ func TestLostLog(t *testing.T) {
 			}
 			// The other files contain the path of the model.
 			got, want := contents(t, run.Out), contents(t, original.Out)
-			for _, name := range []string{"metrics.jsonl", "all_results.json", "final/adapter_model.safetensors", "checkpoint-4/state.json"} {
+			for _, name := range []string{"metrics.jsonl", "all_results.json", "final/adapter_model.safetensors",
+				"checkpoint-4/state.json"} {
 				if got[name] != want[name] || want[name] == "" {
 					t.Errorf("%s differs", name)
 				}
@@ -438,7 +453,8 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte("null"))
 	c := config.Default()
 	c.Resolve()
-	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6, train: data{Encoded: &dataset.Encoded{Cu: make([]int64, 17)}}}
+	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6,
+		train: data{Encoded: &dataset.Encoded{Cu: make([]int64, 17)}}}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := parseState("file", text)
 		if err != nil {

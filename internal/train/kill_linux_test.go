@@ -41,7 +41,8 @@ func TestKillAtCalls(t *testing.T) {
 			}
 			at := 1 + r.IntN(most)
 			p := process(t, c)
-			p.Args = append([]string{strace, "-f", "-o", os.DevNull, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, at)}, p.Args...)
+			p.Args = append([]string{strace, "-f", "-o", os.DevNull, "-e", "trace=" + call, "-e",
+				fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", call, at)}, p.Args...)
 			p.Path = strace
 			died++
 			if p.Run() == nil {

@@ -20,9 +20,11 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	}
 	switch {
 	case labels == nil && len(t.ClassWeights) > 0:
-		return refuse("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: classification")
+		return refuse("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: " +
+			"classification")
 	case labels == nil && t.LabelSmoothing > 0:
-		return refuse("train.label_smoothing is %v, and the labels are numbers; set it to 0, or set data.kind: classification",
+		return refuse("train.label_smoothing is %v, and the labels are numbers; set it to 0, or set data.kind: "+
+			"classification",
 			t.LabelSmoothing)
 	case !t.Balanced():
 		w := t.Weights()

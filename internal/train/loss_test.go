@@ -63,34 +63,35 @@ func TestWeighedLoss(t *testing.T) {
 			weights   []float64
 			smoothing float64
 		}{{nil, 0}, {weights, 0}, {nil, 0.1}, {weights, 0.3}} {
-			t.Run(fmt.Sprintf("micro_batch=%d/weights=%t/smoothing=%v", size, o.weights != nil, o.smoothing), func(t *testing.T) {
-				m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
-				if err != nil {
-					t.Fatal(err)
-				}
-				e := m.(*model.Encoder)
-				e.HiddenDropout, e.AttentionDropout = 0, 0
-				st := NewStepper(dev, m, method, c.Optim, 1, Classification(dev, 10, o.weights, o.smoothing), 1)
-				b := d.batch(indices)
-				logits, err := st.Results(b)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := st.Step(1, d.micro(indices, size), 1); err != nil {
-					t.Fatal(err)
-				}
-				reports, err := st.Reports(1, 1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				w := o.weights
-				if w == nil {
-					w = ones
-				}
-				if got, want := reports[0].Loss, torchLoss(logits, b.Labels, w, o.smoothing); !(math.Abs(got-want) < 2e-6) {
-					t.Errorf("the loss is %v; want %v", got, want)
-				}
-			})
+			t.Run(fmt.Sprintf("micro_batch=%d/weights=%t/smoothing=%v", size, o.weights != nil, o.smoothing),
+				func(t *testing.T) {
+					m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
+					if err != nil {
+						t.Fatal(err)
+					}
+					e := m.(*model.Encoder)
+					e.HiddenDropout, e.AttentionDropout = 0, 0
+					st := NewStepper(dev, m, method, c.Optim, 1, Classification(dev, 10, o.weights, o.smoothing), 1)
+					b := d.batch(indices)
+					logits, err := st.Results(b)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := st.Step(1, d.micro(indices, size), 1); err != nil {
+						t.Fatal(err)
+					}
+					reports, err := st.Reports(1, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					w := o.weights
+					if w == nil {
+						w = ones
+					}
+					if got, want := reports[0].Loss, torchLoss(logits, b.Labels, w, o.smoothing); !(math.Abs(got-want) < 2e-6) {
+						t.Errorf("the loss is %v; want %v", got, want)
+					}
+				})
 		}
 	}
 }

@@ -253,7 +253,8 @@ func TestWork(t *testing.T) {
 					}
 					p := 0.1
 					m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
-					config := adapter.Configure(method, adapter.Values{"rank": 4, "init_rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value"}})
+					config := adapter.Configure(method,
+						adapter.Values{"rank": 4, "init_rank": 4, "alpha": 8, "dropout": p, "target_modules": []string{"query", "value"}})
 					a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 					if err != nil {
 						t.Fatal(err)
@@ -315,7 +316,8 @@ func TestWorkAfterEvents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			config := adapter.Configure("lor2c", adapter.Values{"rank": 4, "alpha": 8, "target_modules": []string{"query", "value"}})
+			config := adapter.Configure("lor2c",
+				adapter.Values{"rank": 4, "alpha": 8, "target_modules": []string{"query", "value"}})
 			config.Resolve()
 			a, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Seed: 1})
 			if err != nil {

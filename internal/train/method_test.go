@@ -48,7 +48,8 @@ type observerHook struct {
 }
 
 func (h *observerHook) Loss(p *model.Pass, out *tape.Var, again func() *tape.Var, loss compute.Tensor, scale float32) {
-	h.o.calls = append(h.o.calls, fmt.Sprintf("loss scale=%.3g out=%v again=%v", scale, out.Value.Shape, again().Value.Shape))
+	h.o.calls = append(h.o.calls,
+		fmt.Sprintf("loss scale=%.3g out=%v again=%v", scale, out.Value.Shape, again().Value.Shape))
 }
 
 // TestMethodCalls: a method is called before each pass is uploaded, for the
@@ -80,7 +81,8 @@ func TestMethodCalls(t *testing.T) {
 	if _, err := s.Results(b); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"begin 0.0 of 9", "hook 0.0 of 9"}; !slices.Equal(o.calls, want) || slices.Contains(o.train, true) {
+	if want := []string{"begin 0.0 of 9", "hook 0.0 of 9"}; !slices.Equal(o.calls, want) ||
+		slices.Contains(o.train, true) {
 		t.Errorf("an evaluation calls %q, in training: %v; want %q", o.calls, o.train, want)
 	}
 }

@@ -157,7 +157,8 @@ func (m *movementCheck) check(step int, factor float64) error {
 		}
 		return fault(noGradient, "their gradients are 0, because "+cause)
 	case stuck != nil:
-		return fault(stuck, "AdamW computed updates and the values are the same as before, so the method or its configuration is wrong")
+		return fault(stuck,
+			"AdamW computed updates and the values are the same as before, so the method or its configuration is wrong")
 	case slow != nil:
 		return fault(slow, fmt.Sprintf("since step %d every update was too small to change a float32; "+
 			"use a higher optim.lr or a lower optim.eps", m.from+1))

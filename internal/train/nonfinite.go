@@ -33,7 +33,8 @@ func (e *NonFiniteError) Error() string {
 		// No learning rate has been applied yet.
 		advice = "look at these examples, at the weights of the base model and at method.alpha"
 	}
-	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; %s", e.Step, e.Tensor, strings.Join(e.Examples, ", "), advice)
+	return fmt.Sprintf("train: step %d: %s is not finite, at examples %s; %s", e.Step, e.Tensor,
+		strings.Join(e.Examples, ", "), advice)
 }
 
 // diagnose repeats the step that halted the run, checks the output of each op, and

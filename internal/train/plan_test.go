@@ -24,7 +24,8 @@ func TestFullest(t *testing.T) {
 	n := e.Cu[len(e.Cu)-1]
 	e.IDs, e.TypeIDs, e.Labels = make([]int32, n), make([]int32, n), make([]float32, e.Len())
 	d := data{Encoded: e}
-	s := &Session{Config: &config.Config{Train: config.Train{Epochs: 4, BatchSize: 24, MicroBatchSize: 8, ExtendEpochs: []int{2, 1}}}}
+	s := &Session{Config: &config.Config{Train: config.Train{Epochs: 4, BatchSize: 24, MicroBatchSize: 8,
+		ExtendEpochs: []int{2, 1}}}}
 	taken := func(epochs int) (tokens, examples int) {
 		for step := 1; step <= epochs*stepsPerEpoch(d.Len(), 24); step++ {
 			for _, b := range d.micro(s.step(d.Len(), step), 8) {

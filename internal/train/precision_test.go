@@ -130,7 +130,8 @@ func TestExactValues(t *testing.T) {
 				}
 				for name, v := range tensors(t, c.Out, dir, file) {
 					// A B that was injected in the last step is zero.
-					if zero := slices.Max(v) == 0 && slices.Min(v) == 0; !zero && !slices.ContainsFunc(v, func(x float32) bool { return x != bfloat16(x) }) {
+					if zero := slices.Max(v) == 0 && slices.Min(v) == 0; !zero &&
+						!slices.ContainsFunc(v, func(x float32) bool { return x != bfloat16(x) }) {
 						t.Errorf("%s of %s is rounded", name, dir)
 					}
 				}
@@ -144,7 +145,8 @@ func TestExactValues(t *testing.T) {
 				}
 				sameFiles(t, contents(t, c.Out), want)
 			}
-			if e, err := Evaluate(context.Background(), c, narrowly(true).Device, filepath.Join(c.Out, finalDir), "dev", nil); err != nil || !(e.Loss > 0) {
+			if e, err := Evaluate(context.Background(), c, narrowly(true).Device, filepath.Join(c.Out, finalDir), "dev",
+				nil); err != nil || !(e.Loss > 0) {
 				t.Errorf("evaluation: loss %v, error %v", e.Loss, err)
 			}
 		})
@@ -226,7 +228,8 @@ func keep(t *testing.T, dir string, step int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range append(paths, filepath.Join(dir, finalDir), filepath.Join(dir, "all_results.json"), filepath.Join(dir, bestLink)) {
+	for _, p := range append(paths, filepath.Join(dir, finalDir), filepath.Join(dir, "all_results.json"),
+		filepath.Join(dir, bestLink)) {
 		var n int
 		if _, err := fmt.Sscanf(filepath.Base(p), checkpointPrefix+"%d", &n); err == nil && n <= step {
 			continue

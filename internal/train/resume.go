@@ -86,7 +86,8 @@ func (r *run) setAside() error {
 // the run was continued there before, named returns that one.
 func (r *run) named(dir string, held bool) (string, error) {
 	if exists(filepath.Join(dir, ConfigFile)) && !checkpoint.IsDir(dir) {
-		return "", place.Mistake(fmt.Errorf("train: continue %s: it is a run directory; name one of the checkpoints in it, such as %s",
+		return "", place.Mistake(fmt.Errorf("train: continue %s: it is a run directory; name one of the checkpoints in "+
+			"it, such as %s",
 			dir, filepath.Join(dir, bestLink)))
 	}
 	if err := checkpoint.VerifyDir(dir); err != nil {

@@ -40,8 +40,10 @@ func demoConfig(t testing.TB, dir string, rows int) *config.Config {
 	c := config.Default()
 	c.Model = filepath.Join(demoDir, "model")
 	c.Data.Task, c.Data.Text, c.Data.Label = "custom", []string{"text"}, "label"
-	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.tsv"), dataset.Source(filepath.Join(dir, "dev.tsv")), 32
-	c.Data.Labels = []string{"act", "animal", "artifact", "body", "communication", "food", "location", "person", "plant", "substance"}
+	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir,
+		"train.tsv"), dataset.Source(filepath.Join(dir, "dev.tsv")), 32
+	c.Data.Labels = []string{"act", "animal", "artifact", "body", "communication", "food", "location", "person", "plant",
+		"substance"}
 	c.Optim.LR, c.Optim.HeadLRRatio = 3e-3, 0.5
 	c.Train.BatchSize, c.Train.Epochs, c.Train.LogEvery, c.Train.SaveEvery = 8, 2, 3, 2
 	c.Out = filepath.Join(dir, "run")
@@ -251,8 +253,8 @@ func process(t *testing.T, c *config.Config) *exec.Cmd {
 	return p
 }
 
-// TestInterrupt asserts that a cancelled run of any method saves its state at the next step and continues to the files of
-// an unbroken one, no checkpoint more or less.
+// TestInterrupt asserts that a cancelled run of any method saves its state at the next step and continues to the files
+// of an unbroken one, no checkpoint more or less.
 func TestInterrupt(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
@@ -311,13 +313,15 @@ func TestOutputDirectory(t *testing.T) {
 	}
 	other := *c
 	other.Optim.LR, other.Seed = 1e-4, 3
-	fails("other", &other, quiet(1), "a new run in another directory:\n  optim.lr: 0.003 in the run, 0.0001 now\n  seed: 17 in the run, 3 now")
+	fails("other", &other, quiet(1),
+		"a new run in another directory:\n  optim.lr: 0.003 in the run, 0.0001 now\n  seed: 17 in the run, 3 now")
 	never := quiet(1)
 	never.Resume = "never"
 	fails("never", c, never, "it has a run, and --resume is never")
 	named := quiet(1)
 	named.Resume = c.Out
-	if _, err := Run(context.Background(), c, named); !place.IsMistake(err) || !strings.HasSuffix(err.Error(), "name one of the checkpoints in it, such as "+filepath.Join(c.Out, "best")) {
+	if _, err := Run(context.Background(), c, named); !place.IsMistake(err) ||
+		!strings.HasSuffix(err.Error(), "name one of the checkpoints in it, such as "+filepath.Join(c.Out, "best")) {
 		t.Errorf("--resume with a run directory: error is %v", err)
 	}
 	foreign := *c

@@ -59,7 +59,8 @@ func TestScreen(t *testing.T) {
 		if got := tty.Styled(terminal.Heading); len(got) < 3 || got[0] != "epoch" || got[len(got)-1] == "epoch" {
 			t.Errorf("%d cells: headings %q", width, got)
 		}
-		if text := tty.String(); strings.Count(text, "best\n") == 0 || !strings.HasPrefix(text, "data: custom, 32 train, 24 dev") ||
+		if text := tty.String(); strings.Count(text, "best\n") == 0 ||
+			!strings.HasPrefix(text, "data: custom, 32 train, 24 dev") ||
 			!strings.Contains(text, "\nmethod: lor2c on cpu") || !strings.Contains(text, "\nmemory: weights ") {
 			t.Errorf("%d cells: seen is\n%s", width, text)
 		}

@@ -68,8 +68,10 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab))
 	}
 	if s.Tokenizer.Specials(false) == 0 {
-		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the head of an "+
-			"encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a cls_token", s.Dir))
+		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the "+
+			"head of an encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a "+
+			"cls_token",
+			s.Dir))
 	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.MaxTokens(); s.MaxLength > room {
@@ -101,8 +103,9 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	if labelled {
 		for _, e := range sp.Examples {
 			if !e.HasLabel {
-				return data{}, place.Mistake(fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
-					sp.Path, e.Line, split))
+				return data{},
+					place.Mistake(fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
+						sp.Path, e.Line, split))
 			}
 		}
 	}
@@ -142,8 +145,10 @@ func (s *Session) checkTypes(d data) error {
 		_, types := d.At(i)
 		for _, t := range types {
 			if t < 0 || int(t) >= s.Model.Types {
-				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and type_vocab_size is %d; "+
-					"use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line, s.Dir, t, s.Model.Types))
+				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and "+
+					"type_vocab_size is %d; use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line,
+					s.Dir, t,
+					s.Model.Types))
 			}
 		}
 	}

@@ -108,7 +108,8 @@ func TestEvaluateElsewhere(t *testing.T) {
 	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)
 	other.Data.Labels = append(other.Data.Labels, "substance")
 	_, err = Evaluate(context.Background(), &other, cpu.Open[float32](1), filepath.Join(c.Out, "best"), "dev", nil)
-	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), "use data with the adapter's labels in the same order") {
+	if !errors.Is(err, adapter.ErrMismatch) ||
+		!strings.Contains(err.Error(), "use data with the adapter's labels in the same order") {
 		t.Errorf("labels of another order: %v", err)
 	}
 }

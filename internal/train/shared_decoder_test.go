@@ -217,7 +217,8 @@ func TestSharedLosses(t *testing.T) {
 		}
 		readShared(t, &golden, "design", "decoder", "smollm2_nll.json")
 		// 4.9351 if the rows of queries and keys were those of GGUF.
-		if e := evaluate(t, shared(t, "models", "smollm2"), 128, [][]int32{golden.IDs}); !(math.Abs(e.Loss-golden.NLL) < 1e-4) {
+		if e := evaluate(t, shared(t, "models", "smollm2"), 128,
+			[][]int32{golden.IDs}); !(math.Abs(e.Loss-golden.NLL) < 1e-4) {
 			t.Errorf("the loss is %v; want %v", e.Loss, golden.NLL)
 		}
 	})

@@ -111,8 +111,9 @@ func (s *state) parameterFaults(r *run) (faults []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Born)) {
 		if at := s.Born[name]; !names[name] || at < 0 || at > s.Step {
-			faults = append(faults, fmt.Sprintf("born has %s after step %d; want a parameter of the method and a step from 0 to %d",
-				place.Quote(name), at, s.Step))
+			faults = append(faults,
+				fmt.Sprintf("born has %s after step %d; want a parameter of the method and a step from 0 to %d",
+					place.Quote(name), at, s.Step))
 			break
 		}
 	}

@@ -73,7 +73,9 @@ type methodRun struct {
 // sample with the given hook in place of the method's. An interrupt does not
 // stop it, so that an event that has begun is finished. The console shows trial
 // of trials as progress.
-func (m methodRun) Losses(hook func(adapter.At) model.Hook, trial, trials int) (mean float64, each []float64, err error) {
+func (m methodRun) Losses(
+	hook func(adapter.At) model.Hook, trial, trials int,
+) (mean float64, each []float64, err error) {
 	s := *m.r.stepper
 	s.Method = hooked{s.Method, hook}
 	s.Evaluating = func(int, int) { m.r.log.Progress("what-if", trial, trials) }

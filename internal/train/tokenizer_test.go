@@ -69,7 +69,8 @@ func TestLoadTemplate(t *testing.T) {
 				}
 				return
 			}
-			if want := "train: load " + config.Data.Train + ":2: the tokenizer in " + config.Model + " " + c.want; err == nil || err.Error() != want {
+			if want := "train: load " + config.Data.Train + ":2: the tokenizer in " + config.Model + " " + c.want; err == nil ||
+				err.Error() != want {
 				t.Errorf("error %v\nwant  %s", err, want)
 			}
 		})
@@ -97,7 +98,8 @@ func TestTokenizerCopies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if original, err := os.ReadFile(filepath.Join(c.Model, "tokenizer.json")); err != nil || string(copied) != string(original) {
+		if original, err := os.ReadFile(filepath.Join(c.Model, "tokenizer.json")); err != nil ||
+			string(copied) != string(original) {
 			t.Errorf("%s: tokenizer.json differs from the base's, %v", dir, err)
 		}
 		if _, err := os.Lstat(filepath.Join(got.Out, dir, "vocab.txt")); !os.IsNotExist(err) {

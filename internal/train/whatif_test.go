@@ -49,10 +49,12 @@ func TestWhatIf(t *testing.T) {
 			seen[*x.Loss] = true
 		}
 		if len(e.Candidates) > 1 && len(seen) == 1 || seen[*e.Loss] {
-			t.Errorf("event %d: losses %v and %v before; every candidate changes something", i, slices.Collect(maps.Keys(seen)), *e.Loss)
+			t.Errorf("event %d: losses %v and %v before; every candidate changes something", i, slices.Collect(maps.Keys(seen)),
+				*e.Loss)
 		}
 		if i > 0 && e.Step == all[i-1].Step && *e.Loss != *all[i-1].Candidates[all[i-1].Winner].Loss {
-			t.Errorf("event %d begins with loss %v; the chosen candidate before it predicted %v", i, *e.Loss, *all[i-1].Candidates[all[i-1].Winner].Loss)
+			t.Errorf("event %d begins with loss %v; the chosen candidate before it predicted %v", i, *e.Loss,
+				*all[i-1].Candidates[all[i-1].Winner].Loss)
 		}
 	}
 	if plain := events(t, c.Out); plain[0].Loss != nil || plain[0].Candidates[0].Loss != nil {

@@ -14,7 +14,8 @@ const (
 	expLeast, expMost = -88, 88.5
 )
 
-// Coefficients of (e^r - 1 - r)/r^2 by powers of r, which are minimax for |r| <= ln(2)/2 with an error of r^2 of 3.4e-9.
+// Coefficients of (e^r - 1 - r)/r^2 by powers of r, which are minimax for |r| <= ln(2)/2 with an error of r^2 of
+// 3.4e-9.
 const exp0, exp1, exp2, exp3, exp4 = 0.5, 0.16666512, 0.041666187, 0.0083695985, 0.0013951717
 
 // exp32 returns e^x with an error of at most one unit in the last place. It is +Inf from 88.38 on, and 0 below -87.69.

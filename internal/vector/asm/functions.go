@@ -134,8 +134,8 @@ var functions = []loop{
 	},
 }
 
-// dropMask writes dropMask32 and returns its signature. A register holds words of the counters of the generator in the low halves of its
-// 64-bit lanes. Multiplications ignore the high halves.
+// dropMask writes dropMask32 and returns its signature. A register holds words of the counters of the generator in the
+// low halves of its 64-bit lanes. Multiplications ignore the high halves.
 func dropMask() (signature string) {
 	signature = "func(groups int, dst *float32, keys *uint32, row, site, step, threshold uint32, scale float32)"
 	TEXT("dropMask32", nosplit, signature)
