@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,6 +77,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	predictions := output{"--predictions", o.predictions}
 	if err := predictions.check(append(train.Inputs(cfg), o.file, o.adapter)...); err != nil {
 		return err
+	}
+	if o.predictions != "" && cfg.Data.IsInstruct() {
+		return usageError{errors.New("lor2c: eval: --predictions is set, and task instruct has no labels to predict; leave it out")}
 	}
 	if o.json && predictions.toStdout() {
 		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +

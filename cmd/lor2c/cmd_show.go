@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -21,7 +24,9 @@ func newShowCommand() *cobra.Command {
 		Use:   "show -c FILE",
 		Short: "Print examples as the model sees them",
 		Long: "Show tokenises the first examples of a split and\n" +
-			"prints them decoded, special tokens included.",
+			"prints them decoded, special tokens included. Of the\n" +
+			"task instruct, what the model learns to predict is\n" +
+			"in colour, or between {+ and +}.",
 		Example:     "  lor2c show -c run.yaml\n  lor2c show -c run.yaml --split dev -n 10",
 		Annotations: exits(),
 		Args:        noArgs,
@@ -49,9 +54,31 @@ func runShow(c *cobra.Command, o showOptions) error {
 	if err != nil {
 		return err
 	}
+	colours := terminal.Of(os.Stdout)
 	for _, e := range examples {
+		if e.Runs != nil {
+			fmt.Fprintf(c.OutOrStdout(), "%s  %d tokens\n  %s\n  %v\n", e.Where, len(e.IDs), marked(e.Runs, colours), e.IDs)
+			continue
+		}
 		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs),
 			place.Escape(e.Text), e.IDs)
 	}
 	return nil
+}
+
+// marked returns the text of an example with the parts that a decoder learns to predict in colour, or between {+ and +}
+// where there are no colours.
+func marked(runs []train.TextRun, t terminal.Terminal) string {
+	var b strings.Builder
+	for _, r := range runs {
+		text := place.Escape(r.Text)
+		switch {
+		case r.Predicted && t.Colour:
+			text = t.Paint(terminal.Good, text)
+		case r.Predicted:
+			text = "{+" + text + "+}"
+		}
+		b.WriteString(text)
+	}
+	return b.String()
 }

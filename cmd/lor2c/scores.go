@@ -49,7 +49,7 @@ func printScores(w io.Writer, e *train.SplitEvaluation) {
 	if e.Scores == nil {
 		return
 	}
-	fmt.Fprint(w, count(len(e.Predictions), "example"))
+	fmt.Fprint(w, count(e.Examples, "example"))
 	var intervals []string
 	for _, name := range slices.Sorted(maps.Keys(e.Intervals)) {
 		if i := e.Intervals[name]; i != nil {
@@ -132,7 +132,7 @@ func shortLabel(name string) string {
 
 // printJSON writes the content of printScores as one JSON object.
 func printJSON(w io.Writer, e *train.SplitEvaluation) error {
-	out := map[string]any{"split": e.Split, "examples": len(e.Predictions), "labelled": e.Labelled}
+	out := map[string]any{"split": e.Split, "examples": e.Examples, "labelled": e.Labelled}
 	if e.Scores != nil {
 		out["loss"], out["scores"], out["intervals_95"] = metric.Number(e.Loss), e.Scores, e.Intervals
 	}

@@ -17,7 +17,7 @@ import (
 // correctly.
 func twoClasses() *train.SplitEvaluation {
 	pred, gold := []int{0, 0, 0, 0, 0, 1}, []int{0, 0, 0, 1, 1, 1}
-	return &train.SplitEvaluation{Split: "dev", Labels: []string{"no", "yes"}, Evaluation: train.Evaluation{
+	return &train.SplitEvaluation{Split: "dev", Examples: 6, Labels: []string{"no", "yes"}, Evaluation: train.Evaluation{
 		Loss: 0.5, Scores: metric.Scores{"accuracy": 4.0 / 6, "f1": 0.5}, Predictions: make([]float32, 6),
 		Intervals: map[string]*metric.Interval{"accuracy": {Low: 0.25, High: 1}, "f1": nil},
 		Classes:   metric.NewClassReport(pred, gold, 2),
@@ -53,7 +53,7 @@ confusion matrix: a row for each label of the data, a column for each prediction
 // in a table and null in JSON.
 func TestUndefinedScores(t *testing.T) {
 	nan := math.NaN()
-	e := &train.SplitEvaluation{Split: "dev",
+	e := &train.SplitEvaluation{Split: "dev", Examples: 1,
 		Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}
 	var b bytes.Buffer
 	printScores(&b, e)

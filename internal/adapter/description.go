@@ -146,6 +146,10 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: methods[d.Method.name].peftType,
 		ModulesToSave: []string{"classifier"},
 	}
+	// A decoder has no head, and its adapter is loaded with the language model.
+	if len(head) == 0 {
+		c.TaskType, c.ModulesToSave = "CAUSAL_LM", nil
+	}
 	for _, p := range head {
 		if isPooler(p) {
 			c.ModulesToSave = []string{"classifier", "pooler"}

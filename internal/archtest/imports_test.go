@@ -83,7 +83,7 @@ var layers = []struct {
 	{"internal/train", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/metric",
 		"internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule",
-		"internal/dataset",
+		"internal/dataset", "internal/chat", "internal/instruct",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
 		"internal/optim", "internal/config",
 	}},

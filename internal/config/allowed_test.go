@@ -28,7 +28,10 @@ func valid() (all []Config) {
 	}
 	glue := Default()
 	glue.Model, glue.Out, glue.Data.Task, glue.Data.Dir = "m", "o", "mrpc", "d"
-	return append(all, glue)
+	instruct := Default()
+	instruct.Model, instruct.Out = "m", "o"
+	instruct.Data.Task, instruct.Data.Train, instruct.Data.Dev = "instruct", "t.json", "0.1"
+	return append(all, glue, instruct)
 }
 
 // accepts reports whether there is a valid run file for which Validate has no

@@ -65,6 +65,7 @@ type Train struct {
 	MinDelta        float64  `yaml:"min_delta" doc:"what a score must gain to count as better for train.early_stopping" range:"0.." example:"0.001"`
 	ClassWeights    []Weight `yaml:"class_weights" doc:"what the loss of each class is multiplied by: balanced, or a number for each label, in order" range:">0.." example:"balanced"`
 	LabelSmoothing  float64  `yaml:"label_smoothing" doc:"share of each label that is spread over all classes" range:"0..<1" example:"0.1"`
+	Reduction       string   `yaml:"reduction" doc:"task instruct: what the loss is a mean over: the predicted tokens of a step, or its examples, each with the mean over its tokens" words:"tokens|examples"`
 	Precision       string   `yaml:"precision" doc:"what the device works in; trained parameters stay in float32" words:"float32|bfloat16"`
 	LogEvery        int      `yaml:"log_every" doc:"optimizer steps between read-backs of the loss" range:"1..1000000"`
 	SaveEvery       int      `yaml:"save_every" doc:"optimizer steps between checkpoints beside those of evaluations; 0 means those alone" range:"0..1000000000" example:"500"`
@@ -90,6 +91,12 @@ func (t Train) AddedEpochs() (n int) {
 	return n
 }
 
+// These are the values of Train.Reduction.
+const (
+	ReduceTokens   = "tokens"
+	ReduceExamples = "examples"
+)
+
 // These are the values of Train.Precision.
 const (
 	Float32  = "float32"
@@ -103,7 +110,7 @@ func Default() Config {
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 10, BatchSize: 16, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
+		Train:    Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
 		Seed:     17,
 		Paths:    PathsCWD,
 	}

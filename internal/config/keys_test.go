@@ -28,6 +28,11 @@ data.kind: a string
 data.labels: a list of strings, for example [a, b] = []
 data.metric: a string
 data.max_length: an integer = 0
+data.format: a string
+data.template: a string
+data.train_on_inputs: true or false = false
+data.parse_special: true or false = false
+data.order: a string
 method.name: a string = lor2c
 schedule.preset: a string = paper
 schedule.max_merges: an integer = 0
@@ -67,6 +72,7 @@ train.early_stopping: an integer = 0
 train.min_delta: a number = 0
 train.class_weights: balanced, or a list of numbers, for example [1, 2.5] = []
 train.label_smoothing: a number = 0
+train.reduction: a string = tokens
 train.precision: a string = float32
 train.log_every: an integer = 10
 train.save_every: an integer = 0

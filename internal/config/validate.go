@@ -76,6 +76,9 @@ func (t Train) Validate() (faults []error) {
 	if !(t.LabelSmoothing >= 0 && t.LabelSmoothing < 1) {
 		fault("label_smoothing: is %v; want at least 0 and less than 1", t.LabelSmoothing)
 	}
+	if t.Reduction != ReduceTokens && t.Reduction != ReduceExamples {
+		fault("reduction: is %q; want %s or %s", t.Reduction, ReduceTokens, ReduceExamples)
+	}
 	if t.Precision != Float32 && t.Precision != BFloat16 {
 		fault("precision: is %q; want %s or %s", t.Precision, Float32, BFloat16)
 	}

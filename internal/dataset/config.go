@@ -14,10 +14,10 @@ import (
 
 // Config is the `data:` section of a run file.
 type Config struct {
-	Task      string   `yaml:"task" doc:"a GLUE task, or custom for your own files" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom" required:"true" example:"mrpc"`
+	Task      string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
 	Dir       string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
-	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl" path:"true" example:"train.csv"`
-	Dev       Source   `yaml:"dev" doc:"custom: file to evaluate on, or the fraction of data.train to keep for that" path:"true" example:"dev.csv"`
+	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
+	Dev       Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
 	Test      string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
 	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
 	Label     string   `yaml:"label" doc:"custom: name of the label column" example:"verdict"`
@@ -25,7 +25,16 @@ type Config struct {
 	Labels    []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
 	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman"`
 	MaxLength int      `yaml:"max_length" doc:"tokens an example is cut to; 0 means 256, and 512 for rte" range:"0|5.." example:"128"`
+
+	Format        string `yaml:"format" doc:"instruct: form of the rows; empty means that of the first" words:"|alpaca|completion|messages|sharegpt|text"`
+	Template      string `yaml:"template" doc:"instruct: how prompt and response become one text; empty means alpaca for rows of alpaca, none for completion and text, and else the model's own, chat" words:"|alpaca|chat|none"`
+	TrainOnInputs bool   `yaml:"train_on_inputs" doc:"instruct: learn to predict the prompts too"`
+	ParseSpecial  bool   `yaml:"parse_special" doc:"instruct: control tokens that a text spells, such as </s>, become such tokens"`
+	Order         string `yaml:"order" doc:"instruct: order of the rows in an epoch; empty means shuffled" words:"|shuffled|length_grouped"`
 }
+
+// Instruct is the task of data that a decoder learns to write.
+const Instruct = "instruct"
 
 // Source is where a split comes from: the path of a file, or a number such as
 // 0.2, which is a fraction of the training examples.
@@ -77,15 +86,19 @@ func (c Config) Validate() []error {
 		f.add("task", "not set; want one of %s", oneOf("", taskNames()))
 	case isGLUE:
 		c.checkGLUE(&f)
+		c.refuseInstruct(&f)
 	case name == customTask:
 		c.checkCustom(&f)
+		c.refuseInstruct(&f)
+	case name == Instruct:
+		c.checkInstruct(&f)
 	default:
 		f.add("task", "unknown task %q; want one of %s", c.Task, oneOf(name, taskNames()))
 	}
 	if c.MaxLength != 0 && c.MaxLength < minLength {
 		f.add("max_length", "%d tokens; want at least %d, or 0 for the task's own", c.MaxLength, minLength)
 	}
-	if c.Metric != "" {
+	if c.Metric != "" && name != Instruct {
 		c.checkMetric(&f)
 	}
 	return f

@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 		return c
 	}
 	const glue = `; leave it out, or want task custom`
-	const tasks = `"cola", "sst2", "mrpc", "stsb", "rte", "qnli", "mnli", "qqp", "wnli", "custom"`
+	const tasks = `"cola", "sst2", "mrpc", "stsb", "rte", "qnli", "mnli", "qqp", "wnli", "custom", "instruct"`
 	for _, c := range []struct {
 		name   string
 		config Config
@@ -121,7 +121,7 @@ max_length: 128
 		t.Fatal(err)
 	}
 	want := Config{"custom", "d", "a.csv", "b.csv", "c.csv", []string{"one", "two"}, "y", "classification",
-		[]string{"0", "1", "no"}, "accuracy", 128}
+		[]string{"0", "1", "no"}, "accuracy", 128, "", "", false, false, ""}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

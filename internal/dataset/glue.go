@@ -60,7 +60,7 @@ func taskNames() []string {
 	for _, g := range glueTasks {
 		names = append(names, g.name)
 	}
-	return append(names, customTask)
+	return append(names, customTask, Instruct)
 }
 
 const customTask = "custom"

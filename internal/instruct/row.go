@@ -6,6 +6,8 @@
 package instruct
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -244,11 +246,17 @@ func (r Row) key() string {
 	return b.String()
 }
 
-// all returns all texts of a row, with line feeds between them.
-func (r Row) all() string {
-	parts := []string{r.Instruction, r.Input, r.Output}
+// Digest returns a hash of the texts of a row, in hexadecimal.
+func (r Row) Digest() string {
+	h := sha256.New()
+	part := func(s string) { fmt.Fprintf(h, "%d:%s", len(s), s) }
+	part(r.Instruction)
+	part(r.Input)
+	part(r.Output)
 	for _, m := range r.Messages {
-		parts = append(parts, m.Content)
+		part(m.Role)
+		part(m.Content)
+		part(string(m.Fields))
 	}
-	return strings.Join(parts, "\n")
+	return hex.EncodeToString(h.Sum(nil))
 }

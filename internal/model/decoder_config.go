@@ -203,3 +203,25 @@ func IsDecoder(dir string) (bool, error) {
 	}
 	return slices.Contains(DecoderTypes(), kind.Type), nil
 }
+
+// Identity returns the fields of c that change the outputs of the model, as JSON values by their keys in config.json.
+// Fields that are not set have their defaults; the rotation is one value.
+func (c DecoderConfig) Identity() map[string]string {
+	raw, err := json.Marshal(c)
+	var fields map[string]json.RawMessage
+	if err == nil {
+		err = json.Unmarshal(raw, &fields)
+	}
+	var rotation []byte
+	if err == nil {
+		rotation, err = json.Marshal(c.rope)
+	}
+	if err != nil {
+		panic(err) // numbers, strings and booleans always marshal, and floats here are finite
+	}
+	values := map[string]string{"rope_parameters": string(rotation), "sliding_window": fmt.Sprint(c.Window)}
+	for key, value := range fields {
+		values[key] = string(value)
+	}
+	return values
+}

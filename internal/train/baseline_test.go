@@ -109,7 +109,7 @@ func TestEvaluateNotFinite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, nil)}
+	st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}
 	evaluate := func() error {
 		_, err := st.evaluate(context.Background(), d, sequence(16), s.Set.Task.Metrics, 8)
 		return err

@@ -17,6 +17,7 @@ import (
 type SplitEvaluation struct {
 	Evaluation // Scores is nil if the split has examples without a label
 	Split      string
+	Examples   int
 	Labels     []string          // names of the classes; nil in regression
 	Labelled   int               // number of examples that have a label
 	Findings   []dataset.Finding // likely mistakes in the data of the split
@@ -53,13 +54,13 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	}
 	st.Evaluating = watch
 	task := s.Set.Task
-	e := &SplitEvaluation{Split: split, Labels: task.Labels, Findings: task.Lint(d.split), Notes: unchecked(dir, saved)}
+	e := &SplitEvaluation{Split: split, Labels: task.Labels, Examples: d.Len(), Findings: s.findings(d), Notes: unchecked(dir, saved)}
 	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train.EvalBatchSize)
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	for _, x := range d.split.Examples {
-		if x.HasLabel {
+		if x.HasLabel || d.rows != nil {
 			e.Labelled++
 		}
 	}
@@ -90,10 +91,22 @@ type Shown struct {
 	Label string
 	IDs   []int32
 	Text  string // decoded, special tokens included
+	// Runs are the parts of Text that a decoder learns to predict, and those between them; nil for other tasks.
+	Runs []TextRun
+}
+
+// TextRun is a part of a text whose tokens a decoder learns to predict, or does not.
+type TextRun struct {
+	Text      string
+	Predicted bool
+	Tokens    int
 }
 
 // Show returns the first n examples of a split as the model sees them.
 func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
+	if s.Config.Data.IsInstruct() {
+		return s.showRows(ctx, split, n)
+	}
 	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
 		return nil, loading(err)
@@ -107,7 +120,7 @@ func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error
 		} else if x.HasLabel {
 			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
 		}
-		out = append(out, Shown{fmt.Sprintf("%s:%d", sp.Path, x.Line), label, ids, s.Tokenizer.Decode(ids)})
+		out = append(out, Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
 	}
 	return out, nil
 }

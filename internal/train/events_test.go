@@ -285,7 +285,7 @@ func TestGradientRecord(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := NewStepper(dev, m, attached, c.Optim, 1, s.objective(dev, nil), 1)
+			st := NewStepper(dev, m, attached, c.Optim, 1, s.objective(dev, m, nil), 1)
 			d, err := s.load(t.Context(), "train", true)
 			if err != nil {
 				t.Fatal(err)

@@ -94,7 +94,7 @@ func (d data) shorter(n int) data {
 	for i := range d.Len() {
 		e.Cu = append(e.Cu, e.Cu[i]+min(int64(n), d.Cu[i+1]-d.Cu[i]))
 	}
-	return data{e, d.split}
+	return data{Encoded: e, split: d.split}
 }
 
 // size formats a number of bytes as MiB or GiB.

@@ -23,7 +23,7 @@ import (
 func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
 	splits := map[string]*dataset.Split{}
 	for _, name := range []string{"train", "dev"} {
-		split, err := s.Set.Load(ctx, name)
+		split, err := s.split(ctx, name)
 		if err != nil {
 			return identity.Manifest{}, loading(err)
 		}
@@ -96,7 +96,7 @@ func written(c *config.Config) map[string]string {
 func (s *Session) identifyBase() (identity.Base, error) {
 	weights, err := adapter.Fingerprint(s.Dir)
 	tokens := s.Tokenizer.Hash()
-	return identity.Base{Weights: weights, Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.Identity()}, err
+	return identity.Base{Weights: weights, Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.identity()}, err
 }
 
 // settings returns the settings of the configuration. Keys that the run file leaves

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -50,7 +51,10 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 }
 
 // objective returns the objective of the task, with class weights from classWeights in the training loss.
-func (s *Session) objective(dev compute.Device, weights []float64) Objective {
+func (s *Session) objective(dev compute.Device, m model.Network, weights []float64) Objective {
+	if causal, ok := m.(model.Causal); ok {
+		return NextToken(causal.Vocabulary(), s.Config.Train.Reduction)
+	}
 	if s.Set.Task.Labels == nil {
 		return Regression()
 	}

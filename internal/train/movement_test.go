@@ -41,7 +41,7 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := NewStepper(dev, m, method, c.Optim, 1, s.objective(dev, nil), 1)
+	st := NewStepper(dev, m, method, c.Optim, 1, s.objective(dev, m, nil), 1)
 	return &watched{st, newMovementCheck(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -13,9 +14,9 @@ import (
 // These are the ways of averaging the losses of tokens.
 const (
 	// ReduceTokens is the mean over all predicted tokens of an optimizer step or an evaluation.
-	ReduceTokens = "tokens"
+	ReduceTokens = config.ReduceTokens
 	// ReduceExamples is the mean over the examples of the mean over the tokens of each.
-	ReduceExamples = "examples"
+	ReduceExamples = config.ReduceExamples
 )
 
 // Perplexity is the metric of next-token prediction: e to the power of the mean loss.

@@ -29,8 +29,7 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
 	c := s.Config
 	null := nulldev.Open(on.Bytes(compute.Working))
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(null, s.Model, s.Set.Task.Outputs(), c.Seed, c.Method.Trains(), none)
+	m, err := s.newModel(null)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -42,7 +41,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if len(c.Train.ClassWeights) > 0 {
 		weights = make([]float64, s.Set.Task.Outputs())
 	}
-	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, weights), s.reportSlots(train.Len()))
+	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, m, weights), s.reportSlots(train.Len()))
 	p := Plan{}
 	for _, w := range m.Base() {
 		if !w.Trains() {
@@ -55,12 +54,16 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p.Trained = null.Stats().PersistentBytes - p.Weights
 	full, batch := s.fullest(train)
 	p.Tokens, p.Examples = full, batch
-	st.gradient(1, []model.Batch{evenBatch(full, batch)}, nil)
+	for _, b := range s.planned(full, batch) {
+		st.gradient(1, []model.Batch{b}, nil)
+	}
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
 	// A what-if trial has one module less than the method, or a longer one, so it
 	// needs at most as much memory as the method with the same batch.
 	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
-	st.forward(evenBatch(max(most, tokens), max(batch, examples)), nil)
+	for _, b := range s.planned(max(most, tokens), max(batch, examples)) {
+		st.forward(b, nil)
+	}
 	// The arena reuses blocks of one size class, and which tensors share a class depends
 	// on the batch. A smaller batch can therefore need slightly more memory: up to one
 	// part in a thousand was observed. The slack covers it.
@@ -94,7 +97,7 @@ func (s *Session) fullest(d data) (tokens, examples int) {
 		return s.longestMicro(d)
 	}
 	for epoch := range epochs {
-		order := dataset.Order(s.Config.Seed, epoch, d.Len())
+		order := s.epochOrder(epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
 			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)
 			tokens, examples = max(tokens, n), max(examples, b)
@@ -135,6 +138,29 @@ func widest(order []int32, d data, size int) (tokens, examples int) {
 		tokens, examples = max(tokens, n), max(examples, len(part))
 	}
 	return tokens, examples
+}
+
+// planned returns batches with the given numbers of tokens and examples, one of which needs as much memory as any batch
+// with these numbers. The batches of a decoder differ in how many tokens are predicted: if they are almost all, tensors
+// of the two sizes can share a block of the arena, and if they are fewer, they cannot.
+func (s *Session) planned(tokens, examples int) []model.Batch {
+	all := evenBatch(tokens, examples)
+	if s.Model.decoder == nil {
+		return []model.Batch{all}
+	}
+	var batches []model.Batch
+	all.Types, all.Labels = nil, nil
+	for part := 16; part <= 32; part++ {
+		b := all
+		for i := range examples {
+			last := b.Cu[i] + (b.Cu[i+1]-b.Cu[i])*int32(part)/32
+			for t := b.Cu[i]; t+1 < last; t++ {
+				b.Read, b.Next = append(b.Read, t), append(b.Next, 0)
+			}
+		}
+		batches = append(batches, b)
+	}
+	return batches
 }
 
 // evenBatch returns a batch with the given numbers of tokens and examples, which are

@@ -170,7 +170,7 @@ func TestExactStart(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, nil), 1).Opt.Params()
+				return NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, m, nil), 1).Opt.Params()
 			}
 			dev := cpu.Open[float32](1)
 			want := attach(dev)
@@ -267,7 +267,7 @@ func TestNarrowPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, nil), s.reportSlots(train.Len()))
+			st := NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, m, nil), s.reportSlots(train.Len()))
 			sums := newGradientSums(st).sums
 			if got, want := dev.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)

@@ -16,7 +16,6 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
-	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -105,7 +104,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	r := &run{
 		out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
 	}
-	if err := model.CheckWeights(s.Dir, s.Model); err != nil {
+	if err := s.checkWeights(); err != nil {
 		return nil, place.Given(err)
 	}
 	if r.train, err = s.load(ctx, "train", true); err != nil {
@@ -236,14 +235,14 @@ func (r *run) build(from string) (plan Plan, err error) {
 	}
 	base := adapter.Base{
 		Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights,
-		Type: r.session.Model.Type, Width: m.HiddenSize(), Layers: m.HiddenLayers(),
+		Type: r.session.Model.kind, Width: m.HiddenSize(), Layers: m.HiddenLayers(),
 	}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels},
 		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
-	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, r.weights),
+	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),
 		r.session.reportSlots(r.train.Len()))
 	r.stepper.Steps = r.ends[0]
 	r.dev.Reserve(plan.Arena)

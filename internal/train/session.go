@@ -14,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/instruct"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tokenizer"
@@ -26,10 +27,12 @@ type Session struct {
 	Dir       string // directory of the base model, resolved if c names a model in the Hugging Face cache
 	Set       *dataset.Set
 	Tokenizer *tokenizer.Tokenizer
-	Model     model.Config
+	Model     baseModel
 	MaxLength int // largest number of tokens of an example, special tokens included
 	cacheDir  string
 	order     []int32 // order of the training examples in epoch, computed by step
+	lengths   []int   // tokens of the training examples, for data.order: length_grouped
+	files     map[string]*instruct.File
 	epoch     int
 }
 
@@ -45,7 +48,7 @@ func OpenSession(ctx context.Context, c *config.Config, splits ...string) (*Sess
 func openSession(ctx context.Context, c *config.Config, splits, labels []string) (*Session, error) {
 	s := &Session{Config: c}
 	var err error
-	if s.Set, err = dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed}); err != nil {
+	if s.Set, err = s.openData(ctx, splits, labels); err != nil {
 		return nil, loading(err)
 	}
 	if s.Dir, err = model.Find(c.Model); err != nil {
@@ -57,24 +60,24 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 			return nil, err
 		}
 	}
-	if s.Model, err = model.ReadConfig(s.Dir); err != nil {
+	if s.Model, err = s.readModel(); err != nil {
 		return nil, place.Given(err)
 	}
 	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
 		return nil, place.Given(err)
 	}
-	if n := s.Tokenizer.VocabSize(); n > s.Model.Vocab {
+	if n := s.Tokenizer.VocabSize(); n > s.Model.vocab {
 		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
-			"use tokenizer and weights of the same model", s.Dir, n, s.Model.Vocab))
+			"use tokenizer and weights of the same model", s.Dir, n, s.Model.vocab))
 	}
-	if s.Tokenizer.Specials(false) == 0 {
+	if !c.Data.IsInstruct() && s.Tokenizer.Specials(false) == 0 {
 		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the "+
 			"head of an encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a "+
 			"cls_token",
 			s.Dir))
 	}
 	s.MaxLength = s.Set.MaxLength
-	if room := s.Model.MaxTokens(); s.MaxLength > room {
+	if room := s.Model.tokens; s.MaxLength > room {
 		if c.Data.MaxLength > 0 {
 			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position "+
 				"table; want at most %d", s.Dir, c.Data.MaxLength, room))
@@ -91,11 +94,15 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 type data struct {
 	*dataset.Encoded
 	split *dataset.Split
+	rows  *instruct.Rows // of the task instruct, with the tokens to predict
 }
 
 // load reads and tokenises a split. If labelled is set, it returns an error if an
 // example has no label.
 func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
+	if s.Config.Data.IsInstruct() {
+		return s.loadRows(ctx, split)
+	}
 	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
 		return data{}, loading(err)
@@ -122,7 +129,7 @@ func (s *Session) load(ctx context.Context, split string, labelled bool) (data, 
 	if err != nil {
 		return data{}, loading(err)
 	}
-	d := data{e, sp}
+	d := data{Encoded: e, split: sp}
 	return d, s.checkTypes(d)
 }
 
@@ -144,11 +151,11 @@ func (s *Session) checkTypes(d data) error {
 	for i := range d.Len() {
 		_, types := d.At(i)
 		for _, t := range types {
-			if t < 0 || int(t) >= s.Model.Types {
+			if t < 0 || int(t) >= s.Model.types {
 				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and "+
 					"type_vocab_size is %d; use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line,
 					s.Dir, t,
-					s.Model.Types))
+					s.Model.types))
 			}
 		}
 	}
@@ -166,6 +173,10 @@ func loading(err error) error {
 
 // batch returns the examples with the given indices as one packed batch.
 func (d data) batch(indices []int32) model.Batch {
+	if d.rows != nil {
+		ids, read, next, cu := d.rows.Targets(indices)
+		return model.Batch{IDs: ids, Cu: cu, Read: read, Next: next}
+	}
 	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
 	for _, i := range indices {
 		ids, types := d.At(int(i))
@@ -205,7 +216,7 @@ func (s *Session) step(n, step int) []int32 {
 	perEpoch := stepsPerEpoch(n, size)
 	epoch, at := (step-1)/perEpoch, (step-1)%perEpoch*size
 	if s.order == nil || s.epoch != epoch {
-		s.order, s.epoch = dataset.Order(s.Config.Seed, epoch, n), epoch
+		s.order, s.epoch = s.epochOrder(epoch, n), epoch
 	}
 	return s.order[at:min(at+size, n)]
 }
@@ -215,7 +226,7 @@ func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / ba
 
 // attach creates the base model and the method that settings describe on a device.
 func (s *Session) attach(dev compute.Device, settings adapter.Settings) (model.Network, adapter.Method, error) {
-	m, err := model.Load(dev, s.Dir, model.HeadFor(s.Model, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
+	m, err := s.loadModel(dev, settings)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -245,5 +256,5 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 	if err := saved.Restore(dev, method, m.Head()); err != nil {
 		return nil, err
 	}
-	return &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, nil)}, nil
+	return &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}, nil
 }

@@ -31,6 +31,7 @@ var known = map[string]string{
 	// applies to their part.
 	"go.yaml.in/yaml/v3 NOTICE": "Apache-2.0",
 	// These files grant patents in addition to the BSD licence.
+	"golang.org/x/exp PATENTS":           "",
 	"golang.org/x/image PATENTS":         "",
 	"golang.org/x/sys PATENTS":           "",
 	"golang.org/x/term PATENTS":          "",

@@ -1,0 +1,63 @@
+package train
+
+import (
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+)
+
+// baseModel is what a session knows of the base model from its config.json. One of
+// encoder and decoder is set.
+type baseModel struct {
+	encoder *model.Config
+	decoder *model.DecoderConfig
+
+	kind         string // model_type
+	Layers       int
+	vocab, types int
+	tokens       int // of the longest sequence
+}
+
+// readModel reads config.json of an encoder, or of a decoder for the task instruct.
+func (s *Session) readModel() (b baseModel, err error) {
+	if !s.Config.Data.IsInstruct() {
+		c, err := model.ReadConfig(s.Dir)
+		return baseModel{encoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, types: c.Types, tokens: c.MaxTokens()}, err
+	}
+	c, err := model.ReadDecoderConfig(s.Dir)
+	return baseModel{decoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, tokens: c.MaxTokens()}, err
+}
+
+// identity returns the fields of config.json that decide what the model computes.
+func (b baseModel) identity() map[string]string {
+	if b.decoder != nil {
+		return b.decoder.Identity()
+	}
+	return b.encoder.Identity()
+}
+
+// checkWeights returns an error if the sizes in config.json are not those of the weights.
+func (s *Session) checkWeights() error {
+	if c := s.Model.decoder; c != nil {
+		return model.CheckDecoderWeights(s.Dir, *c)
+	}
+	return model.CheckWeights(s.Dir, *s.Model.encoder)
+}
+
+// newModel allocates the base model on a device that only counts memory.
+func (s *Session) newModel(null compute.Device) (model.Network, error) {
+	trains := s.Config.Method.Trains()
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	if c := s.Model.decoder; c != nil {
+		return model.NewDecoder(null, *c, s.MaxLength, trains, none)
+	}
+	return model.New(null, *s.Model.encoder, s.Set.Task.Outputs(), s.Config.Seed, trains, none)
+}
+
+// loadModel reads the base model.
+func (s *Session) loadModel(dev compute.Device, settings adapter.Settings) (model.Network, error) {
+	if s.Model.decoder != nil {
+		return model.LoadDecoder(dev, s.Dir, s.MaxLength, settings.Trains())
+	}
+	return model.Load(dev, s.Dir, model.HeadFor(*s.Model.encoder, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
+}

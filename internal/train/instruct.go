@@ -1,0 +1,198 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/chat"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/instruct"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// instructLength is the default of data.max_length, as in alpaca-lora.
+const instructLength = 256
+
+// openData opens the data of the configuration. The files of the task instruct are read by file.
+func (s *Session) openData(ctx context.Context, splits, labels []string) (*dataset.Set, error) {
+	c := s.Config
+	if !c.Data.IsInstruct() {
+		return dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed})
+	}
+	if faults := c.Data.Validate(); len(faults) > 0 {
+		return nil, place.Mistake(errors.Join(faults...))
+	}
+	s.files = map[string]*instruct.File{}
+	return &dataset.Set{
+		Task:   dataset.Task{Name: dataset.Instruct, Metrics: []string{Perplexity}, Select: Perplexity},
+		Format: dataset.Instruct, MaxLength: cmp.Or(c.Data.MaxLength, instructLength),
+	}, nil
+}
+
+// file returns the rows of a split. Without a file of its own, dev is drawn from train.
+func (s *Session) file(ctx context.Context, split string) (*instruct.File, error) {
+	if f := s.files[split]; f != nil {
+		return f, nil
+	}
+	c := s.Config.Data
+	paths := map[string]string{"train": c.Train, "dev": string(c.Dev), "test": c.Test}
+	fraction, isDrawn := c.Dev.Fraction()
+	path := paths[split]
+	if isDrawn && split == "dev" {
+		path = c.Train
+	}
+	if path == "" {
+		return nil, place.Mistake(fmt.Errorf("train: load %s: data.%s is not set; want a .json, .jsonl or .txt file", split, split))
+	}
+	f, err := instruct.Read(ctx, path, instruct.Format(cmp.Or(c.Format, string(instruct.Auto))))
+	if err != nil {
+		return nil, err
+	}
+	if !isDrawn || split == "test" {
+		s.files[split] = f
+		return f, nil
+	}
+	train, dev := f, f
+	if n, ok := c.Dev.Rows(); ok {
+		train, dev, err = f.SplitNumpy(n, s.Config.Seed)
+	} else {
+		train, dev, err = f.SplitFraction(fraction, s.Config.Seed)
+	}
+	s.files["train"], s.files["dev"] = train, dev
+	return s.files[split], err
+}
+
+// split returns a split of the data as it is in its files.
+func (s *Session) split(ctx context.Context, name string) (*dataset.Split, error) {
+	if !s.Config.Data.IsInstruct() {
+		return s.Set.Load(ctx, name)
+	}
+	f, err := s.file(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return asSplit(f), nil
+}
+
+// asSplit returns rows as a split, for what a session does with every task. An example's text identifies its row.
+func asSplit(f *instruct.File) *dataset.Split {
+	sp := &dataset.Split{Path: f.Path, Files: []dataset.File{{Path: f.Path, SHA256: f.SHA256}}}
+	for i, row := range f.Rows {
+		sp.Examples = append(sp.Examples, dataset.Example{ID: i, Line: row.Line, TextA: row.Digest()})
+	}
+	return sp
+}
+
+// loadRows reads and tokenises a split of the task instruct.
+func (s *Session) loadRows(ctx context.Context, split string) (data, error) {
+	f, err := s.file(ctx, split)
+	if err != nil {
+		return data{}, loading(err)
+	}
+	opts, err := s.encoding(f)
+	if err != nil {
+		return data{}, err
+	}
+	rows, err := instruct.Encode(ctx, s.Tokenizer, f, opts)
+	if err != nil {
+		return data{}, loading(err)
+	}
+	// A row of text can have become several, and one without a token to predict was left out.
+	sp := asSplit(f)
+	all := sp.Examples
+	sp.Examples = nil
+	at := 0
+	for i, line := range rows.Lines {
+		for all[at].Line != line {
+			at++
+		}
+		x := all[at]
+		x.ID = i
+		sp.Examples = append(sp.Examples, x)
+	}
+	if split == "train" {
+		s.lengths = rows.Lengths()
+	}
+	return data{&dataset.Encoded{IDs: rows.IDs, Cu: rows.Cu, Truncated: rows.CutOff}, sp, rows}, nil
+}
+
+// encoding returns how the rows of a file become tokens.
+func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
+	c := s.Config.Data
+	o = instruct.Options{
+		Template: c.Template, Cutoff: s.MaxLength, TrainOnInputs: c.TrainOnInputs, ParseSpecial: c.ParseSpecial, EOS: s.Tokenizer.EOS(),
+	}
+	if o.EOS < 0 {
+		return o, place.Mistake(fmt.Errorf("train: open %s: the tokenizer names no eos_token, which ends every row; name it in tokenizer_config.json", s.Dir))
+	}
+	if o.Template == "" {
+		o.Template = map[instruct.Format]string{
+			instruct.Alpaca: instruct.TemplateAlpaca, instruct.Completion: instruct.TemplateNone, instruct.Text: instruct.TemplateNone,
+		}[f.Format]
+		o.Template = cmp.Or(o.Template, instruct.TemplateChat)
+	}
+	source, ok := s.Tokenizer.ChatTemplates()["default"]
+	if o.Template != instruct.TemplateChat || !ok {
+		return o, nil
+	}
+	if o.Chat, err = chat.Parse(source); err != nil {
+		return o, place.Mistake(fmt.Errorf("train: open %s: %w; want data.template: alpaca, or rows of prompt and completion with none", s.Dir, err))
+	}
+	o.ChatOptions.BOS, o.ChatOptions.EOS = s.Tokenizer.Token(s.Tokenizer.BOS()), s.Tokenizer.Token(o.EOS)
+	return o, nil
+}
+
+// epochOrder returns the order in which an epoch visits n training examples.
+func (s *Session) epochOrder(epoch, n int) []int32 {
+	if s.Config.Data.Order == "length_grouped" && len(s.lengths) == n {
+		return instruct.LengthGrouped(s.Config.Seed, epoch, s.lengths, s.Config.Train.BatchSize)
+	}
+	return dataset.Order(s.Config.Seed, epoch, n)
+}
+
+// rowLines returns the lines that a run logs about the rows of a split.
+func (d data) rowLines(split string) []string {
+	r := d.rows
+	lines := []string{fmt.Sprintf("%s: %d rows, %d tokens, of which %d are predicted; %d rows cut off, %d without an end token",
+		split, r.Len(), len(r.IDs), r.Predicts, r.CutOff, r.NoEOS)}
+	if n := len(r.Dropped); n > 0 {
+		shown := strings.Trim(fmt.Sprint(r.Dropped[:min(n, 10)]), "[]")
+		lines = append(lines, fmt.Sprintf("note: %s: %d rows of %s have no token to predict within data.max_length and are left out: lines %s", split, n, d.split.Path, shown))
+	}
+	if r.Merged > 0 {
+		lines = append(lines, fmt.Sprintf("note: %s: in %d rows one token is the end of the prompt and the start of the response; it is predicted", split, r.Merged))
+	}
+	if r.NoEOS == r.Len() {
+		lines = append(lines, "note: "+split+": no row ends with an end token, so the model does not learn to stop; a larger data.max_length leaves room for it")
+	}
+	return lines
+}
+
+// showRows returns the first n rows of a split as the model sees them.
+func (s *Session) showRows(ctx context.Context, split string, n int) (out []Shown, err error) {
+	d, err := s.loadRows(ctx, split)
+	if err != nil {
+		return nil, err
+	}
+	for i := range min(max(n, 0), d.Len()) {
+		ids, predicted := d.rows.At(i)
+		x := Shown{
+			Where: fmt.Sprintf("%s:%d", d.split.Path, d.rows.Lines[i]), IDs: ids, Text: s.Tokenizer.Decode(ids),
+		}
+		for start := 0; start < len(ids); {
+			end := start
+			for end < len(ids) && predicted[end] == predicted[start] {
+				end++
+			}
+			// The text of the run alone would lack a space at its start.
+			text := strings.TrimPrefix(s.Tokenizer.Decode(ids[:end]), s.Tokenizer.Decode(ids[:start]))
+			x.Runs = append(x.Runs, TextRun{text, predicted[start], end - start})
+			start = end
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}

@@ -1,0 +1,226 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/optim"
+)
+
+// instructConfig is a run of the demo's decoder on 20 rows of prompt and completion.
+func instructConfig(t testing.TB, dir, method string) *config.Config {
+	t.Helper()
+	var rows []map[string]string
+	for i := range 20 {
+		rows = append(rows, map[string]string{
+			"prompt": fmt.Sprintf("Once upon a time there were %d", i), "completion": strings.Repeat(" little dogs", 1+i%5) + " who liked to play.",
+		})
+	}
+	raw, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default()
+	c.Data.Train, c.Data.Dev, c.Data.MaxLength = filepath.Join(dir, "train.json"), "4", 48
+	if err := os.WriteFile(c.Data.Train, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Model, c.Data.Task, c.Out = filepath.Join(demoDir, "decoder"), dataset.Instruct, filepath.Join(dir, "run")
+	values := adapter.Values{}
+	if method == "lora" {
+		values = adapter.Values{"rank": 4, "target_modules": []string{"q_proj", "v_proj"}}
+	}
+	c.Method = adapter.Configure(method, values)
+	c.Optim.LR = 3e-3
+	c.Train.Epochs, c.Train.LogEvery, c.Train.SaveEvery = 2, 2, 1
+	c.Train.BatchSize, c.Train.MicroBatchSize = 6, 3
+	c.Resolve()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+// TestInstructRun fine-tunes a decoder with each kind of method, evaluates the adapter alone and continues a run that was
+// interrupted to the bytes of the unbroken one.
+func TestInstructRun(t *testing.T) {
+	for _, method := range []string{"lora", "lor2c", "full"} {
+		t.Run("method="+method, func(t *testing.T) {
+			dir := t.TempDir()
+			c := instructConfig(t, dir, method)
+			o, err := Run(t.Context(), c, quiet(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := Evaluate(t.Context(), c, cpu.Open[float32](1), filepath.Join(c.Out, bestLink), "dev", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Loss != o.Dev.Loss || e.Examples != 4 || math.Abs(e.Scores[Perplexity]-math.Exp(e.Loss)) > 1e-9 {
+				t.Errorf("the adapter has loss %v on %d rows, the run reported %v", e.Loss, e.Examples, o.Dev.Loss)
+			}
+			before := untrained(t, c)
+			if !(e.Loss < before) {
+				t.Errorf("the loss on dev went from %v to %v", before, e.Loss)
+			}
+			whole := contents(t, c.Out)
+			c.Out = filepath.Join(dir, "broken")
+			ctx, cancel := context.WithCancel(t.Context())
+			broken := quiet(2)
+			broken.Began = cancel
+			if _, err := Run(ctx, c, broken); !errors.Is(err, ErrInterrupted) {
+				t.Fatalf("error %v", err)
+			}
+			if _, err := Run(t.Context(), c, quiet(2)); err != nil {
+				t.Fatal(err)
+			}
+			sameFiles(t, contents(t, c.Out), whole)
+		})
+	}
+}
+
+// untrained returns the loss of the base model on the dev split.
+func untrained(t *testing.T, c *config.Config) float64 {
+	t.Helper()
+	s, err := OpenSession(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.load(t.Context(), "dev", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := cpu.Open[float32](1)
+	m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}
+	e, err := st.evaluate(t.Context(), d, sequence(d.Len()), nil, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e.Loss
+}
+
+// TestInstructPlan: the plan of the memory holds for every batch, however few of its tokens are predicted.
+func TestInstructPlan(t *testing.T) {
+	for _, inputs := range []bool{false, true} {
+		c := instructConfig(t, t.TempDir(), "lora")
+		c.Data.TrainOnInputs, c.Data.Order = inputs, "length_grouped"
+		s, err := OpenSession(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := s.load(t.Context(), "train", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		test, err := s.load(t.Context(), "dev", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev := cpu.Open[float32](1)
+		settings := adapter.Settings{Config: c.Method, Seed: 1}
+		plan, err := s.plan(dev, d, test, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, method, err := s.attach(dev, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := NewStepper(dev, m, method, optim.Default(), 1, s.objective(dev, m, nil), 1)
+		dev.Reserve(plan.Arena)
+		for step := 1; step <= 9; step++ {
+			if err := st.Step(step, d.micro(s.step(d.Len(), step), c.Train.MicroBatchSize), 1); err != nil {
+				t.Fatalf("train_on_inputs %v, step %d: %v", inputs, step, err)
+			}
+		}
+		if used := dev.Stats().ArenaPeak; used > plan.Arena || used < plan.Arena/2 {
+			t.Errorf("train_on_inputs %v: %d bytes used of %d planned", inputs, used, plan.Arena)
+		}
+	}
+}
+
+// TestInstructOrder: length_grouped puts rows of similar lengths into a step, and every row into an epoch once.
+func TestInstructOrder(t *testing.T) {
+	c := instructConfig(t, t.TempDir(), "lora")
+	c.Data.Order = "length_grouped"
+	s, err := OpenSession(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.load(t.Context(), "train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []int32
+	for step := 1; step <= stepsPerEpoch(d.Len(), c.Train.BatchSize); step++ {
+		all = append(all, s.step(d.Len(), step)...)
+	}
+	if d.longest() != s.lengths[all[0]] {
+		t.Errorf("the first row has %d tokens, the longest %d", s.lengths[all[0]], d.longest())
+	}
+	if slices.Sort(all); !slices.Equal(all, sequence(d.Len())) {
+		t.Errorf("an epoch visits %v", all)
+	}
+}
+
+// TestInstructErrors: what a run cannot do is refused before anything is trained.
+func TestInstructErrors(t *testing.T) {
+	for _, c := range []struct {
+		change func(c *config.Config)
+		want   string
+	}{
+		{func(c *config.Config) { c.Data.Template = "chat" }, "the model has no chat template"},
+		{func(c *config.Config) { c.Data.Template = "alpaca" }, `template "alpaca" does not fit rows of the format completion; want none or chat`},
+		{func(c *config.Config) { c.Data.Dev = "16.5" }, "the number is 16.5; want a fraction between 0 and 1, or a whole number of rows"},
+		{func(c *config.Config) { c.Data.Dev = "20" }, "20 of its 20 rows for validation leave 0 for training"},
+		{func(c *config.Config) { c.Data.MaxLength = 513 }, "data.max_length is 513, longer than the model's position table; want at most 512"},
+		{func(c *config.Config) { c.Data.MaxLength = 5 }, "no row has a token to predict within 5 tokens"},
+		{func(c *config.Config) { c.Model = filepath.Join(demoDir, "model") }, `model_type is "roberta"; want one of`},
+		{func(c *config.Config) { c.Data.Format = "messages" }, "messages is not a list of messages"},
+		{func(c *config.Config) { c.Data.Label = "x" }, "data.label: set, but task instruct has no such key"},
+	} {
+		cfg := instructConfig(t, t.TempDir(), "lora")
+		c.change(cfg)
+		if _, err := Run(t.Context(), cfg, quiet(1)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v\nwant  %s", err, c.want)
+		}
+	}
+}
+
+// TestShowRows: the runs of a shown row are its text.
+func TestShowRows(t *testing.T) {
+	c := instructConfig(t, t.TempDir(), "lora")
+	s, err := OpenSession(t.Context(), c, "train")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := s.Show(t.Context(), "train", 3)
+	if err != nil || len(shown) != 3 {
+		t.Fatalf("%d rows, %v", len(shown), err)
+	}
+	for _, x := range shown {
+		text, tokens := "", 0
+		for _, r := range x.Runs {
+			text, tokens = text+r.Text, tokens+r.Tokens
+		}
+		if text != x.Text || tokens != len(x.IDs) || len(x.Runs) != 2 || x.Runs[0].Predicted || !strings.HasSuffix(x.Runs[1].Text, "play.</s>") {
+			t.Errorf("%q: %+v", x.Text, x.Runs)
+		}
+	}
+}
