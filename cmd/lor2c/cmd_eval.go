@@ -111,9 +111,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	if o.json {
 		return printJSON(c.OutOrStdout(), e)
 	}
-	scores := c.OutOrStdout()
-	if predictions.toStdout() {
-		scores = os.Stderr
+	scores := screen
+	if !predictions.toStdout() {
+		scores = screenOfStdout(c)
 	}
 	printScores(scores, e)
 	return nil

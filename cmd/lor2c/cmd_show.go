@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +53,7 @@ func runShow(c *cobra.Command, o showOptions) error {
 	if err != nil {
 		return err
 	}
-	colours := terminal.Of(os.Stdout)
+	colours := screenOfStdout(c).Terminal
 	for _, e := range examples {
 		if e.Runs != nil {
 			fmt.Fprintf(c.OutOrStdout(), "%s  %d tokens\n  %s\n  %v\n", e.Where, len(e.IDs), marked(e.Runs, colours), e.IDs)

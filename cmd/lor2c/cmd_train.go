@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -125,15 +124,16 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 		return err
 	}
 	if !o.json {
-		printOutcome(c.OutOrStdout(), got, cfg.Data.Test != "")
+		printOutcome(screenOfStdout(c), got, cfg.Data.Test != "")
 	}
 	return nil
 }
 
 // printOutcome writes the scores of the best epoch, the path of its adapter and the
 // command that evaluates it. The command names the test split if test is set.
-func printOutcome(w io.Writer, got *train.Outcome, test bool) {
-	fmt.Fprintf(w, "best epoch %.4g: %s\n", got.BestEpoch, scoreLine(got.Dev))
+func printOutcome(s *terminal.Screen, got *train.Outcome, test bool) {
+	line := func(format string, a ...any) { s.Print(terminal.Plain, fmt.Sprintf(format, a...), 2) }
+	line("best epoch %.4g: %s", got.BestEpoch, scoreLine(got.Dev))
 	var beside []string
 	if i := got.Dev.Intervals[got.Select]; i != nil {
 		beside = append(beside, fmt.Sprintf("95 %% interval of %s %.4f to %.4f", got.Select, i.Low, i.High))
@@ -143,13 +143,13 @@ func printOutcome(w io.Writer, got *train.Outcome, test bool) {
 			fmt.Sprintf("always predicting %s has %v", place.Quote(b.Label), metric.Number(b.Scores[got.Select])))
 	}
 	if beside != nil {
-		fmt.Fprintln(w, strings.Join(beside, "; "))
+		line("%s", strings.Join(beside, "; "))
 	}
 	command := "lor2c eval --run " + shellQuote(got.Out)
 	if test {
 		command += " --split test"
 	}
-	fmt.Fprintf(w, "adapter: %s\nevaluate: %s\n", filepath.Join(got.Out, "best"), command)
+	line("adapter: %s\nevaluate: %s", filepath.Join(got.Out, "best"), command)
 }
 
 // plainWord matches words that a shell does not change.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
@@ -54,6 +56,12 @@ func main() {
 		os.Exit(interrupts.code())
 	}
 	os.Exit(exitCode(err))
+}
+
+// screenOfStdout returns a screen that writes to the command's output, with the width
+// of the terminal that standard output is, if it is one.
+func screenOfStdout(c *cobra.Command) *terminal.Screen {
+	return terminal.Open(c.OutOrStdout(), terminal.Of(os.Stdout), nil)
 }
 
 // lineWriter flushes after every write, for output that must be visible while a command

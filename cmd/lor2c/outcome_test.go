@@ -44,7 +44,7 @@ evaluate: lor2c eval --run 'my runs/it'\''s'
 `},
 	} {
 		var b bytes.Buffer
-		printOutcome(&b, c.got, c.test)
+		printOutcome(terminal.Open(&b, terminal.Terminal{}, nil), c.got, c.test)
 		if d := cmp.Diff(c.want, b.String()); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}

@@ -6,10 +6,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -44,12 +45,13 @@ const positiveClass = 1
 // printScores writes the scores of a split as text: the scores, their bootstrap
 // intervals, the scores of always predicting the most frequent class, a table of the
 // classes and the confusion matrix.
-func printScores(w io.Writer, e *train.SplitEvaluation) {
-	fmt.Fprintf(w, "%s: %s\n", e.Split, scoreLine(e.Evaluation))
+func printScores(s *terminal.Screen, e *train.SplitEvaluation) {
+	line := func(format string, a ...any) { s.Print(terminal.Plain, fmt.Sprintf(format, a...), 2) }
+	line("%s: %s", e.Split, scoreLine(e.Evaluation))
 	if e.Scores == nil {
 		return
 	}
-	fmt.Fprint(w, count(e.Examples, "example"))
+	examples := count(e.Examples, "example")
 	var intervals []string
 	for _, name := range slices.Sorted(maps.Keys(e.Intervals)) {
 		if i := e.Intervals[name]; i != nil {
@@ -57,34 +59,34 @@ func printScores(w io.Writer, e *train.SplitEvaluation) {
 		}
 	}
 	if intervals != nil {
-		fmt.Fprintf(w, "; 95 %% bootstrap intervals: %s", strings.Join(intervals, ", "))
+		examples += "; 95 % bootstrap intervals: " + strings.Join(intervals, ", ")
 	}
-	fmt.Fprintln(w)
+	line("%s", examples)
 	if e.Majority == nil || e.Classes == nil {
 		return
 	}
-	fmt.Fprintf(w, "always predicting %q: %s\n", e.Labels[e.Majority.Class], scoreList(e.Majority.Scores, ", "))
+	line("always predicting %q: %s", e.Labels[e.Majority.Class], scoreList(e.Majority.Scores, ", "))
 	if _, ok := e.Scores["f1"]; ok {
-		fmt.Fprintf(w, "f1 is that of class %q; f1_macro is the mean over the classes\n", e.Labels[positiveClass])
+		line("f1 is that of class %q; f1_macro is the mean over the classes", e.Labels[positiveClass])
 	}
-	printClasses(w, e)
-	printConfusion(w, e)
+	line("")
+	printClasses(s, e)
+	line("")
+	printConfusion(s, e)
 }
 
-func printClasses(w io.Writer, e *train.SplitEvaluation) {
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "class\tprecision\trecall\tf1\tsupport\t")
-	line := func(name string, c metric.ClassScores) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t\n", name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1),
-			c.Support)
+func printClasses(s *terminal.Screen, e *train.SplitEvaluation) {
+	rows := [][]string{{"class", "precision", "recall", "f1", "support"}}
+	add := func(name string, c metric.ClassScores) {
+		rows = append(rows, []string{name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1), strconv.Itoa(c.Support)})
 	}
 	for k, c := range e.Classes.Classes {
-		line(shortLabel(e.Labels[k]), c)
+		add(shortLabel(e.Labels[k]), c)
 	}
-	line("macro average", e.Classes.Macro)
-	line("weighted average", e.Classes.Weighted)
-	t.Flush()
+	add("macro average", e.Classes.Macro)
+	add("weighted average", e.Classes.Weighted)
+	// A narrow terminal has fewer columns, the most telling ones first.
+	printTable(s, rows, []int{0, 3, 2, 1, 4})
 }
 
 // tableCell returns the text of n in a table, which is empty if n is undefined.
@@ -99,26 +101,69 @@ func tableCell(n metric.Number) string {
 // printed.
 const mostColumns = 12
 
-func printConfusion(w io.Writer, e *train.SplitEvaluation) {
-	if n := len(e.Labels); n > mostColumns {
-		fmt.Fprintf(w, "\nThe confusion matrix of %d classes is not printed; --json has it.\n", n)
-		return
-	}
-	fmt.Fprintln(w, "\nconfusion matrix: a row for each label of the data, a column for each prediction")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	var head strings.Builder
-	for _, label := range e.Labels {
-		head.WriteString("\t" + shortLabel(label))
-	}
-	fmt.Fprintln(t, head.String()+"\t")
-	for k, row := range e.Classes.Confusion {
-		fmt.Fprint(t, shortLabel(e.Labels[k]))
-		for _, n := range row {
-			fmt.Fprintf(t, "\t%d", n)
+func printConfusion(s *terminal.Screen, e *train.SplitEvaluation) {
+	rows := [][]string{append([]string{""}, shortLabels(e.Labels)...)}
+	for k, counts := range e.Classes.Confusion {
+		row := []string{shortLabel(e.Labels[k])}
+		for _, n := range counts {
+			row = append(row, strconv.Itoa(n))
 		}
-		fmt.Fprintln(t, "\t")
+		rows = append(rows, row)
 	}
-	t.Flush()
+	cells := 0
+	for _, c := range columnWidths(rows) {
+		cells += len(columnGap) + c
+	}
+	switch n := len(e.Labels); {
+	case n > mostColumns:
+		s.Print(terminal.Plain, fmt.Sprintf("The confusion matrix of %d classes is not printed; --json has it.", n), 2)
+	case s.Live && cells > s.Width():
+		s.Print(terminal.Plain, fmt.Sprintf("The confusion matrix of %d classes is wider than the terminal; --json has it.", n), 2)
+	default:
+		s.Print(terminal.Plain, "confusion matrix: a row for each label of the data, a column for each prediction", 2)
+		printTable(s, rows, make([]int, len(rows[0])))
+	}
+}
+
+// columnGap is in front of every column of a table.
+const columnGap = "  "
+
+// columnWidths returns the number of cells of each column.
+func columnWidths(rows [][]string) []int {
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, text := range row {
+			widths[i] = max(widths[i], terminal.Cells(text))
+		}
+	}
+	return widths
+}
+
+// printTable writes rows with aligned columns. If the terminal is too narrow for all
+// columns, those of the highest ranks are left out.
+func printTable(s *terminal.Screen, rows [][]string, ranks []int) {
+	widths := columnWidths(rows)
+	var shown []bool
+	if s.Live {
+		shown = terminal.Choose(s.Width()-len(columnGap), widths, ranks)
+	}
+	for _, row := range rows {
+		var b strings.Builder
+		for i, text := range row {
+			if shown == nil || shown[i] {
+				b.WriteString(columnGap + strings.Repeat(" ", widths[i]-terminal.Cells(text)) + text)
+			}
+		}
+		s.Row(b.String())
+	}
+}
+
+func shortLabels(names []string) []string {
+	short := make([]string, len(names))
+	for i, name := range names {
+		short[i] = shortLabel(name)
+	}
+	return short
 }
 
 // shortLabel cuts a long class name, so that a row of a table fits on a line.

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/terminal"
+	"github.com/lor2c/lor2c/internal/terminal/terminaltest"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -27,7 +30,7 @@ func twoClasses() *train.SplitEvaluation {
 
 func TestPrintScores(t *testing.T) {
 	var b bytes.Buffer
-	printScores(&b, twoClasses())
+	printScores(terminal.Open(&b, terminal.Terminal{}, nil), twoClasses())
 	want := `dev: loss 0.5000  accuracy 0.6667  f1 0.5000
 6 examples; 95 % bootstrap intervals: accuracy 0.2500 to 1.0000
 always predicting "no": accuracy 0.5000, f1 0.0000
@@ -49,6 +52,45 @@ confusion matrix: a row for each label of the data, a column for each prediction
 	}
 }
 
+// TestPrintScoresNarrow checks that no line is wider than a terminal, that narrow tables
+// keep the columns that say most, and that a matrix which does not fit is left out.
+func TestPrintScoresNarrow(t *testing.T) {
+	tty := terminaltest.New(40)
+	printScores(terminal.Open(tty, tty.Terminal(), nil), twoClasses())
+	want := `dev: loss 0.5000  accuracy 0.6667  f1
+  0.5000
+6 examples; 95 % bootstrap intervals:
+  accuracy 0.2500 to 1.0000
+always predicting "no": accuracy 0.5000,
+  f1 0.0000
+f1 is that of class "yes"; f1_macro is
+  the mean over the classes
+
+             class  recall      f1
+                no  1.0000  0.7500
+               yes  0.3333  0.5000
+     macro average  0.6667  0.6250
+  weighted average  0.6667  0.6250
+
+confusion matrix: a row for each label
+  of the data, a column for each
+  prediction
+       no  yes
+   no   3    0
+  yes   2    1
+`
+	if d := cmp.Diff(want, tty.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	e := twoClasses()
+	e.Labels = []string{strings.Repeat("n", 20), strings.Repeat("y", 20)}
+	tty = terminaltest.New(40)
+	printScores(terminal.Open(tty, tty.Terminal(), nil), e)
+	if got := tty.String(); !strings.Contains(got, "wider than the terminal") {
+		t.Errorf("a matrix of 66 cells in 40:\n%s", got)
+	}
+}
+
 // TestUndefinedScores: an undefined score is "undefined" in a sentence, blank
 // in a table and null in JSON.
 func TestUndefinedScores(t *testing.T) {
@@ -56,7 +98,7 @@ func TestUndefinedScores(t *testing.T) {
 	e := &train.SplitEvaluation{Split: "dev", Examples: 1,
 		Evaluation: train.Evaluation{Loss: 2, Scores: metric.Scores{"pearson": nan}, Predictions: []float32{1}}}
 	var b bytes.Buffer
-	printScores(&b, e)
+	printScores(terminal.Open(&b, terminal.Terminal{}, nil), e)
 	if want := "dev: loss 2.0000  pearson undefined\n1 example\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
