@@ -14,11 +14,13 @@ import (
 func TestShowInstruct(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "rows.jsonl")
-	if err := os.WriteFile(data, []byte("{\"prompt\": \"Once there\", \"completion\": \" was a dog.\"}\n{\"prompt\": \"a\", \"completion\": \" cat.\"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(data, []byte("{\"prompt\": \"Once there\", \"completion\": \" was a dog.\"}\n{\"prompt\": "+
+		"\"a\", \"completion\": \" cat.\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	run := filepath.Join(dir, "run.yaml")
-	text := "model: " + filepath.Join("..", "..", "demo", "decoder") + "\ndata: {task: instruct, train: " + data + ", dev: 1}\nout: " + filepath.Join(dir, "out") + "\n"
+	text := "model: " + filepath.Join("..", "..", "demo", "decoder") + "\ndata: {task: instruct, train: " +
+		"" + data + ", dev: 1}\nout: " + filepath.Join(dir, "out") + "\n"
 	if err := os.WriteFile(run, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +31,8 @@ func TestShowInstruct(t *testing.T) {
 	if err := root.ExecuteContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := out.String(); !strings.Contains(got, "+}\n  [1 ") || !strings.Contains(got, "  <s>") || !strings.Contains(got, ".</s>+}") {
+	if got := out.String(); !strings.Contains(got, "+}\n  [1 ") || !strings.Contains(got, "  "+
+		"<s>") || !strings.Contains(got, ".</s>+}") {
 		t.Errorf("%s", got)
 	}
 }

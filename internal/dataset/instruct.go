@@ -27,7 +27,8 @@ func (c Config) checkInstruct(f *faults) {
 		key string
 		set bool
 	}{
-		{"dir", c.Dir != ""}, {"text", len(c.Text) > 0}, {"label", c.Label != ""}, {"kind", c.Kind != ""}, {"labels", len(c.Labels) > 0},
+		{"dir", c.Dir != ""}, {"text", len(c.Text) > 0}, {"label", c.Label != ""}, {"kind", c.Kind != ""},
+		{"labels", len(c.Labels) > 0},
 		{"metric", c.Metric != "" && c.Metric != "perplexity"},
 	} {
 		if k.set {
@@ -58,7 +59,8 @@ func (c Config) checkInstruct(f *faults) {
 		words      []string
 	}{
 		{"format", c.Format, []string{"alpaca", "completion", "messages", "sharegpt", "text"}},
-		{"template", c.Template, []string{"alpaca", "chat", "none"}}, {"order", c.Order, []string{"shuffled", "length_grouped"}},
+		{"template", c.Template, []string{"alpaca", "chat", "none"}},
+		{"order", c.Order, []string{"shuffled", "length_grouped"}},
 	} {
 		if k.value != "" && !slices.Contains(k.words, k.value) {
 			f.add(k.key, "unknown value %q; want one of %s", k.value, oneOf(k.value, k.words))
@@ -72,7 +74,8 @@ func (c Config) refuseInstruct(f *faults) {
 		key string
 		set bool
 	}{
-		{"format", c.Format != ""}, {"template", c.Template != ""}, {"train_on_inputs", c.TrainOnInputs}, {"parse_special", c.ParseSpecial},
+		{"format", c.Format != ""}, {"template", c.Template != ""}, {"train_on_inputs", c.TrainOnInputs},
+		{"parse_special", c.ParseSpecial},
 		{"order", c.Order != ""},
 	} {
 		if k.set {

@@ -22,7 +22,8 @@ type baseModel struct {
 func (s *Session) readModel() (b baseModel, err error) {
 	if !s.Config.Data.IsInstruct() {
 		c, err := model.ReadConfig(s.Dir)
-		return baseModel{encoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, types: c.Types, tokens: c.MaxTokens()}, err
+		return baseModel{encoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, types: c.Types,
+			tokens: c.MaxTokens()}, err
 	}
 	c, err := model.ReadDecoderConfig(s.Dir)
 	return baseModel{decoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, tokens: c.MaxTokens()}, err

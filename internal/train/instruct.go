@@ -45,7 +45,8 @@ func (s *Session) file(ctx context.Context, split string) (*instruct.File, error
 		path = c.Train
 	}
 	if path == "" {
-		return nil, place.Mistake(fmt.Errorf("train: load %s: data.%s is not set; want a .json, .jsonl or .txt file", split, split))
+		return nil, place.Mistake(fmt.Errorf("train: load %s: data.%s is not set; want a .json, .jsonl or .txt file",
+			split, split))
 	}
 	f, err := instruct.Read(ctx, path, instruct.Format(cmp.Or(c.Format, string(instruct.Auto))))
 	if err != nil {
@@ -123,14 +124,17 @@ func (s *Session) loadRows(ctx context.Context, split string) (data, error) {
 func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
 	c := s.Config.Data
 	o = instruct.Options{
-		Template: c.Template, Cutoff: s.MaxLength, TrainOnInputs: c.TrainOnInputs, ParseSpecial: c.ParseSpecial, EOS: s.Tokenizer.EOS(),
+		Template: c.Template, Cutoff: s.MaxLength, TrainOnInputs: c.TrainOnInputs, ParseSpecial: c.ParseSpecial,
+		EOS: s.Tokenizer.EOS(),
 	}
 	if o.EOS < 0 {
-		return o, place.Mistake(fmt.Errorf("train: open %s: the tokenizer names no eos_token, which ends every row; name it in tokenizer_config.json", s.Dir))
+		return o, place.Mistake(fmt.Errorf("train: open %s: the tokenizer names no eos_token, which ends every row; "+
+			"name it in tokenizer_config.json", s.Dir))
 	}
 	if o.Template == "" {
 		o.Template = map[instruct.Format]string{
-			instruct.Alpaca: instruct.TemplateAlpaca, instruct.Completion: instruct.TemplateNone, instruct.Text: instruct.TemplateNone,
+			instruct.Alpaca: instruct.TemplateAlpaca, instruct.Completion: instruct.TemplateNone,
+			instruct.Text: instruct.TemplateNone,
 		}[f.Format]
 		o.Template = cmp.Or(o.Template, instruct.TemplateChat)
 	}
@@ -139,7 +143,8 @@ func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
 		return o, nil
 	}
 	if o.Chat, err = chat.Parse(source); err != nil {
-		return o, place.Mistake(fmt.Errorf("train: open %s: %w; want data.template: alpaca, or rows of prompt and completion with none", s.Dir, err))
+		return o, place.Mistake(fmt.Errorf("train: open %s: %w; want data.template: alpaca, or rows of prompt and "+
+			"completion with none", s.Dir, err))
 	}
 	o.ChatOptions.BOS, o.ChatOptions.EOS = s.Tokenizer.Token(s.Tokenizer.BOS()), s.Tokenizer.Token(o.EOS)
 	return o, nil
@@ -156,17 +161,21 @@ func (s *Session) epochOrder(epoch, n int) []int32 {
 // rowLines returns the lines that a run logs about the rows of a split.
 func (d data) rowLines(split string) []string {
 	r := d.rows
-	lines := []string{fmt.Sprintf("%s: %d rows, %d tokens, of which %d are predicted; %d rows cut off, %d without an end token",
+	lines := []string{fmt.Sprintf("%s: %d rows, %d tokens, of which %d are predicted; %d rows cut off, %d without an "+
+		"end token",
 		split, r.Len(), len(r.IDs), r.Predicts, r.CutOff, r.NoEOS)}
 	if n := len(r.Dropped); n > 0 {
 		shown := strings.Trim(fmt.Sprint(r.Dropped[:min(n, 10)]), "[]")
-		lines = append(lines, fmt.Sprintf("note: %s: %d rows of %s have no token to predict within data.max_length and are left out: lines %s", split, n, d.split.Path, shown))
+		lines = append(lines, fmt.Sprintf("note: %s: %d rows of %s have no token to predict within data.max_length and "+
+			"are left out: lines %s", split, n, d.split.Path, shown))
 	}
 	if r.Merged > 0 {
-		lines = append(lines, fmt.Sprintf("note: %s: in %d rows one token is the end of the prompt and the start of the response; it is predicted", split, r.Merged))
+		lines = append(lines, fmt.Sprintf("note: %s: in %d rows one token is the end of the prompt and the start of the "+
+			"response; it is predicted", split, r.Merged))
 	}
 	if r.NoEOS == r.Len() {
-		lines = append(lines, "note: "+split+": no row ends with an end token, so the model does not learn to stop; a larger data.max_length leaves room for it")
+		lines = append(lines, "note: "+split+": no row ends with an end token, so the model does not learn to stop; a "+
+			"larger data.max_length leaves room for it")
 	}
 	return lines
 }

@@ -25,7 +25,8 @@ func instructConfig(t testing.TB, dir, method string) *config.Config {
 	var rows []map[string]string
 	for i := range 20 {
 		rows = append(rows, map[string]string{
-			"prompt": fmt.Sprintf("Once upon a time there were %d", i), "completion": strings.Repeat(" little dogs", 1+i%5) + " who liked to play.",
+			"prompt": fmt.Sprintf("Once upon a time there were %d", i), "completion": strings.Repeat(" little dogs",
+				1+i%5) + " who liked to play.",
 		})
 	}
 	raw, err := json.Marshal(rows)
@@ -187,9 +188,11 @@ func TestInstructErrors(t *testing.T) {
 	}{
 		{func(c *config.Config) { c.Data.Template = "chat" }, "the model has no chat template"},
 		{func(c *config.Config) { c.Data.Template = "alpaca" }, `template "alpaca" does not fit rows of the format completion; want none or chat`},
-		{func(c *config.Config) { c.Data.Dev = "16.5" }, "the number is 16.5; want a fraction between 0 and 1, or a whole number of rows"},
+		{func(c *config.Config) { c.Data.Dev = "16.5" }, "the number is 16.5; want a fraction between 0 and 1, or a " +
+			"whole number of rows"},
 		{func(c *config.Config) { c.Data.Dev = "20" }, "20 of its 20 rows for validation leave 0 for training"},
-		{func(c *config.Config) { c.Data.MaxLength = 513 }, "data.max_length is 513, longer than the model's position table; want at most 512"},
+		{func(c *config.Config) { c.Data.MaxLength = 513 }, "data.max_length is 513, longer than the model's position " +
+			"table; want at most 512"},
 		{func(c *config.Config) { c.Data.MaxLength = 5 }, "no row has a token to predict within 5 tokens"},
 		{func(c *config.Config) { c.Model = filepath.Join(demoDir, "model") }, `model_type is "roberta"; want one of`},
 		{func(c *config.Config) { c.Data.Format = "messages" }, "messages is not a list of messages"},
