@@ -21,7 +21,8 @@ var adaLoRASpec = spec{
 	peftType:     "ADALORA",
 	describe: func(d Description, method Method, c *peftConfig) {
 		own, m := d.Method.own.(*adaLoRAConfig), method.(*AdaLoRA)
-		c.Bias, c.FanInFanOut, c.Alpha, c.Dropout, c.TargetModules = "none", new(bool), own.Alpha, &own.Dropout, own.TargetModules
+		c.Bias, c.FanInFanOut, c.Alpha, c.Dropout = "none", new(bool), own.Alpha, &own.Dropout
+		c.TargetModules = own.TargetModules
 		c.More = map[string]any{
 			"init_r": own.InitRank, "target_r": own.TargetRank, "tinit": m.plan.start, "tfinal": m.plan.final,
 			"deltaT": max(m.plan.every, 1), "total_step": max(m.plan.steps, 1), "beta1": own.Beta1, "beta2": own.Beta2,

@@ -17,8 +17,8 @@ var inDecoder = map[string]string{
 	"intermediate.dense": "up_proj", "output.dense": "down_proj",
 }
 
-// On returns c for a network whose layers have the linear layers called sites. Lists of linear layers with their default
-// values name the layers of an encoder; for a decoder they become the corresponding ones. Other lists stay.
+// On returns c for a network whose layers have the linear layers called sites. Lists of linear layers with their
+// default values name the layers of an encoder; for a decoder they become the corresponding ones. Other lists stay.
 func (c Config) On(sites []string) Config {
 	if !slices.Equal(sites, model.DecoderSiteNames) {
 		return c

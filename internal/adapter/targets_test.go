@@ -8,8 +8,8 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// TestOn: on a decoder, default lists of linear layers name those of the decoder, as in PEFT; on an encoder they stay, and
-// so do lists that a run file sets.
+// TestOn: on a decoder, default lists of linear layers name those of the decoder, as in PEFT; on an encoder they stay,
+// and so do lists that a run file sets.
 func TestOn(t *testing.T) {
 	for _, c := range []struct {
 		config adapter.Config

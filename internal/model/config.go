@@ -99,8 +99,8 @@ func (c Config) validate() (faults []error) {
 	} {
 		fault(d.value > 0, "%s is %d; want at least 1", d.key, d.value)
 	}
-	fault(c.Heads <= 0 ||
-		c.Width%c.Heads == 0, "hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
+	fault(c.Heads <= 0 || c.Width%c.Heads == 0,
+		"hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
 	_, ok := activations[c.Activation]
 	fault(ok, "hidden_act is %s; want gelu, gelu_new, gelu_pytorch_tanh or relu", place.Quote(c.Activation))
 	fault(c.PositionKind == "absolute" ||
@@ -120,8 +120,8 @@ func (c Config) validate() (faults []error) {
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
-	fault(c.Type != "roberta" ||
-		c.firstPosition() < c.Positions, "pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
+	fault(c.Type != "roberta" || c.firstPosition() < c.Positions,
+		"pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
 	return faults
 }
 

@@ -25,8 +25,10 @@ func llamaWordEnd(s string, i int) int { return lineWordEnd(s, i, 3) }
 func qwenWordEnd(s string, i int) int { return lineWordEnd(s, i, 1) }
 
 // lineWordEnd returns the end of the word at i, where words are the matches of
+// this pattern, written in two lines:
 //
-//	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+//	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}|
+//	 ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 func lineWordEnd(s string, i, digits int) int {
 	if s[i] == '\'' {
 		if n := foldedContractionLen(s[i+1:]); n > 0 {

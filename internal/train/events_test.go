@@ -338,9 +338,16 @@ func TestGradientRecord(t *testing.T) {
 // anything is written.
 func TestBadSchedule(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
-		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times":                                   func(c *config.Config) { c.Schedule.MaxMerges = 4 },
-		"schedule.sfs_k: is 8 with method.rank 8":                                                             func(c *config.Config) { c.Schedule.SFSK = 8 },
-		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room for 1": func(c *config.Config) { c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0 },
+		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times": func(c *config.Config) {
+			c.Schedule.MaxMerges = 4
+		},
+		"schedule.sfs_k: is 8 with method.rank 8": func(c *config.Config) {
+			c.Schedule.SFSK = 8
+		},
+		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room " +
+			"for 1": func(c *config.Config) {
+			c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0
+		},
 		"adapter: inject lora: rank 3 on [query value] has 1536 parameters per layer, but the module that it replaces " +
 			"has 1792": func(c *config.Config) { c.Method = c.Method.With(adapter.Values{"rank": 7, "inject_rank": 0}) },
 		`adapter: inject lora: target module "up" is not a linear layer`: func(c *config.Config) {

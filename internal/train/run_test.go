@@ -177,7 +177,8 @@ func TestKill(t *testing.T) {
 	t.Run("schedule=events", func(t *testing.T) {
 		c := demoConfig(t, t.TempDir(), 72)
 		c.Train.Epochs, c.Train.LogGradients = 4, true
-		c.Schedule.Timing, c.Schedule.MaxMerges, c.Schedule.MaxInjects, c.Schedule.WhatIf, c.Schedule.Until = "steps", 2, 2, 8, 1
+		c.Schedule.Timing, c.Schedule.MaxMerges, c.Schedule.MaxInjects = "steps", 2, 2
+		c.Schedule.WhatIf, c.Schedule.Until = 8, 1
 		testKill(t, c, kills)
 		kinds := map[string]int{}
 		for _, e := range events(t, c.Out) {
