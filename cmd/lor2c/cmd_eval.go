@@ -79,7 +79,8 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return err
 	}
 	if o.predictions != "" && cfg.Data.IsInstruct() {
-		return usageError{errors.New("lor2c: eval: --predictions is set, and task instruct has no labels to predict; leave it out")}
+		return usageError{errors.New("lor2c: eval: --predictions is set, and task instruct has no labels to predict; " +
+			"leave it out")}
 	}
 	if o.json && predictions.toStdout() {
 		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +

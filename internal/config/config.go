@@ -110,9 +110,10 @@ func Default() Config {
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train:    Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, LogEvery: 10, KeepCheckpoints: 2},
-		Seed:     17,
-		Paths:    PathsCWD,
+		Train: Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, LogEvery: 10,
+			KeepCheckpoints: 2},
+		Seed:  17,
+		Paths: PathsCWD,
 	}
 	c.Optim.LR = 0 // Resolve sets it to the method's
 	return c

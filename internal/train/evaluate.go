@@ -54,7 +54,8 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	}
 	st.Evaluating = watch
 	task := s.Set.Task
-	e := &SplitEvaluation{Split: split, Labels: task.Labels, Examples: d.Len(), Findings: s.findings(d), Notes: unchecked(dir, saved)}
+	e := &SplitEvaluation{Split: split, Labels: task.Labels, Examples: d.Len(), Findings: s.findings(d),
+		Notes: unchecked(dir, saved)}
 	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train.EvalBatchSize)
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
@@ -120,7 +121,8 @@ func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error
 		} else if x.HasLabel {
 			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
 		}
-		out = append(out, Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
+		out = append(out,
+			Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
 	}
 	return out, nil
 }

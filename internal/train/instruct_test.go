@@ -54,8 +54,8 @@ func instructConfig(t testing.TB, dir, method string) *config.Config {
 	return &c
 }
 
-// TestInstructRun fine-tunes a decoder with each kind of method, evaluates the adapter alone and continues a run that was
-// interrupted to the bytes of the unbroken one.
+// TestInstructRun fine-tunes a decoder with each kind of method, evaluates the adapter alone and continues a run that
+// was interrupted to the bytes of the unbroken one.
 func TestInstructRun(t *testing.T) {
 	for _, method := range []string{"lora", "lor2c", "full"} {
 		t.Run("method="+method, func(t *testing.T) {
@@ -187,7 +187,8 @@ func TestInstructErrors(t *testing.T) {
 		want   string
 	}{
 		{func(c *config.Config) { c.Data.Template = "chat" }, "the model has no chat template"},
-		{func(c *config.Config) { c.Data.Template = "alpaca" }, `template "alpaca" does not fit rows of the format completion; want none or chat`},
+		{func(c *config.Config) { c.Data.Template = "alpaca" },
+			`template "alpaca" does not fit rows of the format completion; want none or chat`},
 		{func(c *config.Config) { c.Data.Dev = "16.5" }, "the number is 16.5; want a fraction between 0 and 1, or a " +
 			"whole number of rows"},
 		{func(c *config.Config) { c.Data.Dev = "20" }, "20 of its 20 rows for validation leave 0 for training"},
@@ -222,7 +223,8 @@ func TestShowRows(t *testing.T) {
 		for _, r := range x.Runs {
 			text, tokens = text+r.Text, tokens+r.Tokens
 		}
-		if text != x.Text || tokens != len(x.IDs) || len(x.Runs) != 2 || x.Runs[0].Predicted || !strings.HasSuffix(x.Runs[1].Text, "play.</s>") {
+		if text != x.Text || tokens != len(x.IDs) || len(x.Runs) != 2 || x.Runs[0].Predicted ||
+			!strings.HasSuffix(x.Runs[1].Text, "play.</s>") {
 			t.Errorf("%q: %+v", x.Text, x.Runs)
 		}
 	}
