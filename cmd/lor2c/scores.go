@@ -78,7 +78,8 @@ func printScores(s *terminal.Screen, e *train.SplitEvaluation) {
 func printClasses(s *terminal.Screen, e *train.SplitEvaluation) {
 	rows := [][]string{{"class", "precision", "recall", "f1", "support"}}
 	add := func(name string, c metric.ClassScores) {
-		rows = append(rows, []string{name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1), strconv.Itoa(c.Support)})
+		rows = append(rows,
+			[]string{name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1), strconv.Itoa(c.Support)})
 	}
 	for k, c := range e.Classes.Classes {
 		add(shortLabel(e.Labels[k]), c)
@@ -118,7 +119,8 @@ func printConfusion(s *terminal.Screen, e *train.SplitEvaluation) {
 	case n > mostColumns:
 		s.Print(terminal.Plain, fmt.Sprintf("The confusion matrix of %d classes is not printed; --json has it.", n), 2)
 	case s.Live && cells > s.Width():
-		s.Print(terminal.Plain, fmt.Sprintf("The confusion matrix of %d classes is wider than the terminal; --json has it.", n), 2)
+		s.Print(terminal.Plain,
+			fmt.Sprintf("The confusion matrix of %d classes is wider than the terminal; --json has it.", n), 2)
 	default:
 		s.Print(terminal.Plain, "confusion matrix: a row for each label of the data, a column for each prediction", 2)
 		printTable(s, rows, make([]int, len(rows[0])))
