@@ -52,6 +52,10 @@ const (
 	// NF4 is four bits per element and a scale for every 64; see package nf4. Frozen weights may have it. They are
 	// made by Alloc and filled by UploadNF4, and Copy to a Working tensor is the only op that reads them.
 	NF4
+	// BFloat16 is how frozen weights may be stored, see AllocFrozen. No tensor has it as its type.
+	BFloat16
+	// Float16 is another way, of IEEE 754.
+	Float16
 )
 
 // NF4Bytes returns the bytes that a device needs for an NF4 tensor of n elements: their codes in words of 4 bytes, and
@@ -77,6 +81,10 @@ func (d DType) String() string {
 		return "Exact"
 	case NF4:
 		return "NF4"
+	case BFloat16:
+		return "BFloat16"
+	case Float16:
+		return "Float16"
 	}
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
@@ -210,6 +218,11 @@ type Memory interface {
 	Bytes(d DType) int64
 	// Alloc returns a tensor of zeros that lives until Close, such as weights, parameters and optimizer state.
 	Alloc(s Shape, d DType) Tensor
+	// AllocFrozen returns a matrix [M,K] of weights that are never trained, as a tensor of type Working that lives until
+	// Close. The device may store it in an order of its own. If d is BFloat16 or Float16 instead of Working, it may
+	// store an element in Bytes(d) bytes, as long as that holds every uploaded value exactly. Only these may read the
+	// tensor, and only as a whole: Linear as w, Gemm as b, LowRankInvNorm as w, Embed as word, Copy and Download.
+	AllocFrozen(s Shape, d DType) Tensor
 	// Free frees a tensor of Alloc before Close.
 	Free(t Tensor)
 	// Reserve sets the size of the step arena in bytes. Temp then never allocates memory.

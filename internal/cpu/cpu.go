@@ -55,6 +55,9 @@ func Data[T Float](t compute.Tensor) []T {
 	if t.Buf == nil {
 		return nil
 	}
+	if frozen[T](t) != nil {
+		panic(fmt.Sprintf("cpu: frozen weights %v are an operand of an op that does not read them", t.Shape))
+	}
 	n := t.Shape.Len()
 	return t.Buf.(*storage[T]).floats[t.Off : t.Off+n : t.Off+n]
 }
@@ -113,6 +116,11 @@ func single[T Float]() bool {
 // as32 returns x as a []float32. T must be float32.
 func as32[T Float](x []T) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
+}
+
+// of32 returns x as a []T. T must be float32.
+func of32[T Float](x []float32) []T {
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
 }
 
 // as64 returns x as a []float64. T must be float64.

@@ -35,6 +35,15 @@ func (d *Device[T]) Copy(dst, src compute.Tensor) {
 		d.each(len(out), chunkElems, func(_, lo, hi int) { nf4.Dequantize(out[lo:hi], packed.codes, packed.scales, lo) })
 		return
 	}
+	if frozen[T](src) != nil {
+		rows, cols := src.Shape[0], src.Shape[1]
+		d.each(rows, rowsOf(cols), func(_, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				readRow(out[i*cols:(i+1)*cols], src, i)
+			}
+		})
+		return
+	}
 	in := Data[T](src)
 	d.each(len(out), chunkElems, func(_, lo, hi int) { copy(out[lo:hi], in[lo:hi]) })
 }

@@ -24,6 +24,15 @@ func rowAt[T Float](x []T, i int32, cols int) []T {
 	return x[int(i)*cols : (int(i)+1)*cols]
 }
 
+// readRow copies row i of a matrix, which may be frozen weights, to dst.
+func readRow[T Float](dst []T, x compute.Tensor, i int) {
+	if w := frozen[T](x); w != nil {
+		w.Row(as32(dst), i, 0)
+		return
+	}
+	copy(dst, rowAt(Data[T](x), int32(i), len(dst)))
+}
+
 // Scatter computes dst[idx[n]] += x[n], in the order of n.
 func (d *Device[T]) Scatter(dst, idx, x compute.Tensor) {
 	if d.err == nil {
@@ -47,19 +56,20 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 	if d.err != nil {
 		return
 	}
-	if !position.Present() {
-		d.Gather(dst, word, ids)
-		return
-	}
-	out, w, wi, cols := Data[T](dst), Data[T](word), ints[T](ids), dst.Shape.Cols()
+	out, wi, cols := Data[T](dst), ints[T](ids), dst.Shape.Cols()
 	p, k := Data[T](position), Data[T](tokenType)
-	pi, ki := ints[T](pos), ints[T](types)
+	var pi, ki []int32
+	if p != nil {
+		pi, ki = ints[T](pos), ints[T](types)
+	}
 	d.each(len(wi), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
 			o := out[n*cols : (n+1)*cols]
-			a, b, c := rowAt(w, wi[n], cols), rowAt(p, pi[n], cols), rowAt(k, ki[n], cols)
-			vector.Add(o, a, b)
-			vector.Add(o, o, c)
+			readRow(o, word, int(wi[n]))
+			if p != nil {
+				vector.Add(o, o, rowAt(p, pi[n], cols))
+				vector.Add(o, o, rowAt(k, ki[n], cols))
+			}
 		}
 	})
 }

@@ -12,11 +12,13 @@ func (d *Device[T]) LowRankInvNorm(dst, w, a, b compute.Tensor, scale float32) {
 	if d.err != nil {
 		return
 	}
-	out, base, down, up := Data[T](dst), Data[T](w), Data[T](a), Data[T](b)
+	out, down, up := Data[T](dst), Data[T](a), Data[T](b)
 	k, r := w.Shape.Cols(), b.Shape.Cols()
 	d.each(len(out), lowRankRows, func(worker, lo, hi int) {
 		sum := sized(&d.scratch[worker].a, (hi-lo)*k)
-		copy(sum, base[lo*k:hi*k])
+		for i := lo; i < hi; i++ {
+			readRow(sum[(i-lo)*k:(i-lo+1)*k], w, i)
+		}
 		d.multiply(worker, product[T]{
 			m: hi - lo, n: k, k: r, alpha: T(scale), a: matrix[T]{up[lo*r:], r, false}, b: matrix[T]{down, k, false},
 			dst: matrix[T]{sum, k, false}, accumulate: true,

@@ -48,10 +48,10 @@ func (d *Device[T]) Gemm(
 	if ta {
 		k = a.Shape.Rows()
 	}
+	right, weights := secondFactor[T](b, tb)
 	d.share(product[T]{
 		m: dst.Shape.Rows(), n: dst.Shape.Cols(), k: k, alpha: T(alpha), accumulate: accumulate,
-		a:   matrix[T]{Data[T](a), a.Shape.Cols(), ta},
-		b:   matrix[T]{Data[T](b), b.Shape.Cols(), tb},
+		a: matrix[T]{Data[T](a), a.Shape.Cols(), ta}, b: right, weights: weights,
 		dst: matrix[T]{Data[T](dst), dst.Shape.Cols(), false},
 	}, func(int, int, int, int) {})
 }
@@ -67,10 +67,10 @@ func (d *Device[T]) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act)
 		before = out
 	}
 	k, m := x.Shape.Cols(), dst.Shape.Cols()
+	right, weights := secondFactor[T](w, true)
 	d.share(product[T]{
 		m: x.Shape.Rows(), n: m, k: k, alpha: 1,
-		a:   matrix[T]{Data[T](x), k, false},
-		b:   matrix[T]{Data[T](w), k, true},
+		a: matrix[T]{Data[T](x), k, false}, b: right, weights: weights,
 		dst: matrix[T]{before, m, false},
 	}, func(i0, i1, j0, j1 int) {
 		for n := i0; n < i1; n++ {

@@ -3,10 +3,12 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/nf4"
+	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
 // storage is the compute.Buffer of this package. In a slab of the arena, both slices are views of the same memory,
@@ -17,6 +19,8 @@ type storage[T Float] struct {
 	// An NF4 tensor has codes and scales and nothing else.
 	codes  []byte
 	scales []float32
+	// weights has the elements of frozen weights instead of floats.
+	weights *sgemm.Weights
 }
 
 // newSlab allocates a slab of the arena.
@@ -37,10 +41,13 @@ type memory[T Float] struct {
 	syncs   int64
 }
 
-// Bytes returns the size of one element. Working and Exact are both T.
+// Bytes returns the size of one element. Working and Exact are both T. In float64, frozen weights are T too.
 func (d *Device[T]) Bytes(t compute.DType) int64 {
-	if t == compute.Int {
+	switch {
+	case t == compute.Int:
 		return 4
+	case single[T]() && (t == compute.BFloat16 || t == compute.Float16):
+		return 2
 	}
 	return int64(sizeof[T]())
 }
@@ -62,13 +69,37 @@ func (d *Device[T]) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 	return compute.Tensor{Shape: s, DType: t, Buf: buf}
 }
 
+// AllocFrozen returns weights in the order in which products read them, and in two bytes an element if d says so. In
+// float64, and in float32 where no kernels read them, they are an ordinary tensor unless they take two bytes.
+func (d *Device[T]) AllocFrozen(s compute.Shape, t compute.DType) compute.Tensor {
+	if d.err != nil || !single[T]() || vectors == nil && t == compute.Working {
+		return d.Alloc(s, compute.Working)
+	}
+	stored := map[compute.DType]sgemm.Storage{compute.BFloat16: sgemm.BFloat16, compute.Float16: sgemm.Float16}[t]
+	w := sgemm.NewWeights(vectors, s[0], s[1], stored)
+	d.memory.alloced += w.Bytes()
+	return compute.Tensor{Shape: s, DType: compute.Working, Buf: &storage[T]{weights: w}}
+}
+
+// frozen returns the frozen weights of t, or nil if t is an ordinary tensor.
+func frozen[T Float](t compute.Tensor) *sgemm.Weights {
+	if t.Buf == nil {
+		return nil
+	}
+	return t.Buf.(*storage[T]).weights
+}
+
 // Free drops a tensor of Alloc and its memory. Views of it must not be used afterwards.
 func (d *Device[T]) Free(t compute.Tensor) {
 	if d.err != nil || !t.Present() {
 		return
 	}
 	buf := t.Buf.(*storage[T])
-	d.memory.alloced -= compute.SizeOf(d, t.Shape, t.DType)
+	if buf.weights != nil {
+		d.memory.alloced -= buf.weights.Bytes()
+	} else {
+		d.memory.alloced -= compute.SizeOf(d, t.Shape, t.DType)
+	}
 	*buf = storage[T]{}
 }
 
@@ -118,8 +149,33 @@ func (d *Device[T]) Upload(dst compute.Tensor, src []float32) {
 	if d.err != nil {
 		return
 	}
+	if frozen[T](dst) != nil {
+		d.uploadFrozen(dst, src)
+		return
+	}
 	for i, out := 0, Data[T](dst); i < len(out); i++ {
 		out[i] = T(src[i])
+	}
+}
+
+// uploadFrozen sets frozen weights. Weights of which two bytes do not hold every element become float32.
+func (d *Device[T]) uploadFrozen(dst compute.Tensor, src []float32) {
+	buf := dst.Buf.(*storage[T])
+	cols := dst.Shape[1]
+	var inexact atomic.Bool
+	set := func(_, lo, hi int) {
+		if !buf.weights.Storage().Exact(src[lo*cols : hi*cols]) {
+			inexact.Store(true)
+			return
+		}
+		buf.weights.Set(src, lo, hi)
+	}
+	d.each(dst.Shape[0], sgemm.SetRows, set)
+	if inexact.Load() {
+		d.memory.alloced -= buf.weights.Bytes()
+		buf.weights = sgemm.NewWeights(vectors, dst.Shape[0], cols, sgemm.Float32)
+		d.memory.alloced += buf.weights.Bytes()
+		d.each(dst.Shape[0], sgemm.SetRows, set)
 	}
 }
 
@@ -143,6 +199,15 @@ func (d *Device[T]) UploadNF4(dst compute.Tensor, codes []byte, scales []float32
 func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 	d.memory.syncs++
 	if d.err != nil {
+		return
+	}
+	if w := frozen[T](src); w != nil {
+		cols := src.Shape[1]
+		d.each(src.Shape[0], sgemm.SetRows, func(_, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				w.Row(dst[i*cols:(i+1)*cols], i, 0)
+			}
+		})
 		return
 	}
 	for i, v := range Data[T](src) {

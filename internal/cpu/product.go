@@ -1,6 +1,11 @@
 package cpu
 
-import "github.com/lor2c/lor2c/internal/sgemm"
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/sgemm"
+)
 
 // matrix is a matrix, or the transpose of one, that is stored by rows.
 type matrix[T Float] struct {
@@ -36,15 +41,30 @@ type product[T Float] struct {
 	m, n, k    int
 	alpha      T
 	a, b       matrix[T]
-	dst        matrix[T] // not transposed
+	weights    *sgemm.Weights // if not nil they are the matrix b, transposed if b.trans is set
+	dst        matrix[T]      // not transposed
 	accumulate bool
 }
 
 // part returns the product for rows [i0,i1) and columns [j0,j1) of the destination.
 func (p product[T]) part(i0, i1, j0, j1 int) product[T] {
 	p.m, p.n = i1-i0, j1-j0
-	p.a, p.b, p.dst = p.a.at(i0, 0), p.b.at(0, j0), p.dst.at(i0, j0)
+	p.a, p.dst = p.a.at(i0, 0), p.dst.at(i0, j0)
+	if p.weights == nil {
+		p.b = p.b.at(0, j0)
+	}
 	return p
+}
+
+// secondFactor returns what product needs to know of w, a [rows, cols] tensor or frozen weights, as its second factor.
+func secondFactor[T Float](w compute.Tensor, trans bool) (matrix[T], *sgemm.Weights) {
+	if f := frozen[T](w); f != nil {
+		if rows, cols := f.Size(); w.Off != 0 || w.Shape.Rows() != rows || w.Shape.Cols() != cols {
+			panic(fmt.Sprintf("cpu: a part %v of frozen weights [%d %d] is a factor of a product", w.Shape, rows, cols))
+		}
+		return matrix[T]{trans: trans}, f
+	}
+	return matrix[T]{Data[T](w), w.Shape.Cols(), trans}, nil
 }
 
 // multiply computes p on worker w.
@@ -69,7 +89,12 @@ func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 	case p.m == 0 || p.n == 0:
 	case !single[T]() || vectors == nil || p.k == 0:
 		d.tiles(p.m, p.n, func(w, i0, i1, j0, j1 int) {
-			d.multiply(w, p.part(i0, i1, j0, j1))
+			part := p.part(i0, i1, j0, j1)
+			if f := p.weights; f != nil {
+				m := f.Matrix(&d.scratch[w].product.Right, p.b.trans, 0, p.k, j0, j1-j0)
+				part.b = matrix[T]{of32[T](m.Data), m.Stride, m.Trans}
+			}
+			d.multiply(w, part)
 			finish(i0, i1, j0, j1)
 		})
 	case p.m <= rowBlock:
@@ -107,6 +132,11 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 			n := min(vectors.Width(), j1-j)
 			for l := 0; l < p.k; l += sgemm.Inner {
 				k := min(sgemm.Inner, p.k-l)
+				if p.weights != nil {
+					p.weights.Multiply(p.m, n, k, float32(p.alpha), left[p.m*l:], p.b.trans, l, j, p.accumulate || l > 0,
+						as32(p.dst.data[j:]), p.dst.stride, &s.product)
+					continue
+				}
 				right := sized(&s.product.Right, vectors.PackedRight(k, n))
 				vectors.PackRight(right, p.b.at(l, j).single(), k, n)
 				vectors.Multiply(p.m, n, k, float32(p.alpha), left[p.m*l:], right, p.accumulate || l > 0,
@@ -136,7 +166,13 @@ func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 		b, width := at(stage/2), vectors.Width()
 		if stage%2 == 0 {
 			lo := part * width
-			vectors.PackRight(right[b.k*lo:], p.b.at(b.l, b.j+lo).single(), b.k, min(width, b.n-lo))
+			n := min(width, b.n-lo)
+			switch f := p.weights; {
+			case f == nil:
+				vectors.PackRight(right[b.k*lo:], p.b.at(b.l, b.j+lo).single(), b.k, n)
+			case !f.Ready(p.b.trans, b.j+lo, n):
+				f.Pack(right[b.k*lo:], &d.scratch[w].product.Spare, p.b.trans, b.l, b.k, b.j+lo, n)
+			}
 			return
 		}
 		s := &d.scratch[w]
@@ -145,8 +181,18 @@ func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 		m, n := min(rowBlock, p.m-i), min(b.columns, b.n-lo)
 		left := sized(&s.product.Left, m*b.k)
 		vectors.PackLeft(left, p.a.at(i, b.l).single(), m, b.k)
-		vectors.Multiply(m, n, b.k, float32(p.alpha), left, right[b.k*lo:], p.accumulate || b.l > 0,
-			as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.dst.stride, &s.product.Tile)
+		dst, accumulate := as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.accumulate || b.l > 0
+		if p.weights == nil {
+			vectors.Multiply(m, n, b.k, float32(p.alpha), left, right[b.k*lo:], accumulate, dst, p.dst.stride, &s.product.Tile)
+		}
+		for j := 0; j < n && p.weights != nil; j += width {
+			columns := min(width, n-j)
+			panel := right[b.k*(lo+j):]
+			if p.weights.Ready(p.b.trans, b.j+lo+j, columns) {
+				panel = p.weights.Panel(b.l, b.k, b.j+lo+j)
+			}
+			vectors.Multiply(m, columns, b.k, float32(p.alpha), left, panel, accumulate, dst[j:], p.dst.stride, &s.product.Tile)
+		}
 		if b.l+b.k == p.k {
 			finish(i, i+m, b.j+lo, b.j+lo+n)
 		}

@@ -33,7 +33,7 @@ const scratchBytes = 64 << 20
 
 // Bytes returns the size of an element of type t.
 func (d *Device) Bytes(t compute.DType) int64 {
-	if t == compute.Working && d.narrow {
+	if d.narrow && t != compute.Int && t != compute.Exact {
 		return 2
 	}
 	return 4
@@ -82,6 +82,11 @@ func (d *Device) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 		d.mem.alloced += bytes
 	}
 	return compute.Tensor{Shape: s, DType: t, Buf: b}
+}
+
+// AllocFrozen returns a tensor of Alloc in Working, however the weights may be stored.
+func (d *Device) AllocFrozen(s compute.Shape, _ compute.DType) compute.Tensor {
+	return d.Alloc(s, compute.Working)
 }
 
 // Free waits for the ops that may read t and frees its memory.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
@@ -28,8 +29,11 @@ type DecoderConfig struct {
 	AttentionBias    bool    `json:"attention_bias"`
 	MLPBias          bool    `json:"mlp_bias"`
 	Window           int     `json:"-"` // the longest sequence for which a sliding window has no effect; 0 without one
-	rope             rope
-	head             int // row of the family in families
+	// Stored is how a device may store the matrices without a loss, if the file has all of them in two bytes: BFloat16 or
+	// Float16 instead of Working.
+	Stored compute.DType `json:"-"`
+	rope   rope
+	head   int // row of the family in families
 }
 
 // family is how one model_type differs from LLaMA.

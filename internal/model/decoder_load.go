@@ -18,16 +18,16 @@ import (
 func NewDecoder(
 	dev compute.Device, c DecoderConfig, tokens int, trains func(name string) bool, src Source,
 ) (*Decoder, error) {
-	b := builder{dev: dev, src: src, trains: trains}
+	b := builder{dev: dev, src: src, trains: trains, stored: c.Stored}
 	m := &Decoder{DecoderConfig: c}
-	m.words = b.param("model.embed_tokens.weight", c.Vocab, c.Width)
+	m.words = b.matrix("model.embed_tokens.weight", c.Vocab, c.Width)
 	for l := 0; l < c.Layers && b.err == nil; l++ {
 		m.addLayer(&b, l)
 	}
 	m.norm = b.param("model.norm.weight", c.Width)
 	m.vocabulary = m.words
 	if !c.Tied {
-		m.vocabulary = b.param("lm_head.weight", c.Vocab, c.Width)
+		m.vocabulary = b.matrix("lm_head.weight", c.Vocab, c.Width)
 	}
 	m.base = b.params
 	if b.err != nil {
@@ -55,7 +55,7 @@ func (m *Decoder) addLayer(b *builder, l int) {
 		case f.qkvBias:
 			bias = i != siteO
 		}
-		w := Linear{W: b.param(layer+name+".weight", sizes[i][0], sizes[i][1])}
+		w := Linear{W: b.matrix(layer+name+".weight", sizes[i][0], sizes[i][1])}
 		if bias {
 			w.B = b.param(layer+name+".bias", sizes[i][0])
 		}
@@ -89,6 +89,7 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 	if err := checkDecoder(w, dir, c); err != nil {
 		return nil, err
 	}
+	c.Stored = storedAs(w)
 	var buf []float32
 	halves := false
 	m, err := NewDecoder(dev, c, tokens, trains, func(name string, shape compute.Shape) ([]float32, bool, error) {
@@ -107,15 +108,33 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 	return m, nil
 }
 
+// storedAs returns in which way a device may store all matrices of w without a loss.
+func storedAs(w *checkpoint.Model) compute.DType {
+	ways := map[checkpoint.DType]compute.DType{checkpoint.BF16: compute.BFloat16, checkpoint.F16: compute.Float16}
+	stored := compute.Working
+	for _, name := range w.Names() {
+		kind, shape, _ := w.Info(name)
+		switch way := ways[kind]; {
+		case len(shape) != 2:
+		case way == compute.Working || stored != compute.Working && way != stored:
+			return compute.Working
+		default:
+			stored = way
+		}
+	}
+	return stored
+}
+
 // CheckDecoderWeights returns an error if the sizes in c, which was read from dir, are not those of the tensors in the
-// header of dir's weights. It does not read the tensors.
-func CheckDecoderWeights(dir string, c DecoderConfig) error {
+// header of dir's weights. It does not read the tensors. It sets c.Stored.
+func CheckDecoderWeights(dir string, c *DecoderConfig) error {
 	w, err := checkpoint.OpenModel(dir)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	return checkDecoder(w, dir, c)
+	c.Stored = storedAs(w)
+	return checkDecoder(w, dir, *c)
 }
 
 // rotaryBuffer matches the frequencies that old releases of transformers saved.

@@ -71,6 +71,8 @@ type builder struct {
 	src    Source
 	seed   uint64
 	trains func(name string) bool // for parameters of the encoder; nil if none is trained
+	// stored is how frozen matrices may be stored: Working, BFloat16 or Float16.
+	stored compute.DType
 	prefix string
 	head   bool // the parameters that follow are the head's
 	params []*tape.Param
@@ -78,7 +80,15 @@ type builder struct {
 	err    error
 }
 
-func (b *builder) param(name string, shape ...int) *tape.Param {
+func (b *builder) param(name string, shape ...int) *tape.Param { return b.read(name, false, shape...) }
+
+// matrix returns a parameter that only linear layers and embeddings read.
+func (b *builder) matrix(name string, rows, cols int) *tape.Param {
+	return b.read(name, true, rows, cols)
+}
+
+// read returns a parameter with the values of src.
+func (b *builder) read(name string, matrix bool, shape ...int) *tape.Param {
 	name = b.prefix + name
 	if b.err != nil {
 		return &tape.Param{Name: name}
@@ -89,7 +99,12 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 		return &tape.Param{Name: name}
 	}
 	// Only parameters of the head may be missing from src.
-	p := tape.NewParam(b.dev, name, b.trains != nil && b.trains(name) || b.head || !ok, shape...)
+	var p *tape.Param
+	if trained := b.trains != nil && b.trains(name) || b.head || !ok; matrix && !trained {
+		p = tape.NewFrozen(b.dev, name, b.stored, shape[0], shape[1])
+	} else {
+		p = tape.NewParam(b.dev, name, trained, shape...)
+	}
 	if !ok {
 		values = make([]float32, p.Value.Shape.Len())
 		if len(shape) > 1 {
@@ -108,7 +123,7 @@ func (b *builder) param(name string, shape ...int) *tape.Param {
 }
 
 func (b *builder) linear(name string, out, in int) Linear {
-	return Linear{b.param(name+".weight", out, in), b.param(name+".bias", out)}
+	return Linear{b.matrix(name+".weight", out, in), b.param(name+".bias", out)}
 }
 
 func (b *builder) norm(name string, width int) norm {

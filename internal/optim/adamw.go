@@ -115,6 +115,7 @@ func (o *AdamW) store(s slot, from compute.Tensor) {
 	exact := o.p.Slice(s.offset, shape)
 	o.dev.Copy(exact, from)
 	s.Grad = o.g.Slice(s.offset, shape)
+	s.Storage = compute.Working
 	if !o.w.Present() {
 		exact.DType = compute.Working // Working and Exact are the same type on this device
 		s.Value = exact

@@ -14,6 +14,16 @@ func avx512_1x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //go:noescape
 func avx512_1x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_1x32_bfloat16 is the kernel for a tile of 1 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_1x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_1x32_float16 is the kernel for a tile of 1 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_1x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_2x32 is the kernel for a tile of 2 rows and 32 columns.
 //
 //go:noescape
@@ -23,6 +33,16 @@ func avx512_2x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //
 //go:noescape
 func avx512_2x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_2x32_bfloat16 is the kernel for a tile of 2 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_2x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_2x32_float16 is the kernel for a tile of 2 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_2x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_3x32 is the kernel for a tile of 3 rows and 32 columns.
 //
@@ -34,6 +54,16 @@ func avx512_3x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //go:noescape
 func avx512_3x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_3x32_bfloat16 is the kernel for a tile of 3 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_3x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_3x32_float16 is the kernel for a tile of 3 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_3x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_4x32 is the kernel for a tile of 4 rows and 32 columns.
 //
 //go:noescape
@@ -43,6 +73,16 @@ func avx512_4x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //
 //go:noescape
 func avx512_4x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_4x32_bfloat16 is the kernel for a tile of 4 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_4x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_4x32_float16 is the kernel for a tile of 4 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_4x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_5x32 is the kernel for a tile of 5 rows and 32 columns.
 //
@@ -54,6 +94,16 @@ func avx512_5x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //go:noescape
 func avx512_5x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_5x32_bfloat16 is the kernel for a tile of 5 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_5x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_5x32_float16 is the kernel for a tile of 5 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_5x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_6x32 is the kernel for a tile of 6 rows and 32 columns.
 //
 //go:noescape
@@ -63,6 +113,16 @@ func avx512_6x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //
 //go:noescape
 func avx512_6x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_6x32_bfloat16 is the kernel for a tile of 6 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_6x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_6x32_float16 is the kernel for a tile of 6 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_6x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_7x32 is the kernel for a tile of 7 rows and 32 columns.
 //
@@ -74,6 +134,16 @@ func avx512_7x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //go:noescape
 func avx512_7x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_7x32_bfloat16 is the kernel for a tile of 7 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_7x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_7x32_float16 is the kernel for a tile of 7 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_7x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_8x32 is the kernel for a tile of 8 rows and 32 columns.
 //
 //go:noescape
@@ -83,6 +153,16 @@ func avx512_8x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //
 //go:noescape
 func avx512_8x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_8x32_bfloat16 is the kernel for a tile of 8 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_8x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_8x32_float16 is the kernel for a tile of 8 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_8x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_9x32 is the kernel for a tile of 9 rows and 32 columns.
 //
@@ -154,6 +234,16 @@ func avx2_1x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //go:noescape
 func avx2_1x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx2_1x16_bfloat16 is the kernel for a tile of 1 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_1x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_1x16_float16 is the kernel for a tile of 1 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_1x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx2_2x16 is the kernel for a tile of 2 rows and 16 columns.
 //
 //go:noescape
@@ -163,6 +253,16 @@ func avx2_2x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //
 //go:noescape
 func avx2_2x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_2x16_bfloat16 is the kernel for a tile of 2 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_2x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_2x16_float16 is the kernel for a tile of 2 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_2x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx2_3x16 is the kernel for a tile of 3 rows and 16 columns.
 //
@@ -174,6 +274,16 @@ func avx2_3x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //go:noescape
 func avx2_3x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx2_3x16_bfloat16 is the kernel for a tile of 3 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_3x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_3x16_float16 is the kernel for a tile of 3 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_3x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx2_4x16 is the kernel for a tile of 4 rows and 16 columns.
 //
 //go:noescape
@@ -183,6 +293,16 @@ func avx2_4x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //
 //go:noescape
 func avx2_4x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_4x16_bfloat16 is the kernel for a tile of 4 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_4x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_4x16_float16 is the kernel for a tile of 4 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_4x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx2_5x16 is the kernel for a tile of 5 rows and 16 columns.
 //
@@ -194,6 +314,16 @@ func avx2_5x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //go:noescape
 func avx2_5x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx2_5x16_bfloat16 is the kernel for a tile of 5 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_5x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_5x16_float16 is the kernel for a tile of 5 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_5x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx2_6x16 is the kernel for a tile of 6 rows and 16 columns.
 //
 //go:noescape
@@ -204,8 +334,28 @@ func avx2_6x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32
 //go:noescape
 func avx2_6x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx2_6x16_bfloat16 is the kernel for a tile of 6 rows and 16 columns, with b in bfloat16.
+//
+//go:noescape
+func avx2_6x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_6x16_float16 is the kernel for a tile of 6 rows and 16 columns, with b in float16.
+//
+//go:noescape
+func avx2_6x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // transpose8 writes the transposes of blocks neighbouring blocks of 8 rows and 8 columns of src below one another
 // to dst. The strides are in elements.
 //
 //go:noescape
 func transpose8(dst *float32, dstStride int, src *float32, srcStride int, blocks int)
+
+// widenBFloat16 writes blocks of 8 elements of src to dst as float32.
+//
+//go:noescape
+func widenBFloat16(dst *float32, src *uint16, blocks int)
+
+// widenFloat16 writes blocks of 8 elements of src to dst as float32.
+//
+//go:noescape
+func widenFloat16(dst *float32, src *uint16, blocks int)

@@ -34,12 +34,17 @@ func (m Matrix) At(i, j int) Matrix {
 // to c if accumulate is not 0. ldc is the stride of c in elements.
 type kernel func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)
 
+// halfKernel is a kernel whose second factor has elements of two bytes.
+type halfKernel func(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // Kernels has the kernels of one instruction set.
 type Kernels struct {
 	name  string
 	lanes int // elements of a vector
 	// tiles[v][r-1] is the kernel for r rows and v+1 vectors of columns.
 	tiles [2][]kernel
+	// halves[f][r-1] is the kernel for r rows and two vectors of columns that are stored as f, for formats of two bytes.
+	halves [Float16 + 1][]halfKernel
 }
 
 // Name returns the name of the instruction set.
@@ -173,8 +178,9 @@ func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float
 	}
 }
 
-// Scratch is the memory that one goroutine needs for products: packed factors, and a tile at the edge of a destination.
-type Scratch struct{ Left, Right, Tile []float32 }
+// Scratch is the memory that one goroutine needs for products: packed factors, a tile at the edge of a destination, and
+// weights that are converted before they are packed.
+type Scratch struct{ Left, Right, Tile, Spare []float32 }
 
 // sized returns n elements of *buf with undefined contents. It grows *buf if necessary.
 func sized(buf *[]float32, n int) []float32 {

@@ -11,15 +11,34 @@ var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
 		avx512_1x32, avx512_2x32, avx512_3x32, avx512_4x32, avx512_5x32, avx512_6x32, avx512_7x32,
 		avx512_8x32, avx512_9x32, avx512_10x32, avx512_11x32, avx512_12x32, avx512_13x32, avx512_14x32,
 	},
+}, halves: [...][]halfKernel{
+	BFloat16: {
+		avx512_1x32_bfloat16, avx512_2x32_bfloat16, avx512_3x32_bfloat16, avx512_4x32_bfloat16,
+		avx512_5x32_bfloat16, avx512_6x32_bfloat16, avx512_7x32_bfloat16, avx512_8x32_bfloat16,
+	},
+	Float16: {
+		avx512_1x32_float16, avx512_2x32_float16, avx512_3x32_float16, avx512_4x32_float16,
+		avx512_5x32_float16, avx512_6x32_float16, avx512_7x32_float16, avx512_8x32_float16,
+	},
 }}
 
 var avx2 = &Kernels{name: "AVX2", lanes: 8, tiles: [2][]kernel{
 	{avx2_1x8, avx2_2x8, avx2_3x8, avx2_4x8, avx2_5x8, avx2_6x8},
 	{avx2_1x16, avx2_2x16, avx2_3x16, avx2_4x16, avx2_5x16, avx2_6x16},
+}, halves: [...][]halfKernel{
+	BFloat16: {
+		avx2_1x16_bfloat16, avx2_2x16_bfloat16, avx2_3x16_bfloat16,
+		avx2_4x16_bfloat16, avx2_5x16_bfloat16, avx2_6x16_bfloat16,
+	},
+	Float16: {
+		avx2_1x16_float16, avx2_2x16_float16, avx2_3x16_float16,
+		avx2_4x16_float16, avx2_5x16_float16, avx2_6x16_float16,
+	},
 }}
 
 // all returns the kernels that this processor can run, the fastest first.
 func all() (found []*Kernels) {
+	// Every processor with AVX2 converts float16.
 	fma := cpu.X86.HasAVX2 && cpu.X86.HasFMA
 	if fma && cpu.X86.HasAVX512F {
 		found = append(found, avx512)

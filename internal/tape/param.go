@@ -6,6 +6,8 @@ import "github.com/lor2c/lor2c/internal/compute"
 type Param struct {
 	Name  string         // name of the tensor in a checkpoint
 	Value compute.Tensor // Working; forward passes read it
+	// Storage is how the device stores Value: as Working, or frozen weights as BFloat16 or Float16.
+	Storage compute.DType
 	// Master is the exact value, in Exact, of a parameter that is trained on a device whose Working is narrower than
 	// Exact. Value is Master rounded. On other devices, and for other parameters, Master is absent.
 	Master compute.Tensor
@@ -41,6 +43,12 @@ func NewParam(dev compute.Device, name string, trained bool, shape ...int) *Para
 		p.Master = dev.Alloc(shape, compute.Exact)
 	}
 	return p
+}
+
+// NewFrozen allocates a matrix of zeros that the run does not train and that only linear layers and embeddings read.
+// storage is Working, BFloat16 or Float16.
+func NewFrozen(dev compute.Device, name string, storage compute.DType, rows, cols int) *Param {
+	return &Param{Name: name, Value: dev.AllocFrozen(compute.Shape{rows, cols}, storage), Storage: storage}
 }
 
 // Upload sets the value of p, and Master if p has one.

@@ -40,7 +40,7 @@ func (b baseModel) identity() map[string]string {
 // checkWeights returns an error if the sizes in config.json are not those of the weights.
 func (s *Session) checkWeights() error {
 	if c := s.Model.decoder; c != nil {
-		return model.CheckDecoderWeights(s.Dir, *c)
+		return model.CheckDecoderWeights(s.Dir, c)
 	}
 	return model.CheckWeights(s.Dir, *s.Model.encoder)
 }

@@ -74,7 +74,7 @@ func BenchmarkStep(b *testing.B) {
 // device after every `every` steps and at the end.
 func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, every int) {
 	batch := w.batch()
-	null := nulldev.Open(dev.Bytes(compute.Working))
+	null := nulldev.Like(dev)
 	randomStepper(b, null, robertaBase, method, every).gradient(1, []model.Batch{batch}, nil)
 	s := randomStepper(b, dev, robertaBase, method, every)
 	dev.Reserve(null.Stats().ArenaPeak)

@@ -28,7 +28,7 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 // evaluation and of what-if trials on a device that only counts memory.
 func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
 	c := s.Config
-	null := nulldev.Open(on.Bytes(compute.Working))
+	null := nulldev.Like(on)
 	m, err := s.newModel(null)
 	if err != nil {
 		return Plan{}, err
@@ -45,7 +45,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p := Plan{}
 	for _, w := range m.Base() {
 		if !w.Trains() {
-			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(compute.Working)
+			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(w.Storage)
 		}
 	}
 	if c.Train.LogGradients {

@@ -39,6 +39,11 @@ func (n narrow) Bytes(d compute.DType) int64 {
 // size.
 func (n narrow) Reserve(bytes int64) { n.Device.Reserve(2 * bytes) }
 
+// AllocFrozen returns an ordinary tensor, as a device does that stores weights in its own precision.
+func (n narrow) AllocFrozen(s compute.Shape, _ compute.DType) tensor {
+	return n.Alloc(s, compute.Working)
+}
+
 func (n narrow) Upload(dst tensor, src []float32) { n.Device.Upload(dst, src); n.cut(dst) }
 
 func (n narrow) Copy(dst, src tensor) {

@@ -22,6 +22,7 @@ type methodHooks struct {
 	products  func(dst, x, y tensor, alpha float32, columns bool)
 	smallest  func(x, scores tensor, k int)
 	uploadNF4 func(dst tensor, codes []byte, scales []float32)
+	frozen    func(s compute.Shape, d compute.DType) tensor
 }
 
 func honestMethods(dev compute.Device) methodHooks {
@@ -29,7 +30,7 @@ func honestMethods(dev compute.Device) methodHooks {
 		scale: dev.ScaleCols, scaleGrad: dev.ScaleColsGrad, invNorm: dev.LowRankInvNorm, prepend: dev.PrependRows,
 		preGrad: dev.PrependRowsGrad, soft: dev.Softmax, softGrad: dev.SoftmaxGrad, gate: dev.Gate, gateGrad: dev.GateGrad,
 		kl: dev.SymmetricKL, balance: dev.Balance, ortho: dev.Orthogonality, sense: dev.Importance, products: dev.SumProducts,
-		smallest: dev.ZeroSmallest, uploadNF4: dev.UploadNF4,
+		smallest: dev.ZeroSmallest, uploadNF4: dev.UploadNF4, frozen: dev.AllocFrozen,
 	}
 }
 
@@ -39,13 +40,14 @@ func (f *faulty) ScaleColsGrad(dx, dv, x, v, dy tensor, o compute.ScaleOpts) {
 	f.scaleGrad(dx, dv, x, v, dy, o)
 }
 
-func (f *faulty) LowRankInvNorm(dst, w, a, b tensor, scale float32) { f.invNorm(dst, w, a, b, scale) }
-func (f *faulty) PrependRows(dst, prefix, x, cu tensor)             { f.prepend(dst, prefix, x, cu) }
-func (f *faulty) PrependRowsGrad(dx, dprefix, dy, cu tensor)        { f.preGrad(dx, dprefix, dy, cu) }
-func (f *faulty) Softmax(dst, x tensor)                             { f.soft(dst, x) }
-func (f *faulty) SoftmaxGrad(dx, y, dy tensor)                      { f.softGrad(dx, y, dy) }
-func (f *faulty) Gate(dst, w, u tensor)                             { f.gate(dst, w, u) }
-func (f *faulty) GateGrad(dw, du, w, u, dy tensor)                  { f.gateGrad(dw, du, w, u, dy) }
+func (f *faulty) LowRankInvNorm(dst, w, a, b tensor, scale float32)   { f.invNorm(dst, w, a, b, scale) }
+func (f *faulty) PrependRows(dst, prefix, x, cu tensor)               { f.prepend(dst, prefix, x, cu) }
+func (f *faulty) PrependRowsGrad(dx, dprefix, dy, cu tensor)          { f.preGrad(dx, dprefix, dy, cu) }
+func (f *faulty) Softmax(dst, x tensor)                               { f.soft(dst, x) }
+func (f *faulty) SoftmaxGrad(dx, y, dy tensor)                        { f.softGrad(dx, y, dy) }
+func (f *faulty) AllocFrozen(s compute.Shape, d compute.DType) tensor { return f.frozen(s, d) }
+func (f *faulty) Gate(dst, w, u tensor)                               { f.gate(dst, w, u) }
+func (f *faulty) GateGrad(dw, du, w, u, dy tensor)                    { f.gateGrad(dw, du, w, u, dy) }
 
 func (f *faulty) SymmetricKL(loss, dx, dz, x, z tensor, scale float32, detach bool) {
 	f.kl(loss, dx, dz, x, z, scale, detach)
@@ -150,6 +152,26 @@ func ones(d compute.Device, x tensor) tensor {
 
 // methodFaults are mistakes in the ops of compute.Methods.
 var methodFaults = []fault{
+	{"AllocFrozen", "not_zero", func(f *faulty, d compute.Device) {
+		f.frozen = func(s compute.Shape, t compute.DType) tensor {
+			w, values := d.AllocFrozen(s, t), make([]float32, s.Len())
+			values[len(values)-1] = 1
+			d.Upload(w, values)
+			return w
+		}
+	}},
+	{"AllocFrozen", "first_row_lost_in_a_product", func(f *faulty, d compute.Device) {
+		f.frozen = func(s compute.Shape, t compute.DType) tensor {
+			w := d.AllocFrozen(s, t)
+			f.linear = func(dst, pre, x, read, bias tensor, act compute.Act) {
+				d.Linear(dst, pre, x, read, bias, act)
+				if read.Buf == w.Buf {
+					d.Fill(dst.Slice(0, compute.Shape{1}), 0)
+				}
+			}
+			return w
+		}
+	}},
 	{"ScaleCols", "times_ignored", func(f *faulty, d compute.Device) {
 		f.scale = func(dst, x, v tensor, o compute.ScaleOpts) { d.ScaleCols(dst, x, v, compute.ScaleOpts{About: o.About}) }
 	}},

@@ -65,6 +65,11 @@ func are(t compute.DType, xs ...tensor) {
 	}
 }
 
+// AllocFrozen returns an ordinary tensor, as a device does that stores weights in its own precision.
+func (d *narrow) AllocFrozen(s compute.Shape, _ compute.DType) tensor {
+	return d.Alloc(s, compute.Working)
+}
+
 func wantWorking(xs ...tensor) { are(compute.Working, xs...) }
 func wantExact(xs ...tensor)   { are(compute.Exact, xs...) }
 

@@ -115,7 +115,7 @@ func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 func cases(cfg Config) []testCase {
 	var all []testCase
 	for _, group := range [][]testCase{
-		memoryCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
+		memoryCases(), frozenCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
 		lowRankCases(), groupedCases(), nf4Cases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(),
 		lossCases(),
 		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(), penaltyCases(), importanceCases(),

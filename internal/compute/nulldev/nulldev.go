@@ -8,6 +8,7 @@ import "github.com/lor2c/lor2c/internal/compute"
 // least four.
 type Device struct {
 	workingBytes int64
+	halfBytes    int64 // an element of frozen weights that may be stored in two bytes
 	persistent   int64
 	arena        compute.Arena
 	// Ops has the names of the ops since the last Reset.
@@ -15,11 +16,19 @@ type Device struct {
 }
 
 // Open returns a device that plans for Working elements of the given size, which is Bytes(compute.Working) of the
-// device that will run.
-func Open(workingBytes int64) *Device { return &Device{workingBytes: workingBytes} }
+// device that will run. It stores frozen weights in two bytes where it may.
+func Open(workingBytes int64) *Device { return &Device{workingBytes: workingBytes, halfBytes: 2} }
+
+// Like returns a device that plans for another one.
+func Like(d compute.Memory) *Device {
+	return &Device{workingBytes: d.Bytes(compute.Working), halfBytes: d.Bytes(compute.BFloat16)}
+}
 
 // block is the Buffer of this device: the offset of a Temp in the arena.
-type block struct{ off int64 }
+type block struct {
+	off   int64
+	bytes int64 // of a persistent tensor
+}
 
 // Bytes implements compute.Memory.
 func (d *Device) Bytes(t compute.DType) int64 {
@@ -28,6 +37,8 @@ func (d *Device) Bytes(t compute.DType) int64 {
 		return 4
 	case compute.Exact:
 		return max(4, d.workingBytes)
+	case compute.BFloat16, compute.Float16:
+		return d.halfBytes
 	}
 	return d.workingBytes
 }
@@ -39,16 +50,25 @@ func (d *Device) Name() string { return "null" }
 
 // Alloc counts the bytes of a tensor that lives until Close.
 func (d *Device) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
-	d.persistent += d.bytes(s, t)
-	return compute.Tensor{Shape: s, DType: t, Buf: &block{-1}}
+	return d.persist(s, t, d.bytes(s, t))
+}
+
+// AllocFrozen counts the bytes of frozen weights.
+func (d *Device) AllocFrozen(s compute.Shape, t compute.DType) compute.Tensor {
+	return d.persist(s, compute.Working, d.bytes(s, t))
+}
+
+func (d *Device) persist(s compute.Shape, t compute.DType, bytes int64) compute.Tensor {
+	d.persistent += bytes
+	return compute.Tensor{Shape: s, DType: t, Buf: &block{-1, bytes}}
 }
 
 // Free subtracts the bytes of a persistent tensor from the count.
-func (d *Device) Free(x compute.Tensor) { d.persistent -= d.bytes(x.Shape, x.DType) }
+func (d *Device) Free(x compute.Tensor) { d.persistent -= x.Buf.(*block).bytes }
 
 // Temp allocates a tensor in the arena.
 func (d *Device) Temp(s compute.Shape, t compute.DType) compute.Tensor {
-	return compute.Tensor{Shape: s, DType: t, Buf: &block{d.arena.Alloc(d.bytes(s, t))}}
+	return compute.Tensor{Shape: s, DType: t, Buf: &block{off: d.arena.Alloc(d.bytes(s, t))}}
 }
 
 // Release frees a tensor of Temp.

@@ -18,11 +18,17 @@ func main() {
 		{name: "avx2", lanes: 8, rows: 6, registers: ymm},
 	} {
 		for rows := 1; rows <= isa.rows; rows++ {
-			isa.kernel(rows, 2)
-			isa.kernel(rows, 1)
+			isa.kernel(rows, 2, float32s)
+			isa.kernel(rows, 1, float32s)
+			if rows <= halfRows {
+				isa.kernel(rows, 2, bfloat16s)
+				isa.kernel(rows, 2, float16s)
+			}
 		}
 	}
 	transpose()
+	widen(bfloat16s)
+	widen(float16s)
 	Generate()
 }
 
@@ -41,12 +47,44 @@ var (
 	ymm = []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}
 )
 
+// format is how the elements of the second factor are stored.
+type format struct {
+	suffix, words string
+	bytes         int
+}
+
+var (
+	float32s  = format{bytes: 4}
+	bfloat16s = format{suffix: "_bfloat16", words: ", with b in bfloat16", bytes: 2}
+	float16s  = format{suffix: "_float16", words: ", with b in float16", bytes: 2}
+)
+
+// halfRows is the largest number of rows of kernels for elements of two bytes.
+const halfRows = 8
+
+// load writes the instructions that load a vector of float32.
+func (f format) load(m Mem, r VecPhysical) {
+	switch f {
+	case bfloat16s:
+		VPMOVZXWD(m, r)
+		VPSLLD(Imm(16), r, r)
+	case float16s:
+		VCVTPH2PS(m, r)
+	default:
+		VMOVUPS(m, r)
+	}
+}
+
 // kernel writes one micro-kernel: a tile of rows x (vectors lanes) of the destination stays in registers while k runs.
-func (s isa) kernel(rows, vectors int) {
+func (s isa) kernel(rows, vectors int, f format) {
 	width := vectors * s.lanes
-	TEXT(fmt.Sprintf("%s_%dx%d", s.name, rows, width), NOSPLIT,
-		"func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)")
-	Doc(fmt.Sprintf("%s_%dx%d is the kernel for a tile of %d rows and %d columns.", s.name, rows, width, rows, width))
+	name := fmt.Sprintf("%s_%dx%d%s", s.name, rows, width, f.suffix)
+	signature := "func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)"
+	if f != float32s {
+		signature = "func(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)"
+	}
+	TEXT(name, NOSPLIT, signature)
+	Doc(fmt.Sprintf("%s is the kernel for a tile of %d rows and %d columns%s.", name, rows, width, f.words))
 	Pragma("noescape")
 	k, a, b := Load(Param("k"), RCX), Load(Param("a"), RSI), Load(Param("b"), RDI)
 	c, ldc := Load(Param("c"), RDX), Load(Param("ldc"), RAX)
@@ -63,7 +101,7 @@ func (s isa) kernel(rows, vectors int) {
 	JE(LabelRef(done))
 	Label(loop)
 	for v, r := range right {
-		VMOVUPS(Mem{Base: b, Disp: v * s.lanes * 4}, r)
+		f.load(Mem{Base: b, Disp: v * s.lanes * f.bytes}, r)
 	}
 	for i := range rows {
 		VBROADCASTSS(Mem{Base: a, Disp: i * 4}, left)
@@ -72,7 +110,7 @@ func (s isa) kernel(rows, vectors int) {
 		}
 	}
 	ADDQ(Imm(uint64(rows*4)), a)
-	ADDQ(U32(uint32(width*4)), b)
+	ADDQ(U32(uint32(width*f.bytes)), b)
 	DECQ(k)
 	JNE(LabelRef(loop))
 	Label(done)
@@ -117,6 +155,27 @@ func (s isa) zero(r VecPhysical) {
 	} else {
 		VXORPS(r, r, r)
 	}
+}
+
+// widen writes a function that converts elements of two bytes.
+func widen(f format) {
+	name := map[format]string{bfloat16s: "widenBFloat16", float16s: "widenFloat16"}[f]
+	TEXT(name, NOSPLIT, "func(dst *float32, src *uint16, blocks int)")
+	Doc(name + " writes blocks of 8 elements of src to dst as float32.")
+	Pragma("noescape")
+	dst, src, n := Load(Param("dst"), RDI), Load(Param("src"), RSI), Load(Param("blocks"), RCX)
+	TESTQ(n, n)
+	JE(LabelRef("done"))
+	Label("loop")
+	f.load(Mem{Base: src}, Y0)
+	VMOVUPS(Y0, Mem{Base: dst})
+	ADDQ(Imm(16), src)
+	ADDQ(Imm(32), dst)
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
 }
 
 // transpose writes transpose8.

@@ -1,0 +1,285 @@
+package sgemm
+
+import (
+	"math"
+)
+
+// Storage is how the elements of Weights are stored.
+type Storage uint8
+
+const (
+	// Float32 takes four bytes.
+	Float32 Storage = iota
+	// BFloat16 takes two bytes: the upper half of a float32.
+	BFloat16
+	// Float16 takes two bytes, as in IEEE 754.
+	Float16
+)
+
+// Weights is a matrix W that is the second factor of many products, as W or as WT. It is stored once, in the order in
+// which products with WT read it: in panels of as many rows as a panel of a second factor has columns, column by
+// column. Rows beyond the last whole panel are stored one after the other. Elements of two bytes become float32 where a
+// product reads them.
+type Weights struct {
+	rows, cols int
+	kernels    *Kernels // nil if the processor has none
+	panel      int      // rows of a panel
+	whole      int      // rows in whole panels
+	storage    Storage
+	full       []float32
+	half       []uint16
+}
+
+// NewWeights returns weights of zeros for products with the kernels s. If s is nil all rows are stored one after the
+// other.
+func NewWeights(s *Kernels, rows, cols int, f Storage) *Weights {
+	w := &Weights{rows: rows, cols: cols, kernels: s, storage: f}
+	if s != nil {
+		w.panel = s.Width()
+		w.whole = rows / w.panel * w.panel
+	}
+	if f == Float32 {
+		w.full = make([]float32, rows*cols)
+	} else {
+		w.half = make([]uint16, rows*cols)
+	}
+	return w
+}
+
+// Size returns the numbers of rows and columns.
+func (w *Weights) Size() (rows, cols int) { return w.rows, w.cols }
+
+// Storage returns how the elements are stored.
+func (w *Weights) Storage() Storage { return w.storage }
+
+// Bytes returns the size of the elements in memory.
+func (w *Weights) Bytes() int64 { return int64(4*len(w.full) + 2*len(w.half)) }
+
+// SetRows is the number of rows that different goroutines may set at the same time. It is a multiple of every panel's.
+const SetRows = 64
+
+// Set stores rows [from, to) of the matrix whose rows follow one another in src. from is a multiple of SetRows, and so
+// is to unless it is the number of rows. Two bytes hold the nearest number, ties to even.
+func (w *Weights) Set(src []float32, from, to int) {
+	const columns = 64 // of a panel are ordered at a time
+	block := make([]float32, w.panel*columns)
+	for i := from; i < min(to, w.whole); i += w.panel {
+		for j := 0; j < w.cols; j += columns {
+			n := min(columns, w.cols-j)
+			interleave(block, w.panel, src[i*w.cols+j:], w.cols, w.panel, n)
+			w.put(i*w.cols+j*w.panel, block[:n*w.panel])
+		}
+	}
+	if rest := max(from, w.whole); rest < to {
+		w.put(rest*w.cols, src[rest*w.cols:to*w.cols])
+	}
+}
+
+// Exact reports whether two bytes hold every element of src exactly.
+func (f Storage) Exact(src []float32) bool {
+	for _, v := range src {
+		switch f {
+		case BFloat16:
+			if math.Float32bits(v)&0xffff != 0 {
+				return false
+			}
+		case Float16:
+			if f.wide(toFloat16(v)) != v {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// put stores elements from a place on.
+func (w *Weights) put(at int, src []float32) {
+	switch w.storage {
+	case Float32:
+		copy(w.full[at:], src)
+	case BFloat16:
+		for i, v := range src {
+			w.half[at+i] = toBFloat16(v)
+		}
+	default:
+		for i, v := range src {
+			w.half[at+i] = toFloat16(v)
+		}
+	}
+}
+
+// get writes the elements from a place on to dst.
+func (w *Weights) get(dst []float32, at int) {
+	if w.storage == Float32 {
+		copy(dst, w.full[at:])
+		return
+	}
+	src := w.half[at : at+len(dst)]
+	i := 0
+	if w.kernels != nil && len(dst) >= 8 {
+		i = len(dst) &^ 7
+		if w.storage == BFloat16 {
+			widenBFloat16(&dst[0], &src[0], i/8)
+		} else {
+			widenFloat16(&dst[0], &src[0], i/8)
+		}
+	}
+	for ; i < len(dst); i++ {
+		dst[i] = w.storage.wide(src[i])
+	}
+}
+
+// Row writes the elements of row i from column j on to dst.
+func (w *Weights) Row(dst []float32, i, j int) {
+	if i >= w.whole {
+		w.get(dst, i*w.cols+j)
+		return
+	}
+	at := i/w.panel*w.panel*w.cols + i%w.panel + j*w.panel
+	for c := range dst {
+		if w.storage == Float32 {
+			dst[c] = w.full[at+c*w.panel]
+		} else {
+			dst[c] = w.storage.wide(w.half[at+c*w.panel])
+		}
+	}
+}
+
+// Ready reports whether columns [j, j+n) of WT are stored as a panel that a kernel can read.
+func (w *Weights) Ready(trans bool, j, n int) bool {
+	return trans && w.storage == Float32 && n == w.panel && j+n <= w.whole
+}
+
+// Panel returns the k rows from l on and the n columns from j on, at most a panel's, of WT as a packed second factor.
+// Ready must be true for them.
+func (w *Weights) Panel(l, k, j int) []float32 { return w.full[j*w.cols+l*w.panel:][:k*w.panel] }
+
+// Pack packs the k rows from l on and the n columns from j on, at most a panel's, of W, or of WT if trans is set, as a
+// second factor into dst. spare is scratch memory.
+func (w *Weights) Pack(dst []float32, spare *[]float32, trans bool, l, k, j, n int) {
+	dst = dst[:w.kernels.PackedRight(k, n)]
+	switch {
+	case !trans:
+		w.packRows(dst, sized(spare, w.panel*n), l, k, j, n)
+	case n == w.panel && j+n <= w.whole:
+		w.get(dst, j*w.cols+l*w.panel)
+	default:
+		rows := sized(spare, n*k)
+		for i := range n {
+			w.get(rows[i*k:(i+1)*k], (j+i)*w.cols+l)
+		}
+		w.kernels.packPanel(dst, w.kernels.padded(n), Matrix{rows, k, true}, k, n)
+	}
+}
+
+// packRows packs rows [l, l+k) and columns [j, j+n) of W into dst. spare is memory for n columns of a panel.
+func (w *Weights) packRows(dst, spare []float32, l, k, j, n int) {
+	padded := w.kernels.padded(n)
+	for r := l; r < l+k; {
+		if r >= w.whole {
+			row := dst[(r-l)*padded:][:padded]
+			w.get(row[:n], r*w.cols+j)
+			clear(row[n:])
+			r++
+			continue
+		}
+		first := r / w.panel * w.panel
+		rows := min(first+w.panel, l+k) - r
+		at := first*w.cols + j*w.panel
+		src := spare[:n*w.panel]
+		if w.storage == Float32 {
+			src = w.full[at : at+n*w.panel]
+		} else {
+			w.get(src, at)
+		}
+		to := dst[(r-l)*padded:]
+		interleave(to, padded, src[r-first:], w.panel, n, rows)
+		for i := range rows {
+			clear(to[i*padded+n : (i+1)*padded])
+		}
+		r += rows
+	}
+}
+
+// Multiply computes c = alpha a b, or adds it to c if accumulate is set, for the n columns from j on of W, or of WT if
+// trans is set, and its k rows from l on. a has m rows and is packed. Few rows read elements of two bytes from where
+// they are stored.
+func (w *Weights) Multiply(
+	m, n, k int, alpha float32, a []float32, trans bool, l, j int, accumulate bool, c []float32, stride int, s *Scratch,
+) {
+	kernels := w.kernels.halves[w.storage]
+	if !trans || m > len(kernels) || n != w.panel || j+n > w.whole {
+		var panel []float32
+		if w.Ready(trans, j, n) {
+			panel = w.Panel(l, k, j)
+		} else {
+			panel = sized(&s.Right, w.kernels.PackedRight(k, n))
+			w.Pack(panel, &s.Spare, trans, l, k, j, n)
+		}
+		w.kernels.Multiply(m, n, k, alpha, a, panel, accumulate, c, stride, &s.Tile)
+		return
+	}
+	add := 0
+	if accumulate {
+		add = 1
+	}
+	for i := 0; i < m; i += w.kernels.rows() {
+		rows := min(w.kernels.rows(), m-i)
+		kernels[rows-1](k, &a[i*k], &w.half[j*w.cols+l*w.panel], &c[i*stride], stride, alpha, add)
+	}
+}
+
+// Matrix returns the k rows from l on and the n columns from j on of W, or of WT if trans is set, as a copy in *buf. It is
+// for processors without kernels.
+func (w *Weights) Matrix(buf *[]float32, trans bool, l, k, j, n int) Matrix {
+	first, rows, from, columns := l, k, j, n
+	if trans {
+		first, rows, from, columns = j, n, l, k
+	}
+	dst := sized(buf, rows*columns)
+	for i := range rows {
+		w.Row(dst[i*columns:(i+1)*columns], first+i, from)
+	}
+	return Matrix{dst, columns, trans}
+}
+
+// wide returns the value of an element of two bytes.
+func (f Storage) wide(h uint16) float32 {
+	if f == BFloat16 {
+		return math.Float32frombits(uint32(h) << 16)
+	}
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10)&31, uint32(h)&1023
+	switch {
+	case exponent == 31:
+		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
+	case exponent == 0:
+		v := float32(fraction) / (1 << 24)
+		return math.Float32frombits(sign | math.Float32bits(v))
+	}
+	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
+}
+
+// toBFloat16 rounds to the nearest bfloat16, ties to even.
+func toBFloat16(v float32) uint16 {
+	b := math.Float32bits(v)
+	if v != v {
+		return uint16(b>>16) | 64
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// toFloat16 rounds to the nearest float16, ties to even.
+func toFloat16(v float32) uint16 {
+	b := math.Float32bits(v)
+	sign, rest := uint16(b>>16)&0x8000, b&0x7fffffff
+	switch {
+	case rest > 0x7f800000: // NaN
+		return sign | 0x7e00 | uint16(rest>>13)&0x3ff
+	case rest >= 0x477ff000: // from 65,520 on
+		return sign | 0x7c00
+	case rest < 0x38800000: // below 2^-14
+		// Adding 0.5 leaves the multiple of 2^-24 in the low bits.
+		return sign | uint16(math.Float32bits(math.Float32frombits(rest)+0.5)-0x3f000000)
+	}
+	return sign | uint16((rest+0xfff+rest>>13&1-112<<23)>>13)
+}
