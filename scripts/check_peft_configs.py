@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Checks that lor2c never misreads an adapter that PEFT wrote: it computes what PEFT computes, or names the reason.
+
+    python scripts/check_peft_configs.py [--lor2c bin/lor2c] [--rows 48]
+
+Run it from the root of the repository. PEFT writes LoRA adapters of the demo's model with random factors, one for each
+configuration below. `lor2c eval --adapter` evaluates each on rows of the demo's dev split. Its loss must be PEFT's, or it
+must end with code 2 or 4 and a line that names the key. Exit status: 0 all well, 1 a difference.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import torch
+from peer_finetune import sentence_classifier
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
+
+MODEL = "demo/model"
+PLAIN = {"r": 4, "lora_alpha": 64, "target_modules": ["query", "value"]}
+# Configurations of PEFT, and the key that lor2c names if it does not read them.
+CASES = {
+    "plain": ({}, None),
+    "regex": ({"target_modules": r".*encoder\.layer\.\d+\.attention\.self\.(query|key)"}, None),
+    "all-linear": ({"target_modules": "all-linear"}, None),
+    "exclude_modules": ({"target_modules": ["query", "key", "value"], "exclude_modules": ["key"]}, None),
+    "rank_pattern": ({"rank_pattern": {"layer.0.attention.self.query": 8}}, "rank_pattern"),
+    "alpha_pattern": ({"alpha_pattern": {"layer.0.attention.self.query": 32}}, "alpha_pattern"),
+    "layers_to_transform": ({"layers_to_transform": [0, 1]}, "layer"),
+    "use_rslora": ({"use_rslora": True}, None),
+    "use_dora": ({"use_dora": True}, "use_dora"),
+    "bias": ({"bias": "lora_only"}, "bias"),
+    "modules_to_save": ({"modules_to_save": ["classifier", "LayerNorm"]}, "LayerNorm"),
+    "lora_bias": ({"lora_bias": True}, "lora_bias"),
+    "fp16": ({}, None),
+    "bf16": ({}, None),
+}
+
+
+def rows(count):
+    """The first rows of dev as pairs of text and label, and all labels in order."""
+    lines = pathlib.Path("demo/data/dev.tsv").read_text(encoding="utf-8").splitlines()
+    names = lines[0].split("\t")
+    split = [dict(zip(names, line.split("\t"))) for line in lines[1:]]
+    labels = sorted({row["label"] for row in split})
+    return [(row["text"], row["label"]) for row in split[:count]], labels
+
+
+def peft_loss(model, examples, labels):
+    """Mean cross-entropy of the examples, each run alone, in float64."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    model = model.double().eval()
+    losses = []
+    with torch.no_grad():
+        for text, label in examples:
+            ids = tokenizer(text, truncation=True, max_length=64, return_tensors="pt")["input_ids"]
+            logits = model(input_ids=ids).logits
+            losses.append(torch.nn.functional.cross_entropy(logits, torch.tensor([labels.index(label)])).item())
+    return sum(losses) / len(losses)
+
+
+def write_adapter(name, options, labels, folder):
+    """Saves a PEFT adapter with random factors and returns the model that it belongs to."""
+    torch.manual_seed(len(name))
+    base = sentence_classifier(MODEL, num_labels=len(labels), ignore_mismatched_sizes=True)
+    config = LoraConfig(task_type="SEQ_CLS", init_lora_weights=False, **{**PLAIN, **options})
+    model = get_peft_model(base, config)
+    model.save_pretrained(folder)
+    dtype = {"fp16": torch.float16, "bf16": torch.bfloat16}.get(name)
+    if dtype:
+        path = folder / "adapter_model.safetensors"
+        narrow = {key: value.to(dtype) for key, value in load_file(path).items()}
+        save_file(narrow, path, metadata={"format": "pt"})
+        with torch.no_grad():
+            for key, value in model.named_parameters():
+                if ".lora_" in key or ".modules_to_save." in key:
+                    value.copy_(value.to(dtype).float())
+    return model
+
+
+def main():
+    parser = argparse.ArgumentParser(description="compare what lor2c reads from PEFT's adapters with PEFT")
+    parser.add_argument("--lor2c", default="bin/lor2c")
+    parser.add_argument("--rows", type=int, default=48, help="rows of dev")
+    args = parser.parse_args()
+    examples, labels = rows(args.rows)
+    failed = False
+    with tempfile.TemporaryDirectory() as temp:
+        dev = pathlib.Path(temp, "dev.tsv")
+        dev.write_text("text\tlabel\n" + "".join(f"{text}\t{label}\n" for text, label in examples), encoding="utf-8")
+        for name, (options, refused) in CASES.items():
+            folder = pathlib.Path(temp, name)
+            model = write_adapter(name, options, labels, folder)
+            command = [args.lor2c, "eval", "-c", "configs/demo.yaml", "--adapter", str(folder), "--device", "cpu", "--json",
+                       "--set", f"data.dev={dev}"]
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode == 0:
+                want, got = peft_loss(model, examples, labels), json.loads(result.stdout)["loss"]
+                well = abs(got - want) < 1e-4
+                verdict = f"loss {got:.6f}, PEFT {want:.6f}"
+            else:
+                well = result.returncode in (2, 4) and refused is not None and refused in result.stderr
+                verdict = f"code {result.returncode}: {result.stderr.strip().splitlines()[-1]}"
+            failed = failed or not well
+            print(f"{'ok' if well else 'WRONG':5} {name:20} {verdict}")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
