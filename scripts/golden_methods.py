@@ -11,39 +11,22 @@ hooks on the frozen linear layers. Needs torch, transformers and peft; the tests
 The metadata of a file says which method it is, in the form that lor2c.json has, and how it was trained.
 """
 import argparse
-import functools
 import json
 import pathlib
 import shutil
 
-import lor2c_start
 import numpy as np
 import peft
 import torch
-import torch.nn.functional as F
 import transformers
+from golden_method import MODELS, SEED, Method, batch, drawn
+from golden_pytorch import AdaMix, Bottleneck, DyLoRA, HydraLoRA, LoRAMoE, MELoRA, Prefix, ResLoRA, ShareLoRA
 from peer_finetune import plain_name, sentence_classifier, versions
 from peft import TaskType, get_peft_model
 from safetensors.torch import save_file
-from transformers import BertConfig, RobertaConfig
 
-STEPS, LR, HEAD_LR, WEIGHT_DECAY, CLIP, SEED = 10, 1e-2, 5e-3, 0.01, 1.0, 1
-# Four sentences, and heads of width 4: a mean over the batch and the scale of attention are exact in float32, in which
-# a device receives them.
-SIZE = dict(hidden_size=16, num_hidden_layers=3, num_attention_heads=4, intermediate_size=24, num_labels=2,
-            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
-MODELS = {
-    "roberta": RobertaConfig(vocab_size=30, max_position_embeddings=20, type_vocab_size=1, layer_norm_eps=1e-5, **SIZE),
-    "bert": BertConfig(vocab_size=30, max_position_embeddings=16, type_vocab_size=2, layer_norm_eps=1e-12, **SIZE),
-}
-LENGTHS = (6, 3, 9, 4)
+STEPS, LR, HEAD_LR, WEIGHT_DECAY, CLIP = 10, 1e-2, 5e-3, 0.01, 1.0
 QV = ["query", "value"]
-
-
-def drawn(name, shape, std, mean=0.0):
-    """Values by name from a normal distribution, exact in float32."""
-    generator = torch.Generator().manual_seed(sum(i * ord(c) for i, c in enumerate(name, 1)) % 2**31)
-    return (mean + std * torch.randn(shape, generator=generator, dtype=torch.float32)).to(torch.float64)
 
 
 def write_model(out, name):
@@ -53,78 +36,6 @@ def write_model(out, name):
             mean = 1.0 if "LayerNorm.weight" in n else 0.0
             p.copy_(drawn(n, p.shape, 0.3 if "embeddings" in n else 0.25, mean))
     model.save_pretrained(out / name)
-
-
-def batch(name):
-    """The batch packed for the file, and padded for transformers."""
-    config, generator = MODELS[name], torch.Generator().manual_seed(5)
-    count, longest = len(LENGTHS), max(LENGTHS)
-    ids = torch.full((count, longest), config.pad_token_id)
-    mask, kinds = torch.zeros(count, longest, dtype=torch.long), torch.zeros(count, longest, dtype=torch.long)
-    for i, n in enumerate(LENGTHS):
-        ids[i, :n] = torch.randint(4, config.vocab_size, (n,), generator=generator)
-        mask[i, :n] = 1
-        kinds[i, n // 2:n] = config.type_vocab_size - 1
-    labels = torch.tensor([0, 1, 1, 0])
-    real = mask.bool()
-    packed = {"input_ids": ids[real].int(), "token_type_ids": kinds[real].int(), "labels": labels.int(),
-              "cu_seqlens": torch.tensor([0, *LENGTHS]).cumsum(0).int()}
-    return packed, dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
-
-
-class Method:
-    """A method on a frozen classifier. Subclasses override what their method needs."""
-
-    ratio = {}  # factor of the learning rate by what a parameter's name contains
-
-    def __init__(self, model, settings):
-        self.model, self.settings = model, settings
-        self.named = {}    # trained parameters by their key in an adapter file
-        self.buffers = {}  # tensors that the file holds beside them
-        self.linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and ".layer." in n}
-        model.requires_grad_(False)
-        model.classifier.requires_grad_(True)
-        self.attach()
-        self.named |= {f"base_model.model.classifier.{n}": p for n, p in self.model.classifier.named_parameters()}
-
-    def attach(self):
-        """Adds the method to the model and its parameters to named."""
-
-    def targets(self):
-        """Linear layers that are adapted, by the key of their module in an adapter file."""
-        return {f"base_model.model.{n}": m for n, m in self.linear.items()
-                if any(n.endswith("." + target) for target in self.settings["target_modules"])}
-
-    def parameter(self, name, *shape, std=0.25, mean=0.0):
-        p = torch.nn.Parameter(drawn(name, shape, std, mean))
-        self.named[name] = p
-        return p
-
-    def pair(self, module, linear, rank):
-        (m, k), std = linear.weight.shape, 0.1
-        return (self.parameter(module + ".lora_A.weight", rank, k), self.parameter(module + ".lora_B.weight", m, rank, std=std))
-
-    def on(self, linear, delta):
-        """Adds delta(x) to the output of a linear layer."""
-        linear.register_forward_hook(lambda _m, args, y: y + delta(args[0]))
-
-    def loss(self, padded):
-        """Logits and the loss that is differentiated."""
-        result = self.model(**padded)
-        return result.logits, result.loss
-
-    def before(self, step):
-        """Called before the forward pass of a step, counted from 1."""
-
-    def backward(self, step):
-        """Called when the gradients are there and not yet clipped."""
-
-    def updated(self, step):
-        """Called after the optimizer's update."""
-
-    def extra(self):
-        """More tensors for the file, after the last step."""
-        return {}
 
 
 class InPEFT(Method):
@@ -258,69 +169,13 @@ class AdaLoRA(InPEFT):
         return kept
 
 
-class ShareLoRA(Method):
-    """LoRA whose A, B or both are one for all layers, for each linear layer of a layer (arXiv:2406.10785)."""
-
-    def attach(self):
-        s, scale, shared = self.settings, self.settings["alpha"] / self.settings["rank"], {}
-        for module, linear in self.targets().items():
-            layer, site = module.split(".layer.")[0], module.split(".", 6)[-1]
-            pair = []
-            for factor, shape, std in (("A", (s["rank"], linear.in_features), 0.25), ("B", (linear.out_features, s["rank"]), 0.1)):
-                own = factor not in s["shared_factors"]
-                name = f"{module}.lora_{factor}.weight" if own else f"{layer}.sharelora.{site}.lora_{factor}.weight"
-                if name not in self.named:
-                    self.parameter(name, *shape, std=std)
-                pair.append(self.named[name])
-            self.on(linear, lambda x, a=pair[0], b=pair[1]: scale * F.linear(F.linear(x, a), b))
-
-
-class MELoRA(Method):
-    """Mini LoRAs side by side: group i maps slice i of the input to slice i of the output (arXiv:2402.17263)."""
-
-    def attach(self):
-        s = self.settings
-        n, r, scale = s["groups"], s["rank"], s["alpha"] / s["rank"]
-        for module, linear in self.targets().items():
-            a = self.parameter(module + ".lora_A.weight", n * r, linear.in_features // n)
-            b = self.parameter(module + ".lora_B.weight", linear.out_features, r, std=0.1)
-            self.on(linear, lambda x, a=a, b=b: torch.cat(
-                [scale * F.linear(F.linear(xi, ai), bi) for xi, ai, bi in zip(x.chunk(n, -1), a.chunk(n, 0), b.chunk(n, 0))], -1))
-
-
-class DyLoRA(Method):
-    """LoRA of another rank in every step (arXiv:2210.07558): the first b rows of A and columns of B."""
-
-    def attach(self):
-        s = self.settings
-        self.b = s["rank"]
-        for module, linear in self.targets().items():
-            self.on(linear, functools.partial(self.delta, *self.pair(module, linear, s["rank"])))
-
-    def before(self, step):
-        s = self.settings
-        self.b = 1 + int(s["rank"] * lor2c_start.units(1, SEED, f"dylora.rank.{step}")[0])
-        self.ranks = getattr(self, "ranks", []) + [self.b]
-
-    def delta(self, a, b, x):
-        rows, columns = a[:self.b], b[:, :self.b]
-        if self.settings["update"] == "rows":
-            rows = torch.cat([rows[:-1].detach(), rows[-1:]])
-            columns = torch.cat([columns[:, :-1].detach(), columns[:, -1:]], 1)
-        # A device receives the scale in float32.
-        return float(np.float32(self.settings["alpha"] / self.b)) * F.linear(F.linear(x, rows), columns)
-
-    def extra(self):
-        self.b = self.settings["rank"]
-        with torch.no_grad():
-            final = self.model(**batch("roberta")[1]).logits
-        return {"ranks": torch.tensor(self.ranks).int(), "final_logits": final}
-
-
 LORA = {"rank": 2, "alpha": 4, "dropout": 0, "target_modules": QV}
 ALL = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"]
 IA3_SITES = {"target_modules": ["key", "value", "output.dense"], "feedforward_modules": ["output.dense"],
              "exclude_modules": ["attention.output.dense"]}
+ADAPTER = {"name": "adapter", "bottleneck": 5, "adapter_scale": 1.0}
+ADAMIX = {"name": "adamix", "bottleneck": 4, "experts": 3, "consistency_weight": 0.5}
+ROUTED = {"experts": 3, "target_modules": ["intermediate.dense", "output.dense"], "exclude_modules": ["attention.output.dense"]}
 # The weight of the penalty over the number of matrices is exact in float32.
 ADALORA = {"init_rank": 3, "target_rank": 1, "alpha": 4, "dropout": 0, "target_modules": QV, "tinit_ratio": 0.2,
            "tfinal_ratio": 0.3, "delta_t": 2, "beta1": 0.85, "beta2": 0.85, "orth_reg_weight": 0.75}
@@ -339,6 +194,20 @@ CASES = {
     "roberta_sharelora_b": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "B"}),
     "bert_sharelora_ab": ("bert", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "AB"}),
     "roberta_melora": ("roberta", MELoRA, LORA | {"name": "melora", "groups": 2, "target_modules": ["query", "intermediate.dense"]}),
+    "roberta_reslora_is": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "is", "pre_num": -1}),
+    "roberta_reslora_bs": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "bs", "pre_num": 1}),
+    "bert_reslora_ms": ("bert", ResLoRA, LORA | {"name": "reslora", "res_type": "ms", "pre_num": -1, "target_modules": ["query", "output.dense"]}),
+    "roberta_adapter_pfeiffer": ("roberta", Bottleneck, ADAPTER | {"kind": "pfeiffer", "activation": "relu"}),
+    "bert_adapter_houlsby": ("bert", Bottleneck, ADAPTER | {"kind": "houlsby", "activation": "silu", "adapter_scale": 0.5}),
+    "roberta_prefix": ("roberta", Prefix, {"name": "prefix", "num_virtual_tokens": 3}),
+    "bert_prefix": ("bert", Prefix, {"name": "prefix", "num_virtual_tokens": 2}),
+    "roberta_hydralora": ("roberta", HydraLoRA, LORA | ROUTED | {"name": "hydralora"}),
+    "bert_hydralora": ("bert", HydraLoRA, LORA | ROUTED | {"name": "hydralora", "target_modules": QV}),
+    "roberta_loramoe": ("roberta", LoRAMoE, LORA | ROUTED | {"name": "loramoe", "balance_weight": 0.5}),
+    "bert_loramoe": ("bert", LoRAMoE, LORA | ROUTED | {"name": "loramoe", "target_modules": QV, "balance_weight": 0.25}),
+    "roberta_adamix": ("roberta", AdaMix, ADAMIX | {"form": "adapter", "share_up": True, "detach": False}),
+    "bert_adamix": ("bert", AdaMix, ADAMIX | {"form": "adapter", "share_up": False, "detach": True}),
+    "roberta_adamix_lora": ("roberta", AdaMix, ADAMIX | LORA | {"form": "lora", "detach": False}),
     "roberta_dylora": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "full"}),
     "roberta_dylora_rows": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "rows"}),
     "roberta_adalora": ("roberta", AdaLoRA, {"name": "adalora"} | ADALORA),
@@ -377,6 +246,9 @@ def run(out, base, cls, settings):
         method.before(step)
         logits, loss = method.loss(padded)
         loss.backward()
+        for p in named.values():  # lor2c updates what a step has not used like any parameter with a gradient of zero
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
         method.backward(step)
         losses.append(loss.detach())
         if step == 1:

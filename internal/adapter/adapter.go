@@ -141,6 +141,8 @@ type exception uint8
 const (
 	// roundsStart methods change the output of the model as they are attached, but by rounding alone.
 	roundsStart exception = 1 << iota
+	// movesStart methods change the output of the model as they are attached.
+	movesStart
 	// A method with rewritesBase changes weights of the base model when it is
 	// attached.
 	rewritesBase
@@ -153,17 +155,23 @@ var methods map[string]spec
 func init() {
 	methods = map[string]spec{
 		"adalora":   adaLoRASpec,
+		"adamix":    adaMixSpec,
+		"adapter":   bottleneckSpec,
 		"bitfit":    bitfitSpec,
 		"dora":      doraSpec,
 		"dylora":    dyLoRASpec,
 		"full":      fullSpec,
 		"head":      headSpec,
+		"hydralora": hydraLoRASpec,
 		"ia3":       ia3Spec,
 		"lor2c":     lor2cSpec,
 		"lora":      loraSpec,
+		"loramoe":   loRAMoESpec,
 		"melora":    meLoRASpec,
 		"olora":     oloraSpec,
 		"pissa":     pissaSpec,
+		"prefix":    prefixSpec,
+		"reslora":   resLoRASpec,
 		"sharelora": shareLoRASpec,
 		"vera":      veraSpec,
 	}

@@ -53,6 +53,16 @@ func TestCount(t *testing.T) {
 		{"dora", adapter.NewConfig("dora"), nil, 2, 313344, 592130},
 		{"ia3", adapter.NewConfig("ia3"), nil, 2, 55296, 592130},
 		{"ia3-peft", adapter.Configure("ia3", adapter.Values{"exclude_modules": []string{}}), nil, 2, 64512, 592130},
+		{"adapter-pfeiffer-16", adapter.Configure("adapter", adapter.Values{"bottleneck": 16}), nil, 2, 304320, 592130},
+		{"adapter-pfeiffer-48", adapter.NewConfig("adapter"), nil, 2, 894528, 592130},
+		{"adapter-houlsby-24", adapter.Configure("adapter", adapter.Values{"kind": "houlsby", "bottleneck": 24}), nil, 2, 903744, 592130},
+		{"prefix", adapter.NewConfig("prefix"), nil, 2, 368640, 592130},
+		{"reslora", adapter.NewConfig("reslora"), nil, 2, 147456, 592130},
+		{"adamix", adapter.NewConfig("adamix"), nil, 2, 747264, 592130},
+		{"hydralora", adapter.Configure("hydralora", adapter.Values{
+			"rank": 8, "experts": 3, "target_modules": queryValue,
+		}), nil, 2, 645120, 592130},
+		{"loramoe", adapter.NewConfig("loramoe"), nil, 2, 2488320, 592130},
 		{"full", adapter.NewConfig("full"), nil, 3, 124055040, 592899},
 		// There are 12 layers with 6 biases of linear layers and 2 of norms, and the
 		// norm of the embeddings.

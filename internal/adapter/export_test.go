@@ -19,6 +19,7 @@ var PairedError = pairedError
 
 // RoundsStart and RewritesBase report whether a method does not keep a clause of the contract.
 func RoundsStart(name string) bool  { return methods[name].except&roundsStart != 0 }
+func MovesStart(name string) bool   { return methods[name].except&movesStart != 0 }
 func RewritesBase(name string) bool { return methods[name].except&rewritesBase != 0 }
 
 // Kept is how many of AdaLoRA's triplets are kept after step t of a run.

@@ -46,6 +46,8 @@ func TestMasks(t *testing.T) {
 		"olora":       8, "vera": 8, "vera-linear": 24, "melora": 8, "melora-linear": 24, "adalora": 8, "adalora-linear": 24,
 		"ia3": 0, "dora": 8, "dora-linear": 24, "ia3-linear": 0,
 		"bitfit": 0, "head": 0,
+		"reslora-is": 8, "reslora-bs": 24, "reslora-ms": 8, "reslora-ms-all": 24, "adapter-pfeiffer": 0, "adapter-houlsby": 0,
+		"hydralora": 8, "loramoe": 8, "loramoe-query": 8, "adamix": 0, "adamix-up": 0, "adamix-lora": 8, "prefix": 0,
 	}
 	for _, m := range methods {
 		t.Run("method="+m.name, func(t *testing.T) {

@@ -56,6 +56,29 @@ var methods = []struct {
 		adapter.Configure("pissa", adapter.Values{"rank": 2, "alpha": 3, "svd_iterations": 0, "target_modules": allLinear}),
 		nil},
 	{"olora", adapter.Configure("olora", adapter.Values{"rank": 3, "alpha": 3}), nil},
+	{"reslora-is", adapter.Configure("reslora", adapter.Values{"rank": 3, "alpha": 6, "res_type": "is"}), nil},
+	{"reslora-bs", adapter.Configure("reslora", adapter.Values{
+		"rank": 2, "alpha": 3, "pre_num": 2, "target_modules": allLinear,
+	}), nil},
+	{"reslora-ms", adapter.Configure("reslora", adapter.Values{"rank": 2, "alpha": 3, "res_type": "ms", "pre_num": 2}), nil},
+	{"reslora-ms-all", adapter.Configure("reslora", adapter.Values{
+		"rank": 2, "alpha": 3, "res_type": "ms", "pre_num": -1, "target_modules": allLinear,
+	}), nil},
+	{"adapter-pfeiffer", adapter.Configure("adapter", adapter.Values{"bottleneck": 5}), nil},
+	{"adapter-houlsby", adapter.Configure("adapter", adapter.Values{"bottleneck": 3, "kind": "houlsby", "drop_first": 1}), nil},
+	{"hydralora", adapter.Configure("hydralora", adapter.Values{"rank": 2, "alpha": 6, "experts": 3}), nil},
+	{"loramoe", adapter.Configure("loramoe", adapter.Values{
+		"rank": 2, "alpha": 6, "experts": 3, "balance_weight": 0.5,
+	}), nil},
+	{"loramoe-query", adapter.Configure("loramoe", adapter.Values{
+		"rank": 1, "alpha": 2, "experts": 2, "target_modules": queryValue, "exclude_modules": []string{},
+	}), nil},
+	{"adamix", adapter.Configure("adamix", adapter.Values{"bottleneck": 3, "experts": 2}), nil},
+	{"adamix-up", adapter.Configure("adamix", adapter.Values{
+		"bottleneck": 3, "experts": 3, "share_up": false, "consistency_weight": 0,
+	}), nil},
+	{"adamix-lora", adapter.Configure("adamix", adapter.Values{"form": "lora", "rank": 2, "alpha": 3, "experts": 2}), nil},
+	{"prefix", adapter.Configure("prefix", adapter.Values{"num_virtual_tokens": 3}), nil},
 	{"vera", adapter.Configure("vera", adapter.Values{"rank": 5}), nil},
 	{"vera-linear", adapter.Configure("vera", adapter.Values{"rank": 3, "target_modules": allLinear}), nil},
 	{"dora", adapter.Configure("dora", adapter.Values{"rank": 3, "alpha": 6}), nil},

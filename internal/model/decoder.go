@@ -53,6 +53,9 @@ func (m *Decoder) HiddenLayers() int { return m.Layers }
 // HiddenSize returns the width of the activations between layers.
 func (m *Decoder) HiddenSize() int { return m.Width }
 
+// KeyValueSize returns the width of keys and values, that of all key-value heads.
+func (m *Decoder) KeyValueSize() int { return m.KVHeads * m.HeadDim }
+
 // Path returns the path of the stack of layers in a checkpoint.
 func (m *Decoder) Path() string { return "model" }
 

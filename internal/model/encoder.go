@@ -39,6 +39,9 @@ func (m *Encoder) HiddenLayers() int { return m.Layers }
 // HiddenSize returns the width of the activations between layers.
 func (m *Encoder) HiddenSize() int { return m.Width }
 
+// KeyValueSize returns the width of keys and values.
+func (m *Encoder) KeyValueSize() int { return m.Width }
+
 // Path returns the path of the stack of layers in a checkpoint, for example roberta.encoder.
 func (m *Encoder) Path() string { return m.Prefix + ".encoder" }
 

@@ -6,9 +6,11 @@ import "github.com/lor2c/lor2c/internal/tape"
 // layers have the same structure. Methods refer to layers by number and to
 // their linear layers as sites.
 type Network interface {
-	// HiddenLayers returns the number of layers, and HiddenSize the width of the activations between them.
+	// HiddenLayers returns the number of layers, HiddenSize the width of the activations between them, and KeyValueSize
+	// the width of the keys, and of the values, of a layer.
 	HiddenLayers() int
 	HiddenSize() int
+	KeyValueSize() int
 	// Path returns the path of the stack of layers in a checkpoint, and LayerPath that of layer l.
 	Path() string
 	LayerPath(l int) string

@@ -246,11 +246,12 @@ func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	return y
 }
 
-// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C]. FirstRow of y is t.Read, the index of the
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C] of the type of x. FirstRow of y is t.Read, the index of the
 // micro-batch's first row that is read within the optimizer step.
 func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
-	y := t.out("gather", compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}, x.needs, x)
-	y.FirstRow = t.Read
+	readable("gather", x)
+	s := compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}
+	y := &Var{Value: t.Dev.Temp(s, x.Value.DType), FirstRow: t.Read, needs: x.needs && t.Train, owned: true}
 	t.Dev.Gather(y.Value, x.Value, idx)
 	if y.needs {
 		t.push(y, func(dy compute.Tensor) {

@@ -1,0 +1,195 @@
+package adapter
+
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
+)
+
+// bottleneckConfig are the settings of adapters.
+type bottleneckConfig struct {
+	Kind       string  `yaml:"kind" doc:"pfeiffer, one adapter in each layer, or houlsby, one in each half of it" words:"pfeiffer|houlsby" example:"houlsby"`
+	Width      int     `yaml:"bottleneck" doc:"inner width of an adapter" range:"1..4096" example:"48"`
+	Activation string  `yaml:"activation" doc:"activation of an adapter; empty means relu for pfeiffer and silu for houlsby" words:"|relu|silu|gelu" example:"gelu"`
+	Scale      float64 `yaml:"adapter_scale" doc:"factor of an adapter's output" range:">0.."`
+	Init       string  `yaml:"adapter_init" doc:"initial weights: normal, of standard deviation 0.02, or zero_up, with which the model begins unchanged" words:"normal|zero_up" example:"zero_up"`
+	DropFirst  int     `yaml:"drop_first" doc:"the first layers, this many of them, have no adapter (AdapterDrop)" range:"0..1000" example:"4"`
+	RobustDrop bool    `yaml:"robust_drop" doc:"each step trains without the adapters of the first layers, a number that each step draws"`
+}
+
+func (*bottleneckConfig) Validate() []error { return nil }
+
+// Resolve fills in the activation.
+func (c *bottleneckConfig) Resolve() {
+	if c.Activation == "" {
+		c.Activation = map[string]string{"pfeiffer": "relu", "houlsby": "silu"}[c.Kind]
+	}
+}
+
+// Variant names the kind.
+func (c *bottleneckConfig) Variant() string { return c.Kind + " " }
+
+var activations = map[string]compute.Act{"relu": compute.ReLU, "silu": compute.SiLU, "gelu": compute.GELU}
+
+var bottleneckSpec = spec{
+	new:   newBottleneck,
+	about: "adapters: a trained bottleneck in each layer (pfeiffer, AdapterDrop) or in each half of it (houlsby)",
+	section: func() section {
+		return &bottleneckConfig{Kind: "pfeiffer", Width: 48, Scale: 1, Init: "normal"}
+	},
+	learningRate: 3e-4,
+	peftType:     "ADAPTER",
+	describe: func(d Description, _ Method, c *peftConfig) {
+		own := d.Method.own.(*bottleneckConfig)
+		c.More = map[string]any{
+			"kind": own.Kind, "r": own.Width, "act": own.Activation, "scale": own.Scale, "drop_first": own.DropFirst, "init": own.Init,
+		}
+	},
+	library:  "lor2c",
+	load:     "Load it with `lor2c eval --adapter`. An adapter is not linear, so it cannot be merged into base weights.",
+	unfolded: "an adapter is not linear",
+	except:   movesStart,
+}
+
+// Bottleneck puts adapters f(h) = act(h DT + d) UT + u into layers. With t the output of a half of a layer before its
+// residual connection, e the residual and LN the frozen norm of that half, the half returns
+//
+//	houlsby:  LN(scale f(t) + t + e), in both halves (Houlsby et al. 2019, arXiv:1902.00751, section 2.1)
+//	pfeiffer: LN(scale f(LN(t + e)) + t + e), after the feed-forward half (Pfeiffer et al. 2021, arXiv:2005.00247)
+//
+// Without a norm behind the residual connection, as in decoders, LN is the identity.
+type Bottleneck struct {
+	Plain
+	own    *bottleneckConfig
+	layers int
+	at     map[halfOf]bottleneck
+	params []*tape.Param
+}
+
+// halfOf is a half of a layer.
+type halfOf struct {
+	layer int
+	half  model.Half
+}
+
+// bottleneck is one adapter: D [r,C], d [r], U [C,r], u [C].
+type bottleneck struct{ down, downBias, up, upBias *tape.Param }
+
+func newBottleneck(b builder) (Method, error) {
+	c := settingsOf[*bottleneckConfig](b)
+	m := &Bottleneck{own: c, layers: b.HiddenLayers(), at: map[halfOf]bottleneck{}}
+	if c.DropFirst >= m.layers {
+		return nil, fmt.Errorf("adapter: attach adapter: method.drop_first is %d and the model has %d layers; want at most %d",
+			c.DropFirst, m.layers, m.layers-1)
+	}
+	for l := c.DropFirst; l < m.layers; l++ {
+		if c.Kind == "houlsby" {
+			m.add(b, l, model.AttentionHalf, "attention.output")
+		}
+		m.add(b, l, model.FeedForwardHalf, "output")
+	}
+	return m, nil
+}
+
+// add makes the adapter of a half of a layer.
+func (m *Bottleneck) add(b builder, layer int, half model.Half, name string) {
+	path := fmt.Sprintf("%s%s.%s.adapter_", filePrefix, b.LayerPath(layer), name)
+	w := b.bottleneck(m.own.Width, m.own.Init == "zero_up", path+"down.0", path+"up")
+	for _, p := range []*tape.Param{w.down, w.downBias, w.up, w.upBias} {
+		if m.own.RobustDrop {
+			p.Idle = tape.OftenIdle
+		}
+		m.params = append(m.params, p)
+	}
+	m.at[halfOf{layer, half}] = w
+}
+
+// bottleneck returns an adapter of the given inner width. Its weights are normal, of standard deviation 0.02, as in BERT.
+func (b builder) bottleneck(width int, zeroUp bool, down, up string) bottleneck {
+	w := bottleneck{
+		b.param(down+".weight", width, b.HiddenSize()), b.param(down+".bias", width),
+		b.param(up+".weight", b.HiddenSize(), width), b.param(up+".bias", b.HiddenSize()),
+	}
+	b.normal(w.down, 0.02)
+	if zeroUp {
+		w.down.Idle, w.downBias.Idle = tape.IdleAtStart, tape.IdleAtStart
+	} else {
+		b.normal(w.up, 0.02)
+	}
+	return w
+}
+
+// normal draws the values of a parameter from a normal distribution.
+func (b builder) normal(p *tape.Param, std float64) {
+	values := make([]float32, p.Value.Shape.Len())
+	compute.Normal(values, b.Seed, p.Name, std)
+	p.Upload(b.dev, values)
+}
+
+// apply returns the output of an adapter for h [N,C].
+func (w bottleneck) apply(p *model.Pass, h *tape.Var, act compute.Act) *tape.Var {
+	inner := p.Linear(h, w.down, w.downBias, act)
+	y := p.Linear(inner, w.up, w.upBias, compute.Identity)
+	p.Release(inner)
+	return y
+}
+
+// Params lists the parameters of the adapters by layer.
+func (m *Bottleneck) Params() []*tape.Param { return m.params }
+
+// Views lists the numbers of first layers without an adapter with which a robust model can be evaluated.
+func (m *Bottleneck) Views() (names []string) {
+	if !m.own.RobustDrop {
+		return nil
+	}
+	for l := range m.layers {
+		names = append(names, fmt.Sprintf("without the adapters of %d layers", l))
+	}
+	return names
+}
+
+// dropped returns how many of the first layers have no adapter in a pass.
+func (m *Bottleneck) dropped(at At) int {
+	switch {
+	case at.View > 0:
+		return at.View - 1
+	case !at.Train || !m.own.RobustDrop:
+		return 0
+	}
+	var u [1]float32
+	compute.Uniform(u[:], at.Seed, fmt.Sprintf("adapter.drop.%d", at.Step), 1) // of [-1, 1)
+	return int((float64(u[0]) + 1) / 2 * float64(m.layers))
+}
+
+// Hook ends the halves of layers with adapters.
+func (m *Bottleneck) Hook(at At) model.Hook { return bottleneckHook{m: m, first: m.dropped(at)} }
+
+type bottleneckHook struct {
+	model.Base
+	m     *Bottleneck
+	first int // layer with an adapter
+}
+
+func (h bottleneckHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
+	w, ok := h.m.at[halfOf{s.Layer, s.Half}]
+	if !ok || s.Layer < h.first {
+		return s.Norm(s.Out, s.Drop)
+	}
+	t := p.Dropout(s.Out, s.Drop)
+	in := t
+	if h.m.own.Kind == "pfeiffer" {
+		in = s.Norm(p.Copy(t), compute.Dropout{})
+	}
+	f := w.apply(p, in, activations[h.m.own.Activation])
+	sum := p.Add(t, f, float32(h.m.own.Scale))
+	p.Release(f)
+	if in != t {
+		p.Release(in)
+	}
+	if t != s.Out {
+		p.Release(t)
+	}
+	return s.Norm(sum, compute.Dropout{})
+}
