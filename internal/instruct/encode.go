@@ -46,6 +46,7 @@ type Rows struct {
 	Predicted []bool  // [N]; whether the token is one that the model learns to predict, never the first of a row
 	Cu        []int64 // [n+1]; row i is IDs[Cu[i]:Cu[i+1]]
 	Lines     []int   // [n]; the line of the file on which the row begins
+	Index     []int   // [n]; the row of the file that it is of, which can become several
 
 	Dropped   []int // lines of rows without a predicted token
 	CutOff    int   // rows that lost tokens to the cutoff
@@ -116,7 +117,7 @@ func Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) (*Rows, e
 	r := &Rows{Cu: []int64{0}}
 	for i, list := range parts {
 		for _, e := range list {
-			r.add(e, f.Rows[i].Line, opts.EOS)
+			r.add(e, i, f.Rows[i].Line, opts.EOS)
 		}
 	}
 	if r.Len() == 0 {
@@ -145,7 +146,7 @@ func (o *Options) check(f *File) error {
 }
 
 // add appends a row, or lists it as dropped.
-func (r *Rows) add(e encoded, line int, eos int32) {
+func (r *Rows) add(e encoded, index, line int, eos int32) {
 	n := 0
 	for _, p := range e.predicted {
 		if p {
@@ -158,6 +159,7 @@ func (r *Rows) add(e encoded, line int, eos int32) {
 	}
 	r.IDs, r.Predicted = append(r.IDs, e.ids...), append(r.Predicted, e.predicted...)
 	r.Cu, r.Lines = append(r.Cu, int64(len(r.IDs))), append(r.Lines, line)
+	r.Index = append(r.Index, index)
 	r.Predicts, r.PromptLen = r.Predicts+n, r.PromptLen+len(e.ids)-n
 	for _, c := range []struct {
 		is    bool

@@ -105,12 +105,8 @@ func (s *Session) loadRows(ctx context.Context, split string) (data, error) {
 	sp := asSplit(f)
 	all := sp.Examples
 	sp.Examples = nil
-	at := 0
-	for i, line := range rows.Lines {
-		for all[at].Line != line {
-			at++
-		}
-		x := all[at]
+	for i, row := range rows.Index {
+		x := all[row]
 		x.ID = i
 		sp.Examples = append(sp.Examples, x)
 	}

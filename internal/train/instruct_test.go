@@ -229,3 +229,32 @@ func TestShowRows(t *testing.T) {
 		}
 	}
 }
+
+// TestInstructIdentity: the identity of a run depends on every row, also where all rows are on one line of the file.
+func TestInstructIdentity(t *testing.T) {
+	c := instructConfig(t, t.TempDir(), "lora")
+	digest := func() string {
+		t.Helper()
+		s, err := OpenSession(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := s.load(t.Context(), "train", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Set.Task.Digest(d.split)
+	}
+	before := digest()
+	raw, err := os.ReadFile(c.Data.Train)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(raw), "there were 11", "there were 1l", 1)
+	if err := os.WriteFile(c.Data.Train, []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if before == digest() {
+		t.Error("another row gives the same identity")
+	}
+}
