@@ -25,19 +25,7 @@ func (r *run) logBaseline(fresh bool) error {
 		b.Label, b.Count, b.Scores = task.Labels[m.Class], m.Count, m.Scores
 	}
 	r.log.Baseline(b)
-	r.records = append(r.records, b)
-	return r.log.Err()
-}
-
-// baseline returns the baseline that the run has logged, or the zero value if the
-// log has none.
-func (r *run) baseline() (found runlog.Baseline) {
-	for _, rec := range r.records {
-		if b, ok := rec.(runlog.Baseline); ok {
-			found = b
-		}
-	}
-	return found
+	return r.keep(b)
 }
 
 // compareBaseline logs the best epoch's score and the baseline's, and a warning

@@ -298,8 +298,8 @@ func TestPrune(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(out, "checkpoint-007"), 0o777); err != nil {
 				t.Fatal(err)
 			}
-			r := &run{out: out, session: &Session{Config: &config.Config{}}, perEpoch: 10, verified: map[int]bool{}}
-			r.session.Config.Train.KeepCheckpoints, r.session.Config.Train.SaveEvery = tt.keep, tt.everySteps
+			c := &config.Config{Train: config.Train{BatchSize: 1, KeepCheckpoints: tt.keep, SaveEvery: tt.everySteps}}
+			r := &run{timetable: newTimetable(c, 10), out: out, session: &Session{Config: c}, verified: map[int]bool{}}
 			r.state.Step, r.state.Best.Step = tt.now, tt.best
 			if err := r.prune(); err != nil {
 				t.Fatal(err)

@@ -139,8 +139,7 @@ func TestExtendStopped(t *testing.T) {
 func TestFactor(t *testing.T) {
 	c := config.Default()
 	c.Train.Epochs, c.Train.ExtendEpochs, c.Optim.WarmupRatio = 2, []int{1, 2}, 0
-	r := &run{session: &Session{Config: &c}, perEpoch: 2}
-	r.planSteps()
+	r := newTimetable(&c, 2*c.Train.BatchSize)
 	want := []float64{4. / 4, 3. / 4, 2. / 4, 1. / 4, 2. / 6, 1. / 6, 4. / 10, 3. / 10, 2. / 10, 1. / 10}
 	if r.steps != len(want) {
 		t.Fatalf("the run has %d steps; want %d", r.steps, len(want))

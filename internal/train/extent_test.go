@@ -129,8 +129,8 @@ func TestShortness(t *testing.T) {
 			[]string{"warning: the learning rate rises for 150 steps and the run has 150; " +
 				"lower optim.warmup_steps or optim.warmup_ratio"}},
 	} {
-		r := &run{session: &Session{Config: &config.Config{Train: c.train, Optim: c.optim}}, perEpoch: 10}
-		r.planSteps()
+		c.train.BatchSize = 1
+		r := newTimetable(&config.Config{Train: c.train, Optim: c.optim}, 10)
 		if got := r.shortness(); !slices.Equal(got, c.want) {
 			t.Errorf("%d steps: %q; want %q", r.steps, got, c.want)
 		}

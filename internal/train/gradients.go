@@ -112,6 +112,5 @@ func (r *run) recordGradients(step int) error {
 	}
 	rec.Step, rec.Epoch = step, r.epochs(step)
 	r.log.Gradient(rec)
-	r.records = append(r.records, rec)
-	return r.log.Err()
+	return r.keep(rec)
 }

@@ -453,8 +453,9 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte("null"))
 	c := config.Default()
 	c.Resolve()
-	r := &run{session: &Session{Config: &c}, perEpoch: 2, steps: 6,
-		train: data{Encoded: &dataset.Encoded{Cu: make([]int64, 17)}}}
+	c.Train.Epochs = 3
+	train := data{Encoded: &dataset.Encoded{Cu: make([]int64, 2*c.Train.BatchSize+1)}}
+	r := &run{timetable: newTimetable(&c, train.Len()), session: &Session{Config: &c}, train: train}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := parseState("file", text)
 		if err != nil {

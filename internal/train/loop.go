@@ -12,13 +12,6 @@ import (
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
-// epochs returns the number of passes over the training data that are done after a
-// step, with a fraction.
-func (r *run) epochs(step int) float64 {
-	n, size := r.train.Len(), r.session.Config.Train.BatchSize
-	return float64(step/r.perEpoch) + float64(step%r.perEpoch*size)/float64(n)
-}
-
 // loop trains from the step after the state's to the end of the run, or until early
 // stopping ends it. When ctx ends it saves a checkpoint and returns an error that
 // wraps ErrInterrupted.
@@ -63,16 +56,6 @@ func (r *run) loop(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// evaluates reports whether the run evaluates the dev split and writes a checkpoint
-// after a step.
-func (r *run) evaluates(step int) bool {
-	every := r.session.Config.Train.EvalEvery
-	if every == 0 {
-		every = r.perEpoch
-	}
-	return step%every == 0 || r.ended(step)
 }
 
 // boundary does what is due after a step: it records gradients, changes the method's
@@ -141,8 +124,8 @@ func (r *run) readBack(step int) error {
 
 // advance sets the state's position to the first example after step.
 func (r *run) advance(step int) {
-	size := r.session.Config.Train.BatchSize
-	r.state.Step, r.state.Epoch, r.state.Index = step, step/r.perEpoch, step%r.perEpoch*size
+	r.state.Step = step
+	r.state.Epoch, r.state.Index = r.position(step)
 }
 
 // evaluate evaluates the dev split, logs the scores and updates the state of the best
@@ -202,16 +185,6 @@ func (r *run) finish() error {
 		Epoch: r.epochs(r.state.Step), TrainLoss: r.state.TotalLoss / float64(r.state.Step),
 		TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
 	})
-}
-
-// bestEval returns the record of the best evaluation so far, or the zero value.
-func (r *run) bestEval() (found runlog.Eval) {
-	for _, rec := range r.records {
-		if e, ok := rec.(runlog.Eval); ok && e.Best {
-			found = e
-		}
-	}
-	return found
 }
 
 // result logs the record that ends the standard output of a finished run.

@@ -44,7 +44,8 @@ func TestReservedArena(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), s.reportSlots(train.Len()))
+			timetable := newTimetable(c, train.Len())
+			st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), timetable.reportSlots())
 			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
 			}

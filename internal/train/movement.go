@@ -62,10 +62,6 @@ func (r *run) startMovementCheck(from int) *movementCheck {
 	return newMovementCheck(r.stepper, from, r.movementDeadline(from), params)
 }
 
-// movementDeadline returns the last step of the warm-up, or the step one epoch
-// after from if that is later.
-func (r *run) movementDeadline(from int) int { return max(r.lr[0].Warmup(), from+max(2, r.perEpoch)) }
-
 // continueMovementCheck continues the check that was unfinished when the
 // checkpoint was saved. It returns nil if there was none.
 func (r *run) continueMovementCheck() *movementCheck {

@@ -41,7 +41,8 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if len(c.Train.ClassWeights) > 0 {
 		weights = make([]float64, s.Set.Task.Outputs())
 	}
-	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, m, weights), s.reportSlots(train.Len()))
+	timetable := newTimetable(c, train.Len())
+	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, m, weights), timetable.reportSlots())
 	p := Plan{}
 	for _, w := range m.Base() {
 		if !w.Trains() {
@@ -70,14 +71,6 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p.Arena = null.Stats().ArenaPeak
 	p.Arena += p.Arena/256 + 1<<16
 	return p, nil
-}
-
-// reportSlots returns the number of steps whose reports a run over n training examples keeps on the device: those
-// between two read-backs, and at most all.
-func (s *Session) reportSlots(n int) int {
-	t, perEpoch := s.Config.Train, stepsPerEpoch(n, s.Config.Train.BatchSize)
-	steps, _ := t.Extent(perEpoch)
-	return min(t.LogEvery, steps+t.AddedEpochs()*perEpoch)
 }
 
 // sample returns the indices of the dev examples, of n, that what-if trials

@@ -272,7 +272,8 @@ func TestNarrowPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			st := NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, m, nil), s.reportSlots(train.Len()))
+			timetable := newTimetable(c, train.Len())
+			st := NewStepper(dev, m, a, c.Optim, c.Seed, s.objective(dev, m, nil), timetable.reportSlots())
 			sums := newGradientSums(st).sums
 			if got, want := dev.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
@@ -286,7 +287,7 @@ func TestNarrowPlan(t *testing.T) {
 			}
 			// The optimizer's state, the loss, the ring and the sums of gradients have
 			// the same size in every precision.
-			small := 4 * int64(compute.StateLen+1+s.reportSlots(train.Len())*ringWidth+sums.Shape.Len())
+			small := 4 * int64(compute.StateLen+1+timetable.reportSlots()*ringWidth+sums.Shape.Len())
 			if method != "full" && 2*plan.Weights != wide.Weights || (plan.Trained-small)*16 != (wide.Trained-small)*18 {
 				t.Errorf("plans are %+v and %+v in float32", plan, wide)
 			}

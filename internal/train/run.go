@@ -16,7 +16,6 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
-	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -66,30 +65,31 @@ var (
 
 // run is one training run.
 type run struct {
-	out         string
+	timetable
+	journal
 	dev         compute.Device
 	session     *Session
+	train, test data // test is the dev split
 	stepper     *Stepper
-	description adapter.Description
-	identity    identity.Manifest  // data, base model, tokenizer and settings
-	init        *adapter.Saved     // of init_adapter; nil if the initial values are random
-	notes       []string           // lines for the log from before it was opened
-	lr          []optim.LRSchedule // one for the planned steps and one for each addition
-	ends        []int              // the last step of each of these parts
-	dir         *directory
-	lengthened  bool         // the run adds epochs to those of the checkpoint that it continues
-	verified    map[int]bool // by step, whether the checkpoint is valid, for those checked
-	size        schedule.Run // for the schedule of a method
-	log         *runlog.Run
-	records     []runlog.Record
 	state       state
-	train, test data           // test is the dev split
-	weights     []float64      // of the classes; nil without train.class_weights
-	perEpoch    int            // optimizer steps of an epoch
-	steps       int            // of the whole run, if it does not stop early
-	planned     int            // epochs of the planned part; max_steps may end the last one early
-	movement    *movementCheck // nil after every parameter has changed
-	gradients   *gradientSums  // nil without train.log_gradients
+
+	// What begins the run.
+	init       *adapter.Saved // of init_adapter; nil if the initial values are random
+	weights    []float64      // of the classes; nil without train.class_weights
+	size       schedule.Run   // for the schedule of a method
+	lengthened bool           // the run adds epochs to those of the checkpoint that it continues
+	notes      []string       // lines for the log from before it was opened
+
+	// What is watched from step to step.
+	movement  *movementCheck // nil after every parameter has changed
+	gradients *gradientSums  // nil without train.log_gradients
+
+	// The output directory and what checkpoints in it hold.
+	out         string
+	dir         *directory
+	verified    map[int]bool // by step, whether the checkpoint is valid, for those checked
+	description adapter.Description
+	identity    identity.Manifest // data, base model, tokenizer and settings
 }
 
 // Run trains as c describes until the run is finished, ctx ends or an error
@@ -123,8 +123,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if r.weights, err = s.classWeights(r.train); err != nil {
 		return nil, err
 	}
-	r.perEpoch = stepsPerEpoch(r.train.Len(), c.Train.BatchSize)
-	r.planSteps()
+	r.timetable = newTimetable(c, r.train.Len())
 	if err := r.openSchedule(); err != nil {
 		return nil, err
 	}
@@ -243,7 +242,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),
-		r.session.reportSlots(r.train.Len()))
+		r.reportSlots())
 	r.stepper.Steps = r.ends[0]
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
@@ -301,7 +300,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
 		Scores: task.Metrics, Select: task.Select, Steps: r.steps, StepsPerEpoch: r.perEpoch,
-		Epochs: r.planned + c.Train.AddedEpochs(), Resume: true, Step: step,
+		Epochs: r.allEpochs(), Resume: true, Step: step,
 		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
 	if err != nil {

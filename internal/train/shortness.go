@@ -9,19 +9,18 @@ const fewSteps = 150
 
 // shortness returns a warning if the run has few steps, and one if the run ends before
 // the warm-up of the learning rate does.
-func (r *run) shortness() (warnings []string) {
-	t := r.session.Config.Train
-	if r.steps < fewSteps {
-		advice := fmt.Sprintf("raise train.epochs to %d, or lower train.batch_size", (fewSteps+r.perEpoch-1)/r.perEpoch)
-		if t.MaxSteps > 0 {
+func (t *timetable) shortness() (warnings []string) {
+	if t.steps < fewSteps {
+		advice := fmt.Sprintf("raise train.epochs to %d, or lower train.batch_size", (fewSteps+t.perEpoch-1)/t.perEpoch)
+		if t.settings.MaxSteps > 0 {
 			advice = fmt.Sprintf("raise train.max_steps to %d", fewSteps)
 		}
 		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom "+
-			"learns much in fewer than about %d; %s", r.steps, fewSteps, advice))
+			"learns much in fewer than about %d; %s", t.steps, fewSteps, advice))
 	}
-	if w := r.lr[0].Warmup(); w >= r.steps && r.steps > 1 {
+	if w := t.lr[0].Warmup(); w >= t.steps && t.steps > 1 {
 		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; "+
-			"lower optim.warmup_steps or optim.warmup_ratio", w, r.steps))
+			"lower optim.warmup_steps or optim.warmup_ratio", w, t.steps))
 	}
 	return warnings
 }

@@ -140,7 +140,7 @@ func (r *run) save() error {
 func (r *run) trainerState() []byte {
 	t := runlog.State{
 		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps,
-		Epochs: r.planned + r.session.Config.Train.AddedEpochs(), Metric: r.session.Set.Task.Select, Records: r.records,
+		Epochs: r.allEpochs(), Metric: r.session.Set.Task.Select, Records: r.records,
 	}
 	if r.state.Best.Step > 0 {
 		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)

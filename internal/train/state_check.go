@@ -72,7 +72,7 @@ func (s *state) faults(name string, r *run) (faults []string) {
 	}
 	c := r.session.Config
 	check(s.Seed == c.Seed, "seed is %d; the run's is %d", s.Seed, c.Seed)
-	epoch, index := s.Step/r.perEpoch, s.Step%r.perEpoch*c.Train.BatchSize
+	epoch, index := r.position(s.Step)
 	check(s.Epoch == epoch && s.Index == index, "epoch and index are %d and %d; step %d ends at %d and %d",
 		s.Epoch, s.Index, s.Step, epoch, index)
 

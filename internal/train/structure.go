@@ -87,8 +87,7 @@ func (m methodRun) Losses(
 // Log writes a record of the method's structure to the log.
 func (m methodRun) Log(rec schedule.Record) error {
 	m.r.log.Structure(rec)
-	m.r.records = append(m.r.records, rec)
-	return m.r.log.Err()
+	return m.r.keep(rec)
 }
 
 // Printf writes a line to the log.
