@@ -94,7 +94,13 @@ func precisionRun(t *testing.T, method string) *config.Config {
 	return c
 }
 
-var precisionMethods = []string{"lor2c", "freeze", "lora", "full", "head"}
+// precisionMethods have every kind of parameter, buffer and state. Those of basedMethods also begin with values that are
+// computed from the weights as the device has them, or keep tensors that no optimizer updates.
+var (
+	precisionMethods = slices.Concat(startMethods, basedMethods)
+	startMethods     = []string{"lor2c", "freeze", "lora", "full", "head", "adalora"}
+	basedMethods     = []string{"pissa", "vera", "dora"}
+)
 
 // TestWorkingCopies: if Working and Exact are two types of the same precision,
 // a run has the same bytes as with one type. So nothing reads a working copy or
@@ -161,7 +167,7 @@ func TestExactValues(t *testing.T) {
 // TestExactStart: trained parameters start with the values that they have on a
 // float32 device, and their working copies with the rounded values.
 func TestExactStart(t *testing.T) {
-	for _, method := range precisionMethods {
+	for _, method := range startMethods {
 		t.Run("method="+method, func(t *testing.T) {
 			onlyLong(t, method != "lor2c")
 			c := precisionRun(t, method)
@@ -248,7 +254,7 @@ func keep(t *testing.T, dir string, step int) {
 // TestNarrowPlan: the plan counts bytes by the element sizes of the device that
 // will run, including working copies.
 func TestNarrowPlan(t *testing.T) {
-	for _, method := range precisionMethods {
+	for _, method := range startMethods {
 		t.Run("method="+method, func(t *testing.T) {
 			c := precisionRun(t, method)
 			s, err := OpenSession(t.Context(), c)
