@@ -211,7 +211,9 @@ func TestGoldenMethodsCUDA(t *testing.T) {
 		return
 	}
 	// The other cases call the ops of these.
-	emulate := []string{"roberta_adalora", "roberta_dora", "roberta_dylora_rows", "roberta_ia3", "roberta_melora", "roberta_vera"}
+	emulate := []string{
+		"roberta_adalora", "roberta_dora", "roberta_dylora_rows", "roberta_ia3", "roberta_melora", "roberta_vera",
+	}
 	eachGoldenMethod(t, func(t *testing.T, name string, g *goldenMethod) {
 		t.Run("case="+name, func(t *testing.T) {
 			if _, emulated := hostlib.Loaded(); emulated && !slices.Contains(emulate, name) {

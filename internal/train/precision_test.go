@@ -94,8 +94,8 @@ func precisionRun(t *testing.T, method string) *config.Config {
 	return c
 }
 
-// precisionMethods have every kind of parameter, buffer and state. Those of basedMethods also begin with values that are
-// computed from the weights as the device has them, or keep tensors that no optimizer updates.
+// precisionMethods have every kind of parameter, buffer and state. Those of basedMethods also begin with values that
+// are computed from the weights as the device has them, or keep tensors that no optimizer updates.
 var (
 	precisionMethods = slices.Concat(startMethods, basedMethods)
 	startMethods     = []string{"lor2c", "freeze", "lora", "full", "head", "adalora"}
