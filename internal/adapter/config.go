@@ -200,6 +200,13 @@ var OlderKeys = []string{
 // of the base model, or nil if it trains none.
 func (c Config) Trains() func(name string) bool { return methods[c.name].trains }
 
+// ChangesWeights reports whether the method trains or replaces the weights of linear layers of the base model, so that
+// these cannot be quantised.
+func (c Config) ChangesWeights() bool {
+	s := methods[c.name]
+	return s.except&rewritesBase != 0 || s.trains != nil && s.trains("weight")
+}
+
 // wholeModel reports whether the method is saved as a whole model, whose
 // parameters have the names of the base model.
 func (c Config) wholeModel() bool { return methods[c.name].peftType == "" }

@@ -68,7 +68,7 @@ var layers = []struct {
 	{"internal/tape", []string{"internal/compute"}},
 	{"internal/model", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/compute", "internal/compute/nulldev",
-		"internal/tape", "internal/checkpoint",
+		"internal/tape", "internal/checkpoint", "internal/nf4",
 	}},
 	{"internal/identity", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/adapter",

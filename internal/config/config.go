@@ -67,6 +67,7 @@ type Train struct {
 	LabelSmoothing  float64  `yaml:"label_smoothing" doc:"share of each label that is spread over all classes" range:"0..<1" example:"0.1"`
 	Reduction       string   `yaml:"reduction" doc:"task instruct: what the loss is a mean over: the predicted tokens of a step, or its examples, each with the mean over its tokens" words:"tokens|examples"`
 	Precision       string   `yaml:"precision" doc:"what the device works in; trained parameters stay in float32" words:"float32|bfloat16"`
+	Quantize        string   `yaml:"quantize" doc:"how frozen weights of linear layers are stored: none, as train.precision says, or nf4, in four bits as bitsandbytes does" words:"none|nf4"`
 	LogEvery        int      `yaml:"log_every" doc:"optimizer steps between read-backs of the loss" range:"1..1000000"`
 	SaveEvery       int      `yaml:"save_every" doc:"optimizer steps between checkpoints beside those of evaluations; 0 means those alone" range:"0..1000000000" example:"500"`
 	KeepCheckpoints int      `yaml:"keep_checkpoints" doc:"how many of the newest checkpoints to keep" range:"1..1000000"`
@@ -103,6 +104,12 @@ const (
 	BFloat16 = "bfloat16"
 )
 
+// These are the values of Train.Quantize.
+const (
+	QuantizeNone = "none"
+	QuantizeNF4  = "nf4"
+)
+
 // Default returns the settings of a run file that sets nothing. It is not
 // valid, because model, data and out have no default.
 func Default() Config {
@@ -110,8 +117,8 @@ func Default() Config {
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train: Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, LogEvery: 10,
-			KeepCheckpoints: 2},
+		Train: Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, Quantize: QuantizeNone,
+			LogEvery: 10, KeepCheckpoints: 2},
 		Seed:  17,
 		Paths: PathsCWD,
 	}

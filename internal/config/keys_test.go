@@ -74,6 +74,7 @@ train.class_weights: balanced, or a list of numbers, for example [1, 2.5] = []
 train.label_smoothing: a number = 0
 train.reduction: a string = tokens
 train.precision: a string = float32
+train.quantize: a string = none
 train.log_every: an integer = 10
 train.save_every: an integer = 0
 train.keep_checkpoints: an integer = 2

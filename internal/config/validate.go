@@ -31,6 +31,10 @@ func (c *Config) Validate() (faults []error) {
 	}
 	faults = append(faults, c.Optim.Validate()...)
 	faults = append(faults, c.Train.Validate()...)
+	if c.Train.Quantize == QuantizeNF4 && c.Method.ChangesWeights() {
+		faults = append(faults, fmt.Errorf("train.quantize: is %s, and method %s changes the weights that would be "+
+			"quantised; want %s, or a method that freezes them", QuantizeNF4, c.Method.Name(), QuantizeNone))
+	}
 	need("out", c.Out, "the directory to write the run to")
 	if c.Paths != PathsCWD && c.Paths != PathsFile {
 		faults = append(faults, fmt.Errorf("paths: is %q; want %s or %s", c.Paths, PathsCWD, PathsFile))
@@ -81,6 +85,9 @@ func (t Train) Validate() (faults []error) {
 	}
 	if t.Precision != Float32 && t.Precision != BFloat16 {
 		fault("precision: is %q; want %s or %s", t.Precision, Float32, BFloat16)
+	}
+	if t.Quantize != QuantizeNone && t.Quantize != QuantizeNF4 {
+		fault("quantize: is %q; want %s or %s", t.Quantize, QuantizeNone, QuantizeNF4)
 	}
 	within("log_every", t.LogEvery, 1, 1_000_000)
 	within("save_every", t.SaveEvery, 0, 1_000_000_000)

@@ -47,6 +47,10 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	if err := adapter.CheckExport(e.Method, format); err != nil {
 		return nil, err
 	}
+	if c.Train.Quantize != config.QuantizeNone && format == adapter.FormatMerged {
+		return nil, place.Mistake(fmt.Errorf("train: export %s: train.quantize is %s, and a merged model has the weights "+
+			"in full, to which the adapter was not fitted; use --format %s", dir, c.Train.Quantize, adapter.FormatPEFT))
+	}
 	own := *c
 	own.Data.MaxLength = cmp.Or(own.Data.MaxLength, saved.MaxLength)
 	s, err := openSession(ctx, &own, []string{"dev"}, saved.Task.Labels)

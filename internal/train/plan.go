@@ -6,6 +6,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 )
@@ -33,6 +34,9 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if err != nil {
 		return Plan{}, err
 	}
+	if c.Train.Quantize == config.QuantizeNF4 {
+		model.PlanQuantize(null, m)
+	}
 	method, err := adapter.Attach(null, m, settings)
 	if err != nil {
 		return Plan{}, err
@@ -46,7 +50,11 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	p := Plan{}
 	for _, w := range m.Base() {
 		if !w.Trains() {
-			p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(w.Storage)
+			if w.Value.DType == compute.NF4 {
+				p.Weights += compute.NF4Bytes(int64(w.Value.Shape.Len()))
+			} else {
+				p.Weights += int64(w.Value.Shape.Len()) * null.Bytes(w.Storage)
+			}
 		}
 	}
 	if c.Train.LogGradients {

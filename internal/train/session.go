@@ -230,6 +230,9 @@ func (s *Session) attach(dev compute.Device, settings adapter.Settings) (model.N
 	if err != nil {
 		return nil, nil, err
 	}
+	if s.Config.Train.Quantize == config.QuantizeNF4 {
+		model.Quantize(dev, m)
+	}
 	a, err := adapter.Attach(dev, m, settings)
 	if err != nil {
 		return nil, nil, err
