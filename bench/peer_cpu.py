@@ -9,6 +9,7 @@ scripts/peer_finetune.py. Prints one JSON object. Needs torch, transformers and 
 """
 import argparse
 import json
+import math
 import pathlib
 import platform
 import statistics
@@ -29,15 +30,21 @@ LR, HEAD_LR, WEIGHT_DECAY, CLIP = 4e-4, 2e-4, 0.01, 1.0
 DROPOUT = {"lora": 0.05}
 
 
-def lengths(workload, batch):
-    """Token counts [B] of one batch; mrpc: quantiles of MRPC's distribution, mean 53, deviation 12.5, 20 to 102.
+# Number of examples, length at a quantile of the normal distribution, and the longest, as BenchmarkStep of internal/train
+# has them: quantiles of distributions with the means and deviations of MRPC (53, 12.5), CoLA (11.4, 4) and SST-2 (14.4, 9.4).
+WORKLOADS = {
+    "full": (64, lambda z: 128, 128),
+    "mrpc": (64, lambda z: 53 + 12.5 * z, 102),
+    "cola": (16, lambda z: math.exp(2.376 + 0.341 * z), 47),
+    "sst2": (32, lambda z: math.exp(2.490 + 0.596 * z), 67),
+}
 
-    Quantiles, not draws, so that BenchmarkStep of internal/train has the same without sharing a generator.
-    """
-    if workload == "full":
-        return [128] * batch
-    normal = statistics.NormalDist(53, 12.5)
-    return [min(102, max(20, round(normal.inv_cdf((i + 0.5) / batch)))) for i in range(batch)]
+
+def lengths(workload):
+    """Token counts of the examples of one batch."""
+    size, length, most = WORKLOADS[workload]
+    normal = statistics.NormalDist()
+    return [min(most, max(5, round(length(normal.inv_cdf((i + 0.5) / size))))) for i in range(size)]
 
 
 def padded_batch(counts, config, seed):
@@ -74,9 +81,8 @@ def step(model, named, optimizer, batch):
 
 def main():
     p = argparse.ArgumentParser(description="time a CPU training step of PyTorch at RoBERTa-base shape")
-    p.add_argument("--workload", choices=["full", "mrpc"], default="mrpc", help="full: every sequence 128 tokens")
+    p.add_argument("--workload", choices=list(WORKLOADS), default="mrpc", help="full: every sequence 128 tokens")
     p.add_argument("--method", choices=["lora", "lor2c", "share", "head", "full"], default="lora")
-    p.add_argument("--batch", type=int, default=64)
     p.add_argument("--steps", type=int, default=5, help="timed steps, after one warm-up")
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
@@ -91,7 +97,7 @@ def main():
     model, named = attach(sentence_classifier(config, args.attention), args.method, rank=8, alpha=16,
                           dropout=DROPOUT.get(args.method, 0.1))
     optimizer = adamw(named, LR, HEAD_LR, WEIGHT_DECAY)
-    counts = lengths(args.workload, args.batch)
+    counts = lengths(args.workload)
     batch = padded_batch(counts, config, args.seed)
     model.train()
     runs = [step(model, named, optimizer, batch) for _ in range(args.steps + 1)]

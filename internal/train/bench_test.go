@@ -24,17 +24,20 @@ var robertaBase = model.Config{
 	Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
 }
 
-// workload describes the lengths of the examples of a step.
+// workload has the lengths of the examples of a step.
 type workload struct {
 	name   string
-	length func(i int) int
+	size   int                     // number of examples
+	length func(z float64) float64 // of an example, from a quantile of the normal distribution
+	most   int
 }
 
-// batch returns a batch of 64 examples with such lengths.
+// batch returns a batch of examples with such lengths.
 func (w workload) batch() model.Batch {
 	b := model.Batch{Cu: []int32{0}}
-	for i := range 64 {
-		for j := range w.length(i) {
+	for i := range w.size {
+		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/float64(w.size)-1)
+		for j := range min(w.most, max(5, int(math.Round(w.length(z))))) {
 			b.IDs = append(b.IDs, int32((i*131+j*7919)%robertaBase.Vocab))
 		}
 		b.Cu = append(b.Cu, int32(len(b.IDs)))
@@ -44,16 +47,14 @@ func (w workload) batch() model.Batch {
 	return b
 }
 
-// workloads has the token counts of the 64 examples of a step. The lengths for
-// MRPC are the quantiles of a normal distribution with the mean and the
-// deviation of the real lengths, so that bench/peer_cpu.py can compute the same
-// without a common random generator.
+// workloads has batches with the lengths of tasks and the sizes that the authors of LoR2C use. The lengths are the
+// quantiles of a normal or a log-normal distribution with the mean and the deviation of the real lengths, so that
+// bench/peer_cpu.py can compute the same without a common random generator.
 var workloads = []workload{
-	{"full", func(int) int { return 128 }},
-	{"mrpc", func(i int) int {
-		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/64-1)
-		return min(102, max(20, int(math.Round(53+12.5*z))))
-	}},
+	{"full", 64, func(float64) float64 { return 128 }, 128},
+	{"mrpc", 64, func(z float64) float64 { return 53 + 12.5*z }, 102},
+	{"cola", 16, func(z float64) float64 { return math.Exp(2.376 + 0.341*z) }, 47},
+	{"sst2", 32, func(z float64) float64 { return math.Exp(2.490 + 0.596*z) }, 67},
 }
 
 // BenchmarkStep runs a whole training step, including the optimizer, on random
@@ -94,7 +95,7 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 		run()
 	}
 	b.ResetTimer()
-	start := time.Now()
+	start, processor := time.Now(), processorTime()
 	for b.Loop() {
 		run()
 	}
@@ -102,6 +103,7 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 		b.Fatal(err)
 	}
 	each := time.Since(start) / time.Duration(b.N)
+	b.ReportMetric((processorTime()-processor).Seconds()/float64(b.N), "cpu-s/op")
 	b.ReportMetric(float64(each), "ns/op") // b.Loop stops its clock before the device is done
 	b.ReportMetric(float64(len(batch.IDs))/each.Seconds(), "tokens/s")
 	b.ReportMetric(float64(null.Stats().PersistentBytes+null.Stats().ArenaPeak)/(1<<20), "planned-MiB")
@@ -126,6 +128,15 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 		tb.Fatal(err)
 	}
 	return NewStepper(dev, m, added, optim.Default(), 1, Classification(dev, 2, nil, 0), slots)
+}
+
+// processorTime returns the time that the process has spent on all processors.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // peakRSS returns the largest resident memory of the process so far, in bytes.
