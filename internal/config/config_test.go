@@ -14,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -47,7 +48,7 @@ func TestBadFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := strings.NewReplacer("FILE", file, "KEYS(method)", strings.Join(all, ", "),
+			want := strings.NewReplacer("FILE", file, "KEYS(method)", place.List(all),
 				"KEYS(lora)", strings.Join(adapter.Keys("lora"), ", ")).Replace(strings.Join(header(text, "want"), "\n"))
 			_, err = Load(file, header(text, "set"), header(text, "env"))
 			wantFaults(t, err, want)

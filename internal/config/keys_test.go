@@ -136,8 +136,8 @@ func other(l leaf) (reflect.Value, string) {
 		v.SetString("x " + l.name)
 		return v, v.String()
 	case l.typ.Kind() == reflect.Bool:
-		v.SetBool(true)
-		return v, "true"
+		v.SetBool(l.meanings[0].initial == false)
+		return v, fmt.Sprint(v.Bool())
 	case l.typ.Kind() == reflect.Int:
 		v.SetInt(1234)
 		return v, "1234"

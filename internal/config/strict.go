@@ -47,7 +47,7 @@ func (w *walker) section(name string, key, node *yaml.Node) {
 	}
 	if node.Kind != yaml.MappingNode {
 		w.fault(key, "%sis %s; want a mapping with the keys %s", prefix(name), describe(node),
-			strings.Join(w.sections[name], ", "))
+			place.List(w.sections[name]))
 		return
 	}
 	seen := map[string]int{} // key -> line
