@@ -246,8 +246,8 @@ func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	return y
 }
 
-// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C] of the type of x. FirstRow of y is t.Read, the index of the
-// micro-batch's first row that is read within the optimizer step.
+// Gather returns the rows idx of x. x [N,C], idx [B] Int, y [B,C] of the type of x. FirstRow of y is t.Read, the index
+// of the micro-batch's first row that is read within the optimizer step.
 func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	readable("gather", x)
 	s := compute.Shape{idx.Shape.Len(), x.Value.Shape.Cols()}
