@@ -123,7 +123,7 @@ template <class S> struct Sums {
         }
     }
 
-    // drain hands the sums to an epilogue, 8 columns of a row a lane, by way of
+    // drain hands the sums to an epilogue, 8 columns of a row a lane, through
     // the warp's rows of shared memory. Rows move up through the first, so that
     // the epilogue is there once.
     template <class E> DEVICE void drain(float* rows, const E& e, int row, int end, int col) {

@@ -2,7 +2,7 @@
 // 10 bits of mantissa. See compute.Matmul.
 //
 // A block computes one tile of dst, each thread 8 x 8 or 4 x 4 of it. Terms come
-// 8 or 16 at a time by way of registers, so that either layout of a factor
+// 8 or 16 at a time through registers, so that either layout of a factor
 // becomes the one that the loop reads, lines side by side.
 #include "matmul.cuh"
 

@@ -51,7 +51,7 @@ func TestLostCard(t *testing.T) {
 		}
 	}
 	to := func(out string) []string { return append(args, "--out", out) }
-	lost, unbroken := filepath.Join(t.TempDir(), "lost"), filepath.Join(t.TempDir(), "unbroken")
+	lost, uninterrupted := filepath.Join(t.TempDir(), "lost"), filepath.Join(t.TempDir(), "uninterrupted")
 
 	// A step has two updates, of which the first is the adapter's.
 	r := with(t, append(env, "LOR2C_HOST_FAIL=kernel:adamw_f32 5 719"), to(lost)...)
@@ -62,13 +62,13 @@ func TestLostCard(t *testing.T) {
 		t.Errorf("a card that is lost: exit code %d, last line %q", r.code, last)
 	}
 	// The device needs 64 MiB for itself.
-	r = with(t, append(env, "LOR2C_HOST_MEMORY=70000000"), to(unbroken)...)
+	r = with(t, append(env, "LOR2C_HOST_MEMORY=70000000"), to(uninterrupted)...)
 	if want := "train: plan: "; r.code != exitLost || !strings.HasPrefix(r.stderr, want) ||
 		strings.Count(r.stderr, "\n") != 1 {
 		t.Errorf("a card with too little memory: exit code %d, stderr %q; want %d and one line that begins with %q", r.code,
 			r.stderr, exitLost, want)
 	}
-	for _, out := range []string{lost, unbroken} {
+	for _, out := range []string{lost, uninterrupted} {
 		if r := with(t, env, to(out)...); r.code != 0 {
 			t.Fatalf("exit code %d, stderr %q", r.code, r.stderr)
 		}
@@ -76,7 +76,7 @@ func TestLostCard(t *testing.T) {
 	for _, name := range []string{"metrics.jsonl", "final/adapter_model.safetensors",
 		"checkpoint-4/optimizer.safetensors"} {
 		got, err := os.ReadFile(filepath.Join(lost, name))
-		want, missing := os.ReadFile(filepath.Join(unbroken, name))
+		want, missing := os.ReadFile(filepath.Join(uninterrupted, name))
 		if err != nil || missing != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s differs from that of an uninterrupted run: %v, %v", name, err, missing)
 		}

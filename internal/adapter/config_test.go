@@ -63,7 +63,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestResolve asserts the dropouts that the authors' scripts train with, the rank of an injected LoRA, and that a value
+// TestResolve compares with the dropouts that the authors' scripts train with, the rank of an injected LoRA, and that a value
 // which was set stays.
 func TestResolve(t *testing.T) {
 	for name, want := range map[string]any{"lor2c": 0.1, "lora": 0.05, "full": nil, "bitfit": nil, "head": nil} {

@@ -134,7 +134,7 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// TestStart asserts that attaching a method changes no bit of the output, or only by rounding where the registry says
+// TestStart: attaching a method does not change a bit of the output, or only by rounding if the registry says
 // so.
 func TestStart(t *testing.T) {
 	for _, kind := range kinds {

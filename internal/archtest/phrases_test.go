@@ -27,6 +27,14 @@ var phrases = []phrase{
 	{spaced(`\bsays why`), "returns an error if, or gives the reason"},
 	{spaced(`\w+ is no (?:parameter|number|linear|target|encoder|tensor)\b`), "is not a, or has no"},
 	{spaced(`\bso many`), "the number, by its name"},
+	{spaced(`\bunbroken`), "uninterrupted"},
+	{spaced(`half-written`), "incomplete"},
+	{spaced(`\bTest\w+ (?:asserts|wants|holds|pins)\b`), "TestX: the statement that it tests"},
+	{spaced(`\b(?:hold|holds|held) (?:\w+ ){1,6}against\b`), "compares with"},
+	{spaced(`\bif need be`), "if necessary"},
+	{spaced(`\bby way of`), "through, or with"},
+	{spaced(`\bgoes on (?:to|from|with|in|until)\b`), "continues"},
+	{spaced(`\bleft alone`), "not changed"},
 }
 
 // spaced compiles an expression in which a space matches what separates two words
@@ -87,6 +95,14 @@ func TestPhraseFaults(t *testing.T) {
 		"message":    {`errors.New("x is no parameter of this model")`, `"x is no parameter"`},
 		"capital":    {"# Anew\n", `f.go:1: "Anew"`},
 		"shell":      {"# runs on the CPU for\n# want of a card\n", `"for # want of"`},
+		"unbroken":   {"// the files of an unbroken run\n", `"unbroken"`},
+		"incomplete": {`t.Error("the line is half-written")`, `"half-written"`},
+		"test":       {"// TestX wants the files to be equal.\n", `"TestX wants"`},
+		"against":    {"// TestX: the ids are held once more\n// against a golden file.\n", `"held once more // against"`},
+		"need":       {"// It makes dir if need be.\n", `"if need be"`},
+		"way":        {"// singular values by way of Gram matrices\n", `"by way of"`},
+		"goes":       {"// The run goes on from there.\n", `"goes on from"`},
+		"alone":      {"// Other files are left alone.\n", `"left alone"`},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			faults := phraseFaults("f.go", c.text)

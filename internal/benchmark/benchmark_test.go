@@ -116,7 +116,7 @@ func TestFit(t *testing.T) {
 	}
 }
 
-// TestScores holds the rules at their edges.
+// TestScores checks the rules in borderline cases.
 func TestScores(t *testing.T) {
 	for _, c := range []struct {
 		answer, label string

@@ -26,7 +26,7 @@ func load(t testing.TB) *tokenizer.Tokenizer {
 	return tok
 }
 
-// TestEncode holds ids against those of the rendered text, and the replies
+// TestEncode compares ids with those of the rendered text, and the replies
 // against the texts of the messages.
 func TestEncode(t *testing.T) {
 	tok := load(t)

@@ -181,7 +181,7 @@ func checkRun(t *testing.T, run string) {
 	if state, err := os.ReadFile(filepath.Join(run, "state")); err == nil {
 		line, _, _ := strings.Cut(string(state), "\n")
 		if string(state) != strings.Repeat(line+"\n", 100) {
-			t.Errorf("state is half-written: %q", state)
+			t.Errorf("state is incomplete: %q", state)
 		}
 	}
 }

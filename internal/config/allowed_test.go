@@ -97,8 +97,8 @@ func numeric(l leaf, f float64) reflect.Value {
 	return reflect.ValueOf(f).Convert(l.typ)
 }
 
-// TestAllowed holds what docs says about the values of a key to what Validate
-// says: the two are written independently.
+// TestAllowed compares the description of a key's values with what Validate
+// accepts. The two are written independently.
 func TestAllowed(t *testing.T) {
 	for _, k := range Keys() {
 		l := runFile.byName[k.Name]

@@ -19,7 +19,7 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.Path, f.Line, f.Text)
 }
 
-// counted returns n with noun, in the plural if need be.
+// counted returns n with noun, in the plural if n is not 1.
 func counted(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -66,7 +66,7 @@ func (s Spectra) caption(shown int) string {
 		values = fmt.Sprintf("the largest %d of %d singular values", shown, s.Rank)
 	}
 	return fmt.Sprintf("Fig. 2. Mean over all modules of %s of BA, without the scale alpha/r, at the end of each "+
-		"epoch; rank %d. They are computed by way of float32 Gram matrices, so that values below a thousandth of the "+
+		"epoch; rank %d. They are computed with float32 Gram matrices, so that values below a thousandth of the "+
 		"largest are noise; such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
 }
 

@@ -98,7 +98,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// TestAlpacaPrompt holds the bytes of the template.
+// TestAlpacaPrompt compares the bytes of the template.
 func TestAlpacaPrompt(t *testing.T) {
 	tok := load(t, "llama")
 	opts := Options{Template: TemplateAlpaca, Cutoff: 4096, EOS: 2}
@@ -140,7 +140,7 @@ func said(tok *tokenizer.Tokenizer, e encoded) string {
 	return tok.Decode(ids)
 }
 
-// TestCutoff asserts the rule of EOS and the supervision at every cutoff around
+// TestCutoff checks the rule of EOS and the supervision at every cutoff around
 // the length of a row.
 func TestCutoff(t *testing.T) {
 	tok := load(t, "llama")
@@ -308,7 +308,7 @@ func TestEncodeErrors(t *testing.T) {
 	}
 }
 
-// TestNumpyPermutation holds permutations against those of numpy 2.4.6.
+// TestNumpyPermutation compares permutations with those of numpy 2.4.6.
 func TestNumpyPermutation(t *testing.T) {
 	for _, c := range []struct {
 		seed uint64

@@ -28,7 +28,7 @@ func TestPartial(t *testing.T) {
 		{"unfinished", func(s *synthetic) { s.epochs, s.finished = 4, false }, nil,
 			"not finished: its last record is of step 232."},
 		{"half-line", nil, func(t *testing.T, dir string) { appendTo(t, dir, `{"kind":"train","st`) },
-			"the last, is half-written and was ignored"},
+			"the last, is incomplete and was ignored"},
 		{"no-metrics", nil, func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "metrics.jsonl"))) },
 			"There is no metrics.jsonl"},
 		{"no-env", nil, func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, "env.json"))) }, ""},

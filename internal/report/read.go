@@ -87,7 +87,7 @@ func (r *Run) readLines(path string) ([][]byte, error) {
 	}
 	lines := bytes.Split(data, []byte("\n"))
 	if rest := lines[len(lines)-1]; len(rest) > 0 {
-		r.note("Line %d of metrics.jsonl, the last, is half-written and was ignored: the run was killed there or is "+
+		r.note("Line %d of metrics.jsonl, the last, is incomplete and was ignored: the run was killed there or is "+
 			"still being written.", len(lines))
 	}
 	return lines[:len(lines)-1], nil

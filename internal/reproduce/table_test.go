@@ -124,7 +124,7 @@ IMLoR2C runs with one merge and one injection at most, unless --grid was given; 
 	}
 }
 
-// TestAverages asserts that all six tasks, and nothing less, have an average.
+// TestAverages: there is an average over all six tasks, and none over fewer.
 func TestAverages(t *testing.T) {
 	atRoot(t)
 	_, tasks := paperTable()

@@ -13,7 +13,7 @@ import (
 // TestDigest compares the running digest of a log, also after a rewind, with
 // the lines of its file.
 func TestDigest(t *testing.T) {
-	_, jsonl, _ := unbroken(t)
+	_, jsonl, _ := uninterrupted(t)
 	for _, step := range []int{-1, 0, 3, 6, 10} {
 		end := 0
 		for end < len(jsonl) && step < 10 &&

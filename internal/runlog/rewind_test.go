@@ -93,7 +93,7 @@ func TestDamagedMetrics(t *testing.T) {
 // checkpoint of step 6, and resumed there, has the same bytes as an
 // uninterrupted run.
 func TestResumeAfterTearAtEveryByte(t *testing.T) {
-	_, jsonl, table := unbroken(t)
+	_, jsonl, table := uninterrupted(t)
 	after := func(s, start string) int {
 		i := strings.LastIndex(s, start)
 		return i + strings.Index(s[i:], "\n") + 1
@@ -128,7 +128,7 @@ func TestResumeAfterTearAtEveryByte(t *testing.T) {
 // TestResumeOverGarbageTail: after a power failure the bytes after the last
 // fsync may be zero.
 func TestResumeOverGarbageTail(t *testing.T) {
-	dir, jsonl, table := unbroken(t)
+	dir, jsonl, table := uninterrupted(t)
 	i := strings.Index(jsonl, `{"kind":"train","step":7`)
 	os.WriteFile(filepath.Join(dir, "metrics.jsonl"), []byte(jsonl[:i]+"\x00\x00\n\x00"), 0o666)
 	if _, err := ReadMetrics(dir); err == nil {
@@ -145,7 +145,7 @@ func TestResumeOverGarbageTail(t *testing.T) {
 }
 
 func TestRewindInsideARun(t *testing.T) {
-	_, jsonl, table := unbroken(t)
+	_, jsonl, table := uninterrupted(t)
 	for _, step := range []int{-1, 0, 1, 6, 9, 10} {
 		t.Run("step="+strconv.Itoa(step), func(t *testing.T) {
 			dir := t.TempDir()

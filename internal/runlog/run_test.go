@@ -59,8 +59,8 @@ func read(t testing.TB, dir, name string) string {
 	return string(b)
 }
 
-// unbroken returns the metrics files of an uninterrupted run of ten steps.
-func unbroken(t testing.TB) (dir, jsonl, table string) {
+// uninterrupted returns the metrics files of an uninterrupted run of ten steps.
+func uninterrupted(t testing.TB) (dir, jsonl, table string) {
 	dir = filepath.Join(t.TempDir(), "run")
 	r := open(t, dir, quiet())
 	steps(r, 1, 10)
@@ -71,7 +71,7 @@ func unbroken(t testing.TB) (dir, jsonl, table string) {
 }
 
 func TestMetricsAreWhatTheDocumentationShows(t *testing.T) {
-	_, jsonl, table := unbroken(t)
+	_, jsonl, table := uninterrupted(t)
 	wantJSON := `{"kind":"train","step":7,"epoch":3.5,"loss":null,"learning_rate":7.000000000000001e-05,"grad_norm":null}
 {"kind":"train","step":8,"epoch":4,"loss":0.1,"learning_rate":8e-05,"grad_norm":2.8284271247461903}
 {"kind":"eval","step":8,"epoch":4,"split":"dev","loss":2.8284271247461903,"accuracy":0.26666666666666666,"f1":null,"best":false}
@@ -90,7 +90,7 @@ func TestMetricsAreWhatTheDocumentationShows(t *testing.T) {
 // TestCSVEqualsJSONL: an independent parser reads the same values from
 // metrics.csv as from metrics.jsonl.
 func TestCSVEqualsJSONL(t *testing.T) {
-	dir, _, table := unbroken(t)
+	dir, _, table := uninterrupted(t)
 	records, err := ReadMetrics(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestCSVEqualsJSONL(t *testing.T) {
 }
 
 func TestSecondRunInOneDirectoryIsRefused(t *testing.T) {
-	dir, jsonl, _ := unbroken(t)
+	dir, jsonl, _ := uninterrupted(t)
 	_, err := Open(dir, quiet())
 	want := "runlog: open " + dir +
 		": it already contains a run (metrics.jsonl); resume that run or choose another directory"

@@ -158,7 +158,7 @@ func (s *Kernels) Multiply(
 	}
 }
 
-// edge computes a tile with fewer columns than its panel, by way of scratch memory.
+// edge computes a tile with fewer columns than its panel, through scratch memory.
 func (s *Kernels) edge(multiply kernel, rows, columns, panel, k int, alpha float32, a, b *float32, accumulate bool,
 	c []float32, stride int, tile *[]float32) {
 	if len(*tile) == 0 {

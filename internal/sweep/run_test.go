@@ -200,7 +200,7 @@ func TestExtendedCell(t *testing.T) {
 	}
 }
 
-// TestInterrupt asserts that the running cell saves, and that the rest wait.
+// TestInterrupt: the running cell saves, and the others are not started.
 func TestInterrupt(t *testing.T) {
 	s := sweepOf(t, "  train.epochs: 40\ngrid: {seed: [1, 2]}\n")
 	ctx, cancel := context.WithCancel(t.Context())

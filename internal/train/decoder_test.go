@@ -135,7 +135,7 @@ func TestMethodsOnDecoders(t *testing.T) {
 	}
 }
 
-// TestDecoderGradients holds the loss of a pack and the gradient of every parameter against those of PyTorch, for
+// TestDecoderGradients compares the loss of a pack and the gradient of every parameter with those of PyTorch, for
 // LoRA, LoR2C and full fine-tuning, where all tokens are predicted and where only the last are. The pack is one batch,
 // or one micro-batch for each sequence.
 func TestDecoderGradients(t *testing.T) {

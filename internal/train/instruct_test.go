@@ -55,7 +55,7 @@ func instructConfig(t testing.TB, dir, method string) *config.Config {
 }
 
 // TestInstructRun fine-tunes a decoder with each kind of method, evaluates the adapter alone and continues a run that
-// was interrupted to the bytes of the unbroken one.
+// was interrupted to the bytes of the uninterrupted one.
 func TestInstructRun(t *testing.T) {
 	for _, method := range []string{"lora", "lor2c", "full"} {
 		t.Run("method="+method, func(t *testing.T) {

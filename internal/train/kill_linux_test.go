@@ -23,7 +23,7 @@ func TestKillAtCalls(t *testing.T) {
 	}
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 40)
-	c.Out = filepath.Join(dir, "unbroken")
+	c.Out = filepath.Join(dir, "uninterrupted")
 	if err := process(t, c).Run(); err != nil {
 		t.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func killCount(t *testing.T) int {
 
 func testKill(t *testing.T, c *config.Config, kills int) {
 	dir := filepath.Dir(c.Out)
-	c.Out = filepath.Join(dir, "unbroken")
+	c.Out = filepath.Join(dir, "uninterrupted")
 	started := time.Now()
 	if err := process(t, c).Run(); err != nil {
 		t.Fatal(err)
@@ -254,8 +254,8 @@ func process(t *testing.T, c *config.Config) *exec.Cmd {
 	return p
 }
 
-// TestInterrupt asserts that a cancelled run of any method saves its state at the next step and continues to the files
-// of an unbroken one, no checkpoint more or less.
+// TestInterrupt: a cancelled run of any method saves its state at the next step and continues to the files
+// of an uninterrupted one, with the same checkpoints.
 func TestInterrupt(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {

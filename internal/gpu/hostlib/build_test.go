@@ -51,7 +51,7 @@ func TestBuildWithoutCompiler(t *testing.T) {
 	}
 }
 
-// TestProgress asserts that each source that is compiled is reported, and none that is in the cache.
+// TestProgress: each source that is compiled is reported, and none that is in the cache.
 func TestProgress(t *testing.T) {
 	c, err := newCompiler(true)
 	if errors.Is(err, ErrNoCompiler) {
