@@ -63,8 +63,8 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestResolve compares with the dropouts that the authors' scripts train with, the rank of an injected LoRA, and that a value
-// which was set stays.
+// TestResolve compares with the dropouts that the authors' scripts train with, the rank of an injected LoRA, and that a
+// value which was set stays.
 func TestResolve(t *testing.T) {
 	for name, want := range map[string]any{"lor2c": 0.1, "lora": 0.05, "full": nil, "bitfit": nil, "head": nil} {
 		c := adapter.NewConfig(name)

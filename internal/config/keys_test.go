@@ -12,7 +12,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// TestKeys compares every key, type and default that a run file has, but those of methods, which TestMethodsOfKeys covers.
+// TestKeys compares every key, type and default that a run file has, but those of methods, which TestMethodsOfKeys
+// covers.
 func TestKeys(t *testing.T) {
 	want := `
 model: a path

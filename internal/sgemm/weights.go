@@ -229,8 +229,8 @@ func (w *Weights) Multiply(
 	}
 }
 
-// Matrix returns the k rows from l on and the n columns from j on of W, or of WT if trans is set, as a copy in *buf. It is
-// for processors without kernels.
+// Matrix returns the k rows from l on and the n columns from j on of W, or of WT if trans is set, as a copy in *buf. It
+// is for processors without kernels.
 func (w *Weights) Matrix(buf *[]float32, trans bool, l, k, j, n int) Matrix {
 	first, rows, from, columns := l, k, j, n
 	if trans {

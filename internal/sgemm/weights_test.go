@@ -85,12 +85,14 @@ func TestWeights(t *testing.T) {
 	}
 	for _, s := range all() {
 		for name, f := range storages {
-			for _, shape := range [][2]int{{1, 1}, {7, 5}, {16, 8}, {31, 40}, {32, 33}, {70, 9}, {96, Inner + 5}, {40, 64}, {Inner + 40, 50}} {
+			for _, shape := range [][2]int{{1, 1}, {7, 5}, {16, 8}, {31, 40}, {32, 33}, {70, 9}, {96, Inner + 5}, {40, 64},
+				{Inner + 40, 50}} {
 				for _, m := range []int{1, 6, 8, 9, 20} {
 					for _, trans := range []bool{true, false} {
-						t.Run(fmt.Sprintf("isa=%s/%s/%dx%d/m=%d/trans=%t", s.Name(), name, shape[0], shape[1], m, trans), func(t *testing.T) {
-							testWeights(t, s, f, shape[0], shape[1], m, trans)
-						})
+						t.Run(fmt.Sprintf("isa=%s/%s/%dx%d/m=%d/trans=%t", s.Name(), name, shape[0], shape[1], m, trans),
+							func(t *testing.T) {
+								testWeights(t, s, f, shape[0], shape[1], m, trans)
+							})
 					}
 				}
 			}

@@ -69,8 +69,10 @@ func checkFrozen(s *suite, stored compute.DType, n, m, k int) {
 	temp := func(d compute.DType, shape ...int) compute.Tensor { return s.dev.Temp(shape, d) }
 	results := func(w compute.Tensor) map[string]compute.Tensor {
 		out := map[string]compute.Tensor{
-			"Linear": temp(compute.Working, n, m), "Gemm": temp(compute.Working, n, k), "Gemm transposed": temp(compute.Working, n, m),
-			"Copy": temp(compute.Working, m, k), "Embed": temp(compute.Working, n, k), "LowRankInvNorm": temp(compute.Exact, m), "Gemm added": temp(compute.Working, n, k),
+			"Linear": temp(compute.Working, n, m), "Gemm": temp(compute.Working, n, k),
+			"Gemm transposed": temp(compute.Working, n, m),
+			"Copy":            temp(compute.Working, m, k), "Embed": temp(compute.Working, n, k),
+			"LowRankInvNorm": temp(compute.Exact, m), "Gemm added": temp(compute.Working, n, k),
 		}
 		s.dev.Linear(out["Linear"], compute.Tensor{}, x, w, bias, compute.GELU)
 		s.dev.Gemm(out["Gemm"], 1, dy, false, w, false, false)
