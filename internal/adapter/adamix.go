@@ -105,8 +105,10 @@ func (m *AdaMix) addAdapter(l int) {
 	normal := func(p *tape.Param) { b.normal(p, 0.02) }
 	zero := func(*tape.Param) {}
 	m.adapters = append(m.adapters, mixedAdapter{
-		m.mix(c.Experts, path+"down", ".weight", normal, c.Width, b.HiddenSize()), m.mix(c.Experts, path+"down", ".bias", zero, c.Width),
-		m.mix(ups, path+"up", ".weight", normal, b.HiddenSize(), c.Width), m.mix(ups, path+"up", ".bias", zero, b.HiddenSize()),
+		m.mix(c.Experts, path+"down", ".weight", normal, c.Width, b.HiddenSize()),
+		m.mix(c.Experts, path+"down", ".bias", zero, c.Width),
+		m.mix(ups, path+"up", ".weight", normal, b.HiddenSize(), c.Width),
+		m.mix(ups, path+"up", ".bias", zero, b.HiddenSize()),
 	})
 }
 
@@ -141,7 +143,8 @@ func (m *AdaMix) Begin(at At) {
 // Fold returns, for the form lora, the low-rank maps with the mean of the copies of A.
 func (m *AdaMix) Fold(dev compute.Device) ([]Update, error) {
 	if m.own.Form != "lora" {
-		return nil, fmt.Errorf("with method.form adapter there is no weight that does what the adapters do, because they are not linear")
+		return nil, fmt.Errorf("with method.form adapter there is no weight that does what the adapters do, because they " +
+			"are not linear")
 	}
 	pairs := map[model.Site]pair{}
 	m.Begin(At{})
@@ -168,7 +171,8 @@ type adaMixHook struct {
 // draw returns the number of a copy out of n for the module called name.
 func (h *adaMixHook) draw(n int, name string) int {
 	var u [1]float32
-	compute.Uniform(u[:], h.at.Seed, fmt.Sprintf("adamix.%s.%d.%d.%d", name, h.at.Step, h.at.Pass, h.again), 1) // of [-1, 1)
+	// of [-1, 1)
+	compute.Uniform(u[:], h.at.Seed, fmt.Sprintf("adamix.%s.%d.%d.%d", name, h.at.Step, h.at.Pass, h.again), 1)
 	return int((float64(u[0]) + 1) / 2 * float64(n))
 }
 

@@ -44,7 +44,8 @@ var bottleneckSpec = spec{
 	describe: func(d Description, _ Method, c *peftConfig) {
 		own := d.Method.own.(*bottleneckConfig)
 		c.More = map[string]any{
-			"kind": own.Kind, "r": own.Width, "act": own.Activation, "scale": own.Scale, "drop_first": own.DropFirst, "init": own.Init,
+			"kind": own.Kind, "r": own.Width, "act": own.Activation, "scale": own.Scale, "drop_first": own.DropFirst,
+			"init": own.Init,
 		}
 	},
 	library:  "lor2c",
@@ -81,7 +82,8 @@ func newBottleneck(b builder) (Method, error) {
 	c := settingsOf[*bottleneckConfig](b)
 	m := &Bottleneck{own: c, layers: b.HiddenLayers(), at: map[halfOf]bottleneck{}}
 	if c.DropFirst >= m.layers {
-		return nil, fmt.Errorf("adapter: attach adapter: method.drop_first is %d and the model has %d layers; want at most %d",
+		return nil, fmt.Errorf("adapter: attach adapter: method.drop_first is %d and the model has %d layers; want at "+
+			"most %d",
 			c.DropFirst, m.layers, m.layers-1)
 	}
 	for l := c.DropFirst; l < m.layers; l++ {
@@ -106,7 +108,8 @@ func (m *Bottleneck) add(b builder, layer int, half model.Half, name string) {
 	m.at[halfOf{layer, half}] = w
 }
 
-// bottleneck returns an adapter of the given inner width. Its weights are normal, of standard deviation 0.02, as in BERT.
+// bottleneck returns an adapter of the given inner width. Its weights are normal, of standard deviation 0.02, as in
+// BERT.
 func (b builder) bottleneck(width int, zeroUp bool, down, up string) bottleneck {
 	w := bottleneck{
 		b.param(down+".weight", width, b.HiddenSize()), b.param(down+".bias", width),

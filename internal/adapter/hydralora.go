@@ -16,16 +16,19 @@ type Routed struct {
 	Experts int      `yaml:"experts" doc:"low-rank experts of each adapted linear layer" range:"1..256" example:"4"`
 }
 
-// routedDefaults are the settings of the authors' scripts of HydraLoRA and LoRAMoE, on the linear layers that they adapt.
+// routedDefaults are the settings of the authors' scripts of HydraLoRA and LoRAMoE, on the linear layers that they
+// adapt.
 func routedDefaults(experts int) Routed {
-	return Routed{LowRank{Factors{Rank: 4, Alpha: 32, Dropout: 0.05}, []string{"intermediate.dense", "output.dense"}}, []string{"attention.output.dense"}, experts}
+	return Routed{LowRank{Factors{Rank: 4, Alpha: 32, Dropout: 0.05}, []string{"intermediate.dense", "output.dense"}},
+		[]string{"attention.output.dense"}, experts}
 }
 
 // Validate returns a fault if the ranks of all experts together are more than a device supports.
 func (c *Routed) Validate() (faults []error) {
 	if c.Rank >= 1 && c.Experts >= 1 && c.Rank*c.Experts > MaxRank {
-		faults = append(faults, fmt.Errorf("method.experts: is %d with a rank of %d; want rank times experts to be at most %d",
-			c.Experts, c.Rank, MaxRank))
+		faults = append(faults,
+			fmt.Errorf("method.experts: is %d with a rank of %d; want rank times experts to be at most %d",
+				c.Experts, c.Rank, MaxRank))
 	}
 	return faults
 }
@@ -41,10 +44,14 @@ var hydraLoRASpec = spec{
 	section:      func() section { return &hydraLoRAConfig{routedDefaults(4)} },
 	learningRate: 1e-3,
 	peftType:     "HYDRALORA",
-	describe:     func(d Description, _ Method, c *peftConfig) { c.describeRouted(d.Method.own.(*hydraLoRAConfig).Routed) },
-	library:      "lor2c",
-	load:         "Load it with `lor2c eval --adapter`. Its experts are weighed for each token, so it cannot be merged into base weights.",
-	unfolded:     "the weights of its experts depend on the token",
+	describe: func(d Description, _ Method,
+		c *peftConfig) {
+		c.describeRouted(d.Method.own.(*hydraLoRAConfig).Routed)
+	},
+	library: "lor2c",
+	load: "Load it with `lor2c eval --adapter`. Its experts are weighed for each token, so it cannot be merged " +
+		"into base weights.",
+	unfolded: "the weights of its experts depend on the token",
 }
 
 // describeRouted fills in the keys of LoRA and the number of experts.
@@ -53,8 +60,8 @@ func (c *peftConfig) describeRouted(own Routed) {
 	c.More = map[string]any{"lora_nums": own.Experts}
 }
 
-// HydraLoRA adds to a linear layer scale (sum over i of w_i B_i) A dropout(x), where the weights w = softmax(R x) of the
-// experts are computed for each token from x without dropout (Tian et al. 2024, arXiv:2404.19245, section 3.2).
+// HydraLoRA adds to a linear layer scale (sum over i of w_i B_i) A dropout(x), where the weights w = softmax(R x) of
+// the experts are computed for each token from x without dropout (Tian et al. 2024, arXiv:2404.19245, section 3.2).
 type HydraLoRA struct {
 	Plain
 	at     map[model.Site]experts
@@ -95,7 +102,8 @@ func (b builder) experts(c Routed, module string, layer, rows, in, out int) expe
 	values := make([]float32, c.Experts*in)
 	compute.Uniform(values, b.Seed, w.R.Name, 1/math.Sqrt(float64(in)))
 	w.R.Upload(b.dev, values)
-	w.pair = pair{b.lowRankA(module, layer, rows, in), b.lowRankB(module, layer, out, c.Experts*c.Rank), c.Scale(), float32(c.Dropout)}
+	w.pair = pair{b.lowRankA(module, layer, rows, in), b.lowRankB(module, layer, out, c.Experts*c.Rank), c.Scale(),
+		float32(c.Dropout)}
 	return w
 }
 

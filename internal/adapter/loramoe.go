@@ -13,8 +13,9 @@ type loRAMoEConfig struct {
 }
 
 var loRAMoESpec = spec{
-	new:          newLoRAMoE,
-	about:        "LoRAMoE: several LoRA for each linear layer, weighed for each token by a trained router, with balanced loads",
+	new: newLoRAMoE,
+	about: "LoRAMoE: several LoRA for each linear layer, weighed for each token by a trained router, with " +
+		"balanced loads",
 	section:      func() section { return &loRAMoEConfig{routedDefaults(6), 0.1} },
 	learningRate: 1e-3,
 	peftType:     "LORAMOE",
@@ -23,16 +24,17 @@ var loRAMoESpec = spec{
 		c.describeRouted(own.Routed)
 		c.More["blc_weight"] = own.Balance
 	},
-	library:  "lor2c",
-	load:     "Load it with `lor2c eval --adapter`. Its experts are weighed for each token, so it cannot be merged into base weights.",
+	library: "lor2c",
+	load: "Load it with `lor2c eval --adapter`. Its experts are weighed for each token, so it cannot be merged " +
+		"into base weights.",
 	unfolded: "the weights of its experts depend on the token",
 }
 
-// LoRAMoE adds to a linear layer scale (sum over i of w_i B_i A_i) dropout(x), where the weights w = softmax(R x) of the
-// experts are computed for each token from x without dropout (Dou et al. 2024, arXiv:2312.09979, section 3.2). The loss
-// gains, for each linear layer, balance_weight var/mean^2 of the loads of the experts, as in the authors' code without
-// types of samples. The load of an expert is the sum of its weights over the tokens of a sequence. Linear layers that
-// are computed only for the rows that the head reads have no such term.
+// LoRAMoE adds to a linear layer scale (sum over i of w_i B_i A_i) dropout(x), where the weights w = softmax(R x) of
+// the experts are computed for each token from x without dropout (Dou et al. 2024, arXiv:2312.09979, section 3.2). The
+// loss gains, for each linear layer, balance_weight var/mean^2 of the loads of the experts, as in the authors' code
+// without types of samples. The load of an expert is the sum of its weights over the tokens of a sequence. Linear
+// layers that are computed only for the rows that the head reads have no such term.
 type LoRAMoE struct {
 	Plain
 	own    *loRAMoEConfig

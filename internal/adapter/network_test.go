@@ -60,12 +60,14 @@ var methods = []struct {
 	{"reslora-bs", adapter.Configure("reslora", adapter.Values{
 		"rank": 2, "alpha": 3, "pre_num": 2, "target_modules": allLinear,
 	}), nil},
-	{"reslora-ms", adapter.Configure("reslora", adapter.Values{"rank": 2, "alpha": 3, "res_type": "ms", "pre_num": 2}), nil},
+	{"reslora-ms", adapter.Configure("reslora", adapter.Values{"rank": 2, "alpha": 3, "res_type": "ms", "pre_num": 2}),
+		nil},
 	{"reslora-ms-all", adapter.Configure("reslora", adapter.Values{
 		"rank": 2, "alpha": 3, "res_type": "ms", "pre_num": -1, "target_modules": allLinear,
 	}), nil},
 	{"adapter-pfeiffer", adapter.Configure("adapter", adapter.Values{"bottleneck": 5}), nil},
-	{"adapter-houlsby", adapter.Configure("adapter", adapter.Values{"bottleneck": 3, "kind": "houlsby", "drop_first": 1}), nil},
+	{"adapter-houlsby", adapter.Configure("adapter", adapter.Values{"bottleneck": 3, "kind": "houlsby", "drop_first": 1}),
+		nil},
 	{"hydralora", adapter.Configure("hydralora", adapter.Values{"rank": 2, "alpha": 6, "experts": 3}), nil},
 	{"loramoe", adapter.Configure("loramoe", adapter.Values{
 		"rank": 2, "alpha": 6, "experts": 3, "balance_weight": 0.5,

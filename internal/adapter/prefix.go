@@ -27,8 +27,9 @@ var prefixSpec = spec{
 			"num_transformer_submodules": 1, "prefix_projection": false,
 		}
 	},
-	library:  "lor2c",
-	load:     "Load it with `lor2c eval --adapter`. It holds keys and values of every layer, which cannot be merged into base weights.",
+	library: "lor2c",
+	load: "Load it with `lor2c eval --adapter`. It holds keys and values of every layer, which cannot be merged " +
+		"into base weights.",
 	unfolded: "its keys and values are rows that no weight has",
 	except:   movesStart,
 }

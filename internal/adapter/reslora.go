@@ -152,8 +152,8 @@ func (h resLoRAHook) blocks(p *model.Pass, s model.Site, x, y *tape.Var) {
 	}
 }
 
-// middle adds B of this layer, applied to the sum of the inner values of this layer and of earlier ones. Inner values are
-// small, and stay in memory until the end of the pass.
+// middle adds B of this layer, applied to the sum of the inner values of this layer and of earlier ones. Inner values
+// are small, and stay in memory until the end of the pass.
 func (h resLoRAHook) middle(p *model.Pass, s model.Site, x, y *tape.Var) {
 	w := h.m.chains[s.Index][s.Layer]
 	u := w.down(p, s.Layer, siteMask(s), x)

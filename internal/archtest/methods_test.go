@@ -11,8 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// ordinaryWords are names of methods that other things have too: lor2c is the name of the program, and an adapter is also
-// what a run of any method saves.
+// ordinaryWords are names of methods that other things have too: lor2c is the name of the program, and an adapter is
+// also what a run of any method saves.
 var ordinaryWords = []string{"adapter", "lor2c"}
 
 // methodNames returns the names of methods in a run file, without ordinary words.
