@@ -51,7 +51,8 @@ type AdaLoRA struct {
 	sites  []adaLoRASite
 	// Moving averages of the sensitivities of params and of their deviations [n], and the scores of the triplets by layer.
 	mean, deviation, scores *tape.Param
-	step                    int // the last step
+	step                    int  // the last step of this process
+	pruned                  bool // an earlier process set elements of e to zero
 }
 
 type adaLoRASite struct {
@@ -61,7 +62,7 @@ type adaLoRASite struct {
 
 func newAdaLoRA(b builder) (Method, error) {
 	c := settingsOf[*adaLoRAConfig](b)
-	m := &AdaLoRA{own: c, dev: b.dev, at: map[model.Site]adaLoRASite{}}
+	m := &AdaLoRA{own: c, dev: b.dev, at: map[model.Site]adaLoRASite{}, pruned: b.Structure != nil}
 	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
 		w := adaLoRASite{pair{
 			b.param(module+".lora_A", c.InitRank, in), b.param(module+".lora_B", out, c.InitRank),
@@ -223,7 +224,7 @@ func (m *AdaLoRA) Finish(run Run) {
 // pattern returns which triplets of each layer are kept, by the path of e; nil before some were set to zero. It waits
 // for the device.
 func (m *AdaLoRA) pattern() map[string][]bool {
-	if m.plan.steps == 0 || m.step-1 <= m.plan.start {
+	if m.plan.steps == 0 || !m.pruned && m.step-1 <= m.plan.start {
 		return nil
 	}
 	pattern := map[string][]bool{}

@@ -220,6 +220,50 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 			macs += 2 * layers * 4 * r * r * c
 			calls["Gemm"] += 2 * layers * 4
 		}
+	case "reslora": // the paths of a layer and of up to four before it
+		macs += headGrad + above + n*(c*c+2*c*f)
+		paths := 0
+		for l := range layers {
+			k, rows := min(l, 4)+1, 2*n
+			if l == layers-1 {
+				rows = n + b
+			}
+			paths += k
+			macs += k * rows * 6 * c * r
+		}
+		macs -= 2 * n * c * r // the first layer needs no dx
+		calls["Gemm"] = headCalls + 6*(layers-1) + 3
+		lowRank(2 * paths)
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "hydralora", "loramoe":
+		experts, a := 4, r
+		if method == "loramoe" {
+			experts, a = 6, 6*r
+		}
+		macs += headGrad + above + n*(c*c+2*c*f)
+		rows := (layers-1)*2*n + n + b
+		macs += rows * 3 * c * (experts + a + experts*r) // forward pass, gradient of the factor, gradient of its input
+		macs -= 2 * n * c * (experts + a)                // the first layer needs no dx
+		calls["Gemm"] = headCalls + 6*(layers-1) + 3
+		lowRank(2 * layers)
+		calls["LowRankDown"], calls["LowRankDownGrad"] = 4*layers, 4*layers
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "prefix":
+		macs += headGrad + above + n*(c*c+2*c*f)
+		calls["Gemm"] = headCalls + 6*(layers-1) + 3
+		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
+	case "adapter", "adamix":
+		width, passes, norms := 48, 1, 3 // the norm behind the feed-forward layer is used twice
+		if method == "adamix" {
+			width, passes, norms = 16, 2, 2
+		}
+		macs += headGrad + above + ((layers-1)*n+b)*6*c*width - n*c*width // the first layer needs no dx
+		macs *= passes
+		calls["Linear"] += 2 * layers
+		calls["Linear"] *= passes
+		calls["Gemm"] = passes * (headCalls + 6*(layers-1) + 4*layers - 1)
+		biases = passes * (biases + 2*layers)
+		calls["AttentionGrad"], calls["LayerNormGrad"] = passes*(layers-1), passes*(1+norms*(layers-1))
 	case "bitfit":
 		// The gradient reaches the bias of the embeddings' norm. Weights have no
 		// gradients.
