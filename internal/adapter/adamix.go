@@ -43,7 +43,7 @@ var adaMixSpec = spec{
 	},
 	library: "lor2c",
 	load:    "Load it with `lor2c eval --adapter`, which averages the copies.",
-	except:  movesStart,
+	except:  movesStart | perMicroBatch,
 }
 
 // AdaMix has several copies of a module and draws one of them for each pass, and for each layer (Wang et al. 2022,
@@ -194,7 +194,7 @@ func (h *adaMixHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	f := bottleneck{h.of(w.down, i), h.of(w.downBias, i), h.of(w.up, j), h.of(w.upBias, j)}.apply(p, s.Out, compute.GELU)
 	sum := p.Add(s.Out, f, 1)
 	p.Release(f)
-	return s.Norm(sum, s.Drop)
+	return endHalf(p, s, sum, s.Drop)
 }
 
 func (h *adaMixHook) Adapts(s model.Site) bool {

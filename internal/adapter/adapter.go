@@ -146,6 +146,9 @@ const (
 	// A method with rewritesBase changes weights of the base model when it is
 	// attached.
 	rewritesBase
+	// A method with perMicroBatch draws something, or adds to the loss something that is not a sum over examples, for
+	// each micro-batch, so that gradients depend on how a batch is divided.
+	perMicroBatch
 )
 
 // methods has all methods. A new method needs a line here and a file.

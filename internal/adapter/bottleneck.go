@@ -183,7 +183,7 @@ func (h bottleneckHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	t := p.Dropout(s.Out, s.Drop)
 	in := t
 	if h.m.own.Kind == "pfeiffer" {
-		in = s.Norm(p.Copy(t), compute.Dropout{})
+		in = endHalf(p, s, p.Copy(t), compute.Dropout{})
 	}
 	f := w.apply(p, in, activations[h.m.own.Activation])
 	sum := p.Add(t, f, float32(h.m.own.Scale))
@@ -194,5 +194,15 @@ func (h bottleneckHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	if t != s.Out {
 		p.Release(t)
 	}
-	return s.Norm(sum, compute.Dropout{})
+	return endHalf(p, s, sum, compute.Dropout{})
+}
+
+// endHalf returns s.Norm(x) and releases x, which the norm has used up and no one else reads. In a decoder the two are
+// one value.
+func endHalf(p *model.Pass, s model.Sublayer, x *tape.Var, drop compute.Dropout) *tape.Var {
+	y := s.Norm(x, drop)
+	if y != x {
+		p.Release(x)
+	}
+	return y
 }

@@ -261,6 +261,9 @@ func TestAccumulation(t *testing.T) {
 	for _, kind := range kinds {
 		for _, m := range methods {
 			t.Run("model="+kind+"/method="+m.name, func(t *testing.T) {
+				if adapter.PerMicroBatch(m.config.Name()) {
+					t.Skip("the registry says that the method does something for each micro-batch")
+				}
 				whole := attach(t, cpu.Open[float64](1), kind, m.config, m.merge)
 				split := attach(t, cpu.Open[float64](1), kind, m.config, m.merge)
 				whole.leaveStart()
@@ -322,7 +325,7 @@ func TestFrozen(t *testing.T) {
 				n.steps(t, 3)
 				for _, p := range all {
 					trained := slices.Contains(n.Method.Params(), p) || slices.Contains(n.Model.Head(), p)
-					if moved := !sameBits(before[p], download(dev, p.Value)); moved != trained {
+					if moved := !sameBits(before[p], download(dev, p.Value)); moved != trained && p.Idle != tape.OftenIdle {
 						t.Errorf("%s: moved is %t, trained is %t", p.Name, moved, trained)
 					}
 				}

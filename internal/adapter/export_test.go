@@ -18,9 +18,10 @@ func NewLoR2C(a, b []*tape.Param, scale float32) *LoR2C {
 var PairedError = pairedError
 
 // RoundsStart and RewritesBase report whether a method does not keep a clause of the contract.
-func RoundsStart(name string) bool  { return methods[name].except&roundsStart != 0 }
-func MovesStart(name string) bool   { return methods[name].except&movesStart != 0 }
-func RewritesBase(name string) bool { return methods[name].except&rewritesBase != 0 }
+func RoundsStart(name string) bool   { return methods[name].except&roundsStart != 0 }
+func MovesStart(name string) bool    { return methods[name].except&movesStart != 0 }
+func PerMicroBatch(name string) bool { return methods[name].except&perMicroBatch != 0 }
+func RewritesBase(name string) bool  { return methods[name].except&rewritesBase != 0 }
 
 // Kept is how many of AdaLoRA's triplets are kept after step t of a run.
 func Kept(steps, start, final, triplets, target, t int) int {

@@ -28,6 +28,7 @@ var loRAMoESpec = spec{
 	load: "Load it with `lor2c eval --adapter`. Its experts are weighed for each token, so it cannot be merged " +
 		"into base weights.",
 	unfolded: "the weights of its experts depend on the token",
+	except:   perMicroBatch,
 }
 
 // LoRAMoE adds to a linear layer scale (sum over i of w_i B_i A_i) dropout(x), where the weights w = softmax(R x) of

@@ -22,7 +22,7 @@ var rangeForm = regexp.MustCompile(`^(0\|)?(>?)([-+.e\d]*\d)\.\.(<?)([-+.e\d]*\d
 func ParseRange(text string) (r Range, err error) {
 	form := rangeForm.FindStringSubmatch(text)
 	if form == nil {
-		return r, fmt.Errorf("%q is no range; want one such as 1..256, >0.., 0..<1 or 0|5..", text)
+		return r, fmt.Errorf("%q is not a range; want one such as 0.., >0..1, 0|5.. or 1..256", text)
 	}
 	r = Range{Most: math.Inf(1), Zero: form[1] != "", Above: form[2] != "", Below: form[4] != ""}
 	if r.Least, err = strconv.ParseFloat(form[3], 64); err == nil && form[5] != "" {
