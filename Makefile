@@ -29,7 +29,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo table1 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo demo-decoder table1 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,10 @@ CARD := $(wildcard /dev/nvidia0 /dev/dxg)
 demo: ## fine-tune the demo encoder on real sentences and compare three scores
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	sh scripts/demo.sh
+
+demo-decoder: ## fine-tune the demo decoder and show what it writes before and after
+	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
+	sh scripts/demo_decoder.sh
 
 # PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
 PROFILE ?= paper

@@ -359,7 +359,10 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 func (r *run) header(plan Plan) []string {
 	c, task := r.session.Config, r.session.Set.Task
 	labels := "a number for each"
-	if task.Labels != nil {
+	switch {
+	case c.Data.IsInstruct():
+		labels = "tokens to predict"
+	case task.Labels != nil:
 		labels = terminal.Count(len(task.Labels), "class", "classes")
 	}
 	return []string{
