@@ -71,7 +71,7 @@ func TestLoadHeadOrigin(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, got := range logits(dev, m, b) {
-				if w := want[i/len(rows)*len(rows)+rows[i%len(rows)]]; got != w {
+				if w := want[i/len(rows)*len(rows)+rows[i%len(rows)]]; math.Abs(got-w) > 1e-12 {
 					t.Errorf("logit %d is %v; want %v", i, got, w)
 				}
 			}

@@ -87,7 +87,7 @@ func TestMasks(t *testing.T) {
 				for _, q := range a.Params() {
 					if !strings.HasSuffix(q.Name, ".bias") && method != "full" { // if B is zero its mask has no effect
 						v := make([]float32, q.Value.Shape.Len())
-						compute.Normal(v, 8, q.Name, 0.5)
+						compute.Normal(v, 8, q.Name, 0.3)
 						dev.Upload(q.Value, v)
 					}
 				}
