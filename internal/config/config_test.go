@@ -259,6 +259,11 @@ func TestTable1(t *testing.T) {
 	for task, length := range lengths {
 		for method, want := range map[string]adapter.Config{
 			"full": adapter.NewConfig("full"), "lora": adapter.NewConfig("lora"), "lor2c": adapter.NewConfig("lor2c"),
+			"adapter16":  adapter.Configure("adapter", adapter.Values{"bottleneck": 16}),
+			"adapter48":  adapter.NewConfig("adapter"),
+			"adalora":    adapter.Configure("adalora", adapter.Values{"init_rank": 12, "target_rank": 8, "alpha": 16}),
+			"dylora":     adapter.NewConfig("dylora"),
+			"pissa":      adapter.Configure("pissa", adapter.Values{"alpha": 8, "dropout": 0.0}),
 			"sharelor2c": adapter.Configure("lor2c", adapter.Values{"share": true}), "imlor2c": adapter.NewConfig("lor2c"),
 		} {
 			path := "configs/table1/" + method + "-" + task + ".yaml"
@@ -281,8 +286,8 @@ func TestTable1(t *testing.T) {
 			})
 		}
 	}
-	if files, err := filepath.Glob("../../configs/table1/*.yaml"); err != nil || len(files) != 5*len(lengths) {
-		t.Errorf("there are %d files, %v; want %d", len(files), err, 5*len(lengths))
+	if files, err := filepath.Glob("../../configs/table1/*.yaml"); err != nil || len(files) != 10*len(lengths) {
+		t.Errorf("there are %d files, %v; want %d", len(files), err, 10*len(lengths))
 	}
 }
 

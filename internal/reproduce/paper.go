@@ -13,7 +13,7 @@ var paperCSV string
 
 // paperRow is a row of Table I.
 type paperRow struct {
-	method     string // "" if lor2c has no such method
+	method     string // lor2c's name for the row
 	row        string // name of the row in the paper
 	parameters string
 	scores     map[string]float64 // by task, times 100

@@ -21,8 +21,10 @@ const (
 // demoTask is the only task of the mini profile.
 const demoTask = "demo"
 
-// Methods are the methods of Table I that lor2c has, in the order of its rows.
-var Methods = []string{"full", "lora", "lor2c", "sharelor2c", "imlor2c"}
+// Methods are lor2c's names for the rows of Table I, in their order. The adapters are named after their bottleneck.
+var Methods = []string{
+	"full", "adapter16", "adapter48", "lora", "adalora", "dylora", "pissa", "lor2c", "sharelor2c", "imlor2c",
+}
 
 // profile is what differs between Paper and Mini.
 type profile struct {
@@ -75,8 +77,14 @@ func miniBase(method, _ string) (string, []sweep.Setting) {
 	switch method {
 	case "full":
 		sets = append(sets, settings("method.name", "full", "optim.lr", 5e-4, "optim.head_lr_ratio", 1)...)
-	case "lora":
-		sets = append(sets, settings("method.name", "lora")...)
+	case "adapter16":
+		sets = append(sets, settings("method.name", "adapter", "method.bottleneck", 16)...)
+	case "adapter48":
+		sets = append(sets, settings("method.name", "adapter", "method.bottleneck", 48)...)
+	case "adalora", "dylora", "lora":
+		sets = append(sets, settings("method.name", method)...)
+	case "pissa":
+		sets = append(sets, settings("method.name", "pissa", "method.alpha", 8, "method.dropout", 0)...)
 	case "sharelor2c":
 		sets = append(sets, settings("method.share", true)...)
 	case "imlor2c":

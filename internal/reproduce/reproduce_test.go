@@ -43,7 +43,7 @@ func TestPlan(t *testing.T) {
 		o            Options
 		cells        int
 	}{
-		{"table1", "table1", Options{Profile: Paper}, 5 * 6 * 3},
+		{"table1", "table1", Options{Profile: Paper}, 10 * 6 * 3},
 		{"one", "table1", Options{Profile: Paper, Tasks: []string{"rte"}, Methods: []string{"imlor2c"}, Seeds: []uint64{1}},
 			1},
 		// LoR2C is the cell without merges and injections.
@@ -53,7 +53,7 @@ func TestPlan(t *testing.T) {
 		{"fig2", "fig2", Options{Profile: Paper}, 1},
 		{"fig6", "fig6", Options{Profile: Paper}, 4 * 49},
 		{"fig7", "fig7", Options{Profile: Paper}, 2},
-		{"mini table1", "table1", Options{Profile: Mini}, 5 * 2},
+		{"mini table1", "table1", Options{Profile: Mini}, 10 * 2},
 		{"mini fig2", "fig2", Options{Profile: Mini}, 1},
 		{"mini fig6", "fig6", Options{Profile: Mini}, 9},
 		{"mini fig7", "fig7", Options{Profile: Mini}, 2},
@@ -119,8 +119,8 @@ func TestPlanFaults(t *testing.T) {
 			Options{Profile: Paper, Tasks: []string{"mrcp"}}},
 		`--tasks has "mrpc"; want some of demo`: {"table1",
 			Options{Profile: Mini, Tasks: []string{"mrpc"}}},
-		`--methods has "adalora"; want some of full, lora, lor2c`: {"table1",
-			Options{Profile: Paper, Methods: []string{"adalora"}}},
+		`--methods has "vera"; want some of full, adapter16`: {"table1",
+			Options{Profile: Paper, Methods: []string{"vera"}}},
 		`--methods and --grid are for table1; fig6 has its own`: {"fig6", Options{Profile: Paper, Grid: true}},
 		`fig7 shows one task, --tasks has 2; want one`: {"fig7",
 			Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}}},

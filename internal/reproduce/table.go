@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -66,11 +65,7 @@ func (j *Job) table(sum *sweep.Summary) *table {
 		t.Source = "Table I of arXiv:2503.00572"
 	}
 	paper, _ := paperTable()
-	var absent []string
 	for _, p := range paper {
-		if p.method == "" {
-			absent = append(absent, p.row)
-		}
 		if !slices.Contains(j.o.Methods, p.method) {
 			continue
 		}
@@ -91,7 +86,7 @@ func (j *Job) table(sum *sweep.Summary) *table {
 			t.Averages = append(t.Averages, average{p.method, p.row, &p.average, stat.Mean(means, nil)})
 		}
 	}
-	t.Notes = j.notes(absent)
+	t.Notes = j.notes()
 	return t
 }
 
@@ -133,7 +128,7 @@ func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
 }
 
 // notes returns what a reader must know to compare the numbers.
-func (j *Job) notes(absent []string) (notes []string) {
+func (j *Job) notes() (notes []string) {
 	if j.profile.note != "" {
 		return []string{j.profile.note,
 			"IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev."}
@@ -154,9 +149,9 @@ func (j *Job) notes(absent []string) (notes []string) {
 	}
 	if slices.Contains(j.o.Methods, "full") || slices.Contains(j.o.Methods, "lora") {
 		notes = append(notes,
-			"The paper quotes FF and LoRA from others; its settings for them are not given. Ours are those of configs/table1.")
+			"The paper quotes FF, AdptD and LoRA from others; its settings for them are not given. Ours are those of "+
+				"configs/table1.")
 	}
-	notes = append(notes, "Rows of the paper whose methods lor2c does not have: "+strings.Join(absent, ", ")+".")
 	if j.o.Model != "" {
 		notes = append(notes, "The model is "+j.o.Model+"; the paper's numbers are those of RoBERTa-base.")
 	}

@@ -56,7 +56,6 @@ Scores are times 100: the mean over seeds ± the sample standard deviation. Para
 * Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.
 * The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way.
 * The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
-* Rows of the paper whose methods lor2c does not have: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
 `, `\begin{tabular}{llrr}
 \toprule
 Method & & MRPC & RTE \\
@@ -75,8 +74,6 @@ Scores are those of the best epoch on dev, as in the paper: in both the epoch is
 The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way.
 
 The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 85.95.
-
-Rows of the paper whose methods lor2c does not have: AdptD 0.3M, AdptD 0.9M, AdaLoRA, DyLoRA, PiSSA.
 
 }
 `},
