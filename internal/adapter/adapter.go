@@ -124,6 +124,8 @@ type spec struct {
 	// saved. They are nil if it returns nothing.
 	checkStructure func(structure json.RawMessage, layers int) error
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
+	// frozen reports whether a tensor of the adapter's file is not trained; nil if all of them are.
+	frozen func(name string) bool
 	// library and load are for the model card: the library that loads the adapter,
 	// and a sentence that says how.
 	library, load string

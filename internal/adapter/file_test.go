@@ -108,6 +108,9 @@ func TestSaveRestore(t *testing.T) {
 				if err := s.CheckBase(d.Base); err != nil {
 					t.Error(err)
 				}
+				if got, want := s.Scalars(), adapter.Count(n.Method.Params()); got != want && want > 0 && m.config.Trains() == nil {
+					t.Errorf("the directory has %d trained scalars; want %d", got, want)
+				}
 				for i, p := range n.Opt.Params() {
 					if !sameBits(download(dev, p.Value), download(dev, fresh.Opt.Params()[i].Value)) {
 						t.Errorf("%s differs after the round trip", p.Name)

@@ -107,11 +107,14 @@ func noTensors(dir, name string) error {
 // Close releases the file.
 func (s *Saved) Close() error { return s.file.Close() }
 
-// Scalars returns the number of scalars of the adapter without the head. For full
-// fine-tuning it is the number of scalars of the encoder.
+// Scalars returns the number of trained scalars of the adapter without the head. For
+// full fine-tuning it is the number of scalars of the encoder.
 func (s *Saved) Scalars() (n int) {
 	for _, name := range s.file.Names() {
 		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
+			continue
+		}
+		if frozen := methods[s.Method.name].frozen; frozen != nil && frozen(name) {
 			continue
 		}
 		_, shape, _ := s.file.Info(name)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -40,6 +41,7 @@ var pissaSpec = spec{
 	peftType:       "PISSA",
 	describe:       func(d Description, _ Method, c *peftConfig) { c.describeLoRA(d.Method.own.(*pissaConfig).LowRank) },
 	checkStructure: checkResidual,
+	frozen:         isInitial,
 	library:        "lor2c",
 	load:           residualLoad,
 	except:         roundsStart | rewritesBase,
@@ -58,10 +60,14 @@ var oloraSpec = spec{
 	peftType:       "OLORA",
 	describe:       func(d Description, _ Method, c *peftConfig) { c.describeLoRA(d.Method.own.(*oloraConfig).LowRank) },
 	checkStructure: checkResidual,
+	frozen:         isInitial,
 	library:        "lor2c",
 	load:           residualLoad,
 	except:         roundsStart | rewritesBase,
 }
+
+// isInitial reports whether a tensor is A0 or B0.
+func isInitial(name string) bool { return strings.Contains(name, ".initial_") }
 
 const residualLoad = "Load it with `lor2c eval --adapter`. It holds the factors that training began with too: on " +
 	"the untouched base the adapter is the LoRA that has them, negated, beside its own."

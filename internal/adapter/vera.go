@@ -3,6 +3,7 @@ package adapter
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
@@ -35,6 +36,7 @@ var veraSpec = spec{
 		c.More = map[string]any{"d_initial": own.Initial, "projection_prng_key": 0, "save_projection": true,
 			"vera_dropout": own.Dropout}
 	},
+	frozen:  func(name string) bool { return strings.HasSuffix(name, "vera_A") || strings.HasSuffix(name, "vera_B") },
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }
