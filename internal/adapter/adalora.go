@@ -73,9 +73,7 @@ func newAdaLoRA(b builder) (Method, error) {
 			if c.Weight == 0 { // no gradient while e is zero
 				p.Idle = tape.IdleAtStart
 			}
-			values := make([]float32, p.Value.Shape.Len())
-			compute.Normal(values, b.Seed, p.Name, 0.02)
-			p.Upload(b.dev, values)
+			b.normal(p, 0.02)
 		}
 		m.at[s], m.sites = w, append(m.sites, w)
 		m.params = append(m.params, w.A, w.B)

@@ -168,20 +168,14 @@ type adaMixHook struct {
 	again int // 1 in the second pass over a batch
 }
 
-// draw returns the number of a copy out of n for the module called name.
-func (h *adaMixHook) draw(n int, name string) int {
-	var u [1]float32
-	// of [-1, 1)
-	compute.Uniform(u[:], h.at.Seed, fmt.Sprintf("adamix.%s.%d.%d.%d", name, h.at.Step, h.at.Pass, h.again), 1)
-	return int((float64(u[0]) + 1) / 2 * float64(n))
-}
-
-// of returns the copy number i, or the mean in an evaluation.
-func (h *adaMixHook) of(x mixture, i int) *tape.Param {
+// of returns the copy that the pass draws for the module called name, or the mean in an evaluation. Parameters of one
+// module have the same name and so the same draw.
+func (h *adaMixHook) of(x mixture, name string) *tape.Param {
 	if !h.at.Train {
 		return x.mean
 	}
-	return x.copies[i]
+	name = fmt.Sprintf("adamix.%s.%d.%d.%d", name, h.at.Step, h.at.Pass, h.again)
+	return x.copies[drawn(h.at.Seed, name, len(x.copies))]
 }
 
 func (h *adaMixHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
@@ -189,9 +183,10 @@ func (h *adaMixHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 		return s.Norm(s.Out, s.Drop)
 	}
 	w := h.m.adapters[s.Layer]
-	i := h.draw(len(w.down.copies), fmt.Sprintf("down.%d", s.Layer))
-	j := h.draw(len(w.up.copies), fmt.Sprintf("up.%d", s.Layer))
-	f := bottleneck{h.of(w.down, i), h.of(w.downBias, i), h.of(w.up, j), h.of(w.upBias, j)}.apply(p, s.Out, compute.GELU)
+	down, up := fmt.Sprintf("down.%d", s.Layer), fmt.Sprintf("up.%d", s.Layer)
+	f := bottleneck{
+		h.of(w.down, down), h.of(w.downBias, down), h.of(w.up, up), h.of(w.upBias, up),
+	}.apply(p, s.Out, compute.GELU)
 	sum := p.Add(s.Out, f, 1)
 	p.Release(f)
 	return endHalf(p, s, sum, s.Drop)
@@ -204,9 +199,9 @@ func (h *adaMixHook) Adapts(s model.Site) bool {
 
 func (h *adaMixHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
 	w := h.m.pairs[s]
-	drawn := w.pair
-	drawn.A = h.of(w.a, h.draw(len(w.a.copies), s.Path))
-	drawn.up(p, drawn.down(p, s.Layer, siteMask(s), x), y)
+	one := w.pair
+	one.A = h.of(w.a, s.Path)
+	one.up(p, one.down(p, s.Layer, siteMask(s), x), y)
 }
 
 // Loss adds the divergence between the predictions of two passes. With one output there is none.

@@ -239,9 +239,7 @@ func (b builder) frozen(name string, shape ...int) *tape.Param {
 func (b builder) lowRankA(module string, layer, r, in int) *tape.Param {
 	p := b.param(module+".lora_A.weight", r, in)
 	p.Factor, p.Layer, p.Idle = "A", layer, tape.IdleAtStart
-	values := make([]float32, r*in)
-	compute.Uniform(values, b.Seed, p.Name, 1/math.Sqrt(float64(in)))
-	p.Upload(b.dev, values)
+	b.uniform(p, 1/math.Sqrt(float64(in)))
 	return p
 }
 

@@ -124,13 +124,6 @@ func (b builder) bottleneck(width int, zeroUp bool, down, up string) bottleneck 
 	return w
 }
 
-// normal draws the values of a parameter from a normal distribution.
-func (b builder) normal(p *tape.Param, std float64) {
-	values := make([]float32, p.Value.Shape.Len())
-	compute.Normal(values, b.Seed, p.Name, std)
-	p.Upload(b.dev, values)
-}
-
 // apply returns the output of an adapter for h [N,C].
 func (w bottleneck) apply(p *model.Pass, h *tape.Var, act compute.Act) *tape.Var {
 	inner := p.Linear(h, w.down, w.downBias, act)
@@ -161,9 +154,7 @@ func (m *Bottleneck) dropped(at At) int {
 	case !at.Train || !m.own.RobustDrop:
 		return 0
 	}
-	var u [1]float32
-	compute.Uniform(u[:], at.Seed, fmt.Sprintf("adapter.drop.%d", at.Step), 1) // of [-1, 1)
-	return int((float64(u[0]) + 1) / 2 * float64(m.layers))
+	return drawn(at.Seed, fmt.Sprintf("adapter.drop.%d", at.Step), m.layers)
 }
 
 // Hook ends the halves of layers with adapters.

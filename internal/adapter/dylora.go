@@ -67,9 +67,7 @@ func (m *DyLoRA) rank(at At) int {
 		}
 		return m.own.Rank
 	}
-	var u [1]float32
-	compute.Uniform(u[:], at.Seed, fmt.Sprintf("dylora.rank.%d", at.Step), 1) // of [-1, 1)
-	return 1 + int((float64(u[0])+1)/2*float64(m.own.Rank))
+	return 1 + drawn(at.Seed, fmt.Sprintf("dylora.rank.%d", at.Step), m.own.Rank)
 }
 
 // Begin sets the rank of the pass.

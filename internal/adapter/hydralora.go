@@ -99,9 +99,7 @@ func (b builder) routedLinears(c Routed, rows int, f func(s model.Site, w expert
 func (b builder) experts(c Routed, module string, layer, rows, in, out int) experts {
 	w := experts{R: b.param(module+".lora_route.weight", c.Experts, in)}
 	w.R.Idle = tape.IdleAtStart
-	values := make([]float32, c.Experts*in)
-	compute.Uniform(values, b.Seed, w.R.Name, 1/math.Sqrt(float64(in)))
-	w.R.Upload(b.dev, values)
+	b.uniform(w.R, 1/math.Sqrt(float64(in)))
 	w.pair = pair{b.lowRankA(module, layer, rows, in), b.lowRankB(module, layer, out, c.Experts*c.Rank), c.Scale(),
 		float32(c.Dropout)}
 	return w

@@ -1,7 +1,6 @@
 package adapter
 
 import (
-	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -49,11 +48,9 @@ func newPrefix(b builder) (Method, error) {
 	for l := range b.HiddenLayers() {
 		draw := func(name string) *tape.Param {
 			p := b.param(filePrefix+b.LayerPath(l)+"."+name, c.Tokens, b.KeyValueSize())
-			values := make([]float32, p.Value.Shape.Len())
 			if c.Init == "normal" {
-				compute.Normal(values, b.Seed, p.Name, 1)
+				b.normal(p, 1)
 			}
-			p.Upload(b.dev, values)
 			return p
 		}
 		m.keys, m.values = append(m.keys, draw("prefix_key")), append(m.values, draw("prefix_value"))

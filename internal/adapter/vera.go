@@ -66,9 +66,8 @@ func newVeRA(b builder) (Method, error) {
 		return nil, err
 	}
 	random := func(name string, rows, columns int) *tape.Param {
-		p, values := b.param("base_model."+name, rows, columns), make([]float32, rows*columns)
-		compute.Uniform(values, b.Seed, p.Name, math.Sqrt(6/float64(columns)))
-		p.Upload(b.dev, values)
+		p := b.param("base_model."+name, rows, columns)
+		b.uniform(p, math.Sqrt(6/float64(columns)))
 		return p
 	}
 	m.a, m.back = random("vera_A", c.Rank, widest), random("vera_B", most, c.Rank)
