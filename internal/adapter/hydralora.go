@@ -85,13 +85,8 @@ func newHydraLoRA(b builder) (Method, error) {
 
 // routedLinears calls f for each linear layer that c chooses, with new experts for it. rows is the height of A.
 func (b builder) routedLinears(c Routed, rows int, f func(s model.Site, w experts)) error {
-	if err := b.checkTargets(c.Exclude); err != nil {
-		return err
-	}
-	return b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
-		if !targeted(c.Exclude, s.Name) {
-			f(s, b.experts(c, module, s.Layer, rows, in, out))
-		}
+	return b.linearsExcept(c.TargetModules, c.Exclude, func(s model.Site, module string, in, out int) {
+		f(s, b.experts(c, module, s.Layer, rows, in, out))
 	})
 }
 

@@ -64,15 +64,10 @@ type ia3Site struct {
 
 func newIA3(b builder) (Method, error) {
 	m, c := &IA3{b: b, at: map[model.Site]ia3Site{}}, settingsOf[*ia3Config](b)
-	for _, list := range [][]string{c.FeedForward, c.ExcludeModules} {
-		if err := b.checkTargets(list); err != nil {
-			return nil, err
-		}
+	if err := b.checkTargets(c.FeedForward); err != nil {
+		return nil, err
 	}
-	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
-		if targeted(c.ExcludeModules, s.Name) {
-			return
-		}
+	err := b.linearsExcept(c.TargetModules, c.ExcludeModules, func(s model.Site, module string, in, out int) {
 		shape, input := []int{out, 1}, targeted(c.FeedForward, s.Name)
 		if input {
 			shape = []int{1, in}

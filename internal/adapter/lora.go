@@ -117,16 +117,34 @@ func (b builder) checkTargets(targetModules []string) error {
 // linears calls f for each linear layer that target modules name, by layer and by their order within it, with the path
 // of the layer's tensors in a file and the widths of its input and output.
 func (b builder) linears(targetModules []string, f func(s model.Site, module string, in, out int)) error {
-	if err := b.checkTargets(targetModules); err != nil {
-		return err
-	}
-	for l := range b.HiddenLayers() {
-		for _, s := range sites(b, l, targetModules) {
-			w := b.Linear(s).W.Value.Shape
-			f(s, filePrefix+s.Path, w[1], w[0])
+	return b.linearsExcept(targetModules, nil, f)
+}
+
+// linearsExcept is linears without the linear layers that exclude names.
+func (b builder) linearsExcept(
+	targetModules, exclude []string, f func(s model.Site, module string, in, out int),
+) error {
+	for _, list := range [][]string{targetModules, exclude} {
+		if err := b.checkTargets(list); err != nil {
+			return err
 		}
 	}
+	for l := range b.HiddenLayers() {
+		b.linearsOf(l, targetModules, func(s model.Site, module string, in, out int) {
+			if !targeted(exclude, s.Name) {
+				f(s, module, in, out)
+			}
+		})
+	}
 	return nil
+}
+
+// linearsOf is linears for one layer, without a check of the target modules.
+func (b builder) linearsOf(layer int, targetModules []string, f func(s model.Site, module string, in, out int)) {
+	for _, s := range sites(b, layer, targetModules) {
+		w := b.Linear(s).W.Value.Shape
+		f(s, filePrefix+s.Path, w[1], w[0])
+	}
 }
 
 // targets reports whether target selects the layer called name by PEFT's rule:
@@ -154,12 +172,11 @@ func sites(n model.Network, layer int, targetModules []string) (found []model.Si
 
 // add creates the pairs of a layer.
 func (m *LoRA) add(b builder, c LowRank, layer int) {
-	for _, s := range sites(b, layer, c.TargetModules) {
-		w := b.Linear(s).W.Value.Shape
-		p := b.pair(c.Factors, filePrefix+s.Path, layer, w[1], w[0])
+	b.linearsOf(layer, c.TargetModules, func(s model.Site, module string, in, out int) {
+		p := b.pair(c.Factors, module, layer, in, out)
 		m.pairs[s] = p
 		m.params = append(m.params, p.A, p.B)
-	}
+	})
 }
 
 // Params returns A and B of every pair, by layer and in the order of the linear
