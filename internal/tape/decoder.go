@@ -63,20 +63,9 @@ func (t *Tape) SwiGLU(gate, up *Var) *Var {
 	}
 	gate.saved, up.saved = true, true
 	t.push(y, func(dy compute.Tensor) {
-		var dgate, dup compute.Tensor
-		if gate.needs {
-			dgate = t.like(gate)
-		}
-		if up.needs {
-			dup = t.like(up)
-		}
-		t.Dev.SwiGLUGrad(dgate, dup, gate.Value, up.Value, dy)
-		if gate.needs {
-			t.addGrad(gate, dgate)
-		}
-		if up.needs {
-			t.addGrad(up, dup)
-		}
+		t.addGrads(gate, up, func(dgate, dup compute.Tensor) {
+			t.Dev.SwiGLUGrad(dgate, dup, gate.Value, up.Value, dy)
+		})
 	})
 	return y
 }

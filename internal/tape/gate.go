@@ -43,20 +43,7 @@ func (t *Tape) gate(w, u *Var, s compute.Shape) *Var {
 	}
 	w.saved, u.saved = true, true
 	t.push(z, func(dz compute.Tensor) {
-		var dw, du compute.Tensor
-		if w.needs {
-			dw = t.like(w)
-		}
-		if u.needs {
-			du = t.like(u)
-		}
-		t.Dev.GateGrad(dw, du, w.Value, u.Value, dz)
-		if w.needs {
-			t.addGrad(w, dw)
-		}
-		if u.needs {
-			t.addGrad(u, du)
-		}
+		t.addGrads(w, u, func(dw, du compute.Tensor) { t.Dev.GateGrad(dw, du, w.Value, u.Value, dz) })
 	})
 	return z
 }

@@ -230,6 +230,25 @@ func (t *Tape) addGrad(v *Var, g compute.Tensor) {
 	t.Dev.Release(g)
 }
 
+// addGrads adds what grad writes to the gradients of a and b. grad gets an absent tensor for one that needs no
+// gradient.
+func (t *Tape) addGrads(a, b *Var, grad func(da, db compute.Tensor)) {
+	var da, db compute.Tensor
+	if a.needs {
+		da = t.like(a)
+	}
+	if b.needs {
+		db = t.like(b)
+	}
+	grad(da, db)
+	if a.needs {
+		t.addGrad(a, da)
+	}
+	if b.needs {
+		t.addGrad(b, db)
+	}
+}
+
 // Dropout returns y = dropout(x), or x itself if drop drops nothing.
 func (t *Tape) Dropout(x *Var, drop compute.Dropout) *Var {
 	if !drop.Active() {

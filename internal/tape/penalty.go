@@ -8,20 +8,9 @@ func (t *Tape) SymmetricKL(loss compute.Tensor, x, z *Var, scale float32, detach
 	check(is(z.Value, x.Value.Shape...), "symmetric KL", "x, z [B C]", x.Value, z.Value)
 	typed("symmetric KL", compute.Exact, loss)
 	readable("symmetric KL", x, z)
-	var dx, dz compute.Tensor
-	if x.needs {
-		dx = t.like(x)
-	}
-	if z.needs {
-		dz = t.like(z)
-	}
-	t.Dev.SymmetricKL(loss, dx, dz, x.Value, z.Value, scale, detach)
-	if x.needs {
-		t.addGrad(x, dx)
-	}
-	if z.needs {
-		t.addGrad(z, dz)
-	}
+	t.addGrads(x, z, func(dx, dz compute.Tensor) {
+		t.Dev.SymmetricKL(loss, dx, dz, x.Value, z.Value, scale, detach)
+	})
 }
 
 // Balance adds scale times the squared coefficient of variation of the load of experts to loss [1]; see
