@@ -193,21 +193,6 @@ func (c *DecoderConfig) MaxTokens() int {
 	return c.Positions
 }
 
-// IsDecoder reports whether the model in dir is a decoder by the model_type in its config.json.
-func IsDecoder(dir string) (bool, error) {
-	path, raw, err := readConfigFile(dir)
-	if err != nil {
-		return false, err
-	}
-	var kind struct {
-		Type string `json:"model_type"`
-	}
-	if err := strictjson.Unmarshal(raw, &kind); err != nil {
-		return false, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
-	}
-	return slices.Contains(DecoderTypes(), kind.Type), nil
-}
-
 // Identity returns the fields of c that change the outputs of the model, as JSON values by their keys in config.json.
 // Fields that are not set have their defaults; the rotation is one value.
 func (c DecoderConfig) Identity() map[string]string {
