@@ -158,21 +158,18 @@ func (m *AdaLoRA) score() {
 }
 
 // Hook adds the low-rank paths to their linear layers and the penalty to the loss.
-func (m *AdaLoRA) Hook(at At) model.Hook { return adaLoRAHook{m: m, at: at} }
+func (m *AdaLoRA) Hook(at At) model.Hook {
+	return adaLoRAHook{siteHook[adaLoRASite]{sites: m.at}, m, at}
+}
 
 type adaLoRAHook struct {
-	model.Base
+	siteHook[adaLoRASite]
 	m  *AdaLoRA
 	at At
 }
 
-func (h adaLoRAHook) Adapts(s model.Site) bool {
-	_, ok := h.m.at[s]
-	return ok
-}
-
 func (h adaLoRAHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.at[s]
+	w := h.sites[s]
 	u := w.down(p, s.Layer, siteMask(s), x)
 	p.Rescale(u, flat(w.e), compute.ScaleOpts{})
 	w.up(p, u, y)

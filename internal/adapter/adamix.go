@@ -159,10 +159,12 @@ func (m *AdaMix) Fold(dev compute.Device) ([]Update, error) {
 func (m *AdaMix) Params() []*tape.Param { return m.params }
 
 // Hook applies the copies that a pass draws.
-func (m *AdaMix) Hook(at At) model.Hook { return &adaMixHook{m: m, at: at} }
+func (m *AdaMix) Hook(at At) model.Hook {
+	return &adaMixHook{siteHook[mixedPair]{sites: m.pairs}, m, at, 0}
+}
 
 type adaMixHook struct {
-	model.Base
+	siteHook[mixedPair]
 	m     *AdaMix
 	at    At
 	again int // 1 in the second pass over a batch
@@ -192,13 +194,8 @@ func (h *adaMixHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 	return endHalf(p, s, sum, s.Drop)
 }
 
-func (h *adaMixHook) Adapts(s model.Site) bool {
-	_, ok := h.m.pairs[s]
-	return ok
-}
-
 func (h *adaMixHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.pairs[s]
+	w := h.sites[s]
 	one := w.pair
 	one.A = h.of(w.a, s.Path)
 	one.up(p, one.down(p, s.Layer, siteMask(s), x), y)

@@ -93,20 +93,12 @@ func (m *DoRA) Fold(dev compute.Device) ([]Update, error) {
 }
 
 // Hook changes the outputs of the linear layers.
-func (m *DoRA) Hook(At) model.Hook { return doraHook{m: m} }
+func (m *DoRA) Hook(At) model.Hook { return doraHook{siteHook[doraSite]{sites: m.at}} }
 
-type doraHook struct {
-	model.Base
-	m *DoRA
-}
-
-func (h doraHook) Adapts(s model.Site) bool {
-	_, ok := h.m.at[s]
-	return ok
-}
+type doraHook struct{ siteHook[doraSite] }
 
 func (h doraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.at[s]
+	w := h.sites[s]
 	base, release := p.Dense(w.linear.W)
 	p.Dev.LowRankInvNorm(w.inverse, base, w.A.Value, w.B.Value, w.scale)
 	release()

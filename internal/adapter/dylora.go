@@ -116,7 +116,7 @@ func (m *DyLoRA) Params() []*tape.Param { return m.params }
 func (m *DyLoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
 // Hook adds the pairs' outputs to their linear layers.
-func (m *DyLoRA) Hook(At) model.Hook { return dyLoRAHook{pairsHook{pairs: m.pairs}, m} }
+func (m *DyLoRA) Hook(At) model.Hook { return dyLoRAHook{newPairsHook(m.pairs), m} }
 
 type dyLoRAHook struct {
 	pairsHook
@@ -124,7 +124,7 @@ type dyLoRAHook struct {
 }
 
 func (h dyLoRAHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.pairs[s]
+	w := h.sites[s]
 	u := w.down(p, s.Layer, siteMask(s), x)
 	p.Rescale(u, h.m.ones, compute.ScaleOpts{Times: h.m.scale})
 	w.up(p, u, y)

@@ -112,20 +112,12 @@ func (w experts) weights(p *model.Pass, x *tape.Var) *tape.Var {
 func (m *HydraLoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the experts to their linear layers.
-func (m *HydraLoRA) Hook(At) model.Hook { return hydraLoRAHook{m: m} }
+func (m *HydraLoRA) Hook(At) model.Hook { return hydraLoRAHook{siteHook[experts]{sites: m.at}} }
 
-type hydraLoRAHook struct {
-	model.Base
-	m *HydraLoRA
-}
-
-func (h hydraLoRAHook) Adapts(s model.Site) bool {
-	_, ok := h.m.at[s]
-	return ok
-}
+type hydraLoRAHook struct{ siteHook[experts] }
 
 func (h hydraLoRAHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.at[s]
+	w := h.sites[s]
 	weights := w.weights(p, x)
 	u := w.down(p, s.Layer, siteMask(s), x)
 	gated := p.Gate(weights, u)

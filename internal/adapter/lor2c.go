@@ -179,7 +179,7 @@ func (m *LoR2C) Params() (params []*tape.Param) {
 // Hook adds the residual connections to the outputs of the layers, and the
 // outputs of injected pairs to their linear layers.
 func (m *LoR2C) Hook(At) model.Hook {
-	return &lor2cHook{pairsHook{pairs: m.injected.pairs}, m, map[int]*tape.Var{}}
+	return &lor2cHook{newPairsHook(m.injected.pairs), m, map[int]*tape.Var{}}
 }
 
 type lor2cHook struct {

@@ -187,21 +187,28 @@ func (m *LoRA) Params() []*tape.Param { return m.params }
 func (m *LoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
 // Hook adds the outputs of the pairs to their linear layers.
-func (m *LoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+func (m *LoRA) Hook(At) model.Hook { return newPairsHook(m.pairs) }
 
-// pairsHook adds low-rank maps to linear layers.
-type pairsHook struct {
+// siteHook is the part of a hook that acts on the linear layers for which a method has something.
+type siteHook[T any] struct {
 	model.Base
-	pairs map[model.Site]pair
+	sites map[model.Site]T
 }
 
-func (h pairsHook) Adapts(s model.Site) bool {
-	_, ok := h.pairs[s]
+func (h siteHook[T]) Adapts(s model.Site) bool {
+	_, ok := h.sites[s]
 	return ok
 }
 
+// pairsHook adds low-rank maps to linear layers.
+type pairsHook struct{ siteHook[pair] }
+
+func newPairsHook(pairs map[model.Site]pair) pairsHook {
+	return pairsHook{siteHook[pair]{sites: pairs}}
+}
+
 func (h pairsHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.pairs[s]
+	w := h.sites[s]
 	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
 }
 

@@ -59,10 +59,12 @@ func newLoRAMoE(b builder) (Method, error) {
 func (m *LoRAMoE) Params() []*tape.Param { return m.params }
 
 // Hook adds the experts to their linear layers, and the balance of their loads to the loss.
-func (m *LoRAMoE) Hook(At) model.Hook { return &loRAMoEHook{m: m} }
+func (m *LoRAMoE) Hook(At) model.Hook {
+	return &loRAMoEHook{siteHook: siteHook[experts]{sites: m.at}, m: m}
+}
 
 type loRAMoEHook struct {
-	model.Base
+	siteHook[experts]
 	m         *LoRAMoE
 	tokens    int
 	sequences int
@@ -81,13 +83,8 @@ func (h *loRAMoEHook) Inputs(b model.Batch) [][]int32 {
 	return [][]int32{sequence}
 }
 
-func (h *loRAMoEHook) Adapts(s model.Site) bool {
-	_, ok := h.m.at[s]
-	return ok
-}
-
 func (h *loRAMoEHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.at[s]
+	w := h.sites[s]
 	weights := w.weights(p, x)
 	u := w.down(p, s.Layer, siteMask(s), x)
 	gated := p.GateEach(weights, u)

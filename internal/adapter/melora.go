@@ -71,7 +71,7 @@ func newMELoRA(b builder) (Method, error) {
 func (m *MELoRA) Params() []*tape.Param { return m.params }
 
 // Hook adds the pairs' outputs to their linear layers. The shapes of A and B say how many groups there are.
-func (m *MELoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+func (m *MELoRA) Hook(At) model.Hook { return newPairsHook(m.pairs) }
 
 // Fold returns the low-rank maps with the block-diagonal A [n r, K] and B [M, n r].
 func (m *MELoRA) Fold(dev compute.Device) (list []Update, err error) {

@@ -191,7 +191,7 @@ func (m *Residual) Fold(dev compute.Device) ([]Update, error) {
 }
 
 // Hook adds the pairs' outputs to their linear layers.
-func (m *Residual) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+func (m *Residual) Hook(At) model.Hook { return newPairsHook(m.pairs) }
 
 // dense returns a matrix of float32 values.
 func dense(rows, columns int, values []float32) *mat.Dense {

@@ -70,4 +70,4 @@ func (m *ShareLoRA) Params() []*tape.Param { return m.params }
 func (m *ShareLoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, m.pairs) }
 
 // Hook adds the pairs' outputs to their linear layers.
-func (m *ShareLoRA) Hook(At) model.Hook { return pairsHook{pairs: m.pairs} }
+func (m *ShareLoRA) Hook(At) model.Hook { return newPairsHook(m.pairs) }

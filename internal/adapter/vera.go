@@ -135,20 +135,15 @@ func (m *VeRA) Fold(dev compute.Device) (list []Update, err error) {
 }
 
 // Hook adds the low-rank paths to their linear layers.
-func (m *VeRA) Hook(At) model.Hook { return veraHook{m: m} }
+func (m *VeRA) Hook(At) model.Hook { return veraHook{siteHook[veraSite]{sites: m.at}, m} }
 
 type veraHook struct {
-	model.Base
+	siteHook[veraSite]
 	m *VeRA
 }
 
-func (h veraHook) Adapts(s model.Site) bool {
-	_, ok := h.m.at[s]
-	return ok
-}
-
 func (h veraHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.m.at[s]
+	w := h.sites[s]
 	u := p.LowRankDown(x, w.a, p.MethodMask(s.Layer, siteMask(s), h.m.drop, x))
 	p.Rescale(u, w.inner, compute.ScaleOpts{})
 	z := p.Zeros(y, y.Value.Shape.Cols())
