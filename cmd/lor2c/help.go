@@ -149,7 +149,7 @@ func configHelp() string {
 
 // newConfigTopic returns the topic of lor2c help config.
 func newConfigTopic() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "config",
 		Short: "Every key of a run file",
 		Long: "A run file is YAML, with the keys of a section indented under its name. A value\n" +
@@ -161,8 +161,14 @@ func newConfigTopic() *cobra.Command {
 			"key is refused. Relative paths start at the current directory. A path that\n" +
 			"begins with ~ or holds $NAME is refused: only a shell expands those. On the\n" +
 			"command line and in the environment a list can do without its brackets, as in\n" +
-			"--set data.text=question,answer.\n\n" + strings.TrimRight(configHelp(), "\n"),
+			"--set data.text=question,answer.",
 	}
+	// The list of keys is made only for those who read it, because every command of lor2c starts with all commands.
+	c.SetHelpFunc(func(c *cobra.Command, args []string) {
+		c.Long += "\n\n" + strings.TrimRight(configHelp(), "\n")
+		printHelp(c, args)
+	})
+	return c
 }
 
 // printHelp is the help function of all commands. Every line fits in a terminal of 80

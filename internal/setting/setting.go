@@ -19,6 +19,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Field describes one key.
@@ -63,9 +64,22 @@ func Of(f reflect.StructField) Field {
 	return d
 }
 
+// known has the result of Fields by type. The tags of a type never change, and every command asks for many of them as
+// it starts.
+var known sync.Map
+
 // Fields lists the keys of a struct type in the order of its fields. Embedded structs with the tag yaml:",inline" give
-// their keys in their place.
-func Fields(t reflect.Type) (fields []Field) {
+// their keys in their place. The caller must not change the list.
+func Fields(t reflect.Type) []Field {
+	if fields, ok := known.Load(t); ok {
+		return fields.([]Field)
+	}
+	fields := read(t)
+	known.Store(t, fields)
+	return fields
+}
+
+func read(t reflect.Type) (fields []Field) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")

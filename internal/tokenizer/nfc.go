@@ -1,11 +1,16 @@
 package tokenizer
 
-import "golang.org/x/text/unicode/norm"
+import (
+	"sync"
 
-// composites maps a starter and the mark after it to their primary composite
+	"golang.org/x/text/unicode/norm"
+)
+
+// composites returns the map from a starter and the mark after it to their primary composite
 // (Unicode Standard, section 3.11). It contains only the composites of the
-// reference, whose version of Unicode is older than that of x/text.
-var composites = primaryComposites()
+// reference, whose version of Unicode is older than that of x/text. It is made when
+// the first text is composed, because most programs compose none.
+var composites = sync.OnceValue(primaryComposites)
 
 func primaryComposites() map[[2]rune]rune {
 	out := map[[2]rune]rune{}
@@ -62,7 +67,7 @@ func composePair(a, b rune) (rune, bool) {
 	if s >= 0 && s < hangulLs*hangulVs*hangulTs && s%hangulTs == 0 && t > 0 && t < hangulTs {
 		return a + t, true
 	}
-	c, ok := composites[[2]rune{a, b}]
+	c, ok := composites()[[2]rune{a, b}]
 	return c, ok
 }
 
