@@ -149,8 +149,8 @@ func configHelp() string {
 
 // newConfigTopic returns the topic of lor2c help config.
 func newConfigTopic() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "config",
+	return &cobra.Command{
+		Use:   configTopic,
 		Short: "Every key of a run file",
 		Long: "A run file is YAML, with the keys of a section indented under its name. A value\n" +
 			"comes from, weakest first, the default, the run file, the environment and --set:\n\n" +
@@ -163,19 +163,24 @@ func newConfigTopic() *cobra.Command {
 			"command line and in the environment a list can do without its brackets, as in\n" +
 			"--set data.text=question,answer.",
 	}
-	// The list of keys is made only for those who read it, because every command of lor2c starts with all commands.
-	c.SetHelpFunc(func(c *cobra.Command, args []string) {
-		c.Long += "\n\n" + strings.TrimRight(configHelp(), "\n")
-		printHelp(c, args)
-	})
-	return c
+}
+
+const configTopic = "config"
+
+// long returns the description of c. The list of all keys is part of that of the topic config and is made here, for
+// those who read it, because every command of lor2c starts with all commands.
+func long(c *cobra.Command) string {
+	if c.Name() != configTopic {
+		return c.Long
+	}
+	return c.Long + "\n\n" + strings.TrimRight(configHelp(), "\n")
 }
 
 // printHelp is the help function of all commands. Every line fits in a terminal of 80
 // columns, and the flags come before the long lists of keys and exit codes.
 func printHelp(c *cobra.Command, _ []string) {
 	var b strings.Builder
-	b.WriteString(c.Long + "\n")
+	b.WriteString(long(c) + "\n")
 	if c.HasAvailableSubCommands() {
 		b.WriteString("\nUsage:\n  " + c.CommandPath() + " COMMAND\n")
 	} else if c.Runnable() {

@@ -42,7 +42,7 @@ func writeMan(root *cobra.Command, dir string) error {
 // which cobra generates man pages, and appends the part that follows the flags.
 func prepareMan(c *cobra.Command) {
 	c.DisableAutoGenTag = true
-	c.Long = markdown(c.Long)
+	c.Long = markdown(long(c))
 	for _, part := range strings.Split(afterFlags(c), "\n\n") {
 		title, list, _ := strings.Cut(strings.Trim(part, "\n"), ":\n")
 		if list != "" {
