@@ -59,6 +59,7 @@ type AdaMix struct {
 	pairs    map[model.Site]mixedPair
 	params   []*tape.Param
 	mixtures []mixture
+	averaged bool // the means are those of the copies
 }
 
 // mixture is the copies of a parameter and their mean, which an evaluation reads.
@@ -126,11 +127,13 @@ func (m *AdaMix) mix(n int, path, leaf string, init func(*tape.Param), shape ...
 	return x
 }
 
-// Begin averages the copies for an evaluation.
+// Begin averages the copies for an evaluation, unless they are still those that were averaged last: a text that is
+// generated takes a pass for each token.
 func (m *AdaMix) Begin(at At) {
-	if at.Train {
+	if at.Train || m.averaged {
 		return
 	}
+	m.averaged = true
 	for _, x := range m.mixtures {
 		m.b.dev.Fill(x.exact, 0)
 		for _, p := range x.copies {
@@ -138,6 +141,15 @@ func (m *AdaMix) Begin(at At) {
 		}
 		m.b.dev.Copy(x.mean.Value, x.exact)
 	}
+}
+
+// Updated lets the next evaluation average the copies again.
+func (m *AdaMix) Updated(At) { m.averaged = false }
+
+// Restored does the same after the copies have received the values of a file.
+func (m *AdaMix) Restored() error {
+	m.averaged = false
+	return nil
 }
 
 // Fold returns, for the form lora, the low-rank maps with the mean of the copies of A.
