@@ -132,6 +132,13 @@ func (t *Texts) Close() {
 func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, error) {
 	settings := adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed} // which changes nothing
 	if t.saved != nil {
+		sum, err := adapter.Fingerprint(t.dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.saved.CheckBase(adapter.Base{Path: t.dir, SHA256: sum}); err != nil {
+			return nil, err
+		}
 		settings.Config, settings.Structure = t.saved.Method, t.saved.Structure
 	}
 	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
@@ -143,13 +150,6 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 		return nil, err
 	}
 	if t.saved != nil {
-		sum, err := adapter.Fingerprint(t.dir)
-		if err != nil {
-			return nil, err
-		}
-		if err := t.saved.CheckBase(adapter.Base{Path: t.dir, SHA256: sum}); err != nil {
-			return nil, err
-		}
 		if err := t.saved.Restore(dev, method, nil); err != nil {
 			return nil, err
 		}
