@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
@@ -46,13 +47,9 @@ func (n *nextToken) upload(dev compute.Device, b model.Batch, training bool) tar
 		return y
 	}
 	n.factors = n.factors[:0]
-	for i, end := range y.ends {
-		start := 0
-		if i > 0 {
-			start = y.ends[i-1]
-		}
-		for range end - start {
-			n.factors = append(n.factors, 1/float32(end-start))
+	for _, tokens := range counts(y.ends) {
+		for range tokens {
+			n.factors = append(n.factors, 1/float32(tokens))
 		}
 	}
 	y.weights = dev.Temp(compute.Shape{len(n.factors)}, compute.Exact)
@@ -67,15 +64,26 @@ func (n *nextToken) divisor(micro []model.Batch) (sum float32) {
 			sum += float32(len(b.Next))
 			continue
 		}
-		start := 0
-		for _, end := range b.Ends() {
-			if end > start {
+		for _, tokens := range counts(b.Ends()) {
+			if tokens > 0 {
 				sum++
+			}
+		}
+	}
+	return sum
+}
+
+// counts returns how many tokens of each example are predicted, by its index. ends are as from model.Batch.Ends.
+func counts(ends []int) iter.Seq2[int, int] {
+	return func(yield func(int, int) bool) {
+		start := 0
+		for i, end := range ends {
+			if !yield(i, end-start) {
+				return
 			}
 			start = end
 		}
 	}
-	return sum
 }
 
 func (n *nextToken) loss(t *tape.Tape, loss compute.Tensor, out *tape.Var, y targets, scale float32) {
@@ -111,10 +119,8 @@ type tokenTally struct {
 }
 
 func (k *tokenTally) add(sums []float32, b model.Batch) {
-	start := 0
-	for i, end := range b.Ends() {
-		n := float64(end - start)
-		start = end
+	for i, tokens := range counts(b.Ends()) {
+		n := float64(tokens)
 		weight := n
 		if k.reduction == ReduceExamples {
 			weight = min(n, 1)
