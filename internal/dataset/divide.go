@@ -47,17 +47,11 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 	}
 	inDev := make([]bool, len(whole.Examples))
 	for _, s := range order {
-		want := min(int(math.Round(fraction*float64(s.examples))), s.examples-1)
-		for _, i := range Order(seed, drawEpoch, len(s.groups)) {
-			members := s.groups[i].members
-			if len(members) > want {
-				continue
-			}
-			want -= len(members)
-			for _, m := range members {
-				inDev[m] = true
-			}
+		members := make([][]int, len(s.groups))
+		for i, g := range s.groups {
+			members[i] = g.members
 		}
+		Draw(inDev, members, min(int(math.Round(fraction*float64(s.examples))), s.examples-1), seed)
 	}
 	train = &Split{Path: whole.Path, Files: whole.Files, Skipped: whole.Skipped, Findings: whole.Findings}
 	dev = &Split{Path: whole.Path, Files: whole.Files}
@@ -74,6 +68,21 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 			fraction, len(whole.Examples), whole.Path))
 	}
 	return train, dev, nil
+}
+
+// Draw marks in drawn the members of groups that are drawn for a dev split: groups in an order that depends on the seed
+// and their number, each of them whole, and together at most want members. A group that is too large is passed over.
+func Draw(drawn []bool, groups [][]int, want int, seed uint64) {
+	for _, i := range Order(seed, drawEpoch, len(groups)) {
+		members := groups[i]
+		if len(members) > want {
+			continue
+		}
+		want -= len(members)
+		for _, m := range members {
+			drawn[m] = true
+		}
+	}
 }
 
 // stratum is the examples of one class; in regression, all examples.

@@ -8,36 +8,23 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// splitEpoch is the epoch number that seeds a draw of validation rows. No epoch
-// of training has it.
-const splitEpoch = -1
-
 // SplitFraction returns the rows of f without a drawn fraction of them, and
 // those rows as validation, both in the order of the file. Rows of equal texts
 // stay on one side. The draw depends on the seed and the rows only.
 func (f *File) SplitFraction(fraction float64, seed uint64) (train, validation *File, err error) {
-	groups := map[string][]int{}
-	var keys []string
+	at := map[string]int{} // the group of each text
+	var groups [][]int
 	for i, row := range f.Rows {
 		key := row.key()
-		if groups[key] == nil {
-			keys = append(keys, key)
+		g, known := at[key]
+		if !known {
+			g = len(groups)
+			at[key], groups = g, append(groups, nil)
 		}
-		groups[key] = append(groups[key], i)
+		groups[g] = append(groups[g], i)
 	}
-	want := int(math.Round(fraction * float64(len(f.Rows))))
 	inValidation := make([]bool, len(f.Rows))
-	taken := 0
-	for _, k := range dataset.Order(seed, splitEpoch, len(keys)) {
-		members := groups[keys[k]]
-		if taken+len(members) > want {
-			continue
-		}
-		taken += len(members)
-		for _, i := range members {
-			inValidation[i] = true
-		}
-	}
+	dataset.Draw(inValidation, groups, int(math.Round(fraction*float64(len(f.Rows)))), seed)
 	var chosen, rest []int32
 	for i, in := range inValidation {
 		if in {
