@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times one training step of PyTorch at RoBERTa-base shape on the CPU, for comparison with lor2c on the CPU.
+"""Times one training step of PyTorch on the CPU, for comparison with lor2c on the CPU.
 
     OMP_NUM_THREADS=1 python bench/peer_cpu.py --workload mrpc --method lora --steps 5 --threads 1
 
@@ -20,41 +20,43 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scripts
 import torch
 from peer_finetune import adamw, attach, peak_rss, sentence_classifier, versions
 from torch import nn
-from transformers import RobertaConfig
+from transformers import BertConfig, RobertaConfig
 
 # roberta-base as published: two more positions than the 512 usable ones, since they start at 2.
-BASE = dict(vocab_size=50265, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
-            intermediate_size=3072, max_position_embeddings=514, type_vocab_size=1, layer_norm_eps=1e-5,
-            num_labels=2)
+ROBERTA_BASE = RobertaConfig(vocab_size=50265, hidden_size=768, num_hidden_layers=12, num_attention_heads=12,
+                             intermediate_size=3072, max_position_embeddings=514, type_vocab_size=1,
+                             layer_norm_eps=1e-5, num_labels=2)
+# all-MiniLM-L6-v2.
+MINILM = BertConfig(vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536,
+                    max_position_embeddings=512, type_vocab_size=2, layer_norm_eps=1e-12, num_labels=2)
 LR, HEAD_LR, WEIGHT_DECAY, CLIP = 4e-4, 2e-4, 0.01, 1.0
 DROPOUT = {"lora": 0.05}
 
 
-# Number of examples, length at a quantile of the normal distribution, and the longest, as BenchmarkStep of internal/train
-# has them: quantiles of distributions with the means and deviations of MRPC (53, 12.5), CoLA (11.4, 4) and SST-2 (14.4, 9.4).
+# Shape, number of examples, length at a quantile of the normal distribution, and the longest, as BenchmarkStep of
+# internal/train has them: quantiles of distributions with the means and deviations of MRPC (53, 12.5), CoLA (11.4, 4) and SST-2 (14.4, 9.4).
 WORKLOADS = {
-    "full": (64, lambda z: 128, 128),
-    "mrpc": (64, lambda z: 53 + 12.5 * z, 102),
-    "cola": (16, lambda z: math.exp(2.376 + 0.341 * z), 47),
-    "sst2": (32, lambda z: math.exp(2.490 + 0.596 * z), 67),
+    "full": (ROBERTA_BASE, 64, lambda z: 128, 128),
+    "mrpc": (ROBERTA_BASE, 64, lambda z: 53 + 12.5 * z, 102),
+    "cola": (ROBERTA_BASE, 16, lambda z: math.exp(2.376 + 0.341 * z), 47),
+    "sst2": (ROBERTA_BASE, 32, lambda z: math.exp(2.490 + 0.596 * z), 67),
+    "minilm": (MINILM, 64, lambda z: 53 + 12.5 * z, 102),
 }
 
 
 def lengths(workload):
     """Token counts of the examples of one batch."""
-    size, length, most = WORKLOADS[workload]
+    _, size, length, most = WORKLOADS[workload]
     normal = statistics.NormalDist()
     return [min(most, max(5, round(length(normal.inv_cdf((i + 0.5) / size))))) for i in range(size)]
 
 
 def padded_batch(counts, config, seed):
-    """Random ids between <s> and </s>, padded to the longest sequence of the batch."""
+    """Random ids, padded to the longest sequence of the batch."""
     generator = torch.Generator().manual_seed(seed)
     longest = max(counts)
     ids = torch.randint(3, config.vocab_size, (len(counts), longest), generator=generator)
     kept = torch.arange(longest)[None] < torch.tensor(counts)[:, None]
-    ids[:, 0] = config.bos_token_id
-    ids[torch.arange(len(counts)), torch.tensor(counts) - 1] = config.eos_token_id
     ids[~kept] = config.pad_token_id
     labels = torch.randint(0, 2, (len(counts),), generator=generator)
     return dict(input_ids=ids, attention_mask=kept.long(), labels=labels)
@@ -80,8 +82,8 @@ def step(model, named, optimizer, batch):
 
 
 def main():
-    p = argparse.ArgumentParser(description="time a CPU training step of PyTorch at RoBERTa-base shape")
-    p.add_argument("--workload", choices=list(WORKLOADS), default="mrpc", help="full: every sequence 128 tokens")
+    p = argparse.ArgumentParser(description="time a CPU training step of PyTorch")
+    p.add_argument("--workload", choices=list(WORKLOADS), default="mrpc", help="shape of the model, and lengths of the examples")
     p.add_argument("--method", choices=["lora", "lor2c", "share", "head", "full"], default="lora")
     p.add_argument("--steps", type=int, default=5, help="timed steps, after one warm-up")
     p.add_argument("--threads", type=int, default=1)
@@ -93,7 +95,7 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
 
-    config = RobertaConfig(**BASE)
+    config = WORKLOADS[args.workload][0]
     model, named = attach(sentence_classifier(config, args.attention), args.method, rank=8, alpha=16,
                           dropout=DROPOUT.get(args.method, 0.1))
     optimizer = adamw(named, LR, HEAD_LR, WEIGHT_DECAY)

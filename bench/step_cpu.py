@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times training steps of lor2c and of PyTorch with PEFT on the CPU in turn, and writes the medians as JSON.
 
-    python bench/step_cpu.py --workloads full mrpc cola sst2 --rounds 5 --threads 2 --out bench/results/step-cpu-NAME.json
+    python bench/step_cpu.py --workloads full mrpc cola sst2 minilm --rounds 5 --threads 2 --out bench/results/step-cpu-NAME.json
 
 A round runs, for each workload, bench/peer_cpu.py and BenchmarkStep of internal/train, each with one step that is not
 counted and then --steps timed ones. The median over rounds is of seconds per step. On a machine that does other work
@@ -46,7 +46,7 @@ def ours(workload, args, binary):
 
 def main():
     p = argparse.ArgumentParser(description="time training steps of lor2c and PyTorch on the CPU in turn")
-    p.add_argument("--workloads", nargs="+", default=["full", "mrpc", "cola", "sst2"])
+    p.add_argument("--workloads", nargs="+", default=["full", "mrpc", "cola", "sst2", "minilm"])
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--steps", type=int, default=2, help="timed steps in a round")
     p.add_argument("--threads", type=int, default=2)
@@ -71,7 +71,7 @@ def main():
     any_run = next(iter(described.values()))
     revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
     result = {
-        "what": "one training step (forward, backward, clipping, AdamW) with LoRA at roberta-base's shape, random weights",
+        "what": "one training step (forward, backward, clipping, AdamW) with LoRA, random weights; minilm has the shape of all-MiniLM-L6-v2 and the others that of roberta-base",
         "command": "python " + " ".join(["bench/step_cpu.py", *sys.argv[1:]]), "date": datetime.date.today().isoformat(),
         "machine": any_run["cpu"], "versions": any_run["versions"], "lor2c_revision": revision.stdout.strip(),
         "rounds": args.rounds, "steps_per_round": args.steps, "threads": args.threads, "cells": [],

@@ -24,9 +24,16 @@ var robertaBase = model.Config{
 	Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
 }
 
-// workload has the lengths of the examples of a step.
+// miniLM is the shape of all-MiniLM-L6-v2.
+var miniLM = model.Config{
+	Type: "bert", Width: 384, Layers: 6, Heads: 12, FF: 1536, Vocab: 30522, Positions: 512, Types: 2, Eps: 1e-12,
+	Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1,
+}
+
+// workload has the shape of the model and the lengths of the examples of a step.
 type workload struct {
 	name   string
+	shape  model.Config
 	size   int                     // number of examples
 	length func(z float64) float64 // of an example, from a quantile of the normal distribution
 	most   int
@@ -38,7 +45,7 @@ func (w workload) batch() model.Batch {
 	for i := range w.size {
 		z := math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/float64(w.size)-1)
 		for j := range min(w.most, max(5, int(math.Round(w.length(z))))) {
-			b.IDs = append(b.IDs, int32((i*131+j*7919)%robertaBase.Vocab))
+			b.IDs = append(b.IDs, int32((i*131+j*7919)%w.shape.Vocab))
 		}
 		b.Cu = append(b.Cu, int32(len(b.IDs)))
 		b.Labels = append(b.Labels, float32(i%2))
@@ -51,15 +58,15 @@ func (w workload) batch() model.Batch {
 // quantiles of a normal or a log-normal distribution with the mean and the deviation of the real lengths, so that
 // bench/peer_cpu.py can compute the same without a common random generator.
 var workloads = []workload{
-	{"full", 64, func(float64) float64 { return 128 }, 128},
-	{"mrpc", 64, func(z float64) float64 { return 53 + 12.5*z }, 102},
-	{"cola", 16, func(z float64) float64 { return math.Exp(2.376 + 0.341*z) }, 47},
-	{"sst2", 32, func(z float64) float64 { return math.Exp(2.490 + 0.596*z) }, 67},
+	{"full", robertaBase, 64, func(float64) float64 { return 128 }, 128},
+	{"mrpc", robertaBase, 64, func(z float64) float64 { return 53 + 12.5*z }, 102},
+	{"cola", robertaBase, 16, func(z float64) float64 { return math.Exp(2.376 + 0.341*z) }, 47},
+	{"sst2", robertaBase, 32, func(z float64) float64 { return math.Exp(2.490 + 0.596*z) }, 67},
+	{"minilm", miniLM, 64, func(z float64) float64 { return 53 + 12.5*z }, 102},
 }
 
 // BenchmarkStep runs a whole training step, including the optimizer, on random
-// weights of roberta-base's shape. bench/peer_cpu.py runs the same step with
-// PyTorch.
+// weights. bench/peer_cpu.py runs the same step with PyTorch.
 func BenchmarkStep(b *testing.B) {
 	for _, w := range workloads {
 		for _, method := range []string{"lor2c", "lora"} {
@@ -76,8 +83,8 @@ func BenchmarkStep(b *testing.B) {
 func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, every int) {
 	batch := w.batch()
 	null := nulldev.Like(dev)
-	randomStepper(b, null, robertaBase, method, every).gradient(1, []model.Batch{batch}, nil)
-	s := randomStepper(b, dev, robertaBase, method, every)
+	randomStepper(b, null, w.shape, method, every).gradient(1, []model.Batch{batch}, nil)
+	s := randomStepper(b, dev, w.shape, method, every)
 	dev.Reserve(null.Stats().ArenaPeak)
 	step := 0
 	run := func() {

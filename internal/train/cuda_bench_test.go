@@ -19,7 +19,7 @@ func BenchmarkStepCUDA(b *testing.B) {
 		b.Skip("kernels that run on the CPU have no speed")
 	}
 	for _, w := range append(workloads[:len(workloads):len(workloads)],
-		workload{"long", 64, func(float64) float64 { return 256 }, 256}) {
+		workload{"long", robertaBase, 64, func(float64) float64 { return 256 }, 256}) {
 		for _, method := range []string{"lor2c", "lora"} {
 			for _, p := range []struct {
 				name   string
