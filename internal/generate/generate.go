@@ -56,8 +56,49 @@ type Generator struct {
 	Token func(request int, id int32) (stop bool)
 
 	cache   *model.Cache
+	kept    [][]int32 // of each slot of the cache, the tokens whose keys and values it has
 	sampler sampler
 	logits  []float32
+	passed  int // tokens that passes have computed
+}
+
+// Passed returns the number of tokens that all passes so far have computed. Tokens that a text shares with one before
+// it are not computed again.
+func (g *Generator) Passed() int { return g.passed }
+
+// Prepare allocates memory for texts of at most the given number of tokens, `slots` of them at a time. Without it, a
+// run allocates what it needs itself.
+func (g *Generator) Prepare(slots, tokens int) {
+	if g.cache != nil && g.cache.Slots >= slots && g.cache.Tokens >= tokens {
+		return
+	}
+	if g.cache != nil {
+		g.cache.Free(g.Dev)
+	}
+	g.cache = g.Model.NewCache(g.Dev, slots, tokens)
+	g.kept = make([][]int32, slots)
+}
+
+// place takes from free the slot that already has the most of the first tokens of ids, and returns their number. At
+// least one token is left to compute.
+func (g *Generator) place(free []int, ids []int32) (slot, cached int, rest []int) {
+	best := 0
+	for i, s := range free {
+		if n := shared(g.kept[s], ids); n > cached {
+			best, cached = i, n
+		}
+	}
+	slot = free[best]
+	return slot, cached, slices.Delete(free, best, best+1)
+}
+
+// shared returns the number of tokens that have and ids begin with alike, but less than all of ids.
+func shared(have, ids []int32) int {
+	n := 0
+	for n < len(have) && n < len(ids)-1 && have[n] == ids[n] {
+		n++
+	}
+	return n
 }
 
 // maxPrefill bounds the tokens of prompts that one pass computes, unless a single prompt is longer.
@@ -92,9 +133,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		return results, nil
 	}
 	slots = max(1, min(slots, len(requests)))
-	if g.cache == nil || g.cache.Slots < slots || g.cache.Tokens < longest {
-		g.cache = g.Model.NewCache(g.Dev, slots, longest)
-	}
+	g.Prepare(slots, longest)
 	g.sampler.Sampling = g.Sampling
 	var active []*text
 	free := make([]int, 0, slots)
@@ -109,9 +148,9 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 			if tokens += len(requests[next].IDs); tokens > maxPrefill && tokens > len(requests[next].IDs) {
 				break
 			}
-			ids := slices.Clone(requests[next].IDs)
-			active = append(active, &text{request: next, ids: ids, prompt: len(ids), slot: free[0]})
-			free = free[1:]
+			t := &text{request: next, ids: slices.Clone(requests[next].IDs), prompt: len(requests[next].IDs)}
+			t.slot, t.cached, free = g.place(free, t.ids)
+			active = append(active, t)
 		}
 		if err := g.pass(active); err != nil {
 			return results, err
@@ -137,19 +176,13 @@ func (g *Generator) pass(texts []*text) error {
 		b.Cu, b.Read = append(b.Cu, int32(len(b.IDs))), append(b.Read, int32(len(b.IDs)-1))
 		b.Continue.Slot, b.Continue.Past = append(b.Continue.Slot, t.slot), append(b.Continue.Past, t.cached)
 		t.cached = len(t.ids)
+		g.kept[t.slot] = t.ids
 	}
-	if err := g.Model.Check(b); err != nil {
+	p, out, err := g.forward(b)
+	if err != nil {
 		return err
 	}
-	g.Dev.Reset()
-	at := adapter.At{Seed: g.Seed}
-	g.Method.Begin(at)
-	p := g.Model.NewPass(&tape.Tape{Dev: g.Dev}, b, g.Method.Hook(at))
-	logits := p.Linear(g.Model.Forward(p), g.Model.Vocabulary(), nil, compute.Identity)
-	if p.Extended() {
-		return errors.New("generate: the method adds keys and values of its own, which generation cannot keep; " +
-			"use an adapter of another method")
-	}
+	logits := p.Linear(out, g.Model.Vocabulary(), nil, compute.Identity)
 	n := len(texts) * g.Model.Vocab
 	g.logits = slices.Grow(g.logits[:0], n)[:n]
 	g.Dev.Download(g.logits, logits.Value)
@@ -163,6 +196,24 @@ func (g *Generator) pass(texts []*text) error {
 		}
 	}
 	return nil
+}
+
+// forward computes the new tokens of b and returns the output at the rows that it reads.
+func (g *Generator) forward(b model.Batch) (*model.Pass, *tape.Var, error) {
+	if err := g.Model.Check(b); err != nil {
+		return nil, nil, err
+	}
+	g.Dev.Reset()
+	at := adapter.At{Seed: g.Seed}
+	g.Method.Begin(at)
+	p := g.Model.NewPass(&tape.Tape{Dev: g.Dev}, b, g.Method.Hook(at))
+	out := g.Model.Forward(p)
+	if p.Extended() {
+		return nil, nil, errors.New("generate: the method adds keys and values of its own, which generation cannot keep; " +
+			"use an adapter of another method")
+	}
+	g.passed += len(b.IDs)
+	return p, out, nil
 }
 
 // choose adds the next token to t and reports whether the text goes on.

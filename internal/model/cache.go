@@ -24,6 +24,14 @@ func (m *Decoder) NewCache(dev compute.Device, slots, tokens int) *Cache {
 	return c
 }
 
+// Free frees the memory of c, which must not be used afterwards.
+func (c *Cache) Free(dev compute.Device) {
+	for i := range c.k {
+		dev.Free(c.k[i])
+		dev.Free(c.v[i])
+	}
+}
+
 // Continuation says where the sequences of a batch go on.
 type Continuation struct {
 	Cache *Cache

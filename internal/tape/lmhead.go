@@ -2,6 +2,10 @@ package tape
 
 import "github.com/lor2c/lor2c/internal/compute"
 
+// LogitRows returns for how many rows LMHead and LMLosses should compute logits at a time, for a vocabulary of v
+// tokens: those of about 2^23 logits, but at least 64.
+func LogitRows(v int) int { return max(64, 1<<23/v) }
+
 // LMHead adds scale times the summed cross-entropy of the logits h WT against labels [N] Int to loss [1]. Backward
 // then starts from it. h [N,C], w [V,C]. A row whose label is below 0 has no loss and no gradient. o weights rows [N]
 // and classes [V].

@@ -36,9 +36,8 @@ func NextToken(vocabulary *tape.Param, reduction string) Objective {
 	return &nextToken{vocabulary: vocabulary, reduction: reduction}
 }
 
-// rows returns the number of rows for which logits are computed at a time: that
-// for about 2^23 logits, but at least 64.
-func (n *nextToken) rows() int { return max(64, 1<<23/n.vocabulary.Value.Shape[0]) }
+// rows returns the number of rows for which logits are computed at a time.
+func (n *nextToken) rows() int { return tape.LogitRows(n.vocabulary.Value.Shape[0]) }
 
 func (n *nextToken) upload(dev compute.Device, b model.Batch, training bool) targets {
 	y := targets{labels: dev.Temp(compute.Shape{len(b.Next)}, compute.Int), ends: b.Ends()}
