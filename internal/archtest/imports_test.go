@@ -57,8 +57,9 @@ var layers = []struct {
 	{"internal/instruct",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/chat",
 			"internal/dataset"}},
-	{"internal/benchmark",
-		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest"}},
+	{"internal/benchmark", []string{
+		"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/metric",
+	}},
 	{"internal/sgemm", nil},
 	{"internal/nf4", nil},
 	{"internal/vector", []string{"internal/compute"}},

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/infile"
-	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
@@ -28,13 +26,10 @@ type bbhExample struct {
 	Target string `json:"target"`
 }
 
-// BBH returns the questions of all tasks in dir, by task in alphabetical order.
-// The examples of instruct-eval are the first three rows of a task, which are
-// then not asked; those of lm-eval are written in its task files.
-func BBH(dir string, p Protocol) ([]Item, error) {
-	if err := checkProtocol(p); err != nil {
-		return nil, place.Mistake(err)
-	}
+// loadBBH adds the questions of all tasks, by task in alphabetical order. The examples of instruct-eval are the first
+// three rows of a task, which are then not asked; those of lm-eval are written in its task files. Own tasks that
+// lm-eval does not know have the examples of instruct-eval.
+func loadBBH(s *Set, o Options) error {
 	var fewShot struct {
 		Tasks map[string]struct {
 			Description string
@@ -44,51 +39,45 @@ func BBH(dir string, p Protocol) ([]Item, error) {
 	if err := json.Unmarshal(bbhFewShot, &fewShot); err != nil {
 		panic(err) // it is a part of the program
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	if err == nil && len(paths) != bbhTasks {
-		err = fmt.Errorf("benchmark: bbh: %s has %d files *.json; want the %d tasks of BIG-Bench-Hard", dir, len(paths),
-			bbhTasks)
-	}
+	paths, err := filepath.Glob(filepath.Join(s.Path, "*.json"))
 	if err != nil {
-		return nil, place.Mistake(err)
+		return err
 	}
 	slices.Sort(paths)
-	var items []Item
+	if !o.Own && len(paths) != bbhTasks {
+		return fmt.Errorf("benchmark: bbh: %s has %d files *.json; want the %d tasks of BIG-Bench-Hard", s.Path, len(paths),
+			bbhTasks)
+	}
 	for _, path := range paths {
-		task := strings.TrimSuffix(filepath.Base(path), ".json")
-		sample, known := fewShot.Tasks[task]
-		if !known {
-			return nil, place.Mistake(fmt.Errorf("benchmark: bbh: %s is no task of BIG-Bench-Hard; want its %d tasks "+
-				"alone", path, bbhTasks))
-		}
+		task := stem(path, ".json")
 		rows, err := bbhRows(path)
+		if err == nil && !o.Own {
+			err = checkRelease("bbh/"+task, path, rows)
+		}
 		if err != nil {
-			return nil, place.Mistake(err)
+			return err
 		}
 		one := Item{Task: task, MaxTokens: 32}
 		first := 3
-		if p == LMEval {
-			first = 0
-			one.Head, one.MaxTokens, one.Until = sample.Description, 256, []string{"</s>", "Q", "\n\n"}
-			for _, x := range sample.Samples {
-				one.Shots = append(one.Shots, "Q: "+x.Input+"\nA: "+x.Target+"\n\n")
+		before, between := "", "\nAnswer:"
+		shots := rows[:first]
+		if o.Protocol == LMEval {
+			before, between = "Q: ", "\nA:"
+			one.MaxTokens, one.Until = 256, []string{"</s>", "Q", "\n\n"}
+			if sample, known := fewShot.Tasks[task]; known {
+				one.Head, shots, first = sample.Description, sample.Samples, 0
 			}
-		} else {
-			for _, x := range rows[:first] {
-				one.Shots = append(one.Shots, x.Input+"\nAnswer: "+x.Target+"\n\n")
-			}
+		}
+		for _, x := range shots[:o.Shots] {
+			one.Shots = append(one.Shots, before+x.Input+between+" "+x.Target+"\n\n")
 		}
 		for i := first; i < len(rows); i++ {
 			it := one
-			it.Row, it.Label = i, rows[i].Target
-			it.Question = rows[i].Input + "\nAnswer:"
-			if p == LMEval {
-				it.Question = "Q: " + rows[i].Input + "\nA:"
-			}
-			items = append(items, it)
+			it.Row, it.Label, it.Question = i, rows[i].Target, before+rows[i].Input+between
+			s.Items = append(s.Items, it)
 		}
 	}
-	return items, nil
+	return nil
 }
 
 func bbhRows(path string) ([]bbhExample, error) {

@@ -33,18 +33,6 @@ func TestPrompts(t *testing.T) {
 		t.Fatal(err)
 	}
 	eval := filepath.Join(shared, "data", "eval")
-	load := map[string]func(p Protocol) ([]Item, error){
-		"mmlu": func(p Protocol) ([]Item, error) { return MMLU(filepath.Join(eval, "mmlu", "data", "MMLU"), p, 5) },
-		"bbh":  func(p Protocol) ([]Item, error) { return BBH(filepath.Join(eval, "bbh", "bbh"), p) },
-		"drop": func(p Protocol) ([]Item, error) { return DROP(filepath.Join(eval, "drop", "drop_v0_dev.jsonl.gz"), p) },
-		"humaneval": func(p Protocol) (items []Item, err error) {
-			all, err := HumanEval(filepath.Join(eval, "humaneval", "HumanEval.jsonl.gz"), p)
-			for _, x := range all {
-				items = append(items, x.Item)
-			}
-			return items, err
-		},
-	}
 	counts := map[string]map[Protocol]int{
 		"mmlu": {InstructEval: 14042, LMEval: 14042}, "bbh": {InstructEval: 6430, LMEval: 6511},
 		"drop":      {InstructEval: 5928, LMEval: 9536},
@@ -53,10 +41,11 @@ func TestPrompts(t *testing.T) {
 	compared := 0
 	for task, list := range want {
 		for _, p := range []Protocol{InstructEval, LMEval} {
-			items, err := load[task](p)
+			s, err := Load(task, eval, Options{Protocol: p, Shots: -1})
 			if err != nil {
 				t.Fatal(err)
 			}
+			items := s.Items
 			if len(items) != counts[task][p] {
 				t.Errorf("%s@%s: %d items, want %d", task, p, len(items), counts[task][p])
 			}
@@ -142,14 +131,6 @@ func TestScores(t *testing.T) {
 			t.Errorf("pass@%d of %d and %d: %v", c.k, c.n, c.c, got)
 		}
 	}
-	m := MeanOf([]float64{1, 0, 1, 1})
-	if m.Value != 0.75 || math.Abs(m.StdErr-0.25) > 1e-12 || m.N != 4 {
-		t.Errorf("%+v", m)
-	}
-	mm := MeanOfMeans(map[string][]float64{"a": {1, 0, 1, 1}, "b": {0, 0, 0}})
-	if mm.Value != 0.375 || math.Abs(mm.StdErr-0.125) > 1e-12 || mm.N != 7 {
-		t.Errorf("%+v", mm)
-	}
 }
 
 // TestCSV keeps CR LF inside quotes.
@@ -168,34 +149,55 @@ func TestCSV(t *testing.T) {
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "x.jsonl")
-	put := func(text string) {
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+	put := func(path, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	expect := func(err error, want string) {
+	expect := func(name, path string, o Options, want string) {
 		t.Helper()
+		_, err := Load(name, path, o)
 		if err == nil || !strings.Contains(err.Error(), want) || !place.IsMistake(err) {
 			t.Errorf("error %v\nwant %s", err, want)
 		}
 	}
-	_, err := MMLU(dir, InstructEval, 5)
-	expect(err, "no file test/*_test.csv")
-	_, err = MMLU(dir, "lm_eval", 5)
-	expect(err, `protocol "lm_eval": unknown; want instruct-eval or lm-eval (nearest "lm-eval")`)
-	_, err = BBH(dir, LMEval)
-	expect(err, "has 0 files *.json; want the 27 tasks")
-	_, err = DROP(file, LMEval)
-	expect(err, "benchmark: read "+file)
-	put("{\"context\": \"x\", \"ref_text\": \"y\"}\n")
-	_, err = DROP(file, LMEval)
-	expect(err, "x.jsonl:1: the row is not of the form of simple-evals")
-	put("{\"context\": \"Passage: p\\nQuestion: q\\nAnswer:\", \"ref_text\": \"y\"}\n")
-	_, err = DROP(file, InstructEval)
-	expect(err, "has 1 rows with one answer; want the 5961 of the dev split")
-	_, err = HumanEval(file, LMEval)
-	expect(err, "x.jsonl:1: the row lacks task_id, prompt, entry_point or test")
-	put("{\"task_id\": 1}\n")
-	_, err = HumanEval(file, LMEval)
-	expect(err, "x.jsonl:1:")
+	paper, lm := Options{Protocol: InstructEval, Shots: -1}, Options{Protocol: LMEval, Shots: -1}
+	own := Options{Protocol: InstructEval, Shots: -1, Own: true}
+	expect("mmul", dir, paper, `"mmul": there is no such benchmark; want mmlu, bbh, drop or humaneval (nearest mmlu)`)
+	expect("mmlu", dir, Options{Protocol: "lm_eval"},
+		`protocol "lm_eval": unknown; want instruct-eval or lm-eval (nearest lm-eval)`)
+	expect("mmlu", dir, Options{Protocol: LMEval, Shots: 6}, "6 examples are wanted; lm-eval has at most 5")
+	expect("mmlu", filepath.Join(dir, "no"), paper, "no: there is no such file or folder; want the folder of the released")
+	expect("mmlu", dir, paper, "it has no mmlu files; want the folder of the released data with dev and test")
+	put(filepath.Join(dir, "test", "anatomy_test.csv"), "q,a,b,c,d,A\n")
+	expect("mmlu", dir, paper, "_test.csv; want all 57 subjects of the release")
+	expect("mmlu", dir, own, "no file "+filepath.Join(dir, "dev", "anatomy_dev.csv"))
+	put(filepath.Join(dir, "dev", "anatomy_dev.csv"), "q,a,b,c,d,A\n")
+	expect("mmlu", dir, own, "anatomy_dev.csv: it has 1 rows; want at least 5 for the examples")
+	put(filepath.Join(dir, "dev", "anatomy_dev.csv"), strings.Repeat("q,a,b,c,d,A\n", 5)+"q,a,b,c,d,E\n")
+	expect("mmlu", dir, own, `row 6 has the answer "E"; want A, B, C or D`)
+	expect("bbh", dir, lm, "it has no bbh files")
+	put(filepath.Join(dir, "bbh", "mine.json"), `{"examples": [{"input": "a", "target": "b"}]}`)
+	expect("bbh", dir, lm, "has 1 files *.json; want the 27 tasks")
+	expect("bbh", dir, own, "it has 1 examples; want at least 4")
+	expect("drop", file, lm, "there is no such file or folder; want drop_dataset_dev.json or drop_v0_dev.jsonl.gz")
+	put(file, "{\"context\": \"x\", \"ref_text\": \"y\"}\n")
+	expect("drop", file, lm, "x.jsonl:1: the row is not of the form of simple-evals")
+	put(file, "{\"context\": \"Passage: p\\nQuestion: q\\nAnswer:\", \"ref_text\": \"y\"}\n")
+	expect("drop", file, paper, "x.jsonl: row 1 is not that of the released file; fetch the file again, or add --own-data")
+	expect("drop", file, own, "it has 1 rows with one answer; want more than 2")
+	expect("humaneval", file, lm, "x.jsonl:1: the row lacks task_id, prompt, entry_point or test")
+	put(file, "{\"task_id\": 1}\n")
+	expect("humaneval", file, lm, "x.jsonl:1:")
+	put(file, "")
+	expect("humaneval", file, lm, "x.jsonl: it ends after row 0 of 164; fetch the file again")
+	original := filepath.Join(dir, "drop_dataset_dev.json")
+	put(original, `{"a": {"passage": "p", "qa_pairs": []}}`)
+	expect("drop", original, paper, "after row 0: passage a has no passage or no qa_pairs")
+	put(original, `{"a": {"passage": "p", "qa_pairs": [{"question": "q", "validated_answers": [{"number": "1"}]}]}}`)
+	expect("drop", original, paper, "it has 1 rows with answers; want the 9535 of the released file")
 }

@@ -3,54 +3,83 @@ package benchmark
 import (
 	"errors"
 	"fmt"
-
-	"github.com/lor2c/lor2c/internal/place"
+	"strings"
 )
-
-// humanEvalProblems is the number of problems of HumanEval (Chen et al. 2021).
-const humanEvalProblems = 164
 
 // humanEvalRequest is what instruct-eval writes before a prompt.
 const humanEvalRequest = "Please complete the following Python code without providing any additional tasks such " +
 	"as testing or explanations\n"
 
-// Problem is a problem of HumanEval. Item.Label is empty: a completion is right
-// if Test passes.
-type Problem struct {
-	Item
-	EntryPoint string
+// Code is what makes a program of an answer to HumanEval. The answer is right if the program runs to its end.
+type Code struct {
+	Prompt     string
 	Test       string
+	EntryPoint string
 }
 
-// HumanEval returns the problems of HumanEval.jsonl or HumanEval.jsonl.gz.
-func HumanEval(path string, p Protocol) ([]Problem, error) {
-	if err := checkProtocol(p); err != nil {
-		return nil, place.Mistake(err)
-	}
-	type row struct {
-		TaskID     string `json:"task_id"`
-		Prompt     string `json:"prompt"`
-		EntryPoint string `json:"entry_point"`
-		Test       string `json:"test"`
-	}
-	var problems []Problem
-	err := readLines(path, func(_ int, r row) error {
+// humanEvalRow is a line of the file.
+type humanEvalRow struct {
+	TaskID     string `json:"task_id"`
+	Prompt     string `json:"prompt"`
+	EntryPoint string `json:"entry_point"`
+	Test       string `json:"test"`
+}
+
+func humanEvalRows(path string) (rows []humanEvalRow, err error) {
+	err = readLines(path, func(_ int, r humanEvalRow) error {
 		if r.TaskID == "" || r.Prompt == "" || r.EntryPoint == "" || r.Test == "" {
 			return errors.New("the row lacks task_id, prompt, entry_point or test")
 		}
-		one := Problem{Item: Item{Task: r.TaskID, Row: len(problems), Question: r.Prompt, MaxTokens: 1024},
-			EntryPoint: r.EntryPoint, Test: r.Test}
-		if p == InstructEval {
-			one.Question, one.MaxTokens = humanEvalRequest+r.Prompt, 512
-		} else {
-			one.Until = []string{"\nclass", "\ndef", "\n#", "\nif", "\nprint"}
-		}
-		problems = append(problems, one)
+		rows = append(rows, r)
 		return nil
 	})
-	if err == nil && len(problems) != humanEvalProblems {
-		err = place.Mistake(fmt.Errorf("benchmark: humaneval: %s has %d problems; want %d", path, len(problems),
-			humanEvalProblems))
+	return rows, err
+}
+
+// loadHumanEval adds the problems of HumanEval (Chen et al. 2021).
+func loadHumanEval(s *Set, o Options) error {
+	rows, err := humanEvalRows(s.Path)
+	if err == nil && !o.Own {
+		err = checkRelease("humaneval", s.Path, rows)
 	}
-	return problems, err
+	if err == nil && len(rows) == 0 {
+		err = fmt.Errorf("benchmark: read %s: it has no rows", s.Path)
+	}
+	for i, r := range rows {
+		it := Item{
+			Task: r.TaskID, Row: i, Question: r.Prompt, MaxTokens: 1024,
+			Until: []string{"\nclass", "\ndef", "\n#", "\nif", "\nprint"}, Code: Code{r.Prompt, r.Test, r.EntryPoint},
+		}
+		if o.Protocol == InstructEval {
+			it.Question, it.MaxTokens, it.Until = humanEvalRequest+r.Prompt, 512, nil
+		}
+		s.Items = append(s.Items, it)
+	}
+	return err
+}
+
+// Program returns the program that tests an answer.
+func (c Code) Program(p Protocol, answer string) string {
+	if p == InstructEval {
+		answer = firstBlock(evenIndents(answer))
+	}
+	return c.Prompt + answer + "\n" + c.Test + "\n" + "check(" + c.EntryPoint + ")"
+}
+
+// evenIndents adds a blank to each line that begins with an odd number of them. Decoding with SentencePiece drops the
+// first blank of a text.
+func evenIndents(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if (len(line)-len(strings.TrimLeft(line, " ")))%2 == 1 {
+			lines[i] = " " + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// firstBlock returns what is before the first empty line of a text, without newlines at its start.
+func firstBlock(text string) string {
+	text, _, _ = strings.Cut(strings.TrimLeft(text, "\n"), "\n\n")
+	return text
 }

@@ -3,6 +3,7 @@ package benchmark
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,72 +13,99 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// mmluSubjects is the number of subjects of MMLU (Hendrycks et al. 2021).
-const mmluSubjects = 57
+// mmluAreas are the subjects of MMLU (Hendrycks et al. 2021) by area.
+var mmluAreas = map[string]string{}
 
-// MMLU returns the questions in dir/test, with the first shots rows of dir/dev
-// as examples, by subject in alphabetical order. It returns an error if a
-// subject or a row is incomplete.
-func MMLU(dir string, p Protocol, shots int) ([]Item, error) {
-	if err := checkProtocol(p); err != nil {
-		return nil, place.Mistake(err)
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "test", "*_test.csv"))
-	if err == nil && len(paths) == 0 {
-		err = fmt.Errorf("benchmark: mmlu: no file test/*_test.csv in %s; want the folder of the released data with dev "+
-			"and test", dir)
-	}
-	if err != nil {
-		return nil, place.Mistake(err)
-	}
-	slices.Sort(paths)
-	if len(paths) != mmluSubjects {
-		return nil, place.Mistake(fmt.Errorf("benchmark: mmlu: %s has %d subjects; want %d", dir, len(paths), mmluSubjects))
-	}
-	var items []Item
-	for _, path := range paths {
-		subject := strings.TrimSuffix(filepath.Base(path), "_test.csv")
-		one, err := mmluSubject(dir, subject, p, shots)
-		if err != nil {
-			return nil, place.Mistake(err)
+func init() {
+	for area, subjects := range map[string]string{
+		"stem": "abstract_algebra astronomy college_biology college_chemistry college_computer_science " +
+			"college_mathematics college_physics computer_security conceptual_physics electrical_engineering " +
+			"elementary_mathematics high_school_biology high_school_chemistry high_school_computer_science " +
+			"high_school_mathematics high_school_physics high_school_statistics machine_learning",
+		"humanities": "formal_logic high_school_european_history high_school_us_history high_school_world_history " +
+			"international_law jurisprudence logical_fallacies moral_disputes moral_scenarios philosophy prehistory " +
+			"professional_law world_religions",
+		"social_sciences": "econometrics high_school_geography high_school_government_and_politics " +
+			"high_school_macroeconomics high_school_microeconomics high_school_psychology human_sexuality " +
+			"professional_psychology public_relations security_studies sociology us_foreign_policy",
+		"other": "anatomy business_ethics clinical_knowledge college_medicine global_facts human_aging management " +
+			"marketing medical_genetics miscellaneous nutrition professional_accounting professional_medicine virology",
+	} {
+		for _, subject := range strings.Fields(subjects) {
+			mmluAreas[subject] = area
 		}
-		items = append(items, one...)
 	}
-	return items, nil
 }
 
-func mmluSubject(dir, subject string, p Protocol, shots int) ([]Item, error) {
-	dev, err := mmluRows(filepath.Join(dir, "dev", subject+"_dev.csv"))
+// loadMMLU adds the questions of the files in test, with rows of dev as examples, by subject in alphabetical order.
+func loadMMLU(s *Set, o Options) error {
+	paths, err := filepath.Glob(filepath.Join(s.Path, "test", "*_test.csv"))
+	if err != nil {
+		return err
+	}
+	slices.Sort(paths)
+	if !o.Own {
+		for subject := range maps.Keys(mmluAreas) {
+			if path := filepath.Join(s.Path, "test", subject+"_test.csv"); !slices.Contains(paths, path) {
+				return fmt.Errorf("benchmark: mmlu: no file %s; want all %d subjects of the release", path, len(mmluAreas))
+			}
+		}
+	}
+	for _, path := range paths {
+		items, err := mmluSubject(s.Path, stem(path, "_test.csv"), o)
+		if err != nil {
+			return err
+		}
+		s.Items = append(s.Items, items...)
+	}
+	return nil
+}
+
+func mmluSubject(dir, subject string, o Options) ([]Item, error) {
+	dev, err := mmluFile(dir, "dev", subject, o.Own)
 	if err != nil {
 		return nil, err
 	}
-	if len(dev) < shots {
-		return nil, fmt.Errorf("benchmark: mmlu: %s has %d dev rows; want at least %d", subject, len(dev), shots)
+	if len(dev) < o.Shots {
+		return nil, fmt.Errorf("benchmark: read %s: it has %d rows; want at least %d for the examples",
+			filepath.Join(dir, "dev", subject+"_dev.csv"), len(dev), o.Shots)
 	}
-	test, err := mmluRows(filepath.Join(dir, "test", subject+"_test.csv"))
+	test, err := mmluFile(dir, "test", subject, o.Own)
 	if err != nil {
 		return nil, err
 	}
 	// instruct-eval writes a blank before every word of the subject.
 	name := strings.ReplaceAll(subject, "_", " ")
-	if p == InstructEval {
+	if o.Protocol == InstructEval {
 		name = " " + name
 	}
 	head := "The following are multiple choice questions (with answers) about " + name + ".\n\n"
 	var solved []string
-	for _, row := range dev[:shots] {
-		solved = append(solved, mmluQuestion(row, p)+" "+row[5]+"\n\n")
+	for _, row := range dev[:o.Shots] {
+		solved = append(solved, mmluQuestion(row, o.Protocol)+" "+row[5]+"\n\n")
 	}
 	items := make([]Item, len(test))
 	for i, row := range test {
-		items[i] = Item{Task: subject, Row: i, Head: head, Shots: solved, Question: mmluQuestion(row, p), Label: row[5]}
-		if p == LMEval {
+		items[i] = Item{
+			Task: subject, Row: i, Head: head, Shots: solved, Question: mmluQuestion(row, o.Protocol), Label: row[5],
+		}
+		if o.Protocol == LMEval {
 			items[i].Choices = []string{" A", " B", " C", " D"}
 		} else {
 			items[i].MaxTokens = 2
 		}
 	}
 	return items, nil
+}
+
+// mmluFile returns the rows of a subject's file of a split.
+func mmluFile(dir, split, subject string, own bool) ([][]string, error) {
+	path := filepath.Join(dir, split, subject+"_"+split+".csv")
+	rows, err := mmluRows(path)
+	if err == nil && !own {
+		err = checkRelease("mmlu/"+split+"/"+subject, path, rows)
+	}
+	return rows, err
 }
 
 // mmluQuestion returns a question with its four choices. lm-eval strips the

@@ -1,9 +1,6 @@
 package benchmark
 
-import (
-	"math"
-	"strings"
-)
+import "strings"
 
 // Begins reports whether an answer is right by instruct-eval: without white
 // space at its ends it begins with the label. "10" is therefore right where the
@@ -30,39 +27,27 @@ func Cut(answer string, until []string) string {
 	return answer
 }
 
-// Mean is a mean of n scores with its standard error, the standard deviation of
-// the scores over the root of n.
-type Mean struct {
-	Value, StdErr float64
-	N             int
-}
-
-// MeanOf returns the mean of scores. Its standard error is NaN for one score.
-func MeanOf(scores []float64) Mean {
-	m := Mean{N: len(scores)}
-	for _, s := range scores {
-		m.Value += s / float64(m.N)
+// Scores returns the metrics of an answer to an item of MMLU, BBH or DROP. For an item with choices the answer is what
+// Likeliest returns. HumanEval needs to run a program instead.
+func (s *Set) Scores(it Item, answer string) map[string]float64 {
+	one := func(right bool) float64 {
+		if right {
+			return 1
+		}
+		return 0
 	}
-	for _, s := range scores {
-		m.StdErr += (s - m.Value) * (s - m.Value)
+	switch {
+	case s.Protocol == InstructEval:
+		return map[string]float64{"acc": one(Begins(answer, it.Label))}
+	case it.Choices != nil:
+		return map[string]float64{"acc": one(answer == it.Label)}
+	case s.Name == NameDROP:
+		em, f1 := bagScores(answer, it.Golds)
+		return map[string]float64{"em": em, "f1": f1}
 	}
-	m.StdErr = math.Sqrt(m.StdErr / float64(m.N-1) / float64(m.N))
-	return m
-}
-
-// MeanOfMeans returns the mean of the means of tasks, as instruct-eval reports
-// BBH. The tasks are independent, so the variances of their means add up.
-func MeanOfMeans(tasks map[string][]float64) Mean {
-	m := Mean{}
-	variance := 0.0
-	for _, scores := range tasks {
-		one := MeanOf(scores)
-		m.Value += one.Value / float64(len(tasks))
-		variance += one.StdErr * one.StdErr
-		m.N += one.N
+	return map[string]float64{
+		"exact_match": one(answer == it.Label), "exact_match_stripped": one(strings.TrimSpace(answer) == it.Label),
 	}
-	m.StdErr = math.Sqrt(variance) / float64(len(tasks))
-	return m
 }
 
 // PassAtK returns the probability that one of k samples is right, of which n
