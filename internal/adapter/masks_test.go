@@ -25,9 +25,7 @@ func (r recorder) Dropout(_, _ compute.Tensor, drop compute.Dropout) { r.note(dr
 
 func (r recorder) LowRankDown(_, _, _ compute.Tensor, drop compute.Dropout) { r.note(drop) }
 
-func (r recorder) LayerNorm(_, _, _, _, _, _, _ compute.Tensor, _ float32, drop compute.Dropout) {
-	r.note(drop)
-}
+func (r recorder) LayerNorm(o compute.LayerNormArgs) { r.note(o.Drop) }
 
 func (r recorder) Attention(_, _, _, _, _ compute.Tensor, o compute.AttnOpts) { r.note(o.Dropout) }
 

@@ -316,20 +316,15 @@ type Matmul interface {
 // Norm has the normalisations of rows over the last axis.
 type Norm interface {
 	// LayerNorm computes sum = residual + dropout(x) and dst = (sum - mean)/sqrt(var + eps) gamma + beta (Ba et al.
-	// 2016, arXiv:1607.06450, eq. 4). x, residual, sum, dst [N,C]; gamma, beta [C]; stats [N,2] Exact receives mean
-	// and 1/sqrt(var + eps), both of sum as it is stored. sum may be x. If residual is absent, sum must be absent and
-	// drop zero, and x itself is normalised.
-	LayerNorm(dst, sum, stats, x, residual, gamma, beta Tensor, eps float32, drop Dropout)
-	// LayerNormGrad computes the gradient of LayerNorm. sum is the tensor that was normalised. dresidual receives the
-	// gradient of sum, and dx that of x before dropout. The gradients of gamma and beta are added to dgamma and
-	// dbeta, which are Exact. Any of the four may be absent.
-	LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy Tensor, drop Dropout)
+	// 2016, arXiv:1607.06450, eq. 4).
+	LayerNorm(o LayerNormArgs)
+	// LayerNormGrad computes the gradient of LayerNorm.
+	LayerNormGrad(o LayerNormGradArgs)
 	// RMSNorm computes dst = x rstd gamma, rstd = 1/sqrt(mean(x^2) + eps) (Zhang and Sennrich 2019, arXiv:1910.07467,
-	// eq. 4). x, dst [N,C]; gamma [C]; rstd [N] Exact receives the rstd of each row.
-	RMSNorm(dst, rstd, x, gamma Tensor, eps float32)
-	// RMSNormGrad computes the gradient of RMSNorm. The gradient of x is added to dx if accumulate is set, and that
-	// of gamma is always added to dgamma, which is Exact. Either may be absent.
-	RMSNormGrad(dx, dgamma, x, gamma, rstd, dy Tensor, accumulate bool)
+	// eq. 4).
+	RMSNorm(o RMSNormArgs)
+	// RMSNormGrad computes the gradient of RMSNorm.
+	RMSNormGrad(o RMSNormGradArgs)
 }
 
 // Attention has the ops of attention over packed sequences of variable length.
@@ -338,8 +333,8 @@ type Attention interface {
 	// lse [NQ, H] Exact receives the logarithm of each row's sum of exponentials. A query whose sequence has no keys
 	// yields zeros and an lse of -Inf.
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
-	// AttentionGrad computes the gradient of Attention. y and lse are the outputs of Attention. dq may be absent.
-	AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy Tensor, o AttnOpts)
+	// AttentionGrad computes the gradient of Attention.
+	AttentionGrad(o AttentionGradArgs)
 	// RoPE multiplies the pair (i, i + D/2) of every head of row n of x [N,H*D], as a complex number, by
 	// table[pos[n], i] + i table[pos[n], i + D/2], in place (Su et al. 2021, arXiv:2104.09864, eq. 34, with the pairs
 	// of Hugging Face's LLaMA). If inverse is set it multiplies by the conjugate, which is the gradient. table [P,D]

@@ -69,13 +69,29 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"LowRankDownGrad", func() { d.LowRankDownGrad(x, a, y, a, u, drop, true) }},
 		{"LowRankUp", func() { d.LowRankUp(x, u, b, 1) }},
 		{"LowRankUpGrad", func() { d.LowRankUpGrad(u, b, u, b, z, 1) }},
-		{"LayerNorm", func() { d.LayerNorm(x, y, stats, z, s, bias, bias, 1e-5, drop) }},
-		{"LayerNormGrad", func() { d.LayerNormGrad(x, y, bias, bias, z, bias, stats, s, drop) }},
-		{"RMSNorm", func() { d.RMSNorm(x, rstd, y, bias, 1e-5) }},
-		{"RMSNormGrad", func() { d.RMSNormGrad(x, bias, y, bias, rstd, z, true) }},
+		{"LayerNorm", func() {
+			d.LayerNorm(compute.LayerNormArgs{
+				Dst: x, Sum: y, Stats: stats, X: z, Residual: s, Gamma: bias, Beta: bias, Eps: 1e-5, Drop: drop,
+			})
+		}},
+		{"LayerNormGrad", func() {
+			d.LayerNormGrad(compute.LayerNormGradArgs{
+				DX: x, DResidual: y, DGamma: bias, DBeta: bias, Sum: z, Gamma: bias, Stats: stats, DY: s, Drop: drop,
+			})
+		}},
+		{"RMSNorm", func() { d.RMSNorm(compute.RMSNormArgs{Dst: x, RStd: rstd, X: y, Gamma: bias, Eps: 1e-5}) }},
+		{"RMSNormGrad", func() {
+			d.RMSNormGrad(compute.RMSNormGradArgs{
+				DX: x, DGamma: bias, X: y, Gamma: bias, RStd: rstd, DY: z, Accumulate: true,
+			})
+		}},
 		{"RoPE", func() { d.RoPE(x, ids, angles, true) }},
 		{"Attention", func() { d.Attention(x, lse, y, z, s, o) }},
-		{"AttentionGrad", func() { d.AttentionGrad(x, y, z, x, y, z, s, lse, s, o) }},
+		{"AttentionGrad", func() {
+			d.AttentionGrad(compute.AttentionGradArgs{
+				DQ: x, DK: y, DV: z, Q: x, K: y, V: z, Y: s, LSE: lse, DY: s, AttnOpts: o,
+			})
+		}},
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},
 		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},

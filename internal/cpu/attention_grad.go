@@ -12,20 +12,20 @@ import (
 //
 // A worker takes one key-value head of one sequence with all its query heads, so that sums in dk and dv are added in
 // a fixed order.
-func (d *Device[T]) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
+func (d *Device[T]) AttentionGrad(o compute.AttentionGradArgs) {
 	if d.err != nil {
 		return
 	}
-	a := newHeads[T](q, k, v, y, lse, o)
-	a.dq, a.dk, a.dv, a.dy = Data[T](dq), Data[T](dk), Data[T](dv), Data[T](dy)
-	group := o.Heads / o.KVHeads
-	d.each((len(a.cuK)-1)*o.KVHeads, 1, func(w, lo, _ int) {
-		s, kv := lo/o.KVHeads, lo%o.KVHeads
+	a := newHeads[T](o.Q, o.K, o.V, o.Y, o.LSE, o.AttnOpts)
+	a.dq, a.dk, a.dv, a.dy = Data[T](o.DQ), Data[T](o.DK), Data[T](o.DV), Data[T](o.DY)
+	group := a.Heads / a.KVHeads
+	d.each((len(a.cuK)-1)*a.KVHeads, 1, func(w, lo, _ int) {
+		s, kv := lo/a.KVHeads, lo%a.KVHeads
 		k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
 		if k1 > k0 {
-			at := k0*a.ldk + kv*o.HeadDim
-			matrix[T]{data: a.dk[at:], stride: a.ldk}.clear(k1-k0, o.HeadDim)
-			matrix[T]{data: a.dv[at:], stride: a.ldk}.clear(k1-k0, o.HeadDim)
+			at := k0*a.ldk + kv*a.HeadDim
+			matrix[T]{data: a.dk[at:], stride: a.ldk}.clear(k1-k0, a.HeadDim)
+			matrix[T]{data: a.dv[at:], stride: a.ldk}.clear(k1-k0, a.HeadDim)
 		}
 		for h := kv * group; h < (kv+1)*group; h++ {
 			a.forBlocks(s, h, func(b block) { d.attendGrad(w, &a, b) })

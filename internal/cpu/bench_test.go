@@ -127,7 +127,11 @@ func BenchmarkAttention(b *testing.B) {
 			lse := b.tensor(n, benchHeads)
 			b.dev.Attention(y, lse, q, k, v, o)
 			dq, dk, dv, dy := b.tensor(n, c), b.tensor(n, c), b.tensor(n, c), b.tensor(n, c)
-			b.elements(n*benchHeads*benchSeq, func() { b.dev.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o) })
+			b.elements(n*benchHeads*benchSeq, func() {
+				b.dev.AttentionGrad(compute.AttentionGradArgs{
+					DQ: dq, DK: dk, DV: dv, Q: q, K: k, V: v, Y: y, LSE: lse, DY: dy, AttnOpts: o,
+				})
+			})
 		})
 	}
 }
@@ -154,13 +158,19 @@ func BenchmarkLayerNorm(b *testing.B) {
 		forWorkers(b, fmt.Sprintf("drop=%v/", p), func(b bench) {
 			x, res, sum, y := b.tensor(n, c), b.tensor(n, c), b.tensor(n, c), b.tensor(n, c)
 			stats, gamma, beta := b.tensor(n, 2), b.tensor(c), b.tensor(c)
-			b.elements(n*c, func() { b.dev.LayerNorm(y, sum, stats, x, res, gamma, beta, 1e-5, drop) })
+			b.elements(n*c, func() {
+				b.dev.LayerNorm(compute.LayerNormArgs{
+					Dst: y, Sum: sum, Stats: stats, X: x, Residual: res, Gamma: gamma, Beta: beta, Eps: 1e-5, Drop: drop,
+				})
+			})
 		})
 		forWorkers(b, fmt.Sprintf("grad/drop=%v/", p), func(b bench) {
 			dx, dres, sum, dy := b.tensor(n, c), b.tensor(n, c), b.tensor(n, c), b.tensor(n, c)
 			stats, gamma := b.tensor(n, 2), b.tensor(c)
 			b.elements(n*c, func() {
-				b.dev.LayerNormGrad(dx, dres, compute.Tensor{}, compute.Tensor{}, sum, gamma, stats, dy, drop)
+				b.dev.LayerNormGrad(compute.LayerNormGradArgs{
+					DX: dx, DResidual: dres, Sum: sum, Gamma: gamma, Stats: stats, DY: dy, Drop: drop,
+				})
 			})
 		})
 	}

@@ -63,8 +63,13 @@ func step[T Float](d *Device[T]) [][]T {
 	d.LowRankUpGrad(du, random(c, r), u, b, y, 1.5)
 	d.LowRankDownGrad(dx, random(r, c), x, a, du, drop, true)
 	sum, stats := random(n, c), random(n, 2)
-	d.LayerNorm(y, sum, stats, x, dx, random(c), random(c), 1e-5, drop)
-	d.LayerNormGrad(dx, y, random(c), random(c), sum, random(c), stats, x, drop)
+	d.LayerNorm(compute.LayerNormArgs{
+		Dst: y, Sum: sum, Stats: stats, X: x, Residual: dx, Gamma: random(c), Beta: random(c), Eps: 1e-5, Drop: drop,
+	})
+	d.LayerNormGrad(compute.LayerNormGradArgs{
+		DX: dx, DResidual: y, DGamma: random(c), DBeta: random(c), Sum: sum, Gamma: random(c), Stats: stats, DY: x,
+		Drop: drop,
+	})
 	cu := ints(0, 300, 310, n)
 	o := compute.AttnOpts{
 		Heads: heads, KVHeads: heads / 2, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: 390, MaxK: 390,
@@ -72,7 +77,9 @@ func step[T Float](d *Device[T]) [][]T {
 	}
 	k, v, lse := random(n, c/2), random(n, c/2), random(n, heads)
 	d.Attention(y, lse, x, k, v, o)
-	d.AttentionGrad(dx, random(n, c/2), random(n, c/2), x, k, v, y, lse, sum, o)
+	d.AttentionGrad(compute.AttentionGradArgs{
+		DQ: dx, DK: random(n, c/2), DV: random(n, c/2), Q: x, K: k, V: v, Y: y, LSE: lse, DY: sum, AttnOpts: o,
+	})
 	ids := make([]int32, n)
 	for i := range ids {
 		ids[i] = int32(i * 7 % 50)

@@ -6,18 +6,16 @@ import (
 )
 
 // LayerNorm computes sum = residual + dropout(x) and normalises it.
-func (d *Device[T]) LayerNorm(
-	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
-) {
+func (d *Device[T]) LayerNorm(o compute.LayerNormArgs) {
 	if d.err != nil {
 		return
 	}
-	out, total, st := Data[T](dst), Data[T](sum), Data[T](stats)
-	in, res := Data[T](x), Data[T](residual)
-	gain, shift := Data[T](gamma), Data[T](beta)
-	cols := x.Shape.Cols()
-	mask := vector.NewDropMask[T](drop)
-	d.each(x.Shape.Rows(), rowsOf(cols), func(w, lo, hi int) {
+	out, total, st := Data[T](o.Dst), Data[T](o.Sum), Data[T](o.Stats)
+	in, res := Data[T](o.X), Data[T](o.Residual)
+	gain, shift, eps := Data[T](o.Gamma), Data[T](o.Beta), o.Eps
+	cols := o.X.Shape.Cols()
+	mask := vector.NewDropMask[T](o.Drop)
+	d.each(o.X.Shape.Rows(), rowsOf(cols), func(w, lo, hi int) {
 		mul := d.maskOf(w, cols)
 		for n := lo; n < hi; n++ {
 			row := in[n*cols : (n+1)*cols]
@@ -42,16 +40,14 @@ func (d *Device[T]) LayerNorm(
 //
 //	g = dy gamma,  h = (sum - mean) rstd
 //	dresidual = rstd (g - mean(g) - h mean(g h)),  dx = mask dresidual / (1-p)
-func (d *Device[T]) LayerNormGrad(
-	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
-) {
+func (d *Device[T]) LayerNormGrad(o compute.LayerNormGradArgs) {
 	if d.err != nil {
 		return
 	}
-	gx, gr := Data[T](dx), Data[T](dresidual)
-	in, gain, st, g := Data[T](sum), Data[T](gamma), Data[T](stats), Data[T](dy)
-	rows, cols := sum.Shape.Rows(), sum.Shape.Cols()
-	mask := vector.NewDropMask[T](drop)
+	gx, gr := Data[T](o.DX), Data[T](o.DResidual)
+	in, gain, st, g := Data[T](o.Sum), Data[T](o.Gamma), Data[T](o.Stats), Data[T](o.DY)
+	rows, cols := o.Sum.Shape.Rows(), o.Sum.Shape.Cols()
+	mask := vector.NewDropMask[T](o.Drop)
 	if gx != nil || gr != nil {
 		d.each(rows, rowsOf(cols), func(w, lo, hi int) {
 			mul := d.maskOf(w, cols)
@@ -73,8 +69,8 @@ func (d *Device[T]) LayerNormGrad(
 			}
 		})
 	}
-	if dgamma.Present() || dbeta.Present() {
-		d.normParamGrad(Data[T](dgamma), Data[T](dbeta), in, st, g, rows, cols)
+	if o.DGamma.Present() || o.DBeta.Present() {
+		d.normParamGrad(Data[T](o.DGamma), Data[T](o.DBeta), in, st, g, rows, cols)
 	}
 }
 

@@ -8,13 +8,13 @@ import (
 )
 
 // RMSNorm computes dst = x rstd gamma.
-func (d *Device[T]) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
+func (d *Device[T]) RMSNorm(o compute.RMSNormArgs) {
 	if d.err != nil {
 		return
 	}
-	out, st, in, gain := Data[T](dst), Data[T](rstd), Data[T](x), Data[T](gamma)
-	cols := x.Shape.Cols()
-	d.each(x.Shape.Rows(), rowsOf(cols), func(_, lo, hi int) {
+	out, st, in, gain, eps := Data[T](o.Dst), Data[T](o.RStd), Data[T](o.X), Data[T](o.Gamma), o.Eps
+	cols := o.X.Shape.Cols()
+	d.each(o.X.Shape.Rows(), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
 			row := in[n*cols : (n+1)*cols]
 			r := T(1 / math.Sqrt(float64(vector.Dot(row, row))/float64(cols)+float64(eps)))
@@ -27,12 +27,12 @@ func (d *Device[T]) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
 // RMSNormGrad computes the gradient of RMSNorm: with g = dy gamma and h = x rstd,
 //
 //	dx = rstd (g - h mean(g h)),  dgamma += sum over n of dy h
-func (d *Device[T]) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
+func (d *Device[T]) RMSNormGrad(o compute.RMSNormGradArgs) {
 	if d.err != nil {
 		return
 	}
-	gx, in, gain, st, g := Data[T](dx), Data[T](x), Data[T](gamma), Data[T](rstd), Data[T](dy)
-	rows, cols := x.Shape.Rows(), x.Shape.Cols()
+	gx, in, gain, st, g := Data[T](o.DX), Data[T](o.X), Data[T](o.Gamma), Data[T](o.RStd), Data[T](o.DY)
+	rows, cols, accumulate := o.X.Shape.Rows(), o.X.Shape.Cols(), o.Accumulate
 	if gx != nil {
 		d.each(rows, rowsOf(cols), func(w, lo, hi int) {
 			sum := sized(&d.scratch[w].a, cols)
@@ -47,8 +47,8 @@ func (d *Device[T]) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, a
 			}
 		})
 	}
-	if dgamma.Present() {
-		d.gainGrad(Data[T](dgamma), in, st, g, rows, cols)
+	if o.DGamma.Present() {
+		d.gainGrad(Data[T](o.DGamma), in, st, g, rows, cols)
 	}
 }
 

@@ -93,18 +93,18 @@ func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 }
 
 // AttentionGrad computes the gradient of Attention.
-func (d *Device) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
-	by := d.attentionFor(o.HeadDim, dq, dk, dv, q, k, v, dy)
-	a := d.attention(o, by)
-	a.q, a.k, a.v, a.lse, a.dy = d.at(q), d.at(k), d.at(v), d.at(lse), d.at(dy)
-	a.dq, a.dk, a.dv = d.at(dq), d.at(dk), d.at(dv)
-	a.delta = d.delta(y, dy, o)
+func (d *Device) AttentionGrad(o compute.AttentionGradArgs) {
+	by := d.attentionFor(o.HeadDim, o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.DY)
+	a := d.attention(o.AttnOpts, by)
+	a.q, a.k, a.v, a.lse, a.dy = d.at(o.Q), d.at(o.K), d.at(o.V), d.at(o.LSE), d.at(o.DY)
+	a.dq, a.dk, a.dv = d.at(o.DQ), d.at(o.DK), d.at(o.DV)
+	a.delta = d.delta(o.Y, o.DY, o.AttnOpts)
 	sequences := class(o.CuQ.Shape[0] - 1)
 	launch(
 		d, d.named("attention_backward_kv"+by.size), grid{o.KVHeads, ceil(class(o.MaxK), by.rows), sequences}, 128, by.dkv,
 		a,
 	)
-	if dq.Present() {
+	if o.DQ.Present() {
 		launch(
 			d, d.named("attention_backward_q"+by.size), grid{o.Heads, ceil(class(o.MaxQ), by.rows), sequences}, 128, by.dq, a,
 		)

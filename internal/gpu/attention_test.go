@@ -45,7 +45,9 @@ func TestAttentionUnaligned(t *testing.T) {
 			Dropout: compute.Dropout{P: 0.1, Key: 3, Step: 1, Site: 2},
 		}
 		dev.Attention(y, lse, q, k, v, o)
-		dev.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+		dev.AttentionGrad(compute.AttentionGradArgs{
+			DQ: dq, DK: dk, DV: dv, Q: q, K: k, V: v, Y: y, LSE: lse, DY: dy, AttnOpts: o,
+		})
 		var all []float32
 		for _, x := range []compute.Tensor{y, dq, dk, dv} {
 			all = append(all, download(dev, x)...)

@@ -102,13 +102,20 @@ func benchCases() (all []benchCase) {
 			add(4*rows, 0, func(b *bench) func() {
 				dst, x, res := b.float(n, c), b.float(n, c), b.float(n, c)
 				gamma, beta, stats := b.float(c), b.float(c), b.full(n, 2)
-				return func() { b.LayerNorm(dst, x, stats, x, res, gamma, beta, 1e-5, benchDropout) }
+				return func() {
+					b.LayerNorm(compute.LayerNormArgs{
+						Dst: dst, Sum: x, Stats: stats, X: x, Residual: res, Gamma: gamma, Beta: beta, Eps: 1e-5,
+						Drop: benchDropout,
+					})
+				}
 			}, "op=LayerNorm/n=%d/c=%d", n, c)
 			add(4*rows, 0, func(b *bench) func() {
 				dx, dres, sum, dy := b.float(n, c), b.float(n, c), b.float(n, c), b.float(n, c)
 				gamma, stats := b.float(c), b.full(n, 2)
 				return func() {
-					b.LayerNormGrad(dx, dres, compute.Tensor{}, compute.Tensor{}, sum, gamma, stats, dy, benchDropout)
+					b.LayerNormGrad(compute.LayerNormGradArgs{
+						DX: dx, DResidual: dres, Sum: sum, Gamma: gamma, Stats: stats, DY: dy, Drop: benchDropout,
+					})
 				}
 			}, "op=LayerNormGrad/n=%d/c=%d", n, c)
 			add(rows, 2*float64(n*c*r), func(b *bench) func() {
@@ -132,7 +139,10 @@ func benchCases() (all []benchCase) {
 				gamma, beta, stats := b.float(c), b.float(c), b.full(n, 2)
 				before, after, wa, wb := b.full(n, r), b.full(n, r), b.float(r, c), b.float(c, r)
 				return func() {
-					b.LayerNorm(dst, x, stats, x, res, gamma, beta, 1e-5, benchDropout)
+					b.LayerNorm(compute.LayerNormArgs{
+						Dst: dst, Sum: x, Stats: stats, X: x, Residual: res, Gamma: gamma, Beta: beta, Eps: 1e-5,
+						Drop: benchDropout,
+					})
 					b.LowRankUp(dst, before, wb, 0.1)
 					b.LowRankDown(after, dst, wa, benchDropout)
 				}
@@ -143,11 +153,15 @@ func benchCases() (all []benchCase) {
 			}, "op=ActGrad/n=%d/c=%d", n, c)
 			add(2*rows, 0, func(b *bench) func() {
 				dst, x, gamma, rstd := b.float(n, c), b.float(n, c), b.float(c), b.full(n)
-				return func() { b.RMSNorm(dst, rstd, x, gamma, 1e-5) }
+				return func() { b.RMSNorm(compute.RMSNormArgs{Dst: dst, RStd: rstd, X: x, Gamma: gamma, Eps: 1e-5}) }
 			}, "op=RMSNorm/n=%d/c=%d", n, c)
 			add(4*rows, 0, func(b *bench) func() {
 				dx, x, dy, gamma, rstd := b.float(n, c), b.float(n, c), b.float(n, c), b.float(c), b.full(n)
-				return func() { b.RMSNormGrad(dx, compute.Tensor{}, x, gamma, rstd, dy, true) }
+				return func() {
+					b.RMSNormGrad(compute.RMSNormGradArgs{
+						DX: dx, X: x, Gamma: gamma, RStd: rstd, DY: dy, Accumulate: true,
+					})
+				}
 			}, "op=RMSNormGrad/accumulate=true/n=%d/c=%d", n, c)
 			add(2*rows, 0, func(b *bench) func() {
 				x, table, pos := b.float(n, c), b.full(512, 128), make([]int32, n)
@@ -211,7 +225,11 @@ func benchCases() (all []benchCase) {
 				q, k, v, y, lse, o := open(b)
 				dq, dk, dv, dy := b.float(n, c), b.float(n, c), b.float(n, c), b.float(n, c)
 				b.Attention(y, lse, q, k, v, o)
-				return func() { b.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o) }
+				return func() {
+					b.AttentionGrad(compute.AttentionGradArgs{
+						DQ: dq, DK: dk, DV: dv, Q: q, K: k, V: v, Y: y, LSE: lse, DY: dy, AttnOpts: o,
+					})
+				}
 			}, "op=AttentionGrad/batch=%d/length=%d/heads=%d/dim=%d", s.batch, s.length, s.heads, s.dim)
 		}
 	}

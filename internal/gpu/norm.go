@@ -40,14 +40,12 @@ func (d *Device) normKernel(op string, rows, cols int, at ...ptr) (string, grid)
 }
 
 // LayerNorm computes sum = residual + dropout(x) and normalises it.
-func (d *Device) LayerNorm(
-	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
-) {
-	rows, cols := x.Shape.Rows(), x.Shape.Cols()
+func (d *Device) LayerNorm(o compute.LayerNormArgs) {
+	rows, cols := o.X.Shape.Rows(), o.X.Shape.Cols()
 	a := layerNormArgs{
-		dst: d.at(dst), sum: d.at(sum), stats: d.at(stats), x: d.at(x), residual: d.at(residual),
-		gamma: d.at(gamma), beta: d.at(beta),
-		n: d.count(rows), drop: d.dropout(drop), cols: int32(cols), eps: eps,
+		dst: d.at(o.Dst), sum: d.at(o.Sum), stats: d.at(o.Stats), x: d.at(o.X), residual: d.at(o.Residual),
+		gamma: d.at(o.Gamma), beta: d.at(o.Beta),
+		n: d.count(rows), drop: d.dropout(o.Drop), cols: int32(cols), eps: o.Eps,
 	}
 	kernel, g := d.normKernel("layernorm_forward", rows, cols, a.dst, a.sum, a.x, a.residual, a.gamma, a.beta)
 	before := d.queue.serial
@@ -58,27 +56,25 @@ func (d *Device) LayerNorm(
 }
 
 // LayerNormGrad computes the gradient of LayerNorm.
-func (d *Device) LayerNormGrad(
-	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
-) {
-	rows, cols := sum.Shape.Rows(), sum.Shape.Cols()
-	if dx.Present() || dresidual.Present() {
+func (d *Device) LayerNormGrad(o compute.LayerNormGradArgs) {
+	rows, cols := o.Sum.Shape.Rows(), o.Sum.Shape.Cols()
+	if o.DX.Present() || o.DResidual.Present() {
 		a := layerNormGradArgs{
-			dx: d.at(dx), dresidual: d.at(dresidual), sum: d.at(sum), gamma: d.at(gamma), stats: d.at(stats), dy: d.at(dy),
-			n: d.count(rows), drop: d.dropout(drop), cols: int32(cols),
+			dx: d.at(o.DX), dresidual: d.at(o.DResidual), sum: d.at(o.Sum), gamma: d.at(o.Gamma), stats: d.at(o.Stats),
+			dy: d.at(o.DY), n: d.count(rows), drop: d.dropout(o.Drop), cols: int32(cols),
 		}
 		kernel, g := d.normKernel("layernorm_backward", rows, cols, a.dx, a.dresidual, a.sum, a.gamma, a.dy)
 		launch(d, kernel, g, 256, 0, a)
 	}
 	switch {
-	case dgamma.Present():
-		s := d.columnSums(sum, 2)
+	case o.DGamma.Present():
+		s := d.columnSums(o.Sum, 2)
 		launch(d, d.named("layernorm_backward_params"), s.grid(), 256, 0, layerNormParamsArgs{
-			partial: s.partial, sum: d.at(sum), stats: d.at(stats), dy: d.at(dy), n: s.n,
-			cols: int32(s.cols), chunk: int32(s.chunk), aligned: aligned16(s.cols, d.at(sum), d.at(dy)),
+			partial: s.partial, sum: d.at(o.Sum), stats: d.at(o.Stats), dy: d.at(o.DY), n: s.n,
+			cols: int32(s.cols), chunk: int32(s.chunk), aligned: aligned16(s.cols, d.at(o.Sum), d.at(o.DY)),
 		})
-		s.finish(d, dgamma, dbeta)
-	case dbeta.Present():
-		d.SumRows(dbeta, dy)
+		s.finish(d, o.DGamma, o.DBeta)
+	case o.DBeta.Present():
+		d.SumRows(o.DBeta, o.DY)
 	}
 }

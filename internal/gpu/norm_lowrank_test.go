@@ -42,7 +42,10 @@ func TestRowFusion(t *testing.T) {
 				d.Reset()
 				dst, sum, x, residual, gamma, beta := float(n, c.cols), float(n, c.cols), float(n, c.cols), float(n,
 					c.cols), float(c.cols), float(c.cols)
-				d.LayerNorm(dst, sum, full(n, 2), x, residual, gamma, beta, 1e-5, compute.Dropout{})
+				d.LayerNorm(compute.LayerNormArgs{
+					Dst: dst, Sum: sum, Stats: full(n, 2), X: x, Residual: residual, Gamma: gamma, Beta: beta,
+					Eps: 1e-5,
+				})
 				if c.between {
 					d.Fill(x, 0)
 				}
@@ -74,10 +77,9 @@ func TestRowFusionEnds(t *testing.T) {
 	defer d.Close()
 	float := func(shape ...int) compute.Tensor { return d.Temp(shape, compute.Working) }
 	dst := float(8, cols)
-	d.LayerNorm(
-		dst, compute.Tensor{}, float(8, 2), float(8, cols), compute.Tensor{}, float(cols), float(cols), 1e-5,
-		compute.Dropout{},
-	)
+	d.LayerNorm(compute.LayerNormArgs{
+		Dst: dst, Stats: float(8, 2), X: float(8, cols), Gamma: float(cols), Beta: float(cols), Eps: 1e-5,
+	})
 	if err := d.Sync(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,32 +23,33 @@ type rmsNormGainArgs struct {
 }
 
 // RMSNorm computes dst = x rstd gamma.
-func (d *Device) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
-	rows, cols := x.Shape.Rows(), x.Shape.Cols()
+func (d *Device) RMSNorm(o compute.RMSNormArgs) {
+	rows, cols := o.X.Shape.Rows(), o.X.Shape.Cols()
 	a := rmsNormArgs{
-		dst: d.at(dst), rstd: d.at(rstd), x: d.at(x), gamma: d.at(gamma), n: d.count(rows), cols: int32(cols), eps: eps,
+		dst: d.at(o.Dst), rstd: d.at(o.RStd), x: d.at(o.X), gamma: d.at(o.Gamma), n: d.count(rows), cols: int32(cols),
+		eps: o.Eps,
 	}
 	kernel, g := d.normKernel("rmsnorm_forward", rows, cols, a.dst, a.x, a.gamma)
 	launch(d, kernel, g, 256, 0, a)
 }
 
 // RMSNormGrad computes the gradient of RMSNorm.
-func (d *Device) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
-	rows, cols := x.Shape.Rows(), x.Shape.Cols()
-	if dx.Present() {
+func (d *Device) RMSNormGrad(o compute.RMSNormGradArgs) {
+	rows, cols := o.X.Shape.Rows(), o.X.Shape.Cols()
+	if o.DX.Present() {
 		a := rmsNormGradArgs{
-			dx: d.at(dx), x: d.at(x), gamma: d.at(gamma), rstd: d.at(rstd), dy: d.at(dy), n: d.count(rows),
-			cols: int32(cols), accumulate: boolArg(accumulate),
+			dx: d.at(o.DX), x: d.at(o.X), gamma: d.at(o.Gamma), rstd: d.at(o.RStd), dy: d.at(o.DY), n: d.count(rows),
+			cols: int32(cols), accumulate: boolArg(o.Accumulate),
 		}
 		kernel, g := d.normKernel("rmsnorm_backward", rows, cols, a.dx, a.x, a.gamma, a.dy)
 		launch(d, kernel, g, 256, 0, a)
 	}
-	if dgamma.Present() {
-		s := d.columnSums(x, 1)
+	if o.DGamma.Present() {
+		s := d.columnSums(o.X, 1)
 		launch(d, d.named("rmsnorm_backward_gain"), s.grid(), 256, 0, rmsNormGainArgs{
-			partial: s.partial, x: d.at(x), rstd: d.at(rstd), dy: d.at(dy), n: s.n,
-			cols: int32(cols), chunk: int32(s.chunk), aligned: aligned16(cols, d.at(x), d.at(dy)),
+			partial: s.partial, x: d.at(o.X), rstd: d.at(o.RStd), dy: d.at(o.DY), n: s.n,
+			cols: int32(cols), chunk: int32(s.chunk), aligned: aligned16(cols, d.at(o.X), d.at(o.DY)),
 		})
-		s.finish(d, dgamma)
+		s.finish(d, o.DGamma)
 	}
 }

@@ -11,7 +11,9 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 	y := t.out("rms norm", x.Value.Shape, x.needs || gamma.Trains(), x)
 	parts := func(x compute.Tensor) compute.Tensor { return x.Slice(0, compute.Shape{n * c / d, d}) }
 	rstd := t.exact(compute.Shape{n * c / d})
-	t.Dev.RMSNorm(parts(y.Value), rstd, parts(x.Value), gamma.Value, eps)
+	t.Dev.RMSNorm(compute.RMSNormArgs{
+		Dst: parts(y.Value), RStd: rstd, X: parts(x.Value), Gamma: gamma.Value, Eps: eps,
+	})
 	t.watch("rms norm", gamma.Name, y)
 	if !y.needs {
 		t.Dev.Release(rstd)
@@ -26,7 +28,10 @@ func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
 			whole, accumulate = t.gradOf(x)
 			dx = parts(whole)
 		}
-		t.Dev.RMSNormGrad(dx, gamma.grad(), parts(x.Value), gamma.Value, rstd, parts(dy), accumulate)
+		t.Dev.RMSNormGrad(compute.RMSNormGradArgs{
+			DX: dx, DGamma: gamma.grad(), X: parts(x.Value), Gamma: gamma.Value, RStd: rstd, DY: parts(dy),
+			Accumulate: accumulate,
+		})
 	}, rstd)
 	return y
 }

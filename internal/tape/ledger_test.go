@@ -104,20 +104,18 @@ func (l *ledger) LowRankUpGrad(du, db, u, b, dy tensor, _ float32) {
 	l.use("LowRankUpGrad", du, db, u, b, dy)
 }
 
-func (l *ledger) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, _ float32, _ compute.Dropout) {
-	l.use("LayerNorm", dst, sum, stats, x, residual, gamma, beta)
+func (l *ledger) LayerNorm(o compute.LayerNormArgs) {
+	l.use("LayerNorm", o.Dst, o.Sum, o.Stats, o.X, o.Residual, o.Gamma, o.Beta)
 }
 
-func (l *ledger) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, _ compute.Dropout) {
-	l.use("LayerNormGrad", dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy)
+func (l *ledger) LayerNormGrad(o compute.LayerNormGradArgs) {
+	l.use("LayerNormGrad", o.DX, o.DResidual, o.DGamma, o.DBeta, o.Sum, o.Gamma, o.Stats, o.DY)
 }
 
-func (l *ledger) RMSNorm(dst, rstd, x, gamma tensor, _ float32) {
-	l.use("RMSNorm", dst, rstd, x, gamma)
-}
+func (l *ledger) RMSNorm(o compute.RMSNormArgs) { l.use("RMSNorm", o.Dst, o.RStd, o.X, o.Gamma) }
 
-func (l *ledger) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, _ bool) {
-	l.use("RMSNormGrad", dx, dgamma, x, gamma, rstd, dy)
+func (l *ledger) RMSNormGrad(o compute.RMSNormGradArgs) {
+	l.use("RMSNormGrad", o.DX, o.DGamma, o.X, o.Gamma, o.RStd, o.DY)
 }
 
 func (l *ledger) RoPE(x, pos, table tensor, _ bool) { l.use("RoPE", x, pos, table) }
@@ -131,8 +129,8 @@ func (l *ledger) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 	l.use("Attention", dst, lse, q, k, v, o.CuQ, o.CuK)
 }
 
-func (l *ledger) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
-	l.use("AttentionGrad", dq, dk, dv, q, k, v, y, lse, dy, o.CuQ, o.CuK)
+func (l *ledger) AttentionGrad(o compute.AttentionGradArgs) {
+	l.use("AttentionGrad", o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.LSE, o.DY, o.CuQ, o.CuK)
 }
 
 func (l *ledger) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) {

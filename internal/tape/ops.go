@@ -128,9 +128,9 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	params("layer norm", gamma, beta)
 	y := t.out("layer norm", x.Value.Shape, x.needs || gamma.Trains() || beta.Trains(), x)
 	stats := t.exact(compute.Shape{x.Value.Shape.Rows(), 2})
-	t.Dev.LayerNorm(
-		y.Value, compute.Tensor{}, stats, x.Value, compute.Tensor{}, gamma.Value, beta.Value, eps, compute.Dropout{},
-	)
+	t.Dev.LayerNorm(compute.LayerNormArgs{
+		Dst: y.Value, Stats: stats, X: x.Value, Gamma: gamma.Value, Beta: beta.Value, Eps: eps,
+	})
 	t.watch("layer norm", gamma.Name, y)
 	if !y.needs {
 		t.Dev.Release(stats)
@@ -139,9 +139,10 @@ func (t *Tape) LayerNorm(x *Var, gamma, beta *Param, eps float32) *Var {
 	x.saved = true
 	t.push(y, func(dy compute.Tensor) {
 		norm := func(dx compute.Tensor) {
-			t.Dev.LayerNormGrad(
-				dx, compute.Tensor{}, gamma.grad(), beta.grad(), x.Value, gamma.Value, stats, dy, compute.Dropout{},
-			)
+			t.Dev.LayerNormGrad(compute.LayerNormGradArgs{
+				DX: dx, DGamma: gamma.grad(), DBeta: beta.grad(), Sum: x.Value, Gamma: gamma.Value, Stats: stats,
+				DY: dy,
+			})
 		}
 		if !x.needs {
 			norm(compute.Tensor{})
@@ -162,7 +163,10 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 	y := t.out("add norm", x.Value.Shape, x.needs || residual.needs || gamma.Trains() || beta.Trains(), x, residual)
 	x.consumed = "add norm"
 	stats, sum := t.exact(compute.Shape{x.Value.Shape.Rows(), 2}), x.Value
-	t.Dev.LayerNorm(y.Value, sum, stats, x.Value, residual.Value, gamma.Value, beta.Value, eps, drop)
+	t.Dev.LayerNorm(compute.LayerNormArgs{
+		Dst: y.Value, Sum: sum, Stats: stats, X: x.Value, Residual: residual.Value, Gamma: gamma.Value,
+		Beta: beta.Value, Eps: eps, Drop: drop,
+	})
 	t.watch("add norm", gamma.Name, y)
 	if !y.needs {
 		t.Dev.Release(stats)
@@ -182,7 +186,10 @@ func (t *Tape) AddNorm(x, residual *Var, gamma, beta *Param, eps float32, drop c
 				dres = spare
 			}
 		}
-		t.Dev.LayerNormGrad(dx, dres, gamma.grad(), beta.grad(), sum, gamma.Value, stats, dy, drop)
+		t.Dev.LayerNormGrad(compute.LayerNormGradArgs{
+			DX: dx, DResidual: dres, DGamma: gamma.grad(), DBeta: beta.grad(), Sum: sum, Gamma: gamma.Value,
+			Stats: stats, DY: dy, Drop: drop,
+		})
 		if spare.Present() {
 			t.Dev.Axpy(residual.grad, 1, spare)
 			t.Dev.Release(spare)
@@ -210,7 +217,9 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	q.saved, k.saved, v.saved, y.saved = true, true, true, true
 	t.push(y, func(dy compute.Tensor) {
 		dq, dk, dv := t.temp(q.Value.Shape), t.temp(k.Value.Shape), t.temp(v.Value.Shape)
-		t.Dev.AttentionGrad(dq, dk, dv, q.Value, k.Value, v.Value, y.Value, lse, dy, o)
+		t.Dev.AttentionGrad(compute.AttentionGradArgs{
+			DQ: dq, DK: dk, DV: dv, Q: q.Value, K: k.Value, V: v.Value, Y: y.Value, LSE: lse, DY: dy, AttnOpts: o,
+		})
 		t.addGrad(q, dq)
 		t.addGrad(k, dk)
 		t.addGrad(v, dv)

@@ -142,14 +142,14 @@ func (c *counter) SumRows(dst, x tensor) {
 	c.Device.SumRows(dst, x)
 }
 
-func (c *counter) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+func (c *counter) AttentionGrad(o compute.AttentionGradArgs) {
 	c.count("AttentionGrad")
-	c.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+	c.Device.AttentionGrad(o)
 }
 
-func (c *counter) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
+func (c *counter) LayerNormGrad(o compute.LayerNormGradArgs) {
 	c.count("LayerNormGrad")
-	c.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
+	c.Device.LayerNormGrad(o)
 }
 
 func (c *counter) EmbedGrad(dword, dposition, dkind, ids, pos, types, dy tensor) {

@@ -208,13 +208,18 @@ func checkAttention(s *suite, a attnData) {
 	}
 	size *= float64(a.scale) * root(a.dim)
 	gq, gk, gv := s.working.output("dq", nq, wide), s.working.output("dk", nk, narrow), s.working.output("dv", nk, narrow)
-	s.dev.AttentionGrad(gq.Tensor, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
+	s.dev.AttentionGrad(compute.AttentionGradArgs{
+		DQ: gq.Tensor, DK: gk.Tensor, DV: gv.Tensor, Q: q, K: k, V: v, Y: y.Tensor, LSE: lse.Tensor, DY: dy,
+		AttnOpts: o,
+	})
 	s.near(gq, want.dq, plain.dq, size)
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)
 
 	gk, gv = s.working.output("dk without dq", nk, narrow), s.working.output("dv without dq", nk, narrow)
-	s.dev.AttentionGrad(compute.Tensor{}, gk.Tensor, gv.Tensor, q, k, v, y.Tensor, lse.Tensor, dy, o)
+	s.dev.AttentionGrad(compute.AttentionGradArgs{
+		DK: gk.Tensor, DV: gv.Tensor, Q: q, K: k, V: v, Y: y.Tensor, LSE: lse.Tensor, DY: dy, AttnOpts: o,
+	})
 	s.near(gk, want.dk, plain.dk, size)
 	s.near(gv, want.dv, plain.dv, 1)
 }

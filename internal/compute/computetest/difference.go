@@ -121,14 +121,17 @@ func differenceLayerNorm(s *suite) {
 	dy, total := s.objective(y)
 	drop := someDropout(0.25)
 	forward := func() float64 {
-		s.dev.LayerNorm(
-			y.Tensor, sum.Tensor, stats.Tensor, x.Tensor, residual.Tensor, gamma.Tensor, beta.Tensor, normEps, drop,
-		)
+		s.dev.LayerNorm(compute.LayerNormArgs{
+			Dst: y.Tensor, Sum: sum.Tensor, Stats: stats.Tensor, X: x.Tensor, Residual: residual.Tensor,
+			Gamma: gamma.Tensor, Beta: beta.Tensor, Eps: normEps, Drop: drop,
+		})
 		return total()
 	}
 	forward()
-	s.dev.LayerNormGrad(x.grad.Tensor, residual.grad.Tensor, gamma.grad.Tensor, beta.grad.Tensor,
-		sum.Tensor, gamma.Tensor, stats.Tensor, dy, drop)
+	s.dev.LayerNormGrad(compute.LayerNormGradArgs{
+		DX: x.grad.Tensor, DResidual: residual.grad.Tensor, DGamma: gamma.grad.Tensor, DBeta: beta.grad.Tensor,
+		Sum: sum.Tensor, Gamma: gamma.Tensor, Stats: stats.Tensor, DY: dy, Drop: drop,
+	})
 	for _, v := range []*variable{x, residual, gamma, beta} {
 		s.difference(v, forward)
 	}
@@ -140,11 +143,15 @@ func differenceRMSNorm(s *suite) {
 	y, rstd := s.working.output("y", n, c), s.exact.output("rstd", n)
 	dy, total := s.objective(y)
 	forward := func() float64 {
-		s.dev.RMSNorm(y.Tensor, rstd.Tensor, x.Tensor, gamma.Tensor, normEps)
+		s.dev.RMSNorm(compute.RMSNormArgs{
+			Dst: y.Tensor, RStd: rstd.Tensor, X: x.Tensor, Gamma: gamma.Tensor, Eps: normEps,
+		})
 		return total()
 	}
 	forward()
-	s.dev.RMSNormGrad(x.grad.Tensor, gamma.grad.Tensor, x.Tensor, gamma.Tensor, rstd.Tensor, dy, false)
+	s.dev.RMSNormGrad(compute.RMSNormGradArgs{
+		DX: x.grad.Tensor, DGamma: gamma.grad.Tensor, X: x.Tensor, Gamma: gamma.Tensor, RStd: rstd.Tensor, DY: dy,
+	})
 	s.difference(x, forward)
 	s.difference(gamma, forward)
 }
@@ -190,9 +197,10 @@ func differenceAttention(s *suite, causal bool) {
 		return total()
 	}
 	forward()
-	s.dev.AttentionGrad(
-		q.grad.Tensor, k.grad.Tensor, v.grad.Tensor, q.Tensor, k.Tensor, v.Tensor, y.Tensor, lse.Tensor, dy, o,
-	)
+	s.dev.AttentionGrad(compute.AttentionGradArgs{
+		DQ: q.grad.Tensor, DK: k.grad.Tensor, DV: v.grad.Tensor, Q: q.Tensor, K: k.Tensor, V: v.Tensor, Y: y.Tensor,
+		LSE: lse.Tensor, DY: dy, AttnOpts: o,
+	})
 	for _, x := range []*variable{q, k, v} {
 		s.difference(x, forward)
 	}

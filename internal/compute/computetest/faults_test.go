@@ -135,41 +135,48 @@ var faults = []fault{
 		}
 	}},
 	{"LayerNorm", "eps_ignored", func(f *faulty, d compute.Device) {
-		f.norm = func(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, drop compute.Dropout) {
-			d.LayerNorm(dst, sum, stats, x, residual, gamma, beta, 0, drop)
+		f.norm = func(o compute.LayerNormArgs) {
+			o.Eps = 0
+			d.LayerNorm(o)
 		}
 	}},
 	{"LayerNorm", "gradients_swapped", func(f *faulty, d compute.Device) {
-		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
-			d.LayerNormGrad(dres, dx, dgamma, dbeta, sum, gamma, stats, dy, drop)
+		f.normGrad = func(o compute.LayerNormGradArgs) {
+			o.DX, o.DResidual = o.DResidual, o.DX
+			d.LayerNormGrad(o)
 		}
 	}},
 	{"LayerNorm", "stale_gamma_overwritten", func(f *faulty, d compute.Device) {
-		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
-			if dgamma.Present() {
-				d.Fill(dgamma, 0)
+		f.normGrad = func(o compute.LayerNormGradArgs) {
+			if o.DGamma.Present() {
+				d.Fill(o.DGamma, 0)
 			}
-			d.LayerNormGrad(dx, dres, dgamma, dbeta, sum, gamma, stats, dy, drop)
+			d.LayerNormGrad(o)
 		}
 	}},
 	{"RMSNorm", "eps_ignored", func(f *faulty, d compute.Device) {
-		f.rms = func(dst, rstd, x, gamma tensor, eps float32) { d.RMSNorm(dst, rstd, x, gamma, 0) }
+		f.rms = func(o compute.RMSNormArgs) {
+			o.Eps = 0
+			d.RMSNorm(o)
+		}
 	}},
 	{"RMSNorm", "gain_left_out", func(f *faulty, d compute.Device) {
-		f.rms = func(dst, rstd, x, gamma tensor, eps float32) {
-			ones := d.Temp(gamma.Shape, compute.Working)
-			d.Fill(ones, 1)
-			d.RMSNorm(dst, rstd, x, ones, eps)
+		f.rms = func(o compute.RMSNormArgs) {
+			o.Gamma = d.Temp(o.Gamma.Shape, compute.Working)
+			d.Fill(o.Gamma, 1)
+			d.RMSNorm(o)
 		}
 	}},
 	{"RMSNorm", "gradient_overwritten", func(f *faulty, d compute.Device) {
-		f.rmsGrad = func(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
-			d.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, false)
+		f.rmsGrad = func(o compute.RMSNormGradArgs) {
+			o.Accumulate = false
+			d.RMSNormGrad(o)
 		}
 	}},
 	{"RMSNorm", "stale_gradient_added_to", func(f *faulty, d compute.Device) {
-		f.rmsGrad = func(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
-			d.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, true)
+		f.rmsGrad = func(o compute.RMSNormGradArgs) {
+			o.Accumulate = true
+			d.RMSNormGrad(o)
 		}
 	}},
 	{"RoPE", "inverse_ignored", func(f *faulty, d compute.Device) {
@@ -213,14 +220,15 @@ var faults = []fault{
 		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { o.Scale = 1; d.Attention(dst, lse, q, k, v, o) }
 	}},
 	{"Attention", "gradient_of_another_mask", func(f *faulty, d compute.Device) {
-		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
+		f.attnGrad = func(o compute.AttentionGradArgs) {
 			o.Dropout.Step++
-			d.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
+			d.AttentionGrad(o)
 		}
 	}},
 	{"Attention", "keys_swapped_with_values", func(f *faulty, d compute.Device) {
-		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
-			d.AttentionGrad(dq, dv, dk, q, k, v, y, lse, dy, o)
+		f.attnGrad = func(o compute.AttentionGradArgs) {
+			o.DK, o.DV = o.DV, o.DK
+			d.AttentionGrad(o)
 		}
 	}},
 	{"CrossEntropy", "gradient_unscaled", func(f *faulty, d compute.Device) {

@@ -188,7 +188,10 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	u := s.exact.output("u", n, r)
 	other, start := s.working.adds("other", n, c)
 
-	s.dev.LayerNorm(dst.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
+	s.dev.LayerNorm(compute.LayerNormArgs{
+		Dst: dst.Tensor, Sum: sum.Tensor, Stats: stats.Tensor, X: x, Residual: residual, Gamma: gamma, Beta: beta,
+		Eps: normEps, Drop: norm.drop,
+	})
 	switch order {
 	case "up-down":
 		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
@@ -220,7 +223,10 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	down.rows = dst.read(s)
 	if order == "down-up" {
 		alone := s.working.output("dst alone", n, c)
-		s.dev.LayerNorm(alone.Tensor, sum.Tensor, stats.Tensor, x, residual, gamma, beta, normEps, norm.drop)
+		s.dev.LayerNorm(compute.LayerNormArgs{
+			Dst: alone.Tensor, Sum: sum.Tensor, Stats: stats.Tensor, X: x, Residual: residual, Gamma: gamma,
+			Beta: beta, Eps: normEps, Drop: norm.drop,
+		})
 		down.rows = alone.read(s)
 	}
 	if order != "down" && order != "other-down" {

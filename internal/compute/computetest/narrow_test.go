@@ -176,37 +176,37 @@ func (d *narrow) LowRankUpGrad(du, db, u, b, dy tensor, scale float32) {
 }
 
 // LayerNorm stores the sum, which rounds it, before it normalises.
-func (d *narrow) LayerNorm(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, m compute.Dropout) {
-	wantWorking(dst, sum, x, residual, gamma, beta)
-	wantExact(stats)
-	if residual.Present() {
-		d.Device.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, m)
-		store(sum)
-		x = sum
+func (d *narrow) LayerNorm(o compute.LayerNormArgs) {
+	wantWorking(o.Dst, o.Sum, o.X, o.Residual, o.Gamma, o.Beta)
+	wantExact(o.Stats)
+	if o.Residual.Present() {
+		d.Device.LayerNorm(o)
+		store(o.Sum)
+		o.X, o.Sum, o.Residual, o.Drop = o.Sum, tensor{}, tensor{}, compute.Dropout{}
 	}
-	d.Device.LayerNorm(dst, tensor{}, stats, x, tensor{}, gamma, beta, eps, compute.Dropout{})
-	store(dst)
+	d.Device.LayerNorm(o)
+	store(o.Dst)
 }
 
-func (d *narrow) LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy tensor, m compute.Dropout) {
-	wantWorking(dx, dresidual, sum, gamma, dy)
-	wantExact(dgamma, dbeta, stats)
-	d.Device.LayerNormGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, m)
-	store(dx, dresidual)
+func (d *narrow) LayerNormGrad(o compute.LayerNormGradArgs) {
+	wantWorking(o.DX, o.DResidual, o.Sum, o.Gamma, o.DY)
+	wantExact(o.DGamma, o.DBeta, o.Stats)
+	d.Device.LayerNormGrad(o)
+	store(o.DX, o.DResidual)
 }
 
-func (d *narrow) RMSNorm(dst, rstd, x, gamma tensor, eps float32) {
-	wantWorking(dst, x, gamma)
-	wantExact(rstd)
-	d.Device.RMSNorm(dst, rstd, x, gamma, eps)
-	store(dst)
+func (d *narrow) RMSNorm(o compute.RMSNormArgs) {
+	wantWorking(o.Dst, o.X, o.Gamma)
+	wantExact(o.RStd)
+	d.Device.RMSNorm(o)
+	store(o.Dst)
 }
 
-func (d *narrow) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy tensor, add bool) {
-	wantWorking(dx, x, gamma, dy)
-	wantExact(dgamma, rstd)
-	d.Device.RMSNormGrad(dx, dgamma, x, gamma, rstd, dy, add)
-	store(dx)
+func (d *narrow) RMSNormGrad(o compute.RMSNormGradArgs) {
+	wantWorking(o.DX, o.X, o.Gamma, o.DY)
+	wantExact(o.DGamma, o.RStd)
+	d.Device.RMSNormGrad(o)
+	store(o.DX)
 }
 
 func (d *narrow) RoPE(x, pos, table tensor, inverse bool) {
@@ -235,11 +235,11 @@ func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
 	store(dst)
 }
 
-func (d *narrow) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
-	wantWorking(dq, dk, dv, q, k, v, y, dy)
-	wantExact(lse)
-	d.Device.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
-	store(dq, dk, dv)
+func (d *narrow) AttentionGrad(o compute.AttentionGradArgs) {
+	wantWorking(o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.DY)
+	wantExact(o.LSE)
+	d.Device.AttentionGrad(o)
+	store(o.DQ, o.DK, o.DV)
 }
 
 func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float32, o compute.CrossEntropyOpts) {

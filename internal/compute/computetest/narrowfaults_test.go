@@ -85,7 +85,7 @@ var narrowFaults = []fault{
 		}
 	}},
 	{"RMSNorm", "root_rounded", func(f *faulty, d compute.Device) {
-		f.rms = func(dst, rstd, x, gamma tensor, eps float32) { d.RMSNorm(dst, rstd, x, gamma, eps); rounded(rstd) }
+		f.rms = func(o compute.RMSNormArgs) { d.RMSNorm(o); rounded(o.RStd) }
 	}},
 	{"RoPE", "one_unit_off", func(f *faulty, d compute.Device) {
 		f.rope = func(x, pos, table tensor, inverse bool) {
@@ -112,25 +112,19 @@ var narrowFaults = []fault{
 		f.upGrad = func(du, db, u, b, dy tensor, scale float32) { d.LowRankUpGrad(du, db, u, b, dy, scale); rounded(db) }
 	}},
 	{"LayerNorm", "stats_rounded", func(f *faulty, d compute.Device) {
-		f.norm = func(dst, sum, stats, x, residual, gamma, beta tensor, eps float32, drop compute.Dropout) {
-			d.LayerNorm(dst, sum, stats, x, residual, gamma, beta, eps, drop)
-			rounded(stats)
-		}
+		f.norm = func(o compute.LayerNormArgs) { d.LayerNorm(o); rounded(o.Stats) }
 	}},
 	{"LayerNorm", "gradient_rounded", func(f *faulty, d compute.Device) {
-		f.normGrad = func(dx, dres, dgamma, dbeta, sum, gamma, stats, dy tensor, drop compute.Dropout) {
-			d.LayerNormGrad(dx, dres, dgamma, dbeta, sum, gamma, stats, dy, drop)
-			rounded(dbeta)
-		}
+		f.normGrad = func(o compute.LayerNormGradArgs) { d.LayerNormGrad(o); rounded(o.DBeta) }
 	}},
 	{"Attention", "lse_rounded", func(f *faulty, d compute.Device) {
 		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { d.Attention(dst, lse, q, k, v, o); rounded(lse) }
 	}},
 	{"Attention", "dv_two_units_off", func(f *faulty, d compute.Device) {
-		f.attnGrad = func(dq, dk, dv, q, k, v, y, lse, dy tensor, o compute.AttnOpts) {
-			d.AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
-			nudged(dv)
-			nudged(dv)
+		f.attnGrad = func(o compute.AttentionGradArgs) {
+			d.AttentionGrad(o)
+			nudged(o.DV)
+			nudged(o.DV)
 		}
 	}},
 	{"CrossEntropy", "loss_rounded", func(f *faulty, d compute.Device) {

@@ -123,7 +123,10 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 	l.gamma, l.beta, l.dy, l.dgamma, l.dbeta = g, b, gy, g0, b0
 	dst, stats := s.working.output("dst", n, c), s.exact.output("stats", n, 2)
 	in := s.working.input("x", x, n, c)
-	s.dev.LayerNorm(dst.Tensor, sum, stats.Tensor, in, residual, gamma, beta, normEps, drop)
+	s.dev.LayerNorm(compute.LayerNormArgs{
+		Dst: dst.Tensor, Sum: sum, Stats: stats.Tensor, X: in, Residual: residual, Gamma: gamma, Beta: beta,
+		Eps: normEps, Drop: drop,
+	})
 	if withResidual {
 		s.near(sumBand, addNorm[float64](l), addNorm[float32](l), 1)
 		l.sum = sumBand.read(s)
@@ -133,7 +136,10 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 	s.nearColumns(stats, want.stats, plain.stats)
 	if withResidual {
 		again, over := s.working.output("dst", n, c), s.working.inout("sum=x", x, n, c)
-		s.dev.LayerNorm(again.Tensor, over.Tensor, stats.Tensor, over.Tensor, residual, gamma, beta, normEps, drop)
+		s.dev.LayerNorm(compute.LayerNormArgs{
+			Dst: again.Tensor, Sum: over.Tensor, Stats: stats.Tensor, X: over.Tensor, Residual: residual,
+			Gamma: gamma, Beta: beta, Eps: normEps, Drop: drop,
+		})
 		s.near(again, want.dst, plain.dst, 1)
 		s.same(over, l.sum)
 	} else {
@@ -146,7 +152,10 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 		slope = max(slope, want.stats[i])
 	}
 	dx, dres := s.working.output("dx", n, c), s.working.output("dresidual", n, c)
-	s.dev.LayerNormGrad(dx.Tensor, dres.Tensor, dgamma.Tensor, dbeta.Tensor, sum, gamma, stats.Tensor, dy, drop)
+	s.dev.LayerNormGrad(compute.LayerNormGradArgs{
+		DX: dx.Tensor, DResidual: dres.Tensor, DGamma: dgamma.Tensor, DBeta: dbeta.Tensor, Sum: sum, Gamma: gamma,
+		Stats: stats.Tensor, DY: dy, Drop: drop,
+	})
 	s.near(dx, want.dx, plain.dx, slope)
 	s.near(dres, want.dresidual, plain.dresidual, slope)
 	s.near(dgamma, want.gGamma, plain.gGamma, root(n))
@@ -156,15 +165,20 @@ func checkLayerNorm(s *suite, n, c int, drop compute.Dropout, withResidual bool,
 
 // checkNormAbsent calls LayerNormGrad with one or two of the gradients absent.
 func (s *suite) checkNormAbsent(sum, gamma, stats, dy compute.Tensor, l, want, plain normData, slope float64) {
-	var none compute.Tensor
 	dx := s.working.output("dx alone", l.n, l.c)
-	s.dev.LayerNormGrad(dx.Tensor, none, none, none, sum, gamma, stats, dy, l.drop)
+	s.dev.LayerNormGrad(compute.LayerNormGradArgs{
+		DX: dx.Tensor, Sum: sum, Gamma: gamma, Stats: stats, DY: dy, Drop: l.drop,
+	})
 	s.near(dx, want.dx, plain.dx, slope)
 	dres, dgamma := s.working.output("dresidual", l.n, l.c), s.exact.inout("dgamma", l.dgamma, l.c)
-	s.dev.LayerNormGrad(none, dres.Tensor, dgamma.Tensor, none, sum, gamma, stats, dy, l.drop)
+	s.dev.LayerNormGrad(compute.LayerNormGradArgs{
+		DResidual: dres.Tensor, DGamma: dgamma.Tensor, Sum: sum, Gamma: gamma, Stats: stats, DY: dy, Drop: l.drop,
+	})
 	s.near(dres, want.dresidual, plain.dresidual, slope)
 	s.near(dgamma, want.gGamma, plain.gGamma, root(l.n))
 	dbeta := s.exact.inout("dbeta alone", l.dbeta, l.c)
-	s.dev.LayerNormGrad(none, none, none, dbeta.Tensor, sum, gamma, stats, dy, l.drop)
+	s.dev.LayerNormGrad(compute.LayerNormGradArgs{
+		DBeta: dbeta.Tensor, Sum: sum, Gamma: gamma, Stats: stats, DY: dy, Drop: l.drop,
+	})
 	s.near(dbeta, want.gBeta, plain.gBeta, root(l.n))
 }

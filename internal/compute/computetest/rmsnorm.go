@@ -74,7 +74,7 @@ func checkRMSNorm(s *suite, n, c int, std float64) {
 	want, plain := rmsNorm[float64](r), rmsNorm[float32](r)
 
 	dst, rstd := s.working.output("dst", n, c), s.exact.output("rstd", n)
-	s.dev.RMSNorm(dst.Tensor, rstd.Tensor, x, gamma, normEps)
+	s.dev.RMSNorm(compute.RMSNormArgs{Dst: dst.Tensor, RStd: rstd.Tensor, X: x, Gamma: gamma, Eps: normEps})
 	s.near(dst, want.dst, plain.dst, 1)
 	s.near(rstd, want.rstd, plain.rstd, 0)
 
@@ -83,14 +83,15 @@ func checkRMSNorm(s *suite, n, c int, std float64) {
 	for _, v := range want.rstd {
 		slope = max(slope, v)
 	}
-	var none compute.Tensor
-	s.dev.RMSNormGrad(added.Tensor, dgamma.Tensor, x, gamma, rstd.Tensor, dy, true)
+	s.dev.RMSNormGrad(compute.RMSNormGradArgs{
+		DX: added.Tensor, DGamma: dgamma.Tensor, X: x, Gamma: gamma, RStd: rstd.Tensor, DY: dy, Accumulate: true,
+	})
 	s.near(added, want.sum, plain.sum, slope)
 	s.near(dgamma, want.gGain, plain.gGain, root(n))
 	dx := s.working.output("dx alone", n, c)
-	s.dev.RMSNormGrad(dx.Tensor, none, x, gamma, rstd.Tensor, dy, false)
+	s.dev.RMSNormGrad(compute.RMSNormGradArgs{DX: dx.Tensor, X: x, Gamma: gamma, RStd: rstd.Tensor, DY: dy})
 	s.near(dx, want.dx, plain.dx, slope)
 	alone := s.exact.inout("dgamma alone", g0, c)
-	s.dev.RMSNormGrad(none, alone.Tensor, x, gamma, rstd.Tensor, dy, false)
+	s.dev.RMSNormGrad(compute.RMSNormGradArgs{DGamma: alone.Tensor, X: x, Gamma: gamma, RStd: rstd.Tensor, DY: dy})
 	s.near(alone, want.gGain, plain.gGain, root(n))
 }

@@ -68,15 +68,15 @@ type faulty struct {
 	downGrad  func(dx, da, x, a, du compute.Tensor, drop compute.Dropout, accumulate bool)
 	up        func(dst, u, b compute.Tensor, scale float32)
 	upGrad    func(du, db, u, b, dy compute.Tensor, scale float32)
-	norm      func(dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout)
-	normGrad  func(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout)
-	rms       func(dst, rstd, x, gamma compute.Tensor, eps float32)
-	rmsGrad   func(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool)
+	norm      func(o compute.LayerNormArgs)
+	normGrad  func(o compute.LayerNormGradArgs)
+	rms       func(o compute.RMSNormArgs)
+	rmsGrad   func(o compute.RMSNormGradArgs)
 	rope      func(x, pos, table compute.Tensor, inverse bool)
 	swiglu    func(dst, gate, up compute.Tensor)
 	swiGrad   func(dgate, dup, gate, up, dy compute.Tensor)
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
-	attnGrad  func(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts)
+	attnGrad  func(o compute.AttentionGradArgs)
 	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts)
 	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
 	sumAbs    func(dst, x compute.Tensor)
@@ -136,25 +136,11 @@ func (f *faulty) LowRankUpGrad(du, db, u, b, dy compute.Tensor, scale float32) {
 	f.upGrad(du, db, u, b, dy, scale)
 }
 
-func (f *faulty) LayerNorm(
-	dst, sum, stats, x, residual, gamma, beta compute.Tensor, eps float32, drop compute.Dropout,
-) {
-	f.norm(dst, sum, stats, x, residual, gamma, beta, eps, drop)
-}
-
-func (f *faulty) LayerNormGrad(
-	dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy compute.Tensor, drop compute.Dropout,
-) {
-	f.normGrad(dx, dresidual, dgamma, dbeta, sum, gamma, stats, dy, drop)
-}
-
-func (f *faulty) RMSNorm(dst, rstd, x, gamma compute.Tensor, eps float32) {
-	f.rms(dst, rstd, x, gamma, eps)
-}
-
-func (f *faulty) RMSNormGrad(dx, dgamma, x, gamma, rstd, dy compute.Tensor, accumulate bool) {
-	f.rmsGrad(dx, dgamma, x, gamma, rstd, dy, accumulate)
-}
+func (f *faulty) LayerNorm(o compute.LayerNormArgs)         { f.norm(o) }
+func (f *faulty) LayerNormGrad(o compute.LayerNormGradArgs) { f.normGrad(o) }
+func (f *faulty) RMSNorm(o compute.RMSNormArgs)             { f.rms(o) }
+func (f *faulty) RMSNormGrad(o compute.RMSNormGradArgs)     { f.rmsGrad(o) }
+func (f *faulty) AttentionGrad(o compute.AttentionGradArgs) { f.attnGrad(o) }
 
 func (f *faulty) RoPE(x, pos, table compute.Tensor, inverse bool) {
 	f.rope(x, pos, table, inverse)
@@ -168,10 +154,6 @@ func (f *faulty) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
 
 func (f *faulty) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	f.attention(dst, lse, q, k, v, o)
-}
-
-func (f *faulty) AttentionGrad(dq, dk, dv, q, k, v, y, lse, dy compute.Tensor, o compute.AttnOpts) {
-	f.attnGrad(dq, dk, dv, q, k, v, y, lse, dy, o)
 }
 
 func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts) {

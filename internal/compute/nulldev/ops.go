@@ -38,19 +38,13 @@ func (d *Device) LowRankUpGrad(_, _, _, _, _ tensor, _ float32)          { d.op(
 func (d *Device) LowRankDownGrad(_, _, _, _, _ tensor, _ compute.Dropout, _ bool) {
 	d.op("LowRankDownGrad")
 }
-func (d *Device) LayerNorm(_, _, _, _, _, _, _ tensor, _ float32, _ compute.Dropout) {
-	d.op("LayerNorm")
-}
-func (d *Device) LayerNormGrad(_, _, _, _, _, _, _, _ tensor, _ compute.Dropout) {
-	d.op("LayerNormGrad")
-}
-func (d *Device) RMSNorm(_, _, _, _ tensor, _ float32)               { d.op("RMSNorm") }
-func (d *Device) RMSNormGrad(_, _, _, _, _, _ tensor, _ bool)        { d.op("RMSNormGrad") }
+func (d *Device) LayerNorm(compute.LayerNormArgs)                    { d.op("LayerNorm") }
+func (d *Device) LayerNormGrad(compute.LayerNormGradArgs)            { d.op("LayerNormGrad") }
+func (d *Device) RMSNorm(compute.RMSNormArgs)                        { d.op("RMSNorm") }
+func (d *Device) RMSNormGrad(compute.RMSNormGradArgs)                { d.op("RMSNormGrad") }
 func (d *Device) RoPE(_, _, _ tensor, _ bool)                        { d.op("RoPE") }
 func (d *Device) Attention(_, _, _, _, _ tensor, _ compute.AttnOpts) { d.op("Attention") }
-func (d *Device) AttentionGrad(_, _, _, _, _, _, _, _, _ tensor, _ compute.AttnOpts) {
-	d.op("AttentionGrad")
-}
+func (d *Device) AttentionGrad(compute.AttentionGradArgs)            { d.op("AttentionGrad") }
 func (d *Device) CrossEntropy(_, _, _, _ tensor, _ float32, _ compute.CrossEntropyOpts) {
 	d.op("CrossEntropy")
 }
