@@ -11,7 +11,7 @@ import (
 func TestBounds(t *testing.T) {
 	for key, most := range map[string]int{
 		"epochs": 100_000, "max_steps": 1_000_000_000, "batch_size": 1_000_000, "eval_batch_size": 1_000_000,
-		"eval_every":     1_000_000_000,
+		"eval_every": 1_000_000_000, "micro_batch_tokens": 1_000_000_000,
 		"early_stopping": 1_000_000, "log_every": 1_000_000, "save_every": 1_000_000_000, "keep_checkpoints": 1_000_000,
 	} {
 		t.Run("key="+key, func(t *testing.T) {

@@ -67,6 +67,7 @@ train.extend_epochs: a list of integers, for example [2, 1] = []
 train.max_steps: an integer = 0
 train.batch_size: an integer = 16
 train.micro_batch_size: an integer = 0
+train.micro_batch_tokens: an integer = 0
 train.eval_batch_size: an integer = 0
 train.eval_every: an integer = 0
 train.early_stopping: an integer = 0

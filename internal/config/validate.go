@@ -65,6 +65,7 @@ func (t Train) Validate() (faults []error) {
 	}
 	within("batch_size", t.BatchSize, 1, 1_000_000)
 	within("micro_batch_size", t.MicroBatchSize, 0, 1_000_000)
+	within("micro_batch_tokens", t.MicroBatchTokens, 0, 1_000_000_000)
 	// Otherwise the last pass of a step would be smaller than the others, and the
 	// mean over passes would not be the mean over examples.
 	if t.MicroBatchSize > 0 && t.BatchSize > 0 && t.BatchSize%t.MicroBatchSize != 0 {

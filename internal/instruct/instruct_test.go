@@ -400,18 +400,6 @@ func TestLengthGrouped(t *testing.T) {
 	}
 }
 
-// TestMicro: micro-batches keep the order and the limit.
-func TestMicro(t *testing.T) {
-	lengths := []int{5, 5, 11, 1, 2, 3, 4}
-	got := Micro([]int32{0, 1, 2, 3, 4, 5, 6}, lengths, 10)
-	if want := "[[0 1] [2] [3 4 5 6]]"; fmt.Sprint(got) != want {
-		t.Errorf("%v, want %s", got, want)
-	}
-	if got := Micro(nil, lengths, 10); got != nil {
-		t.Errorf("%v", got)
-	}
-}
-
 // TestReferenceRun compares rows with those of a reference run of PEFT on
 // Alpaca-Cleaned.
 func TestReferenceRun(t *testing.T) {

@@ -30,24 +30,6 @@ func LengthGrouped(seed uint64, epoch int, lengths []int, size int) []int32 {
 	return order
 }
 
-// Micro divides the rows of an optimizer step into micro-batches of at most
-// tokens tokens, in order. A longer row is a micro-batch of its own.
-func Micro(indices []int32, lengths []int, tokens int) (batches [][]int32) {
-	start, sum := 0, 0
-	for i, x := range indices {
-		n := lengths[x]
-		if i > start && sum+n > tokens {
-			batches = append(batches, indices[start:i])
-			start, sum = i, 0
-		}
-		sum += n
-	}
-	if start < len(indices) {
-		batches = append(batches, indices[start:])
-	}
-	return batches
-}
-
 // Targets returns the positions of the packed rows whose next token is
 // predicted, those tokens, and the first position of each row with the end of
 // the last (cu_seqlens). No row predicts a token of another.

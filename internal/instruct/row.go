@@ -1,8 +1,8 @@
 // Package instruct reads instruction data and turns it into rows of token ids
 // with the tokens that a decoder is trained to predict.
 //
-// Read reads a file, Encode tokenises its rows, Split divides them, Order and
-// Micro say what an optimizer step consists of, and Check describes a file.
+// Read reads a file, SplitFraction and SplitNumpy divide it, Encode tokenises its rows, LengthGrouped orders them, and
+// Targets packs them.
 package instruct
 
 import (

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
@@ -111,7 +112,7 @@ func TestEvaluateNotFinite(t *testing.T) {
 	}
 	st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}
 	evaluate := func() error {
-		_, err := st.evaluate(context.Background(), d, sequence(16), s.Set.Task.Metrics, 8)
+		_, err := st.evaluate(context.Background(), d, sequence(16), s.Set.Task.Metrics, config.Train{EvalBatchSize: 8})
 		return err
 	}
 	if err := evaluate(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
 )
@@ -50,25 +51,24 @@ type Evaluation struct {
 	Majority  *metric.Majority
 }
 
-// evaluate runs the model over the examples of d with the given indices, in batches
-// of size, and computes the loss and the named metrics. It returns an error that
+// evaluate runs the model over the examples of d with the given indices, in the batches
+// of t, and computes the loss and the named metrics. It returns an error that
 // wraps ErrInterrupted when ctx ends, and a *NonFiniteError at the first batch for
 // which the outputs are not all finite.
 func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics []string,
-	size int) (e Evaluation, err error) {
+	t config.Train) (e Evaluation, err error) {
 	results, err := s.Objective.tally(metrics)
 	if err != nil {
 		return e, err
 	}
-	batches, done := (len(indices)+size-1)/size, 0
-	for part := range slices.Chunk(indices, size) {
+	parts := d.Parts(indices, t.EvalBatchSize, t.MicroBatchTokens)
+	for done, part := range parts {
 		if ctx.Err() != nil {
-			return e, fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, batches)
+			return e, fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, len(parts))
 		}
 		if s.Evaluating != nil {
-			s.Evaluating(done, batches)
+			s.Evaluating(done, len(parts))
 		}
-		done++
 		b := d.batch(part)
 		values, err := s.Results(b)
 		if err != nil {
@@ -80,7 +80,7 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 		results.add(values, b)
 	}
 	if s.Evaluating != nil {
-		s.Evaluating(done, batches)
+		s.Evaluating(len(parts), len(parts))
 	}
 	return results.evaluation(), nil
 }

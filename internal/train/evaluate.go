@@ -56,7 +56,7 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	task := s.Set.Task
 	e := &SplitEvaluation{Split: split, Labels: task.Labels, Examples: d.Len(), Findings: s.findings(d),
 		Notes: unchecked(dir, saved)}
-	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train.EvalBatchSize)
+	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train)
 	if err != nil {
 		return nil, blame(dev, "evaluate "+dir, err)
 	}

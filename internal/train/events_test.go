@@ -294,7 +294,7 @@ func TestGradientRecord(t *testing.T) {
 			sums := newGradientSums(st)
 			want := map[string]*runlog.MeanAbsolute{}
 			for step := 1; step <= steps; step++ {
-				if err := st.Step(step, d.micro([]int32{0, 1, 2, int32(step)}, 4), 1); err != nil {
+				if err := st.Step(step, d.micro([]int32{0, 1, 2, int32(step)}, config.Train{MicroBatchSize: 4}), 1); err != nil {
 					t.Fatal(err)
 				}
 				sums.add()

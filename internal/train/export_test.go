@@ -96,7 +96,7 @@ func TestExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		st := &Stepper{Dev: dev, Model: n, Method: m, Objective: s.objective(dev, n, nil)}
-		got, err := st.evaluate(context.Background(), d, sequence(d.Len()), nil, 8)
+		got, err := st.evaluate(context.Background(), d, sequence(d.Len()), nil, config.Train{EvalBatchSize: 8})
 		if err != nil || math.Abs(got.Loss-want.Loss) > 2e-3 {
 			t.Errorf("loss %v, %v; want %v", got.Loss, err, want.Loss)
 		}

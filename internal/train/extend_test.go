@@ -210,7 +210,7 @@ func TestInitAdapter(t *testing.T) {
 			t.Fatal(err)
 		}
 		st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}
-		e, err := st.evaluate(context.Background(), d, sequence(d.Len()), s.Set.Task.Metrics, 8)
+		e, err := st.evaluate(context.Background(), d, sequence(d.Len()), s.Set.Task.Metrics, config.Train{EvalBatchSize: 8})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,9 +59,19 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 
 // tryBatches calls try with smaller micro-batches, the largest first, until one fits.
 // It also tries each with a smaller evaluation batch, for runs that evaluation keeps
-// from fitting.
+// from fitting. A run with train.micro_batch_tokens gets fewer tokens instead, which
+// bounds both.
 func (s *Session) tryBatches(try func(t config.Train, what string) bool) {
 	t := s.Config.Train
+	if t.MicroBatchTokens > 0 {
+		for n := 1 << bits.Len(uint(t.MicroBatchTokens-1)) / 2; n > 0; n /= 2 {
+			t.MicroBatchTokens = n
+			if try(t, fmt.Sprintf("train.micro_batch_tokens=%d", n)) {
+				return
+			}
+		}
+		return
+	}
 	for n := t.MicroBatchSize - 1; n > 0; n-- {
 		if t.BatchSize%n != 0 {
 			continue
@@ -82,7 +92,7 @@ func (s *Session) tryBatches(try func(t config.Train, what string) bool) {
 // longest returns the number of tokens of the longest example.
 func (d data) longest() (n int) {
 	for i := range d.Len() {
-		n = max(n, int(d.Cu[i+1]-d.Cu[i]))
+		n = max(n, d.Tokens(int32(i)))
 	}
 	return n
 }

@@ -109,18 +109,109 @@ func untrained(t *testing.T, c *config.Config) float64 {
 		t.Fatal(err)
 	}
 	st := &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}
-	e, err := st.evaluate(t.Context(), d, sequence(d.Len()), nil, 4)
+	e, err := st.evaluate(t.Context(), d, sequence(d.Len()), nil, config.Train{EvalBatchSize: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e.Loss
 }
 
+// TestMicroBatchTokens: the loss and the gradients of a step are the same whether its micro-batches are filled by rows
+// or by tokens, with both reductions of the loss. Filled by tokens they have fewer tokens, and a run that was
+// interrupted continues to the bytes of the uninterrupted one.
+func TestMicroBatchTokens(t *testing.T) {
+	dir := t.TempDir()
+	c := instructConfig(t, dir, "lora")
+	c.Method = c.Method.With(adapter.Values{"dropout": 0.2})
+	s, err := OpenSession(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := s.load(t.Context(), "train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const limit = 60
+	for _, reduction := range []string{ReduceTokens, ReduceExamples} {
+		c.Train.Reduction = reduction
+		type result struct {
+			losses, gradients []float64
+			passes, most      int
+		}
+		run := func(train config.Train) (r result) {
+			dev := cpu.Open[float64](1)
+			m, method, err := s.attach(dev, adapter.Settings{Config: c.Method, Seed: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			st := NewStepper(dev, m, method, optim.Default(), 1, s.objective(dev, m, nil), 4)
+			for step := 1; step <= 4; step++ {
+				micro := d.micro(s.step(d.Len(), step), train)
+				for _, b := range micro {
+					r.most = max(r.most, len(b.IDs))
+				}
+				r.passes += len(micro)
+				if err := st.Step(step, micro, 1); err != nil {
+					t.Fatal(err)
+				}
+				for _, p := range method.Params() {
+					r.gradients = append(r.gradients, cpu.Data[float64](p.Grad)...)
+				}
+			}
+			reports, err := st.Reports(1, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range reports {
+				r.losses = append(r.losses, x.Loss, x.GradNorm)
+			}
+			return r
+		}
+		filled := c.Train
+		filled.MicroBatchSize, filled.MicroBatchTokens = filled.BatchSize, limit
+		byRows, byTokens := run(c.Train), run(filled)
+		if byTokens.most > limit || byRows.most <= limit || byTokens.passes <= byRows.passes {
+			t.Errorf("%d passes of up to %d tokens by rows, %d of up to %d by tokens", byRows.passes, byRows.most,
+				byTokens.passes, byTokens.most)
+		}
+		for name, pair := range map[string][2][]float64{
+			"loss or norm": {byRows.losses, byTokens.losses}, "gradient": {byRows.gradients, byTokens.gradients},
+		} {
+			largest := slices.Max(pair[0])
+			for i, want := range pair[0] {
+				// The ring of reports and the factors of rows are float32.
+				if got := pair[1][i]; !(math.Abs(got-want) < 1e-6*largest) {
+					t.Fatalf("%s: element %d of the %s is %v by rows and %v by tokens", reduction, i, name, want, got)
+				}
+			}
+		}
+	}
+	c.Train.MicroBatchSize, c.Train.MicroBatchTokens, c.Data.Order = c.Train.BatchSize, limit, "length_grouped"
+	if _, err := Run(t.Context(), c, quiet(1)); err != nil {
+		t.Fatal(err)
+	}
+	whole := contents(t, c.Out)
+	c.Out = filepath.Join(dir, "broken")
+	ctx, cancel := context.WithCancel(t.Context())
+	broken := quiet(2)
+	broken.Began = cancel
+	if _, err := Run(ctx, c, broken); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error %v", err)
+	}
+	if _, err := Run(t.Context(), c, quiet(2)); err != nil {
+		t.Fatal(err)
+	}
+	sameFiles(t, contents(t, c.Out), whole)
+}
+
 // TestInstructPlan: the plan of the memory holds for every batch, however few of its tokens are predicted.
 func TestInstructPlan(t *testing.T) {
-	for _, inputs := range []bool{false, true} {
+	for i, inputs := range []bool{false, true, false, true} {
 		c := instructConfig(t, t.TempDir(), "lora")
 		c.Data.TrainOnInputs, c.Data.Order = inputs, "length_grouped"
+		if i >= 2 {
+			c.Train.MicroBatchSize, c.Train.MicroBatchTokens = c.Train.BatchSize, 70
+		}
 		s, err := OpenSession(t.Context(), c)
 		if err != nil {
 			t.Fatal(err)
@@ -145,8 +236,8 @@ func TestInstructPlan(t *testing.T) {
 		}
 		st := NewStepper(dev, m, method, optim.Default(), 1, s.objective(dev, m, nil), 1)
 		dev.Reserve(plan.Arena)
-		for step := 1; step <= 9; step++ {
-			if err := st.Step(step, d.micro(s.step(d.Len(), step), c.Train.MicroBatchSize), 1); err != nil {
+		for step := 1; step <= c.Train.Epochs*stepsPerEpoch(d.Len(), c.Train.BatchSize); step++ {
+			if err := st.Step(step, d.micro(s.step(d.Len(), step), c.Train), 1); err != nil {
 				t.Fatalf("train_on_inputs %v, step %d: %v", inputs, step, err)
 			}
 		}

@@ -19,7 +19,7 @@ func (r *run) loop(ctx context.Context) error {
 	t := r.session.Config.Train
 	for step := r.state.Step + 1; step <= r.steps && !r.state.Waiting.over(t); step++ {
 		indices := r.session.step(r.train.Len(), step)
-		micro := r.train.micro(indices, t.MicroBatchSize)
+		micro := r.train.micro(indices, t)
 		if err := r.stepper.Step(step, micro, r.factor(step)); err != nil {
 			return err
 		}
@@ -94,8 +94,7 @@ func (r *run) readBack(step int) error {
 	for _, p := range reports {
 		if p.Halted {
 			indices := r.session.step(r.train.Len(), p.Step)
-			micro := r.train.micro(indices, r.session.Config.Train.MicroBatchSize)
-			return r.stepper.diagnose(p.Step, micro, r.train.where(indices))
+			return r.stepper.diagnose(p.Step, r.train.micro(indices, r.session.Config.Train), r.train.where(indices))
 		}
 		r.state.WindowLoss += p.Loss
 		r.state.TotalLoss += p.Loss
@@ -136,7 +135,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	// must follow the record of its evaluation.
 	r.stepper.Evaluating = func(done, batches int) { r.log.Progress("evaluating", done, batches) }
 	e, err := r.stepper.evaluate(context.WithoutCancel(ctx), r.test, sequence(r.test.Len()), task.Metrics,
-		r.session.Config.Train.EvalBatchSize)
+		r.session.Config.Train)
 	if err != nil {
 		return err
 	}

@@ -77,7 +77,7 @@ func TestWeighedLoss(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if err := st.Step(1, d.micro(indices, size), 1); err != nil {
+					if err := st.Step(1, d.micro(indices, config.Train{MicroBatchSize: size}), 1); err != nil {
 						t.Fatal(err)
 					}
 					reports, err := st.Reports(1, 1)

@@ -53,7 +53,7 @@ func TestReservedArena(t *testing.T) {
 			reserved := device.Stats()
 			for step := 1; step <= 2*stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
 				before := device.Stats().Syncs
-				if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train.MicroBatchSize), 1); err != nil {
+				if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
 					t.Fatal(err)
 				}
 				if got := device.Stats().Syncs - before; got != 0 {

@@ -10,6 +10,8 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -75,7 +77,8 @@ func TestMethodCalls(t *testing.T) {
 		t.Errorf("a step calls\n%s\nwant\n%s", strings.Join(o.calls, "\n"), strings.Join(want, "\n"))
 	}
 	o.calls, o.train = nil, nil
-	if _, err := s.evaluate(context.Background(), data{}, nil, nil, 1); err != nil {
+	none := data{Encoded: &dataset.Encoded{}}
+	if _, err := s.evaluate(context.Background(), none, nil, nil, config.Train{EvalBatchSize: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Results(b); err != nil {

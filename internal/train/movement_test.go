@@ -42,7 +42,8 @@ func watch(t *testing.T, s *Session, c *config.Config, deadline int) *watched {
 		t.Fatal(err)
 	}
 	st := NewStepper(dev, m, method, c.Optim, 1, s.objective(dev, m, nil), 1)
-	return &watched{st, newMovementCheck(st, 0, deadline, st.Opt.Params()), d.micro([]int32{0, 1, 2}, 3)}
+	micro := d.micro([]int32{0, 1, 2}, config.Train{MicroBatchSize: 3})
+	return &watched{st, newMovementCheck(st, 0, deadline, st.Opt.Params()), micro}
 }
 
 // step trains one step with factor times the base learning rate and checks it.

@@ -66,10 +66,10 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	for _, b := range s.planned(full, batch) {
 		st.gradient(1, []model.Batch{b}, nil)
 	}
-	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize)
+	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize, c.Train.MicroBatchTokens)
 	// A what-if trial has one module less than the method, or a longer one, so it
 	// needs at most as much memory as the method with the same batch.
-	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize)
+	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize, c.Train.MicroBatchTokens)
 	for _, b := range s.planned(max(most, tokens), max(batch, examples)) {
 		st.forward(b, nil)
 	}
@@ -100,7 +100,7 @@ func (s *Session) fullest(d data) (tokens, examples int) {
 	for epoch := range epochs {
 		order := s.epochOrder(epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
-			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize)
+			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize, t.MicroBatchTokens)
 			tokens, examples = max(tokens, n), max(examples, b)
 		}
 	}
@@ -111,30 +111,30 @@ func (s *Session) fullest(d data) (tokens, examples int) {
 // a second.
 const mostVisits = 1 << 25
 
-// longestMicro returns the number of tokens and of examples of a micro-batch that has
-// the longest examples. It is an upper bound of fullest that does not visit the
-// batches of all epochs.
+// longestMicro returns the number of tokens that a micro-batch of the longest examples
+// has, and the most examples of a micro-batch. They are upper bounds of those of
+// fullest, found without visiting the batches of all epochs.
 func (s *Session) longestMicro(d data) (tokens, examples int) {
-	lengths := make([]int, d.Len())
-	for i := range lengths {
-		lengths[i] = int(d.Cu[i+1] - d.Cu[i])
-	}
-	slices.Sort(lengths)
-	examples = min(s.Config.Train.MicroBatchSize, len(lengths))
-	for _, n := range lengths[len(lengths)-examples:] {
-		tokens += n
+	t := s.Config.Train
+	byLength := sequence(d.Len())
+	slices.SortFunc(byLength, func(a, b int32) int { return d.Tokens(a) - d.Tokens(b) })
+	examples = min(t.MicroBatchSize, len(byLength))
+	tokens, _ = widest(byLength[len(byLength)-examples:], d, examples, 0)
+	if limit := t.MicroBatchTokens; limit > 0 {
+		tokens = min(tokens, max(limit, d.longest()))
+		examples = len(d.Parts(byLength, examples, limit)[0])
 	}
 	return tokens, examples
 }
 
 // widest returns the largest number of tokens and of examples of a batch, when the
-// examples of order are packed in batches of size.
-func widest(order []int32, d data, size int) (tokens, examples int) {
-	for at := 0; at < len(order); at += size {
-		part := order[at:min(at+size, len(order))]
+// examples of order are packed in batches of at most size examples and, if it is not 0,
+// limit tokens.
+func widest(order []int32, d data, size, limit int) (tokens, examples int) {
+	for _, part := range d.Parts(order, size, limit) {
 		n := 0
 		for _, i := range part {
-			n += int(d.Cu[i+1] - d.Cu[i])
+			n += d.Tokens(i)
 		}
 		tokens, examples = max(tokens, n), max(examples, len(part))
 	}
@@ -142,24 +142,26 @@ func widest(order []int32, d data, size int) (tokens, examples int) {
 }
 
 // planned returns batches with the given numbers of tokens and examples, one of which needs as much memory as any batch
-// with these numbers. The batches of a decoder differ in how many tokens are predicted: if they are almost all, tensors
-// of the two sizes can share a block of the arena, and if they are fewer, they cannot.
+// with these numbers or fewer examples. The batches of a decoder differ in how many tokens are predicted: if they are
+// almost all, tensors of the two sizes can share a block of the arena, and if they are fewer, they cannot. The first
+// token of an example is never predicted, so the most are predicted if the batch is one example.
 func (s *Session) planned(tokens, examples int) []model.Batch {
 	all := evenBatch(tokens, examples)
 	if s.Model.decoder == nil {
 		return []model.Batch{all}
 	}
 	var batches []model.Batch
-	all.Types, all.Labels = nil, nil
-	for part := 16; part <= 32; part++ {
-		b := all
-		for i := range examples {
-			last := b.Cu[i] + (b.Cu[i+1]-b.Cu[i])*int32(part)/32
-			for t := b.Cu[i]; t+1 < last; t++ {
-				b.Read, b.Next = append(b.Read, t), append(b.Next, 0)
+	for _, all := range []model.Batch{all, evenBatch(tokens, 1)} {
+		for part := 16; part <= 32; part++ {
+			b := model.Batch{IDs: all.IDs, Cu: all.Cu}
+			for i := range b.Len() {
+				last := b.Cu[i] + (b.Cu[i+1]-b.Cu[i])*int32(part)/32
+				for t := b.Cu[i]; t+1 < last; t++ {
+					b.Read, b.Next = append(b.Read, t), append(b.Next, 0)
+				}
 			}
+			batches = append(batches, b)
 		}
-		batches = append(batches, b)
 	}
 	return batches
 }

@@ -16,6 +16,13 @@ import (
 // For very many epochs the plan is an upper bound that does not visit their
 // batches.
 func TestFullest(t *testing.T) {
+	for _, tokens := range []int{0, 200} {
+		t.Run(fmt.Sprintf("micro_batch_tokens=%d", tokens), func(t *testing.T) { testFullest(t, tokens) })
+	}
+}
+
+func testFullest(t *testing.T, limit int) {
+	t.Helper()
 	draw := rand.New(rand.NewPCG(1, 2))
 	e := &dataset.Encoded{Cu: []int64{0}}
 	for range 1001 {
@@ -25,17 +32,17 @@ func TestFullest(t *testing.T) {
 	e.IDs, e.TypeIDs, e.Labels = make([]int32, n), make([]int32, n), make([]float32, e.Len())
 	d := data{Encoded: e}
 	s := &Session{Config: &config.Config{Train: config.Train{Epochs: 4, BatchSize: 24, MicroBatchSize: 8,
-		ExtendEpochs: []int{2, 1}}}}
+		MicroBatchTokens: limit, ExtendEpochs: []int{2, 1}}}}
 	taken := func(epochs int) (tokens, examples int) {
 		for step := 1; step <= epochs*stepsPerEpoch(d.Len(), 24); step++ {
-			for _, b := range d.micro(s.step(d.Len(), step), 8) {
+			for _, b := range d.micro(s.step(d.Len(), step), s.Config.Train) {
 				tokens, examples = max(tokens, int(b.Cu[len(b.Cu)-1])), max(examples, len(b.Cu)-1)
 			}
 		}
 		return tokens, examples
 	}
 	tokens, examples := taken(7)
-	for first, _ := taken(6); first == tokens; first, _ = taken(6) {
+	for first, _ := taken(6); limit == 0 && first == tokens; first, _ = taken(6) {
 		s.Config.Seed++ // until the fullest micro-batch is in the last epoch
 		tokens, examples = taken(7)
 	}
@@ -43,7 +50,11 @@ func TestFullest(t *testing.T) {
 		t.Errorf("planned %d tokens of %d examples; the run has %d of %d", n, b, tokens, examples)
 	}
 	bound, b := s.longestMicro(d)
-	if bound < tokens || bound > 8*61 || b != 8 {
+	most := 8 * 61
+	if limit > 0 {
+		most = limit
+	}
+	if bound < tokens || bound > most || b != 8 {
 		t.Errorf("the longest %d examples have %d tokens; the run has %d", b, bound, tokens)
 	}
 	s.Config.Train.Epochs = 100_000

@@ -285,7 +285,7 @@ func TestNarrowPlan(t *testing.T) {
 				t.Errorf("%d bytes are persistent; %d were planned", got, want)
 			}
 			dev.Reset()
-			if err := st.Step(1, train.micro(s.step(train.Len(), 1), 8), 1); err != nil {
+			if err := st.Step(1, train.micro(s.step(train.Len(), 1), config.Train{MicroBatchSize: 8}), 1); err != nil {
 				t.Fatal(err)
 			}
 			if got := dev.Stats().ArenaPeak; got > plan.Arena || plan.Arena > wide.Arena*3/4 {

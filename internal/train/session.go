@@ -200,10 +200,9 @@ func (d data) where(indices []int32) []string {
 	return names
 }
 
-// micro packs the examples of one optimizer step as micro-batches of at most
-// size examples.
-func (d data) micro(indices []int32, size int) (batches []model.Batch) {
-	for part := range slices.Chunk(indices, size) {
+// micro packs the examples of one optimizer step as micro-batches.
+func (d data) micro(indices []int32, t config.Train) (batches []model.Batch) {
+	for _, part := range d.Parts(indices, t.MicroBatchSize, t.MicroBatchTokens) {
 		batches = append(batches, d.batch(part))
 	}
 	return batches

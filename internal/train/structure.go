@@ -80,7 +80,7 @@ func (m methodRun) Losses(
 	s.Method = hooked{s.Method, hook}
 	s.Evaluating = func(int, int) { m.r.log.Progress("what-if", trial, trials) }
 	e, err := s.evaluate(context.WithoutCancel(m.ctx), m.r.test, m.r.session.sample(m.r.test.Len()), nil,
-		m.r.session.Config.Train.EvalBatchSize)
+		m.r.session.Config.Train)
 	return e.Loss, e.Losses, err
 }
 
