@@ -1,8 +1,9 @@
 // Package generate continues texts token by token with a decoder and a fine-tuning method.
 //
 // Keys and values of the tokens so far are kept, so that a pass computes the new tokens alone. Several texts are
-// continued at a time: one that is finished gives its place to the next. What a text becomes does not depend on the
-// others, to the bit, as far as the device computes a row of a product alike whatever the number of rows.
+// continued at a time: one that is finished gives its place to the next. A text that begins like an earlier one gets
+// the keys and values of that start from it. What a text becomes does not depend on the others, to the bit, as far as
+// the device computes a row of a product alike whatever the number of rows.
 package generate
 
 import (
@@ -54,6 +55,8 @@ type Generator struct {
 	Sampling Sampling
 	// Token, if it is set, is called with every new token. It returns true to stop the text.
 	Token func(request int, id int32) (stop bool)
+	// Done, if it is set, is called with the result of each request as soon as it is finished.
+	Done func(request int, r Result)
 
 	cache   *model.Cache
 	kept    [][]int32 // of each slot of the cache, the tokens whose keys and values it has
@@ -79,31 +82,6 @@ func (g *Generator) Prepare(slots, tokens int) {
 	g.kept = make([][]int32, slots)
 }
 
-// place takes from free the slot that already has the most of the first tokens of ids, and returns their number. At
-// least one token is left to compute.
-func (g *Generator) place(free []int, ids []int32) (slot, cached int, rest []int) {
-	best := 0
-	for i, s := range free {
-		if n := shared(g.kept[s], ids); n > cached {
-			best, cached = i, n
-		}
-	}
-	slot = free[best]
-	return slot, cached, slices.Delete(free, best, best+1)
-}
-
-// shared returns the number of tokens that have and ids begin with alike, but less than all of ids.
-func shared(have, ids []int32) int {
-	n := 0
-	for n < len(have) && n < len(ids)-1 && have[n] == ids[n] {
-		n++
-	}
-	return n
-}
-
-// maxPrefill bounds the tokens of prompts that one pass computes, unless a single prompt is longer.
-const maxPrefill = 2048
-
 // text is a request in work.
 type text struct {
 	request int
@@ -115,7 +93,7 @@ type text struct {
 
 // Run continues all requests, at most `slots` at a time, and returns their results in the same order. It returns an
 // error if a request does not fit the network, and one that wraps ErrInterrupted, with the results so far, when ctx
-// ends.
+// ends. What is in the cache stays there for a later Run; the weights must not change in between.
 func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]Result, error) {
 	longest := 0
 	for i, r := range requests {
@@ -144,14 +122,9 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		if ctx.Err() != nil {
 			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, next-len(active), len(requests))
 		}
-		for tokens := 0; next < len(requests) && len(free) > 0; next++ {
-			if tokens += len(requests[next].IDs); tokens > maxPrefill && tokens > len(requests[next].IDs) {
-				break
-			}
-			t := &text{request: next, ids: slices.Clone(requests[next].IDs), prompt: len(requests[next].IDs)}
-			t.slot, t.cached, free = g.place(free, t.ids)
-			active = append(active, t)
-		}
+		var admitted []*text
+		admitted, free = g.admit(requests, next, free)
+		next, active = next+len(admitted), append(active, admitted...)
 		if err := g.pass(active); err != nil {
 			return results, err
 		}
@@ -159,8 +132,11 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		for i, t := range active {
 			if g.choose(t, g.logits[i*g.Model.Vocab:(i+1)*g.Model.Vocab], requests[t.request].MaxNew, &results[t.request]) {
 				going = append(going, t)
-			} else {
-				free = append(free, t.slot)
+				continue
+			}
+			free = append(free, t.slot)
+			if g.Done != nil {
+				g.Done(t.request, results[t.request])
 			}
 		}
 		active = going

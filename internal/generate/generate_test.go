@@ -159,6 +159,51 @@ func TestBatchInvariance(t *testing.T) {
 	}
 }
 
+// TestSharedStart: texts with a common start compute it once, whether they are continued one after the other or side by
+// side, and also in a later run. The logits are the same to the bit as without.
+func TestSharedStart(t *testing.T) {
+	start := story[:60]
+	var requests []Request
+	alone := 0
+	for i := range 6 {
+		ids := slices.Concat(start, []int32{300 + int32(i), 301, 302 + int32(i)})
+		requests = append(requests, Request{ids, 4})
+		alone += len(ids) + 3
+	}
+	var want [][]float32
+	for _, r := range requests {
+		g := generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil)
+		if _, err := g.Run(context.Background(), []Request{r}, 1); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, slices.Clone(g.logits[:g.Model.Vocab]))
+	}
+	for _, slots := range []int{1, 2, 6} {
+		g := generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil)
+		results, err := g.Run(context.Background(), requests, slots)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := g.Passed(), alone-5*len(start); got != want {
+			t.Errorf("%d at a time, %d tokens are computed; want %d of %d", slots, got, want, alone)
+		}
+		before := g.Passed()
+		var done []int
+		g.Done = func(i int, r Result) { done = append(done, i) }
+		again, err := g.Run(context.Background(), requests[2:3], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(again[0].IDs, results[2].IDs) || g.Passed() > before+6 || !slices.Equal(done, []int{0}) {
+			t.Errorf("a later run computes %d tokens for %v, done %v; before it was %v", g.Passed()-before, again[0].IDs, done,
+				results[2].IDs)
+		}
+		if cpu.BLAS() != "openblas" && !slices.Equal(g.logits[:g.Model.Vocab], want[2]) {
+			t.Errorf("%d at a time, the logits depend on the texts before", slots)
+		}
+	}
+}
+
 // TestEnds: a text ends at a token of EOS, which is not part of it, when the caller says so, and at its length.
 func TestEnds(t *testing.T) {
 	g := generator(t, cpu.Open[float32](1), "head", nil, nil)

@@ -51,9 +51,17 @@ func (s Sampling) Validate() (faults []error) {
 // sampler chooses tokens. It keeps its memory between calls.
 type sampler struct {
 	Sampling
-	order []int
-	probs []float64
+	kept  []candidate // in the order of their ids
+	heap  []candidate
 	seen  map[int32]bool
+	least []float32
+}
+
+// candidate is a token that can be drawn.
+type candidate struct {
+	id    int32
+	logit float32
+	prob  float64 // as a multiple of that of the most probable token
 }
 
 // next returns the token that follows text, whose logits it changes. draw is a number of [0, 1).
@@ -63,18 +71,17 @@ func (s *sampler) next(logits []float32, text []int32, draw float64) int32 {
 		return int32(argmax(logits))
 	}
 	s.warp(logits)
-	s.softmax(logits)
-	total := 0.0
-	for _, p := range s.probs {
-		total += p
-	}
-	last, sum := argmax(logits), 0.0
-	for i, p := range s.probs {
-		if sum += p; p > 0 && sum > draw*total {
-			return int32(i)
+	total := s.total()
+	last, sum := s.kept[0], 0.0
+	for _, c := range s.kept {
+		if sum += c.prob; c.prob > 0 && sum > draw*total {
+			return c.id
+		}
+		if c.prob > last.prob {
+			last = c
 		}
 	}
-	return int32(last) // a sum that rounding keeps below the total
+	return last.id // a sum that rounding keeps below the total
 }
 
 // penalise applies the repetition penalty, once for each token of text.
@@ -100,73 +107,103 @@ func (s *sampler) penalise(logits []float32, text []int32) {
 	}
 }
 
-// warp divides the logits by the temperature and sets those of tokens that are not kept to -Inf: by TopK, then TopP,
-// then MinP, which is the order of transformers.
+// warp divides the logits by the temperature and keeps the tokens that can be drawn: by TopK, then TopP, then MinP,
+// which is the order of transformers.
 func (s *sampler) warp(logits []float32) {
 	if t := float32(s.Temperature); t != 1 {
 		for i := range logits {
 			logits[i] /= t
 		}
 	}
-	none := float32(math.Inf(-1))
+	least := float32(math.Inf(-1))
 	if s.TopK > 0 && s.TopK < len(logits) {
-		s.sort(logits)
-		least := logits[s.order[s.TopK-1]]
-		for i, x := range logits {
-			if x < least {
-				logits[i] = none
-			}
+		least = s.largest(logits, s.TopK)
+	}
+	top := float64(logits[argmax(logits)])
+	s.kept = s.kept[:0]
+	for i, x := range logits {
+		if x >= least {
+			s.kept = append(s.kept, candidate{int32(i), x, math.Exp(float64(x) - top)})
 		}
 	}
 	if s.TopP < 1 {
-		s.softmax(logits)
-		s.sort(logits)
-		total, sum := 0.0, float32(0)
-		for _, p := range s.probs {
-			total += p
-		}
-		// From the least probable on, tokens are dropped while their sum is at most 1-p, in float32 as in transformers.
-		for _, i := range slices.Backward(s.order[1:]) {
-			if sum += float32(s.probs[i] / total); sum > float32(1-s.TopP) {
-				break
-			}
-			logits[i] = none
-		}
+		s.nucleus()
 	}
 	if s.MinP > 0 {
-		s.softmax(logits)
-		for i, p := range s.probs {
-			if p < s.MinP { // the largest is 1
-				logits[i] = none
-			}
-		}
+		s.kept = slices.DeleteFunc(s.kept, func(c candidate) bool { return c.prob < s.MinP })
 	}
 }
 
-// sort orders the tokens by falling logits, and equal ones by falling ids. Which of several equal tokens TopP keeps is
-// not defined in transformers.
-func (s *sampler) sort(logits []float32) {
-	s.order = s.order[:0]
-	for i := range slices.Backward(logits) {
-		s.order = append(s.order, i)
+// total returns the sum of the probabilities.
+func (s *sampler) total() (sum float64) {
+	for _, c := range s.kept {
+		sum += c.prob
 	}
-	slices.SortStableFunc(s.order, func(a, b int) int {
-		switch {
-		case logits[a] > logits[b]:
-			return -1
-		case logits[a] < logits[b]:
-			return 1
-		}
-		return 0
-	})
+	return sum
 }
 
-// softmax computes the probabilities as multiples of the largest.
-func (s *sampler) softmax(logits []float32) {
-	top := float64(logits[argmax(logits)])
-	s.probs = s.probs[:0]
-	for _, x := range logits {
-		s.probs = append(s.probs, math.Exp(float64(x)-top))
+// largest returns the k-th largest of the logits. It keeps the k largest so far in a heap with the least of them first.
+func (s *sampler) largest(logits []float32, k int) float32 {
+	s.least = append(s.least[:0], logits[:k]...)
+	less := func(a, b float32) bool { return a < b }
+	heapify(s.least, less)
+	for _, x := range logits[k:] {
+		if x > s.least[0] {
+			s.least[0] = x
+			sift(s.least, 0, less)
+		}
+	}
+	return s.least[0]
+}
+
+// nucleus keeps the most probable tokens. transformers adds up the probabilities from the least probable token on and
+// drops tokens while their sum, as a float32, is at most 1-p. Here the tokens are taken from the most probable on, and
+// only as many as are kept are put in order; the sum up to a token is then the total without those before it. Of tokens
+// with equal logits the one with the largest id comes first; in transformers any may.
+func (s *sampler) nucleus() {
+	total, before := s.total(), 0.0
+	// Tokens of at most this probability are together at most 1-p, so all of them are dropped.
+	negligible := (1 - s.TopP) * total / float64(len(s.kept)) * (1 - 1e-6)
+	s.heap = s.heap[:0]
+	for _, c := range s.kept {
+		if c.prob > negligible {
+			s.heap = append(s.heap, c)
+		}
+	}
+	first := func(a, b candidate) bool { return a.logit > b.logit || a.logit == b.logit && a.id > b.id }
+	heapify(s.heap, first)
+	s.kept = s.kept[:0]
+	for len(s.heap) > 0 && (len(s.kept) == 0 || float32((total-before)/total) > float32(1-s.TopP)) {
+		c, last := s.heap[0], len(s.heap)-1
+		s.kept, before = append(s.kept, c), before+c.prob
+		s.heap[0], s.heap = s.heap[last], s.heap[:last]
+		sift(s.heap, 0, first)
+	}
+	slices.SortFunc(s.kept, func(a, b candidate) int { return int(a.id - b.id) })
+}
+
+// heapify makes x a binary heap whose first element is the first of all by less.
+func heapify[T any](x []T, less func(a, b T) bool) {
+	for i := len(x)/2 - 1; i >= 0; i-- {
+		sift(x, i, less)
+	}
+}
+
+// sift moves element i of a heap down to its place.
+func sift[T any](x []T, i int, less func(a, b T) bool) {
+	for {
+		child := 2*i + 1
+		if child >= len(x) {
+			return
+		}
+		if child+1 < len(x) && less(x[child+1], x[child]) {
+			child++
+		}
+		if !less(x[child], x[i]) {
+			return
+		}
+		x[i], x[child] = x[child], x[i]
+		i = child
 	}
 }
 

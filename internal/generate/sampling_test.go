@@ -1,8 +1,11 @@
 package generate
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -32,14 +35,13 @@ func TestSampling(t *testing.T) {
 		s.penalise(logits, c.Text)
 		penalised := slices.Clone(logits)
 		s.warp(logits)
-		s.softmax(logits)
-		total := 0.0
-		for _, p := range s.probs {
-			total += p
+		total, probabilities := s.total(), make([]float64, len(logits))
+		for _, c := range s.kept {
+			probabilities[c.id] = c.prob
 		}
 		got, want := map[float32][]float64{}, map[float32][]float64{}
 		for id, x := range penalised {
-			got[x], want[x] = append(got[x], s.probs[id]/total), append(want[x], c.Probabilities[id])
+			got[x], want[x] = append(got[x], probabilities[id]/total), append(want[x], c.Probabilities[id])
 		}
 		for x := range want {
 			slices.Sort(got[x])
@@ -85,6 +87,85 @@ func TestDraw(t *testing.T) {
 	s.RepetitionPenalty = 2
 	if got := s.next([]float32{-1, 5, 3, -1}, []int32{1, 1}, 0); got != 2 {
 		t.Errorf("with a repetition penalty token %d is chosen; want 2", got)
+	}
+}
+
+// sorted returns the tokens that warp keeps, in the order of their ids, by ordering the whole vocabulary.
+func sorted(s Sampling, logits []float32) (kept []int32) {
+	order := make([]int32, len(logits))
+	for i := range order {
+		order[i] = int32(len(order) - 1 - i)
+	}
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(logits[b], logits[a]) })
+	if s.TopK > 0 && s.TopK < len(order) {
+		n := s.TopK
+		for n < len(order) && logits[order[n]] == logits[order[s.TopK-1]] {
+			n++
+		}
+		order = order[:n]
+	}
+	prob := func(id int32) float64 { return math.Exp(float64(logits[id]) - float64(logits[order[0]])) }
+	total, sum := 0.0, 0.0
+	for _, id := range order {
+		total += prob(id)
+	}
+	for n := len(order) - 1; n > 0 && s.TopP < 1; n-- {
+		if sum += prob(order[n]) / total; float32(sum) > float32(1-s.TopP) {
+			break
+		}
+		order = order[:n]
+	}
+	for _, id := range order {
+		if prob(id) >= s.MinP {
+			kept = append(kept, id)
+		}
+	}
+	slices.Sort(kept)
+	return kept
+}
+
+// TestPartialOrder: the tokens that are kept without ordering the vocabulary are those that an order of all gives, also
+// where logits are equal.
+func TestPartialOrder(t *testing.T) {
+	draw := rand.New(rand.NewPCG(4, 2))
+	var s sampler
+	for i := range 2000 {
+		logits := make([]float32, 1+draw.IntN(300))
+		step := []float32{0.5, 0.001}[i%2]
+		for j := range logits {
+			logits[j] = float32(draw.IntN(40)) * step * 4
+		}
+		s.Sampling = Sampling{
+			DoSample: true, Temperature: 1, TopK: draw.IntN(60) * draw.IntN(2), TopP: 1 - draw.Float64()*float64(draw.IntN(2)),
+			MinP: draw.Float64() * 0.5 * float64(draw.IntN(2)),
+		}
+		s.warp(slices.Clone(logits))
+		var got []int32
+		for _, c := range s.kept {
+			got = append(got, c.id)
+		}
+		if want := sorted(s.Sampling, logits); !slices.Equal(got, want) {
+			t.Fatalf("case %d, %+v of %d tokens: %v are kept; want %v", i, s.Sampling, len(logits), got, want)
+		}
+	}
+}
+
+// BenchmarkSample draws a token from a vocabulary of the size of SmolLM2's, with the settings of its
+// generation_config.json and with the nucleus alone.
+func BenchmarkSample(b *testing.B) {
+	draw := rand.New(rand.NewPCG(4, 2))
+	logits, work := make([]float32, 49152), make([]float32, 49152)
+	for i := range logits {
+		logits[i] = float32(draw.NormFloat64() * 3)
+	}
+	for _, k := range []int{50, 0} {
+		b.Run(fmt.Sprintf("top_k=%d", k), func(b *testing.B) {
+			s := sampler{Sampling: Sampling{DoSample: true, Temperature: 0.6, TopK: k, TopP: 0.9, RepetitionPenalty: 1}}
+			for b.Loop() {
+				copy(work, logits)
+				s.next(work, nil, 0.5)
+			}
+		})
 	}
 }
 

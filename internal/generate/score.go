@@ -77,7 +77,10 @@ func (g *Generator) score(q Query) ([]float64, error) {
 // follow computes text and returns the log-probabilities of continuations: either of one that follows row `from` and
 // the rows behind it, or of several tokens that follow the last row.
 func (g *Generator) follow(text []int32, from int, continuations [][]int32) ([]float64, error) {
-	_, cached, _ := g.place([]int{0}, text[:from+1])
+	slot, _, cached := g.place([]int{0}, text[:from+1])
+	if slot != 0 {
+		g.cache.Copy(g.Dev, 0, slot, cached)
+	}
 	b := model.Batch{
 		IDs: text[cached:], Cu: []int32{0, int32(len(text) - cached)},
 		Continue: &model.Continuation{Cache: g.cache, Slot: []int{0}, Past: []int{cached}},

@@ -24,6 +24,15 @@ func (m *Decoder) NewCache(dev compute.Device, slots, tokens int) *Cache {
 	return c
 }
 
+// Copy copies the keys and values of the first tokens of slot `from` to slot `to`.
+func (c *Cache) Copy(dev compute.Device, to, from, tokens int) {
+	for l := range c.k {
+		for _, x := range []compute.Tensor{c.k[l], c.v[l]} {
+			dev.Copy(x.View(to*c.Tokens, to*c.Tokens+tokens), x.View(from*c.Tokens, from*c.Tokens+tokens))
+		}
+	}
+}
+
 // Free frees the memory of c, which must not be used afterwards.
 func (c *Cache) Free(dev compute.Device) {
 	for i := range c.k {
