@@ -16,7 +16,7 @@ type Config struct {
 	Eps         float64 `yaml:"eps" doc:"added to the root of AdamW's second moment" range:">0.."`
 	WarmupRatio float64 `yaml:"warmup_ratio" doc:"share of all steps over which the rate rises" range:"0..1"`
 	// 0 means that WarmupRatio decides
-	WarmupSteps int     `yaml:"warmup_steps" doc:"steps over which the rate rises, instead of optim.warmup_ratio; 0 means by the ratio" range:"0.." example:"100"`
+	WarmupSteps int     `yaml:"warmup_steps" doc:"steps over which the rate rises, instead of optim.warmup_ratio; 0 means by the ratio" range:"0..1000000000" example:"100"`
 	Schedule    string  `yaml:"schedule" doc:"the rate after the warm-up: linear or cosine (both down to 0), or constant" words:"linear|cosine|constant"`
 	MaxGradNorm float64 `yaml:"max_grad_norm" doc:"global norm that gradients are clipped to; 0 does not clip" range:"0.."`
 }
@@ -38,6 +38,9 @@ func Default() Config {
 	}
 }
 
+// maxSteps is the largest number of steps that a setting may have, so that no sum of steps overflows.
+const maxSteps = 1_000_000_000
+
 // Validate returns one error for every setting of c that is out of range.
 func (c Config) Validate() (faults []error) {
 	check := func(ok bool, key string, value any, want string) {
@@ -57,6 +60,7 @@ func (c Config) Validate() (faults []error) {
 	check(c.Eps > 0, "eps", c.Eps, "more than 0")
 	check(c.WarmupRatio >= 0 && c.WarmupRatio <= 1, "warmup_ratio", c.WarmupRatio, "0 to 1")
 	check(c.WarmupSteps >= 0, "warmup_steps", c.WarmupSteps, "at least 0")
+	check(c.WarmupSteps <= maxSteps, "warmup_steps", c.WarmupSteps, fmt.Sprintf("at most %d", maxSteps))
 	check(c.Schedule == Linear || c.Schedule == Cosine || c.Schedule == Constant,
 		"schedule", fmt.Sprintf("%q", c.Schedule), "linear, cosine or constant")
 	check(c.MaxGradNorm >= 0, "max_grad_norm", c.MaxGradNorm, "at least 0")

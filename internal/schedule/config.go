@@ -13,23 +13,27 @@ import (
 // this package does not use them.
 type Config struct {
 	Preset       string  `yaml:"preset" doc:"fills the keys below that are empty; release is what the published code does" words:"paper|release"`
-	MaxMerges    int     `yaml:"max_merges" doc:"M_max, merges of neighbouring modules in a run" range:"0.." example:"2"`
-	MaxInjects   int     `yaml:"max_injects" doc:"I_max, modules replaced by LoRA in a run" range:"0.." example:"1"`
+	MaxMerges    int     `yaml:"max_merges" doc:"M_max, merges of neighbouring modules in a run" range:"0..1000000" example:"2"`
+	MaxInjects   int     `yaml:"max_injects" doc:"I_max, modules replaced by LoRA in a run" range:"0..1000000" example:"1"`
 	Timing       string  `yaml:"timing" doc:"when: epochs (eq. 11, 12), or steps, fractions of an epoch for short runs" words:"|epochs|steps"`
 	Score        string  `yaml:"score" doc:"what a module is judged by" words:"|sfs|nuclear"`
-	SFSK         int     `yaml:"sfs_k" doc:"largest singular values that SFS leaves out; 0 means 2" range:"0.." example:"2"`
+	SFSK         int     `yaml:"sfs_k" doc:"largest singular values that SFS leaves out; 0 means 2" range:"0..1000000" example:"2"`
 	MergeSelect  string  `yaml:"merge_select" doc:"the pair with the least or greatest sum of scores is merged" words:"|min|max"`
 	Keep         string  `yaml:"keep" doc:"whose factors a merged module has: the richer or the first member's" words:"|richer|first"`
 	InjectSelect string  `yaml:"inject_select" doc:"the module with the least or greatest score is replaced" words:"|min|max"`
-	MaxSpan      int     `yaml:"max_span" doc:"most layers of a merged module; 0 means no bound" range:"0|2.." example:"4"`
+	MaxSpan      int     `yaml:"max_span" doc:"most layers of a merged module; 0 means no bound" range:"0|2..1000000" example:"4"`
 	Adjacency    string  `yaml:"adjacency" doc:"around an injected layer: gap (no merge across it) or strict (its neighbours do not merge)" words:"|gap|strict"`
 	OnConflict   string  `yaml:"on_conflict" doc:"merge and injection due together: both, or the injection later" words:"|both|defer_inject"`
 	Until        float64 `yaml:"until" doc:"share of training after which nothing changes; 0 means 0.5, release 1" range:"0..1" example:"0.5"`
 	Evaluate     string  `yaml:"evaluate" doc:"an epoch's evaluation comes after or before its changes" words:"|after|before"`
 	Moments      string  `yaml:"moments" doc:"AdamW's moments of a merged module" words:"|keep|reset"`
 	Changed      string  `yaml:"changed" doc:"merged and injected parameters: train, or freeze as the published code does" words:"|train|freeze"`
-	WhatIf       int     `yaml:"what_if" doc:"dev examples on which every candidate is tried before a change; 0 tries none" range:"0.." example:"64"`
+	WhatIf       int     `yaml:"what_if" doc:"dev examples on which every candidate is tried before a change; 0 tries none" range:"0..1000000" example:"64"`
 }
+
+// mostCount is the largest value of a count in Config. No model and no dev split needs more, and sums of counts do not
+// overflow.
+const mostCount = 1_000_000
 
 // These are the words that keys of Config can have as values.
 const (
@@ -133,6 +137,9 @@ func (c Config) Validate() (faults []error) {
 		c.WhatIf}} {
 		if n.value < 0 {
 			fault("%s: is %d; want at least 0", n.key, n.value)
+		}
+		if n.value > mostCount {
+			fault("%s: is %d; want at most %d", n.key, n.value, mostCount)
 		}
 	}
 	if c.MaxSpan == 1 {
