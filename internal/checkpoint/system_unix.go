@@ -16,6 +16,9 @@ import (
 // systems do.
 func Lock(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for err == unix.EINTR { // a signal arrived, as from a debugger
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
 	if err == unix.EWOULDBLOCK {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
