@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/train"
@@ -161,6 +162,16 @@ func addCompletion(c *cobra.Command) {
 	}
 	for _, sub := range c.Commands() {
 		addCompletion(sub)
+	}
+}
+
+// unquoteUsages removes the quotes that mark the names of values in the usage of every flag of
+// c and of the commands below it. Help shows the usage without them, and a completion would
+// show it with them.
+func unquoteUsages(c *cobra.Command) {
+	c.Flags().VisitAll(func(f *pflag.Flag) { f.Usage = strings.ReplaceAll(f.Usage, "`", "") })
+	for _, sub := range c.Commands() {
+		unquoteUsages(sub)
 	}
 }
 

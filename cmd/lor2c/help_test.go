@@ -175,4 +175,9 @@ func TestCompletion(t *testing.T) {
 			}
 		})
 	}
+	// The usage of a flag is shown as help shows it.
+	const want = "--out\trun directory DIR, instead of the run file's\n"
+	if r := run(t, "__complete", "train", "--"); !strings.Contains(r.stdout, want) {
+		t.Errorf("got %q; want %q in it", r.stdout, want)
+	}
 }

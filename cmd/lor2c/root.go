@@ -78,6 +78,9 @@ func newRootCommand() *cobra.Command {
 
 // execute runs the command that the process's arguments name.
 func execute(ctx context.Context, root *cobra.Command) error {
+	if len(os.Args) > 1 && (os.Args[1] == cobra.ShellCompRequestCmd || os.Args[1] == cobra.ShellCompNoDescRequestCmd) {
+		unquoteUsages(root)
+	}
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return nil
