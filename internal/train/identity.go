@@ -138,6 +138,9 @@ func (s *Session) Resolve(c *config.Config) *config.Config {
 	default:
 		d.Kind = dataset.Classification
 	}
+	if s.Set.Format == "custom" && len(d.Labels) == 0 {
+		d.Labels = s.Set.Task.Labels
+	}
 	return &resolved
 }
 
