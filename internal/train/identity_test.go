@@ -350,6 +350,7 @@ func TestOtherState(t *testing.T) {
 		{`"best": {
     "step": 2`, `"best": {
     "step": 7`, "best.step is 7; want 0 to 3"},
+		{`"score": `, `"score": 9`, "best has the score 9"},
 		{`"window_steps": 0`, `"window_steps": -1`, "window_steps is -1; want 0 to 3"},
 		{`"window_loss": 0`, `"window_loss": 1`, "window_loss is 1 over 0 steps"},
 		{`"total_loss": `, `"total_loss": -`, "less than window_loss"},

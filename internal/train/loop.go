@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // loop trains from the step after the state's to the end of the run, or until early
@@ -152,8 +153,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	r.records = append(r.records, rec)
 	t := r.session.Config.Train
 	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
-		r.log.Printf("stopping early: %s did not improve in the last %d evaluations (train.early_stopping); "+
-			"%d of %d steps are done", task.Select, r.state.Waiting.Evaluations, r.state.Step, r.steps)
+		r.log.Printf("stopping early: %s did not improve in the last %s (train.early_stopping); "+
+			"%d of %d steps are done", task.Select, terminal.Count(r.state.Waiting.Evaluations, "evaluation", "evaluations"),
+			r.state.Step, r.steps)
 	}
 	return r.log.Err()
 }

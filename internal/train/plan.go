@@ -9,6 +9,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Plan is the memory in bytes that a run needs, computed before its first step.
@@ -39,7 +40,8 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	}
 	method, err := adapter.Attach(null, m, settings)
 	if err != nil {
-		return Plan{}, err
+		// The device that only counts memory does not fail, so a setting does not suit the model.
+		return Plan{}, place.Mistake(err)
 	}
 	var weights []float64
 	if len(c.Train.ClassWeights) > 0 {

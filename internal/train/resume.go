@@ -226,6 +226,30 @@ func (r *run) sameLog(from string) error {
 	return nil
 }
 
+// checkBest returns an error if the best evaluation in the state of checkpoint from is not
+// the best one of the log.
+func (r *run) checkBest(from string) error {
+	if r.state.Log == nil {
+		return nil
+	}
+	var logged best
+	for _, rec := range r.records {
+		if e, ok := rec.(runlog.Eval); ok && e.Best {
+			selected := r.session.Set.Task.Select
+			logged = newBest(e.Step, e.Epoch, merit(selected, e.Scores[selected]))
+		}
+	}
+	if got, want := r.state.Best, logged; got.Step != want.Step || !equalScores(got.value(), want.value()) {
+		return fmt.Errorf("train: resume %s: best has the score %v of step %d, and in metrics.jsonl the best evaluation has "+
+			"the score %v of step %d; want a checkpoint of this run that lor2c train wrote",
+			filepath.Join(from, stateFile), got.value(), got.Step, want.value(), want.Step)
+	}
+	return nil
+}
+
+// equalScores reports whether two scores are equal or both undefined.
+func equalScores(a, b float64) bool { return a == b || a != a && b != b }
+
 // short returns the first digits of a checksum, for errors.
 func short(sum string) string { return fmt.Sprintf("SHA-256 %.12s", sum) }
 

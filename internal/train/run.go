@@ -310,6 +310,11 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
 		return err
 	}
+	if from != "" {
+		if err := r.checkBest(from); err != nil {
+			return err
+		}
+	}
 	hashes := map[string]string{}
 	for _, file := range append(slices.Clone(r.train.split.Files), r.test.split.Files...) {
 		hashes[file.Path] = file.SHA256
