@@ -20,7 +20,7 @@ import peft
 import torch
 import transformers
 from golden_method import MODELS, SEED, Method, batch, drawn
-from golden_pytorch import AdaMix, Bottleneck, DyLoRA, HydraLoRA, LoRAMoE, MELoRA, Prefix, ResLoRA, ShareLoRA
+from golden_pytorch import AdaMix, ASLoRA, Bottleneck, DyLoRA, HydraLoRA, LoRAMoE, MELoRA, Prefix, ResLoRA, ShareLoRA
 from peer_finetune import plain_name, sentence_classifier, versions
 from peft import TaskType, get_peft_model
 from safetensors.torch import save_file
@@ -176,6 +176,7 @@ IA3_SITES = {"target_modules": ["key", "value", "output.dense"], "feedforward_mo
 ADAPTER = {"name": "adapter", "bottleneck": 5, "adapter_scale": 1.0}
 ADAMIX = {"name": "adamix", "bottleneck": 4, "experts": 3, "consistency_weight": 0.5}
 ROUTED = {"experts": 3, "target_modules": ["intermediate.dense", "output.dense"], "exclude_modules": ["attention.output.dense"]}
+MERGING = {"merge_start_ratio": 0.2, "merge_interval_ratio": 0.3, "merges": 2}  # merges after steps 5 and 8
 # The weight of the penalty over the number of matrices is exact in float32.
 ADALORA = {"init_rank": 3, "target_rank": 1, "alpha": 4, "dropout": 0, "target_modules": QV, "tinit_ratio": 0.2,
            "tfinal_ratio": 0.3, "delta_t": 2, "beta1": 0.85, "beta2": 0.85, "orth_reg_weight": 0.75}
@@ -193,6 +194,8 @@ CASES = {
     "roberta_sharelora_a": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "A"}),
     "roberta_sharelora_b": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "B"}),
     "bert_sharelora_ab": ("bert", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "AB"}),
+    "roberta_aslora": ("roberta", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "all"}),
+    "bert_aslora": ("bert", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "adjacent", "target_modules": ["query", "output.dense"]}),
     "roberta_melora": ("roberta", MELoRA, LORA | {"name": "melora", "groups": 2, "target_modules": ["query", "intermediate.dense"]}),
     "roberta_reslora_is": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "is", "pre_num": -1}),
     "roberta_reslora_bs": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "bs", "pre_num": 1}),
@@ -226,7 +229,7 @@ def clip(params):
 def run(out, base, cls, settings):
     """The tensors of one case."""
     model = sentence_classifier(str(out / base)).double().eval()
-    method = cls(model, settings | {"base": str(out / base)})
+    method = cls(model, settings | {"base": str(out / base), "steps": STEPS})
     model = method.model
     named = method.named
     groups = {}

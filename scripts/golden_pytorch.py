@@ -26,6 +26,55 @@ class ShareLoRA(Method):
             self.on(linear, lambda x, a=pair[0], b=pair[1]: scale * F.linear(F.linear(x, a), b))
 
 
+class ASLoRA(Method):
+    """LoRA with one A for all layers, whose B are merged as training goes on (arXiv:2412.10135, algorithm 1)."""
+
+    def attach(self):
+        s, self.scale = self.settings, self.settings["alpha"] / self.settings["rank"]
+        self.chains, self.means, self.ties = {}, {}, []
+        for module, linear in self.targets().items():
+            root, site = module.split(".layer.")[0], module.split(".", 6)[-1]
+            shared = f"{root}.aslora.{site}.lora_A.weight"
+            if shared not in self.named:
+                self.parameter(shared, s["rank"], linear.in_features)
+            chain = self.chains.setdefault(site, [])
+            chain.append(module + ".lora_B.weight")
+            self.parameter(chain[-1], linear.out_features, s["rank"], std=0.1)
+            self.on(linear, functools.partial(self.delta, self.named[shared], chain, len(chain) - 1))
+
+    def delta(self, a, chain, layer, x):
+        return self.scale * F.linear(F.linear(x, a), self.named[chain[layer]])
+
+    def updated(self, step):
+        s = self.settings
+        start, every = round(s["merge_start_ratio"] * s["steps"]), round(s["merge_interval_ratio"] * s["steps"])
+        for chain in self.chains.values():
+            for name in set(chain):
+                mean = self.means.setdefault(name, torch.zeros_like(self.named[name]))
+                mean += (self.named[name].detach() - mean) / step
+        done = (step - start) // every
+        if step <= start or (step - start) % every or done > s["merges"]:
+            return
+        for site, chain in self.chains.items():
+            own = sorted(set(chain), key=lambda name: max(i for i, n in enumerate(chain) if n == name))
+            pairs = [(i, j) for i in range(len(own)) for j in range(i + 1, len(own)) if s["merge_candidates"] == "all" or j == i + 1]
+            distances = [(self.means[own[i]] - self.means[own[j]]).norm().item() for i, j in pairs]
+            i, j = pairs[distances.index(min(distances))]
+            left, kept = own[i], own[j]
+            chain[:] = [kept if name == left else name for name in chain]
+            gone = self.named.pop(left)
+            for group in self.optimizer.param_groups:
+                group["params"] = [p for p in group["params"] if p is not gone]
+            self.optimizer.state.pop(gone)
+            layer = [int(name.split(".layer.")[1].split(".")[0]) for name in (left, kept)]
+            self.ties.append([step, sorted(self.chains).index(site), *layer])
+            self.distances = getattr(self, "distances", []) + [min(distances)]
+
+    def extra(self):
+        assert len(self.ties) == len(self.chains) * self.settings["merges"]
+        return {"ties": torch.tensor(self.ties).int(), "distances": torch.tensor(self.distances, dtype=torch.float64)}
+
+
 class MELoRA(Method):
     """Mini LoRAs side by side: group i maps slice i of the input to slice i of the output (arXiv:2402.17263)."""
 

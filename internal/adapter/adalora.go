@@ -3,13 +3,11 @@ package adapter
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
-	"math"
-	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -51,20 +49,22 @@ type AdaLoRA struct {
 	sites  []adaLoRASite
 	// Moving averages of the sensitivities of params and of their deviations [n], and the scores of the triplets by layer.
 	mean, deviation, scores *tape.Param
-	step                    int  // the last step of this process
-	pruned                  bool // an earlier process set elements of e to zero
+	masked                  bool // elements of e have been set to zero
+	perEpoch                int  // steps
 }
 
 type adaLoRASite struct {
+	model.Site
 	pair
 	e *tape.Param
 }
 
 func newAdaLoRA(b builder) (Method, error) {
 	c := settingsOf[*adaLoRAConfig](b)
-	m := &AdaLoRA{own: c, dev: b.dev, at: map[model.Site]adaLoRASite{}, pruned: b.Structure != nil}
+	m := &AdaLoRA{own: c, dev: b.dev, at: map[model.Site]adaLoRASite{}, masked: b.Structure != nil,
+		perEpoch: cmp.Or(b.Run.StepsPerEpoch, b.Run.Steps)}
 	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
-		w := adaLoRASite{pair{
+		w := adaLoRASite{s, pair{
 			b.param(module+".lora_A", c.InitRank, in), b.param(module+".lora_B", out, c.InitRank),
 			float32(c.Alpha / (float64(c.InitRank) + 1e-5)), float32(c.Dropout),
 		}, b.param(module+".lora_E", c.InitRank, 1)}
@@ -113,7 +113,6 @@ func (m *AdaLoRA) joined(first int, of func(*tape.Param) compute.Tensor) compute
 
 // Updated updates the moving averages and sets the elements of e of the triplets that are not kept to zero.
 func (m *AdaLoRA) Updated(at At) {
-	m.step = at.Step
 	if m.plan.steps == 0 {
 		return
 	}
@@ -130,6 +129,7 @@ func (m *AdaLoRA) Updated(at At) {
 	if t <= m.plan.end() {
 		m.score()
 	}
+	m.masked = true
 	first := 2 * len(m.sites)
 	m.dev.ZeroSmallest(m.joined(first, exact), m.scores.Value, k)
 	if m.params[first].Master.Present() {
@@ -204,43 +204,58 @@ func (m *AdaLoRA) Start(run Run, _ bool) error {
 	return nil
 }
 
+// Due reports whether the ranks are logged after a step: at the end of each epoch, and when they stay the same from
+// then on.
+func (m *AdaLoRA) Due(at At) bool {
+	return m.plan.steps > 0 && (at.Step%m.perEpoch == 0 || at.Step-1 == m.plan.end())
+}
+
+// Change logs the ranks. It waits for the device.
+func (m *AdaLoRA) Change(at At, run Run) (*Change, error) {
+	ranks, _ := m.ranks()
+	ranks.Step, ranks.Epoch = at.Step, at.Epoch
+	return nil, run.Log(ranks)
+}
+
 // Finish prints how many triplets were kept.
 func (m *AdaLoRA) Finish(run Run) {
-	kept, all := 0, 0
-	for _, of := range m.pattern() {
-		all += len(of)
-		kept += len(slices.DeleteFunc(of, func(kept bool) bool { return !kept }))
+	if !m.masked {
+		return
 	}
-	if all > 0 {
-		run.Printf("ranks: %d of %d triplets were kept", kept, all)
+	kept := 0
+	ranks, _ := m.ranks()
+	for _, r := range ranks.Ranks {
+		kept += r.Rank
 	}
+	run.Printf("ranks: %d of %d triplets were kept", kept, m.plan.triplets)
 }
 
-// pattern returns which triplets of each layer are kept, by the path of e; nil before some were set to zero. It waits
-// for the device.
-func (m *AdaLoRA) pattern() map[string][]bool {
-	if m.plan.steps == 0 || !m.pruned && m.step-1 <= m.plan.start {
-		return nil
-	}
-	pattern := map[string][]bool{}
+// ranks returns how many triplets of each layer are kept, and which, by the path of e. It waits for the device.
+func (m *AdaLoRA) ranks() (ranks schedule.Ranks, pattern map[string][]bool) {
+	pattern = map[string][]bool{}
 	for _, w := range m.sites {
-		values := make([]float32, m.own.InitRank)
-		m.dev.Download(values, w.e.Exact())
 		var kept []bool
-		for _, x := range values {
-			kept = append(kept, x != 0)
+		n := 0
+		for _, x := range values(m.dev, w.e) {
+			keep := x != 0 || !m.masked
+			if kept = append(kept, keep); keep {
+				n++
+			}
 		}
 		pattern[strings.TrimPrefix(w.e.Name, filePrefix)] = kept
+		ranks.Ranks = append(ranks.Ranks, schedule.SiteRank{Layer: w.Layer, Linear: w.Name, Rank: n})
+		ranks.Parameters += n * (w.A.Value.Shape[1] + w.B.Value.Shape[0] + 1)
 	}
-	return pattern
+	return ranks, pattern
 }
 
-// Structure returns the rank pattern, in the form that PEFT gives it.
+// Structure returns the rank pattern, in the form that PEFT gives it, or nil before elements of e were set to zero.
 func (m *AdaLoRA) Structure() json.RawMessage {
-	if pattern := m.pattern(); pattern != nil {
-		return encoded(rankPattern{pattern})
+	if !m.masked {
+		return nil
 	}
-	return nil
+	_, pattern := m.ranks()
+	return encoded(rankPattern{pattern})
 }
 
 // Fold returns the kept triplets as low-rank maps, with e in A. A linear layer without any has one of zeros.
@@ -267,55 +282,4 @@ func (m *AdaLoRA) Fold(dev compute.Device) (list []Update, err error) {
 		list = append(list, u)
 	}
 	return inOrder(list), dev.Err()
-}
-
-// adaLoRAPlan says how many triplets are kept after step t of a run, counted from 0: all until start, then fewer every
-// `every` steps until end, and target from there on. Without steps, outside a run, no triplet is set to zero.
-type adaLoRAPlan struct{ steps, start, final, every, triplets, target int }
-
-// end is the step after which the kept triplets stay the same.
-func (p adaLoRAPlan) end() int { return p.steps - p.final }
-
-// kept returns the number of triplets that are kept after step t (arXiv:2303.10512, eq. 12).
-func (p adaLoRAPlan) kept(t int) int {
-	switch {
-	case t <= p.start:
-		return p.triplets
-	case t > p.end():
-		return p.target
-	}
-	left := 1 - float64(t-p.start)/float64(p.end()-p.start)
-	return int(float64(p.triplets-p.target)*math.Pow(left, 3) + float64(p.target))
-}
-
-// masked returns how many triplets are set to zero after step t, and whether any are then.
-func (p adaLoRAPlan) masked(t int) (k int, due bool) {
-	due = t >= p.end() || t > p.start && t%p.every == 0
-	return p.triplets - p.kept(t), due
-}
-
-// plan returns the plan for a run on a number of linear layers. It returns an error if the run is too short.
-func (c *adaLoRAConfig) plan(sites, steps int) (p adaLoRAPlan, err error) {
-	if steps == 0 {
-		return p, nil
-	}
-	part := func(share float64) int { return int(math.Round(share * float64(steps))) }
-	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank,
-		sites * c.TargetRank}
-	if p.end() <= p.start {
-		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and "+
-			"method.tfinal_ratio %d; want at least one between them, after which ranks are given up", steps, p.start, p.final)
-	}
-	return p, nil
-}
-
-// defaultEvery returns after how many steps the authors' scripts mask again.
-func defaultEvery(steps int) int {
-	switch {
-	case steps < 4000:
-		return 1
-	case steps < 10000:
-		return 10
-	}
-	return 100
 }

@@ -1,8 +1,10 @@
 package adapter
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
@@ -71,4 +73,55 @@ func checkRankPattern(text json.RawMessage, _ int) error {
 		return fmt.Errorf("rank_pattern has no ranks; want those of each linear layer")
 	}
 	return nil
+}
+
+// adaLoRAPlan says how many triplets are kept after step t of a run, counted from 0: all until start, then fewer every
+// `every` steps until end, and target from there on. Without steps, outside a run, no triplet is set to zero.
+type adaLoRAPlan struct{ steps, start, final, every, triplets, target int }
+
+// end is the step after which the kept triplets stay the same.
+func (p adaLoRAPlan) end() int { return p.steps - p.final }
+
+// kept returns the number of triplets that are kept after step t (arXiv:2303.10512, eq. 12).
+func (p adaLoRAPlan) kept(t int) int {
+	switch {
+	case t <= p.start:
+		return p.triplets
+	case t > p.end():
+		return p.target
+	}
+	left := 1 - float64(t-p.start)/float64(p.end()-p.start)
+	return int(float64(p.triplets-p.target)*math.Pow(left, 3) + float64(p.target))
+}
+
+// masked returns how many triplets are set to zero after step t, and whether any are then.
+func (p adaLoRAPlan) masked(t int) (k int, due bool) {
+	due = t >= p.end() || t > p.start && t%p.every == 0
+	return p.triplets - p.kept(t), due
+}
+
+// plan returns the plan for a run on a number of linear layers. It returns an error if the run is too short.
+func (c *adaLoRAConfig) plan(sites, steps int) (p adaLoRAPlan, err error) {
+	if steps == 0 {
+		return p, nil
+	}
+	part := func(share float64) int { return int(math.Round(share * float64(steps))) }
+	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank,
+		sites * c.TargetRank}
+	if p.end() <= p.start {
+		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and "+
+			"method.tfinal_ratio %d; want at least one between them, after which ranks are given up", steps, p.start, p.final)
+	}
+	return p, nil
+}
+
+// defaultEvery returns after how many steps the authors' scripts mask again.
+func defaultEvery(steps int) int {
+	switch {
+	case steps < 4000:
+		return 1
+	case steps < 10000:
+		return 10
+	}
+	return 100
 }

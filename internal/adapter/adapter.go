@@ -162,6 +162,7 @@ func init() {
 		"adalora":   adaLoRASpec,
 		"adamix":    adaMixSpec,
 		"adapter":   bottleneckSpec,
+		"aslora":    asLoRASpec,
 		"bitfit":    bitfitSpec,
 		"dora":      doraSpec,
 		"dylora":    dyLoRASpec,

@@ -30,8 +30,8 @@ func TestNames(t *testing.T) {
 		}
 	}
 	if got, want := adapter.Names(), []string{
-		"adalora", "adamix", "adapter", "bitfit", "dora", "dylora", "full", "head", "hydralora", "ia3", "lor2c", "lora",
-		"loramoe", "melora", "olora", "pissa", "prefix", "reslora", "sharelora", "vera",
+		"adalora", "adamix", "adapter", "aslora", "bitfit", "dora", "dylora", "full", "head", "hydralora", "ia3", "lor2c",
+		"lora", "loramoe", "melora", "olora", "pissa", "prefix", "reslora", "sharelora", "vera",
 	}; !slices.Equal(got, want) {
 		t.Errorf("Names() = %q; want %q", got, want)
 	}

@@ -44,6 +44,7 @@ func TestCount(t *testing.T) {
 		{"sharelora-a", adapter.Configure("sharelora", adapter.Values{"shared_factors": "A"}), nil, 2, 159744, 592130},
 		{"sharelora-b", adapter.Configure("sharelora", adapter.Values{"shared_factors": "B"}), nil, 2, 159744, 592130},
 		{"sharelora-ab", adapter.Configure("sharelora", adapter.Values{"shared_factors": "AB"}), nil, 2, 24576, 592130},
+		{"aslora", adapter.NewConfig("aslora"), nil, 2, 159744, 592130},
 		{"dylora", adapter.NewConfig("dylora"), nil, 2, 294912, 592130},
 		{"pissa", adapter.NewConfig("pissa"), nil, 2, 294912, 592130},
 		{"olora", adapter.NewConfig("olora"), nil, 2, 294912, 592130},

@@ -19,8 +19,9 @@ type Box struct {
 type Stage struct {
 	Heading, Below string
 	Boxes          []Box
-	Injected       []int // layers with LoRA in place of a module
-	Mark           []int // those of Injected that are new
+	Groups         []Group // drawn in place of Boxes
+	Injected       []int   // layers with LoRA in place of a module
+	Mark           []int   // those of Injected that are new
 }
 
 // Stages is what Structure draws.
@@ -88,6 +89,7 @@ func (s Stage) draw(c draw.Canvas, t Theme, layers int, x, top vg.Length) {
 	for _, b := range s.Boxes {
 		b.draw(c, t, x, spine, floor)
 	}
+	s.drawGroups(c, t, x, floor)
 	for l := range layers {
 		s.layer(c, t, l,
 			vg.Rectangle{Min: vg.Point{X: x, Y: floor(l) + gap}, Max: vg.Point{X: x + layerW, Y: floor(l+1) - gap}})

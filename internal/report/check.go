@@ -25,6 +25,10 @@ func check(path string, records []runlog.Record) error {
 			err = cmp.Or(err, checkCount("modules", len(r.Modules), layers))
 		case schedule.Event:
 			err = checkEvent(r, layers)
+		case schedule.Tie:
+			err = checkTie(r)
+		case schedule.Ranks:
+			err = checkRanks(r)
 		}
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w; restore the line or remove it with all that follow", path, i+1, err)

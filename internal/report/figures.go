@@ -14,13 +14,13 @@ import (
 // figures are the figures of a run. A figure is nil if there is no data for it.
 type figures struct {
 	Timeline, Structure, Scores, Spectra, Parameters, Increase *figure.Figure
-	Events                                                     []figure.Figure
+	Events, Sharing, Ranks                                     []figure.Figure
 }
 
 func (r *Run) figures() figures {
 	f := figures{
 		Timeline: r.timeline(), Structure: r.stages(), Scores: r.strip(), Spectra: r.spectraGrid(),
-		Parameters: r.parameters(), Increase: r.scatter(),
+		Parameters: r.parameters(), Increase: r.scatter(), Sharing: r.sharing(), Ranks: r.rankStrips(),
 	}
 	for _, e := range r.Events {
 		f.Events = append(f.Events, r.beforeAfter(e))
@@ -37,6 +37,11 @@ func (r *Run) source() string {
 func (r *Run) marks() (marks []figure.Mark) {
 	for _, e := range r.Events {
 		marks = append(marks, figure.Mark{Epoch: e.Epoch, Action: e.Action, Label: spanName(e.Span)})
+	}
+	for i, t := range r.Ties {
+		if i == 0 || r.Ties[i-1].Step != t.Step {
+			marks = append(marks, figure.Mark{Epoch: t.Epoch, Action: "merge"})
+		}
 	}
 	return marks
 }
@@ -108,7 +113,10 @@ func (r *Run) timeline() *figure.Figure {
 		panels = append(panels, panel)
 	}
 	caption += cutText(panels)
-	if len(r.Events) > 0 {
+	switch {
+	case len(r.Ties) > 0:
+		caption += "Vertical dashed lines are steps after which layers began to share a factor. "
+	case len(r.Events) > 0:
 		caption += "Vertical dashed lines are merges and injections, with their layers above. "
 	}
 	f := figure.Lines(figure.Chart{Name: "timeline", Title: "Training of " + r.Name, Caption: caption + r.source(),

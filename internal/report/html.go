@@ -18,6 +18,7 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 	"configuration": Pair.configurationTable, "divergence": Pair.divergenceTable,
 	"sameConfiguration": text(sameConfiguration), "sameLogs": text(sameLogs), "divergenceText": text(divergenceText),
 	"correlationText": text(correlationText), "whyNot": (*Run).whyNot,
+	"ties": (*Run).tieTable, "ranks": (*Run).rankTable,
 }).ParseFS(assets, "page.html"))
 
 func text(s string) func() string { return func() string { return s } }

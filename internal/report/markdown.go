@@ -104,6 +104,14 @@ func (m *markdown) run(r *Run) {
 			m.line("%s", line)
 		}
 	}
+	if len(r.Ties) > 0 {
+		m.line("### Shared factors")
+		m.table(r.tieTable())
+	}
+	if len(r.Ranks) > 0 {
+		m.line("### Ranks")
+		m.table(r.rankTable())
+	}
 	for _, e := range r.Events {
 		m.line("### Event %d: %s", e.Number, e.what())
 		m.line("Epoch %s, step %d. %s Scalars of the adapter: %s before, %s after.",

@@ -64,8 +64,10 @@ func (r *Report) Figures() (figures []figure.Figure) {
 	for i, run := range r.Runs {
 		of := run.figures()
 		all := []*figure.Figure{of.Timeline, of.Structure, of.Scores, of.Spectra, of.Parameters, of.Increase}
-		for j := range of.Events {
-			all = append(all, &of.Events[j])
+		for _, several := range [][]figure.Figure{of.Events, of.Sharing, of.Ranks} {
+			for j := range several {
+				all = append(all, &several[j])
+			}
 		}
 		for _, f := range all {
 			if f == nil {

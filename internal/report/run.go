@@ -32,6 +32,8 @@ type Run struct {
 	Baseline     *runlog.Baseline  `json:"baseline"`  // nil if none was logged
 	Operations   []Operation       `json:"operations"`
 	Events       []Event           `json:"events"`
+	Ties         []schedule.Tie    `json:"ties,omitempty"`
+	Ranks        []schedule.Ranks  `json:"ranks,omitempty"`
 	Correlations []Correlation     `json:"harm"`
 	Parameters   []Count           `json:"parameters"`
 	Scores       []Scores          `json:"scores"`
@@ -90,6 +92,10 @@ func (r *Run) build(records []runlog.Record) {
 			r.spectra, r.LastStep = append(r.spectra, rec), rec.Step
 		case schedule.Event:
 			events = append(events, rec)
+		case schedule.Tie:
+			r.Ties, r.LastStep = append(r.Ties, rec), rec.Step
+		case schedule.Ranks:
+			r.Ranks, r.LastStep = append(r.Ranks, rec), rec.Step
 		}
 	}
 	r.layers = layerCount(r.Plan, r.spectra)
@@ -103,9 +109,18 @@ func (r *Run) build(records []runlog.Record) {
 		r.Events = append(r.Events, newEvent(i+1, e))
 		r.Parameters = append(r.Parameters, Count{e.Step, e.Epoch, e.ParametersAfter})
 	}
+	for i, t := range r.Ties {
+		if i == 0 {
+			r.Parameters = append(r.Parameters, Count{0, 0, t.ParametersBefore})
+		}
+		r.Parameters = append(r.Parameters, Count{t.Step, t.Epoch, t.ParametersAfter})
+	}
+	for _, at := range r.Ranks {
+		r.Parameters = append(r.Parameters, Count{at.Step, at.Epoch, at.Parameters})
+	}
 	r.Correlations = correlations(r.Events)
 	r.Operations = r.operations()
-	if len(r.Events) == 0 {
+	if len(r.Events)+len(r.Ties)+len(r.Ranks) == 0 {
 		r.note("%s", r.whyNoEvents())
 	}
 	if always := r.baseline(); r.Best != nil && finite(always) && !metric.Better(r.score(r.Best), always) {

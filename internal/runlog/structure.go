@@ -61,6 +61,8 @@ var kinds = map[string]func(fields map[string]json.RawMessage) (Record, error){
 	"baseline": decodeAs[Baseline],
 	"spectrum": decodeAs[schedule.Spectrum],
 	"event":    decodeAs[schedule.Event],
+	"tie":      decodeAs[schedule.Tie],
+	"ranks":    decodeAs[schedule.Ranks],
 	"gradient": decodeAs[Gradient],
 }
 

@@ -2,8 +2,8 @@ package schedule
 
 import "fmt"
 
-// Record is a record of a run's structure in its log: a Plan, a Spectrum or an
-// Event.
+// Record is a record of a run's structure in its log: a Plan, a Spectrum, an
+// Event, a Tie or Ranks.
 type Record interface {
 	// At returns the optimizer step after which the record was made.
 	At() int

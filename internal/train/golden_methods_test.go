@@ -180,10 +180,12 @@ func (g *goldenMethod) test(t *testing.T, dev compute.Device, near float64) {
 		}
 		check(name, values(dev, p.Grad), near)
 	}
+	var records changes
 	for step := 1; step <= g.Steps; step++ {
 		if err := s.Step(step, []model.Batch{batch}, 1); err != nil {
 			t.Fatal(err)
 		}
+		records.after(t, s, step)
 	}
 	reports, err := s.Reports(1, g.Steps)
 	if err != nil {
@@ -212,6 +214,21 @@ func (g *goldenMethod) test(t *testing.T, dev compute.Device, near float64) {
 			t.Fatal(err)
 		}
 	}
+	var ties []int32
+	var distances []float64
+	for _, rec := range records.all {
+		if tie, ok := rec.(schedule.Tie); ok {
+			ties = append(ties, int32(tie.Step), int32(slices.Index(tied(records.all), tie.Linear)), int32(tie.Layer),
+				int32(tie.Keep))
+			distances = append(distances, tie.Distance)
+		}
+	}
+	if !slices.Equal(ties, g.ints["ties"]) {
+		t.Errorf("ties %v; want %v", ties, g.ints["ties"])
+	}
+	if distances != nil {
+		check("distances", distances, max(near, 1e-6))
+	}
 	for name, want := range g.ints {
 		if name, ok := strings.CutPrefix(name, "pattern."); ok {
 			for i, kept := range structure.Pattern[name] {
@@ -239,6 +256,47 @@ func (g *goldenMethod) test(t *testing.T, dev compute.Device, near float64) {
 	if v, ok := fresh.Method.(adapter.Viewer); !ok || len(v.Views()) == 0 {
 		check("logits", doubles(l), max(near, 1e-7))
 	}
+}
+
+// changes records what a method changes between steps.
+type changes struct {
+	adapter.Run
+	all []schedule.Record
+}
+
+func (c *changes) Log(rec schedule.Record) error {
+	c.all = append(c.all, rec)
+	return nil
+}
+
+// after makes the changes that are due after a step.
+func (c *changes) after(t *testing.T, s *Stepper, step int) {
+	t.Helper()
+	if !s.Method.Due(s.at(step)) {
+		return
+	}
+	for {
+		change, err := s.Method.Change(s.at(step), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if change == nil {
+			return
+		}
+		s.Change(func(p *tape.Param) bool { return slices.Contains(change.Reset, p) })
+		c.all = append(c.all, change.Log)
+	}
+}
+
+// tied lists the linear layers of ties by name.
+func tied(records []schedule.Record) (names []string) {
+	for _, rec := range records {
+		if tie, ok := rec.(schedule.Tie); ok {
+			names = append(names, tie.Linear)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // largestGradient returns the largest element of all gradients of the first step.

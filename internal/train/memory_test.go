@@ -207,7 +207,7 @@ func work(kind, method string, layers, n, b, c, f, r, o int) (macs int, calls ma
 			calls["LowRankDownGrad"] -= 2
 		}
 		calls["AttentionGrad"], calls["LayerNormGrad"] = layers, 2*layers
-	case "adalora", "lora", "dora", "dylora", "melora", "olora", "pissa", "sharelora":
+	case "adalora", "aslora", "lora", "dora", "dylora", "melora", "olora", "pissa", "sharelora":
 		// The gradient reaches query and value of the first layer, whose input needs
 		// none.
 		macs += headGrad + above + n*(c*c+2*c*f)
