@@ -95,10 +95,21 @@ func ByName(name string) (Metric, error) {
 		name, strings.Join(Names(), ", "), hint)
 }
 
-// Better reports whether score a is strictly better than b. A higher score is
-// better in all metrics of this package. NaN is worse than any number and not
-// better than NaN, so an epoch with an undefined score never replaces one with
-// a defined score.
+// Perplexity is the name of the score of next-token prediction, which package train computes. It is e to the power of
+// the mean loss.
+const Perplexity = "perplexity"
+
+// Merit returns a score of the named metric as a number of which more is better: the negative of a perplexity, and any
+// other score itself. Nothing else says in which direction a metric improves.
+func Merit(name string, score float64) float64 {
+	if name == Perplexity {
+		return -score
+	}
+	return score
+}
+
+// Better reports whether a is strictly better than b. Both are results of Merit. NaN is worse than any number and not
+// better than NaN, so an epoch with an undefined score never replaces one with a defined score.
 func Better(a, b float64) bool {
 	if math.IsNaN(b) {
 		return !math.IsNaN(a)

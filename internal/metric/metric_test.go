@@ -157,6 +157,18 @@ func TestBetter(t *testing.T) {
 	}
 }
 
+// TestMerit: a lower perplexity is better, and a higher score of every other metric.
+func TestMerit(t *testing.T) {
+	for _, name := range append(Names(), Perplexity) {
+		if got, want := Better(Merit(name, 3), Merit(name, 5)), name == Perplexity; got != want {
+			t.Errorf("%s of 3 is better than 5: %t; want %t", name, got, want)
+		}
+		if Better(Merit(name, math.NaN()), Merit(name, 5)) {
+			t.Errorf("an undefined %s is better than 5", name)
+		}
+	}
+}
+
 func TestLengthPanics(t *testing.T) {
 	for _, m := range all {
 		t.Run("metric="+m.Name, func(t *testing.T) {

@@ -123,7 +123,8 @@ func (r *Run) build(records []runlog.Record) {
 	if len(r.Events)+len(r.Ties)+len(r.Ranks) == 0 {
 		r.note("%s", r.whyNoEvents())
 	}
-	if always := r.baseline(); r.Best != nil && finite(always) && !metric.Better(r.score(r.Best), always) {
+	if always := r.baseline(); r.Best != nil && finite(always) &&
+		!metric.Better(metric.Merit(r.Metric, r.score(r.Best)), metric.Merit(r.Metric, always)) {
 		r.note("The best epoch is not better than always predicting %q, the most frequent class of dev: %s against %s.",
 			r.Baseline.Label, fixed(r.score(r.Best), 4), fixed(always, 4))
 	}

@@ -90,12 +90,11 @@ func (j *Job) table(sum *sweep.Summary) *table {
 	return t
 }
 
-// best returns the group of the point with the highest mean, or the first of
-// several.
+// best returns the group of the point with the best mean, or the first of several.
 func best(points []gridPoint, groups map[string]sweep.Group) string {
 	mean := func(p gridPoint) float64 {
 		if g := groups[p.group]; g.Score.N > 0 {
-			return float64(g.Score.Mean)
+			return metric.Merit(g.Metric, float64(g.Score.Mean))
 		}
 		return math.Inf(-1)
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // Summary compares the cells of a sweep.
@@ -41,7 +43,7 @@ type Counted struct {
 	Executed Range `json:"executed"`
 }
 
-// Best is the group with the highest mean among the groups of one task.
+// Best is the group with the best mean among the groups of one task.
 type Best struct {
 	Task   string  `json:"task"`
 	Group  string  `json:"group"`
@@ -106,7 +108,7 @@ func (g *Group) count() {
 		each(func(r Result) int { return r.Injects.Executed })}
 }
 
-// best selects the group with the highest mean for each task, or the first of
+// best selects the group with the best mean for each task, or the first of
 // several. It ignores groups without a defined score.
 func (s *Summary) best() {
 	at := map[string]int{}
@@ -124,7 +126,7 @@ func (s *Summary) best() {
 		b := &s.Best[i]
 		b.Of++
 		switch {
-		case mean > b.Mean:
+		case metric.Better(metric.Merit(g.Metric, mean), metric.Merit(b.Metric, b.Mean)):
 			b.Group, b.Mean, b.Ties = g.Name, mean, 0
 		case mean == b.Mean && b.Of > 1:
 			b.Ties++

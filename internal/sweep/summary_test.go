@@ -68,6 +68,24 @@ d,cola,matthews,1,0.25,1.5,3,0,0,0,0,0,5,cpu
 	}
 }
 
+// TestBestByDirection: the best group of a task has the lowest perplexity, and of other scores the highest; a mean that
+// another group has too is a tie.
+func TestBestByDirection(t *testing.T) {
+	for name, want := range map[string]string{metric.Perplexity: "low", "accuracy": "high"} {
+		var s Summary
+		for _, g := range []struct {
+			name  string
+			score metric.Number
+		}{{"middle", 5}, {"high", 7}, {"low", 3}, {"also high", 7}, {"also low", 3}} {
+			s.Groups = append(s.Groups, Group{Name: g.name, Task: "t", Metric: name, Runs: []Result{{Score: g.score}}})
+			s.Groups[len(s.Groups)-1].count()
+		}
+		if s.best(); s.Best[0].Group != want || s.Best[0].Ties != 1 || s.Best[0].Of != 5 {
+			t.Errorf("%s: got %+v; want group %s, one tie, of 5", name, s.Best[0], want)
+		}
+	}
+}
+
 // TestReadResult reads a run that was interrupted twice.
 func TestReadResult(t *testing.T) {
 	dir := t.TempDir()

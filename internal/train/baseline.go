@@ -58,7 +58,7 @@ func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines
 	}
 	lines = append(lines,
 		line+fmt.Sprintf(" on %d dev examples; always predicting %q has %v", b.Examples, b.Label, always))
-	if !metric.Better(float64(score), float64(always)) {
+	if !metric.Better(metric.Merit(selecting, float64(score)), metric.Merit(selecting, float64(always))) {
 		lines = append(lines, "warning: the best epoch is not better than always predicting the most frequent class; "+
 			"try a higher optim.lr or more steps, and look at the examples with lor2c show")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/instruct"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -27,7 +28,7 @@ func (s *Session) openData(ctx context.Context, splits, labels []string) (*datas
 	}
 	s.files = map[string]*instruct.File{}
 	return &dataset.Set{
-		Task:   dataset.Task{Name: dataset.Instruct, Metrics: []string{Perplexity}, Select: Perplexity},
+		Task:   dataset.Task{Name: dataset.Instruct, Metrics: []string{metric.Perplexity}, Select: metric.Perplexity},
 		Format: dataset.Instruct, MaxLength: cmp.Or(c.Data.MaxLength, instructLength),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/optim"
 )
 
@@ -69,7 +70,7 @@ func TestInstructRun(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.Loss != o.Dev.Loss || e.Examples != 4 || math.Abs(e.Scores[Perplexity]-math.Exp(e.Loss)) > 1e-9 {
+			if e.Loss != o.Dev.Loss || e.Examples != 4 || math.Abs(e.Scores[metric.Perplexity]-math.Exp(e.Loss)) > 1e-9 {
 				t.Errorf("the adapter has loss %v on %d rows, the run reported %v", e.Loss, e.Examples, o.Dev.Loss)
 			}
 			before := untrained(t, c)

@@ -140,7 +140,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	score := merit(task.Select, e.Scores[task.Select])
+	score := metric.Merit(task.Select, e.Scores[task.Select])
 	epoch := r.epochs(r.state.Step)
 	rec := runlog.Eval{
 		Step: r.state.Step, Epoch: epoch, Split: "dev", Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals,
@@ -158,14 +158,6 @@ func (r *run) evaluate(ctx context.Context) error {
 			r.state.Step, r.steps)
 	}
 	return r.log.Err()
-}
-
-// merit returns a score as a number of which more is better.
-func merit(metric string, score float64) float64 {
-	if metric == Perplexity {
-		return -score
-	}
-	return score
 }
 
 // finish writes the adapter of the last step to final/, and the result files.

@@ -20,9 +20,6 @@ const (
 	ReduceExamples = config.ReduceExamples
 )
 
-// Perplexity is the metric of next-token prediction: e to the power of the mean loss.
-const Perplexity = "perplexity"
-
 // nextToken is the cross-entropy of the tokens that follow the rows that a batch reads.
 type nextToken struct {
 	vocabulary *tape.Param // [V,C]
@@ -101,8 +98,9 @@ func (n *nextToken) result(t *tape.Tape, out *tape.Var, y targets) compute.Tenso
 
 func (n *nextToken) tally(metrics []string) (tally, error) {
 	for _, name := range metrics {
-		if name != Perplexity {
-			return nil, fmt.Errorf("train: evaluate %s: next-token prediction has no such metric; want %s", name, Perplexity)
+		if name != metric.Perplexity {
+			return nil, fmt.Errorf("train: evaluate %s: next-token prediction has no such metric; want %s", name,
+				metric.Perplexity)
 		}
 	}
 	return &tokenTally{reduction: n.reduction, scored: len(metrics) > 0}, nil
@@ -133,6 +131,6 @@ func (k *tokenTally) evaluation() Evaluation {
 	if !k.scored {
 		return e
 	}
-	e.Scores[Perplexity] = math.Exp(e.Loss)
+	e.Scores[metric.Perplexity] = math.Exp(e.Loss)
 	return e
 }

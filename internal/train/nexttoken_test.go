@@ -9,6 +9,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -100,7 +101,7 @@ func TestNextToken(t *testing.T) {
 				if reduction == ReduceExamples {
 					want = (means[0] + means[1] + means[2]) / 3
 				}
-				tally, err := o.tally([]string{Perplexity})
+				tally, err := o.tally([]string{metric.Perplexity})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -110,7 +111,7 @@ func TestNextToken(t *testing.T) {
 				}
 				tally.add(values, both)
 				e := tally.evaluation()
-				if !(math.Abs(e.Loss-want) < 1e-6) || !(math.Abs(e.Scores[Perplexity]-math.Exp(want)) < 1e-5) {
+				if !(math.Abs(e.Loss-want) < 1e-6) || !(math.Abs(e.Scores[metric.Perplexity]-math.Exp(want)) < 1e-5) {
 					t.Errorf("an evaluation has loss %v and scores %v; want loss %v", e.Loss, e.Scores, want)
 				}
 				for i, mean := range []float64{means[0], 0, means[1], means[2]} {

@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
@@ -236,7 +237,7 @@ func (r *run) checkBest(from string) error {
 	for _, rec := range r.records {
 		if e, ok := rec.(runlog.Eval); ok && e.Best {
 			selected := r.session.Set.Task.Select
-			logged = newBest(e.Step, e.Epoch, merit(selected, e.Scores[selected]))
+			logged = newBest(e.Step, e.Epoch, metric.Merit(selected, e.Scores[selected]))
 		}
 	}
 	if got, want := r.state.Best, logged; got.Step != want.Step || !equalScores(got.value(), want.value()) {
