@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,6 +68,8 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 	}{
 		{`at least (\S+) and less than (\S+)`,
 			func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
+		{`0, or at least (\S+) and at most (\S+)`,
+			func(a, b float64) { inside, outside = []float64{0, a, a + 1, b}, []float64{-1, a - 1, b + 1} }},
 		{`0, or at least (\S+)`, func(a, _ float64) { inside, outside = []float64{0, a, a + 1}, []float64{-1, a - 1} }},
 		{`(\S+) to (\S+)`, func(a, b float64) { inside, outside = []float64{a, b}, []float64{a - 1, b + 1} }},
 		{`more than (\S+)`, func(a, _ float64) { inside, outside = []float64{a + 1e-30, a + 1}, []float64{a, a - 1} }},
@@ -97,8 +100,8 @@ func numeric(l leaf, f float64) reflect.Value {
 	return reflect.ValueOf(f).Convert(l.typ)
 }
 
-// TestAllowed compares the description of a key's values with what Validate
-// accepts. The two are written independently.
+// TestAllowed compares the description of a key's values with what Validate accepts for the whole run file, so that no
+// check of several keys contradicts the tags, and every allowed value is of use.
 func TestAllowed(t *testing.T) {
 	for _, k := range Keys() {
 		l := runFile.byName[k.Name]
@@ -134,6 +137,9 @@ func TestAllowed(t *testing.T) {
 					t.Error(`"nonsense" is accepted`)
 				}
 			}
+			if what := missing(l, k); what != "" {
+				t.Errorf("the key has no %s", what)
+			}
 			var n yaml.Node
 			if err := yaml.Unmarshal([]byte(k.Example), &n); err != nil || len(n.Content) == 0 {
 				t.Fatalf("the example is %q: %v", k.Example, err)
@@ -145,5 +151,58 @@ func TestAllowed(t *testing.T) {
 				t.Errorf("the example %q is refused", k.Example)
 			}
 		})
+	}
+}
+
+// freeText are the keys whose strings can be anything.
+var freeText = []string{"data.text", "data.label", "data.labels"}
+
+// missing returns what the description of a key lacks: every key has a type, a meaning, an example, and a default
+// unless it is required or its default is an empty string. A number has a range, and a string has words, is a path, or
+// is free text.
+func missing(l leaf, k Key) string {
+	element := l.typ
+	if element.Kind() == reflect.Slice {
+		element = element.Elem()
+	}
+	isText := element.Kind() == reflect.String && element != reflect.TypeFor[Weight]()
+	switch {
+	case k.Type == "":
+		return "type"
+	case k.Doc == "":
+		return "meaning"
+	case k.Default == "" && !k.Required && l.typ.Kind() != reflect.String:
+		return "default"
+	case k.Example == "" || k.Example == `""`:
+		return "example"
+	case isText && k.Values == nil && !k.Path && !slices.Contains(freeText, k.Name):
+		return "words"
+	case !isText && k.Range == nil && element.Kind() != reflect.Bool && element.Kind() != reflect.Uint64:
+		return "range"
+	}
+	return ""
+}
+
+// TestMissing: a key without type, meaning, default, example, range or words is found.
+func TestMissing(t *testing.T) {
+	whole := func(name string) (leaf, Key) {
+		l := runFile.byName[name]
+		return l, l.key(l.meanings[0])
+	}
+	for what, fault := range map[string]struct {
+		key   string
+		plant func(*Key)
+	}{
+		"type": {"seed", func(k *Key) { k.Type = "" }}, "meaning": {"seed", func(k *Key) { k.Doc = "" }},
+		"default": {"seed", func(k *Key) { k.Default = "" }}, "example": {"data.label", func(k *Key) { k.Example = "" }},
+		"words": {"optim.schedule", func(k *Key) { k.Values = nil }}, "range": {"optim.lr", func(k *Key) { k.Range = nil }},
+	} {
+		l, k := whole(fault.key)
+		if got := missing(l, k); got != "" {
+			t.Errorf("%s as it is: missing %s", fault.key, got)
+		}
+		if fault.plant(&k); missing(l, k) != what {
+			t.Errorf("%s: missing %q; want %s", fault.key, missing(l, k), what)
+		}
 	}
 }

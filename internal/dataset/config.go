@@ -10,21 +10,23 @@ import (
 
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/setting"
 )
 
 // Config is the `data:` section of a run file.
 type Config struct {
-	Task      string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
-	Dir       string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
-	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
-	Dev       Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
-	Test      string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
-	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
-	Label     string   `yaml:"label" doc:"custom: name of the label column" example:"verdict"`
-	Kind      string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression"`
-	Labels    []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
-	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman"`
-	MaxLength int      `yaml:"max_length" doc:"tokens an example is cut to; 0 means 256, and 512 for rte" range:"0|5.." example:"128"`
+	Task   string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
+	Dir    string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
+	Train  string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
+	Dev    Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
+	Test   string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
+	Text   []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
+	Label  string   `yaml:"label" doc:"custom: name of the label column" example:"verdict"`
+	Kind   string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression"`
+	Labels []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
+	Metric string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|perplexity"`
+	// the least leaves one token of text besides the four special tokens that RoBERTa adds to a pair
+	MaxLength int `yaml:"max_length" doc:"tokens an example is cut to; 0 means 256, and 512 for rte" range:"0|5.." example:"128"`
 
 	Format        string `yaml:"format" doc:"instruct: form of the rows; empty means that of the first" words:"|alpaca|completion|messages|sharegpt|text"`
 	Template      string `yaml:"template" doc:"instruct: how prompt and response become one text; empty means alpaca for rows of alpaca, none for completion and text, and else the model's own, chat" words:"|alpaca|chat|none"`
@@ -53,10 +55,6 @@ const (
 	Regression     = "regression"
 )
 
-// minLength is the smallest maximum length. It leaves one token of text besides
-// the four special tokens that RoBERTa adds to a pair.
-const minLength = 5
-
 // Fault is a value of the section that is wrong.
 type Fault struct {
 	Key  string // for example data.dev
@@ -80,10 +78,17 @@ func (f *faults) add(key, format string, args ...any) {
 func (c Config) Validate() []error {
 	var f faults
 	name := taskName(c.Task)
+	tags := c
+	if slices.Contains(taskNames(), name) {
+		tags.Task = name // it may be written as SST-2 too
+	}
+	for _, err := range setting.Faults("data", tags) {
+		if tag := new(setting.Fault); errors.As(err, &tag) {
+			f = append(f, &Fault{tag.Key, errors.New(tag.What)})
+		}
+	}
 	_, isGLUE := glueByName(name)
 	switch {
-	case c.Task == "":
-		f.add("task", "not set; want one of %s", oneOf("", taskNames()))
 	case isGLUE:
 		c.checkGLUE(&f)
 		c.refuseInstruct(&f)
@@ -92,11 +97,6 @@ func (c Config) Validate() []error {
 		c.refuseInstruct(&f)
 	case name == Instruct:
 		c.checkInstruct(&f)
-	default:
-		f.add("task", "unknown task %q; want one of %s", c.Task, oneOf(name, taskNames()))
-	}
-	if c.MaxLength != 0 && c.MaxLength < minLength {
-		f.add("max_length", "%d tokens; want at least %d, or 0 for the task's own", c.MaxLength, minLength)
 	}
 	if c.Metric != "" && name != Instruct {
 		c.checkMetric(&f)
@@ -168,8 +168,6 @@ func (c Config) checkCustom(f *faults) {
 		if len(c.Labels) > 0 {
 			f.add("labels", "%d classes set for regression; want none", len(c.Labels))
 		}
-	default:
-		f.add("kind", "unknown kind %q; want one of %s", c.Kind, oneOf(c.Kind, []string{Classification, Regression}))
 	}
 }
 
@@ -192,16 +190,15 @@ func (c Config) checkLabels(f *faults) {
 // checks it against the number of classes, which is not known here.
 func (c Config) checkMetric(f *faults) {
 	m, err := metric.ByName(c.Metric)
-	if err != nil {
-		f.add("metric", "%w", err)
-		return
+	if err != nil && c.Metric != metric.Perplexity {
+		return // the tags do not allow it either
 	}
 	g, isGLUE := glueByName(taskName(c.Task))
 	isRegression := c.Kind == Regression
 	if isGLUE {
 		isRegression = g.labels == nil
 	}
-	if m.Regression() != isRegression {
+	if err != nil || m.Regression() != isRegression {
 		kind := Classification
 		if isRegression {
 			kind = Regression

@@ -18,7 +18,7 @@ func TestValidate(t *testing.T) {
 		return c
 	}
 	const glue = `; leave it out, or want task custom`
-	const tasks = `"cola", "sst2", "mrpc", "stsb", "rte", "qnli", "mnli", "qqp", "wnli", "custom", "instruct"`
+	const tasks = `cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, custom or instruct`
 	for _, c := range []struct {
 		name   string
 		config Config
@@ -26,11 +26,12 @@ func TestValidate(t *testing.T) {
 	}{
 		{"fine", ok, nil},
 		{"fine_glue", Config{Task: "MNLI", Dir: "d", Metric: "accuracy", MaxLength: 5}, nil},
-		{"no_task", Config{}, []string{`dataset: data.task: not set; want one of ` + tasks}},
+		{"no_task", Config{}, []string{`dataset: data.task: is ""; want ` + tasks}},
 		{"task", Config{Task: "Colla"},
-			[]string{`dataset: data.task: unknown task "Colla"; want one of ` + tasks + ` (nearest "cola")`}},
-		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "x",
+			[]string{`dataset: data.task: is "Colla"; want ` + tasks + ` (nearest "cola")`}},
+		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "regression",
 			Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
+			`dataset: data.max_length: is 4; want 0, or at least 5`,
 			`dataset: data.dir: not set; want the folder with the files of task RTE`,
 			`dataset: data.train: set, but task RTE has its own` + glue,
 			`dataset: data.dev: set, but task RTE has its own` + glue,
@@ -39,7 +40,6 @@ func TestValidate(t *testing.T) {
 			`dataset: data.label: set, but task RTE has its own` + glue,
 			`dataset: data.kind: set, but task RTE has its own` + glue,
 			`dataset: data.labels: set, but task RTE has its own` + glue,
-			`dataset: data.max_length: 4 tokens; want at least 5, or 0 for the task's own`,
 			`dataset: data.metric: "pearson" does not apply to classification; want accuracy, f1, f1_macro or matthews`,
 		}},
 		{"bare", Config{Task: "custom"}, []string{
@@ -60,7 +60,7 @@ func TestValidate(t *testing.T) {
 		{"label_is_text", with(func(c *Config) { c.Label = "t" }),
 			[]string{`dataset: data.label: "t" is a text column too; want another column`}},
 		{"kind", with(func(c *Config) { c.Kind = "regresion" }),
-			[]string{`dataset: data.kind: unknown kind "regresion"; want one of "classification", "regression" (nearest "regression")`}},
+			[]string{`dataset: data.kind: is "regresion"; want classification or regression`}},
 		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }),
 			[]string{
 				`dataset: data.labels: 2 classes set for regression; want none`,
@@ -81,7 +81,14 @@ func TestValidate(t *testing.T) {
 		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }),
 			[]string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
-			`dataset: data.metric: metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`,
+			`dataset: data.metric: is "acuracy"; want accuracy, f1, f1_macro, matthews, pearson, spearman or perplexity (nearest "accuracy")`,
+		}},
+		{"perplexity", with(func(c *Config) { c.Metric = "perplexity" }), []string{
+			`dataset: data.metric: "perplexity" does not apply to classification; want accuracy, f1, f1_macro or matthews`,
+		}},
+		{"words", Config{Task: "instruct", Train: "t.json", Dev: "0.1", Format: "alpacca", Order: "sorted"}, []string{
+			`dataset: data.format: is "alpacca"; want alpaca, completion, messages, sharegpt or text (nearest "alpaca")`,
+			`dataset: data.order: is "sorted"; want shuffled or length_grouped`,
 		}},
 	} {
 		t.Run("config="+c.name, func(t *testing.T) {

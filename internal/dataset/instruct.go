@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/metric"
 )
 
 // instructExtensions are the extensions of the files of instruct.
@@ -29,7 +31,7 @@ func (c Config) checkInstruct(f *faults) {
 	}{
 		{"dir", c.Dir != ""}, {"text", len(c.Text) > 0}, {"label", c.Label != ""}, {"kind", c.Kind != ""},
 		{"labels", len(c.Labels) > 0},
-		{"metric", c.Metric != "" && c.Metric != "perplexity"},
+		{"metric", c.Metric != "" && c.Metric != metric.Perplexity},
 	} {
 		if k.set {
 			f.add(k.key, "set, but task instruct has no such key; leave it out")
@@ -52,18 +54,6 @@ func (c Config) checkInstruct(f *faults) {
 		}
 		if ext := strings.ToLower(filepath.Ext(file.path)); !slices.Contains(instructExtensions, ext) {
 			f.add(file.key, "%q has extension %q; want .json, .jsonl or .txt", file.path, ext)
-		}
-	}
-	for _, k := range []struct {
-		key, value string
-		words      []string
-	}{
-		{"format", c.Format, []string{"alpaca", "completion", "messages", "sharegpt", "text"}},
-		{"template", c.Template, []string{"alpaca", "chat", "none"}},
-		{"order", c.Order, []string{"shuffled", "length_grouped"}},
-	} {
-		if k.value != "" && !slices.Contains(k.words, k.value) {
-			f.add(k.key, "unknown value %q; want one of %s", k.value, oneOf(k.value, k.words))
 		}
 	}
 }

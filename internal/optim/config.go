@@ -1,9 +1,6 @@
 package optim
 
-import (
-	"fmt"
-	"math"
-)
+import "github.com/lor2c/lor2c/internal/setting"
 
 // Config is the `optim:` section of a run file.
 type Config struct {
@@ -38,31 +35,5 @@ func Default() Config {
 	}
 }
 
-// maxSteps is the largest number of steps that a setting may have, so that no sum of steps overflows.
-const maxSteps = 1_000_000_000
-
 // Validate returns one error for every setting of c that is out of range.
-func (c Config) Validate() (faults []error) {
-	check := func(ok bool, key string, value any, want string) {
-		// A check with a bound on one side alone would accept an infinity.
-		if f, number := value.(float64); ok && number && math.IsInf(f, 0) {
-			ok, want = false, want+" and finite"
-		}
-		if !ok {
-			faults = append(faults, fmt.Errorf("optim.%s: is %v; want %s", key, value, want))
-		}
-	}
-	check(c.LR >= 0, "lr", c.LR, "at least 0")
-	check(c.HeadLRRatio >= 0, "head_lr_ratio", c.HeadLRRatio, "at least 0")
-	check(c.WeightDecay >= 0, "weight_decay", c.WeightDecay, "at least 0")
-	check(c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "at least 0 and less than 1")
-	check(c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "at least 0 and less than 1")
-	check(c.Eps > 0, "eps", c.Eps, "more than 0")
-	check(c.WarmupRatio >= 0 && c.WarmupRatio <= 1, "warmup_ratio", c.WarmupRatio, "0 to 1")
-	check(c.WarmupSteps >= 0, "warmup_steps", c.WarmupSteps, "at least 0")
-	check(c.WarmupSteps <= maxSteps, "warmup_steps", c.WarmupSteps, fmt.Sprintf("at most %d", maxSteps))
-	check(c.Schedule == Linear || c.Schedule == Cosine || c.Schedule == Constant,
-		"schedule", fmt.Sprintf("%q", c.Schedule), "linear, cosine or constant")
-	check(c.MaxGradNorm >= 0, "max_grad_norm", c.MaxGradNorm, "at least 0")
-	return faults
-}
+func (c Config) Validate() []error { return setting.Faults("optim", c) }

@@ -1,16 +1,14 @@
 package schedule
 
 import (
-	"cmp"
-	"fmt"
-	"slices"
-	"strings"
+	"reflect"
+
+	"github.com/lor2c/lor2c/internal/setting"
 )
 
-// Config is the `schedule:` section of a run file. The tags describe
-// the keys. If MaxMerges and MaxInjects are both 0, LoR2C has no schedule.
-// Evaluate, Moments, Changed and WhatIf determine how an action is carried out;
-// this package does not use them.
+// Config is the `schedule:` section of a run file. The tags describe the keys. The upper bounds of counts are far above
+// any use, and sums of such counts do not overflow. If MaxMerges and MaxInjects are both 0, LoR2C has no schedule.
+// Evaluate, Moments, Changed and WhatIf determine how an action is carried out; this package does not use them.
 type Config struct {
 	Preset       string  `yaml:"preset" doc:"fills the keys below that are empty; release is what the published code does" words:"paper|release"`
 	MaxMerges    int     `yaml:"max_merges" doc:"M_max, merges of neighbouring modules in a run" range:"0..1000000" example:"2"`
@@ -30,10 +28,6 @@ type Config struct {
 	Changed      string  `yaml:"changed" doc:"merged and injected parameters: train, or freeze as the published code does" words:"|train|freeze"`
 	WhatIf       int     `yaml:"what_if" doc:"dev examples on which every candidate is tried before a change; 0 tries none" range:"0..1000000" example:"64"`
 }
-
-// mostCount is the largest value of a count in Config. No model and no dev split needs more, and sums of counts do not
-// overflow.
-const mostCount = 1_000_000
 
 // These are the words that keys of Config can have as values.
 const (
@@ -94,67 +88,17 @@ func (c *Config) Resolve() {
 	if !ok {
 		return
 	}
-	c.SFSK, c.Until = cmp.Or(c.SFSK, p.SFSK), cmp.Or(c.Until, p.Until)
-	of := p.words()
-	for i, w := range c.words() {
-		*w.value = cmp.Or(*w.value, *of[i].value)
+	value, preset := reflect.ValueOf(c).Elem(), reflect.ValueOf(p)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			value.Field(i).Set(preset.Field(i))
+		}
 	}
 }
 
-// word is a key whose value is one of a few words.
-type word struct {
-	key   string
-	value *string
-	want  []string
-}
-
-func (c *Config) words() []word {
-	return []word{
-		{"timing", &c.Timing, []string{TimingEpochs, TimingSteps}},
-		{"score", &c.Score, []string{ScoreSFS, ScoreNuclear}},
-		{"merge_select", &c.MergeSelect, []string{SelectMin, SelectMax}},
-		{"keep", &c.Keep, []string{KeepRicher, KeepFirst}},
-		{"inject_select", &c.InjectSelect, []string{SelectMin, SelectMax}},
-		{"adjacency", &c.Adjacency, []string{AdjacencyGap, AdjacencyStrict}},
-		{"on_conflict", &c.OnConflict, []string{ConflictBoth, ConflictDefer}},
-		{"evaluate", &c.Evaluate, []string{EvaluateAfter, EvaluateBefore}},
-		{"moments", &c.Moments, []string{MomentsKeep, MomentsReset}},
-		{"changed", &c.Changed, []string{ChangedTrain, ChangedFreeze}},
-	}
-}
-
-// Validate returns every fault of c that does not depend on the run. Each fault
-// starts with its key. An unset field is not a fault.
-func (c Config) Validate() (faults []error) {
-	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf("schedule."+format, a...)) }
-	if _, ok := presets[c.Preset]; !ok {
-		fault("preset: is %q; want %s or %s", c.Preset, PresetPaper, PresetRelease)
-	}
-	for _, n := range []struct {
-		key   string
-		value int
-	}{{"max_merges", c.MaxMerges}, {"max_injects", c.MaxInjects}, {"sfs_k", c.SFSK}, {"max_span", c.MaxSpan}, {"what_if",
-		c.WhatIf}} {
-		if n.value < 0 {
-			fault("%s: is %d; want at least 0", n.key, n.value)
-		}
-		if n.value > mostCount {
-			fault("%s: is %d; want at most %d", n.key, n.value, mostCount)
-		}
-	}
-	if c.MaxSpan == 1 {
-		fault("max_span: is 1; a merged module has at least 2 layers, and 0 is no bound")
-	}
-	if !(c.Until >= 0 && c.Until <= 1) {
-		fault("until: is %v; want a share of training above 0, at most 1", c.Until)
-	}
-	for _, w := range c.words() {
-		if *w.value != "" && !slices.Contains(w.want, *w.value) {
-			fault("%s: is %q; want %s", w.key, *w.value, strings.Join(w.want, " or "))
-		}
-	}
-	return faults
-}
+// Validate returns every fault of c that does not depend on the run. Each fault starts with its key. An unset field is
+// not a fault.
+func (c Config) Validate() []error { return setting.Faults("schedule", c) }
 
 // Active reports whether c asks for any merge or injection.
 func (c Config) Active() bool { return c.MaxMerges+c.MaxInjects > 0 }

@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/lor2c/lor2c/internal/nearest"
 )
 
 // Field describes one key.
@@ -115,8 +117,10 @@ func (f Field) Check(v reflect.Value) (element, what string) {
 		return "", ""
 	case v.Kind() == reflect.String && f.Values != nil:
 		if !slices.Contains(f.Values, v.String()) && !(f.Empty && v.String() == "") {
-			return "", fmt.Sprintf("is %q; want %s", v.String(), or(f.Values))
+			return "", fmt.Sprintf("is %q; want %s", v.String(), f.words(v.String()))
 		}
+	case v.Kind() == reflect.String && f.Required && v.String() == "":
+		return "", "is empty; want the " + f.Doc
 	case v.CanInt() && f.Range != nil:
 		if !f.Range.Holds(float64(v.Int())) {
 			return "", fmt.Sprintf("is %d; want %s", v.Int(), f.Range)
@@ -131,21 +135,38 @@ func (f Field) Check(v reflect.Value) (element, what string) {
 	return "", ""
 }
 
-// or lists words as "a, b or c".
-func or(words []string) string {
-	if len(words) == 1 {
-		return words[0]
+// words lists the allowed words as "a, b or c", and of a long list also the one that was probably meant by got.
+func (f Field) words(got string) string {
+	const long = 4
+	last := len(f.Values) - 1
+	if last == 0 {
+		return f.Values[0]
 	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+	list := strings.Join(f.Values[:last], ", ") + " or " + f.Values[last]
+	if name, near := nearest.Name(got, f.Values); near && len(f.Values) >= long {
+		list += fmt.Sprintf(" (nearest %q)", name)
+	}
+	return list
 }
 
-// Faults returns one error for every key of a section whose value the tags do not allow. Each begins with the name of
-// the key below that of the section. v is a struct or a pointer to one.
+// Fault is a value that the tags of its key do not allow.
+type Fault struct {
+	Key  string // with the section, and with the index of an element, as train.extend_epochs[1]
+	What string // what is wrong, and what would be right
+}
+
+func (f *Fault) Error() string { return f.Key + ": " + f.What }
+
+// Faults returns a [*Fault] for every key of a section whose value the tags do not allow, in the order of the keys. v
+// is a struct or a pointer to one. The name of a section is empty for keys outside of sections.
 func Faults(section string, v any) (faults []error) {
+	if section != "" {
+		section += "."
+	}
 	s := reflect.Indirect(reflect.ValueOf(v))
 	for _, f := range Fields(s.Type()) {
 		if element, what := f.Check(s.FieldByIndex(f.Index)); what != "" {
-			faults = append(faults, fmt.Errorf("%s.%s%s: %s", section, f.Name, element, what))
+			faults = append(faults, &Fault{section + f.Name + element, what})
 		}
 	}
 	return faults

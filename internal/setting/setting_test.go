@@ -22,7 +22,8 @@ type section struct {
 	Open   string   `yaml:"open" doc:"how else" words:"|a|b|c"`
 	Steps  []int    `yaml:"steps" doc:"lengths" range:"0|2.."`
 	Names  []string `yaml:"names" doc:"layers" words:"query|value"`
-	File   string   `yaml:"file" doc:"where" path:"true" required:"true"`
+	File   string   `yaml:"file" doc:"place" path:"true" required:"true"`
+	Long   string   `yaml:"long" doc:"when" words:"|epoch|step|run|never"`
 }
 
 // TestFields: a struct gives its keys in the order of its fields, those of an embedded one in its place.
@@ -58,7 +59,7 @@ func TestFields(t *testing.T) {
 		"rank inner width (1 to 256)", "alpha scale (more than 0)", "drop share (at least 0 and less than 1)",
 		"mode how full/rows",
 		"open how else a/b/c or empty", "steps lengths (0, or at least 2)", "names layers query/value",
-		"file where path required",
+		"file place path required", "long when epoch/step/run/never or empty",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
@@ -82,12 +83,15 @@ func TestFaults(t *testing.T) {
 		{func(s *section) { s.Drop = &one }, "x.drop: is 1; want at least 0 and less than 1"},
 		{func(s *section) { s.Mode = "" }, `x.mode: is ""; want full or rows`},
 		{func(s *section) { s.Open = "d" }, `x.open: is "d"; want a, b or c`},
+		{func(s *section) { s.Long = "spet" }, `x.long: is "spet"; want epoch, step, run or never (nearest "step")`},
+		{func(s *section) { s.Long = "x" }, `x.long: is "x"; want epoch, step, run or never`},
+		{func(s *section) { s.File = "" }, "x.file: is empty; want the place"},
 		{func(s *section) { s.Open = "c" }, ""},
 		{func(s *section) { s.Steps = []int{0, 2, 1} }, "x.steps[2]: is 1; want 0, or at least 2"},
 		{func(s *section) { s.Names = []string{"q_proj"} }, ""},
 		{func(s *section) { s.Rank, s.Alpha = -1, -2 }, "x.rank: is -1; want 1 to 256\nx.alpha: is -2; want more than 0"},
 	} {
-		s := section{shared: shared{Rank: 1, Alpha: 1}, Mode: "full"}
+		s := section{shared: shared{Rank: 1, Alpha: 1}, Mode: "full", File: "f"}
 		c.change(&s)
 		got := ""
 		if faults := Faults("x", &s); faults != nil {
