@@ -1,24 +1,34 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/generate"
-	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/instruct"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/tokenizer"
+	"github.com/lor2c/lor2c/internal/terminal"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 type generateOptions struct {
 	source    generate.Source
+	run       string
+	best      string // the checkpoint of run
+	chat      bool
+	template  string
+	system    string
+	context   int
 	prompts   []string
 	file      string
 	device    string
@@ -34,24 +44,36 @@ type generateOptions struct {
 func newGenerateCommand() *cobra.Command {
 	var o generateOptions
 	c := &cobra.Command{
-		Use:   "generate (--model DIR | --adapter DIR) [-p TEXT]",
-		Short: "Continue texts with a decoder",
-		Long: wrap("Generate continues a text token by token with a decoder of the LLaMA family and, if one is named, an "+
-			"adapter. The text comes from -p, from a file or from standard input; with several, each is continued on its own. "+
-			"The most probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result "+
-			"depends on the text, the settings and the seed alone, and not on the texts beside it.", ""),
+		Use:   "generate (--run DIR | --model DIR) [--chat | -p TEXT]",
+		Short: "Continue texts with a decoder, or chat with it",
+		Long: wrap("Generate continues a text token by token with a decoder of the LLaMA family and, if a run or an adapter "+
+			"is named, with what was fine-tuned. The text comes from -p, from a file or from standard input; with several, "+
+			"each is continued on its own. A .jsonl file has a text, prompt, or a conversation, messages, in each row. The most "+
+			"probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result depends "+
+			"on the text, the settings and the seed alone, and not on the texts beside it.\n\n"+
+			"--template puts each prompt into the form that the model was trained with and prints the answer alone; with --run "+
+			"it is that of the run. --chat keeps a conversation. /help in it lists what can be typed, Ctrl-C ends an answer, "+
+			"and Ctrl-D ends the chat.", ""),
 		Example: "  lor2c generate --model demo/decoder -p 'Once upon a time'\n" +
-			"  lor2c generate --model models/SmolLM2-135M -p 'The sea' --do-sample --seed 1\n" +
-			"  lor2c generate --adapter runs/alpaca/best --file prompt.txt --json",
+			"  lor2c generate --run runs/alpaca -p 'Name three colours.'\n" +
+			"  lor2c generate --model models/SmolLM2-135M-Instruct --chat\n" +
+			"  lor2c generate --adapter runs/alpaca/best --file prompts.jsonl --json",
 		Annotations: exits(exitDevice, exitMismatch, exitLost),
 		Args:        noArgs,
 		RunE:        func(c *cobra.Command, _ []string) error { return runGenerate(c, o) },
 	}
 	d := generate.Greedy()
+	c.Flags().StringVar(&o.run, "run", "", "run directory `DIR` that lor2c train wrote")
+	c.Flags().StringVar(&o.best, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
+	c.Flags().BoolVar(&o.chat, "chat", false, "keep a conversation in the terminal")
+	c.Flags().StringVar(&o.template, "template", "",
+		"put prompts into the form `NAME`: none, alpaca, or chat, the model's own; by default that of --run, or none")
+	c.Flags().StringVar(&o.system, "system", "", "`TEXT` of the system message, with --chat or --template chat")
+	c.Flags().IntVar(&o.context, "context", 4096, "the most tokens, `N`, of a conversation, if the model has as many")
 	c.Flags().StringVar(&o.source.Model, "model", "", "model directory `DIR`, or a model in the Hugging Face cache")
 	c.Flags().StringVar(&o.source.Adapter, "adapter", "", "adapter directory `DIR`; it names its base model")
 	c.Flags().StringArrayVarP(&o.prompts, "prompt", "p", nil, "`TEXT` to continue; may be repeated")
-	c.Flags().StringVar(&o.file, "file", "", "`FILE` with the text to continue; - is standard input")
+	c.Flags().StringVar(&o.file, "file", "", "`FILE` with the text to continue, or .jsonl rows; - is standard input")
 	c.Flags().IntVar(&o.maxNew, "max-new-tokens", 256, "the most tokens, `N`, to add to a text")
 	c.Flags().IntVar(&o.batch, "batch", 16, "how many texts, `N`, to continue at a time")
 	c.Flags().StringArrayVar(&o.stops, "stop", nil, "end before the first `TEXT` in the continuation; may be repeated")
@@ -69,41 +91,115 @@ func newGenerateCommand() *cobra.Command {
 	return c
 }
 
-func runGenerate(c *cobra.Command, o generateOptions) error {
-	if o.source == (generate.Source{}) {
-		return usageError{errors.New("lor2c: generate: name a model with --model DIR or an adapter with --adapter DIR")}
+// check returns an error for flags that do not go together or are out of range.
+func (o generateOptions) check() error {
+	fault := func(format string, a ...any) error {
+		return usageError{fmt.Errorf("lor2c: generate: "+format, a...)}
 	}
-	if err := checkPaths("--model", o.source.Model, "--adapter", o.source.Adapter); err != nil {
-		return err
+	switch {
+	case o.run == "" && o.source == (generate.Source{}):
+		return fault("name a run with --run DIR, a model with --model DIR or an adapter with --adapter DIR")
+	case o.run != "" && o.source.Adapter != "":
+		return fault("--run and --adapter are both set; name the adapter once")
+	case o.maxNew < 1 || o.batch < 1 || o.context < 1:
+		return fault("--max-new-tokens is %d, --batch is %d and --context is %d; want at least 1 of each", o.maxNew, o.batch,
+			o.context)
+	case o.precision != config.Float32 && o.precision != config.BFloat16:
+		return fault("--precision is %s; want float32 or bfloat16", place.Quote(o.precision))
+	case slices.Contains(o.stops, ""):
+		return fault("--stop is empty; want a text")
+	case o.template != "" && !slices.Contains(templates, o.template):
+		return fault("--template is %s; want one of %s", place.Quote(o.template), strings.Join(templates, ", "))
+	case o.chat && (len(o.prompts) > 0 || o.file != "" || o.json):
+		return fault("--chat is set together with -p, --file or --json; type the questions instead")
 	}
-	if o.maxNew < 1 || o.batch < 1 {
-		return usageError{fmt.Errorf("lor2c: generate: --max-new-tokens is %d and --batch is %d; want at least 1 of each",
-			o.maxNew, o.batch)}
-	}
-	for _, stop := range o.stops {
-		if stop == "" {
-			return usageError{errors.New("lor2c: generate: --stop is empty; want a text")}
+	return checkPaths("--run", o.run, "--model", o.source.Model, "--adapter", o.source.Adapter)
+}
+
+// templates are the values of --template.
+var templates = []string{instruct.TemplateNone, instruct.TemplateAlpaca, instruct.TemplateChat}
+
+// resolve finds the adapter and the template of a run, and the default of the template.
+func (o *generateOptions) resolve(ctx context.Context) error {
+	if o.run != "" {
+		dir, err := train.AdapterDir(o.run, o.best)
+		if err != nil {
+			return usageError{err}
+		}
+		o.source.Adapter = dir
+		cfg, err := config.LoadContext(ctx, filepath.Join(o.run, train.ConfigFile), nil, nil)
+		if err != nil {
+			return err
+		}
+		if !cfg.Data.IsInstruct() {
+			return usageError{fmt.Errorf("lor2c: generate: --run %s is a run of the task %s, which has no text to generate; "+
+				"lor2c eval scores it", o.run, cfg.Data.Task)}
+		}
+		if o.template == "" {
+			o.template = trained(ctx, cfg)
 		}
 	}
-	if o.precision != config.Float32 && o.precision != config.BFloat16 {
-		return usageError{fmt.Errorf("lor2c: generate: --precision is %s; want float32 or bfloat16",
-			place.Quote(o.precision))}
+	if o.template == "" && o.chat {
+		o.template = instruct.TemplateChat
 	}
-	prompts, err := o.read(c)
-	if err != nil {
+	o.template = cmp.Or(o.template, instruct.TemplateNone)
+	if o.system != "" && o.template != instruct.TemplateChat {
+		return usageError{fmt.Errorf("lor2c: generate: --system is set, and the template %s has no system message; want "+
+			"--template chat", o.template)}
+	}
+	return nil
+}
+
+// trained returns the template that a run used, or "" if its data, which decides that, cannot be read any more.
+func trained(ctx context.Context, c *config.Config) string {
+	if c.Data.Template != "" {
+		return c.Data.Template
+	}
+	format := instruct.Format(c.Data.Format)
+	if format == "" || format == instruct.Auto {
+		f, err := instruct.Read(ctx, c.Data.Train, instruct.Auto)
+		if err != nil {
+			return ""
+		}
+		format = f.Format
+	}
+	return instruct.DefaultTemplate(format)
+}
+
+func runGenerate(c *cobra.Command, o generateOptions) error {
+	if err := o.check(); err != nil {
 		return err
+	}
+	if err := o.resolve(c.Context()); err != nil {
+		return err
+	}
+	var prompts []prompt
+	if !o.chat {
+		var err error
+		if prompts, err = o.read(c); err != nil {
+			return err
+		}
 	}
 	texts, err := generate.Open(o.source)
 	if err != nil {
 		return err
 	}
 	defer texts.Close()
+	if err := texts.SetTemplate(o.template); err != nil {
+		return err
+	}
 	if err := o.settle(c, texts); err != nil {
 		return err
 	}
-	requests, longest, err := o.requests(texts, prompts)
-	if err != nil {
-		return err
+	longest := min(o.context, texts.MaxTokens)
+	var requests []generate.Request
+	if !o.chat {
+		if requests, longest, err = o.requests(texts, prompts); err != nil {
+			return err
+		}
+	}
+	if o.chat && terminal.Of(os.Stderr).Live {
+		fmt.Fprintln(c.ErrOrStderr(), "loading", texts.Dir())
 	}
 	dev, err := openDevice(o.device, o.precision)
 	if err != nil {
@@ -116,36 +212,14 @@ func runGenerate(c *cobra.Command, o generateOptions) error {
 	}
 	endsItself(c.Context())
 	g.Sampling = texts.Sampling
+	if o.chat {
+		g.Prepare(1, longest)
+		return talk(c, &generate.Conversation{
+			Texts: texts, Generator: g, System: o.system, MaxNew: o.maxNew, Tokens: longest, Stops: o.stops,
+		})
+	}
 	return o.print(c.Context(), c.OutOrStdout(), g, texts.Tokenizer, prompts, requests)
 }
-
-// read returns the texts to continue.
-func (o generateOptions) read(c *cobra.Command) ([]string, error) {
-	switch {
-	case len(o.prompts) > 0 && o.file != "":
-		return nil, usageError{errors.New("lor2c: generate: -p and --file are both set; name the text once")}
-	case len(o.prompts) > 0:
-		return o.prompts, nil
-	case o.file == "" || o.file == "-":
-		raw, err := io.ReadAll(io.LimitReader(c.InOrStdin(), maxPrompt+1))
-		if err != nil {
-			return nil, fmt.Errorf("lor2c: generate: read standard input: %w", err)
-		}
-		if len(raw) > maxPrompt {
-			return nil, usageError{fmt.Errorf("lor2c: generate: standard input has more than %d bytes; want a prompt",
-				maxPrompt)}
-		}
-		return []string{string(raw)}, nil
-	}
-	raw, err := infile.Read(o.file, maxPrompt)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("lor2c: generate: open %s: %w", o.file, err)}
-	}
-	return []string{string(raw)}, nil
-}
-
-// maxPrompt is the most bytes of a prompt that is read from a file.
-const maxPrompt = 16 << 20
 
 // settle decides the sampling: by flags, else by what the model recommends.
 func (o generateOptions) settle(c *cobra.Command, texts *generate.Texts) error {
@@ -173,10 +247,17 @@ func (o generateOptions) settle(c *cobra.Command, texts *generate.Texts) error {
 
 // requests returns the prompts as tokens, and the most tokens that a text may get.
 func (o generateOptions) requests(
-	texts *generate.Texts, prompts []string,
+	texts *generate.Texts, prompts []prompt,
 ) (all []generate.Request, longest int, err error) {
-	for i, prompt := range prompts {
-		ids := texts.Tokenizer.Encode(prompt, nil, 0).IDs
+	for i, p := range prompts {
+		messages := p.conversation()
+		if o.system != "" {
+			messages = slices.Concat([]chat.Message{{Role: "system", Content: o.system}}, messages)
+		}
+		ids, err := texts.Prompt(messages)
+		if err != nil {
+			return nil, 0, err
+		}
 		if len(ids) == 0 {
 			return nil, 0, usageError{fmt.Errorf("lor2c: generate: prompt %d has no tokens; want a text", i+1)}
 		}
@@ -188,71 +269,4 @@ func (o generateOptions) requests(
 		all, longest = append(all, generate.Request{IDs: ids, MaxNew: o.maxNew}), max(longest, n)
 	}
 	return all, longest, nil
-}
-
-// generated is a text in the output of --json.
-type generated struct {
-	Prompt       string          `json:"prompt"`
-	Text         string          `json:"text"`
-	IDs          []int32         `json:"token_ids"`
-	PromptTokens int             `json:"prompt_tokens"`
-	Reason       generate.Reason `json:"stop_reason"`
-	Seed         uint64          `json:"seed"`
-	generate.Sampling
-}
-
-// print continues the texts and prints them. A single text appears as it is generated.
-func (o generateOptions) print(
-	ctx context.Context, w io.Writer, g *generate.Generator, tok *tokenizer.Tokenizer, prompts []string,
-	requests []generate.Request,
-) error {
-	streams, written := make([]*tokenizer.Stream, len(requests)), make([]strings.Builder, len(requests))
-	for i, r := range requests {
-		streams[i] = tok.NewStream(r.IDs, o.stops)
-	}
-	live := len(requests) == 1 && !o.json
-	add := func(i int, text string) {
-		written[i].WriteString(text)
-		if live {
-			io.WriteString(w, text)
-		}
-	}
-	g.Token = func(i int, id int32) bool {
-		text, stopped := streams[i].Push(id)
-		add(i, text)
-		return stopped
-	}
-	if live {
-		io.WriteString(w, prompts[0])
-	}
-	results, err := g.Run(ctx, requests, o.batch)
-	for i := range results {
-		text, stopped := streams[i].Flush()
-		add(i, text)
-		if stopped {
-			results[i].Reason = generate.Stopped
-		}
-	}
-	if live {
-		fmt.Fprintln(w)
-	}
-	if err != nil || live {
-		return err
-	}
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
-	for i, r := range results {
-		if !o.json {
-			fmt.Fprintf(w, "%s%s\n", prompts[i], written[i].String())
-			continue
-		}
-		record := generated{
-			Prompt: prompts[i], Text: written[i].String(), IDs: r.IDs, PromptTokens: len(requests[i].IDs), Reason: r.Reason,
-			Seed: g.Seed, Sampling: g.Sampling,
-		}
-		if err := lines.Encode(record); err != nil {
-			return err
-		}
-	}
-	return nil
 }

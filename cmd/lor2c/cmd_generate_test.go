@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/term"
 )
 
 const demoDecoder = "demo/decoder"
@@ -62,9 +67,15 @@ func TestGenerateFaults(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "name a model with --model DIR or an adapter with --adapter DIR"},
+		{nil, "name a run with --run DIR, a model with --model DIR or an adapter with --adapter DIR"},
 		{[]string{"--model", demoDecoder, "--max-new-tokens", "0"},
-			"--max-new-tokens is 0 and --batch is 16; want at least 1 of each"},
+			"--max-new-tokens is 0, --batch is 16 and --context is 4096; want at least 1 of each"},
+		{[]string{"--run", "r", "--adapter", "a"}, "--run and --adapter are both set; name the adapter once"},
+		{[]string{"--run", "nowhere", "-p", "a"}, "nowhere"},
+		{[]string{"--model", demoDecoder, "--template", "chatml"}, `--template is "chatml"; want one of none, alpaca, chat`},
+		{[]string{"--model", demoDecoder, "--chat", "-p", "a"}, "--chat is set together with -p, --file or --json"},
+		{[]string{"--model", demoDecoder, "--chat"}, "the model has no chat template"},
+		{[]string{"--model", demoDecoder, "-p", "a", "--system", "x"}, "the template none has no system message"},
 		{[]string{"--model", demoDecoder, "--stop", ""}, "--stop is empty; want a text"},
 		{[]string{"--model", demoDecoder, "-p", "a", "--file", "b"}, "-p and --file are both set; name the text once"},
 		{[]string{"--model", demoDecoder, "-p", "a", "--temperature", "0"}, "temperature is 0; want more than 0"},
@@ -76,6 +87,97 @@ func TestGenerateFaults(t *testing.T) {
 		r := run(t, append([]string{"generate", "--device", "cpu"}, c.args...)...)
 		if r.code != exitUsage || !strings.Contains(strings.Join(strings.Fields(r.stderr), " "), c.want) || r.stdout != "" {
 			t.Errorf("%v: %+v; want %q", c.args, r, c.want)
+		}
+	}
+}
+
+// TestGenerateRows: the rows of a .jsonl file are continued together and printed in their order, and a faulty row is an
+// error with its line.
+func TestGenerateRows(t *testing.T) {
+	dir := t.TempDir()
+	write := func(text string) string {
+		file := filepath.Join(dir, "prompts.jsonl")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	generate := func(text string, args ...string) result {
+		return run(t, append([]string{"generate", "--device", "cpu", "--model", demoDecoder, "--max-new-tokens", "20",
+			"--file", write(text)}, args...)...)
+	}
+	rows := "{\"prompt\": \"Once upon a time\"}\n\n{\"prompt\": \"Lily and\"}\n{\"prompt\": \"One day\"}\n"
+	together, alone := generate(rows, "--json"), generate(rows, "--json", "--batch", "1")
+	if together.code != 0 || together.stdout != alone.stdout || strings.Count(together.stdout, "\n") != 3 ||
+		!strings.HasPrefix(together.stdout, `{"prompt":"Once upon a time","text":", there was`) {
+		t.Errorf("together %+v\nalone %+v", together, alone)
+	}
+	for text, want := range map[string]string{
+		"{\"prompt\": \"a\"}\n{\"text\": \"b\"}\n": `prompts.jsonl:2: the row has the keys text; want either prompt or messages`,
+		"{\"prompt\": 3}":                          `prompts.jsonl:1: prompt is "3"; want a text`,
+		"{\"messages\": []}":                       "prompts.jsonl:1: messages is not a list of messages",
+		"{\"prompt\"":                              "prompts.jsonl:1",
+		"\n":                                       "the file has no rows",
+		"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}": "the row has messages, which need --template chat",
+	} {
+		r := generate(text)
+		if stderr := strings.Join(strings.Fields(r.stderr), " "); r.code != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%q: %+v; want %q", text, r, want)
+		}
+	}
+}
+
+// TestChatLines: a chat with the lines of a pipe answers questions, runs commands and saves the conversation.
+func TestChatLines(t *testing.T) {
+	saved := filepath.Join(t.TempDir(), "saved.jsonl")
+	c := command(t, "generate", "--device", "cpu", "--model", demoDecoder, "--chat", "--template", "none",
+		"--max-new-tokens", "8")
+	c.Stdin = strings.NewReader("Once upon a time\n\n\"\"\"Once\nupon\"\"\"\n/undo\n/save " + saved +
+		"\n/save\n/nothing\n/reset\n/system\n/save x\n/help\n/exit\nOnce\n")
+	r := finish(t, c)
+	want := ", there was a little girl\n(the answer has as many tokens as --max-new-tokens and --context allow)\n"
+	if r.code != 0 || r.stderr != "" || !strings.HasPrefix(r.stdout, want) ||
+		strings.Count(r.stdout, "as many tokens") != 2 {
+		t.Errorf("%+v", r)
+	}
+	for _, line := range []string{
+		"The conversation has 2 messages.", saved + " has 1 conversation more.", "/save needs the name of a file",
+		"There is no /nothing; /help lists what there is.", "The conversation is empty.", "There is no system message",
+		"there is nothing to save yet", "/exit           end the chat",
+	} {
+		if !strings.Contains(r.stdout, line) {
+			t.Errorf("%q is not in %q", line, r.stdout)
+		}
+	}
+	raw, err := os.ReadFile(saved)
+	if want := `{"messages":[{"role":"user","content":"Once upon a time"},{"role":"assistant","content":", there was a ` +
+		`little girl"}]}` + "\n"; err != nil || string(raw) != want {
+		t.Errorf("%s is saved, %v; want %s", raw, err, want)
+	}
+}
+
+// TestKeyboard: Ctrl-C discards the line that is typed, and the next line is read as usual.
+func TestKeyboard(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	k := &keyboard{file: r}
+	e := &editor{keys: k, terminal: term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{k, io.Discard}, "")}
+	// After the arrow to the left, text is inserted before the last character.
+	for _, step := range []struct{ typed, line, fault string }{
+		{"discarded\x03", "", errCleared.Error()}, {"ac\x1b[Db\r", "abc", ""}, {"\x1b[A\r", "abc", ""}, {"\x04", "", "EOF"},
+	} {
+		if _, err := io.WriteString(w, step.typed); err != nil {
+			t.Fatal(err)
+		}
+		line, err := e.line()
+		if line != step.line || fmt.Sprint(err) != cmp.Or(step.fault, "<nil>") {
+			t.Errorf("%q gives %q, %v; want %q, %s", step.typed, line, err, step.line, step.fault)
 		}
 	}
 }

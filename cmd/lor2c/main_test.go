@@ -25,6 +25,9 @@ func TestMain(m *testing.M) {
 		if mode == "saves" {
 			endsItself(ctx)
 		}
+		if mode == "diverts" {
+			onInterrupt(ctx, func() { fmt.Println("diverted") })
+		}
 		fmt.Println("waiting")
 		<-ctx.Done()
 		fmt.Fprintln(os.Stderr, "saved")

@@ -19,6 +19,8 @@ type interrupts struct {
 	saves  atomic.Bool
 	first  atomic.Int32 // number of the first signal; 0 before it
 	cancel context.CancelFunc
+	// interrupt, if it is set, is called for SIGINT instead.
+	interrupt atomic.Pointer[func()]
 }
 
 type interruptsKey struct{}
@@ -39,6 +41,13 @@ func untilSignal() (context.Context, *interrupts) {
 	signal.Notify(received, stopping...)
 	go func() {
 		s := <-received
+		for ; s == os.Interrupt; s = <-received {
+			f := i.interrupt.Load()
+			if f == nil {
+				break
+			}
+			(*f)()
+		}
 		i.stop(number(s), "by the signal "+s.String())
 		os.Exit(signalled + number(<-received))
 	}()
@@ -80,6 +89,16 @@ func endsItself(ctx context.Context) {
 	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
 		i.saves.Store(true)
 	}
+}
+
+// onInterrupt makes SIGINT call f and have no other effect, until the function that it returns is called.
+func onInterrupt(ctx context.Context, f func()) (restore func()) {
+	i, ok := ctx.Value(interruptsKey{}).(*interrupts)
+	if !ok {
+		return func() {}
+	}
+	i.interrupt.Store(&f)
+	return func() { i.interrupt.Store(nil) }
 }
 
 // outlivePipes lets a command continue after the reader of its standard output or

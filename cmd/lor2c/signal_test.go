@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"os"
@@ -138,6 +139,35 @@ func TestSignalWhileLoading(t *testing.T) {
 				t.Errorf("exit code %d, stderr %q; want %d, %q", code, stderr.String(), tt.code, tt.stderr)
 			}
 		})
+	}
+}
+
+// TestInterruptDiverted: while a command diverts interrupts they only call its function. Other signals still end it.
+func TestInterruptDiverted(t *testing.T) {
+	c := command(t)
+	c.Env = append(c.Env, asWaiting+"=diverts")
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	for _, want := range []string{"waiting", "diverted", "diverted"} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Errorf("the command prints %q; want %q", lines.Text(), want)
+		}
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("exit code %d; want 143", code)
 	}
 }
 

@@ -77,7 +77,7 @@ var layers = []struct {
 			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint"}},
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
-			"internal/tape", "internal/model", "internal/adapter"}},
+			"internal/tape", "internal/model", "internal/adapter", "internal/chat", "internal/instruct"}},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},
 	{"internal/config", []string{
 		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter",
@@ -105,7 +105,8 @@ var layers = []struct {
 		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter",
 		"internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
-		"internal/infile", "internal/tokenizer", "internal/generate",
+		"internal/infile", "internal/strictjson", "internal/tokenizer", "internal/chat", "internal/instruct",
+		"internal/generate",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},

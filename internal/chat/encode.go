@@ -58,6 +58,18 @@ func (t *Template) Encode(tok Tokenizer, messages []Message, opts Options) (Enco
 	return e, nil
 }
 
+// Prompt returns the ids of a conversation up to where the assistant answers its last message. A special token that a
+// message spells stays text.
+func (t *Template) Prompt(tok Tokenizer, messages []Message, opts Options) ([]int32, error) {
+	guard := string(unusedRunes(t.source, messages, 3)[2])
+	opts.AddGenerationPrompt = true
+	text, _, err := t.render(messages, opts, guardSpecials(tok.SpecialTokens(), guard))
+	if err != nil {
+		return nil, err
+	}
+	return tok.AppendGuarded(nil, text, guard), nil
+}
+
 // replies returns what the turns of the assistant add to the text of a
 // conversation.
 func (t *Template) replies(messages []Message, opts Options, clean *strings.Replacer, text string) ([]span, error) {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/model"
@@ -28,6 +29,8 @@ type Texts struct {
 	MaxTokens int // of prompt and continuation
 	dir       string
 	saved     *adapter.Saved
+	template  string         // how Prompt makes a text of a conversation
+	chat      *chat.Template // that of the model, if template says so
 }
 
 // Open opens the files that s names. Close closes them.
@@ -120,6 +123,9 @@ func (t *Texts) readGeneration(name string, sampling bool) error {
 	}
 	return nil
 }
+
+// Dir returns the directory of the model.
+func (t *Texts) Dir() string { return t.dir }
 
 // Close closes the files.
 func (t *Texts) Close() {

@@ -182,11 +182,7 @@ func (o *Options) row(tok Tokenizer, format Format, row Row) ([]encoded, error) 
 	}
 	prompt := row.Instruction
 	if o.Template == TemplateAlpaca {
-		if row.Input != "" {
-			prompt = fmt.Sprintf(alpacaWithInput, row.Instruction, row.Input)
-		} else {
-			prompt = fmt.Sprintf(alpacaWithout, row.Instruction)
-		}
+		prompt = AlpacaPrompt(row.Instruction, row.Input)
 	}
 	e, err := o.response(tok, prompt, row.Output)
 	return []encoded{e}, err

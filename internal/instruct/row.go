@@ -95,7 +95,7 @@ func parseRow(raw []byte, format Format) (Row, Format, error) {
 	case Text:
 		err = texts(fields, map[string]*string{"text": &r.Output}, "")
 	case Messages:
-		r.Messages, err = parseMessages(fields["messages"])
+		r.Messages, err = ParseMessages(fields["messages"])
 	case ShareGPT:
 		r.Messages, err = parseShareGPT(fields["conversations"])
 	}
@@ -164,7 +164,8 @@ func text(raw json.RawMessage, into *string) error {
 // roles are the roles of messages.
 var roles = []string{"system", "user", "assistant", "tool"}
 
-func parseMessages(raw json.RawMessage) ([]chat.Message, error) {
+// ParseMessages reads a JSON list of messages with role and content.
+func ParseMessages(raw json.RawMessage) ([]chat.Message, error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
 		return nil, errors.New("messages is not a list of messages; want objects with role and content")

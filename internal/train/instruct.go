@@ -128,13 +128,7 @@ func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
 		return o, place.Mistake(fmt.Errorf("train: open %s: the tokenizer names no eos_token, which ends every row; "+
 			"name it in tokenizer_config.json", s.Dir))
 	}
-	if o.Template == "" {
-		o.Template = map[instruct.Format]string{
-			instruct.Alpaca: instruct.TemplateAlpaca, instruct.Completion: instruct.TemplateNone,
-			instruct.Text: instruct.TemplateNone,
-		}[f.Format]
-		o.Template = cmp.Or(o.Template, instruct.TemplateChat)
-	}
+	o.Template = cmp.Or(o.Template, instruct.DefaultTemplate(f.Format))
 	source, ok := s.Tokenizer.ChatTemplates()["default"]
 	if o.Template != instruct.TemplateChat || !ok {
 		return o, nil

@@ -1,0 +1,60 @@
+package generate
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lor2c/lor2c/internal/chat"
+	"github.com/lor2c/lor2c/internal/instruct"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// errNoTemplate is the error for a conversation with a model that has no chat template.
+var errNoTemplate = errors.New("the model has no chat template; use a model that was tuned for conversations, or " +
+	"--template alpaca for one that was fine-tuned on Alpaca")
+
+// SetTemplate chooses how Prompt makes a text of a conversation: one of the templates of package instruct.
+func (t *Texts) SetTemplate(name string) error {
+	t.template = name
+	if name != instruct.TemplateChat {
+		return nil
+	}
+	source, ok := t.Tokenizer.ChatTemplates()["default"]
+	if !ok {
+		return place.Mistake(fmt.Errorf("generate: open %s: %w", t.dir, errNoTemplate))
+	}
+	parsed, err := chat.Parse(source)
+	if err != nil {
+		return place.Mistake(fmt.Errorf("generate: open %s: %w", t.dir, err))
+	}
+	t.chat = parsed
+	return nil
+}
+
+// Prompt returns the tokens of a conversation up to the answer to its last message, in the form of the template. Only
+// that of the model has a form for several messages; with the others the last message is the prompt.
+func (t *Texts) Prompt(messages []chat.Message) ([]int32, error) {
+	text := messages[len(messages)-1].Content
+	switch t.template {
+	case instruct.TemplateChat:
+		opts := chat.Options{BOS: t.token(t.Tokenizer.BOS()), EOS: t.token(t.Tokenizer.EOS())}
+		ids, err := t.chat.Prompt(t.Tokenizer, messages, opts)
+		if err != nil {
+			return nil, place.Mistake(fmt.Errorf("generate: render the conversation: %w", err))
+		}
+		return ids, nil
+	case instruct.TemplateAlpaca:
+		before, _ := t.Tokenizer.Affixes()
+		return t.Tokenizer.AppendIDs(slices.Clone(before), instruct.AlpacaPrompt(text, ""), false), nil
+	}
+	return t.Tokenizer.Encode(text, nil, 0).IDs, nil
+}
+
+// token returns the spelling of a token, or "" if id is negative.
+func (t *Texts) token(id int32) string {
+	if id < 0 {
+		return ""
+	}
+	return t.Tokenizer.Token(id)
+}
