@@ -37,10 +37,10 @@ func (s *Sweep) Check(environ []string) error {
 
 // opened is a model and a data set that cells share.
 type opened struct {
-	session *train.Session
-	rows    int // of the training split
-	err     error
-	made    *identity.Manifest // what a run is made from; nil until identify is called
+	session  *train.Session
+	examples int // of the training split
+	err      error
+	made     *identity.Manifest // what a run is made from; nil until identify is called
 }
 
 // identify returns what a run of one of the cells is made from.
@@ -129,10 +129,7 @@ func (c *checker) open(cell *Cell) {
 		o = &opened{}
 		o.session, o.err = train.OpenSession(context.Background(), cfg)
 		if o.err == nil {
-			split, err := o.session.Set.Load(context.Background(), "train")
-			if o.err = err; err == nil {
-				o.rows = len(split.Examples)
-			}
+			o.examples, o.err = o.session.Examples(context.Background(), "train")
 		}
 		c.opened[key] = o
 	}
@@ -141,7 +138,7 @@ func (c *checker) open(cell *Cell) {
 		return
 	}
 	cell.task, cell.metric = o.session.Set.Task.Name, o.session.Set.Task.Select
-	perEpoch := (o.rows + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize
+	perEpoch := (o.examples + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize
 	steps, epochs := cfg.Train.Extent(perEpoch)
 	size := schedule.Run{
 		Epochs: epochs, Steps: steps, StepsPerEpoch: perEpoch,

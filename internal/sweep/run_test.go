@@ -14,6 +14,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -167,6 +168,41 @@ func TestRun(t *testing.T) {
 	}
 	if fmt.Sprint(sum.Failed) != "["+diverges+"]" || sum.Best[0].Of != 2 {
 		t.Errorf("summary %+v", sum)
+	}
+}
+
+// TestRowsOfDecoders: a sweep over runs that learn to predict tokens names the cell with the lowest perplexity as the
+// best, and knows its finished cells again. One of the rows has no token to predict and is left out of the runs.
+func TestRowsOfDecoders(t *testing.T) {
+	t.Chdir(filepath.Join("..", ".."))
+	dir := t.TempDir()
+	rows := `{"prompt": "` + strings.Repeat("Once upon a time ", 30) + `", "completion": " there were dogs."}` + "\n"
+	for i := range 12 {
+		rows += fmt.Sprintf(`{"prompt": "There were %d", "completion": " little dogs who liked to play."}`+"\n", i)
+	}
+	file := filepath.Join(dir, "rows.jsonl")
+	if err := os.WriteFile(file, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := filepath.Join(dir, "run.yaml")
+	if err := os.WriteFile(base, []byte("model: demo/decoder\ndata: {task: instruct, train: "+file+", dev: 0.25, "+
+		"max_length: 32}\nmethod: {name: lora}\ntrain: {batch_size: 3, epochs: 2}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Read(write(t, "base: "+base+"\nout: "+filepath.Join(dir, "out")+"\ngrid:\n  optim.lr: [1.0e-6, 1.0e-2]\n"))
+	if err == nil {
+		err = errors.Join(s.Check(nil), s.Run(t.Context(), options(t)), s.Check(nil))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := s.Summary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow, fast := sum.Groups[0].Score.Mean, sum.Groups[1].Score.Mean
+	if b := sum.Best[0]; b.Group != sum.Groups[1].Name || b.Metric != metric.Perplexity || !(fast < slow) {
+		t.Errorf("the best is %+v, of perplexities %v and %v", b, slow, fast)
 	}
 }
 

@@ -102,27 +102,3 @@ type TextRun struct {
 	Predicted bool
 	Tokens    int
 }
-
-// Show returns the first n examples of a split as the model sees them.
-func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
-	if s.Config.Data.IsInstruct() {
-		return s.showRows(ctx, split, n)
-	}
-	sp, err := s.Set.Load(ctx, split)
-	if err != nil {
-		return nil, loading(err)
-	}
-	var out []Shown
-	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {
-		ids := s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs
-		label := "none"
-		if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
-			label = labels[int(x.Label)]
-		} else if x.HasLabel {
-			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
-		}
-		out = append(out,
-			Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
-	}
-	return out, nil
-}

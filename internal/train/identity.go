@@ -23,7 +23,7 @@ import (
 func (s *Session) Identify(ctx context.Context) (identity.Manifest, error) {
 	splits := map[string]*dataset.Split{}
 	for _, name := range []string{"train", "dev"} {
-		split, err := s.split(ctx, name)
+		split, err := s.source.split(ctx, name)
 		if err != nil {
 			return identity.Manifest{}, loading(err)
 		}

@@ -3,38 +3,32 @@ package train
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/instruct"
-	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
 // instructLength is the default of data.max_length, as in alpaca-lora.
 const instructLength = 256
 
-// openData opens the data of the configuration. The files of the task instruct are read by file.
-func (s *Session) openData(ctx context.Context, splits, labels []string) (*dataset.Set, error) {
-	c := s.Config
-	if !c.Data.IsInstruct() {
-		return dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed})
-	}
-	if faults := c.Data.Validate(); len(faults) > 0 {
-		return nil, place.Mistake(errors.Join(faults...))
-	}
-	s.files = map[string]*instruct.File{}
-	return &dataset.Set{
-		Task:   dataset.Task{Name: dataset.Instruct, Metrics: []string{metric.Perplexity}, Select: metric.Perplexity},
-		Format: dataset.Instruct, MaxLength: cmp.Or(c.Data.MaxLength, instructLength),
-	}, nil
+// rows is the source of the task instruct: rows of which a decoder learns to predict tokens.
+type rows struct {
+	*Session
+	files   map[string]*instruct.File // that were read, by split
+	lengths []int                     // tokens of the training examples, for data.order: length_grouped
 }
 
+// check has nothing to refuse: encoding returns an error for a tokenizer without an end token.
+func (s *rows) check() error { return nil }
+
+func (s *rows) predicts() string { return "tokens to predict" }
+
 // file returns the rows of a split. Without a file of its own, dev is drawn from train.
-func (s *Session) file(ctx context.Context, split string) (*instruct.File, error) {
+func (s *rows) file(ctx context.Context, split string) (*instruct.File, error) {
 	if f := s.files[split]; f != nil {
 		return f, nil
 	}
@@ -67,29 +61,13 @@ func (s *Session) file(ctx context.Context, split string) (*instruct.File, error
 	return s.files[split], err
 }
 
-// split returns a split of the data as it is in its files.
-func (s *Session) split(ctx context.Context, name string) (*dataset.Split, error) {
-	if !s.Config.Data.IsInstruct() {
-		return s.Set.Load(ctx, name)
-	}
-	f, err := s.file(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	return asSplit(f), nil
+// split tokenises the rows, because a row can become several examples, or none.
+func (s *rows) split(ctx context.Context, name string) (*dataset.Split, error) {
+	d, err := s.load(ctx, name, false)
+	return d.split, err
 }
 
-// asSplit returns rows as a split, for what a session does with every task. An example's text identifies its row.
-func asSplit(f *instruct.File) *dataset.Split {
-	sp := &dataset.Split{Path: f.Path, Files: []dataset.File{{Path: f.Path, SHA256: f.SHA256}}}
-	for i, row := range f.Rows {
-		sp.Examples = append(sp.Examples, dataset.Example{ID: i, Line: row.Line, TextA: row.Digest()})
-	}
-	return sp
-}
-
-// loadRows reads and tokenises a split of the task instruct.
-func (s *Session) loadRows(ctx context.Context, split string) (data, error) {
+func (s *rows) load(ctx context.Context, split string, _ bool) (data, error) {
 	f, err := s.file(ctx, split)
 	if err != nil {
 		return data{}, loading(err)
@@ -98,27 +76,29 @@ func (s *Session) loadRows(ctx context.Context, split string) (data, error) {
 	if err != nil {
 		return data{}, err
 	}
-	rows, err := instruct.Encode(ctx, s.Tokenizer, f, opts)
+	encoded, err := instruct.Encode(ctx, s.Tokenizer, f, opts)
 	if err != nil {
 		return data{}, loading(err)
 	}
-	// A row of text can have become several, and one without a token to predict was left out.
-	sp := asSplit(f)
-	all := sp.Examples
-	sp.Examples = nil
-	for i, row := range rows.Index {
-		x := all[row]
-		x.ID = i
-		sp.Examples = append(sp.Examples, x)
+	// A row of text can have become several, and one without a token to predict was left out. The text of an example is a
+	// digest, which identifies its row.
+	sp := &dataset.Split{Path: f.Path, Files: []dataset.File{{Path: f.Path, SHA256: f.SHA256}}}
+	digest, of := "", -1
+	for i, at := range encoded.Index {
+		row := f.Rows[at]
+		if int(at) != of {
+			digest, of = row.Digest(), int(at)
+		}
+		sp.Examples = append(sp.Examples, dataset.Example{ID: i, Line: row.Line, TextA: digest})
 	}
 	if split == "train" {
-		s.lengths = rows.Lengths()
+		s.lengths = encoded.Lengths()
 	}
-	return data{&dataset.Encoded{IDs: rows.IDs, Cu: rows.Cu, Truncated: rows.CutOff}, sp, rows}, nil
+	return data{&dataset.Encoded{IDs: encoded.IDs, Cu: encoded.Cu, Truncated: encoded.CutOff}, sp, encoded}, nil
 }
 
 // encoding returns how the rows of a file become tokens.
-func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
+func (s *rows) encoding(f *instruct.File) (o instruct.Options, err error) {
 	c := s.Config.Data
 	o = instruct.Options{
 		Template: c.Template, Cutoff: s.MaxLength, TrainOnInputs: c.TrainOnInputs, ParseSpecial: c.ParseSpecial,
@@ -141,8 +121,7 @@ func (s *Session) encoding(f *instruct.File) (o instruct.Options, err error) {
 	return o, nil
 }
 
-// epochOrder returns the order in which an epoch visits n training examples.
-func (s *Session) epochOrder(epoch, n int) []int32 {
+func (s *rows) order(epoch, n int) []int32 {
 	if s.Config.Data.Order == "length_grouped" && len(s.lengths) == n {
 		return instruct.LengthGrouped(s.Config.Seed, epoch, s.lengths, s.Config.Train.BatchSize)
 	}
@@ -171,9 +150,8 @@ func (d data) rowLines(split string) []string {
 	return lines
 }
 
-// showRows returns the first n rows of a split as the model sees them.
-func (s *Session) showRows(ctx context.Context, split string, n int) (out []Shown, err error) {
-	d, err := s.loadRows(ctx, split)
+func (s *rows) show(ctx context.Context, split string, n int) (out []Shown, err error) {
+	d, err := s.load(ctx, split, false)
 	if err != nil {
 		return nil, err
 	}

@@ -264,8 +264,8 @@ func TestInstructOrder(t *testing.T) {
 	for step := 1; step <= stepsPerEpoch(d.Len(), c.Train.BatchSize); step++ {
 		all = append(all, s.step(d.Len(), step)...)
 	}
-	if d.longest() != s.lengths[all[0]] {
-		t.Errorf("the first row has %d tokens, the longest %d", s.lengths[all[0]], d.longest())
+	if first := d.Tokens(all[0]); d.longest() != first {
+		t.Errorf("the first row has %d tokens, the longest %d", first, d.longest())
 	}
 	if slices.Sort(all); !slices.Equal(all, sequence(d.Len())) {
 		t.Errorf("an epoch visits %v", all)

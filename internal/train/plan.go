@@ -100,7 +100,7 @@ func (s *Session) fullest(d data) (tokens, examples int) {
 		return s.longestMicro(d)
 	}
 	for epoch := range epochs {
-		order := s.epochOrder(epoch, d.Len())
+		order := s.source.order(epoch, d.Len())
 		for at := 0; at < len(order); at += t.BatchSize {
 			n, b := widest(order[at:min(at+t.BatchSize, len(order))], d, t.MicroBatchSize, t.MicroBatchTokens)
 			tokens, examples = max(tokens, n), max(examples, b)

@@ -363,16 +363,9 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 // header returns three lines about the data, the method and the memory of the run.
 func (r *run) header(plan Plan) []string {
 	c, task := r.session.Config, r.session.Set.Task
-	labels := "a number for each"
-	switch {
-	case c.Data.IsInstruct():
-		labels = "tokens to predict"
-	case task.Labels != nil:
-		labels = terminal.Count(len(task.Labels), "class", "classes")
-	}
 	return []string{
 		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
-			terminal.Count(r.test.Len(), "dev example", "dev examples"), labels, task.Select),
+			terminal.Count(r.test.Len(), "dev example", "dev examples"), r.session.source.predicts(), task.Select),
 		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name(), r.dev.Name(),
 			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
 			adapter.Count(r.stepper.Model.Head())),

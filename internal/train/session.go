@@ -30,9 +30,8 @@ type Session struct {
 	Model     baseModel
 	MaxLength int // largest number of tokens of an example, special tokens included
 	cacheDir  string
+	source    source
 	order     []int32 // order of the training examples in epoch, computed by step
-	lengths   []int   // tokens of the training examples, for data.order: length_grouped
-	files     map[string]*instruct.File
 	epoch     int
 }
 
@@ -48,7 +47,7 @@ func OpenSession(ctx context.Context, c *config.Config, splits ...string) (*Sess
 func openSession(ctx context.Context, c *config.Config, splits, labels []string) (*Session, error) {
 	s := &Session{Config: c}
 	var err error
-	if s.Set, err = s.openData(ctx, splits, labels); err != nil {
+	if s.Set, s.source, err = s.openData(ctx, splits, labels); err != nil {
 		return nil, loading(err)
 	}
 	if s.Dir, err = model.Find(c.Model); err != nil {
@@ -70,11 +69,8 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
 			"use tokenizer and weights of the same model", s.Dir, n, s.Model.vocab))
 	}
-	if !c.Data.IsInstruct() && s.Tokenizer.Specials(false) == 0 {
-		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the "+
-			"head of an encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a "+
-			"cls_token",
-			s.Dir))
+	if err := s.source.check(); err != nil {
+		return nil, err
 	}
 	s.MaxLength = s.Set.MaxLength
 	if room := s.Model.tokens; s.MaxLength > room {
@@ -95,71 +91,6 @@ type data struct {
 	*dataset.Encoded
 	split *dataset.Split
 	rows  *instruct.Rows // of the task instruct, with the tokens to predict
-}
-
-// load reads and tokenises a split. If labelled is set, it returns an error if an
-// example has no label.
-func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
-	if s.Config.Data.IsInstruct() {
-		return s.loadRows(ctx, split)
-	}
-	sp, err := s.Set.Load(ctx, split)
-	if err != nil {
-		return data{}, loading(err)
-	}
-	if labelled {
-		for _, e := range sp.Examples {
-			if !e.HasLabel {
-				return data{},
-					place.Mistake(fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
-						sp.Path, e.Line, split))
-			}
-		}
-	}
-	if err := s.checkSpecials(sp); err != nil {
-		return data{}, err
-	}
-	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
-	if err != nil && s.cacheDir != "" {
-		// Without the cache the tokens are computed again, which takes seconds, so a
-		// cache that cannot be written must not end the run.
-		s.cacheDir = ""
-		e, err = dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, "")
-	}
-	if err != nil {
-		return data{}, loading(err)
-	}
-	d := data{Encoded: e, split: sp}
-	return d, s.checkTypes(d)
-}
-
-// checkSpecials returns an error if the special tokens of an example leave no room for
-// text. They are never truncated, so every example would be longer than max_length.
-func (s *Session) checkSpecials(sp *dataset.Split) error {
-	for _, e := range sp.Examples {
-		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
-			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s adds %d special tokens to a text, "+
-				"and data.max_length is %d; want at least %d", sp.Path, e.Line, s.Dir, n, s.MaxLength, n+1))
-		}
-	}
-	return nil
-}
-
-// checkTypes returns an error if the tokenizer gives a token a type for which the model
-// has no embedding.
-func (s *Session) checkTypes(d data) error {
-	for i := range d.Len() {
-		_, types := d.At(i)
-		for _, t := range types {
-			if t < 0 || int(t) >= s.Model.types {
-				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and "+
-					"type_vocab_size is %d; use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line,
-					s.Dir, t,
-					s.Model.types))
-			}
-		}
-	}
-	return nil
 }
 
 // loading returns err, or an error that wraps ErrInterrupted if err means that
@@ -215,7 +146,7 @@ func (s *Session) step(n, step int) []int32 {
 	perEpoch := stepsPerEpoch(n, size)
 	epoch, at := (step-1)/perEpoch, (step-1)%perEpoch*size
 	if s.order == nil || s.epoch != epoch {
-		s.order, s.epoch = s.epochOrder(epoch, n), epoch
+		s.order, s.epoch = s.source.order(epoch, n), epoch
 	}
 	return s.order[at:min(at+size, n)]
 }

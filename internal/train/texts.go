@@ -1,0 +1,115 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/terminal"
+)
+
+// texts is the source of texts with labels, which an encoder reads.
+type texts struct{ *Session }
+
+func (s texts) check() error {
+	if s.Tokenizer.Specials(false) > 0 {
+		return nil
+	}
+	return place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the head of an "+
+		"encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a cls_token", s.Dir))
+}
+
+func (s texts) predicts() string {
+	if labels := s.Set.Task.Labels; labels != nil {
+		return terminal.Count(len(labels), "class", "classes")
+	}
+	return "a number for each"
+}
+
+func (s texts) split(ctx context.Context, name string) (*dataset.Split, error) {
+	return s.Set.Load(ctx, name)
+}
+
+func (s texts) order(epoch, n int) []int32 { return dataset.Order(s.Config.Seed, epoch, n) }
+
+func (s texts) load(ctx context.Context, split string, labelled bool) (data, error) {
+	sp, err := s.Set.Load(ctx, split)
+	if err != nil {
+		return data{}, loading(err)
+	}
+	if labelled {
+		for _, e := range sp.Examples {
+			if !e.HasLabel {
+				return data{},
+					place.Mistake(fmt.Errorf("train: load %s:%d: the example has no label; every example of the %s split needs one",
+						sp.Path, e.Line, split))
+			}
+		}
+	}
+	if err := s.checkSpecials(sp); err != nil {
+		return data{}, err
+	}
+	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
+	if err != nil && s.cacheDir != "" {
+		// Without the cache the tokens are computed again, which takes seconds, so a
+		// cache that cannot be written must not end the run.
+		s.cacheDir = ""
+		e, err = dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, "")
+	}
+	if err != nil {
+		return data{}, loading(err)
+	}
+	d := data{Encoded: e, split: sp}
+	return d, s.checkTypes(d)
+}
+
+func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
+	sp, err := s.Set.Load(ctx, split)
+	if err != nil {
+		return nil, loading(err)
+	}
+	var out []Shown
+	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {
+		ids := s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs
+		label := "none"
+		if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
+			label = labels[int(x.Label)]
+		} else if x.HasLabel {
+			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
+		}
+		out = append(out,
+			Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
+	}
+	return out, nil
+}
+
+// checkSpecials returns an error if the special tokens of an example leave no room for
+// text. They are never truncated, so every example would be longer than max_length.
+func (s texts) checkSpecials(sp *dataset.Split) error {
+	for _, e := range sp.Examples {
+		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
+			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s adds %d special tokens to a text, "+
+				"and data.max_length is %d; want at least %d", sp.Path, e.Line, s.Dir, n, s.MaxLength, n+1))
+		}
+	}
+	return nil
+}
+
+// checkTypes returns an error if the tokenizer gives a token a type for which the model
+// has no embedding.
+func (s texts) checkTypes(d data) error {
+	for i := range d.Len() {
+		_, types := d.At(i)
+		for _, t := range types {
+			if t < 0 || int(t) >= s.Model.types {
+				return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s gives tokens the type %d, and "+
+					"type_vocab_size is %d; use tokenizer and config.json of the same model", d.split.Path, d.split.Examples[i].Line,
+					s.Dir, t,
+					s.Model.types))
+			}
+		}
+	}
+	return nil
+}
