@@ -17,9 +17,10 @@ import (
 
 type evalOptions struct {
 	configFlags
-	run, checkpoint, adapter   string
-	split, predictions, device string
-	json                       bool
+	run, checkpoint, adapter string
+	split, views             string
+	predictions, device      string
+	json                     bool
 }
 
 func newEvalCommand() *cobra.Command {
@@ -31,11 +32,14 @@ func newEvalCommand() *cobra.Command {
 			"what always predicting the most frequent class would score, each class by itself, and the confusion matrix. "+
 			"--run takes data and model from a run directory and its best adapter; --adapter evaluates any adapter "+
 			"directory, also a LoRA adapter that PEFT wrote, on the data of a run file or of --set. Only the split's own "+
-			"files are opened. An adapter is refused on another base model than its own, and where its files do not match "+
-			"their checksums.", ""),
+			"files are opened. With --views an adapter of a method that works in several forms is evaluated in each of them: "+
+			"one of dylora at every rank, one of adapter with robust_drop without the adapters of the first layers. "+
+			"The base model is loaded once. An adapter is refused on another base model than its own, and where its "+
+			"files do not match their checksums.", ""),
 		Example: "  lor2c eval --run runs/verdicts --split test --predictions verdicts.tsv\n" +
 			"  lor2c eval --run runs/verdicts --json | jq .scores\n" +
-			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500",
+			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500\n" +
+			"  lor2c eval --run runs/dylora --views all",
 		Annotations: exits(exitDevice, exitMismatch, exitNonFinite, exitLost),
 		Args:        noArgs,
 		RunE:        func(c *cobra.Command, _ []string) error { return runEval(c, o) },
@@ -46,6 +50,8 @@ func newEvalCommand() *cobra.Command {
 	c.Flags().StringVar(&o.adapter, "adapter", "", "adapter directory `DIR`")
 	c.Flags().StringVar(&o.split, "split", "dev",
 		"split `NAME`: dev or test; mnli also has dev_mismatched and test_mismatched")
+	c.Flags().StringVar(&o.views, "views", "",
+		"evaluate the forms `LIST` of the method: all, or numbers such as 1,2,8, which are ranks for dylora")
 	c.Flags().StringVar(&o.predictions, "predictions", "",
 		"write predictions to `FILE`, as GLUE takes them; - is standard output")
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
@@ -86,6 +92,9 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +
 			"name a file for one of them")}
 	}
+	if o.views != "" && o.predictions != "" {
+		return usageError{errors.New("lor2c: eval: --predictions has room for one form of the method; leave out --views")}
+	}
 	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
 		return err
@@ -93,11 +102,12 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	defer dev.Close()
 	endsItself(c.Context())
 	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
-	e, err := train.Evaluate(c.Context(), cfg, dev, o.adapter, o.split, evaluating(screen, time.Now))
+	list, err := train.EvaluateViews(c.Context(), cfg, dev, o.adapter, o.split, o.views, evaluating(screen, time.Now))
 	screen.Close()
 	if err != nil {
 		return err
 	}
+	e := list[0]
 	for _, f := range e.Findings {
 		screen.Print(terminal.Plain, "note: "+f.String(), 2)
 	}
@@ -108,6 +118,13 @@ func runEval(c *cobra.Command, o evalOptions) error {
 		if err := predictions.write(c, e.WritePredictions); err != nil {
 			return err
 		}
+	}
+	if o.views != "" {
+		if o.json {
+			return printViewsJSON(c.OutOrStdout(), list)
+		}
+		printViews(screenOfStdout(c), list)
+		return nil
 	}
 	if o.json {
 		return printJSON(c.OutOrStdout(), e)

@@ -177,8 +177,45 @@ func shortLabel(name string) string {
 	return name
 }
 
+// printViews writes a table of the scores of several forms of a method.
+func printViews(s *terminal.Screen, list []*train.SplitEvaluation) {
+	e := list[0]
+	s.Print(terminal.Plain, fmt.Sprintf("%s: %s", e.Split, count(e.Examples, "example")), 2)
+	if e.Scores == nil {
+		s.Print(terminal.Plain, scoreLine(e.Evaluation), 2)
+		return
+	}
+	names := slices.Sorted(maps.Keys(e.Scores))
+	rows := [][]string{append([]string{"", "loss"}, names...)}
+	for _, e := range list {
+		row := []string{e.View, fmt.Sprintf("%.4f", e.Loss)}
+		for _, name := range names {
+			row = append(row, tableCell(metric.Number(e.Scores[name])))
+		}
+		rows = append(rows, row)
+	}
+	ranks := make([]int, len(rows[0]))
+	for i := range ranks {
+		ranks[i] = i
+	}
+	printTable(s, rows, ranks)
+}
+
+// printViewsJSON writes the content of printScores for each of several forms of a method as one JSON object.
+func printViewsJSON(w io.Writer, list []*train.SplitEvaluation) error {
+	var views []map[string]any
+	for _, e := range list {
+		views = append(views, scoresJSON(e))
+	}
+	return json.NewEncoder(w).Encode(map[string]any{"split": list[0].Split, "views": views})
+}
+
 // printJSON writes the content of printScores as one JSON object.
 func printJSON(w io.Writer, e *train.SplitEvaluation) error {
+	return json.NewEncoder(w).Encode(scoresJSON(e))
+}
+
+func scoresJSON(e *train.SplitEvaluation) map[string]any {
 	out := map[string]any{"split": e.Split, "examples": e.Examples, "labelled": e.Labelled}
 	if e.Scores != nil {
 		out["loss"], out["scores"], out["intervals_95"] = metric.Number(e.Loss), e.Scores, e.Intervals
@@ -193,5 +230,8 @@ func printJSON(w io.Writer, e *train.SplitEvaluation) error {
 			out["f1_label"] = e.Labels[positiveClass]
 		}
 	}
-	return json.NewEncoder(w).Encode(out)
+	if e.View != "" {
+		out["view"] = e.View
+	}
+	return out
 }

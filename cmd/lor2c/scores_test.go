@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -112,5 +113,35 @@ func TestUndefinedScores(t *testing.T) {
 	}
 	if cell := tableCell(metric.Number(nan)); cell != "" {
 		t.Errorf("the cell of an undefined value is %q", cell)
+	}
+}
+
+// TestEvalViews: eval --views prints a row or an object for each form of a method that has several.
+func TestEvalViews(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	if r := run(t, append(short(t, out), "--set", "method.name=dylora", "--set", "method.rank=2")...); r.code != 0 {
+		t.Fatal(r)
+	}
+	r := run(t, "eval", "--run", out, "--views", "all")
+	if lines := strings.Split(strings.TrimSpace(r.stdout), "\n"); r.code != 0 || len(lines) != 4 ||
+		!strings.HasPrefix(strings.TrimSpace(lines[2]), "rank 1 ") ||
+		!strings.HasPrefix(strings.TrimSpace(lines[3]), "rank 2 ") {
+		t.Errorf("%+v", r)
+	}
+	var got struct {
+		Split string
+		Views []struct {
+			View   string
+			Loss   float64
+			Scores map[string]float64
+		}
+	}
+	r = run(t, "eval", "--run", out, "--views", "2", "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Split != "dev" || len(got.Views) != 1 ||
+		got.Views[0].View != "rank 2" || got.Views[0].Loss == 0 || len(got.Views[0].Scores) == 0 {
+		t.Errorf("%v, %+v", err, got)
+	}
+	if r := run(t, "eval", "--run", out, "--views", "all", "--predictions", "x"); r.code != exitUsage {
+		t.Errorf("%+v", r)
 	}
 }

@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // SplitEvaluation is the evaluation of a saved adapter on one split.
 type SplitEvaluation struct {
-	Evaluation // Scores is nil if the split has examples without a label
+	Evaluation        // Scores is nil if the split has examples without a label
+	View       string // the form of the method that was evaluated; empty for the method as it is
 	Split      string
 	Examples   int
 	Labels     []string          // names of the classes; nil in regression
@@ -31,6 +34,17 @@ type SplitEvaluation struct {
 // ends.
 func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, split string,
 	watch func(done, batches int)) (*SplitEvaluation, error) {
+	list, err := EvaluateViews(ctx, c, dev, dir, split, "", watch)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// EvaluateViews is Evaluate for several forms of one method, such as its ranks. choice is "all", or the numbers of
+// some, counted from 1 and separated by commas; the empty choice is the method as it is. The base model is loaded once.
+func EvaluateViews(ctx context.Context, c *config.Config, dev compute.Device, dir, split, choice string,
+	watch func(done, batches int)) ([]*SplitEvaluation, error) {
 	saved, err := adapter.Open(dir)
 	if err != nil {
 		return nil, err
@@ -53,12 +67,27 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 		return nil, blame(dev, "evaluate "+dir, err)
 	}
 	st.Evaluating = watch
-	task := s.Set.Task
-	e := &SplitEvaluation{Split: split, Labels: task.Labels, Examples: d.Len(), Findings: s.findings(d),
-		Notes: unchecked(dir, saved)}
-	e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), task.Metrics, c.Train)
+	views, err := chooseViews(st.Method, saved.Method.Name(), choice)
 	if err != nil {
-		return nil, blame(dev, "evaluate "+dir, err)
+		return nil, err
+	}
+	var list []*SplitEvaluation
+	for _, v := range views {
+		st.View = v.number
+		e := &SplitEvaluation{View: v.name, Split: split, Labels: s.Set.Task.Labels, Examples: d.Len(),
+			Findings: s.findings(d), Notes: unchecked(dir, saved)}
+		if err := e.run(ctx, st, d, s.Set.Task.Metrics, c.Train); err != nil {
+			return nil, blame(dev, "evaluate "+dir, err)
+		}
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+// run evaluates all examples of d.
+func (e *SplitEvaluation) run(ctx context.Context, st *Stepper, d data, metrics []string, t config.Train) (err error) {
+	if e.Evaluation, err = st.evaluate(ctx, d, sequence(d.Len()), metrics, t); err != nil {
+		return err
 	}
 	for _, x := range d.split.Examples {
 		if x.HasLabel || d.rows != nil {
@@ -68,7 +97,44 @@ func Evaluate(ctx context.Context, c *config.Config, dev compute.Device, dir, sp
 	if e.Labelled < d.Len() {
 		e.Evaluation = Evaluation{Predictions: e.Predictions}
 	}
-	return e, nil
+	return nil
+}
+
+// view is a form of a method: see adapter.Viewer.
+type view struct {
+	number int
+	name   string
+}
+
+// chooseViews returns the forms of a method that choice names; see EvaluateViews.
+func chooseViews(m adapter.Method, method, choice string) (views []view, err error) {
+	if choice == "" {
+		return []view{{}}, nil
+	}
+	var names []string
+	if v, ok := m.(adapter.Viewer); ok {
+		names = v.Views()
+	}
+	if names == nil {
+		return nil, place.Mistake(fmt.Errorf("train: evaluate views %s: this adapter of method %s has one form only; leave "+
+			"--views out", place.Quote(choice), method))
+	}
+	if choice == "all" {
+		for i, name := range names {
+			views = append(views, view{i + 1, name})
+		}
+		return views, nil
+	}
+	for part := range strings.SplitSeq(choice, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 || n > len(names) {
+			return nil, place.Mistake(fmt.Errorf("train: evaluate views %s: %s is not a form of the adapter; want all, or "+
+				"numbers from 1 (%s) to %d (%s) with commas between them", place.Quote(choice), place.Quote(part), names[0],
+				len(names), names[len(names)-1]))
+		}
+		views = append(views, view{n, names[n-1]})
+	}
+	return views, nil
 }
 
 // WritePredictions writes predictions in the format of the GLUE server: a header,

@@ -24,6 +24,7 @@ type Stepper struct {
 	Opt    *optim.AdamW
 	Seed   uint64
 	Steps  int // optimizer steps of the whole run, for methods that schedule changes
+	View   int // the form of the method in evaluations, see adapter.Viewer; 0 is the method as it is
 	// Objective is the training objective of the network.
 	Objective Objective
 	// Evaluating, if not nil, is called with the number of finished batches of an
@@ -132,7 +133,7 @@ func (s *Stepper) at(step int) adapter.At {
 // watch, if not nil, is called with the output of every op.
 func (s *Stepper) forward(b model.Batch, watch func(op, name string, y compute.Tensor)) compute.Tensor {
 	s.Dev.Reset()
-	at := adapter.At{Steps: s.Steps, Seed: s.Seed}
+	at := adapter.At{Steps: s.Steps, Seed: s.Seed, View: s.View}
 	s.Method.Begin(at)
 	t := &tape.Tape{Dev: s.Dev, Watch: watch}
 	pass, y := s.Model.NewPass(t, b, s.Method.Hook(at)), s.Objective.upload(s.Dev, b, false)
