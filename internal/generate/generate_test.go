@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
@@ -111,6 +112,47 @@ func TestCache(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGoldenText: with an IMLoR2C adapter, which has a merged module, modules of one layer and an injected LoRA, the 64
+// tokens behind a prompt are those that transformers writes with the modules as hooks. They are the same alone and
+// beside another text.
+func TestGoldenText(t *testing.T) {
+	golden, err := checkpoint.Open("../../testdata/golden_generate.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer golden.Close()
+	values := adapter.Values{
+		"rank": 4, "alpha": 8.0, "target_modules": []string{"q_proj", "v_proj"}, "inject_rank": 2, "inject_alpha": 6.0,
+	}
+	dev := cpu.Open[float32](1)
+	g := generator(t, dev, "lor2c", values, func(m *adapter.LoR2C) {
+		m.Merge(0, 1, 0)
+		m.Inject(3)
+	})
+	for _, p := range g.Method.Params() {
+		values := make([]float32, p.Value.Shape.Len())
+		if err := golden.ReadFinite(values, p.Name); err != nil {
+			t.Fatal(err)
+		}
+		p.Upload(dev, values)
+	}
+	ids, err := golden.ReadInts("ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []int32
+	for _, id := range ids {
+		want = append(want, int32(id))
+	}
+	results, err := g.Run(t.Context(), []Request{{want[:5], 64}, {want[:9], 60}}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(results[0].IDs, want[5:]) || !slices.Equal(results[1].IDs, want[9:]) {
+		t.Errorf("the texts are %v and %v; want %v", results[0].IDs, results[1].IDs, want[5:])
 	}
 }
 
