@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/sandbox"
 )
 
 func newDoctorCommand() *cobra.Command {
@@ -29,7 +31,7 @@ func newDoctorCommand() *cobra.Command {
 		Annotations: exits(exitDevice),
 		Args:        noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			rows := doctorRows(gpu.Probe())
+			rows := doctorRows(c.Context(), gpu.Probe())
 			if err := printRows(c, rows, asJSON); err != nil || device == "" {
 				return err
 			}
@@ -65,7 +67,7 @@ func printRows(c *cobra.Command, rows []row, asJSON bool) error {
 
 // doctorRows returns what doctor prints. Where something could not be found out, the
 // value of the row is the reason.
-func doctorRows(cuda gpu.Report) []row {
+func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 	cache := "none: no cache directory for this user"
 	if dir, err := os.UserCacheDir(); err == nil {
 		cache = filepath.Join(dir, "lor2c")
@@ -84,6 +86,13 @@ func doctorRows(cuda gpu.Report) []row {
 	if m, ok := cpu.ReadMemory(); ok {
 		rows = append(rows, row{"memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(m.Free), gib(m.Total))})
 	}
+	programs := "not possible: "
+	if box, err := sandbox.Open(ctx); err != nil {
+		programs += err.Error()
+	} else {
+		programs = box.Layers()
+	}
+	rows = append(rows, row{"code sandbox", programs})
 	rows = append(rows, row{"matrix products", cpu.BLAS()}, row{"token cache", cache}, row{"driver", cuda.Driver})
 	if advice := adviceOn(cuda); advice != "" {
 		rows = append(rows, row{"for a card", advice})

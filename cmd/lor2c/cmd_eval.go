@@ -17,6 +17,7 @@ import (
 
 type evalOptions struct {
 	configFlags
+	tasks                    taskOptions
 	run, checkpoint, adapter string
 	split, views             string
 	predictions, device      string
@@ -26,8 +27,8 @@ type evalOptions struct {
 func newEvalCommand() *cobra.Command {
 	var o evalOptions
 	c := &cobra.Command{
-		Use:   "eval (--run DIR | --adapter DIR [-c FILE])",
-		Short: "Evaluate an adapter",
+		Use:   "eval (--run DIR | --adapter DIR | --model DIR) [--task NAME]",
+		Short: "Evaluate an adapter on data, or a decoder on benchmarks",
 		Long: wrap("Eval loads the base model and an adapter and scores a split: each metric with a bootstrap interval, "+
 			"what always predicting the most frequent class would score, each class by itself, and the confusion matrix. "+
 			"--run takes data and model from a run directory and its best adapter; --adapter evaluates any adapter "+
@@ -35,16 +36,25 @@ func newEvalCommand() *cobra.Command {
 			"files are opened. With --views an adapter of a method that works in several forms is evaluated in each of them: "+
 			"one of dylora at every rank, one of adapter with robust_drop without the adapters of the first layers. "+
 			"The base model is loaded once. An adapter is refused on another base model than its own, and where its "+
-			"files do not match their checksums.", ""),
+			"files do not match their checksums.", "") + "\n\n" +
+			wrap("With --task it asks a decoder the questions of MMLU, BBH, DROP or HumanEval, or measures its perplexity on "+
+				"a text. --protocol says which harness's prompts and rules it follows: instruct-eval, with which the LoR2C paper "+
+				"was evaluated, or lm-eval. Answers and results are written as lm-evaluation-harness writes them; an interrupted "+
+				"evaluation continues with the same command. --against compares with another evaluation, question by question. "+
+				"HumanEval runs programs that the model writes, in a sandbox, and only with --allow-code-execution.", ""),
 		Example: "  lor2c eval --run runs/verdicts --split test --predictions verdicts.tsv\n" +
 			"  lor2c eval --run runs/verdicts --json | jq .scores\n" +
 			"  lor2c eval -c run.yaml --adapter peft/checkpoint-500\n" +
-			"  lor2c eval --run runs/dylora --views all",
+			"  lor2c eval --run runs/dylora --views all\n" +
+			"  lor2c eval --task mmlu --run runs/alpaca --data data/mmlu --limit 20\n" +
+			"  lor2c eval --task bbh --model models/llama --data data/bbh --protocol lm-eval\n" +
+			"  lor2c eval --task perplexity --model models/llama --data book.txt",
 		Annotations: exits(exitDevice, exitMismatch, exitNonFinite, exitLost),
 		Args:        noArgs,
 		RunE:        func(c *cobra.Command, _ []string) error { return runEval(c, o) },
 	}
 	o.configFlags.add(c)
+	o.tasks.add(c)
 	c.Flags().StringVar(&o.run, "run", "", "run directory `DIR` that lor2c train wrote")
 	c.Flags().StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
 	c.Flags().StringVar(&o.adapter, "adapter", "", "adapter directory `DIR`")
@@ -60,6 +70,12 @@ func newEvalCommand() *cobra.Command {
 }
 
 func runEval(c *cobra.Command, o evalOptions) error {
+	if err := o.tasks.check(c, o); err != nil {
+		return err
+	}
+	if o.tasks.task != "" {
+		return runEvalTask(c, o.tasks, o)
+	}
 	if (o.run == "") == (o.adapter == "") {
 		return usageError{fmt.Errorf("lor2c: eval: name either --run DIR or --adapter DIR")}
 	}

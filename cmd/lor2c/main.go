@@ -17,6 +17,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/generate"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/sandbox"
 	"github.com/lor2c/lor2c/internal/sweep"
 	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
@@ -35,6 +36,7 @@ const (
 )
 
 func main() {
+	sandbox.Child()
 	ctx, interrupts := untilSignal()
 	// All commands write to this writer and not to os.Stdout, so that a write which
 	// fails, also at the end, is reported.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lor2c/lor2c/internal/sandbox"
 )
 
 const (
@@ -20,6 +22,7 @@ const (
 // signals and streams are those of a real process, or as a command that waits
 // for a signal.
 func TestMain(m *testing.M) {
+	sandbox.Child()
 	if mode := os.Getenv(asWaiting); mode != "" {
 		ctx, _ := untilSignal()
 		if mode == "saves" {

@@ -78,6 +78,11 @@ var layers = []struct {
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
 			"internal/tape", "internal/model", "internal/adapter", "internal/chat", "internal/instruct"}},
+	{"internal/evaluate", []string{
+		"internal/place", "internal/infile", "internal/metric", "internal/outfile", "internal/tokenizer",
+		"internal/benchmark", "internal/generate",
+	}},
+	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},
 	{"internal/config", []string{
 		"internal/place", "internal/setting", "internal/infile", "internal/schedule", "internal/identity", "internal/adapter",
@@ -106,7 +111,7 @@ var layers = []struct {
 		"internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 		"internal/infile", "internal/strictjson", "internal/tokenizer", "internal/chat", "internal/instruct",
-		"internal/generate",
+		"internal/generate", "internal/benchmark", "internal/evaluate", "internal/sandbox",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},
@@ -125,6 +130,8 @@ var reserved = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/lor2c"}},
 	{"gorgonia.org/tensor", []string{"internal/checkpoint"}},
 	{"gorgonia.org/cu", []string{"internal/gpu/driver"}},
+	{"github.com/elastic/go-seccomp-bpf", []string{"internal/sandbox"}},
+	{"github.com/landlock-lsm/go-landlock", []string{"internal/sandbox"}},
 }
 
 // allowed returns the imports that layers allows, by package.

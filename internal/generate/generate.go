@@ -82,6 +82,9 @@ func (g *Generator) Prepare(slots, tokens int) {
 	g.kept = make([][]int32, slots)
 }
 
+// Forget makes the next text compute all its tokens, whatever texts were before it.
+func (g *Generator) Forget() { clear(g.kept) }
+
 // text is a request in work.
 type text struct {
 	request int

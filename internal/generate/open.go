@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,7 +20,11 @@ import (
 
 // Source names what continues texts: a model, which may be left out for an adapter that names its base, and an adapter,
 // which may be left out.
-type Source struct{ Model, Adapter string }
+type Source struct {
+	Model, Adapter string
+	// NF4 stores the weights of linear layers in four bits, as train.quantize: nf4 does for a run.
+	NF4 bool
+}
 
 // Texts is a model with its tokenizer, before it is on a device.
 type Texts struct {
@@ -28,6 +33,7 @@ type Texts struct {
 	EOS       []int32
 	MaxTokens int // of prompt and continuation
 	dir       string
+	nf4       bool
 	saved     *adapter.Saved
 	template  string         // how Prompt makes a text of a conversation
 	chat      *chat.Template // that of the model, if template says so
@@ -35,7 +41,7 @@ type Texts struct {
 
 // Open opens the files that s names. Close closes them.
 func Open(s Source) (*Texts, error) {
-	t := &Texts{}
+	t := &Texts{nf4: s.NF4}
 	if s.Adapter != "" {
 		saved, err := adapter.Open(s.Adapter)
 		if err != nil {
@@ -127,6 +133,28 @@ func (t *Texts) readGeneration(name string, sampling bool) error {
 // Dir returns the directory of the model.
 func (t *Texts) Dir() string { return t.dir }
 
+// Identity returns what decides the texts besides the device: the checksums of weights, adapter and tokenizer.
+func (t *Texts) Identity() (map[string]string, error) {
+	sum, err := adapter.Fingerprint(t.dir)
+	if err != nil {
+		return nil, err
+	}
+	words := t.Tokenizer.Hash()
+	id := map[string]string{
+		"model": t.dir, "weights": sum, "tokenizer": hex.EncodeToString(words[:]), "quantize": "none", "adapter": "none",
+	}
+	if t.nf4 {
+		id["quantize"] = "nf4"
+	}
+	if t.saved != nil {
+		id["method"] = t.saved.Method.Name()
+		if id["adapter"], err = t.saved.SHA256(); err != nil {
+			return nil, err
+		}
+	}
+	return id, nil
+}
+
 // Close closes the files.
 func (t *Texts) Close() {
 	if t.saved != nil {
@@ -150,6 +178,9 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
 	if err != nil {
 		return nil, err
+	}
+	if t.nf4 {
+		model.Quantize(dev, m)
 	}
 	method, err := adapter.Attach(dev, m, settings)
 	if err != nil {

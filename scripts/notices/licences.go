@@ -30,9 +30,14 @@ var known = map[string]string{
 	// The file names the authors and repeats the head of the Apache licence that
 	// applies to their part.
 	"go.yaml.in/yaml/v3 NOTICE": "Apache-2.0",
+	// The file offers a choice of this licence and the GPL.
+	"kernel.org/pub/linux/libs/security/libcap/psx License": "BSD-3-Clause",
+	// The file names the copyright holder; the licence is beside it.
+	"github.com/elastic/go-seccomp-bpf NOTICE.txt": "",
 	// These files grant patents in addition to the BSD licence.
 	"golang.org/x/exp PATENTS":           "",
 	"golang.org/x/image PATENTS":         "",
+	"golang.org/x/net PATENTS":           "",
 	"golang.org/x/sys PATENTS":           "",
 	"golang.org/x/term PATENTS":          "",
 	"golang.org/x/text PATENTS":          "",

@@ -1,0 +1,210 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/outfile"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// files are the files of an evaluation in its directory.
+type files struct {
+	dir, suffix string
+	name        string   // of the task whose file is open
+	file        *os.File // nil if none is
+	keep        bool     // what is behind the last whole chunk stays
+}
+
+// samples returns the path of the answers to a task.
+func (f *files) samples(task string) string {
+	return filepath.Join(f.dir, "samples_"+task+"_"+f.suffix+".jsonl")
+}
+
+// append adds lines to the file of a task, and returns when they are on the disk.
+func (f *files) append(task string, lines []line) error {
+	if f.name != task {
+		f.close()
+		file, err := os.OpenFile(f.samples(task), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+		if err != nil {
+			return f.fault(task, err)
+		}
+		f.name, f.file = task, file
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	for _, l := range lines {
+		if err := encoder.Encode(l); err != nil {
+			return f.fault(task, err)
+		}
+	}
+	_, err := f.file.Write(b.Bytes())
+	if err == nil {
+		err = f.file.Sync()
+	}
+	if err != nil {
+		return f.fault(task, err)
+	}
+	return nil
+}
+
+func (f *files) fault(task string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("evaluate: write %s: %w", f.samples(task), err)
+}
+
+func (f *files) close() {
+	if f.file != nil {
+		f.file.Close()
+	}
+	f.name, f.file = "", nil
+}
+
+// open reads what the directory has of this evaluation, or begins it.
+func (e *Evaluation) open() error {
+	e.files = &files{dir: e.Out, suffix: "rolling"}
+	name := "perplexity"
+	if e.benchmark != nil {
+		e.files.suffix, name = string(e.benchmark.Protocol), e.benchmark.Name
+	}
+	if err := os.MkdirAll(e.Out, 0o777); err != nil {
+		return place.Given(fmt.Errorf("evaluate: open %s: %w", e.Out, err))
+	}
+	path := filepath.Join(e.Out, "settings_"+name+"_"+e.files.suffix+".json")
+	now := e.identity()
+	raw, err := infile.Read(path, infile.Config)
+	if errors.Is(err, fs.ErrNotExist) {
+		return outfile.WriteJSON(path, now)
+	}
+	if err != nil {
+		return fmt.Errorf("evaluate: read %s: %w", path, err)
+	}
+	var was map[string]string
+	if err := json.Unmarshal(raw, &was); err != nil {
+		return place.Mistake(fmt.Errorf("evaluate: read %s: it is not the JSON that an evaluation writes: %w; name another "+
+			"directory", path, err))
+	}
+	if differences := compare(was, now); differences != nil {
+		return place.Mistake(fmt.Errorf("evaluate: open %s: it has another evaluation of %s; name another directory: %s",
+			e.Out, name, strings.Join(differences, "; ")))
+	}
+	return e.continued()
+}
+
+// identity returns what decides the answers.
+func (e *Evaluation) identity() map[string]string {
+	id := maps.Clone(e.Identity)
+	id["evaluation"] = e.title
+	id["seed"] = fmt.Sprint(e.Seed)
+	id["limit"] = fmt.Sprint(e.Limit)
+	id["positions"] = fmt.Sprint(e.MaxTokens)
+	var all strings.Builder
+	for _, q := range e.questions {
+		fmt.Fprintf(&all, "%s %d %s\n", q.task, q.row, q.digest())
+	}
+	id["questions"] = hash(all.String())
+	if e.benchmark != nil {
+		id["shots"], id["samples"] = fmt.Sprint(e.benchmark.Shots), fmt.Sprint(e.samples)
+	}
+	return id
+}
+
+// digest identifies the content of a question.
+func (q question) digest() string {
+	it := q.item
+	return hash(fmt.Sprintf("%q", []string{q.content, it.Prompt(len(it.Shots)), it.Label, it.Code.Test}))
+}
+
+// compare lists what differs between two identities.
+func compare(was, now map[string]string) (differences []string) {
+	keys := maps.Clone(was)
+	maps.Copy(keys, now)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if was[key] != now[key] {
+			differences = append(differences, fmt.Sprintf("%s was %s and is %s", key, place.Quote(was[key]),
+				place.Quote(now[key])))
+		}
+	}
+	return differences
+}
+
+// continued reads the answers of an evaluation that was interrupted or is done. It removes what is behind the last
+// whole chunk.
+func (e *Evaluation) continued() error {
+	for rest := e.questions; len(rest) > 0; {
+		n := 0 // questions of the task
+		for n < len(rest) && rest[n].task == rest[0].task {
+			n++
+		}
+		lines, err := e.files.read(rest[:n])
+		if err != nil {
+			return err
+		}
+		e.scored = append(e.scored, lines...)
+		if len(lines) < n {
+			return nil
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// read returns the answers to the questions of one task, up to the last whole chunk.
+func (f *files) read(questions []question) (lines []line, err error) {
+	task := questions[0].task
+	path := f.samples(task)
+	raw, err := infile.Read(path, infile.Log)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("evaluate: read %s: %w", path, err)
+	}
+	whole, count, end := 0, 0, 0 // bytes and lines of whole chunks, and bytes of lines
+	bound := chunk(questions)
+	for text := range bytes.Lines(raw) {
+		if !bytes.HasSuffix(text, []byte("\n")) {
+			break // a write that was cut off
+		}
+		if len(lines) == len(questions) {
+			return nil, place.Mistake(fmt.Errorf("evaluate: read %s:%d: the task has %d questions; remove the file to answer "+
+				"them again", path, len(lines)+1, len(questions)))
+		}
+		l := line{task: task}
+		if err := json.Unmarshal(text, &l); err != nil || l.DocID != questions[len(lines)].row {
+			return nil, place.Mistake(fmt.Errorf("evaluate: read %s:%d: it is not the answer to row %d; remove the file to "+
+				"answer its questions again", path, len(lines)+1, questions[len(lines)].row))
+		}
+		lines, end = append(lines, l), end+len(text)
+		if len(lines) == bound {
+			whole, count = end, bound
+			if bound < len(questions) {
+				bound += chunk(questions[bound:])
+			}
+		}
+	}
+	if whole == len(raw) {
+		return lines, nil
+	}
+	lines = lines[:count]
+	if f.keep {
+		return lines, nil
+	}
+	if err := os.Truncate(path, int64(whole)); err != nil {
+		return nil, f.fault(task, err)
+	}
+	return lines, nil
+}

@@ -1,0 +1,31 @@
+// Package sandbox runs Python programs that a language model wrote, which may do anything, without letting them do
+// harm.
+//
+// Each program runs in a process of its own, which gives up what it does not need and then executes Python. It cannot
+// reach the network, start a process, send a signal, or read and write files outside of the system's folders and of one
+// temporary folder; memory, processor time and the size of files are bounded. If a restriction cannot be set up,
+// nothing is executed.
+//
+// A program is right if it runs to its end. The process reports that by a random word that the program is not given, so
+// leaving early does not count. A program that looks for the word in the interpreter that runs it can find it; the
+// sandbox bounds the harm of a program and does not make its verdict proof against a program written to deceive.
+package sandbox
+
+import "time"
+
+// These are the outcomes of a program.
+const (
+	Passed   = "passed"    // it ran to its end
+	Failed   = "failed"    // it raised an exception, left early or was ended by a limit
+	TimedOut = "timed out" // it ran longer than Wall
+)
+
+// These bound a program.
+const (
+	Wall   = 3 * time.Second // time until it is interrupted; it is killed a second later
+	cpu    = 4               // seconds of processor time
+	memory = 1 << 30         // bytes of addresses
+	file   = 1 << 20         // bytes of a file that it writes
+	opened = 64              // files at a time
+	report = 64 << 10        // bytes that are read of what the process reports
+)

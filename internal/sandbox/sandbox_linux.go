@@ -1,0 +1,147 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed runner.py
+var runner string
+
+// ready is what the process reports directly before it executes Python.
+const ready = "ready\n"
+
+// Sandbox runs programs.
+type Sandbox struct {
+	python     string
+	libraries  []string // folders of Python outside of the system's
+	namespaces bool     // the kernel allows namespaces of a process's own
+}
+
+// Open finds Python and tries the sandbox with a program that must run and one that must not. The error says which
+// restriction cannot be set up.
+func Open(ctx context.Context) (*Sandbox, error) {
+	s := &Sandbox{}
+	if err := s.find(ctx); err != nil {
+		return nil, fmt.Errorf("sandbox: open: %w", err)
+	}
+	const harmless, harmful = "x = 1", "import socket\nsocket.socket()"
+	s.namespaces = true
+	outcome, err := s.Run(ctx, harmless)
+	if err != nil || outcome != Passed {
+		s.namespaces = false
+		outcome, err = s.Run(ctx, harmless)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if outcome != Passed {
+		return nil, fmt.Errorf("sandbox: open: %s does not run inside it: %s", s.python, outcome)
+	}
+	if outcome, err := s.Run(ctx, harmful); err != nil || outcome != Failed {
+		return nil, fmt.Errorf("sandbox: open: a program that opens a socket has %s; want it to fail: %w", outcome, err)
+	}
+	return s, nil
+}
+
+// Layers names the restrictions that are in force.
+func (s *Sandbox) Layers() string {
+	layers := "seccomp, landlock, limits"
+	if s.namespaces {
+		layers += ", namespaces"
+	}
+	return layers
+}
+
+// find finds Python and the folders that it needs.
+func (s *Sandbox) find(ctx context.Context) error {
+	const question = "import sys; print(sys.executable); print(sys.base_prefix); print(sys.base_exec_prefix)"
+	out, err := exec.CommandContext(ctx, "python3", "-I", "-S", "-c", question).Output()
+	if err != nil {
+		return fmt.Errorf("no Python runs: %w; want a program python3 in PATH", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != 3 {
+		return fmt.Errorf("python3 prints %d lines about itself; want 3", len(lines))
+	}
+	if s.python, err = filepath.EvalSymlinks(lines[0]); err != nil {
+		return err
+	}
+	for _, dir := range append(lines[1:], filepath.Dir(filepath.Dir(s.python))) {
+		if dir = filepath.Clean(dir); dir == "/" || dir == "." {
+			return fmt.Errorf("python3 is installed in %s, so that a program could read everything there", dir)
+		}
+		if !strings.HasPrefix(dir+"/", "/usr/") {
+			s.libraries = append(s.libraries, dir)
+		}
+	}
+	return nil
+}
+
+// Run runs a program and returns its outcome. The error means that it was not executed.
+func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("sandbox: run a program: %w", err)
+		}
+	}()
+	dir, err := os.MkdirTemp("", "lor2c-program-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	word := rand.Text()
+	read, write, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer read.Close()
+	ctx, cancel := context.WithTimeout(ctx, Wall+time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{childName, s.python, dir}, s.libraries...)...)
+	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{write}
+	cmd.Env = []string{} // Python gets its own
+	cmd.Stdin = strings.NewReader(word + "\n" + program)
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.namespaces {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
+			syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+		const nobody = 65534
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
+	}
+	err = cmd.Start()
+	write.Close()
+	if err != nil {
+		return "", err
+	}
+	// Only what is behind the limit is lost. The process has closed its end when it has ended.
+	said, _ := io.ReadAll(io.LimitReader(read, report))
+	cmd.Cancel() // a process that reported too much
+	waited := cmd.Wait()
+	said, executed := bytes.CutPrefix(said, []byte(ready))
+	switch {
+	case !executed && ctx.Err() == nil:
+		return "", fmt.Errorf("a restriction cannot be set up: %s", strings.TrimSpace(string(said)))
+	case errors.Is(ctx.Err(), context.Canceled):
+		return "", ctx.Err()
+	case string(said) == word+" "+Passed:
+		return Passed, nil
+	case string(said) == word+" "+TimedOut || ctx.Err() != nil:
+		return TimedOut, nil
+	}
+	_ = waited // how it ended makes no difference
+	return Failed, nil
+}
