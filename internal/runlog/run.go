@@ -112,7 +112,10 @@ func Open(dir string, o Options) (*Run, error) {
 		r.closeFiles()
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
 	}
-	r.put(r.events, firstEvent(o.Now()))
+	if _, err := r.events.Write(firstEvent(o.Now())); err != nil {
+		r.closeFiles()
+		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
+	}
 	if err := r.removeResults(); err != nil {
 		r.closeFiles()
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
