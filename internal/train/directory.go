@@ -21,8 +21,10 @@ type directory struct {
 	path  string
 	held  bool // the directory has a run that took at least one step
 	begun bool // this process has begun or continued a run there
-	lock  *os.File
-	made  []string // paths that this process created, parents first
+	// configured means that there was a run file, of a start that took no step, or of a run.
+	configured bool
+	lock       *os.File
+	made       []string // paths that this process created, parents first
 }
 
 // errBusy is wrapped when another process has locked the run directory.
@@ -60,6 +62,7 @@ func openDirectory(path string, busy func() bool) (*directory, error) {
 	if err == nil {
 		// Another process may have begun a run there since the first look.
 		d.held, err = look(path)
+		d.configured = exists(filepath.Join(path, ConfigFile))
 	}
 	if err != nil {
 		d.close()
@@ -130,7 +133,9 @@ func (d *directory) check() error {
 // directories that this process created.
 func (d *directory) close() {
 	if !d.begun && !d.held {
-		if d.lock != nil && d.locked() {
+		// Without the run file, the logs of an earlier start that took no step would be those of a
+		// stranger, and the directory would be refused.
+		if !d.configured && d.lock != nil && d.locked() {
 			_ = os.Remove(filepath.Join(d.path, ConfigFile))
 		}
 		for i := len(d.made) - 1; i >= 0; i-- {

@@ -219,6 +219,24 @@ func TestStartAgain(t *testing.T) {
 	}
 }
 
+// TestFailedStarts: a start that fails before its first step, as on a full disk, leaves a
+// directory in which the next one begins, however many fail.
+func TestFailedStarts(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "out")
+	for range 3 {
+		d, err := openDirectory(dir, notBusy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, ConfigFile), nil, 0o666), // written first
+			os.WriteFile(filepath.Join(dir, "log.txt"), nil, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		d.begun = !d.configured // the first start fails after it has written its files, and the others before
+		d.close()
+	}
+}
+
 // TestSetAside: a file in the place of a file of the run is renamed, the log
 // says so, and the run ends as without it.
 func TestSetAside(t *testing.T) {
