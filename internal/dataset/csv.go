@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -32,49 +33,79 @@ type csvField struct {
 	quoted   bool
 }
 
-// readCSV reads a file with a header line.
-func readCSV(path string, r io.Reader, l layout) (t table, err error) {
-	in := &csvReader{path: path, in: bufio.NewReader(r), at: place.Position{Line: 1}}
+// csvRows reads the rows of a CSV file with a header line.
+type csvRows struct {
+	path  string
+	in    *csvReader
+	width int // number of columns
+	at    columns
+	id    int // of the next row
+	spans spanning
+}
+
+// openCSV reads the header line.
+func openCSV(path string, r io.Reader, l layout) (*csvRows, error) {
+	in := &csvReader{path: path, in: bufio.NewReaderSize(r, 1<<16), at: place.Position{Line: 1}}
 	// A byte order mark would become part of the name of the first column.
 	if mark, _ := in.in.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
 		in.in.Discard(len(byteOrderMark))
 	}
 	head, err := in.next()
 	if err == io.EOF {
-		return t, errEmpty(path)
+		return nil, errEmpty(path)
 	}
 	if err != nil {
-		return t, err
+		return nil, err
 	}
 	header := texts(head)
 	at, err := l.locate(path, header)
 	if err != nil {
-		return t, otherSeparator(err, header, ",")
+		return nil, otherSeparator(err, header, ",")
 	}
-	spans := spanning{}
-	for {
-		fields, err := in.next()
-		if err == io.EOF {
-			break
+	return &csvRows{path: path, in: in, width: len(header), at: at}, nil
+}
+
+// next implements rows.
+func (c *csvRows) next() (row, error) {
+	fields, err := c.in.next()
+	if err == io.EOF {
+		return row{}, err
+	}
+	id := c.id
+	c.id++
+	var bad *BadRow
+	if errors.As(err, &bad) && bad.midway {
+		// What remains of the record cannot be divided into fields.
+		c.in.skipLine()
+	}
+	if err != nil {
+		return row{id: id}, err
+	}
+	if len(fields) != c.width {
+		return row{id: id}, badRow("dataset: read %s:%d: %d columns; want %d separated by commas", c.path,
+			fields[0].at.Line, len(fields), c.width)
+	}
+	for _, f := range fields {
+		if err := c.spans.add(c.path, f, c.width); err != nil {
+			return row{id: id}, err
 		}
-		if err != nil {
-			return t, err
-		}
-		if len(fields) != len(header) {
-			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by commas", path, fields[0].at.Line,
-				len(fields), len(header))
-		}
-		for _, f := range fields {
-			if err := spans.add(path, f, len(header)); err != nil {
-				return t, err
-			}
-		}
-		t.rows = append(t.rows, at.row(len(t.rows), fields[0].at.Line, texts(fields)))
+	}
+	return c.at.row(id, fields[0].at.Line, texts(fields)), nil
+}
+
+// readCSV reads a file with a header line.
+func readCSV(path string, r io.Reader, l layout) (t table, err error) {
+	in, err := openCSV(path, r, l)
+	if err != nil {
+		return t, err
+	}
+	if err := t.fill(in, false); err != nil {
+		return t, err
 	}
 	if len(t.rows) == 0 {
 		return t, errNoRows(path)
 	}
-	t.findings = spans.findings(path)
+	t.findings = in.spans.findings(path)
 	return t, nil
 }
 
@@ -104,19 +135,20 @@ func (r *csvReader) record() ([]csvField, error) {
 	}
 	r.size = 0
 	var fields []csvField
+	var fault error
 	for {
 		f, end, err := r.field()
 		if err != nil {
 			return nil, err
 		}
-		if bad := invalidUTF8(f.text); bad >= 0 {
+		if bad := invalidUTF8(f.text); bad >= 0 && fault == nil {
 			line := f.at.Line + strings.Count(f.text[:bad], "\n")
-			return nil, fmt.Errorf("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", r.path, line,
+			fault = badRow("dataset: read %s:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", r.path, line,
 				f.text[bad])
 		}
 		fields = append(fields, f)
 		if end {
-			return fields, nil
+			return fields, fault
 		}
 	}
 }
@@ -135,6 +167,26 @@ func (r *csvReader) fault(at place.Position, format string, a ...any) error {
 	return fmt.Errorf("dataset: read %s:%s: %s", r.path, at, fmt.Sprintf(format, a...))
 }
 
+// stray returns the error of a character inside a record that cannot be there. The next record probably begins on the
+// next line.
+func (r *csvReader) stray(at place.Position, format string, a ...any) error {
+	return &BadRow{err: r.fault(at, format, a...), midway: true}
+}
+
+// skipLine reads to the end of the line. What it cannot read, the next record reports.
+func (r *csvReader) skipLine() {
+	for {
+		b, err := r.in.ReadByte()
+		if err != nil {
+			return
+		}
+		if b == '\n' {
+			r.lineEnd()
+			return
+		}
+	}
+}
+
 // read returns the next byte and counts lines and columns.
 func (r *csvReader) read() (byte, error) {
 	b, err := r.in.ReadByte()
@@ -145,7 +197,7 @@ func (r *csvReader) read() (byte, error) {
 		return 0, r.fault(r.at, "a record of more than %d MiB; want one example per record", maxRecord>>20)
 	}
 	if b == 0 {
-		return 0, r.fault(r.at, "a NUL byte; want text")
+		return 0, r.stray(r.at, "a NUL byte; want text")
 	}
 	if utf8.RuneStart(b) {
 		r.at.Column++
@@ -164,7 +216,7 @@ func (r *csvReader) afterCR() error {
 		if at.Line == 1 {
 			return errCR(r.path, b == '\r')
 		}
-		return r.fault(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, "+
+		return r.stray(at, "a carriage return outside of quotes that no line feed follows; want line ends LF or CR LF, "+
 			"and the field in quotes")
 	}
 	if err == nil || err == io.EOF {
@@ -205,11 +257,11 @@ func (r *csvReader) field() (f csvField, end bool, err error) {
 			}
 			return f, b != ',', err
 		case f.quoted:
-			return f, false, r.fault(r.at,
+			return f, false, r.stray(r.at,
 				"text follows the quote that closes a field, which opened on line %d; want quotes inside a field doubled",
 				f.at.Line)
 		case b == '"':
-			return f, false, r.fault(r.at,
+			return f, false, r.stray(r.at,
 				"a quote inside a field that does not begin with one; want the field in quotes and quotes inside it doubled")
 		}
 		if text = append(text, b); len(text) > maxText {

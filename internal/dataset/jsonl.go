@@ -17,32 +17,49 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
+// jsonlRows reads the rows of a file with one JSON object per line.
+type jsonlRows struct {
+	lines
+	layout
+	id int // of the next row
+}
+
+func openJSONL(path string, r io.Reader, l layout) *jsonlRows {
+	return &jsonlRows{lines: lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}, layout: l}
+}
+
+// next implements rows.
+func (j *jsonlRows) next() (row, error) {
+	line, err := j.lines.next()
+	for err == nil && strings.TrimSpace(line) == "" {
+		line, err = j.lines.next()
+	}
+	if err == io.EOF {
+		return row{}, err
+	}
+	id := j.id
+	j.id++
+	if err != nil {
+		return row{id: id}, err
+	}
+	one, err := jsonRow(line, j.layout)
+	one.id, one.line = id, j.n
+	var at *strictjson.Error
+	switch {
+	case errors.As(err, &at):
+		return one, badRow("dataset: read %s:%d:%d: %s; want one JSON object per line", j.path, j.n, at.Position.Column,
+			at.What)
+	case err != nil:
+		return one, badRow("dataset: read %s:%d: %w", j.path, j.n, err)
+	}
+	return one, nil
+}
+
 // readJSONL reads one JSON object per line. A label may be a string, a number
 // or a bool; if the key is null or absent, the example has no label.
 func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
-	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
-	for {
-		line, err := in.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return t, err
-		}
-		if strings.TrimSpace(line) == "" {
-			continue
-		}
-		one, err := jsonRow(line, l)
-		if err != nil {
-			var at *strictjson.Error
-			if errors.As(err, &at) {
-				return t, fmt.Errorf("dataset: read %s:%d:%d: %s; want one JSON object per line", path, in.n, at.Position.Column,
-					at.What)
-			}
-			return t, fmt.Errorf("dataset: read %s:%d: %w", path, in.n, err)
-		}
-		one.id, one.line = len(t.rows), in.n
-		t.rows = append(t.rows, one)
+	if err := t.fill(openJSONL(path, r, l), false); err != nil {
+		return t, err
 	}
 	if len(t.rows) == 0 {
 		return t, errEmpty(path)
@@ -81,11 +98,18 @@ func jsonRow(line string, l layout) (row, error) {
 	if len(texts) == 2 {
 		r.b = &texts[1]
 	}
+	for _, name := range l.keep {
+		value, err := jsonValue(name, object, keys)
+		if err != nil {
+			return row{}, err
+		}
+		r.kept = append(r.kept, value)
+	}
 	raw, ok := object[l.label]
 	if !ok && l.needLabel {
 		return row{}, fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
 	}
-	if !ok || string(raw) == "null" {
+	if !ok || string(raw) == "null" || l.label == "" {
 		return r, nil
 	}
 	var err error
@@ -96,6 +120,21 @@ func jsonRow(line string, l layout) (row, error) {
 	}
 	r.hasLabel = strings.TrimSpace(r.label) != ""
 	return r, err
+}
+
+// jsonValue returns the value of a key of an object.
+func jsonValue(name string, object map[string]json.RawMessage, keys []string) (v Value, err error) {
+	raw, ok := object[name]
+	if !ok {
+		return v, fmt.Errorf("no key %q; the line has %s", name, oneOf(name, keys))
+	}
+	if jsonKind(raw) == "string" {
+		err = json.Unmarshal(raw, &v.Text)
+		return v, err
+	}
+	var line bytes.Buffer
+	err = json.Compact(&line, raw)
+	return Value{Text: line.String(), JSON: true}, err
 }
 
 // jsonKind returns the kind of a JSON value, which its first byte tells.

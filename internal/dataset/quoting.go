@@ -76,15 +76,27 @@ func unquote(f string) (string, bool) {
 	return strings.ReplaceAll(f, `""`, `"`), true
 }
 
+// certain reports whether the rows so far have quoted fields beyond doubt.
+func (q *quoting) certain() bool { return q.loose == 0 && (q.doubled > 0 || q.quotedHeader) }
+
+// contradiction returns an error if the header is in quotes and a field cannot be.
+func (q *quoting) contradiction(path string) error {
+	if !q.quotedHeader || q.loose == 0 {
+		return nil
+	}
+	return fmt.Errorf("dataset: read %s:%d: the names of the columns are in quotes, but this field has a quote that "+
+		"is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes",
+		path, q.firstLoose)
+}
+
 // settle removes the quotes of the fields of t if the file certainly has quoted
 // fields. It adds a finding that says so, or that the quotes were kept.
 func (q *quoting) settle(path string, t *table) error {
+	if err := q.contradiction(path); err != nil {
+		return err
+	}
 	switch {
-	case q.quotedHeader && q.loose > 0:
-		return fmt.Errorf("dataset: read %s:%d: the names of the columns are in quotes, but this field has a quote that "+
-			"is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes",
-			path, q.firstLoose)
-	case q.loose == 0 && (q.doubled > 0 || q.quotedHeader):
+	case q.certain():
 		for i := range t.rows {
 			t.rows[i].unquote()
 		}
@@ -105,6 +117,9 @@ func (r *row) unquote() {
 	r.a, _ = unquote(r.a)
 	if r.b != nil {
 		*r.b, _ = unquote(*r.b)
+	}
+	for i := range r.kept {
+		r.kept[i].Text, _ = unquote(r.kept[i].Text)
 	}
 	if bare, ok := unquote(r.label); ok {
 		r.label, r.hasLabel = bare, strings.TrimSpace(bare) != ""

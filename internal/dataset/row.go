@@ -3,6 +3,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type row struct {
 	hasLabel bool
 	kind     string // of a JSON label: string, number or bool
 	written  string // a JSON number as the file has it, if label is another text
+	kept     []Value
 }
 
 // table is a text file that was split into rows.
@@ -29,6 +31,47 @@ type table struct {
 	findings     []Finding
 }
 
+// rows reads a file row by row.
+type rows interface {
+	// next returns the next row, io.EOF after the last, or an error. After a [*BadRow] the next call returns the row
+	// behind it; the row has then only the id.
+	next() (row, error)
+}
+
+// BadRow is the error of a row that cannot be used, in a file whose other rows can be read.
+type BadRow struct {
+	err     error
+	columns bool // it has another number of columns than the file
+	midway  bool // reading ended inside the row
+}
+
+func (b *BadRow) Error() string { return b.err.Error() }
+
+// Unwrap returns what is wrong, with the place.
+func (b *BadRow) Unwrap() error { return b.err }
+
+func badRow(format string, a ...any) *BadRow { return &BadRow{err: fmt.Errorf(format, a...)} }
+
+// fill reads all rows. It leaves out those of another number of columns if the table was told to.
+func (t *table) fill(from rows, skipBad bool) error {
+	for {
+		r, err := from.next()
+		var bad *BadRow
+		switch {
+		case err == io.EOF:
+			return nil
+		case skipBad && errors.As(err, &bad) && bad.columns:
+			if t.skipped++; t.firstSkipped == 0 {
+				t.firstSkipped = r.line
+			}
+		case err != nil:
+			return err
+		default:
+			t.rows = append(t.rows, r)
+		}
+	}
+}
+
 // layout describes where the texts and the label of a file are.
 type layout struct {
 	text      []string // names of the one or two text columns
@@ -37,6 +80,7 @@ type layout struct {
 	needLabel bool     // every example must have a label
 	skipBad   bool     // rows with a wrong number of columns are counted and not an error
 	quotes    bool     // a TSV file may have quoted fields
+	keep      []string // names of further columns that rows have
 }
 
 // columns are the positions of a layout's columns in one file; label is -1 if
@@ -44,6 +88,7 @@ type layout struct {
 type columns struct {
 	text  []int
 	label int
+	keep  []int
 }
 
 // locate returns the positions of the layout's columns in a header.
@@ -56,12 +101,19 @@ func (l layout) locate(path string, header []string) (columns, error) {
 		}
 		at.text = append(at.text, i)
 	}
-	if l.needLabel || slices.Contains(header, l.label) {
+	if l.needLabel || l.label != "" && slices.Contains(header, l.label) {
 		i, err := find(l.label, header)
 		if err != nil {
 			return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
 		}
 		at.label = i
+	}
+	for _, name := range l.keep {
+		i, err := find(name, header)
+		if err != nil {
+			return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
+		}
+		at.keep = append(at.keep, i)
 	}
 	return at, nil
 }
@@ -89,6 +141,9 @@ func (at columns) row(id, line int, fields []string) row {
 	if at.label >= 0 {
 		// A label that consists of blanks is never intended as a class.
 		r.label, r.hasLabel = strings.Clone(fields[at.label]), strings.TrimSpace(fields[at.label]) != ""
+	}
+	for _, i := range at.keep {
+		r.kept = append(r.kept, Value{Text: strings.Clone(fields[i])})
 	}
 	return r
 }

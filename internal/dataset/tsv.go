@@ -19,58 +19,68 @@ type lines struct {
 	n    int // number of the last line that was returned
 }
 
-// next returns the next line without its line end and without a byte order
+// next returns the next line that is not empty, without its line end and without a byte order
 // mark, or io.EOF.
 func (l *lines) next() (string, error) {
 	for {
-		s, err := l.line()
-		if err != nil && err != io.EOF {
-			return "", fmt.Errorf("dataset: read %s: %w", l.path, err)
-		}
-		if s == "" {
-			return "", io.EOF
-		}
-		l.n++
-		if l.n == 1 {
-			s = strings.TrimPrefix(s, byteOrderMark)
-		}
-		s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
-		if len(s) > maxLine {
-			return "", fmt.Errorf("dataset: read %s:%d: a line of more than %d MiB; want one example per line", l.path, l.n,
-				maxLine>>20)
-		}
-		if i := strings.IndexByte(s, 0); i >= 0 {
-			return "", fmt.Errorf("dataset: read %s:%d:%d: a NUL byte; want text", l.path, l.n, place.At([]byte(s), i).Column)
-		}
-		if i := invalidUTF8(s); i >= 0 {
-			return "", fmt.Errorf("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n,
-				place.At([]byte(s), i).Column, s[i])
-		}
-		if l.n == 1 && strings.ContainsRune(s, '\r') {
-			return "", errCR(l.path, strings.IndexByte(s, '\r') == len(s)-1)
-		}
-		if s != "" {
-			return s, nil
+		s, err := l.any()
+		if err != nil || s != "" {
+			return s, err
 		}
 	}
+}
+
+// any returns the next line, without its line end and without a byte order mark, or io.EOF.
+func (l *lines) any() (string, error) {
+	s, err := l.line()
+	if err != nil && err != io.EOF {
+		return "", fmt.Errorf("dataset: read %s: %w", l.path, err)
+	}
+	if s == "" {
+		return "", io.EOF
+	}
+	l.n++
+	if l.n == 1 {
+		s = strings.TrimPrefix(s, byteOrderMark)
+	}
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+	if len(s) > maxLine {
+		return "", badRow("dataset: read %s:%d: a line of more than %d MiB; want one example per line", l.path, l.n,
+			maxLine>>20)
+	}
+	if i := strings.IndexByte(s, 0); i >= 0 {
+		return "", badRow("dataset: read %s:%d:%d: a NUL byte; want text", l.path, l.n, place.At([]byte(s), i).Column)
+	}
+	if i := invalidUTF8(s); i >= 0 {
+		return "", badRow("dataset: read %s:%d:%d: byte 0x%02x is not UTF-8; want a file encoded as UTF-8", l.path, l.n,
+			place.At([]byte(s), i).Column, s[i])
+	}
+	if l.n == 1 && strings.ContainsRune(s, '\r') {
+		return "", errCR(l.path, strings.IndexByte(s, '\r') == len(s)-1)
+	}
+	return s, nil
 }
 
 // maxLine is the largest size of a line in bytes. It has room for two texts and
 // other columns.
 const maxLine = 4 * maxText
 
-// line returns the next line with its line end. It stops after more than
-// maxLine bytes.
+// endless is the size of a line in bytes from which its end is not looked for any more.
+const endless = 64 * maxLine
+
+// line returns the next line with its line end. Of a line of more than maxLine bytes it keeps little more than that.
 func (l *lines) line() (string, error) {
 	var line []byte
-	for {
+	for size := 0; ; {
 		part, err := l.r.ReadSlice('\n')
-		line = append(line, part...)
+		if size += len(part); len(line) <= maxLine+2 {
+			line = append(line, part...)
+		}
 		switch {
 		case err != bufio.ErrBufferFull:
 			return string(line), err
-		case len(line) > maxLine+2:
-			return string(line), nil
+		case size > endless:
+			return "", fmt.Errorf("a line of more than %d MiB; want one example per line", endless>>20)
 		}
 	}
 }
@@ -88,53 +98,71 @@ func invalidUTF8(s string) int {
 	return -1
 }
 
+// tsvRows reads the rows of a file whose columns are separated by tabs.
+type tsvRows struct {
+	in     lines
+	q      quoting
+	header []string
+	at     columns
+	id     int // of the next row
+}
+
+// openTSV reads the header line, if the layout has none.
+func openTSV(path string, r io.Reader, l layout) (*tsvRows, error) {
+	t := &tsvRows{in: lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}, q: quoting{layout: l}, header: l.header}
+	if t.header == nil {
+		line, err := t.in.next()
+		if err == io.EOF {
+			return nil, errEmpty(path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		t.header = t.q.header(strings.Split(line, "\t"))
+	}
+	var err error
+	if t.at, err = l.locate(path, t.header); err != nil {
+		return nil, otherSeparator(err, t.header, "\t")
+	}
+	return t, nil
+}
+
+// next implements rows.
+func (t *tsvRows) next() (row, error) {
+	line, err := t.in.next()
+	if err == io.EOF {
+		return row{}, err
+	}
+	id := t.id
+	t.id++
+	if err != nil {
+		return row{id: id}, err
+	}
+	fields := strings.Split(line, "\t")
+	if len(fields) != len(t.header) {
+		bad := badRow("dataset: read %s:%d: %d columns; want %d separated by tabs%s", t.in.path, t.in.n, len(fields),
+			len(t.header), t.q.hint(fields))
+		bad.columns = true
+		return row{id: id, line: t.in.n}, bad
+	}
+	t.q.look(fields, t.in.n)
+	return t.at.row(id, t.in.n, fields), nil
+}
+
 // readTSV reads a file whose columns are separated by tabs. A quote is an
 // ordinary character, because GLUE's files have unbalanced quotes; quoted
 // fields are recognised only if layout.quotes is set and the whole file has
 // them. If layout.skipBad is set, the table contains the number of skipped
 // rows.
 func readTSV(path string, r io.Reader, l layout) (t table, err error) {
-	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
-	header := l.header
-	q := quoting{layout: l}
-	if header == nil {
-		line, err := in.next()
-		if err == io.EOF {
-			return t, errEmpty(path)
-		}
-		if err != nil {
-			return t, err
-		}
-		header = q.header(strings.Split(line, "\t"))
-	}
-	at, err := l.locate(path, header)
+	in, err := openTSV(path, r, l)
 	if err != nil {
-		return t, otherSeparator(err, header, "\t")
+		return t, err
 	}
-	for {
-		line, err := in.next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return t, err
-		}
-		fields := strings.Split(line, "\t")
-		if len(fields) != len(header) {
-			if l.skipBad {
-				t.skipped++
-				if t.firstSkipped == 0 {
-					t.firstSkipped = in.n
-				}
-				continue
-			}
-			return t, fmt.Errorf("dataset: read %s:%d: %d columns; want %d separated by tabs%s", path, in.n, len(fields),
-				len(header), q.hint(fields))
-		}
-		q.look(fields, in.n)
-		t.rows = append(t.rows, at.row(len(t.rows)+t.skipped, in.n, fields))
+	if err := t.fill(in, l.skipBad); err != nil {
+		return t, err
 	}
-	if err := t.checkSkipped(path, header); err != nil {
+	if err := t.checkSkipped(path, in.header); err != nil {
 		return t, err
 	}
 	if len(t.rows) == 0 && l.header != nil {
@@ -143,7 +171,7 @@ func readTSV(path string, r io.Reader, l layout) (t table, err error) {
 	if len(t.rows) == 0 {
 		return t, errNoRows(path)
 	}
-	return t, q.settle(path, &t)
+	return t, in.q.settle(path, &t)
 }
 
 // checkSkipped returns an error if more than a hundredth of the rows was left

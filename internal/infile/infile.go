@@ -111,6 +111,12 @@ func ReadStream(ctx context.Context, path string, limit int64) ([]byte, error) {
 	}
 }
 
+// OpenStream opens a pipe or a character device; see [IsStream]. It waits for the writer of a pipe.
+func OpenStream(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	return f, bare(err)
+}
+
 // readAll reads r to its end. The limit is checked while reading, because a
 // file can grow and some file systems report the size 0.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
