@@ -63,6 +63,8 @@ type Base struct {
 type Task struct {
 	Name   string   `json:"name"`
 	Labels []string `json:"labels"`
+	// Text has the names of the one or two text columns of the data. It is nil if an older lor2c wrote the directory.
+	Text []string `json:"text,omitempty"`
 }
 
 // Fingerprint returns the SHA-256 of the weights of a model directory, as 64

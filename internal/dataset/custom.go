@@ -42,7 +42,7 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 	if err := s.find(r.Splits); err != nil {
 		return nil, err
 	}
-	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Labels: c.Labels}}
+	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Labels: c.Labels, Text: c.Text}}
 	if len(c.Labels) == 0 {
 		f.task.Labels = r.Labels
 	}

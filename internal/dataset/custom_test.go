@@ -29,7 +29,8 @@ func TestCustomClasses(t *testing.T) {
 	c := Config{Task: "custom", Train: "testdata/custom/train.csv", Dev: "testdata/custom/dev.tsv",
 		Test: "testdata/custom/test.jsonl", Text: []string{"title", "body"}, Label: "class"}
 	s, train := load(t, c, "train")
-	want := Task{"custom", []string{"bad", "fair", "good"}, []string{"accuracy", "matthews"}, "accuracy"}
+	want := Task{"custom", []string{"bad", "fair", "good"}, []string{"accuracy", "matthews"}, "accuracy",
+		[]string{"title", "body"}}
 	if d := cmp.Diff(want, s.Task); d != "" {
 		t.Error(d)
 	}
@@ -72,7 +73,7 @@ func TestCustomRegression(t *testing.T) {
 	c := Config{Task: "custom", Train: "testdata/custom/train.csv", Dev: "testdata/custom/dev.tsv",
 		Text: []string{"body"}, Label: "stars", Kind: Regression}
 	s, train := load(t, c, "train")
-	if d := cmp.Diff(Task{"custom", nil, []string{"pearson", "spearman"}, "pearson"}, s.Task); d != "" {
+	if d := cmp.Diff(Task{"custom", nil, []string{"pearson", "spearman"}, "pearson", []string{"body"}}, s.Task); d != "" {
 		t.Error(d)
 	}
 	_, dev := load(t, c, "dev")

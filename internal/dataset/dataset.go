@@ -48,6 +48,7 @@ type Task struct {
 	Labels  []string // class names, the class index being the position; nil in regression
 	Metrics []string // names known to package metric
 	Select  string   // the metric that selects the best epoch
+	Text    []string // names of the one or two text columns
 }
 
 // Outputs returns the width of the model's last layer: the number of classes,

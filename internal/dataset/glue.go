@@ -81,7 +81,10 @@ func glueByName(name string) (glueTask, bool) {
 
 // task returns the description of the task in one layout.
 func (g glueTask) task(parquet bool) Task {
-	t := Task{Name: g.name, Labels: g.labels, Metrics: g.metrics, Select: g.metrics[0]}
+	t := Task{Name: g.name, Labels: g.labels, Metrics: g.metrics, Select: g.metrics[0], Text: g.tsvText}
+	if parquet {
+		t.Text = g.hubText
+	}
 	if parquet && g.hubLabels != nil {
 		t.Labels = g.hubLabels
 	}

@@ -169,15 +169,16 @@ func TestTasks(t *testing.T) {
 		want     Task
 		length   int
 	}{
-		{"CoLA", Task{"cola", zeroOne, []string{"matthews"}, "matthews"}, 256},
-		{"SST-2", Task{"sst2", zeroOne, []string{"accuracy"}, "accuracy"}, 256},
-		{"mrpc", Task{"mrpc", zeroOne, []string{"accuracy", "f1"}, "accuracy"}, 256},
-		{"sts_b", Task{"stsb", nil, []string{"pearson", "spearman"}, "pearson"}, 256},
-		{"RTE", Task{"rte", nli, []string{"accuracy"}, "accuracy"}, 512},
-		{"QNLI", Task{"qnli", nli, []string{"accuracy"}, "accuracy"}, 256},
-		{"MNLI", Task{"mnli", []string{"contradiction", "entailment", "neutral"}, []string{"accuracy"}, "accuracy"}, 256},
-		{"QQP", Task{"qqp", zeroOne, []string{"accuracy", "f1"}, "accuracy"}, 256},
-		{"WNLI", Task{"wnli", zeroOne, []string{"accuracy"}, "accuracy"}, 256},
+		{"CoLA", Task{"cola", zeroOne, []string{"matthews"}, "matthews", []string{"sentence"}}, 256},
+		{"SST-2", Task{"sst2", zeroOne, []string{"accuracy"}, "accuracy", []string{"sentence"}}, 256},
+		{"mrpc", Task{"mrpc", zeroOne, []string{"accuracy", "f1"}, "accuracy", []string{"#1 String", "#2 String"}}, 256},
+		{"sts_b", Task{"stsb", nil, []string{"pearson", "spearman"}, "pearson", sentences}, 256},
+		{"RTE", Task{"rte", nli, []string{"accuracy"}, "accuracy", sentences}, 512},
+		{"QNLI", Task{"qnli", nli, []string{"accuracy"}, "accuracy", []string{"question", "sentence"}}, 256},
+		{"MNLI", Task{"mnli", []string{"contradiction", "entailment", "neutral"}, []string{"accuracy"}, "accuracy",
+			sentences}, 256},
+		{"QQP", Task{"qqp", zeroOne, []string{"accuracy", "f1"}, "accuracy", questions}, 256},
+		{"WNLI", Task{"wnli", zeroOne, []string{"accuracy"}, "accuracy", sentences}, 256},
 	} {
 		t.Run("task="+c.spelling, func(t *testing.T) {
 			s, err := Open(t.Context(), Config{Task: c.spelling, Dir: "testdata/glue"}, Request{})
@@ -199,7 +200,7 @@ func TestMetricOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Task{"cola", zeroOne, []string{"matthews", "accuracy"}, "accuracy"}
+	want := Task{"cola", zeroOne, []string{"matthews", "accuracy"}, "accuracy", []string{"sentence"}}
 	if d := cmp.Diff(want, s.Task); d != "" || s.MaxLength != 64 {
 		t.Error(s.MaxLength, d)
 	}

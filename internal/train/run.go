@@ -238,7 +238,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 	}
 	task := r.session.Set.Task
 	r.description = adapter.Description{
-		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels},
+		Method: c.Method, Base: base, Task: adapter.Task{Name: task.Name, Labels: task.Labels, Text: task.Text},
 		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),
