@@ -123,6 +123,22 @@ func (s *Saved) Scalars() (n int) {
 	return n
 }
 
+// Outputs returns the number of outputs of the classification head, or 0 if the adapter has none.
+func (s *Saved) Outputs() int {
+	for _, name := range s.file.Names() {
+		if base, ok := strings.CutSuffix(name, ".weight"); ok && (base == "classifier" ||
+			strings.HasSuffix(base, ".classifier") || strings.HasSuffix(base, "classifier.out_proj")) {
+			if _, shape, _ := s.file.Info(name); len(shape) == 2 {
+				return shape[0]
+			}
+		}
+	}
+	return 0
+}
+
+// Whole reports whether the directory has all weights of a model, and not an adapter beside a base model.
+func (s *Saved) Whole() bool { return s.Method.wholeModel() }
+
 // CheckBase returns an error if the adapter was trained on another base model than
 // base. An adapter of PEFT does not record its base's checksum, so only its shapes are
 // checked, by Restore.

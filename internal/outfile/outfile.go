@@ -133,6 +133,16 @@ func Check(path string, inputs ...string) error {
 	return nil
 }
 
+// Target returns the name at which the file at path is replaced, which is another one for a symbolic link. whole is
+// false for what [Write] opens and writes instead, such as a pipe.
+func Target(path string) (target string, whole bool, err error) {
+	target, through, err := resolve(path)
+	if err != nil {
+		return "", false, fault(path, err)
+	}
+	return target, !through, nil
+}
+
 // IsStdout reports whether path is a name of this process's standard output, such
 // as /dev/stdout. Opening it again would overwrite earlier output if standard
 // output is a regular file.

@@ -56,9 +56,9 @@ func (s *Session) newModel(null compute.Device) (model.Network, error) {
 }
 
 // loadModel reads the base model.
-func (s *Session) loadModel(dev compute.Device, settings adapter.Settings) (model.Network, error) {
+func (s *Session) loadModel(dev compute.Device, method adapter.Config) (model.Network, error) {
 	if s.Model.decoder != nil {
-		return model.LoadDecoder(dev, s.Dir, s.MaxLength, settings.Trains())
+		return model.LoadDecoder(dev, s.Dir, s.MaxLength, method.Trains())
 	}
-	return model.Load(dev, s.Dir, model.HeadFor(*s.Model.encoder, s.Set.Task.Labels), s.Config.Seed, settings.Trains())
+	return model.Load(dev, s.Dir, model.HeadFor(*s.Model.encoder, s.Set.Task.Labels), s.Config.Seed, method.Trains())
 }

@@ -62,27 +62,38 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 		return e, err
 	}
 	parts := d.Parts(indices, t.EvalBatchSize, t.MicroBatchTokens)
-	for done, part := range parts {
+	err = s.each(ctx, d, parts, func(_ []int32, b model.Batch, values []float32) { results.add(values, b) })
+	if err != nil {
+		return e, err
+	}
+	return results.evaluation(), nil
+}
+
+// each runs the model over batches of examples of d, given by their indices, and calls take with the results of each
+// batch. Its errors are those of evaluate.
+func (s *Stepper) each(ctx context.Context, d data, batches [][]int32,
+	take func(part []int32, b model.Batch, values []float32)) error {
+	for done, part := range batches {
 		if ctx.Err() != nil {
-			return e, fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, len(parts))
+			return fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, len(batches))
 		}
 		if s.Evaluating != nil {
-			s.Evaluating(done, len(parts))
+			s.Evaluating(done, len(batches))
 		}
 		b := d.batch(part)
 		values, err := s.Results(b)
 		if err != nil {
-			return e, err
+			return err
 		}
 		if slices.ContainsFunc(values, notFinite) {
-			return e, s.diagnoseEvaluation(b, d.split.Path, d.where(part))
+			return s.diagnoseEvaluation(b, d.split.Path, d.where(part))
 		}
-		results.add(values, b)
+		take(part, b, values)
 	}
 	if s.Evaluating != nil {
-		s.Evaluating(len(parts), len(parts))
+		s.Evaluating(len(batches), len(batches))
 	}
-	return results.evaluation(), nil
+	return nil
 }
 
 // sequence returns the indices 0 to n-1.

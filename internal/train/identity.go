@@ -95,8 +95,15 @@ func written(c *config.Config) map[string]string {
 // identifyBase returns the identity of the session's base model and tokenizer.
 func (s *Session) identifyBase() (identity.Base, error) {
 	weights, err := adapter.Fingerprint(s.Dir)
+	base := s.identifyFiles()
+	base.Weights = weights
+	return base, err
+}
+
+// identifyFiles is identifyBase without the weights, which takes no time.
+func (s *Session) identifyFiles() identity.Base {
 	tokens := s.Tokenizer.Hash()
-	return identity.Base{Weights: weights, Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.identity()}, err
+	return identity.Base{Tokenizer: hex.EncodeToString(tokens[:]), Config: s.Model.identity()}
 }
 
 // settings returns the settings of the configuration. Keys that the run file leaves
@@ -181,12 +188,39 @@ func (s *Session) sameBase(dir string, saved *adapter.Saved) error {
 	if err != nil {
 		return err
 	}
+	return s.checkBase(dir, saved, now)
+}
+
+// checkBase is sameBase for a session whose base model was identified.
+func (s *Session) checkBase(dir string, saved *adapter.Saved, now identity.Base) error {
 	if saved.Identity == nil {
 		return saved.CheckBase(adapter.Base{Path: s.Dir, SHA256: now.Weights})
 	}
+	return s.compareBase(dir, outcome(saved.Identity.Base), now)
+}
+
+// compareBase returns an error that lists how the base model of an adapter differs from the session's.
+func (s *Session) compareBase(dir string, was identity.Manifest, now identity.Base) error {
 	headline := fmt.Sprintf("train: evaluate %s: it was trained on another base model than %s; "+
 		"use the base model of the adapter:", dir, s.Config.Model)
-	return refuse(headline, identity.Compare(outcome(saved.Identity.Base), identity.Manifest{Base: now}))
+	return refuse(headline, identity.Compare(was, identity.Manifest{Base: now}))
+}
+
+// likeBase does what sameBase does without reading the weights, so that most adapters of another base model are refused
+// at once.
+func (s *Session) likeBase(dir string, saved *adapter.Saved) error {
+	if saved.Identity != nil {
+		was := outcome(saved.Identity.Base)
+		was.Base.Weights = ""
+		return s.compareBase(dir, was, s.identifyFiles())
+	}
+	base, now := saved.Base, s.Model.encoder
+	if base.Type == "" || base.Type == now.Type && base.Width == now.Width && base.Layers == now.Layers {
+		return nil
+	}
+	return fmt.Errorf("train: evaluate %s: it was trained on a %s of %d layers and width %d, and %s is a %s of %d layers "+
+		"and width %d; use the base model of the adapter: %w", dir, base.Type, base.Layers, base.Width, s.Config.Model,
+		now.Type, now.Layers, now.Width, adapter.ErrMismatch)
 }
 
 // unchecked returns lines about what an evaluation could not check in a directory that

@@ -53,37 +53,46 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	if s.Dir, err = model.Find(c.Model); err != nil {
 		return nil, err
 	}
-	// The directory may be a model that a full fine-tuning run wrote.
-	if checkpoint.Sealed(s.Dir) {
-		if err := checkpoint.VerifyDir(s.Dir); err != nil {
-			return nil, err
-		}
-	}
-	if s.Model, err = s.readModel(); err != nil {
-		return nil, place.Given(err)
-	}
-	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
-		return nil, place.Given(err)
-	}
-	if n := s.Tokenizer.VocabSize(); n > s.Model.vocab {
-		return nil, place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
-			"use tokenizer and weights of the same model", s.Dir, n, s.Model.vocab))
-	}
-	if err := s.source.check(); err != nil {
+	if err := s.openModel(); err != nil {
 		return nil, err
-	}
-	s.MaxLength = s.Set.MaxLength
-	if room := s.Model.tokens; s.MaxLength > room {
-		if c.Data.MaxLength > 0 {
-			return nil, place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position "+
-				"table; want at most %d", s.Dir, c.Data.MaxLength, room))
-		}
-		s.MaxLength = room
 	}
 	if dir, err := os.UserCacheDir(); err == nil {
 		s.cacheDir = filepath.Join(dir, "lor2c", "tokens")
 	}
 	return s, nil
+}
+
+// openModel reads config.json and the tokenizer of the base model in s.Dir and checks whether they suit the data.
+func (s *Session) openModel() (err error) {
+	c := s.Config
+	// The directory may be a model that a full fine-tuning run wrote.
+	if checkpoint.Sealed(s.Dir) {
+		if err := checkpoint.VerifyDir(s.Dir); err != nil {
+			return err
+		}
+	}
+	if s.Model, err = s.readModel(); err != nil {
+		return place.Given(err)
+	}
+	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
+		return place.Given(err)
+	}
+	if n := s.Tokenizer.VocabSize(); n > s.Model.vocab {
+		return place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
+			"use tokenizer and weights of the same model", s.Dir, n, s.Model.vocab))
+	}
+	if err := s.source.check(); err != nil {
+		return err
+	}
+	s.MaxLength = s.Set.MaxLength
+	if room := s.Model.tokens; s.MaxLength > room {
+		if c.Data.MaxLength > 0 {
+			return place.Mistake(fmt.Errorf("train: open %s: data.max_length is %d, longer than the model's position "+
+				"table; want at most %d", s.Dir, c.Data.MaxLength, room))
+		}
+		s.MaxLength = room
+	}
+	return nil
 }
 
 // data is a split as tokens, with the examples that they come from.
@@ -154,14 +163,23 @@ func (s *Session) step(n, step int) []int32 {
 // stepsPerEpoch returns the number of batches in an epoch; the last may be smaller.
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
 
-// attach creates the base model and the method that settings describe on a device.
-func (s *Session) attach(dev compute.Device, settings adapter.Settings) (model.Network, adapter.Method, error) {
-	m, err := s.loadModel(dev, settings)
+// loadBase reads the base model for a method, and quantises it if the run file says so.
+func (s *Session) loadBase(dev compute.Device, method adapter.Config) (model.Network, error) {
+	m, err := s.loadModel(dev, method)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if s.Config.Train.Quantize == config.QuantizeNF4 {
 		model.Quantize(dev, m)
+	}
+	return m, nil
+}
+
+// attach creates the base model and the method that settings describe on a device.
+func (s *Session) attach(dev compute.Device, settings adapter.Settings) (model.Network, adapter.Method, error) {
+	m, err := s.loadBase(dev, settings.Config)
+	if err != nil {
+		return nil, nil, err
 	}
 	a, err := adapter.Attach(dev, m, settings)
 	if err != nil {
@@ -181,8 +199,17 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 	if err := s.sameBase(dir, saved); err != nil {
 		return nil, err
 	}
-	settings := adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure}
-	m, method, err := s.attach(dev, settings)
+	m, err := s.loadBase(dev, saved.Method)
+	if err != nil {
+		return nil, err
+	}
+	return s.restoredOn(dev, m, saved)
+}
+
+// restoredOn returns a stepper with an adapter on a base model that is loaded.
+func (s *Session) restoredOn(dev compute.Device, m model.Network, saved *adapter.Saved) (*Stepper, error) {
+	method, err := adapter.Attach(dev, m,
+		adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,11 @@ func (s texts) load(ctx context.Context, split string, labelled bool) (data, err
 			}
 		}
 	}
+	return s.encode(ctx, sp)
+}
+
+// encode tokenises a split.
+func (s texts) encode(ctx context.Context, sp *dataset.Split) (data, error) {
 	if err := s.checkSpecials(sp); err != nil {
 		return data{}, err
 	}

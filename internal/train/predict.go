@@ -1,0 +1,292 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// Predictor computes the outputs of one or several adapters for texts without labels. It knows everything from the
+// adapters: labels, lengths and base model.
+type Predictor struct {
+	members  []*member
+	sessions map[string]*Session      // of base models, by directory
+	bases    map[string]identity.Base // of those whose weights were read
+}
+
+// member is an adapter of a Predictor.
+type member struct {
+	dir     string
+	saved   *adapter.Saved
+	session *Session
+	stepper *Stepper
+}
+
+// own reports whether the directory is a whole model and its own base.
+func (m *member) own() bool { return m.session.Dir == m.dir }
+
+// OpenPredictor opens adapters and checks whether each belongs to its base model, without reading weights. base is the
+// directory or the name of the base model; if it is empty, the adapters name it, and a relative path is looked for from
+// the working directory and then from the directories above the adapter. Close closes the files.
+func OpenPredictor(dirs []string, base string) (*Predictor, error) {
+	p := &Predictor{sessions: map[string]*Session{}, bases: map[string]identity.Base{}}
+	for _, dir := range dirs {
+		m := &member{dir: dir}
+		p.members = append(p.members, m)
+		if err := p.open(m, base); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// open opens one adapter.
+func (p *Predictor) open(m *member, base string) (err error) {
+	if m.saved, err = adapter.Open(m.dir); err != nil {
+		if exists(filepath.Join(m.dir, ConfigFile)) {
+			return place.Mistake(fmt.Errorf("%w; this is the directory of a run: name it with --run", err))
+		}
+		return err
+	}
+	if m.saved.Task.Name == dataset.Instruct {
+		return place.Mistake(fmt.Errorf("train: predict with %s: it is an adapter of a decoder, which continues texts; use "+
+			"lor2c generate --adapter %[1]s", m.dir))
+	}
+	outputs := m.saved.Outputs()
+	if outputs == 0 {
+		return fmt.Errorf("train: predict with %s: it has no classification head; want an adapter with one: %w", m.dir,
+			adapter.ErrMismatch)
+	}
+	if m.saved.Whole() && base == "" {
+		base = m.dir
+	}
+	if base == "" {
+		if base, err = findBase(m.saved.Base.Path, m.dir); err != nil {
+			return err
+		}
+	}
+	if m.session, err = p.session(base, m.saved); err != nil {
+		return err
+	}
+	if m.saved.Task.Name == "" {
+		m.saved.Task.Labels = outputNames(m.session.Model.encoder.Labels, outputs)
+		m.session.Set.Task.Labels = m.saved.Task.Labels
+	}
+	if m.own() {
+		return nil
+	}
+	return m.session.likeBase(m.dir, m.saved)
+}
+
+// session returns a session for an adapter with the base model called base.
+func (p *Predictor) session(base string, saved *adapter.Saved) (*Session, error) {
+	dir, err := model.Find(base)
+	if err != nil {
+		return nil, err
+	}
+	c := config.Default()
+	c.Model, c.Method = base, saved.Method
+	if saved.Identity != nil {
+		c.Train.Quantize = cmp.Or(saved.Identity.Settings["train.quantize"], c.Train.Quantize)
+	}
+	s := &Session{}
+	if open := p.sessions[dir]; open != nil {
+		*s = *open
+	}
+	s.Config, s.Dir, s.source = &c, dir, texts{s}
+	s.Set = &dataset.Set{Task: dataset.Task{Name: saved.Task.Name, Labels: saved.Task.Labels}, MaxLength: saved.MaxLength}
+	if p.sessions[dir] == nil {
+		if err := s.openModel(); err != nil {
+			return nil, err
+		}
+		p.sessions[dir] = s
+	}
+	s.MaxLength = s.Model.tokens
+	if n := saved.MaxLength; n > 0 {
+		s.MaxLength = min(n, s.MaxLength)
+	}
+	return s, nil
+}
+
+// base returns the identity of a base model, whose weights are read once.
+func (p *Predictor) base(s *Session) (identity.Base, error) {
+	if known, ok := p.bases[s.Dir]; ok {
+		return known, nil
+	}
+	base, err := s.identifyBase()
+	if err == nil {
+		p.bases[s.Dir] = base
+	}
+	return base, err
+}
+
+// findBase returns the directory of the base model that an adapter names, or its name in the Hugging Face cache. A
+// relative path counts from the working directory, or from the nearest directory above the adapter where it leads to a
+// model, because a run file usually names the model from the directory above the runs.
+func findBase(name, adapterDir string) (string, error) {
+	if name == "" {
+		return "", place.Mistake(fmt.Errorf("train: predict with %s: it does not name its base model; name it with --model",
+			adapterDir))
+	}
+	if exists(name) || filepath.IsAbs(name) {
+		return name, nil
+	}
+	at, err := filepath.Abs(adapterDir)
+	for err == nil && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		if model := filepath.Join(at, name); exists(filepath.Join(model, "config.json")) {
+			return model, nil
+		}
+	}
+	if _, err := model.Find(name); err != nil {
+		return "", place.Mistake(fmt.Errorf("train: predict with %s: its base model is %s, which is neither a directory, "+
+			"from here or from a directory above the adapter, nor a model in the Hugging Face cache; name the directory of "+
+			"the base model with --model, or fetch a model of the hub with: hf download NAME", adapterDir, place.Quote(name)))
+	}
+	return name, nil
+}
+
+// outputNames returns the names of a head of another program: those of the base model's config.json if they are as
+// many, else LABEL_0 and so on, as transformers has them. A single output is a number and has no name.
+func outputNames(id2label map[string]any, outputs int) (names []string) {
+	if outputs == 1 {
+		return nil
+	}
+	for i := range outputs {
+		name, ok := id2label[fmt.Sprint(i)].(string)
+		if !ok || len(id2label) != outputs {
+			name = fmt.Sprintf("LABEL_%d", i)
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Close closes the files of the adapters.
+func (p *Predictor) Close() {
+	for _, m := range p.members {
+		if m.saved != nil {
+			m.saved.Close()
+		}
+	}
+}
+
+// Task returns what the adapter with index i predicts.
+func (p *Predictor) Task(i int) adapter.Task { return p.members[i].saved.Task }
+
+// Fingerprint returns a hash of everything that the outputs of the adapter with index i depend on besides the device.
+func (p *Predictor) Fingerprint(i int) (string, error) {
+	m := p.members[i]
+	tensors, err := m.saved.SHA256()
+	if err != nil {
+		return "", err
+	}
+	base, err := p.base(m.session)
+	return fmt.Sprintf("%s %s %s %d %s", tensors, base.Weights, base.Tokenizer, m.session.MaxLength,
+		m.session.Config.Train.Quantize), err
+}
+
+// Notes returns lines about what could not be checked.
+func (p *Predictor) Notes() (lines []string) {
+	for _, m := range p.members {
+		lines = append(lines, unchecked(m.dir, m.saved)...)
+	}
+	return lines
+}
+
+// Load reads the base model and the adapters to a device. Adapters that leave the base model as it is share it; one
+// that changes or trains its weights gets its own.
+func (p *Predictor) Load(dev compute.Device) error {
+	type key struct{ dir, quantize string }
+	shared := map[key]*model.Encoder{}
+	for _, m := range p.members {
+		if !m.own() {
+			now, err := p.base(m.session)
+			if err == nil {
+				err = m.session.checkBase(m.dir, m.saved, now)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		at := key{m.session.Dir, m.session.Config.Train.Quantize}
+		alone := m.saved.Method.Trains() != nil || m.saved.Method.ChangesWeights()
+		var n model.Network
+		var err error
+		if base := shared[at]; base != nil && !alone {
+			n, err = base.WithHead(dev, m.session.Set.Task.Outputs())
+		} else if n, err = m.session.loadBase(dev, m.saved.Method); err == nil && !alone {
+			shared[at] = n.(*model.Encoder)
+		}
+		if err == nil {
+			m.stepper, err = m.session.restoredOn(dev, n, m.saved)
+		}
+		if err != nil {
+			return blame(dev, "predict with "+m.dir, err)
+		}
+	}
+	return dev.Err()
+}
+
+// Outputs are the outputs of one adapter for texts.
+type Outputs struct {
+	Values    []float32 // [n, width]: logits, or the predicted number
+	Truncated int       // texts of which the end was cut off
+}
+
+// Outputs computes the outputs of every adapter for texts, which path names in errors. They are the same, to the bit,
+// whatever texts are computed together, on a device that computes a row of a product alike whatever the number of rows.
+// The error wraps ErrInterrupted when ctx ends.
+func (p *Predictor) Outputs(ctx context.Context, path string, examples []dataset.Example) ([]Outputs, error) {
+	type key struct {
+		dir    string
+		length int
+	}
+	encoded := map[key]data{}
+	split := &dataset.Split{Path: path, Examples: examples}
+	all := make([]Outputs, len(p.members))
+	for i, m := range p.members {
+		at := key{m.session.Dir, m.session.MaxLength}
+		d, ok := encoded[at]
+		if !ok {
+			var err error
+			if d, err = (texts{m.session}).encode(ctx, split); err != nil {
+				return nil, err
+			}
+			encoded[at] = d
+		}
+		width := m.stepper.Objective.width()
+		out := Outputs{Values: make([]float32, len(examples)*width), Truncated: d.Truncated}
+		err := m.stepper.each(ctx, d, d.byLength(mostTokens), func(part []int32, _ model.Batch, values []float32) {
+			for j, example := range part {
+				copy(out.Values[int(example)*width:], values[j*width:(j+1)*width])
+			}
+		})
+		if err != nil {
+			return nil, blame(m.stepper.Dev, "predict with "+m.dir, err)
+		}
+		all[i] = out
+	}
+	return all, nil
+}
+
+// mostTokens is the number of tokens of a batch of texts to predict. More do not make a product of matrices faster.
+const mostTokens = 4096
+
+// byLength divides the examples into batches of at most the given number of tokens, each of examples of similar length.
+func (d data) byLength(tokens int) [][]int32 {
+	order := sequence(d.Len())
+	slices.SortStableFunc(order, func(a, b int32) int { return d.Tokens(b) - d.Tokens(a) })
+	return d.Parts(order, len(order), tokens)
+}
