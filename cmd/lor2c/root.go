@@ -54,8 +54,8 @@ func newRootCommand() *cobra.Command {
 		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
 	for group, commands := range map[string][]*cobra.Command{
 		groupTrain: {
-			newTrainCommand(), newEvalCommand(), newGenerateCommand(), newExportCommand(), newShowCommand(), newMethodsCommand(),
-			newSchemaCommand(),
+			newTrainCommand(), newEvalCommand(), newPredictCommand(), newGenerateCommand(),
+			newExportCommand(), newShowCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},

@@ -95,6 +95,10 @@ var layers = []struct {
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
 		"internal/optim", "internal/config",
 	}},
+	{"internal/predict", []string{
+		"internal/place", "internal/infile", "internal/strictjson", "internal/checkpoint", "internal/outfile",
+		"internal/dataset", "internal/adapter", "internal/train",
+	}},
 	{"internal/report", []string{
 		"internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule",
 		"internal/figure", "internal/config", "internal/identity", "internal/train",
@@ -112,6 +116,7 @@ var layers = []struct {
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 		"internal/infile", "internal/strictjson", "internal/tokenizer", "internal/chat", "internal/instruct",
 		"internal/generate", "internal/benchmark", "internal/evaluate", "internal/sandbox",
+		"internal/dataset", "internal/predict",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/predict"
+	"github.com/lor2c/lor2c/internal/terminal"
+	"github.com/lor2c/lor2c/internal/train"
+)
+
+type predictOptions struct {
+	adapters, runs               []string
+	checkpoint, model            string
+	text, keep                   []string
+	id, inputFormat, format, out string
+	device, precision            string
+	skipBad, restart             bool
+}
+
+func newPredictCommand() *cobra.Command {
+	var o predictOptions
+	c := &cobra.Command{
+		Use:   "predict (--adapter DIR | --run DIR) [FILE | -]",
+		Short: "Predict labels or numbers of new texts",
+		Long: wrap("Predict reads texts from a CSV, TSV or JSONL file, or one per line from a .txt file or standard input, "+
+			"and writes for each the predicted label with the probability of every class, or the predicted number. Labels, "+
+			"lengths and the base model come from the adapter; no run file and no training data are needed.", "") + "\n\n" +
+			wrap("The output has the columns id (the number of the row from 0, or --id), those of --keep, prediction, and "+
+				"p_LABEL for each label. With several adapters, which share a base model that is loaded once, NAME.prediction and "+
+				"NAME.p_LABEL. Rows keep their order, and any number of rows takes the same memory. What a row gets does not "+
+				"depend on the rows beside it.", "") + "\n\n" +
+			wrap("An output file appears when it is complete. If the command is interrupted, the same command continues "+
+				"from FILE.partial.", ""),
+		Example: "  lor2c predict --run runs/reviews new.csv --keep url --out new.tsv\n" +
+			"  lor2c predict --adapter runs/reviews/best -        one text per line\n" +
+			"  lor2c predict --adapter a=runs/a/best --adapter b=runs/b/best new.jsonl",
+		Annotations: exits(exitDevice, exitMismatch, exitNonFinite, exitLost),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("lor2c: predict: %s follows %s; want one file, or - for standard input",
+					place.Quote(args[1]), place.Quote(args[0]))}
+			}
+			return nil
+		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return []string{"csv", "tsv", "jsonl", "txt"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		RunE: func(c *cobra.Command, args []string) error { return runPredict(c, o, append(args, "")[0]) },
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.adapters, "adapter", nil, "adapter directory `DIR`, or NAME=DIR; may be repeated")
+	f.StringArrayVar(&o.runs, "run", nil, "run directory `DIR` that lor2c train wrote; may be repeated")
+	f.StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
+	f.StringVar(&o.model, "model", "", "base model `DIR`, if it is not where the adapter says")
+	f.StringSliceVar(&o.text, "text", nil, "`COLUMN` of the text, or two of a pair; otherwise those of the training data")
+	f.StringVar(&o.id, "id", "", "`COLUMN` that identifies a row; otherwise rows are numbered from 0")
+	f.StringSliceVar(&o.keep, "keep", nil, "input `COLUMNS` to repeat in the output")
+	f.StringVar(&o.inputFormat, "input-format", "", "`NAME` of the input's format: "+strings.Join(dataset.Formats, ", ")+
+		"; otherwise by its extension, and lines for standard input")
+	f.StringVar(&o.format, "format", "", "`NAME` of the output's format: "+strings.Join(predict.Formats, ", ")+
+		"; otherwise by the extension of --out, and tsv for standard output")
+	f.StringVar(&o.out, "out", "-", "`FILE` to write; - is standard output")
+	f.BoolVar(&o.restart, "restart", false, "discard what an interrupted command left of --out")
+	f.BoolVar(&o.skipBad, "skip-bad", false, "leave out rows that cannot be read, and count them")
+	f.StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	f.StringVar(&o.precision, "precision", config.Float32, "precision `NAME` of the device: float32 or bfloat16")
+	_ = c.RegisterFlagCompletionFunc("format", words(predict.Formats...))
+	_ = c.RegisterFlagCompletionFunc("input-format", words(dataset.Formats...))
+	_ = c.RegisterFlagCompletionFunc("precision", words(config.Float32, config.BFloat16))
+	return c
+}
+
+func runPredict(c *cobra.Command, o predictOptions, file string) error {
+	if err := o.check(c, &file); err != nil {
+		return err
+	}
+	names, dirs, err := o.sources()
+	if err != nil {
+		return err
+	}
+	out := output{"--out", o.out}
+	if err := out.check(append(slices.Clone(dirs), file)...); err != nil {
+		return err
+	}
+	p, err := train.OpenPredictor(dirs, o.model)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	texts, err := o.texts(c, p, dirs, file)
+	if err != nil {
+		return err
+	}
+	rows, err := dataset.OpenRows(c.Context(), texts)
+	if err != nil {
+		return o.hint(err, texts)
+	}
+	defer rows.Close()
+	job := &predict.Job{Rows: rows, Model: p, Names: names, ID: o.id, Keep: o.keep, SkipBad: o.skipBad}
+	if err := job.Check(); err != nil {
+		return err
+	}
+	dev, err := openDevice(o.device, o.precision)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	if err := p.Load(dev); err != nil {
+		return err
+	}
+	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	for _, note := range p.Notes() {
+		screen.Print(terminal.Plain, note, 2)
+	}
+	if !out.toStdout() || !terminal.Of(os.Stdout).Live {
+		job.Progress = predicting(screen, rows, time.Now)
+	}
+	endsItself(c.Context())
+	sum, err := o.write(c.Context(), c, job, p, out)
+	screen.Close()
+	if err != nil {
+		return err
+	}
+	o.report(screen, rows, sum, out)
+	return nil
+}
+
+// check returns an error for flags that contradict each other, and sets the file to - if none is named and standard
+// input is not a terminal.
+func (o *predictOptions) check(c *cobra.Command, file *string) error {
+	fault := func(format string, a ...any) error {
+		return usageError{fmt.Errorf("lor2c: predict: "+format, a...)}
+	}
+	if *file == "" {
+		if c.InOrStdin() == os.Stdin && terminal.Of(os.Stdin).Live {
+			return fault("name a file with texts, or - to type them, one per line")
+		}
+		*file = "-"
+	}
+	if o.format == "" {
+		o.format = predict.TSV
+		ext := strings.ToLower(filepath.Ext(o.out))
+		if named := strings.TrimPrefix(ext, "."); slices.Contains(predict.Formats, named) {
+			o.format = named
+		} else if ext == ".json" {
+			return fault("--out is %s; want .jsonl, one object per line", place.Quote(o.out))
+		}
+	}
+	switch {
+	case len(o.adapters)+len(o.runs) == 0:
+		return fault("name an adapter with --adapter DIR, or a run with --run DIR")
+	case !slices.Contains(predict.Formats, o.format):
+		return fault("--format is %s; want one of %s", place.Quote(o.format), strings.Join(predict.Formats, ", "))
+	case o.inputFormat != "" && !slices.Contains(dataset.Formats, o.inputFormat):
+		return fault("--input-format is %s; want one of %s", place.Quote(o.inputFormat), strings.Join(dataset.Formats, ", "))
+	case len(o.text) > 2 || slices.Contains(o.text, ""):
+		return fault("--text has %d columns, %s; want one, or two for pairs", len(o.text), place.List(o.text))
+	case o.precision != config.Float32 && o.precision != config.BFloat16:
+		return fault("--precision is %s; want float32 or bfloat16", place.Quote(o.precision))
+	}
+	return checkPaths(append(append(named("--adapter", o.adapters), named("--run", o.runs)...), "--model", o.model, "FILE",
+		*file)...)
+}
+
+// sources returns the directories of the adapters, and the prefix of the columns of each.
+func (o predictOptions) sources() (names, dirs []string, err error) {
+	for _, arg := range o.adapters {
+		name, dir, given := strings.Cut(arg, "=")
+		if _, err := os.Stat(arg); err == nil || !given || strings.ContainsAny(name, `/\`) {
+			name, dir = "", arg
+		}
+		names, dirs = append(names, name), append(dirs, dir)
+	}
+	for _, run := range o.runs {
+		dir, err := train.AdapterDir(run, o.checkpoint)
+		if err != nil {
+			return nil, nil, usageError{err}
+		}
+		names, dirs = append(names, ""), append(dirs, dir)
+	}
+	if len(dirs) == 1 {
+		return names, dirs, nil
+	}
+	for i, short := range distinct(dirs) {
+		if names[i] == "" {
+			names[i] = short
+		}
+	}
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			return nil, nil, usageError{fmt.Errorf("lor2c: predict: two adapters are called %s; name each as in "+
+				"--adapter NAME=DIR", place.Quote(name))}
+		}
+	}
+	return names, dirs, nil
+}
+
+// distinct returns a short name for each path: its last element, or, if those are not all different, the one before,
+// and so on; the whole path if none is.
+func distinct(paths []string) []string {
+	parts := make([][]string, len(paths))
+	for i, path := range paths {
+		parts[i] = strings.Split(filepath.ToSlash(filepath.Clean(path)), "/")
+	}
+	for back := 1; ; back++ {
+		var names []string
+		for _, p := range parts {
+			if len(p) < back {
+				return paths
+			}
+			if name := p[len(p)-back]; !slices.Contains(names, name) && name != ".." {
+				names = append(names, name)
+			}
+		}
+		if len(names) == len(paths) {
+			return names
+		}
+	}
+}
+
+// texts describes the input. Its text columns are those of --text, or those of the training data, which the first
+// adapter names, or an older run's file.
+func (o predictOptions) texts(c *cobra.Command, p *train.Predictor, dirs []string, file string) (dataset.Texts, error) {
+	t := dataset.Texts{Path: file, Stdin: c.InOrStdin(), Format: o.inputFormat, Text: o.text, Keep: o.keep}
+	if o.id != "" {
+		t.Keep = append([]string{o.id}, t.Keep...)
+	}
+	if t.Text == nil {
+		t.Text = p.Task(0).Text
+	}
+	for i := range dirs {
+		if names := p.Task(i).Text; o.text == nil && names != nil && len(names) != len(t.Text) {
+			return t, usageError{fmt.Errorf("lor2c: predict: %s was trained on the text columns %s, and %s on %s; give the "+
+				"columns with --text", dirs[0], place.List(t.Text), dirs[i], place.List(names))}
+		}
+	}
+	if t.Text == nil && len(o.runs) > 0 {
+		if cfg, err := config.LoadContext(c.Context(), filepath.Join(o.runs[0], train.ConfigFile), nil, nil); err == nil {
+			t.Text = cfg.Data.Text
+		}
+	}
+	if t.Text == nil {
+		t.Text = []string{"text"}
+	}
+	return t, nil
+}
+
+// hint adds to the error of a missing column how to name another.
+func (o predictOptions) hint(err error, t dataset.Texts) error {
+	if o.text == nil && strings.Contains(err.Error(), "no column") {
+		return place.Mistake(fmt.Errorf("%w; name the column of the text with --text", err))
+	}
+	return err
+}
+
+// write writes the predictions.
+func (o predictOptions) write(ctx context.Context, c *cobra.Command, job *predict.Job, p *train.Predictor, out output) (
+	predict.Summary, error) {
+	if out.toStdout() {
+		return job.Write(ctx, lineWriter{c.OutOrStdout()}, o.format)
+	}
+	identity := map[string]string{
+		"format": o.format, "input format": job.Rows.Format, "device": o.device + " " + o.precision,
+		"skip bad rows": fmt.Sprint(o.skipBad),
+	}
+	for i, name := range job.Names {
+		sum, err := p.Fingerprint(i)
+		if err != nil {
+			return predict.Summary{}, err
+		}
+		identity[strings.TrimSpace("adapter "+name)] = sum
+	}
+	return job.WriteFile(ctx, o.out, o.format, identity, o.restart)
+}
+
+// predicting returns a function that shows the progress on a screen.
+func predicting(screen *terminal.Screen, rows *dataset.Rows, now func() time.Time) func(int) {
+	start := now()
+	return func(n int) {
+		text := terminal.Count(n, "row", "rows")
+		if seconds := now().Sub(start).Seconds(); seconds > 1 {
+			text += fmt.Sprintf(", %.0f a second", float64(n)/seconds)
+		}
+		screen.Status(false, func(width int) []string {
+			if rows.Size == 0 {
+				return []string{text}
+			}
+			return []string{terminal.StatusLine(width, int(rows.Done()>>10), int(rows.Size>>10)+1,
+				[]terminal.Part{{Text: text}})}
+		})
+	}
+}
+
+// report prints what a user should know about the rows, and where the output is.
+func (o predictOptions) report(screen *terminal.Screen, rows *dataset.Rows, sum predict.Summary, out output) {
+	note := func(format string, a ...any) { screen.Print(terminal.Plain, "note: "+fmt.Sprintf(format, a...), 2) }
+	if sum.Skipped > 0 {
+		note("%s left out; the first: %v", terminal.Count(sum.Skipped, "row was", "rows were"), sum.FirstBad)
+	}
+	for _, f := range rows.Findings() {
+		note("%s", f)
+	}
+	if sum.Empty > 0 {
+		note("%s:%d: %s empty", rows.Path, sum.FirstEmpty, terminal.Count(sum.Empty, "text is", "texts are"))
+	}
+	if sum.Truncated > 0 {
+		note("%s longer than the adapter's longest text and lost the end", terminal.Count(sum.Truncated, "text is",
+			"texts are"))
+	}
+	if !out.toStdout() {
+		before := ""
+		if sum.Before > 0 {
+			before = fmt.Sprintf(", %d of them by the interrupted command", sum.Before)
+		}
+		screen.Print(terminal.Plain, fmt.Sprintf("%s: %s%s", o.out, terminal.Count(sum.Rows, "row", "rows"), before), 2)
+	}
+}

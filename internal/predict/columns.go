@@ -1,0 +1,92 @@
+package predict
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// kind is the type of a column.
+type kind int
+
+const (
+	number kind = iota // a whole number
+	text               // a text, or a value of a JSONL input
+	real               // a probability or a predicted number
+)
+
+// column is a column of the output.
+type column struct {
+	name string
+	kind kind
+}
+
+// cell is the value of a column in one row.
+type cell struct {
+	number int64
+	text   string
+	json   bool // text is a JSON value that is no string
+	real   float32
+}
+
+// columns returns the columns of the output: id, what is kept, and for each adapter the prediction and, if it predicts
+// classes, the probability of each. It returns an error if two have the same name.
+func (j *Job) columns() (all []column, err error) {
+	add := func(name string, k kind) {
+		for _, c := range all {
+			if c.name == name && err == nil {
+				err = place.Mistake(fmt.Errorf("predict: the output would have two columns %s; leave it out of --keep, or "+
+					"give the column or the adapter another name", place.Quote(name)))
+			}
+		}
+		all = append(all, column{name, k})
+	}
+	if j.ID == "" {
+		add("id", number)
+	} else {
+		add(j.ID, text)
+	}
+	for _, name := range j.Keep {
+		add(name, text)
+	}
+	for i, name := range j.Names {
+		if name != "" {
+			name += "."
+		}
+		labels := j.Model.Task(i).Labels
+		if labels == nil {
+			add(name+"prediction", real)
+			continue
+		}
+		add(name+"prediction", text)
+		for _, label := range labels {
+			add(name+"p_"+label, real)
+		}
+	}
+	return all, err
+}
+
+// Check returns the error about the columns that Write and WriteFile would return, before any work.
+func (j *Job) Check() error {
+	_, err := j.columns()
+	return err
+}
+
+// probabilities sets p to the softmax of logits, computed in float64, and returns the index of the largest logit, the
+// first if there are several.
+func probabilities(p, logits []float32) (best int) {
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	sum := 0.0
+	for _, x := range logits {
+		sum += math.Exp(float64(x) - float64(logits[best]))
+	}
+	for i, x := range logits {
+		p[i] = float32(math.Exp(float64(x)-float64(logits[best])) / sum)
+	}
+	return best
+}
