@@ -27,6 +27,7 @@ var exitTexts = []struct {
 	{exitNonFinite, "a loss, score or parameter is not finite"},
 	{exitCells, "cells of a sweep failed; the others are done"},
 	{exitLost, "the device failed, or has too little memory; checkpoints are intact"},
+	{exitFindings, "the data has what is probably a mistake; the output lists it"},
 }
 
 // These are the keys of a command's annotations.

@@ -32,6 +32,7 @@ const (
 	exitNonFinite = 5
 	exitCells     = 6
 	exitLost      = 7
+	exitFindings  = 8
 	signalled     = 128 // plus the signal's number, as in a shell
 )
 
@@ -81,6 +82,7 @@ func (w lineWriter) Write(p []byte) (int, error) {
 
 // exitCode returns the exit code for an error, as the command's help documents it.
 func exitCode(err error) int {
+	var findings findingsError
 	var faults *config.Error
 	var usage usageError
 	var noDevice noDeviceError
@@ -98,6 +100,8 @@ func exitCode(err error) int {
 		return exitLost
 	case errors.Is(err, sweep.ErrFailed):
 		return exitCells
+	case errors.As(err, &findings):
+		return exitFindings
 	case place.IsMistake(err): // after the errors that have a code of their own
 		return exitUsage
 	}

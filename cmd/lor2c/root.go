@@ -36,7 +36,7 @@ func newRootCommand() *cobra.Command {
 		Example: "  lor2c train -c run.yaml                train what a run file describes\n" +
 			"  lor2c eval --run runs/verdicts         score its best adapter\n" +
 			"  lor2c help train                       flags and keys of a command",
-		Annotations:  exits(exitDevice, exitMismatch, exitNonFinite, exitCells, exitLost),
+		Annotations:  exits(exitDevice, exitMismatch, exitNonFinite, exitCells, exitLost, exitFindings),
 		SilenceUsage: true, SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if version {
@@ -55,7 +55,7 @@ func newRootCommand() *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		groupTrain: {
 			newTrainCommand(), newEvalCommand(), newPredictCommand(), newGenerateCommand(),
-			newExportCommand(), newShowCommand(), newMethodsCommand(), newSchemaCommand(),
+			newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},

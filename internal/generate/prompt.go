@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,14 +33,29 @@ func (t *Texts) SetTemplate(name string) error {
 	return nil
 }
 
+// Encoding returns how rows of the format f become tokens in the form of a template, or without one in that of the
+// format, for instruct.Encode.
+func (t *Texts) Encoding(template string, f instruct.Format, cutoff int) (o instruct.Options, err error) {
+	if err := t.SetTemplate(cmp.Or(template, instruct.DefaultTemplate(f))); err != nil {
+		return o, err
+	}
+	return instruct.Options{
+		Template: t.template, Chat: t.chat, ChatOptions: t.chatOptions(), Cutoff: cutoff, EOS: t.Tokenizer.EOS(),
+	}, nil
+}
+
+// chatOptions returns the variables of the model's template.
+func (t *Texts) chatOptions() chat.Options {
+	return chat.Options{BOS: t.token(t.Tokenizer.BOS()), EOS: t.token(t.Tokenizer.EOS())}
+}
+
 // Prompt returns the tokens of a conversation up to the answer to its last message, in the form of the template. Only
 // that of the model has a form for several messages; with the others the last message is the prompt.
 func (t *Texts) Prompt(messages []chat.Message) ([]int32, error) {
 	text := messages[len(messages)-1].Content
 	switch t.template {
 	case instruct.TemplateChat:
-		opts := chat.Options{BOS: t.token(t.Tokenizer.BOS()), EOS: t.token(t.Tokenizer.EOS())}
-		ids, err := t.chat.Prompt(t.Tokenizer, messages, opts)
+		ids, err := t.chat.Prompt(t.Tokenizer, messages, t.chatOptions())
 		if err != nil {
 			return nil, place.Mistake(fmt.Errorf("generate: render the conversation: %w", err))
 		}

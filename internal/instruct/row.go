@@ -235,14 +235,19 @@ func (r Row) messages() []chat.Message {
 	return []chat.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: r.Output}}
 }
 
-// key returns a text that is equal for rows of equal texts.
+// key returns a text that is equal for rows of equal texts; blanks around a text do not count.
 func (r Row) key() string {
 	var b strings.Builder
-	for _, s := range []string{r.Instruction, r.Input, r.Output} {
-		fmt.Fprintf(&b, "%d:%s", len(s), strings.TrimSpace(s))
+	part := func(s string) {
+		s = strings.TrimSpace(s)
+		fmt.Fprintf(&b, "%d:%s", len(s), s)
 	}
+	part(r.Instruction)
+	part(r.Input)
+	part(r.Output)
 	for _, m := range r.Messages {
-		fmt.Fprintf(&b, "%s%d:%s", m.Role, len(m.Content), strings.TrimSpace(m.Content))
+		b.WriteString(m.Role)
+		part(m.Content)
 	}
 	return b.String()
 }

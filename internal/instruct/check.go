@@ -1,0 +1,187 @@
+package instruct
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Check is a description of a file of instruction data, with what is probably a mistake in it. Lines are those on which
+// rows begin, at most mostLines of each kind.
+type Check struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+	Format Format `json:"format"`
+	Rows   int    `json:"rows"`
+
+	Duplicates  Lines     `json:"duplicates"`   // rows that an earlier row is equal to
+	Conflicts   Lines     `json:"conflicts"`    // rows with the prompt of an earlier row and another response
+	Empty       Lines     `json:"empty"`        // rows without a response
+	Undecoded   Lines     `json:"undecoded"`    // rows with U+FFFD, which stands for bytes that were not text
+	SpecialText Lines     `json:"special_text"` // rows that spell a special token of the tokenizer
+	Tokens      *Tokens   `json:"tokens,omitempty"`
+	Overlaps    []Overlap `json:"overlaps,omitempty"`
+}
+
+// Lines are the rows of one kind.
+type Lines struct {
+	Count int   `json:"count"`
+	Lines []int `json:"lines"` // the first of them
+}
+
+// mostLines is how many lines are kept of each kind.
+const mostLines = 20
+
+func (l *Lines) add(line int) {
+	l.Count++
+	if len(l.Lines) < mostLines {
+		l.Lines = append(l.Lines, line)
+	}
+}
+
+// Tokens describes the rows of a file as a model sees them.
+type Tokens struct {
+	Cutoff    int      `json:"max_length"`
+	Total     int      `json:"total"`     // of all rows, after the cutoff
+	Predicted int      `json:"predicted"` // of these, the ones that are learnt
+	CutOff    int      `json:"cut_off"`   // rows that lose tokens to the cutoff
+	Lost      int      `json:"lost"`      // tokens that they lose
+	EOS       int      `json:"eos"`       // rows that end with the end token
+	Merged    int      `json:"merged"`    // rows in which a token covers the end of the prompt and the start of the response
+	Dropped   Lines    `json:"dropped"`   // rows without a token to predict
+	Lengths   []Bucket `json:"lengths"`   // of the rows before the cutoff
+	Longest   int      `json:"longest"`
+}
+
+// Bucket counts the rows of at most a number of tokens, and more than those of the bucket before it.
+type Bucket struct {
+	Tokens int `json:"tokens"`
+	Rows   int `json:"rows"`
+}
+
+// NewCheck describes a file without a tokenizer.
+func NewCheck(f *File) *Check {
+	c := &Check{File: f.Path, SHA256: f.SHA256, Format: f.Format, Rows: len(f.Rows)}
+	rows, prompts := map[string]bool{}, map[string]bool{}
+	for _, r := range f.Rows {
+		prompt, response := r.halves()
+		switch key := r.key(); {
+		case rows[key]:
+			c.Duplicates.add(r.Line)
+		case f.Format != Text && prompts[prompt]:
+			c.Conflicts.add(r.Line)
+			fallthrough
+		default:
+			rows[key], prompts[prompt] = true, true
+		}
+		if strings.TrimSpace(response) == "" {
+			c.Empty.add(r.Line)
+		}
+		if strings.ContainsRune(prompt+response, '\ufffd') {
+			c.Undecoded.add(r.Line)
+		}
+	}
+	return c
+}
+
+// halves returns the text before the last response of a row, and that response.
+func (r Row) halves() (prompt, response string) {
+	if r.Messages == nil {
+		return r.Instruction + "\n" + r.Input, r.Output
+	}
+	last := len(r.Messages) - 1
+	if r.Messages[last].Role == "assistant" {
+		response = r.Messages[last].Content
+	} else {
+		last++
+	}
+	var b strings.Builder
+	for _, m := range r.Messages[:last] {
+		fmt.Fprintf(&b, "%s: %s\n", m.Role, m.Content)
+	}
+	return b.String(), response
+}
+
+// Encode adds what the rows are as tokens. specials are the special tokens of the tokenizer.
+func (c *Check) Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) error {
+	specials := slices.DeleteFunc(slices.Clone(tok.SpecialTokens()), func(s string) bool { return len(s) < 3 })
+	for _, r := range f.Rows {
+		prompt, response := r.halves()
+		if slices.ContainsFunc(specials, func(s string) bool { return strings.Contains(prompt+response, s) }) {
+			c.SpecialText.add(r.Line)
+		}
+	}
+	whole := opts
+	whole.Cutoff = 1 << 30
+	all, err := Encode(ctx, tok, f, whole)
+	if err != nil {
+		return err
+	}
+	cut, err := Encode(ctx, tok, f, opts)
+	if err != nil {
+		return err
+	}
+	t := &Tokens{
+		Cutoff: opts.Cutoff, Total: len(cut.IDs), Predicted: cut.Predicts, CutOff: cut.CutOff, Merged: cut.Merged,
+		EOS: cut.Len() - cut.NoEOS, Lost: len(all.IDs) - len(cut.IDs),
+	}
+	for _, line := range cut.Dropped {
+		t.Dropped.add(line)
+	}
+	lengths := all.Lengths()
+	t.Longest = slices.Max(lengths)
+	for top := 32; ; top *= 2 {
+		n := 0
+		for _, l := range lengths {
+			if l <= top && (l > top/2 || top == 32) {
+				n++
+			}
+		}
+		t.Lengths = append(t.Lengths, Bucket{top, n})
+		if top >= t.Longest {
+			break
+		}
+	}
+	c.Tokens = t
+	return nil
+}
+
+// Findings returns what is probably a mistake, one sentence each.
+func (c *Check) Findings() (list []string) {
+	for _, f := range []struct {
+		lines Lines
+		what  string
+	}{
+		{c.Duplicates, "rows that repeat an earlier row"},
+		{c.Conflicts, "rows with the prompt of an earlier row and another response"},
+		{c.Empty, "rows without a response, from which the model learns to say nothing"},
+		{c.Undecoded, "rows with U+FFFD, which stands for bytes that were not text"},
+		{c.SpecialText, "rows that spell a special token of the tokenizer, which stays text without data.parse_special"},
+	} {
+		list = f.lines.finding(list, f.what)
+	}
+	if t := c.Tokens; t != nil {
+		list = t.Dropped.finding(list, fmt.Sprintf("rows without a token to predict within %d tokens, which are left out", t.Cutoff))
+		if t.EOS == 0 {
+			list = append(list, "no row ends with the end token, so the model does not learn to stop")
+		}
+	}
+	for _, o := range c.Overlaps {
+		what := fmt.Sprintf("rows that share %d words in a row, or all words, with %s, such as %s", gramWords, o.With, o.Example)
+		list = o.Rows.finding(list, what)
+	}
+	return list
+}
+
+// finding adds a sentence about the rows to list, if there are any.
+func (l Lines) finding(list []string, what string) []string {
+	if l.Count == 0 {
+		return list
+	}
+	lines := strings.ReplaceAll(strings.Trim(fmt.Sprint(l.Lines[:min(5, len(l.Lines))]), "[]"), " ", ", ")
+	if l.Count > 5 {
+		lines += ", ..."
+	}
+	return append(list, fmt.Sprintf("%s: %d, on line %s", what, l.Count, lines))
+}

@@ -1,0 +1,90 @@
+package instruct
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// passage has more than gramWords words.
+const passage = "The quick brown fox jumps over the lazy dog while seven other foxes watch it from the hill."
+
+// TestCheck: each kind of probable mistake is found on its line, and a file without one has no findings.
+func TestCheck(t *testing.T) {
+	rows := []string{
+		`{"instruction": "Add", "input": "1 2", "output": "3"}`,
+		`{"instruction": "Add ", "input": "1 2", "output": "3"}`, // a blank does not make a difference
+		`{"instruction": "Add", "input": "1 2", "output": "4"}`,
+		`{"instruction": "Say nothing", "output": " "}`,
+		"{\"instruction\": \"Bad \ufffd\", \"output\": \"x\"}",
+		`{"instruction": "Write </s>", "output": "done"}`,
+		`{"instruction": "Repeat", "output": "` + strings.ToUpper(passage) + `"}`,
+		`{"instruction": "Short", "output": "row"}`,
+	}
+	path := write(t, "x.jsonl", strings.Join(rows, "\n"))
+	f, err := Read(t.Context(), path, Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewCheck(f)
+	tok := load(t, "llama")
+	opts := Options{Template: TemplateAlpaca, Cutoff: 150, EOS: tok.EOS()}
+	if err := c.Encode(t.Context(), tok, f, opts); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"a.csv":      "question,answer\n\"It says: " + passage + "\",A\n",
+		"b.json":     `{"examples": [{"input": "short", "target": "row"}, {"input": "other", "n": 3}]}`,
+		"ignored.md": passage,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := NewReference("bench")
+	if err := r.AddPath(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	c.Overlaps = append(c.Overlaps, r.Compare(f))
+	for _, x := range []struct {
+		what  string
+		got   Lines
+		lines []int
+	}{
+		{"duplicates", c.Duplicates, []int{2}}, {"conflicts", c.Conflicts, []int{3}}, {"empty", c.Empty, []int{4}},
+		{"undecoded", c.Undecoded, []int{5}}, {"special text", c.SpecialText, []int{6}},
+		{"overlaps", c.Overlaps[0].Rows, []int{7, 8}},
+	} {
+		if !slices.Equal(x.got.Lines, x.lines) {
+			t.Errorf("%s are on the lines %v; want %v", x.what, x.got.Lines, x.lines)
+		}
+	}
+	if !strings.HasSuffix(c.Overlaps[0].Example, "a.csv:2") {
+		t.Errorf("the example is %s", c.Overlaps[0].Example)
+	}
+	rowsOfLength := 0
+	for _, b := range c.Tokens.Lengths {
+		rowsOfLength += b.Rows
+	}
+	if n := c.Tokens; rowsOfLength != 8 || n.CutOff != 1 || n.EOS != 7 || n.Lost == 0 || n.Dropped.Count != 0 {
+		t.Errorf("the tokens are %+v", n)
+	}
+	if got := len(c.Findings()); got != 6 {
+		t.Errorf("%d findings: %q", got, c.Findings())
+	}
+	clean, err := Read(t.Context(), write(t, "y.jsonl", rows[0]), Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := NewCheck(clean).Findings(); got != nil {
+		t.Errorf("a file without a mistake has the findings %q", got)
+	}
+	for _, bad := range []string{filepath.Join(dir, "nothing"), t.TempDir(), filepath.Join(dir, "ignored.md")} {
+		if err := NewReference("x").AddPath(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "want a file of") {
+			t.Errorf("%s: %v", bad, err)
+		}
+	}
+}
