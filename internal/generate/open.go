@@ -68,12 +68,8 @@ func (t *Texts) open(name string) (err error) {
 		return place.Given(err)
 	}
 	t.MaxTokens = c.MaxTokens()
-	if t.Tokenizer, err = tokenizer.Load(t.dir); err != nil {
-		return place.Given(err)
-	}
-	if n := t.Tokenizer.VocabSize(); n > c.Vocab {
-		return place.Mistake(fmt.Errorf("generate: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
-			"use tokenizer and weights of the same model", t.dir, n, c.Vocab))
+	if t.Tokenizer, err = tokenizer.LoadFor(t.dir, c.Vocab); err != nil {
+		return err
 	}
 	t.Sampling = Greedy()
 	if err := t.readGeneration("generation_config.json", true); err != nil {

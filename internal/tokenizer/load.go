@@ -61,6 +61,20 @@ func Load(dir string) (*Tokenizer, error) {
 		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile))
 }
 
+// LoadFor is Load for a model whose embedding has the given number of rows. It returns an error if the tokenizer has
+// more tokens, because it is then that of another model.
+func LoadFor(dir string, rows int) (*Tokenizer, error) {
+	t, err := Load(dir)
+	if err != nil {
+		return nil, place.Given(err)
+	}
+	if n := t.VocabSize(); n > rows {
+		return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: it has %d tokens and the embedding of the model has %d "+
+			"rows; use tokenizer and weights of the same model", dir, n, rows))
+	}
+	return t, nil
+}
+
 // fromBPEFiles reads vocab.json and merges.txt.
 func fromBPEFiles(d *folder, cfg *config) (*builder, error) {
 	vocabFile, err := d.read(vocabJSONFile)

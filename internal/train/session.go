@@ -74,12 +74,8 @@ func (s *Session) openModel() (err error) {
 	if s.Model, err = s.readModel(); err != nil {
 		return place.Given(err)
 	}
-	if s.Tokenizer, err = tokenizer.Load(s.Dir); err != nil {
-		return place.Given(err)
-	}
-	if n := s.Tokenizer.VocabSize(); n > s.Model.vocab {
-		return place.Mistake(fmt.Errorf("train: open %s: the tokenizer has %d tokens and the embedding has %d rows; "+
-			"use tokenizer and weights of the same model", s.Dir, n, s.Model.vocab))
+	if s.Tokenizer, err = tokenizer.LoadFor(s.Dir, s.Model.vocab); err != nil {
+		return err
 	}
 	if err := s.source.check(); err != nil {
 		return err

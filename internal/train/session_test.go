@@ -22,7 +22,7 @@ func TestOpenSession(t *testing.T) {
 	}{
 		{"vocabulary", func(t *testing.T, c *config.Config) {
 			c.Model = demoModel(t, `"vocab_size": 4096`, `"vocab_size": 100`)
-		}, "the tokenizer has 4096 tokens and the embedding has 100 rows; use tokenizer and weights of the same model"},
+		}, "it has 4096 tokens and the embedding of the model has 100 rows; use tokenizer and weights of the same model"},
 		{"length", func(_ *testing.T, c *config.Config) { c.Data.MaxLength = 129 },
 			"data.max_length is 129, longer than the model's position table; want at most 128"},
 		{"architecture", func(t *testing.T, c *config.Config) {
