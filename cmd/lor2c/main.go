@@ -1,4 +1,4 @@
-// Command lor2c fine-tunes pretrained encoders with LoR2C and its baselines.
+// Command lor2c fine-tunes pretrained encoders and decoders with LoR2C, LoRA and other methods.
 package main
 
 import (

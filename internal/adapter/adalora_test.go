@@ -64,8 +64,8 @@ func TestLinearFaults(t *testing.T) {
 		want   string
 	}{
 		{"melora", adapter.Values{"groups": 5},
-			"adapter: attach melora: roberta.encoder.layer.3.attention.self.value is 12 wide and " +
-				"returns 12, which method.groups, 5, does not divide; want a divisor of both"},
+			"adapter: attach melora: method.groups is 5, and roberta.encoder.layer.3.attention.self.value has 12 inputs and " +
+				"12 outputs; want a divisor of both"},
 		{"pissa", adapter.Values{"rank": 13}, "adapter: attach pissa: the rank is 13, and the weight of " +
 			"roberta.encoder.layer.3.attention.self.value is 12 x 12; want a rank of at most 12"},
 		{"dora", adapter.Values{"target_modules": []string{"q_proj"}},

@@ -53,8 +53,8 @@ func newMELoRA(b builder) (Method, error) {
 	var odd error
 	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
 		if in%c.Groups != 0 || out%c.Groups != 0 {
-			odd = fmt.Errorf("adapter: attach melora: %s is %d wide and returns %d, which method.groups, %d, does not divide; "+
-				"want a divisor of both", s.Path, in, out, c.Groups)
+			odd = fmt.Errorf("adapter: attach melora: method.groups is %d, and %s has %d inputs and %d outputs; want a divisor "+
+				"of both", c.Groups, s.Path, in, out)
 			return
 		}
 		w := pair{b.lowRankA(module, s.Layer, c.Groups*c.Rank, in/c.Groups), b.lowRankB(module, s.Layer, out, c.Rank),

@@ -93,7 +93,7 @@ type Item struct {
 
 	Label string     // the right choice, or the right answer
 	Golds [][]string // DROP: the right answers, each of one or several spans
-	Code  Code       // HumanEval: what makes an answer a program
+	Code  Code       // HumanEval: the texts that make a program of an answer
 }
 
 // Prompt returns the prompt with the first k examples.

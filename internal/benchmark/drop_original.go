@@ -25,7 +25,7 @@ func (a dropAnswer) date() string {
 	return strings.TrimSpace(strings.Join([]string{a.Date.Day, a.Date.Month, a.Date.Year}, " "))
 }
 
-// texts returns the answer as a list, a date if it is neither a number nor spans.
+// texts returns the answer as a list of texts: a number, spans or, if it is neither, a date.
 func (a dropAnswer) texts() []string {
 	switch {
 	case a.Number != "":

@@ -10,7 +10,7 @@ import (
 const humanEvalRequest = "Please complete the following Python code without providing any additional tasks such " +
 	"as testing or explanations\n"
 
-// Code is what makes a program of an answer to HumanEval. The answer is right if the program runs to its end.
+// Code has the texts that make a program of an answer to HumanEval. The answer is right if the program runs to its end.
 type Code struct {
 	Prompt     string
 	Test       string

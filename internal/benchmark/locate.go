@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// locateMMLU returns the folder with dev and test.
+// locateMMLU returns the folder that contains the folders dev and test.
 func locateMMLU(path string) (string, error) {
 	return locate(path, "the folder of the released data with dev and test", func(dir string) bool {
 		found, _ := filepath.Glob(filepath.Join(dir, "test", "*_test.csv"))

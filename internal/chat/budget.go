@@ -11,7 +11,7 @@ import (
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
-// These bound one rendering, because a template is code of a stranger.
+// These bound one rendering, because a template is code that somebody else wrote.
 const (
 	maxSteps   = 100_000 // turns of loops, assignments, and calls of macros and filters
 	maxNesting = 40      // loops and macros inside one another
@@ -85,7 +85,7 @@ func checkOutput(r *exec.Renderer) error {
 }
 
 // checkSize returns an error if a value, with all that it contains, is too
-// large. A value that contains itself is.
+// large. A value that contains itself is too large.
 func checkSize(v any) error {
 	items, text := 0, 0
 	var visit func(v reflect.Value) bool

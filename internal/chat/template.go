@@ -2,7 +2,7 @@
 // published with, byte for byte as transformers does, and turns them into token
 // ids with the tokens that the assistant says.
 //
-// A template is code of a stranger. It cannot read files, and a rendering has a
+// A template is code that somebody else wrote. It cannot read files, and a rendering has a
 // budget of steps, memory and time.
 package chat
 

@@ -12,8 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 )
 
-// TestKeys compares every key, type and default that a run file has, but those of methods, which TestMethodsOfKeys
-// covers.
+// TestKeys: a run file has these keys, with these types and defaults. TestMethodsOfKeys covers the keys of methods.
 func TestKeys(t *testing.T) {
 	want := `
 model: a path

@@ -45,7 +45,7 @@ func (d *Device[T]) SwiGLUGrad(dgate, dup, gate, up, dy compute.Tensor) {
 	g, u, in := Data[T](gate), Data[T](up), Data[T](dy)
 	d.each(len(in), chunkElems, func(w, lo, hi int) {
 		if single[T]() {
-			// A gradient that nobody wants goes to scratch memory.
+			// A gradient that the caller left out goes to scratch memory.
 			part := func(x []T) []float32 {
 				if x == nil {
 					return as32(sized(&d.scratch[w].a, hi-lo))

@@ -98,7 +98,7 @@ func (g *Generator) follow(text []int32, from int, continuations [][]int32) ([]f
 	for _, c := range continuations {
 		labels, ends = append(labels, c...), append(ends, len(labels)+len(c))
 	}
-	if n := len(labels); n > len(b.Read) { // several tokens behind one row
+	if n := len(labels); n > len(b.Read) { // one row predicts several tokens
 		out = p.Gather(out, g.ints(make([]int32, n)))
 	}
 	sums := g.Dev.Temp(compute.Shape{len(ends)}, compute.Exact)

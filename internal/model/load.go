@@ -70,13 +70,13 @@ type builder struct {
 	dev    compute.Device
 	src    Source
 	seed   uint64
-	trains func(name string) bool // for parameters of the encoder; nil if none is trained
+	trains func(name string) bool // reports whether a parameter of the network is trained; nil if none is
 	// stored is how frozen matrices may be stored: Working, BFloat16 or Float16.
 	stored compute.DType
 	prefix string
-	head   bool // the parameters that follow are the head's
+	head   bool // set while the parameters of the head are made
 	params []*tape.Param
-	drawn  []*tape.Param // parameters of the encoder that src did not have
+	drawn  []*tape.Param // parameters of the network that src does not have and that were drawn
 	err    error
 }
 

@@ -15,10 +15,11 @@ func (c Config) Check(run Run) (faults []error) {
 	if c.MaxMerges > 0 && run.Layers == 1 {
 		fault("max_merges: is %d, but the model has one layer and nothing to merge; want 0", c.MaxMerges)
 	} else if c.MaxMerges >= run.Layers {
-		fault("max_merges: is %d; the model's %d layers can merge %d times", c.MaxMerges, run.Layers, run.Layers-1)
+		fault("max_merges: is %d; want at most %d, because a model of %d layers allows no more merges",
+			c.MaxMerges, run.Layers-1, run.Layers)
 	}
 	if c.MaxInjects > run.Layers {
-		fault("max_injects: is %d; the model has %d layers", c.MaxInjects, run.Layers)
+		fault("max_injects: is %d; want at most %d, one for each layer of the model", c.MaxInjects, run.Layers)
 	}
 	merges, injects := 0, 0
 	for _, d := range New(c, run).Plan() {
@@ -34,18 +35,17 @@ func (c Config) Check(run Run) (faults []error) {
 	return faults
 }
 
-// holds reports a fault if the run has fewer times for an operation than its
-// limit asks for. planned is the number of operations that fit.
+// holds reports a fault if fewer operations fit into the run than limit asks for. planned is the number that fits.
 func (c Config) holds(run Run, key string, limit, planned int, fault func(string, ...any)) {
 	if planned >= limit {
 		return
 	}
 	if c.Timing == TimingSteps {
-		fault("%s: is %d; the first %v of %d steps has room for %d; want fewer, or more train.epochs",
-			key, limit, c.Until, run.steps(), planned)
+		fault("%s: is %d; only %d fit into %v of %d steps (schedule.until); want fewer, or more train.epochs",
+			key, limit, planned, c.Until, run.steps())
 		return
 	}
-	fault("%s: is %d; with an interval of %d (eq. 11) the first %v of %d epochs has room for %d; want fewer, more "+
-		"train.epochs, or schedule.timing: %s",
-		key, limit, interval(run.Epochs, limit), c.Until, run.Epochs, planned, TimingSteps)
+	fault("%s: is %d; only %d fit into %v of %d epochs (schedule.until) with an interval of %d (eq. 11); want fewer, "+
+		"more train.epochs, or schedule.timing: %s",
+		key, limit, planned, c.Until, run.Epochs, interval(run.Epochs, limit), TimingSteps)
 }

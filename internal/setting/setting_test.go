@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestParseRange: a range is read as written, and a tag that is none is an error.
+// TestParseRange: a range is read as written, and a tag that is not a range is an error.
 func TestParseRange(t *testing.T) {
 	for text, want := range map[string]string{
 		"1..256": "1 to 256", "0..": "at least 0", ">0..": "more than 0", ">0..<1": "more than 0 and less than 1",

@@ -280,7 +280,7 @@ model: open none: there is no such directory, and the Hugging Face cache in no-c
 			`fetch it with: hf download none --local-dir models/none, and set model: models/none
 dataset: data.dev: no file "none.tsv"; want a .csv, .tsv or .jsonl file`},
 		{"schedule", "grid: {schedule.max_merges: [0, 1, 4]}\nset: {train.epochs: 8}\n", `
-sweep: plan demo-max_merges=4: schedule.max_merges: is 4; the model's 4 layers can merge 3 times`},
+sweep: plan demo-max_merges=4: schedule.max_merges: is 4; want at most 3, because a model of 4 layers allows no more merges`},
 	} {
 		t.Run("case="+tt.name, func(t *testing.T) {
 			file := write(t, "base: configs/demo.yaml\nout: "+t.TempDir()+"\n"+tt.text)

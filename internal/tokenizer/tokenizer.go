@@ -94,7 +94,7 @@ func (t *Tokenizer) AppendGuarded(dst []int32, text, guard string) []int32 {
 // appendText appends the ids of text without special tokens around it. Added
 // tokens are matched first: some literally in the raw text, and the others in
 // the normalized text between those. guard, if it is not empty, is removed from
-// the text between the first.
+// the raw text between the tokens that are matched there.
 func (t *Tokenizer) appendText(dst []int32, text string, added *addedTokens, guard string) []int32 {
 	if !utf8.ValidString(text) {
 		text = replaceIllFormed(text)

@@ -338,7 +338,7 @@ func TestGradientRecord(t *testing.T) {
 // anything is written.
 func TestBadSchedule(t *testing.T) {
 	for want, set := range map[string]func(*config.Config){
-		"schedule.max_merges: is 4; the model's 4 layers can merge 3 times": func(c *config.Config) {
+		"schedule.max_merges: is 4; want at most 3, because a model of 4 layers": func(c *config.Config) {
 			c.Schedule.MaxMerges = 4
 		},
 		"schedule.sfs_k: is 8 with method.rank 8": func(c *config.Config) {

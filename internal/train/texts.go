@@ -17,8 +17,9 @@ func (s texts) check() error {
 	if s.Tokenizer.Specials(false) > 0 {
 		return nil
 	}
-	return place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the head of an "+
-		"encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a cls_token", s.Dir))
+	return place.Mistake(fmt.Errorf("train: open %s: the tokenizer puts no special token before a text, but the head "+
+		"of an encoder reads the first one; its tokenizer.json needs a post_processor, or tokenizer_config.json a "+
+		"cls_token", s.Dir))
 }
 
 func (s texts) predicts() string {
