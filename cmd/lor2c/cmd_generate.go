@@ -49,8 +49,8 @@ func newGenerateCommand() *cobra.Command {
 		Long: wrap("Generate continues a text token by token with a decoder of the LLaMA family and, if a run or an adapter "+
 			"is named, with what was fine-tuned. The text comes from -p, from a file or from standard input; with several, "+
 			"each is continued on its own. A .jsonl file has a text, prompt, or a conversation, messages, in each row. The "+
-			"most probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result depends "+
-			"on the text, the settings and the seed alone, and not on the texts beside it.\n\n"+
+			"most probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result "+
+			"depends on the text, the settings and the seed alone, and not on the texts beside it.\n\n"+
 			"--template puts each prompt into the form that the model was trained with and prints the answer alone; with --run "+
 			"it is that of the run. --chat keeps a conversation. /help in it lists what can be typed, Ctrl-C ends an answer, "+
 			"and Ctrl-D ends the chat.", ""),
