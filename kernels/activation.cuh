@@ -10,7 +10,7 @@ constexpr float kNormalPeak = 0.39894228040143268f; // 1/sqrt(2 pi)
 constexpr float kGELUTanhA = 0.79788456080286536f;  // sqrt(2/pi)
 constexpr float kGELUTanhB = 0.044715f;
 
-// A sum beyond 2^126 makes the quotient 0, which it is but for denormals.
+// __fdividef returns 0 if the divisor is above 2^126. The exact quotient is subnormal there.
 DEVICE float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 
 // silu_slope returns the derivative of x sigmoid(x).
@@ -19,13 +19,12 @@ DEVICE float silu_slope(float x) {
     return s * fmaf(x, 1.0f - s, 1.0f);
 }
 
-// activate returns act(x): Hendrycks and Gimpel 2016, arXiv:1606.08415, for
-// GELU by erf and by tanh.
+// activate returns act(x): Hendrycks and Gimpel 2016, arXiv:1606.08415, for GELU by erf and by tanh.
 DEVICE float activate(int act, float x) {
     switch (act) {
     case kGELU: return 0.5f * x * (1.0f + erff(kRootHalf * x));
     case kGELUTanh: return 0.5f * x * (1.0f + tanhf(kGELUTanhA * x * fmaf(kGELUTanhB * x, x, 1.0f)));
-    case kReLU: return x <= 0.0f ? 0.0f : x; // a NaN stays one
+    case kReLU: return x <= 0.0f ? 0.0f : x; // a NaN remains a NaN
     case kTanh: return tanhf(x);
     case kSiLU: return x * sigmoid(x);
     default: return x;
@@ -37,7 +36,7 @@ DEVICE float activation_slope(int act, float x) {
     switch (act) {
     case kGELU: return fmaf(x * kNormalPeak, expf(-0.5f * x * x), 0.5f * (1.0f + erff(kRootHalf * x)));
     case kGELUTanh: {
-        if (fabsf(x) > 100.0f) return x > 0.0f ? 1.0f : 0.0f; // below, 0 times infinity
+        if (fabsf(x) > 100.0f) return x > 0.0f ? 1.0f : 0.0f; // the formula below would compute 0 times infinity
         const float t = tanhf(kGELUTanhA * x * fmaf(kGELUTanhB * x, x, 1.0f));
         const float inner = kGELUTanhA * fmaf(3.0f * kGELUTanhB * x, x, 1.0f);
         return 0.5f * fmaf(x * inner, fmaf(-t, t, 1.0f), 1.0f + t);

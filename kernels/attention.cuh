@@ -1,15 +1,14 @@
-// What the attention kernels share: the argument, the rows of a block, and how
-// the mask of the probabilities is drawn. See compute.Attention.
+// The parts that all attention kernels share: the argument, the rows of a block, and the mask of the probabilities. See
+// compute.Attention.
 //
-// A block takes one head of one sequence. Of the lengths it knows only what
-// cu_seqlens says, so grids count the tiles of the longest sequence and blocks
-// behind the end of theirs return.
+// A block works on one head of one sequence. The host knows only the longest sequence, so the grid counts the tiles of
+// that one, and a block beyond the end of its own sequence returns.
 #pragma once
 #include "common.cuh"
 
 struct AttentionArgs {
     const void *q, *k, *v;      // [NQ,H*D], [NK,HKV*D]
-    void* y;                    // [NQ,H*D], of the forward pass only
+    void* y;                    // [NQ,H*D], written by the forward pass only
     float* lse;                 // [NQ,H], read by the gradient
     const void* dy;             // [NQ,H*D]
     const float* delta;         // [NQ,H] rowsum(dy y)
@@ -27,15 +26,15 @@ namespace { // each file has its own: other kernels use the same plain names
 
 constexpr float kLog2e = 1.4426950408889634f;
 
-// Sequence is the rows of one sequence.
+// Sequence has the rows of one sequence.
 struct Sequence {
-    int q0, queries; // first packed row, and how many
+    int q0, queries; // first packed row, and number of rows
     int k0, keys;
     int shift; // query i sees keys j < i + shift, and j < keys
 
-    // seen counts the keys that query i sees.
+    // seen returns the number of keys that query i sees.
     DEVICE int seen(int i) const { return max(0, min(keys, i + shift)); }
-    // sees tells whether it sees key j; both may lie behind the end.
+    // sees reports whether query i sees key j. Both may be beyond the end.
     DEVICE bool sees(int i, int j) const { return i < queries && j < keys && j < i + shift; }
 };
 
@@ -49,8 +48,61 @@ DEVICE Sequence sequence(const AttentionArgs& a, int s) {
     return r;
 }
 
-// power2 is 2^x to within 2 units in the last place, and 0 below 2^-126: exp2f
-// without what that does for subnormal results.
+// QueryBlock has the queries of a block, `stay` at most, of head blockIdx.x of sequence blockIdx.z, for heads of D
+// columns.
+struct QueryBlock {
+    Sequence s;
+    int head, stride, kv_stride;
+    int first, rows;     // the block's queries
+    int64_t q_at, kv_at; // offsets of the first of them and of the sequence's first key, in the columns of the head
+
+    // find returns false if the block has no query.
+    DEVICE bool find(const AttentionArgs& a, int stay, int D) {
+        if (int(blockIdx.z) >= *a.sequences) return false;
+        s = sequence(a, blockIdx.z);
+        head = blockIdx.x;
+        stride = a.heads * D;
+        kv_stride = a.kv_heads * D;
+        // In causal attention the last queries see most keys, so their blocks begin first.
+        first = stay * (gridDim.y - 1 - blockIdx.y);
+        rows = min(stay, s.queries - first);
+        q_at = int64_t(s.q0 + first) * stride + head * D;
+        kv_at = int64_t(s.k0) * kv_stride + head * a.kv_heads / a.heads * D;
+        return rows > 0;
+    }
+};
+
+// KeyBlock has the keys of a block, `stay` at most, of key head blockIdx.x of sequence blockIdx.z, for heads of D
+// columns.
+struct KeyBlock {
+    Sequence s;
+    int head, group; // the key head, and the number of query heads that share it
+    int stride, kv_stride;
+    int first, rows; // the block's keys
+    int64_t kv_at;   // offset of the first of them in the columns of the head
+
+    // find returns false if the block has no key.
+    DEVICE bool find(const AttentionArgs& a, int stay, int D) {
+        if (int(blockIdx.z) >= *a.sequences) return false;
+        s = sequence(a, blockIdx.z);
+        head = blockIdx.x;
+        group = a.heads / a.kv_heads;
+        stride = a.heads * D;
+        kv_stride = a.kv_heads * D;
+        first = stay * blockIdx.y;
+        rows = min(stay, s.keys - first);
+        kv_at = int64_t(s.k0 + first) * kv_stride + head * D;
+        return rows > 0;
+    }
+
+    // first_tile returns the first query of the first tile of `pass` queries that sees one of the block's keys.
+    DEVICE int first_tile(const AttentionArgs& a, int pass) const {
+        return a.causal ? max(0, first + 1 - s.shift) / pass * pass : 0;
+    }
+};
+
+// power2 returns 2^x with an error of at most 2 units in the last place, and 0 below 2^-126. It is exp2f without the
+// instructions for subnormal results.
 DEVICE float power2(float x) {
 #ifdef __CUDACC__
     float y;
@@ -75,15 +127,17 @@ struct Mask {
     DEVICE bool active() const { return threshold > 0; }
 
     // draw returns the lots of keys 8 octet to 8 octet + 7 for packed query n.
-    DEVICE Words draw(int n, int octet) const { return philox(key0, key1, octet, (row + n) * heads + head, site, step); }
+    DEVICE Words draw(int n, int octet) const {
+        return philox(key0, key1, octet, (row + n) * heads + head, site, step);
+    }
 
-    // keeps tells whether lot i of 8 keeps its key. Lots are compared in the upper
-    // half of a word, where the lower half of one cannot tip the balance.
+    // keeps reports whether lot i of 8 keeps its key. Lots are compared in the upper half of a word, where the lower
+    // half does not change the result.
     DEVICE bool keeps(const Words& lots, int i) const {
         return (i % 2 ? lots.w[i / 2] : lots.w[i / 2] << 16) >= threshold << 16;
     }
 
-    // bits has bit i set where lot i keeps its key.
+    // bits returns a word in which bit i is set if lot i keeps its key.
     DEVICE uint32_t bits(const Words& lots) const {
         uint32_t b = 0;
         UNROLL
@@ -92,7 +146,7 @@ struct Mask {
     }
 };
 
-// kept_scale is 1/(1-p), what kept probabilities are multiplied by.
+// kept_scale returns 1/(1-p), the factor of kept probabilities.
 DEVICE float kept_scale(const AttentionArgs& a) { return a.dropout.threshold > 0 ? a.dropout.scale : 1.0f; }
 
 } // namespace

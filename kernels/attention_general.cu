@@ -1,12 +1,12 @@
-// Attention and its gradient for any head size up to 256, in f32 and bf16, with
-// arithmetic in f32. See compute.Attention; attention_forward.cu and
-// attention_backward.cu have the sizes that tensor cores take, and the formulas.
+// Attention and its gradient for any head size up to 256, in f32 and bf16, with arithmetic in f32. See
+// compute.Attention. attention_forward.cu and attention_backward.cu have the formulas, and the kernels for the head
+// sizes that tensor cores take.
 #include "attention.cuh"
 
 namespace {
 
-// A warp owns 4 rows of the 16 that stay with a block; 32 rows pass by, and a
-// lane has one of them in a product, one column in 32 of a sum.
+// 16 rows stay with a block, 4 for each warp, and the rows of the other side pass in tiles of 32. In a product a lane
+// has one of the 32 rows, and in a sum one of 32 columns.
 constexpr int kRows = 4;
 constexpr int kStay = 4 * kRows;
 constexpr int kPass = 32;
@@ -15,17 +15,18 @@ constexpr int kChunks = 8; // of 32 columns
 
 // Widths are the strides of rows in shared memory, in floats.
 struct Widths {
-    int stay; // whole vectors
-    int pass; // 4 more than a multiple of 8, so that lanes reading their rows meet no bank twice
+    int stay; // a multiple of 4
+    int pass; // 4 more than a multiple of 8, so that lanes that read their own rows use different banks
 
     DEVICE explicit Widths(int head_dim) : stay((head_dim + 3) / 4 * 4), pass(stay + (stay % 8 == 0 ? 4 : 0)) {}
 };
 
-// load_rows copies rows of a [., stride] tensor, D columns of each, and zeros
-// what is left of a row, and rows from `valid` on.
+// load_rows copies rows of a [., stride] tensor, D columns of each. The rest of a row becomes zeros, and so do rows
+// from `valid` on.
 template <typename T>
-DEVICE void load_rows(float* tile, int width, int rows, const T* src, int stride, int valid, int head_dim, bool vector) {
-    if (vector) {
+DEVICE void load_rows(float* tile, int width, int rows, const T* src, int stride, int valid, const AttentionArgs& a) {
+    const int head_dim = a.head_dim;
+    if (a.vector) {
         const int chunks = head_dim / 8;
         for (int i = threadIdx.x; i < rows * chunks; i += kThreads) {
             const int row = i / chunks, c = i % chunks * 8;
@@ -40,6 +41,38 @@ DEVICE void load_rows(float* tile, int width, int rows, const T* src, int stride
         }
     }
 }
+
+// Tiles are the parts of a block's shared memory: one or two tensors whose rows stay, two whose rows pass, and the
+// probabilities of the warp [4,32].
+template <int stays> struct Tiles {
+    Widths w;
+    float *stay[stays], *pass[2], *p;
+
+    DEVICE Tiles(unsigned char* shared, int head_dim) : w(head_dim) {
+        float* at = reinterpret_cast<float*>(shared);
+        UNROLL
+        for (int i = 0; i < stays; i++, at += kStay * w.stay) stay[i] = at;
+        UNROLL
+        for (int i = 0; i < 2; i++, at += kPass * w.pass) pass[i] = at;
+        p = at + threadIdx.x / 32 * (kRows * kPass);
+    }
+
+    // load_stay loads the rows of a tensor that stay.
+    template <typename T>
+    DEVICE void load_stay(int i, const void* x, int64_t at, int stride, int valid, const AttentionArgs& a) const {
+        load_rows(stay[i], w.stay, kStay, static_cast<const T*>(x) + at, stride, valid, a);
+    }
+
+    // load_pass loads the next 32 rows of two tensors, when all warps have finished with the rows before.
+    template <typename T>
+    DEVICE void load_pass(const void* x, const void* y, int64_t at, int stride, int valid,
+                          const AttentionArgs& a) const {
+        __syncthreads();
+        load_rows(pass[0], w.pass, kPass, static_cast<const T*>(x) + at, stride, valid, a);
+        load_rows(pass[1], w.pass, kPass, static_cast<const T*>(y) + at, stride, valid, a);
+        __syncthreads();
+    }
+};
 
 // products computes s[r] = x[r] . y[lane] for the warp's rows of x.
 DEVICE void products(float (&s)[kRows], const float* x, const float* y, const Widths& w) {
@@ -58,9 +91,10 @@ DEVICE void products(float (&s)[kRows], const float* x, const float* y, const Wi
     }
 }
 
-// multiply_add computes o[r] += sum_j p[r,j] y[j]; p [4,32] is the warp's own,
-// filled from s. Lane l has column 32 n + l in o[r][n].
-DEVICE void multiply_add(float (&o)[kRows][kChunks], float* p, const float (&s)[kRows], const float* y, const Widths& w, int head_dim) {
+// multiply_add computes o[r] += sum_j s[r,j] y[j]. s goes through p [4,32], which belongs to the warp. Lane l has
+// column 32 n + l in o[r][n].
+DEVICE void multiply_add(float (&o)[kRows][kChunks], float* p, const float (&s)[kRows], const float* y, const Widths& w,
+                         int head_dim) {
     const int lane = threadIdx.x % 32;
     __syncwarp();
     UNROLL
@@ -85,9 +119,10 @@ DEVICE void multiply_add(float (&o)[kRows][kChunks], float* p, const float (&s)[
     }
 }
 
-// store_rows writes the warp's rows, row r times factor[r], the first `valid`.
+// store_rows writes the first `valid` of the warp's rows, row r times factor[r].
 template <typename T>
-DEVICE void store_rows(T* dst, int stride, int valid, const float (&o)[kRows][kChunks], const float (&factor)[kRows], int head_dim) {
+DEVICE void store_rows(T* dst, int stride, int valid, const float (&o)[kRows][kChunks], const float (&factor)[kRows],
+                       int head_dim) {
     UNROLL
     for (int n = 0; n < kChunks; n++) {
         const int d = 32 * n + threadIdx.x % 32;
@@ -99,8 +134,8 @@ DEVICE void store_rows(T* dst, int stride, int valid, const float (&o)[kRows][kC
     }
 }
 
-// keep_rows tells for the warp's 4 queries from packed row n whether the lane's
-// key, of 32 from j0, is kept: bit r.
+// keep_rows returns a word in which bit r is set if the lane's key, of the 32 from j0 on, is kept for query r of the
+// warp's 4. n is the packed row of the first.
 DEVICE uint32_t keep_rows(const Mask& mask, int n, int j0) {
     const int lane = threadIdx.x % 32;
     // Lane 4 r + i draws octet i of row r; lanes from 16 on repeat them.
@@ -123,52 +158,37 @@ DEVICE uint32_t keep_rows(const Mask& mask, int n, int j0) {
 //   cu_q, cu_k   [B+1]      int32
 //
 // Launched by internal/gpu/attention.go.
-// Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory
-//          64 W + 256 P + 2048 bytes for W = D rounded up to 4 and P = W, or
-//          W + 4 where 8 divides W.
-// Limits   D <= 256; scale > 0; HKV divides H; B < 65,536; the vector path needs
-//          D % 8 == 0 and tensors aligned to 16 bytes.
+// Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory 64 W + 256 P + 2048 bytes, where W is D
+//          rounded up to 4, and P is W + 4 if 8 divides W, and W otherwise.
+// Limits   D <= 256; scale > 0; HKV divides H; B < 65,536. 16-byte accesses need D % 8 == 0 and tensors aligned to 16
+//          bytes.
 // Numerics f32 throughout; y is rounded to its type.
-// Work     4 D flops a visible pair, half of them bound by shared memory; reads
-//          q once, k and v once a 16 queries.
+// Work     4 D flops per visible pair, half of them bound by shared memory. Reads q once, and k and v once per 16
+//          queries.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 1.
 template <typename T> DEVICE void attention_forward(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
-    if (int(blockIdx.z) >= *a.sequences) return;
-    const Sequence s = sequence(a, blockIdx.z);
-    const int head = blockIdx.x, stride = a.heads * a.head_dim, kv_stride = a.kv_heads * a.head_dim;
-    const int first = kStay * (gridDim.y - 1 - blockIdx.y);
-    if (first >= s.queries) return;
+    QueryBlock b;
+    if (!b.find(a, kStay, a.head_dim)) return;
+    const Sequence& s = b.s;
+    const Tiles<1> tiles(shared, a.head_dim);
+    tiles.template load_stay<T>(0, a.q, b.q_at, b.stride, b.rows, a);
 
-    const Widths w(a.head_dim);
-    float* q_tile = reinterpret_cast<float*>(shared);
-    float* k_tile = q_tile + kStay * w.stay;
-    float* v_tile = k_tile + kPass * w.pass;
-    float* p_tile = v_tile + kPass * w.pass + threadIdx.x / 32 * (kRows * kPass);
-    const int rows = min(kStay, s.queries - first), last = s.seen(first + rows - 1);
-    const int64_t q_at = int64_t(s.q0 + first) * stride + head * a.head_dim;
-    const int64_t kv_at = int64_t(s.k0) * kv_stride + head * a.kv_heads / a.heads * a.head_dim;
-    load_rows(q_tile, w.stay, kStay, static_cast<const T*>(a.q) + q_at, stride, rows, a.head_dim, a.vector);
-
-    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows;
+    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows, last = s.seen(b.first + b.rows - 1);
     const float c = a.scale * kLog2e;
-    const Mask mask(a, head);
+    const Mask mask(a, b.head);
     float o[kRows][kChunks] = {}, m[kRows], sum[kRows] = {};
     UNROLL
     for (int r = 0; r < kRows; r++) m[r] = negative_infinity();
 
     for (int j0 = 0; j0 < last; j0 += kPass) {
-        const int64_t at = kv_at + int64_t(j0) * kv_stride;
-        __syncthreads();
-        load_rows(k_tile, w.pass, kPass, static_cast<const T*>(a.k) + at, kv_stride, s.keys - j0, a.head_dim, a.vector);
-        load_rows(v_tile, w.pass, kPass, static_cast<const T*>(a.v) + at, kv_stride, s.keys - j0, a.head_dim, a.vector);
-        __syncthreads();
+        tiles.template load_pass<T>(a.k, a.v, b.kv_at + int64_t(j0) * b.kv_stride, b.kv_stride, s.keys - j0, a);
         float p[kRows];
-        products(p, q_tile + top * w.stay, k_tile, w);
-        const uint32_t keep = mask.active() ? keep_rows(mask, s.q0 + first + top, j0) : kAllLanes;
+        products(p, tiles.stay[0] + top * tiles.w.stay, tiles.pass[0], tiles.w);
+        const uint32_t keep = mask.active() ? keep_rows(mask, s.q0 + b.first + top, j0) : kAllLanes;
         UNROLL
         for (int r = 0; r < kRows; r++) {
-            const bool sees = s.sees(first + top + r, j0 + lane);
+            const bool sees = s.sees(b.first + top + r, j0 + lane);
             const float most = fmaxf(m[r], warp_max(sees ? p[r] : negative_infinity()));
             const float down = m[r] == negative_infinity() ? 0.0f : power2((m[r] - most) * c);
             p[r] = sees ? power2((p[r] - most) * c) : 0.0f;
@@ -178,7 +198,7 @@ template <typename T> DEVICE void attention_forward(const AttentionArgs& a) {
             UNROLL
             for (int n = 0; n < kChunks; n++) o[r][n] *= down;
         }
-        multiply_add(o, p_tile, p, v_tile, w, a.head_dim);
+        multiply_add(o, tiles.p, p, tiles.pass[1], tiles.w, a.head_dim);
     }
 
     float factor[kRows];
@@ -187,12 +207,14 @@ template <typename T> DEVICE void attention_forward(const AttentionArgs& a) {
         const float total = warp_sum(sum[r]);
         const bool empty = total == 0.0f;
         factor[r] = empty ? 0.0f : kept_scale(a) / total;
-        const int i = first + top + r;
+        const int i = b.first + top + r;
         if (lane == 0 && i < s.queries) {
-            a.lse[int64_t(s.q0 + i) * a.heads + head] = empty ? negative_infinity() : fmaf(m[r], a.scale, logf(total));
+            a.lse[int64_t(s.q0 + i) * a.heads + b.head] =
+                empty ? negative_infinity() : fmaf(m[r], a.scale, logf(total));
         }
     }
-    store_rows(static_cast<T*>(a.y) + q_at + int64_t(top) * stride, stride, rows - top, o, factor, a.head_dim);
+    T* y = static_cast<T*>(a.y) + b.q_at + int64_t(top) * b.stride;
+    store_rows(y, b.stride, b.rows - top, o, factor, a.head_dim);
 }
 KERNEL_RESIDENT(attention_forward_f32, AttentionArgs, 128, 4) { attention_forward<float>(a); }
 KERNEL_RESIDENT(attention_forward_bf16, AttentionArgs, 128, 4) { attention_forward<bf16>(a); }
@@ -205,64 +227,47 @@ KERNEL_RESIDENT(attention_forward_bf16, AttentionArgs, 128, 4) { attention_forwa
 //   cu_q, cu_k   [B+1]      int32
 //
 // Launched by internal/gpu/attention.go.
-// Launch   grid (HKV, ceil(max keys/16), B), block 128, dynamic shared memory
-//          128 W + 256 P + 2048 bytes, W and P as in attention_forward.
+// Launch   grid (HKV, ceil(max keys/16), B), block 128, dynamic shared memory 128 W + 256 P + 2048 bytes, with W and P
+//          as in attention_forward.
 // Limits   as attention_forward.
 // Numerics f32 throughout; dk and dv are rounded to their type.
-// Work     8 D flops a visible pair; reads k and v once, q and dy once a 16
-//          keys.
+// Work     8 D flops per visible pair. Reads k and v once, and q and dy once per 16 keys.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 2.
 template <typename T> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
-    if (int(blockIdx.z) >= *a.sequences) return;
-    const Sequence s = sequence(a, blockIdx.z);
-    const int kv_head = blockIdx.x, stride = a.heads * a.head_dim, kv_stride = a.kv_heads * a.head_dim;
-    const int first = kStay * blockIdx.y;
-    if (first >= s.keys) return;
+    KeyBlock b;
+    if (!b.find(a, kStay, a.head_dim)) return;
+    const Sequence& s = b.s;
+    const Tiles<2> tiles(shared, a.head_dim);
+    tiles.template load_stay<T>(0, a.k, b.kv_at, b.kv_stride, b.rows, a);
+    tiles.template load_stay<T>(1, a.v, b.kv_at, b.kv_stride, b.rows, a);
 
-    const Widths w(a.head_dim);
-    float* k_tile = reinterpret_cast<float*>(shared);
-    float* v_tile = k_tile + kStay * w.stay;
-    float* q_tile = v_tile + kStay * w.stay;
-    float* dy_tile = q_tile + kPass * w.pass;
-    float* p_tile = dy_tile + kPass * w.pass + threadIdx.x / 32 * (kRows * kPass);
-    const int rows = min(kStay, s.keys - first);
-    const int64_t kv_at = int64_t(s.k0 + first) * kv_stride + kv_head * a.head_dim;
-    load_rows(k_tile, w.stay, kStay, static_cast<const T*>(a.k) + kv_at, kv_stride, rows, a.head_dim, a.vector);
-    load_rows(v_tile, w.stay, kStay, static_cast<const T*>(a.v) + kv_at, kv_stride, rows, a.head_dim, a.vector);
-
-    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows;
-    const int group = a.heads / a.kv_heads;
-    const int from = a.causal ? max(0, first + 1 - s.shift) / kPass * kPass : 0;
+    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows, from = b.first_tile(a, kPass);
     const float c = a.scale * kLog2e, kept = kept_scale(a);
     float dk[kRows][kChunks] = {}, dv[kRows][kChunks] = {};
 
-    for (int head = kv_head * group; head < (kv_head + 1) * group; head++) {
+    for (int head = b.head * b.group; head < (b.head + 1) * b.group; head++) {
         const Mask mask(a, head);
         for (int i0 = from; i0 < s.queries; i0 += kPass) {
-            const int64_t at = int64_t(s.q0 + i0) * stride + head * a.head_dim;
-            __syncthreads();
-            load_rows(q_tile, w.pass, kPass, static_cast<const T*>(a.q) + at, stride, s.queries - i0, a.head_dim, a.vector);
-            load_rows(dy_tile, w.pass, kPass, static_cast<const T*>(a.dy) + at, stride, s.queries - i0, a.head_dim, a.vector);
-            __syncthreads();
+            const int64_t at = int64_t(s.q0 + i0) * b.stride + head * a.head_dim;
+            tiles.template load_pass<T>(a.q, a.dy, at, b.stride, s.queries - i0, a);
             float p[kRows], ds[kRows];
-            products(p, k_tile + top * w.stay, q_tile, w);
-            products(ds, v_tile + top * w.stay, dy_tile, w);
-            const int i = i0 + lane;
+            products(p, tiles.stay[0] + top * tiles.w.stay, tiles.pass[0], tiles.w);
+            products(ds, tiles.stay[1] + top * tiles.w.stay, tiles.pass[1], tiles.w);
+            const int i = i0 + lane, octet = (b.first + top) / 8; // the warp's keys are half of the octet
             const int64_t row = int64_t(s.q0 + i) * a.heads + head;
             const float lse = i < s.queries ? a.lse[row] * kLog2e : 0.0f;
             const float delta = i < s.queries ? a.delta[row] : 0.0f;
-            // The warp's keys are half an octet.
-            const uint32_t keep = mask.active() ? mask.bits(mask.draw(s.q0 + i, (first + top) / 8)) >> (top % 8) : kAllLanes;
+            const uint32_t keep = mask.active() ? mask.bits(mask.draw(s.q0 + i, octet)) >> (top % 8) : kAllLanes;
             UNROLL
             for (int r = 0; r < kRows; r++) {
-                const float y = s.sees(i, first + top + r) ? power2(fmaf(p[r], c, -lse)) : 0.0f;
+                const float y = s.sees(i, b.first + top + r) ? power2(fmaf(p[r], c, -lse)) : 0.0f;
                 const bool keeps = keep >> r & 1;
                 ds[r] = y * ((keeps ? kept * ds[r] : 0.0f) - delta);
                 p[r] = keeps ? y : 0.0f;
             }
-            multiply_add(dv, p_tile, p, dy_tile, w, a.head_dim);
-            multiply_add(dk, p_tile, ds, q_tile, w, a.head_dim);
+            multiply_add(dv, tiles.p, p, tiles.pass[1], tiles.w, a.head_dim);
+            multiply_add(dk, tiles.p, ds, tiles.pass[0], tiles.w, a.head_dim);
         }
     }
 
@@ -272,9 +277,9 @@ template <typename T> DEVICE void attention_backward_kv(const AttentionArgs& a) 
         factor[0][r] = a.scale;
         factor[1][r] = kept;
     }
-    const int64_t at = kv_at + int64_t(top) * kv_stride;
-    store_rows(static_cast<T*>(a.dk) + at, kv_stride, rows - top, dk, factor[0], a.head_dim);
-    store_rows(static_cast<T*>(a.dv) + at, kv_stride, rows - top, dv, factor[1], a.head_dim);
+    const int64_t at = b.kv_at + int64_t(top) * b.kv_stride;
+    store_rows(static_cast<T*>(a.dk) + at, b.kv_stride, b.rows - top, dk, factor[0], a.head_dim);
+    store_rows(static_cast<T*>(a.dv) + at, b.kv_stride, b.rows - top, dv, factor[1], a.head_dim);
 }
 KERNEL_RESIDENT(attention_backward_kv_f32, AttentionArgs, 128, 3) { attention_backward_kv<float>(a); }
 KERNEL_RESIDENT(attention_backward_kv_bf16, AttentionArgs, 128, 3) { attention_backward_kv<bf16>(a); }
@@ -287,64 +292,49 @@ KERNEL_RESIDENT(attention_backward_kv_bf16, AttentionArgs, 128, 3) { attention_b
 //   cu_q, cu_k   [B+1]      int32
 //
 // Launched by internal/gpu/attention.go.
-// Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory
-//          128 W + 256 P + 2048 bytes, W and P as in attention_forward.
+// Launch   grid (H, ceil(max queries/16), B), block 128, dynamic shared memory 128 W + 256 P + 2048 bytes, with W and P
+//          as in attention_forward.
 // Limits   as attention_forward.
 // Numerics f32 throughout; dq is rounded to its type.
-// Work     6 D flops a visible pair; reads q and dy once, k and v once a 16
-//          queries.
+// Work     6 D flops per visible pair. Reads q and dy once, and k and v once per 16 queries.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 2.
 template <typename T> DEVICE void attention_backward_q(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
-    if (int(blockIdx.z) >= *a.sequences) return;
-    const Sequence s = sequence(a, blockIdx.z);
-    const int head = blockIdx.x, stride = a.heads * a.head_dim, kv_stride = a.kv_heads * a.head_dim;
-    const int first = kStay * (gridDim.y - 1 - blockIdx.y);
-    if (first >= s.queries) return;
+    QueryBlock b;
+    if (!b.find(a, kStay, a.head_dim)) return;
+    const Sequence& s = b.s;
+    const Tiles<2> tiles(shared, a.head_dim);
+    tiles.template load_stay<T>(0, a.q, b.q_at, b.stride, b.rows, a);
+    tiles.template load_stay<T>(1, a.dy, b.q_at, b.stride, b.rows, a);
 
-    const Widths w(a.head_dim);
-    float* q_tile = reinterpret_cast<float*>(shared);
-    float* dy_tile = q_tile + kStay * w.stay;
-    float* k_tile = dy_tile + kStay * w.stay;
-    float* v_tile = k_tile + kPass * w.pass;
-    float* p_tile = v_tile + kPass * w.pass + threadIdx.x / 32 * (kRows * kPass);
-    const int rows = min(kStay, s.queries - first), last = s.seen(first + rows - 1);
-    const int64_t q_at = int64_t(s.q0 + first) * stride + head * a.head_dim;
-    const int64_t kv_at = int64_t(s.k0) * kv_stride + head * a.kv_heads / a.heads * a.head_dim;
-    load_rows(q_tile, w.stay, kStay, static_cast<const T*>(a.q) + q_at, stride, rows, a.head_dim, a.vector);
-    load_rows(dy_tile, w.stay, kStay, static_cast<const T*>(a.dy) + q_at, stride, rows, a.head_dim, a.vector);
-
-    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows;
+    const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * kRows, last = s.seen(b.first + b.rows - 1);
     const float c = a.scale * kLog2e, kept = kept_scale(a);
-    const Mask mask(a, head);
+    const Mask mask(a, b.head);
     float dq[kRows][kChunks] = {}, lse[kRows], delta[kRows], factor[kRows];
     UNROLL
     for (int r = 0; r < kRows; r++) {
-        const int i = first + top + r;
-        const int64_t row = int64_t(s.q0 + i) * a.heads + head;
+        const int i = b.first + top + r;
+        const int64_t row = int64_t(s.q0 + i) * a.heads + b.head;
         lse[r] = i < s.queries ? a.lse[row] * kLog2e : 0.0f;
         delta[r] = i < s.queries ? a.delta[row] : 0.0f;
         factor[r] = a.scale;
     }
 
     for (int j0 = 0; j0 < last; j0 += kPass) {
-        const int64_t at = kv_at + int64_t(j0) * kv_stride;
-        __syncthreads();
-        load_rows(k_tile, w.pass, kPass, static_cast<const T*>(a.k) + at, kv_stride, s.keys - j0, a.head_dim, a.vector);
-        load_rows(v_tile, w.pass, kPass, static_cast<const T*>(a.v) + at, kv_stride, s.keys - j0, a.head_dim, a.vector);
-        __syncthreads();
+        tiles.template load_pass<T>(a.k, a.v, b.kv_at + int64_t(j0) * b.kv_stride, b.kv_stride, s.keys - j0, a);
         float p[kRows], ds[kRows];
-        products(p, q_tile + top * w.stay, k_tile, w);
-        products(ds, dy_tile + top * w.stay, v_tile, w);
-        const uint32_t keep = mask.active() ? keep_rows(mask, s.q0 + first + top, j0) : kAllLanes;
+        products(p, tiles.stay[0] + top * tiles.w.stay, tiles.pass[0], tiles.w);
+        products(ds, tiles.stay[1] + top * tiles.w.stay, tiles.pass[1], tiles.w);
+        const uint32_t keep = mask.active() ? keep_rows(mask, s.q0 + b.first + top, j0) : kAllLanes;
         UNROLL
         for (int r = 0; r < kRows; r++) {
-            const float y = s.sees(first + top + r, j0 + lane) ? power2(fmaf(p[r], c, -lse[r])) : 0.0f;
+            const float y = s.sees(b.first + top + r, j0 + lane) ? power2(fmaf(p[r], c, -lse[r])) : 0.0f;
             ds[r] = y * ((keep >> r & 1 ? kept * ds[r] : 0.0f) - delta[r]);
         }
-        multiply_add(dq, p_tile, ds, k_tile, w, a.head_dim);
+        multiply_add(dq, tiles.p, ds, tiles.pass[0], tiles.w, a.head_dim);
     }
-    store_rows(static_cast<T*>(a.dq) + q_at + int64_t(top) * stride, stride, rows - top, dq, factor, a.head_dim);
+    T* to = static_cast<T*>(a.dq) + b.q_at + int64_t(top) * b.stride;
+    store_rows(to, b.stride, b.rows - top, dq, factor, a.head_dim);
 }
 KERNEL_RESIDENT(attention_backward_q_f32, AttentionArgs, 128, 4) { attention_backward_q<float>(a); }
 KERNEL_RESIDENT(attention_backward_q_bf16, AttentionArgs, 128, 4) { attention_backward_q<bf16>(a); }

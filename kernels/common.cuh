@@ -1,22 +1,18 @@
-// What every kernel file builds on: the KERNEL macro, element types, 16-byte
-// accesses, reductions and the dropout mask.
+// The parts that every kernel file uses: the KERNEL macro, element types, 16-byte accesses, reductions and the dropout
+// mask.
 //
-// The same sources compile for the GPU, by nvcc, and for the CPU, by a C++
-// compiler with host/cuda.h, where the threads of a block are fibers. So a
-// kernel uses only what this header, mma.cuh and host/cuda.h know.
+// nvcc compiles the sources for the GPU. A C++ compiler compiles the same sources for the CPU, with host/cuda.h, where
+// the threads of a block are fibers. So a kernel uses only names that this header, mma.cuh and host/cuda.h define.
 //
-// Rules that hold for every kernel:
-//   - One argument, a struct by value, declared beside the kernel. Its Go twin
-//     in internal/gpu has the same fields in the same order; pointers come
-//     first and the size is a multiple of 8, so that neither has padding.
-//   - What changes from step to step with the same shapes (token counts, the
-//     optimizer step, learning rates) is read through a pointer. Everything
-//     else is a value. A captured graph can then be replayed.
-//   - No float atomics; sums of more than one block have a second stage in
-//     fixed order. Parameter gradients add; activation gradients overwrite,
-//     or add where a flag says so.
-//   - Grids may be larger than the work: counts are rounded up to a class, of
-//     which the limits in a header speak.
+// Every kernel follows these rules:
+//   - A kernel has one argument, a struct by value, declared beside the kernel. Its Go twin in internal/gpu has the
+//     same fields in the same order. Pointers come first and the size is a multiple of 8, so that neither has padding.
+//   - Values that change between steps of the same shapes (token counts, the optimizer step, learning rates) are read
+//     through a pointer. All other values are in the struct. So a captured graph can be replayed.
+//   - There are no float atomics. A sum over several blocks has a second stage in fixed order. Gradients of parameters
+//     are added to their destination. Gradients of activations overwrite it, or are added if a flag is set.
+//   - A grid may be larger than the work, because counts are rounded up to a class. The limits in a header are those of
+//     the rounded counts.
 #pragma once
 
 #ifdef __CUDACC__
@@ -25,12 +21,12 @@
 // KERNEL begins the definition of a kernel whose argument is called a.
 #define KERNEL(name, Args, threads) \
     extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ Args a)
-// KERNEL_RESIDENT also asks for that many blocks on a multiprocessor.
+// KERNEL_RESIDENT also limits registers so that the given number of blocks fits on a multiprocessor.
 #define KERNEL_RESIDENT(name, Args, threads, blocks) \
     extern "C" __global__ void __launch_bounds__(threads, blocks) name(const __grid_constant__ Args a)
-// SHARED declares a variable of a block. It begins with undefined contents.
+// SHARED declares a variable in the shared memory of a block. Its initial contents are undefined.
 #define SHARED(Type, name) __shared__ __align__(16) Type name
-// DYNAMIC_SHARED declares the bytes of shared memory that the launch asks for.
+// DYNAMIC_SHARED declares the shared memory whose size the launch sets.
 #define DYNAMIC_SHARED(name) extern __shared__ __align__(128) unsigned char name[]
 #define DEVICE __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
@@ -53,7 +49,7 @@ DEVICE float to_float(bf16 x) { return __uint_as_float(uint32_t(x.bits) << 16); 
 
 template <typename T> DEVICE T from_float(float x);
 template <> DEVICE float from_float<float>(float x) { return x; }
-// Rounds to nearest, ties to even; a NaN stays one.
+// The value is rounded to nearest, ties to even. A NaN remains a NaN.
 template <> DEVICE bf16 from_float<bf16>(float x) {
 #ifdef __CUDACC__
     uint16_t bits;
@@ -66,8 +62,8 @@ template <> DEVICE bf16 from_float<bf16>(float x) {
 #endif
 }
 
-// pack_bf16 rounds two values into one word, lo first: two conversions for the
-// price of one, and the register of an mma operand.
+// pack_bf16 rounds two values into one word, lo in the lower half. It is one instruction, and the word is a register of
+// an mma operand.
 DEVICE uint32_t pack_bf16(float lo, float hi) {
 #ifdef __CUDACC__
     uint32_t word;
@@ -80,7 +76,7 @@ DEVICE uint32_t pack_bf16(float lo, float hi) {
 
 // ---- 16-byte accesses ------------------------------------------------------
 
-// Vec is what one 16-byte access moves: 4 floats or 8 bf16.
+// Vec is the data of one 16-byte access: 4 floats or 8 bf16.
 template <typename T> struct Vec;
 template <> struct alignas(16) Vec<float> {
     static constexpr int n = 4;
@@ -90,14 +86,16 @@ template <> struct alignas(16) Vec<bf16> {
     static constexpr int n = 8;
     union {
         bf16 v[n];
-        uint32_t w[n / 2]; // one operation makes a float of either half
+        uint32_t w[n / 2]; // one instruction converts either half to float
     };
 };
 
 DEVICE float element(const Vec<float>& x, int i) { return x.v[i]; }
-DEVICE float element(const Vec<bf16>& x, int i) { return __uint_as_float(i % 2 ? x.w[i / 2] & 0xffff0000u : x.w[i / 2] << 16); }
+DEVICE float element(const Vec<bf16>& x, int i) {
+    return __uint_as_float(i % 2 ? x.w[i / 2] & 0xffff0000u : x.w[i / 2] << 16);
+}
 
-// set_elements rounds the values of a whole Vec.
+// set_elements rounds values to the type of v and stores them in it.
 DEVICE void set_elements(Vec<float>& v, const float* x) {
     UNROLL
     for (int i = 0; i < 4; i++) v.v[i] = x[i];
@@ -110,11 +108,10 @@ DEVICE void set_elements(Vec<bf16>& v, const float* x) {
 template <typename T> DEVICE Vec<T> load_vec(const T* p) { return *reinterpret_cast<const Vec<T>*>(p); }
 template <typename T> DEVICE void store_vec(T* p, const Vec<T>& x) { *reinterpret_cast<Vec<T>*>(p) = x; }
 
-// copy16 moves 16 bytes between addresses aligned to them. A Vec in between may
-// be taken apart by the compiler and stored in pieces.
+// copy16 copies 16 bytes between aligned addresses. If the data were a Vec, the compiler could store it in pieces.
 DEVICE void copy16(void* dst, const void* src) { *static_cast<uint4*>(dst) = *static_cast<const uint4*>(src); }
 
-// load8 reads 8 consecutive elements as float. p is aligned to 16 bytes.
+// load8 reads 8 consecutive elements as float. p must be aligned to 16 bytes.
 template <typename T> DEVICE void load8(float (&x)[8], const T* p) {
     UNROLL
     for (int i = 0; i < 8; i += Vec<T>::n) {
@@ -124,7 +121,7 @@ template <typename T> DEVICE void load8(float (&x)[8], const T* p) {
     }
 }
 
-// store8 writes 8 consecutive elements, rounded. p is aligned to 16 bytes.
+// store8 rounds and writes 8 consecutive elements. p must be aligned to 16 bytes.
 template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
     UNROLL
     for (int i = 0; i < 8; i += Vec<T>::n) {
@@ -134,7 +131,7 @@ template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
     }
 }
 
-// round8 gives 8 values the precision of T.
+// round8 rounds 8 values to the precision of T.
 template <typename T> DEVICE void round8(float (&x)[8]) {
     UNROLL
     for (int i = 0; i < 8; i += Vec<T>::n) {
@@ -145,9 +142,9 @@ template <typename T> DEVICE void round8(float (&x)[8]) {
     }
 }
 
-// load_cols reads the columns [c, c + 8) of a row of cols elements, zeros beyond
-// its end. aligned says that 8 divides cols and that rows begin at a multiple of
-// 16 bytes; where it is a constant, only one of the ways is compiled.
+// load_cols reads the columns [c, c + 8) of a row of cols elements. Columns beyond the end are zeros. If aligned is
+// set, 8 must divide cols and rows must begin at multiples of 16 bytes. If it is a constant, only one of the two ways
+// is compiled.
 template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, int cols, bool aligned) {
     if (!aligned) {
         UNROLL
@@ -156,8 +153,7 @@ template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, 
     }
     UNROLL
     for (int i = 0; i < 8; i += Vec<T>::n) {
-        // Converted outside the condition, so that loads of several rows can be
-        // under way together.
+        // The conversion is outside of the condition, so that the loads of several rows can be in flight together.
         Vec<T> v = {};
         if (c < cols) v = load_vec(row + c + i);
         UNROLL
@@ -165,7 +161,7 @@ template <typename T> DEVICE void load_cols(float (&x)[8], const T* row, int c, 
     }
 }
 
-// store_cols writes those of 8 columns that the row has.
+// store_cols writes the columns [c, c + 8) of a row, except those beyond its end.
 template <typename T> DEVICE void store_cols(T* row, const float (&x)[8], int c, int cols, bool aligned) {
     if (aligned) {
         if (c < cols) store8(row + c, x);
@@ -177,7 +173,7 @@ template <typename T> DEVICE void store_cols(T* row, const float (&x)[8], int c,
     }
 }
 
-// ---- reductions, in an order that never varies ------------------------------
+// ---- reductions in a fixed order --------------------------------------------
 
 DEVICE float warp_sum(float x) {
     UNROLL
@@ -191,8 +187,8 @@ DEVICE float warp_max(float x) {
     return x;
 }
 
-// block_sum returns the sum over a block of whole warps, in every thread.
-// scratch has one float a warp and may be used again afterwards.
+// block_sum returns the sum over a block of whole warps in every thread. scratch has one float per warp. The caller may
+// use it again after the call.
 DEVICE float block_sum(float x, float* scratch) {
     const int warps = blockDim.x / 32;
     x = warp_sum(x);
@@ -206,12 +202,12 @@ DEVICE float block_sum(float x, float* scratch) {
 
 // ---- random numbers ---------------------------------------------------------
 
-// Dropout names a mask; see compute.Dropout. at points to the optimizer step
-// and the first row, which change while everything else stays.
+// Dropout identifies a mask; see compute.Dropout. at points to the optimizer step and the first row, which change
+// between replays of a graph.
 struct Dropout {
     const uint32_t* at;
-    uint32_t threshold; // of the 65,536 lots that drop; 0 drops nothing
-    float scale;        // of what is kept
+    uint32_t threshold; // number of the 65,536 lots that drop an element; 0 drops nothing
+    float scale;        // factor of kept elements
     uint32_t key0, key1, site;
     uint32_t unused;
 };
@@ -220,8 +216,7 @@ struct Words {
     uint32_t w[4];
 };
 
-// philox is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as
-// easy as 1, 2, 3", section 3.3).
+// philox is Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3).
 DEVICE Words philox(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3) {
     UNROLL
     for (int round = 0; round < 10; round++) {
@@ -237,8 +232,8 @@ DEVICE Words philox(uint32_t k0, uint32_t k1, uint32_t c0, uint32_t c1, uint32_t
     return Words{{c0, c1, c2, c3}};
 }
 
-// mask8 multiplies x, the columns [8 block, 8 block + 8) of a row counted from
-// the start of the call, by 0 or the scale.
+// mask8 multiplies x, the columns [8 block, 8 block + 8) of a row, by 0 or the scale. Rows are counted from the first
+// row of the tensor.
 DEVICE void mask8(float (&x)[8], const Dropout& d, uint32_t row, uint32_t block) {
     const Words r = philox(d.key0, d.key1, block, d.at[1] + row, d.site, d.at[0]);
     UNROLL
@@ -248,7 +243,7 @@ DEVICE void mask8(float (&x)[8], const Dropout& d, uint32_t row, uint32_t block)
     }
 }
 
-// mask1 is the multiplier of a single element.
+// mask1 returns the multiplier of a single element.
 DEVICE float mask1(const Dropout& d, uint32_t row, uint32_t col) {
     const Words r = philox(d.key0, d.key1, col / 8, d.at[1] + row, d.site, d.at[0]);
     const uint32_t lot = (r.w[col % 8 / 2] >> (16 * (col % 2))) & 0xffffu;

@@ -17,7 +17,7 @@ struct FillArgs {
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where dst is aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if dst is aligned.
 // Numerics value is rounded to the element type.
 // Work     n writes; memory bound.
 template <typename T> DEVICE void fill(const FillArgs& a) {
@@ -27,8 +27,8 @@ template <typename T> DEVICE void fill(const FillArgs& a) {
 KERNEL(fill_f32, FillArgs, 256) { fill<float>(a); }
 KERNEL(fill_bf16, FillArgs, 256) { fill<bf16>(a); }
 
-// A copy finds even its addresses in slots: each step puts what it reports into
-// another row of the same table.
+// The addresses of a copy are in slots too, because each step writes the values that it reports to another row of the
+// same table.
 struct CopyArgs {
     void* const* dst;
     const void* const* x;
@@ -42,7 +42,7 @@ struct CopyArgs {
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if both are aligned.
 // Numerics bits are kept.
 // Work     n reads, n writes; memory bound.
 template <typename T> DEVICE void copy(const CopyArgs& a) {
@@ -71,7 +71,7 @@ KERNEL(copy_bf16, CopyArgs, 256) { copy<bf16>(a); }
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if both are aligned.
 // Numerics narrowing rounds to nearest, ties to even; widening is exact.
 // Work     n reads, n writes; memory bound.
 template <typename To, typename From> DEVICE void copy_convert(const CopyArgs& a) {
@@ -94,11 +94,12 @@ struct DequantizeArgs {
 
 // dequantize_nf4: dst[i] = level(code[i]) scale[i/64].
 //
-//   dst [n] f32 or bf16   codes [ceil(n/8)] u32: two elements per byte, the first in its high bits   scales [ceil(n/64)] f32
+//   dst [n] f32 or bf16   scales [ceil(n/64)] f32
+//   codes [ceil(n/8)] u32: two elements per byte, the first in its high bits
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256: a thread has 8 elements, one word of codes; 64 bytes of shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where dst is aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if dst is aligned.
 // Numerics f32, rounded once.
 // Work     9/16 n bytes of reads, n writes; memory bound.
 // Source   Dettmers et al. 2023, arXiv:2305.14314, with the levels of bitsandbytes.
@@ -133,7 +134,7 @@ struct AxpyArgs {
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if both are aligned.
 // Numerics one fused multiply-add in f32, rounded to the element type.
 // Work     2n reads, n writes; memory bound.
 template <typename T> DEVICE void axpy(const AxpyArgs& a) {
@@ -160,10 +161,9 @@ struct ActArgs {
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where both are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if both are aligned.
 // Numerics f32, rounded once.
-// Work     n reads, n writes; memory bound, with GELU some 30 operations an
-//          element.
+// Work     n reads, n writes; memory bound, with about 30 operations per element for GELU.
 // Source   Hendrycks and Gimpel 2016, arXiv:1606.08415.
 template <typename T, int act> DEVICE void act_forward_as(const ActArgs& a) {
     const auto f = [](float x) { return activate(act, x); };
@@ -188,10 +188,9 @@ KERNEL(act_forward_bf16, ActArgs, 256) { act_forward<bf16>(a); }
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if all are aligned.
 // Numerics f32, rounded once.
-// Work     2n reads, n writes; memory bound, with GELU some 40 operations an
-//          element.
+// Work     2n reads, n writes; memory bound, with about 40 operations per element for GELU.
 template <typename T, int act> DEVICE void act_backward_as(const ActArgs& a) {
     const auto f = [](float x, float dy) { return dy * activation_slope(act, x); };
     map(static_cast<T*>(a.dst), *a.n, a.aligned, f, static_cast<const T*>(a.pre), static_cast<const T*>(a.dy));
@@ -224,9 +223,9 @@ struct DropoutArgs {
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
-// Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Limits   N ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics f32, rounded once.
-// Work     N C reads and writes, a Philox call for 8 elements; memory bound.
+// Work     N C reads and writes, one Philox call per 8 elements; memory bound.
 // Source   compute.Dropout; Salmon et al. 2011.
 template <typename T> DEVICE void dropout(const DropoutArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
@@ -249,18 +248,17 @@ struct SumRowsArgs {
     uint32_t aligned, unused;
 };
 
-// sum_rows: sums over the rows of each chunk, the first half of
-// dst[c] += sum over n of x[n,c]; sum_rows_finish is the second.
+// sum_rows: sums over the rows of each chunk, the first stage of dst[c] += sum over n of x[n,c]. sum_rows_finish is the
+// second stage.
 //
 //   partial [ceil(N/chunk), C] f32   x [N,C] f32 or bf16
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
-// Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
-// Numerics f32: a warp adds every eighth row of its chunk, then the 8 warps in
-//          order.
+// Limits   any N, C >= 1; 16-byte accesses if rows are aligned.
+// Numerics f32: a warp adds every eighth row of its chunk, then the 8 warps in order.
 // Work     N C reads; memory bound.
-template <typename T, bool aligned> DEVICE void sum_rows_as(ColumnSums& sums, const SumRowsArgs& a) {
+template <typename T, bool aligned> DEVICE void sum_rows(ColumnSums& sums, const SumRowsArgs& a) {
     const T* x = static_cast<const T*>(a.x);
     column_sums<1>(sums, a.partial, *a.n, a.cols, a.chunk, [&](float (&sum)[1][8], int row, int c) {
         float v[8];
@@ -269,12 +267,7 @@ template <typename T, bool aligned> DEVICE void sum_rows_as(ColumnSums& sums, co
         for (int i = 0; i < 8; i++) sum[0][i] += v[i];
     });
 }
-template <typename T> DEVICE void sum_rows(const SumRowsArgs& a) {
-    SHARED(ColumnSums, sums);
-    a.aligned ? sum_rows_as<T, true>(sums, a) : sum_rows_as<T, false>(sums, a);
-}
-KERNEL(sum_rows_f32, SumRowsArgs, 256) { sum_rows<float>(a); }
-KERNEL(sum_rows_bf16, SumRowsArgs, 256) { sum_rows<bf16>(a); }
+COLUMN_KERNELS(sum_rows, SumRowsArgs)
 
 struct SumRowsFinishArgs {
     void* first;
@@ -285,10 +278,9 @@ struct SumRowsFinishArgs {
     uint32_t unused;
 };
 
-// sum_rows_finish: dst[c] += sum over chunks of partial[.,c], for one or two
-// destinations; either may be absent.
+// sum_rows_finish: dst[c] += sum over chunks of partial[.,c], for one or two destinations. Either may be absent.
 //
-//   first, second [C] f32   partial [2,chunks,C] f32, chunks beyond N unwritten
+//   first, second [C] f32   partial [2,chunks,C] f32, whose chunks beyond N are not read
 //
 // Launched by internal/gpu/elementwise.go.
 // Launch   grid (ceil(C/32), destinations), block 256, 1 KB of shared memory.

@@ -1,4 +1,4 @@
-// Rows picked from a table and added back to it. See compute.Elementwise.
+// Selection of rows of a table, and addition of rows to it. See compute.Elementwise.
 #include "common.cuh"
 
 struct SelectArgs {
@@ -16,7 +16,7 @@ struct SelectArgs {
 //
 // Launched by internal/gpu/embedding.go.
 // Launch   grid ceil(B ceil(C/8)/256), block 256, no shared memory.
-// Limits   B ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Limits   B ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics values are kept.
 // Work     B C reads and writes; memory bound.
 template <typename T> DEVICE void gather(const SelectArgs& a) {
@@ -35,18 +35,16 @@ KERNEL(gather_bf16, SelectArgs, 256) { gather<bf16>(a); }
 //   scatter          dst [N,C], x [B,C] f32 or bf16   idx [B] i32
 //   embed_backward   dst [V,C] f32, x as above
 //
-// A row of dst belongs to the first n that names it: its warp adds the rows of
-// all later n that name it too. Warps of the others find an earlier one and end.
+// A row of dst belongs to the first n whose idx is that row. Its warp adds the rows of all later n with the same idx.
+// The warps of those n find the earlier one and end.
 //
 // Launched by internal/gpu/embedding.go.
-// Launch   grid (ceil(B/4), ceil(C/256)), block 128: a warp an n, a lane 8
-//          columns; no shared memory.
-// Limits   any B, C >= 1; 16-byte accesses where rows are aligned.
-// Numerics f32 in the order of n, rounded once.
-// Work     B C reads, a read and a write for each row of dst that is named, and
-//          up to B^2 ceil(C/256) index reads, from cache: at B = 8192 of the
-//          order of the rows themselves. All n on one row is the slowest case:
-//          one warp for 256 columns, 8 rows in flight.
+// Launch   grid (ceil(B/4), ceil(C/256)), block 128: one warp per n, 8 columns per lane; no shared memory.
+// Limits   any B, C >= 1; 16-byte accesses if rows are aligned.
+// Numerics f32 sums in the order of n, rounded once.
+// Work     B C reads, one read and one write of each row of dst that is selected, and up to B^2 ceil(C/256) reads of
+//          indices from cache, which at B = 8192 take about as long as the rows. It is slowest if all n select one row:
+//          then one warp adds 256 columns, with 8 rows in flight.
 template <typename D, typename T, bool aligned> DEVICE void scatter_as(const SelectArgs& a) {
     const int n = *a.n, lane = threadIdx.x % 32, owner = blockIdx.x * 4 + threadIdx.x / 32;
     if (owner >= n) return;
@@ -99,17 +97,16 @@ struct EmbedArgs {
     uint32_t aligned;
 };
 
-// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c].
-// Where position is null, the two last terms are left out.
+// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c]. If position is null, the sum
+// has the first term only.
 //
 //   dst [N,C], word, position, token_type [V,C] f32 or bf16   ids, pos, types [N] i32
 //
 // Launched by internal/gpu/embedding.go.
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
-// Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Limits   N ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics f32, rounded once.
-// Work     N C writes, as many reads of word, the other tables from cache;
-//          memory bound.
+// Work     N C writes, N C reads of word, and reads of the other tables from cache; memory bound.
 // Source   Devlin et al. 2019, arXiv:1810.04805, fig. 2.
 template <typename T, bool aligned> DEVICE void embed_forward_as(const EmbedArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;

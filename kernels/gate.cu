@@ -1,4 +1,4 @@
-// The weights of experts, and the ranks that they weigh. See compute.Methods.
+// The weights of experts, and their products with the ranks of the experts. See compute.Methods.
 #include "common.cuh"
 
 struct SoftmaxArgs {
@@ -15,10 +15,10 @@ struct SoftmaxArgs {
 //   dst, x [N,E] f32; dst may be x
 //
 // Launched by internal/gpu/gate.go.
-// Launch   grid ceil(N/8), block 256: a warp has a row, a lane every 32nd column; no shared memory.
+// Launch   grid ceil(N/8), block 256: one row per warp, every 32nd column per lane; no shared memory.
 // Limits   any N, E.
-// Numerics f32; a lane adds its columns in order, then the lanes.
-// Work     3 N E reads, most of them from cache, N E writes; bound by latency for a few experts.
+// Numerics f32: a lane adds its columns in order, then the lanes are added.
+// Work     3 N E reads, most of them from cache, N E writes; latency bound for few experts.
 // Source   Shazeer et al. 2017, arXiv:1701.06538.
 DEVICE void softmax(const SoftmaxArgs& a) {
     const int lane = threadIdx.x % 32, row = blockIdx.x * 8 + threadIdx.x / 32;
@@ -41,8 +41,8 @@ KERNEL(softmax_f32, SoftmaxArgs, 256) { softmax(a); }
 // Launched by internal/gpu/gate.go.
 // Launch   as softmax.
 // Limits   any N, E.
-// Numerics f32; a lane adds its columns in order, then the lanes.
-// Work     4 N E reads, half of them from cache, N E writes; bound by latency for a few experts.
+// Numerics f32: a lane adds its columns in order, then the lanes are added.
+// Work     4 N E reads, half of them from cache, N E writes; latency bound for few experts.
 // Source   as softmax, differentiated.
 DEVICE void softmax_backward(const SoftmaxArgs& a) {
     const int lane = threadIdx.x % 32, row = blockIdx.x * 8 + threadIdx.x / 32;
@@ -64,7 +64,7 @@ struct GateArgs {
     const void* u;
     const void* dy;
     const int32_t* n;
-    int32_t experts, ranks, cols; // cols is R or E R, those of u
+    int32_t experts, ranks, cols; // cols is R or E R, the number of columns of u
     uint32_t unused;
 };
 
@@ -78,12 +78,11 @@ DEVICE int64_t rank_at(const GateArgs& a, int row, int e, int k) {
 //   dst [N,E R], w [N,E], u [N,R] or [N,E R] f32
 //
 // Launched by internal/gpu/gate.go.
-// Launch   grid ceil(N E R/256), block 256: a thread has an element; no shared memory.
+// Launch   grid ceil(N E R/256), block 256: one element per thread; no shared memory.
 // Limits   N E R < 2^31.
 // Numerics f32.
 // Work     N E R reads and writes; memory bound.
-// Source   Tian et al. 2024, arXiv:2404.19245 (HydraLoRA, [N,R]); Dou et al. 2024, arXiv:2312.09979
-//          (LoRAMoE, [N,E R]).
+// Source   Tian et al. 2024, arXiv:2404.19245 (HydraLoRA, [N,R]); Dou et al. 2024, arXiv:2312.09979 (LoRAMoE, [N,E R]).
 DEVICE void gate(const GateArgs& a) {
     const int cols = a.experts * a.ranks, i = blockIdx.x * 256 + threadIdx.x, row = i / cols, c = i % cols;
     if (row >= *a.n) return;
@@ -98,7 +97,7 @@ KERNEL(gate_f32, GateArgs, 256) { gate(a); }
 //   dst = dw [N,E], dy [N,E R], u [N,R] or [N,E R] f32
 //
 // Launched by internal/gpu/gate.go.
-// Launch   grid ceil(N E/256), block 256: a thread has an element; no shared memory.
+// Launch   grid ceil(N E/256), block 256: one element per thread; no shared memory.
 // Limits   N E R < 2^31.
 // Numerics f32, ranks in order.
 // Work     2 N E R reads; memory bound.
@@ -119,7 +118,7 @@ KERNEL(gate_gradient_w_f32, GateArgs, 256) { gate_gradient_w(a); }
 //   dst = du [N,R] or [N,E R], w [N,E], dy [N,E R] f32
 //
 // Launched by internal/gpu/gate.go.
-// Launch   grid ceil(N R/256) or ceil(N E R/256), block 256: a thread has an element; no shared memory.
+// Launch   grid ceil(N R/256) or ceil(N E R/256), block 256: one element per thread; no shared memory.
 // Limits   N E R < 2^31.
 // Numerics f32, experts in order.
 // Work     N E R reads; memory bound.

@@ -1,4 +1,4 @@
-// Scores of parameters, and what follows from them. See compute.Methods.
+// Importance scores of parameters, and the operations that use them. See compute.Methods.
 #include "common.cuh"
 
 struct ImportanceArgs {
@@ -15,7 +15,7 @@ struct ImportanceArgs {
 //
 //   s = |p[i] g[i] state[1]|,  mean[i] = beta1 mean[i] + (1-beta1) s,  dev[i] = beta2 dev[i] + (1-beta2) |s - mean[i]|
 //
-//   mean, dev, p, g [n] f32   state [3] f32: norm, factor, halted; where halted is not 0 nothing changes
+//   mean, dev, p, g [n] f32   state [3] f32: norm, factor, halted. If halted is not 0, nothing changes.
 //
 // Launched by internal/gpu/importance.go.
 // Launch   grid ceil(n/256), block 256, no shared memory.
@@ -43,15 +43,15 @@ struct SumProductsArgs {
     uint32_t unused;
 };
 
-// sum_products: dst[i] += alpha sum over j of x[i,j] y[i,j], or of x[j,i] y[j,i]: the strides say which.
+// sum_products: dst[i] += alpha sum over j of x[i,j] y[i,j], or of x[j,i] y[j,i], depending on the strides.
 //
 //   dst [outputs], x, y [outputs,terms] or [terms,outputs] f32
 //
 // Launched by internal/gpu/importance.go.
-// Launch   grid outputs, block 256: a block has a sum; 32 bytes of shared memory.
+// Launch   grid outputs, block 256: one block per sum; 32 bytes of shared memory.
 // Limits   outputs times terms < 2^31.
-// Numerics f32: every 256th term in a thread, then threads in fixed order.
-// Work     2 outputs terms reads; sums of columns read 4 of every 32 bytes that they load.
+// Numerics f32: a thread adds every 256th term, then the threads are added in fixed order.
+// Work     2 outputs terms reads. Sums of columns use 4 of every 32 bytes that they load.
 DEVICE void sum_products(const SumProductsArgs& a) {
     typedef float Partial[8];
     SHARED(Partial, scratch);
@@ -74,15 +74,15 @@ struct ZeroSmallestArgs {
     uint32_t unused;
 };
 
-// zero_smallest: x[i] = 0 where fewer than k scores are below scores[i].
+// zero_smallest: x[i] = 0 if fewer than k scores are below scores[i].
 //
 //   x [n] f32 or bf16   scores [n] f32   k [1] i32
 //
 // Launched by internal/gpu/importance.go.
-// Launch   grid ceil(n/256), block 256: a thread has an element; 1 KB of shared memory.
-// Limits   n < 2^31; meant for some ten thousand.
+// Launch   grid ceil(n/256), block 256: one element per thread; 1 KB of shared memory.
+// Limits   n < 2^31. It is meant for up to some ten thousand scores.
 // Numerics comparisons only.
-// Work     n^2 comparisons, 256 of them for each score that a block reads.
+// Work     n^2 comparisons. A block compares each score that it reads with 256 others.
 template <typename T> DEVICE void zero_smallest(const ZeroSmallestArgs& a) {
     typedef float Tile[256];
     SHARED(Tile, tile);

@@ -1,4 +1,4 @@
-// The first half of a LayerNorm, which norm.cu and norm_lowrank.cu begin with.
+// Parts of LayerNorm that norm.cu and norm_lowrank.cu share.
 #pragma once
 #include "norm_row.cuh"
 
@@ -16,8 +16,8 @@ struct LayerNormArgs {
     float eps;
 };
 
-// layernorm_sum forms a segment of sum = residual + dropout(x), which it stores
-// and, rounded as it is stored, returns. Without a residual it is x.
+// layernorm_sum computes a segment of sum = residual + dropout(x), stores it, and returns in v the rounded values that
+// it has stored. Without a residual it returns x and stores nothing.
 template <int warps, bool aligned, typename T>
 DEVICE void layernorm_sum(float (&v)[kGroups][8], const LayerNormArgs& a, int row, int begin) {
     const int64_t at = int64_t(row) * a.cols;
@@ -40,4 +40,21 @@ DEVICE void layernorm_sum(float (&v)[kGroups][8], const LayerNormArgs& a, int ro
         round8<T>(v[g]);
         store_cols(static_cast<T*>(a.sum) + at, v[g], row_col<warps>(begin, g), a.cols, aligned);
     }
+}
+
+// layernorm_stats stores the mean and the reciprocal deviation of a row for the gradient.
+DEVICE void layernorm_stats(const LayerNormArgs& a, int row, float mean, float rstd) {
+    float* stats = static_cast<float*>(a.stats) + 2 * int64_t(row);
+    stats[0] = mean;
+    stats[1] = rstd;
+}
+
+// layernorm_scale replaces 8 columns of the sum from column c on by those of the result.
+template <typename T>
+DEVICE void layernorm_scale(float (&v)[8], const float (&gamma)[8], const LayerNormArgs& a, float mean, float rstd,
+                            int c, bool aligned) {
+    float beta[8];
+    load_cols(beta, static_cast<const T*>(a.beta), c, a.cols, aligned);
+    UNROLL
+    for (int i = 0; i < 8; i++) v[i] = fmaf((v[i] - mean) * rstd, gamma[i], beta[i]);
 }

@@ -12,18 +12,19 @@ struct CrossEntropyArgs {
     const float* scale;
     float smoothing;
     int32_t cols;
-    uint32_t aligned; // rows begin at 16 bytes and 8 divides cols
+    uint32_t aligned; // rows begin at multiples of 16 bytes and 8 divides cols
     uint32_t unused;
 };
 
-// Partial is a float of each warp.
+// Partial has one float per warp.
 typedef float Partial[8];
 
-// Running is the maximum of what was seen and the sum of exponentials under it.
+// Running has the maximum of the values so far and the sum of the exponentials of their differences to it.
 struct Running {
     float top, sum;
 };
 
+// include adds a value.
 DEVICE void include(Running& a, float x) {
     if (x > a.top) {
         a.sum = a.sum * expf(a.top - x) + 1.0f;
@@ -33,28 +34,27 @@ DEVICE void include(Running& a, float x) {
     }
 }
 
-// cross_entropy: loss of one row a block, and its gradient.
+// cross_entropy: the loss of each row and its gradient.
 //
 //   l[c]         = log sum over k of exp(x[n,k]) - x[n,c]
 //   own          = rows[n] (1 - smoothing) classes[label],  each = rows[n] smoothing / C
 //   nll[n]       = own l[label] + each sum over c of classes[c] l[c]
 //   dlogits[n,c] = scale ((own + each sum of classes) exp(x[n,c]) / sum
 //                         - own [c = label] - each classes[c])
-//   both are 0 for a label below 0; rows and classes are 1 where absent
+//   Both are 0 if the label is below 0. An absent rows or classes stands for ones.
 //
-//   logits, dlogits [N,C] f32 or bf16, dlogits absent or the same tensor
+//   logits, dlogits [N,C] f32 or bf16; dlogits may be absent or the same tensor as logits
 //   labels [N] i32   rows, nll [N] f32   classes [C] f32   scale [1] f32
 //
 // Launched by internal/gpu/loss.go.
-// Launch   grid N, block 256, 36 bytes of shared memory.
-// Limits   any N, C >= 1, labels below C; 16-byte accesses where rows are aligned.
-// Numerics maximum and sum in one pass (Milakov and Gimelshein 2018,
-//          arXiv:1805.02867, algorithm 3), f32: columns 8 by 8 in a thread, then
-//          threads in fixed order. The label's logit is taken off the maximum
-//          first, which is exact for two large logits; so is every logit in the
-//          sum of smoothing, every 256th column in a thread.
-// Work     2 N C reads, N C writes; memory bound, the second read mostly L2. One
-//          read more with smoothing, and one of classes.
+// Launch   grid N, block 256: one block per row; 36 bytes of shared memory.
+// Limits   any N, C >= 1, labels below C; 16-byte accesses if rows are aligned.
+// Numerics f32. Maximum and sum are computed in one pass (Milakov and Gimelshein 2018, arXiv:1805.02867, algorithm 3):
+//          a thread adds 8 columns at a time, then the threads are added in fixed order. The label's logit is
+//          subtracted from the maximum first, which is exact for two large logits. The sum of smoothing does the same
+//          with every logit; there a thread adds every 256th column.
+// Work     2 N C reads, N C writes; memory bound, with the second read mostly from L2. Smoothing reads logits and
+//          classes once more.
 template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
     SHARED(Partial, scratch);
     SHARED(float, target);
@@ -69,9 +69,9 @@ template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
         for (int c = threadIdx.x; dx && c < a.cols; c += 256) dx[c] = from_float<T>(0.0f);
         return;
     }
-    // No logit is the label's before all have been read, as dx may be x.
+    // The label's logit is read before dx is written, because dx may be x.
     if (threadIdx.x == 0) target = to_float(x[label]);
-    // Not -Inf: a logit of -Inf would be taken off itself.
+    // The start is not -Inf, because -Inf minus a logit of -Inf would be NaN.
     const float lowest = -3.402823466e38f;
     Running seen = {lowest, 0.0f};
     const int whole = a.aligned ? a.cols : 0;
@@ -115,7 +115,8 @@ template <typename T> DEVICE void cross_entropy(const CrossEntropyArgs& a) {
     const float scale = *a.scale, inverse = scale * fmaf(each, classes, own) / sum;
     const float at_label = scale * own, at_each = scale * each;
     const auto taken = [&](int c) {
-        return (a.smoothing > 0.0f ? at_each * (a.classes ? a.classes[c] : 1.0f) : 0.0f) + (c == label ? at_label : 0.0f);
+        const float smoothed = a.smoothing > 0.0f ? at_each * (a.classes ? a.classes[c] : 1.0f) : 0.0f;
+        return smoothed + (c == label ? at_label : 0.0f);
     };
     for (int c = threadIdx.x * 8; c < whole; c += 8 * 256) {
         float v[8];
@@ -145,7 +146,7 @@ struct LossSumArgs {
 // Launched by internal/gpu/loss.go.
 // Launch   grid 1, block 256, 32 bytes of shared memory.
 // Limits   N < 2^31.
-// Numerics f32: every 256th row in a thread, then threads in fixed order.
+// Numerics f32: a thread adds every 256th row, then the threads are added in fixed order.
 // Work     N reads; one block, latency bound.
 DEVICE void loss_sum(const LossSumArgs& a) {
     SHARED(Partial, scratch);
@@ -172,9 +173,9 @@ struct MseArgs {
 //   loss [1] f32   x, dx [N,1] f32 or bf16, dx may be absent   y [N] f32
 //
 // Launched by internal/gpu/loss.go.
-// Launch   grid 1, block 256, 32 bytes of shared memory: one number a sequence.
+// Launch   grid 1, block 256, 32 bytes of shared memory. One block is enough for one number per sequence.
 // Limits   N < 2^31.
-// Numerics f32: every 256th row in a thread, then threads in fixed order.
+// Numerics f32: a thread adds every 256th row, then the threads are added in fixed order.
 // Work     2 N reads, N writes; latency bound.
 template <typename T> DEVICE void mse(const MseArgs& a) {
     SHARED(Partial, scratch);

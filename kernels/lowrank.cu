@@ -1,10 +1,10 @@
-// The low-rank residual for ranks up to 16: a pass over rows, the factor in
-// shared memory. Wider ranks are in lowrank_wide.cu. See compute.Matmul.
+// The low-rank residual for ranks up to 16: one pass over the rows, with the factor in shared memory. lowrank_wide.cu
+// is for larger ranks. See compute.Matmul.
 //
 // W stands for either factor: A [R,K], or B [M,R], which is transposed.
 #include "lowrank.cuh"
 
-constexpr int kRows = 4;       // rows that a warp takes at a time
+constexpr int kRows = 4;       // rows of a warp at a time
 constexpr int kBlockRows = 64; // rows of u in shared memory
 
 struct LowRankDownArgs {
@@ -18,19 +18,18 @@ struct LowRankDownArgs {
     uint32_t aligned, transposed, unused;
 };
 
-// lowrank_down: rows to ranks, the first half of the residual and of its
-// gradient.
+// lowrank_down: from rows to ranks, the first half of the residual and of its gradient.
 //
 //   u[n,r] = scale sum over c of dropout(x)[n,c] w[r,c]
 //
 //   u [N,R] f32   x [N,C] f32 or bf16   w [R,C], or [C,R], as x
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid ceil(N/32), block 256: a warp takes 4 rows, a lane 8 columns of
-//          each 256; w goes through 8 or 17 KB of shared memory.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
-//          rows begin at 16 bytes.
-// Numerics f32 sums: 8 columns in order, segments of 256 in order, then lanes.
+// Launch   grid ceil(N/32), block 256: 4 rows per warp, and 8 of each 256 columns per lane. w goes through 8 or 17 KB
+//          of shared memory.
+// Limits   R <= 8 or 16, by the kernel's name; any C. 16-byte accesses if 8 divides C and rows begin at multiples of 16
+//          bytes.
+// Numerics f32 sums: the 8 columns of a lane in order, segments of 256 columns in order, then the lanes.
 // Work     N C reads, 2 N C R flops; memory bound.
 // Source   Hu et al. 2021, arXiv:2106.09685, eq. 3; arXiv:2503.00572, eq. 2.
 template <typename T, int ranks> DEVICE void lowrank_down(const LowRankDownArgs& a) {
@@ -82,13 +81,14 @@ KERNEL(lowrank_down_r8_bf16, LowRankDownArgs, 256) { lowrank_down<bf16, 8>(a); }
 KERNEL(lowrank_down_r16_f32, LowRankDownArgs, 256) { lowrank_down<float, 16>(a); }
 KERNEL(lowrank_down_r16_bf16, LowRankDownArgs, 256) { lowrank_down<bf16, 16>(a); }
 
-// RankRows holds u of kBlockRows rows, ranks beyond the factor's zero.
+// RankRows has u of kBlockRows rows. Ranks that the factor does not have are zero.
 template <int ranks> struct RankRows {
     float u[kBlockRows][ranks];
 };
 
-// stage_rows fills it with scale u from row first on. Rows from end on are zero.
-template <int ranks> DEVICE void stage_rows(RankRows<ranks>& s, const float* u, int first, int end, int rank, float scale) {
+// stage_rows fills s with scale u from row first on. Rows from end on are zero.
+template <int ranks>
+DEVICE void stage_rows(RankRows<ranks>& s, const float* u, int first, int end, int rank, float scale) {
     for (int i = threadIdx.x; i < kBlockRows * ranks; i += 256) {
         const int row = i / ranks, r = i % ranks;
         s.u[row][r] = first + row < end && r < rank ? scale * u[int64_t(first + row) * rank + r] : 0.0f;
@@ -120,17 +120,17 @@ struct LowRankUpArgs {
     uint32_t aligned, transposed, unused;
 };
 
-// lowrank_up: ranks to rows, the second half of the residual.
+// lowrank_up: from ranks to rows, the second half of the residual.
 //
 //   dst[n,c] += scale sum over r of u[n,r] w[r,c]
 //
 //   dst [N,C] f32 or bf16   u [N,R] f32   w [R,C], or [C,R], as dst
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid (ceil(N/64), ceil(C/256)), block 256: a lane keeps its 8
-//          columns, a warp takes 8 rows; 10 or 21 KB of shared memory.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
-//          rows begin at 16 bytes.
+// Launch   grid (ceil(N/64), ceil(C/256)), block 256: 8 columns per lane, 8 rows per warp; 10 or 21 KB of shared
+//          memory.
+// Limits   R <= 8 or 16, by the kernel's name; any C. 16-byte accesses if 8 divides C and rows begin at multiples of 16
+//          bytes.
 // Numerics f32, ranks in order; rounded once.
 // Work     N C reads and writes, 2 N C R flops; memory bound.
 // Source   as lowrank_down.
@@ -177,13 +177,13 @@ struct LowRankGradientArgs {
     uint32_t aligned, transposed, accumulate;
 };
 
-// Sums is what the warps of a block have for one rank.
+// Sums has the sums of the warps of a block for one rank.
 struct Sums {
     float v[8][kSegment];
 };
 
-// add_sums adds what the block's warps have summed to dw, or stores it as this
-// part's share. sum[r][j] belongs to rank r and a lane's column j.
+// add_sums adds the sums of the block's warps to dw, or stores them as the sums of this part. sum[r][j] belongs to rank
+// r and the lane's column j.
 template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s, const float (&sum)[ranks][8], int c0) {
     const int lane = threadIdx.x % 32, c = c0 + threadIdx.x;
     float* to = static_cast<float*>(a.partial ? a.partial : a.dw) + (a.partial ? int64_t(blockIdx.x) * a.stride : 0);
@@ -192,7 +192,8 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
         __syncthreads();
         UNROLL
         for (int j = 0; j < 8; j += 4) {
-            store_vec(&s.v[threadIdx.x / 32][lane * 8 + j], Vec<float>{{sum[r][j], sum[r][j + 1], sum[r][j + 2], sum[r][j + 3]}});
+            store_vec(&s.v[threadIdx.x / 32][lane * 8 + j],
+                      Vec<float>{{sum[r][j], sum[r][j + 1], sum[r][j + 2], sum[r][j + 3]}});
         }
         __syncthreads();
         if (r >= a.rank || c >= a.cols) continue;
@@ -204,24 +205,22 @@ template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s,
     }
 }
 
-// lowrank_gradient: the gradient of a factor and, of lowrank_down's x.
+// lowrank_gradient: the gradient of a factor, and of the x of lowrank_down.
 //
 //   dw[r,c] += scale sum over n of u[n,r] dropout(x)[n,c]
-//   dx[n,c]  = dropout(scale sum over r of u[n,r] w[r,c]), or adds it
+//   dx[n,c]  = dropout(scale sum over r of u[n,r] w[r,c]), or is increased by that
 //
 //   dw [R,C], or [C,R], f32   u [N,R] f32   x, dx [N,C], w [R,C] f32 or bf16
-//   dx may be absent, with w; dw may be absent, with x.
+//   dx and w may be absent, or dw and x.
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid (parts, ceil(C/256)), block 256: a lane keeps its 8 columns of
-//          dw, a warp takes every eighth row; 19 or 29 KB of shared memory. At
-//          R <= 8 a multiprocessor holds two blocks.
-// Limits   R <= 8 or 16 by name, any C; 16-byte accesses where 8 divides C and
-//          rows begin at 16 bytes.
-// Numerics f32; rows of a warp in order, then the 8 warps, then the parts
-//          (lowrank_add). Parts depend on the class of N and on C and R alone.
-// Work     N C reads (x) and writes (dx), N C reads more where it adds, 4 N C R
-//          flops; memory bound.
+// Launch   grid (parts, ceil(C/256)), block 256: 8 columns of dw per lane, every eighth row per warp; 19 or 29 KB of
+//          shared memory. If R <= 8, two blocks fit on a multiprocessor.
+// Limits   R <= 8 or 16, by the kernel's name; any C. 16-byte accesses if 8 divides C and rows begin at multiples of 16
+//          bytes.
+// Numerics f32: the rows of a warp in order, then the 8 warps, then the parts (lowrank_add). Parts depend on C, R and
+//          the class of N alone.
+// Work     N C reads (x) and writes (dx), N C more reads if it accumulates, 4 N C R flops; memory bound.
 // Source   the transposes of lowrank_down's formula.
 template <typename T, int ranks> DEVICE void lowrank_gradient(const LowRankGradientArgs& a) {
     SHARED(Segment<ranks>, w);
@@ -277,7 +276,7 @@ struct LowRankAddArgs {
     int32_t n, parts, stride, unused;
 };
 
-// PartSums is what eight shares of the parts come to.
+// PartSums has the sums of eight groups of parts.
 struct PartSums {
     float v[8][128];
 };
@@ -286,13 +285,12 @@ struct PartSums {
 //
 //   dst[i] += sum over p of partial[p,i]
 //
-//   dst [n] f32   partial [parts, stride] f32, stride a multiple of 4, n of them used
+//   dst [n] f32   partial [parts, stride] f32; stride is a multiple of 4, and the first n columns are used
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid ceil(n/128), block 256: a warp takes an eighth of the parts, a
-//          lane 4 elements; 4 KB of shared memory.
+// Launch   grid ceil(n/128), block 256: one eighth of the parts per warp, 4 elements per lane; 4 KB of shared memory.
 // Limits   n < 2^31.
-// Numerics f32; the parts of an eighth in order, then the eighths.
+// Numerics f32: the parts of an eighth in order, then the eighths.
 // Work     parts n reads; bound by L2 or memory.
 DEVICE void lowrank_add(const LowRankAddArgs& a) {
     SHARED(PartSums, s);

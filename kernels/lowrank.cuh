@@ -1,22 +1,22 @@
-// What the row kernels of the low-rank residual share: a piece of a factor in
-// shared memory, eight columns of it a lane.
+// Parts that the row kernels of the low-rank residual share. A segment of a factor is in shared memory, and each lane
+// has eight of its columns.
 #pragma once
 #include "common.cuh"
 
-// kSegment is the columns of a factor that a block holds at a time: 8 a lane.
+// kSegment is the number of columns of a factor in shared memory at a time, 8 per lane.
 constexpr int kSegment = 256;
 
-// Segment holds a factor W [ranks, kSegment], ranks beyond the factor's zero.
-// The first and the last four of a lane's eight columns are in two planes and a
-// row is padded, so that neither reads nor transposing writes share a bank.
+// Segment has kSegment columns of a factor W [ranks, kSegment]. Ranks that the factor does not have are zero. The first
+// four of a lane's eight columns are in one half of a row and the last four in the other, and a row is padded. So
+// neither reads nor transposed writes have bank conflicts.
 template <int ranks> struct Segment {
     float w[ranks][kSegment + 4];
 };
 
 DEVICE int segment_index(int c) { return c % 8 / 4 * (kSegment / 2) + c / 8 * 4 + c % 4; }
 
-// stage fills the segment with the columns from c0 on. w is [rank, cols], or
-// [cols, rank] where transposed. All 256 threads call it; a barrier follows.
+// stage fills the segment with the columns from c0 on. w is [rank, cols], or [cols, rank] if transposed is set. All 256
+// threads must call it, and a barrier must follow.
 template <int ranks, typename T>
 DEVICE void stage(Segment<ranks>& s, const T* w, int c0, int cols, int rank, bool transposed, bool aligned) {
     if (transposed) {
@@ -45,8 +45,8 @@ template <int ranks> DEVICE void lane_cols(float (&x)[8], const Segment<ranks>& 
     }
 }
 
-// fold sums each of 8, 16 or 32 values over the lanes of a warp with about one
-// exchange a value: lane l is left with the sum of value l % values in v[0].
+// fold sums each of 8, 16 or 32 values over the lanes of a warp, with about one exchange per value. In the end, v[0] of
+// lane l is the sum of value l % values.
 template <int values, int half = values / 2> DEVICE void fold(float (&v)[values], int lane) {
     const bool upper = lane & half;
     UNROLL

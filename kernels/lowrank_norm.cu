@@ -19,7 +19,7 @@ constexpr int kNormRows = 4; // rows of a warp
 //
 // Launched by internal/gpu/lowrank_norm.go.
 // Launch   grid ceil(M/32), block 256: a warp has 4 rows, a lane 8 of 256 columns at a time; no shared memory.
-// Limits   any M, K, R; 16-byte accesses where 8 divides K and rows begin at 16 bytes.
+// Limits   any M, K, R; 16-byte accesses if 8 divides K and rows begin at multiples of 16 bytes.
 // Numerics f32. Ranks in order; a lane adds the squares of its columns in order, then the lanes.
 // Work     M K reads of w, and a from cache once for 32 rows; 2 M K (R + 1) flops.
 // Source   Liu et al. 2024, arXiv:2402.09353 (DoRA, whose norm has no gradient).

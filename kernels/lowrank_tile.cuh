@@ -1,21 +1,20 @@
-// Output tiles of 64 x 64 for the low-rank residual at any rank: operands in
-// shared memory, products on tensor cores (bf16) or in full f32.
+// Output tiles of 64 x 64 for the low-rank residual of any rank. Operands are in shared memory. Products are computed
+// on tensor cores (bf16) or in float32.
 //
-// A sum runs over terms; a line is a row or a column of the output. An operand
-// arrives 8 elements at a time, along its terms or along its lines, as it lies
-// in global memory, and is never turned over on the way.
+// A sum is over terms. A line is a row or a column of the output. An operand is loaded 8 elements at a time, along its
+// terms or along its lines as it is stored in global memory, and is not transposed on the way.
 #pragma once
 #include "mma.cuh"
 
 constexpr int kTile = 64; // lines of an operand
 
-// Eight are 8 consecutive elements as they were loaded.
+// Eight has 8 consecutive elements in the type in which they were loaded.
 template <typename T> struct Eight {
     Vec<T> v[8 / Vec<T>::n];
 };
 
-// load_eight asks for the columns [c, c + 8) of a row of a matrix, zeros outside
-// it. aligned says that 8 divides cols and that rows begin at 16 bytes.
+// load_eight loads the columns [c, c + 8) of a row of a matrix, and zeros outside of the matrix. If aligned is set, 8
+// must divide cols and rows must begin at multiples of 16 bytes.
 template <typename T> DEVICE Eight<T> load_eight(const T* m, int row, int rows, int c, int cols, bool aligned) {
     constexpr int n = Vec<T>::n;
     Eight<T> x;
@@ -41,18 +40,19 @@ template <typename T> DEVICE void to_floats(float (&x)[8], const Eight<T>& e) {
     for (int i = 0; i < 8; i++) x[i] = element(e.v[i / Vec<T>::n], i % Vec<T>::n);
 }
 
-// Used says how much of a tile is: rows and columns of the output, and terms.
+// Used has the numbers of rows, columns and terms of a tile that are inside of the matrices.
 struct Used {
     int rows, cols, terms;
 };
 
-// Engine multiplies operands that are worked with in T. pieces is how many an
-// operand in f32 is cut into.
+// Engine multiplies operands in type T. pieces is the number of operands of type T into which an operand in f32 is
+// split.
 template <typename T> struct Engine;
 
 template <> struct Engine<float> {
     static constexpr int depth = 32, pieces = 1;
-    // The term comes first. Rows are whole 16 bytes and begin at other banks.
+    // The first index is the term. The size of a row is a multiple of 16 bytes, and neighbouring rows begin in
+    // different banks.
     struct Operand {
         float v[depth][kTile + 4];
     };
@@ -66,14 +66,15 @@ template <> struct Engine<float> {
         }
     }
 
-    // A thread has rows 4 (thread / 16) and columns 4 (thread % 16) on.
+    // A thread has 4 rows from 4 (thread / 16) on and 4 columns from 4 (thread % 16) on.
     float sum[4][4] = {};
 
     DEVICE void add(const Operand (&p)[1], bool, const Operand& q, bool, Used used) {
         if (int(threadIdx.x) / 16 * 4 >= used.rows || int(threadIdx.x) % 16 * 4 >= used.cols) return;
         UNROLL
         for (int k = 0; k < depth; k++) {
-            const Vec<float> a = load_vec(&p[0].v[k][threadIdx.x / 16 * 4]), b = load_vec(&q.v[k][threadIdx.x % 16 * 4]);
+            const Vec<float> a = load_vec(&p[0].v[k][threadIdx.x / 16 * 4]);
+            const Vec<float> b = load_vec(&q.v[k][threadIdx.x % 16 * 4]);
             UNROLL
             for (int i = 0; i < 4; i++) {
                 UNROLL
@@ -92,16 +93,17 @@ template <> struct Engine<float> {
 };
 
 template <> struct Engine<bf16> {
-    // Three pieces of 8 bits hold all 24 of an f32, so that a product with a bf16
-    // is as exact as in f32. Two are off by 2^-17, which shows where terms cancel.
+    // Three pieces of 8 bits have all 24 bits of an f32, so that a product with a bf16 is as exact as in f32. With two
+    // pieces the relative error would be 2^-17, which is too much if terms cancel.
     static constexpr int depth = 64, pieces = 3;
-    // Along terms the line comes first, else the term. A row is 144 bytes: the 8
-    // that ldmatrix reads at a time lie in different banks.
+    // If the operand is stored along its terms the first index is the line, otherwise the term. A row has 144 bytes, so
+    // the 8 rows that ldmatrix reads at a time are in different banks.
     struct Operand {
         bf16 v[64][kTile + 8];
     };
 
-    template <int count> static DEVICE void put(Operand (&o)[count], const float (&x)[8], bool along_terms, int term, int line) {
+    template <int count>
+    static DEVICE void put(Operand (&o)[count], const float (&x)[8], bool along_terms, int term, int line) {
         float rest[8];
         UNROLL
         for (int i = 0; i < 8; i++) rest[i] = x[i];
@@ -123,10 +125,11 @@ template <> struct Engine<bf16> {
     static DEVICE int first_row() { return threadIdx.x / 64 * 16; }
     static DEVICE int first_col() { return threadIdx.x / 32 % 2 * 32; }
 
-    template <int count> DEVICE void add(const Operand (&p)[count], bool p_along_terms, const Operand& q, bool q_along_terms, Used used) {
+    template <int count>
+    DEVICE void add(const Operand (&p)[count], bool p_along_terms, const Operand& q, bool q_along_terms, Used used) {
         if (first_row() >= used.rows || first_col() >= used.cols) return;
-        // Of the four 8 x 8 tiles of an ldmatrix, the lane's, by halves of lines
-        // and terms in the order of the registers.
+        // tile is the lane's of the four 8 x 8 tiles of an ldmatrix. odd and high are the offsets of the tile in lines
+        // and terms, in the order of the registers.
         const int row = threadIdx.x % 8, tile = threadIdx.x / 8 % 4, odd = tile % 2 * 8, high = tile / 2 * 8;
         UNROLL
         for (int k = 0; k < depth; k += 16) {
@@ -166,7 +169,7 @@ template <> struct Engine<bf16> {
     }
 };
 
-// Tiles are the operands and, when the sums are done, the output.
+// Tiles has the operands, and the output when the sums are complete.
 template <typename T, int pieces> union Tiles {
     struct {
         typename Engine<T>::Operand p[pieces], q[1];
@@ -174,8 +177,8 @@ template <typename T, int pieces> union Tiles {
     float out[kTile][kTile + 4];
 };
 
-// at_terms and at_lines say which 8 elements of an operand are a thread's, of the
-// first or, at depth 64, the second half of the terms.
+// at_terms and at_lines return the place of a thread's 8 elements of an operand. At depth 64 half selects the first or
+// the second 8 elements of the thread.
 struct Place {
     int term, line;
 };

@@ -1,6 +1,5 @@
-// The low-rank residual for any rank: tiles of 64 x 64 with masks drawn as the
-// rows are loaded. Ranks up to 16 have kernels of their own in lowrank.cu,
-// where the formulas and shapes are. See compute.Matmul.
+// The low-rank residual for any rank, in tiles of 64 x 64. Masks are drawn when rows are loaded. lowrank.cu has the
+// kernels for ranks up to 16, and the formulas and shapes. See compute.Matmul.
 #include "lowrank_tile.cuh"
 
 struct LowRankWideArgs {
@@ -12,13 +11,13 @@ struct LowRankWideArgs {
     Dropout drop;
     int32_t cols, rank, part_rows, stride;
     float scale;
-    // Which of x and dst, of w, and of u have rows of whole 16 bytes.
+    // Set if the rows of x and dst, of w, or of u can be read 16 bytes at a time.
     uint32_t aligned, aligned_w, aligned_u;
     uint32_t transposed, accumulate;
 };
 
-// keep8 sets the masked elements of 8 columns to 0. What is kept is multiplied
-// by the mask's scale in the end: a bf16 stays as exact as it was.
+// keep8 sets the dropped elements of 8 columns to 0. The factor of kept elements is applied to the sum at the end, so
+// that a bf16 remains exact.
 DEVICE void keep8(float (&x)[8], const Dropout& drop, int row, int c) {
     if (!drop.threshold) return;
     Dropout zeros = drop;
@@ -29,12 +28,10 @@ DEVICE void keep8(float (&x)[8], const Dropout& drop, int row, int c) {
 // lowrank_wide_down: out = u [N,R] of lowrank_down.
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid (ceil(N/64), ceil(R/64)), block 256, 17 or 18 KB of shared
-//          memory.
-// Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
+// Launch   grid (ceil(N/64), ceil(R/64)), block 256, 17 or 18 KB of shared memory.
+// Limits   any N, C, R >= 1; 16-byte accesses if 8 divides the length of a row.
 // Numerics f32 sums of exact products, 32 (f32) or 64 (bf16) columns at a time.
-// Work     N C reads for each 64 ranks, 2 N C R flops on the f32 units or, in
-//          bf16, the tensor cores.
+// Work     N C reads per 64 ranks, 2 N C R flops on the f32 units, or in bf16 on the tensor cores.
 template <typename T> DEVICE void lowrank_wide_down(const LowRankWideArgs& a) {
     typedef Tiles<T, 1> Shared;
     SHARED(Shared, tiles);
@@ -82,17 +79,15 @@ template <typename T> DEVICE void lowrank_wide_down(const LowRankWideArgs& a) {
 KERNEL(lowrank_wide_down_f32, LowRankWideArgs, 256) { lowrank_wide_down<float>(a); }
 KERNEL(lowrank_wide_down_bf16, LowRankWideArgs, 256) { lowrank_wide_down<bf16>(a); }
 
-// lowrank_wide_up: out = dst of lowrank_up, or dx of lowrank_gradient. The mask
-// falls on what is added; without accumulate dst is overwritten.
+// lowrank_wide_up: out = dst of lowrank_up, or dx of lowrank_gradient. The mask multiplies the product and not the old
+// value of out. If accumulate is not set, out is overwritten.
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid (ceil(N/64), ceil(C/64)), block 256, 17 or 36 KB of shared
-//          memory.
-// Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
-// Numerics f32 sums, ranks in order; in bf16 u is the sum of three bf16, so that
-//          products are exact. Rounded once.
-// Work     N C writes, and reads to accumulate; 2 N C R flops on the f32 units,
-//          6 N C R on the tensor cores in bf16.
+// Launch   grid (ceil(N/64), ceil(C/64)), block 256, 17 or 36 KB of shared memory.
+// Limits   any N, C, R >= 1; 16-byte accesses if 8 divides the length of a row.
+// Numerics f32 sums, ranks in order. In bf16 u is split into three bf16, so that products are exact. Rounded once.
+// Work     N C writes, and N C reads if it accumulates; 2 N C R flops on the f32 units, or in bf16 6 N C R on the
+//          tensor cores.
 template <typename T> DEVICE void lowrank_wide_up(const LowRankWideArgs& a) {
     typedef Tiles<T, Engine<T>::pieces> Shared;
     SHARED(Shared, tiles);
@@ -140,17 +135,15 @@ template <typename T> DEVICE void lowrank_wide_up(const LowRankWideArgs& a) {
 KERNEL(lowrank_wide_up_f32, LowRankWideArgs, 256) { lowrank_wide_up<float>(a); }
 KERNEL(lowrank_wide_up_bf16, LowRankWideArgs, 256) { lowrank_wide_up<bf16>(a); }
 
-// lowrank_wide_gradient: out = dw of lowrank_gradient, or the shares of its
-// parts, [parts, stride], where accumulate is not set.
+// lowrank_wide_gradient: out = dw of lowrank_gradient. If accumulate is not set, out is the sums of its parts [parts,
+// stride].
 //
 // Launched by internal/gpu/lowrank.go.
-// Launch   grid (parts, ceil(C/64), ceil(R/64)), block 256, 17 or 36 KB of
-//          shared memory.
-// Limits   any N, C, R >= 1; 16-byte accesses where 8 divides the row.
-// Numerics f32 sums, the rows of a part in order, then the parts (lowrank_add);
-//          in bf16 u is the sum of three bf16, so that products are exact.
-// Work     N C reads for each 64 ranks; 2 N C R flops on the f32 units, 6 N C R
-//          on the tensor cores in bf16.
+// Launch   grid (parts, ceil(C/64), ceil(R/64)), block 256, 17 or 36 KB of shared memory.
+// Limits   any N, C, R >= 1; 16-byte accesses if 8 divides the length of a row.
+// Numerics f32 sums: the rows of a part in order, then the parts (lowrank_add). In bf16 u is split into three bf16, so
+//          that products are exact.
+// Work     N C reads per 64 ranks; 2 N C R flops on the f32 units, or in bf16 6 N C R on the tensor cores.
 template <typename T> DEVICE void lowrank_wide_gradient(const LowRankWideArgs& a) {
     typedef Tiles<T, Engine<T>::pieces> Shared;
     SHARED(Shared, tiles);

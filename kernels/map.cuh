@@ -4,8 +4,8 @@
 
 constexpr int kTile = 2048; // elements that a block of 256 threads maps
 
-// map computes dst[i] = f(in[i]...) for the block's tile of n elements, 16
-// bytes a thread at a time where aligned. dst may be one of the inputs.
+// map computes dst[i] = f(in[i]...) for the block's tile of n elements. If aligned is set, a thread reads and writes 16
+// bytes at a time. dst may be one of the inputs.
 template <typename T, typename F, typename... In> DEVICE void map(T* dst, int n, bool aligned, F f, const In*... in) {
     constexpr int width = Vec<T>::n;
     UNROLL

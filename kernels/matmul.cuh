@@ -1,37 +1,34 @@
-// What all matrix products share: their arguments, the order in which tiles
-// are taken, and the epilogue, which is what becomes of a finished sum.
+// Parts that all matrix products share: the arguments, the order of tiles, and the epilogue, which writes a complete
+// sum.
 //
 //   dst[m,n] = act(alpha sum over k of op(a)[m,k] op(b)[k,n] + bias[n])
 //
-// or that sum times act'(pre[m,n]): the gradient of a layer's input and of the
-// activation that made it, in one.
+// or that sum times act'(pre[m,n]), which is the gradient of a layer's input and of the activation before it.
 //
-// A main loop (tensor cores in matmul_bf16.cu, FFMA in matmul_f32.cu) ends with
-// sums in registers and hands them to an Epilogue a few columns of a row at a
-// time. So another loop, or another epilogue, needs nothing of its counterpart.
+// A main loop (tensor cores in matmul_bf16.cu, FFMA in matmul_f32.cu) ends with sums in registers and passes them to an
+// Epilogue, a few columns of a row at a time. So a loop and an epilogue do not depend on each other.
 #pragma once
 #include "activation.cuh"
 
-// Output is an epilogue's part of the arguments. T is the working precision.
+// Output has the arguments of the epilogue. T is the working precision.
 struct Output {
-    void* dst;        // [M,N] T, or f32 where full is set
-    void* pre;        // [M,N] T, or none: receives the value before act, or with slope is what act was taken of
-    const void* bias; // [N] T, or none
+    void* dst;        // [M,N] T, or f32 if full is set
+    void* pre;        // [M,N] T, or null: the value before act, which is written, or read if slope is set
+    const void* bias; // [N] T, or null
     float alpha;
     int32_t act;         // of enum Act
-    uint32_t accumulate; // adds what dst holds, before act
+    uint32_t accumulate; // adds the old value of dst, before act
     uint32_t full;
-    uint32_t slope; // multiplies by act'(pre): the gradient of an activation whose result was a factor's
+    uint32_t slope; // multiplies by act'(pre), for the gradient of the activation before the layer
     uint32_t unused;
 };
 
-// MatmulArgs is the argument of every product. Where partial is set, the terms
-// are shared among gridDim.y blocks, chunk terms each: each leaves its sums in
-// partial, and matmul_reduce adds them up.
+// MatmulArgs is the argument of every product. If partial is set, the terms are divided among gridDim.y blocks, chunk
+// terms each. Each block writes its sums to partial, and matmul_reduce adds them.
 struct MatmulArgs {
     const void* a;       // op(a) [M,K]
     const void* b;       // op(b) [K,N]
-    float* partial;      // [parts,M,N] f32, or none
+    float* partial;      // [parts,M,N] f32, or null
     const int32_t* dims; // M, N, K
     Output out;
     uint32_t ta, tb; // op transposes
@@ -41,8 +38,8 @@ struct MatmulArgs {
 
 DEVICE bool aligned16(const void* p) { return (reinterpret_cast<uint64_t>(p) & 15) == 0; }
 
-// add_to adds the first `some` of n elements at p to x: all of them, by 16-byte
-// accesses, where wide is set.
+// add_to adds the first `some` of n elements at p to x. If wide is set it adds all of them and reads 16 bytes at a
+// time.
 template <typename T, int n> DEVICE void add_to(float (&x)[n], const T* p, int some, bool wide) {
     if constexpr (n % Vec<T>::n == 0) {
         if (wide) {
@@ -61,7 +58,8 @@ template <typename T, int n> DEVICE void add_to(float (&x)[n], const T* p, int s
     }
 }
 
-// store_some writes them.
+// store_some rounds and writes the first `some` of n elements to p. If wide is set it writes all of them, 16 bytes at a
+// time.
 template <typename T, int n> DEVICE void store_some(T* p, const float (&x)[n], int some, bool wide) {
     if constexpr (n % Vec<T>::n == 0) {
         if (wide) {
@@ -91,8 +89,8 @@ template <typename T> struct Epilogue {
         wide = n % Vec<T>::n == 0 && aligned16(o.dst) && aligned16(o.pre) && aligned16(o.bias);
     }
 
-    // put takes sums of n columns from col on, n being Vec<T>::n with col a
-    // multiple of it, or 1. Columns beyond the last are ignored.
+    // put writes the sums of n columns from col on. n is 1, or Vec<T>::n with col a multiple of it. Columns beyond the
+    // last are ignored.
     template <int n> DEVICE void put(int row, int col, float (&x)[n]) const {
         if (col >= cols) return;
         const int some = min(n, cols - col);
@@ -113,7 +111,7 @@ template <typename T> struct Epilogue {
             if (o.pre) store_some(static_cast<T*>(o.pre) + at, x, some, wide);
             if (o.act != kIdentity) {
                 UNROLL
-                for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // what pre holds
+                for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // rounded like pre
             }
         }
         if (o.full) store_some(static_cast<float*>(o.dst) + at, x, some, wide);
@@ -121,8 +119,7 @@ template <typename T> struct Epilogue {
     }
 };
 
-// output_of returns where this block's sums go: the result, or its part of the
-// partial sums.
+// output_of returns the destination of this block's sums: the result, or the block's part of the partial sums.
 DEVICE Output output_of(const MatmulArgs& a, int m, int n) {
     if (a.partial == nullptr) return a.out;
     Output o = {};
@@ -132,10 +129,9 @@ DEVICE Output output_of(const MatmulArgs& a, int m, int n) {
     return o;
 }
 
-// tile_at says which tile of a grid of rows x cols tiles a block takes; false
-// where there is none. Tiles are numbered in bands of 8 rows, down before
-// across, so that the blocks that run together share rows of a and columns of b
-// in L2.
+// tile_at sets row and col to the tile of a block in a grid of rows x cols tiles. It returns false if there is no such
+// tile. Tiles are numbered in bands of 8 rows, column by column within a band, so that blocks that run at the same time
+// share rows of a and columns of b in L2.
 DEVICE bool tile_at(int id, int rows, int cols, int& row, int& col) {
     constexpr int band = 8;
     const int first = id / (band * cols) * band, within = id % (band * cols);

@@ -1,24 +1,22 @@
 // Matrix products in bfloat16 on tensor cores. See compute.Matmul.
 //
-// A block computes one tile of dst. Its terms come 32 at a time: cp.async
-// brings both factors to swizzled shared memory a few stages ahead, ldmatrix
-// takes them to registers, with or without transposing, mma.sync multiplies.
+// A block computes one tile of dst, 32 terms at a time. cp.async copies both factors to swizzled shared memory a few
+// stages ahead, ldmatrix loads them to registers, transposed if necessary, and mma.sync multiplies them.
 #include "matmul.cuh"
 #include "mma.cuh"
 
 constexpr int kDepth = 32; // terms of a stage
 
-// Shape is a tile and how it is shared among the warps of a block.
+// Shape has the size of a tile and of the parts of it that the warps of a block compute.
 template <int rows_, int cols_, int warp_rows_, int warp_cols_, int stages_> struct Shape {
     static constexpr int rows = rows_, cols = cols_;                // of the tile
     static constexpr int warp_rows = warp_rows_, warp_cols = warp_cols_; // of a warp's part
     static constexpr int stages = stages_;
     static constexpr int across = cols / warp_cols, warps = rows / warp_rows * across;
-    static constexpr int pitch = warp_cols + 8; // of a row of sums: 8-byte stores of a warp meet no bank twice
+    static constexpr int pitch = warp_cols + 8; // of a row of sums; 8-byte stores of a warp have no bank conflict
 };
 
-// Stages is what a block holds in shared memory: the factors' tiles, and when
-// they have been multiplied, 16 rows of sums a warp.
+// Stages is the shared memory of a block: tiles of both factors, and after the multiplication 16 rows of sums per warp.
 template <class S> union Stages {
     struct {
         bf16 a[S::stages][S::rows * kDepth];
@@ -27,9 +25,8 @@ template <class S> union Stages {
     float out[S::warps][16 * S::pitch];
 };
 
-// Factor is an operand as lines of terms: a line is a row of op(a) or a column
-// of op(b). along says that the terms of a line lie side by side, else the
-// lines of a term do.
+// Factor is an operand as lines of terms. A line is a row of op(a) or a column of op(b). If along is set the terms of a
+// line are adjacent in memory, otherwise the lines of a term.
 template <bool along> struct Factor {
     const bf16* p;
     int lines, terms;
@@ -41,20 +38,20 @@ template <bool along> struct Factor {
     }
 };
 
-// slot is where 8 elements of a tile lie, [lines][32] or [32][lines]: the place
-// within a row is XORed with the row so that the 8 rows that ldmatrix reads at
-// a time, and those that a warp writes, are in different banks.
+// slot returns the index of 8 elements of a tile [lines][32] or [32][lines]. The place within a row is XORed with the
+// row, so that the 8 rows that ldmatrix reads at a time, and those that a warp writes, are in different banks.
 template <bool along, int lines> DEVICE int slot(int row, int group) {
     if (along) return row * kDepth + (group ^ (row / 2 % 4)) * 8;
     return row * lines + (group ^ (row % 8)) * 8;
 }
 
-// load_tile starts to bring terms [k, k + 32) of lines [line, line + lines) to
-// shared memory, zeros where there are none.
-template <class S, bool along, int lines> DEVICE void load_tile(bf16* tile, const Factor<along>& f, int line, int k, int end) {
+// load_tile starts to copy the terms [k, k + 32) of the lines [line, line + lines) to shared memory. Outside of the
+// factor it writes zeros.
+template <class S, bool along, int lines>
+DEVICE void load_tile(bf16* tile, const Factor<along>& f, int line, int k, int end) {
     constexpr int groups = along ? kDepth / 8 : lines / 8, rows = S::warps * 32 / groups;
-    static_assert(lines * kDepth / 8 % (S::warps * 32) == 0, "every thread copies as much");
-    static_assert(rows % 8 == 0, "a thread's rows have one place for its group");
+    static_assert(lines * kDepth / 8 % (S::warps * 32) == 0, "every thread copies the same number of bytes");
+    static_assert(rows % 8 == 0, "a thread's group has the same place in all of its rows");
     const int row = threadIdx.x / groups, group = threadIdx.x % groups;
     bf16* to = tile + slot<along, lines>(row, group);
     int l = along ? line + row : line + group * 8, t = along ? k + group * 8 : k + row;
@@ -82,14 +79,13 @@ template <class S, bool along, int lines> DEVICE void load_tile(bf16* tile, cons
     }
 }
 
-// Fragments are the operands of one mma step of 16 terms of a warp.
+// Fragments has the operands of a warp for one step of 16 terms.
 template <class S> struct Fragments {
     uint32_t a[S::warp_rows / 16][4];
-    uint32_t b[S::warp_cols / 16][4]; // of two products beside each other
+    uint32_t b[S::warp_cols / 16][4]; // operands of two neighbouring products
 
-    // load takes step kk of a stage: lane l addresses row l%8 of 8 x 8 tile l/8
-    // of four, which mma.m16n8k16 wants in the order (rows, terms) 00 10 01 11
-    // for a and 00 01 10 11 for b.
+    // load loads step kk of a stage. Lane l gives the address of row l%8 of 8 x 8 tile l/8 of four. mma.m16n8k16 needs
+    // these tiles in the order (rows, terms) 00 10 01 11 for a and 00 01 10 11 for b.
     template <bool along_a, bool along_b> DEVICE void load(const bf16* ta, const bf16* tb, int row, int col, int kk) {
         const int lane = threadIdx.x % 32, of8 = lane % 8, odd = lane / 8 % 2, upper = lane / 16;
         UNROLL
@@ -107,8 +103,8 @@ template <class S> struct Fragments {
     }
 };
 
-// Sums are a warp's part of the tile in the layout of mma.m16n8k16: lane l holds
-// columns 2(l%4) and the next of rows l/4 and l/4 + 8.
+// Sums has a warp's part of the tile in the layout of mma.m16n8k16: lane l has columns 2(l%4) and 2(l%4) + 1 of rows
+// l/4 and l/4 + 8.
 template <class S> struct Sums {
     float d[S::warp_rows / 16][S::warp_cols / 8][4] = {};
 
@@ -123,9 +119,9 @@ template <class S> struct Sums {
         }
     }
 
-    // drain hands the sums to an epilogue, 8 columns of a row a lane, through
-    // the warp's rows of shared memory. Rows move up through the first, so that
-    // the epilogue is there once.
+    // drain passes the sums to an epilogue, 8 columns of a row per lane, through the warp's rows of shared memory.
+    // After each turn the sums move up by 16 rows, so that the loop needs no index of a register and the epilogue is
+    // compiled only once.
     template <class E> DEVICE void drain(float* rows, const E& e, int row, int end, int col) {
         const int lane = threadIdx.x % 32;
         constexpr int groups = S::warp_cols / 8;
@@ -165,17 +161,16 @@ private:
 //   op(a) [M,K], op(b) [K,N], bias [N], pre [M,N] bf16; dst [M,N] bf16 or f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(M/t) ceil(N/t), parts), block 128: tile t is 128 (4 warps
-//          of 64 x 64 and 3 stages, 48 KB of shared memory) or, by the name
-//          small, 64 (4 warps of 32 x 32 and 4 stages, 32 KB).
-// Limits   M, N, K >= 0; 16-byte accesses where the widths of both factors are
-//          multiples of 8 and they begin at 16 bytes, single elements else.
-// Numerics f32 sums of exact products in order of k, 16 at a time; parts of K
-//          are added in order; rounded once.
-// Work     2 M N K flops, (M + N) K reads for each tile row or column in L2.
-//          Predicted for an H200: bench/results/predicted-matmul.json.
-// Source   the tile of one block: Kerr et al. 2017, "CUTLASS: fast linear
-//          algebra in CUDA C++"; fragments and ldmatrix: PTX ISA 7.0, 9.7.13.
+// Launch   grid (ceil(M/t) ceil(N/t), parts), block 128. The tile t is 128 (4 warps of 64 x 64 and 3 stages, 48 KB of
+//          shared memory), or 64 in the kernels named small (4 warps of 32 x 32 and 4 stages, 32 KB).
+// Limits   M, N, K >= 0. 16-byte accesses if the widths of both factors are multiples of 8 and both begin at multiples
+//          of 16 bytes, otherwise single elements.
+// Numerics f32 sums of exact products in the order of k, 16 at a time; a card determines the order and the rounding
+//          within the 16. Parts of K are added in order, and the result is rounded once.
+// Work     2 M N K flops, (M + N) K reads for each tile row or column in L2. Predicted for an H200:
+//          bench/results/predicted-matmul.json.
+// Source   the tile of one block: Kerr et al. 2017, "CUTLASS: fast linear algebra in CUDA C++"; fragments and ldmatrix:
+//          PTX ISA 7.0, 9.7.13.
 template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulArgs& a) {
     using Memory = Stages<S>;
     SHARED(Memory, shared);
@@ -194,7 +189,7 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
             load_tile<S, along_a, S::rows>(shared.in.a[at], fa, row, first + step * kDepth, end);
             load_tile<S, along_b, S::cols>(shared.in.b[at], fb, col, first + step * kDepth, end);
         }
-        cp_async_commit(); // also an empty group: the waits count them
+        cp_async_commit(); // closes an empty group too, because cp_async_wait counts groups
     };
     UNROLL
     for (int i = 0; i < S::stages - 1; i++) load(i);
@@ -212,7 +207,7 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
     if (steps > 0) fetch(0, 0);
     for (int step = 0; step < steps; step++) {
         fetch(step, 1);
-        load(step + S::stages - 1); // into the stage that all warps left before the last barrier
+        load(step + S::stages - 1); // all warps left this stage before the last barrier
         sums.add(f[0]);
         cp_async_wait<S::stages - 2>();
         __syncthreads();
@@ -220,7 +215,7 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
         sums.add(f[1]);
     }
     cp_async_wait<0>();
-    __syncthreads(); // the stages become rows of sums
+    __syncthreads(); // rows of sums overwrite the stages
     const Epilogue<bf16> e(output_of(a, m, n), n);
     sums.drain(shared.out[warp], e, row + warp_row, m, col + warp_col);
 }
@@ -228,7 +223,7 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
 using Large = Shape<128, 128, 64, 64, 3>;
 using Small = Shape<64, 64, 32, 32, 4>;
 
-// The letters say which factor is transposed: n not, t it is.
+// The two letters are for the factors a and b: t if it is transposed, n if not.
 KERNEL_RESIDENT(matmul_nn_bf16, MatmulArgs, 128, 2) { matmul<Large, true, false>(a); }
 KERNEL_RESIDENT(matmul_nt_bf16, MatmulArgs, 128, 2) { matmul<Large, true, true>(a); }
 KERNEL_RESIDENT(matmul_tn_bf16, MatmulArgs, 128, 2) { matmul<Large, false, false>(a); }

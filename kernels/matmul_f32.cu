@@ -1,43 +1,43 @@
-// Matrix products in float32, in full: FFMA, since the tensor cores' TF32 keeps
-// 10 bits of mantissa. See compute.Matmul.
+// Matrix products in float32. They use FFMA and not tensor cores, because TF32 has only 10 bits of mantissa. See
+// compute.Matmul.
 //
-// A block computes one tile of dst, each thread 8 x 8 or 4 x 4 of it. Terms come
-// 8 or 16 at a time through registers, so that either layout of a factor
-// becomes the one that the loop reads, lines side by side.
+// A block computes one tile of dst, and each thread 8 x 8 or 4 x 4 of its elements. Terms go through registers, 8 or 16
+// at a time, so that both layouts of a factor become the one that the loop reads, in which the lines of a term are
+// adjacent.
 #include "matmul.cuh"
 
-// Stages is what a block holds in shared memory: two stages of both factors.
-// Rows are 4 longer than the tile: stores of a transposed factor meet a bank
-// twice and not eight times.
+// Stages is the shared memory of a block: two stages of both factors. Rows have 4 elements more than the tile, so that
+// stores of a transposed factor have 2-way and not 8-way bank conflicts.
 template <int tile, int depth> struct Stages {
     float a[2][depth][tile + 4];
     float b[2][depth][tile + 4];
 };
 
-// Factor is an operand as lines of terms: a line is a row of op(a) or a column
-// of op(b). A thread brings 4 elements of each stage, which lie side by side:
-// terms of a line where along is set, else lines of a term.
+// Factor is an operand as lines of terms. A line is a row of op(a) or a column of op(b). A thread copies 4 adjacent
+// elements of each stage: terms of a line if along is set, otherwise lines of a term.
 template <int tile, int depth> struct Factor {
     static_assert(tile * depth == 4 * 256, "a stage is one access of every thread");
     static constexpr int groups = depth / 4, lanes = tile / 4; // accesses in a line, in a term
-    const float* from;                                         // the thread's part of the next stage
+    const float* from;                                         // the thread's elements of the next stage
     int lines, terms;                                          // from there to the end
-    int next;                                                  // elements from stage to stage
+    int next;                                                  // number of elements between two stages
     bool along, wide;                                          // wide: 16-byte loads
     Vec<float> v;
 
-    DEVICE Factor(const void* p, int line_count, int term_count, bool terms_along, int line, int term, int end) : along(terms_along) {
+    DEVICE Factor(const void* p, int line_count, int term_count, bool terms_along, int line, int term, int end)
+        : along(terms_along) {
         const int id = threadIdx.x;
         line += along ? id / groups : id % lanes * 4;
         term += along ? id % groups * 4 : id / lanes;
         lines = line_count - line;
         terms = lines > 0 ? end - term : 0;
         next = along ? depth : depth * line_count;
-        from = static_cast<const float*>(p) + (along ? int64_t(line) * term_count + term : int64_t(term) * line_count + line);
+        from = static_cast<const float*>(p) +
+               (along ? int64_t(line) * term_count + term : int64_t(term) * line_count + line);
         wide = (along ? term_count : line_count) % 4 == 0 && aligned16(p);
     }
 
-    // load takes the next stage to a register, zeros where there is nothing.
+    // load loads the thread's elements of the next stage into registers, and zeros outside of the factor.
     DEVICE void load() {
         const int some = along || terms <= 0 ? terms : lines;
         if (wide) {
@@ -66,15 +66,13 @@ template <int tile, int depth> struct Factor {
 //   op(a) [M,K], op(b) [K,N], bias [N], pre, dst [M,N] f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(M/t) ceil(N/t), parts), block 256: tile t is 128 (17 KB of
-//          shared memory) or, by the name small, 64 (17 KB). A thread has 4 x 4
-//          of every 64 x 64.
-// Limits   M, N, K >= 0; 16-byte accesses where the widths of both factors are
-//          multiples of 4 and they begin at 16 bytes, single elements else.
-// Numerics f32 FMA in order of k; parts of K are added in order.
-// Work     2 M N K flops; bound by the FFMA rate where M, N, K are large.
-// Source   Volkov and Demmel 2008, "Benchmarking GPUs to tune dense linear
-//          algebra": a register tile by outer products.
+// Launch   grid (ceil(M/t) ceil(N/t), parts), block 256. The tile t is 128, or 64 in the kernels named small; both need
+//          17 KB of shared memory. A thread has 4 x 4 of every 64 x 64.
+// Limits   M, N, K >= 0. 16-byte accesses if the widths of both factors are multiples of 4 and both begin at multiples
+//          of 16 bytes, otherwise single elements.
+// Numerics f32 FMA in the order of k. Parts of K are added in order.
+// Work     2 M N K flops; bound by the FFMA rate if M, N and K are large.
+// Source   Volkov and Demmel 2008, "Benchmarking GPUs to tune dense linear algebra": a register tile by outer products.
 template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     using Memory = Stages<tile, depth>;
     SHARED(Memory, shared);
@@ -87,7 +85,7 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     Factor<tile, depth> fa(a.a, a.dims[0], a.dims[2], !a.ta, row, first, end);
     Factor<tile, depth> fb(a.b, a.dims[1], a.dims[2], a.tb, col, first, end);
 
-    // A warp has 4 x 8 threads: it reads 16 rows and 32 columns of a stage.
+    // A warp has 4 x 8 threads, which read 16 rows and 32 columns of a stage.
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const int y = (warp / 2 * 4 + lane / 8) * 4, x = (warp % 2 * 8 + lane % 8) * 4;
     float sum[groups * 4][groups * 4] = {};
@@ -114,7 +112,9 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
             UNROLL
             for (int i = 0; i < groups * 4; i++) {
                 UNROLL
-                for (int j = 0; j < groups * 4; j++) sum[i][j] = fmaf(va[i / 4].v[i % 4], vb[j / 4].v[j % 4], sum[i][j]);
+                for (int j = 0; j < groups * 4; j++) {
+                    sum[i][j] = fmaf(va[i / 4].v[i % 4], vb[j / 4].v[j % 4], sum[i][j]);
+                }
             }
         }
         if (more) {
@@ -127,7 +127,8 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
 
     const int m = a.dims[0], n = a.dims[1];
     const Epilogue<float> e(output_of(a, m, n), n);
-    // Rows move up through the first, so that the epilogue is there once.
+    // After each turn the sums move up by one row, so that the loop needs no index of a register and the epilogue is
+    // compiled only once.
     ROLL
     for (int i = 0; i < groups * 4; i++) {
         const int r = row + i / 4 * 64 + y + i % 4;
@@ -146,5 +147,5 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     }
 }
 
-KERNEL(matmul_f32, MatmulArgs, 256) { matmul<128, 8>(a); } // two blocks would leave it 128 registers, and spills
+KERNEL(matmul_f32, MatmulArgs, 256) { matmul<128, 8>(a); } // with two blocks it would have 128 registers, and spill
 KERNEL_RESIDENT(matmul_small_f32, MatmulArgs, 256, 2) { matmul<64, 16>(a); }

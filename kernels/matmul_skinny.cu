@@ -1,12 +1,11 @@
-// Matrix products that a tile does not fit: few rows or few columns; and the
-// second stage of those whose terms are shared among blocks. See
-// compute.Matmul.
+// Matrix products with few rows or few columns, for which tiles are too large, and the second stage of products whose
+// terms are divided among blocks. See compute.Matmul.
 #include "matmul.cuh"
 
-constexpr int kFew = 8;  // lines of the short factor of a warp
-constexpr int kMany = 2; // lines of the long one
+constexpr int kFew = 8;  // lines of the short factor per warp
+constexpr int kMany = 2; // lines of the long factor per warp
 
-// load_terms reads 8 terms of a line, zeros from `some` on.
+// load_terms reads 8 terms of a line. Terms from `some` on are zeros.
 template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some, bool wide) {
     if (wide && some > 0) {
         load8(x, p);
@@ -16,19 +15,17 @@ template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some
     for (int i = 0; i < 8; i++) x[i] = i < some ? to_float(p[i]) : 0.0f;
 }
 
-// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, or times
-// act'(pre), for a product with few rows, or few columns: a classification head
-// and its hidden layer.
+// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, or times act'(pre), for a product with few rows, or few
+// columns: a classification head and its hidden layer.
 //
 //   a [M,K], b [N,K], bias [N], pre [M,N] f32 or bf16; dst [M,N] the same or f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(L/16), ceil(S/8)), L the larger of M and N and S the
-//          smaller; block 256: a warp has 8 x 2 elements of dst and its lanes
-//          share the terms, 8 at a time; no shared memory.
-// Limits   as matmul; a is not transposed and b is.
-// Numerics f32: a lane's terms in order of k, then lanes by halving.
-// Work     2 M N K flops, (M + N) K reads where S <= 8; memory or latency bound.
+// Launch   grid (ceil(L/16), ceil(S/8)), where L is the larger of M and N and S the smaller; block 256. A warp has 8 x
+//          2 elements of dst, and its lanes divide the terms, 8 at a time. No shared memory.
+// Limits   as matmul. a is not transposed, and b is.
+// Numerics f32: the terms of a lane in the order of k, then a tree over the lanes.
+// Work     2 M N K flops, (M + N) K reads if S <= 8; memory or latency bound.
 // Source   the definition.
 template <typename T> DEVICE void matmul_skinny(const MatmulArgs& a) {
     const int m = a.dims[0], n = a.dims[1], k = a.dims[2], lane = threadIdx.x % 32;
@@ -69,7 +66,7 @@ template <typename T> DEVICE void matmul_skinny(const MatmulArgs& a) {
 KERNEL(matmul_skinny_f32, MatmulArgs, 256) { matmul_skinny<float>(a); }
 KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
 
-// matmul_reduce: the second stage of a product whose terms several blocks share.
+// matmul_reduce: the second stage of a product whose terms are divided among blocks.
 //
 //   dst = act(alpha sum over p of partial[p] + bias), or added to dst, or times
 //   act'(pre)
@@ -78,9 +75,9 @@ KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
 //   or f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid ceil(M ceil(N/8) / 256), block 256: a thread has 8 columns of a
-//          row in bf16, 4 twice in f32; no shared memory.
-// Limits   M N < 2^31; 16-byte accesses where N is a multiple of 8 (bf16) or 4.
+// Launch   grid ceil(M ceil(N/8) / 256), block 256. A thread has 8 columns of a row, in f32 4 at a time. No shared
+//          memory.
+// Limits   M N < 2^31; 16-byte accesses if N is a multiple of 8 (bf16) or 4.
 // Numerics f32, parts in order; rounded once.
 // Work     parts M N f32 reads, M N writes; memory bound, mostly from L2.
 // Source   the definition.

@@ -2,7 +2,7 @@
 #pragma once
 #include "common.cuh"
 
-// nf4_level returns the value of a code, bit for bit as bitsandbytes has it.
+// nf4_level returns the value of a code. Its bits are those of bitsandbytes.
 DEVICE float nf4_level(uint32_t code) {
     switch (code) {
     case 0: return __uint_as_float(0xbf800000u);

@@ -2,28 +2,24 @@
 #include "columns.cuh"
 #include "layernorm.cuh"
 
-// layernorm_forward: add what a sublayer computed to its input and normalise
-// each row of the sum.
+// layernorm_forward: add the output of a sublayer to its input and normalise each row of the sum.
 //
 //   sum[n,c] = residual[n,c] + dropout(x)[n,c]
 //   dst[n,c] = (sum[n,c] - mean[n]) rstd[n] gamma[c] + beta[c]
 //
 //   x, residual, sum, dst [N,C], gamma, beta [C]   f32 or bf16
 //   stats [N,2] f32, out: mean, 1/sqrt(var + eps)
-//   sum may be x; without residual sum is absent and x is normalised
+//   sum may be x. Without residual, sum is absent and x is normalised.
 //
 // Launched by internal/gpu/norm.go.
-// Launch   layernorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid
-//          N, a block a row, 32 bytes of shared memory; block 256.
-// Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
-//          reads single elements. A row stays in registers up to C = 1024, the
-//          most that layernorm_forward takes, in _wide up to 8192; beyond, _odd
-//          and _wide read it three times.
-// Numerics f32. sum is rounded to its type before anything is taken from it, so
-//          that the gradient, which reads it from memory, is that of what was
-//          computed. Two passes, since E[x^2] - E[x]^2 cancels.
-// Work     2 N C reads, 2 N C writes, a Philox call for 8 elements; half of that
-//          without residual; memory bound.
+// Launch   layernorm_forward and _odd: grid ceil(N/8), one warp per row. _wide: grid N, one block per row, 32 bytes of
+//          shared memory. Block 256.
+// Limits   N, C >= 1. 8 must divide C and rows must begin at multiples of 16 bytes, except in _odd, which reads single
+//          elements. layernorm_forward takes up to 1,024 columns. A row stays in registers up to 1,024 columns, in
+//          _wide up to 8,192. _odd and _wide read longer rows three times.
+// Numerics f32. sum is rounded to its type before it is used, because the gradient reads the rounded sum from memory.
+//          The sum of squares about the mean is a second pass, because E[x^2] - E[x]^2 cancels.
+// Work     2 N C reads, 2 N C writes, one Philox call per 8 elements; half of that without residual; memory bound.
 // Source   Ba et al. 2016, arXiv:1607.06450, eq. 4.
 template <typename T, int warps, bool aligned> DEVICE void layernorm_forward(const LayerNormArgs& a) {
     const int row = row_of<warps>(), end = row_end<warps, aligned>(a.cols);
@@ -45,32 +41,16 @@ template <typename T, int warps, bool aligned> DEVICE void layernorm_forward(con
         squares += square_sum<warps>(v, mean, begin, a.cols);
     }
     const float rstd = 1.0f / sqrtf(row_sum<warps>(squares) / float(a.cols) + a.eps);
-    if (threadIdx.x % (warps * 32) == 0) {
-        float* stats = static_cast<float*>(a.stats) + 2 * int64_t(row);
-        stats[0] = mean;
-        stats[1] = rstd;
-    }
+    if (threadIdx.x % (warps * 32) == 0) layernorm_stats(a, row, mean, rstd);
     for (int begin = 0; begin < end; begin += row_span<warps>) {
         if (end > row_span<warps>) row_read<warps, aligned>(v, sum, begin, a.cols);
-        UNROLL
-        for (int g = 0; g < kGroups; g++) {
-            const int c = row_col<warps>(begin, g);
-            if (c >= a.cols) continue;
-            float gamma[8], beta[8];
-            load_cols(gamma, static_cast<const T*>(a.gamma), c, a.cols, aligned);
-            load_cols(beta, static_cast<const T*>(a.beta), c, a.cols, aligned);
-            UNROLL
-            for (int i = 0; i < 8; i++) v[g][i] = fmaf((v[g][i] - mean) * rstd, gamma[i], beta[i]);
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int g, int c, const float (&gamma)[8]) {
+            layernorm_scale<T>(v[g], gamma, a, mean, rstd, c, aligned);
             store_cols(static_cast<T*>(a.dst) + at, v[g], c, a.cols, aligned);
-        }
+        });
     }
 }
-KERNEL(layernorm_forward_f32, LayerNormArgs, 256) { layernorm_forward<float, 1, true>(a); }
-KERNEL(layernorm_forward_bf16, LayerNormArgs, 256) { layernorm_forward<bf16, 1, true>(a); }
-KERNEL(layernorm_forward_wide_f32, LayerNormArgs, 256) { layernorm_forward<float, 8, true>(a); }
-KERNEL(layernorm_forward_wide_bf16, LayerNormArgs, 256) { layernorm_forward<bf16, 8, true>(a); }
-KERNEL(layernorm_forward_odd_f32, LayerNormArgs, 256) { layernorm_forward<float, 1, false>(a); }
-KERNEL(layernorm_forward_odd_bf16, LayerNormArgs, 256) { layernorm_forward<bf16, 1, false>(a); }
+ROW_KERNELS(layernorm_forward, LayerNormArgs)
 
 struct LayerNormGradArgs {
     void* dx;
@@ -92,11 +72,11 @@ struct LayerNormGradArgs {
 //   dx[n,c] = dresidual[n,c] times the mask's element, 0 or 1/(1-p)
 //
 //   dx, dresidual, sum, dy [N,C], gamma [C]   f32 or bf16; stats [N,2] f32
-//   either of dx and dresidual may be absent
+//   dx or dresidual may be absent
 //
 // Launched by internal/gpu/norm.go.
 // Launch   as layernorm_forward.
-// Limits   as layernorm_forward; a longer row is read twice.
+// Limits   as layernorm_forward, but longer rows are read twice.
 // Numerics f32, each result rounded once.
 // Work     2 N C reads, up to 2 N C writes; memory bound.
 // Source   Ba et al. 2016, arXiv:1607.06450, eq. 4, differentiated.
@@ -113,19 +93,14 @@ template <typename T, int warps, bool aligned> DEVICE void layernorm_backward(co
     for (int begin = 0; begin < end; begin += row_span<warps>) {
         row_load<warps, aligned>(g, dy, begin, a.cols);
         row_load<warps, aligned>(x, sum, begin, a.cols);
-        UNROLL
-        for (int k = 0; k < kGroups; k++) {
-            const int c = row_col<warps>(begin, k);
-            if (c >= a.cols) continue;
-            float gamma[8];
-            load_cols(gamma, static_cast<const T*>(a.gamma), c, a.cols, aligned);
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int k, int, const float (&gamma)[8]) {
             UNROLL
             for (int i = 0; i < 8; i++) {
                 const float scaled = g.at(k, i) * gamma[i];
                 total += scaled;
                 product = fmaf(scaled, x.at(k, i) - mean, product);
             }
-        }
+        });
     }
     const float mean_g = row_sum<warps>(total) / float(a.cols);
     const float slope = row_sum<warps>(product) / float(a.cols) * rstd * rstd;
@@ -134,27 +109,18 @@ template <typename T, int warps, bool aligned> DEVICE void layernorm_backward(co
             row_load<warps, aligned>(g, dy, begin, a.cols);
             row_load<warps, aligned>(x, sum, begin, a.cols);
         }
-        UNROLL
-        for (int k = 0; k < kGroups; k++) {
-            const int c = row_col<warps>(begin, k);
-            if (c >= a.cols) continue;
-            float gamma[8], v[8];
-            load_cols(gamma, static_cast<const T*>(a.gamma), c, a.cols, aligned);
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int k, int c, const float (&gamma)[8]) {
+            float v[8];
             UNROLL
             for (int i = 0; i < 8; i++) v[i] = rstd * (g.at(k, i) * gamma[i] - mean_g - (x.at(k, i) - mean) * slope);
             if (a.dresidual) store_cols(static_cast<T*>(a.dresidual) + at, v, c, a.cols, aligned);
-            if (!a.dx) continue;
+            if (!a.dx) return;
             if (a.drop.threshold) mask8(v, a.drop, row, c / 8);
             store_cols(static_cast<T*>(a.dx) + at, v, c, a.cols, aligned);
-        }
+        });
     }
 }
-KERNEL(layernorm_backward_f32, LayerNormGradArgs, 256) { layernorm_backward<float, 1, true>(a); }
-KERNEL(layernorm_backward_bf16, LayerNormGradArgs, 256) { layernorm_backward<bf16, 1, true>(a); }
-KERNEL(layernorm_backward_wide_f32, LayerNormGradArgs, 256) { layernorm_backward<float, 8, true>(a); }
-KERNEL(layernorm_backward_wide_bf16, LayerNormGradArgs, 256) { layernorm_backward<bf16, 8, true>(a); }
-KERNEL(layernorm_backward_odd_f32, LayerNormGradArgs, 256) { layernorm_backward<float, 1, false>(a); }
-KERNEL(layernorm_backward_odd_bf16, LayerNormGradArgs, 256) { layernorm_backward<bf16, 1, false>(a); }
+ROW_KERNELS(layernorm_backward, LayerNormGradArgs)
 
 struct LayerNormParamsArgs {
     void* partial;
@@ -166,8 +132,8 @@ struct LayerNormParamsArgs {
     uint32_t aligned, unused;
 };
 
-// layernorm_backward_params: sums over the rows of each chunk, the first half of
-// the gradients of gamma and beta; sum_rows_finish is the second.
+// layernorm_backward_params: sums over the rows of each chunk, the first stage of the gradients of gamma and beta.
+// sum_rows_finish is the second stage.
 //
 //   dgamma[c] += sum over n of dy[n,c] (sum[n,c] - mean[n]) rstd[n]
 //   dbeta[c]  += sum over n of dy[n,c]
@@ -177,12 +143,12 @@ struct LayerNormParamsArgs {
 //
 // Launched by internal/gpu/norm.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
-// Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
+// Limits   any N, C >= 1; 16-byte accesses if rows are aligned.
 // Numerics as sum_rows.
-// Work     2 N C reads; memory bound. A pass of its own, since only runs that
-//          train the norms have one and its sums would cost layernorm_backward
-//          a third of its resident warps.
-template <typename T, bool aligned> DEVICE void layernorm_backward_params_as(ColumnSums& sums, const LayerNormParamsArgs& a) {
+// Work     2 N C reads; memory bound. It is a separate kernel because only runs that train the norms need it, and its
+//          sums would reduce the resident warps of layernorm_backward by a third.
+template <typename T, bool aligned>
+DEVICE void layernorm_backward_params(ColumnSums& sums, const LayerNormParamsArgs& a) {
     const T* sum = static_cast<const T*>(a.sum);
     const T* dy = static_cast<const T*>(a.dy);
     const float* stats = static_cast<const float*>(a.stats);
@@ -199,9 +165,4 @@ template <typename T, bool aligned> DEVICE void layernorm_backward_params_as(Col
         }
     });
 }
-template <typename T> DEVICE void layernorm_backward_params(const LayerNormParamsArgs& a) {
-    SHARED(ColumnSums, sums);
-    a.aligned ? layernorm_backward_params_as<T, true>(sums, a) : layernorm_backward_params_as<T, false>(sums, a);
-}
-KERNEL(layernorm_backward_params_f32, LayerNormParamsArgs, 256) { layernorm_backward_params<float>(a); }
-KERNEL(layernorm_backward_params_bf16, LayerNormParamsArgs, 256) { layernorm_backward_params<bf16>(a); }
+COLUMN_KERNELS(layernorm_backward_params, LayerNormParamsArgs)

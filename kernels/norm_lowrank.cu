@@ -1,5 +1,5 @@
-// A LayerNorm with the end of one low-rank path and the start of the next, while
-// the row is in registers. See compute.LowRankUp.
+// LayerNorm with the second half of one low-rank path and the first half of the next, while the row is in registers.
+// See compute.LowRankUp.
 #include "layernorm.cuh"
 #include "lowrank.cuh"
 
@@ -12,19 +12,19 @@ struct LayerNormLowRankArgs {
     Dropout down_drop;
     int32_t up_rank, down_rank;
     float up_scale;
-    uint32_t aligned; // rows of down_w begin at 16 bytes
+    uint32_t aligned; // rows of down_w begin at multiples of 16 bytes
 };
 
-// Small blocks: a thread has more registers than 1/512 of what there are.
+// Blocks are small because a thread needs more than 1/512 of the registers of a multiprocessor.
 constexpr int kFusedThreads = 128, kFusedRows = 32;
 
-// Rows that a warp has at a time: two halve the reads of shared memory, for
-// which there are not enough registers where loads are f32.
+// together is the number of rows that a warp works on at a time. With two rows it reads shared memory half as often. In
+// f32 there are not enough registers for two.
 template <typename T> constexpr int together = 4 / sizeof(T);
 
-// stage_factor brings a whole factor to shared memory, [ranks, stride], ranks
-// beyond its own zero. Eight columns are written at once, and a row is longer
-// than its columns by 16 bytes, so that those of several ranks go to other banks.
+// stage_factor copies a whole factor to shared memory [ranks, stride]. Ranks that the factor does not have become
+// zeros. Eight columns are written at a time, and a row has 16 bytes more than its columns, so that writes of several
+// ranks go to different banks.
 template <int ranks, typename T>
 DEVICE void stage_factor(T* shared, int stride, const T* w, int cols, int rank, bool transposed, bool aligned) {
     for (int i = threadIdx.x; i < ranks * (cols / 8); i += kFusedThreads) {
@@ -40,8 +40,7 @@ DEVICE void stage_factor(T* shared, int stride, const T* w, int cols, int rank, 
     }
 }
 
-// layernorm_row leaves a row of the norm in v, not yet rounded, and stores sum
-// and stats.
+// layernorm_row computes a row of the norm in v, not yet rounded, and stores sum and stats.
 template <typename T> DEVICE void layernorm_row(float (&v)[kGroups][8], const LayerNormArgs& a, int row) {
     layernorm_sum<1, true, T>(v, a, row, 0);
     float total = 0.0f;
@@ -52,24 +51,19 @@ template <typename T> DEVICE void layernorm_row(float (&v)[kGroups][8], const La
     }
     const float mean = warp_sum(total) / float(a.cols);
     const float rstd = 1.0f / sqrtf(warp_sum(square_sum<1>(v, mean, 0, a.cols)) / float(a.cols) + a.eps);
-    if (threadIdx.x % 32 == 0) {
-        float* stats = static_cast<float*>(a.stats) + 2 * int64_t(row);
-        stats[0] = mean;
-        stats[1] = rstd;
-    }
+    if (threadIdx.x % 32 == 0) layernorm_stats(a, row, mean, rstd);
     UNROLL
     for (int g = 0; g < kGroups; g++) {
-        float gamma[8], beta[8];
+        // Columns beyond the row are computed too: gamma and beta are 0 there, and so is the result.
+        float gamma[8];
         const int c = row_col<1>(0, g);
         load_cols(gamma, static_cast<const T*>(a.gamma), c, a.cols, true);
-        load_cols(beta, static_cast<const T*>(a.beta), c, a.cols, true);
-        UNROLL
-        for (int i = 0; i < 8; i++) v[g][i] = fmaf((v[g][i] - mean) * rstd, gamma[i], beta[i]);
+        layernorm_scale<T>(v[g], gamma, a, mean, rstd, c, true);
     }
 }
 
-// layernorm_lowrank: a norm; then, where there is an up_w, the end of a low-rank
-// path; then, where there is a down_w, the start of one.
+// layernorm_lowrank: a norm, then the second half of a low-rank path if up_w is present, then the first half of a
+// low-rank path if down_w is present.
 //
 //   dst  = LayerNorm(residual + dropout(x))           sum, stats as layernorm_forward
 //   dst += up_scale up_u up_w^T
@@ -77,16 +71,16 @@ template <typename T> DEVICE void layernorm_row(float (&v)[kGroups][8], const La
 //
 //   x, residual, sum, dst [N,C], gamma, beta [C]   f32 or bf16
 //   up_u, down_u [N,R] f32   up_w [C,R], down_w [R,C] as dst
-//   without residual sum is absent and x is normalised
+//   Without residual, sum is absent and x is normalised.
 //
-// Launched by internal/gpu/norm_lowrank.go.
-// Launch   grid ceil(N/32), block 128, a warp one row (f32) or two (bf16) at a
-//          time; dynamic shared memory for R (C + 4) f32 or R (C + 8) bf16, R
-//          being 8 or 16, of each factor there is.
-// Limits   R <= 8 or 16 by name, C a multiple of 8 up to 1024, rows at 16 bytes.
-// Numerics f32; sum and dst are rounded once, and down_u is of dst as rounded.
-// Work     2 N C reads, 2 N C writes, two Philox calls for 8 elements, 4 N C R
-//          flops: bound by memory and by issue about alike at R = 8.
+// Launched by internal/gpu/fuse.go.
+// Launch   grid ceil(N/32), block 128. A warp works on one row (f32) or two rows (bf16) at a time. Dynamic shared
+//          memory for R (C + 4) f32 or R (C + 8) bf16 of each factor that is present, where R is 8 or 16.
+// Limits   R <= 8 or 16, by the kernel's name. C is a multiple of 8 up to 1,024, and rows begin at multiples of 16
+//          bytes.
+// Numerics f32. sum and dst are rounded once, and down_u is computed from the rounded dst.
+// Work     2 N C reads, 2 N C writes, two Philox calls per 8 elements, 4 N C R flops. At R = 8, memory and instruction
+//          issue limit it about equally.
 // Source   arXiv:1607.06450, eq. 4; arXiv:2503.00572, eq. 2.
 template <typename T, int ranks> DEVICE void layernorm_lowrank(const LayerNormLowRankArgs& a) {
     DYNAMIC_SHARED(shared);
@@ -96,7 +90,9 @@ template <typename T, int ranks> DEVICE void layernorm_lowrank(const LayerNormLo
     T* up = reinterpret_cast<T*>(shared);
     T* down = up + (a.up_w ? ranks * stride : 0);
     if (a.up_w) stage_factor<ranks>(up, stride, static_cast<const T*>(a.up_w), cols, a.up_rank, true, false);
-    if (a.down_w) stage_factor<ranks>(down, stride, static_cast<const T*>(a.down_w), cols, a.down_rank, false, a.aligned);
+    if (a.down_w) {
+        stage_factor<ranks>(down, stride, static_cast<const T*>(a.down_w), cols, a.down_rank, false, a.aligned);
+    }
     __syncthreads();
     constexpr int rows = together<T>;
     for (int k = threadIdx.x / 32 * rows; k < kFusedRows && first + k < n; k += kFusedThreads / 32 * rows) {
@@ -105,7 +101,9 @@ template <typename T, int ranks> DEVICE void layernorm_lowrank(const LayerNormLo
         for (int i = 0; i < rows; i++) {
             const int row = first + k + i;
             if (row >= n) continue;
-            if (a.up_w && lane < a.up_rank) u[i] = a.up_scale * static_cast<const float*>(a.up_u)[int64_t(row) * a.up_rank + lane];
+            if (a.up_w && lane < a.up_rank) {
+                u[i] = a.up_scale * static_cast<const float*>(a.up_u)[int64_t(row) * a.up_rank + lane];
+            }
             layernorm_row<T>(v[i], a.norm, row);
         }
         for (int r = 0; a.up_w && r < a.up_rank; r++) {

@@ -1,10 +1,9 @@
-// One row of a norm in the registers of the threads that share it: a warp, or a
-// block of 8 warps. Kernels are put together from these parts, so that what
-// follows or precedes a norm can be done while the row is there.
+// One row of a norm in the registers of the threads that share it: those of a warp, or of a block of 8 warps. Kernels
+// are composed of these functions, so that the operations before and after a norm can use the row while it is in
+// registers.
 //
-// A thread holds kGroups groups of 8 neighbouring columns. Rows of more than
-// row_span columns are taken a segment at a time, begin being its first column,
-// and read again for every pass.
+// A thread has kGroups groups of 8 neighbouring columns. A row of more than row_span columns is divided into segments,
+// of which begin is the first column, and is read again for every pass.
 #pragma once
 #include "common.cuh"
 
@@ -12,11 +11,11 @@ constexpr int kGroups = 4;
 
 template <int warps> constexpr int row_span = warps * 32 * 8 * kGroups;
 
-// row_end returns where the segments of a row end: rows of aligned kernels with a
-// warp a row are no longer than one.
+// row_end returns the end of the loop over the segments of a row. In aligned kernels with one warp per row, a row has
+// only one segment.
 template <int warps, bool aligned> DEVICE int row_end(int cols) { return warps == 1 && aligned ? 1 : cols; }
 
-// row_of returns the row of the calling thread: blocks have 256 threads.
+// row_of returns the row of the calling thread. Blocks have 256 threads.
 template <int warps> DEVICE int row_of() {
     return blockIdx.x * (8 / warps) + threadIdx.x / (warps * 32);
 }
@@ -37,7 +36,7 @@ template <int warps> DEVICE float row_sum(float x) {
     }
 }
 
-// RowPart is a segment of a row as it lies in memory, zeros beyond its end.
+// RowPart is a segment of a row in the type of memory, with zeros beyond the end of the row.
 template <typename T> struct RowPart {
     static constexpr int n = Vec<T>::n;
     Vec<T> v[kGroups][8 / n];
@@ -45,9 +44,8 @@ template <typename T> struct RowPart {
     DEVICE float at(int g, int i) const { return element(v[g][i / n], i % n); }
 };
 
-// row_load asks for a segment without waiting for it: nothing is converted, so
-// that the loads of several rows are under way together. aligned is a constant:
-// 8 divides cols and rows begin at multiples of 16 bytes.
+// row_load starts to load a segment and does not wait for it. It converts nothing, so that the loads of several rows
+// are in flight together. If aligned is set, 8 must divide cols and rows must begin at multiples of 16 bytes.
 template <int warps, bool aligned, typename T> DEVICE void row_load(RowPart<T>& r, const T* row, int begin, int cols) {
     constexpr int n = RowPart<T>::n;
     UNROLL
@@ -69,7 +67,8 @@ template <int warps, bool aligned, typename T> DEVICE void row_load(RowPart<T>& 
 }
 
 // row_read reads a segment as float.
-template <int warps, bool aligned, typename T> DEVICE void row_read(float (&x)[kGroups][8], const T* row, int begin, int cols) {
+template <int warps, bool aligned, typename T>
+DEVICE void row_read(float (&x)[kGroups][8], const T* row, int begin, int cols) {
     RowPart<T> r;
     row_load<warps, aligned>(r, row, begin, cols);
     UNROLL
@@ -79,8 +78,8 @@ template <int warps, bool aligned, typename T> DEVICE void row_read(float (&x)[k
     }
 }
 
-// square_sum returns the thread's sum of squares about the mean. It sets what is
-// beyond the row's end to the mean, where it counts for nothing.
+// square_sum returns the thread's sum of squares about the mean. It sets elements beyond the end of the row to the
+// mean, so that they add 0.
 template <int warps> DEVICE float square_sum(float (&x)[kGroups][8], float mean, int begin, int cols) {
     float sum = 0.0f;
     UNROLL
@@ -95,3 +94,27 @@ template <int warps> DEVICE float square_sum(float (&x)[kGroups][8], float mean,
     }
     return sum;
 }
+
+// each_group calls f(g, c, gamma) for every group g of the thread that begins inside of the row: c is its first column
+// and gamma has the gain of its columns.
+template <typename T, int warps, bool aligned, typename F>
+DEVICE void each_group(const void* gain, int begin, int cols, F f) {
+    UNROLL
+    for (int g = 0; g < kGroups; g++) {
+        const int c = row_col<warps>(begin, g);
+        if (c >= cols) continue;
+        float gamma[8];
+        load_cols(gamma, static_cast<const T*>(gain), c, cols, aligned);
+        f(g, c, gamma);
+    }
+}
+
+// ROW_KERNELS defines the six kernels of a template op<T, warps, aligned> with argument Args: one warp per row, one
+// block per row (_wide), and one warp per row that is read as single elements (_odd), each in f32 and in bf16.
+#define ROW_KERNELS(op, Args)                                        \
+    KERNEL(op##_f32, Args, 256) { op<float, 1, true>(a); }           \
+    KERNEL(op##_bf16, Args, 256) { op<bf16, 1, true>(a); }           \
+    KERNEL(op##_wide_f32, Args, 256) { op<float, 8, true>(a); }      \
+    KERNEL(op##_wide_bf16, Args, 256) { op<bf16, 8, true>(a); }      \
+    KERNEL(op##_odd_f32, Args, 256) { op<float, 1, false>(a); }      \
+    KERNEL(op##_odd_bf16, Args, 256) { op<bf16, 1, false>(a); }

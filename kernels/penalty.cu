@@ -1,7 +1,7 @@
-// Terms of a loss that depend on more than the task. See compute.Methods.
+// Terms that methods add to the loss of the task. See compute.Methods.
 #include "common.cuh"
 
-typedef float Partial[8]; // a float of each warp
+typedef float Partial[8]; // one float per warp
 
 // block_max returns the maximum over a block of 256 threads, in every thread.
 DEVICE float block_max(float x, Partial& scratch) {
@@ -38,20 +38,20 @@ template <typename T> DEVICE LogSum log_sum(const T* x, int cols, Partial& scrat
     return LogSum{top, logf(block_sum(sum, scratch))};
 }
 
-// symmetric_kl: half the symmetric divergence of the softmaxes p of x and q of z, one row a block, and its gradients.
+// symmetric_kl: half the symmetric divergence of the softmaxes p of x and q of z, and its gradients.
 //
 //   l[c]    = log p[c] - log q[c]
 //   nll[n]  = (sum over c of p l - sum over c of q l) / 2
-//   dx[n,c] = scale/2 (p - q + p (l - sum of p l)),  without the last term where detach is set
+//   dx[n,c] = scale/2 (p - q + p (l - sum of p l)),  without the last term if detach is set
 //   dz[n,c] = the same with x and z exchanged
 //
 //   x, z, dx, dz [N,C] f32 or bf16; dx and dz may be absent   nll [N], scale [1] f32
 //
 // Launched by internal/gpu/penalty.go.
-// Launch   grid N, block 256, 32 bytes of shared memory.
+// Launch   grid N, block 256: one block per row; 32 bytes of shared memory.
 // Limits   any N, C >= 1.
-// Numerics f32. The maxima are taken off the logits before their difference. Every 256th column in a thread, then
-//          threads in fixed order.
+// Numerics f32. The maxima are subtracted from the logits before their difference. A thread adds every 256th column,
+//          then the threads are added in fixed order.
 // Work     4 passes over two rows, all but the first from cache; latency bound for few classes.
 // Source   Wang et al. 2022, arXiv:2205.12410 (AdaMix), consistency regularisation.
 template <typename T> DEVICE void symmetric_kl(const SymmetricKLArgs& a) {
@@ -104,7 +104,7 @@ struct BalanceArgs {
 // Launched by internal/gpu/penalty.go.
 // Launch   grid 1, block 256, 32 bytes of shared memory.
 // Limits   n < 2^31.
-// Numerics f32, in two passes: every 256th element in a thread, then threads in fixed order.
+// Numerics f32, in two passes. A thread adds every 256th element, then the threads are added in fixed order.
 // Work     3 passes over q and f; latency bound.
 // Source   Dou et al. 2024, arXiv:2312.09979 (LoRAMoE), as its code computes it.
 DEVICE void balance(const BalanceArgs& a) {
@@ -149,7 +149,7 @@ struct OrthogonalityArgs {
 // Launched by internal/gpu/penalty.go.
 // Launch   grid 1, block 256, 32 bytes of shared memory.
 // Limits   R < 2^15.
-// Numerics f32: every 256th element in a thread, then threads in fixed order.
+// Numerics f32: a thread adds every 256th element, then the threads are added in fixed order.
 // Work     2 passes over c; latency bound.
 // Source   Zhang et al. 2023, arXiv:2303.10512 (AdaLoRA), without the square, as its code computes it.
 DEVICE void orthogonality(const OrthogonalityArgs& a) {

@@ -8,7 +8,7 @@ struct PrefixArgs {
     const int32_t* cu;
     const int32_t* n;
     const int32_t* sequences;
-    int32_t cols, rows; // rows is P, those of a prefix
+    int32_t cols, rows; // rows is P, the number of rows of a prefix
     uint32_t aligned, unused;
 };
 
@@ -32,9 +32,9 @@ DEVICE int sequence_of(const PrefixArgs& a, int row, int more) {
 //
 // Launched by internal/gpu/prefix.go.
 // Launch   grid ceil(N ceil(C/8)/256) for the N = NK + B P rows of dst, block 256, no shared memory.
-// Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Limits   N ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics values are kept.
-// Work     N C reads and writes, log2(B) reads of cu from cache for 8 columns; memory bound.
+// Work     N C reads and writes, log2(B) reads of cu from cache per 8 columns; memory bound.
 // Source   Li and Liang 2021, arXiv:2101.00190.
 template <typename T> DEVICE void prepend_rows(const PrefixArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
@@ -56,7 +56,7 @@ KERNEL(prepend_rows_bf16, PrefixArgs, 256) { prepend_rows<bf16>(a); }
 //
 // Launched by internal/gpu/prefix.go.
 // Launch   grid ceil(NK ceil(C/8)/256), block 256, no shared memory.
-// Limits   NK ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
+// Limits   NK ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics values are kept.
 // Work     NK C reads and writes; memory bound.
 // Source   as prepend_rows, differentiated.
@@ -77,10 +77,10 @@ KERNEL(prepend_rows_backward_bf16, PrefixArgs, 256) { prepend_rows_backward<bf16
 //   dst = dprefix [P,C] f32   x = dy [NK + B P,C] f32 or bf16   cu [B+1] i32
 //
 // Launched by internal/gpu/prefix.go.
-// Launch   grid ceil(P ceil(C/8)/256), block 256: a thread has 8 columns of a row; no shared memory.
-// Limits   P ceil(C/8) < 2^31; 16-byte accesses where rows are aligned.
-// Numerics f32, in the order of sequences.
-// Work     B P C reads; one row after the other for each thread, so bound by latency where P C is small.
+// Launch   grid ceil(P ceil(C/8)/256), block 256: 8 columns of a row per thread; no shared memory.
+// Limits   P ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
+// Numerics f32 sums in the order of sequences.
+// Work     B P C reads. A thread reads one row after the other, so latency bounds it if P C is small.
 // Source   as prepend_rows, differentiated.
 template <typename T> DEVICE void prefix_gradient(const PrefixArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;

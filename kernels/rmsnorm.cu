@@ -20,12 +20,11 @@ struct RMSNormArgs {
 //   x, dst [N,C], gamma [C]   f32 or bf16; rstd [N] f32
 //
 // Launched by internal/gpu/rmsnorm.go.
-// Launch   rmsnorm_forward and _odd: grid ceil(N/8), a warp a row; _wide: grid N,
-//          a block a row, 32 bytes of shared memory; block 256.
-// Limits   N, C >= 1. 8 divides C and rows begin at 16 bytes, but in _odd, which
-//          reads single elements. A row stays in registers up to C = 1024, the
-//          most that rmsnorm_forward takes, in _wide up to 8192; beyond, _odd and
-//          _wide read it twice.
+// Launch   rmsnorm_forward and _odd: grid ceil(N/8), one warp per row. _wide: grid N, one block per row, 32 bytes of
+//          shared memory. Block 256.
+// Limits   N, C >= 1. 8 must divide C and rows must begin at multiples of 16 bytes, except in _odd, which reads single
+//          elements. rmsnorm_forward takes up to 1,024 columns. A row stays in registers up to 1,024 columns, in _wide
+//          up to 8,192. _odd and _wide read longer rows twice.
 // Numerics f32, rounded once.
 // Work     N C reads, N C writes; memory bound.
 // Source   Zhang and Sennrich 2019, arXiv:1910.07467, eq. 4.
@@ -48,24 +47,15 @@ template <typename T, int warps, bool aligned> DEVICE void rmsnorm_forward(const
     if (threadIdx.x % (warps * 32) == 0) static_cast<float*>(a.rstd)[row] = rstd;
     for (int begin = 0; begin < end; begin += row_span<warps>) {
         if (end > row_span<warps>) row_load<warps, aligned>(x, in, begin, a.cols);
-        UNROLL
-        for (int g = 0; g < kGroups; g++) {
-            const int c = row_col<warps>(begin, g);
-            if (c >= a.cols) continue;
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int g, int c, const float (&gamma)[8]) {
             float v[8];
-            load_cols(v, static_cast<const T*>(a.gamma), c, a.cols, aligned);
             UNROLL
-            for (int i = 0; i < 8; i++) v[i] *= x.at(g, i) * rstd;
+            for (int i = 0; i < 8; i++) v[i] = gamma[i] * (x.at(g, i) * rstd);
             store_cols(static_cast<T*>(a.dst) + at, v, c, a.cols, aligned);
-        }
+        });
     }
 }
-KERNEL(rmsnorm_forward_f32, RMSNormArgs, 256) { rmsnorm_forward<float, 1, true>(a); }
-KERNEL(rmsnorm_forward_bf16, RMSNormArgs, 256) { rmsnorm_forward<bf16, 1, true>(a); }
-KERNEL(rmsnorm_forward_wide_f32, RMSNormArgs, 256) { rmsnorm_forward<float, 8, true>(a); }
-KERNEL(rmsnorm_forward_wide_bf16, RMSNormArgs, 256) { rmsnorm_forward<bf16, 8, true>(a); }
-KERNEL(rmsnorm_forward_odd_f32, RMSNormArgs, 256) { rmsnorm_forward<float, 1, false>(a); }
-KERNEL(rmsnorm_forward_odd_bf16, RMSNormArgs, 256) { rmsnorm_forward<bf16, 1, false>(a); }
+ROW_KERNELS(rmsnorm_forward, RMSNormArgs)
 
 struct RMSNormGradArgs {
     void* dx;
@@ -89,7 +79,7 @@ struct RMSNormGradArgs {
 // Launch   as rmsnorm_forward.
 // Limits   as rmsnorm_forward.
 // Numerics f32, rounded once.
-// Work     2 N C reads, 3 where it adds, N C writes; memory bound.
+// Work     2 N C reads, 3 N C if it accumulates, N C writes; memory bound.
 // Source   as rmsnorm_forward, differentiated.
 template <typename T, int warps, bool aligned> DEVICE void rmsnorm_backward(const RMSNormGradArgs& a) {
     const int row = row_of<warps>(), end = row_end<warps, aligned>(a.cols);
@@ -106,15 +96,10 @@ template <typename T, int warps, bool aligned> DEVICE void rmsnorm_backward(cons
         row_load<warps, aligned>(g, dy, begin, a.cols);
         row_load<warps, aligned>(x, in, begin, a.cols);
         row_load<warps, aligned>(before, dx, begin, old);
-        UNROLL
-        for (int k = 0; k < kGroups; k++) {
-            const int c = row_col<warps>(begin, k);
-            if (c >= a.cols) continue;
-            float gamma[8];
-            load_cols(gamma, static_cast<const T*>(a.gamma), c, a.cols, aligned);
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int k, int, const float (&gamma)[8]) {
             UNROLL
             for (int i = 0; i < 8; i++) product = fmaf(g.at(k, i) * gamma[i], x.at(k, i), product);
-        }
+        });
     }
     const float slope = row_sum<warps>(product) / float(a.cols) * rstd * rstd;
     for (int begin = 0; begin < end; begin += row_span<warps>) {
@@ -123,24 +108,17 @@ template <typename T, int warps, bool aligned> DEVICE void rmsnorm_backward(cons
             row_load<warps, aligned>(x, in, begin, a.cols);
             row_load<warps, aligned>(before, dx, begin, old);
         }
-        UNROLL
-        for (int k = 0; k < kGroups; k++) {
-            const int c = row_col<warps>(begin, k);
-            if (c >= a.cols) continue;
+        each_group<T, warps, aligned>(a.gamma, begin, a.cols, [&](int k, int c, const float (&gamma)[8]) {
             float v[8];
-            load_cols(v, static_cast<const T*>(a.gamma), c, a.cols, aligned);
             UNROLL
-            for (int i = 0; i < 8; i++) v[i] = fmaf(rstd, g.at(k, i) * v[i] - x.at(k, i) * slope, before.at(k, i));
+            for (int i = 0; i < 8; i++) {
+                v[i] = fmaf(rstd, g.at(k, i) * gamma[i] - x.at(k, i) * slope, before.at(k, i));
+            }
             store_cols(dx, v, c, a.cols, aligned);
-        }
+        });
     }
 }
-KERNEL(rmsnorm_backward_f32, RMSNormGradArgs, 256) { rmsnorm_backward<float, 1, true>(a); }
-KERNEL(rmsnorm_backward_bf16, RMSNormGradArgs, 256) { rmsnorm_backward<bf16, 1, true>(a); }
-KERNEL(rmsnorm_backward_wide_f32, RMSNormGradArgs, 256) { rmsnorm_backward<float, 8, true>(a); }
-KERNEL(rmsnorm_backward_wide_bf16, RMSNormGradArgs, 256) { rmsnorm_backward<bf16, 8, true>(a); }
-KERNEL(rmsnorm_backward_odd_f32, RMSNormGradArgs, 256) { rmsnorm_backward<float, 1, false>(a); }
-KERNEL(rmsnorm_backward_odd_bf16, RMSNormGradArgs, 256) { rmsnorm_backward<bf16, 1, false>(a); }
+ROW_KERNELS(rmsnorm_backward, RMSNormGradArgs)
 
 struct RMSNormGainArgs {
     void* partial;
@@ -152,8 +130,8 @@ struct RMSNormGainArgs {
     uint32_t aligned, unused;
 };
 
-// rmsnorm_backward_gain: sums over the rows of each chunk, the first half of the
-// gradient of gamma; sum_rows_finish is the second.
+// rmsnorm_backward_gain: sums over the rows of each chunk, the first stage of the gradient of gamma. sum_rows_finish is
+// the second stage.
 //
 //   dgamma[c] += sum over n of dy[n,c] x[n,c] rstd[n]
 //
@@ -161,10 +139,10 @@ struct RMSNormGainArgs {
 //
 // Launched by internal/gpu/rmsnorm.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
-// Limits   any N, C >= 1; 16-byte accesses where rows are aligned.
+// Limits   any N, C >= 1; 16-byte accesses if rows are aligned.
 // Numerics as sum_rows.
 // Work     2 N C reads; memory bound.
-template <typename T, bool aligned> DEVICE void rmsnorm_backward_gain_as(ColumnSums& sums, const RMSNormGainArgs& a) {
+template <typename T, bool aligned> DEVICE void rmsnorm_backward_gain(ColumnSums& sums, const RMSNormGainArgs& a) {
     const T* x = static_cast<const T*>(a.x);
     const T* dy = static_cast<const T*>(a.dy);
     const float* rstd = static_cast<const float*>(a.rstd);
@@ -178,9 +156,4 @@ template <typename T, bool aligned> DEVICE void rmsnorm_backward_gain_as(ColumnS
         for (int i = 0; i < 8; i++) total[0][i] = fmaf(g[i], v[i] * scale, total[0][i]);
     });
 }
-template <typename T> DEVICE void rmsnorm_backward_gain(const RMSNormGainArgs& a) {
-    SHARED(ColumnSums, sums);
-    a.aligned ? rmsnorm_backward_gain_as<T, true>(sums, a) : rmsnorm_backward_gain_as<T, false>(sums, a);
-}
-KERNEL(rmsnorm_backward_gain_f32, RMSNormGainArgs, 256) { rmsnorm_backward_gain<float>(a); }
-KERNEL(rmsnorm_backward_gain_bf16, RMSNormGainArgs, 256) { rmsnorm_backward_gain<bf16>(a); }
+COLUMN_KERNELS(rmsnorm_backward_gain, RMSNormGainArgs)

@@ -6,13 +6,13 @@ struct RoPEArgs {
     const int32_t* pos;
     const float* table;
     const int32_t* n;
-    int32_t cols, dim; // of a row, of a head
-    float sign;        // -1 turns back
+    int32_t cols, dim; // columns of a row, and of a head
+    float sign;        // -1 rotates back, for the gradient
     uint32_t aligned;
 };
 
-// rope: turn the pairs of every head of a row by the angles that a table has for
-// its position, in place. With c = table[pos[n], i] and s = table[pos[n], i + D/2],
+// rope: rotate the pairs of every head of a row, in place, by the angles of the row's position in a table. With c =
+// table[pos[n], i] and s = table[pos[n], i + D/2],
 //
 //   x[n, h D + i]       <- x[n, h D + i] c - x[n, h D + i + D/2] s
 //   x[n, h D + i + D/2] <- x[n, h D + i + D/2] c + x[n, h D + i] s
@@ -20,10 +20,8 @@ struct RoPEArgs {
 //   x [N, H D] f32 or bf16   pos [N] i32   table [P, D] f32: cosines, then sines
 //
 // Launched by internal/gpu/rope.go.
-// Launch   grid N, block 256: a block turns one row, a thread 8 neighbouring
-//          pairs at a time.
-// Limits   D even, 0 <= pos < P; 16-byte accesses where rows are aligned and 16
-//          divides D.
+// Launch   grid N, block 256: one row per block; a thread rotates 8 neighbouring pairs at a time.
+// Limits   D even, 0 <= pos < P; 16-byte accesses if rows are aligned and 16 divides D.
 // Numerics Products and sum in f32, rounded once.
 // Work     N C reads and writes, N D reads of the table; memory bound.
 // Source   Su et al. 2021, arXiv:2104.09864, eq. 34.

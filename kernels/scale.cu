@@ -1,4 +1,4 @@
-// Columns multiplied by a vector, and the gradient of the vector. See compute.Methods.
+// Multiplication of columns by a vector, and the gradient of the vector. See compute.Methods.
 #include "columns.cuh"
 
 struct ScaleArgs {
@@ -14,7 +14,8 @@ struct ScaleArgs {
 
 // load_or reads the columns [c, c + 8) of a vector of cols elements, or sets all of them to a value if the vector is
 // absent.
-template <typename T> DEVICE void load_or(float (&x)[8], const void* from, float otherwise, int c, int cols, bool aligned) {
+template <typename T>
+DEVICE void load_or(float (&x)[8], const void* from, float otherwise, int c, int cols, bool aligned) {
     if (from) {
         load_cols(x, static_cast<const T*>(from), c, cols, aligned);
         return;
@@ -26,13 +27,13 @@ template <typename T> DEVICE void load_or(float (&x)[8], const void* from, float
 // scale_cols: dst[n,c] = about[c] + (x[n,c] - about[c]) v[c] times[c].
 //
 //   dst, x [N,C] f32 or bf16; dst may be x   v, about [C] f32 or bf16   times [C] f32
-//   An absent times is 1, an absent about 0. In scale_cols_exact dst and x are f32, v and about bf16.
+//   An absent times is 1, and an absent about is 0. In scale_cols_exact dst and x are f32, and v and about are bf16.
 //
 // Launched by internal/gpu/scale.go.
 // Launch   grid ceil(N ceil(C/8)/256), block 256, no shared memory.
-// Limits   N ceil(C/8) < 2^31; 16-byte accesses where rows and vectors are aligned.
+// Limits   N ceil(C/8) < 2^31; 16-byte accesses if rows and vectors are aligned.
 // Numerics f32, rounded once. v times is rounded to f32 before it is multiplied by a row.
-// Work     N C reads and writes, the vectors from cache; memory bound.
+// Work     N C reads and writes, and reads of the vectors from cache; memory bound.
 // Source   Liu et al. 2022, arXiv:2205.05638 ((IA)3); Liu et al. 2024, arXiv:2402.09353 (DoRA); Kopiczko et al. 2023,
 //          arXiv:2310.11454 (VeRA); Zhang et al. 2023, arXiv:2303.10512 (AdaLoRA).
 template <typename T, typename V> DEVICE void scale_cols(const ScaleArgs& a) {
@@ -64,16 +65,16 @@ struct ScaleGradArgs {
     uint32_t aligned, unused;
 };
 
-// scale_gradient: sums over the rows of each chunk, the first half of dv[c] += times[c] (sum over n of
-// dy[n,c] (x[n,c] - about[c])); sum_rows_finish is the second. The types are those of scale_cols.
+// scale_gradient: sums over the rows of each chunk, the first stage of dv[c] += times[c] (sum over n of dy[n,c] (x[n,c]
+// - about[c])). sum_rows_finish is the second stage. The types are those of scale_cols.
 //
 //   partial [ceil(N/chunk), C] f32   x, dy [N,C] f32 or bf16   about [C] f32 or bf16   times [C] f32
 //
 // Launched by internal/gpu/scale.go.
 // Launch   grid (ceil(C/256), ceil(N/chunk)), block 256, 8 KB of shared memory.
-// Limits   any N, C >= 1; 16-byte accesses where rows and vectors are aligned.
+// Limits   any N, C >= 1; 16-byte accesses if rows and vectors are aligned.
 // Numerics f32: a warp adds every eighth row of its chunk, then the 8 warps in order.
-// Work     2 N C reads, the vectors from cache; memory bound.
+// Work     2 N C reads, and reads of the vectors from cache; memory bound.
 // Source   as scale_cols, differentiated.
 template <typename T, typename V> DEVICE void scale_gradient(const ScaleGradArgs& a) {
     SHARED(ColumnSums, sums);

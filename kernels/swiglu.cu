@@ -16,9 +16,9 @@ struct SwiGLUArgs {
 //
 // Launched by internal/gpu/swiglu.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
-// Numerics f32, rounded once; on a card the quotient in sigmoid is within 2
-//          units in the last place (CUDA C++ Programming Guide, __fdividef).
+// Limits   n < 2^31 - 2048; 16-byte accesses if all are aligned.
+// Numerics f32, rounded once. On a card the quotient in sigmoid has an error of up to 2 units in the last place (CUDA
+//          C++ Programming Guide, __fdividef).
 // Work     2n reads, n writes; memory bound.
 // Source   Shazeer 2020, arXiv:2002.05202, eq. 6.
 template <typename T> DEVICE void swiglu_forward(const SwiGLUArgs& a) {
@@ -47,7 +47,7 @@ struct SwiGLUGradArgs {
 //
 // Launched by internal/gpu/swiglu.go.
 // Launch   grid ceil(n/2048), block 256, no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where all are aligned.
+// Limits   n < 2^31 - 2048; 16-byte accesses if all are aligned.
 // Numerics as swiglu_forward.
 // Work     3n reads, 2n writes; memory bound.
 // Source   as swiglu_forward, differentiated.

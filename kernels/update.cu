@@ -1,7 +1,7 @@
 // The optimizer over one flat buffer, and sums over it. See compute.Update.
 #include "common.cuh"
 
-// A block takes 4,096 elements of a sum, a thread 16 of them.
+// A block adds 4,096 elements of a sum, and a thread 16 of them.
 constexpr int kSumBlock = 4096;
 
 struct SumArgs {
@@ -11,18 +11,18 @@ struct SumArgs {
     uint32_t aligned, unused;
 };
 
-// Wide is a double of each thread.
+// Wide has one double per thread.
 typedef double Wide[256];
 
-// block_sum_wide adds in float64 over the 256 threads of a block, in a tree.
-// The total is in thread 0.
+// block_sum_wide adds x over the 256 threads of a block in float64, in a tree. It returns the sum in thread 0 and zero
+// in the others, because thread 0 may still write s[0] when the others return.
 DEVICE double block_sum_wide(double x, Wide& s) {
     s[threadIdx.x] = x;
     for (int d = 128; d > 0; d /= 2) {
         __syncthreads();
         if (int(threadIdx.x) < d) s[threadIdx.x] += s[threadIdx.x + d];
     }
-    return s[0];
+    return threadIdx.x == 0 ? s[0] : 0.0;
 }
 
 // Square and Magnitude are the terms of the two sums.
@@ -33,7 +33,7 @@ struct Magnitude {
     static DEVICE double of(float x) { return double(fabsf(x)); }
 };
 
-// sum_squares, sum_abs: first stage of a sum over a buffer.
+// sum_squares, sum_abs: the first stage of a sum over a buffer.
 //
 //   partial[b] = sum over the i of block b of x[i]^2, or |x[i]|
 //
@@ -41,10 +41,10 @@ struct Magnitude {
 //
 // Launched by internal/gpu/update.go.
 // Launch   grid ceil(n/4096), block 256, 2 KB of shared memory.
-// Limits   n < 2^31 - 4096; 16-byte loads where x begins at 16 bytes.
-// Numerics f64: squares of f32 neither overflow nor vanish. 16 terms in a
-//          thread, then a tree.
-// Work     n reads; memory bound, on cards of 1/64 f64 rate bound by that.
+// Limits   n < 2^31 - 4096; 16-byte loads if x begins at a multiple of 16 bytes.
+// Numerics f64, in which squares of f32 neither overflow nor become 0. A thread adds 16 terms, then a tree adds the
+//          threads.
+// Work     n reads; memory bound, or bound by arithmetic on cards whose f64 rate is 1/64 of the f32 rate.
 template <typename Term> DEVICE void sum_terms(const SumArgs& a) {
     SHARED(Wide, s);
     const int n = *a.n;
@@ -77,7 +77,7 @@ struct SumAbsTotalArgs {
     uint32_t unused;
 };
 
-// total adds the parts of a sum: every 256th in a thread, then a tree.
+// total adds the parts of a sum. A thread adds every 256th part, then a tree adds the threads.
 DEVICE double total(const void* partial, int parts, Wide& s) {
     double sum = 0.0;
     for (int i = threadIdx.x; i < parts; i += 256) sum += static_cast<const double*>(partial)[i];
@@ -107,14 +107,14 @@ struct GradNormArgs {
     float max_norm;
 };
 
-// finite: only then is x - x 0.
+// finite reports whether x is finite. x - x is 0 only then.
 DEVICE bool finite(float x) { return x - x == 0.0f; }
 
 // grad_norm: norm, clip factor and halt flag, the second stage of sum_squares.
 //
 //   state[0] = norm = sqrt(sum over b of partial[b])
-//   state[1] = max_norm / norm where 0 < max_norm < norm, else 1
-//   state[2] = 1 when norm or loss is not finite, else as it was
+//   state[1] = max_norm / norm if 0 < max_norm < norm, else 1
+//   state[2] = 1 if norm or loss is not finite, else unchanged
 //
 //   state [3] f32   partial [parts] f64   loss [1] f32
 //
@@ -141,8 +141,7 @@ struct AdamWArgs {
     void* v;
     const void* g;
     const float* state;
-    // What changes from step to step: 1 - lr decay, lr / (1 - beta1^t) and
-    // 1 / sqrt(1 - beta2^t).
+    // These change from step to step: 1 - lr decay, lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t).
     const float* keep;
     const float* rate;
     const float* root;
@@ -152,7 +151,8 @@ struct AdamWArgs {
 };
 
 // adamw_element updates one element.
-DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float rate, float root, float& p, float& m, float& v, float g) {
+DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float rate, float root, float& p, float& m,
+                          float& v, float g) {
     g *= factor;
     m = a.beta1 * m + a.rest1 * g;
     v = a.beta2 * v + a.rest2 * g * g;
@@ -163,16 +163,16 @@ DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float ra
 //
 //   g' = g state[1];  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
 //   p  = p (1 - lr decay) - lr m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps)
-//   w  = p;  nothing changes where state[2] is not 0
+//   w  = p;  nothing changes if state[2] is not 0
 //
 //   p, m, v, g [n] f32   w [n] f32 or bf16, may be absent   state [3] f32
 //
 // Launched by internal/gpu/update.go.
-// Launch   grid ceil(n/2048), block 256: 8 elements a thread; no shared memory.
-// Limits   n < 2^31 - 2048; 16-byte accesses where all begin at 16 bytes.
+// Launch   grid ceil(n/2048), block 256: 8 elements per thread; no shared memory.
+// Limits   n < 2^31 - 2048; 16-byte accesses if all begin at multiples of 16 bytes.
 // Numerics f32; the scalars of a step are computed in f64 and rounded once.
-// Work     16 bytes read and 12 written an element, w besides; memory bound.
-// Source   Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, ordered as
+// Work     16 bytes read and 12 written per element, and the writes of w; memory bound.
+// Source   Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, with the operations in the order of
 //          torch.optim.AdamW.
 template <typename T> DEVICE void adamw(const AdamWArgs& a) {
     const float factor = a.state[1], keep = *a.keep, rate = *a.rate, root = *a.root;

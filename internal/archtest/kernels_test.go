@@ -14,6 +14,8 @@ import (
 
 var (
 	kernelName = regexp.MustCompile(`(?m)^KERNEL(?:_RESIDENT)?\(([a-z0-9_]+),`)
+	// kernelGroup finds the macros that define several kernels of one op.
+	kernelGroup = regexp.MustCompile(`(?m)^(ROW|COLUMN)_KERNELS\(([a-z0-9_]+),`)
 	// kernelHeader finds the kernel names of a header and its other lines.
 	kernelHeader = regexp.MustCompile(`(?m)^// ([a-z0-9_]+(?:, [a-z0-9_]+)*)(?: \([a-z ]+\))?: .*\n((?://.*\n)*)`)
 	// headerLines are the lines that a header must have.
@@ -42,6 +44,20 @@ func kernelSources(t *testing.T) map[string]string {
 	return all
 }
 
+// kernelNames returns the names of the kernels of a source.
+func kernelNames(text string) (names []string) {
+	for _, k := range kernelName.FindAllStringSubmatch(text, -1) {
+		names = append(names, k[1])
+	}
+	variants := map[string][]string{"ROW": {"", "_wide", "_odd"}, "COLUMN": {""}}
+	for _, g := range kernelGroup.FindAllStringSubmatch(text, -1) {
+		for _, variant := range variants[g[1]] {
+			names = append(names, g[2]+variant+"_f32", g[2]+variant+"_bf16")
+		}
+	}
+	return names
+}
+
 // TestKernelHeaders checks that the file of every kernel has a complete header for it. The name in the header is a
 // prefix of the names of all variants of the kernel.
 func TestKernelHeaders(t *testing.T) {
@@ -56,13 +72,13 @@ func TestKernelHeaders(t *testing.T) {
 				documented = append(documented, strings.Split(h[1], ", ")...)
 			}
 		}
-		for _, k := range kernelName.FindAllStringSubmatch(text, -1) {
+		for _, kernel := range kernelNames(text) {
 			found := false
 			for _, name := range documented {
-				found = found || strings.HasPrefix(k[1]+"_", name+"_")
+				found = found || strings.HasPrefix(kernel+"_", name+"_")
 			}
 			if !found {
-				t.Errorf("%s: %s has no header with %q", p, k[1], headerLines)
+				t.Errorf("%s: %s has no header with %q", p, kernel, headerLines)
 			}
 		}
 	}
@@ -91,16 +107,16 @@ func TestKernelsAreLaunched(t *testing.T) {
 	// Strings of Sprintf have the head size as a verb.
 	headSize := regexp.MustCompile(`_d\d+`)
 	for p, text := range kernelSources(t) {
-		for _, k := range kernelName.FindAllStringSubmatch(text, -1) {
-			file := launcher(text, k[1])
-			name := headSize.ReplaceAllString(k[1], "_d%d")
+		for _, kernel := range kernelNames(text) {
+			file := launcher(text, kernel)
+			name := headSize.ReplaceAllString(kernel, "_d%d")
 			launched := false
 			for part := range partsOf[file] {
 				rest, ok := strings.CutPrefix(name, part)
 				launched = launched || ok && (rest == "" || madeOf(rest, parts))
 			}
 			if !launched {
-				t.Errorf("%s: %s is said to be launched by internal/gpu/%s, which does not name it", p, k[1], file)
+				t.Errorf("%s: %s is said to be launched by internal/gpu/%s, which does not name it", p, kernel, file)
 			}
 		}
 	}

@@ -105,40 +105,13 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements 
 	}
 }
 
-// fusableProduct is the most recent launch with an epilogue. If it is still the last launch of the queue, the next op
-// may be fused into it.
-type fusableProduct struct {
-	serial int // of the queue, after the launch
-	kernel string
-	grid   grid
-	block  int
-	args   matmulArgs
-	// elements is the number of elements of dst
-	elements int
-}
-
+// launchProduct queues a launch with an epilogue, into which the next op may be fused.
 func (d *Device) launchProduct(kernel string, g grid, block int, args matmulArgs, elements int) {
 	before := d.queue.serial
 	launch(d, kernel, g, block, 0, args)
 	if d.queue.serial != before {
 		d.lastProduct = fusableProduct{d.queue.serial, kernel, g, block, args, elements}
 	}
-}
-
-// fuseActGrad fuses an ActGrad in place with the product that has just written dx [M,N], and reports whether that was
-// possible. The bits of the result are those of two launches, because the epilogue rounds where the product would
-// have.
-func (d *Device) fuseActGrad(act compute.Act, dx, pre, dy compute.Tensor) bool {
-	p := d.lastProduct
-	out := &p.args.out
-	if !d.queue.isLast(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
-		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != boolArg(!d.narrow) {
-		return false
-	}
-	out.pre, out.act, out.slope = d.at(pre), int32(act), 1
-	d.queue.undoLaunch()
-	d.launchProduct(p.kernel, p.grid, p.block, p.args, p.elements)
-	return true
 }
 
 // letter returns the letter of a kernel's name for a factor that is transposed or not.

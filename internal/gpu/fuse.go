@@ -4,6 +4,15 @@ package gpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
+// This file fuses an op with the launch before it: if that launch is still the last of the queue, it is removed and
+// one launch that does the work of both is queued instead. There are two such pairs:
+//
+//	LayerNorm     LowRankUp and LowRankDown after it    fuseUp, fuseDown
+//	a product     ActGrad of its result, in place       fuseActGrad
+//
+// An op first asks for the fusion and queues its own kernel if it is not possible. docs/adr/0013-row-fusion.md has the
+// reasons.
+
 // fusedShared is the shared memory that a block may use on every card, and fusedRows the number of rows that it
 // processes.
 const fusedShared, fusedRows = 96 << 10, 32
@@ -70,5 +79,33 @@ func (d *Device) fuse(a layerNormLowRankArgs, rows int) bool {
 	d.queue.undoLaunch()
 	launch(d, d.named(op), grid{x: ceil(class(rows), fusedRows)}, 128, shared, a)
 	d.lastNorm = fusableNorm{serial: d.queue.serial, rows: rows, args: a}
+	return true
+}
+
+// fusableProduct is the most recent launch with an epilogue. If it is still the last launch of the queue, the next op
+// may be fused into it.
+type fusableProduct struct {
+	serial int // of the queue, after the launch
+	kernel string
+	grid   grid
+	block  int
+	args   matmulArgs
+	// elements is the number of elements of dst
+	elements int
+}
+
+// fuseActGrad fuses an ActGrad in place with the product that has just written dx [M,N], and reports whether that was
+// possible. The bits of the result are those of two launches, because the epilogue rounds where the product would
+// have.
+func (d *Device) fuseActGrad(act compute.Act, dx, pre, dy compute.Tensor) bool {
+	p := d.lastProduct
+	out := &p.args.out
+	if !d.queue.isLast(p.serial) || d.at(dx) != out.dst || d.at(dy) != out.dst ||
+		dx.Shape.Len() != p.elements || out.pre != 0 || out.act != 0 || out.full != boolArg(!d.narrow) {
+		return false
+	}
+	out.pre, out.act, out.slope = d.at(pre), int32(act), 1
+	d.queue.undoLaunch()
+	d.launchProduct(p.kernel, p.grid, p.block, p.args, p.elements)
 	return true
 }
