@@ -83,22 +83,61 @@ func TestLostCard(t *testing.T) {
 	}
 }
 
+// compiled compiles a driver from a C file of the tests of package driver, and returns the environment variable that
+// makes the command open it.
+func compiled(t *testing.T, file string) string {
+	t.Helper()
+	cc, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skip("no C compiler to make a driver with")
+	}
+	so := filepath.Join(t.TempDir(), "libcuda.so.1")
+	source := filepath.Join("..", "..", "internal", "gpu", "driver", "testdata", file)
+	if out, err := exec.Command(cc, "-shared", "-fPIC", "-o", so, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return "LOR2C_LIBCUDA=" + so
+}
+
+// TestDriverIsNotOpened: a command that needs no card does not open the driver. A command that asks for one opens and
+// initializes it once.
+func TestDriverIsNotOpened(t *testing.T) {
+	driver := compiled(t, "counting.c")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string // calls of the driver
+	}{
+		"help":    {[]string{"--help"}, 0, ""},
+		"version": {[]string{"version"}, 0, ""},
+		"config":  {[]string{"config", "-c", "configs/demo.yaml"}, 0, ""},
+		"mistake": {[]string{"trian"}, exitUsage, ""},
+		"cpu":     {append(short(t, t.TempDir()), "--device", "cpu"), 0, ""},
+		"cuda":    {append(short(t, t.TempDir()), "--device", "cuda"), exitDevice, "open cuInit"},
+		"doctor":  {[]string{"doctor"}, 0, "open cuInit"},
+	} {
+		t.Run("command="+name, func(t *testing.T) {
+			calls := filepath.Join(t.TempDir(), "calls")
+			r := with(t, []string{driver, "LOR2C_TEST_CALLS=" + calls}, c.args...)
+			if r.code != c.code {
+				t.Fatalf("exit code %d, stderr %q; want %d", r.code, r.stderr, c.code)
+			}
+			got, err := os.ReadFile(calls)
+			if err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if all := strings.Join(strings.Fields(string(got)), " "); all != c.want {
+				t.Errorf("calls of the driver %q; want %q", all, c.want)
+			}
+		})
+	}
+}
+
 // TestDrivers starts the command without a driver, with a driver that has no
 // card, and with one whose card is simulated on the CPU.
 func TestDrivers(t *testing.T) {
 	const none = "LOR2C_LIBCUDA=/nowhere/libcuda.so.1"
-	noCard := func(t *testing.T) []string {
-		cc, err := exec.LookPath("cc")
-		if err != nil {
-			t.Skip("no C compiler to make a driver with")
-		}
-		so := filepath.Join(t.TempDir(), "libcuda.so.1")
-		source := filepath.Join("..", "..", "internal", "gpu", "driver", "testdata", "nodevice.c")
-		if out, err := exec.Command(cc, "-shared", "-fPIC", "-o", so, source).CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return []string{"LOR2C_LIBCUDA=" + so}
-	}
+	noCard := func(t *testing.T) []string { return []string{compiled(t, "nodevice.c")} }
 	for name, c := range map[string]struct {
 		env            func(t *testing.T) []string
 		doctor, reason string

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "culazy.h"
@@ -13,7 +14,7 @@
 
 HIDDEN void *culazy_entry[ENTRIES];
 
-static void *driver;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const char *fault = "";
 static int init_result = NO_LIBRARY;
 static const char *absent[ENTRIES];
@@ -22,11 +23,17 @@ static int absent_count;
 static int no_driver(void) { return NOT_INITIALIZED; }
 static int no_entry(void) { return NOT_SUPPORTED; }
 
-__attribute__((constructor)) static void load(void) {
+// Until the driver is opened, every call returns an error.
+__attribute__((constructor)) static void start(void) {
     for (int i = 0; i < ENTRIES; i++) culazy_entry[i] = (void *)no_driver;
+}
+
+// open_driver loads the driver and initializes it, which takes half a second on
+// many machines and more on some.
+static void open_driver(void) {
     const char *path = getenv("LOR2C_LIBCUDA");
     if (!path || !*path) path = "libcuda.so.1";
-    driver = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *driver = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!driver) {
         const char *why = dlerror();
         fault = why ? strdup(why) : "dlopen failed";
@@ -38,23 +45,34 @@ __attribute__((constructor)) static void load(void) {
         culazy_entry[i] = (void *)no_entry;
         absent[absent_count++] = names[i];
     }
+    init_result = ((int (*)(unsigned))culazy_entry[AT_cuInit])(0);
 }
 
-// Package cu ends the process before main if cuInit fails. So cu always sees
-// success, and culazy_status has the true result.
+// Package cu calls cuInit before main, and ends the process if it fails. So cu
+// always sees success, and the driver is initialized when culazy_status is
+// called for the first time.
 HIDDEN int cuInit(unsigned flags) {
-    if (driver) init_result = ((int (*)(unsigned))culazy_entry[AT_cuInit])(flags);
+    (void)flags;
     return 0;
 }
 
 HIDDEN int cuDeviceGetCount(int *n) {
-    if (init_result != 0) {
+    if (culazy_status() != 0) {
         *n = 0;
         return 0;
     }
     return ((int (*)(int *))culazy_entry[AT_cuDeviceGetCount])(n);
 }
 
-int culazy_status(void) { return init_result; }
-const char *culazy_fault(void) { return fault; }
-const char *culazy_absent(int i) { return i < absent_count ? absent[i] : NULL; }
+int culazy_status(void) {
+    pthread_once(&once, open_driver);
+    return init_result;
+}
+const char *culazy_fault(void) {
+    culazy_status();
+    return fault;
+}
+const char *culazy_absent(int i) {
+    culazy_status();
+    return i < absent_count ? absent[i] : NULL;
+}

@@ -3,7 +3,9 @@
 // NO_LIBRARY is the status if no libcuda could be opened.
 #define NO_LIBRARY (-1)
 
-// culazy_status returns the result of the driver's cuInit, or NO_LIBRARY.
+// culazy_status opens and initializes the driver, unless an earlier call has
+// done so. It returns the result of the driver's cuInit, or NO_LIBRARY. The
+// other functions do the same first.
 int culazy_status(void);
 // culazy_fault returns the reason why no libcuda could be opened.
 const char *culazy_fault(void);

@@ -12,6 +12,7 @@ type Context struct {
 
 // Open retains the primary context of device i and makes it current on the calling OS thread. i is less than Devices.
 func Open(i int) (*Context, error) {
+	Status()
 	d, err := cu.GetDevice(i)
 	if err != nil {
 		return nil, failure("cuDeviceGet", err)

@@ -3,7 +3,7 @@
 // Package driver is a typed interface to the part of the CUDA driver that lor2c uses. It calls gorgonia.org/cu for
 // what cu does correctly; abi.go has what cu lacks or breaks. No other package imports cu.
 //
-//	Status, Missing, Version, Devices, Describe    what is there, without a context
+//	Status, Missing, Version, Devices, Describe    what is there, without a context; these open the driver
 //	Open, Context.Use, Memory, Synchronize, Close  the primary context
 //	Load, Module.Function, Attributes              code
 //	Alloc, Free, Clear, Read, Write                device memory
@@ -31,8 +31,9 @@ import (
 // NoLibrary is the code that Status returns if there is no libcuda.
 const NoLibrary = culazy.NoLibrary
 
-// Status returns 0 if a driver is loaded and initialized. If there is none it returns NoLibrary and the message of
-// the loader. Otherwise it returns the code of cuInit, such as NoDevice.
+// Status opens and initializes the driver, unless an earlier call has done so. It returns 0 if that succeeded. If there
+// is no driver it returns NoLibrary and the message of the loader. Otherwise it returns the code of cuInit, such as
+// NoDevice.
 func Status() (code int, why string) { return culazy.Status() }
 
 // needed are the entry points that this package cannot do without. Package cu refers to others that are never called.
@@ -87,6 +88,7 @@ type Properties struct {
 
 // Describe returns the properties of device i. i is less than Devices.
 func Describe(i int) (p Properties, err error) {
+	Status()
 	d, err := cu.GetDevice(i)
 	if err != nil {
 		return p, failure("cuDeviceGet", err)

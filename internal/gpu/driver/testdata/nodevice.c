@@ -4,7 +4,7 @@ int cuDriverGetVersion(int *v) {
     *v = 12040;
     return 0;
 }
-// Not even asked after a failed cuInit: a count here would be an error.
+// This is not called after a failed cuInit, so a count here would be an error.
 int cuDeviceGetCount(int *n) {
     *n = 7;
     return 0;
