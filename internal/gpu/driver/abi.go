@@ -45,18 +45,16 @@ struct config {
     uint32_t count;
 };
 
-// The driver copies the argument before it returns.
+// A kernel has one parameter, a struct. The driver takes its size from the kernel and copies it before it returns.
 static int launch_one(const struct launch *l, char *args, void *stream) {
-    size_t size = l->size;
-    // CU_LAUNCH_PARAM_BUFFER_POINTER, CU_LAUNCH_PARAM_BUFFER_SIZE, CU_LAUNCH_PARAM_END.
-    void *extra[] = {(void *)1, args + l->offset, (void *)2, &size, (void *)0};
+    void *parameters[] = {args + l->offset};
     if (!l->cluster[0])
         return cuLaunchKernel(l->function, l->grid[0], l->grid[1], l->grid[2], l->block[0], l->block[1], l->block[2],
-                              l->shared, stream, NULL, extra);
+                              l->shared, stream, parameters, NULL);
     struct attribute cluster = {4, 0, {{l->cluster[0], l->cluster[1], l->cluster[2]}}};
     struct config c = {{l->grid[0], l->grid[1], l->grid[2]}, {l->block[0], l->block[1], l->block[2]}, l->shared, stream,
                        &cluster, 1};
-    return cuLaunchKernelEx(&c, l->function, NULL, extra);
+    return cuLaunchKernelEx(&c, l->function, parameters, NULL);
 }
 
 static int launch_all(const struct launch *records, int n, char *args, void *stream, int *done) {

@@ -12,7 +12,7 @@ type Record struct {
 	Cluster  [3]uint32 // in blocks; zero for no cluster. Clusters need sm_90 and a driver of CUDA 11.8
 	Shared   uint32    // bytes of dynamic shared memory
 	Offset   uint32    // of the kernel's argument in args of Launch
-	Size     uint32    // of the kernel's argument in bytes
+	Size     uint32    // of the kernel's argument in bytes; the driver takes it from the kernel
 }
 
 // Launch queues the kernels of records on the stream, in order. Each kernel has one argument, a struct by value,

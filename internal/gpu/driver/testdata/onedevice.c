@@ -94,7 +94,9 @@ int cuFuncGetAttribute(int *v, int a, void *f) {
     const int values[] = {1024, 0, 0, 0, 10, 80, 89};
     return a < 0 || a > 6 ? INVALID_VALUE : (*v = values[a], SUCCESS);
 }
-int cuFuncSetAttribute(void *f, int a, int v) { return a != 8 || v > 99 << 10 ? INVALID_VALUE : (shared_limit = v, SUCCESS); }
+int cuFuncSetAttribute(void *f, int a, int v) {
+    return a != 8 || v > 99 << 10 ? INVALID_VALUE : (shared_limit = v, SUCCESS);
+}
 int cuFuncGetParamInfo(void *f, size_t i, size_t *offset, size_t *size) {
     return i ? INVALID_VALUE : (*offset = 0, *size = sizeof(struct axpy), SUCCESS);
 }
@@ -130,7 +132,9 @@ int cuMemcpyHtoDAsync_v2(void *dst, const void *src, size_t n, void *s) { return
 int cuMemcpyDtoHAsync_v2(void *dst, const void *src, size_t n, void *s) { return copy(dst, src, n); }
 int cuMemsetD8Async(void *dst, unsigned char v, size_t n, void *s) { return memset(dst, v, n), answer(SUCCESS); }
 
-int cuStreamCreate(void **s, unsigned flags) { return *s = calloc(1, sizeof(struct stream)), flags == 1 ? SUCCESS : INVALID_VALUE; }
+int cuStreamCreate(void **s, unsigned flags) {
+    return *s = calloc(1, sizeof(struct stream)), flags == 1 ? SUCCESS : INVALID_VALUE;
+}
 int cuStreamSynchronize(void *s) {
     NOT_IN_CAPTURE return answer(SUCCESS);
 }
@@ -153,13 +157,14 @@ static int run(const struct work *w) {
         if ((int)i < w->args.n) w->args.dst[i] += w->args.scale * w->args.src[i];
     return answer(SUCCESS);
 }
-int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+int cuLaunchKernel(void *f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                   unsigned shared,
                    void *stream, void **parameters, void **extra) {
     struct stream *s = stream;
-    if (f != &function || parameters || extra[0] != (void *)1 || extra[2] != (void *)2 || extra[4]) return INVALID_VALUE;
-    if (*(size_t *)extra[3] != sizeof(struct axpy) || gx * gy * gz * bx * by * bz == 0 || (int)shared > shared_limit) return INVALID_VALUE;
+    if (f != &function || !parameters || extra) return INVALID_VALUE;
+    if (gx * gy * gz * bx * by * bz == 0 || (int)shared > shared_limit) return INVALID_VALUE;
     struct work *w = malloc(sizeof *w);
-    *w = (struct work){*(struct axpy *)extra[1], gx * bx, NULL};
+    *w = (struct work){*(struct axpy *)parameters[0], gx * bx, NULL};
     if (s->capturing) {
         *s->end = w;
         s->end = &w->next;
@@ -181,7 +186,8 @@ struct config {
 int cuLaunchKernelEx(const struct config *c, void *f, void **parameters, void **extra) {
     // CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION
     if (c->count != 1 || c->attributes->id != 4 || c->grid[0] % c->attributes->value[0]) return INVALID_VALUE;
-    return cuLaunchKernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared, c->stream, parameters, extra);
+    return cuLaunchKernel(f, c->grid[0], c->grid[1], c->grid[2], c->block[0], c->block[1], c->block[2], c->shared,
+                          c->stream, parameters, extra);
 }
 
 int cuStreamBeginCapture_v2(struct stream *s, int mode) {
@@ -212,8 +218,10 @@ int cuGraphLaunch(struct work **exec, void *s) {
 int cuGraphDestroy(void *graph) { return free(graph), SUCCESS; }
 int cuGraphExecDestroy(void *exec) { return free(exec), SUCCESS; }
 
-int cuTensorMapEncodeTiled(char *map, int type, uint32_t rank, char *address, const uint64_t *dims, const uint64_t *strides,
-                           const uint32_t *box, const uint32_t *element_strides, int interleave, int swizzle, int promotion, int fill) {
+int cuTensorMapEncodeTiled(char *map, int type, uint32_t rank, char *address, const uint64_t *dims,
+                           const uint64_t *strides,
+                           const uint32_t *box, const uint32_t *element_strides, int interleave, int swizzle,
+                           int promotion, int fill) {
     if ((uintptr_t)map % 64 || (uintptr_t)address % 16 || type != 9 || interleave || fill) return INVALID_VALUE;
     for (uint32_t i = 0; i < rank; i++)
         if (element_strides[i] != 1 || (i && strides[i - 1] % 16)) return INVALID_VALUE;
