@@ -86,7 +86,7 @@ func (d *Device) Copy(dst, src compute.Tensor) {
 	if src.DType == compute.NF4 {
 		n := src.Shape.Len()
 		launch(d, d.named("dequantize_nf4"), grid{x: ceil(n, mapTile)}, 256, 0, dequantizeArgs{
-			dst: d.at(dst), codes: d.at(src), scales: d.at(src) + ptr(nf4Scales(n)), n: int32(n),
+			dst: d.at(dst), codes: d.at(src), scales: d.at(src) + ptr(nf4Scales(n)), n: d.size(n),
 			aligned: aligned16(0, d.at(dst)),
 		})
 		return

@@ -128,6 +128,27 @@ func TestCallsThatFail(t *testing.T) {
 	}
 }
 
+// TestTooManyElements: an op on more elements than the kernels can count is an error that gives the number.
+func TestTooManyElements(t *testing.T) {
+	fake(t)
+	const n = 1<<31 + 8 // as an int32 this is -2147483640
+	flat := compute.Tensor{Shape: compute.Shape{n}, DType: compute.Exact}
+	for name, op := range map[string]func(d *Device){
+		"AdamW": func(d *Device) { d.AdamW(flat, flat, flat, flat, flat, flat, compute.AdamWOpts{Step: 1}) },
+		"Fill":  func(d *Device) { d.Fill(flat, 1) },
+		"NF4": func(d *Device) {
+			d.Copy(compute.Tensor{Shape: flat.Shape}, compute.Tensor{Shape: flat.Shape, DType: compute.NF4})
+		},
+	} {
+		t.Run("op="+name, func(t *testing.T) {
+			d := openCard(t, Options{})
+			defer d.Close()
+			op(d)
+			wants(t, d.err, "gpu: 2147483656 elements in one op; the kernels can count up to 2000000000")
+		})
+	}
+}
+
 func TestOpenWithoutThatCard(t *testing.T) {
 	fake(t)
 	_, err := Open(Options{Index: 7})

@@ -48,6 +48,6 @@ func (d *Device) SumProducts(dst, x, y compute.Tensor, alpha float32, columns bo
 func (d *Device) ZeroSmallest(x, scores compute.Tensor, k int) {
 	n := scores.Shape.Len()
 	launch(d, d.typed("zero_smallest", x.DType), grid{x: ceil(n, 256)}, 256, 0, zeroSmallestArgs{
-		x: d.at(x), scores: d.at(scores), k: d.count(k), n: int32(n),
+		x: d.at(x), scores: d.at(scores), k: d.count(k), n: d.size(n),
 	})
 }

@@ -228,7 +228,7 @@ func (d *Device) lowRankGradient(
 	}
 	if partial != 0 {
 		launch(d, "lowrank_add_f32", grid{x: ceil(f.rank*f.cols, 128)}, 256, 0, lowRankAddArgs{
-			dst: d.at(dw), partial: partial, n: int32(f.rank * f.cols), parts: int32(s.parts), stride: int32(s.stride),
+			dst: d.at(dw), partial: partial, n: d.size(f.rank * f.cols), parts: int32(s.parts), stride: int32(s.stride),
 		})
 	}
 }

@@ -109,13 +109,16 @@ func (d *Device) slot(words ...uint32) ptr {
 // rounding up to a class.
 const maxCount = 2_000_000_000
 
-// count returns the address of a slot with an int32 that may differ in the next replay.
-func (d *Device) count(n int) ptr {
+// size returns a number of elements as an argument of a kernel. The device fails if it is above maxCount.
+func (d *Device) size(n int) int32 {
 	if n > maxCount {
 		d.fail(fmt.Errorf("gpu: %d elements in one op; the kernels can count up to %d", n, maxCount))
 	}
-	return d.slot(uint32(int32(n)))
+	return int32(n)
 }
+
+// count returns the address of a slot with a size that may differ in the next replay.
+func (d *Device) count(n int) ptr { return d.slot(uint32(d.size(n))) }
 
 // counts returns the address of consecutive slots with int32 values.
 func (d *Device) counts(n ...int) ptr {

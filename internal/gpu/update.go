@@ -73,7 +73,7 @@ func (d *Device) AdamW(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
 		keep:  d.scalar(float32(1 - o.LR*o.WeightDecay)),
 		rate:  d.scalar(float32(o.LR / (1 - math.Pow(o.Beta1, float64(o.Step))))),
 		root:  d.scalar(float32(1 / math.Sqrt(1-math.Pow(o.Beta2, float64(o.Step))))),
-		n:     int32(n),
+		n:     d.size(n),
 		beta1: float32(o.Beta1), beta2: float32(o.Beta2), rest1: float32(1 - o.Beta1), rest2: float32(1 - o.Beta2),
 		eps:     float32(o.Eps),
 		aligned: aligned16(0, at[:]...),
