@@ -152,4 +152,4 @@ docker: ## build a container image with the release binary
 	docker build -t lor2c .
 
 clean: ## remove what was built and run here
-	rm -rf bin build kernels/build/kernels.tar.gz runs/demo runs/reproduce-mini
+	rm -rf bin build kernels/build/*.tar.gz runs/demo runs/reproduce-mini

@@ -34,7 +34,7 @@ func packed(t *testing.T, names ...string) []byte {
 }
 
 func TestChoose(t *testing.T) {
-	all := "sm_80 sm_86 sm_89 sm_90a sm_120 compute_80"
+	all := "sm_80 sm_86 sm_89 sm_90a sm_100 sm_120 compute_80"
 	for _, c := range []struct {
 		targets      string
 		major, minor int
@@ -46,7 +46,9 @@ func TestChoose(t *testing.T) {
 		{all, 8, 9, "sm_89 sm_86 sm_80 compute_80", "sm_89"},
 		{all, 9, 0, "sm_90a compute_80", "sm_90a"},
 		{all, 9, 1, "compute_80", "compute_80, compiled by"},
-		{all, 10, 0, "compute_80", "compute_80, compiled by"},
+		{all, 10, 0, "sm_100 compute_80", "sm_100"},
+		{all, 10, 3, "sm_100 compute_80", "sm_100"},
+		{all, 11, 0, "compute_80", "compute_80, compiled by"},
 		{all, 12, 0, "sm_120 compute_80", "sm_120"},
 		{all, 12, 1, "sm_120 compute_80", "sm_120"},
 		{all, 7, 5, "", "none of [sm_80"},
@@ -55,18 +57,11 @@ func TestChoose(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("capability=%d.%d/targets=%d", c.major, c.minor, len(strings.Fields(c.targets))),
 			func(t *testing.T) {
-				var codes []Code
-				for _, target := range strings.Fields(c.targets) {
-					codes = append(codes, Code{Target: target})
-				}
-				var order []string
-				for _, code := range choose(codes, c.major, c.minor) {
-					order = append(order, code.Target)
-				}
-				if got := strings.Join(order, " "); got != c.order {
+				targets := strings.Fields(c.targets)
+				if got := strings.Join(choose(targets, c.major, c.minor), " "); got != c.order {
 					t.Errorf("order %q; want %q", got, c.order)
 				}
-				if got, ok := describe(codes, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != (c.order != "") {
+				if got, ok := describe(targets, c.major, c.minor); !strings.HasPrefix(got, c.want) || ok != (c.order != "") {
 					t.Errorf("described as %q, %v; want %q, %v", got, ok, c.want, c.order != "")
 				}
 			})
@@ -74,44 +69,50 @@ func TestChoose(t *testing.T) {
 }
 
 func TestRead(t *testing.T) {
-	whole := packed(t, "sm_80/norm.cubin", "sm_80/loss.cubin", "compute_80/norm.ptx")
-	all, err := read(whole)
-	if err != nil || len(all) != 2 || len(all[0].Images) != 2 || all[1].Target != "compute_80" ||
-		string(all[0].Images[1]) != "sm_80/loss.cubin" {
-		t.Errorf("read %q, %v", all, err)
+	whole := packed(t, "sm_80/norm.cubin", "sm_80/loss.cubin")
+	images, err := read("sm_80", whole)
+	if err != nil || len(images) != 2 || string(images[1]) != "sm_80/loss.cubin" {
+		t.Errorf("read %q, %v", images, err)
 	}
-	if _, err := read(whole[:len(whole)-9]); err == nil {
+	if _, err := read("sm_80", whole[:len(whole)-9]); err == nil {
 		t.Error("an archive without its end was read")
 	}
-	if _, err := read([]byte("text")); err == nil {
+	if _, err := read("sm_80", []byte("text")); err == nil {
 		t.Error("text was read")
+	}
+	if _, err := read("sm_86", whole); err == nil || !strings.Contains(err.Error(), "target sm_80") {
+		t.Errorf("an archive of another target: %v; want an error that names it", err)
+	}
+	if _, err := Images("sm_1"); err == nil {
+		t.Error("a target that is not embedded was unpacked")
 	}
 }
 
 // TestEmbedded: every target has the same kernels.
 func TestEmbedded(t *testing.T) {
-	all, err := embedded()
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := Targets()
 	if all == nil {
 		t.Skip("the kernels are not compiled")
 	}
 	var first []string
-	for _, c := range all {
+	for _, target := range all {
+		images, err := Images(target)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var names []string
-		for _, image := range c.Images {
-			names = append(names, entries(t, c.Target, image)...)
+		for _, image := range images {
+			names = append(names, entries(t, target, image)...)
 		}
 		slices.Sort(names)
 		if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
-			t.Errorf("%s: a kernel occurs twice among %v", c.Target, names)
+			t.Errorf("%s: a kernel occurs twice among %v", target, names)
 		}
 		if first == nil {
 			first = names
 		}
 		if len(names) == 0 || !slices.Equal(names, first) {
-			t.Errorf("%s has %d kernels, %v; want the %d of %s", c.Target, len(names), names, len(first), all[0].Target)
+			t.Errorf("%s has %d kernels, %v; want the %d of %s", target, len(names), names, len(first), all[0])
 		}
 	}
 }

@@ -11,28 +11,40 @@ import (
 	"github.com/lor2c/lor2c/kernels"
 )
 
+// code is the kernels for one target.
+type code struct {
+	target string
+	images func(target string) ([][]byte, error) // unpacks the code
+}
+
 // codes returns the code objects that may run on the card, best first.
-func (d *Device) codes() ([]kernels.Code, error) {
-	codes, err := kernels.Codes(d.about.Major, d.about.Minor)
-	if err != nil || codes != nil {
-		return codes, err
+func (d *Device) codes() (all []code) {
+	for _, target := range kernels.For(d.about.Major, d.about.Minor) {
+		all = append(all, code{target, kernels.Images})
 	}
-	// In tests the driver contains the kernels, so there is no code to load.
-	why, _ := kernels.For(d.about.Major, d.about.Minor)
-	return []kernels.Code{{Target: why, Images: [][]byte{nil}}}, nil
+	if all == nil {
+		// In tests the driver contains the kernels, so there is no code to load.
+		why, _ := kernels.Describe(d.about.Major, d.about.Minor)
+		all = append(all, code{why, func(string) ([][]byte, error) { return [][]byte{nil}, nil }})
+	}
+	return all
 }
 
 // load loads the first of codes that the driver accepts. A driver may refuse code that is too new for it. PTX comes
 // last and is old enough for every driver that lor2c supports.
-func (d *Device) load(codes []kernels.Code) (refused error) {
+func (d *Device) load(codes []code) (refused error) {
 	for _, code := range codes {
-		modules, err := loadAll(code.Images)
+		images, err := code.images(code.target)
+		if err != nil {
+			return err
+		}
+		modules, err := loadAll(images)
 		if err == nil {
-			d.modules = modules
+			d.modules, d.code = modules, code.target
 			return nil
 		}
 		other := answers(err, driver.InvalidImage, driver.NoBinaryForGPU, driver.InvalidPTX, driver.UnsupportedPTXVersion)
-		err = fmt.Errorf("code object %s: %w", code.Target, err)
+		err = fmt.Errorf("code object %s: %w%s", code.target, err, remedy(err))
 		if refused != nil {
 			err = fmt.Errorf("%w; %w", refused, err)
 		}
@@ -41,6 +53,20 @@ func (d *Device) load(codes []kernels.Code) (refused error) {
 		}
 	}
 	return refused
+}
+
+// remedy returns what helps if the driver cannot compile PTX, or "". It begins with a semicolon.
+func remedy(err error) string {
+	switch {
+	case answers(err, driver.NoCompiler):
+		return "; the driver's compiler libnvidia-ptxjitcompiler.so.1 is missing, which a container gets with " +
+			"NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+	case answers(err, driver.CompilerDisabled):
+		return "; CUDA_DISABLE_PTX_JIT=1 forbids the driver to compile the code for this card"
+	case answers(err, driver.InvalidSource, driver.UnsupportedPTXVersion):
+		return "; a newer driver compiles this code"
+	}
+	return ""
 }
 
 // answers reports whether err is an error of the driver with one of the codes.

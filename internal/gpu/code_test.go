@@ -2,18 +2,15 @@
 
 package gpu
 
-import (
-	"testing"
-
-	"github.com/lor2c/lor2c/kernels"
-)
+import "testing"
 
 // TestLoad checks that older code is loaded if code is too new for the driver, and that all other failures are
 // errors.
 func TestLoad(t *testing.T) {
-	codes := []kernels.Code{
-		{Target: "sm_80", Images: [][]byte{{1}, {2}, {3}}}, {Target: "compute_80", Images: [][]byte{{4}, {5}}},
+	images := func(n int) func(string) ([][]byte, error) {
+		return func(string) ([][]byte, error) { return make([][]byte, n), nil }
 	}
+	codes := []code{{"sm_80", images(3)}, {"compute_80", images(2)}}
 	for name, c := range map[string]struct {
 		nth        uint64 // which load fails
 		code       int
@@ -21,7 +18,7 @@ func TestLoad(t *testing.T) {
 		loads      uint64
 		unloads    uint64
 		words      []string
-		codeImages []kernels.Code
+		codeImages []code
 	}{
 		"none":          {nth: 9, code: 200, loaded: 3, loads: 3, codeImages: codes},
 		"invalid image": {nth: 3, code: 200, loaded: 2, loads: 5, unloads: 2, codeImages: codes},
@@ -29,6 +26,13 @@ func TestLoad(t *testing.T) {
 		"out of memory": {nth: 2, code: 2, loads: 2, unloads: 1, codeImages: codes, words: []string{
 			"code object sm_80: ", "OUT_OF_MEMORY",
 		}},
+		"no compiler": {nth: 1, code: 221, loads: 1, codeImages: codes[1:], words: []string{
+			"code object compute_80: ", "(221); ", "libnvidia-ptxjitcompiler.so.1",
+		}},
+		"compiler disabled": {nth: 1, code: 223, loads: 1, codeImages: codes[1:], words: []string{
+			"(223); ", "CUDA_DISABLE_PTX_JIT",
+		}},
+		"invalid source": {nth: 1, code: 300, loads: 1, codeImages: codes[1:], words: []string{"(300); a newer driver"}},
 		"nothing is old": {nth: 2, code: 222, loads: 2, unloads: 1, codeImages: codes[:1], words: []string{
 			"code object sm_80: ", "(222)",
 		}},

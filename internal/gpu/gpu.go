@@ -23,6 +23,7 @@ type Device struct {
 	about       driver.Properties
 	index       int
 	modules     []driver.Module
+	code        string // target of the modules
 	stream      driver.Stream
 	narrow      bool
 	err         error
@@ -102,11 +103,7 @@ func (d *Device) open(index int) (err error) {
 	if d.card, err = driver.Open(index); err != nil {
 		return refuse(err)
 	}
-	codes, err := d.codes()
-	if err == nil {
-		err = d.load(codes)
-	}
-	if err != nil {
+	if err := d.load(d.codes()); err != nil {
 		return refuse(
 			fmt.Errorf("load the kernels on %s, compute capability %d.%d: %w", d.about.Name, d.about.Major, d.about.Minor, err),
 		)

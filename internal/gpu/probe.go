@@ -55,7 +55,7 @@ func describe(i int) Card {
 		Name: p.Name, UUID: p.UUID, Capability: fmt.Sprintf("%d.%d", p.Major, p.Minor), Multiprocessors: p.SMs,
 		Bytes: p.TotalMemory,
 	}
-	c.Code, c.Usable = kernels.For(p.Major, p.Minor)
+	c.Code, c.Usable = kernels.Describe(p.Major, p.Minor)
 	return c
 }
 

@@ -17,7 +17,10 @@ const (
 	NoBinaryForGPU        = 209
 	ECCUncorrectable      = 214
 	InvalidPTX            = 218
+	NoCompiler            = 221 // CUDA_ERROR_JIT_COMPILER_NOT_FOUND
 	UnsupportedPTXVersion = 222
+	CompilerDisabled      = 223 // CUDA_ERROR_JIT_COMPILATION_DISABLED
+	InvalidSource         = 300
 	NotFound              = 500
 	IllegalAddress        = 700
 	LaunchTimeout         = 702
