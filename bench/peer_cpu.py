@@ -27,14 +27,16 @@ ROBERTA_BASE = RobertaConfig(vocab_size=50265, hidden_size=768, num_hidden_layer
                              intermediate_size=3072, max_position_embeddings=514, type_vocab_size=1,
                              layer_norm_eps=1e-5, num_labels=2)
 # all-MiniLM-L6-v2.
-MINILM = BertConfig(vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536,
+MINILM = BertConfig(vocab_size=30522, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
+                    intermediate_size=1536,
                     max_position_embeddings=512, type_vocab_size=2, layer_norm_eps=1e-12, num_labels=2)
 LR, HEAD_LR, WEIGHT_DECAY, CLIP = 4e-4, 2e-4, 0.01, 1.0
 DROPOUT = {"lora": 0.05}
 
 
 # Shape, number of examples, length at a quantile of the normal distribution, and the longest, as BenchmarkStep of
-# internal/train has them: quantiles of distributions with the means and deviations of MRPC (53, 12.5), CoLA (11.4, 4) and SST-2 (14.4, 9.4).
+# internal/train has them: quantiles of distributions with the means and deviations of MRPC (53, 12.5), CoLA (11.4, 4)
+# and SST-2 (14.4, 9.4).
 WORKLOADS = {
     "full": (ROBERTA_BASE, 64, lambda z: 128, 128),
     "mrpc": (ROBERTA_BASE, 64, lambda z: 53 + 12.5 * z, 102),
@@ -83,7 +85,8 @@ def step(model, named, optimizer, batch):
 
 def main():
     p = argparse.ArgumentParser(description="time a CPU training step of PyTorch")
-    p.add_argument("--workload", choices=list(WORKLOADS), default="mrpc", help="shape of the model, and lengths of the examples")
+    p.add_argument("--workload", choices=list(WORKLOADS), default="mrpc",
+                   help="shape of the model, and lengths of the examples")
     p.add_argument("--method", choices=["lora", "lor2c", "share", "head", "full"], default="lora")
     p.add_argument("--steps", type=int, default=5, help="timed steps, after one warm-up")
     p.add_argument("--threads", type=int, default=1)

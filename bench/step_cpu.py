@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Times training steps of lor2c and of PyTorch with PEFT on the CPU in turn, and writes the medians as JSON.
 
-    python bench/step_cpu.py --workloads full mrpc cola sst2 minilm --rounds 5 --threads 2 --out bench/results/step-cpu-NAME.json
+    python bench/step_cpu.py --workloads full mrpc cola sst2 minilm --rounds 5 --threads 2 \\
+        --out bench/results/step-cpu-NAME.json
 
 A round runs, for each workload, bench/peer_cpu.py and BenchmarkStep of internal/train, each with one step that is not
 counted and then --steps timed ones. The median over rounds is of seconds per step. On a machine that does other work
@@ -24,7 +25,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def peer(workload, args):
     """One run of PyTorch: seconds and processor seconds per step, and the JSON that it prints."""
     run = subprocess.run(
-        [sys.executable, ROOT / "bench/peer_cpu.py", "--workload", workload, "--method", "lora", "--steps", str(args.steps),
+        [sys.executable, ROOT / "bench/peer_cpu.py", "--workload", workload, "--method", "lora", "--steps",
+         str(args.steps),
          "--threads", str(args.threads)],
         env=os.environ | {"OMP_NUM_THREADS": str(args.threads)}, check=True, capture_output=True, text=True)
     found = json.loads(run.stdout)
@@ -36,7 +38,8 @@ def ours(workload, args, binary):
     run = subprocess.run(
         [binary, "-test.run", "^$", "-test.bench", f"^BenchmarkStep$/^workload={workload}$/^method=lora$",
          "-test.benchtime", f"{args.steps}x"],
-        cwd=ROOT / "internal/train", env=os.environ | {"GOMAXPROCS": str(args.threads)}, check=True, capture_output=True,
+        cwd=ROOT / "internal/train", env=os.environ | {"GOMAXPROCS": str(args.threads)}, check=True,
+        capture_output=True,
         text=True)
     wall, cpu = (re.search(r"([\d.e+]+) " + unit, run.stdout) for unit in ("ns/op", "cpu-s/op"))
     if not wall or not cpu:
@@ -69,10 +72,12 @@ def main():
                 print(f"round {number + 1}, {w}: PyTorch {cell['pytorch'][-1]:.3f} s, lor2c {cell['lor2c'][-1]:.3f} s",
                       file=sys.stderr)
     any_run = next(iter(described.values()))
-    revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
+    revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, check=True, capture_output=True,
+                              text=True)
     result = {
         "what": "one training step (forward, backward, clipping, AdamW) with LoRA, random weights; minilm has the shape of all-MiniLM-L6-v2 and the others that of roberta-base",
-        "command": "python " + " ".join(["bench/step_cpu.py", *sys.argv[1:]]), "date": datetime.date.today().isoformat(),
+        "command": "python " + " ".join(["bench/step_cpu.py", *sys.argv[1:]]),
+        "date": datetime.date.today().isoformat(),
         "machine": any_run["cpu"], "versions": any_run["versions"], "lor2c_revision": revision.stdout.strip(),
         "rounds": args.rounds, "steps_per_round": args.steps, "threads": args.threads, "cells": [],
     }

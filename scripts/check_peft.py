@@ -5,8 +5,9 @@
         [--same DIR] [--merged DIR]
 
 FILE of --ids is a safetensors file with packed input_ids, token_type_ids and cu_seqlens, as in
-testdata/golden; without it four sequences of random tokens are used. Every tensor of the adapter file must land in the PEFT model unchanged and none of
-the model's may be missing from the file, because PEFT passes over unknown keys without an error.
+testdata/golden; without it four sequences of random tokens are used. Every tensor of the adapter file must arrive in
+the PEFT model unchanged and none of the model's may be missing from the file, because PEFT passes over unknown keys
+without an error.
 Prints the logits, one line per sequence; with --compare they must agree with `logits` of that file.
 --same names another adapter directory, as of `lor2c export --format lora`, whose logits must agree. --merged names a
 directory of `lor2c export --format merged`: transformers must load it, and every weight must be that of the model that

@@ -4,8 +4,8 @@
     python scripts/check_peft_configs.py [--lor2c bin/lor2c] [--rows 48]
 
 Run it from the root of the repository. PEFT writes LoRA adapters of the demo's model with random factors, one for each
-configuration below. `lor2c eval --adapter` evaluates each on rows of the demo's dev split. Its loss must be PEFT's, or it
-must end with code 2 or 4 and a line that names the key. Exit status: 0 all well, 1 a difference.
+configuration below. `lor2c eval --adapter` evaluates each on rows of the demo's dev split. Its loss must be PEFT's, or
+it must end with code 2 or 4 and a line that names the key. Exit status: 0 all well, 1 a difference.
 """
 import argparse
 import json
@@ -95,7 +95,8 @@ def main():
         for name, (options, refused) in CASES.items():
             folder = pathlib.Path(temp, name)
             model = write_adapter(name, options, labels, folder)
-            command = [args.lor2c, "eval", "-c", "configs/demo.yaml", "--adapter", str(folder), "--device", "cpu", "--json",
+            command = [args.lor2c, "eval", "-c", "configs/demo.yaml", "--adapter", str(folder), "--device", "cpu",
+                       "--json",
                        "--set", f"data.dev={dev}"]
             result = subprocess.run(command, capture_output=True, text=True)
             if result.returncode == 0:

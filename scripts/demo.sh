@@ -5,7 +5,8 @@ set -eu
 runs=runs/demo
 rm -rf "$runs"
 
-majority=$(cut -f2 demo/data/test.tsv | sed 1d | sort | uniq -c | sort -rn | awk 'NR==1 {top=$1} {n+=$1} END {printf "%.4f", top/n}')
+majority=$(cut -f2 demo/data/test.tsv | sed 1d | sort | uniq -c | sort -rn |
+  awk 'NR==1 {top=$1} {n+=$1} END {printf "%.4f", top/n}')
 
 echo "== head only: the frozen encoder and a trained classifier"
 bin/lor2c train -c configs/demo.yaml --set method.name=head --out "$runs/head"

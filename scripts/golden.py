@@ -223,11 +223,13 @@ def bfloat16_error(run_in):
     for draw in range(DRAWS):
         tensors, narrow = run_in(torch.float64, draw), run_in(torch.bfloat16, draw)
         groups = distances(tensors, narrow)
-        if zeros := [v.abs().max().item() for k, v in narrow.items() if k.startswith("grad.") and k.endswith("key.bias")]:
+        if zeros := [v.abs().max().item() for k, v in narrow.items() if k.startswith("grad.")
+                     and k.endswith("key.bias")]:
             groups["zero"] = zeros
         for k, v in groups.items():
             before = worst.get(k, {"worst": 0.0, "mean": 0.0})
-            worst[k] = {"worst": max(before["worst"], rounded(max(v))), "mean": max(before["mean"], rounded(sum(v) / len(v)))}
+            worst[k] = {"worst": max(before["worst"], rounded(max(v))),
+                        "mean": max(before["mean"], rounded(sum(v) / len(v)))}
     return worst
 
 
@@ -238,7 +240,8 @@ def write_case(out, name, method):
     packed, _ = batch(name)
     lr, head_lr = learning_rates(method)
     entry = {"model": name, "method": method, "lr": lr, "head_lr": head_lr, "steps": STEPS,
-             "weight_decay": WEIGHT_DECAY, "clip": CLIP, "torch_float32_relative": {k: rounded(max(v)) for k, v in distances(tensors, single).items()}}
+             "weight_decay": WEIGHT_DECAY, "clip": CLIP,
+             "torch_float32_relative": {k: rounded(max(v)) for k, v in distances(tensors, single).items()}}
     if method in ("lora", "lor2c", "share"):
         entry |= {"r": RANK, "alpha": LORA_ALPHA if method == "lora" else LOR2C_ALPHA}
     stored = {k: v.float().contiguous() for k, v in tensors.items()} | packed

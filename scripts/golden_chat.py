@@ -52,32 +52,41 @@ WHITESPACE = "\n{% for m in messages %}\n  {% if m.role == 'user' %}\n    U {{ m
 
 CONVERSATIONS = {
     "one": [{"role": "user", "content": "Hi <b>&</b> \"you\" 'all'"}],
-    "system": [{"role": "system", "content": " Be brief.\n"}, {"role": "user", "content": "Two\nlines "}, {"role": "assistant", "content": "Fine. 日本 🙂"}],
+    "system": [{"role": "system", "content": " Be brief.\n"}, {"role": "user", "content": "Two\nlines "},
+               {"role": "assistant", "content": "Fine. 日本 🙂"}],
     "long": [{"role": r, "content": f"{r} {i} </think>\n\nsays é"} for i, r in enumerate(["user", "assistant"] * 4)],
     "empty": [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}],
     "twice": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}],
     "calls": [{"role": "user", "content": "Weather?"}, {"role": "assistant", "content": "", "tool_calls": [
-        {"type": "function", "function": {"name": "weather", "arguments": {"zone": "Zürich", "alpha": 1.5, "big": 1e22, "n": -3, "ok": True, "none": None, "list": [1, [], {}]}}}]}],
+        {"type": "function", "function": {"name": "weather",
+                                          "arguments": {"zone": "Zürich", "alpha": 1.5, "big": 1e22, "n": -3,
+                                                        "ok": True, "none": None, "list": [1, [], {}]}}}]}],
 }
-TOOL = [{"type": "function", "function": {"name": "weather", "description": "What's <up>?\t\x07", "parameters": {"z": {"type": "string"}, "a": {"enum": [1e-7, 2.0, 100]}}}}]
+TOOL = [{"type": "function", "function": {"name": "weather", "description": "What's <up>?\t\x07",
+                                          "parameters": {"z": {"type": "string"}, "a": {"enum": [1e-7, 2.0, 100]}}}}]
 
 
 def main():
     cases = []
-    for name, source in {"chatml": CHATML, "headers": HEADERS, "ternary": TERNARY, "generation": GENERATION, "tools": TOOLS, "macro": MACRO, "whitespace": WHITESPACE}.items():
+    for name, source in {"chatml": CHATML, "headers": HEADERS, "ternary": TERNARY, "generation": GENERATION,
+                         "tools": TOOLS, "macro": MACRO, "whitespace": WHITESPACE}.items():
         for conversation, messages in CONVERSATIONS.items():
             for prompt in [False, True]:
-                case = {"template": name, "source": source, "conversation": conversation, "messages": messages, "prompt": prompt, "tools": TOOL if name == "tools" else None}
+                case = {"template": name, "source": source, "conversation": conversation, "messages": messages,
+                        "prompt": prompt, "tools": TOOL if name == "tools" else None}
                 try:
-                    out, marks = render_jinja_template([messages], tools=case["tools"], chat_template=source, add_generation_prompt=prompt,
-                                                       return_assistant_tokens_mask=name == "generation" and not prompt, bos_token="<s>", eos_token="</s>")
+                    out, marks = render_jinja_template([messages], tools=case["tools"], chat_template=source,
+                                                       add_generation_prompt=prompt,
+                                                       return_assistant_tokens_mask=name == "generation" and not prompt,
+                                                       bos_token="<s>", eos_token="</s>")
                     case["out"], case["marks"] = out[0], marks[0] if marks else None
                 except Exception as e:
                     case["error"] = str(e)
                 cases.append(case)
     os.makedirs(ROOT, exist_ok=True)
     with open(os.path.join(ROOT, "cases.json"), "w", encoding="utf-8", newline="\n") as f:
-        json.dump({"transformers": transformers.__version__, "cases": cases}, f, ensure_ascii=False, separators=(",", ":"))
+        json.dump({"transformers": transformers.__version__, "cases": cases}, f, ensure_ascii=False,
+                  separators=(",", ":"))
         f.write("\n")
 
 

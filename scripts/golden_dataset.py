@@ -50,7 +50,8 @@ def fixtures():
     for i in range(2):
         part = slice(15 * i, 15 * i + 15)
         labels = [j % 2 for j in range(30)][part]
-        write(HUB + "mrpc" + shard("train", i, 2), pair("sentence1", "sentence2", texts[part], texts[part][::-1], labels),
+        write(HUB + "mrpc" + shard("train", i, 2), pair("sentence1", "sentence2", texts[part], texts[part][::-1],
+                                                        labels),
               row_group_size=4, data_page_version="2.0")
     for task, first, second in (("rte", "sentence1", "sentence2"), ("wnli", "sentence1", "sentence2"),
                                 ("qnli", "question", "sentence"), ("qqp", "question1", "question2")):
@@ -61,7 +62,8 @@ def fixtures():
                         ("test_matched", [-1]), ("test_mismatched", [-1, -1])):
         n = len(label)
         write(HUB + "mnli" + shard(stem), pair("premise", "hypothesis", ["P."] * n, ["H."] * n, label), names=order)
-    write(HUB + "stsb" + shard("train"), pair("sentence1", "sentence2", ["A", "C"], ["B", "D"], [0.0, 4.6]), pa.float32())
+    write(HUB + "stsb" + shard("train"), pair("sentence1", "sentence2", ["A", "C"], ["B", "D"], [0.0, 4.6]),
+          pa.float32())
     write(HUB + "stsb/validation.parquet", pair("sentence1", "sentence2", ["A"], ["B"], [2.5]), pa.float64())
     write(HUB + "stsb" + shard("test"), pair("sentence1", "sentence2", ["A"], ["B"], [-1.0]), pa.float32())
 
@@ -94,7 +96,8 @@ def codecs():
                   data_page_version=version, use_dictionary=version == "1.0", row_group_size=40, data_page_size=512)
     bombs = "internal/dataset/testdata/bad/hub_"
     write(bombs + "one_text" + shard("train"), {"sentence": ["a" * (2 << 20)], "label": [1]}, compression="zstd")
-    write(bombs + "repeated" + shard("train"), {"sentence": ["a" * 1_000_000] * 4000, "label": [1] * 4000}, compression="zstd")
+    write(bombs + "repeated" + shard("train"), {"sentence": ["a" * 1_000_000] * 4000, "label": [1] * 4000},
+          compression="zstd")
     write(bombs + "many_rows" + shard("train"), {"sentence": [""] * 3_000_000, "label": [1] * 3_000_000},
           compression="zstd", write_statistics=False)
 

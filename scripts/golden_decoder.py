@@ -151,8 +151,10 @@ def rope(name, theta, dim, positions, scaling, **more):
     else:
         f, a = ROPE_INIT_FUNCTIONS[kind](c, "cpu")
     angle = torch.outer(torch.arange(0, positions, positions // 7).float(), f)
-    return dict(name=name, rope_theta=theta, head_dim=dim, max_position_embeddings=positions, rope_scaling=scaling, factor=a,
-                frequencies=f.tolist(), every=positions // 7, cos=(angle.cos() * a).tolist(), sin=(angle.sin() * a).tolist())
+    return dict(name=name, rope_theta=theta, head_dim=dim, max_position_embeddings=positions, rope_scaling=scaling,
+                factor=a,
+                frequencies=f.tolist(), every=positions // 7, cos=(angle.cos() * a).tolist(),
+                sin=(angle.sin() * a).tolist())
 
 
 def sampling(cases, seed=3):
@@ -162,7 +164,8 @@ def sampling(cases, seed=3):
         n = g.choice([7, 24])
         logits = [round(g.gauss(0, 3), g.choice([0, 2])) for _ in range(n)]
         text = [g.randrange(n) for _ in range(5)]
-        s = dict(temperature=g.choice([1.0, 0.1, 0.7, 2.5]), top_k=g.choice([0, 1, 5, 50]), top_p=g.choice([1.0, 0.05, 0.5, 0.9]),
+        s = dict(temperature=g.choice([1.0, 0.1, 0.7, 2.5]), top_k=g.choice([0, 1, 5, 50]),
+                 top_p=g.choice([1.0, 0.05, 0.5, 0.9]),
                  min_p=g.choice([0.0, 0.02, 0.3]), repetition_penalty=g.choice([1.0, 1.3, 0.8]))
         scores, ids = torch.tensor([logits]), torch.tensor([text])
         steps = [(s["repetition_penalty"] != 1, lambda: RepetitionPenaltyLogitsProcessor(s["repetition_penalty"])),
@@ -173,7 +176,8 @@ def sampling(cases, seed=3):
         for wanted, make in steps:
             if wanted:
                 scores = make()(ids, scores)
-        out.append(dict(logits=logits, text=text, probabilities=[round(p, 7) for p in scores.softmax(-1)[0].tolist()], **s))
+        out.append(dict(logits=logits, text=text, probabilities=[round(p, 7) for p in scores.softmax(-1)[0].tolist()],
+                        **s))
     return out
 
 

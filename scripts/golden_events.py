@@ -136,7 +136,8 @@ def run(base, name, share, events, dtype, draw=0):
         for kind, *where in events.get(step, []):
             before = net.named()
             getattr(net, kind)(*where)
-            tensors |= {f"init.{n}": p.detach().clone() for n, p in net.named().items() if n not in before and kind == "inject"}
+            tensors |= {f"init.{n}": p.detach().clone() for n,
+                        p in net.named().items() if n not in before and kind == "inject"}
         follow(optimizer, net.named())
     for n, p in (net.named() | head).items():
         state = optimizer.state[p]
@@ -160,11 +161,13 @@ def main():
     for case, (name, share, events) in CASES.items():
         entry = {"model": name, "share": share, "r": RANK, "alpha": ALPHA, "inject_alpha": INJECT_ALPHA, "lr": LR,
                  "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY, "clip": CLIP, "steps": STEPS,
-                 "events": [{"step": s, "kind": kind, "where": where} for s, es in events.items() for kind, *where in es]}
+                 "events": [{"step": s, "kind": kind, "where": where} for s, es in events.items() for kind,
+                            *where in es]}
         tensors = run(args.base, name, share, events, torch.float64)
         stored = {k: v.float().contiguous() for k, v in tensors.items()} | golden.batch(name)[0]
         save_file(stored, args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
-        manifest["torch_bfloat16_relative"][case] = golden.bfloat16_error(functools.partial(run, args.base, name, share, events))
+        manifest["torch_bfloat16_relative"][case] = golden.bfloat16_error(functools.partial(run, args.base, name,
+                                                                                            share, events))
         print(case)
     (args.out / "MANIFEST.json").write_text(json.dumps(manifest, indent=1) + "\n")
 

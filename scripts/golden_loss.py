@@ -52,7 +52,8 @@ def main():
         if method == "lor2c":
             entry |= {"r": golden.RANK, "alpha": golden.LOR2C_ALPHA}
         path = args.out / f"{case}.safetensors"
-        save_file({k: v.float().contiguous() for k, v in tensors.items()} | packed, path, metadata={"case": json.dumps(entry)})
+        save_file({k: v.float().contiguous() for k, v in tensors.items()} | packed, path,
+                  metadata={"case": json.dumps(entry)})
         manifest["cases"][case] = entry
         manifest["sha256"][path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         print(case)

@@ -67,7 +67,8 @@ class Method:
 
     def pair(self, module, linear, rank):
         (m, k), std = linear.weight.shape, 0.1
-        return (self.parameter(module + ".lora_A.weight", rank, k), self.parameter(module + ".lora_B.weight", m, rank, std=std))
+        return (self.parameter(module + ".lora_A.weight", rank, k),
+                self.parameter(module + ".lora_B.weight", m, rank, std=std))
 
     def on(self, linear, delta):
         """Adds delta(x) to the output of a linear layer."""

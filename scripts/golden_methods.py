@@ -102,7 +102,8 @@ class VeRA(InPEFT):
 
     def config(self):
         s = self.settings
-        return peft.VeraConfig(task_type=TaskType.SEQ_CLS, r=s["rank"], target_modules=s["target_modules"], vera_dropout=0.0)
+        return peft.VeraConfig(task_type=TaskType.SEQ_CLS, r=s["rank"], target_modules=s["target_modules"],
+                               vera_dropout=0.0)
 
     def fill(self):
         super().fill()
@@ -148,9 +149,12 @@ class AdaLoRA(InPEFT):
     def config(self):
         s = self.settings
         return peft.AdaLoraConfig(
-            task_type=TaskType.SEQ_CLS, init_r=s["init_rank"], target_r=s["target_rank"], lora_alpha=s["alpha"], lora_dropout=0.0,
-            target_modules=s["target_modules"], tinit=round(s["tinit_ratio"] * STEPS), tfinal=round(s["tfinal_ratio"] * STEPS),
-            deltaT=s["delta_t"], beta1=s["beta1"], beta2=s["beta2"], orth_reg_weight=s["orth_reg_weight"], total_step=STEPS)
+            task_type=TaskType.SEQ_CLS, init_r=s["init_rank"], target_r=s["target_rank"], lora_alpha=s["alpha"],
+            lora_dropout=0.0,
+            target_modules=s["target_modules"], tinit=round(s["tinit_ratio"] * STEPS),
+            tfinal=round(s["tfinal_ratio"] * STEPS),
+            deltaT=s["delta_t"], beta1=s["beta1"], beta2=s["beta2"], orth_reg_weight=s["orth_reg_weight"],
+            total_step=STEPS)
 
     def fill(self):
         super().fill()
@@ -165,7 +169,8 @@ class AdaLoRA(InPEFT):
     def extra(self):
         pattern = self.model.peft_config["default"].rank_pattern
         kept = {f"pattern.{self.key(n)}": torch.tensor(v).int() for n, v in pattern.items()}
-        assert len(kept) == len(pattern) and not all(all(v) for v in pattern.values()) and any(any(v) for v in pattern.values())
+        values = pattern.values()
+        assert len(kept) == len(pattern) and not all(all(v) for v in values) and any(any(v) for v in values)
         return kept
 
 
@@ -175,7 +180,8 @@ IA3_SITES = {"target_modules": ["key", "value", "output.dense"], "feedforward_mo
              "exclude_modules": ["attention.output.dense"]}
 ADAPTER = {"name": "adapter", "bottleneck": 5, "adapter_scale": 1.0}
 ADAMIX = {"name": "adamix", "bottleneck": 4, "experts": 3, "consistency_weight": 0.5}
-ROUTED = {"experts": 3, "target_modules": ["intermediate.dense", "output.dense"], "exclude_modules": ["attention.output.dense"]}
+ROUTED = {"experts": 3, "target_modules": ["intermediate.dense", "output.dense"],
+          "exclude_modules": ["attention.output.dense"]}
 MERGING = {"merge_start_ratio": 0.2, "merge_interval_ratio": 0.3, "merges": 2}  # merges after steps 5 and 8
 # The weight of the penalty over the number of matrices is exact in float32.
 ADALORA = {"init_rank": 3, "target_rank": 1, "alpha": 4, "dropout": 0, "target_modules": QV, "tinit_ratio": 0.2,
@@ -195,26 +201,32 @@ CASES = {
     "roberta_sharelora_b": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "B"}),
     "bert_sharelora_ab": ("bert", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "AB"}),
     "roberta_aslora": ("roberta", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "all"}),
-    "bert_aslora": ("bert", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "adjacent", "target_modules": ["query", "output.dense"]}),
-    "roberta_melora": ("roberta", MELoRA, LORA | {"name": "melora", "groups": 2, "target_modules": ["query", "intermediate.dense"]}),
+    "bert_aslora": ("bert", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "adjacent",
+                                                      "target_modules": ["query", "output.dense"]}),
+    "roberta_melora": ("roberta", MELoRA, LORA | {"name": "melora", "groups": 2,
+                                                  "target_modules": ["query", "intermediate.dense"]}),
     "roberta_reslora_is": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "is", "pre_num": -1}),
     "roberta_reslora_bs": ("roberta", ResLoRA, LORA | {"name": "reslora", "res_type": "bs", "pre_num": 1}),
-    "bert_reslora_ms": ("bert", ResLoRA, LORA | {"name": "reslora", "res_type": "ms", "pre_num": -1, "target_modules": ["query", "output.dense"]}),
+    "bert_reslora_ms": ("bert", ResLoRA, LORA | {"name": "reslora", "res_type": "ms", "pre_num": -1,
+                                                 "target_modules": ["query", "output.dense"]}),
     "roberta_adapter_pfeiffer": ("roberta", Bottleneck, ADAPTER | {"kind": "pfeiffer", "activation": "relu"}),
-    "bert_adapter_houlsby": ("bert", Bottleneck, ADAPTER | {"kind": "houlsby", "activation": "silu", "adapter_scale": 0.5}),
+    "bert_adapter_houlsby": ("bert", Bottleneck, ADAPTER
+                             | {"kind": "houlsby", "activation": "silu", "adapter_scale": 0.5}),
     "roberta_prefix": ("roberta", Prefix, {"name": "prefix", "num_virtual_tokens": 3}),
     "bert_prefix": ("bert", Prefix, {"name": "prefix", "num_virtual_tokens": 2}),
     "roberta_hydralora": ("roberta", HydraLoRA, LORA | ROUTED | {"name": "hydralora"}),
     "bert_hydralora": ("bert", HydraLoRA, LORA | ROUTED | {"name": "hydralora", "target_modules": QV}),
     "roberta_loramoe": ("roberta", LoRAMoE, LORA | ROUTED | {"name": "loramoe", "balance_weight": 0.5}),
-    "bert_loramoe": ("bert", LoRAMoE, LORA | ROUTED | {"name": "loramoe", "target_modules": QV, "balance_weight": 0.25}),
+    "bert_loramoe": ("bert", LoRAMoE, LORA | ROUTED | {"name": "loramoe", "target_modules": QV,
+                                                       "balance_weight": 0.25}),
     "roberta_adamix": ("roberta", AdaMix, ADAMIX | {"form": "adapter", "share_up": True, "detach": False}),
     "bert_adamix": ("bert", AdaMix, ADAMIX | {"form": "adapter", "share_up": False, "detach": True}),
     "roberta_adamix_lora": ("roberta", AdaMix, ADAMIX | LORA | {"form": "lora", "detach": False}),
     "roberta_dylora": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "full"}),
     "roberta_dylora_rows": ("roberta", DyLoRA, LORA | {"name": "dylora", "rank": 4, "update": "rows"}),
     "roberta_adalora": ("roberta", AdaLoRA, {"name": "adalora"} | ADALORA),
-    "bert_adalora": ("bert", AdaLoRA, {"name": "adalora"} | ADALORA | {"target_modules": ["query", "output.dense"], "orth_reg_weight": 0.5625}),
+    "bert_adalora": ("bert", AdaLoRA, {"name": "adalora"} | ADALORA
+                     | {"target_modules": ["query", "output.dense"], "orth_reg_weight": 0.5625}),
 }
 
 
@@ -286,12 +298,14 @@ def main():
     for case in args.cases or CASES:
         base, cls, settings = CASES[case]
         tensors = run(args.out, base, cls, settings)
-        entry = {"model": base, "method": settings, "lr": LR, "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY, "clip": CLIP,
+        entry = {"model": base, "method": settings, "lr": LR, "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY,
+                 "clip": CLIP,
                  "steps": STEPS, "seed": SEED}
         stored = {k: v.detach().contiguous().clone() for k, v in tensors.items()} | batch(base)[0]
         save_file(stored, args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
         print(case, (args.out / f"{case}.safetensors").stat().st_size)
-    (args.out / "VERSIONS.json").write_text(json.dumps({"script": "scripts/golden_methods.py", "versions": versions()}, indent=1) + "\n")
+    (args.out / "VERSIONS.json").write_text(json.dumps({"script": "scripts/golden_methods.py", "versions": versions()},
+                                                       indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import numpy as np
 import scipy
 import sklearn
 from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, matthews_corrcoef, precision_recall_fscore_support
+from sklearn.metrics import (accuracy_score, confusion_matrix, f1_score, matthews_corrcoef,
+                             precision_recall_fscore_support)
 
 warnings.filterwarnings("ignore")
 rng = np.random.default_rng(20240607)

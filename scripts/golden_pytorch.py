@@ -17,7 +17,8 @@ class ShareLoRA(Method):
         for module, linear in self.targets().items():
             layer, site = module.split(".layer.")[0], module.split(".", 6)[-1]
             pair = []
-            for factor, shape, std in (("A", (s["rank"], linear.in_features), 0.25), ("B", (linear.out_features, s["rank"]), 0.1)):
+            for factor, shape, std in (("A", (s["rank"], linear.in_features), 0.25),
+                                       ("B", (linear.out_features, s["rank"]), 0.1)):
                 own = factor not in s["shared_factors"]
                 name = f"{module}.lora_{factor}.weight" if own else f"{layer}.sharelora.{site}.lora_{factor}.weight"
                 if name not in self.named:
@@ -57,7 +58,8 @@ class ASLoRA(Method):
             return
         for site, chain in self.chains.items():
             own = sorted(set(chain), key=lambda name: max(i for i, n in enumerate(chain) if n == name))
-            pairs = [(i, j) for i in range(len(own)) for j in range(i + 1, len(own)) if s["merge_candidates"] == "all" or j == i + 1]
+            pairs = [(i, j) for i in range(len(own)) for j in range(i + 1, len(own))
+                     if s["merge_candidates"] == "all" or j == i + 1]
             distances = [(self.means[own[i]] - self.means[own[j]]).norm().item() for i, j in pairs]
             i, j = pairs[distances.index(min(distances))]
             left, kept = own[i], own[j]
@@ -85,7 +87,8 @@ class MELoRA(Method):
             a = self.parameter(module + ".lora_A.weight", n * r, linear.in_features // n)
             b = self.parameter(module + ".lora_B.weight", linear.out_features, r, std=0.1)
             self.on(linear, lambda x, a=a, b=b: torch.cat(
-                [scale * F.linear(F.linear(xi, ai), bi) for xi, ai, bi in zip(x.chunk(n, -1), a.chunk(n, 0), b.chunk(n, 0))], -1))
+                [scale * F.linear(F.linear(xi, ai), bi) for xi, ai,
+                 bi in zip(x.chunk(n, -1), a.chunk(n, 0), b.chunk(n, 0))], -1))
 
 
 class DyLoRA(Method):
@@ -154,9 +157,12 @@ class Bottleneck(Method):
 
     def put(self, name, module):
         width, r = module.dense.out_features, self.settings["bottleneck"]
-        down = self.parameter(f"{name}.adapter_down.0.weight", r, width), self.parameter(f"{name}.adapter_down.0.bias", r)
-        up = self.parameter(f"{name}.adapter_up.weight", width, r, std=0.1), self.parameter(f"{name}.adapter_up.bias", width, std=0.1)
-        act, scale = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}[self.settings["activation"]], self.settings["adapter_scale"]
+        down = self.parameter(f"{name}.adapter_down.0.weight", r, width), self.parameter(f"{name}.adapter_down.0.bias",
+                                                                                         r)
+        up = self.parameter(f"{name}.adapter_up.weight", width, r, std=0.1), self.parameter(f"{name}.adapter_up.bias",
+                                                                                            width, std=0.1)
+        act = {"relu": F.relu, "silu": F.silu, "gelu": F.gelu}[self.settings["activation"]]
+        scale = self.settings["adapter_scale"]
 
         def forward(hidden_states, input_tensor):
             t = module.dense(hidden_states)
@@ -177,8 +183,10 @@ class Prefix(Method):
         prefix = {}
         for name, module in self.model.named_modules():
             if name.endswith(".attention.self"):
-                layer, shape = name.removesuffix(".attention.self"), (self.settings["num_virtual_tokens"], module.all_head_size)
-                prefix[module] = [self.parameter(f"base_model.model.{layer}.prefix_{kind}", *shape, std=0.5) for kind in ("key", "value")]
+                layer, shape = name.removesuffix(".attention.self"), (self.settings["num_virtual_tokens"],
+                                                                      module.all_head_size)
+                prefix[module] = [self.parameter(f"base_model.model.{layer}.prefix_{kind}", *shape, std=0.5)
+                                  for kind in ("key", "value")]
 
         original = modeling.eager_attention_forward
 
@@ -264,7 +272,8 @@ class AdaMix(Method):
                 a = self.copies(s["experts"], module + ".lora_A", ".weight", s["rank"], linear.in_features)
                 b = self.parameter(module + ".lora_B.weight", linear.out_features, s["rank"], std=0.1)
                 site, scale = module.removeprefix("base_model.model."), s["alpha"] / s["rank"]
-                self.on(linear, lambda x, a=a, b=b, site=site, scale=scale: scale * F.linear(F.linear(x, self.of(a, site)), b))
+                self.on(linear, lambda x, a=a, b=b, site=site,
+                        scale=scale: scale * F.linear(F.linear(x, self.of(a, site)), b))
             return
         for name, module in self.model.named_modules():
             if name.endswith(".output") and ".layer." in name and ".attention." not in name:

@@ -41,17 +41,24 @@ CORPUS = [
 NASTY = [
     "", " ", "  ", "\t", "\n", " \n ", "a", " a", "a ", "  a  ", "a  b", "a   b    c", "a\tb\r\nc", "\ta", "a\t\tb ",
     "The boats don't sing.", "isn't it's they'd we're they've I'll I'm", "DON'T IT'S I'LL", "'s 't 're ' ' ''s x'y 'x",
-    "rock 'n' roll", "don\u2019t \u2018quote\u2019 \u201cdouble\u201d", "a\u00a0b \u00a0c\u00a0 d", "a\u2003b\u3000c\u2028d\u2029e\u0085f",
+    "rock 'n' roll", "don\u2019t \u2018quote\u2019 \u201cdouble\u201d", "a\u00a0b \u00a0c\u00a0 d",
+    "a\u2003b\u3000c\u2028d\u2029e\u0085f",
     "a\u200bb\u200dc\ufeffd\u00ade\u2060f", "\u0000a\u0007b\u001fc\u007fd\u0080e\ufffdf", "a\u000bb\u000cc",
-    "café cafe\u0301 CAFE\u0301 Ünï\u0308cödé", "a\u0301\u0323\u0302b \u0301x", "q" + "\u0301" * 40 + "\u0323z", "Å\u212b ﬁ Ǆ ǅ ß ẞ",
-    "İstanbul ıI ΣΑΣ ΌΣΟΣ", "한국어 각 \u1100\u1161\u11a8", "日本語のテキスト 漢字kanji漢字", "中文，标点。「引号」", "豈\uf900\U0002f800\U00020000\U0002b920\U0002b820",
-    "😀 😀😀 👍🏽 👨\u200d👩\u200d👧 🇩🇪 ❤\ufe0f", "x😀y", "1 12 123 1234567890 3.14 1,000 ½ ² ٣ Ⅷ ①", "a1b2c3 1a 1st", "$5 €5 £5 ¥5 50% #tag @user a_b-c/d\\e",
+    "café cafe\u0301 CAFE\u0301 Ünï\u0308cödé", "a\u0301\u0323\u0302b \u0301x", "q" + "\u0301" * 40 + "\u0323z",
+    "Å\u212b ﬁ Ǆ ǅ ß ẞ",
+    "İstanbul ıI ΣΑΣ ΌΣΟΣ", "한국어 각 \u1100\u1161\u11a8", "日本語のテキスト 漢字kanji漢字", "中文，标点。「引号」",
+    "豈\uf900\U0002f800\U00020000\U0002b920\U0002b820",
+    "😀 😀😀 👍🏽 👨\u200d👩\u200d👧 🇩🇪 ❤\ufe0f", "x😀y", "1 12 123 1234567890 3.14 1,000 ½ ² ٣ Ⅷ ①", "a1b2c3 1a 1st",
+    "$5 €5 £5 ¥5 50% #tag @user a_b-c/d\\e",
     "(a)[b]{c}<d>!\"#$%&'*+,-./:;=?^_`|~", "...!!!???---", "¡hola! ¿qué? «a» §1 ¶ †", "\u0915\u094d\u0937\u0947\u0924\u094d\u0930 नमस्ते ไทย العربية עברית",
     "x" * 99, "x" * 100, "x" * 101, "é" * 100, "é" * 101, "the" * 60, "word " * 30, "-" * 70, " " * 20 + "x", "1" * 120,
-    "unbelievable antidisestablishmentarianism", "THE RIVER", "The  river\u0009 ", "\U0001f9ff\U000e0041\U0010ffff\ue000\ufdd0",
+    "unbelievable antidisestablishmentarianism", "THE RIVER", "The  river\u0009 ",
+    "\U0001f9ff\U000e0041\U0010ffff\ue000\ufdd0",
     "<s>", "</s> a <s>", "a<mask>b", "a <mask> b", "a  \t<mask>  b", "<mask><mask>", "<MASK> <unk> <pad>", "< mask >",
-    "[CLS]", "[SEP] a [CLS]", "a[MASK]b", "a [MASK] b", "[mask] [unk] [PAD][UNK]", "[ MASK ]", "a</s>", "[CLS[CLS]]", "<s<s>>",
-    "<new> <NEW> <newer>", "a<new>b a <new> b", "tok tokx xtok tok.", "a <left> b <right> c", "a  <right>  <left> b", "é<accent> <ACCÉNT> <áccent>",
+    "[CLS]", "[SEP] a [CLS]", "a[MASK]b", "a [MASK] b", "[mask] [unk] [PAD][UNK]", "[ MASK ]", "a</s>", "[CLS[CLS]]",
+    "<s<s>>",
+    "<new> <NEW> <newer>", "a<new>b a <new> b", "tok tokx xtok tok.", "a <left> b <right> c", "a  <right>  <left> b",
+    "é<accent> <ACCÉNT> <áccent>",
     "<new>> <new>", "a\u302e\U0001d165b a\U0001d165\u302eb",
 ]
 
@@ -64,8 +71,10 @@ PAIRS = [
 
 def random_texts(n, seed):
     """Random strings of characters of every kind, for rules that the texts above do not reach."""
-    pools = ["abcdefghijklmnopqrstuvwxyz", "ABCDEÀÉÎÕÜ", "0123456789²½٣", "      ", "\t\n\r\u00a0\u2003\u0085", "'\".,!?-()[]<>#$",
-             "'s't're've'm'll'd", "\u0301\u0308\u0323\u0327\u200d\ufe0f", "éñüçøåßſİıΣς", "日本漢字カなア한", "😀👍🏽❤🇩", "\u0000\u0007\u007f\u00ad\u200b\ufeff\ufffd"]
+    pools = ["abcdefghijklmnopqrstuvwxyz", "ABCDEÀÉÎÕÜ", "0123456789²½٣", "      ", "\t\n\r\u00a0\u2003\u0085",
+             "'\".,!?-()[]<>#$",
+             "'s't're've'm'll'd", "\u0301\u0308\u0323\u0327\u200d\ufe0f", "éñüçøåßſİıΣς", "日本漢字カなア한", "😀👍🏽❤🇩",
+             "\u0000\u0007\u007f\u00ad\u200b\ufeff\ufffd"]
     rnd = random.Random(seed)
     weights = [12, 3, 3, 6, 1, 3, 2, 2, 2, 1, 1, 1]
     return ["".join(rnd.choice(rnd.choices(pools, weights)[0]) for _ in range(rnd.randint(1, 30))) for _ in range(n)]
@@ -77,7 +86,8 @@ def train_bpe():
     t.decoder = decoders.ByteLevel()
     names = ["<s>", "<pad>", "</s>", "<unk>"]
     t.train_from_iterator(CORPUS, trainers.BpeTrainer(
-        vocab_size=600, special_tokens=names, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
+        vocab_size=600, special_tokens=names, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False))
     spec = json.loads(t.to_str())
     # <mask> comes last, as in RoBERTa, and is part of the model's vocabulary.
     spec["model"]["vocab"]["<mask>"] = len(spec["model"]["vocab"])
@@ -114,7 +124,8 @@ def make_wordpiece():
     t = Tokenizer.from_str(json.dumps(spec))
     t.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     t.post_processor = processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return t
 
 
@@ -138,7 +149,8 @@ def folder(name):
 
 
 def added(content, id, **kw):
-    base = {"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
+    base = {"id": id, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+            "special": False}
     return {**base, **kw}
 
 
@@ -165,11 +177,13 @@ def variants():
     spec = edit(bpe, lambda s: None)
     vocab, merges = spec["model"]["vocab"], spec["model"]["merges"]
     files = {"vocab.json": vocab, "merges.txt": "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges)}
-    mask = {"mask_token": {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False}}
+    mask = {"mask_token": {"content": "<mask>", "lstrip": True, "rstrip": False, "normalized": False,
+                           "single_word": False}}
     yield from_files("bpe-files", transformers.RobertaTokenizerFast, {**files, "special_tokens_map.json": mask})
     yield from_files("bpe-prefix", transformers.RobertaTokenizerFast, {
         **files, "tokenizer_config.json": {"add_prefix_space": True, "added_tokens_decoder": {
-            str(vocab["<mask>"]): {"content": "<mask>", "lstrip": True, "rstrip": True, "normalized": True, "single_word": False, "special": True}}}})
+            str(vocab["<mask>"]): {"content": "<mask>", "lstrip": True, "rstrip": True, "normalized": True,
+                                   "single_word": False, "special": True}}}})
 
     # This vocabulary lacks many bytes. It is written with each of the three ways to
     # handle them.
@@ -180,7 +194,8 @@ def variants():
 
     def reduced(unk, fuse, ignore):
         def change(s):
-            s["model"].update(vocab=keep, merges=[" ".join(m) for m in short], unk_token=unk, fuse_unk=fuse, ignore_merges=ignore)
+            s["model"].update(vocab=keep, merges=[" ".join(m) for m in short], unk_token=unk, fuse_unk=fuse,
+                              ignore_merges=ignore)
             if ignore:
                 s["model"]["merges"] = s["model"]["merges"][: len(short) // 2]
             s["added_tokens"] = [{**t, "id": ids[t["content"]]} for t in s["added_tokens"]]
@@ -193,7 +208,8 @@ def variants():
 
     def more(s):
         n = max(s["model"]["vocab"].values()) + 1
-        s["added_tokens"] += [added("<new>", n), added("<new>>", n + 1), added("tok", n + 2, single_word=True, normalized=True),
+        s["added_tokens"] += [added("<new>", n), added("<new>>", n + 1),
+                              added("tok", n + 2, single_word=True, normalized=True),
                               added("<left>", n + 3, lstrip=True), added("<right>", n + 4, rstrip=True, special=True),
                               added("<ACCÉNT>", n + 5, normalized=True)]
 
@@ -203,8 +219,10 @@ def variants():
             {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False, "use_regex": True},
             {"type": "TemplateProcessing",
              "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
-             "pair": [{"Sequence": {"id": "B", "type_id": 2}}, {"SpecialToken": {"id": "</s>", "type_id": 1}}, {"Sequence": {"id": "A", "type_id": 0}}],
-             "special_tokens": {"<s>": {"id": "<s>", "ids": [0, 3], "tokens": ["<s>", "<unk>"]}, "</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}}]}
+             "pair": [{"Sequence": {"id": "B", "type_id": 2}}, {"SpecialToken": {"id": "</s>", "type_id": 1}},
+                      {"Sequence": {"id": "A", "type_id": 0}}],
+             "special_tokens": {"<s>": {"id": "<s>", "ids": [0, 3], "tokens": ["<s>", "<unk>"]},
+                                "</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}}]}
 
     yield from_json("bpe-added", edit(bpe, bpe_more))
 
@@ -281,10 +299,12 @@ def lower_runs(pairs):
 def unicode_tables():
     """Determines the character classes of the library, one code point at a time."""
     def bert(**on):
-        return normalizers.BertNormalizer(**{**dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False), **on})
+        return normalizers.BertNormalizer(**{**dict(clean_text=False, handle_chinese_chars=False, strip_accents=False,
+                                                    lowercase=False), **on})
 
     clean, strip, low = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
-    words, bert_words, nfd = pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.BertPreTokenizer(), normalizers.NFD()
+    words, bert_words = pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.BertPreTokenizer()
+    nfd = normalizers.NFD()
     found = {k: [] for k in ["letter", "number", "dropped", "punctuation", "accent", "decomposed", "combining"]}
     lower, digests = [], {k: hashlib.sha256() for k in ["class", "default", "cased", "lower", "strip", "words"]}
     default = normalizers.BertNormalizer()
@@ -314,7 +334,8 @@ def unicode_tables():
             lower.append((c, ord(lowered)))
         elif lowered != ch:
             assert ch == "\u0130", ch
-        for name, text in [("class", str(kind)), ("default", default.normalize_str(ch)), ("cased", cased.normalize_str(ch)), ("lower", lowered),
+        for name, text in [("class", str(kind)), ("default", default.normalize_str(ch)),
+                           ("cased", cased.normalize_str(ch)), ("lower", lowered),
                            ("strip", strip.normalize_str(ch)), ("words", "\n".join(pieces))]:
             digests[name].update(text.encode() + b"\0")
     with open(os.path.join(ROOT, "unicode_tables.txt"), "w", newline="\n") as f:
@@ -323,7 +344,8 @@ def unicode_tables():
             f.write(f"{name} {ranges(members)}\n")
         f.write(f"lower {lower_runs(lower)}\n")
     os.makedirs(os.path.join(DATA, "golden"), exist_ok=True)
-    write_json(os.path.join(DATA, "golden", "unicode.json"), {"versions": VERSIONS, "sha256": {k: d.hexdigest() for k, d in digests.items()}})
+    write_json(os.path.join(DATA, "golden", "unicode.json"),
+               {"versions": VERSIONS, "sha256": {k: d.hexdigest() for k, d in digests.items()}})
 
 
 # The lists are the text columns of each task's files: columns that are encoded alone,
@@ -339,8 +361,10 @@ GLUE = {
 
 
 def glue(data, out):
-    loaded = {"roberta-base": transformers.RobertaTokenizerFast.from_pretrained(os.path.join(data, "tokenizers", "roberta-base")),
-              "bert-uncased": transformers.BertTokenizerFast.from_pretrained(os.path.join(data, "tokenizers", "bert-uncased"))}
+    loaded = {"roberta-base": transformers.RobertaTokenizerFast.from_pretrained(os.path.join(data, "tokenizers",
+                                                                                             "roberta-base")),
+              "bert-uncased": transformers.BertTokenizerFast.from_pretrained(os.path.join(data, "tokenizers",
+                                                                                          "bert-uncased"))}
     entries = []
     for file, (alone, pair) in GLUE.items():
         with open(os.path.join(data, "glue", file), encoding="utf-8", newline="\n") as f:
@@ -364,7 +388,8 @@ def glue(data, out):
                     entries.append({"file": file, "columns": columns, "tokenizer": name, "max_length": limit,
                                     "lines": len(rows), "sha256": h.hexdigest()})
     with open(out, "w", newline="\n") as f:
-        f.write('{"versions":' + json.dumps(VERSIONS) + ',"files":[\n' + ",\n".join(json.dumps(e) for e in entries) + "\n]}\n")
+        f.write('{"versions":' + json.dumps(VERSIONS) + ',"files":[\n' + ",\n".join(json.dumps(e) for e in entries)
+                + "\n]}\n")
 
 
 if __name__ == "__main__":

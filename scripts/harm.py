@@ -3,9 +3,9 @@
 
     python scripts/harm.py RUN [RUN ...] [--json FILE]
 
-Reads runs of lor2c with schedule.what_if. The loss increase (harm) of a candidate is the loss of the sample with it minus the loss
-before; the scores are SFS and nuclear norm of the candidate, summed over its members. Prints Spearman's rank
-correlation within each event of three candidates or more, and its mean by task and action: a score by which the
+Reads runs of lor2c with schedule.what_if. The loss increase (harm) of a candidate is the loss of the sample with it
+minus the loss before; the scores are SFS and nuclear norm of the candidate, summed over its members. Prints Spearman's
+rank correlation within each event of three candidates or more, and its mean by task and action: a score by which the
 lowest is rightly chosen has +1. An event that several runs share, because they are equal up to it, counts once.
 Needs scipy.
 """
@@ -31,7 +31,8 @@ def events(run, k):
         candidates = record["candidates"]
         of = [[spectra[m["first"], m["last"]] for m in c["members"]] for c in candidates]
         yield {
-            "run": run.name, "task": task, "action": record["action"], "step": record["step"], "winner": record["winner"],
+            "run": run.name, "task": task, "action": record["action"], "step": record["step"],
+            "winner": record["winner"],
             "harm": [c["loss"] - record["loss"] for c in candidates],
             "sfs": [sum(1 - sum(s[:k]) / sum(s) for s in members) for members in of],
             "nuclear": [sum(sum(s) for s in members) for members in of],

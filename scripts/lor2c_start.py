@@ -54,7 +54,8 @@ def initial(name, shape, seed):
 
 def order(seed, epoch, n):
     """The examples of an epoch, counted from 0."""
-    multiplier, increment, cheap = 0x2360ED051FC65DA44385DF649FCCF645, 0x5851F42D4C957F2D14057B7EF767814F, 0xDA942042E4DD58B5
+    multiplier, increment = 0x2360ED051FC65DA44385DF649FCCF645, 0x5851F42D4C957F2D14057B7EF767814F
+    cheap = 0xDA942042E4DD58B5
     state, places = seed << 64 | epoch, list(range(n))
     for i in range(n - 1, 0, -1):
         state = (state * multiplier + increment) % (1 << 128)

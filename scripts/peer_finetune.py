@@ -313,7 +313,8 @@ def main():
         if args.start == "lor2c":
             order = lor2c_start.order(args.seed, epoch - 1, len(train))
         else:
-            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1000 * args.seed + epoch)).tolist()
+            order = torch.randperm(len(train), generator=torch.Generator().manual_seed(1000 * args.seed
+                                                                                       + epoch)).tolist()
         batches = cut([train[i] for i in order])
         clock = Clock()
         loss, tokens, steps = train_epoch(model, named, optimizer, schedule, batches, args)

@@ -31,7 +31,7 @@ cp LICENSE NOTICE THIRD_PARTY_LICENSES README.md CHANGELOG.md "$out/common/"
 build() { # build OS ARCH FILE
   export GOOS="$1" GOARCH="$2" CGO_ENABLED=0 CGO_LDFLAGS= CGO_CFLAGS=
   set -- -buildvcs=true -trimpath -ldflags='-s -w -buildid=' -o "$3" ./cmd/lor2c
-  if [ "$GOOS/$GOARCH" = linux/amd64 ] && [ -f kernels/build/kernels.tar.gz ]; then
+  if [ "$GOOS/$GOARCH" = linux/amd64 ] && [ -f kernels/build/compute_80.tar.gz ]; then
     # The build has the CUDA device, which needs cgo, but not OpenBLAS, which
     # users would have to install.
     export CGO_ENABLED=1 CGO_CFLAGS="-O2 -I$PWD/internal/gpu/culazy/include"
@@ -50,13 +50,15 @@ for target in $targets; do
   cp -r "$out/common" "$out/$name"
   mv "$out/lor2c$exe" "$out/$name/"
   # go run reports its progress on standard error, which is shown only if it fails.
-  go run "$sbom" bin -json -std -noserial -notimestamp -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2> "$out/sbom.log" ||
+  go run "$sbom" bin -json -std -noserial -notimestamp \
+    -output "$out/$name.cdx.json" "$out/$name/lor2c$exe" 2> "$out/sbom.log" ||
     { cat "$out/sbom.log" >&2; exit 1; }
   find "$out/$name" -exec touch -d "@$epoch" {} +
   if [ "$os" = windows ]; then
     (cd "$out" && find "$name" -type f | sort | zip -q -X -9 "$name.zip" -@)
   else
-    tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -C "$out" -cf - "$name" | gzip -9n > "$out/$name.tar.gz"
+    tar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner -C "$out" -cf - "$name" |
+      gzip -9n > "$out/$name.tar.gz"
   fi
   rm -rf "${out:?}/$name"
 done

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,14 +16,54 @@ import (
 const (
 	// mostLine is the largest length of a line in characters. A tab counts as one.
 	mostLine = 120
-	// rawData is the length of a raw string from which it counts as data, whose
+	// rawData is the length of a string from which it counts as data, whose
 	// lines may have any length. Struct tags are such strings.
 	rawData = 60
 )
 
-// lineFaults returns a fault for every line of a Go file that is too long and
-// has no part of a long raw string.
+// shortLines are the extensions of the files whose lines are checked.
+var shortLines = map[string]bool{
+	".go": true, ".cu": true, ".cuh": true, ".cpp": true, ".c": true, ".h": true, ".py": true, ".sh": true,
+}
+
+// generated finds the mark of a file that a program writes: the one of Go, or
+// that of scripts/cuda_header.py.
+var generated = regexp.MustCompile(`\A(?:// Code generated .* DO NOT EDIT\.|(?://.*\n)?// .*Written by scripts/)`)
+
+// pythonString finds a string of Python within a line.
+var pythonString = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'`)
+
+// isPythonData reports whether a line of a Python file has a string that counts
+// as data.
+func isPythonData(line string) bool {
+	for _, s := range pythonString.FindAllString(line, -1) {
+		if utf8.RuneCountInString(s) >= rawData+2 {
+			return true
+		}
+	}
+	return false
+}
+
+// lineFaults returns a fault for every line that is too long, except lines of
+// data: in Go those of a long raw string, in Python those with a long string.
 func lineFaults(file string, text []byte) (faults []string) {
+	exempt := map[int]bool{}
+	if path.Ext(file) == ".go" {
+		exempt = rawLines(file, text)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		n := utf8.RuneCountInString(line)
+		if n > mostLine && !exempt[i+1] && !(path.Ext(file) == ".py" && isPythonData(line)) {
+			faults = append(faults, fmt.Sprintf("%s:%d: the line has %d characters; want at most %d",
+				file, i+1, n, mostLine))
+		}
+	}
+	return faults
+}
+
+// rawLines returns the lines of a Go file that have a part of a long raw
+// string.
+func rawLines(file string, text []byte) map[int]bool {
 	exempt := map[int]bool{}
 	set := token.NewFileSet()
 	source := set.AddFile(file, -1, len(text))
@@ -40,32 +81,31 @@ func lineFaults(file string, text []byte) (faults []string) {
 			}
 		}
 	}
-	for i, line := range strings.Split(string(text), "\n") {
-		if n := utf8.RuneCountInString(line); n > mostLine && !exempt[i+1] {
-			faults = append(faults, fmt.Sprintf("%s:%d: the line has %d characters; want at most %d",
-				file, i+1, n, mostLine))
-		}
-	}
-	return faults
+	return exempt
 }
 
-// TestLines fails for a line of a Go file that is too long. Generated files are
-// exempt.
+// TestLines fails for a line of source code that is too long. Generated files
+// are exempt.
 func TestLines(t *testing.T) {
+	seen := map[string]bool{}
 	for _, p := range files(t) {
-		if path.Ext(p) != ".go" {
+		if !shortLines[path.Ext(p)] {
 			continue
 		}
+		seen[path.Ext(p)] = true
 		text, err := os.ReadFile(filepath.Join(root, p))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(string(text), "// Code generated ") {
+		if generated.Match(text) {
 			continue
 		}
 		for _, fault := range lineFaults(p, text) {
 			t.Error(fault)
 		}
+	}
+	if len(seen) != len(shortLines) {
+		t.Errorf("files with the extensions %v below %s; want some of each of %v", seen, root, shortLines)
 	}
 }
 
@@ -86,6 +126,22 @@ func TestLineFaults(t *testing.T) {
 	} {
 		t.Run("line="+name, func(t *testing.T) {
 			if got := lineFaults("f.go", []byte(c.text)); len(got) != c.want {
+				t.Errorf("faults %q; want %d", got, c.want)
+			}
+		})
+	}
+	for name, c := range map[string]struct {
+		file, text string
+		want       int
+	}{
+		"kernel": {"f.cu", "//" + long + "\n", 1},
+		"header": {"f.cuh", "int a; // " + long + "\n", 1},
+		"script": {"f.sh", "echo " + long + "\n", 1},
+		"python": {"f.py", "# " + long + "\nf('" + raw[:20] + "', " + strings.Repeat("a, ", 40) + ")\n", 2},
+		"data":   {"f.py", "f('" + raw + "', " + long + ")\n", 0},
+	} {
+		t.Run("line="+name, func(t *testing.T) {
+			if got := lineFaults(c.file, []byte(c.text)); len(got) != c.want {
 				t.Errorf("faults %q; want %d", got, c.want)
 			}
 		})

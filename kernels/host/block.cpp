@@ -51,8 +51,10 @@ int draw(uint32_t mask, uint32_t random) {
 }
 
 const char* name(Op op) {
-    static const char* const names[] = {"__syncthreads", "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
-                                        "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16"};
+    static const char* const names[] = {
+        "__syncthreads",   "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
+        "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16",
+    };
     return names[int(op)];
 }
 
@@ -62,7 +64,8 @@ void say(const Thread& t) {
 
 // stuck reports that no thread can go on.
 [[noreturn]] void stuck() {
-    fprintf(stderr, "host: kernel %s, block (%u,%u,%u): no thread can go on; %d of %d have ended\n", block.kernel->name, block.index.x,
+    fprintf(stderr, "host: kernel %s, block (%u,%u,%u): no thread can go on; %d of %d have ended\n",
+            block.kernel->name, block.index.x,
             block.index.y, block.index.z, schedule.count - schedule.live, schedule.count);
     int said = 0;
     for (int i = 0; i < schedule.count && said < 8; i++) {
@@ -75,7 +78,8 @@ void say(const Thread& t) {
         } else if (t.warp->joined & bit) {
             const Wait& w = t.warp->wait[t.lane];
             fputs("  ", stderr), say(t);
-            fprintf(stderr, " waits in %s at %s:%d for lanes 0x%08x, of which 0x%08x are missing\n", name(w.op), w.place.file,
+            fprintf(stderr, " waits in %s at %s:%d for lanes 0x%08x, of which 0x%08x are missing\n", name(w.op),
+                    w.place.file,
                     w.place.line, w.mask, w.mask & ~t.warp->joined);
             said++;
         }
@@ -173,7 +177,8 @@ void check_shared() {
     size_t total = 0;
     for (const Range& r : block.shared) total += r.size;
     if (total <= kMostShared) return;
-    fprintf(stderr, "host: kernel %s uses %zu bytes of shared memory; a block has at most %zu on sm_86\n", block.kernel->name, total, kMostShared);
+    fprintf(stderr, "host: kernel %s uses %zu bytes of shared memory; a block has at most %zu on sm_86\n",
+            block.kernel->name, total, kMostShared);
     abort();
 }
 
@@ -204,7 +209,8 @@ void seed(uint64_t value) {
 void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const void* args) {
     const int count = int(dim.x * dim.y * dim.z);
     if (count != kernel.threads || count < 1 || count > kMostThreads) {
-        fprintf(stderr, "host: kernel %s: launch with %d threads per block; it is declared with %d\n", kernel.name, count, kernel.threads);
+        fprintf(stderr, "host: kernel %s: launch with %d threads per block; it is declared with %d\n", kernel.name,
+                count, kernel.threads);
         abort();
     }
     lots.at = seed_value * 0xD1342543DE82EF95u + launches++;
@@ -249,7 +255,8 @@ void* shared_begin(SharedSite& site, size_t size) {
 }
 
 void fail(Place place, const char* format, ...) {
-    fprintf(stderr, "host: kernel %s, block (%u,%u,%u), ", block.kernel->name, block.index.x, block.index.y, block.index.z);
+    fprintf(stderr, "host: kernel %s, block (%u,%u,%u), ", block.kernel->name, block.index.x, block.index.y,
+            block.index.z);
     say(*self);
     if (place.file != nullptr) fprintf(stderr, ", %s:%d", place.file, place.line);
     fputs(": ", stderr);
@@ -267,7 +274,8 @@ void barrier(Place place) {
     Schedule& s = schedule;
     if (s.arrived == 0) s.barrier = place;
     else if (!same(s.barrier, place))
-        fail(place, "__syncthreads in a branch that some threads do not take: %d wait at %s:%d", s.arrived, s.barrier.file, s.barrier.line);
+        fail(place, "__syncthreads in a branch that some threads do not take: %d wait at %s:%d", s.arrived,
+             s.barrier.file, s.barrier.line);
     s.arrived++;
     self->warp->at_barrier |= 1u << self->lane;
     if (s.arrived == s.live) open_barrier();
@@ -298,14 +306,19 @@ static void collect(Warp& w, uint32_t mask, const Wait& mine) {
         for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
             const int lane = __builtin_ctz(rest), from = source(w.wait[lane], lane);
             if ((mask >> from & 1) == 0)
-                fail(mine.place, "%s: lane %d reads lane %d, which is not in the mask 0x%08x", name(mine.op), lane, from, mask);
+                fail(mine.place, "%s: lane %d reads lane %d, which is not in the mask 0x%08x", name(mine.op), lane,
+                     from, mask);
             result[lane] = w.wait[from].value;
         }
-        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) w.wait[__builtin_ctz(rest)].value = result[__builtin_ctz(rest)];
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+            w.wait[__builtin_ctz(rest)].value = result[__builtin_ctz(rest)];
+        }
         break;
     case Op::ballot: {
         uint64_t votes = 0;
-        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) votes |= w.wait[__builtin_ctz(rest)].value << __builtin_ctz(rest);
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+            votes |= w.wait[__builtin_ctz(rest)].value << __builtin_ctz(rest);
+        }
         for (uint32_t rest = mask; rest != 0; rest &= rest - 1) w.wait[__builtin_ctz(rest)].value = votes;
         break;
     }
@@ -321,7 +334,9 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
     Thread& t = *self;
     Warp& w = *t.warp;
     const uint32_t bit = 1u << t.lane;
-    if ((mask & bit) == 0) fail(place, "%s: the mask 0x%08x does not include the calling lane %d", name(op), mask, t.lane);
+    if ((mask & bit) == 0) {
+        fail(place, "%s: the mask 0x%08x does not include the calling lane %d", name(op), mask, t.lane);
+    }
     Wait& mine = w.wait[t.lane];
     mine = Wait{op, mask, arg, value, place};
     w.joined |= bit;
@@ -332,7 +347,8 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
     for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
         const Wait& other = w.wait[__builtin_ctz(rest)];
         if (other.op != op || other.mask != mask || !same(other.place, place))
-            fail(place, "%s of lanes 0x%08x meets lane %d in %s of lanes 0x%08x at %s:%d", name(op), mask, __builtin_ctz(rest),
+            fail(place, "%s of lanes 0x%08x meets lane %d in %s of lanes 0x%08x at %s:%d", name(op), mask,
+                 __builtin_ctz(rest),
                  name(other.op), other.mask, other.place.file, other.place.line);
     }
     w.joined &= ~mask;

@@ -34,14 +34,16 @@ struct Kernel {
     const Kernel* next;
 };
 
-enum class Op : uint8_t { barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma };
+enum class Op : uint8_t {
+    barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma,
+};
 
 // Place is a line in the source of a kernel.
 struct Place {
     const char* file;
     int line;
 };
-#define LOR2C_HOST_PLACE                                                                                                                   \
+#define LOR2C_HOST_PLACE \
     ::host::Place place = { __builtin_FILE(), __builtin_LINE() }
 
 // Wait is the input of a lane to a collective that it has joined, and its

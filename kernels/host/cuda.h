@@ -13,15 +13,17 @@
 
 #include "block.h"
 
-#define KERNEL(kernel, Args, threads)                                                                                                      \
-    static void kernel##_thread(const Args& a);                                                                                            \
-    static_assert(::std::is_trivially_copyable<Args>::value && sizeof(Args) % 8 == 0, "the argument of a kernel is copied, in 8-byte words"); \
-    static const ::host::Kernel kernel##_kernel(                                                                                           \
-        #kernel, sizeof(Args), threads, [](const void* args) { kernel##_thread(*static_cast<const Args*>(args)); });                       \
+#define KERNEL(kernel, Args, threads)                                                                                \
+    static void kernel##_thread(const Args& a);                                                                      \
+    static_assert(::std::is_trivially_copyable<Args>::value && sizeof(Args) % 8 == 0,                                \
+                  "the argument of a kernel is copied, in 8-byte words");                                            \
+    static const ::host::Kernel kernel##_kernel(#kernel, sizeof(Args), threads, [](const void* args) {               \
+        kernel##_thread(*static_cast<const Args*>(args));                                                            \
+    });                                                                                                              \
     static void kernel##_thread(const Args& a)
 #define KERNEL_RESIDENT(kernel, Args, threads, blocks) KERNEL(kernel, Args, threads)
-#define SHARED(Type, variable)                                                                                                             \
-    static ::host::SharedSite variable##_site;                                                                                             \
+#define SHARED(Type, variable)                 \
+    static ::host::SharedSite variable##_site; \
     auto& variable = ::host::shared<Type>(variable##_site)
 #define DYNAMIC_SHARED(variable) unsigned char* const variable = ::host::block.dynamic.begin
 #define DEVICE inline
@@ -82,7 +84,9 @@ inline float max(float x, float y) { return fmaxf(x, y); }
 // ---- barriers and collectives -------------------------------------------------
 
 inline void __syncthreads(LOR2C_HOST_PLACE) { host::barrier(place); }
-inline void __syncwarp(uint32_t mask = 0xffffffffu, LOR2C_HOST_PLACE) { host::join(host::Op::syncwarp, mask, 0, 0, place); }
+inline void __syncwarp(uint32_t mask = 0xffffffffu, LOR2C_HOST_PLACE) {
+    host::join(host::Op::syncwarp, mask, 0, 0, place);
+}
 
 namespace host {
 template <typename T> inline T shuffle(Op op, uint32_t mask, T x, uint32_t arg, int width, Place place) {
@@ -129,7 +133,9 @@ inline void load_tiles(Op op, uint32_t (&r)[4], const void* row, Place place) {
 }
 } // namespace host
 
-inline void ldmatrix_x4(uint32_t (&r)[4], const void* row, LOR2C_HOST_PLACE) { host::load_tiles(host::Op::ldmatrix, r, row, place); }
+inline void ldmatrix_x4(uint32_t (&r)[4], const void* row, LOR2C_HOST_PLACE) {
+    host::load_tiles(host::Op::ldmatrix, r, row, place);
+}
 inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row, LOR2C_HOST_PLACE) {
     host::load_tiles(host::Op::ldmatrix_trans, r, row, place);
 }

@@ -30,7 +30,8 @@ thread_local int current = -1; // index of the device of the current context
 
 // ends reports whether an error makes the context unusable.
 bool ends(Result r) {
-    return r == kEccUncorrectable || (r >= kIllegalAddress && r != kOutOfResources && r <= kLaunchFailed) || r == kUnknown;
+    return r == kEccUncorrectable || r == kUnknown ||
+           (r >= kIllegalAddress && r != kOutOfResources && r <= kLaunchFailed);
 }
 
 Result fault(const std::string& name) {
@@ -92,7 +93,8 @@ std::vector<int> visible(int count) {
         rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
         int found = -1;
         for (int i = 0; i < count; i++)
-            if (name == std::to_string(i) || (name.size() > 4 && hex_uuid(i).compare(0, name.size(), name) == 0)) found = i;
+            const bool is_uuid = name.size() > 4 && hex_uuid(i).compare(0, name.size(), name) == 0;
+            if (is_uuid || name == std::to_string(i)) found = i;
         if (found < 0) break;
         shown.push_back(found);
     }
@@ -373,8 +375,10 @@ static const struct {
     {kNotSupported, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
     {803, "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH", "system has unsupported display driver / cuda driver combination"},
     {kCaptureUnsupported, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
-    {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"},
-    {kCapturedEvent, "CUDA_ERROR_CAPTURED_EVENT", "operation not permitted on an event last recorded in a capturing stream"},
+    {kCaptureInvalidated, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED",
+     "operation failed due to a previous error during capture"},
+    {kCapturedEvent, "CUDA_ERROR_CAPTURED_EVENT",
+     "operation not permitted on an event last recorded in a capturing stream"},
     {kUnknown, "CUDA_ERROR_UNKNOWN", "unknown error"},
 };
 

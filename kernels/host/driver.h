@@ -139,11 +139,11 @@ public:
 private:
     Device* device_ = nullptr;
 };
-#define BEGIN(need)                                                                                                                        \
-    ::driver::Call call(__func__, need);                                                                                                   \
+#define BEGIN(need)                      \
+    ::driver::Call call(__func__, need); \
     if (call.code != ::driver::kSuccess) return call.code
-#define ON_STREAM                                                                                                                          \
-    ::driver::Stream* s = ::driver::stream_of(stream);                                                                                     \
+#define ON_STREAM                                      \
+    ::driver::Stream* s = ::driver::stream_of(stream); \
     if (s == nullptr) return ::driver::kInvalidHandle
 
 // ran counts a run of a kernel. It returns false if the kernel must fail

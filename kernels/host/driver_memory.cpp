@@ -92,7 +92,9 @@ struct Plane {
     bool device;
 };
 
-static size_t span(const Plane& p, size_t width, size_t height) { return height == 0 ? 0 : (height - 1) * p.pitch + width; }
+static size_t span(const Plane& p, size_t width, size_t height) {
+    return height == 0 ? 0 : (height - 1) * p.pitch + width;
+}
 
 // reachable reports whether a plane on a device is allocated completely.
 static bool reachable(const Plane& p, size_t width, size_t height) {
@@ -103,13 +105,15 @@ static bool reachable(const Plane& p, size_t width, size_t height) {
 
 static void move(const Plane& to, const Plane& from, size_t width, size_t height) {
     for (size_t row = 0; row < height; row++)
-        memmove(reinterpret_cast<void*>(to.at + row * to.pitch), reinterpret_cast<const void*>(from.at + row * from.pitch), width);
+        memmove(reinterpret_cast<void*>(to.at + row * to.pitch),
+                reinterpret_cast<const void*>(from.at + row * from.pitch), width);
 }
 
 // copy implements all copies. If stream is null, it returns when the copy is
 // done.
 static int copy(const Call& call, Plane to, Plane from, size_t width, size_t height, Stream* stream) {
-    if (!reachable(to, width, height) || !reachable(from, width, height) || to.pitch < width || from.pitch < width) return kInvalidValue;
+    if (to.pitch < width || from.pitch < width) return kInvalidValue;
+    if (!reachable(to, width, height) || !reachable(from, width, height)) return kInvalidValue;
     if (width == 0 || height == 0) return kSuccess;
     if (stream == nullptr) {
         if (unsafe()) return kCaptureUnsupported;
@@ -196,8 +200,10 @@ struct Copy2D {
 static int copy2d(const Call& call, const Copy2D& c, Stream* stream) {
     const bool kinds = (c.from_kind == 1 || c.from_kind == 2) && (c.to_kind == 1 || c.to_kind == 2);
     if (!kinds) return kInvalidValue;
-    const uintptr_t from = c.from_kind == 2 ? c.from_device : uintptr_t(c.from_host), to = c.to_kind == 2 ? c.to_device : uintptr_t(c.to_host);
-    const size_t from_pitch = c.from_pitch != 0 ? c.from_pitch : c.width, to_pitch = c.to_pitch != 0 ? c.to_pitch : c.width;
+    const uintptr_t from = c.from_kind == 2 ? c.from_device : uintptr_t(c.from_host);
+    const uintptr_t to = c.to_kind == 2 ? c.to_device : uintptr_t(c.to_host);
+    const size_t from_pitch = c.from_pitch != 0 ? c.from_pitch : c.width;
+    const size_t to_pitch = c.to_pitch != 0 ? c.to_pitch : c.width;
     return copy(call, {to + c.to_y * to_pitch + c.to_x, to_pitch, c.to_kind == 2},
                 {from + c.from_y * from_pitch + c.from_x, from_pitch, c.from_kind == 2}, c.width, c.height, stream);
 }
@@ -222,7 +228,8 @@ ENTRY cuMemcpy2DAsync_v2(const Copy2D* c, void* stream) {
 
 // No form of a fill of device memory makes the host wait.
 template <typename T> static int fill(const Call& call, Pointer to, T value, size_t n, Stream& s) {
-    if (to % sizeof(T) != 0 || n > SIZE_MAX / sizeof(T) || !reachable(line(to, n * sizeof(T), true), n * sizeof(T), 1)) return kInvalidValue;
+    if (to % sizeof(T) != 0 || n > SIZE_MAX / sizeof(T)) return kInvalidValue;
+    if (!reachable(line(to, n * sizeof(T), true), n * sizeof(T), 1)) return kInvalidValue;
     submit(s, [=] {
         T* p = reinterpret_cast<T*>(to);
         std::fill(p, p + n, value);

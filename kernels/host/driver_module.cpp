@@ -118,7 +118,8 @@ static const void* argument(const host::Kernel& k, void** params, void** extra) 
     return nullptr;
 }
 
-ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned dynamic,
+ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+                     unsigned dynamic,
                      void* stream, void** params, void** extra) {
     BEGIN(Call::context);
     const Function* f = function_of(function);
@@ -127,7 +128,8 @@ ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsi
     const host::Kernel& k = *f->kernel;
     if (gx == 0 || gy == 0 || gz == 0 || gx > 2147483647u || gy > 65535 || gz > 65535) return kInvalidValue;
     if (uint64_t(bx) * by * bz != uint64_t(k.threads)) {
-        fprintf(stderr, "host: launch of %s with %ux%ux%u threads per block; it is declared with %d\n", k.name, bx, by, bz, k.threads);
+        fprintf(stderr, "host: launch of %s with %ux%ux%u threads per block; it is declared with %d\n", k.name, bx, by,
+                bz, k.threads);
         return kInvalidValue;
     }
     if (dynamic > unsigned(f->dynamic)) return kInvalidValue;

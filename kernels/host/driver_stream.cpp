@@ -153,8 +153,8 @@ ENTRY cuStreamGetPriority(void* stream, int* priority) {
 
 // ---- events ---------------------------------------------------------------------
 
-#define OF_EVENT                                                                                                                           \
-    Event* e = static_cast<Event*>(event);                                                                                                 \
+#define OF_EVENT                           \
+    Event* e = static_cast<Event*>(event); \
     if (state.events.count(e) == 0) return kInvalidHandle
 
 ENTRY cuEventCreate(void** event, unsigned flags) {

@@ -52,7 +52,8 @@ lor2c_host_switch:
 
 void Fiber::start(void (*entry)()) {
     const size_t guard = size_t(sysconf(_SC_PAGESIZE));
-    void* memory = mmap(nullptr, kStack + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* memory = mmap(nullptr, kStack + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                        -1, 0);
     if (memory == MAP_FAILED || mprotect(memory, guard, PROT_NONE) != 0) {
         perror("host: stack of a fiber");
         abort();

@@ -10,7 +10,8 @@ import transformers
 
 cases = []
 for schedule, total, ratio in [
-    ("linear", 10, 0.3), ("linear", 7, 0.06), ("linear", 25, 0.0), ("linear", 5, 1.0), ("linear", 1, 0.06), ("constant", 9, 0.25),
+    ("linear", 10, 0.3), ("linear", 7, 0.06), ("linear", 25, 0.0), ("linear", 5, 1.0), ("linear", 1, 0.06),
+    ("constant", 9, 0.25),
     ("cosine", 10, 0.3), ("cosine", 25, 0.0), ("cosine", 5, 1.0), ("cosine", 1, 0.06),
 ]:
     warmup = math.ceil(total * ratio)  # as Trainer does

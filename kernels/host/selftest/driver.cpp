@@ -130,7 +130,8 @@ CASE(driver_start) {
     std::thread([] { CHECK(cuCtxSynchronize() == driver::kInvalidContext); }).join();
     CHECK(cuDevicePrimaryCtxRelease_v2(0) == 0 && cuCtxSynchronize() == driver::kInvalidContext);
     const char* name;
-    CHECK(cuGetErrorName(700, &name) == 0 && strcmp(name, "CUDA_ERROR_ILLEGAL_ADDRESS") == 0 && cuGetErrorName(12345, &name) == 1);
+    CHECK(cuGetErrorName(700, &name) == 0 && strcmp(name, "CUDA_ERROR_ILLEGAL_ADDRESS") == 0 &&
+          cuGetErrorName(12345, &name) == 1);
 }
 
 CASE(driver_visible) {
@@ -153,14 +154,19 @@ CASE(driver_memory) {
     void* pinned;
     size_t unused, total;
     lor2c_host_memory(1000);
-    CHECK(cuMemAlloc_v2(&p, 600) == 0 && cuMemAlloc_v2(&q, 401) == driver::kOutOfMemory && cuMemAlloc_v2(&q, 0) == driver::kInvalidValue);
+    CHECK(cuMemAlloc_v2(&p, 600) == 0 && cuMemAlloc_v2(&q, 401) == driver::kOutOfMemory &&
+          cuMemAlloc_v2(&q, 0) == driver::kInvalidValue);
     CHECK(cuMemGetInfo_v2(&unused, &total) == 0 && unused == 400 && total == 1000);
     unsigned char got[600];
     CHECK(cuMemcpyDtoH_v2(got, p, 600) == 0 && got[0] == 0xFF && got[599] == 0xFF);
-    CHECK(cuMemcpyDtoH_v2(got, p + 1, 600) == driver::kInvalidValue && cuMemsetD32_v2(p + 596, 0, 2) == driver::kInvalidValue);
-    CHECK(cuMemsetD32_v2(p + 596, 0x01020304, 1) == 0 && cuMemcpyDtoH_v2(got, p + 592, 8) == 0 && got[3] == 0xFF && got[4] == 4 && got[7] == 1);
-    CHECK(cuMemHostAlloc(&pinned, 10, 0) == 0 && cuMemFree_v2(Pointer(pinned)) == driver::kInvalidValue && cuMemFreeHost(pinned) == 0);
-    CHECK(cuMemFree_v2(p + 1) == driver::kInvalidValue && cuMemFree_v2(p) == 0 && cuMemFree_v2(p) == driver::kInvalidValue);
+    CHECK(cuMemcpyDtoH_v2(got, p + 1, 600) == driver::kInvalidValue &&
+          cuMemsetD32_v2(p + 596, 0, 2) == driver::kInvalidValue);
+    CHECK(cuMemsetD32_v2(p + 596, 0x01020304, 1) == 0 && cuMemcpyDtoH_v2(got, p + 592, 8) == 0 && got[3] == 0xFF &&
+          got[4] == 4 && got[7] == 1);
+    CHECK(cuMemHostAlloc(&pinned, 10, 0) == 0 && cuMemFree_v2(Pointer(pinned)) == driver::kInvalidValue &&
+          cuMemFreeHost(pinned) == 0);
+    CHECK(cuMemFree_v2(p + 1) == driver::kInvalidValue && cuMemFree_v2(p) == 0 &&
+          cuMemFree_v2(p) == driver::kInvalidValue);
     CHECK(cuMemGetInfo_v2(&unused, &total) == 0 && unused == 1000);
 }
 
@@ -198,16 +204,19 @@ CASE(driver_functions) {
     CHECK(cuFuncGetAttribute(&value, 0, o.add) == 0 && value == 32);
     CHECK(cuFuncGetParamInfo(o.add, 0, &offset, &size) == 0 && offset == 0 && size == sizeof(AddArgs));
     CHECK(cuFuncGetParamInfo(o.add, 1, &offset, &size) == driver::kInvalidValue);
-    CHECK(cuFuncSetAttribute(o.add, 8, 99 << 10) == 0 && cuFuncSetAttribute(o.add, 8, (99 << 10) + 1) == driver::kInvalidValue);
+    CHECK(cuFuncSetAttribute(o.add, 8, 99 << 10) == 0 &&
+          cuFuncSetAttribute(o.add, 8, (99 << 10) + 1) == driver::kInvalidValue);
     CHECK(cuFuncGetAttribute(&value, 8, o.add) == 0 && value == 99 << 10);
-    CHECK(cuModuleUnload(o.module) == 0 && cuFuncGetAttribute(&value, 0, o.add) == driver::kInvalidHandle && cuModuleUnload(o.module) == driver::kInvalidHandle);
+    CHECK(cuModuleUnload(o.module) == 0 && cuFuncGetAttribute(&value, 0, o.add) == driver::kInvalidHandle &&
+          cuModuleUnload(o.module) == driver::kInvalidHandle);
 }
 
 CASE(driver_launch) {
     const Open o;
     const Pointer x = device_ints(5);
     CHECK(o.launch(x, 2) == 0 && cuStreamSynchronize(o.stream) == 0 && first(x) == 7);
-    CHECK(o.launch(x, 2, sizeof(AddArgs) - 8) == driver::kInvalidValue && o.launch(x, 2, sizeof(AddArgs), 64) == driver::kInvalidValue);
+    CHECK(o.launch(x, 2, sizeof(AddArgs) - 8) == driver::kInvalidValue &&
+          o.launch(x, 2, sizeof(AddArgs), 64) == driver::kInvalidValue);
     CHECK(lor2c_host_calls("kernel:add") == 1 && lor2c_host_calls("cuLaunchKernel") == 3);
 }
 
@@ -219,7 +228,8 @@ CASE(driver_late) {
     CHECK(cuMemHostAlloc(reinterpret_cast<void**>(&pinned), 128, 0) == 0);
     const Pointer x = device_ints(0);
     const auto read = [&](bool wait) {
-        CHECK(cuMemsetD8Async(x, 0, 128, o.stream) == 0 && o.launch(x, 3) == 0 && cuMemcpyDtoHAsync_v2(pinned, x, 128, o.stream) == 0);
+        CHECK(cuMemsetD8Async(x, 0, 128, o.stream) == 0 && o.launch(x, 3) == 0 &&
+              cuMemcpyDtoHAsync_v2(pinned, x, 128, o.stream) == 0);
         if (wait) CHECK(cuStreamSynchronize(o.stream) == 0);
         const bool right = pinned[0] == 3 && pinned[31] == 3;
         CHECK(cuStreamSynchronize(o.stream) == 0 && pinned[31] == 3);
@@ -297,11 +307,13 @@ CASE(driver_graphs) {
     for (int by = 1; by <= 3; by++) CHECK(o.launch(x, by) == 0);
     CHECK(cuMemcpyDtoHAsync_v2(pinned, x, 128, o.stream) == 0);
     CHECK(cuStreamEndCapture(o.stream, &graph) == 0 && first(x) == 0);
-    CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0) == 0 && cuGraphDestroy(graph) == 0 && cuGraphDestroy(graph) == driver::kInvalidHandle);
+    CHECK(cuGraphInstantiateWithFlags(&exec, graph, 0) == 0 && cuGraphDestroy(graph) == 0 &&
+          cuGraphDestroy(graph) == driver::kInvalidHandle);
     for (int i = 1; i <= 3; i++) CHECK(cuGraphLaunch(exec, o.stream) == 0);
     CHECK(cuStreamSynchronize(o.stream) == 0 && first(x) == 18 && pinned[7] == 18);
     // Launched work runs even if its graph was destroyed.
-    CHECK(cuGraphLaunch(exec, o.stream) == 0 && cuGraphExecDestroy(exec) == 0 && cuStreamSynchronize(o.stream) == 0 && first(x) == 24);
+    CHECK(cuGraphLaunch(exec, o.stream) == 0 && cuGraphExecDestroy(exec) == 0 && cuStreamSynchronize(o.stream) == 0 &&
+          first(x) == 24);
     CHECK(cuGraphLaunch(exec, o.stream) == driver::kInvalidHandle);
 
     // These operations are forbidden during a capture, depending on its mode: 0
@@ -312,9 +324,11 @@ CASE(driver_graphs) {
         CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0);
         CHECK(cuMemAlloc_v2(&p, 8) == (mode == 0 ? driver::kCaptureUnsupported : 0));
         CHECK(cuStreamEndCapture(o.stream, &graph) == (mode == 0 ? driver::kCaptureInvalidated : 0));
-        CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0 && cuStreamSynchronize(o.stream) == driver::kCaptureUnsupported);
+        CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0 &&
+              cuStreamSynchronize(o.stream) == driver::kCaptureUnsupported);
         CHECK(cuStreamEndCapture(o.stream, &graph) == driver::kCaptureInvalidated);
-        CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0 && cuMemcpyDtoHAsync_v2(page, x, 128, o.stream) == driver::kCaptureUnsupported);
+        CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0 &&
+              cuMemcpyDtoHAsync_v2(page, x, 128, o.stream) == driver::kCaptureUnsupported);
         CHECK(cuStreamEndCapture(o.stream, &graph) == driver::kCaptureInvalidated);
         CHECK(cuStreamBeginCapture_v2(o.stream, mode) == 0 && cuEventRecord(event, o.stream) == 0);
         CHECK(cuStreamEndCapture(o.stream, &graph) == 0 && cuEventQuery(event) == driver::kCapturedEvent);
@@ -337,7 +351,8 @@ CASE(driver_faults) {
     lor2c_host_repair();
     CHECK(o.launch(x, 1) == 0 && cuStreamSynchronize(o.stream) == 0 && first(x) == 2);
     lor2c_host_fail("cuStreamSynchronize", 1, 214);
-    CHECK(cuStreamSynchronize(o.stream) == driver::kEccUncorrectable && cuCtxSynchronize() == driver::kEccUncorrectable);
+    CHECK(cuStreamSynchronize(o.stream) == driver::kEccUncorrectable &&
+          cuCtxSynchronize() == driver::kEccUncorrectable);
     lor2c_host_repair();
     CHECK(cuCtxSynchronize() == 0);
 }

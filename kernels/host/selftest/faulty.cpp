@@ -45,7 +45,9 @@ KERNEL(no_second_barrier, FaultArgs, 128) {
     }
     a.out[threadIdx.x] = worst;
 }
-CASE(no_second_barrier) { CHECK(!differs("no_second_barrier", 1, 128, 1.0f) && differs("no_second_barrier", 0, 128, 1.0f)); }
+CASE(no_second_barrier) {
+    CHECK(!differs("no_second_barrier", 1, 128, 1.0f) && differs("no_second_barrier", 0, 128, 1.0f));
+}
 
 KERNEL(no_syncwarp, FaultArgs, 32) {
     SHARED(Row, s);
@@ -74,7 +76,9 @@ KERNEL(uninitialized_shared, FaultArgs, 32) {
     s[threadIdx.x] += 1.0f;
     a.out[threadIdx.x] = s[threadIdx.x];
 }
-CASE(uninitialized_shared) { CHECK(!differs("uninitialized_shared", 1, 32, 1.0f, 3) && differs("uninitialized_shared", 0, 32, 1.0f, 3)); }
+CASE(uninitialized_shared) {
+    CHECK(!differs("uninitialized_shared", 1, 32, 1.0f, 3) && differs("uninitialized_shared", 0, 32, 1.0f, 3));
+}
 
 struct CopyArgs {
     const float* from;

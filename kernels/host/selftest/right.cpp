@@ -276,5 +276,6 @@ CASE(arithmetic) {
     CHECK(__float_as_uint(1.0f) == 0x3f800000u && __uint_as_float(0x40000000u) == 2.0f);
     CHECK(__popc(0xf0f0u) == 8 && __ffs(0) == 0 && __ffs(0x80) == 8 && __clz(0) == 32 && __clz(1) == 31);
     CHECK(rsqrtf(0.25f) == 2.0f && __fdividef(1.0f, 4.0f) == 0.25f && __expf(0.0f) == 1.0f);
-    CHECK(min(-1, 2) == -1 && max(3u, 2u) == 3u && min(1.0f, float(NAN)) == 1.0f && max(int64_t(1) << 40, int64_t(5)) == int64_t(1) << 40);
+    CHECK(min(-1, 2) == -1 && max(3u, 2u) == 3u && min(1.0f, float(NAN)) == 1.0f &&
+          max(int64_t(1) << 40, int64_t(5)) == int64_t(1) << 40);
 }

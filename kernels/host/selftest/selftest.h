@@ -7,12 +7,12 @@
 
 #include "host/block.h"
 
-#define CHECK(condition)                                                                                                                   \
-    do {                                                                                                                                   \
-        if (!(condition)) {                                                                                                                \
-            fprintf(stderr, "%s:%d: want %s\n", __FILE__, __LINE__, #condition);                                                           \
-            exit(1);                                                                                                                       \
-        }                                                                                                                                  \
+#define CHECK(condition)                                                         \
+    do {                                                                         \
+        if (!(condition)) {                                                      \
+            fprintf(stderr, "%s:%d: want %s\n", __FILE__, __LINE__, #condition); \
+            exit(1);                                                             \
+        }                                                                        \
     } while (0)
 
 // Case registers a case under its name.
@@ -23,9 +23,9 @@ struct Case {
     Case* next;
     inline static Case* first = nullptr;
 };
-#define CASE(name)                                                                                                                         \
-    static void case_##name();                                                                                                             \
-    static const Case registered_##name(#name, case_##name);                                                                               \
+#define CASE(name)                                           \
+    static void case_##name();                               \
+    static const Case registered_##name(#name, case_##name); \
     static void case_##name()
 
 // run launches one or more blocks of a kernel.
