@@ -24,11 +24,12 @@ type matmulPlan struct {
 func (p matmulPlan) tiles() int          { return ceil(p.m, p.tile) * ceil(p.n, p.tile) }
 func (p matmulPlan) partialBytes() int64 { return 4 * int64(p.parts) * int64(p.m) * int64(p.n) }
 
-// matmulModel is planMatmul's model of a kernel on a card, with times in ns. The same model is used for all cards,
-// because the parts determine the order in which terms are added, and results must not depend on the card. It is an
-// H200: 132 multiprocessors, 4,300 bytes per ns, 790 TFLOP/s in bfloat16, of which mma.sync is assumed to reach 62 %,
-// and 50 TFLOP/s in float32. A multiprocessor runs `resident` blocks of a kernel at a time. A stage of each takes
-// step, but the stages of all of them together take at least alone. A block needs fill to start and end.
+// matmulModel is planMatmul's model of a kernel on a card, with times in ns. One model is used for all cards, because
+// no other card has been measured. It may differ between cards: results have the same bytes on the same card and driver
+// only, because tensor cores of different generations round sums differently. The model is an H200: 132
+// multiprocessors, 4,300 bytes per ns, 790 TFLOP/s in bfloat16, of which mma.sync is assumed to reach 62 %, and 50
+// TFLOP/s in float32. A multiprocessor runs `resident` blocks of a kernel at a time. A stage of each takes step, but
+// the stages of all of them together take at least alone. A block needs fill to start and end.
 type matmulModel struct {
 	resident          int
 	step, alone, fill float64
