@@ -2,6 +2,7 @@ package computetest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -195,6 +196,69 @@ func testFaults(t *testing.T, open func() compute.Device, cfg Config, faults []f
 				t.Fatal("the suite found no fault")
 			}
 			t.Log(found[0])
+		})
+	}
+}
+
+// TestSample: a sample has the first and the last size of every op, and as many cases as were asked for.
+func TestSample(t *testing.T) {
+	cfg := Config{Eps: 0x1p-24}
+	all := cases(cfg)
+	count := func(of []testCase) map[string]int {
+		n := map[string]int{}
+		for _, c := range of {
+			op, _, _ := strings.Cut(c.name, "/")
+			n[op]++
+		}
+		return n
+	}
+	if got := sample(all, 0); len(got) != len(all) {
+		t.Errorf("%d cases without a sample; want %d", len(got), len(all))
+	}
+	some := sample(all, 3)
+	want := count(all)
+	for op, n := range want {
+		want[op] = min(n, 3)
+	}
+	if got := count(some); !maps.Equal(got, want) {
+		t.Errorf("cases by op %v; want %v", got, want)
+	}
+	names := map[string]bool{}
+	for _, c := range some {
+		if names[c.name] {
+			t.Errorf("%s occurs twice", c.name)
+		}
+		names[c.name] = true
+	}
+	if last := all[len(all)-1].name; !names[last] {
+		t.Errorf("the last case %s is missing", last)
+	}
+}
+
+// TestFunctions: a result may err by the given number of units in its last place, and no more.
+func TestFunctions(t *testing.T) {
+	const n, unit = 100, 0x1p-23
+	for name, c := range map[string]struct {
+		functions, off float64
+		fails          bool
+	}{
+		"rounded":  {0, 64 * unit, true},
+		"within":   {64, 63 * unit, false},
+		"beyond":   {64, 90 * unit, true},
+		"no error": {0, 0, false},
+	} {
+		t.Run("error="+name, func(t *testing.T) {
+			want, got := make([]float64, n), make([]float64, n)
+			for i := range want {
+				want[i] = 1
+				got[i] = 1 + c.off
+			}
+			r := &recorder{}
+			s := &suite{reporter: r, cfg: Config{Eps: 0x1p-24, Functions: c.functions}}
+			s.nearValues(&band{}, "x", got, want, want, 0)
+			if (len(r.failures) > 0) != c.fails {
+				t.Errorf("failures %q; want some: %v", r.failures, c.fails)
+			}
 		})
 	}
 }
