@@ -164,6 +164,10 @@ func (d *Device) Stats() compute.Stats {
 			s.Free, _, err = d.card.Memory()
 			return d.explain("ask for free memory", err)
 		}))
+		// The context, the code and the buffers of the device are already allocated. Graphs come with the steps.
+		if !d.noGraphs && !d.eager {
+			s.Free = max(1, s.Free-max(0, maxGraphBytes-d.queue.bytes))
+		}
 	}
 	return s
 }

@@ -34,7 +34,8 @@ type queue struct {
 	table  driver.Ptr // address of the slots on the card
 	seed   maphash.Seed
 	graphs map[uint64]*graph
-	clock  int // number of submissions
+	clock  int   // number of submissions
+	bytes  int64 // memory of all captured graphs on the card
 }
 
 // graph is a list that was submitted before.
@@ -42,7 +43,8 @@ type graph struct {
 	key      []byte // the whole list, because two lists may have the same hash
 	exec     driver.Graph
 	captured bool
-	used     int // clock at its last submission
+	bytes    int64 // memory on the card
+	used     int   // clock at its last submission
 }
 
 const (
@@ -52,6 +54,10 @@ const (
 	// kind of step.
 	maxGraphs = 64
 )
+
+// maxGraphBytes is the memory on the card that captured graphs may take together. The plan of a run leaves it free. A
+// test sets it lower.
+var maxGraphBytes int64 = 256 << 20
 
 // grid has the numbers of blocks of a launch.
 type grid struct{ x, y, z int }
@@ -202,20 +208,58 @@ func (d *Device) submitList() error {
 	switch {
 	case g == nil || !bytes.Equal(g.key, q.key):
 		// A list is not captured the first time, because many lists occur only once.
-		if err := q.evict(sum); err != nil {
+		if err := q.makeRoom(sum); err != nil {
 			return d.explain("forget a step", err)
 		}
 		q.graphs[sum] = &graph{key: bytes.Clone(q.key), used: q.clock}
 		return d.launchList()
 	case !g.captured:
-		exec, err := d.stream.Capture(d.launchList)
-		if err != nil {
-			return d.explain("capture a step", err)
+		if err := d.capture(g); err != nil {
+			return err
 		}
-		g.exec, g.captured = exec, true
+		if !g.captured {
+			return d.launchList()
+		}
 	}
 	g.used = q.clock
 	return d.explain("launch a step", g.exec.Launch(d.stream))
+}
+
+// capture captures the list as a graph and forgets other graphs if all together take more than maxGraphBytes. If the
+// card has too little memory for the graph, g remains without one and no further list is captured: a step without a
+// graph is slower, but needs no memory for it.
+func (d *Device) capture(g *graph) error {
+	q := &d.queue
+	before, _, err := d.card.Memory()
+	if err != nil {
+		return d.explain("ask for free memory", err)
+	}
+	g.exec, err = d.stream.Capture(d.launchList)
+	if answers(err, driver.OutOfMemory) {
+		d.noGraphs = true
+		return nil
+	}
+	if err != nil {
+		return d.explain("capture a step", err)
+	}
+	g.captured = true
+	after, _, err := d.card.Memory()
+	if err != nil {
+		return d.explain("ask for free memory", err)
+	}
+	// Other programs use the card too, so the difference can be negative.
+	g.bytes = max(0, before-after)
+	q.bytes += g.bytes
+	for q.bytes > maxGraphBytes {
+		sum, ok := q.oldest(g)
+		if !ok {
+			break
+		}
+		if err := q.forget(sum); err != nil {
+			return d.explain("forget a step", err)
+		}
+	}
+	return nil
 }
 
 // appendKey appends all bytes in which two lists can differ.
@@ -230,21 +274,34 @@ func (q *queue) appendKey(key []byte) []byte {
 	return append(key, q.args...)
 }
 
-// evict makes room for one more list, and removes a list with the same hash if there is one.
-func (q *queue) evict(sum uint64) (err error) {
-	if len(q.graphs) >= maxGraphs && q.graphs[sum] == nil {
-		first := true
-		var oldest uint64
-		for s, g := range q.graphs {
-			if first || g.used < q.graphs[oldest].used {
-				oldest, first = s, false
-			}
-		}
-		sum = oldest
+// makeRoom makes room for one more list, and forgets a list with the same hash if there is one.
+func (q *queue) makeRoom(sum uint64) error {
+	if q.graphs[sum] == nil && len(q.graphs) >= maxGraphs {
+		sum, _ = q.oldest(nil)
 	}
+	return q.forget(sum)
+}
+
+// oldest returns the hash of the list that has not been submitted for the longest time. If except is not nil it returns
+// the hash of another list that is captured, and false if there is none.
+func (q *queue) oldest(except *graph) (sum uint64, ok bool) {
+	for s, g := range q.graphs {
+		if except != nil && (g == except || !g.captured) {
+			continue
+		}
+		if !ok || g.used < q.graphs[sum].used {
+			sum, ok = s, true
+		}
+	}
+	return sum, ok
+}
+
+// forget destroys the graph of a list and removes the list.
+func (q *queue) forget(sum uint64) (err error) {
 	if g := q.graphs[sum]; g != nil {
 		if g.captured {
 			err = g.exec.Destroy()
+			q.bytes -= g.bytes
 		}
 		delete(q.graphs, sum)
 	}

@@ -194,6 +194,65 @@ func TestGraphsAreBounded(t *testing.T) {
 	}
 }
 
+// TestGraphMemory: captured graphs take at most maxGraphBytes together, the oldest are destroyed, and the free memory
+// that the device reports leaves room for them.
+func TestGraphMemory(t *testing.T) {
+	const perKernel = 1 << 20
+	fake(t).SetGraphMemory(t, perKernel)
+	defer func(old int64) { maxGraphBytes = old }(maxGraphBytes)
+	maxGraphBytes = 5*perKernel + 100
+	d := openCard(t, Options{})
+	defer d.Close()
+	free := d.Stats().Free
+	step := func(i int) {
+		for range 2 {
+			d.Reset()
+			d.Fill(d.Temp(compute.Shape{10}, compute.Working), float32(i))
+		}
+	}
+	for i := range 20 {
+		step(i)
+	}
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	captured := 0
+	for _, g := range d.queue.graphs {
+		if g.captured {
+			captured++
+		}
+	}
+	if captured != 5 || d.queue.bytes != 5*perKernel {
+		t.Errorf("%d graphs of %d bytes in all; want 5 of %d", captured, d.queue.bytes, 5*perKernel)
+	}
+	// The arena of the steps is the only other allocation since.
+	if got := d.Stats(); free-got.Free > 1<<20 {
+		t.Errorf("%d bytes fewer are free than before the graphs; their memory was not reserved", free-got.Free)
+	}
+}
+
+// TestNoMemoryForGraphs: if the card has no memory for a graph, steps run without graphs.
+func TestNoMemoryForGraphs(t *testing.T) {
+	driver := fake(t)
+	driver.SetGraphMemory(t, 1<<40)
+	d := openCard(t, Options{})
+	defer d.Close()
+	x := d.Alloc(compute.Shape{10}, compute.Working)
+	launches := driver.Calls("cuGraphLaunch")
+	for i := range 5 {
+		d.Reset()
+		d.Fill(x, float32(i))
+	}
+	got := make([]float32, 10)
+	d.Download(got, x)
+	if err := d.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if got[9] != 4 || driver.Calls("cuGraphLaunch") != launches {
+		t.Errorf("x is %v after %d launches of graphs; want 4 and none", got[9], driver.Calls("cuGraphLaunch")-launches)
+	}
+}
+
 func TestToBfloat16(t *testing.T) {
 	for _, c := range []struct {
 		x    float32

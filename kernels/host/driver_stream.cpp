@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "driver.h"
 #include "random.h"
@@ -270,11 +271,24 @@ ENTRY cuStreamIsCapturing(void* stream, int* status) {
     return kSuccess;
 }
 
+// Memory of a device that a graph takes for each kernel.
+static std::atomic<uint64_t> node_bytes{0};
+static std::map<const Graph*, std::pair<Device*, uint64_t>> graph_memory;
+
+// lor2c_host_graph_memory sets the memory of each kernel of the graphs that are
+// instantiated from now on.
+extern "C" __attribute__((visibility("default"))) void lor2c_host_graph_memory(uint64_t bytes) { node_bytes = bytes; }
+
 ENTRY cuGraphInstantiateWithFlags(void** exec, void* graph, unsigned long long) {
     BEGIN(Call::context);
     Graph* g = static_cast<Graph*>(graph);
     if (state.graphs.count(g) == 0) return kInvalidHandle;
+    Device& d = call.device();
+    const uint64_t bytes = node_bytes * g->nodes.size();
+    if (bytes > state.total || d.used > state.total - bytes) return kOutOfMemory;
+    d.used += bytes;
     Graph* x = new Graph(*g);
+    graph_memory[x] = {&d, bytes};
     state.execs.insert(x);
     *exec = x;
     return kSuccess;
@@ -305,6 +319,9 @@ ENTRY cuGraphExecDestroy(void* exec) {
     BEGIN(Call::context);
     Graph* x = static_cast<Graph*>(exec);
     if (state.execs.erase(x) == 0) return kInvalidHandle;
+    const auto memory = graph_memory.find(x);
+    memory->second.first->used -= memory->second.second;
+    graph_memory.erase(memory);
     delete x;
     return kSuccess;
 }

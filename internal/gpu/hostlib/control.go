@@ -49,8 +49,11 @@ func (d Driver) Fail(t testing.TB, entry string, nth uint64, code int) {
 	s := C.CString(entry)
 	defer C.free(unsafe.Pointer(s))
 	C.fail(d.find("lor2c_host_fail"), s, C.uint64_t(nth), C.int(code))
-	t.Cleanup(func() { C.number(d.find("lor2c_host_repair"), 0) })
+	t.Cleanup(d.Repair)
 }
+
+// Repair cancels pending failures and restores a lost context.
+func (d Driver) Repair() { C.number(d.find("lor2c_host_repair"), 0) }
 
 // Calls returns how often an entry point was called, or how often the kernel of "kernel:NAME" ran.
 func (d Driver) Calls(entry string) uint64 {
@@ -62,6 +65,13 @@ func (d Driver) Calls(entry string) uint64 {
 // SetMemory sets the memory of a card in bytes until the test ends.
 func (d Driver) SetMemory(t testing.TB, bytes uint64) {
 	f := d.find("lor2c_host_memory")
+	C.number(f, C.uint64_t(bytes))
+	t.Cleanup(func() { C.number(f, 0) })
+}
+
+// SetGraphMemory sets the memory that each kernel of a new graph takes on the card, until the test ends.
+func (d Driver) SetGraphMemory(t testing.TB, bytes uint64) {
+	f := d.find("lor2c_host_graph_memory")
 	C.number(f, C.uint64_t(bytes))
 	t.Cleanup(func() { C.number(f, 0) })
 }
