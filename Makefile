@@ -20,6 +20,9 @@ ifeq ($(OPENBLAS)$(CUDA),)
 export CGO_ENABLED ?= 0
 endif
 
+# Without the tables of a debugger the binary is two thirds of the size. STRIP= keeps them.
+STRIP := -ldflags='-s -w'
+
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The packages that start goroutines, and those that drive them.
 RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
@@ -40,14 +43,14 @@ build: ## build bin/lor2c
 	@echo "matrix products: $(if $(OPENBLAS),OpenBLAS,$(if $(filter amd64,$(shell go env GOARCH)),Go assembly,gonum))"
 ifeq ($(CUDA),)
 	@echo "CUDA device: left out$(if $(findstring command,$(origin CUDA)),,; it needs Linux on amd64 and a C compiler)"
-	go build $(TAGS) -o bin/lor2c ./cmd/lor2c
+	go build $(TAGS) $(STRIP) -o bin/lor2c ./cmd/lor2c
 else
 	@if $(NVCC) || sh scripts/toolchain.sh; then \
 	  $(MAKE) --no-print-directory kernels && echo "CUDA device: `head -2 build/kernels/compiler | xargs`" && \
-	  set -x && go build $(TAGS) -o bin/lor2c ./cmd/lor2c; \
+	  set -x && go build $(TAGS) $(STRIP) -o bin/lor2c ./cmd/lor2c; \
 	else \
 	  echo "CUDA device: left out; it needs a CUDA compiler" && \
-	  set -x && go build $(if $(OPENBLAS),-tags $(OPENBLAS)) -o bin/lor2c ./cmd/lor2c; \
+	  set -x && go build $(if $(OPENBLAS),-tags $(OPENBLAS)) $(STRIP) -o bin/lor2c ./cmd/lor2c; \
 	fi
 endif
 
@@ -55,6 +58,7 @@ NVCC := test -x "$$CUDA_HOME/bin/nvcc" || command -v nvcc >/dev/null
 toolchain: ## fetch a CUDA compiler into .toolchain (needs Python with pip)
 	sh scripts/toolchain.sh
 
+# LINEINFO=1 adds line numbers to the code, for compute-sanitizer, in another folder.
 kernels: ## compile the CUDA kernels (nvcc from CUDA_HOME, PATH or make toolchain; ARCH=sm_90a for one target)
 	@$(MAKE) -C kernels --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -145,6 +149,7 @@ endif
 gpu-bundle: ## pack the tests of the CUDA device for a machine with a card
 	@$(NVCC) || sh scripts/toolchain.sh
 	@$(MAKE) --no-print-directory kernels
+	@$(MAKE) --no-print-directory kernels LINEINFO=1
 	sh scripts/gpu_bundle.sh
 
 docker: ## build a container image with the release binary

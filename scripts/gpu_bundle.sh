@@ -13,7 +13,18 @@ export CGO_LDFLAGS=
 go build -trimpath -ldflags='-s -w' -o "$out/gpu-check" ./cmd/gpu-check
 # The version of the binary contains the commit, which gpu-check reports.
 go build -buildvcs=auto -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/lor2c" ./cmd/lor2c
-go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" ./internal/gpu
+# The tests of the kernels have code with line numbers instead, for compute-sanitizer.
+{
+  printf '{"Replace":{'
+  comma=
+  for archive in "$PWD"/build/kernels-lines/archives/*.tar.gz; do
+    printf '%s"%s":"%s"' "$comma" "$PWD/kernels/build/${archive##*/}" "$archive"
+    comma=,
+  done
+  printf '}}\n'
+} > build/kernels-lines/overlay.json
+go test -c -overlay build/kernels-lines/overlay.json -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/gpu.test" \
+  ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train
 cp -r testdata/golden testdata/golden_events testdata/golden_loss "$out/testdata/"

@@ -27,10 +27,12 @@ FNR == 1 {
 }
 
 /^[ \t]*\.section[ \t]*\.text\./ { section = $2; sub(/^\.text\./, "", section); sub(/,.*/, "", section) }
-section && match($0, /[ \t](LDG|STG|LDGSTS|HMMA|IMMA|HGMMA)\.[.A-Z0-9a-z_]*/) {
+# LD and ST are accesses whose address space the compiler does not know. In the
+# kernels they are accesses to global memory.
+section && match($0, /[ \t](LDG|STG|LDGSTS|LD|ST|HMMA|IMMA|HGMMA)\.[.A-Z0-9a-z_]*/) {
     op = substr($0, RSTART + 1, RLENGTH - 1)
     wide = op ~ /\.128/
-    kind = op ~ /MMA/ ? "mma" : (op ~ /^STG/ ? "store" : "load") wide
+    kind = op ~ /MMA/ ? "mma" : (op ~ /^ST/ ? "store" : "load") wide
     count[section "," target, kind]++
     seen[target] = 1
 }

@@ -40,11 +40,22 @@ build() { # build OS ARCH FILE
   go build "$@"
 }
 
+# too_large fails for a binary of more than 48 MB, the size of the largest with some
+# room.
+too_large() { # too_large FILE
+  bytes=$(wc -c < "$1")
+  if [ "$bytes" -gt 48000000 ]; then
+    echo "release: $1 has $bytes bytes; want at most 48,000,000" >&2
+    exit 1
+  fi
+}
+
 for target in $targets; do
   os=${target%/*} arch=${target#*/} exe=
   [ "$os" = windows ] && exe=.exe
   echo "release: $target"
   (build "$os" "$arch" "$out/lor2c$exe")
+  too_large "$out/lor2c$exe"
   version=$(go version -m "$out/lor2c$exe" | awk '$1 == "mod" { print $3 }')
   name=lor2c-$version-$os-$arch
   cp -r "$out/common" "$out/$name"
