@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// doctor runs lor2c doctor, which must find a card and a driver that has all
-// entry points.
+// doctor runs lor2c doctor, which must find a card, a driver that has all entry
+// points, and no kernel that fails the self-check.
 func (b *bundle) doctor() (string, map[string]float64, error) {
 	out, err := b.lor2c("doctor")
 	if err != nil {
@@ -25,6 +25,10 @@ func (b *bundle) doctor() (string, map[string]float64, error) {
 			b.result.Card = value
 		case "missing":
 			return out, nil, fmt.Errorf("the driver lacks entry points: %s", value)
+		case "self-check:0":
+			if value != "passed" {
+				return out, nil, fmt.Errorf("the self-check of the kernels: %s", value)
+			}
 		}
 	}
 	if b.result.Card == "" {
@@ -113,19 +117,36 @@ func (b *bundle) steps() (string, map[string]float64, error) {
 	return b.benchmarks("internal/train", "^BenchmarkStepCUDA$")
 }
 
-// sanitizer runs the conformance suite under one tool of compute-sanitizer.
+// sanitized are the tests that run under compute-sanitizer, each in its own
+// process so that each has the whole limit: a few sizes of every op in both
+// precisions, and kernels and launches that the suite's sizes do not reach.
+var sanitized = []string{
+	"^TestConformance$/^dtype=f32$",
+	"^TestConformance$/^dtype=bf16$",
+	"^Test(Products|SlopeJoinsProduct|AttentionUnaligned|RowFusion|RowFusionEnds)$",
+}
+
+// sanitizedSizes is the number of cases of each op. Kernels are up to a hundred
+// times slower than without the sanitizer.
+const sanitizedSizes = "3"
+
+// sanitizer runs tests under one tool of compute-sanitizer.
 func sanitizer(tool string) func(*bundle) (string, map[string]float64, error) {
 	return func(b *bundle) (string, map[string]float64, error) {
 		program, err := exec.LookPath("compute-sanitizer")
 		if err != nil {
 			return "", nil, skip("compute-sanitizer is not on PATH")
 		}
-		out, err := b.process("internal/gpu", []string{"LOR2C_REQUIRE_GPU=1"}, program, "--tool", tool,
-			"--error-exitcode", "9",
-			b.dir+"/bin/gpu.test", "-test.run", suite, "-test.short")
-		if err != nil {
-			return "", nil, err
+		env := []string{"LOR2C_REQUIRE_GPU=1", "LOR2C_TEST_SAMPLE=" + sanitizedSizes}
+		var detail string
+		for _, which := range sanitized {
+			out, err := b.process("internal/gpu", env, program, "--tool", tool, "--error-exitcode", "9",
+				b.dir+"/bin/gpu.test", "-test.run", which, "-test.short")
+			if err != nil {
+				return "", nil, err
+			}
+			detail = last(strings.TrimSpace(out), 200)
 		}
-		return last(strings.TrimSpace(out), 200), nil, nil
+		return detail, nil, nil
 	}
 }

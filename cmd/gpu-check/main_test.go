@@ -132,6 +132,30 @@ func TestProcessFails(t *testing.T) {
 	}
 }
 
+// TestDoctor: a card passes, and a kernel that fails the self-check or a missing entry point fails the check.
+func TestDoctor(t *testing.T) {
+	const card = "lor2c v1\ndriver CUDA 12.4\ncuda:0 H200\n"
+	for name, c := range map[string]struct{ out, want string }{
+		"passed":  {card + "self-check:0 passed\n", ""},
+		"refused": {card + "self-check:0 wrong results: matmul_nt_bf16\n", "the self-check of the kernels: wrong results"},
+		"missing": {card + "missing cuGraphLaunch\n", "the driver lacks entry points: cuGraphLaunch"},
+		"no card": {"lor2c v1\ndriver none\n", "no card"},
+	} {
+		t.Run("card="+name, func(t *testing.T) {
+			b := &bundle{dir: t.TempDir()}
+			program := filepath.Join(b.dir, "bin", "lor2c")
+			write(t, program, "#!/bin/sh\ncat <<'END'\n"+c.out+"END\n")
+			if err := os.Chmod(program, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := b.doctor()
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+				t.Errorf("doctor: %v; want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // TestNothingRan: a run without any test or benchmark fails the check.
 func TestNothingRan(t *testing.T) {
 	b := &bundle{dir: t.TempDir()}
@@ -146,6 +170,43 @@ func TestNothingRan(t *testing.T) {
 	}
 	if _, _, err := b.operations(); err == nil || !strings.HasPrefix(err.Error(), "no benchmark ran") {
 		t.Errorf("operations without benchmarks: %v", err)
+	}
+}
+
+// TestSanitizer: each list of tests runs in its own process under the tool, on a few sizes, and a failure of any fails
+// the check.
+func TestSanitizer(t *testing.T) {
+	b := &bundle{dir: t.TempDir()}
+	tools, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+	t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
+	if err := os.MkdirAll(filepath.Join(b.dir, "internal", "gpu"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(tools, "compute-sanitizer")
+	script := "#!/bin/sh\necho \"$LOR2C_TEST_SAMPLE $*\" >> " + calls + "\n"
+	write(t, program, script)
+	if err := os.Chmod(program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := sanitizer("racecheck")(b); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+	if len(lines) != len(sanitized) {
+		t.Fatalf("%d processes; want %d:\n%s", len(lines), len(sanitized), raw)
+	}
+	for i, line := range lines {
+		if !strings.HasPrefix(line, sanitizedSizes+" --tool racecheck ") || !strings.Contains(line, sanitized[i]) {
+			t.Errorf("process %d: %q; want racecheck of %s on %s sizes", i, line, sanitized[i], sanitizedSizes)
+		}
+	}
+	write(t, program, script+"case \"$*\" in *bf16*) exit 9;; esac\n")
+	if _, _, err := sanitizer("racecheck")(b); err == nil || !strings.Contains(err.Error(), "bf16") {
+		t.Errorf("a race in the second process: %v; want an error that names the test", err)
 	}
 }
 

@@ -113,8 +113,25 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 		rows = append(rows,
 			row{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
 				c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
+		if c.Usable {
+			rows = append(rows, row{fmt.Sprintf("self-check:%d", i), selfCheck(i)})
+		}
 	}
 	return rows
+}
+
+// selfCheck returns the result of the self-check of a card's kernels.
+func selfCheck(card int) string {
+	if os.Getenv("LOR2C_SELF_CHECK") == "0" {
+		return "omitted, because LOR2C_SELF_CHECK is 0"
+	}
+	switch refused, err := gpu.SelfCheck(card); {
+	case err != nil:
+		return err.Error()
+	case len(refused) > 0:
+		return "wrong results, so slower kernels are used instead: " + strings.Join(refused, " ")
+	}
+	return "passed"
 }
 
 func gib(bytes int64) float64 { return float64(bytes) / (1 << 30) }

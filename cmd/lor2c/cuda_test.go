@@ -110,7 +110,7 @@ func TestDriverIsNotOpened(t *testing.T) {
 	}{
 		"help":    {[]string{"--help"}, 0, ""},
 		"version": {[]string{"version"}, 0, ""},
-		"config":  {[]string{"config", "-c", "configs/demo.yaml"}, 0, ""},
+		"methods": {[]string{"methods"}, 0, ""},
 		"mistake": {[]string{"trian"}, exitUsage, ""},
 		"cpu":     {append(short(t, t.TempDir()), "--device", "cpu"), 0, ""},
 		"cuda":    {append(short(t, t.TempDir()), "--device", "cuda"), exitDevice, "open cuInit"},

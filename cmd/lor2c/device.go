@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
@@ -52,6 +53,10 @@ func openDevice(name, precision string) (compute.Device, error) {
 func openCard(index int, precision string) (compute.Device, error) {
 	dev, err := gpu.Open(gpu.Options{Index: index, Narrow: precision == config.BFloat16})
 	if err == nil {
+		if d, ok := dev.(interface{ Refused() []string }); ok && len(d.Refused()) > 0 {
+			fmt.Fprintf(os.Stderr, "lor2c: cuda:%d: wrong results in the self-check, so slower kernels are used instead: %s\n",
+				index, strings.Join(d.Refused(), " "))
+		}
 		return dev, nil
 	}
 	hint := "lor2c doctor lists what it found"

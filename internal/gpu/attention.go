@@ -35,9 +35,10 @@ type attentionKernels struct {
 // largestHead is the largest head size of any kernel.
 const largestHead = 256
 
-// attentionFor returns the kernels for heads of headDim columns: those with tensor cores if they are compiled for
-// that size and every row begins at a multiple of 16 bytes, and the general ones otherwise.
-func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionKernels {
+// attentionFor returns the kernels of op, attention_forward or attention_backward_kv, for heads of headDim columns:
+// those with tensor cores if they are compiled for that size, every row begins at a multiple of 16 bytes and they have
+// passed the self-check, and the general ones otherwise.
+func (d *Device) attentionFor(op string, headDim int, tensors ...compute.Tensor) attentionKernels {
 	if headDim > largestHead {
 		d.fail(fmt.Errorf("gpu: attention: heads have %d columns; the kernels take up to %d", headDim, largestHead))
 	}
@@ -45,14 +46,16 @@ func (d *Device) attentionFor(headDim int, tensors ...compute.Tensor) attentionK
 	for _, t := range tensors {
 		aligned = aligned && d.at(t)%16 == 0
 	}
-	if d.narrow && aligned && (headDim == 32 || headDim == 64 || headDim == 128) {
+	size := fmt.Sprintf("_d%d", headDim)
+	if d.narrow && aligned && (headDim == 32 || headDim == 64 || headDim == 128) &&
+		!d.plainAttention && !d.refused[d.named(op+size)] {
 		stages := 3
 		if headDim == 128 {
 			stages = 2
 		}
 		passing := 128 * headDim * stages
 		return attentionKernels{
-			size: fmt.Sprintf("_d%d", headDim), rows: 64, vector: 1,
+			size: size, rows: 64, vector: 1,
 			forward: 128*headDim + passing, dkv: 256*headDim + passing + 256*stages + 4096, dq: 256*headDim + passing,
 		}
 	}
@@ -85,7 +88,7 @@ func (d *Device) attention(o compute.AttnOpts, k attentionKernels) attentionArgs
 
 // Attention computes softmax(scale q kT) v for each head.
 func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
-	by := d.attentionFor(o.HeadDim, dst, q, k, v)
+	by := d.attentionFor("attention_forward", o.HeadDim, dst, q, k, v)
 	a := d.attention(o, by)
 	a.q, a.k, a.v, a.y, a.lse = d.at(q), d.at(k), d.at(v), d.at(dst), d.at(lse)
 	g := grid{o.Heads, ceil(class(o.MaxQ), by.rows), class(o.CuQ.Shape[0] - 1)}
@@ -94,7 +97,7 @@ func (d *Device) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 
 // AttentionGrad computes the gradient of Attention.
 func (d *Device) AttentionGrad(o compute.AttentionGradArgs) {
-	by := d.attentionFor(o.HeadDim, o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.DY)
+	by := d.attentionFor("attention_backward_kv", o.HeadDim, o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.DY)
 	a := d.attention(o.AttnOpts, by)
 	a.q, a.k, a.v, a.lse, a.dy = d.at(o.Q), d.at(o.K), d.at(o.V), d.at(o.LSE), d.at(o.DY)
 	a.dq, a.dk, a.dv = d.at(o.DQ), d.at(o.DK), d.at(o.DV)

@@ -34,7 +34,10 @@ type Device struct {
 	lastProduct fusableProduct
 	partial     *buffer
 	found       map[string]kernel
-	plans       map[productShape]matmulPlan
+	refused     map[string]bool // kernels that failed the self-check
+	// plainAttention makes attention use the kernels for any head size.
+	plainAttention bool
+	plans          map[productShape]matmulPlan
 	// eager submits each launch at once and waits for it, so that a fault names its kernel (LOR2C_SYNC=1). noGraphs
 	// launches kernels individually, without graphs (LOR2C_GRAPHS=0).
 	eager, noGraphs bool
@@ -49,7 +52,8 @@ var _ compute.Device = (*Device)(nil)
 func Open(o Options) (compute.Device, error) {
 	d := &Device{
 		narrow: o.Narrow, eager: os.Getenv("LOR2C_SYNC") == "1", noGraphs: os.Getenv("LOR2C_GRAPHS") == "0",
-		found: map[string]kernel{}, plans: map[productShape]matmulPlan{}, mem: memory{live: map[ptr]bool{}},
+		found: map[string]kernel{}, refused: map[string]bool{}, plans: map[productShape]matmulPlan{},
+		mem:   memory{live: map[ptr]bool{}},
 		calls: make(chan func() error), done: make(chan error),
 	}
 	d.queue.seed, d.queue.graphs = maphash.MakeSeed(), map[uint64]*graph{}
@@ -63,6 +67,12 @@ func Open(o Options) (compute.Device, error) {
 	d.partial = d.allocate(scratchBytes, "scratch memory")
 	d.mem.scratch = 4*maxSlots + scratchBytes
 	d.fail(d.run(func() error { return d.staging.open(d) }))
+	if d.err == nil {
+		// The error of the check names the kernel, and a failure of the device in it does not.
+		if err := d.verify(); err != nil {
+			d.err = err
+		}
+	}
 	if err := d.err; err != nil {
 		d.Close()
 		return nil, err

@@ -58,9 +58,9 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	}
 	elements := m * n
 	m, n, k = class(m), class(n), class(k)
-	if !ta && tb && min(m, n) <= skinny {
+	if kernel := d.typed("matmul_skinny", a.DType); !ta && tb && min(m, n) <= skinny && !d.refused[kernel] {
 		d.launchProduct(
-			d.typed("matmul_skinny", a.DType), grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements,
+			kernel, grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements,
 		)
 	} else {
 		narrow := d.Bytes(a.DType) == 2
@@ -87,10 +87,6 @@ func (d *Device) plan(s productShape) matmulPlan {
 // tiled queues a product with the kernels that work on tiles. Factors have type t, and dst has the given number of
 // elements.
 func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements int) {
-	args.chunk, args.parts = int32(p.chunk), int32(p.parts)
-	if p.parts > 1 {
-		args.partial = d.scratch(p.partialBytes())
-	}
 	name, block := "matmul", 256
 	if p.tile == smallTile {
 		name += "_small"
@@ -99,9 +95,18 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements 
 		name += "_" + letter(args.ta) + letter(args.tb)
 		block = 128
 	}
-	d.launchProduct(d.typed(name, t), grid{x: p.tiles(), y: p.parts}, block, args, elements)
+	kernel, reduce := d.typed(name, t), d.typed("matmul_reduce", t)
+	if d.refused[kernel] || p.parts > 1 && d.refused[reduce] {
+		d.launchProduct(d.typed("matmul_plain", t), grid{x: ceil(p.m*p.n, 256)}, 256, args, elements)
+		return
+	}
+	args.chunk, args.parts = int32(p.chunk), int32(p.parts)
 	if p.parts > 1 {
-		d.launchProduct(d.typed("matmul_reduce", t), grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
+		args.partial = d.scratch(p.partialBytes())
+	}
+	d.launchProduct(kernel, grid{x: p.tiles(), y: p.parts}, block, args, elements)
+	if p.parts > 1 {
+		d.launchProduct(reduce, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 	"github.com/lor2c/lor2c/kernels"
@@ -57,6 +58,23 @@ func describe(i int) Card {
 	}
 	c.Code, c.Usable = kernels.Describe(p.Major, p.Minor)
 	return c
+}
+
+// SelfCheck opens a card in both precisions, which checks its kernels unless that was done before, and returns the
+// names of those that are not used because they gave wrong results.
+func SelfCheck(index int) (refused []string, err error) {
+	for _, narrow := range []bool{false, true} {
+		dev, err := Open(Options{Index: index, Narrow: narrow})
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, dev.(*Device).Refused()...)
+		if err := dev.Close(); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(refused)
+	return slices.Compact(refused), nil
 }
 
 // FreeMemory returns the number of free bytes on a card.

@@ -92,9 +92,10 @@ std::vector<int> visible(int count) {
         const std::string name = rest.substr(0, comma);
         rest = comma == std::string::npos ? "" : rest.substr(comma + 1);
         int found = -1;
-        for (int i = 0; i < count; i++)
+        for (int i = 0; i < count; i++) {
             const bool is_uuid = name.size() > 4 && hex_uuid(i).compare(0, name.size(), name) == 0;
             if (is_uuid || name == std::to_string(i)) found = i;
+        }
         if (found < 0) break;
         shown.push_back(found);
     }

@@ -125,7 +125,8 @@ func buildIn(dir string, progress io.Writer) (Library, error) {
 	if err != nil {
 		return Library{}, err
 	}
-	return Library{Path: out, Env: append(c.env(), "LOR2C_LIBCUDA="+out)}, nil
+	// Every start would repeat the self-check in tests that have their own cache directory.
+	return Library{Path: out, Env: append(c.env(), "LOR2C_LIBCUDA="+out, "LOR2C_SELF_CHECK=0")}, nil
 }
 
 // newCompiler returns the compiler. If fast is set it does not use the sanitizers.
