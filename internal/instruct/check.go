@@ -162,13 +162,15 @@ func (c *Check) Findings() (list []string) {
 		list = f.lines.finding(list, f.what)
 	}
 	if t := c.Tokens; t != nil {
-		list = t.Dropped.finding(list, fmt.Sprintf("rows without a token to predict within %d tokens, which are left out", t.Cutoff))
+		what := fmt.Sprintf("rows without a token to predict within %d tokens, which are left out", t.Cutoff)
+		list = t.Dropped.finding(list, what)
 		if t.EOS == 0 {
 			list = append(list, "no row ends with the end token, so the model does not learn to stop")
 		}
 	}
 	for _, o := range c.Overlaps {
-		what := fmt.Sprintf("rows that share %d words in a row, or all words, with %s, such as %s", gramWords, o.With, o.Example)
+		what := fmt.Sprintf("rows that share %d words in a row, or all words, with %s, such as %s",
+			gramWords, o.With, o.Example)
 		list = o.Rows.finding(list, what)
 	}
 	return list

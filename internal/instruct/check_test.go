@@ -83,7 +83,8 @@ func TestCheck(t *testing.T) {
 		t.Errorf("a file without a mistake has the findings %q", got)
 	}
 	for _, bad := range []string{filepath.Join(dir, "nothing"), t.TempDir(), filepath.Join(dir, "ignored.md")} {
-		if err := NewReference("x").AddPath(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "want a file of") {
+		err := NewReference("x").AddPath(t.Context(), bad)
+		if err == nil || !strings.Contains(err.Error(), "want a file of") {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
