@@ -32,7 +32,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo demo-decoder table1 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -115,12 +115,13 @@ demo-decoder: ## fine-tune the demo decoder and show what it writes before and a
 # PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
 PROFILE ?= paper
 REPRODUCE = --profile $(PROFILE) $(if $(TASKS),--tasks $(TASKS)) $(if $(METHODS),--methods $(METHODS)) \
-	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA))
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ALLOW_CODE),--allow-code-execution)
 table1: ## reproduce table I of the paper (see lor2c reproduce --help; PROFILE TASKS METHODS SEEDS MODEL DATA)
+table2: ## reproduce table II of the paper (ALLOW_CODE=1 runs what the models write for HumanEval, in a sandbox)
 fig2: ## reproduce figure 2, singular values of W = BA
 fig6: ## reproduce figure 6, merges and injections
 fig7: ## reproduce figure 7, gradients of LoR2C over LoRA
-table1 fig2 fig6 fig7:
+table1 table2 fig2 fig6 fig7:
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	bin/lor2c reproduce $@ $(strip $(REPRODUCE))
 

@@ -11,8 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/benchmark"
+	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/reproduce"
 	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 func newReproduceCommand() *cobra.Command {
@@ -21,18 +25,21 @@ func newReproduceCommand() *cobra.Command {
 	var device string
 	c := &cobra.Command{
 		Use:   "reproduce (" + strings.Join(reproduce.Targets, "|") + ")",
-		Short: "Reproduce the paper's table I and figures 2, 6 and 7",
+		Short: "Reproduce the paper's tables I and II and figures 2, 6 and 7",
 		Long: wrap("Reproduce trains what is missing, as lor2c sweep does, and writes the table as Markdown, LaTeX and "+
 			"JSON, or the figure as PNG, SVG and JSON, beside the paper's numbers. The same command continues. It reads run "+
 			"files from configs/, so run it from the root of the repository.", "") + "\n\n" +
 			"  table1  GLUE dev scores of the methods that lor2c has; IMLoR2C at one cell,\n" +
 			"          or with --grid at the best of 49\n" +
+			"  table2  MMLU, BBH, DROP and HumanEval of decoders fine-tuned on instructions,\n" +
+			"          with standard errors and paired differences to LoRA\n" +
 			"  fig2    singular values of W = BA over the epochs\n" +
 			"  fig6    IMLoR2C over a grid of merges and injections\n" +
 			"  fig7    gradients of LoR2C over those of LoRA\n\n" +
 			wrap("--profile mini takes the demo's encoder and data and a few minutes; its numbers are not the paper's.", ""),
 		Example: "  lor2c reproduce fig7 --profile mini\n" +
-			"  lor2c reproduce table1 --tasks mrpc,rte --methods lora,lor2c --device cuda",
+			"  lor2c reproduce table1 --tasks mrpc,rte --methods lora,lor2c --device cuda\n" +
+			"  lor2c reproduce table2 --model models/llama-2-7b --data data --tasks mmlu,bbh",
 		Annotations: exits(exitDevice, exitCells),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -50,12 +57,15 @@ func newReproduceCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.Profile, "profile", reproduce.Paper, "profile `NAME`: paper or mini")
 	c.Flags().StringSliceVar(&o.Tasks, "tasks", nil, "tasks, `LIST` such as mrpc,rte (the target's)")
-	c.Flags().StringSliceVar(&o.Methods, "methods", nil, "table1: methods, `LIST` such as lora,lor2c (all)")
-	c.Flags().UintSliceVar(&seeds, "seeds", nil, "seeds, `LIST` such as 1,2,3 (17; for table1 17,18,19, mini 17,18)")
+	c.Flags().StringSliceVar(&o.Methods, "methods", nil, "table1, table2: methods, `LIST` such as lora,lor2c (all)")
+	c.Flags().UintSliceVar(&seeds, "seeds", nil,
+		"seeds, `LIST` such as 1,2,3 (17; table1 17,18,19, mini 17,18; table2 42)")
 	c.Flags().Lookup("seeds").DefValue = "" // not "[]" in the help
 	c.Flags().StringVar(&o.Model, "model", "", "Hugging Face directory `DIR` (models/roberta-base)")
-	c.Flags().StringVar(&o.Data, "data", "", "folder `DIR` with the folders of GLUE's tasks (data/glue)")
+	c.Flags().StringVar(&o.Data, "data", "", "folder `DIR` of GLUE's tasks (data/glue), or of table2's data")
 	c.Flags().BoolVar(&o.Grid, "grid", false, "table1: IMLoR2C over the whole grid, as in the paper")
+	c.Flags().BoolVar(&o.AllowCode, "allow-code-execution", false,
+		"table2: ask HumanEval, whose programs the models write, in a sandbox")
 	c.Flags().StringVar(&o.Out, "out", "", "directory `DIR` (runs/reproduce, or runs/reproduce-mini)")
 	c.Flags().IntVar(&o.Parallel, "parallel", 0, "runs at once, `N` (paper: 1, mini: one a core)")
 	c.ValidArgs = reproduce.Targets
@@ -84,6 +94,9 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 	if failed != nil && !errors.Is(failed, sweep.ErrFailed) {
 		return failed
 	}
+	if err := j.Ask(ctx, asking(o, device)); err != nil {
+		return errors.Join(failed, err)
+	}
 	paths, err := j.Write()
 	if err != nil {
 		return errors.Join(failed, err)
@@ -102,4 +115,40 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 		fmt.Fprintln(stdout, p)
 	}
 	return failed
+}
+
+// asking returns a function that asks a benchmark as lor2c eval --task does, in the protocol of the paper.
+func asking(o reproduce.Options, device string) func(context.Context, reproduce.Asked) (*reproduce.Score, error) {
+	return func(ctx context.Context, a reproduce.Asked) (*reproduce.Score, error) {
+		precision := config.Float32
+		if name := filepath.Join(a.Run, train.ConfigFile); a.Run != "" {
+			c, err := config.LoadContext(ctx, name, nil, nil)
+			if err != nil {
+				return nil, err
+			}
+			precision = c.Train.Precision
+		}
+		e := evalOptions{run: a.Run, checkpoint: "best", device: device}
+		t := taskOptions{
+			task: a.Task, model: a.Model, data: a.Data, protocol: string(benchmark.InstructEval), out: a.Out,
+			against: a.Against, shots: -1, own: a.Own, allowCode: o.AllowCode, precision: precision,
+			settings: evaluate.Settings{
+				Decode: evaluate.ByProtocol, Samples: 1, Seed: 42, Batch: 16, Out: a.Out,
+			},
+		}
+		source, name, err := t.source(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		if a.Against == "" {
+			fmt.Fprintf(os.Stderr, "%s: %s\n", name, a.Task)
+		}
+		r, d, err := evaluateTask(ctx, t, source, device)
+		if err != nil {
+			return nil, err
+		}
+		return &reproduce.Score{
+			Title: r.Title, Metric: r.Metric, Value: r.Value, StdErr: r.StdErr, N: r.N, Difference: d,
+		}, nil
+	}
 }

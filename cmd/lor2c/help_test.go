@@ -147,7 +147,7 @@ func TestCompletion(t *testing.T) {
 		{"merge-report --format |", []string{"html", "json", "md", "csv"}, ":4"},
 		{"merge-report --out |", nil, ":0"},
 		{"merge-report none|", nil, ":16"},
-		{"reproduce |", []string{"table1", "fig2", "fig6", "fig7"}, ":4"},
+		{"reproduce |", []string{"table1", "table2", "fig2", "fig6", "fig7"}, ":4"},
 		{"reproduce --methods lora,|", []string{"lora,full", "lora,adapter16"}, ":6"},
 		{"reproduce --profile |", []string{"paper", "mini"}, ":4"},
 		{"help ev|", []string{"eval"}, ":4"},

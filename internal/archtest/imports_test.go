@@ -109,7 +109,7 @@ var layers = []struct {
 	}},
 	{"internal/reproduce",
 		[]string{"internal/metric", "internal/outfile", "internal/schedule", "internal/runlog", "internal/figure",
-			"internal/config", "internal/sweep"}},
+			"internal/config", "internal/sweep", "internal/benchmark"}},
 	{"cmd/lor2c", []string{
 		"internal/place", "internal/nearest", "internal/compute", "internal/cpu", "internal/gpu", "internal/adapter",
 		"internal/checkpoint", "internal/outfile", "internal/config", "internal/terminal", "internal/figure",

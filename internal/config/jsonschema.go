@@ -166,7 +166,7 @@ func (l leaf) jsonNode() *jsonNode {
 func valueNode(t reflect.Type, k *Key) *jsonNode {
 	switch {
 	case t == source:
-		return &jsonNode{AnyOf: []*jsonNode{pathNode(k), numberNode("number", &fraction)}}
+		return &jsonNode{AnyOf: []*jsonNode{pathNode(k), numberNode("number", &fraction), numberNode("integer", &rows)}}
 	case t == reflect.TypeFor[[]Weight]():
 		balanced := &jsonNode{Const: Balanced}
 		return &jsonNode{AnyOf: []*jsonNode{

@@ -127,7 +127,8 @@ func TestSchemaAndLoad(t *testing.T) {
 		{"model", "m|a/b|'./~'", "''|~/m|$HOME/m|5|null|[a]"},
 		{"data.task", "custom", "''|imdb|null|1"},
 		{"data.train", "t.csv|./t.csv", "~/t.csv|'${X}/t.csv'|7"},
-		{"data.dev", "d.csv|0.2|''", "0|1|-0.1|[a]|~/d.csv|true"},
+		// Whole numbers are rows of task instruct; the schema does not tell the tasks apart.
+		{"data.dev", "d.csv|0.2|''", "0|1.5|-0.1|[a]|~/d.csv|true"},
 		{"data.text", "t|[t]|[a, b]", "{a: b}|[1]|5|true"},
 		{"data.labels", "[a, b]|['0', '1']", "[0, 1]|[true, false]|3"},
 		{"data.kind", "''|classification|regression", "ranking|1"},

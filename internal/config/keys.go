@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"reflect"
 
 	"github.com/lor2c/lor2c/internal/setting"
@@ -32,8 +33,11 @@ func Keys() (keys []Key) {
 	return keys
 }
 
-// fraction is what a number as the value of data.dev can be.
-var fraction = setting.Range{Least: 0, Most: 1, Above: true, Below: true}
+// fraction and rows are what a number as the value of data.dev can be.
+var (
+	fraction = setting.Range{Least: 0, Most: 1, Above: true, Below: true}
+	rows     = setting.Range{Least: 1, Most: math.Inf(1)}
+)
 
 func (l leaf) key(m meaning) Key {
 	k := Key{

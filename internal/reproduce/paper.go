@@ -4,6 +4,7 @@ import (
 	_ "embed" // for paper.csv
 	"encoding/csv"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,10 @@ import (
 //go:embed paper.csv
 var paperCSV string
 
-// paperRow is a row of Table I.
+//go:embed paper2.csv
+var paper2CSV string
+
+// paperRow is a row of Table I or Table II.
 type paperRow struct {
 	method     string // lor2c's name for the row
 	row        string // name of the row in the paper
@@ -22,14 +26,20 @@ type paperRow struct {
 
 // paperTable returns the rows of Table I, and its tasks in the order of the
 // columns.
-func paperTable() (rows []paperRow, tasks []string) {
-	r := csv.NewReader(strings.NewReader(paperCSV))
+func paperTable() (rows []paperRow, tasks []string) { return readTable(paperCSV) }
+
+// readTable reads a table of the paper. The numbers of rows that the paper does not have are NaN.
+func readTable(text string) (rows []paperRow, tasks []string) {
+	r := csv.NewReader(strings.NewReader(text))
 	r.Comment = '#'
 	lines, err := r.ReadAll()
 	if err != nil {
 		panic(fmt.Sprintf("reproduce: the embedded table: %v", err))
 	}
 	number := func(text string) float64 {
+		if text == "" {
+			return math.NaN()
+		}
 		v, err := strconv.ParseFloat(text, 64)
 		if err != nil {
 			panic(fmt.Sprintf("reproduce: the embedded table: %v", err))
@@ -52,4 +62,5 @@ func paperTable() (rows []paperRow, tasks []string) {
 // taskTitles are the names of the tasks in tables and figures.
 var taskTitles = map[string]string{
 	"sst2": "SST-2", "mrpc": "MRPC", "cola": "CoLA", "qnli": "QNLI", "rte": "RTE", "stsb": "STS-B", demoTask: "demo data",
+	"mmlu": "MMLU", "bbh": "BBH", "drop": "DROP", "humaneval": "HumanEval",
 }

@@ -1,5 +1,5 @@
 // Package reproduce runs the experiments of the LoR2C paper (arXiv:2503.00572)
-// and compares their results with the paper's Table I and figures 2, 6 and 7.
+// and compares their results with the paper's tables I and II and figures 2, 6 and 7.
 // It plans the runs as a sweep and writes tables and figures from their run
 // directories.
 package reproduce
@@ -14,18 +14,20 @@ import (
 )
 
 // Targets are the tables and figures that can be reproduced.
-var Targets = []string{"table1", "fig2", "fig6", "fig7"}
+var Targets = []string{"table1", "table2", "fig2", "fig6", "fig7"}
 
 // Options is what to run. An empty field means the value of the profile.
 type Options struct {
 	Profile string // Paper or Mini
 	Tasks   []string
-	Methods []string // of table1
+	Methods []string // of table1 or table2
 	Seeds   []uint64
 	Model   string // Hugging Face directory, instead of the run files'
 	Data    string // folder with GLUE's tasks, instead of the run files'
 	Grid    bool   // table1: IMLoR2C over the whole grid, as the paper
 	Out     string
+	// AllowCode lets table2 ask HumanEval, which runs programs that the models write.
+	AllowCode bool
 	// Parallel is the number of runs at the same time.
 	Parallel int
 }
@@ -37,6 +39,7 @@ type Job struct {
 	o       Options
 	profile profile
 	grids   map[string][]gridPoint // cells of IMLoR2C, by task
+	answers []answered             // table2
 }
 
 // gridPoint is a cell of the grid, over all seeds.
@@ -60,6 +63,9 @@ func Plan(target string, o Options) (*Job, error) {
 		return nil, err
 	}
 	j.Sweep = &sweep.Sweep{Out: filepath.Join(j.o.Out, "runs"), Parallel: j.o.Parallel}
+	if target == table2 {
+		return j, j.planTable2()
+	}
 	for _, task := range j.o.Tasks {
 		for _, seed := range j.o.Seeds {
 			if err := j.plan(task, seed); err != nil {
@@ -77,18 +83,27 @@ func (j *Job) complete() error {
 	if o.Profile == Mini && o.Model+o.Data != "" {
 		return fmt.Errorf("reproduce: --model and --data are for --profile %s; %s has its own", Paper, Mini)
 	}
-	if j.target != "table1" && o.Methods != nil || j.target != "table1" && o.Grid {
-		return fmt.Errorf("reproduce: --methods and --grid are for table1; %s has its own", j.target)
+	if isTable := j.target == "table1" || j.target == table2; !isTable && o.Methods != nil ||
+		j.target != "table1" && o.Grid {
+		return fmt.Errorf("reproduce: --methods is for tables and --grid for table1; %s has its own", j.target)
 	}
-	known := j.profile.tasks["table1"]
+	known, methods := j.profile.tasks["table1"], Methods
+	if j.target == table2 {
+		known, methods = j.profile.tasks[table2], Methods2
+	}
 	for _, t := range o.Tasks {
 		if !slices.Contains(known, t) {
 			return fmt.Errorf("reproduce: --tasks has %q; want some of %s", t, strings.Join(known, ", "))
 		}
 	}
 	for _, m := range o.Methods {
-		if !slices.Contains(Methods, m) {
-			return fmt.Errorf("reproduce: --methods has %q; want some of %s", m, strings.Join(Methods, ", "))
+		if !slices.Contains(methods, m) {
+			return fmt.Errorf("reproduce: --methods has %q; want some of %s", m, strings.Join(methods, ", "))
+		}
+	}
+	if j.target == table2 {
+		if err := o.permit(); err != nil {
+			return err
 		}
 	}
 	if o.Tasks == nil {
@@ -98,7 +113,7 @@ func (j *Job) complete() error {
 		return fmt.Errorf("reproduce: %s shows one task, --tasks has %d; want one", j.target, len(o.Tasks))
 	}
 	if o.Methods == nil {
-		o.Methods = Methods
+		o.Methods = methods
 	}
 	if o.Seeds == nil {
 		o.Seeds = j.profile.seeds[j.target]
@@ -180,6 +195,8 @@ func (j *Job) Write() ([]string, error) {
 	switch j.target {
 	case "table1":
 		return j.table(sum).write(j.o.Out)
+	case table2:
+		return j.table2(sum).write(j.o.Out)
 	case "fig2":
 		return j.fig2()
 	case "fig6":

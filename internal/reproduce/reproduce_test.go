@@ -113,15 +113,15 @@ func TestPlanFaults(t *testing.T) {
 		target string
 		o      Options
 	}{
-		`--profile is "big"; want paper or mini`:                 {"table1", Options{Profile: "big"}},
-		`no target "fig3"; want one of table1, fig2, fig6, fig7`: {"fig3", Options{Profile: Mini}},
+		`--profile is "big"; want paper or mini`:                         {"table1", Options{Profile: "big"}},
+		`no target "fig3"; want one of table1, table2, fig2, fig6, fig7`: {"fig3", Options{Profile: Mini}},
 		`--tasks has "mrcp"; want some of sst2, mrpc, cola, qnli, rte`: {"table1",
 			Options{Profile: Paper, Tasks: []string{"mrcp"}}},
 		`--tasks has "mrpc"; want some of demo`: {"table1",
 			Options{Profile: Mini, Tasks: []string{"mrpc"}}},
 		`--methods has "vera"; want some of full, adapter16`: {"table1",
 			Options{Profile: Paper, Methods: []string{"vera"}}},
-		`--methods and --grid are for table1; fig6 has its own`: {"fig6", Options{Profile: Paper, Grid: true}},
+		`--methods is for tables and --grid for table1; fig6 has its own`: {"fig6", Options{Profile: Paper, Grid: true}},
 		`fig7 shows one task, --tasks has 2; want one`: {"fig7",
 			Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}}},
 		`--model and --data are for --profile paper; mini has its own`: {"fig7", Options{Profile: Mini, Model: "m"}},
