@@ -48,7 +48,7 @@ type Tokens struct {
 	CutOff    int      `json:"cut_off"`   // rows that lose tokens to the cutoff
 	Lost      int      `json:"lost"`      // tokens that they lose
 	EOS       int      `json:"eos"`       // rows that end with the end token
-	Merged    int      `json:"merged"`    // rows in which a token covers the end of the prompt and the start of the response
+	Merged    int      `json:"merged"`    // rows whose prompt and response share a token at their border
 	Dropped   Lines    `json:"dropped"`   // rows without a token to predict
 	Lengths   []Bucket `json:"lengths"`   // of the rows before the cutoff
 	Longest   int      `json:"longest"`
