@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestDataCheck: a clean file has exit code 0; findings are listed and have a code of their own; mistakes of the command
-// line and files that cannot be read are refused.
+// TestDataCheck: a clean file has exit code 0; findings are listed and have a code of their own; mistakes of the
+// command line and files that cannot be read are refused.
 func TestDataCheck(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
