@@ -29,8 +29,9 @@ type Saved struct {
 	// Sealed means that the directory has a checksum manifest, which was verified.
 	Sealed bool
 
-	dir  string
-	file *checkpoint.File
+	dir   string
+	file  *checkpoint.File
+	scope *peftScope // of an adapter that PEFT wrote; else nil
 }
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
@@ -57,7 +58,7 @@ func open(dir string) (*Saved, error) {
 			return nil, err
 		}
 	}
-	d, described, listed, err := readDescription(dir)
+	d, described, listed, scope, err := readDescription(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +80,14 @@ func open(dir string) (*Saved, error) {
 	}
 	if filepath.Base(described) == peftFile {
 		var found []string
-		if found, err = targetModules(f, path, listed); err == nil {
+		if found, err = targetModules(f, path, listed, scope); err == nil {
 			err = d.Method.Set("target_modules", found)
+		}
+		if err == nil {
+			err = inFile(described, d.Method.Validate(), peftKeys)
+		}
+		if err == nil {
+			err = scope.fit(path, f, &d.Method)
 		}
 		if err == nil {
 			err = inFile(described, d.Method.Validate(), peftKeys)
@@ -90,7 +97,7 @@ func open(dir string) (*Saved, error) {
 		f.Close()
 		return nil, err
 	}
-	return &Saved{d, made, sealed, dir, f}, nil
+	return &Saved{d, made, sealed, dir, f, scope}, nil
 }
 
 // noTensors explains why an adapter directory has no readable tensors.
@@ -181,6 +188,9 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 	for i, p := range params {
 		name := fileName(s.Method, p)
 		_, shape, ok := s.file.Info(name)
+		if !ok && s.leftOut(name) {
+			continue
+		}
 		if !ok {
 			what := "tensor"
 			if i >= len(own) {
@@ -189,7 +199,7 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w",
 				s.file.Path(), what, name, len(params), ErrMismatch)
 		}
-		if !slices.Equal(shape, p.Value.Shape) {
+		if !s.fits(name, shape, p.Value.Shape) {
 			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.file.Path(), name, shape,
 				[]int(p.Value.Shape), ErrMismatch)
 		}
@@ -207,10 +217,17 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 // upload copies the file's values of a parameter to the device. If order is not
 // nil, row i of the parameter is row order[i] of the file.
 func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
-	values := make([]float32, p.Value.Shape.Len())
-	if err := s.file.ReadFinite(values, fileName(s.Method, p)); err != nil {
+	name := fileName(s.Method, p)
+	_, shape, ok := s.file.Info(name)
+	if !ok { // see match
+		p.Upload(dev, make([]float32, p.Value.Shape.Len()))
+		return nil
+	}
+	values := make([]float32, compute.Shape(shape).Len())
+	if err := s.file.ReadFinite(values, name); err != nil {
 		return err
 	}
+	values = s.spread(name, values, shape, p.Value.Shape)
 	if order != nil {
 		width, sorted := len(values)/len(order), make([]float32, 0, len(values))
 		for _, row := range order {

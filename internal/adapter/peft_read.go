@@ -26,6 +26,7 @@ var anyValue = []string{
 	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
 	// The names of the tensors show which modules are adapted.
 	"exclude_modules", "layers_to_transform", "target_modules",
+	"rank_pattern", "alpha_pattern", // see peftScope
 	// The values of these keys are used.
 	"lora_alpha", "lora_dropout", "r",
 }
@@ -67,26 +68,26 @@ func (u unsupported) Unwrap() error { return u.error }
 
 // readPEFT reads the adapter_config.json of a plain LoRA adapter. The caller
 // must determine the target modules from the tensors; see targetModules.
-func readPEFT(dir string) (d Description, targets []string, err error) {
+func readPEFT(dir string) (d Description, targets []string, scope *peftScope, err error) {
 	path := filepath.Join(dir, peftFile)
 	raw, err := infile.Read(path, infile.Config)
 	if err != nil {
-		return d, nil, fmt.Errorf("adapter: open %s: %w", path, err)
+		return d, nil, nil, fmt.Errorf("adapter: open %s: %w", path, err)
 	}
 	var c peftLoRA
 	if err := unmarshal(path, raw, &c, strictjson.Unmarshal, "the JSON that PEFT writes"); err != nil {
-		return d, nil, err
+		return d, nil, nil, err
 	}
 	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &keys); err != nil {
-		return d, nil, fmt.Errorf("adapter: open %s: it is not a JSON object; want the JSON that PEFT writes", path)
+		return d, nil, nil, fmt.Errorf("adapter: open %s: it is not a JSON object; want the JSON that PEFT writes", path)
 	}
 	if keys["peft_type"] == nil {
-		return d, nil, fmt.Errorf("adapter: open %s: there is no peft_type; want the JSON that PEFT writes", path)
+		return d, nil, nil, fmt.Errorf("adapter: open %s: there is no peft_type; want the JSON that PEFT writes", path)
 	}
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
 		if value, ok := plain(key, keys[key]); !ok {
-			return d, nil, unsupported{fmt.Errorf("adapter: open %s: %s is %s; lor2c reads plain LoRA adapters of PEFT",
+			return d, nil, nil, unsupported{fmt.Errorf("adapter: open %s: %s is %s; lor2c reads plain LoRA adapters of PEFT",
 				path, place.List([]string{key}), value)}
 		}
 	}
@@ -96,7 +97,8 @@ func readPEFT(dir string) (d Description, targets []string, err error) {
 	d.Base.Path = c.BaseModel
 	// A regular expression is ignored.
 	_ = json.Unmarshal(c.TargetModules, &targets)
-	return d, targets, nil
+	scope, err = readScope(path, keys)
+	return d, targets, scope, err
 }
 
 // plain reports whether key may have the value raw. It also returns the value
@@ -119,47 +121,52 @@ func plain(key string, raw json.RawMessage) (value string, ok bool) {
 	return value, false
 }
 
-// pairName matches the name of a LoRA factor. Its groups are the layer and the
+// pairName matches the name of a LoRA factor. Its groups are the path of the layers, the layer and the
 // linear layer.
-var pairName = regexp.MustCompile(`^base_model\.model\.(?:(?:roberta|bert)\.encoder\.layer|model\.layers)\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
+var pairName = regexp.MustCompile(`^base_model\.model\.((?:roberta|bert)\.encoder\.layer|model\.layers)\.(\d{1,6})\.(.+)\.lora_[AB]\.weight$`)
 
 // targetModules returns the target modules of a LoRA adapter by the names of
 // its tensors. These show what was adapted, whether the configuration has a
 // list, a regular expression or all-linear. A list that names the same modules
-// is returned unchanged.
-func targetModules(file *checkpoint.File, path string, listed []string) ([]string, error) {
+// is returned unchanged. Layers may have LoRA on different modules if the configuration, whose scope is given, says so.
+func targetModules(file *checkpoint.File, path string, listed []string, scope *peftScope) ([]string, error) {
 	layers := map[string][]string{} // the linear layers with LoRA in each encoder layer
-	last := 0
+	last, root := 0, ""
+	var found []string
 	for _, name := range file.Names() {
 		if !strings.Contains(name, "lora_") {
 			continue
 		}
 		m := pairName.FindStringSubmatch(name)
-		if m == nil || !slices.Contains(anySite(), m[2]) {
+		if m == nil || !slices.Contains(anySite(), m[3]) {
 			return nil, unsupported{fmt.Errorf("adapter: open %s: tensor %s does not adapt a linear layer of any layer; "+
 				"lor2c reads LoRA on %s",
 				path, place.Quote(name), place.List(anySite()))}
 		}
-		if l, err := strconv.Atoi(m[1]); err == nil {
+		if l, err := strconv.Atoi(m[2]); err == nil {
 			last = max(last, l)
 		}
-		if !slices.Contains(layers[m[1]], m[2]) {
-			layers[m[1]] = append(layers[m[1]], m[2])
+		root = m[1]
+		if !slices.Contains(layers[m[2]], m[3]) {
+			layers[m[2]] = append(layers[m[2]], m[3])
+		}
+		if !slices.Contains(found, m[3]) {
+			found = append(found, m[3])
 		}
 	}
 	if len(layers) == 0 {
 		return nil, fmt.Errorf("adapter: open %s: it has no tensor of LoRA; want the tensors that PEFT writes", path)
 	}
-	var found []string
+	slices.Sort(found)
 	for l := range last + 1 {
 		has := layers[strconv.Itoa(l)]
-		// Names are sorted, so equal sets are equal lists.
-		if l > 0 && !slices.Equal(has, found) {
-			return nil, unsupported{fmt.Errorf("adapter: open %s: layer 0 has LoRA on %s and layer %d on %s; lor2c reads "+
-				"adapters of the same modules in every layer",
-				path, orNone(found), l, orNone(has))}
+		for _, name := range found {
+			if !slices.Contains(has, name) && scope.adapts(fmt.Sprintf("%s.%d.%s", root, l, name)) {
+				return nil, unsupported{fmt.Errorf("adapter: open %s: layer %d has LoRA on %s and other layers also on %s; want "+
+					"the same modules in every layer, or a configuration that leaves some out", path, l, orNone(has),
+					place.Quote(name))}
+			}
 		}
-		found = has
 	}
 	var named []string
 	for _, name := range anySite() {

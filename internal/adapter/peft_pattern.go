@@ -1,0 +1,230 @@
+package adapter
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/place"
+)
+
+// peftScope is what a configuration of PEFT says of single linear layers. LoRA has one rank, one scale and the same
+// linear layers everywhere here: smaller ranks are filled up with zeros, which have no gradient either, linear layers
+// that the configuration leaves out have zeros alone, and another scale is a factor of B.
+type peftScope struct {
+	targets, exclude selector
+	layers           []int              // nil for all
+	ranks, alphas    []pattern          // in the order of the file
+	scales           map[string]float32 // of each linear layer in the file over the method's scale
+}
+
+// selector is a list of modules of PEFT: the end of a path after a dot, or a regular expression for whole paths. The
+// zero selector selects nothing.
+type selector struct {
+	names []string
+	whole *regexp.Regexp
+	all   bool // also where it is not known what the configuration selects
+}
+
+// pattern gives modules whose path ends with a match of a regular expression a value of their own.
+type pattern struct {
+	end   *regexp.Regexp
+	value float64
+}
+
+// readSelector decodes target_modules or exclude_modules.
+func readSelector(raw json.RawMessage) (s selector) {
+	var text string
+	if json.Unmarshal(raw, &text) == nil && text != "" {
+		// An expression that package regexp does not know is taken to select all, so that nothing may be missing.
+		if s.whole, _ = regexp.Compile("^(?:" + text + ")$"); s.whole == nil || text == "all-linear" {
+			return selector{all: true}
+		}
+		return s
+	}
+	_ = json.Unmarshal(raw, &s.names)
+	return s
+}
+
+func (s selector) selects(module string) bool {
+	if s.whole != nil {
+		return s.whole.MatchString(module)
+	}
+	return s.all || slices.ContainsFunc(s.names, func(name string) bool {
+		return module == name || strings.HasSuffix(module, "."+name)
+	})
+}
+
+// readPatterns decodes rank_pattern or alpha_pattern.
+func readPatterns(raw json.RawMessage) (list []pattern, err error) {
+	if slices.Contains(append(unused, ""), string(raw)) {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, fmt.Errorf("is not an object of numbers")
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value float64
+		if err := d.Decode(&value); err != nil || !(value > 0) || math.IsInf(value, 0) {
+			return nil, fmt.Errorf("has no positive number for %s", place.Quote(key.(string)))
+		}
+		end, err := regexp.Compile(`^(?:.*\.)?(?:` + key.(string) + `)$`)
+		if err != nil {
+			return nil, fmt.Errorf("has the expression %s, which lor2c cannot read", place.Quote(key.(string)))
+		}
+		list = append(list, pattern{end, value})
+	}
+	return list, nil
+}
+
+// valueOf returns the value of the first pattern that matches a module, or other.
+func valueOf(list []pattern, module string, other float64) float64 {
+	for _, p := range list {
+		if p.end.MatchString(module) {
+			return p.value
+		}
+	}
+	return other
+}
+
+// layerOf matches the number of a layer in the path of a module.
+var layerOf = regexp.MustCompile(`\.(\d{1,6})\.`)
+
+// adapts reports whether the configuration has LoRA on a module.
+func (s *peftScope) adapts(module string) bool {
+	if s.exclude.selects(module) || !s.targets.selects(module) {
+		return false
+	}
+	m := layerOf.FindStringSubmatch(module)
+	if s.layers == nil || m == nil {
+		return true
+	}
+	layer, err := strconv.Atoi(m[1])
+	return err == nil && slices.Contains(s.layers, layer)
+}
+
+// readScope decodes the keys of an adapter_config.json that concern single linear layers.
+func readScope(path string, keys map[string]json.RawMessage) (*peftScope, error) {
+	s := &peftScope{targets: readSelector(keys["target_modules"]), exclude: readSelector(keys["exclude_modules"])}
+	if s.exclude.all {
+		s.exclude = selector{} // an expression that cannot be read excludes nothing, so that nothing may be missing
+	}
+	if s.targets.names == nil && s.targets.whole == nil {
+		s.targets.all = true
+	}
+	var layer int
+	if raw := keys["layers_to_transform"]; json.Unmarshal(raw, &s.layers) != nil && json.Unmarshal(raw, &layer) == nil {
+		s.layers = []int{layer}
+	}
+	if len(s.layers) == 0 || s.targets.whole != nil { // as PEFT does
+		s.layers = nil
+	}
+	for _, p := range []struct {
+		key  string
+		list *[]pattern
+	}{{"rank_pattern", &s.ranks}, {"alpha_pattern", &s.alphas}} {
+		list, err := readPatterns(keys[p.key])
+		if err != nil {
+			return nil, unsupported{fmt.Errorf("adapter: open %s: %s %w; want an object that has a number for each "+
+				"expression", path, p.key, err)}
+		}
+		*p.list = list
+	}
+	return s, nil
+}
+
+// pairPath returns the module of the tensor of a LoRA pair, without PEFT's prefix.
+func pairPath(tensor string) (module string, ok bool) {
+	rest, found := strings.CutPrefix(tensor, filePrefix)
+	for _, factor := range []string{".lora_A.weight", ".lora_B.weight"} {
+		if module, ok := strings.CutSuffix(rest, factor); ok && found {
+			return module, true
+		}
+	}
+	return "", false
+}
+
+// fit gives c, the settings that a configuration has for all linear layers, the largest rank of the file and the scale
+// of those that no pattern names.
+func (s *peftScope) fit(path string, file *checkpoint.File, c *Config) error {
+	own := *c.own.(*loraConfig)
+	scale := func(rank, alpha float64) float64 {
+		if own.UseRsLoRA {
+			return alpha / math.Sqrt(rank)
+		}
+		return alpha / rank
+	}
+	largest, common := own.Rank, scale(float64(own.Rank), own.Alpha)
+	s.scales = map[string]float32{}
+	for _, name := range file.Names() {
+		module, ok := pairPath(name)
+		_, shape, _ := file.Info(name)
+		if !ok || len(shape) != 2 {
+			continue
+		}
+		rank := shape[0]
+		if strings.HasSuffix(name, "lora_B.weight") {
+			rank = shape[1]
+		}
+		want := valueOf(s.ranks, module, float64(own.Rank))
+		if float64(rank) != want {
+			return fmt.Errorf("adapter: open %s: %s has rank %d, and adapter_config.json gives it %g: %w", path, name, rank,
+				want, ErrMismatch)
+		}
+		largest = max(largest, rank)
+		s.scales[module] = float32(scale(want, valueOf(s.alphas, module, own.Alpha)) / common)
+	}
+	if s.ranks == nil && s.alphas == nil {
+		return nil
+	}
+	*c = c.With(Values{"rank": largest, "alpha": common * float64(largest), "use_rslora": false})
+	return nil
+}
+
+// leftOut reports whether a tensor is one of a module that the configuration leaves out, so that it is zero.
+func (s *Saved) leftOut(name string) bool {
+	module, ok := pairPath(name)
+	return s.scope != nil && ok && !s.scope.adapts(module)
+}
+
+// fits reports whether a tensor of the file, of shape have, has the values of a parameter of shape want.
+func (s *Saved) fits(name string, have, want []int) bool {
+	if _, ok := pairPath(name); s.scope == nil || !ok || len(have) != 2 {
+		return slices.Equal(have, want)
+	}
+	return have[0] <= want[0] && have[1] <= want[1] && (have[0] == want[0] || strings.HasSuffix(name, "lora_A.weight")) &&
+		(have[1] == want[1] || strings.HasSuffix(name, "lora_B.weight"))
+}
+
+// spread returns the values of a tensor of the file, of shape have, in a parameter of shape want.
+func (s *Saved) spread(name string, values []float32, have, want []int) []float32 {
+	if s.scope == nil {
+		return values
+	}
+	if !slices.Equal(have, want) {
+		wide := make([]float32, want[0]*want[1])
+		for i := range have[0] {
+			copy(wide[i*want[1]:], values[i*have[1]:(i+1)*have[1]])
+		}
+		values = wide
+	}
+	if module, ok := pairPath(name); ok && strings.HasSuffix(name, "lora_B.weight") {
+		if factor := s.scope.scales[module]; factor != 1 {
+			for i := range values {
+				values[i] *= factor
+			}
+		}
+	}
+	return values
+}
