@@ -160,37 +160,37 @@ type lowRankAddArgs struct {
 
 // lowRankDown computes u = scale dropout(x) WT.
 func (d *Device) lowRankDown(u, x compute.Tensor, f factor, scale float32, drop compute.Dropout) {
-	n := x.Shape.Rows()
+	rows, n, mask := class(x.Shape.Rows()), d.count(x.Shape.Rows()), d.dropout(drop)
+	to, from := d.at(u), d.at(x)
 	if f.wide() {
-		launch(d, f.named(d, "down"), grid{x: ceil(class(n), tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
-			out: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
-			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), alignedW: f.alignedRows(),
-			transposed: boolArg(f.transposed),
+		launch(d, f.named(d, "down"), grid{x: ceil(rows, tile), y: ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
+			out: to, x: from, w: f.w, n: n, drop: mask, cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+			aligned: f.aligned(from), alignedW: f.alignedRows(), transposed: boolArg(f.transposed),
 		})
 		return
 	}
-	launch(d, f.named(d, "down"), grid{x: ceil(class(n), 32)}, 256, 0, lowRankDownArgs{
-		u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
-		rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(x)), transposed: boolArg(f.transposed),
+	launch(d, f.named(d, "down"), grid{x: ceil(rows, 32)}, 256, 0, lowRankDownArgs{
+		u: to, x: from, w: f.w, n: n, drop: mask, cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+		aligned: f.aligned(from), transposed: boolArg(f.transposed),
 	})
 }
 
 // lowRankUp computes dst = dropout(scale u W), or adds it to dst. The row kernel can only add without dropout; for
 // ranks that it handles, lowRankGradient does the rest.
 func (d *Device) lowRankUp(dst, u compute.Tensor, f factor, scale float32, drop compute.Dropout, accumulate bool) {
-	n := u.Shape.Rows()
+	rows, n := class(u.Shape.Rows()), d.count(u.Shape.Rows())
+	to, from := d.at(dst), d.at(u)
 	if f.wide() {
-		launch(d, f.named(d, "up"), grid{x: ceil(class(n), tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
-			out: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols),
-			rank: int32(f.rank), scale: scale, aligned: f.aligned(d.at(dst)), alignedW: f.alignedRows(),
-			alignedU:   aligned16(f.rank, d.at(u)),
+		launch(d, f.named(d, "up"), grid{x: ceil(rows, tile), y: ceil(f.cols, tile)}, 256, 0, lowRankWideArgs{
+			out: to, u: from, w: f.w, n: n, drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+			aligned: f.aligned(to), alignedW: f.alignedRows(), alignedU: aligned16(f.rank, from),
 			transposed: boolArg(f.transposed), accumulate: boolArg(accumulate),
 		})
 		return
 	}
-	launch(d, f.named(d, "up"), grid{x: ceil(class(n), 64), y: ceil(f.cols, segment)}, 256, 0, lowRankUpArgs{
-		dst: d.at(dst), u: d.at(u), w: f.w, n: d.count(n), cols: int32(f.cols), rank: int32(f.rank), scale: scale,
-		aligned: f.aligned(d.at(dst)), transposed: boolArg(f.transposed),
+	launch(d, f.named(d, "up"), grid{x: ceil(rows, 64), y: ceil(f.cols, segment)}, 256, 0, lowRankUpArgs{
+		dst: to, u: from, w: f.w, n: n, cols: int32(f.cols), rank: int32(f.rank), scale: scale,
+		aligned: f.aligned(to), transposed: boolArg(f.transposed),
 	})
 }
 
@@ -206,29 +206,31 @@ func (d *Device) lowRankGradient(
 	if !dw.Present() && !dx.Present() {
 		return
 	}
-	n, s := u.Shape.Rows(), f.split(u.Shape.Rows())
-	partial, out := ptr(0), d.at(dw)
+	s := f.split(u.Shape.Rows())
+	toW, toX, fromU, fromX := d.at(dw), d.at(dx), d.at(u), d.at(x)
+	partial, out := ptr(0), toW
 	if s.parts > 1 && dw.Present() {
 		partial = d.scratch(int64(4 * s.stride * s.parts))
 		out = partial
 	}
+	n, mask := d.count(u.Shape.Rows()), d.dropout(drop)
 	if f.wide() {
 		launch(d, f.named(d, "gradient"), grid{s.parts, ceil(f.cols, tile), ceil(f.rank, tile)}, 256, 0, lowRankWideArgs{
-			out: out, u: d.at(u), x: d.at(x), n: d.count(n), drop: d.dropout(drop), cols: int32(f.cols), rank: int32(f.rank),
-			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(d.at(x)),
-			alignedU: aligned16(f.rank, d.at(u)), transposed: boolArg(f.transposed), accumulate: boolArg(s.parts == 1),
+			out: out, u: fromU, x: fromX, n: n, drop: mask, cols: int32(f.cols), rank: int32(f.rank),
+			partRows: int32(s.rows), stride: int32(s.stride), scale: scale, aligned: f.aligned(fromX),
+			alignedU: aligned16(f.rank, fromU), transposed: boolArg(f.transposed), accumulate: boolArg(s.parts == 1),
 		})
 	} else {
 		launch(d, f.named(d, "gradient"), grid{x: s.parts, y: ceil(f.cols, segment)}, 256, 0, lowRankGradientArgs{
-			dw: d.at(dw), partial: partial, dx: d.at(dx), u: d.at(u), x: d.at(x), w: f.w, n: d.count(n), drop: d.dropout(drop),
+			dw: toW, partial: partial, dx: toX, u: fromU, x: fromX, w: f.w, n: n, drop: mask,
 			cols: int32(f.cols), rank: int32(f.rank), partRows: int32(s.rows), stride: int32(s.stride), scale: scale,
-			aligned: f.aligned(d.at(x)) & aligned16(f.cols, d.at(dx)), transposed: boolArg(f.transposed),
+			aligned: f.aligned(fromX) & aligned16(f.cols, toX), transposed: boolArg(f.transposed),
 			accumulate: boolArg(accumulate),
 		})
 	}
 	if partial != 0 {
 		launch(d, "lowrank_add_f32", grid{x: ceil(f.rank*f.cols, 128)}, 256, 0, lowRankAddArgs{
-			dst: d.at(dw), partial: partial, n: d.size(f.rank * f.cols), parts: int32(s.parts), stride: int32(s.stride),
+			dst: toW, partial: partial, n: d.size(f.rank * f.cols), parts: int32(s.parts), stride: int32(s.stride),
 		})
 	}
 }
