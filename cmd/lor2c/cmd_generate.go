@@ -264,7 +264,7 @@ func (o generateOptions) requests(
 		n := len(ids) + o.maxNew
 		if n > texts.MaxTokens {
 			return nil, 0, usageError{fmt.Errorf("lor2c: generate: prompt %d has %d tokens, and with --max-new-tokens %d the "+
-				"text has up to %d; the model has %d positions", i+1, len(ids), o.maxNew, n, texts.MaxTokens)}
+				"text has up to %d; %s", i+1, len(ids), o.maxNew, n, texts.Limit)}
 		}
 		all, longest = append(all, generate.Request{IDs: ids, MaxNew: o.maxNew}), max(longest, n)
 	}

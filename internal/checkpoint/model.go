@@ -84,6 +84,13 @@ func openIn(dir, name string) (*File, error) {
 	return mapped(path, f)
 }
 
+// foreignWeights are names of weights in other forms, with what makes a model folder of each.
+var foreignWeights = []struct{ pattern, how string }{
+	{"*.gguf", "convert it with AutoModelForCausalLM.from_pretrained(DIR, gguf_file=NAME).save_pretrained(NEW) of " +
+		"transformers, or use the model's original safetensors"},
+	{"*.pth", "convert it with convert_llama_weights_to_hf.py of transformers, or use the model's safetensors"},
+}
+
 // nothingToOpen returns the error for a folder without readable weights.
 func nothingToOpen(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
@@ -93,6 +100,11 @@ func nothingToOpen(dir string) error {
 		if _, err := os.Stat(filepath.Join(dir, pickle)); err == nil {
 			return fmt.Errorf("checkpoint: open %s: its only weights are a pickle, which is never read; "+
 				"convert it there with %s", dir, ConvertHint(pickleFile, singleFile))
+		}
+	}
+	for _, w := range foreignWeights {
+		if found, _ := filepath.Glob(filepath.Join(dir, w.pattern)); len(found) > 0 {
+			return fmt.Errorf("checkpoint: open %s: lor2c does not read %s; %s", dir, filepath.Base(found[0]), w.how)
 		}
 	}
 	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder has one of them", dir, singleFile,

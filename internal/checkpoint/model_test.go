@@ -134,6 +134,21 @@ func TestOpenModelRefusesFolder(t *testing.T) {
 	_, err = OpenModel(dir + "/none")
 	wantError(t, err, "checkpoint: open "+dir+"/none: no such file or directory; a model folder is expected")
 
+	for name, want := range map[string]string{
+		"model.Q4_1.gguf": "; convert it with AutoModelForCausalLM", "consolidated.00.pth": "; convert it with convert_llama",
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte("GGUF"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		want = "checkpoint: open " + dir + ": lor2c does not read " + name + want
+		if _, err = OpenModel(dir); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error is %v; want %q", err, want)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "pytorch_model.bin"), []byte("PK"), 0o644); err != nil {
 		t.Fatal(err)
 	}

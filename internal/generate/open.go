@@ -31,7 +31,8 @@ type Texts struct {
 	Tokenizer *tokenizer.Tokenizer
 	Sampling  Sampling // what the model recommends
 	EOS       []int32
-	MaxTokens int // of prompt and continuation
+	MaxTokens int    // of prompt and continuation
+	Limit     string // MaxTokens in words
 	dir       string
 	nf4       bool
 	saved     *adapter.Saved
@@ -67,7 +68,7 @@ func (t *Texts) open(name string) (err error) {
 	if err != nil {
 		return place.Given(err)
 	}
-	t.MaxTokens = c.MaxTokens()
+	t.MaxTokens, t.Limit = c.MaxTokens(), c.Limit()
 	if t.Tokenizer, err = tokenizer.LoadFor(t.dir, c.Vocab); err != nil {
 		return err
 	}

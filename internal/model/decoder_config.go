@@ -193,6 +193,14 @@ func (c *DecoderConfig) MaxTokens() int {
 	return c.Positions
 }
 
+// Limit says in words what MaxTokens is the number of.
+func (c *DecoderConfig) Limit() string {
+	if c.Window > 0 && c.Window < c.Positions {
+		return fmt.Sprintf("the model has a sliding window of %d tokens, and lor2c computes no longer texts with it", c.Window)
+	}
+	return fmt.Sprintf("the model has %d positions", c.Positions)
+}
+
 // Identity returns the fields of c that change the outputs of the model, as JSON values by their keys in config.json.
 // Fields that are not set have their defaults; the rotation is one value.
 func (c DecoderConfig) Identity() map[string]string {

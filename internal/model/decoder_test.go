@@ -190,6 +190,18 @@ func TestDecoderFaults(t *testing.T) {
 	}
 }
 
+// TestLimit: what limits a sequence is named.
+func TestLimit(t *testing.T) {
+	for want, c := range map[string]model.DecoderConfig{
+		"the model has 64 positions":                  {Positions: 64, Window: 64},
+		"the model has a sliding window of 50 tokens": {Positions: 64, Window: 50},
+	} {
+		if got := c.Limit(); !strings.HasPrefix(got, want) {
+			t.Errorf("the limit is %q; want %q", got, want)
+		}
+	}
+}
+
 // TestWindow: a sliding window limits the length of sequences where the family uses it.
 func TestWindow(t *testing.T) {
 	for _, c := range []struct {
