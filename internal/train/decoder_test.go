@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
-	"slices"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -13,7 +12,6 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // decoderCase is one case of scripts/golden_decoder.py.
@@ -90,49 +88,6 @@ func (c decoderCase) stepper(t *testing.T, dev compute.Device, reduction string)
 		}
 	}
 	return NewStepper(dev, m, method, optim.Default(), 1, NextToken(m.Vocabulary(), reduction), 1)
-}
-
-// TestMethodsOnDecoders: every method attaches to a decoder with its default settings, and after a step every parameter
-// that is not idle has a gradient.
-func TestMethodsOnDecoders(t *testing.T) {
-	c := decoderCase{name: "llama_bias"}
-	for _, x := range decoderCases(t) {
-		if x.name == c.name {
-			c = x
-		}
-	}
-	for _, name := range adapter.Names() {
-		t.Run("method="+name, func(t *testing.T) {
-			a := adapter.NewConfig(name)
-			a.Resolve()
-			dev := cpu.Open[float64](2)
-			m, err := model.LoadDecoder(dev, filepath.Join("../../testdata/golden_decoder", c.name), 40, a.Trains())
-			if err != nil {
-				t.Fatal(err)
-			}
-			method, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := NewStepper(dev, m, method, optim.Default(), 1, NextToken(m.Vocabulary(), ReduceTokens), 1)
-			s.Steps = 5
-			b := causal(c.sequences(t), 1000)
-			for step := 1; step <= 2; step++ {
-				if err := s.Step(step, []model.Batch{b}, 1); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if r, err := s.Reports(2, 2); err != nil || r[0].Halted || name != "head" && r[0].GradNorm == 0 {
-				t.Fatalf("the second step reports %+v, %v", r, err)
-			}
-			for _, p := range method.Params() {
-				g := cpu.Data[float64](p.Grad)
-				if p.Idle != tape.OftenIdle && slices.Max(g) == 0 && slices.Min(g) == 0 {
-					t.Errorf("%s has no gradient", p.Name)
-				}
-			}
-		})
-	}
 }
 
 // TestDecoderGradients compares the loss of a pack and the gradient of every parameter with those of PyTorch, for
