@@ -9,8 +9,8 @@ predicted too, at most 256 tokens a row. PyTorch works in float32 with its fused
 longest of them; lor2c packs as many tokens into a pass. Both run every step on the same rows. The first step of a
 process is not counted. The rate is of real tokens.
 
-Generation: greedy, one text and 16 texts at a time. A process runs with two numbers of new tokens, and the difference of
-times and of tokens is counted, so that loading and prompts are not. The share of the bandwidth is the bytes of the
+Generation: greedy, one text and 16 texts at a time. A process runs with two numbers of new tokens, and the difference
+of times and of tokens is counted, so that loading and prompts are not. The share of the bandwidth is the bytes of the
 weights that a token needs, over what the machine reads in that time from memory.
 
 Needs torch, transformers, peft and tokenizers.
@@ -32,8 +32,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 CUTOFF, RANK, ALPHA, LR = 256, 8, 16, 3e-4
-HEAD = ("Below is an instruction that describes a task{}. Write a response that appropriately completes the request.\n\n"
-        "### Instruction:\n{}\n\n{}### Response:\n")
+HEAD = ("Below is an instruction that describes a task{}. "
+        "Write a response that appropriately completes the request.\n\n### Instruction:\n{}\n\n{}### Response:\n")
 
 
 def alpaca(row):
@@ -86,7 +86,8 @@ def train(args, folder, rows):
     steps = args.steps + 1
     (folder / "run.yaml").write_text(json.dumps({  # which is YAML too
         "model": str(args.model), "out": str(out),
-        "data": {"task": "instruct", "train": str(data), "dev": str(dev), "max_length": CUTOFF, "train_on_inputs": True},
+        "data": {"task": "instruct", "train": str(data), "dev": str(dev), "max_length": CUTOFF,
+                 "train_on_inputs": True},
         "method": {"name": "lora", "rank": RANK, "alpha": ALPHA, "dropout": 0, "target_modules": ["q_proj", "v_proj"]},
         "optim": {"lr": LR},
         "train": {"batch_size": len(rows), "micro_batch_tokens": args.micro * CUTOFF, "eval_batch_size": 1,
@@ -112,8 +113,8 @@ def generate(args, folder, texts, new):
     prompts.write_text("".join(json.dumps({"prompt": f"Write a very long story about the number {i}."}) + "\n"
                                for i in range(texts)))
     start = time.perf_counter()
-    out = run(args, folder, "generate", "--device", "cpu", "--model", args.model, "--template", "chat", "--file", prompts,
-              "--json", "--max-new-tokens", str(new), "--batch", str(texts))
+    out = run(args, folder, "generate", "--device", "cpu", "--model", args.model, "--template", "chat",
+              "--file", prompts, "--json", "--max-new-tokens", str(new), "--batch", str(texts))
     seconds = time.perf_counter() - start
     return seconds, sum(len(json.loads(l)["token_ids"]) for l in out.splitlines())
 

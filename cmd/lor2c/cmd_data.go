@@ -75,7 +75,7 @@ func newDataCheckCommand() *cobra.Command {
 	c.Flags().StringVar(&o.model, "model", "", "model directory `DIR`, whose tokenizer encodes the rows")
 	c.Flags().StringVar(&o.template, "template", "",
 		"with --model, the form of the rows as `NAME`: none, alpaca or chat; by default that of the format")
-	c.Flags().IntVar(&o.maxLength, "max-length", 256, "with --model, the most tokens, `N`, of a row, as data.max_length")
+	c.Flags().IntVar(&o.maxLength, "max-length", 256, "with --model, cut rows after `N` tokens, as data.max_length does")
 	c.Flags().BoolVar(&o.inputs, "train-on-inputs", false, "prompts are predicted too, as with data.train_on_inputs")
 	c.Flags().StringVar(&o.format, "format", string(instruct.Auto), "`NAME` of the format, as data.format")
 	c.Flags().StringVar(&o.dev, "dev", "", "`FILE` of the dev split, to look for rows that it has too")

@@ -47,13 +47,14 @@ func (o *taskOptions) add(c *cobra.Command) {
 	f.StringVar(&o.data, "data", "", "with --task, folder `DIR` of the benchmark's files, or the text for perplexity")
 	f.StringVar(&o.protocol, "protocol", string(benchmark.InstructEval),
 		"with --task, ask and score as `NAME`: instruct-eval or lm-eval")
-	f.IntVar(&o.shots, "shots", -1, "with --task, solved examples, `N`, before a question (those of the protocol)")
+	f.IntVar(&o.shots, "shots", -1,
+		"with --task, put `N` solved examples before each question; -1 is as many as the protocol does")
 	f.StringVar(&o.settings.Decode, "decode", evaluate.ByProtocol,
 		"with --task, choose tokens by `NAME`: protocol, greedy or generation-config")
-	f.IntVar(&o.settings.Samples, "samples", 1, "with --task humaneval, answers, `N`, to each problem")
-	f.IntVar(&o.settings.Limit, "limit", 0, "with --task, ask the first `N` questions of each task (all)")
-	f.Uint64Var(&o.settings.Seed, "seed", 42, "with --task, seed `N` of what is drawn")
-	f.IntVar(&o.settings.Batch, "batch", 16, "with --task, texts, `N`, that are continued at a time")
+	f.IntVar(&o.settings.Samples, "samples", 1, "with --task humaneval, write `N` answers to each problem")
+	f.IntVar(&o.settings.Limit, "limit", 0, "with --task, ask the first `N` questions of each task; 0 is all")
+	f.Uint64Var(&o.settings.Seed, "seed", 42, "with --task, seed `N` of all random draws")
+	f.IntVar(&o.settings.Batch, "batch", 16, "with --task, continue `N` texts at a time")
 	f.StringVar(&o.out, "out", "", "with --task, directory `DIR` for answers and results (runs/eval/NAME)")
 	f.StringVar(&o.against, "against", "",
 		"with --task, also give the difference to the evaluation in `DIR`, with a paired bootstrap")

@@ -56,10 +56,11 @@ func newReproduceCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.Profile, "profile", reproduce.Paper, "profile `NAME`: paper or mini")
-	c.Flags().StringSliceVar(&o.Tasks, "tasks", nil, "tasks, `LIST` such as mrpc,rte (the target's)")
-	c.Flags().StringSliceVar(&o.Methods, "methods", nil, "table1, table2: methods, `LIST` such as lora,lor2c (all)")
+	c.Flags().StringSliceVar(&o.Tasks, "tasks", nil, "train the tasks of `LIST`, such as mrpc,rte (all of the target)")
+	c.Flags().StringSliceVar(&o.Methods, "methods", nil,
+		"table1, table2: train the methods of `LIST`, such as lora,lor2c (all)")
 	c.Flags().UintSliceVar(&seeds, "seeds", nil,
-		"seeds, `LIST` such as 1,2,3 (17; table1 17,18,19, mini 17,18; table2 42)")
+		"use the seeds of `LIST`, such as 1,2,3 (17; table1 17,18,19, mini 17,18; table2 42)")
 	c.Flags().Lookup("seeds").DefValue = "" // not "[]" in the help
 	c.Flags().StringVar(&o.Model, "model", "", "Hugging Face directory `DIR` (models/roberta-base)")
 	c.Flags().StringVar(&o.Data, "data", "", "folder `DIR` of GLUE's tasks (data/glue), or of table2's data")
@@ -67,7 +68,7 @@ func newReproduceCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.AllowCode, "allow-code-execution", false,
 		"table2: ask HumanEval, whose programs the models write, in a sandbox")
 	c.Flags().StringVar(&o.Out, "out", "", "directory `DIR` (runs/reproduce, or runs/reproduce-mini)")
-	c.Flags().IntVar(&o.Parallel, "parallel", 0, "runs at once, `N` (paper: 1, mini: one a core)")
+	c.Flags().IntVar(&o.Parallel, "parallel", 0, "train `N` runs at a time (paper: 1, mini: one a core)")
 	c.ValidArgs = reproduce.Targets
 	c.RegisterFlagCompletionFunc("profile", words(reproduce.Paper, reproduce.Mini))
 	c.RegisterFlagCompletionFunc("methods", listed(reproduce.Methods...))

@@ -33,7 +33,7 @@ func newShowCommand() *cobra.Command {
 	}
 	o.configFlags.add(c)
 	c.Flags().StringVar(&o.split, "split", "train", "split `NAME`: train, dev or test")
-	c.Flags().IntVarP(&o.n, "number", "n", 3, "how many examples, `N`")
+	c.Flags().IntVarP(&o.n, "number", "n", 3, "print `N` examples")
 	return c
 }
 

@@ -47,7 +47,7 @@ A sweep file:
 	c.Flags().StringVarP(&o.file, "config", "c", "", "sweep `FILE` (YAML)")
 	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
 	c.Flags().StringVar(&o.out, "out", "", "directory `DIR`, instead of the sweep file's")
-	c.Flags().IntVar(&o.parallel, "parallel", 0, "cells at once, `N`, instead of the sweep file's")
+	c.Flags().IntVar(&o.parallel, "parallel", 0, "train `N` cells at a time, instead of as many as the sweep file says")
 	return c
 }
 

@@ -65,7 +65,7 @@ func TestSweepMistakes(t *testing.T) {
 		{"sweep --parallel -1 -c " + file, exitUsage,
 			"sweep: parallel: is -1; want the number of cells that run at the same time, 1 or more"},
 		{"reproduce fig2 --profile mini --parallel -2", exitUsage, "sweep: parallel: is -2"},
-		{"reproduce", exitUsage, "0 targets named; want one of table1, fig2, fig6, fig7"},
+		{"reproduce", exitUsage, "0 targets named; want one of table1, table2, fig2, fig6, fig7"},
 		{"reproduce fig3", exitUsage, `no target "fig3"`},
 		{"reproduce fig7 --model none --data none", exitUsage, "no data files"},
 		{"reproduce fig7", exitUsage, "name them with --model DIR and --data DIR"},

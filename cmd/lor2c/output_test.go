@@ -50,7 +50,8 @@ func TestClosedPipe(t *testing.T) {
 }
 
 // TestOneStandardOutput: no command prints past the writer that main flushes
-// and checks.
+// and checks. Commands may ask whether standard output is a terminal, and the
+// line editor of a chat echoes keys, which cannot wait for a flush.
 func TestOneStandardOutput(t *testing.T) {
 	past := regexp.MustCompile(`os\.Stdout|fmt\.Print(f|ln)?\(`)
 	files, err := filepath.Glob("*.go")
@@ -62,8 +63,9 @@ func TestOneStandardOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if found := past.FindAllString(string(raw), -1); !strings.HasSuffix(file, "_test.go") && len(found) > 0 &&
-			file != "main.go" {
+		text := strings.ReplaceAll(string(raw), "terminal.Of(os.Stdout)", "")
+		if found := past.FindAllString(text, -1); !strings.HasSuffix(file, "_test.go") && len(found) > 0 &&
+			file != "main.go" && file != "chat_lines.go" {
 			t.Errorf("%s has %q; want c.OutOrStdout()", file, found)
 		}
 	}

@@ -196,7 +196,8 @@ func (c *DecoderConfig) MaxTokens() int {
 // Limit says in words what MaxTokens is the number of.
 func (c *DecoderConfig) Limit() string {
 	if c.Window > 0 && c.Window < c.Positions {
-		return fmt.Sprintf("the model has a sliding window of %d tokens, and lor2c computes no longer texts with it", c.Window)
+		return fmt.Sprintf("the model has a sliding window of %d tokens, and lor2c computes no longer texts with it",
+			c.Window)
 	}
 	return fmt.Sprintf("the model has %d positions", c.Positions)
 }
