@@ -60,8 +60,8 @@ var layers = []struct {
 	{"internal/benchmark", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/metric",
 	}},
-	{"internal/sgemm", nil},
 	{"internal/nf4", nil},
+	{"internal/sgemm", []string{"internal/nf4"}},
 	{"internal/vector", []string{"internal/compute"}},
 	{"internal/cpu", []string{"internal/compute", "internal/nf4", "internal/sgemm", "internal/vector"}},
 	{"internal/compute/nulldev", []string{"internal/compute"}},

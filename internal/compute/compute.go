@@ -50,7 +50,7 @@ const (
 	// Exact is float32 on a device whose Working is narrower, and the same as Working on all others.
 	Exact
 	// NF4 is four bits per element and a scale for every 64; see package nf4. Frozen weights may have it. They are
-	// made by Alloc and filled by UploadNF4, and Copy to a Working tensor is the only op that reads them.
+	// made by Alloc and filled by UploadNF4. Copy to a Working tensor reads them and, if the device says so, products do.
 	NF4
 	// BFloat16 is how frozen weights may be stored, see AllocFrozen. No tensor has it as its type.
 	BFloat16
@@ -241,6 +241,9 @@ type Memory interface {
 	// UploadNF4 fills an NF4 tensor with codes, two per byte with the first in the high bits, and with the scale of
 	// every 64 elements in row-major order. The caller may change both as soon as UploadNF4 returns.
 	UploadNF4(dst Tensor, codes []byte, scales []float32)
+	// ReadsNF4 reports whether Linear as w and Gemm as b, if a and dst are Working, read an NF4 tensor [M,K], with the
+	// result that they have for its copy in a Working tensor.
+	ReadsNF4() bool
 	// Download waits until src, a Working or Exact tensor, has been computed and copies it to dst.
 	Download(dst []float32, src Tensor)
 	Stats() Stats

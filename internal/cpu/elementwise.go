@@ -31,8 +31,8 @@ func (d *Device[T]) Copy(dst, src compute.Tensor) {
 	}
 	out := Data[T](dst)
 	if src.DType == compute.NF4 {
-		packed := src.Buf.(*storage[T])
-		d.each(len(out), chunkElems, func(_, lo, hi int) { nf4.Dequantize(out[lo:hi], packed.codes, packed.scales, lo) })
+		codes, scales := frozen[T](src).FourBit()
+		d.each(len(out), chunkElems, func(_, lo, hi int) { nf4.Dequantize(out[lo:hi], codes, scales, lo) })
 		return
 	}
 	if frozen[T](src) != nil {

@@ -7,7 +7,6 @@ import (
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
-	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/sgemm"
 )
 
@@ -16,10 +15,7 @@ import (
 type storage[T Float] struct {
 	floats []T
 	ints   []int32
-	// An NF4 tensor has codes and scales and nothing else.
-	codes  []byte
-	scales []float32
-	// weights has the elements of frozen weights instead of floats.
+	// weights has the elements of frozen weights, and of an NF4 tensor, instead of floats.
 	weights *sgemm.Weights
 }
 
@@ -60,7 +56,7 @@ func (d *Device[T]) Alloc(s compute.Shape, t compute.DType) compute.Tensor {
 		case compute.Int:
 			buf.ints = make([]int32, s.Len())
 		case compute.NF4:
-			buf.codes, buf.scales = make([]byte, (s.Len()+1)/2), make([]float32, (s.Len()+nf4.Block-1)/nf4.Block)
+			buf.weights = sgemm.NewFourBit(vectors, s.Rows(), s.Cols())
 		default:
 			buf.floats = make([]T, s.Len())
 		}
@@ -81,7 +77,10 @@ func (d *Device[T]) AllocFrozen(s compute.Shape, t compute.DType) compute.Tensor
 	return compute.Tensor{Shape: s, DType: compute.Working, Buf: &storage[T]{weights: w}}
 }
 
-// frozen returns the frozen weights of t, or nil if t is an ordinary tensor.
+// ReadsNF4 reports whether products read NF4 tensors, which they do in float32.
+func (d *Device[T]) ReadsNF4() bool { return single[T]() }
+
+// frozen returns the frozen weights or the elements in four bits of t, or nil if t is an ordinary tensor.
 func frozen[T Float](t compute.Tensor) *sgemm.Weights {
 	if t.Buf == nil {
 		return nil
@@ -95,7 +94,7 @@ func (d *Device[T]) Free(t compute.Tensor) {
 		return
 	}
 	buf := t.Buf.(*storage[T])
-	if buf.weights != nil {
+	if buf.weights != nil && t.DType != compute.NF4 {
 		d.memory.alloced -= buf.weights.Bytes()
 	} else {
 		d.memory.alloced -= compute.SizeOf(d, t.Shape, t.DType)
@@ -189,9 +188,7 @@ func (d *Device[T]) UploadInts(dst compute.Tensor, src []int32) {
 // UploadNF4 copies codes and scales to an NF4 tensor.
 func (d *Device[T]) UploadNF4(dst compute.Tensor, codes []byte, scales []float32) {
 	if d.err == nil {
-		buf := dst.Buf.(*storage[T])
-		copy(buf.codes, codes[:len(buf.codes)])
-		copy(buf.scales, scales[:len(buf.scales)])
+		frozen[T](dst).SetFourBit(codes, scales)
 	}
 }
 

@@ -124,6 +124,9 @@ func (d *Device) Upload(dst compute.Tensor, src []float32) {
 // UploadInts copies to an Int tensor.
 func (d *Device) UploadInts(dst compute.Tensor, src []int32) { upload(d, dst, src[:dst.Shape.Len()]) }
 
+// ReadsNF4 returns false: products read a copy in the step arena.
+func (d *Device) ReadsNF4() bool { return false }
+
 // UploadNF4 copies codes and scales to an NF4 tensor. The scales follow the codes at a multiple of 4 bytes.
 func (d *Device) UploadNF4(dst compute.Tensor, codes []byte, scales []float32) {
 	packed := make([]byte, compute.NF4Bytes(int64(dst.Shape.Len())))

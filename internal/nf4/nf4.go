@@ -1,5 +1,5 @@
-// Package nf4 stores matrices in four bits per element, as QLoRA does (Dettmers et al. 2023, arXiv:2305.14314), and
-// reads and writes the tensors that bitsandbytes keeps in safetensors files.
+// Package nf4 stores matrices in four bits per element, as QLoRA does (Dettmers et al. 2023, arXiv:2305.14314), with
+// the bits of bitsandbytes.
 //
 // The elements of a matrix are divided into blocks of 64 in row-major order. A block stores the largest magnitude of
 // its elements, its scale, and a code per element: the element over the scale, rounded to the nearest of 16 levels. The
@@ -41,20 +41,20 @@ type Matrix struct {
 	// Scales has the scale of each block. It is nil if Double is set.
 	Scales []float32
 	Double *Double
-	// Source is the type that the matrix had before, as PyTorch spells it, such as float32 or bfloat16.
-	Source string
 }
 
-// Double has quantised scales: scale i is DynamicMap[Codes[i]] Scales[i/ScaleBlock] + Offset.
+// Double has quantised scales: scale i is Map[Codes[i]] Scales[i/ScaleBlock] + Offset.
 type Double struct {
 	Codes  []byte
 	Scales []float32
+	// Map has 256 values. It is DynamicMap, but files that other versions of PyTorch wrote can differ in last bits.
+	Map    []float32
 	Offset float32
 }
 
 // Quantize returns values in four bits. If double is set the scales are quantised too.
 func Quantize(values []float32, shape []int, double bool) Matrix {
-	m := Matrix{Shape: shape, Codes: make([]byte, (len(values)+1)/2), Source: "float32"}
+	m := Matrix{Shape: shape, Codes: make([]byte, (len(values)+1)/2)}
 	m.Scales = make([]float32, (len(values)+Block-1)/Block)
 	for b := range m.Scales {
 		block := values[b*Block : min(len(values), (b+1)*Block)]
@@ -104,7 +104,7 @@ func quantizeScales(scales []float32) Double {
 	for _, v := range scales {
 		sum += float64(v)
 	}
-	d := Double{Codes: make([]byte, len(scales)), Offset: float32(sum / float64(len(scales)))}
+	d := Double{Codes: make([]byte, len(scales)), Map: DynamicMap[:], Offset: float32(sum / float64(len(scales)))}
 	rest := make([]float32, len(scales))
 	for i, v := range scales {
 		rest[i] = v - d.Offset
@@ -169,7 +169,7 @@ func (m Matrix) Expanded() []float32 {
 	}
 	scales := make([]float32, len(m.Double.Codes))
 	for i, c := range m.Double.Codes {
-		scales[i] = float32(DynamicMap[c]*m.Double.Scales[i/ScaleBlock]) + m.Double.Offset
+		scales[i] = float32(m.Double.Map[c]*m.Double.Scales[i/ScaleBlock]) + m.Double.Offset
 	}
 	return scales
 }
@@ -182,9 +182,18 @@ func Dequantize[T float32 | float64](dst []T, codes []byte, scales []float32, fr
 		for c, v := range Levels {
 			levels[c] = T(v * scales[from/Block])
 		}
-		for i := range dst[:n] {
-			at := from + i
-			dst[i] = levels[codes[at/2]>>(4*(1-at%2))&15]
+		part := dst[:n]
+		if from%2 == 1 {
+			part[0], part = levels[codes[from/2]&15], part[1:]
+		}
+		// Now each byte has two elements of the part, except for the last if their number is odd.
+		pairs := codes[(from+1)/2:][:(len(part)+1)/2]
+		for i := range len(part) / 2 {
+			c := pairs[i]
+			part[2*i], part[2*i+1] = levels[c>>4], levels[c&15]
+		}
+		if len(part)%2 == 1 {
+			part[len(part)-1] = levels[pairs[len(pairs)-1]>>4]
 		}
 		dst, from = dst[n:], from+n
 	}

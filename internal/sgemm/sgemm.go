@@ -44,7 +44,7 @@ type Kernels struct {
 	// tiles[v][r-1] is the kernel for r rows and v+1 vectors of columns.
 	tiles [2][]kernel
 	// halves[f][r-1] is the kernel for r rows and two vectors of columns that are stored as f, for formats of two bytes.
-	halves [Float16 + 1][]halfKernel
+	halves [FourBit + 1][]halfKernel
 }
 
 // Name returns the name of the instruction set.

@@ -11,7 +11,7 @@ var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
 		avx512_1x32, avx512_2x32, avx512_3x32, avx512_4x32, avx512_5x32, avx512_6x32, avx512_7x32,
 		avx512_8x32, avx512_9x32, avx512_10x32, avx512_11x32, avx512_12x32, avx512_13x32, avx512_14x32,
 	},
-}, halves: [...][]halfKernel{
+}, halves: [FourBit + 1][]halfKernel{
 	BFloat16: {
 		avx512_1x32_bfloat16, avx512_2x32_bfloat16, avx512_3x32_bfloat16, avx512_4x32_bfloat16,
 		avx512_5x32_bfloat16, avx512_6x32_bfloat16, avx512_7x32_bfloat16, avx512_8x32_bfloat16,
@@ -25,7 +25,7 @@ var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
 var avx2 = &Kernels{name: "AVX2", lanes: 8, tiles: [2][]kernel{
 	{avx2_1x8, avx2_2x8, avx2_3x8, avx2_4x8, avx2_5x8, avx2_6x8},
 	{avx2_1x16, avx2_2x16, avx2_3x16, avx2_4x16, avx2_5x16, avx2_6x16},
-}, halves: [...][]halfKernel{
+}, halves: [FourBit + 1][]halfKernel{
 	BFloat16: {
 		avx2_1x16_bfloat16, avx2_2x16_bfloat16, avx2_3x16_bfloat16,
 		avx2_4x16_bfloat16, avx2_5x16_bfloat16, avx2_6x16_bfloat16,

@@ -2,6 +2,8 @@ package sgemm
 
 import (
 	"math"
+
+	"github.com/lor2c/lor2c/internal/nf4"
 )
 
 // Storage is how the elements of Weights are stored.
@@ -14,6 +16,8 @@ const (
 	BFloat16
 	// Float16 takes two bytes, as in IEEE 754.
 	Float16
+	// FourBit takes four bits and a scale for every 64 elements, see package nf4.
+	FourBit
 )
 
 // Weights is a matrix W that is the second factor of many products, as W or as WT. It is stored once, in the order in
@@ -28,6 +32,8 @@ type Weights struct {
 	storage    Storage
 	full       []float32
 	half       []uint16
+	codes      []byte // of FourBit
+	scales     []float32
 }
 
 // NewWeights returns weights of zeros for products with the kernels s. If s is nil all rows are stored one after the
@@ -38,9 +44,11 @@ func NewWeights(s *Kernels, rows, cols int, f Storage) *Weights {
 		w.panel = s.Width()
 		w.whole = rows / w.panel * w.panel
 	}
-	if f == Float32 {
+	switch f {
+	case FourBit:
+	case Float32:
 		w.full = make([]float32, rows*cols)
-	} else {
+	default:
 		w.half = make([]uint16, rows*cols)
 	}
 	return w
@@ -110,8 +118,12 @@ func (w *Weights) put(at int, src []float32) {
 
 // get writes the elements from a place on to dst.
 func (w *Weights) get(dst []float32, at int) {
-	if w.storage == Float32 {
+	switch w.storage {
+	case Float32:
 		copy(dst, w.full[at:])
+		return
+	case FourBit:
+		nf4.Dequantize(dst, w.codes, w.scales, at)
 		return
 	}
 	src := w.half[at : at+len(dst)]

@@ -18,7 +18,7 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 	if y.needs && act != compute.Identity {
 		pre = t.temp(y.Value.Shape)
 	}
-	dense, release := t.Dense(w)
+	dense, release := t.factor(w)
 	t.Dev.Linear(y.Value, pre, x.Value, dense, b.value(), act)
 	release()
 	t.watch("linear", w.Name, y)
@@ -38,7 +38,7 @@ func (t *Tape) Linear(x *Var, w, b *Param, act compute.Act) *Var {
 		}
 		if x.needs {
 			dx, accumulate := t.gradOf(x)
-			dense, release := t.Dense(w)
+			dense, release := t.factor(w)
 			t.Dev.Gemm(dx, 1, dy, false, dense, false, accumulate)
 			release()
 		}

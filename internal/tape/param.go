@@ -96,3 +96,12 @@ func (t *Tape) Dense(p *Param) (w compute.Tensor, release func()) {
 	t.Dev.Copy(w, p.Value)
 	return w, func() { t.Dev.Release(w) }
 }
+
+// factor returns the value of p as the device's products read it, and a function that must be called when it is no
+// longer read.
+func (t *Tape) factor(p *Param) (w compute.Tensor, release func()) {
+	if p.Value.DType == compute.NF4 && t.Dev.ReadsNF4() {
+		return p.Value, func() {}
+	}
+	return t.Dense(p)
+}

@@ -143,6 +143,9 @@ func (d *narrow) Gemm(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb
 	store(dst)
 }
 
+// ReadsNF4 returns false, because a narrow device reads weights in its own type.
+func (d *narrow) ReadsNF4() bool { return false }
+
 func (d *narrow) Linear(dst, pre, x, w, bias tensor, act compute.Act) {
 	wantWorking(dst, pre, x, w, bias)
 	d.Device.Linear(dst, pre, x, w, bias, act)

@@ -9,6 +9,7 @@ import "github.com/lor2c/lor2c/internal/compute"
 type Device struct {
 	workingBytes int64
 	halfBytes    int64 // an element of frozen weights that may be stored in two bytes
+	readsNF4     bool
 	persistent   int64
 	arena        compute.Arena
 	// Ops has the names of the ops since the last Reset.
@@ -21,8 +22,11 @@ func Open(workingBytes int64) *Device { return &Device{workingBytes: workingByte
 
 // Like returns a device that plans for another one.
 func Like(d compute.Memory) *Device {
-	return &Device{workingBytes: d.Bytes(compute.Working), halfBytes: d.Bytes(compute.BFloat16)}
+	return &Device{workingBytes: d.Bytes(compute.Working), halfBytes: d.Bytes(compute.BFloat16), readsNF4: d.ReadsNF4()}
 }
+
+// ReadsNF4 returns what the device that will run returns.
+func (d *Device) ReadsNF4() bool { return d.readsNF4 }
 
 // block is the Buffer of this device: the offset of a Temp in the arena.
 type block struct {

@@ -89,6 +89,43 @@ func TestPeak(t *testing.T) {
 	}
 }
 
+// TestPlanQuantized: a step with weights in four bits needs what is planned for it on a device whose products read such
+// weights, and its arena is that of the step with other weights, because nothing is dequantised to it.
+func TestPlanQuantized(t *testing.T) {
+	for name, c := range methods() {
+		if c.ChangesWeights() {
+			continue
+		}
+		t.Run("method="+name, func(t *testing.T) {
+			run := func(dev compute.Device, quantize func(compute.Device, model.Network)) compute.Stats {
+				m, err := model.Load(dev, "../../../testdata/golden/roberta", model.Head{Outputs: 2}, 1, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if quantize != nil {
+					quantize(dev, m)
+				}
+				s := stepper(t, dev, m, c)
+				if err := s.Step(1, []model.Batch{batch(3, 17, 8)}, 1); err != nil {
+					t.Fatal(err)
+				}
+				return dev.Stats()
+			}
+			dev := cpu.Open[float32](1)
+			used, plan := run(dev, model.Quantize), run(nulldev.Like(dev), model.PlanQuantize)
+			dense := run(nulldev.Like(dev), nil)
+			if used.ArenaPeak != plan.ArenaPeak || used.PersistentBytes != plan.PersistentBytes {
+				t.Errorf("%d and %d bytes planned, %d and %d used", plan.ArenaPeak, plan.PersistentBytes, used.ArenaPeak,
+					used.PersistentBytes)
+			}
+			if used.ArenaPeak != dense.ArenaPeak || used.PersistentBytes >= dense.PersistentBytes {
+				t.Errorf("%d and %d bytes with four bits, %d and %d without", used.ArenaPeak, used.PersistentBytes,
+					dense.ArenaPeak, dense.PersistentBytes)
+			}
+		})
+	}
+}
+
 // TestPlanCovers checks that the plan of the largest batch, with the slack that package train adds, is enough for
 // every smaller batch, at the size of RoBERTa-base. That does not follow by itself, because blocks are reused by size
 // class: with 64 tokens per example the lse of a layer is in the same class as the rows of the head, and with fewer
