@@ -26,7 +26,8 @@ func newExportCommand() *cobra.Command {
 		Short: "Merge an adapter into its base model, or write it for PEFT",
 		Long: wrap("Export writes the best adapter of a run in another form. merged is a model directory that "+
 			"transformers loads, with the adapter added to the weights in float32 and rounded once to the precision of the "+
-			"base model. lora is a LoRA adapter of PEFT that computes the same. peft is the adapter as PEFT writes those of "+
+			"base model. merged-nf4 is the same with the weights of linear layers in four bits, as bitsandbytes stores "+
+			"them. lora is a LoRA adapter of PEFT that computes the same. peft is the adapter as PEFT writes those of "+
 			"the method. A method that the form cannot express is refused with the reason; lor2c methods and docs/methods.md "+
 			"have the methods.\n\n"+
 			"The outputs of adapter and export are compared on 32 rows of dev, and the difference is printed.", ""),

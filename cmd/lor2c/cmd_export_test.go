@@ -29,9 +29,9 @@ func TestExport(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--format merged --out x", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
 		{"--run " + lora + " --format merged", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
-		{"--run " + lora + " --out " + dir + "/x", `lor2c: export: --format is ""; want one of peft, merged, lora`},
+		{"--run " + lora + " --out " + dir + "/x", `lor2c: export: --format is ""; want one of peft, merged, merged-nf4, lora`},
 		{"--run " + lora + " --format gguf --out " + dir + "/x",
-			`lor2c: export: --format is "gguf"; want one of peft, merged, lora`},
+			`lor2c: export: --format is "gguf"; want one of peft, merged, merged-nf4, lora`},
 		{"--run " + lora + " --format lora --out " + out,
 			"train: export to " + out + ": it exists; want the name of a new directory"},
 		{"--run " + lora + " --format lora --out " + dir + "/x/y",

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
@@ -41,6 +42,8 @@ type Description struct {
 	// them, if one was.
 	DType  checkpoint.DType `json:"-"`
 	Merged string           `json:"-"`
+	// Packed has the matrices that Save writes in four bits instead, by the names of their parameters.
+	Packed map[string]nf4.Matrix `json:"-"`
 	// Tokenizer has the content of the files that a reader of the adapter needs to
 	// make tokens, by name. Save writes them.
 	Tokenizer map[string][]byte `json:"-"`

@@ -14,13 +14,17 @@ import (
 
 // The formats of an export.
 const (
-	FormatPEFT   = "peft"   // the adapter as PEFT writes adapters of the method
-	FormatMerged = "merged" // a model directory with the adapter in its weights
-	FormatLoRA   = "lora"   // a LoRA adapter of PEFT that does the same
+	FormatPEFT      = "peft"       // the adapter as PEFT writes adapters of the method
+	FormatMerged    = "merged"     // a model directory with the adapter in its weights
+	FormatMergedNF4 = "merged-nf4" // the same, with the weights of linear layers in four bits as bitsandbytes stores them
+	FormatLoRA      = "lora"       // a LoRA adapter of PEFT that does the same
 )
 
 // Formats lists the formats of an export.
-var Formats = []string{FormatPEFT, FormatMerged, FormatLoRA}
+var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA}
+
+// IsMerged reports whether a format is a model directory.
+func IsMerged(format string) bool { return format == FormatMerged || format == FormatMergedNF4 }
 
 // CheckExport returns an error if the adapters of a method cannot be exported in a format.
 func CheckExport(method, format string) error {
@@ -57,7 +61,7 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 	switch format {
 	case FormatPEFT:
 		f.Config, f.Structure = saved.Method, saved.Structure
-	case FormatMerged:
+	case FormatMerged, FormatMergedNF4:
 		f.Config = NewConfig("full")
 	case FormatLoRA:
 		f.Config, f.updates, err = AsLoRA(dev, m.(Folder))
@@ -73,7 +77,7 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.Param, d checkpoint.DType) error {
 	var err error
 	switch f.format {
-	case FormatMerged:
+	case FormatMerged, FormatMergedNF4:
 		err = Merge(dev, f.from.(Folder), n)
 	case FormatLoRA:
 		err = Fill(dev, m, f.updates)

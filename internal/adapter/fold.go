@@ -58,10 +58,17 @@ func inOrder(list []Update) []Update {
 	return list
 }
 
-// values returns the values of a parameter.
+// values returns the values of a parameter. One in four bits is dequantised.
 func values(dev compute.Device, p *tape.Param) []float32 {
 	v := make([]float32, p.Value.Shape.Len())
-	dev.Download(v, p.Exact())
+	if p.Value.DType != compute.NF4 {
+		dev.Download(v, p.Exact())
+		return v
+	}
+	dense := dev.Alloc(p.Value.Shape, compute.Working)
+	dev.Copy(dense, p.Value)
+	dev.Download(v, dense)
+	dev.Free(dense)
 	return v
 }
 

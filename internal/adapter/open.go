@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -30,8 +31,17 @@ type Saved struct {
 	Sealed bool
 
 	dir   string
-	file  *checkpoint.File
+	path  string // of the tensors
+	file  tensorFile
 	scope *peftScope // of an adapter that PEFT wrote; else nil
+}
+
+// tensorFile is a file with tensors that is open for reading.
+type tensorFile interface {
+	Names() []string
+	Info(name string) (dtype checkpoint.DType, shape []int, ok bool)
+	ReadFinite(dst []float32, name string) error
+	Close() error
 }
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
@@ -71,7 +81,7 @@ func open(dir string) (*Saved, error) {
 		name = modelFile
 	}
 	path := filepath.Join(dir, name)
-	f, err := checkpoint.Open(path)
+	f, err := openTensors(dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noTensors(dir, name)
 	}
@@ -97,7 +107,19 @@ func open(dir string) (*Saved, error) {
 		f.Close()
 		return nil, err
 	}
-	return &Saved{d, made, sealed, dir, f, scope}, nil
+	return &Saved{d, made, sealed, dir, path, f, scope}, nil
+}
+
+// openTensors opens a file in dir. The matrices of a model may be in four bits.
+func openTensors(dir, name string) (tensorFile, error) {
+	path := filepath.Join(dir, name)
+	if name == tensorsFile {
+		return checkpoint.Open(path)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return bitsandbytes.Open(dir)
 }
 
 // noTensors explains why an adapter directory has no readable tensors.
@@ -197,10 +219,10 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 				what = "tensor of the classification head"
 			}
 			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w",
-				s.file.Path(), what, name, len(params), ErrMismatch)
+				s.path, what, name, len(params), ErrMismatch)
 		}
 		if !s.fits(name, shape, p.Value.Shape) {
-			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.file.Path(), name, shape,
+			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.path, name, shape,
 				[]int(p.Value.Shape), ErrMismatch)
 		}
 	}
@@ -208,7 +230,7 @@ func (s *Saved) match(own, head, left []*tape.Param) error {
 	for _, name := range s.file.Names() {
 		if !slices.ContainsFunc(known, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
 			return fmt.Errorf("adapter: load %s: unexpected tensor %s: method %s has no such parameter on this model: %w",
-				s.file.Path(), place.List([]string{name}), s.Method.name, ErrMismatch)
+				s.path, place.List([]string{name}), s.Method.name, ErrMismatch)
 		}
 	}
 	return nil

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -157,7 +156,7 @@ func pairPath(tensor string) (module string, ok bool) {
 
 // fit gives c, the settings that a configuration has for all linear layers, the largest rank of the file and the scale
 // of those that no pattern names.
-func (s *peftScope) fit(path string, file *checkpoint.File, c *Config) error {
+func (s *peftScope) fit(path string, file tensorFile, c *Config) error {
 	own := *c.own.(*loraConfig)
 	scale := func(rank, alpha float64) float64 {
 		if own.UseRsLoRA {

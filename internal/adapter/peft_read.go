@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -129,7 +128,7 @@ var pairName = regexp.MustCompile(`^base_model\.model\.((?:roberta|bert)\.encode
 // its tensors. These show what was adapted, whether the configuration has a
 // list, a regular expression or all-linear. A list that names the same modules
 // is returned unchanged. Layers may have LoRA on different modules if the configuration, whose scope is given, says so.
-func targetModules(file *checkpoint.File, path string, listed []string, scope *peftScope) ([]string, error) {
+func targetModules(file tensorFile, path string, listed []string, scope *peftScope) ([]string, error) {
 	layers := map[string][]string{} // the linear layers with LoRA in each encoder layer
 	last, root := 0, ""
 	var found []string

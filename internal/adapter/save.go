@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/infile"
@@ -23,10 +24,7 @@ import (
 func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.Param) error {
 	d.Format = format
 	d.Structure = m.Structure()
-	tensors := download(dev, d.Method, slices.Concat(m.Params(), m.Buffers(), head))
-	for i := range tensors {
-		tensors[i].DType = d.DType
-	}
+	tensors := download(dev, d, slices.Concat(m.Params(), m.Buffers(), head))
 	if err := dev.Err(); err != nil {
 		return err
 	}
@@ -37,7 +35,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	name := tensorsFile
 	if d.Method.wholeModel() {
 		name = modelFile
-		if err := writeModelConfig(dir, d); err != nil {
+		if err := writeModelConfig(dir, d, len(head) > 0); err != nil {
 			return err
 		}
 	} else if err := checkpoint.WriteJSON(filepath.Join(dir, peftFile), d.peft(m, head)); err != nil {
@@ -71,12 +69,16 @@ func fileName(c Config, p *tape.Param) string {
 
 func isPooler(p *tape.Param) bool { return strings.Contains(p.Name, ".pooler.") }
 
-func download(dev compute.Device, c Config, params []*tape.Param) []checkpoint.Tensor {
-	tensors := make([]checkpoint.Tensor, len(params))
-	for i, p := range params {
-		values := make([]float32, p.Value.Shape.Len())
-		dev.Download(values, p.Exact())
-		tensors[i] = checkpoint.Tensor{Name: fileName(c, p), Shape: p.Value.Shape, Data: values}
+// download returns the tensors of the file that Save writes for d.
+func download(dev compute.Device, d Description, params []*tape.Param) []checkpoint.Tensor {
+	tensors := make([]checkpoint.Tensor, 0, len(params))
+	for _, p := range params {
+		name := fileName(d.Method, p)
+		if q, packed := d.Packed[p.Name]; packed {
+			tensors = append(tensors, bitsandbytes.Tensors(name, q, cmp.Or(d.DType, checkpoint.F32))...)
+			continue
+		}
+		tensors = append(tensors, checkpoint.Tensor{Name: name, Shape: p.Value.Shape, Data: values(dev, p), DType: d.DType})
 	}
 	return tensors
 }
@@ -93,21 +95,31 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 		return fmt.Errorf("adapter: save %s: it has %d tensors when read back; want %d", path, got, len(tensors))
 	}
 	for _, t := range tensors {
-		want := t.Data.([]float32)
-		got := make([]float32, len(want))
-		if err := f.ReadInto(got, t.Name); err != nil {
-			return err
+		same := false
+		switch want := t.Data.(type) {
+		case []byte:
+			got, err := f.ReadBytes(t.Name)
+			if err != nil {
+				return err
+			}
+			same = bytes.Equal(got, want)
+		case []float32:
+			got := make([]float32, len(want))
+			if err := f.ReadInto(got, t.Name); err != nil {
+				return err
+			}
+			same = slices.Equal(bits(got), bits(want))
 		}
-		if !slices.Equal(bits(got), bits(want)) {
+		if !same {
 			return fmt.Errorf("adapter: save %s: %s differs when read back; the disk or memory is at fault", path, t.Name)
 		}
 	}
 	return nil
 }
 
-// writeModelConfig writes the config.json of the base model with the labels of
-// d.
-func writeModelConfig(dir string, d Description) error {
+// writeModelConfig writes the config.json of the base model, with the labels of
+// d if the model has a head, and with what transformers must know of the weights.
+func writeModelConfig(dir string, d Description, head bool) error {
 	base := cmp.Or(d.Base.Dir, d.Base.Path)
 	raw, err := infile.ReadIn(base, "config.json", infile.Config)
 	if err != nil {
@@ -117,14 +129,30 @@ func writeModelConfig(dir string, d Description) error {
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(base, "config.json"), err)
 	}
-	// Task and dtype of the base model do not apply to this model.
+	// Task, dtype and quantisation of the base model do not apply to this model.
+	if head {
+		describeHead(c, d)
+	}
+	delete(c, "dtype")
+	c["torch_dtype"] = cmp.Or(map[checkpoint.DType]string{checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[d.DType],
+		"float32")
+	delete(c, "quantization_config")
+	if d.Packed != nil {
+		// transformers expects the linear layers that are not named here in four bits.
+		c["quantization_config"] = bitsandbytes.Config(cmp.Or(d.DType, checkpoint.F32),
+			[]string{"classifier", "pooler", d.Base.Type + ".pooler", "lm_head"})
+	}
+	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
+}
+
+// describeHead sets the keys of config.json that say what the head predicts.
+func describeHead(c map[string]any, d Description) {
 	labels := d.Task.Labels
 	c["problem_type"] = "single_label_classification"
 	if labels == nil {
 		labels = []string{"LABEL_0"}
 		c["problem_type"] = "regression"
 	}
-	delete(c, "dtype")
 	ids, names := map[string]int{}, map[string]string{}
 	for i, l := range labels {
 		ids[l], names[fmt.Sprint(i)] = i, l
@@ -132,9 +160,6 @@ func writeModelConfig(dir string, d Description) error {
 	c["id2label"], c["label2id"] = names, ids
 	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification",
 		"bert": "BertForSequenceClassification"}[d.Base.Type]}
-	c["torch_dtype"] = cmp.Or(map[checkpoint.DType]string{checkpoint.BF16: "bfloat16", checkpoint.F16: "float16"}[d.DType],
-		"float32")
-	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
 
 // card returns the README.md of an adapter directory.

@@ -217,6 +217,15 @@ func (m *Model) ReadInts(name string) ([]int64, error) {
 	return f.ReadInts(name)
 }
 
+// ReadBytes does what [File.ReadBytes] does, for a tensor in any shard.
+func (m *Model) ReadBytes(name string) ([]byte, error) {
+	f, err := m.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.ReadBytes(name)
+}
+
 // Drop does what [File.Drop] does, for a tensor in any shard.
 func (m *Model) Drop(name string) {
 	if f := m.home[name]; f != nil {

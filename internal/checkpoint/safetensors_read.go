@@ -167,6 +167,22 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 	return dst, err
 }
 
+// ReadBytes returns a copy of the elements of a tensor of type U8.
+func (f *File) ReadBytes(name string) ([]byte, error) {
+	e, raw, err := f.find(name)
+	if err != nil {
+		return nil, err
+	}
+	if e.dtype != U8 {
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; U8 is expected", f.path, place.Quote(name), e.dtype)
+	}
+	dst := make([]byte, len(raw))
+	return dst, f.guard(name, func() error {
+		copy(dst, raw)
+		return nil
+	})
+}
+
 // Drop allows the system to reclaim the memory of a tensor's bytes, so that
 // loading a model needs little more memory than one copy of it. The tensor can
 // still be read. Unknown names are ignored.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
@@ -33,6 +34,8 @@ type Config struct {
 	PositionKind      string         `json:"position_embedding_type"`
 	Decoder           bool           `json:"is_decoder"` // causal attention
 	Labels            map[string]any `json:"id2label"`
+	// FourBit has the names of the weights of linear layers that the file has in four bits; CheckWeights sets it.
+	FourBit map[string]bool `json:"-"`
 }
 
 // activations maps values of hidden_act to the activations of devices.
@@ -56,7 +59,17 @@ func ReadConfig(dir string) (Config, error) {
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
 	}
-	if faults := c.validate(); faults != nil {
+	var stored struct {
+		Quantization json.RawMessage `json:"quantization_config"`
+	}
+	if err := strictjson.Unmarshal(raw, &stored); err != nil {
+		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
+	}
+	faults := c.validate()
+	if err := bitsandbytes.CheckConfig(stored.Quantization); err != nil {
+		faults = append(faults, err)
+	}
+	if faults != nil {
 		for i, fault := range faults {
 			faults[i] = fmt.Errorf("model: read %s: %w", path, fault)
 		}

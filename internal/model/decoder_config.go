@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -32,8 +33,10 @@ type DecoderConfig struct {
 	// Stored is how a device may store the matrices without a loss, if the file has all of them in two bytes: BFloat16 or
 	// Float16 instead of Working.
 	Stored compute.DType `json:"-"`
-	rope   rope
-	head   int // row of the family in families
+	// FourBit has the names of the weights of linear layers that the file has in four bits; CheckDecoderWeights sets it.
+	FourBit map[string]bool `json:"-"`
+	rope    rope
+	head    int // row of the family in families
 }
 
 // family is how one model_type differs from LLaMA.
@@ -148,8 +151,8 @@ func (c *DecoderConfig) validate(fields map[string]json.RawMessage) (faults []er
 			faults = append(faults, fmt.Errorf(format, a...))
 		}
 	}
-	if v, there := fields["quantization_config"]; there && string(v) != "null" {
-		fault(false, "quantization_config is set; want weights in float32, bfloat16 or float16")
+	if err := bitsandbytes.CheckConfig(fields["quantization_config"]); err != nil {
+		faults = append(faults, err)
 	}
 	if c.KVHeads == 0 {
 		c.KVHeads = c.Heads

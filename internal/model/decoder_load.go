@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
@@ -14,11 +15,11 @@ import (
 )
 
 // NewDecoder allocates the network of c, for sequences of at most the given number of tokens, and fills it from src.
-// trains is as for [New].
+// trains and c.FourBit are as for [New].
 func NewDecoder(
 	dev compute.Device, c DecoderConfig, tokens int, trains func(name string) bool, src Source,
 ) (*Decoder, error) {
-	b := builder{dev: dev, src: src, trains: trains, stored: c.Stored}
+	b := builder{dev: dev, src: src, trains: trains, stored: c.Stored, fourBit: c.FourBit}
 	m := &Decoder{DecoderConfig: c}
 	m.words = b.matrix("model.embed_tokens.weight", c.Vocab, c.Width)
 	for l := 0; l < c.Layers && b.err == nil; l++ {
@@ -81,15 +82,14 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 		return nil, place.Mistake(fmt.Errorf("model: load %s: sequences of %d tokens are wanted; the model has 1 to %d",
 			dir, tokens, c.MaxTokens()))
 	}
-	w, err := checkpoint.OpenModel(dir)
+	w, err := bitsandbytes.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	if err := checkDecoder(w, dir, c); err != nil {
+	if err := checkDecoder(w, dir, &c); err != nil {
 		return nil, err
 	}
-	c.Stored = storedAs(w)
 	var buf []float32
 	halves := false
 	m, err := NewDecoder(dev, c, tokens, trains, func(name string, shape compute.Shape) ([]float32, bool, error) {
@@ -102,6 +102,10 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 	if err != nil {
 		return nil, err
 	}
+	if err := uploadFourBit(dev, m, sameName, w); err != nil {
+		return nil, err
+	}
+	m.notes = append(m.notes, fourBitNote(c.FourBit)...)
 	if halves && compute.Narrow(dev) {
 		m.notes = append(m.notes, "the weights are float16 and are rounded to bfloat16, which loses 3 bits of each")
 	}
@@ -109,13 +113,13 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 }
 
 // storedAs returns in which way a device may store all matrices of w without a loss.
-func storedAs(w *checkpoint.Model) compute.DType {
+func storedAs(w *bitsandbytes.Model) compute.DType {
 	ways := map[checkpoint.DType]compute.DType{checkpoint.BF16: compute.BFloat16, checkpoint.F16: compute.Float16}
 	stored := compute.Working
 	for _, name := range w.Names() {
 		kind, shape, _ := w.Info(name)
 		switch way := ways[kind]; {
-		case len(shape) != 2:
+		case len(shape) != 2 || kind == bitsandbytes.NF4:
 		case way == compute.Working || stored != compute.Working && way != stored:
 			return compute.Working
 		default:
@@ -126,24 +130,28 @@ func storedAs(w *checkpoint.Model) compute.DType {
 }
 
 // CheckDecoderWeights returns an error if the sizes in c, which was read from dir, are not those of the tensors in the
-// header of dir's weights. It does not read the tensors. It sets c.Stored.
+// header of dir's weights. It does not read the tensors. It sets c.Stored and c.FourBit.
 func CheckDecoderWeights(dir string, c *DecoderConfig) error {
-	w, err := checkpoint.OpenModel(dir)
+	w, err := bitsandbytes.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer w.Close()
-	c.Stored = storedAs(w)
-	return checkDecoder(w, dir, *c)
+	return checkDecoder(w, dir, c)
 }
+
+// sameName returns its argument: the file of a decoder has the names of the network.
+func sameName(name string) (string, bool) { return name, true }
 
 // rotaryBuffer matches the frequencies that old releases of transformers saved.
 var rotaryBuffer = regexp.MustCompile(`^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$`)
 
-func checkDecoder(w *checkpoint.Model, dir string, c DecoderConfig) error {
+func checkDecoder(w *bitsandbytes.Model, dir string, own *DecoderConfig) error {
+	c := *own
+	c.FourBit = nil
 	config := filepath.Join(dir, configFile)
 	read := map[string]bool{}
-	_, err := NewDecoder(nulldev.Open(4), c, 1, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
+	m, err := NewDecoder(nulldev.Open(4), c, 1, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		_, got, found := w.Info(name)
 		if !found {
 			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; use the weights of this config.json (%s)",
@@ -158,6 +166,7 @@ func checkDecoder(w *checkpoint.Model, dir string, c DecoderConfig) error {
 	if err != nil {
 		return err
 	}
+	own.Stored, own.FourBit = storedAs(w), fourBit(m, sameName, w)
 	var unread []string
 	for _, name := range w.Names() {
 		if !read[name] && !rotaryBuffer.MatchString(name) && !(c.Tied && strings.HasPrefix(name, "lm_head.")) {

@@ -153,7 +153,7 @@ func TestDecoderFaults(t *testing.T) {
 			`"model_type": "gemma"`},
 		`hidden_act is "gelu"; want silu`: {`"model_type"`,
 			`"hidden_act": "gelu", "model_type"`},
-		"quantization_config is set": {`"model_type"`,
+		"quantization_config.load_in_4bit is not true; want nf4 of bitsandbytes": {`"model_type"`,
 			`"quantization_config": {"bits": 4}, "model_type"`},
 		"num_attention_heads 6 is not a multiple of num_key_value_heads 4": {`"num_key_value_heads": 2`,
 			`"num_key_value_heads": 4`},

@@ -61,9 +61,9 @@ func (m *Encoder) Head() []*tape.Param { return m.head }
 // Base returns all other parameters, in the order of a forward pass.
 func (m *Encoder) Base() []*tape.Param { return m.base }
 
-// Notes returns a line about the origin of the head's values.
+// Notes returns a line about the origin of the head's values, and one about weights in four bits if there are any.
 func (m *Encoder) Notes() []string {
-	return []string{fmt.Sprintf("classification head: %v", m.HeadOrigin)}
+	return append([]string{fmt.Sprintf("classification head: %v", m.HeadOrigin)}, fourBitNote(m.FourBit)...)
 }
 
 // Outputs returns the width of the logits: classes, or 1 for regression.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -20,11 +20,13 @@ type Source func(name string, shape compute.Shape) (values []float32, ok bool, e
 // the values of src into it. If src does not have the head, it is drawn from
 // seed. Trained parameters keep exact values; these are the parameters of the
 // head, and those of the encoder for whose names trains, if it is not nil,
-// returns true.
+// returns true. Weights that c.FourBit lists
+// and that are not trained are allocated in four bits, and are left to the
+// caller.
 func New(
 	dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source,
 ) (*Encoder, error) {
-	b := builder{dev: dev, src: src, seed: seed, trains: trains}
+	b := builder{dev: dev, src: src, seed: seed, trains: trains, fourBit: c.FourBit}
 	m := &Encoder{Config: c, Prefix: c.Type, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."
 	e := "embeddings."
@@ -73,11 +75,13 @@ type builder struct {
 	trains func(name string) bool // reports whether a parameter of the network is trained; nil if none is
 	// stored is how frozen matrices may be stored: Working, BFloat16 or Float16.
 	stored compute.DType
-	prefix string
-	head   bool // set while the parameters of the head are made
-	params []*tape.Param
-	drawn  []*tape.Param // parameters of the network that src does not have and that were drawn
-	err    error
+	// fourBit has the names of matrices that are allocated in four bits unless they are trained.
+	fourBit map[string]bool
+	prefix  string
+	head    bool // set while the parameters of the head are made
+	params  []*tape.Param
+	drawn   []*tape.Param // parameters of the network that src does not have and that were drawn
+	err     error
 }
 
 func (b *builder) param(name string, shape ...int) *tape.Param { return b.read(name, false, shape...) }
@@ -92,6 +96,11 @@ func (b *builder) read(name string, matrix bool, shape ...int) *tape.Param {
 	name = b.prefix + name
 	if b.err != nil {
 		return &tape.Param{Name: name}
+	}
+	if b.fourBit[name] && (b.trains == nil || !b.trains(name)) {
+		p := &tape.Param{Name: name, Value: b.dev.Alloc(shape, compute.NF4)}
+		b.params = append(b.params, p)
+		return p
 	}
 	values, ok, err := b.src(name, shape)
 	if err != nil {
@@ -139,12 +148,12 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 	if err != nil {
 		return nil, err
 	}
-	w, err := checkpoint.OpenModel(dir)
+	w, err := bitsandbytes.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer w.Close()
-	if err := checkWeights(w, dir, c); err != nil {
+	if err := checkWeights(w, dir, &c); err != nil {
 		return nil, err
 	}
 	origin := headOrigin(w, c, head)
@@ -169,11 +178,11 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 		return nil, err
 	}
 	m.HeadOrigin = origin
-	return m, nil
+	return m, uploadFourBit(dev, m, func(name string) (string, bool) { return storedName(w, c, name) }, w)
 }
 
 // headOrigin decides whether the head in w can be used.
-func headOrigin(w *checkpoint.Model, c Config, head Head) HeadOrigin {
+func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 	stored := map[string][]int{}
 	for _, name := range w.Names() {
 		if strings.HasPrefix(name, "classifier.") {
@@ -205,7 +214,7 @@ func outName(c Config) string {
 // Published checkpoints have names with or without the encoder's prefix, and
 // the first BERT releases have gamma and beta for the weight and bias of a
 // LayerNorm.
-func storedName(w *checkpoint.Model, c Config, name string) (string, bool) {
+func storedName(w *bitsandbytes.Model, c Config, name string) (string, bool) {
 	old := name
 	if base, ok := strings.CutSuffix(name, "LayerNorm.weight"); ok {
 		old = base + "LayerNorm.gamma"

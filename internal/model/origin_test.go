@@ -167,7 +167,7 @@ func TestCheckWeightsSizes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for what, err := range map[string]error{
-				"CheckWeights": model.CheckWeights(d, config),
+				"CheckWeights": model.CheckWeights(d, &config),
 				"Load":         second(model.Load(cpu.Open[float32](1), d, stored(3), 1, nil)),
 			} {
 				if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -177,7 +177,7 @@ func TestCheckWeightsSizes(t *testing.T) {
 		})
 	}
 	if c, err := model.ReadConfig(filepath.Join(goldenDir, "roberta")); err != nil ||
-		model.CheckWeights(filepath.Join(goldenDir, "roberta"), c) != nil {
+		model.CheckWeights(filepath.Join(goldenDir, "roberta"), &c) != nil {
 		t.Error("weights of the right sizes are refused")
 	}
 }

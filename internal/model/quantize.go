@@ -17,15 +17,35 @@ func Quantize(dev compute.Device, n Network) {
 	})
 }
 
+// Pack gives each weight of a linear layer of n the values that it has in four bits, and returns its codes under its
+// name. The weights stay as they were stored.
+func Pack(dev compute.Device, n Network) map[string]nf4.Matrix {
+	packed := map[string]nf4.Matrix{}
+	for _, s := range n.Sites() {
+		w := n.Linear(s).W
+		values := make([]float32, w.Value.Shape.Len())
+		dev.Download(values, w.Exact())
+		q := nf4.Quantize(values, w.Value.Shape, true)
+		nf4.Dequantize(values, q.Codes, q.Expanded(), 0)
+		w.Upload(dev, values)
+		packed[w.Name] = q
+	}
+	return packed
+}
+
 // PlanQuantize is Quantize for a device that only plans memory, whose tensors have no values.
 func PlanQuantize(dev compute.Device, n Network) {
 	eachWeight(dev, n, func(_, _ *tape.Param) {})
 }
 
-// eachWeight gives each weight of a linear layer of n a new tensor of type NF4, which fill fills from the old one.
+// eachWeight gives each weight of a linear layer of n that is not in four bits a new tensor of type NF4, which fill
+// fills from the old one.
 func eachWeight(dev compute.Device, n Network, fill func(old, to *tape.Param)) {
 	for _, s := range n.Sites() {
 		w := n.Linear(s).W
+		if w.Value.DType == compute.NF4 {
+			continue
+		}
 		old := *w
 		w.Value = dev.Alloc(old.Value.Shape, compute.NF4)
 		fill(&old, w)

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"fmt"
+
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
@@ -37,12 +39,26 @@ func (b baseModel) identity() map[string]string {
 	return b.encoder.Identity()
 }
 
-// checkWeights returns an error if the sizes in config.json are not those of the weights.
+// checkWeights returns an error if the sizes in config.json are not those of the weights, or if the method changes
+// weights that the file has in four bits.
 func (s *Session) checkWeights() error {
+	four := 0
 	if c := s.Model.decoder; c != nil {
-		return model.CheckDecoderWeights(s.Dir, c)
+		if err := model.CheckDecoderWeights(s.Dir, c); err != nil {
+			return err
+		}
+		four = len(c.FourBit)
+	} else {
+		if err := model.CheckWeights(s.Dir, s.Model.encoder); err != nil {
+			return err
+		}
+		four = len(s.Model.encoder.FourBit)
 	}
-	return model.CheckWeights(s.Dir, *s.Model.encoder)
+	if m := s.Config.Method; four > 0 && m.ChangesWeights() {
+		return fmt.Errorf("train: open %s: %d of its weights are in four bits, and method %s changes them; want a model "+
+			"that is not quantised, or a method that freezes them", s.Dir, four, m.Name())
+	}
+	return nil
 }
 
 // newModel allocates the base model on a device that only counts memory.

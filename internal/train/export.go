@@ -11,9 +11,12 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -33,7 +36,8 @@ const driftRows = 32
 
 // Export writes the adapter in dir to out, a directory that does not exist, in a format of package adapter, and
 // compares what both compute. c is the run file of the adapter's run. dev computes in float32. A merged model has the
-// precision of the base model's weights.
+// precision of the base model's weights. The adapter of a quantised base is merged into the values that the base has in
+// four bits.
 func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out, format string) (*Exported, error) {
 	if err := vacant(out); err != nil {
 		return nil, err
@@ -46,10 +50,6 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	e := &Exported{Method: saved.Method.Name(), Precision: checkpoint.F32, Notes: unchecked(dir, saved)}
 	if err := adapter.CheckExport(e.Method, format); err != nil {
 		return nil, err
-	}
-	if c.Train.Quantize != config.QuantizeNone && format == adapter.FormatMerged {
-		return nil, place.Mistake(fmt.Errorf("train: export %s: train.quantize is %s, and a merged model has the weights "+
-			"in full, to which the adapter was not fitted; use --format %s", dir, c.Train.Quantize, adapter.FormatPEFT))
 	}
 	own := *c
 	own.Data.MaxLength = cmp.Or(own.Data.MaxLength, saved.MaxLength)
@@ -65,7 +65,7 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	if err != nil {
 		return nil, blame(dev, "export "+dir, err)
 	}
-	if format == adapter.FormatMerged {
+	if adapter.IsMerged(format) {
 		if e.Precision, err = precisionOf(s.Dir); err != nil {
 			return nil, err
 		}
@@ -74,15 +74,22 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	if err != nil {
 		return nil, blame(dev, "export "+dir, err)
 	}
+	var packed map[string]nf4.Matrix
+	if format == adapter.FormatMergedNF4 {
+		packed = model.Pack(dev, to.Model)
+	}
 	e.Rows = min(driftRows, d.Len())
 	if e.Drift, e.Largest, err = drift(from, to, d, sequence(e.Rows)); err != nil {
 		return nil, blame(dev, "export "+dir, err)
 	}
 	description := saved.Description
 	description.Method, description.Base.Dir, description.DType = form, s.Dir, e.Precision
-	description.Tokenizer = s.Tokenizer.Files()
-	if format == adapter.FormatMerged {
+	description.Tokenizer, description.Packed = s.Tokenizer.Files(), packed
+	if adapter.IsMerged(format) {
 		description.Merged = e.Method
+	}
+	if packed != nil {
+		e.Precision = bitsandbytes.NF4
 	}
 	err = checkpoint.WriteDir(out, func(tmp string) error {
 		if saved.Identity != nil {
@@ -108,9 +115,9 @@ func vacant(out string) error {
 }
 
 // precisionOf returns the type of the weights of a model directory, which is that of its largest tensor: F32, BF16 or
-// F16.
+// F16, and for a matrix in four bits the one that it had before.
 func precisionOf(dir string) (checkpoint.DType, error) {
-	m, err := checkpoint.OpenModel(dir)
+	m, err := bitsandbytes.Open(dir)
 	if err != nil {
 		return "", err
 	}
@@ -120,6 +127,9 @@ func precisionOf(dir string) (checkpoint.DType, error) {
 	for _, name := range m.Names() {
 		if d, shape, _ := m.Info(name); compute.Shape(shape).Len() > largest {
 			found, largest = d, compute.Shape(shape).Len()
+			if d == bitsandbytes.NF4 {
+				found = m.Source(name)
+			}
 		}
 	}
 	if found != checkpoint.BF16 && found != checkpoint.F16 {

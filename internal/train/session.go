@@ -165,7 +165,10 @@ func (s *Session) loadBase(dev compute.Device, method adapter.Config) (model.Net
 	if err != nil {
 		return nil, err
 	}
-	if s.Config.Train.Quantize == config.QuantizeNF4 {
+	switch four := s.Config.Train.Quantize == config.QuantizeNF4; {
+	case four && method.ChangesWeights():
+		model.Pack(dev, m) // an export, to whose weights in four bits an adapter was fitted
+	case four:
 		model.Quantize(dev, m)
 	}
 	return m, nil

@@ -61,7 +61,7 @@ func merging(name string) string {
 	if reason := adapter.WhyNotFolded(name); reason != "" {
 		return "not possible, because " + reason
 	}
-	return "`lor2c export --format merged`"
+	return "`lor2c export --format merged` or `merged-nf4`"
 }
 
 // begin and end are the lines of README.md around the table of methods.
