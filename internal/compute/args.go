@@ -54,3 +54,35 @@ type AttentionGradArgs struct {
 	DY      Tensor // [NQ,H*D], the gradient of Y
 	AttnOpts
 }
+
+// AttnOpts describes one attention call over packed rows.
+type AttnOpts struct {
+	Heads, KVHeads, HeadDim int
+	// CuQ and CuK are cu_seqlens [B+1] Int of the query rows and of the key rows. They are the same tensor unless
+	// only some rows of a layer are needed, as in the last layer before a classification head.
+	CuQ, CuK   Tensor
+	MaxQ, MaxK int     // longest sequence among the query rows, and the key rows
+	Causal     bool    // query i of a sequence sees keys j <= i + (TK - TQ)
+	Scale      float32 // of the scores, above 0
+	// Dropout is applied to the probabilities. For query row n, head h and key j of the sequence, the mask element is
+	// in row (Dropout.Row + n)*Heads + h and column j.
+	Dropout Dropout
+}
+
+// CrossEntropyOpts has the weights of a cross-entropy. The zero value gives the plain negative log-likelihood.
+type CrossEntropyOpts struct {
+	// Rows [B] Exact has a factor for the loss of each row. If it is absent the factors are 1.
+	Rows Tensor
+	// Classes [C] Exact has a factor for the loss of each class. If it is absent the factors are 1.
+	Classes Tensor
+	// Smoothing is the share of the target that is spread evenly over all
+	// classes, 0 to 1 (Szegedy et al. 2016, arXiv:1512.00567, section 7).
+	Smoothing float32
+}
+
+// AdamWOpts are the scalars of one update (Loshchilov and Hutter 2019,
+// arXiv:1711.05101, algorithm 2).
+type AdamWOpts struct {
+	LR, Beta1, Beta2, Eps, WeightDecay float64
+	Step                               int // from 1
+}

@@ -38,112 +38,6 @@ import (
 // ErrOutOfMemory is wrapped by errors that report that a device has less memory than was requested.
 var ErrOutOfMemory = errors.New("out of device memory")
 
-// DType is an element type.
-type DType uint8
-
-const (
-	// Working is the precision of a device: float32, or bfloat16 on a device that was opened for it, or float64 on
-	// the one that gradient checks use.
-	Working DType = iota
-	// Int is int32: token ids, labels, cu_seqlens.
-	Int
-	// Exact is float32 on a device whose Working is narrower, and the same as Working on all others.
-	Exact
-	// NF4 is four bits per element and a scale for every 64; see package nf4. Frozen weights may have it. They are
-	// made by Alloc and filled by UploadNF4. Copy to a Working tensor reads them and, if the device says so, products do.
-	NF4
-	// BFloat16 is how frozen weights may be stored, see AllocFrozen. No tensor has it as its type.
-	BFloat16
-	// Float16 is another way, of IEEE 754.
-	Float16
-)
-
-// NF4Bytes returns the bytes that a device needs for an NF4 tensor of n elements: their codes in words of 4 bytes, and
-// the scales in float32.
-func NF4Bytes(n int64) int64 { return (n+7)/8*4 + (n+63)/64*4 }
-
-// SizeOf returns the bytes of a tensor of the given shape and type on d.
-func SizeOf(d Memory, s Shape, t DType) int64 {
-	if t == NF4 {
-		return NF4Bytes(int64(s.Len()))
-	}
-	return int64(s.Len()) * d.Bytes(t)
-}
-
-// String returns the name of the constant.
-func (d DType) String() string {
-	switch d {
-	case Working:
-		return "Working"
-	case Int:
-		return "Int"
-	case Exact:
-		return "Exact"
-	case NF4:
-		return "NF4"
-	case BFloat16:
-		return "BFloat16"
-	case Float16:
-		return "Float16"
-	}
-	return fmt.Sprintf("DType(%d)", uint8(d))
-}
-
-// Narrow reports whether Working is narrower than Exact on d, so that a trained parameter needs a working copy
-// besides its exact value.
-func Narrow(d Memory) bool { return d.Bytes(Working) < d.Bytes(Exact) }
-
-// Shape is a list of axis lengths, outermost first.
-type Shape []int
-
-// Len returns the number of elements; 1 for a scalar's empty shape.
-func (s Shape) Len() int {
-	n := 1
-	for _, d := range s {
-		n *= d
-	}
-	return n
-}
-
-// Rows returns the product of all axes but the last.
-func (s Shape) Rows() int { return s[:len(s)-1].Len() }
-
-// Cols returns the length of the last axis.
-func (s Shape) Cols() int { return s[len(s)-1] }
-
-// String prints the axis lengths as [N C].
-func (s Shape) String() string { return fmt.Sprint([]int(s)) }
-
-// Buffer is the storage of a tensor. Only its device knows the concrete type.
-type Buffer any
-
-// Tensor is a shaped view of a buffer. Copying the struct copies the view.
-type Tensor struct {
-	Shape Shape
-	DType DType
-	Buf   Buffer
-	Off   int // first element within Buf
-}
-
-// Present reports whether t is not the zero Tensor.
-func (t Tensor) Present() bool { return t.Buf != nil }
-
-// View returns rows [i, j) of t's first axis. It shares t's storage.
-func (t Tensor) View(i, j int) Tensor {
-	v := t
-	v.Off += i * t.Shape[1:].Len()
-	v.Shape = append(Shape{j - i}, t.Shape[1:]...)
-	return v
-}
-
-// Slice returns the elements of t from element `at` on, in shape s. It shares t's storage.
-func (t Tensor) Slice(at int, s Shape) Tensor {
-	v := t
-	v.Off += at
-	v.Shape = s
-	return v
-}
-
 // Act names an elementwise activation.
 type Act uint8
 
@@ -161,20 +55,6 @@ const (
 	// SiLU is x/(1 + exp(-x)), also called swish (Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2).
 	SiLU
 )
-
-// AttnOpts describes one attention call over packed rows.
-type AttnOpts struct {
-	Heads, KVHeads, HeadDim int
-	// CuQ and CuK are cu_seqlens [B+1] Int of the query rows and of the key rows. They are the same tensor unless
-	// only some rows of a layer are needed, as in the last layer before a classification head.
-	CuQ, CuK   Tensor
-	MaxQ, MaxK int     // longest sequence among the query rows, and the key rows
-	Causal     bool    // query i of a sequence sees keys j <= i + (TK - TQ)
-	Scale      float32 // of the scores, above 0
-	// Dropout is applied to the probabilities. For query row n, head h and key j of the sequence, the mask element is
-	// in row (Dropout.Row + n)*Heads + h and column j.
-	Dropout Dropout
-}
 
 // Device is a place where a step can run.
 //
@@ -345,17 +225,6 @@ type Attention interface {
 	RoPE(x, pos, table Tensor, inverse bool)
 }
 
-// CrossEntropyOpts has the weights of a cross-entropy. The zero value gives the plain negative log-likelihood.
-type CrossEntropyOpts struct {
-	// Rows [B] Exact has a factor for the loss of each row. If it is absent the factors are 1.
-	Rows Tensor
-	// Classes [C] Exact has a factor for the loss of each class. If it is absent the factors are 1.
-	Classes Tensor
-	// Smoothing is the share of the target that is spread evenly over all
-	// classes, 0 to 1 (Szegedy et al. 2016, arXiv:1512.00567, section 7).
-	Smoothing float32
-}
-
 // Loss has the ops that end a forward pass. scale is 1 over the number of examples of the whole optimizer step, or
 // over the sum of their weights, so that accumulation over micro-batches is exact. Losses are Exact.
 type Loss interface {
@@ -380,13 +249,6 @@ const (
 	StateHalted        // not 0 after a loss or norm that was not finite
 	StateLen
 )
-
-// AdamWOpts are the scalars of one update (Loshchilov and Hutter 2019,
-// arXiv:1711.05101, algorithm 2).
-type AdamWOpts struct {
-	LR, Beta1, Beta2, Eps, WeightDecay float64
-	Step                               int // from 1
-}
 
 // Update has the ops of the optimizer, which work in place. All tensors are Exact except AdamW's w.
 type Update interface {

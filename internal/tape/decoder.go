@@ -2,40 +2,6 @@ package tape
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// RMSNorm divides the rows of x by their root mean square. Where gamma is shorter than a row, it does so for each part
-// of a row of that length, which normalises every head on its own. x, y [N,C]; gamma [D], where D divides C.
-func (t *Tape) RMSNorm(x *Var, gamma *Param, eps float32) *Var {
-	n, c, d := x.Value.Shape.Rows(), x.Value.Shape.Cols(), gamma.Value.Shape.Len()
-	check(is(gamma.Value, d) && d > 0 && c%d == 0, "rms norm", "x [N C], gamma [D], D divides C", x.Value, gamma.Value)
-	params("rms norm", gamma)
-	y := t.out("rms norm", x.Value.Shape, x.needs || gamma.Trains(), x)
-	parts := func(x compute.Tensor) compute.Tensor { return x.Slice(0, compute.Shape{n * c / d, d}) }
-	rstd := t.exact(compute.Shape{n * c / d})
-	t.Dev.RMSNorm(compute.RMSNormArgs{
-		Dst: parts(y.Value), RStd: rstd, X: parts(x.Value), Gamma: gamma.Value, Eps: eps,
-	})
-	t.watch("rms norm", gamma.Name, y)
-	if !y.needs {
-		t.Dev.Release(rstd)
-		return y
-	}
-	x.saved = true
-	t.push(y, func(dy compute.Tensor) {
-		var dx compute.Tensor
-		accumulate := false
-		if x.needs {
-			var whole compute.Tensor
-			whole, accumulate = t.gradOf(x)
-			dx = parts(whole)
-		}
-		t.Dev.RMSNormGrad(compute.RMSNormGradArgs{
-			DX: dx, DGamma: gamma.grad(), X: parts(x.Value), Gamma: gamma.Value, RStd: rstd, DY: parts(dy),
-			Accumulate: accumulate,
-		})
-	}, rstd)
-	return y
-}
-
 // RoPE rotates the pairs of every head of x by the angles that table has for the positions of its rows, in place; see
 // compute.Attention. x [N,H*D], pos [N] Int, table [P,D] Exact. x must be the output of an op whose gradient does not
 // read that output, such as Linear without an activation, and no other op may have read x before.
