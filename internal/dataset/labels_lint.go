@@ -113,7 +113,7 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 			}
 		}
 		found = append(found, Finding{Kind: "similar_labels", Path: path, Line: line, Count: count,
-			Text: fmt.Sprintf("labels that differ only in case, blanks or Unicode form are %d classes: %s", len(group),
+			Text: fmt.Sprintf("labels that differ only in case, blanks, Unicode or number form are %d classes: %s", len(group),
 				strings.Join(quoted[:min(len(quoted), 20)], ", "))})
 	}
 	if f, ok := mixedKinds(path, rows); ok {

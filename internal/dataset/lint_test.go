@@ -50,14 +50,18 @@ func TestLint(t *testing.T) {
 	}{
 		{"fine", "f.csv", "text,label\na,x\nb,y\n", "train", nil, nil},
 		{"blanks", "f.csv", "text,label\na,x\nb,x \nc,X\nd,y\n", "train", nil,
-			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "x" (1), "x " (1), "X" (1)`}},
+			[]string{`f:3: labels that differ only in case, blanks, Unicode or number form are ` +
+				`3 classes: "x" (1), "x " (1), "X" (1)`}},
 		{"invisible", "f.csv", "text,label\na,x\nb,x\u200b\nc,y\n", "train", nil,
-			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 2 classes: "x" (1), "x\u200b" (1)`}},
+			[]string{`f:3: labels that differ only in case, blanks, Unicode or number form are ` +
+				`2 classes: "x" (1), "x\u200b" (1)`}},
 		{"composed", "f.csv", "text,label\na,caf\u00e9\nb,cafe\u0301\nc,\u00c9t\u00e9\n", "train", nil,
-			[]string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"caf\u00e9\" (1), " +
+			[]string{"f:3: labels that differ only in case, blanks, Unicode or number form are " +
+				"2 classes: \"caf\u00e9\" (1), " +
 				"\"cafe\u0301\" (1)"}},
 		{"numbers", "f.csv", "text,label\na,1\nb,1.0\nc,01\nd,2\n", "train", nil,
-			[]string{`f:3: labels that differ only in case, blanks or Unicode form are 3 classes: "1" (1), "1.0" (1), "01" (1)`}},
+			[]string{`f:3: labels that differ only in case, blanks, Unicode or number form are ` +
+				`3 classes: "1" (1), "1.0" (1), "01" (1)`}},
 		{"json", "f.jsonl",
 			`{"text":"a","label":true}` + "\n" + `{"text":"b","label":"true"}` + "\n" + `{"text":"c","label":0}`, "train", nil,
 			[]string{`f:2: the labels are of several JSON types: 1 bool, 1 string, 1 number`}},
@@ -69,7 +73,8 @@ func TestLint(t *testing.T) {
 			`{"text":"a","label":0.0}` + "\n" + `{"text":"b","label":1.0}` + "\n" + `{"text":"c","label":0.0}`, "train", nil,
 			nil},
 		{"wide", "f.csv", "text,label\na,1\nb,\uff11\nc,2\n", "train", nil,
-			[]string{"f:3: labels that differ only in case, blanks or Unicode form are 2 classes: \"1\" (1), \"\uff11\" (1)"}},
+			[]string{"f:3: labels that differ only in case, blanks, Unicode or number form are " +
+				"2 classes: \"1\" (1), \"\uff11\" (1)"}},
 		{"single", "f.csv", "text,label\n" + strings.Repeat("a,x\nb,y\n", 10) + "c,y.\ntext,label\n", "train", nil,
 			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`,
 				`f:4: 18 of 22 examples repeat the texts of an earlier one`}},
