@@ -54,7 +54,7 @@ func newRootCommand() *cobra.Command {
 		&cobra.Group{ID: groupMachine, Title: "This program and machine:"})
 	for group, commands := range map[string][]*cobra.Command{
 		groupTrain: {
-			newTrainCommand(), newEvalCommand(), newPredictCommand(), newGenerateCommand(),
+			newTrainCommand(), newEvalCommand(), newPredictCommand(), newInfoCommand(), newGenerateCommand(),
 			newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},

@@ -165,6 +165,12 @@ func (s *Saved) Outputs() int {
 	return 0
 }
 
+// Loading returns the library that loads the adapter, and a sentence that says how.
+func (s *Saved) Loading() (library, how string) {
+	m := methods[s.Method.name]
+	return m.library, m.load
+}
+
 // Whole reports whether the directory has all weights of a model, and not an adapter beside a base model.
 func (s *Saved) Whole() bool { return s.Method.wholeModel() }
 

@@ -72,7 +72,7 @@ func (p *Predictor) open(m *member, base string) (err error) {
 		base = m.dir
 	}
 	if base == "" {
-		if base, err = findBase(m.saved.Base.Path, m.dir); err != nil {
+		if base, err = FindBase(m.saved.Base.Path, m.dir); err != nil {
 			return err
 		}
 	}
@@ -131,10 +131,10 @@ func (p *Predictor) base(s *Session) (identity.Base, error) {
 	return base, err
 }
 
-// findBase returns the directory of the base model that an adapter names, or its name in the Hugging Face cache. A
+// FindBase returns the directory of the base model that an adapter names, or its name in the Hugging Face cache. A
 // relative path counts from the working directory, or from the nearest directory above the adapter where it leads to a
 // model, because a run file usually names the model from the directory above the runs.
-func findBase(name, adapterDir string) (string, error) {
+func FindBase(name, adapterDir string) (string, error) {
 	if name == "" {
 		return "", place.Mistake(fmt.Errorf("train: predict with %s: it does not name its base model; name it with --model",
 			adapterDir))

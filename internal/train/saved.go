@@ -20,17 +20,9 @@ func AdapterDir(run, name string) (string, error) {
 		return "", fmt.Errorf("train: open %s: it has no %s; name a directory that lor2c train wrote",
 			run, ConfigFile)
 	}
-	entries, err := os.ReadDir(run)
+	there, err := Adapters(run)
 	if err != nil {
-		return "", fmt.Errorf("train: open %s: %w", run, err)
-	}
-	var there []string
-	for _, e := range entries {
-		_, isCheckpoint := checkpoint.Step(e.Name(), checkpointPrefix)
-		isAdapter := isCheckpoint || e.Name() == bestLink || e.Name() == finalDir
-		if _, err := os.Stat(filepath.Join(run, e.Name())); err == nil && isAdapter {
-			there = append(there, e.Name())
-		}
+		return "", err
 	}
 	switch {
 	case there == nil:
@@ -41,3 +33,22 @@ func AdapterDir(run, name string) (string, error) {
 	}
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
 }
+
+// Adapters lists the adapters in a run directory by their names: best, checkpoints and final.
+func Adapters(run string) (there []string, err error) {
+	entries, err := os.ReadDir(run)
+	if err != nil {
+		return nil, fmt.Errorf("train: open %s: %w", run, err)
+	}
+	for _, e := range entries {
+		_, isCheckpoint := checkpoint.Step(e.Name(), checkpointPrefix)
+		isAdapter := isCheckpoint || e.Name() == bestLink || e.Name() == finalDir
+		if _, err := os.Stat(filepath.Join(run, e.Name())); err == nil && isAdapter {
+			there = append(there, e.Name())
+		}
+	}
+	return there, nil
+}
+
+// Continues reports whether a checkpoint directory has the state from which a run can continue.
+func Continues(dir string) bool { return exists(filepath.Join(dir, stateFile)) }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestInfo describes a run, a copied adapter, an adapter of PEFT and what is none.
+func TestInfo(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "run")
+	if r := run(t, short(t, out)...); r.code != 0 {
+		t.Fatalf("train: %+v", r)
+	}
+	best := filepath.Join(out, "best")
+	r := run(t, "info", out)
+	for _, want := range []string{
+		"run        " + out + " with best, checkpoint-8, final\n", "adapter    " + best + "\n", "method     LoR2C: ",
+		`"rank":8`, "on 64 examples; evaluated on 64\n",
+		"base       demo/model, a roberta of 4 layers and width 128, weights ",
+		"predicts   one of 10 labels (act, animal, ", "from text, at most 64 tokens",
+		"files      their checksums are right\n",
+		"lor2c train --resume " + best + " continues", "use        lor2c predict --adapter " + best + " FILE\n",
+	} {
+		if r.code != 0 || r.stderr != "" || !strings.Contains(r.stdout, want) {
+			t.Errorf("%d %q\n%s\nwant %q", r.code, r.stderr, r.stdout, want)
+		}
+	}
+	copied := filepath.Join(t.TempDir(), "adapter")
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(out, "final"))); err != nil {
+		t.Fatal(err)
+	}
+	c := command(t, "info", copied)
+	c.Dir = t.TempDir()
+	if r := finish(t, c); r.code != 0 ||
+		!strings.Contains(r.stdout, "not found from here; name its directory with --model") ||
+		strings.Contains(r.stdout, "--resume") {
+		t.Errorf("%+v", r)
+	}
+	var got struct {
+		Method struct{ Name string }
+		Task   struct{ Labels []string }
+		Found  string `json:"found_base"`
+		Data   map[string]int
+	}
+	r = run(t, "info", copied, "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil || got.Method.Name != "lor2c" ||
+		len(got.Task.Labels) != 10 || got.Found != "demo/model" || got.Data["dev"] != 64 {
+		t.Errorf("%v, %+v from %s", err, got, r.stdout)
+	}
+	r = run(t, "info", "testdata/golden/peft_lora_roberta")
+	if r.code != 0 || !strings.Contains(r.stdout, "labels, which it does not name") ||
+		!strings.Contains(r.stdout, "have no checksums") {
+		t.Errorf("%+v", r)
+	}
+	if err := os.WriteFile(filepath.Join(copied, "README.md"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{"demo/data": "there is neither lor2c.json nor adapter_config.json",
+		"none": "file does not exist", copied: "README.md"} {
+		if r := run(t, "info", dir); r.code == 0 || !strings.Contains(r.stderr, want) || r.stdout != "" {
+			t.Errorf("%s: %+v", dir, r)
+		}
+	}
+}
