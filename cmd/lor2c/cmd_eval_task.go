@@ -138,7 +138,7 @@ func (o taskOptions) source(ctx context.Context, e evalOptions) (s generate.Sour
 			return s, "", usageError{fmt.Errorf("lor2c: eval: %s is the run of an encoder, and --task asks decoders; leave it "+
 				"out to score the data of the run", e.run)}
 		}
-		s.NF4, name = c.Train.Quantize == config.QuantizeNF4, filepath.Base(filepath.Clean(e.run))
+		name = filepath.Base(filepath.Clean(e.run))
 	case e.adapter != "":
 		dir := filepath.Clean(e.adapter)
 		name = filepath.Base(filepath.Dir(dir)) + "-" + filepath.Base(dir)

@@ -11,6 +11,10 @@ import (
 	"testing"
 
 	"golang.org/x/term"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/generate"
 )
 
 const demoDecoder = "demo/decoder"
@@ -123,6 +127,51 @@ func TestGenerateRows(t *testing.T) {
 		r := generate(text)
 		if stderr := strings.Join(strings.Fields(r.stderr), " "); r.code != exitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("%q: %+v; want %q", text, r, want)
+		}
+	}
+}
+
+// TestGenerateQuantized: an adapter that was trained on a base in four bits continues texts with the base in four bits,
+// and one that was not with the base as it is.
+func TestGenerateQuantized(t *testing.T) {
+	dir := t.TempDir()
+	base, err := filepath.Abs(filepath.Join("..", "..", demoDecoder))
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := "{\"prompt\": \"Once there\", \"completion\": \" was a dog.\"}\n"
+	file, data := filepath.Join(dir, "run.yaml"), filepath.Join(dir, "rows.jsonl")
+	for path, text := range map[string]string{
+		data: row + strings.ReplaceAll(row, "dog", "cat"),
+		file: "model: " + base + "\ndata: {task: instruct, train: " + data + ", dev: 1}\n" +
+			"method: {name: lora}\ntrain: {epochs: 1, batch_size: 1}\nout: out\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for quantize, want := range map[string]compute.DType{"nf4": compute.NF4, "none": compute.Working} {
+		out := filepath.Join(dir, quantize)
+		r := run(t, "train", "--device", "cpu", "-c", file, "--set", "train.quantize="+quantize, "--out", out)
+		if r.code != 0 {
+			t.Fatalf("%+v", r)
+		}
+		texts, err := generate.Open(generate.Source{Adapter: filepath.Join(out, "best")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer texts.Close()
+		g, err := texts.Load(cpu.Open[float32](1), 16, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := texts.Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := g.Model.Linear(g.Model.Sites()[0]).W.Value.DType; got != want || id["quantize"] != quantize {
+			t.Errorf("train.quantize %s: a weight of the base has type %v, and the identity says %s; want %v", quantize, got,
+				id["quantize"], want)
 		}
 	}
 }

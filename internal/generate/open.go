@@ -19,12 +19,8 @@ import (
 )
 
 // Source names what continues texts: a model, which may be left out for an adapter that names its base, and an adapter,
-// which may be left out.
-type Source struct {
-	Model, Adapter string
-	// NF4 stores the weights of linear layers in four bits, as train.quantize: nf4 does for a run.
-	NF4 bool
-}
+// which may be left out. An adapter that was trained on a base in four bits gets its base in four bits.
+type Source struct{ Model, Adapter string }
 
 // Texts is a model with its tokenizer, before it is on a device.
 type Texts struct {
@@ -34,7 +30,6 @@ type Texts struct {
 	MaxTokens int    // of prompt and continuation
 	Limit     string // MaxTokens in words
 	dir       string
-	nf4       bool
 	saved     *adapter.Saved
 	template  string         // how Prompt makes a text of a conversation
 	chat      *chat.Template // that of the model, if template says so
@@ -42,7 +37,7 @@ type Texts struct {
 
 // Open opens the files that s names. Close closes them.
 func Open(s Source) (*Texts, error) {
-	t := &Texts{nf4: s.NF4}
+	t := &Texts{}
 	if s.Adapter != "" {
 		saved, err := adapter.Open(s.Adapter)
 		if err != nil {
@@ -140,7 +135,7 @@ func (t *Texts) Identity() (map[string]string, error) {
 	id := map[string]string{
 		"model": t.dir, "weights": sum, "tokenizer": hex.EncodeToString(words[:]), "quantize": "none", "adapter": "none",
 	}
-	if t.nf4 {
+	if t.nf4() {
 		id["quantize"] = "nf4"
 	}
 	if t.saved != nil {
@@ -151,6 +146,9 @@ func (t *Texts) Identity() (map[string]string, error) {
 	}
 	return id, nil
 }
+
+// nf4 reports whether the linear layers of the model are stored in four bits.
+func (t *Texts) nf4() bool { return t.saved != nil && t.saved.NF4() }
 
 // Close closes the files.
 func (t *Texts) Close() {
@@ -176,7 +174,7 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 	if err != nil {
 		return nil, err
 	}
-	if t.nf4 {
+	if t.nf4() {
 		model.Quantize(dev, m)
 	}
 	method, err := adapter.Attach(dev, m, settings)

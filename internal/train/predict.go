@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -97,8 +96,8 @@ func (p *Predictor) session(base string, saved *adapter.Saved) (*Session, error)
 	}
 	c := config.Default()
 	c.Model, c.Method = base, saved.Method
-	if saved.Identity != nil {
-		c.Train.Quantize = cmp.Or(saved.Identity.Settings["train.quantize"], c.Train.Quantize)
+	if saved.NF4() {
+		c.Train.Quantize = config.QuantizeNF4
 	}
 	s := &Session{}
 	if open := p.sessions[dir]; open != nil {
