@@ -137,7 +137,7 @@ func TestSchemaAndLoad(t *testing.T) {
 		{"method.rank", "1|256", "0|257|8.5|'8'|null"},
 		{"method.alpha", "16|0.5", "0|-1|.inf"},
 		{"method.dropout", "0|0.5|null", "1|-0.1|[0.1]"},
-		{"method.target_modules", "query|[query, value]", "1|[1]|{query: 1}"},
+		{"method.target_modules", "query|[query, value]|[q_proj, v_proj]", "1|[1]|{query: 1}"},
 		{"schedule.keep", "richer|''", "both"},
 		{"schedule.preset", "release", "''|authors"},
 		{"schedule.until", "0|1", "1.1|-1"},
