@@ -156,6 +156,11 @@ func TestGenerateQuantized(t *testing.T) {
 		if r.code != 0 {
 			t.Fatalf("%+v", r)
 		}
+		card, err := os.ReadFile(filepath.Join(out, "best", "README.md"))
+		if err != nil || !strings.Contains(string(card), "text-generation]") ||
+			!strings.Contains(string(card), "`lor2c generate --adapter DIR -p TEXT`") {
+			t.Errorf("%v, the card is\n%s", err, card)
+		}
 		texts, err := generate.Open(generate.Source{Adapter: filepath.Join(out, "best")})
 		if err != nil {
 			t.Fatal(err)

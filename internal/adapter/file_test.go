@@ -252,7 +252,8 @@ func TestWritePEFT(t *testing.T) {
 	}
 	// There are 6 pairs of 2 32 4 scalars, and a head of 32 33 + 3 33.
 	if want := "base_model: " + base + "\nlibrary_name: peft\n"; !strings.Contains(string(card), want) ||
-		!strings.Contains(string(card), "2691 trained scalars in 16 tensors") {
+		!strings.Contains(string(card), "2691 trained scalars in 16 tensors, head included") ||
+		!strings.Contains(string(card), "text-classification]") || !strings.Contains(string(card), "`lor2c predict") {
 		t.Errorf("README.md is\n%s\nwant %q in it", card, want)
 	}
 }

@@ -46,7 +46,9 @@ type tensorFile interface {
 
 // NF4 reports whether the adapter was trained on a base whose linear layers were stored in four bits. It belongs to
 // the same base stored in the same way.
-func (s *Saved) NF4() bool { return s.Identity != nil && s.Identity.Settings["train.quantize"] == "nf4" }
+func (s *Saved) NF4() bool {
+	return s.Identity != nil && s.Identity.Settings["train.quantize"] == "nf4"
+}
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA
 // adapter of PEFT, which does not contain its task. If the directory has a

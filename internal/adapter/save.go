@@ -44,7 +44,7 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	if err := checkpoint.WriteJSON(filepath.Join(dir, descriptionFile), d); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors, len(head) > 0), 0o666); err != nil {
 		return err
 	}
 	for name, content := range d.Tokenizer {
@@ -162,19 +162,24 @@ func describeHead(c map[string]any, d Description) {
 		"bert": "BertForSequenceClassification"}[d.Base.Type]}
 }
 
-// card returns the README.md of an adapter directory.
-func card(d Description, tensors []checkpoint.Tensor) []byte {
+// card returns the README.md of an adapter directory. labels means that the model has a classification head; a decoder
+// has none.
+func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 	n := 0
 	for _, t := range tensors {
 		n += compute.Shape(t.Shape).Len()
 	}
 	m := methods[d.Method.name]
-	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors, head included.",
-		d.Method.name, d.Task.Name, n, len(tensors))
+	tag, use, head := "text-classification", "`lor2c predict --adapter DIR FILE` labels texts with it.", ", head included"
+	if !labels {
+		tag, use, head = "text-generation", "`lor2c generate --adapter DIR -p TEXT` continues a text with it.", ""
+	}
+	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors%s.",
+		d.Method.name, d.Task.Name, n, len(tensors), head)
 	if d.Merged != "" {
 		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.",
 			d.Merged, d.Task.Name)
 	}
-	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, text-classification]\n---\n\n%s\n\n%s\n",
-		d.Base.Path, m.library, cmp.Or(d.Merged, d.Method.name), made, m.load)
+	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, %s]\n---\n\n%s\n\n%s %s\n",
+		d.Base.Path, m.library, cmp.Or(d.Merged, d.Method.name), tag, made, m.load, use)
 }
