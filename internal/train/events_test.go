@@ -344,8 +344,8 @@ func TestBadSchedule(t *testing.T) {
 		"schedule.sfs_k: is 8 with method.rank 8": func(c *config.Config) {
 			c.Schedule.SFSK = 8
 		},
-		"schedule.max_injects: is 2; with an interval of 1 (eq. 11) the first 0.5 of 2 epochs has room " +
-			"for 1": func(c *config.Config) {
+		"schedule.max_injects: is 2; only 1 fit into 0.5 of 2 epochs (schedule.until) with an interval of 1 " +
+			"(eq. 11)": func(c *config.Config) {
 			c.Train.Epochs, c.Schedule.MaxInjects, c.Schedule.MaxMerges = 2, 2, 0
 		},
 		"adapter: inject lora: rank 3 on [query value] has 1536 parameters per layer, but the module that it replaces " +

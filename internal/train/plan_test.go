@@ -33,6 +33,7 @@ func testFullest(t *testing.T, limit int) {
 	d := data{Encoded: e}
 	s := &Session{Config: &config.Config{Train: config.Train{Epochs: 4, BatchSize: 24, MicroBatchSize: 8,
 		MicroBatchTokens: limit, ExtendEpochs: []int{2, 1}}}}
+	s.source = texts{s}
 	taken := func(epochs int) (tokens, examples int) {
 		for step := 1; step <= epochs*stepsPerEpoch(d.Len(), 24); step++ {
 			for _, b := range d.micro(s.step(d.Len(), step), s.Config.Train) {
