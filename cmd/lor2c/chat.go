@@ -160,7 +160,7 @@ func (t *talker) command(name, argument string) {
 		}
 		t.say(fmt.Sprintf("%s has %s more.\n", argument, terminal.Count(1, "conversation", "conversations")))
 	default:
-		t.say("There is no " + printable(name, t.live) + "; /help lists what there is.\n")
+		t.say("There is no " + printable(name, t.live) + "; /help lists the commands.\n")
 	}
 }
 

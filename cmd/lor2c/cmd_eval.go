@@ -34,9 +34,9 @@ func newEvalCommand() *cobra.Command {
 			"--run takes data and model from a run directory and its best adapter; --adapter evaluates any adapter "+
 			"directory, also a LoRA adapter that PEFT wrote, on the data of a run file or of --set. Only the split's own "+
 			"files are opened. With --views an adapter of a method that works in several forms is evaluated in each of them: "+
-			"one of dylora at every rank, one of adapter with robust_drop without the adapters of the first layers. "+
-			"The base model is loaded once. An adapter is refused on another base model than its own, and where its "+
-			"files do not match their checksums.", "") + "\n\n" +
+			"a dylora adapter at every rank, and one of the method adapter with robust_drop without the modules of the "+
+			"first layers. The base model is loaded once. An adapter is refused if the base model is not the one that it was "+
+			"trained on, or if its files do not match their checksums.", "") + "\n\n" +
 			wrap("With --task it asks a decoder the questions of MMLU, BBH, DROP or HumanEval, or measures its perplexity on "+
 				"a text. --protocol says which harness's prompts and rules it follows: instruct-eval, with which the LoR2C paper "+
 				"was evaluated, or lm-eval. Answers and results are written as lm-evaluation-harness writes them; an interrupted "+

@@ -46,9 +46,9 @@ func (o *taskOptions) add(c *cobra.Command) {
 	f.StringVar(&o.model, "model", "", "with --task, model directory `DIR`; an adapter names its own")
 	f.StringVar(&o.data, "data", "", "with --task, folder `DIR` of the benchmark's files, or the text for perplexity")
 	f.StringVar(&o.protocol, "protocol", string(benchmark.InstructEval),
-		"with --task, ask and score as `NAME`: instruct-eval or lm-eval")
+		"with --task, write prompts and score answers as `NAME`: instruct-eval or lm-eval")
 	f.IntVar(&o.shots, "shots", -1,
-		"with --task, put `N` solved examples before each question; -1 is as many as the protocol does")
+		"with --task, put `N` solved examples before each question; -1 is the number of the protocol")
 	f.StringVar(&o.settings.Decode, "decode", evaluate.ByProtocol,
 		"with --task, choose tokens by `NAME`: protocol, greedy or generation-config")
 	f.IntVar(&o.settings.Samples, "samples", 1, "with --task humaneval, write `N` answers to each problem")
@@ -57,8 +57,8 @@ func (o *taskOptions) add(c *cobra.Command) {
 	f.IntVar(&o.settings.Batch, "batch", 16, "with --task, continue `N` texts at a time")
 	f.StringVar(&o.out, "out", "", "with --task, directory `DIR` for answers and results (runs/eval/NAME)")
 	f.StringVar(&o.against, "against", "",
-		"with --task, also give the difference to the evaluation in `DIR`, with a paired bootstrap")
-	f.BoolVar(&o.own, "own-data", false, "with --task, ask files of the benchmark's form that are not those released")
+		"with --task, also print the difference to the evaluation in `DIR`, with a paired bootstrap")
+	f.BoolVar(&o.own, "own-data", false, "with --task, accept files of your own in the form of the benchmark")
 	f.BoolVar(&o.allowCode, "allow-code-execution", false,
 		"with --task humaneval, run the programs that the model writes, in a sandbox")
 	f.StringVar(&o.precision, "precision", config.Float32,

@@ -132,7 +132,7 @@ func TestGenerateRows(t *testing.T) {
 }
 
 // TestGenerateQuantized: an adapter that was trained on a base in four bits continues texts with the base in four bits,
-// and one that was not with the base as it is.
+// and another adapter continues them with the base as it is stored.
 func TestGenerateQuantized(t *testing.T) {
 	dir := t.TempDir()
 	base, err := filepath.Abs(filepath.Join("..", "..", demoDecoder))
@@ -196,7 +196,7 @@ func TestChatLines(t *testing.T) {
 	}
 	for _, line := range []string{
 		"The conversation has 2 messages.", saved + " has 1 conversation more.", "/save needs the name of a file",
-		"There is no /nothing; /help lists what there is.", "The conversation is empty.", "There is no system message",
+		"There is no /nothing; /help lists the commands.", "The conversation is empty.", "There is no system message",
 		"there is nothing to save yet", "/exit           end the chat",
 	} {
 		if !strings.Contains(r.stdout, line) {

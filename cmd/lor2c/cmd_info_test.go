@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestInfo describes a run, a copied adapter, an adapter of PEFT and what is none.
+// TestInfo describes a run, a copied adapter and a PEFT adapter, and refuses a directory that is none of these.
 func TestInfo(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
 	if r := run(t, short(t, out)...); r.code != 0 {

@@ -259,7 +259,7 @@ func (o predictOptions) texts(c *cobra.Command, p *train.Predictor, dirs []strin
 	return t, nil
 }
 
-// hint adds to the error of a missing column how to name another.
+// hint adds to the error of a missing column that --text names another.
 func (o predictOptions) hint(err error, t dataset.Texts) error {
 	if o.text == nil && strings.Contains(err.Error(), "no column") {
 		return place.Mistake(fmt.Errorf("%w; name the column of the text with --text", err))

@@ -20,7 +20,7 @@ import (
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
-// maxPrompt is the most bytes of a file of prompts.
+// maxPrompt is the largest size in bytes of a file of prompts.
 const maxPrompt = 16 << 20
 
 // prompt is a text to continue, or a conversation to answer.

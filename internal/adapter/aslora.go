@@ -48,9 +48,9 @@ var asLoRASpec = spec{
 }
 
 // ASLoRA adds B A to linear layers like LoRA. All query projections share one A, and so does every other linear layer
-// of all layers. The B of two layers become one in training: after a number of steps, at regular intervals, those two
-// are merged whose means over the steps so far have the smallest distance, and both layers continue with the B of the
-// higher one (Hu et al. 2024, arXiv:2412.10135, section 3 and algorithm 1).
+// of all layers. During training, at regular intervals after a number of steps, two B of a linear layer are merged:
+// those whose means over the steps so far have the smallest distance. Both layers continue with the B of the higher
+// layer (Hu et al. 2024, arXiv:2412.10135, section 3 and algorithm 1).
 type ASLoRA struct {
 	Plain
 	dev     compute.Device
@@ -167,7 +167,8 @@ func (m *ASLoRA) Updated(at At) {
 // Due reports whether B are merged after a step.
 func (m *ASLoRA) Due(at At) bool { return m.plan.done(at.Step) > m.plan.done(at.Step-1) }
 
-// Change merges two B of the first linear layer that has had fewer merges than the plan says. It waits for the device.
+// Change merges two B of the first linear layer that has been merged less often than the plan says. It waits for the
+// device.
 func (m *ASLoRA) Change(at At, _ Run) (*Change, error) {
 	for _, l := range m.linears {
 		if len(l.B)-len(l.own()) >= m.plan.done(at.Step) {
@@ -253,12 +254,12 @@ func (c *asLoRAConfig) plan(layers, steps int) (p mergePlan, err error) {
 	return p, nil
 }
 
-// layerOwners is the structure of ASLoRA: for each linear layer, the layer whose B each layer has.
+// layerOwners is the structure of ASLoRA: for each linear layer, such as query, the layer whose B each layer uses.
 type layerOwners struct {
 	Owners map[string][]int `json:"owners"`
 }
 
-// Structure returns the layer whose B each layer has.
+// Structure returns, for each linear layer, the layer whose B each layer uses.
 func (m *ASLoRA) Structure() json.RawMessage { return encoded(layerOwners{m.owners()}) }
 
 func (m *ASLoRA) owners() map[string][]int {
@@ -291,8 +292,8 @@ func parseOwners(text json.RawMessage, layers int) (map[string][]int, error) {
 			fits = fits && owner >= layer && owner < layers && owners[owner] == owner
 		}
 		if !fits {
-			return nil, fmt.Errorf("the owners of %s are %v; want for each of %d layers itself or a higher layer that is its "+
-				"own: %w", place.Quote(name), owners, layers, ErrMismatch)
+			return nil, fmt.Errorf("the owners of %s are %v; want %d layers, each the layer itself or a higher one that "+
+				"owns its B: %w", place.Quote(name), owners, layers, ErrMismatch)
 		}
 	}
 	return s.Owners, nil

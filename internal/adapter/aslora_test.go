@@ -117,10 +117,10 @@ func TestASLoRAFaults(t *testing.T) {
 		{nil, 1, "", "adapter: attach aslora: the run has 1 steps, and the last of 2 merges, every 1 steps after step 0, " +
 			"would be after step 2; want a smaller method.merges, method.merge_interval_ratio or method.merge_start_ratio"},
 		{nil, 0, `{"owners":{"attention.self.query":[1,1,2]}}`, "adapter: attach aslora: the owners of " +
-			"\"attention.self.query\" are [1 1 2]; want for each of 4 layers itself or a higher layer that is its own: " +
+			"\"attention.self.query\" are [1 1 2]; want 4 layers, each the layer itself or a higher one that owns its B: " +
 			"adapter and model do not match"},
 		{nil, 0, `{"owners":{"attention.self.query":[1,2,2,3]}}`, "adapter: attach aslora: the owners of " +
-			"\"attention.self.query\" are [1 2 2 3]; want for each of 4 layers itself or a higher layer that is its own: " +
+			"\"attention.self.query\" are [1 2 2 3]; want 4 layers, each the layer itself or a higher one that owns its B: " +
 			"adapter and model do not match"},
 		{nil, 0, `{"owners":{"attention.self.query":[3,1,2,3]}}`, "<nil>"},
 	} {

@@ -48,7 +48,7 @@ func digest[T any](rows []T) (released, error) {
 func checkRelease[T any](name, path string, rows []T) error {
 	want, ok := releases[name]
 	if !ok {
-		return fmt.Errorf("benchmark: read %s: the release has no such file; with --own-data files of your own are asked",
+		return fmt.Errorf("benchmark: read %s: the release has no such file; add --own-data to use files of your own",
 			path)
 	}
 	got, err := digest(rows)

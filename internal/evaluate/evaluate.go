@@ -1,8 +1,8 @@
 // Package evaluate asks a decoder the questions of a benchmark, or measures its perplexity on a text.
 //
-// Questions are asked in chunks whose bounds depend on the questions alone. The answers of a chunk are appended to
-// files of lines when it is done, and an interrupted evaluation continues behind the last whole chunk. So the files are
-// the same bytes whether or not it was interrupted. Files and results have the layout of lm-evaluation-harness
+// Questions are asked in chunks whose bounds depend only on the questions. When a chunk is done, its answers are
+// appended to JSONL files, and an interrupted evaluation continues after the last whole chunk. So the files have the
+// same bytes whether or not the evaluation was interrupted. Files and results have the layout of lm-evaluation-harness
 // (https://github.com/EleutherAI/lm-evaluation-harness).
 package evaluate
 
@@ -19,12 +19,12 @@ import (
 
 // These are the ways of choosing tokens.
 const (
-	// ByProtocol is greedy, but for HumanEval in instruct-eval, which draws at a low temperature.
+	// ByProtocol is greedy, except for HumanEval in instruct-eval, which samples at a low temperature.
 	ByProtocol = "protocol"
 	// Greedy chooses the most probable token.
 	Greedy = "greedy"
-	// ByModel follows the model's generation_config.json, as instruct-eval does since 2023-09-27. If that file says to
-	// draw, scores depend on the seed.
+	// ByModel follows the model's generation_config.json, as instruct-eval does since 2023-09-27. If that file asks for
+	// sampling, scores depend on the seed.
 	ByModel = "generation-config"
 )
 
@@ -70,7 +70,7 @@ type question struct {
 // asked is a question as tokens.
 type asked struct {
 	prompt    string
-	arguments []any // of each choice or sample, behind the prompt
+	arguments []any // of each choice or sample, after the prompt
 	query     generate.Query
 	request   generate.Request
 	until     []string
@@ -100,7 +100,8 @@ type Evaluation struct {
 	scored    []line // in the order of the questions
 }
 
-// Benchmark opens the evaluation of a model on a benchmark. It returns an error if the directory has another one.
+// Benchmark opens the evaluation of a model on a benchmark. It returns an error if the directory has another
+// evaluation.
 func Benchmark(set *benchmark.Set, m Model, s Settings) (*Evaluation, error) {
 	e := &Evaluation{Model: m, Settings: s, title: set.Title(), benchmark: set, samples: 1, original: map[string]int{}}
 	if !slices.Contains(Decodes, s.Decode) {
@@ -108,11 +109,11 @@ func Benchmark(set *benchmark.Set, m Model, s Settings) (*Evaluation, error) {
 			place.List(Decodes)))
 	}
 	if s.Samples < 1 || s.Samples > 1 && set.Name != benchmark.NameHumanEval {
-		return nil, place.Mistake(fmt.Errorf("evaluate: %d samples of each question are wanted; want 1, or more for %s alone",
+		return nil, place.Mistake(fmt.Errorf("evaluate: %d samples of each question are set; want 1 (only %s takes more)",
 			s.Samples, benchmark.NameHumanEval))
 	}
 	if set.Name == benchmark.NameHumanEval && s.Execute == nil {
-		return nil, place.Mistake(fmt.Errorf("evaluate: %s runs programs that the model writes; want a permission to do that",
+		return nil, place.Mistake(fmt.Errorf("evaluate: %s runs programs that the model writes; want --allow-code-execution",
 			set.Name))
 	}
 	e.decide()
@@ -164,7 +165,7 @@ func (e *Evaluation) decide() {
 	}
 }
 
-// temperature returns that of instruct-eval for a number of samples of each problem.
+// temperature returns the temperature that instruct-eval uses for a number of samples of each problem.
 func temperature(samples int) float64 {
 	switch {
 	case samples == 1:

@@ -238,7 +238,7 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestResults: the files have the layout of lm-evaluation-harness, and scores that the answers have.
+// TestResults: the files have the layout of lm-evaluation-harness and the scores of the answers.
 func TestResults(t *testing.T) {
 	m, load260K := opened(t, demo)
 	dir := t.TempDir()
@@ -308,7 +308,7 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestCompare: an evaluation is paired with another of the same questions, and with no other.
+// TestCompare: an evaluation can be compared with another of the same questions only.
 func TestCompare(t *testing.T) {
 	m, load260K := opened(t, demo)
 	g := load260K()
@@ -359,7 +359,7 @@ func TestFaults(t *testing.T) {
 	expect(`decode is "beam"; want one of`, set, m, bad)
 	bad = settings(t.TempDir())
 	bad.Samples = 2
-	expect("2 samples of each question are wanted; want 1, or more for humaneval alone", set, m, bad)
+	expect("2 samples of each question are set; want 1 (only humaneval takes more)", set, m, bad)
 	code := load(t, "humaneval", "../../demo/benchmarks", benchmark.LMEval)
 	bad.Decode = Greedy
 	expect("they are all the same with decode greedy", code, m, bad)

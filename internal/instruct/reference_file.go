@@ -19,7 +19,7 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// referenceKinds are the files that AddPath reads, also with .gz behind.
+// referenceKinds are the files that AddPath reads, also if .gz follows.
 var referenceKinds = []string{".json", ".jsonl", ".csv", ".tsv", ".txt"}
 
 // AddPath adds the texts of a file, or of all files below a directory whose names end in one of referenceKinds. Every
@@ -107,7 +107,7 @@ func (r *Reference) addFile(ctx context.Context, name string) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%s is of another kind", name)
+	return fmt.Errorf("%s is not a file of texts", name)
 }
 
 // objects calls f with the strings of each object in a JSON value, joined in the order of their keys.

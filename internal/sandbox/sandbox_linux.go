@@ -80,7 +80,7 @@ func (s *Sandbox) find(ctx context.Context) error {
 	}
 	for _, dir := range append(lines[1:], filepath.Dir(filepath.Dir(s.python))) {
 		if dir = filepath.Clean(dir); dir == "/" || dir == "." {
-			return fmt.Errorf("python3 is installed in %s, so that a program could read everything there", dir)
+			return fmt.Errorf("python3 is installed in %s, where a program could read everything; want its own directory", dir)
 		}
 		if !strings.HasPrefix(dir+"/", "/usr/") {
 			s.libraries = append(s.libraries, dir)
@@ -127,7 +127,7 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	if err != nil {
 		return "", err
 	}
-	// Only what is behind the limit is lost. The process has closed its end when it has ended.
+	// Only what exceeds the limit is lost. The process has closed its end of the pipe when it has ended.
 	said, _ := io.ReadAll(io.LimitReader(read, report))
 	cmd.Cancel() // a process that reported too much
 	waited := cmd.Wait()

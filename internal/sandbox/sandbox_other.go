@@ -7,10 +7,10 @@ import (
 	"errors"
 )
 
-// Sandbox runs programs, on Linux alone.
+// Sandbox runs programs, on Linux only.
 type Sandbox struct{}
 
-var errLinux = errors.New("sandbox: open: it needs seccomp and landlock, which Linux alone has")
+var errLinux = errors.New("sandbox: open: it needs seccomp and landlock, which only Linux has")
 
 // Open returns an error.
 func Open(context.Context) (*Sandbox, error) { return nil, errLinux }
