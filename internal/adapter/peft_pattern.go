@@ -13,9 +13,10 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// peftScope is what a configuration of PEFT says of single linear layers. LoRA has one rank, one scale and the same
-// linear layers everywhere here: smaller ranks are filled up with zeros, which have no gradient either, linear layers
-// that the configuration leaves out have zeros alone, and another scale is a factor of B.
+// peftScope has the keys of a PEFT configuration that concern single linear layers. In lor2c, LoRA has one rank, one
+// scale and the same linear layers in every layer. So smaller ranks are padded with zeros, which have no gradient,
+// linear layers that the configuration leaves out have only zeros, and B is multiplied by the quotient if a linear
+// layer has another scale.
 type peftScope struct {
 	targets, exclude selector
 	layers           []int              // nil for all
@@ -28,7 +29,7 @@ type peftScope struct {
 type selector struct {
 	names []string
 	whole *regexp.Regexp
-	all   bool // also where it is not known what the configuration selects
+	all   bool // set also if it is not known what the configuration selects
 }
 
 // pattern gives modules whose path ends with a match of a regular expression a value of their own.
@@ -100,7 +101,7 @@ func valueOf(list []pattern, module string, other float64) float64 {
 // layerOf matches the number of a layer in the path of a module.
 var layerOf = regexp.MustCompile(`\.(\d{1,6})\.`)
 
-// adapts reports whether the configuration has LoRA on a module.
+// adapts reports whether the configuration puts LoRA on a module.
 func (s *peftScope) adapts(module string) bool {
 	if s.exclude.selects(module) || !s.targets.selects(module) {
 		return false

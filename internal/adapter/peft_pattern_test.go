@@ -12,7 +12,7 @@ import (
 )
 
 // TestOpenPEFTPatterns: where PEFT gives linear layers ranks and scales of their own, or leaves some out, the adapter
-// has the values of the file, zeros behind them, and the other scale in B.
+// has the values of the file, padded with zeros, and the other scale in B.
 func TestOpenPEFTPatterns(t *testing.T) {
 	const query0, value1 = "layer.0.attention.self.query", "layer.1.attention.self.value"
 	// The adapter of PEFT has rank 4 and lora_alpha 16.

@@ -52,7 +52,7 @@ type Options struct {
 	Protocol Protocol
 	// Shots is the number of solved examples before a question; below 0 it is that of the protocol.
 	Shots int
-	// Own means that the files are not the released ones, but of their form.
+	// Own means that the files are not the released ones but have the same form.
 	Own bool
 }
 
@@ -148,7 +148,7 @@ func Load(name, path string, o Options) (*Set, error) {
 	return s, nil
 }
 
-// kind is what differs between the benchmarks.
+// kind has the properties in which benchmarks differ.
 type kind struct {
 	locate  func(path string) (string, error)
 	load    func(s *Set, o Options) error

@@ -34,8 +34,8 @@ func (r dropRow) answer() (string, bool) {
 
 // loadDROP adds the questions of DROP's dev split (Dua et al. 2019): of drop_dataset_dev.json, as it was released, or
 // of a file of JSON lines in the form of simple-evals, which has the same questions in another order. The examples of
-// instruct-eval depend on the order, so results on the second are named for it. Rows with several answers and rows of
-// the examples' passages are not asked there. lm-eval asks every row without examples.
+// instruct-eval depend on the order, so the name of a result on the second file says that. instruct-eval does not ask
+// rows with several answers, nor rows of the examples' passages. lm-eval asks every row without examples.
 func loadDROP(s *Set, o Options) (err error) {
 	var rows []dropRow
 	if filepath.Ext(s.Path) == ".json" {

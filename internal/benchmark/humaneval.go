@@ -66,8 +66,8 @@ func (c Code) Program(p Protocol, answer string) string {
 	return c.Prompt + answer + "\n" + c.Test + "\n" + "check(" + c.EntryPoint + ")"
 }
 
-// evenIndents adds a blank to each line that begins with an odd number of them. Decoding with SentencePiece drops the
-// first blank of a text.
+// evenIndents adds a space to each line that begins with an odd number of spaces, because decoding with SentencePiece
+// drops the first space of a text.
 func evenIndents(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {

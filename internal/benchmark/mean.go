@@ -107,7 +107,7 @@ const resamples = 10000
 // Paired returns the difference of the aggregates of two evaluations, b - a, which have the same items in the same
 // order, with its interval by the paired percentile bootstrap (Efron and Tibshirani 1993, chapter 13; Koehn 2004).
 // Items are drawn together with both their scores, and within tasks where the aggregate is a mean of tasks. The random
-// numbers depend on the number of items alone.
+// numbers depend only on the number of items.
 func (s *Set) Paired(a, b []Scored) Difference {
 	strata := map[string][]float64{}
 	for i := range a {

@@ -32,7 +32,7 @@ func TestBagScores(t *testing.T) {
 	}
 }
 
-// TestProgram: instruct-eval keeps the answer up to its first empty line and repairs the blank that decoding drops;
+// TestProgram: instruct-eval keeps the answer up to its first empty line and restores the space that decoding drops;
 // lm-eval takes the answer as it is.
 func TestProgram(t *testing.T) {
 	c := Code{Prompt: "def f():\n", Test: "def check(g):\n    assert g() == 1", EntryPoint: "f"}

@@ -101,7 +101,7 @@ func numeric(l leaf, f float64) reflect.Value {
 }
 
 // TestAllowed compares the description of a key's values with what Validate accepts for the whole run file, so that no
-// check of several keys contradicts the tags, and every allowed value is of use.
+// check of several keys contradicts the tags, and every allowed value is accepted in some run file.
 func TestAllowed(t *testing.T) {
 	for _, k := range Keys() {
 		l := runFile.byName[k.Name]

@@ -62,7 +62,7 @@ func checkLineColumns(t Texts) error {
 	return nil
 }
 
-// isBad reports whether err is that of a row alone.
+// isBad reports whether err concerns one row only, so that the rows after it can be read.
 func isBad(err error) bool {
 	var bad *BadRow
 	return errors.As(err, &bad)

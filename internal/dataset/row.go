@@ -33,8 +33,8 @@ type table struct {
 
 // rows reads a file row by row.
 type rows interface {
-	// next returns the next row, io.EOF after the last, or an error. After a [*BadRow] the next call returns the row
-	// behind it; the row has then only the id.
+	// next returns the next row, io.EOF after the last, or an error. After a [*BadRow], whose row has only the id, the
+	// next call returns the row after it.
 	next() (row, error)
 }
 

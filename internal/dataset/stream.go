@@ -153,7 +153,7 @@ func (r *Rows) open(ctx context.Context, t Texts, stream bool) (io.Reader, error
 	}
 	r.read = &counter{ctx: ctx, r: from}
 	head := bufio.NewReaderSize(r.read, 1<<16)
-	// A file of another kind is better named than read as one line of rubbish.
+	// Without this check, a binary file would be read as meaningless rows.
 	if !stream {
 		start, _ := head.Peek(64)
 		if what := infile.DescribeBinary(start); what != "" {
@@ -187,7 +187,7 @@ func scanQuotes(ctx context.Context, path string, l layout) (bool, error) {
 }
 
 // Next returns the next row, io.EOF after the last, or an error with the place. After a [*BadRow] the next call returns
-// the row behind it.
+// the row after it.
 func (r *Rows) Next() (Row, error) {
 	one, err := r.rows.next()
 	if err != nil {

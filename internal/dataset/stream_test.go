@@ -175,7 +175,7 @@ func TestRowsAreThoseOfTraining(t *testing.T) {
 	}
 }
 
-// TestStreamQuotes: of a stream of TSV, quotes are removed if the header has them, and kept and reported otherwise.
+// TestStreamQuotes: in a stream of TSV, quotes are removed if the header has them, and otherwise kept and reported.
 func TestStreamQuotes(t *testing.T) {
 	read := func(s string) ([]string, []Finding) {
 		t.Helper()

@@ -22,7 +22,7 @@ type files struct {
 	dir, suffix string
 	name        string   // of the task whose file is open
 	file        *os.File // nil if none is
-	keep        bool     // what is behind the last whole chunk stays
+	keep        bool     // lines after the last whole chunk are not removed
 }
 
 // samples returns the path of the answers to a task.
@@ -73,7 +73,7 @@ func (f *files) close() {
 	f.name, f.file = "", nil
 }
 
-// open reads what the directory has of this evaluation, or begins it.
+// open reads the answers that the directory has of this evaluation, or begins the evaluation.
 func (e *Evaluation) open() error {
 	e.files = &files{dir: e.Out, suffix: "rolling"}
 	name := "perplexity"
@@ -141,7 +141,7 @@ func compare(was, now map[string]string) (differences []string) {
 	return differences
 }
 
-// continued reads the answers of an evaluation that was interrupted or is done. It removes what is behind the last
+// continued reads the answers of an evaluation that was interrupted or is done. It removes the lines after the last
 // whole chunk.
 func (e *Evaluation) continued() error {
 	for rest := e.questions; len(rest) > 0; {

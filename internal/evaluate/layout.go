@@ -7,7 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/benchmark"
 )
 
-// layout returns the results in lm-eval's layout, with a key lor2c for what it has no place for.
+// layout returns the results in lm-eval's layout. What that layout has no key for is under the key lor2c.
 func (e *Evaluation) layout(r *Results) map[string]any {
 	tasks := slices.Sorted(maps.Keys(e.original))
 	configs, versions, shots := map[string]any{}, map[string]any{}, map[string]any{}

@@ -76,7 +76,7 @@ func newLine(task string, row int, doc any, target string, a asked) line {
 	}
 	raw, err := json.Marshal(doc)
 	if err != nil {
-		panic(err) // it has texts alone
+		panic(err) // the line has only texts, which can always be encoded
 	}
 	l.DocHash = hash(string(raw))
 	return l

@@ -59,7 +59,7 @@ func Perplexity(ctx context.Context, path string, m Model, s Settings) (*Evaluat
 	return e, e.open()
 }
 
-// window returns the question for the tokens behind the first of ids.
+// window returns the question that predicts every token of ids except the first.
 func (e *Evaluation) window(row int, ids []int32) question {
 	q := question{task: "perplexity", row: row, content: fmt.Sprint(ids)}
 	q.ask = func() (asked, error) {

@@ -21,7 +21,7 @@ func (e *Evaluation) Run(ctx context.Context, g *generate.Generator) error {
 	for len(e.scored) < len(e.questions) {
 		part := e.questions[len(e.scored):]
 		part = part[:chunk(part)]
-		// A chunk draws the same numbers and makes the same passes whenever it is computed.
+		// A chunk draws the same random numbers and computes the same passes whenever it is computed.
 		g.Seed = e.Seed + uint64(len(e.scored))<<32
 		g.Forget()
 		lines, err := e.answer(ctx, g, part)

@@ -79,7 +79,7 @@ func (c *Conversation) Ask(ctx context.Context, question string, write func(stri
 	return a, nil
 }
 
-// fit returns the tokens of a conversation, and its turns without the first ones if with them there is no room for an
+// fit returns the tokens of a conversation, and its turns. It leaves out the first turns if they leave no room for an
 // answer. The last turn always stays.
 func (c *Conversation) fit(turns []chat.Message) ([]int32, []chat.Message, error) {
 	room := min(c.MaxNew, c.Tokens/4)
@@ -98,7 +98,7 @@ func (c *Conversation) fit(turns []chat.Message) ([]int32, []chat.Message, error
 	}
 }
 
-// messages returns turns behind the system message.
+// messages returns the system message, if there is one, and the turns after it.
 func (c *Conversation) messages(turns []chat.Message) []chat.Message {
 	if c.System == "" {
 		return turns

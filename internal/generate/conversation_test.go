@@ -53,7 +53,7 @@ func conversation(t *testing.T, template string) *Conversation {
 	return &Conversation{Texts: texts, Generator: g, MaxNew: 12, Tokens: 200}
 }
 
-// TestConversation: a question is answered behind the turns before it, whose tokens are not computed again; the first
+// TestConversation: a question is answered after the earlier turns, whose tokens are not computed again; the first
 // turns are left out when the conversation becomes too long; an interrupt keeps what was written.
 func TestConversation(t *testing.T) {
 	c := conversation(t, instruct.TemplateChat)

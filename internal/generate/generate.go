@@ -2,8 +2,8 @@
 //
 // Keys and values of the tokens so far are kept, so that a pass computes the new tokens alone. Several texts are
 // continued at a time: one that is finished gives its place to the next. A text that begins like an earlier one gets
-// the keys and values of that start from it. What a text becomes does not depend on the others, to the bit, as far as
-// the device computes a row of a product alike whatever the number of rows.
+// the keys and values of that start from it. The continuation of a text does not depend on the other texts, to the bit,
+// if a row of a product has the same bits on the device whatever the number of rows.
 package generate
 
 import (
@@ -82,7 +82,7 @@ func (g *Generator) Prepare(slots, tokens int) {
 	g.kept = make([][]int32, slots)
 }
 
-// Forget makes the next text compute all its tokens, whatever texts were before it.
+// Forget empties the cache, so that all tokens of the next text are computed, whatever texts were before it.
 func (g *Generator) Forget() { clear(g.kept) }
 
 // text is a request in work.

@@ -116,7 +116,7 @@ func TestCache(t *testing.T) {
 }
 
 // TestGoldenText: with an IMLoR2C adapter, which has a merged module, modules of one layer and an injected LoRA, the 64
-// tokens behind a prompt are those that transformers writes with the modules as hooks. They are the same alone and
+// tokens after a prompt are those that transformers writes with the modules as hooks. They are the same alone and
 // beside another text.
 func TestGoldenText(t *testing.T) {
 	golden, err := checkpoint.Open("../../testdata/golden_generate.safetensors")
@@ -202,7 +202,7 @@ func TestBatchInvariance(t *testing.T) {
 }
 
 // TestSharedStart: texts with a common start compute it once, whether they are continued one after the other or side by
-// side, and also in a later run. The logits are the same to the bit as without.
+// side, and also in a later run. The logits have the same bits as without sharing.
 func TestSharedStart(t *testing.T) {
 	start := story[:60]
 	var requests []Request

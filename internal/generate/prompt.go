@@ -33,8 +33,8 @@ func (t *Texts) SetTemplate(name string) error {
 	return nil
 }
 
-// Encoding returns how rows of the format f become tokens in the form of a template, or without one in that of the
-// format, for instruct.Encode.
+// Encoding returns the argument of instruct.Encode that puts rows of the format f into the form of a template or, if
+// none is named, of the format's default template.
 func (t *Texts) Encoding(template string, f instruct.Format, cutoff int) (o instruct.Options, err error) {
 	if err := t.SetTemplate(cmp.Or(template, instruct.DefaultTemplate(f))); err != nil {
 		return o, err
@@ -50,7 +50,7 @@ func (t *Texts) chatOptions() chat.Options {
 }
 
 // Prompt returns the tokens of a conversation up to the answer to its last message, in the form of the template. Only
-// that of the model has a form for several messages; with the others the last message is the prompt.
+// the model's own template has a form for several messages; with the others, the prompt is the last message.
 func (t *Texts) Prompt(messages []chat.Message) ([]int32, error) {
 	text := messages[len(messages)-1].Content
 	switch t.template {

@@ -81,7 +81,7 @@ func (s *sampler) next(logits []float32, text []int32, draw float64) int32 {
 			last = c
 		}
 	}
-	return last.id // a sum that rounding keeps below the total
+	return last.id // rounding can keep the sum below the total
 }
 
 // penalise applies the repetition penalty, once for each token of text.
@@ -182,7 +182,7 @@ func (s *sampler) nucleus() {
 	slices.SortFunc(s.kept, func(a, b candidate) int { return int(a.id - b.id) })
 }
 
-// heapify makes x a binary heap whose first element is the first of all by less.
+// heapify makes x a binary heap. Its first element is the one that less puts before all others.
 func heapify[T any](x []T, less func(a, b T) bool) {
 	for i := len(x)/2 - 1; i >= 0; i-- {
 		sift(x, i, less)

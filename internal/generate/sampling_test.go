@@ -124,8 +124,8 @@ func sorted(s Sampling, logits []float32) (kept []int32) {
 	return kept
 }
 
-// TestPartialOrder: the tokens that are kept without ordering the vocabulary are those that an order of all gives, also
-// where logits are equal.
+// TestPartialOrder: the tokens that are kept without ordering the vocabulary are those that ordering the whole
+// vocabulary keeps, also where logits are equal.
 func TestPartialOrder(t *testing.T) {
 	draw := rand.New(rand.NewPCG(4, 2))
 	var s sampler

@@ -20,8 +20,8 @@ type Query struct {
 // Score returns the natural logarithm of the probability of each continuation of each query, summed over its tokens.
 //
 // Keys and values of the tokens that a query shares with the one before it are kept, so queries with a common beginning
-// should follow each other. A causal network computes them from these tokens alone, so the result is the same as if
-// each query were computed whole. The error wraps ErrInterrupted, with the results so far, when ctx ends.
+// should follow each other. In a causal network they depend only on these tokens, so the result is the same as if each
+// query were computed as a whole. The error wraps ErrInterrupted, with the results so far, when ctx ends.
 func (g *Generator) Score(ctx context.Context, queries []Query) (results [][]float64, err error) {
 	longest := 0
 	for i, q := range queries {

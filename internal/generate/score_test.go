@@ -15,7 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// logProbability returns the log-probability of the tokens of text behind the first n, from one pass over all of it.
+// logProbability returns the log-probability of the tokens of text after the first n, from one pass over all of it.
 func logProbability(g *Generator, text []int32, n int) (sum float64) {
 	g.Dev.Reset()
 	b := model.Batch{IDs: text, Cu: []int32{0, int32(len(text))}}
@@ -83,7 +83,8 @@ func TestScoreShares(t *testing.T) {
 	}
 }
 
-// TestRunShares: a text that begins as one before it computes only the rest, and becomes what it would have become.
+// TestRunShares: for a text that begins like an earlier one only the rest is computed, and its continuation does not
+// change.
 func TestRunShares(t *testing.T) {
 	g := generator(t, cpu.Open[float64](1), "lora", adapter.Values{"target_modules": []string{"q_proj", "v_proj"}}, nil)
 	requests := []Request{{story[:40], 8}, {story[:41], 8}, {story[:12], 8}}

@@ -5,12 +5,13 @@ import "slices"
 // maxPrefill bounds the tokens of prompts that one pass computes, unless a single prompt is longer.
 const maxPrefill = 2048
 
-// leastShared is how many more tokens a text must share with one that is about to be computed than with the cache, so
-// that it waits for that one.
+// leastShared is the least number of tokens that a text must gain to wait for another text of the same pass: the tokens
+// that it shares with that text beyond those that it shares with the cache.
 const leastShared = 32
 
 // admit gives free slots to requests from next on. It returns their texts and the slots that are left. It stops at a
-// request that would make the pass too long, and at one that can use much of what the pass computes for another.
+// request that would make the pass too long, and at a request that can reuse many of the tokens that the pass computes
+// for another.
 func (g *Generator) admit(requests []Request, next int, free []int) (texts []*text, rest []int) {
 	tokens := 0
 	for i := next; i < len(requests) && len(free) > 0; i++ {
@@ -31,9 +32,9 @@ func (g *Generator) admit(requests []Request, next int, free []int) (texts []*te
 	return texts, free
 }
 
-// place returns the slot that has the most of the first tokens of ids, their number, and the index of a slot in free
-// for a text of ids: the same slot if it is free, or else the one that has the least. At least one token is left to
-// compute.
+// place returns the slot `from` whose tokens share the longest start with ids, the length `cached` of that start, and
+// the index `to` of the slot in free that the text gets: the same slot if it is free, or else the one with the fewest
+// tokens. At least one token is left to compute.
 //
 // Keys and values of the first tokens of a text do not depend on those that follow, so a text can use those of another.
 func (g *Generator) place(free []int, ids []int32) (from, to, cached int) {
@@ -55,7 +56,7 @@ func (g *Generator) place(free []int, ids []int32) (from, to, cached int) {
 	return from, to, cached
 }
 
-// shared returns the number of tokens that have and ids begin with alike, but less than all of ids.
+// shared returns the length of the common start of have and ids, and at most len(ids)-1.
 func shared(have, ids []int32) int {
 	n := 0
 	for n < len(have) && n < len(ids)-1 && have[n] == ids[n] {

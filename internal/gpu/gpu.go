@@ -68,7 +68,7 @@ func Open(o Options) (compute.Device, error) {
 	d.mem.scratch = 4*maxSlots + scratchBytes
 	d.fail(d.run(func() error { return d.staging.open(d) }))
 	if d.err == nil {
-		// The error of the check names the kernel, and a failure of the device in it does not.
+		// The error of the self-check names the kernel. The failure of the device that it caused does not.
 		if err := d.verify(); err != nil {
 			d.err = err
 		}

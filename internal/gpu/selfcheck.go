@@ -14,7 +14,7 @@ import (
 // selfCheck runs every product and attention kernel of the device's precision once and compares it with a plain kernel
 // (docs/adr/0044-self-check.md). It adds the names of kernels whose results differ to d.refused; these are not used.
 // Kernels that are in d.refused before are not run. attempt is called with the name of each kernel before it runs, so
-// that a kernel which loses the card can be named.
+// that a kernel that makes the card fail can be named.
 func (d *Device) selfCheck(attempt func(kernel string)) error {
 	rng := rand.New(rand.NewPCG(1, 2))
 	checks := append(d.productChecks(rng), d.attentionChecks(rng)...)
@@ -154,7 +154,7 @@ func (d *Device) productChecks(rng *rand.Rand) (all []kernelCheck) {
 	return all
 }
 
-// launchPlain queues the plain kernel of a product of that many elements.
+// launchPlain queues the plain kernel for a product with the given number of elements.
 func (d *Device) launchPlain(t compute.DType, args matmulArgs, elements int) {
 	launch(d, d.typed("matmul_plain", t), grid{x: ceil(elements, 256)}, 256, 0, args)
 }

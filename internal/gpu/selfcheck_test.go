@@ -182,8 +182,8 @@ func TestPlantedWrongKernel(t *testing.T) {
 	}
 }
 
-// TestLostInSelfCheck: if a kernel loses the card in the self-check, the error names it, and the next start does not
-// run it.
+// TestLostInSelfCheck: if a kernel makes the card fail in the self-check, the error names it, and the next start does
+// not run it.
 func TestLostInSelfCheck(t *testing.T) {
 	driver := fake(t)
 	checking(t)

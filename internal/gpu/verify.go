@@ -17,8 +17,8 @@ import (
 type checked struct {
 	// Refused has the names of the kernels that failed.
 	Refused []string `json:"refused"`
-	// Running is the kernel that ran when the file was written. If it is still there at the next start, that kernel has
-	// lost the card or has not ended.
+	// Running is the kernel that ran when the file was written. If it is still set at the next start, that kernel has
+	// made the card fail or has not ended.
 	Running string `json:"running,omitempty"`
 	// Done is true if all kernels have been checked.
 	Done bool `json:"done"`

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Check is a description of a file of instruction data, with what is probably a mistake in it. Lines are those on which
-// rows begin, at most mostLines of each kind.
+// Check describes a file of instruction data and what is probably a mistake in it. Lines are those on which rows begin,
+// at most mostLines of each kind.
 type Check struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
@@ -103,7 +103,7 @@ func (r Row) halves() (prompt, response string) {
 	return b.String(), response
 }
 
-// Encode adds what the rows are as tokens. specials are the special tokens of the tokenizer.
+// Encode adds the description of the rows as tokens. specials are the special tokens of the tokenizer.
 func (c *Check) Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) error {
 	specials := slices.DeleteFunc(slices.Clone(tok.SpecialTokens()), func(s string) bool { return len(s) < 3 })
 	for _, r := range f.Rows {

@@ -28,7 +28,7 @@ type Reference struct {
 	seed   maphash.Seed
 }
 
-// NewReference returns an empty index, which errors call by name.
+// NewReference returns an empty index. name stands for it in errors.
 func NewReference(name string) *Reference {
 	return &Reference{name: name, grams: map[uint64]int32{}, short: map[uint64]int32{}, seed: maphash.MakeSeed()}
 }

@@ -235,7 +235,7 @@ func (r Row) messages() []chat.Message {
 	return []chat.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: r.Output}}
 }
 
-// key returns a text that is equal for rows of equal texts; blanks around a text do not count.
+// key returns a text that is equal for rows of equal texts. Spaces around a text are ignored.
 func (r Row) key() string {
 	var b strings.Builder
 	part := func(s string) {

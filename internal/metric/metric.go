@@ -99,8 +99,8 @@ func ByName(name string) (Metric, error) {
 // the mean loss.
 const Perplexity = "perplexity"
 
-// Merit returns a score of the named metric as a number of which more is better: the negative of a perplexity, and any
-// other score itself. Nothing else says in which direction a metric improves.
+// Merit returns a score of the named metric as a number that is better if it is larger: the negative of a perplexity,
+// and any other score itself. No other place decides in which direction a metric improves.
 func Merit(name string, score float64) float64 {
 	if name == Perplexity {
 		return -score

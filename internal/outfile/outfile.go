@@ -133,8 +133,8 @@ func Check(path string, inputs ...string) error {
 	return nil
 }
 
-// Target returns the name at which the file at path is replaced, which is another one for a symbolic link. whole is
-// false for what [Write] opens and writes instead, such as a pipe.
+// Target returns the name of the file that a write to path replaces; for a symbolic link it is the name of the file
+// that the link leads to. whole is false if [Write] opens path and writes to it instead, as for a pipe.
 func Target(path string) (target string, whole bool, err error) {
 	target, through, err := resolve(path)
 	if err != nil {

@@ -40,10 +40,10 @@ func (j *Job) Write(ctx context.Context, w io.Writer, format string) (Summary, e
 	}})
 }
 
-// WriteFile predicts all rows and writes them to the file at path, which appears when it is complete. Where path leads
-// to something else than a regular file, such as a pipe, it is opened and written as [Job.Write] does.
+// WriteFile predicts all rows and writes them to the file at path, which appears when it is complete. If path is not a
+// regular file but, for example, a pipe, the rows are written to it as [Job.Write] does.
 //
-// A run that ends before leaves path.partial, which the next call with the same input, Model and identity continues.
+// A run that is interrupted leaves path.partial, which the next call with the same input, Model and identity continues.
 // identity has everything besides the input that the output depends on. restart discards what an earlier run left.
 func (j *Job) WriteFile(ctx context.Context, path, format string, identity map[string]string, restart bool) (
 	sum Summary, err error) {

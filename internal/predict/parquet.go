@@ -6,7 +6,8 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// groupRows is the number of rows of a row group. It does not depend on chunks, so that the bytes of a file do not.
+// groupRows is the number of rows of a row group. It does not depend on chunks, so the bytes of a file do not depend on
+// them either.
 const groupRows = 1 << 14
 
 // ordered is a group of columns in the order of the output; a parquet.Group sorts them.

@@ -38,7 +38,7 @@ type journal struct {
 	Bytes    int64             `json:"bytes"`   // of the partial output
 }
 
-// saveRows is the number of rows after which the journal is written. A crash loses the work on at most this number.
+// saveRows is the number of rows after which the journal is written. A crash loses at most this number of rows.
 const saveRows = 1024
 
 // openPartial opens the partial output of target and its journal, or creates them.

@@ -223,7 +223,7 @@ func writeFile(t *testing.T, path, format string, n, stop int, change func(*Job)
 	return j.WriteFile(context.Background(), path, format, map[string]string{"adapter": "one"}, false)
 }
 
-// TestResume: wherever a run is interrupted, the same command gives the same file, which is not there before.
+// TestResume: wherever a run is interrupted, the same command gives the same file, and the file does not exist before.
 func TestResume(t *testing.T) {
 	want := filepath.Join(t.TempDir(), "whole.tsv")
 	if _, err := writeFile(t, want, TSV, 3000, 0, nil); err != nil {
@@ -248,7 +248,7 @@ func TestResume(t *testing.T) {
 				t.Errorf("interrupted after %d: the file is %q", stop, raw)
 			}
 		}
-		// What a crash left behind the journal is discarded.
+		// Bytes that a crash left and that the journal does not count are discarded.
 		if f, err := os.OpenFile(path+".partial", os.O_APPEND|os.O_WRONLY, 0); err == nil {
 			fmt.Fprint(f, "half a ro")
 			f.Close()
@@ -329,7 +329,7 @@ func TestOneWriter(t *testing.T) {
 	}
 }
 
-// TestThrough: what is no regular file is opened and written.
+// TestThrough: if the path is not a regular file, the rows are written to it directly.
 func TestThrough(t *testing.T) {
 	if _, err := writeFile(t, os.DevNull, TSV, 10, 0, nil); err != nil {
 		t.Error(err)
@@ -352,8 +352,8 @@ func TestThrough(t *testing.T) {
 	}
 }
 
-// TestSkipBad: a row that cannot be read stops the job with its place, and is left out and counted if that is wanted.
-// Later rows keep their numbers.
+// TestSkipBad: a row that cannot be read stops the job with its place, and is left out and counted with SkipBad. Later
+// rows keep their numbers.
 func TestSkipBad(t *testing.T) {
 	const in = "text\na\n\"b\",c\nddd\n"
 	var b bytes.Buffer

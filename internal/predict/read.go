@@ -18,7 +18,7 @@ type input struct {
 	bad error
 }
 
-// chunk is a part of the input. err is what came after its rows.
+// chunk is a part of the input. err is the error or the end of the input after its rows, or nil.
 type chunk struct {
 	rows []input
 	err  error
@@ -80,7 +80,7 @@ type item struct {
 	err error
 }
 
-// parse sends the rows of the input, and what ended it.
+// parse sends the rows of the input, and then the error that ended it.
 func (j *Job) parse(ctx context.Context, rows chan<- item) {
 	for {
 		var i item

@@ -24,7 +24,7 @@ const reference = "lora"
 
 // Asked is a model that is asked a benchmark.
 type Asked struct {
-	Run     string // run directory; "" for the model alone
+	Run     string // run directory; "" for the model without fine-tuning
 	Model   string // the model without fine-tuning; "" with Run
 	Task    string
 	Data    string
@@ -140,8 +140,8 @@ func (j *Job) runFile(method string) (file string, sets []sweep.Setting) {
 	return filepath.Join("configs", "demo-decoder.yaml"), sets
 }
 
-// Ask asks the benchmarks of Table II with every run that is done, and with the model alone. ask scores one model and
-// keeps its answers, so that it need not ask again. It does nothing for other targets.
+// Ask scores every run that is done, and the model without fine-tuning, on the benchmarks of Table II. ask scores one
+// model and keeps its answers, so that a second call does not compute them again. It does nothing for other targets.
 func (j *Job) Ask(ctx context.Context, ask func(context.Context, Asked) (*Score, error)) error {
 	if j.target != table2 {
 		return nil

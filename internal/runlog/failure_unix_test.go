@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestFullAtStart: if not a byte can be written, Open returns the error, and the log can be
-// opened later.
+// TestFullAtStart: if no byte can be written, Open returns the error, and the log can be opened later.
 func TestFullAtStart(t *testing.T) {
 	// A limit of the size of files stands for the full disk. Its signal would end the process.
 	signal.Ignore(syscall.SIGXFSZ)

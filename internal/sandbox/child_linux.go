@@ -23,7 +23,7 @@ func Child() {
 	if len(os.Args) < 4 || os.Args[1] != childName {
 		return
 	}
-	runtime.LockOSThread() // whose restrictions the executed program has
+	runtime.LockOSThread() // the executed program inherits the restrictions of this thread
 	report := os.NewFile(3, "report")
 	err := become(report, os.Args[2], os.Args[3], os.Args[4:])
 	fmt.Fprintln(report, err)
@@ -51,7 +51,7 @@ func become(report *os.File, python, dir string, libraries []string) error {
 	env := []string{
 		"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1", "LC_ALL=C.UTF-8",
 	}
-	// The runtime of Go needs more addresses than a program may have, so this is the last thing that it does.
+	// Go's runtime needs more address space than a program may have, so this limit is set last.
 	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: memory, Max: memory}); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}

@@ -1,14 +1,14 @@
-// Package sandbox runs Python programs that a language model wrote, which may do anything, without letting them do
-// harm.
+// Package sandbox runs Python programs that a language model wrote. They can contain anything, and the sandbox keeps
+// them from doing harm.
 //
 // Each program runs in a process of its own, which gives up what it does not need and then executes Python. It cannot
 // reach the network, start a process, send a signal, or read and write files outside of the system's folders and of one
 // temporary folder; memory, processor time and the size of files are bounded. If a restriction cannot be set up,
 // nothing is executed.
 //
-// A program is right if it runs to its end. The process reports that by a random word that the program is not given, so
-// leaving early does not count. A program that looks for the word in the interpreter that runs it can find it; the
-// sandbox bounds the harm of a program and does not make its verdict proof against a program written to deceive.
+// A program passes if it runs to its end. The process reports that by a random word that the program is not given, so a
+// program that leaves early does not pass. A program can find the word if it searches the interpreter for it: the
+// sandbox bounds the harm of a program, but a program that was written to deceive can pass.
 package sandbox
 
 import "time"

@@ -16,10 +16,10 @@ type Tie struct {
 	After            []int  `json:"after"`
 }
 
-// Pair is two factors that can become one, by the layers that own them.
+// Pair names two factors that can be merged, by the layers that own them.
 type Pair struct {
-	Layer    int     `json:"layer"` // whose factor is given up
-	Keep     int     `json:"keep"`  // whose factor survives
+	Layer    int     `json:"layer"` // the layer whose factor is given up
+	Keep     int     `json:"keep"`  // the layer whose factor both continue with
 	Distance float64 `json:"distance"`
 }
 

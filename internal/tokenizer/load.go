@@ -62,7 +62,7 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 // LoadFor is Load for a model whose embedding has the given number of rows. It returns an error if the tokenizer has
-// more tokens, because it is then that of another model.
+// more tokens, because it then belongs to another model.
 func LoadFor(dir string, rows int) (*Tokenizer, error) {
 	t, err := Load(dir)
 	if err != nil {

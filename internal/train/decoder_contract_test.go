@@ -15,7 +15,7 @@ import (
 )
 
 // holdingNorms is a device that keeps the norms of the rows of a weight, once held is set: the method that trains them
-// takes them for constants in its gradient.
+// treats them as constants in its gradient.
 type holdingNorms struct {
 	compute.Device
 	held bool

@@ -133,8 +133,8 @@ func (d *directory) check() error {
 // directories that this process created.
 func (d *directory) close() {
 	if !d.begun && !d.held {
-		// Without the run file, the logs of an earlier start that took no step would be those of a
-		// stranger, and the directory would be refused.
+		// Without the run file, the logs of an earlier start that took no step would seem to belong to another program,
+		// and the directory would be refused.
 		if !d.configured && d.lock != nil && d.locked() {
 			_ = os.Remove(filepath.Join(d.path, ConfigFile))
 		}

@@ -22,7 +22,7 @@ type rows struct {
 	lengths []int                     // tokens of the training examples, for data.order: length_grouped
 }
 
-// check has nothing to refuse: encoding returns an error for a tokenizer without an end token.
+// check returns nil: encoding returns an error for a tokenizer without an end token.
 func (s *rows) check() error { return nil }
 
 func (s *rows) predicts() string { return "tokens to predict" }

@@ -15,8 +15,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Predictor computes the outputs of one or several adapters for texts without labels. It knows everything from the
-// adapters: labels, lengths and base model.
+// Predictor computes the outputs of one or several adapters for texts without labels. It takes labels, lengths and base
+// model from the adapters.
 type Predictor struct {
 	members  []*member
 	sessions map[string]*Session      // of base models, by directory
@@ -35,8 +35,8 @@ type member struct {
 func (m *member) own() bool { return m.session.Dir == m.dir }
 
 // OpenPredictor opens adapters and checks whether each belongs to its base model, without reading weights. base is the
-// directory or the name of the base model; if it is empty, the adapters name it, and a relative path is looked for from
-// the working directory and then from the directories above the adapter. Close closes the files.
+// directory or the name of the base model. If it is empty, the adapters name the base model; see [FindBase]. Close
+// closes the files.
 func OpenPredictor(dirs []string, base string) (*Predictor, error) {
 	p := &Predictor{sessions: map[string]*Session{}, bases: map[string]identity.Base{}}
 	for _, dir := range dirs {
@@ -131,8 +131,8 @@ func (p *Predictor) base(s *Session) (identity.Base, error) {
 }
 
 // FindBase returns the directory of the base model that an adapter names, or its name in the Hugging Face cache. A
-// relative path counts from the working directory, or from the nearest directory above the adapter where it leads to a
-// model, because a run file usually names the model from the directory above the runs.
+// relative path is looked for in the working directory, and then in the directories above the adapter, the nearest
+// first, because a run file usually names the model relative to the directory above the runs.
 func FindBase(name, adapterDir string) (string, error) {
 	if name == "" {
 		return "", place.Mistake(fmt.Errorf("train: predict with %s: it does not name its base model; name it with --model",
@@ -156,8 +156,9 @@ func FindBase(name, adapterDir string) (string, error) {
 	return name, nil
 }
 
-// outputNames returns the names of a head of another program: those of the base model's config.json if they are as
-// many, else LABEL_0 and so on, as transformers has them. A single output is a number and has no name.
+// outputNames returns the names of the outputs of a head that another program wrote: those of the base model's
+// config.json if their number is right, else LABEL_0 and so on, as in transformers. A single output is a number and has
+// no name.
 func outputNames(id2label map[string]any, outputs int) (names []string) {
 	if outputs == 1 {
 		return nil
@@ -244,9 +245,9 @@ type Outputs struct {
 	Truncated int       // texts of which the end was cut off
 }
 
-// Outputs computes the outputs of every adapter for texts, which path names in errors. They are the same, to the bit,
-// whatever texts are computed together, on a device that computes a row of a product alike whatever the number of rows.
-// The error wraps ErrInterrupted when ctx ends.
+// Outputs computes the outputs of every adapter for texts, which path names in errors. They have the same bits whatever
+// texts are computed together, if a row of a product has the same bits on the device whatever the number of rows. The
+// error wraps ErrInterrupted when ctx ends.
 func (p *Predictor) Outputs(ctx context.Context, path string, examples []dataset.Example) ([]Outputs, error) {
 	type key struct {
 		dir    string

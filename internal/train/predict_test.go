@@ -294,7 +294,7 @@ func TestPredictorFindsBase(t *testing.T) {
 	predictor(t, "", copied)
 }
 
-// TestPredictorWhole: the directory of full fine-tuning is read alone, without its base.
+// TestPredictorWhole: the directory of full fine-tuning is read without its base model.
 func TestPredictorWhole(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "adapter")
 	c := drawnAdapter(t, "full", dir, nil)

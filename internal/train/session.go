@@ -167,7 +167,7 @@ func (s *Session) loadBase(dev compute.Device, method adapter.Config) (model.Net
 	}
 	switch four := s.Config.Train.Quantize == config.QuantizeNF4; {
 	case four && method.ChangesWeights():
-		model.Pack(dev, m) // an export, to whose weights in four bits an adapter was fitted
+		model.Pack(dev, m) // an export: the adapter was fitted to the weights in four bits
 	case four:
 		model.Quantize(dev, m)
 	}

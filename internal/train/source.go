@@ -14,11 +14,11 @@ import (
 // source reads the data of a session and makes examples of them. Texts with labels are one source, and the rows of the
 // task instruct the other.
 type source interface {
-	// check returns an error if the tokenizer of the session is not one for such data.
+	// check returns an error if the tokenizer of the session does not suit such data.
 	check() error
 	// predicts says what a model predicts for an example, for people.
 	predicts() string
-	// split returns the examples of a split, by which a run knows its data again.
+	// split returns the examples of a split, by which a run recognises its data.
 	split(ctx context.Context, name string) (*dataset.Split, error)
 	// load reads and tokenises a split. If labelled is set, it returns an error if an example has no label.
 	load(ctx context.Context, split string, labelled bool) (data, error)
