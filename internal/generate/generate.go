@@ -129,6 +129,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		admitted, free = g.admit(requests, next, free)
 		next, active = next+len(admitted), append(active, admitted...)
 		if err := g.pass(active); err != nil {
+			g.Forget() // the pass may have written a part of the keys and values
 			return results, err
 		}
 		going := active[:0]

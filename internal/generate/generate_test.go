@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -242,6 +243,38 @@ func TestSharedStart(t *testing.T) {
 		}
 		if cpu.BLAS() != "openblas" && !slices.Equal(g.logits[:g.Model.Vocab], want[2]) {
 			t.Errorf("%d at a time, the logits depend on the texts before", slots)
+		}
+	}
+}
+
+// TestOverwrittenStart: a slot that gets a copy of the start of one text is not taken for the start of the text that it
+// had before, when a third text of the same pass begins like that one.
+func TestOverwrittenStart(t *testing.T) {
+	requests := func(texts ...[]int32) (list []Request) {
+		for _, ids := range texts {
+			list = append(list, Request{ids, 1})
+		}
+		return list
+	}
+	g := generator(t, cpu.Open[float64](1), "head", nil, nil)
+	g.Prepare(3, 16) // so that the second run keeps the cache of the first
+	second := requests([]int32{1, 405, 405, 405, 405, 406}, []int32{1, 405, 405, 405, 405, 408}, []int32{1, 409, 403})
+	for _, run := range [][]Request{
+		requests([]int32{1, 405, 405, 405, 405}, []int32{1, 409}, []int32{1, 407, 407, 407}), second,
+	} {
+		if _, err := g.Run(t.Context(), run, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, r := range second {
+		fresh := generator(t, cpu.Open[float64](1), "head", nil, nil)
+		if _, err := fresh.Run(t.Context(), []Request{r}, 1); err != nil {
+			t.Fatal(err)
+		}
+		for j, want := range fresh.logits {
+			if got := g.logits[i*g.Model.Vocab+j]; !(math.Abs(float64(got-want)) < 1e-4) {
+				t.Fatalf("logit %d of text %d is %v; alone it is %v", j, i, got, want)
+			}
 		}
 	}
 }

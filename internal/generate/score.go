@@ -91,6 +91,7 @@ func (g *Generator) follow(text []int32, from int, continuations [][]int32) ([]f
 	g.kept[0] = slices.Clone(text)
 	p, out, err := g.forward(b)
 	if err != nil {
+		g.Forget()
 		return nil, err
 	}
 	var labels []int32

@@ -25,6 +25,7 @@ func (g *Generator) admit(requests []Request, next int, free []int) (texts []*te
 		slot := free[to]
 		if from != slot && cached > 0 {
 			g.cache.Copy(g.Dev, slot, from, cached)
+			g.kept[slot] = slices.Clone(ids[:cached]) // a later request of this pass may look for a start here
 		}
 		free = slices.Delete(free, to, to+1)
 		texts = append(texts, &text{request: i, ids: slices.Clone(ids), prompt: len(ids), cached: cached, slot: slot})
