@@ -93,7 +93,11 @@ func describe(dir string) (*info, error) {
 		if len(i.Adapters) == 0 {
 			return nil, place.Mistake(fmt.Errorf("lor2c: info: %s is a run that has saved no checkpoint yet", dir))
 		}
-		i.Dir = filepath.Join(dir, i.Adapters[0])
+		name := i.Adapters[0]
+		if name != "best" {
+			name = i.Adapters[len(i.Adapters)-1]
+		}
+		i.Dir = filepath.Join(dir, name)
 	}
 	saved, err := adapter.Open(i.Dir)
 	if err != nil {
@@ -117,6 +121,9 @@ func describe(dir string) (*info, error) {
 	i.Use = "lor2c predict --adapter " + i.Dir + " FILE"
 	if i.Task.Name == dataset.Instruct || i.Outputs == 0 {
 		i.Use = "lor2c generate --adapter " + i.Dir + " -p TEXT"
+		if i.FoundBase != "" && i.FoundBase != i.Base.Path {
+			i.Use += " --model " + i.FoundBase // generate looks for the base from the working directory alone
+		}
 	}
 	return i, nil
 }

@@ -28,6 +28,21 @@ func TestInfo(t *testing.T) {
 			t.Errorf("%d %q\n%s\nwant %q", r.code, r.stderr, r.stdout, want)
 		}
 	}
+	// A run that was not evaluated yet has no best adapter.
+	early := t.TempDir()
+	for name, from := range map[string]string{"checkpoint-9": "checkpoint-8", "checkpoint-10": "checkpoint-8"} {
+		if err := os.CopyFS(filepath.Join(early, name), os.DirFS(filepath.Join(out, from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	raw, err := os.ReadFile(filepath.Join(out, "config.resolved.yaml"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(early, "config.resolved.yaml"), raw, 0o644)
+	}
+	if r := run(t, "info", early); err != nil || !strings.Contains(r.stdout, "with checkpoint-9, checkpoint-10\n") ||
+		!strings.Contains(r.stdout, "adapter    "+filepath.Join(early, "checkpoint-10")+"\n") {
+		t.Errorf("%v, %+v", err, r)
+	}
 	copied := filepath.Join(t.TempDir(), "adapter")
 	if err := os.CopyFS(copied, os.DirFS(filepath.Join(out, "final"))); err != nil {
 		t.Fatal(err)

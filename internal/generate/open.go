@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -44,8 +45,10 @@ func Open(s Source) (*Texts, error) {
 			return nil, err
 		}
 		t.saved = saved
-		if s.Model == "" {
-			s.Model = saved.Base.Path
+		if s.Model = cmp.Or(s.Model, saved.Base.Path); s.Model == "" {
+			t.Close()
+			return nil, place.Mistake(fmt.Errorf("generate: open %s: it does not name its base model; name it with --model",
+				s.Adapter))
 		}
 	}
 	if err := t.open(s.Model); err != nil {

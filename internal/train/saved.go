@@ -1,9 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/place"
@@ -34,7 +36,7 @@ func AdapterDir(run, name string) (string, error) {
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
 }
 
-// Adapters lists the adapters in a run directory by their names: best, checkpoints and final.
+// Adapters lists the adapters in a run directory by their names: best, the checkpoints by their steps, and final.
 func Adapters(run string) (there []string, err error) {
 	entries, err := os.ReadDir(run)
 	if err != nil {
@@ -47,6 +49,14 @@ func Adapters(run string) (there []string, err error) {
 			there = append(there, e.Name())
 		}
 	}
+	slices.SortFunc(there, func(a, b string) int {
+		s, isA := checkpoint.Step(a, checkpointPrefix)
+		t, isB := checkpoint.Step(b, checkpointPrefix)
+		if isA && isB {
+			return cmp.Compare(s, t)
+		}
+		return cmp.Compare(a, b)
+	})
 	return there, nil
 }
 
