@@ -218,6 +218,7 @@ func evaluateTask(
 	if err != nil {
 		return nil, nil, err
 	}
+	defer e.Close()
 	if e.Done() < e.Total() {
 		if err := answer(ctx, e, texts, o, device); err != nil {
 			return nil, nil, err
@@ -241,6 +242,9 @@ func answer(ctx context.Context, e *evaluate.Evaluation, texts *generate.Texts, 
 		return err
 	}
 	defer dev.Close()
+	if err := e.On(rounding(dev)); err != nil {
+		return err
+	}
 	g, err := texts.Load(dev, texts.MaxTokens, o.settings.Seed)
 	if err != nil {
 		return err

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // TestEvalTask asks a benchmark as a user would: as text, as JSON, and compared with another evaluation.
@@ -18,6 +21,19 @@ func TestEvalTask(t *testing.T) {
 	if r.code != 0 || !strings.HasPrefix(r.stdout, "mmlu@instruct-eval/49bbd2c,data=own,decode=greedy\nacc ") ||
 		!strings.Contains(r.stdout, "mmlu_animals") || !strings.Contains(r.stdout, "results_mmlu_instruct-eval.json") {
 		t.Errorf("%+v", r)
+	}
+	// Another process is at the same evaluation.
+	lock, err := os.OpenFile(filepath.Join(first, ".lock_mmlu_instruct-eval"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint.Lock(lock); err != nil {
+		t.Fatal(err)
+	}
+	r = run(t, append(args, "--out", first)...)
+	lock.Close()
+	if r.code != exitUsage || !strings.Contains(r.stderr, first+": another process is evaluating mmlu there") {
+		t.Errorf("a second process: %+v", r)
 	}
 	var out struct {
 		Title   string

@@ -50,6 +50,14 @@ func openDevice(name, precision string) (compute.Device, error) {
 	return nil, usageError{fmt.Errorf("lor2c: open device: --device is %q; want auto, cpu, cuda or cuda:N", name)}
 }
 
+// incidental is what the name of a device has and no result depends on: the index of the card among equal ones, and the
+// number of workers.
+var incidental = regexp.MustCompile(`^(cuda):\d+|, \d+ workers`)
+
+// rounding names what decides how a device rounds: the model of the card or the kernels of the CPU, and the precision.
+// Files that have results of one such device are not continued on another.
+func rounding(dev compute.Device) string { return incidental.ReplaceAllString(dev.Name(), "$1") }
+
 func openCard(index int, precision string) (compute.Device, error) {
 	dev, err := gpu.Open(gpu.Options{Index: index, Narrow: precision == config.BFloat16})
 	if err == nil {

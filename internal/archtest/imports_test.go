@@ -82,8 +82,8 @@ var layers = []struct {
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
 			"internal/tape", "internal/model", "internal/adapter", "internal/chat", "internal/instruct"}},
 	{"internal/evaluate", []string{
-		"internal/place", "internal/infile", "internal/metric", "internal/outfile", "internal/tokenizer",
-		"internal/benchmark", "internal/generate",
+		"internal/place", "internal/infile", "internal/metric", "internal/checkpoint", "internal/outfile",
+		"internal/tokenizer", "internal/benchmark", "internal/generate",
 	}},
 	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},

@@ -97,11 +97,12 @@ type Evaluation struct {
 	questions []question
 	original  map[string]int // questions of each task, without the limit
 	files     *files
+	device    string // that computed the answers; "" if it is not known
 	scored    []line // in the order of the questions
 }
 
 // Benchmark opens the evaluation of a model on a benchmark. It returns an error if the directory has another
-// evaluation.
+// evaluation, or if another process is at the same one. Call Close when the results are written.
 func Benchmark(set *benchmark.Set, m Model, s Settings) (*Evaluation, error) {
 	e := &Evaluation{Model: m, Settings: s, title: set.Title(), benchmark: set, samples: 1, original: map[string]int{}}
 	if !slices.Contains(Decodes, s.Decode) {

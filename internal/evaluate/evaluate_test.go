@@ -84,9 +84,10 @@ func contents(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// finish answers all questions and writes the results.
+// finish answers all questions, writes the results and closes the evaluation.
 func finish(t *testing.T, e *Evaluation, g *generate.Generator) *Results {
 	t.Helper()
+	defer e.Close()
 	if err := e.Run(context.Background(), g); err != nil {
 		t.Fatal(err)
 	}
@@ -181,8 +182,10 @@ func TestContinues(t *testing.T) {
 					if _, err := e.Finish(); err != nil {
 						t.Fatal(err)
 					}
+					e.Close()
 					break
 				}
+				e.Close()
 				// A process that is killed while it writes leaves a part of a chunk.
 				for file := range contents(t, part) {
 					if strings.HasPrefix(file, "samples_") {
@@ -341,6 +344,89 @@ func TestCompare(t *testing.T) {
 	}
 	if _, err := b.Compare(t.TempDir()); err == nil || !strings.Contains(err.Error(), "it has answers to 0 of the 8") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestOneProcess: two processes do not answer the same questions into one directory, and the second changes no file. An
+// evaluation of another protocol may use the directory at the same time.
+func TestOneProcess(t *testing.T) {
+	m, load260K := opened(t, demo)
+	set := load(t, "mmlu", "../../demo/benchmarks", benchmark.LMEval)
+	s := settings(t.TempDir())
+	first, err := Benchmark(set, m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A second process would cut off the line that the first one has just begun.
+	path := filepath.Join(s.Out, "samples_mmlu_animals_lm-eval.jsonl")
+	if err := os.WriteFile(path, []byte("half a li"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "evaluate: open " + s.Out + ": another process is evaluating mmlu there; wait for it, or name another " +
+		"directory with --out"
+	if _, err := Benchmark(set, m, s); err == nil || err.Error() != want || !place.IsMistake(err) {
+		t.Errorf("error %v; want %s", err, want)
+	}
+	if raw, err := os.ReadFile(path); err != nil || string(raw) != "half a li" {
+		t.Errorf("the file is %q, %v", raw, err)
+	}
+	other, err := Benchmark(load(t, "mmlu", "../../demo/benchmarks", benchmark.InstructEval), m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	first.Close()
+	again, err := Benchmark(set, m, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finish(t, again, load260K())
+}
+
+// TestOn: answers of one device are not continued on another, and the results of a complete evaluation need no device.
+func TestOn(t *testing.T) {
+	m, load260K := opened(t, demo)
+	set := load(t, "mmlu", "../../demo/benchmarks", benchmark.LMEval)
+	s := settings(t.TempDir())
+	open := func() *Evaluation {
+		t.Helper()
+		e, err := Benchmark(set, m, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	for _, device := range []string{"cuda A, float32", "cpu float32"} { // the first gave no answer
+		e := open()
+		if err := e.On(device); err != nil {
+			t.Fatal(err)
+		}
+		if device == "cpu float32" {
+			ctx, cancel := context.WithCancel(context.Background())
+			e.Watch = func(done, _ int) {
+				if done > 0 {
+					cancel()
+				}
+			}
+			if err := e.Run(ctx, load260K()); !errors.Is(err, generate.ErrInterrupted) {
+				t.Fatal(err)
+			}
+		}
+		e.Close()
+	}
+	e := open()
+	want := `its answers were computed on "cpu float32", and this device is "cuda A, float32"; name another directory`
+	if err := e.On("cuda A, float32"); err == nil || !strings.Contains(err.Error(), want) || !place.IsMistake(err) {
+		t.Errorf("error %v; want %s", err, want)
+	}
+	if err := e.On("cpu float32"); err != nil {
+		t.Error(err)
+	}
+	finish(t, e, load260K())
+	e = open()
+	defer e.Close()
+	if _, err := e.Finish(); err != nil {
+		t.Error(err)
 	}
 }
 

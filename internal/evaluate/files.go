@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/place"
@@ -22,6 +23,7 @@ type files struct {
 	dir, suffix string
 	name        string   // of the task whose file is open
 	file        *os.File // nil if none is
+	lock        *os.File // nil if it is not held
 	keep        bool     // lines after the last whole chunk are not removed
 }
 
@@ -73,18 +75,67 @@ func (f *files) close() {
 	f.name, f.file = "", nil
 }
 
-// open reads the answers that the directory has of this evaluation, or begins the evaluation.
+// take takes the lock of the evaluation of a benchmark, so that another process does not answer the same questions into
+// the same files. Evaluations of other benchmarks have other files and may use the directory at the same time.
+func (f *files) take(name string) error {
+	path := filepath.Join(f.dir, ".lock_"+name+"_"+f.suffix)
+	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return place.Given(fmt.Errorf("evaluate: open %s: %w", f.dir, err))
+	}
+	// An evaluation on a file system without locks is not refused.
+	if err := checkpoint.Lock(lock); errors.Is(err, checkpoint.ErrLocked) {
+		lock.Close()
+		return place.Mistake(fmt.Errorf("evaluate: open %s: another process is evaluating %s there; wait for it, or name "+
+			"another directory with --out", f.dir, name))
+	}
+	f.lock = lock
+	return nil
+}
+
+// release lets other processes use the files.
+func (f *files) release() {
+	if f.lock != nil {
+		f.lock.Close()
+	}
+	f.lock = nil
+}
+
+// open locks the evaluation in its directory and reads the answers that the directory has of it, or begins it.
 func (e *Evaluation) open() error {
 	e.files = &files{dir: e.Out, suffix: "rolling"}
-	name := "perplexity"
 	if e.benchmark != nil {
-		e.files.suffix, name = string(e.benchmark.Protocol), e.benchmark.Name
+		e.files.suffix = string(e.benchmark.Protocol)
 	}
 	if err := os.MkdirAll(e.Out, 0o777); err != nil {
 		return place.Given(fmt.Errorf("evaluate: open %s: %w", e.Out, err))
 	}
-	path := filepath.Join(e.Out, "settings_"+name+"_"+e.files.suffix+".json")
-	now := e.identity()
+	err := e.files.take(e.name())
+	if err == nil {
+		err = e.resume()
+	}
+	if err != nil {
+		e.files.release()
+	}
+	return err
+}
+
+// name returns the name of the benchmark.
+func (e *Evaluation) name() string {
+	if e.benchmark == nil {
+		return "perplexity"
+	}
+	return e.benchmark.Name
+}
+
+// settingsPath returns the path of the file that says what decides the answers.
+func (e *Evaluation) settingsPath() string {
+	return filepath.Join(e.Out, "settings_"+e.name()+"_"+e.files.suffix+".json")
+}
+
+// resume reads the answers that the directory has, or writes the settings of a new evaluation.
+func (e *Evaluation) resume() error {
+	path, now := e.settingsPath(), e.identity()
 	raw, err := infile.Read(path, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return outfile.WriteJSON(path, now)
@@ -97,14 +148,36 @@ func (e *Evaluation) open() error {
 		return place.Mistake(fmt.Errorf("evaluate: read %s: it is not the JSON that an evaluation writes: %w; name another "+
 			"directory", path, err))
 	}
+	// The device is compared by On, because no device is opened for an evaluation that is complete.
+	e.device = was["device"]
+	delete(was, "device")
 	if differences := compare(was, now); differences != nil {
 		return place.Mistake(fmt.Errorf("evaluate: open %s: it has another evaluation of %s; name another directory: %s",
-			e.Out, name, strings.Join(differences, "; ")))
+			e.Out, e.name(), strings.Join(differences, "; ")))
 	}
 	return e.continued()
 }
 
-// identity returns what decides the answers.
+// On records the device that computes the answers, before Run. It returns an error if the directory has answers that
+// another device computed, because two devices do not round alike.
+func (e *Evaluation) On(device string) error {
+	if len(e.scored) > 0 && device != e.device {
+		return place.Mistake(fmt.Errorf("evaluate: open %s: its answers were computed on %s, and this device is %s; name "+
+			"another directory with --out, or that device with --device", e.Out, place.Quote(e.device), place.Quote(device)))
+	}
+	if device == e.device {
+		return nil
+	}
+	e.device = device
+	now := e.identity()
+	now["device"] = device
+	return outfile.WriteJSON(e.settingsPath(), now)
+}
+
+// Close lets other processes use the files of the evaluation.
+func (e *Evaluation) Close() { e.files.release() }
+
+// identity returns what decides the answers, except for the device.
 func (e *Evaluation) identity() map[string]string {
 	id := maps.Clone(e.Identity)
 	id["evaluation"] = e.title

@@ -22,7 +22,8 @@ const maxText = 256 << 20
 // window is the most tokens that one pass predicts.
 const window = 2048
 
-// Perplexity opens the measurement of the perplexity of a model on the text in a file.
+// Perplexity opens the measurement of the perplexity of a model on the text in a file, as [Benchmark] does. Call Close
+// when the results are written.
 //
 // Every token but the first is predicted once, from the tokens before it in its window, whose first token is the last
 // of the window before. That is how lm-eval rolls over a text (Merity et al. 2016 measure the same).

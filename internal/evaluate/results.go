@@ -46,11 +46,7 @@ func (e *Evaluation) Finish() (*Results, error) {
 	} else {
 		e.scores(r)
 	}
-	name := "perplexity"
-	if e.benchmark != nil {
-		name = e.benchmark.Name
-	}
-	r.Path = filepath.Join(e.Out, "results_"+name+"_"+e.files.suffix+".json")
+	r.Path = filepath.Join(e.Out, "results_"+e.name()+"_"+e.files.suffix+".json")
 	return r, outfile.WriteJSON(r.Path, e.layout(r))
 }
 

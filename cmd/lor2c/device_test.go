@@ -1,0 +1,29 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/lor2c/lor2c/internal/compute"
+)
+
+// nameOnly is a device that has only a name.
+type nameOnly struct {
+	compute.Device
+	name string
+}
+
+func (n nameOnly) Name() string { return n.name }
+
+// TestRounding: equal cards and any number of workers round alike; another card, precision or BLAS does not.
+func TestRounding(t *testing.T) {
+	for name, want := range map[string]string{
+		"cpu float32, 8 workers, gonum":          "cpu float32, gonum",
+		"cpu float32, 16 workers, openblas":      "cpu float32, openblas",
+		"cuda:0 NVIDIA H100 80GB HBM3, bfloat16": "cuda NVIDIA H100 80GB HBM3, bfloat16",
+		"cuda:12 NVIDIA A100, float32":           "cuda NVIDIA A100, float32",
+	} {
+		if got := rounding(nameOnly{name: name}); got != want {
+			t.Errorf("%s: %q; want %q", name, got, want)
+		}
+	}
+}
