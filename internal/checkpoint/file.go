@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // WriteFile writes the file at path so that a crash leaves either the previous
@@ -43,6 +44,13 @@ func replaceFile(path string, fill func(w io.Writer) error) error {
 	}
 	if err := f.Sync(); err != nil {
 		return err
+	}
+	// Windows does not rename an open file. Elsewhere the file stays open, because CleanTemp would remove it if it were
+	// not locked until it has its name.
+	if runtime.GOOS == "windows" {
+		if err := f.Close(); err != nil {
+			return err
+		}
 	}
 	return os.Rename(temp, path)
 }
