@@ -130,7 +130,7 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 		job.Progress = predicting(screen, rows, time.Now)
 	}
 	endsItself(c.Context())
-	sum, err := o.write(c.Context(), c, job, p, out)
+	sum, err := o.write(c.Context(), c, job, p, out, rounding(dev))
 	screen.Close()
 	if err != nil {
 		return err
@@ -267,14 +267,14 @@ func (o predictOptions) hint(err error, t dataset.Texts) error {
 	return err
 }
 
-// write writes the predictions.
-func (o predictOptions) write(ctx context.Context, c *cobra.Command, job *predict.Job, p *train.Predictor, out output) (
-	predict.Summary, error) {
+// write writes the predictions that a device computes.
+func (o predictOptions) write(ctx context.Context, c *cobra.Command, job *predict.Job, p *train.Predictor, out output,
+	device string) (predict.Summary, error) {
 	if out.toStdout() {
 		return job.Write(ctx, lineWriter{c.OutOrStdout()}, o.format)
 	}
 	identity := map[string]string{
-		"format": o.format, "input format": job.Rows.Format, "device": o.device + " " + o.precision,
+		"format": o.format, "input format": job.Rows.Format, "device": device,
 		"skip bad rows": fmt.Sprint(o.skipBad),
 	}
 	for i, name := range job.Names {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/lor2c/lor2c/internal/outfile"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // Write predicts all rows and writes them to w in a format of Formats, chunk by chunk.
@@ -72,11 +73,13 @@ func (j *Job) WriteFile(ctx context.Context, path, format string, identity map[s
 		return sum, err
 	}
 	defer f.close()
+	before := f.journal.Rows
 	if sum, err = j.run(ctx, f); err == nil {
 		err = f.finish(format == Parquet)
 	} else if saving := f.save(); saving != nil {
 		err = errors.Join(err, saving)
-	} else if f.journal.Rows > 0 {
+	} else if f.journal.Rows > before || f.journal.Rows > 0 && errors.Is(err, train.ErrInterrupted) {
+		// Another error before the first new row, as of another input, would only come again.
 		err = fmt.Errorf("%w; %s has the rows so far, and the same command continues", err, f.path)
 	}
 	return sum, err

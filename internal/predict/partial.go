@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -50,17 +51,34 @@ func openPartial(target string, e encoding, columns []column, identity map[strin
 		return nil, fmt.Errorf("predict: write %s: %w", p.path, bare(err))
 	}
 	p.file = f
-	if err := checkpoint.Lock(f); errors.Is(err, checkpoint.ErrLocked) {
-		f.Close()
-		return nil, place.Mistake(fmt.Errorf("predict: write %s: another process is writing it; wait for it, or name "+
-			"another file with --out", p.path))
-	}
 	p.journal.Identity = identity
-	if err := p.resume(restart); err != nil {
+	if err = p.lock(); err == nil {
+		err = p.resume(restart)
+	}
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// lock keeps other processes from writing the partial output.
+func (p *partial) lock() error {
+	// An output on a file system without locks is not refused.
+	if err := checkpoint.Lock(p.file); errors.Is(err, checkpoint.ErrLocked) {
+		return place.Mistake(fmt.Errorf("predict: write %s: another process is writing it; wait for it, or name "+
+			"another file with --out", p.path))
+	}
+	// Between the open and the lock, another process may have renamed the file to the output, which must stay as it is.
+	ours, err := p.file.Stat()
+	if err != nil {
+		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+	}
+	if now, err := os.Stat(p.path); err != nil || !os.SameFile(ours, now) {
+		return place.Mistake(fmt.Errorf("predict: write %s: another process has just finished it; look at %s before you "+
+			"give the command again", p.path, p.target))
+	}
+	return nil
 }
 
 // resume reads the journal of an interrupted run, and puts the partial output into the state that it describes.
@@ -177,9 +195,18 @@ func (p *partial) close() {
 		return
 	}
 	if p.saved == 0 {
+		p.ready()
 		os.Remove(p.path)
 	}
 	p.file.Close()
+}
+
+// ready makes the partial output ready to be renamed or removed, which Windows refuses for an open file. Elsewhere the
+// file stays open, because the lock must be held until it has no longer the name of a partial output.
+func (p *partial) ready() {
+	if runtime.GOOS == "windows" {
+		p.file.Close()
+	}
 }
 
 // finish puts the output in its place: the partial one, or a parquet file with its rows.
@@ -190,12 +217,14 @@ func (p *partial) finish(parquet bool) error {
 	var err error
 	if parquet {
 		if err = checkpoint.WriteFile(p.target, p.convert); err == nil {
+			p.ready()
 			err = os.Remove(p.path)
 		}
 	} else {
 		if info, missing := os.Lstat(p.target); missing == nil {
 			_ = p.file.Chmod(info.Mode().Perm()) // the output is complete with other permissions too
 		}
+		p.ready()
 		err = os.Rename(p.path, p.target)
 	}
 	if err != nil {

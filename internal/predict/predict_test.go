@@ -20,6 +20,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -302,15 +303,18 @@ func TestResumeRefused(t *testing.T) {
 			`columns: "id, k, prediction, p_even, p_odd, n.prediction" then, "id, text,`},
 	} {
 		interrupt()
-		if err := c.err(); err == nil || !strings.Contains(err.Error(), c.want) ||
-			!strings.Contains(err.Error(), "--restart") {
-			t.Errorf("error %v; want %s", err, c.want)
+		if err := fmt.Sprint(c.err()); !strings.Contains(err, c.want) || !strings.Contains(err, "--restart") ||
+			strings.Contains(err, "the same command continues") {
+			t.Errorf("error %v; want %s, and not that the same command continues", err, c.want)
 		}
 		if err := again(numbered(500), one, "k", false); err != nil {
 			t.Errorf("the right command does not continue: %v", err)
 		}
 	}
 	interrupt()
+	if _, err := writeFile(t, path, TSV, 500, 1, nil); !strings.Contains(fmt.Sprint(err), "the same command continues") {
+		t.Errorf("interrupted again before the first new row: %v", err)
+	}
 	if err := again(numbered(20), one, "k", true); err != nil {
 		t.Errorf("--restart: %v", err)
 	}
@@ -326,6 +330,38 @@ func TestOneWriter(t *testing.T) {
 	}})
 	if _, err := j.WriteFile(context.Background(), path, TSV, nil, false); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFinishedMeanwhile: a process that opened the partial output before another one finished it, and locks it
+// afterwards, leaves the output as it is.
+func TestFinishedMeanwhile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows does not rename a file that another process has opened")
+	}
+	path := filepath.Join(t.TempDir(), "out.tsv")
+	var late *partial
+	j := job(t, numbered(10), &lengths{call: func(int) {
+		f, err := os.OpenFile(path+".partial", os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		late = &partial{target: path, path: path + ".partial", file: f}
+	}})
+	if _, err := j.WriteFile(context.Background(), path, TSV, nil, false); err != nil {
+		t.Fatal(err)
+	}
+	defer late.file.Close()
+	want := ".partial: another process has just finished it"
+	if err := late.lock(); err == nil || !strings.Contains(err.Error(), want) || !place.IsMistake(err) {
+		t.Errorf("error %v; want %s", err, want)
+	}
+	// A third process has begun the output again.
+	if err := os.WriteFile(path+".partial", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.lock(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v; want %s", err, want)
 	}
 }
 
