@@ -17,7 +17,7 @@ func TestPredict(t *testing.T) {
 		t.Fatalf("train: %+v", r)
 	}
 	dev := strings.TrimPrefix(args[len(args)-1], "data.dev=")
-	r := run(t, "predict", "--run", out, dev, "--keep", "label", "--format", "jsonl")
+	r := run(t, "predict", "--device", "cpu", "--run", out, dev, "--keep", "label", "--format", "jsonl")
 	if r.code != 0 || r.stderr != "" {
 		t.Fatalf("predict: %+v", r)
 	}
@@ -57,7 +57,7 @@ func TestPredict(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, _, _ := strings.Cut(strings.Split(string(data), "\n")[1], "\t")
-	c := command(t, "predict", "--adapter", copied, "-")
+	c := command(t, "predict", "--device", "cpu", "--adapter", copied, "-")
 	c.Stdin = strings.NewReader(text + "\n")
 	if r := finish(t, c); r.code != 0 || !strings.HasPrefix(r.stdout, "id\tprediction\tp_act\tp_animal\t") ||
 		!strings.Contains(r.stdout, "\n0\t"+strings.TrimSuffix(prediction, `"`)+"\t") {
@@ -66,7 +66,8 @@ func TestPredict(t *testing.T) {
 
 	// Two adapters in one pass, into a file, by the extension of its name.
 	file := filepath.Join(t.TempDir(), "two.csv")
-	r = run(t, "predict", "--adapter", "copied="+copied, "--adapter", filepath.Join(out, "final"), dev, "--out", file)
+	r = run(t, "predict", "--device", "cpu", "--adapter", "copied="+copied, "--adapter", filepath.Join(out, "final"), dev,
+		"--out", file)
 	raw, err := os.ReadFile(file)
 	if r.code != 0 || err != nil || r.stdout != "" || !strings.HasSuffix(r.stderr, "two.csv: 64 rows\n") ||
 		!strings.HasPrefix(string(raw), "id,copied.prediction,copied.p_act,") || !strings.Contains(string(raw),
@@ -96,7 +97,7 @@ func TestPredict(t *testing.T) {
 			if strings.Contains(c.args, "--adapter") {
 				c.args = strings.Replace(c.args, copied, "best="+dir, 1)
 			}
-			r := run(t, append([]string{"predict", "--adapter", "best=" + dir}, strings.Fields(c.args)...)...)
+			r := run(t, append([]string{"predict", "--device", "cpu", "--adapter", "best=" + dir}, strings.Fields(c.args)...)...)
 			if r.code != c.code || !strings.Contains(r.stderr, c.want) || strings.Count(r.stderr, "\n") != 1 {
 				t.Errorf("%+v; want %d and %q", r, c.code, c.want)
 			}

@@ -104,8 +104,19 @@ func outputs(t testing.TB, p *Predictor, examples []dataset.Example) []Outputs {
 }
 
 // TestPredictorEveryMethod: the outputs of the adapter of every method are those of an evaluation, whatever texts are
-// computed together, to the bit.
+// computed together, to the bit. With OpenBLAS, whose sums depend on the rows that are multiplied together, they are
+// close.
 func TestPredictorEveryMethod(t *testing.T) {
+	exact := cpu.BLAS() != "openblas"
+	same := func(a, b []float32) bool {
+		return slices.EqualFunc(a, b, func(x, y float32) bool {
+			return x == y || !exact && math.Abs(float64(x-y)) < 1e-5
+		})
+	}
+	near := 1e-12
+	if !exact {
+		near = 1e-6
+	}
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "adapter")
@@ -128,13 +139,13 @@ func TestPredictorEveryMethod(t *testing.T) {
 				for _, x := range row {
 					sum += math.Exp(float64(x) - float64(row[label]))
 				}
-				if loss := math.Log(sum); math.Abs(loss-e.Losses[i]) > 1e-12*(1+loss) {
+				if loss := math.Log(sum); math.Abs(loss-e.Losses[i]) > near*(1+loss) {
 					t.Errorf("text %d: loss %v; an evaluation has %v", i, loss, e.Losses[i])
 				}
 			}
 			for i := len(examples) - 1; i >= 0; i -= 5 {
 				alone := outputs(t, p, examples[i:i+1])[0].Values
-				if !slices.Equal(alone, together[i*width:(i+1)*width]) {
+				if !same(alone, together[i*width:(i+1)*width]) {
 					t.Fatalf("text %d: %v alone, %v beside others", i, alone, together[i*width:(i+1)*width])
 				}
 			}
