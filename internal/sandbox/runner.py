@@ -1,5 +1,5 @@
-# Runs the program that follows the first line of standard input, and reports on file 3 how it ended, behind the word in
-# that line. The rules are those of HumanEval's own execution (Chen et al. 2021).
+# Runs the program that follows the first line of standard input, and reports on file 3 that it starts and how it ended,
+# each behind the word in that line. The rules are those of HumanEval's own execution (Chen et al. 2021).
 import io, os, signal, sys
 
 
@@ -26,6 +26,7 @@ def main():
     sys.stdout = sys.stderr = io.StringIO()
     signal.signal(signal.SIGALRM, stop)
     outcome = b"failed"
+    os.write(3, word + b" started\n")
     try:
         signal.setitimer(signal.ITIMER_REAL, 3.0)
         exec(program.decode(), {})

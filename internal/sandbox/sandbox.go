@@ -2,9 +2,10 @@
 // them from doing harm.
 //
 // Each program runs in a process of its own, which gives up what it does not need and then executes Python. It cannot
-// reach the network, start a process, send a signal, or read and write files outside of the system's folders and of one
-// temporary folder; memory, processor time and the size of files are bounded. If a restriction cannot be set up,
-// nothing is executed.
+// reach the network, start a process or signal one. It can read the system's folders and Python's, and read and write
+// one temporary folder, and it cannot change the mode, the owner, the times or the extended attributes of any file.
+// Memory, processor time and the size of each file are bounded. The number of files is not, and so neither is the space
+// that they take until the program ends. If a restriction cannot be set up, nothing is executed.
 //
 // A program passes if it runs to its end. The process reports that by a random word that the program is not given, so a
 // program that leaves early does not pass. A program can find the word if it searches the interpreter for it: the
@@ -22,10 +23,11 @@ const (
 
 // These bound a program.
 const (
-	Wall   = 3 * time.Second // time until it is interrupted; it is killed a second later
-	cpu    = 4               // seconds of processor time
-	memory = 1 << 30         // bytes of addresses
-	file   = 1 << 20         // bytes of a file that it writes
-	opened = 64              // files at a time
-	report = 64 << 10        // bytes that are read of what the process reports
+	Wall   = 3 * time.Second  // time until it is interrupted; it is killed a second later
+	start  = 20 * time.Second // time until Python must be ready for it; more is an error of the machine
+	cpu    = 5                // seconds of processor time, more than the time until it is killed
+	memory = 1 << 30          // bytes of addresses
+	file   = 1 << 20          // bytes of a file that it writes
+	opened = 64               // files at a time
+	report = 64 << 10         // bytes that are read of what the process reports
 )

@@ -1,11 +1,10 @@
 package sandbox
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"crypto/rand"
 	_ "embed"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,14 +24,15 @@ const ready = "ready\n"
 // Sandbox runs programs.
 type Sandbox struct {
 	python     string
-	libraries  []string // folders of Python outside of the system's
-	namespaces bool     // the kernel allows namespaces of a process's own
+	libraries  []string      // folders of Python outside of the system's
+	namespaces bool          // the kernel allows namespaces of a process's own
+	start      time.Duration // until Python must be ready for a program
 }
 
 // Open finds Python and tries the sandbox with a program that must run and one that must not. The error says which
 // restriction cannot be set up.
 func Open(ctx context.Context) (*Sandbox, error) {
-	s := &Sandbox{}
+	s := &Sandbox{start: start}
 	if err := s.find(ctx); err != nil {
 		return nil, fmt.Errorf("sandbox: open: %w", err)
 	}
@@ -78,15 +78,33 @@ func (s *Sandbox) find(ctx context.Context) error {
 	if s.python, err = filepath.EvalSymlinks(lines[0]); err != nil {
 		return err
 	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return fmt.Errorf("the user's home directory is not known: %w", err)
+	}
+	if resolved, err := filepath.EvalSymlinks(home); err == nil {
+		home = resolved
+	}
 	for _, dir := range append(lines[1:], filepath.Dir(filepath.Dir(s.python))) {
-		if dir = filepath.Clean(dir); dir == "/" || dir == "." {
-			return fmt.Errorf("python3 is installed in %s, where a program could read everything; want its own directory", dir)
+		dir, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return err
 		}
-		if !strings.HasPrefix(dir+"/", "/usr/") {
+		if dir == "/" || above(dir, home) {
+			return fmt.Errorf("python3 is installed in %s, where a program could read the user's files; "+
+				"want a directory of its own", dir)
+		}
+		if !above("/usr", dir) {
 			s.libraries = append(s.libraries, dir)
 		}
 	}
 	return nil
+}
+
+// above says whether a path is a directory or lies in it. Both are absolute.
+func above(dir, path string) bool {
+	rest, err := filepath.Rel(dir, path)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, "../")
 }
 
 // Run runs a program and returns its outcome. The error means that it was not executed.
@@ -107,7 +125,8 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 		return "", err
 	}
 	defer read.Close()
-	ctx, cancel := context.WithTimeout(ctx, Wall+time.Second)
+	asked := ctx
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{childName, s.python, dir}, s.libraries...)...)
 	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{write}
@@ -127,21 +146,35 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	if err != nil {
 		return "", err
 	}
+	// The program's own time begins when Python is ready for it, so that a busy machine does not take from it.
+	limit := time.AfterFunc(s.start, cancel)
+	defer limit.Stop()
 	// Only what exceeds the limit is lost. The process has closed its end of the pipe when it has ended.
-	said, _ := io.ReadAll(io.LimitReader(read, report))
-	cmd.Cancel() // a process that reported too much
-	waited := cmd.Wait()
-	said, executed := bytes.CutPrefix(said, []byte(ready))
+	lines := bufio.NewReader(io.LimitReader(read, report))
+	first, _ := lines.ReadString('\n')
+	executed := first == ready
+	second := ""
+	if executed {
+		second, _ = lines.ReadString('\n')
+	}
+	started := second == word+" started\n" && limit.Reset(Wall+time.Second)
+	said, _ := io.ReadAll(lines)
+	late := ctx.Err() != nil
+	_ = cmd.Cancel() // a process that reported too much
+	_ = cmd.Wait()   // how it ended makes no difference
 	switch {
-	case !executed && ctx.Err() == nil:
-		return "", fmt.Errorf("a restriction cannot be set up: %s", strings.TrimSpace(string(said)))
-	case errors.Is(ctx.Err(), context.Canceled):
-		return "", ctx.Err()
+	case asked.Err() != nil:
+		return "", asked.Err()
+	case !started && late:
+		return "", fmt.Errorf("it did not start in %v; the machine is too busy", s.start)
+	case !executed:
+		return "", fmt.Errorf("a restriction cannot be set up: %s", strings.TrimSpace(first+string(said)))
+	case !started:
+		return "", fmt.Errorf("%s ended before it read the program", s.python)
 	case string(said) == word+" "+Passed:
 		return Passed, nil
-	case string(said) == word+" "+TimedOut || ctx.Err() != nil:
+	case string(said) == word+" "+TimedOut || late:
 		return TimedOut, nil
 	}
-	_ = waited // how it ended makes no difference
 	return Failed, nil
 }
