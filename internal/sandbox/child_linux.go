@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -61,14 +62,10 @@ func become(report *os.File, python, dir string, libraries []string) error {
 	env := []string{
 		"PATH=/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir, "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1", "LC_ALL=C.UTF-8",
 	}
-	// Go's runtime needs more address space than a program may have, so this limit is set last.
-	if err := unix.Setrlimit(unix.RLIMIT_AS, &unix.Rlimit{Cur: memory, Max: memory}); err != nil {
-		return fmt.Errorf("limits: %w", err)
-	}
 	if _, err := unix.Write(3, []byte(ready)); err != nil {
 		return err
 	}
-	return unix.Exec(python, []string{python, "-I", "-S", "-B", "-c", runner}, env)
+	return unix.Exec(python, []string{python, "-I", "-S", "-B", "-c", runner, strconv.Itoa(memory)}, env)
 }
 
 // confine lets this process read the system's folders and Python's, and write the temporary folder, and nothing else.

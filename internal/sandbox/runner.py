@@ -1,6 +1,6 @@
 # Runs the program that follows the first line of standard input, and reports on file 3 that it starts and how it ended,
 # each behind the word in that line. The rules are those of HumanEval's own execution (Chen et al. 2021).
-import io, os, signal, sys
+import io, os, resource, signal, sys
 
 
 class NoInput(io.StringIO):
@@ -21,6 +21,10 @@ def stop(*_):
 
 
 def main():
+    # This limit is not set before Python is executed: the threads of Go's runtime need more addresses than a program may
+    # have, and end the process if they do not get them.
+    memory = int(sys.argv.pop())
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     word, _, program = sys.stdin.buffer.read().partition(b"\n")
     sys.stdin = NoInput()
     sys.stdout = sys.stderr = io.StringIO()

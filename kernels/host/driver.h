@@ -111,7 +111,7 @@ struct Module {
 
 struct State {
     bool initialized = false;
-    uint64_t total;              // bytes per device
+    uint64_t total = 0;          // bytes per device; 0 until the driver is initialised or a test sets it
     std::vector<Device> devices; // visible devices only
     std::map<uintptr_t, Allocation> memory;
     std::set<std::unique_ptr<Module>> modules;
