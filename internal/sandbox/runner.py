@@ -21,8 +21,8 @@ def stop(*_):
 
 
 def main():
-    # This limit is not set before Python is executed: the threads of Go's runtime need more addresses than a program may
-    # have, and end the process if they do not get them.
+    # This limit is not set before Python is executed: the threads of Go's runtime need more addresses than a program
+    # may have, and end the process if they do not get them.
     memory = int(sys.argv.pop())
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     word, _, program = sys.stdin.buffer.read().partition(b"\n")
