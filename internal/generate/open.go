@@ -32,6 +32,7 @@ type Texts struct {
 	Limit     string // MaxTokens in words
 	dir       string
 	saved     *adapter.Saved
+	sum       string         // of the weights, once they were read for it
 	template  string         // how Prompt makes a text of a conversation
 	chat      *chat.Template // that of the model, if template says so
 }
@@ -130,7 +131,7 @@ func (t *Texts) Dir() string { return t.dir }
 
 // Identity returns what decides the texts besides the device: the checksums of weights, adapter and tokenizer.
 func (t *Texts) Identity() (map[string]string, error) {
-	sum, err := adapter.Fingerprint(t.dir)
+	sum, err := t.fingerprint()
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +151,14 @@ func (t *Texts) Identity() (map[string]string, error) {
 	return id, nil
 }
 
+// fingerprint returns the checksum of the weights, which are read for it once.
+func (t *Texts) fingerprint() (sum string, err error) {
+	if t.sum == "" {
+		t.sum, err = adapter.Fingerprint(t.dir)
+	}
+	return t.sum, err
+}
+
 // nf4 reports whether the linear layers of the model are stored in four bits.
 func (t *Texts) nf4() bool { return t.saved != nil && t.saved.NF4() }
 
@@ -164,7 +173,7 @@ func (t *Texts) Close() {
 func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, error) {
 	settings := adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed} // which changes nothing
 	if t.saved != nil {
-		sum, err := adapter.Fingerprint(t.dir)
+		sum, err := t.fingerprint()
 		if err != nil {
 			return nil, err
 		}
