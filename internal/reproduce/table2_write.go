@@ -219,20 +219,8 @@ func (t *secondTable) latex() string {
 				ours += fmt.Sprintf(" & %.2f", a.Ours)
 			}
 		}
-		if t.Profile == Mini {
-			b.WriteString(rows[0].Row + strings.Replace(ours, "ours", "mini profile", 1) + " \\\\\n")
-			continue
-		}
-		b.WriteString(paper + " \\\\\n" + ours + " \\\\\n")
+		b.WriteString(latexRow(t.Profile, rows[0].Row, paper, ours))
 	}
-	b.WriteString("\\bottomrule\n\\end{tabular}\n\n\\smallskip\n{\\footnotesize\n")
-	for i, n := range t.Notes {
-		n = escapeLaTeX.Replace(n)
-		if i == 0 && t.Profile == Mini {
-			n = "\\textbf{" + n + "}"
-		}
-		b.WriteString(n + "\n\n")
-	}
-	b.WriteString("}\n")
+	b.WriteString(latexEnd(t.Profile, t.Notes))
 	return b.String()
 }

@@ -149,16 +149,27 @@ func (t *table) latex() string {
 				ours += fmt.Sprintf(" & %.1f", a.Ours)
 			}
 		}
-		if t.Profile == Mini {
-			b.WriteString(rows[0].Row + strings.Replace(ours, "ours", "mini profile", 1) + " \\\\\n")
-			continue
-		}
-		b.WriteString(paper + " \\\\\n" + ours + " \\\\\n")
+		b.WriteString(latexRow(t.Profile, rows[0].Row, paper, ours))
 	}
+	b.WriteString(latexEnd(t.Profile, t.Notes))
+	return b.String()
+}
+
+// latexRow returns the lines of one method: the paper's numbers and ours below them, or in the mini profile ours alone.
+func latexRow(profile, name, paper, ours string) string {
+	if profile == Mini {
+		return name + strings.Replace(ours, "ours", "mini profile", 1) + " \\\\\n"
+	}
+	return paper + " \\\\\n" + ours + " \\\\\n"
+}
+
+// latexEnd returns the end of a table with the notes below it. The first note of the mini profile is its warning.
+func latexEnd(profile string, notes []string) string {
+	var b strings.Builder
 	b.WriteString("\\bottomrule\n\\end{tabular}\n\n\\smallskip\n{\\footnotesize\n")
-	for i, n := range t.Notes {
+	for i, n := range notes {
 		n = escapeLaTeX.Replace(n)
-		if i == 0 && t.Profile == Mini {
+		if i == 0 && profile == Mini {
 			n = "\\textbf{" + n + "}"
 		}
 		b.WriteString(n + "\n\n")
