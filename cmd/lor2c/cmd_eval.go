@@ -117,7 +117,7 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	}
 	defer dev.Close()
 	endsItself(c.Context())
-	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	screen := screenOfStderr()
 	list, err := train.EvaluateViews(c.Context(), cfg, dev, o.adapter, o.split, o.views, evaluating(screen, time.Now))
 	screen.Close()
 	if err != nil {

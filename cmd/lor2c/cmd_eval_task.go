@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -160,7 +159,7 @@ func runEvalTask(c *cobra.Command, o taskOptions, e evalOptions) error {
 	if o.against != "" && filepath.Clean(o.against) == filepath.Clean(o.settings.Out) {
 		return usageError{errors.New("lor2c: eval: --against and --out are the same directory; want another evaluation")}
 	}
-	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	screen := screenOfStderr()
 	defer screen.Close()
 	o.settings.Watch = evaluating(screen, time.Now)
 	r, d, err := evaluateTask(c.Context(), o, source, e.device)

@@ -122,7 +122,7 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 	if err := p.Load(dev); err != nil {
 		return err
 	}
-	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	screen := screenOfStderr()
 	for _, note := range p.Notes() {
 		screen.Print(terminal.Plain, note, 2)
 	}

@@ -54,7 +54,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil).Print(terminal.Failure, err.Error(), 2)
+	screenOfStderr().Print(terminal.Failure, err.Error(), 2)
 	if errors.Is(err, train.ErrInterrupted) || errors.Is(err, generate.ErrInterrupted) {
 		os.Exit(interrupts.code())
 	}
@@ -65,6 +65,12 @@ func main() {
 // of the terminal that standard output is, if it is one.
 func screenOfStdout(c *cobra.Command) *terminal.Screen {
 	return terminal.Open(c.OutOrStdout(), terminal.Of(os.Stdout), nil)
+}
+
+// screenOfStderr returns a screen that writes to standard error, with the width of
+// the terminal that it is, if it is one.
+func screenOfStderr() *terminal.Screen {
+	return terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
 }
 
 // lineWriter flushes after every write, for output that must be visible while a command
