@@ -115,15 +115,12 @@ func describe(dir string) (*info, error) {
 		}
 	}
 	i.Resumes = train.Continues(i.Dir)
-	if base, err := train.FindBase(saved.Base.Path, i.Dir); err == nil {
+	if base, err := saved.FindBase(); err == nil {
 		i.FoundBase = base
 	}
 	i.Use = "lor2c predict --adapter " + i.Dir + " FILE"
 	if i.Task.Name == dataset.Instruct || i.Outputs == 0 {
 		i.Use = "lor2c generate --adapter " + i.Dir + " -p TEXT"
-		if i.FoundBase != "" && i.FoundBase != i.Base.Path {
-			i.Use += " --model " + i.FoundBase // generate looks for the base from the working directory alone
-		}
 	}
 	return i, nil
 }

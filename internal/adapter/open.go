@@ -14,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -48,6 +49,34 @@ type tensorFile interface {
 // the same base stored in the same way.
 func (s *Saved) NF4() bool {
 	return s.Identity != nil && s.Identity.Settings["train.quantize"] == "nf4"
+}
+
+// FindBase returns the directory of the base model that the adapter names, or its name in the Hugging Face cache. A
+// relative path is looked for in the working directory, and then in the directories above the adapter, the nearest
+// first, because a run file usually names the model relative to the directory above the runs.
+func (s *Saved) FindBase() (string, error) {
+	name := s.Base.Path
+	if name == "" {
+		return "", place.Mistake(fmt.Errorf("adapter: open %s: it does not name its base model; name it with --model",
+			s.dir))
+	}
+	if _, err := os.Lstat(name); err == nil || filepath.IsAbs(name) {
+		return name, nil
+	}
+	at, err := filepath.Abs(s.dir)
+	for err == nil && at != filepath.Dir(at) {
+		at = filepath.Dir(at)
+		dir := filepath.Join(at, name)
+		if _, err := os.Lstat(filepath.Join(dir, "config.json")); err == nil {
+			return dir, nil
+		}
+	}
+	if _, err := model.Find(name); err != nil {
+		return "", place.Mistake(fmt.Errorf("adapter: open %s: its base model is %s, which is neither a directory, from here "+
+			"or from a directory above the adapter, nor a model in the Hugging Face cache; name the directory of the base "+
+			"model with --model, or fetch a model of the hub with: hf download NAME", s.dir, place.Quote(name)))
+	}
+	return name, nil
 }
 
 // Open opens an adapter directory that lor2c train wrote, or a plain LoRA

@@ -1,7 +1,6 @@
 package generate
 
 import (
-	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -46,10 +45,11 @@ func Open(s Source) (*Texts, error) {
 			return nil, err
 		}
 		t.saved = saved
-		if s.Model = cmp.Or(s.Model, saved.Base.Path); s.Model == "" {
-			t.Close()
-			return nil, place.Mistake(fmt.Errorf("generate: open %s: it does not name its base model; name it with --model",
-				s.Adapter))
+		if s.Model == "" {
+			if s.Model, err = saved.FindBase(); err != nil {
+				t.Close()
+				return nil, err
+			}
 		}
 	}
 	if err := t.open(s.Model); err != nil {

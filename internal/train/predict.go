@@ -35,8 +35,8 @@ type member struct {
 func (m *member) own() bool { return m.session.Dir == m.dir }
 
 // OpenPredictor opens adapters and checks whether each belongs to its base model, without reading weights. base is the
-// directory or the name of the base model. If it is empty, the adapters name the base model; see [FindBase]. Close
-// closes the files.
+// directory or the name of the base model. If it is empty, the adapters name the base model; see
+// [adapter.Saved.FindBase]. Close closes the files.
 func OpenPredictor(dirs []string, base string) (*Predictor, error) {
 	p := &Predictor{sessions: map[string]*Session{}, bases: map[string]identity.Base{}}
 	for _, dir := range dirs {
@@ -71,7 +71,7 @@ func (p *Predictor) open(m *member, base string) (err error) {
 		base = m.dir
 	}
 	if base == "" {
-		if base, err = FindBase(m.saved.Base.Path, m.dir); err != nil {
+		if base, err = m.saved.FindBase(); err != nil {
 			return err
 		}
 	}
@@ -128,32 +128,6 @@ func (p *Predictor) base(s *Session) (identity.Base, error) {
 		p.bases[s.Dir] = base
 	}
 	return base, err
-}
-
-// FindBase returns the directory of the base model that an adapter names, or its name in the Hugging Face cache. A
-// relative path is looked for in the working directory, and then in the directories above the adapter, the nearest
-// first, because a run file usually names the model relative to the directory above the runs.
-func FindBase(name, adapterDir string) (string, error) {
-	if name == "" {
-		return "", place.Mistake(fmt.Errorf("train: predict with %s: it does not name its base model; name it with --model",
-			adapterDir))
-	}
-	if exists(name) || filepath.IsAbs(name) {
-		return name, nil
-	}
-	at, err := filepath.Abs(adapterDir)
-	for err == nil && at != filepath.Dir(at) {
-		at = filepath.Dir(at)
-		if model := filepath.Join(at, name); exists(filepath.Join(model, "config.json")) {
-			return model, nil
-		}
-	}
-	if _, err := model.Find(name); err != nil {
-		return "", place.Mistake(fmt.Errorf("train: predict with %s: its base model is %s, which is neither a directory, "+
-			"from here or from a directory above the adapter, nor a model in the Hugging Face cache; name the directory of "+
-			"the base model with --model, or fetch a model of the hub with: hf download NAME", adapterDir, place.Quote(name)))
-	}
-	return name, nil
 }
 
 // outputNames returns the names of the outputs of a head that another program wrote: those of the base model's
