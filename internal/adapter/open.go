@@ -57,8 +57,8 @@ func (s *Saved) NF4() bool {
 func (s *Saved) FindBase() (string, error) {
 	name := s.Base.Path
 	if name == "" {
-		return "", place.Mistake(fmt.Errorf("adapter: open %s: it does not name its base model; name it with --model",
-			s.dir))
+		return "", place.Mistake(
+			fmt.Errorf("adapter: open %s: it does not name its base model; name it with --model", s.dir))
 	}
 	if _, err := os.Lstat(name); err == nil || filepath.IsAbs(name) {
 		return name, nil
@@ -72,8 +72,8 @@ func (s *Saved) FindBase() (string, error) {
 		}
 	}
 	if _, err := model.Find(name); err != nil {
-		return "", place.Mistake(fmt.Errorf("adapter: open %s: its base model is %s, which is neither a directory, from here "+
-			"or from a directory above the adapter, nor a model in the Hugging Face cache; name the directory of the base "+
+		return "", place.Mistake(fmt.Errorf("adapter: open %s: its base model is %s, which is neither a directory, from "+
+			"here or from a directory above the adapter, nor a model in the Hugging Face cache; name the directory of the base "+
 			"model with --model, or fetch a model of the hub with: hf download NAME", s.dir, place.Quote(name)))
 	}
 	return name, nil
