@@ -3,9 +3,9 @@
 
     python bench/predict.py --lor2c bin/lor2c --adapter DIR --base DIR --texts FILE.tsv --out bench/results/predict.json
 
-The adapter is one of LoRA that lor2c trained, which PEFT loads too. The pipeline has batches of 32. Both programs compute
-in float32 and use all cores. Of the pipeline, whose model is loaded once, the rows alone are timed, and of lor2c the whole
-command. Run it on a machine that does nothing else. Needs torch, transformers and peft.
+The adapter is one of LoRA that lor2c trained, which PEFT loads too. The pipeline has batches of 32. Both programs
+compute in float32 and use all cores. Of the pipeline, whose model is loaded once, the rows alone are timed, and of
+lor2c the whole command. Run it on a machine that does nothing else. Needs torch, transformers and peft.
 """
 import argparse
 import csv
