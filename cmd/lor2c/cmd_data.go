@@ -54,8 +54,8 @@ func newDataCheckCommand() *cobra.Command {
 		Short: "Look for mistakes in a file of instructions",
 		Long: wrap("Check reads a .json, .jsonl or .txt file that data.train of the task instruct could name and prints "+
 			"what is probably a mistake: repeated rows, rows with one prompt and several responses, rows without a response, "+
-			"and text that other files have too. With --model it encodes the rows and prints how long they are, how many "+
-			"--max-length cuts off, and how many end with the end token.\n\n"+
+			"text that a program decoded wrongly, HTML, and text that other files have too. With --model it encodes the rows "+
+			"and prints how long they are, how many --max-length cuts off, and how many end with the end token.\n\n"+
 			"--dev and --against compare the rows with a dev split and with files of benchmarks. A row overlaps if it shares "+
 			"13 words in a row with a text there, without regard to case and punctuation, or if it is shorter and has the same "+
 			"words (Brown et al. 2020, appendix C).\n\n"+

@@ -28,6 +28,7 @@ var layers = []struct {
 }{
 	{"internal/place", nil},
 	{"internal/nearest", nil},
+	{"internal/mangled", nil},
 	{"internal/infile", []string{"internal/place"}},
 	{"internal/strictjson", []string{"internal/place"}},
 	{"internal/tokenizer", []string{"internal/place", "internal/infile", "internal/strictjson"}},
@@ -53,10 +54,10 @@ var layers = []struct {
 	{"internal/chat", []string{"internal/place"}},
 	{"internal/dataset",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer",
-			"internal/metric", "internal/setting"}},
+			"internal/metric", "internal/setting", "internal/mangled"}},
 	{"internal/instruct",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/chat",
-			"internal/dataset"}},
+			"internal/dataset", "internal/mangled"}},
 	{"internal/benchmark", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/metric",
 	}},

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/lor2c/lor2c/internal/mangled"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -120,6 +121,9 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 		found = append(found, f)
 	}
 	found = append(found, mergedNumbers(path, rows)...)
+	if f, ok := missingMarks(path, labels, seen); ok {
+		found = append(found, f)
+	}
 	word := func(label string) bool { _, err := number64(label); return err != nil }
 	if kind == Classification || len(labels) <= manyNumbers || slices.ContainsFunc(labels, word) {
 		if f, ok := single(path, labels, rows, seen); ok {
@@ -130,6 +134,35 @@ func lintLabels(path, kind string, labels []string, rows []row, seen map[string]
 	return append(found, Finding{Kind: "numbers", Path: path, Count: len(labels),
 		Text: fmt.Sprintf("the labels are %d different numbers, each a class; data.kind: regression makes them scores",
 			len(labels))})
+}
+
+// marks are the texts, in lower case and without quotes, that programs write for a missing value.
+var marks = []string{"", "none", "null", "nan", "<na>", "n/a", "na", "#n/a", "nil", "nul", "undefined", "missing"}
+
+// missingMarks returns a finding if labels are marks that programs write for a missing value.
+func missingMarks(path string, labels []string, seen map[string]use) (Finding, bool) {
+	var names []string
+	var u use
+	for _, label := range labels {
+		if !slices.Contains(marks, strings.Trim(canonical(label), `"' `)) {
+			continue
+		}
+		names = append(names, fmt.Sprintf("%s (%d)", place.Quote(label), seen[label].count))
+		u.count += seen[label].count
+		if u.line == 0 || seen[label].line < u.line {
+			u.line = seen[label].line
+		}
+	}
+	if len(names) == 0 {
+		return Finding{}, false
+	}
+	what := "a class is named like the mark"
+	if len(names) > 1 {
+		what = "classes are named like the marks"
+	}
+	return Finding{Kind: "missing_labels", Path: path, Line: u.line, Count: u.count,
+		Text: fmt.Sprintf("%s of a missing label: %s; rows without a label belong in no class", what,
+			strings.Join(names, ", "))}, true
 }
 
 // few is the number of examples from which a class with a single one is more likely a
@@ -172,6 +205,7 @@ func canonical(label string) string {
 		}
 		return r
 	}, label)
+	label = mangled.Repair(label)
 	form := cases.Fold().String(norm.NFKC.String(strings.Join(strings.Fields(label), " ")))
 	if v, err := number64(form); err == nil {
 		return strconv.FormatFloat(v, 'g', -1, 64)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -112,7 +111,7 @@ func checkEmpty(s *Split) error {
 // texts or a single class. Those that were made while reading come first.
 func (t Task) Lint(s *Split) []Finding {
 	found := slices.Clone(s.Findings)
-	var empty, doubled, contrary, undecoded use
+	var empty, doubled, contrary use
 	first := map[string]float32{}
 	classes := map[float32]bool{}
 	note := func(u *use, line int) {
@@ -123,9 +122,6 @@ func (t Task) Lint(s *Split) []Finding {
 	for _, x := range s.Examples {
 		if x.isEmpty() {
 			note(&empty, x.Line)
-		}
-		if strings.ContainsRune(x.TextA, utf8.RuneError) || x.TextB != nil && strings.ContainsRune(*x.TextB, utf8.RuneError) {
-			note(&undecoded, x.Line)
 		}
 		if x.HasLabel {
 			classes[x.Label] = true
@@ -146,11 +142,7 @@ func (t Task) Lint(s *Split) []Finding {
 		found = append(found, Finding{Kind: "empty", Path: s.Path, Line: empty.line, Count: empty.count,
 			Text: fmt.Sprintf("%d of %d examples have an empty text", empty.count, n)})
 	}
-	if undecoded.count > 0 {
-		found = append(found, Finding{Kind: "undecoded", Path: s.Path, Line: undecoded.line, Count: undecoded.count,
-			Text: fmt.Sprintf("%d of %d examples have the character U+FFFD, which a program wrote in place of what it could "+
-				"not decode", undecoded.count, n)})
-	}
+	found = append(found, lintTexts(s)...)
 	if doubled.count > 0 {
 		text := fmt.Sprintf("%d of %d examples repeat the texts of an earlier one", doubled.count, n)
 		if contrary.count > 0 {
@@ -169,31 +161,4 @@ func (t Task) Lint(s *Split) []Finding {
 			Text: fmt.Sprintf("all examples have the label %s; scores on them mean little", place.Quote(only))})
 	}
 	return found
-}
-
-// Overlap returns a finding if texts of dev are in train too, because a model
-// may have memorised their labels.
-func Overlap(train, dev *Split) []Finding {
-	in := map[string]bool{}
-	for _, x := range train.Examples {
-		in[x.key()] = true
-	}
-	var shared use
-	for _, x := range dev.Examples {
-		if in[x.key()] {
-			if shared.count++; shared.line == 0 {
-				shared.line = x.Line
-			}
-		}
-	}
-	if shared.count == 0 {
-		return nil
-	}
-	text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too high", shared.count,
-		len(dev.Examples))
-	if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 &&
-		train.Files[0].SHA256 == dev.Files[0].SHA256 {
-		text = "the dev split is the train file, byte for byte, so scores on it are too high"
-	}
-	return []Finding{{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text}}
 }

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/mangled"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Check describes a file of instruction data and what is probably a mistake in it. Lines are those on which rows begin,
@@ -19,6 +22,8 @@ type Check struct {
 	Conflicts   Lines     `json:"conflicts"`    // rows with the prompt of an earlier row and another response
 	Empty       Lines     `json:"empty"`        // rows without a response
 	Undecoded   Lines     `json:"undecoded"`    // rows with U+FFFD, which stands for bytes that were not text
+	Misread     Lines     `json:"misread"`      // rows with UTF-8 that a program read with another encoding
+	HTML        Lines     `json:"html"`         // rows with escapes or line breaks of HTML, code left out
 	SpecialText Lines     `json:"special_text"` // rows that spell a special token of the tokenizer
 	Tokens      *Tokens   `json:"tokens,omitempty"`
 	Overlaps    []Overlap `json:"overlaps,omitempty"`
@@ -28,6 +33,9 @@ type Check struct {
 type Lines struct {
 	Count int   `json:"count"`
 	Lines []int `json:"lines"` // the first of them
+
+	// Example is the fault in the first of these rows with some text around it, if the fault is in a part of the text.
+	Example string `json:"example,omitempty"`
 }
 
 // mostLines is how many lines are kept of each kind.
@@ -37,6 +45,16 @@ func (l *Lines) add(line int) {
 	l.Count++
 	if len(l.Lines) < mostLines {
 		l.Lines = append(l.Lines, line)
+	}
+}
+
+// addTrace adds a row if a trace of damage was found in it.
+func (l *Lines) addTrace(line int, trace mangled.Trace, found bool) {
+	if !found {
+		return
+	}
+	if l.add(line); l.Count == 1 {
+		l.Example = trace.Excerpt()
 	}
 }
 
@@ -78,11 +96,21 @@ func NewCheck(f *File) *Check {
 		if strings.TrimSpace(response) == "" {
 			c.Empty.add(r.Line)
 		}
-		if strings.ContainsRune(prompt+response, '\ufffd') {
-			c.Undecoded.add(r.Line)
-		}
+		c.lintText(r.Line, prompt+"\n"+response)
 	}
 	return c
+}
+
+// lintText looks for damage in the text of a row.
+func (c *Check) lintText(line int, text string) {
+	trace, found := mangled.Undecoded(text)
+	c.Undecoded.addTrace(line, trace, found)
+	trace, found = mangled.Misread(text)
+	c.Misread.addTrace(line, trace, found)
+	// A text with closing tags or a block of code is about HTML.
+	if trace, found = mangled.HTML(text); !strings.Contains(text, "</") && !strings.Contains(text, "```") {
+		c.HTML.addTrace(line, trace, found)
+	}
 }
 
 // halves returns the text before the last response of a row, and that response.
@@ -157,6 +185,8 @@ func (c *Check) Findings() (list []string) {
 		{c.Conflicts, "rows with the prompt of an earlier row and another response"},
 		{c.Empty, "rows without a response, from which the model learns to say nothing"},
 		{c.Undecoded, "rows with U+FFFD, which stands for bytes that were not text"},
+		{c.Misread, "rows with UTF-8 text that a program read as Latin-1 or Windows-1252"},
+		{c.HTML, "rows with escapes or line breaks of HTML, which the model learns as text"},
 		{c.SpecialText, "rows that spell a special token of the tokenizer, which stays text without data.parse_special"},
 	} {
 		list = f.lines.finding(list, f.what)
@@ -184,6 +214,9 @@ func (l Lines) finding(list []string, what string) []string {
 	lines := strings.ReplaceAll(strings.Trim(fmt.Sprint(l.Lines[:min(5, len(l.Lines))]), "[]"), " ", ", ")
 	if l.Count > 5 {
 		lines += ", ..."
+	}
+	if l.Example != "" {
+		what += ", such as " + place.Quote(l.Example)
 	}
 	return append(list, fmt.Sprintf("%s: %d, on line %s", what, l.Count, lines))
 }

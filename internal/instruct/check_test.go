@@ -22,6 +22,9 @@ func TestCheck(t *testing.T) {
 		`{"instruction": "Write </s>", "output": "done"}`,
 		`{"instruction": "Repeat", "output": "` + strings.ToUpper(passage) + `"}`,
 		`{"instruction": "Short", "output": "row"}`,
+		`{"instruction": "The cafÃ©", "output": "is small"}`,
+		`{"instruction": "He said", "output": "&quot;no&quot;"}`,
+		`{"instruction": "Write HTML", "output": "<p>salt &amp; pepper</p>"}`,
 	}
 	path := write(t, "x.jsonl", strings.Join(rows, "\n"))
 	f, err := Read(t.Context(), path, Auto)
@@ -56,6 +59,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"duplicates", c.Duplicates, []int{2}}, {"conflicts", c.Conflicts, []int{3}}, {"empty", c.Empty, []int{4}},
 		{"undecoded", c.Undecoded, []int{5}}, {"special text", c.SpecialText, []int{6}},
+		{"misread", c.Misread, []int{9}}, {"HTML", c.HTML, []int{10}},
 		{"overlaps", c.Overlaps[0].Rows, []int{7, 8}},
 	} {
 		if !slices.Equal(x.got.Lines, x.lines) {
@@ -69,11 +73,15 @@ func TestCheck(t *testing.T) {
 	for _, b := range c.Tokens.Lengths {
 		rowsOfLength += b.Rows
 	}
-	if n := c.Tokens; rowsOfLength != 8 || n.CutOff != 1 || n.EOS != 7 || n.Lost == 0 || n.Dropped.Count != 0 {
+	if n := c.Tokens; rowsOfLength != 11 || n.CutOff != 1 || n.EOS != 10 || n.Lost == 0 || n.Dropped.Count != 0 {
 		t.Errorf("the tokens are %+v", n)
 	}
-	if got := len(c.Findings()); got != 6 {
+	if got := len(c.Findings()); got != 8 {
 		t.Errorf("%d findings: %q", got, c.Findings())
+	}
+	want := `rows with UTF-8 text that a program read as Latin-1 or Windows-1252, such as "The cafÃ© is small": 1, on line 9`
+	if !slices.Contains(c.Findings(), want) {
+		t.Errorf("the findings are %q; want %s among them", c.Findings(), want)
 	}
 	clean, err := Read(t.Context(), write(t, "y.jsonl", rows[0]), Auto)
 	if err != nil {
