@@ -132,6 +132,9 @@ func open(dir string) (*Saved, error) {
 			err = inFile(described, d.Method.Validate(), peftKeys)
 		}
 		if err == nil {
+			err = scope.agree(described, f)
+		}
+		if err == nil {
 			err = scope.fit(path, f, &d.Method)
 		}
 		if err == nil {

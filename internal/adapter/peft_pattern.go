@@ -7,7 +7,6 @@ import (
 	"math"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/place"
@@ -20,6 +19,9 @@ import (
 type peftScope struct {
 	targets, exclude selector
 	layers           []int              // nil for all
+	layersPattern    []string           // what stands before the number of a layer; nil for any name
+	layerOf          []*regexp.Regexp   // of layersPattern
+	saved            []string           // modules_to_save
 	ranks, alphas    []pattern          // in the order of the file
 	scales           map[string]float32 // of each linear layer in the file over the method's scale
 }
@@ -29,11 +31,14 @@ type peftScope struct {
 type selector struct {
 	names []string
 	whole *regexp.Regexp
-	all   bool // set also if it is not known what the configuration selects
+	all   bool
+
+	unknown bool // what the configuration selects is not known; all is set
 }
 
 // pattern gives modules whose path ends with a match of a regular expression a value of their own.
 type pattern struct {
+	text  string
 	end   *regexp.Regexp
 	value float64
 }
@@ -44,7 +49,7 @@ func readSelector(raw json.RawMessage) (s selector) {
 	if json.Unmarshal(raw, &text) == nil && text != "" {
 		// An expression that package regexp does not know is taken to select all, so that nothing may be missing.
 		if s.whole, _ = regexp.Compile("^(?:" + text + ")$"); s.whole == nil || text == "all-linear" {
-			return selector{all: true}
+			return selector{all: true, unknown: s.whole == nil}
 		}
 		return s
 	}
@@ -83,7 +88,7 @@ func readPatterns(raw json.RawMessage) (list []pattern, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("has the expression %s, which lor2c cannot read", place.Quote(key.(string)))
 		}
-		list = append(list, pattern{end, value})
+		list = append(list, pattern{key.(string), end, value})
 	}
 	return list, nil
 }
@@ -106,12 +111,8 @@ func (s *peftScope) adapts(module string) bool {
 	if s.exclude.selects(module) || !s.targets.selects(module) {
 		return false
 	}
-	m := layerOf.FindStringSubmatch(module)
-	if s.layers == nil || m == nil {
-		return true
-	}
-	layer, err := strconv.Atoi(m[1])
-	return err == nil && slices.Contains(s.layers, layer)
+	layer, ok := s.layer(module)
+	return s.layers == nil || ok && slices.Contains(s.layers, layer)
 }
 
 // readScope decodes the keys of an adapter_config.json that concern single linear layers.
@@ -121,15 +122,13 @@ func readScope(path string, keys map[string]json.RawMessage) (*peftScope, error)
 		s.exclude = selector{} // an expression that cannot be read excludes nothing, so that nothing may be missing
 	}
 	if s.targets.names == nil && s.targets.whole == nil {
+		s.targets.unknown = s.targets.unknown || !s.targets.all
 		s.targets.all = true
 	}
-	var layer int
-	if raw := keys["layers_to_transform"]; json.Unmarshal(raw, &s.layers) != nil && json.Unmarshal(raw, &layer) == nil {
-		s.layers = []int{layer}
+	if err := s.readLayers(path, keys); err != nil {
+		return nil, err
 	}
-	if len(s.layers) == 0 || s.targets.whole != nil { // as PEFT does
-		s.layers = nil
-	}
+	_ = json.Unmarshal(keys["modules_to_save"], &s.saved)
 	for _, p := range []struct {
 		key  string
 		list *[]pattern

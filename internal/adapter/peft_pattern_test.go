@@ -33,7 +33,7 @@ func TestOpenPEFTPatterns(t *testing.T) {
 			map[string]int{query0: 1}, map[string]float32{query0: 2}, 4, 16},
 		"root of the rank": {map[string]any{"use_rslora": true, "rank_pattern": map[string]any{query0: 1}},
 			map[string]int{query0: 1}, map[string]float32{query0: 2}, 4, 32},
-		"layers": {map[string]any{"layers_to_transform": []int{1, 2, 3}}, map[string]int{"layer.0.": 0}, nil, 4, 16},
+		"layers": {map[string]any{"layers_to_transform": []int{1, 2}}, map[string]int{"layer.0.": 0}, nil, 4, 16},
 		"regex":  {map[string]any{"target_modules": `.*query|.*layer\.[02].*value`}, map[string]int{value1: 0}, nil, 4, 16},
 		"exclude": {map[string]any{"exclude_modules": []string{"1.attention.self.value"}}, map[string]int{value1: 0}, nil,
 			4, 16},

@@ -23,7 +23,7 @@ var anyValue = []string{
 	"auto_mapping", "base_model_name_or_path", "eva_config", "inference_mode", "layers_pattern", "megatron_core",
 	"modules_to_save",
 	"peft_version", "qalora_group_size", "revision", "runtime_config", "task_type",
-	// The names of the tensors show which modules are adapted.
+	// The names of the tensors show which modules are adapted; see agree.
 	"exclude_modules", "layers_to_transform", "target_modules",
 	"rank_pattern", "alpha_pattern", // see peftScope
 	// The values of these keys are used.
@@ -57,7 +57,7 @@ type peftLoRA struct {
 }
 
 // unsupported marks the error of an adapter that PEFT computes in a way that
-// lor2c does not support. It wraps ErrMismatch and does not change the text of
+// lor2c does not support, or whose files contradict each other. It wraps ErrMismatch and does not change the text of
 // the error.
 type unsupported struct{ error }
 
