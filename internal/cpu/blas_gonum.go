@@ -12,6 +12,9 @@ import (
 // multiplies.
 var vectors = sgemm.Best()
 
+// bestTiles returns the kernels of the tile unit, or nil if there is none.
+func bestTiles() *sgemm.Tiles { return sgemm.BestTiles() }
+
 // BLAS returns the name of the implementation that multiplies matrices of float32.
 func BLAS() string {
 	if vectors == nil {

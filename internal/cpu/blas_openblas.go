@@ -34,5 +34,8 @@ func init() { C.openblas_set_num_threads(1) }
 // vectors is nil because OpenBLAS multiplies.
 var vectors *sgemm.Kernels
 
+// bestTiles returns nil because OpenBLAS multiplies.
+func bestTiles() *sgemm.Tiles { return nil }
+
 // blas computes p with one call.
 func (p product[T]) blas() { p.call(implementation) }

@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/sgemm"
 	"github.com/lor2c/lor2c/internal/vector"
 )
 
@@ -33,7 +34,10 @@ type Device[T Float] struct {
 	sums    []float64    // the same for scalars
 	// Packed factors of a product that all workers share.
 	packedLeft, packedRight []float32
-	claimed                 []atomic.Int64 // parts of each stage that workers have taken
+	// tileUnit has the kernels of the tile unit if linear layers run there, and the rest are its packed factors.
+	tileUnit              *sgemm.Tiles
+	tilesLeft, tilesRight []uint16
+	claimed               []atomic.Int64 // parts of each stage that workers have taken
 }
 
 var (

@@ -14,6 +14,13 @@ func TestConformance(t *testing.T) {
 		open := func(*testing.T) compute.Device { return Open[float32](3) }
 		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 24)})
 	})
+	t.Run("dtype=float32/products=tiles", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("-short is for -race, which does not see into assembly")
+		}
+		open := func(t *testing.T) compute.Device { return openTiles(t, 3) }
+		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 24)})
+	})
 	t.Run("dtype=float64", func(t *testing.T) {
 		if testing.Short() {
 			t.Skip("float32 uses the same code; -short is for -race")
@@ -21,6 +28,15 @@ func TestConformance(t *testing.T) {
 		open := func(*testing.T) compute.Device { return Open[float64](3) }
 		computetest.Run(t, open, computetest.Config{Eps: 1.0 / (1 << 53)})
 	})
+}
+
+// openTiles opens a device whose linear layers run on the tile unit.
+func openTiles(t testing.TB, workers int) *Device[float32] {
+	d := Open[float32](workers)
+	if !d.UseTiles() {
+		t.Skip("this processor has no tile unit with bfloat16, or the system or the build does not use it")
+	}
+	return d
 }
 
 func TestName(t *testing.T) {
@@ -105,24 +121,33 @@ func step[T Float](d *Device[T]) [][]T {
 
 // TestWorkers checks that the number of workers does not change a bit of any result.
 func TestWorkers(t *testing.T) {
-	t.Run("dtype=float32", func(t *testing.T) { testWorkers[float32](t, math.Float32bits) })
-	t.Run("dtype=float64", func(t *testing.T) { testWorkers[float64](t, math.Float64bits) })
+	t.Run("dtype=float32", func(t *testing.T) { testWorkers(t, Open[float32], math.Float32bits) })
+	t.Run("dtype=float64", func(t *testing.T) { testWorkers(t, Open[float64], math.Float64bits) })
 	t.Run("dtype=float32/products=gonum", func(t *testing.T) {
 		own := vectors
 		vectors = nil
 		defer func() { vectors = own }()
-		testWorkers[float32](t, math.Float32bits)
+		testWorkers(t, Open[float32], math.Float32bits)
+	})
+	t.Run("dtype=float32/products=tiles", func(t *testing.T) {
+		testWorkers(t, func(workers int) *Device[float32] { return openTiles(t, workers) }, math.Float32bits)
 	})
 }
 
 // TestRowsAlone checks that the output of a linear layer for a row does not depend on the rows that are computed with
 // it.
 func TestRowsAlone(t *testing.T) {
-	if vectors == nil {
-		t.Skip("only package sgemm guarantees this")
-	}
+	t.Run("products=vectors", func(t *testing.T) {
+		if vectors == nil {
+			t.Skip("only package sgemm guarantees this")
+		}
+		testRowsAlone(t, Open[float32](3))
+	})
+	t.Run("products=tiles", func(t *testing.T) { testRowsAlone(t, openTiles(t, 3)) })
+}
+
+func testRowsAlone(t *testing.T, d *Device[float32]) {
 	const rows, k, m = 100, 500, 70
-	d := Open[float32](3)
 	random := func(seed uint64, shape ...int) compute.Tensor {
 		x := d.Alloc(shape, compute.Working)
 		compute.Normal(Data[float32](x), seed, "rows", 1)
@@ -143,10 +168,10 @@ func TestRowsAlone(t *testing.T) {
 	}
 }
 
-func testWorkers[T Float, B comparable](t *testing.T, bits func(T) B) {
-	want := step(Open[T](1))
+func testWorkers[T Float, B comparable](t *testing.T, open func(workers int) *Device[T], bits func(T) B) {
+	want := step(open(1))
 	for _, workers := range []int{2, 3, 7} {
-		for i, x := range step(Open[T](workers)) {
+		for i, x := range step(open(workers)) {
 			for j, v := range x {
 				if bits(v) != bits(want[i][j]) {
 					t.Fatalf("workers=%d: element %d of tensor %d is %v, %v with one", workers, j, i, v, want[i][j])

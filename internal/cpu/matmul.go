@@ -48,11 +48,17 @@ func (d *Device[T]) Gemm(
 	if ta {
 		k = a.Shape.Rows()
 	}
+	m, n := dst.Shape.Rows(), dst.Shape.Cols()
+	// The rows of activations are those of dst, or the inner indices where dst is the gradient of a weight.
+	tiled := d.tiled(n, k)
+	if ta {
+		tiled = d.tiled(m, n)
+	}
 	right, weights := secondFactor[T](b, tb)
 	d.share(product[T]{
-		m: dst.Shape.Rows(), n: dst.Shape.Cols(), k: k, alpha: T(alpha), accumulate: accumulate,
+		m: m, n: n, k: k, alpha: T(alpha), accumulate: accumulate, tiled: tiled,
 		a: matrix[T]{Data[T](a), a.Shape.Cols(), ta}, b: right, weights: weights,
-		dst: matrix[T]{Data[T](dst), dst.Shape.Cols(), false},
+		dst: matrix[T]{Data[T](dst), n, false},
 	}, func(int, int, int, int) {})
 }
 
@@ -69,7 +75,7 @@ func (d *Device[T]) Linear(dst, pre, x, w, bias compute.Tensor, act compute.Act)
 	k, m := x.Shape.Cols(), dst.Shape.Cols()
 	right, weights := secondFactor[T](w, true)
 	d.share(product[T]{
-		m: x.Shape.Rows(), n: m, k: k, alpha: 1,
+		m: x.Shape.Rows(), n: m, k: k, alpha: 1, tiled: d.tiled(m, k),
 		a: matrix[T]{Data[T](x), k, false}, b: right, weights: weights,
 		dst: matrix[T]{before, m, false},
 	}, func(i0, i1, j0, j1 int) {

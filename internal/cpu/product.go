@@ -44,6 +44,7 @@ type product[T Float] struct {
 	weights    *sgemm.Weights // if not nil they are the matrix b, transposed if b.trans is set
 	dst        matrix[T]      // not transposed
 	accumulate bool
+	tiled      bool // to be computed on the tile unit
 }
 
 // part returns the product for rows [i0,i1) and columns [j0,j1) of the destination.
@@ -97,6 +98,8 @@ func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 			d.multiply(w, part)
 			finish(i0, i1, j0, j1)
 		})
+	case p.tiled:
+		d.shareTiles(p, finish)
 	case p.m <= rowBlock:
 		d.shareColumns(p, finish)
 	default:
