@@ -31,7 +31,7 @@ constexpr int kGroupRows = 4, kGroupRanks = 8; // of a warp at a time
 //
 //   out = u [N,G R] f32   x [N,G C] f32 or bf16   w [G,R,C] or [G,C,R] f32 or bf16
 //
-// Launched by internal/gpu/lowrank_grouped.go.
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (ceil(N/32), G, ceil(R/8)), block 256: a warp has 4 rows, a lane every 32nd column; no shared memory.
 // Limits   any N, C, R; accesses of single elements.
 // Numerics f32; a lane adds its columns in order, then the lanes.
@@ -75,7 +75,7 @@ KERNEL(grouped_down_bf16, GroupedArgs, 256) { grouped_down<bf16>(a); }
 //
 //   out = y [N,G C] f32 or bf16   u [N,G R] f32   w [G,R,C] or [G,C,R] f32 or bf16
 //
-// Launched by internal/gpu/lowrank_grouped.go.
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid ceil(N G C/256), block 256: a thread has an element; no shared memory.
 // Limits   N G C < 2^31; accesses of single elements.
 // Numerics f32, ranks in order; rounded once.
@@ -102,7 +102,7 @@ KERNEL(grouped_up_bf16, GroupedArgs, 256) { grouped_up<bf16>(a); }
 //
 //   out [parts,stride] f32, laid out as w   u [N,G R] f32   x [N,G C] f32 or bf16
 //
-// Launched by internal/gpu/lowrank_grouped.go.
+// Launched by internal/gpu/lowrank.go.
 // Launch   grid (ceil(G C/256), parts, ceil(R/8)), block 256: a thread has 8 ranks of a column; no shared memory.
 // Limits   any N, C, R; accesses of single elements.
 // Numerics f32; the rows of a part in order, then the parts (lowrank_add). Parts depend on the class of N and on the
