@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 	"github.com/lor2c/lor2c/kernels"
 )
@@ -99,4 +100,70 @@ func (d *Device) function(name string) (f driver.Function, err error) {
 		}
 	}
 	return f, err
+}
+
+// kernel is a loaded kernel.
+type kernel struct {
+	driver.Function
+	shared int // bytes of dynamic shared memory that launches may use
+}
+
+// defaultShared is the shared memory that every kernel may use without SetDynamicShared.
+const defaultShared = 48 << 10
+
+// kernel returns the handle of a kernel that may use the given bytes of shared memory. The first time, it looks up the
+// kernel and checks its argument size and block size against those of the caller. It runs on the device's thread.
+func (d *Device) kernel(name string, args, block, shared int) (driver.Function, error) {
+	k, ok := d.found[name]
+	if ok && shared <= k.shared {
+		return k.Function, nil
+	}
+	if !ok {
+		var err error
+		if k.Function, err = d.function(name); err != nil {
+			return 0, d.explain("find a kernel", err)
+		}
+		k.shared = defaultShared
+		if err := k.agree(name, args, block); err != nil {
+			return 0, err
+		}
+	}
+	if shared > k.shared {
+		k.shared = shared
+		if err := k.SetDynamicShared(shared); err != nil {
+			return 0, d.explain("give "+name+" shared memory", err)
+		}
+	}
+	d.found[name] = k
+	return k.Function, nil
+}
+
+// agree returns an error if the kernel does not take an argument of args bytes or cannot run with the given number of
+// threads per block.
+func (k kernel) agree(name string, args, block int) error {
+	// Drivers before CUDA 12.4 cannot return the size.
+	if size, err := k.ArgumentSize(); err == nil && size != args {
+		return fmt.Errorf("gpu: kernel %s takes an argument of %d bytes, the caller passes %d; this is a bug in lor2c",
+			name, size, args)
+	}
+	a, err := k.Attributes()
+	if err != nil {
+		return fmt.Errorf("gpu: read the attributes of kernel %s: %w", name, err)
+	}
+	if a.MaxThreads < block {
+		return fmt.Errorf("gpu: kernel %s is built for blocks of %d threads, the caller uses %d; this is a bug in lor2c",
+			name, a.MaxThreads, block)
+	}
+	return nil
+}
+
+// named returns the name of an op's kernel for the working precision of the device.
+func (d *Device) named(op string) string { return d.typed(op, compute.Working) }
+
+// typed returns the name of an op's kernel for a type.
+func (d *Device) typed(op string, t compute.DType) string {
+	if d.Bytes(t) == 2 {
+		return op + "_bf16"
+	}
+	return op + "_f32"
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/lor2c/lor2c/internal/gpu/driver"
 )
 
-// ptr is an address on the card. 0 stands for an absent tensor.
-type ptr uint64
-
 // buffer is the compute.Buffer of this package: memory of one tensor, or a slab of the step arena.
 type buffer struct {
 	base  ptr
@@ -30,23 +27,6 @@ type memory struct {
 
 // scratchBytes is the memory that an op may use for partial sums.
 const scratchBytes = 64 << 20
-
-// Bytes returns the size of an element of type t.
-func (d *Device) Bytes(t compute.DType) int64 {
-	if d.narrow && t != compute.Int && t != compute.Exact {
-		return 2
-	}
-	return 4
-}
-
-// at returns the address of t's first element, or 0 if t is absent.
-func (d *Device) at(t compute.Tensor) ptr {
-	b, _ := t.Buf.(*buffer)
-	if b == nil {
-		return 0 // t is absent, or comes from a device that has failed
-	}
-	return b.base + ptr(int64(t.Off)*d.Bytes(t.DType))
-}
 
 // allocate allocates memory on the card and fills it with zeros. what describes the memory in the error.
 func (d *Device) allocate(bytes int64, what string) *buffer {
