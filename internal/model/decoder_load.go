@@ -112,23 +112,6 @@ func LoadDecoder(dev compute.Device, dir string, tokens int, trains func(name st
 	return m, nil
 }
 
-// storedAs returns in which way a device may store all matrices of w without a loss.
-func storedAs(w *bitsandbytes.Model) compute.DType {
-	ways := map[checkpoint.DType]compute.DType{checkpoint.BF16: compute.BFloat16, checkpoint.F16: compute.Float16}
-	stored := compute.Working
-	for _, name := range w.Names() {
-		kind, shape, _ := w.Info(name)
-		switch way := ways[kind]; {
-		case len(shape) != 2 || kind == bitsandbytes.NF4:
-		case way == compute.Working || stored != compute.Working && way != stored:
-			return compute.Working
-		default:
-			stored = way
-		}
-	}
-	return stored
-}
-
 // CheckDecoderWeights returns an error if the sizes in c, which was read from dir, are not those of the tensors in the
 // header of dir's weights. It does not read the tensors. It sets c.Stored and c.FourBit.
 func CheckDecoderWeights(dir string, c *DecoderConfig) error {

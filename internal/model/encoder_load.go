@@ -3,18 +3,17 @@ package model
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/bitsandbytes"
 	"github.com/lor2c/lor2c/internal/compute"
-	"github.com/lor2c/lor2c/internal/tape"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/place"
 )
-
-// Source returns the initial values of a parameter, by its name in a checkpoint
-// of the whole network. It returns false for a parameter of the head that it
-// does not have. New then draws it at random.
-type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
 // New allocates the network of c with the given number of outputs and copies
 // the values of src into it. If src does not have the head, it is drawn from
@@ -67,78 +66,6 @@ func New(
 	return m, b.err
 }
 
-// builder collects the parameters of a network, and the first error.
-type builder struct {
-	dev    compute.Device
-	src    Source
-	seed   uint64
-	trains func(name string) bool // reports whether a parameter of the network is trained; nil if none is
-	// stored is how frozen matrices may be stored: Working, BFloat16 or Float16.
-	stored compute.DType
-	// fourBit has the names of matrices that are allocated in four bits unless they are trained.
-	fourBit map[string]bool
-	prefix  string
-	head    bool // set while the parameters of the head are made
-	params  []*tape.Param
-	drawn   []*tape.Param // parameters of the network that src does not have and that were drawn
-	err     error
-}
-
-func (b *builder) param(name string, shape ...int) *tape.Param { return b.read(name, false, shape...) }
-
-// matrix returns a parameter that only linear layers and embeddings read.
-func (b *builder) matrix(name string, rows, cols int) *tape.Param {
-	return b.read(name, true, rows, cols)
-}
-
-// read returns a parameter with the values of src.
-func (b *builder) read(name string, matrix bool, shape ...int) *tape.Param {
-	name = b.prefix + name
-	if b.err != nil {
-		return &tape.Param{Name: name}
-	}
-	if b.fourBit[name] && (b.trains == nil || !b.trains(name)) {
-		p := &tape.Param{Name: name, Value: b.dev.Alloc(shape, compute.NF4)}
-		b.params = append(b.params, p)
-		return p
-	}
-	values, ok, err := b.src(name, shape)
-	if err != nil {
-		b.err = err
-		return &tape.Param{Name: name}
-	}
-	// Only parameters of the head may be missing from src.
-	var p *tape.Param
-	if trained := b.trains != nil && b.trains(name) || b.head || !ok; matrix && !trained {
-		p = tape.NewFrozen(b.dev, name, b.stored, shape[0], shape[1])
-	} else {
-		p = tape.NewParam(b.dev, name, trained, shape...)
-	}
-	if !ok {
-		values = make([]float32, p.Value.Shape.Len())
-		if len(shape) > 1 {
-			// Hugging Face's initializer_range; biases start at 0.
-			compute.Normal(values, b.seed, p.Name, 0.02)
-		}
-		if !b.head {
-			b.drawn = append(b.drawn, p)
-			p.Upload(b.dev, values)
-			return p
-		}
-	}
-	p.Upload(b.dev, values)
-	b.params = append(b.params, p)
-	return p
-}
-
-func (b *builder) linear(name string, out, in int) Linear {
-	return Linear{b.matrix(name+".weight", out, in), b.param(name+".bias", out)}
-}
-
-func (b *builder) norm(name string, width int) norm {
-	return norm{b.param(name+".weight", width), b.param(name+".bias", width)}
-}
-
 // Load reads a Hugging Face model directory. It returns an error if a value that the
 // model uses is not finite, or if the sizes in config.json are not those of the
 // weights. head describes the classification head; values that are not read from the
@@ -179,6 +106,97 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 	}
 	m.HeadOrigin = origin
 	return m, uploadFourBit(dev, m, func(name string) (string, bool) { return storedName(w, c, name) }, w)
+}
+
+// CheckWeights returns an error if the sizes in c, which was read from dir, are not
+// those of the tensors in the header of dir's weights. It does not read the tensors.
+// It sets c.FourBit.
+// Call it before allocating memory by the sizes of a configuration, because these can
+// be arbitrarily large.
+func CheckWeights(dir string, c *Config) error {
+	w, err := bitsandbytes.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	return checkWeights(w, dir, c)
+}
+
+func checkWeights(w *bitsandbytes.Model, dir string, own *Config) error {
+	c := *own
+	c.FourBit = nil
+	config := filepath.Join(dir, configFile)
+	names := w.Names()
+	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
+		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; use the config.json "+
+			"of these weights",
+			config, c.Layers, layers)
+	}
+	read := map[string]bool{}
+	// New calls the source for each parameter of c, on a device that only counts
+	// memory.
+	m, err := New(nulldev.Open(4), c, 1, 0, nil, func(name string, shape compute.Shape) ([]float32, bool, error) {
+		if isHead(c, name) {
+			return nil, true, nil
+		}
+		stored, found := storedName(w, c, name)
+		if !found && strings.Contains(name, "pooler.") {
+			return nil, true, nil
+		}
+		if !found {
+			return nil, false, fmt.Errorf("model: load %s: there is no tensor %s; use the weights of a %s encoder", dir, name,
+				c.Type)
+		}
+		read[stored] = true
+		if _, got, _ := w.Info(stored); !slices.Equal(got, shape) {
+			return nil, false, fmt.Errorf("model: load %s: %s is %v; %s has %v", w.Home(stored), stored, got, config,
+				[]int(shape))
+		}
+		return nil, true, nil
+	})
+	if err != nil {
+		return err
+	}
+	own.FourBit = fourBit(m, func(name string) (string, bool) { return storedName(w, c, name) }, w)
+	var unread []string
+	for _, name := range names {
+		if !read[name] && belongsToEncoder(c, name) {
+			unread = append(unread, name)
+		}
+	}
+	if unread != nil {
+		return fmt.Errorf("model: load %s: the weights have tensors of the encoder that a %s encoder of this config.json "+
+			"does not use: %s; use the config.json of these weights", config, c.Type, place.List(unread))
+	}
+	return nil
+}
+
+// isHead reports whether a parameter belongs to the classification head.
+func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.Type+".") }
+
+var layerName = regexp.MustCompile(`^encoder\.layer\.(\d+)\.`)
+
+// storedLayers returns the number of encoder layers that have tensors in names.
+func storedLayers(c Config, names []string) (layers int) {
+	for _, name := range names {
+		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.Type+".")); m != nil {
+			// A number that does not fit an int is not a layer of c in any case.
+			l, _ := strconv.Atoi(m[1])
+			layers = max(layers, l+1)
+		}
+	}
+	return layers
+}
+
+// belongsToEncoder reports whether an encoder uses a tensor of the weights. It does not
+// use RoBERTa's pooler, or the constants that old releases of transformers saved.
+func belongsToEncoder(c Config, name string) bool {
+	bare := strings.TrimPrefix(name, c.Type+".")
+	switch bare {
+	case "embeddings.position_ids", "embeddings.token_type_ids":
+		return false
+	}
+	return strings.HasPrefix(bare, "embeddings.") || strings.HasPrefix(bare, "encoder.")
 }
 
 // headOrigin decides whether the head in w can be used.
