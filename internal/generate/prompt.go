@@ -21,7 +21,10 @@ func (t *Texts) SetTemplate(name string) error {
 	if name != instruct.TemplateChat {
 		return nil
 	}
-	source, ok := t.Tokenizer.ChatTemplates()["default"]
+	source, ok, err := t.Tokenizer.ChatTemplate()
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return place.Mistake(fmt.Errorf("generate: open %s: %w", t.dir, errNoTemplate))
 	}

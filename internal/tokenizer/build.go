@@ -112,7 +112,7 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 			return nil, err
 		}
 	}
-	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1, chat: cfg.templates}
+	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1}
 	t.roles = roles{bos: -1, eos: -1, special: map[int32]bool{}, ids: all.ids}
 	for _, a := range added {
 		if a.Special {

@@ -2,9 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 
@@ -24,7 +22,7 @@ type config struct {
 	AddEosToken          *bool  `json:"add_eos_token"`
 	Legacy               *bool  `json:"legacy"`
 
-	// ChatTemplate is a template, or a list of named templates.
+	// ChatTemplate is a template, or a list of named templates. ChatTemplate of Tokenizer reads it.
 	ChatTemplate json.RawMessage `json:"chat_template"`
 
 	// Decoder has full descriptions of added tokens by id. transformers writes
@@ -33,8 +31,6 @@ type config struct {
 
 	Names specialNames `json:"-"`
 	added []addedToken // of added_tokens_decoder or added_tokens.json, by id
-
-	templates map[string]string // chat templates by name
 }
 
 // specialNames are the tokens with a role. A token is nil if no file names it.
@@ -162,38 +158,36 @@ func (c *config) extra() []addedToken {
 // only if that is missing.
 func readConfig(d *folder) (*config, error) {
 	c := &config{}
-	src, err := d.read(configFile)
-	if err == nil {
+	src, err := d.optional(configFile)
+	if err != nil {
+		return nil, err
+	}
+	if src != nil {
 		for _, part := range []any{c, &c.Names} {
-			if err = src.unmarshal(part); err != nil {
+			if err := src.unmarshal(part); err != nil {
 				return nil, err
 			}
 		}
-		err = c.check(src)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := c.readChatTemplates(d, src); err != nil {
-		return nil, err
+		if err := c.check(src); err != nil {
+			return nil, err
+		}
 	}
 	// The order of precedence is that of PreTrainedTokenizerBase._from_pretrained.
 	if c.AddedTokensDecoder != nil {
 		return c, c.useDecoder(src)
 	}
-	if src, err = d.read(specialMapFile); err == nil {
+	special, err := d.optional(specialMapFile)
+	if err != nil {
+		return nil, err
+	}
+	if special != nil {
 		var names specialNames
-		if err = src.unmarshal(&names); err == nil {
-			c.Names.merge(names)
+		if err := special.unmarshal(&names); err != nil {
+			return nil, err
 		}
+		c.Names.merge(names)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if err := c.readAddedTokens(d); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, c.readAddedTokens(d)
 }
 
 // check returns an error for settings that would change ids and that this
@@ -230,11 +224,8 @@ func (c *config) useDecoder(src *source) error {
 
 // readAddedTokens reads added_tokens.json, an object of tokens and ids.
 func (c *config) readAddedTokens(d *folder) error {
-	src, err := d.read(addedTokensFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	src, err := d.optional(addedTokensFile)
+	if err != nil || src == nil {
 		return err
 	}
 	var ids map[string]int32

@@ -328,36 +328,46 @@ func TestDecoderErrors(t *testing.T) {
 	}
 }
 
-// TestChatTemplates reads templates from both places.
-func TestChatTemplates(t *testing.T) {
+// TestChatTemplate reads the template from both places. A chat_template that cannot be read is an error only for a
+// caller that asks for it.
+func TestChatTemplate(t *testing.T) {
 	dir := copyOf(t, "llama")
-	load := func() map[string]string {
+	load := func() *Tokenizer {
 		tok, err := Load(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return tok.ChatTemplates()
+		return tok
 	}
-	if got := load(); len(got) != 0 {
-		t.Errorf("templates %q", got)
+	want := func(template string, found bool) {
+		t.Helper()
+		if got, ok, err := load().ChatTemplate(); got != template || ok != found || err != nil {
+			t.Errorf("template %q, %v, error %v; want %q, %v", got, ok, err, template, found)
+		}
 	}
-	put(t, dir, configFile,
-		`{"chat_template": [{"name": "default", "template": "x"}, {"name": "tool_use", "template": "y"}]}`)
-	if got := load(); got["default"] != "x" || got["tool_use"] != "y" {
-		t.Errorf("templates %q", got)
+	want("", false)
+	for config, template := range map[string]string{
+		`{"chat_template": "x"}`: "x",
+		`{"chat_template": [{"name": "tool_use", "template": "y"}, {"name": "default", "template": "x"}]}`: "x",
+	} {
+		put(t, dir, configFile, config)
+		want(template, true)
 	}
-	put(t, dir, chatTemplateFile, "{{ z }}\n")
-	if got := load(); got["default"] != "{{ z }}\n" || got["tool_use"] != "y" {
-		t.Errorf("templates %q", got)
-	}
-	for config, want := range map[string]string{
-		`{"chat_template": 7}`: "chat_template is 7; it must be a template",
+	put(t, dir, configFile, `{"chat_template": [{"name": "tool_use", "template": "y"}]}`)
+	want("", false)
+	for config, fault := range map[string]string{
+		`{"chat_template": 7}`: "tokenizer_config.json: chat_template is 7; it must be a template",
 		`{"chat_template": [{"name": "a", "template": "x"}, {"name": "a", "template": "y"}]}`: `chat_template has the name "a" twice or empty`,
 	} {
 		put(t, dir, configFile, config)
-		if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %s", err, want)
+		if _, _, err := load().ChatTemplate(); err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("error %v, want %s", err, fault)
 		}
+	}
+	put(t, dir, chatTemplateFile, "{{ z }}\n")
+	want("{{ z }}\n", true)
+	if _, ok := load().Files()[chatTemplateFile]; !ok {
+		t.Errorf("%s is not among the files of the tokenizer", chatTemplateFile)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -40,6 +39,10 @@ func Load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	// It belongs to the files that are saved with an adapter, also if nothing here reads it.
+	if _, err := d.optional(chatTemplateFile); err != nil {
+		return nil, err
+	}
 	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText,
 		fromSentencePiece} {
 		b, err := route(d, cfg)
@@ -53,7 +56,7 @@ func Load(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.files = d.files
+		t.files, t.chat = d.files, source{filepath.Join(dir, configFile), cfg.ChatTemplate}
 		return t, nil
 	}
 	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and "+
@@ -133,46 +136,6 @@ func fromVocabText(d *folder, cfg *config) (*builder, error) {
 	}
 	b.model = m
 	return b, nil
-}
-
-// source is the text of a file with the path that errors show.
-type source struct {
-	path string
-	data []byte
-}
-
-// folder is the directory of a tokenizer with the files that were read from it.
-type folder struct {
-	path  string
-	files map[string][]byte
-}
-
-// read reads a text file of the tokenizer. The error wraps fs.ErrNotExist if
-// the file does not exist.
-func (d *folder) read(name string) (*source, error) {
-	s, err := d.readBinary(name)
-	if err != nil {
-		return nil, err
-	}
-	if what := infile.Describe(s.data[:min(len(s.data), 64)]); what != "" {
-		return nil, s.errorf("it is not a tokenizer's file but %s", what)
-	}
-	if err := s.checkUTF8(); err != nil {
-		return nil, err
-	}
-	d.files[name] = s.data
-	return s, nil
-}
-
-// readBinary does what read does for a file that need not be text. The caller
-// adds it to the files that were read.
-func (d *folder) readBinary(name string) (*source, error) {
-	s := &source{path: filepath.Join(d.path, name)}
-	var err error
-	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
-		return nil, s.errorf("%w", err)
-	}
-	return s, nil
 }
 
 // isSet returns *p, or fallback if p is nil.

@@ -5,12 +5,64 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
+
+// source is the text of a file with the path that errors show.
+type source struct {
+	path string
+	data []byte
+}
+
+// folder is the directory of a tokenizer with the files that were read from it.
+type folder struct {
+	path  string
+	files map[string][]byte
+}
+
+// read reads a text file of the tokenizer. The error wraps fs.ErrNotExist if
+// the file does not exist.
+func (d *folder) read(name string) (*source, error) {
+	s, err := d.readBinary(name)
+	if err != nil {
+		return nil, err
+	}
+	if what := infile.Describe(s.data[:min(len(s.data), 64)]); what != "" {
+		return nil, s.errorf("it is not a tokenizer's file but %s", what)
+	}
+	if err := s.checkUTF8(); err != nil {
+		return nil, err
+	}
+	d.files[name] = s.data
+	return s, nil
+}
+
+// readBinary does what read does for a file that need not be text. The caller
+// adds it to the files that were read.
+func (d *folder) readBinary(name string) (*source, error) {
+	s := &source{path: filepath.Join(d.path, name)}
+	var err error
+	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
+		return nil, s.errorf("%w", err)
+	}
+	return s, nil
+}
+
+// optional does what read does for a file that need not be there. It returns nil if the file does not exist.
+func (d *folder) optional(name string) (*source, error) {
+	s, err := d.read(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return s, err
+}
 
 // errorAt returns an error for a fault at a byte offset of the file, with
 // path:line:column.

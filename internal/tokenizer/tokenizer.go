@@ -25,7 +25,7 @@ type Tokenizer struct {
 	added  addedTokens
 	plain  addedTokens // those of added that are not special
 	roles  roles
-	chat   map[string]string // chat templates by name
+	chat   source // chat_template of tokenizer_config.json; ChatTemplate reads it
 	single template
 	pair   template
 	pad    int32
@@ -212,10 +212,6 @@ func (t *Tokenizer) SpecialTokens() []string {
 	}
 	return list
 }
-
-// ChatTemplates returns the Jinja templates of conversations that the files
-// contain, by name; the usual one is "default". Package chat renders them.
-func (t *Tokenizer) ChatTemplates() map[string]string { return t.chat }
 
 // roles has the purposes of the tokens of a tokenizer.
 type roles struct {

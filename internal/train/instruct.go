@@ -109,9 +109,12 @@ func (s *rows) encoding(f *instruct.File) (o instruct.Options, err error) {
 			"name it in tokenizer_config.json", s.Dir))
 	}
 	o.Template = cmp.Or(o.Template, instruct.DefaultTemplate(f.Format))
-	source, ok := s.Tokenizer.ChatTemplates()["default"]
-	if o.Template != instruct.TemplateChat || !ok {
+	if o.Template != instruct.TemplateChat {
 		return o, nil
+	}
+	source, ok, err := s.Tokenizer.ChatTemplate()
+	if err != nil || !ok {
+		return o, err
 	}
 	if o.Chat, err = chat.Parse(source); err != nil {
 		return o, place.Mistake(fmt.Errorf("train: open %s: %w; want data.template: alpaca, or rows of prompt and "+
