@@ -33,6 +33,7 @@ type talker struct {
 	lines lineReader
 	out   io.Writer
 	live  bool // out is a terminal
+	flow  *terminal.Flow
 }
 
 // lineReader reads what a user types.
@@ -46,7 +47,9 @@ var errCleared = errors.New("the line was discarded")
 
 // talk runs a chat until the user ends it.
 func talk(c *cobra.Command, conversation *generate.Conversation) error {
-	t := &talker{Conversation: conversation, out: c.OutOrStdout(), live: terminal.Of(os.Stdout).Live}
+	screen := terminal.Of(os.Stdout)
+	t := &talker{Conversation: conversation, out: c.OutOrStdout(), live: screen.Live}
+	t.flow = &terminal.Flow{W: t.out, Width: screen.Width}
 	t.lines = newLineReader(c.InOrStdin(), t.live)
 	if t.live {
 		t.say("Type a question, or /help.\n")
@@ -78,9 +81,16 @@ func talk(c *cobra.Command, conversation *generate.Conversation) error {
 	}
 }
 
-// say writes to the user at once.
+// say writes whole lines to the user at once.
 func (t *talker) say(text string) {
-	io.WriteString(t.out, text)
+	t.stream(text)
+	t.flow.Flush()
+	flush(t.out)
+}
+
+// stream writes a part of a line to the user.
+func (t *talker) stream(text string) {
+	t.flow.Write(text)
 	flush(t.out)
 }
 
@@ -108,7 +118,7 @@ func (t *talker) answer(ctx context.Context, question string) error {
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	defer onInterrupt(ctx, stop)()
-	a, err := t.Ask(asking, question, func(part string) { t.say(printable(part, t.live)) })
+	a, err := t.Ask(asking, question, func(part string) { t.stream(printable(part, t.live)) })
 	if err != nil && exitCode(err) != exitUsage {
 		return err
 	}
