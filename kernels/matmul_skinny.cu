@@ -2,7 +2,6 @@
 // terms are divided among blocks. See compute.Matmul.
 #include "matmul.cuh"
 
-constexpr int kFew = 8;  // lines of the short factor per warp
 constexpr int kMany = 2; // lines of the long factor per warp
 
 // load_terms reads 8 terms of a line. Terms from `some` on are zeros.
@@ -15,19 +14,22 @@ template <typename T> DEVICE void load_terms(float (&x)[8], const T* p, int some
     for (int i = 0; i < 8; i++) x[i] = i < some ? to_float(p[i]) : 0.0f;
 }
 
-// matmul_skinny: dst = act(alpha a bT + bias), or added to dst, or times act'(pre), for a product with few rows, or few
-// columns: a classification head and its hidden layer.
+// matmul_skinny, matmul_skinny1, matmul_skinny2, matmul_skinny4: dst = act(alpha a bT + bias), or added to dst, or
+// times act'(pre), for a product with few rows, or few columns: the layers of a decoder for the next tokens of few
+// texts, a classification head and its hidden layer. kFew is 8, 1, 2 or 4.
 //
 //   a [M,K], b [N,K], bias [N], pre [M,N] f32 or bf16; dst [M,N] the same or f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(L/16), ceil(S/8)), where L is the larger of M and N and S the smaller; block 256. A warp has 8 x
-//          2 elements of dst, and its lanes divide the terms, 8 at a time. No shared memory.
-// Limits   as matmul. a is not transposed, and b is.
-// Numerics f32: the terms of a lane in the order of k, then a tree over the lanes.
-// Work     2 M N K flops, (M + N) K reads if S <= 8; memory or latency bound.
+// Launch   grid (ceil(L/16), ceil(S/kFew)), where L is the larger of M and N and S the smaller; block 256. A warp has
+//          kFew x 2 elements of dst, and its lanes divide the terms, 8 at a time. No shared memory.
+// Limits   as matmul. a is not transposed, and b is. 16-byte loads need K % 8 == 0 and factors aligned to 16 bytes.
+// Numerics f32: the terms of a lane in the order of k, then a tree over the lanes. So an element has the same bits with
+//          every kFew and every number of rows.
+// Work     2 M N K flops, (M + N) K reads if S <= kFew; memory bound. Rows beyond the last would cost as much
+//          arithmetic as others, which with kFew = 8 takes longer than to read the weights for one row.
 // Source   the definition.
-template <typename T> DEVICE void matmul_skinny(const MatmulArgs& a) {
+template <typename T, int kFew> DEVICE void matmul_skinny(const MatmulArgs& a) {
     const int m = a.dims[0], n = a.dims[1], k = a.dims[2], lane = threadIdx.x % 32;
     const bool rows_few = m <= n;
     const T* few = static_cast<const T*>(rows_few ? a.a : a.b);
@@ -63,8 +65,14 @@ template <typename T> DEVICE void matmul_skinny(const MatmulArgs& a) {
     const Epilogue<T> e(a.out, n);
     e.put(rows_few ? f : l, rows_few ? l : f, mine);
 }
-KERNEL(matmul_skinny_f32, MatmulArgs, 256) { matmul_skinny<float>(a); }
-KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16>(a); }
+KERNEL(matmul_skinny_f32, MatmulArgs, 256) { matmul_skinny<float, 8>(a); }
+KERNEL(matmul_skinny_bf16, MatmulArgs, 256) { matmul_skinny<bf16, 8>(a); }
+KERNEL(matmul_skinny4_f32, MatmulArgs, 256) { matmul_skinny<float, 4>(a); }
+KERNEL(matmul_skinny4_bf16, MatmulArgs, 256) { matmul_skinny<bf16, 4>(a); }
+KERNEL(matmul_skinny2_f32, MatmulArgs, 256) { matmul_skinny<float, 2>(a); }
+KERNEL(matmul_skinny2_bf16, MatmulArgs, 256) { matmul_skinny<bf16, 2>(a); }
+KERNEL(matmul_skinny1_f32, MatmulArgs, 256) { matmul_skinny<float, 1>(a); }
+KERNEL(matmul_skinny1_bf16, MatmulArgs, 256) { matmul_skinny<bf16, 1>(a); }
 
 // matmul_reduce: the second stage of a product whose terms are divided among blocks.
 //

@@ -24,6 +24,13 @@ type matmulArgs struct {
 // skinny is the largest number of rows or columns of a product for which tiles are not used.
 const skinny = 16
 
+// skinnyKernels are the kernels for such products, with the number of lines of the short factor that a warp has. An
+// element has the same bits with each of them.
+var skinnyKernels = []struct {
+	op  string
+	few int
+}{{"matmul_skinny1", 1}, {"matmul_skinny2", 2}, {"matmul_skinny4", 4}, {"matmul_skinny", 8}}
+
 // Gemm computes dst = alpha op(a) op(b), or adds it to dst.
 func (d *Device) Gemm(
 	dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
@@ -58,14 +65,17 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	}
 	elements := m * n
 	m, n, k = class(m), class(n), class(k)
-	if kernel := d.typed("matmul_skinny", a.DType); !ta && tb && min(m, n) <= skinny && !d.refused[kernel] {
-		d.launchProduct(
-			kernel, grid{x: ceil(max(m, n), 16), y: ceil(min(m, n), 8)}, 256, args, elements,
-		)
-	} else {
-		narrow := d.Bytes(a.DType) == 2
-		d.tiled(d.plan(productShape{m, n, k, narrow, narrow && ta && tb}), a.DType, args, elements)
+	if few := min(m, n); !ta && tb && few <= skinny {
+		for _, k := range skinnyKernels {
+			if kernel := d.typed(k.op, a.DType); (few <= k.few || k.few == 8) && !d.refused[kernel] {
+				d.launchProduct(kernel, grid{x: ceil(max(m, n), 16), y: ceil(few, k.few)}, 256, args, elements)
+				return
+			}
+		}
 	}
+
+	narrow := d.Bytes(a.DType) == 2
+	d.tiled(d.plan(productShape{m, n, k, narrow, narrow && ta && tb}), a.DType, args, elements)
 }
 
 // productShape has everything that a plan depends on; see planMatmul.

@@ -135,12 +135,16 @@ func (d *Device) productChecks(rng *rand.Rand) (all []kernelCheck) {
 		precisions = append(precisions, compute.Working)
 	}
 	for _, t := range precisions {
-		skinny, reduce := d.typed("matmul_skinny", t), d.typed("matmul_reduce", t)
-		all = append(all, kernelCheck{skinny, func() bool {
-			return d.productAgrees(rng, t, false, true, func(args matmulArgs) {
-				launch(d, skinny, grid{x: ceil(checkN, 16), y: ceil(checkM, 8)}, 256, 0, args)
-			})
-		}}, kernelCheck{reduce, func() bool {
+		for _, k := range skinnyKernels {
+			skinny := d.typed(k.op, t)
+			all = append(all, kernelCheck{skinny, func() bool {
+				return d.productAgrees(rng, t, false, true, func(args matmulArgs) {
+					launch(d, skinny, grid{x: ceil(checkN, 16), y: ceil(checkM, k.few)}, 256, 0, args)
+				})
+			}})
+		}
+		reduce := d.typed("matmul_reduce", t)
+		all = append(all, kernelCheck{reduce, func() bool {
 			return d.productAgrees(rng, t, false, true, func(args matmulArgs) {
 				// The sums of the plain kernel are the only part.
 				args.parts, args.partial = 1, d.scratch(4*checkM*checkN)

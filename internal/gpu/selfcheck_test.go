@@ -59,7 +59,9 @@ func TestSelfCheckedKernels(t *testing.T) {
 	driver := fake(t)
 	checking(t)
 	var names []string
-	for _, p := range []string{"nn", "nt", "tn", "small_nn", "small_nt", "small_tn", "small_tt", "skinny", "reduce"} {
+	for _, p := range []string{
+		"nn", "nt", "tn", "small_nn", "small_nt", "small_tn", "small_tt", "skinny", "skinny1", "skinny2", "skinny4", "reduce",
+	} {
 		names = append(names, "matmul_"+p+"_bf16")
 	}
 	names = append(names, "matmul_f32", "matmul_small_f32", "matmul_skinny_f32", "matmul_reduce_f32")
@@ -139,7 +141,9 @@ func TestWrongKernel(t *testing.T) {
 	fake(t)
 	for _, c := range []struct{ file, from, to, refused string }{
 		{"matmul_skinny.cu", "sum[i * kMany + j] = fmaf(x[j][l], y[l], sum[i * kMany + j])",
-			"sum[i * kMany + j] = fmaf(x[j][l], y[7 - l], sum[i * kMany + j])", "matmul_skinny_bf16 matmul_skinny_f32"},
+			"sum[i * kMany + j] = fmaf(x[j][l], y[7 - l], sum[i * kMany + j])",
+			"matmul_skinny1_bf16 matmul_skinny1_f32 matmul_skinny2_bf16 matmul_skinny2_f32 matmul_skinny4_bf16 " +
+				"matmul_skinny4_f32 matmul_skinny_bf16 matmul_skinny_f32"},
 		{"attention_forward.cu", "multiply_add<D>(o, p, keys.ring.second(step));",
 			"multiply_add<D>(o, p, keys.ring.first(step));",
 			"attention_forward_d128_bf16 attention_forward_d32_bf16 attention_forward_d64_bf16"},
