@@ -15,22 +15,35 @@ struct AttentionArgs {
     void *dq, *dk, *dv;         // dq may be null
     const int32_t *cu_q, *cu_k; // [B+1]
     const int32_t* sequences;   // B
+    const int32_t* table;       // [B,W] blocks of k and v, or null
     Dropout dropout;
     int32_t heads, kv_heads, head_dim;
     int32_t causal; // query i sees keys j <= i + (TK - TQ)
     float scale;
-    int32_t vector; // rows may be read 16 bytes at a time
+    int32_t vector;      // rows may be read 16 bytes at a time
+    int32_t table_width; // W
+    int32_t unused;
 };
 
 namespace { // each file has its own: other kernels use the same plain names
 
 constexpr float kLog2e = 1.4426950408889634f;
 
+// kBlockRows is the number of keys in a block of a table. Tiles of keys begin at multiples of 32, so a tile is in one
+// block.
+constexpr int kBlockRows = 64;
+
 // Sequence has the rows of one sequence.
 struct Sequence {
     int q0, queries; // first packed row, and number of rows
     int k0, keys;
     int shift; // query i sees keys j < i + shift, and j < keys
+    const int32_t* table; // the blocks of the keys, or null if the keys follow each other from k0 on
+
+    // key_row returns the row of k and v that has key j.
+    DEVICE int64_t key_row(int j) const {
+        return table ? int64_t(table[j / kBlockRows]) * kBlockRows + j % kBlockRows : k0 + j;
+    }
 
     // seen returns the number of keys that query i sees.
     DEVICE int seen(int i) const { return max(0, min(keys, i + shift)); }
@@ -45,6 +58,7 @@ DEVICE Sequence sequence(const AttentionArgs& a, int s) {
     r.k0 = a.cu_k[s];
     r.keys = a.cu_k[s + 1] - r.k0;
     r.shift = a.causal ? 1 + r.keys - r.queries : r.keys;
+    r.table = a.table ? a.table + int64_t(s) * a.table_width : nullptr;
     return r;
 }
 
@@ -53,8 +67,9 @@ DEVICE Sequence sequence(const AttentionArgs& a, int s) {
 struct QueryBlock {
     Sequence s;
     int head, stride, kv_stride;
-    int first, rows;     // the block's queries
-    int64_t q_at, kv_at; // offsets of the first of them and of the sequence's first key, in the columns of the head
+    int first, rows; // the block's queries
+    int64_t q_at;    // offset of the first of them in the columns of the head
+    int kv_column;   // the first column of the head in a row of k
 
     // find returns false if the block has no query.
     DEVICE bool find(const AttentionArgs& a, int stay, int D) {
@@ -67,9 +82,12 @@ struct QueryBlock {
         first = stay * (gridDim.y - 1 - blockIdx.y);
         rows = min(stay, s.queries - first);
         q_at = int64_t(s.q0 + first) * stride + head * D;
-        kv_at = int64_t(s.k0) * kv_stride + head * a.kv_heads / a.heads * D;
+        kv_column = head * a.kv_heads / a.heads * D;
         return rows > 0;
     }
+
+    // key_at returns the offset of key j in the columns of the head.
+    DEVICE int64_t key_at(int j) const { return s.key_row(j) * kv_stride + kv_column; }
 };
 
 // KeyBlock has the keys of a block, `stay` at most, of key head blockIdx.x of sequence blockIdx.z, for heads of D

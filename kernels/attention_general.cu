@@ -182,7 +182,7 @@ template <typename T> DEVICE void attention_forward(const AttentionArgs& a) {
     for (int r = 0; r < kRows; r++) m[r] = negative_infinity();
 
     for (int j0 = 0; j0 < last; j0 += kPass) {
-        tiles.template load_pass<T>(a.k, a.v, b.kv_at + int64_t(j0) * b.kv_stride, b.kv_stride, s.keys - j0, a);
+        tiles.template load_pass<T>(a.k, a.v, b.key_at(j0), b.kv_stride, s.keys - j0, a);
         float p[kRows];
         products(p, tiles.stay[0] + top * tiles.w.stay, tiles.pass[0], tiles.w);
         const uint32_t keep = mask.active() ? keep_rows(mask, s.q0 + b.first + top, j0) : kAllLanes;
@@ -321,7 +321,7 @@ template <typename T> DEVICE void attention_backward_q(const AttentionArgs& a) {
     }
 
     for (int j0 = 0; j0 < last; j0 += kPass) {
-        tiles.template load_pass<T>(a.k, a.v, b.kv_at + int64_t(j0) * b.kv_stride, b.kv_stride, s.keys - j0, a);
+        tiles.template load_pass<T>(a.k, a.v, b.key_at(j0), b.kv_stride, s.keys - j0, a);
         float p[kRows], ds[kRows];
         products(p, tiles.stay[0] + top * tiles.w.stay, tiles.pass[0], tiles.w);
         products(ds, tiles.stay[1] + top * tiles.w.stay, tiles.pass[1], tiles.w);

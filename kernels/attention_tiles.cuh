@@ -61,18 +61,19 @@ template <int D> struct Ring {
 template <int D> struct KeyRing {
     Ring<D> ring;
     const bf16 *k, *v;
-    int stride, keys, steps;
+    const QueryBlock& b;
+    int steps;
 
     DEVICE KeyRing(bf16* stages, const AttentionArgs& a, const QueryBlock& b)
-        : ring{stages}, k(static_cast<const bf16*>(a.k) + b.kv_at), v(static_cast<const bf16*>(a.v) + b.kv_at),
-          stride(b.kv_stride), keys(b.s.keys), steps((b.s.seen(b.first + b.rows - 1) + kPass - 1) / kPass) {}
+        : ring{stages}, k(static_cast<const bf16*>(a.k)), v(static_cast<const bf16*>(a.v)), b(b),
+          steps((b.s.seen(b.first + b.rows - 1) + kPass - 1) / kPass) {}
 
     // load starts to copy the tiles of a step. It closes a group of copies for every step, also for those beyond the
     // last, so that the number of open groups does not depend on the step.
     DEVICE void load(int step) const {
         if (step < steps) {
-            const int64_t at = int64_t(step) * kPass * stride;
-            ring.template load<true>(step, k, v, at, stride, keys - step * kPass);
+            const int j = step * kPass;
+            ring.template load<true>(step, k, v, b.key_at(j), b.kv_stride, b.s.keys - j);
         }
         cp_async_commit();
     }

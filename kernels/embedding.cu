@@ -10,25 +10,29 @@ struct SelectArgs {
     uint32_t aligned;
 };
 
-// gather: dst[n,c] = x[idx[n],c].
+// gather, put: dst[n,c] = x[idx[n],c], and dst[idx[n],c] = x[n,c] for indices that are all different.
 //
-//   dst [B,C], x [N,C] f32 or bf16   idx [B] i32
+//   gather   dst [B,C], x [N,C] f32 or bf16   idx [B] i32
+//   put      dst [N,C], x [B,C] likewise
 //
 // Launched by internal/gpu/embedding.go.
 // Launch   grid ceil(B ceil(C/8)/256), block 256, no shared memory.
 // Limits   B ceil(C/8) < 2^31; 16-byte accesses if rows are aligned.
 // Numerics values are kept.
 // Work     B C reads and writes; memory bound.
-template <typename T> DEVICE void gather(const SelectArgs& a) {
+template <typename T, bool puts> DEVICE void select_rows(const SelectArgs& a) {
     const int blocks = (a.cols + 7) / 8, i = blockIdx.x * 256 + threadIdx.x;
     const int row = i / blocks, c = i % blocks * 8;
     if (row >= *a.n) return;
+    const int from = puts ? row : a.idx[row], to = puts ? a.idx[row] : row;
     float x[8];
-    load_cols(x, static_cast<const T*>(a.x) + int64_t(a.idx[row]) * a.cols, c, a.cols, a.aligned);
-    store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, x, c, a.cols, a.aligned);
+    load_cols(x, static_cast<const T*>(a.x) + int64_t(from) * a.cols, c, a.cols, a.aligned);
+    store_cols(static_cast<T*>(a.dst) + int64_t(to) * a.cols, x, c, a.cols, a.aligned);
 }
-KERNEL(gather_f32, SelectArgs, 256) { gather<float>(a); }
-KERNEL(gather_bf16, SelectArgs, 256) { gather<bf16>(a); }
+KERNEL(gather_f32, SelectArgs, 256) { select_rows<float, false>(a); }
+KERNEL(gather_bf16, SelectArgs, 256) { select_rows<bf16, false>(a); }
+KERNEL(put_f32, SelectArgs, 256) { select_rows<float, true>(a); }
+KERNEL(put_bf16, SelectArgs, 256) { select_rows<bf16, true>(a); }
 
 // scatter, embed_backward: dst[idx[n],c] += x[n,c], in the order of n.
 //

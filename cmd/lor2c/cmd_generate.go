@@ -207,14 +207,24 @@ func runGenerate(c *cobra.Command, o generateOptions) error {
 		return err
 	}
 	defer dev.Close()
+	slots := min(o.batch, len(requests))
+	if o.chat {
+		slots = 1
+	}
+	plan, err := texts.Plan(dev, slots, longest)
+	if err != nil {
+		return err
+	}
 	g, err := texts.Load(dev, longest, o.seed)
 	if err != nil {
+		return err
+	}
+	if err := g.Use(plan); err != nil {
 		return err
 	}
 	endsItself(c.Context())
 	g.Sampling = texts.Sampling
 	if o.chat {
-		g.Prepare(1, longest)
 		return talk(c, &generate.Conversation{
 			Texts: texts, Generator: g, System: o.system, MaxNew: o.maxNew, Tokens: longest, Stops: o.stops,
 		})

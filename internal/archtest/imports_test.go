@@ -81,7 +81,8 @@ var layers = []struct {
 			"internal/bitsandbytes"}},
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
-			"internal/tape", "internal/model", "internal/adapter", "internal/chat", "internal/instruct"}},
+			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
+			"internal/instruct"}},
 	{"internal/evaluate", []string{
 		"internal/place", "internal/infile", "internal/metric", "internal/checkpoint", "internal/outfile",
 		"internal/tokenizer", "internal/benchmark", "internal/generate",

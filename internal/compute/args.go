@@ -55,15 +55,22 @@ type AttentionGradArgs struct {
 	AttnOpts
 }
 
+// BlockRows is the number of keys in a block of AttnOpts.Table.
+const BlockRows = 64
+
 // AttnOpts describes one attention call over packed rows.
 type AttnOpts struct {
 	Heads, KVHeads, HeadDim int
 	// CuQ and CuK are cu_seqlens [B+1] Int of the query rows and of the key rows. They are the same tensor unless
 	// only some rows of a layer are needed, as in the last layer before a classification head.
 	CuQ, CuK   Tensor
-	MaxQ, MaxK int     // longest sequence among the query rows, and the key rows
-	Causal     bool    // query i of a sequence sees keys j <= i + (TK - TQ)
-	Scale      float32 // of the scores, above 0
+	MaxQ, MaxK int // longest sequence among the query rows, and the key rows
+	// Table [B,W] Int, if it is present, says where keys and values are. k and v [P*BlockRows, HKV*D] are then P blocks,
+	// and key j of sequence s is row j%BlockRows of block Table[s, j/BlockRows]. CuK gives the number of keys of each
+	// sequence. There is no gradient (Kwon et al. 2023, arXiv:2309.06180).
+	Table  Tensor
+	Causal bool    // query i of a sequence sees keys j <= i + (TK - TQ)
+	Scale  float32 // of the scores, above 0
 	// Dropout is applied to the probabilities. For query row n, head h and key j of the sequence, the mask element is
 	// in row (Dropout.Row + n)*Heads + h and column j.
 	Dropout Dropout

@@ -157,6 +157,8 @@ type Elementwise interface {
 	// Scatter computes dst[idx[n]] += x[n], in the order of n. It is the gradient of Gather. idx [B] Int, x [B,C],
 	// dst [N,C], of one type as for Gather.
 	Scatter(dst, idx, x Tensor)
+	// Put computes dst[idx[n]] = x[n], for indices that are all different. Shapes and types are those of Scatter.
+	Put(dst, idx, x Tensor)
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
 	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The tables position and tokenType may be absent together,
 	// and then pos and types are too.

@@ -17,23 +17,29 @@ type heads[T Float] struct {
 	q, k, v, y, lse, dy []T
 	dq, dk, dv          []T
 	cuQ, cuK            []int32
+	table               []int32 // of blocks; nil if keys and values follow each other
 	mask                vector.DropMask[T]
 	ldq, ldk            int // row strides of q and k
 }
 
 func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads[T] {
-	return heads[T]{
+	a := heads[T]{
 		AttnOpts: o,
 		q:        Data[T](q), k: Data[T](k), v: Data[T](v), y: Data[T](y), lse: Data[T](lse),
 		cuQ: ints[T](o.CuQ), cuK: ints[T](o.CuK),
 		mask: vector.NewDropMask[T](o.Dropout),
 		ldq:  o.Heads * o.HeadDim, ldk: o.KVHeads * o.HeadDim,
 	}
+	if o.Table.Present() {
+		a.table = ints[T](o.Table)
+	}
+	return a
 }
 
 // block has the query rows [q0, q0+rows) of one sequence and head, and the keys [k0, k0+keys) that at least one of
 // them sees.
 type block struct {
+	sequence       int
 	head, kvHead   int
 	q0, rows       int
 	k0, keys       int
@@ -55,7 +61,7 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 	k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
 	for i := q0; i < q1; i += queryBlock {
 		b := block{
-			head: h, kvHead: h / (a.Heads / a.KVHeads),
+			sequence: s, head: h, kvHead: h / (a.Heads / a.KVHeads),
 			q0: i, rows: min(queryBlock, q1-i),
 			k0: k0, keys: k1 - k0,
 			allRowsSeeKeys: !a.Causal,
@@ -73,12 +79,29 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
 func (a *heads[T]) kAt(b block) int { return b.k0*a.ldk + b.kvHead*a.HeadDim }
 
-// scores returns s = scale q kT for a block, [rows, keys].
-func (a *heads[T]) scores(s []T, b block) product[T] {
-	return product[T]{
-		m: b.rows, n: b.keys, k: a.HeadDim, alpha: T(a.Scale), a: matrix[T]{a.q[a.qAt(b):], a.ldq, false},
-		b: matrix[T]{a.k[a.kAt(b):], a.ldk, true}, dst: matrix[T]{s, b.keys, false},
+// runs calls f for the keys of a block in runs whose rows follow each other in k and v: n keys from j on, the first of
+// which begins at element `at`. Without a table there is one run. With a table a run is one of its blocks, so the bits
+// of a sum over the runs do not depend on where the blocks are.
+func (a *heads[T]) runs(b block, f func(j, n, at int)) {
+	if a.table == nil {
+		f(0, b.keys, a.kAt(b))
+		return
 	}
+	table := a.table[b.sequence*a.Table.Shape.Cols():]
+	for j := 0; j < b.keys; j += compute.BlockRows {
+		row := int(table[j/compute.BlockRows]) * compute.BlockRows
+		f(j, min(compute.BlockRows, b.keys-j), row*a.ldk+b.kvHead*a.HeadDim)
+	}
+}
+
+// scores computes s = scale q kT for a block, [rows, keys], on worker w.
+func (d *Device[T]) scores(w int, a *heads[T], s []T, b block) {
+	a.runs(b, func(j, n, at int) {
+		d.multiply(w, product[T]{
+			m: b.rows, n: n, k: a.HeadDim, alpha: T(a.Scale), a: matrix[T]{a.q[a.qAt(b):], a.ldq, false},
+			b: matrix[T]{a.k[at:], a.ldk, true}, dst: matrix[T]{s[j:], b.keys, false},
+		})
+	})
 }
 
 // maskRow draws the dropout multipliers for row i of a block.
@@ -109,7 +132,7 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	}
 	s := sized(&d.scratch[w].a, min(queryBlock, a.MaxQ)*a.MaxK)[:b.rows*b.keys]
 	mul := d.maskOf(w, a.MaxK)
-	d.multiply(w, a.scores(s, b))
+	d.scores(w, a, s, b)
 	for i := range b.rows {
 		n := b.visible(i)
 		p := s[i*b.keys : i*b.keys+n]
@@ -121,8 +144,10 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 			vector.Mul(p, p, mul)
 		}
 	}
-	d.multiply(w, product[T]{
-		m: b.rows, n: a.HeadDim, k: b.keys, alpha: 1, a: matrix[T]{s, b.keys, false},
-		b: matrix[T]{a.v[a.kAt(b):], a.ldk, false}, dst: matrix[T]{out, a.ldq, false},
+	a.runs(b, func(j, n, at int) {
+		d.multiply(w, product[T]{
+			m: b.rows, n: a.HeadDim, k: n, alpha: 1, a: matrix[T]{s[j:], b.keys, false},
+			b: matrix[T]{a.v[at:], a.ldk, false}, dst: matrix[T]{out, a.ldq, false}, accumulate: j > 0,
+		})
 	})
 }

@@ -45,7 +45,7 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 	most := min(queryBlock, a.MaxQ) * a.MaxK
 	p := sized(&d.scratch[w].a, most)[:b.rows*b.keys]
 	ds := sized(&d.scratch[w].b, most)[:b.rows*b.keys]
-	d.multiply(w, a.scores(p, b))
+	d.scores(w, a, p, b)
 	d.multiply(w, product[T]{
 		m: b.rows, n: b.keys, k: a.HeadDim, alpha: 1, a: matrix[T]{a.dy[qi:], a.ldq, false},
 		b: matrix[T]{a.v[ki:], a.ldk, true}, dst: matrix[T]{ds, b.keys, false},

@@ -33,6 +33,20 @@ func readRow[T Float](dst []T, x compute.Tensor, i int) {
 	copy(dst, rowAt(Data[T](x), int32(i), len(dst)))
 }
 
+// Put computes dst[idx[n]] = x[n].
+func (d *Device[T]) Put(dst, idx, x compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	out, in, id := Data[T](dst), Data[T](x), ints[T](idx)
+	cols := x.Shape.Cols()
+	d.each(len(id), rowsOf(cols), func(_, lo, hi int) {
+		for n := lo; n < hi; n++ {
+			copy(rowAt(out, id[n], cols), in[n*cols:(n+1)*cols])
+		}
+	})
+}
+
 // Scatter computes dst[idx[n]] += x[n], in the order of n.
 func (d *Device[T]) Scatter(dst, idx, x compute.Tensor) {
 	if d.err == nil {

@@ -49,7 +49,9 @@ func conversation(t *testing.T, template string) *Conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.Prepare(1, 200)
+	if err := g.Prepare(1, 200); err != nil {
+		t.Fatal(err)
+	}
 	return &Conversation{Texts: texts, Generator: g, MaxNew: 12, Tokens: 200}
 }
 

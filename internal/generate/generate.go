@@ -1,12 +1,13 @@
 // Package generate continues texts token by token with a decoder and a fine-tuning method.
 //
-// Keys and values of the tokens so far are kept, so that a pass computes the new tokens alone. Several texts are
-// continued at a time: one that is finished gives its place to the next. A text that begins like an earlier one gets
-// the keys and values of that start from it. The continuation of a text does not depend on the other texts, to the bit,
-// if a row of a product has the same bits on the device whatever the number of rows.
+// Keys and values of the tokens so far are kept in blocks, so that a pass computes the new tokens alone. Several texts
+// are continued at a time: one that is finished gives its place to the next. A text that begins like another one uses
+// the keys and values of that start. The continuation of a text does not depend on the other texts, to the bit, if a
+// row of a product has the same bits on the device whatever the number of rows.
 package generate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,39 +60,46 @@ type Generator struct {
 	Done func(request int, r Result)
 
 	cache   *model.Cache
-	kept    [][]int32 // of each slot of the cache, the tokens whose keys and values it has
+	blocks  *blocks // of the cache
 	sampler sampler
 	logits  []float32
 	passed  int // tokens that passes have computed
+	most    int // the most blocks of a cache that memory has room for; 0 if unknown
 }
 
 // Passed returns the number of tokens that all passes so far have computed. Tokens that a text shares with one before
 // it are not computed again.
 func (g *Generator) Passed() int { return g.passed }
 
-// Prepare allocates memory for texts of at most the given number of tokens, `slots` of them at a time. Without it, a
-// run allocates what it needs itself.
-func (g *Generator) Prepare(slots, tokens int) {
-	if g.cache != nil && g.cache.Slots >= slots && g.cache.Tokens >= tokens {
-		return
+// Prepare allocates a cache for texts of at most the given number of tokens, `slots` of them at a time, or as many as
+// memory has room for. Without it, a run allocates what it needs itself. If there is no room for one text, it returns
+// an error that wraps compute.ErrOutOfMemory.
+func (g *Generator) Prepare(slots, tokens int) error {
+	most := model.CacheBlocks(tokens)
+	n := max(most, min(slots*most, cmp.Or(g.most, slots*most)))
+	if g.cache != nil && g.cache.Blocks >= n && g.cache.Most >= most {
+		return nil
 	}
 	if g.cache != nil {
 		g.cache.Free(g.Dev)
+		g.cache = nil
 	}
-	g.cache = g.Model.NewCache(g.Dev, slots, tokens)
-	g.kept = make([][]int32, slots)
+	if free, block := g.Dev.Stats().Free, g.Model.CacheBytes(g.Dev); free > 0 && int64(n)*block > free {
+		if n = int(free / block); n < most {
+			return fmt.Errorf("generate: allocate keys and values: %s needed for one text of %d tokens, %s free; shorten the "+
+				"texts, or use a device with more memory: %w", mib(int64(most)*block), tokens, mib(free), compute.ErrOutOfMemory)
+		}
+	}
+	g.cache = g.Model.NewCache(g.Dev, n, most)
+	g.Forget()
+	return g.Dev.Err()
 }
 
 // Forget empties the cache, so that all tokens of the next text are computed, whatever texts were before it.
-func (g *Generator) Forget() { clear(g.kept) }
-
-// text is a request in work.
-type text struct {
-	request int
-	ids     []int32 // of prompt and continuation
-	prompt  int     // how many of them are the prompt
-	cached  int     // how many are in the cache
-	slot    int
+func (g *Generator) Forget() {
+	if g.cache != nil {
+		g.blocks = newBlocks(g.cache.Blocks)
+	}
 }
 
 // Run continues all requests, at most `slots` at a time, and returns their results in the same order. It returns an
@@ -114,21 +122,24 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		return results, nil
 	}
 	slots = max(1, min(slots, len(requests)))
-	g.Prepare(slots, longest)
+	if err := g.Prepare(slots, longest); err != nil {
+		return results, err
+	}
 	g.sampler.Sampling = g.Sampling
 	var active []*text
-	free := make([]int, 0, slots)
-	for slot := range slots {
-		free = append(free, slot)
-	}
+	defer func() {
+		for _, t := range active {
+			g.blocks.finish(t)
+		}
+	}()
 	for next := 0; next < len(requests) || len(active) > 0; {
 		if ctx.Err() != nil {
 			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, next-len(active), len(requests))
 		}
-		var admitted []*text
-		admitted, free = g.admit(requests, next, free)
+		admitted := g.admit(requests, next, slots-len(active))
 		next, active = next+len(admitted), append(active, admitted...)
 		if err := g.pass(active); err != nil {
+			active = nil
 			g.Forget() // the pass may have written a part of the keys and values
 			return results, err
 		}
@@ -138,7 +149,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 				going = append(going, t)
 				continue
 			}
-			free = append(free, t.slot)
+			g.blocks.finish(t)
 			if g.Done != nil {
 				g.Done(t.request, results[t.request])
 			}
@@ -148,15 +159,40 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 	return results, nil
 }
 
+// admit returns texts for at most n requests from `next` on. It stops at a request that would make the pass too long,
+// for which there are not enough blocks, or that can reuse many of the tokens that the pass computes for another.
+func (g *Generator) admit(requests []Request, next, n int) (texts []*text) {
+	tokens := 0
+	for i := next; i < len(requests) && len(texts) < n; i++ {
+		r := requests[i]
+		source, cached := g.blocks.longest(r.IDs[:len(r.IDs)-1])
+		tokens += len(r.IDs) - cached
+		waits := slices.ContainsFunc(texts, func(t *text) bool { return shared(t.ids, r.IDs) >= cached+leastShared })
+		if len(texts) > 0 && (waits || tokens > maxPrefill) {
+			break
+		}
+		// The last token of a text is never computed.
+		t := g.blocks.take(r.IDs, source, cached, len(r.IDs)+r.MaxNew-1, g.copy)
+		if t == nil {
+			break
+		}
+		t.request = i
+		texts = append(texts, t)
+	}
+	return texts
+}
+
+// copy copies the first rows of a block of the cache to another one.
+func (g *Generator) copy(to, from int32, rows int) { g.cache.Copy(g.Dev, to, from, rows) }
+
 // pass computes the tokens of each text that are not in the cache, and the logits behind the last.
 func (g *Generator) pass(texts []*text) error {
 	b := model.Batch{Cu: []int32{0}, Continue: &model.Continuation{Cache: g.cache}}
 	for _, t := range texts {
 		b.IDs = append(b.IDs, t.ids[t.cached:]...)
 		b.Cu, b.Read = append(b.Cu, int32(len(b.IDs))), append(b.Read, int32(len(b.IDs)-1))
-		b.Continue.Slot, b.Continue.Past = append(b.Continue.Slot, t.slot), append(b.Continue.Past, t.cached)
+		b.Continue.Tables, b.Continue.Past = append(b.Continue.Tables, t.blocks), append(b.Continue.Past, t.cached)
 		t.cached = len(t.ids)
-		g.kept[t.slot] = t.ids
 	}
 	p, out, err := g.forward(b)
 	if err != nil {

@@ -257,7 +257,9 @@ func TestOverwrittenStart(t *testing.T) {
 		return list
 	}
 	g := generator(t, cpu.Open[float64](1), "head", nil, nil)
-	g.Prepare(3, 16) // so that the second run keeps the cache of the first
+	if err := g.Prepare(3, 16); err != nil { // so that the second run keeps the cache of the first
+		t.Fatal(err)
+	}
 	second := requests([]int32{1, 405, 405, 405, 405, 406}, []int32{1, 405, 405, 405, 405, 408}, []int32{1, 409, 403})
 	for _, run := range [][]Request{
 		requests([]int32{1, 405, 405, 405, 405}, []int32{1, 409}, []int32{1, 407, 407, 407}), second,

@@ -162,6 +162,14 @@ func (t *Texts) fingerprint() (sum string, err error) {
 // nf4 reports whether the linear layers of the model are stored in four bits.
 func (t *Texts) nf4() bool { return t.saved != nil && t.saved.NF4() }
 
+// settings returns the method of the adapter, or without one a method that changes nothing.
+func (t *Texts) settings(seed uint64) adapter.Settings {
+	if t.saved == nil {
+		return adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed}
+	}
+	return adapter.Settings{Config: t.saved.Method, Structure: t.saved.Structure, Seed: seed}
+}
+
 // Close closes the files.
 func (t *Texts) Close() {
 	if t.saved != nil {
@@ -171,7 +179,6 @@ func (t *Texts) Close() {
 
 // Load puts the model and the adapter on a device, for texts of at most the given number of tokens.
 func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, error) {
-	settings := adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed} // which changes nothing
 	if t.saved != nil {
 		sum, err := t.fingerprint()
 		if err != nil {
@@ -180,8 +187,8 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 		if err := t.saved.CheckBase(adapter.Base{Path: t.dir, SHA256: sum}); err != nil {
 			return nil, err
 		}
-		settings.Config, settings.Structure = t.saved.Method, t.saved.Structure
 	}
+	settings := t.settings(seed)
 	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
 	if err != nil {
 		return nil, err

@@ -37,7 +37,9 @@ func (g *Generator) Score(ctx context.Context, queries []Query) (results [][]flo
 	if len(queries) == 0 {
 		return nil, nil
 	}
-	g.Prepare(1, longest)
+	if err := g.Prepare(1, longest); err != nil {
+		return nil, err
+	}
 	for i, q := range queries {
 		if ctx.Err() != nil {
 			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, i, len(queries))
@@ -76,22 +78,26 @@ func (g *Generator) score(q Query) ([]float64, error) {
 
 // follow computes text and returns the log-probabilities of continuations: either of one that follows row `from` and
 // the rows behind it, or of several tokens that follow the last row.
-func (g *Generator) follow(text []int32, from int, continuations [][]int32) ([]float64, error) {
-	slot, _, cached := g.place([]int{0}, text[:from+1])
-	if slot != 0 {
-		g.cache.Copy(g.Dev, 0, slot, cached)
-	}
+func (g *Generator) follow(text []int32, from int, continuations [][]int32) (results []float64, err error) {
+	source, cached := g.blocks.longest(text[:from])
+	t := g.blocks.take(text, source, cached, len(text), g.copy)
 	b := model.Batch{
-		IDs: text[cached:], Cu: []int32{0, int32(len(text) - cached)},
-		Continue: &model.Continuation{Cache: g.cache, Slot: []int{0}, Past: []int{cached}},
+		IDs: text[t.cached:], Cu: []int32{0, int32(len(text) - t.cached)},
+		Continue: &model.Continuation{Cache: g.cache, Tables: [][]int32{t.blocks}, Past: []int{t.cached}},
 	}
 	for row := from; row < len(text); row++ {
-		b.Read = append(b.Read, int32(row-cached))
+		b.Read = append(b.Read, int32(row-t.cached))
 	}
-	g.kept[0] = slices.Clone(text)
+	t.cached = len(text)
+	defer func() {
+		if err != nil {
+			g.Forget()
+			return
+		}
+		g.blocks.finish(t)
+	}()
 	p, out, err := g.forward(b)
 	if err != nil {
-		g.Forget()
 		return nil, err
 	}
 	var labels []int32
@@ -107,7 +113,7 @@ func (g *Generator) follow(text []int32, from int, continuations [][]int32) ([]f
 	p.LMLosses(sums, out, g.Model.Vocabulary(), g.ints(labels), ends, tape.LogitRows(g.Model.Vocab))
 	losses := make([]float32, len(ends))
 	g.Dev.Download(losses, sums)
-	results := make([]float64, len(ends))
+	results = make([]float64, len(ends))
 	for i, l := range losses {
 		results[i] = -float64(l)
 	}

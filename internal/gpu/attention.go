@@ -11,11 +11,11 @@ import (
 // attentionArgs is the Go twin of struct AttentionArgs.
 type attentionArgs struct {
 	q, k, v, y, lse, dy, delta, dq, dk, dv ptr
-	cuQ, cuK, sequences                    ptr
+	cuQ, cuK, sequences, table             ptr
 	dropout                                dropoutArgs
 	heads, kvHeads, headDim, causal        int32
 	scale                                  float32
-	vector                                 int32
+	vector, tableWidth, _                  int32
 }
 
 // deltaArgs is the Go twin of struct DeltaArgs.
@@ -82,6 +82,9 @@ func (d *Device) attention(o compute.AttnOpts, k attentionKernels) attentionArgs
 	}
 	if o.Causal {
 		a.causal = 1
+	}
+	if o.Table.Present() {
+		a.table, a.tableWidth = d.at(o.Table), int32(o.Table.Shape.Cols())
 	}
 	return a
 }

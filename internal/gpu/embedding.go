@@ -19,8 +19,15 @@ type embedArgs struct {
 
 // Gather computes dst[n] = x[idx[n]].
 func (d *Device) Gather(dst, x, idx compute.Tensor) {
-	rows, cols := dst.Shape.Rows(), dst.Shape.Cols()
-	launch(d, d.typed("gather", x.DType), rowGrid(rows, cols), 256, 0, selectArgs{
+	d.selectRows("gather", dst, idx, x)
+}
+
+// Put computes dst[idx[n]] = x[n].
+func (d *Device) Put(dst, idx, x compute.Tensor) { d.selectRows("put", dst, idx, x) }
+
+func (d *Device) selectRows(kernel string, dst, idx, x compute.Tensor) {
+	rows, cols := idx.Shape.Len(), x.Shape.Cols()
+	launch(d, d.typed(kernel, x.DType), rowGrid(rows, cols), 256, 0, selectArgs{
 		dst: d.at(dst), x: d.at(x), idx: d.at(idx), n: d.count(rows), cols: int32(cols),
 		aligned: aligned16(cols, d.at(dst), d.at(x)),
 	})

@@ -128,7 +128,7 @@ func (m *Decoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	stage.add(len(b.IDs), b.position(0))
 	stage.add(len(b.Read), func(i int) int32 { return b.Read[i] })
 	if b.Continue != nil {
-		stage.add(4*p.batch, b.ends)
+		b.stage(&stage)
 	}
 	parts := stage.upload(t, h.Inputs(b))
 	m.staging = stage.host
@@ -137,27 +137,9 @@ func (m *Decoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 		p.read = parts[3]
 	}
 	if b.Continue != nil {
-		p.Inputs = parts[5:]
-		p.cached = &cached{Continuation: b.Continue}
-		for i := range p.batch {
-			p.cached.rows = append(p.cached.rows, tape.Cached{
-				From: int(b.Cu[i]), To: int(b.Cu[i+1]), CuQ: parts[4].View(4*i, 4*i+2), CuK: parts[4].View(4*i+2, 4*i+4),
-			})
-		}
+		p.cached, p.Inputs = b.cached(parts[4:]), parts[7:]
 	}
 	return p
-}
-
-// ends returns integer i of the cu_seqlens of each continued sequence alone: those of its new rows, then those of all.
-func (b Batch) ends(i int) int32 {
-	sequence := i / 4
-	switch n := b.Cu[sequence+1] - b.Cu[sequence]; i % 4 {
-	case 1:
-		return n
-	case 3:
-		return n + int32(b.past(sequence))
-	}
-	return 0
 }
 
 // past returns how many tokens of a sequence are in a cache.
@@ -202,11 +184,14 @@ func (m *Decoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 		Dropout: p.layerMask(l, siteAttention, m.AttentionDropout, query),
 	}
 	var mixed *tape.Var
-	if p.cached != nil {
-		p.cached.extended = p.cached.extended || kv.K != key || kv.V != value
+	extended := kv.K != key || kv.V != value
+	if p.cached != nil && !extended {
 		mixed = p.cached.attend(p, l, query, kv, o)
 	} else {
 		mixed = p.Attention(query, kv.K, kv.V, o)
+	}
+	if p.cached != nil {
+		p.cached.extended = p.cached.extended || extended
 	}
 	p.Release(query, kv.K, kv.V)
 	rows := p.Match(x, l)

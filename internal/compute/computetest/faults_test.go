@@ -55,6 +55,9 @@ var faults = []fault{
 	{"Scatter", "stale_sum_overwritten", func(f *faulty, d compute.Device) {
 		f.scatter = func(dst, idx, x tensor) { d.Fill(dst, 0); d.Scatter(dst, idx, x) }
 	}},
+	{"Put", "added", func(f *faulty, d compute.Device) {
+		f.put = func(dst, idx, x tensor) { d.Scatter(dst, idx, x) }
+	}},
 	{"Gemm", "wrong_stride", func(f *faulty, d compute.Device) {
 		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
 			if m, k := a.Shape[0], a.Shape[1]; ta {
@@ -218,6 +221,14 @@ var faults = []fault{
 	}},
 	{"Attention", "scale_ignored", func(f *faulty, d compute.Device) {
 		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) { o.Scale = 1; d.Attention(dst, lse, q, k, v, o) }
+	}},
+	{"Attention", "keys_for_values_in_blocks", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+			if o.Table.Present() {
+				v = k
+			}
+			d.Attention(dst, lse, q, k, v, o)
+		}
 	}},
 	{"Attention", "gradient_of_another_mask", func(f *faulty, d compute.Device) {
 		f.attnGrad = func(o compute.AttentionGradArgs) {

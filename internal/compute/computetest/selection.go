@@ -18,6 +18,10 @@ func selectionCases() []testCase {
 				checkScatter(s, s.working, 33, c)
 				checkScatter(s, s.exact, 33, c)
 			}},
+			testCase{name: fmt.Sprintf("op=Put/c=%d", c), run: func(s *suite) {
+				checkPut(s, s.working, 33, c)
+				checkPut(s, s.exact, 33, c)
+			}},
 			testCase{name: fmt.Sprintf("op=Embed/c=%d", c), run: func(s *suite) { checkEmbed(s, 65, c) }},
 			testCase{name: fmt.Sprintf("op=EmbedGrad/c=%d", c), run: func(s *suite) { checkEmbedGrad(s, 65, c) }},
 		)
@@ -67,6 +71,20 @@ func checkScatter(s *suite, k kind, n, c int) {
 		// The order of additions is part of the contract, so the result is exact.
 		s.same(dst, plain)
 	}
+}
+
+func checkPut(s *suite, k kind, n, c int) {
+	var idx []int32
+	for _, i := range s.rng.Perm(n)[:n/2] {
+		idx = append(idx, int32(i))
+	}
+	x, data := k.random("x", len(idx), c)
+	dst, want := k.adds("dst", n, c)
+	s.dev.Put(dst.Tensor, s.ints(idx), x)
+	for i, to := range idx {
+		copy(want[int(to)*c:(int(to)+1)*c], data[i*c:(i+1)*c])
+	}
+	s.same(dst, want)
 }
 
 func checkEmbed(s *suite, n, c int) {

@@ -149,7 +149,7 @@ func cases(cfg Config) []testCase {
 	for _, group := range [][]testCase{
 		memoryCases(), frozenCases(), randomCases(), elementwiseCases(), selectionCases(), matmulCases(),
 		lowRankCases(), groupedCases(), nf4Cases(), normCases(), rmsNormCases(), swigluCases(), ropeCases(), attentionCases(),
-		lossCases(),
+		blockCases(), lossCases(),
 		updateCases(), scaleCases(), invNormCases(), gateCases(), prefixCases(), penaltyCases(), importanceCases(),
 		differenceCases(cfg),
 	} {

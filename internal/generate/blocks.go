@@ -1,0 +1,164 @@
+package generate
+
+import (
+	"slices"
+
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/model"
+)
+
+// maxPrefill bounds the tokens of prompts that one pass computes, unless a single prompt is longer.
+const maxPrefill = 2048
+
+// leastShared is the least number of tokens that a text must gain to wait for another text of the same pass: the tokens
+// that it shares with that text beyond those that it shares with the cache.
+const leastShared = 32
+
+// text is a text whose keys and values are in blocks of the cache.
+type text struct {
+	request  int
+	ids      []int32 // of prompt and continuation
+	prompt   int     // how many of them are the prompt
+	cached   int     // how many are in the cache
+	blocks   []int32 // those of the cache, with room for all tokens that the text may get
+	finished bool
+}
+
+// blocks gives out the blocks of a cache. Texts that begin alike have the same blocks as far as these are full of
+// common tokens; the common tokens behind them are copied. The blocks of finished texts keep their tokens until other
+// texts need the blocks.
+type blocks struct {
+	free  []int32
+	users []int   // of each block: how many texts have it
+	texts []*text // those that have blocks; the finished ones in the order in which they ended
+}
+
+func newBlocks(n int) *blocks {
+	b := &blocks{users: make([]int, n)}
+	for i := range n {
+		b.free = append(b.free, int32(n-1-i))
+	}
+	return b
+}
+
+// longest returns the text whose cached tokens share the longest start with ids, and the length of that start. The text
+// is nil if none does. Keys and values of the first tokens of a text do not depend on those that follow, so a text can
+// use those of another.
+func (b *blocks) longest(ids []int32) (source *text, n int) {
+	for _, t := range b.texts {
+		if same := shared(t.ids[:t.cached], ids); same > n {
+			source, n = t, same
+		}
+	}
+	return source, n
+}
+
+// take returns a text with the given tokens, of which the first `cached` have their keys and values from source, and
+// with blocks for the given number of tokens. fill copies the first rows of a block. take returns nil if there are not
+// enough blocks until an unfinished text ends.
+func (b *blocks) take(ids []int32, source *text, cached, tokens int, fill func(to, from int32, rows int)) *text {
+	t := &text{ids: slices.Clone(ids), prompt: len(ids), cached: cached}
+	if cached > 0 {
+		t.blocks = slices.Clone(source.blocks[:model.CacheBlocks(cached)])
+	}
+	if !b.fits(t, tokens) {
+		return nil
+	}
+	for _, block := range t.blocks {
+		b.users[block]++
+	}
+	rest := cached % compute.BlockRows // the tokens in a block that is not full
+	copies := func() int {
+		if rest > 0 && b.users[t.blocks[len(t.blocks)-1]] > 1 {
+			return 1
+		}
+		return 0
+	}
+	for len(b.free) < model.CacheBlocks(tokens)-len(t.blocks)+copies() {
+		b.evict(source)
+	}
+	if copies() > 0 {
+		last := &t.blocks[len(t.blocks)-1]
+		to := b.allocate()
+		fill(to, *last, rest)
+		b.users[*last]--
+		*last = to
+	}
+	for len(t.blocks) < model.CacheBlocks(tokens) {
+		t.blocks = append(t.blocks, b.allocate())
+	}
+	b.texts = append(b.texts, t)
+	return t
+}
+
+// fits reports whether t, which has the blocks of its first tokens, could get blocks for the given number of tokens if
+// all finished texts gave up theirs.
+func (b *blocks) fits(t *text, tokens int) bool {
+	held := make([]bool, len(b.users))
+	left := len(b.users)
+	hold := func(list []int32) {
+		for _, block := range list {
+			if !held[block] {
+				held[block] = true
+				left--
+			}
+		}
+	}
+	for _, other := range b.texts {
+		if !other.finished {
+			hold(other.blocks)
+		}
+	}
+	needed := model.CacheBlocks(tokens) - len(t.blocks)
+	if n := len(t.blocks); t.cached%compute.BlockRows > 0 && held[t.blocks[n-1]] {
+		needed++ // it must be copied
+	}
+	hold(t.blocks)
+	return needed <= left
+}
+
+func (b *blocks) allocate() int32 {
+	block := b.free[len(b.free)-1]
+	b.free = b.free[:len(b.free)-1]
+	b.users[block] = 1
+	return block
+}
+
+// evict removes the text that ended first, but source only if there is no other.
+func (b *blocks) evict(source *text) {
+	i := slices.IndexFunc(b.texts, func(t *text) bool { return t.finished && t != source })
+	if i < 0 {
+		i = slices.Index(b.texts, source)
+	}
+	b.drop(b.texts[i].blocks)
+	b.texts = slices.Delete(b.texts, i, i+1)
+}
+
+// drop takes blocks from one text.
+func (b *blocks) drop(list []int32) {
+	for _, block := range list {
+		if b.users[block]--; b.users[block] == 0 {
+			b.free = append(b.free, block)
+		}
+	}
+}
+
+// finish ends a text. Blocks without tokens become free.
+func (b *blocks) finish(t *text) {
+	n := model.CacheBlocks(t.cached)
+	b.drop(t.blocks[n:])
+	t.blocks, t.finished = t.blocks[:n], true
+	i := slices.Index(b.texts, t)
+	if b.texts = slices.Delete(b.texts, i, i+1); n > 0 {
+		b.texts = append(b.texts, t)
+	}
+}
+
+// shared returns the length of the common start of two texts.
+func shared(x, y []int32) int {
+	n := 0
+	for n < min(len(x), len(y)) && x[n] == y[n] {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,103 @@
+package generate
+
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/model"
+)
+
+// Plan is the memory in bytes that continuing texts needs on a device.
+type Plan struct {
+	Weights int64 // of model and adapter
+	Cache   int64 // keys and values
+	Arena   int64 // activations of the largest pass
+	Texts   int   // how many texts of the greatest length fit the cache at a time
+	slots   int   // how many are continued at a time
+	tokens  int   // the greatest length
+	blocks  int   // of the cache
+}
+
+// Total returns the sum of weights, cache and activations.
+func (p Plan) Total() int64 { return p.Weights + p.Cache + p.Arena }
+
+// Plan plans memory for texts of at most the given number of tokens, `slots` of them at a time, by running the largest
+// pass on a device that only counts bytes. If all of that does not fit the memory that dev has free, the cache becomes
+// smaller, so that fewer texts are continued at a time. If it does not fit with one text, Plan returns an error that
+// wraps compute.ErrOutOfMemory.
+func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
+	null := nulldev.Like(dev)
+	c, err := model.ReadDecoderConfig(t.dir)
+	if err != nil {
+		return Plan{}, err
+	}
+	if err := model.CheckDecoderWeights(t.dir, &c); err != nil {
+		return Plan{}, err
+	}
+	settings := t.settings(0)
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	m, err := model.NewDecoder(null, c, tokens, settings.Trains(), none)
+	if err != nil {
+		return Plan{}, err
+	}
+	if t.nf4() {
+		model.PlanQuantize(null, m)
+	}
+	method, err := adapter.Attach(null, m, settings)
+	if err != nil {
+		return Plan{}, err
+	}
+	g := &Generator{Dev: null, Model: m, Method: method}
+	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, tokens: tokens}
+	if err := g.Prepare(slots, tokens); err != nil {
+		return Plan{}, err
+	}
+	p.Cache, p.blocks = null.Stats().PersistentBytes-p.Weights, g.cache.Blocks
+	if err := g.pass(g.largest(slots, tokens)); err != nil {
+		return Plan{}, err
+	}
+	// Smaller passes may need slightly more memory; see the plan of package train.
+	p.Arena = null.Stats().ArenaPeak
+	p.Arena += p.Arena/256 + 1<<16
+	if free := dev.Stats().Free; free > 0 && p.Total() > free {
+		block := p.Cache / int64(p.blocks)
+		p.blocks = int(max(0, free-p.Weights-p.Arena) / block)
+		p.Cache = block * int64(p.blocks)
+		if one := g.cache.Most; p.blocks < one {
+			return p, fmt.Errorf("generate: plan: %s needed for one text of %d tokens (weights %s, keys and values %s, "+
+				"activations %s), %s free; shorten the texts, with --context or --max-new-tokens, or use a device with more "+
+				"memory: %w",
+				mib(p.Weights+p.Arena+block*int64(one)), tokens, mib(p.Weights), mib(block*int64(one)), mib(p.Arena), mib(free),
+				compute.ErrOutOfMemory)
+		}
+	}
+	p.Texts = p.blocks / g.cache.Most
+	return p, nil
+}
+
+// largest returns the texts of a pass that needs as much memory as any: as many tokens of prompts as a pass computes,
+// and a row for each of the other texts.
+func (g *Generator) largest(slots, tokens int) (texts []*text) {
+	left := max(tokens, maxPrefill) + slots - 1
+	table := make([]int32, g.cache.Most)
+	for i := range slots {
+		n := min(tokens, left-(slots-1-i))
+		texts = append(texts, &text{ids: make([]int32, n), blocks: table})
+		left -= n
+	}
+	return texts
+}
+
+// Use allocates what a plan has. Passes then allocate nothing more.
+func (g *Generator) Use(p Plan) error {
+	g.most = p.blocks
+	g.Dev.Reset()
+	g.Dev.Temp(compute.Shape{int(p.Arena / g.Dev.Bytes(compute.Int))}, compute.Int)
+	g.Dev.Reset()
+	return g.Prepare(p.slots, p.tokens)
+}
+
+// mib formats a number of bytes.
+func mib(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
