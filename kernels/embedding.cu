@@ -88,6 +88,64 @@ KERNEL(scatter_bf16, SelectArgs, 128) { scatter<bf16, bf16>(a); }
 KERNEL(embed_backward_f32, SelectArgs, 128) { scatter<float, float>(a); }
 KERNEL(embed_backward_bf16, SelectArgs, 128) { scatter<float, bf16>(a); }
 
+struct ArgMaxArgs {
+    float* dst;
+    const void* x;
+    const int32_t* n;
+    int32_t cols;
+    uint32_t aligned;
+};
+
+// Best is the largest element so far and its column, or column -1 if an element was NaN.
+struct Best {
+    float x;
+    int column;
+};
+
+DEVICE Best better(const Best& a, const Best& b) {
+    if (a.column < 0 || b.column < 0) return Best{0.0f, -1};
+    return b.x > a.x || (b.x == a.x && b.column < a.column) ? b : a;
+}
+
+typedef Best BestOfWarps[8];
+
+// argmax: dst[n] = the least column c with the largest x[n,c], or -1 if an element of row n is NaN.
+//
+//   dst [N] f32   x [N,C] f32 or bf16
+//
+// Launched by internal/gpu/embedding.go.
+// Launch   grid N, block 256: one row per block; 64 bytes of shared memory.
+// Limits   C <= 2^24; 16-byte accesses if rows are aligned and 8 divides C.
+// Numerics exact.
+// Work     N C reads; memory bound, and for few rows bound by the bandwidth of as many multiprocessors.
+template <typename T> DEVICE void argmax(const ArgMaxArgs& a) {
+    SHARED(BestOfWarps, warps);
+    const int row = blockIdx.x, lane = threadIdx.x % 32;
+    if (row >= *a.n) return;
+    const T* x = static_cast<const T*>(a.x) + int64_t(row) * a.cols;
+    Best best{__uint_as_float(0xff800000u), min(8 * int(threadIdx.x), a.cols - 1)};
+    for (int c = threadIdx.x * 8; c < a.cols; c += 256 * 8) {
+        float v[8];
+        load_cols(v, x, c, a.cols, a.aligned);
+        UNROLL
+        for (int j = 0; j < 8; j++) {
+            if (c + j < a.cols) best = better(best, Best{v[j], v[j] == v[j] ? c + j : -1});
+        }
+    }
+    UNROLL
+    for (int d = 16; d > 0; d >>= 1) {
+        const Best other{__shfl_xor_sync(kAllLanes, best.x, d), __shfl_xor_sync(kAllLanes, best.column, d)};
+        best = better(best, other);
+    }
+    if (lane == 0) warps[threadIdx.x / 32] = best;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    for (int w = 1; w < 8; w++) best = better(best, warps[w]);
+    a.dst[row] = float(best.column);
+}
+KERNEL(argmax_f32, ArgMaxArgs, 256) { argmax<float>(a); }
+KERNEL(argmax_bf16, ArgMaxArgs, 256) { argmax<bf16>(a); }
+
 struct EmbedArgs {
     void* dst;
     const void* word;

@@ -159,6 +159,9 @@ type Elementwise interface {
 	Scatter(dst, idx, x Tensor)
 	// Put computes dst[idx[n]] = x[n], for indices that are all different. Shapes and types are those of Scatter.
 	Put(dst, idx, x Tensor)
+	// ArgMax computes dst[n] = the index of the largest element of row n of x, the least index of several, and -1 if an
+	// element is NaN. x [N,C] Working, C at most 2^24; dst [N] Exact.
+	ArgMax(dst, x Tensor)
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
 	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The tables position and tokenType may be absent together,
 	// and then pos and types are too.

@@ -19,6 +19,29 @@ func (d *Device[T]) Gather(dst, x, idx compute.Tensor) {
 	})
 }
 
+// ArgMax finds the largest element of each row.
+func (d *Device[T]) ArgMax(dst, x compute.Tensor) {
+	if d.err != nil {
+		return
+	}
+	out, in, cols := Data[T](dst), Data[T](x), x.Shape.Cols()
+	d.each(len(out), rowsOf(cols), func(_, lo, hi int) {
+		for n := lo; n < hi; n++ {
+			best, row := 0, in[n*cols:(n+1)*cols]
+			for c, v := range row {
+				if v != v {
+					best = -1
+					break
+				}
+				if v > row[best] {
+					best = c
+				}
+			}
+			out[n] = T(best)
+		}
+	})
+}
+
 // rowAt returns row i of a matrix with the given columns.
 func rowAt[T Float](x []T, i int32, cols int) []T {
 	return x[int(i)*cols : (int(i)+1)*cols]

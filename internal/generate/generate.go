@@ -62,9 +62,10 @@ type Generator struct {
 	cache   *model.Cache
 	blocks  *blocks // of the cache
 	sampler sampler
-	logits  []float32
-	passed  int // tokens that passes have computed
-	most    int // the most blocks of a cache that memory has room for; 0 if unknown
+	logits  []float32 // of the rows that the last pass read, unless best has what is needed of them
+	best    []float32 // of each of these rows the most probable token, if that is all that is needed
+	passed  int       // tokens that passes have computed
+	most    int       // the most blocks of a cache that memory has room for; 0 if unknown
 }
 
 // Passed returns the number of tokens that all passes so far have computed. Tokens that a text shares with one before
@@ -145,7 +146,7 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 		}
 		going := active[:0]
 		for i, t := range active {
-			if g.choose(t, g.logits[i*g.Model.Vocab:(i+1)*g.Model.Vocab], requests[t.request].MaxNew, &results[t.request]) {
+			if g.choose(t, g.next(i, t), requests[t.request].MaxNew, &results[t.request]) {
 				going = append(going, t)
 				continue
 			}
@@ -185,7 +186,8 @@ func (g *Generator) admit(requests []Request, next, n int) (texts []*text) {
 // copy copies the first rows of a block of the cache to another one.
 func (g *Generator) copy(to, from int32, rows int) { g.cache.Copy(g.Dev, to, from, rows) }
 
-// pass computes the tokens of each text that are not in the cache, and the logits behind the last.
+// pass computes the tokens of each text that are not in the cache, and the logits behind the last or, if it is known
+// that the most probable token will be chosen, that token.
 func (g *Generator) pass(texts []*text) error {
 	b := model.Batch{Cu: []int32{0}, Continue: &model.Continuation{Cache: g.cache}}
 	for _, t := range texts {
@@ -199,19 +201,38 @@ func (g *Generator) pass(texts []*text) error {
 		return err
 	}
 	logits := p.Linear(out, g.Model.Vocabulary(), nil, compute.Identity)
-	n := len(texts) * g.Model.Vocab
-	g.logits = slices.Grow(g.logits[:0], n)[:n]
-	g.Dev.Download(g.logits, logits.Value)
+	g.logits, g.best = g.logits[:0], g.best[:0]
+	if g.Sampling.mostProbable() {
+		best := g.Dev.Temp(compute.Shape{len(texts)}, compute.Exact)
+		g.Dev.ArgMax(best, logits.Value)
+		g.best = slices.Grow(g.best, len(texts))[:len(texts)]
+		g.Dev.Download(g.best, best)
+	} else {
+		n := len(texts) * g.Model.Vocab
+		g.logits = slices.Grow(g.logits, n)[:n]
+		g.Dev.Download(g.logits, logits.Value)
+	}
 	if err := g.Dev.Err(); err != nil {
 		return err
 	}
-	for i, x := range g.logits {
-		if x != x {
-			return fmt.Errorf("generate: a logit behind token %d of text %d is not finite; look at the weights of the model "+
-				"and of the adapter", texts[i/g.Model.Vocab].cached, texts[i/g.Model.Vocab].request)
-		}
+	wrong := slices.IndexFunc(g.best, func(id float32) bool { return id < 0 })
+	if i := slices.IndexFunc(g.logits, func(x float32) bool { return x != x }); i >= 0 {
+		wrong = i / g.Model.Vocab
+	}
+	if wrong >= 0 {
+		return fmt.Errorf("generate: a logit behind token %d of text %d is not finite; look at the weights of the model and "+
+			"of the adapter", texts[wrong].cached, texts[wrong].request)
 	}
 	return nil
+}
+
+// next returns the token that follows t, which is text i of the last pass.
+func (g *Generator) next(i int, t *text) int32 {
+	if len(g.best) > 0 {
+		return int32(g.best[i])
+	}
+	v := g.Model.Vocab
+	return g.sampler.next(g.logits[i*v:(i+1)*v], t.ids, draw(g.Seed, t.request, len(t.ids)))
 }
 
 // forward computes the new tokens of b and returns the output at the rows that it reads.
@@ -233,8 +254,7 @@ func (g *Generator) forward(b model.Batch) (*model.Pass, *tape.Var, error) {
 }
 
 // choose adds the next token to t and reports whether the text goes on.
-func (g *Generator) choose(t *text, logits []float32, maxNew int, r *Result) (goes bool) {
-	id := g.sampler.next(logits, t.ids, draw(g.Seed, t.request, len(t.ids)))
+func (g *Generator) choose(t *text, id int32, maxNew int, r *Result) (goes bool) {
 	if slices.Contains(g.EOS, id) {
 		r.Reason = EndOfText
 		return false

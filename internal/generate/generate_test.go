@@ -17,6 +17,12 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
+// exposed makes g choose the most probable token from the logits, which a test can then read.
+func exposed(g *Generator) *Generator {
+	g.Sampling.DoSample, g.Sampling.TopK = true, 1
+	return g
+}
+
 // story is what transformers writes after the token <s> with the demo decoder, greedily.
 var story = []int32{
 	1, 403, 407, 261, 378, 432, 383, 286, 261, 376, 298, 315, 421, 395, 317, 426, 338, 401, 396, 267, 337, 410, 408, 419,
@@ -78,6 +84,11 @@ var adapted = []struct {
 }{
 	{"lora", "lora", adapter.Values{"target_modules": []string{"q_proj", "v_proj", "down_proj"}, "dropout": 0.3}, nil},
 	{"lor2c", "lor2c", adapter.Values{"rank": 4}, nil},
+	{"share", "lor2c", adapter.Values{"rank": 4, "share": true}, nil},
+	{"span of three", "lor2c", adapter.Values{"rank": 4}, func(m *adapter.LoR2C) {
+		m.Merge(1, 2, 1)
+		m.Merge(1, 3, 3)
+	}},
 	{
 		"merged", "lor2c", adapter.Values{"rank": 4, "target_modules": []string{"q_proj", "v_proj"}, "inject_rank": 2},
 		func(m *adapter.LoR2C) {
@@ -187,7 +198,8 @@ func TestBatchInvariance(t *testing.T) {
 		})
 	}
 	logits := func(slots int) []float32 {
-		g := generator(t, cpu.Open[float32](2), "lora", adapter.Values{"target_modules": []string{"q_proj", "v_proj"}}, nil)
+		g := exposed(generator(t, cpu.Open[float32](2), "lora",
+			adapter.Values{"target_modules": []string{"q_proj", "v_proj"}}, nil))
 		some := []Request{{prompts[1], 3}, {prompts[2], 3}, {prompts[3], 3}}[:slots]
 		if _, err := g.Run(context.Background(), some, slots); err != nil {
 			t.Fatal(err)
@@ -215,14 +227,14 @@ func TestSharedStart(t *testing.T) {
 	}
 	var want [][]float32
 	for _, r := range requests {
-		g := generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil)
+		g := exposed(generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil))
 		if _, err := g.Run(context.Background(), []Request{r}, 1); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, slices.Clone(g.logits[:g.Model.Vocab]))
 	}
 	for _, slots := range []int{1, 2, 6} {
-		g := generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil)
+		g := exposed(generator(t, cpu.Open[float32](2), "lor2c", adapter.Values{"rank": 4}, nil))
 		results, err := g.Run(context.Background(), requests, slots)
 		if err != nil {
 			t.Fatal(err)
@@ -256,7 +268,7 @@ func TestOverwrittenStart(t *testing.T) {
 		}
 		return list
 	}
-	g := generator(t, cpu.Open[float64](1), "head", nil, nil)
+	g := exposed(generator(t, cpu.Open[float64](1), "head", nil, nil))
 	if err := g.Prepare(3, 16); err != nil { // so that the second run keeps the cache of the first
 		t.Fatal(err)
 	}
@@ -269,7 +281,7 @@ func TestOverwrittenStart(t *testing.T) {
 		}
 	}
 	for i, r := range second {
-		fresh := generator(t, cpu.Open[float64](1), "head", nil, nil)
+		fresh := exposed(generator(t, cpu.Open[float64](1), "head", nil, nil))
 		if _, err := fresh.Run(t.Context(), []Request{r}, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -277,6 +289,25 @@ func TestOverwrittenStart(t *testing.T) {
 			if got := g.logits[i*g.Model.Vocab+j]; !(math.Abs(float64(got-want)) < 1e-4) {
 				t.Fatalf("logit %d of text %d is %v; alone it is %v", j, i, got, want)
 			}
+		}
+	}
+}
+
+// TestNotFinite: a logit that is not finite is an error that names the text, greedily and with sampling.
+func TestNotFinite(t *testing.T) {
+	for _, sample := range []bool{false, true} {
+		g := generator(t, cpu.Open[float32](1), "lora", adapter.Values{"target_modules": []string{"v_proj"}}, nil)
+		g.Sampling.DoSample = sample
+		for _, p := range g.Method.Params() {
+			if strings.Contains(p.Name, "layers.4.") && strings.Contains(p.Name, "lora_B") {
+				values := make([]float32, p.Value.Shape.Len())
+				values[0] = float32(math.NaN())
+				p.Upload(g.Dev, values)
+			}
+		}
+		_, err := g.Run(t.Context(), []Request{{story[:3], 2}}, 1)
+		if err == nil || !strings.Contains(err.Error(), "a logit behind token 3 of text 0 is not finite") {
+			t.Errorf("with sampling %t, error %v", sample, err)
 		}
 	}
 }

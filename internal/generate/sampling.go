@@ -48,6 +48,9 @@ func (s Sampling) Validate() (faults []error) {
 	return faults
 }
 
+// mostProbable reports whether the token with the largest logit is chosen, which a device can find.
+func (s Sampling) mostProbable() bool { return !s.DoSample && s.RepetitionPenalty == 1 }
+
 // sampler chooses tokens. It keeps its memory between calls.
 type sampler struct {
 	Sampling

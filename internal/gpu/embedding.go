@@ -33,6 +33,21 @@ func (d *Device) selectRows(kernel string, dst, idx, x compute.Tensor) {
 	})
 }
 
+// argMaxArgs is the Go twin of struct ArgMaxArgs.
+type argMaxArgs struct {
+	dst, x, n ptr
+	cols      int32
+	aligned   uint32
+}
+
+// ArgMax finds the largest element of each row.
+func (d *Device) ArgMax(dst, x compute.Tensor) {
+	rows, cols := x.Shape.Rows(), x.Shape.Cols()
+	launch(d, d.named("argmax"), grid{x: class(rows)}, 256, 0, argMaxArgs{
+		dst: d.at(dst), x: d.at(x), n: d.count(rows), cols: int32(cols), aligned: aligned16(cols, d.at(x)),
+	})
+}
+
 // Scatter computes dst[idx[n]] += x[n], in the order of n.
 func (d *Device) Scatter(dst, idx, x compute.Tensor) {
 	d.scatter(d.typed("scatter", x.DType), dst, idx, x)

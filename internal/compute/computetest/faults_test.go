@@ -58,6 +58,9 @@ var faults = []fault{
 	{"Put", "added", func(f *faulty, d compute.Device) {
 		f.put = func(dst, idx, x tensor) { d.Scatter(dst, idx, x) }
 	}},
+	{"ArgMax", "last_row_left_out", func(f *faulty, d compute.Device) {
+		f.argMax = func(dst, x tensor) { d.ArgMax(dst.View(0, dst.Shape[0]-1), x.View(0, x.Shape[0]-1)) }
+	}},
 	{"Gemm", "wrong_stride", func(f *faulty, d compute.Device) {
 		f.gemm = func(dst tensor, alpha float32, a tensor, ta bool, b tensor, tb, add bool) {
 			if m, k := a.Shape[0], a.Shape[1]; ta {

@@ -104,7 +104,9 @@ func (d *narrow) Scatter(dst, idx, x tensor) {
 	d.Device.Scatter(dst, idx, x)
 	store(dst)
 }
-func (d *narrow) SumAbs(dst, x tensor) { wantExact(dst, x); d.Device.SumAbs(dst, x) }
+func (d *narrow) Put(dst, idx, x tensor) { are(dst.DType, x); d.Device.Put(dst, idx, x) }
+func (d *narrow) ArgMax(dst, x tensor)   { wantExact(dst); wantWorking(x); d.Device.ArgMax(dst, x) }
+func (d *narrow) SumAbs(dst, x tensor)   { wantExact(dst, x); d.Device.SumAbs(dst, x) }
 func (d *narrow) GradNorm(state, g, loss tensor, m float32) {
 	wantExact(state, g, loss)
 	d.Device.GradNorm(state, g, loss, m)

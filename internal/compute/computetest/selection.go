@@ -2,6 +2,8 @@ package computetest
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/lor2c/lor2c/internal/compute"
 )
@@ -22,6 +24,7 @@ func selectionCases() []testCase {
 				checkPut(s, s.working, 33, c)
 				checkPut(s, s.exact, 33, c)
 			}},
+			testCase{name: fmt.Sprintf("op=ArgMax/c=%d", c), run: func(s *suite) { checkArgMax(s, c) }},
 			testCase{name: fmt.Sprintf("op=Embed/c=%d", c), run: func(s *suite) { checkEmbed(s, 65, c) }},
 			testCase{name: fmt.Sprintf("op=EmbedGrad/c=%d", c), run: func(s *suite) { checkEmbedGrad(s, 65, c) }},
 		)
@@ -84,6 +87,32 @@ func checkPut(s *suite, k kind, n, c int) {
 	for i, to := range idx {
 		copy(want[int(to)*c:(int(to)+1)*c], data[i*c:(i+1)*c])
 	}
+	s.same(dst, want)
+}
+
+// checkArgMax has rows of random values, of equal ones, of infinities, with several largest, and with a NaN.
+func checkArgMax(s *suite, c int) {
+	const n = 12
+	x := s.working.normal(n*c, 1)
+	row := func(i int) []float64 { return x[i*c : (i+1)*c] }
+	for i := range c {
+		row(0)[i] = 3
+		row(1)[i] = math.Inf(-1)
+	}
+	for range 3 {
+		row(2)[s.rng.IntN(c)] = 50
+	}
+	row(3)[c-1] = math.Inf(1)
+	row(4)[s.rng.IntN(c)] = math.NaN()
+	row(5)[c-1] = math.NaN()
+	row(6)[0] = 50
+	row(7)[c/2] = 50
+	want := make([]float64, n)
+	for i := range want {
+		want[i] = float64(slices.Index(row(i), slices.Max(row(i)))) // the maximum with a NaN is NaN, which is not found
+	}
+	dst := s.exact.output("dst", n)
+	s.dev.ArgMax(dst.Tensor, s.working.input("x", x, n, c))
 	s.same(dst, want)
 }
 

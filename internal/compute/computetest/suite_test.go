@@ -62,6 +62,7 @@ type faulty struct {
 	sumRows func(dst, x compute.Tensor)
 	scatter func(dst, idx, x compute.Tensor)
 	put     func(dst, idx, x compute.Tensor)
+	argMax  func(dst, x compute.Tensor)
 	gemm    func(
 		dst compute.Tensor, alpha float32, a compute.Tensor, ta bool, b compute.Tensor, tb bool, accumulate bool,
 	)
@@ -91,7 +92,8 @@ type faulty struct {
 func honest(dev compute.Device) *faulty {
 	return &faulty{
 		Device: dev, fill: dev.Fill, copy: dev.Copy, axpy: dev.Axpy, act: dev.Act, dropout: dev.Dropout, sumRows: dev.SumRows,
-		scatter: dev.Scatter, put: dev.Put, gemm: dev.Gemm, linear: dev.Linear, down: dev.LowRankDown, downGrad: dev.LowRankDownGrad,
+		scatter: dev.Scatter, put: dev.Put, argMax: dev.ArgMax, gemm: dev.Gemm, linear: dev.Linear,
+		down: dev.LowRankDown, downGrad: dev.LowRankDownGrad,
 		up: dev.LowRankUp, upGrad: dev.LowRankUpGrad,
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, rms: dev.RMSNorm, rmsGrad: dev.RMSNormGrad,
 		rope: dev.RoPE, swiglu: dev.SwiGLU, swiGrad: dev.SwiGLUGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
@@ -109,6 +111,7 @@ func (f *faulty) SumRows(dst, x compute.Tensor)                            { f.s
 func (f *faulty) SumAbs(dst, x compute.Tensor)                             { f.sumAbs(dst, x) }
 func (f *faulty) Scatter(dst, idx, x compute.Tensor)                       { f.scatter(dst, idx, x) }
 func (f *faulty) Put(dst, idx, x compute.Tensor)                           { f.put(dst, idx, x) }
+func (f *faulty) ArgMax(dst, x compute.Tensor)                             { f.argMax(dst, x) }
 func (f *faulty) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
 	f.gradNorm(state, g, loss, maxNorm)
 }

@@ -29,6 +29,7 @@ func (d *Device) SumRows(_, _ tensor)                                    { d.op(
 func (d *Device) Gather(_, _, _ tensor)                                  { d.op("Gather") }
 func (d *Device) Scatter(_, _, _ tensor)                                 { d.op("Scatter") }
 func (d *Device) Put(_, _, _ tensor)                                     { d.op("Put") }
+func (d *Device) ArgMax(_, _ tensor)                                     { d.op("ArgMax") }
 func (d *Device) Embed(_, _, _, _, _, _, _ tensor)                       { d.op("Embed") }
 func (d *Device) EmbedGrad(_, _, _, _, _, _, _ tensor)                   { d.op("EmbedGrad") }
 func (d *Device) Gemm(tensor, float32, tensor, bool, tensor, bool, bool) { d.op("Gemm") }
