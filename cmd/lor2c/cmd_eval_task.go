@@ -17,6 +17,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/instruct"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/nearest"
 	"github.com/lor2c/lor2c/internal/place"
@@ -173,8 +174,25 @@ func runEvalTask(c *cobra.Command, o taskOptions, e evalOptions) error {
 			Against *benchmark.Difference `json:"against,omitempty"`
 		}{r, d})
 	}
-	printResults(screenOfStdout(c), o.task, r, d)
+	out := screenOfStdout(c)
+	printResults(out, o.task, r, d)
+	if note := templateNote(generate.TrainedTemplate(source.Adapter), o.task); note != "" {
+		out.Print(terminal.Plain, note, 2)
+	}
 	return nil
+}
+
+// templateNote says that an adapter was trained with prompts of another form than those of a task. It returns "" if
+// that is not known, or not so.
+func templateNote(template, task string) string {
+	if template == "" || template == instruct.TemplateNone {
+		return ""
+	}
+	prompts := "the prompts of " + task + " do"
+	if task == perplexityTask {
+		prompts = "the text does"
+	}
+	return fmt.Sprintf("note: the adapter was trained with the template %s, which %s not have", template, prompts)
 }
 
 // evaluateTask opens everything, answers the questions that have no answer yet, and writes the results.

@@ -67,3 +67,16 @@ func TestEvalTaskFaults(t *testing.T) {
 		}
 	}
 }
+
+// TestTemplateNote: an adapter that was trained with another form of prompts than those of a task is named with it.
+func TestTemplateNote(t *testing.T) {
+	for _, c := range []struct{ template, task, want string }{
+		{"", "mmlu", ""}, {"none", "mmlu", ""},
+		{"alpaca", "mmlu", "note: the adapter was trained with the template alpaca, which the prompts of mmlu do not have"},
+		{"chat", "perplexity", "note: the adapter was trained with the template chat, which the text does not have"},
+	} {
+		if got := templateNote(c.template, c.task); got != c.want {
+			t.Errorf("%q, %s: %q; want %q", c.template, c.task, got, c.want)
+		}
+	}
+}

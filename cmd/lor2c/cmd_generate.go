@@ -51,9 +51,9 @@ func newGenerateCommand() *cobra.Command {
 			"each is continued on its own. A .jsonl file has a text, prompt, or a conversation, messages, in each row. The "+
 			"most probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result "+
 			"depends on the text, the settings and the seed alone, and not on the texts beside it.\n\n"+
-			"--template puts each prompt into the form that the model was trained with and prints the answer alone; with --run "+
-			"it is that of the run. --chat keeps a conversation. /help in it lists what can be typed, Ctrl-C ends an answer, "+
-			"and Ctrl-D ends the chat.", ""),
+			"--template puts each prompt into the form that the model was trained with and prints the answer alone; by default "+
+			"it is that of the adapter. --chat keeps a conversation. /help in it lists what can be typed, Ctrl-C ends an "+
+			"answer, and Ctrl-D ends the chat.", ""),
 		Example: "  lor2c generate --model demo/decoder -p 'Once upon a time'\n" +
 			"  lor2c generate --run runs/alpaca -p 'Name three colours.'\n" +
 			"  lor2c generate --model models/SmolLM2-135M-Instruct --chat\n" +
@@ -67,7 +67,7 @@ func newGenerateCommand() *cobra.Command {
 	c.Flags().StringVar(&o.best, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
 	c.Flags().BoolVar(&o.chat, "chat", false, "keep a conversation in the terminal")
 	c.Flags().StringVar(&o.template, "template", "",
-		"put prompts into the form `NAME`: none, alpaca, or chat, the model's own; by default that of --run, or none")
+		"put prompts into the form `NAME`: none, alpaca, or chat, the model's own; by default that of the adapter, or none")
 	c.Flags().StringVar(&o.system, "system", "", "`TEXT` of the system message, with --chat or --template chat")
 	c.Flags().IntVar(&o.context, "context", 4096,
 		"keep the last `N` tokens of a conversation, or as many as the model takes")
@@ -136,12 +136,12 @@ func (o *generateOptions) resolve(ctx context.Context) error {
 			return usageError{fmt.Errorf("lor2c: generate: --run %s is a run of the task %s, which has no text to generate; "+
 				"lor2c eval scores it", o.run, cfg.Data.Task)}
 		}
-		if o.template == "" {
-			o.template = trained(ctx, cfg)
-		}
+		o.template = cmp.Or(o.template, generate.TrainedTemplate(dir), trained(ctx, cfg))
+	} else if o.source.Adapter != "" {
+		o.template = cmp.Or(o.template, generate.TrainedTemplate(o.source.Adapter))
 	}
-	if o.template == "" && o.chat {
-		o.template = instruct.TemplateChat
+	if o.chat {
+		o.template = cmp.Or(o.template, instruct.TemplateChat)
 	}
 	o.template = cmp.Or(o.template, instruct.TemplateNone)
 	if o.system != "" && o.template != instruct.TemplateChat {
@@ -151,7 +151,8 @@ func (o *generateOptions) resolve(ctx context.Context) error {
 	return nil
 }
 
-// trained returns the template that a run used, or "" if its data, which decides that, cannot be read any more.
+// trained returns the template that a run of an older lor2c used, or "" if its data, which decides that, cannot be read
+// any more.
 func trained(ctx context.Context, c *config.Config) string {
 	if c.Data.Template != "" {
 		return c.Data.Template

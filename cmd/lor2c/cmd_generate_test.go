@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/instruct"
 )
 
 const demoDecoder = "demo/decoder"
@@ -139,7 +140,7 @@ func TestGenerateQuantized(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := "{\"prompt\": \"Once there\", \"completion\": \" was a dog.\"}\n"
+	row := "{\"instruction\": \"Once there\", \"output\": \"was a dog.\"}\n"
 	file, data := filepath.Join(dir, "run.yaml"), filepath.Join(dir, "rows.jsonl")
 	for path, text := range map[string]string{
 		data: row + strings.ReplaceAll(row, "dog", "cat"),
@@ -173,6 +174,16 @@ func TestGenerateQuantized(t *testing.T) {
 		id, err := texts.Identity()
 		if err != nil {
 			t.Fatal(err)
+		}
+		// The adapter names the form of the prompts that it was trained with, so that the answer alone is printed.
+		r = run(t, "generate", "--device", "cpu", "--adapter", filepath.Join(out, "best"), "-p", "Once there", "--json",
+			"--max-new-tokens", "1")
+		var answer struct {
+			PromptTokens int `json:"prompt_tokens"`
+		}
+		alpaca := len(texts.Tokenizer.AppendIDs(nil, instruct.AlpacaPrompt("Once there", ""), false))
+		if err := json.Unmarshal([]byte(r.stdout), &answer); err != nil || answer.PromptTokens != alpaca+1 {
+			t.Errorf("%+v: the prompt has %d tokens; in the form of Alpaca it has %d", r, answer.PromptTokens, alpaca+1)
 		}
 		if got := g.Model.Linear(g.Model.Sites()[0]).W.Value.DType; got != want || id["quantize"] != quantize {
 			t.Errorf("train.quantize %s: a weight of the base has type %v, and the identity says %s; want %v", quantize, got,

@@ -68,6 +68,9 @@ type Task struct {
 	Labels []string `json:"labels"`
 	// Text has the names of the one or two text columns of the data. It is nil if an older lor2c wrote the directory.
 	Text []string `json:"text,omitempty"`
+	// Template is the form of the prompts that a decoder was trained with, of package instruct. It is empty for an
+	// encoder, and if an older lor2c wrote the directory.
+	Template string `json:"template,omitempty"`
 }
 
 // Fingerprint returns the SHA-256 of the weights of a model directory, as 64

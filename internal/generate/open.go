@@ -126,6 +126,17 @@ func (t *Texts) readGeneration(name string, sampling bool) error {
 	return nil
 }
 
+// TrainedTemplate returns the template of the prompts that an adapter was trained with, or "" if it does not say so or
+// cannot be opened.
+func TrainedTemplate(dir string) string {
+	saved, err := adapter.Open(dir)
+	if err != nil {
+		return ""
+	}
+	defer saved.Close()
+	return saved.Task.Template
+}
+
 // Dir returns the directory of the model.
 func (t *Texts) Dir() string { return t.dir }
 

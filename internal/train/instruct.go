@@ -92,7 +92,7 @@ func (s *rows) load(ctx context.Context, split string, _ bool) (data, error) {
 		sp.Examples = append(sp.Examples, dataset.Example{ID: i, Line: row.Line, TextA: digest})
 	}
 	if split == "train" {
-		s.lengths = encoded.Lengths()
+		s.lengths, s.template = encoded.Lengths(), opts.Template
 	}
 	return data{&dataset.Encoded{IDs: encoded.IDs, Cu: encoded.Cu, Truncated: encoded.CutOff}, sp, encoded}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/dataset"
@@ -72,6 +73,25 @@ func TestInstructRun(t *testing.T) {
 			}
 			if e.Loss != o.Dev.Loss || e.Examples != 4 || math.Abs(e.Scores[metric.Perplexity]-math.Exp(e.Loss)) > 1e-9 {
 				t.Errorf("the adapter has loss %v on %d rows, the run reported %v", e.Loss, e.Examples, o.Dev.Loss)
+			}
+			saved, err := adapter.Open(filepath.Join(c.Out, bestLink))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer saved.Close()
+			if saved.Task.Template != "none" {
+				t.Errorf("the adapter names the template %q", saved.Task.Template)
+			}
+			if method == "full" { // the head is the embedding, and is saved once
+				whole, err := checkpoint.Open(filepath.Join(c.Out, bestLink, "model.safetensors"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer whole.Close()
+				names := whole.Names()
+				if slices.Contains(names, "lm_head.weight") || !slices.Contains(names, "model.embed_tokens.weight") {
+					t.Errorf("the model is saved with the tensors %v", names)
+				}
 			}
 			before := untrained(t, c)
 			if !(e.Loss < before) {
@@ -288,6 +308,12 @@ func TestInstructErrors(t *testing.T) {
 			"table; want at most 512"},
 		{func(c *config.Config) { c.Data.MaxLength = 5 }, "no row has a token to predict within 5 tokens"},
 		{func(c *config.Config) { c.Model = filepath.Join(demoDir, "model") }, `model_type is "roberta"; want one of`},
+		{func(c *config.Config) {
+			c.Method = adapter.Configure("lora", adapter.Values{"target_modules": []string{"q_proj", "lm_head"}})
+		}, `target module "lm_head" is not a linear layer of this model`},
+		{func(c *config.Config) {
+			c.Method = adapter.Configure("lora", adapter.Values{"target_modules": []string{"embed_tokens"}})
+		}, `target module "embed_tokens" is not a linear layer of this model`},
 		{func(c *config.Config) { c.Data.Format = "messages" }, "messages is not a list of messages"},
 		{func(c *config.Config) { c.Data.Label = "x" }, "data.label: set, but task instruct has no such key"},
 	} {

@@ -31,6 +31,7 @@ type Session struct {
 	MaxLength int // largest number of tokens of an example, special tokens included
 	cacheDir  string
 	source    source
+	template  string  // of the training rows, in instruction data
 	order     []int32 // order of the training examples in epoch, computed by step
 	epoch     int
 }
