@@ -87,7 +87,7 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 		rows = append(rows, row{"memory", fmt.Sprintf("%.1f of %.1f GiB free", gib(m.Free), gib(m.Total))})
 	}
 	programs := "not possible: "
-	if box, err := sandbox.Open(ctx); err != nil {
+	if box, err := sandbox.Open(ctx, sandbox.Kernel); err != nil {
 		programs += err.Error()
 	} else {
 		programs = box.Layers()

@@ -35,6 +35,7 @@ var evalTasks = append(slices.Clone(benchmark.Names), perplexityTask)
 // taskOptions are the flags of eval --task.
 type taskOptions struct {
 	task, model, data, protocol, out, against, precision string
+	sandbox                                              string
 	shots                                                int
 	own, allowCode                                       bool
 	settings                                             evaluate.Settings
@@ -61,11 +62,15 @@ func (o *taskOptions) add(c *cobra.Command) {
 	f.BoolVar(&o.own, "own-data", false, "with --task, accept files of your own in the form of the benchmark")
 	f.BoolVar(&o.allowCode, "allow-code-execution", false,
 		"with --task humaneval, run the programs that the model writes, in a sandbox")
+	f.StringVar(&o.sandbox, "sandbox", string(sandbox.Kernel),
+		"with --task humaneval, let `NAME` hold the programs: kernel, or container, if all of lor2c runs in one that has "+
+			"nothing to protect")
 	f.StringVar(&o.precision, "precision", config.Float32,
 		"with --task, precision `NAME` of the device: float32 or bfloat16")
 	c.RegisterFlagCompletionFunc("task", words(evalTasks...))
 	c.RegisterFlagCompletionFunc("protocol", words(string(benchmark.InstructEval), string(benchmark.LMEval)))
 	c.RegisterFlagCompletionFunc("decode", words(evaluate.Decodes...))
+	c.RegisterFlagCompletionFunc("sandbox", words(string(sandbox.Kernel), string(sandbox.Container)))
 	c.RegisterFlagCompletionFunc("precision", words(config.Float32, config.BFloat16))
 }
 
@@ -73,7 +78,7 @@ func (o *taskOptions) add(c *cobra.Command) {
 var (
 	taskFlags = []string{
 		"model", "data", "protocol", "shots", "decode", "samples", "limit", "seed", "batch", "out", "against", "own-data",
-		"allow-code-execution", "precision",
+		"allow-code-execution", "sandbox", "precision",
 	}
 	splitFlags = []string{"split", "predictions", "views", "config", "set"}
 )
@@ -114,6 +119,9 @@ func (o taskOptions) check(c *cobra.Command, e evalOptions) error {
 	case o.task == benchmark.NameHumanEval && !o.allowCode:
 		return usageError{errors.New("lor2c: eval: humaneval runs programs that the model writes; --allow-code-execution " +
 			"permits that, in a sandbox (lor2c doctor says whether this machine has one)")}
+	}
+	if m := sandbox.Mode(o.sandbox); m != sandbox.Kernel && m != sandbox.Container {
+		return usageError{fmt.Errorf("lor2c: eval: --sandbox is %s; want kernel or container", place.Quote(o.sandbox))}
 	}
 	if o.precision != config.Float32 && o.precision != config.BFloat16 {
 		return usageError{fmt.Errorf("lor2c: eval: --precision is %s; want float32 or bfloat16", place.Quote(o.precision))}
@@ -210,7 +218,7 @@ func evaluateTask(
 		}
 	}
 	if o.task == benchmark.NameHumanEval {
-		box, err := sandbox.Open(ctx)
+		box, err := sandbox.Open(ctx, sandbox.Mode(o.sandbox))
 		if err != nil {
 			return nil, nil, fmt.Errorf("%w; no program was run", err)
 		}

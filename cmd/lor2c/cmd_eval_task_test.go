@@ -51,15 +51,16 @@ func TestEvalTask(t *testing.T) {
 // TestEvalTaskFaults: flags that do not go together end with code 2 before anything is read.
 func TestEvalTaskFaults(t *testing.T) {
 	for args, want := range map[string]string{
-		"--task mmul --model demo/decoder --data x":      `--task is "mmul"; want one of mmlu, bbh, drop, humaneval`,
-		"--task mmlu --model demo/decoder":               "--task needs the benchmark's files",
-		"--task mmlu --data x":                           "name a run with --run DIR, a model with --model DIR",
-		"--task mmlu --run x --model y --data z":         "--run names model and adapter; leave out",
-		"--task mmlu --model x --data y --split test":    "--split is set; it goes with the splits of a run's data",
-		"--run x --protocol lm-eval":                     "--protocol is set; it goes with --task",
-		"--task humaneval --model demo/decoder --data x": "--allow-code-execution permits that",
-		"--task mmlu --model demo/decoder --data demo":   "it has no mmlu files; want the folder of the released data",
-		"--task bbh --model x --data y --precision int4": `--precision is "int4"; want float32 or bfloat16`,
+		"--task mmul --model demo/decoder --data x":       `--task is "mmul"; want one of mmlu, bbh, drop, humaneval`,
+		"--task mmlu --model demo/decoder":                "--task needs the benchmark's files",
+		"--task mmlu --data x":                            "name a run with --run DIR, a model with --model DIR",
+		"--task mmlu --run x --model y --data z":          "--run names model and adapter; leave out",
+		"--task mmlu --model x --data y --split test":     "--split is set; it goes with the splits of a run's data",
+		"--run x --protocol lm-eval":                      "--protocol is set; it goes with --task",
+		"--task humaneval --model demo/decoder --data x":  "--allow-code-execution permits that",
+		"--task mmlu --model x --data x --sandbox docker": `--sandbox is "docker"; want kernel or container`,
+		"--task mmlu --model demo/decoder --data demo":    "it has no mmlu files; want the folder of the released data",
+		"--task bbh --model x --data y --precision int4":  `--precision is "int4"; want float32 or bfloat16`,
 	} {
 		r := run(t, append([]string{"eval"}, strings.Fields(args)...)...)
 		if r.code != exitUsage || !strings.Contains(r.stderr, want) {

@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/reproduce"
+	"github.com/lor2c/lor2c/internal/sandbox"
 	"github.com/lor2c/lor2c/internal/sweep"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -132,7 +133,8 @@ func asking(o reproduce.Options, device string) func(context.Context, reproduce.
 		e := evalOptions{run: a.Run, checkpoint: "best", device: device}
 		t := taskOptions{
 			task: a.Task, model: a.Model, data: a.Data, protocol: string(benchmark.InstructEval), out: a.Out,
-			against: a.Against, shots: -1, own: a.Own, allowCode: o.AllowCode, precision: precision,
+			against: a.Against, shots: -1, own: a.Own, allowCode: o.AllowCode, sandbox: string(sandbox.Kernel),
+			precision: precision,
 			settings: evaluate.Settings{
 				Decode: evaluate.ByProtocol, Samples: 1, Seed: 42, Batch: 16, Out: a.Out,
 			},

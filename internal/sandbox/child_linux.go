@@ -25,18 +25,18 @@ const childName = "lor2c-sandbox-child"
 // Child must be called first in main. It returns unless this process was started by Run; then it restricts itself,
 // executes Python and does not return.
 func Child() {
-	if len(os.Args) < 4 || os.Args[1] != childName {
+	if len(os.Args) < 5 || os.Args[1] != childName {
 		return
 	}
 	runtime.LockOSThread() // the executed program inherits the restrictions of this thread
 	report := os.NewFile(3, "report")
-	err := become(report, os.Args[2], os.Args[3], os.Args[4:])
+	err := become(Mode(os.Args[2]), os.Args[3], os.Args[4], os.Args[5:])
 	fmt.Fprintln(report, err)
 	os.Exit(1)
 }
 
 // become restricts this process and executes Python.
-func become(report *os.File, python, dir string, libraries []string) error {
+func become(mode Mode, python, dir string, libraries []string) error {
 	for _, limit := range []struct {
 		what  int
 		value uint64
@@ -47,11 +47,13 @@ func become(report *os.File, python, dir string, libraries []string) error {
 			return fmt.Errorf("limits: %w", err)
 		}
 	}
-	if err := confine(dir, libraries); err != nil {
-		return fmt.Errorf("landlock: %w", err)
-	}
-	if err := filter(); err != nil {
-		return fmt.Errorf("seccomp: %w", err)
+	if mode != Container {
+		if err := confine(dir, libraries); err != nil {
+			return fmt.Errorf("landlock: %w", err)
+		}
+		if err := filter(); err != nil {
+			return fmt.Errorf("seccomp: %w", err)
+		}
 	}
 	// Without namespaces a superuser's program could raise its limits. A process that cannot gain privileges does not get
 	// its capabilities back when it executes.

@@ -4,8 +4,8 @@
 // Each program runs in a process of its own, which gives up what it does not need and then executes Python. It cannot
 // reach the network, start a process or signal one. It can read the system's folders and Python's, and read and write
 // one temporary folder, and it cannot change the mode, the owner, the times or the extended attributes of any file.
-// Memory, processor time and the size of each file are bounded. The number of files is not, and so neither is the space
-// that they take until the program ends. If a restriction cannot be set up, nothing is executed.
+// Memory, processor time, the size of each file and the space of all files are bounded. If a restriction cannot be set
+// up, nothing is executed.
 //
 // A program passes if it runs to its end. The process reports that by a random word that the program is not given, so a
 // program that leaves early does not pass. A program can find the word if it searches the interpreter for it: the
@@ -13,6 +13,15 @@
 package sandbox
 
 import "time"
+
+// Mode says what holds programs.
+type Mode string
+
+// The modes.
+const (
+	Kernel    Mode = "kernel"    // seccomp, landlock and limits
+	Container Mode = "container" // limits, and what is around lor2c
+)
 
 // These are the outcomes of a program.
 const (
@@ -28,6 +37,8 @@ const (
 	cpu    = 5                // seconds of processor time, more than the time until it is killed
 	memory = 1 << 30          // bytes of addresses
 	file   = 1 << 20          // bytes of a file that it writes
+	disk   = 16 << 20         // bytes of all its files, and a little more until it is noticed
+	files  = 1000             // files and folders, likewise
 	opened = 64               // files at a time
 	report = 64 << 10         // bytes that are read of what the process reports
 )

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,13 +28,17 @@ type Sandbox struct {
 	python     string
 	libraries  []string      // folders of Python outside of the system's
 	namespaces bool          // the kernel allows namespaces of a process's own
+	surrounds  bool          // what is around lor2c holds programs, and not seccomp and landlock
 	start      time.Duration // until Python must be ready for a program
 }
 
 // Open finds Python and tries the sandbox with a program that must run and one that must not. The error says which
 // restriction cannot be set up.
-func Open(ctx context.Context) (*Sandbox, error) {
-	s := &Sandbox{start: start}
+//
+// In the mode Container, programs have the limits and no other restriction. It is for a container or a virtual machine
+// whose kernel lacks seccomp or landlock, and that has nothing which a program may not read, change or reach.
+func Open(ctx context.Context, m Mode) (*Sandbox, error) {
+	s := &Sandbox{start: start, surrounds: m == Container}
 	if err := s.find(ctx); err != nil {
 		return nil, fmt.Errorf("sandbox: open: %w", err)
 	}
@@ -50,6 +55,9 @@ func Open(ctx context.Context) (*Sandbox, error) {
 	if outcome != Passed {
 		return nil, fmt.Errorf("sandbox: open: %s does not run inside it: %s", s.python, outcome)
 	}
+	if s.surrounds {
+		return s, nil
+	}
 	if outcome, err := s.Run(ctx, harmful); err != nil || outcome != Failed {
 		return nil, fmt.Errorf("sandbox: open: a program that opens a socket has %s; want it to fail: %w", outcome, err)
 	}
@@ -59,6 +67,9 @@ func Open(ctx context.Context) (*Sandbox, error) {
 // Layers names the restrictions that are in force.
 func (s *Sandbox) Layers() string {
 	layers := "seccomp, landlock, limits"
+	if s.surrounds {
+		layers = "limits"
+	}
 	if s.namespaces {
 		layers += ", namespaces"
 	}
@@ -91,7 +102,7 @@ func (s *Sandbox) find(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if dir == "/" || above(dir, home) {
+		if !s.surrounds && (dir == "/" || above(dir, home)) {
 			return fmt.Errorf("python3 is installed in %s, where a program could read the user's files; "+
 				"want a directory of its own", dir)
 		}
@@ -129,7 +140,14 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	asked := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", append([]string{childName, s.python, dir}, s.libraries...)...)
+	mode := Kernel
+	if s.surrounds {
+		mode = Container
+	}
+	args := append([]string{childName, string(mode), s.python, dir}, s.libraries...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+	// In a container, a program can have started others.
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{write}
 	cmd.Env = []string{} // Python gets its own
 	cmd.Stdin = strings.NewReader(word + "\n" + program)
@@ -150,6 +168,12 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	if err != nil {
 		return "", err
 	}
+	watched := make(chan bool, 1)
+	go func() {
+		full := overflows(ctx, dir)
+		cancel()
+		watched <- full
+	}()
 	// The program's own time begins when Python is ready for it, so that a busy machine does not take from it.
 	limit := time.AfterFunc(s.start, cancel)
 	defer limit.Stop()
@@ -166,9 +190,13 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	late := ctx.Err() != nil
 	_ = cmd.Cancel() // a process that reported too much
 	_ = cmd.Wait()   // how it ended makes no difference
+	cancel()
+	full := <-watched
 	switch {
 	case asked.Err() != nil:
 		return "", asked.Err()
+	case full:
+		return Failed, nil
 	case !started && late:
 		return "", fmt.Errorf("it did not start in %v; the machine is too busy", s.start)
 	case !executed:
@@ -181,4 +209,35 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 		return TimedOut, nil
 	}
 	return Failed, nil
+}
+
+// overflows waits until a program has written more to its folder than it may, and returns true, or until ctx ends. The
+// kernel bounds only the size of each file.
+func overflows(ctx context.Context, dir string) bool {
+	const look = 20 * time.Millisecond
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+		bytes, entries := int64(0), 0
+		err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // it is gone, or the program has closed it to itself
+			}
+			if info, err := e.Info(); err == nil {
+				bytes += info.Sys().(*syscall.Stat_t).Blocks * 512
+			}
+			if entries++; bytes > disk || entries > files {
+				return fs.SkipAll
+			}
+			return ctx.Err()
+		})
+		if err == nil && (bytes > disk || entries > files) {
+			return true
+		}
+	}
 }

@@ -13,7 +13,7 @@ type Sandbox struct{}
 var errLinux = errors.New("sandbox: open: it needs seccomp and landlock, which only Linux has")
 
 // Open returns an error.
-func Open(context.Context) (*Sandbox, error) { return nil, errLinux }
+func Open(context.Context, Mode) (*Sandbox, error) { return nil, errLinux }
 
 // Layers names the restrictions that are in force.
 func (s *Sandbox) Layers() string { return "" }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 // open opens the sandbox, or skips the test where the system cannot have it.
 func open(t *testing.T) *Sandbox {
 	t.Helper()
-	s, err := Open(context.Background())
+	s, err := Open(context.Background(), Kernel)
 	if err != nil {
 		t.Skipf("this system has no sandbox: %v", err)
 	}
@@ -94,6 +94,54 @@ func TestPrograms(t *testing.T) {
 					t.Errorf("it took %v", d)
 				}
 			})
+		}
+	}
+}
+
+// TestDisk: a program whose files take too much space, or are too many, ends before its time is over. A few files do
+// not end it.
+func TestDisk(t *testing.T) {
+	s := open(t)
+	for name, c := range map[string]struct{ program, want string }{
+		"space": {"i = 0\nwhile True:\n    i += 1\n    with open('a%d' % i, 'wb') as f: f.write(b'x' * (1 << 20))", Failed},
+		"files": {"i = 0\nwhile True:\n    i += 1\n    open('a%d' % i, 'w').close()", Failed},
+		"folders": {"import os\ni = 0\nwhile True:\n    i += 1\n    os.makedirs('%d/a' % i)\n" +
+			"    with open('%d/a/b' % i, 'wb') as f: f.write(b'x' * (1 << 19))", Failed},
+		"few": {"import time\nfor i in range(9):\n    with open('a%d' % i, 'wb') as f: f.write(b'x' * (1 << 20))\n" +
+			"time.sleep(0.2)", Passed},
+	} {
+		for own, s := range variants(s) {
+			t.Run("program="+name+"/namespaces="+own, func(t *testing.T) {
+				t.Parallel()
+				if got := outcome(t, s, c.program); got != c.want {
+					t.Errorf("it has %s; want %s", got, c.want)
+				}
+			})
+		}
+	}
+}
+
+// TestContainer: in a container, outcomes are the same and limits hold, and nothing else does. A program and those that
+// it has started end together.
+func TestContainer(t *testing.T) {
+	s, err := Open(context.Background(), Container)
+	if err != nil {
+		t.Skipf("programs do not run here: %v", err)
+	}
+	if got := strings.TrimSuffix(s.Layers(), ", namespaces"); got != "limits" {
+		t.Errorf("layers %s", got)
+	}
+	const fork = "import os, time\nif os.fork() == 0:\n    os.close(3)\n    time.sleep(60)\n"
+	for program, want := range map[string]string{
+		"assert 1 == 1": Passed, "assert 1 == 2": Failed, "import os\nos._exit(0)": Failed, "x = bytearray(2 << 30)": Failed,
+		"while True: pass": TimedOut, "import socket\nsocket.socket()": Passed, fork + "while True: pass": TimedOut,
+	} {
+		start := time.Now()
+		if got := outcome(t, s, program); got != want {
+			t.Errorf("%q has %s; want %s", program, got, want)
+		}
+		if d := time.Since(start); d > 30*time.Second {
+			t.Errorf("%q took %v", program, d)
 		}
 	}
 }
@@ -235,7 +283,7 @@ func TestPythonInHome(t *testing.T) {
 		if err := os.WriteFile(python, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(context.Background()); err == nil || !strings.Contains(err.Error(), "the user's files") {
+		if _, err := Open(context.Background(), Kernel); err == nil || !strings.Contains(err.Error(), "the user's files") {
 			t.Errorf("prefix %s: error %v", prefix, err)
 		}
 	}
