@@ -492,3 +492,58 @@ func TestFaults(t *testing.T) {
 		t.Error("weights are a text")
 	}
 }
+
+// TestGreedyByDefault: a model that recommends sampling answers the same in two evaluations of a benchmark with other
+// seeds, and the title says that answers are greedy.
+func TestGreedyByDefault(t *testing.T) {
+	m, loaded := opened(t, demo)
+	m.Sampling.DoSample, m.Sampling.Temperature = true, 5
+	set := load(t, "mmlu", "../../demo/benchmarks", benchmark.InstructEval)
+	var answers []string
+	for seed := range uint64(2) {
+		s := settings(t.TempDir())
+		s.Seed = seed
+		e, err := Benchmark(set, m, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := finish(t, e, loaded())
+		if !strings.Contains(r.Title, "decode=greedy") {
+			t.Errorf("title %s", r.Title)
+		}
+		for name, text := range contents(t, s.Out) {
+			if strings.HasPrefix(name, "samples_") {
+				answers = append(answers, text)
+			}
+		}
+	}
+	if slices.Sort(answers); len(answers) < 2 || answers[0] != answers[1] {
+		t.Errorf("two evaluations have the answers\n%s", strings.Join(answers, "\n"))
+	}
+}
+
+// TestContinuationTokens: the tokens of a prompt and of each answer, which is scored as what follows them, are those of
+// the whole text, also where the answer begins with a blank.
+func TestContinuationTokens(t *testing.T) {
+	m, _ := opened(t, demo)
+	e, err := Benchmark(load(t, "mmlu", "../../demo/benchmarks", benchmark.LMEval), m, settings(t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, q := range e.questions {
+		a, err := q.ask()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(q.item.Choices) != 4 || a.cut > 0 {
+			t.Fatalf("row %d has %d choices, and %d tokens are cut off", q.row, len(q.item.Choices), a.cut)
+		}
+		for i, choice := range q.item.Choices {
+			want := m.Tokenizer.AppendIDs(nil, a.prompt+choice, true)
+			if got := slices.Concat(a.query.Context, a.query.Continuations[i]); !slices.Equal(got[len(got)-len(want):], want) {
+				t.Errorf("row %d, %q: the tokens are %v; want %v at the end", q.row, choice, got, want)
+			}
+		}
+	}
+}

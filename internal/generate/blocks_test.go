@@ -3,11 +3,15 @@ package generate
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 )
@@ -225,5 +229,44 @@ func TestPlan(t *testing.T) {
 	if _, err := texts.Plan(dev, slots, tokens); !errors.Is(err, compute.ErrOutOfMemory) ||
 		!strings.Contains(err.Error(), "needed for one text of 500 tokens (weights ") {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestLogitMemory: with a vocabulary of 128,256 tokens, neither a prompt of 2,048 tokens nor the log-likelihood of as
+// many needs memory for the logits of all of them.
+func TestLogitMemory(t *testing.T) {
+	const tokens, vocabulary = 2048, 128256
+	dir := t.TempDir()
+	config := `{"model_type": "llama", "hidden_act": "silu", "hidden_size": 64, "intermediate_size": 128,
+		"num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "rms_norm_eps": 1e-5,
+		"max_position_embeddings": 4096, "vocab_size": 128256, "tie_word_embeddings": true, "rope_theta": 10000.0}`
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ReadDecoderConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := nulldev.Open(4)
+	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+	m, err := model.NewDecoder(dev, c, tokens, nil, none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	method, err := adapter.Attach(dev, m, adapter.Settings{Config: adapter.NewConfig("head")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &Generator{Dev: dev, Model: m, Method: method, Sampling: Greedy()}
+	if err := g.Prepare(2, tokens); err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]int32, tokens)
+	const all = tokens * vocabulary * 4
+	if err := g.pass(g.largest(2, tokens)); err != nil || dev.Stats().ArenaPeak > all/50 {
+		t.Errorf("a prompt needs %d bytes, %v; the logits of all its tokens have %d", dev.Stats().ArenaPeak, err, all)
+	}
+	if _, err := g.follow(ids, 0, [][]int32{ids}); err != nil || dev.Stats().ArenaPeak > all/10 {
+		t.Errorf("a log-likelihood needs %d bytes, %v; the logits of all its tokens have %d", dev.Stats().ArenaPeak, err, all)
 	}
 }

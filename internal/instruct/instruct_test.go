@@ -495,3 +495,53 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestOneBOS: a row has BOS once at its start if the tokenizer or the template puts it there, in every form of a
+// prompt, and nowhere else.
+func TestOneBOS(t *testing.T) {
+	source := "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" +
+		"{% if add_generation_prompt %}assistant:{% endif %}"
+	bare, err := chat.Parse(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begins, err := chat.Parse("{{ bos_token }}" + source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := Row{Instruction: "Who", Input: "sails?", Output: "They do."}
+	for _, name := range []string{"llama", "llama-model", "llama-bare", "llama3", "qwen", "smollm"} {
+		tok := load(t, name)
+		before, _ := tok.Affixes()
+		bos := tok.BOS()
+		for _, c := range []struct {
+			form   string
+			format Format
+			opts   Options
+			want   int
+		}{
+			{"plain", Completion, Options{Template: TemplateNone}, len(before)},
+			{"alpaca", Alpaca, Options{Template: TemplateAlpaca}, len(before)},
+			{"chat", Alpaca, Options{Template: TemplateChat, Chat: bare}, 0},
+			{"chat with BOS", Alpaca, Options{Template: TemplateChat, Chat: begins}, 1},
+		} {
+			if bos < 0 {
+				c.want = 0
+			} else {
+				c.opts.ChatOptions.BOS = tok.Token(bos)
+			}
+			c.opts.Cutoff, c.opts.EOS = 200, tok.EOS()
+			list, err := c.opts.row(tok, c.format, row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids, n := list[0].ids, 0
+			for n < len(ids) && bos >= 0 && ids[n] == bos {
+				n++
+			}
+			if n != c.want || bos >= 0 && bos != tok.EOS() && slices.Contains(ids[n:], bos) {
+				t.Errorf("%s, %s: the row begins with BOS %d times; want %d: %v", name, c.form, n, c.want, ids)
+			}
+		}
+	}
+}
