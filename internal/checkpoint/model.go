@@ -91,6 +91,17 @@ var foreignWeights = []struct{ pattern, how string }{
 	{"*.pth", "convert it with convert_llama_weights_to_hf.py of transformers, or use the model's safetensors"},
 }
 
+// Foreign returns how a file of weights in a form that is not read becomes a model folder, or "" if its name is not
+// that of one.
+func Foreign(path string) string {
+	for _, w := range foreignWeights {
+		if ok, _ := filepath.Match(w.pattern, filepath.Base(path)); ok {
+			return w.how
+		}
+	}
+	return ""
+}
+
 // nothingToOpen returns the error for a folder without readable weights.
 func nothingToOpen(dir string) error {
 	if _, err := os.Stat(dir); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // simulated is a cache that holds tokens in place of keys and values.
@@ -268,5 +269,38 @@ func TestLogitMemory(t *testing.T) {
 	}
 	if _, err := g.follow(ids, 0, [][]int32{ids}); err != nil || dev.Stats().ArenaPeak > all/10 {
 		t.Errorf("a log-likelihood needs %d bytes, %v; the logits of all its tokens have %d", dev.Stats().ArenaPeak, err, all)
+	}
+}
+
+// TestForeignWeights: weights in a form that is not read are a mistake of the user, and the error says how to convert
+// them.
+func TestForeignWeights(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.model", "tokenizer_config.json"} {
+		raw, err := os.ReadFile(filepath.Join("../../demo/decoder", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "consolidated.00.pth"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	texts, err := Open(Source{Model: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer texts.Close()
+	const want = "lor2c does not read consolidated.00.pth; convert it with convert_llama_weights_to_hf.py"
+	dev := cpu.Open[float32](1)
+	_, plan := texts.Plan(dev, 1, 8)
+	_, load := texts.Load(dev, 8, 1)
+	_, identity := texts.Identity()
+	for _, err := range []error{plan, load, identity} {
+		if err == nil || !strings.Contains(err.Error(), want) || !place.IsMistake(err) {
+			t.Errorf("error %v; want %s", err, want)
+		}
 	}
 }

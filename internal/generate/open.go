@@ -167,7 +167,7 @@ func (t *Texts) fingerprint() (sum string, err error) {
 	if t.sum == "" {
 		t.sum, err = adapter.Fingerprint(t.dir)
 	}
-	return t.sum, err
+	return t.sum, place.Given(err)
 }
 
 // nf4 reports whether the linear layers of the model are stored in four bits.
@@ -202,7 +202,7 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 	settings := t.settings(seed)
 	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
 	if err != nil {
-		return nil, err
+		return nil, place.Given(err)
 	}
 	if t.nf4() {
 		model.Quantize(dev, m)

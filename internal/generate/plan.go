@@ -7,6 +7,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Plan is the memory in bytes that continuing texts needs on a device.
@@ -34,7 +35,7 @@ func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
 		return Plan{}, err
 	}
 	if err := model.CheckDecoderWeights(t.dir, &c); err != nil {
-		return Plan{}, err
+		return Plan{}, place.Given(err)
 	}
 	settings := t.settings(0)
 	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -21,7 +22,15 @@ var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$`)
 // ORG also finds a cached model of that name under any ORG, if there is only
 // one. Find downloads nothing.
 func Find(name string) (string, error) {
-	if _, err := os.Stat(name); err == nil || !hubName.MatchString(name) {
+	info, err := os.Stat(name)
+	if err == nil && info.Mode().IsRegular() {
+		want := "want the folder of a model, which has a config.json"
+		if how := checkpoint.Foreign(name); how != "" {
+			want = "lor2c reads folders with safetensors; " + how
+		}
+		return "", place.Mistake(fmt.Errorf("model: open %s: it is a file; %s", name, want))
+	}
+	if err == nil || !hubName.MatchString(name) {
 		return name, nil
 	}
 	cache := hubCache()

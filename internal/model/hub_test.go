@@ -8,6 +8,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // cached stores the golden model in the layout of huggingface_hub and returns
@@ -76,6 +77,17 @@ func TestFind(t *testing.T) {
 	// A text that cannot be a name on the hub is returned as a path.
 	for _, path := range []string{"./m", "/m", "a/b/c", "../m", "m [v1]", ""} {
 		check(path, path)
+	}
+	for file, want := range map[string]string{
+		"config.json":     "it is a file; want the folder of a model, which has a config.json",
+		"model.Q4_1.gguf": "it is a file; lor2c reads folders with safetensors; convert it with AutoModelForCausalLM",
+	} {
+		if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := model.Find(file); err == nil || !strings.Contains(err.Error(), file+": "+want) || !place.IsMistake(err) {
+			t.Errorf("Find(%q): error %v; want %s", file, err, want)
+		}
 	}
 	full := cached(t, golden, hub, "models--FacebookAI--roberta-base")
 	check("FacebookAI/roberta-base", full)
