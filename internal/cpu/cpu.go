@@ -12,11 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/sgemm"
+	"github.com/lor2c/lor2c/internal/team"
 	"github.com/lor2c/lor2c/internal/vector"
 )
 
@@ -37,7 +37,7 @@ type Device[T Float] struct {
 	// tileUnit has the kernels of the tile unit if linear layers run there, and the rest are its packed factors.
 	tileUnit              *sgemm.Tiles
 	tilesLeft, tilesRight []uint16
-	claimed               []atomic.Int64 // parts of each stage that workers have taken
+	team                  *team.Team
 }
 
 var (
@@ -51,7 +51,10 @@ func Open[T Float](workers int) *Device[T] {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return &Device[T]{workers: workers, scratch: make([]scratch[T], workers)}
+	d := &Device[T]{workers: workers, scratch: make([]scratch[T], workers), team: team.New(workers)}
+	// A program may drop a device without closing it.
+	runtime.AddCleanup(d, (*team.Team).Stop, d.team)
+	return d
 }
 
 // Data returns the storage of t, a Working or Exact tensor of a Device[T], without copying it. It is for tests.
@@ -94,6 +97,7 @@ func (d *Device[T]) Close() error {
 	if err == errClosed {
 		return nil
 	}
+	d.team.Stop()
 	*d = Device[T]{workers: d.workers, err: errClosed}
 	return err
 }

@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/lor2c/lor2c/internal/sgemm"
@@ -51,73 +49,9 @@ func (d *Device[T]) each(n, chunk int, f func(w, lo, hi int)) {
 		return
 	}
 	var next atomic.Int64
-	run := func(w int) {
-		for {
-			c := int(next.Add(1)) - 1
-			if c >= chunks {
-				return
-			}
+	d.team.Do(workers, func(w int) {
+		for c := int(next.Add(1)) - 1; c < chunks; c = int(next.Add(1)) - 1 {
 			f(w, c*chunk, min(n, (c+1)*chunk))
 		}
-	}
-	var wait sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		wait.Go(func() { run(w) })
-	}
-	run(0)
-	wait.Wait()
-}
-
-// stages calls do(w, stage, part) for every stage and every part below parts(stage), on all workers. Calls that run
-// at the same time have different w < workers. All parts of a stage are done before the next stage begins.
-func (d *Device[T]) stages(stages int, parts func(stage int) int, do func(w, stage, part int)) {
-	d.claimed = slices.Grow(d.claimed[:0], stages)[:stages]
-	for i := range d.claimed {
-		d.claimed[i].Store(0)
-	}
-	meet := barrier{workers: d.workers}
-	meet.all.L = &meet
-	run := func(w int) {
-		for stage := range stages {
-			for n := parts(stage); ; {
-				part := int(d.claimed[stage].Add(1)) - 1
-				if part >= n {
-					break
-				}
-				do(w, stage, part)
-			}
-			if d.workers > 1 {
-				meet.wait()
-			}
-		}
-	}
-	var wait sync.WaitGroup
-	for w := 1; w < d.workers; w++ {
-		wait.Go(func() { run(w) })
-	}
-	run(0)
-	wait.Wait()
-}
-
-// barrier makes workers wait until all of them have reached it.
-type barrier struct {
-	sync.Mutex
-	all           sync.Cond // signalled when the last worker arrives
-	workers, here int
-	meeting       int // how often all workers have met
-}
-
-// wait returns when every worker has called it the same number of times.
-func (b *barrier) wait() {
-	b.Lock()
-	defer b.Unlock()
-	if b.here++; b.here == b.workers {
-		b.here = 0
-		b.meeting++
-		b.all.Broadcast()
-		return
-	}
-	for now := b.meeting; now == b.meeting; {
-		b.all.Wait()
-	}
+	})
 }

@@ -159,7 +159,7 @@ func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 		return newRightBlock(p.m, p.n, p.k, block/inner*columnBlock, block%inner*sgemm.Inner)
 	}
 	right := sized(&d.packedRight, vectors.PackedRight(min(sgemm.Inner, p.k), min(columnBlock, p.n)))
-	d.stages(2*blocks, func(stage int) int {
+	d.team.Stages(d.workers, 2*blocks, func(stage int) int {
 		b := at(stage / 2)
 		if stage%2 == 0 {
 			return b.panels

@@ -45,7 +45,7 @@ func (d *Device[T]) shareTiles(p product[T], finish func(i0, i1, j0, j1 int)) {
 	t, inner := d.tileUnit, min(sgemm.TileInner, p.k)
 	left := sized(&d.tilesLeft, t.PackedLeft(min(tiledRows, p.m), inner))
 	right := sized(&d.tilesRight, t.PackedRight(inner, min(columnBlock, p.n), at.parts))
-	d.stages(2*at.blocks(), func(stage int) int {
+	d.team.Stages(d.workers, 2*at.blocks(), func(stage int) int {
 		b := at.block(stage / 2)
 		if stage%2 == 0 {
 			return b.strips + b.panels
