@@ -168,6 +168,48 @@ func testRowsAlone(t *testing.T, d *Device[float32]) {
 	}
 }
 
+// TestFrozen compares every bit of products with frozen weights, of few and of many rows and divided in every way, with
+// those of ordinary tensors.
+func TestFrozen(t *testing.T) {
+	if vectors == nil {
+		t.Skip("only package sgemm guarantees this")
+	}
+	for _, workers := range []int{1, 3} {
+		d := Open[float32](workers)
+		random := func(seed uint64, shape ...int) compute.Tensor {
+			x := d.Alloc(shape, compute.Working)
+			compute.Normal(Data[float32](x), seed, "frozen", 1)
+			return x
+		}
+		for _, stored := range []compute.DType{compute.Working, compute.BFloat16} {
+			for _, size := range [][3]int{
+				{1, 500, 70}, {16, 800, 64}, {42, 40, 96}, {43, 800, 96}, {100, 500, 70}, {800, 50, 64},
+			} {
+				rows, k, n := size[0], size[1], size[2]
+				x, dy, w := random(1, rows, k), random(2, rows, n), random(3, n, k)
+				frozen, values := d.AllocFrozen(compute.Shape{n, k}, stored), Data[float32](w)
+				for i := range values {
+					values[i] = math.Float32frombits(math.Float32bits(values[i]) &^ 0xffff)
+				}
+				d.Upload(frozen, values)
+				var got [2][]float32
+				for i, w := range []compute.Tensor{w, frozen} {
+					y, dx := random(4, rows, n), random(5, rows, k)
+					d.Linear(y, compute.Tensor{}, x, w, compute.Tensor{}, compute.GELU)
+					d.Gemm(dx, 0.5, dy, false, w, false, true)
+					got[i] = append(Data[float32](y), Data[float32](dx)...)
+				}
+				for i, v := range got[1] {
+					if math.Float32bits(v) != math.Float32bits(got[0][i]) {
+						t.Errorf("workers=%d %v size=%v: element %d is %v; want %v", workers, stored, size, i, v, got[0][i])
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
 func testWorkers[T Float, B comparable](t *testing.T, open func(workers int) *Device[T], bits func(T) B) {
 	want := step(open(1))
 	for _, workers := range []int{2, 3, 7} {

@@ -31,8 +31,15 @@ func (d *Device[T]) Copy(dst, src compute.Tensor) {
 	}
 	out := Data[T](dst)
 	if src.DType == compute.NF4 {
-		codes, scales := frozen[T](src).FourBit()
-		d.each(len(out), chunkElems, func(_, lo, hi int) { nf4.Dequantize(out[lo:hi], codes, scales, lo) })
+		w := frozen[T](src)
+		codes, scales := w.FourBit()
+		d.each(len(out), chunkElems, func(_, lo, hi int) {
+			if single[T]() {
+				w.Dequantize(as32(out[lo:hi]), lo)
+			} else {
+				nf4.Dequantize(out[lo:hi], codes, scales, lo)
+			}
+		})
 		return
 	}
 	if frozen[T](src) != nil {

@@ -102,6 +102,8 @@ func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 		d.shareTiles(p, finish)
 	case p.m <= rowBlock:
 		d.shareColumns(p, finish)
+	case p.weights != nil && p.weights.Packed(p.b.trans):
+		d.sharePacked(p, finish)
 	default:
 		d.shareBlocks(p, finish)
 	}
@@ -119,14 +121,18 @@ const (
 	columnBlock = 4096
 	// leastParts is the number of parts of a destination that are enough to keep all workers busy to the end.
 	leastParts = 16
+	// packElems is the number of elements of the first factor that are worth the help of another worker to pack.
+	packElems = 1 << 14
 )
 
 // shareColumns divides a product of few rows by columns. Each worker packs the panels that it reads.
 func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) {
 	left := sized(&d.packedLeft, p.m*p.k)
-	for l := 0; l < p.k; l += sgemm.Inner {
-		vectors.PackLeft(left[p.m*l:], p.a.at(0, l).single(), p.m, min(sgemm.Inner, p.k-l))
-	}
+	d.each(p.k, (packElems/p.m+sgemm.Inner-1)/sgemm.Inner*sgemm.Inner, func(_, lo, hi int) {
+		for l := lo; l < hi; l += sgemm.Inner {
+			vectors.PackLeft(left[p.m*l:], p.a.at(0, l).single(), p.m, min(sgemm.Inner, hi-l))
+		}
+	})
 	panels := (p.n + vectors.Width() - 1) / vectors.Width()
 	columns := max(1, panels/(2*leastParts)) * vectors.Width()
 	d.each(p.n, columns, func(w, j0, j1 int) {
@@ -150,52 +156,81 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 	})
 }
 
+// sharePacked divides a product of many rows with weights that are stored as products read them. Each worker computes a
+// part of the destination to its end.
+func (d *Device[T]) sharePacked(p product[T], finish func(i0, i1, j0, j1 int)) {
+	whole := newRightBlock(p.m, 0, p.n, 0, p.k)
+	left := sized(&d.packedLeft, whole.packedLeft(p.m))
+	d.team.Stages(d.workers, 2, func(stage int) int {
+		if stage == 0 {
+			return whole.lefts
+		}
+		return whole.down * whole.across
+	}, func(w, stage, part int) {
+		s := &d.scratch[w]
+		i, m, lo, n := whole.part(p.m, part)
+		packed := left[min(i*p.k, len(left)):]
+		if whole.lefts == 0 {
+			packed = sized(&s.product.Left, m*p.k)
+		}
+		for l := 0; l < p.k; l += sgemm.Inner {
+			k := min(sgemm.Inner, p.k-l)
+			if stage == 0 || whole.lefts == 0 {
+				vectors.PackLeft(packed[m*l:], p.a.at(i, l).single(), m, k)
+			}
+			for j := lo; j < lo+n && stage == 1; j += vectors.Width() {
+				p.weights.Multiply(m, vectors.Width(), k, float32(p.alpha), packed[m*l:], true, l, j, p.accumulate || l > 0,
+					as32(p.dst.data[i*p.dst.stride+j:]), p.dst.stride, &s.product)
+			}
+		}
+		if stage == 1 {
+			finish(i, i+m, lo, lo+n)
+		}
+	})
+}
+
 // shareBlocks divides a product of many rows by rows, and also by columns if there are not enough rows. The workers
-// pack each block of the second factor together before they read it.
+// pack each block of the second factor together before they read it, and the first factor too if several parts read the
+// same rows.
 func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
 	inner := (p.k + sgemm.Inner - 1) / sgemm.Inner
 	blocks := inner * ((p.n + columnBlock - 1) / columnBlock)
 	at := func(block int) rightBlock {
-		return newRightBlock(p.m, p.n, p.k, block/inner*columnBlock, block%inner*sgemm.Inner)
+		j, l := block/inner*columnBlock, block%inner*sgemm.Inner
+		return newRightBlock(p.m, j, min(columnBlock, p.n-j), l, min(sgemm.Inner, p.k-l))
 	}
 	right := sized(&d.packedRight, vectors.PackedRight(min(sgemm.Inner, p.k), min(columnBlock, p.n)))
+	left := sized(&d.packedLeft, at(0).packedLeft(p.m))
 	d.team.Stages(d.workers, 2*blocks, func(stage int) int {
 		b := at(stage / 2)
 		if stage%2 == 0 {
-			return b.panels
+			return b.panels + b.lefts
 		}
 		return b.down * b.across
 	}, func(w, stage, part int) {
-		b, width := at(stage/2), vectors.Width()
-		if stage%2 == 0 {
-			lo := part * width
-			n := min(width, b.n-lo)
-			switch f := p.weights; {
-			case f == nil:
+		b, s := at(stage/2), &d.scratch[w]
+		if lo := part * vectors.Width(); stage%2 == 0 && part < b.panels {
+			n := min(vectors.Width(), b.n-lo)
+			if p.weights != nil {
+				p.weights.Pack(right[b.k*lo:], &s.product.Spare, p.b.trans, b.l, b.k, b.j+lo, n)
+			} else {
 				vectors.PackRight(right[b.k*lo:], p.b.at(b.l, b.j+lo).single(), b.k, n)
-			case !f.Ready(p.b.trans, b.j+lo, n):
-				f.Pack(right[b.k*lo:], &d.scratch[w].product.Spare, p.b.trans, b.l, b.k, b.j+lo, n)
 			}
 			return
 		}
-		s := &d.scratch[w]
-		// Rows vary fastest, so that workers read the same panels.
-		i, lo := part%b.down*rowBlock, part/b.down*b.columns
-		m, n := min(rowBlock, p.m-i), min(b.columns, b.n-lo)
-		left := sized(&s.product.Left, m*b.k)
-		vectors.PackLeft(left, p.a.at(i, b.l).single(), m, b.k)
-		dst, accumulate := as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.accumulate || b.l > 0
-		if p.weights == nil {
-			vectors.Multiply(m, n, b.k, float32(p.alpha), left, right[b.k*lo:], accumulate, dst, p.dst.stride, &s.product.Tile)
+		if stage%2 == 0 {
+			i, m, _, _ := b.part(p.m, part-b.panels)
+			vectors.PackLeft(left[i*b.k:], p.a.at(i, b.l).single(), m, b.k)
+			return
 		}
-		for j := 0; j < n && p.weights != nil; j += width {
-			columns := min(width, n-j)
-			panel := right[b.k*(lo+j):]
-			if p.weights.Ready(p.b.trans, b.j+lo+j, columns) {
-				panel = p.weights.Panel(b.l, b.k, b.j+lo+j)
-			}
-			vectors.Multiply(m, columns, b.k, float32(p.alpha), left, panel, accumulate, dst[j:], p.dst.stride, &s.product.Tile)
+		i, m, lo, n := b.part(p.m, part)
+		packed := left[min(i*b.k, len(left)):]
+		if b.lefts == 0 {
+			packed = sized(&s.product.Left, m*b.k)
+			vectors.PackLeft(packed, p.a.at(i, b.l).single(), m, b.k)
 		}
+		vectors.Multiply(m, n, b.k, float32(p.alpha), packed, right[b.k*lo:], p.accumulate || b.l > 0,
+			as32(p.dst.data[i*p.dst.stride+b.j+lo:]), p.dst.stride, &s.product.Tile)
 		if b.l+b.k == p.k {
 			finish(i, i+m, b.j+lo, b.j+lo+n)
 		}
@@ -210,15 +245,34 @@ type rightBlock struct {
 	panels       int
 	down, across int // numbers of parts of the destination
 	columns      int // columns of a part
+	lefts        int // blocks of rows that are packed once for several parts: down if across > 1, otherwise 0
 }
 
-// newRightBlock returns the block that begins at column j and inner index l of a product [m,n] with inner indices k.
-func newRightBlock(m, n, k, j, l int) rightBlock {
+// newRightBlock returns the block of n columns from j on and k inner indices from l on, for a product of m rows.
+func newRightBlock(m, j, n, l, k int) rightBlock {
 	width := vectors.Width()
-	b := rightBlock{j: j, l: l, n: min(columnBlock, n-j), k: min(sgemm.Inner, k-l), down: (m + rowBlock - 1) / rowBlock}
+	b := rightBlock{j: j, l: l, n: n, k: k, down: (m + rowBlock - 1) / rowBlock}
 	b.panels = (b.n + width - 1) / width
 	across := min(b.panels, (leastParts+b.down-1)/b.down)
 	b.columns = (b.panels + across - 1) / across * width
 	b.across = (b.n + b.columns - 1) / b.columns
+	if b.across > 1 {
+		b.lefts = b.down
+	}
 	return b
+}
+
+// packedLeft returns the number of elements of the first factor, of m rows, that are packed for several parts.
+func (b rightBlock) packedLeft(m int) int {
+	if b.lefts == 0 {
+		return 0
+	}
+	return m * b.k
+}
+
+// part returns the first row, the number of rows, the first column in the block and the number of columns of a part of
+// the destination. Rows vary fastest, so that workers read the same panels.
+func (b rightBlock) part(m, part int) (i, rows, lo, columns int) {
+	i, lo = part%b.down*rowBlock, part/b.down*b.columns
+	return i, min(rowBlock, m-i), lo, min(b.columns, b.n-lo)
 }

@@ -21,3 +21,17 @@ func (w *Weights) SetFourBit(codes []byte, scales []float32) {
 
 // FourBit returns the codes and scales of weights in four bits.
 func (w *Weights) FourBit() (codes []byte, scales []float32) { return w.codes, w.scales }
+
+// Dequantize writes the elements of weights in four bits from a place on, in row-major order, to dst.
+func (w *Weights) Dequantize(dst []float32, at int) {
+	if w.kernels != nil {
+		head := min(len(dst), -at&(nf4.Block-1)) // elements before the first whole block
+		nf4.Dequantize(dst[:head], w.codes, w.scales, at)
+		dst, at = dst[head:], at+head
+		if blocks := len(dst) / nf4.Block; blocks > 0 {
+			w.kernels.dequantize(&dst[0], &w.codes[at/2], &w.scales[at/nf4.Block], &nf4.Levels[0], blocks)
+			dst, at = dst[blocks*nf4.Block:], at+blocks*nf4.Block
+		}
+	}
+	nf4.Dequantize(dst, w.codes, w.scales, at)
+}

@@ -174,6 +174,16 @@ func avx512_9x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float
 //go:noescape
 func avx512_9x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_9x32_bfloat16 is the kernel for a tile of 9 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_9x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_9x32_float16 is the kernel for a tile of 9 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_9x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_10x32 is the kernel for a tile of 10 rows and 32 columns.
 //
 //go:noescape
@@ -183,6 +193,16 @@ func avx512_10x32(k int, a *float32, b *float32, c *float32, ldc int, alpha floa
 //
 //go:noescape
 func avx512_10x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_10x32_bfloat16 is the kernel for a tile of 10 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_10x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_10x32_float16 is the kernel for a tile of 10 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_10x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_11x32 is the kernel for a tile of 11 rows and 32 columns.
 //
@@ -194,6 +214,16 @@ func avx512_11x32(k int, a *float32, b *float32, c *float32, ldc int, alpha floa
 //go:noescape
 func avx512_11x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_11x32_bfloat16 is the kernel for a tile of 11 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_11x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_11x32_float16 is the kernel for a tile of 11 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_11x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_12x32 is the kernel for a tile of 12 rows and 32 columns.
 //
 //go:noescape
@@ -203,6 +233,16 @@ func avx512_12x32(k int, a *float32, b *float32, c *float32, ldc int, alpha floa
 //
 //go:noescape
 func avx512_12x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_12x32_bfloat16 is the kernel for a tile of 12 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_12x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_12x32_float16 is the kernel for a tile of 12 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_12x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
 // avx512_13x32 is the kernel for a tile of 13 rows and 32 columns.
 //
@@ -214,6 +254,16 @@ func avx512_13x32(k int, a *float32, b *float32, c *float32, ldc int, alpha floa
 //go:noescape
 func avx512_13x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
 
+// avx512_13x32_bfloat16 is the kernel for a tile of 13 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_13x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_13x32_float16 is the kernel for a tile of 13 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_13x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
 // avx512_14x32 is the kernel for a tile of 14 rows and 32 columns.
 //
 //go:noescape
@@ -223,6 +273,22 @@ func avx512_14x32(k int, a *float32, b *float32, c *float32, ldc int, alpha floa
 //
 //go:noescape
 func avx512_14x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_14x32_bfloat16 is the kernel for a tile of 14 rows and 32 columns, with b in bfloat16.
+//
+//go:noescape
+func avx512_14x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_14x32_float16 is the kernel for a tile of 14 rows and 32 columns, with b in float16.
+//
+//go:noescape
+func avx512_14x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx512_dequantize writes blocks of 64 elements in four bits to dst: the level of each code times the scale of its
+// block. A byte has the code of the first of two elements in its high bits.
+//
+//go:noescape
+func avx512_dequantize(dst *float32, codes *byte, scales *float32, levels *float32, blocks int)
 
 // avx2_1x16 is the kernel for a tile of 1 rows and 16 columns.
 //
@@ -343,6 +409,12 @@ func avx2_6x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha
 //
 //go:noescape
 func avx2_6x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
+
+// avx2_dequantize writes blocks of 64 elements in four bits to dst: the level of each code times the scale of its
+// block. A byte has the code of the first of two elements in its high bits.
+//
+//go:noescape
+func avx2_dequantize(dst *float32, codes *byte, scales *float32, levels *float32, blocks int)
 
 // transpose8 writes the transposes of blocks neighbouring blocks of 8 rows and 8 columns of src below one another
 // to dst. The strides are in elements.

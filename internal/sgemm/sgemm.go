@@ -45,13 +45,22 @@ type Kernels struct {
 	tiles [2][]kernel
 	// halves[f][r-1] is the kernel for r rows and two vectors of columns that are stored as f, for formats of two bytes.
 	halves [FourBit + 1][]halfKernel
+	// dequantize writes whole blocks of elements in four bits to dst as float32.
+	dequantize func(dst *float32, codes *byte, scales, levels *float32, blocks int)
 }
 
 // Name returns the name of the instruction set.
 func (s *Kernels) Name() string { return s.name }
 
-// rows returns the number of rows of a panel of the first factor.
+// rows returns the largest number of rows of a panel of the first factor.
 func (s *Kernels) rows() int { return len(s.tiles[0]) }
+
+// panelRows returns the number of rows of every panel but the last of a first factor of m rows. The panels are as few
+// as possible and nearly equal: two of 8 rows take less time than one of 14 and one of 2, which waits for its sums.
+func (s *Kernels) panelRows(m int) int {
+	panels := max(1, (m+s.rows()-1)/s.rows())
+	return (m + panels - 1) / panels
+}
 
 // Width returns the number of columns of a panel of the second factor. Callers divide columns at multiples of it.
 func (s *Kernels) Width() int { return 2 * s.lanes }
@@ -93,8 +102,9 @@ func (s *Kernels) packPanel(dst []float32, panel int, b Matrix, k, columns int) 
 
 // PackLeft packs the first m rows and k columns of a into dst, which needs m k elements. k is at most Inner.
 func (s *Kernels) PackLeft(dst []float32, a Matrix, m, k int) {
-	for i := 0; i < m; i += s.rows() {
-		rows := min(s.rows(), m-i)
+	height := s.panelRows(m)
+	for i := 0; i < m; i += height {
+		rows := min(height, m-i)
 		panel, part := dst[i*k:(i+rows)*k], a.At(i, 0)
 		if !a.Trans {
 			interleave(panel, rows, part.Data, part.Stride, rows, k)
@@ -141,13 +151,13 @@ func (s *Kernels) Multiply(
 	if accumulate {
 		add = 1
 	}
-	width := s.Width()
+	width, height := s.Width(), s.panelRows(m)
 	for j := 0; j < n; j += width {
 		columns := min(width, n-j)
 		panel := s.padded(columns)
 		tiles := s.tiles[panel/s.lanes-1]
-		for i := 0; i < m; i += s.rows() {
-			rows := min(s.rows(), m-i)
+		for i := 0; i < m; i += height {
+			rows := min(height, m-i)
 			multiply := tiles[rows-1]
 			if columns == panel {
 				multiply(k, &a[i*k], &b[j*k], &c[i*stride+j], stride, alpha, add)

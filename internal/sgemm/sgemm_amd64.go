@@ -15,12 +15,16 @@ var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
 	BFloat16: {
 		avx512_1x32_bfloat16, avx512_2x32_bfloat16, avx512_3x32_bfloat16, avx512_4x32_bfloat16,
 		avx512_5x32_bfloat16, avx512_6x32_bfloat16, avx512_7x32_bfloat16, avx512_8x32_bfloat16,
+		avx512_9x32_bfloat16, avx512_10x32_bfloat16, avx512_11x32_bfloat16, avx512_12x32_bfloat16,
+		avx512_13x32_bfloat16, avx512_14x32_bfloat16,
 	},
 	Float16: {
 		avx512_1x32_float16, avx512_2x32_float16, avx512_3x32_float16, avx512_4x32_float16,
 		avx512_5x32_float16, avx512_6x32_float16, avx512_7x32_float16, avx512_8x32_float16,
+		avx512_9x32_float16, avx512_10x32_float16, avx512_11x32_float16, avx512_12x32_float16,
+		avx512_13x32_float16, avx512_14x32_float16,
 	},
-}}
+}, dequantize: avx512_dequantize}
 
 var avx2 = &Kernels{name: "AVX2", lanes: 8, tiles: [2][]kernel{
 	{avx2_1x8, avx2_2x8, avx2_3x8, avx2_4x8, avx2_5x8, avx2_6x8},
@@ -34,7 +38,7 @@ var avx2 = &Kernels{name: "AVX2", lanes: 8, tiles: [2][]kernel{
 		avx2_1x16_float16, avx2_2x16_float16, avx2_3x16_float16,
 		avx2_4x16_float16, avx2_5x16_float16, avx2_6x16_float16,
 	},
-}}
+}, dequantize: avx2_dequantize}
 
 // all returns the kernels that this processor can run, the fastest first.
 func all() (found []*Kernels) {

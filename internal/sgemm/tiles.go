@@ -94,13 +94,7 @@ func (t *Tiles) PackRight(dst []uint16, b Matrix, k, n int, w *Scratch) {
 // PackTiles packs the k rows from l on and the n columns from j on, at most TileSide, of W, or of WT if trans is set,
 // as a second factor of Parts parts into dst. k is at most TileInner.
 func (w *Weights) PackTiles(dst []uint16, trans bool, l, k, j, n int, s *Scratch) {
-	var panel []float32
-	if w.Ready(trans, j, n) {
-		panel = w.Panel(l, k, j)
-	} else {
-		panel = sized(&s.Right, w.kernels.PackedRight(k, n))
-		w.Pack(panel, &s.Spare, trans, l, k, j, n)
-	}
+	panel := w.packed(trans, l, k, j, n, s)
 	packPanel(dst, Matrix{Data: panel, Stride: w.kernels.padded(n)}, k, n, w.Parts(), s)
 }
 

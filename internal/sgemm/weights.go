@@ -1,10 +1,6 @@
 package sgemm
 
-import (
-	"math"
-
-	"github.com/lor2c/lor2c/internal/nf4"
-)
+import "math"
 
 // Storage is how the elements of Weights are stored.
 type Storage uint8
@@ -123,7 +119,7 @@ func (w *Weights) get(dst []float32, at int) {
 		copy(dst, w.full[at:])
 		return
 	case FourBit:
-		nf4.Dequantize(dst, w.codes, w.scales, at)
+		w.Dequantize(dst, at)
 		return
 	}
 	src := w.half[at : at+len(dst)]
@@ -157,14 +153,24 @@ func (w *Weights) Row(dst []float32, i, j int) {
 	}
 }
 
-// Ready reports whether columns [j, j+n) of WT are stored as a panel that a kernel can read.
-func (w *Weights) Ready(trans bool, j, n int) bool {
-	return trans && w.storage == Float32 && n == w.panel && j+n <= w.whole
+// Packed reports whether W, or WT if trans is set, is stored as kernels read it.
+func (w *Weights) Packed(trans bool) bool {
+	return trans && w.storage == Float32 && w.kernels != nil && w.whole == w.rows
 }
 
-// Panel returns the k rows from l on and the n columns from j on, at most a panel's, of WT as a packed second factor.
-// Ready must be true for them.
-func (w *Weights) Panel(l, k, j int) []float32 { return w.full[j*w.cols+l*w.panel:][:k*w.panel] }
+// inPanel reports whether columns [j, j+n) of W, or of WT if trans is set, are a panel as kernels read it.
+func (w *Weights) inPanel(trans bool, j, n int) bool { return trans && n == w.panel && j+n <= w.whole }
+
+// packed returns the k rows from l on and the n columns from j on, at most a panel's, of W, or of WT if trans is set, as
+// a packed second factor: from where they are stored, or else in s.
+func (w *Weights) packed(trans bool, l, k, j, n int, s *Scratch) []float32 {
+	if w.inPanel(trans, j, n) && w.storage == Float32 {
+		return w.full[j*w.cols+l*w.panel:][:k*w.panel]
+	}
+	panel := sized(&s.Right, w.kernels.PackedRight(k, n))
+	w.Pack(panel, &s.Spare, trans, l, k, j, n)
+	return panel
+}
 
 // Pack packs the k rows from l on and the n columns from j on, at most a panel's, of W, or of WT if trans is set, as a
 // second factor into dst. spare is scratch memory.
@@ -173,7 +179,7 @@ func (w *Weights) Pack(dst []float32, spare *[]float32, trans bool, l, k, j, n i
 	switch {
 	case !trans:
 		w.packRows(dst, sized(spare, w.panel*n), l, k, j, n)
-	case n == w.panel && j+n <= w.whole:
+	case w.inPanel(trans, j, n):
 		w.get(dst, j*w.cols+l*w.panel)
 	default:
 		rows := sized(spare, n*k)
@@ -219,27 +225,25 @@ func (w *Weights) packRows(dst, spare []float32, l, k, j, n int) {
 func (w *Weights) Multiply(
 	m, n, k int, alpha float32, a []float32, trans bool, l, j int, accumulate bool, c []float32, stride int, s *Scratch,
 ) {
-	kernels := w.kernels.halves[w.storage]
-	if !trans || m > len(kernels) || n != w.panel || j+n > w.whole {
-		var panel []float32
-		if w.Ready(trans, j, n) {
-			panel = w.Panel(l, k, j)
-		} else {
-			panel = sized(&s.Right, w.kernels.PackedRight(k, n))
-			w.Pack(panel, &s.Spare, trans, l, k, j, n)
+	height := w.kernels.panelRows(m)
+	halves := w.kernels.halves[w.storage]
+	if w.inPanel(trans, j, n) && height <= len(halves) && m <= fewPanels*height {
+		add := 0
+		if accumulate {
+			add = 1
 		}
-		w.kernels.Multiply(m, n, k, alpha, a, panel, accumulate, c, stride, &s.Tile)
+		for i := 0; i < m; i += height {
+			rows := min(height, m-i)
+			halves[rows-1](k, &a[i*k], &w.half[j*w.cols+l*w.panel], &c[i*stride], stride, alpha, add)
+		}
 		return
 	}
-	add := 0
-	if accumulate {
-		add = 1
-	}
-	for i := 0; i < m; i += w.kernels.rows() {
-		rows := min(w.kernels.rows(), m-i)
-		kernels[rows-1](k, &a[i*k], &w.half[j*w.cols+l*w.panel], &c[i*stride], stride, alpha, add)
-	}
+	w.kernels.Multiply(m, n, k, alpha, a, w.packed(trans, l, k, j, n, s), accumulate, c, stride, &s.Tile)
 }
+
+// fewPanels is the number of panels of a first factor up to which kernels convert elements of two bytes themselves.
+// With more it is faster to convert them once.
+const fewPanels = 2
 
 // Matrix returns the k rows from l on and the n columns from j on of W, or of WT if trans is set, as a copy in *buf. It
 // is for processors without kernels.

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+
+	"github.com/lor2c/lor2c/internal/nf4"
 )
 
 var storages = map[string]Storage{"float32": Float32, "bfloat16": BFloat16, "float16": Float16}
@@ -77,6 +80,32 @@ func TestRounding(t *testing.T) {
 	}
 }
 
+// TestDequantize compares every bit of dequantised parts with package nf4, from all places of a block on and with
+// lengths on both sides of whole blocks.
+func TestDequantize(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	values := make([]float32, 5*nf4.Block+9)
+	for i := range values {
+		values[i] = float32(r.NormFloat64())
+	}
+	q := nf4.Quantize(values, []int{1, len(values)}, false)
+	for _, s := range append([]*Kernels{nil}, all()...) {
+		w := NewFourBit(s, 1, len(values))
+		w.SetFourBit(q.Codes, q.Scales)
+		for at := range len(values) {
+			for _, n := range []int{0, 1, 63, 64, 65, 130, len(values)} {
+				n = min(n, len(values)-at)
+				got, want := make([]float32, n), make([]float32, n)
+				w.Dequantize(got, at)
+				nf4.Dequantize(want, q.Codes, q.Scales, at)
+				if !slices.Equal(got, want) {
+					t.Fatalf("%d lanes: elements %d to %d are %v; want %v", w.panel, at, at+n, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestWeights compares every bit of products with weights with products of the same matrix, for shapes on both sides of
 // every edge, few and many rows, both orders, all ways of storing and both instruction sets.
 func TestWeights(t *testing.T) {
@@ -87,7 +116,7 @@ func TestWeights(t *testing.T) {
 		for name, f := range storages {
 			for _, shape := range [][2]int{{1, 1}, {7, 5}, {16, 8}, {31, 40}, {32, 33}, {70, 9}, {96, Inner + 5}, {40, 64},
 				{Inner + 40, 50}} {
-				for _, m := range []int{1, 6, 8, 9, 20} {
+				for _, m := range []int{1, 6, 9, 14, 20, 30} {
 					for _, trans := range []bool{true, false} {
 						t.Run(fmt.Sprintf("isa=%s/%s/%dx%d/m=%d/trans=%t", s.Name(), name, shape[0], shape[1], m, trans),
 							func(t *testing.T) {

@@ -20,11 +20,10 @@ func main() {
 		for rows := 1; rows <= isa.rows; rows++ {
 			isa.kernel(rows, 2, float32s)
 			isa.kernel(rows, 1, float32s)
-			if rows <= halfRows {
-				isa.kernel(rows, 2, bfloat16s)
-				isa.kernel(rows, 2, float16s)
-			}
+			isa.kernel(rows, 2, bfloat16s)
+			isa.kernel(rows, 2, float16s)
 		}
+		isa.dequantize()
 	}
 	transpose()
 	widen(bfloat16s)
@@ -58,9 +57,6 @@ var (
 	bfloat16s = format{suffix: "_bfloat16", words: ", with b in bfloat16", bytes: 2}
 	float16s  = format{suffix: "_float16", words: ", with b in float16", bytes: 2}
 )
-
-// halfRows is the largest number of rows of kernels for elements of two bytes.
-const halfRows = 8
 
 // load writes the instructions that load a vector of float32.
 func (f format) load(m Mem, r VecPhysical) {
@@ -171,6 +167,59 @@ func widen(f format) {
 	VMOVUPS(Y0, Mem{Base: dst})
 	ADDQ(Imm(16), src)
 	ADDQ(Imm(32), dst)
+	DECQ(n)
+	JNE(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// dequantize writes a function that dequantises blocks of 64 elements in four bits. A permutation looks up the levels
+// of a vector of codes. AVX2 needs two of them, because its registers have only half of the levels.
+func (s isa) dequantize() {
+	name := s.name + "_dequantize"
+	TEXT(name, NOSPLIT, "func(dst *float32, codes *byte, scales, levels *float32, blocks int)")
+	Doc(name+" writes blocks of 64 elements in four bits to dst: the level of each code times the scale of its",
+		"block. A byte has the code of the first of two elements in its high bits.")
+	Pragma("noescape")
+	dst, codes := Load(Param("dst"), RDI), Load(Param("codes"), RSI)
+	scales, table, n := Load(Param("scales"), RDX), Load(Param("levels"), RBX), Load(Param("blocks"), RCX)
+	levels, upper, shifts, scale := s.registers[0], s.registers[1], s.registers[2], s.registers[3]
+	x, y, z := s.registers[4], s.registers[5], s.registers[6]
+	VMOVUPS(Mem{Base: table}, levels)
+	if s.lanes == 8 {
+		VMOVUPS(Mem{Base: table, Disp: 32}, upper)
+	}
+	// Each byte fills a pair of lanes. The first is shifted by 4 and the second by 0.
+	MOVQ(U32(4), RAX)
+	VMOVQ(RAX, X2)
+	VPBROADCASTQ(X2, shifts)
+	TESTQ(n, n)
+	JE(LabelRef("done"))
+	Label("loop")
+	VBROADCASTSS(Mem{Base: scales}, scale)
+	for i := range 64 / s.lanes {
+		VPMOVZXBQ(Mem{Base: codes, Disp: i * s.lanes / 2}, x)
+		VPSLLQ(Imm(32), x, y)
+		if s.lanes == 16 {
+			VPORQ(x, y, y)
+		} else {
+			VPOR(x, y, y)
+		}
+		VPSRLVD(shifts, y, y)
+		// The permutation ignores the bits of a code beyond the number of its lanes.
+		VPERMPS(levels, y, x)
+		if s.lanes == 8 {
+			VPERMPS(upper, y, z)
+			VPSLLD(Imm(28), y, y)
+			VBLENDVPS(y, z, x, x)
+		}
+		VMULPS(scale, x, x)
+		VMOVUPS(x, Mem{Base: dst, Disp: i * s.lanes * 4})
+	}
+	ADDQ(Imm(32), codes)
+	ADDQ(Imm(4), scales)
+	ADDQ(U32(256), dst)
 	DECQ(n)
 	JNE(LabelRef("loop"))
 	Label("done")
