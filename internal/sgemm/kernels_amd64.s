@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func avx512_1x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_1x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -19,6 +19,8 @@ TEXT ·avx512_1x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z2
 	VMOVUPS      64(DI), Z3
 	VBROADCASTSS (SI), Z4
@@ -47,7 +49,7 @@ store:
 	RET
 
 // func avx512_1x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_1x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -60,6 +62,7 @@ TEXT ·avx512_1x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS  Z1, Z2, Z0
@@ -83,7 +86,7 @@ store:
 	RET
 
 // func avx512_1x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_1x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -97,6 +100,7 @@ TEXT ·avx512_1x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z2
 	VPSLLD       $0x10, Z2, Z2
 	VPMOVZXWD    32(DI), Z3
@@ -127,7 +131,7 @@ store:
 	RET
 
 // func avx512_1x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_1x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -141,6 +145,7 @@ TEXT ·avx512_1x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z2
 	VCVTPH2PS    32(DI), Z3
 	VBROADCASTSS (SI), Z4
@@ -169,7 +174,7 @@ store:
 	RET
 
 // func avx512_2x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_2x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -185,6 +190,8 @@ TEXT ·avx512_2x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z4
 	VMOVUPS      64(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -224,7 +231,7 @@ store:
 	RET
 
 // func avx512_2x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_2x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -238,6 +245,7 @@ TEXT ·avx512_2x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z2
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -268,7 +276,7 @@ store:
 	RET
 
 // func avx512_2x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_2x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -284,6 +292,7 @@ TEXT ·avx512_2x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z4
 	VPSLLD       $0x10, Z4, Z4
 	VPMOVZXWD    32(DI), Z5
@@ -325,7 +334,7 @@ store:
 	RET
 
 // func avx512_2x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_2x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -341,6 +350,7 @@ TEXT ·avx512_2x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z4
 	VCVTPH2PS    32(DI), Z5
 	VBROADCASTSS (SI), Z6
@@ -380,7 +390,7 @@ store:
 	RET
 
 // func avx512_3x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_3x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -398,6 +408,8 @@ TEXT ·avx512_3x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z6
 	VMOVUPS      64(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -448,7 +460,7 @@ store:
 	RET
 
 // func avx512_3x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_3x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -463,6 +475,7 @@ TEXT ·avx512_3x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -500,7 +513,7 @@ store:
 	RET
 
 // func avx512_3x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_3x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -518,6 +531,7 @@ TEXT ·avx512_3x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z6
 	VPSLLD       $0x10, Z6, Z6
 	VPMOVZXWD    32(DI), Z7
@@ -570,7 +584,7 @@ store:
 	RET
 
 // func avx512_3x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_3x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -588,6 +602,7 @@ TEXT ·avx512_3x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z6
 	VCVTPH2PS    32(DI), Z7
 	VBROADCASTSS (SI), Z8
@@ -638,7 +653,7 @@ store:
 	RET
 
 // func avx512_4x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_4x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -658,6 +673,8 @@ TEXT ·avx512_4x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z8
 	VMOVUPS      64(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -719,7 +736,7 @@ store:
 	RET
 
 // func avx512_4x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_4x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -735,6 +752,7 @@ TEXT ·avx512_4x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z4
 	VBROADCASTSS (SI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -779,7 +797,7 @@ store:
 	RET
 
 // func avx512_4x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_4x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -799,6 +817,7 @@ TEXT ·avx512_4x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z8
 	VPSLLD       $0x10, Z8, Z8
 	VPMOVZXWD    32(DI), Z9
@@ -862,7 +881,7 @@ store:
 	RET
 
 // func avx512_4x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_4x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -882,6 +901,7 @@ TEXT ·avx512_4x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z8
 	VCVTPH2PS    32(DI), Z9
 	VBROADCASTSS (SI), Z10
@@ -943,7 +963,7 @@ store:
 	RET
 
 // func avx512_5x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_5x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -965,6 +985,8 @@ TEXT ·avx512_5x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z10
 	VMOVUPS      64(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -1037,7 +1059,7 @@ store:
 	RET
 
 // func avx512_5x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_5x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1054,6 +1076,7 @@ TEXT ·avx512_5x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z5
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1105,7 +1128,7 @@ store:
 	RET
 
 // func avx512_5x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_5x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1127,6 +1150,7 @@ TEXT ·avx512_5x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z10
 	VPSLLD       $0x10, Z10, Z10
 	VPMOVZXWD    32(DI), Z11
@@ -1201,7 +1225,7 @@ store:
 	RET
 
 // func avx512_5x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_5x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1223,6 +1247,7 @@ TEXT ·avx512_5x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z10
 	VCVTPH2PS    32(DI), Z11
 	VBROADCASTSS (SI), Z12
@@ -1295,7 +1320,7 @@ store:
 	RET
 
 // func avx512_6x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_6x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1319,6 +1344,8 @@ TEXT ·avx512_6x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z12
 	VMOVUPS      64(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -1402,7 +1429,7 @@ store:
 	RET
 
 // func avx512_6x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_6x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1420,6 +1447,7 @@ TEXT ·avx512_6x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z6
 	VBROADCASTSS (SI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1478,7 +1506,7 @@ store:
 	RET
 
 // func avx512_6x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_6x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1502,6 +1530,7 @@ TEXT ·avx512_6x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z12
 	VPSLLD       $0x10, Z12, Z12
 	VPMOVZXWD    32(DI), Z13
@@ -1587,7 +1616,7 @@ store:
 	RET
 
 // func avx512_6x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_6x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1611,6 +1640,7 @@ TEXT ·avx512_6x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z12
 	VCVTPH2PS    32(DI), Z13
 	VBROADCASTSS (SI), Z14
@@ -1694,7 +1724,7 @@ store:
 	RET
 
 // func avx512_7x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_7x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1720,6 +1750,8 @@ TEXT ·avx512_7x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z14
 	VMOVUPS      64(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -1814,7 +1846,7 @@ store:
 	RET
 
 // func avx512_7x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_7x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1833,6 +1865,7 @@ TEXT ·avx512_7x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z7
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -1898,7 +1931,7 @@ store:
 	RET
 
 // func avx512_7x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_7x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -1924,6 +1957,7 @@ TEXT ·avx512_7x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VPMOVZXWD    32(DI), Z15
@@ -2020,7 +2054,7 @@ store:
 	RET
 
 // func avx512_7x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_7x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2046,6 +2080,7 @@ TEXT ·avx512_7x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z14
 	VCVTPH2PS    32(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -2140,7 +2175,7 @@ store:
 	RET
 
 // func avx512_8x32(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_8x32(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2168,6 +2203,8 @@ TEXT ·avx512_8x32(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	PREFETCHT0   2112(DI)
 	VMOVUPS      (DI), Z16
 	VMOVUPS      64(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -2273,7 +2310,7 @@ store:
 	RET
 
 // func avx512_8x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_8x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2293,6 +2330,7 @@ TEXT ·avx512_8x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Z8
 	VBROADCASTSS (SI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2365,7 +2403,7 @@ store:
 	RET
 
 // func avx512_8x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_8x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2393,6 +2431,7 @@ TEXT ·avx512_8x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VPMOVZXWD    32(DI), Z17
@@ -2500,7 +2539,7 @@ store:
 	RET
 
 // func avx512_8x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_8x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2528,6 +2567,7 @@ TEXT ·avx512_8x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Z16
 	VCVTPH2PS    32(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -6633,7 +6673,7 @@ done:
 	RET
 
 // func avx2_1x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_1x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6647,6 +6687,7 @@ TEXT ·avx2_1x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -6675,7 +6716,7 @@ store:
 	RET
 
 // func avx2_1x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_1x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6688,6 +6729,7 @@ TEXT ·avx2_1x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS  Y1, Y2, Y0
@@ -6711,7 +6753,7 @@ store:
 	RET
 
 // func avx2_1x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_1x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6725,6 +6767,7 @@ TEXT ·avx2_1x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y2
 	VPSLLD       $0x10, Y2, Y2
 	VPMOVZXWD    16(DI), Y3
@@ -6755,7 +6798,7 @@ store:
 	RET
 
 // func avx2_1x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_1x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6769,6 +6812,7 @@ TEXT ·avx2_1x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y2
 	VCVTPH2PS    16(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -6797,7 +6841,7 @@ store:
 	RET
 
 // func avx2_2x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_2x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6813,6 +6857,7 @@ TEXT ·avx2_2x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -6852,7 +6897,7 @@ store:
 	RET
 
 // func avx2_2x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_2x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6866,6 +6911,7 @@ TEXT ·avx2_2x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y2
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS  Y2, Y3, Y0
@@ -6896,7 +6942,7 @@ store:
 	RET
 
 // func avx2_2x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_2x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6912,6 +6958,7 @@ TEXT ·avx2_2x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y4
 	VPSLLD       $0x10, Y4, Y4
 	VPMOVZXWD    16(DI), Y5
@@ -6953,7 +7000,7 @@ store:
 	RET
 
 // func avx2_2x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_2x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6969,6 +7016,7 @@ TEXT ·avx2_2x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y4
 	VCVTPH2PS    16(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -7008,7 +7056,7 @@ store:
 	RET
 
 // func avx2_3x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_3x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7026,6 +7074,7 @@ TEXT ·avx2_3x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -7076,7 +7125,7 @@ store:
 	RET
 
 // func avx2_3x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_3x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7091,6 +7140,7 @@ TEXT ·avx2_3x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS  Y3, Y4, Y0
@@ -7128,7 +7178,7 @@ store:
 	RET
 
 // func avx2_3x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_3x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7146,6 +7196,7 @@ TEXT ·avx2_3x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y6
 	VPSLLD       $0x10, Y6, Y6
 	VPMOVZXWD    16(DI), Y7
@@ -7198,7 +7249,7 @@ store:
 	RET
 
 // func avx2_3x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_3x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7216,6 +7267,7 @@ TEXT ·avx2_3x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y6
 	VCVTPH2PS    16(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -7266,7 +7318,7 @@ store:
 	RET
 
 // func avx2_4x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_4x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7286,6 +7338,7 @@ TEXT ·avx2_4x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -7347,7 +7400,7 @@ store:
 	RET
 
 // func avx2_4x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_4x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7363,6 +7416,7 @@ TEXT ·avx2_4x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y4
 	VBROADCASTSS (SI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -7407,7 +7461,7 @@ store:
 	RET
 
 // func avx2_4x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_4x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7427,6 +7481,7 @@ TEXT ·avx2_4x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VPMOVZXWD    16(DI), Y9
@@ -7490,7 +7545,7 @@ store:
 	RET
 
 // func avx2_4x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_4x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7510,6 +7565,7 @@ TEXT ·avx2_4x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -7571,7 +7627,7 @@ store:
 	RET
 
 // func avx2_5x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_5x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7593,6 +7649,7 @@ TEXT ·avx2_5x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -7665,7 +7722,7 @@ store:
 	RET
 
 // func avx2_5x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_5x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7682,6 +7739,7 @@ TEXT ·avx2_5x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y5
 	VBROADCASTSS (SI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -7733,7 +7791,7 @@ store:
 	RET
 
 // func avx2_5x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_5x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7755,6 +7813,7 @@ TEXT ·avx2_5x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VPMOVZXWD    16(DI), Y11
@@ -7829,7 +7888,7 @@ store:
 	RET
 
 // func avx2_5x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_5x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7851,6 +7910,7 @@ TEXT ·avx2_5x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y10
 	VCVTPH2PS    16(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -7923,7 +7983,7 @@ store:
 	RET
 
 // func avx2_6x16(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_6x16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -7947,6 +8007,7 @@ TEXT ·avx2_6x16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -8030,7 +8091,7 @@ store:
 	RET
 
 // func avx2_6x8(k int, a *float32, b *float32, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·avx2_6x8(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -8048,6 +8109,7 @@ TEXT ·avx2_6x8(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VMOVUPS      (DI), Y6
 	VBROADCASTSS (SI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -8106,7 +8168,7 @@ store:
 	RET
 
 // func avx2_6x16_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2_6x16_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -8130,6 +8192,7 @@ TEXT ·avx2_6x16_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VPMOVZXWD    (DI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VPMOVZXWD    16(DI), Y13
@@ -8215,7 +8278,7 @@ store:
 	RET
 
 // func avx2_6x16_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, F16C, FMA3
+// Requires: AVX, F16C, FMA3, MMX+
 TEXT ·avx2_6x16_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -8239,6 +8302,7 @@ TEXT ·avx2_6x16_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
 	VCVTPH2PS    (DI), Y12
 	VCVTPH2PS    16(DI), Y13
 	VBROADCASTSS (SI), Y14
