@@ -37,11 +37,12 @@ func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads
 }
 
 // block has the query rows [q0, q0+rows) of one sequence and head, and the keys [k0, k0+keys) that at least one of
-// them sees.
+// them sees. If perHead is set it has the query row q0 of the heads [head, head+rows), which share keys.
 type block struct {
 	sequence       int
 	head, kvHead   int
 	q0, rows       int
+	perHead        bool
 	k0, keys       int
 	firstVisible   int // keys that the first row sees; each further row sees one more
 	allRowsSeeKeys bool
@@ -74,6 +75,22 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 	}
 }
 
+// row returns the query row and the head of row i of the block.
+func (b *block) row(i int) (n, head int) {
+	if b.perHead {
+		return b.q0, b.head + i
+	}
+	return b.q0 + i, b.head
+}
+
+// queries returns the block's rows of a tensor shaped like the query.
+func (a *heads[T]) queries(x []T, b block) matrix[T] {
+	if b.perHead {
+		return matrix[T]{x[a.qAt(b):], a.HeadDim, false}
+	}
+	return matrix[T]{x[a.qAt(b):], a.ldq, false}
+}
+
 // qAt and kAt return the offset of a block's first element in tensors shaped
 // like the query and like the key.
 func (a *heads[T]) qAt(b block) int { return b.q0*a.ldq + b.head*a.HeadDim }
@@ -98,7 +115,7 @@ func (a *heads[T]) runs(b block, f func(j, n, at int)) {
 func (d *Device[T]) scores(w int, a *heads[T], s []T, b block) {
 	a.runs(b, func(j, n, at int) {
 		d.multiply(w, product[T]{
-			m: b.rows, n: n, k: a.HeadDim, alpha: T(a.Scale), a: matrix[T]{a.q[a.qAt(b):], a.ldq, false},
+			m: b.rows, n: n, k: a.HeadDim, alpha: T(a.Scale), a: a.queries(a.q, b),
 			b: matrix[T]{a.k[at:], a.ldk, true}, dst: matrix[T]{s[j:], b.keys, false},
 		})
 	})
@@ -106,31 +123,62 @@ func (d *Device[T]) scores(w int, a *heads[T], s []T, b block) {
 
 // maskRow draws the dropout multipliers for row i of a block.
 func (a *heads[T]) maskRow(mul []T, b block, i int) {
-	a.mask.RowAt(mul, (a.Dropout.Row+uint32(b.q0+i))*uint32(a.Heads)+uint32(b.head))
+	n, head := b.row(i)
+	a.mask.RowAt(mul, (a.Dropout.Row+uint32(n))*uint32(a.Heads)+uint32(head))
 }
 
-// Attention computes softmax(scale q kT) v for each head. Workers take one head of one sequence at a time.
+// Attention computes softmax(scale q kT) v for each head. Workers take heads of one sequence at a time: one, or several
+// if they are short. If sequences have one query row, as a decoder's next token, the heads that share keys are rows of
+// one product.
 func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	if d.err != nil {
 		return
 	}
 	a := newHeads[T](q, k, v, dst, lse, o)
-	d.each((len(a.cuQ)-1)*o.Heads, 1, func(w, lo, _ int) {
-		a.forBlocks(lo/o.Heads, lo%o.Heads, func(b block) { d.attend(w, &a, b) })
+	each, rows := o.Heads, o.MaxQ
+	if o.MaxQ == 1 {
+		each, rows = o.KVHeads, o.Heads/o.KVHeads
+	}
+	chunk := max(1, chunkProducts/max(1, rows*o.MaxK*o.HeadDim))
+	d.each((len(a.cuQ)-1)*each, chunk, func(w, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			s, h := i/each, i%each
+			if o.MaxQ == 1 {
+				a.forRow(s, h, func(b block) { d.attend(w, &a, b) })
+			} else {
+				a.forBlocks(s, h, func(b block) { d.attend(w, &a, b) })
+			}
+		}
+	})
+}
+
+// chunkProducts is the number of multiply-adds of one product of attention that are worth another worker.
+const chunkProducts = 1 << 16
+
+// forRow calls f for the query row of sequence s, if it has one, in all heads that share key-value head kv.
+func (a *heads[T]) forRow(s, kv int, f func(b block)) {
+	if a.cuQ[s+1] == a.cuQ[s] {
+		return
+	}
+	group := a.Heads / a.KVHeads
+	f(block{
+		sequence: s, head: kv * group, kvHead: kv, q0: int(a.cuQ[s]), rows: group, perHead: true,
+		k0: int(a.cuK[s]), keys: int(a.cuK[s+1] - a.cuK[s]), allRowsSeeKeys: true,
 	})
 }
 
 // attend computes one block of Attention.
 func (d *Device[T]) attend(w int, a *heads[T], b block) {
-	out := a.y[a.qAt(b):]
+	out := a.queries(a.y, b)
 	if b.keys == 0 {
-		matrix[T]{data: out, stride: a.ldq}.clear(b.rows, a.HeadDim)
+		out.clear(b.rows, a.HeadDim)
 		for i := range b.rows {
-			a.lse[(b.q0+i)*a.Heads+b.head] = T(math.Inf(-1))
+			n, head := b.row(i)
+			a.lse[n*a.Heads+head] = T(math.Inf(-1))
 		}
 		return
 	}
-	s := sized(&d.scratch[w].a, min(queryBlock, a.MaxQ)*a.MaxK)[:b.rows*b.keys]
+	s := sized(&d.scratch[w].a, max(min(queryBlock, a.MaxQ), b.rows)*a.MaxK)[:b.rows*b.keys]
 	mul := d.maskOf(w, a.MaxK)
 	d.scores(w, a, s, b)
 	for i := range b.rows {
@@ -138,7 +186,8 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 		p := s[i*b.keys : i*b.keys+n]
 		clear(s[i*b.keys+n : (i+1)*b.keys])
 		lse := vector.Softmax(p)
-		a.lse[(b.q0+i)*a.Heads+b.head] = lse
+		row, head := b.row(i)
+		a.lse[row*a.Heads+head] = lse
 		if a.mask.Active() {
 			a.maskRow(mul[:n], b, i)
 			vector.Mul(p, p, mul)
@@ -147,7 +196,7 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	a.runs(b, func(j, n, at int) {
 		d.multiply(w, product[T]{
 			m: b.rows, n: a.HeadDim, k: n, alpha: 1, a: matrix[T]{s[j:], b.keys, false},
-			b: matrix[T]{a.v[at:], a.ldk, false}, dst: matrix[T]{out, a.ldq, false}, accumulate: j > 0,
+			b: matrix[T]{a.v[at:], a.ldk, false}, dst: out, accumulate: j > 0,
 		})
 	})
 }

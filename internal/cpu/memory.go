@@ -207,6 +207,10 @@ func (d *Device[T]) Download(dst []float32, src compute.Tensor) {
 		})
 		return
 	}
+	if single[T]() {
+		copy(dst, as32(Data[T](src)))
+		return
+	}
 	for i, v := range Data[T](src) {
 		dst[i] = float32(v)
 	}
