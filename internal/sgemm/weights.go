@@ -161,8 +161,8 @@ func (w *Weights) Packed(trans bool) bool {
 // inPanel reports whether columns [j, j+n) of W, or of WT if trans is set, are a panel as kernels read it.
 func (w *Weights) inPanel(trans bool, j, n int) bool { return trans && n == w.panel && j+n <= w.whole }
 
-// packed returns the k rows from l on and the n columns from j on, at most a panel's, of W, or of WT if trans is set, as
-// a packed second factor: from where they are stored, or else in s.
+// packed returns the k rows from l on and the n columns from j on, at most a panel's, of W, or of WT if trans is set,
+// as a packed second factor: from where they are stored, or else in scratch memory.
 func (w *Weights) packed(trans bool, l, k, j, n int, s *Scratch) []float32 {
 	if w.inPanel(trans, j, n) && w.storage == Float32 {
 		return w.full[j*w.cols+l*w.panel:][:k*w.panel]
