@@ -4,11 +4,10 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
 // Run answers the questions that have no answer yet. The error wraps generate.ErrInterrupted when ctx ends; the same
@@ -109,13 +108,14 @@ func (e *Evaluation) generate(
 	ctx context.Context, g *generate.Generator, requests []generate.Request, untils [][]string,
 ) ([]string, error) {
 	ids := make([][]int32, len(requests))
+	streams := make([]*tokenizer.Stream, len(requests))
+	for i, until := range untils {
+		streams[i] = e.Tokenizer.NewStream(nil, until)
+	}
 	g.Token = func(i int, id int32) bool {
 		ids[i] = append(ids[i], id)
-		if len(untils[i]) == 0 {
-			return false
-		}
-		text := e.Tokenizer.Text(ids[i])
-		return slices.ContainsFunc(untils[i], func(stop string) bool { return strings.Contains(text, stop) })
+		streams[i].Push(id)
+		return streams[i].Ends()
 	}
 	if _, err := g.Run(ctx, requests, e.Batch); err != nil {
 		return nil, err

@@ -124,6 +124,12 @@ func (d *byteDecoder) flush(dst []byte) []byte {
 	return dst
 }
 
+// peek flushes a copy of d, which does not change the bytes of d.
+func (d *byteDecoder) peek(dst []byte) []byte {
+	c := *d
+	return c.flush(dst)
+}
+
 // unfinished returns how many bytes at the end of b, at most 3, are the start
 // of a character that more bytes may complete.
 func unfinished(b []byte) int {

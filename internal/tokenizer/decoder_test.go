@@ -192,6 +192,42 @@ func TestStreamStops(t *testing.T) {
 	}
 }
 
+// TestStreamEnds: Ends is true from the token on with which the text of all tokens so far contains a stop string, also
+// if Push still holds the bytes of that token back.
+func TestStreamEnds(t *testing.T) {
+	var g goldenDecoders
+	readGolden(t, "decoders.json", &g)
+	early := 0
+	for name, golden := range g.Tokenizers {
+		tok := mustLoad(t, name)
+		for _, ids := range golden.Streams {
+			for n := 1; n <= len(ids); n += 5 {
+				text := tok.Text(ids[:n])
+				if text == "" {
+					continue
+				}
+				_, size := utf8.DecodeLastRuneInString(text)
+				stop := text[len(text)-size:]
+				s, held := tok.NewStream(nil, []string{stop}), true
+				for i, id := range ids[:n] {
+					_, stopped := s.Push(id)
+					if want := strings.Contains(tok.Text(ids[:i+1]), stop); s.Ends() != want {
+						t.Fatalf("%s: Ends is %v after %q with the stop string %q", name, !want, tok.Text(ids[:i+1]), stop)
+					} else if want && !stopped && held {
+						early++
+					}
+					if held = !stopped; s.Ends() {
+						break
+					}
+				}
+			}
+		}
+	}
+	if early == 0 {
+		t.Error("Push never held back a stop string")
+	}
+}
+
 // TestStreamPieces: a character of several byte tokens is returned when it is
 // complete, and a stream with a context keeps the space that a new text would
 // lose.

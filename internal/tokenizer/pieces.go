@@ -168,6 +168,12 @@ func (d *pieceDecoder) flush(dst []byte) []byte {
 	return d.append(dst, text)
 }
 
+// peek flushes a copy of d, which does not change the bytes of d.
+func (d *pieceDecoder) peek(dst []byte) []byte {
+	c := *d
+	return c.flush(dst)
+}
+
 func (d *pieceDecoder) append(dst []byte, text string) []byte {
 	if text != "" && d.strip {
 		d.strip = false

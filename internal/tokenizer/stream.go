@@ -13,6 +13,8 @@ type textDecoder interface {
 	// flush appends the text that push held back, such as a character with missing
 	// bytes.
 	flush(dst []byte) []byte
+	// peek appends what flush would, and changes nothing.
+	peek(dst []byte) []byte
 }
 
 // decodeAll returns the text of tokens.
@@ -80,6 +82,16 @@ func (s *Stream) Flush() (text string, stopped bool) {
 	text += string(s.held)
 	s.held = nil
 	return text, s.stopped
+}
+
+// Ends reports whether the text of the tokens so far, as [Tokenizer.Text] returns it, contains a stop string. Unlike
+// the result of Push it takes into account the bytes that Push holds back.
+func (s *Stream) Ends() bool {
+	if s.stopped {
+		return true
+	}
+	text := string(s.decoder.peek(slices.Clone(s.held)))
+	return slices.ContainsFunc(s.stops, func(stop string) bool { return strings.Contains(text, stop) })
 }
 
 // release returns the held text that is certain.
