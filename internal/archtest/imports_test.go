@@ -35,7 +35,7 @@ var layers = []struct {
 	{"internal/metric", []string{"internal/nearest"}},
 	{"internal/compute", nil},
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
-	{"internal/outfile", []string{"internal/checkpoint"}},
+	{"internal/outfile", []string{"internal/place", "internal/checkpoint"}},
 	{"internal/setting", []string{"internal/nearest"}},
 	{"internal/schedule", []string{"internal/setting"}},
 	{"internal/terminal", []string{"internal/place"}},

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Replaceable returns an error if [WriteDir] would refuse to replace what is at
@@ -30,11 +32,11 @@ func SetAside(path string) (to string, err error) {
 		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
 			break
 		} else if err != nil {
-			return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, bare(err))
+			return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, place.WithoutPath(err))
 		}
 	}
 	if err := os.Rename(path, to); err != nil {
-		return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, bare(err))
+		return "", fmt.Errorf("checkpoint: set %s aside: %w; move it by hand", path, place.WithoutPath(err))
 	}
 	return to, nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // WriteDir creates the directory final so that a crash at any moment leaves
@@ -39,7 +41,7 @@ func replaceDir(final string, fill func(tmp string) error) (old string, err erro
 	}
 	temp := besideName(final, tempKind)
 	if err := os.Mkdir(temp, 0o777); err != nil {
-		return "", bare(err)
+		return "", place.WithoutPath(err)
 	}
 	installed := false
 	defer func() {
@@ -49,7 +51,7 @@ func replaceDir(final string, fill func(tmp string) error) (old string, err erro
 	}()
 	d, err := os.Open(temp)
 	if err != nil {
-		return "", bare(err)
+		return "", place.WithoutPath(err)
 	}
 	defer d.Close()
 	// If this file system has no locks, CleanTemp may remove the directory
@@ -75,13 +77,13 @@ func replaceable(final string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return bare(err)
+		return place.WithoutPath(err)
 	case !info.IsDir():
 		return fmt.Errorf("there is a %s of that name", kindOf(info.Mode()))
 	}
 	entries, err := os.ReadDir(final)
 	if err != nil {
-		return bare(err)
+		return place.WithoutPath(err)
 	}
 	if _, err := os.Lstat(filepath.Join(final, manifestName)); err != nil && len(entries) > 0 {
 		return fmt.Errorf("there is a folder of that name without %s, so lor2c did not write it", manifestName)
@@ -101,7 +103,7 @@ var exchangeDirs = exchange
 // name of the directory that had it.
 func install(temp, final string) (old string, err error) {
 	if _, err := os.Lstat(final); errors.Is(err, fs.ErrNotExist) {
-		return temp, bare(os.Rename(temp, final))
+		return temp, place.WithoutPath(os.Rename(temp, final))
 	}
 	err = exchangeDirs(temp, final)
 	if !errors.Is(err, errNoExchange) {
@@ -112,10 +114,10 @@ func install(temp, final string) (old string, err error) {
 	// the name back to the old directory.
 	old = besideName(final, oldKind)
 	if err := os.Rename(final, old); err != nil {
-		return "", bare(err)
+		return "", place.WithoutPath(err)
 	}
 	if err := os.Rename(temp, final); err != nil {
-		return "", errors.Join(bare(err), os.Rename(old, final))
+		return "", errors.Join(place.WithoutPath(err), os.Rename(old, final))
 	}
 	return old, nil
 }
@@ -133,7 +135,7 @@ func RemoveDir(dir string) error {
 		err = os.RemoveAll(aside)
 	}
 	if err != nil {
-		return fmt.Errorf("checkpoint: remove %s: %w; remove it by hand", dir, bare(err))
+		return fmt.Errorf("checkpoint: remove %s: %w; remove it by hand", dir, place.WithoutPath(err))
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // WriteFile writes the file at path so that a crash leaves either the previous
@@ -16,7 +18,7 @@ import (
 // names.
 func WriteFile(path string, fill func(w io.Writer) error) error {
 	if err := replaceFile(path, fill); err != nil {
-		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, bare(err))
+		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, place.WithoutPath(err))
 	}
 	return settle(path)
 }
@@ -59,7 +61,8 @@ func replaceFile(path string, fill func(w io.Writer) error) error {
 // step. A relative target counts from the folder of link, as in symlink(2).
 func Link(target, link string) error {
 	if err := replaceLink(target, link); err != nil {
-		return fmt.Errorf("checkpoint: link %s to %s: %w; a new name or an old link is expected", link, target, bare(err))
+		return fmt.Errorf("checkpoint: link %s to %s: %w; a new name or an old link is expected", link, target,
+			place.WithoutPath(err))
 	}
 	return settle(link)
 }
@@ -82,7 +85,7 @@ func replaceLink(target, link string) error {
 func settle(path string) error {
 	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("checkpoint: write %s: flush its folder: %w; it is in place, but a power cut may undo that", path,
-			bare(err))
+			place.WithoutPath(err))
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // ErrNone is wrapped by the error of [Latest] when no valid directory exists.
@@ -25,7 +27,8 @@ type Skipped struct {
 func List(runDir, prefix string) (steps []int, err error) {
 	entries, err := os.ReadDir(runDir)
 	if err != nil {
-		return nil, fmt.Errorf("checkpoint: list %s* in %s: %w; a run folder is expected", prefix, runDir, bare(err))
+		return nil, fmt.Errorf("checkpoint: list %s* in %s: %w; a run folder is expected", prefix, runDir,
+			place.WithoutPath(err))
 	}
 	for _, e := range entries {
 		if step, ok := Step(e.Name(), prefix); ok && e.IsDir() {

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // manifestName is written last, so its presence shows that all other files are
@@ -137,7 +139,7 @@ func VerifyDir(dir string) error {
 	// of dir.
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("checkpoint: verify %s: %w; a checkpoint folder is expected", dir, bare(err))
+		return fmt.Errorf("checkpoint: verify %s: %w; a checkpoint folder is expected", dir, place.WithoutPath(err))
 	}
 	defer root.Close()
 	corrupt := func(file, format string, args ...any) error {
@@ -149,7 +151,8 @@ func VerifyDir(dir string) error {
 		return corrupt(manifestName, "it is missing")
 	}
 	if err != nil {
-		return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, manifestName, bare(err))
+		return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, manifestName,
+			place.WithoutPath(err))
 	}
 	// A manifest without a final newline was cut off and may lack whole lines
 	// too.
@@ -173,7 +176,7 @@ func VerifyDir(dir string) error {
 		}
 		sum, err := hashIn(root, m[2])
 		if err != nil {
-			return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, m[2], bare(err))
+			return fmt.Errorf("checkpoint: verify %s: %s: %w; a readable file is expected", dir, m[2], place.WithoutPath(err))
 		}
 		if sum != m[1] {
 			return corrupt(m[2], "its SHA-256 is %s; the manifest has %s", sum, m[1])
@@ -192,7 +195,7 @@ func Same(a, b string) (bool, error) {
 		}
 		text, err := os.ReadFile(filepath.Join(dir, manifestName))
 		if err != nil {
-			return false, fmt.Errorf("checkpoint: compare %s: %w", dir, bare(err))
+			return false, fmt.Errorf("checkpoint: compare %s: %w", dir, place.WithoutPath(err))
 		}
 		manifests[i] = text
 	}

@@ -105,7 +105,7 @@ func Foreign(path string) string {
 // nothingToOpen returns the error for a folder without readable weights.
 func nothingToOpen(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
-		return fmt.Errorf("checkpoint: open %s: %w; a model folder is expected", dir, bare(err))
+		return fmt.Errorf("checkpoint: open %s: %w; a model folder is expected", dir, place.WithoutPath(err))
 	}
 	for _, pickle := range []string{pickleFile, pickleFile + ".index.json"} {
 		if _, err := os.Stat(filepath.Join(dir, pickle)); err == nil {

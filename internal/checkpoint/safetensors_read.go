@@ -64,7 +64,7 @@ func mapFile(f *os.File) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, bare(err)
+		return nil, place.WithoutPath(err)
 	}
 	if info.Size() == 0 {
 		return nil, nil

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Lock takes the advisory lock of an open file or directory without waiting.
@@ -40,7 +42,7 @@ func SyncDir(dir string) error {
 	defer f.Close()
 	// File systems that cannot flush a directory return EINVAL, and nothing
 	// more can be done there.
-	if err := f.Sync(); err != nil && bare(err) != unix.EINVAL {
+	if err := f.Sync(); err != nil && place.WithoutPath(err) != unix.EINVAL {
 		return err
 	}
 	return nil

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // These are the kinds of leftovers: a file or directory that is unfinished or
@@ -44,7 +46,7 @@ var ErrLocked = errors.New("another process has the lock")
 func CleanTemp(runDir string) error {
 	entries, err := os.ReadDir(runDir)
 	if err != nil {
-		return fmt.Errorf("checkpoint: clean %s: %w; a run folder is expected", runDir, bare(err))
+		return fmt.Errorf("checkpoint: clean %s: %w; a run folder is expected", runDir, place.WithoutPath(err))
 	}
 	var all []error
 	for _, e := range entries {
@@ -54,7 +56,7 @@ func CleanTemp(runDir string) error {
 		}
 		if err := cleanOne(filepath.Join(runDir, e.Name()), filepath.Join(runDir, m[1]), m[2]); err != nil {
 			all = append(all, fmt.Errorf("checkpoint: clean %s: %w; remove it by hand if no run uses it",
-				filepath.Join(runDir, e.Name()), bare(err)))
+				filepath.Join(runDir, e.Name()), place.WithoutPath(err)))
 		}
 	}
 	return errors.Join(all...)
@@ -84,16 +86,4 @@ func cleanOne(path, final, kind string) error {
 		return os.Rename(path, final)
 	}
 	return os.RemoveAll(path)
-}
-
-// bare removes the path from an error of package os, for messages that already
-// contain it.
-func bare(err error) error {
-	switch e := err.(type) {
-	case *fs.PathError:
-		return e.Err
-	case *os.LinkError:
-		return e.Err
-	}
-	return err
 }

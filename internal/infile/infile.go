@@ -10,12 +10,13 @@ package infile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // These are the limits of [Read] and [ReadStream] for each kind of file, in
@@ -37,14 +38,14 @@ func Open(path string) (*os.File, error) {
 	// file is opened without blocking and its kind is checked again.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, bare(err)
+		return nil, place.WithoutPath(err)
 	}
 	if err := wantRegular(info.Mode()); err != nil {
 		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, bare(err)
+		return nil, place.WithoutPath(err)
 	}
 	info, err = f.Stat()
 	if err == nil {
@@ -52,7 +53,7 @@ func Open(path string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, bare(err)
+		return nil, place.WithoutPath(err)
 	}
 	return f, nil
 }
@@ -96,7 +97,7 @@ func ReadStream(ctx context.Context, path string, limit int64) ([]byte, error) {
 	go func() {
 		f, err := os.Open(path)
 		if err != nil {
-			done <- result{nil, bare(err)}
+			done <- result{nil, place.WithoutPath(err)}
 			return
 		}
 		defer f.Close()
@@ -114,7 +115,7 @@ func ReadStream(ctx context.Context, path string, limit int64) ([]byte, error) {
 // OpenStream opens a pipe or a character device; see [IsStream]. It waits for the writer of a pipe.
 func OpenStream(path string) (*os.File, error) {
 	f, err := os.Open(path)
-	return f, bare(err)
+	return f, place.WithoutPath(err)
 }
 
 // readAll reads r to its end. The limit is checked while reading, because a
@@ -122,7 +123,7 @@ func OpenStream(path string) (*os.File, error) {
 func readAll(r io.Reader, limit int64) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, bare(err)
+		return nil, place.WithoutPath(err)
 	}
 	if int64(len(data)) > limit {
 		return nil, fmt.Errorf("it has more than %s, which is all that is allowed for such a file", size(limit))
@@ -170,13 +171,4 @@ func size(n int64) string {
 		}
 	}
 	return fmt.Sprintf("%d bytes", n)
-}
-
-// bare removes the operation and the path that package os puts into its errors.
-func bare(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }

@@ -40,11 +40,11 @@ func ReadIn(dir, name string, limit int64) ([]byte, error) {
 func within(dir, path string) error {
 	root, err := filepath.EvalSymlinks(dir)
 	if err != nil {
-		return bare(err)
+		return place.WithoutPath(err)
 	}
 	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return bare(err)
+		return place.WithoutPath(err)
 	}
 	below, err := filepath.Rel(root, target)
 	if err == nil && filepath.IsLocal(below) || isBlob(target) || filepath.Base(target) == filepath.Base(path) {

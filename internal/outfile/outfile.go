@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Write writes the file at path. How depends on what is there:
@@ -201,9 +202,5 @@ func system(path string) bool {
 
 // fault returns err with the path in front of it.
 func fault(path string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("outfile: write %s: %w", path, err)
+	return fmt.Errorf("outfile: write %s: %w", path, place.WithoutPath(err))
 }
