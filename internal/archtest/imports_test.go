@@ -85,8 +85,8 @@ var layers = []struct {
 			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
 			"internal/instruct"}},
 	{"internal/evaluate", []string{
-		"internal/place", "internal/infile", "internal/metric", "internal/checkpoint", "internal/outfile",
-		"internal/tokenizer", "internal/benchmark", "internal/generate",
+		"internal/place", "internal/infile", "internal/metric", "internal/identity", "internal/checkpoint",
+		"internal/outfile", "internal/tokenizer", "internal/benchmark", "internal/generate",
 	}},
 	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},
@@ -102,8 +102,8 @@ var layers = []struct {
 		"internal/optim", "internal/config", "internal/nf4", "internal/bitsandbytes",
 	}},
 	{"internal/predict", []string{
-		"internal/place", "internal/infile", "internal/strictjson", "internal/checkpoint", "internal/outfile",
-		"internal/dataset", "internal/adapter", "internal/train",
+		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",
+		"internal/outfile", "internal/dataset", "internal/adapter", "internal/train",
 	}},
 	{"internal/report", []string{
 		"internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule",

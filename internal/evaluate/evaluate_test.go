@@ -461,10 +461,11 @@ func TestFaults(t *testing.T) {
 	other := m
 	other.Identity = maps.Clone(m.Identity)
 	other.Identity["adapter"] = "another"
-	expect(`it has another evaluation of mmlu; name another directory: adapter was "none" and is "another"`, set, other, s)
+	expect("it has another evaluation of mmlu; name another directory:\n"+
+		`  adapter: "none" in the directory, "another" now`, set, other, s)
 	limited := s
 	limited.Limit = 2
-	expect(`limit was "0" and is "2"`, set, m, limited)
+	expect(`limit: "0" in the directory, "2" now`, set, m, limited)
 	path := filepath.Join(s.Out, "samples_mmlu_animals_lm-eval.jsonl")
 	raw, err := os.ReadFile(path)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/place"
@@ -61,11 +61,7 @@ func (f *files) append(task string, lines []line) error {
 }
 
 func (f *files) fault(task string, err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		err = p.Err
-	}
-	return fmt.Errorf("evaluate: write %s: %w", f.samples(task), err)
+	return fmt.Errorf("evaluate: write %s: %w", f.samples(task), place.WithoutPath(err))
 }
 
 func (f *files) close() {
@@ -151,9 +147,10 @@ func (e *Evaluation) resume() error {
 	// The device is compared by On, because no device is opened for an evaluation that is complete.
 	e.device = was["device"]
 	delete(was, "device")
-	if differences := compare(was, now); differences != nil {
-		return place.Mistake(fmt.Errorf("evaluate: open %s: it has another evaluation of %s; name another directory: %s",
-			e.Out, e.name(), strings.Join(differences, "; ")))
+	if differences := identity.CompareMaps(was, now); differences != nil {
+		headline := fmt.Sprintf("evaluate: open %s: it has another evaluation of %s; name another directory:", e.Out,
+			e.name())
+		return place.Mistake(errors.New(identity.List(headline, "directory", differences)))
 	}
 	return e.continued()
 }
@@ -199,19 +196,6 @@ func (e *Evaluation) identity() map[string]string {
 func (q question) digest() string {
 	it := q.item
 	return hash(fmt.Sprintf("%q", []string{q.content, it.Prompt(len(it.Shots)), it.Label, it.Code.Test}))
-}
-
-// compare lists what differs between two identities.
-func compare(was, now map[string]string) (differences []string) {
-	keys := maps.Clone(was)
-	maps.Copy(keys, now)
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if was[key] != now[key] {
-			differences = append(differences, fmt.Sprintf("%s was %s and is %s", key, place.Quote(was[key]),
-				place.Quote(now[key])))
-		}
-	}
-	return differences
 }
 
 // continued reads the answers of an evaluation that was interrupted or is done. It removes the lines after the last

@@ -61,7 +61,7 @@ type Split struct {
 // files.
 type Difference struct {
 	Name string
-	Was  string // in the run or adapter
+	Was  string // in the run, adapter or output of before
 	Now  string
 	Base bool // the part belongs to the base model
 }
@@ -115,6 +115,26 @@ func Compare(was, now Manifest) (differences []Difference) {
 			add(false, key, w, n)
 		}
 	})
+	return differences
+}
+
+// CompareMaps returns the differences between two maps, by key. Values are quoted, and a key that one of the maps does
+// not have is "not set" there.
+func CompareMaps(was, now map[string]string) (differences []Difference) {
+	value := func(m map[string]string, key string) string {
+		if v, ok := m[key]; ok {
+			return place.Quote(v)
+		}
+		return "not set"
+	}
+	keys := map[string]string{}
+	maps.Copy(keys, was)
+	maps.Copy(keys, now)
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if w, n := value(was, key), value(now, key); w != n {
+			differences = append(differences, Difference{Name: key, Was: w, Now: n})
+		}
+	}
 	return differences
 }
 
@@ -175,8 +195,8 @@ func (s Split) String() string {
 	return fmt.Sprintf("%d examples, %s", s.Examples, digest(s.SHA256))
 }
 
-// List returns differences, one per line, below a headline. from says whether
-// Was is the value in a "run" or in an "adapter".
+// List returns differences, one per line, below a headline. from says where
+// Was is the value: in a "run", for example.
 func List(headline, from string, differences []Difference) string {
 	lines := []string{headline}
 	for _, d := range differences {

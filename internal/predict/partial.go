@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/place"
@@ -48,7 +46,7 @@ func openPartial(target string, e encoding, columns []column, identity map[strin
 	p := &partial{target: target, path: target + ".partial", encoding: e, columns: columns}
 	f, err := os.OpenFile(p.path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return nil, fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	p.file = f
 	p.journal.Identity = identity
@@ -72,7 +70,7 @@ func (p *partial) lock() error {
 	// Between the open and the lock, another process may have renamed the file to the output, which must stay as it is.
 	ours, err := p.file.Stat()
 	if err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	if now, err := os.Stat(p.path); err != nil || !os.SameFile(ours, now) {
 		return place.Mistake(fmt.Errorf("predict: write %s: another process has just finished it; look at %s before you "+
@@ -96,21 +94,15 @@ func (p *partial) resume(restart bool) error {
 	}
 	info, err := p.file.Stat()
 	if err != nil {
-		return fmt.Errorf("predict: read %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: read %s: %w", p.path, place.WithoutPath(err))
 	}
 	if info.Size() < was.Bytes || was.Rows < 1 {
 		return p.begin() // the output was removed, or a power cut lost its end
 	}
-	var differences []string
-	for _, key := range slices.Sorted(maps.Keys(was.Identity)) {
-		if now := p.journal.Identity[key]; now != was.Identity[key] {
-			differences = append(differences, fmt.Sprintf("  %s: %s then, %s now", key, place.Quote(was.Identity[key]),
-				place.Quote(now)))
-		}
-	}
-	if differences != nil {
-		return place.Mistake(fmt.Errorf("predict: continue %s: an interrupted command left it, which had other inputs; "+
-			"give that command again, or begin again with --restart:\n%s", p.path, strings.Join(differences, "\n")))
+	if differences := identity.CompareMaps(was.Identity, p.journal.Identity); differences != nil {
+		headline := fmt.Sprintf("predict: continue %s: an interrupted command left it, which had other inputs; give that "+
+			"command again, or begin again with --restart:", p.path)
+		return place.Mistake(errors.New(identity.List(headline, "interrupted command", differences)))
 	}
 	p.journal, p.saved = was, was.Rows
 	return p.truncate()
@@ -119,7 +111,7 @@ func (p *partial) resume(restart bool) error {
 // begin discards what is there and writes the header.
 func (p *partial) begin() error {
 	if err := os.Remove(p.journalPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("predict: write %s: %w", p.journalPath(), bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.journalPath(), place.WithoutPath(err))
 	}
 	if err := p.truncate(); err != nil {
 		return err
@@ -134,14 +126,14 @@ func (p *partial) truncate() error {
 		_, err = p.file.Seek(p.journal.Bytes, io.SeekStart)
 	}
 	if err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	return nil
 }
 
 func (p *partial) write(b []byte) error {
 	if _, err := p.file.Write(b); err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	p.journal.Bytes += int64(len(b))
 	return nil
@@ -180,7 +172,7 @@ func (p *partial) save() error {
 		return nil
 	}
 	if err := p.file.Sync(); err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	if err := outfile.WriteJSON(p.journalPath(), p.journal); err != nil {
 		return err
@@ -212,7 +204,7 @@ func (p *partial) ready() {
 // finish puts the output in its place: the partial one, or a parquet file with its rows.
 func (p *partial) finish(parquet bool) error {
 	if err := p.file.Sync(); err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.path, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.path, place.WithoutPath(err))
 	}
 	var err error
 	if parquet {
@@ -228,12 +220,12 @@ func (p *partial) finish(parquet bool) error {
 		err = os.Rename(p.path, p.target)
 	}
 	if err != nil {
-		return fmt.Errorf("predict: write %s: %w", p.target, bare(err))
+		return fmt.Errorf("predict: write %s: %w", p.target, place.WithoutPath(err))
 	}
 	p.file.Close()
 	p.file = nil
 	if err := os.Remove(p.journalPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("predict: remove %s: %w", p.journalPath(), bare(err))
+		return fmt.Errorf("predict: remove %s: %w", p.journalPath(), place.WithoutPath(err))
 	}
 	return checkpoint.SyncDir(filepath.Dir(p.target))
 }
@@ -279,13 +271,4 @@ func parseCell(raw json.RawMessage, k kind) (c cell, err error) {
 		c.text = string(raw)
 	}
 	return c, err
-}
-
-// bare returns an error of the operating system without the path.
-func bare(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
 }

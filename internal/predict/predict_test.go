@@ -298,9 +298,9 @@ func TestResumeRefused(t *testing.T) {
 		{func() error { return again(numbered(250), one, "k", false) },
 			"it has 250 rows, and the interrupted run had read 300"},
 		{func() error { return again(numbered(500), map[string]string{"adapter": "two"}, "k", false) },
-			`adapter: "one" then, "two" now`},
+			`adapter: "one" in the interrupted command, "two" now`},
 		{func() error { return again(numbered(500), one, "text", false) },
-			`columns: "id, k, prediction, p_even, p_odd, n.prediction" then, "id, text,`},
+			`columns: "id, k, prediction, p_even, p_odd, n.prediction" in the interrupted command, "id, text,`},
 	} {
 		interrupt()
 		if err := fmt.Sprint(c.err()); !strings.Contains(err, c.want) || !strings.Contains(err, "--restart") ||
