@@ -64,7 +64,7 @@ func newEvalCommand() *cobra.Command {
 		"evaluate the forms `LIST` of the method: all, or numbers such as 1,2,8, which are ranks for dylora")
 	c.Flags().StringVar(&o.predictions, "predictions", "",
 		"write predictions to `FILE`, as GLUE takes them; - is standard output")
-	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	deviceFlag(c, &o.device)
 	c.Flags().BoolVar(&o.json, "json", false, "print the scores as one JSON object")
 	return c
 }
@@ -76,40 +76,19 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	if o.tasks.task != "" {
 		return runEvalTask(c, o.tasks, o)
 	}
-	if (o.run == "") == (o.adapter == "") {
-		return usageError{fmt.Errorf("lor2c: eval: name either --run DIR or --adapter DIR")}
-	}
-	if o.run != "" && o.file != "" {
-		return usageError{fmt.Errorf("lor2c: eval: -c goes with --adapter; --run has its own configuration")}
-	}
-	if err := checkPaths("--run", o.run, "--adapter", o.adapter); err != nil {
+	if err := o.resolve(); err != nil {
 		return err
-	}
-	if o.run != "" {
-		dir, err := train.AdapterDir(o.run, o.checkpoint)
-		if err != nil {
-			return usageError{err}
-		}
-		o.file, o.adapter = filepath.Join(o.run, train.ConfigFile), dir
 	}
 	cfg, err := loadForEval(c, o)
 	if err != nil {
 		return err
 	}
-	predictions := output{"--predictions", o.predictions}
+	predictions := o.predictionsOutput()
 	if err := predictions.check(append(train.Inputs(cfg), o.file, o.adapter)...); err != nil {
 		return err
 	}
-	if o.predictions != "" && cfg.Data.IsInstruct() {
-		return usageError{errors.New("lor2c: eval: --predictions is set, and task instruct has no labels to predict; " +
-			"leave it out")}
-	}
-	if o.json && predictions.toStdout() {
-		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +
-			"name a file for one of them")}
-	}
-	if o.views != "" && o.predictions != "" {
-		return usageError{errors.New("lor2c: eval: --predictions has room for one form of the method; leave out --views")}
+	if err := o.checkPredictions(cfg); err != nil {
+		return err
 	}
 	dev, err := openDevice(o.device, cfg.Train.Precision)
 	if err != nil {
@@ -135,21 +114,67 @@ func runEval(c *cobra.Command, o evalOptions) error {
 			return err
 		}
 	}
-	if o.views != "" {
-		if o.json {
-			return printViewsJSON(c.OutOrStdout(), list)
-		}
-		printViews(screenOfStdout(c), list)
+	return o.print(c, screen, list)
+}
+
+// resolve finds the run file and the adapter of a run. It returns an error for flags that do not go together.
+func (o *evalOptions) resolve() error {
+	if (o.run == "") == (o.adapter == "") {
+		return usageError{fmt.Errorf("lor2c: eval: name either --run DIR or --adapter DIR")}
+	}
+	if o.run != "" && o.file != "" {
+		return usageError{fmt.Errorf("lor2c: eval: -c goes with --adapter; --run has its own configuration")}
+	}
+	if err := checkPaths("--run", o.run, "--adapter", o.adapter); err != nil {
+		return err
+	}
+	if o.run == "" {
 		return nil
 	}
-	if o.json {
-		return printJSON(c.OutOrStdout(), e)
+	dir, err := train.AdapterDir(o.run, o.checkpoint)
+	if err != nil {
+		return usageError{err}
 	}
-	scores := screen
-	if !predictions.toStdout() {
-		scores = screenOfStdout(c)
+	o.file, o.adapter = filepath.Join(o.run, train.ConfigFile), dir
+	return nil
+}
+
+func (o *evalOptions) predictionsOutput() output { return output{"--predictions", o.predictions} }
+
+// checkPredictions returns an error if --predictions does not go with the task or with another flag.
+func (o *evalOptions) checkPredictions(cfg *config.Config) error {
+	if o.predictions == "" {
+		return nil
 	}
-	printScores(scores, e)
+	if cfg.Data.IsInstruct() {
+		return usageError{errors.New("lor2c: eval: --predictions is set, and task instruct has no labels to predict; " +
+			"leave it out")}
+	}
+	if o.json && o.predictionsOutput().toStdout() {
+		return usageError{fmt.Errorf("lor2c: eval: --json and --predictions - both write to standard output; " +
+			"name a file for one of them")}
+	}
+	if o.views != "" {
+		return usageError{errors.New("lor2c: eval: --predictions has room for one form of the method; leave out --views")}
+	}
+	return nil
+}
+
+// print prints the scores of the forms of the method, which is one without --views. Scores that would be mixed with
+// predictions on standard output go to the screen.
+func (o *evalOptions) print(c *cobra.Command, screen *terminal.Screen, list []*train.SplitEvaluation) error {
+	switch {
+	case o.views != "" && o.json:
+		return printViewsJSON(c.OutOrStdout(), list)
+	case o.views != "":
+		printViews(screenOfStdout(c), list)
+	case o.json:
+		return printJSON(c.OutOrStdout(), list[0])
+	case o.predictions != "" && o.predictionsOutput().toStdout():
+		printScores(screen, list[0])
+	default:
+		printScores(screenOfStdout(c), list[0])
+	}
 	return nil
 }
 

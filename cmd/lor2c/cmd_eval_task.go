@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,8 +16,6 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/generate"
-	"github.com/lor2c/lor2c/internal/instruct"
-	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/nearest"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sandbox"
@@ -65,13 +62,11 @@ func (o *taskOptions) add(c *cobra.Command) {
 	f.StringVar(&o.sandbox, "sandbox", string(sandbox.Kernel),
 		"with --task humaneval, let `NAME` hold the programs: kernel, or container, if all of lor2c runs in one that has "+
 			"nothing to protect")
-	f.StringVar(&o.precision, "precision", config.Float32,
-		"with --task, precision `NAME` of the device: float32 or bfloat16")
+	precisionFlag(c, &o.precision, "with --task, ")
 	c.RegisterFlagCompletionFunc("task", words(evalTasks...))
 	c.RegisterFlagCompletionFunc("protocol", words(string(benchmark.InstructEval), string(benchmark.LMEval)))
 	c.RegisterFlagCompletionFunc("decode", words(evaluate.Decodes...))
 	c.RegisterFlagCompletionFunc("sandbox", words(string(sandbox.Kernel), string(sandbox.Container)))
-	c.RegisterFlagCompletionFunc("precision", words(config.Float32, config.BFloat16))
 }
 
 // taskFlags go with --task, and splitFlags without it.
@@ -123,8 +118,8 @@ func (o taskOptions) check(c *cobra.Command, e evalOptions) error {
 	if m := sandbox.Mode(o.sandbox); m != sandbox.Kernel && m != sandbox.Container {
 		return usageError{fmt.Errorf("lor2c: eval: --sandbox is %s; want kernel or container", place.Quote(o.sandbox))}
 	}
-	if o.precision != config.Float32 && o.precision != config.BFloat16 {
-		return usageError{fmt.Errorf("lor2c: eval: --precision is %s; want float32 or bfloat16", place.Quote(o.precision))}
+	if err := checkPrecision("eval", o.precision); err != nil {
+		return err
 	}
 	return checkPaths("--run", e.run, "--adapter", e.adapter, "--model", o.model, "--data", o.data, "--out", o.out,
 		"--against", o.against)
@@ -188,19 +183,6 @@ func runEvalTask(c *cobra.Command, o taskOptions, e evalOptions) error {
 		out.Print(terminal.Plain, note, 2)
 	}
 	return nil
-}
-
-// templateNote says that an adapter was trained with prompts of another form than those of a task. It returns "" if
-// that is not known, or not so.
-func templateNote(template, task string) string {
-	if template == "" || template == instruct.TemplateNone {
-		return ""
-	}
-	prompts := "the prompts of " + task + " do"
-	if task == perplexityTask {
-		prompts = "the text does"
-	}
-	return fmt.Sprintf("note: the adapter was trained with the template %s, which %s not have", template, prompts)
 }
 
 // evaluateTask opens everything, answers the questions that have no answer yet, and writes the results.
@@ -280,80 +262,4 @@ func answer(ctx context.Context, e *evaluate.Evaluation, texts *generate.Texts, 
 		err = fmt.Errorf("%w; the same command continues", err)
 	}
 	return err
-}
-
-// printResults prints the score of a benchmark, those of its tasks and what a reader must know about them.
-func printResults(s *terminal.Screen, task string, r *evaluate.Results, d *benchmark.Difference) {
-	line := func(format string, a ...any) { s.Print(terminal.Plain, fmt.Sprintf(format, a...), 2) }
-	line("%s", r.Title)
-	if task == perplexityTask {
-		all := r.Scores[perplexityTask]
-		line("per token: NLL %.4f, perplexity %.4f, of %d tokens", all["nll_per_token,none"], all["token_perplexity,none"],
-			all["tokens"])
-		line("per byte:  NLL %.4f, perplexity %.4f, of %d bytes; %.4f bits", all["nll_per_byte,none"],
-			all["byte_perplexity,none"], all["bytes"], all["bits_per_byte,none"])
-		line("results: %s", r.Path)
-		return
-	}
-	stdErr := ""
-	if r.StdErr.Defined() {
-		stdErr = fmt.Sprintf(" ± %.2f", 100*r.StdErr)
-	}
-	line("%s %.2f%s, %s", r.Metric, 100*r.Value, stdErr, count(r.N, "question"))
-	if d != nil {
-		interval := ""
-		if d.Interval != nil {
-			interval = fmt.Sprintf(", 95 %% interval %+.2f to %+.2f, p %.3f", 100*d.Interval.Low, 100*d.Interval.High, d.P)
-		}
-		line("difference %+.2f%s, by a paired bootstrap", 100*d.Value, interval)
-	}
-	for _, note := range notesOf(r) {
-		line("%s", note)
-	}
-	rows := [][]string{{"task", r.Metric, "±"}}
-	for _, name := range slices.Sorted(maps.Keys(r.Scores)) {
-		scores := r.Scores[name]
-		row := []string{name, "", ""}
-		for key, value := range scores {
-			score, _, _ := strings.Cut(key, ",")
-			if score == r.Metric {
-				row[1] = percent(value)
-			}
-			if score == r.Metric+"_stderr" {
-				row[2] = percent(value)
-			}
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) > 2 {
-		line("")
-		printTable(s, rows, []int{0, 0, 1})
-	}
-	line("results: %s", r.Path)
-}
-
-// percent returns a score times 100, or "" for one that is undefined.
-func percent(score any) string {
-	n, ok := score.(metric.Number)
-	if !ok || !n.Defined() {
-		return ""
-	}
-	return fmt.Sprintf("%.2f", 100*float64(n))
-}
-
-// notesOf returns what a reader must know to judge a score.
-func notesOf(r *evaluate.Results) (notes []string) {
-	if r.NotAsked > 0 {
-		notes = append(notes, count(r.NotAsked, "question")+" not asked, because of --limit")
-	}
-	if r.Fewer > 0 {
-		notes = append(notes, count(r.Fewer, "prompt")+" with fewer examples, because all do not fit")
-	}
-	if r.Cut > 0 {
-		notes = append(notes, count(r.Cut, "prompt")+" cut at the start, because the model has fewer positions")
-	}
-	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
-		notes = append(notes, fmt.Sprintf("%s %s", count(r.Outcomes[outcome], "program"), outcome))
-	}
-	return notes
 }

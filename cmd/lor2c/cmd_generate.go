@@ -86,8 +86,8 @@ func newGenerateCommand() *cobra.Command {
 	c.Flags().Float64Var(&o.sampling.MinP, "min-p", d.MinP, "draw from tokens at least `P` times as probable as the first")
 	c.Flags().Float64Var(&o.sampling.RepetitionPenalty, "repetition-penalty", d.RepetitionPenalty,
 		"divide positive logits of tokens that occurred by `X`")
-	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
-	c.Flags().StringVar(&o.precision, "precision", config.Float32, "precision `NAME` of the device: float32 or bfloat16")
+	deviceFlag(c, &o.device)
+	precisionFlag(c, &o.precision, "")
 	c.Flags().BoolVar(&o.json, "json", false, "print one JSON object for each text")
 	return c
 }
@@ -105,14 +105,15 @@ func (o generateOptions) check() error {
 	case o.maxNew < 1 || o.batch < 1 || o.context < 1:
 		return fault("--max-new-tokens is %d, --batch is %d and --context is %d; want at least 1 of each", o.maxNew, o.batch,
 			o.context)
-	case o.precision != config.Float32 && o.precision != config.BFloat16:
-		return fault("--precision is %s; want float32 or bfloat16", place.Quote(o.precision))
 	case slices.Contains(o.stops, ""):
 		return fault("--stop is empty; want a text")
 	case o.template != "" && !slices.Contains(templates, o.template):
 		return fault("--template is %s; want one of %s", place.Quote(o.template), strings.Join(templates, ", "))
 	case o.chat && (len(o.prompts) > 0 || o.file != "" || o.json):
 		return fault("--chat is set together with -p, --file or --json; type the questions instead")
+	}
+	if err := checkPrecision("generate", o.precision); err != nil {
+		return err
 	}
 	return checkPaths("--run", o.run, "--model", o.source.Model, "--adapter", o.source.Adapter)
 }

@@ -76,11 +76,10 @@ func newPredictCommand() *cobra.Command {
 	f.StringVar(&o.out, "out", "-", "`FILE` to write; - is standard output")
 	f.BoolVar(&o.restart, "restart", false, "discard what an interrupted command left of --out")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "leave out rows that cannot be read, and count them")
-	f.StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
-	f.StringVar(&o.precision, "precision", config.Float32, "precision `NAME` of the device: float32 or bfloat16")
+	deviceFlag(c, &o.device)
+	precisionFlag(c, &o.precision, "")
 	_ = c.RegisterFlagCompletionFunc("format", words(predict.Formats...))
 	_ = c.RegisterFlagCompletionFunc("input-format", words(dataset.Formats...))
-	_ = c.RegisterFlagCompletionFunc("precision", words(config.Float32, config.BFloat16))
 	return c
 }
 
@@ -169,8 +168,9 @@ func (o *predictOptions) check(c *cobra.Command, file *string) error {
 		return fault("--input-format is %s; want one of %s", place.Quote(o.inputFormat), strings.Join(dataset.Formats, ", "))
 	case len(o.text) > 2 || slices.Contains(o.text, ""):
 		return fault("--text has %d columns, %s; want one, or two for pairs", len(o.text), place.List(o.text))
-	case o.precision != config.Float32 && o.precision != config.BFloat16:
-		return fault("--precision is %s; want float32 or bfloat16", place.Quote(o.precision))
+	}
+	if err := checkPrecision("predict", o.precision); err != nil {
+		return err
 	}
 	return checkPaths(append(append(named("--adapter", o.adapters), named("--run", o.runs)...), "--model", o.model, "FILE",
 		*file)...)
@@ -285,47 +285,4 @@ func (o predictOptions) write(ctx context.Context, c *cobra.Command, job *predic
 		identity[strings.TrimSpace("adapter "+name)] = sum
 	}
 	return job.WriteFile(ctx, o.out, o.format, identity, o.restart)
-}
-
-// predicting returns a function that shows the progress on a screen.
-func predicting(screen *terminal.Screen, rows *dataset.Rows, now func() time.Time) func(int) {
-	start := now()
-	return func(n int) {
-		text := terminal.Count(n, "row", "rows")
-		if seconds := now().Sub(start).Seconds(); seconds > 1 {
-			text += fmt.Sprintf(", %.0f a second", float64(n)/seconds)
-		}
-		screen.Status(false, func(width int) []string {
-			if rows.Size == 0 {
-				return []string{text}
-			}
-			return []string{terminal.StatusLine(width, int(rows.Done()>>10), int(rows.Size>>10)+1,
-				[]terminal.Part{{Text: text}})}
-		})
-	}
-}
-
-// report prints what a user should know about the rows, and where the output is.
-func (o predictOptions) report(screen *terminal.Screen, rows *dataset.Rows, sum predict.Summary, out output) {
-	note := func(format string, a ...any) { screen.Print(terminal.Plain, "note: "+fmt.Sprintf(format, a...), 2) }
-	if sum.Skipped > 0 {
-		note("%s left out; the first: %v", terminal.Count(sum.Skipped, "row was", "rows were"), sum.FirstBad)
-	}
-	for _, f := range rows.Findings() {
-		note("%s", f)
-	}
-	if sum.Empty > 0 {
-		note("%s:%d: %s empty", rows.Path, sum.FirstEmpty, terminal.Count(sum.Empty, "text is", "texts are"))
-	}
-	if sum.Truncated > 0 {
-		note("%s longer than the adapter's longest text and lost the end", terminal.Count(sum.Truncated, "text is",
-			"texts are"))
-	}
-	if !out.toStdout() {
-		before := ""
-		if sum.Before > 0 {
-			before = fmt.Sprintf(", %d of them by the interrupted command", sum.Before)
-		}
-		screen.Print(terminal.Plain, fmt.Sprintf("%s: %s%s", o.out, terminal.Count(sum.Rows, "row", "rows"), before), 2)
-	}
 }

@@ -73,7 +73,7 @@ func newReproduceCommand() *cobra.Command {
 	c.ValidArgs = reproduce.Targets
 	c.RegisterFlagCompletionFunc("profile", words(reproduce.Paper, reproduce.Mini))
 	c.RegisterFlagCompletionFunc("methods", listed(reproduce.Methods...))
-	c.Flags().StringVar(&device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	deviceFlag(c, &device)
 	return c
 }
 

@@ -45,7 +45,7 @@ A sweep file:
 		RunE:        func(c *cobra.Command, _ []string) error { return runSweep(c, o) },
 	}
 	c.Flags().StringVarP(&o.file, "config", "c", "", "sweep `FILE` (YAML)")
-	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	deviceFlag(c, &o.device)
 	c.Flags().StringVar(&o.out, "out", "", "directory `DIR`, instead of the sweep file's")
 	c.Flags().IntVar(&o.parallel, "parallel", 0, "train `N` cells at a time, instead of as many as the sweep file says")
 	return c

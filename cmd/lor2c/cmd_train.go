@@ -68,7 +68,7 @@ func newTrainCommand() *cobra.Command {
 		RunE:        func(c *cobra.Command, _ []string) error { return runTrain(c, o) },
 	}
 	o.configFlags.add(c)
-	c.Flags().StringVar(&o.device, "device", "auto", "device `NAME`: auto, cpu, cuda or cuda:N")
+	deviceFlag(c, &o.device)
 	c.Flags().StringVar(&o.out, "out", "", "run directory `DIR`, instead of the run file's")
 	c.Flags().StringVar(&o.resume, "resume", "auto", "`WHAT` to do with a run in the output directory: "+
 		"auto continues it, never refuses it, restart removes its checkpoints and starts again, and a checkpoint "+
