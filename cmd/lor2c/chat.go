@@ -14,6 +14,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
@@ -128,7 +129,8 @@ func (t *talker) answer(ctx context.Context, question string) error {
 	}
 	t.say("\n")
 	if a.Dropped > 0 {
-		t.say(fmt.Sprintf("(the conversation has become too long; its first %d messages were left out)\n", a.Dropped))
+		t.say("(the conversation has become too long; it continues without its first " +
+			place.Count(a.Dropped, "message", "messages") + ")\n")
 	}
 	switch a.Reason {
 	case generate.Interrupted:
@@ -152,7 +154,7 @@ func (t *talker) command(name, argument string) {
 		t.say("The conversation is empty.\n")
 	case "/undo":
 		t.Turns = t.Turns[:max(0, len(t.Turns)-2)]
-		t.say(fmt.Sprintf("The conversation has %s.\n", terminal.Count(len(t.Turns), "message", "messages")))
+		t.say(fmt.Sprintf("The conversation has %s.\n", place.Count(len(t.Turns), "message", "messages")))
 	case "/system":
 		switch {
 		case argument != "":
@@ -168,7 +170,7 @@ func (t *talker) command(name, argument string) {
 			t.say(err.Error() + "\n")
 			return
 		}
-		t.say(fmt.Sprintf("%s has %s more.\n", argument, terminal.Count(1, "conversation", "conversations")))
+		t.say(fmt.Sprintf("%s has %s more.\n", argument, place.Count(1, "conversation", "conversations")))
 	default:
 		t.say("There is no " + printable(name, t.live) + "; /help lists the commands.\n")
 	}

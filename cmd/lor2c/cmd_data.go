@@ -12,7 +12,6 @@ import (
 	"github.com/lor2c/lor2c/internal/generate"
 	"github.com/lor2c/lor2c/internal/instruct"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // findingsError is the error of a check that found something, which is in its output.
@@ -66,7 +65,8 @@ func newDataCheckCommand() *cobra.Command {
 		Annotations: exits(exitFindings),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("lor2c: data: check: %d files are named; want one", len(args))}
+				return usageError{fmt.Errorf("lor2c: data: check: %s named; want one",
+					place.Count(len(args), "file is", "files are"))}
 			}
 			return nil
 		},
@@ -148,7 +148,7 @@ func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
 		err = printCheck(c.OutOrStdout(), check)
 	}
 	if n := len(check.Findings()); err == nil && n > 0 {
-		err = findingsError{fmt.Errorf("lor2c: data: check %s: %s", path, terminal.Count(n, "finding", "findings"))}
+		err = findingsError{fmt.Errorf("lor2c: data: check %s: %s", path, place.Count(n, "finding", "findings"))}
 	}
 	return err
 }
@@ -156,11 +156,12 @@ func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
 // printCheck prints a check for people.
 func printCheck(w io.Writer, c *instruct.Check) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d rows of the format %s\n", c.File, c.Rows, c.Format)
+	fmt.Fprintf(&b, "%s: %s of the format %s\n", c.File, place.Count(c.Rows, "row", "rows"), c.Format)
 	if t := c.Tokens; t != nil {
 		rows := c.Rows - t.Dropped.Count
 		fmt.Fprintf(&b, "tokens: %d within %d tokens a row, %d of them predicted\n", t.Total, t.Cutoff, t.Predicted)
-		fmt.Fprintf(&b, "cut off: %d rows, which lose %d tokens\n", t.CutOff, t.Lost)
+		fmt.Fprintf(&b, "cut off: %s, without their last %s\n", place.Count(t.CutOff, "row", "rows"),
+			place.Count(t.Lost, "token", "tokens"))
 		fmt.Fprintf(&b, "end token: %d of %d rows (%.1f %%)\n", t.EOS, rows, 100*float64(t.EOS)/float64(max(rows, 1)))
 		fmt.Fprintf(&b, "lengths before the cutoff, the longest %d:\n", t.Longest)
 		most := 0
@@ -173,7 +174,7 @@ func printCheck(w io.Writer, c *instruct.Check) error {
 		}
 	}
 	for _, o := range c.Overlaps {
-		fmt.Fprintf(&b, "overlap with %s: %d rows\n", o.With, o.Rows.Count)
+		fmt.Fprintf(&b, "overlap with %s: %s\n", o.With, place.Count(o.Rows.Count, "row", "rows"))
 	}
 	for _, f := range c.Findings() {
 		fmt.Fprintf(&b, "finding: %s\n", f)

@@ -22,7 +22,7 @@ func TestDataCheck(t *testing.T) {
 	row := `{"prompt": "Once upon a time", "completion": " there was a dog."}` + "\n"
 	clean, twice := write("clean.jsonl", row), write("twice.jsonl", row+row)
 	r := run(t, "data", "check", clean, "--model", demoDecoder)
-	if r.code != 0 || r.stderr != "" || !strings.Contains(r.stdout, "clean.jsonl: 1 rows of the format completion\n") ||
+	if r.code != 0 || r.stderr != "" || !strings.Contains(r.stdout, "clean.jsonl: 1 row of the format completion\n") ||
 		!strings.Contains(r.stdout, "end token: 1 of 1 rows (100.0 %)\n") || strings.Contains(r.stdout, "finding") {
 		t.Errorf("%+v", r)
 	}

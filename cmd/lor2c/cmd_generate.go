@@ -219,7 +219,7 @@ func runGenerate(c *cobra.Command, o generateOptions) error {
 	}
 	if plan.Texts < slots {
 		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time; --batch is %d\n",
-			terminal.Count(plan.Texts, "text", "texts"), longest, o.batch)
+			place.Count(plan.Texts, "text", "texts"), longest, o.batch)
 	}
 	g, err := texts.Load(dev, longest, o.seed)
 	if err != nil {

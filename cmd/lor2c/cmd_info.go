@@ -162,15 +162,15 @@ func (i *info) examples() string {
 	if i.Data == nil {
 		return ""
 	}
-	return fmt.Sprintf(", on %d examples; evaluated on %d", i.Data["train"], i.Data["dev"])
+	return fmt.Sprintf(", on %s; evaluated on %d", place.Count(i.Data["train"], "example", "examples"), i.Data["dev"])
 }
 
 func (i *info) shape() string {
 	if i.Base.Type == "" {
 		return ""
 	}
-	return fmt.Sprintf(", a %s of %d layers and width %d, weights %.12s", i.Base.Type, i.Base.Layers, i.Base.Width,
-		i.Base.SHA256)
+	return fmt.Sprintf(", a %s of %s and width %d, weights %.12s", i.Base.Type,
+		place.Count(i.Base.Layers, "layer", "layers"), i.Base.Width, i.Base.SHA256)
 }
 
 // predicts says what the head predicts, and from what.
@@ -180,7 +180,7 @@ func (i *info) predicts() string {
 		from = " from " + place.List(i.Task.Text)
 	}
 	if i.MaxLength > 0 {
-		from += fmt.Sprintf(", at most %d tokens", i.MaxLength)
+		from += ", at most " + place.Count(i.MaxLength, "token", "tokens")
 	}
 	switch {
 	case i.Outputs == 0:

@@ -167,7 +167,8 @@ func (o *predictOptions) check(c *cobra.Command, file *string) error {
 	case o.inputFormat != "" && !slices.Contains(dataset.Formats, o.inputFormat):
 		return fault("--input-format is %s; want one of %s", place.Quote(o.inputFormat), strings.Join(dataset.Formats, ", "))
 	case len(o.text) > 2 || slices.Contains(o.text, ""):
-		return fault("--text has %d columns, %s; want one, or two for pairs", len(o.text), place.List(o.text))
+		return fault("--text has %s, %s; want one, or two for pairs", place.Count(len(o.text), "column", "columns"),
+			place.List(o.text))
 	}
 	if err := checkPrecision("predict", o.precision); err != nil {
 		return err
@@ -259,10 +260,21 @@ func (o predictOptions) texts(c *cobra.Command, p *train.Predictor, dirs []strin
 	return t, nil
 }
 
-// hint adds to the error of a missing column that --text names another.
+// hint adds to the error of a missing column which flag names it.
 func (o predictOptions) hint(err error, t dataset.Texts) error {
-	if o.text == nil && strings.Contains(err.Error(), "no column") {
+	missing := func(name string) bool { return strings.Contains(err.Error(), "no column "+place.Quote(name)) }
+	kept := slices.IndexFunc(o.keep, missing)
+	switch {
+	case o.text == nil && slices.ContainsFunc(t.Text, missing):
 		return place.Mistake(fmt.Errorf("%w; name the column of the text with --text", err))
+	case o.id != "" && missing(o.id):
+		return place.Mistake(fmt.Errorf("%w; name the column that identifies a row with --id, or leave --id out to number "+
+			"the rows", err))
+	case kept >= 0 && o.keep[kept] == "id":
+		return place.Mistake(fmt.Errorf("%w; leave it out of --keep, because the output has the column id anyway, with the "+
+			"number of the row", err))
+	case kept >= 0:
+		return place.Mistake(fmt.Errorf("%w; name columns of the file with --keep", err))
 	}
 	return err
 }

@@ -55,11 +55,12 @@ func runShow(c *cobra.Command, o showOptions) error {
 	}
 	colours := screenOfStdout(c).Terminal
 	for _, e := range examples {
+		tokens := place.Count(len(e.IDs), "token", "tokens")
 		if e.Runs != nil {
-			fmt.Fprintf(c.OutOrStdout(), "%s  %d tokens\n  %s\n  %v\n", e.Where, len(e.IDs), marked(e.Runs, colours), e.IDs)
+			fmt.Fprintf(c.OutOrStdout(), "%s  %s\n  %s\n  %v\n", e.Where, tokens, marked(e.Runs, colours), e.IDs)
 			continue
 		}
-		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %d tokens\n  %s\n  %v\n", e.Where, e.Label, len(e.IDs),
+		fmt.Fprintf(c.OutOrStdout(), "%s  label %s  %s\n  %s\n  %v\n", e.Where, e.Label, tokens,
 			place.Escape(e.Text), e.IDs)
 	}
 	return nil

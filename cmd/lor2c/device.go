@@ -52,7 +52,7 @@ func openDevice(name, precision string) (compute.Device, error) {
 
 // incidental is what the name of a device has and no result depends on: the index of the card among equal ones, and the
 // number of workers.
-var incidental = regexp.MustCompile(`^(cuda):\d+|, \d+ workers`)
+var incidental = regexp.MustCompile(`^(cuda):\d+|, \d+ workers?`)
 
 // rounding names what decides how a device rounds: the model of the card or the kernels of the CPU, and the precision.
 // Files that have results of one such device are not continued on another.

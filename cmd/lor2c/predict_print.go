@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/predict"
 	"github.com/lor2c/lor2c/internal/terminal"
 )
@@ -13,7 +14,7 @@ import (
 func predicting(screen *terminal.Screen, rows *dataset.Rows, now func() time.Time) func(int) {
 	start := now()
 	return func(n int) {
-		text := terminal.Count(n, "row", "rows")
+		text := place.Count(n, "row", "rows")
 		if seconds := now().Sub(start).Seconds(); seconds > 1 {
 			text += fmt.Sprintf(", %.0f a second", float64(n)/seconds)
 		}
@@ -31,16 +32,16 @@ func predicting(screen *terminal.Screen, rows *dataset.Rows, now func() time.Tim
 func (o predictOptions) report(screen *terminal.Screen, rows *dataset.Rows, sum predict.Summary, out output) {
 	note := func(format string, a ...any) { screen.Print(terminal.Plain, "note: "+fmt.Sprintf(format, a...), 2) }
 	if sum.Skipped > 0 {
-		note("%s left out; the first: %v", terminal.Count(sum.Skipped, "row was", "rows were"), sum.FirstBad)
+		note("%s left out; the first: %v", place.Count(sum.Skipped, "row was", "rows were"), sum.FirstBad)
 	}
 	for _, f := range rows.Findings() {
 		note("%s", f)
 	}
 	if sum.Empty > 0 {
-		note("%s:%d: %s empty", rows.Path, sum.FirstEmpty, terminal.Count(sum.Empty, "text is", "texts are"))
+		note("%s:%d: %s empty", rows.Path, sum.FirstEmpty, place.Count(sum.Empty, "text is", "texts are"))
 	}
 	if sum.Truncated > 0 {
-		note("%s longer than the adapter's longest text and lost the end", terminal.Count(sum.Truncated, "text is",
+		note("%s longer than the adapter's longest text and lost the end", place.Count(sum.Truncated, "text is",
 			"texts are"))
 	}
 	if !out.toStdout() {
@@ -48,6 +49,6 @@ func (o predictOptions) report(screen *terminal.Screen, rows *dataset.Rows, sum 
 		if sum.Before > 0 {
 			before = fmt.Sprintf(", %d of them by the interrupted command", sum.Before)
 		}
-		screen.Print(terminal.Plain, fmt.Sprintf("%s: %s%s", o.out, terminal.Count(sum.Rows, "row", "rows"), before), 2)
+		screen.Print(terminal.Plain, fmt.Sprintf("%s: %s%s", o.out, place.Count(sum.Rows, "row", "rows"), before), 2)
 	}
 }

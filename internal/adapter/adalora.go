@@ -7,6 +7,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -197,9 +198,9 @@ func (h adaLoRAHook) Loss(p *model.Pass, _ *tape.Var, _ func() *tape.Var, loss c
 // Start prints when the ranks will change.
 func (m *AdaLoRA) Start(run Run, _ bool) error {
 	if p := m.plan; p.steps > 0 {
-		run.Printf("ranks: %d triplets, of which %d are kept: all for %d steps, then fewer every %d until step %d, then "+
+		run.Printf("ranks: %d triplets, of which %d are kept: all for %s, then fewer every %d until step %d, then "+
 			"the same ones for %d",
-			p.triplets, p.target, p.start+1, p.every, p.end()+1, p.final-1)
+			p.triplets, p.target, place.Count(p.start+1, "step", "steps"), p.every, p.end()+1, p.final-1)
 	}
 	return nil
 }

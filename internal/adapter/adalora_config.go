@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
@@ -109,8 +110,9 @@ func (c *adaLoRAConfig) plan(sites, steps int) (p adaLoRAPlan, err error) {
 	p = adaLoRAPlan{steps, part(c.Start), part(c.Final), cmp.Or(c.Every, defaultEvery(steps)), sites * c.InitRank,
 		sites * c.TargetRank}
 	if p.end() <= p.start {
-		return p, fmt.Errorf("adapter: attach adalora: the run has %d steps, of which method.tinit_ratio takes %d and "+
-			"method.tfinal_ratio %d; want at least one between them, after which ranks are given up", steps, p.start, p.final)
+		return p, fmt.Errorf("adapter: attach adalora: the run has %s, of which method.tinit_ratio takes %d and "+
+			"method.tfinal_ratio %d; want at least one between them, after which ranks are given up",
+			place.Count(steps, "step", "steps"), p.start, p.final)
 	}
 	return p, nil
 }

@@ -219,8 +219,8 @@ func (m *ASLoRA) candidates(l sharedLinear, steps int) (pairs []schedule.Pair) {
 // Start prints when B will be merged.
 func (m *ASLoRA) Start(run Run, _ bool) error {
 	if p := m.plan; p.merges > 0 {
-		run.Printf("merges: %d of the B of each linear layer, every %d steps from step %d to step %d", p.merges, p.every,
-			p.start+p.every, p.last())
+		run.Printf("merges: %d of the B of each linear layer, every %s from step %d to step %d", p.merges,
+			place.Count(p.every, "step", "steps"), p.start+p.every, p.last())
 	}
 	return nil
 }
@@ -243,13 +243,14 @@ func (c *asLoRAConfig) plan(layers, steps int) (p mergePlan, err error) {
 	part := func(share float64) int { return int(math.Round(share * float64(steps))) }
 	p = mergePlan{part(c.Start), max(part(c.Interval), 1), cmp.Or(c.Merges, layers*7/12)}
 	if p.merges >= layers {
-		return p, fmt.Errorf("adapter: attach aslora: method.merges is %d and the model has %d layers; want at most %d",
-			p.merges, layers, layers-1)
+		return p, fmt.Errorf("adapter: attach aslora: method.merges is %d and the model has %s; want at most %d",
+			p.merges, place.Count(layers, "layer", "layers"), layers-1)
 	}
 	if p.last() > steps {
-		return p, fmt.Errorf("adapter: attach aslora: the run has %d steps, and the last of %d merges, every %d steps after "+
+		return p, fmt.Errorf("adapter: attach aslora: the run has %s, and the last of %d merges, every %s after "+
 			"step %d, would be after step %d; want a smaller method.merges, method.merge_interval_ratio or "+
-			"method.merge_start_ratio", steps, p.merges, p.every, p.start, p.last())
+			"method.merge_start_ratio", place.Count(steps, "step", "steps"), p.merges,
+			place.Count(p.every, "step", "steps"), p.start, p.last())
 	}
 	return p, nil
 }

@@ -114,7 +114,7 @@ func TestASLoRAFaults(t *testing.T) {
 		{adapter.Values{"merges": 2, "merge_interval_ratio": 0.5}, 100, "",
 			"adapter: attach aslora: the run has 100 steps, and the last of 2 merges, every 50 steps after step 5, would be " +
 				"after step 105; want a smaller method.merges, method.merge_interval_ratio or method.merge_start_ratio"},
-		{nil, 1, "", "adapter: attach aslora: the run has 1 steps, and the last of 2 merges, every 1 steps after step 0, " +
+		{nil, 1, "", "adapter: attach aslora: the run has 1 step, and the last of 2 merges, every 1 step after step 0, " +
 			"would be after step 2; want a smaller method.merges, method.merge_interval_ratio or method.merge_start_ratio"},
 		{nil, 0, `{"owners":{"attention.self.query":[1,1,2]}}`, "adapter: attach aslora: the owners of " +
 			"\"attention.self.query\" are [1 1 2]; want 4 layers, each the layer itself or a higher one that owns its B: " +

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -82,9 +83,9 @@ func newBottleneck(b builder) (Method, error) {
 	c := settingsOf[*bottleneckConfig](b)
 	m := &Bottleneck{own: c, layers: b.HiddenLayers(), at: map[halfOf]bottleneck{}}
 	if c.DropFirst >= m.layers {
-		return nil, fmt.Errorf("adapter: attach adapter: method.drop_first is %d and the model has %d layers; want at "+
+		return nil, fmt.Errorf("adapter: attach adapter: method.drop_first is %d and the model has %s; want at "+
 			"most %d",
-			c.DropFirst, m.layers, m.layers-1)
+			c.DropFirst, place.Count(m.layers, "layer", "layers"), m.layers-1)
 	}
 	for l := c.DropFirst; l < m.layers; l++ {
 		if c.Kind == "houlsby" {
@@ -141,7 +142,7 @@ func (m *Bottleneck) Views() (names []string) {
 		return nil
 	}
 	for l := range m.layers {
-		names = append(names, fmt.Sprintf("without the adapters of %d layers", l))
+		names = append(names, "without the adapters of "+place.Count(l, "layer", "layers"))
 	}
 	return names
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -174,8 +175,9 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 	if !labels {
 		tag, use, head = "text-generation", "`lor2c generate --adapter DIR -p TEXT` continues a text with it.", ""
 	}
-	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %d trained scalars in %d tensors%s.",
-		d.Method.name, d.Task.Name, n, len(tensors), head)
+	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %s in %s%s.",
+		d.Method.name, d.Task.Name, place.Count(n, "trained scalar", "trained scalars"),
+		place.Count(len(tensors), "tensor", "tensors"), head)
 	if d.Merged != "" {
 		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.",
 			d.Merged, d.Task.Name)

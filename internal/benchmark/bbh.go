@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
@@ -45,7 +46,8 @@ func loadBBH(s *Set, o Options) error {
 	}
 	slices.Sort(paths)
 	if !o.Own && len(paths) != bbhTasks {
-		return fmt.Errorf("benchmark: bbh: %s has %d files *.json; want the %d tasks of BIG-Bench-Hard", s.Path, len(paths),
+		return fmt.Errorf("benchmark: bbh: %s has %s; want the %d tasks of BIG-Bench-Hard", s.Path,
+			place.Count(len(paths), "file *.json", "files *.json"),
 			bbhTasks)
 	}
 	for _, path := range paths {
@@ -92,7 +94,8 @@ func bbhRows(path string) ([]bbhExample, error) {
 		return nil, fmt.Errorf("benchmark: read %s:%w", path, err)
 	}
 	if len(file.Examples) < 4 {
-		return nil, fmt.Errorf("benchmark: read %s: it has %d examples; want at least 4", path, len(file.Examples))
+		return nil, fmt.Errorf("benchmark: read %s: it has %s; want at least 4", path,
+			place.Count(len(file.Examples), "example", "examples"))
 	}
 	for i, x := range file.Examples {
 		if x.Input == "" || x.Target == "" {

@@ -131,7 +131,8 @@ func Load(name, path string, o Options) (*Set, error) {
 		o.Shots = most
 	}
 	if o.Shots > most {
-		return nil, place.Mistake(fmt.Errorf("benchmark: %s: %d examples are wanted; %s has at most %d", name, o.Shots,
+		return nil, place.Mistake(fmt.Errorf("benchmark: %s: %s wanted; %s has at most %d", name,
+			place.Count(o.Shots, "example is", "examples are"),
 			o.Protocol, most))
 	}
 	path, err := k.locate(path)

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // dropShots are the examples of instruct-eval: random.seed(0) and
@@ -69,7 +71,8 @@ func loadDROP(s *Set, o Options) (err error) {
 		examples = []int{0, 1, 2}
 	}
 	if most := slices.Max(examples); len(single) <= most {
-		return fmt.Errorf("benchmark: read %s: it has %d rows with one answer; want more than %d", s.Path, len(single), most)
+		return fmt.Errorf("benchmark: read %s: it has %s with one answer; want more than %d", s.Path,
+			place.Count(len(single), "row", "rows"), most)
 	}
 	prompt := func(r dropRow) string {
 		return strings.TrimSpace(r.Passage) + " " + strings.TrimSpace(r.Question) + "\nAnswer:"

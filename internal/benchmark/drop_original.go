@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
@@ -84,8 +85,8 @@ func dropOriginal(path string, own bool) (rows []dropRow, err error) {
 		return nil, fmt.Errorf("benchmark: read %s: after row %d: %w", path, len(rows), err)
 	}
 	if !own && len(rows) != dropRows {
-		return nil, fmt.Errorf("benchmark: read %s: it has %d rows with answers; want the %d of the released file, or add "+
-			"--own-data to ask it as data of your own", path, len(rows), dropRows)
+		return nil, fmt.Errorf("benchmark: read %s: it has %s with answers; want the %d of the released file, or add "+
+			"--own-data to ask it as data of your own", path, place.Count(len(rows), "row", "rows"), dropRows)
 	}
 	return rows, nil
 }

@@ -67,8 +67,8 @@ func mmluSubject(dir, subject string, o Options) ([]Item, error) {
 		return nil, err
 	}
 	if len(dev) < o.Shots {
-		return nil, fmt.Errorf("benchmark: read %s: it has %d rows; want at least %d for the examples",
-			filepath.Join(dir, "dev", subject+"_dev.csv"), len(dev), o.Shots)
+		return nil, fmt.Errorf("benchmark: read %s: it has %s; want at least %d for the examples",
+			filepath.Join(dir, "dev", subject+"_dev.csv"), place.Count(len(dev), "row", "rows"), o.Shots)
 	}
 	test, err := mmluFile(dir, "test", subject, o.Own)
 	if err != nil {
@@ -132,8 +132,8 @@ func mmluRows(path string) ([][]string, error) {
 	}
 	for i, row := range rows {
 		if len(row) != 6 {
-			return nil, fmt.Errorf("benchmark: read %s: row %d has %d columns; want a question, four choices and a letter",
-				path, i+1, len(row))
+			return nil, fmt.Errorf("benchmark: read %s: row %d has %s; want a question, four choices and a letter",
+				path, i+1, place.Count(len(row), "column", "columns"))
 		}
 		if len(row[5]) != 1 || !strings.Contains("ABCD", row[5]) {
 			return nil, fmt.Errorf("benchmark: read %s: row %d has the answer %s; want A, B, C or D", path, i+1,

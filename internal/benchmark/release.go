@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // releaseText has a line for each released file: its name, the SHA-256 of its rows, and one byte of the SHA-256 of each
@@ -66,6 +68,6 @@ func checkRelease[T any](name, path string, rows []T) error {
 		return fmt.Errorf("benchmark: read %s: it ends after row %d of %d; fetch the file again, or add --own-data to ask "+
 			"it as data of your own", path, len(rows), n)
 	}
-	return fmt.Errorf("benchmark: read %s: it has %d rows and differs from the released file, which has %d; fetch the "+
-		"file again, or add --own-data to ask it as data of your own", path, len(rows), n)
+	return fmt.Errorf("benchmark: read %s: it has %s and differs from the released file, which has %d; fetch the "+
+		"file again, or add --own-data to ask it as data of your own", path, place.Count(len(rows), "row", "rows"), n)
 }

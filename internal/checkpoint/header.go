@@ -54,7 +54,8 @@ func parseHeader(file []byte) (data []byte, tensors map[string]entry, metadata m
 		return fail("it is not safetensors but %s", what)
 	}
 	if len(file) < 8 {
-		return fail("the file has %d bytes; a safetensors file starts with 8 bytes of header length", len(file))
+		return fail("the file has %s; a safetensors file starts with 8 bytes of header length",
+			place.Count(len(file), "byte", "bytes"))
 	}
 	n := binary.LittleEndian.Uint64(file)
 	if n > maxHeader {

@@ -220,8 +220,8 @@ func (f *File) find(name string) (entry, []byte, error) {
 	}
 	e, ok := f.tensors[name]
 	if !ok {
-		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %d others", f.path,
-			place.Quote(name), len(f.tensors))
+		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %s", f.path,
+			place.Quote(name), place.Count(len(f.tensors), "other", "others"))
 	}
 	return e, f.data[e.begin:e.end], nil
 }

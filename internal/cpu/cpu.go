@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sgemm"
 	"github.com/lor2c/lor2c/internal/team"
 	"github.com/lor2c/lor2c/internal/vector"
@@ -77,7 +78,7 @@ func ints[T Float](t compute.Tensor) []int32 {
 
 // Name returns the name of the device with its precision, its number of workers and its BLAS.
 func (d *Device[T]) Name() string {
-	return fmt.Sprintf("cpu float%d, %d workers, %s", 8*sizeof[T](), d.workers, BLAS())
+	return fmt.Sprintf("cpu float%d, %s, %s", 8*sizeof[T](), place.Count(d.workers, "worker", "workers"), BLAS())
 }
 
 // Err returns the first failure.

@@ -150,7 +150,7 @@ func (c Config) checkCustom(f *faults) {
 	case len(c.Text) == 0:
 		f.add("text", "not set; want the name of the text column, or of two for pairs")
 	case len(c.Text) > 2:
-		f.add("text", "%d columns %q; want one or two", len(c.Text), c.Text)
+		f.add("text", "%s %q; want one or two", place.Count(len(c.Text), "column", "columns"), c.Text)
 	case slices.Contains(c.Text, ""):
 		f.add("text", "an empty column name in %q; want the names of columns", c.Text)
 	case len(c.Text) == 2 && c.Text[0] == c.Text[1]:

@@ -82,8 +82,8 @@ func (c *csvRows) next() (row, error) {
 		return row{id: id}, err
 	}
 	if len(fields) != c.width {
-		return row{id: id}, badRow("dataset: read %s:%d: %d columns; want %d separated by commas", c.path,
-			fields[0].at.Line, len(fields), c.width)
+		return row{id: id}, badRow("dataset: read %s:%d: %s; want %d separated by commas", c.path,
+			fields[0].at.Line, place.Count(len(fields), "column", "columns"), c.width)
 	}
 	for _, f := range fields {
 		if err := c.spans.add(c.path, f, c.width); err != nil {
@@ -333,7 +333,7 @@ func (s *spanning) findings(path string) []Finding {
 		return nil
 	}
 	return []Finding{{Kind: "spanning", Path: path, Line: s.first, Count: s.fields,
-		Text: fmt.Sprintf("%s over several lines, the longest over %d", counted(s.fields, "field"), s.longest)}}
+		Text: fmt.Sprintf("%s over several lines, the longest over %d", place.Count(s.fields, "field", "fields"), s.longest)}}
 }
 
 // otherSeparator returns err, the error of a missing column. If the header

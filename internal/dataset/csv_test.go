@@ -105,7 +105,7 @@ func TestBadText(t *testing.T) {
 		{"key_twice", jsonl, `{"text":"a","label":1,"label":2}`,
 			`f:1:29: the object has the key "label" twice; every key may appear once; want one JSON object per line`},
 		{"broken_quotes.tsv", tsv, "text\tlabel\n\"a\nb\"\tx\n",
-			`f:2: 1 columns; want 2 separated by tabs; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file as .csv`},
+			`f:2: 1 column; want 2 separated by tabs; it opens or closes a quote, and .tsv has no quoted fields over several lines or tabs: write the file as .csv`},
 		{"quoted_header.tsv", tsv, "\"text\"\t\"label\"\n\"a\" b\tx\n",
 			`f:2: the names of the columns are in quotes, but this field has a quote that is neither around the whole field nor doubled; want quotes around the whole field and doubled inside, or no quotes`},
 	} {

@@ -63,9 +63,9 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 		}
 	}
 	if len(dev.Examples) == 0 {
-		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %d examples of %s gives no example that "+
+		return nil, nil, place.Mistake(fmt.Errorf("dataset: data.dev: %g of the %s of %s gives no example that "+
 			"train can spare; want a larger fraction, or a file",
-			fraction, len(whole.Examples), whole.Path))
+			fraction, place.Count(len(whole.Examples), "example", "examples"), whole.Path))
 	}
 	return train, dev, nil
 }

@@ -19,10 +19,10 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s:%d: %s", f.Path, f.Line, f.Text)
 }
 
-// counted returns n with noun, in the plural if n is not 1.
-func counted(n int, noun string) string {
+// singular returns the form of a verb for n of several examples.
+func singular(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + noun
+		return one
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return many
 }

@@ -20,8 +20,9 @@ func labelSet(path string, seen map[string]use) ([]string, error) {
 		}
 	}
 	if len(labels) < 2 {
-		return nil, fmt.Errorf("dataset: read labels of %s: %d different labels (%s); want at least two, or the whole "+
-			"list in data.labels", path, len(labels), place.List(labels))
+		return nil, fmt.Errorf("dataset: read labels of %s: %s (%s); want at least two, or the whole "+
+			"list in data.labels", path,
+			place.Count(len(labels), "different label", "different labels"), place.List(labels))
 	}
 	// Scores that are read as classes by mistake would give a head with
 	// thousands of outputs.

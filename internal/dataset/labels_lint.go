@@ -184,10 +184,8 @@ func single(path string, labels []string, rows []row, seen map[string]use) (Find
 	if len(names) == 0 || len(rows) < few {
 		return Finding{}, false
 	}
-	text := fmt.Sprintf("%d of %d classes have a single example: ", len(names), len(labels))
-	if len(names) == 1 {
-		text = fmt.Sprintf("1 of %d classes has a single example: ", len(labels))
-	}
+	text := fmt.Sprintf("%d of %d classes %s a single example: ", len(names), len(labels),
+		singular(len(names), "has", "have"))
 	shown := strings.Join(names[:min(len(names), 5)], ", ")
 	if more := len(names) - 5; more > 0 {
 		shown += fmt.Sprintf(" and %d more", more)
@@ -235,7 +233,7 @@ func mixedKinds(path string, rows []row) (Finding, bool) {
 	}
 	var parts []string
 	for _, kind := range order {
-		parts = append(parts, counted(seen[kind].count, kind))
+		parts = append(parts, place.Count(seen[kind].count, kind, kind+"s"))
 	}
 	return Finding{Kind: "mixed_labels", Path: path, Line: seen[order[1]].line, Count: seen[order[1]].count,
 		Text: "the labels are of several JSON types: " + strings.Join(parts, ", ")}, true
@@ -317,13 +315,15 @@ func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 	}
 	if taken > 0 {
 		found = append(found, Finding{Kind: "withheld", Path: path, Line: line, Count: taken,
-			Text: fmt.Sprintf("label %s, %s, is read as a withheld label", place.Quote(marks[0]), counted(taken, "time"))})
+			Text: fmt.Sprintf("label %s, %s, is read as a withheld label", place.Quote(marks[0]),
+				place.Count(taken, "time", "times"))})
 	}
 	if labelled > 0 && labelled < len(rows) {
 		first := slices.IndexFunc(rows, func(r row) bool { return !r.hasLabel })
 		found = append(found,
 			Finding{Kind: "partly_labelled", Path: path, Line: rows[first].line, Count: len(rows) - labelled,
-				Text: fmt.Sprintf("%d of %d examples have labels; there are scores only if all have one", labelled, len(rows))})
+				Text: fmt.Sprintf("%d of %d examples %s; there are scores only if all have one", labelled, len(rows),
+					singular(labelled, "has a label", "have labels"))})
 	}
 	return found
 }

@@ -71,15 +71,15 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 			counts = append(counts, fmt.Sprintf("%s %d", place.List(t.Labels[i:i+1]), n))
 		}
 		if more := len(p.Classes) - len(counts); more > 0 {
-			counts = append(counts, fmt.Sprintf("and %d more classes", more))
+			counts = append(counts, "and "+place.Count(more, "more class", "more classes"))
 		}
 		labels = fmt.Sprintf("%s (most frequent %.1f %%)", strings.Join(counts, ", "), 100*p.Majority)
 	}
 	if labelled == 0 {
 		labels = "no labels"
 	}
-	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split, counted(p.Examples, "example"),
-		labels, p.Median, p.Longest, p.Truncated)
+	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split,
+		place.Count(p.Examples, "example", "examples"), labels, p.Median, p.Longest, p.Truncated)
 	return p
 }
 
@@ -140,11 +140,12 @@ func (t Task) Lint(s *Split) []Finding {
 	n := len(s.Examples)
 	if 100*empty.count > n {
 		found = append(found, Finding{Kind: "empty", Path: s.Path, Line: empty.line, Count: empty.count,
-			Text: fmt.Sprintf("%d of %d examples have an empty text", empty.count, n)})
+			Text: fmt.Sprintf("%d of %d examples %s an empty text", empty.count, n, singular(empty.count, "has", "have"))})
 	}
 	found = append(found, lintTexts(s)...)
 	if doubled.count > 0 {
-		text := fmt.Sprintf("%d of %d examples repeat the texts of an earlier one", doubled.count, n)
+		text := fmt.Sprintf("%d of %d examples %s the texts of an earlier one", doubled.count, n,
+			singular(doubled.count, "repeats", "repeat"))
 		if contrary.count > 0 {
 			text += fmt.Sprintf(", %d of them with another label, first in line %d", contrary.count, contrary.line)
 		}

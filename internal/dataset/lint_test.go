@@ -79,7 +79,7 @@ func TestLint(t *testing.T) {
 			[]string{`f:22: 2 of 4 classes have a single example: "label", "y."`,
 				`f:4: 18 of 22 examples repeat the texts of an earlier one`}},
 		{"undecoded", "f.csv", "text,label\na,x\nb\ufffd,y\n", "train", nil,
-			[]string{`f:3: 1 of 2 examples have the character U+FFFD, which a program wrote in place of what it could not decode, ` +
+			[]string{`f:3: 1 of 2 examples has the character U+FFFD, which a program wrote in place of what it could not decode, ` +
 				"such as \"b\ufffd\""}},
 		{"misread", "f.csv", "text,label\na,x\nthe cafÃ© is small and warm,y\nitâ€™s,x\n", "train", nil,
 			[]string{`f:3: 2 of 3 examples have UTF-8 text that a program read as Latin-1 or Windows-1252, such as "Ã©" for "é" ` +
@@ -89,7 +89,7 @@ func TestLint(t *testing.T) {
 				`for "\"" in "he said &quot;no&quot;"`}},
 		{"second_text", "f.csv", "text,more,label\na,b&#39;s,x\nc,d,y\n", "train",
 			func(c *Config) { c.Text = []string{"text", "more"} },
-			[]string{`f:2: 1 of 2 examples have escapes or line breaks of HTML, which a model learns as text, such as "&#39;" ` +
+			[]string{`f:2: 1 of 2 examples has escapes or line breaks of HTML, which a model learns as text, such as "&#39;" ` +
 				`for "'" in "b&#39;s"`}},
 		{"missing", "f.csv", "text,label\na,x\nb,None\nc,x\nd,None\n", "train", nil,
 			[]string{`f:3: a class is named like the mark of a missing label: "None" (2); rows without a label belong in no class`}},
@@ -105,7 +105,7 @@ func TestLint(t *testing.T) {
 			[]string{`f: the labels are 30 different numbers, each a class; data.kind: regression makes them scores`}},
 		{"many_classes", "f.csv", many, "train", func(c *Config) { c.Kind = Classification },
 			[]string{`f:2: 30 of 30 classes have a single example: "00", "01", "02", "03", "04" and 25 more`}},
-		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples have an empty text`}},
+		{"empty", "f.csv", "text,label\na,x\n \u00a0,y\n", "train", nil, []string{`f:3: 1 of 2 examples has an empty text`}},
 		{"doubled", "f.csv", "text,label\na,x\nb,y\na ,x\na,y\n", "train", nil,
 			[]string{`f:4: 2 of 4 examples repeat the texts of an earlier one, 1 of them with another label, first in line 5`}},
 		{"one_class", "f.csv", "text,label\na,x\nb,x\n", "test", classes("x", "y"),
@@ -205,7 +205,7 @@ func TestOverlap(t *testing.T) {
 		"text,label\nA,0\nd,1\nc,1\nB,0\nb,0\n": ":4: 2 of 5 examples have texts of the train split, so scores on " +
 			"them are too high:2: 2 of 5 examples differ from texts of the train split only in case, blanks or Unicode form, " +
 			"such as \"A\" from \"a\" in line 2, so scores on them are too high",
-		"text,label\n\"É  t\u200be\",0\nx,1\n": ":2: 1 of 2 examples differ from texts of the train split only in case, " +
+		"text,label\n\"É  t\u200be\",0\nx,1\n": ":2: 1 of 2 examples differs from texts of the train split only in case, " +
 			"blanks or Unicode form, such as \"É  t\\u200be\" from \"e\u0301 te\" in line 5, so scores on them are too high",
 		"text,label\na,0\nb,1\nc,1\ne\u0301 te,1\n": ":2: the dev split is the train file, " +
 			"byte for byte, so scores on it are too high",

@@ -126,7 +126,8 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 	}
 	s := &shard{path, raw, f, budget{decodeBudget(len(raw)), int64(len(raw))}}
 	if rows := f.NumRows(); rows < 0 || rows > math.MaxInt32 || s.left.take(rows*exampleBytes) != nil {
-		return nil, fmt.Errorf("dataset: read %s: %d rows in %d bytes; %w", path, rows, len(raw), errBudget)
+		return nil, fmt.Errorf("dataset: read %s: %s in %d bytes; %w", path, place.Count(int(rows), "row", "rows"), len(raw),
+			errBudget)
 	}
 	task := g.task(true)
 	if err := checkClassNames(path, f, task.Labels); err != nil {

@@ -3,6 +3,8 @@ package dataset
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // quoting finds out whether a TSV file has quoted fields. Spreadsheets and
@@ -103,12 +105,12 @@ func (q *quoting) settle(path string, t *table) error {
 		if q.whole > 0 {
 			t.findings = append(t.findings, Finding{Kind: "quoted", Path: path, Line: q.first, Count: q.whole,
 				Text: fmt.Sprintf("quotes around a whole field, %s, are removed, and doubled quotes inside are read as one",
-					counted(q.whole, "time"))})
+					place.Count(q.whole, "time", "times"))})
 		}
 	case q.whole > q.loose:
 		t.findings = append(t.findings, Finding{Kind: "quotes", Path: path, Line: q.first, Count: q.whole,
 			Text: fmt.Sprintf("quotes around a whole field, %s, are kept, because .tsv has no quoting; if they are not part "+
-				"of the text, write the file as .csv", counted(q.whole, "time"))})
+				"of the text, write the file as .csv", place.Count(q.whole, "time", "times"))})
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func (r *Rows) Findings() []Finding {
 	if q := r.quotes; q != nil && !r.bare && q.certain() {
 		return []Finding{{Kind: "quotes", Path: r.Path, Line: q.first, Count: q.whole,
 			Text: fmt.Sprintf("quotes around a whole field, %s, were kept, because only a header in quotes tells that a stream "+
-				"of TSV has them; give the file by name, or as CSV", counted(q.whole, "time"))}}
+				"of TSV has them; give the file by name, or as CSV", place.Count(q.whole, "time", "times"))}}
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func TestRows(t *testing.T) {
 			[]string{`0:2 "a, \"b\"\nc" 0=false 7=false`, `1:5 "d" 1=false 8=false`}},
 		"csv-bad": {"x.csv",
 			"text,y\na,1\nb\nc,2,3\nd\xff,\"4\n4\"\ne,4\nf\"g,5\nh,6\n\"i\"j,\"7\nk,8\nl\x00,9\nm,10\n", one, nil,
-			[]string{`0:2 "a"`, "1 bad: dataset: read F:3: 1 columns; want 2 separated by commas",
+			[]string{`0:2 "a"`, "1 bad: dataset: read F:3: 1 column; want 2 separated by commas",
 				"2 bad: dataset: read F:4: 3 columns; want 2 separated by commas",
 				"3 bad: dataset: read F:5: byte 0xff is not UTF-8; want a file encoded as UTF-8", `4:7 "e"`,
 				"5 bad: dataset: read F:8:2: a quote inside a field that does not begin with one; want the field in quotes and " +
@@ -83,7 +83,7 @@ func TestRows(t *testing.T) {
 		"tsv-quoted": {"x.tsv", "text\tk\n\"say \"\"x\"\"\"\t1\n\"plain\"\t2\n", one, []string{"k"},
 			[]string{`0:2 "say \"x\"" 1=false`, `1:3 "plain" 2=false`}},
 		"tsv-bad": {"x.tsv", "text\tk\na\nb\t1\nc\t\xff\nd\t2", one, nil,
-			[]string{"0 bad: dataset: read F:2: 1 columns; want 2 separated by tabs", `1:3 "b"`,
+			[]string{"0 bad: dataset: read F:2: 1 column; want 2 separated by tabs", `1:3 "b"`,
 				"2 bad: dataset: read F:4:3: byte 0xff is not UTF-8; want a file encoded as UTF-8", `3:5 "d"`}},
 		"jsonl": {"x.jsonl", `{"text":"a","k":1.50,"l":"s"}` + "\n \n" + `{"l":null,"k":{"m": [1]},"text":"b"}` + "\n", one,
 			[]string{"k", "l"}, []string{`0:1 "a" 1.50=true s=false`, `1:3 "b" {"m":[1]}=true null=true`}},

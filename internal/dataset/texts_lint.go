@@ -48,7 +48,8 @@ func lintTexts(s *Split) (found []Finding) {
 			example = fmt.Sprintf("%s for %s in %s", place.Quote(first.Found), place.Quote(first.Meant), example)
 		}
 		found = append(found, Finding{Kind: d.kind, Path: s.Path, Line: u.line, Count: u.count,
-			Text: fmt.Sprintf("%d of %d examples have %s, such as %s", u.count, len(s.Examples), d.text, example)})
+			Text: fmt.Sprintf("%d of %d examples %s %s, such as %s", u.count, len(s.Examples),
+				singular(u.count, "has", "have"), d.text, example)})
 	}
 	return found
 }
@@ -72,8 +73,8 @@ func Overlap(train, dev *Split) (found []Finding) {
 		}
 	}
 	if shared.count > 0 {
-		text := fmt.Sprintf("%d of %d examples have texts of the train split, so scores on them are too high", shared.count,
-			len(dev.Examples))
+		text := fmt.Sprintf("%d of %d examples %s texts of the train split, so scores on them are too high", shared.count,
+			len(dev.Examples), singular(shared.count, "has", "have"))
 		if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 &&
 			train.Files[0].SHA256 == dev.Files[0].SHA256 {
 			text = "the dev split is the train file, byte for byte, so scores on it are too high"
@@ -105,8 +106,9 @@ func nearOverlap(train, dev *Split, rest map[string][]Example) []Finding {
 		a, b = *one.TextB, *other.TextB
 	}
 	return []Finding{{Kind: "near_overlap", Path: dev.Path, Line: near.line, Count: near.count,
-		Text: fmt.Sprintf("%d of %d examples differ from texts of the train split only in case, blanks or Unicode form, "+
-			"such as %s from %s in line %d, so scores on them are too high", near.count, len(dev.Examples), place.Quote(a),
+		Text: fmt.Sprintf("%d of %d examples %s from texts of the train split only in case, blanks or Unicode form, "+
+			"such as %s from %s in line %d, so scores on them are too high", near.count, len(dev.Examples),
+			singular(near.count, "differs", "differ"), place.Quote(a),
 			place.Quote(b), other.Line)}}
 }
 

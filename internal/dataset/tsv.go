@@ -140,7 +140,8 @@ func (t *tsvRows) next() (row, error) {
 	}
 	fields := strings.Split(line, "\t")
 	if len(fields) != len(t.header) {
-		bad := badRow("dataset: read %s:%d: %d columns; want %d separated by tabs%s", t.in.path, t.in.n, len(fields),
+		bad := badRow("dataset: read %s:%d: %s; want %d separated by tabs%s", t.in.path, t.in.n,
+			place.Count(len(fields), "column", "columns"),
 			len(t.header), t.q.hint(fields))
 		bad.columns = true
 		return row{id: id, line: t.in.n}, bad
@@ -183,7 +184,8 @@ func (t *table) checkSkipped(path string, header []string) error {
 	case t.skipped == 0:
 		return nil
 	case len(t.rows) == 0:
-		return fmt.Errorf("dataset: read %s: all %d rows malformed; want %d columns separated by tabs", path, t.skipped,
+		return fmt.Errorf("dataset: read %s: %s, all of them malformed; want %d columns separated by tabs", path,
+			place.Count(t.skipped, "row", "rows"),
 			len(header))
 	case t.skipped > max(handful, all/100):
 		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, of which this is "+
@@ -191,7 +193,8 @@ func (t *table) checkSkipped(path string, header []string) error {
 			path, t.firstSkipped, t.skipped, all, len(header))
 	}
 	t.findings = append(t.findings, Finding{Kind: "skipped", Path: path, Line: t.firstSkipped, Count: t.skipped,
-		Text: fmt.Sprintf("%s without %d columns were left out, of %d", counted(t.skipped, "row"), len(header), all)})
+		Text: fmt.Sprintf("%s without %d columns were left out, of %d", place.Count(t.skipped, "row", "rows"), len(header),
+			all)})
 	return nil
 }
 

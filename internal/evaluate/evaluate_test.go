@@ -486,7 +486,7 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Perplexity(context.Background(), empty, m, s); err == nil || !place.IsMistake(err) ||
-		!strings.Contains(err.Error(), "tokens; want at least 2") {
+		!strings.Contains(err.Error(), "the text has 1 token; want at least 2") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := Perplexity(context.Background(), filepath.Join(demo, "model.safetensors"), m, s); err == nil {

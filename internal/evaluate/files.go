@@ -237,8 +237,8 @@ func (f *files) read(questions []question) (lines []line, err error) {
 			break // a write that was cut off
 		}
 		if len(lines) == len(questions) {
-			return nil, place.Mistake(fmt.Errorf("evaluate: read %s:%d: the task has %d questions; remove the file to answer "+
-				"them again", path, len(lines)+1, len(questions)))
+			return nil, place.Mistake(fmt.Errorf("evaluate: read %s:%d: the task has %s; remove the file to answer "+
+				"them again", path, len(lines)+1, place.Count(len(questions), "question", "questions")))
 		}
 		l := line{task: task}
 		if err := json.Unmarshal(text, &l); err != nil || l.DocID != questions[len(lines)].row {

@@ -38,7 +38,8 @@ func Perplexity(ctx context.Context, path string, m Model, s Settings) (*Evaluat
 	before, _ := m.Tokenizer.Affixes()
 	ids := m.Tokenizer.AppendIDs(slices.Clone(before), string(raw), false)
 	if len(ids) < 2 {
-		return nil, place.Mistake(fmt.Errorf("evaluate: read %s: the text has %d tokens; want at least 2", path, len(ids)))
+		return nil, place.Mistake(fmt.Errorf("evaluate: read %s: the text has %s; want at least 2", path,
+			place.Count(len(ids), "token", "tokens")))
 	}
 	e := &Evaluation{
 		Model: m, Settings: s, title: "perplexity@rolling", text: &text{path, len(raw)}, samples: 1,

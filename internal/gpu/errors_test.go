@@ -153,7 +153,7 @@ func TestTooManyElements(t *testing.T) {
 func TestOpenWithoutThatCard(t *testing.T) {
 	fake(t)
 	_, err := Open(Options{Index: 7})
-	wants(t, err, "gpu: open cuda:7: ", "cards are visible")
+	wants(t, err, "gpu: open cuda:7: ", "the number of visible cards is ")
 	if !errors.Is(err, ErrNoDevice) {
 		t.Errorf("%v does not wrap ErrNoDevice", err)
 	}

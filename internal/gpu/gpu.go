@@ -104,7 +104,7 @@ func (d *Device) open(index int) (err error) {
 		return refuse(err)
 	}
 	if index >= n {
-		return refuse(fmt.Errorf("%d cards are visible; want a number below that", n))
+		return refuse(fmt.Errorf("the number of visible cards is %d; want a smaller index", n))
 	}
 	if d.about, err = driver.Describe(index); err != nil {
 		return refuse(err)

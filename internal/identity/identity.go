@@ -192,7 +192,7 @@ func (s Split) String() string {
 	if s.SHA256 == "" {
 		return "no such split"
 	}
-	return fmt.Sprintf("%d examples, %s", s.Examples, digest(s.SHA256))
+	return place.Count(s.Examples, "example", "examples") + ", " + digest(s.SHA256)
 }
 
 // List returns differences, one per line, below a headline. from says where

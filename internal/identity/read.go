@@ -54,7 +54,8 @@ func parse(path string, text []byte) (*Manifest, error) {
 	}
 	for name, s := range m.Data {
 		if !isDigest(s.SHA256) || s.Examples < 1 {
-			return refuse("data.%s has %d examples and the SHA-256 %s", name, s.Examples, place.Quote(s.SHA256))
+			return refuse("data.%s has %s and the SHA-256 %s", name,
+				place.Count(s.Examples, "example", "examples"), place.Quote(s.SHA256))
 		}
 	}
 	return m, nil

@@ -170,5 +170,5 @@ func size(n int64) string {
 			return fmt.Sprintf("%.1f %s", float64(n)/float64(u.bytes), u.name)
 		}
 	}
-	return fmt.Sprintf("%d bytes", n)
+	return place.Count(int(n), "byte", "bytes")
 }

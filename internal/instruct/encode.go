@@ -131,7 +131,7 @@ func Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) (*Rows, e
 func (o *Options) check(f *File) error {
 	switch {
 	case o.Cutoff < 2:
-		return fmt.Errorf("the cutoff is %d tokens; want at least 2", o.Cutoff)
+		return fmt.Errorf("the cutoff is %s; want at least 2", place.Count(o.Cutoff, "token", "tokens"))
 	case f.Format == Text:
 		return nil
 	case o.Template == TemplateChat && o.Chat == nil:

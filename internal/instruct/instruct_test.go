@@ -291,7 +291,7 @@ func TestEncodeErrors(t *testing.T) {
 		{Alpaca, Options{Template: TemplateNone, Cutoff: 9},
 			`template "none" does not fit rows of the format alpaca; want alpaca or chat`},
 		{Completion, Options{Template: TemplateChat, Cutoff: 9}, "the model has no chat template"},
-		{Completion, Options{Template: TemplateNone, Cutoff: 1}, "the cutoff is 1 tokens; want at least 2"},
+		{Completion, Options{Template: TemplateNone, Cutoff: 1}, "the cutoff is 1 token; want at least 2"},
 		{Completion, Options{Template: TemplateNone, Cutoff: 9, ParseSpecial: true}, ""},
 		{Completion, Options{Template: TemplateChat, Chat: doubled, Cutoff: 9, TrainOnInputs: true}, `x:5: `},
 	} {

@@ -3,6 +3,8 @@ package metric
 import (
 	"fmt"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Scores maps a metric name to its value. A value is NaN, and null in JSON, if
@@ -54,7 +56,8 @@ func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 			if classes == 1 {
 				kind = "classification metric"
 			}
-			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %d outputs; want %s", name, kind, classes,
+			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %s; want %s", name, kind,
+				place.Count(classes, "output", "outputs"),
 				Fitting(classes == 1))
 		}
 		// scikit-learn refuses a binary average over more than two classes as

@@ -128,9 +128,9 @@ func checkWeights(w *bitsandbytes.Model, dir string, own *Config) error {
 	config := filepath.Join(dir, configFile)
 	names := w.Names()
 	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
-		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %d layers; use the config.json "+
+		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %s; use the config.json "+
 			"of these weights",
-			config, c.Layers, layers)
+			config, c.Layers, place.Count(layers, "layer", "layers"))
 	}
 	read := map[string]bool{}
 	// New calls the source for each parameter of c, on a device that only counts

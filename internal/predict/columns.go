@@ -30,14 +30,33 @@ type cell struct {
 	real   float32
 }
 
+// instead says what to change if the output would have two columns of a name.
+func (j *Job) instead(name string) string {
+	kept := 0
+	for _, k := range j.Keep {
+		if k == name {
+			kept++
+		}
+	}
+	switch {
+	case kept > 1:
+		return "name it once in --keep"
+	case kept == 1 && name == "id" && j.ID == "":
+		return "use --id id in place of --keep id, so that this column and not the number of the row identifies each row"
+	case kept == 1 && name == j.ID:
+		return "leave it out of --keep, because --id puts it into the output"
+	}
+	return "leave it out of --keep, or give the column or the adapter another name"
+}
+
 // columns returns the columns of the output: id, what is kept, and for each adapter the prediction and, if it predicts
 // classes, the probability of each. It returns an error if two have the same name.
 func (j *Job) columns() (all []column, err error) {
 	add := func(name string, k kind) {
 		for _, c := range all {
 			if c.name == name && err == nil {
-				err = place.Mistake(fmt.Errorf("predict: the output would have two columns %s; leave it out of --keep, or "+
-					"give the column or the adapter another name", place.Quote(name)))
+				err = place.Mistake(fmt.Errorf("predict: the output would have two columns %s; %s", place.Quote(name),
+					j.instead(name)))
 			}
 		}
 		all = append(all, column{name, k})

@@ -147,8 +147,9 @@ func (p *partial) check(sum string) error {
 	if sum == p.journal.Content {
 		return nil
 	}
-	return place.Mistake(fmt.Errorf("predict: continue %s: the first %d rows of the input are not those of the "+
-		"interrupted command; give the same input, or begin again with --restart", p.path, p.journal.Rows))
+	return place.Mistake(fmt.Errorf("predict: continue %s: the input does not begin with the %s of the "+
+		"interrupted command; give the same input, or begin again with --restart", p.path,
+		place.Count(p.journal.Rows, "row", "rows")))
 }
 
 func (p *partial) rows(all [][]cell, read int, sum string) error {

@@ -107,8 +107,8 @@ func (j *Job) run(ctx context.Context, s sink) (sum Summary, err error) {
 		}
 		switch {
 		case c.err == io.EOF && read < skip:
-			return sum, place.Mistake(fmt.Errorf("predict: read %s: it has %d rows, and the interrupted run had read %d; "+
-				"give the same input, or begin again with --restart", j.Rows.Path, read, skip))
+			return sum, place.Mistake(fmt.Errorf("predict: read %s: it has %s, and the interrupted run had read %d; "+
+				"give the same input, or begin again with --restart", j.Rows.Path, place.Count(read, "row", "rows"), skip))
 		case c.err == io.EOF && read == skip && skip > 0:
 			return sum, s.check(content.sum())
 		case c.err == io.EOF:
@@ -123,7 +123,7 @@ func (j *Job) run(ctx context.Context, s sink) (sum Summary, err error) {
 
 // interrupted returns the error of a run that was stopped.
 func interrupted(sum Summary) error {
-	return fmt.Errorf("predict: %w after %d rows", train.ErrInterrupted, sum.Rows)
+	return fmt.Errorf("predict: %w after %s", train.ErrInterrupted, place.Count(sum.Rows, "row", "rows"))
 }
 
 // predict returns the cells of rows.

@@ -294,7 +294,7 @@ func TestResumeRefused(t *testing.T) {
 		want string
 	}{
 		{func() error { return again(strings.Replace(numbered(500), "k7,", "K7,", 1), one, "k", false) },
-			"the first 300 rows of the input are not those of the interrupted command"},
+			"the input does not begin with the 300 rows of the interrupted command"},
 		{func() error { return again(numbered(250), one, "k", false) },
 			"it has 250 rows, and the interrupted run had read 300"},
 		{func() error { return again(numbered(500), map[string]string{"adapter": "two"}, "k", false) },
@@ -425,6 +425,22 @@ func TestColumnsClash(t *testing.T) {
 	}
 	if _, err := j.Write(context.Background(), io.Discard, TSV); err == nil {
 		t.Error("no error")
+	}
+	for _, c := range []struct {
+		id   string
+		keep []string
+		want string
+	}{
+		{"", []string{"id"}, `two columns "id"; use --id id in place of --keep id`},
+		{"id", []string{"id"}, `two columns "id"; leave it out of --keep, because --id puts it into the output`},
+		{"", []string{"k", "k"}, `two columns "k"; name it once in --keep`},
+		{"", []string{"prediction"}, `two columns "prediction"; leave it out of --keep, or give the column`},
+	} {
+		j := job(t, "text,id,k,prediction\na,b,c,d\n", &lengths{}, c.keep...)
+		j.ID = c.id
+		if err := j.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("--id %q --keep %q: %v; want %s", c.id, c.keep, err, c.want)
+		}
 	}
 }
 

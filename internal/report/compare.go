@@ -11,6 +11,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Comparison compares runs with the first of them.
@@ -186,7 +187,7 @@ func (f field) text() string { return clip(f.value) }
 // clip returns v as JSON, or the number of entries of a list.
 func clip(v any) string {
 	if list, ok := v.([]any); ok {
-		return fmt.Sprintf("%d entries", len(list))
+		return place.Count(len(list), "entry", "entries")
 	}
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -190,7 +191,7 @@ func (e Event) increaseText() string {
 	}
 	sample := "the what-if sample"
 	if e.Sample > 0 {
-		sample += fmt.Sprintf(" of %d dev examples", e.Sample)
+		sample += " of " + place.Count(e.Sample, "dev example", "dev examples")
 	}
 	text := fmt.Sprintf(" It changes the loss of %s, %s before, by %s", sample, fixed(float64(e.Loss), 4),
 		signed(float64(won.Increase), 4))

@@ -6,6 +6,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // fact is a named value.
@@ -20,7 +21,7 @@ func (r *Run) tiles() []fact {
 	}
 	tiles := []fact{best}
 	if i := r.interval(); i != none {
-		tiles = append(tiles, fact{fmt.Sprintf("95 %% interval over %d dev examples", r.examples()), i})
+		tiles = append(tiles, fact{"95 % interval over " + place.Count(r.examples(), "dev example", "dev examples"), i})
 	}
 	if always := r.baseline(); finite(always) {
 		tiles = append(tiles, fact{fmt.Sprintf("%s of always %q", r.Metric, r.Baseline.Label), fixed(always, 4)})

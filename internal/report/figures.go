@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -242,8 +243,8 @@ func (r *Run) scatter() *figure.Figure {
 	}
 	s.Caption = fmt.Sprintf("The change of the loss of the what-if sample that each candidate would cause, against "+
 		"its %s (the sum of two for a merge). Chosen candidates are ringed. "+
-		"Candidates of %d events, which share modules and are not independent; p is computed as if they were. ", name,
-		events) + r.source()
+		"Candidates of %s, which share modules and are not independent; p is computed as if they were. ", name,
+		place.Count(events, "event", "events")) + r.source()
 	f := figure.Scatter(s)
 	return &f
 }

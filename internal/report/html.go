@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 //go:embed page.html style.css
@@ -79,5 +80,5 @@ func (r *Report) title() string {
 	if len(r.Runs) == 1 {
 		return "Run " + r.Runs[0].Name
 	}
-	return fmt.Sprintf("%d runs", len(r.Runs))
+	return place.Count(len(r.Runs), "run", "runs")
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/figure"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -147,7 +148,8 @@ func (r *Run) rankTable() *table {
 func checkTie(t schedule.Tie) error {
 	n := len(t.Before)
 	if n < 1 || n > mostLayers || len(t.After) != n {
-		return fmt.Errorf("tie: it has %d layers before and %d after, want equal numbers from 1 to %d", n, len(t.After),
+		return fmt.Errorf("tie: it has %s before and %d after, want equal numbers from 1 to %d",
+			place.Count(n, "layer", "layers"), len(t.After),
 			mostLayers)
 	}
 	for _, layer := range slices.Concat(t.Before, t.After, []int{t.Layer, t.Keep}) {

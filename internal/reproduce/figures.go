@@ -9,6 +9,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/figure"
 	"github.com/lor2c/lor2c/internal/outfile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/sweep"
@@ -109,8 +110,8 @@ func (j *Job) fig7() ([]string, error) {
 	}
 	ours, theirs := sums["lor2c"], sums["lora"]
 	if ours == nil || len(ours) != len(theirs) {
-		return nil, fmt.Errorf("reproduce: draw fig7: gradients of %d epochs for lor2c and %d for lora; want equal runs "+
-			"that are done, see %s", len(ours), len(theirs), j.Out)
+		return nil, fmt.Errorf("reproduce: draw fig7: gradients of %s for lor2c and %d for lora; want equal runs "+
+			"that are done, see %s", place.Count(len(ours), "epoch", "epochs"), len(theirs), j.Out)
 	}
 	ratio := make([][]float64, len(ours))
 	for e, layers := range ours {

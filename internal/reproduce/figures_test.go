@@ -95,7 +95,7 @@ func TestFig7(t *testing.T) {
 	wantData(t, paths, err, `{"ratio_by_epoch_and_layer":[[2.5,0.5]]}`)
 	lines["lora"] = ""
 	if _, err := logged(t, "fig7", lines).fig7(); err == nil ||
-		!strings.Contains(err.Error(), "gradients of 1 epochs for lor2c and 0 for lora") {
+		!strings.Contains(err.Error(), "gradients of 1 epoch for lor2c and 0 for lora") {
 		t.Errorf("with one method: %v", err)
 	}
 }

@@ -1,6 +1,10 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
 
 // Check returns every fault of c that depends on the size of the run. Each
 // fault starts with its key. c must be resolved.
@@ -41,11 +45,11 @@ func (c Config) holds(run Run, key string, limit, planned int, fault func(string
 		return
 	}
 	if c.Timing == TimingSteps {
-		fault("%s: is %d; only %d fit into %v of %d steps (schedule.until); want fewer, or more train.epochs",
-			key, limit, planned, c.Until, run.steps())
+		fault("%s: is %d; only %d fit into %v of %s (schedule.until); want fewer, or more train.epochs",
+			key, limit, planned, c.Until, place.Count(run.steps(), "step", "steps"))
 		return
 	}
-	fault("%s: is %d; only %d fit into %v of %d epochs (schedule.until) with an interval of %d (eq. 11); want fewer, "+
+	fault("%s: is %d; only %d fit into %v of %s (schedule.until) with an interval of %d (eq. 11); want fewer, "+
 		"more train.epochs, or schedule.timing: %s",
-		key, limit, planned, c.Until, run.Epochs, interval(run.Epochs, limit), TimingSteps)
+		key, limit, planned, c.Until, place.Count(run.Epochs, "epoch", "epochs"), interval(run.Epochs, limit), TimingSteps)
 }

@@ -1,6 +1,10 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
 
 // WhyNone returns the reason for which an operation of the given kind can find
 // no candidate.
@@ -10,7 +14,7 @@ func (c Config) WhyNone(kind Kind) string {
 	}
 	why := "no two modules were neighbours"
 	if c.MaxSpan > 0 {
-		why += fmt.Sprintf(" that together span at most %d layers (schedule.max_span)", c.MaxSpan)
+		why += fmt.Sprintf(" that together span at most %s (schedule.max_span)", place.Count(c.MaxSpan, "layer", "layers"))
 	}
 	if c.Adjacency == AdjacencyStrict {
 		why += ", none of them beside an injected layer (schedule.adjacency: strict)"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/terminal"
 )
 
@@ -161,7 +162,7 @@ func (p *progress) status(width int) []string {
 		eta = "eta " + terminal.Duration(left)
 	}
 	lines := []string{terminal.StatusLine(width, done, p.cells*1000, []terminal.Part{
-		{Text: fmt.Sprintf("%d of %s", p.ended, terminal.Count(p.cells, "cell", "cells"))}, {Text: eta, Rank: 1}})}
+		{Text: fmt.Sprintf("%d of %s", p.ended, place.Count(p.cells, "cell", "cells"))}, {Text: eta, Rank: 1}})}
 	name, widest := width/2-2, 0
 	for _, r := range p.running {
 		widest = max(widest, terminal.Cells(terminal.KeepEnd(r.Name, name)))
@@ -193,7 +194,7 @@ func (p *progress) err(cells int) error {
 }
 
 // cellsAre returns the number of cells as the subject of a sentence.
-func cellsAre(n int) string { return terminal.Count(n, "cell is", "cells are") }
+func cellsAre(n int) string { return place.Count(n, "cell is", "cells are") }
 
 // records is the standard output of a cell's process.
 type records struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/outfile"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Write writes summary.md, summary.csv and summary.json into the sweep's
@@ -61,7 +62,7 @@ func (s *Summary) Markdown() string {
 		}
 		fmt.Fprintf(&b, "\nBest of %d on %s: %s, %s %.4f", best.Of, best.Task, best.Group, best.Metric, best.Mean)
 		if best.Ties > 0 {
-			fmt.Fprintf(&b, " (%d others have the same mean)", best.Ties)
+			fmt.Fprintf(&b, " (%s the same mean)", place.Count(best.Ties, "other has", "others have"))
 		}
 		b.WriteString(". It was selected by the dev scores that it is listed with, so they flatter it; the test split " +
 			"has not been looked at.\n")

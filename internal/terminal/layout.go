@@ -124,14 +124,6 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
-// Count returns a number with a noun, which is given in singular and plural.
-func Count(n int, one, many string) string {
-	if n == 1 {
-		many = one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // Column is a column of a table.
 type Column struct {
 	Name  string

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
@@ -57,7 +58,8 @@ func baselineLines(selecting string, best runlog.Eval, b runlog.Baseline) (lines
 		line += fmt.Sprintf(" (95 %% interval %.4f to %.4f)", i.Low, i.High)
 	}
 	lines = append(lines,
-		line+fmt.Sprintf(" on %d dev examples; always predicting %q has %v", b.Examples, b.Label, always))
+		line+fmt.Sprintf(" on %s; always predicting %q has %v", place.Count(b.Examples, "dev example", "dev examples"),
+			b.Label, always))
 	if !metric.Better(metric.Merit(selecting, float64(score)), metric.Merit(selecting, float64(always))) {
 		lines = append(lines, "warning: the best epoch is not better than always predicting the most frequent class; "+
 			"try a higher optim.lr or more steps, and look at the examples with lor2c show")

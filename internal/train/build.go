@@ -15,7 +15,6 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
-	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // read reads both splits of the data and finds what the run is made from.
@@ -197,12 +196,13 @@ func (r *run) header(plan Plan) []string {
 	c, task := r.session.Config, r.session.Set.Task
 	return []string{
 		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
-			terminal.Count(r.test.Len(), "dev example", "dev examples"), r.session.source.predicts(), task.Select),
+			place.Count(r.test.Len(), "dev example", "dev examples"), r.session.source.predicts(), task.Select),
 		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name(), r.dev.Name(),
-			terminal.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
+			place.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
 			adapter.Count(r.stepper.Model.Head())),
-		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%d tokens)",
-			size(plan.Weights), size(plan.Trained), size(plan.Arena), plan.Tokens),
+		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%s)",
+			size(plan.Weights), size(plan.Trained), size(plan.Arena),
+			place.Count(plan.Tokens, "token", "tokens")),
 	}
 }
 

@@ -181,6 +181,6 @@ func drift(a, b *Stepper, d data, examples []int32) (difference, largest float64
 
 // String returns the comparison as a line for people.
 func (e *Exported) String() string {
-	return fmt.Sprintf("%s in %s; on %d rows of dev the outputs differ by at most %.2g, and the largest is %.3g", e.Method,
-		strings.ToLower(string(e.Precision)), e.Rows, e.Drift, e.Largest)
+	return fmt.Sprintf("%s in %s; on %s of dev the outputs differ by at most %.2g, and the largest is %.3g", e.Method,
+		strings.ToLower(string(e.Precision)), place.Count(e.Rows, "row", "rows"), e.Drift, e.Largest)
 }

@@ -124,6 +124,9 @@ func TestShortness(t *testing.T) {
 		{config.Train{Epochs: 3}, optim.Config{WarmupRatio: 0.06},
 			[]string{"warning: the run has 30 optimizer steps, and small data seldom " +
 				"learns much in fewer than about 150; raise train.epochs to 15, or lower train.batch_size"}},
+		{config.Train{MaxSteps: 1}, optim.Config{WarmupSteps: 1},
+			[]string{"warning: the run has 1 optimizer step, and small data seldom " +
+				"learns much in fewer than about 150; raise train.max_steps to 150"}},
 		{config.Train{Epochs: 15}, optim.Config{WarmupRatio: 0.06}, nil},
 		{config.Train{Epochs: 15}, optim.Config{WarmupSteps: 150},
 			[]string{"warning: the learning rate rises for 150 steps and the run has 150; " +

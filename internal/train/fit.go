@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // fit returns an error that wraps compute.ErrOutOfMemory if a plan needs more memory
@@ -53,8 +54,8 @@ func (s *Session) fit(on compute.Device, train, dev data, method adapter.Setting
 	if fits != nil {
 		advice = strings.Join(fits[:min(2, len(fits))], ", ")
 	}
-	return fmt.Errorf("train: plan: %s needed for %d examples of up to %d tokens, %s free; %s: %w",
-		size(p.Total()), p.Examples, longest, size(free), advice, compute.ErrOutOfMemory)
+	return fmt.Errorf("train: plan: %s needed for %s of up to %d tokens, %s free; %s: %w",
+		size(p.Total()), place.Count(p.Examples, "example", "examples"), longest, size(free), advice, compute.ErrOutOfMemory)
 }
 
 // tryBatches calls try with smaller micro-batches, the largest first, until one fits.

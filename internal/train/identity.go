@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Identify returns the identity of a training run of the session: its data, base
@@ -218,9 +219,10 @@ func (s *Session) likeBase(dir string, saved *adapter.Saved) error {
 	if base.Type == "" || base.Type == now.Type && base.Width == now.Width && base.Layers == now.Layers {
 		return nil
 	}
-	return fmt.Errorf("train: evaluate %s: it was trained on a %s of %d layers and width %d, and %s is a %s of %d layers "+
-		"and width %d; use the base model of the adapter: %w", dir, base.Type, base.Layers, base.Width, s.Config.Model,
-		now.Type, now.Layers, now.Width, adapter.ErrMismatch)
+	return fmt.Errorf("train: evaluate %s: it was trained on a %s of %s and width %d, and %s is a %s of %s "+
+		"and width %d; use the base model of the adapter: %w", dir, base.Type,
+		place.Count(base.Layers, "layer", "layers"), base.Width, s.Config.Model, now.Type,
+		place.Count(now.Layers, "layer", "layers"), now.Width, adapter.ErrMismatch)
 }
 
 // unchecked returns lines about what an evaluation could not check in a directory that

@@ -134,17 +134,18 @@ func (s *rows) order(epoch, n int) []int32 {
 // rowLines returns the lines that a run logs about the rows of a split.
 func (d data) rowLines(split string) []string {
 	r := d.rows
-	lines := []string{fmt.Sprintf("%s: %d rows, %d tokens, of which %d are predicted; %d rows cut off, %d without an "+
+	lines := []string{fmt.Sprintf("%s: %s, %s, of which %d are predicted; %s cut off, %d without an "+
 		"end token",
-		split, r.Len(), len(r.IDs), r.Predicts, r.CutOff, r.NoEOS)}
+		split, place.Count(r.Len(), "row", "rows"), place.Count(len(r.IDs), "token", "tokens"), r.Predicts,
+		place.Count(r.CutOff, "row", "rows"), r.NoEOS)}
 	if n := len(r.Dropped); n > 0 {
 		shown := strings.Trim(fmt.Sprint(r.Dropped[:min(n, 10)]), "[]")
-		lines = append(lines, fmt.Sprintf("note: %s: %d rows of %s have no token to predict within data.max_length and "+
-			"are left out: lines %s", split, n, d.split.Path, shown))
+		lines = append(lines, fmt.Sprintf("note: %s: %s no token to predict within data.max_length in %s and are left out, "+
+			"on line %s", split, place.Count(n, "row has", "rows have"), d.split.Path, shown))
 	}
 	if r.Merged > 0 {
-		lines = append(lines, fmt.Sprintf("note: %s: in %d rows one token is the end of the prompt and the start of the "+
-			"response; it is predicted", split, r.Merged))
+		lines = append(lines, fmt.Sprintf("note: %s: in %s one token is the end of the prompt and the start of the "+
+			"response; it is predicted", split, place.Count(r.Merged, "row", "rows")))
 	}
 	if r.NoEOS == r.Len() {
 		lines = append(lines, "note: "+split+": no row ends with an end token, so the model does not learn to stop; a "+

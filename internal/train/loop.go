@@ -8,9 +8,9 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
-	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // loop trains from the step after the state's to the end of the run, or until early
@@ -154,7 +154,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	t := r.session.Config.Train
 	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
 		r.log.Printf("stopping early: %s did not improve in the last %s (train.early_stopping); "+
-			"%d of %d steps are done", task.Select, terminal.Count(r.state.Waiting.Evaluations, "evaluation", "evaluations"),
+			"%d of %d steps are done", task.Select, place.Count(r.state.Waiting.Evaluations, "evaluation", "evaluations"),
 			r.state.Step, r.steps)
 	}
 	return r.log.Err()

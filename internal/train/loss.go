@@ -30,8 +30,8 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	case !t.Balanced():
 		w := t.Weights()
 		if w != nil && len(w) != len(labels) {
-			return refuse("train.class_weights has %d numbers, and there are %d labels; give one number for each of %s",
-				len(w), len(labels), place.List(labels))
+			return refuse("train.class_weights has %s, and there are %d labels; give one number for each of %s",
+				place.Count(len(w), "number", "numbers"), len(labels), place.List(labels))
 		}
 		return w, nil
 	}

@@ -142,7 +142,7 @@ func (r *run) latest(held bool) (string, error) {
 		return "", nil
 	}
 	if errors.Is(err, checkpoint.ErrNone) {
-		return "", fmt.Errorf("train: continue %s: none of its %d checkpoints is valid; the newest: %w; restore one, "+
+		return "", fmt.Errorf("train: continue %s: none of its checkpoints (%d) is valid; the newest: %w; restore one, "+
 			"or start again at step 0 with --resume %s, which removes them", r.out, len(skipped), skipped[0].Err, ResumeRestart)
 	}
 	for _, s := range skipped {

@@ -1,6 +1,10 @@
 package train
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/lor2c/lor2c/internal/place"
+)
 
 // fewSteps is roughly the number of optimizer steps that a run on small data
 // needs. In the measurements of docs/defaults.md a model had learned nothing
@@ -15,12 +19,13 @@ func (t *timetable) shortness() (warnings []string) {
 		if t.settings.MaxSteps > 0 {
 			advice = fmt.Sprintf("raise train.max_steps to %d", fewSteps)
 		}
-		warnings = append(warnings, fmt.Sprintf("warning: the run has %d optimizer steps, and small data seldom "+
-			"learns much in fewer than about %d; %s", t.steps, fewSteps, advice))
+		warnings = append(warnings, fmt.Sprintf("warning: the run has %s, and small data seldom "+
+			"learns much in fewer than about %d; %s",
+			place.Count(t.steps, "optimizer step", "optimizer steps"), fewSteps, advice))
 	}
 	if w := t.lr[0].Warmup(); w >= t.steps && t.steps > 1 {
-		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %d steps and the run has %d; "+
-			"lower optim.warmup_steps or optim.warmup_ratio", w, t.steps))
+		warnings = append(warnings, fmt.Sprintf("warning: the learning rate rises for %s and the run has %d; "+
+			"lower optim.warmup_steps or optim.warmup_ratio", place.Count(w, "step", "steps"), t.steps))
 	}
 	return warnings
 }

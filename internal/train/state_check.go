@@ -84,8 +84,8 @@ func (s *state) faults(name string, r *run) (faults []string) {
 		s.Waiting.Evaluations, s.Step)
 
 	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
-	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %d steps",
-		s.WindowLoss, s.WindowSteps)
+	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %s",
+		s.WindowLoss, place.Count(s.WindowSteps, "step", "steps"))
 	check(s.TotalLoss >= s.WindowLoss*(1-1e-9), "total_loss is %g, less than window_loss, %g", s.TotalLoss, s.WindowLoss)
 
 	faults = append(faults, c.Method.CheckProgress(s.Schedule, c.Schedule, s.Step)...)

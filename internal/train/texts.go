@@ -7,7 +7,6 @@ import (
 
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/terminal"
 )
 
 // texts is the source of texts with labels, which an encoder reads.
@@ -24,7 +23,7 @@ func (s texts) check() error {
 
 func (s texts) predicts() string {
 	if labels := s.Set.Task.Labels; labels != nil {
-		return terminal.Count(len(labels), "class", "classes")
+		return place.Count(len(labels), "class", "classes")
 	}
 	return "a number for each"
 }
@@ -96,8 +95,9 @@ func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
 func (s texts) checkSpecials(sp *dataset.Split) error {
 	for _, e := range sp.Examples {
 		if n := s.Tokenizer.Specials(e.TextB != nil); n >= s.MaxLength {
-			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s adds %d special tokens to a text, "+
-				"and data.max_length is %d; want at least %d", sp.Path, e.Line, s.Dir, n, s.MaxLength, n+1))
+			return place.Mistake(fmt.Errorf("train: load %s:%d: the tokenizer in %s adds %s to a text, "+
+				"and data.max_length is %d; want at least %d", sp.Path, e.Line, s.Dir,
+				place.Count(n, "special token", "special tokens"), s.MaxLength, n+1))
 		}
 	}
 	return nil

@@ -1,0 +1,11 @@
+package place
+
+import "testing"
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int]string{0: "0 rows", 1: "1 row", 2: "2 rows", 1000: "1000 rows"} {
+		if got := Count(n, "row", "rows"); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+}
