@@ -29,6 +29,7 @@ var adaLoRASpec = spec{
 		}
 	},
 	checkStructure: checkRankPattern,
+	givenUp:        maskedScalars,
 	library:        "peft",
 	load:           "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }

@@ -1,11 +1,15 @@
 package adapter_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
+	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
@@ -97,5 +101,44 @@ func TestLinearFaults(t *testing.T) {
 	faults = adapter.Configure("ia3", adapter.Values{"feedforward_modules": []string{"query"}}).Validate()
 	if got, want := fmt.Sprint(faults), `[method.feedforward_modules: has "query", which is not one of method.target_modules]`; got != want {
 		t.Errorf("got %s; want %s", got, want)
+	}
+}
+
+// TestAdaLoRAScalars: triplets that were given up do not count as trained scalars. With three layers of width 32 and
+// two linear layers each, a triplet has 32 + 32 + 1 scalars.
+func TestAdaLoRAScalars(t *testing.T) {
+	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
+	c := adapter.Configure("adalora", adapter.Values{"init_rank": 3, "target_rank": 2, "alpha": 6})
+	n := goldenNetwork(t, dev, base, c, 1)
+	dir := saved(t, n, describe(t, n, base, c))
+	pattern := map[string][]bool{}
+	for layer := range 3 {
+		for linear, kept := range map[string][]bool{"query": {true, true, false}, "value": {false, true, false}} {
+			pattern[fmt.Sprintf("roberta.encoder.layer.%d.attention.self.%s.lora_E", layer, linear)] = kept
+		}
+	}
+	for _, masked := range []bool{false, true} {
+		want := 3 * 2 * 3 * 65
+		if masked {
+			want = 3 * (2 + 1) * 65
+			path := filepath.Join(dir, "lor2c.json")
+			d := readJSON(t, path)
+			d["structure"] = map[string]any{"rank_pattern": pattern}
+			raw, err := json.Marshal(d)
+			if err == nil {
+				err = os.WriteFile(path, raw, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := adapter.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Scalars(); got != want {
+			t.Errorf("masked %v: %d scalars; want %d", masked, got, want)
+		}
+		s.Close()
 	}
 }

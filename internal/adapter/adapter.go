@@ -126,6 +126,9 @@ type spec struct {
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
 	// frozen reports whether a tensor of the adapter's file is not trained; nil if all of them are.
 	frozen func(name string) bool
+	// givenUp returns how many scalars of a tensor of the adapter's file the structure has given up, which are zero for
+	// good or without effect; nil if it gives up none.
+	givenUp func(structure json.RawMessage, tensor string, shape []int) int
 	// library and load are for the model card: the library that loads the adapter,
 	// and a sentence that says how.
 	library, load string

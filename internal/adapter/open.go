@@ -174,8 +174,8 @@ func noTensors(dir, name string) error {
 // Close releases the file.
 func (s *Saved) Close() error { return s.file.Close() }
 
-// Scalars returns the number of trained scalars of the adapter without the head. For
-// full fine-tuning it is the number of scalars of the encoder.
+// Scalars returns the number of trained scalars of the adapter without the head and without those that a schedule gave
+// up. For full fine-tuning it is the number of scalars of the encoder.
 func (s *Saved) Scalars() (n int) {
 	for _, name := range s.file.Names() {
 		if strings.Contains(name, "classifier.") || strings.Contains(name, ".pooler.") {
@@ -186,6 +186,9 @@ func (s *Saved) Scalars() (n int) {
 		}
 		_, shape, _ := s.file.Info(name)
 		n += compute.Shape(shape).Len()
+		if givenUp := methods[s.Method.name].givenUp; givenUp != nil && s.Structure != nil {
+			n -= givenUp(s.Structure, name, shape)
+		}
 	}
 	return n
 }

@@ -183,7 +183,7 @@ func (t *secondTable) markdown() string {
 		fmt.Fprintf(&b, "| %s | average | %s | %.2f | %s | | | | | |\n", a.Row, number("%.2f", a.Paper), a.Ours, difference)
 	}
 	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. The standard error is " +
-		"that of one run over its questions.\n\n")
+		"that of one run over its questions. Parameters are those that the adapter keeps.\n\n")
 	notes := t.Notes
 	if t.Profile == Mini {
 		notes = notes[1:]

@@ -51,7 +51,7 @@ func TestTable(t *testing.T) {
 | IMLoR2C | MRPC | accuracy | 90.7 | 90.0 | -0.7 | 90.0 - 90.0 | 17 | 135168 (≤0.15M) | 30.0 min | cpu | imlor2c-mrpc-max_merges=1-max_injects=4, best of 49 by dev |
 | IMLoR2C | RTE | accuracy | 82.0 | 80.0 | -2.0 | 80.0 - 80.0 | 17 | 147456 (≤0.15M) | 30.0 min | cpu | lor2c-rte, best of 49 by dev |
 
-Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
+Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are those that the adapter keeps at its best epoch, the head not counted. Times are wall-clock, all seeds together.
 
 * Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on the data that scores it.
 * The paper's IMLoR2C is the best of 49 cells, M and I from 0 to 6, selected on dev for each task. Ours is selected in the same way, by the mean over seeds, and is optimistic in the same way.
@@ -88,7 +88,7 @@ The paper prints 85.8 as the average of IMLoR2C; the mean of its six scores is 8
 | LoRA | demo data | accuracy | 61.0 ± 1.4 | 60.0 - 62.0 | 17 18 | 16384 | 60.0 min | cpu | lora-demo |
 | LoR2C | demo data | accuracy | - | - |  (1 missing) | - | - |  | lor2c-demo |
 
-Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the adapter's, the head not counted. Times are wall-clock, all seeds together.
+Scores are times 100: the mean over seeds ± the sample standard deviation. Parameters are those that the adapter keeps at its best epoch, the head not counted. Times are wall-clock, all seeds together.
 
 * IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev.
 `, `\begin{tabular}{llr}

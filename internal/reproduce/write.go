@@ -80,8 +80,8 @@ func (t *table) markdown() string {
 	for _, a := range t.Averages {
 		fmt.Fprintf(&b, "| %s | average | | %.1f | %.1f | %+.1f | | | | | | |\n", a.Row, *a.Paper, a.Ours, a.Ours-*a.Paper)
 	}
-	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are the " +
-		"adapter's, the head not counted. Times are wall-clock, all seeds together.\n\n")
+	b.WriteString("\nScores are times 100: the mean over seeds ± the sample standard deviation. Parameters are those " +
+		"that the adapter keeps at its best epoch, the head not counted. Times are wall-clock, all seeds together.\n\n")
 	notes := t.Notes
 	if mini {
 		notes = notes[1:] // the first note is at the top
