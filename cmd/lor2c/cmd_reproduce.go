@@ -17,6 +17,7 @@ import (
 	"github.com/lor2c/lor2c/internal/reproduce"
 	"github.com/lor2c/lor2c/internal/sandbox"
 	"github.com/lor2c/lor2c/internal/sweep"
+	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -111,7 +112,7 @@ func runReproduce(ctx context.Context, target string, o reproduce.Options, devic
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		fmt.Fprintf(stdout, "%s\n", table)
+		fmt.Fprintf(stdout, "%s\n", terminal.Of(os.Stdout).Markdown(string(table)))
 	}
 	for _, p := range paths {
 		fmt.Fprintln(stdout, p)

@@ -82,7 +82,8 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 	if err != nil {
 		return errors.Join(failed, err)
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\nsummary: %s\n", sum.Markdown(), filepath.Join(s.Out, "summary.{md,csv,json}"))
+	fmt.Fprintf(c.OutOrStdout(), "%s\nsummary: %s\n", terminal.Of(os.Stdout).Markdown(sum.Markdown()),
+		filepath.Join(s.Out, "summary.{md,csv,json}"))
 	return failed
 }
 
