@@ -119,22 +119,28 @@ func benchmarkStep(b *testing.B, dev compute.Device, w workload, method string, 
 // randomStepper returns a stepper of a network with random weights.
 func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method string, slots int) *Stepper {
 	tb.Helper()
-	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
-	m, err := model.New(dev, c, 2, 1, nil, func(_ string, shape compute.Shape) ([]float32, bool, error) {
-		compute.Uniform(buf[:shape.Len()], 1, "", 0.03)
-		return buf[:shape.Len()], true, nil
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	a := adapter.Default()
-	a = adapter.NewConfig(method)
+	m := randomEncoder(tb, dev, c, nil)
+	a := adapter.NewConfig(method)
 	a.Resolve()
 	added, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return NewStepper(dev, m, added, optim.Default(), 1, Classification(dev, 2, nil, 0), slots)
+}
+
+// randomEncoder returns an encoder with random weights, of which those that trains names have gradients.
+func randomEncoder(tb testing.TB, dev compute.Device, c model.Config, trains func(name string) bool) *model.Encoder {
+	tb.Helper()
+	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
+	m, err := model.New(dev, c, 2, 1, trains, func(_ string, shape compute.Shape) ([]float32, bool, error) {
+		compute.Uniform(buf[:shape.Len()], 1, "", 0.03)
+		return buf[:shape.Len()], true, nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
 }
 
 // processorTime returns the time that the process has spent on all processors.
