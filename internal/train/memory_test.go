@@ -7,76 +7,76 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/schedule"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// TestReservedArena: with the bytes of the plan, no step and no evaluation of a
-// real run makes the arena grow, and no step waits for the device.
+// TestReservedArena: with the bytes of the plan, no step and no evaluation of a real run makes the arena grow or
+// allocates persistent memory, and no step waits for the device.
 func TestReservedArena(t *testing.T) {
 	onlyLong(t, true)
-	for _, method := range adapter.Names() {
-		t.Run("method="+method, func(t *testing.T) {
-			c := demoConfig(t, t.TempDir(), 40)
-			c.Method = adapter.NewConfig(method)
-			c.Train.MicroBatchSize = 3
-			c.Resolve()
-			s, err := OpenSession(t.Context(), c)
-			if err != nil {
+	eachMethod(t, func(t *testing.T, c *config.Config) {
+		s, err := OpenSession(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		train, err := s.load(t.Context(), "train", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dev, err := s.load(t.Context(), "dev", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		device := cpu.Open[float32](2)
+		settings := adapter.Settings{Config: c.Method, Seed: c.Seed, Run: schedule.Run{
+			Epochs: 4, Steps: 12, StepsPerEpoch: 3, Layers: s.Model.Layers, Rank: c.Method.Rank(),
+		}}
+		plan, err := s.plan(device, train, dev, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, a, err := s.attach(device, settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		timetable := newTimetable(c, train.Len())
+		st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), timetable.reportSlots())
+		st.Steps = settings.Run.Steps
+		if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
+			t.Errorf("%d bytes are persistent; %d were planned", got, want)
+		}
+		device.Reserve(plan.Arena)
+		reserved := device.Stats()
+		for step := 1; step <= 2*stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
+			before := device.Stats().Syncs
+			if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
 				t.Fatal(err)
 			}
-			train, err := s.load(t.Context(), "train", true)
-			if err != nil {
+			if got := device.Stats().Syncs - before; got != 0 {
+				t.Errorf("step %d waited for the device %d times", step, got)
+			}
+		}
+		for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
+			if _, err := st.Results(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
 				t.Fatal(err)
 			}
-			dev, err := s.load(t.Context(), "dev", true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			device := cpu.Open[float32](2)
-			plan, err := s.plan(device, train, dev, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, a, err := s.attach(device, adapter.Settings{Config: c.Method, Seed: s.Config.Seed})
-			if err != nil {
-				t.Fatal(err)
-			}
-			timetable := newTimetable(c, train.Len())
-			st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), timetable.reportSlots())
-			if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
-				t.Errorf("%d bytes are persistent; %d were planned", got, want)
-			}
-			device.Reserve(plan.Arena)
-			reserved := device.Stats()
-			for step := 1; step <= 2*stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
-				before := device.Stats().Syncs
-				if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
-					t.Fatal(err)
-				}
-				if got := device.Stats().Syncs - before; got != 0 {
-					t.Errorf("step %d waited for the device %d times", step, got)
-				}
-			}
-			for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
-				if _, err := st.Results(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := device.Err(); err != nil {
-				t.Fatal(err)
-			}
-			now := device.Stats()
-			if now.Grown != 0 || now.ArenaBytes != reserved.ArenaBytes || now.PersistentBytes != reserved.PersistentBytes {
-				t.Errorf("memory went from %+v to %+v", reserved, now)
-			}
-			if now.ArenaPeak > plan.Arena || now.ArenaPeak < plan.Arena/2 {
-				t.Errorf("%d bytes were used of %d planned", now.ArenaPeak, plan.Arena)
-			}
-		})
-	}
+		}
+		if err := device.Err(); err != nil {
+			t.Fatal(err)
+		}
+		now := device.Stats()
+		if now.Grown != 0 || now.ArenaBytes != reserved.ArenaBytes || now.PersistentBytes != reserved.PersistentBytes {
+			t.Errorf("memory went from %+v to %+v", reserved, now)
+		}
+		if now.ArenaPeak > plan.Arena || now.ArenaPeak < plan.Arena/2 {
+			t.Errorf("%d bytes were used of %d planned", now.ArenaPeak, plan.Arena)
+		}
+	})
 }
 
 // counter is a device that counts the matrix products of a step.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -42,6 +43,10 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	if err != nil {
 		// The device that only counts memory does not fail, so a setting does not suit the model.
 		return Plan{}, place.Mistake(err)
+	}
+	if adapter.Count(method.Params())+adapter.Count(m.Head()) == 0 {
+		return Plan{}, place.Mistake(fmt.Errorf("train: attach %s: it trains nothing of this model, which has no "+
+			"classification head and none of the parameters that the method trains; want another method", c.Method.Name()))
 	}
 	var weights []float64
 	if len(c.Train.ClassWeights) > 0 {
