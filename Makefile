@@ -130,6 +130,8 @@ golden: ## write the PyTorch fixtures again (needs Python with torch, transforme
 	python3 scripts/golden_events.py
 	python3 scripts/golden_loss.py
 	python3 scripts/golden_generate.py
+	python3 scripts/golden_methods.py
+	python3 scripts/golden_peft.py
 
 docs: ## write docs/config.md, docs/run.schema.json and the diagram of ARCHITECTURE.md
 	go run ./scripts/configdocs

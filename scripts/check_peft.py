@@ -4,25 +4,30 @@
     python scripts/check_peft.py --adapter DIR --base DIR [--ids FILE] [--compare FILE] [--tolerance 1e-4]
         [--same DIR] [--merged DIR]
 
-FILE of --ids is a safetensors file with packed input_ids, token_type_ids and cu_seqlens, as in
-testdata/golden; without it four sequences of random tokens are used. Every tensor of the adapter file must arrive in
+The adapter may be one of an encoder with a classification head or of a decoder. FILE of --ids is a safetensors file
+with packed input_ids, token_type_ids and cu_seqlens, as in testdata/golden; without it four sequences of random tokens
+are used. Every tensor of the adapter file must arrive in
 the PEFT model unchanged and none of the model's may be missing from the file, because PEFT passes over unknown keys
 without an error.
-Prints the logits, one line per sequence; with --compare they must agree with `logits` of that file.
+Prints the logits, one line per sequence, and for a decoder those behind its last token; with --compare they must agree
+with `logits` of that file. --lor2c names a binary of lor2c, which must write with the adapter of a decoder the text of
+PEFT's largest logits.
 --same names another adapter directory, as of `lor2c export --format lora`, whose logits must agree. --merged names a
 directory of `lor2c export --format merged`: transformers must load it, and every weight must be that of the model that
 PEFT merges in float32, rounded once to the type of the directory.
 Exit status: 0 all well, 1 a difference.
 """
 import argparse
+import json
 import pathlib
+import subprocess
 import sys
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
 from peer_finetune import sentence_classifier
 from safetensors.torch import load_file
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 
 def head_size(tensors):
@@ -46,15 +51,32 @@ def key_faults(tensors, model):
 
 
 def packed_logits(model, ids):
-    """Logits [B, labels] of each packed sequence run alone, in float64."""
+    """Logits [B, labels] of each packed sequence run alone, in float64; for a decoder those behind its last token."""
     offsets = ids["cu_seqlens"].tolist()
+    head = not hasattr(model.get_base_model() if isinstance(model, PeftModel) else model, "lm_head")
     model = model.double().eval()
     rows = []
     with torch.no_grad():
         for a, b in zip(offsets, offsets[1:]):
-            rows.append(model(input_ids=ids["input_ids"][None, a:b].long(),
-                              token_type_ids=ids["token_type_ids"][None, a:b].long()).logits)
+            kinds = {"token_type_ids": ids["token_type_ids"][None, a:b].long()} if head else {}
+            logits = model(input_ids=ids["input_ids"][None, a:b].long(), **kinds).logits
+            rows.append(logits if head else logits[:, -1])
     return torch.cat(rows)
+
+
+def text_faults(model, lor2c, adapter, base, prompt="Once upon a time", new=40):
+    """Differences between the text of PEFT's largest logits and the one that lor2c writes."""
+    ids = AutoTokenizer.from_pretrained(base)(prompt, return_tensors="pt")["input_ids"]
+    start, end = ids.shape[1], model.config.eos_token_id
+    with torch.no_grad():
+        while ids.shape[1] < start + new and ids[0, -1] != end:
+            ids = torch.cat([ids, model(input_ids=ids).logits[:, -1].argmax(-1, keepdim=True)], 1)
+    want = [i for i in ids[0, start:].tolist() if i != end]
+    command = [lor2c, "generate", "--adapter", str(adapter), "--model", base, "--device", "cpu", "--json", "-p", prompt,
+               "--max-new-tokens", str(new)]
+    got = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["token_ids"]
+    print(f"text of {len(got)} tokens: {'that of PEFT' if got == want else 'another than PEFT writes'}")
+    return [] if got == want else [f"lor2c writes {got}; PEFT {want}"]
 
 
 def random_ids(model):
@@ -100,20 +122,30 @@ def main():
     parser.add_argument("--ids", help="safetensors file with the packed batch")
     parser.add_argument("--same", type=pathlib.Path, help="another adapter directory with the same logits")
     parser.add_argument("--merged", type=pathlib.Path, help="model directory with the adapter merged into it")
+    parser.add_argument("--lor2c", help="binary of lor2c, for the adapter of a decoder")
     parser.add_argument("--compare", help="safetensors file with the expected logits")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="largest absolute difference allowed")
     args = parser.parse_args()
 
     tensors = load_file(args.adapter / "adapter_model.safetensors")
+    decoder = json.loads((args.adapter / "adapter_config.json").read_text())["task_type"] == "CAUSAL_LM"
     labels = head_size(tensors)
-    # The base may have a head of another width, because the adapter contains the head.
-    kwargs = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
-    model = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.adapter)
+
+    def base_model():
+        if decoder:
+            return AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32, attn_implementation="eager")
+        # The base may have a head of another width, because the adapter contains the head.
+        kwargs = {"num_labels": labels, "ignore_mismatched_sizes": True} if labels else {}
+        return sentence_classifier(args.base, **kwargs)
+
+    model = PeftModel.from_pretrained(base_model(), args.adapter)
     faults = key_faults(tensors, model)
     ids = load_file(args.ids) if args.ids else random_ids(model)
     logits = packed_logits(model, ids)
     for row in logits.tolist():
-        print(" ".join(f"{v:.7g}" for v in row))
+        print(" ".join(f"{v:.7g}" for v in row[:8]), "..." if len(row) > 8 else "")
+    if args.lor2c:
+        faults += text_faults(model, args.lor2c, args.adapter, args.base)
     if args.compare:
         want = load_file(args.compare)["logits"].double()
         if want.shape != logits.shape:
@@ -124,13 +156,14 @@ def main():
             if not worst <= args.tolerance:  # also catches NaN
                 faults.append(f"logits differ by {worst:.3g}; allowed {args.tolerance:g}")
     if args.same:
-        other = PeftModel.from_pretrained(sentence_classifier(args.base, **kwargs), args.same)
+        other = PeftModel.from_pretrained(base_model(), args.same)
         worst = (packed_logits(other, ids) - logits).abs().max().item()
         print(f"{args.same}: largest difference {worst:.3g}")
         if not worst <= args.tolerance:
             faults.append(f"logits of {args.same} differ by {worst:.3g}; allowed {args.tolerance:g}")
     if args.merged:
-        plain = AutoModelForSequenceClassification.from_pretrained(args.merged, dtype="auto")
+        kind = AutoModelForCausalLM if decoder else AutoModelForSequenceClassification
+        plain = kind.from_pretrained(args.merged, dtype="auto")
         print(f"{args.merged}: {plain.dtype}, largest difference {(packed_logits(plain, ids) - logits).abs().max():.3g}")
         faults += merge_faults(model, args.merged)
     for fault in faults:

@@ -183,9 +183,9 @@ class Prefix(Method):
         prefix = {}
         for name, module in self.model.named_modules():
             if name.endswith(".attention.self"):
-                layer, shape = name.removesuffix(".attention.self"), (self.settings["num_virtual_tokens"],
-                                                                      module.all_head_size)
-                prefix[module] = [self.parameter(f"base_model.model.{layer}.prefix_{kind}", *shape, std=0.5)
+                layer = name.removesuffix(".attention.self").rpartition(".")[2]
+                shape = self.settings["num_virtual_tokens"], module.all_head_size
+                prefix[module] = [self.parameter(f"base_model.prompt_embeddings.{layer}.{kind}", *shape, std=0.5)
                                   for kind in ("key", "value")]
 
         original = modeling.eager_attention_forward

@@ -3,6 +3,7 @@ package adapter
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
@@ -30,8 +31,20 @@ var adaLoRASpec = spec{
 	},
 	checkStructure: checkRankPattern,
 	givenUp:        maskedScalars,
-	library:        "peft",
-	load:           "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
+	fromPEFT: &peftForm{
+		name: "AdaLoRA", tensor: `lora_[ABE]`, values: adaLoRAValues,
+		used: []string{"r", "init_r", "target_r", "tinit", "tfinal", "deltaT", "total_step", "beta1", "beta2",
+			"orth_reg_weight", "rank_pattern", "lora_alpha", "lora_dropout", "megatron_core", "qalora_group_size"},
+		plain: map[string][]string{"bias": {`"none"`}, "init_lora_weights": {`true`, `false`}},
+		check: func(c peftKeys) error {
+			if c.InitRank < 1 {
+				return fmt.Errorf("init_r is %d; want at least 1", c.InitRank)
+			}
+			return nil
+		},
+	},
+	library: "peft",
+	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }
 
 // AdaLoRA adds c B (e.(A dropout(x))) to linear layers, with a trained e [r,1] between the factors and c = alpha/(r +

@@ -36,6 +36,27 @@ func adaLoRADefaults() *adaLoRAConfig {
 	}
 }
 
+// adaLoRAValues returns the settings of an adapter of PEFT. What concerns its schedule is for a run that begins with
+// it; PEFT also has schedules without steps, or without ranks to give up.
+func adaLoRAValues(c peftKeys) Values {
+	v := Values{
+		"init_rank": c.InitRank, "target_rank": max(min(c.TargetRank, c.InitRank-1), 1), "alpha": c.Alpha,
+		"dropout": c.Dropout, "orth_reg_weight": c.Orthogonal,
+	}
+	if 0 <= c.Start && 0 <= c.Final && c.Start+c.Final < c.Steps {
+		v["tinit_ratio"], v["tfinal_ratio"] = float64(c.Start)/float64(c.Steps), float64(c.Final)/float64(c.Steps)
+	}
+	for key, beta := range map[string]float64{"beta1": c.Beta1, "beta2": c.Beta2} {
+		if beta > 0 {
+			v[key] = beta
+		}
+	}
+	if c.Every > 0 {
+		v["delta_t"] = c.Every
+	}
+	return v
+}
+
 // Validate returns the faults of settings that do not fit together.
 func (c *adaLoRAConfig) Validate() []error {
 	faults := (&LowRank{TargetModules: c.TargetModules}).Validate()

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -124,6 +125,12 @@ type spec struct {
 	// saved. They are nil if it returns nothing.
 	checkStructure func(structure json.RawMessage, layers int) error
 	checkProgress  func(progress json.RawMessage, limits schedule.Config, step int) []string
+	// fromPEFT says how adapters that PEFT wrote are read as this method; nil if PEFT does not have the method.
+	fromPEFT *peftForm
+	// join makes the tensors of the file of those of the parameters, and split presents the file of an adapter for a
+	// model with a number of layers as one that has the parameters; nil if the parameters are the tensors of the file.
+	join  func([]checkpoint.Tensor) []checkpoint.Tensor
+	split func(file tensorFile, layers int) tensorFile
 	// frozen reports whether a tensor of the adapter's file is not trained; nil if all of them are.
 	frozen func(name string) bool
 	// givenUp returns how many scalars of a tensor of the adapter's file the structure has given up, which are zero for

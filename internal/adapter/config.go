@@ -21,8 +21,8 @@ type Config struct {
 }
 
 // section is a pointer to the settings of one method: a struct whose tags package setting describes. A section may have
-// a method Resolve(), which fills in the settings that others decide, and a method Variant() string, which names the
-// form of the method that its settings choose, as a prefix of the method's name.
+// a method Resolve(), which fills in the settings that others decide, a method Variant() string, which names the form
+// of the method that its settings choose, as a prefix of the method's name, and a method Lead() int; see Config.Lead.
 type section interface {
 	// Validate returns the faults that the tags do not show, most of them of several settings together. Each begins with
 	// "method." and a key. The faults of embedded sections are found without it.
@@ -218,6 +218,15 @@ func (c Config) Takes(key string) bool { return slices.Contains(Keys(c.name), ke
 func (c Config) Rank() int {
 	rank, _ := c.Value("rank").(int)
 	return rank
+}
+
+// Lead returns the number of rows that the method puts in front of the keys of each sequence. They take as many of the
+// positions of a decoder.
+func (c Config) Lead() int {
+	if own, ok := c.own.(interface{ Lead() int }); ok {
+		return own.Lead()
+	}
+	return 0
 }
 
 // Changes reports whether the method can change its structure on a schedule.

@@ -173,44 +173,43 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 }
 
 // readDescription reads lor2c.json, or derives a description from the
-// adapter_config.json of a plain LoRA adapter that another program wrote. It
-// returns the path of that file and, for such an adapter, the target modules in
-// it and its scope.
-func readDescription(dir string) (d Description, path string, listed []string, scope *peftScope, err error) {
+// adapter_config.json of an adapter that PEFT wrote. It returns the path of that
+// file and, for such an adapter, its scope.
+func readDescription(dir string) (d Description, path string, scope *peftScope, err error) {
 	path = filepath.Join(dir, descriptionFile)
 	raw, err := infile.Read(path, infile.Config)
 	if errors.Is(err, fs.ErrNotExist) {
 		path = filepath.Join(dir, peftFile)
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return d, path, nil, nil,
+			return d, path, nil,
 				place.Mistake(fmt.Errorf("adapter: open %s: there is neither %s nor %s, only %s; want a directory that lor2c "+
 					"train or PEFT wrote",
 					dir, descriptionFile, peftFile, entries(dir)))
 		}
-		d, listed, scope, err = readPEFT(dir)
-		return d, path, listed, scope, err
+		d, scope, err = readPEFT(dir)
+		return d, path, scope, err
 	}
 	if err != nil {
-		return d, path, nil, nil, fmt.Errorf("adapter: open %s: %w", path, err)
+		return d, path, nil, fmt.Errorf("adapter: open %s: %w", path, err)
 	}
 	if err := unmarshal(path, raw, &d, strictjson.UnmarshalKnown, "the file that lor2c train wrote"); err != nil {
-		return d, path, nil, nil, err
+		return d, path, nil, err
 	}
 	if d.Format != format {
-		return d, path, nil, nil, fmt.Errorf("adapter: open %s: format is %d; this lor2c reads %d", path, d.Format, format)
+		return d, path, nil, fmt.Errorf("adapter: open %s: format is %d; this lor2c reads %d", path, d.Format, format)
 	}
 	if faults := d.check(); faults != nil {
-		return d, path, nil, nil, inFile(path, faults, sameKeys)
+		return d, path, nil, inFile(path, faults, sameKeys)
 	}
 	d.Method.Resolve()
 	if d.Structure != nil {
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, d.Structure); err != nil {
-			return d, path, nil, nil, err
+			return d, path, nil, err
 		}
 		d.Structure = compact.Bytes()
 	}
-	return d, path, nil, nil, nil
+	return d, path, nil, nil
 }
 
 // check returns every fault of a description that does not depend on the model.

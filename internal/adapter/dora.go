@@ -23,6 +23,15 @@ var doraSpec = spec{
 		c.describeLoRA(d.Method.own.(*doraConfig).LowRank)
 		c.More = map[string]any{"use_dora": true}
 	},
+	fromPEFT: &peftForm{
+		name: "DoRA", dora: true, used: loraUsed, plain: loraPlain, tensor: `lora_[AB]\.weight|lora_magnitude_vector`,
+		values: func(c peftKeys) Values {
+			if c.UseRsLoRA { // alpha/r is then what alpha over the root of r was
+				c.Alpha *= math.Sqrt(float64(c.Rank))
+			}
+			return Values{"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout}
+		},
+	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 	except:  roundsStart,

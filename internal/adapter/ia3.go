@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -44,8 +45,34 @@ var ia3Spec = spec{
 			"feedforward_modules": own.FeedForward, "exclude_modules": own.ExcludeModules, "init_ia3_weights": true,
 		}
 	},
+	fromPEFT: &peftForm{
+		name: "IA3", used: []string{"feedforward_modules", "init_ia3_weights"}, tensor: `ia3_l`,
+		values:  func(peftKeys) Values { return Values{} },
+		targets: ia3Targets,
+	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
+}
+
+// ia3Targets gives c the linear layers of a file, and as feed-forward modules those whose vector is a row.
+func ia3Targets(c *Config, file tensorFile, found []string) error {
+	inputs, exclude := []string{}, []string{}
+	for _, name := range file.Names() {
+		module, leaf, ok := modulePath(name)
+		m := stack.FindStringSubmatch(module)
+		_, shape, _ := file.Info(name)
+		if ok && m != nil && leaf == "ia3_l" && len(shape) == 2 && shape[0] == 1 && !slices.Contains(inputs, m[3]) {
+			inputs = append(inputs, m[3])
+		}
+	}
+	for _, name := range anySite() { // one whose name ends like that of another
+		if targeted(found, name) && !slices.Contains(found, name) {
+			exclude = append(exclude, name)
+		}
+	}
+	slices.Sort(inputs)
+	return errors.Join(c.Set("target_modules", found), c.Set("feedforward_modules", inputs),
+		c.Set("exclude_modules", exclude))
 }
 
 // IA3 scales the output of linear layers, bias included, or the input of those in feedforward_modules by a trained

@@ -47,6 +47,12 @@ var loraSpec = spec{
 			c.More = map[string]any{"use_rslora": true}
 		}
 	},
+	fromPEFT: &peftForm{
+		name: "LoRA", used: loraUsed, plain: loraPlain, tensor: `lora_[AB]\.weight`,
+		values: func(c peftKeys) Values {
+			return Values{"rank": c.Rank, "alpha": c.Alpha, "dropout": c.Dropout, "use_rslora": c.UseRsLoRA}
+		},
+	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }

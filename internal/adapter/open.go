@@ -79,8 +79,8 @@ func (s *Saved) FindBase() (string, error) {
 	return name, nil
 }
 
-// Open opens an adapter directory that lor2c train wrote, or a plain LoRA
-// adapter of PEFT, which does not contain its task. If the directory has a
+// Open opens an adapter directory that lor2c train wrote, or an adapter of
+// PEFT, which does not contain its task. If the directory has a
 // checksum manifest, every file is compared with it first. If a file does not
 // match, the error wraps checkpoint.ErrCorrupt. Faults in the files of
 // another directory are mistakes of the user, as those of a model directory are.
@@ -103,7 +103,7 @@ func open(dir string) (*Saved, error) {
 			return nil, err
 		}
 	}
-	d, described, listed, scope, err := readDescription(dir)
+	d, described, scope, err := readDescription(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -123,27 +123,14 @@ func open(dir string) (*Saved, error) {
 	if err != nil {
 		return nil, err
 	}
-	if filepath.Base(described) == peftFile {
-		var found []string
-		if found, err = targetModules(f, path, listed, scope); err == nil {
-			err = d.Method.Set("target_modules", found)
-		}
-		if err == nil {
-			err = inFile(described, d.Method.Validate(), peftKeys)
-		}
-		if err == nil {
-			err = scope.agree(described, f)
-		}
-		if err == nil {
-			err = scope.fit(path, f, &d.Method)
-		}
-		if err == nil {
-			err = inFile(described, d.Method.Validate(), peftKeys)
-		}
+	if split := methods[d.Method.name].split; split != nil {
+		f = split(f, d.Base.Layers)
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
+	if scope != nil {
+		if err := scope.complete(described, path, f, &d); err != nil {
+			f.Close()
+			return nil, err
+		}
 	}
 	return &Saved{d, made, sealed, dir, path, f, scope}, nil
 }
@@ -186,7 +173,8 @@ func (s *Saved) Scalars() (n int) {
 		}
 		_, shape, _ := s.file.Info(name)
 		n += compute.Shape(shape).Len()
-		if givenUp := methods[s.Method.name].givenUp; givenUp != nil && s.Structure != nil {
+		// PEFT leaves out of the file what was given up.
+		if givenUp := methods[s.Method.name].givenUp; givenUp != nil && s.Structure != nil && s.scope == nil {
 			n -= givenUp(s.Structure, name, shape)
 		}
 	}
@@ -289,7 +277,9 @@ func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
 	name := fileName(s.Method, p)
 	_, shape, ok := s.file.Info(name)
 	if !ok { // see match
-		p.Upload(dev, make([]float32, p.Value.Shape.Len()))
+		if _, leaf, _ := modulePath(name); !startsNeutral(leaf) {
+			p.Upload(dev, make([]float32, p.Value.Shape.Len()))
+		}
 		return nil
 	}
 	values := make([]float32, compute.Shape(shape).Len())

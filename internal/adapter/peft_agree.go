@@ -60,7 +60,7 @@ func (s *peftScope) layer(module string) (layer int, ok bool) {
 func (s *peftScope) agree(config string, file tensorFile) error {
 	var modules, other []string
 	for _, name := range file.Names() {
-		if module, ok := pairPath(name); ok {
+		if module, _, ok := modulePath(name); ok {
 			if !slices.Contains(modules, module) {
 				modules = append(modules, module)
 			}

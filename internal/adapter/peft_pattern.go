@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -12,11 +13,18 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// peftScope has the keys of a PEFT configuration that concern single linear layers. In lor2c, LoRA has one rank, one
-// scale and the same linear layers in every layer. So smaller ranks are padded with zeros, which have no gradient,
-// linear layers that the configuration leaves out have only zeros, and B is multiplied by the quotient if a linear
-// layer has another scale.
+// peftScope is what is left of a PEFT configuration to be compared with the tensors, such as the keys that concern
+// single linear layers. In lor2c, LoRA has one rank, one scale and the same linear layers in every layer. So smaller
+// ranks are padded with zeros, which have no gradient, linear layers that the configuration leaves out have only zeros,
+// and B is multiplied by the quotient if a linear layer has another scale.
 type peftScope struct {
+	form             *peftForm
+	leaf             *regexp.Regexp // for what follows the path of a linear layer in the names of its tensors
+	listed           []string       // target_modules, if they are a list
+	rank             int            // r, or init_r
+	alpha            float64
+	root             bool              // use_rslora
+	kept             map[string][]bool // rank_pattern of AdaLoRA: the triplets in the file, by the path of e
 	targets, exclude selector
 	layers           []int              // nil for all
 	layersPattern    []string           // what stands before the number of a layer; nil for any name
@@ -116,8 +124,12 @@ func (s *peftScope) adapts(module string) bool {
 }
 
 // readScope decodes the keys of an adapter_config.json that concern single linear layers.
-func readScope(path string, keys map[string]json.RawMessage) (*peftScope, error) {
-	s := &peftScope{targets: readSelector(keys["target_modules"]), exclude: readSelector(keys["exclude_modules"])}
+func readScope(path string, form *peftForm, c peftKeys, keys map[string]json.RawMessage) (*peftScope, error) {
+	s := &peftScope{
+		form: form, leaf: regexp.MustCompile("^(?:" + form.tensor + ")$"), rank: cmp.Or(c.InitRank, c.Rank), alpha: c.Alpha,
+		root: c.UseRsLoRA, targets: readSelector(keys["target_modules"]), exclude: readSelector(keys["exclude_modules"]),
+	}
+	_ = json.Unmarshal(c.TargetModules, &s.listed) // a regular expression is no list
 	if s.exclude.all {
 		s.exclude = selector{} // an expression that cannot be read excludes nothing, so that nothing may be missing
 	}
@@ -129,6 +141,9 @@ func readScope(path string, keys map[string]json.RawMessage) (*peftScope, error)
 		return nil, err
 	}
 	_ = json.Unmarshal(keys["modules_to_save"], &s.saved)
+	if c.InitRank > 0 {
+		return s, s.readKept(path, keys["rank_pattern"])
+	}
 	for _, p := range []struct {
 		key  string
 		list *[]pattern
@@ -143,46 +158,102 @@ func readScope(path string, keys map[string]json.RawMessage) (*peftScope, error)
 	return s, nil
 }
 
-// pairPath returns the module of the tensor of a LoRA pair, without PEFT's prefix.
-func pairPath(tensor string) (module string, ok bool) {
-	rest, found := strings.CutPrefix(tensor, filePrefix)
-	for _, factor := range []string{".lora_A.weight", ".lora_B.weight"} {
-		if module, ok := strings.CutSuffix(rest, factor); ok && found {
-			return module, true
+// readKept decodes the rank_pattern of AdaLoRA.
+func (s *peftScope) readKept(path string, raw json.RawMessage) error {
+	if slices.Contains(append(unused, ""), string(raw)) {
+		return nil
+	}
+	err := json.Unmarshal(raw, &s.kept)
+	if err == nil {
+		err = checkRankPattern(encoded(rankPattern{s.kept}), 0)
+	}
+	if err == nil {
+		for module, kept := range s.kept {
+			if len(kept) != s.rank {
+				err = fmt.Errorf("rank_pattern has %d ranks for %s, and init_r is %d", len(kept), place.Quote(module), s.rank)
+			}
 		}
 	}
-	return "", false
+	if err != nil {
+		return unsupported{fmt.Errorf("adapter: open %s: rank_pattern: %w; want a list of true and false for each linear "+
+			"layer", path, err)}
+	}
+	return nil
+}
+
+// complete gives d, the description that an adapter_config.json gives, what the tensors of the file show.
+func (s *peftScope) complete(described, path string, file tensorFile, d *Description) error {
+	if s.form.tensor != "" {
+		found, err := s.foundTargets(file, path)
+		if err != nil {
+			return err
+		}
+		if give := s.form.targets; give != nil {
+			err = give(&d.Method, file, found)
+		} else {
+			err = d.Method.Set("target_modules", s.asListed(found))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := inFile(described, d.Method.Validate(), peftNames); err != nil {
+		return err
+	}
+	if s.form.tensor != "" {
+		if err := s.agree(described, file); err != nil {
+			return err
+		}
+	}
+	if err := s.fit(path, file, &d.Method); err != nil {
+		return err
+	}
+	return inFile(described, d.Method.Validate(), peftNames)
+}
+
+// rankOf returns the rank that the configuration gives a linear layer, and whether the method has ranks.
+func (s *peftScope) rankOf(module string) float64 {
+	if kept, ok := s.kept[module+".lora_E"]; ok {
+		return float64(len(positions(kept)))
+	}
+	return valueOf(s.ranks, module, float64(s.rank))
+}
+
+// positions returns the places of the true elements.
+func positions(kept []bool) (at []int) {
+	for i, k := range kept {
+		if k {
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 // fit gives c, the settings that a configuration has for all linear layers, the largest rank of the file and the scale
 // of those that no pattern names.
 func (s *peftScope) fit(path string, file tensorFile, c *Config) error {
-	own := *c.own.(*loraConfig)
 	scale := func(rank, alpha float64) float64 {
-		if own.UseRsLoRA {
+		if s.root {
 			return alpha / math.Sqrt(rank)
 		}
 		return alpha / rank
 	}
-	largest, common := own.Rank, scale(float64(own.Rank), own.Alpha)
+	largest, common := s.rank, scale(float64(s.rank), s.alpha)
 	s.scales = map[string]float32{}
 	for _, name := range file.Names() {
-		module, ok := pairPath(name)
+		module, leaf, ok := modulePath(name)
 		_, shape, _ := file.Info(name)
-		if !ok || len(shape) != 2 {
+		at := rankDimension(leaf)
+		if !ok || at < 0 || len(shape) != 2 {
 			continue
 		}
-		rank := shape[0]
-		if strings.HasSuffix(name, "lora_B.weight") {
-			rank = shape[1]
-		}
-		want := valueOf(s.ranks, module, float64(own.Rank))
+		rank, want := shape[at], s.rankOf(module)
 		if float64(rank) != want {
 			return fmt.Errorf("adapter: open %s: %s has rank %d, and adapter_config.json gives it %g: %w", path, name, rank,
 				want, ErrMismatch)
 		}
 		largest = max(largest, rank)
-		s.scales[module] = float32(scale(want, valueOf(s.alphas, module, own.Alpha)) / common)
+		s.scales[module] = float32(scale(want, valueOf(s.alphas, module, s.alpha)) / common)
 	}
 	if s.ranks == nil && s.alphas == nil {
 		return nil
@@ -191,38 +262,43 @@ func (s *peftScope) fit(path string, file tensorFile, c *Config) error {
 	return nil
 }
 
-// leftOut reports whether a tensor is one of a module that the configuration leaves out, so that it is zero.
+// leftOut reports whether a tensor is one of a module that the configuration leaves out.
 func (s *Saved) leftOut(name string) bool {
-	module, ok := pairPath(name)
+	module, _, ok := modulePath(name)
 	return s.scope != nil && ok && !s.scope.adapts(module)
 }
 
 // fits reports whether a tensor of the file, of shape have, has the values of a parameter of shape want.
 func (s *Saved) fits(name string, have, want []int) bool {
-	if _, ok := pairPath(name); s.scope == nil || !ok || len(have) != 2 {
+	_, leaf, ok := modulePath(name)
+	at := rankDimension(leaf)
+	if s.scope == nil || !ok || len(have) != 2 || at < 0 {
 		return slices.Equal(have, want)
 	}
-	return have[0] <= want[0] && have[1] <= want[1] && (have[0] == want[0] || strings.HasSuffix(name, "lora_A.weight")) &&
-		(have[1] == want[1] || strings.HasSuffix(name, "lora_B.weight"))
+	return have[at] <= want[at] && have[1-at] == want[1-at]
 }
 
 // spread returns the values of a tensor of the file, of shape have, in a parameter of shape want.
 func (s *Saved) spread(name string, values []float32, have, want []int) []float32 {
-	if s.scope == nil {
+	module, leaf, ok := modulePath(name)
+	if s.scope == nil || !ok {
 		return values
 	}
 	if !slices.Equal(have, want) {
+		rows, at := positions(s.scope.kept[module+".lora_E"]), rankDimension(leaf)
 		wide := make([]float32, want[0]*want[1])
-		for i := range have[0] {
-			copy(wide[i*want[1]:], values[i*have[1]:(i+1)*have[1]])
+		for i, x := range values {
+			to := [2]int{i / have[1], i % have[1]}
+			if rows != nil {
+				to[at] = rows[to[at]]
+			}
+			wide[to[0]*want[1]+to[1]] = x
 		}
 		values = wide
 	}
-	if module, ok := pairPath(name); ok && strings.HasSuffix(name, "lora_B.weight") {
-		if factor := s.scope.scales[module]; factor != 1 {
-			for i := range values {
-				values[i] *= factor
-			}
+	if factor, ok := s.scope.scales[module]; ok && factor != 1 && rankDimension(leaf) == 1 && s.scope.kept == nil {
+		for i := range values {
+			values[i] *= factor
 		}
 	}
 	return values

@@ -1,7 +1,14 @@
 package adapter
 
 import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -13,6 +20,9 @@ type prefixConfig struct {
 
 func (*prefixConfig) Validate() []error { return nil }
 
+// Lead is the number of rows in front of each sequence.
+func (c *prefixConfig) Lead() int { return c.Tokens }
+
 var prefixSpec = spec{
 	new:          newPrefix,
 	about:        "prefix tuning: trained keys and values in front of those of each sequence, in every layer",
@@ -20,40 +30,67 @@ var prefixSpec = spec{
 	learningRate: 1e-2,
 	peftType:     "PREFIX_TUNING",
 	describe: func(d Description, m Method, c *peftConfig) {
-		own := d.Method.own.(*prefixConfig)
+		own, p := d.Method.own.(*prefixConfig), m.(*Prefix)
+		width := p.keys[0].Value.Shape[1]
 		c.More = map[string]any{
-			"num_virtual_tokens": own.Tokens, "token_dim": m.Params()[0].Value.Shape[1], "num_layers": d.Base.Layers,
-			"num_transformer_submodules": 1, "prefix_projection": false,
+			"num_virtual_tokens": own.Tokens, "token_dim": width, "num_layers": d.Base.Layers,
+			"num_attention_heads": p.heads, "encoder_hidden_size": width, "num_transformer_submodules": 1,
+			"prefix_projection": false,
 		}
 	},
-	library: "lor2c",
-	load: "Load it with `lor2c eval --adapter`. It holds keys and values of every layer, which cannot be merged " +
-		"into base weights.",
+	join:  joinPrefix,
+	split: splitPrefix,
+	fromPEFT: &peftForm{
+		name: "prefix tuning",
+		used: []string{"num_virtual_tokens", "num_layers", "num_transformer_submodules", "num_attention_heads", "token_dim",
+			"encoder_hidden_size", "prefix_projection", "init_weights"},
+		values: func(c peftKeys) Values { return Values{"num_virtual_tokens": c.Tokens} },
+		check: func(c peftKeys) error {
+			switch {
+			case c.TaskType != "CAUSAL_LM":
+				return fmt.Errorf("task_type is %s; PEFT has prefix tuning of CAUSAL_LM, and none of the encoders that lor2c reads",
+					place.Quote(c.TaskType))
+			case c.Submodules != nil && *c.Submodules != 1:
+				return fmt.Errorf("num_transformer_submodules is %d; want 1, as for a decoder", *c.Submodules)
+			case c.Layers < 1 || c.Layers > maxLayers:
+				return fmt.Errorf("num_layers is %d; want 1 to %d", c.Layers, maxLayers)
+			}
+			return nil
+		},
+	},
+	library: "peft",
+	load: "Load it with `lor2c eval --adapter`, or on a decoder with `PeftModel.from_pretrained`. It holds keys and " +
+		"values of every layer, which cannot be merged into base weights.",
 	unfolded: "its keys and values are rows that no weight has",
 	except:   movesStart,
 }
 
 // Prefix puts P trained keys and values in front of the keys and values of every sequence, in every layer, where all
-// queries attend to them (Li and Liang 2021, arXiv:2101.00190, section 4, without its reparametrisation). Positions of
-// tokens are the base model's.
+// queries attend to them (Li and Liang 2021, arXiv:2101.00190, section 4, without its reparametrisation). On a decoder
+// the tokens begin at position P, as in PEFT; on an encoder their positions are the base model's.
 type Prefix struct {
 	Plain
-	tokens       int
-	keys, values []*tape.Param // by layer, [P,HKV*D]
+	tokens, heads int
+	keys, values  []*tape.Param // by layer, [P,HKV*D]
 }
 
 func newPrefix(b builder) (Method, error) {
 	c := settingsOf[*prefixConfig](b)
-	m := &Prefix{tokens: c.Tokens}
+	m := &Prefix{tokens: c.Tokens, heads: b.KeyValueHeads()}
+	if n, ok := b.Network.(model.Leader); ok {
+		if err := n.Lead(b.dev, c.Tokens); err != nil {
+			return nil, fmt.Errorf("adapter: attach %s: %w", b.name, err)
+		}
+	}
 	for l := range b.HiddenLayers() {
-		draw := func(name string) *tape.Param {
-			p := b.param(filePrefix+b.LayerPath(l)+"."+name, c.Tokens, b.KeyValueSize())
+		draw := func(kind string) *tape.Param {
+			p := b.param(fmt.Sprintf("%s.%d.%s", peftRoot+promptTensor, l, kind), c.Tokens, b.KeyValueSize())
 			if c.Init == "normal" {
 				b.normal(p, 1)
 			}
 			return p
 		}
-		m.keys, m.values = append(m.keys, draw("prefix_key")), append(m.values, draw("prefix_value"))
+		m.keys, m.values = append(m.keys, draw("key")), append(m.values, draw("value"))
 	}
 	return m, nil
 }
@@ -64,6 +101,103 @@ func (m *Prefix) Params() (all []*tape.Param) {
 		all = append(all, m.keys[l], m.values[l])
 	}
 	return all
+}
+
+// promptTensor is the tensor of a prefix in the file, [P, 2 L HKV*D]: in each row the key of each layer before its
+// value, as PEFT stores them.
+const promptTensor = "prompt_embeddings"
+
+var promptPart = regexp.MustCompile(`^base_model\.` + promptTensor + `\.(\d{1,6})\.(key|value)$`)
+
+// promptIndex returns the place of a parameter in a row of the tensor of the file.
+func promptIndex(name string) (i int, ok bool) {
+	found := promptPart.FindStringSubmatch(name)
+	if found == nil {
+		return 0, false
+	}
+	l, err := strconv.Atoi(found[1])
+	if i = 2 * l; found[2] == "value" {
+		i++
+	}
+	return i, err == nil
+}
+
+// joinPrefix replaces the keys and values of the layers, which come in their order, by the tensor of the file.
+func joinPrefix(tensors []checkpoint.Tensor) (all []checkpoint.Tensor) {
+	var parts []checkpoint.Tensor
+	for _, t := range tensors {
+		if _, ok := promptIndex(t.Name); ok {
+			parts = append(parts, t)
+		} else {
+			all = append(all, t)
+		}
+	}
+	if parts == nil {
+		return all
+	}
+	rows, width := parts[0].Shape[0], parts[0].Shape[1]
+	var joined []float32
+	for row := range rows {
+		for _, t := range parts {
+			joined = append(joined, t.Data.([]float32)[row*width:(row+1)*width]...)
+		}
+	}
+	return append(all, checkpoint.Tensor{
+		Name: promptTensor, Shape: []int{rows, len(parts) * width}, Data: joined, DType: parts[0].DType,
+	})
+}
+
+// splitPrefix returns file as one that has the keys and values of each layer instead of the tensor with all of them.
+func splitPrefix(file tensorFile, layers int) tensorFile {
+	_, shape, ok := file.Info(promptTensor)
+	if !ok || len(shape) != 2 || layers < 1 || shape[1]%(2*layers) != 0 {
+		return file // which lacks the parameters then
+	}
+	return &prefixFile{file, layers, []int{shape[0], shape[1] / (2 * layers)}}
+}
+
+type prefixFile struct {
+	tensorFile
+	layers int
+	shape  []int // of the keys of a layer
+}
+
+// Names lists the parameters of each layer and the other tensors.
+func (f *prefixFile) Names() []string {
+	names := slices.DeleteFunc(slices.Clone(f.tensorFile.Names()), func(name string) bool { return name == promptTensor })
+	for l := range f.layers {
+		for _, kind := range []string{"key", "value"} {
+			names = append(names, fmt.Sprintf("%s.%d.%s", peftRoot+promptTensor, l, kind))
+		}
+	}
+	return names
+}
+
+// Info describes a parameter or another tensor.
+func (f *prefixFile) Info(name string) (dtype checkpoint.DType, shape []int, ok bool) {
+	i, part := promptIndex(name)
+	if !part {
+		return f.tensorFile.Info(name)
+	}
+	dtype, _, _ = f.tensorFile.Info(promptTensor)
+	return dtype, f.shape, i < 2*f.layers
+}
+
+// ReadFinite reads a parameter or another tensor.
+func (f *prefixFile) ReadFinite(dst []float32, name string) error {
+	i, part := promptIndex(name)
+	if !part {
+		return f.tensorFile.ReadFinite(dst, name)
+	}
+	rows, width := f.shape[0], f.shape[1]
+	all := make([]float32, rows*2*f.layers*width)
+	if err := f.tensorFile.ReadFinite(all, promptTensor); err != nil {
+		return err
+	}
+	for row := range rows {
+		copy(dst[row*width:(row+1)*width], all[(row*2*f.layers+i)*width:])
+	}
+	return nil
 }
 
 // Hook puts the prefixes in front of keys and values.

@@ -81,6 +81,9 @@ func download(dev compute.Device, d Description, params []*tape.Param) []checkpo
 		}
 		tensors = append(tensors, checkpoint.Tensor{Name: name, Shape: p.Value.Shape, Data: values(dev, p), DType: d.DType})
 	}
+	if join := methods[d.Method.name].join; join != nil {
+		return join(tensors)
+	}
 	return tensors
 }
 

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -36,7 +37,23 @@ var veraSpec = spec{
 		c.More = map[string]any{"d_initial": own.Initial, "projection_prng_key": 0, "save_projection": true,
 			"vera_dropout": own.Dropout}
 	},
-	frozen:  func(name string) bool { return strings.HasSuffix(name, "vera_A") || strings.HasSuffix(name, "vera_B") },
+	frozen: func(name string) bool { return strings.HasSuffix(name, "vera_A") || strings.HasSuffix(name, "vera_B") },
+	fromPEFT: &peftForm{
+		name:   "VeRA",
+		used:   []string{"r", "vera_dropout", "d_initial", "projection_prng_key", "save_projection", "init_weights"},
+		plain:  map[string][]string{"bias": {`"none"`}},
+		tensor: `vera_lambda_[bd]`,
+		values: func(c peftKeys) Values {
+			return Values{"rank": c.Rank, "dropout": c.VeRADropout, "d_initial": c.Initial}
+		},
+		check: func(c peftKeys) error {
+			if c.SaveProjection != nil && !*c.SaveProjection {
+				return errors.New("save_projection is false, so that the random matrices are not in the adapter, and only " +
+					"PyTorch draws them again; want an adapter with save_projection")
+			}
+			return nil
+		},
+	},
 	library: "peft",
 	load:    "Load it with `PeftModel.from_pretrained` or with `lor2c eval --adapter`.",
 }

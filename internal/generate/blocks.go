@@ -28,9 +28,26 @@ type text struct {
 // common tokens; the common tokens behind them are copied. The blocks of finished texts keep their tokens until other
 // texts need the blocks.
 type blocks struct {
+	lead  int // rows in front of the tokens of a text, which all texts have in common
 	free  []int32
 	users []int   // of each block: how many texts have it
 	texts []*text // those that have blocks; the finished ones in the order in which they ended
+}
+
+// of returns the number of blocks of a text with the given number of tokens in them, none without a token.
+func (b *blocks) of(tokens int) int {
+	if tokens == 0 {
+		return 0
+	}
+	return model.CacheBlocks(b.lead + tokens)
+}
+
+// rest returns how many rows a text with the given number of tokens has in a block that is not full.
+func (b *blocks) rest(tokens int) int {
+	if tokens == 0 {
+		return 0
+	}
+	return (b.lead + tokens) % compute.BlockRows
 }
 
 func newBlocks(n int) *blocks {
@@ -59,7 +76,7 @@ func (b *blocks) longest(ids []int32) (source *text, n int) {
 func (b *blocks) take(ids []int32, source *text, cached, tokens int, fill func(to, from int32, rows int)) *text {
 	t := &text{ids: slices.Clone(ids), prompt: len(ids), cached: cached}
 	if cached > 0 {
-		t.blocks = slices.Clone(source.blocks[:model.CacheBlocks(cached)])
+		t.blocks = slices.Clone(source.blocks[:b.of(cached)])
 	}
 	if !b.fits(t, tokens) {
 		return nil
@@ -67,14 +84,14 @@ func (b *blocks) take(ids []int32, source *text, cached, tokens int, fill func(t
 	for _, block := range t.blocks {
 		b.users[block]++
 	}
-	rest := cached % compute.BlockRows // the tokens in a block that is not full
+	rest := b.rest(cached)
 	copies := func() int {
 		if rest > 0 && b.users[t.blocks[len(t.blocks)-1]] > 1 {
 			return 1
 		}
 		return 0
 	}
-	for len(b.free) < model.CacheBlocks(tokens)-len(t.blocks)+copies() {
+	for len(b.free) < b.of(tokens)-len(t.blocks)+copies() {
 		b.evict(source)
 	}
 	if copies() > 0 {
@@ -84,7 +101,7 @@ func (b *blocks) take(ids []int32, source *text, cached, tokens int, fill func(t
 		b.users[*last]--
 		*last = to
 	}
-	for len(t.blocks) < model.CacheBlocks(tokens) {
+	for len(t.blocks) < b.of(tokens) {
 		t.blocks = append(t.blocks, b.allocate())
 	}
 	b.texts = append(b.texts, t)
@@ -109,8 +126,8 @@ func (b *blocks) fits(t *text, tokens int) bool {
 			hold(other.blocks)
 		}
 	}
-	needed := model.CacheBlocks(tokens) - len(t.blocks)
-	if n := len(t.blocks); t.cached%compute.BlockRows > 0 && held[t.blocks[n-1]] {
+	needed := b.of(tokens) - len(t.blocks)
+	if n := len(t.blocks); b.rest(t.cached) > 0 && held[t.blocks[n-1]] {
 		needed++ // it must be copied
 	}
 	hold(t.blocks)
@@ -145,7 +162,7 @@ func (b *blocks) drop(list []int32) {
 
 // finish ends a text. Blocks without tokens become free.
 func (b *blocks) finish(t *text) {
-	n := model.CacheBlocks(t.cached)
+	n := b.of(t.cached)
 	b.drop(t.blocks[n:])
 	t.blocks, t.finished = t.blocks[:n], true
 	i := slices.Index(b.texts, t)

@@ -76,7 +76,7 @@ func (g *Generator) Passed() int { return g.passed }
 // memory has room for. Without it, a run allocates what it needs itself. If there is no room for one text, it returns
 // an error that wraps compute.ErrOutOfMemory.
 func (g *Generator) Prepare(slots, tokens int) error {
-	most := model.CacheBlocks(tokens)
+	most := model.CacheBlocks(g.Model.LeadRows() + tokens)
 	n := max(most, min(slots*most, cmp.Or(g.most, slots*most)))
 	if g.cache != nil && g.cache.Blocks >= n && g.cache.Most >= most {
 		return nil
@@ -100,6 +100,7 @@ func (g *Generator) Prepare(slots, tokens int) error {
 func (g *Generator) Forget() {
 	if g.cache != nil {
 		g.blocks = newBlocks(g.cache.Blocks)
+		g.blocks.lead = g.cache.Lead
 	}
 }
 

@@ -347,3 +347,53 @@ func TestRunFaults(t *testing.T) {
 		t.Errorf("an interrupted run returns %v and %v", results, err)
 	}
 }
+
+// TestGoldenPEFT: with adapters that PEFT wrote the texts are those that PEFT writes, alone and beside others, also
+// where the adapter puts keys and values in front of every text, and where a text begins with what the cache has.
+func TestGoldenPEFT(t *testing.T) {
+	for _, name := range []string{"prefix", "dora", "ia3"} {
+		t.Run("adapter="+name, func(t *testing.T) {
+			dir := "../../testdata/golden_peft/decoder_" + name
+			golden, err := checkpoint.Open(dir + "/golden.safetensors")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer golden.Close()
+			ints := func(name string) (out []int32) {
+				list, err := golden.ReadInts(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, x := range list {
+					out = append(out, int32(x))
+				}
+				return out
+			}
+			texts, err := Open(Source{Model: "../../demo/decoder", Adapter: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer texts.Close()
+			if rows := map[string]int{"prefix": 5}[name]; texts.MaxTokens != 512-rows {
+				t.Errorf("a text has up to %d tokens; want %d", texts.MaxTokens, 512-rows)
+			}
+			g, err := texts.Load(cpu.Open[float32](1), 64, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Sampling, g.EOS = Greedy(), nil
+			ids, text := ints("input_ids"), ints("text")
+			prompt := ids[:ints("cu_seqlens")[1]]
+			requests := []Request{{prompt, len(text)}, {ids[:20], 5}, {slices.Concat(prompt, text[:9]), len(text) - 9}}
+			for _, slots := range []int{1, 3} {
+				results, err := g.Run(t.Context(), requests, slots)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(results[0].IDs, text) || !slices.Equal(results[2].IDs, text[9:]) {
+					t.Errorf("%d slots: the texts are %v and %v; want %v", slots, results[0].IDs, results[2].IDs, text)
+				}
+			}
+		})
+	}
+}

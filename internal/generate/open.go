@@ -68,6 +68,12 @@ func (t *Texts) open(name string) (err error) {
 		return place.Given(err)
 	}
 	t.MaxTokens, t.Limit = c.MaxTokens(), c.Limit()
+	if t.saved != nil {
+		if rows := t.saved.Method.Lead(); rows > 0 {
+			t.MaxTokens = max(0, t.MaxTokens-rows)
+			t.Limit += fmt.Sprintf(", of which the adapter takes %d", rows)
+		}
+	}
 	if t.Tokenizer, err = tokenizer.LoadFor(t.dir, c.Vocab); err != nil {
 		return err
 	}

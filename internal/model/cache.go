@@ -9,15 +9,16 @@ import (
 
 // Cache holds the keys, after the rotation, and the values of sequences that are continued token by token. It has
 // blocks of compute.BlockRows tokens. A sequence names its blocks in order, and sequences that begin alike can name the
-// same blocks.
+// same blocks. The first rows of a sequence are those that a method puts in front of its keys.
 type Cache struct {
 	Blocks int // how many there are
 	Most   int // the most blocks of a sequence
+	Lead   int // rows in front of the tokens of a sequence
 	k, v   []compute.Tensor
 }
 
-// CacheBlocks returns the number of blocks that a sequence of the given number of tokens needs.
-func CacheBlocks(tokens int) int { return (tokens + compute.BlockRows - 1) / compute.BlockRows }
+// CacheBlocks returns the number of blocks that a sequence of the given number of rows needs.
+func CacheBlocks(rows int) int { return (rows + compute.BlockRows - 1) / compute.BlockRows }
 
 // CacheBytes returns the memory of a block.
 func (m *Decoder) CacheBytes(dev compute.Memory) int64 {
@@ -26,7 +27,7 @@ func (m *Decoder) CacheBytes(dev compute.Memory) int64 {
 
 // NewCache allocates a cache for m, for sequences of at most the given number of blocks.
 func (m *Decoder) NewCache(dev compute.Device, blocks, most int) *Cache {
-	c := &Cache{Blocks: blocks, Most: most}
+	c := &Cache{Blocks: blocks, Most: most, Lead: m.lead}
 	shape := compute.Shape{blocks * compute.BlockRows, m.KVHeads * m.HeadDim}
 	for range m.Layers {
 		c.k, c.v = append(c.k, dev.Alloc(shape, compute.Working)), append(c.v, dev.Alloc(shape, compute.Working))
@@ -34,12 +35,12 @@ func (m *Decoder) NewCache(dev compute.Device, blocks, most int) *Cache {
 	return c
 }
 
-// Copy copies the keys and values of the first tokens of block `from` to block `to`.
-func (c *Cache) Copy(dev compute.Device, to, from int32, tokens int) {
+// Copy copies the keys and values of the first rows of block `from` to block `to`.
+func (c *Cache) Copy(dev compute.Device, to, from int32, rows int) {
 	const n = compute.BlockRows
 	for l := range c.k {
 		for _, x := range []compute.Tensor{c.k[l], c.v[l]} {
-			dev.Copy(x.View(int(to)*n, int(to)*n+tokens), x.View(int(from)*n, int(from)*n+tokens))
+			dev.Copy(x.View(int(to)*n, int(to)*n+rows), x.View(int(from)*n, int(from)*n+rows))
 		}
 	}
 }
@@ -67,7 +68,7 @@ func (c *Continuation) check(b Batch) error {
 	}
 	for i, table := range c.Tables {
 		n := int(b.Cu[i+1] - b.Cu[i])
-		if c.Past[i] < 0 || n < 1 || len(table) > c.Cache.Most || c.Past[i]+n > len(table)*compute.BlockRows {
+		if c.Past[i] < 0 || n < 1 || len(table) > c.Cache.Most || c.Cache.Lead+c.Past[i]+n > len(table)*compute.BlockRows {
 			return fmt.Errorf("model: continue: sequence %d has %d new tokens behind %d in %d blocks; want at least 1, at most "+
 				"%d together in each block, and at most %d blocks", i, n, c.Past[i], len(table), compute.BlockRows, c.Cache.Most)
 		}
@@ -83,28 +84,32 @@ func (c *Continuation) check(b Batch) error {
 // cached is the state of a pass that continues sequences.
 type cached struct {
 	*Cache
-	rows     compute.Tensor // [N] Int: the row of each new token in the cache
+	rows     compute.Tensor // [N + B Lead] Int: the row in the cache of each row of the keys of a pass
 	cu       compute.Tensor // [B+1] Int: cu_seqlens of all tokens of the sequences
 	table    compute.Tensor // [B,Most] Int
 	longest  int            // of the sequences
-	extended bool           // the method has extended the keys
+	extended bool           // the method has extended the keys by rows for which the cache has no room
 }
 
 // stage adds the integers of a continuation to an upload: those of cached, in its order.
 func (b Batch) stage(s *staging) {
 	c := b.Continue
 	sequence := 0
-	s.add(len(b.IDs), func(i int) int32 {
-		for i == int(b.Cu[sequence+1]) {
+	lead := c.Cache.Lead
+	s.add(len(b.IDs)+b.Len()*lead, func(i int) int32 {
+		for i == int(b.Cu[sequence+1])+(sequence+1)*lead {
 			sequence++
 		}
-		at := c.Past[sequence] + i - int(b.Cu[sequence])
+		at := i - int(b.Cu[sequence]) - sequence*lead
+		if at >= lead {
+			at += c.Past[sequence]
+		}
 		return c.Tables[sequence][at/compute.BlockRows]*compute.BlockRows + int32(at%compute.BlockRows)
 	})
 	total := int32(0)
 	s.add(b.Len()+1, func(i int) int32 {
 		if i > 0 {
-			total += b.Cu[i] - b.Cu[i-1] + int32(c.Past[i-1])
+			total += b.Cu[i] - b.Cu[i-1] + int32(c.Past[i-1]+lead)
 		}
 		return total
 	})
@@ -121,16 +126,17 @@ func (b Batch) cached(parts []compute.Tensor) *cached {
 	c := &cached{Cache: b.Continue.Cache, rows: parts[0], cu: parts[1]}
 	c.table = parts[2].Slice(0, compute.Shape{b.Len(), c.Most})
 	for i, past := range b.Continue.Past {
-		c.longest = max(c.longest, past+int(b.Cu[i+1]-b.Cu[i]))
+		c.longest = max(c.longest, c.Lead+past+int(b.Cu[i+1]-b.Cu[i]))
 	}
 	return c
 }
 
-// Extended reports whether the method has extended the keys of a pass that continues sequences, which then has no valid
-// result.
+// Extended reports whether the method has extended the keys of a pass that continues sequences by rows for which the
+// cache has no room, so that the pass has no valid result.
 func (p *Pass) Extended() bool { return p.cached != nil && p.cached.extended }
 
-// attend stores the new keys and values of layer l and returns the attention of the new rows to all of them.
+// attend stores the new keys and values of layer l, and the rows that the method puts in front of each sequence, and
+// returns the attention of the new rows to all of them. The rows in front are the same in every pass.
 func (c *cached) attend(p *Pass, l int, query *tape.Var, kv KV, o compute.AttnOpts) *tape.Var {
 	p.Put(c.k[l], c.rows, kv.K)
 	p.Put(c.v[l], c.rows, kv.V)

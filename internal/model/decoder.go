@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -16,7 +17,9 @@ type Decoder struct {
 	blocks                  []decoderBlock
 	sites                   []Site
 	base                    []*tape.Param
-	angles                  compute.Tensor // [tokens, HeadDim], for compute.RoPE
+	tokens                  int            // of the longest sequence
+	lead                    int            // rows that a method puts in front of the keys of each sequence
+	angles                  compute.Tensor // [lead+tokens, HeadDim], for compute.RoPE
 	notes                   []string
 	staging                 []int32
 }
@@ -56,6 +59,9 @@ func (m *Decoder) HiddenSize() int { return m.Width }
 // KeyValueSize returns the width of keys and values, that of all key-value heads.
 func (m *Decoder) KeyValueSize() int { return m.KVHeads * m.HeadDim }
 
+// KeyValueHeads returns the number of heads of keys and values.
+func (m *Decoder) KeyValueHeads() int { return m.KVHeads }
+
 // Path returns the path of the stack of layers in a checkpoint.
 func (m *Decoder) Path() string { return "model" }
 
@@ -81,6 +87,21 @@ func (m *Decoder) Vocabulary() *tape.Param { return m.vocabulary }
 // Notes says how the weights were converted.
 func (m *Decoder) Notes() []string { return m.notes }
 
+// LeadRows returns the number of rows that a method puts in front of the keys of each sequence.
+func (m *Decoder) LeadRows() int { return m.lead }
+
+// Lead moves the positions of all tokens behind rows that a method puts in front of the keys of each sequence. It
+// returns an error if the model has too few positions.
+func (m *Decoder) Lead(dev compute.Device, rows int) error {
+	if most := m.MaxTokens() - rows; m.tokens > most {
+		return place.Mistake(fmt.Errorf("model: put %d keys in front of each sequence: sequences have up to %d tokens, and "+
+			"%s; want at most %d tokens", rows, m.tokens, m.Limit(), max(most, 0)))
+	}
+	dev.Free(m.angles)
+	m.lead, m.angles = rows, m.rope.upload(dev, rows+m.tokens, m.HeadDim, m.Positions)
+	return nil
+}
+
 // Check returns an error if b has a token without embedding, a sequence that is too long, or rows to read that are not
 // ascending rows of the batch.
 func (m *Decoder) Check(b Batch) error {
@@ -89,10 +110,9 @@ func (m *Decoder) Check(b Batch) error {
 			return err
 		}
 	}
-	longest := m.angles.Shape[0]
 	for i := range b.Len() {
-		if l := int(b.Cu[i+1]-b.Cu[i]) + b.past(i); l > longest {
-			return fmt.Errorf("model: forward: sequence %d of the batch has %d tokens; want at most %d", i, l, longest)
+		if l := int(b.Cu[i+1]-b.Cu[i]) + b.past(i); l > m.tokens {
+			return fmt.Errorf("model: forward: sequence %d of the batch has %d tokens; want at most %d", i, l, m.tokens)
 		}
 	}
 	for i, id := range b.IDs {
@@ -125,7 +145,7 @@ func (m *Decoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	stage := staging{host: m.staging[:0]}
 	stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
 	stage.add(len(b.IDs), func(i int) int32 { return b.IDs[i] })
-	stage.add(len(b.IDs), b.position(0))
+	stage.add(len(b.IDs), b.position(m.lead))
 	stage.add(len(b.Read), func(i int) int32 { return b.Read[i] })
 	if b.Continue != nil {
 		b.stage(&stage)
@@ -184,7 +204,7 @@ func (m *Decoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 		Dropout: p.layerMask(l, siteAttention, m.AttentionDropout, query),
 	}
 	var mixed *tape.Var
-	extended := kv.K != key || kv.V != value
+	extended := m.lead == 0 && (kv.K != key || kv.V != value)
 	if p.cached != nil && !extended {
 		mixed = p.cached.attend(p, l, query, kv, o)
 	} else {

@@ -20,7 +20,7 @@ func NewDecoder(
 	dev compute.Device, c DecoderConfig, tokens int, trains func(name string) bool, src Source,
 ) (*Decoder, error) {
 	b := builder{dev: dev, src: src, trains: trains, stored: c.Stored, fourBit: c.FourBit}
-	m := &Decoder{DecoderConfig: c}
+	m := &Decoder{DecoderConfig: c, tokens: tokens}
 	m.words = b.matrix("model.embed_tokens.weight", c.Vocab, c.Width)
 	for l := 0; l < c.Layers && b.err == nil; l++ {
 		m.addLayer(&b, l)

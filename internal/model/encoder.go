@@ -42,6 +42,9 @@ func (m *Encoder) HiddenSize() int { return m.Width }
 // KeyValueSize returns the width of keys and values.
 func (m *Encoder) KeyValueSize() int { return m.Width }
 
+// KeyValueHeads returns the number of heads.
+func (m *Encoder) KeyValueHeads() int { return m.Heads }
+
 // Path returns the path of the stack of layers in a checkpoint, for example roberta.encoder.
 func (m *Encoder) Path() string { return m.Prefix + ".encoder" }
 

@@ -1,16 +1,20 @@
 package model
 
-import "github.com/lor2c/lor2c/internal/tape"
+import (
+	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/tape"
+)
 
 // Network is a pretrained network that fine-tuning methods adapt. All its
 // layers have the same structure. Methods refer to layers by number and to
 // their linear layers as sites.
 type Network interface {
-	// HiddenLayers returns the number of layers, HiddenSize the width of the activations between them, and KeyValueSize
-	// the width of the keys, and of the values, of a layer.
+	// HiddenLayers returns the number of layers, HiddenSize the width of the activations between them, KeyValueSize the
+	// width of the keys, and of the values, of a layer, and KeyValueHeads the number of heads that these have.
 	HiddenLayers() int
 	HiddenSize() int
 	KeyValueSize() int
+	KeyValueHeads() int
 	// Path returns the path of the stack of layers in a checkpoint, and LayerPath that of layer l.
 	Path() string
 	LayerPath(l int) string
@@ -43,6 +47,16 @@ type Causal interface {
 	// Vocabulary returns the matrix [V,C] that multiplies a row of the output to give the logits of the next token.
 	Vocabulary() *tape.Param
 }
+
+// Leader is a Network that a method can give rows in front of the keys of each sequence, behind which the positions of
+// its tokens begin. Other networks leave the tokens at their positions.
+type Leader interface {
+	Network
+	// Lead gives the network such rows. Hook.KV puts them there.
+	Lead(dev compute.Device, rows int) error
+}
+
+var _ Leader = (*Decoder)(nil)
 
 // Linear is a weight [M,K] with its bias [M], which may be nil.
 type Linear struct{ W, B *tape.Param }

@@ -28,7 +28,13 @@ func (s *Session) readModel() (b baseModel, err error) {
 			tokens: c.MaxTokens()}, err
 	}
 	c, err := model.ReadDecoderConfig(s.Dir)
-	return baseModel{decoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, tokens: c.MaxTokens()}, err
+	b = baseModel{decoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, tokens: c.MaxTokens()}
+	if rows := s.Config.Method.Lead(); err == nil && rows > 0 {
+		if b.tokens -= rows; b.tokens < 1 {
+			return b, fmt.Errorf("train: open %s: method.num_virtual_tokens is %d, and %s; want less", s.Dir, rows, c.Limit())
+		}
+	}
+	return b, err
 }
 
 // identity returns the fields of config.json that decide what the model computes.
