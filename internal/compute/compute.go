@@ -157,7 +157,8 @@ type Elementwise interface {
 	// Scatter computes dst[idx[n]] += x[n], in the order of n. It is the gradient of Gather. idx [B] Int, x [B,C],
 	// dst [N,C], of one type as for Gather.
 	Scatter(dst, idx, x Tensor)
-	// Put computes dst[idx[n]] = x[n], for indices that are all different. Shapes and types are those of Scatter.
+	// Put computes dst[idx[n]] = x[n], for indices that are all different, or where equal ones have equal rows of x.
+	// Shapes and types are those of Scatter.
 	Put(dst, idx, x Tensor)
 	// ArgMax computes dst[n] = the index of the largest element of row n of x, the least index of several, and -1 if an
 	// element is NaN. x [N,C] Working, C at most 2^24; dst [N] Exact.
