@@ -16,13 +16,15 @@ struct AttentionArgs {
     const int32_t *cu_q, *cu_k; // [B+1]
     const int32_t* sequences;   // B
     const int32_t* table;       // [B,W] blocks of k and v, or null
+    const void* bias;           // [K,H], or null
+    const int32_t* buckets;     // [2P-1], the row of bias for each distance
     Dropout dropout;
     int32_t heads, kv_heads, head_dim;
     int32_t causal; // query i sees keys j <= i + (TK - TQ)
     float scale;
     int32_t vector;      // rows may be read 16 bytes at a time
     int32_t table_width; // W
-    int32_t unused;
+    int32_t places;      // P
 };
 
 namespace { // each file has its own: other kernels use the same plain names
@@ -74,12 +76,17 @@ struct QueryBlock {
     // find returns false if the block has no query.
     DEVICE bool find(const AttentionArgs& a, int stay, int D) {
         if (int(blockIdx.z) >= *a.sequences) return false;
-        s = sequence(a, blockIdx.z);
+        // In causal attention the last queries see most keys, so their blocks begin first.
+        return at(a, stay, D, blockIdx.z, stay * (gridDim.y - 1 - blockIdx.y));
+    }
+
+    // at takes the queries of a sequence from a given one on. It returns false if there are none.
+    DEVICE bool at(const AttentionArgs& a, int stay, int D, int number, int from) {
+        s = sequence(a, number);
         head = blockIdx.x;
         stride = a.heads * D;
         kv_stride = a.kv_heads * D;
-        // In causal attention the last queries see most keys, so their blocks begin first.
-        first = stay * (gridDim.y - 1 - blockIdx.y);
+        first = from;
         rows = min(stay, s.queries - first);
         q_at = int64_t(s.q0 + first) * stride + head * D;
         kv_column = head * a.kv_heads / a.heads * D;
@@ -116,6 +123,32 @@ struct KeyBlock {
     // first_tile returns the first query of the first tile of `pass` queries that sees one of the block's keys.
     DEVICE int first_tile(const AttentionArgs& a, int pass) const {
         return a.causal ? max(0, first + 1 - s.shift) / pass * pass : 0;
+    }
+};
+
+// Bias is the bias of the scores of a block's head by distance, divided by the scale, which the scores are multiplied
+// by later. Kernels without a bias have an empty one.
+template <bool biased> struct Bias {
+    float* near;
+    int lowest;
+
+    DEVICE explicit Bias(float* shared) : near(shared), lowest(0) {}
+
+    // load reads the bias of `count` distances from the lowest on. Distances beyond the table are those of its ends; no
+    // pair has them. The block must pass a barrier before `add`.
+    template <typename T> DEVICE void load(const AttentionArgs& a, int head, int from, int count) {
+        if (!biased) return;
+        lowest = from;
+        const T* table = static_cast<const T*>(a.bias) + head;
+        for (int x = threadIdx.x; x < count; x += blockDim.x) {
+            const int at = min(max(from + x + a.places - 1, 0), 2 * a.places - 2);
+            near[x] = to_float(table[int64_t(a.buckets[at]) * a.heads]) / a.scale;
+        }
+    }
+
+    // add adds the bias of query i and key j to their score.
+    DEVICE void add(float& score, int i, int j) const {
+        if (biased) score += near[j - i - lowest];
     }
 };
 

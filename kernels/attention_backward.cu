@@ -1,7 +1,7 @@
 // The gradient of attention in bf16 for head sizes 32, 64 and 128. See compute.AttentionGrad. attention_general.cu has
 // the other head sizes, and f32.
 //
-//   p[i,j]  = 2^(scale log2(e) q[i].k[j] - log2(e) lse[i])
+//   p[i,j]  = 2^(log2(e) (scale q[i].k[j] + bias[buckets[P-1+j-i]] - lse[i]))
 //   ds[i,j] = p[i,j] (mask[i,j] dy[i].v[j] - delta[i])
 //   dv[j]   = sum_i mask[i,j] p[i,j] dy[i]
 //   dk[j]   = scale sum_i ds[i,j] q[i]
@@ -137,6 +137,16 @@ DEVICE void draw_keys(uint32_t (&bits)[4], const Mask& mask, int i0, int octet) 
     }
 }
 
+// add_bias_of_queries adds the bias to scores. Rows of p are keys j and j + 8, and columns are queries from i on.
+template <bool biased>
+DEVICE void add_bias_of_queries(float (&p)[4][4], const Bias<biased>& bias, int i, int j) {
+    UNROLL
+    for (int n = 0; n < 4; n++) {
+        UNROLL
+        for (int e = 0; e < 4; e++) bias.add(p[n][e], i + 8 * n + e % 2, j + 8 * (e / 2));
+    }
+}
+
 // hide_queries sets the scores of queries that do not see a key to -Inf. Rows of p are keys j and j + 8, and columns
 // are queries from i on.
 DEVICE void hide_queries(float (&p)[4][4], const Sequence& s, int i, int j) {
@@ -215,19 +225,20 @@ DEVICE void query_gradient(bf16* dq_head, const float (&ds)[4][4], bf16* ds_tile
 //   k, v, dk, dv [NK,HKV*D] bf16, aligned to 16 bytes
 //   lse, delta   [NQ,H]     f32
 //   cu_q, cu_k   [B+1]      int32
+//   bias         [K,H]      bf16, buckets [2P-1] int32, of the kernel with bias in its name
 //
 // Queries pass in tiles of 32, one query head of the group after the other. The products are transposed, keys by
 // queries, so that p and ds are operands of the sums as they are. For dq, ds goes through shared memory.
 //
 // Launched by internal/gpu/attention.go.
 // Launch   grid (HKV, ceil(max keys/64), B), block 128, dynamic shared memory 256 D + (128 D + 256) stages + 4096
-//          bytes, where stages is 2 for D = 128 and 3 below.
-// Limits   D 32, 64, 128; scale > 0; HKV divides H; B < 65,536.
+//          bytes, where stages is 2 for D = 128 and 3 below, and 4 (max queries + 96) more with a bias.
+// Limits   D 32, 64, 128, and 64 with a bias; scale > 0; HKV divides H; B < 65,536.
 // Numerics f32 accumulation; p and ds are rounded to bf16 as operands.
 // Work     8 D flops per visible pair on mma.sync, 10 D if it computes dq. Reads k and v once, and q and dy once per 64
 //          keys; writes dk and dv.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 2.
-template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
+template <int D, bool biased> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
     KeyBlock b;
     if (!b.find(a, kStay, D)) return;
@@ -243,6 +254,8 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     load_tile<D, kStay, false>(v_tile, static_cast<const bf16*>(a.v) + b.kv_at, b.kv_stride, b.rows);
     Pair now = queries.ahead;
     queries.begin(a, b);
+    Bias<biased> bias(stats + kStages<D> * (2 * kPass));
+    bias.template load<bf16>(a, b.head, b.first - (s.queries + kPass - 1), kStay + s.queries + kPass);
 
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     const int top = threadIdx.x / 32 * 16; // of the warp's keys in the tile
@@ -270,6 +283,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
             mask.head = now.head;
             uint32_t bits[4] = {kAllLanes, kAllLanes, kAllLanes, kAllLanes};
             if (mask.active()) draw_keys(bits, mask, s.q0 + i0, j0 / 8);
+            add_bias_of_queries(p, bias, i0 + 2 * t, j0 + g);
             if (i0 + kPass > s.queries || j0 + 16 > s.seen(i0)) hide_queries(p, s, i0 + 2 * t, j0 + g);
             slopes(p, ds, bits, queries.stat(step) + 2 * t, c, kept);
             multiply_add<D>(dv, p, queries.ring.second(step));
@@ -288,6 +302,7 @@ template <int D> DEVICE void attention_backward_kv(const AttentionArgs& a) {
     store_rows<D>(static_cast<bf16*>(a.dk) + at, b.kv_stride, valid, dk, a.scale, a.scale, k_tile, top);
     store_rows<D>(static_cast<bf16*>(a.dv) + at, b.kv_stride, valid, dv, kept, kept, v_tile, top);
 }
-KERNEL_RESIDENT(attention_backward_kv_d32_bf16, AttentionArgs, 128, 4) { attention_backward_kv<32>(a); }
-KERNEL_RESIDENT(attention_backward_kv_d64_bf16, AttentionArgs, 128, 3) { attention_backward_kv<64>(a); }
-KERNEL_RESIDENT(attention_backward_kv_d128_bf16, AttentionArgs, 128, 2) { attention_backward_kv<128>(a); }
+KERNEL_RESIDENT(attention_backward_kv_d32_bf16, AttentionArgs, 128, 4) { attention_backward_kv<32, false>(a); }
+KERNEL_RESIDENT(attention_backward_kv_d64_bf16, AttentionArgs, 128, 3) { attention_backward_kv<64, false>(a); }
+KERNEL_RESIDENT(attention_backward_kv_bias_d64_bf16, AttentionArgs, 128, 2) { attention_backward_kv<64, true>(a); }
+KERNEL_RESIDENT(attention_backward_kv_d128_bf16, AttentionArgs, 128, 2) { attention_backward_kv<128, false>(a); }

@@ -88,7 +88,7 @@ DEVICE void drop_keys(float (&p)[4][4], const Mask& mask, const int (&n)[2], int
 
 // attention_forward: softmax by rows without the matrix of probabilities.
 //
-//   s[i,j] = q[i] . k[j],  c = scale log2(e),  m[i] = max_j s[i,j]
+//   s[i,j] = q[i] . k[j] + bias[buckets[P-1+j-i]] / scale,  c = scale log2(e),  m[i] = max_j s[i,j]
 //   y[i]   = sum_j mask[i,j] 2^(c (s[i,j] - m[i])) v[j] / sum_j 2^(c (s[i,j] - m[i]))
 //   lse[i] = scale m[i] + ln sum_j 2^(c (s[i,j] - m[i]))
 //
@@ -96,6 +96,7 @@ DEVICE void drop_keys(float (&p)[4][4], const Mask& mask, const int (&n)[2], int
 //   k, v         [NK,HKV*D] bf16, aligned to 16 bytes
 //   lse          [NQ,H]     f32, out
 //   cu_q, cu_k   [B+1]      int32
+//   bias         [K,H]      bf16, buckets [2P-1] int32, of the kernel with bias in its name
 //
 // Keys come in tiles of 32. If a tile raises m, the sums of the tiles before are reduced to the new m. Query head h
 // reads key head h HKV/H. Tiles that causality hides completely are not read. A query that sees no key gets zeros and
@@ -103,14 +104,14 @@ DEVICE void drop_keys(float (&p)[4][4], const Mask& mask, const int (&n)[2], int
 //
 // Launched by internal/gpu/attention.go.
 // Launch   grid (H, ceil(max queries/64), B), block 128, dynamic shared memory 128 D + 128 D stages bytes, where stages
-//          is 2 for D = 128 and 3 below.
-// Limits   D 32, 64, 128; scale > 0; HKV divides H; B < 65,536.
+//          is 2 for D = 128 and 3 below, and 4 (max keys + 96) more with a bias.
+// Limits   D 32, 64, 128, and 64 with a bias; scale > 0; HKV divides H, and is H with a bias; B < 65,536.
 // Numerics s, m, sums and y accumulate in f32. The sum of exponentials has unrounded terms; the terms that multiply v
 //          are rounded to bf16.
 // Work     4 D flops per visible pair on mma.sync, one exponential and 1/8 of a philox call. Reads q once, and k and v
 //          once per 64 queries; writes y and lse.
 // Source   Dao 2023, arXiv:2307.08691, algorithm 1.
-template <int D> DEVICE void attention_forward(const AttentionArgs& a) {
+template <int D, bool biased> DEVICE void attention_forward(const AttentionArgs& a) {
     DYNAMIC_SHARED(shared);
     QueryBlock b;
     if (!b.find(a, kStay, D)) return;
@@ -119,6 +120,8 @@ template <int D> DEVICE void attention_forward(const AttentionArgs& a) {
     const KeyRing<D> keys(q_tile + kStay * D, a, b);
     load_tile<D, kStay, false>(q_tile, static_cast<const bf16*>(a.q) + b.q_at, b.stride, b.rows);
     keys.begin();
+    Bias<biased> bias(reinterpret_cast<float*>(q_tile + kStay * D + Ring<D>::size));
+    bias.template load<bf16>(a, b.head, -(b.first + kStay - 1), kStay + s.keys + kPass);
 
     const int lane = threadIdx.x % 32, top = threadIdx.x / 32 * 16;
     const int i[2] = {b.first + top + lane / 4, b.first + top + lane / 4 + 8}; // the lane's queries
@@ -134,6 +137,7 @@ template <int D> DEVICE void attention_forward(const AttentionArgs& a) {
         if (j0 >= seen) continue;
         float p[4][4] = {};
         multiply_transposed<D>(p, q_tile, top, keys.ring.first(step));
+        add_bias(p, bias, i, j);
         if (j0 + kPass > s.seen(b.first + top)) hide_keys(p, s, i, j);
         softmax.raise<D>(p, o, c);
         softmax.exponentials(p, c);
@@ -146,6 +150,7 @@ template <int D> DEVICE void attention_forward(const AttentionArgs& a) {
     bf16* y = static_cast<bf16*>(a.y) + b.q_at + int64_t(top) * b.stride;
     store_rows<D>(y, b.stride, b.rows - top, o, f0, f1, q_tile, top);
 }
-KERNEL_RESIDENT(attention_forward_d32_bf16, AttentionArgs, 128, 5) { attention_forward<32>(a); }
-KERNEL_RESIDENT(attention_forward_d64_bf16, AttentionArgs, 128, 4) { attention_forward<64>(a); }
-KERNEL_RESIDENT(attention_forward_d128_bf16, AttentionArgs, 128, 3) { attention_forward<128>(a); }
+KERNEL_RESIDENT(attention_forward_d32_bf16, AttentionArgs, 128, 5) { attention_forward<32, false>(a); }
+KERNEL_RESIDENT(attention_forward_d64_bf16, AttentionArgs, 128, 4) { attention_forward<64, false>(a); }
+KERNEL_RESIDENT(attention_forward_bias_d64_bf16, AttentionArgs, 128, 3) { attention_forward<64, true>(a); }
+KERNEL_RESIDENT(attention_forward_d128_bf16, AttentionArgs, 128, 3) { attention_forward<128, false>(a); }

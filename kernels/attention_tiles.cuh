@@ -146,6 +146,16 @@ template <int D> DEVICE void multiply_add(float (&o)[D / 8][4], const float (&p)
 // finite_lse returns lse / ln 2, and 0 for a query that sees no key, whose scores are all -Inf.
 DEVICE float finite_lse(float lse) { return lse == negative_infinity() ? 0.0f : lse * kLog2e; }
 
+// add_bias adds the bias to scores. The lane has queries i[0] and i[1], and the keys from j on in the order of spread.
+template <bool biased>
+DEVICE void add_bias(float (&p)[4][4], const Bias<biased>& bias, const int (&i)[2], int j) {
+    UNROLL
+    for (int n = 0; n < 4; n++) {
+        UNROLL
+        for (int e = 0; e < 4; e++) bias.add(p[n][e], i[e / 2], j + 2 * n + e % 2);
+    }
+}
+
 // hide_keys sets the scores of keys that a query does not see to -Inf. The lane has queries i[0] and i[1], and the keys
 // from j on in the order of spread.
 DEVICE void hide_keys(float (&p)[4][4], const Sequence& s, const int (&i)[2], int j) {

@@ -159,8 +159,8 @@ struct EmbedArgs {
     uint32_t aligned;
 };
 
-// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c]. If position is null, the sum
-// has the first term only.
+// embed_forward: dst[n,c] = word[ids[n],c] + position[pos[n],c] + token_type[types[n],c]. The sum has no terms of
+// tables that are null.
 //
 //   dst [N,C], word, position, token_type [V,C] f32 or bf16   ids, pos, types [N] i32
 //
@@ -181,6 +181,12 @@ template <typename T, bool aligned> DEVICE void embed_forward_as(const EmbedArgs
         return;
     }
     load_cols(p, static_cast<const T*>(a.position) + int64_t(a.pos[row]) * a.cols, c, a.cols, aligned);
+    if (!a.token_type) {
+        UNROLL
+        for (int j = 0; j < 8; j++) w[j] += p[j];
+        store_cols(static_cast<T*>(a.dst) + int64_t(row) * a.cols, w, c, a.cols, aligned);
+        return;
+    }
     load_cols(k, static_cast<const T*>(a.token_type) + int64_t(a.types[row]) * a.cols, c, a.cols, aligned);
     UNROLL
     for (int j = 0; j < 8; j++) w[j] = w[j] + p[j] + k[j];

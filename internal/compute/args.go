@@ -52,6 +52,8 @@ type AttentionGradArgs struct {
 	Q, K, V Tensor // the operands of Attention
 	Y, LSE  Tensor // the results dst and lse of Attention
 	DY      Tensor // [NQ,H*D], the gradient of Y
+	// DBias [K,H] Exact may be absent; the gradient of Bias, which must be present then, is added to it.
+	DBias Tensor
 	AttnOpts
 }
 
@@ -71,10 +73,17 @@ type AttnOpts struct {
 	Table  Tensor
 	Causal bool    // query i of a sequence sees keys j <= i + (TK - TQ)
 	Scale  float32 // of the scores, above 0
+	// Bias [K,H], if it is present, is added to the scaled scores (Raffel et al. 2020, arXiv:1910.10683, section 2.1).
+	// Query i and key j of a sequence, both counted from 0, get row Buckets[P-1+j-i]. Buckets [2P-1] Int has numbers below
+	// K for all distances below P, which is at least MaxQ and MaxK. K is at most [MaxBuckets], and KVHeads is Heads.
+	Bias, Buckets Tensor
 	// Dropout is applied to the probabilities. For query row n, head h and key j of the sequence, the mask element is
 	// in row (Dropout.Row + n)*Heads + h and column j.
 	Dropout Dropout
 }
+
+// MaxBuckets is the largest number of rows of a bias of attention.
+const MaxBuckets = 32
 
 // CrossEntropyOpts has the weights of a cross-entropy. The zero value gives the plain negative log-likelihood.
 type CrossEntropyOpts struct {

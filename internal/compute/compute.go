@@ -164,8 +164,8 @@ type Elementwise interface {
 	// element is NaN. x [N,C] Working, C at most 2^24; dst [N] Exact.
 	ArgMax(dst, x Tensor)
 	// Embed computes dst[n] = word[ids[n]] + position[pos[n]] + tokenType[types[n]].
-	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The tables position and tokenType may be absent together,
-	// and then pos and types are too.
+	// ids, pos, types [N] Int; the tables [V,C]; dst [N,C]. The table tokenType may be absent with types, and then the
+	// table position may be absent with pos.
 	Embed(dst, ids, pos, types, word, position, tokenType Tensor)
 	// EmbedGrad adds the rows of dy to the gradients of the tables, in the order of n. The gradients are Exact, and
 	// each may be absent.
@@ -218,9 +218,9 @@ type Norm interface {
 
 // Attention has the ops of attention over packed sequences of variable length.
 type Attention interface {
-	// Attention computes dst = softmax(scale q kT) v for each head and sequence. q, dst [NQ, H*D]; k, v [NK, HKV*D];
-	// lse [NQ, H] Exact receives the logarithm of each row's sum of exponentials. A query whose sequence has no keys
-	// yields zeros and an lse of -Inf.
+	// Attention computes dst = softmax(scale q kT + bias) v for each head and sequence. q, dst [NQ, H*D]; k, v [NK,
+	// HKV*D]; lse [NQ, H] Exact receives the logarithm of each row's sum of exponentials. A query whose sequence has no
+	// keys yields zeros and an lse of -Inf.
 	Attention(dst, lse, q, k, v Tensor, o AttnOpts)
 	// AttentionGrad computes the gradient of Attention.
 	AttentionGrad(o AttentionGradArgs)

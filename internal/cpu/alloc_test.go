@@ -45,6 +45,8 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		Heads: heads, KVHeads: heads, HeadDim: c / heads, CuQ: cu, CuK: cu, MaxQ: n / 2, MaxK: n / 2,
 		Scale: 1, Dropout: drop,
 	}
+	biased, dbias := o, float(5, heads)
+	biased.Bias, biased.Buckets = float(5, heads), d.Alloc(compute.Shape{2*o.MaxK - 1}, compute.Int)
 	lse, one, rstd, angles := float(n, heads), float(n, 1), float(n), float(1, c/heads)
 	shape := compute.Shape{n, c}
 	opts := compute.AdamWOpts{LR: 1e-3, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Step: 1}
@@ -90,6 +92,12 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 		{"AttentionGrad", func() {
 			d.AttentionGrad(compute.AttentionGradArgs{
 				DQ: x, DK: y, DV: z, Q: x, K: y, V: z, Y: s, LSE: lse, DY: s, AttnOpts: o,
+			})
+		}},
+		{"BiasedAttention", func() { d.Attention(x, lse, y, z, s, biased) }},
+		{"BiasedAttentionGrad", func() {
+			d.AttentionGrad(compute.AttentionGradArgs{
+				DQ: x, DK: y, DV: z, Q: x, K: y, V: z, Y: s, LSE: lse, DY: s, DBias: dbias, AttnOpts: biased,
 			})
 		}},
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},

@@ -20,6 +20,9 @@ type heads[T Float] struct {
 	table               []int32 // of blocks; nil if keys and values follow each other
 	mask                vector.DropMask[T]
 	ldq, ldk            int // row strides of q and k
+	bias                []T
+	buckets             []int32
+	dbias               []T // [B,H,K], the gradient of bias by sequence
 }
 
 func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads[T] {
@@ -33,6 +36,9 @@ func newHeads[T Float](q, k, v, y, lse compute.Tensor, o compute.AttnOpts) heads
 	if o.Table.Present() {
 		a.table = ints[T](o.Table)
 	}
+	if o.Bias.Present() {
+		a.bias, a.buckets = Data[T](o.Bias), ints[T](o.Buckets)
+	}
 	return a
 }
 
@@ -43,6 +49,7 @@ type block struct {
 	head, kvHead   int
 	q0, rows       int
 	perHead        bool
+	first          int // number of the first query in its sequence
 	k0, keys       int
 	firstVisible   int // keys that the first row sees; each further row sees one more
 	allRowsSeeKeys bool
@@ -63,7 +70,7 @@ func (a *heads[T]) forBlocks(s, h int, f func(b block)) {
 	for i := q0; i < q1; i += queryBlock {
 		b := block{
 			sequence: s, head: h, kvHead: h / (a.Heads / a.KVHeads),
-			q0: i, rows: min(queryBlock, q1-i),
+			q0: i, rows: min(queryBlock, q1-i), first: i - q0,
 			k0: k0, keys: k1 - k0,
 			allRowsSeeKeys: !a.Causal,
 		}
@@ -127,9 +134,9 @@ func (a *heads[T]) maskRow(mul []T, b block, i int) {
 	a.mask.RowAt(mul, (a.Dropout.Row+uint32(n))*uint32(a.Heads)+uint32(head))
 }
 
-// Attention computes softmax(scale q kT) v for each head. Workers take heads of one sequence at a time: one, or several
-// if they are short. If sequences have one query row, as a decoder's next token, the heads that share keys are rows of
-// one product.
+// Attention computes softmax(scale q kT + bias) v for each head. Workers take heads of one sequence at a time: one, or
+// several if they are short. If sequences have one query row, as a decoder's next token, the heads that share keys are
+// rows of one product.
 func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	if d.err != nil {
 		return
@@ -181,10 +188,12 @@ func (d *Device[T]) attend(w int, a *heads[T], b block) {
 	s := sized(&d.scratch[w].a, max(min(queryBlock, a.MaxQ), b.rows)*a.MaxK)[:b.rows*b.keys]
 	mul := d.maskOf(w, a.MaxK)
 	d.scores(w, a, s, b)
+	bias := d.biasOf(w, a, b)
 	for i := range b.rows {
 		n := b.visible(i)
 		p := s[i*b.keys : i*b.keys+n]
 		clear(s[i*b.keys+n : (i+1)*b.keys])
+		addBias(p, bias, b.rows-1-i)
 		lse := vector.Softmax(p)
 		row, head := b.row(i)
 		a.lse[row*a.Heads+head] = lse

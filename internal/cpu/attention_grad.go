@@ -10,6 +10,7 @@ import (
 //
 //	dv = (M P)T dy,  dS = P (M dyvT - rowsum(dy y)),  dq = scale dS k,  dk = scale dST q
 //
+// The gradient of a row of the bias is the sum of dS over all pairs of its bucket.
 // A worker takes one key-value head of one sequence with all its query heads, so that sums in dk and dv are added in
 // a fixed order.
 func (d *Device[T]) AttentionGrad(o compute.AttentionGradArgs) {
@@ -19,6 +20,10 @@ func (d *Device[T]) AttentionGrad(o compute.AttentionGradArgs) {
 	a := newHeads[T](o.Q, o.K, o.V, o.Y, o.LSE, o.AttnOpts)
 	a.dq, a.dk, a.dv, a.dy = Data[T](o.DQ), Data[T](o.DK), Data[T](o.DV), Data[T](o.DY)
 	group := a.Heads / a.KVHeads
+	if o.DBias.Present() {
+		a.dbias = sized(&d.partial, (len(a.cuQ)-1)*len(a.bias))
+		clear(a.dbias)
+	}
 	d.each((len(a.cuK)-1)*a.KVHeads, 1, func(w, lo, _ int) {
 		s, kv := lo/a.KVHeads, lo%a.KVHeads
 		k0, k1 := int(a.cuK[s]), int(a.cuK[s+1])
@@ -31,6 +36,9 @@ func (d *Device[T]) AttentionGrad(o compute.AttentionGradArgs) {
 			a.forBlocks(s, h, func(b block) { d.attendGrad(w, &a, b) })
 		}
 	})
+	if o.DBias.Present() {
+		a.sumBias(Data[T](o.DBias))
+	}
 }
 
 // attendGrad computes dq of one block and adds the block's contributions to dk and dv.
@@ -51,6 +59,7 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 		b: matrix[T]{a.v[ki:], a.ldk, true}, dst: matrix[T]{ds, b.keys, false},
 	})
 	mul := d.maskOf(w, a.MaxK)
+	bias := d.biasOf(w, a, b)
 	for i := range b.rows {
 		n := b.visible(i)
 		lo, hi := i*b.keys, (i+1)*b.keys
@@ -59,6 +68,7 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 		at := qi + i*a.ldq
 		delta := vector.Dot(a.dy[at:at+a.HeadDim], a.y[at:at+a.HeadDim])
 		row, grad := p[lo:lo+n], ds[lo:lo+n]
+		addBias(row, bias, b.rows-1-i)
 		vector.ExpSum(row, a.lse[(b.q0+i)*a.Heads+b.head])
 		if a.mask.Active() {
 			a.maskRow(mul[:n], b, i)
@@ -66,6 +76,9 @@ func (d *Device[T]) attendGrad(w int, a *heads[T], b block) {
 		} else {
 			vector.SoftmaxGrad(grad, row, delta)
 		}
+	}
+	if a.dbias != nil {
+		a.biasGrad(bias, ds, b)
 	}
 	d.multiply(w, product[T]{
 		m: b.keys, n: a.HeadDim, k: b.rows, alpha: 1, a: matrix[T]{p, b.keys, true},

@@ -97,7 +97,10 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 	p, k := Data[T](position), Data[T](tokenType)
 	var pi, ki []int32
 	if p != nil {
-		pi, ki = ints[T](pos), ints[T](types)
+		pi = ints[T](pos)
+	}
+	if k != nil {
+		ki = ints[T](types)
 	}
 	d.each(len(wi), rowsOf(cols), func(_, lo, hi int) {
 		for n := lo; n < hi; n++ {
@@ -105,6 +108,8 @@ func (d *Device[T]) Embed(dst, ids, pos, types, word, position, tokenType comput
 			readRow(o, word, int(wi[n]))
 			if p != nil {
 				vector.Add(o, o, rowAt(p, pi[n], cols))
+			}
+			if k != nil {
 				vector.Add(o, o, rowAt(k, ki[n], cols))
 			}
 		}

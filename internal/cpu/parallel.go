@@ -22,6 +22,7 @@ const (
 type scratch[T Float] struct {
 	mask []T // multipliers of dropout
 	a, b []T
+	bias []T // bias of attention by distance, and its gradient
 	// product is the memory for products of either package.
 	product sgemm.Scratch
 }

@@ -64,7 +64,7 @@ func TestAttentionUnaligned(t *testing.T) {
 	}{{0, "_d64"}, {1, ""}, {8, "_d64"}} {
 		t.Run(fmt.Sprintf("elements=%d", c.off), func(t *testing.T) {
 			late := narrow.Temp(compute.Shape{c.off + 1}, compute.Working).Slice(c.off, compute.Shape{1})
-			if got := narrow.attentionFor("attention_forward", dim, late).size; got != c.size {
+			if got := narrow.attentionFor("attention_forward", compute.AttnOpts{HeadDim: dim}, late).size; got != c.size {
 				t.Errorf("attentionFor(%d) chose kernels of size %q; want %q", dim, got, c.size)
 			}
 			for i, got := range run(narrow, c.off) {
@@ -82,7 +82,7 @@ func TestAttentionShared(t *testing.T) {
 	for _, narrow := range []bool{false, true} {
 		d := Device{narrow: narrow}
 		for dim := 1; dim <= 256; dim++ {
-			k := d.attentionFor("attention_forward", dim)
+			k := d.attentionFor("attention_forward", compute.AttnOpts{HeadDim: dim})
 			if most := max(k.forward, k.dkv, k.dq); most > 99<<10 {
 				t.Errorf("head size %d, narrow %t: %d bytes of shared memory; at most %d are available", dim, narrow, most, 99<<10)
 			}

@@ -211,21 +211,39 @@ func (d *Device) attentionChecks(rng *rand.Rand) (all []kernelCheck) {
 	for _, headDim := range []int{32, 64, 128} {
 		size := fmt.Sprintf("_d%d", headDim)
 		// dk, dv and the dq of short sequences come from one kernel, and the other dq from the other.
-		all = append(all,
-			kernelCheck{d.named("attention_forward" + size), func() bool { return d.attentionAgrees(rng, headDim, false) }},
-			kernelCheck{d.named("attention_backward_kv" + size), func() bool { return d.attentionAgrees(rng, headDim, true) }})
+		for _, biased := range []bool{false, true} {
+			name := size
+			if biased {
+				name = "_bias" + size
+			}
+			if biased && headDim != biasedTiles {
+				continue
+			}
+			all = append(all,
+				kernelCheck{d.named("attention_forward" + name), func() bool {
+					return d.attentionAgrees(rng, headDim, false, biased)
+				}},
+				kernelCheck{d.named("attention_backward_kv" + name), func() bool {
+					return d.attentionAgrees(rng, headDim, true, biased)
+				}})
+		}
 	}
 	return all
 }
 
 // attentionAgrees runs attention, or its gradient, with the kernels for a head size and with the plain ones, on two
-// sequences: one longer than a block of keys, whose gradient needs both kernels, and one shorter.
-func (d *Device) attentionAgrees(rng *rand.Rand, headDim int, gradient bool) bool {
-	const rows, heads, kvHeads = 140, 2, 1
+// sequences: one longer than a block of keys, whose gradient needs both kernels, and one shorter. biased gives the
+// scores a bias.
+func (d *Device) attentionAgrees(rng *rand.Rand, headDim int, gradient, biased bool) bool {
+	const rows, heads, longest, buckets = 140, 2, 100, 32
+	kvHeads := 1
+	if biased {
+		kvHeads = heads
+	}
 	cu := d.Alloc(compute.Shape{3}, compute.Int)
 	d.UploadInts(cu, []int32{0, 100, rows})
 	o := compute.AttnOpts{
-		Heads: heads, KVHeads: kvHeads, HeadDim: headDim, CuQ: cu, CuK: cu, MaxQ: 100, MaxK: 100, Causal: true,
+		Heads: heads, KVHeads: kvHeads, HeadDim: headDim, CuQ: cu, CuK: cu, MaxQ: longest, MaxK: longest, Causal: true,
 		Scale: float32(1 / math.Sqrt(float64(headDim))), Dropout: compute.Dropout{P: 0.1, Key: 1, Step: 1},
 	}
 	random := func(size float32, heads int) compute.Tensor {
@@ -234,6 +252,16 @@ func (d *Device) attentionAgrees(rng *rand.Rand, headDim int, gradient bool) boo
 	// Queries are large, so that probabilities differ and their largest value changes from tile to tile.
 	q, k, v, dy := random(6, heads), random(1, kvHeads), random(1, kvHeads), random(1, heads)
 	defer d.free(cu, q, dy, k, v)
+	if biased {
+		o.Bias = d.random(rng, 2, compute.Working, buckets, heads)
+		o.Buckets = d.Alloc(compute.Shape{2*longest - 1}, compute.Int)
+		defer d.free(o.Bias, o.Buckets)
+		places := make([]int32, 2*longest-1)
+		for i := range places {
+			places[i] = int32(i % buckets)
+		}
+		d.UploadInts(o.Buckets, places)
+	}
 	like := func(t compute.Tensor) compute.Tensor { return d.Alloc(t.Shape, t.DType) }
 	y, lse := like(q), d.Alloc(compute.Shape{rows, heads}, compute.Exact)
 	defer d.free(y, lse)

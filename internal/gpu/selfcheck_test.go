@@ -119,7 +119,7 @@ func TestRefusedKernels(t *testing.T) {
 			t.Fatalf("element %d is %v; want %v", i, v, want)
 		}
 	}
-	if size := d.attentionFor("attention_forward", 64).size; size != "" {
+	if size := d.attentionFor("attention_forward", compute.AttnOpts{HeadDim: 64}).size; size != "" {
 		t.Errorf("attention uses kernels of size %q; want the general ones", size)
 	}
 	if err := d.Sync(); err != nil {

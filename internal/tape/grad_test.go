@@ -235,6 +235,23 @@ func attend(g *gradient, first bool, drop compute.Dropout) *Var {
 	return g.Attention(g.x("q", rows, heads*d), g.x("k", keys, kvHeads*d), g.x("v", keys, kvHeads*d), o)
 }
 
+// attendBiased is two layers of attention with one bias, over sequences of 3, 1 and 4 keys.
+func attendBiased(g *gradient, first bool) *Var {
+	const heads, d, keys = 2, 3, 8
+	o := compute.AttnOpts{
+		Heads: heads, KVHeads: heads, HeadDim: d, CuK: g.ints(0, 3, 4, 8), MaxK: 4, MaxQ: 4, Scale: 0.6, Dropout: drop(1),
+		Buckets: g.ints(2, 1, 0, 3, 4, 4, 1, 0, 1),
+	}
+	k, v, bias := g.x("k", keys, heads*d), g.x("v", keys, heads*d), g.p("bias", 5, heads)
+	o.CuQ = o.CuK
+	q := g.BiasedAttention(g.x("q", keys, heads*d), k, v, bias, o)
+	if first {
+		q = g.Gather(q, g.ints(0, 3, 4))
+		o.CuQ, o.MaxQ = g.ints(0, 1, 2, 3), 1
+	}
+	return g.BiasedAttention(q, k, v, bias, o)
+}
+
 func TestAttentionGrad(t *testing.T) {
 	for _, first := range []bool{false, true} {
 		for _, p := range []compute.Dropout{{}, drop(1)} {
@@ -245,6 +262,13 @@ func TestAttentionGrad(t *testing.T) {
 			})
 		}
 	}
+	t.Run("bias", func(t *testing.T) {
+		for _, first := range []bool{false, true} {
+			subsets(t, []string{"q", "k", "v", "bias"}, func(t *testing.T, frozen []string) {
+				newGradient(t).check(func(g *gradient) *Var { return attendBiased(g, first) }, frozen...)
+			})
+		}
+	})
 	t.Run("q=k=v", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			x, cu := g.x("x", n, c), g.ints(0, 3, n)
@@ -290,6 +314,15 @@ func TestEmbedGrad(t *testing.T) {
 				g.p("token type", 2, c),
 			)
 		}, frozen...)
+	})
+	t.Run("without token types", func(t *testing.T) {
+		subsets(t, []string{"word", "position"}, func(t *testing.T, frozen []string) {
+			newGradient(t).check(func(g *gradient) *Var {
+				return g.Embed(
+					g.ints(4, 0, 4, 1), g.ints(0, 1, 2, 0), compute.Tensor{}, g.p("word", 5, c), g.p("position", 3, c), nil,
+				)
+			}, frozen...)
+		})
 	})
 	t.Run("word alone", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {

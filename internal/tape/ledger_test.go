@@ -126,11 +126,12 @@ func (l *ledger) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
 }
 
 func (l *ledger) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
-	l.use("Attention", dst, lse, q, k, v, o.CuQ, o.CuK)
+	l.use("Attention", dst, lse, q, k, v, o.CuQ, o.CuK, o.Bias, o.Buckets)
 }
 
 func (l *ledger) AttentionGrad(o compute.AttentionGradArgs) {
-	l.use("AttentionGrad", o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.LSE, o.DY, o.CuQ, o.CuK)
+	l.use("AttentionGrad", o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.LSE, o.DY, o.CuQ, o.CuK,
+		o.Bias, o.Buckets, o.DBias)
 }
 
 func (l *ledger) ScaleCols(dst, x, v tensor, o compute.ScaleOpts) {

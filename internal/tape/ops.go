@@ -121,12 +121,24 @@ func (t *Tape) LowRankUp(y, u *Var, b *Param, scale float32) {
 // Attention returns softmax(scale q kT) v for each head, over packed rows; see compute.Attention. q [NQ,H*D], k and v
 // [NK,HKV*D], y [NQ,H*D].
 func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
+	return t.BiasedAttention(q, k, v, nil, o)
+}
+
+// BiasedAttention returns softmax(scale q kT + bias) v for each head. bias [K,H] has a row for each bucket of
+// o.Buckets; see compute.AttnOpts. If bias is nil it is [Tape.Attention].
+func (t *Tape) BiasedAttention(q, k, v *Var, bias *Param, o compute.AttnOpts) *Var {
 	nq, nk := q.Value.Shape.Rows(), k.Value.Shape.Rows()
 	check(is(q.Value, nq, o.Heads*o.HeadDim) &&
 		is(k.Value, nk, o.KVHeads*o.HeadDim) && is(v.Value, nk, o.KVHeads*o.HeadDim) &&
 		o.CuQ.Shape.Len() == o.CuK.Shape.Len(), "attention", "q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]",
 		q.Value, k.Value, v.Value, o.CuQ, o.CuK)
-	y := t.out("attention", q.Value.Shape, q.needs || k.needs || v.needs, q, k, v)
+	if o.Bias = bias.value(); bias != nil {
+		rows, places := o.Bias.Shape.Rows(), o.Buckets.Shape.Len()
+		check(is(o.Bias, rows, o.Heads) && rows <= compute.MaxBuckets && o.KVHeads == o.Heads && places%2 == 1 &&
+			places >= 2*max(o.MaxQ, o.MaxK)-1, "attention", "bias [K H], K at most 32, buckets [2P-1]", o.Bias, o.Buckets)
+		params("attention", bias)
+	}
+	y := t.out("attention", q.Value.Shape, q.needs || k.needs || v.needs || bias.Trains(), q, k, v)
 	lse := t.exact(compute.Shape{nq, o.Heads})
 	t.Dev.Attention(y.Value, lse, q.Value, k.Value, v.Value, o)
 	t.watch("attention", "", y)
@@ -138,7 +150,8 @@ func (t *Tape) Attention(q, k, v *Var, o compute.AttnOpts) *Var {
 	t.push(y, func(dy compute.Tensor) {
 		dq, dk, dv := t.temp(q.Value.Shape), t.temp(k.Value.Shape), t.temp(v.Value.Shape)
 		t.Dev.AttentionGrad(compute.AttentionGradArgs{
-			DQ: dq, DK: dk, DV: dv, Q: q.Value, K: k.Value, V: v.Value, Y: y.Value, LSE: lse, DY: dy, AttnOpts: o,
+			DQ: dq, DK: dk, DV: dv, Q: q.Value, K: k.Value, V: v.Value, Y: y.Value, LSE: lse, DY: dy,
+			DBias: bias.grad(), AttnOpts: o,
 		})
 		t.addGrad(q, dq)
 		t.addGrad(k, dk)
@@ -213,12 +226,15 @@ func (t *Tape) Gather(x *Var, idx compute.Tensor) *Var {
 	return y
 }
 
-// Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C]. position and
-// tokenType may be nil together, and pos and types are absent then.
+// Embed returns y = word[ids] + position[pos] + tokenType[types]. ids, pos, types [N] Int; y [N,C]. tokenType may be
+// nil, and then position may be too; their indices are absent then.
 func (t *Tape) Embed(ids, pos, types compute.Tensor, word, position, tokenType *Param) *Var {
 	n, c := ids.Shape.Len(), word.Value.Shape.Cols()
-	check((position == nil) == (tokenType == nil) && (position == nil || pos.Shape.Len() == n && types.Shape.Len() == n &&
-		position.Value.Shape.Cols() == c && tokenType.Value.Shape.Cols() == c),
+	fits := func(table *Param, idx compute.Tensor) bool {
+		return table == nil && !idx.Present() ||
+			table != nil && idx.Shape.Len() == n && table.Value.Shape.Cols() == c
+	}
+	check(fits(position, pos) && fits(tokenType, types) && (position != nil || tokenType == nil),
 		"embed", "ids, pos, types [N], tables [V C]", ids, pos, types, word.Value, position.value(), tokenType.value())
 	params("embed", word, position, tokenType)
 	y := t.out(

@@ -32,6 +32,13 @@ func TestShapeErrors(t *testing.T) {
 			t.Attention(q, k, v, compute.AttnOpts{Heads: 2, KVHeads: 1, HeadDim: 3, CuQ: ints(cuQ), CuK: ints(cuK)})
 		}
 	}
+	biased := func(bias *Param, buckets int) func(*Tape) {
+		return func(t *Tape) {
+			t.BiasedAttention(x(7, 6), x(7, 6), x(7, 6), bias, compute.AttnOpts{
+				Heads: 2, KVHeads: 2, HeadDim: 3, CuQ: ints(3), CuK: ints(3), MaxQ: 4, MaxK: 5, Buckets: ints(buckets),
+			})
+		}
+	}
 	none := compute.Tensor{}
 	angles := func(dim int) compute.Tensor { return dev.Temp(compute.Shape{9, dim}, compute.Exact) }
 	entropy := func(labels, rows, classes compute.Tensor) func(*Tape) {
@@ -78,6 +85,14 @@ func TestShapeErrors(t *testing.T) {
 			"compute: add norm: shapes are [[7 6] [7 6] [5] [6]]; want x [N C], residual [N C], gamma [C], beta [C]"},
 		{"beta", addNorm(x(7, 6), x(7, 6), p(6), p(5)),
 			"compute: add norm: shapes are [[7 6] [7 6] [6] [5]]; want x [N C], residual [N C], gamma [C], beta [C]"},
+		{"heads of a bias", biased(p(9, 3), 9),
+			"compute: attention: shapes are [[9 3] [9]]; want bias [K H], K at most 32, buckets [2P-1]"},
+		{"rows of a bias", biased(p(33, 2), 9),
+			"compute: attention: shapes are [[33 2] [9]]; want bias [K H], K at most 32, buckets [2P-1]"},
+		{"buckets", biased(p(9, 2), 8),
+			"compute: attention: shapes are [[9 2] [8]]; want bias [K H], K at most 32, buckets [2P-1]"},
+		{"length of buckets", biased(p(9, 2), 7),
+			"compute: attention: shapes are [[9 2] [7]]; want bias [K H], K at most 32, buckets [2P-1]"},
 		{"q", attention(x(7, 5), x(7, 3), x(7, 3), 3, 3),
 			"compute: attention: shapes are [[7 5] [7 3] [7 3] [3] [3]]; want q [NQ H*D], k, v [NK HKV*D], cu_seqlens [B+1]"},
 		{"k", attention(x(7, 6), x(7, 6), x(7, 3), 3, 3),

@@ -18,8 +18,9 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=RMSNormGrad/difference=central", run: differenceRMSNorm},
 		{name: "op=SwiGLUGrad/difference=central", run: differenceSwiGLU},
 		{name: "op=RoPE/difference=central", run: differenceRoPE},
-		{name: "op=AttentionGrad/difference=central/causal=false", run: func(s *suite) { differenceAttention(s, false) }},
-		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, true) }},
+		{name: "op=AttentionGrad/difference=central/causal=false", run: func(s *suite) { differenceAttention(s, 2, false) }},
+		{name: "op=AttentionGrad/difference=central/causal=true", run: func(s *suite) { differenceAttention(s, 2, true) }},
+		{name: "op=AttentionGrad/difference=central/bias=true", run: func(s *suite) { differenceAttention(s, 4, false) }},
 		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
 		{name: "op=ScaleColsGrad/difference=central", run: differenceScale},
@@ -183,13 +184,26 @@ func differenceRoPE(s *suite) {
 	})
 }
 
-func differenceAttention(s *suite, causal bool) {
+// differenceAttention gives attention a bias if it has as many heads of keys as of queries.
+func differenceAttention(s *suite, kvHeads int, causal bool) {
+	const heads = 4
 	a := attnData{
-		heads: 4, kvHeads: 2, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5,
+		heads: heads, kvHeads: kvHeads, dim: 5, lenQ: []int{3, 0, 7}, lenK: []int{4, 2, 7}, causal: causal, scale: 0.5,
 		drop: someDropout(0.25),
 	}
+	if kvHeads == heads {
+		a.places, a.buckets = 8, s.below(15, biasRows-1)
+	}
 	o := a.options(s)
-	q, k, v := s.variable(s.working, "q", 10, 20), s.variable(s.working, "k", 13, 10), s.variable(s.working, "v", 13, 10)
+	wide := 5 * kvHeads
+	q := s.variable(s.working, "q", 10, 20)
+	k, v := s.variable(s.working, "k", 13, wide), s.variable(s.working, "v", 13, wide)
+	variables := []*variable{q, k, v}
+	grad := compute.AttentionGradArgs{DQ: q.grad.Tensor, DK: k.grad.Tensor, DV: v.grad.Tensor}
+	if a.places > 0 {
+		bias := s.variable(s.exact, "bias", biasRows, heads)
+		o.Bias, grad.DBias, variables = bias.Tensor, bias.grad.Tensor, append(variables, bias)
+	}
 	y, lse := s.working.output("y", 10, 20), s.exact.output("lse", 10, 4)
 	dy, total := s.objective(y)
 	forward := func() float64 {
@@ -197,11 +211,10 @@ func differenceAttention(s *suite, causal bool) {
 		return total()
 	}
 	forward()
-	s.dev.AttentionGrad(compute.AttentionGradArgs{
-		DQ: q.grad.Tensor, DK: k.grad.Tensor, DV: v.grad.Tensor, Q: q.Tensor, K: k.Tensor, V: v.Tensor, Y: y.Tensor,
-		LSE: lse.Tensor, DY: dy, AttnOpts: o,
-	})
-	for _, x := range []*variable{q, k, v} {
+	grad.Q, grad.K, grad.V, grad.Y, grad.LSE, grad.DY = q.Tensor, k.Tensor, v.Tensor, y.Tensor, lse.Tensor, dy
+	grad.AttnOpts = o
+	s.dev.AttentionGrad(grad)
+	for _, x := range variables {
 		s.difference(x, forward)
 	}
 }

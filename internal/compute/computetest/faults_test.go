@@ -233,6 +233,36 @@ var faults = []fault{
 			d.Attention(dst, lse, q, k, v, o)
 		}
 	}},
+	{"Attention", "bias_ignored", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+			o.Bias, o.Buckets = tensor{}, tensor{}
+			d.Attention(dst, lse, q, k, v, o)
+		}
+	}},
+	{"Attention", "bias_of_the_next_distance", func(f *faulty, d compute.Device) {
+		f.attention = func(dst, lse, q, k, v tensor, o compute.AttnOpts) {
+			if o.Bias.Present() {
+				o.Buckets = o.Buckets.View(2, o.Buckets.Shape[0])
+			}
+			d.Attention(dst, lse, q, k, v, o)
+		}
+	}},
+	{"Attention", "gradient_of_bias_scaled", func(f *faulty, d compute.Device) {
+		f.attnGrad = func(o compute.AttentionGradArgs) {
+			d.AttentionGrad(o)
+			if o.DBias.Present() {
+				d.Axpy(o.DBias, o.Scale-1, o.DBias)
+			}
+		}
+	}},
+	{"Attention", "gradient_of_bias_overwritten", func(f *faulty, d compute.Device) {
+		f.attnGrad = func(o compute.AttentionGradArgs) {
+			if o.DBias.Present() {
+				d.Fill(o.DBias, 0)
+			}
+			d.AttentionGrad(o)
+		}
+	}},
 	{"Attention", "gradient_of_another_mask", func(f *faulty, d compute.Device) {
 		f.attnGrad = func(o compute.AttentionGradArgs) {
 			o.Dropout.Step++

@@ -234,15 +234,15 @@ func (d *narrow) SwiGLUGrad(dgate, dup, gate, up, dy tensor) {
 }
 
 func (d *narrow) Attention(dst, lse, q, k, v tensor, o compute.AttnOpts) {
-	wantWorking(dst, q, k, v)
+	wantWorking(dst, q, k, v, o.Bias)
 	wantExact(lse)
 	d.Device.Attention(dst, lse, q, k, v, o)
 	store(dst)
 }
 
 func (d *narrow) AttentionGrad(o compute.AttentionGradArgs) {
-	wantWorking(o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.DY)
-	wantExact(o.LSE)
+	wantWorking(o.DQ, o.DK, o.DV, o.Q, o.K, o.V, o.Y, o.DY, o.Bias)
+	wantExact(o.LSE, o.DBias)
 	d.Device.AttentionGrad(o)
 	store(o.DQ, o.DK, o.DV)
 }

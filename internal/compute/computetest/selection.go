@@ -131,6 +131,13 @@ func checkEmbed(s *suite, n, c int) {
 		plain[i] = float64(float32(rw[i]) + float32(rp[i]) + float32(rk[i]))
 	}
 	s.near(dst, want, plain, 1)
+	for i := range want {
+		want[i] = rw[i] + rp[i]
+		plain[i] = float64(float32(rw[i]) + float32(rp[i]))
+	}
+	without := s.working.output("dst without token types", n, c)
+	s.dev.Embed(without.Tensor, s.ints(ids), s.ints(pos), compute.Tensor{}, word, position, compute.Tensor{})
+	s.near(without, want, plain, 1)
 	alone := s.working.output("dst of words alone", n, c)
 	s.dev.Embed(alone.Tensor, s.ints(ids), compute.Tensor{}, compute.Tensor{}, word, compute.Tensor{}, compute.Tensor{})
 	s.same(alone, rw)
