@@ -2,10 +2,10 @@
 
     python scripts/golden_tokenizer.py                      small tokenizers and golden ids
     python scripts/golden_tokenizer.py --unicode            character tables of the library
-    python scripts/golden_tokenizer.py --glue DATA --out F  digests over real GLUE files
+    python scripts/golden_tokenizer.py --glue DATA --mpnet DIR --out F  digests over real GLUE files
 
-DATA holds glue/<TASK>/*.tsv and tokenizers/{roberta-base,bert-uncased}. Needs
-the packages tokenizers and transformers; the product itself does not.
+DATA holds glue/<TASK>/*.tsv and tokenizers/{roberta-base,bert-uncased}, and DIR
+is all-mpnet-base-v2. Needs the packages tokenizers and transformers; the product itself does not.
 """
 
 import argparse
@@ -242,6 +242,23 @@ def variants():
         del s["model"]["type"]
         s["post_processor"] = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
 
+    # MPNet has BERT's vocabulary and RoBERTa's special tokens around a text.
+    vocab = ["<s>", "<pad>", "</s>", "<unk>"] + list(spec["model"]["vocab"]) + ["<mask>"]
+    text = "".join(token + "\n" for token in vocab)
+    yield from_files("mpnet-files", transformers.MPNetTokenizer, {
+        "vocab.txt": text, "tokenizer_config.json": {"tokenizer_class": "MPNetTokenizer"}})
+
+    def mpnet(s):
+        n = len(vocab) - 1
+        s["model"]["vocab"] = {token: i for i, token in enumerate(vocab)}
+        s["added_tokens"] = [added(vocab[i], i, special=True) for i in (0, 1, 2)] + [
+            added("<unk>", 3, special=True, normalized=True), added("[UNK]", vocab.index("[UNK]"), special=True),
+            added("<mask>", n, special=True, lstrip=True)]
+        s["post_processor"] = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0],
+                               "trim_offsets": True, "add_prefix_space": False}
+
+    yield from_json("mpnet", edit(wp, mpnet))
+
     yield from_json("wordpiece-added", edit(wp, lambda s: (raw(s), s["normalizer"].update(lowercase=True))))
     yield from_json("wordpiece-raw", edit(wp, raw))
 
@@ -360,11 +377,12 @@ GLUE = {
 }
 
 
-def glue(data, out):
+def glue(data, mpnet, out):
     loaded = {"roberta-base": transformers.RobertaTokenizerFast.from_pretrained(os.path.join(data, "tokenizers",
                                                                                              "roberta-base")),
               "bert-uncased": transformers.BertTokenizerFast.from_pretrained(os.path.join(data, "tokenizers",
-                                                                                          "bert-uncased"))}
+                                                                                          "bert-uncased")),
+              "all-mpnet-base-v2": transformers.MPNetTokenizer.from_pretrained(mpnet)}
     entries = []
     for file, (alone, pair) in GLUE.items():
         with open(os.path.join(data, "glue", file), encoding="utf-8", newline="\n") as f:
@@ -396,11 +414,12 @@ if __name__ == "__main__":
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--unicode", action="store_true")
     p.add_argument("--glue", metavar="DATA")
+    p.add_argument("--mpnet", metavar="DIR")
     p.add_argument("--out", metavar="F", default=os.path.join(DATA, "golden", "glue.json"))
     args = p.parse_args()
     if args.unicode:
         unicode_tables()
     elif args.glue:
-        glue(args.glue, args.out)
+        glue(args.glue, args.mpnet, args.out)
     else:
         golden()

@@ -237,7 +237,7 @@ func (b *builder) setTemplates(t *Tokenizer, all *vocab, cfg *config) error {
 		}
 		ids[i] = id
 	}
-	if _, ok := b.model.(*wordPiece); ok {
+	if _, ok := b.model.(*wordPiece); ok && !cfg.mpnet() {
 		t.single, t.pair = bertTemplates(ids[0], ids[1])
 	} else {
 		t.single, t.pair = robertaTemplates(ids[0], ids[1])

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -16,6 +17,7 @@ type config struct {
 	StripAccents         *bool  `json:"strip_accents"`
 	TokenizeChineseChars *bool  `json:"tokenize_chinese_chars"`
 	AddPrefixSpace       *bool  `json:"add_prefix_space"`
+	Class                string `json:"tokenizer_class"`
 	SplitSpecialTokens   bool   `json:"split_special_tokens"`
 	TruncationSide       string `json:"truncation_side"`
 	AddBosToken          *bool  `json:"add_bos_token"`
@@ -45,9 +47,9 @@ type specialNames struct {
 	Extra []addedToken `json:"additional_special_tokens"`
 }
 
-// robertaNames and bertNames are the tokens of plain vocabularies whose files
-// name no tokens. RoBERTa's <mask> includes the space before it, as in the
-// published checkpoint.
+// robertaNames, bertNames and mpnetNames are the tokens of plain vocabularies
+// whose files name no tokens. The <mask> of RoBERTa and MPNet includes the space
+// before it, as in the published checkpoints.
 var (
 	robertaNames = specialNames{
 		Bos: special("<s>"), Eos: special("</s>"), Unk: special("<unk>"), Sep: special("</s>"),
@@ -58,7 +60,15 @@ var (
 		Unk: special("[UNK]"), Sep: special("[SEP]"), Pad: special("[PAD]"),
 		Cls: special("[CLS]"), Mask: special("[MASK]"),
 	}
+	mpnetNames = specialNames{
+		Bos: special("<s>"), Eos: special("</s>"), Unk: special("[UNK]"), Sep: special("</s>"),
+		Pad: special("<pad>"), Cls: special("<s>"), Mask: robertaNames.Mask,
+	}
 )
+
+// mpnet reports whether the files are those of MPNet's tokenizer: WordPiece whose
+// special tokens are arranged as RoBERTa's are.
+func (c *config) mpnet() bool { return strings.HasPrefix(c.Class, "MPNetTokenizer") }
 
 func special(content string) *addedToken {
 	return &addedToken{Content: content, Special: true, id: -1}

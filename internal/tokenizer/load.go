@@ -25,7 +25,8 @@ const (
 
 // Load reads the tokenizer in folder dir: tokenizer.json if it is there, else
 // vocab.json with merges.txt (byte-level BPE with RoBERTa's special tokens),
-// else vocab.txt (WordPiece with BERT's), else tokenizer.model (the BPE of
+// else vocab.txt (WordPiece with BERT's, or with MPNet's if tokenizer_config.json
+// says that it is an MPNetTokenizer), else tokenizer.model (the BPE of
 // SentencePiece). Beside them, tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json may name special tokens, and
 // tokenizer_config.json may set do_lower_case, strip_accents,
@@ -122,7 +123,11 @@ func fromVocabText(d *folder, cfg *config) (*builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{source: src, vocab: v, names: cfg.Names.orDefaults(bertNames, v)}
+	defaults := bertNames
+	if cfg.mpnet() {
+		defaults = mpnetNames
+	}
+	b := &builder{source: src, vocab: v, names: cfg.Names.orDefaults(defaults, v)}
 	if err := b.requireNamed(); err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 // Package tokenizer turns text into the token ids of a Hugging Face checkpoint,
-// and ids into text. It supports WordPiece (BERT, Devlin et al. 2018),
+// and ids into text. It supports WordPiece (BERT, Devlin et al. 2018, and MPNet),
 // byte-level BPE (RoBERTa, GPT-2's scheme of Radford et al. 2019, and the
 // splits of Llama 3, Qwen and SmolLM) and the BPE of SentencePiece with byte
 // fallback (LLaMA, Mistral). The ids equal those of Hugging Face's own
@@ -48,7 +48,7 @@ type model interface {
 
 // Encoding is one example: a text or a pair of texts with the special tokens
 // the model expects, and no padding. IDs and TypeIDs have the same length T.
-// TypeIDs are 0 throughout for RoBERTa, 0 and 1 for BERT's first and second text.
+// TypeIDs are 0 throughout for RoBERTa and MPNet, 0 and 1 for BERT's first and second text.
 type Encoding struct {
 	IDs     []int32
 	TypeIDs []int32
