@@ -35,17 +35,6 @@ func checkFrozen(s *suite, stored compute.DType, n, m, k int) {
 	if w.DType != compute.Working {
 		s.Errorf("frozen weights are %v, want Working", w.DType)
 	}
-	same := func(what string, a, b compute.Tensor) {
-		x, y := make([]float32, a.Shape.Len()), make([]float32, b.Shape.Len())
-		s.dev.Download(x, a)
-		s.dev.Download(y, b)
-		for i := range x {
-			if x[i] != y[i] {
-				s.Errorf("%s: element %d is %v with frozen weights, %v with others", what, i, x[i], y[i])
-				return
-			}
-		}
-	}
 	zeros := make([]float32, m*k)
 	s.dev.Download(zeros, w)
 	if slices.Max(zeros) != 0 || slices.Min(zeros) != 0 {
@@ -58,8 +47,41 @@ func checkFrozen(s *suite, stored compute.DType, n, m, k int) {
 	s.dev.Reset()
 	plain := s.dev.Temp(compute.Shape{m, k}, compute.Working)
 	s.dev.Upload(plain, values)
-	same("Download", w, plain)
+	s.sameBits("Download", w, plain)
 
+	ops := frozenOps(s, n, m, k)
+	want := ops(plain)
+	for op, got := range ops(w) {
+		s.sameBits(op, got, want[op])
+	}
+	// Values that two bytes do not hold are kept like all others.
+	for i := range values {
+		values[i] /= 3
+	}
+	s.dev.Upload(w, values)
+	s.dev.Upload(plain, values)
+	s.sameBits("Download of other values", w, plain)
+	s.dev.Free(w)
+	if got := s.dev.Stats().PersistentBytes; got != before {
+		s.Errorf("PersistentBytes = %d after Free, want %d", got, before)
+	}
+}
+
+// sameBits compares a result with frozen weights, x, with that of others, y.
+func (s *suite) sameBits(what string, x, y compute.Tensor) {
+	a, b := make([]float32, x.Shape.Len()), make([]float32, y.Shape.Len())
+	s.dev.Download(a, x)
+	s.dev.Download(b, y)
+	for i := range a {
+		if a[i] != b[i] {
+			s.Errorf("%s: element %d is %v with frozen weights, %v with others", what, i, a[i], b[i])
+			return
+		}
+	}
+}
+
+// frozenOps returns a function that computes all ops that read weights [m,k], over n rows.
+func frozenOps(s *suite, n, m, k int) func(w compute.Tensor) map[string]compute.Tensor {
 	x, _ := s.working.random("x", n, k)
 	bias, _ := s.working.random("bias", m)
 	dy, _ := s.working.random("dy", n, m)
@@ -67,7 +89,7 @@ func checkFrozen(s *suite, stored compute.DType, n, m, k int) {
 	b, _ := s.working.random("b", m, 2)
 	ids := s.ints(s.below(n, m))
 	temp := func(d compute.DType, shape ...int) compute.Tensor { return s.dev.Temp(shape, d) }
-	results := func(w compute.Tensor) map[string]compute.Tensor {
+	return func(w compute.Tensor) map[string]compute.Tensor {
 		out := map[string]compute.Tensor{
 			"Linear": temp(compute.Working, n, m), "Gemm": temp(compute.Working, n, k),
 			"Gemm transposed": temp(compute.Working, n, m),
@@ -83,20 +105,5 @@ func checkFrozen(s *suite, stored compute.DType, n, m, k int) {
 		s.dev.Copy(out["Copy"], w)
 		s.dev.LowRankInvNorm(out["LowRankInvNorm"], w, a, b, 0.5)
 		return out
-	}
-	want := results(plain)
-	for op, got := range results(w) {
-		same(op, got, want[op])
-	}
-	// Values that two bytes do not hold are kept like all others.
-	for i := range values {
-		values[i] /= 3
-	}
-	s.dev.Upload(w, values)
-	s.dev.Upload(plain, values)
-	same("Download of other values", w, plain)
-	s.dev.Free(w)
-	if got := s.dev.Stats().PersistentBytes; got != before {
-		s.Errorf("PersistentBytes = %d after Free, want %d", got, before)
 	}
 }
