@@ -177,9 +177,6 @@ func temperature(samples int) float64 {
 	return 0.8
 }
 
-// Title names benchmark, protocol, data and choice of tokens.
-func (e *Evaluation) Title() string { return e.title }
-
 // Total returns the number of questions.
 func (e *Evaluation) Total() int { return len(e.questions) }
 
