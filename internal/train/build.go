@@ -153,12 +153,18 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	if err := r.log.WriteEnv(runlog.Env{Device: o.Device.Name(), BLAS: o.BLAS, DataSHA256: hashes}); err != nil {
 		return err
 	}
-	method := r.stepper.Method
+	r.logStart(from, plan)
+	return errors.Join(r.linkBest(), r.prune())
+}
+
+// logStart logs what the run will do, and from which checkpoint it continues if from is not "".
+func (r *run) logStart(from string, plan Plan) {
+	c, task, method := r.session.Config, r.session.Set.Task, r.stepper.Method
 	r.log.Start(runlog.Start{
 		Step: r.state.Step, Steps: r.steps, Epochs: c.Train.Epochs, Out: r.out, ResumedFrom: from,
 		Method: c.Method.Name(), Task: task.Name, Labels: task.Labels, Metric: task.Select,
 		TrainExamples: r.train.Len(), DevExamples: r.test.Len(),
-		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: o.Device.Name(),
+		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: r.dev.Name(),
 	})
 	for _, line := range r.header(plan) {
 		r.log.Printf("%s", line)
@@ -188,7 +194,6 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		r.log.Printf("%s, the checkpoint of the best epoch so far, is missing; "+
 			"best will point to the next epoch that is better", checkpointAt(r.out, b))
 	}
-	return errors.Join(r.linkBest(), r.prune())
 }
 
 // header returns three lines about the data, the method and the memory of the run.

@@ -240,3 +240,9 @@ func current(info fs.FileInfo, path string) bool {
 	abs, failed := filepath.Abs(path)
 	return err == nil && failed == nil && os.SameFile(info, here) && filepath.Dir(abs) != abs
 }
+
+// exists reports whether path is the name of a file, a directory or a link.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

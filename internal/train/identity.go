@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -264,10 +263,4 @@ func refuse(headline string, differences []identity.Difference) error {
 		}
 	}
 	return &refusal{identity.List(headline, "run", differences), kind}
-}
-
-// exists reports whether path is the name of a file, a directory or a link.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
 }

@@ -16,21 +16,21 @@ import (
 // or train.label_smoothing does not fit the data.
 func (s *Session) classWeights(d data) ([]float64, error) {
 	t, labels := s.Config.Train, s.Set.Task.Labels
-	refuse := func(format string, a ...any) ([]float64, error) {
+	fault := func(format string, a ...any) ([]float64, error) {
 		return nil, &config.Error{Faults: []error{fmt.Errorf("train: plan the loss: "+format, a...)}}
 	}
 	switch {
 	case labels == nil && len(t.ClassWeights) > 0:
-		return refuse("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: " +
+		return fault("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: " +
 			"classification")
 	case labels == nil && t.LabelSmoothing > 0:
-		return refuse("train.label_smoothing is %v, and the labels are numbers; set it to 0, or set data.kind: "+
+		return fault("train.label_smoothing is %v, and the labels are numbers; set it to 0, or set data.kind: "+
 			"classification",
 			t.LabelSmoothing)
 	case !t.Balanced():
 		w := t.Weights()
 		if w != nil && len(w) != len(labels) {
-			return refuse("train.class_weights has %s, and there are %d labels; give one number for each of %s",
+			return fault("train.class_weights has %s, and there are %d labels; give one number for each of %s",
 				place.Count(len(w), "number", "numbers"), len(labels), place.List(labels))
 		}
 		return w, nil
@@ -42,7 +42,7 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	weights := make([]float64, len(labels))
 	for c, n := range counts {
 		if n == 0 {
-			return refuse("train.class_weights is balanced, and %s has no example of label %s; "+
+			return fault("train.class_weights is balanced, and %s has no example of label %s; "+
 				"add one, or set a number for each label", d.split.Path, place.Quote(labels[c]))
 		}
 		weights[c] = float64(d.Len()) / float64(len(labels)*n)

@@ -98,37 +98,16 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	r := &run{
 		out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
 	}
-	if err := r.read(ctx); err != nil {
-		return nil, err
-	}
 	defer r.closeInit()
-	if err := r.openInit(); err != nil {
-		return nil, err
-	}
-	if r.weights, err = s.classWeights(r.train); err != nil {
-		return nil, err
-	}
-	r.timetable = newTimetable(c, r.train.Len())
-	if err := r.openSchedule(); err != nil {
+	if err := r.prepare(ctx); err != nil {
 		return nil, err
 	}
 	if r.dir, err = openDirectory(r.out, o.busy(ctx, r.out)); err != nil {
 		return nil, err
 	}
 	defer r.dir.close()
-	from, err := r.resumeFrom(o.Resume)
-	if err == nil {
-		err = r.setAside()
-	}
+	from, err := r.claim(o.Resume)
 	if err != nil {
-		return nil, err
-	}
-	if from == "" {
-		r.notes = append(r.notes, r.shortness()...)
-	}
-	// The run file is written first, so that the directory has it however the
-	// process ends.
-	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
 	plan, err := r.build(from)
@@ -147,10 +126,50 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if o.Began != nil {
 		o.Began()
 	}
-	err = r.loop(ctx)
+	if err := r.trainAll(ctx, o.JSON); err != nil {
+		return nil, err
+	}
+	return r.outcome(), nil
+}
+
+// prepare reads what the run is made from. It checks what can be checked without the run's directory and without a
+// device.
+func (r *run) prepare(ctx context.Context) (err error) {
+	if err := r.read(ctx); err != nil {
+		return err
+	}
+	if err := r.openInit(); err != nil {
+		return err
+	}
+	if r.weights, err = r.session.classWeights(r.train); err != nil {
+		return err
+	}
+	r.timetable = newTimetable(r.session.Config, r.train.Len())
+	return r.openSchedule()
+}
+
+// claim returns the checkpoint from which the run continues, or "" if it begins. It writes the run file before anything
+// else, so that the directory has it however the process ends.
+func (r *run) claim(resume string) (from string, err error) {
+	if from, err = r.resumeFrom(resume); err != nil {
+		return "", err
+	}
+	if err := r.setAside(); err != nil {
+		return "", err
+	}
+	if from == "" {
+		r.notes = append(r.notes, r.shortness()...)
+	}
+	return from, r.writeConfig()
+}
+
+// trainAll trains to the end of the run, writes its results and closes the log. json says that standard output has
+// records instead of lines.
+func (r *run) trainAll(ctx context.Context, json bool) error {
+	err := r.loop(ctx)
 	if err == nil {
 		r.stepper.Method.Finish(methodRun{r, ctx})
-		r.compareBaseline(o.JSON)
+		r.compareBaseline(json)
 		err = r.finish()
 	}
 	if err == nil {
@@ -160,10 +179,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if closing := r.log.Close(); err == nil {
 		err = closing
 	}
-	if err != nil {
-		return nil, err
-	}
-	return r.outcome(), nil
+	return err
 }
 
 // busy returns a function that openDirectory calls while another process has locked
