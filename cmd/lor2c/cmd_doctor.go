@@ -14,6 +14,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/processor"
 	"github.com/lor2c/lor2c/internal/sandbox"
 )
 
@@ -24,13 +25,17 @@ func newDoctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Say what this machine offers",
 		Long: wrap("Doctor prints the devices that this build can use here, why others cannot be used, and where it keeps "+
-			"files. A machine without a card is not a failure, unless --device asks for one.", ""),
+			"files. A machine without a card is not a failure, unless --device asks for one. LOR2C_CPU=avx2, avx512 (the "+
+			"default) or amx names the newest instruction set that the CPU uses; doctor says what it changes.", ""),
 		Example: "  lor2c doctor\n" +
 			"  lor2c doctor --json | jq -r .device\n" +
 			"  lor2c doctor --device cuda && lor2c train -c run.yaml --device cuda",
 		Annotations: exits(exitDevice),
 		Args:        noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := cpu.CheckInstructions(); err != nil {
+				return usageError{fmt.Errorf("lor2c: doctor: %w", err)}
+			}
 			rows := doctorRows(c.Context(), gpu.Probe())
 			if err := printRows(c, rows, asJSON); err != nil || device == "" {
 				return err
@@ -72,7 +77,7 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 	if dir, err := os.UserCacheDir(); err == nil {
 		cache = filepath.Join(dir, "lor2c")
 	}
-	device := cpu.Open[float32](0).Name()
+	products, device := hostProducts()
 	if cuda.Usable {
 		device = "cuda:0 " + cuda.Cards[0].Name
 	}
@@ -93,7 +98,7 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 		programs = box.Layers()
 	}
 	rows = append(rows, row{"code sandbox", programs})
-	rows = append(rows, row{"matrix products", cpu.BLAS()}, row{"token cache", cache}, row{"driver", cuda.Driver})
+	rows = append(rows, row{"matrix products", products}, row{"token cache", cache}, row{"driver", cuda.Driver})
 	if advice := adviceOn(cuda); advice != "" {
 		rows = append(rows, row{"for a card", advice})
 	}
@@ -118,6 +123,24 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 		}
 	}
 	return rows
+}
+
+// hostProducts returns what multiplies matrices on the CPU, and the name of the CPU as a device that trains.
+func hostProducts() (products, device string) {
+	d := cpu.Open[float32](0)
+	products, device = cpu.BLAS(), d.Name()
+	tiles := d.UseTiles()
+	switch {
+	case tiles && processor.Allows(processor.AMX):
+		device = d.Name()
+		products = fmt.Sprintf("%s in the linear layers of train, eval and predict, %s elsewhere", d.Products(), products)
+	case tiles && processor.Newest() == "":
+		return fmt.Sprintf("%s; %s=%s trains on the tile unit", products, processor.Variable, processor.AMX), device
+	}
+	if processor.Newest() != "" {
+		products += fmt.Sprintf(", because %s is %s", processor.Variable, processor.Newest())
+	}
+	return products, device
 }
 
 // selfCheck returns the result of the self-check of a card's kernels.

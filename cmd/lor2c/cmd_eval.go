@@ -90,7 +90,7 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	if err := o.checkPredictions(cfg); err != nil {
 		return err
 	}
-	dev, err := openDevice(o.device, cfg.Train.Precision)
+	dev, err := openTrainer(o.device, cfg.Train.Precision)
 	if err != nil {
 		return err
 	}

@@ -113,7 +113,7 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 	if err := job.Check(); err != nil {
 		return err
 	}
-	dev, err := openDevice(o.device, o.precision)
+	dev, err := openTrainer(o.device, o.precision)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 // program.
 func runCells(ctx context.Context, s *sweep.Sweep, device string) error {
 	for _, precision := range s.Precisions() {
-		dev, err := openDevice(device, precision) // checked once here, so that not every cell fails
+		dev, err := openTrainer(device, precision) // checked once here, so that not every cell fails
 		if err != nil {
 			return err
 		}

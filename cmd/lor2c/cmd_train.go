@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/config"
-	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sweep"
@@ -109,7 +108,7 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	dev, err := openDevice(o.device, cfg.Train.Precision)
+	dev, err := openTrainer(o.device, cfg.Train.Precision)
 	if err != nil {
 		return err
 	}
@@ -117,7 +116,7 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
 		Began:  func() { endsItself(c.Context()) },
-		Device: dev, BLAS: cpu.BLAS(), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: terminal.Of(os.Stderr),
+		Device: dev, BLAS: products(dev), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: terminal.Of(os.Stderr),
 		Stdout: lineWriter{c.OutOrStdout()}, Stderr: os.Stderr,
 	})
 	if err != nil {

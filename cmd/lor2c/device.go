@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/processor"
 )
 
 // noDeviceError marks the error of a requested device that cannot be opened.
@@ -21,9 +22,31 @@ func (e noDeviceError) Unwrap() error { return e.error }
 
 var cudaName = regexp.MustCompile(`^cuda(?::(\d+))?$`)
 
+// openTrainer opens a device like openDevice. On the CPU its linear layers run on the tile unit if LOR2C_CPU is amx.
+// Training and evaluation use it. Commands that write texts do not: for one token at a time they wait for the weights
+// and not for products, and the prompt must be computed like the tokens after it.
+func openTrainer(name, precision string) (compute.Device, error) {
+	dev, err := openDevice(name, precision)
+	if d, ok := dev.(*cpu.Device[float32]); ok && processor.Allows(processor.AMX) {
+		d.UseTiles()
+	}
+	return dev, err
+}
+
+// products names what multiplies matrices on the CPU, for env.json.
+func products(dev compute.Device) string {
+	if d, ok := dev.(*cpu.Device[float32]); ok {
+		return d.Products()
+	}
+	return cpu.BLAS()
+}
+
 // openDevice opens the device named auto, cpu, cuda or cuda:N in a precision of package
 // config. auto is the first usable card, or the CPU if there is none.
 func openDevice(name, precision string) (compute.Device, error) {
+	if err := cpu.CheckInstructions(); err != nil {
+		return nil, usageError{fmt.Errorf("lor2c: %w", err)}
+	}
 	match := cudaName.FindStringSubmatch(name)
 	switch {
 	case match != nil:

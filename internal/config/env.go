@@ -13,6 +13,7 @@ const envPrefix = "LOR2C_"
 // file, with what reads them. Names that end in _ are prefixes. A test compares
 // the list with the sources.
 var others = map[string]string{
+	"LOR2C_CPU":              "CPU: the newest instruction set to use, avx2, avx512 (default) or amx",
 	"LOR2C_SYNC":             "CUDA device: wait after every op, for debugging",
 	"LOR2C_GRAPHS":           "CUDA device: 0 replays no captured steps",
 	"LOR2C_SELF_CHECK":       "CUDA device: 0 omits the check of kernels at the first start, 1 repeats it",

@@ -76,9 +76,10 @@ func ints[T Float](t compute.Tensor) []int32 {
 	return t.Buf.(*storage[T]).ints[t.Off : t.Off+n : t.Off+n]
 }
 
-// Name returns the name of the device with its precision, its number of workers and its BLAS.
+// Name returns the name of the device with its precision, its number of workers and what multiplies matrices.
 func (d *Device[T]) Name() string {
-	return fmt.Sprintf("cpu float%d, %s, %s", 8*sizeof[T](), place.Count(d.workers, "worker", "workers"), BLAS())
+	workers := place.Count(d.workers, "worker", "workers")
+	return fmt.Sprintf("cpu float%d, %s, %s", 8*sizeof[T](), workers, d.Products())
 }
 
 // Err returns the first failure.

@@ -30,6 +30,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
+func init() { leastTiled = 64 }
+
 // openTiles opens a device whose linear layers run on the tile unit.
 func openTiles(t testing.TB, workers int) *Device[float32] {
 	d := Open[float32](workers)
@@ -43,6 +45,12 @@ func TestName(t *testing.T) {
 	if got, want := Open[float32](2).Name(), "cpu float32, 2 workers, "+BLAS(); got != want {
 		t.Errorf("Name() = %q, want %q", got, want)
 	}
+	if got, want := openTiles(t, 2).Name(), "cpu float32, 2 workers, AMX"; got != want {
+		t.Errorf("Name() = %q, want %q", got, want)
+	}
+}
+
+func TestNameFloat64(t *testing.T) {
 	if got := Open[float64](0).Name(); !strings.HasPrefix(got, "cpu float64, ") || strings.Contains(got, " 0 workers") {
 		t.Errorf("Name() = %q", got)
 	}

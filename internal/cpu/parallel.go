@@ -25,6 +25,8 @@ type scratch[T Float] struct {
 	bias []T // bias of attention by distance, and its gradient
 	// product is the memory for products of either package.
 	product sgemm.Scratch
+	// panel is a packed panel of a product on the tile unit.
+	panel []uint16
 }
 
 // sized returns n elements of *buf with undefined contents. It grows *buf if necessary.

@@ -1,6 +1,10 @@
 package sgemm
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/lor2c/lor2c/internal/processor"
+)
 
 var avx512 = &Kernels{name: "AVX-512", lanes: 16, tiles: [2][]kernel{
 	{
@@ -53,10 +57,12 @@ func all() (found []*Kernels) {
 	return found
 }
 
-// Best returns the fastest kernels that this processor can run, or nil if it can run none.
+// Best returns the fastest kernels that this processor can run and package processor allows, or nil if it can run none.
 func Best() *Kernels {
 	for _, s := range all() {
-		return s
+		if s != avx512 || processor.Allows(processor.AVX512) {
+			return s
+		}
 	}
 	return nil
 }
