@@ -23,7 +23,7 @@ import transformers
 from peer_finetune import adamw, attach, sentence_classifier, versions
 from peft import PeftModel
 from safetensors.torch import save_file
-from transformers import BertConfig, RobertaConfig
+from transformers import BertConfig, MPNetConfig, RobertaConfig
 
 STEPS, WEIGHT_DECAY, CLIP = 10, 0.01, 1.0
 DRAWS = 16  # number of networks for which the error of bfloat16 is measured
@@ -31,6 +31,9 @@ RANK, LORA_ALPHA, LOR2C_ALPHA = 4, 16, 8
 # Each entry is the numbers of tokens of the first and the second sentence, without
 # special tokens.
 SENTENCES = [(7, 0), (2, 0), (1, 0), (4, 4), (2, 2)]
+# MPNet has a bias for the distance of two tokens, which is constant from 128 tokens on.
+DISTANT_SENTENCES = [(138, 0), (2, 0), (1, 0), (20, 14), (2, 2)]
+KEY_BIAS = ("key.bias", "attn.k.bias")
 NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
 MODELS = {
     "roberta": RobertaConfig(
@@ -42,10 +45,14 @@ MODELS = {
     "roberta_regression": RobertaConfig(
         vocab_size=120, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
         max_position_embeddings=42, type_vocab_size=1, num_labels=1, layer_norm_eps=1e-5, **NO_DROPOUT),
+    "mpnet": MPNetConfig(
+        vocab_size=110, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=48,
+        max_position_embeddings=150, num_labels=3, layer_norm_eps=1e-5, hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0),
 }
 METHODS = ["head", "lora", "lor2c", "share", "full"]
 CASES = [(model, method) for model in ("roberta", "bert") for method in METHODS]
-CASES += [("roberta_regression", "lor2c")]
+CASES += [("roberta_regression", "lor2c"), ("mpnet", "lora"), ("mpnet", "lor2c"), ("mpnet", "full")]
 
 
 def fill(named, seed):
@@ -54,6 +61,8 @@ def fill(named, seed):
     with torch.no_grad():
         for name, p in named:
             std = 0.3 if "embeddings" in name else 0.1 if "lora_B" in name else 0.25
+            if "relative_attention_bias" in name:
+                std = 1.0
             p.copy_(std * torch.randn(p.shape, generator=generator))
             if "LayerNorm.weight" in name:
                 p += 1
@@ -69,17 +78,19 @@ def write_model(out, name, seed):
 def batch(name):
     """One uneven batch: the packed form for the file and the padded one for transformers."""
     config, generator = MODELS[name], torch.Generator().manual_seed(5)
-    # These are the ids of <s>, </s> and of [CLS], [SEP]. RoBERTa has two separators
-    # between the sentences.
-    first, sep = (0, 2) if config.model_type == "roberta" else (2, 3)
+    # These are the ids of <s>, </s> and of [CLS], [SEP]. RoBERTa and MPNet have two
+    # separators between the sentences.
+    doubled = config.model_type != "bert"
+    first, sep = (0, 2) if doubled else (2, 3)
+    kinds_of_token = getattr(config, "type_vocab_size", 1)
     rows, types = [], []
-    for a, b in SENTENCES:
+    for a, b in DISTANT_SENTENCES if config.model_type == "mpnet" else SENTENCES:
         words = torch.randint(4, config.vocab_size, (a + b,), generator=generator).tolist()
         row = [first, *words[:a], sep]
         kinds = [0] * len(row)
         if b:
-            tail = [sep] * (config.model_type == "roberta") + words[a:] + [sep]
-            row, kinds = row + tail, kinds + [min(1, config.type_vocab_size - 1)] * len(tail)
+            tail = [sep] * doubled + words[a:] + [sep]
+            row, kinds = row + tail, kinds + [min(1, kinds_of_token - 1)] * len(tail)
         rows.append(row)
         types.append(kinds)
     count, longest = len(rows), max(map(len, rows))
@@ -94,7 +105,10 @@ def batch(name):
     offsets = torch.tensor([0] + [len(r) for r in rows]).cumsum(0)
     packed = {"input_ids": torch.tensor(sum(rows, [])).int(), "token_type_ids": torch.tensor(sum(types, [])).int(),
               "cu_seqlens": offsets.int(), "labels": labels.int() if config.num_labels > 1 else labels}
-    return packed, dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
+    padded = dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
+    if config.model_type == "mpnet":
+        del padded["token_type_ids"]
+    return packed, padded
 
 
 def learning_rates(method):
@@ -204,7 +218,7 @@ def distances(reference, other):
         group = key.split(".")[0]
         # The softmax does not depend on a constant that is added to all its inputs, so
         # this gradient is zero and both values are noise.
-        if key.endswith("key.bias") and group in ("grad", "final"):
+        if key.endswith(KEY_BIAS) and group in ("grad", "final"):
             continue
         groups.setdefault(group, []).append(((other[key].double() - want).abs().max() / want.abs().max()).item())
     return {k: v for k, v in groups.items() if k != "init"}
@@ -224,7 +238,7 @@ def bfloat16_error(run_in):
         tensors, narrow = run_in(torch.float64, draw), run_in(torch.bfloat16, draw)
         groups = distances(tensors, narrow)
         if zeros := [v.abs().max().item() for k, v in narrow.items() if k.startswith("grad.")
-                     and k.endswith("key.bias")]:
+                     and k.endswith(KEY_BIAS)]:
             groups["zero"] = zeros
         for k, v in groups.items():
             before = worst.get(k, {"worst": 0.0, "mean": 0.0})
@@ -296,7 +310,7 @@ def main():
             "losses, grad_norm": "of the forward and backward before each step; grad_norm is before clipping",
             "final": "after the last step; all steps use the same batch and a constant learning rate",
             "names": "adapter-file keys (base_model.model. prefix), plain Hugging Face names for full",
-            "attention key.bias": "its true gradient is zero; grad and final of it hold rounding noise",
+            "attention key.bias, attn.k.bias": "its true gradient is zero; grad and final of it hold rounding noise",
             "torch_float32_relative": "largest |float32 - float64| over largest |float64| of a tensor, "
                                       "worst tensor of each group, key.bias left out",
             "torch_bfloat16_relative": "the same of runs in bfloat16 whose trained parameters are float32, as are gradients from "

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fine-tunes a BERT or RoBERTa directory on a GLUE task with PyTorch, for comparison with lor2c.
+"""Fine-tunes a BERT, RoBERTa or MPNet directory on a GLUE task with PyTorch, for comparison with lor2c.
 
     python scripts/peer_finetune.py --model DIR --task mrpc --data DIR --method lor2c --epochs 3 --out r.json
 
@@ -49,7 +49,9 @@ class LoR2C(nn.Module):
 
     def _add(self, i, _layer, args, output):
         a = self.lora_A[0 if self.share else i]
-        return output + self.scale * F.linear(F.linear(self.dropout(args[0]), a), self.lora_B[i])
+        added = self.scale * F.linear(F.linear(self.dropout(args[0]), a), self.lora_B[i])
+        # A layer of MPNet returns a tuple.
+        return (output[0] + added, *output[1:]) if isinstance(output, tuple) else output + added
 
     def adapter_parameters(self, encoder_name):
         """Parameters by their keys in an adapter file; encoder_name is, for example, roberta.encoder."""
@@ -75,7 +77,7 @@ def attach(model, method, rank, alpha, dropout):
         return model, dict(model.named_parameters())
     if method == "lora":
         config = LoraConfig(task_type=TaskType.SEQ_CLS, r=rank, lora_alpha=alpha, lora_dropout=dropout,
-                            target_modules=["query", "value"])  # SEQ_CLS adds the classifier
+                            target_modules=query_and_value(model.config))  # SEQ_CLS adds the classifier
         model = get_peft_model(model, config)
         return model, {plain_name(n): p for n, p in model.named_parameters() if p.requires_grad}
     model.requires_grad_(False)
@@ -87,6 +89,11 @@ def attach(model, method, rank, alpha, dropout):
         named = model.lor2c.adapter_parameters(f"{model.base_model_prefix}.encoder")
     named |= {f"base_model.model.classifier.{n}": p for n, p in model.classifier.named_parameters()}
     return model, named
+
+
+def query_and_value(config):
+    """The names of the projections that LoRA adapts by default."""
+    return ["q", "v"] if config.model_type == "mpnet" else ["query", "value"]
 
 
 def plain_name(name):

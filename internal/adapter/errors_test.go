@@ -223,6 +223,49 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
+// TestAttachMPNet: with its defaults every method attaches to MPNet with the parameters that it has on RoBERTa, except
+// prefix tuning, whose keys have no distance from the queries.
+func TestAttachMPNet(t *testing.T) {
+	for _, name := range adapter.Names() {
+		t.Run("method="+name, func(t *testing.T) {
+			count := func(kind string) (int, error) {
+				dev := nulldev.Open(4)
+				m, err := model.New(dev, tiny(kind), 2, 1, adapter.NewConfig(name).Trains(), weights)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c := adapter.Configure(name, adapter.Values{"rank": 3, "init_rank": 3, "target_rank": 2})
+				c.Resolve()
+				method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
+				if err != nil {
+					return 0, err
+				}
+				return adapter.Count(method.Params()), nil
+			}
+			want, err := count("roberta")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := count("mpnet")
+			switch {
+			case name == "prefix":
+				if err == nil || !strings.Contains(err.Error(), "adapter: attach prefix: a mpnet encoder adds a bias") {
+					t.Errorf("error %v; want one that names the encoder", err)
+				}
+				return
+			case err != nil:
+				t.Fatal(err)
+			case name == "full":
+				c := tiny("mpnet")
+				want += 32*c.Heads - c.Types*c.Width // it has the bias and no token types
+			}
+			if got != want {
+				t.Errorf("%d parameters; want %d", got, want)
+			}
+		})
+	}
+}
+
 // TestAttachFaults: targets that are not linear layers of a block are refused.
 // In PEFT a bare "dense" would include the classification head.
 func TestAttachFaults(t *testing.T) {

@@ -110,7 +110,9 @@ func siteNames(n model.Network) (names []string) {
 }
 
 // anySite lists the linear layers that a layer of any network may have.
-func anySite() []string { return slices.Concat(model.SiteNames, model.DecoderSiteNames) }
+func anySite() []string {
+	return slices.Concat(model.SiteNames, model.MPNetSiteNames, model.DecoderSiteNames)
+}
 
 // checkTargets returns an error for a target module that names no linear layer of the network.
 func (b builder) checkTargets(targetModules []string) error {

@@ -76,6 +76,10 @@ type Prefix struct {
 
 func newPrefix(b builder) (Method, error) {
 	c := settingsOf[*prefixConfig](b)
+	if e, ok := b.Network.(*model.Encoder); ok && e.BiasesDistances() {
+		return nil, fmt.Errorf("adapter: attach prefix: a %s encoder adds a bias for the distance of each key from the "+
+			"query, which rows in front of a sequence do not have; use another method", e.Type)
+	}
 	m := &Prefix{tokens: c.Tokens, heads: b.KeyValueHeads()}
 	if n, ok := b.Network.(model.Leader); ok {
 		if err := n.Lead(b.dev, c.Tokens); err != nil {

@@ -163,7 +163,7 @@ func describeHead(c map[string]any, d Description) {
 	}
 	c["id2label"], c["label2id"] = names, ids
 	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification",
-		"bert": "BertForSequenceClassification"}[d.Base.Type]}
+		"bert": "BertForSequenceClassification", "mpnet": "MPNetForSequenceClassification"}[d.Base.Type]}
 }
 
 // card returns the README.md of an adapter directory. labels means that the model has a classification head; a decoder

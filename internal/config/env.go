@@ -20,6 +20,7 @@ var others = map[string]string{
 	"LOR2C_LIBCUDA":          "CUDA device: the driver's library, instead of libcuda.so.1",
 	"LOR2C_REQUIRE_GPU":      "tests: 1 fails where a card is missing",
 	"LOR2C_SHARED":           "tests: folder of real data",
+	"LOR2C_MPNET":            "tests: folder of all-mpnet-base-v2",
 	"LOR2C_KILLS":            "tests: how often a run is killed",
 	"LOR2C_TEST_":            "tests: a test binary in another part",
 	"LOR2C_CHECKPOINT_CHILD": "tests: a test binary in another part",

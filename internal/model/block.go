@@ -8,7 +8,7 @@ import (
 )
 
 // These are the indices of the linear layers of an encoder's layer, in the
-// order of SiteNames.
+// order of SiteNames and MPNetSiteNames.
 const (
 	siteQuery = iota
 	siteKey
@@ -20,7 +20,7 @@ const (
 
 // block is the parameters of one post-norm encoder layer.
 type block struct {
-	linear       []Linear // in the order of SiteNames
+	linear       []Linear // in the order of the encoder's sites
 	norm1, norm2 norm
 }
 
@@ -47,7 +47,7 @@ func (p *Pass) linear(s Site, w Linear, x *tape.Var, act compute.Act) *tape.Var 
 func (m *Encoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 	k := &m.blocks[l]
 	linear := func(i int, x *tape.Var, act compute.Act) *tape.Var {
-		return p.linear(m.sites[l*len(SiteNames)+i], k.linear[i], x, act)
+		return p.linear(m.sites[l*len(k.linear)+i], k.linear[i], x, act)
 	}
 	key, value := linear(siteKey, x, compute.Identity), linear(siteValue, x, compute.Identity)
 	rows, cuQ, longest := x, p.cu, p.longest
@@ -57,9 +57,11 @@ func (m *Encoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 	query := linear(siteQuery, rows, compute.Identity)
 	d := m.Width / m.Heads
 	kv := p.Hook.KV(p, l, KV{K: key, V: value, Cu: p.cu, Longest: p.longest})
-	a := p.Attention(query, kv.K, kv.V, compute.AttnOpts{
+	// Where only first tokens are read, each is query 0 of its sequence, as it is among all rows.
+	a := p.BiasedAttention(query, kv.K, kv.V, m.relative.bias, compute.AttnOpts{
 		Heads: m.Heads, KVHeads: m.Heads, HeadDim: d, CuQ: cuQ, CuK: kv.Cu, MaxQ: longest, MaxK: kv.Longest,
 		Scale: float32(1 / math.Sqrt(float64(d))), Dropout: p.layerMask(l, siteAttention, m.AttentionDropout, rows),
+		Buckets: m.relative.buckets,
 	})
 	p.Release(query, kv.K, kv.V)
 	end := func(half Half, out, residual *tape.Var, n norm, site uint32) *tape.Var {

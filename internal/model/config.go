@@ -17,23 +17,25 @@ import (
 
 // Config has the fields of a Hugging Face config.json that an encoder needs.
 type Config struct {
-	Type              string         `json:"model_type"` // roberta or bert
-	Width             int            `json:"hidden_size"`
-	Layers            int            `json:"num_hidden_layers"`
-	Heads             int            `json:"num_attention_heads"`
-	FF                int            `json:"intermediate_size"`
-	Vocab             int            `json:"vocab_size"`
-	Positions         int            `json:"max_position_embeddings"`
-	Types             int            `json:"type_vocab_size"`
-	PadID             *int           `json:"pad_token_id"`
-	Eps               float32        `json:"layer_norm_eps"`
-	Activation        string         `json:"hidden_act"`
-	HiddenDropout     float32        `json:"hidden_dropout_prob"`
-	AttentionDropout  float32        `json:"attention_probs_dropout_prob"`
-	ClassifierDropout *float32       `json:"classifier_dropout"`
-	PositionKind      string         `json:"position_embedding_type"`
-	Decoder           bool           `json:"is_decoder"` // causal attention
-	Labels            map[string]any `json:"id2label"`
+	Type              string   `json:"model_type"` // roberta, bert or mpnet
+	Width             int      `json:"hidden_size"`
+	Layers            int      `json:"num_hidden_layers"`
+	Heads             int      `json:"num_attention_heads"`
+	FF                int      `json:"intermediate_size"`
+	Vocab             int      `json:"vocab_size"`
+	Positions         int      `json:"max_position_embeddings"`
+	Types             int      `json:"type_vocab_size"`
+	PadID             *int     `json:"pad_token_id"`
+	Eps               float32  `json:"layer_norm_eps"`
+	Activation        string   `json:"hidden_act"`
+	HiddenDropout     float32  `json:"hidden_dropout_prob"`
+	AttentionDropout  float32  `json:"attention_probs_dropout_prob"`
+	ClassifierDropout *float32 `json:"classifier_dropout"`
+	PositionKind      string   `json:"position_embedding_type"`
+	Decoder           bool     `json:"is_decoder"` // causal attention
+	// Buckets is the number of rows of MPNet's table of relative positions, and 0 for other encoders.
+	Buckets int            `json:"relative_attention_num_buckets,omitempty"`
+	Labels  map[string]any `json:"id2label"`
 	// FourBit has the names of the weights of linear layers that the file has in four bits; CheckWeights sets it.
 	FourBit map[string]bool `json:"-"`
 }
@@ -45,6 +47,16 @@ var activations = map[string]compute.Act{
 
 const configFile = "config.json"
 
+// These are the types of encoders.
+const (
+	roberta = "roberta"
+	bert    = "bert"
+	mpnet   = "mpnet"
+)
+
+// mpnetPosition is the position id of MPNet's first token.
+const mpnetPosition = 2
+
 // ReadConfig reads dir/config.json. It returns an error that names every field with a
 // value that this package does not support. It does not compare the sizes with the
 // weights, which [CheckWeights] does.
@@ -55,10 +67,11 @@ func ReadConfig(dir string) (Config, error) {
 	}
 	// Hugging Face leaves out fields that have their default value.
 	c := Config{Eps: 1e-12, Activation: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, PositionKind: "absolute",
-		Types: 2, Positions: 512}
+		Types: 2, Positions: 512, Buckets: relativeBuckets}
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
 		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
 	}
+	c.dropUnused()
 	var stored struct {
 		Quantization json.RawMessage `json:"quantization_config"`
 	}
@@ -95,13 +108,23 @@ func readConfigFile(dir string) (path string, raw []byte, err error) {
 	return path, raw, nil
 }
 
+// dropUnused removes the values of fields that encoders of c's type do not have.
+func (c *Config) dropUnused() {
+	if c.Type != mpnet {
+		c.Buckets = 0
+		return
+	}
+	c.Types, c.ClassifierDropout, c.PositionKind = 0, nil, ""
+}
+
 func (c Config) validate() (faults []error) {
 	fault := func(ok bool, format string, a ...any) {
 		if !ok {
 			faults = append(faults, fmt.Errorf(format, a...))
 		}
 	}
-	fault(c.Type == "roberta" || c.Type == "bert", "model_type is %s; want roberta or bert", place.Quote(c.Type))
+	fault(c.Type == roberta || c.Type == bert || c.Type == mpnet, "model_type is %s; want roberta, bert or mpnet",
+		place.Quote(c.Type))
 	for _, d := range []struct {
 		key   string
 		value int
@@ -110,8 +133,11 @@ func (c Config) validate() (faults []error) {
 		{"intermediate_size", c.FF}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.Positions},
 		{"type_vocab_size", c.Types},
 	} {
-		fault(d.value > 0, "%s is %d; want at least 1", d.key, d.value)
+		fault(d.value > 0 || d.key == "type_vocab_size" && c.Type == mpnet, "%s is %d; want at least 1", d.key, d.value)
 	}
+	fault(c.Type != mpnet || c.Buckets == relativeBuckets,
+		"relative_attention_num_buckets is %d; want %d, the number for which transformers computes the buckets", c.Buckets,
+		relativeBuckets)
 	fault(c.Heads <= 0 || c.Width%c.Heads == 0,
 		"hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
 	_, ok := activations[c.Activation]
@@ -133,8 +159,10 @@ func (c Config) validate() (faults []error) {
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
-	fault(c.Type != "roberta" || c.firstPosition() < c.Positions,
+	fault(c.Type != roberta || c.firstPosition() < c.Positions,
 		"pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
+	fault(c.Type != mpnet || c.firstPosition() < c.Positions,
+		"max_position_embeddings is %d; want more than %d, the number of the first position", c.Positions, mpnetPosition)
 	return faults
 }
 
@@ -142,17 +170,23 @@ func (c Config) padID() int {
 	if c.PadID != nil {
 		return *c.PadID
 	}
-	return map[string]int{"roberta": 1, "bert": 0}[c.Type]
+	return map[string]int{roberta: 1, bert: 0, mpnet: 1}[c.Type]
 }
 
 // firstPosition returns the position id of a sequence's first token. RoBERTa starts
-// after the padding id.
+// after the padding id, and MPNet as if that were 1, whatever it is.
 func (c Config) firstPosition() int {
-	if c.Type == "roberta" {
+	switch c.Type {
+	case roberta:
 		return c.padID() + 1
+	case mpnet:
+		return mpnetPosition
 	}
 	return 0
 }
+
+// pools reports whether the head reads a pooler, as BERT's does. Other encoders have a head with a layer of its own.
+func (c Config) pools() bool { return c.Type == bert }
 
 // MaxTokens returns the number of tokens of the longest sequence for which the position
 // table has rows.

@@ -12,8 +12,8 @@ import (
 // TestReadConfigFaults reads testdata/NAME.bad/config.json.
 func TestReadConfigFaults(t *testing.T) {
 	for name, want := range map[string]string{
-		"architecture":       `model_type is "gpt2"; want roberta or bert`,
-		"no_architecture":    `model_type is ""; want roberta or bert`,
+		"architecture":       `model_type is "gpt2"; want roberta, bert or mpnet`,
+		"no_architecture":    `model_type is ""; want roberta, bert or mpnet`,
 		"width":              "hidden_size is 0; want at least 1",
 		"layers":             "num_hidden_layers is -3; want at least 1",
 		"heads":              "num_attention_heads is 0; want at least 1",
@@ -31,6 +31,9 @@ func TestReadConfigFaults(t *testing.T) {
 		"classifier_dropout": "classifier_dropout is 1; want at least 0 and less than 1",
 		"negative_pad":       "pad_token_id is -1; want at least 0",
 		"no_room":            "pad_token_id 15 leaves no room in 16 positions; want a smaller one",
+		"mpnet_buckets": "relative_attention_num_buckets is 16; want 32, the number for which transformers computes the " +
+			"buckets",
+		"mpnet_no_room": "max_position_embeddings is 2; want more than 2, the number of the first position",
 		"two_faults": "vocab_size is 0; want at least 1\nmodel: read " +
 			filepath.Join("testdata", "two_faults.bad", "config.json") +
 			`: hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
@@ -116,6 +119,20 @@ func TestReadConfigDefaults(t *testing.T) {
 	}
 	if c, err = model.ReadConfig("testdata/defaults"); err != nil {
 		t.Fatal(err)
+	}
+	// transformers does not read these keys for MPNet.
+	mpnet, err := model.ReadConfig("testdata/mpnet_defaults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mpnet.Buckets != 32 || mpnet.Types != 0 || mpnet.ClassifierDropout != nil || mpnet.MaxTokens() != 14 {
+		t.Errorf("config %+v with %d tokens; want 32 buckets, no types, no dropout of its own for the head and 14 tokens",
+			mpnet, mpnet.MaxTokens())
+	}
+	// An encoder without buckets has the identity that it had before there was MPNet.
+	const buckets = "relative_attention_num_buckets"
+	if _, ok := c.Identity()[buckets]; ok || mpnet.Identity()[buckets] != "32" {
+		t.Errorf("identities %v and %v; want buckets only for MPNet", c.Identity(), mpnet.Identity())
 	}
 	// RoBERTa's first token has position pad_token_id + 1 = 2.
 	if got := c.MaxTokens(); got != 14 {

@@ -1,5 +1,5 @@
-// Package model has the pretrained networks: BERT and RoBERTa encoders with a classification head, and decoders of the
-// LLaMA family, read from Hugging Face model directories and run over packed batches.
+// Package model has the pretrained networks: BERT, RoBERTa and MPNet encoders with a classification head, and decoders
+// of the LLaMA family, read from Hugging Face model directories and run over packed batches.
 //
 // It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees
 // every linear layer, the end of every half of a layer, and every layer.
@@ -14,19 +14,20 @@ import (
 
 type norm struct{ gamma, beta *tape.Param }
 
-// Encoder is a BERT or RoBERTa encoder with its classification head.
+// Encoder is a BERT, RoBERTa or MPNet encoder with its classification head.
 type Encoder struct {
 	Config
 	// Prefix is the encoder's name in a checkpoint of the whole network.
 	Prefix string
 	// HeadOrigin is the origin of the head's values.
 	HeadOrigin            HeadOrigin
-	word, position, types *tape.Param
+	word, position, types *tape.Param // types is nil for MPNet
+	relative              relative    // MPNet
 	norm                  norm
 	blocks                []block
 	sites                 []Site
 	pooler                Linear // BERT
-	dense                 Linear // RoBERTa's head
+	dense                 Linear // the head of RoBERTa and MPNet
 	out                   Linear
 	head, base            []*tape.Param
 	act                   compute.Act
@@ -51,7 +52,7 @@ func (m *Encoder) Path() string { return m.Prefix + ".encoder" }
 // LayerPath returns the path of layer l in a checkpoint.
 func (m *Encoder) LayerPath(l int) string { return fmt.Sprintf("%s.layer.%d", m.Path(), l) }
 
-// Sites returns the linear layers of all layers in the order of SiteNames.
+// Sites returns the linear layers of all layers in the order of SiteNames or MPNetSiteNames.
 func (m *Encoder) Sites() []Site { return m.sites }
 
 // Linear returns the linear layer at a site.
@@ -63,6 +64,9 @@ func (m *Encoder) Head() []*tape.Param { return m.head }
 
 // Base returns all other parameters, in the order of a forward pass.
 func (m *Encoder) Base() []*tape.Param { return m.base }
+
+// BiasesDistances reports whether attention adds a bias for the distance of a key from its query, as MPNet's does.
+func (m *Encoder) BiasesDistances() bool { return m.relative.bias != nil }
 
 // Notes returns a line about the origin of the head's values, and one about weights in four bits if there are any.
 func (m *Encoder) Notes() []string {
@@ -93,11 +97,11 @@ func (m *Encoder) Forward(p *Pass) *tape.Var {
 	return m.classify(p, x)
 }
 
-// classify computes the head as Hugging Face does. For RoBERTa it is dropout, dense,
-// tanh, dropout and projection; for BERT it is the pooler (dense, tanh), dropout and
-// projection.
+// classify computes the head as Hugging Face does. For RoBERTa and MPNet it is dropout,
+// dense, tanh, dropout and projection; for BERT it is the pooler (dense, tanh), dropout
+// and projection.
 func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
-	if m.Type == "bert" {
+	if m.pools() {
 		x = p.Linear(x, m.pooler.W, m.pooler.B, compute.Tanh)
 	} else {
 		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Read))
@@ -119,6 +123,9 @@ func (m *Encoder) Check(b Batch) error {
 		if id < 0 || int(id) >= m.Vocab {
 			return fmt.Errorf("model: forward: token %d has id %d; want 0 to %d", i, id, m.Vocab-1)
 		}
+	}
+	if m.types == nil {
+		return nil
 	}
 	for i, id := range b.Types {
 		if id < 0 || int(id) >= m.Types {

@@ -31,11 +31,18 @@ func New(
 	e := "embeddings."
 	m.word = b.param(e+"word_embeddings.weight", c.Vocab, c.Width)
 	m.position = b.param(e+"position_embeddings.weight", c.Positions, c.Width)
-	m.types = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
+	if c.Type != mpnet {
+		m.types = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
+	}
 	m.norm = b.norm(e+"LayerNorm", c.Width)
+	names, attentionNorm := SiteNames, "attention.output.LayerNorm"
+	if c.Type == mpnet {
+		names, attentionNorm = MPNetSiteNames, "attention.LayerNorm"
+		m.relative = newRelative(&b, c)
+	}
 	for l := 0; l < c.Layers && b.err == nil; l++ {
 		var k block
-		for i, name := range SiteNames {
+		for i, name := range names {
 			in, out := c.Width, c.Width
 			switch name {
 			case Intermediate:
@@ -48,17 +55,17 @@ func New(
 			k.linear = append(k.linear, b.linear(strings.TrimPrefix(s.Path, b.prefix), out, in))
 		}
 		p := fmt.Sprintf("encoder.layer.%d.", l)
-		k.norm1, k.norm2 = b.norm(p+"attention.output.LayerNorm", c.Width), b.norm(p+"output.LayerNorm", c.Width)
+		k.norm1, k.norm2 = b.norm(p+attentionNorm, c.Width), b.norm(p+"output.LayerNorm", c.Width)
 		m.blocks = append(m.blocks, k)
 	}
-	if c.Type == "bert" {
+	if c.pools() {
 		// A checkpoint without a pooler, as sentence encoders have, gets a new one.
 		// Because it starts at random, it belongs to the head, which is trained.
 		m.pooler = b.linear("pooler.dense", c.Width, c.Width)
 	}
 	m.base = b.params
 	b.params, b.prefix, b.head = b.drawn, "", true
-	if c.Type == "roberta" {
+	if !c.pools() {
 		m.dense = b.linear("classifier.dense", c.Width, c.Width)
 	}
 	m.out = b.linear(outName(c), outputs, c.Width)
@@ -84,7 +91,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 		return nil, err
 	}
 	origin := headOrigin(w, c, head)
-	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, head.Outputs)*c.Width)
+	buf := make([]float32, max(c.Vocab, c.Positions, c.Types, c.FF, c.Width, c.Buckets, head.Outputs)*c.Width)
 	m, err := New(dev, c, head.Outputs, seed, trains, func(name string, shape compute.Shape) ([]float32, bool, error) {
 		stored, found := storedName(w, c, name)
 		// The only parameter that checkWeights allows to be missing is the pooler.
@@ -189,7 +196,7 @@ func storedLayers(c Config, names []string) (layers int) {
 }
 
 // belongsToEncoder reports whether an encoder uses a tensor of the weights. It does not
-// use RoBERTa's pooler, or the constants that old releases of transformers saved.
+// use a pooler unless it is BERT's, or the constants that old releases of transformers saved.
 func belongsToEncoder(c Config, name string) bool {
 	bare := strings.TrimPrefix(name, c.Type+".")
 	switch bare {
@@ -208,7 +215,7 @@ func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 		}
 	}
 	want := map[string][]int{outName(c) + ".weight": {head.Outputs, c.Width}, outName(c) + ".bias": {head.Outputs}}
-	if c.Type == "roberta" {
+	if !c.pools() {
 		want["classifier.dense.weight"], want["classifier.dense.bias"] = []int{c.Width, c.Width}, []int{c.Width}
 	}
 	switch {
@@ -222,7 +229,7 @@ func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 
 // outName returns the name of the layer that computes the logits.
 func outName(c Config) string {
-	if c.Type == "bert" {
+	if c.pools() {
 		return "classifier"
 	}
 	return "classifier.out_proj"

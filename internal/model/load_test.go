@@ -159,7 +159,7 @@ func stored(outputs int) model.Head {
 	return h
 }
 
-var outputs = map[string]int{"roberta": 3, "bert": 2}
+var outputs = map[string]int{"roberta": 3, "bert": 2, "mpnet": 3}
 
 // sample returns a batch that every golden model accepts.
 func sample(lengths ...int) (b model.Batch) {
@@ -202,7 +202,7 @@ func TestLoadNames(t *testing.T) {
 		})
 	}
 	old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta")
-	for _, kind := range []string{"roberta", "bert"} {
+	for _, kind := range []string{"roberta", "bert", "mpnet"} {
 		_, original := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
 		bare := func(name string) string { return strings.TrimPrefix(name, kind+".") }
 		for name, save := range map[string]func(t *testing.T, d string, w weights){
@@ -270,7 +270,7 @@ func sameModel(t *testing.T, got, want *model.Encoder) {
 // none is transposed or swapped. The golden test of package train compares
 // their effect.
 func TestLoadValues(t *testing.T) {
-	for _, kind := range []string{"roberta", "bert"} {
+	for _, kind := range []string{"roberta", "bert", "mpnet"} {
 		t.Run("type="+kind, func(t *testing.T) {
 			w := readWeights(t, kind)
 			_, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)

@@ -69,7 +69,7 @@ type Site struct {
 	Path  string // path in a checkpoint
 }
 
-// These are the names of the linear layers of an encoder's layer.
+// These are the names of the linear layers of a layer of BERT and RoBERTa.
 const (
 	Query           = "attention.self.query"
 	Key             = "attention.self.key"
@@ -79,6 +79,10 @@ const (
 	Output          = "output.dense"
 )
 
-// SiteNames has the linear layers of an encoder's layer in the order of a
-// forward pass.
-var SiteNames = []string{Query, Key, Value, AttentionOutput, Intermediate, Output}
+// SiteNames has the linear layers of a layer of BERT and RoBERTa in the order of a
+// forward pass, and MPNetSiteNames those of MPNet.
+var (
+	SiteNames      = []string{Query, Key, Value, AttentionOutput, Intermediate, Output}
+	MPNetSiteNames = []string{"attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", Intermediate,
+		Output}
+)

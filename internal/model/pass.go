@@ -74,10 +74,15 @@ func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	stage.add(p.batch+1, func(i int) int32 { return int32(i) })
 	stage.add(len(b.IDs), func(i int) int32 { return b.IDs[i] })
 	stage.add(len(b.IDs), b.position(m.firstPosition()))
-	stage.add(len(b.IDs), func(i int) int32 { return b.Types[i] })
+	if m.types != nil {
+		stage.add(len(b.IDs), func(i int) int32 { return b.Types[i] })
+	}
 	parts := stage.upload(t, h.Inputs(b))
 	m.staging = stage.host
-	p.cu, p.cuRead, p.ids, p.pos, p.types, p.Inputs = parts[0], parts[1], parts[2], parts[3], parts[4], parts[5:]
+	p.cu, p.cuRead, p.ids, p.pos, p.Inputs = parts[0], parts[1], parts[2], parts[3], parts[4:]
+	if m.types != nil {
+		p.types, p.Inputs = p.Inputs[0], p.Inputs[1:]
+	}
 	// cu_seqlens has the row of each sequence's first token.
 	p.read = p.cu.View(0, p.batch)
 	return p

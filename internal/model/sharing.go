@@ -14,7 +14,7 @@ func (m *Encoder) WithHead(dev compute.Device, outputs int) (*Encoder, error) {
 			c.pooler = b.linear(m.Prefix+".pooler.dense", m.Width, m.Width)
 		}
 	}
-	if m.Type == "roberta" {
+	if !m.pools() {
 		c.dense = b.linear("classifier.dense", m.Width, m.Width)
 	}
 	c.out = b.linear(outName(m.Config), outputs, m.Width)

@@ -104,8 +104,11 @@ func (s texts) checkSpecials(sp *dataset.Split) error {
 }
 
 // checkTypes returns an error if the tokenizer gives a token a type for which the model
-// has no embedding.
+// has no embedding. A model without types ignores those of the tokenizer, as in transformers.
 func (s texts) checkTypes(d data) error {
+	if s.Model.types == 0 {
+		return nil
+	}
 	for i := range d.Len() {
 		_, types := d.At(i)
 		for _, t := range types {

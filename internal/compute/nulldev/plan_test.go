@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -34,11 +35,27 @@ func methods() map[string]adapter.Config {
 func stepper(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config) *train.Stepper {
 	t.Helper()
 	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
+	if list, ok := c.Value("target_modules").([]string); ok && m.Type == "mpnet" {
+		c = c.With(adapter.Values{"target_modules": inMPNet(list)})
+	}
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return train.NewStepper(dev, m, method, optim.Default(), 1, train.Classification(dev, 2, nil, 0), 1)
+}
+
+// inMPNet returns the linear layers of MPNet that have the places of those of BERT.
+func inMPNet(list []string) (own []string) {
+	for i, name := range model.SiteNames {
+		for _, target := range list {
+			if name == target || strings.HasSuffix(name, "."+target) {
+				own = append(own, model.MPNetSiteNames[i])
+				break
+			}
+		}
+	}
+	return own
 }
 
 // batch has the given lengths.
@@ -53,7 +70,7 @@ func batch(lengths ...int) (b model.Batch) {
 
 // TestPeak runs the same step on this device and on the CPU, and compares the predicted bytes with the bytes used.
 func TestPeak(t *testing.T) {
-	for _, kind := range []string{"roberta", "bert"} {
+	for _, kind := range []string{"roberta", "bert", "mpnet"} {
 		for name, c := range methods() {
 			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
