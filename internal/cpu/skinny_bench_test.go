@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/vector"
 )
 
@@ -15,18 +16,31 @@ import (
 func BenchmarkSkinny(b *testing.B) {
 	const m, k, matrices = 11008, 4096, 3
 	for _, workers := range []int{1, 2} {
-		for _, stored := range []compute.DType{compute.Working, compute.BFloat16, compute.Float16} {
+		for _, stored := range []compute.DType{compute.Working, compute.BFloat16, compute.Float16, compute.NF4} {
 			dev := Open[float32](workers)
 			values := make([]float32, m*k)
 			for i := range values {
 				values[i] = float32(i%17) / 16
 			}
-			var w [matrices]compute.Tensor
-			for i := range w {
-				w[i] = dev.AllocFrozen(compute.Shape{m, k}, stored)
-				dev.Upload(w[i], values)
+			codes, scales := make([]byte, m*k/2), make([]float32, m*k/nf4.Block)
+			for i := range codes {
+				codes[i] = byte(37 * i)
 			}
-			size := matrices * m * k * int(dev.Bytes(stored))
+			for i := range scales {
+				scales[i] = float32(i%5) / 4
+			}
+			var w [matrices]compute.Tensor
+			var size int64
+			for i := range w {
+				if stored == compute.NF4 {
+					w[i] = dev.Alloc(compute.Shape{m, k}, stored)
+					dev.UploadNF4(w[i], codes, scales)
+				} else {
+					w[i] = dev.AllocFrozen(compute.Shape{m, k}, stored)
+					dev.Upload(w[i], values)
+				}
+				size += compute.SizeOf(dev, w[i].Shape, stored)
+			}
 			for _, rows := range []int{1, 2, 4, 8, 16} {
 				b.Run(fmt.Sprintf("workers=%d/stored=%v/rows=%d", workers, stored, rows), func(b *testing.B) {
 					t := bench{b, dev}
