@@ -21,6 +21,8 @@ var others = map[string]string{
 	"LOR2C_REQUIRE_GPU":      "tests: 1 fails where a card is missing",
 	"LOR2C_SHARED":           "tests: folder of real data",
 	"LOR2C_MPNET":            "tests: folder of all-mpnet-base-v2",
+	"LOR2C_DECODER":          "tests: folder of a decoder to measure",
+	"LOR2C_METHOD_STEPS":     "tests: file for the times of a step of every method",
 	"LOR2C_KILLS":            "tests: how often a run is killed",
 	"LOR2C_TEST_":            "tests: a test binary in another part",
 	"LOR2C_CHECKPOINT_CHILD": "tests: a test binary in another part",
