@@ -52,9 +52,12 @@ func matmulModelOf(tile int, narrow bool) matmulModel {
 		step = stage / (0.62 * 790e3 / multiprocessors)
 	}
 	switch {
-	case tile == smallTile:
+	case tile == smallTile && narrow:
 		step /= 4 * 0.75
 		return matmulModel{resident: 4, step: step, alone: 1.7 * step, fill: 1500}
+	case tile == smallTile: // its blocks have 256 threads, twice as many
+		step /= 4 * 0.75
+		return matmulModel{resident: 2, step: step, alone: 1.7 * step, fill: 1500}
 	case narrow:
 		return matmulModel{resident: 2, step: step, alone: 1.4 * step, fill: 2000}
 	}
