@@ -32,7 +32,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,9 @@ fuzz: ## run every fuzz target for a while (FUZZTIME)
 ORDERS ?= 2 3 4 5
 orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
 	for seed in $(ORDERS); do LOR2C_HOST_SEED=$$seed go test -timeout $(TIMEOUT) $(TAGS) ./internal/gpu ./internal/gpu/hostlib || exit 1; done
+
+barriers: ## write bench/results/barriers.csv: the test that finds a race if a barrier of a kernel is taken out
+	LOR2C_UPDATE=1 go test -timeout $(TIMEOUT) -tags cuda -run '^TestBarriers$$' ./internal/gpu
 
 # The race detector cannot be combined with the address sanitizer of the
 # kernels.

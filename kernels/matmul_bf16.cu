@@ -214,8 +214,8 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
         if (step + 1 < steps) fetch(step + 1, 0);
         sums.add(f[1]);
     }
-    cp_async_wait<0>();
-    __syncthreads(); // rows of sums overwrite the stages
+    // Rows of sums overwrite the stages. All reads of them come before the last barrier of the loop, and the groups of
+    // copies after the last step are empty.
     const Epilogue<bf16> e(output_of(a, m, n), n);
     sums.drain(shared.out[warp], e, row + warp_row, m, col + warp_col);
 }

@@ -105,18 +105,20 @@ func TestRefusedKernels(t *testing.T) {
 	for i := range w {
 		w[i] = float32(i%7 - 3)
 	}
-	a, b := d.Alloc(compute.Shape{m, k}, compute.Working), d.Alloc(compute.Shape{n, k}, compute.Working)
-	dst := d.Alloc(compute.Shape{m, n}, compute.Exact)
-	d.Upload(a, x)
-	d.Upload(b, w)
-	d.Gemm(dst, 2, a, false, b, true, false)
-	for i, v := range d.values(dst) {
-		want := float32(0)
-		for j := range k {
-			want += 2 * x[i/n*k+j] * w[i%n*k+j]
-		}
-		if v != want {
-			t.Fatalf("element %d is %v; want %v", i, v, want)
+	for _, dtype := range []compute.DType{compute.Working, compute.Exact} {
+		a, b := d.Alloc(compute.Shape{m, k}, dtype), d.Alloc(compute.Shape{n, k}, dtype)
+		dst := d.Alloc(compute.Shape{m, n}, compute.Exact)
+		d.Upload(a, x)
+		d.Upload(b, w)
+		d.Gemm(dst, 2, a, false, b, true, false)
+		for i, v := range d.values(dst) {
+			want := float32(0)
+			for j := range k {
+				want += 2 * x[i/n*k+j] * w[i%n*k+j]
+			}
+			if v != want {
+				t.Fatalf("%v: element %d is %v; want %v", dtype, i, v, want)
+			}
 		}
 	}
 	if size := d.attentionFor("attention_forward", compute.AttnOpts{HeadDim: 64}).size; size != "" {

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "places.h"
 #include "random.h"
+#include "watch.h"
 
 namespace host {
 
@@ -37,7 +39,7 @@ struct Schedule {
 
 // Fibers and their stacks are reused: each one runs a thread of every later
 // block.
-std::unique_ptr<Thread> threads[kMostThreads];
+Thread threads[kMostThreads];
 
 uint64_t seed_value = seed_at_start();
 uint64_t launches;
@@ -69,7 +71,7 @@ void say(const Thread& t) {
             block.index.y, block.index.z, schedule.count - schedule.live, schedule.count);
     int said = 0;
     for (int i = 0; i < schedule.count && said < 8; i++) {
-        const Thread& t = *threads[i];
+        const Thread& t = threads[i];
         const uint32_t bit = 1u << t.lane;
         if (t.warp->at_barrier & bit) {
             fputs("  ", stderr), say(t);
@@ -101,7 +103,7 @@ Thread* next() {
     const int lane = draw(w.runnable, r >> 8);
     w.runnable &= ~(1u << lane);
     if (w.runnable == 0) s.runnable &= ~(1u << s.warp);
-    return threads[s.warp * 32 + lane].get();
+    return &threads[s.warp * 32 + lane];
 }
 
 // wait runs other threads until one of them makes this thread runnable.
@@ -119,6 +121,7 @@ void wake(Warp& w, uint32_t lanes) {
 void open_barrier() {
     Schedule& s = schedule;
     s.arrived = 0;
+    if (watcher != nullptr) watcher->barrier();
     for (int i = 0; i < (s.count + 31) / 32; i++) {
         wake(s.warps[i], s.warps[i].at_barrier);
         s.warps[i].at_barrier = 0;
@@ -161,11 +164,9 @@ void run_block() {
 
 void prepare_threads(int count, Index dim) {
     for (int i = 0; i < count; i++) {
-        if (threads[i] == nullptr) {
-            threads[i].reset(new Thread());
-            threads[i]->fiber.start(thread_main);
-        }
-        Thread& t = *threads[i];
+        Thread& t = threads[i];
+        if (t.warp == nullptr) t.fiber.start(thread_main);
+        t.number = i;
         t.index = {i % dim.x, i / dim.x % dim.y, i / (dim.x * dim.y)};
         t.lane = i % 32;
         t.warp = &schedule.warps[i / 32];
@@ -227,6 +228,8 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
     block.dynamic = {static_cast<unsigned char*>(memory), dynamic};
     schedule.count = count;
     prepare_threads(count, dim);
+    runs(kernel);
+    if (watcher != nullptr) watcher->launch();
     std::vector<uint32_t> order(size_t(grid.x) * grid.y * grid.z);
     for (size_t i = 0; i < order.size(); i++) order[i] = uint32_t(i);
     for (size_t i = order.size(); i > 1; i--) std::swap(order[i - 1], order[lots.next() % i]);
@@ -235,7 +238,9 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
         block.serial++;
         block.shared.assign(1, block.dynamic);
         memset(memory, 0xFF, dynamic);
+        if (watcher != nullptr) watcher->block_begin();
         run_block();
+        if (watcher != nullptr) watcher->block_end();
         check_shared();
     }
     self = nullptr;
@@ -271,6 +276,7 @@ void fail(Place place, const char* format, ...) {
 static bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0); }
 
 void barrier(Place place) {
+    if (passes(place)) return;
     Schedule& s = schedule;
     if (s.arrived == 0) s.barrier = place;
     else if (!same(s.barrier, place))
@@ -331,6 +337,7 @@ static void collect(Warp& w, uint32_t mask, const Wait& mine) {
 }
 
 uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
+    if (op == Op::syncwarp && passes(place)) return 0;
     Thread& t = *self;
     Warp& w = *t.warp;
     const uint32_t bit = 1u << t.lane;
@@ -352,6 +359,7 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
                  name(other.op), other.mask, other.place.file, other.place.line);
     }
     w.joined &= ~mask;
+    if (watcher != nullptr && op == Op::syncwarp) watcher->syncwarp(t.number / 32, mask);
     collect(w, mask, mine);
     wake(w, mask);
     wait();

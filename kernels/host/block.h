@@ -43,6 +43,8 @@ struct Place {
     const char* file;
     int line;
 };
+// The watcher is told of what such a function does, or need not know.
+#define LOR2C_HOST_UNWATCHED __attribute__((no_sanitize("thread")))
 #define LOR2C_HOST_PLACE \
     ::host::Place place = { __builtin_FILE(), __builtin_LINE() }
 
@@ -65,12 +67,14 @@ struct Warp {
 // Copy is a cp.async that has not been completed.
 struct Copy {
     void* to;
+    Place place;
     uint64_t data[2];
     uint64_t group;
 };
 
 struct Thread {
     Index index;
+    int number; // in the block
     int lane;
     Warp* warp;
     Fiber fiber;
@@ -119,7 +123,7 @@ struct SharedSite {
     Range memory;
 };
 void* shared_begin(SharedSite& site, size_t size);
-template <typename T> T& shared(SharedSite& site) {
+template <typename T> LOR2C_HOST_UNWATCHED T& shared(SharedSite& site) {
     if (site.serial == block.serial) return *reinterpret_cast<T*>(site.memory.begin);
     return *static_cast<T*>(shared_begin(site, sizeof(T)));
 }
@@ -134,9 +138,9 @@ void ldmatrix(Warp& w, bool transposed);
 void mma(Warp& w);
 // copy_begin returns the buffer for the 16 bytes. The code of the kernel copies
 // them, because the sanitizers check only that code.
-uint64_t* copy_begin(void* to, const void* from, Place place);
+uint64_t* copy_begin(void* to, const void* from, bool valid, Place place);
 void copy_close();
-void copy_wait(uint64_t pending);
+void copy_wait(uint64_t pending, Place place);
 // copy_end reports a fault if the running thread ends before its copies are
 // complete.
 void copy_end();

@@ -26,7 +26,13 @@
     static ::host::SharedSite variable##_site; \
     auto& variable = ::host::shared<Type>(variable##_site)
 #define DYNAMIC_SHARED(variable) unsigned char* const variable = ::host::block.dynamic.begin
+#ifdef LOR2C_HOST_WATCH
+// The line of an access is then that of the kernel too, and not only that of
+// the function that makes it.
+#define DEVICE inline __attribute__((always_inline))
+#else
 #define DEVICE inline
+#endif
 #define UNROLL
 #define ROLL
 
@@ -140,10 +146,10 @@ inline void ldmatrix_x4_trans(uint32_t (&r)[4], const void* row, LOR2C_HOST_PLAC
     host::load_tiles(host::Op::ldmatrix_trans, r, row, place);
 }
 
-inline void cp_async_16(void* shared, const void* global, bool valid, LOR2C_HOST_PLACE) {
-    uint64_t* data = host::copy_begin(shared, global, place);
+LOR2C_HOST_UNWATCHED inline void cp_async_16(void* shared, const void* global, bool valid, LOR2C_HOST_PLACE) {
+    uint64_t* data = host::copy_begin(shared, global, valid, place);
     const uint64_t* from = static_cast<const uint64_t*>(global);
     for (int i = 0; i < 2; i++) data[i] = valid ? from[i] : 0;
 }
 inline void cp_async_commit() { host::copy_close(); }
-template <int pending> inline void cp_async_wait() { host::copy_wait(pending); }
+template <int pending> inline void cp_async_wait(LOR2C_HOST_PLACE) { host::copy_wait(pending, place); }

@@ -19,6 +19,11 @@ public:
     static void go(Fiber& from, Fiber& to);
     // arrived tells the sanitizer that the running fiber has started.
     static void arrived();
+    // owns reports whether an address is on the stack.
+    bool owns(const void* p) const {
+        return static_cast<const char*>(p) - static_cast<const char*>(bottom_) >= 0 &&
+               size_t(static_cast<const char*>(p) - static_cast<const char*>(bottom_)) < size_;
+    }
 
 private:
     void* sp_ = nullptr;

@@ -5,6 +5,8 @@
 
 #include "block.h"
 #include "cuda.h"
+#include "places.h"
+#include "watch.h"
 
 namespace host {
 
@@ -33,6 +35,10 @@ void need_shared(const char* what, const void* p, Place place) {
 // are in column l/4, in rows 2(l%4) and 2(l%4) + 1.
 __attribute__((no_sanitize("address", "undefined"))) void ldmatrix(Warp& w, bool transposed) {
     uint16_t tiles[4][8][8];
+    if (watcher != nullptr)
+        for (int l = 0; l < 32; l++)
+            watched(reinterpret_cast<const Tiles*>(w.wait[l].value)->row, 16, false, self->number / 32 * 32 + l,
+                    site(w.wait[l].place));
     for (int l = 0; l < 32; l++) memcpy(tiles[l / 8][l % 8], reinterpret_cast<const Tiles*>(w.wait[l].value)->row, 16);
     for (int l = 0; l < 32; l++) {
         uint32_t* r = reinterpret_cast<const Tiles*>(w.wait[l].value)->r;
@@ -81,22 +87,34 @@ __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Wa
     }
 }
 
+static Access target(void* to, Place place) {
+    return Access{reinterpret_cast<uintptr_t>(to), 16, self->number, site(place), true, true};
+}
+
 // The destination is NaN until the copy is completed, which happens when the
 // thread waits for its group and not before.
-uint64_t* copy_begin(void* to, const void* from, Place place) {
+uint64_t* copy_begin(void* to, const void* from, bool valid, Place place) {
     need_shared("cp_async_16 to shared memory", to, place);
     if (!aligned(from)) fail(place, "cp_async_16 from %p, which is not aligned to 16 bytes", from);
+    if (watcher != nullptr) {
+        if (valid) watched(from, 16, false, self->number, site(place));
+        watcher->copy_issued(target(to, place));
+    }
     memset(to, 0xFF, 16);
-    self->copies.push_back(Copy{to, {0, 0}, self->groups});
+    self->copies.push_back(Copy{to, place, {0, 0}, self->groups});
     return self->copies.back().data;
 }
 
 void copy_close() { self->groups++; }
 
-void copy_wait(uint64_t pending) {
+void copy_wait(uint64_t pending, Place place) {
+    if (passes(place)) return;
     std::vector<Copy>& copies = self->copies;
     auto c = copies.begin();
-    for (; c != copies.end() && c->group + pending < self->groups; ++c) memcpy(c->to, c->data, 16);
+    for (; c != copies.end() && c->group + pending < self->groups; ++c) {
+        if (watcher != nullptr) watcher->copy_landed(target(c->to, c->place));
+        memcpy(c->to, c->data, 16);
+    }
     copies.erase(copies.begin(), c);
 }
 

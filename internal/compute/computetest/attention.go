@@ -166,6 +166,7 @@ func attentionCases() []testCase {
 		{"size_32", attnData{heads: 2, kvHeads: 2, dim: 32, lenQ: tiles, lenK: tiles}, true},
 		{"size_64", attnData{heads: 4, kvHeads: 2, dim: 64, lenQ: tiles, lenK: tiles}, true},
 		{"size_64_first_row", attnData{heads: 2, kvHeads: 2, dim: 64, lenQ: ones, lenK: ragged}, true},
+		{"size_64_no_queries", attnData{heads: 2, kvHeads: 2, dim: 64, lenQ: []int{3, 0}, lenK: []int{9, 17}}, false},
 		{"size_128", attnData{heads: 2, kvHeads: 1, dim: 128, lenQ: []int{70, 1, 33, 9}, lenK: []int{33, 129, 70, 0}}, true},
 		{"size_256", attnData{heads: 1, kvHeads: 1, dim: 256, lenQ: []int{17, 3}, lenK: []int{40, 1}}, false},
 		{"empty", attnData{heads: 2, kvHeads: 2, dim: 4, lenQ: []int{0, 3, 0}, lenK: []int{0, 3, 0}}, true},

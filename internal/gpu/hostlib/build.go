@@ -8,6 +8,7 @@
 //
 //	LOR2C_HOST_SEED  seed of every random order in the library; default 1
 //	LOR2C_HOST_FAST  1: optimised and without sanitizers, for long runs
+//	LOR2C_HOST_MODE  races: without sanitizers; ends the process at two accesses of a kernel that nothing orders
 //
 // kernels/host/driver.h lists more variables, which make the driver behave in unusual ways.
 package hostlib
@@ -46,6 +47,7 @@ var inputs = []string{"*.cu", "*.cuh", "host/*.h", "host/*.cpp"}
 
 // compiler is a C++ compiler with the flags of one kind of build.
 type compiler struct {
+	kind    kind
 	cxx     string
 	version string
 	asan    string   // library to preload; "" without sanitizers
@@ -63,7 +65,18 @@ func Build(progress io.Writer) (Library, error) {
 	if err != nil {
 		return Library{}, err
 	}
-	return buildIn(dir, progress)
+	return buildIn(dir, kindOfEnv(), progress)
+}
+
+// BuildMode builds the library for processes in which LOR2C_HOST_MODE is mode.
+func BuildMode(mode string) (Library, error) {
+	dir, err := kernelDir()
+	if err != nil {
+		return Library{}, err
+	}
+	lib, err := buildIn(dir, watched, io.Discard)
+	lib.Env = append(lib.Env, "LOR2C_HOST_MODE="+mode)
+	return lib, err
 }
 
 // BuildChanged copies the kernels to a directory, applies change to one file and builds the library from the copy.
@@ -100,12 +113,12 @@ func BuildChanged(dir, file string, change func(source string) (string, error)) 
 			}
 		}
 	}
-	return buildIn(dir, io.Discard)
+	return buildIn(dir, kindOfEnv(), io.Discard)
 }
 
 // buildIn builds the kernels of a directory.
-func buildIn(dir string, progress io.Writer) (Library, error) {
-	c, err := newCompiler(os.Getenv("LOR2C_HOST_FAST") == "1")
+func buildIn(dir string, k kind, progress io.Writer) (Library, error) {
+	c, err := newCompiler(k)
 	if err != nil {
 		return Library{}, err
 	}
@@ -129,8 +142,28 @@ func buildIn(dir string, progress io.Writer) (Library, error) {
 	return Library{Path: out, Env: append(c.env(), "LOR2C_LIBCUDA="+out, "LOR2C_SELF_CHECK=0")}, nil
 }
 
-// newCompiler returns the compiler. If fast is set it does not use the sanitizers.
-func newCompiler(fast bool) (*compiler, error) {
+// kind is a kind of build.
+type kind int
+
+const (
+	sanitized kind = iota
+	fast           // optimised
+	watched        // reports accesses to memory to kernels/host/watch.cpp
+)
+
+// kindOfEnv returns the kind of build that the environment asks for.
+func kindOfEnv() kind {
+	switch {
+	case os.Getenv("LOR2C_HOST_MODE") != "":
+		return watched
+	case os.Getenv("LOR2C_HOST_FAST") == "1":
+		return fast
+	}
+	return sanitized
+}
+
+// newCompiler returns the compiler for a kind of build.
+func newCompiler(k kind) (*compiler, error) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("hostlib: %w: fibers switch in assembly of linux/amd64", ErrNoCompiler)
 	}
@@ -154,11 +187,17 @@ func newCompiler(fast bool) (*compiler, error) {
 	// nvcc, the compiler must allow memory to be read as another type than it was written as.
 	common := []string{"-std=c++17", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-strict-aliasing", "-g1"}
 	c := &compiler{
-		cxx: path, version: string(version), cache: filepath.Join(cache, "lor2c", "host"),
+		kind: k, cxx: path, version: string(version), cache: filepath.Join(cache, "lor2c", "host"),
 		runtime: slices.Concat(common, []string{"-O2"}), progress: io.Discard,
 	}
-	if fast {
+	switch k {
+	case fast:
 		c.kernels = c.runtime
+		return c, nil
+	case watched:
+		// Without optimisation an access of the source is one access, of the same width. The run-time library of the
+		// thread sanitizer is not linked: watch.cpp has its functions.
+		c.kernels = slices.Concat(common, []string{"-O0", "-fsanitize=thread", "-DLOR2C_HOST_WATCH"})
 		return c, nil
 	}
 	asan, err := exec.Command(path, "-print-file-name=libasan.so").Output()
@@ -176,9 +215,13 @@ func newCompiler(fast bool) (*compiler, error) {
 // flags returns the flags for a source. The fibers are not sanitized: they check the arguments of kernels themselves,
 // and a launch calls them thousands of times.
 func (c *compiler) flags(path string) []string {
-	switch filepath.Base(path) {
-	case "fiber.cpp", "block.cpp", "tensorcore.cpp":
+	switch name := filepath.Base(path); name {
+	case "fiber.cpp", "block.cpp", "tensorcore.cpp", "places.cpp", "watch.cpp":
 		return c.runtime
+	default:
+		if c.kind == watched && filepath.Base(filepath.Dir(path)) == "host" {
+			return c.runtime
+		}
 	}
 	return c.kernels
 }

@@ -53,7 +53,7 @@ func TestBuildWithoutCompiler(t *testing.T) {
 
 // TestProgress: each source that is compiled is reported, and none that is in the cache.
 func TestProgress(t *testing.T) {
-	c, err := newCompiler(true)
+	c, err := newCompiler(fast)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}

@@ -68,7 +68,7 @@ func logInputs() {
 		return
 	}
 	var lines strings.Builder
-	for _, name := range []string{"CXX", "LOR2C_HOST_SEED", "LOR2C_HOST_FAST"} {
+	for _, name := range []string{"CXX", "LOR2C_HOST_SEED", "LOR2C_HOST_FAST", "LOR2C_HOST_MODE"} {
 		fmt.Fprintf(&lines, "getenv %s\n", name)
 	}
 	for _, pattern := range append([]string{".", "host"}, inputs...) {

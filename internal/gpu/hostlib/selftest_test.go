@@ -13,9 +13,9 @@ import (
 )
 
 // selftest builds the self-test of kernels/host/selftest.
-func selftest(t *testing.T) (program string, env []string) {
+func selftest(t *testing.T, k kind) (program string, env []string) {
 	t.Helper()
-	c, err := newCompiler(false)
+	c, err := newCompiler(k)
 	if errors.Is(err, ErrNoCompiler) {
 		t.Skip(err)
 	}
@@ -45,7 +45,7 @@ func selftest(t *testing.T) (program string, env []string) {
 // TestSelf runs correct kernels, which must print nothing, and kernels with one fault each, which must end with a
 // message about it.
 func TestSelf(t *testing.T) {
-	program, env := selftest(t)
+	program, env := selftest(t, sanitized)
 	for _, c := range []struct {
 		name, want string
 		says       bool // the case prints a message and passes

@@ -34,6 +34,12 @@ func Under(t *testing.T) bool {
 	return false
 }
 
+// With returns the library for a process with more environment variables, as name=value.
+func (l Library) With(env ...string) Library {
+	l.Env = slices.Concat(l.Env, env)
+	return l
+}
+
 // Test runs tests of this binary in a process that uses the library. The flags select the tests.
 func (l Library) Test(flags ...string) (output []byte, err error) {
 	c := exec.Command(os.Args[0], append(flags, "-test.v")...)
