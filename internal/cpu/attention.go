@@ -136,21 +136,22 @@ func (a *heads[T]) maskRow(mul []T, b block, i int) {
 
 // Attention computes softmax(scale q kT + bias) v for each head. Workers take heads of one sequence at a time: one, or
 // several if they are short. If sequences have one query row, as a decoder's next token, the heads that share keys are
-// rows of one product.
+// rows of one product, unless every head has a bias of its own.
 func (d *Device[T]) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts) {
 	if d.err != nil {
 		return
 	}
 	a := newHeads[T](q, k, v, dst, lse, o)
 	each, rows := o.Heads, o.MaxQ
-	if o.MaxQ == 1 {
+	together := o.MaxQ == 1 && a.bias == nil
+	if together {
 		each, rows = o.KVHeads, o.Heads/o.KVHeads
 	}
 	chunk := max(1, chunkProducts/max(1, rows*o.MaxK*o.HeadDim))
 	d.each((len(a.cuQ)-1)*each, chunk, func(w, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			s, h := i/each, i%each
-			if o.MaxQ == 1 {
+			if together {
 				a.forRow(s, h, func(b block) { d.attend(w, &a, b) })
 			} else {
 				a.forBlocks(s, h, func(b block) { d.attend(w, &a, b) })
