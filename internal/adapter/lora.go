@@ -109,9 +109,15 @@ func siteNames(n model.Network) (names []string) {
 	return names
 }
 
-// anySite lists the linear layers that a layer of any network may have.
+// anySite lists the linear layers that a layer of any network may have, each once.
 func anySite() []string {
-	return slices.Concat(model.SiteNames, model.MPNetSiteNames, model.DecoderSiteNames)
+	names := slices.Clone(model.SiteNames)
+	for _, name := range slices.Concat(model.MPNetSiteNames, model.DecoderSiteNames) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // checkTargets returns an error for a target module that names no linear layer of the network.

@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/processor"
 )
 
 // robertaBase is the shape of roberta-base. Speed depends on shapes and not on
@@ -66,12 +67,17 @@ var workloads = []workload{
 }
 
 // BenchmarkStep runs a whole training step, including the optimizer, on random
-// weights. bench/peer_cpu.py runs the same step with PyTorch.
+// weights. bench/peer_cpu.py runs the same step with PyTorch. LOR2C_CPU names the
+// instruction set.
 func BenchmarkStep(b *testing.B) {
 	for _, w := range workloads {
 		for _, method := range []string{"lor2c", "lora"} {
 			b.Run("workload="+w.name+"/method="+method, func(b *testing.B) {
-				benchmarkStep(b, cpu.Open[float32](0), w, method, 1)
+				dev := cpu.Open[float32](0)
+				if processor.Allows(processor.AMX) {
+					dev.UseTiles()
+				}
+				benchmarkStep(b, dev, w, method, 1)
 				b.ReportMetric(peakRSS()/(1<<20), "peak-MiB") // for the whole process, so run only one sub-benchmark
 			})
 		}
