@@ -23,7 +23,7 @@ var others = map[string]string{
 	"LOR2C_MPNET":            "tests: folder of all-mpnet-base-v2",
 	"LOR2C_DECODER":          "tests: folder of a decoder to measure",
 	"LOR2C_METHOD_STEPS":     "tests: file for the times of a step of every method",
-	"LOR2C_UPDATE":           "tests: 1 writes recorded results anew",
+	"LOR2C_UPDATE":           "tests: 1 writes recorded results again",
 	"LOR2C_KILLS":            "tests: how often a run is killed",
 	"LOR2C_TEST_":            "tests: a test binary in another part",
 	"LOR2C_CHECKPOINT_CHILD": "tests: a test binary in another part",
