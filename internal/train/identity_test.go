@@ -269,7 +269,7 @@ func TestDamagedCheckpoints(t *testing.T) {
 	_, err := Run(context.Background(), run, quiet(1))
 	if err == nil ||
 		!strings.Contains(err.Error(),
-			"checkpoints is valid; the newest: checkpoint: verify "+run.Out+"/checkpoint-4: state.json is corrupt") {
+			"checkpoints (3) is valid; the newest: checkpoint: verify "+run.Out+"/checkpoint-4: state.json is corrupt") {
 		t.Errorf("error is %v", err)
 	}
 	o := quiet(1)
