@@ -14,6 +14,7 @@
 //   LOR2C_HOST_MEMORY      bytes of a card, default 4 GiB
 //   LOR2C_HOST_CAPABILITY  compute capability, default 86 for 8.6
 //   LOR2C_HOST_DRIVER      version of the driver, default 12040
+//   LOR2C_HOST_LAUNCHES    a file to which each launch is appended instead of being run
 //   LOR2C_HOST_FAIL        "ENTRY NTH CODE,...": the Nth call of an entry point
 //                          returns the code; kernel:NAME means runs of a kernel
 #pragma once

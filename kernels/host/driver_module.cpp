@@ -1,5 +1,6 @@
 // This file implements modules, functions and launches.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "driver.h"
@@ -118,6 +119,18 @@ static const void* argument(const host::Kernel& k, void** params, void** extra) 
     return nullptr;
 }
 
+// With LOR2C_HOST_LAUNCHES a launch is a line of that file, and does not run.
+static const char* const launches = getenv("LOR2C_HOST_LAUNCHES");
+
+static void list(const host::Kernel& k, host::Index grid, unsigned dynamic) {
+    FILE* f = fopen(launches, "a");
+    if (f == nullptr || fprintf(f, "%s,%u,%u,%u,%d,%u\n", k.name, grid.x, grid.y, grid.z, k.threads, dynamic) < 0 ||
+        fclose(f) != 0) {
+        perror(launches);
+        abort();
+    }
+}
+
 ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
                      unsigned dynamic,
                      void* stream, void** params, void** extra) {
@@ -138,7 +151,9 @@ ENTRY cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsigned gz, unsi
     std::vector<uint64_t> copy(k.size / 8);
     memcpy(copy.data(), args, k.size);
     submit(*s, [&k, gx, gy, gz, bx, by, bz, dynamic, copy] {
-        if (ran(k)) host::launch(k, {gx, gy, gz}, {bx, by, bz}, dynamic, copy.data());
+        if (!ran(k)) return;
+        if (launches != nullptr) return list(k, {gx, gy, gz}, dynamic);
+        host::launch(k, {gx, gy, gz}, {bx, by, bz}, dynamic, copy.data());
     });
     return call.end();
 }

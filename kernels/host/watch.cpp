@@ -54,9 +54,9 @@ std::vector<Place> lines;
 
 Watcher* choose() {
     const char* mode = getenv("LOR2C_HOST_MODE");
-    if (mode == nullptr || *mode == 0) return nullptr;
+    if (mode == nullptr || *mode == 0 || strcmp(mode, "launches") == 0) return nullptr;
     if (strcmp(mode, "races") == 0) return watch_races();
-    fprintf(stderr, "host: LOR2C_HOST_MODE is \"%s\"; want races\n", mode);
+    fprintf(stderr, "host: LOR2C_HOST_MODE is \"%s\"; want races or launches\n", mode);
     abort();
 }
 

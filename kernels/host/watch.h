@@ -5,7 +5,8 @@
 //
 // LOR2C_HOST_MODE selects the watcher of a process:
 //
-//   races  ends the process at two accesses that nothing orders (races.cpp)
+//   races     ends the process at two accesses that nothing orders (races.cpp)
+//   launches  no watcher; for LOR2C_HOST_LAUNCHES (driver.h)
 #pragma once
 #include <stdint.h>
 
