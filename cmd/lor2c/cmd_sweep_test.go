@@ -61,7 +61,7 @@ func TestSweepMistakes(t *testing.T) {
 		{"sweep", exitUsage, "no sweep file is named; name one with -c FILE"},
 		{"sweep -c none.yaml", exitUsage, "sweep: read none.yaml: no such file or directory"},
 		{"sweep -c " + file, exitUsage, "optim.lrr: unknown key; did you mean optim.lr?"},
-		{"sweep -c " + narrow, exitDevice, "train.precision is bfloat16, and the CPU computes in float32"},
+		{"sweep -c " + narrow, exitDevice, "the precision is bfloat16, and the CPU computes in float32"},
 		{"sweep --parallel -1 -c " + file, exitUsage,
 			"sweep: parallel: is -1; want the number of cells that run at the same time, 1 or more"},
 		{"reproduce fig2 --profile mini --parallel -2", exitUsage, "sweep: parallel: is -2"},

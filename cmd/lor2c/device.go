@@ -64,9 +64,8 @@ func openDevice(name, precision string) (compute.Device, error) {
 		fallthrough
 	case name == "auto" || name == "cpu":
 		if precision != config.Float32 {
-			return nil, noDeviceError{fmt.Errorf("lor2c: open device %s: train.precision is %s, and the CPU computes in "+
-				"float32; add --set train.precision=float32",
-				name, precision)}
+			return nil, noDeviceError{fmt.Errorf("lor2c: open device %s: the precision is %s, and the CPU computes in float32; "+
+				"set train.precision, or --precision where there is no run file, to float32", name, precision)}
 		}
 		return cpu.Open[float32](0), nil
 	}

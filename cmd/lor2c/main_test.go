@@ -151,7 +151,7 @@ func TestMistakes(t *testing.T) {
 		{"precision", "train -c configs/demo.yaml --set train.precision=half", exitUsage,
 			`train.precision=half: is "half"; want float32 or bfloat16`},
 		{"cpu-precision", "train -c configs/demo.yaml --set train.precision=bfloat16", exitDevice,
-			"train.precision is bfloat16, and the CPU computes in float32; add --set train.precision=float32"},
+			"the precision is bfloat16, and the CPU computes in float32; set train.precision, "},
 		{"data", "train -c configs/demo.yaml --set data.train=none.tsv --out OUT", exitUsage, "none.tsv"},
 		{"column", "train -c configs/demo.yaml --set data.text=txet --out OUT", exitUsage, `no column "txet"; the file has`},
 		{"model", "train -c configs/demo.yaml --set model=none --out OUT", exitUsage,
