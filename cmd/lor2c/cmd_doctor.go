@@ -133,7 +133,8 @@ func hostProducts() (products, device string) {
 	switch {
 	case tiles && processor.Allows(processor.AMX):
 		device = d.Name()
-		products = fmt.Sprintf("%s in the linear layers of train, eval and predict, %s elsewhere", d.Products(), products)
+		products = fmt.Sprintf("%s in the linear layers of train, sweep, predict and eval without --task, %s elsewhere",
+			d.Products(), products)
 	case tiles && processor.Newest() == "":
 		return fmt.Sprintf("%s; %s=%s trains on the tile unit", products, processor.Variable, processor.AMX), device
 	}

@@ -49,8 +49,9 @@ func newGenerateCommand() *cobra.Command {
 		Long: wrap("Generate continues a text token by token with a decoder of the LLaMA family and, if a run or an adapter "+
 			"is named, with what was fine-tuned. The text comes from -p, from a file or from standard input; with several, "+
 			"each is continued on its own. A .jsonl file has a text, prompt, or a conversation, messages, in each row. The "+
-			"most probable token is chosen, unless the model's generation_config.json or a flag says to draw. The result "+
-			"depends on the text, the settings and the seed alone, and not on the texts beside it.\n\n"+
+			"most probable token is chosen, unless the model's generation_config.json or a flag says to draw. What is drawn "+
+			"depends on the seed and on the place of a text among the others. On the CPU, unless the build uses OpenBLAS, the "+
+			"result does not depend on the texts beside it; on a card its last bits can, and with them its tokens.\n\n"+
 			"--template puts each prompt into the form that the model was trained with and prints the answer alone; by default "+
 			"it is that of the adapter. --chat keeps a conversation. /help in it lists what can be typed, Ctrl-C ends an "+
 			"answer, and Ctrl-D ends the chat.", ""),
@@ -137,7 +138,12 @@ func (o *generateOptions) resolve(ctx context.Context) error {
 			return usageError{fmt.Errorf("lor2c: generate: --run %s is a run of the task %s, which has no text to generate; "+
 				"lor2c eval scores it", o.run, cfg.Data.Task)}
 		}
-		o.template = cmp.Or(o.template, generate.TrainedTemplate(dir), trained(ctx, cfg))
+		if o.template == "" {
+			o.template = generate.TrainedTemplate(dir)
+		}
+		if o.template == "" { // which reads the training file
+			o.template = trained(ctx, cfg)
+		}
 	} else if o.source.Adapter != "" {
 		o.template = cmp.Or(o.template, generate.TrainedTemplate(o.source.Adapter))
 	}

@@ -90,6 +90,7 @@ func (g *Generator) Prepare(slots, tokens int) error {
 			return fmt.Errorf("generate: allocate keys and values: %s needed for one text of %d tokens, %s free; shorten the "+
 				"texts, or use a device with more memory: %w", mib(int64(most)*block), tokens, mib(free), compute.ErrOutOfMemory)
 		}
+		g.most = n // a later run with the same texts keeps the cache
 	}
 	g.cache = g.Model.NewCache(g.Dev, n, most)
 	g.Forget()

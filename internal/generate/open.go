@@ -77,6 +77,10 @@ func (t *Texts) open(name string) (err error) {
 	if t.Tokenizer, err = tokenizer.LoadFor(t.dir, c.Vocab); err != nil {
 		return err
 	}
+	if !t.Tokenizer.Streams() {
+		return place.Mistake(fmt.Errorf("generate: open %s: its tokenizer is WordPiece; want that of a decoder, which is BPE",
+			t.dir))
+	}
 	t.Sampling = Greedy()
 	if err := t.readGeneration("generation_config.json", true); err != nil {
 		return err

@@ -57,6 +57,9 @@ func become(mode Mode, python, dir string, libraries []string) error {
 	}
 	// Without namespaces a superuser's program could raise its limits. A process that cannot gain privileges does not get
 	// its capabilities back when it executes.
+	if err := seccomp.SetNoNewPrivs(); err != nil {
+		return fmt.Errorf("privileges: %w", err)
+	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if err := unix.Capset(&header, &make([]unix.CapUserData, 2)[0]); err != nil {
 		return fmt.Errorf("capabilities: %w", err)
@@ -114,7 +117,8 @@ var forbidden = []string{
 	// other processes
 	"fork", "vfork", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease",
 	"kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_getfd", "pidfd_send_signal",
-	"setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr", "migrate_pages", "move_pages",
+	"setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr", "sched_setaffinity",
+	"migrate_pages", "move_pages", "setpgid", "setsid",
 	// memory, semaphores and queues that processes share
 	"shmget", "shmat", "shmctl", "semget", "semop", "semtimedop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl",
 	"mq_open", "mq_unlink",

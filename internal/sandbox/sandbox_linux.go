@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -130,7 +131,7 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(dir)
+	defer remove(dir)
 	word := rand.Text()
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -146,8 +147,12 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	}
 	args := append([]string{childName, string(mode), s.python, dir}, s.libraries...)
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	// In a container, a program can have started others.
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// In a container, a program can have started others. One that has left the group ends only with a namespace of
+	// processes.
+	cmd.Cancel = func() error {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		return cmd.Process.Kill()
+	}
 	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{write}
 	cmd.Env = []string{} // Python gets its own
 	cmd.Stdin = strings.NewReader(word + "\n" + program)
@@ -177,6 +182,8 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	// The program's own time begins when Python is ready for it, so that a busy machine does not take from it.
 	limit := time.AfterFunc(s.start, cancel)
 	defer limit.Stop()
+	// A process that has left the group can keep the pipe open.
+	defer context.AfterFunc(ctx, func() { _ = read.SetReadDeadline(time.Now().Add(time.Second)) })()
 	// Only what exceeds the limit is lost. The process has closed its end of the pipe when it has ended.
 	lines := bufio.NewReader(io.LimitReader(read, report))
 	first, _ := lines.ReadString('\n')
@@ -211,6 +218,17 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	return Failed, nil
 }
 
+// remove removes a program's folder after the program has ended, with the folders in it that cannot be read.
+func remove(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	_ = os.RemoveAll(dir)
+}
+
 // overflows waits until a program has written more to its folder than it may, and returns true, or until ctx ends. The
 // kernel bounds only the size of each file.
 func overflows(ctx context.Context, dir string) bool {
@@ -225,8 +243,12 @@ func overflows(ctx context.Context, dir string) bool {
 		}
 		bytes, entries := int64(0), 0
 		err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrPermission) { // the program can still write to a folder that cannot be read
+				entries = files + 1
+				return fs.SkipAll
+			}
 			if err != nil {
-				return nil // it is gone, or the program has closed it to itself
+				return nil // it is gone
 			}
 			if info, err := e.Info(); err == nil {
 				bytes += info.Sys().(*syscall.Stat_t).Blocks * 512

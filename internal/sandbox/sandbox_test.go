@@ -107,6 +107,8 @@ func TestDisk(t *testing.T) {
 		"files": {"i = 0\nwhile True:\n    i += 1\n    open('a%d' % i, 'w').close()", Failed},
 		"folders": {"import os\ni = 0\nwhile True:\n    i += 1\n    os.makedirs('%d/a' % i)\n" +
 			"    with open('%d/a/b' % i, 'wb') as f: f.write(b'x' * (1 << 19))", Failed},
+		"closed folder": {"import os\nos.mkdir('x', 0o300)\ni = 0\nwhile True:\n    i += 1\n" +
+			"    with open('x/a%d' % i, 'wb') as f: f.write(b'x' * (1 << 20))", Failed},
 		"few": {"import time\nfor i in range(9):\n    with open('a%d' % i, 'wb') as f: f.write(b'x' * (1 << 20))\n" +
 			"time.sleep(0.2)", Passed},
 	} {
@@ -134,6 +136,9 @@ func TestContainer(t *testing.T) {
 	const fork = "import os, time\nif os.fork() == 0:\n    os.close(3)\n    time.sleep(60)\n"
 	for program, want := range map[string]string{
 		"assert 1 == 1": Passed, "assert 1 == 2": Failed, "import os\nos._exit(0)": Failed, "x = bytearray(2 << 30)": Failed,
+		"assert 'NoNewPrivs:\\t1' in open('/proc/self/status').read()": Passed,
+		// A process that leaves the group does not hold up the outcome.
+		"import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(50)\n    os._exit(0)\nos._exit(0)": Failed,
 		"while True: pass": TimedOut, "import socket\nsocket.socket()": Passed, fork + "while True: pass": TimedOut,
 	} {
 		start := time.Now()

@@ -67,7 +67,7 @@ func (t *Team) Do(workers int, work func(w int)) {
 	t.next.Store(j)
 	t.begin.signal()
 	work(0)
-	t.next.Store(nil)
+	t.next.CompareAndSwap(j, nil) // Stop may have come in between
 	j.inside.Add(closed)
 	t.end.wait(t.spins, func() bool { return j.inside.Load() == closed })
 }

@@ -101,3 +101,23 @@ func TestStop(t *testing.T) {
 		}
 	}
 }
+
+// TestStopWithin: a team may be stopped while an op runs, since the device can be collected during its last one.
+func TestStopWithin(t *testing.T) {
+	before := runtime.NumGoroutine()
+	team := New(4)
+	team.Do(4, func(w int) {
+		if w == 0 {
+			team.Stop()
+		}
+	})
+	deadline := time.After(time.Minute)
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-deadline:
+			t.Fatalf("%d goroutines remain", runtime.NumGoroutine()-before)
+		default:
+			runtime.Gosched()
+		}
+	}
+}

@@ -64,7 +64,7 @@ func (t Terminal) table(lines []string) (out []string) {
 			if i == 0 {
 				style = Heading
 			}
-			if j < len(rows[1]) && strings.HasSuffix(rows[1][j], ":") {
+			if len(rows) > 1 && j < len(rows[1]) && strings.HasSuffix(rows[1][j], ":") {
 				row = append(row, space+t.Paint(style, cell))
 			} else {
 				row = append(row, t.Paint(style, cell)+space)

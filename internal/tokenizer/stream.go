@@ -37,6 +37,12 @@ type Stream struct {
 	stopped   bool
 }
 
+// Streams reports whether NewStream works, which needs BPE.
+func (t *Tokenizer) Streams() bool {
+	_, ok := t.model.(interface{ decoder() textDecoder })
+	return ok
+}
+
 // NewStream returns a stream that ends before the first of stops, which must
 // not be empty, even if a stop string begins inside a token. The generated
 // tokens continue context, whose text is not returned. With a context a
