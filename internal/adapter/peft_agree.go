@@ -29,7 +29,7 @@ func (s *peftScope) readLayers(path string, keys map[string]json.RawMessage) err
 		s.layersPattern = []string{one}
 	}
 	for _, text := range s.layersPattern {
-		number, err := regexp.Compile(`\.(?:` + text + `)\.(\d{1,6})\.`)
+		number, err := regexp.Compile(`(?:^|\.)(?:` + text + `)\.(\d{1,6})\.`)
 		if err != nil {
 			return unsupported{fmt.Errorf("adapter: open %s: layers_pattern has the expression %s, which lor2c cannot "+
 				"read", path, place.Quote(text))}
@@ -112,6 +112,9 @@ func (s *peftScope) lacks(modules []string) string {
 		return ""
 	}
 	sites := model.SiteNames
+	if strings.HasPrefix(modules[0], "mpnet.") {
+		sites = model.MPNetSiteNames
+	}
 	if strings.HasPrefix(modules[0], "model.layers.") {
 		sites = model.DecoderSiteNames
 	}

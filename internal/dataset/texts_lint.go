@@ -90,6 +90,9 @@ func nearOverlap(train, dev *Split, rest map[string][]Example) []Finding {
 	var near use
 	var one, other Example // the first in dev, and the first in train that it is like
 	for _, x := range train.Examples {
+		if len(rest) == 0 {
+			break
+		}
 		key := x.folded()
 		for _, y := range rest[key] {
 			if near.count++; near.count == 1 || y.Line < near.line {

@@ -148,7 +148,7 @@ func TestWrongKernel(t *testing.T) {
 				"matmul_skinny4_f32 matmul_skinny_bf16 matmul_skinny_f32"},
 		{"attention_forward.cu", "multiply_add<D>(o, p, keys.ring.second(step));",
 			"multiply_add<D>(o, p, keys.ring.first(step));",
-			"attention_forward_d128_bf16 attention_forward_d32_bf16 attention_forward_d64_bf16"},
+			"attention_forward_bias_d64_bf16 attention_forward_d128_bf16 attention_forward_d32_bf16 attention_forward_d64_bf16"},
 	} {
 		t.Run("file="+c.file, func(t *testing.T) {
 			lib, err := hostlib.BuildChanged(t.TempDir(), c.file, func(source string) (string, error) {

@@ -107,10 +107,8 @@ func (c *Check) lintText(line int, text string) {
 	c.Undecoded.addTrace(line, trace, found)
 	trace, found = mangled.Misread(text)
 	c.Misread.addTrace(line, trace, found)
-	// A text with closing tags or a block of code is about HTML.
-	if trace, found = mangled.HTML(text); !strings.Contains(text, "</") && !strings.Contains(text, "```") {
-		c.HTML.addTrace(line, trace, found)
-	}
+	trace, found = mangled.HTML(text)
+	c.HTML.addTrace(line, trace, found)
 }
 
 // halves returns the text before the last response of a row, and that response.

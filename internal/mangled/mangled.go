@@ -51,6 +51,11 @@ func Misread(text string) (Trace, bool) {
 			at++
 			continue
 		}
+		// No other character is the first byte of UTF-8, or a control character of Latin-1.
+		if r, size := utf8.DecodeRuneInString(text[at:]); r > 0xf4 || r >= 0xa0 && r < 0xc2 {
+			at += size
+			continue
+		}
 		found, meant, telling := run(text[at:])
 		if telling && !strings.ContainsRune(meant, utf8.RuneError) {
 			return Trace{Found: found, Meant: meant, at: at, text: text}, true
@@ -138,29 +143,45 @@ func alone(r rune, text, rest string) bool {
 	switch {
 	case r > 0xffff, r >= 0x2000 && r < 0x2200, r == '\ufeff', first >= 0x80 && first < 0xa0:
 		return true
-	case r >= 0x250, first == 'Ã' && second == '\u00a0':
+	case r >= 0x220, first == 'È' && r < 0x218, first == 'Ã' && second == '\u00a0':
 		return false
 	}
 	return !strings.ContainsRune(closers, second) || unicode.IsLetter(next)
 }
 
 // markup is a character reference or the tag of a line break.
-var markup = regexp.MustCompile(`&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});|<[bB][rR] ?/?>`)
+var markup = regexp.MustCompile(`^(?:&(#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});|<[bB][rR] ?/?>)`)
 
-// HTML finds a character reference of HTML, such as &amp; or &#39;, or the tag of a line break.
+// HTML finds a character reference of HTML, such as &amp; or &#39;, or the tag of a line break. It finds nothing in a
+// text with a closing tag or a block of code, which is meant to have them.
 func HTML(text string) (Trace, bool) {
-	if !strings.ContainsAny(text, "&<") {
+	if !strings.ContainsAny(text, "&<") || strings.Contains(text, "</") || strings.Contains(text, "```") {
 		return Trace{}, false
 	}
-	for _, at := range markup.FindAllStringIndex(text, -1) {
-		found := text[at[0]:at[1]]
+	for from := 0; ; {
+		i := strings.IndexAny(text[from:], "&<")
+		if i < 0 {
+			return Trace{}, false
+		}
+		at := from + i
+		from = at + 1
+		found := markup.FindString(text[at:min(len(text), at+34)])
+		if found == "" {
+			continue
+		}
 		meant := html.UnescapeString(found)
 		if found[0] == '<' {
 			meant = "\n"
 		}
-		if meant != found {
-			return Trace{Found: found, Meant: meant, at: at[0], text: text}, true
+		if meant != found && (found[0] == '<' || found[1] == '#' || escaped(meant)) {
+			return Trace{Found: found, Meant: meant, at: at, text: text}, true
 		}
 	}
-	return Trace{}, false
+}
+
+// escaped reports whether programs write a character as a name of HTML. The other names, such as those of mathematical
+// signs, are more often variables of C whose address is taken.
+func escaped(meant string) bool {
+	r, _ := utf8.DecodeRuneInString(meant)
+	return strings.ContainsRune(`&<>"'€™`, r) || r >= 0xa0 && r <= 0xff || r >= 0x2010 && r <= 0x2044
 }

@@ -47,7 +47,7 @@ func TestMisreadCorrect(t *testing.T) {
 		"", "plain", "voilà\u00a0», dit-il", "« déjà\u00a0»", "„JÄ“ sagte er", "Spaß“ und „Spaß”", "PERÚ»", "fiancé…»",
 		"IRMÔ", "MAÇÃ\u00a0E", "CAFÉ’S", "à… suivre", "ÀÉÈ", "Ça va…", "Ünïcödë", "Þórð», sagði", "line\u0085next",
 		"été—hiver", "É…", "x\ufffdy", "ï¿½", "São Paulo", "MÃE", "ÂNGULO", "日本語", "é»", "Straße«",
-		"¡Olé!", "§ 5 Abs. 2", "1º", "´",
+		"¡Olé!", "§ 5 Abs. 2", "1º", "´", "PERCHÉ…non lo so", "RENÉ…Marie", "È…vero", "20 É€", "É†",
 	} {
 		if found, ok := Misread(text); ok {
 			t.Errorf("%q is found in %q", found.Found, text)
@@ -86,6 +86,9 @@ func TestHTML(t *testing.T) {
 		"<brave> new <em>":   {},
 		"x &amp y &;":        {},
 		"https://x/?a=1&b=2": {},
+		"int *p = &sum;":     {},
+		"<b>x</b> &amp; y":   {},
+		"```\n&amp;\n```":    {},
 	} {
 		got, found := HTML(text)
 		if got.Found != want.Found || got.Meant != want.Meant || found != (want.Found != "") {
