@@ -139,8 +139,8 @@ func randomStepper(tb testing.TB, dev compute.Device, c model.Config, method str
 func randomEncoder(tb testing.TB, dev compute.Device, c model.Config, trains func(name string) bool) *model.Encoder {
 	tb.Helper()
 	buf := make([]float32, max(c.Vocab, c.FF)*c.Width)
+	compute.Uniform(buf, 1, "", 0.03)
 	m, err := model.New(dev, c, 2, 1, trains, func(_ string, shape compute.Shape) ([]float32, bool, error) {
-		compute.Uniform(buf[:shape.Len()], 1, "", 0.03)
 		return buf[:shape.Len()], true, nil
 	})
 	if err != nil {
