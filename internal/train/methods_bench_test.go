@@ -34,7 +34,7 @@ type timedMethod struct {
 var timedMethods = []timedMethod{
 	{name: "adalora", set: adapter.Values{"init_rank": 8, "target_rank": 4}, limit: 1.2},
 	{name: "adamix", set: adapter.Values{"form": "lora", "experts": 4}}, // two passes
-	{name: "adamix, one pass", of: "adamix",
+	{name: "adamix with one pass", of: "adamix",
 		set: adapter.Values{"form": "lora", "experts": 4, "consistency_weight": 0}, limit: 1.1},
 	{name: "adapter", set: adapter.Values{"bottleneck": 16}, limit: 1.1},
 	{name: "bitfit"},
@@ -43,7 +43,7 @@ var timedMethods = []timedMethod{
 	{name: "hydralora", set: adapter.Values{"experts": 4, "exclude_modules": []string{}}, limit: 1.35},
 	{name: "loramoe", set: adapter.Values{"experts": 4, "exclude_modules": []string{}}, limit: 1.35},
 	{name: "reslora", set: adapter.Values{"res_type": "is"}, limit: 1.1},
-	{name: "reslora, bs", of: "reslora", set: adapter.Values{"res_type": "bs", "pre_num": 4}}, // up to five paths
+	{name: "reslora with bs", of: "reslora", set: adapter.Values{"res_type": "bs", "pre_num": 4}}, // up to five paths
 	{name: "vera", set: adapter.Values{"rank": 8}, limit: 1.1},
 }
 
@@ -103,7 +103,7 @@ func BenchmarkMethods(b *testing.B) {
 				times := timeMethods(b, w, rounds)
 				results[w.name] = times
 				for _, t := range times {
-					b.ReportMetric(t.Ratio, strings.ReplaceAll(t.Method, ", ", "-")+"/lora")
+					b.ReportMetric(t.Ratio, strings.ReplaceAll(t.Method, " ", "-")+"/lora")
 				}
 			}
 		})
