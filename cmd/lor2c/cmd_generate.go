@@ -144,8 +144,8 @@ func (o *generateOptions) resolve(ctx context.Context) error {
 		if o.template == "" { // which reads the training file
 			o.template = trained(ctx, cfg)
 		}
-	} else if o.source.Adapter != "" {
-		o.template = cmp.Or(o.template, generate.TrainedTemplate(o.source.Adapter))
+	} else if o.source.Adapter != "" && o.template == "" {
+		o.template = generate.TrainedTemplate(o.source.Adapter)
 	}
 	if o.chat {
 		o.template = cmp.Or(o.template, instruct.TemplateChat)

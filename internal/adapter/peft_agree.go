@@ -112,18 +112,19 @@ func (s *peftScope) lacks(modules []string) string {
 		return ""
 	}
 	sites := model.SiteNames
-	if strings.HasPrefix(modules[0], "mpnet.") {
+	switch root, _, _ := strings.Cut(modules[0], "."); root {
+	case "mpnet":
 		sites = model.MPNetSiteNames
-	}
-	if strings.HasPrefix(modules[0], "model.layers.") {
+	case "model":
 		sites = model.DecoderSiteNames
 	}
 	root := modules[0][:layerOf.FindStringIndex(modules[0])[0]]
 	for _, site := range sites {
-		has := func(m string) bool { return strings.HasSuffix(m, "."+site) }
+		if slices.ContainsFunc(modules, func(m string) bool { return strings.HasSuffix(m, "."+site) }) {
+			continue
+		}
 		for _, m := range modules {
-			layer, _ := s.layer(m)
-			if s.adapts(fmt.Sprintf("%s.%d.%s", root, layer, site)) && !slices.ContainsFunc(modules, has) {
+			if layer, _ := s.layer(m); s.adapts(fmt.Sprintf("%s.%d.%s", root, layer, site)) {
 				return fmt.Sprintf("target_modules names %s, which has no tensors", site)
 			}
 		}

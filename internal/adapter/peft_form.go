@@ -30,13 +30,12 @@ type peftForm struct {
 
 // peftKeys has the keys of an adapter_config.json whose values are used.
 type peftKeys struct {
-	BaseModel     string          `json:"base_model_name_or_path"`
-	TaskType      string          `json:"task_type"`
-	Rank          int             `json:"r"`
-	Alpha         float64         `json:"lora_alpha"`
-	Dropout       float64         `json:"lora_dropout"`
-	UseRsLoRA     bool            `json:"use_rslora"`
-	TargetModules json.RawMessage `json:"target_modules"` // a list, or a regular expression
+	BaseModel string  `json:"base_model_name_or_path"`
+	TaskType  string  `json:"task_type"`
+	Rank      int     `json:"r"`
+	Alpha     float64 `json:"lora_alpha"`
+	Dropout   float64 `json:"lora_dropout"`
+	UseRsLoRA bool    `json:"use_rslora"`
 	// AdaLoRA.
 	InitRank   int     `json:"init_r"`
 	TargetRank int     `json:"target_r"`

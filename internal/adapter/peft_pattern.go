@@ -20,7 +20,6 @@ import (
 type peftScope struct {
 	form             *peftForm
 	leaf             *regexp.Regexp // for what follows the path of a linear layer in the names of its tensors
-	listed           []string       // target_modules, if they are a list
 	rank             int            // r, or init_r
 	alpha            float64
 	root             bool              // use_rslora
@@ -129,7 +128,6 @@ func readScope(path string, form *peftForm, c peftKeys, keys map[string]json.Raw
 		form: form, leaf: regexp.MustCompile("^(?:" + form.tensor + ")$"), rank: cmp.Or(c.InitRank, c.Rank), alpha: c.Alpha,
 		root: c.UseRsLoRA, targets: readSelector(keys["target_modules"]), exclude: readSelector(keys["exclude_modules"]),
 	}
-	_ = json.Unmarshal(c.TargetModules, &s.listed) // a regular expression is no list
 	if s.exclude.all {
 		s.exclude = selector{} // an expression that cannot be read excludes nothing, so that nothing may be missing
 	}
@@ -211,7 +209,7 @@ func (s *peftScope) complete(described, path string, file tensorFile, d *Descrip
 	return inFile(described, d.Method.Validate(), peftNames)
 }
 
-// rankOf returns the rank that the configuration gives a linear layer, and whether the method has ranks.
+// rankOf returns the rank that the configuration gives a linear layer.
 func (s *peftScope) rankOf(module string) float64 {
 	if kept, ok := s.kept[module+".lora_E"]; ok {
 		return float64(len(positions(kept)))

@@ -137,13 +137,13 @@ func (s *peftScope) foundTargets(file tensorFile, path string) ([]string, error)
 func (s *peftScope) asListed(found []string) []string {
 	var named []string
 	for _, name := range anySite() {
-		if targeted(s.listed, name) {
+		if targeted(s.targets.names, name) {
 			named = append(named, name)
 		}
 	}
 	slices.Sort(named)
-	if slices.Equal(named, found) && checkTargets(s.listed, anySite()) == nil {
-		return s.listed
+	if slices.Equal(named, found) && checkTargets(s.targets.names, anySite()) == nil {
+		return s.targets.names
 	}
 	return found
 }

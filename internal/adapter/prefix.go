@@ -88,7 +88,7 @@ func newPrefix(b builder) (Method, error) {
 	}
 	for l := range b.HiddenLayers() {
 		draw := func(kind string) *tape.Param {
-			p := b.param(fmt.Sprintf("%s.%d.%s", peftRoot+promptTensor, l, kind), c.Tokens, b.KeyValueSize())
+			p := b.param(promptName(l, kind), c.Tokens, b.KeyValueSize())
 			if c.Init == "normal" {
 				b.normal(p, 1)
 			}
@@ -112,6 +112,11 @@ func (m *Prefix) Params() (all []*tape.Param) {
 const promptTensor = "prompt_embeddings"
 
 var promptPart = regexp.MustCompile(`^base_model\.` + promptTensor + `\.(\d{1,6})\.(key|value)$`)
+
+// promptName returns the name of a parameter, the keys or the values of a layer.
+func promptName(layer int, kind string) string {
+	return fmt.Sprintf("%s.%d.%s", peftRoot+promptTensor, layer, kind)
+}
 
 // promptIndex returns the place of a parameter in a row of the tensor of the file.
 func promptIndex(name string) (i int, ok bool) {
@@ -157,13 +162,14 @@ func splitPrefix(file tensorFile, layers int) tensorFile {
 	if !ok || len(shape) != 2 || layers < 1 || shape[1]%(2*layers) != 0 {
 		return file // which lacks the parameters then
 	}
-	return &prefixFile{file, layers, []int{shape[0], shape[1] / (2 * layers)}}
+	return &prefixFile{tensorFile: file, layers: layers, shape: []int{shape[0], shape[1] / (2 * layers)}}
 }
 
 type prefixFile struct {
 	tensorFile
 	layers int
-	shape  []int // of the keys of a layer
+	shape  []int     // of the keys of a layer
+	all    []float32 // the tensor of the file, once a parameter has been read
 }
 
 // Names lists the parameters of each layer and the other tensors.
@@ -171,7 +177,7 @@ func (f *prefixFile) Names() []string {
 	names := slices.DeleteFunc(slices.Clone(f.tensorFile.Names()), func(name string) bool { return name == promptTensor })
 	for l := range f.layers {
 		for _, kind := range []string{"key", "value"} {
-			names = append(names, fmt.Sprintf("%s.%d.%s", peftRoot+promptTensor, l, kind))
+			names = append(names, promptName(l, kind))
 		}
 	}
 	return names
@@ -194,12 +200,15 @@ func (f *prefixFile) ReadFinite(dst []float32, name string) error {
 		return f.tensorFile.ReadFinite(dst, name)
 	}
 	rows, width := f.shape[0], f.shape[1]
-	all := make([]float32, rows*2*f.layers*width)
-	if err := f.tensorFile.ReadFinite(all, promptTensor); err != nil {
-		return err
+	if f.all == nil {
+		all := make([]float32, rows*2*f.layers*width)
+		if err := f.tensorFile.ReadFinite(all, promptTensor); err != nil {
+			return err
+		}
+		f.all = all
 	}
 	for row := range rows {
-		copy(dst[row*width:(row+1)*width], all[(row*2*f.layers+i)*width:])
+		copy(dst[row*width:(row+1)*width], f.all[(row*2*f.layers+i)*width:])
 	}
 	return nil
 }

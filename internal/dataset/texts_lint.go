@@ -65,7 +65,8 @@ func Overlap(train, dev *Split) (found []Finding) {
 	rest := map[string][]Example{} // of dev, by what nearly equal examples have in common
 	for _, x := range dev.Examples {
 		if !in[x.key()] {
-			rest[x.folded()] = append(rest[x.folded()], x)
+			key := x.folded()
+			rest[key] = append(rest[key], x)
 			continue
 		}
 		if shared.count++; shared.line == 0 {

@@ -52,7 +52,8 @@ func Misread(text string) (Trace, bool) {
 			continue
 		}
 		// No other character is the first byte of UTF-8, or a control character of Latin-1.
-		if r, size := utf8.DecodeRuneInString(text[at:]); r > 0xf4 || r >= 0xa0 && r < 0xc2 {
+		r, size := utf8.DecodeRuneInString(text[at:])
+		if r > 0xf4 || r >= 0xa0 && r < 0xc2 {
 			at += size
 			continue
 		}
@@ -60,11 +61,7 @@ func Misread(text string) (Trace, bool) {
 		if telling && !strings.ContainsRune(meant, utf8.RuneError) {
 			return Trace{Found: found, Meant: meant, at: at, text: text}, true
 		}
-		if found == "" {
-			_, size := utf8.DecodeRuneInString(text[at:])
-			at += size
-		}
-		at += len(found)
+		at += max(size, len(found))
 	}
 	return Trace{}, false
 }
