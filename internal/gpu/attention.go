@@ -59,20 +59,10 @@ const (
 // those with tensor cores if they are compiled for that size, every row begins at a multiple of 16 bytes and they have
 // passed the self-check, and the general ones otherwise.
 func (d *Device) attentionFor(op string, o compute.AttnOpts, tensors ...compute.Tensor) attentionKernels {
-	headDim, bias, largest := o.HeadDim, "", largestHead
-	if o.Bias.Present() {
-		bias, largest = "_bias", largestBiased
-	}
-	if headDim > largest {
-		d.fail(fmt.Errorf("gpu: attention: heads have %d columns; the kernels take up to %d", headDim, largest))
-	}
-	aligned := headDim%8 == 0
-	for _, t := range tensors {
-		aligned = aligned && d.at(t)%16 == 0
-	}
-	size := fmt.Sprintf("%s_d%d", bias, headDim)
-	compiled := headDim == biasedTiles || bias == "" && (headDim == 32 || headDim == 64 || headDim == 128)
-	if d.narrow && aligned && compiled && !d.plainAttention && !d.refused[d.named(op+size)] {
+	general, headDim := d.generalAttention(o, tensors...), o.HeadDim
+	size := fmt.Sprintf("%s_d%d", general.size, headDim)
+	compiled := headDim == biasedTiles || !o.Bias.Present() && (headDim == 32 || headDim == 64 || headDim == 128)
+	if d.narrow && general.vector == 1 && compiled && !d.plainAttention && !d.refused[d.named(op+size)] {
 		stages := 3
 		if headDim == 128 {
 			stages = 2
@@ -83,9 +73,22 @@ func (d *Device) attentionFor(op string, o compute.AttnOpts, tensors ...compute.
 			forward: 128*headDim + passing, dkv: 256*headDim + passing + 256*stages + 4096, dq: 256*headDim + passing,
 		}.withBias(o)
 	}
-	k := attentionKernels{size: bias, rows: 16}
-	if aligned {
-		k.vector = 1
+	return general
+}
+
+// generalAttention returns the kernels for heads of any size that have no more columns than they can hold.
+func (d *Device) generalAttention(o compute.AttnOpts, tensors ...compute.Tensor) attentionKernels {
+	k, headDim, largest := attentionKernels{rows: 16, vector: 1}, o.HeadDim, largestHead
+	if o.Bias.Present() {
+		k.size, largest = "_bias", largestBiased
+	}
+	if headDim > largest {
+		d.fail(fmt.Errorf("gpu: attention: heads have %d columns; the kernels take up to %d", headDim, largest))
+	}
+	for _, t := range tensors {
+		if headDim%8 != 0 || d.at(t)%16 != 0 {
+			k.vector = 0
+		}
 	}
 	stay := (headDim + 3) / 4 * 4
 	pass := stay
@@ -163,10 +166,7 @@ const biasParts = 64
 
 // biasGradient queues the gradient of the bias. a has the arguments of the other gradients.
 func (d *Device) biasGradient(o compute.AttentionGradArgs, a attentionArgs) {
-	plain := d.plainAttention
-	d.plainAttention = true
-	by := d.attentionFor("attention_backward_kv", o.AttnOpts, o.Q, o.K, o.V, o.DY)
-	d.plainAttention = plain
+	by := d.generalAttention(o.AttnOpts, o.Q, o.K, o.V, o.DY)
 	a.vector = by.vector
 	rows, blocks := o.Bias.Shape.Rows(), ceil(class(o.MaxQ), by.rows)
 	parts := min(class(o.CuQ.Shape[0]-1)*blocks, biasParts)
