@@ -34,20 +34,25 @@ func (b *bounded) Alloc(s compute.Shape, d compute.DType) tensor {
 	return b.Device.Alloc(s, d)
 }
 
-func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
+// loaded returns a session of c and its splits.
+func loaded(t *testing.T, c *config.Config) (s *Session, train, dev data) {
 	t.Helper()
 	s, err := OpenSession(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	train, err := s.load(t.Context(), "train", true)
-	if err != nil {
+	if train, err = s.load(t.Context(), "train", true); err != nil {
 		t.Fatal(err)
 	}
-	dev, err := s.load(t.Context(), "dev", true)
-	if err != nil {
+	if dev, err = s.load(t.Context(), "dev", true); err != nil {
 		t.Fatal(err)
 	}
+	return s, train, dev
+}
+
+func planned(t *testing.T, c *config.Config, on compute.Device) Plan {
+	t.Helper()
+	s, train, dev := loaded(t, c)
 	p, err := s.plan(on, train, dev, adapter.Settings{Config: s.Config.Method, Seed: s.Config.Seed})
 	if err != nil {
 		t.Fatal(err)

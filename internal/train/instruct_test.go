@@ -233,18 +233,7 @@ func TestInstructPlan(t *testing.T) {
 		if i >= 2 {
 			c.Train.MicroBatchSize, c.Train.MicroBatchTokens = c.Train.BatchSize, 70
 		}
-		s, err := OpenSession(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, err := s.load(t.Context(), "train", true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		test, err := s.load(t.Context(), "dev", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s, d, test := loaded(t, c)
 		dev := cpu.Open[float32](1)
 		settings := adapter.Settings{Config: c.Method, Seed: 1}
 		plan, err := s.plan(dev, d, test, settings)

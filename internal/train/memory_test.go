@@ -20,18 +20,7 @@ import (
 func TestReservedArena(t *testing.T) {
 	onlyLong(t, true)
 	eachMethod(t, func(t *testing.T, c *config.Config) {
-		s, err := OpenSession(t.Context(), c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		train, err := s.load(t.Context(), "train", true)
-		if err != nil {
-			t.Fatal(err)
-		}
-		dev, err := s.load(t.Context(), "dev", true)
-		if err != nil {
-			t.Fatal(err)
-		}
+		s, train, dev := loaded(t, c)
 		device := cpu.Open[float32](2)
 		settings := adapter.Settings{Config: c.Method, Seed: c.Seed, Run: schedule.Run{
 			Epochs: 4, Steps: 12, StepsPerEpoch: 3, Layers: s.Model.Layers, Rank: c.Method.Rank(),
