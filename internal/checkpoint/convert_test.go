@@ -84,23 +84,20 @@ func TestUnreadableTypes(t *testing.T) {
 	f := testFile(t, `{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"I64","shape":[],"data_offsets":[1,9]},
 "c":{"dtype":"U64","shape":[1],"data_offsets":[9,17]},"d":{"dtype":"F32","shape":[0,3],"data_offsets":[17,17]}}`,
 		"\x00"+"\x01\x00\x00\x00\x00\x00\x00\x00"+string(binary.LittleEndian.AppendUint64(nil, 1<<63)))
-	_, readErr := f.Read("d")
 	_, intsErr := f.ReadInts("a")
 	_, largeErr := f.ReadInts("c")
 	_, noneErr := f.ReadInts("x")
-	_, noneRead := f.Read("x")
 	wantError(t, f.ReadInto(make([]float32, 1), "a"),
 		`checkpoint: read mem: tensor "a" is F8_E4M3; F32, F16, BF16 or F64 is expected`)
 	wantError(t, f.ReadInto(make([]float32, 1), "b"),
 		`checkpoint: read mem: tensor "b" is I64; F32, F16, BF16 or F64 is expected`)
 	wantError(t, f.ReadInto(make([]float32, 1), "d"),
 		`checkpoint: read mem: tensor "d" is [0 3] with 0 elements; 1 are expected`)
-	wantError(t, readErr, `checkpoint: read mem: tensor "d" is [0 3] with no element; at least one is expected`)
 	wantError(t, intsErr, `checkpoint: read mem: tensor "a" is F8_E4M3; an integer type is expected`)
 	wantError(t, largeErr,
 		`checkpoint: read mem: tensor "c": element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
 	wantError(t, noneErr, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
-	wantError(t, noneRead, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
+	wantError(t, f.ReadInto(nil, "x"), `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
 }
 
 // TestHalfRoundsToNearestEven compares toHalf with the nearer of two neighbouring halves, for every finite half, its

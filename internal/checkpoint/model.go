@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gorgonia.org/tensor"
-
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -208,15 +206,6 @@ func (m *Model) ReadInto(dst []float32, name string) error {
 		return err
 	}
 	return f.ReadInto(dst, name)
-}
-
-// Read does what [File.Read] does, for a tensor in any shard.
-func (m *Model) Read(name string) (*tensor.Dense, error) {
-	f, err := m.find(name)
-	if err != nil {
-		return nil, err
-	}
-	return f.Read(name)
 }
 
 // ReadInts does what [File.ReadInts] does, for a tensor in any shard.

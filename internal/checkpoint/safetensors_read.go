@@ -6,8 +6,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"gorgonia.org/tensor"
-
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -121,29 +119,6 @@ func (f *File) ReadInto(dst []float32, name string) error {
 		floats(dst, e.dtype, raw)
 		return nil
 	})
-}
-
-// Read decodes a tensor of type F32, F16, BF16 or F64 as [File.ReadInto] does
-// and returns it as a row-major float32 array of the tensor's shape. Read
-// returns an error for a tensor without elements, which a tensor.Dense cannot
-// represent; use ReadInto for it.
-func (f *File) Read(name string) (*tensor.Dense, error) {
-	e, _, err := f.find(name)
-	if err != nil {
-		return nil, err
-	}
-	if e.elements() == 0 {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %v with no element; at least one is expected", f.path,
-			place.Quote(name), e.shape)
-	}
-	dst := make([]float32, e.elements())
-	if err := f.ReadInto(dst, name); err != nil {
-		return nil, err
-	}
-	if len(e.shape) == 0 {
-		return tensor.New(tensor.FromScalar(dst[0])), nil
-	}
-	return tensor.New(tensor.WithShape(e.shape...), tensor.WithBacking(dst)), nil
 }
 
 // ReadInts decodes a tensor of type BOOL, U8, I8, U16, I16, U32, I32, U64 or
