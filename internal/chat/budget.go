@@ -17,8 +17,11 @@ const (
 	maxNesting = 40      // loops and macros inside one another
 	maxItems   = 100_000 // of a range, and of all lists and objects inside a variable
 	maxText    = 8 << 20 // bytes of a variable and of the result
-	maxTime    = 10 * time.Second
 )
+
+// maxTime bounds the time of one rendering. It is a variable because tests also
+// run on slow machines.
+var maxTime = 10 * time.Second
 
 // budgetKey is the variable that holds the budget of a rendering. No template
 // can name it.

@@ -2,7 +2,9 @@ package chat
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -23,6 +25,12 @@ type part struct {
 	source string
 }
 
+// These are a raw tag, as gonja recognises it, and what gonja takes for its end.
+var (
+	rawTag = regexp.MustCompile(`^\{%[-+]?[ \t]*raw[ \t]*[-+]?%\}$`)
+	rawEnd = regexp.MustCompile(`\{%[-+]?\s*endraw`)
+)
+
 // divide returns the parts of a template's source. Together they are the source.
 func divide(source string) (parts []part) {
 	text, at := 0, 0
@@ -41,8 +49,8 @@ func divide(source string) (parts []part) {
 		parts = append(parts, part{false, text, source[text:at]}, part{true, at, code})
 		text, at = end, end
 		if tag, _ := firstWord(code); closing == "%}" && tag == "raw" {
-			if n := strings.Index(source[at:], "endraw"); n >= 0 {
-				at += max(0, strings.LastIndex(source[at:at+n], "{%"))
+			if end := rawEnd.FindStringIndex(source[at:]); end != nil {
+				at += end[0]
 			}
 		}
 	}
@@ -79,6 +87,13 @@ func stringEnd(source string, i int) int {
 	return len(source)
 }
 
+// endsElsewhere reports whether gonja reads the string that starts at i, and
+// ends before end, to another end: for gonja a quote after a backslash never
+// ends a string, even if another backslash precedes.
+func endsElsewhere(source string, i, end int) bool {
+	return end-i >= 2 && source[end-2] == '\\' && source[end-1] == source[i]
+}
+
 // firstWord returns the name at the start of what is between delimiters, and
 // the rest.
 func firstWord(code string) (word, rest string) {
@@ -96,7 +111,9 @@ func isNameByte(c byte) bool {
 
 // checkSource returns an error for a template whose rendering could need much
 // more memory than its input: multiplication repeats text, and a long chain of
-// joins repeats it as well.
+// joins repeats it as well. It also returns one for what gonja 2.9.1 divides
+// into tokens otherwise than Jinja; a number with a dot before a character of
+// several bytes even makes it loop without end.
 func checkSource(source string) error {
 	if len(source) > maxSource {
 		return fmt.Errorf("it has %d bytes; at most %d are allowed", len(source), maxSource)
@@ -111,6 +128,9 @@ func checkSource(source string) error {
 				place.At([]byte(source), p.start), len(p.source), maxCode)
 		}
 		tag, rest := firstWord(p.source)
+		if tag == "raw" && !rawTag.MatchString(p.source) {
+			return fmt.Errorf("line %s: this raw tag is not supported; write {%% raw %%}", place.At([]byte(source), p.start))
+		}
 		switch {
 		case strings.HasPrefix(tag, "end"):
 			statements--
@@ -119,10 +139,19 @@ func checkSource(source string) error {
 			statements++
 		}
 		joins, brackets := 0, 0
-		for i := 2; i < len(p.source)-2; i++ {
+		for i := 2; i < len(p.source); i++ {
 			switch c := p.source[i]; {
 			case c == '\'' || c == '"':
-				i = stringEnd(p.source, i) - 1
+				end := stringEnd(p.source, i)
+				if endsElsewhere(p.source, i, end) {
+					return fmt.Errorf("line %s: a string that ends in a backslash is not supported",
+						place.At([]byte(source), p.start+i))
+				}
+				i = end - 1
+			case c >= utf8.RuneSelf || c < ' ' && c != '\t' && c != '\n' && c != '\r':
+				r, _ := utf8.DecodeRuneInString(p.source[i:])
+				return fmt.Errorf("line %s: the character %U outside a string is not supported",
+					place.At([]byte(source), p.start+i), r)
 			case c == '*' && tag != "macro":
 				return fmt.Errorf("line %s: operator * is not supported; write the text out", place.At([]byte(source), p.start))
 			case c == '+' || c == '~':
