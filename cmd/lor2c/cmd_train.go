@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,8 @@ type trainOptions struct {
 	configFlags
 	device, out, resume, init string
 	extend                    []int
-	json, cell                bool
+	json, cell, dryRun        bool
+	budget                    time.Duration
 }
 
 func newTrainCommand() *cobra.Command {
@@ -56,9 +58,15 @@ func newTrainCommand() *cobra.Command {
 			"rate, later ones have that of a run with all of the epochs, and nothing is merged or injected in them. Give the "+
 			"same number again to continue, and 2,3 to add three more epochs to a run that was extended by two. "+
 			"--init-adapter begins a new run with the values of an adapter of the same method on the same base model; the "+
-			"optimizer and the learning rate start from the beginning.", ""),
+			"optimizer and the learning rate start from the beginning.\n\n"+
+			"--dry-run prints what the run needs and does, and begins nothing: the memory by purpose and the largest "+
+			"micro-batch that fits, the disk, the steps, the planned merges and injections, and the time, which ten steps "+
+			"tell. If the memory does not suffice, it names changes with which it does and ends with code 7, as the run "+
+			"would. --budget 2h also measures smaller micro-batches, which change no result but rounding, takes the fastest, "+
+			"and says which length of the run ends in that time.", ""),
 		Example: "  lor2c train -c run.yaml\n" +
 			"  lor2c train -c run.yaml --set optim.lr=1e-3 --out runs/faster\n" +
+			"  lor2c train -c run.yaml --dry-run --budget 2h\n" +
 			"  lor2c train -c run.yaml --extend-epochs 2\n" +
 			"  lor2c train -c rte.yaml --init-adapter runs/mnli/best\n" +
 			"  lor2c train -c run.yaml --json | jq -r 'select(.kind == \"eval\").loss'",
@@ -75,7 +83,10 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().IntSliceVar(&o.extend, "extend-epochs", nil,
 		"train `N` more epochs than the run was planned with; N,M after it was extended before")
 	c.Flags().StringVar(&o.init, "init-adapter", "", "start with the values of the adapter in `DIR`")
-	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout")
+	c.Flags().BoolVar(&o.json, "json", false, "write records as JSON lines to stdout; with --dry-run, one JSON object")
+	c.Flags().BoolVar(&o.dryRun, "dry-run", false,
+		"print memory, disk, steps, schedule and time of the run, and begin nothing")
+	c.Flags().DurationVar(&o.budget, "budget", 0, "with --dry-run, the `TIME` that the run may take, such as 90m or 2h")
 	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "run as a cell of a sweep: stop when standard input ends, "+
 		"and wait for a process that trains in the directory")
 	_ = c.Flags().MarkHidden(sweep.CellFlag)
@@ -101,6 +112,9 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if o.extend != nil {
 		o.sets = append(o.sets, "train.extend_epochs="+strings.ReplaceAll(fmt.Sprint(o.extend), " ", ","))
 	}
+	if o.budget < 0 || o.budget > 0 && !o.dryRun {
+		return usageError{fmt.Errorf("lor2c: train: --budget is %v; want a time above 0, with --dry-run", o.budget)}
+	}
 	if o.cell {
 		stopsWithInput(c.Context(), os.Stdin)
 	}
@@ -113,6 +127,9 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 		return err
 	}
 	defer dev.Close()
+	if o.dryRun {
+		return forecast(c, cfg, dev, o)
+	}
 	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
 		Began:  func() { endsItself(c.Context()) },

@@ -59,6 +59,11 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	return verify(filepath.Join(dir, name), tensors)
 }
 
+// SavedBytes returns the size in bytes of the tensors that Save writes for a method and its head in float32.
+func SavedBytes(m Method, head []*tape.Param) int64 {
+	return 4 * int64(Count(m.Params())+Count(m.Buffers())+Count(head))
+}
+
 // fileName returns a parameter's name in the file. PEFT has a prefix for all
 // parameters except those of a whole model.
 func fileName(c Config, p *tape.Param) string {

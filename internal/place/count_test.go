@@ -9,3 +9,13 @@ func TestCount(t *testing.T) {
 		}
 	}
 }
+
+func TestBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0.0 MiB", 1<<30 - 1<<20: "1023.0 MiB", 1 << 30: "1.0 GiB", 3 << 29: "1.5 GiB",
+	} {
+		if got := Bytes(n); got != want {
+			t.Errorf("%q; want %q", got, want)
+		}
+	}
+}

@@ -64,9 +64,10 @@ func (s *Schedule) Due(step int) bool {
 
 // Due lists the actions that are possible at the end of a step.
 type Due struct {
-	Step          int
-	Epoch         float64
-	Merge, Inject bool
+	Step   int     `json:"step"`
+	Epoch  float64 `json:"epoch"`
+	Merge  bool    `json:"merge"`
+	Inject bool    `json:"inject"`
 }
 
 // Plan returns the actions of the run, ordered by step, for the case that every

@@ -206,12 +206,10 @@ func (r *run) header(plan Plan) []string {
 			place.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
 			adapter.Count(r.stepper.Model.Head())),
 		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%s)",
-			size(plan.Weights), size(plan.Trained), size(plan.Arena),
+			place.Bytes(plan.Weights), place.Bytes(plan.Trained), place.Bytes(plan.Arena),
 			place.Count(plan.Tokens, "token", "tokens")),
 	}
 }
-
-func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // writeConfig writes the run file, which identifies the run of the directory.
 func (r *run) writeConfig() error {

@@ -15,47 +15,72 @@ import (
 
 // fit returns an error that wraps compute.ErrOutOfMemory if a plan needs more memory
 // than the device has free. The error names the smallest changes to the run file
-// with which the run would fit, which are found by planning the changed runs. fit
-// returns nil if the device does not know how much memory is free.
+// with which the run would fit. fit returns nil if the device does not know how much
+// memory is free.
 func (s *Session) fit(on compute.Device, train, dev data, method adapter.Settings, p Plan) error {
 	stats := on.Stats()
-	free := stats.Free
-	if free == 0 || p.Total() <= free {
+	if stats.Free == 0 || p.Total() <= stats.Free {
 		return nil
 	}
-	var fits []string
-	// try plans a changed run and reports whether it fits. If so it adds the change,
-	// described by what, to the advice.
+	return tooLarge(train, dev, p, stats, s.changes(on, train, dev, method))
+}
+
+// Change is a change to a run file with which a run would fit into memory.
+type Change struct {
+	Set    string `json:"set"`    // KEY=VALUE, or several of them joined by " with "
+	Memory int64  `json:"memory"` // bytes that the changed run needs
+}
+
+// changes returns changes to the run file with which a run would fit into the memory
+// that is free, found by planning the changed runs. Those that change the result of
+// the run least come first: a smaller micro-batch has the same gradients up to
+// rounding, narrower types round the base model, and shorter texts lose their ends.
+func (s *Session) changes(on compute.Device, train, dev data, method adapter.Settings) (fits []Change) {
+	stats := on.Stats()
 	try := func(on compute.Device, train, dev data, t config.Train, what string) bool {
 		c, other := *s.Config, *s
 		c.Train, other.Config = t, &c
 		q, err := other.plan(on, train, dev, method)
-		if err != nil || q.Total() > free {
+		if err != nil || q.Total() > stats.Free {
 			return false
 		}
-		fits = append(fits, fmt.Sprintf("%s needs %s", what, size(q.Total())))
+		fits = append(fits, Change{what, q.Total()})
 		return true
 	}
-	longest := max(train.longest(), dev.longest())
 	s.tryBatches(func(t config.Train, what string) bool { return try(on, train, dev, t, what) })
 	if s.Config.Train.Precision == config.Float32 && !stats.Host {
 		try(nulldev.Open(2), train, dev, s.Config.Train, "train.precision="+config.BFloat16)
 	}
+	if t := s.Config.Train; t.Quantize == config.QuantizeNone && on.ReadsNF4() && !s.Config.Method.ChangesWeights() {
+		t.Quantize = config.QuantizeNF4
+		try(on, train, dev, t, "train.quantize="+config.QuantizeNF4)
+	}
+	longest := max(train.longest(), dev.longest())
 	for n := 1 << bits.Len(uint(longest-1)) / 2; n >= 8; n /= 2 {
 		if try(on, train.shorter(n), dev.shorter(n), s.Config.Train, fmt.Sprintf("data.max_length=%d", n)) {
 			break
 		}
 	}
+	return fits
+}
+
+// tooLarge returns the error of fit.
+func tooLarge(train, dev data, p Plan, stats compute.Stats, fits []Change) error {
 	advice := "even with train.micro_batch_size 1, bfloat16 or shorter texts it does not fit; use a GPU with more memory"
 	if stats.Host {
 		advice = "even with train.micro_batch_size 1 or shorter texts it does not fit; " +
 			"use a machine with more memory, or raise the memory limit"
 	}
 	if fits != nil {
-		advice = strings.Join(fits[:min(2, len(fits))], ", ")
+		var texts []string
+		for _, c := range fits[:min(2, len(fits))] {
+			texts = append(texts, fmt.Sprintf("%s needs %s", c.Set, place.Bytes(c.Memory)))
+		}
+		advice = strings.Join(texts, ", ")
 	}
 	return fmt.Errorf("train: plan: %s needed for %s of up to %d tokens, %s free; %s: %w",
-		size(p.Total()), place.Count(p.Examples, "example", "examples"), longest, size(free), advice, compute.ErrOutOfMemory)
+		place.Bytes(p.Total()), place.Count(p.Examples, "example", "examples"), max(train.longest(), dev.longest()),
+		place.Bytes(stats.Free), advice, compute.ErrOutOfMemory)
 }
 
 // tryBatches calls try with smaller micro-batches, the largest first, until one fits.
@@ -106,12 +131,4 @@ func (d data) shorter(n int) data {
 		e.Cu = append(e.Cu, e.Cu[i]+min(int64(n), d.Cu[i+1]-d.Cu[i]))
 	}
 	return data{Encoded: e, split: d.split}
-}
-
-// size formats a number of bytes as MiB or GiB.
-func size(n int64) string {
-	if n < 1<<30 {
-		return mib(n)
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // bounded is a device that reports its free memory, until something is
@@ -79,8 +80,8 @@ func TestFit(t *testing.T) {
 		if exists(c.Out) {
 			t.Errorf("%v were left", tree(t, c.Out))
 		}
-		want := fmt.Sprintf("train: plan: %s needed for 8 examples of up to ", size(whole.Total()))
-		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, size(free)+" free; ") ||
+		want := fmt.Sprintf("train: plan: %s needed for 8 examples of up to ", place.Bytes(whole.Total()))
+		if s := err.Error(); !strings.HasPrefix(s, want) || !strings.Contains(s, place.Bytes(free)+" free; ") ||
 			strings.Contains(s, "\n") {
 			t.Errorf("error %q; want %q and what is free in one line", s, want)
 		}
@@ -107,7 +108,7 @@ func TestFit(t *testing.T) {
 						fmt.Sscan(m[4], &other.Train.EvalBatchSize)
 					}
 				}
-				if p := planned(t, &other, on); p.Total() > free || size(p.Total()) != m[5] {
+				if p := planned(t, &other, on); p.Total() > free || place.Bytes(p.Total()) != m[5] {
 					t.Errorf("with %s it needs %d bytes of %d", m[0], p.Total(), free)
 				}
 			}
@@ -148,6 +149,7 @@ func TestFit(t *testing.T) {
 func TestFitLength(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 24)
 	c.Train.BatchSize, c.Train.MicroBatchSize, c.Train.EvalBatchSize, c.Train.Precision = 1, 1, 1, config.BFloat16
+	c.Train.Quantize = config.QuantizeNF4
 	dev := narrow{cpu.Open[float32](2), false}
 	short := *c
 	short.Data.MaxLength = 16
@@ -155,7 +157,7 @@ func TestFitLength(t *testing.T) {
 	need := planned(t, &short, dev).Total()
 	o.Device = &bounded{Device: dev, free: need}
 	_, err := Run(context.Background(), c, o)
-	if want := "free; data.max_length=16 needs " + size(need) + ": out of device memory"; err == nil ||
+	if want := "free; data.max_length=16 needs " + place.Bytes(need) + ": out of device memory"; err == nil ||
 		!strings.HasSuffix(err.Error(), want) {
 		t.Errorf("error %v; want %q", err, want)
 	}

@@ -21,6 +21,16 @@ type Plan struct {
 	Tokens  int   // number of tokens of that micro-batch
 	// Examples is the largest number of examples in a micro-batch.
 	Examples int
+	// Parameters, Gradients and Moments are parts of Trained: the values of the trained parameters, in every type in
+	// which the device has them, their gradients, and AdamW's moments. The rest is what the method keeps besides.
+	Parameters, Gradients, Moments int64
+	// Evaluation says that an evaluation needs more activations than training.
+	Evaluation bool
+	// Adapter and Head are the numbers of scalars of the method and of the head.
+	Adapter, Head int
+	// Saved is the size of the tensors of an adapter directory in bytes, and Continued that of the tensors that a
+	// checkpoint has besides, to continue the run.
+	Saved, Continued int64
 }
 
 // Total returns the sum of weights, trained state and activations.
@@ -30,6 +40,13 @@ func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Arena }
 // that settings describe. It runs the largest micro-batch of training, of
 // evaluation and of what-if trials on a device that only counts memory.
 func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Settings) (Plan, error) {
+	tokens, examples := s.fullest(train)
+	return s.planBatch(on, train, dev, settings, tokens, examples)
+}
+
+// planBatch is plan for a largest micro-batch of training with the given numbers of tokens and examples.
+func (s *Session) planBatch(on compute.Device, train, dev data, settings adapter.Settings,
+	tokens, examples int) (Plan, error) {
 	c := s.Config
 	null := nulldev.Like(on)
 	m, err := s.newModel(null)
@@ -54,7 +71,7 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 	}
 	timetable := newTimetable(c, train.Len())
 	st := NewStepper(null, m, method, c.Optim, c.Seed, s.objective(null, m, weights), timetable.reportSlots())
-	p := Plan{}
+	p := Plan{Tokens: tokens, Examples: examples}
 	for _, w := range m.Base() {
 		if !w.Trains() {
 			if w.Value.DType == compute.NF4 {
@@ -68,24 +85,38 @@ func (s *Session) plan(on compute.Device, train, dev data, settings adapter.Sett
 		newGradientSums(st)
 	}
 	p.Trained = null.Stats().PersistentBytes - p.Weights
-	full, batch := s.fullest(train)
-	p.Tokens, p.Examples = full, batch
-	for _, b := range s.planned(full, batch) {
+	p.count(null, st)
+	for _, b := range s.planned(tokens, examples) {
 		st.gradient(1, []model.Batch{b}, nil)
 	}
+	training := null.Stats().ArenaPeak
 	most, batch := widest(sequence(dev.Len()), dev, c.Train.EvalBatchSize, c.Train.MicroBatchTokens)
 	// A what-if trial has one module less than the method, or a longer one, so it
 	// needs at most as much memory as the method with the same batch.
-	tokens, examples := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize, c.Train.MicroBatchTokens)
-	for _, b := range s.planned(max(most, tokens), max(batch, examples)) {
+	trial, each := widest(s.sample(dev.Len()), dev, c.Train.EvalBatchSize, c.Train.MicroBatchTokens)
+	for _, b := range s.planned(max(most, trial), max(batch, each)) {
 		st.forward(b, nil)
 	}
+	p.Arena = null.Stats().ArenaPeak
+	p.Evaluation = p.Arena > training
 	// The arena reuses blocks of one size class, and which tensors share a class depends
 	// on the batch. A smaller batch can therefore need slightly more memory: up to one
 	// part in a thousand was observed. The slack covers it.
-	p.Arena = null.Stats().ArenaPeak
 	p.Arena += p.Arena/256 + 1<<16
 	return p, nil
+}
+
+// count sets the parts of p.Trained, and the sizes of the tensors in files.
+func (p *Plan) count(dev compute.Device, s *Stepper) {
+	trained := int64(adapter.Count(s.Opt.Params()))
+	exact := dev.Bytes(compute.Exact)
+	p.Parameters, p.Gradients, p.Moments = trained*exact, trained*exact, 2*trained*exact
+	if compute.Narrow(dev) {
+		p.Parameters += trained * dev.Bytes(compute.Working)
+	}
+	p.Adapter, p.Head = adapter.Count(s.Method.Params()), adapter.Count(s.Model.Head())
+	p.Saved = adapter.SavedBytes(s.Method, s.Model.Head())
+	p.Continued = 4 * (2*trained + int64(adapter.Count(s.Method.State())))
 }
 
 // sample returns the indices of the dev examples, of n, that what-if trials
