@@ -87,7 +87,7 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 	if err := o.check(c, &file); err != nil {
 		return err
 	}
-	names, dirs, err := o.sources()
+	names, dirs, err := sources("predict", o.adapters, o.runs, o.checkpoint)
 	if err != nil {
 		return err
 	}
@@ -175,62 +175,6 @@ func (o *predictOptions) check(c *cobra.Command, file *string) error {
 	}
 	return checkPaths(append(append(named("--adapter", o.adapters), named("--run", o.runs)...), "--model", o.model, "FILE",
 		*file)...)
-}
-
-// sources returns the directories of the adapters, and the prefix of the columns of each.
-func (o predictOptions) sources() (names, dirs []string, err error) {
-	for _, arg := range o.adapters {
-		name, dir, given := strings.Cut(arg, "=")
-		if _, err := os.Stat(arg); err == nil || !given || strings.ContainsAny(name, `/\`) {
-			name, dir = "", arg
-		}
-		names, dirs = append(names, name), append(dirs, dir)
-	}
-	for _, run := range o.runs {
-		dir, err := train.AdapterDir(run, o.checkpoint)
-		if err != nil {
-			return nil, nil, usageError{err}
-		}
-		names, dirs = append(names, ""), append(dirs, dir)
-	}
-	if len(dirs) == 1 {
-		return names, dirs, nil
-	}
-	for i, short := range distinct(dirs) {
-		if names[i] == "" {
-			names[i] = short
-		}
-	}
-	for i, name := range names {
-		if slices.Contains(names[:i], name) {
-			return nil, nil, usageError{fmt.Errorf("lor2c: predict: two adapters are called %s; name each as in "+
-				"--adapter NAME=DIR", place.Quote(name))}
-		}
-	}
-	return names, dirs, nil
-}
-
-// distinct returns a short name for each path: its last element, or, if those are not all different, the one before,
-// and so on; the whole path if none is.
-func distinct(paths []string) []string {
-	parts := make([][]string, len(paths))
-	for i, path := range paths {
-		parts[i] = strings.Split(filepath.ToSlash(filepath.Clean(path)), "/")
-	}
-	for back := 1; ; back++ {
-		var names []string
-		for _, p := range parts {
-			if len(p) < back {
-				return paths
-			}
-			if name := p[len(p)-back]; !slices.Contains(names, name) && name != ".." {
-				names = append(names, name)
-			}
-		}
-		if len(names) == len(paths) {
-			return names
-		}
-	}
 }
 
 // texts describes the input. Its text columns are those of --text, or those of the training data, which the first

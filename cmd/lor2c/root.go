@@ -56,7 +56,7 @@ func newRootCommand() *cobra.Command {
 	for group, commands := range map[string][]*cobra.Command{
 		groupTrain: {
 			newTrainCommand(), newEvalCommand(), newPredictCommand(), newInfoCommand(), newGenerateCommand(),
-			newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
+			newServeCommand(), newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},

@@ -109,6 +109,10 @@ var layers = []struct {
 		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",
 		"internal/outfile", "internal/dataset", "internal/adapter", "internal/train",
 	}},
+	{"internal/serve", []string{
+		"internal/place", "internal/strictjson", "internal/compute", "internal/dataset", "internal/adapter",
+		"internal/train", "internal/predict",
+	}},
 	{"internal/report", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule",
 		"internal/figure", "internal/config", "internal/identity", "internal/train",
@@ -127,7 +131,7 @@ var layers = []struct {
 		"internal/metric", "internal/train", "internal/report", "internal/sweep", "internal/reproduce",
 		"internal/infile", "internal/strictjson", "internal/tokenizer", "internal/chat", "internal/instruct",
 		"internal/generate", "internal/benchmark", "internal/evaluate", "internal/sandbox",
-		"internal/dataset", "internal/predict",
+		"internal/dataset", "internal/predict", "internal/serve",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},
@@ -147,6 +151,7 @@ var reserved = []struct {
 	{"gorgonia.org/cu", []string{"internal/gpu/driver"}},
 	{"github.com/elastic/go-seccomp-bpf", []string{"internal/sandbox"}},
 	{"github.com/landlock-lsm/go-landlock", []string{"internal/sandbox"}},
+	{"github.com/prometheus", []string{"internal/serve"}},
 }
 
 // allowed returns the imports that layers allows, by package.

@@ -28,6 +28,7 @@ type Encoded struct {
 	Cu        []int64   // [n+1]; example i is IDs[Cu[i]:Cu[i+1]]
 	Labels    []float32 // [n]; NaN for an example without a label
 	Truncated int       // examples that lost tokens to maxLength
+	Cut       []bool    // [n]: which examples these are; nil if the ids were read from the cache
 	Cached    bool      // whether the ids were read from the cache
 }
 
@@ -88,8 +89,8 @@ func (e *Encoded) setLabels(examples []Example) {
 // enough to make the cost of distribution negligible.
 func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength int) (*Encoded, error) {
 	const run = 64
-	encodings := make([]tokenizer.Encoding, len(examples))
-	var next, truncated atomic.Int64
+	encodings, cut := make([]tokenizer.Encoding, len(examples)), make([]bool, len(examples))
+	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
@@ -103,9 +104,8 @@ func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength in
 					encodings[i] = tok.Encode(x.TextA, x.TextB, maxLength)
 					// Only an example of maxLength tokens can have been cut, so
 					// only such examples are encoded a second time.
-					if n := len(encodings[i].IDs); n >= maxLength && len(tok.Encode(x.TextA, x.TextB, 0).IDs) > n {
-						truncated.Add(1)
-					}
+					n := len(encodings[i].IDs)
+					cut[i] = n >= maxLength && len(tok.Encode(x.TextA, x.TextB, 0).IDs) > n
 				}
 			}
 		})
@@ -114,11 +114,16 @@ func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength in
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return pack(encodings, int(truncated.Load())), nil
+	return pack(encodings, cut), nil
 }
 
-func pack(encodings []tokenizer.Encoding, truncated int) *Encoded {
-	e := &Encoded{Cu: make([]int64, len(encodings)+1), Truncated: truncated}
+func pack(encodings []tokenizer.Encoding, cut []bool) *Encoded {
+	e := &Encoded{Cu: make([]int64, len(encodings)+1), Cut: cut}
+	for _, c := range cut {
+		if c {
+			e.Truncated++
+		}
+	}
 	for i, x := range encodings {
 		e.Cu[i+1] = e.Cu[i] + int64(len(x.IDs))
 	}

@@ -92,9 +92,9 @@ func (j *Job) Check() error {
 	return err
 }
 
-// probabilities sets p to the softmax of logits, computed in float64, and returns the index of the largest logit, the
+// Probabilities sets p to the softmax of logits, computed in float64, and returns the index of the largest logit, the
 // first if there are several.
-func probabilities(p, logits []float32) (best int) {
+func Probabilities(p, logits []float32) (best int) {
 	for i, x := range logits {
 		if x > logits[best] {
 			best = i

@@ -162,7 +162,7 @@ func (j *Job) predict(ctx context.Context, rows []dataset.Row, sum *Summary) ([]
 		}
 		p := make([]float32, len(labels))
 		for i := range rows {
-			best := probabilities(p, out.Values[i*len(labels):(i+1)*len(labels)])
+			best := Probabilities(p, out.Values[i*len(labels):(i+1)*len(labels)])
 			all[i] = append(all[i], cell{text: labels[best]})
 			for _, v := range p {
 				all[i] = append(all[i], cell{real: v})

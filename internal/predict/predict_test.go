@@ -546,10 +546,10 @@ func (e *endless) Read(b []byte) (int, error) {
 // is the prediction.
 func TestProbabilities(t *testing.T) {
 	p := make([]float32, 3)
-	if best := probabilities(p, []float32{1e30, 1e30, -1e30}); best != 0 || p[0] != 0.5 || p[1] != 0.5 || p[2] != 0 {
+	if best := Probabilities(p, []float32{1e30, 1e30, -1e30}); best != 0 || p[0] != 0.5 || p[1] != 0.5 || p[2] != 0 {
 		t.Errorf("%d, %v", best, p)
 	}
-	best := probabilities(p, []float32{0, float32(math.Log(2)), float32(math.Log(5))})
+	best := Probabilities(p, []float32{0, float32(math.Log(2)), float32(math.Log(5))})
 	for i, want := range []float32{0.125, 0.25, 0.625} {
 		if math.Abs(float64(p[i]-want)) > 1e-7 || best != 2 {
 			t.Errorf("%d, %v", best, p)

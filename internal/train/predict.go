@@ -21,7 +21,12 @@ type Predictor struct {
 	members  []*member
 	sessions map[string]*Session      // of base models, by directory
 	bases    map[string]identity.Base // of those whose weights were read
+	shared   map[weights]*model.Encoder
+	memory   *compute.Tracker // of the adapters that Load read, with copies of the base model that are not shared
 }
+
+// weights names a base model on a device that adapters share.
+type weights struct{ dir, quantize string }
 
 // member is an adapter of a Predictor.
 type member struct {
@@ -34,11 +39,21 @@ type member struct {
 // own reports whether the directory is a whole model and its own base.
 func (m *member) own() bool { return m.session.Dir == m.dir }
 
+// alone reports whether the adapter changes or trains weights of the base model, of which it then has a copy.
+func (m *member) alone() bool {
+	return m.saved.Method.Trains() != nil || m.saved.Method.ChangesWeights()
+}
+
+// weights returns the key of the base model among those that adapters share.
+func (m *member) weights() weights { return weights{m.session.Dir, m.session.Config.Train.Quantize} }
+
 // OpenPredictor opens adapters and checks whether each belongs to its base model, without reading weights. base is the
 // directory or the name of the base model. If it is empty, the adapters name the base model; see
 // [adapter.Saved.FindBase]. Close closes the files.
 func OpenPredictor(dirs []string, base string) (*Predictor, error) {
-	p := &Predictor{sessions: map[string]*Session{}, bases: map[string]identity.Base{}}
+	p := &Predictor{
+		sessions: map[string]*Session{}, bases: map[string]identity.Base{}, shared: map[weights]*model.Encoder{},
+	}
 	for _, dir := range dirs {
 		m := &member{dir: dir}
 		p.members = append(p.members, m)
@@ -182,41 +197,98 @@ func (p *Predictor) Notes() (lines []string) {
 // Load reads the base model and the adapters to a device. Adapters that leave the base model as it is share it; one
 // that changes or trains its weights gets its own.
 func (p *Predictor) Load(dev compute.Device) error {
-	type key struct{ dir, quantize string }
-	shared := map[key]*model.Encoder{}
+	p.memory = &compute.Tracker{Device: dev}
 	for _, m := range p.members {
 		if !m.own() {
-			now, err := p.base(m.session)
-			if err == nil {
-				err = m.session.checkBase(m.dir, m.saved, now)
-			}
-			if err != nil {
+			if err := p.checkWeights(m); err != nil {
 				return err
 			}
 		}
-		at := key{m.session.Dir, m.session.Config.Train.Quantize}
-		alone := m.saved.Method.Trains() != nil || m.saved.Method.ChangesWeights()
-		var n model.Network
-		var err error
-		if base := shared[at]; base != nil && !alone {
-			n, err = base.WithHead(dev, m.session.Set.Task.Outputs())
-		} else if n, err = m.session.loadBase(dev, m.saved.Method); err == nil && !alone {
-			shared[at] = n.(*model.Encoder)
-		}
-		if err == nil {
-			m.stepper, err = m.session.restoredOn(dev, n, m.saved)
-		}
-		if err != nil {
+		if err := p.load(dev, m); err != nil {
 			return blame(dev, "predict with "+m.dir, err)
 		}
 	}
 	return dev.Err()
 }
 
+// checkWeights compares the weights of the base model with those that an adapter was trained on.
+func (p *Predictor) checkWeights(m *member) error {
+	now, err := p.base(m.session)
+	if err != nil {
+		return err
+	}
+	return m.session.checkBase(m.dir, m.saved, now)
+}
+
+// load reads one adapter, and its base model unless that is loaded.
+func (p *Predictor) load(dev compute.Device, m *member) (err error) {
+	var n model.Network
+	base, loaded := p.shared[m.weights()]
+	switch {
+	case m.alone():
+		n, err = m.session.loadBase(p.memory, m.saved.Method)
+	case loaded:
+		n, err = base.WithHead(p.memory, m.session.Set.Task.Outputs())
+	default:
+		if n, err = m.session.loadBase(dev, m.saved.Method); err == nil {
+			p.shared[m.weights()] = n.(*model.Encoder)
+		}
+	}
+	if err == nil {
+		m.stepper, err = m.session.restoredOn(p.memory, n, m.saved)
+	}
+	return err
+}
+
+// Each returns a Predictor for each adapter of p, to be loaded one after another to the same device.
+func (p *Predictor) Each() (list []*Predictor) {
+	for _, m := range p.members {
+		list = append(list,
+			&Predictor{sessions: p.sessions, bases: p.bases, shared: p.shared, members: []*member{m}})
+	}
+	return list
+}
+
+// Beside opens another adapter of the base model of p, to be loaded to the same device. The two share the base model.
+// Beside returns an error, and reads no weights, if the adapter belongs to another base model or needs a copy of its
+// own. Calls of Beside and Load of Predictors that share a base model must not overlap.
+func (p *Predictor) Beside(dir string) (*Predictor, error) {
+	next := &Predictor{sessions: p.sessions, bases: p.bases, shared: p.shared, members: []*member{{dir: dir}}}
+	m, base := next.members[0], p.members[0].session.Dir
+	err := next.open(m, base)
+	if err == nil && (m.alone() || m.own()) {
+		err = place.Mistake(fmt.Errorf("train: predict with %s: the method %s changes weights of the base model, of which "+
+			"the adapter needs a copy; name it when the command starts", dir, m.saved.Method.Name()))
+	}
+	if err == nil && p.shared[m.weights()] == nil {
+		err = place.Mistake(fmt.Errorf("train: predict with %s: it needs %s with train.quantize=%s, which is not loaded; "+
+			"name it when the command starts", dir, base, m.weights().quantize))
+	}
+	if err == nil {
+		err = next.checkWeights(m)
+	}
+	if err != nil {
+		next.Close()
+		return nil, err
+	}
+	return next, nil
+}
+
+// Unload frees the memory of the adapters on the device. A base model that is shared stays there. Outputs must not be
+// called afterwards.
+func (p *Predictor) Unload() {
+	for _, m := range p.members {
+		m.stepper = nil
+	}
+	p.memory.FreeAll()
+}
+
 // Outputs are the outputs of one adapter for texts.
 type Outputs struct {
 	Values    []float32 // [n, width]: logits, or the predicted number
 	Truncated int       // texts of which the end was cut off
+	Cut       []bool    // [n]: which texts these are
+	Tokens    int       // of all texts
 }
 
 // Outputs computes the outputs of every adapter for texts, which path names in errors. They have the same bits whatever
@@ -241,7 +313,8 @@ func (p *Predictor) Outputs(ctx context.Context, path string, examples []dataset
 			encoded[at] = d
 		}
 		width := m.stepper.Objective.width()
-		out := Outputs{Values: make([]float32, len(examples)*width), Truncated: d.Truncated}
+		out := Outputs{Values: make([]float32, len(examples)*width), Truncated: d.Truncated, Cut: d.Cut,
+			Tokens: len(d.IDs)}
 		err := m.stepper.each(ctx, d, d.byLength(mostTokens), func(part []int32, _ model.Batch, values []float32) {
 			for j, example := range part {
 				copy(out.Values[int(example)*width:], values[j*width:(j+1)*width])

@@ -34,6 +34,11 @@ var known = map[string]string{
 	"kernel.org/pub/linux/libs/security/libcap/psx License": "BSD-3-Clause",
 	// The file names the copyright holder; the licence is beside it.
 	"github.com/elastic/go-seccomp-bpf NOTICE.txt": "",
+	// The files name the authors and the components; the licences are beside them or in modules of their own.
+	"github.com/prometheus/client_golang NOTICE": "",
+	"github.com/prometheus/client_model NOTICE":  "",
+	"github.com/prometheus/common NOTICE":        "",
+	"github.com/prometheus/procfs NOTICE":        "",
 	// These files grant patents in addition to the BSD licence.
 	"golang.org/x/exp PATENTS":           "",
 	"golang.org/x/image PATENTS":         "",
