@@ -67,9 +67,16 @@ func files(t *testing.T) (paths []string) {
 	return paths
 }
 
-// sources parses every Go file.
+// parsed has what sources returns. The tests of this package do not run in parallel.
+var parsed []source
+
+// sources parses every Go file, once for all tests.
 func sources(t *testing.T) (all []source) {
 	t.Helper()
+	if parsed != nil {
+		return parsed
+	}
+	defer func() { parsed = all }()
 	for _, p := range files(t) {
 		if path.Ext(p) != ".go" {
 			continue
