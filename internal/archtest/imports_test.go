@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"go/ast"
 	"os"
 	"path/filepath"
 	"slices"
@@ -248,5 +249,26 @@ func TestImportFaults(t *testing.T) {
 	if faults := importFaults(may, "internal/tape",
 		[]string{"slices", "github.com/lor2c/lor2c/internal/compute"}); faults != nil {
 		t.Errorf("faults of an import that is allowed: %q", faults)
+	}
+}
+
+// TestNoPatterns: no path is used as a pattern, because brackets in the name of a user's folder would be part of it.
+// fs.Glob on os.DirFS takes a pattern below a folder. The programs that compile kernels run in the source tree only.
+func TestNoPatterns(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test || strings.HasPrefix(s.pkg, "internal/gpu/hostlib") {
+			continue
+		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			call, ok := n.(*ast.SelectorExpr)
+			if !ok || call.Sel.Name != "Glob" {
+				return true
+			}
+			if pkg, ok := call.X.(*ast.Ident); ok && pkg.Name == "filepath" {
+				t.Errorf("%s: filepath.Glob takes a whole path as a pattern; use fs.Glob(os.DirFS(folder), pattern)",
+					s.Position(n.Pos()))
+			}
+			return true
+		})
 	}
 }

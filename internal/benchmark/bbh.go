@@ -4,6 +4,8 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -40,18 +42,18 @@ func loadBBH(s *Set, o Options) error {
 	if err := json.Unmarshal(bbhFewShot, &fewShot); err != nil {
 		panic(err) // it is a part of the program
 	}
-	paths, err := filepath.Glob(filepath.Join(s.Path, "*.json"))
+	names, err := fs.Glob(os.DirFS(s.Path), "*.json")
 	if err != nil {
 		return err
 	}
-	slices.Sort(paths)
-	if !o.Own && len(paths) != bbhTasks {
+	slices.Sort(names)
+	if !o.Own && len(names) != bbhTasks {
 		return fmt.Errorf("benchmark: bbh: %s has %s; want the %d tasks of BIG-Bench-Hard", s.Path,
-			place.Count(len(paths), "file *.json", "files *.json"),
+			place.Count(len(names), "file *.json", "files *.json"),
 			bbhTasks)
 	}
-	for _, path := range paths {
-		task := stem(path, ".json")
+	for _, name := range names {
+		path, task := filepath.Join(s.Path, name), stem(name, ".json")
 		rows, err := bbhRows(path)
 		if err == nil && !o.Own {
 			err = checkRelease("bbh/"+task, path, rows)

@@ -145,6 +145,34 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+// TestBrackets: brackets in the name of a folder are no pattern.
+func TestBrackets(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "eval [v1]", "bbh [x")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	rows := `{"examples": [` + strings.Repeat(`{"input": "a", "target": "b"}, `, 4) + `{"input": "c", "target": "d"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "mine.json"), []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load("bbh", dir, Options{Protocol: InstructEval, Shots: -1, Own: true})
+	if err != nil || len(s.Items) != 2 || s.Items[0].Task != "mine" {
+		t.Errorf("%+v, %v; want the two rows that are not examples", s, err)
+	}
+	for _, sub := range []string{"dev", "test"} {
+		path := filepath.Join(dir, sub, "anatomy_"+sub+".csv")
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Repeat("q,a,b,c,d,A\n", 5)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s, err := Load("mmlu", dir, Options{Protocol: LMEval, Shots: -1, Own: true}); err != nil || len(s.Items) != 5 {
+		t.Errorf("%+v, %v; want five questions", s, err)
+	}
+}
+
 // TestErrors: a missing, incomplete or other file is refused with its place.
 func TestErrors(t *testing.T) {
 	dir := t.TempDir()

@@ -2,6 +2,7 @@ package benchmark
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,7 @@ import (
 // locateMMLU returns the folder that contains the folders dev and test.
 func locateMMLU(path string) (string, error) {
 	return locate(path, "the folder of the released data with dev and test", func(dir string) bool {
-		found, _ := filepath.Glob(filepath.Join(dir, "test", "*_test.csv"))
+		found, _ := fs.Glob(os.DirFS(dir), "test/*_test.csv")
 		return found != nil
 	}, "mmlu", "data", "mmlu/data", "data/MMLU", "mmlu/data/MMLU")
 }
@@ -18,7 +19,7 @@ func locateMMLU(path string) (string, error) {
 // locateBBH returns the folder with a file for each task.
 func locateBBH(path string) (string, error) {
 	return locate(path, "the folder with the files *.json of its tasks", func(dir string) bool {
-		found, _ := filepath.Glob(filepath.Join(dir, "*.json"))
+		found, _ := fs.Glob(os.DirFS(dir), "*.json")
 		return found != nil
 	}, "bbh", "bbh/bbh")
 }

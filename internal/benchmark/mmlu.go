@@ -3,6 +3,7 @@ package benchmark
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -39,20 +40,21 @@ func init() {
 
 // loadMMLU adds the questions of the files in test, with rows of dev as examples, by subject in alphabetical order.
 func loadMMLU(s *Set, o Options) error {
-	paths, err := filepath.Glob(filepath.Join(s.Path, "test", "*_test.csv"))
+	names, err := fs.Glob(os.DirFS(filepath.Join(s.Path, "test")), "*_test.csv")
 	if err != nil {
 		return err
 	}
-	slices.Sort(paths)
+	slices.Sort(names)
 	if !o.Own {
 		for subject := range maps.Keys(mmluAreas) {
-			if path := filepath.Join(s.Path, "test", subject+"_test.csv"); !slices.Contains(paths, path) {
-				return fmt.Errorf("benchmark: mmlu: no file %s; want all %d subjects of the release", path, len(mmluAreas))
+			if name := subject + "_test.csv"; !slices.Contains(names, name) {
+				return fmt.Errorf("benchmark: mmlu: no file %s; want all %d subjects of the release",
+					filepath.Join(s.Path, "test", name), len(mmluAreas))
 			}
 		}
 	}
-	for _, path := range paths {
-		items, err := mmluSubject(s.Path, stem(path, "_test.csv"), o)
+	for _, name := range names {
+		items, err := mmluSubject(s.Path, stem(name, "_test.csv"), o)
 		if err != nil {
 			return err
 		}

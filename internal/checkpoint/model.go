@@ -112,8 +112,8 @@ func nothingToOpen(dir string) error {
 		}
 	}
 	for _, w := range foreignWeights {
-		if found, _ := filepath.Glob(filepath.Join(dir, w.pattern)); len(found) > 0 {
-			return fmt.Errorf("checkpoint: open %s: lor2c does not read %s; %s", dir, filepath.Base(found[0]), w.how)
+		if found, _ := fs.Glob(os.DirFS(dir), w.pattern); len(found) > 0 {
+			return fmt.Errorf("checkpoint: open %s: lor2c does not read %s; %s", dir, found[0], w.how)
 		}
 	}
 	return fmt.Errorf("checkpoint: open %s: there is neither %s nor %s; a model folder has one of them", dir, singleFile,

@@ -126,7 +126,10 @@ func TestOpenModelRefusesIndex(t *testing.T) {
 }
 
 func TestOpenModelRefusesFolder(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "m [v1") // which is no pattern
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	_, err := OpenModel(dir)
 	wantError(t, err,
 		"checkpoint: open "+dir+

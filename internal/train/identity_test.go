@@ -21,12 +21,13 @@ import (
 )
 
 // shortRun returns a finished run of two epochs of two steps on a copy of the
-// demo's model. All its files are below dir.
+// demo's model. All its files are below dir. The name of the model's folder would
+// be a malformed pattern.
 func shortRun(t *testing.T, dir string) *config.Config {
 	t.Helper()
 	c := demoConfig(t, dir, 16)
 	c.Train.SaveEvery = 1
-	c.Model = filepath.Join(dir, "model")
+	c.Model = filepath.Join(dir, "model [v1")
 	if err := os.CopyFS(c.Model, os.DirFS(filepath.Join(demoDir, "model"))); err != nil {
 		t.Fatal(err)
 	}
