@@ -21,6 +21,11 @@ func Lock(f *os.File) error {
 	for err == unix.EINTR { // a signal arrived, as from a debugger
 		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	}
+	return lockError(err)
+}
+
+// lockError returns the error of Lock for one of flock.
+func lockError(err error) error {
 	if err == unix.EWOULDBLOCK {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
