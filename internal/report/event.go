@@ -199,19 +199,44 @@ func (e Event) increaseText() string {
 		return text + "; without standard errors in the log the candidates are not ranked by loss increase."
 	}
 	text += fmt.Sprintf(" (standard error %s).", fixed(float64(won.IncreaseSE), 4))
-	switch others := len(e.Candidates) - 1; {
-	case others == 1 && *e.LessIncrease == 1:
-		text += " The other candidate would raise the loss less, by more than the standard error of the difference."
-	case others == 1 && *e.Alike == 1:
-		text += " The other candidate cannot be told apart from it."
-	case others == 1:
-		text += " The other candidate would raise the loss more, by more than the standard error of the difference."
-	case others > 1:
-		text += fmt.Sprintf(" Of the other %d, %d would raise the loss less by more than the standard error of the "+
-			"difference, and %d cannot be told apart from it.",
-			others, *e.LessIncrease, *e.Alike)
+	return text + compared(len(e.Candidates)-1, *e.LessIncrease, *e.Alike)
+}
+
+// compared returns a sentence about the losses that the other candidates of an event would give: how many a lower one
+// than the chosen candidate, and how many one that cannot be told apart from its loss. It returns "" without others.
+func compared(others, lower, alike int) string {
+	if others == 0 {
+		return ""
 	}
-	return text
+	const beyond = "by more than the standard error of the difference"
+	higher := others - lower - alike
+	each, none := "The other candidate", " The other candidate cannot"
+	if others > 1 {
+		each = fmt.Sprintf("Each of the other %d candidates", others)
+		none = fmt.Sprintf(" None of the other %d candidates can", others)
+	}
+	switch others {
+	case lower:
+		return fmt.Sprintf(" %s would give a lower loss, %s.", each, beyond)
+	case higher:
+		return fmt.Sprintf(" %s would give a higher loss, %s.", each, beyond)
+	case alike:
+		return none + " be told apart from the chosen one."
+	}
+	text := fmt.Sprintf(" Of the other %d candidates, ", others)
+	switch {
+	case lower > 0 && higher > 0:
+		text += fmt.Sprintf("%d would give a lower loss and %d a higher one", lower, higher)
+	case lower > 0:
+		text += fmt.Sprintf("%d would give a lower loss", lower)
+	default:
+		text += fmt.Sprintf("%d would give a higher loss", higher)
+	}
+	text += ", " + beyond
+	if alike > 0 {
+		text += fmt.Sprintf(", and %d cannot be told apart from the chosen one", alike)
+	}
+	return text + "."
 }
 
 // ranked returns the candidates in the order of their ranks.

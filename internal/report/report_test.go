@@ -232,7 +232,7 @@ func TestMarkdown(t *testing.T) {
 		"| 95 % interval over 408 dev examples | 0.8500 to 0.9200 |",
 		"| accuracy of always \"1\" | 0.6838 |",
 		"It changes the loss of the what-if sample of 64 dev examples, 0.5700 before, by +0.0088 (standard error 0.0020). " +
-			"Of the other 10, ",
+			"Of the other 10 candidates, ",
 		"**SFS**: ",
 		"| eval\\_f1 | 0.9250 |",
 	} {
