@@ -139,22 +139,26 @@ func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
 		}
 		check.Overlaps = append(check.Overlaps, r.Compare(f))
 	}
+	findings := []string{}
+	for _, f := range check.Findings() {
+		findings = append(findings, f.Text)
+	}
 	if o.json {
 		err = json.NewEncoder(c.OutOrStdout()).Encode(struct {
 			*instruct.Check
 			Findings []string `json:"findings"`
-		}{check, append([]string{}, check.Findings()...)})
+		}{check, findings})
 	} else {
-		err = printCheck(c.OutOrStdout(), check)
+		err = printCheck(c.OutOrStdout(), check, findings)
 	}
-	if n := len(check.Findings()); err == nil && n > 0 {
+	if n := len(findings); err == nil && n > 0 {
 		err = findingsError{fmt.Errorf("lor2c: data: check %s: %s", path, place.Count(n, "finding", "findings"))}
 	}
 	return err
 }
 
 // printCheck prints a check for people.
-func printCheck(w io.Writer, c *instruct.Check) error {
+func printCheck(w io.Writer, c *instruct.Check, findings []string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s of the format %s\n", c.File, place.Count(c.Rows, "row", "rows"), c.Format)
 	if t := c.Tokens; t != nil {
@@ -176,7 +180,7 @@ func printCheck(w io.Writer, c *instruct.Check) error {
 	for _, o := range c.Overlaps {
 		fmt.Fprintf(&b, "overlap with %s: %s\n", o.With, place.Count(o.Rows.Count, "row", "rows"))
 	}
-	for _, f := range c.Findings() {
+	for _, f := range findings {
 		fmt.Fprintf(&b, "finding: %s\n", f)
 	}
 	_, err := io.WriteString(w, b.String())

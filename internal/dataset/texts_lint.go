@@ -76,8 +76,10 @@ func Overlap(train, dev *Split) (found []Finding) {
 	if shared.count > 0 {
 		text := fmt.Sprintf("%d of %d examples %s texts of the train split, so scores on them are too high", shared.count,
 			len(dev.Examples), singular(shared.count, "has", "have"))
-		if slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 &&
-			train.Files[0].SHA256 == dev.Files[0].SHA256 {
+		// A dev split that is drawn from the train file has the same file, but only a part of its examples.
+		whole := shared.count == len(dev.Examples) && len(dev.Examples) == len(train.Examples)
+		if whole && (slices.Equal(train.Files, dev.Files) || len(train.Files) == 1 && len(dev.Files) == 1 &&
+			train.Files[0].SHA256 == dev.Files[0].SHA256) {
 			text = "the dev split is the train file, byte for byte, so scores on it are too high"
 		}
 		found = append(found, Finding{Kind: "overlap", Path: dev.Path, Line: shared.line, Count: shared.count, Text: text})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/mangled"
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -129,32 +130,20 @@ func (r Row) halves() (prompt, response string) {
 	return b.String(), response
 }
 
-// Encode adds the description of the rows as tokens. specials are the special tokens of the tokenizer.
+// Encode adds the description of the rows as tokens, with their lengths before the cutoff.
 func (c *Check) Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) error {
-	specials := slices.DeleteFunc(slices.Clone(tok.SpecialTokens()), func(s string) bool { return len(s) < 3 })
-	for _, r := range f.Rows {
-		prompt, response := r.halves()
-		if slices.ContainsFunc(specials, func(s string) bool { return strings.Contains(prompt+response, s) }) {
-			c.SpecialText.add(r.Line)
-		}
-	}
-	whole := opts
-	whole.Cutoff = 1 << 30
-	all, err := Encode(ctx, tok, f, whole)
-	if err != nil {
-		return err
-	}
 	cut, err := Encode(ctx, tok, f, opts)
 	if err != nil {
 		return err
 	}
-	t := &Tokens{
-		Cutoff: opts.Cutoff, Total: len(cut.IDs), Predicted: cut.Predicts, CutOff: cut.CutOff, Merged: cut.Merged,
-		EOS: cut.Len() - cut.NoEOS, Lost: len(all.IDs) - len(cut.IDs),
+	c.AddEncoded(tok, f, cut, opts)
+	opts.Cutoff = 1 << 30
+	all, err := Encode(ctx, tok, f, opts)
+	if err != nil {
+		return err
 	}
-	for _, line := range cut.Dropped {
-		t.Dropped.add(line)
-	}
+	t := c.Tokens
+	t.Lost = len(all.IDs) - len(cut.IDs)
 	lengths := all.Lengths()
 	t.Longest = slices.Max(lengths)
 	for top := 32; ; top *= 2 {
@@ -166,46 +155,67 @@ func (c *Check) Encode(ctx context.Context, tok Tokenizer, f *File, opts Options
 		}
 		t.Lengths = append(t.Lengths, Bucket{top, n})
 		if top >= t.Longest {
-			break
+			return nil
 		}
 	}
-	c.Tokens = t
-	return nil
 }
 
-// Findings returns what is probably a mistake, one sentence each.
-func (c *Check) Findings() (list []string) {
+// AddEncoded adds the description of the rows as the tokens that Encode returned for them, which does not say what the
+// cutoff took away.
+func (c *Check) AddEncoded(tok Tokenizer, f *File, rows *Rows, opts Options) {
+	specials := slices.DeleteFunc(slices.Clone(tok.SpecialTokens()), func(s string) bool { return len(s) < 3 })
+	for _, r := range f.Rows {
+		prompt, response := r.halves()
+		spelt := func(s string) bool { return strings.Contains(prompt, s) || strings.Contains(response, s) }
+		if !opts.ParseSpecial && slices.ContainsFunc(specials, spelt) {
+			c.SpecialText.add(r.Line)
+		}
+	}
+	c.Tokens = &Tokens{
+		Cutoff: opts.Cutoff, Total: len(rows.IDs), Predicted: rows.Predicts, CutOff: rows.CutOff, Merged: rows.Merged,
+		EOS: rows.Len() - rows.NoEOS,
+	}
+	for _, line := range rows.Dropped {
+		c.Tokens.Dropped.add(line)
+	}
+}
+
+// Findings returns what is probably a mistake. The texts name lines, so no finding has a line of its own.
+func (c *Check) Findings() (list []dataset.Finding) {
 	for _, f := range []struct {
+		kind  string
 		lines Lines
 		what  string
 	}{
-		{c.Duplicates, "rows that repeat an earlier row"},
-		{c.Conflicts, "rows with the prompt of an earlier row and another response"},
-		{c.Empty, "rows without a response, from which the model learns to say nothing"},
-		{c.Undecoded, "rows with U+FFFD, which stands for bytes that were not text"},
-		{c.Misread, "rows with UTF-8 text that a program read as Latin-1 or Windows-1252"},
-		{c.HTML, "rows with escapes or line breaks of HTML, which the model learns as text"},
-		{c.SpecialText, "rows that spell a special token of the tokenizer, which stays text without data.parse_special"},
+		{"doubled", c.Duplicates, "rows that repeat an earlier row"},
+		{"conflict", c.Conflicts, "rows with the prompt of an earlier row and another response"},
+		{"empty", c.Empty, "rows without a response, from which the model learns to say nothing"},
+		{"undecoded", c.Undecoded, "rows with U+FFFD, which stands for bytes that were not text"},
+		{"misread", c.Misread, "rows with UTF-8 text that a program read as Latin-1 or Windows-1252"},
+		{"html", c.HTML, "rows with escapes or line breaks of HTML, which the model learns as text"},
+		{"special_text", c.SpecialText,
+			"rows that spell a special token of the tokenizer, which stays text without data.parse_special"},
 	} {
-		list = f.lines.finding(list, f.what)
+		list = c.add(list, f.kind, f.lines, f.what)
 	}
 	if t := c.Tokens; t != nil {
-		what := fmt.Sprintf("rows without a token to predict within %d tokens, which are left out", t.Cutoff)
-		list = t.Dropped.finding(list, what)
+		list = c.add(list, "dropped", t.Dropped,
+			fmt.Sprintf("rows without a token to predict within %d tokens, which are left out", t.Cutoff))
 		if t.EOS == 0 {
-			list = append(list, "no row ends with the end token, so the model does not learn to stop")
+			list = append(list, dataset.Finding{Kind: "endless", Path: c.File, Count: c.Rows,
+				Text: "no row ends with the end token, so the model does not learn to stop; a larger data.max_length may " +
+					"leave room for it"})
 		}
 	}
 	for _, o := range c.Overlaps {
-		what := fmt.Sprintf("rows that share %d words in a row, or all words, with %s, such as %s",
-			gramWords, o.With, o.Example)
-		list = o.Rows.finding(list, what)
+		list = c.add(list, "overlap", o.Rows,
+			fmt.Sprintf("rows that share %d words in a row, or all words, with %s, such as %s", gramWords, o.With, o.Example))
 	}
 	return list
 }
 
-// finding adds a sentence about the rows to list, if there are any.
-func (l Lines) finding(list []string, what string) []string {
+// add appends a finding about rows to list, if there are any.
+func (c *Check) add(list []dataset.Finding, kind string, l Lines, what string) []dataset.Finding {
 	if l.Count == 0 {
 		return list
 	}
@@ -216,5 +226,6 @@ func (l Lines) finding(list []string, what string) []string {
 	if l.Example != "" {
 		what += ", such as " + place.Quote(l.Example)
 	}
-	return append(list, fmt.Sprintf("%s: %d, on line %s", what, l.Count, lines))
+	return append(list, dataset.Finding{Kind: kind, Path: c.File, Count: l.Count,
+		Text: fmt.Sprintf("%s: %d, on line %s", what, l.Count, lines)})
 }

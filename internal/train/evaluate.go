@@ -75,7 +75,7 @@ func EvaluateViews(ctx context.Context, c *config.Config, dev compute.Device, di
 	for _, v := range views {
 		st.View = v.number
 		e := &SplitEvaluation{View: v.name, Split: split, Labels: s.Set.Task.Labels, Examples: d.Len(),
-			Findings: s.findings(d), Notes: unchecked(dir, saved)}
+			Findings: s.source.findings(d), Notes: unchecked(dir, saved)}
 		if err := e.run(ctx, st, d, s.Set.Task.Metrics, c.Train); err != nil {
 			return nil, blame(dev, "evaluate "+dir, err)
 		}

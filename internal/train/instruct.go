@@ -94,7 +94,10 @@ func (s *rows) load(ctx context.Context, split string, _ bool) (data, error) {
 	if split == "train" {
 		s.lengths, s.template = encoded.Lengths(), opts.Template
 	}
-	return data{&dataset.Encoded{IDs: encoded.IDs, Cu: encoded.Cu, Truncated: encoded.CutOff}, sp, encoded}, nil
+	check := instruct.NewCheck(f)
+	check.AddEncoded(s.Tokenizer, f, encoded, opts)
+	tokens := &dataset.Encoded{IDs: encoded.IDs, Cu: encoded.Cu, Truncated: encoded.CutOff}
+	return data{Encoded: tokens, split: sp, rows: encoded, check: check}, nil
 }
 
 // encoding returns how the rows of a file become tokens.
@@ -131,28 +134,20 @@ func (s *rows) order(epoch, n int) []int32 {
 	return dataset.Order(s.Config.Seed, epoch, n)
 }
 
-// rowLines returns the lines that a run logs about the rows of a split.
-func (d data) rowLines(split string) []string {
+func (s *rows) profile(split string, d data) []string {
 	r := d.rows
 	lines := []string{fmt.Sprintf("%s: %s, %s, of which %d are predicted; %s cut off, %d without an "+
 		"end token",
 		split, place.Count(r.Len(), "row", "rows"), place.Count(len(r.IDs), "token", "tokens"), r.Predicts,
 		place.Count(r.CutOff, "row", "rows"), r.NoEOS)}
-	if n := len(r.Dropped); n > 0 {
-		shown := strings.Trim(fmt.Sprint(r.Dropped[:min(n, 10)]), "[]")
-		lines = append(lines, fmt.Sprintf("note: %s: %s no token to predict within data.max_length in %s and are left out, "+
-			"on line %s", split, place.Count(n, "row has", "rows have"), d.split.Path, shown))
-	}
 	if r.Merged > 0 {
 		lines = append(lines, fmt.Sprintf("note: %s: in %s one token is the end of the prompt and the start of the "+
 			"response; it is predicted", split, place.Count(r.Merged, "row", "rows")))
 	}
-	if r.NoEOS == r.Len() {
-		lines = append(lines, "note: "+split+": no row ends with an end token, so the model does not learn to stop; a "+
-			"larger data.max_length leaves room for it")
-	}
 	return lines
 }
+
+func (s *rows) findings(d data) []dataset.Finding { return d.check.Findings() }
 
 func (s *rows) show(ctx context.Context, split string, n int) (out []Shown, err error) {
 	d, err := s.load(ctx, split, false)

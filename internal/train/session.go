@@ -96,7 +96,8 @@ func (s *Session) openModel() (err error) {
 type data struct {
 	*dataset.Encoded
 	split *dataset.Split
-	rows  *instruct.Rows // of the task instruct, with the tokens to predict
+	rows  *instruct.Rows  // of the task instruct, with the tokens to predict
+	check *instruct.Check // of the task instruct, what is probably a mistake
 }
 
 // loading returns err, or an error that wraps ErrInterrupted if err means that

@@ -22,6 +22,10 @@ type source interface {
 	split(ctx context.Context, name string) (*dataset.Split, error)
 	// load reads and tokenises a split. If labelled is set, it returns an error if an example has no label.
 	load(ctx context.Context, split string, labelled bool) (data, error)
+	// profile returns the lines that a run logs about a split.
+	profile(split string, d data) []string
+	// findings returns likely mistakes in a split.
+	findings(d data) []dataset.Finding
 	// show returns the first n examples of a split as the model sees them.
 	show(ctx context.Context, split string, n int) ([]Shown, error)
 	// order returns the order in which an epoch visits n training examples.

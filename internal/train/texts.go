@@ -70,6 +70,12 @@ func (s texts) encode(ctx context.Context, sp *dataset.Split) (data, error) {
 	return d, s.checkTypes(d)
 }
 
+func (s texts) profile(split string, d data) []string {
+	return []string{s.Set.Task.Profile(split, d.split, d.Encoded).String()}
+}
+
+func (s texts) findings(d data) []dataset.Finding { return s.Set.Task.Lint(d.split) }
+
 func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
 	sp, err := s.Set.Load(ctx, split)
 	if err != nil {
