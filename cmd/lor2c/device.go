@@ -35,10 +35,14 @@ func openTrainer(name, precision string) (compute.Device, error) {
 
 // products names what multiplies matrices on the CPU, for env.json.
 func products(dev compute.Device) string {
+	name := cpu.BLAS()
 	if d, ok := dev.(*cpu.Device[float32]); ok {
-		return d.Products()
+		name = d.Products()
 	}
-	return cpu.BLAS()
+	if library := cpu.Library(); library != "" {
+		name += ": " + library
+	}
+	return name
 }
 
 // openDevice opens the device named auto, cpu, cuda or cuda:N in a precision of package
@@ -72,13 +76,9 @@ func openDevice(name, precision string) (compute.Device, error) {
 	return nil, usageError{fmt.Errorf("lor2c: open device: --device is %q; want auto, cpu, cuda or cuda:N", name)}
 }
 
-// incidental is what the name of a device has and no result depends on: the index of the card among equal ones, and the
-// number of workers.
-var incidental = regexp.MustCompile(`^(cuda):\d+|, \d+ workers?`)
-
-// rounding names what decides how a device rounds: the model of the card or the kernels of the CPU, and the precision.
-// Files that have results of one such device are not continued on another.
-func rounding(dev compute.Device) string { return incidental.ReplaceAllString(dev.Name(), "$1") }
+// rounding names what decides how a device rounds. Files that have results of one such device are not continued on
+// another.
+func rounding(dev compute.Device) string { return compute.Rounding(dev.Name()) }
 
 func openCard(index int, precision string) (compute.Device, error) {
 	dev, err := gpu.Open(gpu.Options{Index: index, Narrow: precision == config.BFloat16})

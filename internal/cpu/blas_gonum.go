@@ -23,6 +23,9 @@ func BLAS() string {
 	return vectors.Name()
 }
 
+// Library returns "", because the products of this build are part of the program.
+func Library() string { return "" }
+
 const (
 	// tileRows and tileCols are the size of the destination tile of one chunk of a product.
 	tileRows = 128

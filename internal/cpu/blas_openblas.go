@@ -4,6 +4,7 @@ package cpu
 
 // #cgo LDFLAGS: -lopenblas
 // void openblas_set_num_threads(int n);
+// char *openblas_get_config(void);
 import "C"
 
 import (
@@ -14,6 +15,9 @@ import (
 
 // BLAS returns the name of the implementation that multiplies matrices.
 func BLAS() string { return "openblas" }
+
+// Library returns the version of OpenBLAS and the processor whose kernels it chose, on which the last bits depend.
+func Library() string { return C.GoString(C.openblas_get_config()) }
 
 const (
 	// tileRows and tileCols are the size of the destination tile of one chunk of a product. OpenBLAS packs both

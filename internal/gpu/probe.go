@@ -33,8 +33,7 @@ func Probe() Report {
 	if r.Driver != "" {
 		return r
 	}
-	v := driver.Version()
-	r.Driver = fmt.Sprintf("CUDA %d.%d", v/1000, v%1000/10)
+	r.Driver = version()
 	n, err := driver.Devices()
 	if err != nil {
 		r.Driver = err.Error()
@@ -45,6 +44,12 @@ func Probe() Report {
 		r.Cards = append(r.Cards, c)
 	}
 	return r
+}
+
+// version names the version of CUDA that the driver supports.
+func version() string {
+	v := driver.Version()
+	return fmt.Sprintf("CUDA %d.%d", v/1000, v%1000/10)
 }
 
 func describe(i int) Card {

@@ -45,6 +45,9 @@ func (d *Device) Refused() (names []string) {
 	return names
 }
 
+// Driver returns the CUDA version of the driver, such as "CUDA 12.4".
+func (d *Device) Driver() string { return version() }
+
 // kernelCheck compares one kernel with the plain one.
 type kernelCheck struct {
 	kernel string

@@ -104,8 +104,12 @@ func (r *run) openSchedule() error {
 		Layers: r.session.Model.Layers, Rank: c.Method.Rank(),
 	}
 	if c.Schedule.Active() {
-		if faults := c.Schedule.Check(r.size); faults != nil {
-			return place.Mistake(fmt.Errorf("train: plan the schedule: %w", errors.Join(faults...)))
+		faults := c.Schedule.Check(r.size)
+		for i, fault := range faults {
+			faults[i] = fmt.Errorf("train: plan the schedule: %w", fault)
+		}
+		if faults != nil {
+			return place.Mistake(errors.Join(faults...))
 		}
 	}
 	return nil
@@ -150,7 +154,11 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	for _, file := range append(slices.Clone(r.train.split.Files), r.test.split.Files...) {
 		hashes[file.Path] = file.SHA256
 	}
-	if err := r.log.WriteEnv(runlog.Env{Device: o.Device.Name(), BLAS: o.BLAS, DataSHA256: hashes}); err != nil {
+	env := environment(o, hashes)
+	if from != "" && !r.finished() {
+		r.noteRounding(env, from)
+	}
+	if err := r.log.WriteEnv(env); err != nil {
 		return err
 	}
 	r.logStart(from, plan)
