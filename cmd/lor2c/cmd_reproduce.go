@@ -51,6 +51,9 @@ func newReproduceCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("parallel") && o.Parallel < 1 {
+				return usageError{fmt.Errorf("lor2c: reproduce: --parallel is %d; want at least 1", o.Parallel)}
+			}
 			for _, s := range seeds {
 				o.Seeds = append(o.Seeds, uint64(s))
 			}

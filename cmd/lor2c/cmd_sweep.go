@@ -65,8 +65,8 @@ func runSweep(c *cobra.Command, o sweepOptions) error {
 	if o.out != "" {
 		s.Out = o.out
 	}
-	if o.parallel != 0 {
-		s.Parallel = o.parallel
+	if c.Flags().Changed("parallel") {
+		s.Parallel = o.parallel // Check refuses less than 1
 	}
 	if err := s.Check(os.Environ()); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -83,8 +84,8 @@ func summary(k config.Key) string {
 	if k.Values != nil {
 		text += ": " + strings.Join(k.Values, ", ")
 	}
-	if k.Default != "" {
-		text += " (" + k.Default + ")"
+	if initial := cmp.Or(k.Default, k.Unset); initial != "" {
+		text += " (" + initial + ")"
 	}
 	return text
 }
@@ -137,8 +138,8 @@ func configHelp() string {
 		if k.Methods != nil {
 			about = append(about, "for "+strings.Join(k.Methods, ", "))
 		}
-		if k.Default != "" {
-			about = append(about, "default "+k.Default)
+		if initial := cmp.Or(k.Default, k.Unset); initial != "" {
+			about = append(about, "default "+initial)
 		}
 		if k.Example != k.Default {
 			about = append(about, "example "+k.Example)
@@ -162,7 +163,8 @@ func newConfigTopic() *cobra.Command {
 			"key is refused. Relative paths start at the current directory. A path that\n" +
 			"begins with ~ or holds $NAME is refused: only a shell expands those. On the\n" +
 			"command line and in the environment a list can do without its brackets, as in\n" +
-			"--set data.text=question,answer.",
+			"--set data.text=question,answer. null stands for a default that is in words, and\n" +
+			"takes back what a weaker source says.",
 	}
 }
 

@@ -135,7 +135,7 @@ func TestCompletion(t *testing.T) {
 		{"train --set optim.l|", []string{"optim.lr="}, ":6"},
 		{"train --set schedule.keep=|", []string{"schedule.keep=richer", "schedule.keep=first"}, ":4"},
 		{"train --set method.share=|", []string{"method.share=true", "method.share=false"}, ":4"},
-		{"train --set optim.lr=|", []string{"optim.lr=0", "optim.lr=1e-4"}, ":4"},
+		{"train --set optim.lr=|", []string{"optim.lr=1e-4"}, ":4"},
 		{"train --set method.target_modules=query,|",
 			[]string{"method.target_modules=query,key", "method.target_modules=query,value"}, ":6"},
 		{"train --device |", []string{"auto", "cpu", "cuda"}, ":4"},

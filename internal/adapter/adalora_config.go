@@ -21,7 +21,7 @@ type adaLoRAConfig struct {
 	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
 	Start         float64  `yaml:"tinit_ratio" doc:"share of the steps before the first rank is given up" range:"0..<1" example:"0.12"`
 	Final         float64  `yaml:"tfinal_ratio" doc:"share of the steps after the last rank is given up" range:"0..<1" example:"0.5"`
-	Every         int      `yaml:"delta_t" doc:"steps between two changes of the ranks; 0 means 1 in a run of less than 4,000 steps, 10 of less than 10,000, else 100" range:"0.." example:"10"`
+	Every         int      `yaml:"delta_t" doc:"steps between two changes of the ranks" range:"1.." unset:"1 in a run of less than 4,000 steps, 10 in one of less than 10,000, else 100" example:"10"`
 	Beta1         float64  `yaml:"beta1" doc:"decay of the moving average of sensitivities" range:">0..<1" example:"0.85"`
 	Beta2         float64  `yaml:"beta2" doc:"decay of the moving average of their deviations" range:">0..<1" example:"0.85"`
 	Weight        float64  `yaml:"orth_reg_weight" doc:"weight of the penalty that keeps A and B orthogonal" range:"0.." example:"0.3"`

@@ -22,7 +22,7 @@ type asLoRAConfig struct {
 	LowRank    `yaml:",inline"`
 	Start      float64 `yaml:"merge_start_ratio" doc:"share of the steps before the first interval between merges" range:"0..<1" example:"0.05"`
 	Interval   float64 `yaml:"merge_interval_ratio" doc:"share of the steps from one merge to the next" range:">0..<1" example:"0.04"`
-	Merges     int     `yaml:"merges" doc:"how many of the B of one linear layer are merged away; 0 means 7 of 12" range:"0..1000" example:"3"`
+	Merges     int     `yaml:"merges" doc:"how many of the B of one linear layer are merged away" range:"1..1000" unset:"7 of 12" example:"3"`
 	Candidates string  `yaml:"merge_candidates" doc:"which B are compared: all, or only those of adjacent layers" words:"all|adjacent" example:"adjacent"`
 }
 

@@ -56,10 +56,10 @@ type Train struct {
 	// 0: Epochs decides
 	MaxSteps       int `yaml:"max_steps" doc:"optimizer steps of the run, instead of train.epochs; 0 means by the epochs" range:"0..1000000000" example:"1000"`
 	BatchSize      int `yaml:"batch_size" doc:"examples of one optimizer step" range:"1..1000000"`
-	MicroBatchSize int `yaml:"micro_batch_size" doc:"examples of one forward and backward pass, a divisor of train.batch_size over which gradients accumulate; 0 means train.batch_size" range:"0..1000000" example:"8"`
+	MicroBatchSize int `yaml:"micro_batch_size" doc:"examples of one forward and backward pass, a divisor of train.batch_size over which gradients accumulate" range:"1..1000000" unset:"train.batch_size" example:"8"`
 	// 0: MicroBatchSize alone decides
 	MicroBatchTokens int `yaml:"micro_batch_tokens" doc:"the most tokens of one forward pass, beside train.micro_batch_size and train.eval_batch_size; a longer example has a pass of its own; 0 means no limit" range:"0..1000000000" example:"4096"`
-	EvalBatchSize    int `yaml:"eval_batch_size" doc:"examples of one evaluation pass; 0 means train.batch_size" range:"0..1000000" example:"64"`
+	EvalBatchSize    int `yaml:"eval_batch_size" doc:"examples of one evaluation pass" range:"1..1000000" unset:"train.batch_size" example:"64"`
 	// 0: at the ends of epochs
 	EvalEvery int `yaml:"eval_every" doc:"optimizer steps between evaluations, each with a checkpoint; 0 means at the ends of epochs" range:"0..1000000000" example:"100"`
 	// 0: never
@@ -165,6 +165,9 @@ func encode(c *Config) []byte {
 		var n yaml.Node
 		if err := n.Encode(value.Interface()); err != nil {
 			panic(Bug{"encode", err.Error()})
+		}
+		if value.IsZero() && l.meaning(c.Method.Name()).Unset != "" {
+			n = yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 		}
 		in.Content = append(in.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: last(l.name)}, &n)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -142,12 +141,15 @@ func (l leaf) jsonNode() *jsonNode {
 		if k.Range != nil {
 			text += " (" + k.Range.String() + ")"
 		}
+		if k.Unset != "" {
+			text += ", by default " + k.Unset
+		}
 		if k.Methods != nil {
 			text += "; for " + strings.Join(k.Methods, ", ")
 		}
 		about = append(about, text)
 	}
-	if slices.Contains(nullable, l.name) {
+	if l.nullable() {
 		n = &jsonNode{AnyOf: []*jsonNode{n, {Type: "null"}}}
 	}
 	n.Description = strings.Join(about, ". ")

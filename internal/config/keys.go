@@ -12,7 +12,8 @@ type Key struct {
 	Name     string         // "optim.lr"
 	Env      string         // the variable that sets it, "LOR2C_OPTIM_LR"
 	Type     string         // what its value is, in words
-	Default  string         // as YAML; "" for an empty string
+	Default  string         // as YAML; "" for an empty string, and for a key with Unset
+	Unset    string         // what holds where the key is not set, in words; "" if the key has a default
 	Doc      string         // half a sentence, without a full stop
 	Range    *setting.Range // the numbers that are allowed, or can be in a list; nil where any is
 	Values   []string       // the words that are allowed, or can be in a list; nil where any is
@@ -42,9 +43,9 @@ var (
 func (l leaf) key(m meaning) Key {
 	k := Key{
 		Name: l.name, Env: l.env(), Type: want(l.typ), Doc: m.Doc, Example: m.Example, Range: m.Range, Values: m.Values,
-		Path: m.Path, Required: m.Required, Methods: m.methods, Default: inline(m.initial),
+		Path: m.Path, Required: m.Required, Methods: m.methods, Default: inline(m.initial), Unset: m.Unset,
 	}
-	if l.typ.Kind() == reflect.String && k.Default == `""` {
+	if k.Unset != "" || l.typ.Kind() == reflect.String && k.Default == `""` {
 		k.Default = ""
 	}
 	if k.Path {

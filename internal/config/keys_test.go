@@ -27,7 +27,7 @@ data.label: a string
 data.kind: a string
 data.labels: a list of strings, for example [a, b] = []
 data.metric: a string
-data.max_length: an integer = 0
+data.max_length: an integer, or 256, and 512 for rte
 data.format: a string
 data.template: a string
 data.train_on_inputs: true or false = false
@@ -39,35 +39,35 @@ schedule.max_merges: an integer = 0
 schedule.max_injects: an integer = 0
 schedule.timing: a string
 schedule.score: a string
-schedule.sfs_k: an integer = 0
+schedule.sfs_k: an integer, or 2
 schedule.merge_select: a string
 schedule.keep: a string
 schedule.inject_select: a string
 schedule.max_span: an integer = 0
 schedule.adjacency: a string
 schedule.on_conflict: a string
-schedule.until: a number = 0
+schedule.until: a number, or 0.5 for preset paper and 1 for release
 schedule.evaluate: a string
 schedule.moments: a string
 schedule.changed: a string
 schedule.what_if: an integer = 0
-optim.lr: a number = 0
+optim.lr: a number, or that of the method, 1e-3 for lor2c
 optim.head_lr_ratio: a number = 5
 optim.weight_decay: a number = 0.01
 optim.beta1: a number = 0.9
 optim.beta2: a number = 0.999
 optim.eps: a number = 1e-08
 optim.warmup_ratio: a number = 0.06
-optim.warmup_steps: an integer = 0
+optim.warmup_steps: an integer, or by optim.warmup_ratio
 optim.schedule: a string = linear
 optim.max_grad_norm: a number = 1
 train.epochs: an integer = 10
 train.extend_epochs: a list of integers, for example [2, 1] = []
 train.max_steps: an integer = 0
 train.batch_size: an integer = 16
-train.micro_batch_size: an integer = 0
+train.micro_batch_size: an integer, or train.batch_size
 train.micro_batch_tokens: an integer = 0
-train.eval_batch_size: an integer = 0
+train.eval_batch_size: an integer, or train.batch_size
 train.eval_every: an integer = 0
 train.early_stopping: an integer = 0
 train.min_delta: a number = 0
@@ -96,6 +96,9 @@ paths: a string = cwd
 		if k.Default != "" {
 			fmt.Fprintf(&got, " = %s", k.Default)
 		}
+		if k.Unset != "" {
+			fmt.Fprintf(&got, ", or %s", k.Unset)
+		}
 	}
 	if d := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got.String())); d != "" {
 		t.Errorf("-want +got:\n%s", d)
@@ -116,7 +119,11 @@ func TestMethodsOfKeys(t *testing.T) {
 				continue
 			}
 			seen[method+"."+key]++
-			if want := inline(adapter.NewConfig(method).Value(key)); k.Default != want && want != `""` {
+			want := inline(adapter.NewConfig(method).Value(key))
+			if k.Unset != "" {
+				want = "" // in words
+			}
+			if k.Default != want && want != `""` {
 				t.Errorf("%s has the default %s for %s; want %s", k.Name, k.Default, method, want)
 			}
 		}

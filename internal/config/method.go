@@ -35,6 +35,9 @@ func ownKeys(sources ...[]given) (method string, own [][]given, faults []*Fault)
 			takes := func(name string) bool { return adapter.NewConfig(name).Takes(key) }
 			switch {
 			case !s.ofMethods() || takes(method):
+				if fault := s.zeroFault(method); fault != nil {
+					faults = append(faults, fault)
+				}
 				kept = append(kept, s)
 			case !slices.Contains(adapter.Names(), method):
 				// Validate refuses the name.
@@ -55,12 +58,14 @@ func ownKeys(sources ...[]given) (method string, own [][]given, faults []*Fault)
 // methodName is the key of the method's name.
 const methodName = "method.name"
 
-// withDefaults gives settings that are null, which some keys of methods can be, the default that the method has.
+// withDefaults gives settings that are null the default that they have with the method.
 func withDefaults(method string, sources [][]given) [][]given {
+	c := Default()
+	c.Method = adapter.NewConfig(method)
 	for _, source := range sources {
 		for i, s := range source {
 			if !s.value.IsValid() {
-				source[i].value = reflect.ValueOf(adapter.NewConfig(method).Value(last(s.name)))
+				source[i].value, _ = s.get(&c)
 			}
 		}
 	}
@@ -77,12 +82,16 @@ func writtenByOlder(file []given) bool {
 	return true
 }
 
-// nullable are the keys whose value may be null for the default of the method, as in run files of older releases.
-var nullable = []string{"method.dropout", "method.inject_dropout"}
+// nullable reports whether the value of l may be null for the default. Keys without a number as their default can be
+// set back in this way, and run files of older releases have it for the dropout of methods.
+func (l leaf) nullable() bool {
+	return l.name == "method.dropout" || l.name == "method.inject_dropout" || l.mayBeUnset()
+}
 
-// convert returns n as a value of l, which is invalid for a null that stands for the default.
+// convert returns n as a value of l, which is invalid for a null that stands for the default. The null must be written
+// out: a value that is missing, as that of a shell's variable that is not set, is a mistake.
 func (l leaf) convert(n *yaml.Node, report func(n *yaml.Node, element, what string)) reflect.Value {
-	if slices.Contains(nullable, l.name) && isNull(target(n)) {
+	if written := target(n); l.nullable() && isNull(written) && written.Value != "" {
 		return reflect.Value{}
 	}
 	return convert(n, l.typ, report)

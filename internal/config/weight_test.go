@@ -65,7 +65,7 @@ func TestLearningRate(t *testing.T) {
 	}{
 		{nil, 1e-3}, {[]string{"method.name=lora"}, 1e-3}, {[]string{"method.name=head"}, 1e-3},
 		{[]string{"method.name=full"}, 5e-5},
-		{[]string{"method.name=full", "optim.lr=2e-4"}, 2e-4}, {[]string{"optim.lr=0"}, 1e-3},
+		{[]string{"method.name=full", "optim.lr=2e-4"}, 2e-4}, {[]string{"optim.lr=2e-4", "optim.lr=null"}, 1e-3},
 	} {
 		got := mustLoad(t, "", append(slices.Clone(minimal), c.sets...), nil)
 		if got.Optim.LR != c.want {

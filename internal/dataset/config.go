@@ -26,7 +26,7 @@ type Config struct {
 	Labels []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
 	Metric string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|perplexity"`
 	// the least leaves one token of text besides the four special tokens that RoBERTa adds to a pair
-	MaxLength int `yaml:"max_length" doc:"tokens an example is cut to; 0 means 256, and 512 for rte" range:"0|5.." example:"128"`
+	MaxLength int `yaml:"max_length" doc:"tokens an example is cut to" range:"5.." unset:"256, and 512 for rte" example:"128"`
 
 	Format        string `yaml:"format" doc:"instruct: form of the rows; empty means that of the first" words:"|alpaca|completion|messages|sharegpt|text"`
 	Template      string `yaml:"template" doc:"instruct: how prompt and response become one text; empty means alpaca for rows of alpaca, none for completion and text, and else the model's own, chat" words:"|alpaca|chat|none"`

@@ -31,7 +31,7 @@ func TestValidate(t *testing.T) {
 			[]string{`dataset: data.task: is "Colla"; want ` + tasks + ` (nearest "cola")`}},
 		{"glue", Config{Task: "RTE", Train: "x", Dev: "x", Test: "x", Text: []string{"x"}, Label: "x", Kind: "regression",
 			Labels: []string{"x"}, MaxLength: 4, Metric: "pearson"}, []string{
-			`dataset: data.max_length: is 4; want 0, or at least 5`,
+			`dataset: data.max_length: is 4; want at least 5`,
 			`dataset: data.dir: not set; want the folder with the files of task RTE`,
 			`dataset: data.train: set, but task RTE has its own` + glue,
 			`dataset: data.dev: set, but task RTE has its own` + glue,

@@ -4,8 +4,7 @@ import "github.com/lor2c/lor2c/internal/setting"
 
 // Config is the `optim:` section of a run file.
 type Config struct {
-	// in a run file, 0 stands for the method's default
-	LR          float64 `yaml:"lr" doc:"peak learning rate; 0 means 5e-5 for full and 1e-3 for the others" range:"0.." example:"1e-4"`
+	LR          float64 `yaml:"lr" doc:"peak learning rate" range:">0.." unset:"that of the method, 1e-3 for lor2c" example:"1e-4"`
 	HeadLRRatio float64 `yaml:"head_lr_ratio" doc:"learning rate of the classification head over optim.lr" range:"0.."`
 	WeightDecay float64 `yaml:"weight_decay" doc:"decoupled weight decay of AdamW" range:"0.."`
 	Beta1       float64 `yaml:"beta1" doc:"decay of AdamW's first moment" range:"0..<1"`
@@ -13,7 +12,7 @@ type Config struct {
 	Eps         float64 `yaml:"eps" doc:"added to the root of AdamW's second moment" range:">0.."`
 	WarmupRatio float64 `yaml:"warmup_ratio" doc:"share of all steps over which the rate rises" range:"0..1"`
 	// 0 means that WarmupRatio decides
-	WarmupSteps int     `yaml:"warmup_steps" doc:"steps over which the rate rises, instead of optim.warmup_ratio; 0 means by the ratio" range:"0..1000000000" example:"100"`
+	WarmupSteps int     `yaml:"warmup_steps" doc:"steps over which the rate rises, instead of optim.warmup_ratio; 0 means none, unless the ratio is set beside it" range:"0..1000000000" unset:"by optim.warmup_ratio" example:"100"`
 	Schedule    string  `yaml:"schedule" doc:"the rate after the warm-up: linear or cosine (both down to 0), or constant" words:"linear|cosine|constant"`
 	MaxGradNorm float64 `yaml:"max_grad_norm" doc:"global norm that gradients are clipped to; 0 does not clip" range:"0.."`
 }

@@ -16,10 +16,10 @@ func TestValidate(t *testing.T) {
 		change func(c *optim.Config)
 		want   string
 	}{
-		"lr":      {func(c *optim.Config) { c.LR = -1 }, "optim.lr: is -1; want at least 0"},
-		"lr nan":  {func(c *optim.Config) { c.LR = math.NaN() }, "optim.lr: is NaN; want at least 0"},
-		"lr inf":  {func(c *optim.Config) { c.LR = math.Inf(1) }, "optim.lr: is +Inf; want at least 0 and finite"},
-		"lr -inf": {func(c *optim.Config) { c.LR = math.Inf(-1) }, "optim.lr: is -Inf; want at least 0"},
+		"lr":      {func(c *optim.Config) { c.LR = -1 }, "optim.lr: is -1; want more than 0"},
+		"lr nan":  {func(c *optim.Config) { c.LR = math.NaN() }, "optim.lr: is NaN; want more than 0"},
+		"lr inf":  {func(c *optim.Config) { c.LR = math.Inf(1) }, "optim.lr: is +Inf; want more than 0 and finite"},
+		"lr -inf": {func(c *optim.Config) { c.LR = math.Inf(-1) }, "optim.lr: is -Inf; want more than 0"},
 		"head_lr_ratio inf": {func(c *optim.Config) { c.HeadLRRatio = math.Inf(1) },
 			"optim.head_lr_ratio: is +Inf; want at least 0 and finite"},
 		"head_lr_ratio nan": {func(c *optim.Config) { c.HeadLRRatio = math.NaN() },
@@ -64,7 +64,7 @@ func TestValidate(t *testing.T) {
 			"optim.warmup_steps: is 1099511627776; want 0 to 1000000000"},
 		"max_grad_norm": {func(c *optim.Config) { c.MaxGradNorm = -1 }, "optim.max_grad_norm: is -1; want at least 0"},
 		"two": {func(c *optim.Config) { c.LR, c.Eps = -1, -1 },
-			"optim.lr: is -1; want at least 0\noptim.eps: is -1; want more than 0"},
+			"optim.lr: is -1; want more than 0\noptim.eps: is -1; want more than 0"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {
 			config := optim.Default()

@@ -15,14 +15,14 @@ type Config struct {
 	MaxInjects   int     `yaml:"max_injects" doc:"I_max, modules replaced by LoRA in a run" range:"0..1000000" example:"1"`
 	Timing       string  `yaml:"timing" doc:"when: epochs (eq. 11, 12), or steps, fractions of an epoch for short runs" words:"|epochs|steps"`
 	Score        string  `yaml:"score" doc:"what a module is judged by" words:"|sfs|nuclear"`
-	SFSK         int     `yaml:"sfs_k" doc:"largest singular values that SFS leaves out; 0 means 2" range:"0..1000000" example:"2"`
+	SFSK         int     `yaml:"sfs_k" doc:"largest singular values that SFS leaves out" range:"1..1000000" unset:"2" example:"2"`
 	MergeSelect  string  `yaml:"merge_select" doc:"the pair with the least or greatest sum of scores is merged" words:"|min|max"`
 	Keep         string  `yaml:"keep" doc:"whose factors a merged module has: the richer or the first member's" words:"|richer|first"`
 	InjectSelect string  `yaml:"inject_select" doc:"the module with the least or greatest score is replaced" words:"|min|max"`
 	MaxSpan      int     `yaml:"max_span" doc:"most layers of a merged module; 0 means no bound" range:"0|2..1000000" example:"4"`
 	Adjacency    string  `yaml:"adjacency" doc:"around an injected layer: gap (no merge across it) or strict (its neighbours do not merge)" words:"|gap|strict"`
 	OnConflict   string  `yaml:"on_conflict" doc:"merge and injection due together: both, or the injection later" words:"|both|defer_inject"`
-	Until        float64 `yaml:"until" doc:"share of training after which nothing changes; 0 means 0.5, release 1" range:"0..1" example:"0.5"`
+	Until        float64 `yaml:"until" doc:"share of training after which nothing changes" range:">0..1" unset:"0.5 for preset paper and 1 for release" example:"0.5"`
 	Evaluate     string  `yaml:"evaluate" doc:"an epoch's evaluation comes after or before its changes" words:"|after|before"`
 	Moments      string  `yaml:"moments" doc:"AdamW's moments of a merged module" words:"|keep|reset"`
 	Changed      string  `yaml:"changed" doc:"merged and injected parameters: train, or freeze as the published code does" words:"|train|freeze"`

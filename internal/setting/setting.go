@@ -11,6 +11,8 @@
 //	example   a value for the reference, in YAML
 //	path      "true" for a string that names a file or a directory
 //	required  "true" for a key that has no default and that a run needs
+//	unset     what holds where no source sets the key, for a key that has no number as its default. The field is then 0,
+//	          which stands for "not set": a 0 that somebody writes must be in the range, or it is refused
 package setting
 
 import (
@@ -36,6 +38,7 @@ type Field struct {
 	Empty    bool         // the empty string is allowed beside Values
 	Path     bool         // the value names a file or a directory
 	Required bool         // has no default, and a run needs a value
+	Unset    string       // what holds where the key is not set, which the value 0 stands for; "" if the key has a default
 }
 
 // Bug is the value of a panic about tags that this package cannot read, which no run file can cause.
@@ -48,7 +51,7 @@ func Of(f reflect.StructField) Field {
 	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 	d := Field{
 		Name: name, Type: f.Type, Index: f.Index, Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"),
-		Path: f.Tag.Get("path") == "true", Required: f.Tag.Get("required") == "true",
+		Path: f.Tag.Get("path") == "true", Required: f.Tag.Get("required") == "true", Unset: f.Tag.Get("unset"),
 	}
 	if text := f.Tag.Get("range"); text != "" {
 		r, err := ParseRange(text)
@@ -158,14 +161,19 @@ type Fault struct {
 func (f *Fault) Error() string { return f.Key + ": " + f.What }
 
 // Faults returns a [*Fault] for every key of a section whose value the tags do not allow, in the order of the keys. v
-// is a struct or a pointer to one. The name of a section is empty for keys outside of sections.
+// is a struct or a pointer to one. The name of a section is empty for keys outside of sections. A key that is not set
+// is not at fault.
 func Faults(section string, v any) (faults []error) {
 	if section != "" {
 		section += "."
 	}
 	s := reflect.Indirect(reflect.ValueOf(v))
 	for _, f := range Fields(s.Type()) {
-		if element, what := f.Check(s.FieldByIndex(f.Index)); what != "" {
+		v := s.FieldByIndex(f.Index)
+		if f.Unset != "" && v.IsZero() {
+			continue
+		}
+		if element, what := f.Check(v); what != "" {
 			faults = append(faults, &Fault{section + f.Name + element, what})
 		}
 	}

@@ -90,17 +90,21 @@ func table(keys []config.Key) string {
 			initial = "required"
 		} else if k.Default != "" {
 			initial = code(k.Default)
+		} else if k.Unset != "" {
+			initial = k.Unset
 		}
 		text += strings.Join([]string{k.Doc, kind, allowed, initial, code(k.Example)}, " | ") + " |\n"
 	}
 	return text
 }
 
-// methods returns the table of the methods with the keys that each takes.
+// methods returns the table of the methods with their learning rates and the keys that each takes.
 func methods() string {
-	text := "| `method.name` | what it is | keys of `method:` that it takes |\n|---|---|---|\n"
+	text := "| `method.name` | what it is | default of `optim.lr` | keys of `method:` that it takes |\n|---|---|---|---|\n"
 	for _, name := range adapter.Names() {
-		text += "| `" + name + "` | " + adapter.About(name) + " | " + cmp.Or(code(adapter.Keys(name)...), "none") + " |\n"
+		rate := fmt.Sprint(adapter.NewConfig(name).LearningRate())
+		text += "| `" + name + "` | " + adapter.About(name) + " | " + rate + " | " +
+			cmp.Or(code(adapter.Keys(name)...), "none") + " |\n"
 	}
 	return text
 }

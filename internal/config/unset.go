@@ -1,0 +1,82 @@
+package config
+
+import (
+	"reflect"
+	"slices"
+)
+
+// A key with the tag unset has no number as its default: what a run uses follows from the data, the method or other
+// keys. The field in Config is then 0. Nobody who writes a 0 means that, so the functions below tell a 0 that was
+// written from a key that was not.
+
+// meaning returns what l is for a method.
+func (l leaf) meaning(method string) meaning {
+	for _, m := range l.meanings {
+		if !l.ofMethods() || slices.Contains(m.methods, method) {
+			return m
+		}
+	}
+	return meaning{}
+}
+
+// mayBeUnset reports whether l has no number as its default for some method.
+func (l leaf) mayBeUnset() bool {
+	return slices.ContainsFunc(l.meanings, func(m meaning) bool { return m.Unset != "" })
+}
+
+// isZero reports whether the source has the number 0 for a key without a number as its default.
+func (s given) isZero() bool { return s.mayBeUnset() && s.value.IsValid() && s.value.IsZero() }
+
+// zeroFault returns a fault if the source has a 0 for a key that the method leaves unset, unless 0 is in the range.
+func (s given) zeroFault(method string) *Fault {
+	m := s.meaning(method)
+	if m.Unset == "" || !s.isZero() {
+		return nil
+	}
+	_, what := m.Check(s.value)
+	if what == "" {
+		return nil
+	}
+	text := what + ", or null for the default: " + m.Unset
+	if s.from.set == "" {
+		text = s.name + ": " + text
+	}
+	return &Fault{origin: s.from, text: text}
+}
+
+// withoutZeros returns the settings of a file without those that the file has because a release wrote it into a run
+// directory: releases before null could be written had a 0 there. Such a file says paths: file and out: . as RunFile
+// writes them.
+func withoutZeros(file []given) []given {
+	wrote := map[string]string{}
+	for _, s := range file {
+		if s.name == "paths" || s.name == "out" {
+			wrote[s.name] = s.value.String()
+		}
+	}
+	if wrote["paths"] != PathsFile || wrote["out"] != "." {
+		return file
+	}
+	return slices.DeleteFunc(slices.Clone(file), given.isZero)
+}
+
+// withoutWarmup returns the settings of a source, and optim.warmup_ratio 0 if the source sets optim.warmup_steps to 0
+// and not the ratio: then a run has no warm-up, whatever ratio a weaker source or the default has.
+func withoutWarmup(source []given) []given {
+	const steps, ratio = "optim.warmup_steps", "optim.warmup_ratio"
+	var zero *given
+	for i, s := range source {
+		switch s.name {
+		case steps: // the last one counts
+			if zero = nil; s.isZero() {
+				zero = &source[i]
+			}
+		case ratio:
+			return source
+		}
+	}
+	if zero == nil {
+		return source
+	}
+	return append(slices.Clone(source), given{runFile.byName[ratio], reflect.ValueOf(0.0), zero.from})
+}
