@@ -18,7 +18,7 @@ func (d *Device[T]) CrossEntropy(
 	cols := logits.Shape.Cols()
 	weights := weightsOf[T](o, cols)
 	chunk := rowsOf(cols)
-	sums := sized(&d.sums, (len(label)+chunk-1)/chunk)
+	sums := sized(&d.sums, ceil(len(label), chunk))
 	d.each(len(label), chunk, func(w, lo, hi int) {
 		p := sized(&d.scratch[w].a, cols)
 		total := 0.0

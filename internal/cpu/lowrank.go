@@ -153,10 +153,10 @@ func (d *Device[T]) LowRankDownGrad(dx, da, x, a, du compute.Tensor, drop comput
 // factorGrad runs f on chunks of n rows. Each chunk has a separate sum, which f overwrites, or adds to if accumulate
 // is set. The sums are added to dst in the order of the chunks. If dst is absent the sums are nil.
 func (d *Device[T]) factorGrad(dst []T, n, size int, f func(w int, sum []T, accumulate bool, lo, rows int)) {
-	span := max(1, (n+lowRankChunks*lowRankRows-1)/(lowRankChunks*lowRankRows)) * lowRankRows
+	span := max(1, ceil(n, lowRankChunks*lowRankRows)) * lowRankRows
 	var partial []T
 	if dst != nil {
-		partial = sized(&d.partial, (n+span-1)/span*size)
+		partial = sized(&d.partial, ceil(n, span)*size)
 	}
 	d.each(n, span, func(w, lo, hi int) {
 		var sum []T

@@ -10,12 +10,12 @@ import (
 func tileShape(m, n int) (rows, cols int) {
 	const enough = 8
 	rows, cols = min(tileRows, m), min(tileCols, n)
-	for ((m+rows-1)/rows)*((n+cols-1)/cols) < enough {
+	for ceil(m, rows)*ceil(n, cols) < enough {
 		switch {
 		case rows >= cols && rows > tileLeast:
-			rows = (rows + 1) / 2
+			rows = ceil(rows, 2)
 		case cols > tileLeast:
-			cols = (cols + 1) / 2
+			cols = ceil(cols, 2)
 		default:
 			return rows, cols
 		}
@@ -27,8 +27,7 @@ func tileShape(m, n int) (rows, cols int) {
 // that workers read the same columns of the second factor.
 func (d *Device[T]) tiles(m, n int, f func(w, i0, i1, j0, j1 int)) {
 	rows, cols := tileShape(m, n)
-	down := (m + rows - 1) / rows
-	across := (n + cols - 1) / cols
+	down, across := ceil(m, rows), ceil(n, cols)
 	d.each(down*across, 1, func(w, lo, hi int) {
 		for t := lo; t < hi; t++ {
 			i, j := t%down*rows, t/down*cols

@@ -37,13 +37,16 @@ func sized[E any](buf *[]E, n int) []E {
 	return (*buf)[:n]
 }
 
+// ceil returns n/d, rounded up.
+func ceil(n, d int) int { return (n + d - 1) / d }
+
 // rowsOf returns the number of rows of c elements in a chunk.
 func rowsOf(c int) int { return max(1, chunkElems/max(c, 1)) }
 
 // each calls f(w, lo, hi) for all chunks [lo, hi) of [0, n). Calls that run at the same time have different w <
 // workers. n and chunk determine the chunks; the scheduler only decides which worker takes which.
 func (d *Device[T]) each(n, chunk int, f func(w, lo, hi int)) {
-	chunks := (n + chunk - 1) / chunk
+	chunks := ceil(n, chunk)
 	workers := min(d.workers, chunks)
 	if workers <= 1 {
 		for c := range chunks {

@@ -15,7 +15,7 @@ func (d *Device[T]) SymmetricKL(loss, dx, dz, x, z compute.Tensor, scale float32
 	a, b, ga, gb := Data[T](x), Data[T](z), Data[T](dx), Data[T](dz)
 	rows, cols := x.Shape.Rows(), x.Shape.Cols()
 	chunk := rowsOf(cols)
-	sums := sized(&d.sums, (rows+chunk-1)/chunk)
+	sums := sized(&d.sums, ceil(rows, chunk))
 	d.each(rows, chunk, func(w, lo, hi int) {
 		p, q := sized(&d.scratch[w].a, cols), sized(&d.scratch[w].b, cols)
 		total := 0.0

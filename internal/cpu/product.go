@@ -128,12 +128,12 @@ const (
 // shareColumns divides a product of few rows by columns. Each worker packs the panels that it reads.
 func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) {
 	left := sized(&d.packedLeft, p.m*p.k)
-	d.each(p.k, (packElems/p.m+sgemm.Inner-1)/sgemm.Inner*sgemm.Inner, func(_, lo, hi int) {
+	d.each(p.k, ceil(packElems/p.m, sgemm.Inner)*sgemm.Inner, func(_, lo, hi int) {
 		for l := lo; l < hi; l += sgemm.Inner {
 			vectors.PackLeft(left[p.m*l:], p.a.at(0, l).single(), p.m, min(sgemm.Inner, hi-l))
 		}
 	})
-	panels := (p.n + vectors.Width() - 1) / vectors.Width()
+	panels := ceil(p.n, vectors.Width())
 	columns := max(1, panels/(2*leastParts)) * vectors.Width()
 	d.each(p.n, columns, func(w, j0, j1 int) {
 		s := &d.scratch[w]
@@ -193,8 +193,8 @@ func (d *Device[T]) sharePacked(p product[T], finish func(i0, i1, j0, j1 int)) {
 // pack each block of the second factor together before they read it, and the first factor too if several parts read the
 // same rows.
 func (d *Device[T]) shareBlocks(p product[T], finish func(i0, i1, j0, j1 int)) {
-	inner := (p.k + sgemm.Inner - 1) / sgemm.Inner
-	blocks := inner * ((p.n + columnBlock - 1) / columnBlock)
+	inner := ceil(p.k, sgemm.Inner)
+	blocks := inner * ceil(p.n, columnBlock)
 	at := func(block int) rightBlock {
 		j, l := block/inner*columnBlock, block%inner*sgemm.Inner
 		return newRightBlock(p.m, j, min(columnBlock, p.n-j), l, min(sgemm.Inner, p.k-l))
@@ -251,11 +251,11 @@ type rightBlock struct {
 // newRightBlock returns the block of n columns from j on and k inner indices from l on, for a product of m rows.
 func newRightBlock(m, j, n, l, k int) rightBlock {
 	width := vectors.Width()
-	b := rightBlock{j: j, l: l, n: n, k: k, down: (m + rowBlock - 1) / rowBlock}
-	b.panels = (b.n + width - 1) / width
-	across := min(b.panels, (leastParts+b.down-1)/b.down)
-	b.columns = (b.panels + across - 1) / across * width
-	b.across = (b.n + b.columns - 1) / b.columns
+	b := rightBlock{j: j, l: l, n: n, k: k, down: ceil(m, rowBlock)}
+	b.panels = ceil(b.n, width)
+	across := min(b.panels, ceil(leastParts, b.down))
+	b.columns = ceil(b.panels, across) * width
+	b.across = ceil(b.n, b.columns)
 	if b.across > 1 {
 		b.lefts = b.down
 	}

@@ -132,9 +132,6 @@ func (d *Device[T]) shareTiles(p product[T], finish func(i0, i1, j0, j1 int)) {
 // second factor.
 type tiling struct{ m, n, k, parts int }
 
-// ceil returns n/d, rounded up.
-func ceil(n, d int) int { return (n + d - 1) / d }
-
 // blocks returns the number of blocks.
 func (t tiling) blocks() int {
 	return ceil(t.m, tiledRows) * ceil(t.n, columnBlock) * ceil(t.k, sgemm.TileInner)

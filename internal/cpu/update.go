@@ -13,7 +13,7 @@ func (d *Device[T]) GradNorm(state, g, loss compute.Tensor, maxNorm float32) {
 		return
 	}
 	grad, s := Data[T](g), Data[T](state)
-	sums := sized(&d.sums, (len(grad)+chunkElems-1)/chunkElems)
+	sums := sized(&d.sums, ceil(len(grad), chunkElems))
 	d.each(len(grad), chunkElems, func(_, lo, hi int) {
 		sums[lo/chunkElems] = vector.Squares(grad[lo:hi])
 	})
@@ -38,7 +38,7 @@ func (d *Device[T]) SumAbs(dst, x compute.Tensor) {
 		return
 	}
 	in := Data[T](x)
-	sums := sized(&d.sums, (len(in)+chunkElems-1)/chunkElems)
+	sums := sized(&d.sums, ceil(len(in), chunkElems))
 	d.each(len(in), chunkElems, func(_, lo, hi int) {
 		total := 0.0
 		for _, v := range in[lo:hi] {
