@@ -3,7 +3,6 @@
 package gpu
 
 import (
-	"encoding/csv"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,17 +16,8 @@ type ptxas struct{ registers, shared int }
 
 func readPtxas(t *testing.T) map[[2]string]ptxas {
 	t.Helper()
-	f, err := os.Open("../../bench/results/ptxas.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		t.Fatal(err)
-	}
 	all := map[[2]string]ptxas{}
-	for _, row := range rows[1:] {
+	for _, row := range readTable(t, "../../bench/results/ptxas.csv") {
 		registers, err1 := strconv.Atoi(row[2])
 		shared, err2 := strconv.Atoi(row[6])
 		if err1 != nil || err2 != nil {
