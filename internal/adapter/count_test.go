@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/model"
 )
@@ -73,8 +72,7 @@ func TestCount(t *testing.T) {
 	} {
 		t.Run("method="+c.name, func(t *testing.T) {
 			dev := nulldev.Open(4)
-			none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-			m, err := model.New(dev, roberta, c.outputs, 1, nil, none)
+			m, err := model.New(dev, roberta, c.outputs, 1, nil, model.NoValues)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -96,10 +94,9 @@ func TestCount(t *testing.T) {
 func TestCountMerged(t *testing.T) {
 	count := func(layers, width int, c adapter.Config, merges, injects int) int {
 		dev := nulldev.Open(4)
-		none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
 		m, err := model.New(dev,
 			model.Config{Type: "roberta", Width: width, Layers: layers, Heads: 1, FF: width, Vocab: 2, Positions: 4, Types: 1,
-				Activation: "gelu"}, 2, 1, nil, none)
+				Activation: "gelu"}, 2, 1, nil, model.NoValues)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -249,8 +249,7 @@ func TestLogitMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	dev := nulldev.Open(4)
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.NewDecoder(dev, c, tokens, nil, none)
+	m, err := model.NewDecoder(dev, c, tokens, nil, model.NoValues)
 	if err != nil {
 		t.Fatal(err)
 	}

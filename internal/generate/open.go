@@ -183,12 +183,12 @@ func (t *Texts) fingerprint() (sum string, err error) {
 // nf4 reports whether the linear layers of the model are stored in four bits.
 func (t *Texts) nf4() bool { return t.saved != nil && t.saved.NF4() }
 
-// settings returns the method of the adapter, or without one a method that changes nothing.
-func (t *Texts) settings(seed uint64) adapter.Settings {
+// method returns the method of the adapter, or without one a method that changes nothing.
+func (t *Texts) method() adapter.Config {
 	if t.saved == nil {
-		return adapter.Settings{Config: adapter.NewConfig("head"), Seed: seed}
+		return adapter.NewConfig("head")
 	}
-	return adapter.Settings{Config: t.saved.Method, Structure: t.saved.Structure, Seed: seed}
+	return t.saved.Method
 }
 
 // Close closes the files.
@@ -209,22 +209,34 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 			return nil, err
 		}
 	}
-	settings := t.settings(seed)
-	m, err := model.LoadDecoder(dev, t.dir, tokens, settings.Trains())
+	m, err := model.LoadDecoder(dev, t.dir, tokens, t.method().Trains())
 	if err != nil {
 		return nil, place.Given(err)
 	}
-	if t.nf4() {
-		model.Quantize(dev, m)
-	}
-	method, err := adapter.Attach(dev, m, settings)
+	g, err := t.attach(dev, m, seed, model.Quantize)
 	if err != nil {
 		return nil, err
 	}
 	if t.saved != nil {
-		if err := t.saved.Restore(dev, method, nil); err != nil {
+		if err := t.saved.Restore(dev, g.Method, nil); err != nil {
 			return nil, err
 		}
 	}
-	return &Generator{Dev: dev, Model: m, Method: method, EOS: t.EOS, Seed: seed, Sampling: t.Sampling}, dev.Err()
+	return g, dev.Err()
+}
+
+// attach puts the method of the adapter on a decoder, whose weights quantize stores in four bits if the adapter was
+// trained on such.
+func (t *Texts) attach(
+	dev compute.Device, m *model.Decoder, seed uint64, quantize func(compute.Device, model.Network),
+) (*Generator, error) {
+	if t.nf4() {
+		quantize(dev, m)
+	}
+	settings := adapter.Settings{Config: t.method(), Seed: seed}
+	if t.saved != nil {
+		settings.Structure = t.saved.Structure
+	}
+	method, err := adapter.Attach(dev, m, settings)
+	return &Generator{Dev: dev, Model: m, Method: method, EOS: t.EOS, Seed: seed, Sampling: t.Sampling}, err
 }

@@ -3,7 +3,6 @@ package generate
 import (
 	"fmt"
 
-	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/model"
@@ -37,20 +36,14 @@ func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
 	if err := model.CheckDecoderWeights(t.dir, &c); err != nil {
 		return Plan{}, place.Given(err)
 	}
-	settings := t.settings(0)
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.NewDecoder(null, c, tokens, settings.Trains(), none)
+	m, err := model.NewDecoder(null, c, tokens, t.method().Trains(), model.NoValues)
 	if err != nil {
 		return Plan{}, err
 	}
-	if t.nf4() {
-		model.PlanQuantize(null, m)
-	}
-	method, err := adapter.Attach(null, m, settings)
+	g, err := t.attach(null, m, 0, model.PlanQuantize)
 	if err != nil {
 		return Plan{}, err
 	}
-	g := &Generator{Dev: null, Model: m, Method: method}
 	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, tokens: tokens}
 	if err := g.Prepare(slots, tokens); err != nil {
 		return Plan{}, err
@@ -59,9 +52,7 @@ func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
 	if err := g.pass(g.largest(slots, tokens)); err != nil {
 		return Plan{}, err
 	}
-	// Smaller passes may need slightly more memory; see the plan of package train.
-	p.Arena = null.Stats().ArenaPeak
-	p.Arena += p.Arena/256 + 1<<16
+	p.Arena = null.Arena()
 	if free := dev.Stats().Free; free > 0 && p.Total() > free {
 		block := p.Cache / int64(p.blocks)
 		p.blocks = int(max(0, free-p.Weights-p.Arena) / block)

@@ -10,6 +10,9 @@ import (
 // does not have. New then draws it at random.
 type Source func(name string, shape compute.Shape) (values []float32, ok bool, err error)
 
+// NoValues is a Source that has every parameter and no values, for a device that only counts memory.
+func NoValues(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
+
 // builder collects the parameters of a network, and the first error.
 type builder struct {
 	dev    compute.Device

@@ -85,8 +85,7 @@ func TestFourBit(t *testing.T) {
 			t.Fatal(err)
 		}
 		null := nulldev.Open(8)
-		none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-		if _, err := model.New(null, c, 3, 1, nil, none); err != nil {
+		if _, err := model.New(null, c, 3, 1, nil, model.NoValues); err != nil {
 			t.Fatal(err)
 		}
 		real, _ := load(t, dir, 3, 1)

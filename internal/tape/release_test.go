@@ -18,8 +18,7 @@ func step(t *testing.T, kind, method string, dropout float32, train bool) *ledge
 		Type: kind, Width: 16, Layers: 3, Heads: 2, FF: 32, Vocab: 20, Positions: 12, Types: 1, Eps: 1e-5,
 		Activation: "gelu", HiddenDropout: dropout, AttentionDropout: dropout,
 	}
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, c, 3, 1, nil, none)
+	m, err := model.New(dev, c, 3, 1, nil, model.NoValues)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,11 +70,10 @@ func (s *Session) checkWeights() error {
 // newModel allocates the base model on a device that only counts memory.
 func (s *Session) newModel(null compute.Device) (model.Network, error) {
 	trains := s.Config.Method.Trains()
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
 	if c := s.Model.decoder; c != nil {
-		return model.NewDecoder(null, *c, s.MaxLength, trains, none)
+		return model.NewDecoder(null, *c, s.MaxLength, trains, model.NoValues)
 	}
-	return model.New(null, *s.Model.encoder, s.Set.Task.Outputs(), s.Config.Seed, trains, none)
+	return model.New(null, *s.Model.encoder, s.Set.Task.Outputs(), s.Config.Seed, trains, model.NoValues)
 }
 
 // loadModel reads the base model.

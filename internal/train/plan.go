@@ -97,12 +97,8 @@ func (s *Session) planBatch(on compute.Device, train, dev data, settings adapter
 	for _, b := range s.planned(max(most, trial), max(batch, each)) {
 		st.forward(b, nil)
 	}
-	p.Arena = null.Stats().ArenaPeak
-	p.Evaluation = p.Arena > training
-	// The arena reuses blocks of one size class, and which tensors share a class depends
-	// on the batch. A smaller batch can therefore need slightly more memory: up to one
-	// part in a thousand was observed. The slack covers it.
-	p.Arena += p.Arena/256 + 1<<16
+	p.Evaluation = null.Stats().ArenaPeak > training
+	p.Arena = null.Arena()
 	return p, nil
 }
 

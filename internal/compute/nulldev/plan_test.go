@@ -168,8 +168,8 @@ func TestPlanCovers(t *testing.T) {
 					}
 					return dev.Stats().ArenaPeak
 				}
-				planned := step(largest.tokens, largest.examples)
-				planned += planned/256 + 1<<16
+				step(largest.tokens, largest.examples)
+				planned := dev.Arena()
 				rng := rand.New(rand.NewPCG(1, uint64(largest.tokens)))
 				for range 200 {
 					examples := 1 + rng.IntN(largest.examples)
@@ -196,8 +196,7 @@ func base(t *testing.T, c adapter.Config, floatBytes int64) (*nulldev.Device, *t
 		Type: "roberta", Width: 768, Layers: 12, Heads: 12, FF: 3072, Vocab: 50265, Positions: 10_000,
 		Types: 1, Activation: "gelu",
 	}
-	none := func(string, compute.Shape) ([]float32, bool, error) { return nil, true, nil }
-	m, err := model.New(dev, config, 2, 1, nil, none)
+	m, err := model.New(dev, config, 2, 1, nil, model.NoValues)
 	if err != nil {
 		t.Fatal(err)
 	}
