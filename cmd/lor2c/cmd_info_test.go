@@ -21,6 +21,7 @@ func TestInfo(t *testing.T) {
 		`"rank":8`, "on 64 examples; evaluated on 64\n",
 		"base       demo/model, a roberta of 4 layers and width 128, weights ",
 		"predicts   one of 10 labels (act, animal, ", "from text, at most 64 tokens",
+		"`PeftModel.from_pretrained`", "lor2c_peft",
 		"files      their checksums are right\n",
 		"lor2c train --resume " + best + " continues", "use        lor2c predict --adapter " + best + " FILE\n",
 	} {

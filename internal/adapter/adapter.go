@@ -139,6 +139,8 @@ type spec struct {
 	// library and load are for the model card: the library that loads the adapter,
 	// and a sentence that says how.
 	library, load string
+	// python means that the Python package lor2c_peft loads the adapters.
+	python bool
 	// unfolded is why no weights of the base model can do what the method does, as a clause; empty if the method is a
 	// Folder.
 	unfolded string

@@ -253,7 +253,8 @@ func TestWritePEFT(t *testing.T) {
 	// There are 6 pairs of 2 32 4 scalars, and a head of 32 33 + 3 33.
 	if want := "base_model: " + base + "\nlibrary_name: peft\n"; !strings.Contains(string(card), want) ||
 		!strings.Contains(string(card), "2691 trained scalars in 16 tensors, head included") ||
-		!strings.Contains(string(card), "text-classification]") || !strings.Contains(string(card), "`lor2c predict") {
+		!strings.Contains(string(card), "text-classification]") || !strings.Contains(string(card), "`lor2c predict") ||
+		strings.Contains(string(card), "lor2c_peft") {
 		t.Errorf("README.md is\n%s\nwant %q in it", card, want)
 	}
 }
@@ -302,6 +303,17 @@ func TestWriteLoR2C(t *testing.T) {
 			}
 			if got := readJSON(t, filepath.Join(dir, "adapter_config.json")); !cmp.Equal(got, config) {
 				t.Errorf("adapter_config.json (-want +got):\n%s", cmp.Diff(config, got))
+			}
+			card, err := os.ReadFile(filepath.Join(dir, "README.md"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := "```python\nimport lor2c_peft\nfrom peft import PeftModel\n" +
+				"from transformers import AutoModelForSequenceClassification\n\n" +
+				"base = AutoModelForSequenceClassification.from_pretrained(\"" + base + "\", dtype=\"float32\", " +
+				"**lor2c_peft.labels(\"DIR\"))\nmodel = PeftModel.from_pretrained(base, \"DIR\")\n```\n"
+			if !strings.HasSuffix(string(card), lines) {
+				t.Errorf("README.md is\n%s\nwant at its end\n%s", card, lines)
 			}
 		})
 	}

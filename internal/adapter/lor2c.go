@@ -74,8 +74,9 @@ var lor2cSpec = spec{
 	checkProgress: checkProgress,
 	library:       "lor2c",
 	unfolded:      "a module adds to the output of a whole layer and not to that of a linear layer",
-	load: "Load it with `lor2c eval --adapter`. A LoR2C module goes around a whole layer, " +
-		"so it cannot be merged into base weights or read as LoRA.",
+	load: "Load it with `lor2c eval --adapter`, or in Python with `PeftModel.from_pretrained` and the package " +
+		"lor2c_peft. A LoR2C module goes around a whole layer, so it cannot be merged into base weights or read as LoRA.",
+	python: true,
 }
 
 // describeLoR2C sets the keys of adapter_config.json that only LoR2C has.
