@@ -32,7 +32,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -128,6 +128,10 @@ table1 table2 fig2 fig6 fig7:
 	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
 	bin/lor2c reproduce $@ $(strip $(REPRODUCE))
 
+python-test: ## test the Python package lor2c_peft, compare it with lor2c, and run the notebook
+	@$(MAKE) --no-print-directory build $(if $(CARD),,CUDA=)
+	sh scripts/python_test.sh
+
 golden: ## write the PyTorch fixtures again (needs Python with torch, transformers, peft)
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
@@ -145,7 +149,7 @@ notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linke
 
 # linux/amd64 is built with the CUDA device if this machine can compile it
 # (CUDA= leaves it out).
-release: ## build the archives of a release into build/release (RELEASE=linux/arm64 for one)
+release: ## build the archives and the Python wheel of a release into build/release (RELEASE=linux/arm64 for one)
 ifneq ($(CUDA),)
 	@$(NVCC) || sh scripts/toolchain.sh
 	@$(MAKE) --no-print-directory kernels

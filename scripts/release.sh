@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the release into build/release: an archive for each platform, a bill of
-# materials (CycloneDX) of each binary, and SHA256SUMS.
+# materials (CycloneDX) of each binary, the wheel of the Python package, and SHA256SUMS.
 #
 #   sh scripts/release.sh [OS/ARCH ...]
 #
@@ -74,5 +74,11 @@ for target in $targets; do
   rm -rf "${out:?}/$name"
 done
 rm -rf "$out/common" "$out/native" "$out/sbom.log"
+
+# The package that loads LoR2C adapters in Python. hatchling, whose version python/pyproject.toml pins, comes from the
+# Python package index.
+echo "release: lor2c_peft"
+python3 -m pip --version >/dev/null 2>&1 || { echo "release: the Python wheel needs python3 with pip" >&2; exit 1; }
+SOURCE_DATE_EPOCH=$epoch python3 -m pip wheel -q --disable-pip-version-check --no-deps --no-cache-dir -w "$out" ./python
 (cd "$out" && sha256sum -- * > ../SHA256SUMS && mv ../SHA256SUMS .)
 cat "$out/SHA256SUMS"
