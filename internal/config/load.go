@@ -56,7 +56,7 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	if err := asError(faults); err != nil {
 		return nil, err
 	}
-	fromFile = withoutZeros(fromFile)
+	nullZeros(fromFile)
 	startHere(file, fromFile)
 	c, origins, faults := layer(withoutWarmup(fromFile), withoutWarmup(fromEnv), withoutWarmup(fromSets))
 	faults = append(faults, locateFaults(file, c.Validate(), origins)...)

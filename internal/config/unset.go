@@ -44,20 +44,24 @@ func (s given) zeroFault(method string) *Fault {
 	return &Fault{origin: s.from, text: text}
 }
 
-// withoutZeros returns the settings of a file without those that the file has because a release wrote it into a run
-// directory: releases before null could be written had a 0 there. Such a file says paths: file and out: . as RunFile
-// writes them.
-func withoutZeros(file []given) []given {
+// nullZeros makes a null of each 0 that a file has for a key that was not set, because a release wrote it into a run
+// directory before null could be written. Such a file says paths: file and out: . as RunFile writes them, or has every
+// key of methods.
+func nullZeros(file []given) {
 	wrote := map[string]string{}
 	for _, s := range file {
 		if s.name == "paths" || s.name == "out" {
 			wrote[s.name] = s.value.String()
 		}
 	}
-	if wrote["paths"] != PathsFile || wrote["out"] != "." {
-		return file
+	if (wrote["paths"] != PathsFile || wrote["out"] != ".") && !writtenByOlder(file) {
+		return
 	}
-	return slices.DeleteFunc(slices.Clone(file), given.isZero)
+	for i, s := range file {
+		if s.isZero() {
+			file[i].value = reflect.Value{}
+		}
+	}
 }
 
 // withoutWarmup returns the settings of a source, and optim.warmup_ratio 0 if the source sets optim.warmup_steps to 0
