@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/nearest"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/sandbox"
@@ -174,7 +175,7 @@ func runEvalTask(c *cobra.Command, o taskOptions, e evalOptions) error {
 	if e.json {
 		return json.NewEncoder(c.OutOrStdout()).Encode(struct {
 			*evaluate.Results
-			Against *benchmark.Difference `json:"against,omitempty"`
+			Against *metric.Difference `json:"against,omitempty"`
 		}{r, d})
 	}
 	out := screenOfStdout(c)
@@ -188,7 +189,7 @@ func runEvalTask(c *cobra.Command, o taskOptions, e evalOptions) error {
 // evaluateTask opens everything, answers the questions that have no answer yet, and writes the results.
 func evaluateTask(
 	ctx context.Context, o taskOptions, source generate.Source, device string,
-) (*evaluate.Results, *benchmark.Difference, error) {
+) (*evaluate.Results, *metric.Difference, error) {
 	var set *benchmark.Set
 	var err error
 	if o.task != perplexityTask {

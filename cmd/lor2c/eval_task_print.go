@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/benchmark"
 	"github.com/lor2c/lor2c/internal/evaluate"
 	"github.com/lor2c/lor2c/internal/instruct"
 	"github.com/lor2c/lor2c/internal/metric"
@@ -14,7 +13,7 @@ import (
 )
 
 // printResults prints the score of a benchmark, those of its tasks and what a reader must know about them.
-func printResults(s *terminal.Screen, task string, r *evaluate.Results, d *benchmark.Difference) {
+func printResults(s *terminal.Screen, task string, r *evaluate.Results, d *metric.Difference) {
 	line := func(format string, a ...any) { s.Print(terminal.Plain, fmt.Sprintf(format, a...), 2) }
 	line("%s", r.Title)
 	if task == perplexityTask {

@@ -3,7 +3,6 @@ package benchmark
 import (
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/metric"
@@ -91,16 +90,6 @@ func (s *Set) meansOfTasks() bool { return s.Name == NameBBH && s.Protocol == In
 // Area returns the area of a subject of MMLU, or "" for another task.
 func Area(task string) string { return mmluAreas[task] }
 
-// Difference is a paired comparison of two evaluations of the same items.
-type Difference struct {
-	Value    metric.Number    `json:"difference"`
-	Interval *metric.Interval `json:"interval_95"` // nil for fewer than metric.FewestForInterval items
-	// P is the two-sided probability of a difference at least as large if there were none: twice the share of draws on
-	// the other side of 0.
-	P metric.Number `json:"p"`
-	N int           `json:"n"`
-}
-
 // resamples is the number of draws of a paired bootstrap.
 const resamples = 10000
 
@@ -108,7 +97,7 @@ const resamples = 10000
 // order, with its interval by the paired percentile bootstrap (Efron and Tibshirani 1993, chapter 13; Koehn 2004).
 // Items are drawn together with both their scores, and within tasks where the aggregate is a mean of tasks. The random
 // numbers depend only on the number of items.
-func (s *Set) Paired(a, b []Scored) Difference {
+func (s *Set) Paired(a, b []Scored) metric.Difference {
 	strata := map[string][]float64{}
 	for i := range a {
 		stratum := ""
@@ -117,36 +106,21 @@ func (s *Set) Paired(a, b []Scored) Difference {
 		}
 		strata[stratum] = append(strata[stratum], b[i].Score-a[i].Score)
 	}
-	names := slices.Sorted(maps.Keys(strata))
-	value := 0.0
-	for _, name := range names {
-		value += float64(MeanOf(strata[name]).Value) / float64(len(names))
+	var sizes []int
+	var differences []float64
+	for _, name := range slices.Sorted(maps.Keys(strata)) {
+		sizes, differences = append(sizes, len(strata[name])), append(differences, strata[name]...)
 	}
-	d := Difference{Value: metric.Number(value), P: metric.Number(math.NaN()), N: len(a)}
-	if len(a) < metric.FewestForInterval {
-		return d
-	}
-	random := rand.New(rand.NewPCG(uint64(len(a)), 1))
-	draws := make([]float64, resamples)
-	below, above := 0, 0
-	for i := range draws {
-		for _, name := range names {
-			differences := strata[name]
+	return metric.Paired(sizes, resamples, func(drawn []int) (mean float64) {
+		at := 0
+		for _, n := range sizes {
 			sum := 0.0
-			for range differences {
-				sum += differences[random.IntN(len(differences))]
+			for _, i := range drawn[at : at+n] {
+				sum += differences[i]
 			}
-			draws[i] += sum / float64(len(differences)) / float64(len(names))
+			mean += sum / float64(n) / float64(len(sizes))
+			at += n
 		}
-		if draws[i] <= 0 {
-			below++
-		}
-		if draws[i] >= 0 {
-			above++
-		}
-	}
-	slices.Sort(draws)
-	d.Interval = &metric.Interval{Low: draws[resamples/40], High: draws[resamples-1-resamples/40]}
-	d.P = metric.Number(min(1, 2*float64(min(below, above))/resamples))
-	return d
+		return mean
+	})
 }

@@ -122,7 +122,7 @@ func orNA(n metric.Number) any {
 
 // Compare returns the difference of this evaluation to another one of the same questions, whose directory is named: the
 // score of this one minus that of the other, with a paired bootstrap.
-func (e *Evaluation) Compare(dir string) (*benchmark.Difference, error) {
+func (e *Evaluation) Compare(dir string) (*metric.Difference, error) {
 	if e.benchmark == nil {
 		return nil, errors.New("evaluate: compare: a perplexity has no questions to pair")
 	}

@@ -35,12 +35,12 @@ type Asked struct {
 
 // Score is the score of a model in a benchmark.
 type Score struct {
-	Title      string                `json:"title"`
-	Metric     string                `json:"metric"`
-	Value      metric.Number         `json:"value"`
-	StdErr     metric.Number         `json:"stderr"`
-	N          int                   `json:"n"`
-	Difference *benchmark.Difference `json:"difference_to_lora,omitempty"`
+	Title      string             `json:"title"`
+	Metric     string             `json:"metric"`
+	Value      metric.Number      `json:"value"`
+	StdErr     metric.Number      `json:"stderr"`
+	N          int                `json:"n"`
+	Difference *metric.Difference `json:"difference_to_lora,omitempty"`
 }
 
 // answered is the score of a method with a seed.

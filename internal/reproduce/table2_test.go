@@ -55,7 +55,7 @@ func TestTable2(t *testing.T) {
 	j := &Job{target: table2, o: Options{
 		Profile: Paper, Methods: []string{"base", "lora", "lor2c", "sharelor2c"}, Tasks: benchmark.Names,
 	}}
-	add := func(method string, seed uint64, d *benchmark.Difference, values ...float64) {
+	add := func(method string, seed uint64, d *metric.Difference, values ...float64) {
 		for i, v := range values {
 			j.answers = append(j.answers, answered{method, seed, benchmark.Names[i], &Score{
 				Title: benchmark.Names[i] + "@x", Value: metric.Number(v), StdErr: 0.004, N: 100, Difference: d,
@@ -66,7 +66,7 @@ func TestTable2(t *testing.T) {
 	add("lora", 1, nil, 0.45, 0.33, 0.32, 0.15)
 	add("lora", 2, nil, 0.47, 0.33, 0.32, 0.15)
 	interval := &metric.Interval{Low: -0.01, High: 0.03}
-	add("lor2c", 1, &benchmark.Difference{Value: 0.01, Interval: interval, N: 100}, 0.46, 0.33, 0.33, 0.16)
+	add("lor2c", 1, &metric.Difference{Value: 0.01, Interval: interval, N: 100}, 0.46, 0.33, 0.33, 0.16)
 	table := j.table2(&sweep.Summary{Groups: []sweep.Group{
 		{Name: "table2-lora", Parameters: sweep.Range{Min: 33554432, Max: 33554432}},
 	}})
