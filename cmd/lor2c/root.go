@@ -58,7 +58,10 @@ func newRootCommand() *cobra.Command {
 			newTrainCommand(), newEvalCommand(), newPredictCommand(), newInfoCommand(), newGenerateCommand(),
 			newServeCommand(), newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
-		groupRuns:    {newMergeReportCommand(), newSweepCommand(), newReproduceCommand()},
+		groupRuns: {
+			newWatchCommand(), newMergeReportCommand(), newSweepCommand(),
+			newReproduceCommand(),
+		},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},
 	} {
 		for _, sub := range commands {

@@ -135,3 +135,9 @@ func marshal(v any) []byte {
 	}
 	return append(b, '\n')
 }
+
+// Finished reports whether a directory has a finished run.
+func Finished(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, allResults))
+	return err == nil
+}

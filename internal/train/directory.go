@@ -16,6 +16,9 @@ import (
 // lockFile marks a run directory that a process is writing to.
 const lockFile = ".lock"
 
+// LockPath returns the path of the file that a process which trains in a run directory holds a lock on.
+func LockPath(run string) string { return filepath.Join(run, lockFile) }
+
 // directory is a run directory that is locked for this process.
 type directory struct {
 	path  string
@@ -82,7 +85,7 @@ func (d *directory) open() error {
 	if err := os.MkdirAll(d.path, 0o777); err != nil {
 		return failed(fmt.Errorf("cannot create the run directory: %w", err), "choose another with --out")
 	}
-	name := filepath.Join(d.path, lockFile)
+	name := LockPath(d.path)
 	if !exists(name) {
 		d.made = append(d.made, name)
 	}
@@ -115,7 +118,7 @@ func (d *directory) locked() bool {
 	if err != nil {
 		return false
 	}
-	theirs, err := os.Stat(filepath.Join(d.path, lockFile))
+	theirs, err := os.Stat(LockPath(d.path))
 	return err == nil && os.SameFile(ours, theirs)
 }
 

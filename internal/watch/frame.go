@@ -1,0 +1,335 @@
+package watch
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lor2c/lor2c/internal/metric"
+	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/terminal"
+)
+
+// These are the layout of a frame in cells: the names at the left, the numbers behind them, and the rows of the loss.
+const (
+	nameCells   = 10
+	numberCells = 9
+	lossRows    = 4
+	narrowest   = 24
+)
+
+// frame draws a run for a terminal of some width. Its lines are not wider.
+func (v *view) frame(t terminal.Terminal, width int, now time.Time) []string {
+	f := &drawing{t: t, width: max(width, narrowest)}
+	steps, epochs := v.extent()
+	f.head(v, now, steps, epochs)
+	axis := max(steps, v.step())
+	f.loss(v, axis)
+	f.score(v, axis)
+	train := v.train()
+	f.curve("lr", "%.2e", train, axis, func(r runlog.Train) float64 { return r.LearningRate })
+	f.curve("grad norm", "%.3g", train, axis, func(r runlog.Train) float64 { return r.GradNorm })
+	f.rate(v, axis)
+	f.row("memory", v.memoryText())
+	if n := v.parameters(); n > 0 {
+		f.row("scalars", fmt.Sprint(n))
+	}
+	f.row("schedule", v.planned())
+	f.layers(v)
+	if v.damage != nil {
+		f.text(terminal.Warning, place.Escape(v.damage.Error()))
+	}
+	return f.lines
+}
+
+// drawing is a frame as it is drawn.
+type drawing struct {
+	t     terminal.Terminal
+	width int
+	lines []string
+}
+
+// text adds a text that is wrapped.
+func (f *drawing) text(style terminal.Style, text string) {
+	for _, row := range terminal.Wrap(text, f.width, 2) {
+		f.lines = append(f.lines, f.t.Paint(style, cut(row, f.width)))
+	}
+}
+
+// row adds a name and a text, which is wrapped below itself. Without a text it adds nothing.
+func (f *drawing) row(name, text string) {
+	if text == "" {
+		return
+	}
+	for i, row := range terminal.Wrap(text, f.width-nameCells, 0) {
+		if i > 0 {
+			name = ""
+		}
+		f.lines = append(f.lines, f.t.Paint(terminal.Heading, padded(name, nameCells))+cut(row, f.width-nameCells))
+	}
+}
+
+// plot returns the number of cells of a curve.
+func (f *drawing) plot() int { return f.width - nameCells - numberCells - 1 }
+
+// line adds a name, a number and the row of a curve, which have no room in a narrow terminal.
+func (f *drawing) line(name, number, curve string) {
+	left := f.t.Paint(terminal.Heading, padded(name, nameCells))
+	f.lines = append(f.lines, strings.TrimRight(left+fmt.Sprintf("%*s %s", numberCells, number, curve), " "))
+}
+
+// curve adds the last value of something and its curve over the steps.
+func (f *drawing) curve(name, format string, train []runlog.Train, axis int, value func(runlog.Train) float64) {
+	if len(train) == 0 {
+		return
+	}
+	var points []point
+	for _, r := range train {
+		points = append(points, point{r.Step, value(r)})
+	}
+	f.line(name, fmt.Sprintf(format, points[len(points)-1].value), spark(points, axis, f.plot()))
+}
+
+// head adds what is trained, and a bar of the steps.
+func (f *drawing) head(v *view, now time.Time, steps, epochs int) {
+	state, running := v.state(now)
+	style := terminal.Plain
+	switch {
+	case running:
+		style = terminal.Good
+	case !v.finished:
+		style = terminal.Warning
+	}
+	c := v.config
+	about := fmt.Sprintf("%s on %s, %s", c.Method.Name(), task(v), filepath.Base(c.Model))
+	f.lines = append(f.lines, f.t.Paint(terminal.Heading, terminal.KeepEnd(place.Escape(v.dir), f.width)))
+	f.text(terminal.Plain, place.Escape(about))
+	f.text(style, state)
+	step := v.step()
+	parts := []terminal.Part{{Text: "step " + of(fmt.Sprint(step), steps)}}
+	if n := len(v.tail.Records); n > 0 {
+		if train := v.train(); len(train) > 0 {
+			parts = append(parts, terminal.Part{Text: "epoch " + of(fmt.Sprintf("%.2f", train[len(train)-1].Epoch), epochs),
+				Rank: 1})
+		}
+	}
+	parts = append(parts, terminal.Part{Text: v.eta(steps), Rank: 2})
+	f.lines = append(f.lines, terminal.StatusLine(f.width+2, step, steps, parts))
+}
+
+// task returns the name of the task.
+func task(v *view) string {
+	if name := v.config.Data.Task; name != "" {
+		return name
+	}
+	return "custom"
+}
+
+func of(done string, total int) string {
+	if total == 0 {
+		return done
+	}
+	return fmt.Sprintf("%s/%d", done, total)
+}
+
+// eta returns the remaining time at the pace of the last process, and the time so far.
+func (v *view) eta(steps int) string {
+	n := len(v.timing)
+	if n == 0 {
+		return ""
+	}
+	first := n - 1
+	for first > 0 && v.timing[first-1].Seconds < v.timing[first].Seconds {
+		first--
+	}
+	text := terminal.Duration(runlog.Elapsed(v.timing))
+	done, took := v.timing[n-1].Step-v.timing[first].Step, v.timing[n-1].Seconds-v.timing[first].Seconds
+	if left := steps - v.step(); left > 0 && done > 0 && !v.finished {
+		text += ", eta " + terminal.Duration(time.Duration(float64(left)*took/float64(done)*float64(time.Second)))
+	}
+	return text
+}
+
+// loss adds the curve of the loss in several rows, and below it the events.
+func (f *drawing) loss(v *view, axis int) {
+	train := v.train()
+	if len(train) == 0 {
+		return
+	}
+	width := f.plot()
+	var points []point
+	for _, r := range train {
+		points = append(points, point{r.Step, r.Loss})
+	}
+	values := columnsOf(points, axis, width)
+	low, high := limits(values)
+	for i, row := range chart(values, lossRows, low, high) {
+		name, number := "", ""
+		switch i {
+		case 0:
+			name, number = "loss", fmt.Sprintf("%.4f", high)
+		case lossRows - 1:
+			number = fmt.Sprintf("%.4f", low)
+		case 1:
+			number = fmt.Sprintf("now %.3f", points[len(points)-1].value)
+		}
+		f.line(name, number, row)
+	}
+	marks := v.events()
+	if len(marks) == 0 {
+		return
+	}
+	row := []rune(strings.Repeat(" ", width))
+	for _, m := range marks {
+		at := column(m.step, axis, width)
+		if row[at] != ' ' && row[at] != m.letter {
+			m.letter = '+'
+		}
+		row[at] = m.letter
+	}
+	f.line("events", "", f.t.Paint(terminal.Warning, strings.TrimRight(string(row), " ")))
+	for _, r := range v.tail.Records[lastEvent(v.tail.Records):] {
+		if e, ok := r.(schedule.Record); ok && e.Text() != "" {
+			f.row("", fmt.Sprintf("step %d %s", e.At(), e.Text()))
+			break
+		}
+	}
+}
+
+// lastEvent returns the index of the last record that describes an action.
+func lastEvent(records []runlog.Record) (at int) {
+	for i, r := range records {
+		if e, ok := r.(schedule.Record); ok && e.Text() != "" {
+			at = i
+		}
+	}
+	return at
+}
+
+// score adds the selecting metric of the evaluations.
+func (f *drawing) score(v *view, axis int) {
+	evals := v.evals()
+	if len(evals) == 0 {
+		return
+	}
+	var points, losses []point
+	best := runlog.Eval{}
+	for _, e := range evals {
+		points = append(points, point{e.Step, float64(v.score(e))})
+		losses = append(losses, point{e.Step, e.Loss})
+		if e.Best {
+			best = e
+		}
+	}
+	latest := evals[len(evals)-1]
+	if name := v.selecting(); name != "" {
+		f.line(cut(name, nameCells-1), v.score(latest).String(), spark(points, axis, f.plot()))
+		if best.Best {
+			f.row("", fmt.Sprintf("best %v after epoch %.4g", v.score(best), best.Epoch))
+		}
+	}
+	f.line("dev loss", metric.Number(latest.Loss).String(), spark(losses, axis, f.plot()))
+}
+
+// rate adds the speed.
+func (f *drawing) rate(v *view, axis int) {
+	if len(v.timing) == 0 {
+		return
+	}
+	var points []point
+	for _, t := range v.timing {
+		points = append(points, point{t.Step, float64(t.Tokens)})
+	}
+	now := v.timing[len(v.timing)-1]
+	if !now.Tokens.Defined() {
+		return
+	}
+	f.line("tok/s", fmt.Sprintf("%.0f", float64(now.Tokens)), spark(points, axis, f.plot()))
+}
+
+// memoryText returns the memory of the process and what the run planned.
+func (v *view) memoryText() string {
+	var parts []string
+	if v.resident > 0 {
+		parts = append(parts, place.Bytes(v.resident)+" in the process")
+	}
+	if v.memory != "" {
+		parts = append(parts, v.memory)
+	}
+	return place.Escape(strings.Join(parts, "; "))
+}
+
+// layers adds the score of every module, as a strip with one part for each layer or span.
+func (f *drawing) layers(v *view) {
+	spectrum, ok := last[schedule.Spectrum](v.tail.Records)
+	if !ok {
+		return
+	}
+	plan, _ := last[schedule.Plan](v.tail.Records)
+	name, score := scoring(plan)
+	values := make([]float64, len(spectrum.Modules))
+	high := 0.0
+	for i, m := range spectrum.Modules {
+		values[i] = score(m.Singular)
+		high = math.Max(high, values[i])
+	}
+	var parts []string
+	for i, m := range spectrum.Modules {
+		level := 1
+		if high > 0 && values[i] > 0 {
+			level += int(math.Round(values[i] / high * 7))
+		}
+		parts = append(parts, fmt.Sprintf("%s%c%s", spanText(m.Span), blocks[level],
+			strings.TrimPrefix(fmt.Sprintf("%.2f", values[i]), "0")))
+	}
+	if e, ok := last[schedule.Event](v.tail.Records); ok {
+		for _, layer := range e.After.Injected {
+			parts = append(parts, fmt.Sprintf("%d:LoRA", layer))
+		}
+	}
+	f.row(name, strings.Join(parts, " "))
+}
+
+// spanText returns the layers of a module.
+func spanText(s schedule.Span) string {
+	if s.First == s.Last {
+		return fmt.Sprint(s.First)
+	}
+	return fmt.Sprintf("%d-%d", s.First, s.Last)
+}
+
+// usualK is the k of SFS in a run without a schedule.
+const usualK = 2
+
+// scoring returns the score of the plan and its name.
+func scoring(plan schedule.Plan) (name string, score func([]float64) float64) {
+	if plan.Score == schedule.ScoreNuclear {
+		return "nuclear", schedule.Nuclear
+	}
+	k := plan.SFSK
+	if k == 0 {
+		k = usualK
+	}
+	return "SFS", func(s []float64) float64 { return schedule.SFS(s, k) }
+}
+
+// padded fills a text up to a number of cells.
+func padded(text string, cells int) string {
+	return text + strings.Repeat(" ", max(0, cells-terminal.Cells(text)))
+}
+
+// cut shortens a text to at most some cells.
+func cut(text string, cells int) string {
+	if terminal.Cells(text) <= cells {
+		return text
+	}
+	runes := []rune(text)
+	for len(runes) > 0 && terminal.Cells(string(runes))+1 > cells {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
+}
