@@ -59,7 +59,7 @@ func newRootCommand() *cobra.Command {
 			newServeCommand(), newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns: {
-			newWatchCommand(), newMergeReportCommand(), newSweepCommand(),
+			newWatchCommand(), newCompareCommand(), newMergeReportCommand(), newSweepCommand(),
 			newReproduceCommand(),
 		},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},

@@ -43,6 +43,8 @@ type Evaluation struct {
 	Losses []float64
 	// Predictions are class indices, or the predicted values in regression. Next-token prediction has none.
 	Predictions []float32
+	// Gold has the labels of the examples, where there are Predictions.
+	Gold []float32
 	// Intervals are bootstrap intervals of Scores over the examples. Intervals,
 	// Classes and Majority are nil if no metrics were requested; Classes and Majority
 	// are also nil in regression.

@@ -12,6 +12,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -23,6 +24,7 @@ type SplitEvaluation struct {
 	Examples   int
 	Labels     []string          // names of the classes; nil in regression
 	Labelled   int               // number of examples that have a label
+	Content    identity.Split    // of the split, to recognise it
 	Findings   []dataset.Finding // likely mistakes in the data of the split
 	Notes      []string          // lines about what could not be checked
 }
@@ -75,6 +77,7 @@ func EvaluateViews(ctx context.Context, c *config.Config, dev compute.Device, di
 	for _, v := range views {
 		st.View = v.number
 		e := &SplitEvaluation{View: v.name, Split: split, Labels: s.Set.Task.Labels, Examples: d.Len(),
+			Content:  identity.Split{Examples: d.Len(), SHA256: s.Set.Task.Digest(d.split)},
 			Findings: s.source.findings(d), Notes: unchecked(dir, saved)}
 		if err := e.run(ctx, st, d, s.Set.Task.Metrics, c.Train); err != nil {
 			return nil, blame(dev, "evaluate "+dir, err)

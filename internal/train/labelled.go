@@ -135,6 +135,7 @@ type labelTally struct {
 	scores      *metric.Accumulator
 	scored      bool // metrics were named
 	predictions []float32
+	gold        []float32
 }
 
 func newLabelTally(
@@ -152,13 +153,14 @@ func (l *labelTally) add(values []float32, b model.Batch) {
 	for i, label := range b.Labels {
 		loss, prediction := l.judge(values[i*l.outputs:(i+1)*l.outputs], label)
 		l.losses.add(loss, 1)
-		l.predictions = append(l.predictions, prediction)
+		l.predictions, l.gold = append(l.predictions, prediction), append(l.gold, label)
 	}
 }
 
 func (l *labelTally) evaluation() Evaluation {
 	e := Evaluation{
-		Loss: l.sum / l.losses.weights, Losses: l.each, Predictions: l.predictions, Scores: l.scores.Scores(),
+		Loss: l.sum / l.losses.weights, Losses: l.each, Predictions: l.predictions, Gold: l.gold,
+		Scores: l.scores.Scores(),
 	}
 	if l.scored {
 		e.Intervals, e.Classes, e.Majority = l.scores.Intervals(), l.scores.ClassReport(), l.scores.Majority()
