@@ -181,6 +181,15 @@ func TestMistakes(t *testing.T) {
 		{"predict-text", "predict --adapter x a.csv --text a,b,c", exitUsage, "--text has 3 columns, a, b, c"},
 		{"report-no-run", "merge-report none", exitUsage,
 			"lor2c: merge-report: there is no directory none; name a directory that lor2c train wrote"},
+		{"watch-nothing", "watch", exitUsage, "lor2c: watch: name one directory of a run or a sweep"},
+		{"watch-no-directory", "watch none", exitUsage, "watch: there is no directory none; "},
+		{"watch-other", "watch demo", exitUsage, "watch: open demo: neither it nor a directory in it has a config."},
+		{"watch-often", "watch demo --every 1ms", exitUsage, "lor2c: watch: --every is below 100ms"},
+		{"replay-nothing", "replay --run x", exitUsage, "name a run directory with --run DIR and a step from 1 on"},
+		{"replay-no-run", "replay --run none --step 1", exitUsage, "config.resolved.yaml"},
+		{"compare-one", "compare x", exitUsage, "lor2c: compare: name two run directories"},
+		{"compare-no-run", "compare demo demo", exitUsage, "neither a run directory nor an adapter in one"},
+		{"budget-alone", "train -c configs/demo.yaml --budget 2h", exitUsage, "--budget is 2h0m0s; want a time above 0"},
 		{"show-split", "show -c configs/demo.yaml --split tset", exitUsage, `no split "tset"`},
 	}
 	for _, tt := range tests {

@@ -59,7 +59,7 @@ func newRootCommand() *cobra.Command {
 			newServeCommand(), newExportCommand(), newShowCommand(), newDataCommand(), newMethodsCommand(), newSchemaCommand(),
 		},
 		groupRuns: {
-			newWatchCommand(), newCompareCommand(), newMergeReportCommand(), newSweepCommand(),
+			newWatchCommand(), newCompareCommand(), newReplayCommand(), newMergeReportCommand(), newSweepCommand(),
 			newReproduceCommand(),
 		},
 		groupMachine: {newDoctorCommand(), newVersionCommand()},

@@ -155,21 +155,25 @@ func (s *rows) show(ctx context.Context, split string, n int) (out []Shown, err 
 		return nil, err
 	}
 	for i := range min(max(n, 0), d.Len()) {
-		ids, predicted := d.rows.At(i)
-		x := Shown{
-			Where: fmt.Sprintf("%s:%d", d.split.Path, d.rows.Lines[i]), IDs: ids, Text: s.Tokenizer.Decode(ids),
-		}
-		for start := 0; start < len(ids); {
-			end := start
-			for end < len(ids) && predicted[end] == predicted[start] {
-				end++
-			}
-			// The text of the run alone would lack a space at its start.
-			text := strings.TrimPrefix(s.Tokenizer.Decode(ids[:end]), s.Tokenizer.Decode(ids[:start]))
-			x.Runs = append(x.Runs, TextRun{text, predicted[start], end - start})
-			start = end
-		}
-		out = append(out, x)
+		out = append(out, s.shown(d, i))
 	}
 	return out, nil
+}
+
+func (s *rows) shown(d data, i int) Shown {
+	ids, predicted := d.rows.At(i)
+	x := Shown{
+		Where: fmt.Sprintf("%s:%d", d.split.Path, d.rows.Lines[i]), IDs: ids, Text: s.Tokenizer.Decode(ids),
+	}
+	for start := 0; start < len(ids); {
+		end := start
+		for end < len(ids) && predicted[end] == predicted[start] {
+			end++
+		}
+		// The text of the run alone would lack a space at its start.
+		text := strings.TrimPrefix(s.Tokenizer.Decode(ids[:end]), s.Tokenizer.Decode(ids[:start]))
+		x.Runs = append(x.Runs, TextRun{text, predicted[start], end - start})
+		start = end
+	}
+	return x
 }

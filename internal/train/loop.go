@@ -32,12 +32,15 @@ func (r *run) loop(ctx context.Context) error {
 			tokens += len(b.IDs)
 		}
 		r.log.Advance(step, len(indices), tokens)
+		if r.stepped != nil {
+			r.stepped()
+		}
 
 		// ctx is checked once per step. A signal that arrives later in this step is
 		// handled in the next, so that the step which is interrupted is also saved.
 		interrupted := ctx.Err() != nil
-		evaluates := r.evaluates(step)
-		save := r.regular(step) || interrupted
+		evaluates := !r.replays && r.evaluates(step)
+		save := !r.replays && (r.regular(step) || interrupted)
 		if save || r.movement != nil || step%t.LogEvery == 0 || r.stepper.Method.Due(r.stepper.at(step)) {
 			if err := r.readBack(step); err != nil {
 				return err
@@ -50,6 +53,9 @@ func (r *run) loop(ctx context.Context) error {
 			if err := r.save(); err != nil {
 				return err
 			}
+		}
+		if interrupted && r.replays {
+			return fmt.Errorf("train: step %d of %d: %w; there was nothing to save", step, r.steps, ErrInterrupted)
 		}
 		if interrupted && step < r.steps && !r.state.Waiting.over(t) {
 			return fmt.Errorf("train: step %d of %d: %w; the state is in %s, the same command continues",

@@ -73,6 +73,8 @@ type run struct {
 	size       schedule.Run   // for the schedule of a method
 	lengthened bool           // the run adds epochs to those of the checkpoint that it continues
 	notes      []string       // lines for the log from before it was opened
+	replays    bool           // nothing is evaluated or saved
+	stepped    func()         // called after each step; nil if nobody waits for it
 
 	// What is watched from step to step.
 	movement  *movementCheck // nil after every parameter has changed

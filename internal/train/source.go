@@ -28,6 +28,8 @@ type source interface {
 	findings(d data) []dataset.Finding
 	// show returns the first n examples of a split as the model sees them.
 	show(ctx context.Context, split string, n int) ([]Shown, error)
+	// shown returns example i of loaded data as the model sees it.
+	shown(d data, i int) Shown
 	// order returns the order in which an epoch visits n training examples.
 	order(epoch, n int) []int32
 }

@@ -83,17 +83,25 @@ func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
 	}
 	var out []Shown
 	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {
-		ids := s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs
-		label := "none"
-		if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
-			label = labels[int(x.Label)]
-		} else if x.HasLabel {
-			label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
-		}
-		out = append(out,
-			Shown{Where: fmt.Sprintf("%s:%d", sp.Path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)})
+		out = append(out, s.example(sp.Path, x, s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs))
 	}
 	return out, nil
+}
+
+func (s texts) shown(d data, i int) Shown {
+	ids, _ := d.At(i)
+	return s.example(d.split.Path, d.split.Examples[i], ids)
+}
+
+// example returns an example of a file with its tokens.
+func (s texts) example(path string, x dataset.Example, ids []int32) Shown {
+	label := "none"
+	if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
+		label = labels[int(x.Label)]
+	} else if x.HasLabel {
+		label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
+	}
+	return Shown{Where: fmt.Sprintf("%s:%d", path, x.Line), Label: label, IDs: ids, Text: s.Tokenizer.Decode(ids)}
 }
 
 // checkSpecials returns an error if the special tokens of an example leave no room for
