@@ -128,7 +128,9 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 	if !out.toStdout() || !terminal.Of(os.Stdout).Live {
 		job.Progress = predicting(screen, rows, time.Now)
 	}
-	endsItself(c.Context())
+	if out.toStdout() || !out.isPipe() {
+		endsItself(c.Context())
+	}
 	sum, err := o.write(c.Context(), c, job, p, out, rounding(dev))
 	screen.Close()
 	if err != nil {

@@ -50,7 +50,19 @@ func (o output) write(c *cobra.Command, fill func(w io.Writer) error) error {
 	if o.toStdout() {
 		return fill(c.OutOrStdout())
 	}
+	if o.isPipe() {
+		if err := endsAtOnce(c.Context()); err != nil {
+			return err
+		}
+	}
 	return outfile.Write(o.path, fill)
+}
+
+// isPipe reports whether the output is opened and written to, and not replaced. Such a file has nothing that a later
+// command could continue, and opening it can wait for a reader for ever, so a signal should end the command at once.
+func (o output) isPipe() bool {
+	_, whole, err := outfile.Target(o.path)
+	return err == nil && !whole
 }
 
 // checkPath returns an error if the path of a flag has a part that only a shell would

@@ -91,6 +91,15 @@ func endsItself(ctx context.Context) {
 	}
 }
 
+// endsAtOnce tells the interrupts of ctx that the next signal ends the process again. It returns the error of ctx, which
+// is not nil if a signal has arrived before.
+func endsAtOnce(ctx context.Context) error {
+	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
+		i.saves.Store(false)
+	}
+	return ctx.Err()
+}
+
 // onInterrupt makes SIGINT call f and have no other effect, until the function that it returns is called.
 func onInterrupt(ctx context.Context, f func()) (restore func()) {
 	i, ok := ctx.Value(interruptsKey{}).(*interrupts)
