@@ -222,8 +222,8 @@ func (h *holding) LowRankInvNorm(dst, w, a, b compute.Tensor, scale float32) {
 	}
 }
 
-// checkGradient compares the element with the largest gradient and a random
-// one.
+// checkGradient compares the sum of the gradients of two elements, that with the largest gradient and a random one, with
+// differences of the loss when both are changed by the same amount.
 func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param, grad []float64, random *rand.Rand) {
 	t.Helper()
 	value := cpu.Data[float64](p.Value)
@@ -242,19 +242,21 @@ func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param,
 	if !strings.HasSuffix(p.Name, "key.bias") && !(size > 1e-6) {
 		t.Errorf("%s: the largest gradient is %g", p.Name, size)
 	}
-	for _, i := range []int{at, random.IntN(len(grad))} {
-		loss := func(h float64) float64 {
-			was := value[i]
-			defer func() { value[i] = was }()
-			value[i] += h
-			return n.loss(parts)
-		}
-		const h = 3e-4
-		// These are central differences at h and 2h, extrapolated to an error of h^4.
-		want := (8*(loss(h)-loss(-h)) - (loss(2*h) - loss(-2*h))) / (12 * h)
-		if e := math.Abs(grad[i] - want); !(e <= 1e-7*size+1e-11) {
-			t.Errorf("%s[%d]: gradient %.9g; differences give %.9g, %.1e of the largest apart", p.Name, i, grad[i], want, e/size)
-		}
+	other := random.IntN(len(grad))
+	loss := func(h float64) float64 {
+		was := [2]float64{value[at], value[other]}
+		value[at] += h
+		value[other] += h
+		sum := n.loss(parts)
+		value[at], value[other] = was[0], was[1]
+		return sum
+	}
+	const h = 3e-4
+	// These are central differences at h and 2h, extrapolated to an error of h^4.
+	want := (8*(loss(h)-loss(-h)) - (loss(2*h) - loss(-2*h))) / (12 * h)
+	if e := math.Abs(grad[at] + grad[other] - want); !(e <= 2e-7*size+1e-11) {
+		t.Errorf("%s: the gradients of [%d] and [%d] are %.9g and %.9g; differences give a sum of %.9g, %.1e of the largest "+
+			"apart", p.Name, at, other, grad[at], grad[other], want, e/size)
 	}
 }
 

@@ -88,7 +88,9 @@ func precisionRun(t *testing.T, method string) *config.Config {
 		c.Schedule.Changed = "freeze"
 	} else if method != "lor2c" {
 		c.Method, c.Schedule.MaxMerges, c.Schedule.MaxInjects = adapter.NewConfig(method), 0, 0
-		c.Train.Epochs = 2
+		if c.Train.Epochs = 1; method == "adalora" { // which gives up ranks in later steps
+			c.Train.Epochs = 2
+		}
 	}
 	c.Resolve()
 	return c
@@ -148,9 +150,10 @@ func TestExactValues(t *testing.T) {
 				}
 			}
 			for _, step := range []int{4, 2} { // within an epoch, and before the first event
-				if step < c.Train.Epochs*3 {
-					keep(t, c.Out, step)
+				if step >= c.Train.Epochs*3 {
+					continue
 				}
+				keep(t, c.Out, step)
 				if _, err := Run(context.Background(), c, narrowly(true)); err != nil {
 					t.Fatal(err)
 				}

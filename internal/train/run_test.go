@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -167,19 +168,20 @@ func TestMain(m *testing.M) {
 }
 
 // TestKill kills a run with SIGKILL at random moments and resumes it. The files
-// must be those of an uninterrupted run. LOR2C_KILLS sets the number of kills.
+// must be those of an uninterrupted run. LOR2C_KILLS sets the number of kills of
+// the run with most state; the others have half of them.
 func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes, which -short leaves out")
 	}
 	kills := killCount(t)
 	t.Run("schedule=none", func(t *testing.T) {
-		testKill(t, demoConfig(t, t.TempDir(), 120), kills)
+		testKill(t, demoConfig(t, t.TempDir(), 72), (kills+1)/2)
 	})
 	t.Run("method=adalora", func(t *testing.T) { // which has state of its own
 		c := demoConfig(t, t.TempDir(), 72)
 		c.Method, c.Train.Epochs = adapter.NewConfig("adalora"), 2
-		testKill(t, c, kills)
+		testKill(t, c, (kills+1)/2)
 	})
 	t.Run("schedule=events", func(t *testing.T) {
 		c := demoConfig(t, t.TempDir(), 72)
@@ -267,7 +269,12 @@ func TestInterrupt(t *testing.T) {
 	for _, method := range adapter.Names() {
 		t.Run("method="+method, func(t *testing.T) {
 			dir := t.TempDir()
-			c := demoConfig(t, dir, 40)
+			// The state of these methods changes in later steps. The others have done everything after two.
+			rows := 16
+			if slices.Contains([]string{"lor2c", "adalora", "aslora"}, method) {
+				rows = 40
+			}
+			c := demoConfig(t, dir, rows)
 			c.Train.SaveEvery = 0
 			if c.Method.Name() != method {
 				c.Method, c.Train.Epochs = adapter.NewConfig(method), 1
@@ -422,6 +429,9 @@ func TestReload(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, which := range []string{"best", "final"} {
+				if which == "final" && method != "lor2c" && method != "full" {
+					continue // the only epoch is the best one, and both directories are written in one way
+				}
 				e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), filepath.Join(c.Out, which), "dev", nil)
 				if err != nil {
 					t.Fatal(err)
