@@ -85,7 +85,7 @@ func TestTrainJSON(t *testing.T) {
 // the user left out, and continues the run.
 func TestResolved(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "run")
-	args := append(short(t, out), "--set", "data.max_length=0", "--set", "data.kind=", "--set", "data.metric=")
+	args := append(short(t, out), "--set", "data.max_length=null", "--set", "data.kind=", "--set", "data.metric=")
 	if r := run(t, args...); r.code != 0 {
 		t.Fatal(r)
 	}

@@ -11,16 +11,16 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// card is a device with the name and the versions of a card.
-type card struct {
+// namedCard is a device with the name and the versions of a card.
+type namedCard struct {
 	compute.Device
 	name, driver string
 	refused      []string
 }
 
-func (c card) Name() string      { return c.name }
-func (c card) Driver() string    { return c.driver }
-func (c card) Refused() []string { return c.refused }
+func (c namedCard) Name() string      { return c.name }
+func (c namedCard) Driver() string    { return c.driver }
+func (c namedCard) Refused() []string { return c.refused }
 
 // TestOtherEnvironment: a run that continues on something that may round in another way says so in one line, and one
 // that continues on an equal device says nothing.
@@ -28,9 +28,9 @@ func TestOtherEnvironment(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 16)
 	c.Train.SaveEvery = 0
-	begin := func(t *testing.T, first card) (continued func(then card) string) {
+	begin := func(t *testing.T, first namedCard) (continued func(then namedCard) string) {
 		c.Out = filepath.Join(t.TempDir(), "run")
-		next := func(d card) (string, error) {
+		next := func(d namedCard) (string, error) {
 			var said strings.Builder
 			o := quiet(1)
 			d.Device = o.Device
@@ -46,7 +46,7 @@ func TestOtherEnvironment(t *testing.T) {
 		if said, err := next(first); err == nil || strings.Contains(said, "last bits") {
 			t.Fatalf("error %v, and the run said %q", err, said)
 		}
-		return func(then card) string {
+		return func(then namedCard) string {
 			said, _ := next(then)
 			for line := range strings.Lines(said) {
 				if strings.Contains(line, "last bits") {
@@ -57,14 +57,14 @@ func TestOtherEnvironment(t *testing.T) {
 		}
 	}
 	const rest = "; results may differ in the last bits from those of an uninterrupted run"
-	h100 := card{name: "cuda:0 H100, float32", driver: "CUDA 12.4"}
+	h100 := namedCard{name: "cuda:0 H100, float32", driver: "CUDA 12.4"}
 	for _, x := range []struct{ name, first, then, want string }{
 		{"workers", "cpu float32, 1 worker, avx512", "cpu float32, 4 workers, avx512", ""},
 		{"products", "cpu float32, 1 worker, avx512", "cpu float32, 1 worker, amx",
 			`note: since step 1 the device is "cpu float32, amx" and was "cpu float32, avx512"` + rest},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
-			if got := begin(t, card{name: x.first})(card{name: x.then}); got != x.want {
+			if got := begin(t, namedCard{name: x.first})(namedCard{name: x.then}); got != x.want {
 				t.Errorf("the run said %q; want %q", got, x.want)
 			}
 		})
