@@ -32,8 +32,6 @@ func (c *bottleneckConfig) Resolve() {
 // Variant names the kind.
 func (c *bottleneckConfig) Variant() string { return c.Kind + " " }
 
-var activations = map[string]compute.Act{"relu": compute.ReLU, "silu": compute.SiLU, "gelu": compute.GELU}
-
 var bottleneckSpec = spec{
 	new:   newBottleneck,
 	about: "adapters: a trained bottleneck in each layer (pfeiffer, AdapterDrop) or in each half of it (houlsby)",
@@ -76,9 +74,6 @@ type halfOf struct {
 	half  model.Half
 }
 
-// bottleneck is one adapter: D [r,C], d [r], U [C,r], u [C].
-type bottleneck struct{ down, downBias, up, upBias *tape.Param }
-
 func newBottleneck(b builder) (Method, error) {
 	c := settingsOf[*bottleneckConfig](b)
 	m := &Bottleneck{own: c, layers: b.HiddenLayers(), at: map[halfOf]bottleneck{}}
@@ -107,30 +102,6 @@ func (m *Bottleneck) add(b builder, layer int, half model.Half, name string) {
 		m.params = append(m.params, p)
 	}
 	m.at[halfOf{layer, half}] = w
-}
-
-// bottleneck returns an adapter of the given inner width. Its weights are normal, of standard deviation 0.02, as in
-// BERT.
-func (b builder) bottleneck(width int, zeroUp bool, down, up string) bottleneck {
-	w := bottleneck{
-		b.param(down+".weight", width, b.HiddenSize()), b.param(down+".bias", width),
-		b.param(up+".weight", b.HiddenSize(), width), b.param(up+".bias", b.HiddenSize()),
-	}
-	b.normal(w.down, 0.02)
-	if zeroUp {
-		w.down.Idle, w.downBias.Idle = tape.IdleAtStart, tape.IdleAtStart
-	} else {
-		b.normal(w.up, 0.02)
-	}
-	return w
-}
-
-// apply returns the output of an adapter for h [N,C].
-func (w bottleneck) apply(p *model.Pass, h *tape.Var, act compute.Act) *tape.Var {
-	inner := p.Linear(h, w.down, w.downBias, act)
-	y := p.Linear(inner, w.up, w.upBias, compute.Identity)
-	p.Release(inner)
-	return y
 }
 
 // Params lists the parameters of the adapters by layer.
@@ -187,14 +158,4 @@ func (h bottleneckHook) Sublayer(p *model.Pass, s model.Sublayer) *tape.Var {
 		p.Release(t)
 	}
 	return endHalf(p, s, sum, compute.Dropout{})
-}
-
-// endHalf returns s.Norm(x) and releases x, which the norm has used up and no one else reads. In a decoder the two are
-// one value.
-func endHalf(p *model.Pass, s model.Sublayer, x *tape.Var, drop compute.Dropout) *tape.Var {
-	y := s.Norm(x, drop)
-	if y != x {
-		p.Release(x)
-	}
-	return y
 }

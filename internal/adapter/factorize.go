@@ -108,3 +108,24 @@ func oloraStart(w *mat.Dense, r int) (a, b *mat.Dense) {
 	a.Mul(b.T(), w)
 	return a, b
 }
+
+// dense returns a matrix of float32 values.
+func dense(rows, columns int, values []float32) *mat.Dense {
+	d := mat.NewDense(rows, columns, nil)
+	for i, x := range values {
+		d.Set(i/columns, i%columns, float64(x))
+	}
+	return d
+}
+
+// single returns the elements of a matrix, row by row, as float32.
+func single(d *mat.Dense) []float32 {
+	raw := d.RawMatrix()
+	out := make([]float32, 0, raw.Rows*raw.Cols)
+	for i := range raw.Rows {
+		for _, x := range d.RawRowView(i) {
+			out = append(out, float32(x))
+		}
+	}
+	return out
+}

@@ -1,14 +1,10 @@
 package adapter
 
 import (
-	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
-	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -88,102 +84,6 @@ func newLoRA(b builder) (Method, error) {
 	return m, nil
 }
 
-// checkTargets returns an error for a target module that names none of the linear layers called names.
-func checkTargets(targetModules, names []string) error {
-	for _, target := range targetModules {
-		if !slices.ContainsFunc(names, func(name string) bool { return targets(target, name) }) {
-			return fmt.Errorf("target module %s is not a linear layer of this model; want some of %v",
-				place.Quote(target), names)
-		}
-	}
-	return nil
-}
-
-// siteNames lists the linear layers of a layer of n.
-func siteNames(n model.Network) (names []string) {
-	for _, s := range n.Sites() {
-		if s.Layer == 0 {
-			names = append(names, s.Name)
-		}
-	}
-	return names
-}
-
-// anySite lists the linear layers that a layer of any network may have, each once.
-func anySite() []string {
-	names := slices.Clone(model.SiteNames)
-	for _, name := range slices.Concat(model.MPNetSiteNames, model.DecoderSiteNames) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// checkTargets returns an error for a target module that names no linear layer of the network.
-func (b builder) checkTargets(targetModules []string) error {
-	if err := checkTargets(targetModules, siteNames(b)); err != nil {
-		return fmt.Errorf("adapter: attach %s: %w", b.Name(), err)
-	}
-	return nil
-}
-
-// linears calls f for each linear layer that target modules name, by layer and by their order within it, with the path
-// of the layer's tensors in a file and the widths of its input and output.
-func (b builder) linears(targetModules []string, f func(s model.Site, module string, in, out int)) error {
-	return b.linearsExcept(targetModules, nil, f)
-}
-
-// linearsExcept is linears without the linear layers that exclude names.
-func (b builder) linearsExcept(
-	targetModules, exclude []string, f func(s model.Site, module string, in, out int),
-) error {
-	for _, list := range [][]string{targetModules, exclude} {
-		if err := b.checkTargets(list); err != nil {
-			return err
-		}
-	}
-	for l := range b.HiddenLayers() {
-		b.linearsOf(l, targetModules, func(s model.Site, module string, in, out int) {
-			if !targeted(exclude, s.Name) {
-				f(s, module, in, out)
-			}
-		})
-	}
-	return nil
-}
-
-// linearsOf is linears for one layer, without a check of the target modules.
-func (b builder) linearsOf(layer int, targetModules []string, f func(s model.Site, module string, in, out int)) {
-	for _, s := range sites(b, layer, targetModules) {
-		w := b.Linear(s).W.Value.Shape
-		f(s, filePrefix+s.Path, w[1], w[0])
-	}
-}
-
-// targets reports whether target selects the layer called name by PEFT's rule:
-// target is the name, or the end of the name after a dot. A bare "dense"
-// selects nothing, because in PEFT it would include the classification head.
-func targets(target, name string) bool {
-	return target != "dense" && (target == name || strings.HasSuffix(name, "."+target))
-}
-
-// targeted reports whether any of the target modules selects the layer called
-// name.
-func targeted(targetModules []string, name string) bool {
-	return slices.ContainsFunc(targetModules, func(target string) bool { return targets(target, name) })
-}
-
-// sites returns the linear layers of a layer that target modules select.
-func sites(n model.Network, layer int, targetModules []string) (found []model.Site) {
-	for _, s := range n.Sites() {
-		if s.Layer == layer && targeted(targetModules, s.Name) {
-			found = append(found, s)
-		}
-	}
-	return found
-}
-
 // add creates the pairs of a layer.
 func (m *LoRA) add(b builder, c LowRank, layer int) {
 	b.linearsOf(layer, c.TargetModules, func(s model.Site, module string, in, out int) {
@@ -202,37 +102,3 @@ func (m *LoRA) Fold(dev compute.Device) ([]Update, error) { return updates(dev, 
 
 // Hook adds the outputs of the pairs to their linear layers.
 func (m *LoRA) Hook(At) model.Hook { return newPairsHook(m.pairs) }
-
-// siteHook is the part of a hook that acts on the linear layers for which a method has something.
-type siteHook[T any] struct {
-	model.Base
-	sites map[model.Site]T
-}
-
-func (h siteHook[T]) Adapts(s model.Site) bool {
-	_, ok := h.sites[s]
-	return ok
-}
-
-// pairsHook adds low-rank maps to linear layers.
-type pairsHook struct{ siteHook[pair] }
-
-func newPairsHook(pairs map[model.Site]pair) pairsHook {
-	return pairsHook{siteHook[pair]{sites: pairs}}
-}
-
-func (h pairsHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
-	w := h.sites[s]
-	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
-}
-
-// These are the numbers of the dropout masks of low-rank methods in a layer:
-// one for the input of the layer, then one for the input of each of its linear
-// layers, in their order.
-const (
-	blockMask     = 0
-	firstSiteMask = 1
-)
-
-// siteMask returns the number of the dropout mask on the input of a linear layer.
-func siteMask(s model.Site) int { return firstSiteMask + s.Index }

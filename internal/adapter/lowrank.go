@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // Factors are the settings of a low-rank path B A.
@@ -51,3 +54,37 @@ func (c *LowRank) Validate() (faults []error) {
 	}
 	return faults
 }
+
+// siteHook is the part of a hook that acts on the linear layers for which a method has something.
+type siteHook[T any] struct {
+	model.Base
+	sites map[model.Site]T
+}
+
+func (h siteHook[T]) Adapts(s model.Site) bool {
+	_, ok := h.sites[s]
+	return ok
+}
+
+// pairsHook adds low-rank maps to linear layers.
+type pairsHook struct{ siteHook[pair] }
+
+func newPairsHook(pairs map[model.Site]pair) pairsHook {
+	return pairsHook{siteHook[pair]{sites: pairs}}
+}
+
+func (h pairsHook) Linear(p *model.Pass, s model.Site, x, y *tape.Var) {
+	w := h.sites[s]
+	w.up(p, w.down(p, s.Layer, siteMask(s), x), y)
+}
+
+// These are the numbers of the dropout masks of low-rank methods in a layer:
+// one for the input of the layer, then one for the input of each of its linear
+// layers, in their order.
+const (
+	blockMask     = 0
+	firstSiteMask = 1
+)
+
+// siteMask returns the number of the dropout mask on the input of a linear layer.
+func siteMask(s model.Site) int { return firstSiteMask + s.Index }

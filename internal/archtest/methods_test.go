@@ -88,6 +88,38 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// mostMethodLines is the largest length of a file with a method.
+const mostMethodLines = 190
+
+// TestMethodFiles: a file that declares a method or describes it to the registry can be read at once.
+func TestMethodFiles(t *testing.T) {
+	found := 0
+	for _, s := range sources(t) {
+		if s.test || s.pkg != "internal/adapter" || !describesMethod(s.File) {
+			continue
+		}
+		found++
+		if n := s.FileSet.Position(s.File.FileEnd).Line; n > mostMethodLines {
+			t.Errorf("%s has %d lines; want at most %d", s.path, n, mostMethodLines)
+		}
+	}
+	if n := len(adapter.Names()); found < n-1 { // full and head share a file
+		t.Errorf("found %d files of methods; want those of %d methods", found, n)
+	}
+}
+
+// describesMethod reports whether a file has a spec of the registry.
+func describesMethod(f *ast.File) (found bool) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CompositeLit); ok {
+			of, named := c.Type.(*ast.Ident)
+			found = found || named && of.Name == "spec"
+		}
+		return true
+	})
+	return found
+}
+
 // TestMethodsBites plants both kinds of fault.
 func TestMethodsBites(t *testing.T) {
 	set := token.NewFileSet()
