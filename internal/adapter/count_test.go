@@ -43,6 +43,12 @@ func TestCount(t *testing.T) {
 		{"sharelora-a", adapter.Configure("sharelora", adapter.Values{"shared_factors": "A"}), nil, 2, 159744, 592130},
 		{"sharelora-b", adapter.Configure("sharelora", adapter.Values{"shared_factors": "B"}), nil, 2, 159744, 592130},
 		{"sharelora-ab", adapter.Configure("sharelora", adapter.Values{"shared_factors": "AB"}), nil, 2, 24576, 592130},
+		// The A of query and value is one.
+		{"sharelora-all", adapter.Configure("sharelora", adapter.Values{"share_scope": "all"}), nil, 2, 153600, 592130},
+		// Of the widths 768 and 3,072 there is one A and one B each.
+		{"sharelora-all-linear", adapter.Configure("sharelora", adapter.Values{
+			"share_scope": "all", "shared_factors": "AB", "target_modules": allLinear,
+		}), nil, 2, 2 * 8 * (768 + 3072), 592130},
 		{"aslora", adapter.NewConfig("aslora"), nil, 2, 159744, 592130},
 		{"dylora", adapter.NewConfig("dylora"), nil, 2, 294912, 592130},
 		{"pissa", adapter.NewConfig("pissa"), nil, 2, 294912, 592130},

@@ -39,7 +39,7 @@ func TestMasks(t *testing.T) {
 		"lor2c": 4, "lor2c-share": 4, "lor2c-span-1-3": 2, "lor2c-spans-0-1-and-2-3": 2, "lora-query-value": 8,
 		"lor2c-injected-1-and-3": 2 + 4, "lor2c-span-0-2-injected-3": 1 + 2, "share-span-2-3-injected-0": 2 + 2,
 		"lora-linear": 24, "full": 0,
-		"lora-rslora": 8, "lora-plus": 8, "sharelora-a": 8, "sharelora-b": 8, "sharelora-ab": 24,
+		"lora-rslora": 8, "lora-plus": 8, "sharelora-a": 8, "sharelora-b": 8, "sharelora-ab": 24, "sharelora-all": 24,
 		"aslora": 8, "aslora-linear": 24,
 		"dylora": 8, "pissa": 8,
 		"pissa-exact": 24,

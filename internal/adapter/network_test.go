@@ -50,6 +50,9 @@ var methods = []struct {
 	{"sharelora-ab",
 		adapter.Configure("sharelora",
 			adapter.Values{"rank": 2, "alpha": 3, "shared_factors": "AB", "target_modules": allLinear}), nil},
+	{"sharelora-all", adapter.Configure("sharelora", adapter.Values{
+		"rank": 2, "alpha": 3, "shared_factors": "AB", "share_scope": "all", "target_modules": allLinear,
+	}), nil},
 	{"aslora", adapter.Configure("aslora", adapter.Values{"rank": 3, "alpha": 6}), nil},
 	{"aslora-linear",
 		adapter.Configure("aslora", adapter.Values{"rank": 2, "alpha": 3, "target_modules": allLinear}), nil},
