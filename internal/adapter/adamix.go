@@ -41,9 +41,10 @@ var adaMixSpec = spec{
 		}
 		c.More = map[string]any{"form": own.Form, "bottleneck": own.Width, "experts": own.Experts, "share_up": own.ShareUp}
 	},
-	library: "lor2c",
-	load:    "Load it with `lor2c eval --adapter`, which averages the copies.",
-	except:  movesStart | perMicroBatch,
+	library:    "lor2c",
+	load:       "Load it with `lor2c eval --adapter`, which averages the copies.",
+	foldedWith: "form: lora",
+	except:     movesStart | perMicroBatch,
 }
 
 // AdaMix has several copies of a module and draws one of them for each pass, and for each layer (Wang et al. 2022,

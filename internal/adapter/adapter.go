@@ -144,6 +144,10 @@ type spec struct {
 	// unfolded is why no weights of the base model can do what the method does, as a clause; empty if the method is a
 	// Folder.
 	unfolded string
+	// foldedWith is the setting with which the method can be folded, as in a run file; empty if it is with every setting.
+	foldedWith string
+	// peftDecoders says that PEFT has the method for decoders alone.
+	peftDecoders bool
 	// except has the clauses of the contract of methods that do not hold for this
 	// method.
 	except exception
@@ -203,6 +207,10 @@ func About(name string) string { return methods[name].about }
 
 // WhyNotFolded returns why a method cannot be merged into the weights of the base model, as a clause, or "" if it can.
 func WhyNotFolded(name string) string { return methods[name].unfolded }
+
+// FoldedWith returns the setting, as in a run file, without which a method cannot be merged into the weights of the
+// base model, or "" if no setting prevents it.
+func FoldedWith(name string) string { return methods[name].foldedWith }
 
 // Attach creates a method for m. If s has a Structure, the caller must still
 // restore the values of the parameters. Otherwise attaching does not change the

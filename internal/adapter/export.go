@@ -3,6 +3,7 @@ package adapter
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -26,21 +27,30 @@ var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA}
 // IsMerged reports whether a format is a model directory.
 func IsMerged(format string) bool { return format == FormatMerged || format == FormatMergedNF4 }
 
-// CheckExport returns an error if the adapters of a method cannot be exported in a format.
-func CheckExport(method, format string) error {
+// CheckExport returns an error if an adapter cannot be exported in a format, as far as its description shows that.
+func CheckExport(d Description, format string) error {
+	method := d.Method.name
 	m := methods[method]
 	refuse := func(why string) error {
 		return place.Mistake(fmt.Errorf("adapter: export %s as %s: %s", method, format, why))
 	}
+	unfolded := m.unfolded
+	if key, want, ok := strings.Cut(m.foldedWith, ": "); ok && fmt.Sprint(d.Method.Value(key)) != want {
+		unfolded = fmt.Sprintf("with method.%s %v no weight does what the method does, and with %s one does", key,
+			d.Method.Value(key), want)
+	}
 	switch {
-	case format == FormatPEFT && m.library != FormatPEFT && m.unfolded == "":
+	case format == FormatPEFT && m.library != FormatPEFT && unfolded == "":
 		return refuse("PEFT does not read such adapters; want " + FormatMerged + ", or " + FormatLoRA +
 			" if the method adds low-rank products")
 	case format == FormatPEFT && m.library != FormatPEFT:
-		return refuse("PEFT does not read such adapters, and " + m.unfolded +
+		return refuse("PEFT does not read such adapters, and " + unfolded +
 			"; want the adapter directory itself, which lor2c eval reads")
-	case format != FormatPEFT && m.unfolded != "":
-		return refuse(m.unfolded)
+	case format == FormatPEFT && m.peftDecoders && !slices.Contains(model.DecoderTypes(), d.Base.Type):
+		return refuse("PEFT has this method for decoders alone and cannot load it on a " + d.Base.Type +
+			" encoder; want the adapter directory itself, which lor2c eval reads")
+	case format != FormatPEFT && unfolded != "":
+		return refuse(unfolded)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package adapter_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -34,7 +35,12 @@ func TestFold(t *testing.T) {
 				if !ok {
 					return
 				}
-				if reason := unfolded[m.name]; reason != "" {
+				reason := unfolded[m.name]
+				key, setting, _ := strings.Cut(adapter.FoldedWith(m.config.Name()), ": ")
+				if other := key != "" && m.config.Value(key) != setting; other != (reason != "") {
+					t.Errorf("%s is folded with %q; the reason against it is %q", m.config, key, reason)
+				}
+				if reason != "" {
 					if _, err := f.Fold(dev); err == nil || !strings.Contains(err.Error(), reason) {
 						t.Errorf("error %v; want one about %s", err, reason)
 					}
@@ -163,4 +169,34 @@ func (f uneven) Fold(compute.Device) ([]adapter.Update, error) {
 		list = append([]adapter.Update{u}, list...)
 	}
 	return list, nil
+}
+
+// TestCheckExport: what a form cannot express is refused before a model is loaded.
+func TestCheckExport(t *testing.T) {
+	for _, c := range []struct {
+		config           adapter.Config
+		on, format, want string
+	}{
+		{adapter.NewConfig("prefix"), "roberta", adapter.FormatPEFT, "adapter: export prefix as peft: PEFT has this method " +
+			"for decoders alone and cannot load it on a roberta encoder; want the adapter directory itself, which lor2c eval " +
+			"reads"},
+		{adapter.NewConfig("prefix"), "llama", adapter.FormatPEFT, "<nil>"},
+		{adapter.NewConfig("prefix"), "llama", adapter.FormatLoRA,
+			"adapter: export prefix as lora: its keys and values are rows that no weight has"},
+		{adapter.NewConfig("adamix"), "bert", adapter.FormatMerged, "adapter: export adamix as merged: with method.form " +
+			"adapter no weight does what the method does, and with lora one does"},
+		{adapter.NewConfig("adamix"), "bert", adapter.FormatPEFT, "adapter: export adamix as peft: PEFT does not read such " +
+			"adapters, and with method.form adapter no weight does what the method does, and with lora one does; want the " +
+			"adapter directory itself, which lor2c eval reads"},
+		{adapter.Configure("adamix", adapter.Values{"form": "lora"}), "bert", adapter.FormatMerged, "<nil>"},
+		{adapter.Configure("reslora", adapter.Values{"res_type": "is"}), "bert", adapter.FormatLoRA,
+			"adapter: export reslora as lora: with method.res_type is no weight does what the method does, and with bs " +
+				"one does"},
+		{adapter.NewConfig("reslora"), "bert", adapter.FormatLoRA, "<nil>"},
+	} {
+		d := adapter.Description{Method: c.config, Base: adapter.Base{Type: c.on}}
+		if got := fmt.Sprint(adapter.CheckExport(d, c.format)); got != c.want {
+			t.Errorf("%s as %s\ngot  %s\nwant %s", c.config.Name(), c.format, got, c.want)
+		}
+	}
 }

@@ -57,8 +57,9 @@ var prefixSpec = spec{
 	library: "peft",
 	load: "Load it with `lor2c eval --adapter`, or on a decoder with `PeftModel.from_pretrained`. It holds keys and " +
 		"values of every layer, which cannot be merged into base weights.",
-	unfolded: "its keys and values are rows that no weight has",
-	except:   movesStart,
+	peftDecoders: true,
+	unfolded:     "its keys and values are rows that no weight has",
+	except:       movesStart,
 }
 
 // Prefix puts P trained keys and values in front of the keys and values of every sequence, in every layer, where all

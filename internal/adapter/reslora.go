@@ -37,8 +37,9 @@ var resLoRASpec = spec{
 		c.describeLoRA(own.LowRank)
 		c.More = map[string]any{"res_type": own.ResType, "pre_num": own.PreNum}
 	},
-	library: "lor2c",
-	load:    "Load it with `lor2c eval --adapter`. With res_type bs, `lor2c export` writes it as LoRA.",
+	library:    "lor2c",
+	load:       "Load it with `lor2c eval --adapter`. With res_type bs, `lor2c export` writes it as LoRA.",
+	foldedWith: "res_type: bs",
 }
 
 // ResLoRA is LoRA with shortcuts between the paths of the same linear layer in successive layers (Shi et al. 2024,

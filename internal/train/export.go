@@ -48,7 +48,7 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	}
 	defer saved.Close()
 	e := &Exported{Method: saved.Method.Name(), Precision: checkpoint.F32, Notes: unchecked(dir, saved)}
-	if err := adapter.CheckExport(e.Method, format); err != nil {
+	if err := adapter.CheckExport(saved.Description, format); err != nil {
 		return nil, err
 	}
 	own := *c

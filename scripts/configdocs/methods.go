@@ -61,7 +61,11 @@ func merging(name string) string {
 	if reason := adapter.WhyNotFolded(name); reason != "" {
 		return "not possible, because " + reason
 	}
-	return "`lor2c export --format merged` or `merged-nf4`"
+	text := "`lor2c export --format merged` or `merged-nf4`"
+	if setting := adapter.FoldedWith(name); setting != "" {
+		text += ", with `" + setting + "`"
+	}
+	return text
 }
 
 // begin and end are the lines of README.md around the table of methods.
