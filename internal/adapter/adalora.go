@@ -60,8 +60,9 @@ type AdaLoRA struct {
 	sites  []adaLoRASite
 	// Moving averages of the sensitivities of params and of their deviations [n], and the scores of the triplets by layer.
 	mean, deviation, scores *tape.Param
-	masked                  bool // elements of e have been set to zero
-	perEpoch                int  // steps
+	masked                  bool        // elements of e have been set to zero
+	stored                  rankPattern // of the file that the method's values come from
+	perEpoch                int         // steps
 }
 
 type adaLoRASite struct {
@@ -94,6 +95,9 @@ func newAdaLoRA(b builder) (Method, error) {
 	}
 	for _, w := range m.sites {
 		m.params = append(m.params, w.e)
+	}
+	if err := m.readPattern(b.Structure); err != nil {
+		return nil, fmt.Errorf("adapter: attach adalora: %w", err)
 	}
 	if m.plan, err = c.plan(len(m.sites), b.Run.Steps); err != nil || m.plan.steps == 0 {
 		return m, err

@@ -3,9 +3,12 @@ package adapter
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
@@ -19,17 +22,57 @@ func checkRankPattern(text json.RawMessage, _ int) error {
 	if err := strictjson.UnmarshalKnown(text, &p); err != nil {
 		return err
 	}
-	rank := -1
-	for path, kept := range p.RankPattern {
-		if rank >= 0 && len(kept) != rank {
-			return fmt.Errorf("rank_pattern has %d ranks for %s; want %d, as for the others", len(kept), path, rank)
+	paths := slices.Sorted(maps.Keys(p.RankPattern))
+	for _, path := range paths {
+		if n, first := len(p.RankPattern[path]), len(p.RankPattern[paths[0]]); n != first {
+			return fmt.Errorf("rank_pattern has %d ranks for %s and %d for %s; want as many for each linear layer",
+				n, place.Quote(path), first, place.Quote(paths[0]))
 		}
-		rank = len(kept)
 	}
-	if rank < 1 {
+	if len(paths) == 0 || len(p.RankPattern[paths[0]]) == 0 {
 		return fmt.Errorf("rank_pattern has no ranks; want those of each linear layer")
 	}
 	return nil
+}
+
+// readPattern keeps the rank pattern of an adapter, which must fit the linear layers. nil is that of one without.
+func (m *AdaLoRA) readPattern(structure json.RawMessage) error {
+	if structure == nil {
+		return nil
+	}
+	if err := strictjson.UnmarshalKnown(structure, &m.stored); err != nil {
+		return err
+	}
+	for _, path := range slices.Sorted(maps.Keys(m.stored.RankPattern)) {
+		if !slices.ContainsFunc(m.sites, func(w adaLoRASite) bool { return path == w.path() }) {
+			return fmt.Errorf("rank_pattern has %s, which the method does not adapt: %w", place.Quote(path), ErrMismatch)
+		}
+		if n := len(m.stored.RankPattern[path]); n != m.own.InitRank {
+			return fmt.Errorf("rank_pattern has %d ranks for %s; want method.init_rank, %d: %w", n, place.Quote(path),
+				m.own.InitRank, ErrMismatch)
+		}
+	}
+	return nil
+}
+
+// path is the name of the linear layer's e in a rank pattern.
+func (w adaLoRASite) path() string { return strings.TrimPrefix(w.e.Name, filePrefix) }
+
+// Restored returns an error if an element of e that the rank pattern of the file gives up is not zero.
+func (m *AdaLoRA) Restored() error {
+	if m.stored.RankPattern == nil {
+		return nil
+	}
+	for _, w := range m.sites {
+		kept := m.stored.RankPattern[w.path()]
+		for i, x := range values(m.dev, w.e) {
+			if x != 0 && (kept == nil || !kept[i]) {
+				return fmt.Errorf("adapter: load adalora: rank_pattern gives up triplet %d of %s, and its element of the tensor "+
+					"is %g; want the pattern that belongs to the tensors: %w", i, place.Quote(w.path()), x, ErrMismatch)
+			}
+		}
+	}
+	return m.dev.Err()
 }
 
 // Structure returns the rank pattern, in the form that PEFT gives it, or nil before elements of e were set to zero.

@@ -1,8 +1,6 @@
 package adapter
 
 import (
-	"strings"
-
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -108,7 +106,7 @@ func (m *AdaLoRA) ranks() (ranks schedule.Ranks, pattern map[string][]bool) {
 				n++
 			}
 		}
-		pattern[strings.TrimPrefix(w.e.Name, filePrefix)] = kept
+		pattern[w.path()] = kept
 		ranks.Ranks = append(ranks.Ranks, schedule.SiteRank{Layer: w.Layer, Linear: w.Name, Rank: n})
 		ranks.Parameters += n * (w.A.Value.Shape[1] + w.B.Value.Shape[0] + 1)
 	}

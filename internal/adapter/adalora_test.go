@@ -2,9 +2,11 @@ package adapter_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -68,10 +70,10 @@ func TestLinearFaults(t *testing.T) {
 		want   string
 	}{
 		{"melora", adapter.Values{"groups": 5},
-			"adapter: attach melora: method.groups is 5, and roberta.encoder.layer.3.attention.self.value has 12 inputs and " +
+			"adapter: attach melora: method.groups is 5, and roberta.encoder.layer.0.attention.self.query has 12 inputs and " +
 				"12 outputs; want a divisor of both"},
 		{"pissa", adapter.Values{"rank": 13}, "adapter: attach pissa: the rank is 13, and the weight of " +
-			"roberta.encoder.layer.3.attention.self.value is 12 x 12; want a rank of at most 12"},
+			"roberta.encoder.layer.0.attention.self.query is 12 x 12; want a rank of at most 12"},
 		{"dora", adapter.Values{"target_modules": []string{"q_proj"}},
 			"adapter: attach dora: target module \"q_proj\" is not a linear layer of this model; want some of " +
 				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
@@ -140,5 +142,56 @@ func TestAdaLoRAScalars(t *testing.T) {
 			t.Errorf("masked %v: %d scalars; want %d", masked, got, want)
 		}
 		s.Close()
+	}
+}
+
+// TestRankPatternFaults: a rank pattern must have a rank for each triplet of linear layers that the method adapts, and
+// must not give up what the tensors keep.
+func TestRankPatternFaults(t *testing.T) {
+	const query = "roberta.encoder.layer.0.attention.self.query.lora_E"
+	for _, c := range []struct {
+		name    string
+		pattern map[string][]bool
+		want    string
+	}{
+		{"unknown", map[string][]bool{"x." + query: {true, true, true}},
+			`adapter: attach adalora: rank_pattern has "x.` + query + `", which the method does not adapt`},
+		{"short", map[string][]bool{query: {true, false}},
+			`adapter: attach adalora: rank_pattern has 2 ranks for "` + query + `"; want method.init_rank, 3`},
+		{"kept", map[string][]bool{query: {true, false, true}},
+			`adapter: load adalora: rank_pattern gives up triplet 1 of "` + query + `", and its element of the tensor is 0.5; ` +
+				"want the pattern that belongs to the tensors"},
+		{"missing", map[string][]bool{},
+			`adapter: load adalora: rank_pattern gives up triplet 1 of "` + query + `", and its element of the tensor is 0.5; ` +
+				"want the pattern that belongs to the tensors"},
+		{"right", map[string][]bool{query: {false, true, false}}, ""},
+	} {
+		t.Run("pattern="+c.name, func(t *testing.T) {
+			dev := cpu.Open[float32](1)
+			m, err := model.New(dev, tiny("roberta"), 3, 1, nil, weights)
+			if err != nil {
+				t.Fatal(err)
+			}
+			structure, err := json.Marshal(map[string]any{"rank_pattern": c.pattern})
+			if err != nil {
+				t.Fatal(err)
+			}
+			config := adapter.Configure("adalora", adapter.Values{"init_rank": 3, "target_rank": 2})
+			method, err := adapter.Attach(dev, m, adapter.Settings{Config: config, Structure: structure})
+			if err == nil {
+				for _, p := range method.Params() {
+					if strings.HasSuffix(p.Name, "model."+query) {
+						p.Upload(dev, []float32{0, 0.5, 0})
+					}
+				}
+				err = method.Restored()
+			}
+			if c.want == "" && err == nil {
+				return
+			}
+			if err == nil || err.Error() != c.want+": adapter and model do not match" || !errors.Is(err, adapter.ErrMismatch) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
 	}
 }

@@ -3,10 +3,12 @@ package adapter
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -89,6 +91,11 @@ func newASLoRA(b builder) (Method, error) {
 		for layer, owner := range owners[l.sites[0].Name] {
 			l.B[layer] = l.B[owner]
 		}
+		delete(owners, l.sites[0].Name)
+	}
+	if others := slices.Sorted(maps.Keys(owners)); len(others) > 0 {
+		return nil, fmt.Errorf("adapter: attach aslora: the structure has owners of %s, which the method does not adapt: %w",
+			place.List(others), ErrMismatch)
 	}
 	m.connect()
 	if m.plan, err = c.plan(b.HiddenLayers(), b.Run.Steps); err != nil || m.plan.merges == 0 {

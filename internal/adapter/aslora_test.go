@@ -123,6 +123,8 @@ func TestASLoRAFaults(t *testing.T) {
 			"\"attention.self.query\" are [1 2 2 3]; want 4 layers, each the layer itself or a higher one that owns its B: " +
 			"adapter and model do not match"},
 		{nil, 0, `{"owners":{"attention.self.query":[3,1,2,3]}}`, "<nil>"},
+		{nil, 0, `{"owners":{"attention.self.key":[3,1,2,3]}}`, "adapter: attach aslora: the structure has owners of " +
+			"attention.self.key, which the method does not adapt: adapter and model do not match"},
 	} {
 		t.Run(fmt.Sprint(c.values, c.steps, c.structure), func(t *testing.T) {
 			_, err := asLoRA(t, c.values, c.steps, c.structure)

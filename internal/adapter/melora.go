@@ -52,7 +52,10 @@ func newMELoRA(b builder) (Method, error) {
 	m, c := &MELoRA{pairs: map[model.Site]pair{}}, settingsOf[*meLoRAConfig](b)
 	var odd error
 	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
-		if in%c.Groups != 0 || out%c.Groups != 0 {
+		switch {
+		case odd != nil:
+			return
+		case in%c.Groups != 0 || out%c.Groups != 0:
 			odd = fmt.Errorf("adapter: attach melora: method.groups is %d, and %s has %d inputs and %d outputs; want a divisor "+
 				"of both", c.Groups, s.Path, in, out)
 			return

@@ -58,7 +58,10 @@ func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a,
 	m := &Residual{b: b, pairs: map[model.Site]pair{}, initial: map[model.Site]pair{}, waiting: b.Structure != nil}
 	var fault error
 	err := b.linears(c.TargetModules, func(s model.Site, module string, in, out int) {
-		if c.Rank > min(in, out) {
+		switch {
+		case fault != nil:
+			return
+		case c.Rank > min(in, out):
 			fault = fmt.Errorf("adapter: attach %s: the rank is %d, and the weight of %s is %d x %d; want a rank of at most %d",
 				b.Name(), c.Rank, s.Path, out, in, min(in, out))
 			return
