@@ -41,6 +41,8 @@ class Method:
     """A method on a frozen classifier. Subclasses override what their method needs."""
 
     ratio = {}  # factor of the learning rate by what a parameter's name contains
+    rates = 1e-2, 5e-3  # learning rates of the method and of the head
+    own = True  # whether the method has parameters beside those of the base model
 
     def __init__(self, model, settings):
         self.model, self.settings = model, settings

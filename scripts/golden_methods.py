@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes testdata/golden_methods: what PEFT and PyTorch compute with the fine-tuning methods beside LoRA and LoR2C.
+"""Writes testdata/golden_methods: what PEFT and PyTorch compute with the fine-tuning methods.
 
     python scripts/golden_methods.py [--out testdata/golden_methods] [case ...]
 
@@ -20,12 +20,13 @@ import peft
 import torch
 import transformers
 from golden_method import MODELS, SEED, Method, batch, drawn
-from golden_pytorch import AdaMix, ASLoRA, Bottleneck, DyLoRA, HydraLoRA, LoRAMoE, MELoRA, Prefix, ResLoRA, ShareLoRA
+from golden_pytorch import (AdaMix, ASLoRA, BitFit, Bottleneck, DyLoRA, Full, Head, HydraLoRA, LoR2C, LoRAMoE, MELoRA,
+                            Prefix, ResLoRA, ShareLoRA)
 from peer_finetune import plain_name, sentence_classifier, versions
 from peft import TaskType, get_peft_model
 from safetensors.torch import save_file
 
-STEPS, LR, HEAD_LR, WEIGHT_DECAY, CLIP = 10, 1e-2, 5e-3, 0.01, 1.0
+STEPS, WEIGHT_DECAY, CLIP = 10, 0.01, 1.0
 QV = ["query", "value"]
 
 
@@ -68,6 +69,11 @@ class InPEFT(Method):
         s = self.settings
         return peft.LoraConfig(task_type=TaskType.SEQ_CLS, r=s["rank"], lora_alpha=s["alpha"], lora_dropout=0.0,
                                target_modules=s["target_modules"], **more)
+
+
+class LoRA(InPEFT):
+    def config(self):
+        return self.lora()
 
 
 class RsLoRA(InPEFT):
@@ -187,6 +193,12 @@ MERGING = {"merge_start_ratio": 0.2, "merge_interval_ratio": 0.3, "merges": 2}  
 ADALORA = {"init_rank": 3, "target_rank": 1, "alpha": 4, "dropout": 0, "target_modules": QV, "tinit_ratio": 0.2,
            "tfinal_ratio": 0.3, "delta_t": 2, "beta1": 0.85, "beta2": 0.85, "orth_reg_weight": 0.75}
 CASES = {
+    "roberta_full": ("roberta", Full, {"name": "full"}),
+    "roberta_head": ("roberta", Head, {"name": "head"}),
+    "roberta_bitfit": ("roberta", BitFit, {"name": "bitfit"}),
+    "roberta_lora": ("roberta", LoRA, LORA | {"name": "lora"}),
+    "roberta_lor2c": ("roberta", LoR2C, {"name": "lor2c", "rank": 2, "alpha": 4, "dropout": 0, "share": False}),
+    "bert_lor2c_share": ("bert", LoR2C, {"name": "lor2c", "rank": 2, "alpha": 4, "dropout": 0, "share": True}),
     "roberta_rslora": ("roberta", RsLoRA, LORA | {"name": "lora", "rank": 4, "alpha": 8, "use_rslora": True}),
     "roberta_loraplus": ("roberta", LoRAPlus, LORA | {"name": "lora", "loraplus_lr_ratio": 4.0}),
     "roberta_dora": ("roberta", DoRA, LORA | {"name": "dora"}),
@@ -200,6 +212,8 @@ CASES = {
     "roberta_sharelora_a": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "A"}),
     "roberta_sharelora_b": ("roberta", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "B"}),
     "bert_sharelora_ab": ("bert", ShareLoRA, LORA | {"name": "sharelora", "shared_factors": "AB"}),
+    "roberta_sharelora_all": ("roberta", ShareLoRA, LORA | {
+        "name": "sharelora", "shared_factors": "AB", "share_scope": "all", "target_modules": [*QV, "output.dense"]}),
     "roberta_aslora": ("roberta", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "all"}),
     "bert_aslora": ("bert", ASLoRA, LORA | MERGING | {"name": "aslora", "merge_candidates": "adjacent",
                                                       "target_modules": ["query", "output.dense"]}),
@@ -246,7 +260,7 @@ def run(out, base, cls, settings):
     named = method.named
     groups = {}
     for n, p in named.items():
-        lr = HEAD_LR if ".classifier." in n else LR
+        lr = method.rates[".classifier." in n]
         for part, ratio in method.ratio.items():
             lr *= ratio if part in n else 1
         groups.setdefault(lr, []).append(p)
@@ -254,7 +268,7 @@ def run(out, base, cls, settings):
                                   weight_decay=WEIGHT_DECAY)
     method.optimizer = optimizer
     _, padded = batch(base)
-    tensors = {f"init.{n}": p.detach().clone() for n, p in (named | method.buffers).items()}
+    tensors = {f"init.{n}": p.detach().clone() for n, p in (named | method.buffers).items()} if method.own else {}
     losses, norms = [], []
     for step in range(1, STEPS + 1):
         optimizer.zero_grad()
@@ -298,9 +312,8 @@ def main():
     for case in args.cases or CASES:
         base, cls, settings = CASES[case]
         tensors = run(args.out, base, cls, settings)
-        entry = {"model": base, "method": settings, "lr": LR, "head_lr": HEAD_LR, "weight_decay": WEIGHT_DECAY,
-                 "clip": CLIP,
-                 "steps": STEPS, "seed": SEED}
+        entry = {"model": base, "method": settings, "lr": cls.rates[0], "head_lr": cls.rates[1],
+                 "weight_decay": WEIGHT_DECAY, "clip": CLIP, "steps": STEPS, "seed": SEED}
         stored = {k: v.detach().contiguous().clone() for k, v in tensors.items()} | batch(base)[0]
         save_file(stored, args.out / f"{case}.safetensors", metadata={"case": json.dumps(entry)})
         print(case, (args.out / f"{case}.safetensors").stat().st_size)

@@ -3,14 +3,58 @@ import functools
 
 import lor2c_start
 import numpy as np
+import peer_finetune
 import torch
 import torch.nn.functional as F
 import transformers
-from golden_method import SEED, Method, batch
+from golden_method import SEED, Method, batch, drawn
+
+
+class Full(Method):
+    """Every parameter of the base model. Ten steps of 1e-2 would leave the range in which the loss is smooth."""
+
+    rates, own = (1e-3, 5e-4), False
+
+    def attach(self):
+        for n, p in self.model.named_parameters():
+            if "classifier" not in n and self.trains(n):
+                self.named[f"base_model.model.{n}"] = p.requires_grad_(True)
+
+    def trains(self, name):
+        return True
+
+
+class BitFit(Full):
+    """The biases of the base model (arXiv:2106.10199)."""
+
+    rates = Method.rates
+
+    def trains(self, name):
+        return name.endswith(".bias")
+
+
+class Head(Method):
+    """The classification head alone."""
+
+
+class LoR2C(Method):
+    """Low-rank residual connections around every layer (arXiv:2503.00572)."""
+
+    def attach(self):
+        s, path = self.settings, f"{self.model.base_model_prefix}.encoder"
+        encoder = self.model.base_model.encoder
+        self.model.lor2c = lor2c = peer_finetune.LoR2C(
+            encoder, self.model.config.hidden_size, s["rank"], s["alpha"], 0.0, s["share"]).double()
+        for name, p in lor2c.adapter_parameters(path).items():
+            with torch.no_grad():
+                p.copy_(drawn(name, p.shape, 0.25 if "lora_A" in name else 0.1))
+            self.named[name] = p
 
 
 class ShareLoRA(Method):
-    """LoRA whose A, B or both are one for all layers, for each linear layer of a layer (arXiv:2406.10785)."""
+    """LoRA whose A, B or both are one for all layers (arXiv:2406.10785).
+
+    A factor is one for each linear layer of a layer, or with share_scope all for each width."""
 
     def attach(self):
         s, scale, shared = self.settings, self.settings["alpha"] / self.settings["rank"], {}
@@ -20,7 +64,8 @@ class ShareLoRA(Method):
             for factor, shape, std in (("A", (s["rank"], linear.in_features), 0.25),
                                        ("B", (linear.out_features, s["rank"]), 0.1)):
                 own = factor not in s["shared_factors"]
-                name = f"{module}.lora_{factor}.weight" if own else f"{layer}.sharelora.{site}.lora_{factor}.weight"
+                of = f"width_{max(shape)}" if s.get("share_scope") == "all" else site
+                name = f"{module}.lora_{factor}.weight" if own else f"{layer}.sharelora.{of}.lora_{factor}.weight"
                 if name not in self.named:
                     self.parameter(name, *shape, std=std)
                 pair.append(self.named[name])
