@@ -12,6 +12,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/strictjson"
@@ -154,9 +155,13 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 		BaseModel: d.Base.Path, Inference: true, TaskType: "SEQ_CLS", Type: methods[d.Method.name].peftType,
 		ModulesToSave: []string{"classifier"},
 	}
-	// A decoder has no head, and its adapter is loaded with the language model.
+	// A decoder has no head, and its adapter is loaded with the language model. PEFT finds linear layers by the names
+	// that they have in the model.
 	if len(head) == 0 {
 		c.TaskType, c.ModulesToSave = "CAUSAL_LM", nil
+		d.Method = d.Method.On(model.DecoderSiteNames)
+	} else if d.Base.Type == "mpnet" {
+		d.Method = d.Method.On(model.MPNetSiteNames)
 	}
 	for _, p := range head {
 		if isPooler(p) {

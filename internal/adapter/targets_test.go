@@ -1,10 +1,15 @@
 package adapter_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 )
 
@@ -34,6 +39,50 @@ func TestOn(t *testing.T) {
 		was := fmt.Sprint(c.config.Value(c.key))
 		if got := fmt.Sprint(c.config.On(model.SiteNames).Value(c.key)); got != was {
 			t.Errorf("%s has %s %s on an encoder; want %s", c.config.Name(), c.key, got, was)
+		}
+	}
+}
+
+// TestSavedTargets: the configuration that PEFT reads names the linear layers by their names in the decoder, and
+// lor2c.json as the run file does.
+func TestSavedTargets(t *testing.T) {
+	dev := cpu.Open[float32](1)
+	m, err := model.LoadDecoder(dev, "../../testdata/golden_decoder/llama_bias", 40, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"lora": "[q_proj v_proj]", "adalora": "[q_proj v_proj]", "ia3": "[k_proj v_proj down_proj]",
+		"vera": "[q_proj v_proj]",
+	} {
+		c, dir := adapter.NewConfig(name), t.TempDir()
+		method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := adapter.Description{Method: c, Base: adapter.Base{Type: "llama", Layers: m.HiddenLayers()}}
+		if err := adapter.Save(dir, dev, d, method, nil); err != nil {
+			t.Fatal(err)
+		}
+		for file, want := range map[string]string{
+			"adapter_config.json": want, "lor2c.json": fmt.Sprint(c.Value("target_modules")),
+		} {
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var own struct {
+				Targets []string `json:"target_modules"`
+				Method  struct {
+					Targets []string `json:"target_modules"`
+				}
+			}
+			if err := json.Unmarshal(text, &own); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(slices.Concat(own.Targets, own.Method.Targets)); got != want {
+				t.Errorf("%s: %s has %s; want %s", name, file, got, want)
+			}
 		}
 	}
 }
