@@ -241,3 +241,15 @@ func TestRoundUp(t *testing.T) {
 		}
 	}
 }
+
+// TestWholeScores: scores that are whole numbers, such as ranks, are written without decimals.
+func TestWholeScores(t *testing.T) {
+	for score, want := range map[float64]string{2: "2", 2.5: "2.500"} {
+		svg := string(HeatStrip(Strip{Name: "strip", Score: "rank", Layers: 2, Columns: []StripColumn{
+			{Epoch: 1, Modules: []ScoredSpan{{0, 0, score}, {1, 1, 4}}},
+		}}).SVG(Light()))
+		if !strings.Contains(svg, ">"+want+"</text>") || score == 2 && strings.Contains(svg, "2.000") {
+			t.Errorf("%g is not written as %s", score, want)
+		}
+	}
+}

@@ -27,6 +27,7 @@ type heat struct {
 	// numbers is the number of decimals of the value that is written into a
 	// cell without a text if there is room; 0 writes no value.
 	numbers int
+	whole   bool // the values are whole numbers, without decimals
 }
 
 // Plot implements plot.Plotter.
@@ -70,7 +71,11 @@ func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
 		}
 		text := k.text
 		if text == "" && h.numbers > 0 && !math.IsNaN(k.value) {
-			text = strconv.FormatFloat(k.value, 'f', h.numbers, 64)
+			decimals := h.numbers
+			if h.whole {
+				decimals = 0
+			}
+			text = strconv.FormatFloat(k.value, 'f', decimals, 64)
 			if style.Width(text) > r.Max.X-r.Min.X-4 || r.Max.Y-r.Min.Y < 11 {
 				text = ""
 			}

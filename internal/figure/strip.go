@@ -1,6 +1,9 @@
 package figure
 
 import (
+	"math"
+	"slices"
+
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -52,11 +55,13 @@ func HeatStrip(s Strip) Figure {
 		start = column.Epoch
 	}
 	lo, hi := bounds(scores)
+	whole := !slices.ContainsFunc(scores, func(x float64) bool { return x != math.Trunc(x) })
 	height := 60 + 17*vg.Length(s.Layers)
 	draw := func(c draw.Canvas, t Theme) {
 		p := heatAxes(t, "epoch", "layer", 0, start, -0.5, float64(s.Layers)-0.5)
 		p.Y.Tick.Marker = counted(0, s.Layers-1, 0, 33)
-		drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t, numbers: 3}, s.Score)
+		drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t, numbers: 3, whole: whole},
+			s.Score)
 	}
 	return Figure{
 		Name: s.Name, Title: s.Title, Caption: s.Caption,
