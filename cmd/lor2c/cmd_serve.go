@@ -5,6 +5,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,18 +21,23 @@ type serveOptions struct {
 	checkpoint, model string
 	listen, tokenFile string
 	device, precision string
+	template          string
+	lengths           serve.Lengths
 	serve.Options
 }
 
 func newServeCommand() *cobra.Command {
 	var o serveOptions
 	c := &cobra.Command{
-		Use:   "serve (--adapter DIR | --run DIR)",
-		Short: "Answer predictions over HTTP",
-		Long: wrap("Serve loads adapters and their base model once and answers HTTP requests until it is stopped. POST "+
-			"/predict takes texts as JSON and returns what lor2c predict writes, with the same bits: requests that wait "+
-			"together are computed together, and no text changes what another gets. /healthz and /readyz report the state, "+
-			"/metrics has counters for Prometheus.", "") + "\n\n" +
+		Use:   "serve (--adapter DIR | --run DIR | --model DIR)",
+		Short: "Answer predictions and continue texts over HTTP",
+		Long: wrap("Serve loads adapters and their base model once and answers HTTP requests until it is stopped. With an "+
+			"encoder, POST /predict takes texts as JSON and returns what lor2c predict writes. With a decoder, POST "+
+			"/v1/completions and /v1/chat/completions have the form of the OpenAI API, also streamed, and return what lor2c "+
+			"generate writes. Requests that wait together are computed together, and no text changes what another gets. "+
+			"/healthz and /readyz report the state, /metrics has counters for Prometheus.", "") + "\n\n" +
+			wrap("With --adapter-root, requests can add, replace and remove adapters of the same base model: PUT "+
+				"/adapters/NAME with {\"dir\": \"a directory below the root\"}, and DELETE /adapters/NAME.", "") + "\n\n" +
 			wrap("The server listens on this machine alone. For another address it needs a token, which every request carries "+
 				"in the header Authorization: Bearer TOKEN. The token is in a file or in the environment variable LOR2C_TOKEN. "+
 				"There is no TLS; put a proxy in front of a server that others reach.", "") + "\n\n" +
@@ -40,6 +46,7 @@ func newServeCommand() *cobra.Command {
 				"with 128+N.", ""),
 		Example: "  lor2c serve --run runs/reviews\n" +
 			"  lor2c serve --adapter new=runs/a/best --adapter old=runs/b/best\n" +
+			"  lor2c serve --model models/SmolLM2-135M-Instruct --context 2048\n" +
 			"  lor2c serve --run runs/reviews --listen 0.0.0.0:8080 --token-file token",
 		Annotations: exits(exitDevice, exitMismatch, exitLost),
 		Args:        noArgs,
@@ -49,18 +56,25 @@ func newServeCommand() *cobra.Command {
 	f.StringArrayVar(&o.adapters, "adapter", nil, "adapter directory `DIR`, or NAME=DIR; may be repeated")
 	f.StringArrayVar(&o.runs, "run", nil, "run directory `DIR` that lor2c train wrote; may be repeated")
 	f.StringVar(&o.checkpoint, "checkpoint", "best", "with --run, checkpoint `NAME`: best, final or checkpoint-N")
-	f.StringVar(&o.model, "model", "", "base model `DIR`, if it is not where the adapter says")
+	f.StringVar(&o.model, "model", "", "base model `DIR`, if it is not where the adapter says; a decoder needs no adapter")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on, as host:port; port 0 takes a free one")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` with the token that requests must carry")
-	f.IntVar(&o.Batch, "batch", 64, "compute at most `N` texts at a time")
+	f.StringVar(&o.AdapterRoot, "adapter-root", "", "let requests load adapters from below `DIR`")
+	f.IntVar(&o.Batch, "batch", 0, "compute at most `N` texts at a time; 0 is 64, or 8 with a decoder")
 	f.DurationVar(&o.Wait, "batch-wait", 2*time.Millisecond, "let a text wait at most `TIME` for others to compute with")
 	f.Int64Var(&o.MaxBody, "max-body", 1<<20, "refuse requests of more than `N` bytes")
 	f.IntVar(&o.MaxRows, "max-rows", 1024, "refuse requests with more than `N` texts")
 	f.IntVar(&o.MaxQueue, "max-queue", 256, "refuse requests, with status 429, while `N` others wait")
+	f.IntVar(&o.lengths.Context, "context", 4096, "with a decoder, allow `N` tokens of prompt and continuation, or as "+
+		"many as the model takes")
+	f.IntVar(&o.lengths.New, "max-new-tokens", 256, "with a decoder, add at most `N` tokens if a request names no number")
+	f.StringVar(&o.template, "template", "", "with a decoder, put conversations into the form `NAME`: chat, the model's "+
+		"own, alpaca or none; by default that of the adapter, or chat")
 	f.DurationVar(&o.Timeout, "timeout", 5*time.Minute, "give a request up after `TIME`")
 	f.DurationVar(&o.Grace, "grace", 30*time.Second, "when stopped, give accepted requests `TIME` to be answered")
 	deviceFlag(c, &o.device)
 	precisionFlag(c, &o.precision, "")
+	_ = c.RegisterFlagCompletionFunc("template", words(templates...))
 	return c
 }
 
@@ -85,13 +99,13 @@ func runServe(c *cobra.Command, o serveOptions) error {
 	}
 	defer l.Close()
 	o.Reading, o.Log = reading, log.New(c.ErrOrStderr(), "", log.LstdFlags|log.LUTC)
-	s, closeAll, err := o.open(names, dirs)
+	s, closeAll, err := o.open(c, names, dirs)
 	if err != nil {
 		return err
 	}
 	defer closeAll()
 	endsItself(c.Context())
-	fmt.Fprintf(c.ErrOrStderr(), "lor2c: serving %s on http://%s\n", place.List(names), l.Addr())
+	fmt.Fprintf(c.ErrOrStderr(), "lor2c: serving %s on http://%s\n", place.List(s.Names()), l.Addr())
 	err = s.Serve(c.Context(), l)
 	fmt.Fprintf(c.ErrOrStderr(), "lor2c: stopped after %s\n", place.Count(int(s.Answered()), "answer", "answers"))
 	return err
@@ -102,12 +116,16 @@ func (o serveOptions) check() error {
 	fault := func(format string, a ...any) error {
 		return usageError{fmt.Errorf("lor2c: serve: "+format, a...)}
 	}
-	if len(o.adapters)+len(o.runs) == 0 {
-		return fault("name an adapter with --adapter DIR, or a run with --run DIR")
+	if len(o.adapters)+len(o.runs) == 0 && o.model == "" {
+		return fault("name an adapter with --adapter DIR, a run with --run DIR, or a decoder with --model DIR")
+	}
+	if o.template != "" && !slices.Contains(templates, o.template) {
+		return fault("--template is %s; want one of %s", place.Quote(o.template), strings.Join(templates, ", "))
 	}
 	for name, n := range map[string]int64{
-		"batch": int64(o.Batch), "max-body": o.MaxBody, "max-rows": int64(o.MaxRows), "max-queue": int64(o.MaxQueue),
-		"timeout": int64(o.Timeout), "grace": int64(o.Grace), "batch-wait": int64(o.Wait) + 1,
+		"batch": int64(o.Batch) + 1, "batch-wait": int64(o.Wait) + 1, "max-body": o.MaxBody, "max-rows": int64(o.MaxRows),
+		"max-queue": int64(o.MaxQueue), "timeout": int64(o.Timeout), "grace": int64(o.Grace),
+		"context": int64(o.lengths.Context), "max-new-tokens": int64(o.lengths.New),
 	} {
 		if n < 1 {
 			return fault("--%s is too small; want a positive value", name)
@@ -120,7 +138,7 @@ func (o serveOptions) check() error {
 		return err
 	}
 	return checkPaths(append(append(named("--adapter", o.adapters), named("--run", o.runs)...), "--model", o.model,
-		"--token-file", o.tokenFile)...)
+		"--token-file", o.tokenFile, "--adapter-root", o.AdapterRoot)...)
 }
 
 // readToken sets the token from its file or the environment. It returns an error if there is none and other machines

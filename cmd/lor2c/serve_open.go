@@ -1,12 +1,21 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/serve"
 	"github.com/lor2c/lor2c/internal/terminal"
 	"github.com/lor2c/lor2c/internal/train"
@@ -48,8 +57,34 @@ func nameOf(dir string) string {
 	return name[:min(len(name), 64)]
 }
 
-// open loads the adapters and returns their server, and a function that closes what it uses.
-func (o serveOptions) open(names, dirs []string) (s *serve.Server, closeAll func(), err error) {
+// open loads the models and returns their server, and a function that closes what it uses.
+func (o serveOptions) open(c *cobra.Command, names, dirs []string) (*serve.Server, func(), error) {
+	decoder := len(dirs) == 0
+	if !decoder {
+		first, err := adapter.Open(dirs[0])
+		if err != nil {
+			return nil, nil, err
+		}
+		// An adapter of PEFT names no task; one of a decoder has no head.
+		decoder = first.Task.Name == dataset.Instruct || first.Outputs() == 0
+		first.Close()
+	}
+	if root := o.AdapterRoot; root != "" {
+		if info, err := os.Stat(root); err != nil || !info.IsDir() {
+			return nil, nil, usageError{fmt.Errorf("lor2c: serve: --adapter-root %s is not a directory; want one with adapters",
+				root)}
+		}
+	}
+	if decoder {
+		o.Batch = cmp.Or(o.Batch, 8)
+		return o.openDecoder(c, names, dirs)
+	}
+	o.Batch = cmp.Or(o.Batch, 64)
+	return o.openLabels(names, dirs)
+}
+
+// openLabels loads adapters of encoders.
+func (o serveOptions) openLabels(names, dirs []string) (*serve.Server, func(), error) {
 	all, err := train.OpenPredictor(dirs, o.model)
 	if err != nil {
 		return nil, nil, err
@@ -59,13 +94,14 @@ func (o serveOptions) open(names, dirs []string) (s *serve.Server, closeAll func
 		all.Close()
 		return nil, nil, err
 	}
-	closeAll = func() {
+	closeAll := func() {
 		all.Close()
 		dev.Close()
 	}
-	screen := terminal.Open(os.Stderr, terminal.Of(os.Stderr), nil)
+	screen := screenOfStderr()
 	var adapters []serve.Adapter[serve.Model]
-	for i, p := range all.Each() {
+	parts := all.Each()
+	for i, p := range parts {
 		if err := p.Load(dev); err != nil {
 			closeAll()
 			return nil, nil, err
@@ -75,8 +111,97 @@ func (o serveOptions) open(names, dirs []string) (s *serve.Server, closeAll func
 		}
 		adapters = append(adapters, serve.Adapter[serve.Model]{Name: names[i], Dir: dirs[i], Model: p})
 	}
-	first := all.Each()[0]
-	return serve.NewLabels(o.Options, compute.Device(dev), adapters, func(dir string) (serve.Model, error) {
-		return first.Beside(dir)
-	}), closeAll, nil
+	open := func(dir string) (serve.Model, error) { return parts[0].Beside(dir) }
+	return serve.NewLabels(o.Options, dev, adapters, open), closeAll, nil
+}
+
+// openDecoder loads a decoder and adapters of it, or one adapter that changes the decoder.
+func (o serveOptions) openDecoder(c *cobra.Command, names, dirs []string) (*serve.Server, func(), error) {
+	texts, err := generate.Open(generate.Source{Model: o.model, Adapter: append(dirs, "")[0]})
+	if err != nil {
+		return nil, nil, err
+	}
+	closeAll := texts.Close
+	fail := func(err error) (*serve.Server, func(), error) {
+		closeAll()
+		return nil, nil, err
+	}
+	// base is what is loaded, and all are those that requests name.
+	base := texts
+	var all []serve.Adapter[*serve.Voice]
+	add := func(name, dir string, t *generate.Texts) {
+		all = append(all, serve.Adapter[*serve.Voice]{Name: name, Dir: dir, Model: serve.NewVoice(t, o.template)})
+	}
+	switch {
+	case !texts.Shares() && len(dirs) > 1:
+		return fail(usageError{fmt.Errorf("lor2c: serve: the adapter %s changes its base model; serve it alone", dirs[0])})
+	case !texts.Shares():
+		add(names[0], dirs[0], texts)
+	default:
+		base = texts.Base()
+		for i, dir := range dirs {
+			t, err := base.With(dir)
+			if err != nil {
+				return fail(err)
+			}
+			add(names[i], dir, t)
+		}
+		if name := nameOf(base.Dir()); !slices.Contains(names, name) {
+			add(name, base.Dir(), base)
+		}
+	}
+	dev, err := openDevice(o.device, o.precision)
+	if err != nil {
+		return fail(err)
+	}
+	closeAll = func() {
+		texts.Close()
+		dev.Close()
+	}
+	g, err := o.loadDecoder(c, dev, base)
+	if err != nil {
+		return fail(err)
+	}
+	for _, v := range all {
+		if !base.Shares() {
+			v.Model.Alone(g)
+		} else if err := v.Model.Attach(g); err != nil {
+			return fail(err)
+		}
+	}
+	s, err := serve.NewDecoder(o.Options, g, o.lengths, all, func(dir string) (*serve.Voice, error) {
+		if !base.Shares() {
+			return nil, usageError{fmt.Errorf("lor2c: serve: the adapter %s changes its base model; start a server without it "+
+				"for further adapters", dirs[0])}
+		}
+		t, err := base.With(dir)
+		if err != nil {
+			return nil, err
+		}
+		return serve.NewVoice(t, o.template), nil
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return s, closeAll, nil
+}
+
+// loadDecoder loads a decoder, with memory for the texts that are continued at a time. It sets the length of a text to
+// what the model takes.
+func (o *serveOptions) loadDecoder(c *cobra.Command, dev compute.Device, base *generate.Texts) (
+	*generate.Generator, error) {
+	o.lengths.Context = min(o.lengths.Context, base.MaxTokens)
+	plan, err := base.Plan(dev, o.Batch, o.lengths.Context)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Texts < o.Batch {
+		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time; --batch is %d\n",
+			place.Count(plan.Texts, "text", "texts"), o.lengths.Context, o.Batch)
+	}
+	g, err := base.Load(dev, o.lengths.Context, 0)
+	if err == nil {
+		err = g.Use(plan)
+	}
+	return g, err
 }

@@ -88,7 +88,7 @@ var layers = []struct {
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
 			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
-			"internal/instruct"}},
+			"internal/dataset", "internal/instruct"}},
 	{"internal/evaluate", []string{
 		"internal/place", "internal/infile", "internal/metric", "internal/identity", "internal/checkpoint",
 		"internal/outfile", "internal/tokenizer", "internal/benchmark", "internal/generate",
@@ -112,7 +112,7 @@ var layers = []struct {
 	}},
 	{"internal/serve", []string{
 		"internal/place", "internal/strictjson", "internal/compute", "internal/dataset", "internal/adapter",
-		"internal/train", "internal/predict",
+		"internal/chat", "internal/instruct", "internal/generate", "internal/train", "internal/predict",
 	}},
 	{"internal/report", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/metric", "internal/runlog", "internal/schedule",
@@ -141,6 +141,7 @@ var layers = []struct {
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},
+	{"scripts/serve_load", nil},
 	{"scripts/configdocs", []string{"internal/adapter", "internal/config"}},
 }
 

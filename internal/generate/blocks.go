@@ -16,7 +16,9 @@ const leastShared = 32
 
 // text is a text whose keys and values are in blocks of the cache.
 type text struct {
-	request  int
+	ask      *Ask    // nil for a text that is scored
+	owner    any     // the method that its keys and values come from
+	result   Result  // so far
 	ids      []int32 // of prompt and continuation
 	prompt   int     // how many of them are the prompt
 	cached   int     // how many are in the cache
@@ -58,11 +60,14 @@ func newBlocks(n int) *blocks {
 	return b
 }
 
-// longest returns the text whose cached tokens share the longest start with ids, and the length of that start. The text
-// is nil if none does. Keys and values of the first tokens of a text do not depend on those that follow, so a text can
-// use those of another.
-func (b *blocks) longest(ids []int32) (source *text, n int) {
+// longest returns the text of an owner whose cached tokens share the longest start with ids, and the length of that
+// start. The text is nil if none does. Keys and values of the first tokens of a text do not depend on those that
+// follow, so a text can use those of another.
+func (b *blocks) longest(owner any, ids []int32) (source *text, n int) {
 	for _, t := range b.texts {
+		if t.owner != owner {
+			continue
+		}
 		if same := shared(t.ids[:t.cached], ids); same > n {
 			source, n = t, same
 		}
@@ -149,6 +154,17 @@ func (b *blocks) evict(source *text) {
 	}
 	b.drop(b.texts[i].blocks)
 	b.texts = slices.Delete(b.texts, i, i+1)
+}
+
+// release removes the finished texts of an owner.
+func (b *blocks) release(owner any) {
+	b.texts = slices.DeleteFunc(b.texts, func(t *text) bool {
+		if !t.finished || t.owner != owner {
+			return false
+		}
+		b.drop(t.blocks)
+		return true
+	})
 }
 
 // drop takes blocks from one text.

@@ -124,65 +124,43 @@ func (g *Generator) Run(ctx context.Context, requests []Request, slots int) ([]R
 	if len(requests) == 0 {
 		return results, nil
 	}
-	slots = max(1, min(slots, len(requests)))
-	if err := g.Prepare(slots, longest); err != nil {
+	l, err := g.Live(max(1, min(slots, len(requests))), longest)
+	if err != nil {
 		return results, err
 	}
-	g.sampler.Sampling = g.Sampling
-	var active []*text
 	defer func() {
-		for _, t := range active {
+		for _, t := range l.active {
+			results[t.ask.Number] = t.result
 			g.blocks.finish(t)
 		}
 	}()
-	for next := 0; next < len(requests) || len(active) > 0; {
+	var failed error
+	for i, r := range requests {
+		l.Add(&Ask{
+			Request: r, Method: g.Method, Sampling: g.Sampling, Seed: g.Seed, Number: i,
+			Token: func(id int32) bool { return g.Token != nil && g.Token(i, id) },
+			Done: func(r Result, err error) {
+				if results[i] = r; err != nil {
+					failed = cmp.Or(failed, err)
+				} else if g.Done != nil {
+					g.Done(i, r)
+				}
+			},
+		})
+	}
+	for l.Texts() > 0 {
 		if ctx.Err() != nil {
-			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, next-len(active), len(requests))
+			return results, fmt.Errorf("generate: %w after %d of %d texts", ErrInterrupted, len(requests)-l.Texts(),
+				len(requests))
 		}
-		admitted := g.admit(requests, next, slots-len(active))
-		next, active = next+len(admitted), append(active, admitted...)
-		if err := g.pass(active); err != nil {
-			active = nil
-			g.Forget() // the pass may have written a part of the keys and values
+		if err := l.Step(); err != nil {
 			return results, err
 		}
-		going := active[:0]
-		for i, t := range active {
-			if g.choose(t, g.next(i, t), requests[t.request].MaxNew, &results[t.request]) {
-				going = append(going, t)
-				continue
-			}
-			g.blocks.finish(t)
-			if g.Done != nil {
-				g.Done(t.request, results[t.request])
-			}
+		if failed != nil {
+			return results, failed
 		}
-		active = going
 	}
 	return results, nil
-}
-
-// admit returns texts for at most n requests from `next` on. It stops at a request that would make the pass too long,
-// for which there are not enough blocks, or that can reuse many of the tokens that the pass computes for another.
-func (g *Generator) admit(requests []Request, next, n int) (texts []*text) {
-	tokens := 0
-	for i := next; i < len(requests) && len(texts) < n; i++ {
-		r := requests[i]
-		source, cached := g.blocks.longest(r.IDs[:len(r.IDs)-1])
-		tokens += len(r.IDs) - cached
-		waits := slices.ContainsFunc(texts, func(t *text) bool { return shared(t.ids, r.IDs) >= cached+leastShared })
-		if len(texts) > 0 && (waits || tokens > maxPrefill) {
-			break
-		}
-		// The last token of a text is never computed.
-		t := g.blocks.take(r.IDs, source, cached, len(r.IDs)+r.MaxNew-1, g.copy)
-		if t == nil {
-			break
-		}
-		t.request = i
-		texts = append(texts, t)
-	}
-	return texts
 }
 
 // copy copies the first rows of a block of the cache to another one.
@@ -204,7 +182,7 @@ func (g *Generator) pass(texts []*text) error {
 	}
 	logits := p.Linear(out, g.Model.Vocabulary(), nil, compute.Identity)
 	g.logits, g.best = g.logits[:0], g.best[:0]
-	if g.Sampling.mostProbable() {
+	if !slices.ContainsFunc(texts, func(t *text) bool { return t.ask == nil || !t.ask.Sampling.mostProbable() }) {
 		best := g.Dev.Temp(compute.Shape{len(texts)}, compute.Exact)
 		g.Dev.ArgMax(best, logits.Value)
 		g.best = slices.Grow(g.best, len(texts))[:len(texts)]
@@ -214,18 +192,16 @@ func (g *Generator) pass(texts []*text) error {
 		g.logits = slices.Grow(g.logits, n)[:n]
 		g.Dev.Download(g.logits, logits.Value)
 	}
-	if err := g.Dev.Err(); err != nil {
-		return err
+	return g.Dev.Err()
+}
+
+// notFinite reports whether a logit of text i of the last pass is not a number.
+func (g *Generator) notFinite(i int) bool {
+	if len(g.best) > 0 {
+		return g.best[i] < 0
 	}
-	wrong := slices.IndexFunc(g.best, func(id float32) bool { return id < 0 })
-	if i := slices.IndexFunc(g.logits, func(x float32) bool { return x != x }); i >= 0 {
-		wrong = i / g.Model.Vocab
-	}
-	if wrong >= 0 {
-		return fmt.Errorf("generate: a logit behind token %d of text %d is not finite; look at the weights of the model and "+
-			"of the adapter", texts[wrong].cached, texts[wrong].request)
-	}
-	return nil
+	v := g.Model.Vocab
+	return slices.ContainsFunc(g.logits[i*v:(i+1)*v], func(x float32) bool { return x != x })
 }
 
 // next returns the token that follows t, which is text i of the last pass.
@@ -234,7 +210,8 @@ func (g *Generator) next(i int, t *text) int32 {
 		return int32(g.best[i])
 	}
 	v := g.Model.Vocab
-	return g.sampler.next(g.logits[i*v:(i+1)*v], t.ids, draw(g.Seed, t.request, len(t.ids)))
+	g.sampler.Sampling = t.ask.Sampling
+	return g.sampler.next(g.logits[i*v:(i+1)*v], t.ids, draw(t.ask.Seed, t.ask.Number, len(t.ids)))
 }
 
 // forward computes the new tokens of b and returns the output at the rows that it reads.
@@ -256,18 +233,17 @@ func (g *Generator) forward(b model.Batch) (*model.Pass, *tape.Var, error) {
 }
 
 // choose adds the next token to t and reports whether the text goes on.
-func (g *Generator) choose(t *text, id int32, maxNew int, r *Result) (goes bool) {
+func (g *Generator) choose(t *text, id int32) (goes bool) {
 	if slices.Contains(g.EOS, id) {
-		r.Reason = EndOfText
+		t.result.Reason = EndOfText
 		return false
 	}
-	t.ids = append(t.ids, id)
-	r.IDs = append(r.IDs, id)
+	t.ids, t.result.IDs = append(t.ids, id), append(t.result.IDs, id)
 	switch {
-	case g.Token != nil && g.Token(t.request, id):
-		r.Reason = Stopped
-	case len(t.ids)-t.prompt >= maxNew:
-		r.Reason = Length
+	case t.ask.Token(id):
+		t.result.Reason = Stopped
+	case len(t.ids)-t.prompt >= t.ask.MaxNew:
+		t.result.Reason = Length
 	default:
 		return true
 	}

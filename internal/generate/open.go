@@ -31,6 +31,7 @@ type Texts struct {
 	Limit     string // MaxTokens in words
 	dir       string
 	saved     *adapter.Saved
+	four      bool           // the linear layers of the model are stored in four bits
 	sum       string         // of the weights, once they were read for it
 	template  string         // how Prompt makes a text of a conversation
 	chat      *chat.Template // that of the model, if template says so
@@ -44,7 +45,7 @@ func Open(s Source) (*Texts, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.saved = saved
+		t.saved, t.four = saved, saved.NF4()
 		if s.Model == "" {
 			if s.Model, err = saved.FindBase(); err != nil {
 				t.Close()
@@ -160,7 +161,7 @@ func (t *Texts) Identity() (map[string]string, error) {
 	id := map[string]string{
 		"model": t.dir, "weights": sum, "tokenizer": hex.EncodeToString(words[:]), "quantize": "none", "adapter": "none",
 	}
-	if t.nf4() {
+	if t.four {
 		id["quantize"] = "nf4"
 	}
 	if t.saved != nil {
@@ -179,9 +180,6 @@ func (t *Texts) fingerprint() (sum string, err error) {
 	}
 	return t.sum, place.Given(err)
 }
-
-// nf4 reports whether the linear layers of the model are stored in four bits.
-func (t *Texts) nf4() bool { return t.saved != nil && t.saved.NF4() }
 
 // method returns the method of the adapter, or without one a method that changes nothing.
 func (t *Texts) method() adapter.Config {
@@ -230,13 +228,27 @@ func (t *Texts) Load(dev compute.Device, tokens int, seed uint64) (*Generator, e
 func (t *Texts) attach(
 	dev compute.Device, m *model.Decoder, seed uint64, quantize func(compute.Device, model.Network),
 ) (*Generator, error) {
-	if t.nf4() {
+	if t.four {
 		quantize(dev, m)
 	}
+	method, err := t.attachMethod(dev, m, seed)
+	return &Generator{Dev: dev, Model: m, Method: method, EOS: t.EOS, Seed: seed, Sampling: t.Sampling}, err
+}
+
+// attachMethod creates the method of the adapter, without its values.
+func (t *Texts) attachMethod(dev compute.Device, m *model.Decoder, seed uint64) (adapter.Method, error) {
 	settings := adapter.Settings{Config: t.method(), Seed: seed}
 	if t.saved != nil {
 		settings.Structure = t.saved.Structure
 	}
-	method, err := adapter.Attach(dev, m, settings)
-	return &Generator{Dev: dev, Model: m, Method: method, EOS: t.EOS, Seed: seed, Sampling: t.Sampling}, err
+	return adapter.Attach(dev, m, settings)
+}
+
+// Attach reads the adapter to a device, for a network of its base model that is there.
+func (t *Texts) Attach(dev compute.Device, m *model.Decoder, seed uint64) (adapter.Method, error) {
+	method, err := t.attachMethod(dev, m, seed)
+	if err == nil && t.saved != nil {
+		err = t.saved.Restore(dev, method, nil)
+	}
+	return method, err
 }

@@ -70,6 +70,9 @@ func (t *Texts) Prompt(messages []chat.Message) ([]int32, error) {
 	return t.Tokenizer.Encode(text, nil, 0).IDs, nil
 }
 
+// Converses reports whether the template has a form for several messages.
+func (t *Texts) Converses() bool { return t.template == instruct.TemplateChat }
+
 // token returns the spelling of a token, or "" if id is negative.
 func (t *Texts) token(id int32) string {
 	if id < 0 {

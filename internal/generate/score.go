@@ -79,8 +79,9 @@ func (g *Generator) score(q Query) ([]float64, error) {
 // follow computes text and returns the log-probabilities of continuations: either of one that follows row `from` and
 // the rows behind it, or of several tokens that follow the last row.
 func (g *Generator) follow(text []int32, from int, continuations [][]int32) (results []float64, err error) {
-	source, cached := g.blocks.longest(text[:from])
+	source, cached := g.blocks.longest(g.Method, text[:from])
 	t := g.blocks.take(text, source, cached, len(text), g.copy)
+	t.owner = g.Method
 	b := model.Batch{
 		IDs: text[t.cached:], Cu: []int32{0, int32(len(text) - t.cached)},
 		Continue: &model.Continuation{Cache: g.cache, Tables: [][]int32{t.blocks}, Past: []int{t.cached}},

@@ -22,6 +22,7 @@ type answer struct {
 	path    string // the pattern of the request's path, with its method
 	status  int
 	started time.Time
+	reading time.Duration // for the client to take each part
 }
 
 // Unwrap returns the response, for http.ResponseController.
@@ -40,6 +41,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
+	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(time.Now().Add(a.reading))
 	return a.ResponseWriter.Write(p)
 }
 
@@ -63,21 +65,29 @@ func (s *Server) refuse(a *answer, r *http.Request, err error) {
 	if a.status != 0 {
 		return
 	}
-	status, kind := statusOf(r.Context(), err), "invalid_request_error"
+	status := statusOf(r.Context(), err)
 	switch {
 	case status == statusGone:
 		a.status = status
 		return
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
-		kind = "server_busy"
 		a.Header().Set("Retry-After", "1")
-	case status >= http.StatusInternalServerError:
-		kind = "server_error"
 	case status == http.StatusUnauthorized:
 		a.Header().Set("WWW-Authenticate", `Bearer realm="lor2c"`)
-	}
-	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable && !errors.Is(err, errBug) {
+	case status >= http.StatusInternalServerError && !errors.Is(err, errBug):
 		s.Log.Print(err)
+	}
+	writeJSON(a, status, errorBody(r, err))
+}
+
+// errorBody returns the body of an answer with an error.
+func errorBody(r *http.Request, err error) map[string]any {
+	kind := "invalid_request_error"
+	switch status := statusOf(r.Context(), err); {
+	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+		kind = "server_busy"
+	case status >= http.StatusInternalServerError:
+		kind = "server_error"
 	}
 	var param, code *string
 	var refused *refusalError
@@ -86,9 +96,9 @@ func (s *Server) refuse(a *answer, r *http.Request, err error) {
 	} else if cause := context.Cause(r.Context()); cause != nil {
 		err = cause
 	}
-	writeJSON(a, status, map[string]any{"error": map[string]any{
+	return map[string]any{"error": map[string]any{
 		"message": strings.ReplaceAll(err.Error(), "\n", "; "), "type": kind, "param": param, "code": code,
-	}})
+	}}
 }
 
 func optional(s string) *string {

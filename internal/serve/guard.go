@@ -29,7 +29,7 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		s.accepted.Add(1)
 		s.open.Add(1)
 		defer s.open.Add(-1)
-		a := &answer{ResponseWriter: w, started: time.Now()}
+		a := &answer{ResponseWriter: w, started: time.Now(), reading: s.Reading}
 		_, a.path = mux.Handler(r)
 		defer s.observe(a)
 		defer s.recover(a, r)

@@ -35,7 +35,6 @@ type Adapter[M any] struct {
 type labels struct {
 	adapters registry[Model]
 	dev      compute.Device
-	open     func(dir string) (Model, error)
 	options  Options
 	*metrics
 	worker *worker[*rows]
@@ -59,7 +58,19 @@ type rows struct {
 // NewLabels returns a server that predicts with adapters, which are on a device. open opens a further adapter of the
 // same base model.
 func NewLabels(o Options, dev compute.Device, adapters []Adapter[Model], open func(dir string) (Model, error)) *Server {
-	l := &labels{dev: dev, open: open, options: o}
+	l := &labels{dev: dev, options: o}
+	l.adapters.noun = "adapter"
+	l.adapters.load = func(dir string) (Model, error) {
+		m, err := open(dir)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.worker.call(func() error { return m.Load(dev) }); err != nil {
+			m.Close()
+			return nil, err
+		}
+		return m, nil
+	}
 	l.adapters.unload = func(m Model) {
 		_ = l.worker.call(func() error { m.Unload(); return nil })
 		m.Close()
@@ -77,11 +88,14 @@ func NewLabels(o Options, dev compute.Device, adapters []Adapter[Model], open fu
 
 func (l *labels) routes(s *Server, mux *http.ServeMux) {
 	mux.HandleFunc("POST /predict", s.handle(l.predict))
+	l.adapters.routes(s, mux)
 }
 
 func (l *labels) paths() string {
 	return "want POST /predict, /adapters, /healthz, /readyz or /metrics; a server of a decoder has /v1"
 }
+
+func (l *labels) names() []string { return names(l.adapters.all()) }
 
 func (l *labels) close() { l.worker.close() }
 

@@ -21,9 +21,12 @@ type named[M any] struct {
 // registry has the adapters of a server in the order in which they were added. An adapter that is removed or replaced
 // stays until the requests that use it are answered.
 type registry[M any] struct {
-	mu     sync.Mutex
-	list   []*named[M]
-	unload func(M) // called for an adapter that no request uses any more
+	noun    string // what requests name, for errors
+	mu      sync.Mutex
+	list    []*named[M]
+	loading sync.Mutex                  // one adapter is loaded or removed at a time
+	load    func(dir string) (M, error) // reads an adapter to the device
+	unload  func(M)                     // called for an adapter that no request uses any more
 }
 
 // acquire returns the adapter with a name, or the first if the name is empty. The caller releases it.
@@ -31,12 +34,14 @@ func (g *registry[M]) acquire(name string) (*named[M], error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.list) == 0 {
-		return nil, refusal(http.StatusNotFound, "serve: the server has no adapter; put one with PUT /adapters/NAME")
+		return nil, refusal(http.StatusNotFound, "serve: the server has no %s; put one with PUT /adapters/NAME", g.noun)
 	}
 	i := max(0, g.index(name))
 	if name != "" && g.index(name) < 0 {
-		return nil, refusal(http.StatusNotFound, "serve: there is no adapter %s; want one of %s", place.Quote(name),
-			place.List(g.names()))
+		err := refusal(http.StatusNotFound, "serve: there is no %s %s; want one of %s", g.noun, place.Quote(name),
+			place.List(names(g.list)))
+		err.param, err.code = g.noun, g.noun+"_not_found"
+		return nil, err
 	}
 	g.list[i].users++
 	return g.list[i], nil
@@ -106,8 +111,9 @@ func (g *registry[M]) index(name string) int {
 	return slices.IndexFunc(g.list, func(n *named[M]) bool { return n.name == name })
 }
 
-func (g *registry[M]) names() (list []string) {
-	for _, n := range g.list {
+// names returns the names in a list. The caller holds mu, or is the only one with the list.
+func names[M any](all []*named[M]) (list []string) {
+	for _, n := range all {
 		list = append(list, n.name)
 	}
 	return list

@@ -56,6 +56,8 @@ type task interface {
 	routes(s *Server, mux *http.ServeMux)
 	// paths says, for an error, which paths there are.
 	paths() string
+	// names lists what requests can choose.
+	names() []string
 	// close waits for the computation in progress and ends the goroutine that computes.
 	close()
 }
@@ -119,6 +121,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	}
 	return fault
 }
+
+// Names lists the adapters and models that requests can choose.
+func (s *Server) Names() []string { return s.task.names() }
 
 // Answered returns the number of requests that were accepted and have their answers.
 func (s *Server) Answered() int64 { return s.accepted.Load() - s.open.Load() }
