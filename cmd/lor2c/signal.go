@@ -91,8 +91,8 @@ func endsItself(ctx context.Context) {
 	}
 }
 
-// endsAtOnce tells the interrupts of ctx that the next signal ends the process again. It returns the error of ctx, which
-// is not nil if a signal has arrived before.
+// endsAtOnce tells the interrupts of ctx that the next signal ends the process again. It returns the error of ctx,
+// which is not nil if a signal has arrived before.
 func endsAtOnce(ctx context.Context) error {
 	if i, ok := ctx.Value(interruptsKey{}).(*interrupts); ok {
 		i.saves.Store(false)

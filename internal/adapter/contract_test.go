@@ -222,8 +222,8 @@ func (h *holding) LowRankInvNorm(dst, w, a, b compute.Tensor, scale float32) {
 	}
 }
 
-// checkGradient compares the sum of the gradients of two elements, that with the largest gradient and a random one, with
-// differences of the loss when both are changed by the same amount.
+// checkGradient compares the sum of the gradients of two elements, that with the largest gradient and a random one,
+// with differences of the loss when both are changed by the same amount.
 func checkGradient(t *testing.T, n *network, parts []model.Batch, p *tape.Param, grad []float64, random *rand.Rand) {
 	t.Helper()
 	value := cpu.Data[float64](p.Value)
