@@ -70,7 +70,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestComparisonFits: at 40 columns the table keeps the names and the differences, and lines break between words.
+// TestComparisonFits: at 40 columns the table keeps the differences with their intervals, and lines break between words.
 func TestComparisonFits(t *testing.T) {
 	interval := &metric.Interval{Low: -0.01, High: 0.02}
 	r := &compared{
@@ -91,7 +91,7 @@ func TestComparisonFits(t *testing.T) {
 			t.Errorf("%q is wider than 40 cells", line)
 		}
 	}
-	if text := shown(40); !strings.Contains(text, "accuracy  0.7000  0.7100  +0.0100\n") {
+	if text := shown(40); !strings.Contains(text, "accuracy  +0.0100  -0.0100  +0.0200\n") {
 		t.Errorf("40 cells:\n%s", text)
 	}
 	if text := shown(80); !strings.Contains(text, "accuracy  0.7000  0.7100  +0.0100  -0.0100  +0.0200  0.5000\n") {

@@ -82,8 +82,8 @@ func (r *compared) printScores(s *terminal.Screen, tty terminal.Terminal) {
 		width = max(width, len(name))
 	}
 	table := []terminal.Column{
-		{Width: width}, {Name: "A", Width: 6, Rank: 1}, {Name: "B", Width: 6, Rank: 1}, {Name: "B - A", Width: 7},
-		{Name: "from", Width: 7, Rank: 2}, {Name: "to", Width: 7, Rank: 2}, {Name: "p", Width: 6, Rank: 3},
+		{Width: width}, {Name: "A", Width: 6, Rank: 2}, {Name: "B", Width: 6, Rank: 2}, {Name: "B - A", Width: 7},
+		{Name: "from", Width: 7, Rank: 1}, {Name: "to", Width: 7, Rank: 1}, {Name: "p", Width: 6, Rank: 3},
 	}
 	s.Row(tty.TableRow(table, nil))
 	for _, name := range names {

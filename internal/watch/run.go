@@ -32,7 +32,8 @@ type view struct {
 
 	timing   []runlog.Timing
 	finished bool
-	pid      int
+	pid      int    // of the process that trains; 0 if it is not found
+	seen     int    // the last process that was found
 	resident int64  // bytes of the process in main memory; 0 if not known
 	memory   string // the plan of the memory, as the run logged it
 	damage   error  // of metrics.jsonl
@@ -58,7 +59,9 @@ func (v *view) read() error {
 		return err
 	}
 	v.finished = runlog.Finished(v.dir)
-	v.pid, v.resident = trainer(v.dir)
+	if v.pid, v.resident = trainer(v.dir); v.pid > 0 {
+		v.seen = v.pid
+	}
 	if v.memory == "" {
 		v.memory = plannedMemory(v.dir)
 	}
@@ -95,6 +98,8 @@ func (v *view) state(now time.Time) (text string, running bool) {
 		return fmt.Sprintf("running, process %d", v.pid), true
 	case v.finished:
 		return "finished", false
+	case v.seen > 0:
+		return fmt.Sprintf("process %d has ended; the same command continues the run", v.seen), false
 	case info == nil:
 		return "no record yet", false
 	}

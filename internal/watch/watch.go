@@ -95,12 +95,9 @@ func open(dir string) (shown, error) {
 // follow draws until the end.
 func (o *Options) follow(ctx context.Context, what shown) error {
 	help, held := false, false
-	var lines []string
 	for {
-		if !held || lines == nil {
-			lines = what.frame(o.Terminal, o.Terminal.Width(), o.Now())
-		}
-		o.draw(lines, help, held)
+		// A picture that is held still fits a terminal that is resized.
+		o.draw(what.frame(o.Terminal, o.Terminal.Width(), o.Now()), help, held)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("watch: %w; the run goes on", train.ErrInterrupted)

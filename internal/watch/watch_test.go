@@ -239,6 +239,18 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestEnded: a process that was seen to train and does so no more has ended, also right after a record.
+func TestEnded(t *testing.T) {
+	v := &view{seen: 12}
+	if text, running := v.state(time.Now()); running || !strings.HasPrefix(text, "process 12 has ended") {
+		t.Errorf("%q, %v", text, running)
+	}
+	v.finished = true
+	if text, running := v.state(time.Now()); running || text != "finished" {
+		t.Errorf("%q, %v", text, running)
+	}
+}
+
 // TestChart: bars have eighths of a row, the smallest has one, and a column without a value continues the one before.
 func TestChart(t *testing.T) {
 	nan := math.NaN()
