@@ -70,7 +70,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestComparisonFits: at 40 columns the table keeps the differences with their intervals, and lines break between words.
+// TestComparisonFits: at 40 columns the table keeps the differences with their intervals, and lines break at words.
 func TestComparisonFits(t *testing.T) {
 	interval := &metric.Interval{Low: -0.01, High: 0.02}
 	r := &compared{
