@@ -112,7 +112,7 @@ func decode(b []byte, to any) {
 func writeCache(dir string, key [32]byte, e *Encoded) (err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("dataset: write token cache: %w; want a folder that can be written, or no cache", err)
+			err = fmt.Errorf("dataset: write token cache: %w; make the folder of caches writable, or train without a cache", err)
 		}
 	}()
 	if err := os.MkdirAll(dir, 0o777); err != nil {

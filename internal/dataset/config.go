@@ -154,7 +154,7 @@ func (c Config) checkCustom(f *faults) {
 	case slices.Contains(c.Text, ""):
 		f.add("text", "an empty column name in %q; want the names of columns", c.Text)
 	case len(c.Text) == 2 && c.Text[0] == c.Text[1]:
-		f.add("text", "column %q twice; want two different columns", c.Text[0])
+		f.add("text", "the column %q is named twice; want two different columns", c.Text[0])
 	}
 	if c.Label == "" {
 		f.add("label", "not set; want the name of the label column")

@@ -56,7 +56,7 @@ func TestValidate(t *testing.T) {
 		{"empty_text", with(func(c *Config) { c.Text = []string{""} }),
 			[]string{`dataset: data.text: an empty column name in [""]; want the names of columns`}},
 		{"same_text", with(func(c *Config) { c.Text = []string{"a", "a"} }),
-			[]string{`dataset: data.text: column "a" twice; want two different columns`}},
+			[]string{`dataset: data.text: the column "a" is named twice; want two different columns`}},
 		{"label_is_text", with(func(c *Config) { c.Label = "t" }),
 			[]string{`dataset: data.label: "t" is a text column too; want another column`}},
 		{"kind", with(func(c *Config) { c.Kind = "regresion" }),

@@ -101,7 +101,7 @@ func TestBadText(t *testing.T) {
 		{"long.tsv", tsv, "text\tlabel\n" + strings.Repeat("a", maxLine+1),
 			`f:2: a line of more than 4 MiB; want one example per line`},
 		{"skipped", skip, broken(100, 11),
-			`f:102: 11 of 111 rows do not have 2 columns separated by tabs, of which this is the first; want at most one in a hundred`},
+			`f:102: 11 of 111 rows do not have 2 columns separated by tabs; this row is the first of them, and at most one row in a hundred may be malformed`},
 		{"key_twice", jsonl, `{"text":"a","label":1,"label":2}`,
 			`f:1:29: the object has the key "label" twice; every key may appear once; want one JSON object per line`},
 		{"broken_quotes.tsv", tsv, "text\tlabel\n\"a\nb\"\tx\n",

@@ -213,7 +213,7 @@ func TestEncodeErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = "dataset: write token cache: mkdir " + file +
-		": not a directory; want a folder that can be written, or no cache"
+		": not a directory; make the folder of caches writable, or train without a cache"
 	if _, err := Encode(t.Context(), newLetters(), sample(), 5, file); err == nil || err.Error() != want {
 		t.Errorf("error %v; want %s", err, want)
 	}

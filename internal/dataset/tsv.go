@@ -188,8 +188,8 @@ func (t *table) checkSkipped(path string, header []string) error {
 			place.Count(t.skipped, "row", "rows"),
 			len(header))
 	case t.skipped > max(handful, all/100):
-		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs, of which this is "+
-			"the first; want at most one in a hundred",
+		return fmt.Errorf("dataset: read %s:%d: %d of %d rows do not have %d columns separated by tabs; this row is the "+
+			"first of them, and at most one row in a hundred may be malformed",
 			path, t.firstSkipped, t.skipped, all, len(header))
 	}
 	t.findings = append(t.findings, Finding{Kind: "skipped", Path: path, Line: t.firstSkipped, Count: t.skipped,
@@ -203,5 +203,5 @@ func errEmpty(path string) error {
 }
 
 func errNoRows(path string) error {
-	return fmt.Errorf("dataset: read %s: a header and no example; want at least one example", path)
+	return fmt.Errorf("dataset: read %s: it has a header and no example; want at least one example", path)
 }

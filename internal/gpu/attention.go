@@ -8,7 +8,7 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 )
 
-// attentionArgs is the Go twin of struct AttentionArgs.
+// attentionArgs has the fields of struct AttentionArgs.
 type attentionArgs struct {
 	q, k, v, y, lse, dy, delta, dq, dk, dv ptr
 	cuQ, cuK, sequences, table             ptr
@@ -19,20 +19,20 @@ type attentionArgs struct {
 	vector, tableWidth, places             int32
 }
 
-// biasGradientArgs is the Go twin of struct BiasGradientArgs.
+// biasGradientArgs has the fields of struct BiasGradientArgs.
 type biasGradientArgs struct {
 	attention    attentionArgs
 	partial      ptr
 	rows, blocks int32
 }
 
-// biasSumArgs is the Go twin of struct BiasSumArgs.
+// biasSumArgs has the fields of struct BiasSumArgs.
 type biasSumArgs struct {
 	dst, partial ptr
 	count, parts int32
 }
 
-// deltaArgs is the Go twin of struct DeltaArgs.
+// deltaArgs has the fields of struct DeltaArgs.
 type deltaArgs struct {
 	y, dy, delta, n               ptr
 	heads, headDim, lanes, vector int32

@@ -4,7 +4,7 @@ package gpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// selectArgs is the Go twin of struct SelectArgs.
+// selectArgs has the fields of struct SelectArgs.
 type selectArgs struct {
 	dst, x, idx, n ptr
 	cols           int32
@@ -33,7 +33,7 @@ func (d *Device) selectRows(kernel string, dst, idx, x compute.Tensor) {
 	})
 }
 
-// argMaxArgs is the Go twin of struct ArgMaxArgs.
+// argMaxArgs has the fields of struct ArgMaxArgs.
 type argMaxArgs struct {
 	dst, x, n ptr
 	cols      int32

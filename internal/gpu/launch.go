@@ -24,8 +24,8 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 // computed from it, so that batches of nearly equal size have equal lists.
 func class(n int) int { return int(compute.Class(int64(n)*compute.Align) / compute.Align) }
 
-// launch queues the kernel of the given name. args is the Go twin of the kernel's argument struct: it has the same
-// fields in the same order, without padding.
+// launch queues the kernel of the given name. args has the fields of the kernel's argument struct in the same order,
+// without padding.
 func launch[A any](d *Device, name string, g grid, block, shared int, args A) {
 	if d.err != nil {
 		return
@@ -135,7 +135,7 @@ func (d *Device) address(p ptr) ptr {
 	return d.slot(uint32(p), uint32(p>>32))
 }
 
-// dropoutArgs is the Go twin of struct Dropout.
+// dropoutArgs has the fields of struct Dropout.
 type dropoutArgs struct {
 	at         ptr // address of the slots with the step and the first row
 	threshold  uint32

@@ -146,7 +146,7 @@ type lowRankWideArgs struct {
 	transposed, accumulate       uint32
 }
 
-// groupedArgs is the Go twin of struct GroupedArgs.
+// groupedArgs has the fields of struct GroupedArgs.
 type groupedArgs struct {
 	out, u, x, w, n     ptr
 	drop                dropoutArgs

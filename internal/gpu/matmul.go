@@ -4,7 +4,7 @@ package gpu
 
 import "github.com/lor2c/lor2c/internal/compute"
 
-// outputArgs is the Go twin of struct Output.
+// outputArgs has the fields of struct Output.
 type outputArgs struct {
 	dst, pre, bias   ptr
 	alpha            float32
@@ -13,7 +13,7 @@ type outputArgs struct {
 	slope, _         uint32
 }
 
-// matmulArgs is the Go twin of struct MatmulArgs.
+// matmulArgs has the fields of struct MatmulArgs.
 type matmulArgs struct {
 	a, b, partial, dims ptr
 	out                 outputArgs

@@ -17,8 +17,8 @@ func (r Run) steps() int {
 	return r.Epochs * r.StepsPerEpoch
 }
 
-// interval returns the number of epochs between two operations if there are
-// limit operations in all, by eq. 11 and 12 of arXiv:2503.00572.
+// interval returns the number of epochs between two operations of a run that
+// has `limit` of them, by eq. 11 and 12 of arXiv:2503.00572.
 func interval(epochs, limit int) int {
 	return int(float64(epochs)/(4*float64(limit)+1e-9)) + 1
 }

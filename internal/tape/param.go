@@ -23,7 +23,7 @@ type Param struct {
 	Layer  int
 }
 
-// Idle is when a trained parameter may have no gradient.
+// Idle says in which steps a trained parameter may have no gradient.
 type Idle uint8
 
 const (

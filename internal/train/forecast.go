@@ -39,7 +39,7 @@ type MemoryForecast struct {
 	Total       int64 `json:"total"`
 	Free        int64 `json:"free"` // 0 if the device does not know it
 	Fits        bool  `json:"fits"`
-	// Evaluation says that the largest activations are those of an evaluation.
+	// Evaluation reports whether the largest activations are those of an evaluation.
 	Evaluation bool `json:"evaluation_needs_most"`
 	// Examples and Tokens are those of the largest micro-batch of the run. Largest is how many of the longest training
 	// examples fit into one micro-batch; 0 if not even one does, and nil if the free memory is not known.

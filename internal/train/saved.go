@@ -30,8 +30,8 @@ func AdapterDir(run, name string) (string, error) {
 	case there == nil:
 		return "", fmt.Errorf("train: open %s: it has no %s, because no checkpoint was saved yet", run, place.Quote(name))
 	case name == bestLink:
-		return "", fmt.Errorf("train: open %s: it has no best: no epoch is finished yet, or the link was removed; "+
-			"the command that trained it restores the link; it has %s", run, place.List(there))
+		return "", fmt.Errorf("train: open %s: it has no best, because no epoch is finished yet or the link was "+
+			"removed, which the command that trained it restores; want one of %s", run, place.List(there))
 	}
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
 }
