@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -91,8 +92,8 @@ var dataFormats = []string{
 	string(instruct.ShareGPT), string(instruct.Text),
 }
 
-func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
-	ctx := c.Context()
+// check returns an error for flags that are out of range.
+func (o dataOptions) check() error {
 	switch {
 	case !slices.Contains(dataFormats, o.format):
 		return usageError{fmt.Errorf("lor2c: data: check: --format is %s; want one of %s", place.Quote(o.format),
@@ -103,41 +104,24 @@ func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
 	case o.maxLength < 2:
 		return usageError{fmt.Errorf("lor2c: data: check: --max-length is %d; want at least 2", o.maxLength)}
 	}
+	return nil
+}
+
+func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
+	ctx := c.Context()
+	if err := o.check(); err != nil {
+		return err
+	}
 	f, err := instruct.Read(ctx, path, instruct.Format(o.format))
 	if err != nil {
 		return err
 	}
 	check := instruct.NewCheck(f)
-	if o.model != "" {
-		texts, err := generate.Open(generate.Source{Model: o.model})
-		if err != nil {
-			return err
-		}
-		defer texts.Close()
-		opts, err := texts.Encoding(o.template, f.Format, o.maxLength)
-		if err != nil {
-			return err
-		}
-		opts.TrainOnInputs = o.inputs
-		if err := check.Encode(ctx, texts.Tokenizer, f, opts); err != nil {
-			return err
-		}
+	if err := o.encode(ctx, check, f); err != nil {
+		return err
 	}
-	if o.dev != "" {
-		dev, err := instruct.Read(ctx, o.dev, instruct.Auto)
-		if err != nil {
-			return err
-		}
-		r := instruct.NewReference("dev")
-		r.AddFile(dev)
-		check.Overlaps = append(check.Overlaps, r.Compare(f))
-	}
-	for _, path := range o.against {
-		r := instruct.NewReference(path)
-		if err := r.AddPath(ctx, path); err != nil {
-			return err
-		}
-		check.Overlaps = append(check.Overlaps, r.Compare(f))
+	if err := o.compare(ctx, check, f); err != nil {
+		return err
 	}
 	findings := []string{}
 	for _, f := range check.Findings() {
@@ -155,6 +139,45 @@ func runDataCheck(c *cobra.Command, path string, o dataOptions) error {
 		err = findingsError{fmt.Errorf("lor2c: data: check %s: %s", path, place.Count(n, "finding", "findings"))}
 	}
 	return err
+}
+
+// encode counts the tokens of the rows if a model is named.
+func (o dataOptions) encode(ctx context.Context, check *instruct.Check, f *instruct.File) error {
+	if o.model == "" {
+		return nil
+	}
+	texts, err := generate.Open(generate.Source{Model: o.model})
+	if err != nil {
+		return err
+	}
+	defer texts.Close()
+	opts, err := texts.Encoding(o.template, f.Format, o.maxLength)
+	if err != nil {
+		return err
+	}
+	opts.TrainOnInputs = o.inputs
+	return check.Encode(ctx, texts.Tokenizer, f, opts)
+}
+
+// compare looks for the rows in the dev split and the benchmarks that are named.
+func (o dataOptions) compare(ctx context.Context, check *instruct.Check, f *instruct.File) error {
+	if o.dev != "" {
+		dev, err := instruct.Read(ctx, o.dev, instruct.Auto)
+		if err != nil {
+			return err
+		}
+		r := instruct.NewReference("dev")
+		r.AddFile(dev)
+		check.Overlaps = append(check.Overlaps, r.Compare(f))
+	}
+	for _, path := range o.against {
+		r := instruct.NewReference(path)
+		if err := r.AddPath(ctx, path); err != nil {
+			return err
+		}
+		check.Overlaps = append(check.Overlaps, r.Compare(f))
+	}
+	return nil
 }
 
 // printCheck prints a check for people.

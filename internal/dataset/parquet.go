@@ -109,6 +109,38 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 			examples, err = nil, fmt.Errorf("dataset: read %s: damaged: %v; want a parquet file", path, p)
 		}
 	}()
+	s, err := openShard(path, raw)
+	if err != nil {
+		return nil, err
+	}
+	task := g.task(true)
+	if err := checkClassNames(path, s.file, task.Labels); err != nil {
+		return nil, err
+	}
+	for i, name := range g.hubText {
+		if examples, err = s.readTexts(name, i == 1, examples); err != nil {
+			return nil, err
+		}
+	}
+	if _, has := s.file.Schema().Lookup(hubLabel); !has && !needLabel {
+		return examples, nil
+	}
+	err = s.eachValue(hubLabel, func(row int, v parquet.Value) error {
+		label, withheld, err := task.hubValue(v, g.score())
+		if err == nil && withheld && needLabel {
+			err = fmt.Errorf("example without label; want a label on every example used to train or evaluate")
+		}
+		examples[row].Label, examples[row].HasLabel = label, !withheld
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return examples, nil
+}
+
+// openShard opens the content of a parquet file.
+func openShard(path string, raw []byte) (*shard, error) {
 	// The library allocates as many bytes for the footer as the length after it
 	// says.
 	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) &&
@@ -129,55 +161,36 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 		return nil, fmt.Errorf("dataset: read %s: %s in %d bytes; %w", path, place.Count(int(rows), "row", "rows"), len(raw),
 			errBudget)
 	}
-	task := g.task(true)
-	if err := checkClassNames(path, f, task.Labels); err != nil {
-		return nil, err
-	}
-	for i, name := range g.hubText {
-		seen := map[string]*string{} // equal texts share memory
-		err := s.eachValue(name, func(row int, v parquet.Value) error {
-			if v.IsNull() || v.Kind() != parquet.ByteArray {
-				return fmt.Errorf("column %q holds %s; want a string", name, place.Quote(v.String()))
+	return s, nil
+}
+
+// readTexts reads a column of texts. The first one makes the examples, and the second one adds to them.
+func (s *shard) readTexts(name string, second bool, examples []Example) ([]Example, error) {
+	seen := map[string]*string{} // equal texts share memory
+	err := s.eachValue(name, func(row int, v parquet.Value) error {
+		if v.IsNull() || v.Kind() != parquet.ByteArray {
+			return fmt.Errorf("column %q holds %s; want a string", name, place.Quote(v.String()))
+		}
+		text, ok := seen[string(v.ByteArray())]
+		if !ok {
+			text = new(string(v.ByteArray()))
+			if err := checkText(*text); err != nil {
+				return fmt.Errorf("column %q %w", name, err)
 			}
-			text, ok := seen[string(v.ByteArray())]
-			if !ok {
-				text = new(string(v.ByteArray()))
-				if err := checkText(*text); err != nil {
-					return fmt.Errorf("column %q %w", name, err)
-				}
-				seen[*text] = text
-			}
-			if err := s.left.take(int64(len(*text))); err != nil {
-				return err
-			}
-			// The slice grows row by row, so that a damaged row count cannot
-			// take all memory.
-			if i == 0 {
-				examples = append(examples, Example{Line: row + 1, TextA: *text})
-			} else {
-				examples[row].TextB = text
-			}
+			seen[*text] = text
+		}
+		if err := s.left.take(int64(len(*text))); err != nil {
+			return err
+		}
+		if second {
+			examples[row].TextB = text
 			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
-	}
-	if _, has := f.Schema().Lookup(hubLabel); !has && !needLabel {
-		return examples, nil
-	}
-	err = s.eachValue(hubLabel, func(row int, v parquet.Value) error {
-		label, withheld, err := task.hubValue(v, g.score())
-		if err == nil && withheld && needLabel {
-			err = fmt.Errorf("example without label; want a label on every example used to train or evaluate")
-		}
-		examples[row].Label, examples[row].HasLabel = label, !withheld
-		return err
+		// The slice grows row by row, so that a damaged row count cannot take all memory.
+		examples = append(examples, Example{Line: row + 1, TextA: *text})
+		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return examples, nil
+	return examples, err
 }
 
 // hubValue interprets one value of the label column.
