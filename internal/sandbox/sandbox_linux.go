@@ -141,30 +141,7 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	asked := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	mode := Kernel
-	if s.surrounds {
-		mode = Container
-	}
-	args := append([]string{childName, string(mode), s.python, dir}, s.libraries...)
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
-	// In a container, a program can have started others. One that has left the group ends only with a namespace of
-	// processes.
-	cmd.Cancel = func() error {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		return cmd.Process.Kill()
-	}
-	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{write}
-	cmd.Env = []string{} // Python gets its own
-	cmd.Stdin = strings.NewReader(word + "\n" + program)
-	cmd.WaitDelay = time.Second
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if s.namespaces {
-		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
-			syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
-		const nobody = 65534
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
-	}
+	cmd := s.command(ctx, dir, word+"\n"+program, write)
 	// The kernel sends Pdeathsig when the thread that started the process ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -216,6 +193,36 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 		return TimedOut, nil
 	}
 	return Failed, nil
+}
+
+// command returns the process that sets up the restrictions and executes, in dir, the program that it reads from input.
+// It writes to `to` what happens.
+func (s *Sandbox) command(ctx context.Context, dir, input string, to *os.File) *exec.Cmd {
+	mode := Kernel
+	if s.surrounds {
+		mode = Container
+	}
+	args := append([]string{childName, string(mode), s.python, dir}, s.libraries...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", args...)
+	// In a container, a program can have started others. One that has left the group ends only with a namespace of
+	// processes.
+	cmd.Cancel = func() error {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		return cmd.Process.Kill()
+	}
+	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{to}
+	cmd.Env = []string{} // Python gets its own
+	cmd.Stdin = strings.NewReader(input)
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if s.namespaces {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
+			syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+		const nobody = 65534
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
+	}
+	return cmd
 }
 
 // remove removes a program's folder after the program has ended, with the folders in it that cannot be read.

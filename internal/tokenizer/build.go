@@ -94,42 +94,14 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 	for token, id := range b.vocab.ids {
 		all.ids[token] = id
 	}
-	// The first description of a token counts: that of tokenizer.json, then
-	// that of added_tokens_decoder, then that of its role.
-	added := append([]addedToken(nil), b.added...)
-	known := map[string]bool{}
-	for _, t := range added {
-		known[t.Content] = true
-	}
-	for _, t := range append(append(cfg.added, b.names.list()...), cfg.extra()...) {
-		if !known[t.Content] {
-			known[t.Content] = true
-			added = append(added, t)
-		}
-	}
+	added, known := b.allAdded(cfg)
 	for i := range added {
 		if err := b.place(all, &added[i]); err != nil {
 			return nil, err
 		}
 	}
 	t := &Tokenizer{model: b.model, tokens: all.tokens, pad: -1}
-	t.roles = roles{bos: -1, eos: -1, special: map[int32]bool{}, ids: all.ids}
-	for _, a := range added {
-		if a.Special {
-			t.roles.special[a.id] = true
-		}
-	}
-	for _, r := range []struct {
-		id    *int32
-		token *addedToken
-	}{{&t.roles.bos, b.names.Bos}, {&t.roles.eos, b.names.Eos}} {
-		if r.token == nil {
-			continue
-		}
-		if id, ok := all.ids[r.token.Content]; ok {
-			*r.id = id
-		}
-	}
+	t.roles = b.rolesOf(all, added)
 	switch m := b.model.(type) {
 	case *bytePair:
 		if m.whole == nil {
@@ -156,6 +128,44 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 	}
 	t.hash = hashOf(t, b.vocab, added)
 	return t, nil
+}
+
+// allAdded lists the special and added tokens, each once, and returns the set of their texts. The first description of
+// a token counts: that of tokenizer.json, then that of added_tokens_decoder, then that of its role.
+func (b *builder) allAdded(cfg *config) (added []addedToken, known map[string]bool) {
+	added, known = append(added, b.added...), map[string]bool{}
+	for _, t := range added {
+		known[t.Content] = true
+	}
+	for _, t := range append(append(cfg.added, b.names.list()...), cfg.extra()...) {
+		if !known[t.Content] {
+			known[t.Content] = true
+			added = append(added, t)
+		}
+	}
+	return added, known
+}
+
+// rolesOf returns which tokens of the whole vocabulary begin and end a text, and which are special.
+func (b *builder) rolesOf(all *vocab, added []addedToken) roles {
+	r := roles{bos: -1, eos: -1, special: map[int32]bool{}, ids: all.ids}
+	for _, a := range added {
+		if a.Special {
+			r.special[a.id] = true
+		}
+	}
+	for _, named := range []struct {
+		id    *int32
+		token *addedToken
+	}{{&r.bos, b.names.Bos}, {&r.eos, b.names.Eos}} {
+		if named.token == nil {
+			continue
+		}
+		if id, ok := all.ids[named.token.Content]; ok {
+			*named.id = id
+		}
+	}
+	return r
 }
 
 // place sets the id of an added token: its id in the vocabulary if it has one,
