@@ -19,7 +19,7 @@ DEVICE void column_sums(ColumnSums& sums, void* partial, int n, int cols, int ch
     UNROLL
     for (int k = 0; k < outputs; k++) {
         __syncthreads();
-        store8(&sums[warp][lane * 8], sum[k]);
+        store8_lanes(&sums[warp][lane * 8], sum[k]);
         __syncthreads();
         float total = 0.0f;
         UNROLL

@@ -108,6 +108,15 @@ DEVICE void set_elements(Vec<bf16>& v, const float* x) {
 template <typename T> DEVICE Vec<T> load_vec(const T* p) { return *reinterpret_cast<const Vec<T>*>(p); }
 template <typename T> DEVICE void store_vec(T* p, const Vec<T>& x) { *reinterpret_cast<Vec<T>*>(p) = x; }
 
+// in_global returns p and tells the compiler that it points to global memory, where a choice of two pointers hides
+// that.
+template <typename T> DEVICE T* in_global(T* p) {
+#ifdef __CUDACC__
+    __builtin_assume(__isGlobal(p));
+#endif
+    return p;
+}
+
 // copy16 copies 16 bytes between aligned addresses. If the data were a Vec, the compiler could store it in pieces.
 DEVICE void copy16(void* dst, const void* src) { *static_cast<uint4*>(dst) = *static_cast<const uint4*>(src); }
 
@@ -129,6 +138,30 @@ template <typename T> DEVICE void store8(T* p, const float (&x)[8]) {
         set_elements(v, x + i);
         store_vec(p + i, v);
     }
+}
+
+// load8_lanes and store8_lanes are load8 and store8 for shared memory in which neighbouring lanes have neighbouring
+// groups of 8 floats. Eight lanes are served at a time. If all of them accessed their first halves they would use only
+// half of the banks, so lanes 4 to 7 of eight begin with their second half.
+DEVICE void load8_lanes(float (&x)[8], const float* p) {
+    const bool swap = threadIdx.x / 4 % 2;
+    const Vec<float> first = load_vec(p + (swap ? 4 : 0)), second = load_vec(p + (swap ? 0 : 4));
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        x[i] = swap ? second.v[i] : first.v[i];
+        x[4 + i] = swap ? first.v[i] : second.v[i];
+    }
+}
+DEVICE void store8_lanes(float* p, const float (&x)[8]) {
+    const bool swap = threadIdx.x / 4 % 2;
+    Vec<float> first, second;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        first.v[i] = swap ? x[4 + i] : x[i];
+        second.v[i] = swap ? x[i] : x[4 + i];
+    }
+    store_vec(p + (swap ? 4 : 0), first);
+    store_vec(p + (swap ? 0 : 4), second);
 }
 
 // round8 rounds 8 values to the precision of T.

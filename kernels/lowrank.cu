@@ -182,25 +182,22 @@ struct Sums {
     float v[8][kSegment];
 };
 
-// add_sums adds the sums of the block's warps to dw, or stores them as the sums of this part. sum[r][j] belongs to rank
-// r and the lane's column j.
+// add_sums adds the sums of the block's warps to dw, or stores them as the sums of this part, which are [R,C] also if
+// dw is [C,R], because neighbouring threads have neighbouring columns. sum[r][j] belongs to rank r and the lane's
+// column j.
 template <int ranks> DEVICE void add_sums(const LowRankGradientArgs& a, Sums& s, const float (&sum)[ranks][8], int c0) {
     const int lane = threadIdx.x % 32, c = c0 + threadIdx.x;
     float* to = static_cast<float*>(a.partial ? a.partial : a.dw) + (a.partial ? int64_t(blockIdx.x) * a.stride : 0);
     UNROLL
     for (int r = 0; r < ranks; r++) {
         __syncthreads();
-        UNROLL
-        for (int j = 0; j < 8; j += 4) {
-            store_vec(&s.v[threadIdx.x / 32][lane * 8 + j],
-                      Vec<float>{{sum[r][j], sum[r][j + 1], sum[r][j + 2], sum[r][j + 3]}});
-        }
+        store8_lanes(&s.v[threadIdx.x / 32][lane * 8], sum[r]);
         __syncthreads();
         if (r >= a.rank || c >= a.cols) continue;
         float total = 0.0f;
         UNROLL
         for (int w = 0; w < 8; w++) total += s.v[w][threadIdx.x];
-        float* at = to + (a.transposed ? int64_t(c) * a.rank + r : int64_t(r) * a.cols + c);
+        float* at = to + (a.transposed && !a.partial ? int64_t(c) * a.rank + r : int64_t(r) * a.cols + c);
         *at = a.partial ? total : *at + total;
     }
 }
@@ -273,7 +270,8 @@ KERNEL(lowrank_gradient_r16_bf16, LowRankGradientArgs, 256) { lowrank_gradient<b
 struct LowRankAddArgs {
     void* dst;
     const void* partial;
-    int32_t n, parts, stride, unused;
+    int32_t n, parts, stride;
+    int32_t turn; // number of ranks if dst is transposed, otherwise 0
 };
 
 // PartSums has the sums of eight groups of parts.
@@ -285,7 +283,8 @@ struct PartSums {
 //
 //   dst[i] += sum over p of partial[p,i]
 //
-//   dst [n] f32   partial [parts, stride] f32; stride is a multiple of 4, and the first n columns are used
+//   dst [n] f32   partial [parts, stride] f32; stride is a multiple of 4, and the first n columns are used. If turn is
+//   set, dst is [n/turn, turn] and a part is its transpose.
 //
 // Launched by internal/gpu/lowrank.go.
 // Launch   grid ceil(n/128), block 256: one eighth of the parts per warp, 4 elements per lane; 4 KB of shared memory.
@@ -318,6 +317,7 @@ DEVICE void lowrank_add(const LowRankAddArgs& a) {
     float total = 0.0f;
     UNROLL
     for (int w = 0; w < 8; w++) total += s.v[w][threadIdx.x];
-    static_cast<float*>(a.dst)[at] += total;
+    const int cols = a.n / max(a.turn, 1);
+    static_cast<float*>(a.dst)[a.turn ? at % cols * a.turn + at / cols : at] += total;
 }
 KERNEL(lowrank_add_f32, LowRankAddArgs, 256) { lowrank_add(a); }

@@ -124,7 +124,7 @@ template <typename T> DEVICE void lowrank_wide_up(const LowRankWideArgs& a) {
         if (row >= n || c >= a.cols) continue;
         float x[8], before[8] = {};
         T* to = static_cast<T*>(a.out) + int64_t(row) * a.cols;
-        load8(x, &tiles.out[i / 8][i % 8 * 8]);
+        load8_lanes(x, &tiles.out[i / 8][i % 8 * 8]);
         if (a.drop.threshold) mask8(x, a.drop, row, c / 8);
         if (a.accumulate) load_cols(before, to, c, a.cols, a.aligned);
         UNROLL
@@ -183,8 +183,10 @@ template <typename T> DEVICE void lowrank_wide_gradient(const LowRankWideArgs& a
     __syncthreads();
     float* out = static_cast<float*>(a.out) + (a.accumulate ? 0 : int64_t(blockIdx.x) * a.stride);
     for (int i = threadIdx.x; i < kTile * kTile; i += 256) {
-        // Neighbouring threads have neighbouring elements of dw.
-        const int r = a.transposed ? i % kTile : i / kTile, c = a.transposed ? i / kTile : i % kTile;
+        // Neighbouring threads have neighbouring elements of dw. If it is transposed, a warp has 8 of each of 4 rows,
+        // which is a sector of each, because 32 of a row would be in 8 banks.
+        const int r = a.transposed ? i % 8 + i / 32 % 8 * 8 : i / kTile;
+        const int c = a.transposed ? i / 8 % 4 + i / 256 * 4 : i % kTile;
         if (r0 + r >= a.rank || c0 + c >= a.cols) continue;
         float* at = out + (a.transposed ? int64_t(c0 + c) * a.rank + r0 + r : int64_t(r0 + r) * a.cols + c0 + c);
         *at = tiles.out[r][c] + (a.accumulate ? *at : 0.0f);

@@ -47,7 +47,7 @@ template <typename T, int n> DEVICE void add_to(float (&x)[n], const T* p, int s
             for (int i = 0; i < n; i += Vec<T>::n) {
                 const Vec<T> v = load_vec(p + i);
                 UNROLL
-                for (int j = 0; j < Vec<T>::n; j++) x[i + j] += to_float(v.v[j]);
+                for (int j = 0; j < Vec<T>::n; j++) x[i + j] += element(v, j);
             }
             return;
         }
@@ -66,8 +66,7 @@ template <typename T, int n> DEVICE void store_some(T* p, const float (&x)[n], i
             UNROLL
             for (int i = 0; i < n; i += Vec<T>::n) {
                 Vec<T> v;
-                UNROLL
-                for (int j = 0; j < Vec<T>::n; j++) v.v[j] = from_float<T>(x[i + j]);
+                set_elements(v, x + i);
                 store_vec(p + i, v);
             }
             return;
@@ -79,6 +78,47 @@ template <typename T, int n> DEVICE void store_some(T* p, const float (&x)[n], i
     }
 }
 
+// round_all gives values the precision of T.
+template <typename T, int n> DEVICE void round_all(float (&x)[n]) {
+    if constexpr (n == 8) {
+        round8<T>(x);
+    } else {
+        UNROLL
+        for (int i = 0; i < n; i++) x[i] = to_float(from_float<T>(x[i]));
+    }
+}
+
+// activate_all and slope_all select the activation once for n values. An indirect branch for each value would take more
+// time than the activation.
+template <int act, int n> DEVICE void activate_as(float (&x)[n]) {
+    UNROLL
+    for (int i = 0; i < n; i++) x[i] = activate(act, x[i]);
+}
+template <int n> DEVICE void activate_all(int act, float (&x)[n]) {
+    switch (act) {
+    case kGELU: activate_as<kGELU>(x); break;
+    case kGELUTanh: activate_as<kGELUTanh>(x); break;
+    case kReLU: activate_as<kReLU>(x); break;
+    case kTanh: activate_as<kTanh>(x); break;
+    case kSiLU: activate_as<kSiLU>(x); break;
+    default: break;
+    }
+}
+template <int act, int n> DEVICE void slope_as(float (&x)[n], const float (&z)[n]) {
+    UNROLL
+    for (int i = 0; i < n; i++) x[i] *= activation_slope(act, z[i]);
+}
+template <int n> DEVICE void slope_all(int act, float (&x)[n], const float (&z)[n]) {
+    switch (act) {
+    case kGELU: slope_as<kGELU>(x, z); break;
+    case kGELUTanh: slope_as<kGELUTanh>(x, z); break;
+    case kReLU: slope_as<kReLU>(x, z); break;
+    case kTanh: slope_as<kTanh>(x, z); break;
+    case kSiLU: slope_as<kSiLU>(x, z); break;
+    default: break;
+    }
+}
+
 // Epilogue writes sums to an Output of rows of `cols` columns.
 template <typename T> struct Epilogue {
     Output o;
@@ -86,6 +126,9 @@ template <typename T> struct Epilogue {
     bool wide; // 16-byte accesses
 
     DEVICE Epilogue(const Output& output, int n) : o(output), cols(n) {
+        o.dst = in_global(o.dst);
+        o.pre = in_global(o.pre);
+        o.bias = in_global(o.bias);
         wide = n % Vec<T>::n == 0 && aligned16(o.dst) && aligned16(o.pre) && aligned16(o.bias);
     }
 
@@ -105,13 +148,13 @@ template <typename T> struct Epilogue {
         if (o.slope) {
             float z[n] = {};
             add_to(z, static_cast<const T*>(o.pre) + at, some, wide);
-            UNROLL
-            for (int i = 0; i < n; i++) x[i] = to_float(from_float<T>(x[i])) * activation_slope(o.act, z[i]);
+            round_all<T>(x);
+            slope_all(o.act, x, z);
         } else {
             if (o.pre) store_some(static_cast<T*>(o.pre) + at, x, some, wide);
             if (o.act != kIdentity) {
-                UNROLL
-                for (int i = 0; i < n; i++) x[i] = activate(o.act, to_float(from_float<T>(x[i]))); // rounded like pre
+                round_all<T>(x); // like pre
+                activate_all(o.act, x);
             }
         }
         if (o.full) store_some(static_cast<float*>(o.dst) + at, x, some, wide);

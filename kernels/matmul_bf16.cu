@@ -130,8 +130,9 @@ template <class S> struct Sums {
             UNROLL
             for (int j = 0; j < groups; j++) {
                 float* to = rows + lane / 4 * S::pitch + j * 8 + lane % 4 * 2;
-                *reinterpret_cast<Pair*>(to) = Pair{d[0][j][0], d[0][j][1]};
-                *reinterpret_cast<Pair*>(to + 8 * S::pitch) = Pair{d[0][j][2], d[0][j][3]};
+                const Pair upper = {d[0][j][0], d[0][j][1]}, lower = {d[0][j][2], d[0][j][3]};
+                *reinterpret_cast<Pair*>(to) = upper;
+                *reinterpret_cast<Pair*>(to + 8 * S::pitch) = lower;
                 UNROLL
                 for (int k = 1; k < S::warp_rows / 16; k++) {
                     UNROLL
@@ -143,7 +144,7 @@ template <class S> struct Sums {
             for (int k = lane; k < 16 * groups; k += 32) {
                 const int r = row + i + k / groups, c = k % groups * 8;
                 float x[8];
-                load8(x, rows + k / groups * S::pitch + c);
+                load8_lanes(x, rows + k / groups * S::pitch + c);
                 if (r < end) e.put(r, col + c, x);
             }
             __syncwarp();

@@ -159,6 +159,16 @@ DEVICE void adamw_element(const AdamWArgs& a, float factor, float keep, float ra
     p = p * keep - rate * m / (sqrtf(v) * root + a.eps);
 }
 
+// store_four rounds and writes 4 consecutive elements.
+DEVICE void store_four(float* p, const Vec<float>& x) { store_vec(p, x); }
+DEVICE void store_four(bf16* p, const Vec<float>& x) {
+    struct alignas(8) Words2 {
+        uint32_t w[2];
+    };
+    const Words2 y = {{pack_bf16(x.v[0], x.v[1]), pack_bf16(x.v[2], x.v[3])}};
+    *reinterpret_cast<Words2*>(p) = y;
+}
+
 // adamw: one update of a flat range.
 //
 //   g' = g state[1];  m = beta1 m + (1 - beta1) g';  v = beta2 v + (1 - beta2) g'^2
@@ -180,22 +190,31 @@ template <typename T> DEVICE void adamw(const AdamWArgs& a) {
     float *p = static_cast<float*>(a.p), *m = static_cast<float*>(a.m), *v = static_cast<float*>(a.v);
     const float* g = static_cast<const float*>(a.g);
     T* w = static_cast<T*>(a.w);
-    const int i = (blockIdx.x * 256 + threadIdx.x) * 8;
-    if (a.aligned && i + 8 <= a.n) {
-        float p8[8], m8[8], v8[8], g8[8];
-        load8(p8, p + i);
-        load8(m8, m + i);
-        load8(v8, v + i);
-        load8(g8, g + i);
+    // Neighbouring threads have neighbouring groups of 4 elements, so that every access is of whole sectors. All loads
+    // come before the first store, which could be to the same memory as far as the compiler knows.
+    const int begin = blockIdx.x * 2048, i = begin + threadIdx.x * 4;
+    if (a.aligned && begin + 2048 <= a.n) {
+        Vec<float> p4[2], m4[2], v4[2], g4[2];
         UNROLL
-        for (int j = 0; j < 8; j++) adamw_element(a, factor, keep, rate, root, p8[j], m8[j], v8[j], g8[j]);
-        store8(p + i, p8);
-        store8(m + i, m8);
-        store8(v + i, v8);
-        if (w) store8(w + i, p8);
+        for (int k = 0; k < 2; k++) {
+            p4[k] = load_vec(p + i + k * 1024);
+            m4[k] = load_vec(m + i + k * 1024);
+            v4[k] = load_vec(v + i + k * 1024);
+            g4[k] = load_vec(g + i + k * 1024);
+        }
+        UNROLL
+        for (int k = 0; k < 2; k++) {
+            UNROLL
+            for (int j = 0; j < 4; j++)
+                adamw_element(a, factor, keep, rate, root, p4[k].v[j], m4[k].v[j], v4[k].v[j], g4[k].v[j]);
+            store_vec(p + i + k * 1024, p4[k]);
+            store_vec(m + i + k * 1024, m4[k]);
+            store_vec(v + i + k * 1024, v4[k]);
+            if (w) store_four(w + i + k * 1024, p4[k]);
+        }
         return;
     }
-    for (int j = i; j < min(i + 8, a.n); j++) {
+    for (int j = begin + threadIdx.x; j < min(begin + 2048, a.n); j += 256) {
         adamw_element(a, factor, keep, rate, root, p[j], m[j], v[j], g[j]);
         if (w) w[j] = from_float<T>(p[j]);
     }

@@ -160,7 +160,7 @@ type groupedArgs struct {
 type lowRankAddArgs struct {
 	dst, partial     ptr
 	n, parts, stride int32
-	_                uint32
+	turn             int32
 }
 
 // grouped returns the arguments for n rows of a path with a factor in groups.
@@ -262,8 +262,13 @@ func (d *Device) lowRankGradient(
 		})
 	}
 	if partial != 0 {
+		turn := 0
+		if f.transposed && f.groups == 1 && !f.wide() {
+			turn = f.rank
+		}
 		launch(d, "lowrank_add_f32", grid{x: ceil(f.len(), 128)}, 256, 0, lowRankAddArgs{
 			dst: toW, partial: partial, n: d.size(f.len()), parts: int32(s.parts), stride: int32(s.stride),
+			turn: int32(turn),
 		})
 	}
 }
