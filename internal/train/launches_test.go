@@ -10,9 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/gpu/hostlib"
 	"github.com/lor2c/lor2c/internal/model"
+	"github.com/lor2c/lor2c/internal/optim"
 )
 
 // launchList is the committed list of the launches of a step. The process with the variable is the one that records.
@@ -39,7 +42,9 @@ func TestLaunches(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "launches")
-	if out, err := lib.With(recordLaunches + "=" + path).Test("-test.run=^TestLaunches$"); err != nil {
+	// A card on which LLaMA2-7B fits. The memory is never touched.
+	lib = lib.With(recordLaunches+"="+path, fmt.Sprintf("LOR2C_HOST_MEMORY=%d", 512<<30))
+	if out, err := lib.Test("-test.run=^TestLaunches$"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	raw, err := os.ReadFile(path)
@@ -104,11 +109,83 @@ func TestLaunchFault(t *testing.T) {
 
 // recordSteps runs a step of each workload. The driver appends its launches to the file.
 func recordSteps(t *testing.T, path string) {
-	steps := []workload{workloads[0], workloads[1], workloads[2]}
+	var names []string
+	var batches []model.Batch
+	for _, w := range workloads[:3] {
+		names, batches = append(names, w.name), append(batches, w.batch())
+	}
+	recordStepsOf(t, path, func(dev compute.Device) *Stepper { return randomStepper(t, dev, robertaBase, "lor2c", 1) },
+		names, batches)
+	for _, d := range []struct {
+		name             string
+		sequence, length int
+		load             func(dev compute.Device) (*model.Decoder, error)
+	}{
+		{"demo-decoder", 6, 128, func(dev compute.Device) (*model.Decoder, error) {
+			return model.LoadDecoder(dev, "../../demo/decoder", 128, nil)
+		}},
+		{"llama", 32, 512, func(dev compute.Device) (*model.Decoder, error) { return emptyLLaMA(t, dev, 512) }},
+	} {
+		var sequences [][]int32
+		for range d.sequence {
+			sequences = append(sequences, make([]int32, d.length))
+		}
+		recordStepsOf(t, path, func(dev compute.Device) *Stepper { return decoderStepper(t, dev, d.load) },
+			[]string{d.name}, []model.Batch{causal(sequences, d.length)})
+	}
+}
+
+// decoderStepper returns a stepper that trains a decoder with LoR2C.
+func decoderStepper(
+	t *testing.T, dev compute.Device, load func(dev compute.Device) (*model.Decoder, error),
+) *Stepper {
+	t.Helper()
+	m, err := load(dev)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := adapter.NewConfig("lor2c")
+	a.Resolve()
+	added, err := adapter.Attach(dev, m, adapter.Settings{Config: a, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewStepper(dev, m, added, optim.Default(), 1, NextToken(m.Vocabulary(), ReduceTokens), 1)
+}
+
+// unfilled is a device on which tensors keep whatever they contain.
+type unfilled struct{ compute.Device }
+
+func (unfilled) Upload(compute.Tensor, []float32) {}
+
+// emptyLLaMA returns a decoder with the shape of LLaMA2-7B and no values.
+func emptyLLaMA(t *testing.T, dev compute.Device, tokens int) (*model.Decoder, error) {
+	t.Helper()
+	dir := t.TempDir()
+	const config = `{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+		"num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32000, "max_position_embeddings": 4096,
+		"rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": false}`
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o666); err != nil {
+		return nil, err
+	}
+	c, err := model.ReadDecoderConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	return model.NewDecoder(unfilled{dev}, c, tokens, nil, func(string, compute.Shape) ([]float32, bool, error) {
+		return nil, true, nil
+	})
+}
+
+// recordStepsOf runs a step of each batch.
+func recordStepsOf(
+	t *testing.T, path string, stepper func(dev compute.Device) *Stepper, names []string, batches []model.Batch,
+) {
+	t.Helper()
 	dev := card(t, true)
 	null := nulldev.Like(dev)
-	randomStepper(t, null, robertaBase, "lor2c", 1).gradient(1, []model.Batch{steps[0].batch()}, nil)
-	s := randomStepper(t, dev, robertaBase, "lor2c", 1)
+	stepper(null).gradient(1, batches[:1], nil)
+	s := stepper(dev)
 	dev.Reserve(null.Stats().ArenaPeak)
 	note := func(line string) {
 		if err := dev.Sync(); err != nil {
@@ -123,9 +200,9 @@ func recordSteps(t *testing.T, path string) {
 			t.Fatal(err)
 		}
 	}
-	for i, w := range steps {
-		note("step of " + w.name + "\n")
-		if err := s.Step(i+1, []model.Batch{w.batch()}, 1); err != nil {
+	for i, b := range batches {
+		note("step of " + names[i] + "\n")
+		if err := s.Step(i+1, []model.Batch{b}, 1); err != nil {
 			t.Fatal(err)
 		}
 		note("end\n")
