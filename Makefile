@@ -32,7 +32,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers accesses card race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,15 @@ orders: ## run the kernels on the CPU in other orders than test does (ORDERS)
 
 barriers: ## write bench/results/barriers.csv: the test that finds a race if a barrier of a kernel is taken out
 	LOR2C_UPDATE=1 go test -timeout $(TIMEOUT) -tags cuda -run '^TestBarriers$$' ./internal/gpu
+
+accesses: ## write bench/results/accesses.csv: sectors, bank wavefronts and barriers of the kernels
+	LOR2C_UPDATE=1 go test -timeout $(TIMEOUT) -tags cuda -run '^TestAccesses$$' ./internal/gpu
+
+# The seed selects the card, and draws the errors of its functions.
+card: ## run the numbers of the kernels with the arithmetic of an A100 and of an H100
+	for seed in 1 2; do LOR2C_HOST_MODE=card LOR2C_HOST_SEED=$$seed go test -timeout $(TIMEOUT) -tags cuda \
+	  -run '^(TestConformance|TestProducts|TestSlopeJoinsProduct|TestAttentionUnaligned|TestGradientOfLongParts)$$' \
+	  ./internal/gpu || exit 1; done
 
 # The race detector cannot be combined with the address sanitizer of the
 # kernels.

@@ -52,7 +52,7 @@ func (b *bench) ints(values []int32) compute.Tensor {
 // BenchmarkOp times every op of a step at the sizes of RoBERTa-base and LLaMA2-7B, by the clock of the card. GB/s and
 // TFLOP/s are computed from what the op must do, not from what it does.
 func BenchmarkOp(b *testing.B) {
-	for _, c := range benchCases() {
+	for _, c := range benchCases(realSizes) {
 		b.Run(c.name, func(b *testing.B) {
 			d := openCard(b, Options{Narrow: c.narrow})
 			defer d.Close()
@@ -82,8 +82,26 @@ func BenchmarkOp(b *testing.B) {
 	}
 }
 
-// benchCases returns the cases: 64 x 128 tokens at width 768, and 16,384 tokens at width 4096.
-func benchCases() (all []benchCase) {
+// benchSizes has the sizes of the cases.
+type benchSizes struct {
+	rows      []struct{ n, c, r int } // tokens, width and rank
+	products  func(narrow bool) [][3]int
+	attention []attentionSize
+}
+
+type attentionSize struct {
+	batch, length, heads, dim int
+	causal                    bool
+}
+
+// realSizes has 64 x 128 tokens at width 768, and 16,384 tokens at width 4096.
+var realSizes = benchSizes{
+	[]struct{ n, c, r int }{{8192, 768, 8}, {16384, 4096, 32}}, productSizes,
+	[]attentionSize{{64, 54, 12, 64, false}, {64, 128, 12, 64, false}, {64, 256, 12, 64, false}, {32, 512, 32, 128, true}},
+}
+
+// benchCases returns a case for each op and size.
+func benchCases(sizes benchSizes) (all []benchCase) {
 	for _, narrow := range []bool{false, true} {
 		size, dtype := 4.0, "f32"
 		if narrow {
@@ -92,7 +110,7 @@ func benchCases() (all []benchCase) {
 		add := func(bytes, flops float64, run func(b *bench) func(), name string, args ...any) {
 			all = append(all, benchCase{fmt.Sprintf(name, args...) + "/dtype=" + dtype, narrow, bytes, flops, run})
 		}
-		for _, s := range []struct{ n, c, r int }{{8192, 768, 8}, {16384, 4096, 32}} {
+		for _, s := range sizes.rows {
 			n, c, r := s.n, s.c, s.r
 			rows := float64(n) * float64(c) * size
 			add(2*rows, 0, func(b *bench) func() {
@@ -180,7 +198,7 @@ func benchCases() (all []benchCase) {
 				return func() { b.SwiGLUGrad(dgate, dup, gate, up, dy) }
 			}, "op=SwiGLUGrad/n=%d/c=%d", n, c)
 		}
-		for _, s := range productSizes(narrow) {
+		for _, s := range sizes.products(narrow) {
 			n, k, m := s[0], s[1], s[2]
 			bytes := size * float64(n*k+k*m+n*m)
 			flops := 2 * float64(n) * float64(k) * float64(m)
@@ -197,10 +215,7 @@ func benchCases() (all []benchCase) {
 				return func() { b.Gemm(dw, 1, dy, true, x, false, true) }
 			}, "op=Gemm/grad=weight/n=%d/k=%d/m=%d", n, k, m)
 		}
-		for _, s := range []struct {
-			batch, length, heads, dim int
-			causal                    bool
-		}{{64, 54, 12, 64, false}, {64, 128, 12, 64, false}, {64, 256, 12, 64, false}, {32, 512, 32, 128, true}} {
+		for _, s := range sizes.attention {
 			n, c := s.batch*s.length, s.heads*s.dim
 			flops := 4 * float64(n) * float64(s.length) * float64(c)
 			if s.causal {

@@ -151,7 +151,7 @@ func TestWrongKernel(t *testing.T) {
 			"attention_forward_bias_d64_bf16 attention_forward_d128_bf16 attention_forward_d32_bf16 attention_forward_d64_bf16"},
 	} {
 		t.Run("file="+c.file, func(t *testing.T) {
-			lib, err := hostlib.BuildChanged(t.TempDir(), c.file, func(source string) (string, error) {
+			lib, err := hostlib.BuildChanged(t.TempDir(), "", c.file, func(source string) (string, error) {
 				if strings.Count(source, c.from) != 1 {
 					return "", fmt.Errorf("%q does not occur once", c.from)
 				}

@@ -51,7 +51,7 @@ func onCardOnly(name string, narrow bool) bool {
 // erred by as much, the result would err by four times as much.
 func float32Error() float64 {
 	const device, largest, rounded = 1e-5, 2, 0.5
-	if _, simulated := hostlib.Loaded(); simulated {
+	if _, simulated := hostlib.Loaded(); simulated && !hostlib.Card() {
 		return device
 	}
 	return device * largest / rounded

@@ -52,14 +52,6 @@ int draw(uint32_t mask, uint32_t random) {
     return (__builtin_ctz(turned) + turn) % 32;
 }
 
-const char* name(Op op) {
-    static const char* const names[] = {
-        "__syncthreads",   "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
-        "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16",
-    };
-    return names[int(op)];
-}
-
 void say(const Thread& t) {
     fprintf(stderr, "thread (%u,%u,%u)", t.index.x, t.index.y, t.index.z);
 }
@@ -184,6 +176,14 @@ void check_shared() {
 }
 
 } // namespace
+
+const char* name(Op op) {
+    static const char* const names[] = {
+        "__syncthreads",   "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
+        "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16",
+    };
+    return names[int(op)];
+}
 
 Kernel::Kernel(const char* name, size_t size, int threads, void (*run)(const void*))
     : name(name), size(size), threads(threads), run(run), next(kernels) {
@@ -359,7 +359,10 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
                  name(other.op), other.mask, other.place.file, other.place.line);
     }
     w.joined &= ~mask;
-    if (watcher != nullptr && op == Op::syncwarp) watcher->syncwarp(t.number / 32, mask);
+    if (watcher != nullptr) {
+        if (op == Op::syncwarp) watcher->syncwarp(t.number / 32, mask);
+        watcher->collective(op);
+    }
     collect(w, mask, mine);
     wake(w, mask);
     wait();

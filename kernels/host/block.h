@@ -38,6 +38,9 @@ enum class Op : uint8_t {
     barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma,
 };
 
+// name returns what the source of a kernel calls it.
+const char* name(Op op);
+
 // Place is a line in the source of a kernel.
 struct Place {
     const char* file;

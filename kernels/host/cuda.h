@@ -3,7 +3,7 @@
 //
 // Arithmetic is that of the C library in IEEE float32. The fast forms such as
 // __expf are the exact functions, and no expression becomes an fmaf unless the
-// source calls it.
+// source calls it. With LOR2C_HOST_CARD arithmetic is that of numerics.h.
 #pragma once
 #include <math.h>
 #include <stdint.h>
@@ -12,6 +12,9 @@
 #include <type_traits>
 
 #include "block.h"
+#ifdef LOR2C_HOST_CARD
+#include "numerics.h"
+#endif
 
 #define KERNEL(kernel, Args, threads)                                                                                \
     static void kernel##_thread(const Args& a);                                                                      \
@@ -50,6 +53,13 @@ struct alignas(16) uint4 {
 // These are macros because the C library declares, or will declare, functions
 // of these names.
 #define __expf(x) expf(x)
+#ifdef LOR2C_HOST_CARD
+#define expf(x) ::host::card_exp(x)
+#define exp2f(x) ::host::card_exp2(x)
+#define logf(x) ::host::card_log(x)
+#define erff(x) ::host::card_erf(x)
+#define tanhf(x) ::host::card_tanh(x)
+#endif
 #define rsqrtf(x) ::host::rsqrt(x)
 #define sinpif(x) ::host::sin_pi(x)
 #define cospif(x) ::host::cos_pi(x)
@@ -66,7 +76,11 @@ template <typename To, typename From> inline To bits(From x) {
 }
 } // namespace host
 
+#ifdef LOR2C_HOST_CARD
+inline float __fdividef(float x, float y) { return host::card_divide(x, y); }
+#else
 inline float __fdividef(float x, float y) { return x / y; }
+#endif
 inline uint32_t __umulhi(uint32_t x, uint32_t y) { return uint32_t(uint64_t(x) * y >> 32); }
 inline uint32_t __float_as_uint(float x) { return host::bits<uint32_t>(x); }
 inline int __float_as_int(float x) { return host::bits<int>(x); }

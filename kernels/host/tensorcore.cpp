@@ -5,6 +5,7 @@
 
 #include "block.h"
 #include "cuda.h"
+#include "numerics.h"
 #include "places.h"
 #include "watch.h"
 
@@ -61,6 +62,7 @@ __attribute__((no_sanitize("address", "undefined"))) void ldmatrix(Warp& w, bool
 //
 // The products are exact in float32. They are added in the order of k, and each
 // sum is rounded to nearest. The hardware does not specify order and rounding.
+// With LOR2C_HOST_CARD they are added as CardSum says.
 __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Warp& w) {
     float a[16][16];
     float8 b[16], d[16];
@@ -78,8 +80,16 @@ __attribute__((no_sanitize("address", "undefined"), optimize("O3"))) void mma(Wa
             b[c + 8 * i + 1][g] = widen(f.b[i] >> 16);
         }
     }
+#ifdef LOR2C_HOST_CARD
+    const float* rows_of_b = reinterpret_cast<const float*>(b);
+    for (int row = 0; row < 16; row++)
+        for (int col = 0; col < 8; col++)
+            for (int k = 0; k < 16; k += card_sum.terms)
+                d[row][col] = card_sum.add(d[row][col], a[row] + k, rows_of_b + 8 * k + col, 8);
+#else
     for (int row = 0; row < 16; row++)
         for (int k = 0; k < 16; k++) d[row] += a[row][k] * b[k];
+#endif
     for (int l = 0; l < 32; l++) {
         const Fragments& f = *reinterpret_cast<const Fragments*>(w.wait[l].value);
         const int g = l / 4, c = 2 * (l % 4);

@@ -54,9 +54,11 @@ std::vector<Place> lines;
 
 Watcher* choose() {
     const char* mode = getenv("LOR2C_HOST_MODE");
-    if (mode == nullptr || *mode == 0 || strcmp(mode, "launches") == 0) return nullptr;
+    if (mode == nullptr || *mode == 0 || strcmp(mode, "launches") == 0 || strcmp(mode, "card") == 0)
+        return nullptr;
     if (strcmp(mode, "races") == 0) return watch_races();
-    fprintf(stderr, "host: LOR2C_HOST_MODE is \"%s\"; want races or launches\n", mode);
+    if (strcmp(mode, "accesses") == 0) return watch_accesses();
+    fprintf(stderr, "host: LOR2C_HOST_MODE is \"%s\"; want races, accesses, card or launches\n", mode);
     abort();
 }
 
@@ -85,6 +87,13 @@ Site site(Place place) {
         if (lines[i].file == place.file && lines[i].line == place.line) return kLine | Site(i);
     lines.push_back(place);
     return kLine | Site(lines.size() - 1);
+}
+
+std::string address(Site s) {
+    if (s & kLine) return describe(s);
+    char text[16];
+    snprintf(text, sizeof text, "0x%x", s - 1);
+    return text;
 }
 
 // addr2line comes with the compiler. It prints a line for every function that

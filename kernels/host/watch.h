@@ -6,6 +6,8 @@
 // LOR2C_HOST_MODE selects the watcher of a process:
 //
 //   races     ends the process at two accesses that nothing orders (races.cpp)
+//   accesses  counts sectors, wavefronts and collectives (accesses.cpp)
+//   card      no watcher; for arithmetic as on a card (numerics.h)
 //   launches  no watcher; for LOR2C_HOST_LAUNCHES (driver.h)
 #pragma once
 #include <stdint.h>
@@ -22,6 +24,8 @@ typedef uint32_t Site;
 Site site(Place place);
 // describe returns the lines of a site, that of the innermost function first.
 std::string describe(Site site);
+// address returns a site as an address in this library, for addr2line, or as a line.
+std::string address(Site site);
 
 struct Access {
     uintptr_t at;
@@ -38,6 +42,7 @@ struct Watcher {
     virtual void block_end() {}
     virtual void barrier() {}                    // all threads of the block
     virtual void syncwarp(int, uint32_t) {}      // warp, lanes
+    virtual void collective(Op) {}               // of a warp, also __syncwarp
     virtual void access(const Access& a) = 0;
     virtual void copy_issued(const Access&) {}   // a cp.async may write from now on
     virtual void copy_landed(const Access&) {}   // its thread has waited for it
@@ -46,6 +51,7 @@ struct Watcher {
 // watcher is null if the process watches nothing.
 extern Watcher* watcher;
 Watcher* watch_races();
+Watcher* watch_accesses();
 
 // watched reports an access of the running thread, or of another one of its
 // block.

@@ -9,6 +9,8 @@
 //	LOR2C_HOST_SEED  seed of every random order in the library; default 1
 //	LOR2C_HOST_FAST  1: optimised and without sanitizers, for long runs
 //	LOR2C_HOST_MODE  races: without sanitizers; ends the process at two accesses of a kernel that nothing orders
+//	                 accesses: without sanitizers; counts sectors, bank wavefronts and barriers
+//	                 card: without sanitizers; arithmetic as on a card, of which the seed selects one
 //
 // kernels/host/driver.h lists more variables, which make the driver behave in unusual ways.
 package hostlib
@@ -74,14 +76,14 @@ func BuildMode(mode string) (Library, error) {
 	if err != nil {
 		return Library{}, err
 	}
-	lib, err := buildIn(dir, watched, io.Discard)
+	lib, err := buildIn(dir, kindOfMode(mode), io.Discard)
 	lib.Env = append(lib.Env, "LOR2C_HOST_MODE="+mode)
 	return lib, err
 }
 
 // BuildChanged copies the kernels to a directory, applies change to one file and builds the library from the copy.
-// Tests use it to plant a fault that must be found.
-func BuildChanged(dir, file string, change func(source string) (string, error)) (Library, error) {
+// Tests use it to plant a fault that must be found. mode is as for [BuildMode], or "".
+func BuildChanged(dir, mode, file string, change func(source string) (string, error)) (Library, error) {
 	from, err := kernelDir()
 	if err != nil {
 		return Library{}, err
@@ -113,7 +115,15 @@ func BuildChanged(dir, file string, change func(source string) (string, error)) 
 			}
 		}
 	}
-	return buildIn(dir, kindOfEnv(), io.Discard)
+	k := kindOfEnv()
+	if mode != "" {
+		k = kindOfMode(mode)
+	}
+	lib, err := buildIn(dir, k, io.Discard)
+	if mode != "" {
+		lib.Env = append(lib.Env, "LOR2C_HOST_MODE="+mode)
+	}
+	return lib, err
 }
 
 // buildIn builds the kernels of a directory.
@@ -149,13 +159,22 @@ const (
 	sanitized kind = iota
 	fast           // optimised
 	watched        // reports accesses to memory to kernels/host/watch.cpp
+	card           // optimised, with the arithmetic of kernels/host/numerics.h
 )
+
+// kindOfMode returns the kind of build for a value of LOR2C_HOST_MODE.
+func kindOfMode(mode string) kind {
+	if mode == "card" {
+		return card
+	}
+	return watched
+}
 
 // kindOfEnv returns the kind of build that the environment asks for.
 func kindOfEnv() kind {
 	switch {
 	case os.Getenv("LOR2C_HOST_MODE") != "":
-		return watched
+		return kindOfMode(os.Getenv("LOR2C_HOST_MODE"))
 	case os.Getenv("LOR2C_HOST_FAST") == "1":
 		return fast
 	}
@@ -193,6 +212,10 @@ func newCompiler(k kind) (*compiler, error) {
 	switch k {
 	case fast:
 		c.kernels = c.runtime
+		return c, nil
+	case card:
+		c.runtime = append(c.runtime, "-DLOR2C_HOST_CARD")
+		c.kernels = append(slices.Clone(c.runtime), "-ffp-contract=fast", "-mfma")
 		return c, nil
 	case watched:
 		// Without optimisation an access of the source is one access, of the same width. The run-time library of the

@@ -12,6 +12,7 @@ static void fail(void *f, const char *entry, uint64_t nth, int code) {
     ((void (*)(const char *, uint64_t, int))f)(entry, nth, code);
 }
 static uint64_t calls(void *f, const char *entry) { return ((uint64_t (*)(const char *))f)(entry); }
+static int accesses(void *f, const char *path) { return ((int (*)(const char *))f)(path); }
 static void number(void *f, uint64_t value) { ((void (*)(uint64_t))f)(value); }
 */
 import "C"
@@ -60,6 +61,17 @@ func (d Driver) Calls(entry string) uint64 {
 	s := C.CString(entry)
 	defer C.free(unsafe.Pointer(s))
 	return uint64(C.calls(d.find("lor2c_host_calls"), s))
+}
+
+// WriteAccesses writes what was counted so far to a file. The process must have LOR2C_HOST_MODE=accesses, and
+// kernels/host/accesses.cpp says what the lines are.
+func (d Driver) WriteAccesses(t testing.TB, path string) {
+	t.Helper()
+	s := C.CString(path)
+	defer C.free(unsafe.Pointer(s))
+	if C.accesses(d.find("lor2c_host_accesses"), s) == 0 {
+		t.Fatalf("the counts of accesses cannot be written to %s", path)
+	}
 }
 
 // SetMemory sets the memory of a card in bytes until the test ends.

@@ -43,6 +43,9 @@ func Main(m *testing.M) {
 	os.Exit(1)
 }
 
+// Card reports whether the library of this process has the arithmetic of a card.
+func Card() bool { return os.Getenv("LOR2C_HOST_MODE") == "card" }
+
 // given reports whether this process must use the driver that it finds.
 func given() bool {
 	return os.Getenv(child) != "" || os.Getenv("LOR2C_REQUIRE_GPU") == "1" || os.Getenv("LOR2C_LIBCUDA") != ""
