@@ -15,8 +15,10 @@ DEVICE float sigmoid(float x) { return __fdividef(1.0f, 1.0f + expf(-x)); }
 
 // silu_slope returns the derivative of x sigmoid(x).
 DEVICE float silu_slope(float x) {
-    const float s = sigmoid(x);
-    return s * fmaf(x, 1.0f - s, 1.0f);
+    const float e = expf(-x), s = __fdividef(1.0f, 1.0f + e);
+    // If s is next to 1, 1 - s has only its error, which x multiplies.
+    const float rest = x > 0.0f ? e * s : 1.0f - s;
+    return s * fmaf(x, rest, 1.0f);
 }
 
 // activate returns act(x): Hendrycks and Gimpel 2016, arXiv:1606.08415, for GELU by erf and by tanh.
