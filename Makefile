@@ -25,7 +25,7 @@ STRIP := -ldflags='-s -w'
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The packages that start goroutines, and those that drive them.
-RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train
+RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train ./internal/serve
 
 # One package's tests take two minutes at most on an idle machine. The limit
 # stops a test that hangs, and leaves room for a busy machine.
