@@ -35,7 +35,9 @@ ROWS = 48  # of the dev split whose loss is compared; every 21st, so that the cl
 
 def command(*args):
     """The JSON lines that a command prints."""
-    done = subprocess.run([str(a) for a in args], check=True, capture_output=True, text=True)
+    done = subprocess.run([str(a) for a in args], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
@@ -128,7 +130,7 @@ def main():
         if (out / "peer" / "model.safetensors").read_bytes() != (out / "merged-nf4" / "model.safetensors").read_bytes():
             faults.append("the file that transformers saves differs from that of merged-nf4")
         command(args.lor2c, "train", "-c", args.run / "config.resolved.yaml", "--out", out / "run", "--json",
-                "--set", f"model={out / 'peer'}", "--set", "method.name=head", "--set", "optim.lr=1e-12",
+                "--set", f"model={out / 'peer'}", "--set", "method.name=head", "--set", "optim.lr=1e-6",
                 "--set", "train.epochs=1", "--set", "train.quantize=none", "--set", f"data.dev={dev}")
         got = command(args.lor2c, "eval", "--run", out / "run", "--split", "dev", "--json")
         compare("to lor2c: loss of lor2c", got[-1]["loss"], loss_of(exact(model), tokenizer, length, dev))
