@@ -52,7 +52,7 @@ class LoR2CConfig(PeftConfig):
         injected = [pair["layer"] for pair in self.lor2c_injected or []]
         if self.lor2c_modules is None:
             return [(layer, layer) for layer in range(layers) if layer not in injected]
-        return [(module["start"], module["end"]) for module in self.lor2c_modules]
+        return sorted((module["start"], module["end"]) for module in self.lor2c_modules)
 
     @classmethod
     def from_pretrained(

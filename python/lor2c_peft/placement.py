@@ -16,8 +16,14 @@ CHILD, SHARED = "lor2c", "shared"
 
 
 def describe(config: LoR2CConfig, model: Any, stack: Stack) -> dict[str, Any]:
-    """Returns the content of lor2c.json for an adapter that was not read from a directory."""
+    """Returns the content of lor2c.json for an adapter that was not read from a directory.
+
+    Raises ValueError if the LoRA of injected layers have different settings, for which lor2c.json has no place.
+    """
     pair = (config.lor2c_injected or [{}])[0]
+    for other in config.lor2c_injected or []:
+        if other | {"layer": 0} != pair | {"layer": 0}:
+            raise ValueError(f"LoR2C: lor2c_injected has {pair} and {other}; want the same settings in every layer")
     names = model.config.id2label or {}
     classifies = config.task_type == "SEQ_CLS" and model.config.problem_type != "regression"
     return {

@@ -213,10 +213,21 @@ def test_models_of_other_families_are_errors() -> None:
     ({"lor2c_modules": [{"start": 0, "end": 0}],
       "lor2c_injected": [{"layer": 0, "target_modules": ["query"], "r": 1, "lora_alpha": 1, "lora_dropout": 0}]},
      "LoRA on layer 0 is listed twice"),
+    ({"lor2c_injected": [{"layer": 0, "target_modules": ["query"], "r": 1, "lora_alpha": 1, "lora_dropout": 0},
+                         {"layer": 1, "target_modules": ["query"], "r": 2, "lora_alpha": 1, "lora_dropout": 0}]},
+     "want the same settings in every layer"),
 ])
 def test_a_wrong_configuration_is_an_error(changes: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         get_peft_model(tiny("roberta"), lor2c_peft.LoR2CConfig(task_type="SEQ_CLS", **changes))
+
+
+def test_modules_may_be_listed_in_any_order(tmp_path: pathlib.Path) -> None:
+    base, want = saved(tmp_path, form="merged", lor2c_modules=[{"start": 2, "end": 3}, {"start": 0, "end": 1}])
+    structure = json.loads((tmp_path / "lor2c.json").read_text())["structure"]
+    assert structure["modules"] == [{"first": 0, "last": 1}, {"first": 2, "last": 3}]
+    model = PeftModel.from_pretrained(base, tmp_path, autocast_adapter_dtype=False)
+    torch.testing.assert_close(model(input_ids=ids()).logits, want, rtol=0, atol=0)
 
 
 def test_checksums_of_the_former_content_are_removed(tmp_path: pathlib.Path) -> None:
