@@ -157,6 +157,53 @@ DEVICE void loss_sum(const LossSumArgs& a) {
 }
 KERNEL(loss_sum_f32, LossSumArgs, 256) { loss_sum(a); }
 
+struct BinaryCrossEntropyArgs {
+    void* dlogits;
+    void* rows;
+    const void* logits;
+    const float* targets;
+    const int32_t* n;
+    const float* scale;
+    int32_t cols;
+    uint32_t unused;
+};
+
+// binary_cross_entropy: the loss of each row of independent labels and its gradient.
+//
+//   rows[n]      = sum over c of max(x[n,c], 0) - x[n,c] y[n,c] + log(1 + exp(-|x[n,c]|))
+//   dlogits[n,c] = scale (1 / (1 + exp(-x[n,c])) - y[n,c])
+//
+//   logits, dlogits [N,C] f32 or bf16; dlogits may be absent or the same tensor as logits
+//   targets [N,C] f32   rows [N] f32   scale [1] f32
+//
+// Launched by internal/gpu/loss.go.
+// Launch   grid N, block 256: one block per row; 32 bytes of shared memory.
+// Limits   any N, C >= 1, targets from 0 to 1.
+// Numerics f32. The exponential is of -|x|, so that it cannot overflow. A thread adds every 256th column, then the
+//          threads are added in fixed order.
+// Work     2 N C reads, N C writes; latency bound, because a task has few labels.
+template <typename T> DEVICE void binary_cross_entropy(const BinaryCrossEntropyArgs& a) {
+    SHARED(Partial, scratch);
+    const int row = blockIdx.x;
+    if (row >= *a.n) return;
+    const int64_t first = int64_t(row) * a.cols;
+    const T* x = static_cast<const T*>(a.logits) + first;
+    const float* y = a.targets + first;
+    T* dx = a.dlogits ? static_cast<T*>(a.dlogits) + first : nullptr;
+    const float scale = *a.scale;
+    float sum = 0.0f;
+    for (int c = threadIdx.x; c < a.cols; c += 256) {
+        const float v = to_float(x[c]), small = expf(-fabsf(v));
+        sum += fmaf(-v, y[c], fmaxf(v, 0.0f)) + log1pf(small);
+        const float p = (v < 0.0f ? small : 1.0f) / (1.0f + small);
+        if (dx) dx[c] = from_float<T>(scale * (p - y[c]));
+    }
+    sum = block_sum(sum, scratch);
+    if (threadIdx.x == 0) static_cast<float*>(a.rows)[row] = sum;
+}
+KERNEL(binary_cross_entropy_f32, BinaryCrossEntropyArgs, 256) { binary_cross_entropy<float>(a); }
+KERNEL(binary_cross_entropy_bf16, BinaryCrossEntropyArgs, 256) { binary_cross_entropy<bf16>(a); }
+
 struct MseArgs {
     void* loss;
     void* dx;

@@ -243,6 +243,10 @@ type Loss interface {
 	// It may be absent, and it may be logits. A row whose label is below 0 (Hugging Face writes -100) adds no loss
 	// and has a gradient of 0.
 	CrossEntropy(loss, dlogits, logits, labels Tensor, scale float32, o CrossEntropyOpts)
+	// BinaryCrossEntropy adds scale times the sum over all elements of -y log p - (1-y) log(1-p) to loss [1], where p is
+	// the logistic function of the logit x, as in torch.nn.BCEWithLogitsLoss. logits [B,C]; targets [B,C] Exact, each 0
+	// to 1; dlogits [B,C] receives the gradient scale (p-y). It may be absent, and it may be logits.
+	BinaryCrossEntropy(loss, dlogits, logits, targets Tensor, scale float32)
 	// MSE computes loss [1] += scale sum (x-y)^2. x [B,1]; y [B] Exact; dx [B,1] receives the gradient and may be
 	// absent.
 	MSE(loss, dx, x, y Tensor, scale float32)

@@ -101,6 +101,7 @@ func opsOf(d *Device[float32], n, c int) []namedOp {
 			})
 		}},
 		{"CrossEntropy", func() { d.CrossEntropy(loss, x, y, ids, 1, compute.CrossEntropyOpts{Smoothing: 0.1}) }},
+		{"BinaryCrossEntropy", func() { d.BinaryCrossEntropy(loss, x, y, z, 1) }},
 		{"MSE", func() { d.MSE(loss, one, one, one.Slice(0, compute.Shape{n}), 1) }},
 		{"GradNorm", func() { d.GradNorm(state, x, loss, 1) }},
 		{"ScaleCols", func() { d.ScaleCols(x, y, bias, compute.ScaleOpts{Times: bias}) }},

@@ -117,6 +117,38 @@ func addScaled[T Float](loss []T, sums []float64, scale float32) {
 	loss[0] += T(float64(scale) * total)
 }
 
+// BinaryCrossEntropy adds the scaled loss of every logit against its target to loss.
+func (d *Device[T]) BinaryCrossEntropy(loss, dlogits, logits, targets compute.Tensor, scale float32) {
+	if d.err != nil {
+		return
+	}
+	in, want, grad := Data[T](logits), Data[T](targets), Data[T](dlogits)
+	sums := sized(&d.sums, (len(in)+chunkElems-1)/chunkElems)
+	d.each(len(in), chunkElems, func(_, lo, hi int) {
+		total, part := 0.0, 0.0
+		for i := lo; i < hi; i++ {
+			x, y := float64(in[i]), float64(want[i])
+			// The exponential of -|x| is at most 1, so that it cannot overflow.
+			small := math.Exp(-math.Abs(x))
+			part += max(x, 0) - x*y + math.Log1p(small)
+			// A sum of many elements is more exact in parts.
+			if i%256 == 255 || i == hi-1 {
+				total, part = total+part, 0
+			}
+			if grad == nil {
+				continue
+			}
+			p := 1 / (1 + small)
+			if x < 0 {
+				p = small / (1 + small)
+			}
+			grad[i] = T(scale) * T(p-y)
+		}
+		sums[lo/chunkElems] = total
+	})
+	addScaled(Data[T](loss), sums, scale)
+}
+
 // MSE adds the scaled sum of squared differences to loss. One number per sequence is too little work to divide among
 // workers.
 func (d *Device[T]) MSE(loss, dx, x, y compute.Tensor, scale float32) {

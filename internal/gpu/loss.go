@@ -14,6 +14,12 @@ type crossEntropyArgs struct {
 
 type lossSumArgs struct{ loss, x, n, scale ptr }
 
+type binaryCrossEntropyArgs struct {
+	dlogits, rows, logits, targets, n, scale ptr
+	cols                                     int32
+	_                                        uint32
+}
+
 type mseArgs struct{ loss, dx, x, y, n, scale ptr }
 
 // CrossEntropy adds the scaled negative log-likelihood, weighted by o, to loss.
@@ -29,6 +35,18 @@ func (d *Device) CrossEntropy(
 		cols: int32(cols), aligned: aligned16(cols, d.at(logits), d.at(dlogits)),
 	})
 	launch(d, "loss_sum_f32", grid{x: 1}, 256, 0, lossSumArgs{loss: d.at(loss), x: nll, n: count, scale: by})
+}
+
+// BinaryCrossEntropy adds the scaled loss of every logit against its target to loss.
+func (d *Device) BinaryCrossEntropy(loss, dlogits, logits, targets compute.Tensor, scale float32) {
+	n := logits.Shape.Rows()
+	count, by := d.count(n), d.scalar(scale)
+	rows := d.scratch(int64(4 * class(n)))
+	launch(d, d.named("binary_cross_entropy"), grid{x: class(n)}, 256, 0, binaryCrossEntropyArgs{
+		dlogits: d.at(dlogits), rows: rows, logits: d.at(logits), targets: d.at(targets), n: count, scale: by,
+		cols: int32(logits.Shape.Cols()),
+	})
+	launch(d, "loss_sum_f32", grid{x: 1}, 256, 0, lossSumArgs{loss: d.at(loss), x: rows, n: count, scale: by})
 }
 
 // MSE adds the scaled sum of squared differences to loss.

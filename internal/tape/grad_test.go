@@ -351,6 +351,14 @@ func TestLossGrad(t *testing.T) {
 			return nil
 		})
 	})
+	t.Run("loss=binary cross entropy", func(t *testing.T) {
+		newGradient(t).check(func(g *gradient) *Var {
+			y := g.dev.Temp(compute.Shape{n, 2}, compute.Exact)
+			g.dev.Upload(y, []float32{0, 1, 1, 1, 0, 0, 0.25, 1, 1, 0, 0, 1, 0.5, 0})
+			g.BinaryCrossEntropy(g.loss, g.Linear(g.x("x", n, c), g.p("w", 2, c), g.p("b", 2), compute.Identity), y, 1.0/9)
+			return nil
+		})
+	})
 	t.Run("loss=mse", func(t *testing.T) {
 		newGradient(t).check(func(g *gradient) *Var {
 			y := g.dev.Temp(compute.Shape{n}, compute.Exact)

@@ -74,6 +74,9 @@ func (l *ledger) Scatter(dst, idx, x tensor)                { l.use("Scatter", d
 func (l *ledger) CrossEntropy(loss, dx, x, labels tensor, _ float32, o compute.CrossEntropyOpts) {
 	l.use("CrossEntropy", loss, dx, x, labels, o.Rows, o.Classes)
 }
+func (l *ledger) BinaryCrossEntropy(loss, dx, x, y tensor, _ float32) {
+	l.use("BinaryCrossEntropy", loss, dx, x, y)
+}
 func (l *ledger) MSE(loss, dx, x, y tensor, _ float32) { l.use("MSE", loss, dx, x, y) }
 
 func (l *ledger) Embed(dst, ids, pos, types, word, position, kind tensor) {

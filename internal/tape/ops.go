@@ -265,6 +265,14 @@ func (t *Tape) CrossEntropy(
 // absentOr reports whether x is absent or has exactly the given shape.
 func absentOr(x compute.Tensor, shape ...int) bool { return !x.Present() || is(x, shape...) }
 
+// BinaryCrossEntropy adds scale times the summed loss of logits [B,C] against targets [B,C] Exact to loss [1] Exact,
+// each logit by itself. Backward then starts from it.
+func (t *Tape) BinaryCrossEntropy(loss compute.Tensor, logits *Var, targets compute.Tensor, scale float32) {
+	check(is(targets, logits.Value.Shape...), "binary cross entropy", "logits and targets [B C]", logits.Value, targets)
+	typed("binary cross entropy", compute.Exact, loss, targets)
+	t.Dev.BinaryCrossEntropy(loss, t.lossGrad(logits), logits.Value, targets, scale)
+}
+
 // MSE adds scale times the summed squared error of x [B,1] against y [B] Exact to loss [1]. Backward then starts from
 // it.
 func (t *Tape) MSE(loss compute.Tensor, x *Var, y compute.Tensor, scale float32) {

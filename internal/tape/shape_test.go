@@ -132,6 +132,8 @@ func TestShapeErrors(t *testing.T) {
 			"compute: gate: shapes are [[7 1] [6 2]]; want w [N E], u [N R]"},
 		{"ranks", func(t *Tape) { t.GateEach(x(7, 2), x(7, 3)) },
 			"compute: gate each: shapes are [[7 2] [7 3]]; want w [N E], u [N E R]"},
+		{"targets", func(t *Tape) { t.BinaryCrossEntropy(floats(1), x(7, 2), floats(14), 1) },
+			"compute: binary cross entropy: shapes are [[7 2] [14]]; want logits and targets [B C]"},
 		{"columns", func(t *Tape) { t.MSE(floats(1), x(7, 2), floats(7), 1) },
 			"compute: mse: shapes are [[7 2] [7]]; want x [B 1], y [B]"},
 		{"y", func(t *Tape) { t.MSE(floats(1), x(7, 1), floats(6), 1) },

@@ -23,6 +23,7 @@ func differenceCases(cfg Config) []testCase {
 		{name: "op=AttentionGrad/difference=central/bias=true", run: func(s *suite) { differenceAttention(s, 4, false) }},
 		{name: "op=LowRankDownGrad/difference=central", run: differenceLowRank},
 		{name: "op=CrossEntropy/difference=central", run: differenceCrossEntropy},
+		{name: "op=BinaryCrossEntropy/difference=central", run: differenceBinaryCrossEntropy},
 		{name: "op=ScaleColsGrad/difference=central", run: differenceScale},
 		{name: "op=GateGrad/difference=central", run: differenceGate},
 		{name: "op=Penalty/difference=central", run: differencePenalty},
@@ -252,6 +253,19 @@ func differenceCrossEntropy(s *suite) {
 	forward := func(grad compute.Tensor) float64 {
 		s.dev.Fill(loss.Tensor, 0)
 		s.dev.CrossEntropy(loss.Tensor, grad, x.Tensor, labels, 0.2, o)
+		return loss.read(s)[0]
+	}
+	forward(x.grad.Tensor)
+	s.difference(x, func() float64 { return forward(compute.Tensor{}) })
+}
+
+func differenceBinaryCrossEntropy(s *suite) {
+	const n, c = 5, 3
+	x, loss := s.variable(s.working, "logits", n, c), s.exact.inout("loss", []float64{0}, 1)
+	targets := s.exact.input("targets", []float64{0, 1, 1, 1, 0, 0, 0.25, 1, 1, 0, 0, 1, 0.5, 0, 1}, n, c)
+	forward := func(grad compute.Tensor) float64 {
+		s.dev.Fill(loss.Tensor, 0)
+		s.dev.BinaryCrossEntropy(loss.Tensor, grad, x.Tensor, targets, 0.2)
 		return loss.read(s)[0]
 	}
 	forward(x.grad.Tensor)

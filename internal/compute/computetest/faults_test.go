@@ -307,6 +307,20 @@ var faults = []fault{
 			d.CrossEntropy(loss, dx, x, labels, scale, o)
 		}
 	}},
+	{"BinaryCrossEntropy", "targets_ignored", func(f *faulty, d compute.Device) {
+		f.binary = func(loss, dx, x, targets tensor, scale float32) {
+			d.Fill(targets, 0)
+			d.BinaryCrossEntropy(loss, dx, x, targets, scale)
+		}
+	}},
+	{"BinaryCrossEntropy", "gradient_unscaled", func(f *faulty, d compute.Device) {
+		f.binary = func(loss, dx, x, targets tensor, scale float32) {
+			d.BinaryCrossEntropy(loss, dx, x, targets, scale)
+			if dx.Present() {
+				d.Axpy(dx, 1/scale-1, dx)
+			}
+		}
+	}},
 	{"GradNorm", "clip_ignored", func(f *faulty, d compute.Device) {
 		f.gradNorm = func(state, g, loss tensor, maxNorm float32) { d.GradNorm(state, g, loss, 0) }
 	}},

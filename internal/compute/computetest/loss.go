@@ -63,6 +63,27 @@ func crossEntropy[F float](
 	return []float64{float64(F(start) + F(scale)*total)}, out(g)
 }
 
+// binaryCrossEntropy computes start plus the loss, and its gradient, from the definition: log(1 + exp(-x)) weighted by
+// the target, and log(1 + exp(x)) by the rest.
+func binaryCrossEntropy[F float](start float64, x, y []float64, scale float32) (loss, grad []float64) {
+	g := in[F](x)
+	total, part := F(0), F(0)
+	softplus := func(v F) F {
+		if v > 30 {
+			return v
+		}
+		return F(math.Log1p(math.Exp(float64(v))))
+	}
+	for i, v := range g {
+		part += F(y[i])*softplus(-v) + (1-F(y[i]))*softplus(v)
+		if i%256 == 255 || i == len(g)-1 {
+			total, part = total+part, 0
+		}
+		g[i] = F(scale) * (F(1/(1+math.Exp(-float64(v)))) - F(y[i]))
+	}
+	return []float64{float64(F(start) + F(scale)*total)}, out(g)
+}
+
 func squaredError[F float](start float64, x, y []float64, scale float32) (loss, grad []float64) {
 	g := in[F](x)
 	total := F(0)
@@ -92,6 +113,14 @@ func lossCases() []testCase {
 					"op=CrossEntropy/b=%d/c=%d/rows=%t/classes=%t/smoothing=%g", size[0], size[1], w.rows, w.classes, w.smoothing,
 				),
 				run: func(s *suite) { checkCrossEntropy(s, size[0], size[1], 3, w) },
+			})
+		}
+	}
+	for _, size := range [][2]int{{1, 1}, {3, 2}, {17, 28}, {33, 257}, {257, 5}} {
+		for _, std := range []float64{1, 100} {
+			all = append(all, testCase{
+				name: fmt.Sprintf("op=BinaryCrossEntropy/b=%d/c=%d/std=%g", size[0], size[1], std),
+				run:  func(s *suite) { checkBinaryCrossEntropy(s, size[0], size[1], std) },
 			})
 		}
 	}
@@ -144,6 +173,35 @@ func checkCrossEntropy(s *suite, n, c int, std float64, with weighing) {
 	s.near(inPlace, wantG, plainG, scale*max(1, std/10))
 	alone := s.exact.inout("loss alone", []float64{start}, 1)
 	s.dev.CrossEntropy(alone.Tensor, compute.Tensor{}, logits, ids, scale, o)
+	s.near(alone, want, plain, scale*std)
+}
+
+func checkBinaryCrossEntropy(s *suite, n, c int, std float64) {
+	x, goal := s.working.normal(n*c, std), s.exact.normal(n*c, 1)
+	for i, v := range goal {
+		// A target is usually 0 or 1, and may be between.
+		switch goal[i] = 0; {
+		case i%5 == 4:
+			goal[i] = 0.25
+		case v > 0:
+			goal[i] = 1
+		}
+	}
+	const start, scale = 0.75, 0.3
+	want, wantG := binaryCrossEntropy[float64](start, x, goal, scale)
+	plain, plainG := binaryCrossEntropy[float32](start, x, goal, scale)
+	logits, y := s.working.input("logits", x, n, c), s.exact.input("targets", goal, n, c)
+	loss, grad := s.exact.inout("loss", []float64{start}, 1), s.working.output("dlogits", n, c)
+	s.dev.BinaryCrossEntropy(loss.Tensor, grad.Tensor, logits, y, scale)
+	s.near(loss, want, plain, scale*std)
+	s.near(grad, wantG, plainG, scale)
+	inPlace := s.working.inout("dlogits=logits", x, n, c)
+	again := s.exact.inout("loss in place", []float64{start}, 1)
+	s.dev.BinaryCrossEntropy(again.Tensor, inPlace.Tensor, inPlace.Tensor, y, scale)
+	s.near(again, want, plain, scale*std)
+	s.near(inPlace, wantG, plainG, scale)
+	alone := s.exact.inout("loss alone", []float64{start}, 1)
+	s.dev.BinaryCrossEntropy(alone.Tensor, compute.Tensor{}, logits, y, scale)
 	s.near(alone, want, plain, scale*std)
 }
 

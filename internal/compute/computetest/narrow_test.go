@@ -254,6 +254,13 @@ func (d *narrow) CrossEntropy(loss, dlogits, logits, labels tensor, scale float3
 	store(dlogits)
 }
 
+func (d *narrow) BinaryCrossEntropy(loss, dlogits, logits, targets tensor, scale float32) {
+	wantExact(loss, targets)
+	wantWorking(dlogits, logits)
+	d.Device.BinaryCrossEntropy(loss, dlogits, logits, targets, scale)
+	store(dlogits)
+}
+
 func (d *narrow) MSE(loss, dx, x, y tensor, scale float32) {
 	wantExact(loss, y)
 	wantWorking(dx, x)

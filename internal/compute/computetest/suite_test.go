@@ -81,6 +81,7 @@ type faulty struct {
 	attention func(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 	attnGrad  func(o compute.AttentionGradArgs)
 	entropy   func(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts)
+	binary    func(loss, dlogits, logits, targets compute.Tensor, scale float32)
 	gradNorm  func(state, g, loss compute.Tensor, maxNorm float32)
 	sumAbs    func(dst, x compute.Tensor)
 	adamW     func(p, w, m, v, g, state compute.Tensor, o compute.AdamWOpts)
@@ -97,7 +98,8 @@ func honest(dev compute.Device) *faulty {
 		up: dev.LowRankUp, upGrad: dev.LowRankUpGrad,
 		norm: dev.LayerNorm, normGrad: dev.LayerNormGrad, rms: dev.RMSNorm, rmsGrad: dev.RMSNormGrad,
 		rope: dev.RoPE, swiglu: dev.SwiGLU, swiGrad: dev.SwiGLUGrad, attention: dev.Attention, attnGrad: dev.AttentionGrad,
-		entropy: dev.CrossEntropy, gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
+		entropy: dev.CrossEntropy, binary: dev.BinaryCrossEntropy,
+		gradNorm: dev.GradNorm, adamW: dev.AdamW, sumAbs: dev.SumAbs, release: dev.Release,
 		methodHooks: honestMethods(dev),
 	}
 }
@@ -164,6 +166,10 @@ func (f *faulty) Attention(dst, lse, q, k, v compute.Tensor, o compute.AttnOpts)
 
 func (f *faulty) CrossEntropy(loss, dlogits, logits, labels compute.Tensor, scale float32, o compute.CrossEntropyOpts) {
 	f.entropy(loss, dlogits, logits, labels, scale, o)
+}
+
+func (f *faulty) BinaryCrossEntropy(loss, dlogits, logits, targets compute.Tensor, scale float32) {
+	f.binary(loss, dlogits, logits, targets, scale)
 }
 
 // TestFaults plants one fault at a time and checks that the suite finds it.

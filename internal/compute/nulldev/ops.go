@@ -50,6 +50,7 @@ func (d *Device) AttentionGrad(compute.AttentionGradArgs)            { d.op("Att
 func (d *Device) CrossEntropy(_, _, _, _ tensor, _ float32, _ compute.CrossEntropyOpts) {
 	d.op("CrossEntropy")
 }
+func (d *Device) BinaryCrossEntropy(_, _, _, _ tensor, _ float32)    { d.op("BinaryCrossEntropy") }
 func (d *Device) MSE(_, _, _, _ tensor, _ float32)                   { d.op("MSE") }
 func (d *Device) GradNorm(_, _, _ tensor, _ float32)                 { d.op("GradNorm") }
 func (d *Device) AdamW(_, _, _, _, _, _ tensor, _ compute.AdamWOpts) { d.op("AdamW") }
