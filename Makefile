@@ -145,6 +145,7 @@ golden: ## write the PyTorch fixtures again (needs Python with torch, transforme
 	python3 scripts/golden.py
 	python3 scripts/golden_events.py
 	python3 scripts/golden_loss.py
+	python3 scripts/golden_multilabel.py
 	python3 scripts/golden_generate.py
 	python3 scripts/golden_methods.py
 	python3 scripts/golden_peft.py

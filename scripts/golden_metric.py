@@ -45,6 +45,18 @@ def class_case(name, pred, gold):
     return case
 
 
+def set_case(name, pred, gold):
+    """Sets of labels as indicator matrices [examples, labels]."""
+    case = {"name": name, "pred": pred.astype(int).tolist(), "gold": gold.astype(int).tolist(),
+            "f1_micro": number(f1_score(gold, pred, average="micro", zero_division=0)),
+            "f1_macro": number(f1_score(gold, pred, average="macro", zero_division=0)),
+            "subset_accuracy": number(accuracy_score(gold, pred))}
+    for average in ("micro", "macro", "weighted"):
+        case[average] = [number(x) for x in
+                         precision_recall_fscore_support(gold, pred, average=average, zero_division=0)[:3]]
+    return case
+
+
 def value_case(name, pred, gold, exact=False):
     pred, gold = [float(v) for v in pred], [float(v) for v in gold]
     r = exact_pearson(pred, gold) if exact else pearsonr(pred, gold).statistic
@@ -98,10 +110,22 @@ for name, p, g in (("constant_pred", [2.5] * 4, line), ("constant_gold", line, [
 base = rng.random(50) * 5
 values.append(value_case("nearly_constant", 1 + 1e-11 * (base + rng.normal(0, 1, 50)), base, exact=True))
 
+sets = []
+for n in (1, 4, 60):
+    for k in (2, 3, 9):
+        gold = rng.random((n, k)) < 0.3
+        sets.append(set_case(f"n={n}/k={k}", gold ^ (rng.random((n, k)) < 0.2), gold))
+blank = np.zeros((5, 3), bool)
+full = ~blank
+for name, p, g in (("blank", blank, blank), ("all", full, full), ("none_predicted", blank, full),
+                   ("none_true", full, blank)):
+    sets.append(set_case(name, p, g))
+
 with open("internal/metric/testdata/golden.json", "w") as f:
     versions = {"python": platform.python_version(), "sklearn": sklearn.__version__,
                 "scipy": scipy.__version__, "numpy": np.__version__}
     # Each case is on its own line, so that changes of the file can be reviewed.
     cases = lambda items: ",\n".join("  " + json.dumps(c, separators=(",", ":")) for c in items)
     f.write('{"script": "scripts/golden_metric.py",\n "versions": %s,\n' % json.dumps(versions))
-    f.write(' "classes": [\n%s],\n "values": [\n%s]}\n' % (cases(classes), cases(values)))
+    f.write(' "classes": [\n%s],\n "values": [\n%s],\n' % (cases(classes), cases(values)))
+    f.write(' "sets": [\n%s]}\n' % cases(sets))

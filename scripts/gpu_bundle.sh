@@ -27,7 +27,7 @@ go test -c -overlay build/kernels-lines/overlay.json -tags cuda -trimpath -ldfla
   ./internal/gpu
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/driver.test" ./internal/gpu/driver
 go test -c -tags cuda -trimpath -ldflags='-s -w' -o "$out/bin/train.test" ./internal/train
-cp -r testdata/golden testdata/golden_events testdata/golden_loss "$out/testdata/"
+cp -r testdata/golden testdata/golden_events testdata/golden_loss testdata/golden_multilabel "$out/testdata/"
 cp configs/demo.yaml "$out/configs/"
 cp -r demo "$out/"
 

@@ -185,6 +185,9 @@ func (i *info) predicts() string {
 	switch {
 	case i.Outputs == 0:
 		return "the next token" + from
+	case i.Task.Kind == adapter.MultiLabel:
+		return fmt.Sprintf("any of %d labels (%s), each from a probability of %g%s", len(i.Task.Labels),
+			place.List(i.Task.Labels), i.Task.Threshold, from)
 	case i.Task.Labels != nil:
 		return fmt.Sprintf("one of %d labels (%s)%s", len(i.Task.Labels), place.List(i.Task.Labels), from)
 	case i.Outputs == 1:

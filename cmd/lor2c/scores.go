@@ -18,7 +18,7 @@ import (
 // labels.
 func scoreLine(e train.Evaluation) string {
 	if e.Scores == nil {
-		return count(len(e.Predictions), "prediction") + ", without scores, because there are no labels"
+		return count(len(e.Predictions)+len(e.Sets), "prediction") + ", without scores, because there are no labels"
 	}
 	return fmt.Sprintf("loss %.4f  ", e.Loss) + scoreList(e.Scores, "  ")
 }
@@ -62,7 +62,12 @@ func printScores(s *terminal.Screen, e *train.SplitEvaluation) {
 		examples += "; 95 % bootstrap intervals: " + strings.Join(intervals, ", ")
 	}
 	line("%s", examples)
-	if e.Majority == nil || e.Classes == nil {
+	if e.Classes == nil {
+		return
+	}
+	if e.Majority == nil { // an example can have several labels
+		line("")
+		printClasses(s, e)
 		return
 	}
 	line("always predicting %q: %s", e.Labels[e.Majority.Class], scoreList(e.Majority.Scores, ", "))
@@ -83,6 +88,9 @@ func printClasses(s *terminal.Screen, e *train.SplitEvaluation) {
 	}
 	for k, c := range e.Classes.Classes {
 		add(shortLabel(e.Labels[k]), c)
+	}
+	if e.Classes.Micro != nil {
+		add("micro average", *e.Classes.Micro)
 	}
 	add("macro average", e.Classes.Macro)
 	add("weighted average", e.Classes.Weighted)

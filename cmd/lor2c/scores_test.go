@@ -145,3 +145,37 @@ func TestEvalViews(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestPrintSets: a split whose examples have several labels has a table of the labels with their micro average, and
+// neither a baseline nor a confusion matrix.
+func TestPrintSets(t *testing.T) {
+	a, err := metric.NewSetAccumulator([]string{"f1_micro"}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Add([]bool{true, false, true, true}, []bool{true, true, false, true})
+	e := &train.SplitEvaluation{Split: "dev", Examples: 2, Labels: []string{"cold", "wet"}, Separator: ",",
+		Evaluation: train.Evaluation{Loss: 0.5, Scores: a.Scores(), Sets: [][]int32{{0}, {0, 1}}, Classes: a.Report()}}
+	var b bytes.Buffer
+	printScores(terminal.Open(&b, terminal.Terminal{}, nil), e)
+	want := `dev: loss 0.5000  f1_micro 0.6667
+2 examples
+
+             class  precision  recall      f1  support
+              cold     0.5000  1.0000  0.6667        1
+               wet     1.0000  0.5000  0.6667        2
+     micro average     0.6667  0.6667  0.6667        3
+     macro average     0.7500  0.7500  0.6667        3
+  weighted average     0.8333  0.6667  0.6667        3
+`
+	if d := cmp.Diff(want, b.String()); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if got := scoresJSON(e); got["majority"] != nil || got["by_class"] == nil {
+		t.Errorf("JSON has %v", got)
+	}
+	e.Scores = nil
+	if got, want := scoreLine(e.Evaluation), "2 predictions, without scores, because there are no labels"; got != want {
+		t.Errorf("%q; want %q", got, want)
+	}
+}

@@ -62,11 +62,19 @@ type Base struct {
 	Layers int    `json:"num_hidden_layers"`
 }
 
+// MultiLabel is the Kind of a task in which an example has any number of labels.
+const MultiLabel = "multilabel"
+
 // Task is what the head predicts. Labels are in the order of its outputs; nil
 // means regression.
 type Task struct {
 	Name   string   `json:"name"`
 	Labels []string `json:"labels"`
+	// Kind is MultiLabel, or empty: then Labels tells classification from regression.
+	Kind string `json:"kind,omitempty"`
+	// Threshold and Separator are those of data.threshold and data.separator for multilabel.
+	Threshold float64 `json:"threshold,omitempty"`
+	Separator string  `json:"separator,omitempty"`
 	// Text has the names of the one or two text columns of the data. It is nil if an older lor2c wrote the directory.
 	Text []string `json:"text,omitempty"`
 	// Template is the form of the prompts that a decoder was trained with, of package instruct. It is empty for an
@@ -228,6 +236,10 @@ func (d Description) check() (faults []error) {
 	fault(d.Base.Layers >= 0 &&
 		d.Base.Layers <= maxLayers, "base.num_hidden_layers is %d; want 0 to %d", d.Base.Layers, maxLayers)
 	fault(d.MaxLength >= 0, "max_length is %d; want at least 0", d.MaxLength)
+	fault(d.Task.Kind == "" || d.Task.Kind == MultiLabel && d.Task.Labels != nil && d.Task.Separator != "",
+		"task.kind is %s; want none, or %s with labels and a separator", place.Quote(d.Task.Kind), MultiLabel)
+	fault((d.Task.Threshold > 0 || d.Task.Kind == "") && d.Task.Threshold < 1,
+		"task.threshold is %g; want more than 0 and less than 1", d.Task.Threshold)
 	sorted := slices.Sorted(slices.Values(d.Task.Labels))
 	for i := 1; i < len(sorted); i++ {
 		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))

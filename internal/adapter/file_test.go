@@ -369,8 +369,10 @@ func TestWriteFull(t *testing.T) {
 			map[string]any{"0": "no", "1": "maybe", "2": "yes"}, "single_label_classification"},
 		// Labels that are nil mean regression, whatever the head of this test has.
 		{"bert", "BertForSequenceClassification", nil, map[string]any{"0": "LABEL_0"}, "regression"},
+		{"bert", "BertForSequenceClassification", []string{"cold", "odd", "wet"},
+			map[string]any{"0": "cold", "1": "odd", "2": "wet"}, "multi_label_classification"},
 	} {
-		t.Run("model="+c.kind, func(t *testing.T) {
+		t.Run("model="+c.kind+"/problem="+c.problem, func(t *testing.T) {
 			dev, base := cpu.Open[float32](1), t.TempDir()
 			if err := os.CopyFS(base, os.DirFS(filepath.Join(goldenDir, c.kind))); err != nil {
 				t.Fatal(err)
@@ -389,6 +391,9 @@ func TestWriteFull(t *testing.T) {
 			n := goldenNetwork(t, dev, base, method, 1)
 			n.steps(t, 2)
 			d := describe(t, n, base, method)
+			if c.problem == "multi_label_classification" {
+				d.Task.Kind, d.Task.Separator, d.Task.Threshold = adapter.MultiLabel, ",", 0.5
+			}
 			d.Task.Labels, d.Tokenizer = c.labels, map[string][]byte{"vocab.json": []byte(`{"a": 0}`)}
 			dir := saved(t, n, d)
 			loaded, err := model.Load(dev, dir, model.Head{Outputs: 3, Rows: []int{0, 1, 2}}, 9, nil)

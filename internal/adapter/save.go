@@ -161,6 +161,9 @@ func describeHead(c map[string]any, d Description) {
 		labels = []string{"LABEL_0"}
 		c["problem_type"] = "regression"
 	}
+	if d.Task.Kind == MultiLabel {
+		c["problem_type"] = "multi_label_classification"
+	}
 	ids, names := map[string]int{}, map[string]string{}
 	for i, l := range labels {
 		ids[l], names[fmt.Sprint(i)] = i, l

@@ -17,7 +17,7 @@ import (
 // valid returns run files such that every allowed value of a key is valid in at
 // least one of them.
 func valid() (all []Config) {
-	for _, kind := range []string{"classification", "regression"} {
+	for _, kind := range []string{"classification", "regression", "multilabel"} {
 		for _, method := range adapter.Names() {
 			c := Default()
 			c.Method, c.Model, c.Out = adapter.NewConfig(method), "m", "o"
@@ -70,6 +70,8 @@ func bounds(t *testing.T, words string) (inside, outside []float64) {
 			func(a, b float64) { inside, outside = []float64{a, (a + b) / 2}, []float64{a - 1, b} }},
 		{`more than (\S+) and at most (\S+)`,
 			func(a, b float64) { inside, outside = []float64{(a + b) / 2, b}, []float64{a, a - 1, b + 1} }},
+		{`more than (\S+) and less than (\S+)`,
+			func(a, b float64) { inside, outside = []float64{(a + b) / 2}, []float64{a, a - 1, b} }},
 		{`0, or at least (\S+) and at most (\S+)`,
 			func(a, b float64) { inside, outside = []float64{0, a, a + 1, b}, []float64{-1, a - 1, b + 1} }},
 		{`0, or at least (\S+)`, func(a, _ float64) { inside, outside = []float64{0, a, a + 1}, []float64{-1, a - 1} }},
@@ -160,7 +162,7 @@ func TestAllowed(t *testing.T) {
 }
 
 // freeText are the keys whose strings can be anything.
-var freeText = []string{"data.text", "data.label", "data.labels"}
+var freeText = []string{"data.text", "data.label", "data.labels", "data.separator"}
 
 // missing returns what the description of a key lacks: every key has a type, a meaning, an example, and a default
 // unless it is required or its default is an empty string. A number has a range, and a string has words, is a path, or

@@ -20,15 +20,16 @@ var harmless = map[string]string{
 // content are the keys that name the inputs of a run. Their values are not
 // compared as text. Each has a description of what is compared instead.
 var content = map[string]string{
-	"model":        "weights, tokenizer and config.json, as they were read",
-	"init_adapter": "the tensors that were read",
-	"data.dir":     "the examples that were read",
-	"data.train":   "the examples that were read",
-	"data.dev":     "the examples that were read",
-	"data.text":    "the examples that were read",
-	"data.label":   "the examples that were read",
-	"data.kind":    "the labels: regression has none",
-	"data.labels":  "the labels in the order of the head's outputs",
+	"model":          "weights, tokenizer and config.json, as they were read",
+	"init_adapter":   "the tensors that were read",
+	"data.dir":       "the examples that were read",
+	"data.train":     "the examples that were read",
+	"data.dev":       "the examples that were read",
+	"data.text":      "the examples that were read",
+	"data.label":     "the examples that were read",
+	"data.kind":      "the labels of the examples that were read; regression has none",
+	"data.separator": "the examples that were read",
+	"data.labels":    "the labels in the order of the head's outputs",
 }
 
 // Settings returns the keys of c, after Resolve, that must not change when a

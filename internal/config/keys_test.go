@@ -26,6 +26,8 @@ data.text: a list of strings, for example [a, b] = []
 data.label: a string
 data.kind: a string
 data.labels: a list of strings, for example [a, b] = []
+data.separator: a string
+data.threshold: a number, or 0.5
 data.metric: a string
 data.max_length: an integer, or 256, and 512 for rte
 data.format: a string

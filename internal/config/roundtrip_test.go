@@ -122,7 +122,7 @@ func TestDifferences(t *testing.T) {
 func TestSettings(t *testing.T) {
 	free := []string{
 		"model", "init_adapter", "data.dir", "data.train", "data.dev", "data.test", "data.text", "data.label", "data.kind",
-		"data.labels",
+		"data.labels", "data.separator",
 		"train.log_every", "train.save_every", "train.keep_checkpoints", "out", "paths",
 	}
 	a := Default()

@@ -24,6 +24,10 @@ func TestZero(t *testing.T) {
 			if strings.HasPrefix(k.Name, "method.") {
 				run = append(run, "method.name="+k.Methods[0])
 			}
+			if k.Name == "data.threshold" { // only this kind of data has it
+				run = []string{"model=m", "data.task=custom", "data.kind=multilabel", "data.train=t.csv", "data.dev=d.csv",
+					"data.text=text", "data.label=tags", "out=o"}
+			}
 			fault := "is 0; want " + k.Range.String() + ", or null for the default: " + k.Unset
 			_, err := Load("", append(run, k.Name+"=0"), nil)
 			wantFaults(t, err, "config: --set "+k.Name+"=0: "+fault)

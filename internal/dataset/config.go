@@ -15,16 +15,18 @@ import (
 
 // Config is the `data:` section of a run file.
 type Config struct {
-	Task   string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
-	Dir    string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
-	Train  string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
-	Dev    Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
-	Test   string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
-	Text   []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
-	Label  string   `yaml:"label" doc:"custom: name of the label column" example:"verdict"`
-	Kind   string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression"`
-	Labels []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
-	Metric string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|perplexity"`
+	Task      string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
+	Dir       string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
+	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
+	Dev       Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
+	Test      string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
+	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
+	Label     string   `yaml:"label" doc:"custom: name of the label column; multilabel: of the column that lists the labels, or empty if data.labels names a column of 0 and 1 for each" example:"verdict"`
+	Kind      string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression|multilabel"`
+	Labels    []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
+	Separator string   `yaml:"separator" doc:"multilabel: what separates the labels that a column lists; empty means a comma" example:"'|'"`
+	Threshold float64  `yaml:"threshold" doc:"multilabel: the probability from which a label is predicted" range:">0..<1" unset:"0.5" example:"0.4"`
+	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|f1_micro|subset_accuracy|perplexity"`
 	// the least leaves one token of text besides the four special tokens that RoBERTa adds to a pair
 	MaxLength int `yaml:"max_length" doc:"tokens an example is cut to" range:"5.." unset:"256, and 512 for rte" example:"128"`
 
@@ -53,6 +55,7 @@ func (s Source) Fraction() (float64, bool) {
 const (
 	Classification = "classification"
 	Regression     = "regression"
+	MultiLabel     = "multilabel" // an example has any number of labels
 )
 
 // Fault is a value of the section that is wrong.
@@ -116,6 +119,7 @@ func (c Config) checkGLUE(f *faults) {
 	}{
 		{"train", c.Train != ""}, {"dev", c.Dev != ""}, {"test", c.Test != ""}, {"text", len(c.Text) > 0},
 		{"label", c.Label != ""}, {"kind", c.Kind != ""}, {"labels", len(c.Labels) > 0},
+		{"separator", c.Separator != ""}, {"threshold", c.Threshold != 0},
 	} {
 		if k.set {
 			f.add(k.key, "set, but task %s has its own; leave it out, or want task custom", c.Task)
@@ -156,10 +160,15 @@ func (c Config) checkCustom(f *faults) {
 	case len(c.Text) == 2 && c.Text[0] == c.Text[1]:
 		f.add("text", "the column %q is named twice; want two different columns", c.Text[0])
 	}
-	if c.Label == "" {
+	if c.Label == "" && c.Kind != MultiLabel {
 		f.add("label", "not set; want the name of the label column")
-	} else if slices.Contains(c.Text, c.Label) {
+	} else if c.Label != "" && slices.Contains(c.Text, c.Label) {
 		f.add("label", "%q is a text column too; want another column", c.Label)
+	}
+	if c.Kind == MultiLabel {
+		c.checkMultiLabel(f)
+	} else {
+		c.refuseMultiLabel(f)
 	}
 	switch c.Kind {
 	case "", Classification:
@@ -193,17 +202,16 @@ func (c Config) checkMetric(f *faults) {
 	if err != nil && c.Metric != metric.Perplexity {
 		return // the tags do not allow it either
 	}
+	kind := metric.Classes
 	g, isGLUE := glueByName(taskName(c.Task))
-	isRegression := c.Kind == Regression
-	if isGLUE {
-		isRegression = g.labels == nil
+	switch {
+	case isGLUE && g.labels == nil, !isGLUE && c.Kind == Regression:
+		kind = metric.Values
+	case !isGLUE && c.Kind == MultiLabel:
+		kind = metric.Sets
 	}
-	if err != nil || m.Regression() != isRegression {
-		kind := Classification
-		if isRegression {
-			kind = Regression
-		}
-		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, metric.Fitting(isRegression))
+	if err != nil || !m.Fits(kind) {
+		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, metric.Fitting(kind))
 	}
 }
 

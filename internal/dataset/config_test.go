@@ -60,7 +60,7 @@ func TestValidate(t *testing.T) {
 		{"label_is_text", with(func(c *Config) { c.Label = "t" }),
 			[]string{`dataset: data.label: "t" is a text column too; want another column`}},
 		{"kind", with(func(c *Config) { c.Kind = "regresion" }),
-			[]string{`dataset: data.kind: is "regresion"; want classification or regression`}},
+			[]string{`dataset: data.kind: is "regresion"; want classification, regression or multilabel`}},
 		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }),
 			[]string{
 				`dataset: data.labels: 2 classes set for regression; want none`,
@@ -81,7 +81,7 @@ func TestValidate(t *testing.T) {
 		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }),
 			[]string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
-			`dataset: data.metric: is "acuracy"; want accuracy, f1, f1_macro, matthews, pearson, spearman or perplexity (nearest "accuracy")`,
+			`dataset: data.metric: is "acuracy"; want accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy or perplexity (nearest "accuracy")`,
 		}},
 		{"perplexity", with(func(c *Config) { c.Metric = "perplexity" }), []string{
 			`dataset: data.metric: "perplexity" does not apply to classification; want accuracy, f1, f1_macro or matthews`,
@@ -120,6 +120,8 @@ text: [one, two]
 label: y
 kind: classification
 labels: [0, 1, no]
+separator: "|"
+threshold: 0.25
 metric: accuracy
 max_length: 128
 `
@@ -128,7 +130,7 @@ max_length: 128
 		t.Fatal(err)
 	}
 	want := Config{"custom", "d", "a.csv", "b.csv", "c.csv", []string{"one", "two"}, "y", "classification",
-		[]string{"0", "1", "no"}, "accuracy", 128, "", "", false, false, ""}
+		[]string{"0", "1", "no"}, "|", 0.25, "accuracy", 128, "", "", false, false, ""}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

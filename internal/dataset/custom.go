@@ -42,8 +42,11 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 	if err := s.find(r.Splits); err != nil {
 		return nil, err
 	}
-	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Labels: c.Labels, Text: c.Text}}
-	if len(c.Labels) == 0 {
+	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Text: c.Text}}
+	if c.Kind == MultiLabel {
+		f.task = c.multiLabelTask()
+	}
+	if f.task.Labels = c.Labels; len(c.Labels) == 0 {
 		f.task.Labels = r.Labels
 	}
 	switch {
@@ -57,8 +60,8 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 		if err := f.readTrain(ctx); err != nil {
 			return nil, err
 		}
-		fallthrough
-	default:
+	}
+	if c.Kind != Regression && c.Kind != MultiLabel {
 		f.task.Metrics = []string{"accuracy", "matthews"}
 		if len(f.task.Labels) == 2 {
 			f.task.Metrics = []string{"accuracy", "f1", "matthews"}
@@ -79,16 +82,23 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 		return err
 	}
 	if f.task.Labels == nil && f.config.Kind != Regression {
-		seen := uses(t.rows)
+		rows, kind := t.rows, f.config.Kind
+		if kind == MultiLabel {
+			if rows, err = f.task.listed(f.config.Train, rows); err != nil {
+				return err
+			}
+			kind = Classification // numbers are names of labels
+		}
+		seen := uses(rows)
 		labels, err := labelSet(f.config.Train, seen)
 		if err == nil {
-			err = checkNumbers(f.config.Train, f.config.Kind, labels, seen)
+			err = checkNumbers(f.config.Train, kind, labels, seen)
 		}
 		if err != nil {
 			return err
 		}
 		f.task.Labels = labels
-		t.findings = append(t.findings, lintLabels(f.config.Train, f.config.Kind, labels, t.rows, seen)...)
+		t.findings = append(t.findings, lintLabels(f.config.Train, kind, labels, rows, seen)...)
 	}
 	f.train, err = f.task.split(t, file, true, anyScore)
 	return err
@@ -124,7 +134,11 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 		return t, file, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
 	defer in.Close()
-	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel, quotes: true}
+	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel, quotes: true,
+		lists: f.config.Kind == MultiLabel}
+	if f.config.inColumns() {
+		l.flags = f.config.Labels
+	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
 		t, err = readCSV(path, in, l)
@@ -138,7 +152,10 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 
 // split returns the split of a table, whose labels it interprets.
 func (t Task) split(from table, file File, needLabel bool, s score) (*Split, error) {
-	if !needLabel {
+	if !needLabel && t.Kind == MultiLabel {
+		t.takeWithheldSets(from.rows)
+		from.findings = append(from.findings, partlyLabelled(file.Path, from.rows)...)
+	} else if !needLabel {
 		from.findings = append(from.findings, t.takeWithheld(file.Path, from.rows)...)
 	}
 	examples, err := t.examples(file.Path, from.rows, needLabel, s)

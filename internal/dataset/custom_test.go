@@ -29,29 +29,29 @@ func TestCustomClasses(t *testing.T) {
 	c := Config{Task: "custom", Train: "testdata/custom/train.csv", Dev: "testdata/custom/dev.tsv",
 		Test: "testdata/custom/test.jsonl", Text: []string{"title", "body"}, Label: "class"}
 	s, train := load(t, c, "train")
-	want := Task{"custom", []string{"bad", "fair", "good"}, []string{"accuracy", "matthews"}, "accuracy",
-		[]string{"title", "body"}}
+	want := Task{Name: "custom", Labels: []string{"bad", "fair", "good"}, Metrics: []string{"accuracy", "matthews"},
+		Select: "accuracy", Text: []string{"title", "body"}}
 	if d := cmp.Diff(want, s.Task); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]Example{
-		{0, 2, "Lamp", ptr(`bright, and "warm"`), 2, true},
-		{1, 3, "Chair", ptr("wobbly\nlegs"), 0, true},
-		{2, 5, "Desk", ptr("plain"), 1, true},
+		{0, 2, "Lamp", ptr(`bright, and "warm"`), 2, true, nil},
+		{1, 3, "Chair", ptr("wobbly\nlegs"), 0, true, nil},
+		{2, 5, "Desk", ptr("plain"), 1, true, nil},
 	}, train.Examples); d != "" {
 		t.Error(d)
 	}
 	_, dev := load(t, c, "dev")
 	if d := cmp.Diff([]Example{
-		{0, 2, "Rug", ptr(`a "thin thing`), 0, true},
-		{1, 3, "Cup", ptr(""), 2, true},
+		{0, 2, "Rug", ptr(`a "thin thing`), 0, true, nil},
+		{1, 3, "Cup", ptr(""), 2, true, nil},
 	}, dev.Examples); d != "" {
 		t.Error(d)
 	}
 	_, test := load(t, c, "test")
 	if d := cmp.Diff([]Example{
-		{0, 1, "Pen", ptr("runs dry"), 0, false},
-		{1, 3, "Mug", ptr("café"), 0, false},
+		{0, 1, "Pen", ptr("runs dry"), 0, false, nil},
+		{1, 3, "Mug", ptr("café"), 0, false, nil},
 	}, test.Examples); d != "" {
 		t.Error(d)
 	}
@@ -73,7 +73,8 @@ func TestCustomRegression(t *testing.T) {
 	c := Config{Task: "custom", Train: "testdata/custom/train.csv", Dev: "testdata/custom/dev.tsv",
 		Text: []string{"body"}, Label: "stars", Kind: Regression}
 	s, train := load(t, c, "train")
-	if d := cmp.Diff(Task{"custom", nil, []string{"pearson", "spearman"}, "pearson", []string{"body"}}, s.Task); d != "" {
+	if d := cmp.Diff(Task{Name: "custom", Metrics: []string{"pearson", "spearman"}, Select: "pearson",
+		Text: []string{"body"}}, s.Task); d != "" {
 		t.Error(d)
 	}
 	_, dev := load(t, c, "dev")

@@ -25,6 +25,7 @@ type Example struct {
 	TextB    *string // second text of a pair, else nil
 	Label    float32 // class index into Task.Labels, or the regression target
 	HasLabel bool    // false if the label is withheld, as in GLUE's test files
+	Set      []int32 // multi-label: indices into Task.Labels in ascending order, instead of Label
 }
 
 // Split is one part of a data set, in file order.
@@ -49,6 +50,12 @@ type Task struct {
 	Metrics []string // names known to package metric
 	Select  string   // the metric that selects the best epoch
 	Text    []string // names of the one or two text columns
+	Kind    string   // MultiLabel, or empty: then Labels tells classification from regression
+
+	// Threshold is the probability from which a label is predicted, and Separator is
+	// between labels in a text. Both belong to MultiLabel.
+	Threshold float64
+	Separator string
 }
 
 // Outputs returns the width of the model's last layer: the number of classes,

@@ -18,6 +18,11 @@ func (t Task) Digest(s *Split) string {
 		switch {
 		case !x.HasLabel:
 			number(h, -1)
+		case t.Kind == MultiLabel:
+			number(h, len(x.Set))
+			for _, name := range t.List(x.Set) {
+				text(h, name)
+			}
 		case t.Labels != nil:
 			text(h, t.Labels[int(x.Label)])
 		default:

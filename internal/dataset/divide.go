@@ -30,7 +30,7 @@ func (t Task) divide(whole *Split, fraction float64, seed uint64) (train, dev *S
 			g = &group{}
 			groups[key] = g
 			class := float32(0)
-			if t.Labels != nil {
+			if t.Labels != nil && t.Kind != MultiLabel {
 				class = x.Label
 			}
 			s, known := strata[class]
@@ -85,7 +85,8 @@ func Draw(drawn []bool, groups [][]int, want int, seed uint64) {
 	}
 }
 
-// stratum is the examples of one class; in regression, all examples.
+// stratum is the examples of one class; in regression and multi-label
+// classification, all examples.
 type stratum struct {
 	groups   []*group
 	examples int

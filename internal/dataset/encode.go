@@ -26,7 +26,7 @@ type Encoded struct {
 	IDs       []int32   // [N]
 	TypeIDs   []int32   // [N]; 0 throughout for a tokenizer without segments
 	Cu        []int64   // [n+1]; example i is IDs[Cu[i]:Cu[i+1]]
-	Labels    []float32 // [n]; NaN for an example without a label
+	Labels    []float32 // [n]; NaN for an example without a label. Of a multi-label task: Task.Targets
 	Truncated int       // examples that lost tokens to maxLength
 	Cut       []bool    // [n]: which examples these are; nil if the ids were read from the cache
 	Cached    bool      // whether the ids were read from the cache
@@ -39,6 +39,12 @@ func (e *Encoded) Len() int { return len(e.Cu) - 1 }
 // with e.
 func (e *Encoded) At(i int) (ids, typeIDs []int32) {
 	return e.IDs[e.Cu[i]:e.Cu[i+1]], e.TypeIDs[e.Cu[i]:e.Cu[i+1]]
+}
+
+// LabelsOf returns the label of example i, or its targets in a multi-label task.
+func (e *Encoded) LabelsOf(i int) []float32 {
+	width := len(e.Labels) / e.Len()
+	return e.Labels[i*width : (i+1)*width]
 }
 
 // Encode tokenises a split on all processors; the result does not depend on

@@ -81,7 +81,7 @@ func TestBadFiles(t *testing.T) {
 			`dataset: read bad/label_key.jsonl:1: no key "label"; the line has "lable", "text" (nearest "lable")`},
 		{custom("label_null.jsonl"),
 			`dataset: read bad/label_null.jsonl:1: example without label; want a label on every example used to train or evaluate`},
-		{custom("label_list.jsonl"), `dataset: read bad/label_list.jsonl:1: label is [1,2]; want a string, number or bool`},
+		{custom("label_list.jsonl"), `dataset: read bad/label_list.jsonl:1: label is [1,2]; want a string, number or bool, or data.kind: multilabel for a list`},
 		{custom("text_number.jsonl"), `dataset: read bad/text_number.jsonl:1: "text" holds 12; want a string`},
 		{custom("text_null.jsonl"), `dataset: read bad/text_null.jsonl:1: "text" holds null; want a string`},
 		{custom("nowhere.csv"), `dataset: data.train: no file "bad/nowhere.csv"; want a .csv, .tsv or .jsonl file`},

@@ -30,7 +30,7 @@ func (c Config) checkInstruct(f *faults) {
 		set bool
 	}{
 		{"dir", c.Dir != ""}, {"text", len(c.Text) > 0}, {"label", c.Label != ""}, {"kind", c.Kind != ""},
-		{"labels", len(c.Labels) > 0},
+		{"labels", len(c.Labels) > 0}, {"separator", c.Separator != ""}, {"threshold", c.Threshold != 0},
 		{"metric", c.Metric != "" && c.Metric != metric.Perplexity},
 	} {
 		if k.set {

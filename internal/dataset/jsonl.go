@@ -105,6 +105,9 @@ func jsonRow(line string, l layout) (row, error) {
 		}
 		r.kept = append(r.kept, value)
 	}
+	if l.flags != nil {
+		return r, r.readFlags(object, keys, l)
+	}
 	raw, ok := object[l.label]
 	if !ok && l.needLabel {
 		return row{}, fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
@@ -113,13 +116,58 @@ func jsonRow(line string, l layout) (row, error) {
 		return r, nil
 	}
 	var err error
+	if r.kind = jsonKind(raw); l.lists && r.kind == "array" {
+		r.list, err = labelList(raw)
+		r.hasLabel = true
+		return r, err
+	}
 	r.label, err = labelText(raw)
-	r.kind = jsonKind(raw)
 	if r.kind == "number" && r.label != string(raw) {
 		r.written = string(raw)
 	}
-	r.hasLabel = strings.TrimSpace(r.label) != ""
+	r.hasLabel = l.lists || strings.TrimSpace(r.label) != ""
 	return r, err
+}
+
+// readFlags reads the keys of 0 and 1. An example without any of them has no labels.
+func (r *row) readFlags(object map[string]json.RawMessage, keys []string, l layout) error {
+	if !l.needLabel && !slices.ContainsFunc(l.flags, func(name string) bool { return object[name] != nil }) {
+		return nil
+	}
+	for _, name := range l.flags {
+		raw, ok := object[name]
+		if !ok {
+			return fmt.Errorf("no key %q; the line has %s", name, oneOf(name, keys))
+		}
+		flag := ""
+		if string(raw) != "null" {
+			var err error
+			if flag, err = labelText(raw); err != nil {
+				return fmt.Errorf("%q holds %s; want 0 or 1", name, place.List([]string{string(raw)}))
+			}
+		}
+		r.flags, r.hasLabel = append(r.flags, flag), true
+	}
+	return nil
+}
+
+// labelList returns the labels of a JSON list, which is not nil.
+func labelList(raw json.RawMessage) ([]string, error) {
+	var items []json.RawMessage
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return nil, err
+	}
+	list := make([]string, len(items))
+	for i, item := range items {
+		if string(item) == "null" {
+			return nil, fmt.Errorf("the list of labels has a null; want strings, numbers or bools")
+		}
+		var err error
+		if list[i], err = labelText(item); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
 }
 
 // jsonValue returns the value of a key of an object.
@@ -163,7 +211,7 @@ func labelText(raw json.RawMessage) (string, error) {
 		err := json.Unmarshal(raw, &s)
 		return s, err
 	case '{', '[':
-		return "", fmt.Errorf("label is %.40s; want a string, number or bool", raw)
+		return "", fmt.Errorf("label is %.40s; want a string, number or bool, or data.kind: multilabel for a list", raw)
 	case 't', 'f':
 		return string(raw), nil
 	}

@@ -300,7 +300,7 @@ func (t Task) withheld(seen map[string]use) []string {
 // split and returns findings about them and about the labels that are left.
 func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 	marks := t.withheld(uses(rows))
-	taken, line, labelled := 0, 0, 0
+	taken, line := 0, 0
 	for i := range rows {
 		r := &rows[i]
 		if slices.Contains(marks, r.label) {
@@ -309,14 +309,22 @@ func (t Task) takeWithheld(path string, rows []row) (found []Finding) {
 			}
 			r.label, r.hasLabel = "", false
 		}
-		if r.hasLabel {
-			labelled++
-		}
 	}
 	if taken > 0 {
 		found = append(found, Finding{Kind: "withheld", Path: path, Line: line, Count: taken,
 			Text: fmt.Sprintf("label %s, %s, is read as a withheld label", place.Quote(marks[0]),
 				place.Count(taken, "time", "times"))})
+	}
+	return append(found, partlyLabelled(path, rows)...)
+}
+
+// partlyLabelled returns a finding if some rows of a test split have a label and others have none.
+func partlyLabelled(path string, rows []row) (found []Finding) {
+	labelled := 0
+	for _, r := range rows {
+		if r.hasLabel {
+			labelled++
+		}
 	}
 	if labelled > 0 && labelled < len(rows) {
 		first := slices.IndexFunc(rows, func(r row) bool { return !r.hasLabel })

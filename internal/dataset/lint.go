@@ -54,6 +54,7 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 		switch {
 		case !x.HasLabel:
 			continue
+		case t.Kind == MultiLabel:
 		case t.Labels != nil:
 			p.Classes[int(x.Label)]++
 		case labelled == 0:
@@ -64,16 +65,11 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 		labelled++
 	}
 	labels := fmt.Sprintf("targets from %g to %g", p.Low, p.High)
-	if t.Labels != nil {
+	if t.Kind == MultiLabel {
+		labels = t.setProfile(&p, s.Examples)
+	} else if t.Labels != nil {
 		p.Majority = float64(slices.Max(p.Classes)) / float64(max(1, labelled))
-		var counts []string
-		for i, n := range p.Classes[:min(len(p.Classes), 20)] {
-			counts = append(counts, fmt.Sprintf("%s %d", place.List(t.Labels[i:i+1]), n))
-		}
-		if more := len(p.Classes) - len(counts); more > 0 {
-			counts = append(counts, "and "+place.Count(more, "more class", "more classes"))
-		}
-		labels = fmt.Sprintf("%s (most frequent %.1f %%)", strings.Join(counts, ", "), 100*p.Majority)
+		labels = fmt.Sprintf("%s (most frequent %.1f %%)", t.counts(p.Classes), 100*p.Majority)
 	}
 	if labelled == 0 {
 		labels = "no labels"
@@ -81,6 +77,18 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 	p.text = fmt.Sprintf("%s: %s; %s; tokens: median %d, longest %d, %d cut", split,
 		place.Count(p.Examples, "example", "examples"), labels, p.Median, p.Longest, p.Truncated)
 	return p
+}
+
+// counts lists the first classes with their numbers of examples.
+func (t Task) counts(classes []int) string {
+	var counts []string
+	for i, n := range classes[:min(len(classes), 20)] {
+		counts = append(counts, fmt.Sprintf("%s %d", place.List(t.Labels[i:i+1]), n))
+	}
+	if more := len(classes) - len(counts); more > 0 {
+		counts = append(counts, "and "+place.Count(more, "more class", "more classes"))
+	}
+	return strings.Join(counts, ", ")
 }
 
 func (x Example) isEmpty() bool {
@@ -112,7 +120,7 @@ func checkEmpty(s *Split) error {
 func (t Task) Lint(s *Split) []Finding {
 	found := slices.Clone(s.Findings)
 	var empty, doubled, contrary use
-	first := map[string]float32{}
+	first := map[string]Example{}
 	classes := map[float32]bool{}
 	note := func(u *use, line int) {
 		if u.count++; u.line == 0 {
@@ -127,13 +135,13 @@ func (t Task) Lint(s *Split) []Finding {
 			classes[x.Label] = true
 		}
 		key := x.key()
-		label, known := first[key]
+		earlier, known := first[key]
 		if !known {
-			first[key] = x.Label
+			first[key] = x
 			continue
 		}
 		note(&doubled, x.Line)
-		if label != x.Label {
+		if earlier.Label != x.Label || !slices.Equal(earlier.Set, x.Set) {
 			note(&contrary, x.Line)
 		}
 	}
@@ -150,6 +158,9 @@ func (t Task) Lint(s *Split) []Finding {
 			text += fmt.Sprintf(", %d of them with another label, first in line %d", contrary.count, contrary.line)
 		}
 		found = append(found, Finding{Kind: "doubled", Path: s.Path, Line: doubled.line, Count: doubled.count, Text: text})
+	}
+	if t.Kind == MultiLabel {
+		return append(found, t.lintSets(s)...)
 	}
 	if t.Labels == nil && len(classes) == 1 {
 		found = append(found,

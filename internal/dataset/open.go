@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -68,7 +67,7 @@ func Open(ctx context.Context, c Config, r Request) (*Set, error) {
 			s.Task.Metrics = append(slices.Clone(s.Task.Metrics), c.Metric)
 		}
 	}
-	if _, err := metric.NewAccumulator(s.Task.Metrics, s.Task.Outputs()); err != nil {
+	if err := s.Task.checkMetrics(); err != nil {
 		return nil, place.Mistake(fmt.Errorf("dataset: data.metric: %w", err))
 	}
 	return s, nil

@@ -43,37 +43,37 @@ func TestGLUE(t *testing.T) {
 		first       Example
 		labels      []float32
 	}{
-		{"CoLA", "train", Example{0, 1, "The kettle sang on the stove.", nil, 1, true}, []float32{1, 0, 1}},
-		{"CoLA", "dev", Example{0, 1, "Him saw she.", nil, 0, true}, []float32{0, 1}},
-		{"CoLA", "test", Example{0, 2, "Rain fell all night.", nil, 0, false}, []float32{-1}},
-		{"SST-2", "train", Example{0, 2, "a warm and funny film ", nil, 1, true}, []float32{1, 0}},
-		{"SST-2", "dev", Example{0, 2, "never dull ", nil, 1, true}, []float32{1}},
-		{"SST-2", "test", Example{0, 2, "mostly harmless .", nil, 0, false}, []float32{-1}},
-		{"MRPC", "train", Example{0, 2, `The "Wren sank on Monday.`, ptr("On Monday the Wren sank."), 1, true},
+		{"CoLA", "train", Example{0, 1, "The kettle sang on the stove.", nil, 1, true, nil}, []float32{1, 0, 1}},
+		{"CoLA", "dev", Example{0, 1, "Him saw she.", nil, 0, true, nil}, []float32{0, 1}},
+		{"CoLA", "test", Example{0, 2, "Rain fell all night.", nil, 0, false, nil}, []float32{-1}},
+		{"SST-2", "train", Example{0, 2, "a warm and funny film ", nil, 1, true, nil}, []float32{1, 0}},
+		{"SST-2", "dev", Example{0, 2, "never dull ", nil, 1, true, nil}, []float32{1}},
+		{"SST-2", "test", Example{0, 2, "mostly harmless .", nil, 0, false, nil}, []float32{-1}},
+		{"MRPC", "train", Example{0, 2, `The "Wren sank on Monday.`, ptr("On Monday the Wren sank."), 1, true, nil},
 			[]float32{1, 0}},
-		{"MRPC", "dev", Example{0, 2, "It rained.", ptr("It snowed."), 0, true}, []float32{0}},
-		{"MRPC", "test", Example{0, 2, "They met.", ptr("They parted."), 0, false}, []float32{-1}},
-		{"STS-B", "train", Example{0, 2, "A dog runs.", ptr("A dog is running."), 4.75, true}, []float32{4.75, 0}},
-		{"STS-B", "dev", Example{0, 2, "A man sings.", ptr("A man is singing."), 5, true}, []float32{5}},
-		{"STS-B", "test", Example{0, 2, "A boy swims.", ptr("A boy dives."), 0, false}, []float32{-1}},
-		{"RTE", "train", Example{0, 2, "Ann sold Bo a car.", ptr("Bo has a car."), 0, true}, []float32{0, 1}},
-		{"RTE", "dev", Example{0, 2, "It is raining hard.", ptr("It is dry."), 1, true}, []float32{1}},
-		{"RTE", "test", Example{0, 2, "Snow fell.", ptr("It was cold."), 0, false}, []float32{-1}},
-		{"QNLI", "train", Example{0, 2, "Who built it?", ptr("It was built by Ann."), 0, true}, []float32{0, 1}},
-		{"QNLI", "dev", Example{0, 2, "Where is it?", ptr("It was built by Ann."), 1, true}, []float32{1}},
-		{"QNLI", "test", Example{0, 2, "When?", ptr("In May."), 0, false}, []float32{-1}},
-		{"MNLI", "train", Example{0, 2, "He left early.", ptr("He stayed late."), 0, true}, []float32{0, 1, 2}},
-		{"MNLI", "dev", Example{0, 2, "It is hot.", ptr("It is warm."), 1, true}, []float32{1}},
-		{"MNLI", "dev_matched", Example{0, 2, "It is hot.", ptr("It is warm."), 1, true}, []float32{1}},
-		{"MNLI", "dev_mismatched", Example{0, 2, "It is hot.", ptr("It is cold."), 0, true}, []float32{0}},
-		{"MNLI", "test", Example{0, 2, "So it goes.", ptr("It goes."), 0, false}, []float32{-1}},
-		{"MNLI", "test_mismatched", Example{0, 2, "So they say.", ptr("They say."), 0, false}, []float32{-1}},
-		{"QQP", "train", Example{0, 2, "How do I tie a bow?", ptr("How is a bow tied?"), 1, true}, []float32{1, 0}},
-		{"QQP", "dev", Example{0, 2, "Is it far?", ptr("How far is it?"), 1, true}, []float32{1}},
-		{"QQP", "test", Example{0, 2, "Is it?", ptr("Is it not?"), 0, false}, []float32{-1}},
-		{"WNLI", "train", Example{0, 2, "Ann sold Bo a car.", ptr("Bo has a car."), 1, true}, []float32{1, 0}},
-		{"WNLI", "dev", Example{0, 2, "It is raining hard.", ptr("It is dry."), 0, true}, []float32{0}},
-		{"WNLI", "test", Example{0, 2, "Snow fell.", ptr("It was cold."), 0, false}, []float32{-1}},
+		{"MRPC", "dev", Example{0, 2, "It rained.", ptr("It snowed."), 0, true, nil}, []float32{0}},
+		{"MRPC", "test", Example{0, 2, "They met.", ptr("They parted."), 0, false, nil}, []float32{-1}},
+		{"STS-B", "train", Example{0, 2, "A dog runs.", ptr("A dog is running."), 4.75, true, nil}, []float32{4.75, 0}},
+		{"STS-B", "dev", Example{0, 2, "A man sings.", ptr("A man is singing."), 5, true, nil}, []float32{5}},
+		{"STS-B", "test", Example{0, 2, "A boy swims.", ptr("A boy dives."), 0, false, nil}, []float32{-1}},
+		{"RTE", "train", Example{0, 2, "Ann sold Bo a car.", ptr("Bo has a car."), 0, true, nil}, []float32{0, 1}},
+		{"RTE", "dev", Example{0, 2, "It is raining hard.", ptr("It is dry."), 1, true, nil}, []float32{1}},
+		{"RTE", "test", Example{0, 2, "Snow fell.", ptr("It was cold."), 0, false, nil}, []float32{-1}},
+		{"QNLI", "train", Example{0, 2, "Who built it?", ptr("It was built by Ann."), 0, true, nil}, []float32{0, 1}},
+		{"QNLI", "dev", Example{0, 2, "Where is it?", ptr("It was built by Ann."), 1, true, nil}, []float32{1}},
+		{"QNLI", "test", Example{0, 2, "When?", ptr("In May."), 0, false, nil}, []float32{-1}},
+		{"MNLI", "train", Example{0, 2, "He left early.", ptr("He stayed late."), 0, true, nil}, []float32{0, 1, 2}},
+		{"MNLI", "dev", Example{0, 2, "It is hot.", ptr("It is warm."), 1, true, nil}, []float32{1}},
+		{"MNLI", "dev_matched", Example{0, 2, "It is hot.", ptr("It is warm."), 1, true, nil}, []float32{1}},
+		{"MNLI", "dev_mismatched", Example{0, 2, "It is hot.", ptr("It is cold."), 0, true, nil}, []float32{0}},
+		{"MNLI", "test", Example{0, 2, "So it goes.", ptr("It goes."), 0, false, nil}, []float32{-1}},
+		{"MNLI", "test_mismatched", Example{0, 2, "So they say.", ptr("They say."), 0, false, nil}, []float32{-1}},
+		{"QQP", "train", Example{0, 2, "How do I tie a bow?", ptr("How is a bow tied?"), 1, true, nil}, []float32{1, 0}},
+		{"QQP", "dev", Example{0, 2, "Is it far?", ptr("How far is it?"), 1, true, nil}, []float32{1}},
+		{"QQP", "test", Example{0, 2, "Is it?", ptr("Is it not?"), 0, false, nil}, []float32{-1}},
+		{"WNLI", "train", Example{0, 2, "Ann sold Bo a car.", ptr("Bo has a car."), 1, true, nil}, []float32{1, 0}},
+		{"WNLI", "dev", Example{0, 2, "It is raining hard.", ptr("It is dry."), 0, true, nil}, []float32{0}},
+		{"WNLI", "test", Example{0, 2, "Snow fell.", ptr("It was cold."), 0, false, nil}, []float32{-1}},
 	} {
 		t.Run("task="+c.task+"/split="+c.split, func(t *testing.T) {
 			// The folder of the task and the folder above it must give the same data.
@@ -110,25 +110,25 @@ func TestParquet(t *testing.T) {
 		labels      []float32
 		names       []string
 	}{
-		{"cola", "train", Example{0, 1, "Fine so far.", nil, 1, true}, []float32{1, 0}, zeroOne},
-		{"cola", "dev", Example{0, 1, "Go on.", nil, 1, true}, []float32{1}, zeroOne},
-		{"cola", "test", Example{0, 1, "Café.", nil, 0, false}, []float32{-1}, zeroOne},
-		{"sst2", "train", Example{0, 1, "Fine so far.", nil, 1, true}, []float32{1, 0}, zeroOne},
-		{"rte", "train", Example{0, 1, "A?", ptr("B."), 0, true}, []float32{0, 1}, nli},
-		{"qnli", "train", Example{0, 1, "A?", ptr("B."), 0, true}, []float32{0, 1}, nli},
-		{"qqp", "train", Example{0, 1, "A?", ptr("B."), 0, true}, []float32{0, 1}, zeroOne},
-		{"wnli", "train", Example{0, 1, "A?", ptr("B."), 0, true}, []float32{0, 1}, zeroOne},
-		{"mnli", "train", Example{0, 1, "P.", ptr("H."), 0, true}, []float32{0, 1, 2},
+		{"cola", "train", Example{0, 1, "Fine so far.", nil, 1, true, nil}, []float32{1, 0}, zeroOne},
+		{"cola", "dev", Example{0, 1, "Go on.", nil, 1, true, nil}, []float32{1}, zeroOne},
+		{"cola", "test", Example{0, 1, "Café.", nil, 0, false, nil}, []float32{-1}, zeroOne},
+		{"sst2", "train", Example{0, 1, "Fine so far.", nil, 1, true, nil}, []float32{1, 0}, zeroOne},
+		{"rte", "train", Example{0, 1, "A?", ptr("B."), 0, true, nil}, []float32{0, 1}, nli},
+		{"qnli", "train", Example{0, 1, "A?", ptr("B."), 0, true, nil}, []float32{0, 1}, nli},
+		{"qqp", "train", Example{0, 1, "A?", ptr("B."), 0, true, nil}, []float32{0, 1}, zeroOne},
+		{"wnli", "train", Example{0, 1, "A?", ptr("B."), 0, true, nil}, []float32{0, 1}, zeroOne},
+		{"mnli", "train", Example{0, 1, "P.", ptr("H."), 0, true, nil}, []float32{0, 1, 2},
 			[]string{"entailment", "neutral", "contradiction"}},
-		{"mnli", "dev", Example{0, 1, "P.", ptr("H."), 2, true}, []float32{2},
+		{"mnli", "dev", Example{0, 1, "P.", ptr("H."), 2, true, nil}, []float32{2},
 			[]string{"entailment", "neutral", "contradiction"}},
-		{"mnli", "dev_mismatched", Example{0, 1, "P.", ptr("H."), 1, true}, []float32{1},
+		{"mnli", "dev_mismatched", Example{0, 1, "P.", ptr("H."), 1, true, nil}, []float32{1},
 			[]string{"entailment", "neutral", "contradiction"}},
-		{"mnli", "test_mismatched", Example{0, 1, "P.", ptr("H."), 0, false}, []float32{-1, -1},
+		{"mnli", "test_mismatched", Example{0, 1, "P.", ptr("H."), 0, false, nil}, []float32{-1, -1},
 			[]string{"entailment", "neutral", "contradiction"}},
-		{"stsb", "train", Example{0, 1, "A", ptr("B"), 0, true}, []float32{0, 4.6}, nil},
-		{"stsb", "dev", Example{0, 1, "A", ptr("B"), 2.5, true}, []float32{2.5}, nil},
-		{"stsb", "test", Example{0, 1, "A", ptr("B"), 0, false}, []float32{-1}, nil},
+		{"stsb", "train", Example{0, 1, "A", ptr("B"), 0, true, nil}, []float32{0, 4.6}, nil},
+		{"stsb", "dev", Example{0, 1, "A", ptr("B"), 2.5, true, nil}, []float32{2.5}, nil},
+		{"stsb", "test", Example{0, 1, "A", ptr("B"), 0, false, nil}, []float32{-1}, nil},
 	} {
 		t.Run("task="+c.task+"/split="+c.split, func(t *testing.T) {
 			s, got := load(t, Config{Task: c.task, Dir: "testdata/hub"}, c.split)
@@ -155,11 +155,16 @@ func TestParquetShards(t *testing.T) {
 	text := func(i int) string { return "Sentence " + string(rune('0'+i%7)) + "." }
 	for i, e := range got.Examples {
 		// The second sentences are in reverse order within a shard of 15.
-		want := Example{i, i%15 + 1, text(i), ptr(text(i/15*15 + 14 - i%15)), float32(i % 2), true}
+		want := Example{i, i%15 + 1, text(i), ptr(text(i/15*15 + 14 - i%15)), float32(i % 2), true, nil}
 		if d := cmp.Diff(want, e); d != "" {
 			t.Fatal(d)
 		}
 	}
+}
+
+// glueOf returns a task whose first metric selects the best epoch.
+func glueOf(name string, labels, metrics, text []string) Task {
+	return Task{Name: name, Labels: labels, Metrics: metrics, Select: metrics[0], Text: text}
 }
 
 func TestTasks(t *testing.T) {
@@ -169,16 +174,15 @@ func TestTasks(t *testing.T) {
 		want     Task
 		length   int
 	}{
-		{"CoLA", Task{"cola", zeroOne, []string{"matthews"}, "matthews", []string{"sentence"}}, 256},
-		{"SST-2", Task{"sst2", zeroOne, []string{"accuracy"}, "accuracy", []string{"sentence"}}, 256},
-		{"mrpc", Task{"mrpc", zeroOne, []string{"accuracy", "f1"}, "accuracy", []string{"#1 String", "#2 String"}}, 256},
-		{"sts_b", Task{"stsb", nil, []string{"pearson", "spearman"}, "pearson", sentences}, 256},
-		{"RTE", Task{"rte", nli, []string{"accuracy"}, "accuracy", sentences}, 512},
-		{"QNLI", Task{"qnli", nli, []string{"accuracy"}, "accuracy", []string{"question", "sentence"}}, 256},
-		{"MNLI", Task{"mnli", []string{"contradiction", "entailment", "neutral"}, []string{"accuracy"}, "accuracy",
-			sentences}, 256},
-		{"QQP", Task{"qqp", zeroOne, []string{"accuracy", "f1"}, "accuracy", questions}, 256},
-		{"WNLI", Task{"wnli", zeroOne, []string{"accuracy"}, "accuracy", sentences}, 256},
+		{"CoLA", glueOf("cola", zeroOne, []string{"matthews"}, []string{"sentence"}), 256},
+		{"SST-2", glueOf("sst2", zeroOne, []string{"accuracy"}, []string{"sentence"}), 256},
+		{"mrpc", glueOf("mrpc", zeroOne, []string{"accuracy", "f1"}, []string{"#1 String", "#2 String"}), 256},
+		{"sts_b", glueOf("stsb", nil, []string{"pearson", "spearman"}, sentences), 256},
+		{"RTE", glueOf("rte", nli, []string{"accuracy"}, sentences), 512},
+		{"QNLI", glueOf("qnli", nli, []string{"accuracy"}, []string{"question", "sentence"}), 256},
+		{"MNLI", glueOf("mnli", []string{"contradiction", "entailment", "neutral"}, []string{"accuracy"}, sentences), 256},
+		{"QQP", glueOf("qqp", zeroOne, []string{"accuracy", "f1"}, questions), 256},
+		{"WNLI", glueOf("wnli", zeroOne, []string{"accuracy"}, sentences), 256},
 	} {
 		t.Run("task="+c.spelling, func(t *testing.T) {
 			s, err := Open(t.Context(), Config{Task: c.spelling, Dir: "testdata/glue"}, Request{})
@@ -200,7 +204,8 @@ func TestMetricOverride(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Task{"cola", zeroOne, []string{"matthews", "accuracy"}, "accuracy", []string{"sentence"}}
+	want := Task{Name: "cola", Labels: zeroOne, Metrics: []string{"matthews", "accuracy"}, Select: "accuracy",
+		Text: []string{"sentence"}}
 	if d := cmp.Diff(want, s.Task); d != "" || s.MaxLength != 64 {
 		t.Error(s.MaxLength, d)
 	}

@@ -100,7 +100,7 @@ func (q *quoting) settle(path string, t *table) error {
 	switch {
 	case q.certain():
 		for i := range t.rows {
-			t.rows[i].unquote()
+			t.rows[i].unquote(q.lists)
 		}
 		if q.whole > 0 {
 			t.findings = append(t.findings, Finding{Kind: "quoted", Path: path, Line: q.first, Count: q.whole,
@@ -115,7 +115,7 @@ func (q *quoting) settle(path string, t *table) error {
 	return nil
 }
 
-func (r *row) unquote() {
+func (r *row) unquote(lists bool) {
 	r.a, _ = unquote(r.a)
 	if r.b != nil {
 		*r.b, _ = unquote(*r.b)
@@ -123,8 +123,11 @@ func (r *row) unquote() {
 	for i := range r.kept {
 		r.kept[i].Text, _ = unquote(r.kept[i].Text)
 	}
+	for i := range r.flags {
+		r.flags[i], _ = unquote(r.flags[i])
+	}
 	if bare, ok := unquote(r.label); ok {
-		r.label, r.hasLabel = bare, strings.TrimSpace(bare) != ""
+		r.label, r.hasLabel = bare, lists || strings.TrimSpace(bare) != ""
 	}
 }
 

@@ -21,6 +21,8 @@ type row struct {
 	kind     string // of a JSON label: string, number or bool
 	written  string // a JSON number as the file has it, if label is another text
 	kept     []Value
+	list     []string // the labels of a JSON list
+	flags    []string // the columns of layout.flags
 }
 
 // table is a text file that was split into rows.
@@ -81,6 +83,8 @@ type layout struct {
 	skipBad   bool     // rows with a wrong number of columns are counted and not an error
 	quotes    bool     // a TSV file may have quoted fields
 	keep      []string // names of further columns that rows have
+	lists     bool     // the label column lists labels, and an empty one lists none
+	flags     []string // names of columns of 0 and 1, instead of a label column
 }
 
 // columns are the positions of a layout's columns in one file; label is -1 if
@@ -89,11 +93,13 @@ type columns struct {
 	text  []int
 	label int
 	keep  []int
+	flags []int
+	lists bool
 }
 
 // locate returns the positions of the layout's columns in a header.
 func (l layout) locate(path string, header []string) (columns, error) {
-	at := columns{label: -1}
+	at := columns{label: -1, lists: l.lists}
 	for _, name := range l.text {
 		i, err := find(name, header)
 		if err != nil {
@@ -101,12 +107,21 @@ func (l layout) locate(path string, header []string) (columns, error) {
 		}
 		at.text = append(at.text, i)
 	}
-	if l.needLabel || l.label != "" && slices.Contains(header, l.label) {
+	if l.label != "" && (l.needLabel || slices.Contains(header, l.label)) {
 		i, err := find(l.label, header)
 		if err != nil {
 			return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
 		}
 		at.label = i
+	}
+	if l.needLabel || slices.ContainsFunc(l.flags, func(name string) bool { return slices.Contains(header, name) }) {
+		for _, name := range l.flags {
+			i, err := find(name, header)
+			if err != nil {
+				return at, fmt.Errorf("dataset: read %s:1: %w", path, err)
+			}
+			at.flags = append(at.flags, i)
+		}
 	}
 	for _, name := range l.keep {
 		i, err := find(name, header)
@@ -140,7 +155,11 @@ func (at columns) row(id, line int, fields []string) row {
 	}
 	if at.label >= 0 {
 		// A label that consists of blanks is never intended as a class.
-		r.label, r.hasLabel = strings.Clone(fields[at.label]), strings.TrimSpace(fields[at.label]) != ""
+		r.label = strings.Clone(fields[at.label])
+		r.hasLabel = at.lists || strings.TrimSpace(r.label) != ""
+	}
+	for _, i := range at.flags {
+		r.flags, r.hasLabel = append(r.flags, strings.Clone(fields[i])), true
 	}
 	for _, i := range at.keep {
 		r.kept = append(r.kept, Value{Text: strings.Clone(fields[i])})
@@ -197,11 +216,15 @@ func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Exam
 		}
 		e := Example{ID: r.id, Line: r.line, TextA: r.a, TextB: r.b, HasLabel: r.hasLabel}
 		if r.hasLabel {
-			v, err := t.parse(r.label, s)
+			var err error
+			if t.Kind == MultiLabel {
+				e.Set, err = t.set(r)
+			} else {
+				e.Label, err = t.parse(r.label, s)
+			}
 			if err != nil {
 				return nil, fmt.Errorf("dataset: read %s:%d: %w", path, r.line, err)
 			}
-			e.Label = v
 		} else if needLabel {
 			return nil, fmt.Errorf("dataset: read %s:%d: example without label; want a label on every example used to train "+
 				"or evaluate", path, r.line)

@@ -202,7 +202,7 @@ func (r *Rows) Next() (Row, error) {
 		}
 	}
 	if r.bare {
-		one.unquote()
+		one.unquote(false)
 	}
 	for _, s := range []*string{&one.a, one.b} {
 		if s != nil && len(*s) > maxText {

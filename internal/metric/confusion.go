@@ -9,13 +9,18 @@ import (
 // sklearn.metrics.classification_report and confusion_matrix do.
 type ClassReport struct {
 	Classes []ClassScores `json:"classes"` // by class index
+	// Micro has the scores of all decisions about a label together. It is nil
+	// unless an example can have several labels.
+	Micro *ClassScores `json:"micro,omitempty"`
 	// Macro is the unweighted mean over the classes that occur in the gold
-	// labels or in the predictions. Weighted is the mean weighted by the number
-	// of examples with that gold label.
+	// labels or in the predictions, or over all labels if an example can have
+	// several. Weighted is the mean weighted by the number of examples with that
+	// gold label.
 	Macro    ClassScores `json:"macro"`
 	Weighted ClassScores `json:"weighted"`
-	// Confusion counts examples by gold class and then by predicted class.
-	Confusion [][]int `json:"confusion"`
+	// Confusion counts examples by gold class and then by predicted class. It is
+	// nil if an example can have several labels.
+	Confusion [][]int `json:"confusion,omitempty"`
 }
 
 // ClassScores are the scores of one class, or an average over classes.
@@ -53,22 +58,20 @@ func NewClassReport(pred, gold []int, classes int) *ClassReport {
 			Precision: ratio(hits, predicted), Recall: ratio(hits, actual), F1: ratio(2*hits, predicted+actual), Support: actual,
 		})
 	}
-	r.Macro = r.average(func(ClassScores) float64 { return 1 })
-	r.Weighted = r.average(func(c ClassScores) float64 { return float64(c.Support) })
+	occurring := slices.DeleteFunc(slices.Clone(r.Classes), func(c ClassScores) bool { return !c.F1.Defined() })
+	r.Macro = average(occurring, func(ClassScores) float64 { return 1 })
+	r.Weighted = average(occurring, func(c ClassScores) float64 { return float64(c.Support) })
 	return r
 }
 
 // ratio returns a/b, which is undefined if b is 0.
 func ratio(a, b int) Number { return Number(float64(a) / float64(b)) }
 
-// average returns the weighted mean of each score over the classes that occur.
-func (r *ClassReport) average(weight func(ClassScores) float64) (mean ClassScores) {
+// average returns the weighted mean of each score over classes. An undefined score counts as 0.
+func average(classes []ClassScores, weight func(ClassScores) float64) (mean ClassScores) {
 	over := func(score func(ClassScores) Number) Number {
 		sum, weights := 0.0, 0.0
-		for _, c := range r.Classes {
-			if !c.F1.Defined() {
-				continue
-			}
+		for _, c := range classes {
 			weights += weight(c)
 			if v := score(c); v.Defined() {
 				sum += weight(c) * float64(v)
@@ -76,7 +79,7 @@ func (r *ClassReport) average(weight func(ClassScores) float64) (mean ClassScore
 		}
 		return Number(sum / weights)
 	}
-	for _, c := range r.Classes {
+	for _, c := range classes {
 		mean.Support += c.Support
 	}
 	mean.Precision = over(func(c ClassScores) Number { return c.Precision })

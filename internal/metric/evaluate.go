@@ -51,14 +51,13 @@ func NewAccumulator(names []string, classes int) (*Accumulator, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m.Regression() != (classes == 1) {
-			kind := "regression metric"
-			if classes == 1 {
-				kind = "classification metric"
-			}
-			return nil, fmt.Errorf("metric: evaluate %s: it is a %s, and the model has %s; want %s", name, kind,
-				place.Count(classes, "output", "outputs"),
-				Fitting(classes == 1))
+		kind := Classes
+		if classes == 1 {
+			kind = Values
+		}
+		if !m.Fits(kind) {
+			return nil, fmt.Errorf("metric: evaluate %s: it is not a metric of %s, and the model has %s; want %s", name, kind,
+				place.Count(classes, "output", "outputs"), Fitting(kind))
 		}
 		// scikit-learn refuses a binary average over more than two classes as
 		// well, because nothing says which class is the positive one.

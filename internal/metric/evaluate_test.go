@@ -71,11 +71,11 @@ func TestEvaluateErrors(t *testing.T) {
 		want         string
 	}{
 		{"unknown", "acuracy", 2,
-			`metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman (nearest "accuracy")`},
-		{"regression_over_classes", "pearson", 2, "metric: evaluate pearson: it is a regression metric, and the model " +
-			"has 2 outputs; want accuracy, f1, f1_macro or matthews"},
+			`metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy (nearest "accuracy")`},
+		{"regression_over_classes", "pearson", 2, "metric: evaluate pearson: it is not a metric of classification, and the " +
+			"model has 2 outputs; want accuracy, f1, f1_macro or matthews"},
 		{"classes_over_regression", "accuracy", 1,
-			"metric: evaluate accuracy: it is a classification metric, and the model has 1 output; want pearson or spearman"},
+			"metric: evaluate accuracy: it is not a metric of regression, and the model has 1 output; want pearson or spearman"},
 		{"f1_of_three", "f1", 3, "metric: evaluate f1: it is defined for two classes here, and the model has 3; want " +
 			"f1_macro, accuracy or matthews"},
 		{"no_outputs", "accuracy", 0,

@@ -1,8 +1,8 @@
 // Package metric computes the five scores that GLUE reports on a development
 // set: accuracy, F1, Matthews correlation, Pearson correlation and Spearman
-// correlation. It also computes macro F1, bootstrap intervals of all of them,
-// and scores class by class, and it decides how an undefined value is written
-// (see Number).
+// correlation. It also computes macro F1, the scores of sets of labels,
+// bootstrap intervals of all of them, and scores class by class, and it decides
+// how an undefined value is written (see Number).
 //
 // Definitions are those of scikit-learn (accuracy_score, f1_score,
 // matthews_corrcoef) and scipy.stats (pearsonr, spearmanr), degenerate inputs
@@ -17,23 +17,41 @@ import (
 	"github.com/lor2c/lor2c/internal/nearest"
 )
 
-// Metric is a score with a name. Exactly one of Classes and Values is set:
-// Classes for classification metrics, Values for regression metrics. Both take
-// two slices of equal length, predictions first, and panic with a LengthError
-// if the lengths differ. They return NaN for empty slices.
+// Kind is what a model predicts for an example, and what a metric compares.
+type Kind string
+
+// These are the kinds of predictions.
+const (
+	Classes Kind = "classification"             // one of several classes
+	Values  Kind = "regression"                 // a real number
+	Sets    Kind = "multi-label classification" // any number of labels
+)
+
+// Metric is a score with a name. It has a function for each kind of prediction
+// that it compares. Classes and Values take two slices of equal length,
+// predictions first, and panic with a LengthError if the lengths differ. All of
+// them return NaN if there are no examples.
 type Metric struct {
 	Name    string
 	Classes func(pred, gold []int) float64
 	Values  func(pred, gold []float64) float64
+	Sets    func(*SetCounts) float64
 }
 
-// Regression reports whether the metric compares real values rather than class
-// indices.
-func (m Metric) Regression() bool { return m.Values != nil }
+// Fits reports whether the metric compares predictions of the given kind.
+func (m Metric) Fits(k Kind) bool {
+	switch k {
+	case Values:
+		return m.Values != nil
+	case Sets:
+		return m.Sets != nil
+	}
+	return m.Classes != nil
+}
 
 // score computes the metric from classes or from values.
 func (m Metric) score(predClass, goldClass []int, predValue, goldValue []float64) float64 {
-	if m.Regression() {
+	if m.Values != nil {
 		return m.Values(predValue, goldValue)
 	}
 	return m.Classes(predClass, goldClass)
@@ -51,10 +69,12 @@ func (e LengthError) Error() string {
 var all = []Metric{
 	{Name: "accuracy", Classes: Accuracy},
 	{Name: "f1", Classes: F1},
-	{Name: "f1_macro", Classes: F1Macro},
+	{Name: "f1_macro", Classes: F1Macro, Sets: SetMacroF1},
 	{Name: "matthews", Classes: Matthews},
 	{Name: "pearson", Values: Pearson},
 	{Name: "spearman", Values: Spearman},
+	{Name: "f1_micro", Sets: MicroF1},
+	{Name: "subset_accuracy", Sets: SubsetAccuracy},
 }
 
 // Names lists every metric name, classification metrics first.
@@ -66,12 +86,12 @@ func Names() []string {
 	return names
 }
 
-// Fitting lists the metrics for regression or for classification as part of a
+// Fitting lists the metrics that compare predictions of one kind as part of a
 // sentence, such as "pearson or spearman".
-func Fitting(regression bool) string {
+func Fitting(k Kind) string {
 	var names []string
 	for _, m := range all {
-		if m.Regression() == regression {
+		if m.Fits(k) {
 			names = append(names, m.Name)
 		}
 	}

@@ -98,6 +98,22 @@ func PairedScores(names []string, classes int, a, b, gold []float32) (map[string
 	return all, nil
 }
 
+// PairedSets returns the difference of each metric of b between two multi-label evaluations of the same examples: b
+// minus a. It panics with a LengthError if the numbers of examples differ.
+func PairedSets(a, b *SetAccumulator) map[string]Difference {
+	checkLengths(len(a.marks), len(b.marks))
+	var first, second SetCounts
+	all := map[string]Difference{}
+	for _, m := range b.metrics {
+		all[m.Name] = Paired([]int{len(b.marks)}, resamples, func(drawn []int) float64 {
+			a.counts(&first, drawn)
+			b.counts(&second, drawn)
+			return m.Sets(&second) - m.Sets(&first)
+		})
+	}
+	return all
+}
+
 // addPredicted adds an example with its predicted class or value.
 func (a *Accumulator) addPredicted(pred, gold float32) {
 	if a.classes == 1 {

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/train"
 )
 
 // kind is the type of a column.
@@ -14,12 +16,14 @@ const (
 	number kind = iota // a whole number
 	text               // a text, or a value of a JSONL input
 	real               // a probability or a predicted number
+	list               // the predicted labels of a text
 )
 
 // column is a column of the output.
 type column struct {
-	name string
-	kind kind
+	name      string
+	kind      kind
+	separator string // between the labels of a list
 }
 
 // cell is the value of a column in one row.
@@ -28,6 +32,7 @@ type cell struct {
 	text   string
 	json   bool // text is a JSON value that is no string
 	real   float32
+	list   []string
 }
 
 // instead says what to change if the output would have two columns of a name.
@@ -59,7 +64,7 @@ func (j *Job) columns() (all []column, err error) {
 					j.instead(name)))
 			}
 		}
-		all = append(all, column{name, k})
+		all = append(all, column{name: name, kind: k})
 	}
 	if j.ID == "" {
 		add("id", number)
@@ -73,13 +78,17 @@ func (j *Job) columns() (all []column, err error) {
 		if name != "" {
 			name += "."
 		}
-		labels := j.Model.Task(i).Labels
-		if labels == nil {
+		task := j.Model.Task(i)
+		switch {
+		case task.Labels == nil:
 			add(name+"prediction", real)
-			continue
+		case task.Kind == adapter.MultiLabel:
+			add(name+"prediction", list)
+			all[len(all)-1].separator = task.Separator
+		default:
+			add(name+"prediction", text)
 		}
-		add(name+"prediction", text)
-		for _, label := range labels {
+		for _, label := range task.Labels {
 			add(name+"p_"+label, real)
 		}
 	}
@@ -108,4 +117,17 @@ func Probabilities(p, logits []float32) (best int) {
 		p[i] = float32(math.Exp(float64(x)-float64(logits[best])) / sum)
 	}
 	return best
+}
+
+// Independent sets p to the logistic function of logits, computed in float64, and returns the labels whose probability
+// is at least the threshold of the task.
+func Independent(p, logits []float32, t adapter.Task) []string {
+	predicted := []string{}
+	for i, x := range logits {
+		probability := train.Logistic(float64(x))
+		if p[i] = float32(probability); probability >= t.Threshold {
+			predicted = append(predicted, t.Labels[i])
+		}
+	}
+	return predicted
 }

@@ -42,12 +42,14 @@ func names(columns []column) []string {
 }
 
 // String returns the value as text. Numbers have as many digits as it takes to read the same float32 again.
-func (c cell) string(k kind) string {
-	switch k {
+func (c cell) string(in column) string {
+	switch in.kind {
 	case number:
 		return strconv.FormatInt(c.number, 10)
 	case real:
 		return strconv.FormatFloat(float64(c.real), 'g', -1, 32)
+	case list:
+		return strings.Join(c.list, in.separator)
 	}
 	return c.text
 }
@@ -55,7 +57,7 @@ func (c cell) string(k kind) string {
 func fields(columns []column, cells []cell) []string {
 	list := make([]string, len(cells))
 	for i, c := range cells {
-		list[i] = c.string(columns[i].kind)
+		list[i] = c.string(columns[i])
 	}
 	return list
 }
@@ -90,26 +92,30 @@ func csvRow(b []byte, columns []column, cells []cell) []byte {
 }
 
 // jsonCell appends a value as JSON.
-func jsonCell(b []byte, k kind, c cell) []byte {
-	if k != text || c.json {
-		return append(b, c.string(k)...)
+func jsonCell(b []byte, in column, c cell) []byte {
+	switch {
+	case in.kind == list:
+		return jsonValue(b, c.list)
+	case in.kind != text || c.json:
+		return append(b, c.string(in)...)
 	}
-	return jsonString(b, c.text)
+	return jsonValue(b, c.text)
 }
 
-func jsonString(b []byte, s string) []byte {
+// jsonValue appends a text or a list of texts, which can always be encoded.
+func jsonValue(b []byte, v any) []byte {
 	out := bytes.NewBuffer(b)
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string can always be encoded
+	_ = e.Encode(v)
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
 func jsonRow(b []byte, columns []column, cells []cell) []byte {
 	for i, c := range cells {
 		b = append(b, "{,"[min(i, 1)])
-		b = append(jsonString(b, columns[i].name), ':')
-		b = jsonCell(b, columns[i].kind, c)
+		b = append(jsonValue(b, columns[i].name), ':')
+		b = jsonCell(b, columns[i], c)
 	}
 	return append(b, "}\n"...)
 }
@@ -117,7 +123,7 @@ func jsonRow(b []byte, columns []column, cells []cell) []byte {
 func arrayRow(b []byte, columns []column, cells []cell) []byte {
 	for i, c := range cells {
 		b = append(b, "[,"[min(i, 1)])
-		b = jsonCell(b, columns[i].kind, c)
+		b = jsonCell(b, columns[i], c)
 	}
 	return append(b, "]\n"...)
 }

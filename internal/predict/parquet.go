@@ -29,7 +29,7 @@ func newParquetWriter(w io.Writer, columns []column) *parquetWriter {
 	group := parquet.Group{}
 	for _, c := range columns {
 		group[c.name] = parquet.Leaf(map[kind]parquet.Type{
-			number: parquet.Int64Type, text: parquet.String().Type(), real: parquet.FloatType,
+			number: parquet.Int64Type, text: parquet.String().Type(), list: parquet.String().Type(), real: parquet.FloatType,
 		}[c.kind])
 	}
 	root := ordered{Group: group}
@@ -54,7 +54,7 @@ func (p *parquetWriter) row(cells []cell) error {
 		case real:
 			v = parquet.FloatValue(c.real)
 		default:
-			v = parquet.ByteArrayValue([]byte(c.text))
+			v = parquet.ByteArrayValue([]byte(c.string(p.columns[i])))
 		}
 		row[i] = v.Level(0, 0, i)
 	}

@@ -264,6 +264,8 @@ func parseCell(raw json.RawMessage, k kind) (c cell, err error) {
 	switch {
 	case k == number:
 		err = json.Unmarshal(raw, &c.number)
+	case k == list:
+		err = json.Unmarshal(raw, &c.list)
 	case k == real:
 		err = json.Unmarshal(raw, &c.real)
 	case raw[0] == '"':

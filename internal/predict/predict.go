@@ -153,7 +153,8 @@ func (j *Job) predict(ctx context.Context, rows []dataset.Row, sum *Summary) ([]
 	truncated := 0
 	for a, out := range outputs {
 		truncated = max(truncated, out.Truncated)
-		labels := j.Model.Task(a).Labels
+		task := j.Model.Task(a)
+		labels := task.Labels
 		if labels == nil {
 			for i, v := range out.Values {
 				all[i] = append(all[i], cell{real: v})
@@ -162,8 +163,12 @@ func (j *Job) predict(ctx context.Context, rows []dataset.Row, sum *Summary) ([]
 		}
 		p := make([]float32, len(labels))
 		for i := range rows {
-			best := Probabilities(p, out.Values[i*len(labels):(i+1)*len(labels)])
-			all[i] = append(all[i], cell{text: labels[best]})
+			logits := out.Values[i*len(labels) : (i+1)*len(labels)]
+			if task.Kind == adapter.MultiLabel {
+				all[i] = append(all[i], cell{list: Independent(p, logits, task)})
+			} else {
+				all[i] = append(all[i], cell{text: labels[Probabilities(p, logits)]})
+			}
 			for _, v := range p {
 				all[i] = append(all[i], cell{real: v})
 			}

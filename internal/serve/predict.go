@@ -26,9 +26,11 @@ type predictAnswer struct {
 	Predictions []prediction `json:"predictions"`
 }
 
-// prediction is what an adapter predicts for a text: a label with the probability of each, or a number.
+// prediction is what an adapter predicts for a text: a label, or any number of labels, with the probability of each, or
+// a number.
 type prediction struct {
 	Label         string        `json:"label,omitempty"`
+	Labels        []string      `json:"labels,omitzero"`
 	Probabilities probabilities `json:"probabilities,omitzero"`
 	Value         *float32      `json:"value,omitempty"`
 	Truncated     bool          `json:"truncated,omitempty"`
@@ -111,6 +113,10 @@ func predictions(task adapter.Task, r *rows) []prediction {
 			continue
 		}
 		p.Probabilities = probabilities{task.Labels, make([]float32, width)}
+		if task.Kind == adapter.MultiLabel {
+			p.Labels = predict.Independent(p.Probabilities.values, values, task)
+			continue
+		}
 		p.Label = task.Labels[predict.Probabilities(p.Probabilities.values, values)]
 	}
 	return all

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/predict"
@@ -20,6 +21,7 @@ type answered struct {
 	Adapter     string
 	Predictions []struct {
 		Label         string
+		Labels        []string
 		Probabilities map[string]float32
 		Value         *float32
 		Truncated     bool
@@ -130,6 +132,25 @@ func TestTexts(t *testing.T) {
 	none := send(t, http.MethodPost, numbers+"/predict", `{"texts":[]}`)
 	if none.body != `{"adapter":"a","predictions":[]}`+"\n" {
 		t.Errorf("no texts: %d %s", none.status, none.body)
+	}
+}
+
+// TestSeveralLabels: an adapter whose texts have any number of labels lists those that lor2c predict writes.
+func TestSeveralLabels(t *testing.T) {
+	dir := drawn(t, "lora", 5, adapter.Task{Name: "custom", Kind: adapter.MultiLabel, Labels: []string{"x", "y", "z"},
+		Threshold: 0.5, Separator: ",", Text: []string{"text"}})
+	list := texts(t, 8)
+	want := command(t, dir, list)
+	url := start(t, labelServer(t, limits(t), dir)) + "/predict"
+	for i, p := range decode(t, send(t, http.MethodPost, url, body(t, map[string]any{"texts": list}))).Predictions {
+		if fmt.Sprint(p.Labels) != fmt.Sprint(want[i]["prediction"]) || p.Labels == nil || p.Label != "" {
+			t.Errorf("text %d: %q; predict writes %v", i, p.Labels, want[i]["prediction"])
+		}
+		for label, got := range p.Probabilities {
+			if d := math.Abs(float64(got - float32(want[i]["p_"+label].(float64)))); d > 1e-5 {
+				t.Errorf("text %d: p_%s is %v; predict writes %v", i, label, got, want[i]["p_"+label])
+			}
+		}
 	}
 }
 

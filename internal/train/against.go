@@ -38,6 +38,9 @@ func (e *SplitEvaluation) Against(a *SplitEvaluation) (map[string]metric.Differe
 			return nil, err
 		}
 	}
+	if e.Marks != nil && a.Marks != nil {
+		all = metric.PairedSets(a.Marks, e.Marks)
+	}
 	all["loss"] = metric.Paired([]int{len(e.Losses)}, lossResamples, func(drawn []int) float64 {
 		sum := 0.0
 		for _, i := range drawn {

@@ -69,7 +69,8 @@ func (r *run) build(from string) (plan Plan, err error) {
 	task := r.session.Set.Task
 	r.description = adapter.Description{
 		Method: c.Method, Base: base,
-		Task:      adapter.Task{Name: task.Name, Labels: task.Labels, Text: task.Text, Template: r.session.template},
+		Task: adapter.Task{Name: task.Name, Labels: task.Labels, Kind: task.Kind, Threshold: task.Threshold,
+			Separator: task.Separator, Text: task.Text, Template: r.session.template},
 		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),

@@ -45,6 +45,10 @@ type Evaluation struct {
 	Predictions []float32
 	// Gold has the labels of the examples, where there are Predictions.
 	Gold []float32
+	// Sets has the labels that are predicted for each example, in multi-label classification, instead of Predictions.
+	Sets [][]int32
+	// Marks has the same with the labels of the data, for [SplitEvaluation.Against].
+	Marks *metric.SetAccumulator
 	// Intervals are bootstrap intervals of Scores over the examples. Intervals,
 	// Classes and Majority are nil if no metrics were requested; Classes and Majority
 	// are also nil in regression.

@@ -23,6 +23,7 @@ type SplitEvaluation struct {
 	Split      string
 	Examples   int
 	Labels     []string          // names of the classes; nil in regression
+	Separator  string            // between the labels of an example, in multi-label classification
 	Labelled   int               // number of examples that have a label
 	Content    identity.Split    // of the split, to recognise it
 	Findings   []dataset.Finding // likely mistakes in the data of the split
@@ -76,7 +77,8 @@ func EvaluateViews(ctx context.Context, c *config.Config, dev compute.Device, di
 	var list []*SplitEvaluation
 	for _, v := range views {
 		st.View = v.number
-		e := &SplitEvaluation{View: v.name, Split: split, Labels: s.Set.Task.Labels, Examples: d.Len(),
+		e := &SplitEvaluation{View: v.name, Split: split, Labels: s.Set.Task.Labels, Separator: s.Set.Task.Separator,
+			Examples: d.Len(),
 			Content:  identity.Split{Examples: d.Len(), SHA256: s.Set.Task.Digest(d.split)},
 			Findings: s.source.findings(d), Notes: unchecked(dir, saved)}
 		if err := e.run(ctx, st, d, s.Set.Task.Metrics, c.Train); err != nil {
@@ -98,7 +100,7 @@ func (e *SplitEvaluation) run(ctx context.Context, st *Stepper, d data, metrics 
 		}
 	}
 	if e.Labelled < d.Len() {
-		e.Evaluation = Evaluation{Predictions: e.Predictions}
+		e.Evaluation = Evaluation{Predictions: e.Predictions, Sets: e.Sets}
 	}
 	return nil
 }
@@ -141,7 +143,7 @@ func chooseViews(m adapter.Method, method, choice string) (views []view, err err
 }
 
 // WritePredictions writes predictions in the format of the GLUE server: a header,
-// then one line per example with its index and its predicted label or number.
+// then one line per example with its index and its predicted label, labels or number.
 func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
 	w := bufio.NewWriter(f)
 	fmt.Fprintln(w, "index\tprediction")
@@ -151,6 +153,13 @@ func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
 			text = e.Labels[int(p)]
 		}
 		fmt.Fprintf(w, "%d\t%s\n", i, text)
+	}
+	for i, set := range e.Sets {
+		names := make([]string, len(set))
+		for j, label := range set {
+			names[j] = e.Labels[label]
+		}
+		fmt.Fprintf(w, "%d\t%s\n", i, strings.Join(names, e.Separator))
 	}
 	return w.Flush()
 }

@@ -31,10 +31,13 @@ type golden struct {
 	Share         bool
 	// ClassWeights and LabelSmoothing belong to the loss. Only
 	// scripts/golden_loss.py writes them.
-	ClassWeights   []float64  `json:"class_weights"`
-	LabelSmoothing float64    `json:"label_smoothing"`
-	BFloat16       tolerances `json:"torch_bfloat16_relative"`
-	file           *checkpoint.File
+	ClassWeights   []float64 `json:"class_weights"`
+	LabelSmoothing float64   `json:"label_smoothing"`
+	// MultiLabel says that a sequence has any number of labels. Only
+	// scripts/golden_multilabel.py writes it.
+	MultiLabel bool       `json:"multi_label"`
+	BFloat16   tolerances `json:"torch_bfloat16_relative"`
+	file       *checkpoint.File
 }
 
 // tolerances has, for each kind of value, the largest allowed error by the
@@ -140,7 +143,7 @@ func (g *golden) ints(t *testing.T, name string) []int32 {
 
 func (g *golden) batch(t *testing.T) model.Batch {
 	b := model.Batch{IDs: g.ints(t, "input_ids"), Types: g.ints(t, "token_type_ids"), Cu: g.ints(t, "cu_seqlens")}
-	if strings.Contains(g.Model, "regression") {
+	if g.MultiLabel || strings.Contains(g.Model, "regression") {
 		b.Labels = g.floats(t, "labels")
 		return b
 	}
@@ -193,7 +196,9 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 		Schedule: "constant", MaxGradNorm: g.Clip,
 	}
 	objective := Regression()
-	if !strings.Contains(g.Model, "regression") {
+	if g.MultiLabel {
+		objective = MultiLabel(m.Outputs(), 0.5)
+	} else if !strings.Contains(g.Model, "regression") {
 		objective = Classification(dev, m.Outputs(), g.ClassWeights, g.LabelSmoothing)
 	}
 	return NewStepper(dev, m, method, o, 1, objective, g.Steps)

@@ -139,7 +139,10 @@ func (s *Session) Resolve(c *config.Config) *config.Config {
 	d.Metric = cmp.Or(d.Metric, s.Set.Task.Select)
 	// A GLUE task determines its kind, and a run file must not set it.
 	switch {
-	case s.Set.Format != "custom" || d.Kind != "":
+	case s.Set.Format != "custom":
+	case d.Kind == dataset.MultiLabel:
+		d.Threshold = s.Set.Task.Threshold
+	case d.Kind != "":
 	case s.Set.Task.Labels == nil:
 		d.Kind = dataset.Regression
 	default:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -20,6 +21,11 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 		return nil, &config.Error{Faults: []error{fmt.Errorf("train: plan the loss: "+format, a...)}}
 	}
 	switch {
+	case s.Set.Task.Kind == dataset.MultiLabel && len(t.ClassWeights) > 0:
+		return fault("train.class_weights is set, and data.kind is multilabel, in which every label is a question by " +
+			"itself; leave it out")
+	case s.Set.Task.Kind == dataset.MultiLabel && t.LabelSmoothing > 0:
+		return fault("train.label_smoothing is %v, and data.kind is multilabel; set it to 0", t.LabelSmoothing)
 	case labels == nil && len(t.ClassWeights) > 0:
 		return fault("train.class_weights is set, and the labels are numbers; leave it out, or set data.kind: " +
 			"classification")
@@ -55,8 +61,11 @@ func (s *Session) objective(dev compute.Device, m model.Network, weights []float
 	if causal, ok := m.(model.Causal); ok {
 		return NextToken(causal.Vocabulary(), s.Config.Train.Reduction)
 	}
-	if s.Set.Task.Labels == nil {
+	switch task := s.Set.Task; {
+	case task.Labels == nil:
 		return Regression()
+	case task.Kind == dataset.MultiLabel:
+		return MultiLabel(task.Outputs(), task.Threshold)
 	}
 	return Classification(dev, s.Set.Task.Outputs(), weights, s.Config.Train.LabelSmoothing)
 }

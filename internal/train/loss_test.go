@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 )
 
@@ -156,4 +157,9 @@ func TestClassWeights(t *testing.T) {
 	refused("regression", "train.class_weights is set, and the labels are numbers")
 	c.Train.ClassWeights, c.Train.LabelSmoothing = nil, 0.1
 	refused("smoothed regression", "train.label_smoothing is 0.1, and the labels are numbers")
+	write("a", "a,b")
+	c.Data.Kind = dataset.MultiLabel
+	refused("smoothed labels", "train.label_smoothing is 0.1, and data.kind is multilabel; set it to 0")
+	c.Train.ClassWeights, c.Train.LabelSmoothing = []config.Weight{"1", "2"}, 0
+	refused("weighted labels", "train.class_weights is set, and data.kind is multilabel")
 }

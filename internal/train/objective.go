@@ -9,7 +9,7 @@ import (
 
 // Objective defines what a task does with a network's output: the loss of
 // training, and the losses, predictions and scores of an evaluation.
-// [Classification], [Regression] and [NextToken] return the available
+// [Classification], [MultiLabel], [Regression] and [NextToken] return the available
 // objectives.
 type Objective interface {
 	// upload copies the data that the objective needs of b, besides its tokens, to
@@ -34,7 +34,7 @@ type Objective interface {
 
 // targets is the data that an objective has uploaded for one pass.
 type targets struct {
-	labels  compute.Tensor // one for each row of the output
+	labels  compute.Tensor // one for each row of the output, or for MultiLabel one for each of its elements
 	weights compute.Tensor // [rows] Exact: the factors of the rows' losses; absent if they are 1
 	ends    []int          // [B]: the number of rows of the output up to the end of each example; nil if each has one
 }

@@ -119,7 +119,8 @@ func (p *Predictor) session(base string, saved *adapter.Saved) (*Session, error)
 		*s = *open
 	}
 	s.Config, s.Dir, s.source = &c, dir, texts{s}
-	s.Set = &dataset.Set{Task: dataset.Task{Name: saved.Task.Name, Labels: saved.Task.Labels}, MaxLength: saved.MaxLength}
+	s.Set = &dataset.Set{Task: dataset.Task{Name: saved.Task.Name, Labels: saved.Task.Labels, Kind: saved.Task.Kind,
+		Threshold: saved.Task.Threshold, Separator: saved.Task.Separator}, MaxLength: saved.MaxLength}
 	if p.sessions[dir] == nil {
 		if err := s.openModel(); err != nil {
 			return nil, err

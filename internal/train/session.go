@@ -120,11 +120,12 @@ func (d data) batch(indices []int32) model.Batch {
 		ids, types := d.At(int(i))
 		b.IDs, b.Types = append(b.IDs, ids...), append(b.Types, types...)
 		b.Cu = append(b.Cu, int32(len(b.IDs)))
-		label := d.Labels[i]
-		if math.IsNaN(float64(label)) {
-			label = 0 // the label is withheld, and the caller only uses the predictions
+		for _, label := range d.LabelsOf(int(i)) {
+			if math.IsNaN(float64(label)) {
+				label = 0 // the label is withheld, and the caller only uses the predictions
+			}
+			b.Labels = append(b.Labels, label)
 		}
-		b.Labels = append(b.Labels, label)
 	}
 	return b
 }
@@ -197,6 +198,10 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 		return nil, fmt.Errorf("train: evaluate %s: its head predicts the labels %q, and the data has %q; "+
 			"use data with the adapter's labels in the same order: %w", dir, labels, s.Set.Task.Labels, adapter.ErrMismatch)
 	}
+	if saved.Task.Name != "" && saved.Task.Kind != s.Set.Task.Kind {
+		return nil, fmt.Errorf("train: evaluate %s: its head predicts %s, and data.kind says %s; use the data.kind of the "+
+			"adapter: %w", dir, howMany(saved.Task.Kind), howMany(s.Set.Task.Kind), adapter.ErrMismatch)
+	}
 	if err := s.sameBase(dir, saved); err != nil {
 		return nil, err
 	}
@@ -218,4 +223,12 @@ func (s *Session) restoredOn(dev compute.Device, m model.Network, saved *adapter
 		return nil, err
 	}
 	return &Stepper{Dev: dev, Model: m, Method: method, Objective: s.objective(dev, m, nil)}, nil
+}
+
+// howMany says how many labels a kind of task predicts for an example.
+func howMany(kind string) string {
+	if kind == dataset.MultiLabel {
+		return "any number of labels for an example"
+	}
+	return "one label for each example"
 }

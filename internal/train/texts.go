@@ -1,9 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/place"
@@ -22,7 +24,9 @@ func (s texts) check() error {
 }
 
 func (s texts) predicts() string {
-	if labels := s.Set.Task.Labels; labels != nil {
+	if labels := s.Set.Task.Labels; s.Set.Task.Kind == dataset.MultiLabel {
+		return fmt.Sprintf("any of %d labels", len(labels))
+	} else if labels != nil {
 		return place.Count(len(labels), "class", "classes")
 	}
 	return "a number for each"
@@ -66,6 +70,9 @@ func (s texts) encode(ctx context.Context, sp *dataset.Split) (data, error) {
 	if err != nil {
 		return data{}, loading(err)
 	}
+	if s.Set.Task.Kind == dataset.MultiLabel {
+		e.Labels = s.Set.Task.Targets(sp.Examples)
+	}
 	d := data{Encoded: e, split: sp}
 	return d, s.checkTypes(d)
 }
@@ -95,9 +102,11 @@ func (s texts) shown(d data, i int) Shown {
 
 // example returns an example of a file with its tokens.
 func (s texts) example(path string, x dataset.Example, ids []int32) Shown {
-	label := "none"
-	if labels := s.Set.Task.Labels; x.HasLabel && labels != nil {
-		label = labels[int(x.Label)]
+	label, task := "none", s.Set.Task
+	if x.HasLabel && task.Kind == dataset.MultiLabel {
+		label = cmp.Or(strings.Join(task.List(x.Set), task.Separator), label)
+	} else if x.HasLabel && task.Labels != nil {
+		label = task.Labels[int(x.Label)]
 	} else if x.HasLabel {
 		label = strconv.FormatFloat(float64(x.Label), 'g', -1, 32)
 	}
