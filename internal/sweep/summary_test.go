@@ -41,8 +41,7 @@ func TestSummary(t *testing.T) {
 | e | mrpc | accuracy | 0 (1 undefined) |  | - |  | - | 0 | - | - | 5 |
 | d | cola | matthews | 1 | 0.2500 | - | 0.2500 - 0.2500 | - | 0 | - | - | 5 |
 
-Scores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, for four seeds and more,
-too short where n is small.
+Scores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap of the mean, for four seeds and more, too short where n is small.
 Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / planned, seconds wall-clock of a run.
 
 Best of 2 on mrpc: b, accuracy 0.6250. It was selected by the dev scores that it is listed with, so they flatter it; the test split has not been looked at.

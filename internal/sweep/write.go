@@ -52,8 +52,7 @@ func (s *Summary) Markdown() string {
 			mean, sd, limits, interval, g.Parameters, g.Merges, g.Injects, g.Seconds)
 	}
 	b.WriteString("\nScores are of the best epoch on dev. sd is over seeds, with n - 1; the interval is a bootstrap " +
-		"of the mean, for four seeds and more,\n" +
-		"too short where n is small.\n" +
+		"of the mean, for four seeds and more, too short where n is small.\n" +
 		"Parameters are the adapter's in that epoch, the head not counted. Merges and injections are carried out / " +
 		"planned, seconds wall-clock of a run.\n")
 	for _, best := range s.Best {
