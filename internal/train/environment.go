@@ -43,10 +43,13 @@ func (r *run) noteRounding(now runlog.Env, from string) {
 	}
 }
 
+// sameBits replaces the names of kernels whose results have the same bits.
+var sameBits = strings.NewReplacer(", AVX-512", ", AVX", ", AVX2", ", AVX")
+
 // rounding returns the parts of an environment that may change the last bits of a result.
 func rounding(e runlog.Env) map[string]string {
 	parts := map[string]string{
-		"device": compute.Rounding(e.Device), "architecture": e.Arch, "version of lor2c": e.Version,
+		"device": sameBits.Replace(compute.Rounding(e.Device)), "architecture": e.Arch, "version of lor2c": e.Version,
 		"revision of lor2c": e.Revision, "version of Go": e.GoVersion,
 	}
 	if strings.Contains(e.Device, "openblas") { // the device's name has no version and no processor

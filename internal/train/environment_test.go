@@ -59,9 +59,9 @@ func TestOtherEnvironment(t *testing.T) {
 	const rest = "; results may differ in the last bits from those of an uninterrupted run"
 	h100 := namedCard{name: "cuda:0 H100, float32", driver: "CUDA 12.4"}
 	for _, x := range []struct{ name, first, then, want string }{
-		{"workers", "cpu float32, 1 worker, avx512", "cpu float32, 4 workers, avx512", ""},
-		{"products", "cpu float32, 1 worker, avx512", "cpu float32, 1 worker, amx",
-			`note: since step 1 the device is "cpu float32, amx" and was "cpu float32, avx512"` + rest},
+		{"workers and vectors", "cpu float32, 1 worker, AVX-512", "cpu float32, 4 workers, AVX2", ""},
+		{"products", "cpu float32, 1 worker, AVX2", "cpu float32, 1 worker, AMX",
+			`note: since step 1 the device is "cpu float32, AMX" and was "cpu float32, AVX"` + rest},
 	} {
 		t.Run("change="+x.name, func(t *testing.T) {
 			if got := begin(t, namedCard{name: x.first})(namedCard{name: x.then}); got != x.want {
