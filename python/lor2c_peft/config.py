@@ -113,9 +113,12 @@ def labels(directory: str | os.PathLike[str]) -> dict[str, Any]:
     That is num_labels, problem_type and, for classes, id2label and label2id. A head of another size that the base model
     may have is left out, because the adapter has its own.
     """
-    names = description.labels_of(description.read(pathlib.Path(directory) / description.FILE))
+    content = description.read(pathlib.Path(directory) / description.FILE)
+    names = description.labels_of(content)
     kwargs: dict[str, Any] = {"num_labels": len(names) or 1, "ignore_mismatched_sizes": True}
     kwargs["problem_type"] = "single_label_classification" if names else "regression"
+    if content["task"].get("kind") == "multilabel":
+        kwargs["problem_type"] = "multi_label_classification"
     if names:
         kwargs["id2label"] = dict(enumerate(names))
         kwargs["label2id"] = {name: number for number, name in enumerate(names)}

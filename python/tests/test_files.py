@@ -102,7 +102,10 @@ def test_labels_are_those_of_the_adapter(tmp_path: pathlib.Path) -> None:
     assert lor2c_peft.labels(tmp_path) == {
         "num_labels": 3, "problem_type": "single_label_classification", "ignore_mismatched_sizes": True,
         "id2label": {0: "no", 1: "yes", 2: "später"}, "label2id": {"no": 0, "yes": 1, "später": 2}}
-    content["task"]["labels"] = None
+    content["task"]["kind"] = "multilabel"
+    path.write_text(json.dumps(content))
+    assert lor2c_peft.labels(tmp_path)["problem_type"] == "multi_label_classification"
+    content["task"] |= {"labels": None, "kind": ""}
     path.write_text(json.dumps(content))
     assert lor2c_peft.labels(tmp_path) == {
         "num_labels": 1, "problem_type": "regression", "ignore_mismatched_sizes": True}
