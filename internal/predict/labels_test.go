@@ -17,7 +17,7 @@ import (
 )
 
 // labelled is a model that predicts two labels from the length of a text.
-type labelled struct{ lengths }
+type labelled struct{}
 
 func (l *labelled) Task(int) adapter.Task {
 	return adapter.Task{Labels: []string{"long", "odd"}, Kind: adapter.MultiLabel, Threshold: 0.5, Separator: "|"}

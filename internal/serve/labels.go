@@ -51,7 +51,6 @@ type rows struct {
 	next     int // of the examples
 	values   []float32
 	cut      []bool
-	tokens   int
 	done     chan error // receives one error or nil
 }
 
