@@ -58,7 +58,7 @@ func load(file string, text []byte, sets, environ []string) (*Config, error) {
 	}
 	nullZeros(fromFile)
 	startHere(file, fromFile)
-	c, origins, faults := layer(withoutWarmup(fromFile), withoutWarmup(fromEnv), withoutWarmup(fromSets))
+	c, origins, faults := layer(withoutWarmup(fromFile, fromEnv, fromSets)...)
 	faults = append(faults, locateFaults(file, c.Validate(), origins)...)
 	if err := asError(inOrder(faults)); err != nil {
 		return nil, err
@@ -119,9 +119,9 @@ func prefixed(section string, names []string) string {
 // layer puts the sources over each other, and says where each value that is not a default came from. The faults are
 // those of keys that the method does not take, and of zeros for keys without a number as their default. Every value has
 // its field's own type by now: viper's conversions never act, nor does its reading of the process's environment.
-func layer(fromFile, fromEnv, fromSets []given) (*Config, map[string]origin, []*Fault) {
+func layer(sources ...[]given) (*Config, map[string]origin, []*Fault) {
 	c := Default()
-	method, own, faults := ownKeys(fromFile, fromEnv, fromSets)
+	method, own, faults := ownKeys(sources...)
 	c.Method = adapter.NewConfig(method)
 	v := viper.New()
 	for _, l := range runFile.leaves {

@@ -46,8 +46,11 @@ func (s given) zeroFault(method string) *Fault {
 
 // nullZeros makes a null of each 0 that a file has for a key that was not set, because a release wrote it into a run
 // directory before null could be written. Such a file says paths: file and out: . as RunFile writes them, or has every
-// key of methods.
+// key of methods, and it has no null for such a key.
 func nullZeros(file []given) {
+	if slices.ContainsFunc(file, func(s given) bool { return s.mayBeUnset() && !s.value.IsValid() }) {
+		return
+	}
 	wrote := map[string]string{}
 	for _, s := range file {
 		if s.name == "paths" || s.name == "out" {
@@ -64,23 +67,29 @@ func nullZeros(file []given) {
 	}
 }
 
-// withoutWarmup returns the settings of a source, and optim.warmup_ratio 0 if the source sets optim.warmup_steps to 0
-// and not the ratio: then a run has no warm-up, whatever ratio a weaker source or the default has.
-func withoutWarmup(source []given) []given {
+// withoutWarmup returns the sources, of which the first is the weakest, with optim.warmup_ratio 0 in the strongest that
+// sets optim.warmup_steps, if it sets it to 0 and has no ratio itself: then a run has no warm-up, whatever ratio a
+// weaker source or the default has.
+func withoutWarmup(sources ...[]given) [][]given {
 	const steps, ratio = "optim.warmup_steps", "optim.warmup_ratio"
-	var zero *given
-	for i, s := range source {
-		switch s.name {
-		case steps: // the last one counts
-			if zero = nil; s.isZero() {
-				zero = &source[i]
+	for i, source := range slices.Backward(sources) {
+		var last *given
+		beside := false
+		for j, s := range source {
+			switch s.name {
+			case steps: // the last one counts
+				last = &source[j]
+			case ratio:
+				beside = true
 			}
-		case ratio:
-			return source
 		}
+		if last == nil {
+			continue
+		}
+		if last.isZero() && !beside {
+			sources[i] = append(slices.Clone(source), given{runFile.byName[ratio], reflect.ValueOf(0.0), last.from})
+		}
+		break
 	}
-	if zero == nil {
-		return source
-	}
-	return append(slices.Clone(source), given{runFile.byName[ratio], reflect.ValueOf(0.0), zero.from})
+	return sources
 }

@@ -81,7 +81,11 @@ func TestNoWarmup(t *testing.T) {
 		{name: "beside", file: "optim: {warmup_steps: 0, warmup_ratio: 0.2}", ratio: 0.2},
 		{name: "over a ratio", file: "optim: {warmup_ratio: 0.2}", sets: []string{"optim.warmup_steps=0"}, ratio: 0},
 		{name: "under a ratio", file: "optim: {warmup_steps: 0}", sets: []string{"optim.warmup_ratio=0.2"}, ratio: 0.2},
-		{name: "under steps", file: "optim: {warmup_steps: 0}", sets: []string{"optim.warmup_steps=9"}, steps: 9},
+		{name: "under steps", file: "optim: {warmup_steps: 0}", sets: []string{"optim.warmup_steps=9"}, ratio: ratio,
+			steps: 9},
+		{name: "under null", file: "optim: {warmup_steps: 0}", sets: []string{"optim.warmup_steps=null"}, ratio: ratio},
+		{name: "under null with a ratio", file: "optim: {warmup_ratio: 0.2}", environ: []string{"LOR2C_OPTIM_WARMUP_STEPS=0"},
+			sets: []string{"optim.warmup_steps=null"}, ratio: 0.2},
 	} {
 		t.Run("case="+strings.ReplaceAll(c.name, " ", "-"), func(t *testing.T) {
 			got, err := load("x.yaml", []byte("seed: 1\n"+c.file), slices.Concat(minimal, c.sets), c.environ)
@@ -123,4 +127,8 @@ func TestZerosOfRunDirectories(t *testing.T) {
 	wantFaults(t, err, "config: x.yaml:2:27: data.max_length: is 0; want at least 5, or null for the default: 256, and "+
 		"512 for rte\n"+
 		"config: x.yaml:3:24: method.merges: is 0; want 1 to 1000, or null for the default: 7 of 12")
+	newer := strings.Replace(older, "merges: 0", "merges: null", 1)
+	_, err = load("x.yaml", []byte(newer+"out: .\n"), nil, nil)
+	wantFaults(t, err, "config: x.yaml:2:27: data.max_length: is 0; want at least 5, or null for the default: 256, and "+
+		"512 for rte")
 }
