@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -112,8 +113,11 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if o.extend != nil {
 		o.sets = append(o.sets, "train.extend_epochs="+strings.ReplaceAll(fmt.Sprint(o.extend), " ", ","))
 	}
-	if o.budget < 0 || o.budget > 0 && !o.dryRun {
-		return usageError{fmt.Errorf("lor2c: train: --budget is %v; want a time above 0, with --dry-run", o.budget)}
+	switch budgeted := c.Flags().Changed("budget"); {
+	case budgeted && !o.dryRun:
+		return usageError{errors.New("lor2c: train: --budget plans a run and needs --dry-run beside it")}
+	case budgeted && o.budget <= 0:
+		return usageError{fmt.Errorf("lor2c: train: --budget is %v; want a time above 0", o.budget)}
 	}
 	if o.cell {
 		stopsWithInput(c.Context(), os.Stdin)

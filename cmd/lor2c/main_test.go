@@ -189,7 +189,8 @@ func TestMistakes(t *testing.T) {
 		{"replay-no-run", "replay --run none --step 1", exitUsage, "config.resolved.yaml"},
 		{"compare-one", "compare x", exitUsage, "lor2c: compare: name two run directories"},
 		{"compare-no-run", "compare demo demo", exitUsage, "neither a run directory nor an adapter in one"},
-		{"budget-alone", "train -c configs/demo.yaml --budget 2h", exitUsage, "--budget is 2h0m0s; want a time above 0"},
+		{"budget-alone", "train -c configs/demo.yaml --budget 2h", exitUsage, "--budget plans a run and needs --dry-run"},
+		{"budget-zero", "train -c configs/demo.yaml --dry-run --budget 0s", exitUsage, "--budget is 0s; want a time above 0"},
 		{"show-split", "show -c configs/demo.yaml --split tset", exitUsage, `no split "tset"`},
 	}
 	for _, tt := range tests {

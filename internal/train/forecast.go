@@ -243,10 +243,7 @@ func (d data) tokens(indices []int32) (n int) {
 
 // evaluations returns the number of evaluations of the run.
 func (t *timetable) evaluations() int {
-	every := t.settings.EvalEvery
-	if every == 0 {
-		every = t.perEpoch
-	}
+	every := t.evalEvery()
 	n := t.steps / every
 	for _, end := range t.ends {
 		if end%every != 0 {

@@ -267,6 +267,17 @@ func TestBudget(t *testing.T) {
 		cmp.Diff(b.Set, []string{"train.micro_batch_size=4", "train.max_steps=2"}) != "" {
 		t.Errorf("a tenth of the time: %+v; want two steps", b)
 	}
+	// An evaluation of ten seconds leaves time for one step of less than two, although two of 24 steps take a smaller
+	// share of the whole time.
+	slow := ticking(func(reading int) time.Duration {
+		if reading >= 2*(4*(warmUpSteps+choiceSteps)+warmUpSteps+calibrationSteps) {
+			return 10 * time.Second
+		}
+		return time.Second
+	})
+	if b := predicted(t, c, cpu.Open[float32](2), 12*time.Second, slow).Budget; b.Within || b.Steps != 1 {
+		t.Errorf("slow evaluations: %+v; want one step", b)
+	}
 	c.Train.MicroBatchTokens = 64
 	if b := predicted(t, c, cpu.Open[float32](2), time.Hour, ticking(nil)).Budget; len(b.Tried) != 1 || len(b.Set) != 0 {
 		t.Errorf("with a limit of tokens: %+v; want the size of the settings", b)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/lor2c/lor2c/internal/adapter"
@@ -32,6 +33,8 @@ type TimeForecast struct {
 	Evaluation float64 `json:"evaluation_seconds"` // of one evaluation
 	Tokens     float64 `json:"tokens_per_second"`
 	Measured   int     `json:"measured_steps"`
+
+	slowest func(steps int) float64 // seconds of a run of a number of steps, at the paces of High
 }
 
 // pace is the seconds that a token takes in the fastest and the slowest of several passes, and in all of them.
@@ -108,13 +111,19 @@ func (r *run) measure(ctx context.Context, w WorkForecast, n int, now func() tim
 	}
 	dev := float64(r.test.tokens(sequence(r.test.Len())))
 	sample := float64(r.test.tokens(r.session.sample(r.test.Len())))
-	tokens, evaluated := float64(w.Tokens), float64(w.Evaluations)*dev+float64(w.Trials)*sample
+	tokens, trials := float64(w.Tokens), float64(w.Trials)*sample
+	evaluated := float64(w.Evaluations)*dev + trials
 	return &TimeForecast{
 		Seconds: tokens*steps.mean + evaluated*eval.mean,
 		Low:     tokens*steps.fastest + evaluated*eval.fastest,
 		High:    tokens*steps.slowest + evaluated*eval.slowest,
 		Step:    tokens * steps.mean / float64(w.Steps), Evaluation: dev * eval.mean,
 		Tokens: 1 / steps.mean, Measured: n,
+		slowest: func(n int) float64 {
+			// A shorter run has its changes of structure earlier, and not fewer of them. It is evaluated at its end too.
+			evaluations := (n + r.evalEvery() - 1) / r.evalEvery()
+			return tokens*float64(n)/float64(w.Steps)*steps.slowest + (float64(evaluations)*dev+trials)*eval.slowest
+		},
 	}, nil
 }
 
@@ -200,7 +209,7 @@ func (b *Choice) limit(f *Forecast, t config.Train) {
 	if b.Within {
 		return
 	}
-	b.Steps = int(float64(f.Work.Steps) * b.Seconds / f.Time.High)
+	b.Steps = sort.Search(f.Work.Steps, func(n int) bool { return f.Time.slowest(n+1) > b.Seconds })
 	switch epochs := b.Steps / f.Work.PerEpoch; {
 	case t.ExtendEpochs != nil || b.Steps == 0: // the length of a run that is extended is not one setting
 	case epochs > 0 && t.MaxSteps == 0:

@@ -69,12 +69,14 @@ func (t *timetable) epochs(step int) float64 {
 
 // evaluates reports whether the run evaluates the dev split and writes a checkpoint
 // after a step.
-func (t *timetable) evaluates(step int) bool {
-	every := t.settings.EvalEvery
-	if every == 0 {
-		every = t.perEpoch
+func (t *timetable) evaluates(step int) bool { return step%t.evalEvery() == 0 || t.ended(step) }
+
+// evalEvery returns the number of steps between two evaluations.
+func (t *timetable) evalEvery() int {
+	if every := t.settings.EvalEvery; every > 0 {
+		return every
 	}
-	return step%every == 0 || t.ended(step)
+	return t.perEpoch
 }
 
 // movementDeadline returns the last step of the warm-up, or the step one epoch
