@@ -62,9 +62,6 @@ func checkEvent(e schedule.Event, layers int) error {
 	if e.Action != "merge" && e.Action != "inject" {
 		return fmt.Errorf(`event: action is %q, want "merge" or "inject"`, e.Action)
 	}
-	if e.Winner < 0 || e.Winner >= len(e.Candidates) {
-		return fmt.Errorf("event: winner is %d, want the index of one of %d candidates", e.Winner, len(e.Candidates))
-	}
 	err := cmp.Or(checkCount("candidates", len(e.Candidates), layers), checkSpan(e.Span, layers))
 	for _, c := range e.Candidates {
 		if len(c.Scores) != len(c.Members) {

@@ -5,6 +5,8 @@ package runlog
 import (
 	"errors"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -32,5 +34,17 @@ func TestFullAtStart(t *testing.T) {
 	}
 	if err := open(t, dir, quiet()).Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTailOfPipe: a pipe in the place of the log is an error at once, although nobody writes to it.
+func TestTailOfPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, MetricsFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := (&Tail{Dir: dir}).Read()
+	if err == nil || !strings.Contains(err.Error(), MetricsFile+": it is a pipe") {
+		t.Errorf("error %v; want one that names the pipe", err)
 	}
 }

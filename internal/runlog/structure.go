@@ -60,7 +60,7 @@ var kinds = map[string]func(fields map[string]json.RawMessage) (Record, error){
 	"plan":     decodeAs[schedule.Plan],
 	"baseline": decodeAs[Baseline],
 	"spectrum": decodeAs[schedule.Spectrum],
-	"event":    decodeAs[schedule.Event],
+	"event":    decodeEvent,
 	"tie":      decodeAs[schedule.Tie],
 	"ranks":    decodeAs[schedule.Ranks],
 	"gradient": decodeAs[Gradient],
@@ -88,6 +88,18 @@ func decodeAs[T Record](fields map[string]json.RawMessage) (Record, error) {
 		}
 	}
 	return v, nil
+}
+
+// decodeEvent is decodeAs for an event, whose winner must be one of its candidates.
+func decodeEvent(fields map[string]json.RawMessage) (Record, error) {
+	rec, err := decodeAs[schedule.Event](fields)
+	if err != nil {
+		return nil, err
+	}
+	if e := rec.(schedule.Event); e.Winner < 0 || e.Winner >= len(e.Candidates) {
+		return nil, fmt.Errorf("event: winner is %d, want the index of one of %d candidates", e.Winner, len(e.Candidates))
+	}
+	return rec, nil
 }
 
 // encode returns the line of a record of the given kind.

@@ -9,7 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/infile"
 )
 
 // Tail reads the records of a run while it is written. It reads each part of metrics.jsonl once.
@@ -27,21 +27,19 @@ type Tail struct {
 // step, Read begins again. A file that does not exist has no records. An error names a line that is not a record; the
 // lines before it have been read.
 func (t *Tail) Read() error {
-	f, err := os.Open(filepath.Join(t.Dir, MetricsFile))
+	path := filepath.Join(t.Dir, MetricsFile)
+	f, err := infile.Open(path) // which does not wait for the writer of a pipe
 	if errors.Is(err, fs.ErrNotExist) {
 		t.Records, t.info, t.at, t.line = nil, nil, 0, 0
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("runlog: read metrics: %w", err)
+		return fmt.Errorf("runlog: read metrics: %s: %w", path, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("runlog: read metrics: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return place.Given(fmt.Errorf("runlog: read metrics: %s is not a regular file", f.Name()))
 	}
 	if t.info == nil || !os.SameFile(t.info, info) || info.Size() < t.at {
 		t.Records, t.at, t.line = nil, 0, 0

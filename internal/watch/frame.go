@@ -227,7 +227,7 @@ func (f *drawing) score(v *view, axis int) {
 	}
 	latest := evals[len(evals)-1]
 	if name := v.selecting(); name != "" {
-		f.line(cut(name, nameCells-1), v.score(latest).String(), spark(points, axis, f.plot()))
+		f.line(cut(place.Escape(name), nameCells-1), v.score(latest).String(), spark(points, axis, f.plot()))
 		if best.Best {
 			f.row("", fmt.Sprintf("best %v after epoch %.4g", v.score(best), best.Epoch))
 		}
@@ -280,8 +280,8 @@ func (f *drawing) layers(v *view) {
 	var parts []string
 	for i, m := range spectrum.Modules {
 		level := 1
-		if high > 0 && values[i] > 0 {
-			level += int(math.Round(values[i] / high * 7))
+		if share := values[i] / high; share > 0 { // neither is if sums in a damaged log are too large for a float64
+			level += int(math.Round(share * 7))
 		}
 		parts = append(parts, fmt.Sprintf("%s%c%s", spanText(m.Span), blocks[level],
 			strings.TrimPrefix(fmt.Sprintf("%.2f", values[i]), "0")))

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -24,6 +25,8 @@ import (
 type cells struct {
 	dir   string
 	views map[string]*view // by the name of the cell
+	// faults are the errors of the cells whose files cannot be read.
+	faults []error
 }
 
 // read finds the cells that have begun, and reads what they wrote since the last call.
@@ -35,24 +38,35 @@ func (c *cells) read() error {
 	if err != nil {
 		return fmt.Errorf("watch: read %s: %w", c.dir, err)
 	}
+	c.faults = nil
 	for _, e := range entries {
-		dir := filepath.Join(c.dir, e.Name())
-		if _, err := os.Stat(filepath.Join(dir, train.ConfigFile)); err != nil {
+		if _, err := os.Stat(filepath.Join(c.dir, e.Name(), train.ConfigFile)); err != nil {
 			delete(c.views, e.Name())
 			continue
 		}
-		if c.views[e.Name()] == nil {
-			v, err := openView(dir)
-			if err != nil {
-				return err
-			}
+		v, err := c.cell(e.Name())
+		if err == nil {
 			c.views[e.Name()] = v
+			continue
 		}
-		if err := c.views[e.Name()].read(); err != nil {
-			return err
+		delete(c.views, e.Name())
+		if !errors.Is(err, ErrGone) {
+			c.faults = append(c.faults, err)
 		}
 	}
 	return nil
+}
+
+// cell reads what a cell wrote since the last call.
+func (c *cells) cell(name string) (*view, error) {
+	v := c.views[name]
+	if v == nil {
+		var err error
+		if v, err = openView(filepath.Join(c.dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return v, v.read()
 }
 
 // frame draws the cells and the spread of their scores so far.
@@ -93,13 +107,16 @@ func (c *cells) frame(t terminal.Terminal, width int, now time.Time) []string {
 			parts = append(parts, terminal.Part{Text: fmt.Sprintf("loss %.4f", train[len(train)-1].Loss), Rank: 3})
 		}
 		if best, ok := v.best(); ok {
-			parts = append(parts, terminal.Part{Text: fmt.Sprintf("%s %v", v.selecting(), v.score(best)), Rank: 1})
+			parts = append(parts, terminal.Part{Text: place.Escape(fmt.Sprintf("%s %v", v.selecting(), v.score(best))), Rank: 1})
 		}
 		state, _, _ = strings.Cut(state, ",")
 		parts = append(parts, terminal.Part{Text: state, Rank: 2})
 		f.lines = append(f.lines, t.Paint(style, terminal.StatusLine(f.width+2, v.step(), steps, parts)))
 	}
 	f.spread(c)
+	for _, err := range c.faults {
+		f.text(terminal.Warning, place.Escape(err.Error()))
+	}
 	return f.lines
 }
 

@@ -128,6 +128,30 @@ func TestFrameOfLittle(t *testing.T) {
 	}
 }
 
+// TestHostile: records that no run writes have a picture, and nothing in them controls the terminal.
+func TestHostile(t *testing.T) {
+	plan, _, _ := strings.Cut(records, "\n")
+	plan = strings.Replace(plan, `"score":"sfs"`, `"score":"nuclear"`, 1) + "\n"
+	dir := filepath.Join(t.TempDir(), "run")
+	for name, c := range map[string]struct{ text, want string }{
+		"sum": {plan + `{"kind":"spectrum","step":2,"epoch":0.8,"modules":[{"first":0,"last":0,"singular":[1e308,1e308]},` +
+			`{"first":1,"last":1,"singular":[1,1]}]}`, "nuclear"},
+		"winner": {strings.Replace(records, `"winner":0`, `"winner":1`, 1), "winner is 1, want the index of one of 1"},
+		"step": {`{"kind":"train","step":9223372036854775807,"epoch":1e-300,"loss":1e308,"learning_rate":1,"grad_norm":1}`,
+			"9223372036854775807"},
+		"metric": {`{"kind":"eval","step":3,"epoch":1,"split":"dev","loss":0.6,"\u001b[2J":0.75,"best":true}`, "0.7500"},
+	} {
+		runDir(t, dir, c.text+"\n")
+		text := strings.Replace(runFile, "metric: accuracy, ", "", 1)
+		if err := os.WriteFile(filepath.Join(dir, train.ConfigFile), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := once(t, dir, 80); !strings.Contains(got, c.want) || strings.ContainsRune(got, '\x1b') {
+			t.Errorf("%s: want %q and no control sequence in\n%q", name, c.want, got)
+		}
+	}
+}
+
 // TestSweep: cells are listed with their state, and the spread is over the seeds that are finished.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
@@ -154,6 +178,17 @@ func TestSweep(t *testing.T) {
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(other, train.ConfigFile), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got = once(t, dir, 100)
+	for _, want := range []string{
+		"2 cells: 2 finished, 0 running\n", "other-seed=1/" + train.ConfigFile + ":1: is not YAML",
+	} {
+		if !strings.Contains(strings.ReplaceAll(got, "\n  ", ""), want) {
+			t.Errorf("a cell with a damaged file: no %q in\n%s", want, got)
 		}
 	}
 	for line := range strings.SplitSeq(once(t, dir, 40), "\n") {
