@@ -32,7 +32,9 @@ func NewVoice(t *generate.Texts, template string) *Voice {
 // Attach reads the adapter of v, if it has one, to the device of g, whose network it uses.
 func (v *Voice) Attach(g *generate.Generator) (err error) {
 	v.memory = &compute.Tracker{Device: g.Dev}
-	v.method, err = v.texts.Attach(v.memory, g.Model, 0)
+	if v.method, err = v.texts.Attach(v.memory, g.Model, 0); err != nil {
+		v.memory.FreeAll()
+	}
 	return err
 }
 
@@ -180,7 +182,7 @@ func (d *decoder) run(ctx context.Context, v *Voice, q *question, write func(par
 			done <- finished{r, err}
 		},
 	}
-	if err := d.worker.submit(ask); err != nil {
+	if err := d.worker.submit(ctx, ask); err != nil {
 		return c, err
 	}
 	defer d.worker.finished()

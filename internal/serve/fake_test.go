@@ -18,13 +18,14 @@ import (
 type lengths struct {
 	// before, if it is set, is called before a batch is computed.
 	before   func(ctx context.Context, texts []dataset.Example) error
+	fault    error // of Load
 	unloaded atomic.Bool
 	closed   atomic.Bool
 }
 
 func (l *lengths) Task(int) adapter.Task { return adapter.Task{} }
 
-func (l *lengths) Load(compute.Device) error { return nil }
+func (l *lengths) Load(compute.Device) error { return l.fault }
 
 func (l *lengths) Unload() { l.unloaded.Store(true) }
 

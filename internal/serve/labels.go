@@ -64,7 +64,14 @@ func NewLabels(o Options, dev compute.Device, adapters []Adapter[Model], open fu
 		if err != nil {
 			return nil, err
 		}
-		if err := l.worker.call(func() error { return m.Load(dev) }); err != nil {
+		err = l.worker.call(func() error {
+			err := m.Load(dev)
+			if err != nil {
+				m.Unload() // it may have read a part
+			}
+			return err
+		})
+		if err != nil {
 			m.Close()
 			return nil, err
 		}
@@ -101,7 +108,7 @@ func (l *labels) close() { l.worker.close() }
 // compute returns the outputs for the texts of a request.
 func (l *labels) compute(ctx context.Context, a *named[Model], examples []dataset.Example) (*rows, error) {
 	r := &rows{ctx: ctx, adapter: a, examples: examples, done: make(chan error, 1)}
-	if err := l.worker.submit(r); err != nil {
+	if err := l.worker.submit(ctx, r); err != nil {
 		return nil, err
 	}
 	defer l.worker.finished()

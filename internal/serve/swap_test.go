@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // moved moves an adapter into a folder, as name.
@@ -144,6 +146,24 @@ func TestHostileSwaps(t *testing.T) {
 	if r := send(t, http.MethodPost, url+"/predict", `{"texts":["a dog"]}`); r.status != 200 {
 		t.Errorf("afterwards: %d %s", r.status, r.body)
 	}
+}
+
+// TestFailedSwap: an adapter that cannot be read to the device frees what was read of it, and its files are closed.
+func TestFailedSwap(t *testing.T) {
+	o := limits(t)
+	o.AdapterRoot = t.TempDir()
+	if err := os.Mkdir(filepath.Join(o.AdapterRoot, "bad"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m := &lengths{fault: place.Mistake(errors.New("lengths: half of it is missing"))}
+	s := NewLabels(o, cpu.Open[float32](1), nil, func(string) (Model, error) { return m, nil })
+	t.Cleanup(s.task.close)
+	url := start(t, s)
+	send(t, http.MethodPut, url+"/adapters/x", `{"dir":"bad"}`).expect(t, 400, "half of it is missing")
+	if !m.unloaded.Load() || !m.closed.Load() {
+		t.Errorf("unloaded: %v, closed: %v", m.unloaded.Load(), m.closed.Load())
+	}
+	send(t, http.MethodPost, url+"/predict", `{"texts":["a"]}`).expect(t, 404, "the server has no adapter")
 }
 
 // TestSwapVoices: adapters of a decoder are added and removed beside their base model, whose texts stay the same, and

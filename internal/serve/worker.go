@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -39,15 +40,21 @@ func newWorker[J any](o Options, e engine[J]) *worker[J] {
 	}
 }
 
-// submit queues a job. The caller calls finished when it has the answer, or no longer waits for it.
-func (w *worker[J]) submit(j J) error {
+// submit queues a job. The caller calls finished when it has the answer, or no longer waits for it. Jobs whose clients
+// went away can fill the queue; submit then waits, at most until ctx ends.
+func (w *worker[J]) submit(ctx context.Context, j J) error {
 	if w.pending.Add(1) > w.most {
 		w.pending.Add(-1)
 		return refusal(http.StatusTooManyRequests, "serve: %d requests are computed or wait; send the request again later",
 			w.most)
 	}
-	w.jobs <- j
-	return nil
+	select {
+	case w.jobs <- j:
+		return nil
+	case <-ctx.Done():
+		w.pending.Add(-1)
+		return context.Cause(ctx)
+	}
 }
 
 func (w *worker[J]) finished() { w.pending.Add(-1) }
