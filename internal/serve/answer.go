@@ -60,7 +60,7 @@ func (s *Server) handle(h handler) http.HandlerFunc {
 // statusGone is nginx's status of a request whose client did not wait for the answer. It is only counted.
 const statusGone = 499
 
-// refuse answers with an error, unless the answer has begun.
+// refuse answers with an error, unless the answer has begun. If the client is gone, it closes the connection.
 func (s *Server) refuse(a *answer, r *http.Request, err error) {
 	if a.status != 0 {
 		return
@@ -69,7 +69,7 @@ func (s *Server) refuse(a *answer, r *http.Request, err error) {
 	switch {
 	case status == statusGone:
 		a.status = status
-		return
+		panic(http.ErrAbortHandler) // net/http would send status 200 to a client that has only stopped sending
 	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
 		a.Header().Set("Retry-After", "1")
 	case status == http.StatusUnauthorized:

@@ -33,7 +33,11 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		_, a.path = mux.Handler(r)
 		defer s.observe(a)
 		defer s.recover(a, r)
+		// Also a refused request has a deadline, because net/http reads the rest of its body. Not every connection of a test
+		// has deadlines.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.Reading))
 		if err := s.admit(r); err != nil {
+			a.Header().Set("Connection", "close") // the answer does not wait for the body
 			s.refuse(a, r, err)
 			return
 		}
@@ -42,8 +46,6 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 				"server from a program"))
 			return
 		}
-		control := http.NewResponseController(w)
-		_ = control.SetReadDeadline(time.Now().Add(s.Reading)) // not every connection of a test has deadlines
 		r.Body = http.MaxBytesReader(a, r.Body, s.MaxBody)
 		ctx, cancel := context.WithTimeoutCause(r.Context(), s.Reading+s.Timeout, errTimeout)
 		defer cancel()

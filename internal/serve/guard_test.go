@@ -3,9 +3,12 @@ package serve
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -226,15 +229,9 @@ func TestTimeouts(t *testing.T) {
 		"header": "POST /predict HTTP/1.1\r\nHost: localhost\r\nX-", "body": "POST /predict HTTP/1.1\r\nHost: localhost\r\n" +
 			"Content-Length: 100\r\n\r\n{",
 	} {
-		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		fmt.Fprint(c, sent)
-		c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		c := raw(t, url, sent)
 		got, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if name == "header" && err == nil && got.StatusCode == http.StatusOK ||
+		if name == "header" && (err == nil && got.StatusCode == http.StatusOK || errors.Is(err, os.ErrDeadlineExceeded)) ||
 			name == "body" && (err != nil || got.StatusCode != http.StatusRequestTimeout) {
 			t.Errorf("slow %s: %v, %v", name, got, err)
 		}
@@ -242,6 +239,63 @@ func TestTimeouts(t *testing.T) {
 	stop()
 	if err := wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// raw opens a connection to a server and sends bytes.
+func raw(t *testing.T, url, sent string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	fmt.Fprint(c, sent)
+	c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	return c.(*net.TCPConn)
+}
+
+// TestRefusedBody: a client without the token that never sends the body of its request gets its answer, and does not
+// keep its connection.
+func TestRefusedBody(t *testing.T) {
+	o := limits(t)
+	o.Token, o.Reading = "correct-horse", time.Second
+	url := start(t, fakeServer(t, o, &lengths{}))
+	c := raw(t, url, "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n")
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 401 ") {
+		t.Errorf("%q, %v; want status 401 and the end of the connection", got, err)
+	}
+}
+
+// TestHalfClosed: a client that stops sending, and so seems to be gone, gets no answer that looks like success.
+func TestHalfClosed(t *testing.T) {
+	m, begins, release := blocked()
+	url := start(t, fakeServer(t, limits(t), m))
+	const body = `{"texts":["abc"]}`
+	c := raw(t, url, fmt.Sprintf("POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(body),
+		body))
+	defer release()
+	<-begins
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+		t.Errorf("the answer is %q, %v; want none", got, err)
+	}
+}
+
+// TestFullQueue: a job for which the queue has no room, because clients went away, waits no longer than its request.
+func TestFullQueue(t *testing.T) {
+	w := newWorker[int](Options{MaxQueue: 1}, nil)
+	if err := w.submit(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	w.finished()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errTimeout)
+	if err := w.submit(ctx, 2); err != errTimeout || w.pending.Load() != 0 {
+		t.Errorf("%v, %d jobs are pending", err, w.pending.Load())
 	}
 }
 
