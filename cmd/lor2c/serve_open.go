@@ -171,8 +171,8 @@ func (o serveOptions) openDecoder(c *cobra.Command, names, dirs []string) (*serv
 	}
 	s, err := serve.NewDecoder(o.Options, g, o.lengths, all, func(dir string) (*serve.Voice, error) {
 		if !base.Shares() {
-			return nil, usageError{fmt.Errorf("lor2c: serve: the adapter %s changes its base model; start a server without it "+
-				"for further adapters", dirs[0])}
+			return nil, place.Mistake(fmt.Errorf("lor2c: serve: the adapter %s changes its base model; start a server without "+
+				"it for further adapters", dirs[0]))
 		}
 		t, err := base.With(dir)
 		if err != nil {
