@@ -53,13 +53,6 @@ func runWatch(c *cobra.Command, dir string, once bool, every time.Duration) erro
 	defer tick.Stop()
 	o := watch.Options{
 		Out: lineWriter{c.OutOrStdout()}, Terminal: tty, Once: once, Tick: tick.C,
-		Height: func() int {
-			_, rows, err := term.GetSize(int(os.Stdout.Fd()))
-			if err != nil || rows < 2 {
-				rows = 24
-			}
-			return rows
-		},
 	}
 	if tty.Live && !once {
 		keys, restore := readKeys()

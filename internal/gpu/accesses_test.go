@@ -225,8 +225,9 @@ func writeAccesses(t *testing.T, all []access) {
 }
 
 // uncounted are the kernels that countOps does not run: those for rows of any length and heads of any size, for
-// decoding, for the self-check, and for methods other than LoRA and LoR2C.
-var uncounted = regexp.MustCompile(`^(scale_|prefix_|prepend_|orthogonality|balance|symmetric_kl|lowrank_inv_norm|` +
+// decoding, for the self-check, for labels that are independent, and for methods other than LoRA and LoR2C.
+var uncounted = regexp.MustCompile(`^(binary_cross_entropy|scale_|` +
+	`prefix_|prepend_|orthogonality|balance|symmetric_kl|lowrank_inv_norm|` +
 	`grouped_|zero_smallest|sum_products|importance|gate|softmax|dequantize_nf4|copy_(widen|narrow)|` +
 	`matmul_(plain|skinny_|skinny1|skinny2|small_tt)|attention_(forward|backward_q|backward_kv)_bf16)|_odd_|_bias|_d32_`)
 

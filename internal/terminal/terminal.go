@@ -17,10 +17,14 @@ type Terminal struct {
 	Live   bool       // the cursor can be moved, so that text can be replaced
 	Colour bool       // the user wants colours
 	Width  func() int // returns the current width in cells; nil if Live is false
+	Height func() int // returns the current number of rows; nil if Live is false
 }
 
-// usualWidth is the assumed width of a terminal that does not report one.
-const usualWidth = 80
+// These are the assumed sizes of a terminal that does not report its own.
+const (
+	usualWidth  = 80
+	usualHeight = 24
+)
 
 // Of returns what f supports. A terminal whose TERM is "dumb" can only append
 // lines. A non-empty NO_COLOR turns colours off (https://no-color.org).
@@ -35,7 +39,13 @@ func Of(f *os.File) Terminal {
 		}
 		return usualWidth
 	}
-	return Terminal{Live: true, Colour: os.Getenv("NO_COLOR") == "", Width: width}
+	height := func() int {
+		if _, height, err := term.GetSize(fd); err == nil && height > 1 {
+			return height
+		}
+		return usualHeight
+	}
+	return Terminal{Live: true, Colour: os.Getenv("NO_COLOR") == "", Width: width, Height: height}
 }
 
 // Style is the appearance of a text.

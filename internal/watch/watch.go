@@ -20,7 +20,6 @@ import (
 type Options struct {
 	Out      io.Writer
 	Terminal terminal.Terminal // what Out supports
-	Height   func() int        // rows of the terminal
 	// Keys has the keys that are pressed, and is closed when there are no more; nil without a keyboard.
 	Keys <-chan byte
 	// Tick sends the time when the picture is to be drawn again.
@@ -135,7 +134,7 @@ func (o *Options) draw(lines []string, help, held bool) {
 	case held:
 		foot = "held; space goes on"
 	}
-	rows := max(1, o.Height()-1)
+	rows := max(1, o.Terminal.Height()-1)
 	lines = slices.Concat(lines[:min(len(lines), rows)], []string{cut(foot, o.Terminal.Width())})
 	io.WriteString(o.Out, home+strings.Join(lines, eraseLine+"\r\n")+eraseLine+eraseRest)
 }

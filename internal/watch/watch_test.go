@@ -205,7 +205,7 @@ func TestFollow(t *testing.T) {
 	var out strings.Builder
 	keys, tick := make(chan byte), make(chan time.Time)
 	o := Options{
-		Out: &out, Terminal: terminal.Terminal{Live: true, Width: func() int { return 80 }}, Height: func() int { return 40 },
+		Out: &out, Terminal: terminal.Terminal{Live: true, Width: func() int { return 80 }, Height: func() int { return 40 }},
 		Keys: keys, Tick: tick, Now: time.Now,
 	}
 	ended := make(chan error)
