@@ -14,8 +14,8 @@ import (
 // lossResamples is the number of draws for the difference of losses.
 const lossResamples = 2000
 
-// Against returns the differences between this evaluation and another of the same examples, a: for the loss of an
-// example, which is its mean over tokens for a decoder, and for every metric of labels, the value of this evaluation
+// Against returns the differences between this evaluation and another of the same examples, a: for the loss, which is
+// the mean over tokens if that of the evaluations is, and for every metric of labels, the value of this evaluation
 // minus that of a, with a paired bootstrap over the examples. It returns an error that wraps adapter.ErrMismatch if the
 // examples or the order of the classes differ, and one for examples without labels.
 func (e *SplitEvaluation) Against(a *SplitEvaluation) (map[string]metric.Difference, error) {
@@ -42,13 +42,18 @@ func (e *SplitEvaluation) Against(a *SplitEvaluation) (map[string]metric.Differe
 		all = metric.PairedSets(a.Marks, e.Marks)
 	}
 	all["loss"] = metric.Paired([]int{len(e.Losses)}, lossResamples, func(drawn []int) float64 {
-		sum := 0.0
-		for _, i := range drawn {
-			sum += e.Losses[i] - a.Losses[i]
-		}
-		return sum / float64(len(drawn))
+		return e.meanLoss(drawn) - a.meanLoss(drawn)
 	})
 	return all, nil
+}
+
+// meanLoss returns the loss of the examples with the given indices, weighted as that of the evaluation is.
+func (e *Evaluation) meanLoss(indices []int) float64 {
+	sum, weights := 0.0, 0.0
+	for _, i := range indices {
+		sum, weights = sum+e.Weights[i]*e.Losses[i], weights+e.Weights[i]
+	}
+	return sum / weights
 }
 
 // SameSplit returns an error that wraps adapter.ErrMismatch and names the split if two runs, A and B, have different

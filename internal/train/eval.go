@@ -41,6 +41,8 @@ type Evaluation struct {
 	Scores metric.Scores
 	// Losses has the loss of each example, in the order in which they were given.
 	Losses []float64
+	// Weights has the weight of each in Loss, such as the number of its tokens that were predicted.
+	Weights []float64
 	// Predictions are class indices, or the predicted values in regression. Next-token prediction has none.
 	Predictions []float32
 	// Gold has the labels of the examples, where there are Predictions.

@@ -159,7 +159,7 @@ func (l *labelTally) add(values []float32, b model.Batch) {
 
 func (l *labelTally) evaluation() Evaluation {
 	e := Evaluation{
-		Loss: l.sum / l.losses.weights, Losses: l.each, Predictions: l.predictions, Gold: l.gold,
+		Loss: l.sum / l.losses.weights, Losses: l.each, Weights: l.weight, Predictions: l.predictions, Gold: l.gold,
 		Scores: l.scores.Scores(),
 	}
 	if l.scored {

@@ -80,7 +80,7 @@ func (s *setTally) add(values []float32, b model.Batch) {
 }
 
 func (s *setTally) evaluation() Evaluation {
-	e := Evaluation{Loss: s.sum / s.weights, Losses: s.each, Sets: s.sets, Marks: s.scores,
+	e := Evaluation{Loss: s.sum / s.weights, Losses: s.each, Weights: s.weight, Sets: s.sets, Marks: s.scores,
 		Scores: s.scores.Scores()}
 	if s.scored {
 		e.Intervals, e.Classes = s.scores.Intervals(), s.scores.Report()

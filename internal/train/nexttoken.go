@@ -127,7 +127,7 @@ func (k *tokenTally) add(sums []float32, b model.Batch) {
 }
 
 func (k *tokenTally) evaluation() Evaluation {
-	e := Evaluation{Loss: k.sum / k.losses.weights, Losses: k.each, Scores: metric.Scores{}}
+	e := Evaluation{Loss: k.sum / k.losses.weights, Losses: k.each, Weights: k.weight, Scores: metric.Scores{}}
 	if !k.scored {
 		return e
 	}

@@ -51,12 +51,13 @@ type tally interface {
 // losses collects the losses of examples. An evaluation reports their mean.
 type losses struct {
 	each    []float64
-	sum     float64 // sum of each loss times its weight
+	weight  []float64 // of each
+	sum     float64   // sum of each loss times its weight
 	weights float64
 }
 
 func (l *losses) add(loss, weight float64) {
-	l.each = append(l.each, loss)
+	l.each, l.weight = append(l.each, loss), append(l.weight, weight)
 	l.sum += weight * loss
 	l.weights += weight
 }
