@@ -139,7 +139,8 @@ func (t Task) set(r row) ([]int32, error) {
 func (t Task) flagged(flags []string) (set []int32, err error) {
 	set = []int32{}
 	for i, flag := range flags {
-		v, err := number64(strings.TrimSpace(flag))
+		flag = strings.TrimSpace(flag)
+		v, err := number64(flag)
 		switch {
 		case err == nil && v == 1, strings.EqualFold(flag, "true"):
 			set = append(set, int32(i))

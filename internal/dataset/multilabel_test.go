@@ -37,7 +37,7 @@ func TestMultiLabel(t *testing.T) {
 		{"bars.tsv", "tags\ttext\nb|a\tx\n\ty\nb\tz\n", func(c *Config) { c.Separator = "|" }},
 		{"spaces.csv", "text,tags\nx,b  a\ny,\nz,b\n", func(c *Config) { c.Separator = " " }},
 		{"quoted.tsv", "\"text\"\t\"tags\"\n\"x\"\t\"a,b\"\n\"y\"\t\"\"\n\"z\"\t\"b\"\n", nil},
-		{"flags.csv", "a,text,b\n1,x,1\n0,y,0\nFalse,z,True\n", flagged},
+		{"flags.csv", "a,text,b\n1,x, 1\n0,y,0\nFalse,z, True\n", flagged},
 		{"flags.tsv", "\"a\"\t\"text\"\t\"b\"\n\"1\"\t\"x\"\t\"1\"\n\"0\"\t\"y\"\t\"0\"\n\"0\"\t\"z\"\t\"1\"\n", flagged},
 	} {
 		t.Run("file="+c.name, func(t *testing.T) {
