@@ -97,6 +97,10 @@ func TestComparisonFits(t *testing.T) {
 	if text := shown(80); !strings.Contains(text, "accuracy  0.7000  0.7100  +0.0100  -0.0100  +0.0200  0.5000\n") {
 		t.Errorf("80 cells:\n%s", text)
 	}
+	r.Scores["accuracy"] = metric.Difference{Value: 0.01, Interval: interval}
+	if text := shown(80); !strings.Contains(text, "+0.0200  <0.001\n") {
+		t.Errorf("a p of no draw:\n%s", text)
+	}
 	var lists []string
 	for _, width := range []int{40, 400} {
 		_, list, _ := strings.Cut(shown(width), "settings, A and B:")

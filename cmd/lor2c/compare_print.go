@@ -94,6 +94,9 @@ func (r *compared) printScores(s *terminal.Screen, tty terminal.Terminal) {
 		p := ""
 		if d.P.Defined() {
 			p = fmt.Sprintf("%.4f", float64(d.P))
+			if d.P == 0 { // no draw of 2,000 is on the other side
+				p = "<0.001"
+			}
 		}
 		s.Row(tty.TableRow(table, []string{name, metric.Number(r.A.Scores[name]).String(),
 			metric.Number(r.B.Scores[name]).String(), signed(d.Value), low, high, p}))
