@@ -150,7 +150,7 @@ func columnWidths(rows [][]string) []int {
 }
 
 // printTable writes rows with aligned columns. If the terminal is too narrow for all
-// columns, those of the highest ranks are left out.
+// columns, those of the highest ranks are left out, and a line below names them.
 func printTable(s *terminal.Screen, rows [][]string, ranks []int) {
 	widths := columnWidths(rows)
 	var shown []bool
@@ -165,6 +165,16 @@ func printTable(s *terminal.Screen, rows [][]string, ranks []int) {
 			}
 		}
 		s.Row(b.String())
+	}
+	var out []string
+	for i, fits := range shown {
+		if !fits {
+			out = append(out, rows[0][i])
+		}
+	}
+	if out != nil {
+		s.Print(terminal.Plain, fmt.Sprintf("The terminal is too narrow for %s; --json has all columns.",
+			strings.Join(out, ", ")), 2)
 	}
 }
 

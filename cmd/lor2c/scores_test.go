@@ -54,7 +54,7 @@ confusion matrix: a row for each label of the data, a column for each prediction
 }
 
 // TestPrintScoresNarrow checks that no line is wider than a terminal, that narrow tables
-// keep the columns that say most, and that a matrix which does not fit is left out.
+// keep the columns that say most and name the others, and that a matrix which does not fit is left out.
 func TestPrintScoresNarrow(t *testing.T) {
 	tty := terminaltest.New(40)
 	printScores(terminal.Open(tty, tty.Terminal(), nil), twoClasses())
@@ -72,6 +72,9 @@ f1 is that of class "yes"; f1_macro is
                yes  0.3333  0.5000
      macro average  0.6667  0.6250
   weighted average  0.6667  0.6250
+The terminal is too narrow for
+  precision, support; --json has all
+  columns.
 
 confusion matrix: a row for each label
   of the data, a column for each
