@@ -275,6 +275,8 @@ sweep: FILE:8:5: method.alhpa: unknown key; did you mean method.alpha?`},
 		{"values", "grid:\n  method.rank: [8, 0, x]\n", `
 sweep: FILE:4:3: method.rank=0: is 0; want 1 to 256
 sweep: FILE:4:3: method.rank=x: is "x", a string; want an integer`},
+		{"zero", "grid:\n  optim.lr: [1e-3, 0]\n", `
+sweep: FILE:4:3: optim.lr=0: is 0; want more than 0, or null for the default: that of the method, 1e-3 for lor2c`},
 		{"files", "runs:\n  - {name: a, set: {model: none}}\n  - {name: b, set: {data.dev: none.tsv}}\n", `
 model: open none: there is no such directory, and the Hugging Face cache in no-cache has no snapshot of such a model; ` +
 			`fetch it with: hf download none --local-dir models/none, and set model: models/none
