@@ -111,95 +111,106 @@ func toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value
 	if len(params.Args) > 0 {
 		return exec.AsValue(errors.New("tojson: want no positional argument"))
 	}
-	var out strings.Builder
-	if err := writeJSON(&out, in.Interface(), indent, 0); err != nil {
+	w := jsonWriter{indent: indent}
+	if err := w.value(in.Interface(), 0); err != nil {
 		return exec.AsValue(err)
 	}
-	return exec.AsSafeValue(out.String())
+	return exec.AsSafeValue(w.String())
 }
 
-func writeJSON(out *strings.Builder, v any, indent, depth int) error {
+// jsonWriter writes JSON as Python's json.dumps does.
+type jsonWriter struct {
+	strings.Builder
+	indent int // spaces for each level, or -1 for one line
+}
+
+// value writes a value that lies depth levels deep.
+func (w *jsonWriter) value(v any, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("tojson: the value is nested more than %d levels deep", maxDepth)
 	}
-	newline := func(depth int) {
-		if indent >= 0 {
-			out.WriteString("\n" + strings.Repeat(" ", indent*depth))
-		}
-	}
-	separator := ", "
-	if indent >= 0 {
-		separator = ","
-	}
-	list := func(open, shut string, n int, item func(i int) error) error {
-		out.WriteString(open)
-		for i := range n {
-			if i > 0 {
-				out.WriteString(separator)
-			}
-			newline(depth + 1)
-			if err := item(i); err != nil {
-				return err
-			}
-		}
-		if n > 0 {
-			newline(depth)
-		}
-		out.WriteString(shut)
-		return nil
-	}
 	switch v := v.(type) {
 	case nil:
-		out.WriteString("null")
+		w.WriteString("null")
 	case bool:
-		out.WriteString(strconv.FormatBool(v))
+		w.WriteString(strconv.FormatBool(v))
 	case int:
-		out.WriteString(strconv.Itoa(v))
+		w.WriteString(strconv.Itoa(v))
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return errors.New("tojson: the number is not finite")
 		}
-		out.WriteString(pythonFloat(v))
+		w.WriteString(pythonFloat(v))
 	case string:
-		writeString(out, v)
+		w.text(v)
 	case *exec.Value:
-		return writeJSON(out, v.Interface(), indent, depth)
+		return w.value(v.Interface(), depth)
 	case []any:
-		return list("[", "]", len(v), func(i int) error { return writeJSON(out, v[i], indent, depth+1) })
+		return w.list("[", "]", len(v), depth, func(i int) error { return w.value(v[i], depth+1) })
 	case *exec.Dict:
-		return list("{", "}", len(v.Pairs), func(i int) error {
-			writeString(out, v.Pairs[i].Key.String())
-			out.WriteString(": ")
-			return writeJSON(out, v.Pairs[i].Value, indent, depth+1)
+		return w.list("{", "}", len(v.Pairs), depth, func(i int) error {
+			w.text(v.Pairs[i].Key.String())
+			w.WriteString(": ")
+			return w.value(v.Pairs[i].Value, depth+1)
 		})
 	case exec.Dict:
-		return writeJSON(out, &v, indent, depth)
+		return w.value(&v, depth)
 	default:
 		return fmt.Errorf("tojson: a value of type %T is not supported; supported: what JSON has", v)
 	}
 	return nil
 }
 
-// writeString writes a JSON string as Python does, which escapes quotes,
+// list writes n items between two brackets.
+func (w *jsonWriter) list(open, shut string, n, depth int, item func(i int) error) error {
+	w.WriteString(open)
+	for i := range n {
+		switch {
+		case i == 0:
+		case w.indent >= 0:
+			w.WriteString(",")
+		default:
+			w.WriteString(", ")
+		}
+		w.newline(depth + 1)
+		if err := item(i); err != nil {
+			return err
+		}
+	}
+	if n > 0 {
+		w.newline(depth)
+	}
+	w.WriteString(shut)
+	return nil
+}
+
+// newline begins a line, unless all is written on one.
+func (w *jsonWriter) newline(depth int) {
+	if w.indent >= 0 {
+		w.WriteString("\n" + strings.Repeat(" ", w.indent*depth))
+	}
+}
+
+// text writes a JSON string as Python does, which escapes quotes,
 // backslashes and control characters only.
-func writeString(out *strings.Builder, s string) {
-	out.WriteByte('"')
+func (w *jsonWriter) text(s string) {
+	w.WriteByte('"')
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
-			out.WriteByte('\\')
-			out.WriteRune(r)
+			w.WriteByte('\\')
+			w.WriteRune(r)
 		case r < 0x20:
 			short := map[rune]string{'\n': `\n`, '\r': `\r`, '\t': `\t`, '\b': `\b`, '\f': `\f`}[r]
 			if short == "" {
 				short = fmt.Sprintf(`\u%04x`, r)
 			}
-			out.WriteString(short)
+			w.WriteString(short)
 		default:
-			out.WriteRune(r)
+			w.WriteRune(r)
 		}
 	}
-	out.WriteByte('"')
+	w.WriteByte('"')
 }
 
 // pythonFloat returns the repr of a finite float.
