@@ -54,44 +54,9 @@ func (b *builder) readByteLevel(f *tokenizerJSON, cfg *config) (func(*vocab, []m
 		}
 		compose = true
 	}
-	pattern, splitNumerals := gpt2Pattern, false
-	parts := flatten(f.PreTokenizer)
-	if len(parts) == 0 || parts[len(parts)-1].Type != "ByteLevel" {
-		kind := ""
-		if len(parts) > 0 {
-			kind = parts[len(parts)-1].Type
-		}
-		return nil, src.unsupported("pre_tokenizer", kind, "ByteLevel with model BPE")
-	}
-	level := parts[len(parts)-1]
-	parts = parts[:len(parts)-1]
-	if len(parts) > 0 && parts[0].Type == "Digits" {
-		if !parts[0].IndividualDigits {
-			return nil, src.unsupported("pre_tokenizer Digits", "with individual_digits false", "individual_digits true")
-		}
-		splitNumerals, parts = true, parts[1:]
-	}
-	byRegex := isSet(level.UseRegex, true)
-	switch {
-	case len(parts) == 0 && byRegex:
-	case len(parts) == 0:
-		return nil, src.unsupported("pre_tokenizer ByteLevel", "with use_regex false", "use_regex true, or a Split before it")
-	case len(parts) > 1 || parts[0].Type != "Split":
-		return nil, src.unsupported("pre_tokenizer", parts[0].Type+" before ByteLevel",
-			"Digits, Split or both before ByteLevel")
-	case byRegex:
-		return nil, src.unsupported("pre_tokenizer ByteLevel", "with use_regex true after a Split", "use_regex false")
-	default:
-		var err error
-		if pattern, err = b.splitPattern(&parts[0]); err != nil {
-			return nil, err
-		}
-	}
-	// A missing field means true in the reference's ByteLevel.
-	addPrefixSpace := isSet(cfg.AddPrefixSpace, isSet(level.AddPrefixSpace, true))
-	if addPrefixSpace && !byRegex {
-		return nil, src.unsupported("pre_tokenizer ByteLevel", "with add_prefix_space true after a Split",
-			"add_prefix_space false")
+	split, err := b.byteLevelSplit(f.PreTokenizer, cfg)
+	if err != nil {
+		return nil, err
 	}
 	return func(v *vocab, merges []mergePair) error {
 		bpe, err := newBytePair(v, merges, src)
@@ -108,12 +73,64 @@ func (b *builder) readByteLevel(f *tokenizerJSON, cfg *config) (func(*vocab, []m
 		if m.IgnoreMerges {
 			bpe.whole = wholeWords(v)
 		}
-		bpe.fuseUnk, bpe.addPrefixSpace = m.FuseUnk, addPrefixSpace
-		bpe.compose, bpe.splitNumerals = compose, splitNumerals
-		bpe.pattern, bpe.wordEnd = pattern, wordRules[pattern]
+		bpe.fuseUnk, bpe.addPrefixSpace = m.FuseUnk, split.addPrefixSpace
+		bpe.compose, bpe.splitNumerals = compose, split.numerals
+		bpe.pattern, bpe.wordEnd = split.pattern, wordRules[split.pattern]
 		b.model = bpe
 		return nil
 	}, nil
+}
+
+// byteLevelSplit is how byte-level BPE splits a text into words.
+type byteLevelSplit struct {
+	pattern        string // a regular expression of wordRules
+	numerals       bool   // each digit is a word
+	addPrefixSpace bool   // the first word begins with a space
+}
+
+// byteLevelSplit reads the pre-tokenizer, which is ByteLevel after an optional Digits and an optional Split.
+func (b *builder) byteLevelSplit(pre *component, cfg *config) (split byteLevelSplit, err error) {
+	src := b.source
+	split.pattern = gpt2Pattern
+	parts := flatten(pre)
+	if len(parts) == 0 || parts[len(parts)-1].Type != "ByteLevel" {
+		kind := ""
+		if len(parts) > 0 {
+			kind = parts[len(parts)-1].Type
+		}
+		return split, src.unsupported("pre_tokenizer", kind, "ByteLevel with model BPE")
+	}
+	level := parts[len(parts)-1]
+	parts = parts[:len(parts)-1]
+	if len(parts) > 0 && parts[0].Type == "Digits" {
+		if !parts[0].IndividualDigits {
+			return split, src.unsupported("pre_tokenizer Digits", "with individual_digits false", "individual_digits true")
+		}
+		split.numerals, parts = true, parts[1:]
+	}
+	byRegex := isSet(level.UseRegex, true)
+	switch {
+	case len(parts) == 0 && byRegex:
+	case len(parts) == 0:
+		return split, src.unsupported("pre_tokenizer ByteLevel", "with use_regex false",
+			"use_regex true, or a Split before it")
+	case len(parts) > 1 || parts[0].Type != "Split":
+		return split, src.unsupported("pre_tokenizer", parts[0].Type+" before ByteLevel",
+			"Digits, Split or both before ByteLevel")
+	case byRegex:
+		return split, src.unsupported("pre_tokenizer ByteLevel", "with use_regex true after a Split", "use_regex false")
+	default:
+		if split.pattern, err = b.splitPattern(&parts[0]); err != nil {
+			return split, err
+		}
+	}
+	// A missing field means true in the reference's ByteLevel.
+	split.addPrefixSpace = isSet(cfg.AddPrefixSpace, isSet(level.AddPrefixSpace, true))
+	if split.addPrefixSpace && !byRegex {
+		return split, src.unsupported("pre_tokenizer ByteLevel", "with add_prefix_space true after a Split",
+			"add_prefix_space false")
+	}
+	return split, nil
 }
 
 // splitPattern returns the regular expression of a Split, which must be one of
