@@ -10,9 +10,9 @@ import (
 	"github.com/lor2c/lor2c/internal/train"
 )
 
-// trainer returns the process that trains in a run directory, and the bytes of main memory that it uses, or 0 if none
-// is found. It reads the list of locks of the system and takes no lock itself, because a run that begins at that moment
-// would be refused. A process in another container or on another machine is not found.
+// trainer returns the process that trains in a run directory, 0 if none is found or unknown, and the bytes of main
+// memory that it uses. It reads the list of locks of the system and takes no lock itself, because a run that begins at
+// that moment would be refused. A process in another container or on another machine is not found.
 func trainer(dir string) (pid int, bytes int64) {
 	info, err := os.Stat(train.LockPath(dir))
 	if err != nil {
@@ -21,7 +21,7 @@ func trainer(dir string) (pid int, bytes int64) {
 	inode := fmt.Sprintf(":%d", info.Sys().(*syscall.Stat_t).Ino)
 	f, err := os.Open("/proc/locks")
 	if err != nil {
-		return 0, 0
+		return unknown, 0
 	}
 	defer f.Close()
 	// A line is "1: FLOCK  ADVISORY  WRITE 1234 08:02:567890 0 EOF". Layered file systems have another device number

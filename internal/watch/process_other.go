@@ -2,5 +2,5 @@
 
 package watch
 
-// trainer returns 0, because the processes that hold a lock are not known on this system.
-func trainer(string) (pid int, bytes int64) { return 0, 0 }
+// trainer returns unknown, because the processes that hold a lock are not known on this system.
+func trainer(string) (pid int, bytes int64) { return unknown, 0 }

@@ -32,8 +32,9 @@ type view struct {
 
 	timing   []runlog.Timing
 	finished bool
-	pid      int    // of the process that trains; 0 if it is not found
+	pid      int    // of the process that trains; 0 if this machine shows none, or unknown
 	seen     int    // the last process that was found
+	grew     bool   // records were written since the first call of read
 	resident int64  // bytes of the process in main memory; 0 if not known
 	memory   string // the plan of the memory, as the run logged it
 	damage   error  // of metrics.jsonl
@@ -53,7 +54,11 @@ func (v *view) read() error {
 	if err := there(v.dir); err != nil {
 		return err
 	}
+	before := v.tail.Written()
 	v.damage = v.tail.Read()
+	if after := v.tail.Written(); before != nil && after != nil && after.ModTime().After(before.ModTime()) {
+		v.grew = true
+	}
 	var err error
 	if v.timing, err = runlog.ReadTiming(v.dir); err != nil {
 		return err
@@ -103,9 +108,10 @@ func (v *view) state(now time.Time) (text string, running bool) {
 	case info == nil:
 		return "no record yet", false
 	}
+	// The files of a run that was killed and copied look new, so that their time alone does not show that it runs.
 	quiet := max(0, now.Sub(info.ModTime()))
-	if quiet < recently {
-		return "running", true // on another machine, or this system does not name its process
+	if quiet < recently && (v.grew || v.pid == unknown) {
+		return "running", true // in another container, on another machine, or this system does not name its process
 	}
 	ago := quiet.Round(time.Second).String()
 	if quiet > time.Hour {
@@ -116,6 +122,9 @@ func (v *view) state(now time.Time) (text string, running bool) {
 
 // recently is how long after its last record a run counts as running if its process is not found.
 const recently = 30 * time.Second
+
+// unknown is the process of a run on a system that does not say which processes hold a lock.
+const unknown = -1
 
 // train returns the training records.
 func (v *view) train() (all []runlog.Train) {

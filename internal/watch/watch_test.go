@@ -286,6 +286,38 @@ func TestEnded(t *testing.T) {
 	}
 }
 
+// TestCopied: files that look new are not a run that trains, unless a record is written while they are watched.
+func TestCopied(t *testing.T) {
+	dir := runDir(t, filepath.Join(t.TempDir(), "run"), records)
+	log, written := filepath.Join(dir, "metrics.jsonl"), time.Now()
+	v, err := openView(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() (string, bool) {
+		if err := os.Chtimes(log, written, written); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.read(); err != nil {
+			t.Fatal(err)
+		}
+		return v.state(written.Add(5 * time.Second))
+	}
+	for range 2 {
+		text, running := read()
+		if v.pid != unknown && (running || text != "stopped, or no record for 5s") {
+			t.Errorf("a copy: %q, %v", text, running)
+		}
+	}
+	written = written.Add(time.Second)
+	if text, running := read(); !running || text != "running" {
+		t.Errorf("after a record: %q, %v", text, running)
+	}
+	if text, running := v.state(written.Add(recently)); running || text != "stopped, or no record for 30s" {
+		t.Errorf("%v after it: %q, %v", recently, text, running)
+	}
+}
+
 // TestChart: bars have eighths of a row, the smallest has one, and a column without a value continues the one before.
 func TestChart(t *testing.T) {
 	nan := math.NaN()
