@@ -164,6 +164,50 @@ func TestRestoreFaults(t *testing.T) {
 	}
 }
 
+// TestSavedAttach: an error about the settings or the structure of an adapter names the file that has them.
+func TestSavedAttach(t *testing.T) {
+	dev, base := cpu.Open[float32](1), filepath.Join(goldenDir, "roberta")
+	for _, c := range []struct {
+		name, method string
+		change       *strings.Replacer
+		want         string
+	}{
+		{"target", "lora", strings.NewReplacer(`"query"`, `"q_proj"`),
+			`attach lora: target module "q_proj" is not a linear layer of this model`},
+		{"structure", "lor2c",
+			strings.NewReplacer(`"num_hidden_layers": 3`, `"num_hidden_layers": 4`, `"last": 2`, `"last": 3`),
+			"attach lor2c: module 2-3 is out of order, overlaps another or leaves the model"},
+	} {
+		t.Run("fault="+c.name, func(t *testing.T) {
+			method := adapter.Configure(c.method, adapter.Values{"rank": 4, "alpha": 16, "target_modules": []string{"query"}})
+			n := goldenNetwork(t, dev, base, method, 1)
+			d := describe(t, n, base, method)
+			d.Structure = n.Method.Structure()
+			dir := saved(t, n, d)
+			file := filepath.Join(dir, "lor2c.json")
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(c.change.Replace(string(text))), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s, err := adapter.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			_, err = s.Attach(dev, n.Model, 1)
+			if want := "adapter: open " + file + ": adapter: " + c.want; !strings.HasPrefix(fmt.Sprint(err), want) {
+				t.Errorf("error\n%v\nwant\n%s", err, want)
+			}
+			if !place.IsMistake(err) {
+				t.Error("the error is not a mistake of the user, and the directory has no checksums")
+			}
+		})
+	}
+}
+
 // TestOtherBase: a base model whose weights are not those of the adapter is
 // refused.
 func TestOtherBase(t *testing.T) {

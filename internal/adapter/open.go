@@ -31,10 +31,11 @@ type Saved struct {
 	// Sealed means that the directory has a checksum manifest, which was verified.
 	Sealed bool
 
-	dir   string
-	path  string // of the tensors
-	file  tensorFile
-	scope *peftScope // of an adapter that PEFT wrote; else nil
+	dir       string
+	described string // path of the file with the settings
+	path      string // of the tensors
+	file      tensorFile
+	scope     *peftScope // of an adapter that PEFT wrote; else nil
 }
 
 // tensorFile is a file with tensors that is open for reading.
@@ -132,7 +133,7 @@ func open(dir string) (*Saved, error) {
 			return nil, err
 		}
 	}
-	return &Saved{d, made, sealed, dir, path, f, scope}, nil
+	return &Saved{d, made, sealed, dir, described, path, f, scope}, nil
 }
 
 // openTensors opens a file in dir. The matrices of a model may be in four bits.
@@ -220,6 +221,20 @@ func (s *Saved) CheckBase(base Base) error {
 			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
 	}
 	return nil
+}
+
+// Attach creates the method of the adapter for m, without its values, which Restore reads. An error about settings or a
+// structure that do not suit m names the file that has them.
+func (s *Saved) Attach(dev compute.Device, m model.Network, seed uint64) (Method, error) {
+	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed, Structure: s.Structure})
+	if err == nil {
+		return method, nil
+	}
+	err = fmt.Errorf("adapter: open %s: %w", s.described, err)
+	if !s.Sealed {
+		err = place.Given(err)
+	}
+	return nil, err
 }
 
 // Restore copies the values of the file into the parameters of the method and the head.

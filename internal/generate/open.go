@@ -237,11 +237,10 @@ func (t *Texts) attach(
 
 // attachMethod creates the method of the adapter, without its values.
 func (t *Texts) attachMethod(dev compute.Device, m *model.Decoder, seed uint64) (adapter.Method, error) {
-	settings := adapter.Settings{Config: t.method(), Seed: seed}
 	if t.saved != nil {
-		settings.Structure = t.saved.Structure
+		return t.saved.Attach(dev, m, seed)
 	}
-	return adapter.Attach(dev, m, settings)
+	return adapter.Attach(dev, m, adapter.Settings{Config: t.method(), Seed: seed})
 }
 
 // Attach reads the adapter to a device, for a network of its base model that is there.

@@ -214,8 +214,7 @@ func (s *Session) restored(dev compute.Device, dir string, saved *adapter.Saved)
 
 // restoredOn returns a stepper with an adapter on a base model that is loaded.
 func (s *Session) restoredOn(dev compute.Device, m model.Network, saved *adapter.Saved) (*Stepper, error) {
-	method, err := adapter.Attach(dev, m,
-		adapter.Settings{Config: saved.Method, Seed: s.Config.Seed, Structure: saved.Structure})
+	method, err := saved.Attach(dev, m, s.Config.Seed)
 	if err != nil {
 		return nil, err
 	}
