@@ -71,6 +71,19 @@ func saved(t *testing.T, n *network, d adapter.Description) string {
 	return dir
 }
 
+// readInts returns a tensor of integers.
+func readInts(t *testing.T, f *checkpoint.File, name string) (out []int32) {
+	t.Helper()
+	list, err := f.ReadInts(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range list {
+		out = append(out, int32(x))
+	}
+	return out
+}
+
 // restore opens dir and restores its values into n.
 func restore(t *testing.T, dir string, n *network) *adapter.Saved {
 	t.Helper()
@@ -137,16 +150,7 @@ func TestReadPEFT(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	ints := func(name string) (out []int32) {
-		v, err := f.ReadInts(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, x := range v {
-			out = append(out, int32(x))
-		}
-		return out
-	}
+	ints := func(name string) []int32 { return readInts(t, f, name) }
 	b := model.Batch{IDs: ints("input_ids"), Types: ints("token_type_ids"), Cu: ints("cu_seqlens")}
 	want := make([]float32, 3*b.Len())
 	if err := f.ReadInto(want, "logits"); err != nil {

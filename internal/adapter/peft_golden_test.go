@@ -48,16 +48,7 @@ func openPEFT(t *testing.T, dir string) ofPEFT {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	ints := func(name string) (out []int32) {
-		v, err := f.ReadInts(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, x := range v {
-			out = append(out, int32(x))
-		}
-		return out
-	}
+	ints := func(name string) []int32 { return readInts(t, f, name) }
 	g := ofPEFT{dev: cpu.Open[float32](1), batch: model.Batch{IDs: ints("input_ids"), Cu: ints("cu_seqlens")}}
 	g.batch.Types = make([]int32, len(g.batch.IDs))
 	_, shape, _ := f.Info("logits")
