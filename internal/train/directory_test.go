@@ -247,12 +247,7 @@ func TestSetAside(t *testing.T) {
 	}
 	want := contents(t, c.Out)
 	c.Out = filepath.Join(dir, "again")
-	ctx, cancel := context.WithCancel(context.Background())
-	first := quiet(1)
-	first.Began = cancel
-	if _, err := Run(ctx, c, first); !errors.Is(err, ErrInterrupted) {
-		t.Fatal(err)
-	}
+	breakOff(t, c)
 	path := func(name string) string { return filepath.Join(c.Out, name) }
 	var said strings.Builder
 	o := quiet(1)

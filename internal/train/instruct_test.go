@@ -99,17 +99,23 @@ func TestInstructRun(t *testing.T) {
 			}
 			whole := contents(t, c.Out)
 			c.Out = filepath.Join(dir, "broken")
-			ctx, cancel := context.WithCancel(t.Context())
-			broken := quiet(2)
-			broken.Began = cancel
-			if _, err := Run(ctx, c, broken); !errors.Is(err, ErrInterrupted) {
-				t.Fatalf("error %v", err)
-			}
+			breakOff(t, c)
 			if _, err := Run(t.Context(), c, quiet(2)); err != nil {
 				t.Fatal(err)
 			}
 			sameFiles(t, contents(t, c.Out), whole)
 		})
+	}
+}
+
+// breakOff begins a run and interrupts it as soon as it trains.
+func breakOff(t *testing.T, c *config.Config) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	o := quiet(2)
+	o.Began = cancel
+	if _, err := Run(ctx, c, o); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("error %v", err)
 	}
 }
 
@@ -213,12 +219,7 @@ func TestMicroBatchTokens(t *testing.T) {
 	}
 	whole := contents(t, c.Out)
 	c.Out = filepath.Join(dir, "broken")
-	ctx, cancel := context.WithCancel(t.Context())
-	broken := quiet(2)
-	broken.Began = cancel
-	if _, err := Run(ctx, c, broken); !errors.Is(err, ErrInterrupted) {
-		t.Fatalf("error %v", err)
-	}
+	breakOff(t, c)
 	if _, err := Run(t.Context(), c, quiet(2)); err != nil {
 		t.Fatal(err)
 	}
