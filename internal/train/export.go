@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/nf4"
 	"github.com/lor2c/lor2c/internal/place"
@@ -91,15 +92,20 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	if packed != nil {
 		e.Precision = bitsandbytes.NF4
 	}
-	err = checkpoint.WriteDir(out, func(tmp string) error {
-		if saved.Identity != nil {
-			if err := saved.Identity.Write(tmp); err != nil {
+	return e, writeExport(out, to, description, saved.Identity)
+}
+
+// writeExport writes the method and the head of to, and what they were trained from if that is known, to a new
+// directory.
+func writeExport(out string, to *Stepper, d adapter.Description, from *identity.Manifest) error {
+	return checkpoint.WriteDir(out, func(tmp string) error {
+		if from != nil {
+			if err := from.Write(tmp); err != nil {
 				return err
 			}
 		}
-		return adapter.Save(tmp, dev, description, to.Method, to.Model.Head())
+		return adapter.Save(tmp, to.Dev, d, to.Method, to.Model.Head())
 	})
-	return e, err
 }
 
 // vacant returns an error unless out does not exist or is an empty directory.
