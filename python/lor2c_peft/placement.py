@@ -24,8 +24,6 @@ def describe(config: LoR2CConfig, model: Any, stack: Stack) -> dict[str, Any]:
     for other in config.lor2c_injected or []:
         if other | {"layer": 0} != pair | {"layer": 0}:
             raise ValueError(f"LoR2C: lor2c_injected has {pair} and {other}; want the same settings in every layer")
-    names = model.config.id2label or {}
-    classifies = config.task_type == "SEQ_CLS" and model.config.problem_type != "regression"
     return {
         "format": description.FORMAT,
         "method": {
@@ -38,16 +36,28 @@ def describe(config: LoR2CConfig, model: Any, stack: Stack) -> dict[str, Any]:
             "path": config.base_model_name_or_path or model.name_or_path, "sha256": "",
             "model_type": model.config.model_type, "hidden_size": stack.width, "num_hidden_layers": len(stack.layers),
         },
-        "task": {
-            "name": "custom" if config.task_type == "SEQ_CLS" else "instruct",
-            "labels": [names[number] for number in sorted(names)] if classifies else None,
-        },
+        "task": task(model.config) if config.task_type == "SEQ_CLS" else {"name": "instruct", "labels": None},
         "max_length": 0,
         "structure": {
             "modules": [{"first": first, "last": last} for first, last in config.spans(len(stack.layers))],
             "injected": [pair["layer"] for pair in config.lor2c_injected or []],
         },
     }
+
+
+def task(config: Any) -> dict[str, Any]:
+    """Returns what the head of a classifier predicts, as lor2c.json has it.
+
+    A single output without a kind of problem is a number, as it is for the loss of transformers.
+    """
+    names = config.id2label or {}
+    labels = [names[number] for number in sorted(names)]
+    if config.problem_type == "multi_label_classification":
+        # The separator is for files that list labels, so no label may have it.
+        separator = next((mark for mark in ",;|" if not any(mark in label for label in labels)), ",")
+        return {"name": "custom", "labels": labels, "kind": "multilabel", "threshold": 0.5, "separator": separator}
+    number = config.problem_type == "regression" or config.problem_type is None and len(labels) == 1
+    return {"name": "custom", "labels": None if number else labels}
 
 
 def check_base(path: pathlib.Path, content: dict[str, Any], model: Any, stack: Stack) -> None:

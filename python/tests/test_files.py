@@ -111,6 +111,29 @@ def test_labels_are_those_of_the_adapter(tmp_path: pathlib.Path) -> None:
         "num_labels": 1, "problem_type": "regression", "ignore_mismatched_sizes": True}
 
 
+@pytest.mark.parametrize(("problem", "labels", "want", "again"), [
+    (None, 2, {"labels": ["LABEL_0", "LABEL_1"]}, "single_label_classification"),
+    (None, 1, {"labels": None}, "regression"),
+    ("regression", 1, {"labels": None}, "regression"),
+    ("multi_label_classification", 1,
+     {"labels": ["LABEL_0"], "kind": "multilabel", "threshold": 0.5, "separator": ","}, "multi_label_classification"),
+])
+def test_a_new_adapter_records_the_kind_of_problem(
+    tmp_path: pathlib.Path, problem: str | None, labels: int, want: dict, again: str
+) -> None:
+    base = tiny("roberta", num_labels=labels, problem_type=problem)
+    get_peft_model(base, lor2c_peft.LoR2CConfig(task_type="SEQ_CLS")).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "lor2c.json").read_text())["task"] == {"name": "custom", **want}
+    assert lor2c_peft.labels(tmp_path)["problem_type"] == again
+    assert lor2c_peft.labels(tmp_path)["num_labels"] == labels
+
+
+def test_no_label_has_the_separator(tmp_path: pathlib.Path) -> None:
+    base = tiny("roberta", num_labels=2, problem_type="multi_label_classification", id2label={0: "a,b", 1: "c"})
+    get_peft_model(base, lor2c_peft.LoR2CConfig(task_type="SEQ_CLS")).save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "lor2c.json").read_text())["task"]["separator"] == ";"
+
+
 def edit(path: pathlib.Path, **changes) -> None:
     """Changes keys of a JSON file; the key base__hidden_size is hidden_size of base."""
     content = json.loads(path.read_text())
