@@ -228,14 +228,14 @@ func (s *Session) likeBase(dir string, saved *adapter.Saved) error {
 }
 
 // unchecked returns lines about what an evaluation could not check in a directory that
-// an older lor2c wrote. It returns none for a directory that PEFT wrote, which never
+// an older lor2c or lor2c_peft wrote. It returns none for a directory that PEFT wrote, which never
 // records any of it.
 func unchecked(dir string, saved *adapter.Saved) (lines []string) {
 	if saved.Task.Name == "" {
 		return nil
 	}
 	if saved.Identity == nil {
-		lines = append(lines, dir+" was written by an older lor2c: "+
+		lines = append(lines, dir+" was written by an older lor2c or by lor2c_peft: "+
 			"whether tokenizer and config.json are those it was trained with could not be checked")
 	}
 	if !saved.Sealed {
