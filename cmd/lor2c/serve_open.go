@@ -126,29 +126,9 @@ func (o serveOptions) openDecoder(c *cobra.Command, names, dirs []string) (*serv
 		closeAll()
 		return nil, nil, err
 	}
-	// base is what is loaded, and all are those that requests name.
-	base := texts
-	var all []serve.Adapter[*serve.Voice]
-	add := func(name, dir string, t *generate.Texts) {
-		all = append(all, serve.Adapter[*serve.Voice]{Name: name, Dir: dir, Model: serve.NewVoice(t, o.template)})
-	}
-	switch {
-	case !texts.Shares() && len(dirs) > 1:
-		return fail(usageError{fmt.Errorf("lor2c: serve: the adapter %s changes its base model; serve it alone", dirs[0])})
-	case !texts.Shares():
-		add(names[0], dirs[0], texts)
-	default:
-		base = texts.Base()
-		for i, dir := range dirs {
-			t, err := base.With(dir)
-			if err != nil {
-				return fail(err)
-			}
-			add(names[i], dir, t)
-		}
-		if name := nameOf(base.Dir()); !slices.Contains(names, name) {
-			add(name, base.Dir(), base)
-		}
+	base, all, err := o.voices(texts, names, dirs)
+	if err != nil {
+		return fail(err)
 	}
 	dev, err := openDevice(o.device, o.precision)
 	if err != nil {
@@ -184,6 +164,35 @@ func (o serveOptions) openDecoder(c *cobra.Command, names, dirs []string) (*serv
 		return fail(err)
 	}
 	return s, closeAll, nil
+}
+
+// voices returns what is loaded, which is texts or its base model, and what requests name: the adapters in dirs and, if
+// they share the base model, that model itself.
+func (o serveOptions) voices(texts *generate.Texts, names, dirs []string) (
+	base *generate.Texts, all []serve.Adapter[*serve.Voice], err error) {
+	add := func(name, dir string, t *generate.Texts) {
+		all = append(all, serve.Adapter[*serve.Voice]{Name: name, Dir: dir, Model: serve.NewVoice(t, o.template)})
+	}
+	if !texts.Shares() {
+		if len(dirs) > 1 {
+			return nil, nil, usageError{fmt.Errorf("lor2c: serve: the adapter %s changes its base model; serve it alone",
+				dirs[0])}
+		}
+		add(names[0], dirs[0], texts)
+		return texts, all, nil
+	}
+	base = texts.Base()
+	for i, dir := range dirs {
+		t, err := base.With(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		add(names[i], dir, t)
+	}
+	if name := nameOf(base.Dir()); !slices.Contains(names, name) {
+		add(name, base.Dir(), base)
+	}
+	return base, all, nil
 }
 
 // loadDecoder loads a decoder, with memory for the texts that are continued at a time. It sets the length of a text to
