@@ -11,6 +11,9 @@ import (
 // Shares reports whether the adapter leaves the model as it is, so that other adapters can use the same network.
 func (t *Texts) Shares() bool { return t.saved == nil || shares(t.saved) }
 
+// Removable reports whether there is an adapter, without which the network can be used as well.
+func (t *Texts) Removable() bool { return t.saved != nil && shares(t.saved) }
+
 func shares(s *adapter.Saved) bool {
 	return !s.Whole() && s.Method.Trains() == nil && !s.Method.ChangesWeights() && s.Method.Lead() == 0
 }

@@ -79,7 +79,7 @@ func NewDecoder(o Options, g *generate.Generator, n Lengths, voices []Adapter[*V
 	}
 	o.Wait = 0 // a text that arrives later joins the others at the next token
 	d := &decoder{g: g, live: live, limits: n, reading: o.Reading, started: time.Now().Unix()}
-	d.voices.noun = "model"
+	d.voices.noun, d.voices.fixed = "model", func(v *Voice) bool { return !v.texts.Removable() }
 	d.worker = newWorker(o, d)
 	d.voices.unload = func(v *Voice) {
 		_ = d.worker.call(func() error {

@@ -27,6 +27,7 @@ type registry[M any] struct {
 	loading sync.Mutex                  // one adapter is loaded or removed at a time
 	load    func(dir string) (M, error) // reads an adapter to the device
 	unload  func(M)                     // called for an adapter that no request uses any more
+	fixed   func(M) bool                // reports what requests cannot change; nil if they can change all
 }
 
 // acquire returns the adapter with a name, or the first if the name is empty. The caller releases it.
@@ -92,6 +93,17 @@ func (g *registry[M]) remove(name string) bool {
 		g.unload(old.model)
 	}
 	return true
+}
+
+// mayChange returns an error if requests cannot change what has a name.
+func (g *registry[M]) mayChange(name string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := g.index(name); i >= 0 && g.fixed != nil && g.fixed(g.list[i].model) {
+		return refusal(http.StatusForbidden, "serve: requests cannot change %s, which is the base model or has one of its "+
+			"own; want the name of another adapter", place.Quote(name))
+	}
+	return nil
 }
 
 // retire marks an adapter that is no longer in the list, and reports whether no request uses it.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"net/http"
 	"path/filepath"
 
@@ -30,7 +31,7 @@ func (g *registry[M]) routes(s *Server, mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("PUT /adapters/{name}", s.handle(func(w http.ResponseWriter, r *http.Request) error {
 		name := r.PathValue("name")
-		if err := s.mayChange(name); err != nil {
+		if err := cmp.Or(s.mayChange(name), g.mayChange(name)); err != nil {
 			return err
 		}
 		var in swapRequest
@@ -56,7 +57,7 @@ func (g *registry[M]) routes(s *Server, mux *http.ServeMux) {
 	}))
 	mux.HandleFunc("DELETE /adapters/{name}", s.handle(func(w http.ResponseWriter, r *http.Request) error {
 		name := r.PathValue("name")
-		if err := s.mayChange(name); err != nil {
+		if err := cmp.Or(s.mayChange(name), g.mayChange(name)); err != nil {
 			return err
 		}
 		g.loading.Lock()

@@ -204,4 +204,7 @@ func TestSwapVoices(t *testing.T) {
 		t.Errorf("the device has %d bytes; want %d", got, before)
 	}
 	send(t, http.MethodPut, url+"/adapters/x", `{"dir":"prefix"}`).expect(t, 400, "the method prefix changes the model")
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		send(t, method, url+"/adapters/base", `{"dir":"lora"}`).expect(t, 403, `requests cannot change "base"`)
+	}
 }
