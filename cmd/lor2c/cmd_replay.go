@@ -77,9 +77,15 @@ func runReplay(c *cobra.Command, o replayOptions) error {
 	if o.json {
 		e := json.NewEncoder(c.OutOrStdout())
 		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+	} else {
+		printReplay(screenOfStdout(c), r, o.n)
 	}
-	printReplay(screenOfStdout(c), r, o.n)
+	if r.Fault != nil {
+		return r.Fault
+	}
 	return nil
 }
 
@@ -118,9 +124,7 @@ func printReplay(s *terminal.Screen, r *train.Replayed, n int) {
 		s.Row(tty.TableRow(table, []string{l.Layer, norm(l.Output), norm(l.Largest), norm(l.Parameters),
 			norm(l.Gradient), fmt.Sprint(l.Trained)}))
 	}
-	if r.NonFinite != "" {
-		s.Print(terminal.Failure, r.NonFinite, 2)
-	} else {
+	if r.NonFinite == "" {
 		line("every tensor of the step is finite")
 	}
 	printLossCheck(s, r.Check)

@@ -34,6 +34,15 @@ func TestReplayAndWatch(t *testing.T) {
 		!p.Check.Equal || len(p.Layers) != 5 {
 		t.Errorf("--json: %v, %+v", err, r)
 	}
+	wild := filepath.Join(t.TempDir(), "run")
+	run(t, append(short(t, wild), "--device", "cpu", "--set", "optim.lr=1e30", "--set", "train.log_every=1")...)
+	for _, more := range [][]string{nil, {"--json"}} {
+		r = run(t, append([]string{"replay", "--run", wild, "--step", "2", "--device", "cpu"}, more...)...)
+		if r.code != 5 || !strings.Contains(r.stdout, "layer") || strings.Contains(r.stdout, "is finite") ||
+			strings.Count(r.stderr, "step 2") != 1 {
+			t.Errorf("a step that is not finite: %+v", r)
+		}
+	}
 	r = run(t, "watch", out)
 	if r.code != 0 || r.stderr != "" || !strings.Contains(r.stdout, "\nfinished\nstep 8/8  [==") ||
 		!strings.Contains(r.stdout, "\nSFS       0") || strings.Contains(r.stdout, "\x1b") {

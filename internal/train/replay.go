@@ -34,7 +34,8 @@ type Replayed struct {
 	GradNorm     metric.Number `json:"grad_norm"`
 	Layers       []LayerNorms  `json:"layers"`
 	// NonFinite describes the first tensor of the step that is not finite; empty if there is none.
-	NonFinite string `json:"non_finite,omitempty"`
+	NonFinite string          `json:"non_finite,omitempty"`
+	Fault     *NonFiniteError `json:"-"` // the same as an error
 	// Check compares the record of the steps around this one with the log; nil if the log has none.
 	Check *LossCheck `json:"check"`
 }
@@ -228,7 +229,7 @@ func (r *run) look(step int, p *Replayed) error {
 		if err := r.stepper.diagnose(step, micro, p.Where); !errors.As(err, &found) {
 			return err
 		}
-		p.NonFinite = found.Error()
+		p.NonFinite, p.Fault = found.Error(), found
 	}
 	return nil
 }

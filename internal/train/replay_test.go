@@ -97,7 +97,7 @@ func TestReplayNonFinite(t *testing.T) {
 		t.Fatalf("the run ended with %v", err)
 	}
 	p, err := Replay(t.Context(), c.Out, failed.Step, cpu.Open[float32](2), nil)
-	if err != nil || p.NonFinite != failed.Error() || p.Check != nil {
+	if err != nil || p.NonFinite != failed.Error() || p.Fault == nil || p.Check != nil {
 		t.Errorf("%+v, %v; want %v", p, err, failed)
 	}
 }
