@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -111,6 +112,9 @@ func runServe(c *cobra.Command, o serveOptions) error {
 	return err
 }
 
+// mostServeTime bounds the times of the server, so that sums of them do not overflow.
+const mostServeTime = 1000 * time.Hour
+
 // check returns an error for flags that are out of range or do not go together.
 func (o serveOptions) check() error {
 	fault := func(format string, a ...any) error {
@@ -122,14 +126,18 @@ func (o serveOptions) check() error {
 	if o.template != "" && !slices.Contains(templates, o.template) {
 		return fault("--template is %s; want one of %s", place.Quote(o.template), strings.Join(templates, ", "))
 	}
-	for name, n := range map[string]int64{
+	least := map[string]int64{
 		"batch": int64(o.Batch) + 1, "batch-wait": int64(o.Wait) + 1, "max-body": o.MaxBody, "max-rows": int64(o.MaxRows),
 		"max-queue": int64(o.MaxQueue), "timeout": int64(o.Timeout), "grace": int64(o.Grace),
 		"context": int64(o.lengths.Context), "max-new-tokens": int64(o.lengths.New),
-	} {
-		if n < 1 {
+	}
+	for _, name := range slices.Sorted(maps.Keys(least)) {
+		if least[name] < 1 {
 			return fault("--%s is too small; want a positive value", name)
 		}
+	}
+	if longest := max(o.Wait, o.Timeout, o.Grace); longest > mostServeTime {
+		return fault("%v is set for --batch-wait, --timeout or --grace; want at most %v", longest, mostServeTime)
 	}
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return fault("--listen is %s; want host:port, such as 127.0.0.1:8080", place.Quote(o.listen))

@@ -63,6 +63,8 @@ func TestServeMistakes(t *testing.T) {
 		"--model demo/decoder --listen 192.0.2.1:0 --token-file LICENSE": "has no token, or one with spaces",
 		"--model demo/decoder --token-file none":                         "open none: no such file",
 		"--model demo/decoder --max-queue 0":                             "--max-queue is too small",
+		"--model demo/decoder --max-queue 0 --timeout 0s --batch -1":     "--batch is too small",
+		"--model demo/decoder --timeout 2500000h":                        "want at most 1000h0m0s",
 		"--model demo/decoder --template x":                              `--template is "x"; want one of none`,
 		"--model demo/decoder --listen 127.0.0.1:0 --adapter-root none":  "--adapter-root none is not a directory",
 		"--adapter a=x --adapter a=y":                                    `two adapters are called "a"`,
