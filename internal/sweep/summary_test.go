@@ -90,7 +90,7 @@ func TestReadResult(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"metrics.jsonl": `{"kind":"plan","step":0,"epoch":0,"layers":4,"rank":2,"parameters":64,"merges":[{"step":5,"epoch":1},{"step":9,"epoch":2}],"injects":[{"step":5,"epoch":1}],"max_merges":2,"max_injects":1,"score":"sfs","sfs_k":1}
-{"kind":"event","step":5,"epoch":1,"action":"merge","first":0,"last":1,"keep":0,"winner":0,"loss":null,"candidates":[],"parameters_before":64,"parameters_after":48,"before":{"modules":[],"injected":[]},"after":{"modules":[],"injected":[]}}
+{"kind":"event","step":5,"epoch":1,"action":"merge","first":0,"last":1,"keep":0,"winner":0,"loss":null,"candidates":[{"first":0,"last":1,"members":[{"first":0,"last":0},{"first":1,"last":1}],"scores":[1,2],"score":3,"loss":null}],"parameters_before":64,"parameters_after":48,"before":{"modules":[],"injected":[]},"after":{"modules":[],"injected":[]}}
 {"kind":"eval","step":5,"epoch":1,"split":"dev","loss":0.7,"accuracy":0.6,"f1":0.1,"best":true}
 {"kind":"eval","step":9,"epoch":2,"split":"dev","loss":0.6,"accuracy":0.8,"f1":0.2,"best":true}
 {"kind":"eval","step":13,"epoch":3,"split":"dev","loss":0.5,"accuracy":0.7,"f1":0.9,"best":false}
