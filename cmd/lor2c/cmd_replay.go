@@ -83,8 +83,8 @@ func runReplay(c *cobra.Command, o replayOptions) error {
 	} else {
 		printReplay(screenOfStdout(c), r, o.n)
 	}
-	if r.Fault != nil {
-		return r.Fault
+	if r.NonFinite != nil {
+		return r.NonFinite
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func printReplay(s *terminal.Screen, r *train.Replayed, n int) {
 		s.Row(tty.TableRow(table, []string{l.Layer, norm(l.Output), norm(l.Largest), norm(l.Parameters),
 			norm(l.Gradient), fmt.Sprint(l.Trained)}))
 	}
-	if r.NonFinite == "" {
+	if r.NonFinite == nil {
 		line("every tensor of the step is finite")
 	}
 	printLossCheck(s, r.Check)

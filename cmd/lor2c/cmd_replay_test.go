@@ -39,7 +39,8 @@ func TestReplayAndWatch(t *testing.T) {
 	for _, more := range [][]string{nil, {"--json"}} {
 		r = run(t, append([]string{"replay", "--run", wild, "--step", "2", "--device", "cpu"}, more...)...)
 		if r.code != 5 || !strings.Contains(r.stdout, "layer") || strings.Contains(r.stdout, "is finite") ||
-			strings.Count(r.stderr, "step 2") != 1 {
+			strings.Count(r.stderr, "step 2") != 1 ||
+			more != nil && !strings.Contains(r.stdout, `"non_finite":"train: `) {
 			t.Errorf("a step that is not finite: %+v", r)
 		}
 	}

@@ -37,6 +37,9 @@ func (e *NonFiniteError) Error() string {
 		strings.Join(e.Examples, ", "), advice)
 }
 
+// MarshalText returns the text of the error, which stands for it in JSON.
+func (e *NonFiniteError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // diagnose repeats the step that halted the run, checks the output of each op, and
 // returns an error that names the first tensor that is not finite. where names the
 // examples of the step. The repeated step fails in the same way, because no

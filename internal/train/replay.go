@@ -33,9 +33,8 @@ type Replayed struct {
 	Loss         metric.Number `json:"loss"`
 	GradNorm     metric.Number `json:"grad_norm"`
 	Layers       []LayerNorms  `json:"layers"`
-	// NonFinite describes the first tensor of the step that is not finite; empty if there is none.
-	NonFinite string          `json:"non_finite,omitempty"`
-	Fault     *NonFiniteError `json:"-"` // the same as an error
+	// NonFinite names the first tensor of the step that is not finite; nil if there is none.
+	NonFinite *NonFiniteError `json:"non_finite,omitempty"`
 	// Check compares the record of the steps around this one with the log; nil if the log has none.
 	Check *LossCheck `json:"check"`
 }
@@ -152,7 +151,7 @@ func (r *run) replay(ctx context.Context, step int, from string, watch func(done
 	if err := r.look(step, p); err != nil {
 		return nil, blame(r.dev, "look at a step", err)
 	}
-	if p.NonFinite != "" {
+	if p.NonFinite != nil {
 		return p, nil
 	}
 	recorded, ok, err := recordedLoss(r.out, end)
@@ -225,11 +224,9 @@ func (r *run) look(step int, p *Replayed) error {
 		return err
 	}
 	if norms.bad || notFinite(loss[0]) || math.IsNaN(sum) || math.IsInf(sum, 0) {
-		var found *NonFiniteError
-		if err := r.stepper.diagnose(step, micro, p.Where); !errors.As(err, &found) {
+		if err := r.stepper.diagnose(step, micro, p.Where); !errors.As(err, &p.NonFinite) {
 			return err
 		}
-		p.NonFinite, p.Fault = found.Error(), found
 	}
 	return nil
 }

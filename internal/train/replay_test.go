@@ -47,7 +47,7 @@ func TestReplay(t *testing.T) {
 		if p.Check == nil || !p.Check.Equal || p.Check.First != want.first || p.Check.Last != want.last {
 			t.Errorf("step %d: %+v; want the loss of steps %d to %d", want.step, p.Check, want.first, want.last)
 		}
-		if p.FromStep != want.from || steps != 0 || p.NonFinite != "" {
+		if p.FromStep != want.from || steps != 0 || p.NonFinite != nil {
 			t.Errorf("step %d: from step %d with %d steps left, %q; want from step %d", want.step, p.FromStep, steps,
 				p.NonFinite, want.from)
 		}
@@ -97,7 +97,7 @@ func TestReplayNonFinite(t *testing.T) {
 		t.Fatalf("the run ended with %v", err)
 	}
 	p, err := Replay(t.Context(), c.Out, failed.Step, cpu.Open[float32](2), nil)
-	if err != nil || p.NonFinite != failed.Error() || p.Fault == nil || p.Check != nil {
+	if err != nil || p.NonFinite == nil || p.NonFinite.Error() != failed.Error() || p.Check != nil {
 		t.Errorf("%+v, %v; want %v", p, err, failed)
 	}
 }
