@@ -94,21 +94,25 @@ func (f *drawing) curve(name, format string, train []runlog.Train, axis int, val
 	f.line(name, fmt.Sprintf(format, points[len(points)-1].value), spark(points, axis, f.plot()))
 }
 
+// style returns how the state of a run that is running, finished or neither is drawn.
+func (v *view) style(running bool) terminal.Style {
+	switch {
+	case running:
+		return terminal.Good
+	case v.finished:
+		return terminal.Plain
+	}
+	return terminal.Warning
+}
+
 // head adds what is trained, and a bar of the steps.
 func (f *drawing) head(v *view, now time.Time, steps, epochs int) {
 	state, running := v.state(now)
-	style := terminal.Plain
-	switch {
-	case running:
-		style = terminal.Good
-	case !v.finished:
-		style = terminal.Warning
-	}
 	c := v.config
 	about := fmt.Sprintf("%s on %s, %s", c.Method.Name(), task(v), filepath.Base(c.Model))
 	f.lines = append(f.lines, f.t.Paint(terminal.Heading, terminal.KeepEnd(place.Escape(v.dir), f.width)))
 	f.text(terminal.Plain, place.Escape(about))
-	f.text(style, state)
+	f.text(v.style(running), state)
 	step := v.step()
 	parts := []terminal.Part{{Text: "step " + of(fmt.Sprint(step), steps)}}
 	if n := len(v.tail.Records); n > 0 {

@@ -93,13 +93,6 @@ func (c *cells) frame(t terminal.Terminal, width int, now time.Time) []string {
 	for _, name := range names {
 		v := c.views[name]
 		state, alive := v.state(now)
-		style := terminal.Plain
-		switch {
-		case alive:
-			style = terminal.Good
-		case !v.finished:
-			style = terminal.Warning
-		}
 		steps, _ := v.extent()
 		parts := []terminal.Part{{Text: padded(terminal.KeepEnd(place.Escape(name), f.width/2), widest)},
 			{Text: of(fmt.Sprint(v.step()), steps)}}
@@ -111,7 +104,7 @@ func (c *cells) frame(t terminal.Terminal, width int, now time.Time) []string {
 		}
 		state, _, _ = strings.Cut(state, ",")
 		parts = append(parts, terminal.Part{Text: state, Rank: 2})
-		f.lines = append(f.lines, t.Paint(style, terminal.StatusLine(f.width+2, v.step(), steps, parts)))
+		f.lines = append(f.lines, t.Paint(v.style(alive), terminal.StatusLine(f.width+2, v.step(), steps, parts)))
 	}
 	f.spread(c)
 	for _, err := range c.faults {
