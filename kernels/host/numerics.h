@@ -54,24 +54,46 @@ inline float card_divide(float x, float y) {
     return inexact(x / y, x + y, 6, 2);
 }
 
-// CardSum is how a tensor core adds products to an accumulator: blocks of `terms` products at a time. In a block the
-// products and the accumulator are shifted to the largest exponent and cut after 24 + extra bits, and the sum is
-// rounded to zero. Fasi et al. 2021, "Numerical behavior of NVIDIA tensor cores", measured an A100, and Khattak and
-// Mikaitis 2025, arXiv:2512.07004, an H100.
+// CardSum is how a tensor core adds products of bf16 to an accumulator in f32: blocks of `terms` products at a time, in
+// the order of k. In a block the products, which are exact, and the accumulator are shifted to the largest exponent,
+// and bits below 2^-(23 + extra) of it are cut off. The exponent of a product is the sum of those of its factors, also
+// if the product of their significands is 2 or more. The sum of a block is exact, and it is rounded to zero.
+//
+// The constants have been measured on cards. Fasi, Higham, Mikaitis and Pranesh 2021, "Numerical behavior of NVIDIA
+// tensor cores", PeerJ Computer Science 7:e330, measured an A100's order, rounding and extra bit. Li et al. 2024,
+// "FTTN: feature-targeted testing for numerical properties of NVIDIA and AMD matrix accelerators", arXiv:2403.00232,
+// found 8 terms and one bit for an A100, and at least 16 terms and two bits for an H100. Khattak and Mikaitis 2025,
+// "Accurate models of NVIDIA tensor cores", arXiv:2512.07004, have models whose bits are those of the cards for random
+// operands: `fma`, `neab` and `frmode` in A100TC.m and H100TC.m, and the exponent of a product in Generic_BFMA_TC.m of
+// github.com/north-numerical-computing/MATLAB-tensor-core. Their least exponent of an alignment, -133, is left out.
 struct CardSum {
     int terms, extra;
 
+    static int exponent(float x) {
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        const int e = int(bits >> 23 & 0xff);
+        return (e == 0 ? 1 : e) - 127;
+    }
+
     float add(float d, const float* a, const float* b, int stride) const {
-        double exact[17], top = fabs(double(d));
+        constexpr int none = -1000;
+        double exact[16];
+        int top = d == 0.0f ? none : exponent(d);
+        bool finite = isfinite(d);
         for (int k = 0; k < terms; k++) {
-            exact[k] = double(a[k]) * double(b[k * stride]);
-            top = fabs(exact[k]) > top || isnan(exact[k]) ? fabs(exact[k]) : top;
+            const float x = a[k], y = b[k * stride];
+            exact[k] = double(x) * double(y);
+            finite = finite && isfinite(exact[k]);
+            if (exact[k] == 0.0) continue;
+            const int e = exponent(x) + exponent(y);
+            top = e > top ? e : top;
         }
-        if (top == 0.0 || !(top < HUGE_VAL)) {
+        if (top == none || !finite) {
             for (int k = 0; k < terms; k++) d += float(exact[k]);
             return d;
         }
-        const int shift = 23 + extra - ilogb(top);
+        const int shift = 23 + extra - top;
         int64_t sum = int64_t(ldexp(double(d), shift));
         for (int k = 0; k < terms; k++) sum += int64_t(ldexp(exact[k], shift));
         const double cut = ldexp(double(sum), -shift);

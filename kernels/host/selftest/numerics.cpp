@@ -28,12 +28,24 @@ KERNEL(numerics_contraction, NumericsArgs, 32) {
     a.out[threadIdx.x] = x * x - square;
 }
 
-// d = 1, plus the product of a row and a column whose 16 terms are all `term`.
+// d = in[2], plus the product of a row and a column whose 16 terms are in[0], but the first is in[3] in[3] if n is 1.
 KERNEL(numerics_mma, NumericsArgs, 32) {
-    const uint32_t one = pack_bf16(1.0f, 1.0f), term = pack_bf16(a.in[0], a.in[0]);
-    float d[4] = {1.0f, 1.0f, 1.0f, 1.0f};
-    mma_bf16(d, {one, one, one, one}, {term, term});
+    const float term = a.in[0], big = a.in[3];
+    const bool first = a.n == 1 && threadIdx.x % 4 == 0; // the lanes that have the term of k = 0
+    const uint32_t ones = pack_bf16(1.0f, 1.0f), terms = pack_bf16(term, term);
+    const uint32_t row = first ? pack_bf16(big, 1.0f) : ones, col = first ? pack_bf16(big, term) : terms;
+    float d[4] = {a.in[2], a.in[2], a.in[2], a.in[2]};
+    mma_bf16(d, {row, row, ones, ones}, {col, terms});
     for (int i = 0; i < 4; i++) a.out[4 * threadIdx.x + i] = d[i];
+}
+
+// product returns what all elements of numerics_mma are. If big is not 0 the first term is its square.
+static float product(float d, float big, float term) {
+    static float in[4], out[128];
+    in[0] = term, in[2] = d, in[3] = big;
+    run("numerics_mma", NumericsArgs{out, in, big != 0.0f, 0});
+    for (int i = 1; i < 128; i++) CHECK(out[i] == out[0]);
+    return out[0];
 }
 
 // ulps returns how far apart two floats of one sign are.
@@ -45,10 +57,12 @@ static int ulps(float x, float y) {
 }
 
 // The Go test compares what this prints: the largest errors of the functions in units in the last place, whether
-// products are contracted, and 16 times 2^-25 added to 1, in units of 2^-23.
+// products are contracted, and what sums of small terms add: 16 terms of 2^-25 to an accumulator of 1, in units of
+// 2^-23, and 15 terms of 2^-24 and of 2^-25 to a first term of 1.5 x 1.5, in units of 2^-22. The exponent of that term
+// is that of 1.
 CASE(numerics) {
     constexpr int n = 2000;
-    static float in[n], out[6 * n], again[6 * n], mma[128];
+    static float in[n], out[6 * n], again[6 * n];
     for (int i = 0; i < n; i++) in[i] = (float(i) - 999.5f) / 100.0f;
     run("numerics_functions", NumericsArgs{out, in, n, 0});
     run("numerics_functions", NumericsArgs{again, in, n, 0});
@@ -68,9 +82,8 @@ CASE(numerics) {
     in[3] = 1.0f + 0x1p-12f, in[35] = float(double(in[3]) * double(in[3]));
     run("numerics_contraction", NumericsArgs{out, in, 32, 0});
     for (int i = 0; i < 32; i++) lost += fabsf(out[i]);
-    in[0] = 0x1p-25f;
-    run("numerics_mma", NumericsArgs{mma, in, 1, 0});
-    for (int i = 1; i < 128; i++) CHECK(mma[i] == mma[0]);
-    printf("exp %d exp2 %d log %d erf %d tanh %d divide %d contracted %d mma %g\n", most[0], most[1], most[2], most[3],
-           most[4], most[5], lost > 0.0f, double(mma[0] - 1.0f) * 0x1p23);
+    printf("exp %d exp2 %d log %d erf %d tanh %d divide %d contracted %d mma %g %g %g\n", most[0], most[1], most[2],
+           most[3], most[4], most[5], lost > 0.0f, double(product(1.0f, 0.0f, 0x1p-25f) - 1.0f) * 0x1p23,
+           double(product(0.0f, 1.5f, 0x1p-24f) - 2.25f) * 0x1p22,
+           double(product(0.0f, 1.5f, 0x1p-25f) - 2.25f) * 0x1p22);
 }
