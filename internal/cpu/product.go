@@ -109,8 +109,8 @@ func (d *Device[T]) share(p product[T], finish func(i0, i1, j0, j1 int)) {
 	}
 }
 
-// These constants determine how products are divided among the kernels of package sgemm. The division depends on
-// shapes alone, and the elements of a product do not depend on the division.
+// These constants determine how products are divided among the kernels of package sgemm. The elements of a product do
+// not depend on the division.
 const (
 	// rowBlock is the number of rows of the first factor that a worker packs at a time. It is a multiple of the rows
 	// of every kernel's tile. With Inner columns the rows take 64 KiB, which leaves room in L2 for a panel of the
@@ -133,12 +133,18 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 			vectors.PackLeft(left[p.m*l:], p.a.at(0, l).single(), p.m, min(sgemm.Inner, hi-l))
 		}
 	})
-	panels := ceil(p.n, vectors.Width())
+	panels, together := ceil(p.n, vectors.Width()), 1
+	if p.weights != nil && p.b.trans {
+		together = p.weights.Together(p.m)
+	}
 	columns := max(1, panels/(2*leastParts)) * vectors.Width()
+	if together > 1 {
+		columns = panelsOf(panels, together, d.workers) * vectors.Width()
+	}
 	d.each(p.n, columns, func(w, j0, j1 int) {
 		s := &d.scratch[w]
-		for j := j0; j < j1; j += vectors.Width() {
-			n := min(vectors.Width(), j1-j)
+		for j := j0; j < j1; j += together * vectors.Width() {
+			n := min(together*vectors.Width(), j1-j)
 			for l := 0; l < p.k; l += sgemm.Inner {
 				k := min(sgemm.Inner, p.k-l)
 				if p.weights != nil {
@@ -154,6 +160,13 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 		}
 		finish(0, p.m, j0, j1)
 	})
+}
+
+// panelsOf returns how many of the panels of a product are one part, of at most `together` panels. All workers get
+// equally many, or nearly so.
+func panelsOf(panels, together, workers int) int {
+	each := ceil(panels, workers)
+	return ceil(panels, workers*ceil(each, together))
 }
 
 // sharePacked divides a product of many rows with weights that are stored as products read them. Each worker computes a

@@ -37,6 +37,10 @@ type kernel func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int
 // halfKernel is a kernel whose second factor has elements of two bytes.
 type halfKernel func(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
 
+// panelsKernel is a kernel for several panels of b, which are `apart` bytes from one another. c has their columns side
+// by side. The elements of b are float32 or have two bytes.
+type panelsKernel func(k int, a *float32, b *byte, apart int, c *float32, ldc int, alpha float32, accumulate int)
+
 // Kernels has the kernels of one instruction set.
 type Kernels struct {
 	name  string
@@ -45,6 +49,8 @@ type Kernels struct {
 	tiles [2][]kernel
 	// halves[f][r-1] is the kernel for r rows and two vectors of columns that are stored as f, for formats of two bytes.
 	halves [FourBit + 1][]halfKernel
+	// panels[f][r-1][p-2] is the kernel for r rows and p panels that are stored as f. There are kernels for few rows only.
+	panels [FourBit + 1][][]panelsKernel
 	// dequantize writes whole blocks of elements in four bits to dst as float32.
 	dequantize func(dst *float32, codes *byte, scales, levels *float32, blocks int)
 }

@@ -1,6 +1,9 @@
 package sgemm
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Storage is how the elements of Weights are stored.
 type Storage uint8
@@ -219,10 +222,61 @@ func (w *Weights) packRows(dst, spare []float32, l, k, j, n int) {
 	}
 }
 
+// Together returns the number of panels of WT that Multiply reads at the same time for a first factor of m rows, from
+// where they are stored. Several take much less time than one after the other.
+func (w *Weights) Together(m int) int {
+	if w.kernels == nil || m < 1 || m > len(w.kernels.panels[w.storage]) {
+		return 1
+	}
+	return len(w.kernels.panels[w.storage][m-1]) + 1
+}
+
 // Multiply computes c = alpha a b, or adds it to c if accumulate is set, for the n columns from j on of W, or of WT if
-// trans is set, and its k rows from l on. a has m rows and is packed. Few rows read elements of two bytes from where
-// they are stored.
+// trans is set, and its k rows from l on. j is a multiple of a panel's columns. a has m rows and is packed. Few rows
+// read elements from where they are stored.
 func (w *Weights) Multiply(
+	m, n, k int, alpha float32, a []float32, trans bool, l, j int, accumulate bool, c []float32, stride int, s *Scratch,
+) {
+	add := 0
+	if accumulate {
+		add = 1
+	}
+	together := 1
+	if trans {
+		together = w.Together(m)
+	}
+	for end := j + n; j < end; {
+		panels := min(together, (min(end, w.whole)-j)/w.panel)
+		if panels < 2 {
+			columns := min(w.panel, end-j)
+			w.multiplyPanel(m, columns, k, alpha, a, trans, l, j, accumulate, c, stride, s)
+			j, c = j+columns, c[columns:]
+			continue
+		}
+		first, apart := w.address(j*w.cols+l*w.panel), int(uintptr(w.panel*w.cols)*w.storage.size())
+		w.kernels.panels[w.storage][m-1][panels-2](k, &a[0], first, apart, &c[0], stride, alpha, add)
+		j, c = j+panels*w.panel, c[panels*w.panel:]
+	}
+}
+
+// size returns the bytes of an element that is not stored in four bits.
+func (f Storage) size() uintptr {
+	if f == Float32 {
+		return 4
+	}
+	return 2
+}
+
+// address returns the address of the element at a place.
+func (w *Weights) address(at int) *byte {
+	if w.storage == Float32 {
+		return (*byte)(unsafe.Pointer(&w.full[at]))
+	}
+	return (*byte)(unsafe.Pointer(&w.half[at]))
+}
+
+// multiplyPanel does what Multiply does, for at most a panel's columns.
+func (w *Weights) multiplyPanel(
 	m, n, k int, alpha float32, a []float32, trans bool, l, j int, accumulate bool, c []float32, stride int, s *Scratch,
 ) {
 	height := w.kernels.panelRows(m)

@@ -115,8 +115,8 @@ func TestWeights(t *testing.T) {
 	for _, s := range all() {
 		for name, f := range storages {
 			for _, shape := range [][2]int{{1, 1}, {7, 5}, {16, 8}, {31, 40}, {32, 33}, {70, 9}, {96, Inner + 5}, {40, 64},
-				{Inner + 40, 50}} {
-				for _, m := range []int{1, 6, 9, 14, 20, 30} {
+				{Inner + 40, 50}, {9*32 + 20, 12}} {
+				for _, m := range []int{1, 2, 3, 4, 5, 6, 9, 14, 20, 30} {
 					for _, trans := range []bool{true, false} {
 						t.Run(fmt.Sprintf("isa=%s/%s/%dx%d/m=%d/trans=%t", s.Name(), name, shape[0], shape[1], m, trans),
 							func(t *testing.T) {
@@ -124,6 +124,35 @@ func TestWeights(t *testing.T) {
 							})
 					}
 				}
+			}
+		}
+	}
+}
+
+// TestTogether: weights of every kind of storage but four bits have kernels for several panels and few rows, as many as
+// the registers of the instruction set have room for.
+func TestTogether(t *testing.T) {
+	want := map[*Kernels][]int{}
+	for _, s := range all() {
+		registers := 16
+		if s.lanes == 16 {
+			registers = 32
+		}
+		for m := range 8 {
+			// The sums of a panel take two registers a row. One row of each factor needs a register too.
+			want[s] = append(want[s], max(1, min(4, (registers-m-1)/max(1, 2*m))))
+		}
+		want[s][0] = 1
+	}
+	for s, most := range want {
+		for m, together := range most {
+			for name, f := range storages {
+				if got := NewWeights(s, 64, 8, f).Together(m); got != together {
+					t.Errorf("%s: %s: kernels for %d rows read %d panels; want %d", s.Name(), name, m, got, together)
+				}
+			}
+			if got := NewFourBit(s, 64, 8).Together(m); got != 1 {
+				t.Errorf("%s: kernels for %d rows read %d panels in four bits; want 1", s.Name(), m, got)
 			}
 		}
 	}
@@ -149,20 +178,23 @@ func testWeights(t *testing.T, s *Kernels, f Storage, rows, cols, m int, trans b
 		k, n = cols, rows
 	}
 	a := stored(r, m, k, false)
-	want, got := make([]float32, m*n), make([]float32, m*n)
+	want := make([]float32, m*n)
 	scratch := new(Scratch)
 	s.Product(m, n, k, 0.75, a, Matrix{values, cols, trans}, false, want, n, scratch)
-	for l := 0; l < k; l += Inner {
-		inner := min(Inner, k-l)
-		left := make([]float32, m*inner)
-		s.PackLeft(left, a.At(0, l), m, inner)
-		for j := 0; j < n; j += s.Width() {
-			w.Multiply(m, min(s.Width(), n-j), inner, 0.75, left, trans, l, j, l > 0, got[j:], n, scratch)
+	for _, panels := range []int{1, 3, 10} {
+		got := make([]float32, m*n)
+		for l := 0; l < k; l += Inner {
+			inner := min(Inner, k-l)
+			left := make([]float32, m*inner)
+			s.PackLeft(left, a.At(0, l), m, inner)
+			for j := 0; j < n; j += panels * s.Width() {
+				w.Multiply(m, min(panels*s.Width(), n-j), inner, 0.75, left, trans, l, j, l > 0, got[j:], n, scratch)
+			}
 		}
-	}
-	for i := range want {
-		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
-			t.Fatalf("element %d,%d is %v; want %v", i/n, i%n, got[i], want[i])
+		for i := range want {
+			if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+				t.Fatalf("%d panels at a time: element %d,%d is %v; want %v", panels, i/n, i%n, got[i], want[i])
+			}
 		}
 	}
 	plain := NewWeights(nil, rows, cols, f)

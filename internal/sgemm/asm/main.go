@@ -1,10 +1,11 @@
-// Command asm writes the assembly of package sgemm. Run it with "go generate" in the parent directory.
+// Command asm writes the assembly of package sgemm, or with -panels that of its kernels for several panels. Run it with
+// "go generate" in the parent directory.
 //
 // It is a separate module, so that lor2c does not depend on the library that generates the assembly.
 package main
 
 import (
-	"fmt"
+	"flag"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -12,157 +13,36 @@ import (
 )
 
 func main() {
+	several := flag.Bool("panels", false, "write the kernels for several panels, and nothing else")
+	flag.Parse()
 	ConstraintExpr("amd64")
-	for _, isa := range []isa{
-		{name: "avx512", lanes: 16, rows: 14, registers: zmm},
-		{name: "avx2", lanes: 8, rows: 6, registers: ymm},
-	} {
+	formats := []format{float32s, bfloat16s, float16s}
+	for _, isa := range isas {
 		for rows := 1; rows <= isa.rows; rows++ {
-			isa.kernel(rows, 2, float32s)
-			isa.kernel(rows, 1, float32s)
-			isa.kernel(rows, 2, bfloat16s)
-			isa.kernel(rows, 2, float16s)
+			for _, f := range formats {
+				for panels := 2; *several && panels <= isa.panels(rows); panels++ {
+					isa.kernel(rows, panels, 2, f)
+				}
+				if !*several {
+					isa.kernel(rows, 1, 2, f)
+				}
+				if !*several && f == float32s {
+					isa.kernel(rows, 1, 1, f)
+				}
+			}
 		}
-		isa.dequantize()
+		if !*several {
+			isa.dequantize()
+		}
+	}
+	if *several {
+		Generate()
+		return
 	}
 	transpose()
 	widen(bfloat16s)
 	widen(float16s)
 	Generate()
-}
-
-// isa is an instruction set with its vector registers and the tile of its largest kernel.
-type isa struct {
-	name        string
-	lanes, rows int
-	registers   []VecPhysical
-}
-
-var (
-	zmm = []VecPhysical{
-		Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15,
-		Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31,
-	}
-	ymm = []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}
-)
-
-// format is how the elements of the second factor are stored.
-type format struct {
-	suffix, words string
-	bytes         int
-}
-
-var (
-	float32s  = format{bytes: 4}
-	bfloat16s = format{suffix: "_bfloat16", words: ", with b in bfloat16", bytes: 2}
-	float16s  = format{suffix: "_float16", words: ", with b in float16", bytes: 2}
-)
-
-// Kernels of few rows take as long as reading the second factor from memory. Up to prefetchRows rows they ask for it
-// prefetchBytes before they need it, also across the end of a page, where the processor would not.
-const (
-	prefetchRows  = 8
-	prefetchBytes = 2048
-)
-
-// load writes the instructions that load a vector of float32.
-func (f format) load(m Mem, r VecPhysical) {
-	switch f {
-	case bfloat16s:
-		VPMOVZXWD(m, r)
-		VPSLLD(Imm(16), r, r)
-	case float16s:
-		VCVTPH2PS(m, r)
-	default:
-		VMOVUPS(m, r)
-	}
-}
-
-// kernel writes one micro-kernel: a tile of rows x (vectors lanes) of the destination stays in registers while k runs.
-func (s isa) kernel(rows, vectors int, f format) {
-	width := vectors * s.lanes
-	name := fmt.Sprintf("%s_%dx%d%s", s.name, rows, width, f.suffix)
-	signature := "func(k int, a, b, c *float32, ldc int, alpha float32, accumulate int)"
-	if f != float32s {
-		signature = "func(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)"
-	}
-	TEXT(name, NOSPLIT, signature)
-	Doc(fmt.Sprintf("%s is the kernel for a tile of %d rows and %d columns%s.", name, rows, width, f.words))
-	Pragma("noescape")
-	k, a, b := Load(Param("k"), RCX), Load(Param("a"), RSI), Load(Param("b"), RDI)
-	c, ldc := Load(Param("c"), RDX), Load(Param("ldc"), RAX)
-	SHLQ(Imm(2), ldc)
-
-	acc := s.registers[:rows*vectors]
-	right := s.registers[rows*vectors : (rows+1)*vectors]
-	left := s.registers[(rows+1)*vectors]
-	for _, r := range acc {
-		s.zero(r)
-	}
-	loop, done := "loop", "done"
-	TESTQ(k, k)
-	JE(LabelRef(done))
-	Label(loop)
-	if rows <= prefetchRows {
-		for line := 0; line < width*f.bytes; line += 64 {
-			PREFETCHT0(Mem{Base: b, Disp: prefetchBytes + line})
-		}
-	}
-	for v, r := range right {
-		f.load(Mem{Base: b, Disp: v * s.lanes * f.bytes}, r)
-	}
-	for i := range rows {
-		VBROADCASTSS(Mem{Base: a, Disp: i * 4}, left)
-		for v, r := range right {
-			VFMADD231PS(r, left, acc[i*vectors+v])
-		}
-	}
-	ADDQ(Imm(uint64(rows*4)), a)
-	ADDQ(U32(uint32(width*f.bytes)), b)
-	DECQ(k)
-	JNE(LabelRef(loop))
-	Label(done)
-
-	alpha, err := Param("alpha").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSS(alpha.Addr, left)
-	for _, r := range acc {
-		VMULPS(left, r, r)
-	}
-	accumulate := Load(Param("accumulate"), RCX)
-	TESTQ(accumulate, accumulate)
-	JE(LabelRef("store"))
-	MOVQ(c, RBX)
-	for i := range rows {
-		for v := range vectors {
-			VADDPS(Mem{Base: RBX, Disp: v * s.lanes * 4}, acc[i*vectors+v], acc[i*vectors+v])
-		}
-		if i < rows-1 {
-			ADDQ(ldc, RBX)
-		}
-	}
-	Label("store")
-	for i := range rows {
-		for v := range vectors {
-			VMOVUPS(acc[i*vectors+v], Mem{Base: c, Disp: v * s.lanes * 4})
-		}
-		if i < rows-1 {
-			ADDQ(ldc, c)
-		}
-	}
-	VZEROUPPER()
-	RET()
-}
-
-// zero clears a register.
-func (s isa) zero(r VecPhysical) {
-	if s.lanes == 16 {
-		VPXORD(r, r, r)
-	} else {
-		VXORPS(r, r, r)
-	}
 }
 
 // widen writes a function that converts elements of two bytes.
