@@ -141,6 +141,7 @@ var layers = []struct {
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},
+	{"scripts/predictstep", nil},
 	{"scripts/serve_load", nil},
 	{"scripts/configdocs", []string{"internal/adapter", "internal/config"}},
 }
