@@ -33,7 +33,7 @@ RANK, LORA_ALPHA, LOR2C_ALPHA = 4, 16, 8
 SENTENCES = [(7, 0), (2, 0), (1, 0), (4, 4), (2, 2)]
 # MPNet has a bias for the distance of two tokens, which is constant from 128 tokens on.
 DISTANT_SENTENCES = [(138, 0), (2, 0), (1, 0), (20, 14), (2, 2)]
-KEY_BIAS = ("key.bias", "attn.k.bias")
+KEY_BIAS = ("key.bias", "attn.k.bias", "k_lin.bias")
 NO_DROPOUT = dict(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.0)
 MODELS = {
     "roberta": RobertaConfig(
@@ -64,7 +64,7 @@ def fill(named, seed):
             if "relative_attention_bias" in name:
                 std = 1.0
             p.copy_(std * torch.randn(p.shape, generator=generator))
-            if "LayerNorm.weight" in name:
+            if name.endswith(("LayerNorm.weight", "layer_norm.weight")):
                 p += 1
 
 
@@ -80,7 +80,7 @@ def batch(name):
     config, generator = MODELS[name], torch.Generator().manual_seed(5)
     # These are the ids of <s>, </s> and of [CLS], [SEP]. RoBERTa and MPNet have two
     # separators between the sentences.
-    doubled = config.model_type != "bert"
+    doubled = config.model_type not in ("bert", "distilbert")
     first, sep = (0, 2) if doubled else (2, 3)
     kinds_of_token = getattr(config, "type_vocab_size", 1)
     rows, types = [], []
@@ -106,7 +106,7 @@ def batch(name):
     packed = {"input_ids": torch.tensor(sum(rows, [])).int(), "token_type_ids": torch.tensor(sum(types, [])).int(),
               "cu_seqlens": offsets.int(), "labels": labels.int() if config.num_labels > 1 else labels}
     padded = dict(input_ids=ids, token_type_ids=kinds, attention_mask=mask, labels=labels)
-    if config.model_type == "mpnet":
+    if config.model_type in ("mpnet", "distilbert"):
         del padded["token_type_ids"]
     return packed, padded
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fine-tunes a BERT, RoBERTa or MPNet directory on a GLUE task with PyTorch, for comparison with lor2c.
+"""Fine-tunes a BERT, RoBERTa, MPNet or DistilBERT directory on a GLUE task with PyTorch, for comparison with lor2c.
 
     python scripts/peer_finetune.py --model DIR --task mrpc --data DIR --method lor2c --epochs 3 --out r.json
 
@@ -77,23 +77,32 @@ def attach(model, method, rank, alpha, dropout):
         return model, dict(model.named_parameters())
     if method == "lora":
         config = LoraConfig(task_type=TaskType.SEQ_CLS, r=rank, lora_alpha=alpha, lora_dropout=dropout,
-                            target_modules=query_and_value(model.config))  # SEQ_CLS adds the classifier
+                            target_modules=query_and_value(model.config),
+                            modules_to_save=head_modules(model))
         model = get_peft_model(model, config)
         return model, {plain_name(n): p for n, p in model.named_parameters() if p.requires_grad}
     model.requires_grad_(False)
-    model.classifier.requires_grad_(True)
+    head = {n: p for n, p in model.named_parameters() if n.split(".")[0] in head_modules(model)}
+    for p in head.values():
+        p.requires_grad_(True)
     named = {}
     if method in ("lor2c", "share"):
-        encoder = model.base_model.encoder
+        stack = "transformer" if model.config.model_type == "distilbert" else "encoder"
+        encoder = getattr(model.base_model, stack)
         model.lor2c = LoR2C(encoder, model.config.hidden_size, rank, alpha, dropout, method == "share")
-        named = model.lor2c.adapter_parameters(f"{model.base_model_prefix}.encoder")
-    named |= {f"base_model.model.classifier.{n}": p for n, p in model.classifier.named_parameters()}
+        named = model.lor2c.adapter_parameters(f"{model.base_model_prefix}.{stack}")
+    named |= {f"base_model.model.{n}": p for n, p in head.items()}
     return model, named
 
 
 def query_and_value(config):
     """The names of the projections that LoRA adapts by default."""
-    return ["q", "v"] if config.model_type == "mpnet" else ["query", "value"]
+    return {"mpnet": ["q", "v"], "distilbert": ["q_lin", "v_lin"]}.get(config.model_type, ["query", "value"])
+
+
+def head_modules(model):
+    """The modules of the classification head. Task SEQ_CLS of PEFT adds the classifier alone."""
+    return [name for name in ("classifier", "pre_classifier") if hasattr(model, name)]
 
 
 def plain_name(name):
@@ -103,8 +112,8 @@ def plain_name(name):
 
 def adamw(named, lr, head_lr, weight_decay):
     """AdamW with decay on every tensor, and with a separate group for the classification head."""
-    head = [p for n, p in named.items() if ".classifier." in f".{n}"]
-    rest = [p for n, p in named.items() if ".classifier." not in f".{n}"]
+    head = [p for n, p in named.items() if "classifier." in n]
+    rest = [p for n, p in named.items() if "classifier." not in n]
     groups = [{"params": rest, "lr": lr}] if rest else []
     return torch.optim.AdamW(groups + [{"params": head, "lr": head_lr}], betas=(0.9, 0.999), eps=1e-8,
                              weight_decay=weight_decay)

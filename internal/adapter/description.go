@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/infile"
@@ -168,12 +169,15 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	if len(head) == 0 {
 		c.TaskType, c.ModulesToSave = "CAUSAL_LM", nil
 		d.Method = d.Method.On(model.DecoderSiteNames)
-	} else if d.Base.Type == "mpnet" {
-		d.Method = d.Method.On(model.MPNetSiteNames)
+	} else {
+		d.Method = d.Method.On(model.EncoderSites(d.Base.Type))
 	}
 	for _, p := range head {
-		if isPooler(p) {
+		switch {
+		case isPooler(p):
 			c.ModulesToSave = []string{"classifier", "pooler"}
+		case strings.HasPrefix(p.Name, "pre_classifier."):
+			c.ModulesToSave = []string{"classifier", "pre_classifier"}
 		}
 	}
 	if methods[d.Method.name].library != "peft" {

@@ -267,9 +267,9 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestAttachMPNet: with its defaults every method attaches to MPNet with the parameters that it has on RoBERTa, except
-// prefix tuning, whose keys have no distance from the queries.
-func TestAttachMPNet(t *testing.T) {
+// TestAttachEncoders: with its defaults every method attaches to MPNet and DistilBERT with the parameters that it has
+// on RoBERTa, except prefix tuning on MPNet, because its keys have no distance from the queries.
+func TestAttachEncoders(t *testing.T) {
 	for _, name := range adapter.Names() {
 		t.Run("method="+name, func(t *testing.T) {
 			count := func(kind string) (int, error) {
@@ -290,7 +290,18 @@ func TestAttachMPNet(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := count("mpnet")
+			got, err := count("distilbert")
+			if err != nil {
+				t.Fatal(err)
+			}
+			less := 0
+			if c := tiny("distilbert"); name == "full" {
+				less = c.Types * c.Width // it has no token types
+			}
+			if got != want-less {
+				t.Errorf("%d parameters on DistilBERT; want %d", got, want-less)
+			}
+			got, err = count("mpnet")
 			switch {
 			case name == "prefix":
 				if err == nil || !strings.Contains(err.Error(), "adapter: attach prefix: a mpnet encoder adds a bias") {

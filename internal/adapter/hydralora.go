@@ -12,7 +12,7 @@ import (
 // Routed are the settings of methods with several low-rank experts in each linear layer.
 type Routed struct {
 	LowRank `yaml:",inline"`
-	Exclude []string `yaml:"exclude_modules" doc:"linear layers that are not adapted although target_modules names them" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[attention.output.dense]"`
+	Exclude []string `yaml:"exclude_modules" doc:"linear layers that are not adapted although target_modules names them" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[attention.output.dense]"`
 	Experts int      `yaml:"experts" doc:"low-rank experts of each adapted linear layer" range:"1..256" example:"4"`
 }
 

@@ -111,20 +111,18 @@ func (s *peftScope) lacks(modules []string) string {
 	if s.targets.unknown {
 		return ""
 	}
-	sites := model.SiteNames
-	switch root, _, _ := strings.Cut(modules[0], "."); root {
-	case "mpnet":
-		sites = model.MPNetSiteNames
-	case "model":
+	root, _, _ := strings.Cut(modules[0], ".")
+	sites := model.EncoderSites(root)
+	if root == "model" {
 		sites = model.DecoderSiteNames
 	}
-	root := modules[0][:layerOf.FindStringIndex(modules[0])[0]]
+	path := modules[0][:layerOf.FindStringIndex(modules[0])[0]]
 	for _, site := range sites {
 		if slices.ContainsFunc(modules, func(m string) bool { return strings.HasSuffix(m, "."+site) }) {
 			continue
 		}
 		for _, m := range modules {
-			if layer, _ := s.layer(m); s.adapts(fmt.Sprintf("%s.%d.%s", root, layer, site)) {
+			if layer, _ := s.layer(m); s.adapts(fmt.Sprintf("%s.%d.%s", path, layer, site)) {
 				return fmt.Sprintf("target_modules names %s, which has no tensors", site)
 			}
 		}

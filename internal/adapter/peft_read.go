@@ -84,7 +84,7 @@ func shown(raw json.RawMessage) string {
 
 // stack matches the path of a linear layer in a model: the path of the stack of layers, the layer, and the linear layer
 // within it.
-var stack = regexp.MustCompile(`^(\w+\.encoder\.layer|model\.layers)\.(\d{1,6})\.(.+)$`)
+var stack = regexp.MustCompile(`^(\w+\.(?:encoder|transformer)\.layer|model\.layers)\.(\d{1,6})\.(.+)$`)
 
 // foundTargets returns the linear layers that have tensors of the method, in alphabetical order. These show what was
 // adapted, whether the configuration has a list, a regular expression or all-linear. Only some layers may have a linear

@@ -25,6 +25,8 @@ var pythonFixtures = []struct {
 	{"bert_span", "testdata/golden/bert", adapter.Values{}, func(m *adapter.LoR2C) { m.Merge(0, 1, 1) }},
 	{"mpnet_im", "testdata/golden/mpnet", adapter.Values{"target_modules": []string{"q", "v"}},
 		func(m *adapter.LoR2C) { m.Inject(2); m.Merge(0, 1, 0) }},
+	{"distilbert_im", "testdata/golden_encoders/distilbert", adapter.Values{"target_modules": []string{"q_lin", "v_lin"}},
+		func(m *adapter.LoR2C) { m.Inject(2); m.Merge(0, 1, 0) }},
 	{"roberta_im", "testdata/golden/roberta", adapter.Values{"target_modules": queryValue, "inject_alpha": 6},
 		func(m *adapter.LoR2C) { m.Inject(2); m.Merge(0, 1, 1) }},
 	{"roberta_share", "testdata/golden/roberta", adapter.Values{"share": true},

@@ -13,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/tape"
 )
@@ -148,7 +149,7 @@ func writeModelConfig(dir string, d Description, head bool) error {
 	if d.Packed != nil {
 		// transformers expects the linear layers that are not named here in four bits.
 		c["quantization_config"] = bitsandbytes.Config(cmp.Or(d.DType, checkpoint.F32),
-			[]string{"classifier", "pooler", d.Base.Type + ".pooler", "lm_head"})
+			[]string{"classifier", "pre_classifier", "pooler", d.Base.Type + ".pooler", "lm_head"})
 	}
 	return checkpoint.WriteJSON(filepath.Join(dir, "config.json"), c)
 }
@@ -169,6 +170,5 @@ func describeHead(c map[string]any, d Description) {
 		ids[l], names[fmt.Sprint(i)] = i, l
 	}
 	c["id2label"], c["label2id"] = names, ids
-	c["architectures"] = []string{map[string]string{"roberta": "RobertaForSequenceClassification",
-		"bert": "BertForSequenceClassification", "mpnet": "MPNetForSequenceClassification"}[d.Base.Type]}
+	c["architectures"] = []string{model.SequenceClass(d.Base.Type)}
 }

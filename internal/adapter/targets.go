@@ -20,6 +20,12 @@ var inMPNet = map[string]string{
 	"intermediate.dense": "intermediate.dense", "output.dense": "output.dense",
 }
 
+// inDistilBERT does the same for DistilBERT.
+var inDistilBERT = map[string]string{
+	"query": "q_lin", "key": "k_lin", "value": "v_lin", "attention.output.dense": "out_lin",
+	"intermediate.dense": "lin1", "output.dense": "lin2",
+}
+
 // inDecoder does the same for decoders. The defaults of LoRA and (IA)3 become those that PEFT has for decoders of the
 // LLaMA family.
 var inDecoder = map[string]string{
@@ -35,6 +41,8 @@ func (c Config) On(sites []string) Config {
 	switch {
 	case slices.Equal(sites, model.MPNetSiteNames):
 		own = inMPNet
+	case slices.Equal(sites, model.DistilBERTSiteNames):
+		own = inDistilBERT
 	case slices.Equal(sites, model.DecoderSiteNames):
 		own = inDecoder
 	default:
@@ -78,7 +86,7 @@ func siteNames(n model.Network) (names []string) {
 // anySite lists the linear layers that a layer of any network may have, each once.
 func anySite() []string {
 	names := slices.Clone(model.SiteNames)
-	for _, name := range slices.Concat(model.MPNetSiteNames, model.DecoderSiteNames) {
+	for _, name := range slices.Concat(model.MPNetSiteNames, model.DistilBERTSiteNames, model.DecoderSiteNames) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
 		}

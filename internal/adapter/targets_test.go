@@ -13,28 +13,32 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// TestOn: on a decoder, default lists of linear layers name those of the decoder, as in PEFT, and on MPNet those of
-// MPNet; on another encoder they stay, and so do lists that a run file sets.
+// TestOn: on a decoder, default lists of linear layers name those of the decoder, as in PEFT, and on MPNet and
+// DistilBERT those of the encoder; on another encoder they stay, and so do lists that a run file sets.
 func TestOn(t *testing.T) {
 	for _, c := range []struct {
-		config      adapter.Config
-		key         string
-		want, mpnet string
+		config                  adapter.Config
+		key                     string
+		want, mpnet, distilbert string
 	}{
-		{adapter.NewConfig("lora"), "target_modules", "[q_proj v_proj]", "[q v]"},
-		{adapter.NewConfig("lor2c"), "target_modules", "[q_proj v_proj]", "[q v]"},
-		{adapter.NewConfig("ia3"), "target_modules", "[k_proj v_proj down_proj]", "[k v output.dense]"},
-		{adapter.NewConfig("ia3"), "feedforward_modules", "[down_proj]", "[output.dense]"},
-		{adapter.NewConfig("ia3"), "exclude_modules", "[self_attn.o_proj]", "[o]"},
+		{adapter.NewConfig("lora"), "target_modules", "[q_proj v_proj]", "[q v]", "[q_lin v_lin]"},
+		{adapter.NewConfig("lor2c"), "target_modules", "[q_proj v_proj]", "[q v]", "[q_lin v_lin]"},
+		{adapter.NewConfig("ia3"), "target_modules", "[k_proj v_proj down_proj]", "[k v output.dense]",
+			"[k_lin v_lin lin2]"},
+		{adapter.NewConfig("ia3"), "feedforward_modules", "[down_proj]", "[output.dense]", "[lin2]"},
+		{adapter.NewConfig("ia3"), "exclude_modules", "[self_attn.o_proj]", "[o]", "[out_lin]"},
 		{adapter.Configure("lora", adapter.Values{"target_modules": []string{"up_proj"}}), "target_modules", "[up_proj]",
-			"[up_proj]"},
-		{adapter.NewConfig("bitfit"), "target_modules", "<nil>", "<nil>"},
+			"[up_proj]", "[up_proj]"},
+		{adapter.NewConfig("bitfit"), "target_modules", "<nil>", "<nil>", "<nil>"},
 	} {
 		if got := fmt.Sprint(c.config.On(model.DecoderSiteNames).Value(c.key)); got != c.want {
 			t.Errorf("%s has %s %s on a decoder; want %s", c.config.Name(), c.key, got, c.want)
 		}
 		if got := fmt.Sprint(c.config.On(model.MPNetSiteNames).Value(c.key)); got != c.mpnet {
 			t.Errorf("%s has %s %s on MPNet; want %s", c.config.Name(), c.key, got, c.mpnet)
+		}
+		if got := fmt.Sprint(c.config.On(model.DistilBERTSiteNames).Value(c.key)); got != c.distilbert {
+			t.Errorf("%s has %s %s on DistilBERT; want %s", c.config.Name(), c.key, got, c.distilbert)
 		}
 		was := fmt.Sprint(c.config.Value(c.key))
 		if got := fmt.Sprint(c.config.On(model.SiteNames).Value(c.key)); got != was {

@@ -8,7 +8,7 @@ import (
 )
 
 // These are the indices of the linear layers of an encoder's layer, in the
-// order of SiteNames and MPNetSiteNames.
+// order of SiteNames.
 const (
 	siteQuery = iota
 	siteKey

@@ -17,7 +17,7 @@ import (
 
 // Config has the fields of a Hugging Face config.json that an encoder needs.
 type Config struct {
-	Type              string   `json:"model_type"` // roberta, bert or mpnet
+	Type              string   `json:"model_type"` // a key of encoderFamilies
 	Width             int      `json:"hidden_size"`
 	Layers            int      `json:"num_hidden_layers"`
 	Heads             int      `json:"num_attention_heads"`
@@ -47,16 +47,6 @@ var activations = map[string]compute.Act{
 
 const configFile = "config.json"
 
-// These are the types of encoders.
-const (
-	roberta = "roberta"
-	bert    = "bert"
-	mpnet   = "mpnet"
-)
-
-// mpnetPosition is the position id of MPNet's first token.
-const mpnetPosition = 2
-
 // ReadConfig reads dir/config.json. It returns an error that names every field with a
 // value that this package does not support. It does not compare the sizes with the
 // weights, which [CheckWeights] does.
@@ -72,6 +62,11 @@ func ReadConfig(dir string) (Config, error) {
 		return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
 	}
 	c.dropUnused()
+	if c.Type == distilbert {
+		if err := c.readDistilBERT(raw); err != nil {
+			return Config{}, fmt.Errorf("model: read %s:%w; want the JSON that transformers writes", path, err)
+		}
+	}
 	var stored struct {
 		Quantization json.RawMessage `json:"quantization_config"`
 	}
@@ -123,8 +118,8 @@ func (c Config) validate() (faults []error) {
 			faults = append(faults, fmt.Errorf(format, a...))
 		}
 	}
-	fault(c.Type == roberta || c.Type == bert || c.Type == mpnet, "model_type is %s; want roberta, bert or mpnet",
-		place.Quote(c.Type))
+	f, known := encoderFamilies[c.Type]
+	fault(known, "model_type is %s; want roberta, bert, mpnet or distilbert", place.Quote(c.Type))
 	for _, d := range []struct {
 		key   string
 		value int
@@ -133,15 +128,17 @@ func (c Config) validate() (faults []error) {
 		{"intermediate_size", c.FF}, {"vocab_size", c.Vocab}, {"max_position_embeddings", c.Positions},
 		{"type_vocab_size", c.Types},
 	} {
-		fault(d.value > 0 || d.key == "type_vocab_size" && c.Type == mpnet, "%s is %d; want at least 1", d.key, d.value)
+		fault(d.value > 0 || d.key == "type_vocab_size" && known && !f.types, "%s is %d; want at least 1", c.key(d.key),
+			d.value)
 	}
 	fault(c.Type != mpnet || c.Buckets == relativeBuckets,
 		"relative_attention_num_buckets is %d; want %d, the number for which transformers computes the buckets", c.Buckets,
 		relativeBuckets)
 	fault(c.Heads <= 0 || c.Width%c.Heads == 0,
-		"hidden_size %d is not a multiple of num_attention_heads %d; want equal heads", c.Width, c.Heads)
+		"%s %d is not a multiple of %s %d; want equal heads", c.key("hidden_size"), c.Width, c.key("num_attention_heads"),
+		c.Heads)
 	_, ok := activations[c.Activation]
-	fault(ok, "hidden_act is %s; want gelu, gelu_new, gelu_pytorch_tanh or relu", place.Quote(c.Activation))
+	fault(ok, "%s is %s; want gelu, gelu_new, gelu_pytorch_tanh or relu", c.key("hidden_act"), place.Quote(c.Activation))
 	fault(c.PositionKind == "absolute" ||
 		c.PositionKind == "", "position_embedding_type is %s; want absolute", place.Quote(c.PositionKind))
 	fault(!c.Decoder, "is_decoder is true; want an encoder")
@@ -156,7 +153,7 @@ func (c Config) validate() (faults []error) {
 		if p.key == "classifier_dropout" && c.ClassifierDropout == nil {
 			continue // it is not set, so that the dropout of the hidden layers is used
 		}
-		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", p.key, p.value)
+		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", c.key(p.key), p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
 	fault(c.Type != roberta || c.firstPosition() < c.Positions,
@@ -170,7 +167,7 @@ func (c Config) padID() int {
 	if c.PadID != nil {
 		return *c.PadID
 	}
-	return map[string]int{roberta: 1, bert: 0, mpnet: 1}[c.Type]
+	return c.family().pad
 }
 
 // firstPosition returns the position id of a sequence's first token. RoBERTa starts
@@ -184,9 +181,6 @@ func (c Config) firstPosition() int {
 	}
 	return 0
 }
-
-// pools reports whether the head reads a pooler, as BERT's does. Other encoders have a head with a layer of its own.
-func (c Config) pools() bool { return c.Type == bert }
 
 // MaxTokens returns the number of tokens of the longest sequence for which the position
 // table has rows.
@@ -228,7 +222,7 @@ func (c Config) Identity() map[string]string {
 	delete(fields, "id2label")
 	values := map[string]string{"id2label": names}
 	for key, value := range fields {
-		values[key] = string(value)
+		values[c.key(key)] = string(value)
 	}
 	return values
 }

@@ -12,8 +12,8 @@ import (
 // TestReadConfigFaults reads testdata/NAME.bad/config.json.
 func TestReadConfigFaults(t *testing.T) {
 	for name, want := range map[string]string{
-		"architecture":       `model_type is "gpt2"; want roberta, bert or mpnet`,
-		"no_architecture":    `model_type is ""; want roberta, bert or mpnet`,
+		"architecture":       `model_type is "gpt2"; want roberta, bert, mpnet or distilbert`,
+		"no_architecture":    `model_type is ""; want roberta, bert, mpnet or distilbert`,
 		"width":              "hidden_size is 0; want at least 1",
 		"layers":             "num_hidden_layers is -3; want at least 1",
 		"heads":              "num_attention_heads is 0; want at least 1",
@@ -34,6 +34,8 @@ func TestReadConfigFaults(t *testing.T) {
 		"mpnet_buckets": "relative_attention_num_buckets is 16; want 32, the number for which transformers computes the " +
 			"buckets",
 		"mpnet_no_room": "max_position_embeddings is 2; want more than 2, the number of the first position",
+		"distilbert_keys": "dim 8 is not a multiple of n_heads 3; want equal heads\nmodel: read " +
+			filepath.Join("testdata", "distilbert_keys.bad", "config.json") + ": dropout is 1; want at least 0 and less than 1",
 		"two_faults": "vocab_size is 0; want at least 1\nmodel: read " +
 			filepath.Join("testdata", "two_faults.bad", "config.json") +
 			`: hidden_act is "silu"; want gelu, gelu_new, gelu_pytorch_tanh or relu`,
@@ -128,6 +130,17 @@ func TestReadConfigDefaults(t *testing.T) {
 	if mpnet.Buckets != 32 || mpnet.Types != 0 || mpnet.ClassifierDropout != nil || mpnet.MaxTokens() != 14 {
 		t.Errorf("config %+v with %d tokens; want 32 buckets, no types, no dropout of its own for the head and 14 tokens",
 			mpnet, mpnet.MaxTokens())
+	}
+	// These are the keys that DistilBERT has under other names, the epsilon of its norms, and the dropout of its head.
+	distilbert, err := model.ReadConfig("testdata/distilbert_defaults")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if distilbert.Width != 8 || distilbert.Layers != 2 || distilbert.Heads != 4 || distilbert.FF != 12 ||
+		distilbert.Eps != 1e-12 || distilbert.Types != 0 || *distilbert.ClassifierDropout != 0.2 ||
+		distilbert.MaxTokens() != 16 || distilbert.Identity()["n_heads"] != "4" {
+		t.Errorf("config %+v with identity %v; want the values of its config.json and the defaults of DistilBertConfig",
+			distilbert, distilbert.Identity())
 	}
 	// An encoder without buckets has the identity that it had before there was MPNet.
 	const buckets = "relative_attention_num_buckets"

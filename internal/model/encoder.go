@@ -1,5 +1,5 @@
-// Package model has the pretrained networks: BERT, RoBERTa and MPNet encoders with a classification head, and decoders
-// of the LLaMA family, read from Hugging Face model directories and run over packed batches.
+// Package model has the pretrained networks: BERT, RoBERTa, MPNet and DistilBERT encoders with a classification head,
+// and decoders of the LLaMA family, read from Hugging Face model directories and run over packed batches.
 //
 // It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees
 // every linear layer, the end of every half of a layer, and every layer.
@@ -14,20 +14,20 @@ import (
 
 type norm struct{ gamma, beta *tape.Param }
 
-// Encoder is a BERT, RoBERTa or MPNet encoder with its classification head.
+// Encoder is an encoder of one of the families, with its classification head.
 type Encoder struct {
 	Config
 	// Prefix is the encoder's name in a checkpoint of the whole network.
 	Prefix string
 	// HeadOrigin is the origin of the head's values.
 	HeadOrigin            HeadOrigin
-	word, position, types *tape.Param // types is nil for MPNet
+	word, position, types *tape.Param // types is nil for MPNet and DistilBERT
 	relative              relative    // MPNet
 	norm                  norm
 	blocks                []block
 	sites                 []Site
 	pooler                Linear // BERT
-	dense                 Linear // the head of RoBERTa and MPNet
+	dense                 Linear // the head of the others
 	out                   Linear
 	head, base            []*tape.Param
 	act                   compute.Act
@@ -47,12 +47,12 @@ func (m *Encoder) KeyValueSize() int { return m.Width }
 func (m *Encoder) KeyValueHeads() int { return m.Heads }
 
 // Path returns the path of the stack of layers in a checkpoint, for example roberta.encoder.
-func (m *Encoder) Path() string { return m.Prefix + ".encoder" }
+func (m *Encoder) Path() string { return m.Prefix + "." + m.family().stack }
 
 // LayerPath returns the path of layer l in a checkpoint.
 func (m *Encoder) LayerPath(l int) string { return fmt.Sprintf("%s.layer.%d", m.Path(), l) }
 
-// Sites returns the linear layers of all layers in the order of SiteNames or MPNetSiteNames.
+// Sites returns the linear layers of all layers in the order of SiteNames.
 func (m *Encoder) Sites() []Site { return m.sites }
 
 // Linear returns the linear layer at a site.
@@ -99,13 +99,16 @@ func (m *Encoder) Forward(p *Pass) *tape.Var {
 
 // classify computes the head as Hugging Face does. For RoBERTa and MPNet it is dropout,
 // dense, tanh, dropout and projection; for BERT it is the pooler (dense, tanh), dropout
-// and projection.
+// and projection; for DistilBERT it is dense, ReLU, dropout and projection.
 func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
-	if m.pools() {
+	f := m.family()
+	if f.dropsInput {
+		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Read))
+	}
+	if f.pools() {
 		x = p.Linear(x, m.pooler.W, m.pooler.B, compute.Tanh)
 	} else {
-		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Read))
-		x = p.Linear(x, m.dense.W, m.dense.B, compute.Tanh)
+		x = p.Linear(x, m.dense.W, m.dense.B, f.act)
 	}
 	x = p.Dropout(x, p.Mask(siteHead+1, m.classifierDropout(), p.Read))
 	return p.Linear(x, m.out.W, m.out.B, compute.Identity)

@@ -26,49 +26,48 @@ func New(
 	dev compute.Device, c Config, outputs int, seed uint64, trains func(name string) bool, src Source,
 ) (*Encoder, error) {
 	b := builder{dev: dev, src: src, seed: seed, trains: trains, fourBit: c.FourBit}
-	m := &Encoder{Config: c, Prefix: c.Type, act: activations[c.Activation]}
+	f := c.family()
+	m := &Encoder{Config: c, Prefix: f.prefix, act: activations[c.Activation]}
 	b.prefix = m.Prefix + "."
 	e := "embeddings."
 	m.word = b.param(e+"word_embeddings.weight", c.Vocab, c.Width)
 	m.position = b.param(e+"position_embeddings.weight", c.Positions, c.Width)
-	if c.Type != mpnet {
+	if f.types {
 		m.types = b.param(e+"token_type_embeddings.weight", c.Types, c.Width)
 	}
 	m.norm = b.norm(e+"LayerNorm", c.Width)
-	names, attentionNorm := SiteNames, "attention.output.LayerNorm"
 	if c.Type == mpnet {
-		names, attentionNorm = MPNetSiteNames, "attention.LayerNorm"
 		m.relative = newRelative(&b, c)
 	}
 	for l := 0; l < c.Layers && b.err == nil; l++ {
 		var k block
-		for i, name := range names {
+		for i, name := range f.sites {
 			in, out := c.Width, c.Width
-			switch name {
-			case Intermediate:
+			switch i {
+			case siteIntermediate:
 				out = c.FF
-			case Output:
+			case siteOutput:
 				in = c.FF
 			}
 			s := Site{Layer: l, Index: i, Name: name, Path: m.LayerPath(l) + "." + name}
 			m.sites = append(m.sites, s)
 			k.linear = append(k.linear, b.linear(strings.TrimPrefix(s.Path, b.prefix), out, in))
 		}
-		p := fmt.Sprintf("encoder.layer.%d.", l)
-		k.norm1, k.norm2 = b.norm(p+attentionNorm, c.Width), b.norm(p+"output.LayerNorm", c.Width)
+		p := strings.TrimPrefix(m.LayerPath(l), b.prefix) + "."
+		k.norm1, k.norm2 = b.norm(p+f.norms[0], c.Width), b.norm(p+f.norms[1], c.Width)
 		m.blocks = append(m.blocks, k)
 	}
-	if c.pools() {
+	if f.pools() {
 		// A checkpoint without a pooler, as sentence encoders have, gets a new one.
 		// Because it starts at random, it belongs to the head, which is trained.
 		m.pooler = b.linear("pooler.dense", c.Width, c.Width)
 	}
 	m.base = b.params
 	b.params, b.prefix, b.head = b.drawn, "", true
-	if !c.pools() {
-		m.dense = b.linear("classifier.dense", c.Width, c.Width)
+	if !f.pools() {
+		m.dense = b.linear(f.dense, c.Width, c.Width)
 	}
-	m.out = b.linear(outName(c), outputs, c.Width)
+	m.out = b.linear(f.out, outputs, c.Width)
 	m.head = b.params
 	return m, b.err
 }
@@ -103,7 +102,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 		if err := w.ReadFinite(dst, stored); err != nil {
 			return nil, false, err
 		}
-		if strings.HasPrefix(name, outName(c)+".") {
+		if strings.HasPrefix(name, c.family().out+".") {
 			dst = permuted(dst, head.Rows)
 		}
 		return dst, true, nil
@@ -135,9 +134,9 @@ func checkWeights(w *bitsandbytes.Model, dir string, own *Config) error {
 	config := filepath.Join(dir, configFile)
 	names := w.Names()
 	if layers := storedLayers(c, names); layers != c.Layers && layers > 0 {
-		return fmt.Errorf("model: load %s: num_hidden_layers is %d, but the weights have %s; use the config.json "+
+		return fmt.Errorf("model: load %s: %s is %d, but the weights have %s; use the config.json "+
 			"of these weights",
-			config, c.Layers, place.Count(layers, "layer", "layers"))
+			config, c.key("num_hidden_layers"), c.Layers, place.Count(layers, "layer", "layers"))
 	}
 	read := map[string]bool{}
 	// New calls the source for each parameter of c, on a device that only counts
@@ -179,14 +178,14 @@ func checkWeights(w *bitsandbytes.Model, dir string, own *Config) error {
 }
 
 // isHead reports whether a parameter belongs to the classification head.
-func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.Type+".") }
+func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.family().prefix+".") }
 
-var layerName = regexp.MustCompile(`^encoder\.layer\.(\d+)\.`)
+var layerName = regexp.MustCompile(`^(?:encoder|transformer)\.layer\.(\d+)\.`)
 
 // storedLayers returns the number of encoder layers that have tensors in names.
 func storedLayers(c Config, names []string) (layers int) {
 	for _, name := range names {
-		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.Type+".")); m != nil {
+		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.family().prefix+".")); m != nil {
 			// A number that does not fit an int is not a layer of c in any case.
 			l, _ := strconv.Atoi(m[1])
 			layers = max(layers, l+1)
@@ -198,25 +197,26 @@ func storedLayers(c Config, names []string) (layers int) {
 // belongsToEncoder reports whether an encoder uses a tensor of the weights. It does not
 // use a pooler unless it is BERT's, or the constants that old releases of transformers saved.
 func belongsToEncoder(c Config, name string) bool {
-	bare := strings.TrimPrefix(name, c.Type+".")
+	bare := strings.TrimPrefix(name, c.family().prefix+".")
 	switch bare {
 	case "embeddings.position_ids", "embeddings.token_type_ids":
 		return false
 	}
-	return strings.HasPrefix(bare, "embeddings.") || strings.HasPrefix(bare, "encoder.")
+	return strings.HasPrefix(bare, "embeddings.") || strings.HasPrefix(bare, c.family().stack+".")
 }
 
 // headOrigin decides whether the head in w can be used.
 func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 	stored := map[string][]int{}
 	for _, name := range w.Names() {
-		if strings.HasPrefix(name, "classifier.") {
+		if strings.HasPrefix(name, "classifier.") || strings.HasPrefix(name, "pre_classifier.") {
 			_, stored[name], _ = w.Info(name)
 		}
 	}
-	want := map[string][]int{outName(c) + ".weight": {head.Outputs, c.Width}, outName(c) + ".bias": {head.Outputs}}
-	if !c.pools() {
-		want["classifier.dense.weight"], want["classifier.dense.bias"] = []int{c.Width, c.Width}, []int{c.Width}
+	f := c.family()
+	want := map[string][]int{f.out + ".weight": {head.Outputs, c.Width}, f.out + ".bias": {head.Outputs}}
+	if !f.pools() {
+		want[f.dense+".weight"], want[f.dense+".bias"] = []int{c.Width, c.Width}, []int{c.Width}
 	}
 	switch {
 	case len(stored) == 0:
@@ -225,14 +225,6 @@ func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 		return HeadUnrelated
 	}
 	return HeadTaken
-}
-
-// outName returns the name of the layer that computes the logits.
-func outName(c Config) string {
-	if c.pools() {
-		return "classifier"
-	}
-	return "classifier.out_proj"
 }
 
 // storedName returns the name under which the weights have a parameter.
@@ -247,7 +239,7 @@ func storedName(w *bitsandbytes.Model, c Config, name string) (string, bool) {
 		old = base + "LayerNorm.beta"
 	}
 	for _, n := range []string{name, old} {
-		for _, stored := range []string{n, strings.TrimPrefix(n, c.Type+".")} {
+		for _, stored := range []string{n, strings.TrimPrefix(n, c.family().prefix+".")} {
 			if _, _, ok := w.Info(stored); ok {
 				return stored, true
 			}

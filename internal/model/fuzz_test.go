@@ -14,8 +14,8 @@ import (
 // FuzzReadConfig loads tiny weights with an arbitrary config.json. Either it is
 // refused with an error of one line, or the model has the sizes of the weights.
 func FuzzReadConfig(f *testing.F) {
-	for _, name := range []string{"roberta", "bert", "mpnet"} {
-		raw, err := os.ReadFile(filepath.Join(goldenDir, name, "config.json"))
+	for _, name := range encoders {
+		raw, err := os.ReadFile(filepath.Join(golden(name), "config.json"))
 		if err != nil {
 			f.Fatal(err)
 		}

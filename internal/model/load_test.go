@@ -23,13 +23,24 @@ import (
 
 const goldenDir = "../../testdata/golden"
 
+// encoders are the golden models, one of each family.
+var encoders = []string{"roberta", "bert", "mpnet", "distilbert"}
+
+// golden returns the directory of a golden model.
+func golden(kind string) string {
+	if kind == "distilbert" {
+		return filepath.Join("../../testdata/golden_encoders", kind)
+	}
+	return filepath.Join(goldenDir, kind)
+}
+
 // weights are the tensors of a model directory. A test changes them and writes
 // them to another directory.
 type weights map[string]checkpoint.Tensor
 
 func readWeights(t *testing.T, name string) weights {
 	t.Helper()
-	m, err := checkpoint.OpenModel(filepath.Join(goldenDir, name))
+	m, err := checkpoint.OpenModel(golden(name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +96,7 @@ func (w weights) list() (list []checkpoint.Tensor) {
 // dir returns a new model directory with the config.json of a golden model.
 func dir(t *testing.T, config string) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(goldenDir, config, "config.json"))
+	raw, err := os.ReadFile(filepath.Join(golden(config), "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +170,7 @@ func stored(outputs int) model.Head {
 	return h
 }
 
-var outputs = map[string]int{"roberta": 3, "bert": 2, "mpnet": 3}
+var outputs = map[string]int{"roberta": 3, "bert": 2, "mpnet": 3, "distilbert": 3}
 
 // sample returns a batch that every golden model accepts.
 func sample(lengths ...int) (b model.Batch) {
@@ -202,8 +213,8 @@ func TestLoadNames(t *testing.T) {
 		})
 	}
 	old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta")
-	for _, kind := range []string{"roberta", "bert", "mpnet"} {
-		_, original := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+	for _, kind := range encoders {
+		_, original := load(t, golden(kind), outputs[kind], 1)
 		bare := func(name string) string { return strings.TrimPrefix(name, kind+".") }
 		for name, save := range map[string]func(t *testing.T, d string, w weights){
 			"prefix=no":  func(t *testing.T, d string, w weights) { w.renamed(bare).write(t, d, "model.safetensors") },
@@ -270,10 +281,10 @@ func sameModel(t *testing.T, got, want *model.Encoder) {
 // none is transposed or swapped. The golden test of package train compares
 // their effect.
 func TestLoadValues(t *testing.T) {
-	for _, kind := range []string{"roberta", "bert", "mpnet"} {
+	for _, kind := range encoders {
 		t.Run("type="+kind, func(t *testing.T) {
 			w := readWeights(t, kind)
-			_, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+			_, m := load(t, golden(kind), outputs[kind], 1)
 			for _, p := range slices.Concat(m.Base(), m.Head()) {
 				want, ok := w[p.Name]
 				if !ok || !slices.Equal(want.Shape, p.Value.Shape) {

@@ -80,9 +80,11 @@ const (
 )
 
 // SiteNames has the linear layers of a layer of BERT and RoBERTa in the order of a
-// forward pass, and MPNetSiteNames those of MPNet.
+// forward pass. MPNetSiteNames and DistilBERTSiteNames have those of MPNet and of DistilBERT.
 var (
 	SiteNames      = []string{Query, Key, Value, AttentionOutput, Intermediate, Output}
 	MPNetSiteNames = []string{"attention.attn.q", "attention.attn.k", "attention.attn.v", "attention.attn.o", Intermediate,
 		Output}
+	DistilBERTSiteNames = []string{"attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin",
+		"ffn.lin1", "ffn.lin2"}
 )

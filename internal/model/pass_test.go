@@ -44,9 +44,9 @@ func near(t *testing.T, what string, got, want []float64) {
 
 // TestPacking: sequences of one batch do not influence each other.
 func TestPacking(t *testing.T) {
-	for _, kind := range []string{"roberta", "bert", "mpnet"} {
+	for _, kind := range encoders {
 		t.Run("type="+kind, func(t *testing.T) {
-			dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+			dev, m := load(t, golden(kind), outputs[kind], 1)
 			b, k := sample(7, 1, 12, 2, 40, 3), outputs[kind]
 			for i := range b.Types {
 				b.Types[i] = int32(i / 3 % max(1, m.Types))
@@ -74,7 +74,7 @@ func TestMasks(t *testing.T) {
 	for _, kind := range []string{"roberta", "bert"} {
 		for _, method := range adapter.Names() {
 			t.Run("type="+kind+"/method="+method, func(t *testing.T) {
-				dev, m := load(t, filepath.Join(goldenDir, kind), outputs[kind], 1)
+				dev, m := load(t, golden(kind), outputs[kind], 1)
 				p := 0.25
 				m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.2, 0.3, nil
 				a, err := adapter.Attach(dev, m,

@@ -14,10 +14,11 @@ func (m *Encoder) WithHead(dev compute.Device, outputs int) (*Encoder, error) {
 			c.pooler = b.linear(m.Prefix+".pooler.dense", m.Width, m.Width)
 		}
 	}
-	if !m.pools() {
-		c.dense = b.linear("classifier.dense", m.Width, m.Width)
+	f := m.family()
+	if !f.pools() {
+		c.dense = b.linear(f.dense, m.Width, m.Width)
 	}
-	c.out = b.linear(outName(m.Config), outputs, m.Width)
+	c.out = b.linear(f.out, outputs, m.Width)
 	c.head = b.params
 	return &c, b.err
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,7 @@ type golden struct {
 	MultiLabel bool       `json:"multi_label"`
 	BFloat16   tolerances `json:"torch_bfloat16_relative"`
 	file       *checkpoint.File
+	models     string // directory of the base models
 }
 
 // tolerances has, for each kind of value, the largest allowed error by the
@@ -107,6 +109,7 @@ func goldensIn(t *testing.T, dir string) map[string]*golden {
 		t.Fatal(err)
 	}
 	for name, g := range manifest.Cases {
+		g.models = goldenDir
 		if g.file, err = checkpoint.Open(filepath.Join(dir, name+".safetensors")); err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +171,7 @@ func storedHead(outputs int) model.Head {
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
 	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(goldenDir, g.Model), storedHead(outputs), 1,
+	m, err := model.Load(dev, filepath.Join(g.models, g.Model), storedHead(outputs), 1,
 		adapter.NewConfig(g.Method).Trains())
 	if err != nil {
 		t.Fatal(err)
@@ -206,8 +209,11 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 
 // queryAndValue returns the names of the linear layers that LoRA adapts by default.
 func queryAndValue(m *model.Encoder) []string {
-	if m.Type == "mpnet" {
+	switch m.Type {
+	case "mpnet":
 		return []string{"q", "v"}
+	case "distilbert":
+		return []string{"q_lin", "v_lin"}
 	}
 	return []string{"query", "value"}
 }
@@ -215,7 +221,8 @@ func queryAndValue(m *model.Encoder) []string {
 // keyBias reports whether a name is that of a bias of keys. A constant that is added to every key shifts all scores of
 // a query equally, so the true gradient is zero.
 func keyBias(name string) bool {
-	return strings.HasSuffix(name, "key.bias") || strings.HasSuffix(name, ".k.bias")
+	return slices.ContainsFunc([]string{"key.bias", ".k.bias", ".k_lin.bias"},
+		func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 func noDropout(m *model.Encoder) {
@@ -236,6 +243,16 @@ func (g *golden) fileName(p *tape.Param) string {
 // PyTorch, Hugging Face and PEFT, which compute with padding and in float64.
 func TestGolden(t *testing.T) {
 	for name, g := range goldens(t) {
+		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGolden(t, g, cpu.Open[float32](2), exactly(1e-5)) })
+		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGolden(t, g, cpu.Open[float64](2), exactly(5e-7)) })
+	}
+}
+
+// TestGoldenEncoders does the same for encoders whose models scripts/golden_encoders.py made.
+func TestGoldenEncoders(t *testing.T) {
+	const dir = "../../testdata/golden_encoders"
+	for name, g := range goldensIn(t, dir) {
+		g.models = dir
 		t.Run("case="+name+"/dtype=float32", func(t *testing.T) { testGolden(t, g, cpu.Open[float32](2), exactly(1e-5)) })
 		t.Run("case="+name+"/dtype=float64", func(t *testing.T) { testGolden(t, g, cpu.Open[float64](2), exactly(5e-7)) })
 	}

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import nn
 
-ENCODERS = ("bert", "mpnet", "roberta")
+ENCODERS = ("bert", "distilbert", "mpnet", "roberta")
 DECODERS = ("llama", "mistral", "qwen2", "qwen3")
 
 
@@ -29,7 +29,7 @@ def stack_of(model: nn.Module) -> Stack:
     config: Any = getattr(model, "config", None)
     kind = getattr(config, "model_type", None)
     if kind in ENCODERS:
-        path, layers = f"{kind}.encoder", "layer"
+        path, layers = f"{kind}.{'transformer' if kind == 'distilbert' else 'encoder'}", "layer"
     elif kind in DECODERS:
         path, layers = "model", "layers"
     else:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
-    BertConfig, BertForSequenceClassification, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+    BertConfig, BertForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification, LlamaConfig,
+    LlamaForCausalLM, MistralConfig, MistralForCausalLM,
     MPNetConfig, MPNetForSequenceClassification, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
     RobertaConfig, RobertaForSequenceClassification,
 )
@@ -18,6 +19,7 @@ import lor2c_peft  # noqa: F401, registers the method
 
 ENCODERS = {
     "bert": (BertConfig, BertForSequenceClassification),
+    "distilbert": (DistilBertConfig, DistilBertForSequenceClassification),
     "mpnet": (MPNetConfig, MPNetForSequenceClassification),
     "roberta": (RobertaConfig, RobertaForSequenceClassification),
 }
@@ -40,6 +42,8 @@ def tiny(kind: str, layers: int = 4, width: int = 16, **more) -> nn.Module:
         config, model = DECODERS[kind]
     else:
         sizes |= {"num_labels": more.get("num_labels", 3)}
+        if kind == "distilbert":
+            sizes |= {"hidden_dim": sizes.pop("intermediate_size")}
         config, model = ENCODERS[kind]
     made = model(config(**sizes)).double().eval()
     # New biases and norms are zeros and ones, which would hide a wrong order of operations.
@@ -52,7 +56,9 @@ def tiny(kind: str, layers: int = 4, width: int = 16, **more) -> nn.Module:
 def layers_of(model: nn.Module) -> nn.ModuleList:
     """The layers of a tiny model."""
     kind = model.config.model_type
-    return model.get_submodule("model.layers" if kind in DECODERS else f"{kind}.encoder.layer")
+    return model.get_submodule(
+        "model.layers" if kind in DECODERS
+        else "distilbert.transformer.layer" if kind == "distilbert" else f"{kind}.encoder.layer")
 
 
 def ids(rows: int = 2, length: int = 9) -> torch.Tensor:

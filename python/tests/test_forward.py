@@ -25,7 +25,8 @@ def config_of(kind: str, form: str, **more) -> LoR2CConfig:
     """A configuration of a form. IMLoR2C has LoRA on layer 2, whose module is gone."""
     settings = dict(FORMS[form])
     if form == "injected":
-        names = ["q_proj", "v_proj"] if kind in DECODERS else ["q", "v"] if kind == "mpnet" else ["query", "value"]
+        names = ["q_proj", "v_proj"] if kind in DECODERS else ["q", "v"] if kind == "mpnet" else \
+            ["q_lin", "v_lin"] if kind == "distilbert" else ["query", "value"]
         settings["lor2c_injected"] = [
             {"layer": 2, "target_modules": names, "r": 2, "lora_alpha": 6, "lora_dropout": 0.0}
         ]

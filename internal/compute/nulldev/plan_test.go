@@ -35,8 +35,8 @@ func methods() map[string]adapter.Config {
 func stepper(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Config) *train.Stepper {
 	t.Helper()
 	m.HiddenDropout, m.AttentionDropout, m.ClassifierDropout = 0.1, 0.1, nil
-	if list, ok := c.Value("target_modules").([]string); ok && m.Type == "mpnet" {
-		c = c.With(adapter.Values{"target_modules": inMPNet(list)})
+	if list, ok := c.Value("target_modules").([]string); ok {
+		c = c.With(adapter.Values{"target_modules": sitesOf(m, list)})
 	}
 	method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 	if err != nil {
@@ -45,12 +45,12 @@ func stepper(t *testing.T, dev compute.Device, m *model.Encoder, c adapter.Confi
 	return train.NewStepper(dev, m, method, optim.Default(), 1, train.Classification(dev, 2, nil, 0), 1)
 }
 
-// inMPNet returns the linear layers of MPNet that have the places of those of BERT.
-func inMPNet(list []string) (own []string) {
+// sitesOf returns the linear layers of m that have the places of those of BERT.
+func sitesOf(m *model.Encoder, list []string) (own []string) {
 	for i, name := range model.SiteNames {
 		for _, target := range list {
 			if name == target || strings.HasSuffix(name, "."+target) {
-				own = append(own, model.MPNetSiteNames[i])
+				own = append(own, model.EncoderSites(m.Type)[i])
 				break
 			}
 		}
@@ -70,12 +70,12 @@ func batch(lengths ...int) (b model.Batch) {
 
 // TestPeak runs the same step on this device and on the CPU, and compares the predicted bytes with the bytes used.
 func TestPeak(t *testing.T) {
-	for _, kind := range []string{"roberta", "bert", "mpnet"} {
+	for _, kind := range []string{"golden/roberta", "golden/bert", "golden/mpnet", "golden_encoders/distilbert"} {
 		for name, c := range methods() {
 			for _, lengths := range [][]int{{2}, {40}, {2, 2, 2}, {7, 12, 3, 40, 2}, {9, 9, 9, 9, 9, 9, 9, 9, 9}} {
 				t.Run(fmt.Sprintf("type=%s/method=%s/lengths=%v", kind, name, lengths), func(t *testing.T) {
 					run := func(dev compute.Device) (step, eval compute.Stats) {
-						m, err := model.Load(dev, filepath.Join("../../../testdata/golden", kind), model.Head{Outputs: 2}, 1, nil)
+						m, err := model.Load(dev, filepath.Join("../../../testdata", kind), model.Head{Outputs: 2}, 1, nil)
 						if err != nil {
 							t.Fatal(err)
 						}

@@ -1,0 +1,69 @@
+package model
+
+import "github.com/lor2c/lor2c/internal/compute"
+
+// These are the types of encoders.
+const (
+	roberta    = "roberta"
+	bert       = "bert"
+	mpnet      = "mpnet"
+	distilbert = "distilbert"
+)
+
+// encoderFamily is what the encoders of a type have in common and others do not.
+type encoderFamily struct {
+	class  string // the class of transformers that has a head for sequences
+	prefix string // name of the encoder in a checkpoint of the whole network
+	stack  string // name of the stack of layers in the encoder
+	// sites has the linear layers of a layer in the order of SiteNames, and norms the LayerNorm behind the attention and
+	// the one behind the feed-forward layers.
+	sites []string
+	norms [2]string
+	types bool // the embedding adds the types of tokens
+	pad   int  // the default of pad_token_id
+	// dense is the layer of the head in front of out, with its activation. The head of BERT reads a pooler instead.
+	dense string
+	act   compute.Act
+	out   string
+	// dropsInput is true if the head has a dropout in front of dense.
+	dropsInput bool
+}
+
+// mpnetPosition is the position id of MPNet's first token.
+const mpnetPosition = 2
+
+// encoderFamilies has the types of encoders by model_type.
+var encoderFamilies = map[string]encoderFamily{
+	roberta: {
+		class: "RobertaForSequenceClassification", prefix: roberta, stack: "encoder", sites: SiteNames,
+		norms: [2]string{"attention.output.LayerNorm", "output.LayerNorm"}, types: true, pad: 1,
+		dense: "classifier.dense", act: compute.Tanh, out: "classifier.out_proj", dropsInput: true,
+	},
+	bert: {
+		class: "BertForSequenceClassification", prefix: bert, stack: "encoder", sites: SiteNames,
+		norms: [2]string{"attention.output.LayerNorm", "output.LayerNorm"}, types: true,
+		out: "classifier",
+	},
+	mpnet: {
+		class: "MPNetForSequenceClassification", prefix: mpnet, stack: "encoder", sites: MPNetSiteNames,
+		norms: [2]string{"attention.LayerNorm", "output.LayerNorm"}, pad: 1,
+		dense: "classifier.dense", act: compute.Tanh, out: "classifier.out_proj", dropsInput: true,
+	},
+	distilbert: {
+		class: "DistilBertForSequenceClassification", prefix: distilbert, stack: "transformer", sites: DistilBERTSiteNames,
+		norms: [2]string{"sa_layer_norm", "output_layer_norm"},
+		dense: "pre_classifier", act: compute.ReLU, out: "classifier",
+	},
+}
+
+func (c Config) family() encoderFamily { return encoderFamilies[c.Type] }
+
+// SequenceClass returns the class of transformers for an encoder of a model_type with a head for sequences.
+func SequenceClass(modelType string) string { return encoderFamilies[modelType].class }
+
+// EncoderSites returns the linear layers of a layer of an encoder of a model_type, in the order of SiteNames. It
+// returns nil for another model_type.
+func EncoderSites(modelType string) []string { return encoderFamilies[modelType].sites }
+
+// pools reports whether the head reads a pooler, as BERT's does. Other encoders have a head with a layer of its own.
+func (f encoderFamily) pools() bool { return f.dense == "" }
