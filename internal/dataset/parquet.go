@@ -143,8 +143,8 @@ func (g glueTask) decodeShard(path string, raw []byte, needLabel bool) (examples
 func openShard(path string, raw []byte) (*shard, error) {
 	// The library allocates as many bytes for the footer as the length after it
 	// says.
-	if n := len(raw); n >= 12 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(n-12) &&
-		bytes.HasSuffix(raw, []byte("PAR1")) {
+	if n := len(raw); n >= 8 && int64(binary.LittleEndian.Uint32(raw[n-8:])) > int64(max(n-12, 0)) &&
+		(bytes.HasSuffix(raw, []byte("PAR1")) || bytes.HasSuffix(raw, []byte("PARE"))) {
 		return nil, fmt.Errorf("dataset: read %s: the footer says that it is longer than the file; want a parquet file", path)
 	}
 	f, err := parquet.OpenFile(bytes.NewReader(raw), int64(len(raw)), parquet.SkipPageIndex(true),

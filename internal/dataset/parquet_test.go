@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -78,6 +79,20 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
+// TestLengthOfFooter: no memory is allocated for a footer that the file is too short for.
+func TestLengthOfFooter(t *testing.T) {
+	for _, raw := range []string{"PAR1\xff\xff\xff\xffPAR1", "PAR1\x00\x00\x00\x7fPARE", "PAR1\a\xbc\xffPAR1", "\xff\xff\xff\xffPAR1"} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := openShard("f", []byte(raw))
+		runtime.ReadMemStats(&after)
+		want := "dataset: read f: the footer says that it is longer than the file; want a parquet file"
+		if err == nil || err.Error() != want || after.TotalAlloc-before.TotalAlloc > 1<<20 {
+			t.Errorf("%q: %d bytes, error %v", raw, after.TotalAlloc-before.TotalAlloc, err)
+		}
+	}
+}
+
 // FuzzParquet: any file gives an error of one line or valid text, never a
 // panic, and memory stays within the budget.
 func FuzzParquet(f *testing.F) {
@@ -90,6 +105,7 @@ func FuzzParquet(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Add([]byte("PAR1\xff\xff\xff\xffPAR1"))
+	f.Add([]byte("PAR1\a\xbc\xffPAR1"))
 	sst2, _ := glueByName("sst2")
 	mnli, _ := glueByName("mnli")
 	f.Fuzz(func(t *testing.T, raw []byte) {
