@@ -3,6 +3,7 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +30,7 @@ type view struct {
 	dir    string
 	tail   runlog.Tail
 	config *config.Config
+	file   os.FileInfo // of the run file when config was read
 
 	timing   []runlog.Timing
 	finished bool
@@ -37,16 +39,29 @@ type view struct {
 	grew     bool   // records were written since the first call of read
 	resident int64  // bytes of the process in main memory; 0 if not known
 	memory   string // the plan of the memory, as the run logged it
-	damage   error  // of metrics.jsonl
+	damage   error  // of metrics.jsonl or, while it is watched, of the run file
 }
 
 // openView reads the settings of a run.
 func openView(dir string) (*view, error) {
-	cfg, err := config.Load(filepath.Join(dir, train.ConfigFile), nil, nil)
-	if err != nil {
-		return nil, err
+	v := &view{dir: dir, tail: runlog.Tail{Dir: dir}}
+	return v, v.settings()
+}
+
+// settings reads the run file, unless it is the one that was read before. A run that is extended replaces it.
+func (v *view) settings() error {
+	path := filepath.Join(v.dir, train.ConfigFile)
+	info, err := os.Stat(path)
+	if err == nil && v.file != nil && os.SameFile(info, v.file) && info.Size() == v.file.Size() &&
+		info.ModTime().Equal(v.file.ModTime()) {
+		return nil
 	}
-	return &view{dir: dir, tail: runlog.Tail{Dir: dir}, config: cfg}, nil
+	cfg, err := config.Load(path, nil, nil)
+	if err != nil {
+		return err
+	}
+	v.config, v.file = cfg, info
+	return nil
 }
 
 // read reads what was written since the last call.
@@ -55,7 +70,7 @@ func (v *view) read() error {
 		return err
 	}
 	before := v.tail.Written()
-	v.damage = v.tail.Read()
+	v.damage = cmp.Or(v.tail.Read(), v.settings())
 	if after := v.tail.Written(); before != nil && after != nil && after.ModTime().After(before.ModTime()) {
 		v.grew = true
 	}

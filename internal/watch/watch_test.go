@@ -128,6 +128,38 @@ func TestFrameOfLittle(t *testing.T) {
 	}
 }
 
+// TestExtended: a run that is extended while it is watched has its new number of steps, and a run file that cannot be
+// read any more is reported beside the picture of the last one.
+func TestExtended(t *testing.T) {
+	dir := runDir(t, filepath.Join(t.TempDir(), "run"), records)
+	v, err := openView(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(text string) string {
+		t.Helper()
+		path := filepath.Join(dir, train.ConfigFile)
+		if err := os.WriteFile(path+".new", []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.read(); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(v.frame(terminal.Terminal{}, plainWidth, time.Now()), "\n")
+	}
+	extended := strings.Replace(runFile, "epochs: 4,", "epochs: 4, extend_epochs: [2],", 1)
+	for _, c := range []struct{ file, want string }{
+		{runFile, "step 3/12"}, {extended, "step 3/18"}, {"model: [", "step 3/18"}, {"model: [", train.ConfigFile},
+	} {
+		if got := replace(c.file); !strings.Contains(got, c.want) {
+			t.Errorf("%q: no %q in\n%s", c.file, c.want, got)
+		}
+	}
+}
+
 // TestHostile: records that no run writes have a picture, and nothing in them controls the terminal.
 func TestHostile(t *testing.T) {
 	plan, _, _ := strings.Cut(records, "\n")
