@@ -61,8 +61,8 @@ func newTrainCommand() *cobra.Command {
 			"--init-adapter begins a new run with the values of an adapter of the same method on the same base model; the "+
 			"optimizer and the learning rate start from the beginning.\n\n"+
 			"--dry-run prints what the run needs and does, and begins nothing: the memory by purpose and the largest "+
-			"micro-batch that fits, the disk, the steps, the planned merges and injections, and the time, which ten steps "+
-			"tell. If the memory does not suffice, it names changes with which it does and ends with code 7, as the run "+
+			"micro-batch that fits, the disk, the steps, the planned merges and injections, and the time, which up to ten "+
+			"steps tell. If the memory does not suffice, it names changes with which it does and ends with code 7, as the run "+
 			"would. --budget 2h also measures smaller micro-batches, which change no result but rounding, takes the fastest, "+
 			"and says which length of the run ends in that time.", ""),
 		Example: "  lor2c train -c run.yaml\n" +

@@ -69,8 +69,9 @@ func printForecast(s *terminal.Screen, f *train.Forecast) {
 	line("disk: %s a checkpoint, %d kept, %s in all with final/", place.Bytes(f.Disk.Checkpoint), f.Disk.Kept,
 		place.Bytes(f.Disk.Total))
 	if t := f.Time; t != nil {
-		line("time: %s, %s to %s at the pace of the fastest and slowest of %d steps; %.3g s a step, %.3g s an evaluation, "+
-			"%.0f tok/s", duration(t.Seconds), duration(t.Low), duration(t.High), t.Measured, t.Step, t.Evaluation, t.Tokens)
+		line("time: %s, %s to %s at the pace of the fastest and slowest of %s; %.3g s a step, %.3g s an evaluation, "+
+			"%.0f tok/s", duration(t.Seconds), duration(t.Low), duration(t.High), place.Count(t.Measured, "step", "steps"),
+			t.Step, t.Evaluation, t.Tokens)
 	}
 	printChoice(line, f)
 	for _, note := range f.Notes {

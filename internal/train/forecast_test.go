@@ -156,12 +156,12 @@ func bytesIn(t *testing.T, dir string) (n int64) {
 // are measured and of the evaluation.
 func TestForecastTime(t *testing.T) {
 	c := demoConfig(t, t.TempDir(), 40)
-	c.Train.EvalBatchSize = 24 // the dev split in one pass
+	c.Train.Epochs, c.Train.EvalBatchSize = 3, 24 // enough steps, and the dev split in one pass
 	f := predicted(t, c, cpu.Open[float32](2), 0, ticking(nil))
 	s, train, _ := loaded(t, c)
 	sum, fewest, most := 0, math.MaxInt, 0
 	for i := warmUpSteps; i < warmUpSteps+calibrationSteps; i++ {
-		n := train.tokens(s.step(train.Len(), 1+i%f.Work.Steps))
+		n := train.tokens(s.step(train.Len(), 1+i))
 		sum, fewest, most = sum+n, min(fewest, n), max(most, n)
 	}
 	evaluations := float64(f.Work.Evaluations)
@@ -173,6 +173,29 @@ func TestForecastTime(t *testing.T) {
 	} {
 		if math.Abs(got[0]-got[1]) > 1e-9*got[1] {
 			t.Errorf("%v seconds; want %v", got[0], got[1])
+		}
+	}
+}
+
+// TestForecastOfFewSteps: the forecast of a run takes no more steps and no more passes of an evaluation than the run,
+// and says how many steps it measured. A forecast reads the clock twice in each.
+func TestForecastOfFewSteps(t *testing.T) {
+	for _, c := range []struct{ steps, measured, passes int }{
+		{1, 1, 1 + 1}, {3, 1, 3 + 1}, {5, 3, 5 + 1}, {20, calibrationSteps, warmUpSteps + calibrationSteps + 1},
+	} {
+		cfg := demoConfig(t, t.TempDir(), 40)
+		cfg.Train.MaxSteps, cfg.Train.EvalEvery, cfg.Train.EvalBatchSize = c.steps, 20, 24 // one evaluation in one pass
+		readings := 0
+		f := predicted(t, cfg, cpu.Open[float32](2), 0, ticking(func(reading int) time.Duration {
+			readings = reading + 1
+			return time.Second
+		}))
+		if f.Work.Steps != c.steps || f.Work.Evaluations != 1 || f.Time.Measured != c.measured || readings != 2*c.passes {
+			t.Errorf("%d steps and %d evaluations: %d measured with %d readings; want %d with %d", f.Work.Steps,
+				f.Work.Evaluations, f.Time.Measured, readings, c.measured, 2*c.passes)
+		}
+		if !(f.Time.Low > 0) || f.Time.Low > f.Time.Seconds || f.Time.Seconds > f.Time.High {
+			t.Errorf("%d steps: %v seconds, %v to %v", c.steps, f.Time.Seconds, f.Time.Low, f.Time.High)
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/lor2c/lor2c/internal/model"
 )
 
-// These are the numbers of optimizer steps and of evaluation passes whose time is measured, of steps and passes before
-// them that are not, because they include work that is done once, of steps for each of several micro-batch sizes, and
-// of sizes.
+// These are the most optimizer steps and evaluation passes whose time is measured, the most steps before them that are
+// not, because they include work that is done once, the steps for each of several micro-batch sizes, and the most
+// sizes.
 const (
 	calibrationSteps = 10
 	warmUpSteps      = 2
@@ -63,13 +63,21 @@ func timed(ctx context.Context, warmUp, n int, now func() time.Time, pass func(i
 	return pace{slices.Min(paces), seconds / float64(tokens), slices.Max(paces)}, nil
 }
 
-// paceOfSteps measures n optimizer steps with micro-batches of a size, which begin with the first step of the run. The
-// values of the parameters are not used afterwards.
-func (r *run) paceOfSteps(ctx context.Context, micro, n int, now func() time.Time) (pace, error) {
+// sparing returns how many of n passes are measured, and how many of warmUp are made before them, so that they are not
+// more than those of the run. At least one is measured.
+func sparing(warmUp, n, ofRun int) (before, measured int) {
+	before = min(warmUp, ofRun-1)
+	return before, min(n, ofRun-before)
+}
+
+// paceOfSteps measures n optimizer steps with micro-batches of a size, or those that a shorter run has, beginning with
+// the first step of the run. It returns how many it measured. The values of the parameters are not used afterwards.
+func (r *run) paceOfSteps(ctx context.Context, micro, n int, now func() time.Time) (p pace, measured int, err error) {
 	t := r.session.Config.Train
 	t.MicroBatchSize = micro
-	return timed(ctx, warmUpSteps, n, now, func(i int) (tokens int, err error) {
-		step := 1 + i%r.steps
+	before, measured := sparing(warmUpSteps, n, r.steps)
+	p, err = timed(ctx, before, measured, now, func(i int) (tokens int, err error) {
+		step := 1 + i
 		indices := r.session.step(r.train.Len(), step)
 		batches := r.train.micro(indices, t)
 		if err := r.stepper.Step(step, batches, r.factor(step)); err != nil {
@@ -81,13 +89,15 @@ func (r *run) paceOfSteps(ctx context.Context, micro, n int, now func() time.Tim
 		}
 		return r.train.tokens(indices), err
 	})
+	return p, measured, err
 }
 
 // paceOfEvaluation measures passes over the first batches of the dev split.
 func (r *run) paceOfEvaluation(ctx context.Context, now func() time.Time) (pace, error) {
 	t := r.session.Config.Train
 	parts := r.test.Parts(sequence(r.test.Len()), t.EvalBatchSize, t.MicroBatchTokens)
-	return timed(ctx, 1, calibrationSteps, now, func(i int) (int, error) {
+	before, measured := sparing(1, calibrationSteps, len(parts)*r.evaluations())
+	return timed(ctx, before, measured, now, func(i int) (int, error) {
 		part := parts[i%len(parts)]
 		err := r.stepper.each(ctx, r.test, [][]int32{part}, func([]int32, model.Batch, []float32) {})
 		return r.test.tokens(part), err
@@ -101,7 +111,7 @@ func (r *run) measure(ctx context.Context, w WorkForecast, n int, now func() tim
 			return nil, blame(r.dev, "build "+r.out, err)
 		}
 	}
-	steps, err := r.paceOfSteps(ctx, r.session.Config.Train.MicroBatchSize, n, now)
+	steps, n, err := r.paceOfSteps(ctx, r.session.Config.Train.MicroBatchSize, n, now)
 	if err != nil {
 		return nil, blame(r.dev, "measure a step", err)
 	}
@@ -160,7 +170,7 @@ func (r *run) choose(ctx context.Context, f *Forecast, plan Plan, settings adapt
 	}
 	best := 0
 	for i, n := range sizes {
-		p, err := r.paceOfSteps(ctx, n, choiceSteps, now)
+		p, _, err := r.paceOfSteps(ctx, n, choiceSteps, now)
 		if err != nil {
 			return plan, blame(r.dev, "measure a step", err)
 		}
