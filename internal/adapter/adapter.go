@@ -4,6 +4,7 @@ package adapter
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -100,6 +101,8 @@ type Settings struct {
 	// Structure and Progress are what the method returned when it was saved. They
 	// are nil for a new method.
 	Structure, Progress json.RawMessage
+	// From is the path of the file that has Structure, for errors; "" without one.
+	From string
 }
 
 // spec describes a method to the rest of the program.
@@ -218,7 +221,11 @@ func FoldedWith(name string) string { return methods[name].foldedWith }
 // network; see [Config.On].
 func Attach(dev compute.Device, m model.Network, s Settings) (Method, error) {
 	s.Config = s.On(siteNames(m))
-	return methods[s.name].new(builder{dev, m, s})
+	method, err := methods[s.name].new(builder{dev, m, s})
+	if err != nil && s.From != "" {
+		return nil, fmt.Errorf("adapter: open %s: %w", s.From, err)
+	}
+	return method, err
 }
 
 // Count returns the number of scalars in params.

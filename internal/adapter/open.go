@@ -226,16 +226,15 @@ func (s *Saved) CheckBase(base Base) error {
 // Attach creates the method of the adapter for m, without its values, which Restore reads. An error about settings or a
 // structure that do not suit m names the file that has them.
 func (s *Saved) Attach(dev compute.Device, m model.Network, seed uint64) (Method, error) {
-	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed, Structure: s.Structure})
-	if err == nil {
-		return method, nil
-	}
-	err = fmt.Errorf("adapter: open %s: %w", s.described, err)
-	if !s.Sealed {
+	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed, Structure: s.Structure, From: s.described})
+	if err != nil && !s.Sealed {
 		err = place.Given(err)
 	}
-	return nil, err
+	return method, err
 }
+
+// Described returns the path of the file that has the settings and the structure of the adapter.
+func (s *Saved) Described() string { return s.described }
 
 // Restore copies the values of the file into the parameters of the method and the head.
 // It returns an error if a parameter is missing or has another shape, or if the file has

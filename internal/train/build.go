@@ -46,11 +46,12 @@ func (r *run) build(from string) (plan Plan, err error) {
 		}
 		defer saved.Close()
 		settings = r.settings(saved.Structure, r.state.Schedule)
+		settings.From = saved.Described()
 	} else if r.init != nil {
 		if err := r.checkInit(); err != nil {
 			return plan, err
 		}
-		settings.Structure = r.init.Structure
+		settings.Structure, settings.From = r.init.Structure, r.init.Described()
 	}
 	if plan, err = r.session.plan(r.dev, r.train, r.test, settings); err != nil {
 		return plan, err

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -372,7 +373,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 	sameFiles(t, contents(t, c.Out), want)
 }
 
-// TestDamagedState: a checkpoint that --resume names is checked too.
+// TestDamagedState: a checkpoint that --resume names is checked too, and an error names the file at fault.
 func TestDamagedState(t *testing.T) {
 	dir := t.TempDir()
 	c := demoConfig(t, dir, 16)
@@ -390,15 +391,26 @@ func TestDamagedState(t *testing.T) {
 	if _, err := Run(context.Background(), c, o); err != nil {
 		t.Errorf("resume %s: %v", last, err)
 	}
-	for _, damage := range []struct{ what, want string }{
-		{`{"format": 1, "step": "two"}`, "state.json:1:27: step holds a JSON string"},
-		{`{"format": 2}`, "the checkpoint has format 2; this lor2c reads 1"},
+	sound := contents(t, last)
+	layers := regexp.MustCompile(`"num_hidden_layers": \d+`)
+	ends := regexp.MustCompile(`("last": )\d+(\s*}\s*\])`)
+	for _, damage := range []struct {
+		file   string
+		change func(text string) string
+		want   string
+	}{
+		{stateFile, func(string) string { return `{"format": 1, "step": "two"}` },
+			"state.json:1:27: step holds a JSON string"},
+		{stateFile, func(string) string { return `{"format": 2}` }, "the checkpoint has format 2; this lor2c reads 1"},
+		{"lor2c.json", func(text string) string {
+			return ends.ReplaceAllString(layers.ReplaceAllString(text, `"num_hidden_layers": 99`), "${1}98$2")
+		}, filepath.Join("again", filepath.Base(last), "lor2c.json") + ": adapter: attach lor2c: module "},
 	} {
 		// The directory is written with its checksums, as another program might.
 		err := checkpoint.WriteDir(last, func(tmp string) error {
-			for name, text := range contents(t, last) {
-				if name == stateFile {
-					text = damage.what
+			for name, text := range sound {
+				if name == damage.file {
+					text = damage.change(text)
 				}
 				if err := os.WriteFile(filepath.Join(tmp, name), []byte(text), 0o644); err != nil {
 					return err
