@@ -253,8 +253,15 @@ func answer(ctx context.Context, e *evaluate.Evaluation, texts *generate.Texts, 
 	if err := e.On(rounding(dev)); err != nil {
 		return err
 	}
-	g, err := texts.Load(dev, texts.MaxTokens, o.settings.Seed)
+	plan, err := e.Plan(ctx, texts, dev)
 	if err != nil {
+		return err
+	}
+	g, err := texts.Load(dev, plan.Tokens, o.settings.Seed)
+	if err != nil {
+		return err
+	}
+	if err := g.Use(plan); err != nil {
 		return err
 	}
 	endsItself(ctx)

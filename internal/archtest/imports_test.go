@@ -91,7 +91,7 @@ var layers = []struct {
 			"internal/dataset", "internal/instruct"}},
 	{"internal/evaluate", []string{
 		"internal/place", "internal/infile", "internal/metric", "internal/identity", "internal/checkpoint",
-		"internal/outfile", "internal/tokenizer", "internal/benchmark", "internal/generate",
+		"internal/outfile", "internal/tokenizer", "internal/compute", "internal/benchmark", "internal/generate",
 	}},
 	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},

@@ -15,8 +15,8 @@ type Plan struct {
 	Cache   int64 // keys and values
 	Arena   int64 // activations of the largest pass
 	Texts   int   // how many texts of the greatest length fit the cache at a time
+	Tokens  int   // the greatest length
 	slots   int   // how many are continued at a time
-	tokens  int   // the greatest length
 	blocks  int   // of the cache
 }
 
@@ -28,6 +28,19 @@ func (p Plan) Total() int64 { return p.Weights + p.Cache + p.Arena }
 // smaller, so that fewer texts are continued at a time. If it does not fit with one text, Plan returns an error that
 // wraps compute.ErrOutOfMemory.
 func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
+	return t.plan(dev, slots, tokens, func(g *Generator) error { return g.pass(g.largest(slots, tokens)) })
+}
+
+// PlanScore plans memory for log-likelihoods of which those of q have the most tokens, as Plan does for continuations.
+func (t *Texts) PlanScore(dev compute.Device, q Query) (Plan, error) {
+	return t.plan(dev, 1, q.Tokens(), func(g *Generator) error {
+		_, err := g.score(q)
+		return err
+	})
+}
+
+// plan plans memory for the largest pass, which it calls on a device that only counts bytes.
+func (t *Texts) plan(dev compute.Device, slots, tokens int, pass func(*Generator) error) (Plan, error) {
 	null := nulldev.Like(dev)
 	c, err := model.ReadDecoderConfig(t.dir)
 	if err != nil {
@@ -44,12 +57,12 @@ func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, tokens: tokens}
+	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, Tokens: tokens}
 	if err := g.Prepare(slots, tokens); err != nil {
 		return Plan{}, err
 	}
 	p.Cache, p.blocks = null.Stats().PersistentBytes-p.Weights, g.cache.Blocks
-	if err := g.pass(g.largest(slots, tokens)); err != nil {
+	if err := pass(g); err != nil {
 		return Plan{}, err
 	}
 	p.Arena = null.Arena()
@@ -59,8 +72,8 @@ func (t *Texts) Plan(dev compute.Device, slots, tokens int) (Plan, error) {
 		p.Cache = block * int64(p.blocks)
 		if one := g.cache.Most; p.blocks < one {
 			return p, fmt.Errorf("generate: plan: %s needed for one text of %d tokens (weights %s, keys and values %s, "+
-				"activations %s), %s free; shorten the texts, with --context or --max-new-tokens, or use a device with more "+
-				"memory: %w",
+				"activations %s), %s free; shorten the texts, with --context, --max-new-tokens or --shots, or use a device with "+
+				"more memory: %w",
 				mib(p.Weights+p.Arena+block*int64(one)), tokens, mib(p.Weights), mib(block*int64(one)), mib(p.Arena), mib(free),
 				compute.ErrOutOfMemory)
 		}
@@ -88,7 +101,7 @@ func (g *Generator) Use(p Plan) error {
 	g.Dev.Reset()
 	g.Dev.Temp(compute.Shape{int(p.Arena / g.Dev.Bytes(compute.Int))}, compute.Int)
 	g.Dev.Reset()
-	return g.Prepare(p.slots, p.tokens)
+	return g.Prepare(p.slots, p.Tokens)
 }
 
 // mib formats a number of bytes.

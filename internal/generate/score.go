@@ -17,6 +17,15 @@ type Query struct {
 	Continuations [][]int32 // each has at least one token
 }
 
+// Tokens returns how many tokens a pass computes at most for the query: all but the last of the context with its
+// longest continuation.
+func (q Query) Tokens() (n int) {
+	for _, c := range q.Continuations {
+		n = max(n, len(q.Context)+len(c)-1)
+	}
+	return n
+}
+
 // Score returns the natural logarithm of the probability of each continuation of each query, summed over its tokens.
 //
 // Keys and values of the tokens that a query shares with the one before it are kept, so queries with a common beginning
@@ -30,9 +39,7 @@ func (g *Generator) Score(ctx context.Context, queries []Query) (results [][]flo
 			return nil, fmt.Errorf("generate: query %d has a context of %d tokens and %d continuations; want at least one "+
 				"token in each and one continuation", i, len(q.Context), len(q.Continuations))
 		}
-		for _, c := range q.Continuations {
-			longest = max(longest, len(q.Context)+len(c)-1)
-		}
+		longest = max(longest, q.Tokens())
 	}
 	if len(queries) == 0 {
 		return nil, nil
