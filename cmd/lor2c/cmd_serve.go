@@ -61,6 +61,7 @@ func newServeCommand() *cobra.Command {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`ADDRESS` to listen on, as host:port; port 0 takes a free one")
 	f.StringVar(&o.tokenFile, "token-file", "", "`FILE` with the token that requests must carry")
 	f.StringVar(&o.AdapterRoot, "adapter-root", "", "let requests load adapters from below `DIR`")
+	f.IntVar(&o.MaxAdapters, "max-adapters", 64, "with --adapter-root, let requests bring the server to `N` adapters")
 	f.IntVar(&o.Batch, "batch", 0, "compute at most `N` texts at a time; 0 is 64, or 8 with a decoder")
 	f.DurationVar(&o.Wait, "batch-wait", 2*time.Millisecond, "let a text wait at most `TIME` for others to compute with")
 	f.Int64Var(&o.MaxBody, "max-body", 1<<20, "refuse requests of more than `N` bytes")
@@ -128,8 +129,8 @@ func (o serveOptions) check() error {
 	}
 	least := map[string]int64{
 		"batch": int64(o.Batch) + 1, "batch-wait": int64(o.Wait) + 1, "max-body": o.MaxBody, "max-rows": int64(o.MaxRows),
-		"max-queue": int64(o.MaxQueue), "timeout": int64(o.Timeout), "grace": int64(o.Grace),
-		"context": int64(o.lengths.Context), "max-new-tokens": int64(o.lengths.New),
+		"max-queue": int64(o.MaxQueue), "max-adapters": int64(o.MaxAdapters), "timeout": int64(o.Timeout),
+		"grace": int64(o.Grace), "context": int64(o.lengths.Context), "max-new-tokens": int64(o.lengths.New),
 	}
 	for _, name := range slices.Sorted(maps.Keys(least)) {
 		if least[name] < 1 {

@@ -148,22 +148,27 @@ func (s *Server) writeStatus(w http.ResponseWriter, state string, ok bool) {
 	writeJSON(w, status, map[string]string{"status": state})
 }
 
-// readJSON decodes the body of a request into what v points to. Keys that v has no field for are errors.
-func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
+// readBody reads the body of a request.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	raw, err := io.ReadAll(r.Body)
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):
-		return refusal(http.StatusRequestEntityTooLarge, "serve: read the request: it has more than %d bytes; want fewer "+
-			"texts, or a server with a larger --max-body", long.Limit)
+		return nil, refusal(http.StatusRequestEntityTooLarge, "serve: read the request: it has more than %d bytes; want "+
+			"fewer texts, or a server with a larger --max-body", long.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return refusal(http.StatusRequestTimeout, "serve: read the request: it did not arrive in time; want its "+
+		return nil, refusal(http.StatusRequestTimeout, "serve: read the request: it did not arrive in time; want its "+
 			"whole body at once")
 	case err != nil:
-		return refusal(http.StatusBadRequest, "serve: read the request: %w", err)
+		return nil, refusal(http.StatusBadRequest, "serve: read the request: %w", err)
 	}
 	// The deadline is that of reading. Without one, the server notices when the client goes away.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return raw, nil
+}
+
+// decodeJSON decodes the body of a request into what v points to. Keys that v has no field for are errors.
+func decodeJSON(raw []byte, v any) error {
 	if err := strictjson.UnmarshalKnown(raw, v); err != nil {
 		return refusal(http.StatusBadRequest, "serve: read the request:%w", err)
 	}

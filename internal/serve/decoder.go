@@ -182,10 +182,10 @@ func (d *decoder) run(ctx context.Context, v *Voice, q *question, write func(par
 			done <- finished{r, err}
 		},
 	}
+	defer q.leave() // a client that has its answer may send the next request
 	if err := d.worker.submit(ctx, ask); err != nil {
 		return c, err
 	}
-	defer d.worker.finished()
 	var text []byte
 	take := func(part string) error {
 		text = append(text, part...)

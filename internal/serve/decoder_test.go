@@ -315,10 +315,19 @@ func TestChat(t *testing.T) {
 		"the template of this model has a form for one")
 }
 
-// TestHostileQuestions: parameters that the server does not have, or that have no meaning, are refused by name.
+// TestHostileQuestions: parameters that the server does not have, or that have no meaning, are refused by name. A
+// request that is refused leaves its place in the queue, and none is decoded while the queue is full.
 func TestHostileQuestions(t *testing.T) {
-	s, _ := decoderServer(t, limits(t), "../../demo/decoder")
+	o := limits(t)
+	o.MaxQueue = 1
+	s, _ := decoderServer(t, o, "../../demo/decoder")
 	url := start(t, s)
+	leave, err := s.task.(*decoder).worker.admit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(t, http.MethodPost, url+"/v1/completions", `{"prompt":`).expect(t, 429, "1 requests are computed or wait")
+	leave()
 	for _, c := range []struct {
 		path, body, param, want string
 	}{

@@ -120,6 +120,8 @@ func TestQueue(t *testing.T) {
 	eventually(t, func() bool { return gauge(t, url, "lor2c_queue_requests") == 2 })
 	r := send(t, http.MethodPost, url+"/predict", `{"texts":["a"]}`)
 	r.expect(t, http.StatusTooManyRequests, "2 requests are computed or wait; send the request again later")
+	// The limit applies before anything of a request is decoded: this one has a mistake.
+	send(t, http.MethodPost, url+"/predict", `{"texts":`).expect(t, http.StatusTooManyRequests, "2 requests are")
 	if r.header.Get("Retry-After") != "1" {
 		t.Errorf("Retry-After is %q", r.header.Get("Retry-After"))
 	}
@@ -285,17 +287,48 @@ func TestHalfClosed(t *testing.T) {
 	}
 }
 
+// TestPlaces: a request that is answered, that has a mistake or that asks for nothing leaves its place before its
+// answer is sent, so that the next request of the same client finds it free.
+func TestPlaces(t *testing.T) {
+	o := limits(t)
+	o.MaxQueue = 1
+	url := start(t, fakeServer(t, o, &lengths{}))
+	for range 3 {
+		for body, status := range map[string]int{
+			`{"texts":["abc"]}`: 200, `{"texts":[]}`: 200, `{"texts":`: 400, `{"texts":[1]}`: 400, `{}`: 400,
+			`{"texts":["a"],"adapter":"none"}`: 404,
+		} {
+			if r := send(t, http.MethodPost, url+"/predict", body); r.status != status {
+				t.Errorf("%s: %d %s; want %d", body, r.status, r.body, status)
+			}
+		}
+	}
+}
+
 // TestFullQueue: a job for which the queue has no room, because clients went away, waits no longer than its request.
 func TestFullQueue(t *testing.T) {
 	w := newWorker[int](Options{MaxQueue: 1}, nil)
+	leave, err := w.admit()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.submit(context.Background(), 1); err != nil {
 		t.Fatal(err)
 	}
-	w.finished()
+	leave()
+	leave()
+	if leave, err = w.admit(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.admit(); err == nil {
+		t.Error("a second request is admitted")
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(errTimeout)
-	if err := w.submit(ctx, 2); err != errTimeout || w.pending.Load() != 0 {
-		t.Errorf("%v, %d jobs are pending", err, w.pending.Load())
+	err = w.submit(ctx, 2)
+	leave()
+	if err != errTimeout || w.pending.Load() != 0 {
+		t.Errorf("%v, %d requests are pending", err, w.pending.Load())
 	}
 }
 

@@ -111,7 +111,6 @@ func (l *labels) compute(ctx context.Context, a *named[Model], examples []datase
 	if err := l.worker.submit(ctx, r); err != nil {
 		return nil, err
 	}
-	defer l.worker.finished()
 	select {
 	case err := <-r.done:
 		return r, err

@@ -82,8 +82,8 @@ var (
 // limits are small options for tests.
 func limits(t *testing.T) Options {
 	return Options{
-		Batch: 8, MaxBody: 1 << 16, MaxRows: 100, MaxQueue: 64, Timeout: time.Minute, Reading: 10 * time.Second,
-		Grace: 10 * time.Second, Log: log.New(testLog{t}, "", 0),
+		Batch: 8, MaxBody: 1 << 16, MaxRows: 100, MaxQueue: 64, MaxAdapters: 64, Timeout: time.Minute,
+		Reading: 10 * time.Second, Grace: 10 * time.Second, Log: log.New(testLog{t}, "", 0),
 	}
 }
 

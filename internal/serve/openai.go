@@ -73,8 +73,17 @@ func (d *decoder) converse(w http.ResponseWriter, r *http.Request) error {
 // answer answers a request in a style. own is the key of the text, and tokens returns the tokens of the prompt.
 func (d *decoder) answer(w http.ResponseWriter, r *http.Request, own string, s style,
 	tokens func(*Voice, parameters) ([]int32, error)) error {
+	raw, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	leave, err := d.worker.admit()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var fields map[string]json.RawMessage
-	if err := readJSON(w, r, &fields); err != nil {
+	if err := decodeJSON(raw, &fields); err != nil {
 		return err
 	}
 	p, err := parseParameters(fields, own)
@@ -86,7 +95,7 @@ func (d *decoder) answer(w http.ResponseWriter, r *http.Request, own string, s s
 		return err
 	}
 	defer d.voices.release(v)
-	var q question
+	q := question{leave: leave}
 	if q.IDs, err = tokens(v.model, p); err != nil {
 		return err
 	}

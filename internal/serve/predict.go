@@ -65,8 +65,17 @@ func (p probabilities) MarshalJSON() ([]byte, error) {
 
 // predict answers POST /predict.
 func (l *labels) predict(w http.ResponseWriter, r *http.Request) error {
+	raw, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	leave, err := l.worker.admit()
+	if err != nil {
+		return err
+	}
+	defer leave()
 	var in predictRequest
-	if err := readJSON(w, r, &in); err != nil {
+	if err := decodeJSON(raw, &in); err != nil {
 		return err
 	}
 	switch n := len(in.Texts); {
@@ -97,6 +106,7 @@ func (l *labels) predict(w http.ResponseWriter, r *http.Request) error {
 		}
 		out.Predictions = predictions(task, done)
 	}
+	leave() // a client that has its answer may send the next request
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }

@@ -20,6 +20,7 @@ type question struct {
 	sampling generate.Sampling
 	seed     uint64
 	stops    []string
+	leave    func() // gives up the place that the request has among those that the server takes
 }
 
 // parameters are the keys of a request in the form of the OpenAI API that the server has, and top_k, min_p and

@@ -106,6 +106,17 @@ func (g *registry[M]) mayChange(name string) error {
 	return nil
 }
 
+// room returns an error if an adapter with a name would be one more than most. A request that replaces one is allowed.
+func (g *registry[M]) room(name string, most int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.index(name) >= 0 || len(g.list) < most {
+		return nil
+	}
+	return refusal(http.StatusConflict, "serve: load an adapter: the server has %s, and --max-adapters is %d; replace or "+
+		"DELETE one that GET /adapters lists", place.Count(len(g.list), "adapter", "adapters"), most)
+}
+
 // retire marks an adapter that is no longer in the list, and reports whether no request uses it.
 func (g *registry[M]) retire(n *named[M]) bool {
 	n.removed = true

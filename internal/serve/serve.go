@@ -32,6 +32,7 @@ type Options struct {
 	Reading     time.Duration // for a client to send its request, and to take each part of the answer
 	Grace       time.Duration // for the requests that were accepted before the server stops
 	AdapterRoot string        // directory of the adapters that requests may load; empty means that they may not
+	MaxAdapters int           // to which requests may add, together with those of the start and the base model
 	Log         *log.Logger   // of faults of the server
 }
 

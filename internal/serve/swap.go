@@ -34,8 +34,12 @@ func (g *registry[M]) routes(s *Server, mux *http.ServeMux) {
 		if err := cmp.Or(s.mayChange(name), g.mayChange(name)); err != nil {
 			return err
 		}
+		raw, err := readBody(w, r)
+		if err != nil {
+			return err
+		}
 		var in swapRequest
-		if err := readJSON(w, r, &in); err != nil {
+		if err := decodeJSON(raw, &in); err != nil {
 			return err
 		}
 		dir, err := below(s.AdapterRoot, in.Dir)
@@ -44,6 +48,9 @@ func (g *registry[M]) routes(s *Server, mux *http.ServeMux) {
 		}
 		g.loading.Lock()
 		defer g.loading.Unlock()
+		if err := g.room(name, s.MaxAdapters); err != nil {
+			return err
+		}
 		m, err := g.load(dir)
 		if err != nil {
 			return err

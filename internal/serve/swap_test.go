@@ -167,6 +167,39 @@ func TestHostileSwaps(t *testing.T) {
 	}
 }
 
+// TestMostAdapters: requests bring the server to --max-adapters. One more is refused before it is read, and one that
+// replaces another is not.
+func TestMostAdapters(t *testing.T) {
+	o := limits(t)
+	o.AdapterRoot, o.MaxAdapters = t.TempDir(), 2
+	if err := os.Mkdir(filepath.Join(o.AdapterRoot, "one"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	s := NewLabels(o, cpu.Open[float32](1), []Adapter[Model]{{Name: "a", Model: &lengths{}}}, func(string) (Model, error) {
+		opened++
+		return &lengths{}, nil
+	})
+	url := start(t, s)
+	put := func(name string, status int, text string) {
+		t.Helper()
+		r := send(t, http.MethodPut, url+"/adapters/"+name, `{"dir":"one"}`)
+		if r.status != status || !strings.Contains(r.body, text) {
+			t.Errorf("PUT %s: %d %s; want %d and %q", name, r.status, r.body, status, text)
+		}
+	}
+	put("b", 201, "b")
+	put("c", 409, "the server has 2 adapters, and --max-adapters is 2; replace or DELETE one that GET /adapters lists")
+	put("b", 200, "b")
+	if r := send(t, http.MethodDelete, url+"/adapters/a", ""); r.status != http.StatusNoContent {
+		t.Errorf("DELETE a: %d %s", r.status, r.body)
+	}
+	put("c", 201, "c")
+	if opened != 3 {
+		t.Errorf("%d adapters were opened; want 3", opened)
+	}
+}
+
 // TestFailedSwap: an adapter that cannot be read to the device frees what was read of it, and its files are closed.
 func TestFailedSwap(t *testing.T) {
 	o := limits(t)

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -26,7 +27,7 @@ type worker[J any] struct {
 	calls   chan func()
 	stop    chan struct{}
 	done    chan struct{}
-	pending atomic.Int64  // jobs that were accepted and have no answer
+	pending atomic.Int64  // requests that were admitted and have no answer
 	most    int64         // of pending
 	enough  int           // texts for which a step does not wait for more
 	wait    time.Duration // the longest time that a free device waits for more
@@ -40,24 +41,27 @@ func newWorker[J any](o Options, e engine[J]) *worker[J] {
 	}
 }
 
-// submit queues a job. The caller calls finished when it has the answer, or no longer waits for it. Jobs whose clients
-// went away can fill the queue; submit then waits, at most until ctx ends.
-func (w *worker[J]) submit(ctx context.Context, j J) error {
+// admit gives a request a place among those that are prepared, wait or are computed, before anything of it is decoded.
+// The caller calls leave, once or more often, when it has the answer or gives the request up.
+func (w *worker[J]) admit() (leave func(), err error) {
 	if w.pending.Add(1) > w.most {
 		w.pending.Add(-1)
-		return refusal(http.StatusTooManyRequests, "serve: %d requests are computed or wait; send the request again later",
-			w.most)
+		return nil, refusal(http.StatusTooManyRequests, "serve: %d requests are computed or wait; send the request again "+
+			"later", w.most)
 	}
+	return sync.OnceFunc(func() { w.pending.Add(-1) }), nil
+}
+
+// submit queues the job of a request that was admitted. Jobs whose clients went away can fill the queue; submit then
+// waits, at most until ctx ends.
+func (w *worker[J]) submit(ctx context.Context, j J) error {
 	select {
 	case w.jobs <- j:
 		return nil
 	case <-ctx.Done():
-		w.pending.Add(-1)
 		return context.Cause(ctx)
 	}
 }
-
-func (w *worker[J]) finished() { w.pending.Add(-1) }
 
 // call runs f on the goroutine of w.
 func (w *worker[J]) call(f func() error) error {
