@@ -36,7 +36,7 @@ func CheckExport(d Description, format string) error {
 	}
 	unfolded := m.unfolded
 	if key, want, ok := strings.Cut(m.foldedWith, ": "); ok && fmt.Sprint(d.Method.Value(key)) != want {
-		unfolded = fmt.Sprintf("with method.%s %v no weight does what the method does, and with %s one does", key,
+		unfolded = fmt.Sprintf("an adapter with method.%s %v cannot be merged into base weights, unlike one with %s", key,
 			d.Method.Value(key), want)
 	}
 	switch {

@@ -183,15 +183,15 @@ func TestCheckExport(t *testing.T) {
 		{adapter.NewConfig("prefix"), "llama", adapter.FormatPEFT, "<nil>"},
 		{adapter.NewConfig("prefix"), "llama", adapter.FormatLoRA,
 			"adapter: export prefix as lora: its keys and values are rows that no weight has"},
-		{adapter.NewConfig("adamix"), "bert", adapter.FormatMerged, "adapter: export adamix as merged: with method.form " +
-			"adapter no weight does what the method does, and with lora one does"},
+		{adapter.NewConfig("adamix"), "bert", adapter.FormatMerged, "adapter: export adamix as merged: an adapter with " +
+			"method.form adapter cannot be merged into base weights, unlike one with lora"},
 		{adapter.NewConfig("adamix"), "bert", adapter.FormatPEFT, "adapter: export adamix as peft: PEFT does not read such " +
-			"adapters, and with method.form adapter no weight does what the method does, and with lora one does; want the " +
-			"adapter directory itself, which lor2c eval reads"},
+			"adapters, and an adapter with method.form adapter cannot be merged into base weights, unlike one with lora; " +
+			"want the adapter directory itself, which lor2c eval reads"},
 		{adapter.Configure("adamix", adapter.Values{"form": "lora"}), "bert", adapter.FormatMerged, "<nil>"},
 		{adapter.Configure("reslora", adapter.Values{"res_type": "is"}), "bert", adapter.FormatLoRA,
-			"adapter: export reslora as lora: with method.res_type is no weight does what the method does, and with bs " +
-				"one does"},
+			"adapter: export reslora as lora: an adapter with method.res_type is cannot be merged into base weights, unlike one " +
+				"with bs"},
 		{adapter.NewConfig("reslora"), "bert", adapter.FormatLoRA, "<nil>"},
 	} {
 		d := adapter.Description{Method: c.config, Base: adapter.Base{Type: c.on}}
