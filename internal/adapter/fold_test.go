@@ -190,8 +190,8 @@ func TestCheckExport(t *testing.T) {
 			"want the adapter directory itself, which lor2c eval reads"},
 		{adapter.Configure("adamix", adapter.Values{"form": "lora"}), "bert", adapter.FormatMerged, "<nil>"},
 		{adapter.Configure("reslora", adapter.Values{"res_type": "is"}), "bert", adapter.FormatLoRA,
-			"adapter: export reslora as lora: an adapter with method.res_type is cannot be merged into base weights, unlike one " +
-				"with bs"},
+			"adapter: export reslora as lora: an adapter with method.res_type is cannot be merged into base weights, " +
+				"unlike one with bs"},
 		{adapter.NewConfig("reslora"), "bert", adapter.FormatLoRA, "<nil>"},
 	} {
 		d := adapter.Description{Method: c.config, Base: adapter.Base{Type: c.on}}

@@ -81,7 +81,8 @@ func TestExpansion(t *testing.T) {
 
 // TestLengthOfFooter: no memory is allocated for a footer that the file is too short for.
 func TestLengthOfFooter(t *testing.T) {
-	for _, raw := range []string{"PAR1\xff\xff\xff\xffPAR1", "PAR1\x00\x00\x00\x7fPARE", "PAR1\a\xbc\xffPAR1", "\xff\xff\xff\xffPAR1"} {
+	for _, raw := range []string{"PAR1\xff\xff\xff\xffPAR1", "PAR1\x00\x00\x00\x7fPARE", "PAR1\a\xbc\xffPAR1",
+		"\xff\xff\xff\xffPAR1"} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := openShard("f", []byte(raw))
