@@ -62,7 +62,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"html", "<!DOCTYPE html>\n<html><head>", `it is not safetensors but an HTML page, it starts with "<!DOCTYPE html>"`},
 		{"gzip-without-time", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc", "it is not safetensors but gzip data"},
 		{"zip", "PK\x03\x04\x14\x00\x00\x00\x08\x00",
-			"it is not safetensors but a zip archive, as PyTorch writes for .bin and .pt files"},
+			"it is not safetensors but a zip archive, such as .xlsx of Excel or .pt and .bin of PyTorch"},
 		{"pickle", "\x80\x02\x8a\nl\xfc\x9cF\xf9 j", "it is not safetensors but a Python pickle"},
 		{"header-too-large", "\x01\xe1\xf5\x05\x00\x00\x00\x00{}",
 			"the header length is 100000001 bytes; at most 100000000 is allowed"},

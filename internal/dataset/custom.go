@@ -134,6 +134,10 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 		return t, file, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
 	defer in.Close()
+	head, err := openText(path, in)
+	if err != nil {
+		return t, file, err
+	}
 	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel, quotes: true,
 		lists: f.config.Kind == MultiLabel}
 	if f.config.inColumns() {
@@ -141,11 +145,11 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
-		t, err = readCSV(path, in, l)
+		t, err = readCSV(path, head, l)
 	case ".jsonl":
-		t, err = readJSONL(path, in, l)
+		t, err = readJSONL(path, head, l)
 	default:
-		t, err = readTSV(path, in, l)
+		t, err = readTSV(path, head, l)
 	}
 	return t, in.file(), err
 }

@@ -1,15 +1,18 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"io"
 	"os"
 
 	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // input is a data file that is read from its beginning to its end. Reading
@@ -49,6 +52,18 @@ func (in *input) Read(b []byte) (int, error) {
 	n, err := in.f.Read(b)
 	in.sum.Write(b[:n])
 	return n, err
+}
+
+// openText returns what r holds, the file at path from its start. It is an error if the start is that of a file of
+// another kind, such as gzip data, UTF-16 or an HTML page, which the readers of text would take for a wrong header or
+// row.
+func openText(path string, r io.Reader) (*bufio.Reader, error) {
+	head := bufio.NewReaderSize(r, 1<<16)
+	start, _ := head.Peek(64) // reading head returns its error again
+	if what := infile.DescribeBinary(start); what != "" {
+		return nil, place.Mistake(fmt.Errorf("dataset: read %s: it is %s; want a text file in UTF-8", path, what))
+	}
+	return head, nil
 }
 
 // Close closes the file.

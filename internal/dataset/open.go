@@ -213,8 +213,12 @@ func (g glueTask) readTSV(ctx context.Context, split string, paths []string) (*S
 		return nil, fmt.Errorf("dataset: open %s: %w", paths[0], err)
 	}
 	defer in.Close()
+	head, err := openText(paths[0], in)
+	if err != nil {
+		return nil, err
+	}
 	l := g.tsvLayout(split)
-	t, err := readTSV(paths[0], in, l)
+	t, err := readTSV(paths[0], head, l)
 	if err != nil {
 		return nil, err
 	}

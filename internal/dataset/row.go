@@ -187,7 +187,11 @@ func (t Task) parse(label string, s score) (float32, error) {
 	}
 	v, err := number64(strings.TrimSpace(label))
 	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, fmt.Errorf("score %s is not a number; want %s", place.Quote(label), s)
+		hint := ""
+		if _, err := number64(strings.Replace(strings.TrimSpace(label), ",", ".", 1)); err == nil {
+			hint = ", with a decimal point"
+		}
+		return 0, fmt.Errorf("score %s is not a number; want %s%s", place.Quote(label), s, hint)
 	}
 	if !s.holds(float32(v)) {
 		return 0, fmt.Errorf("score %s is out of range; want %s", place.List([]string{label}), s)

@@ -152,14 +152,14 @@ func (r *Rows) open(ctx context.Context, t Texts, stream bool) (io.Reader, error
 		}
 	}
 	r.read = &counter{ctx: ctx, r: from}
-	head := bufio.NewReaderSize(r.read, 1<<16)
-	// Without this check, a binary file would be read as meaningless rows.
-	if !stream {
-		start, _ := head.Peek(64)
-		if what := infile.DescribeBinary(start); what != "" {
-			r.Close()
-			return nil, place.Mistake(fmt.Errorf("dataset: read %s: it is %s; want a text file", t.Path, what))
-		}
+	if stream {
+		// Waiting for the start of a stream would hold its first row back.
+		return r.read, nil
+	}
+	head, err := openText(t.Path, r.read)
+	if err != nil {
+		r.Close()
+		return nil, err
 	}
 	return head, nil
 }
@@ -171,7 +171,11 @@ func scanQuotes(ctx context.Context, path string, l layout) (bool, error) {
 		return false, fmt.Errorf("dataset: open %s: %w", path, err)
 	}
 	defer in.Close()
-	t, err := openTSV(path, in, l)
+	head, err := openText(path, in)
+	if err != nil {
+		return false, err
+	}
+	t, err := openTSV(path, head, l)
 	if err != nil {
 		return false, err
 	}

@@ -111,7 +111,7 @@ func TestRows(t *testing.T) {
 			[]string{`open: dataset: open F: the extension is ".docx"; want .csv, .tsv, .jsonl or .txt, or the format by ` +
 				`name, one of csv, tsv, jsonl, lines`}},
 		"gzip": {"x.csv", "\x1f\x8b\x08", one, nil,
-			[]string{"open: dataset: read F: it is gzip data; want a text file"}},
+			[]string{"open: dataset: read F: it is gzip data; want a text file in UTF-8"}},
 	} {
 		t.Run("case="+name, func(t *testing.T) {
 			path := stored(t, c.file, c.content)

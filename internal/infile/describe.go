@@ -13,7 +13,7 @@ import (
 var signatures = []struct{ head, what string }{
 	{"version https://git-lfs", `a Git LFS pointer; run "git lfs pull" in its repository`},
 	{"\x1f\x8b", "gzip data"},
-	{"PK\x03\x04", "a zip archive, as PyTorch writes for .bin and .pt files"},
+	{"PK\x03\x04", "a zip archive, such as .xlsx of Excel or .pt and .bin of PyTorch"},
 	{"GGUF", "a GGUF file"},
 	{"\x80\x02", "a Python pickle"},
 	{"\x80\x03", "a Python pickle"},

@@ -74,7 +74,7 @@ func TestDescribe(t *testing.T) {
 		{`<?xml version="1.0"?><Error>`, `an XML document, it starts with "<?xml version=\"1.0\"?><Error>"`},
 		{"version https://git-lfs.github.com/spec/v1\noid", `a Git LFS pointer; run "git lfs pull" in its repository`},
 		{"\x1f\x8b\x08\x00", "gzip data"},
-		{"PK\x03\x04\x14", "a zip archive, as PyTorch writes for .bin and .pt files"},
+		{"PK\x03\x04\x14", "a zip archive, such as .xlsx of Excel or .pt and .bin of PyTorch"},
 		{"\x80\x02}q\x00", "a Python pickle"},
 		{"GGUF\x03\x00", "a GGUF file"},
 		{"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":", "a safetensors file"},
