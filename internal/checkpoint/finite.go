@@ -10,7 +10,7 @@ import (
 
 // ErrNotFinite is wrapped by the errors of tensors that contain NaN or an
 // infinity.
-var ErrNotFinite = errors.New("the weights are not finite")
+var ErrNotFinite = errors.New("every weight must be finite")
 
 // ReadFinite reads a tensor as [File.ReadInto] does and returns an error if a
 // value is NaN or infinite, or is an F64 value outside the range of float32.
@@ -24,8 +24,7 @@ func (f *File) ReadFinite(dst []float32, name string) error {
 	if i < 0 {
 		return nil
 	}
-	return fmt.Errorf("checkpoint: read %s: tensor %s is %v at %v; want finite numbers, so use another copy of the "+
-		"file: %w",
+	return fmt.Errorf("checkpoint: read %s: tensor %s is %v at %v, and %w; use another copy of the file",
 		f.path, place.Quote(name), dst[i], indexOf(i, f.tensors[name].shape), ErrNotFinite)
 }
 

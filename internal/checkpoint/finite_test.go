@@ -52,7 +52,7 @@ func TestReadFinite(t *testing.T) {
 				return
 			}
 			wantError(t, err, "checkpoint: read "+path+`: tensor "w" is `+c.want+
-				" at [1 1]; want finite numbers, so use another copy of the file: the weights are not finite")
+				" at [1 1], and every weight must be finite; use another copy of the file")
 			if !errors.Is(err, ErrNotFinite) {
 				t.Error("the error does not wrap ErrNotFinite")
 			}
