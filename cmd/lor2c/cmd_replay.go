@@ -52,6 +52,9 @@ func runReplay(c *cobra.Command, o replayOptions) error {
 	if err := checkPath("--run", o.run); err != nil {
 		return err
 	}
+	if err := train.CheckDirectory(o.run); err != nil {
+		return usageError{err}
+	}
 	cfg, err := config.LoadContext(c.Context(), filepath.Join(o.run, train.ConfigFile), nil, nil)
 	if err != nil {
 		return err

@@ -94,9 +94,13 @@ func Open(dir string) (*Saved, error) {
 }
 
 func open(dir string) (*Saved, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir,
 			fs.ErrNotExist))
+	case err == nil && !info.IsDir():
+		return nil, place.Mistake(fmt.Errorf("adapter: open %s: it is a file; want a directory that lor2c train or PEFT "+
+			"wrote", dir))
 	}
 	sealed := checkpoint.Sealed(dir)
 	if sealed {

@@ -2,7 +2,9 @@ package train
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,9 +20,8 @@ func AdapterDir(run, name string) (string, error) {
 	if _, err := os.Stat(dir); err == nil && name != "" && name != "." {
 		return dir, nil
 	}
-	if !exists(filepath.Join(run, ConfigFile)) {
-		return "", fmt.Errorf("train: open %s: it has no %s; name a directory that lor2c train wrote",
-			run, ConfigFile)
+	if err := CheckDirectory(run); err != nil {
+		return "", err
 	}
 	there, err := Adapters(run)
 	if err != nil {
@@ -34,6 +35,21 @@ func AdapterDir(run, name string) (string, error) {
 			"removed, which the command that trained it restores; want one of %s", run, place.List(there))
 	}
 	return "", fmt.Errorf("train: open %s: it has no %s; it has %s", run, place.Quote(name), place.List(there))
+}
+
+// CheckDirectory returns an error if path is no run directory.
+func CheckDirectory(path string) error {
+	if exists(filepath.Join(path, ConfigFile)) {
+		return nil
+	}
+	what := "it has no " + ConfigFile
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		what = "there is no such directory"
+	case err == nil && !info.IsDir():
+		what = "it is a file"
+	}
+	return fmt.Errorf("train: open %s: %s; name a directory that lor2c train wrote", path, what)
 }
 
 // Adapters lists the adapters in a run directory by their names: best, the checkpoints by their steps, and final.
