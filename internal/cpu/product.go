@@ -121,6 +121,10 @@ const (
 	columnBlock = 4096
 	// leastParts is the number of parts of a destination that are enough to keep all workers busy to the end.
 	leastParts = 16
+	// stretch is the most panels of weights in a part of a product whose kernels read one panel after another. They ask
+	// for memory up to 32 KiB ahead, and so for what another worker reads at the end of a part. A panel takes 36 KiB in
+	// the smallest of decoders.
+	stretch = 12
 	// packElems is the number of elements of the first factor that are worth the help of another worker to pack.
 	packElems = 1 << 14
 )
@@ -134,14 +138,16 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 		}
 	})
 	panels, together := ceil(p.n, vectors.Width()), 1
+	part := max(1, panels/(2*leastParts))
 	if p.weights != nil && p.b.trans {
 		together = p.weights.Together(p.m)
+		most := together
+		if together == 1 {
+			most = stretch
+		}
+		part = panelsOf(panels, most, d.workers)
 	}
-	columns := max(1, panels/(2*leastParts)) * vectors.Width()
-	if together > 1 {
-		columns = panelsOf(panels, together, d.workers) * vectors.Width()
-	}
-	d.each(p.n, columns, func(w, j0, j1 int) {
+	d.each(p.n, part*vectors.Width(), func(w, j0, j1 int) {
 		s := &d.scratch[w]
 		for j := j0; j < j1; j += together * vectors.Width() {
 			n := min(together*vectors.Width(), j1-j)
@@ -162,11 +168,11 @@ func (d *Device[T]) shareColumns(p product[T], finish func(i0, i1, j0, j1 int)) 
 	})
 }
 
-// panelsOf returns how many of the panels of a product are one part, of at most `together` panels. All workers get
-// equally many, or nearly so.
-func panelsOf(panels, together, workers int) int {
+// panelsOf returns how many of the panels of a product are one part, at most `most`. All workers get equally many, or
+// nearly so.
+func panelsOf(panels, most, workers int) int {
 	each := ceil(panels, workers)
-	return ceil(panels, workers*ceil(each, together))
+	return ceil(panels, workers*ceil(each, most))
 }
 
 // sharePacked divides a product of many rows with weights that are stored as products read them. Each worker computes a

@@ -1958,6 +1958,16 @@ TEXT ·avx512_7x32_bfloat16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z14
 	VPSLLD       $0x10, Z14, Z14
 	VPMOVZXWD    32(DI), Z15
@@ -2081,6 +2091,16 @@ TEXT ·avx512_7x32_float16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z14
 	VCVTPH2PS    32(DI), Z15
 	VBROADCASTSS (SI), Z16
@@ -2432,6 +2452,16 @@ TEXT ·avx512_8x32_bfloat16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z16
 	VPSLLD       $0x10, Z16, Z16
 	VPMOVZXWD    32(DI), Z17
@@ -2568,6 +2598,16 @@ TEXT ·avx512_8x32_float16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z16
 	VCVTPH2PS    32(DI), Z17
 	VBROADCASTSS (SI), Z18
@@ -2919,7 +2959,7 @@ store:
 	RET
 
 // func avx512_9x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_9x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -2949,6 +2989,17 @@ TEXT ·avx512_9x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z18
 	VPSLLD       $0x10, Z18, Z18
 	VPMOVZXWD    32(DI), Z19
@@ -3067,7 +3118,7 @@ store:
 	RET
 
 // func avx512_9x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_9x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -3097,6 +3148,17 @@ TEXT ·avx512_9x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z18
 	VCVTPH2PS    32(DI), Z19
 	VBROADCASTSS (SI), Z20
@@ -3480,7 +3542,7 @@ store:
 	RET
 
 // func avx512_10x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_10x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -3512,6 +3574,17 @@ TEXT ·avx512_10x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z20
 	VPSLLD       $0x10, Z20, Z20
 	VPMOVZXWD    32(DI), Z21
@@ -3641,7 +3714,7 @@ store:
 	RET
 
 // func avx512_10x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_10x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -3673,6 +3746,17 @@ TEXT ·avx512_10x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z20
 	VCVTPH2PS    32(DI), Z21
 	VBROADCASTSS (SI), Z22
@@ -4088,7 +4172,7 @@ store:
 	RET
 
 // func avx512_11x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_11x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -4122,6 +4206,17 @@ TEXT ·avx512_11x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z22
 	VPSLLD       $0x10, Z22, Z22
 	VPMOVZXWD    32(DI), Z23
@@ -4262,7 +4357,7 @@ store:
 	RET
 
 // func avx512_11x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_11x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -4296,6 +4391,17 @@ TEXT ·avx512_11x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z22
 	VCVTPH2PS    32(DI), Z23
 	VBROADCASTSS (SI), Z24
@@ -4743,7 +4849,7 @@ store:
 	RET
 
 // func avx512_12x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_12x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -4779,6 +4885,17 @@ TEXT ·avx512_12x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z24
 	VPSLLD       $0x10, Z24, Z24
 	VPMOVZXWD    32(DI), Z25
@@ -4930,7 +5047,7 @@ store:
 	RET
 
 // func avx512_12x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_12x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -4966,6 +5083,17 @@ TEXT ·avx512_12x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z24
 	VCVTPH2PS    32(DI), Z25
 	VBROADCASTSS (SI), Z26
@@ -5445,7 +5573,7 @@ store:
 	RET
 
 // func avx512_13x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_13x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -5483,6 +5611,17 @@ TEXT ·avx512_13x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z26
 	VPSLLD       $0x10, Z26, Z26
 	VPMOVZXWD    32(DI), Z27
@@ -5645,7 +5784,7 @@ store:
 	RET
 
 // func avx512_13x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_13x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -5683,6 +5822,17 @@ TEXT ·avx512_13x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z26
 	VCVTPH2PS    32(DI), Z27
 	VBROADCASTSS (SI), Z28
@@ -6194,7 +6344,7 @@ store:
 	RET
 
 // func avx512_14x32_bfloat16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_14x32_bfloat16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6234,6 +6384,17 @@ TEXT ·avx512_14x32_bfloat16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Z28
 	VPSLLD       $0x10, Z28, Z28
 	VPMOVZXWD    32(DI), Z29
@@ -6407,7 +6568,7 @@ store:
 	RET
 
 // func avx512_14x32_float16(k int, a *float32, b *uint16, c *float32, ldc int, alpha float32, accumulate int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512_14x32_float16(SB), NOSPLIT, $0-56
 	MOVQ   k+0(FP), CX
 	MOVQ   a+8(FP), SI
@@ -6447,6 +6608,17 @@ TEXT ·avx512_14x32_float16(SB), NOSPLIT, $0-56
 	JE     done
 
 loop:
+	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Z28
 	VCVTPH2PS    32(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -7482,6 +7654,16 @@ TEXT ·avx2_4x16_bfloat16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Y8
 	VPSLLD       $0x10, Y8, Y8
 	VPMOVZXWD    16(DI), Y9
@@ -7566,6 +7748,16 @@ TEXT ·avx2_4x16_float16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Y8
 	VCVTPH2PS    16(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -7814,6 +8006,16 @@ TEXT ·avx2_5x16_bfloat16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Y10
 	VPSLLD       $0x10, Y10, Y10
 	VPMOVZXWD    16(DI), Y11
@@ -7911,6 +8113,16 @@ TEXT ·avx2_5x16_float16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Y10
 	VCVTPH2PS    16(DI), Y11
 	VBROADCASTSS (SI), Y12
@@ -8193,6 +8405,16 @@ TEXT ·avx2_6x16_bfloat16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VPMOVZXWD    (DI), Y12
 	VPSLLD       $0x10, Y12, Y12
 	VPMOVZXWD    16(DI), Y13
@@ -8303,6 +8525,16 @@ TEXT ·avx2_6x16_float16(SB), NOSPLIT, $0-56
 
 loop:
 	PREFETCHT0   2048(DI)
+	MOVQ         DI, R8
+	ANDQ         $-16384, R8
+	MOVQ         DI, R9
+	ANDQ         $0xc0, R9
+	SHLQ         $0x06, R9
+	ADDQ         R9, R8
+	MOVQ         DI, R9
+	ANDQ         $0x00004000, R9
+	SHRQ         $0x02, R9
+	PREFETCHT1   16384(R8)(R9*1)
 	VCVTPH2PS    (DI), Y12
 	VCVTPH2PS    16(DI), Y13
 	VBROADCASTSS (SI), Y14

@@ -40,8 +40,9 @@ var (
 	float16s  = format{suffix: "_float16", words: ", with b in float16", bytes: 2}
 )
 
-// Kernels of few rows take as long as reading the second factor from memory. Up to prefetchRows rows they ask for it
-// prefetchBytes before they need it, also across the end of a page, where the processor would not.
+// Kernels of few rows take as long as reading the second factor from memory. Up to prefetchRows rows, and with any
+// number of rows if elements have two bytes, because those are read from memory, they ask for it prefetchBytes before
+// they need it, also across the end of a page, where the processor would not.
 const (
 	prefetchRows  = 8
 	prefetchBytes = 2048
@@ -120,12 +121,16 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	TESTQ(k, k)
 	JE(LabelRef(done))
 	Label(loop)
-	if rows <= prefetchRows {
+	far := f != float32s && s.panels(rows) == 1
+	if rows <= prefetchRows || far {
 		for p := range panels {
 			for line := 0; line < width*f.bytes; line += 64 {
 				PREFETCHT0(at(p, prefetchBytes+line))
 			}
 		}
+	}
+	if far {
+		prefetchPages(b)
 	}
 	free := rest[vectors]
 	if panels == 1 {
@@ -157,6 +162,22 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	JNE(LabelRef(loop))
 	Label(done)
 	s.store(acc, free, rows, all, c, ldc)
+}
+
+// prefetchPages writes the instructions that ask for one line of the four pages behind those of b, one page after the
+// other. Kernels of many rows have no registers for several panels. They read memory from several places in this way.
+func prefetchPages(b Register) {
+	const pages = 4 << 12
+	MOVQ(b, R8)
+	ANDQ(I32(-pages), R8)
+	MOVQ(b, R9) // the lowest bits of the number of the line select the page
+	ANDQ(Imm(3<<6), R9)
+	SHLQ(Imm(12-6), R9)
+	ADDQ(R9, R8)
+	MOVQ(b, R9)
+	ANDQ(U32(pages-1&^(1<<8-1)), R9)
+	SHRQ(Imm(2), R9)
+	PREFETCHT1(Mem{Base: R8, Index: R9, Scale: 1, Disp: pages})
 }
 
 // store writes the end of a kernel: alpha times the sums acc is added to the destination at c if accumulate is set, and
