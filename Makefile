@@ -32,7 +32,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train 
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers accesses card race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers accesses card card-short race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -92,6 +92,15 @@ card: ## run the numbers of the kernels with the arithmetic of an A100 and of an
 	for seed in 1 2; do LOR2C_HOST_MODE=card LOR2C_HOST_SEED=$$seed go test -timeout $(TIMEOUT) -tags cuda \
 	  -run '^(TestConformance|TestProducts|TestSlopeJoinsProduct|TestAttentionUnaligned|TestGradientOfLongParts)$$' \
 	  ./internal/gpu || exit 1; done
+
+# Three sizes of each op, and the golden of one encoder.
+card-short: export LOR2C_HOST_MODE = card
+card-short: export LOR2C_HOST_SEED = 2
+card-short: export LOR2C_TEST_SAMPLE = 3
+card-short: ## run the part of `make card` that CI runs: products, attention and encoder steps on an H100
+	go test -timeout $(TIMEOUT) -tags cuda -run \
+	  '^TestConformance$$/^dtype=bf16$$/^op=(Linear|Gemm|Attention|AttentionGrad)$$' ./internal/gpu
+	go test -timeout $(TIMEOUT) -tags cuda -run '^TestGoldenCUDA$$/^case=bert_lor2c$$/^dtype=bfloat16$$' ./internal/train
 
 # The race detector cannot be combined with the address sanitizer of the
 # kernels.

@@ -4,10 +4,12 @@ package hostlib
 
 import (
 	"errors"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -26,7 +28,11 @@ func Under(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := lib.Test("-test.run=^" + t.Name() + "$")
+	selected := "^" + t.Name() + "$"
+	if _, subtests, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		selected += "/" + subtests
+	}
+	out, err := lib.Test("-test.run=" + selected)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
