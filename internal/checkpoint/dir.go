@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,4 +139,15 @@ func RemoveDir(dir string) error {
 		return fmt.Errorf("checkpoint: remove %s: %w; remove it by hand", dir, place.WithoutPath(err))
 	}
 	return nil
+}
+
+// WriteJSON writes v as indented JSON to path. It is for files in a directory
+// that WriteDir fills. Errors are those of encoding/json and the file system,
+// unchanged.
+func WriteJSON(path string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o666)
 }

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
+	"os"
 )
 
 // Files returns the paths of the open weights files in the order in which they
@@ -49,4 +51,26 @@ func (m *Model) SHA256() (string, error) {
 		f.Drop(name)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// HashFiles returns the SHA-256 of the concatenated content of files as 64
+// hexadecimal digits. Errors are those of the file system, unchanged.
+func HashFiles(paths ...string) (string, error) {
+	h := sha256.New()
+	for _, path := range paths {
+		if err := addFile(h, path); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func addFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
 }
