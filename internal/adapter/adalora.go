@@ -162,7 +162,7 @@ func (h adaLoRAHook) Loss(p *model.Pass, _ *tape.Var, _ func() *tape.Var, loss c
 func (m *AdaLoRA) Fold(dev compute.Device) (list []Update, err error) {
 	for s, w := range m.at {
 		u := Update{Site: s, In: w.A.Value.Shape[1], Out: w.B.Value.Shape[0], Scale: w.scale}
-		a, b, e := values(dev, w.A), values(dev, w.B), values(dev, w.e)
+		a, b, e := w.A.Values(dev), w.B.Values(dev), w.e.Values(dev)
 		var columns []int
 		for k, x := range e {
 			if x == 0 && (k < len(e)-1 || columns != nil) {

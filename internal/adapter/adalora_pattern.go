@@ -65,7 +65,7 @@ func (m *AdaLoRA) Restored() error {
 	}
 	for _, w := range m.sites {
 		kept := m.stored.RankPattern[w.path()]
-		for i, x := range values(m.dev, w.e) {
+		for i, x := range w.e.Values(m.dev) {
 			if x != 0 && (kept == nil || !kept[i]) {
 				return fmt.Errorf("adapter: load adalora: rank_pattern gives up triplet %d of %s, and its element of the tensor "+
 					"is %g; want the pattern that belongs to the tensors: %w", i, place.Quote(w.path()), x, ErrMismatch)

@@ -100,7 +100,7 @@ func (m *AdaLoRA) ranks() (ranks schedule.Ranks, pattern map[string][]bool) {
 	for _, w := range m.sites {
 		var kept []bool
 		n := 0
-		for _, x := range values(m.dev, w.e) {
+		for _, x := range w.e.Values(m.dev) {
 			keep := x != 0 || !m.masked
 			if kept = append(kept, keep); keep {
 				n++

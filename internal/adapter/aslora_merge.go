@@ -62,7 +62,7 @@ func (m *ASLoRA) candidates(l sharedLinear, steps int) (pairs []schedule.Pair) {
 	own := l.own()
 	means := make([][]float64, len(own))
 	for i, p := range own {
-		for _, x := range values(m.dev, m.sums[p]) {
+		for _, x := range m.sums[p].Values(m.dev) {
 			means[i] = append(means[i], float64(x)/float64(steps))
 		}
 	}

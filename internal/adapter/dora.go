@@ -60,7 +60,7 @@ func newDoRA(b builder) (Method, error) {
 			b.pair(c.Factors, module, s.Layer, in, out), b.param(module+".lora_magnitude_vector", out),
 			b.dev.Alloc(compute.Shape{out}, compute.Exact), b.Linear(s),
 		}
-		norms, weight := make([]float32, out), values(b.dev, w.linear.W)
+		norms, weight := make([]float32, out), w.linear.W.Values(b.dev)
 		for i := range norms {
 			sum := 0.0
 			for _, x := range weight[i*in : (i+1)*in] {
@@ -87,9 +87,9 @@ func (m *DoRA) Fold(dev compute.Device) ([]Update, error) {
 	for i := range list {
 		u := &list[i]
 		w := m.at[u.Site]
-		v := values(dev, w.linear.W)
+		v := w.linear.W.Values(dev)
 		u.apply(v)
-		u.Rows = values(dev, w.magnitude)
+		u.Rows = w.magnitude.Values(dev)
 		for o := range u.Rows {
 			sum := 0.0
 			for _, x := range v[o*u.In : (o+1)*u.In] {

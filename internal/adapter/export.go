@@ -101,7 +101,7 @@ func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.P
 	}
 	copyValues(dev, n.Head(), head)
 	for _, p := range append(m.Params(), n.Head()...) {
-		v := values(dev, p)
+		v := p.Values(dev)
 		checkpoint.Round(v, d)
 		if i := firstNotFinite(v); i >= 0 {
 			return fmt.Errorf("adapter: export: value %d of %s is out of the range of %s", i, p.Name, strings.ToLower(string(d)))
@@ -114,7 +114,7 @@ func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.P
 // copyValues gives each parameter of to the values of the one at its place in from.
 func copyValues(dev compute.Device, to, from []*tape.Param) {
 	for i, p := range to {
-		p.Upload(dev, values(dev, from[i]))
+		p.Upload(dev, from[i].Values(dev))
 	}
 }
 

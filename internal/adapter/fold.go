@@ -44,7 +44,7 @@ func updates(dev compute.Device, pairs map[model.Site]pair) (list []Update, err 
 	for site, p := range pairs {
 		list = append(list, Update{
 			Site: site, In: p.A.Value.Shape[1], Out: p.B.Value.Shape[0], Rank: p.A.Value.Shape[0],
-			A: values(dev, p.A), B: values(dev, p.B), Scale: p.scale,
+			A: p.A.Values(dev), B: p.B.Values(dev), Scale: p.scale,
 		})
 	}
 	return inOrder(list), dev.Err()
@@ -56,20 +56,6 @@ func inOrder(list []Update) []Update {
 		return cmp.Or(cmp.Compare(a.Site.Layer, b.Site.Layer), cmp.Compare(a.Site.Index, b.Site.Index))
 	})
 	return list
-}
-
-// values returns the values of a parameter. One in four bits is dequantised.
-func values(dev compute.Device, p *tape.Param) []float32 {
-	v := make([]float32, p.Value.Shape.Len())
-	if p.Value.DType != compute.NF4 {
-		dev.Download(v, p.Exact())
-		return v
-	}
-	dense := dev.Alloc(p.Value.Shape, compute.Working)
-	dev.Copy(dense, p.Value)
-	dev.Download(v, dense)
-	dev.Free(dense)
-	return v
 }
 
 // apply makes the update to w [Out,In], in float32.
@@ -104,7 +90,7 @@ func Merge(dev compute.Device, m Folder, n model.Network) error {
 	}
 	for _, p := range n.Base() {
 		if own := trained[p.Name]; own != nil {
-			p.Upload(dev, values(dev, own))
+			p.Upload(dev, own.Values(dev))
 		}
 	}
 	list, err := m.Fold(dev)
@@ -113,11 +99,11 @@ func Merge(dev compute.Device, m Folder, n model.Network) error {
 	}
 	for _, u := range list {
 		p := n.Linear(u.Site).W
-		w := values(dev, p)
+		w := p.Values(dev)
 		u.apply(w)
 		p.Upload(dev, w)
 		if bias := n.Linear(u.Site).B; u.Bias && bias != nil {
-			b := values(dev, bias)
+			b := bias.Values(dev)
 			for i := range b {
 				b[i] *= u.Rows[i]
 			}

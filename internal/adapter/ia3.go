@@ -112,7 +112,7 @@ func (m *IA3) Params() []*tape.Param { return m.params }
 // Fold returns the vectors as factors of rows or columns.
 func (m *IA3) Fold(dev compute.Device) (list []Update, err error) {
 	for s, w := range m.at {
-		v, shape := values(dev, w.Param), m.b.Linear(s).W.Value.Shape
+		v, shape := w.Param.Values(dev), m.b.Linear(s).W.Value.Shape
 		u := Update{Site: s, In: shape[1], Out: shape[0]}
 		if w.input {
 			u.Columns = v

@@ -84,10 +84,10 @@ func (m *MELoRA) Fold(dev compute.Device) (list []Update, err error) {
 		groups := u.Rank / r
 		u.In = width * groups
 		u.A, u.B = make([]float32, u.Rank*u.In), make([]float32, u.Out*u.Rank)
-		for k, row := range slices.Collect(slices.Chunk(values(dev, w.A), width)) {
+		for k, row := range slices.Collect(slices.Chunk(w.A.Values(dev), width)) {
 			copy(u.A[k*u.In+k/r*width:], row)
 		}
-		for o, row := range slices.Collect(slices.Chunk(values(dev, w.B), r)) {
+		for o, row := range slices.Collect(slices.Chunk(w.B.Values(dev), r)) {
 			copy(u.B[o*u.Rank+o*groups/u.Out*r:], row)
 		}
 		list = append(list, u)

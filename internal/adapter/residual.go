@@ -75,7 +75,7 @@ func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a,
 		if m.waiting {
 			return
 		}
-		weight := values(b.dev, b.Linear(s).W)
+		weight := b.Linear(s).W.Values(b.dev)
 		if !slices.ContainsFunc(weight, func(x float32) bool { return x != 0 }) {
 			return // a device that only counts memory
 		}
@@ -95,9 +95,9 @@ func newResidual(b builder, c LowRank, start func(w *mat.Dense, name string) (a,
 func (m *Residual) subtract(s model.Site) {
 	first, w := m.initial[s], m.b.Linear(s).W
 	shape, r := w.Value.Shape, first.A.Value.Shape[0]
-	weight := dense(shape[0], shape[1], values(m.b.dev, w))
+	weight := dense(shape[0], shape[1], w.Values(m.b.dev))
 	var product mat.Dense
-	product.Mul(dense(shape[0], r, values(m.b.dev, first.B)), dense(r, shape[1], values(m.b.dev, first.A)))
+	product.Mul(dense(shape[0], r, first.B.Values(m.b.dev)), dense(r, shape[1], first.A.Values(m.b.dev)))
 	product.Scale(float64(m.pairs[s].scale), &product)
 	weight.Sub(weight, &product)
 	w.Upload(m.b.dev, single(weight))
@@ -130,8 +130,8 @@ func (m *Residual) Fold(dev compute.Device) ([]Update, error) {
 	for i := range list {
 		u := &list[i]
 		first, b := m.initial[u.Site], u.B
-		b0 := values(dev, first.B)
-		u.A = append(u.A, values(dev, first.A)...)
+		b0 := first.B.Values(dev)
+		u.A = append(u.A, first.A.Values(dev)...)
 		u.B = make([]float32, 0, 2*len(b))
 		for o := range u.Out {
 			u.B = append(u.B, b[o*u.Rank:(o+1)*u.Rank]...)

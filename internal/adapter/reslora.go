@@ -89,8 +89,8 @@ func (m *ResLoRA) Fold(dev compute.Device) (list []Update, err error) {
 		u := Update{Site: s, In: in, Out: out, Rank: blocks * r, B: make([]float32, out*blocks*r), Scale: chain[0].scale}
 		for k := range blocks {
 			w := chain[s.Layer-k]
-			u.A = append(u.A, values(dev, w.A)...)
-			for i, b := range values(dev, w.B) {
+			u.A = append(u.A, w.A.Values(dev)...)
+			for i, b := range w.B.Values(dev) {
 				u.B[i/r*blocks*r+k*r+i%r] = b
 			}
 		}

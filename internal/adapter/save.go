@@ -85,7 +85,7 @@ func download(dev compute.Device, d Description, params []*tape.Param) []checkpo
 			tensors = append(tensors, bitsandbytes.Tensors(name, q, cmp.Or(d.DType, checkpoint.F32))...)
 			continue
 		}
-		tensors = append(tensors, checkpoint.Tensor{Name: name, Shape: p.Value.Shape, Data: values(dev, p), DType: d.DType})
+		tensors = append(tensors, checkpoint.Tensor{Name: name, Shape: p.Value.Shape, Data: p.Values(dev), DType: d.DType})
 	}
 	if join := methods[d.Method.name].join; join != nil {
 		return join(tensors)

@@ -109,7 +109,7 @@ func newVeRA(b builder) (Method, error) {
 
 // Restored copies the columns of A that narrower layers use.
 func (m *VeRA) Restored() error {
-	width, all := m.a.Value.Shape.Cols(), values(m.b.dev, m.a)
+	width, all := m.a.Value.Shape.Cols(), m.a.Values(m.b.dev)
 	for columns, p := range m.columns {
 		if p == m.a {
 			continue
@@ -134,14 +134,14 @@ func (m *VeRA) Fold(dev compute.Device) (list []Update, err error) {
 	for s, w := range m.at {
 		u := Update{
 			Site: s, In: w.a.Value.Shape[1], Out: w.b.Value.Shape[0], Rank: w.a.Value.Shape[0],
-			A: values(dev, w.a), B: values(dev, w.b), Scale: 1,
+			A: w.a.Values(dev), B: w.b.Values(dev), Scale: 1,
 		}
-		for k, x := range values(dev, w.inner) {
+		for k, x := range w.inner.Values(dev) {
 			for i := range u.In {
 				u.A[k*u.In+i] *= x
 			}
 		}
-		for o, x := range values(dev, w.outer) {
+		for o, x := range w.outer.Values(dev) {
 			for k := range u.Rank {
 				u.B[o*u.Rank+k] *= x
 			}

@@ -10,9 +10,7 @@ import (
 // double quantisation. Embeddings, norms, biases and the head keep their type. The weights must not be trained.
 func Quantize(dev compute.Device, n Network) {
 	eachWeight(dev, n, func(old, to *tape.Param) {
-		values := make([]float32, old.Value.Shape.Len())
-		dev.Download(values, old.Value)
-		q := nf4.Quantize(values, old.Value.Shape, true)
+		q := nf4.Quantize(old.Values(dev), old.Value.Shape, true)
 		dev.UploadNF4(to.Value, q.Codes, q.Expanded())
 	})
 }
@@ -23,8 +21,7 @@ func Pack(dev compute.Device, n Network) map[string]nf4.Matrix {
 	packed := map[string]nf4.Matrix{}
 	for _, s := range n.Sites() {
 		w := n.Linear(s).W
-		values := make([]float32, w.Value.Shape.Len())
-		dev.Download(values, w.Exact())
+		values := w.Values(dev)
 		q := nf4.Quantize(values, w.Value.Shape, true)
 		nf4.Dequantize(values, q.Codes, q.Expanded(), 0)
 		w.Upload(dev, values)

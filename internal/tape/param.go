@@ -59,6 +59,20 @@ func (p *Param) Upload(dev compute.Device, values []float32) {
 	}
 }
 
+// Values returns the exact values of p, dequantised if they are stored in four bits. It waits for the device.
+func (p *Param) Values(dev compute.Device) []float32 {
+	values := make([]float32, p.Value.Shape.Len())
+	if p.Value.DType != compute.NF4 {
+		dev.Download(values, p.Exact())
+		return values
+	}
+	dense := dev.Alloc(p.Value.Shape, compute.Working)
+	dev.Copy(dense, p.Value)
+	dev.Download(values, dense)
+	dev.Free(dense)
+	return values
+}
+
 // Exact returns the tensor with the unrounded value of p. It is the one to save, measure and compare.
 func (p *Param) Exact() compute.Tensor {
 	if p.Master.Present() {

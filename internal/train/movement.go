@@ -48,8 +48,7 @@ func newMovementCheck(s *Stepper, from, deadline int, params []*tape.Param) *mov
 
 // watch saves the present value of a parameter as its initial value.
 func (m *movementCheck) watch(p *tape.Param) {
-	m.unmoved[p] = make([]float32, p.Value.Shape.Len())
-	m.stepper.Dev.Download(m.unmoved[p], p.Exact())
+	m.unmoved[p] = p.Values(m.stepper.Dev)
 }
 
 // startMovementCheck begins a check of all parameters that the run trains after
@@ -116,8 +115,7 @@ func (m *movementCheck) check(step int, factor float64) error {
 			return nil
 		}
 		n := p.Value.Shape.Len()
-		value, mean, square := make([]float32, n), make([]float32, n), make([]float32, n)
-		m.stepper.Dev.Download(value, p.Exact())
+		value, mean, square := p.Values(m.stepper.Dev), make([]float32, n), make([]float32, n)
 		m.stepper.Dev.Download(mean, first)
 		m.stepper.Dev.Download(square, second)
 		if slices.ContainsFunc(square, func(x float32) bool { return x != 0 }) {

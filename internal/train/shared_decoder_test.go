@@ -167,8 +167,7 @@ func TestSharedFineTuning(t *testing.T) {
 			// AdamW divides by the gradient, so rounding shows in single elements whose gradient is nearly 0.
 			difference, size := 0.0, 0.0
 			for _, p := range method.Params() {
-				got := make([]float32, p.Value.Shape.Len())
-				dev.Download(got, p.Value)
+				got := p.Values(dev)
 				for i, want := range values(end, p.Name, len(got)) {
 					difference += math.Pow(float64(got[i]-want), 2)
 					if strings.Contains(p.Name, "lora_B") {

@@ -191,9 +191,7 @@ func saveMoments(path string, s *Stepper) error {
 		return err
 	}
 	for _, p := range s.Method.State() {
-		values := make([]float32, p.Value.Shape.Len())
-		s.Dev.Download(values, p.Value)
-		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: values})
+		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: p.Values(s.Dev)})
 	}
 	if err := s.Dev.Err(); err != nil {
 		return err
