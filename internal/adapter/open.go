@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/bitsandbytes"
@@ -16,7 +14,6 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // ErrMismatch is wrapped by errors about an adapter that does not belong to the model.
@@ -205,123 +202,28 @@ func (s *Saved) Loading() (library, how string) {
 	return m.library, m.load
 }
 
-// Whole reports whether the directory has all weights of a model, and not an adapter beside a base model.
-func (s *Saved) Whole() bool { return s.Method.wholeModel() }
-
-// CheckBase returns an error if the adapter was trained on another base model than
-// base. An adapter of PEFT does not record its base's checksum, so only its shapes are
-// checked, by Restore.
-func (s *Saved) CheckBase(base Base) error {
-	if s.Base.SHA256 == "" || s.Base.SHA256 == base.SHA256 {
-		return nil
-	}
-	older, err := olderFingerprint(base.Path)
-	if err != nil {
-		return err
-	}
-	if s.Base.SHA256 != older {
-		return fmt.Errorf("adapter: load %s: it was trained on %s (weights %.12s), and %s has other weights (%.12s); "+
-			"name its own base model: %w",
-			s.dir, s.Base.Path, s.Base.SHA256, base.Path, base.SHA256, ErrMismatch)
-	}
-	return nil
-}
-
-// Attach creates the method of the adapter for m, without its values, which Restore reads. An error about settings or a
-// structure that do not suit m names the file that has them.
-func (s *Saved) Attach(dev compute.Device, m model.Network, seed uint64) (Method, error) {
-	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed, Structure: s.Structure, From: s.described})
-	if err != nil && !s.Sealed {
-		err = place.Given(err)
-	}
-	return method, err
-}
-
 // Described returns the path of the file that has the settings and the structure of the adapter.
 func (s *Saved) Described() string { return s.described }
 
-// Restore copies the values of the file into the parameters of the method and the head.
-// It returns an error if a parameter is missing or has another shape, or if the file has
-// other tensors.
-func (s *Saved) Restore(dev compute.Device, m Method, head []*tape.Param) error {
-	own := slices.Concat(m.Params(), m.Buffers())
-	if err := s.match(own, head, nil); err != nil {
-		return err
+// Whole reports whether the directory has all weights of a model, and not an adapter beside a base model.
+func (s *Saved) Whole() bool { return s.Method.wholeModel() }
+
+// SHA256 returns the SHA-256 of the tensors of the adapter as 64 hexadecimal
+// digits.
+func (s *Saved) SHA256() (string, error) {
+	name := tensorsFile
+	if s.Method.wholeModel() {
+		name = modelFile
 	}
-	for _, p := range slices.Concat(own, head) {
-		if err := s.upload(dev, p, nil); err != nil {
-			return err
-		}
+	sum, err := checkpoint.HashFiles(filepath.Join(s.dir, name))
+	if err != nil {
+		return "", fmt.Errorf("adapter: read %s: %w", s.dir, err)
 	}
-	return errors.Join(m.Restored(), dev.Err())
+	return sum, nil
 }
 
-// match returns an error unless the file has exactly the tensors of own and
-// head, with their shapes. It may also have the tensors of left.
-func (s *Saved) match(own, head, left []*tape.Param) error {
-	params := slices.Concat(own, head)
-	for i, p := range params {
-		name := fileName(s.Method, p)
-		_, shape, ok := s.file.Info(name)
-		if !ok && s.leftOut(name) {
-			continue
-		}
-		if !ok {
-			what := "tensor"
-			if i >= len(own) {
-				what = "tensor of the classification head"
-			}
-			return fmt.Errorf("adapter: load %s: the %s %s is missing; want all %d tensors of the method and the head: %w",
-				s.path, what, name, len(params), ErrMismatch)
-		}
-		if !s.fits(name, shape, p.Value.Shape) {
-			return fmt.Errorf("adapter: load %s: %s is %v; the model and the method need %v: %w", s.path, name, shape,
-				[]int(p.Value.Shape), ErrMismatch)
-		}
-	}
-	known := slices.Concat(params, left)
-	for _, name := range s.file.Names() {
-		if !slices.ContainsFunc(known, func(p *tape.Param) bool { return fileName(s.Method, p) == name }) {
-			return fmt.Errorf("adapter: load %s: unexpected tensor %s: method %s has no such parameter on this model: %w",
-				s.path, place.List([]string{name}), s.Method.name, ErrMismatch)
-		}
-	}
-	return nil
-}
-
-// upload copies the file's values of a parameter to the device. If order is not
-// nil, row i of the parameter is row order[i] of the file.
-func (s *Saved) upload(dev compute.Device, p *tape.Param, order []int) error {
-	name := fileName(s.Method, p)
-	_, shape, ok := s.file.Info(name)
-	if !ok { // see match
-		if _, leaf, _ := modulePath(name); !startsNeutral(leaf) {
-			p.Upload(dev, make([]float32, p.Value.Shape.Len()))
-		}
-		return nil
-	}
-	values := make([]float32, compute.Shape(shape).Len())
-	if err := s.file.ReadFinite(values, name); err != nil {
-		return err
-	}
-	values = s.spread(name, values, shape, p.Value.Shape)
-	if order != nil {
-		width, sorted := len(values)/len(order), make([]float32, 0, len(values))
-		for _, row := range order {
-			sorted = append(sorted, values[row*width:(row+1)*width]...)
-		}
-		values = sorted
-	}
-	p.Upload(dev, values)
-	return nil
-}
-
-// bits returns the bits of floats, which compare equal for NaN and different
-// for -0 and 0.
-func bits(v []float32) []uint32 {
-	out := make([]uint32, len(v))
-	for i, x := range v {
-		out[i] = math.Float32bits(x)
-	}
-	return out
+// Injected reports whether modules of the adapter were replaced by others when it was trained.
+func (s *Saved) Injected() bool {
+	layout, err := parseStructure(s.Structure, s.Base.Layers)
+	return err == nil && len(layout.Injected) > 0
 }

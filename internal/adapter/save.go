@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -125,6 +126,16 @@ func verify(path string, tensors []checkpoint.Tensor) error {
 		}
 	}
 	return nil
+}
+
+// bits returns the bits of floats, which compare equal for NaN and different
+// for -0 and 0.
+func bits(v []float32) []uint32 {
+	out := make([]uint32, len(v))
+	for i, x := range v {
+		out[i] = math.Float32bits(x)
+	}
+	return out
 }
 
 // writeModelConfig writes the config.json of the base model, with the labels of
