@@ -204,9 +204,20 @@ func (o *AdamW) Params() []*tape.Param {
 	return params
 }
 
-// Moments returns the first and second moments of all parameters in the order
-// of Params, each [n].
-func (o *AdamW) Moments() (m, v compute.Tensor) { return o.m, o.v }
+// Moments are a parameter with its first and second moments, which have its shape and are Exact.
+type Moments struct {
+	*tape.Param
+	First, Second compute.Tensor
+}
+
+// Moments returns the moments of all parameters in the order of Params.
+func (o *AdamW) Moments() []Moments {
+	list := make([]Moments, len(o.slots))
+	for i, s := range o.slots {
+		list[i] = Moments{s.Param, o.m.Slice(s.offset, s.Value.Shape), o.v.Slice(s.offset, s.Value.Shape)}
+	}
+	return list
+}
 
 // Reach returns by how much the step just taken, with factor times the learning rate, would have changed the elements
 // of parameter i of Params in exact arithmetic: the largest such change, in units of the distance from the element to

@@ -29,10 +29,10 @@ func TestReach(t *testing.T) {
 				dev.Upload(p.Grad, []float32{gradient})
 				o.Step(loss, 0.5)
 				got, m, v := make([]float32, 1), make([]float32, 1), make([]float32, 1)
-				first, second := o.Moments()
+				moments := o.Moments()[0]
 				dev.Download(got, p.Exact())
-				dev.Download(m, first)
-				dev.Download(v, second)
+				dev.Download(m, moments.First)
+				dev.Download(v, moments.Second)
 				reach := o.Reach(0, 0.5, []float32{value}, m, v)
 				name := fmt.Sprintf("value=%g gradient=%g lr=%g", value, gradient, c.LR)
 				switch {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -107,17 +106,16 @@ func (m *movementCheck) done() bool { return len(m.unmoved) == 0 && len(m.noGrad
 // that is stuck.
 func (m *movementCheck) check(step int, factor float64) error {
 	var noGradient, stuck, slow []string
-	at := -1
-	err := moments(m.stepper, func(p *tape.Param, first, second compute.Tensor) error {
-		at++
+	for at, moment := range m.stepper.Opt.Moments() {
+		p := moment.Param
 		start, unmoved := m.unmoved[p], m.unmoved[p] != nil
 		if !unmoved && !m.noGradient[p] {
-			return nil
+			continue
 		}
 		n := p.Value.Shape.Len()
 		value, mean, square := p.Values(m.stepper.Dev), make([]float32, n), make([]float32, n)
-		m.stepper.Dev.Download(mean, first)
-		m.stepper.Dev.Download(square, second)
+		m.stepper.Dev.Download(mean, moment.First)
+		m.stepper.Dev.Download(square, moment.Second)
 		if slices.ContainsFunc(square, func(x float32) bool { return x != 0 }) {
 			delete(m.noGradient, p)
 		} else if !m.mayLackGradient(p, step) {
@@ -133,10 +131,6 @@ func (m *movementCheck) check(step int, factor float64) error {
 		case step >= m.deadline:
 			slow = append(slow, p.Name)
 		}
-		return nil
-	})
-	if err != nil {
-		return err
 	}
 	fault := func(names []string, what string) error {
 		return fmt.Errorf("train: step %d: %d of %d trainable tensors have not changed, the first is %s; %s",

@@ -15,7 +15,6 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/runlog"
-	"github.com/lor2c/lor2c/internal/tape"
 )
 
 // ConfigFile is the name of the resolved configuration in a run directory.
@@ -159,36 +158,18 @@ const (
 	methodState = "state."
 )
 
-// moments calls f with the first moment m and the second moment v of each parameter,
-// and returns the first error.
-func moments(s *Stepper, f func(p *tape.Param, m, v compute.Tensor) error) error {
-	at := 0
-	m, v := s.Opt.Moments()
-	for _, p := range s.Opt.Params() {
-		if err := f(p, m.Slice(at, p.Value.Shape), v.Slice(at, p.Value.Shape)); err != nil {
-			return err
-		}
-		at += p.Value.Shape.Len()
-	}
-	return nil
-}
-
 // saveMoments writes AdamW's moments and the state of the method to a safetensors file.
 func saveMoments(path string, s *Stepper) error {
 	var tensors []checkpoint.Tensor
-	err := moments(s, func(p *tape.Param, m, v compute.Tensor) error {
+	for _, p := range s.Opt.Moments() {
 		for _, t := range []struct {
 			kind  string
 			value compute.Tensor
-		}{{firstMoment, m}, {secondMoment, v}} {
+		}{{firstMoment, p.First}, {secondMoment, p.Second}} {
 			values := make([]float32, t.value.Shape.Len())
 			s.Dev.Download(values, t.value)
 			tensors = append(tensors, checkpoint.Tensor{Name: t.kind + p.Name, Shape: t.value.Shape, Data: values})
 		}
-		return s.Dev.Err()
-	})
-	if err != nil {
-		return err
 	}
 	for _, p := range s.Method.State() {
 		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: p.Values(s.Dev)})
@@ -223,12 +204,12 @@ func restoreMoments(path string, s *Stepper) error {
 		}
 		s.Dev.Upload(p.Value, values)
 	}
-	return moments(s, func(p *tape.Param, m, v compute.Tensor) error {
+	for _, p := range s.Opt.Moments() {
 		values := make([]float32, p.Value.Shape.Len())
 		if err := readMoment(f, firstMoment+p.Name, p.Value.Shape, values); err != nil {
 			return fmt.Errorf("train: resume %s: %w", path, err)
 		}
-		s.Dev.Upload(m, values)
+		s.Dev.Upload(p.First, values)
 		if err := readMoment(f, secondMoment+p.Name, p.Value.Shape, values); err != nil {
 			return fmt.Errorf("train: resume %s: %w", path, err)
 		}
@@ -236,9 +217,9 @@ func restoreMoments(path string, s *Stepper) error {
 			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, because it is a mean of squares",
 				path, i, secondMoment+p.Name, values[i])
 		}
-		s.Dev.Upload(v, values)
-		return s.Dev.Err()
-	})
+		s.Dev.Upload(p.Second, values)
+	}
+	return s.Dev.Err()
 }
 
 // readMoment reads a moment into values. It returns an error if the moment does not
