@@ -1,20 +1,19 @@
 package train
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/checkpoint"
-	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/infile"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // ConfigFile is the name of the resolved configuration in a run directory.
@@ -29,6 +28,9 @@ const (
 	trainerFile      = "trainer_state.json"
 	optimizerFile    = "optimizer.safetensors"
 )
+
+// stateFormat is the version of the format of state.json.
+const stateFormat = 1
 
 // state is the part of a checkpoint besides tensors. It determines the rest of
 // the run, because the order of the data is a function of seed and epoch, and
@@ -93,143 +95,112 @@ func (b best) value() float64 {
 	return *b.Score
 }
 
-// save writes checkpoint-<step> with adapter, head, optimizer and state. The directory
-// appears complete or not at all. save then updates the link to the best checkpoint and
-// removes old checkpoints.
-func (r *run) save() error {
-	if err := errors.Join(r.dir.check(), r.log.Sync()); err != nil {
-		return err
+// mostState is the largest size of state.json in bytes. A sum of gradients for every
+// parameter of an adapter needs much less.
+const mostState = 16 << 20
+
+// readState reads the state of a checkpoint directory whose checksums were verified. It
+// returns an error that lists the faults if the state cannot be one of this run.
+func (r *run) readState(dir string) error {
+	path := filepath.Join(dir, stateFile)
+	raw, err := infile.Read(path, mostState)
+	if err != nil {
+		return fmt.Errorf("train: resume %s: %w; want a checkpoint that lor2c train wrote", path, err)
 	}
-	r.state.Schedule = r.stepper.Method.Progress()
-	r.state.Born, r.state.Movement = r.stepper.Opt.FirstSteps(), r.movement.state()
-	if r.gradients != nil {
-		sums, err := r.gradients.read()
-		if err != nil {
-			return err
-		}
-		r.state.Gradients, r.state.GradientSteps = sums, r.gradients.steps
-	}
-	log := r.log.Digest()
-	r.state.Log = &log
-	s := r.state
-	err := checkpoint.WriteDir(checkpointAt(r.out, s.Step), func(tmp string) error {
-		if err := adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head()); err != nil {
-			return err
-		}
-		if err := saveMoments(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
-			return err
-		}
-		if err := r.identity.Write(tmp); err != nil {
-			return err
-		}
-		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), s); err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o666)
-	})
+	s, err := parseState(path, raw)
 	if err != nil {
 		return err
 	}
-	r.verified[s.Step] = true
-	return errors.Join(r.linkBest(), r.prune())
+	// The name to compare is that of the checkpoint, also if dir is the link best.
+	if to, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = to
+	}
+	if faults := s.faults(filepath.Base(dir), r); faults != nil {
+		return fmt.Errorf("train: resume %s: %s; want a checkpoint of this run that lor2c train wrote",
+			path, strings.Join(faults, "; "))
+	}
+	r.state = s
+	return nil
 }
 
-// trainerState returns the text of the trainer_state.json that Hugging Face's Trainer
-// would write.
-func (r *run) trainerState() []byte {
-	t := runlog.State{
-		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps,
-		Epochs: r.allEpochs(), Metric: r.session.Set.Task.Select, Records: r.records,
+// parseState parses raw, the content of the state.json at path. Errors name path.
+func parseState(path string, raw []byte) (s state, err error) {
+	if err := strictjson.Unmarshal(raw, &s); err != nil {
+		return s, fmt.Errorf("train: resume %s:%w; want a checkpoint that lor2c train wrote", path, err)
 	}
-	if r.state.Best.Step > 0 {
-		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)
+	if s.Format != stateFormat {
+		return s, fmt.Errorf("train: resume %s: the checkpoint has format %d; this lor2c reads %d",
+			path, s.Format, stateFormat)
 	}
-	return runlog.TrainerState(t)
+	return s, nil
 }
 
-// These are the prefixes of the names of AdamW's moments; exp_avg and
-// exp_avg_sq are PyTorch's names. The rest of each name is that of the
-// parameter.
-const (
-	firstMoment  = "exp_avg."
-	secondMoment = "exp_avg_sq."
-	// methodState is the prefix of the method's State, which it needs besides its
-	// parameters while it is trained.
-	methodState = "state."
-)
-
-// saveMoments writes AdamW's moments and the state of the method to a safetensors file.
-func saveMoments(path string, s *Stepper) error {
-	var tensors []checkpoint.Tensor
-	for _, p := range s.Opt.Moments() {
-		for _, t := range []struct {
-			kind  string
-			value compute.Tensor
-		}{{firstMoment, p.First}, {secondMoment, p.Second}} {
-			values := make([]float32, t.value.Shape.Len())
-			s.Dev.Download(values, t.value)
-			tensors = append(tensors, checkpoint.Tensor{Name: t.kind + p.Name, Shape: t.value.Shape, Data: values})
+// faults returns what is wrong with a state for run r, read from a directory with the
+// given name. It checks everything except what depends on the method's parameters,
+// which parameterFaults checks later.
+func (s *state) faults(name string, r *run) (faults []string) {
+	check := func(ok bool, format string, a ...any) {
+		if !ok {
+			faults = append(faults, fmt.Sprintf(format, a...))
 		}
 	}
-	for _, p := range s.Method.State() {
-		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: p.Values(s.Dev)})
+	check(s.Step >= 1 && s.Step <= r.steps, "step is %d; the run has the steps 1 to %d", s.Step, r.steps)
+	if digits, ok := strings.CutPrefix(name, checkpointPrefix); ok {
+		check(digits == strconv.Itoa(s.Step), "step is %d in a directory named %s", s.Step, place.Quote(name))
 	}
-	if err := s.Dev.Err(); err != nil {
-		return err
+	if faults != nil {
+		return faults // the other values are compared with the step
 	}
-	var file bytes.Buffer
-	if err := checkpoint.Write(&file, map[string]string{"format": "pt"}, tensors); err != nil {
-		return err
+	c := r.session.Config
+	check(s.Seed == c.Seed, "seed is %d; the run's is %d", s.Seed, c.Seed)
+	epoch, index := r.position(s.Step)
+	check(s.Epoch == epoch && s.Index == index, "epoch and index are %d and %d; step %d ends at %d and %d",
+		s.Epoch, s.Index, s.Step, epoch, index)
+
+	b := s.Best
+	check(b.Step >= 0 && b.Step <= s.Step, "best.step is %d; want 0 to %d", b.Step, s.Step)
+	check(b.Epoch == r.epochs(b.Step), "best.epoch is %v; step %d is at epoch %v", b.Epoch, b.Step, r.epochs(b.Step))
+	check(b.Step > 0 || b.Score == nil, "best.score is set without a best.step")
+	check(s.Waiting.Evaluations >= 0 && s.Waiting.Evaluations <= s.Step, "waiting.evaluations is %d; want 0 to %d",
+		s.Waiting.Evaluations, s.Step)
+
+	check(s.WindowSteps >= 0 && s.WindowSteps <= s.Step, "window_steps is %d; want 0 to %d", s.WindowSteps, s.Step)
+	check(s.WindowLoss >= 0 && (s.WindowSteps > 0 || s.WindowLoss == 0), "window_loss is %g over %s",
+		s.WindowLoss, place.Count(s.WindowSteps, "step", "steps"))
+	check(s.TotalLoss >= s.WindowLoss*(1-1e-9), "total_loss is %g, less than window_loss, %g", s.TotalLoss, s.WindowLoss)
+
+	faults = append(faults, c.Method.CheckProgress(s.Schedule, c.Schedule, s.Step)...)
+
+	check(s.Gradients == nil || c.Train.LogGradients, "there are sums of gradients, and the run logs none")
+	check(s.GradientSteps >= 0 && s.GradientSteps <= s.Step, "gradient_steps is %d; want 0 to %d", s.GradientSteps, s.Step)
+	for i, g := range s.Gradients {
+		if !(g >= 0) {
+			check(false, "sum %d of gradients is %g; want 0 or more", i, g)
+			break
+		}
 	}
-	return os.WriteFile(path, file.Bytes(), 0o666)
+	check(s.Log == nil || s.Log.Records >= 0, "log.records is negative")
+	return faults
 }
 
-// restoreMoments reads a file that saveMoments wrote. It returns an error if a moment is
-// missing or has another shape, or a value that a moment cannot have.
-func restoreMoments(path string, s *Stepper) error {
-	f, err := checkpoint.Open(path)
-	if err != nil {
-		return err
+// parameterFaults returns what in a state does not fit the parameters of the method and
+// the optimizer.
+func (s *state) parameterFaults(r *run) (faults []string) {
+	names := map[string]bool{}
+	for _, p := range r.stepper.Opt.Params() {
+		names[p.Name] = true
 	}
-	defer f.Close()
-	kept := s.Method.State()
-	if got, want := len(f.Names()), 2*len(s.Opt.Params())+len(kept); got != want {
-		return fmt.Errorf("train: resume %s: it has %d tensors; want %d, two moments of each parameter and %d of the method",
-			path, got, want, len(kept))
+	for _, name := range slices.Sorted(maps.Keys(s.Born)) {
+		if at := s.Born[name]; !names[name] || at < 0 || at > s.Step {
+			faults = append(faults,
+				fmt.Sprintf("born has %s after step %d; want a parameter of the method and a step from 0 to %d",
+					place.Quote(name), at, s.Step))
+			break
+		}
 	}
-	for _, p := range kept {
-		values := make([]float32, p.Value.Shape.Len())
-		if err := readMoment(f, methodState+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
-		}
-		s.Dev.Upload(p.Value, values)
+	if n := len(r.stepper.Method.Params()); r.gradients != nil && len(s.Gradients) != max(n, 1) {
+		faults = append(faults, fmt.Sprintf("there are %d sums of gradients; the adapter has %d tensors",
+			len(s.Gradients), n))
 	}
-	for _, p := range s.Opt.Moments() {
-		values := make([]float32, p.Value.Shape.Len())
-		if err := readMoment(f, firstMoment+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
-		}
-		s.Dev.Upload(p.First, values)
-		if err := readMoment(f, secondMoment+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
-		}
-		if i := slices.IndexFunc(values, func(x float32) bool { return x < 0 }); i >= 0 {
-			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, because it is a mean of squares",
-				path, i, secondMoment+p.Name, values[i])
-		}
-		s.Dev.Upload(p.Second, values)
-	}
-	return s.Dev.Err()
+	return faults
 }
-
-// readMoment reads a moment into values. It returns an error if the moment does not
-// have the given shape or a value is not finite.
-func readMoment(f *checkpoint.File, name string, shape compute.Shape, values []float32) error {
-	if _, got, ok := f.Info(name); !ok || !slices.Equal(got, shape) {
-		return fmt.Errorf("%s has shape %v; want %v, the shape of the parameter", name, got, []int(shape))
-	}
-	return f.ReadFinite(values, name)
-}
-
-// stateFormat is the version of the format of state.json.
-const stateFormat = 1
