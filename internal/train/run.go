@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/identity"
@@ -55,6 +56,8 @@ var (
 	// ErrOtherRun is wrapped by the error for an output directory that belongs to
 	// another run.
 	ErrOtherRun = errors.New("the output directory has another run")
+	// ErrDevice is wrapped by errors that the device's failure caused.
+	ErrDevice = errors.New("the device failed")
 )
 
 // run is one training run.
@@ -209,4 +212,29 @@ func (o Options) busy(ctx context.Context, out string) func() bool {
 // finished reports whether no step is left.
 func (r *run) finished() bool {
 	return r.state.Step >= r.steps || r.state.Waiting.over(r.session.Config.Train)
+}
+
+// blame returns err, or the device's failure instead of err if the device has
+// failed, because then err is a consequence of it.
+func blame(dev compute.Device, attempted string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if failure := dev.Err(); failure != nil {
+		return fmt.Errorf("train: %s: %w: %w", attempted, ErrDevice, failure)
+	}
+	return err
+}
+
+// lost adds to an error of a failed device from which checkpoint the run can
+// continue. It returns other errors unchanged.
+func (r *run) lost(err error) error {
+	err = blame(r.dev, fmt.Sprintf("after step %d of %d", r.state.Step, r.steps), err)
+	if !errors.Is(err, ErrDevice) {
+		return err
+	}
+	if dir, _, none := checkpoint.Latest(r.out, checkpointPrefix); none == nil {
+		return fmt.Errorf("%w; the same command continues from %s", err, dir)
+	}
+	return fmt.Errorf("%w; there is no checkpoint yet, so the same command starts from the beginning", err)
 }
