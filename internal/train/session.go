@@ -1,10 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +15,7 @@ import (
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/instruct"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/tokenizer"
@@ -63,6 +64,33 @@ func openSession(ctx context.Context, c *config.Config, splits, labels []string)
 	return s, nil
 }
 
+// loading returns err, or an error that wraps ErrInterrupted if err means that
+// the context ended while data were loaded.
+func loading(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("train: load the data: %w; there was nothing to save", ErrInterrupted)
+	}
+	return err
+}
+
+// openData opens the data of the configuration.
+func (s *Session) openData(ctx context.Context, splits, labels []string) (*dataset.Set, source, error) {
+	c := s.Config
+	if !c.Data.IsInstruct() {
+		set, err := dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed})
+		return set, texts{s}, err
+	}
+	if faults := c.Data.Validate(); len(faults) > 0 {
+		return nil, nil, place.Mistake(errors.Join(faults...))
+	}
+	return &dataset.Set{
+		Task: dataset.Task{
+			Name: dataset.Instruct, Metrics: []string{metric.Perplexity}, Select: metric.Perplexity,
+		},
+		Format: dataset.Instruct, MaxLength: cmp.Or(c.Data.MaxLength, instructLength),
+	}, &rows{Session: s, files: map[string]*instruct.File{}}, nil
+}
+
 // openModel reads config.json and the tokenizer of the base model in s.Dir and checks whether they suit the data.
 func (s *Session) openModel() (err error) {
 	c := s.Config
@@ -92,61 +120,6 @@ func (s *Session) openModel() (err error) {
 	return nil
 }
 
-// data is a split as tokens, with the examples that they come from.
-type data struct {
-	*dataset.Encoded
-	split *dataset.Split
-	rows  *instruct.Rows  // of the task instruct, with the tokens to predict
-	check *instruct.Check // of the task instruct, what is probably a mistake
-}
-
-// loading returns err, or an error that wraps ErrInterrupted if err means that
-// the context ended while data were loaded.
-func loading(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("train: load the data: %w; there was nothing to save", ErrInterrupted)
-	}
-	return err
-}
-
-// batch returns the examples with the given indices as one packed batch.
-func (d data) batch(indices []int32) model.Batch {
-	if d.rows != nil {
-		ids, read, next, cu := d.rows.Targets(indices)
-		return model.Batch{IDs: ids, Cu: cu, Read: read, Next: next}
-	}
-	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
-	for _, i := range indices {
-		ids, types := d.At(int(i))
-		b.IDs, b.Types = append(b.IDs, ids...), append(b.Types, types...)
-		b.Cu = append(b.Cu, int32(len(b.IDs)))
-		for _, label := range d.LabelsOf(int(i)) {
-			if math.IsNaN(float64(label)) {
-				label = 0 // the label is withheld, and the caller only uses the predictions
-			}
-			b.Labels = append(b.Labels, label)
-		}
-	}
-	return b
-}
-
-// where returns file:line of each example with the given indices.
-func (d data) where(indices []int32) []string {
-	names := make([]string, len(indices))
-	for i, x := range indices {
-		names[i] = fmt.Sprintf("%s:%d", d.split.Path, d.split.Examples[x].Line)
-	}
-	return names
-}
-
-// micro packs the examples of one optimizer step as micro-batches.
-func (d data) micro(indices []int32, t config.Train) (batches []model.Batch) {
-	for _, part := range d.Parts(indices, t.MicroBatchSize, t.MicroBatchTokens) {
-		batches = append(batches, d.batch(part))
-	}
-	return batches
-}
-
 // step returns the indices of the training examples, of n, in an optimizer step,
 // counted from 1. They depend only on seed and step.
 func (s *Session) step(n, step int) []int32 {
@@ -161,6 +134,25 @@ func (s *Session) step(n, step int) []int32 {
 
 // stepsPerEpoch returns the number of batches in an epoch; the last may be smaller.
 func stepsPerEpoch(examples, batch int) int { return (examples + batch - 1) / batch }
+
+// load reads and tokenises a split. If labelled is set, it returns an error if an example has no label.
+func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
+	return s.source.load(ctx, split, labelled)
+}
+
+// Examples returns the number of examples of a split.
+func (s *Session) Examples(ctx context.Context, split string) (int, error) {
+	sp, err := s.source.split(ctx, split)
+	if err != nil {
+		return 0, loading(err)
+	}
+	return len(sp.Examples), nil
+}
+
+// Show returns the first n examples of a split as the model sees them.
+func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
+	return s.source.show(ctx, split, n)
+}
 
 // loadBase reads the base model for a method, and quantises it if the run file says so.
 func (s *Session) loadBase(dev compute.Device, method adapter.Config) (model.Network, error) {

@@ -1,14 +1,14 @@
 package train
 
 import (
-	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"math"
 
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/instruct"
-	"github.com/lor2c/lor2c/internal/metric"
-	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
 // source reads the data of a session and makes examples of them. Texts with labels are one source, and the rows of the
@@ -34,39 +34,48 @@ type source interface {
 	order(epoch, n int) []int32
 }
 
-// openData opens the data of the configuration.
-func (s *Session) openData(ctx context.Context, splits, labels []string) (*dataset.Set, source, error) {
-	c := s.Config
-	if !c.Data.IsInstruct() {
-		set, err := dataset.Open(ctx, c.Data, dataset.Request{Splits: splits, Labels: labels, Seed: c.Seed})
-		return set, texts{s}, err
-	}
-	if faults := c.Data.Validate(); len(faults) > 0 {
-		return nil, nil, place.Mistake(errors.Join(faults...))
-	}
-	return &dataset.Set{
-		Task: dataset.Task{
-			Name: dataset.Instruct, Metrics: []string{metric.Perplexity}, Select: metric.Perplexity,
-		},
-		Format: dataset.Instruct, MaxLength: cmp.Or(c.Data.MaxLength, instructLength),
-	}, &rows{Session: s, files: map[string]*instruct.File{}}, nil
+// data is a split as tokens, with the examples that they come from.
+type data struct {
+	*dataset.Encoded
+	split *dataset.Split
+	rows  *instruct.Rows  // of the task instruct, with the tokens to predict
+	check *instruct.Check // of the task instruct, what is probably a mistake
 }
 
-// load reads and tokenises a split. If labelled is set, it returns an error if an example has no label.
-func (s *Session) load(ctx context.Context, split string, labelled bool) (data, error) {
-	return s.source.load(ctx, split, labelled)
-}
-
-// Examples returns the number of examples of a split.
-func (s *Session) Examples(ctx context.Context, split string) (int, error) {
-	sp, err := s.source.split(ctx, split)
-	if err != nil {
-		return 0, loading(err)
+// batch returns the examples with the given indices as one packed batch.
+func (d data) batch(indices []int32) model.Batch {
+	if d.rows != nil {
+		ids, read, next, cu := d.rows.Targets(indices)
+		return model.Batch{IDs: ids, Cu: cu, Read: read, Next: next}
 	}
-	return len(sp.Examples), nil
+	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
+	for _, i := range indices {
+		ids, types := d.At(int(i))
+		b.IDs, b.Types = append(b.IDs, ids...), append(b.Types, types...)
+		b.Cu = append(b.Cu, int32(len(b.IDs)))
+		for _, label := range d.LabelsOf(int(i)) {
+			if math.IsNaN(float64(label)) {
+				label = 0 // the label is withheld, and the caller only uses the predictions
+			}
+			b.Labels = append(b.Labels, label)
+		}
+	}
+	return b
 }
 
-// Show returns the first n examples of a split as the model sees them.
-func (s *Session) Show(ctx context.Context, split string, n int) ([]Shown, error) {
-	return s.source.show(ctx, split, n)
+// where returns file:line of each example with the given indices.
+func (d data) where(indices []int32) []string {
+	names := make([]string, len(indices))
+	for i, x := range indices {
+		names[i] = fmt.Sprintf("%s:%d", d.split.Path, d.split.Examples[x].Line)
+	}
+	return names
+}
+
+// micro packs the examples of one optimizer step as micro-batches.
+func (d data) micro(indices []int32, t config.Train) (batches []model.Batch) {
+	for _, part := range d.Parts(indices, t.MicroBatchSize, t.MicroBatchTokens) {
+		batches = append(batches, d.batch(part))
+	}
+	return batches
 }
