@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
-	"slices"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/checkpoint"
+	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
 )
 
@@ -126,105 +124,68 @@ func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
 	}
 }
 
-// open opens the log, or continues it at the state's step, and logs what the
-// run will do.
-func (r *run) open(o Options, from string, plan Plan) (err error) {
-	c, task := r.session.Config, r.session.Set.Task
-	r.dir.begun = true
-	step := -1
-	if from != "" {
-		step = r.state.Step
+// openInit opens the adapter that init_adapter names, if it names one. closeInit
+// closes it.
+func (r *run) openInit() (err error) {
+	if dir := r.session.Config.InitAdapter; dir != "" {
+		r.init, err = adapter.Open(dir)
 	}
-	r.log, err = runlog.Open(r.out, runlog.Options{
-		Scores: task.Metrics, Select: task.Select, Steps: r.steps, StepsPerEpoch: r.perEpoch,
-		Epochs: r.allEpochs(), Resume: true, Step: step,
-		JSON: o.JSON, Terminal: o.Terminal, Stdout: o.Stdout, Stderr: o.Stderr,
-	})
+	return err
+}
+
+// closeInit closes the adapter that openInit opened.
+func (r *run) closeInit() {
+	if r.init != nil {
+		r.init.Close()
+	}
+}
+
+// checkInit returns an error, which wraps adapter.ErrMismatch, if the adapter of
+// init_adapter has another method or base model than the run. Settings of dropout
+// may differ. Settings of injection may differ too if nothing was injected into the
+// adapter.
+func (r *run) checkInit() error {
+	c := r.session.Config
+	was, now := config.Default(), config.Default()
+	was.Method, now.Method = r.init.Method, c.Method
+	methods := func(c *config.Config) map[string]string {
+		settings := map[string]string{}
+		for key, value := range c.Settings() {
+			of, ok := strings.CutPrefix(key, "method.")
+			injection := strings.HasPrefix(of, "inject_") && !r.init.Injected()
+			if ok && !injection && !strings.Contains(of, "dropout") {
+				settings[key] = value
+			}
+		}
+		return settings
+	}
+	before := identity.Manifest{Settings: methods(&was)}
+	if r.init.Identity != nil {
+		before.Base = outcome(r.init.Identity.Base).Base
+	} else if err := r.init.CheckBase(adapter.Base{Path: r.session.Dir, SHA256: r.identity.Base.Weights}); err != nil {
+		return err
+	}
+	differences := identity.Compare(before, identity.Manifest{Base: r.identity.Base, Settings: methods(&now)})
+	if differences == nil {
+		return nil
+	}
+	headline := fmt.Sprintf("train: begin with %s: it does not fit the run; "+
+		"name an adapter of the same method on the same base model:", c.InitAdapter)
+	return &refusal{identity.List(headline, "adapter", differences), adapter.ErrMismatch}
+}
+
+// begin copies the values of the adapter of init_adapter into the method's
+// parameters and, if the labels match, into the head.
+func (r *run) begin() error {
+	task := r.session.Set.Task
+	took, err := r.init.Begin(r.dev, r.stepper.Method, r.stepper.Model.Head(), task.Labels)
 	if err != nil {
 		return err
 	}
-	r.log.Settings(c.Settings())
-	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
-		return err
+	head := "its head is used too, with outputs matched by label"
+	if !took {
+		head = "the head is new, because the outputs of the adapter's head do not have these labels"
 	}
-	if from != "" {
-		if err := r.checkBest(from); err != nil {
-			return err
-		}
-	}
-	hashes := map[string]string{}
-	for _, file := range append(slices.Clone(r.train.split.Files), r.test.split.Files...) {
-		hashes[file.Path] = file.SHA256
-	}
-	env := environment(o, hashes)
-	if from != "" && !r.finished() {
-		r.noteRounding(env, from)
-	}
-	if err := r.log.WriteEnv(env); err != nil {
-		return err
-	}
-	r.logStart(from, plan)
-	return errors.Join(r.linkBest(), r.prune())
-}
-
-// logStart logs what the run will do, and from which checkpoint it continues if from is not "".
-func (r *run) logStart(from string, plan Plan) {
-	c, task, method := r.session.Config, r.session.Set.Task, r.stepper.Method
-	r.log.Start(runlog.Start{
-		Step: r.state.Step, Steps: r.steps, Epochs: c.Train.Epochs, Out: r.out, ResumedFrom: from,
-		Method: c.Method.Name(), Task: task.Name, Labels: task.Labels, Metric: task.Select,
-		TrainExamples: r.train.Len(), DevExamples: r.test.Len(),
-		Trainable: adapter.Count(method.Params()), Head: adapter.Count(r.stepper.Model.Head()), Device: r.dev.Name(),
-	})
-	for _, line := range r.header(plan) {
-		r.log.Printf("%s", line)
-	}
-	if from == "" {
-		for _, line := range r.session.lint(r.train, r.test) {
-			r.log.Printf("%s", line)
-		}
-	}
-	if r.session.Dir != c.Model {
-		r.log.Printf("model: %s is %s", c.Model, r.session.Dir)
-	}
-	for _, line := range slices.Concat(r.notes, r.session.Tokenizer.Warnings()) {
-		r.log.Printf("%s", line)
-	}
-	if from == "" && r.init == nil {
-		for _, line := range r.stepper.Model.Notes() {
-			r.log.Printf("%s", line)
-		}
-	} else if r.finished() {
-		r.log.Printf("the run is finished: %d of %d steps are done, and the newest checkpoint is %s",
-			r.state.Step, r.steps, from)
-	} else if from != "" {
-		r.log.Printf("resuming from %s at step %d of %d", from, r.state.Step, r.steps)
-	}
-	if b := r.state.Best.Step; b > 0 && !exists(checkpointAt(r.out, b)) && !exists(filepath.Join(r.out, bestLink)) {
-		r.log.Printf("%s, the checkpoint of the best epoch so far, is missing; "+
-			"best will point to the next epoch that is better", checkpointAt(r.out, b))
-	}
-}
-
-// header returns three lines about the data, the method and the memory of the run.
-func (r *run) header(plan Plan) []string {
-	c, task := r.session.Config, r.session.Set.Task
-	return []string{
-		fmt.Sprintf("data: %s, %d train, %s, %s, best epoch by %s", task.Name, r.train.Len(),
-			place.Count(r.test.Len(), "dev example", "dev examples"), r.session.source.predicts(), task.Select),
-		fmt.Sprintf("method: %s on %s; %s, head %d", c.Method.Name(), r.dev.Name(),
-			place.Count(adapter.Count(r.stepper.Method.Params()), "scalar", "scalars"),
-			adapter.Count(r.stepper.Model.Head())),
-		fmt.Sprintf("memory: weights %s, trained %s, activations %s (%s)",
-			place.Bytes(plan.Weights), place.Bytes(plan.Trained), place.Bytes(plan.Arena),
-			place.Count(plan.Tokens, "token", "tokens")),
-	}
-}
-
-// writeConfig writes the run file, which identifies the run of the directory.
-func (r *run) writeConfig() error {
-	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
-		_, err := w.Write(r.session.Resolve(r.session.Config).RunFile(r.out))
-		return err
-	})
+	r.note("beginning with the values of %s; %s", r.session.Config.InitAdapter, head)
+	return nil
 }

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -277,3 +278,11 @@ func (r *run) allowExtension(was map[string]string) {
 
 // note stores a line for the log, which is not open yet.
 func (r *run) note(format string, a ...any) { r.notes = append(r.notes, fmt.Sprintf(format, a...)) }
+
+// writeConfig writes the run file, which identifies the run of the directory.
+func (r *run) writeConfig() error {
+	return checkpoint.WriteFile(filepath.Join(r.out, ConfigFile), func(w io.Writer) error {
+		_, err := w.Write(r.session.Resolve(r.session.Config).RunFile(r.out))
+		return err
+	})
+}
