@@ -1,5 +1,5 @@
-// Package place finds line and column of a fault in a text and quotes values,
-// for the error messages of all packages that read files.
+// Package place is for error messages: it finds line and column of a fault in a text, marks errors that the user can
+// mend, and quotes values.
 package place
 
 import (
