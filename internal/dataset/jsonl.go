@@ -108,25 +108,29 @@ func jsonRow(line string, l layout) (row, error) {
 	if l.flags != nil {
 		return r, r.readFlags(object, keys, l)
 	}
+	return r, r.readLabel(object, keys, l)
+}
+
+// readLabel reads the key of the label, or of the list of labels.
+func (r *row) readLabel(object map[string]json.RawMessage, keys []string, l layout) (err error) {
 	raw, ok := object[l.label]
 	if !ok && l.needLabel {
-		return row{}, fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
+		return fmt.Errorf("no key %q; the line has %s", l.label, oneOf(l.label, keys))
 	}
 	if !ok || string(raw) == "null" || l.label == "" {
-		return r, nil
+		return nil
 	}
-	var err error
 	if r.kind = jsonKind(raw); l.lists && r.kind == "array" {
 		r.list, err = labelList(raw)
 		r.hasLabel = true
-		return r, err
+		return err
 	}
 	r.label, err = labelText(raw)
 	if r.kind == "number" && r.label != string(raw) {
 		r.written = string(raw)
 	}
 	r.hasLabel = l.lists || strings.TrimSpace(r.label) != ""
-	return r, err
+	return err
 }
 
 // readFlags reads the keys of 0 and 1. An example without any of them has no labels.
