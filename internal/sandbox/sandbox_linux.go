@@ -161,38 +161,60 @@ func (s *Sandbox) Run(ctx context.Context, program string) (outcome string, err 
 	defer limit.Stop()
 	// A process that has left the group can keep the pipe open.
 	defer context.AfterFunc(ctx, func() { _ = read.SetReadDeadline(time.Now().Add(time.Second)) })()
-	// Only what exceeds the limit is lost. The process has closed its end of the pipe when it has ended.
-	lines := bufio.NewReader(io.LimitReader(read, report))
-	first, _ := lines.ReadString('\n')
-	executed := first == ready
-	second := ""
-	if executed {
-		second, _ = lines.ReadString('\n')
-	}
-	started := second == word+" started\n" && limit.Reset(Wall+time.Second)
-	said, _ := io.ReadAll(lines)
+	a := listen(read, word, func() bool { return limit.Reset(Wall + time.Second) })
 	late := ctx.Err() != nil
 	_ = cmd.Cancel() // a process that reported too much
 	_ = cmd.Wait()   // how it ended makes no difference
 	cancel()
 	full := <-watched
-	switch {
-	case asked.Err() != nil:
+	if asked.Err() != nil {
 		return "", asked.Err()
-	case full:
+	}
+	if full {
 		return Failed, nil
-	case !started && late:
+	}
+	return s.outcome(a, word, late)
+}
+
+// outcome returns the outcome of a program whose process has ended, by its own account. late means that the process was
+// ended because it took too long.
+func (s *Sandbox) outcome(a account, word string, late bool) (string, error) {
+	switch {
+	case !a.started && late:
 		return "", fmt.Errorf("it did not start in %v; the machine is too busy", s.start)
-	case !executed:
-		return "", fmt.Errorf("a restriction cannot be set up: %s", strings.TrimSpace(first+string(said)))
-	case !started:
+	case !a.executed:
+		return "", fmt.Errorf("a restriction cannot be set up: %s", strings.TrimSpace(a.said))
+	case !a.started:
 		return "", fmt.Errorf("%s ended before it read the program", s.python)
-	case string(said) == word+" "+Passed:
+	case a.said == word+" "+Passed:
 		return Passed, nil
-	case string(said) == word+" "+TimedOut || late:
+	case a.said == word+" "+TimedOut || late:
 		return TimedOut, nil
 	}
 	return Failed, nil
+}
+
+// account is what a process reports.
+type account struct {
+	executed bool   // it executed Python
+	started  bool   // Python read the program, in time
+	said     string // what it reported besides that
+}
+
+// listen reads what a process reports until it ends. began is called when Python has read the program, and returns
+// whether that was in time. word begins what the program cannot report itself.
+func listen(read io.Reader, word string, began func() bool) (a account) {
+	// Only what exceeds the limit is lost. The process has closed its end of the pipe when it has ended.
+	lines := bufio.NewReader(io.LimitReader(read, report))
+	first, _ := lines.ReadString('\n')
+	if a.executed = first == ready; a.executed {
+		first = ""
+		second, _ := lines.ReadString('\n')
+		a.started = second == word+" started\n" && began()
+	}
+	rest, _ := io.ReadAll(lines)
+	a.said = first + string(rest)
+	return a
 }
 
 // command returns the process that sets up the restrictions and executes, in dir, the program that it reads from input.
