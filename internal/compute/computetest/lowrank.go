@@ -2,6 +2,7 @@ package computetest
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/compute"
 )
@@ -187,25 +188,20 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	dst, sum, stats := s.working.output("dst", n, c), s.working.output("sum", n, c), s.exact.output("stats", n, 2)
 	u := s.exact.output("u", n, r)
 	other, start := s.working.adds("other", n, c)
-
-	s.dev.LayerNorm(compute.LayerNormArgs{
+	args := compute.LayerNormArgs{
 		Dst: dst.Tensor, Sum: sum.Tensor, Stats: stats.Tensor, X: x, Residual: residual, Gamma: gamma, Beta: beta,
 		Eps: normEps, Drop: norm.drop,
-	})
-	switch order {
-	case "up-down":
-		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
-		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
-	case "up":
-		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
-	case "down":
-		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
-	case "other-down":
-		s.dev.LowRankUp(other.Tensor, ranks, b, up.scale)
-		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
-	case "down-up":
-		s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
-		s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
+	}
+	s.dev.LayerNorm(args)
+	for _, op := range strings.Split(order, "-") {
+		switch op {
+		case "up":
+			s.dev.LowRankUp(dst.Tensor, ranks, b, up.scale)
+		case "other":
+			s.dev.LowRankUp(other.Tensor, ranks, b, up.scale)
+		case "down":
+			s.dev.LowRankDown(u.Tensor, dst.Tensor, a, down.drop)
+		}
 	}
 
 	s.near(sum, addNorm[float64](norm), addNorm[float32](norm), 1)
@@ -223,10 +219,8 @@ func checkLowRankBetween(s *suite, n, c, r int, order string) {
 	down.rows = dst.read(s)
 	if order == "down-up" {
 		alone := s.working.output("dst alone", n, c)
-		s.dev.LayerNorm(compute.LayerNormArgs{
-			Dst: alone.Tensor, Sum: sum.Tensor, Stats: stats.Tensor, X: x, Residual: residual, Gamma: gamma,
-			Beta: beta, Eps: normEps, Drop: norm.drop,
-		})
+		args.Dst = alone.Tensor
+		s.dev.LayerNorm(args)
 		down.rows = alone.read(s)
 	}
 	if order != "down" && order != "other-down" {
