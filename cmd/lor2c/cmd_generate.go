@@ -219,19 +219,8 @@ func runGenerate(c *cobra.Command, o generateOptions) error {
 	if o.chat {
 		slots = 1
 	}
-	plan, err := texts.Plan(dev, slots, longest)
+	g, err := loadDecoder(c, dev, texts, slots, longest, o.seed)
 	if err != nil {
-		return err
-	}
-	if plan.Texts < slots {
-		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time; --batch is %d\n",
-			place.Count(plan.Texts, "text", "texts"), longest, o.batch)
-	}
-	g, err := texts.Load(dev, longest, o.seed)
-	if err != nil {
-		return err
-	}
-	if err := g.Use(plan); err != nil {
 		return err
 	}
 	endsItself(c.Context())

@@ -11,8 +11,11 @@ import (
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/cpu"
+	"github.com/lor2c/lor2c/internal/generate"
 	"github.com/lor2c/lor2c/internal/gpu"
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/processor"
+	"github.com/spf13/cobra"
 )
 
 // noDeviceError marks the error of a requested device that cannot be opened.
@@ -102,4 +105,23 @@ func unusable(r gpu.Report) string {
 		return r.Cards[0].Name + ", code object " + r.Cards[0].Code
 	}
 	return r.Driver
+}
+
+// loadDecoder loads a decoder, with memory for a number of texts, of at most length tokens each, that are continued at
+// a time. It says so if the device has room for fewer.
+func loadDecoder(c *cobra.Command, dev compute.Device, t *generate.Texts, texts, length int, seed uint64) (
+	*generate.Generator, error) {
+	plan, err := t.Plan(dev, texts, length)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Texts < texts {
+		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time, instead of %d\n",
+			place.Count(plan.Texts, "text", "texts"), length, texts)
+	}
+	g, err := t.Load(dev, length, seed)
+	if err == nil {
+		err = g.Use(plan)
+	}
+	return g, err
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/generate"
 	"github.com/lor2c/lor2c/internal/place"
@@ -138,7 +137,8 @@ func (o serveOptions) openDecoder(c *cobra.Command, names, dirs []string) (*serv
 		texts.Close()
 		dev.Close()
 	}
-	g, err := o.loadDecoder(c, dev, base)
+	o.lengths.Context = min(o.lengths.Context, base.MaxTokens)
+	g, err := loadDecoder(c, dev, base, o.Batch, o.lengths.Context, 0)
 	if err != nil {
 		return fail(err)
 	}
@@ -193,24 +193,4 @@ func (o serveOptions) voices(texts *generate.Texts, names, dirs []string) (
 		add(name, base.Dir(), base)
 	}
 	return base, all, nil
-}
-
-// loadDecoder loads a decoder, with memory for the texts that are continued at a time. It sets the length of a text to
-// what the model takes.
-func (o *serveOptions) loadDecoder(c *cobra.Command, dev compute.Device, base *generate.Texts) (
-	*generate.Generator, error) {
-	o.lengths.Context = min(o.lengths.Context, base.MaxTokens)
-	plan, err := base.Plan(dev, o.Batch, o.lengths.Context)
-	if err != nil {
-		return nil, err
-	}
-	if plan.Texts < o.Batch {
-		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time; --batch is %d\n",
-			place.Count(plan.Texts, "text", "texts"), o.lengths.Context, o.Batch)
-	}
-	g, err := base.Load(dev, o.lengths.Context, 0)
-	if err == nil {
-		err = g.Use(plan)
-	}
-	return g, err
 }
