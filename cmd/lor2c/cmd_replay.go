@@ -67,7 +67,7 @@ func runReplay(c *cobra.Command, o replayOptions) error {
 	endsItself(c.Context())
 	screen := screenOfStderr()
 	defer screen.Close()
-	r, err := train.Replay(c.Context(), o.run, o.step, dev, func(done, steps int) {
+	r, err := train.Replay(c.Context(), cfg, o.run, o.step, dev, func(done, steps int) {
 		screen.Status(done == 1, func(width int) []string {
 			return []string{terminal.StatusLine(width, done, steps, []terminal.Part{
 				{Text: fmt.Sprintf("replaying step %d of %d", done, steps)}})}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
@@ -51,14 +50,10 @@ type LossCheck struct {
 }
 
 // Replay computes step number step of the run in a directory again, from the nearest checkpoint before it or from the
-// beginning, with the loop that trained it. It writes nothing into the directory. watch, if not nil, is called with the
-// number of steps that are done and to do.
-func Replay(ctx context.Context, dir string, step int, dev compute.Device, watch func(done, steps int)) (*Replayed,
-	error) {
-	c, err := config.Load(filepath.Join(dir, ConfigFile), nil, nil)
-	if err != nil {
-		return nil, err
-	}
+// beginning, with the loop that trained it. c is the content of the run file there. Replay writes nothing into the
+// directory. watch, if not nil, is called with the number of steps that are done and to do.
+func Replay(ctx context.Context, c *config.Config, dir string, step int, dev compute.Device,
+	watch func(done, steps int)) (*Replayed, error) {
 	s, err := OpenSession(ctx, c)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,8 @@ func TestReplay(t *testing.T) {
 		{1, 0, 1, 3}, {8, 5, 7, 9}, {12, 10, 10, 12}, {20, 16, 19, 20},
 	} {
 		steps := 0
-		p, err := Replay(t.Context(), c.Out, want.step, cpu.Open[float32](2), func(done, total int) { steps = total - done })
+		watch := func(done, total int) { steps = total - done }
+		p, err := Replay(t.Context(), c, c.Out, want.step, cpu.Open[float32](2), watch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestReplayNonFinite(t *testing.T) {
 	if !errors.As(err, &failed) {
 		t.Fatalf("the run ended with %v", err)
 	}
-	p, err := Replay(t.Context(), c.Out, failed.Step, cpu.Open[float32](2), nil)
+	p, err := Replay(t.Context(), c, c.Out, failed.Step, cpu.Open[float32](2), nil)
 	if err != nil || p.NonFinite == nil || p.NonFinite.Error() != failed.Error() || p.Check != nil {
 		t.Errorf("%+v, %v; want %v", p, err, failed)
 	}
@@ -111,7 +112,8 @@ func TestReplayMistakes(t *testing.T) {
 	}
 	fails := func(ctx context.Context, step int, want string) {
 		t.Helper()
-		if _, err := Replay(ctx, c.Out, step, cpu.Open[float32](1), nil); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := Replay(ctx, c, c.Out, step, cpu.Open[float32](1), nil)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("step %d: %v; want %q", step, err, want)
 		}
 	}
@@ -119,7 +121,7 @@ func TestReplayMistakes(t *testing.T) {
 	// The loop looks at its context after each step, and the data is loaded before.
 	ended, cancel := context.WithCancel(t.Context())
 	watched := func(int, int) { cancel() }
-	if _, err := Replay(ended, c.Out, 6, cpu.Open[float32](1), watched); !errors.Is(err, ErrInterrupted) {
+	if _, err := Replay(ended, c, c.Out, 6, cpu.Open[float32](1), watched); !errors.Is(err, ErrInterrupted) {
 		t.Errorf("interrupted: %v", err)
 	}
 	other := []byte("text\tlabel\na dog\tanimal\nbread\tfood\n")
