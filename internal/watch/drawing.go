@@ -1,10 +1,62 @@
 package watch
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/lor2c/lor2c/internal/runlog"
+	"github.com/lor2c/lor2c/internal/terminal"
 )
+
+// drawing is a frame as it is drawn.
+type drawing struct {
+	t     terminal.Terminal
+	width int
+	lines []string
+}
+
+// text adds a text that is wrapped.
+func (f *drawing) text(style terminal.Style, text string) {
+	for _, row := range terminal.Wrap(text, f.width, 2) {
+		f.lines = append(f.lines, f.t.Paint(style, cut(row, f.width)))
+	}
+}
+
+// row adds a name and a text, which is wrapped below itself. Without a text it adds nothing.
+func (f *drawing) row(name, text string) {
+	if text == "" {
+		return
+	}
+	for i, row := range terminal.Wrap(text, f.width-nameCells, 0) {
+		if i > 0 {
+			name = ""
+		}
+		f.lines = append(f.lines, f.t.Paint(terminal.Heading, padded(name, nameCells))+cut(row, f.width-nameCells))
+	}
+}
+
+// plot returns the number of cells of a curve.
+func (f *drawing) plot() int { return f.width - nameCells - numberCells - 1 }
+
+// line adds a name, a number and the row of a curve, which have no room in a narrow terminal.
+func (f *drawing) line(name, number, curve string) {
+	left := f.t.Paint(terminal.Heading, padded(name, nameCells))
+	f.lines = append(f.lines, strings.TrimRight(left+fmt.Sprintf("%*s %s", numberCells, number, curve), " "))
+}
+
+// curve adds the last value of something and its curve over the steps.
+func (f *drawing) curve(name, format string, train []runlog.Train, axis int, value func(runlog.Train) float64) {
+	if len(train) == 0 {
+		return
+	}
+	var points []point
+	for _, r := range train {
+		points = append(points, point{r.Step, value(r)})
+	}
+	f.line(name, fmt.Sprintf(format, points[len(points)-1].value), spark(points, axis, f.plot()))
+}
 
 // point is a value at a step.
 type point struct {
@@ -85,4 +137,21 @@ func spark(points []point, last, width int) string {
 	values := columnsOf(points, last, width)
 	low, high := limits(values)
 	return chart(values, 1, low, high)[0]
+}
+
+// padded fills a text up to a number of cells.
+func padded(text string, cells int) string {
+	return text + strings.Repeat(" ", max(0, cells-terminal.Cells(text)))
+}
+
+// cut shortens a text to at most some cells.
+func cut(text string, cells int) string {
+	if terminal.Cells(text) <= cells {
+		return text
+	}
+	runes := []rune(text)
+	for len(runes) > 0 && terminal.Cells(string(runes))+1 > cells {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
 }
