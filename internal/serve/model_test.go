@@ -43,8 +43,7 @@ func drawn(t *testing.T, method string, seed uint64, task adapter.Task) (dir str
 		t.Fatal(err)
 	}
 	for _, p := range slices.Concat(m.Params(), n.Head()) {
-		values, noise := make([]float32, p.Value.Shape.Len()), make([]float32, p.Value.Shape.Len())
-		dev.Download(values, p.Exact())
+		values, noise := p.Values(dev), make([]float32, p.Value.Shape.Len())
 		compute.Normal(noise, seed, p.Name, 0.05)
 		for i := range values {
 			values[i] += noise[i]

@@ -38,8 +38,7 @@ func drawnAdapter(t testing.TB, method, dir string, change func(*config.Config))
 		t.Fatal(err)
 	}
 	for _, p := range slices.Concat(a.Params(), m.Head()) {
-		values, drawn := make([]float32, p.Value.Shape.Len()), make([]float32, p.Value.Shape.Len())
-		dev.Download(values, p.Exact())
+		values, drawn := p.Values(dev), make([]float32, p.Value.Shape.Len())
 		compute.Normal(drawn, 7, p.Name+method, 0.05)
 		for i := range values {
 			values[i] += drawn[i]
