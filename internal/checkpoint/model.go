@@ -208,6 +208,15 @@ func (m *Model) ReadInto(dst []float32, name string) error {
 	return f.ReadInto(dst, name)
 }
 
+// ReadFinite does what [File.ReadFinite] does, for a tensor in any shard.
+func (m *Model) ReadFinite(dst []float32, name string) error {
+	f, err := m.find(name)
+	if err != nil {
+		return err
+	}
+	return f.ReadFinite(dst, name)
+}
+
 // ReadInts does what [File.ReadInts] does, for a tensor in any shard.
 func (m *Model) ReadInts(name string) ([]int64, error) {
 	f, err := m.find(name)

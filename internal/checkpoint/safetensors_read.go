@@ -1,7 +1,9 @@
 package checkpoint
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -9,6 +11,10 @@ import (
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
 )
+
+// ErrNotFinite is wrapped by the errors of tensors that contain NaN or an
+// infinity.
+var ErrNotFinite = errors.New("every weight must be finite")
 
 // File is one safetensors file, mapped into memory. Its methods are safe for
 // concurrent use, except that Close must not run before all reads are done.
@@ -109,16 +115,52 @@ func (f *File) ReadInto(dst []float32, name string) error {
 	case err != nil:
 		return err
 	case !isFloat(e.dtype):
-		return fmt.Errorf("checkpoint: read %s: tensor %s is %s; F32, F16, BF16 or F64 is expected", f.path,
-			place.Quote(name), e.dtype)
+		return f.fault(name, "is %s; F32, F16, BF16 or F64 is expected", e.dtype)
 	case len(dst) != e.elements():
-		return fmt.Errorf("checkpoint: read %s: tensor %s is %v with %d elements; %d are expected",
-			f.path, place.Quote(name), e.shape, e.elements(), len(dst))
+		return f.fault(name, "is %v with %d elements; %d are expected", e.shape, e.elements(), len(dst))
 	}
 	return f.guard(name, func() error {
 		floats(dst, e.dtype, raw)
 		return nil
 	})
+}
+
+// ReadFinite reads a tensor as [File.ReadInto] does and returns an error if a
+// value is NaN or infinite, or is an F64 value outside the range of float32.
+// The error names the file, the tensor and the first such element, and wraps
+// [ErrNotFinite].
+func (f *File) ReadFinite(dst []float32, name string) error {
+	if err := f.ReadInto(dst, name); err != nil {
+		return err
+	}
+	i := firstNotFinite(dst)
+	if i < 0 {
+		return nil
+	}
+	return f.fault(name, "is %v at %v, and %w; use another copy of the file", dst[i],
+		indexOf(i, f.tensors[name].shape), ErrNotFinite)
+}
+
+// firstNotFinite returns the index of the first value that is not finite, or -1
+// if all values are finite.
+func firstNotFinite(values []float32) int {
+	const exponent = 0x7f800000 // all bits are set in infinities and NaN
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+// indexOf converts an offset in a row-major array of the given shape into one
+// index per dimension.
+func indexOf(i int, shape []int) []int {
+	at := make([]int, len(shape))
+	for d := len(shape) - 1; d >= 0; d-- {
+		at[d], i = i%shape[d], i/shape[d]
+	}
+	return at
 }
 
 // ReadInts decodes a tensor of type BOOL, U8, I8, U16, I16, U32, I32, U64 or
@@ -129,8 +171,7 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 		return nil, err
 	}
 	if !isInt(e.dtype) {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; an integer type is expected", f.path, place.Quote(name),
-			e.dtype)
+		return nil, f.fault(name, "is %s; an integer type is expected", e.dtype)
 	}
 	dst := make([]int64, e.elements())
 	err = f.guard(name, func() error {
@@ -149,7 +190,7 @@ func (f *File) ReadBytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	if e.dtype != U8 {
-		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is %s; U8 is expected", f.path, place.Quote(name), e.dtype)
+		return nil, f.fault(name, "is %s; U8 is expected", e.dtype)
 	}
 	dst := make([]byte, len(raw))
 	return dst, f.guard(name, func() error {
@@ -186,6 +227,11 @@ func (f *File) Close() error {
 		return fmt.Errorf("checkpoint: close %s: %w", f.path, err)
 	}
 	return nil
+}
+
+// fault returns an error about a tensor of the file.
+func (f *File) fault(name, format string, args ...any) error {
+	return fmt.Errorf("checkpoint: read %s: tensor %s %w", f.path, place.Quote(name), fmt.Errorf(format, args...))
 }
 
 // find returns a tensor's description and its bytes in the mapping.
