@@ -27,12 +27,12 @@ func (b *bundle) doctor() (string, map[string]float64, error) {
 			return out, nil, fmt.Errorf("the driver lacks entry points: %s", value)
 		case "self-check:0":
 			if value != "passed" {
-				return out, nil, fmt.Errorf("the self-check of the kernels: %s", value)
+				return out, nil, fmt.Errorf("the self-check of the kernels failed: %s", value)
 			}
 		}
 	}
 	if b.result.Card == "" {
-		return out, nil, fmt.Errorf("no card:\n%s", out)
+		return out, nil, fmt.Errorf("no card was found:\n%s", out)
 	}
 	return out, nil, nil
 }

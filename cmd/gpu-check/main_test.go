@@ -136,8 +136,9 @@ func TestProcessFails(t *testing.T) {
 func TestDoctor(t *testing.T) {
 	const card = "lor2c v1\ndriver CUDA 12.4\ncuda:0 H200\n"
 	for name, c := range map[string]struct{ out, want string }{
-		"passed":  {card + "self-check:0 passed\n", ""},
-		"refused": {card + "self-check:0 wrong results: matmul_nt_bf16\n", "the self-check of the kernels: wrong results"},
+		"passed": {card + "self-check:0 passed\n", ""},
+		"refused": {card + "self-check:0 wrong results: matmul_nt_bf16\n",
+			"the self-check of the kernels failed: wrong results"},
 		"missing": {card + "missing cuGraphLaunch\n", "the driver lacks entry points: cuGraphLaunch"},
 		"no card": {"lor2c v1\ndriver none\n", "no card"},
 	} {

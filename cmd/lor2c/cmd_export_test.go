@@ -35,7 +35,7 @@ func TestExport(t *testing.T) {
 		{"--run " + lora + " --format lora --out " + out,
 			"train: export to " + out + ": it exists; want the name of a new directory"},
 		{"--run " + lora + " --format lora --out " + dir + "/x/y",
-			"train: export to " + dir + "/x/y: the directory " + dir + "/x does not exist"},
+			"train: export to " + dir + "/x/y: the directory " + dir + "/x does not exist; create it first"},
 		{"--run " + lora + " --format lora --checkpoint best2 --out " + dir + "/x",
 			"train: open " + lora + `: it has no "best2"; it has best, `},
 		{"--run " + lor2c + " --format merged --out " + dir + "/x",

@@ -121,8 +121,9 @@ func longMMLU(t *testing.T, rows int) string {
 	return dir
 }
 
-// TestContinues: an evaluation that is interrupted after any chunk, also in the middle of a write, continues to the
-// same bytes as one that is not, for likelihoods, greedy answers, drawn answers and a text.
+// TestContinues: an evaluation that is interrupted after any chunk or in the middle of a write, and then continued,
+// writes the same bytes as an evaluation without an interruption. The test covers likelihoods, greedy answers, drawn
+// answers and a text.
 func TestContinues(t *testing.T) {
 	m, load260K := opened(t, demo)
 	g := load260K()

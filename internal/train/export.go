@@ -113,7 +113,8 @@ func vacant(out string) error {
 	entries, err := os.ReadDir(out)
 	if err == nil && len(entries) == 0 || os.IsNotExist(err) {
 		if folder := filepath.Dir(filepath.Clean(out)); !exists(folder) {
-			return place.Mistake(fmt.Errorf("train: export to %s: the directory %s does not exist", out, folder))
+			return place.Mistake(
+				fmt.Errorf("train: export to %s: the directory %s does not exist; create it first", out, folder))
 		}
 		return nil
 	}
