@@ -82,7 +82,7 @@ var (
 func limits(t *testing.T) Options {
 	return Options{
 		Batch: 8, MaxBody: 1 << 16, MaxRows: 100, MaxQueue: 64, MaxAdapters: 64, Timeout: time.Minute,
-		Reading: 10 * time.Second, Grace: 10 * time.Second, Log: log.New(testLog{t}, "", 0),
+		Reading: time.Minute, Grace: time.Minute, Log: log.New(testLog{t}, "", 0),
 	}
 }
 

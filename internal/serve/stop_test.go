@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -45,8 +47,13 @@ func TestStop(t *testing.T) {
 func TestGrace(t *testing.T) {
 	o := limits(t)
 	o.Grace = 50 * time.Millisecond
-	m, begins, release := blocked()
-	s := fakeServer(t, o, m)
+	begins := make(chan int)
+	// The computation ends when the server drops its only request, and not before.
+	s := fakeServer(t, o, &lengths{before: func(ctx context.Context, texts []dataset.Example) error {
+		begins <- len(texts)
+		<-ctx.Done()
+		return ctx.Err()
+	}})
 	url, stop, wait := serveUntil(t, s)
 	answered := make(chan error, 1)
 	go func() {
@@ -58,7 +65,6 @@ func TestGrace(t *testing.T) {
 	}()
 	<-begins
 	stop()
-	time.AfterFunc(time.Second, release)
 	err := wait()
 	if !errors.Is(err, train.ErrInterrupted) || !strings.Contains(err.Error(), "1 request was not answered") {
 		t.Errorf("%v; want an error about one request", err)
