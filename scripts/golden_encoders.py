@@ -15,14 +15,19 @@ import torch
 import transformers
 from peer_finetune import versions
 from safetensors.torch import save_file
-from transformers import DistilBertConfig
+from transformers import CamembertConfig, DistilBertConfig, XLMRobertaConfig
 
+ROBERTA = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+               max_position_embeddings=42, type_vocab_size=1, num_labels=3, layer_norm_eps=1e-5, **golden.NO_DROPOUT)
 MODELS = {
     "distilbert": DistilBertConfig(
         vocab_size=100, dim=32, n_layers=3, n_heads=4, hidden_dim=48, max_position_embeddings=40, num_labels=3,
         dropout=0.0, attention_dropout=0.0, seq_classif_dropout=0.0),
+    "xlm-roberta": XLMRobertaConfig(vocab_size=130, **ROBERTA),
+    "camembert": CamembertConfig(vocab_size=110, **ROBERTA),
 }
 CASES = [("distilbert", method) for method in ("head", "lora", "lor2c", "full")]
+CASES += [("xlm-roberta", "lora"), ("xlm-roberta", "full"), ("camembert", "lor2c")]
 
 
 def main():

@@ -271,23 +271,27 @@ def encode(t, a, b, limit):
     return e.ids, e.type_ids
 
 
+def record(t, singles):
+    """What a tokenizer gives for texts and pairs, whole and truncated."""
+    t.no_padding()
+    out = {"singles": [encode(t, a, None, 0)[0] for a in singles], "pairs": [], "truncated": []}
+    out["decoded"] = [t.decode(ids, skip_special_tokens=False) for ids in out["singles"][:90:3]]
+    out["pairs"] = [encode(t, a, b, 0) for a, b in PAIRS]
+    low = t.num_special_tokens_to_add(True)
+    for i, (a, b) in enumerate(PAIRS[:11]):
+        full = len(out["pairs"][i][0])
+        for limit in range(max(low, 3), min(full, 24) + 2):
+            out["truncated"].append({"pair": i, "max": limit, "ids": encode(t, a, b, limit)[0]})
+    for limit in range(3, 12):
+        out["truncated"].append({"text": singles[15], "max": limit, "ids": encode(t, singles[15], None, limit)[0]})
+    t.no_truncation()
+    return out
+
+
 def golden():
     singles = NASTY + random_texts(40, 7)
-    written = {"versions": VERSIONS, "texts": singles, "pairs": PAIRS, "tokenizers": {}}
-    for name, t in variants():
-        t.no_padding()
-        out = {"singles": [encode(t, a, None, 0)[0] for a in singles], "pairs": [], "truncated": []}
-        out["decoded"] = [t.decode(ids, skip_special_tokens=False) for ids in out["singles"][:90:3]]
-        out["pairs"] = [encode(t, a, b, 0) for a, b in PAIRS]
-        low = t.num_special_tokens_to_add(True)
-        for i, (a, b) in enumerate(PAIRS[:11]):
-            full = len(out["pairs"][i][0])
-            for limit in range(max(low, 3), min(full, 24) + 2):
-                out["truncated"].append({"pair": i, "max": limit, "ids": encode(t, a, b, limit)[0]})
-        for limit in range(3, 12):
-            out["truncated"].append({"text": singles[15], "max": limit, "ids": encode(t, singles[15], None, limit)[0]})
-        written["tokenizers"][name] = out
-        t.no_truncation()
+    written = {"versions": VERSIONS, "texts": singles, "pairs": PAIRS,
+               "tokenizers": {name: record(t, singles) for name, t in variants()}}
     os.makedirs(os.path.join(DATA, "golden"), exist_ok=True)
     write_json(os.path.join(DATA, "golden", "encode.json"), written)
 

@@ -31,9 +31,9 @@ func newRootCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "lor2c",
 		Short: "Fine-tune pretrained encoders and decoders with low-rank residual connections (LoR2C) and other methods",
-		Long: wrap("lor2c fine-tunes RoBERTa, BERT, MPNet and DistilBERT encoders, on GLUE or on your own labelled text, "+
-			"and decoders of the LLaMA family, on instructions. It has LoR2C and the methods to compare it with; lor2c methods "+
-			"lists them.", ""),
+		Long: wrap("lor2c fine-tunes RoBERTa, XLM-RoBERTa, CamemBERT, BERT, DistilBERT and MPNet encoders, on GLUE or on "+
+			"your own labelled text, and decoders of the LLaMA family, on instructions. It has LoR2C and the methods to "+
+			"compare it with; lor2c methods lists them.", ""),
 		Example: "  lor2c train -c run.yaml                train what a run file describes\n" +
 			"  lor2c eval --run runs/verdicts         score its best adapter\n" +
 			"  lor2c help train                       flags and keys of a command",

@@ -31,6 +31,8 @@ var pythonFixtures = []struct {
 		func(m *adapter.LoR2C) { m.Inject(2); m.Merge(0, 1, 1) }},
 	{"roberta_share", "testdata/golden/roberta", adapter.Values{"share": true},
 		func(m *adapter.LoR2C) { m.Merge(1, 2, 2) }},
+	{"xlmroberta_im", "testdata/golden_encoders/xlm-roberta", adapter.Values{"target_modules": queryValue},
+		func(m *adapter.LoR2C) { m.Inject(1) }},
 	{"decoder_im", "demo/decoder", adapter.Values{"target_modules": []string{"q_proj", "v_proj", "down_proj"}},
 		func(m *adapter.LoR2C) { m.Merge(0, 1, 1); m.Merge(0, 2, 0); m.Inject(4) }},
 	{"decoder_share", "demo/decoder", adapter.Values{"share": true}, nil},

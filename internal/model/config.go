@@ -119,7 +119,7 @@ func (c Config) validate() (faults []error) {
 		}
 	}
 	f, known := encoderFamilies[c.Type]
-	fault(known, "model_type is %s; want roberta, bert, mpnet or distilbert", place.Quote(c.Type))
+	fault(known, "model_type is %s; want roberta, xlm-roberta, camembert, bert, mpnet or distilbert", place.Quote(c.Type))
 	for _, d := range []struct {
 		key   string
 		value int
@@ -156,7 +156,7 @@ func (c Config) validate() (faults []error) {
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", c.key(p.key), p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
-	fault(c.Type != roberta || c.firstPosition() < c.Positions,
+	fault(!f.afterPad || c.firstPosition() < c.Positions,
 		"pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
 	fault(c.Type != mpnet || c.firstPosition() < c.Positions,
 		"max_position_embeddings is %d; want more than %d, the number of the first position", c.Positions, mpnetPosition)
@@ -173,10 +173,10 @@ func (c Config) padID() int {
 // firstPosition returns the position id of a sequence's first token. RoBERTa starts
 // after the padding id, and MPNet as if that were 1, whatever it is.
 func (c Config) firstPosition() int {
-	switch c.Type {
-	case roberta:
+	switch {
+	case c.family().afterPad:
 		return c.padID() + 1
-	case mpnet:
+	case c.Type == mpnet:
 		return mpnetPosition
 	}
 	return 0

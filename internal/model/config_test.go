@@ -12,8 +12,8 @@ import (
 // TestReadConfigFaults reads testdata/NAME.bad/config.json.
 func TestReadConfigFaults(t *testing.T) {
 	for name, want := range map[string]string{
-		"architecture":       `model_type is "gpt2"; want roberta, bert, mpnet or distilbert`,
-		"no_architecture":    `model_type is ""; want roberta, bert, mpnet or distilbert`,
+		"architecture":       `model_type is "gpt2"; want roberta, xlm-roberta, camembert, bert, mpnet or distilbert`,
+		"no_architecture":    `model_type is ""; want roberta, xlm-roberta, camembert, bert, mpnet or distilbert`,
 		"width":              "hidden_size is 0; want at least 1",
 		"layers":             "num_hidden_layers is -3; want at least 1",
 		"heads":              "num_attention_heads is 0; want at least 1",

@@ -1,5 +1,6 @@
-// Package model has the pretrained networks: BERT, RoBERTa, MPNet and DistilBERT encoders with a classification head,
-// and decoders of the LLaMA family, read from Hugging Face model directories and run over packed batches.
+// Package model has the pretrained networks: encoders with a classification head (BERT, DistilBERT, RoBERTa and those
+// of its architecture, MPNet), and decoders of the LLaMA family, read from Hugging Face model directories and run over
+// packed batches.
 //
 // It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees
 // every linear layer, the end of every half of a layer, and every layer.

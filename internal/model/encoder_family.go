@@ -5,6 +5,8 @@ import "github.com/lor2c/lor2c/internal/compute"
 // These are the types of encoders.
 const (
 	roberta    = "roberta"
+	xlmRoberta = "xlm-roberta"
+	camembert  = "camembert"
 	bert       = "bert"
 	mpnet      = "mpnet"
 	distilbert = "distilbert"
@@ -27,18 +29,27 @@ type encoderFamily struct {
 	out   string
 	// dropsInput is true if the head has a dropout in front of dense.
 	dropsInput bool
+	// afterPad is true if the position of the first token is the one after pad_token_id.
+	afterPad bool
 }
 
 // mpnetPosition is the position id of MPNet's first token.
 const mpnetPosition = 2
 
+// ofRoberta is what RoBERTa and the encoders with its architecture have in common. They have its names too.
+func ofRoberta(class string) encoderFamily {
+	return encoderFamily{
+		class: class, prefix: roberta, stack: "encoder", sites: SiteNames,
+		norms: [2]string{"attention.output.LayerNorm", "output.LayerNorm"}, types: true, pad: 1,
+		dense: "classifier.dense", act: compute.Tanh, out: "classifier.out_proj", dropsInput: true, afterPad: true,
+	}
+}
+
 // encoderFamilies has the types of encoders by model_type.
 var encoderFamilies = map[string]encoderFamily{
-	roberta: {
-		class: "RobertaForSequenceClassification", prefix: roberta, stack: "encoder", sites: SiteNames,
-		norms: [2]string{"attention.output.LayerNorm", "output.LayerNorm"}, types: true, pad: 1,
-		dense: "classifier.dense", act: compute.Tanh, out: "classifier.out_proj", dropsInput: true,
-	},
+	roberta:    ofRoberta("RobertaForSequenceClassification"),
+	xlmRoberta: ofRoberta("XLMRobertaForSequenceClassification"),
+	camembert:  ofRoberta("CamembertForSequenceClassification"),
 	bert: {
 		class: "BertForSequenceClassification", prefix: bert, stack: "encoder", sites: SiteNames,
 		norms: [2]string{"attention.output.LayerNorm", "output.LayerNorm"}, types: true,

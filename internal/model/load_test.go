@@ -24,14 +24,14 @@ import (
 const goldenDir = "../../testdata/golden"
 
 // encoders are the golden models, one of each family.
-var encoders = []string{"roberta", "bert", "mpnet", "distilbert"}
+var encoders = []string{"roberta", "bert", "mpnet", "distilbert", "xlm-roberta", "camembert"}
 
 // golden returns the directory of a golden model.
 func golden(kind string) string {
-	if kind == "distilbert" {
-		return filepath.Join("../../testdata/golden_encoders", kind)
+	if dir := filepath.Join(goldenDir, kind); kind == "roberta" || kind == "bert" || kind == "mpnet" {
+		return dir
 	}
-	return filepath.Join(goldenDir, kind)
+	return filepath.Join("../../testdata/golden_encoders", kind)
 }
 
 // weights are the tensors of a model directory. A test changes them and writes
@@ -170,7 +170,7 @@ func stored(outputs int) model.Head {
 	return h
 }
 
-var outputs = map[string]int{"roberta": 3, "bert": 2, "mpnet": 3, "distilbert": 3}
+var outputs = map[string]int{"roberta": 3, "bert": 2, "mpnet": 3, "distilbert": 3, "xlm-roberta": 3, "camembert": 3}
 
 // sample returns a batch that every golden model accepts.
 func sample(lengths ...int) (b model.Batch) {
@@ -215,7 +215,7 @@ func TestLoadNames(t *testing.T) {
 	old := strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta")
 	for _, kind := range encoders {
 		_, original := load(t, golden(kind), outputs[kind], 1)
-		bare := func(name string) string { return strings.TrimPrefix(name, kind+".") }
+		bare := func(name string) string { return strings.TrimPrefix(name, original.Prefix+".") }
 		for name, save := range map[string]func(t *testing.T, d string, w weights){
 			"prefix=no":  func(t *testing.T, d string, w weights) { w.renamed(bare).write(t, d, "model.safetensors") },
 			"norm=gamma": func(t *testing.T, d string, w weights) { w.renamed(old.Replace).write(t, d, "model.safetensors") },

@@ -55,7 +55,7 @@ func TestLoadStrict(t *testing.T) {
 		{"capitals-in-token", "bpe", tokenizerFile, `"content":"<s>"`, `"Content":"<s>"`,
 			"is neither text nor an added token's description"},
 		{"escape", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "$(id)\u001b[31m"`,
-			`model "$(id)\x1b[31m" is not supported; supported: BPE and WordPiece`},
+			`model "$(id)\x1b[31m" is not supported; supported: BPE, WordPiece and Unigram`},
 		{"long-type", "bpe", tokenizerFile, `"type":"BPE"`, `"type": "` + strings.Repeat("x", 1<<16) + `"`,
 			`model "` + strings.Repeat("x", 60) + `"... is not supported`},
 		{"html", "bpe", tokenizerFile, "*", "<!doctype html><title>404</title>",

@@ -41,11 +41,13 @@ func FuzzLoadTokenizerJSON(f *testing.F) {
 // FuzzEncode searches for a text for which an encoding breaks its guarantees,
 // or that byte-level BPE does not decode to itself.
 func FuzzEncode(f *testing.F) {
-	for _, text := range []string{"", " ", "don't  stop\n", "a<mask> b", "é\u0301日\x80\xe2\x82", "[CLS] x</s>"} {
+	for _, text := range []string{"", " ", "①\u0301ﬁ ▁", "don't  stop\n", "a<mask> b", "é\u0301日\x80\xe2\x82",
+		"[CLS] x</s>"} {
 		f.Add(text, "pair "+text, 5)
 	}
 	tokenizers := []*Tokenizer{mustLoad(f, "bpe"), mustLoad(f, "bpe-added"), mustLoad(f, "bpe-drop"),
-		mustLoad(f, "wordpiece"), mustLoad(f, "wordpiece-added")}
+		mustLoad(f, "wordpiece"), mustLoad(f, "wordpiece-added"), mustLoad(f, "unigram"), mustLoad(f, "unigram-classic"),
+		mustLoad(f, "unigram-bytes")}
 	f.Fuzz(func(t *testing.T, a, b string, limit int) {
 		for _, tok := range tokenizers {
 			checkEncoding(t, tok, a, &b, limit)
@@ -91,4 +93,35 @@ func checkEncoding(t *testing.T, tok *Tokenizer, a string, b *string, limit int)
 		}
 	}
 	tok.Decode(e.IDs)
+}
+
+// FuzzLoadFairseq does what FuzzLoadTokenizerJSON does for a SentencePiece model of XLM-RoBERTa, whose map of
+// characters may be damaged in places that Load does not look at.
+func FuzzLoadFairseq(f *testing.F) {
+	for _, name := range []string{"unigram-camembert", "bad/fairseq-class", "bad/fairseq-damaged"} {
+		data, err := os.ReadFile(filepath.Join("testdata", filepath.FromSlash(name), fairseqFile))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		for name, content := range map[string][]byte{
+			fairseqFile: data, configFile: []byte(`{"tokenizer_class": "XLMRobertaTokenizer"}`),
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tok, err := Load(dir)
+		if err != nil {
+			if tok != nil {
+				t.Error("both a tokenizer and an error")
+			}
+			return
+		}
+		pair := "é e\u0301 œ ’ 日 \t "
+		checkEncoding(t, tok, "ab  don't a\u0301 \xff <mask> ①", &pair, 9)
+	})
 }

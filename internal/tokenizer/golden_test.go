@@ -47,11 +47,16 @@ func mustLoad(t testing.TB, name string) *Tokenizer {
 	return tok
 }
 
-func TestEncodeEqualsHuggingFace(t *testing.T) {
+func TestEncodeEqualsHuggingFace(t *testing.T) { testEncode(t, "encode.json", 13) }
+
+// TestUnigramEqualsHuggingFace does the same for the tokenizers of scripts/golden_unigram.py.
+func TestUnigramEqualsHuggingFace(t *testing.T) { testEncode(t, "unigram.json", 5) }
+
+func testEncode(t *testing.T, file string, least int) {
 	var g goldenEncode
-	readGolden(t, "encode.json", &g)
-	if len(g.Tokenizers) < 13 {
-		t.Fatalf("%d tokenizers in the golden file; 13 were written", len(g.Tokenizers))
+	readGolden(t, file, &g)
+	if len(g.Tokenizers) < least {
+		t.Fatalf("%d tokenizers in %s; %d were written", len(g.Tokenizers), file, least)
 	}
 	for name, want := range g.Tokenizers {
 		t.Run("tokenizer="+name, func(t *testing.T) {
@@ -111,7 +116,7 @@ func TestEncodeBelowSpecials(t *testing.T) {
 func TestRoutesAgree(t *testing.T) {
 	var g goldenEncode
 	readGolden(t, "encode.json", &g)
-	for _, c := range [][2]string{{"bpe", "bpe-files"}, {"wordpiece", "wordpiece-files"}} {
+	for _, c := range [][2]string{{"bpe", "bpe-files"}, {"wordpiece", "wordpiece-files"}, {"unigram", "unigram-model"}} {
 		t.Run("tokenizer="+c[0], func(t *testing.T) {
 			a, b := mustLoad(t, c[0]), mustLoad(t, c[1])
 			if a.Hash() != b.Hash() {
@@ -163,7 +168,8 @@ func TestVocabulary(t *testing.T) {
 func TestHashTellsRulesApart(t *testing.T) {
 	seen := map[[32]byte]string{}
 	for _, name := range []string{"bpe", "bpe-prefix", "bpe-drop", "bpe-unk", "bpe-fuse", "bpe-added",
-		"wordpiece", "wordpiece-cased", "wordpiece-accents", "wordpiece-added", "wordpiece-raw"} {
+		"wordpiece", "wordpiece-cased", "wordpiece-accents", "wordpiece-added", "wordpiece-raw",
+		"unigram", "unigram-camembert", "unigram-classic", "unigram-bytes"} {
 		h := mustLoad(t, name).Hash()
 		if other, dup := seen[h]; dup {
 			t.Errorf("%s and %s have the same hash", name, other)

@@ -56,6 +56,12 @@ func modelRules(m model) any {
 		return rules
 	case *piecePair:
 		return []any{"pieces", sortedMerges(m.merges), m.inNormalizer, m.prefix, m.splitBlanks}
+	case *unigram:
+		rules := []any{"unigram", m.scores, m.unk, m.bytes != nil, m.splitSpaces, m.prefix, m.splitBlanks}
+		for _, step := range m.steps {
+			rules = append(rules, []byte(step.name))
+		}
+		return rules
 	case *wordPiece:
 		n := m.bertNormalizer
 		return []any{"wordpiece", m.unk, m.maxRunes, m.prefix, n.cleanText, n.spaceCJK, n.stripAccents, n.lowercase}

@@ -27,7 +27,8 @@ const (
 // vocab.json with merges.txt (byte-level BPE with RoBERTa's special tokens),
 // else vocab.txt (WordPiece with BERT's, or with MPNet's if tokenizer_config.json
 // says that it is an MPNetTokenizer), else tokenizer.model (the BPE of
-// SentencePiece). Beside them, tokenizer_config.json,
+// SentencePiece), else sentencepiece.bpe.model (the Unigram model of XLM-RoBERTa
+// or CamemBERT). Beside them, tokenizer_config.json,
 // special_tokens_map.json and added_tokens.json may name special tokens, and
 // tokenizer_config.json may set do_lower_case, strip_accents,
 // tokenize_chinese_chars and add_prefix_space, which take precedence over
@@ -45,7 +46,7 @@ func Load(dir string) (*Tokenizer, error) {
 		return nil, err
 	}
 	for _, route := range []func(*folder, *config) (*builder, error){fromTokenizerJSON, fromBPEFiles, fromVocabText,
-		fromSentencePiece} {
+		fromSentencePiece, fromFairseq} {
 		b, err := route(d, cfg)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -61,8 +62,8 @@ func Load(dir string) (*Tokenizer, error) {
 		return t, nil
 	}
 	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and "+
-		"%s, or %s, or %s",
-		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile))
+		"%s, or %s, or %s, or %s",
+		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile, fairseqFile))
 }
 
 // LoadFor is Load for a model whose embedding has the given number of rows. It returns an error if the tokenizer has

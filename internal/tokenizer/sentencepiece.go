@@ -35,7 +35,7 @@ type sentencePiece struct {
 	whitespaceSuffix bool
 	specials         [4]int32 // ids of unk, bos, eos and pad; -1 for none
 	// normalizer_spec
-	charsmap           bool
+	charsmap           []byte
 	addDummyPrefix     bool
 	removeExtraSpaces  bool
 	escapesWhitespaces bool
@@ -139,7 +139,7 @@ func (p *sentencePiece) check(src *source) error {
 		return src.errorf("model_type %d is not supported; supported: %s", p.modelType, bpe)
 	case !p.byteFallback:
 		return src.unsupported("model BPE", "without byte_fallback", bpe)
-	case p.charsmap:
+	case len(p.charsmap) > 0:
 		return src.unsupported("normalizer", "with a precompiled_charsmap", "the normalizer identity")
 	case p.removeExtraSpaces:
 		return src.unsupported("normalizer", "with remove_extra_whitespaces", "remove_extra_whitespaces false")
@@ -148,6 +148,11 @@ func (p *sentencePiece) check(src *source) error {
 	case p.whitespaceSuffix:
 		return src.unsupported("model BPE", "with treat_whitespace_as_suffix", "treat_whitespace_as_suffix false")
 	}
+	return p.checkPieces(src)
+}
+
+// checkPieces returns an error for a piece of a type that this package does not have.
+func (p *sentencePiece) checkPieces(src *source) error {
 	for id, piece := range p.pieces {
 		if name, ok := pieceTypes[piece.kind]; ok {
 			return src.errorf("piece %d, %s, has type %s, which is not supported; supported: NORMAL, UNKNOWN, CONTROL and BYTE",
@@ -276,7 +281,7 @@ func (p *sentencePiece) trainerField(field protowire.Number, n uint64, _ []byte)
 func (p *sentencePiece) normalizerField(field protowire.Number, n uint64, data []byte) error {
 	switch field {
 	case 2:
-		p.charsmap = len(data) > 0
+		p.charsmap = data
 	case 3:
 		p.addDummyPrefix = n != 0
 	case 4:

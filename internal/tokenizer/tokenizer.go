@@ -1,8 +1,8 @@
 // Package tokenizer turns text into the token ids of a Hugging Face checkpoint,
-// and ids into text. It supports WordPiece (BERT, Devlin et al. 2018, and MPNet),
+// and ids into text. It supports WordPiece (BERT, Devlin et al. 2018, DistilBERT and MPNet),
 // byte-level BPE (RoBERTa, GPT-2's scheme of Radford et al. 2019, and the
-// splits of Llama 3, Qwen and SmolLM) and the BPE of SentencePiece with byte
-// fallback (LLaMA, Mistral). The ids equal those of Hugging Face's own
+// splits of Llama 3, Qwen and SmolLM), the BPE of SentencePiece with byte
+// fallback (LLaMA, Mistral) and its Unigram model (XLM-RoBERTa, CamemBERT). The ids equal those of Hugging Face's own
 // tokenizers library. Its Unicode tables are embedded, so that a newer Go
 // toolchain does not change any id.
 //

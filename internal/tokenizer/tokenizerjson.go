@@ -29,6 +29,9 @@ type component struct {
 	Replacement   string       `json:"replacement"`
 	PrependScheme *string      `json:"prepend_scheme"`
 	Split         *bool        `json:"split"`
+	Charsmap      string       `json:"precompiled_charsmap"`
+	StripLeft     *bool        `json:"strip_left"`
+	StripRight    *bool        `json:"strip_right"`
 	Start         int          `json:"start"`
 	Stop          int          `json:"stop"`
 
@@ -99,6 +102,7 @@ type tokenizerJSON struct {
 		Type                    string          `json:"type"`
 		Dropout                 *float64        `json:"dropout"`
 		UnkToken                *string         `json:"unk_token"`
+		UnkID                   *int            `json:"unk_id"`
 		ContinuingSubwordPrefix *string         `json:"continuing_subword_prefix"`
 		EndOfWordSuffix         *string         `json:"end_of_word_suffix"`
 		FuseUnk                 bool            `json:"fuse_unk"`
@@ -154,8 +158,11 @@ func fromTokenizerJSON(d *folder, cfg *config) (*builder, error) {
 	case "WordPiece":
 		defaults = bertNames
 		err = b.readWordPiece(&f, cfg)
+	case "Unigram":
+		defaults = robertaNames
+		err = b.readUnigram(&f, cfg)
 	default:
-		err = src.unsupported("model", kind, "BPE and WordPiece")
+		err = src.unsupported("model", kind, "BPE, WordPiece and Unigram")
 	}
 	if err != nil {
 		return nil, err

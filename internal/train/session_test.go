@@ -27,7 +27,7 @@ func TestOpenSession(t *testing.T) {
 			"data.max_length is 129, longer than the model's position table; want at most 128"},
 		{"architecture", func(t *testing.T, c *config.Config) {
 			c.Model = demoModel(t, `"model_type": "roberta"`, `"model_type": "gpt2"`)
-		}, `model_type is "gpt2"; want roberta, bert, mpnet or distilbert`},
+		}, `model_type is "gpt2"; want roberta, xlm-roberta, camembert, bert, mpnet or distilbert`},
 		{"no-special-tokens", func(t *testing.T, c *config.Config) {
 			// The tokenizer of a decoder has no token before a text.
 			c.Model = demoModel(t, `"model_type"`, `"model_type"`)

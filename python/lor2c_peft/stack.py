@@ -5,7 +5,14 @@ from typing import Any
 
 from torch import nn
 
-ENCODERS = ("bert", "distilbert", "mpnet", "roberta")
+ENCODERS = {
+    "bert": "bert.encoder",
+    "camembert": "roberta.encoder",
+    "distilbert": "distilbert.transformer",
+    "mpnet": "mpnet.encoder",
+    "roberta": "roberta.encoder",
+    "xlm-roberta": "roberta.encoder",
+}
 DECODERS = ("llama", "mistral", "qwen2", "qwen3")
 
 
@@ -29,11 +36,11 @@ def stack_of(model: nn.Module) -> Stack:
     config: Any = getattr(model, "config", None)
     kind = getattr(config, "model_type", None)
     if kind in ENCODERS:
-        path, layers = f"{kind}.{'transformer' if kind == 'distilbert' else 'encoder'}", "layer"
+        path, layers = ENCODERS[kind], "layer"
     elif kind in DECODERS:
         path, layers = "model", "layers"
     else:
-        raise ValueError(f"LoR2C: model_type of the model is {kind!r}; want one of {', '.join(ENCODERS + DECODERS)}")
+        raise ValueError(f"LoR2C: model_type of the model is {kind!r}; want one of {', '.join((*ENCODERS, *DECODERS))}")
     try:
         count = len(model.get_submodule(f"{path}.{layers}"))  # type: ignore[arg-type]
     except AttributeError as error:

@@ -9,19 +9,21 @@ import pytest
 import torch
 from torch import nn
 from transformers import (
-    BertConfig, BertForSequenceClassification, DistilBertConfig, DistilBertForSequenceClassification, LlamaConfig,
-    LlamaForCausalLM, MistralConfig, MistralForCausalLM,
-    MPNetConfig, MPNetForSequenceClassification, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
-    RobertaConfig, RobertaForSequenceClassification,
+    BertConfig, BertForSequenceClassification, CamembertConfig, CamembertForSequenceClassification, DistilBertConfig,
+    DistilBertForSequenceClassification, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, MPNetConfig,
+    MPNetForSequenceClassification, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM, RobertaConfig,
+    RobertaForSequenceClassification, XLMRobertaConfig, XLMRobertaForSequenceClassification,
 )
 
 import lor2c_peft  # noqa: F401, registers the method
 
 ENCODERS = {
     "bert": (BertConfig, BertForSequenceClassification),
+    "camembert": (CamembertConfig, CamembertForSequenceClassification),
     "distilbert": (DistilBertConfig, DistilBertForSequenceClassification),
     "mpnet": (MPNetConfig, MPNetForSequenceClassification),
     "roberta": (RobertaConfig, RobertaForSequenceClassification),
+    "xlm-roberta": (XLMRobertaConfig, XLMRobertaForSequenceClassification),
 }
 DECODERS = {
     "llama": (LlamaConfig, LlamaForCausalLM),
@@ -56,9 +58,9 @@ def tiny(kind: str, layers: int = 4, width: int = 16, **more) -> nn.Module:
 def layers_of(model: nn.Module) -> nn.ModuleList:
     """The layers of a tiny model."""
     kind = model.config.model_type
-    return model.get_submodule(
-        "model.layers" if kind in DECODERS
-        else "distilbert.transformer.layer" if kind == "distilbert" else f"{kind}.encoder.layer")
+    if kind in DECODERS:
+        return model.get_submodule("model.layers")
+    return model.base_model.get_submodule("transformer.layer" if kind == "distilbert" else "encoder.layer")
 
 
 def ids(rows: int = 2, length: int = 9) -> torch.Tensor:

@@ -223,7 +223,7 @@ def test_a_head_of_another_size_is_an_error(tmp_path: pathlib.Path) -> None:
 
 
 def test_models_of_other_families_are_errors() -> None:
-    with pytest.raises(ValueError, match="model_type of the model is None; want one of bert, distilbert, mpnet"):
+    with pytest.raises(ValueError, match="model_type of the model is None; want one of bert, camembert"):
         get_peft_model(torch.nn.Linear(2, 2), lor2c_peft.LoR2CConfig(base_model_name_or_path="x"))
     with pytest.raises(ValueError, match="has no module roberta.encoder.layer; load the base model with AutoModelFor"):
         get_peft_model(tiny("roberta").roberta, lor2c_peft.LoR2CConfig())

@@ -51,4 +51,5 @@ def test_logits_are_those_of_lor2c(directory: pathlib.Path, tmp_path: pathlib.Pa
 
 def test_every_form_has_a_fixture() -> None:
     assert [path.name for path in FIXTURES] == [
-        "bert", "bert_span", "decoder_im", "decoder_share", "distilbert_im", "mpnet_im", "roberta_im", "roberta_share"]
+        "bert", "bert_span", "decoder_im", "decoder_share", "distilbert_im", "mpnet_im", "roberta_im", "roberta_share",
+        "xlmroberta_im"]
