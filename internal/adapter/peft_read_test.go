@@ -332,6 +332,7 @@ func TestOpenDescription(t *testing.T) {
 			`: method.target_modules: target module "valve" is not a linear layer of this model; want some of [attention.self.query ` +
 				"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense " +
 				"attention.attn.q attention.attn.k attention.attn.v attention.attn.o " +
+				"attention.q_lin attention.k_lin attention.v_lin attention.out_lin ffn.lin1 ffn.lin2 " +
 				"self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj]"},
 		{`"max_length": `, `"max_length": -`, ": max_length is -16; want at least 0"},
 	} {
