@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +59,7 @@ func child(args []string) error {
 		}
 		go func() {
 			for {
-				if found, _ := filepath.Glob(filepath.Join(*out, "checkpoint-*", "state.json")); found != nil {
+				if saved(*out) {
 					_ = self.Kill()
 				}
 				time.Sleep(time.Millisecond)
@@ -236,6 +238,14 @@ func TestExtendedCell(t *testing.T) {
 	}
 }
 
+// saved reports whether a run has a checkpoint. Until it is complete, it has another name.
+func saved(run string) bool {
+	entries, _ := os.ReadDir(run)
+	return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return checkpointName.MatchString(e.Name()) })
+}
+
+var checkpointName = regexp.MustCompile(`^checkpoint-\d+$`)
+
 // TestInterrupt: the running cell saves, and the others are not started.
 func TestInterrupt(t *testing.T) {
 	// The run is long, so that it has not ended when a busy machine sees its first checkpoint.
@@ -243,7 +253,7 @@ func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		for {
-			if found, _ := filepath.Glob(filepath.Join(s.Dir(s.Cells[0]), "checkpoint-*", "state.json")); found != nil {
+			if saved(s.Dir(s.Cells[0])) {
 				cancel()
 				return
 			}
