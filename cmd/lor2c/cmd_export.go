@@ -23,16 +23,19 @@ func newExportCommand() *cobra.Command {
 	var o exportOptions
 	c := &cobra.Command{
 		Use:   "export --run DIR --format NAME --out DIR",
-		Short: "Merge an adapter into its base model, or write it for PEFT",
+		Short: "Merge an adapter into its base model, or write it for PEFT or as ONNX",
 		Long: wrap("Export writes the best adapter of a run in another form. merged is a model directory that "+
 			"transformers loads, with the adapter added to the weights in float32 and rounded once to the precision of the "+
 			"base model. merged-nf4 is the same with the weights of linear layers in four bits, as bitsandbytes stores "+
 			"them. lora is a LoRA adapter of PEFT that computes the same. peft is the adapter as PEFT writes those of "+
-			"the method. A method that the form cannot express is refused with the reason; lor2c methods and docs/methods.md "+
-			"have the methods.\n\n"+
-			"The outputs of adapter and export are compared on 32 rows of dev, and the difference is printed.", ""),
-		Example: "  lor2c export --run runs/verdicts --format merged --out models/verdicts\n" +
-			"  lor2c export --run runs/verdicts --format lora --out adapters/verdicts",
+			"the method. onnx is a directory with an encoder, its head and its adapter as an ONNX model in float32, which "+
+			"onnxruntime loads; the modules of LoR2C are a part of its graph. A method that the form cannot express is refused "+
+			"with the reason; lor2c methods and docs/methods.md have the methods.\n\n"+
+			"The outputs of adapter and export are compared on 32 rows of dev, and the difference is printed. lor2c does not "+
+			"run ONNX models: it compares what its own forward pass computes with the values that it writes.", ""),
+		Example: "  lor2c export --run runs/verdicts --format onnx --out models/verdicts\n" +
+			"  lor2c export --run runs/lora --format merged --out models/lora\n" +
+			"  lor2c export --run runs/lora --format lora --out adapters/lora",
 		Annotations: exits(exitDevice, exitMismatch, exitNonFinite),
 		Args:        noArgs,
 		RunE:        func(c *cobra.Command, _ []string) error { return runExport(c, o) },

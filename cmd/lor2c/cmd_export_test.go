@@ -26,12 +26,23 @@ func TestExport(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(out, "model.safetensors")); err != nil {
 		t.Error(err)
 	}
+	graph := filepath.Join(dir, "onnx")
+	r = run(t, "export", "--run", lor2c, "--format", "onnx", "--out", graph)
+	if want := graph + ": onnx of lor2c in f32; on 32 rows of dev the outputs differ by at most 0, "; r.code != 0 ||
+		!strings.HasPrefix(r.stdout, want) {
+		t.Errorf("%+v; want %s", r, want)
+	}
+	for _, name := range []string{"model.onnx", "config.json", "tokenizer.json", "README.md", "MANIFEST.sha256"} {
+		if _, err := os.Stat(filepath.Join(graph, name)); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, c := range []struct{ args, want string }{
 		{"--format merged --out x", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
 		{"--run " + lora + " --format merged", "lor2c: export: name a run with --run DIR and a new directory with --out DIR"},
-		{"--run " + lora + " --out " + dir + "/x", `lor2c: export: --format is ""; want one of peft, merged, merged-nf4, lora`},
+		{"--run " + lora + " --out " + dir + "/x", `lor2c: export: --format is ""; want one of peft, merged, merged-nf4, lora, onnx`},
 		{"--run " + lora + " --format gguf --out " + dir + "/x",
-			`lor2c: export: --format is "gguf"; want one of peft, merged, merged-nf4, lora`},
+			`lor2c: export: --format is "gguf"; want one of peft, merged, merged-nf4, lora, onnx`},
 		{"--run " + lora + " --format lora --out " + out,
 			"train: export to " + out + ": it exists; want the name of a new directory"},
 		{"--run " + lora + " --format lora --out " + dir + "/x/y",

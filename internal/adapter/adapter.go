@@ -149,6 +149,8 @@ type spec struct {
 	unfolded string
 	// foldedWith is the setting with which the method can be folded, as in a run file; empty if it is with every setting.
 	foldedWith string
+	// graph says that an ONNX model has what no weight can do as a part of its graph.
+	graph bool
 	// peftDecoders says that PEFT has the method for decoders alone.
 	peftDecoders bool
 	// except has the clauses of the contract of methods that do not hold for this
@@ -210,6 +212,9 @@ func About(name string) string { return methods[name].about }
 
 // WhyNotFolded returns why a method cannot be merged into the weights of the base model, as a clause, or "" if it can.
 func WhyNotFolded(name string) string { return methods[name].unfolded }
+
+// InGraph reports whether an ONNX model can have what no weight can do of a method.
+func InGraph(name string) bool { return methods[name].graph }
 
 // FoldedWith returns the setting, as in a run file, without which a method cannot be merged into the weights of the
 // base model, or "" if no setting prevents it.

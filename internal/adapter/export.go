@@ -19,10 +19,11 @@ const (
 	FormatMerged    = "merged"     // a model directory with the adapter in its weights
 	FormatMergedNF4 = "merged-nf4" // the same, with the weights of linear layers in four bits as bitsandbytes stores them
 	FormatLoRA      = "lora"       // a LoRA adapter of PEFT that does the same
+	FormatONNX      = "onnx"       // an encoder with its head and adapter as an ONNX model
 )
 
 // Formats lists the formats of an export.
-var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA}
+var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA, FormatONNX}
 
 // IsMerged reports whether a format is a model directory.
 func IsMerged(format string) bool { return format == FormatMerged || format == FormatMergedNF4 }
@@ -39,14 +40,20 @@ func CheckExport(d Description, format string) error {
 		unfolded = fmt.Sprintf("an adapter with method.%s %v cannot be merged into base weights, unlike one with %s", key,
 			d.Method.Value(key), want)
 	}
+	decoder := slices.Contains(model.DecoderTypes(), d.Base.Type)
 	switch {
+	case format == FormatONNX && decoder:
+		return refuse("ONNX models are written for encoders, and the base is a " + d.Base.Type + " decoder; want " +
+			FormatMerged)
+	case format == FormatONNX && m.graph:
+		return nil
 	case format == FormatPEFT && m.library != FormatPEFT && unfolded == "":
 		return refuse("PEFT does not read such adapters; want " + FormatMerged + ", or " + FormatLoRA +
 			" if the method adds low-rank products")
 	case format == FormatPEFT && m.library != FormatPEFT:
 		return refuse("PEFT does not read such adapters, and " + unfolded +
 			"; want the adapter directory itself, which lor2c eval reads")
-	case format == FormatPEFT && m.peftDecoders && !slices.Contains(model.DecoderTypes(), d.Base.Type):
+	case format == FormatPEFT && m.peftDecoders && !decoder:
 		return refuse("PEFT has this method for decoders alone and cannot load it on a " + d.Base.Type +
 			" encoder; want the adapter directory itself, which lor2c eval reads")
 	case format != FormatPEFT && unfolded != "":
@@ -71,7 +78,7 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 	switch format {
 	case FormatPEFT:
 		f.Config, f.Structure = saved.Method, saved.Structure
-	case FormatMerged, FormatMergedNF4:
+	case FormatMerged, FormatMergedNF4, FormatONNX:
 		f.Config = NewConfig("full")
 	case FormatLoRA:
 		f.Config, f.updates, err = AsLoRA(dev, m.(Folder))
@@ -87,8 +94,8 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.Param, d checkpoint.DType) error {
 	var err error
 	switch f.format {
-	case FormatMerged, FormatMergedNF4:
-		err = Merge(dev, f.from.(Folder), n)
+	case FormatMerged, FormatMergedNF4, FormatONNX:
+		err = Merge(dev, f.folder(), n)
 	case FormatLoRA:
 		err = Fill(dev, m, f.updates)
 	default:
@@ -109,6 +116,23 @@ func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.P
 		p.Upload(dev, v)
 	}
 	return dev.Err()
+}
+
+// folder returns what Fill merges into weights: of LoR2C in an ONNX model the LoRA that was injected.
+func (f Form) folder() Folder {
+	if m, ok := f.from.(*LoR2C); ok {
+		return m.injected
+	}
+	return f.from.(Folder)
+}
+
+// Beside returns what computes on the network that Fill has filled what the exported method computes, if Attach has
+// made m of f: m, or in an ONNX model the paths of LoR2C around layers.
+func (f Form) Beside(m Method) Method {
+	if whole, ok := f.from.(*LoR2C); ok && f.format == FormatONNX {
+		return whole.withoutInjected()
+	}
+	return m
 }
 
 // copyValues gives each parameter of to the values of the one at its place in from.

@@ -183,6 +183,11 @@ func TestCheckExport(t *testing.T) {
 		{adapter.NewConfig("prefix"), "llama", adapter.FormatPEFT, "<nil>"},
 		{adapter.NewConfig("prefix"), "llama", adapter.FormatLoRA,
 			"adapter: export prefix as lora: its keys and values are rows that no weight has"},
+		{adapter.NewConfig("prefix"), "roberta", adapter.FormatONNX,
+			"adapter: export prefix as onnx: its keys and values are rows that no weight has"},
+		{adapter.NewConfig("lora"), "llama", adapter.FormatONNX, "adapter: export lora as onnx: ONNX models are written " +
+			"for encoders, and the base is a llama decoder; want merged"},
+		{adapter.NewConfig("lor2c"), "mpnet", adapter.FormatONNX, "<nil>"},
 		{adapter.NewConfig("adamix"), "bert", adapter.FormatMerged, "adapter: export adamix as merged: an adapter with " +
 			"method.form adapter cannot be merged into base weights, unlike one with lora"},
 		{adapter.NewConfig("adamix"), "bert", adapter.FormatPEFT, "adapter: export adamix as peft: PEFT does not read such " +

@@ -32,7 +32,7 @@ var lor2cSpec = spec{
 	unfolded:      "a module adds to the output of a whole layer and not to that of a linear layer",
 	load: "Load it with `lor2c eval --adapter`, or in Python with `PeftModel.from_pretrained` and the package " +
 		"lor2c_peft. A LoR2C module goes around a whole layer, so it cannot be merged into base weights or read as LoRA.",
-	python: true,
+	python: true, graph: true,
 }
 
 // LoR2C adds a low-rank residual connection around every layer: if h is the

@@ -50,15 +50,37 @@ func Save(dir string, dev compute.Device, d Description, m Method, head []*tape.
 	if err := os.WriteFile(filepath.Join(dir, "README.md"), card(d, tensors, len(head) > 0), 0o666); err != nil {
 		return err
 	}
-	for name, content := range d.Tokenizer {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
-			return err
-		}
+	if err := saveTokenizer(dir, d); err != nil {
+		return err
 	}
 	if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o666); err != nil {
 		return err
 	}
 	return verify(filepath.Join(dir, name), tensors)
+}
+
+// SaveBeside writes what belongs beside a file that has the base model and the adapter d in the form of a library:
+// config.json with the labels of d if the model has a head, the model card, which ends with load, and the tokenizer.
+func SaveBeside(dir string, d Description, head bool, library, load string) error {
+	if err := writeModelConfig(dir, d, head); err != nil {
+		return err
+	}
+	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s. The base model and the adapter are in one %s model.",
+		d.Merged, d.Task.Name, library)
+	readme := cardText(d, d.Merged, head, library, made, load)
+	if err := os.WriteFile(filepath.Join(dir, "README.md"), readme, 0o666); err != nil {
+		return err
+	}
+	return saveTokenizer(dir, d)
+}
+
+func saveTokenizer(dir string, d Description) error {
+	for name, content := range d.Tokenizer {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SavedBytes returns the size in bytes of the tensors that Save writes for a method and its head in float32.
@@ -193,9 +215,9 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 		n += compute.Shape(t.Shape).Len()
 	}
 	m := methods[d.Method.name]
-	tag, use, head := "text-classification", "`lor2c predict --adapter DIR FILE` labels texts with it.", ", head included"
+	use, head := "`lor2c predict --adapter DIR FILE` labels texts with it.", ", head included"
 	if !labels {
-		tag, use, head = "text-generation", "`lor2c generate --adapter DIR -p TEXT` continues a text with it.", ""
+		use, head = "`lor2c generate --adapter DIR -p TEXT` continues a text with it.", ""
 	}
 	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, %s in %s%s.",
 		d.Method.name, d.Task.Name, place.Count(n, "trained scalar", "trained scalars"),
@@ -204,12 +226,21 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.",
 			d.Merged, d.Task.Name)
 	}
-	text := fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, %s]\n---\n\n%s\n\n%s %s\n",
-		d.Base.Path, m.library, cmp.Or(d.Merged, d.Method.name), tag, made, m.load, use)
+	text := cardText(d, cmp.Or(d.Merged, d.Method.name), labels, m.library, made, m.load+" "+use)
 	if m.python {
 		text = append(text, pythonLines(d.Base.Path, labels)...)
 	}
 	return text
+}
+
+// cardText returns a model card: a header for the Hugging Face hub, how the model was made, and how it is loaded.
+func cardText(d Description, method string, labels bool, library, made, load string) []byte {
+	tag := "text-classification"
+	if !labels {
+		tag = "text-generation"
+	}
+	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, %s]\n---\n\n%s\n\n%s\n", d.Base.Path,
+		library, method, tag, made, load)
 }
 
 // pythonLines returns the lines of Python that load an adapter with the package lor2c_peft, for a model card.

@@ -131,6 +131,33 @@ func (m *LoR2C) Without(layer int) *LoR2C {
 	return &c
 }
 
+// withoutInjected returns m without the LoRA that was injected, with the same tensors.
+func (m *LoR2C) withoutInjected() *LoR2C {
+	c := *m
+	c.injected, c.order = &LoRA{}, nil
+	return &c
+}
+
+// Path is a low-rank path from the input of layer First to the output of layer Last: it adds Scale B A h.
+type Path struct {
+	Name        string // of the module in the adapter's file
+	First, Last int
+	A, B        *tape.Param // [r,C] and [C,r]
+	Scale       float32
+}
+
+// Paths returns the low-rank paths around layers of a method, which are the modules of LoR2C.
+func Paths(method Method) (paths []Path) {
+	m, ok := method.(*LoR2C)
+	if !ok {
+		return nil
+	}
+	for _, d := range m.modules {
+		paths = append(paths, Path{m.b.moduleName(d.first, d.last), d.first, d.last, d.A, d.B, d.scale})
+	}
+	return paths
+}
+
 // Freeze stops the training of the factors of merged modules and of injected
 // layers, as in the authors' release (docs/divergence.md). A shared A is still
 // trained.

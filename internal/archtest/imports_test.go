@@ -85,6 +85,7 @@ var layers = []struct {
 		[]string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson",
 			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint", "internal/nf4",
 			"internal/bitsandbytes"}},
+	{"internal/onnx", []string{"internal/compute", "internal/tape", "internal/model", "internal/adapter"}},
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
 			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
@@ -104,7 +105,7 @@ var layers = []struct {
 		"internal/compute", "internal/checkpoint", "internal/terminal", "internal/runlog", "internal/schedule",
 		"internal/dataset", "internal/chat", "internal/instruct",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
-		"internal/optim", "internal/config", "internal/nf4", "internal/bitsandbytes",
+		"internal/optim", "internal/config", "internal/nf4", "internal/bitsandbytes", "internal/onnx",
 	}},
 	{"internal/predict", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",

@@ -156,9 +156,9 @@ func (c Config) validate() (faults []error) {
 		fault(p.value >= 0 && p.value < 1, "%s is %g; want at least 0 and less than 1", c.key(p.key), p.value)
 	}
 	fault(c.padID() >= 0, "pad_token_id is %d; want at least 0", c.padID())
-	fault(!f.afterPad || c.firstPosition() < c.Positions,
+	fault(!f.afterPad || c.FirstPosition() < c.Positions,
 		"pad_token_id %d leaves no room in %d positions; want a smaller one", c.padID(), c.Positions)
-	fault(c.Type != mpnet || c.firstPosition() < c.Positions,
+	fault(c.Type != mpnet || c.FirstPosition() < c.Positions,
 		"max_position_embeddings is %d; want more than %d, the number of the first position", c.Positions, mpnetPosition)
 	return faults
 }
@@ -170,9 +170,9 @@ func (c Config) padID() int {
 	return c.family().pad
 }
 
-// firstPosition returns the position id of a sequence's first token. RoBERTa starts
+// FirstPosition returns the position id of a sequence's first token. RoBERTa starts
 // after the padding id, and MPNet as if that were 1, whatever it is.
-func (c Config) firstPosition() int {
+func (c Config) FirstPosition() int {
 	switch {
 	case c.family().afterPad:
 		return c.padID() + 1
@@ -184,7 +184,7 @@ func (c Config) firstPosition() int {
 
 // MaxTokens returns the number of tokens of the longest sequence for which the position
 // table has rows.
-func (c Config) MaxTokens() int { return c.Positions - c.firstPosition() }
+func (c Config) MaxTokens() int { return c.Positions - c.FirstPosition() }
 
 // classifierDropout returns the dropout of the head, which is that of the hidden layers
 // if classifier_dropout is not set.

@@ -76,5 +76,22 @@ func SequenceClass(modelType string) string { return encoderFamilies[modelType].
 // returns nil for another model_type.
 func EncoderSites(modelType string) []string { return encoderFamilies[modelType].sites }
 
+// NormPaths returns the paths in a checkpoint of the LayerNorms of layer l: the one behind the attention and the one
+// behind the feed-forward layers.
+func (m *Encoder) NormPaths(l int) (attention, feedForward string) {
+	norms := m.family().norms
+	return m.LayerPath(l) + "." + norms[0], m.LayerPath(l) + "." + norms[1]
+}
+
+// HeadPaths returns the paths in a checkpoint of the two linear layers of the head, of which the first may be a pooler,
+// and the activation between them.
+func (m *Encoder) HeadPaths() (dense, out string, act compute.Act) {
+	f := m.family()
+	if f.pools() {
+		return m.Prefix + ".pooler.dense", f.out, compute.Tanh
+	}
+	return f.dense, f.out, f.act
+}
+
 // pools reports whether the head reads a pooler, as BERT's does. Other encoders have a head with a layer of its own.
 func (f encoderFamily) pools() bool { return f.dense == "" }

@@ -73,7 +73,7 @@ func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	stage.add(p.batch+1, func(i int) int32 { return b.Cu[i] })
 	stage.add(p.batch+1, func(i int) int32 { return int32(i) })
 	stage.add(len(b.IDs), func(i int) int32 { return b.IDs[i] })
-	stage.add(len(b.IDs), b.position(m.firstPosition()))
+	stage.add(len(b.IDs), b.position(m.FirstPosition()))
 	if m.types != nil {
 		stage.add(len(b.IDs), func(i int) int32 { return b.Types[i] })
 	}

@@ -27,14 +27,21 @@ func newRelative(b *builder, c Config) relative {
 	if b.err != nil {
 		return r
 	}
+	buckets := c.DistanceBuckets()
+	r.buckets = b.dev.Alloc(compute.Shape{len(buckets)}, compute.Int)
+	b.dev.UploadInts(r.buckets, buckets)
+	return r
+}
+
+// DistanceBuckets returns the row of the bias for each distance of a key from its query that MPNet allows, from
+// 1-MaxTokens to MaxTokens-1.
+func (c Config) DistanceBuckets() []int32 {
 	most := c.MaxTokens()
 	buckets := make([]int32, 2*most-1)
 	for i := range buckets {
 		buckets[i] = relativeBucket(i - (most - 1))
 	}
-	r.buckets = b.dev.Alloc(compute.Shape{len(buckets)}, compute.Int)
-	b.dev.UploadInts(r.buckets, buckets)
-	return r
+	return buckets
 }
 
 // relativeBucket returns the row of the bias for a key that is distance tokens after its query (Raffel et al. 2020,

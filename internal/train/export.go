@@ -3,6 +3,7 @@ package train
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/nf4"
+	"github.com/lor2c/lor2c/internal/onnx"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -86,25 +88,36 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	description := saved.Description
 	description.Method, description.Base.Dir, description.DType = form, s.Dir, e.Precision
 	description.Tokenizer, description.Packed = s.Tokenizer.Files(), packed
-	if adapter.IsMerged(format) {
+	if adapter.IsMerged(format) || format == adapter.FormatONNX {
 		description.Merged = e.Method
 	}
 	if packed != nil {
 		e.Precision = bitsandbytes.NF4
 	}
-	return e, writeExport(out, to, description, saved.Identity)
+	return e, writeExport(out, to, description, saved.Identity, format)
 }
+
+// loadONNX is the end of the model card of an ONNX model.
+const loadONNX = "`onnxruntime.InferenceSession` loads model.onnx. Its inputs are the arrays of int64 that the " +
+	"tokenizer returns, with the padding at the end, and its output is the logits."
 
 // writeExport writes the method and the head of to, and what they were trained from if that is known, to a new
 // directory.
-func writeExport(out string, to *Stepper, d adapter.Description, from *identity.Manifest) error {
+func writeExport(out string, to *Stepper, d adapter.Description, from *identity.Manifest, format string) error {
 	return checkpoint.WriteDir(out, func(tmp string) error {
 		if from != nil {
 			if err := from.Write(tmp); err != nil {
 				return err
 			}
 		}
-		return adapter.Save(tmp, to.Dev, d, to.Method, to.Model.Head())
+		if format != adapter.FormatONNX {
+			return adapter.Save(tmp, to.Dev, d, to.Method, to.Model.Head())
+		}
+		if err := adapter.SaveBeside(tmp, d, true, "onnx", loadONNX); err != nil {
+			return err
+		}
+		graph := onnx.Encoder(to.Dev, to.Model.(*model.Encoder), adapter.Paths(to.Method))
+		return errors.Join(graph.Save(tmp, onnx.Inline), to.Dev.Err())
 	})
 }
 
@@ -160,7 +173,7 @@ func (s *Session) reformed(dev compute.Device, from *Stepper, saved *adapter.Sav
 	if err := form.Fill(dev, method, n, from.Model.Head(), d); err != nil {
 		return nil, form.Config, err
 	}
-	return &Stepper{Dev: dev, Model: n, Method: method, Objective: from.Objective}, form.Config, nil
+	return &Stepper{Dev: dev, Model: n, Method: form.Beside(method), Objective: from.Objective}, form.Config, nil
 }
 
 // drift returns the largest difference between the outputs of two steppers for examples, and the largest output of a.

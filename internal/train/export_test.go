@@ -148,6 +148,32 @@ func TestExportQuantized(t *testing.T) {
 	}
 }
 
+// TestExportONNX: the graph of IMLoR2C has its modules beside weights into which the injected LoRA is merged, and both
+// together compute what the adapter does.
+func TestExportONNX(t *testing.T) {
+	c := demoConfig(t, t.TempDir(), 64)
+	c.Train.Epochs, c.Train.BatchSize, c.Schedule.MaxMerges, c.Schedule.MaxInjects = 5, 32, 1, 1
+	c.Resolve()
+	if _, err := Run(context.Background(), c, quiet(2)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	e, err := Export(context.Background(), c, cpu.Open[float32](2), filepath.Join(c.Out, "final"), out, adapter.FormatONNX)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Precision != checkpoint.F32 || !(e.Drift > 0) || !(e.Drift < 1e-5) || !(e.Largest > 0.1) {
+		t.Errorf("%+v", e)
+	}
+	graph, err := os.ReadFile(filepath.Join(out, "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(graph), ".lor2c.") || strings.Contains(string(graph), "query.lora_A") {
+		t.Error("the graph has no module, or an injected pair")
+	}
+}
+
 // checkPacked checks that the matrices of all linear layers of a model are in four bits, and nothing else.
 func checkPacked(t *testing.T, dir string, says checkpoint.DType) {
 	t.Helper()

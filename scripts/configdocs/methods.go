@@ -59,9 +59,12 @@ func proseOf(name string) string {
 // merging says whether a method can be merged into the base model.
 func merging(name string) string {
 	if reason := adapter.WhyNotFolded(name); reason != "" {
+		if adapter.InGraph(name) {
+			reason += ". `lor2c export --format onnx` writes the modules as a part of the graph"
+		}
 		return "not possible, because " + reason
 	}
-	text := "`lor2c export --format merged` or `merged-nf4`"
+	text := "`lor2c export --format merged` or `merged-nf4`, and for encoders `onnx`"
 	if setting := adapter.FoldedWith(name); setting != "" {
 		text += ", with `" + setting + "`"
 	}
