@@ -99,6 +99,9 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 		}
 		f.task.Labels = labels
 		t.findings = append(t.findings, lintLabels(f.config.Train, kind, labels, rows, seen)...)
+		if f.config.Kind == MultiLabel {
+			t.findings = append(t.findings, lintSeparator(f.config.Train, labels)...)
+		}
 	}
 	f.train, err = f.task.split(t, file, true, anyScore)
 	return err

@@ -247,6 +247,31 @@ func (t Task) lintSets(s *Split) (found []Finding) {
 	return found
 }
 
+// lintSeparator returns a finding if labels look like lists with another separator than that of the task: a part of one
+// is a label too, or several have the character.
+func lintSeparator(path string, labels []string) []Finding {
+	for _, separator := range []string{";", "|", ","} {
+		var joined []string
+		known := false
+		for _, label := range labels {
+			parts := strings.Split(label, separator)
+			if len(parts) == 1 {
+				continue
+			}
+			joined = append(joined, label)
+			known = known || slices.ContainsFunc(parts, func(part string) bool {
+				return slices.Contains(labels, strings.TrimSpace(part))
+			})
+		}
+		if known || len(joined) > 1 {
+			return []Finding{{Kind: "separator", Path: path, Count: len(joined),
+				Text: fmt.Sprintf("%s %q, such as %s; if it is between labels, set data.separator to it",
+					place.Count(len(joined), "label has", "labels have"), separator, place.Quote(joined[0]))}}
+		}
+	}
+	return nil
+}
+
 // checkMetrics returns an error if a metric of the task does not compare what it predicts.
 func (t Task) checkMetrics() (err error) {
 	if t.Kind == MultiLabel {

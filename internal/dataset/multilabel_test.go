@@ -210,6 +210,27 @@ func TestMultiLabelLint(t *testing.T) {
 	}
 }
 
+// TestLintSeparator: labels that are lists with another separator are found, and a label with the character is not.
+func TestLintSeparator(t *testing.T) {
+	for _, c := range []struct {
+		labels []string
+		want   string
+	}{
+		{[]string{"a", "a;b", "b"}, `f: 1 label has ";", such as "a;b"; if it is between labels, set data.separator to it`},
+		{[]string{"a|b", "b | c"}, `f: 2 labels have "|", such as "a|b"; if it is between labels, set data.separator to it`},
+		{[]string{"a", "either;or"}, ""},
+		{[]string{"a", "b"}, ""},
+	} {
+		got := ""
+		for _, f := range lintSeparator("f", c.labels) {
+			got += f.String()
+		}
+		if got != c.want {
+			t.Errorf("%q: %s\nwant %s", c.labels, got, c.want)
+		}
+	}
+}
+
 // TestMultiLabelDivide: a drawn dev split has its share of the examples although each set of labels occurs once.
 func TestMultiLabelDivide(t *testing.T) {
 	content := "text,tags\n"
