@@ -109,6 +109,10 @@ func runEval(c *cobra.Command, o evalOptions) error {
 	for _, line := range e.Notes {
 		screen.Print(terminal.Plain, line, 2)
 	}
+	// An adapter that is named by itself is often evaluated on other data than its own.
+	if line := e.Changed(); o.run != "" && line != "" {
+		screen.Print(terminal.Plain, line, 2)
+	}
 	if o.predictions != "" {
 		if err := predictions.write(c, e.WritePredictions); err != nil {
 			return err

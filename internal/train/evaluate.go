@@ -26,6 +26,7 @@ type SplitEvaluation struct {
 	Separator  string            // between the labels of an example, in multi-label classification
 	Labelled   int               // number of examples that have a label
 	Content    identity.Split    // of the split, to recognise it
+	Before     identity.Split    // of the split that the adapter was trained with; zero if that is not known
 	Findings   []dataset.Finding // likely mistakes in the data of the split
 	Notes      []string          // lines about what could not be checked
 }
@@ -81,12 +82,25 @@ func EvaluateViews(ctx context.Context, c *config.Config, dev compute.Device, di
 			Examples: d.Len(),
 			Content:  identity.Split{Examples: d.Len(), SHA256: s.Set.Task.Digest(d.split)},
 			Findings: s.source.findings(d), Notes: unchecked(dir, saved)}
+		if saved.Identity != nil {
+			e.Before = saved.Identity.Data[split]
+		}
 		if err := e.run(ctx, st, d, s.Set.Task.Metrics, c.Train); err != nil {
 			return nil, blame(dev, "evaluate "+dir, err)
 		}
 		list = append(list, e)
 	}
 	return list, nil
+}
+
+// Changed returns a line for people if the split has other examples than when the adapter was trained, and otherwise
+// nothing.
+func (e *SplitEvaluation) Changed() string {
+	if e.Before.SHA256 == "" || e.Before == e.Content {
+		return ""
+	}
+	return fmt.Sprintf("note: %s has changed since the run, so scores of the run are of other examples: %v in the run, "+
+		"%v now", e.Split, e.Before, e.Content)
 }
 
 // run evaluates all examples of d.

@@ -104,6 +104,13 @@ func TestEvaluateElsewhere(t *testing.T) {
 	if e.Loss != got.Dev.Loss {
 		t.Errorf("loss %v; training logged %v", e.Loss, got.Dev.Loss)
 	}
+	if e.Before.Examples != e.Examples || e.Changed() != "" {
+		t.Errorf("before %v, now %v: %s; want the same", e.Before, e.Content, e.Changed())
+	}
+	e.Content.Examples++
+	if !strings.HasPrefix(e.Changed(), "note: dev has changed since the run, ") {
+		t.Errorf("other examples: %q", e.Changed())
+	}
 	other := *c
 	other.Data.Labels = append([]string{"plant"}, c.Data.Labels[:len(c.Data.Labels)-2]...)
 	other.Data.Labels = append(other.Data.Labels, "substance")
