@@ -138,7 +138,7 @@ func (g *Graph) writeModel(w io.Writer, offsets map[string]int64) error {
 	for i, t := range g.tensors {
 		h := t.header()
 		offset, apart := offsets[t.name]
-		n := len(h)
+		inline := 0
 		if apart {
 			for _, entry := range [][2]string{
 				{"location", DataFile}, {"offset", strconv.FormatInt(offset, 10)}, {"length", strconv.FormatInt(t.size(), 10)},
@@ -146,16 +146,13 @@ func (g *Graph) writeModel(w io.Writer, offsets map[string]int64) error {
 				h = message(h, 13, text(text(nil, 1, entry[0]), 2, entry[1]))
 			}
 			h = varint(h, 14, 1)
-			n = len(h)
 		} else {
 			h = protowire.AppendVarint(protowire.AppendTag(h, 9, protowire.BytesType), uint64(t.size()))
-			n = len(h) + int(t.size())
+			inline = int(t.size())
 		}
-		heads[i] = append(protowire.AppendVarint(protowire.AppendTag(nil, 5, protowire.BytesType), uint64(n)), h...)
-		length += len(heads[i])
-		if !apart {
-			length += int(t.size())
-		}
+		head := protowire.AppendVarint(protowire.AppendTag(nil, 5, protowire.BytesType), uint64(len(h)+inline))
+		heads[i] = append(head, h...)
+		length += len(heads[i]) + inline
 	}
 	start := text(varint(nil, 1, irVersion), 2, "lor2c")
 	start = message(start, 8, varint(text(nil, 1, ""), 2, operatorSet))
