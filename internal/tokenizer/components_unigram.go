@@ -51,7 +51,8 @@ func (b *builder) readUnigram(f *tokenizerJSON, cfg *config) error {
 	m := newUnigram(v, scores, int32(*f.Model.UnkID))
 	m.steps, m.splitSpaces, m.prefix, m.splitBlanks = steps, spaces, prefix, isSet(pre[0].Split, true)
 	if f.Model.ByteFallback {
-		if err := m.fallBack(src); err != nil {
+		m.bytes = new(byteTokens)
+		if err := m.bytes.read(v, src); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ const (
 // lacks are spelled as bytes: the scheme of LLaMA 1 and 2 and of Mistral.
 type piecePair struct {
 	chars  map[rune]int32
-	bytes  [256]int32
+	bytes  byteTokens
 	merges mergeTable
 	// inNormalizer is true if spaces are replaced before the added tokens that
 	// are matched in normalized text, and the blank is put before every text
@@ -44,13 +44,8 @@ type piecePair struct {
 // error if the vocabulary does not have all 256 byte tokens.
 func newPiecePair(v *vocab, merges mergeTable, src *source) (*piecePair, error) {
 	m := &piecePair{chars: map[rune]int32{}, merges: merges, independent: true, cache: newWordCache()}
-	for b := range m.bytes {
-		name := fmt.Sprintf("<0x%02X>", b)
-		id, ok := v.ids[name]
-		if !ok {
-			return nil, src.errorf("byte token %s is not in the vocabulary; byte_fallback needs all 256", name)
-		}
-		m.bytes[b] = id
+	if err := m.bytes.read(v, src); err != nil {
+		return nil, err
 	}
 	for token, id := range v.ids {
 		if r, size := utf8.DecodeRuneInString(token); size == len(token) {
@@ -157,13 +152,9 @@ func (d *pieceDecoder) push(dst []byte, token string) []byte {
 	return d.append(dst, strings.ReplaceAll(token, blank, " "))
 }
 
-// flush appends the text of a run of byte tokens. As in the reference, every
-// byte of a run that is not UTF-8 as a whole becomes U+FFFD.
+// flush appends the text of a run of byte tokens.
 func (d *pieceDecoder) flush(dst []byte) []byte {
-	text := string(d.bytes)
-	if !utf8.ValidString(text) {
-		text = strings.Repeat("\ufffd", len(text))
-	}
+	text := textOfBytes(d.bytes)
 	d.bytes = d.bytes[:0]
 	return d.append(dst, text)
 }
@@ -180,6 +171,32 @@ func (d *pieceDecoder) append(dst []byte, text string) []byte {
 		text = strings.TrimPrefix(text, " ")
 	}
 	return append(dst, text...)
+}
+
+// textOfBytes returns the text of a run of byte tokens. As in the reference, every
+// byte of a run that is not UTF-8 as a whole becomes U+FFFD.
+func textOfBytes(run []byte) string {
+	if !utf8.Valid(run) {
+		return strings.Repeat("\ufffd", len(run))
+	}
+	return string(run)
+}
+
+// byteTokens has the id of the token of each byte.
+type byteTokens [256]int32
+
+// read returns an error if the vocabulary lacks the token of a byte. The reference would use the unknown token for some
+// characters.
+func (t *byteTokens) read(v *vocab, src *source) error {
+	for b := range t {
+		name := fmt.Sprintf("<0x%02X>", b)
+		id, ok := v.ids[name]
+		if !ok {
+			return src.errorf("byte token %s is not in the vocabulary; byte_fallback needs all 256", name)
+		}
+		t[b] = id
+	}
+	return nil
 }
 
 // byteOf returns the byte that a token such as <0x0A> stands for.

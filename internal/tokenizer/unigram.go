@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -21,7 +20,7 @@ type unigram struct {
 	scores []float64 // by id
 	lowest float64
 	unk    int32
-	bytes  *[256]int32 // byte_fallback; nil without it
+	bytes  *byteTokens // byte_fallback, for characters without a token; nil without it
 	steps  []textStep
 	// splitSpaces says that words end at white space, before the blank is put in front of each.
 	splitSpaces bool
@@ -47,21 +46,6 @@ func newUnigram(v *vocab, scores []float64, unk int32) *unigram {
 		m.first[b] = int32(sort.Search(len(m.sorted), func(i int) bool { return int(m.sorted[i][0]) >= b }))
 	}
 	return m
-}
-
-// fallBack makes characters without a token become their bytes. It returns an error if the vocabulary lacks a byte; the
-// reference would use the unknown token for some characters.
-func (m *unigram) fallBack(src *source) error {
-	m.bytes = new([256]int32)
-	for b := range m.bytes {
-		name := fmt.Sprintf("<0x%02X>", b)
-		id, ok := m.ids[name]
-		if !ok {
-			return src.errorf("byte token %s is not in the vocabulary; byte_fallback needs all 256", name)
-		}
-		m.bytes[b] = id
-	}
-	return nil
 }
 
 func (m *unigram) normalize(text string) string {
@@ -214,19 +198,12 @@ func (m *unigram) decode(tokens []string) string {
 	return b.String()
 }
 
-// joinBytes returns tokens with the text of each run of byte tokens in its place. Every byte of a run that is not UTF-8
-// becomes U+FFFD.
+// joinBytes returns tokens with the text of each run of byte tokens in its place.
 func joinBytes(tokens []string) (out []string) {
 	var run []byte
 	flush := func() {
-		switch {
-		case len(run) == 0:
-		case utf8.Valid(run):
-			out = append(out, string(run))
-		default:
-			for range run {
-				out = append(out, "\ufffd")
-			}
+		if len(run) > 0 {
+			out = append(out, textOfBytes(run))
 		}
 		run = run[:0]
 	}
