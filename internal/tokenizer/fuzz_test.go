@@ -22,19 +22,8 @@ func FuzzLoadTokenizerJSON(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, tokenizerFile), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		tok, err := Load(dir)
-		if err != nil {
-			if tok != nil {
-				t.Error("both a tokenizer and an error")
-			}
-			return
-		}
-		pair := "b <s> [CLS] é 日 \t "
-		checkEncoding(t, tok, "ab  don't a\u0301 \xff <mask> [MASK]", &pair, 9)
+		checkLoading(t, map[string][]byte{tokenizerFile: data}, "ab  don't a\u0301 \xff <mask> [MASK]",
+			"b <s> [CLS] é 日 \t ")
 	})
 }
 
@@ -106,22 +95,27 @@ func FuzzLoadFairseq(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		dir := t.TempDir()
-		for name, content := range map[string][]byte{
-			fairseqFile: data, configFile: []byte(`{"tokenizer_class": "XLMRobertaTokenizer"}`),
-		} {
-			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		tok, err := Load(dir)
-		if err != nil {
-			if tok != nil {
-				t.Error("both a tokenizer and an error")
-			}
-			return
-		}
-		pair := "é e\u0301 œ ’ 日 \t "
-		checkEncoding(t, tok, "ab  don't a\u0301 \xff <mask> ①", &pair, 9)
+		files := map[string][]byte{fairseqFile: data, configFile: []byte(`{"tokenizer_class": "XLMRobertaTokenizer"}`)}
+		checkLoading(t, files, "ab  don't a\u0301 \xff <mask> ①", "é e\u0301 œ ’ 日 \t ")
 	})
+}
+
+// checkLoading loads the tokenizer of a directory with the given files. If that succeeds, it checks the encoding of a
+// text and a pair.
+func checkLoading(t *testing.T, files map[string][]byte, text, pair string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tok, err := Load(dir)
+	if err != nil {
+		if tok != nil {
+			t.Error("both a tokenizer and an error")
+		}
+		return
+	}
+	checkEncoding(t, tok, text, &pair, 9)
 }
