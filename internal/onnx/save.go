@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -55,16 +55,10 @@ func (t tensor) write(w io.Writer) error {
 	if t.kind == int64s {
 		return binary.Write(w, binary.LittleEndian, t.ints)
 	}
-	var block [4 * page]byte
-	for values := t.floats(); len(values) > 0; {
-		n := min(len(values), page)
-		for i, v := range values[:n] {
-			binary.LittleEndian.PutUint32(block[4*i:], math.Float32bits(v))
-		}
-		if _, err := w.Write(block[:4*n]); err != nil {
+	for part := range slices.Chunk(t.floats(), page) { // binary.Write allocates as much as it writes
+		if err := binary.Write(w, binary.LittleEndian, part); err != nil {
 			return err
 		}
-		values = values[n:]
 	}
 	return nil
 }
