@@ -180,12 +180,14 @@ func checkWeights(w *bitsandbytes.Model, dir string, own *Config) error {
 // isHead reports whether a parameter belongs to the classification head.
 func isHead(c Config, name string) bool { return !strings.HasPrefix(name, c.family().prefix+".") }
 
-var layerName = regexp.MustCompile(`^(?:encoder|transformer)\.layer\.(\d+)\.`)
+var layerNumber = regexp.MustCompile(`^(\d+)\.`)
 
 // storedLayers returns the number of encoder layers that have tensors in names.
 func storedLayers(c Config, names []string) (layers int) {
+	f := c.family()
 	for _, name := range names {
-		if m := layerName.FindStringSubmatch(strings.TrimPrefix(name, c.family().prefix+".")); m != nil {
+		rest, ok := strings.CutPrefix(strings.TrimPrefix(name, f.prefix+"."), f.stack+".layer.")
+		if m := layerNumber.FindStringSubmatch(rest); ok && m != nil {
 			// A number that does not fit an int is not a layer of c in any case.
 			l, _ := strconv.Atoi(m[1])
 			layers = max(layers, l+1)
