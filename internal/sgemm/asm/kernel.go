@@ -38,6 +38,8 @@ var (
 	float32s  = format{bytes: 4}
 	bfloat16s = format{suffix: "_bfloat16", words: ", with b in bfloat16", bytes: 2}
 	float16s  = format{suffix: "_float16", words: ", with b in float16", bytes: 2}
+
+	formats = []format{float32s, bfloat16s, float16s}
 )
 
 // Kernels of few rows take as long as reading the second factor from memory. Up to prefetchRows rows, and with any

@@ -16,33 +16,43 @@ func main() {
 	several := flag.Bool("panels", false, "write the kernels for several panels, and nothing else")
 	flag.Parse()
 	ConstraintExpr("amd64")
-	formats := []format{float32s, bfloat16s, float16s}
+	if *several {
+		panelKernels()
+	} else {
+		kernels()
+		transpose()
+		widen(bfloat16s)
+		widen(float16s)
+	}
+	Generate()
+}
+
+// kernels writes the kernels for one panel of the second factor, or half of one, and those that dequantise.
+func kernels() {
 	for _, isa := range isas {
 		for rows := 1; rows <= isa.rows; rows++ {
 			for _, f := range formats {
-				for panels := 2; *several && panels <= isa.panels(rows); panels++ {
-					isa.kernel(rows, panels, 2, f)
-				}
-				if !*several {
-					isa.kernel(rows, 1, 2, f)
-				}
-				if !*several && f == float32s {
+				isa.kernel(rows, 1, 2, f)
+				if f == float32s {
 					isa.kernel(rows, 1, 1, f)
 				}
 			}
 		}
-		if !*several {
-			isa.dequantize()
+		isa.dequantize()
+	}
+}
+
+// panelKernels writes the kernels for several panels.
+func panelKernels() {
+	for _, isa := range isas {
+		for rows := 1; rows <= isa.rows; rows++ {
+			for _, f := range formats {
+				for panels := 2; panels <= isa.panels(rows); panels++ {
+					isa.kernel(rows, panels, 2, f)
+				}
+			}
 		}
 	}
-	if *several {
-		Generate()
-		return
-	}
-	transpose()
-	widen(bfloat16s)
-	widen(float16s)
-	Generate()
 }
 
 // widen writes a function that converts elements of two bytes.
