@@ -105,6 +105,12 @@ type Settings struct {
 	From string
 }
 
+// Like returns s with the structure of a saved adapter.
+func (s Settings) Like(saved *Saved) Settings {
+	s.Structure, s.From = saved.Structure, saved.described
+	return s
+}
+
 // spec describes a method to the rest of the program.
 type spec struct {
 	// new creates the method.

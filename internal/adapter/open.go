@@ -202,9 +202,6 @@ func (s *Saved) Loading() (library, how string) {
 	return m.library, m.load
 }
 
-// Described returns the path of the file that has the settings and the structure of the adapter.
-func (s *Saved) Described() string { return s.described }
-
 // Whole reports whether the directory has all weights of a model, and not an adapter beside a base model.
 func (s *Saved) Whole() bool { return s.Method.wholeModel() }
 

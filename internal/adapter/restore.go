@@ -33,7 +33,7 @@ func (s *Saved) CheckBase(base Base) error {
 // Attach creates the method of the adapter for m, without its values, which Restore reads. An error about settings or a
 // structure that do not suit m names the file that has them.
 func (s *Saved) Attach(dev compute.Device, m model.Network, seed uint64) (Method, error) {
-	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed, Structure: s.Structure, From: s.described})
+	method, err := Attach(dev, m, Settings{Config: s.Method, Seed: seed}.Like(s))
 	if err != nil && !s.Sealed {
 		err = place.Given(err)
 	}

@@ -43,13 +43,12 @@ func (r *run) build(from string) (plan Plan, err error) {
 			return plan, err
 		}
 		defer saved.Close()
-		settings = r.settings(saved.Structure, r.state.Schedule)
-		settings.From = saved.Described()
+		settings = r.settings(nil, r.state.Schedule).Like(saved)
 	} else if r.init != nil {
 		if err := r.checkInit(); err != nil {
 			return plan, err
 		}
-		settings.Structure, settings.From = r.init.Structure, r.init.Described()
+		settings = settings.Like(r.init)
 	}
 	if plan, err = r.session.plan(r.dev, r.train, r.test, settings); err != nil {
 		return plan, err

@@ -107,7 +107,7 @@ func Predict(ctx context.Context, c *config.Config, o ForecastOptions) (*Forecas
 		if err := r.checkInit(); err != nil {
 			return nil, err
 		}
-		settings.Structure, settings.From = r.init.Structure, r.init.Described()
+		settings = settings.Like(r.init)
 	}
 	f := &Forecast{
 		Out: r.out, Continues: held, Method: c.Method.Name(), Task: s.Set.Task.Name, Device: r.dev.Name(),
