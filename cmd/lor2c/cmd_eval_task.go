@@ -257,11 +257,8 @@ func answer(ctx context.Context, e *evaluate.Evaluation, texts *generate.Texts, 
 	if err != nil {
 		return err
 	}
-	g, err := texts.Load(dev, plan.Tokens, o.settings.Seed)
+	g, err := texts.LoadPlanned(dev, plan, o.settings.Seed)
 	if err != nil {
-		return err
-	}
-	if err := g.Use(plan); err != nil {
 		return err
 	}
 	endsItself(ctx)

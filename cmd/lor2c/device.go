@@ -119,9 +119,5 @@ func loadDecoder(c *cobra.Command, dev compute.Device, t *generate.Texts, texts,
 		fmt.Fprintf(c.ErrOrStderr(), "memory has room for %s of %d tokens at a time, instead of %d\n",
 			place.Count(plan.Texts, "text", "texts"), length, texts)
 	}
-	g, err := t.Load(dev, length, seed)
-	if err == nil {
-		err = g.Use(plan)
-	}
-	return g, err
+	return t.LoadPlanned(dev, plan, seed)
 }

@@ -60,11 +60,8 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, err := texts.Load(dev, plan.Tokens, 1)
+			g, err := texts.LoadPlanned(dev, plan, 1)
 			if err != nil {
-				t.Fatal(err)
-			}
-			if err := g.Use(plan); err != nil {
 				t.Fatal(err)
 			}
 			before := dev.Stats()

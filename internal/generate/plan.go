@@ -15,8 +15,8 @@ type Plan struct {
 	Cache   int64 // keys and values
 	Arena   int64 // activations of the largest pass
 	Texts   int   // how many texts of the greatest length fit the cache at a time
-	Tokens  int   // the greatest length
 	slots   int   // how many are continued at a time
+	tokens  int   // the greatest length
 	blocks  int   // of the cache
 }
 
@@ -57,7 +57,7 @@ func (t *Texts) plan(dev compute.Device, slots, tokens int, pass func(*Generator
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, Tokens: tokens}
+	p := Plan{Weights: null.Stats().PersistentBytes, slots: slots, tokens: tokens}
 	if err := g.Prepare(slots, tokens); err != nil {
 		return Plan{}, err
 	}
@@ -95,13 +95,18 @@ func (g *Generator) largest(slots, tokens int) (texts []*text) {
 	return texts
 }
 
-// Use allocates what a plan has. Passes then allocate nothing more.
-func (g *Generator) Use(p Plan) error {
+// LoadPlanned does what Load does, for texts of at most the length of a plan that was made for dev, and allocates what
+// the plan has. Passes then allocate nothing more.
+func (t *Texts) LoadPlanned(dev compute.Device, p Plan, seed uint64) (*Generator, error) {
+	g, err := t.Load(dev, p.tokens, seed)
+	if err != nil {
+		return nil, err
+	}
 	g.most = p.blocks
-	g.Dev.Reset()
-	g.Dev.Temp(compute.Shape{int(p.Arena / g.Dev.Bytes(compute.Int))}, compute.Int)
-	g.Dev.Reset()
-	return g.Prepare(p.slots, p.Tokens)
+	dev.Reset()
+	dev.Temp(compute.Shape{int(p.Arena / dev.Bytes(compute.Int))}, compute.Int)
+	dev.Reset()
+	return g, g.Prepare(p.slots, p.tokens)
 }
 
 // mib formats a number of bytes.
