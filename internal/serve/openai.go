@@ -73,11 +73,7 @@ func (d *decoder) converse(w http.ResponseWriter, r *http.Request) error {
 // answer answers a request in a style. own is the key of the text, and tokens returns the tokens of the prompt.
 func (d *decoder) answer(w http.ResponseWriter, r *http.Request, own string, s style,
 	tokens func(*Voice, parameters) ([]int32, error)) error {
-	raw, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	leave, err := d.worker.admit()
+	raw, leave, err := d.worker.receive(w, r)
 	if err != nil {
 		return err
 	}

@@ -65,11 +65,7 @@ func (p probabilities) MarshalJSON() ([]byte, error) {
 
 // predict answers POST /predict.
 func (l *labels) predict(w http.ResponseWriter, r *http.Request) error {
-	raw, err := readBody(w, r)
-	if err != nil {
-		return err
-	}
-	leave, err := l.worker.admit()
+	raw, leave, err := l.worker.receive(w, r)
 	if err != nil {
 		return err
 	}

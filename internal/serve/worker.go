@@ -52,6 +52,14 @@ func (w *worker[J]) admit() (leave func(), err error) {
 	return sync.OnceFunc(func() { w.pending.Add(-1) }), nil
 }
 
+// receive reads the body of a request and gives the request a place, as admit does.
+func (w *worker[J]) receive(to http.ResponseWriter, r *http.Request) (body []byte, leave func(), err error) {
+	if body, err = readBody(to, r); err == nil {
+		leave, err = w.admit()
+	}
+	return body, leave, err
+}
+
 // submit queues the job of a request that was admitted. Jobs whose clients went away can fill the queue; submit then
 // waits, at most until ctx ends.
 func (w *worker[J]) submit(ctx context.Context, j J) error {
