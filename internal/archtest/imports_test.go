@@ -30,6 +30,7 @@ var layers = []struct {
 	{"internal/place", nil},
 	{"internal/nearest", nil},
 	{"internal/mangled", nil},
+	{"internal/team", nil},
 	{"internal/infile", []string{"internal/place"}},
 	{"internal/strictjson", []string{"internal/place"}},
 	{"internal/tokenizer", []string{"internal/place", "internal/infile", "internal/strictjson"}},
@@ -55,10 +56,10 @@ var layers = []struct {
 	{"internal/chat", []string{"internal/place"}},
 	{"internal/dataset",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/tokenizer",
-			"internal/metric", "internal/setting", "internal/mangled"}},
+			"internal/metric", "internal/setting", "internal/mangled", "internal/team"}},
 	{"internal/instruct",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/chat",
-			"internal/dataset", "internal/mangled"}},
+			"internal/dataset", "internal/mangled", "internal/team"}},
 	{"internal/benchmark", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/nearest", "internal/metric",
 	}},
@@ -68,7 +69,6 @@ var layers = []struct {
 	{"internal/bitsandbytes",
 		[]string{"internal/place", "internal/strictjson", "internal/checkpoint", "internal/nf4"}},
 	{"internal/vector", []string{"internal/compute", "internal/processor"}},
-	{"internal/team", nil},
 	{"internal/cpu", []string{
 		"internal/place", "internal/compute", "internal/nf4", "internal/processor", "internal/sgemm", "internal/team",
 		"internal/vector",
@@ -92,7 +92,8 @@ var layers = []struct {
 			"internal/dataset", "internal/instruct"}},
 	{"internal/evaluate", []string{
 		"internal/place", "internal/infile", "internal/metric", "internal/identity", "internal/checkpoint",
-		"internal/outfile", "internal/tokenizer", "internal/compute", "internal/benchmark", "internal/generate",
+		"internal/outfile", "internal/team", "internal/tokenizer", "internal/compute", "internal/benchmark",
+		"internal/generate",
 	}},
 	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},

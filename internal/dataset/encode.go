@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
+	"github.com/lor2c/lor2c/internal/team"
 	"github.com/lor2c/lor2c/internal/tokenizer"
 )
 
@@ -96,28 +94,15 @@ func (e *Encoded) setLabels(examples []Example) {
 func tokenise(ctx context.Context, tok Encoder, examples []Example, maxLength int) (*Encoded, error) {
 	const run = 64
 	encodings, cut := make([]tokenizer.Encoding, len(examples)), make([]bool, len(examples))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for {
-				lo := int(next.Add(run)) - run
-				if lo >= len(examples) || ctx.Err() != nil {
-					return
-				}
-				for i := lo; i < min(lo+run, len(examples)); i++ {
-					x := examples[i]
-					encodings[i] = tok.Encode(x.TextA, x.TextB, maxLength)
-					// Only an example of maxLength tokens can have been cut, so
-					// only such examples are encoded a second time.
-					n := len(encodings[i].IDs)
-					cut[i] = n >= maxLength && len(tok.Encode(x.TextA, x.TextB, 0).IDs) > n
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if err := ctx.Err(); err != nil {
+	err := team.Each(ctx, len(examples), run, func(i int) {
+		x := examples[i]
+		encodings[i] = tok.Encode(x.TextA, x.TextB, maxLength)
+		// Only an example of maxLength tokens can have been cut, so
+		// only such examples are encoded a second time.
+		n := len(encodings[i].IDs)
+		cut[i] = n >= maxLength && len(tok.Encode(x.TextA, x.TextB, 0).IDs) > n
+	})
+	if err != nil {
 		return nil, err
 	}
 	return pack(encodings, cut), nil

@@ -3,13 +3,11 @@ package evaluate
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/generate"
+	"github.com/lor2c/lor2c/internal/team"
 )
 
 // Plan plans the memory on a device for the longest of all questions, before the model is loaded. It returns an error
@@ -34,18 +32,11 @@ func (a asked) length() int {
 // longest returns the question with the most tokens. All cores encode questions.
 func (e *Evaluation) longest(ctx context.Context) (asked, error) {
 	lengths, faults := make([]int, len(e.questions)), make([]error, len(e.questions))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(e.questions) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				a, err := e.questions[i].ask()
-				lengths[i], faults[i] = a.length(), err
-			}
-		})
-	}
-	workers.Wait()
-	if ctx.Err() != nil {
+	err := team.Each(ctx, len(e.questions), 1, func(i int) {
+		a, err := e.questions[i].ask()
+		lengths[i], faults[i] = a.length(), err
+	})
+	if err != nil {
 		return asked{}, fmt.Errorf("evaluate: %w while questions were encoded", generate.ErrInterrupted)
 	}
 	for _, err := range faults {

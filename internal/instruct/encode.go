@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/lor2c/lor2c/internal/chat"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/team"
 )
 
 // Tokenizer is what Encode needs of a tokenizer. It must be safe for concurrent
@@ -92,21 +90,8 @@ func Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) (*Rows, e
 	}
 	parts := make([][]encoded, len(f.Rows))
 	faults := make([]error, len(f.Rows))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(f.Rows) || ctx.Err() != nil {
-					return
-				}
-				parts[i], faults[i] = opts.row(tok, f.Format, f.Rows[i])
-			}
-		})
-	}
-	workers.Wait()
-	if err := ctx.Err(); err != nil {
+	err := team.Each(ctx, len(f.Rows), 1, func(i int) { parts[i], faults[i] = opts.row(tok, f.Format, f.Rows[i]) })
+	if err != nil {
 		return nil, err
 	}
 	for i, err := range faults {

@@ -1,5 +1,6 @@
-// Package team runs the parts of an op on goroutines that wait for the next op instead of ending with one. To start a
-// goroutine on another thread takes longer than the product of one token with a matrix.
+// Package team divides work among goroutines. A [Team] runs the parts of an op on goroutines that wait for the next op
+// instead of ending with one, because to start a goroutine on another thread takes longer than the product of one token
+// with a matrix. [Each] is for longer work that is done once.
 //
 // A helper is not waited for before it begins: on a busy machine it may get a processor only when the others have done
 // its share.
