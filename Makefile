@@ -134,9 +134,11 @@ demo-decoder: ## fine-tune the demo decoder and show what it writes before and a
 	sh scripts/demo_decoder.sh
 
 # PROFILE=mini takes minutes. The others are lists or directories, such as TASKS=mrpc,rte SEEDS=1,2 MODEL=models/roberta-base.
+# SET is a list of KEY=VALUE in all run files, and LARGEST the end of the grid of fig6.
 PROFILE ?= paper
 REPRODUCE = --profile $(PROFILE) $(if $(TASKS),--tasks $(TASKS)) $(if $(METHODS),--methods $(METHODS)) \
-	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ALLOW_CODE),--allow-code-execution)
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(MODEL),--model $(MODEL)) $(if $(DATA),--data $(DATA)) $(if $(ALLOW_CODE),--allow-code-execution) \
+	$(if $(LARGEST),--largest $(LARGEST)) $(SET:%=--set %)
 table1: ## reproduce table I of the paper (see lor2c reproduce --help; PROFILE TASKS METHODS SEEDS MODEL DATA)
 table2: ## reproduce table II of the paper (ALLOW_CODE=1 runs what the models write for HumanEval, in a sandbox)
 fig2: ## reproduce figure 2, singular values of W = BA

@@ -40,6 +40,7 @@ func newReproduceCommand() *cobra.Command {
 			"  fig7    gradients of LoR2C over those of LoRA\n\n" +
 			wrap("--profile mini takes the demo's encoder and data and a few minutes; its numbers are not the paper's.", ""),
 		Example: "  lor2c reproduce fig7 --profile mini\n" +
+			"  lor2c reproduce fig6 --tasks rte --largest 3 --set train.epochs=10\n" +
 			"  lor2c reproduce table1 --tasks mrpc,rte --methods lora,lor2c --device cuda\n" +
 			"  lor2c reproduce table2 --model models/llama-2-7b --data data --tasks mmlu,bbh",
 		Annotations: exits(exitDevice, exitCells),
@@ -53,6 +54,9 @@ func newReproduceCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("parallel") && o.Parallel < 1 {
 				return usageError{fmt.Errorf("lor2c: reproduce: --parallel is %d; want at least 1", o.Parallel)}
+			}
+			if c.Flags().Changed("largest") && o.Largest < 1 {
+				return usageError{fmt.Errorf("lor2c: reproduce: --largest is %d; want at least 1", o.Largest)}
 			}
 			for _, s := range seeds {
 				o.Seeds = append(o.Seeds, uint64(s))
@@ -70,6 +74,9 @@ func newReproduceCommand() *cobra.Command {
 	c.Flags().StringVar(&o.Model, "model", "", "Hugging Face directory `DIR` (models/roberta-base)")
 	c.Flags().StringVar(&o.Data, "data", "", "folder `DIR` of GLUE's tasks (data/glue), or of table2's data")
 	c.Flags().BoolVar(&o.Grid, "grid", false, "table1: IMLoR2C over the whole grid, as in the paper")
+	c.Flags().IntVar(&o.Largest, "largest", 0,
+		"fig6, table1 --grid: from 0 to `N` merges and injections (paper: 6, mini: 2)")
+	c.Flags().StringArrayVar(&o.Sets, "set", nil, "override a key of all run files, `KEY=VALUE`, such as train.epochs=3")
 	c.Flags().BoolVar(&o.AllowCode, "allow-code-execution", false,
 		"table2: ask HumanEval, whose programs the models write, in a sandbox")
 	c.Flags().StringVar(&o.Out, "out", "", "directory `DIR` (runs/reproduce, or runs/reproduce-mini)")

@@ -18,7 +18,7 @@ import (
 // source returns the description of where the numbers of a figure come from.
 func (j *Job) source(note string) figure.Source {
 	s := figure.Source{Model: j.profile.model, Runs: len(j.Cells), Seeds: j.o.Seeds,
-		Note: strings.TrimSpace(note + " " + j.profile.note)}
+		Note: strings.TrimSpace(strings.Join(slices.Concat([]string{note, j.profile.note}, j.changed()), " "))}
 	if len(j.o.Tasks) == 1 {
 		s.Task = taskTitles[j.o.Tasks[0]]
 	}

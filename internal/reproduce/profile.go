@@ -36,6 +36,7 @@ type profile struct {
 	parallel int
 	largest  int // largest M and I of the grid
 	fig2     []sweep.Setting
+	sets     []sweep.Setting // those of the user, for all runs
 	base     func(method, task string) (file string, sets []sweep.Setting)
 }
 
@@ -119,6 +120,7 @@ func (p profile) cell(o Options, method, task, more string, extra []sweep.Settin
 		sets = append(sets, settings("train.log_gradients", true)...) // fig7 shares the runs of table1
 	}
 	sets = append(sets, extra...)
+	sets = append(sets, p.sets...)
 	sets = append(sets, sweep.Setting{Key: "seed", Value: strconv.FormatUint(seed, 10)})
 	group := method + "-" + task + more
 	return sweep.Cell{Name: fmt.Sprintf("%s-seed=%d", group, seed), Group: group, Base: base, Sets: sets}

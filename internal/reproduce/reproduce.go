@@ -25,7 +25,10 @@ type Options struct {
 	Model   string // Hugging Face directory, instead of the run files'
 	Data    string // folder with GLUE's tasks, instead of the run files'
 	Grid    bool   // table1: IMLoR2C over the whole grid, as the paper
-	Out     string
+	Largest int    // largest number of merges and of injections of the grid
+	// Sets are settings KEY=VALUE that replace those of all run files.
+	Sets []string
+	Out  string
 	// AllowCode lets table2 ask HumanEval, which runs programs that the models write.
 	AllowCode bool
 	// Parallel is the number of runs at the same time.
@@ -40,6 +43,18 @@ type Job struct {
 	profile profile
 	grids   map[string][]gridPoint // cells of IMLoR2C, by task
 	answers []answered             // table2
+}
+
+// owned has the keys that a target sets itself, with what a user wants instead of --set.
+var owned = map[string]string{
+	"seed":                 "use --seeds",
+	"model":                "use --model",
+	"data.dir":             "use --data",
+	"data.task":            "use --tasks",
+	"out":                  "use --out",
+	"method.name":          "use --methods",
+	"schedule.max_merges":  "use --largest with fig6",
+	"schedule.max_injects": "use --largest with fig6",
 }
 
 // gridPoint is a cell of the grid, over all seeds.
@@ -126,6 +141,22 @@ func (j *Job) complete() error {
 	}
 	if o.Model != "" {
 		j.profile.model = filepath.Base(o.Model)
+	}
+	if o.Largest != 0 {
+		if j.target != "fig6" && !o.Grid {
+			return fmt.Errorf("reproduce: --largest is for fig6 and for table1 with --grid; %s has no grid", j.target)
+		}
+		j.profile.largest = o.Largest
+	}
+	for _, s := range o.Sets {
+		key, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return fmt.Errorf("reproduce: --set has %q; want KEY=VALUE", s)
+		}
+		if instead, ok := owned[key]; ok {
+			return fmt.Errorf("reproduce: --set has %s, which differs from run to run; %s", key, instead)
+		}
+		j.profile.sets = append(j.profile.sets, sweep.Setting{Key: key, Value: value})
 	}
 	if o.Parallel == 0 {
 		o.Parallel = j.profile.parallel

@@ -52,6 +52,7 @@ func TestPlan(t *testing.T) {
 				Grid: true}, 49},
 		{"fig2", "fig2", Options{Profile: Paper}, 1},
 		{"fig6", "fig6", Options{Profile: Paper}, 4 * 49},
+		{"small fig6", "fig6", Options{Profile: Paper, Largest: 3, Tasks: []string{"rte"}}, 16},
 		{"fig7", "fig7", Options{Profile: Paper}, 2},
 		{"mini table1", "table1", Options{Profile: Mini}, 10 * 2},
 		{"mini fig2", "fig2", Options{Profile: Mini}, 1},
@@ -108,6 +109,38 @@ func TestCells(t *testing.T) {
 	}
 }
 
+// TestSets checks that settings of the user replace those of the run files and of the target, and that every output
+// says so.
+func TestSets(t *testing.T) {
+	atRoot(t)
+	o := Options{Profile: Paper, Tasks: []string{"mrpc"}, Sets: []string{"train.epochs=7", "optim.lr=2e-3"}}
+	for _, target := range []string{"table1", "fig2", "fig6", "fig7"} {
+		j := plan(t, target, o)
+		for _, cell := range j.Cells {
+			if c := load(t, cell); c.Train.Epochs != 7 || c.Optim.LR != 2e-3 {
+				t.Errorf("%s runs %s with %d epochs at %g", target, cell.Name, c.Train.Epochs, c.Optim.LR)
+			}
+		}
+		want := "Settings that differ from the run files: train.epochs=7, optim.lr=2e-3."
+		if note := j.source("").Note; note != want {
+			t.Errorf("%s: the figure's note is %q", target, note)
+		}
+		if notes := j.notes(); notes[len(notes)-1] != want {
+			t.Errorf("%s: the table's notes are %q", target, notes)
+		}
+	}
+	o = Options{Profile: Mini, Sets: []string{"train.epochs=7"}}
+	j := plan(t, table2, o)
+	for _, cell := range j.Cells {
+		if c := load(t, cell); c.Train.Epochs != 7 {
+			t.Errorf("table2 runs %s with %d epochs", cell.Name, c.Train.Epochs)
+		}
+	}
+	if notes := j.notes2(); notes[len(notes)-1] != "Settings that differ from the run files: train.epochs=7." {
+		t.Errorf("table2: the notes are %q", notes)
+	}
+}
+
 func TestPlanFaults(t *testing.T) {
 	for want, c := range map[string]struct {
 		target string
@@ -125,6 +158,11 @@ func TestPlanFaults(t *testing.T) {
 		`fig7 shows one task, --tasks has 2; want one`: {"fig7",
 			Options{Profile: Paper, Tasks: []string{"mrpc", "rte"}}},
 		`--model and --data are for --profile paper; mini has its own`: {"fig7", Options{Profile: Mini, Model: "m"}},
+		`--largest is for fig6 and for table1 with --grid; fig7 has no grid`: {"fig7",
+			Options{Profile: Paper, Largest: 2}},
+		`--set has "train.epochs"; want KEY=VALUE`: {"fig7", Options{Profile: Paper, Sets: []string{"train.epochs"}}},
+		`--set has seed, which differs from run to run; use --seeds`: {"fig7",
+			Options{Profile: Paper, Sets: []string{"seed=3"}}},
 	} {
 		t.Run("want="+want, func(t *testing.T) {
 			if _, err := Plan(c.target, c.o); err == nil || !strings.HasPrefix(err.Error(), "reproduce: "+want) {

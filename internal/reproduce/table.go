@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 
@@ -129,8 +130,9 @@ func newRow(p paperRow, task string, g sweep.Group, compare bool) row {
 // notes returns what a reader must know to compare the numbers.
 func (j *Job) notes() (notes []string) {
 	if j.profile.note != "" {
-		return []string{j.profile.note,
+		notes = []string{j.profile.note,
 			"IMLoR2C runs with one merge and one injection at most, unless --grid was given; then it is the best cell by dev."}
+		return append(notes, j.changed()...)
 	}
 	notes = append(notes, "Scores are those of the best epoch on dev, as in the paper: in both the epoch is chosen on "+
 		"the data that scores it.")
@@ -154,5 +156,13 @@ func (j *Job) notes() (notes []string) {
 	if j.o.Model != "" {
 		notes = append(notes, "The model is "+j.o.Model+"; the paper's numbers are those of RoBERTa-base.")
 	}
-	return notes
+	return append(notes, j.changed()...)
+}
+
+// changed returns a sentence about the settings that the user changed, or nothing.
+func (j *Job) changed() []string {
+	if len(j.o.Sets) == 0 {
+		return nil
+	}
+	return []string{"Settings that differ from the run files: " + strings.Join(j.o.Sets, ", ") + "."}
 }

@@ -86,7 +86,7 @@ func (j *Job) planTable2() error {
 			group := table2 + "-" + m
 			j.Cells = append(j.Cells, sweep.Cell{
 				Name: cellName(m, seed), Group: group, Base: base,
-				Sets: append(slices.Clone(sets), settings("seed", seed)...),
+				Sets: slices.Concat(sets, j.profile.sets, settings("seed", seed)),
 			})
 		}
 	}

@@ -120,7 +120,7 @@ func (j *Job) notes2() (notes []string) {
 		notes = append(notes, "The paper does not say whether its harness chose the most probable token or drew, and gives "+
 			"no standard errors. Its HumanEval scores of LoRA and LoR2C are no multiples of 1/164.")
 	}
-	return notes
+	return append(notes, j.changed()...)
 }
 
 // write writes table2.md, table2.tex and table2.json into dir.
