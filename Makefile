@@ -7,8 +7,14 @@ OPENBLAS := $(shell test "`go env GOARCH`" = amd64 || { printf 'void cblas_sgemm
 # The CUDA device needs a C compiler, and no CUDA. CUDA= leaves it out.
 CUDA := $(shell test "`go env GOOS GOARCH | xargs`" = "linux amd64" && printf 'int main(void){return 0;}' | \
 	$${CC:-cc} -xc - -o /dev/null 2>/dev/null && echo cuda)
+# Ranks talk over the MPI library of the machine, which is opened at run time. It needs the loader of glibc. MPI= leaves
+# it out.
+MPI := $(shell case "`go env GOOS GOARCH | xargs`" in \
+	("linux amd64") test -e /lib64/ld-linux-x86-64.so.2 && echo mpi;; \
+	("linux arm64") test -e /lib/ld-linux-aarch64.so.1 && echo mpi;; esac)
 comma := ,
-TAGS := $(if $(OPENBLAS)$(CUDA),-tags $(OPENBLAS)$(if $(OPENBLAS),$(if $(CUDA),$(comma)))$(CUDA))
+tags = $(if $(strip $1),-tags $(subst $() ,$(comma),$(strip $1)))
+TAGS := $(call tags,$(OPENBLAS) $(CUDA) $(MPI))
 ifneq ($(OPENBLAS),)
 export CGO_LDFLAGS := -lopenblas
 endif
@@ -50,7 +56,7 @@ else
 	  set -x && go build $(TAGS) $(STRIP) -o bin/lor2c ./cmd/lor2c; \
 	else \
 	  echo "CUDA device: left out; it needs a CUDA compiler" && \
-	  set -x && go build $(if $(OPENBLAS),-tags $(OPENBLAS)) $(STRIP) -o bin/lor2c ./cmd/lor2c; \
+	  set -x && go build $(call tags,$(OPENBLAS) $(MPI)) $(STRIP) -o bin/lor2c ./cmd/lor2c; \
 	fi
 endif
 

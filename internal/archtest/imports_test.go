@@ -36,6 +36,9 @@ var layers = []struct {
 	{"internal/tokenizer", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/metric", []string{"internal/place", "internal/nearest"}},
 	{"internal/compute", nil},
+	{"internal/group", []string{"internal/place"}},
+	{"internal/group/grouptest", []string{"internal/group"}},
+	{"internal/group/mpi", []string{"internal/group"}},
 	{"internal/checkpoint", []string{"internal/place", "internal/infile", "internal/strictjson"}},
 	{"internal/outfile", []string{"internal/place", "internal/checkpoint"}},
 	{"internal/setting", []string{"internal/nearest"}},
@@ -162,6 +165,7 @@ var reserved = []struct {
 	{"github.com/elastic/go-seccomp-bpf", []string{"internal/sandbox"}},
 	{"github.com/landlock-lsm/go-landlock", []string{"internal/sandbox"}},
 	{"github.com/prometheus", []string{"internal/serve"}},
+	{"github.com/ebitengine/purego", []string{"internal/group/mpi"}},
 }
 
 // allowed returns the imports that layers allows, by package.

@@ -18,6 +18,7 @@ var others = map[string]string{
 	"LOR2C_GRAPHS":           "CUDA device: 0 replays no captured steps",
 	"LOR2C_SELF_CHECK":       "CUDA device: 0 omits the check of kernels at the first start, 1 repeats it",
 	"LOR2C_LIBCUDA":          "CUDA device: the driver's library, instead of libcuda.so.1",
+	"LOR2C_LIBMPI":           "ranks: the MPI library, instead of the one that is found",
 	"LOR2C_TOKEN":            "serve: the token that requests must carry",
 	"LOR2C_REQUIRE_GPU":      "tests: 1 fails where a card is missing",
 	"LOR2C_SHARED":           "tests: folder of real data",
