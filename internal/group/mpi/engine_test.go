@@ -41,7 +41,11 @@ func beRank(part string) error {
 	if part == "alone" {
 		w.Size++
 	}
-	g, err := Open(Options{Size: w.Size, Silence: 2 * time.Second})
+	silence := 30 * time.Second
+	if part == "stopped" || part == "late" {
+		silence = 5 * time.Second // of a busy machine, on which a rank is not heard every second
+	}
+	g, err := Open(Options{Size: w.Size, Silence: silence})
 	if err != nil {
 		return err
 	}
@@ -66,7 +70,7 @@ func beRank(part string) error {
 	case part == "late":
 		// The others wait longer than a rank may be silent, and this one is busy but alive.
 		if g.Rank() == 1 {
-			time.Sleep(4 * time.Second)
+			time.Sleep(8 * time.Second)
 		}
 		if err := g.Barrier(); err != nil {
 			return err
@@ -92,7 +96,10 @@ func beRank(part string) error {
 		time.Sleep(1500 * time.Millisecond) // so that a sign of life was sent
 		fmt.Println("rank 1 ends")
 		signal := map[string]syscall.Signal{"stopped": syscall.SIGSTOP, "killed": syscall.SIGKILL}[part]
-		return syscall.Kill(os.Getpid(), signal)
+		if err := syscall.Kill(os.Getpid(), signal); err != nil {
+			return err
+		}
+		time.Sleep(time.Minute) // another thread may receive the signal a moment later
 	}
 	err = g.Barrier()
 	fmt.Fprintln(os.Stderr, err)
@@ -133,6 +140,7 @@ func launch(t *testing.T, ranks int, part string) (output string, err error) {
 
 // TestSuite: the engine passes the suite with one to four ranks.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	for ranks := 1; ranks <= 4; ranks++ {
 		output, err := launch(t, ranks, "suite")
 		if err != nil || !strings.Contains(output, "the suite has passed") {
@@ -143,6 +151,7 @@ func TestSuite(t *testing.T) {
 
 // TestSilent: a rank that is stopped ends all ranks, with its number and the step that it reported.
 func TestSilent(t *testing.T) {
+	t.Parallel()
 	output, err := launch(t, 3, "stopped")
 	host, _ := os.Hostname()
 	if want := "rank 1 on " + host + " has sent no sign of life"; err == nil || !strings.Contains(output, want) ||
@@ -153,6 +162,7 @@ func TestSilent(t *testing.T) {
 
 // TestKilled: a rank that is killed ends all ranks.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	if output, err := launch(t, 3, "killed"); err == nil || !strings.Contains(output, "rank 1 ends") {
 		t.Errorf("%v; want an error after rank 1 was started\n%s", err, output)
@@ -164,6 +174,7 @@ func TestKilled(t *testing.T) {
 
 // TestLate: a rank that is busy for longer than a rank may be silent is waited for.
 func TestLate(t *testing.T) {
+	t.Parallel()
 	if output, err := launch(t, 2, "late"); err != nil {
 		t.Errorf("%v\n%s", err, output)
 	}
@@ -171,6 +182,7 @@ func TestLate(t *testing.T) {
 
 // TestWaitingIsIdle: a rank that waits two seconds for another uses little processor time.
 func TestWaitingIsIdle(t *testing.T) {
+	t.Parallel()
 	output, err := launch(t, 2, "busy")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
@@ -183,6 +195,7 @@ func TestWaitingIsIdle(t *testing.T) {
 
 // TestOtherWorld: a library that sees another number of ranks than the launcher has started is an error.
 func TestOtherWorld(t *testing.T) {
+	t.Parallel()
 	output, err := launch(t, 2, "alone")
 	if want := "sees 2 ranks, and the launcher says that it has started 3"; err == nil || !strings.Contains(output, want) {
 		t.Errorf("%v, output lacks %q\n%s", err, want, output)
