@@ -90,12 +90,11 @@ func (r *Run) record(rec row, tags []field) {
 // write appends the line of a record to metrics.jsonl and, with Options.JSON,
 // to Stdout.
 func (r *Run) write(rec Record, line []byte) {
-	if rec.At() < r.last {
-		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.At(), r.last)})
+	if n := len(r.records); n > 0 && rec.At() < r.records[n-1].At() {
+		panic(Misuse{fmt.Sprintf("log step %d: step %d is already logged; rewind first", rec.At(), r.records[n-1].At())})
 	}
-	r.last = rec.At()
+	r.records = append(r.records, rec)
 	r.put(r.metrics, line)
-	r.lines++
 	r.sum.Write(line) // a hash never fails to write
 	if r.o.JSON && r.err == nil {
 		r.stream(line)

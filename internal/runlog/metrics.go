@@ -166,7 +166,7 @@ func (r *Run) Rewind(step int) error {
 	if err == nil {
 		err = r.metrics.Truncate(keep)
 	}
-	r.lines, r.sum = len(records), sha256.New()
+	r.records, r.sum = records, sha256.New()
 	if err == nil && keep > 0 {
 		err = copyHead(r.sum, path, keep)
 	}
@@ -178,10 +178,6 @@ func (r *Run) Rewind(step int) error {
 	}
 	if err != nil {
 		return fmt.Errorf("runlog: rewind to step %d: %w", step, err)
-	}
-	r.last = math.MinInt
-	if n := len(records); n > 0 {
-		r.last = records[n-1].At()
 	}
 	r.clock.rewind(step)
 	r.put(r.events, restartEvent(r.o.Now(), step+1))

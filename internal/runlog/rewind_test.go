@@ -11,6 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// asWritten makes cmp.Diff compare numbers as metrics.jsonl has them, in which NaN and the infinities are null.
+var asWritten = cmp.Comparer(func(a, b float64) bool { return a == b || math.IsNaN(a-a) && math.IsNaN(b-b) })
+
 // TestReadMetrics: all records are read back, because log_history of a resumed
 // run is made from them. null stands for both NaN and infinity.
 func TestReadMetrics(t *testing.T) {
@@ -29,8 +32,7 @@ func TestReadMetrics(t *testing.T) {
 		Eval{Step: 3, Epoch: 1, Split: `a "b",c`, Loss: math.NaN(), Scores: map[string]float64{"f1": -0.25}, Best: true},
 	}
 	got, err := ReadMetrics(dir)
-	nan := cmp.Comparer(func(a, b float64) bool { return a == b || a != a && b != b })
-	if d := cmp.Diff(want, got, nan); d != "" || err != nil {
+	if d := cmp.Diff(want, got, asWritten); d != "" || err != nil {
 		t.Errorf("error %v, -want +got\n%s", err, d)
 	}
 	if got, err := ReadMetrics(t.TempDir()); got != nil || err != nil {
@@ -144,6 +146,7 @@ func TestResumeOverGarbageTail(t *testing.T) {
 	}
 }
 
+// TestRewindInsideARun: after Rewind and further steps, the files and Records are those of an uninterrupted run.
 func TestRewindInsideARun(t *testing.T) {
 	_, jsonl, table := uninterrupted(t)
 	for _, step := range []int{-1, 0, 1, 6, 9, 10} {
@@ -163,6 +166,10 @@ func TestRewindInsideARun(t *testing.T) {
 			}
 			if read(t, dir, "metrics.jsonl") != jsonl || read(t, dir, "metrics.csv") != table {
 				t.Error("files differ from those of the uninterrupted run")
+			}
+			records, err := ReadMetrics(dir)
+			if d := cmp.Diff(records, r.Records(), asWritten); d != "" || err != nil {
+				t.Errorf("Records differ from metrics.jsonl: %v %s", err, d)
 			}
 		})
 	}

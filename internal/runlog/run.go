@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"time"
@@ -88,13 +87,12 @@ type Run struct {
 	metrics, table, timing, text, events *os.File
 	clock                                clock
 	console                              console
-	loss, score                          string // of the last records, for the bar
-	step                                 int    // the last one, for the bar
-	doing                                string // what Progress drew last; "" during steps
-	last                                 int    // step of the last record
+	loss, score                          string    // of the last records, for the bar
+	step                                 int       // the last one, for the bar
+	doing                                string    // what Progress drew last; "" during steps
+	records                              []Record  // of metrics.jsonl
+	sum                                  hash.Hash // of their lines
 	err                                  error
-	lines                                int       // of metrics.jsonl
-	sum                                  hash.Hash // of these lines
 }
 
 // Open starts the log of a run in dir, which it creates if it does not exist.
@@ -106,7 +104,7 @@ func Open(dir string, o Options) (*Run, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("runlog: open %s: %w", dir, err)
 	}
-	r := &Run{dir: dir, o: o, step: max(o.Step, 0), last: math.MinInt}
+	r := &Run{dir: dir, o: o, step: max(o.Step, 0)}
 	r.clock = newClock(o.Now, max(o.Step, 0))
 	if err := r.openFiles(); err != nil {
 		r.closeFiles()
@@ -151,6 +149,10 @@ func (o *Options) check() error {
 	}
 	return nil
 }
+
+// Records returns the records of metrics.jsonl in their order, with those from before a resume. The caller must not
+// change them.
+func (r *Run) Records() []Record { return r.records }
 
 // Err returns the first error of any file of the run, or of Stdout with
 // Options.JSON. It returns nil if everything was written. Failures of Stderr

@@ -48,7 +48,7 @@ func (r *run) save() error {
 		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), s); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o666)
+		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(r.log.Records()), 0o666)
 	})
 	if err != nil {
 		return err
@@ -58,11 +58,11 @@ func (r *run) save() error {
 }
 
 // trainerState returns the text of the trainer_state.json that Hugging Face's Trainer
-// would write.
-func (r *run) trainerState() []byte {
+// would write for a log with the given records.
+func (r *run) trainerState(log []runlog.Record) []byte {
 	t := runlog.State{
 		GlobalStep: r.state.Step, Epoch: r.epochs(r.state.Step), MaxSteps: r.steps,
-		Epochs: r.allEpochs(), Metric: r.session.Set.Task.Select, Records: r.records,
+		Epochs: r.allEpochs(), Metric: r.session.Set.Task.Select, Records: log,
 	}
 	if r.state.Best.Step > 0 {
 		t.BestCheckpoint = checkpointPrefix + strconv.Itoa(r.state.Best.Step)

@@ -93,7 +93,7 @@ func (r *run) adopt(dir string) (string, error) {
 		if err := checkpoint.WriteJSON(filepath.Join(tmp, stateFile), r.state); err != nil {
 			return err
 		}
-		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(), 0o666)
+		return os.WriteFile(filepath.Join(tmp, trainerFile), r.trainerState(nil), 0o666)
 	})
 }
 

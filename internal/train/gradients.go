@@ -112,5 +112,5 @@ func (r *run) recordGradients(step int) error {
 	}
 	rec.Step, rec.Epoch = step, r.epochs(step)
 	r.log.Gradient(rec)
-	return r.keep(rec)
+	return r.log.Err()
 }

@@ -117,12 +117,10 @@ func (r *run) readBack(step int) error {
 	}
 	r.advance(step)
 	if step%r.session.Config.Train.LogEvery == 0 || r.ended(step) {
-		rec := runlog.Train{
+		r.log.Train(runlog.Train{
 			Step: step, Epoch: r.epochs(step), Loss: r.state.WindowLoss / float64(r.state.WindowSteps),
 			LearningRate: r.session.Config.Optim.LR * r.factor(step), GradNorm: reports[len(reports)-1].GradNorm,
-		}
-		r.log.Train(rec)
-		r.records = append(r.records, rec)
+		})
 		r.state.WindowLoss, r.state.WindowSteps = 0, 0
 	}
 	return r.log.Err()
@@ -156,7 +154,6 @@ func (r *run) evaluate(ctx context.Context) error {
 		r.state.Best = newBest(r.state.Step, epoch, score)
 	}
 	r.log.Eval(rec)
-	r.records = append(r.records, rec)
 	t := r.session.Config.Train
 	if r.state.Waiting.add(score, t.MinDelta); r.state.Waiting.over(t) && r.state.Step < r.steps {
 		r.log.Printf("stopping early: %s did not improve in the last %s (train.early_stopping); "+
@@ -205,4 +202,25 @@ func (r *run) outcome() *Outcome {
 		Trainable: adapter.Count(r.stepper.Method.Params()),
 		Dev:       Evaluation{Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}, Baseline: r.baseline(),
 	}
+}
+
+// bestEval returns the record of the best evaluation so far, or the zero value.
+func (r *run) bestEval() (found runlog.Eval) {
+	for _, rec := range r.log.Records() {
+		if e, ok := rec.(runlog.Eval); ok && e.Best {
+			found = e
+		}
+	}
+	return found
+}
+
+// baseline returns the baseline that the run has logged, or the zero value if the
+// log has none.
+func (r *run) baseline() (found runlog.Baseline) {
+	for _, rec := range r.log.Records() {
+		if b, ok := rec.(runlog.Baseline); ok {
+			found = b
+		}
+	}
+	return found
 }

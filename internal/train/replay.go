@@ -153,11 +153,10 @@ func (r *run) replay(ctx context.Context, step int, from string, watch func(done
 	if err != nil || !ok {
 		return p, err
 	}
-	r.records = nil
 	if err := r.upTo(ctx, end); err != nil {
 		return nil, err
 	}
-	for _, rec := range r.records {
+	for _, rec := range r.log.Records() {
 		if t, is := rec.(runlog.Train); is && t.Step == end {
 			p.Check = &LossCheck{First: start + 1, Last: end, Recorded: metric.Number(recorded), Replayed: metric.Number(t.Loss),
 				Equal: math.Float64bits(recorded) == math.Float64bits(t.Loss)}

@@ -235,11 +235,9 @@ func (r *run) checkBest(from string) error {
 		return nil
 	}
 	var logged best
-	for _, rec := range r.records {
-		if e, ok := rec.(runlog.Eval); ok && e.Best {
-			selected := r.session.Set.Task.Select
-			logged = newBest(e.Step, e.Epoch, metric.Merit(selected, e.Scores[selected]))
-		}
+	if e := r.bestEval(); e.Best {
+		selected := r.session.Set.Task.Select
+		logged = newBest(e.Step, e.Epoch, metric.Merit(selected, e.Scores[selected]))
 	}
 	if got, want := r.state.Best, logged; got.Step != want.Step || !equalScores(got.value(), want.value()) {
 		return fmt.Errorf("train: resume %s: best has the score %v of step %d, and in metrics.jsonl the best evaluation has "+

@@ -63,8 +63,8 @@ var (
 // run is one training run.
 type run struct {
 	timetable
-	journal
 	dev         compute.Device
+	log         *runlog.Run
 	session     *Session
 	train, test data // test is the dev split
 	stepper     *Stepper

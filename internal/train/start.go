@@ -31,9 +31,6 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 		return err
 	}
 	r.log.Settings(c.Settings())
-	if r.records, err = runlog.ReadMetrics(r.out); err != nil {
-		return err
-	}
 	if from != "" {
 		if err := r.checkBest(from); err != nil {
 			return err
@@ -125,7 +122,7 @@ func (r *run) logBaseline(fresh bool) error {
 		b.Label, b.Count, b.Scores = task.Labels[m.Class], m.Count, m.Scores
 	}
 	r.log.Baseline(b)
-	return r.keep(b)
+	return r.log.Err()
 }
 
 // compareBaseline logs the best epoch's score and the baseline's, and a warning

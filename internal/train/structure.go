@@ -87,7 +87,7 @@ func (m methodRun) Losses(
 // Log writes a record of the method's structure to the log.
 func (m methodRun) Log(rec schedule.Record) error {
 	m.r.log.Structure(rec)
-	return m.r.keep(rec)
+	return m.r.log.Err()
 }
 
 // Printf writes a line to the log.
