@@ -9,17 +9,20 @@ import (
 // sklearn.metrics.classification_report and confusion_matrix do.
 type ClassReport struct {
 	Classes []ClassScores `json:"classes"` // by class index
-	// Micro has the scores of all decisions about a label together. It is nil
-	// unless an example can have several labels.
+	// Names has the names of Classes if these are types of entities, and is nil
+	// if they are the labels.
+	Names []string `json:"names,omitempty"`
+	// Micro has the scores of all decisions about a label, or of all entities,
+	// together. It is nil unless an example can have several.
 	Micro *ClassScores `json:"micro,omitempty"`
 	// Macro is the unweighted mean over the classes that occur in the gold
 	// labels or in the predictions, or over all labels if an example can have
-	// several. Weighted is the mean weighted by the number of examples with that
+	// any number of them. Weighted is the mean weighted by the number of examples with that
 	// gold label.
 	Macro    ClassScores `json:"macro"`
 	Weighted ClassScores `json:"weighted"`
 	// Confusion counts examples by gold class and then by predicted class. It is
-	// nil if an example can have several labels.
+	// nil if an example can have several labels or entities.
 	Confusion [][]int `json:"confusion,omitempty"`
 }
 

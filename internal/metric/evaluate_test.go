@@ -71,7 +71,7 @@ func TestEvaluateErrors(t *testing.T) {
 		want         string
 	}{
 		{"unknown", "acuracy", 2,
-			`metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy (nearest "accuracy")`},
+			`metric: look up "acuracy": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy, precision, recall (nearest "accuracy")`},
 		{"regression_over_classes", "pearson", 2, "metric: evaluate pearson: it is not a metric of classification, and the " +
 			"model has 2 outputs; want accuracy, f1, f1_macro or matthews"},
 		{"classes_over_regression", "accuracy", 1,

@@ -1,12 +1,13 @@
 // Package metric computes the five scores that GLUE reports on a development
 // set: accuracy, F1, Matthews correlation, Pearson correlation and Spearman
-// correlation. It also computes macro F1, the scores of sets of labels,
-// bootstrap intervals of all of them, and scores class by class, and it decides
-// how an undefined value is written (see Number).
+// correlation. It also computes macro F1, the scores of sets of labels and of
+// tagged sentences, bootstrap intervals of all of them, and scores class by
+// class, and it decides how an undefined value is written (see Number).
 //
 // Definitions are those of scikit-learn (accuracy_score, f1_score,
-// matthews_corrcoef) and scipy.stats (pearsonr, spearmanr), degenerate inputs
-// included; the tests compare against both libraries. All sums run in float64.
+// matthews_corrcoef), scipy.stats (pearsonr, spearmanr) and, for sentences,
+// seqeval, degenerate inputs included; the tests compare against these
+// libraries. All sums run in float64.
 package metric
 
 import (
@@ -25,6 +26,7 @@ const (
 	Classes Kind = "classification"             // one of several classes
 	Values  Kind = "regression"                 // a real number
 	Sets    Kind = "multi-label classification" // any number of labels
+	Tags    Kind = "token classification"       // one of several tags for each token of a sentence
 )
 
 // Metric is a score with a name. It has a function for each kind of prediction
@@ -36,6 +38,7 @@ type Metric struct {
 	Classes func(pred, gold []int) float64
 	Values  func(pred, gold []float64) float64
 	Sets    func(*SetCounts) float64
+	Tags    func(TagCounts) float64
 }
 
 // Fits reports whether the metric compares predictions of the given kind.
@@ -45,6 +48,8 @@ func (m Metric) Fits(k Kind) bool {
 		return m.Values != nil
 	case Sets:
 		return m.Sets != nil
+	case Tags:
+		return m.Tags != nil
 	}
 	return m.Classes != nil
 }
@@ -67,14 +72,16 @@ func (e LengthError) Error() string {
 }
 
 var all = []Metric{
-	{Name: "accuracy", Classes: Accuracy},
-	{Name: "f1", Classes: F1},
+	{Name: "accuracy", Classes: Accuracy, Tags: TokenAccuracy},
+	{Name: "f1", Classes: F1, Tags: EntityF1},
 	{Name: "f1_macro", Classes: F1Macro, Sets: SetMacroF1},
 	{Name: "matthews", Classes: Matthews},
 	{Name: "pearson", Values: Pearson},
 	{Name: "spearman", Values: Spearman},
 	{Name: "f1_micro", Sets: MicroF1},
 	{Name: "subset_accuracy", Sets: SubsetAccuracy},
+	{Name: "precision", Tags: EntityPrecision},
+	{Name: "recall", Tags: EntityRecall},
 }
 
 // Names lists every metric name, classification metrics first.

@@ -128,13 +128,14 @@ func TestUndefinedInputs(t *testing.T) {
 func TestByName(t *testing.T) {
 	for _, name := range Names() {
 		m, err := ByName(name)
-		if err != nil || m.Name != name || !m.Fits(Classes) && !m.Fits(Values) && !m.Fits(Sets) {
+		if err != nil || m.Name != name || !m.Fits(Classes) && !m.Fits(Values) && !m.Fits(Sets) &&
+			!m.Fits(Tags) {
 			t.Errorf("ByName(%q) = %+v, %v", name, m, err)
 		}
 	}
 	for name, want := range map[string]string{
-		"Mathews": `metric: look up "Mathews": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy (nearest "matthews")`,
-		"bleu":    `metric: look up "bleu": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy`,
+		"Mathews": `metric: look up "Mathews": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy, precision, recall (nearest "matthews")`,
+		"bleu":    `metric: look up "bleu": no such metric; want one of accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy, precision, recall`,
 	} {
 		if _, err := ByName(name); err == nil || err.Error() != want {
 			t.Errorf("ByName(%q): %v; want %s", name, err, want)

@@ -114,6 +114,19 @@ func PairedSets(a, b *SetAccumulator) map[string]Difference {
 	return all
 }
 
+// PairedTags returns the difference of each metric of b between two evaluations of the same tagged sentences: b minus a.
+// It panics with a LengthError if the numbers of sentences differ.
+func PairedTags(a, b *TagAccumulator) map[string]Difference {
+	checkLengths(len(a.sentences), len(b.sentences))
+	all := map[string]Difference{}
+	for _, m := range b.metrics {
+		all[m.Name] = Paired([]int{len(b.sentences)}, resamples, func(drawn []int) float64 {
+			return m.Tags(b.counts(drawn)) - m.Tags(a.counts(drawn))
+		})
+	}
+	return all
+}
+
 // addPredicted adds an example with its predicted class or value.
 func (a *Accumulator) addPredicted(pred, gold float32) {
 	if a.classes == 1 {
