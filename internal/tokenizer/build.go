@@ -127,6 +127,7 @@ func (b *builder) finish(cfg *config) (*Tokenizer, error) {
 		return nil, err
 	}
 	t.hash = hashOf(t, b.vocab, added)
+	t.setSpaced()
 	return t, nil
 }
 

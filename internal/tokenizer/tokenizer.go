@@ -21,6 +21,7 @@ import (
 // Tokenizer encodes text for one checkpoint. Make one with [Load].
 type Tokenizer struct {
 	model  model
+	spaced model    // encodes the words of a list; nil if model does
 	tokens []string // token by id; "" for ids that the vocabulary does not use
 	added  addedTokens
 	plain  addedTokens // those of added that are not special
