@@ -21,7 +21,10 @@ BARE = ["O", "B", "I", "E", "S"]
 
 def case(name, labels, gold, pred):
     report = classification_report(gold, pred, output_dict=True)
-    number = lambda row: [float(report[row][k]) for k in ("precision", "recall", "f1-score")] + [int(report[row]["support"])]
+
+    def number(row):
+        return [float(report[row][k]) for k in ("precision", "recall", "f1-score")] + [int(report[row]["support"])]
+
     averages = {k: number(k + " avg") for k in ("micro", "macro", "weighted")}
     types = {k: number(k) for k in report if not k.endswith(" avg")}
     return {"name": name, "labels": labels, "gold": gold, "pred": pred,
@@ -49,7 +52,8 @@ def main():
         case("bounds_of_sentences", IOB, [["B-PER"], ["I-PER"]], [["B-PER"], ["I-PER"]]),
         case("end_then_inside", IOBES, [["B-PER", "E-PER", "I-PER", "E-PER", "E-PER"]],
              [["B-PER", "I-PER", "I-PER", "I-PER", "E-PER"]]),
-        case("single_then_inside", IOBES, [["S-LOC", "I-LOC", "S-LOC", "E-LOC"]], [["S-LOC", "S-LOC", "B-LOC", "E-LOC"]]),
+        case("single_then_inside", IOBES, [["S-LOC", "I-LOC", "S-LOC", "E-LOC"]],
+             [["S-LOC", "S-LOC", "B-LOC", "E-LOC"]]),
         case("nothing_predicted", IOB, [["B-PER", "I-PER", "O"]], [["O", "O", "O"]]),
         case("nothing_right", IOB, [["B-PER", "I-PER", "O"]], [["B-LOC", "O", "B-PER"]]),
         case("one_token_short", IOB, [["B-PER", "I-PER", "I-PER"]], [["B-PER", "I-PER", "O"]]),
@@ -57,7 +61,8 @@ def main():
     ]
     with open("internal/metric/testdata/tags.json", "w") as f:
         lines = ",\n".join("  " + json.dumps(c, separators=(",", ":")) for c in cases)
-        versions = {"python": platform.python_version(), "seqeval": version("seqeval"), "scikit-learn": version("scikit-learn")}
+        versions = {"python": platform.python_version(), "seqeval": version("seqeval"),
+                    "scikit-learn": version("scikit-learn")}
         f.write('{"script": "scripts/golden_tags.py",\n "versions": %s,\n "cases": [\n%s]}\n' % (json.dumps(versions), lines))
 
 

@@ -21,8 +21,10 @@ CLASSES = {
 }
 SENTENCES = [text.split(" ") for text in base.CORPUS[:9]] + [
     ["EU", "rejects", "German", "call", "to", "boycott", "British", "lamb", "."], ["a"], ["", "a", "", "b"],
-    ["New York", " padded ", "tab\there", "\u00a0", "\u200b", "a\u200bb"], ["don't", "is", "n't", "'s", "U.S.", "1,234.5"],
-    ["<mask>", "a<mask>", "<s>", "</s>", "[SEP]", "[CLS]x", "[MASK]"], ["café", "cafe\u0301", "Zürich", "日本語", "😀", "русские"],
+    ["New York", " padded ", "tab\there", "\u00a0", "\u200b", "a\u200bb"],
+    ["don't", "is", "n't", "'s", "U.S.", "1,234.5"],
+    ["<mask>", "a<mask>", "<s>", "</s>", "[SEP]", "[CLS]x", "[MASK]"],
+    ["café", "cafe\u0301", "Zürich", "日本語", "😀", "русские"],
     ["word"] * 30,
 ]
 

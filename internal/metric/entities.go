@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// TagScheme says which entities the tags of a sentence mark. A tag is O outside of entities, and else one of the letters
-// B, I, E and S with a hyphen and the type of the entity, as in B-PER; a letter alone marks entities of the type _.
+// TagScheme says which entities the tags of a sentence mark. A tag is O outside of entities, and else one of the
+// letters B, I, E and S with a hyphen and the type of the entity, as in B-PER; a letter alone marks entities of the
+// type _.
 type TagScheme struct {
 	Types   []string // of entities, sorted
 	letters []byte   // by tag

@@ -114,8 +114,8 @@ func PairedSets(a, b *SetAccumulator) map[string]Difference {
 	return all
 }
 
-// PairedTags returns the difference of each metric of b between two evaluations of the same tagged sentences: b minus a.
-// It panics with a LengthError if the numbers of sentences differ.
+// PairedTags returns the difference of each metric of b between two evaluations of the same tagged sentences: b minus
+// a. It panics with a LengthError if the numbers of sentences differ.
 func PairedTags(a, b *TagAccumulator) map[string]Difference {
 	checkLengths(len(a.sentences), len(b.sentences))
 	all := map[string]Difference{}

@@ -106,7 +106,9 @@ func TestTagsAgainstSeqeval(t *testing.T) {
 
 // TestTagSchemes: labels that are no tags of entities have no scheme, and their report is that of classes.
 func TestTagSchemes(t *testing.T) {
-	for _, labels := range [][]string{{"NOUN", "VERB"}, {"O"}, {"B-", "O"}, {"B-PER", "L-PER", "O"}, {"O-x", "B-x"}, {""}} {
+	for _, labels := range [][]string{
+		{"NOUN", "VERB"}, {"O"}, {"B-", "O"}, {"B-PER", "L-PER", "O"}, {"O-x", "B-x"}, {""},
+	} {
 		if s, ok := NewTagScheme(labels); ok {
 			t.Errorf("%q have the scheme %+v", labels, s)
 		}
