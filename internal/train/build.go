@@ -1,54 +1,31 @@
 package train
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
-	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/identity"
-	"github.com/lor2c/lor2c/internal/place"
-	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/model"
 )
 
-// read reads both splits of the data and finds what the run is made from.
-func (r *run) read(ctx context.Context) (err error) {
-	s := r.session
-	if err := s.checkWeights(); err != nil {
-		return place.Given(err)
-	}
-	if r.train, err = s.load(ctx, "train", true); err != nil {
-		return err
-	}
-	if r.test, err = s.load(ctx, "dev", true); err != nil {
-		return err
-	}
-	r.identity, err = s.identify(map[string]*dataset.Split{"train": r.train.split, "dev": r.test.split})
-	return err
-}
-
-// build creates model, method and optimizer on the device. If from is not "", it
-// restores their values from that checkpoint. It returns the plan of the memory, and
-// an error that wraps compute.ErrOutOfMemory if the run does not fit.
+// build creates model, method and optimizer on the device and gives the parameters their values: those of the
+// checkpoint from, or the initial ones if from is "". It returns the plan of the memory, and an error that wraps
+// compute.ErrOutOfMemory if the run does not fit.
 func (r *run) build(from string) (plan Plan, err error) {
-	c := r.session.Config
-	var saved *adapter.Saved
-	settings := r.settings(nil, nil)
-	if from != "" {
-		if saved, err = adapter.Open(from); err != nil {
-			return plan, err
-		}
+	defer func() { err = blame(r.dev, "build "+r.out, err) }()
+	var saved *adapter.Saved // nil if the run begins
+	var settings adapter.Settings
+	if from == "" {
+		settings, err = r.initialSettings()
+	} else if saved, err = adapter.Open(from); err == nil {
 		defer saved.Close()
 		settings = r.settings(nil, r.state.Schedule).Like(saved)
-	} else if r.init != nil {
-		if err := r.checkInit(); err != nil {
-			return plan, err
-		}
-		settings = settings.Like(r.init)
+	}
+	if err != nil {
+		return plan, err
 	}
 	if plan, err = r.session.plan(r.dev, r.train, r.test, settings); err != nil {
 		return plan, err
@@ -60,17 +37,8 @@ func (r *run) build(from string) (plan Plan, err error) {
 	if err != nil {
 		return plan, err
 	}
-	base := adapter.Base{
-		Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights,
-		Type: r.session.Model.kind, Width: m.HiddenSize(), Layers: m.HiddenLayers(),
-	}
-	task := r.session.Set.Task
-	r.description = adapter.Description{
-		Method: c.Method, Base: base,
-		Task: adapter.Task{Name: task.Name, Labels: task.Labels, Kind: task.Kind, Threshold: task.Threshold,
-			Separator: task.Separator, Text: task.Text, Template: r.session.template},
-		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
-	}
+	c := r.session.Config
+	r.description = r.describe(m)
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),
 		r.reportSlots())
 	r.stepper.Steps = r.ends[0]
@@ -78,40 +46,45 @@ func (r *run) build(from string) (plan Plan, err error) {
 	if c.Train.LogGradients {
 		r.gradients = newGradientSums(r.stepper)
 	}
-	if from != "" {
-		if err := r.restore(from, saved); err != nil {
-			return plan, err
-		}
-		r.movement = r.continueMovementCheck()
-		return plan, r.dev.Err()
+	switch {
+	case from != "":
+		err = r.restore(from, saved)
+	case r.init != nil:
+		err = r.begin()
 	}
-	if r.init != nil {
-		if err := r.begin(); err != nil {
-			return plan, err
-		}
+	if err != nil {
+		return plan, err
 	}
-	r.movement = r.startMovementCheck(0)
+	r.movement = r.checkMovement(from != "")
 	return plan, r.dev.Err()
 }
 
-// openSchedule returns an error if the run is too short, or the model too small, for
-// the schedule of merges and injections.
-func (r *run) openSchedule() error {
-	c := r.session.Config
-	r.size = schedule.Run{
-		Epochs: r.planned, Steps: r.ends[0], StepsPerEpoch: r.perEpoch,
-		Layers: r.session.Model.Layers, Rank: c.Method.Rank(),
+// describe returns what a saved adapter of the run says of its base model m, its task and its tokenizer.
+func (r *run) describe(m model.Network) adapter.Description {
+	c, task := r.session.Config, r.session.Set.Task
+	return adapter.Description{
+		Method: c.Method,
+		Base: adapter.Base{
+			Path: c.Model, Dir: r.session.Dir, SHA256: r.identity.Base.Weights,
+			Type: r.session.Model.kind, Width: m.HiddenSize(), Layers: m.HiddenLayers(),
+		},
+		Task: adapter.Task{Name: task.Name, Labels: task.Labels, Kind: task.Kind, Threshold: task.Threshold,
+			Separator: task.Separator, Text: task.Text, Template: r.session.template},
+		MaxLength: r.session.MaxLength, Tokenizer: r.session.Tokenizer.Files(),
 	}
-	if c.Schedule.Active() {
-		faults := c.Schedule.Check(r.size)
-		for i, fault := range faults {
-			faults[i] = fmt.Errorf("train: plan the schedule: %w", fault)
-		}
-		if faults != nil {
-			return place.Mistake(errors.Join(faults...))
-		}
+}
+
+// initialSettings returns the settings of the method of a run that begins, with the structure of the adapter of
+// init_adapter. It returns an error if that does not fit the run.
+func (r *run) initialSettings() (adapter.Settings, error) {
+	settings := r.settings(nil, nil)
+	if r.init == nil {
+		return settings, nil
 	}
-	return nil
+	if err := r.checkInit(); err != nil {
+		return settings, err
+	}
+	return settings.Like(r.init), nil
 }
 
 // settings returns the settings of the run's method, with the structure and the
@@ -120,22 +93,6 @@ func (r *run) settings(structure, progress json.RawMessage) adapter.Settings {
 	c := r.session.Config
 	return adapter.Settings{
 		Config: c.Method, Schedule: c.Schedule, Run: r.size, Seed: c.Seed, Structure: structure, Progress: progress,
-	}
-}
-
-// openInit opens the adapter that init_adapter names, if it names one. closeInit
-// closes it.
-func (r *run) openInit() (err error) {
-	if dir := r.session.Config.InitAdapter; dir != "" {
-		r.init, err = adapter.Open(dir)
-	}
-	return err
-}
-
-// closeInit closes the adapter that openInit opened.
-func (r *run) closeInit() {
-	if r.init != nil {
-		r.init.Close()
 	}
 }
 

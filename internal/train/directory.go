@@ -1,12 +1,14 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/place"
@@ -72,6 +74,27 @@ func openDirectory(path string, busy func() bool) (*directory, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// busy returns a function that openDirectory calls while another process has locked the directory out. It waits a
+// moment and returns true if o.Wait is set and ctx has not ended.
+func (o Options) busy(ctx context.Context, out string) func() bool {
+	said := false
+	return func() bool {
+		if !o.Wait {
+			return false
+		}
+		if !said {
+			said = true
+			fmt.Fprintf(o.Stderr, "another process is training in %s; waiting for it\n", out)
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(200 * time.Millisecond):
+			return true
+		}
+	}
 }
 
 // open creates the directory and its lock file, and takes the lock.

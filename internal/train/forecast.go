@@ -89,31 +89,24 @@ func Predict(ctx context.Context, c *config.Config, o ForecastOptions) (*Forecas
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s, err := OpenSession(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}}
+	r := &run{out: c.Out, dev: o.Device}
 	defer r.closeInit()
-	if err := r.prepare(ctx); err != nil {
+	if err := r.prepare(ctx, c); err != nil {
 		return nil, err
 	}
 	held, err := look(r.out)
 	if err != nil {
 		return nil, err
 	}
-	settings := r.settings(nil, nil)
-	if r.init != nil {
-		if err := r.checkInit(); err != nil {
-			return nil, err
-		}
-		settings = settings.Like(r.init)
+	settings, err := r.initialSettings()
+	if err != nil {
+		return nil, err
 	}
 	f := &Forecast{
-		Out: r.out, Continues: held, Method: c.Method.Name(), Task: s.Set.Task.Name, Device: r.dev.Name(),
+		Out: r.out, Continues: held, Method: c.Method.Name(), Task: r.session.Set.Task.Name, Device: r.dev.Name(),
 		Notes: append([]string{}, r.shortness()...),
 	}
-	plan, err := s.plan(r.dev, r.train, r.test, settings)
+	plan, err := r.session.plan(r.dev, r.train, r.test, settings)
 	if err != nil {
 		return nil, err
 	}

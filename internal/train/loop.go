@@ -3,10 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 
-	"github.com/lor2c/lor2c/internal/adapter"
-	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/runlog"
@@ -161,66 +158,4 @@ func (r *run) evaluate(ctx context.Context) error {
 			r.state.Step, r.steps)
 	}
 	return r.log.Err()
-}
-
-// finish writes the adapter of the last step to final/, and the result files.
-func (r *run) finish() error {
-	if err := r.bestGone(); err != nil {
-		return err
-	}
-	err := checkpoint.WriteDir(filepath.Join(r.out, finalDir), func(tmp string) error {
-		if err := r.identity.Write(tmp); err != nil {
-			return err
-		}
-		return adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head())
-	})
-	if err != nil {
-		return err
-	}
-	return r.log.Finish(runlog.Results{
-		Epoch: r.epochs(r.state.Step), TrainLoss: r.state.TotalLoss / float64(r.state.Step),
-		TrainSamples: r.train.Len(), Evals: []runlog.Eval{r.bestEval()},
-	})
-}
-
-// result logs the record that ends the standard output of a finished run.
-func (r *run) result() {
-	e := r.bestEval()
-	r.log.Result(runlog.Result{
-		Step: r.steps, Out: r.out, BestStep: r.state.Best.Step, BestEpoch: r.state.Best.Epoch,
-		Metric: r.session.Set.Task.Select, Loss: metric.Number(e.Loss), Scores: e.Scores,
-		Adapter: filepath.Join(r.out, bestLink), Final: filepath.Join(r.out, finalDir),
-		Trainable: adapter.Count(r.stepper.Method.Params()),
-	})
-}
-
-// outcome returns what Run returns for a finished run.
-func (r *run) outcome() *Outcome {
-	e := r.bestEval()
-	return &Outcome{
-		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Select: r.session.Set.Task.Select,
-		Trainable: adapter.Count(r.stepper.Method.Params()),
-		Dev:       Evaluation{Loss: e.Loss, Scores: e.Scores, Intervals: e.Intervals}, Baseline: r.baseline(),
-	}
-}
-
-// bestEval returns the record of the best evaluation so far, or the zero value.
-func (r *run) bestEval() (found runlog.Eval) {
-	for _, rec := range r.log.Records() {
-		if e, ok := rec.(runlog.Eval); ok && e.Best {
-			found = e
-		}
-	}
-	return found
-}
-
-// baseline returns the baseline that the run has logged, or the zero value if the
-// log has none.
-func (r *run) baseline() (found runlog.Baseline) {
-	for _, rec := range r.log.Records() {
-		if b, ok := rec.(runlog.Baseline); ok {
-			found = b
-		}
-	}
-	return found
 }

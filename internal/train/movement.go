@@ -60,9 +60,12 @@ func (r *run) startMovementCheck(from int) *movementCheck {
 	return newMovementCheck(r.stepper, from, r.movementDeadline(from), params)
 }
 
-// continueMovementCheck continues the check that was unfinished when the
+// checkMovement returns the check of a run that begins, or if continued is set the one that was unfinished when the
 // checkpoint was saved. It returns nil if there was none.
-func (r *run) continueMovementCheck() *movementCheck {
+func (r *run) checkMovement(continued bool) *movementCheck {
+	if !continued {
+		return r.startMovementCheck(0)
+	}
 	s := r.state.Movement
 	if s == nil {
 		return nil

@@ -108,7 +108,7 @@ func (r *run) paceOfEvaluation(ctx context.Context, now func() time.Time) (pace,
 func (r *run) measure(ctx context.Context, w WorkForecast, n int, now func() time.Time) (*TimeForecast, error) {
 	if r.stepper == nil {
 		if _, err := r.build(""); err != nil {
-			return nil, blame(r.dev, "build "+r.out, err)
+			return nil, err
 		}
 	}
 	steps, n, err := r.paceOfSteps(ctx, r.session.Config.Train.MicroBatchSize, n, now)
@@ -166,7 +166,7 @@ func (r *run) choose(ctx context.Context, f *Forecast, plan Plan, settings adapt
 	was := r.session.Config.Train.MicroBatchSize
 	r.session = r.session.withMicro(sizes[0])
 	if _, err := r.build(""); err != nil {
-		return plan, blame(r.dev, "build "+r.out, err)
+		return plan, err
 	}
 	best := 0
 	for i, n := range sizes {

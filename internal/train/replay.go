@@ -54,16 +54,9 @@ type LossCheck struct {
 // directory. watch, if not nil, is called with the number of steps that are done and to do.
 func Replay(ctx context.Context, c *config.Config, dir string, step int, dev compute.Device,
 	watch func(done, steps int)) (*Replayed, error) {
-	s, err := OpenSession(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{
-		out: dir, dev: dev, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
-		replays: true,
-	}
+	r := &run{out: dir, dev: dev, replays: true}
 	defer r.closeInit()
-	if err := r.prepare(ctx); err != nil {
+	if err := r.prepare(ctx, c); err != nil {
 		return nil, err
 	}
 	if step < 1 || step > r.steps {
@@ -74,7 +67,7 @@ func Replay(ctx context.Context, c *config.Config, dir string, step int, dev com
 		return nil, err
 	}
 	if _, err := r.build(from); err != nil {
-		return nil, blame(dev, "build "+dir, err)
+		return nil, err
 	}
 	// The loop writes a log, which nobody reads.
 	aside, err := os.MkdirTemp("", "lor2c-replay-")
@@ -83,7 +76,7 @@ func Replay(ctx context.Context, c *config.Config, dir string, step int, dev com
 	}
 	defer os.RemoveAll(aside)
 	r.log, err = runlog.Open(aside, runlog.Options{
-		Scores: s.Set.Task.Metrics, Select: s.Set.Task.Select, Terminal: terminal.Terminal{},
+		Scores: r.session.Set.Task.Metrics, Select: r.session.Set.Task.Select, Terminal: terminal.Terminal{},
 		Stdout: io.Discard, Stderr: io.Discard,
 	})
 	if err != nil {

@@ -16,17 +16,30 @@ import (
 	"github.com/lor2c/lor2c/internal/runlog"
 )
 
-// These are the words that --resume accepts. Any other value is a checkpoint
-// directory.
+// These are the words that --resume accepts. Any other value is a checkpoint directory.
 const (
 	ResumeAuto    = "auto"    // continue the run in the output directory, if there is one
 	ResumeNever   = "never"   // fail if there is a run in the output directory
 	ResumeRestart = "restart" // remove the checkpoints there and start at step 0
 )
 
-// resumeFrom returns the checkpoint to continue from, or "" to start at step 0. It
-// returns an error if the checkpoint or the run in the output directory has another
-// identity than this run.
+// claim returns the checkpoint from which the run continues, or "" if it begins. It writes the run file before
+// anything else, so that the directory has it however the process ends.
+func (r *run) claim(resume string) (from string, err error) {
+	if from, err = r.resumeFrom(resume); err != nil {
+		return "", err
+	}
+	if err := r.setAside(); err != nil {
+		return "", err
+	}
+	if from == "" {
+		r.notes = append(r.notes, r.shortness()...)
+	}
+	return from, r.writeConfig()
+}
+
+// resumeFrom returns the checkpoint to continue from, or "" to start at step 0. It returns an error if the
+// checkpoint or the run in the output directory has another identity than this run.
 func (r *run) resumeFrom(resume string) (string, error) {
 	held := r.dir.held
 	if held && resume == ResumeNever {
@@ -56,9 +69,8 @@ func (r *run) resumeFrom(resume string) (string, error) {
 	return "", nil
 }
 
-// setAside renames files and directories that lor2c did not write and that have the
-// name of a checkpoint or of the final adapter. The run does not overwrite them, so it
-// would fail when it saves under that name.
+// setAside renames files and directories that lor2c did not write and that have the name of a checkpoint or of the
+// final adapter. The run does not overwrite them, so it would fail when it saves under that name.
 func (r *run) setAside() error {
 	entries, err := os.ReadDir(r.out)
 	if err != nil {
@@ -82,9 +94,8 @@ func (r *run) setAside() error {
 	return nil
 }
 
-// named returns the checkpoint to continue from if --resume names one: dir
-// itself if it is in the output directory, and otherwise a copy of it there. If
-// the output directory has a checkpoint of the same or a later step, because
+// named returns the checkpoint to continue from if --resume names one: dir itself if it is in the output directory,
+// and otherwise a copy of it there. If the output directory has a checkpoint of the same or a later step, because
 // the run was continued there before, named returns that one.
 func (r *run) named(dir string, held bool) (string, error) {
 	if exists(filepath.Join(dir, ConfigFile)) && !checkpoint.IsDir(dir) {
@@ -114,8 +125,8 @@ func (r *run) named(dir string, held bool) (string, error) {
 	return r.adopt(dir)
 }
 
-// check reads the state of a checkpoint, and returns an error if the checkpoint or the
-// log beside it does not belong to this run.
+// check reads the state of a checkpoint, and returns an error if the checkpoint or the log beside it does not belong
+// to this run.
 func (r *run) check(dir string) error {
 	if err := r.same(dir); err != nil {
 		return err
@@ -130,10 +141,9 @@ func (r *run) check(dir string) error {
 	return r.sameLog(dir)
 }
 
-// latest returns the newest valid checkpoint of the output directory, or "" if it has
-// no checkpoints. It notes the invalid checkpoints that it skipped. It returns an
-// error if all checkpoints are invalid, because a run that starts again would remove
-// them.
+// latest returns the newest valid checkpoint of the output directory, or "" if it has no checkpoints. It notes the
+// invalid checkpoints that it skipped. It returns an error if all checkpoints are invalid, because a run that starts
+// again would remove them.
 func (r *run) latest(held bool) (string, error) {
 	if !held {
 		return "", nil
@@ -152,8 +162,8 @@ func (r *run) latest(held bool) (string, error) {
 	return dir, err
 }
 
-// restart removes the checkpoints of the run in the output directory. It returns an
-// error if that run has other settings.
+// restart removes the checkpoints of the run in the output directory. It returns an error if that run has other
+// settings.
 func (r *run) restart(held bool) error {
 	if !held {
 		return nil
@@ -175,8 +185,7 @@ func (r *run) restart(held bool) error {
 	return nil
 }
 
-// same returns an error that lists the differences if a checkpoint has another
-// identity than the run.
+// same returns an error that lists the differences if a checkpoint has another identity than the run.
 func (r *run) same(dir string) error {
 	saved, err := adapter.Open(dir)
 	if err != nil {
@@ -208,9 +217,8 @@ func (r *run) same(dir string) error {
 		"restore them, or start a new run in another directory%s:", dir, hint), differences)
 }
 
-// sameLog returns an error if the log of the output directory does not have the
-// records that it had when the checkpoint was saved. The results of the run are taken
-// from the log, so records must not be missing.
+// sameLog returns an error if the log of the output directory does not have the records that it had when the
+// checkpoint was saved. The results of the run are taken from the log, so records must not be missing.
 func (r *run) sameLog(from string) error {
 	if r.state.Log == nil || !r.inside(from) {
 		return nil
@@ -228,8 +236,7 @@ func (r *run) sameLog(from string) error {
 	return nil
 }
 
-// checkBest returns an error if the best evaluation in the state of checkpoint from is not
-// the best one of the log.
+// checkBest returns an error if the best evaluation in the state of checkpoint from is not the best one of the log.
 func (r *run) checkBest(from string) error {
 	if r.state.Log == nil {
 		return nil
@@ -253,8 +260,8 @@ func equalScores(a, b float64) bool { return a == b || a != a && b != b }
 // short returns the first digits of a checksum, for errors.
 func short(sum string) string { return fmt.Sprintf("SHA-256 %.12s", sum) }
 
-// sameSettings returns an error if the run file in the output directory has other
-// settings than the run. It is for a run that has no checkpoint yet.
+// sameSettings returns an error if the run file in the output directory has other settings than the run. It is for a
+// run that has no checkpoint yet.
 func (r *run) sameSettings() error {
 	old, err := config.Load(filepath.Join(r.out, ConfigFile), nil, nil)
 	if err != nil {
@@ -266,8 +273,8 @@ func (r *run) sameSettings() error {
 	return refuse(headline, identity.Compare(identity.Manifest{Settings: was}, r.identity))
 }
 
-// allowExtension sets train.extend_epochs in the settings was of an earlier run to
-// the value of this run, if this run only adds epochs to it.
+// allowExtension sets train.extend_epochs in the settings was of an earlier run to the value of this run, if this
+// run only adds epochs to it.
 func (r *run) allowExtension(was map[string]string) {
 	if value, known := was[extendKey]; known && extends(value, r.session.Config) {
 		was[extendKey] = r.identity.Settings[extendKey]

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -35,17 +34,6 @@ type Options struct {
 	// Began, if not nil, is called before the first step. From then on the run saves
 	// its state when the context ends.
 	Began func()
-}
-
-// Outcome is the result of a finished run.
-type Outcome struct {
-	Out       string
-	BestEpoch float64 // passes over the training data
-	BestStep  int
-	Select    string     // the score by which the best epoch was chosen
-	Dev       Evaluation // of the best epoch: its loss, scores and their intervals
-	Baseline  runlog.Baseline
-	Trainable int // scalars of the adapter without the head
 }
 
 // Callers choose an exit code by these errors.
@@ -96,17 +84,12 @@ type run struct {
 // same configuration continues from it, and its files are byte for byte those
 // of a run that was never interrupted.
 func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
-	s, err := OpenSession(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{
-		out: c.Out, dev: o.Device, session: s, state: state{Format: stateFormat, Seed: c.Seed}, verified: map[int]bool{},
-	}
+	r := &run{out: c.Out, dev: o.Device}
 	defer r.closeInit()
-	if err := r.prepare(ctx); err != nil {
+	if err := r.prepare(ctx, c); err != nil {
 		return nil, err
 	}
+	var err error
 	if r.dir, err = openDirectory(r.out, o.busy(ctx, r.out)); err != nil {
 		return nil, err
 	}
@@ -117,7 +100,7 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	}
 	plan, err := r.build(from)
 	if err != nil {
-		return nil, blame(r.dev, "build "+r.out, err)
+		return nil, err
 	}
 	if err := r.open(o, from, plan); err != nil {
 		return nil, err
@@ -131,82 +114,23 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if o.Began != nil {
 		o.Began()
 	}
-	if err := r.trainAll(ctx, o.JSON); err != nil {
-		return nil, err
-	}
-	return r.outcome(), nil
+	return r.trainAll(ctx, o.JSON)
 }
 
-// prepare reads what the run is made from. It checks what can be checked without the run's directory and without a
-// device.
-func (r *run) prepare(ctx context.Context) (err error) {
-	if err := r.read(ctx); err != nil {
-		return err
-	}
-	if err := r.openInit(); err != nil {
-		return err
-	}
-	if r.weights, err = r.session.classWeights(r.train); err != nil {
-		return err
-	}
-	r.timetable = newTimetable(r.session.Config, r.train.Len())
-	return r.openSchedule()
-}
-
-// claim returns the checkpoint from which the run continues, or "" if it begins. It writes the run file before anything
-// else, so that the directory has it however the process ends.
-func (r *run) claim(resume string) (from string, err error) {
-	if from, err = r.resumeFrom(resume); err != nil {
-		return "", err
-	}
-	if err := r.setAside(); err != nil {
-		return "", err
-	}
-	if from == "" {
-		r.notes = append(r.notes, r.shortness()...)
-	}
-	return from, r.writeConfig()
-}
-
-// trainAll trains to the end of the run, writes its results and closes the log. json says that standard output has
-// records instead of lines.
-func (r *run) trainAll(ctx context.Context, json bool) error {
-	err := r.loop(ctx)
-	if err == nil {
-		r.stepper.Method.Finish(methodRun{r, ctx})
-		r.compareBaseline(json)
-		err = r.finish()
-	}
-	if err == nil {
-		r.result()
+// trainAll trains to the end of the run, finishes it and closes the log. json says that standard output has records
+// instead of lines.
+func (r *run) trainAll(ctx context.Context, json bool) (result *Outcome, err error) {
+	if err = r.loop(ctx); err == nil {
+		result, err = r.finish(ctx, json)
 	}
 	err = r.lost(err)
 	if closing := r.log.Close(); err == nil {
 		err = closing
 	}
-	return err
-}
-
-// busy returns a function that openDirectory calls while another process has locked
-// the output directory. It waits a moment and returns true if o.Wait is set and ctx
-// has not ended.
-func (o Options) busy(ctx context.Context, out string) func() bool {
-	said := false
-	return func() bool {
-		if !o.Wait {
-			return false
-		}
-		if !said {
-			said = true
-			fmt.Fprintf(o.Stderr, "another process is training in %s; waiting for it\n", out)
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(200 * time.Millisecond):
-			return true
-		}
+	if err != nil {
+		return nil, err
 	}
+	return result, nil
 }
 
 // finished reports whether no step is left.
