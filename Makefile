@@ -105,7 +105,7 @@ card-short: export LOR2C_HOST_SEED = 2
 card-short: export LOR2C_TEST_SAMPLE = 3
 card-short: ## run the part of `make card` that CI runs: products, attention and encoder steps on an H100
 	go test -timeout $(TIMEOUT) -tags cuda -run \
-	  '^TestConformance$$/^dtype=bf16$$/^op=(Linear|Gemm|Attention|AttentionGrad)$$' ./internal/gpu
+	  '^(TestConformance|TestSumsOfProducts)$$/^dtype=bf16$$/^(op=(Linear|Gemm|Attention|AttentionGrad)|tile=.*)$$' ./internal/gpu
 	go test -timeout $(TIMEOUT) -tags cuda -run '^TestGoldenCUDA$$/^case=bert_lor2c$$/^dtype=bfloat16$$' ./internal/train
 
 # The race detector cannot be combined with the address sanitizer of the

@@ -23,8 +23,20 @@ struct Output {
     uint32_t unused;
 };
 
+// Joined is a further product of a launch, with the sizes, transposes and alpha of the first.
+struct Joined {
+    const void* a;
+    const void* b;
+    void* dst;
+    const void* bias;
+};
+
 // MatmulArgs is the argument of every product. If partial is set, the terms are divided among gridDim.y blocks, chunk
 // terms each. Each block writes its sums to partial, and matmul_reduce adds them.
+//
+// The kernels with tiles can compute up to three products. If chained is set dst is their sum: the terms of a product,
+// rounded up to a multiple of 32, are followed by those of the next. Otherwise each has a dst and a bias of its own,
+// and the blocks with its number in z compute it. Pointers are at multiples of 16 bytes, or there is one product.
 struct MatmulArgs {
     const void* a;       // op(a) [M,K]
     const void* b;       // op(b) [K,N]
@@ -34,7 +46,19 @@ struct MatmulArgs {
     uint32_t ta, tb; // op transposes
     int32_t chunk;   // a multiple of 32
     int32_t parts;
+    Joined joined[2];
+    uint32_t more; // number of products in joined
+    uint32_t chained;
 };
+
+// joined_to returns product i of those that are joined to the first. It does not index the argument, because then a
+// compiler might copy it.
+DEVICE Joined joined_to(const MatmulArgs& a, int i) { return i == 0 ? a.joined[0] : a.joined[1]; }
+
+// product_of_block returns the product that a block computes, or the first of a sum.
+DEVICE Joined product_of_block(const MatmulArgs& a) {
+    return blockIdx.z == 0 ? Joined{a.a, a.b, a.out.dst, a.out.bias} : joined_to(a, blockIdx.z - 1);
+}
 
 DEVICE bool aligned16(const void* p) { return (reinterpret_cast<uint64_t>(p) & 15) == 0; }
 
@@ -164,7 +188,13 @@ template <typename T> struct Epilogue {
 
 // output_of returns the destination of this block's sums: the result, or the block's part of the partial sums.
 DEVICE Output output_of(const MatmulArgs& a, int m, int n) {
-    if (a.partial == nullptr) return a.out;
+    if (a.partial == nullptr) {
+        const Joined own = product_of_block(a);
+        Output o = a.out;
+        o.dst = own.dst;
+        o.bias = own.bias;
+        return o;
+    }
     Output o = {};
     o.dst = a.partial + int64_t(blockIdx.y) * m * n;
     o.alpha = 1.0f;

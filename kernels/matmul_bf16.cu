@@ -36,6 +36,8 @@ template <bool along> struct Factor {
         : p(static_cast<const bf16*>(from)), lines(line_count), terms(term_count) {
         wide = (along ? terms : lines) % 8 == 0 && aligned16(p);
     }
+    // move continues with a factor of the same shape.
+    DEVICE void move(const void* from) { p = static_cast<const bf16*>(from); }
 };
 
 // slot returns the index of 8 elements of a tile [lines][32] or [32][lines]. The place within a row is XORed with the
@@ -48,7 +50,7 @@ template <bool along, int lines> DEVICE int slot(int row, int group) {
 // load_tile starts to copy the terms [k, k + 32) of the lines [line, line + lines) to shared memory. Outside of the
 // factor it writes zeros.
 template <class S, bool along, int lines>
-DEVICE void load_tile(bf16* tile, const Factor<along>& f, int line, int k, int end) {
+DEVICE void load_tile(bf16* tile, const Factor<along>& f, int line, int k) {
     constexpr int groups = along ? kDepth / 8 : lines / 8, rows = S::warps * 32 / groups;
     static_assert(lines * kDepth / 8 % (S::warps * 32) == 0, "every thread copies the same number of bytes");
     static_assert(rows % 8 == 0, "a thread's group has the same place in all of its rows");
@@ -61,17 +63,17 @@ DEVICE void load_tile(bf16* tile, const Factor<along>& f, int line, int k, int e
     if (f.wide) {
         UNROLL
         for (int i = 0; i < count; i++) {
-            const bool some = (along ? l + i * rows : l) < f.lines && (along ? t : t + i * rows) < end;
+            const bool some = (along ? l + i * rows : l) < f.lines && (along ? t : t + i * rows) < f.terms;
             cp_async_16(to + i * next, some ? from + i * stride : f.p, some);
         }
         return;
     }
     ROLL
     for (int i = 0; i < count; i++) {
-        const int some = l < f.lines && t < end ? (along ? end - t : f.lines - l) : 0;
+        const int some = l < f.lines && t < f.terms ? (along ? f.terms - t : f.lines - l) : 0;
         Vec<bf16> v;
         UNROLL
-        for (int j = 0; j < 8; j++) v.v[j] = j < some ? from[j] : bf16{0};
+        for (int j = 0; j < 8; j++) v.v[j] = j < some ? in_global(from)[j] : bf16{0};
         store_vec(to, v);
         to += next;
         from += stride;
@@ -157,17 +159,20 @@ private:
     };
 };
 
-// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre).
+// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre); or up to three such products, or
+// dst = alpha times the sum of up to three products (see MatmulArgs).
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre [M,N] bf16; dst [M,N] bf16 or f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(M/t) ceil(N/t), parts), block 128. The tile t is 128 (4 warps of 64 x 64 and 3 stages, 48 KB of
-//          shared memory), or 64 in the kernels named small (4 warps of 32 x 32 and 4 stages, 32 KB).
+// Launch   grid (ceil(M/t) ceil(N/t), parts, products, or 1 for a sum of products), block 128. The tile t is 128
+//          (4 warps of 64 x 64 and 3 stages, 48 KB of shared memory), or 64 in the kernels named small (4 warps of
+//          32 x 32 and 4 stages, 32 KB).
 // Limits   M, N, K >= 0. 16-byte accesses if the widths of both factors are multiples of 8 and both begin at multiples
 //          of 16 bytes, otherwise single elements.
 // Numerics f32 sums of exact products in the order of k, 16 at a time; a card determines the order and the rounding
-//          within the 16. Parts of K are added in order, and the result is rounded once.
+//          within the 16. Parts of K are added in order, and the result is rounded once. In a sum of products the terms
+//          of each follow those of the one before.
 // Work     2 M N K flops, (M + N) K reads for each tile row or column in L2. Predicted for an H200:
 //          bench/results/predicted-matmul.json.
 // Source   the tile of one block: Kerr et al. 2017, "CUTLASS: fast linear algebra in CUDA C++"; fragments and ldmatrix:
@@ -180,15 +185,26 @@ template <class S, bool along_a, bool along_b> DEVICE void matmul(const MatmulAr
     if (!tile_at(blockIdx.x, (m + S::rows - 1) / S::rows, (n + S::cols - 1) / S::cols, row, col)) return;
     row *= S::rows;
     col *= S::cols;
-    const Factor<along_a> fa(a.a, m, k);
-    const Factor<along_b> fb(a.b, n, k);
-    const int first = blockIdx.y * a.chunk, end = min(k, first + a.chunk);
-    const int steps = max(0, (end - first + kDepth - 1) / kDepth);
+    const Joined own = product_of_block(a);
+    Factor<along_a> fa(own.a, m, k);
+    Factor<along_b> fb(own.b, n, k);
+    // Slices of 32 terms: of a product, of all products of a sum, and of this block.
+    const int slices = (k + kDepth - 1) / kDepth, all = a.chained ? slices * (1 + a.more) : slices;
+    const int before = blockIdx.y * (a.chunk / kDepth);
+    const int steps = max(0, min(all - before, a.chunk / kDepth));
+    int slice = before, product = 0; // the next slice to load, and its product
     const auto load = [&](int step) {
         if (step < steps) {
+            while (slice >= slices) {
+                const Joined next = joined_to(a, product++);
+                fa.move(next.a);
+                fb.move(next.b);
+                slice -= slices;
+            }
             const int at = step % S::stages;
-            load_tile<S, along_a, S::rows>(shared.in.a[at], fa, row, first + step * kDepth, end);
-            load_tile<S, along_b, S::cols>(shared.in.b[at], fb, col, first + step * kDepth, end);
+            load_tile<S, along_a, S::rows>(shared.in.a[at], fa, row, slice * kDepth);
+            load_tile<S, along_b, S::cols>(shared.in.b[at], fb, col, slice * kDepth);
+            slice++;
         }
         cp_async_commit(); // closes an empty group too, because cp_async_wait counts groups
     };

@@ -41,10 +41,10 @@ template <int tile, int depth> struct Factor {
     DEVICE void load() {
         const int some = along || terms <= 0 ? terms : lines;
         if (wide) {
-            v = some > 0 ? load_vec(from) : Vec<float>{};
+            v = some > 0 ? load_vec(in_global(from)) : Vec<float>{};
         } else {
             UNROLL
-            for (int i = 0; i < 4; i++) v.v[i] = i < some ? from[i] : 0.0f;
+            for (int i = 0; i < 4; i++) v.v[i] = i < some ? in_global(from)[i] : 0.0f;
         }
         terms -= depth;
         from += next;
@@ -61,13 +61,14 @@ template <int tile, int depth> struct Factor {
     }
 };
 
-// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre).
+// matmul: dst = act(alpha op(a) op(b) + bias), or added to dst, or times act'(pre); or up to three such products (see
+// MatmulArgs), but no sum of products.
 //
 //   op(a) [M,K], op(b) [K,N], bias [N], pre, dst [M,N] f32
 //
 // Launched by internal/gpu/matmul.go.
-// Launch   grid (ceil(M/t) ceil(N/t), parts), block 256. The tile t is 128, or 64 in the kernels named small; both need
-//          17 KB of shared memory. A thread has 4 x 4 of every 64 x 64.
+// Launch   grid (ceil(M/t) ceil(N/t), parts, products), block 256. The tile t is 128, or 64 in the kernels named small;
+//          both need 17 KB of shared memory. A thread has 4 x 4 of every 64 x 64.
 // Limits   M, N, K >= 0. 16-byte accesses if the widths of both factors are multiples of 4 and both begin at multiples
 //          of 16 bytes, otherwise single elements.
 // Numerics f32 FMA in the order of k. Parts of K are added in order.
@@ -82,8 +83,9 @@ template <int tile, int depth> DEVICE void matmul(const MatmulArgs& a) {
     row *= tile;
     col *= tile;
     const int first = blockIdx.y * a.chunk, end = min(a.dims[2], first + a.chunk);
-    Factor<tile, depth> fa(a.a, a.dims[0], a.dims[2], !a.ta, row, first, end);
-    Factor<tile, depth> fb(a.b, a.dims[1], a.dims[2], a.tb, col, first, end);
+    const Joined own = product_of_block(a);
+    Factor<tile, depth> fa(own.a, a.dims[0], a.dims[2], !a.ta, row, first, end);
+    Factor<tile, depth> fb(own.b, a.dims[1], a.dims[2], a.tb, col, first, end);
 
     // A warp has 4 x 8 threads, which read 16 rows and 32 columns of a stage.
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;

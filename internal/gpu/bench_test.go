@@ -212,7 +212,10 @@ func benchCases(sizes benchSizes) (all []benchCase) {
 			}, "op=Gemm/grad=input/n=%d/k=%d/m=%d", n, k, m)
 			add(bytes, flops, func(b *bench) func() {
 				dw, dy, x := b.full(m, k), b.float(n, m), b.float(n, k)
-				return func() { b.Gemm(dw, 1, dy, true, x, false, true) }
+				return func() {
+					b.lastTiled = joinable{} // one product is measured, not a sum
+					b.Gemm(dw, 1, dy, true, x, false, true)
+				}
 			}, "op=Gemm/grad=weight/n=%d/k=%d/m=%d", n, k, m)
 		}
 		for _, s := range sizes.attention {

@@ -10,6 +10,8 @@ import "github.com/lor2c/lor2c/internal/compute"
 //	LayerNorm     LowRankUp and LowRankDown after it    fuseUp, fuseDown
 //	a product     ActGrad of its result, in place       fuseActGrad
 //
+// Products of one size are in join.go.
+//
 // An op first asks for the fusion and queues its own kernel if it is not possible. docs/adr/0013-row-fusion.md has the
 // reasons.
 

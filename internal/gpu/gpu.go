@@ -32,6 +32,7 @@ type Device struct {
 	staging     staging
 	lastNorm    fusableNorm
 	lastProduct fusableProduct
+	lastTiled   joinable
 	partial     *buffer
 	found       map[string]kernel
 	refused     map[string]bool // kernels that failed the self-check

@@ -13,12 +13,17 @@ type outputArgs struct {
 	slope, _         uint32
 }
 
+// joinedArgs has the fields of struct Joined.
+type joinedArgs struct{ a, b, dst, bias ptr }
+
 // matmulArgs has the fields of struct MatmulArgs.
 type matmulArgs struct {
 	a, b, partial, dims ptr
 	out                 outputArgs
 	ta, tb              uint32
 	chunk, parts        int32
+	joined              [2]joinedArgs
+	more, chained       uint32
 }
 
 // skinny is the largest number of rows or columns of a product for which tiles are not used.
@@ -63,19 +68,16 @@ func (d *Device) product(a compute.Tensor, ta bool, b compute.Tensor, tb bool, o
 	args := matmulArgs{
 		a: d.at(a), b: d.at(b), dims: d.counts(m, n, k), out: out, ta: boolArg(ta), tb: boolArg(tb),
 	}
-	elements := m * n
-	m, n, k = class(m), class(n), class(k)
-	if few := min(m, n); !ta && tb && few <= skinny {
-		for _, k := range skinnyKernels {
-			if kernel := d.typed(k.op, a.DType); (few <= k.few || k.few == 8) && !d.refused[kernel] {
-				d.launchProduct(kernel, grid{x: ceil(max(m, n), 16), y: ceil(few, k.few)}, 256, args, elements)
+	if few := min(class(m), class(n)); !ta && tb && few <= skinny {
+		for _, s := range skinnyKernels {
+			if kernel := d.typed(s.op, a.DType); (few <= s.few || s.few == 8) && !d.refused[kernel] {
+				g := grid{x: ceil(max(class(m), class(n)), 16), y: ceil(few, s.few)}
+				d.launchProduct(kernel, g, 256, args, m*n)
 				return
 			}
 		}
 	}
-
-	narrow := d.Bytes(a.DType) == 2
-	d.tiled(d.plan(productShape{m, n, k, narrow, narrow && ta && tb}), a.DType, args, elements)
+	d.joinOrLaunch(joinable{args: args, m: m, n: n, k: k, t: a.DType})
 }
 
 // productShape has everything that a plan depends on; see planMatmul.
@@ -94,18 +96,24 @@ func (d *Device) plan(s productShape) matmulPlan {
 	return p
 }
 
-// tiled queues a product with the kernels that work on tiles. Factors have type t, and dst has the given number of
-// elements.
-func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements int) {
-	name, block := "matmul", 256
+// tileKernel returns the kernel for a plan and the threads of its blocks.
+func (d *Device) tileKernel(p matmulPlan, t compute.DType, args *matmulArgs) (kernel string, threads int) {
+	name, threads := "matmul", 256
 	if p.tile == smallTile {
 		name += "_small"
 	}
 	if d.Bytes(t) == 2 {
 		name += "_" + letter(args.ta) + letter(args.tb)
-		block = 128
+		threads = 128
 	}
-	kernel, reduce := d.typed(name, t), d.typed("matmul_reduce", t)
+	return d.typed(name, t), threads
+}
+
+// tiled queues a product with the kernels that work on tiles. Factors have type t, and dst has the given number of
+// elements.
+func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements int) {
+	kernel, block := d.tileKernel(p, t, &args)
+	reduce := d.typed("matmul_reduce", t)
 	if d.refused[kernel] || p.parts > 1 && d.refused[reduce] {
 		d.launchProduct(d.typed("matmul_plain", t), grid{x: ceil(p.m*p.n, 256)}, 256, args, elements)
 		return
@@ -114,7 +122,11 @@ func (d *Device) tiled(p matmulPlan, t compute.DType, args matmulArgs, elements 
 	if p.parts > 1 {
 		args.partial = d.scratch(p.partialBytes())
 	}
-	d.launchProduct(kernel, grid{x: p.tiles(), y: p.parts}, block, args, elements)
+	g := grid{x: p.tiles(), y: p.parts}
+	if args.chained == 0 {
+		g.z = 1 + int(args.more)
+	}
+	d.launchProduct(kernel, g, block, args, elements)
 	if p.parts > 1 {
 		d.launchProduct(reduce, grid{x: ceil(p.m*ceil(p.n, 8), 256)}, 256, args, elements)
 	}
