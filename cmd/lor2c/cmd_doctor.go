@@ -109,17 +109,19 @@ func doctorRows(ctx context.Context, cuda gpu.Report) []row {
 		rows = append(rows, row{"missing", strings.Join(cuda.Missing, " ")})
 	}
 	for i, c := range cuda.Cards {
+		checks := os.Getenv("LOR2C_SELF_CHECK") != "0"
+		found := gpu.Inspect(i, c.Usable && checks)
 		memory := fmt.Sprintf("%.1f GiB", gib(c.Bytes))
-		if free, err := gpu.FreeMemory(i); err != nil {
-			memory += ", " + err.Error()
+		if found.MemoryErr != nil {
+			memory += ", " + found.MemoryErr.Error()
 		} else {
-			memory = fmt.Sprintf("%.1f of %s free", gib(free), memory)
+			memory = fmt.Sprintf("%.1f of %s free", gib(found.Free), memory)
 		}
 		rows = append(rows,
 			row{fmt.Sprintf("cuda:%d", i), fmt.Sprintf("%s, compute capability %s, %d multiprocessors, %s, %s, code object %s",
 				c.Name, c.Capability, c.Multiprocessors, memory, c.UUID, c.Code)})
 		if c.Usable {
-			rows = append(rows, row{fmt.Sprintf("self-check:%d", i), selfCheck(i)})
+			rows = append(rows, row{fmt.Sprintf("self-check:%d", i), selfCheck(found, checks)})
 		}
 	}
 	return rows
@@ -145,15 +147,14 @@ func hostProducts() (products, device string) {
 }
 
 // selfCheck returns the result of the self-check of a card's kernels.
-func selfCheck(card int) string {
-	if os.Getenv("LOR2C_SELF_CHECK") == "0" {
+func selfCheck(found gpu.Inspection, ran bool) string {
+	switch {
+	case !ran:
 		return "omitted, because LOR2C_SELF_CHECK is 0"
-	}
-	switch refused, err := gpu.SelfCheck(card); {
-	case err != nil:
-		return err.Error()
-	case len(refused) > 0:
-		return "wrong results, so slower kernels are used instead: " + strings.Join(refused, " ")
+	case found.CheckErr != nil:
+		return found.CheckErr.Error()
+	case len(found.Refused) > 0:
+		return "wrong results, so slower kernels are used instead: " + strings.Join(found.Refused, " ")
 	}
 	return "passed"
 }

@@ -199,12 +199,27 @@ func TestProbe(t *testing.T) {
 	if r.Usable != (len(r.Targets) > 0) {
 		t.Errorf("usable is %v with the code objects %v", r.Usable, r.Targets)
 	}
-	if free, err := FreeMemory(0); err != nil || free <= 0 || free > r.Cards[0].Bytes {
-		t.Errorf("FreeMemory = %d, %v of %d bytes", free, err, r.Cards[0].Bytes)
-	}
-	_, err := FreeMemory(99)
-	wants(t, err, "gpu: read the free memory of cuda:99: ")
 	if c := r.Cards[0]; c.Name == "" || c.Bytes <= 0 || c.Multiprocessors == 0 {
 		t.Errorf("card %+v", c)
 	}
+}
+
+// TestInspect: reading the memory of a card and checking its kernels in both precisions creates one context.
+func TestInspect(t *testing.T) {
+	driver := fake(t)
+	checking(t)
+	before := driver.Calls("context")
+	i := Inspect(0, true)
+	if i.MemoryErr != nil || i.Free <= 0 || i.Free > Probe().Cards[0].Bytes {
+		t.Errorf("%d bytes are free, %v", i.Free, i.MemoryErr)
+	}
+	if i.CheckErr != nil || i.Refused != nil {
+		t.Errorf("the self-check refused %v, %v; want none", i.Refused, i.CheckErr)
+	}
+	if n := driver.Calls("context") - before; n != 1 {
+		t.Errorf("the card created %d contexts; want 1", n)
+	}
+	i = Inspect(99, true)
+	wants(t, i.MemoryErr, "gpu: read the free memory of cuda:99: ")
+	wants(t, i.CheckErr, "gpu: open cuda:99: ")
 }

@@ -19,12 +19,8 @@ func Open(Options) (compute.Device, error) {
 // Probe reports that this binary has no CUDA device.
 func Probe() Report { return Report{Driver: "not in this build"} }
 
-// SelfCheck returns an error that wraps ErrNotBuilt.
-func SelfCheck(int) ([]string, error) {
-	return nil, fmt.Errorf("gpu: self-check: %w", ErrNotBuilt)
-}
-
-// FreeMemory returns an error that wraps ErrNotBuilt.
-func FreeMemory(int) (int64, error) {
-	return 0, fmt.Errorf("gpu: read the free memory: %w", ErrNotBuilt)
+// Inspect returns errors that wrap ErrNotBuilt.
+func Inspect(int, bool) Inspection {
+	err := fmt.Errorf("gpu: inspect: %w", ErrNotBuilt)
+	return Inspection{MemoryErr: err, CheckErr: err}
 }

@@ -46,3 +46,12 @@ type Card struct {
 	Code   string
 	Usable bool
 }
+
+// Inspection is what Inspect found on a card.
+type Inspection struct {
+	Free      int64 // bytes of memory
+	MemoryErr error // why Free is not known
+	// Refused has the names of the kernels that are not used because they gave wrong results.
+	Refused  []string
+	CheckErr error // why the kernels could not be checked
+}

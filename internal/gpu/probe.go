@@ -65,9 +65,32 @@ func describe(i int) Card {
 	return c
 }
 
-// SelfCheck opens a card in both precisions, which checks its kernels unless that was done before, and returns the
-// names of those that are not used because they gave wrong results.
-func SelfCheck(index int) (refused []string, err error) {
+// Inspect opens a card and reads its free memory. If check is set it also opens the card in both precisions, which
+// checks its kernels unless that was done before. The card creates one context, because Inspect keeps the first until
+// the end.
+func Inspect(index int, check bool) (i Inspection) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the context
+		card, err := driver.Open(index)
+		if err == nil {
+			i.Free, _, err = card.Memory()
+			defer func() { i.MemoryErr = errors.Join(i.MemoryErr, card.Close()) }()
+		}
+		if err != nil {
+			i.MemoryErr = fmt.Errorf("gpu: read the free memory of cuda:%d: %w", index, err)
+		}
+		if check {
+			i.Refused, i.CheckErr = selfCheck(index)
+		}
+	}()
+	<-done
+	return i
+}
+
+// selfCheck opens a card in both precisions and returns the names of the kernels that gave wrong results.
+func selfCheck(index int) (refused []string, err error) {
 	for _, narrow := range []bool{false, true} {
 		dev, err := Open(Options{Index: index, Narrow: narrow})
 		if err != nil {
@@ -80,23 +103,4 @@ func SelfCheck(index int) (refused []string, err error) {
 	}
 	slices.Sort(refused)
 	return slices.Compact(refused), nil
-}
-
-// FreeMemory returns the number of free bytes on a card.
-func FreeMemory(index int) (free int64, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked, so that the thread ends with the context
-		var card *driver.Context
-		if card, err = driver.Open(index); err == nil {
-			free, _, err = card.Memory()
-			err = errors.Join(err, card.Close())
-		}
-	}()
-	<-done
-	if err != nil {
-		err = fmt.Errorf("gpu: read the free memory of cuda:%d: %w", index, err)
-	}
-	return free, err
 }

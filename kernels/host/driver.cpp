@@ -146,8 +146,8 @@ extern "C" __attribute__((visibility("default"))) void lor2c_host_fail(const cha
     faults[entry] = Fault{nth, Result(code)};
 }
 
-// lor2c_host_calls returns the number of calls of an entry point, or of runs of
-// "kernel:NAME".
+// lor2c_host_calls returns the number of calls of an entry point, of runs of
+// "kernel:NAME", or of contexts that were created, for "context".
 extern "C" __attribute__((visibility("default"))) uint64_t lor2c_host_calls(const char* entry) {
     std::lock_guard<std::recursive_mutex> hold(lock);
     const auto c = calls.find(entry);
@@ -287,6 +287,10 @@ ENTRY cuDevicePrimaryCtxRetain(void** context, int device) {
     BEGIN(Call::initialized);
     if (!is_device(device)) return kInvalidDevice;
     Context& c = state.devices[device].context;
+    if (c.retained == 0) {
+        const Result r = fault("context");
+        if (r != kSuccess) return r;
+    }
     c.device = device;
     c.retained++;
     *context = &c;

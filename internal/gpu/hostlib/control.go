@@ -56,7 +56,8 @@ func (d Driver) Fail(t testing.TB, entry string, nth uint64, code int) {
 // Repair cancels pending failures and restores a lost context.
 func (d Driver) Repair() { C.number(d.find("lor2c_host_repair"), 0) }
 
-// Calls returns how often an entry point was called, or how often the kernel of "kernel:NAME" ran.
+// Calls returns how often an entry point was called, how often the kernel of "kernel:NAME" ran, or for "context" how
+// many contexts were created.
 func (d Driver) Calls(entry string) uint64 {
 	s := C.CString(entry)
 	defer C.free(unsafe.Pointer(s))
