@@ -168,6 +168,11 @@ var reserved = []struct {
 	{"github.com/ebitengine/purego", []string{"internal/group/mpi"}},
 }
 
+// refused has packages that no package may import, with the reason. Packages below them may be imported.
+var refused = map[string]string{
+	"gonum.org/v1/plot": "a program that does contains fonts and writers of 4.6 MB (docs/adr/0069-axes.md)",
+}
+
 // allowed returns the imports that layers allows, by package.
 func allowed(t *testing.T) map[string][]string {
 	t.Helper()
@@ -194,6 +199,9 @@ func importFaults(may map[string][]string, pkg string, imports []string) (faults
 		ours, isOurs := strings.CutPrefix(p, module)
 		if isOurs && !slices.Contains(list, ours) {
 			faults = append(faults, pkg+" imports "+ours+"; it may import "+strings.Join(list, ", "))
+		}
+		if why, ok := refused[p]; ok {
+			faults = append(faults, pkg+" imports "+p+"; "+why)
 		}
 		for _, r := range reserved {
 			if (p == r.prefix || strings.HasPrefix(p, r.prefix+"/")) && !slices.Contains(r.to, pkg) {
@@ -250,6 +258,7 @@ func TestImportFaults(t *testing.T) {
 		"viper":       {"cmd/lor2c", "github.com/spf13/viper", "only internal/config may"},
 		"cobra":       {"internal/config", "github.com/spf13/cobra", "only cmd/lor2c may"},
 		"cu":          {"internal/train", "gorgonia.org/cu", "only internal/gpu/driver may"},
+		"plot":        {"internal/figure", "gonum.org/v1/plot", "a program that does contains fonts"},
 		"new package": {"internal/more", "fmt", "internal/more is not in the table"},
 	} {
 		t.Run("fault="+name, func(t *testing.T) {

@@ -4,8 +4,6 @@ import (
 	"math"
 	"strconv"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -13,40 +11,17 @@ import (
 // letters of some fonts are higher than those of the font that the layout uses.
 const labelRoom = 3
 
-// axes returns an empty plot in the theme: a light grid, no frame, no ticks.
-func axes(t Theme, x, y string) *plot.Plot {
-	p := plot.New()
-	p.BackgroundColor = nil
-	for _, a := range []*plot.Axis{&p.X, &p.Y} {
-		a.Label.TextStyle = label(a.Label.TextStyle, t, 9.5)
-		a.Tick.Label = label(a.Tick.Label, t, 9)
-		a.Tick.Label.Color = t.Muted
-		a.Tick.Length = 0
-		a.LineStyle.Color, a.LineStyle.Width = t.Muted, 0.6
-		a.Label.Padding = 4
-		a.Padding = 4
-		a.Tick.Marker = round{}
+// axes returns an empty plot in the theme: no frame, and marks at the horizontal axis alone.
+func axes(t Theme, x, y string) *plot {
+	return &plot{
+		t: t,
+		x: axis{label: x, ticks: round, line: 0.6, mark: 3, padding: 4},
+		y: axis{label: y, ticks: round, padding: 4},
 	}
-	p.Y.LineStyle.Width = 0
-	p.X.Tick.Length, p.X.Tick.LineStyle = 3, t.line(t.Muted, 0.6)
-	p.X.Label.Text, p.Y.Label.Text = x, y
-	return p
 }
 
-// label sets font and colour of a gonum text style to those of the theme. It
-// keeps the alignment, which depends on the axis.
-func label(s draw.TextStyle, t Theme, size vg.Length) draw.TextStyle {
-	own := t.text(size, t.Text)
-	s.Font, s.Handler, s.Color = own.Font, own.Handler, own.Color
-	return s
-}
-
-// round is a plot.Ticker that puts ticks at multiples of 1, 2 or 5 times a
-// power of ten.
-type round struct{}
-
-// Ticks implements plot.Ticker.
-func (round) Ticks(lo, hi float64) (ticks []plot.Tick) {
+// round is a ticker that puts ticks at multiples of 1, 2 or 5 times a power of ten.
+func round(lo, hi float64) (ticks []tick) {
 	power := math.Floor(math.Log10((hi - lo) / 2))
 	step := math.Pow(10, power)
 	for _, m := range []float64{5, 2} {
@@ -65,7 +40,7 @@ func (round) Ticks(lo, hi float64) (ticks []plot.Tick) {
 		if k < 0 {
 			text = "\u2212" + text
 		}
-		ticks = append(ticks, plot.Tick{Value: k * step, Label: text})
+		ticks = append(ticks, tick{k * step, text})
 	}
 	return ticks
 }
@@ -77,20 +52,20 @@ type grid struct {
 	x bool
 }
 
-// Plot implements plot.Plotter.
-func (g grid) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
+// plot implements plotter.
+func (g grid) plot(c draw.Canvas, p *plot) {
+	x, y := p.transforms(c)
 	style := g.t.line(g.t.Grid, 0.7)
-	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
-		if v := y(tick.Value); c.ContainsY(v) {
+	for _, k := range p.y.all() {
+		if v := y(k.value); c.ContainsY(v) {
 			c.StrokeLine2(style, c.Min.X, v, c.Max.X, v)
 		}
 	}
 	if !g.x {
 		return
 	}
-	for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
-		if v := x(tick.Value); c.ContainsX(v) {
+	for _, k := range p.x.all() {
+		if v := x(k.value); c.ContainsX(v) {
 			c.StrokeLine2(style, v, c.Min.Y, v, c.Max.Y)
 		}
 	}

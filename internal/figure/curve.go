@@ -1,7 +1,6 @@
 package figure
 
 import (
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -12,9 +11,9 @@ type curve struct {
 	t Theme
 }
 
-// Plot implements plot.Plotter.
-func (s curve) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
+// plot implements plotter.
+func (s curve) plot(c draw.Canvas, p *plot) {
+	x, y := p.transforms(c)
 	colour := s.t.series(s.Colour)
 	for i := range s.Low {
 		if finite(s.Low[i]) && finite(s.High[i]) {

@@ -1,8 +1,8 @@
 // Package figure draws the figures of runs: curves, heat maps, spectra,
 // structures, and figures 2, 6 and 7 of the paper (arXiv:2503.00572). Its input
 // is plain numbers, and it does not read run directories. Every figure is drawn
-// by gonum.org/v1/plot in a light or a dark theme; equal input gives equal
-// bytes.
+// with the canvases of gonum.org/v1/plot/vg in a light or a dark theme; equal
+// input gives equal bytes.
 package figure
 
 import (

@@ -161,8 +161,8 @@ func TestTicks(t *testing.T) {
 		{999, 1001, "999 1,000 1,001"},
 	} {
 		var labels []string
-		for _, tick := range (round{}).Ticks(tt.lo, tt.hi) {
-			labels = append(labels, tick.Label)
+		for _, k := range round(tt.lo, tt.hi) {
+			labels = append(labels, k.label)
 		}
 		if got := strings.Join(labels, " "); got != tt.want {
 			t.Errorf("from %v to %v: %s, want %s", tt.lo, tt.hi, got, tt.want)

@@ -4,7 +4,6 @@ import (
 	"math"
 	"strconv"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -30,9 +29,9 @@ type heat struct {
 	whole   bool // the values are whole numbers, without decimals
 }
 
-// Plot implements plot.Plotter.
-func (h heat) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
+// plot implements plotter.
+func (h heat) plot(c draw.Canvas, p *plot) {
+	x, y := p.transforms(c)
 	inset := vg.Length(0.6)
 	if h.dense {
 		inset = -0.25 // an overlap hides the seams between cells
@@ -111,7 +110,7 @@ func hatch(c draw.Canvas, r vg.Rectangle, line draw.LineStyle) {
 
 // counted returns labels for the whole numbers from lo to hi, each moved by
 // shift. It leaves numbers out so that about `most` labels remain.
-func counted(lo, hi int, shift float64, most int) (ticks plot.ConstantTicks) {
+func counted(lo, hi int, shift float64, most int) (ticks []tick) {
 	every := 1
 	for _, e := range []int{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000} {
 		if every = e; (hi-lo)/e < most {
@@ -120,29 +119,30 @@ func counted(lo, hi int, shift float64, most int) (ticks plot.ConstantTicks) {
 	}
 	for v := lo; v <= hi; v++ {
 		if v%every == 0 || v == 1 && lo == 1 && every > 2 {
-			ticks = append(ticks, plot.Tick{Value: float64(v) + shift, Label: strconv.Itoa(v)})
+			ticks = append(ticks, tick{float64(v) + shift, strconv.Itoa(v)})
 		}
 	}
 	return ticks
 }
 
 // heatAxes returns a plot for cells: no grid, and axes that end with the cells.
-func heatAxes(t Theme, x, y string, x0, x1, y0, y1 float64) *plot.Plot {
+func heatAxes(t Theme, x, y string, x0, x1, y0, y1 float64) *plot {
 	p := axes(t, x, y)
-	p.X.LineStyle.Width, p.X.Padding, p.Y.Padding = 0, 2, 2
-	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = x0, x1, y0, y1
+	p.x.line, p.x.padding, p.y.padding = 0, 2, 2
+	p.x.cover(x0, x1)
+	p.y.cover(y0, y1)
 	if x1 >= 2 {
-		p.X.Tick.Marker = counted(int(math.Ceil(x0)), int(x1), 0, 13)
+		p.x.ticks = at(counted(int(math.Ceil(x0)), int(x1), 0, 13))
 	}
 	return p
 }
 
 // drawHeat draws cells with the scale's bar at their right.
-func drawHeat(c draw.Canvas, t Theme, p *plot.Plot, h heat, value string) {
-	p.Add(h)
+func drawHeat(c draw.Canvas, t Theme, p *plot, h heat, value string) {
+	p.plotters = append(p.plotters, h)
 	inner := draw.Crop(c, labelRoom, -76, 0, -4)
-	p.Draw(inner)
-	data := p.DataCanvas(inner)
+	p.draw(inner)
+	data := p.data(inner)
 	data.Min.X = data.Max.X + 12
 	h.scale.bar(data, t, value)
 }

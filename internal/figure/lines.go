@@ -5,7 +5,6 @@ import (
 	"image/color"
 	"slices"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -91,33 +90,32 @@ func (ch Chart) draw(c draw.Canvas, t Theme, top vg.Length) {
 	for i := range ch.Panels {
 		right = max(right, ch.Panels[i].nameWidth(t, last, longest))
 	}
-	plots := make([][]*plot.Plot, len(ch.Panels))
+	plots := make([]*plot, len(ch.Panels))
 	for i, panel := range ch.Panels {
 		p := axes(t, "", panel.YLabel)
-		p.X.Min, p.X.Max = 0, last
-		p.Y.Min, p.Y.Max = panel.extent()
+		p.x.cover(0, last)
+		p.y.cover(panel.extent())
 		if last >= 2 {
-			p.X.Tick.Marker = counted(0, int(last), 0, int((c.Max.X-c.Min.X)/50))
+			p.x.ticks = at(counted(0, int(last), 0, int((c.Max.X-c.Min.X)/50)))
 		}
-		p.Add(grid{t: t}, rules{ch.Marks, t}, levels{panel.Levels, t})
+		p.plotters = append(p.plotters, grid{t: t}, rules{ch.Marks, t}, levels{panel.Levels, t})
 		if panel.Cut() {
-			p.Add(broken{t})
+			p.plotters = append(p.plotters, broken{t})
 		}
 		for _, s := range panel.Series {
-			p.Add(curve{s, t})
+			p.plotters = append(p.plotters, curve{s, t})
 		}
 		if i == len(ch.Panels)-1 {
-			p.X.Label.Text = "epoch"
+			p.x.label = "epoch"
 		}
-		plots[i] = []*plot.Plot{p}
+		plots[i] = p
 	}
 	inner := draw.Crop(c, labelRoom, -right, 0, -top)
-	tiles := draw.Tiles{Rows: len(plots), Cols: 1, PadY: 12}
-	canvases := plot.Align(plots, tiles, inner)
-	ch.nameMarks(c, t, plots[0][0], canvases[0][0])
-	for i := range plots {
-		plots[i][0].Draw(canvases[i][0])
-		ch.Panels[i].names(c, t, plots[i][0], canvases[i][0], longest)
+	canvases := align(plots, inner, 12)
+	ch.nameMarks(c, t, plots[0], canvases[0])
+	for i, p := range plots {
+		p.draw(canvases[i])
+		ch.Panels[i].names(c, t, p, canvases[i], longest)
 	}
 }
 
@@ -170,10 +168,10 @@ func (p Panel) nameWidth(t Theme, last float64, longest vg.Length) (width vg.Len
 
 // names writes the names at the right ends of curves and levels and moves them
 // apart where they would overlap.
-func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, longest vg.Length) {
+func (p Panel) names(c draw.Canvas, t Theme, pl *plot, at draw.Canvas, longest vg.Length) {
 	const gap = 12
-	data := pl.DataCanvas(at)
-	_, y := pl.Transforms(&data)
+	data := pl.data(at)
+	_, y := pl.transforms(data)
 	type end struct {
 		name   string
 		colour color.NRGBA
@@ -183,7 +181,7 @@ func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, long
 	for _, s := range p.Series {
 		for i := len(s.Y) - 1; i >= 0; i-- {
 			if finite(s.Y[i]) {
-				ends = append(ends, end{s.ending(pl.X.Max), t.series(s.Colour), y(s.Y[i])})
+				ends = append(ends, end{s.ending(pl.x.max), t.series(s.Colour), y(s.Y[i])})
 				break
 			}
 		}
@@ -210,9 +208,9 @@ func (p Panel) names(c draw.Canvas, t Theme, pl *plot.Plot, at draw.Canvas, long
 
 // nameMarks writes the labels of the events above the chart, with one row for
 // merges and one for injections.
-func (ch Chart) nameMarks(c draw.Canvas, t Theme, p *plot.Plot, at draw.Canvas) {
-	data := p.DataCanvas(at)
-	x, _ := p.Transforms(&data)
+func (ch Chart) nameMarks(c draw.Canvas, t Theme, p *plot, at draw.Canvas) {
+	data := p.data(at)
+	x, _ := p.transforms(data)
 	for row, action := range []string{"inject", "merge"} {
 		if !slices.ContainsFunc(ch.Marks, func(m Mark) bool { return m.Action == action }) {
 			continue
@@ -237,9 +235,9 @@ type rules struct {
 	t     Theme
 }
 
-// Plot implements plot.Plotter.
-func (r rules) Plot(c draw.Canvas, p *plot.Plot) {
-	x, _ := p.Transforms(&c)
+// plot implements plotter.
+func (r rules) plot(c draw.Canvas, p *plot) {
+	x, _ := p.transforms(c)
 	line := r.t.line(r.t.Muted, 0.8)
 	line.Dashes = []vg.Length{3, 3}
 	for i, m := range r.marks {
@@ -256,9 +254,9 @@ type levels struct {
 	t   Theme
 }
 
-// Plot implements plot.Plotter.
-func (l levels) Plot(c draw.Canvas, p *plot.Plot) {
-	_, y := p.Transforms(&c)
+// plot implements plotter.
+func (l levels) plot(c draw.Canvas, p *plot) {
+	_, y := p.transforms(c)
 	line := l.t.line(l.t.Muted, 1)
 	line.Dashes = []vg.Length{6, 3}
 	for _, level := range l.all {
@@ -270,8 +268,8 @@ func (l levels) Plot(c draw.Canvas, p *plot.Plot) {
 // that does not begin at zero.
 type broken struct{ t Theme }
 
-// Plot implements plot.Plotter.
-func (b broken) Plot(c draw.Canvas, _ *plot.Plot) {
+// plot implements plotter.
+func (b broken) plot(c draw.Canvas, _ *plot) {
 	line := b.t.line(b.t.Text, 1.1)
 	for _, up := range []vg.Length{2, 6} {
 		c.StrokeLine2(line, c.Min.X-4, c.Min.Y+up, c.Min.X+4, c.Min.Y+up+4)

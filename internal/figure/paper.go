@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -52,8 +51,8 @@ func Fig2(s Spectra) Figure {
 		Name: "fig2", Title: "Singular values of W = BA during training", Caption: s.caption(n),
 		drawing: drawing{width: pageWidth, height: 340, draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "index of the singular value", 0, start, 0, float64(n))
-			p.X.Tick.Marker = counted(1, len(mean), -0.5, 16)
-			p.Y.Tick.Marker = downwards(counted(1, n, -0.5, 12), float64(n))
+			p.x.ticks = at(counted(1, len(mean), -0.5, 16))
+			p.y.ticks = at(downwards(counted(1, n, -0.5, 12), float64(n)))
 			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: true}, "singular value (log)")
 		}},
 	}
@@ -70,11 +69,10 @@ func (s Spectra) caption(shown int) string {
 		"largest are noise; such values are drawn as a thousandth. %s", values, s.Rank, s.Source)
 }
 
-// downwards is a plot.Ticker for an axis whose numbers increase downwards from
-// zero at top.
-func downwards(ticks plot.ConstantTicks, top float64) plot.ConstantTicks {
+// downwards returns the ticks of an axis whose numbers increase downwards from zero at top.
+func downwards(ticks []tick, top float64) []tick {
 	for i := range ticks {
-		ticks[i].Value = top - ticks[i].Value
+		ticks[i].value = top - ticks[i].value
 	}
 	return ticks
 }
@@ -165,8 +163,8 @@ func (g Grid) draw(c draw.Canvas, t Theme) {
 	title.Font.Weight, title.YAlign = bold, draw.YTop
 	c.FillText(title, vg.Point{X: c.Min.X + 4, Y: c.Max.Y}, g.Task)
 	p := heatAxes(t, "merges", "injections", -0.5, float64(columns)-0.5, -0.5, float64(rows)-0.5)
-	p.X.Tick.Marker = counted(0, columns-1, 0, 20)
-	p.Y.Tick.Marker = downwards(counted(0, rows-1, 0, 20), float64(rows-1))
+	p.x.ticks = at(counted(0, columns-1, 0, 20))
+	p.y.ticks = at(downwards(counted(0, rows-1, 0, 20), float64(rows-1)))
 	drawHeat(draw.Crop(c, 0, 0, 0, -16), t, p, heat{cells: cells, scale: sc, t: t}, g.Metric+" × 100")
 }
 
@@ -216,8 +214,8 @@ func Fig7(ratio [][]float64, s Source) Figure {
 			"1 is equal, orange is larger with LoR2C. " + s.String(),
 		drawing: drawing{width: pageWidth, height: 300, draw: func(c draw.Canvas, t Theme) {
 			p := heatAxes(t, "epoch", "layer", 0, float64(len(ratio)), -0.5, float64(layers)-0.5)
-			p.X.Tick.Marker = counted(1, len(ratio), -0.5, 16)
-			p.Y.Tick.Marker = counted(0, layers-1, 0, 16)
+			p.x.ticks = at(counted(1, len(ratio), -0.5, 16))
+			p.y.ticks = at(counted(0, layers-1, 0, 16))
 			drawHeat(c, t, p, heat{cells: cells, scale: sc, t: t, dense: len(cells) > 400, numbers: 2}, "ratio (log)")
 		}},
 	}

@@ -1,7 +1,6 @@
 package figure
 
 import (
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
@@ -49,10 +48,10 @@ func (cl Cloud) draw(c draw.Canvas, t Theme, s Cross) {
 	note.YAlign, note.XAlign = draw.YTop, draw.XRight
 	c.FillText(note, vg.Point{X: c.Max.X, Y: c.Max.Y}, cl.Note)
 	p := axes(t, s.XLabel, s.YLabel)
-	p.X.Min, p.X.Max = roomy(bounds(cl.X))
-	p.Y.Min, p.Y.Max = roomy(bounds(cl.Y))
-	p.Add(grid{t: t, x: true}, points{cl, t})
-	p.Draw(draw.Crop(c, labelRoom, -4, 0, -20))
+	p.x.cover(roomy(bounds(cl.X)))
+	p.y.cover(roomy(bounds(cl.Y)))
+	p.plotters = append(p.plotters, grid{t: t, x: true}, points{cl, t})
+	p.draw(draw.Crop(c, labelRoom, -4, 0, -20))
 }
 
 // roomy returns a range widened by a twentieth at both ends.
@@ -64,9 +63,9 @@ type points struct {
 	t Theme
 }
 
-// Plot implements plot.Plotter.
-func (s points) Plot(c draw.Canvas, p *plot.Plot) {
-	x, y := p.Transforms(&c)
+// plot implements plotter.
+func (s points) plot(c draw.Canvas, p *plot) {
+	x, y := p.transforms(c)
 	ink := s.t.event(s.Action)
 	faint := ink
 	faint.A = 150

@@ -65,13 +65,13 @@ func (s SpectraGrid) draw(c draw.Canvas, t Theme, columns, rows int, axes spectr
 
 // roundUp returns the first tick of an axis from zero that is not below v.
 func roundUp(v float64) float64 {
-	ticks := (round{}).Ticks(0, v)
+	ticks := round(0, v)
 	if len(ticks) < 2 {
 		return v
 	}
-	last := ticks[len(ticks)-1].Value
+	last := ticks[len(ticks)-1].value
 	if last < v*(1-1e-9) {
-		last += ticks[1].Value - ticks[0].Value
+		last += ticks[1].value - ticks[0].value
 	}
 	return last
 }
@@ -89,24 +89,24 @@ func (m ModuleSpectra) draw(c draw.Canvas, t Theme, a spectraAxes) {
 	if m.Merged {
 		ink = t.Merge
 	}
-	plot := draw.Crop(c, 0, 0, 0, -14)
-	x := func(i int) vg.Length { return plot.X((float64(i) + 0.5) / float64(a.most)) }
-	y := func(v float64) vg.Length { return plot.Y(v / a.top) }
+	inside := draw.Crop(c, 0, 0, 0, -14)
+	x := func(i int) vg.Length { return inside.X((float64(i) + 0.5) / float64(a.most)) }
+	y := func(v float64) vg.Length { return inside.Y(v / a.top) }
 	number := t.text(8.5, t.Muted)
-	for _, tick := range (round{}).Ticks(0, a.top) {
-		c.StrokeLine2(t.line(t.Grid, 0.7), plot.Min.X, y(tick.Value), plot.Max.X, y(tick.Value))
+	for _, k := range round(0, a.top) {
+		c.StrokeLine2(t.line(t.Grid, 0.7), inside.Min.X, y(k.value), inside.Max.X, y(k.value))
 		if a.y {
 			number.XAlign, number.YAlign = draw.XRight, middle
-			c.FillText(number, vg.Point{X: plot.Min.X - 4, Y: y(tick.Value)}, tick.Label)
+			c.FillText(number, vg.Point{X: inside.Min.X - 4, Y: y(k.value)}, k.label)
 		}
 	}
 	if a.x {
 		number.XAlign, number.YAlign = draw.XCenter, draw.YTop
-		for _, tick := range counted(1, a.most, -1, 9) {
-			c.FillText(number, vg.Point{X: x(int(tick.Value)), Y: plot.Min.Y - 4}, tick.Label)
+		for _, k := range counted(1, a.most, -1, 9) {
+			c.FillText(number, vg.Point{X: x(int(k.value)), Y: inside.Min.Y - 4}, k.label)
 		}
 	}
-	c.StrokeLine2(t.line(t.Muted, 0.6), plot.Min.X, plot.Min.Y, plot.Max.X, plot.Min.Y)
+	c.StrokeLine2(t.line(t.Muted, 0.6), inside.Min.X, inside.Min.Y, inside.Max.X, inside.Min.Y)
 	for i, values := range m.Values {
 		var line []vg.Point
 		for j, v := range values {

@@ -59,7 +59,7 @@ func HeatStrip(s Strip) Figure {
 	height := 60 + 17*vg.Length(s.Layers)
 	draw := func(c draw.Canvas, t Theme) {
 		p := heatAxes(t, "epoch", "layer", 0, start, -0.5, float64(s.Layers)-0.5)
-		p.Y.Tick.Marker = counted(0, s.Layers-1, 0, 33)
+		p.y.ticks = at(counted(0, s.Layers-1, 0, 33))
 		drawHeat(c, t, p, heat{cells: cells, scale: scale{lo: lo, hi: hi, stops: viridis}, t: t, numbers: 3, whole: whole},
 			s.Score)
 	}

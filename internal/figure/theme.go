@@ -3,8 +3,12 @@ package figure
 import (
 	"image/color"
 	"strings"
+	"sync"
 
+	"codeberg.org/go-fonts/liberation/liberationsansbold"
+	"codeberg.org/go-fonts/liberation/liberationsansregular"
 	xfont "golang.org/x/image/font"
+	"golang.org/x/image/font/opentype"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
@@ -12,6 +16,27 @@ import (
 )
 
 const bold = xfont.WeightBold
+
+// sans is the font of figures.
+var sans = font.Font{Typeface: "Liberation", Variant: "Sans"}
+
+// fonts returns sans in both weights. It reads them at the first text, and not when the program starts.
+var fonts = sync.OnceValue(func() *font.Cache {
+	var faces font.Collection
+	for _, weight := range []struct {
+		xfont.Weight
+		ttf []byte
+	}{{xfont.WeightNormal, liberationsansregular.TTF}, {bold, liberationsansbold.TTF}} {
+		face, err := opentype.Parse(weight.ttf)
+		if err != nil {
+			panic("figure: a font of this program cannot be read: " + err.Error())
+		}
+		own := sans
+		own.Weight = weight.Weight
+		faces = append(faces, font.Face{Font: own, Face: face})
+	}
+	return font.NewCache(faces)
+})
 
 // middle is the alignment that puts the middle of digits and capitals at a
 // point. gonum's YCenter uses the whole height of the font, which puts digits
@@ -63,11 +88,7 @@ func (t Theme) event(action string) color.NRGBA {
 
 // text returns the style of a text of the given size in points.
 func (t Theme) text(size vg.Length, c color.Color) text.Style {
-	return text.Style{
-		Color:   c,
-		Font:    font.Font{Typeface: "Liberation", Variant: "Sans", Size: size},
-		Handler: text.Plain{Fonts: font.DefaultCache},
-	}
+	return text.Style{Color: c, Font: font.From(sans, size), Handler: text.Plain{Fonts: fonts()}}
 }
 
 // title returns the style of the title of a figure in its own file.
