@@ -109,8 +109,7 @@ func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.P
 	copyValues(dev, n.Head(), head)
 	for _, p := range append(m.Params(), n.Head()...) {
 		v := p.Values(dev)
-		checkpoint.Round(v, d)
-		if i := firstNotFinite(v); i >= 0 {
+		if i := checkpoint.Round(v, d); i >= 0 {
 			return fmt.Errorf("adapter: export: value %d of %s is out of the range of %s", i, p.Name, strings.ToLower(string(d)))
 		}
 		p.Upload(dev, v)
@@ -140,14 +139,4 @@ func copyValues(dev compute.Device, to, from []*tape.Param) {
 	for i, p := range to {
 		p.Upload(dev, from[i].Values(dev))
 	}
-}
-
-// firstNotFinite returns the index of the first infinity or NaN, or -1.
-func firstNotFinite(v []float32) int {
-	for i, x := range v {
-		if x-x != 0 {
-			return i
-		}
-	}
-	return -1
 }

@@ -84,9 +84,9 @@ func toHalf(f float32) uint16 {
 	return sign | uint16((magnitude-(127-15)<<23+0xfff+magnitude>>13&1)>>13)
 }
 
-// Round rounds values in place to the nearest that a tensor of type d, which is
-// F32, BF16 or F16, can have.
-func Round(values []float32, d DType) {
+// Round rounds values in place to the nearest that a tensor of type d, which is F32, BF16 or F16, can have. It returns
+// the index of the first value that is then not finite, as one outside the range of d, or -1 if all are finite.
+func Round(values []float32, d DType) int {
 	for i, v := range values {
 		switch d {
 		case BF16:
@@ -95,6 +95,19 @@ func Round(values []float32, d DType) {
 			values[i] = fromHalf(toHalf(v))
 		}
 	}
+	return firstNotFinite(values)
+}
+
+// firstNotFinite returns the index of the first value that is not finite, or -1
+// if all values are finite.
+func firstNotFinite(values []float32) int {
+	const exponent = 0x7f800000 // all bits are set in infinities and NaN
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
 }
 
 // ints decodes raw, which contains little-endian elements of type d, into dst.

@@ -95,9 +95,9 @@ func TestUnreadableTypes(t *testing.T) {
 		`checkpoint: read mem: tensor "d" is [0 3] with 0 elements; 1 are expected`)
 	wantError(t, intsErr, `checkpoint: read mem: tensor "a" is F8_E4M3; an integer type is expected`)
 	wantError(t, largeErr,
-		`checkpoint: read mem: tensor "c": element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
-	wantError(t, noneErr, `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
-	wantError(t, f.ReadInto(nil, "x"), `checkpoint: read mem: there is no tensor "x"; the file has 4 others`)
+		`checkpoint: read mem: tensor "c" cannot be read: element 0 is 9223372036854775808; at most 9223372036854775807 is readable`)
+	wantError(t, noneErr, `checkpoint: read mem: tensor "x" is missing; the file has 4 others`)
+	wantError(t, f.ReadInto(nil, "x"), `checkpoint: read mem: tensor "x" is missing; the file has 4 others`)
 }
 
 // TestHalfRoundsToNearestEven compares toHalf with the nearer of two neighbouring halves, for every finite half, its
@@ -140,6 +140,7 @@ func TestHalfRoundsToNearestEven(t *testing.T) {
 }
 
 // TestRound: a rounded value is the one that is read back after it was written with the type.
+// TestRound: Round gives the values that are read from a file of the type, and finds the first that is not finite.
 func TestRound(t *testing.T) {
 	values := []float32{1.0001, -3.14159, 1e-6, 65504, 0.1, -1e-8}
 	for _, d := range []DType{F32, BF16, F16} {
@@ -155,8 +156,18 @@ func TestRound(t *testing.T) {
 		if err := f.ReadInto(read, "x"); err != nil {
 			t.Fatal(err)
 		}
-		if Round(rounded, d); !slices.Equal(rounded, read) {
-			t.Errorf("%s: rounded to %v, read as %v", d, rounded, read)
+		if i := Round(rounded, d); !slices.Equal(rounded, read) || i != -1 {
+			t.Errorf("%s: rounded to %v, read as %v; value %d is not finite", d, rounded, read, i)
+		}
+	}
+	for _, c := range []struct {
+		d    DType
+		last float32
+		want int
+	}{{F32, 3e38, -1}, {BF16, 3e38, -1}, {F16, 65519, -1}, {F16, 65520, 2}, {BF16, math.MaxFloat32, 2},
+		{F32, float32(math.Inf(-1)), 2}, {F32, float32(math.NaN()), 2}} {
+		if got := Round([]float32{1, -2, c.last}, c.d); got != c.want {
+			t.Errorf("%g as %s: value %d is not finite; want %d", c.last, c.d, got, c.want)
 		}
 	}
 }

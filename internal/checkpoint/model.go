@@ -257,7 +257,7 @@ func (m *Model) Close() error {
 func (m *Model) find(name string) (*File, error) {
 	f := m.home[name]
 	if f == nil {
-		return nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the model has %s", m.dir,
+		return nil, fmt.Errorf("checkpoint: read %s: tensor %s is missing; the model has %s", m.dir,
 			place.Quote(name), place.Count(len(m.home), "other", "others"))
 	}
 	return f, nil

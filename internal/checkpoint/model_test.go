@@ -60,7 +60,7 @@ func checkModel(t *testing.T, dir string) {
 	m.Drop("x")
 	_, intsErr := m.ReadInts("x")
 	for _, err := range []error{intsErr, m.ReadInto(nil, "x")} {
-		wantError(t, err, "checkpoint: read "+dir+`: there is no tensor "x"; the model has 3 others`)
+		wantError(t, err, "checkpoint: read "+dir+`: tensor "x" is missing; the model has 3 others`)
 	}
 	if err := m.Close(); err != nil {
 		t.Error(err)

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -141,18 +140,6 @@ func (f *File) ReadFinite(dst []float32, name string) error {
 		indexOf(i, f.tensors[name].shape), ErrNotFinite)
 }
 
-// firstNotFinite returns the index of the first value that is not finite, or -1
-// if all values are finite.
-func firstNotFinite(values []float32) int {
-	const exponent = 0x7f800000 // all bits are set in infinities and NaN
-	for i, v := range values {
-		if math.Float32bits(v)&exponent == exponent {
-			return i
-		}
-	}
-	return -1
-}
-
 // indexOf converts an offset in a row-major array of the given shape into one
 // index per dimension.
 func indexOf(i int, shape []int) []int {
@@ -176,7 +163,7 @@ func (f *File) ReadInts(name string) ([]int64, error) {
 	dst := make([]int64, e.elements())
 	err = f.guard(name, func() error {
 		if err := ints(dst, e.dtype, raw); err != nil {
-			return fmt.Errorf("checkpoint: read %s: tensor %s: %w", f.path, place.Quote(name), err)
+			return f.fault(name, "cannot be read: %w", err)
 		}
 		return nil
 	})
@@ -241,8 +228,7 @@ func (f *File) find(name string) (entry, []byte, error) {
 	}
 	e, ok := f.tensors[name]
 	if !ok {
-		return e, nil, fmt.Errorf("checkpoint: read %s: there is no tensor %s; the file has %s", f.path,
-			place.Quote(name), place.Count(len(f.tensors), "other", "others"))
+		return e, nil, f.fault(name, "is missing; the file has %s", place.Count(len(f.tensors), "other", "others"))
 	}
 	return e, f.data[e.begin:e.end], nil
 }
@@ -256,8 +242,7 @@ func (f *File) guard(name string, read func() error) (err error) {
 		switch r := recover().(type) {
 		case nil:
 		case interface{ Addr() uintptr }:
-			err = fmt.Errorf("checkpoint: read %s: the bytes of tensor %s are gone; leave the file alone while it is read",
-				f.path, place.Quote(name))
+			err = f.fault(name, "is no longer in the file; leave the file alone while it is read")
 		default:
 			panic(r)
 		}

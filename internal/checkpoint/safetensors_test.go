@@ -285,7 +285,7 @@ func TestTruncatedWhileOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantError(t, f.ReadInto(make([]float32, 1<<16), "a"),
-		"checkpoint: read "+path+`: the bytes of tensor "a" are gone; leave the file alone while it is read`)
+		"checkpoint: read "+path+`: tensor "a" is no longer in the file; leave the file alone while it is read`)
 }
 
 // BenchmarkReadInto reads 100 MB of F32 from a file in the system's cache.
