@@ -39,7 +39,7 @@ func (r *run) save() error {
 		if err := adapter.Save(tmp, r.dev, r.description, r.stepper.Method, r.stepper.Model.Head()); err != nil {
 			return err
 		}
-		if err := saveMoments(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
+		if err := saveOptimizer(filepath.Join(tmp, optimizerFile), r.stepper); err != nil {
 			return err
 		}
 		if err := r.identity.Write(tmp); err != nil {
@@ -81,21 +81,31 @@ const (
 	methodState = "state."
 )
 
-// saveMoments writes AdamW's moments and the state of the method to a safetensors file.
-func saveMoments(path string, s *Stepper) error {
-	var tensors []checkpoint.Tensor
+// stored is a tensor of the optimizer's file.
+type stored struct {
+	name  string
+	value compute.Tensor
+}
+
+// optimizerTensors returns the tensors of the optimizer's file: two moments of each parameter, and the state of the
+// method.
+func optimizerTensors(s *Stepper) (all []stored) {
 	for _, p := range s.Opt.Moments() {
-		for _, t := range []struct {
-			kind  string
-			value compute.Tensor
-		}{{firstMoment, p.First}, {secondMoment, p.Second}} {
-			values := make([]float32, t.value.Shape.Len())
-			s.Dev.Download(values, t.value)
-			tensors = append(tensors, checkpoint.Tensor{Name: t.kind + p.Name, Shape: t.value.Shape, Data: values})
-		}
+		all = append(all, stored{firstMoment + p.Name, p.First}, stored{secondMoment + p.Name, p.Second})
 	}
 	for _, p := range s.Method.State() {
-		tensors = append(tensors, checkpoint.Tensor{Name: methodState + p.Name, Shape: p.Value.Shape, Data: p.Values(s.Dev)})
+		all = append(all, stored{methodState + p.Name, p.Exact()})
+	}
+	return all
+}
+
+// saveOptimizer writes the optimizer's file.
+func saveOptimizer(path string, s *Stepper) error {
+	var tensors []checkpoint.Tensor
+	for _, t := range optimizerTensors(s) {
+		values := make([]float32, t.value.Shape.Len())
+		s.Dev.Download(values, t.value)
+		tensors = append(tensors, checkpoint.Tensor{Name: t.name, Shape: t.value.Shape, Data: values})
 	}
 	if err := s.Dev.Err(); err != nil {
 		return err
@@ -120,52 +130,38 @@ func (r *run) restore(dir string, saved *adapter.Saved) error {
 	if r.gradients != nil {
 		r.gradients.restore(r.state.Gradients, r.state.GradientSteps)
 	}
-	return restoreMoments(filepath.Join(dir, optimizerFile), r.stepper)
+	return restoreOptimizer(filepath.Join(dir, optimizerFile), r.stepper)
 }
 
-// restoreMoments reads a file that saveMoments wrote. It returns an error if a moment is
-// missing or has another shape, or a value that a moment cannot have.
-func restoreMoments(path string, s *Stepper) error {
+// restoreOptimizer reads a file that saveOptimizer wrote. It returns an error if a tensor is missing or has another
+// shape, or a value that it cannot have.
+func restoreOptimizer(path string, s *Stepper) error {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	kept := s.Method.State()
-	if got, want := len(f.Names()), 2*len(s.Opt.Params())+len(kept); got != want {
-		return fmt.Errorf("train: resume %s: it has %d tensors; want %d, two moments of each parameter and %d of the method",
-			path, got, want, len(kept))
+	fault := func(format string, a ...any) error {
+		return fmt.Errorf("train: resume %s: %w", path, fmt.Errorf(format, a...))
 	}
-	for _, p := range kept {
-		values := make([]float32, p.Value.Shape.Len())
-		if err := readMoment(f, methodState+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
-		}
-		s.Dev.Upload(p.Value, values)
+	all := optimizerTensors(s)
+	if got := len(f.Names()); got != len(all) {
+		return fault("it has %d tensors; want %d, two moments of each parameter and %d of the method",
+			got, len(all), len(s.Method.State()))
 	}
-	for _, p := range s.Opt.Moments() {
-		values := make([]float32, p.Value.Shape.Len())
-		if err := readMoment(f, firstMoment+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
+	for _, t := range all {
+		if _, got, ok := f.Info(t.name); !ok || !slices.Equal(got, t.value.Shape) {
+			return fault("%s has shape %v; want %v, the shape of the parameter", t.name, got, []int(t.value.Shape))
 		}
-		s.Dev.Upload(p.First, values)
-		if err := readMoment(f, secondMoment+p.Name, p.Value.Shape, values); err != nil {
-			return fmt.Errorf("train: resume %s: %w", path, err)
+		values := make([]float32, t.value.Shape.Len())
+		if err := f.ReadFinite(values, t.name); err != nil {
+			return fault("%w", err)
 		}
-		if i := slices.IndexFunc(values, func(x float32) bool { return x < 0 }); i >= 0 {
-			return fmt.Errorf("train: resume %s: element %d of %s is %g; want 0 or more, because it is a mean of squares",
-				path, i, secondMoment+p.Name, values[i])
+		if i := slices.IndexFunc(values, func(x float32) bool { return x < 0 }); i >= 0 &&
+			strings.HasPrefix(t.name, secondMoment) {
+			return fault("element %d of %s is %g; want 0 or more, because it is a mean of squares", i, t.name, values[i])
 		}
-		s.Dev.Upload(p.Second, values)
+		s.Dev.Upload(t.value, values)
 	}
 	return s.Dev.Err()
-}
-
-// readMoment reads a moment into values. It returns an error if the moment does not
-// have the given shape or a value is not finite.
-func readMoment(f *checkpoint.File, name string, shape compute.Shape, values []float32) error {
-	if _, got, ok := f.Info(name); !ok || !slices.Equal(got, shape) {
-		return fmt.Errorf("%s has shape %v; want %v, the shape of the parameter", name, got, []int(shape))
-	}
-	return f.ReadFinite(values, name)
 }
