@@ -23,16 +23,21 @@ var hubName = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$`)
 // one. Find downloads nothing.
 func Find(name string) (string, error) {
 	info, err := os.Stat(name)
-	if err == nil && info.Mode().IsRegular() {
+	switch {
+	case err != nil && hubName.MatchString(name):
+		return fromCache(name)
+	case err == nil && info.Mode().IsRegular():
 		want := "want the folder of a model, which has a config.json"
 		if how := checkpoint.Foreign(name); how != "" {
 			want = "lor2c reads folders with safetensors; " + how
 		}
 		return "", place.Mistake(fmt.Errorf("model: open %s: it is a file; %s", name, want))
 	}
-	if err == nil || !hubName.MatchString(name) {
-		return name, nil
-	}
+	return name, nil
+}
+
+// fromCache returns the directory of the model called name in the cache of the hub.
+func fromCache(name string) (string, error) {
 	cache := hubCache()
 	repo := "models--" + strings.ReplaceAll(name, "/", "--")
 	repos := []string{repo}
