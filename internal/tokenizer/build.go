@@ -149,7 +149,7 @@ func (b *builder) allAdded(cfg *config) (added []addedToken, known map[string]bo
 
 // rolesOf returns which tokens of the whole vocabulary begin and end a text, and which are special.
 func (b *builder) rolesOf(all *vocab, added []addedToken) roles {
-	r := roles{bos: -1, eos: -1, special: map[int32]bool{}, ids: all.ids}
+	r := roles{bos: -1, eos: -1, unk: -1, special: map[int32]bool{}, ids: all.ids}
 	for _, a := range added {
 		if a.Special {
 			r.special[a.id] = true
@@ -158,7 +158,7 @@ func (b *builder) rolesOf(all *vocab, added []addedToken) roles {
 	for _, named := range []struct {
 		id    *int32
 		token *addedToken
-	}{{&r.bos, b.names.Bos}, {&r.eos, b.names.Eos}} {
+	}{{&r.bos, b.names.Bos}, {&r.eos, b.names.Eos}, {&r.unk, b.names.Unk}} {
 		if named.token == nil {
 			continue
 		}

@@ -216,9 +216,9 @@ func (t *Tokenizer) SpecialTokens() []string {
 
 // roles has the purposes of the tokens of a tokenizer.
 type roles struct {
-	bos, eos int32
-	special  map[int32]bool
-	ids      map[string]int32 // of every token, added tokens included
+	bos, eos, unk int32
+	special       map[int32]bool
+	ids           map[string]int32 // of every token, added tokens included
 }
 
 // Files returns the content of the files that the tokenizer was read from, by

@@ -11,12 +11,17 @@ type wordPattern func(s string, i int) int
 // RE2 has no lookahead and a backtracking engine is slower than all the rest of
 // encoding together.
 var wordRules = map[string]wordPattern{
-	gpt2Pattern: wordEnd,
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: llamaWordEnd,
-	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`:      qwenWordEnd,
+	gpt2Pattern: wordEnd, llama3Pattern: llamaWordEnd, qwen2Pattern: qwenWordEnd,
 }
 
-const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+const (
+	gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+	// lineWordEnd says what the two parts that stand around the rule for numbers find.
+	linePatternStart = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|`
+	linePatternEnd   = `| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+	llama3Pattern    = linePatternStart + `\p{N}{1,3}` + linePatternEnd
+	qwen2Pattern     = linePatternStart + `\p{N}` + linePatternEnd
+)
 
 // llamaWordEnd is the pattern of Llama 3, with numbers of up to three digits.
 func llamaWordEnd(s string, i int) int { return lineWordEnd(s, i, 3) }
