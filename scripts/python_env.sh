@@ -11,7 +11,7 @@ fail() {
 }
 
 works() {
-  "$1" -c 'import torch, peft, transformers, safetensors, pytest, nbclient, ipykernel, matplotlib' 2>/dev/null
+  "$1" -c 'import torch, gguf, peft, transformers, safetensors, pytest, nbclient, ipykernel, matplotlib' 2>/dev/null
 }
 
 if [ -n "${LOR2C_PYTHON:-}" ]; then

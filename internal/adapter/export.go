@@ -20,13 +20,25 @@ const (
 	FormatMergedNF4 = "merged-nf4" // the same, with the weights of linear layers in four bits as bitsandbytes stores them
 	FormatLoRA      = "lora"       // a LoRA adapter of PEFT that does the same
 	FormatONNX      = "onnx"       // an encoder with its head and adapter as an ONNX model
+	FormatGGUF      = "gguf"       // a decoder with the adapter in its weights, for llama.cpp
+	FormatGGUFLoRA  = "gguf-lora"  // a LoRA adapter that does the same, for llama.cpp
 )
 
 // Formats lists the formats of an export.
-var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA, FormatONNX}
+var Formats = []string{FormatPEFT, FormatMerged, FormatMergedNF4, FormatLoRA, FormatONNX, FormatGGUF, FormatGGUFLoRA}
 
-// IsMerged reports whether a format is a model directory.
-func IsMerged(format string) bool { return format == FormatMerged || format == FormatMergedNF4 }
+// IsMerged reports whether a format is a whole model that has the precision of the base model's weights, or another.
+func IsMerged(format string) bool {
+	return format == FormatMerged || format == FormatMergedNF4 || format == FormatGGUF
+}
+
+// InOneFile reports whether a format is a file of another program beside a model card, and not a directory that lor2c
+// reads.
+func InOneFile(format string) bool {
+	return format == FormatONNX || isGGUF(format)
+}
+
+func isGGUF(format string) bool { return format == FormatGGUF || format == FormatGGUFLoRA }
 
 // CheckExport returns an error if an adapter cannot be exported in a format, as far as its description shows that.
 func CheckExport(d Description, format string) error {
@@ -47,6 +59,12 @@ func CheckExport(d Description, format string) error {
 			FormatMerged)
 	case format == FormatONNX && m.graph:
 		return nil
+	case isGGUF(format) && !decoder:
+		return refuse("GGUF files are written for decoders, and the base is a " + d.Base.Type + " encoder; want " +
+			FormatONNX)
+	case isGGUF(format) && unfolded != "":
+		return refuse(unfolded + ", and llama.cpp has only changes of weights; want lor2c serve, which computes with the " +
+			"adapter itself, or an adapter of LoRA")
 	case format == FormatPEFT && m.library != FormatPEFT && unfolded == "":
 		return refuse("PEFT does not read such adapters; want " + FormatMerged + ", or " + FormatLoRA +
 			" if the method adds low-rank products")
@@ -78,9 +96,9 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 	switch format {
 	case FormatPEFT:
 		f.Config, f.Structure = saved.Method, saved.Structure
-	case FormatMerged, FormatMergedNF4, FormatONNX:
+	case FormatMerged, FormatMergedNF4, FormatONNX, FormatGGUF:
 		f.Config = NewConfig("full")
-	case FormatLoRA:
+	case FormatLoRA, FormatGGUFLoRA:
 		f.Config, f.updates, err = AsLoRA(dev, m.(Folder))
 	}
 	if err != nil {
@@ -94,9 +112,9 @@ func NewForm(dev compute.Device, saved *Saved, m Method, format string) (f Form,
 func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.Param, d checkpoint.DType) error {
 	var err error
 	switch f.format {
-	case FormatMerged, FormatMergedNF4, FormatONNX:
+	case FormatMerged, FormatMergedNF4, FormatONNX, FormatGGUF:
 		err = Merge(dev, f.folder(), n)
-	case FormatLoRA:
+	case FormatLoRA, FormatGGUFLoRA:
 		err = Fill(dev, m, f.updates)
 	default:
 		copyValues(dev, m.Params(), f.from.Params())
@@ -109,7 +127,11 @@ func (f Form) Fill(dev compute.Device, m Method, n model.Network, head []*tape.P
 	copyValues(dev, n.Head(), head)
 	for _, p := range append(m.Params(), n.Head()...) {
 		v := p.Values(dev)
-		if i := checkpoint.Round(v, d); i >= 0 {
+		as := d
+		if f.format == FormatGGUF && len(p.Value.Shape) == 1 { // a GGUF file has vectors in float32
+			as = checkpoint.F32
+		}
+		if i := checkpoint.Round(v, as); i >= 0 {
 			return fmt.Errorf("adapter: export: value %d of %s is out of the range of %s", i, p.Name, strings.ToLower(string(d)))
 		}
 		p.Upload(dev, v)

@@ -188,6 +188,12 @@ func TestCheckExport(t *testing.T) {
 		{adapter.NewConfig("lora"), "llama", adapter.FormatONNX, "adapter: export lora as onnx: ONNX models are written " +
 			"for encoders, and the base is a llama decoder; want merged"},
 		{adapter.NewConfig("lor2c"), "mpnet", adapter.FormatONNX, "<nil>"},
+		{adapter.NewConfig("dora"), "qwen3", adapter.FormatGGUF, "<nil>"},
+		{adapter.NewConfig("lora"), "roberta", adapter.FormatGGUFLoRA, "adapter: export lora as gguf-lora: GGUF files are " +
+			"written for decoders, and the base is a roberta encoder; want onnx"},
+		{adapter.NewConfig("lor2c"), "llama", adapter.FormatGGUF, "adapter: export lor2c as gguf: a module adds to the " +
+			"output of a whole layer and not to that of a linear layer, and llama.cpp has only changes of weights; want lor2c " +
+			"serve, which computes with the adapter itself, or an adapter of LoRA"},
 		{adapter.NewConfig("adamix"), "bert", adapter.FormatMerged, "adapter: export adamix as merged: an adapter with " +
 			"method.form adapter cannot be merged into base weights, unlike one with lora"},
 		{adapter.NewConfig("adamix"), "bert", adapter.FormatPEFT, "adapter: export adamix as peft: PEFT does not read such " +

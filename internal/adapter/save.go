@@ -65,13 +65,18 @@ func SaveBeside(dir string, d Description, head bool, library, load string) erro
 	if err := writeModelConfig(dir, d, head); err != nil {
 		return err
 	}
-	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s. The base model and the adapter are in one %s model.",
-		d.Merged, d.Task.Name, library)
-	readme := cardText(d, d.Merged, head, library, made, load)
-	if err := os.WriteFile(filepath.Join(dir, "README.md"), readme, 0o666); err != nil {
+	if err := SaveCard(dir, d, head, library, load); err != nil {
 		return err
 	}
 	return saveTokenizer(dir, d)
+}
+
+// SaveCard writes the model card of a file that has the adapter d in the form of a library, with the base model or
+// beside it. The card ends with load.
+func SaveCard(dir string, d Description, head bool, library, load string) error {
+	made := fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s. The file is for %s.", d.Merged, d.Task.Name, library)
+	readme := cardText(d, d.Merged, head, library, made, load)
+	return os.WriteFile(filepath.Join(dir, "README.md"), readme, 0o666)
 }
 
 func saveTokenizer(dir string, d Description) error {

@@ -89,6 +89,9 @@ var layers = []struct {
 			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint", "internal/nf4",
 			"internal/bitsandbytes"}},
 	{"internal/onnx", []string{"internal/compute", "internal/tape", "internal/model", "internal/adapter"}},
+	{"internal/gguf", []string{
+		"internal/tokenizer", "internal/compute", "internal/model", "internal/adapter", "internal/checkpoint",
+	}},
 	{"internal/generate",
 		[]string{"internal/place", "internal/infile", "internal/strictjson", "internal/tokenizer", "internal/compute",
 			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
@@ -110,6 +113,7 @@ var layers = []struct {
 		"internal/dataset", "internal/chat", "internal/instruct",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
 		"internal/optim", "internal/config", "internal/nf4", "internal/bitsandbytes", "internal/onnx",
+		"internal/gguf",
 	}},
 	{"internal/predict", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",

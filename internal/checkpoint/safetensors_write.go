@@ -128,13 +128,7 @@ func encodeJSON(v any) []byte {
 func (t Tensor) writeData(w io.Writer) error {
 	switch data := t.Data.(type) {
 	case []float32:
-		narrow := map[DType]func(float32) uint16{BF16: toBrain, F16: toHalf}[t.DType]
-		if narrow == nil {
-			return writeChunks(w, data, nil)
-		}
-		return writeChunks(w, data, func(b []byte, f float32) []byte {
-			return binary.LittleEndian.AppendUint16(b, narrow(f))
-		})
+		return WriteValues(w, data, t.DType)
 	case []int32:
 		return writeChunks(w, data, nil)
 	case []int64:
@@ -142,6 +136,18 @@ func (t Tensor) writeData(w io.Writer) error {
 	}
 	_, err := w.Write(t.Data.([]uint8))
 	return err
+}
+
+// WriteValues writes values as little-endian elements of type d, which is F32, BF16 or F16; the last two are rounded to
+// nearest even. Errors are those of w, unchanged.
+func WriteValues(w io.Writer, values []float32, d DType) error {
+	narrow := map[DType]func(float32) uint16{BF16: toBrain, F16: toHalf}[d]
+	if narrow == nil {
+		return writeChunks(w, values, nil)
+	}
+	return writeChunks(w, values, func(b []byte, f float32) []byte {
+		return binary.LittleEndian.AppendUint16(b, narrow(f))
+	})
 }
 
 // writeChunks encodes data through a bounded buffer, so that saving a model

@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/gguf"
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/nf4"
@@ -39,9 +40,10 @@ const driftRows = 32
 
 // Export writes the adapter in dir to out, a directory that does not exist, in a format of package adapter, and
 // compares what both compute. c is the run file of the adapter's run. dev computes in float32. A merged model has the
-// precision of the base model's weights. The adapter of a quantised base is merged into the values that the base has in
-// four bits.
-func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out, format string) (*Exported, error) {
+// given precision, or if that is empty, the one of the base model's weights. The adapter of a quantised base is merged
+// into the values that the base has in four bits.
+func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out, format string,
+	precision checkpoint.DType) (*Exported, error) {
 	if err := vacant(out); err != nil {
 		return nil, err
 	}
@@ -60,6 +62,17 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	if err != nil {
 		return nil, err
 	}
+	if adapter.IsMerged(format) {
+		if e.Precision = precision; precision == "" {
+			if e.Precision, err = precisionOf(s.Dir); err != nil {
+				return nil, err
+			}
+		}
+	}
+	header, err := s.headerGGUF(dir, saved.Base.Path, format, e.Precision)
+	if err != nil {
+		return nil, err
+	}
 	d, err := s.load(ctx, "dev", false)
 	if err != nil {
 		return nil, err
@@ -67,11 +80,6 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	from, err := s.restored(dev, dir, saved)
 	if err != nil {
 		return nil, blame(dev, "export "+dir, err)
-	}
-	if adapter.IsMerged(format) {
-		if e.Precision, err = precisionOf(s.Dir); err != nil {
-			return nil, err
-		}
 	}
 	to, form, err := s.reformed(dev, from, saved, format, e.Precision)
 	if err != nil {
@@ -88,13 +96,13 @@ func Export(ctx context.Context, c *config.Config, dev compute.Device, dir, out,
 	description := saved.Description
 	description.Method, description.Base.Dir, description.DType = form, s.Dir, e.Precision
 	description.Tokenizer, description.Packed = s.Tokenizer.Files(), packed
-	if adapter.IsMerged(format) || format == adapter.FormatONNX {
+	if adapter.IsMerged(format) || adapter.InOneFile(format) {
 		description.Merged = e.Method
 	}
 	if packed != nil {
 		e.Precision = bitsandbytes.NF4
 	}
-	return e, writeExport(out, to, description, saved.Identity, format)
+	return e, writeExport(out, to, description, saved.Identity, format, header)
 }
 
 // loadONNX is the end of the model card of an ONNX model.
@@ -102,23 +110,34 @@ const loadONNX = "`onnxruntime.InferenceSession` loads model.onnx. Its inputs ar
 	"tokenizer returns, with the padding at the end, and its output is the logits."
 
 // writeExport writes the method and the head of to, and what they were trained from if that is known, to a new
-// directory.
-func writeExport(out string, to *Stepper, d adapter.Description, from *identity.Manifest, format string) error {
+// directory. header is that of a model in GGUF.
+func writeExport(out string, to *Stepper, d adapter.Description, from *identity.Manifest, format string,
+	header *gguf.File) error {
 	return checkpoint.WriteDir(out, func(tmp string) error {
 		if from != nil {
 			if err := from.Write(tmp); err != nil {
 				return err
 			}
 		}
-		if format != adapter.FormatONNX {
-			return adapter.Save(tmp, to.Dev, d, to.Method, to.Model.Head())
+		switch format {
+		case adapter.FormatGGUF:
+			return writeGGUF(tmp, header, to, d)
+		case adapter.FormatGGUFLoRA:
+			return writeGGUFLoRA(tmp, to, d)
+		case adapter.FormatONNX:
+			return writeONNX(tmp, to, d)
 		}
-		if err := adapter.SaveBeside(tmp, d, true, "onnx", loadONNX); err != nil {
-			return err
-		}
-		graph := onnx.Encoder(to.Dev, to.Model.(*model.Encoder), adapter.Paths(to.Method))
-		return errors.Join(graph.Save(tmp, onnx.Inline), to.Dev.Err())
+		return adapter.Save(tmp, to.Dev, d, to.Method, to.Model.Head())
 	})
+}
+
+// writeONNX writes the encoder of to with its head and its method into tmp.
+func writeONNX(tmp string, to *Stepper, d adapter.Description) error {
+	if err := adapter.SaveBeside(tmp, d, true, "onnx", loadONNX); err != nil {
+		return err
+	}
+	graph := onnx.Encoder(to.Dev, to.Model.(*model.Encoder), adapter.Paths(to.Method))
+	return errors.Join(graph.Save(tmp, onnx.Inline), to.Dev.Err())
 }
 
 // vacant returns an error unless out does not exist or is an empty directory.

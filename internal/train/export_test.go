@@ -46,7 +46,7 @@ func TestExport(t *testing.T) {
 		adapter.FormatMerged: 2e-3, adapter.FormatMergedNF4: 0.1} {
 		t.Run("format="+format, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
-			e, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format)
+			e, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,7 +74,7 @@ func TestExport(t *testing.T) {
 					t.Errorf("%s is %s, and the export says %s; want %s", tensor, d, e.Precision, precision)
 				}
 			}
-			if _, err := Export(context.Background(), c, cpu.Open[float32](1), best, out, format); err == nil ||
+			if _, err := Export(context.Background(), c, cpu.Open[float32](1), best, out, format, ""); err == nil ||
 				!strings.Contains(err.Error(), "it exists; want the name of a new directory") {
 				t.Errorf("a second export over the first: %v", err)
 			}
@@ -88,7 +88,7 @@ func TestExport(t *testing.T) {
 // checkAsBase exports a model and checks its loss as the base of a run without training, its own head included.
 func checkAsBase(t *testing.T, c *config.Config, best, format string, want, tolerance float64) {
 	out := filepath.Join(t.TempDir(), "out")
-	if _, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format); err != nil {
+	if _, err := Export(context.Background(), c, cpu.Open[float32](2), best, out, format, ""); err != nil {
 		t.Fatal(err)
 	}
 	next := *c
@@ -139,7 +139,7 @@ func TestExportQuantized(t *testing.T) {
 			for format, tolerance := range map[string]float64{adapter.FormatPEFT: 0, adapter.FormatMerged: 0.02,
 				adapter.FormatMergedNF4: 1} {
 				out := filepath.Join(t.TempDir(), "out")
-				e, err := Export(context.Background(), c, cpu.Open[float32](2), filepath.Join(c.Out, "best"), out, format)
+				e, err := Export(context.Background(), c, cpu.Open[float32](2), filepath.Join(c.Out, "best"), out, format, "")
 				if err != nil || !(e.Drift <= tolerance) || !(e.Largest > 0.1) || (e.Drift > 0) != (tolerance > 0) {
 					t.Errorf("%s: %+v, %v", format, e, err)
 				}
@@ -158,7 +158,8 @@ func TestExportONNX(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "out")
-	e, err := Export(context.Background(), c, cpu.Open[float32](2), filepath.Join(c.Out, "final"), out, adapter.FormatONNX)
+	e, err := Export(context.Background(), c, cpu.Open[float32](2), filepath.Join(c.Out, "final"), out,
+		adapter.FormatONNX, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +211,7 @@ func TestExportRefused(t *testing.T) {
 		for format, why := range refused {
 			t.Run("method="+method+"/format="+format, func(t *testing.T) {
 				folder := t.TempDir()
-				_, err := Export(context.Background(), run, cpu.Open[float32](1), best, filepath.Join(folder, "out"), format)
+				_, err := Export(context.Background(), run, cpu.Open[float32](1), best, filepath.Join(folder, "out"), format, "")
 				if want := "adapter: export " + method + " as " + format + ": " + why; err == nil ||
 					!strings.HasPrefix(err.Error(), want) {
 					t.Errorf("error is %v; want %s", err, want)

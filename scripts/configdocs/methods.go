@@ -64,7 +64,7 @@ func merging(name string) string {
 		}
 		return "not possible, because " + reason
 	}
-	text := "`lor2c export --format merged` or `merged-nf4`, and for encoders `onnx`"
+	text := "`lor2c export --format merged` or `merged-nf4`, for encoders `onnx` and for decoders `gguf`"
 	if setting := adapter.FoldedWith(name); setting != "" {
 		text += ", with `" + setting + "`"
 	}
