@@ -97,16 +97,6 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	k, a, b := Load(Param("k"), RCX), Load(Param("a"), RSI), Load(Param("b"), RDI)
 	c, ldc := Load(Param("c"), RDX), Load(Param("ldc"), RAX)
 	SHLQ(Imm(2), ldc)
-	// at returns the address of panel p, disp bytes behind the elements of the current inner index.
-	at := func(p, disp int) Mem {
-		switch p {
-		case 1, 2:
-			return Mem{Base: b, Index: R8, Scale: uint8(p), Disp: disp}
-		case 3:
-			return Mem{Base: b, Index: R9, Scale: 1, Disp: disp}
-		}
-		return Mem{Base: b, Disp: disp}
-	}
 	if panels > 1 {
 		Load(Param("apart"), R8)
 	}
@@ -127,7 +117,7 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	if rows <= prefetchRows || far {
 		for p := range panels {
 			for line := 0; line < width*f.bytes; line += 64 {
-				PREFETCHT0(at(p, prefetchBytes+line))
+				PREFETCHT0(inPanel(p, prefetchBytes+line))
 			}
 		}
 	}
@@ -136,27 +126,9 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	}
 	free := rest[vectors]
 	if panels == 1 {
-		right, left := rest[:vectors], free
-		for v, r := range right {
-			f.load(at(0, v*s.lanes*f.bytes), r)
-		}
-		for i := range rows {
-			VBROADCASTSS(Mem{Base: a, Disp: i * 4}, left)
-			for v, r := range right {
-				VFMADD231PS(r, left, acc[i*vectors+v])
-			}
-		}
+		s.addRows(acc, rest[:vectors], free, rows, f)
 	} else {
-		left, right := rest[:rows], rest[rows]
-		for i, r := range left {
-			VBROADCASTSS(Mem{Base: a, Disp: i * 4}, r)
-		}
-		for v := range all {
-			f.load(at(v/vectors, v%vectors*s.lanes*f.bytes), right)
-			for i, r := range left {
-				VFMADD231PS(right, r, acc[i*all+v])
-			}
-		}
+		s.addPanels(acc, rest[:rows], rest[rows], all, vectors, f)
 	}
 	ADDQ(Imm(uint64(rows*4)), a)
 	ADDQ(U32(uint32(width*f.bytes)), b)
@@ -164,6 +136,46 @@ func (s isa) kernel(rows, panels, vectors int, f format) {
 	JNE(LabelRef(loop))
 	Label(done)
 	s.store(acc, free, rows, all, c, ldc)
+}
+
+// inPanel returns the address of panel p of the second factor, disp bytes behind the elements of the current inner
+// index.
+func inPanel(p, disp int) Mem {
+	switch p {
+	case 1, 2:
+		return Mem{Base: RDI, Index: R8, Scale: uint8(p), Disp: disp}
+	case 3:
+		return Mem{Base: RDI, Index: R9, Scale: 1, Disp: disp}
+	}
+	return Mem{Base: RDI, Disp: disp}
+}
+
+// addRows writes the products of one inner index for one panel: its vectors stay in right, and the elements of the
+// first factor pass through left.
+func (s isa) addRows(acc, right []VecPhysical, left VecPhysical, rows int, f format) {
+	for v, r := range right {
+		f.load(inPanel(0, v*s.lanes*f.bytes), r)
+	}
+	for i := range rows {
+		VBROADCASTSS(Mem{Base: RSI, Disp: i * 4}, left)
+		for v, r := range right {
+			VFMADD231PS(r, left, acc[i*len(right)+v])
+		}
+	}
+}
+
+// addPanels writes the products of one inner index for several panels, of the given number of vectors each: the
+// elements of the first factor stay in left, and all vectors of the panels pass through right.
+func (s isa) addPanels(acc, left []VecPhysical, right VecPhysical, all, vectors int, f format) {
+	for i, r := range left {
+		VBROADCASTSS(Mem{Base: RSI, Disp: i * 4}, r)
+	}
+	for v := range all {
+		f.load(inPanel(v/vectors, v%vectors*s.lanes*f.bytes), right)
+		for i, r := range left {
+			VFMADD231PS(right, r, acc[i*all+v])
+		}
+	}
 }
 
 // prefetchPages writes the instructions that ask for one line of the four pages behind those of b, one page after the

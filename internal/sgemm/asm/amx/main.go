@@ -122,6 +122,23 @@ func kernel(parts int, config Mem) {
 	MOVQ(U32(64), RAX)
 	MOVQ(blocks, RCX)
 	Label("block")
+	multiplyBlock(parts)
+	ADDQ(U32(3*partBytes), a)
+	ADDQ(U32(uint32(parts*partBytes)), b)
+	DECQ(RCX)
+	JNE(LabelRef("block"))
+
+	storeStrip(c, ldc, rows, accumulate)
+	SUBQ(Imm(32), rows)
+	JGT(LabelRef("strip"))
+	bytes("tilerelease", 0xc4, 0xe2, 0x78, 0x49, 0xc0)
+	VZEROUPPER()
+	RET()
+}
+
+// multiplyBlock writes the instructions that add the products of one block of a and of b, which has the given number of
+// parts, to the four tiles of sums. A tile that the term before has loaded is not loaded again.
+func multiplyBlock(parts int) {
 	left, right := -1, -1
 	for _, term := range terms {
 		if term[1] >= parts {
@@ -140,11 +157,11 @@ func kernel(parts int, config Mem) {
 			multiplyTiles(t, 4+t/2, 6+t%2)
 		}
 	}
-	ADDQ(U32(3*partBytes), a)
-	ADDQ(U32(uint32(parts*partBytes)), b)
-	DECQ(RCX)
-	JNE(LabelRef("block"))
+}
 
+// storeStrip writes the instructions that multiply the sums of a strip of at most 32 rows by alpha, in Z31, and store
+// them at c, or add them there if accumulate is set. K1 and K2 select the columns. c is then that of the next strip.
+func storeStrip(c, ldc, rows, accumulate Register) {
 	tile := Load(Param("tile"), RBX)
 	MOVQ(U32(128), RAX)
 	for t := range 4 {
@@ -169,11 +186,6 @@ func kernel(parts int, config Mem) {
 	ADDQ(ldc, c)
 	DECQ(RCX)
 	JNE(LabelRef("row"))
-	SUBQ(Imm(32), rows)
-	JGT(LabelRef("strip"))
-	bytes("tilerelease", 0xc4, 0xe2, 0x78, 0x49, 0xc0)
-	VZEROUPPER()
-	RET()
 }
 
 // split writes the function that divides numbers into the given number of parts.
