@@ -268,27 +268,7 @@ func (l loop) variant(wide bool) {
 			e.scalars[s] = e.broadcast(s)
 		}
 	}
-	for _, s := range l.sums {
-		registers := 1
-		if !wide {
-			registers *= 2
-		}
-		if strings.HasSuffix(s, "64") {
-			registers *= 2
-		}
-		for range registers {
-			r := e.vector()
-			switch {
-			case l.start != nil:
-				VMOVUPS(constant(*l.start), r)
-			case wide:
-				VPXORD(r, r, r)
-			default:
-				VXORPS(r, r, r)
-			}
-			e.sums[s] = append(e.sums[s], r)
-		}
-	}
+	l.startSums(e)
 	e.offset = GP64()
 	XORQ(e.offset, e.offset)
 	SUBQ(Imm(lanes), n)
@@ -301,8 +281,44 @@ func (l loop) variant(wide bool) {
 	Label("rest" + suffix)
 	ADDQ(Imm(lanes), n)
 	JE(LabelRef("done" + suffix))
+	l.remainder(e)
+	Label("done" + suffix)
+	if l.result != nil {
+		l.result(e)
+	}
+	VZEROUPPER()
+	RET()
+}
+
+// startSums writes the instructions that give the registers of the sums their first values.
+func (l loop) startSums(e *block) {
+	for _, s := range l.sums {
+		registers := 1
+		if !e.wide {
+			registers *= 2
+		}
+		if strings.HasSuffix(s, "64") {
+			registers *= 2
+		}
+		for range registers {
+			r := e.vector()
+			switch {
+			case l.start != nil:
+				VMOVUPS(constant(*l.start), r)
+			case e.wide:
+				VPXORD(r, r, r)
+			default:
+				VXORPS(r, r, r)
+			}
+			e.sums[s] = append(e.sums[s], r)
+		}
+	}
+}
+
+// remainder writes the body once more, for the elements behind the last whole block, whose number is in RCX.
+func (l loop) remainder(e *block) {
 	e.masked = true
-	if wide {
+	if e.wide {
 		e.rest = K1
 		ones := GP64()
 		MOVQ(U32(1), ones)
@@ -310,26 +326,20 @@ func (l loop) variant(wide bool) {
 		DECQ(ones)
 		KMOVW(ones.As32(), K1)
 		l.halves(e)
-	} else {
-		table := GP64()
-		LEAQ(restMasks(), table)
-		SHLQ(Imm(2), RCX)
-		SUBQ(RCX, table)
-		masks := [2]VecVirtual{YMM(), YMM()}
-		for i, r := range masks {
-			VMOVUPS(Mem{Base: table, Disp: 4*lanes + 32*i}, r)
-		}
-		for i, r := range masks {
-			e.half, e.mask = i, r
-			l.body(e)
-		}
+		return
 	}
-	Label("done" + suffix)
-	if l.result != nil {
-		l.result(e)
+	table := GP64()
+	LEAQ(restMasks(), table)
+	SHLQ(Imm(2), RCX)
+	SUBQ(RCX, table)
+	masks := [2]VecVirtual{YMM(), YMM()}
+	for i, r := range masks {
+		VMOVUPS(Mem{Base: table, Disp: 4*lanes + 32*i}, r)
 	}
-	VZEROUPPER()
-	RET()
+	for i, r := range masks {
+		e.half, e.mask = i, r
+		l.body(e)
+	}
 }
 
 // halves writes the body of the loop for all lanes.

@@ -188,11 +188,34 @@ func maskVariant(e *block) {
 	} else {
 		VMOVUPS(order("order2", 0, 2, 1, 3), counter)
 	}
-	m0, m1 := words("multiplier0x"+suffix, 0xD2511F53), words("multiplier1x"+suffix, 0xCD9E8D57)
 	TESTQ(groups, groups)
 	JE(LabelRef("done" + suffix))
 	Label("loop" + suffix)
-	c := [4]VecVirtual{counter, row, site, step}
+	a, b := philox(e, [4]VecVirtual{counter, row, site, step}, keys, suffix)
+	var lots [2]VecVirtual
+	lots[0], lots[1] = e.vector(), e.vector()
+	VPUNPCKLQDQ(b, a, lots[0])
+	VPUNPCKHQDQ(b, a, lots[1])
+	if e.wide {
+		maskStore512(groups, dst, lots, threshold, scale)
+	} else {
+		maskStore2(groups, dst, lots, threshold, scale)
+	}
+	next := e.vector()
+	VMOVUPS(words("next"+suffix, counters), next)
+	VPADDQ(next, counter, counter)
+	ADDQ(U32(counters*32), dst)
+	SUBQ(Imm(counters), groups)
+	JG(LabelRef("loop" + suffix))
+	Label("done" + suffix)
+	VZEROUPPER()
+	RET()
+}
+
+// philox writes the ten rounds of Philox4x32 over counters c, whose keys for all rounds are at keys. It returns two
+// vectors, in whose 64-bit lanes stand the first and second, and the third and fourth, of the four numbers of a counter.
+func philox(e *block, c [4]VecVirtual, keys Register, suffix string) (first, second VecVirtual) {
+	m0, m1 := words("multiplier0x"+suffix, 0xD2511F53), words("multiplier1x"+suffix, 0xCD9E8D57)
 	for round := range 10 {
 		p0, p1 := e.vector(), e.vector()
 		VPMULUDQ(m0, c[0], p0)
@@ -226,25 +249,7 @@ func maskVariant(e *block) {
 		}
 		return r
 	}
-	a, b := pair(c[0], c[1]), pair(c[2], c[3])
-	var lots [2]VecVirtual
-	lots[0], lots[1] = e.vector(), e.vector()
-	VPUNPCKLQDQ(b, a, lots[0])
-	VPUNPCKHQDQ(b, a, lots[1])
-	if e.wide {
-		maskStore512(groups, dst, lots, threshold, scale)
-	} else {
-		maskStore2(groups, dst, lots, threshold, scale)
-	}
-	next := e.vector()
-	VMOVUPS(words("next"+suffix, counters), next)
-	VPADDQ(next, counter, counter)
-	ADDQ(U32(counters*32), dst)
-	SUBQ(Imm(counters), groups)
-	JG(LabelRef("loop" + suffix))
-	Label("done" + suffix)
-	VZEROUPPER()
-	RET()
+	return pair(c[0], c[1]), pair(c[2], c[3])
 }
 
 // maskStore512 stores the multipliers of up to 8 groups.
