@@ -10,21 +10,10 @@ import (
 
 	"github.com/lor2c/lor2c/internal/benchmark"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/computetest"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/generate"
 )
-
-// full is a device with a limited memory.
-type full struct {
-	compute.Device
-	free int64
-}
-
-func (d *full) Stats() compute.Stats {
-	s := d.Device.Stats()
-	s.Free = d.free - s.PersistentBytes
-	return s
-}
 
 // TestPlan: an evaluation with likelihoods, with answers or of a text has the memory that was planned before the model
 // was loaded, and allocates no more. One that does not fit is refused by its plan.
@@ -55,7 +44,7 @@ func TestPlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer e.Close()
-			dev := &full{Device: cpu.Open[float32](1), free: 1 << 40}
+			dev := &computetest.Limited{Device: cpu.Open[float32](1), Memory: 1 << 40}
 			plan, err := e.Plan(t.Context(), texts, dev)
 			if err != nil {
 				t.Fatal(err)
@@ -73,7 +62,7 @@ func TestPlan(t *testing.T) {
 				t.Errorf("the arena grew %d times, and %d bytes are allocated; want none, and %d",
 					after.Grown-before.Grown, after.PersistentBytes, plan.Weights+plan.Cache)
 			}
-			dev = &full{Device: cpu.Open[float32](1), free: plan.Weights + plan.Arena}
+			dev = &computetest.Limited{Device: cpu.Open[float32](1), Memory: plan.Weights + plan.Arena}
 			if _, err := e.Plan(t.Context(), texts, dev); !errors.Is(err, compute.ErrOutOfMemory) ||
 				!strings.Contains(err.Error(), "needed for one text of ") {
 				t.Errorf("without memory for keys and values, the error is %v", err)

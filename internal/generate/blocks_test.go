@@ -11,6 +11,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/compute/computetest"
 	"github.com/lor2c/lor2c/internal/compute/nulldev"
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
@@ -133,18 +134,6 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// limited is a device with little free memory.
-type limited struct {
-	compute.Device
-	free int64
-}
-
-func (d *limited) Stats() compute.Stats {
-	s := d.Device.Stats()
-	s.Free = d.free - s.PersistentBytes
-	return s
-}
-
 // TestFewerBlocks: with memory for the keys and values of fewer texts, fewer are continued at a time, and each becomes
 // the same. With memory for less than one the error says what is needed.
 func TestFewerBlocks(t *testing.T) {
@@ -154,9 +143,9 @@ func TestFewerBlocks(t *testing.T) {
 	}
 	var want []Result
 	for _, texts := range []int{5, 2, 1, 0} {
-		dev := &limited{Device: cpu.Open[float32](1), free: 1 << 40}
+		dev := &computetest.Limited{Device: cpu.Open[float32](1), Memory: 1 << 40}
 		g := generator(t, dev, "head", nil, nil)
-		dev.free = dev.Stats().PersistentBytes + int64(2*texts+1)*g.Model.CacheBytes(dev)
+		dev.Memory = dev.Stats().PersistentBytes + int64(2*texts+1)*g.Model.CacheBytes(dev)
 		results, err := g.Run(t.Context(), requests, 5)
 		if texts == 0 {
 			if !errors.Is(err, compute.ErrOutOfMemory) || !strings.Contains(err.Error(), "needed for one text of 72 tokens") {
@@ -188,7 +177,7 @@ func TestPlan(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer texts.Close()
-	dev := &limited{Device: cpu.Open[float32](1), free: 1 << 40}
+	dev := &computetest.Limited{Device: cpu.Open[float32](1), Memory: 1 << 40}
 	const slots, tokens = 3, 500
 	plan, err := texts.Plan(dev, slots, tokens)
 	if err != nil {
@@ -218,11 +207,11 @@ func TestPlan(t *testing.T) {
 	if used := after.PersistentBytes + after.ArenaBytes; used > plan.Total() || used < plan.Total()*98/100 {
 		t.Errorf("%d bytes were used; %d were planned", used, plan.Total())
 	}
-	dev = &limited{Device: cpu.Open[float32](1), free: plan.Total() - plan.Cache/2}
-	if fewer, err := texts.Plan(dev, slots, tokens); err != nil || fewer.Texts != 1 || fewer.Total() > dev.free {
+	dev = &computetest.Limited{Device: cpu.Open[float32](1), Memory: plan.Total() - plan.Cache/2}
+	if fewer, err := texts.Plan(dev, slots, tokens); err != nil || fewer.Texts != 1 || fewer.Total() > dev.Memory {
 		t.Errorf("with less memory, %+v and %v; want one text at a time", fewer, err)
 	}
-	dev.free = plan.Weights
+	dev.Memory = plan.Weights
 	if _, err := texts.Plan(dev, slots, tokens); !errors.Is(err, compute.ErrOutOfMemory) ||
 		!strings.Contains(err.Error(), "needed for one text of 500 tokens (weights ") {
 		t.Errorf("error is %v", err)
