@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "hopper.h"
+#include "order.h"
 #include "places.h"
 #include "random.h"
 #include "watch.h"
@@ -17,12 +19,16 @@ namespace host {
 Thread* self;
 Block block;
 
+bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0); }
+
 namespace {
 
 constexpr int kMostThreads = 1024;
 // kMostShared is the shared memory in bytes that a block can request on sm_86,
 // which has the least of all targets.
 constexpr size_t kMostShared = 99 << 10;
+// kMostSharedHopper is the same on sm_90.
+constexpr size_t kMostSharedHopper = 227 << 10;
 
 const Kernel* kernels;
 
@@ -56,6 +62,13 @@ void say(const Thread& t) {
     fprintf(stderr, "thread (%u,%u,%u)", t.index.x, t.index.y, t.index.z);
 }
 
+// sleeps_like_the_last reports whether a thread waits for the same as the one before it, which has been reported.
+bool sleeps_like_the_last(int i) {
+    if (i == 0) return false;
+    const Sleep &a = threads[i].sleep, &b = threads[i - 1].sleep;
+    return b.what != nullptr && a.object == b.object && same(a.place, b.place);
+}
+
 // stuck reports that no thread can go on.
 [[noreturn]] void stuck() {
     fprintf(stderr, "host: kernel %s, block (%u,%u,%u): no thread can go on; %d of %d have ended\n",
@@ -76,6 +89,11 @@ void say(const Thread& t) {
                     w.place.file,
                     w.place.line, w.mask, w.mask & ~t.warp->joined);
             said++;
+        } else if (t.sleep.what != nullptr && !sleeps_like_the_last(i)) {
+            fputs("  ", stderr), say(t);
+            fprintf(stderr, " waits in %s at %s:%d%s\n", t.sleep.what, t.sleep.place.file, t.sleep.place.line,
+                    t.sleep.say(t.sleep.object).c_str());
+            said++;
         }
     }
     abort();
@@ -88,7 +106,11 @@ void run_on(Fiber& from, Thread* to) {
 
 Thread* next() {
     Schedule& s = schedule;
-    if (s.runnable == 0) stuck();
+    if (async_pending() && (lots.next() & 15) == 0) async_step();
+    while (s.runnable == 0) {
+        if (!async_pending()) stuck();
+        async_step();
+    }
     const uint64_t r = lots.next();
     if ((s.runnable >> s.warp & 1) == 0 || (r & 63) == 0) s.warp = draw(s.runnable, r >> 32);
     Warp& w = s.warps[s.warp];
@@ -114,6 +136,7 @@ void open_barrier() {
     Schedule& s = schedule;
     s.arrived = 0;
     if (watcher != nullptr) watcher->barrier();
+    order::block_barrier();
     for (int i = 0; i < (s.count + 31) / 32; i++) {
         wake(s.warps[i], s.warps[i].at_barrier);
         s.warps[i].at_barrier = 0;
@@ -127,6 +150,7 @@ void thread_main() {
     for (;;) {
         block.kernel->run(block.args);
         copy_end();
+        async_thread_end();
         Schedule& s = schedule;
         s.live--;
         Thread* me = self;
@@ -163,15 +187,17 @@ void prepare_threads(int count, Index dim) {
         t.lane = i % 32;
         t.warp = &schedule.warps[i / 32];
         t.groups = 0;
+        t.sleep = {};
     }
 }
 
 void check_shared() {
     size_t total = 0;
     for (const Range& r : block.shared) total += r.size;
-    if (total <= kMostShared) return;
-    fprintf(stderr, "host: kernel %s uses %zu bytes of shared memory; a block has at most %zu on sm_86\n",
-            block.kernel->name, total, kMostShared);
+    const size_t most = block.kernel->hopper ? kMostSharedHopper : kMostShared;
+    if (total <= most) return;
+    fprintf(stderr, "host: kernel %s uses %zu bytes of shared memory; a block has at most %zu on %s\n",
+            block.kernel->name, total, most, block.kernel->hopper ? "sm_90" : "sm_86");
     abort();
 }
 
@@ -181,12 +207,13 @@ const char* name(Op op) {
     static const char* const names[] = {
         "__syncthreads",   "__syncwarp",    "__shfl_sync", "__shfl_up_sync",    "__shfl_down_sync",
         "__shfl_xor_sync", "__ballot_sync", "ldmatrix_x4", "ldmatrix_x4_trans", "mma_bf16",
+        "elect",           "wgmma",
     };
     return names[int(op)];
 }
 
-Kernel::Kernel(const char* name, size_t size, int threads, void (*run)(const void*))
-    : name(name), size(size), threads(threads), run(run), next(kernels) {
+Kernel::Kernel(const char* name, size_t size, int threads, void (*run)(const void*), bool hopper)
+    : name(name), size(size), threads(threads), run(run), hopper(hopper), next(kernels) {
     if (find(name) != nullptr) {
         fprintf(stderr, "host: two kernels are called %s\n", name);
         abort();
@@ -220,12 +247,12 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
     const std::unique_ptr<uint64_t[]> copy(new uint64_t[kernel.size / 8]);
     memcpy(copy.get(), args, kernel.size);
     void* memory = nullptr;
-    if (posix_memalign(&memory, 128, dynamic) != 0) abort();
+    if (posix_memalign(&memory, 1024, dynamic) != 0) abort();
     block.kernel = &kernel;
     block.args = copy.get();
     block.dim = dim;
     block.grid = grid;
-    block.dynamic = {static_cast<unsigned char*>(memory), dynamic};
+    block.dynamic = {static_cast<unsigned char*>(memory), dynamic, "dynamic shared memory", 0};
     schedule.count = count;
     prepare_threads(count, dim);
     runs(kernel);
@@ -239,7 +266,9 @@ void launch(const Kernel& kernel, Index grid, Index dim, size_t dynamic, const v
         block.shared.assign(1, block.dynamic);
         memset(memory, 0xFF, dynamic);
         if (watcher != nullptr) watcher->block_begin();
+        async_block_begin();
         run_block();
+        async_block_end();
         if (watcher != nullptr) watcher->block_end();
         check_shared();
     }
@@ -251,11 +280,12 @@ void* shared_begin(SharedSite& site, size_t size) {
     if (site.memory.begin == nullptr) {
         void* memory = nullptr;
         if (posix_memalign(&memory, 16, size) != 0) abort();
-        site.memory = {static_cast<unsigned char*>(memory), size};
+        site.memory = {static_cast<unsigned char*>(memory), size, site.name, 0};
     }
     memset(site.memory.begin, 0xFF, size);
     site.serial = block.serial;
     block.shared.push_back(site.memory);
+    async_shared(block.shared.back());
     return site.memory.begin;
 }
 
@@ -273,7 +303,16 @@ void fail(Place place, const char* format, ...) {
     abort();
 }
 
-static bool same(Place a, Place b) { return a.line == b.line && (a.file == b.file || strcmp(a.file, b.file) == 0); }
+Thread& thread(int number) { return threads[number]; }
+uint64_t lot() { return lots.next(); }
+
+void sleep(const Sleep& why) {
+    self->sleep = why;
+    wait();
+    self->sleep = {};
+}
+
+void rouse(Thread& t) { wake(*t.warp, 1u << t.lane); }
 
 void barrier(Place place) {
     if (passes(place)) return;
@@ -331,6 +370,14 @@ static void collect(Warp& w, uint32_t mask, const Wait& mine) {
     case Op::ldmatrix: ldmatrix(w, false); break;
     case Op::ldmatrix_trans: ldmatrix(w, true); break;
     case Op::mma: mma(w); break;
+    case Op::elect: {
+        const int leader = elected(mask);
+        for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+            w.wait[__builtin_ctz(rest)].value = __builtin_ctz(rest) == leader;
+        }
+        break;
+    }
+    case Op::wgmma:
     case Op::syncwarp:
     case Op::barrier: break;
     }
@@ -359,6 +406,7 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place) {
                  name(other.op), other.mask, other.place.file, other.place.line);
     }
     w.joined &= ~mask;
+    if (op == Op::syncwarp) order::warp_barrier(t.number / 32, mask);
     if (watcher != nullptr) {
         if (op == Op::syncwarp) watcher->syncwarp(t.number / 32, mask);
         watcher->collective(op);

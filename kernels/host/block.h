@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <string>
 #include <vector>
 
 #include "fiber.h"
@@ -23,7 +24,7 @@ struct Index {
 
 // Kernel is a kernel that the macro KERNEL registered.
 struct Kernel {
-    Kernel(const char* name, size_t size, int threads, void (*run)(const void* args));
+    Kernel(const char* name, size_t size, int threads, void (*run)(const void* args), bool hopper = false);
     static const Kernel* find(const char* name);
     static const Kernel* first();
 
@@ -31,11 +32,12 @@ struct Kernel {
     size_t size; // of the argument, in bytes
     int threads; // of a block
     void (*run)(const void* args);
+    bool hopper; // compiled for sm_90a only; see hopper.h
     const Kernel* next;
 };
 
 enum class Op : uint8_t {
-    barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma,
+    barrier, syncwarp, shfl, shfl_up, shfl_down, shfl_xor, ballot, ldmatrix, ldmatrix_trans, mma, elect, wgmma,
 };
 
 // name returns what the source of a kernel calls it.
@@ -75,6 +77,14 @@ struct Copy {
     uint64_t group;
 };
 
+// Sleep says for what a thread waits, if it is neither a barrier of the block nor a collective of its warp.
+struct Sleep {
+    Place place;
+    const char* what; // null if it does not
+    const void* object;
+    std::string (*say)(const void* object); // what the object is missing, for a deadlock
+};
+
 struct Thread {
     Index index;
     int number; // in the block
@@ -83,12 +93,15 @@ struct Thread {
     Fiber fiber;
     std::vector<Copy> copies; // oldest first
     uint64_t groups;          // groups closed so far
+    Sleep sleep;
 };
 
 // Range is a part of a block's shared memory.
 struct Range {
     unsigned char* begin;
     size_t size;
+    const char* name;
+    uint32_t window; // address of the first byte in the shared window
 };
 
 struct Block {
@@ -114,6 +127,14 @@ void seed(uint64_t value);
 [[noreturn]] void fail(Place place, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
 void barrier(Place place);
+// sleep runs other threads until rouse makes this one runnable.
+void sleep(const Sleep& why);
+void rouse(Thread& t);
+// thread returns a thread of the running block.
+Thread& thread(int number);
+// lot returns the next number of the sequence from which orders are drawn.
+uint64_t lot();
+bool same(Place a, Place b);
 // join waits for the lanes of mask and returns the result of the collective for
 // this lane.
 uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place);
@@ -122,6 +143,7 @@ uint64_t join(Op op, uint32_t mask, uint64_t value, uint32_t arg, Place place);
 // next block. It is filled with 0xFF before each block, which makes every float
 // a NaN.
 struct SharedSite {
+    const char* name;
     uint64_t serial;
     Range memory;
 };

@@ -16,17 +16,19 @@
 #include "numerics.h"
 #endif
 
-#define KERNEL(kernel, Args, threads)                                                                                \
+#define KERNEL(kernel, Args, threads) LOR2C_HOST_KERNEL(kernel, Args, threads, false)
+#define KERNEL_RESIDENT(kernel, Args, threads, blocks) KERNEL(kernel, Args, threads)
+#define KERNEL_HOPPER(kernel, Args, threads) LOR2C_HOST_KERNEL(kernel, Args, threads, true)
+#define LOR2C_HOST_KERNEL(kernel, Args, threads, hopper)                                                             \
     static void kernel##_thread(const Args& a);                                                                      \
     static_assert(::std::is_trivially_copyable<Args>::value && sizeof(Args) % 8 == 0,                                \
                   "the argument of a kernel is copied, in 8-byte words");                                            \
-    static const ::host::Kernel kernel##_kernel(#kernel, sizeof(Args), threads, [](const void* args) {               \
-        kernel##_thread(*static_cast<const Args*>(args));                                                            \
-    });                                                                                                              \
+    static const ::host::Kernel kernel##_kernel(                                                                     \
+        #kernel, sizeof(Args), threads,                                                                              \
+        [](const void* args) { kernel##_thread(*static_cast<const Args*>(args)); }, hopper);                         \
     static void kernel##_thread(const Args& a)
-#define KERNEL_RESIDENT(kernel, Args, threads, blocks) KERNEL(kernel, Args, threads)
-#define SHARED(Type, variable)                 \
-    static ::host::SharedSite variable##_site; \
+#define SHARED(Type, variable)                              \
+    static ::host::SharedSite variable##_site = {#variable, 0, {}}; \
     auto& variable = ::host::shared<Type>(variable##_site)
 #define DYNAMIC_SHARED(variable) unsigned char* const variable = ::host::block.dynamic.begin
 #ifdef LOR2C_HOST_WATCH
@@ -167,3 +169,5 @@ LOR2C_HOST_UNWATCHED inline void cp_async_16(void* shared, const void* global, b
 }
 inline void cp_async_commit() { host::copy_close(); }
 template <int pending> inline void cp_async_wait(LOR2C_HOST_PLACE) { host::copy_wait(pending, place); }
+
+#include "hopper.h"

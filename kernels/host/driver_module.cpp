@@ -12,7 +12,8 @@ using namespace driver;
 static int load(void** module, const void* image) {
     if (image == nullptr) return kInvalidValue;
     std::unique_ptr<Module> m(new Module);
-    for (const host::Kernel* k = host::Kernel::first(); k != nullptr; k = k->next) m->functions[k->name].kernel = k;
+    for (const host::Kernel* k = host::Kernel::first(); k != nullptr; k = k->next)
+        if (!k->hopper || capability() == 90) m->functions[k->name].kernel = k;
     *module = m.get();
     state.modules.insert(std::move(m));
     return kSuccess;
@@ -61,7 +62,7 @@ static Function* function_of(void* handle) {
 }
 
 enum { kMaxThreads = 0, kRegisters = 4, kPtxVersion = 5, kBinaryVersion = 6, kMaxDynamicShared = 8, kCarveout = 9 };
-static const int kMostDynamic = 99 << 10;
+static int most_dynamic() { return capability() == 90 ? 227 << 10 : 99 << 10; }
 
 ENTRY cuFuncGetAttribute(int* value, int attribute, void* function) {
     BEGIN(Call::context);
@@ -83,7 +84,7 @@ ENTRY cuFuncSetAttribute(void* function, int attribute, int value) {
     Function* f = function_of(function);
     if (f == nullptr) return kInvalidHandle;
     if (attribute == kCarveout) return kSuccess;
-    if (attribute != kMaxDynamicShared || value < 0 || value > kMostDynamic) return kInvalidValue;
+    if (attribute != kMaxDynamicShared || value < 0 || value > most_dynamic()) return kInvalidValue;
     f->dynamic = value;
     return kSuccess;
 }

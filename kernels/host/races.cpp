@@ -10,7 +10,10 @@
 // So whether a race is found depends on the sizes of a launch, and not on the
 // order in which the fibers run.
 //
-// A thread has a vector clock with an entry for each lane of its warp. Barriers
+// Kernels with mbarriers and named barriers have the clocks of order.cpp, and shadow.cpp compares the accesses of wgmma
+// and of bulk copies with those of this file.
+//
+// In all other kernels a thread has a vector clock with an entry for each lane of its warp. Barriers
 // are for all threads of a block, so the number of barriers stands for the
 // entries of all other warps. A cell of memory stores one writer, as in Flanagan
 // and Freund 2009, "FastTrack: efficient and precise dynamic race detection".
@@ -22,6 +25,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "order.h"
 #include "watch.h"
 
 namespace host {
@@ -116,13 +120,15 @@ private:
 
     Who who(const Access& a) const {
         const uint32_t number = (block.index.z * block.grid.y + block.index.y) * block.grid.x + block.index.x;
-        return Who{uint32_t(a.thread), number, barriers_, clocks_[a.thread][a.thread % 32], a.site};
+        const uint32_t clock = order::on() ? order::now(a.thread) : clocks_[a.thread][a.thread % 32];
+        return Who{uint32_t(a.thread), number, barriers_, clock, a.site};
     }
 
     // before reports whether an access is ordered before what a thread does now.
     bool before(const Who& a, const Who& now) const {
         if (a.thread == kNobody) return true;
         if (a.block != now.block) return false;
+        if (order::on()) return order::knows(int(now.thread), a.thread, a.clock);
         if (a.thread == now.thread || a.barrier < now.barrier) return true;
         return a.thread / 32 == now.thread / 32 && clocks_[now.thread][a.thread % 32] >= a.clock;
     }

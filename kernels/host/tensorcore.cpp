@@ -6,7 +6,9 @@
 #include "block.h"
 #include "cuda.h"
 #include "numerics.h"
+#include "order.h"
 #include "places.h"
+#include "shadow.h"
 #include "watch.h"
 
 namespace host {
@@ -110,6 +112,7 @@ uint64_t* copy_begin(void* to, const void* from, bool valid, Place place) {
         if (valid) watched(from, 16, false, self->number, site(place));
         watcher->copy_issued(target(to, place));
     }
+    if (order::on()) shadow::copy_begins(window_of(to, place), 16, place);
     memset(to, 0xFF, 16);
     self->copies.push_back(Copy{to, place, {0, 0}, self->groups});
     return self->copies.back().data;
@@ -124,6 +127,7 @@ void copy_wait(uint64_t pending, Place place) {
     for (; c != copies.end() && c->group + pending < self->groups; ++c) {
         if (watcher != nullptr) watcher->copy_landed(target(c->to, c->place));
         memcpy(c->to, c->data, 16);
+        if (order::on()) shadow::copy_lands(window_of(c->to, c->place), 16);
     }
     copies.erase(copies.begin(), c);
 }

@@ -9,6 +9,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "async.h"
+#include "order.h"
+#include "shadow.h"
+
 namespace host {
 
 namespace {
@@ -72,6 +76,8 @@ bool within(uintptr_t at, uintptr_t begin, size_t size) { return at - begin < si
 void report(const void* p, uint32_t size, bool write, void* from) {
     if (watcher == nullptr || self == nullptr) return;
     const uintptr_t at = reinterpret_cast<uintptr_t>(p);
+    if (order::on() && self->fiber.owns(p))
+        async::in_progress(p, size, Site(reinterpret_cast<uintptr_t>(from) - image().base));
     // Local variables are registers on a card, and what this library keeps is not the kernel's.
     if (self->fiber.owns(p) || within(at, image().begin, image().end - image().begin)) return;
     if (within(at, reinterpret_cast<uintptr_t>(block.args), block.kernel->size)) return;
@@ -122,7 +128,13 @@ std::string describe(Site s) {
 void watched(const void* p, uint32_t size, bool write, int thread, Site where) {
     const uintptr_t at = reinterpret_cast<uintptr_t>(p);
     bool shared = false;
-    for (const Range& r : block.shared) shared |= within(at, reinterpret_cast<uintptr_t>(r.begin), r.size);
+    for (const Range& r : block.shared) {
+        if (!within(at, reinterpret_cast<uintptr_t>(r.begin), r.size)) continue;
+        shared = true;
+        if (!order::on()) continue;
+        const uint32_t window = r.window + uint32_t(at - reinterpret_cast<uintptr_t>(r.begin));
+        write ? shadow::stored(window, size, where) : shadow::loaded(window, size, where);
+    }
     watcher->access(Access{at, size, thread, where, write, shared});
 }
 

@@ -239,7 +239,8 @@ func newCompiler(k kind) (*compiler, error) {
 // and a launch calls them thousands of times.
 func (c *compiler) flags(path string) []string {
 	switch name := filepath.Base(path); name {
-	case "fiber.cpp", "block.cpp", "tensorcore.cpp", "places.cpp", "watch.cpp":
+	case "fiber.cpp", "block.cpp", "tensorcore.cpp", "places.cpp", "watch.cpp",
+		"warpgroup.cpp", "mbarrier.cpp", "wgmma.cpp", "order.cpp", "shadow.cpp":
 		return c.runtime
 	default:
 		if c.kind == watched && filepath.Base(filepath.Dir(path)) == "host" {
