@@ -85,13 +85,15 @@ func readLosses(path string) (losses []float64, err error) {
 		return nil, err
 	}
 	defer f.Close()
+	n := 0
 	for lines := bufio.NewScanner(f); lines.Scan(); {
+		n++
 		var r struct {
 			Kind string
 			Loss float64
 		}
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, fmt.Errorf("read %s:%d: the line is no record of a run; run the check again", path, n)
 		}
 		if r.Kind == "train" {
 			losses = append(losses, r.Loss)

@@ -27,7 +27,7 @@ func TestDataCheck(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r = run(t, "data", "check", twice, "--dev", clean, "--against", dir)
-	if r.code != exitFindings || !strings.Contains(r.stdout, "rows that repeat an earlier row: 1, on line 2\n") ||
+	if r.code != exitFindings || !strings.Contains(r.stdout, "rows that repeat an earlier row: 1, in row 2\n") ||
 		!strings.Contains(r.stdout, "overlap with dev: 2 rows\n") || !strings.HasSuffix(r.stderr, ": 3 findings\n") {
 		t.Errorf("%+v", r)
 	}

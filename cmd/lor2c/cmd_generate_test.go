@@ -121,7 +121,7 @@ func TestGenerateRows(t *testing.T) {
 		"{\"prompt\": \"a\"}\n{\"text\": \"b\"}\n": `prompts.jsonl:2: the row has the keys text; want either prompt or messages`,
 		"{\"prompt\": 3}":                          `prompts.jsonl:1: prompt is "3"; want a text`,
 		"{\"messages\": []}":                       "prompts.jsonl:1: messages is not a list of messages",
-		"{\"prompt\"":                              "prompts.jsonl:1",
+		"{\"prompt\"":                              "prompts.jsonl:1:9: the text ends before its JSON value",
 		"\n":                                       "the file has no rows",
 		"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}": "the row has messages, which need --template chat",
 	} {

@@ -70,6 +70,11 @@ func (o generateOptions) read(c *cobra.Command) (list []prompt, err error) {
 			continue
 		}
 		p, err := readPrompt(line)
+		var at *strictjson.Error
+		if errors.As(err, &at) {
+			return nil, usageError{fmt.Errorf("lor2c: generate: read %s:%d:%d: %s; want an object with the key prompt or "+
+				"messages", o.file, i+1, at.Position.Column, at.What)}
+		}
 		if err != nil {
 			return nil, usageError{fmt.Errorf("lor2c: generate: read %s:%d: %w", o.file, i+1, err)}
 		}
@@ -89,7 +94,7 @@ func (o generateOptions) read(c *cobra.Command) (list []prompt, err error) {
 func readPrompt(line []byte) (p prompt, err error) {
 	var row map[string]json.RawMessage
 	if err := strictjson.Unmarshal(line, &row); err != nil {
-		return p, fmt.Errorf("%w; want an object with the key prompt or messages", err)
+		return p, err
 	}
 	text, isText := row["prompt"]
 	messages, isChat := row["messages"]

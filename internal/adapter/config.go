@@ -146,7 +146,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 func (c *Config) UnmarshalJSON(text []byte) error {
 	var values map[string]json.RawMessage
 	if err := json.Unmarshal(text, &values); err != nil {
-		return err
+		return fmt.Errorf("method is %s; want an object", place.Quote(string(text)))
 	}
 	var name string
 	if text := values["name"]; text != nil {
@@ -183,7 +183,7 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 func decode(key string, text json.RawMessage, into any) error {
 	err := json.Unmarshal(text, into)
 	if err != nil {
-		if _, what, ok := place.JSON(err); ok {
+		if _, what, ok := place.JSON(text, err); ok {
 			return fmt.Errorf("method.%s: %s", key, strings.TrimPrefix(what, "the text "))
 		}
 	}

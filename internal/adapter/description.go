@@ -257,7 +257,7 @@ func (d Description) check() (faults []error) {
 		fault(false, "structure is there for method %s, which has none", place.Quote(d.Method.name))
 	} else if s != nil {
 		if err := check(s, d.Base.Layers); err != nil {
-			fault(false, "structure: %w", err)
+			fault(false, "structure: %w", strictjson.WithoutPlace(err))
 		}
 	}
 	return faults

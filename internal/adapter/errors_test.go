@@ -29,9 +29,9 @@ func TestOpenFaults(t *testing.T) {
 		{"no-config", "adapter: open testdata/no-config: there is neither lor2c.json nor adapter_config.json, only " +
 			"notes.txt; want a directory that lor2c train or PEFT wrote"},
 		peft("broken-peft",
-			":4:1: invalid character '}' looking for beginning of object key string; want the JSON that PEFT writes"),
-		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: unexpected end of JSON input; want the " +
-			"file that lor2c train wrote"},
+			`:4:1: "}" stands where a key in double quotes must be; want the JSON that PEFT writes`),
+		{"broken-lor2c", "adapter: open testdata/broken-lor2c/lor2c.json:3:27: the text ends before its JSON value is " +
+			"complete; want the file that lor2c train wrote"},
 		{"other-format", "adapter: open testdata/other-format/lor2c.json: format is 2; this lor2c reads 1"},
 		{"bad-method", "adapter: open testdata/bad-method/lor2c.json: method.rank: is 0; want 1 to 256\nadapter: open " +
 			"testdata/bad-method/lor2c.json: method.alpha: is -1; want more than 0"},

@@ -53,7 +53,7 @@ func (m *LoR2C) Progress() json.RawMessage {
 func checkProgress(text json.RawMessage, limits schedule.Config, step int) (faults []string) {
 	var s schedule.State
 	if err := strictjson.UnmarshalKnown(text, &s); err != nil {
-		return []string{fmt.Sprintf("schedule:%v", err)}
+		return []string{fmt.Sprintf("schedule: %v", strictjson.WithoutPlace(err))}
 	}
 	check := func(ok bool, format string, a ...any) {
 		if !ok {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // peftScope is what is left of a PEFT configuration to be compared with the tensors, such as the keys that concern
@@ -161,7 +162,7 @@ func (s *peftScope) readKept(path string, raw json.RawMessage) error {
 	if slices.Contains(append(unused, ""), string(raw)) {
 		return nil
 	}
-	err := json.Unmarshal(raw, &s.kept)
+	err := strictjson.WithoutPlace(strictjson.Unmarshal(raw, &s.kept))
 	if err == nil {
 		err = checkRankPattern(encoded(rankPattern{s.kept}), 0)
 	}

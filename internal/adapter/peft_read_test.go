@@ -317,6 +317,7 @@ func TestOpenDescription(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{`"first": 2,`, `"first": 1,`, ": structure: module 1-2 is out of order, overlaps another or leaves the model; " +
 			"want modules in order within layers 0 to 2: adapter and model do not match"},
+		{`"injected": []`, `"injected": 1`, ": structure: injected holds a JSON number, not an array"},
 		{`"injected": []`, `"injected": [1]`, ": structure: LoRA on layer 1 is listed twice, lies within a module or " +
 			"outside the model; want a layer from 0 to 2 without a module: adapter and model do not match"},
 		{`"num_hidden_layers": 3`, `"num_hidden_layers": 1000000000`,

@@ -97,9 +97,9 @@ var layers = []struct {
 			"internal/compute/nulldev", "internal/tape", "internal/model", "internal/adapter", "internal/chat",
 			"internal/dataset", "internal/instruct"}},
 	{"internal/evaluate", []string{
-		"internal/place", "internal/infile", "internal/metric", "internal/identity", "internal/checkpoint",
-		"internal/outfile", "internal/team", "internal/tokenizer", "internal/compute", "internal/benchmark",
-		"internal/generate",
+		"internal/place", "internal/strictjson", "internal/infile", "internal/metric", "internal/identity",
+		"internal/checkpoint", "internal/outfile", "internal/team", "internal/tokenizer", "internal/compute",
+		"internal/benchmark", "internal/generate",
 	}},
 	{"internal/sandbox", nil},
 	{"internal/optim", []string{"internal/setting", "internal/compute", "internal/tape"}},
@@ -128,8 +128,9 @@ var layers = []struct {
 		"internal/figure", "internal/config", "internal/identity", "internal/train",
 	}},
 	{"internal/sweep", []string{
-		"internal/place", "internal/nearest", "internal/infile", "internal/metric", "internal/outfile", "internal/runlog",
-		"internal/schedule", "internal/config", "internal/identity", "internal/terminal", "internal/train",
+		"internal/place", "internal/strictjson", "internal/nearest", "internal/infile", "internal/metric",
+		"internal/outfile", "internal/runlog", "internal/schedule", "internal/config", "internal/identity",
+		"internal/terminal", "internal/train",
 	}},
 	{"internal/watch", []string{
 		"internal/place", "internal/infile", "internal/metric", "internal/terminal", "internal/runlog", "internal/schedule",

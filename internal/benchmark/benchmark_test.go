@@ -225,7 +225,11 @@ func TestErrors(t *testing.T) {
 	expect("humaneval", file, lm, "x.jsonl: it ends after row 0 of 164; fetch the file again")
 	original := filepath.Join(dir, "drop_dataset_dev.json")
 	put(original, `{"a": {"passage": "p", "qa_pairs": []}}`)
-	expect("drop", original, paper, "after row 0: passage a has no passage or no qa_pairs")
+	expect("drop", original, paper, `after row 0: passage "a" has no passage or no qa_pairs`)
+	put(original, `{"a": {"passage": 7}}`)
+	expect("drop", original, paper, `after row 0: passage "a": passage holds a JSON number, not a string`)
+	put(original, `{"a": {"passage": "p",}}`)
+	expect("drop", original, paper, `drop_dataset_dev.json:1:23: "}" stands where a key in double quotes must be`)
 	put(original, `{"a": {"passage": "p", "qa_pairs": [{"question": "q", "validated_answers": [{"number": "1"}]}]}}`)
 	expect("drop", original, paper, "it has 1 row with answers; want the 9535 of the released file")
 }

@@ -53,14 +53,19 @@ func dropOriginal(path string, own bool) (rows []dropRow, err error) {
 		} `json:"qa_pairs"`
 	}
 	// The order of the passages in the file counts.
+	if err := strictjson.Syntax(raw); err != nil {
+		return nil, fmt.Errorf("benchmark: read %s:%w; want the file drop_dataset_dev.json", path, err)
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	err = strictjson.Object(d, "the file", func(id string) error {
 		var p passage
 		if err := d.Decode(&p); err != nil {
-			return err
+			_, what, _ := place.JSON(raw, err)
+			return fmt.Errorf("passage %s: %s", place.Quote(id), what)
 		}
 		if p.Passage == "" || len(p.Pairs) == 0 {
-			return fmt.Errorf("passage %s has no passage or no qa_pairs; want the file drop_dataset_dev.json", id)
+			return fmt.Errorf("passage %s has no passage or no qa_pairs; want the file drop_dataset_dev.json",
+				place.Quote(id))
 		}
 		for _, q := range p.Pairs {
 			r := dropRow{Passage: p.Passage, Question: q.Question, row: len(rows)}

@@ -218,7 +218,8 @@ func TestConfig(t *testing.T) {
 		`{"quant_method": "bitsandbytes", "load_in_8bit": true}`: "quantization_config.load_in_8bit is true",
 		`{"quant_method": "bitsandbytes"}`:                       "quantization_config.load_in_4bit is not true",
 		`{"quant_method": "bitsandbytes", "load_in_4bit": true}`: `quantization_config.bnb_4bit_quant_type is "fp4"`,
-		`{"load_in_4bit": 1}`:                                    "quantization_config is not what transformers writes",
+		`{"load_in_4bit": 1}`: "quantization_config is not what transformers writes: load_in_4bit holds a JSON number, not " +
+			"true or false; want nf4",
 	} {
 		err := bitsandbytes.CheckConfig(json.RawMessage(text))
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // CheckConfig returns an error unless raw, the quantization_config of a config.json, is absent or says that weights are
@@ -22,8 +23,8 @@ func CheckConfig(raw json.RawMessage) error {
 	// fp4 is the default of transformers.
 	c.Type = "fp4"
 	const want = "want nf4 of bitsandbytes, or weights in float32, bfloat16 or float16"
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return fmt.Errorf("quantization_config is not what transformers writes: %w; %s", err, want)
+	if err := strictjson.Unmarshal(raw, &c); err != nil {
+		return fmt.Errorf("quantization_config is not what transformers writes: %w; %s", strictjson.WithoutPlace(err), want)
 	}
 	switch {
 	case c.Method != "" && c.Method != "bitsandbytes":

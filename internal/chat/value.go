@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // maxDepth is the most levels of nested JSON in a message or a tool.
@@ -46,7 +48,11 @@ func decodeValue(dec *json.Decoder, clean *strings.Replacer, depth int) (any, er
 		if n, err := strconv.Atoi(t.String()); err == nil {
 			return n, nil
 		}
-		return t.Float64()
+		f, err := t.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("the number %s is out of range", place.Quote(t.String()))
+		}
+		return f, nil
 	case json.Delim:
 		if t == '[' {
 			list := []any{}

@@ -71,13 +71,13 @@ func TestOpenRefuses(t *testing.T) {
 		{"header-longer-than-file", "\x03\x00\x00\x00\x00\x00\x00\x00{}",
 			"the header length is 3 bytes, but only 2 follow; the file is cut off or is not safetensors"},
 		{"header-empty", fileOf("", ""),
-			"the header is not JSON: unexpected end of JSON input at byte 8; a JSON object is expected"},
-		{"header-not-json", fileOf(`{"a":}`, ""), "the header is not JSON: invalid character '}' looking for beginning " +
-			"of value at byte 13; a JSON object is expected"},
+			"the header is not JSON: the text ends before its JSON value is complete at byte 8; a JSON object is expected"},
+		{"header-not-json", fileOf(`{"a":}`, ""), `the header is not JSON: "}" stands where a value must be ` +
+			"at byte 13; a JSON object is expected"},
 		{"header-not-utf8", fileOf("{\"\xff\":1}", ""),
 			"the header is not JSON: invalid UTF-8 byte 0xff at byte 10; a JSON object is expected"},
 		{"header-trailing", fileOf(`{} x`, ""),
-			"the header is not JSON: invalid character 'x' after top-level value at byte 11; a JSON object is expected"},
+			`the header is not JSON: "x" follows the end of the JSON value at byte 11; a JSON object is expected`},
 		{"header-list", fileOf(`[]`, ""), "the header starts with '['; a safetensors header starts with '{'"},
 		{"header-leading-space", fileOf(` {}`, ""), "the header starts with ' '; a safetensors header starts with '{'"},
 		{"tensor-not-object", fileOf(`{"a":1}`, ""), `tensor "a" is not a JSON object; {...} is expected`},

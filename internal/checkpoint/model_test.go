@@ -96,7 +96,7 @@ func TestOpenModelShards(t *testing.T) {
 // two valid shards.
 func TestOpenModelRefusesIndex(t *testing.T) {
 	for name, want := range map[string]string{
-		"syntax": ":3:3: it is not JSON: invalid character '}' looking for beginning of object key string; an " +
+		"syntax": `:3:3: it is not JSON: "}" stands where a key in double quotes must be; an ` +
 			"object with a weight_map is expected",
 		"utf8":           ":2:4: it is not JSON: invalid UTF-8 byte 0xff; an object with a weight_map is expected",
 		"not-object":     ":1:1: the index is not a JSON object; {...} is expected",

@@ -467,6 +467,18 @@ func TestFaults(t *testing.T) {
 	limited := s
 	limited.Limit = 2
 	expect(`limit: "0" in the directory, "2" now`, set, m, limited)
+	identity, err := os.ReadFile(e.settingsPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(e.settingsPath(), identity[:1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	expect(filepath.Base(e.settingsPath())+":1:1: the text ends before its JSON value is complete; want the JSON that an "+
+		"evaluation writes, or another directory", set, m, s)
+	if err := os.WriteFile(e.settingsPath(), identity, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(s.Out, "samples_mmlu_animals_lm-eval.jsonl")
 	raw, err := os.ReadFile(path)
 	if err != nil {

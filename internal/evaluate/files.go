@@ -16,6 +16,7 @@ import (
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/outfile"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // files are the files of an evaluation in its directory.
@@ -140,8 +141,8 @@ func (e *Evaluation) resume() error {
 		return fmt.Errorf("evaluate: read %s: %w", path, err)
 	}
 	var was map[string]string
-	if err := json.Unmarshal(raw, &was); err != nil {
-		return place.Mistake(fmt.Errorf("evaluate: read %s: it is not the JSON that an evaluation writes: %w; name another "+
+	if err := strictjson.Unmarshal(raw, &was); err != nil {
+		return place.Mistake(fmt.Errorf("evaluate: read %s:%w; want the JSON that an evaluation writes, or another "+
 			"directory", path, err))
 	}
 	// The device is compared by On, because no device is opened for an evaluation that is complete.

@@ -121,7 +121,7 @@ func TestRefuse(t *testing.T) {
 		{`"seed": "17"`, `"seed": 17`, "holds a JSON number, not a string"},
 		{string(raw), "null", "its format is 0"},
 		{string(raw), `{"format": 1}`, "it does not contain weights, tokenizer, config.json, labels, data, settings"},
-		{string(raw), "", "unexpected end of JSON input"},
+		{string(raw), "", "the text ends before its JSON value is complete"},
 	} {
 		text := strings.Replace(string(raw), c.from, c.to, 1)
 		if text == string(raw) {

@@ -11,8 +11,8 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
-// Check describes a file of instruction data and what is probably a mistake in it. Lines are those on which rows begin,
-// at most mostLines of each kind.
+// Check describes a file of instruction data and what is probably a mistake in it. Of each kind of row it has the first
+// mostLines.
 type Check struct {
 	File   string `json:"file"`
 	SHA256 string `json:"sha256"`
@@ -28,33 +28,36 @@ type Check struct {
 	SpecialText Lines     `json:"special_text"` // rows that spell a special token of the tokenizer
 	Tokens      *Tokens   `json:"tokens,omitempty"`
 	Overlaps    []Overlap `json:"overlaps,omitempty"`
+
+	shared bool // as in File
 }
 
 // Lines are the rows of one kind.
 type Lines struct {
 	Count int   `json:"count"`
-	Lines []int `json:"lines"` // the first of them
+	Rows  []int `json:"rows"`  // the numbers of the first of them
+	Lines []int `json:"lines"` // on which these begin
 
 	// Example is the fault in the first of these rows with some text around it, if the fault is in a part of the text.
 	Example string `json:"example,omitempty"`
 }
 
-// mostLines is how many lines are kept of each kind.
+// mostLines is how many rows are kept of each kind.
 const mostLines = 20
 
-func (l *Lines) add(line int) {
+func (l *Lines) add(r Row) {
 	l.Count++
 	if len(l.Lines) < mostLines {
-		l.Lines = append(l.Lines, line)
+		l.Rows, l.Lines = append(l.Rows, r.Number), append(l.Lines, r.Line)
 	}
 }
 
 // addTrace adds a row if a trace of damage was found in it.
-func (l *Lines) addTrace(line int, trace mangled.Trace, found bool) {
+func (l *Lines) addTrace(r Row, trace mangled.Trace, found bool) {
 	if !found {
 		return
 	}
-	if l.add(line); l.Count == 1 {
+	if l.add(r); l.Count == 1 {
 		l.Example = trace.Excerpt()
 	}
 }
@@ -81,35 +84,35 @@ type Bucket struct {
 
 // NewCheck describes a file without a tokenizer.
 func NewCheck(f *File) *Check {
-	c := &Check{File: f.Path, SHA256: f.SHA256, Format: f.Format, Rows: len(f.Rows)}
+	c := &Check{File: f.Path, SHA256: f.SHA256, Format: f.Format, Rows: len(f.Rows), shared: f.shared}
 	rows, prompts := map[string]bool{}, map[string]bool{}
 	for _, r := range f.Rows {
 		prompt, response := r.halves()
 		switch key := r.key(); {
 		case rows[key]:
-			c.Duplicates.add(r.Line)
+			c.Duplicates.add(r)
 		case f.Format != Text && prompts[prompt]:
-			c.Conflicts.add(r.Line)
+			c.Conflicts.add(r)
 			fallthrough
 		default:
 			rows[key], prompts[prompt] = true, true
 		}
 		if strings.TrimSpace(response) == "" {
-			c.Empty.add(r.Line)
+			c.Empty.add(r)
 		}
-		c.lintText(r.Line, prompt+"\n"+response)
+		c.lintText(r, prompt+"\n"+response)
 	}
 	return c
 }
 
 // lintText looks for damage in the text of a row.
-func (c *Check) lintText(line int, text string) {
+func (c *Check) lintText(r Row, text string) {
 	trace, found := mangled.Undecoded(text)
-	c.Undecoded.addTrace(line, trace, found)
+	c.Undecoded.addTrace(r, trace, found)
 	trace, found = mangled.Misread(text)
-	c.Misread.addTrace(line, trace, found)
+	c.Misread.addTrace(r, trace, found)
 	trace, found = mangled.HTML(text)
-	c.HTML.addTrace(line, trace, found)
+	c.HTML.addTrace(r, trace, found)
 }
 
 // halves returns the text before the last response of a row, and that response.
@@ -168,19 +171,19 @@ func (c *Check) AddEncoded(tok Tokenizer, f *File, rows *Rows, opts Options) {
 		prompt, response := r.halves()
 		spelt := func(s string) bool { return strings.Contains(prompt, s) || strings.Contains(response, s) }
 		if !opts.ParseSpecial && slices.ContainsFunc(specials, spelt) {
-			c.SpecialText.add(r.Line)
+			c.SpecialText.add(r)
 		}
 	}
 	c.Tokens = &Tokens{
 		Cutoff: opts.Cutoff, Total: len(rows.IDs), Predicted: rows.Predicts, CutOff: rows.CutOff, Merged: rows.Merged,
 		EOS: rows.Len() - rows.NoEOS,
 	}
-	for _, line := range rows.Dropped {
-		c.Tokens.Dropped.add(line)
+	for _, i := range rows.Dropped {
+		c.Tokens.Dropped.add(f.Rows[i])
 	}
 }
 
-// Findings returns what is probably a mistake. The texts name lines, so no finding has a line of its own.
+// Findings returns what is probably a mistake. The texts name rows, so no finding has a line of its own.
 func (c *Check) Findings() (list []dataset.Finding) {
 	for _, f := range []struct {
 		kind  string
@@ -219,13 +222,22 @@ func (c *Check) add(list []dataset.Finding, kind string, l Lines, what string) [
 	if l.Count == 0 {
 		return list
 	}
-	lines := strings.ReplaceAll(strings.Trim(fmt.Sprint(l.Lines[:min(5, len(l.Lines))]), "[]"), " ", ", ")
-	if l.Count > 5 {
-		lines += ", ..."
+	where := "in row " + l.first(l.Rows)
+	if !c.shared && !slices.Equal(l.Rows, l.Lines) {
+		where += " (line " + l.first(l.Lines) + ")"
 	}
 	if l.Example != "" {
 		what += ", such as " + place.Quote(l.Example)
 	}
 	return append(list, dataset.Finding{Kind: kind, Path: c.File, Count: l.Count,
-		Text: fmt.Sprintf("%s: %d, on line %s", what, l.Count, lines)})
+		Text: fmt.Sprintf("%s: %d, %s", what, l.Count, where)})
+}
+
+// first returns the first numbers of a list that describes l.
+func (l Lines) first(list []int) string {
+	text := strings.ReplaceAll(strings.Trim(fmt.Sprint(list[:min(5, len(list))]), "[]"), " ", ", ")
+	if l.Count > 5 {
+		text += ", ..."
+	}
+	return text
 }

@@ -8,10 +8,74 @@ import (
 	"testing"
 
 	"github.com/lor2c/lor2c/internal/dataset"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // passage has more than gramWords words.
 const passage = "The quick brown fox jumps over the lazy dog while seven other foxes watch it from the hill."
+
+// TestCheckOneLine: rows that share a line are named by their numbers alone, and others also by their lines where these
+// differ from the numbers.
+func TestCheckOneLine(t *testing.T) {
+	row, empty := `{"instruction": "Add", "output": "3"}`, `{"instruction": "Say nothing", "output": ""}`
+	for content, want := range map[string]string{
+		"[" + row + "," + empty + "," + row + "," + empty + "]":         "in row 3, 4|in row 2, 4",
+		"[\n" + row + ",\n" + empty + ",\n" + row + ",\n" + empty + "]": "in row 3, 4 (line 4, 5)|in row 2, 4 (line 3, 5)",
+		"[" + row + ",\n" + empty + ",\n" + row + ",\n" + empty + "]":   "in row 3, 4|in row 2, 4",
+	} {
+		f, err := Read(t.Context(), write(t, "x.json", content), Auto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, found := range NewCheck(f).Findings() {
+			_, where, _ := strings.Cut(found.Text, ": 2, ")
+			got = append(got, where)
+		}
+		if joined := strings.Join(got, "|"); joined != want {
+			t.Errorf("%s: the findings are %s; want %s", content, joined, want)
+		}
+		part, _, err := f.SplitNumpy(1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := part.Rows[len(part.Rows)-1]
+		if at := part.Place(last); strings.Contains(at, ", row ") != strings.HasPrefix(content, "["+row+","+empty) {
+			t.Errorf("%s: a row is at %s", content, at)
+		}
+	}
+}
+
+// TestCheckResponses: a file of empty responses is refused with the key that has them, and one response is enough.
+func TestCheckResponses(t *testing.T) {
+	for _, c := range []struct{ empty, full, want string }{
+		{`{"instruction": "a", "output": " "}`, `{"instruction": "a", "output": "b"}`, "in output"},
+		{`{"prompt": "a", "completion": ""}`, `{"prompt": "a", "completion": "b"}`, "in completion"},
+		{`{"text": "\n"}`, `{"text": "b"}`, "in text"},
+		{`{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}`,
+			`{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`,
+			"as content of messages of the assistant"},
+		{`{"messages": [{"role": "user", "content": "a"}]}`,
+			`{"messages": [{"role": "assistant", "tool_calls": [{"name": "f"}]}]}`, "as content of messages of the assistant"},
+		{`{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": ""}]}`,
+			`{"conversations": [{"from": "gpt", "value": "b"}]}`, "as value of turns from gpt"},
+	} {
+		f, err := Read(t.Context(), write(t, "x.jsonl", c.empty+"\n"+c.empty), Auto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "instruct: read " + f.Path + ": the responses of all 2 rows are empty; want text " + c.want
+		if err := f.CheckResponses(); err == nil || err.Error() != want || !place.IsMistake(err) {
+			t.Errorf("%v; want %s", err, want)
+		}
+		if f, err = Read(t.Context(), write(t, "x.jsonl", c.empty+"\n"+c.full), Auto); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.CheckResponses(); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 // TestCheck: each kind of probable mistake is found on its line, and a file without one has no findings.
 func TestCheck(t *testing.T) {
@@ -64,7 +128,7 @@ func TestCheck(t *testing.T) {
 		{"misread", c.Misread, []int{9}}, {"HTML", c.HTML, []int{10}},
 		{"overlaps", c.Overlaps[0].Rows, []int{7, 8}},
 	} {
-		if !slices.Equal(x.got.Lines, x.lines) {
+		if !slices.Equal(x.got.Lines, x.lines) || !slices.Equal(x.got.Rows, x.lines) {
 			t.Errorf("%s are on the lines %v; want %v", x.what, x.got.Lines, x.lines)
 		}
 	}
@@ -81,7 +145,7 @@ func TestCheck(t *testing.T) {
 	if got := len(c.Findings()); got != 8 {
 		t.Errorf("%d findings: %v", got, c.Findings())
 	}
-	want := `rows with UTF-8 text that a program read as Latin-1 or Windows-1252, such as "The cafÃ© is small": 1, on line 9`
+	want := `rows with UTF-8 text that a program read as Latin-1 or Windows-1252, such as "The cafÃ© is small": 1, in row 9`
 	if !slices.ContainsFunc(c.Findings(), func(f dataset.Finding) bool { return f.Text == want && f.Count == 1 }) {
 		t.Errorf("the findings are %v; want %s among them", c.Findings(), want)
 	}

@@ -43,10 +43,9 @@ type Rows struct {
 	IDs       []int32 // [N]
 	Predicted []bool  // [N]; whether the token is one that the model learns to predict, never the first of a row
 	Cu        []int64 // [n+1]; row i is IDs[Cu[i]:Cu[i+1]]
-	Lines     []int   // [n]; the line of the file on which the row begins
 	Index     []int   // [n]; the row of the file that it is of, which can become several
 
-	Dropped   []int // lines of rows without a predicted token
+	Dropped   []int // rows of the file without a predicted token, as Index
 	CutOff    int   // rows that lost tokens to the cutoff
 	NoEOS     int   // rows that do not end with EOS
 	Merged    int   // rows in which a token covers the end of the prompt and the start of the response
@@ -96,13 +95,13 @@ func Encode(ctx context.Context, tok Tokenizer, f *File, opts Options) (*Rows, e
 	}
 	for i, err := range faults {
 		if err != nil {
-			return nil, place.Mistake(fmt.Errorf("instruct: encode %s:%d: %w", f.Path, f.Rows[i].Line, err))
+			return nil, place.Mistake(fmt.Errorf("instruct: encode %s: %w", f.Place(f.Rows[i]), err))
 		}
 	}
 	r := &Rows{Cu: []int64{0}}
 	for i, list := range parts {
 		for _, e := range list {
-			r.add(e, i, f.Rows[i].Line, opts.EOS)
+			r.add(e, i, opts.EOS)
 		}
 	}
 	if r.Len() == 0 {
@@ -131,7 +130,7 @@ func (o *Options) check(f *File) error {
 }
 
 // add appends a row, or lists it as dropped.
-func (r *Rows) add(e encoded, index, line int, eos int32) {
+func (r *Rows) add(e encoded, index int, eos int32) {
 	n := 0
 	for _, p := range e.predicted {
 		if p {
@@ -139,12 +138,11 @@ func (r *Rows) add(e encoded, index, line int, eos int32) {
 		}
 	}
 	if n == 0 {
-		r.Dropped = append(r.Dropped, line)
+		r.Dropped = append(r.Dropped, index)
 		return
 	}
 	r.IDs, r.Predicted = append(r.IDs, e.ids...), append(r.Predicted, e.predicted...)
-	r.Cu, r.Lines = append(r.Cu, int64(len(r.IDs))), append(r.Lines, line)
-	r.Index = append(r.Index, index)
+	r.Cu, r.Index = append(r.Cu, int64(len(r.IDs))), append(r.Index, index)
 	r.Predicts, r.PromptLen = r.Predicts+n, r.PromptLen+len(e.ids)-n
 	for _, c := range []struct {
 		is    bool

@@ -57,7 +57,7 @@ func TestRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := []Row{c.want, c.want}
-			want[0].Line, want[1].Line = 3, 5
+			want[0].Number, want[0].Line, want[1].Number, want[1].Line = 1, 3, 2, 5
 			if got := fmt.Sprintf("%+v", f.Rows); f.Format != c.format || got != fmt.Sprintf("%+v", want) {
 				t.Errorf("%s %s: %s %s", name, c.row, f.Format, got)
 			}
@@ -71,11 +71,16 @@ func TestReadErrors(t *testing.T) {
 	for _, c := range []struct{ name, content, want string }{
 		{"x.json", "", "the file is empty"},
 		{"x.json", "[]", "the file has no rows"},
-		{"x.json", "[\n" + alpaca + ",\n{\"instruction\": 7, \"output\": \"c\"}]", `:3: "instruction" is 7; want a text`},
-		{"x.json", "[\n" + alpaca + ",\n{\"instruction\": \"a\"}]", `:3: no key "output"; the row has instruction`},
-		{"x.json", "[\n" + alpaca + ",\n7]", ":3: the row is not a JSON object"},
-		{"x.json", "[\n" + alpaca + "\n" + alpaca + "]", `x.json:2:36: expected comma after array element`},
+		{"x.json", "[\n" + alpaca + ",\n{\"instruction\": 7, \"output\": \"c\"}]", `:3:1: "instruction" is 7; want a text`},
+		{"x.json", "[\n" + alpaca + ",\n{\"instruction\": \"a\"}]", `:3:1: no key "output"; the row has instruction`},
+		{"x.json", "[\n" + alpaca + ",\n7]", ":3:1: the row is not a JSON object"},
+		{"x.json", "[\n" + alpaca + "\n" + alpaca + "]", `x.json:3:1: "{" stands where a comma or "]" must be`},
 		{"x.json", "[" + alpaca + "] x", "text follows the array"},
+		{"x.json", "[" + alpaca + `, {"output": "c"}]`, `x.json:1:39: no key "instruction"`},
+		{"x.json", "[" + alpaca + ",\n " + alpaca + `, {"output": "c", "output": "d"}]`,
+			`x.json:2:62: the object has the key "output" twice`},
+		{"x.json", "[" + alpaca, `x.json:1:36: the text ends before its JSON value is complete`},
+		{"x.jsonl", alpaca + "\n" + alpaca[1:], `x.jsonl:2:14: ":" follows the end of the JSON value`},
 		{"x.jsonl", alpaca + "\n{\"instruction\": \"a\", \"instruction\": \"b\", \"output\": \"c\"}",
 			`x.jsonl:2:34: the object has the key "instruction" twice`},
 		{"x.jsonl", "{\"instructions\": \"a\", \"outputs\": \"c\"}",
@@ -204,7 +209,7 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.Lines, []int{3, 7, 9}) || !slices.Equal(r.Dropped, []int{4}) || r.CutOff != 1 || r.NoEOS != 1 {
+	if !slices.Equal(r.Index, []int{0, 2, 3}) || !slices.Equal(r.Dropped, []int{1}) || r.CutOff != 1 || r.NoEOS != 1 {
 		t.Errorf("%+v", r)
 	}
 	// Special tokens in a text stay text: the only EOS of the last row is its end.

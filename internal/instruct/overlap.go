@@ -1,7 +1,6 @@
 package instruct
 
 import (
-	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -53,7 +52,7 @@ func (r *Reference) Add(text, place string) {
 func (r *Reference) AddFile(f *File) {
 	for _, row := range f.Rows {
 		prompt, response := row.halves()
-		r.Add(prompt+" "+response, fmt.Sprintf("%s:%d", f.Path, row.Line))
+		r.Add(prompt+" "+response, f.Place(row))
 	}
 }
 
@@ -70,7 +69,7 @@ func (r *Reference) Compare(f *File) Overlap {
 		}
 		for _, h := range hashes {
 			if at, there := from[h]; there {
-				if o.Rows.add(row.Line); o.Rows.Count == 1 {
+				if o.Rows.add(row); o.Rows.Count == 1 {
 					o.Example = r.places[at]
 				}
 				break

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -23,6 +24,27 @@ type File struct {
 	SHA256 string // of its bytes, in hexadecimal
 	Format Format
 	Rows   []Row // in the order of the file
+
+	shared bool // several rows begin on one line, so that a line does not tell which one is meant
+}
+
+// Place returns where a row is: path and line, or path and number of the row if several rows share a line.
+func (f *File) Place(r Row) string {
+	if f.shared {
+		return fmt.Sprintf("%s, row %d", f.Path, r.Number)
+	}
+	return fmt.Sprintf("%s:%d", f.Path, r.Line)
+}
+
+// CheckResponses returns an error if no row has a response, which is what training and its loss are about.
+func (f *File) CheckResponses() error {
+	if slices.ContainsFunc(f.Rows, Row.responds) {
+		return nil
+	}
+	where := map[Format]string{Alpaca: "in output", Completion: "in completion", Text: "in text",
+		Messages: "as content of messages of the assistant", ShareGPT: "as value of turns from gpt"}[f.Format]
+	return place.Mistake(fmt.Errorf("instruct: read %s: the responses of all %s are empty; want text %s", f.Path,
+		place.Count(len(f.Rows), "row", "rows"), where))
 }
 
 // Read reads a JSON array or JSON lines of one format, or a .txt file, whose
@@ -73,7 +95,7 @@ func (f *File) parseText(data []byte) error {
 	case len(bytes.TrimSpace(data)) == 0:
 		return fmt.Errorf("instruct: read %s: the file is empty; want text", f.Path)
 	}
-	f.Format, f.Rows = Text, []Row{{Line: 1, Output: string(data)}}
+	f.Format, f.Rows = Text, []Row{{Number: 1, Line: 1, Output: string(data)}}
 	return nil
 }
 
@@ -81,7 +103,7 @@ func (f *File) parseText(data []byte) error {
 func (f *File) parseArray(ctx context.Context, data []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if _, err := dec.Token(); err != nil {
-		return f.syntax(data, 0, err)
+		return f.syntax(data)
 	}
 	line, counted := 1, 0 // the line of data[counted]
 	for dec.More() {
@@ -90,17 +112,18 @@ func (f *File) parseArray(ctx context.Context, data []byte) error {
 		}
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			return f.syntax(data, 0, err)
+			return f.syntax(data)
 		}
 		start := int(dec.InputOffset()) - len(raw)
 		line += bytes.Count(data[counted:start], []byte("\n"))
 		counted = start
-		if err := f.add(raw, line); err != nil {
-			return err
+		offset, err := f.add(raw, line)
+		if err != nil {
+			return fmt.Errorf("instruct: read %s:%s: %w", f.Path, place.At(data, start+max(offset, 0)), err)
 		}
 	}
 	if _, err := dec.Token(); err != nil {
-		return f.syntax(data, 0, err)
+		return f.syntax(data)
 	}
 	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
 		return fmt.Errorf("instruct: read %s:%s: text follows the array of rows; want nothing after it", f.Path,
@@ -120,8 +143,10 @@ func (f *File) parseLines(ctx context.Context, data []byte) error {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if err := f.add(line, number); err != nil {
-			return err
+		if offset, err := f.add(line, number); err != nil && offset >= 0 {
+			return fmt.Errorf("instruct: read %s:%d:%d: %w", f.Path, number, place.At(line, offset).Column, err)
+		} else if err != nil {
+			return fmt.Errorf("instruct: read %s:%d: %w", f.Path, number, err)
 		}
 	}
 	return f.notEmpty()
@@ -134,28 +159,26 @@ func (f *File) notEmpty() error {
 	return nil
 }
 
-// add adds the row that begins on a line.
-func (f *File) add(raw []byte, line int) error {
+// add adds the row that begins on a line. If it returns an error, offset is the place of the fault in raw, or -1 if the
+// whole row is meant.
+func (f *File) add(raw []byte, line int) (offset int, err error) {
 	row, format, err := parseRow(raw, f.Format)
 	if err != nil {
 		var at *strictjson.Error
 		if errors.As(err, &at) {
-			return fmt.Errorf("instruct: read %s:%d:%d: %s; want a JSON array of objects, or one object on each line",
-				f.Path, line+max(at.Position.Line, 1)-1, at.Position.Column, at.What)
+			return at.Offset, fmt.Errorf("%s; want a JSON array of objects, or one object on each line", at.What)
 		}
-		return fmt.Errorf("instruct: read %s:%d: %w", f.Path, line, err)
+		return -1, err
 	}
-	row.Line, f.Format = line, format
+	n := len(f.Rows)
+	f.shared = f.shared || n > 0 && f.Rows[n-1].Line == line
+	row.Number, row.Line, f.Format = n+1, line, format
 	f.Rows = append(f.Rows, row)
-	return nil
+	return 0, nil
 }
 
-// syntax returns an error of encoding/json with its place.
-func (f *File) syntax(data []byte, base int, err error) error {
-	at, what, ok := place.JSON(err)
-	if !ok {
-		at = len(data)
-	}
-	return fmt.Errorf("instruct: read %s:%s: %s; want a JSON array of objects, or one object on each line", f.Path,
-		place.At(data, base+at), what)
+// syntax returns the error for an array that is not JSON, with its place.
+func (f *File) syntax(data []byte) error {
+	return fmt.Errorf("instruct: read %s:%w; want a JSON array of objects, or one object on each line", f.Path,
+		strictjson.Syntax(data))
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/infile"
 	"github.com/lor2c/lor2c/internal/place"
+	"github.com/lor2c/lor2c/internal/strictjson"
 )
 
 // referenceKinds are the files that AddPath reads, also if .gz follows.
@@ -46,6 +47,15 @@ func (r *Reference) AddPath(ctx context.Context, path string) error {
 			strings.Join(referenceKinds, ", ")))
 	}
 	return nil
+}
+
+// brokenValue returns the error for a file in which no JSON value follows an offset.
+func brokenValue(name string, data []byte, offset int) error {
+	var at *strictjson.Error
+	if !errors.As(strictjson.Syntax(data[offset:]), &at) {
+		return fmt.Errorf("%s:%s: it is not JSON", name, place.At(data, offset))
+	}
+	return fmt.Errorf("%s:%s: it is not JSON: %s", name, place.At(data, offset+at.Offset), at.What)
 }
 
 // kind returns the extension of a name without .gz, in lower case.
@@ -78,7 +88,7 @@ func (r *Reference) addFile(ctx context.Context, name string) error {
 			if err := dec.Decode(&v); errors.Is(err, io.EOF) {
 				return nil
 			} else if err != nil {
-				return fmt.Errorf("%s: value %d: %w", name, n, err)
+				return brokenValue(name, data, int(dec.InputOffset()))
 			}
 			at := 0
 			objects(v, func(text string) { at++; r.Add(text, fmt.Sprintf("%s, value %d", name, max(n, at))) })

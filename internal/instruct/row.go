@@ -50,7 +50,8 @@ var formats = []struct {
 
 // Row is one example of a file.
 type Row struct {
-	Line int // 1-based line of the file on which the row begins
+	Number int // of the row in the file, from 1
+	Line   int // 1-based line of the file on which the row begins
 
 	// A row of Alpaca has an instruction and perhaps an input, one of Completion
 	// a prompt as Instruction, and one of Text nothing but Output.
@@ -179,7 +180,8 @@ func ParseMessages(raw json.RawMessage) ([]chat.Message, error) {
 		m := &messages[i]
 		// A message that calls tools may have no content.
 		optional := ""
-		if _, calls := fields["tool_calls"]; calls {
+		_, calls := fields["tool_calls"]
+		if calls {
 			optional = "content"
 		}
 		if err := texts(fields, map[string]*string{"role": &m.Role, "content": &m.Content}, optional); err != nil {
@@ -188,7 +190,7 @@ func ParseMessages(raw json.RawMessage) ([]chat.Message, error) {
 		if !slices.Contains(roles, m.Role) {
 			return nil, fmt.Errorf("message %d has the role %s; want %s", i+1, place.Quote(m.Role), strings.Join(roles, ", "))
 		}
-		if len(fields) > 2 {
+		if len(fields) > 2 || calls {
 			m.Fields = one
 		}
 	}
@@ -233,6 +235,16 @@ func (r Row) messages() []chat.Message {
 		prompt += "\n" + r.Input
 	}
 	return []chat.Message{{Role: "user", Content: prompt}, {Role: "assistant", Content: r.Output}}
+}
+
+// responds reports whether a row has a text that a model can learn to answer.
+func (r Row) responds() bool {
+	if r.Messages == nil {
+		return strings.TrimSpace(r.Output) != ""
+	}
+	return slices.ContainsFunc(r.Messages, func(m chat.Message) bool {
+		return m.Role == "assistant" && (strings.TrimSpace(m.Content) != "" || m.Fields != nil)
+	})
 }
 
 // key returns a text that is equal for rows of equal texts. Spaces around a text are ignored.

@@ -53,7 +53,7 @@ func (f *File) divide(train, validation []int32) (a, b *File, err error) {
 				f.Path, len(validation), len(f.Rows), len(train)))
 	}
 	pick := func(indices []int32) *File {
-		part := &File{Path: f.Path, SHA256: f.SHA256, Format: f.Format}
+		part := &File{Path: f.Path, SHA256: f.SHA256, Format: f.Format, shared: f.shared}
 		for _, i := range indices {
 			part.Rows = append(part.Rows, f.Rows[i])
 		}

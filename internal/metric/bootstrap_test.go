@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 
@@ -88,6 +89,11 @@ func TestNumber(t *testing.T) {
 		if err != nil || string(raw) != "null" || n.Cell() != "" || n.String() != "undefined" {
 			t.Errorf("%v is %q, %q and %q, %v", v, raw, n.Cell(), n.String(), err)
 		}
+	}
+	var text Number
+	err := json.Unmarshal([]byte(`"high"`), &text)
+	if want := `a score is "\"high\""; want a number or null`; err == nil || err.Error() != want {
+		t.Errorf("%v; want %s", err, want)
 	}
 	n := Number(0.1)
 	if raw, _ := n.MarshalJSON(); string(raw) != "0.1" || n.Cell() != "0.1" || n.String() != "0.1000" {

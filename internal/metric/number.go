@@ -2,8 +2,11 @@ package metric
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // Number is a float64 that may be undefined, that is, NaN or an infinity.
@@ -30,7 +33,10 @@ func (n *Number) UnmarshalJSON(b []byte) error {
 		*n = Number(math.NaN())
 		return nil
 	}
-	return json.Unmarshal(b, (*float64)(n))
+	if err := json.Unmarshal(b, (*float64)(n)); err != nil {
+		return fmt.Errorf("a score is %s; want a number or null", place.Quote(string(b)))
+	}
+	return nil
 }
 
 // Cell returns the shortest text that reads back to the same bits, or an empty

@@ -49,8 +49,8 @@ func TestReadConfigFaults(t *testing.T) {
 		})
 	}
 	for name, want := range map[string]string{
-		"syntax":         ":1:26: unexpected end of JSON input",
-		"comma":          ":3:40: invalid character '}' looking for beginning of object key string",
+		"syntax":         ":1:26: the text ends before its JSON value is complete",
+		"comma":          `:3:40: "}" stands where a key in double quotes must be`,
 		"string_width":   ":3:20: hidden_size holds a JSON string, not a whole number",
 		"fraction":       ":5:28: num_hidden_layers holds 2.5, not a whole number in plain digits",
 		"twice":          `:6:23: the object has the key "num_attention_heads" twice; every key may appear once`,

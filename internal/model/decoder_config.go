@@ -127,8 +127,8 @@ func (c *DecoderConfig) window(raw []byte) error {
 		Kinds  []string `json:"layer_types"`
 	}
 	present := map[string]json.RawMessage{}
-	if err := errors.Join(json.Unmarshal(raw, &keys), json.Unmarshal(raw, &present)); err != nil {
-		return fmt.Errorf("sliding_window, use_sliding_window or layer_types is not what transformers writes: %w", err)
+	if err := errors.Join(strictjson.Unmarshal(raw, &keys), strictjson.Unmarshal(raw, &present)); err != nil {
+		return fmt.Errorf("%w; want the sliding window that transformers writes", strictjson.WithoutPlace(err))
 	}
 	if _, there := present["sliding_window"]; !there && f.windowed {
 		c.Window = defaultWindow

@@ -226,4 +226,13 @@ func TestWindow(t *testing.T) {
 			t.Errorf("%s: %d tokens, %v; want %d", c.text, got.MaxTokens(), err, c.want)
 		}
 	}
+	dir := t.TempDir()
+	text := `{"model_type": "mistral", "sliding_window": "wide"}`
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	want := "sliding_window holds a JSON string, not a whole number; want the sliding window that transformers writes"
+	if _, err := model.ReadDecoderConfig(dir); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v; want %s", err, want)
+	}
 }

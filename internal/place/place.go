@@ -5,13 +5,10 @@ package place
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"reflect"
-	"strings"
 	"syscall"
 	"unicode/utf8"
 )
@@ -39,63 +36,6 @@ func At(text []byte, offset int) Position {
 		Line:   1 + bytes.Count(before, []byte("\n")),
 		Column: 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]),
 	}
-}
-
-// JSON explains an error of json.Unmarshal. It returns the offset of the byte
-// at which the fault was found and a description of the fault in terms of JSON,
-// not of Go. The offset of a value of the wrong kind is that of its last byte,
-// or of its first byte for an array or object. For any other error ok is false
-// and what is the error's text.
-func JSON(err error) (offset int, what string, ok bool) {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	// Both offsets count the bytes read, the one at fault included.
-	switch {
-	case errors.As(err, &syntax):
-		return max(0, int(syntax.Offset)-1), syntax.Error(), true
-	case errors.As(err, &kind):
-		return max(0, int(kind.Offset)-1), mismatch(kind), true
-	}
-	return 0, err.Error(), false
-}
-
-// mismatch describes a type fault. It writes "holds" and not "is", because
-// encoding/json names the field also if only an element of its array is wrong.
-func mismatch(e *json.UnmarshalTypeError) string {
-	subject := e.Field
-	if subject == "" {
-		subject = "the text"
-	}
-	want := kindName(e.Type)
-	number, literal := strings.CutPrefix(e.Value, "number ")
-	switch {
-	case !literal:
-		return fmt.Sprintf("%s holds a JSON %s, not %s", subject, e.Value, want)
-	case want == whole && strings.ContainsAny(number, ".eE"):
-		return fmt.Sprintf("%s holds %s, not %s in plain digits", subject, number, want)
-	}
-	return fmt.Sprintf("%s holds %s, which is out of range", subject, number)
-}
-
-const whole = "a whole number"
-
-// kindName returns the kind of JSON value that decodes into a Go type.
-func kindName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Pointer:
-		return kindName(t.Elem())
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a string"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	case reflect.Slice, reflect.Array:
-		return "an array"
-	case reflect.Map, reflect.Struct:
-		return "an object"
-	}
-	return whole
 }
 
 // mistake marks an error and keeps its text.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -71,10 +72,27 @@ func TestJSON(t *testing.T) {
 		offset int
 		what   string
 	}{
-		{`{"a":}`, 5, "invalid character '}' looking for beginning of value"},
-		{`{"a":`, 4, "unexpected end of JSON input"},
-		{``, 0, "unexpected end of JSON input"},
-		{`{} x`, 3, "invalid character 'x' after top-level value"},
+		{`{"a":}`, 5, `"}" stands where a value must be`},
+		{`{"a":`, 4, "the text ends before its JSON value is complete"},
+		{``, 0, "the text ends before its JSON value is complete"},
+		{`{} x`, 3, `"x" follows the end of the JSON value`},
+		{`{"a":NaN}`, 5, `"NaN" stands where a value must be`},
+		{`{"a":tru}`, 5, `"tru" stands where a value must be`},
+		{`{"a":nulx}`, 5, `"nulx" stands where a value must be`},
+		{`{"a":fälse}`, 5, `"f" stands where a value must be`},
+		{`[1,]`, 3, `"]" stands where a value must be`},
+		{`{“a”:1}`, 1, `"“" stands where a key in double quotes must be`},
+		{`{'a':1}`, 1, `"'" stands where a key in double quotes must be`},
+		{`{"a" 1}`, 5, `"1" stands where the colon after a key must be`},
+		{`{"a":1 "b":2}`, 7, `"\"" stands where a comma or "}" must be`},
+		{`[1 2]`, 3, `"2" stands where a comma or "]" must be`},
+		{"[\"a\tb\"]", 3, `a string contains "\t", which must be written as an escape`},
+		{`["\q"]`, 3, `a string has "q" after a backslash, which is no escape of JSON`},
+		{`["\u12g4"]`, 6, `a string has "g" in an escape of four hexadecimal digits`},
+		{`[-x]`, 2, `a number has "x" where a digit must be`},
+		{`[1.x]`, 3, `a number has "x" where a digit must be`},
+		{`[1e]`, 3, `a number has "]" where a digit must be`},
+		{strings.Repeat("[", 10001), 10000, `arrays and objects nest too deep at "["`},
 		{`[1]`, 0, "the text holds a JSON array, not an object"},
 		{`{"width":"8"}`, 11, "width holds a JSON string, not a whole number"},
 		{`{"width":8.5}`, 11, "width holds 8.5, not a whole number in plain digits"},
@@ -91,15 +109,16 @@ func TestJSON(t *testing.T) {
 		{`{"inner":[]}`, 9, "inner holds a JSON array, not an object"},
 		{`{"counts":[]}`, 10, "counts holds a JSON array, not an object"},
 	} {
-		t.Run("text="+c.text, func(t *testing.T) {
-			offset, what, ok := place.JSON(json.Unmarshal([]byte(c.text), &into))
+		t.Run(fmt.Sprintf("text=%.40s", c.text), func(t *testing.T) {
+			offset, what, ok := place.JSON([]byte(c.text), json.Unmarshal([]byte(c.text), &into))
 			if offset != c.offset || what != c.what || !ok {
 				t.Errorf("%d, %q, %t; want %d, %q, true", offset, what, ok, c.offset, c.what)
 			}
 		})
 	}
 	t.Run("error=other", func(t *testing.T) {
-		offset, what, ok := place.JSON(json.Unmarshal([]byte(`{"name":1}`), &into))
+		text := []byte(`{"name":1}`)
+		offset, what, ok := place.JSON(text, json.Unmarshal(text, &into))
 		if offset != 0 || what != "no such name" || ok {
 			t.Errorf("%d, %q, %t; want an error without a place", offset, what, ok)
 		}

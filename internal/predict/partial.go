@@ -238,25 +238,34 @@ func (p *partial) convert(w io.Writer) error {
 	}
 	out := newParquetWriter(w, p.columns)
 	in := json.NewDecoder(bufio.NewReaderSize(p.file, 1<<16))
-	for {
+	for row := 1; ; row++ {
 		var values []json.RawMessage
 		err := in.Decode(&values)
 		if err == io.EOF {
 			return out.close()
 		}
-		if err != nil {
+		var system *fs.PathError
+		if errors.As(err, &system) {
 			return err
+		}
+		if err != nil || len(values) != len(p.columns) {
+			return p.damaged(row)
 		}
 		cells := make([]cell, len(values))
 		for i, v := range values {
 			if cells[i], err = parseCell(v, p.columns[i].kind); err != nil {
-				return err
+				return p.damaged(row)
 			}
 		}
 		if err := out.row(cells); err != nil {
 			return err
 		}
 	}
+}
+
+// damaged returns the error for a row of the partial output that jsonCell did not write.
+func (p *partial) damaged(row int) error {
+	return fmt.Errorf("row %d of %s is damaged; begin again with --restart", row, p.path)
 }
 
 // parseCell reads what jsonCell wrote.

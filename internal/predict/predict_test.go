@@ -556,3 +556,23 @@ func TestProbabilities(t *testing.T) {
 		}
 	}
 }
+
+// TestDamagedRow: a row of the partial output that is not what was written is named.
+func TestDamagedRow(t *testing.T) {
+	for _, content := range []string{"[1]\n[\"x\"]\n", "[1]\n[2", "[1]\n[2, 3]\n", "[1]\nx"} {
+		path := filepath.Join(t.TempDir(), "out.parquet.partial")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &partial{path: path, file: f, columns: []column{{name: "n", kind: number}}}
+		err = p.convert(io.Discard)
+		f.Close()
+		if want := "row 2 of " + path + " is damaged; begin again with --restart"; err == nil || err.Error() != want {
+			t.Errorf("%q: %v; want %s", content, err, want)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func scan(path string, upTo int) (records []Record, keep int64, tail, err error)
 // parse reads a line that jsonLine wrote, without its newline.
 func parse(line []byte) (Record, error) {
 	var m map[string]json.RawMessage
-	if err := plain(strictjson.Unmarshal(line, &m)); err != nil {
+	if err := strictjson.WithoutPlace(strictjson.Unmarshal(line, &m)); err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	const number, whole = "a number or null", "a whole number"
@@ -128,15 +128,6 @@ func parse(line []byte) (Record, error) {
 		first = fmt.Errorf("kind is %q, want train, eval, baseline, plan, spectrum, event or gradient", kind)
 	}
 	return nil, first
-}
-
-// plain returns an error of strictjson without its place, which is within one line.
-func plain(err error) error {
-	var at *strictjson.Error
-	if errors.As(err, &at) {
-		return errors.New(at.What)
-	}
-	return err
 }
 
 // Rewind removes the records of all steps after the given one from metrics.jsonl and

@@ -42,7 +42,7 @@ func TestReadMetrics(t *testing.T) {
 
 func TestDamagedMetrics(t *testing.T) {
 	for name, want := range map[string]string{
-		"half":    "not a JSON object: unexpected end of JSON input",
+		"half":    "not a JSON object: the text ends before its JSON value is complete",
 		"kind":    `kind is "test", want train, eval, baseline, plan, spectrum, event or gradient`,
 		"missing": `field "grad_norm" is missing`,
 		"unknown": `field "los" is unknown`,

@@ -72,7 +72,7 @@ func decodeAs[T Record](fields map[string]json.RawMessage) (Record, error) {
 	var v T
 	line, err := json.Marshal(fields)
 	if err == nil {
-		err = plain(strictjson.UnmarshalKnown(line, &v))
+		err = strictjson.WithoutPlace(strictjson.UnmarshalKnown(line, &v))
 	}
 	if err != nil {
 		return nil, err

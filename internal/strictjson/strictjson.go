@@ -8,6 +8,7 @@ package strictjson
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -36,6 +37,15 @@ func (e *Error) Error() string {
 	return e.Position.String() + ": " + e.What
 }
 
+// WithoutPlace returns err without the place of an [*Error], for a text that is a part of a file.
+func WithoutPlace(err error) error {
+	var at *Error
+	if errors.As(err, &at) {
+		return errors.New(at.What)
+	}
+	return err
+}
+
 func fault(text []byte, offset int, format string, a ...any) *Error {
 	return &Error{offset, place.At(text, offset), fmt.Sprintf(format, a...)}
 }
@@ -58,7 +68,7 @@ func unmarshal(text []byte, v any, known bool) error {
 		return fault(text, w.at-1, "%v", err)
 	}
 	if err := json.Unmarshal(text, v); err != nil {
-		at, what, ok := place.JSON(err)
+		at, what, ok := place.JSON(text, err)
 		if !ok {
 			// An error of an UnmarshalJSON method has no place.
 			return &Error{What: what}
@@ -84,7 +94,7 @@ func Syntax(text []byte) error {
 	}
 	var raw json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
-		at, what, _ := place.JSON(err)
+		at, what, _ := place.JSON(text, err)
 		return fault(text, at, "%s", what)
 	}
 	return nil

@@ -87,10 +87,10 @@ func TestUnmarshalRefuses(t *testing.T) {
 			`1:24: the key "ANY" is "any" in another case; want it written so`},
 		{"kind", `{"num_layers": "4"}`, `1:18: num_layers holds a JSON string, not a whole number`},
 		{"own", `{"own": "bad"}`, ` a bad value`},
-		{"syntax", "{\n  \"a\":}", `2:7: invalid character '}' looking for beginning of value`},
+		{"syntax", "{\n  \"a\":}", `2:7: "}" stands where a value must be`},
 		{"utf8", "{\"a\xff\": 1}", `1:4: invalid UTF-8 byte 0xff`},
-		{"trailing", `{} {}`, `1:4: invalid character '{' after top-level value`},
-		{"empty", ``, `1:1: unexpected end of JSON input`},
+		{"trailing", `{} {}`, `1:4: "{" follows the end of the JSON value`},
+		{"empty", ``, `1:1: the text ends before its JSON value is complete`},
 		{"deep", strings.Repeat("[", 300) + strings.Repeat("]", 300), `1:201: arrays and objects nest deeper than 200`},
 		{"deep-objects", `{"any": ` + strings.Repeat(`{"a":`, 300) + "1" + strings.Repeat("}", 301),
 			`1:1007: arrays and objects nest deeper than 200`},
@@ -134,6 +134,10 @@ func FuzzUnmarshal(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var got, want outer
 		if err := strictjson.Unmarshal(text, &got); err != nil {
+			var at *strictjson.Error
+			if !errors.As(err, &at) || at.What == "it is not JSON" || strings.HasPrefix(at.What, "json: ") {
+				t.Errorf("%q: the fault is not described: %v", text, err)
+			}
 			return
 		}
 		if err := json.Unmarshal(text, &want); err != nil {

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
+	"github.com/lor2c/lor2c/internal/strictjson"
 	"github.com/lor2c/lor2c/internal/train"
 )
 
@@ -89,11 +89,15 @@ func seconds(dir string) (total float64, err error) {
 		return 0, fmt.Errorf("sweep: read timing: %w", err)
 	}
 	last := 0.0
+	n := 0
 	for line := range strings.Lines(string(text)) {
-		var t struct{ Seconds float64 }
-		if err := json.Unmarshal([]byte(line), &t); err != nil {
-			return 0, fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", filepath.Join(dir, "timing.jsonl"),
-				err)
+		n++
+		var t struct {
+			Seconds float64 `json:"seconds"`
+		}
+		if err := strictjson.Unmarshal([]byte(line), &t); err != nil {
+			return 0, fmt.Errorf("sweep: read %s:%d: %w; restore the file or remove the run",
+				filepath.Join(dir, "timing.jsonl"), n, strictjson.WithoutPlace(err))
 		}
 		if t.Seconds < last {
 			total += last
@@ -110,7 +114,11 @@ func seconds(dir string) (total float64, err error) {
 func readJSON(path string, to any) error {
 	text, err := infile.Read(path, infile.Log)
 	if err == nil {
-		err = json.Unmarshal(text, to)
+		err = strictjson.Unmarshal(text, to)
+	}
+	var at *strictjson.Error
+	if errors.As(err, &at) {
+		return fmt.Errorf("sweep: read %s:%w; restore the file or remove the run", path, err)
 	}
 	if err != nil {
 		return fmt.Errorf("sweep: read %s: %w; restore the file or remove the run", path, bare(err))

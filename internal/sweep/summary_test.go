@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -138,5 +139,16 @@ func TestReadResult(t *testing.T) {
 		Seconds: 6 + 4 + 2.5, Device: "cpu float32 (X1)"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got:\n%s", d)
+	}
+	for _, damaged := range [][3]string{
+		{"env.json", "{}x", `env.json:1:3: "x" follows the end of the JSON value; restore the file or remove the run`},
+		{"timing.jsonl", "{}\n{", "timing.jsonl:2: the text ends before its JSON value is complete; restore the file"},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, damaged[0]), []byte(damaged[1]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readResult(dir, "accuracy"); err == nil || !strings.Contains(err.Error(), damaged[2]) {
+			t.Errorf("%v; want %s", err, damaged[2])
+		}
 	}
 }

@@ -117,7 +117,7 @@ func (s *source) checkAdded(n int) error {
 
 // jsonError returns an error of encoding/json with its place in the file.
 func (s *source) jsonError(err error) error {
-	at, what, ok := place.JSON(err)
+	at, what, ok := place.JSON(s.data, err)
 	if !ok {
 		return s.errorf("%s", what)
 	}

@@ -44,6 +44,9 @@ func (s *rows) file(ctx context.Context, split string) (*instruct.File, error) {
 			split, split))
 	}
 	f, err := instruct.Read(ctx, path, instruct.Format(cmp.Or(c.Format, string(instruct.Auto))))
+	if err == nil {
+		err = f.CheckResponses()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +100,7 @@ func (s *rows) load(ctx context.Context, split string, _ bool) (data, error) {
 	check := instruct.NewCheck(f)
 	check.AddEncoded(s.Tokenizer, f, encoded, opts)
 	tokens := &dataset.Encoded{IDs: encoded.IDs, Cu: encoded.Cu, Truncated: encoded.CutOff}
-	return data{Encoded: tokens, split: sp, rows: encoded, check: check}, nil
+	return data{Encoded: tokens, split: sp, rows: encoded, check: check, file: f}, nil
 }
 
 // encoding returns how the rows of a file become tokens.
@@ -163,7 +166,7 @@ func (s *rows) show(ctx context.Context, split string, n int) (out []Shown, err 
 func (s *rows) shown(d data, i int) Shown {
 	ids, predicted := d.rows.At(i)
 	x := Shown{
-		Where: fmt.Sprintf("%s:%d", d.split.Path, d.rows.Lines[i]), IDs: ids, Text: s.Tokenizer.Decode(ids),
+		Where: d.file.Place(d.file.Rows[d.rows.Index[i]]), IDs: ids, Text: s.Tokenizer.Decode(ids),
 	}
 	for start := 0; start < len(ids); {
 		end := start

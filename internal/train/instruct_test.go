@@ -19,6 +19,7 @@ import (
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/optim"
+	"github.com/lor2c/lor2c/internal/place"
 )
 
 // instructConfig is a run of the demo's decoder on 20 rows of prompt and completion.
@@ -54,6 +55,25 @@ func instructConfig(t testing.TB, dir, method string) *config.Config {
 		t.Fatal(err)
 	}
 	return &c
+}
+
+// TestEmptyResponses: a file without a response is refused for that reason, and not because it is too small to divide.
+func TestEmptyResponses(t *testing.T) {
+	c := instructConfig(t, t.TempDir(), "lora")
+	rows := strings.Repeat(`{"prompt": "Once upon a time", "completion": ""}`+"\n", 3)
+	if err := os.WriteFile(c.Data.Train, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Data.Dev = "0.1"
+	s, err := OpenSession(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.load(t.Context(), "train", true)
+	want := "train.json: the responses of all 3 rows are empty; want text in completion"
+	if err == nil || !strings.HasSuffix(err.Error(), want) || !place.IsMistake(err) {
+		t.Errorf("%v; want %s", err, want)
+	}
 }
 
 // TestInstructRun fine-tunes a decoder with each kind of method, evaluates the adapter alone and continues a run that

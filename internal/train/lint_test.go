@@ -50,18 +50,18 @@ func TestInstructLint(t *testing.T) {
 	}
 	lines := s.lint(splits[0], splits[1])
 	for _, want := range []string{
-		"note: " + c.Data.Train + ": rows with the prompt of an earlier row and another response: 1, on line 2",
-		"note: " + c.Data.Train + ": rows without a response, from which the model learns to say nothing: 1, on line 7",
+		"note: " + c.Data.Train + ": rows with the prompt of an earlier row and another response: 1, in row 2",
+		"note: " + c.Data.Train + ": rows without a response, from which the model learns to say nothing: 1, in row 7",
 		"note: " + c.Data.Train + ": rows with U+FFFD, which stands for bytes that were not text, such as \"The \ufffd was " +
-			"lost.\": 1, on line 4",
+			"lost.\": 1, in row 4",
 		"note: " + c.Data.Train + ": rows with UTF-8 text that a program read as Latin-1 or Windows-1252, such as " +
-			"\"The cafÃ© was small\": 1, on line 3",
+			"\"The cafÃ© was small\": 1, in row 3",
 		"note: " + c.Data.Train + ": rows with escapes or line breaks of HTML, which the model learns as text, such as " +
-			"\"He said &quot;no&quot;.\": 1, on line 5",
+			"\"He said &quot;no&quot;.\": 1, in row 5",
 		"note: " + c.Data.Train + ": rows that spell a special token of the tokenizer, which stays text without " +
-			"data.parse_special: 1, on line 6",
+			"data.parse_special: 1, in row 6",
 		"note: " + string(c.Data.Dev) + ": rows with escapes or line breaks of HTML, which the model learns as text, such " +
-			"as \"rning tea &amp; milk were g\": 1, on line 2",
+			"as \"rning tea &amp; milk were g\": 1, in row 2",
 		"note: " + string(c.Data.Dev) + ":1: 1 of 2 examples has texts of the train split, so scores on them are too high",
 	} {
 		if !slices.Contains(lines, want) {

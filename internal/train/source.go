@@ -40,6 +40,7 @@ type data struct {
 	split *dataset.Split
 	rows  *instruct.Rows  // of the task instruct, with the tokens to predict
 	check *instruct.Check // of the task instruct, what is probably a mistake
+	file  *instruct.File  // of the task instruct, which the rows are of
 }
 
 // batch returns the examples with the given indices as one packed batch.
