@@ -94,6 +94,9 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 		if err == nil {
 			err = checkNumbers(f.config.Train, kind, labels, seen)
 		}
+		if err == nil && f.config.Kind != MultiLabel {
+			err = checkNoList(f.config.Train, labels, seen)
+		}
 		if err != nil {
 			return err
 		}

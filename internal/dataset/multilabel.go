@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,6 +76,13 @@ func splitLabels(list, separator string) ([]string, error) {
 	if strings.TrimSpace(list) == "" {
 		return nil, nil
 	}
+	if isList(list) {
+		if !json.Valid([]byte(list)) {
+			return nil, fmt.Errorf("labels %s are a list that is not JSON; want a list such as [\"a\", \"b\"], or labels with "+
+				"%s between them", place.Quote(list), place.Quote(separator))
+		}
+		return labelList(json.RawMessage(strings.TrimSpace(list)))
+	}
 	if strings.TrimSpace(separator) == "" {
 		return strings.Fields(list), nil
 	}
@@ -86,6 +94,27 @@ func splitLabels(list, separator string) ([]string, error) {
 		}
 	}
 	return labels, nil
+}
+
+// isList reports whether a label is a list, as JSON or as Python writes it.
+func isList(label string) bool {
+	label = strings.TrimSpace(label)
+	if !strings.HasPrefix(label, "[") || !strings.HasSuffix(label, "]") {
+		return false
+	}
+	first := strings.TrimSpace(label[1:])
+	return json.Valid([]byte(label)) || strings.HasPrefix(first, "'") || strings.HasPrefix(first, `"`)
+}
+
+// checkNoList returns an error if one of the labels from which the classes are taken is a list.
+func checkNoList(path string, labels []string, seen map[string]use) error {
+	for _, label := range labels {
+		if isList(label) {
+			return place.Mistake(fmt.Errorf("dataset: read %s:%d: label %s is a list; want data.kind: multilabel for texts "+
+				"with several labels, or all classes in data.labels", path, seen[label].line, place.Quote(label)))
+		}
+	}
+	return nil
 }
 
 // listed returns a row for each label of the rows of a multi-label task, so that labels are counted as classes are.

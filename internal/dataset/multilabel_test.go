@@ -34,6 +34,10 @@ func TestMultiLabel(t *testing.T) {
 		{"flags.jsonl", `{"text":"x","a":1,"b":true}` + "\n" + `{"text":"y","a":0,"b":false}` + "\n" +
 			`{"text":"z","a":0.0,"b":1}`, flagged},
 		{"column.csv", "text,tags\nx,\"a, b\"\ny,\nz,b\n", nil},
+		{"json.csv", "text,tags\nx,\"[\"\"b\"\", \"\"a\"\"]\"\ny,[]\nz,\"[\"\"b\"\"]\"\n", nil},
+		{"json.tsv", "text\ttags\nx\t[\"b\",\"a\"]\ny\t []\nz\tb\n", func(c *Config) { c.Separator = "|" }},
+		{"json.jsonl", `{"text":"x","tags":"[\"b\", \"a\"]"}` + "\n" + `{"text":"y","tags":"[]"}` + "\n" +
+			`{"text":"z","tags":["b"]}`, nil},
 		{"bars.tsv", "tags\ttext\nb|a\tx\n\ty\nb\tz\n", func(c *Config) { c.Separator = "|" }},
 		{"spaces.csv", "text,tags\nx,b  a\ny,\nz,b\n", func(c *Config) { c.Separator = " " }},
 		{"quoted.tsv", "\"text\"\t\"tags\"\n\"x\"\t\"a,b\"\n\"y\"\t\"\"\n\"z\"\t\"b\"\n", nil},
@@ -95,6 +99,15 @@ func TestMultiLabelFaults(t *testing.T) {
 			`dataset: read labels of F: 1 different label (a); want at least two, or the whole list in data.labels`, nil},
 		{"separator.jsonl", `{"text":"x","tags":["a,b","c"]}`,
 			`dataset: read F:1: label "a,b" has the separator "," in it; want another data.separator`, nil},
+		{"python.csv", "text,tags\nx,\"['a', 'b']\"\n", `dataset: read F:2: labels "['a', 'b']" are a list that is not ` +
+			`JSON; want a list such as ["a", "b"], or labels with "," between them`, named},
+		{"cut.csv", "text,tags\nx,\"[\"\"a\"\" \"\"b\"\"]\"\n", `dataset: read F:2: labels "[\"a\" \"b\"]" are a list that ` +
+			`is not JSON; want a list such as ["a", "b"], or labels with "," between them`, named},
+		{"null.csv", "text,tags\nx,\"[\"\"a\"\", null]\"\n",
+			`dataset: read F:2: the list of labels has a null; want strings, numbers or bools`, named},
+		{"classes.csv", "text,tags\nx,a\ny,\"[\"\"a\"\",\"\"b\"\"]\"\n", `dataset: read F:3: label "[\"a\",\"b\"]" is a ` +
+			`list; want data.kind: multilabel for texts with several labels, or all classes in data.labels`,
+			func(c *Config) { c.Kind = "" }},
 		{"null.jsonl", `{"text":"x","tags":["a",null]}`,
 			`dataset: read F:1: the list of labels has a null; want strings, numbers or bools`, named},
 		{"nested.jsonl", `{"text":"x","tags":[["a"]]}`,
