@@ -120,7 +120,7 @@ func (r *Run) build(records []runlog.Record) {
 	}
 	r.Correlations = correlations(r.Events)
 	r.Operations = r.operations()
-	if len(r.Events)+len(r.Ties)+len(r.Ranks) == 0 {
+	if len(r.Events) == 0 && r.plansEvents() {
 		r.note("%s", r.whyNoEvents())
 	}
 	if always := r.baseline(); r.Best != nil && finite(always) &&
@@ -133,18 +133,21 @@ func (r *Run) build(records []runlog.Record) {
 	}
 }
 
-// whyNoEvents returns the reason for which there are no merges and injections.
+// plansEvents reports whether the run was to merge or to replace modules.
+func (r *Run) plansEvents() bool {
+	if r.Plan == nil {
+		return r.config.Method.Changes() && r.config.Schedule.MaxMerges+r.config.Schedule.MaxInjects > 0
+	}
+	return len(r.Plan.Merges)+len(r.Plan.Injects) > 0
+}
+
+// whyNoEvents returns the reason for which planned merges and injections did not happen.
 func (r *Run) whyNoEvents() string {
 	switch {
-	case !r.config.Method.Changes():
-		return fmt.Sprintf("There are no events: method %s has no modules to merge or to replace.", r.config.Method.Name())
-	case r.Plan == nil:
-		return "There are no events, and no schedule was logged: the run merges and injects nothing, or was written " +
-			"before schedules existed."
-	case len(r.Plan.Merges)+len(r.Plan.Injects) == 0:
-		return "There are no events: the schedule has none."
 	case !r.Finished:
 		return "There are no events so far."
+	case r.Plan == nil:
+		return "There are no events, and no schedule was logged: the run was written before schedules existed."
 	}
 	return "There are no events, although the schedule has some: no operation found a candidate."
 }

@@ -46,6 +46,7 @@ func singular(s, total float64) []float64 {
 // change.
 type synthetic struct {
 	method   string
+	merges   int // schedule.max_merges
 	events   bool
 	losses   bool
 	epochs   int // number of logged epochs; `epochs` is all
@@ -64,7 +65,7 @@ func (s synthetic) write(t testing.TB, dir string) string {
 	c := config.Default()
 	c.Model, c.Out, c.Seed = "models/roberta-base", "runs/x", s.seed
 	c.Data.Task, c.Data.Dir = "mrpc", "data/mrpc"
-	c.Method = adapter.NewConfig(s.method)
+	c.Method, c.Schedule.MaxMerges = adapter.NewConfig(s.method), s.merges
 	c.Train.Epochs, c.Train.BatchSize, c.Optim.LR = epochs, 64, 4e-4
 	c.Resolve()
 	must(t, os.MkdirAll(dir, 0o777))
