@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lor2c/lor2c/internal/place"
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 )
@@ -28,9 +29,11 @@ func init() {
 // writeMan writes a man page for each command and topic into dir. Their date is taken
 // from SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
 func writeMan(root *cobra.Command, dir string) error {
-	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
+	text := os.Getenv("SOURCE_DATE_EPOCH")
+	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return fmt.Errorf("lor2c: write man pages: SOURCE_DATE_EPOCH: %w; want the commit's date in seconds", err)
+		return fmt.Errorf("lor2c: write man pages: SOURCE_DATE_EPOCH is %s; want the commit's date in seconds since 1970",
+			place.Quote(text))
 	}
 	date := time.Unix(seconds, 0).UTC()
 	root.InitDefaultCompletionCmd()

@@ -171,11 +171,11 @@ func writeModelConfig(dir string, d Description, head bool) error {
 	base := cmp.Or(d.Base.Dir, d.Base.Path)
 	raw, err := infile.ReadIn(base, "config.json", infile.Config)
 	if err != nil {
-		return fmt.Errorf("adapter: save %s: read config.json of the base %s: %w", dir, base, err)
+		return fmt.Errorf("adapter: save %s: read config.json of the base model %s: %w", dir, base, err)
 	}
 	var c map[string]any
 	if err := strictjson.Unmarshal(raw, &c); err != nil {
-		return fmt.Errorf("adapter: save %s: read the base's %s:%w", dir, filepath.Join(base, "config.json"), err)
+		return fmt.Errorf("adapter: save %s: read the base model's %s:%w", dir, filepath.Join(base, "config.json"), err)
 	}
 	// Task, dtype and quantisation of the base model do not apply to this model.
 	if head {

@@ -3,8 +3,8 @@
 //
 // The protocols are those of instruct-eval (declare-lab, commit 49bbd2c), with
 // which the LoR2C paper was evaluated, and of lm-evaluation-harness
-// (EleutherAI, commit 4e7e0d47f). The package knows no model: an [Item] says
-// what to score or to generate.
+// (EleutherAI, commit 4e7e0d47f). The package runs no model: an [Item] says
+// which texts the caller scores or generates.
 package benchmark
 
 import (

@@ -47,7 +47,8 @@ func Header(c *model.DecoderConfig, t *tokenizer.Tokenizer, name string, d check
 		return nil, err
 	}
 	if arch != "llama" && (c.MLPBias || arch == "qwen3" && c.AttentionBias) {
-		return nil, fmt.Errorf("gguf: the linear layers of the model have biases that those of llama.cpp's %s lack", arch)
+		return nil, fmt.Errorf("gguf: the linear layers of the model have biases, and those of llama.cpp's %s have none; "+
+			"export it with --format merged", arch)
 	}
 	if arch == "qwen2" && c.Heads*c.HeadDim != c.Width {
 		return nil, fmt.Errorf("gguf: the model has %d heads of width %d, and llama.cpp's qwen2 has only heads that are "+

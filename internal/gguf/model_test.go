@@ -163,8 +163,8 @@ func TestHeaderRefused(t *testing.T) {
 	for _, c := range []struct{ config, tokens, want string }{
 		{`"model_type": "qwen2", "head_dim": 6`, "qwen", "4 heads of width 6, and llama.cpp's qwen2 has only heads that " +
 			"are together as wide as the model, which is 16"},
-		{`"model_type": "qwen3", "attention_bias": true`, "qwen", "biases that those of llama.cpp's qwen3 lack"},
-		{`"model_type": "qwen2", "mlp_bias": true`, "qwen", "biases that those of llama.cpp's qwen2 lack"},
+		{`"model_type": "qwen3", "attention_bias": true`, "qwen", "biases, and those of llama.cpp's qwen3 have none"},
+		{`"model_type": "qwen2", "mlp_bias": true`, "qwen", "biases, and those of llama.cpp's qwen2 have none"},
 		{`"model_type": "llama", "rope_scaling": {"rope_type": "yarn", "factor": 4, "attention_factor": 2}`, "llama",
 			"an attention_factor, mscale or truncate that GGUF cannot express"},
 		{`"model_type": "llama"`, "bpe-prefix", "puts a space in front of a text (add_prefix_space)"},

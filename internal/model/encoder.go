@@ -2,8 +2,8 @@
 // of its architecture, MPNet), and decoders of the LLaMA family, read from Hugging Face model directories and run over
 // packed batches.
 //
-// It knows nothing of fine-tuning methods. A method sees a Network, and takes part in a pass as a Hook, which sees
-// every linear layer, the end of every half of a layer, and every layer.
+// It does not depend on the fine-tuning methods. A method adapts a Network and takes part in a pass as a Hook, which is
+// called at every linear layer, at the end of every half of a layer, and at every layer.
 package model
 
 import (

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -30,7 +31,8 @@ func parseCharsmap(blob []byte) (*charsmap, error) {
 	size := int64(binary.LittleEndian.Uint32(blob))
 	rest := blob[word:]
 	if size == 0 || size%word != 0 || size > int64(len(rest)) {
-		return nil, errors.New("precompiled_charsmap gives its trie a size that its bytes do not have; the file is damaged")
+		return nil, fmt.Errorf("precompiled_charsmap says that its trie has %d bytes, and %d bytes follow; want a multiple "+
+			"of 4 that is not more; the file is damaged", size, len(rest))
 	}
 	m := &charsmap{blob: string(blob), trie: make([]uint32, size/word), texts: string(rest[size:])}
 	for i := range m.trie {

@@ -142,9 +142,8 @@ func (b *builder) readTemplate(
 		case item.SpecialToken != nil:
 			tokens, ok := specials[item.SpecialToken.ID]
 			if !ok {
-				return template{},
-					b.source.errorf("post_processor template %q uses %s, which its special_tokens lack; list it there", name,
-						place.Quote(item.SpecialToken.ID))
+				return template{}, b.source.errorf("post_processor template %q uses %s, and its special_tokens have no such "+
+					"token; list it there", name, place.Quote(item.SpecialToken.ID))
 			}
 			for _, id := range tokens.IDs {
 				if err := b.checkSpecial(item.SpecialToken.ID, id); err != nil {

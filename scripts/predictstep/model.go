@@ -75,7 +75,8 @@ func (w workload) predict(list []byte) (prediction, error) {
 		l := launch{kernel: line[0]}
 		for i := range l.grid {
 			if l.grid[i], err = strconv.Atoi(line[1+i]); err != nil {
-				return prediction{}, fmt.Errorf("predictstep: launches-%s.csv: %s: %w", w.list, line[0], err)
+				return prediction{}, fmt.Errorf("predictstep: launches-%s.csv: the grid of %s has %q; want a whole number",
+					w.list, line[0], line[1+i])
 			}
 		}
 		launches = append(launches, l)

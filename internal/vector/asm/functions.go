@@ -150,7 +150,8 @@ func dropMask() (signature string) {
 	return signature
 }
 
-// order has the counter in each lane, such that lanes come out in order after the words are interleaved.
+// order returns a constant with a counter in each 64-bit lane. Interleaving the words of two vectors swaps lanes, and the
+// order of the counters makes up for that, so that the results are in sequence.
 func order(name string, counters ...uint64) Mem {
 	m := GLOBL(name, rodata)
 	for i, c := range counters {
