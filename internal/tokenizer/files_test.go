@@ -36,6 +36,64 @@ func get(t testing.TB, dir, name string) string {
 	return string(raw)
 }
 
+// TestLoadAgain: an unchanged directory gives the same tokenizer, and any change of a file another one.
+func TestLoadAgain(t *testing.T) {
+	dir := copyOf(t, "bpe")
+	load := func(dir string) *Tokenizer {
+		t.Helper()
+		tok, err := Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok
+	}
+	last := load(dir)
+	if load(dir) != last {
+		t.Error("an unchanged tokenizer was read again")
+	}
+	for _, change := range []struct {
+		what string
+		make func()
+	}{
+		{"changed", func() { put(t, dir, tokenizerFile, get(t, dir, tokenizerFile)+"\n") }},
+		{"new", func() { put(t, dir, chatTemplateFile, "x") }},
+		{"removed", func() { os.Remove(filepath.Join(dir, chatTemplateFile)) }},
+		{"emptied", func() { put(t, dir, chatTemplateFile, "") }},
+	} {
+		change.make()
+		now := load(dir)
+		if now == last {
+			t.Errorf("a file was %s, and the tokenizer is the one before", change.what)
+		}
+		last = now
+	}
+	if load(copyOf(t, "bpe")) == last {
+		t.Error("another directory gives the same tokenizer")
+	}
+	put(t, dir, tokenizerFile, "{")
+	if _, err := Load(dir); err == nil {
+		t.Error("a damaged file gives the tokenizer before")
+	}
+}
+
+// TestPairOf: the short way gives what json.Unmarshal gives, or nothing.
+func TestPairOf(t *testing.T) {
+	for raw, want := range map[string][2]string{
+		`["a","b"]`: {"a", "b"}, "[ \"a b\" ,\n\"Ġc\"\t]": {"a b", "Ġc"}, `["",""]`: {}, `["[","]"]`: {"[", "]"},
+	} {
+		if left, right, ok := pairOf([]byte(raw)); !ok || left != want[0] || right != want[1] {
+			t.Errorf("%s: %q, %q, %t", raw, left, right, ok)
+		}
+	}
+	for _, raw := range []string{
+		`["a"]`, `["a","b","c"]`, `[["a"],"b"]`, `["a",1]`, `["\u0061","b"]`, `"a"`, `["a",["b"]]`,
+	} {
+		if left, right, ok := pairOf([]byte(raw)); ok {
+			t.Errorf("%s is the pair %q, %q", raw, left, right)
+		}
+	}
+}
+
 // TestLoadStrict changes one file of a valid tokenizer.
 func TestLoadStrict(t *testing.T) {
 	many := func(n int) string {

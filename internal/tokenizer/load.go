@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/lor2c/lor2c/internal/place"
 )
@@ -35,8 +36,31 @@ const (
 // tokenizer.json.
 //
 // Errors name the file and, where there is one, the line.
+//
+// Load returns the tokenizer of the call before it if the directory and the files in it are the same.
 func Load(dir string) (*Tokenizer, error) {
-	d := &folder{path: dir, files: map[string][]byte{}}
+	if last := recent.Load(); last != nil && last.from.path == dir && last.from.unchanged() {
+		return last.tokenizer, nil
+	}
+	d := &folder{path: dir, files: map[string][]byte{}, seen: map[string]seenFile{}}
+	t, err := load(d)
+	if err == nil {
+		recent.Store(&loaded{t, d})
+	}
+	return t, err
+}
+
+// loaded is a tokenizer with the files that it was read from.
+type loaded struct {
+	tokenizer *Tokenizer
+	from      *folder
+}
+
+// recent is the tokenizer that Load returned last. A process opens a model several times, for example to train, to
+// evaluate and to predict, and a vocabulary of 100,000 tokens takes seconds to read.
+var recent atomic.Pointer[loaded]
+
+func load(d *folder) (*Tokenizer, error) {
 	cfg, err := readConfig(d)
 	if err != nil {
 		return nil, err
@@ -58,12 +82,12 @@ func Load(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.files, t.chat = d.files, source{filepath.Join(dir, configFile), cfg.ChatTemplate}
+		t.files, t.chat = d.files, source{filepath.Join(d.path, configFile), cfg.ChatTemplate}
 		return t, nil
 	}
 	return nil, place.Mistake(fmt.Errorf("tokenizer: load %s: no tokenizer found; the folder must hold %s, or %s and "+
 		"%s, or %s, or %s, or %s",
-		dir, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile, fairseqFile))
+		d.path, tokenizerFile, vocabJSONFile, mergesFile, vocabTextFile, sentencePieceFile, fairseqFile))
 }
 
 // LoadFor is Load for a model whose embedding has the given number of rows. It returns an error if the tokenizer has

@@ -24,7 +24,26 @@ type source struct {
 // folder is the directory of a tokenizer with the files that were read from it.
 type folder struct {
 	path  string
-	files map[string][]byte
+	files map[string][]byte   // the text files, and those that a caller of readBinary added
+	seen  map[string]seenFile // all files that were looked for
+}
+
+// seenFile is what a file contained when it was looked for.
+type seenFile struct {
+	data    []byte
+	missing bool
+}
+
+// unchanged reports whether the files that were looked for are as they were.
+func (d *folder) unchanged() bool {
+	for name, was := range d.seen {
+		data, err := infile.ReadIn(d.path, name, infile.Tokenizer)
+		if missing := errors.Is(err, fs.ErrNotExist); missing != was.missing || err != nil && !missing ||
+			!bytes.Equal(data, was.data) {
+			return false
+		}
+	}
+	return true
 }
 
 // read reads a text file of the tokenizer. The error wraps fs.ErrNotExist if
@@ -49,7 +68,9 @@ func (d *folder) read(name string) (*source, error) {
 func (d *folder) readBinary(name string) (*source, error) {
 	s := &source{path: filepath.Join(d.path, name)}
 	var err error
-	if s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer); err != nil {
+	s.data, err = infile.ReadIn(d.path, name, infile.Tokenizer)
+	d.seen[name] = seenFile{s.data, errors.Is(err, fs.ErrNotExist)}
+	if err != nil {
 		return nil, s.errorf("%w", err)
 	}
 	return s, nil

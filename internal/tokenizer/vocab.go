@@ -189,6 +189,8 @@ func parseMergesJSON(src *source) ([]mergePair, error) {
 		p := mergePair{at: at}
 		if line, isText := textOf(raw); isText {
 			p.left, p.right, ok = cutMerge(line)
+		} else if left, right, isPair := pairOf(raw); isPair {
+			p.left, p.right, ok = left, right, left != "" && right != ""
 		} else if json.Unmarshal(raw, &both) == nil && len(both) == 2 {
 			p.left, p.right, ok = both[0], both[1], both[0] != "" && both[1] != ""
 		}
@@ -198,6 +200,21 @@ func parseMergesJSON(src *source) ([]mergePair, error) {
 		pairs = append(pairs, p)
 	}
 	return pairs, nil
+}
+
+// pairOf returns the texts of a JSON array of two strings without escapes, and reports whether raw is one.
+// json.Unmarshal takes ten times as long.
+func pairOf(raw json.RawMessage) (left, right string, ok bool) {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		return "", "", false
+	}
+	parts := bytes.Split(raw, []byte{'"'}) // [ left , right ]
+	is := func(part []byte, c byte) bool { part = bytes.TrimSpace(part); return len(part) == 1 && part[0] == c }
+	if len(parts) != 5 || !is(parts[0], '[') ||
+		!is(parts[2], ',') || !is(parts[4], ']') {
+		return "", "", false
+	}
+	return string(parts[1]), string(parts[3]), true
 }
 
 // textOf returns the text of a JSON string, and reports whether raw is one.
