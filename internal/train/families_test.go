@@ -11,6 +11,7 @@ import (
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/place"
 )
 
@@ -81,7 +82,7 @@ func (d *watchedDevice) GradNorm(state, grad, loss compute.Tensor, limit float32
 // TestKillEveryMethod resumes a run of which only the files are left that a kill in the middle of its last step leaves,
 // when there is a checkpoint of the step before. The files must be those of an uninterrupted run, so that a checkpoint
 // holds all that a method needs. A kill loses what a process has in its memory, so the files of the run are copied at
-// that moment; TestKill kills processes.
+// that moment; TestKill kills processes. The best adapter of the uninterrupted run has the scores that the run logged.
 func TestKillEveryMethod(t *testing.T) {
 	onlyLong(t, true)
 	eachMethod(t, func(t *testing.T, c *config.Config) {
@@ -90,8 +91,12 @@ func TestKillEveryMethod(t *testing.T) {
 		copied := errors.New("the run has no third step")
 		o := quiet(1)
 		o.Device = &watchedDevice{o.Device, last, func() { copied = os.CopyFS(killed, os.DirFS(whole)) }}
-		if _, err := Run(context.Background(), c, o); err != nil || copied != nil {
+		got, err := Run(context.Background(), c, o)
+		if err != nil || copied != nil {
 			t.Fatal(err, copied)
+		}
+		if c.Data.Task != dataset.Instruct {
+			checkReload(t, c, "best", got)
 		}
 		want := contents(t, whole)
 		c.Out = killed

@@ -41,7 +41,7 @@ func TestReservedArena(t *testing.T) {
 		}
 		device.Reserve(plan.Arena)
 		reserved := device.Stats()
-		for step := 1; step <= 2*stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
+		for step := 1; step <= stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
 			before := device.Stats().Syncs
 			if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
 				t.Fatal(err)
