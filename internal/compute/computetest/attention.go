@@ -68,8 +68,8 @@ func attention[F float](a *attnData, round func(float64) float64) attnResult {
 				// Rows of the mask are counted from the start of the step, with one row per head.
 				drop := a.drop
 				drop.Row = 0
-				for j := range seen {
-					row.mul[j] = F(multiplier(drop, (int(a.drop.Row)+n)*a.heads+h, j))
+				for j, by := range multipliers(drop, (int(a.drop.Row)+n)*a.heads+h, seen) {
+					row.mul[j] = F(by)
 				}
 				for j := 0; a.places > 0 && j < seen; j++ {
 					row.bias[j] = bias[int(a.buckets[a.places-1+j-i])*a.heads+h]

@@ -23,23 +23,28 @@ func philox(counter [4]uint32, key [2]uint32) [4]uint32 {
 	return counter
 }
 
-// multiplier returns 0 or 1/(1-p) for element (row, col) of the tensor of a call.
-func multiplier(d compute.Dropout, row, col int) float64 {
+// multipliers returns what a row of a tensor with the given number of columns is multiplied with.
+func multipliers(d compute.Dropout, row, cols int) []float64 {
+	m := make([]float64, cols)
 	threshold := uint32(math.Round(float64(d.P) * 65536))
-	w := philox([4]uint32{uint32(col / 8), d.Row + uint32(row), d.Site, d.Step},
-		[2]uint32{uint32(d.Key), uint32(d.Key >> 32)})
-	lot := w[col%8/2] >> (16 * (col % 2)) & 0xffff
-	if lot < threshold {
-		return 0
+	var bits [4]uint32 // of eight columns
+	for col := range m {
+		if col%8 == 0 {
+			bits = philox([4]uint32{uint32(col / 8), d.Row + uint32(row), d.Site, d.Step},
+				[2]uint32{uint32(d.Key), uint32(d.Key >> 32)})
+		}
+		if lot := bits[col%8/2] >> (16 * (col % 2)) & 0xffff; lot >= threshold {
+			m[col] = 1 / (1 - float64(threshold)/65536)
+		}
 	}
-	return 1 / (1 - float64(threshold)/65536)
+	return m
 }
 
 // mask returns the multipliers for all elements of a tensor.
 func mask(d compute.Dropout, rows, cols int) []float64 {
-	m := make([]float64, rows*cols)
-	for i := range m {
-		m[i] = multiplier(d, i/cols, i%cols)
+	m := make([]float64, 0, rows*cols)
+	for row := range rows {
+		m = append(m, multipliers(d, row, cols)...)
 	}
 	return m
 }

@@ -33,6 +33,8 @@ type Config struct {
 	// __fdividef err by up to 2 units each (CUDA C++ Programming Guide, "Mathematical Functions"), and SwiGLU, whose
 	// error is almost that of the two alone, uses both in a row.
 	Functions float64
+	// Ops are the ops whose cases Run runs. nil means all.
+	Ops []string
 	// Sample is the number of cases of each op that Run runs, spread evenly over their sizes. 0 means all.
 	Sample int
 }
@@ -91,7 +93,7 @@ type testCase struct {
 // Run tests the devices that open returns. Most cases share one of them.
 func Run(t *testing.T, open func(t *testing.T) compute.Device, cfg Config) {
 	shared := open(t)
-	for _, c := range sample(cases(cfg), cfg.Sample) {
+	for _, c := range sample(selected(cases(cfg), cfg.Ops), cfg.Sample) {
 		t.Run(c.name, func(t *testing.T) {
 			dev := shared
 			if c.own {
@@ -117,6 +119,25 @@ func (c testCase) check(r reporter, dev compute.Device, cfg Config) {
 	if err := dev.Sync(); err != nil {
 		r.Errorf("Sync() = %v, want nil", err)
 	}
+}
+
+// selected returns the cases of some ops, or all if ops is nil. It panics for an op without cases.
+func selected(all []testCase, ops []string) (some []testCase) {
+	if ops == nil {
+		return all
+	}
+	for _, op := range ops {
+		before := len(some)
+		for _, c := range all {
+			if name, _, _ := strings.Cut(c.name, "/"); name == "op="+op {
+				some = append(some, c)
+			}
+		}
+		if len(some) == before {
+			panic("computetest: there are no cases of " + op)
+		}
+	}
+	return some
 }
 
 // sample returns n cases of each op, or all if there are no more: the first, the last and those at equal distances
