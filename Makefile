@@ -71,12 +71,13 @@ kernels: ## compile the CUDA kernels (nvcc from CUDA_HOME, PATH or make toolchai
 ptxas-report: kernels ## write registers and spills of every kernel to bench/results/ptxas.csv; none may spill
 	@$(MAKE) -C kernels --no-print-directory report
 
+# `make lint` runs go vet, so the tests do not run it again.
 test: ## run all tests that need no GPU
 	@$(if $(CUDA),go run ./internal/gpu/hostlib/hostkernels,echo "kernels on the CPU: left out; a build without CUDA")
-	go test -timeout $(TIMEOUT) $(TAGS) ./...
+	go test -vet=off -timeout $(TIMEOUT) $(TAGS) ./...
 
 test-short: ## run the quick tests, without the CUDA device
-	go test -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags openblas) ./...
+	go test -vet=off -short -timeout $(TIMEOUT) $(if $(OPENBLAS),-tags openblas) ./...
 
 FUZZTIME ?= 10s
 fuzz: ## run every fuzz target for a while (FUZZTIME)
