@@ -49,7 +49,8 @@ func blocks(t *testing.T, path string) (list []block) {
 }
 
 // TestDocs: every block of the documentation names its language, and every command in a block of sh can be run: it is
-// shell, its flags and arguments are those of the command, and files and keys that it names exist.
+// shell, its flags and arguments are those of the command, and files and keys that it names exist. So do the files and
+// headings to which pages link.
 func TestDocs(t *testing.T) {
 	t.Chdir("../..")
 	found := map[string]int{}
@@ -59,6 +60,9 @@ func TestDocs(t *testing.T) {
 			t.Fatalf("%s: %v, %v", pattern, pages, err)
 		}
 		for _, page := range pages {
+			for _, fault := range linkFaults(t, page) {
+				t.Errorf("%s: %s", page, fault)
+			}
 			for _, b := range blocks(t, page) {
 				found[b.language]++
 				if !slices.Contains(languages, b.language) {
@@ -149,8 +153,9 @@ func lor2cFault(args []string) string {
 	}
 	if f := c.Flags().Lookup("config"); f != nil && f.Changed {
 		path := f.Value.String()
-		// A page shows run.yaml, and a word in capitals or with a variable stands for a name.
-		if path != "run.yaml" && !strings.Contains(path, "$") && path != strings.ToUpper(path) {
+		// Pages show these files, and a word in capitals or with a variable stands for a name.
+		shown := slices.Contains([]string{"run.yaml", "own.yaml", "sweep.yaml"}, path)
+		if !shown && !strings.Contains(path, "$") && path != strings.ToUpper(path) {
 			if _, err := os.Stat(path); err != nil {
 				return err.Error()
 			}
