@@ -165,6 +165,7 @@ golden: ## write the PyTorch fixtures again (needs Python with torch, transforme
 	python3 scripts/golden_loss.py
 	python3 scripts/golden_multilabel.py
 	python3 scripts/golden_tags.py
+	python3 scripts/golden_tokens.py
 	python3 scripts/golden_words.py
 	python3 scripts/golden_generate.py
 	python3 scripts/golden_methods.py

@@ -188,6 +188,8 @@ func (i *info) predicts() string {
 	case i.Task.Kind == adapter.MultiLabel:
 		return fmt.Sprintf("any of %d labels (%s), each from a probability of %g%s", len(i.Task.Labels),
 			place.List(i.Task.Labels), i.Task.Threshold, from)
+	case i.Task.Kind == adapter.Tokens:
+		return fmt.Sprintf("one of %d tags for each word (%s)%s", len(i.Task.Labels), place.List(i.Task.Labels), from)
 	case i.Task.Labels != nil:
 		return fmt.Sprintf("one of %d labels (%s)%s", len(i.Task.Labels), place.List(i.Task.Labels), from)
 	case i.Outputs == 1:

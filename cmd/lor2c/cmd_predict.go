@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/config"
 	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/place"
@@ -40,6 +41,9 @@ func newPredictCommand() *cobra.Command {
 				"p_LABEL for each label. With several adapters, which share a base model that is loaded once, NAME.prediction and "+
 				"NAME.p_LABEL. Rows keep their order, and any number of rows takes the same memory. What a row gets does not "+
 				"depend on the rows beside it.", "") + "\n\n" +
+			wrap("An adapter that tags words reads sentences from CoNLL files, lists of tokens from JSONL files, and texts, "+
+				"which are divided at blanks. The output has the columns tokens, tags, and entities with the characters at which "+
+				"each begins and ends; --format conll writes a line for each word.", "") + "\n\n" +
 			wrap("An output file appears when it is complete. If the command is interrupted, the same command continues "+
 				"from FILE.partial.", ""),
 		Example: "  lor2c predict --run runs/reviews new.csv --keep url --out new.tsv\n" +
@@ -57,7 +61,7 @@ func newPredictCommand() *cobra.Command {
 			if len(args) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			return []string{"csv", "tsv", "jsonl", "txt"}, cobra.ShellCompDirectiveFilterFileExt
+			return []string{"csv", "tsv", "jsonl", "txt", "conll"}, cobra.ShellCompDirectiveFilterFileExt
 		},
 		RunE: func(c *cobra.Command, args []string) error { return runPredict(c, o, append(args, "")[0]) },
 	}
@@ -110,7 +114,7 @@ func runPredict(c *cobra.Command, o predictOptions, file string) error {
 	}
 	defer rows.Close()
 	job := &predict.Job{Rows: rows, Model: p, Names: names, ID: o.id, Keep: o.keep, SkipBad: o.skipBad}
-	if err := job.Check(); err != nil {
+	if err := job.Check(o.format); err != nil {
 		return err
 	}
 	dev, err := openTrainer(o.device, o.precision)
@@ -185,6 +189,12 @@ func (o predictOptions) texts(c *cobra.Command, p *train.Predictor, dirs []strin
 	t := dataset.Texts{Path: file, Stdin: c.InOrStdin(), Format: o.inputFormat, Text: o.text, Keep: o.keep}
 	if o.id != "" {
 		t.Keep = append([]string{o.id}, t.Keep...)
+	}
+	for i := range dirs {
+		t.Words = t.Words || p.Task(i).Kind == adapter.Tokens
+	}
+	if t.Words {
+		return t, nil // the training data may have been in another format
 	}
 	if t.Text == nil {
 		t.Text = p.Task(0).Text

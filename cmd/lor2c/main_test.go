@@ -177,7 +177,7 @@ func TestMistakes(t *testing.T) {
 		{"predict-two-files", "predict --adapter x a.csv b.csv", exitUsage,
 			`lor2c: predict: "b.csv" follows "a.csv"; want one file, or - for standard input`},
 		{"predict-format", "predict --adapter x a.csv --format xml", exitUsage,
-			`lor2c: predict: --format is "xml"; want one of tsv, csv, jsonl, parquet`},
+			`lor2c: predict: --format is "xml"; want one of tsv, csv, jsonl, parquet, conll`},
 		{"predict-json", "predict --adapter x a.csv --out p.json", exitUsage, "want .jsonl, one object per line"},
 		{"predict-file", "predict --adapter configs/demo.yaml a.csv", exitUsage,
 			"adapter: open configs/demo.yaml: it is a file; want a directory that lor2c train or PEFT wrote"},

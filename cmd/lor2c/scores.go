@@ -18,7 +18,8 @@ import (
 // labels.
 func scoreLine(e train.Evaluation) string {
 	if e.Scores == nil {
-		return count(len(e.Predictions)+len(e.Sets), "prediction") + ", without scores, because there are no labels"
+		made := len(e.Predictions) + len(e.Sets) + len(e.Tags)
+		return count(made, "prediction") + ", without scores, because there are no labels"
 	}
 	return fmt.Sprintf("loss %.4f  ", e.Loss) + scoreList(e.Scores, "  ")
 }
@@ -71,23 +72,29 @@ func printScores(s *terminal.Screen, e *train.SplitEvaluation) {
 		return
 	}
 	line("always predicting %q: %s", e.Labels[e.Majority.Class], scoreList(e.Majority.Scores, ", "))
-	if _, ok := e.Scores["f1"]; ok {
+	if _, ok := e.Scores["f1"]; ok && e.Tagged == nil {
 		line("f1 is that of class %q; f1_macro is the mean over the classes", e.Labels[positiveClass])
 	}
 	line("")
 	printClasses(s, e)
+	if e.Classes.Confusion == nil { // an example can have several entities
+		return
+	}
 	line("")
 	printConfusion(s, e)
 }
 
 func printClasses(s *terminal.Screen, e *train.SplitEvaluation) {
-	rows := [][]string{{"class", "precision", "recall", "f1", "support"}}
+	rows, names := [][]string{{"class", "precision", "recall", "f1", "support"}}, e.Labels
+	if e.Classes.Names != nil {
+		rows[0][0], names = "entity", e.Classes.Names
+	}
 	add := func(name string, c metric.ClassScores) {
 		rows = append(rows,
 			[]string{name, tableCell(c.Precision), tableCell(c.Recall), tableCell(c.F1), strconv.Itoa(c.Support)})
 	}
 	for k, c := range e.Classes.Classes {
-		add(shortLabel(e.Labels[k]), c)
+		add(shortLabel(names[k]), c)
 	}
 	if e.Classes.Micro != nil {
 		add("micro average", *e.Classes.Micro)
@@ -244,7 +251,7 @@ func scoresJSON(e *train.SplitEvaluation) map[string]any {
 	}
 	if e.Classes != nil {
 		out["labels"], out["by_class"] = e.Labels, e.Classes
-		if _, ok := e.Scores["f1"]; ok {
+		if _, ok := e.Scores["f1"]; ok && e.Tagged == nil {
 			out["f1_label"] = e.Labels[positiveClass]
 		}
 	}

@@ -47,6 +47,15 @@ var adaMixSpec = spec{
 	except:     movesStart | perMicroBatch,
 }
 
+// needsSequences says that the divergence of two passes is one of whole texts.
+func (c *adaMixConfig) needsSequences() string {
+	if c.Consistency == 0 {
+		return ""
+	}
+	return fmt.Sprintf("method.consistency_weight is %g, which compares outputs of whole texts; set it to 0",
+		c.Consistency)
+}
+
 // AdaMix has several copies of a module and draws one of them for each pass, and for each layer (Wang et al. 2022,
 // arXiv:2205.12410, section 3). In the form adapter the module is a bottleneck with GELU behind the feed-forward layer,
 // before its dropout, whose halves are drawn apart; in the form lora it is A. A second pass over the batch, with draws

@@ -229,6 +229,14 @@ func (c Config) Lead() int {
 	return 0
 }
 
+// NeedsSequences returns why the method does not fit a head for tokens, with the setting that would, or "" if it fits.
+func (c Config) NeedsSequences() string {
+	if own, ok := c.own.(interface{ needsSequences() string }); ok {
+		return own.needsSequences()
+	}
+	return ""
+}
+
 // Changes reports whether the method can change its structure on a schedule.
 func (c Config) Changes() bool { return methods[c.name].checkProgress != nil }
 

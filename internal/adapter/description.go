@@ -66,12 +66,18 @@ type Base struct {
 // MultiLabel is the Kind of a task in which an example has any number of labels.
 const MultiLabel = "multilabel"
 
+// Tokens is the Kind of a task in which each word of a sentence has a label, and tokenTask is PEFT's name for it.
+const (
+	Tokens    = "tokens"
+	tokenTask = "TOKEN_CLS"
+)
+
 // Task is what the head predicts. Labels are in the order of its outputs; nil
 // means regression.
 type Task struct {
 	Name   string   `json:"name"`
 	Labels []string `json:"labels"`
-	// Kind is MultiLabel, or empty: then Labels tells classification from regression.
+	// Kind is MultiLabel, Tokens, or empty: then Labels tells classification from regression.
 	Kind string `json:"kind,omitempty"`
 	// Threshold and Separator are those of data.threshold and data.separator for multilabel.
 	Threshold float64 `json:"threshold,omitempty"`
@@ -172,6 +178,9 @@ func (d Description) peft(m Method, head []*tape.Param) peftConfig {
 	} else {
 		d.Method = d.Method.On(model.EncoderSites(d.Base.Type))
 	}
+	if d.Task.Kind == Tokens {
+		c.TaskType = tokenTask
+	}
 	for _, p := range head {
 		switch {
 		case isPooler(p):
@@ -240,9 +249,11 @@ func (d Description) check() (faults []error) {
 	fault(d.Base.Layers >= 0 &&
 		d.Base.Layers <= maxLayers, "base.num_hidden_layers is %d; want 0 to %d", d.Base.Layers, maxLayers)
 	fault(d.MaxLength >= 0, "max_length is %d; want at least 0", d.MaxLength)
-	fault(d.Task.Kind == "" || d.Task.Kind == MultiLabel && d.Task.Labels != nil && d.Task.Separator != "",
-		"task.kind is %s; want none, or %s with labels and a separator", place.Quote(d.Task.Kind), MultiLabel)
-	fault((d.Task.Threshold > 0 || d.Task.Kind == "") && d.Task.Threshold < 1,
+	fault(d.Task.Kind == "" || d.Task.Kind == Tokens && d.Task.Labels != nil ||
+		d.Task.Kind == MultiLabel && d.Task.Labels != nil && d.Task.Separator != "",
+		"task.kind is %s; want none, %s with labels, or %s with labels and a separator", place.Quote(d.Task.Kind), Tokens,
+		MultiLabel)
+	fault((d.Task.Threshold > 0 || d.Task.Kind != MultiLabel) && d.Task.Threshold < 1,
 		"task.threshold is %g; want more than 0 and less than 1", d.Task.Threshold)
 	sorted := slices.Sorted(slices.Values(d.Task.Labels))
 	for i := 1; i < len(sorted); i++ {

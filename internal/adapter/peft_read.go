@@ -58,6 +58,9 @@ func readPEFT(dir string) (d Description, scope *peftScope, err error) {
 	}
 	d = Description{Format: format, Method: Configure(method, form.values(c))}
 	d.Base.Path, d.Base.Layers = c.BaseModel, c.Layers
+	if c.TaskType == tokenTask {
+		d.Task.Kind = Tokens
+	}
 	if scope, err = readScope(path, form, c, keys); err == nil && scope.kept != nil {
 		d.Structure = encoded(rankPattern{scope.kept})
 	}

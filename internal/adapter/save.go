@@ -204,12 +204,15 @@ func describeHead(c map[string]any, d Description) {
 	if d.Task.Kind == MultiLabel {
 		c["problem_type"] = "multi_label_classification"
 	}
+	if d.Task.Kind == Tokens {
+		delete(c, "problem_type")
+	}
 	ids, names := map[string]int{}, map[string]string{}
 	for i, l := range labels {
 		ids[l], names[fmt.Sprint(i)] = i, l
 	}
 	c["id2label"], c["label2id"] = names, ids
-	c["architectures"] = []string{model.SequenceClass(d.Base.Type)}
+	c["architectures"] = []string{model.HeadClass(d.Base.Type, d.Task.Kind == Tokens)}
 }
 
 // card returns the README.md of an adapter directory. labels means that the model has a classification head; a decoder
@@ -221,6 +224,9 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 	}
 	m := methods[d.Method.name]
 	use, head := "`lor2c predict --adapter DIR FILE` labels texts with it.", ", head included"
+	if d.Task.Kind == Tokens {
+		use = "`lor2c predict --adapter DIR FILE` tags the words of texts with it."
+	}
 	if !labels {
 		use, head = "`lor2c generate --adapter DIR -p TEXT` continues a text with it.", ""
 	}
@@ -231,9 +237,13 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 		made = fmt.Sprintf("Fine-tuned with lor2c: method %s, task %s, then merged into the weights of the base model.",
 			d.Merged, d.Task.Name)
 	}
-	text := cardText(d, cmp.Or(d.Merged, d.Method.name), labels, m.library, made, m.load+" "+use)
+	load := m.load
+	if d.Task.Kind == Tokens {
+		load = strings.Replace(load, "ForSequence", "ForToken", 1)
+	}
+	text := cardText(d, cmp.Or(d.Merged, d.Method.name), labels, m.library, made, load+" "+use)
 	if m.python {
-		text = append(text, pythonLines(d.Base.Path, labels)...)
+		text = append(text, pythonLines(d, labels)...)
 	}
 	return text
 }
@@ -241,20 +251,26 @@ func card(d Description, tensors []checkpoint.Tensor, labels bool) []byte {
 // cardText returns a model card: a header for the Hugging Face hub, how the model was made, and how it is loaded.
 func cardText(d Description, method string, labels bool, library, made, load string) []byte {
 	tag := "text-classification"
-	if !labels {
+	switch {
+	case !labels:
 		tag = "text-generation"
+	case d.Task.Kind == Tokens:
+		tag = "token-classification"
 	}
 	return fmt.Appendf(nil, "---\nbase_model: %s\nlibrary_name: %s\ntags: [%s, %s]\n---\n\n%s\n\n%s\n", d.Base.Path,
 		library, method, tag, made, load)
 }
 
 // pythonLines returns the lines of Python that load an adapter with the package lor2c_peft, for a model card.
-func pythonLines(base string, labels bool) string {
+func pythonLines(d Description, labels bool) string {
 	class, options := "AutoModelForCausalLM", ""
 	if labels {
 		class, options = "AutoModelForSequenceClassification", `, **lor2c_peft.labels("DIR")`
 	}
+	if d.Task.Kind == Tokens {
+		class = "AutoModelForTokenClassification"
+	}
 	return fmt.Sprintf("\n```python\nimport lor2c_peft\nfrom peft import PeftModel\nfrom transformers import %s\n\n"+
 		"base = %s.from_pretrained(%q, dtype=\"float32\"%s)\nmodel = PeftModel.from_pretrained(base, \"DIR\")\n```\n",
-		class, class, base, options)
+		class, class, d.Base.Path, options)
 }

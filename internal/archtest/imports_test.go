@@ -117,7 +117,7 @@ var layers = []struct {
 	}},
 	{"internal/predict", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",
-		"internal/outfile", "internal/dataset", "internal/adapter", "internal/train",
+		"internal/outfile", "internal/metric", "internal/dataset", "internal/adapter", "internal/train",
 	}},
 	{"internal/serve", []string{
 		"internal/place", "internal/strictjson", "internal/compute", "internal/dataset", "internal/adapter",

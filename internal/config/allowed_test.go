@@ -17,13 +17,16 @@ import (
 // valid returns run files such that every allowed value of a key is valid in at
 // least one of them.
 func valid() (all []Config) {
-	for _, kind := range []string{"classification", "regression", "multilabel"} {
+	for _, kind := range []string{"classification", "regression", "multilabel", "tokens"} {
 		for _, method := range adapter.Names() {
 			c := Default()
 			c.Method, c.Model, c.Out = adapter.NewConfig(method), "m", "o"
 			c.Data.Task, c.Data.Train, c.Data.Dev = "custom", "t.csv", "d.csv"
 			c.Data.Text, c.Data.Label = []string{"text"}, "label"
 			c.Data.Kind, c.Train.BatchSize = kind, 1_000_000
+			if kind == "tokens" {
+				c.Data.Train, c.Data.Dev, c.Data.Text, c.Data.Label = "t.jsonl", "d.jsonl", []string{"tokens"}, "tags"
+			}
 			all = append(all, c)
 		}
 	}

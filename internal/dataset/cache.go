@@ -49,6 +49,13 @@ func (x Example) texts(h hash.Hash) {
 	} else {
 		text(h, *x.TextB)
 	}
+	if x.Words == nil {
+		return
+	}
+	number(h, len(x.Words))
+	for _, word := range x.Words {
+		text(h, word)
+	}
 }
 
 func number(h hash.Hash, n int) {

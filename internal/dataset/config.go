@@ -17,16 +17,16 @@ import (
 type Config struct {
 	Task      string   `yaml:"task" doc:"a GLUE task, custom for your own labelled files, or instruct for what a decoder learns to write" words:"cola|sst2|mrpc|stsb|qqp|mnli|qnli|rte|wnli|custom|instruct" required:"true" example:"mrpc"`
 	Dir       string   `yaml:"dir" doc:"GLUE tasks: the task's folder or the one above it" path:"true" example:"data/glue"`
-	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
+	Train     string   `yaml:"train" doc:"custom: file to train on, .csv, .tsv or .jsonl; tokens: .conll, .txt, .tsv or .jsonl; instruct: .json, .jsonl or .txt" path:"true" example:"train.csv"`
 	Dev       Source   `yaml:"dev" doc:"custom, instruct: file to evaluate on, or the fraction of data.train to keep for that; instruct: or a number of rows, drawn as numpy does with seed" path:"true" example:"dev.csv"`
 	Test      string   `yaml:"test" doc:"custom: file to predict; it needs no labels" path:"true" example:"test.csv"`
-	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs" example:"[question, answer]"`
-	Label     string   `yaml:"label" doc:"custom: name of the label column; multilabel: of the column that lists the labels, or empty if data.labels names a column of 0 and 1 for each" example:"verdict"`
-	Kind      string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression|multilabel"`
-	Labels    []string `yaml:"labels" doc:"custom: class names in order; empty means those of data.train, sorted" example:"[wrong, right]"`
+	Text      []string `yaml:"text" doc:"custom: name of the text column, or a list of two for pairs; tokens: key of the tokens, or number of their column, 1 if empty" example:"[question, answer]"`
+	Label     string   `yaml:"label" doc:"custom: name of the label column; multilabel: of the column that lists the labels, or empty if data.labels names a column of 0 and 1 for each; tokens: key of the tags, or number of their column, the last if empty" example:"verdict"`
+	Kind      string   `yaml:"kind" doc:"custom: what the labels are; empty means classification" words:"|classification|regression|multilabel|tokens"`
+	Labels    []string `yaml:"labels" doc:"custom: class names in order; tokens: names of the tags, to which numbers in a file refer; empty means those of data.train, sorted" example:"[wrong, right]"`
 	Separator string   `yaml:"separator" doc:"multilabel: what separates the labels that a column lists; empty means a comma" example:"'|'"`
 	Threshold float64  `yaml:"threshold" doc:"multilabel: the probability from which a label is predicted" range:">0..<1" unset:"0.5" example:"0.4"`
-	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|f1_micro|subset_accuracy|perplexity"`
+	Metric    string   `yaml:"metric" doc:"what picks the best epoch; empty means the task's own" words:"|accuracy|f1|f1_macro|matthews|pearson|spearman|f1_micro|subset_accuracy|precision|recall|perplexity"`
 	// the least leaves one token of text besides the four special tokens that RoBERTa adds to a pair
 	MaxLength int `yaml:"max_length" doc:"tokens an example is cut to" range:"5.." unset:"256, and 512 for rte" example:"128"`
 
@@ -56,6 +56,7 @@ const (
 	Classification = "classification"
 	Regression     = "regression"
 	MultiLabel     = "multilabel" // an example has any number of labels
+	Tokens         = "tokens"     // each word of a sentence has a label
 )
 
 // Fault is a value of the section that is wrong.
@@ -146,9 +147,14 @@ func (c Config) checkCustom(f *faults) {
 	}
 	for _, split := range []string{"train", "dev", "test"} {
 		path, ok := paths[split]
-		if ext := strings.ToLower(filepath.Ext(path)); ok && !slices.Contains(extensions, ext) {
-			f.add(split, "%q has extension %q; want .csv, .tsv or .jsonl", path, ext)
+		if ext := strings.ToLower(filepath.Ext(path)); ok && !slices.Contains(c.extensions(), ext) {
+			f.add(split, "%q has extension %q; want %s", path, ext, c.wantedFile())
 		}
+	}
+	if c.Kind == Tokens {
+		c.checkTokens(f)
+		c.refuseMultiLabel(f)
+		return
 	}
 	switch {
 	case len(c.Text) == 0:
@@ -209,10 +215,27 @@ func (c Config) checkMetric(f *faults) {
 		kind = metric.Values
 	case !isGLUE && c.Kind == MultiLabel:
 		kind = metric.Sets
+	case !isGLUE && c.Kind == Tokens:
+		kind = metric.Tags
 	}
 	if err != nil || !m.Fits(kind) {
 		f.add("metric", "%q does not apply to %s; want %s", c.Metric, kind, metric.Fitting(kind))
 	}
+}
+
+// extensions returns the extensions of the files of a custom task, and wantedFile lists those that are usual.
+func (c Config) extensions() []string {
+	if c.Kind == Tokens {
+		return tokenExtensions
+	}
+	return extensions
+}
+
+func (c Config) wantedFile() string {
+	if c.Kind == Tokens {
+		return ".conll, .txt, .tsv or .jsonl"
+	}
+	return ".csv, .tsv or .jsonl"
 }
 
 // paths returns the files of a custom task by split. A dev split that is a

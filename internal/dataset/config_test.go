@@ -60,7 +60,7 @@ func TestValidate(t *testing.T) {
 		{"label_is_text", with(func(c *Config) { c.Label = "t" }),
 			[]string{`dataset: data.label: "t" is a text column too; want another column`}},
 		{"kind", with(func(c *Config) { c.Kind = "regresion" }),
-			[]string{`dataset: data.kind: is "regresion"; want classification, regression or multilabel`}},
+			[]string{`dataset: data.kind: is "regresion"; want classification, regression, multilabel or tokens (nearest "regression")`}},
 		{"labels_in_regression", with(func(c *Config) { c.Kind, c.Labels, c.Metric = Regression, []string{"a", "b"}, "f1" }),
 			[]string{
 				`dataset: data.labels: 2 classes set for regression; want none`,
@@ -81,7 +81,7 @@ func TestValidate(t *testing.T) {
 		{"fraction_of_nothing", with(func(c *Config) { c.Train, c.Dev, c.Test = "", "0.2", "t.csv" }),
 			[]string{`dataset: data.dev: 0.2 of data.train, which is not set; want data.train, or a file`}},
 		{"metric", with(func(c *Config) { c.Metric = "acuracy" }), []string{
-			`dataset: data.metric: is "acuracy"; want accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy or perplexity (nearest "accuracy")`,
+			`dataset: data.metric: is "acuracy"; want accuracy, f1, f1_macro, matthews, pearson, spearman, f1_micro, subset_accuracy, precision, recall or perplexity (nearest "accuracy")`,
 		}},
 		{"perplexity", with(func(c *Config) { c.Metric = "perplexity" }), []string{
 			`dataset: data.metric: "perplexity" does not apply to classification; want accuracy, f1, f1_macro or matthews`,

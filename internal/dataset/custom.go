@@ -29,6 +29,7 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 		MaxLength: c.MaxLength,
 		files:     map[string][]string{},
 		sides:     []string{"train", "dev", "test"},
+		wanted:    c.wantedFile(),
 	}
 	if s.MaxLength == 0 {
 		s.MaxLength = 256
@@ -43,8 +44,11 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 		return nil, err
 	}
 	f := &customFiles{config: c, seed: r.Seed, task: Task{Name: customTask, Text: c.Text}}
-	if c.Kind == MultiLabel {
+	switch c.Kind {
+	case MultiLabel:
 		f.task = c.multiLabelTask()
+	case Tokens:
+		f.task = c.tokensTask()
 	}
 	if f.task.Labels = c.Labels; len(c.Labels) == 0 {
 		f.task.Labels = r.Labels
@@ -61,7 +65,10 @@ func openCustom(ctx context.Context, c Config, r Request) (*Set, error) {
 			return nil, err
 		}
 	}
-	if c.Kind != Regression && c.Kind != MultiLabel {
+	switch c.Kind {
+	case Tokens:
+		f.task.Metrics = tagMetrics(f.task.Labels)
+	case "", Classification:
 		f.task.Metrics = []string{"accuracy", "matthews"}
 		if len(f.task.Labels) == 2 {
 			f.task.Metrics = []string{"accuracy", "f1", "matthews"}
@@ -81,7 +88,13 @@ func (f *customFiles) readTrain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if f.task.Labels == nil && f.config.Kind != Regression {
+	if f.task.Labels == nil && f.config.Kind == Tokens {
+		seen := usesOfTags(f.config.Train, t.rows)
+		if f.task.Labels, err = labelSet(f.config.Train, seen); err != nil {
+			return err
+		}
+		t.findings = append(t.findings, lintLabels(f.config.Train, Classification, f.task.Labels, t.rows, seen)...)
+	} else if f.task.Labels == nil && f.config.Kind != Regression {
 		rows, kind := t.rows, f.config.Kind
 		if kind == MultiLabel {
 			if rows, err = f.task.listed(f.config.Train, rows); err != nil {
@@ -144,6 +157,12 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 	if err != nil {
 		return t, file, err
 	}
+	if f.config.Kind == Tokens {
+		l := sentenceLayout{text: strings.Join(f.config.Text, ""), label: f.config.Label, labels: f.task.Labels,
+			needTags: needLabel}
+		t, err = readSentences(path, head, l)
+		return t, in.file(), err
+	}
 	l := layout{text: f.config.Text, label: f.config.Label, needLabel: needLabel, quotes: true,
 		lists: f.config.Kind == MultiLabel}
 	if f.config.inColumns() {
@@ -164,6 +183,8 @@ func (f *customFiles) read(ctx context.Context, path string, needLabel bool) (t 
 func (t Task) split(from table, file File, needLabel bool, s score) (*Split, error) {
 	if !needLabel && t.Kind == MultiLabel {
 		t.takeWithheldSets(from.rows)
+		from.findings = append(from.findings, partlyLabelled(file.Path, from.rows)...)
+	} else if !needLabel && t.Kind == Tokens {
 		from.findings = append(from.findings, partlyLabelled(file.Path, from.rows)...)
 	} else if !needLabel {
 		from.findings = append(from.findings, t.takeWithheld(file.Path, from.rows)...)

@@ -35,23 +35,23 @@ func TestCustomClasses(t *testing.T) {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]Example{
-		{0, 2, "Lamp", ptr(`bright, and "warm"`), 2, true, nil},
-		{1, 3, "Chair", ptr("wobbly\nlegs"), 0, true, nil},
-		{2, 5, "Desk", ptr("plain"), 1, true, nil},
+		{0, 2, "Lamp", ptr(`bright, and "warm"`), 2, true, nil, nil, nil},
+		{1, 3, "Chair", ptr("wobbly\nlegs"), 0, true, nil, nil, nil},
+		{2, 5, "Desk", ptr("plain"), 1, true, nil, nil, nil},
 	}, train.Examples); d != "" {
 		t.Error(d)
 	}
 	_, dev := load(t, c, "dev")
 	if d := cmp.Diff([]Example{
-		{0, 2, "Rug", ptr(`a "thin thing`), 0, true, nil},
-		{1, 3, "Cup", ptr(""), 2, true, nil},
+		{0, 2, "Rug", ptr(`a "thin thing`), 0, true, nil, nil, nil},
+		{1, 3, "Cup", ptr(""), 2, true, nil, nil, nil},
 	}, dev.Examples); d != "" {
 		t.Error(d)
 	}
 	_, test := load(t, c, "test")
 	if d := cmp.Diff([]Example{
-		{0, 1, "Pen", ptr("runs dry"), 0, false, nil},
-		{1, 3, "Mug", ptr("café"), 0, false, nil},
+		{0, 1, "Pen", ptr("runs dry"), 0, false, nil, nil, nil},
+		{1, 3, "Mug", ptr("café"), 0, false, nil, nil, nil},
 	}, test.Examples); d != "" {
 		t.Error(d)
 	}

@@ -26,6 +26,10 @@ type Example struct {
 	Label    float32 // class index into Task.Labels, or the regression target
 	HasLabel bool    // false if the label is withheld, as in GLUE's test files
 	Set      []int32 // multi-label: indices into Task.Labels in ascending order, instead of Label
+	// Words are the words of a sentence whose words have tags; TextA has them with blanks between. Tags has the index
+	// into Task.Labels of each, instead of Label.
+	Words []string
+	Tags  []int32
 }
 
 // Split is one part of a data set, in file order.
@@ -50,7 +54,7 @@ type Task struct {
 	Metrics []string // names known to package metric
 	Select  string   // the metric that selects the best epoch
 	Text    []string // names of the one or two text columns
-	Kind    string   // MultiLabel, or empty: then Labels tells classification from regression
+	Kind    string   // MultiLabel, Tokens, or empty: then Labels tells classification from regression
 
 	// Threshold is the probability from which a label is predicted, and Separator is
 	// between labels in a text. Both belong to MultiLabel.

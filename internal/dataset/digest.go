@@ -23,6 +23,10 @@ func (t Task) Digest(s *Split) string {
 			for _, name := range t.List(x.Set) {
 				text(h, name)
 			}
+		case t.Kind == Tokens:
+			for _, name := range t.List(x.Tags) {
+				text(h, name)
+			}
 		case t.Labels != nil:
 			text(h, t.Labels[int(x.Label)])
 		default:

@@ -24,10 +24,15 @@ type Encoded struct {
 	IDs       []int32   // [N]
 	TypeIDs   []int32   // [N]; 0 throughout for a tokenizer without segments
 	Cu        []int64   // [n+1]; example i is IDs[Cu[i]:Cu[i+1]]
-	Labels    []float32 // [n]; NaN for an example without a label. Of a multi-label task: Task.Targets
+	Labels    []float32 // [n]; NaN for an example without a label. Of a multi-label task: Task.Targets. Of sentences: [W]
 	Truncated int       // examples that lost tokens to maxLength
 	Cut       []bool    // [n]: which examples these are; nil if the ids were read from the cache
 	Cached    bool      // whether the ids were read from the cache
+
+	// These belong to sentences of words, of which W have a token. See WordsAt.
+	Words, Starts []int32 // [W]
+	WordCu        []int64 // [n+1]; example i has the words with the numbers WordCu[i] to WordCu[i+1]
+	Lost, Bare    int     // words that were cut off, and words of which the tokenizer makes no token
 }
 
 // Len returns n, the number of examples.
@@ -39,8 +44,12 @@ func (e *Encoded) At(i int) (ids, typeIDs []int32) {
 	return e.IDs[e.Cu[i]:e.Cu[i+1]], e.TypeIDs[e.Cu[i]:e.Cu[i+1]]
 }
 
-// LabelsOf returns the label of example i, or its targets in a multi-label task.
+// LabelsOf returns the label of example i, its targets in a multi-label task, or the labels of its words that have a
+// token.
 func (e *Encoded) LabelsOf(i int) []float32 {
+	if e.WordCu != nil {
+		return e.Labels[e.WordCu[i]:e.WordCu[i+1]]
+	}
 	width := len(e.Labels) / e.Len()
 	return e.Labels[i*width : (i+1)*width]
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -68,18 +67,10 @@ func readJSONL(path string, r io.Reader, l layout) (t table, err error) {
 }
 
 func jsonRow(line string, l layout) (row, error) {
-	var any json.RawMessage
-	if err := strictjson.Unmarshal([]byte(line), &any); err != nil {
+	object, keys, err := jsonObject(line)
+	if err != nil {
 		return row{}, err
 	}
-	if kind := jsonKind(any); kind != "object" {
-		return row{}, fmt.Errorf("the line is a JSON %s; want one JSON object per line", kind)
-	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(any, &object); err != nil {
-		return row{}, err
-	}
-	keys := slices.Sorted(maps.Keys(object))
 	texts := make([]string, len(l.text))
 	for i, name := range l.text {
 		raw, ok := object[name]

@@ -54,7 +54,7 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 		switch {
 		case !x.HasLabel:
 			continue
-		case t.Kind == MultiLabel:
+		case t.Kind == MultiLabel, t.Kind == Tokens:
 		case t.Labels != nil:
 			p.Classes[int(x.Label)]++
 		case labelled == 0:
@@ -67,6 +67,8 @@ func (t Task) Profile(split string, s *Split, e *Encoded) Profile {
 	labels := fmt.Sprintf("targets from %g to %g", p.Low, p.High)
 	if t.Kind == MultiLabel {
 		labels = t.setProfile(&p, s.Examples)
+	} else if t.Kind == Tokens {
+		labels = t.tagProfile(&p, s.Examples)
 	} else if t.Labels != nil {
 		p.Majority = float64(slices.Max(p.Classes)) / float64(max(1, labelled))
 		labels = fmt.Sprintf("%s (most frequent %.1f %%)", t.counts(p.Classes), 100*p.Majority)
@@ -141,7 +143,7 @@ func (t Task) Lint(s *Split) []Finding {
 			continue
 		}
 		note(&doubled, x.Line)
-		if earlier.Label != x.Label || !slices.Equal(earlier.Set, x.Set) {
+		if earlier.Label != x.Label || !slices.Equal(earlier.Set, x.Set) || !slices.Equal(earlier.Tags, x.Tags) {
 			note(&contrary, x.Line)
 		}
 	}
@@ -161,6 +163,9 @@ func (t Task) Lint(s *Split) []Finding {
 	}
 	if t.Kind == MultiLabel {
 		return append(found, t.lintSets(s)...)
+	}
+	if t.Kind == Tokens {
+		return append(found, t.lintTags(s)...)
 	}
 	if t.Labels == nil && len(classes) == 1 {
 		found = append(found,

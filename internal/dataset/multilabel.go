@@ -303,7 +303,9 @@ func lintSeparator(path string, labels []string) []Finding {
 
 // checkMetrics returns an error if a metric of the task does not compare what it predicts.
 func (t Task) checkMetrics() (err error) {
-	if t.Kind == MultiLabel {
+	if t.Kind == Tokens {
+		_, err = metric.NewTagAccumulator(t.Metrics, t.Labels)
+	} else if t.Kind == MultiLabel {
 		_, err = metric.NewSetAccumulator(t.Metrics, len(t.Labels))
 	} else {
 		_, err = metric.NewAccumulator(t.Metrics, t.Outputs())

@@ -35,10 +35,11 @@ type Set struct {
 	Format    string // "glue-tsv", "glue-parquet" or "custom"
 	MaxLength int    // Config.MaxLength, or the task's own
 
-	files map[string][]string // split -> files that exist
-	sides []string            // every split the task may have, in order
-	where string              // the folders that were searched, for messages
-	read  func(ctx context.Context, split string, paths []string) (*Split, error)
+	files  map[string][]string // split -> files that exist
+	sides  []string            // every split the task may have, in order
+	where  string              // the folders that were searched, for messages
+	wanted string              // extensions of files, for messages
+	read   func(ctx context.Context, split string, paths []string) (*Split, error)
 }
 
 // Open checks the configuration and finds the files. It returns all faults of
@@ -85,7 +86,7 @@ func (s *Set) find(splits []string) error {
 		}
 		for _, path := range paths {
 			if !isFile(path) {
-				return place.Mistake(fmt.Errorf("dataset: data.%s: no file %q; want a .csv, .tsv or .jsonl file", split, path))
+				return place.Mistake(fmt.Errorf("dataset: data.%s: no file %q; want a %s file", split, path, s.wanted))
 			}
 		}
 	}
@@ -129,7 +130,7 @@ func (s *Set) paths(split string) ([]string, error) {
 			split, oneOf(split, s.sides)))
 	}
 	if len(s.files[name]) == 0 && s.Format == customTask {
-		hint := "a .csv, .tsv or .jsonl file"
+		hint := "a " + s.wanted + " file"
 		if name == "dev" {
 			hint += ", or a fraction of data.train such as 0.2"
 		}

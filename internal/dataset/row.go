@@ -23,6 +23,8 @@ type row struct {
 	kept     []Value
 	list     []string // the labels of a JSON list
 	flags    []string // the columns of layout.flags
+	words    []string // of a sentence whose words have tags
+	tags     []string // of words; nil if they are withheld
 }
 
 // table is a text file that was split into rows.
@@ -218,8 +220,13 @@ func (t Task) examples(path string, rows []row, needLabel bool, s score) ([]Exam
 		if longest > maxText {
 			return nil, fmt.Errorf("dataset: read %s:%d: a text of %d bytes; want at most %d", path, r.line, longest, maxText)
 		}
-		e := Example{ID: r.id, Line: r.line, TextA: r.a, TextB: r.b, HasLabel: r.hasLabel}
-		if r.hasLabel {
+		e := Example{ID: r.id, Line: r.line, TextA: r.a, TextB: r.b, HasLabel: r.hasLabel, Words: r.words}
+		if r.hasLabel && t.Kind == Tokens {
+			var err error
+			if e.Tags, err = t.tagsOf(path, r); err != nil {
+				return nil, err
+			}
+		} else if r.hasLabel {
 			var err error
 			if t.Kind == MultiLabel {
 				e.Set, err = t.set(r)

@@ -19,10 +19,11 @@ const (
 	TSV   = "tsv"
 	JSONL = "jsonl"
 	Lines = "lines" // one text per line; the two texts of a pair are separated by a tab
+	CoNLL = "conll" // sentences of words, a line for each word; only of Texts.Words
 )
 
 // Formats lists the formats of texts to predict.
-var Formats = []string{CSV, TSV, JSONL, Lines}
+var Formats = []string{CSV, TSV, JSONL, Lines, CoNLL}
 
 // Texts names a file with texts to predict, which needs no labels.
 type Texts struct {
@@ -31,6 +32,9 @@ type Texts struct {
 	Format string   // empty means that of the extension, and Lines for a stream
 	Text   []string // columns of the text, or of the two texts of a pair; in Lines their number counts
 	Keep   []string // further columns that rows have
+	// Words says that texts are sentences whose words are tagged. JSONL may then have a list of words, and a .tsv file is
+	// in the format of CoNLL. Text may be nil; in CoNLL it is the number of the column of the words.
+	Words bool
 }
 
 // LineColumns are the names of the columns of Lines.
@@ -68,6 +72,10 @@ func OpenRows(ctx context.Context, t Texts) (*Rows, error) {
 	if err := r.choose(t, stream); err != nil {
 		return nil, err
 	}
+	s := sentenceLayout{text: strings.Join(t.Text, ""), keep: t.Keep, noTags: true}
+	if t.Words && t.Text == nil {
+		t.Text = textKeys[:1]
+	}
 	l := layout{text: t.Text, keep: t.Keep, quotes: true}
 	if r.Format == Lines {
 		if err := checkLineColumns(t); err != nil {
@@ -85,6 +93,8 @@ func OpenRows(ctx context.Context, t Texts) (*Rows, error) {
 		return nil, err
 	}
 	switch r.Format {
+	case CoNLL:
+		r.rows = openSentences(r.Path, in, false, s)
 	case CSV:
 		r.rows, err = openCSV(r.Path, in, l)
 	case TSV:
@@ -96,7 +106,9 @@ func OpenRows(ctx context.Context, t Texts) (*Rows, error) {
 			}
 		}
 	case JSONL:
-		r.rows = openJSONL(r.Path, in, l)
+		if r.rows = openJSONL(r.Path, in, l); t.Words {
+			r.rows = openSentences(r.Path, in, true, s)
+		}
 	default:
 		r.rows = &lineRows{lines: lines{path: r.Path, r: bufio.NewReaderSize(in, 1<<16)}, pair: len(t.Text) == 2,
 			keep: t.Keep}
@@ -114,6 +126,8 @@ func (r *Rows) choose(t Texts, stream bool) error {
 	switch {
 	case t.Format != "":
 		r.Format = t.Format
+	case t.Words && ext != jsonlExtension && ext != ".txt" && slices.Contains(tokenExtensions, ext):
+		r.Format = CoNLL
 	case slices.Contains(extensions, ext):
 		r.Format = strings.TrimPrefix(ext, ".")
 	case stream || ext == ".txt":
@@ -121,6 +135,14 @@ func (r *Rows) choose(t Texts, stream bool) error {
 	default:
 		return place.Mistake(fmt.Errorf("dataset: open %s: the extension is %s; want .csv, .tsv, .jsonl or .txt, or the "+
 			"format by name, one of %s", t.Path, place.Quote(ext), strings.Join(Formats, ", ")))
+	}
+	if r.Format == CoNLL && !t.Words {
+		return place.Mistake(fmt.Errorf("dataset: open %s: the format is conll, in which words have lines, and the adapter "+
+			"does not tag words; want one of %s", t.Path, strings.Join(Formats[:len(Formats)-1], ", ")))
+	}
+	if r.Format == CoNLL && (len(t.Keep) > 0 || !isColumn(t.Text)) {
+		return place.Mistake(fmt.Errorf("dataset: open %s: the format is conll, whose columns have no names; want the "+
+			"number of the column of the words with --text, and neither --id nor --keep", t.Path))
 	}
 	if !slices.Contains(Formats, r.Format) {
 		return place.Mistake(fmt.Errorf("dataset: open %s: the format is %s; want one of %s", t.Path, place.Quote(r.Format),
@@ -214,7 +236,7 @@ func (r *Rows) Next() (Row, error) {
 				one.line, len(*s), maxText)
 		}
 	}
-	return Row{Example{ID: one.id, Line: one.line, TextA: one.a, TextB: one.b}, one.kept}, nil
+	return Row{Example{ID: one.id, Line: one.line, TextA: one.a, TextB: one.b, Words: one.words}, one.kept}, nil
 }
 
 // Findings returns what was noticed in the rows so far.

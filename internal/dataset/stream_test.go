@@ -110,7 +110,7 @@ func TestRows(t *testing.T) {
 				"2 bad: dataset: read F:3: a text of 1048577 bytes; want at most 1048576", `3:4 "d"`}},
 		"extension": {"x.docx", "a", one, nil,
 			[]string{`open: dataset: open F: the extension is ".docx"; want .csv, .tsv, .jsonl or .txt, or the format by ` +
-				`name, one of csv, tsv, jsonl, lines`}},
+				`name, one of csv, tsv, jsonl, lines, conll`}},
 		"gzip": {"x.csv", "\x1f\x8b\x08", one, nil,
 			[]string{"open: dataset: read F: it is gzip data; want a text file in UTF-8"}},
 	} {

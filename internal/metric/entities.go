@@ -47,14 +47,17 @@ type Entity struct {
 	Start, End int // tokens Start to End-1
 }
 
-// Entities returns the entities that the tags of a sentence mark, in their order. Tags that no scheme allows mark
-// entities too, as in seqeval's default mode and in conlleval: an entity begins at B and S, at any letter that follows
-// O, E or S, and where the type changes.
+// Entities returns the entities that the tags of a sentence mark, in their order. A tag of -1 counts as O. Tags that no
+// scheme allows mark entities too, as in seqeval's default mode and in conlleval: an entity begins at B and S, at any
+// letter that follows O, E or S, and where the type changes.
 func (s *TagScheme) Entities(tags []int) (found []Entity) {
 	var open *Entity
 	before := byte('O')
 	for i, tag := range tags {
-		letter, kind := s.letters[tag], s.types[tag]
+		letter, kind := byte('O'), -1
+		if tag >= 0 {
+			letter, kind = s.letters[tag], s.types[tag]
+		}
 		if open != nil && (letter == 'O' || letter == 'B' || letter == 'S' || before == 'E' || before == 'S' ||
 			kind != open.Type) {
 			open = nil

@@ -51,7 +51,7 @@ func (m *Encoder) block(p *Pass, l int, x *tape.Var) *tape.Var {
 	}
 	key, value := linear(siteKey, x, compute.Identity), linear(siteValue, x, compute.Identity)
 	rows, cuQ, longest := x, p.cu, p.longest
-	if l == len(m.blocks)-1 {
+	if l == p.last && p.read.Present() {
 		rows, cuQ, longest = p.Gather(x, p.read), p.cuRead, 1
 	}
 	query := linear(siteQuery, rows, compute.Identity)

@@ -36,6 +36,8 @@ type Config struct {
 	// Buckets is the number of rows of MPNet's table of relative positions, and 0 for other encoders.
 	Buckets int            `json:"relative_attention_num_buckets,omitempty"`
 	Labels  map[string]any `json:"id2label"`
+	// Tokens says that the head classifies the tokens that are read, and not sequences.
+	Tokens bool `json:"-"`
 	// FourBit has the names of the weights of linear layers that the file has in four bits; CheckWeights sets it.
 	FourBit map[string]bool `json:"-"`
 }
@@ -193,6 +195,14 @@ func (c Config) classifierDropout() float32 {
 		return *c.ClassifierDropout
 	}
 	return c.HiddenDropout
+}
+
+// tokenDropout returns the dropout of a head for tokens. That of DistilBERT does not use seq_classif_dropout.
+func (c Config) tokenDropout() float32 {
+	if c.Type == distilbert {
+		return c.HiddenDropout
+	}
+	return c.classifierDropout()
 }
 
 // Identity returns the fields of c that change the outputs of the model, as

@@ -7,6 +7,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/lor2c/lor2c/internal/compute"
@@ -28,7 +29,7 @@ type Encoder struct {
 	blocks                []block
 	sites                 []Site
 	pooler                Linear // BERT
-	dense                 Linear // the head of the others
+	dense                 Linear // the head of the others, unless it is one for tokens
 	out                   Linear
 	head, base            []*tape.Param
 	act                   compute.Act
@@ -77,11 +78,13 @@ func (m *Encoder) Notes() []string {
 // Outputs returns the width of the logits: classes, or 1 for regression.
 func (m *Encoder) Outputs() int { return m.out.W.Value.Shape[0] }
 
-// Forward returns the logits [B, Outputs] of the pass's batch.
+// Forward returns the logits of the pass's batch: [B, Outputs], one row for each
+// sequence, or with a head for tokens one row for each row of Batch.Read.
 //
-// The head reads only the first token of each sequence. The last layer therefore
+// A head for sequences reads only the first token of each. The last layer therefore
 // computes keys and values for all rows, and everything else only for the B rows of
-// first tokens. The logits are the same as if it computed all rows.
+// first tokens. The logits are the same as if it computed all rows. Most tokens are
+// read by a head for tokens, for which the last layer computes all rows.
 func (m *Encoder) Forward(p *Pass) *tape.Var {
 	e := p.Embed(p.ids, p.pos, p.types, m.word, m.position, m.types)
 	n := p.LayerNorm(e, m.norm.gamma, m.norm.beta, m.Eps)
@@ -95,14 +98,24 @@ func (m *Encoder) Forward(p *Pass) *tape.Var {
 		p.Release(x)
 		x = y
 	}
+	if m.Tokens {
+		rows := p.Gather(x, p.tokens)
+		p.Release(x)
+		x = rows
+	}
 	return m.classify(p, x)
 }
 
-// classify computes the head as Hugging Face does. For RoBERTa and MPNet it is dropout,
+// classify computes the head as Hugging Face does. For tokens it is dropout and
+// projection. For sequences it depends on the family: for RoBERTa and MPNet it is dropout,
 // dense, tanh, dropout and projection; for BERT it is the pooler (dense, tanh), dropout
 // and projection; for DistilBERT it is dense, ReLU, dropout and projection.
 func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
 	f := m.family()
+	if f.tokens {
+		x = p.Dropout(x, p.Mask(siteHead, m.tokenDropout(), p.Read))
+		return p.Linear(x, m.out.W, m.out.B, compute.Identity)
+	}
 	if f.dropsInput {
 		x = p.Dropout(x, p.Mask(siteHead, m.classifierDropout(), p.Read))
 	}
@@ -116,8 +129,11 @@ func (m *Encoder) classify(p *Pass, x *tape.Var) *tape.Var {
 }
 
 // Check returns an error if b has a token or token type outside its embedding table,
-// or a sequence longer than the position table.
+// a sequence longer than the position table, or nothing that a head for tokens reads.
 func (m *Encoder) Check(b Batch) error {
+	if m.Tokens && len(b.Read) == 0 {
+		return errors.New("model: forward: the batch has no token to classify; want at least one")
+	}
 	for i := range b.Len() {
 		if l := int(b.Cu[i+1] - b.Cu[i]); l > m.MaxTokens() {
 			return fmt.Errorf("model: forward: sequence %d of the batch has %d tokens; want at most %d", i, l, m.MaxTokens())

@@ -1,6 +1,10 @@
 package model
 
-import "github.com/lor2c/lor2c/internal/compute"
+import (
+	"strings"
+
+	"github.com/lor2c/lor2c/internal/compute"
+)
 
 // These are the types of encoders.
 const (
@@ -14,7 +18,7 @@ const (
 
 // encoderFamily is what the encoders of a type have in common and others do not.
 type encoderFamily struct {
-	class  string // the class of transformers that has a head for sequences
+	class  string // the class of transformers with the head; see forTokens
 	prefix string // name of the encoder in a checkpoint of the whole network
 	stack  string // name of the stack of layers in the encoder
 	// sites has the linear layers of a layer in the order of SiteNames, and norms the LayerNorm behind the attention and
@@ -29,6 +33,8 @@ type encoderFamily struct {
 	out   string
 	// dropsInput is true if the head has a dropout in front of dense.
 	dropsInput bool
+	// tokens is true if the head is dropout and projection of every token that is read.
+	tokens bool
 	// afterPad is true if the position of the first token is the one after pad_token_id.
 	afterPad bool
 }
@@ -67,10 +73,26 @@ var encoderFamilies = map[string]encoderFamily{
 	},
 }
 
-func (c Config) family() encoderFamily { return encoderFamilies[c.Type] }
+func (c Config) family() encoderFamily {
+	f := encoderFamilies[c.Type]
+	if c.Tokens {
+		return f.forTokens()
+	}
+	return f
+}
 
-// SequenceClass returns the class of transformers for an encoder of a model_type with a head for sequences.
-func SequenceClass(modelType string) string { return encoderFamilies[modelType].class }
+// forTokens returns f with the head of its class for token classification, which has the same structure and the same
+// names in all families: neither a pooler nor a layer in front of the projection.
+func (f encoderFamily) forTokens() encoderFamily {
+	f.class = strings.Replace(f.class, "ForSequence", "ForToken", 1)
+	f.dense, f.out, f.dropsInput, f.tokens = "", "classifier", false, true
+	return f
+}
+
+// HeadClass returns the class of transformers for an encoder of a model_type with a head for sequences or for tokens.
+func HeadClass(modelType string, tokens bool) string {
+	return Config{Type: modelType, Tokens: tokens}.family().class
+}
 
 // EncoderSites returns the linear layers of a layer of an encoder of a model_type, in the order of SiteNames. It
 // returns nil for another model_type.
@@ -93,5 +115,6 @@ func (m *Encoder) HeadPaths() (dense, out string, act compute.Act) {
 	return f.dense, f.out, f.act
 }
 
-// pools reports whether the head reads a pooler, as BERT's does. Other encoders have a head with a layer of its own.
-func (f encoderFamily) pools() bool { return f.dense == "" }
+// pools reports whether the head reads a pooler, as that of BERT for sequences does. Other encoders have a head with a
+// layer of its own.
+func (f encoderFamily) pools() bool { return f.dense == "" && !f.tokens }

@@ -64,7 +64,7 @@ func New(
 	}
 	m.base = b.params
 	b.params, b.prefix, b.head = b.drawn, "", true
-	if !f.pools() {
+	if f.dense != "" {
 		m.dense = b.linear(f.dense, c.Width, c.Width)
 	}
 	m.out = b.linear(f.out, outputs, c.Width)
@@ -81,6 +81,7 @@ func Load(dev compute.Device, dir string, head Head, seed uint64, trains func(na
 	if err != nil {
 		return nil, err
 	}
+	c.Tokens = head.Tokens
 	w, err := bitsandbytes.Open(dir)
 	if err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func headOrigin(w *bitsandbytes.Model, c Config, head Head) HeadOrigin {
 	}
 	f := c.family()
 	want := map[string][]int{f.out + ".weight": {head.Outputs, c.Width}, f.out + ".bias": {head.Outputs}}
-	if !f.pools() {
+	if f.dense != "" {
 		want[f.dense+".weight"], want[f.dense+".bias"] = []int{c.Width, c.Width}, []int{c.Width}
 	}
 	switch {

@@ -9,6 +9,8 @@ import (
 type Head struct {
 	// Outputs is the number of logits: classes, or 1 for regression.
 	Outputs int
+	// Tokens says that the head classifies tokens, see Config.
+	Tokens bool
 	// Rows has, for each output, the row of the base model's head that is used.
 	// nil means a new head.
 	Rows []int
@@ -46,7 +48,7 @@ func HeadFor(c Config, labels []string) Head {
 	if labels == nil {
 		return Head{Outputs: 1}
 	}
-	h := Head{Outputs: len(labels)}
+	h := Head{Outputs: len(labels), Tokens: c.Tokens}
 	if len(c.Labels) != len(labels) {
 		return h
 	}

@@ -12,9 +12,10 @@ import (
 type Batch struct {
 	IDs, Types []int32 // [N]
 	Cu         []int32 // cu_seqlens [B+1]
-	// Labels [B] has a class or a number for each sequence.
+	// Labels has a class or a number for each row of the output; see Rows.
 	Labels []float32
-	// Read lists the rows that a causal network returns, in ascending order. Next has the token that follows each.
+	// Read lists the rows that a causal network or a head for tokens returns, in ascending order. Next has the token that
+	// follows each in a causal network.
 	Read, Next []int32
 	// Continue, if it is set, makes the sequences continue others whose keys and values a cache holds. Only a decoder
 	// outside of training can continue.
@@ -55,7 +56,8 @@ type Pass struct {
 	Inputs          []compute.Tensor
 	ids, pos, types compute.Tensor // [N] Int
 	cu              compute.Tensor // [B+1] Int
-	read            compute.Tensor // [R] Int: the rows that are read, for an encoder those of first tokens; absent for all
+	read            compute.Tensor // [R] Int: the rows that the last layer returns, such as first tokens; absent for all
+	tokens          compute.Tensor // [R] Int: the rows that a head for tokens reads
 	cuRead          compute.Tensor // [B+1] Int: 0..B, cu_seqlens of the first tokens of an encoder
 	batch, longest  int
 	cached          *cached // nil unless the batch continues sequences
@@ -77,11 +79,18 @@ func (m *Encoder) NewPass(t *tape.Tape, b Batch, h Hook) *Pass {
 	if m.types != nil {
 		stage.add(len(b.IDs), func(i int) int32 { return b.Types[i] })
 	}
+	if m.Tokens {
+		stage.add(len(b.Read), func(i int) int32 { return b.Read[i] })
+	}
 	parts := stage.upload(t, h.Inputs(b))
 	m.staging = stage.host
 	p.cu, p.cuRead, p.ids, p.pos, p.Inputs = parts[0], parts[1], parts[2], parts[3], parts[4:]
 	if m.types != nil {
 		p.types, p.Inputs = p.Inputs[0], p.Inputs[1:]
+	}
+	if m.Tokens {
+		p.tokens, p.Inputs = p.Inputs[0], p.Inputs[1:]
+		return p
 	}
 	// cu_seqlens has the row of each sequence's first token.
 	p.read = p.cu.View(0, p.batch)

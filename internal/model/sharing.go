@@ -15,7 +15,7 @@ func (m *Encoder) WithHead(dev compute.Device, outputs int) (*Encoder, error) {
 		}
 	}
 	f := m.family()
-	if !f.pools() {
+	if f.dense != "" {
 		c.dense = b.linear(f.dense, m.Width, m.Width)
 	}
 	c.out = b.linear(f.out, outputs, m.Width)

@@ -162,8 +162,15 @@ func (g *encoder) layer(l int, x, mask string) string {
 	return g.normalized(behind, g.linear(sites[5].Path, f), y)
 }
 
-// head computes the logits from the first token of each sequence.
+// head computes the logits from the first token of each sequence, or those of every token.
 func (g *encoder) head(x string) {
+	if g.Tokens {
+		_, out, _ := g.HeadPaths()
+		product := g.node("MatMul", out+".product", []string{x, g.transposed(g.params[out+".weight"])})
+		g.node("Add", "logits", []string{product, g.values(out + ".bias")})
+		g.end(12, "logits", float, "batch", "sequence", g.Outputs())
+		return
+	}
 	first := g.node("Gather", "first_token", []string{x, "zero"}, attribute{"axis", 1})
 	dense, out, act := g.HeadPaths()
 	op := map[compute.Act]string{compute.Tanh: "Tanh", compute.ReLU: "Relu"}[act]

@@ -3,8 +3,11 @@ package predict
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
+	"github.com/lor2c/lor2c/internal/metric"
 	"github.com/lor2c/lor2c/internal/place"
 	"github.com/lor2c/lor2c/internal/train"
 )
@@ -16,7 +19,7 @@ const (
 	number kind = iota // a whole number
 	text               // a text, or a value of a JSONL input
 	real               // a probability or a predicted number
-	list               // the predicted labels of a text
+	list               // the predicted labels of a text, its words, or their tags
 )
 
 // column is a column of the output.
@@ -24,6 +27,7 @@ type column struct {
 	name      string
 	kind      kind
 	separator string // between the labels of a list
+	words     bool   // the list has the words of a sentence
 }
 
 // cell is the value of a column in one row.
@@ -55,7 +59,8 @@ func (j *Job) instead(name string) string {
 }
 
 // columns returns the columns of the output: id, what is kept, and for each adapter the prediction and, if it predicts
-// classes, the probability of each. It returns an error if two have the same name.
+// classes, the probability of each; of an adapter that tags words, these, their tags and the entities as JSON. It
+// returns an error if two have the same name.
 func (j *Job) columns() (all []column, err error) {
 	add := func(name string, k kind) {
 		for _, c := range all {
@@ -82,6 +87,17 @@ func (j *Job) columns() (all []column, err error) {
 		switch {
 		case task.Labels == nil:
 			add(name+"prediction", real)
+		case task.Kind == adapter.Tokens:
+			if !slices.ContainsFunc(all, func(c column) bool { return c.words }) {
+				add("tokens", list)
+				all[len(all)-1].separator, all[len(all)-1].words = " ", true
+			}
+			add(name+"tags", list)
+			all[len(all)-1].separator = " "
+			if _, marks := metric.NewTagScheme(task.Labels); marks {
+				add(name+"entities", text)
+			}
+			continue
 		case task.Kind == adapter.MultiLabel:
 			add(name+"prediction", list)
 			all[len(all)-1].separator = task.Separator
@@ -96,7 +112,13 @@ func (j *Job) columns() (all []column, err error) {
 }
 
 // Check returns the error about the columns that Write and WriteFile would return, before any work.
-func (j *Job) Check() error {
+func (j *Job) Check(format string) error {
+	for i := range j.Names {
+		if format == CoNLL && j.Model.Task(i).Kind != adapter.Tokens {
+			return place.Mistake(fmt.Errorf("predict: the output format is conll, which has words and their tags, and an "+
+				"adapter does not tag words; want one of %s", strings.Join(Formats[:len(Formats)-1], ", ")))
+		}
+	}
 	_, err := j.columns()
 	return err
 }

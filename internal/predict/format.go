@@ -14,10 +14,11 @@ const (
 	CSV     = "csv"
 	JSONL   = "jsonl"
 	Parquet = "parquet"
+	CoNLL   = "conll" // a line for each word with its tags, and an empty line after each sentence
 )
 
 // Formats lists the formats of the output.
-var Formats = []string{TSV, CSV, JSONL, Parquet}
+var Formats = []string{TSV, CSV, JSONL, Parquet, CoNLL}
 
 // encoding turns rows into the bytes of a format that is written row by row.
 type encoding struct {
@@ -31,6 +32,7 @@ var encodings = map[string]encoding{
 	JSONL: {header: func([]column) []byte { return nil }, row: jsonRow},
 	// Parquet has an end that no row can follow, so that an interrupted run keeps its rows as JSON arrays.
 	Parquet: {header: func([]column) []byte { return nil }, row: arrayRow},
+	CoNLL:   {header: func([]column) []byte { return nil }, row: conllRows},
 }
 
 func names(columns []column) []string {
@@ -126,4 +128,22 @@ func arrayRow(b []byte, columns []column, cells []cell) []byte {
 		b = jsonCell(b, columns[i], c)
 	}
 	return append(b, "]\n"...)
+}
+
+// conllRows appends a line for each word of a sentence, with the tags of every adapter, and an empty line.
+func conllRows(b []byte, columns []column, cells []cell) []byte {
+	var lists [][]string
+	for i, c := range columns {
+		if c.words || lists != nil && c.kind == list {
+			lists = append(lists, cells[i].list)
+		}
+	}
+	for word := range lists[0] {
+		line := make([]string, len(lists))
+		for i, l := range lists {
+			line[i] = l[word]
+		}
+		b = tsvLine(b, line)
+	}
+	return append(b, '\n')
 }

@@ -131,7 +131,7 @@ func (j *Job) predict(ctx context.Context, rows []dataset.Row, sum *Summary) ([]
 	texts := make([]dataset.Example, len(rows))
 	for i, r := range rows {
 		texts[i] = r.Example
-		if r.TextA == "" && (r.TextB == nil || *r.TextB == "") {
+		if r.TextA == "" && r.Words == nil && (r.TextB == nil || *r.TextB == "") {
 			if sum.Empty++; sum.FirstEmpty == 0 {
 				sum.FirstEmpty = r.Line
 			}
@@ -150,11 +150,24 @@ func (j *Job) predict(ctx context.Context, rows []dataset.Row, sum *Summary) ([]
 			all[i] = append(all[i], cell{text: v.Text, json: v.JSON})
 		}
 	}
-	truncated := 0
+	truncated, told := 0, false // told: the words are there
 	for a, out := range outputs {
 		truncated = max(truncated, out.Truncated)
 		task := j.Model.Task(a)
 		labels := task.Labels
+		if task.Kind == adapter.Tokens {
+			for i, r := range rows {
+				words, tags, found := Tagged(task, r.Example, out.Values, out.Words[i])
+				if !told {
+					all[i] = append(all[i], cell{list: words})
+				}
+				if all[i] = append(all[i], cell{list: tags}); found != nil {
+					all[i] = append(all[i], cell{text: string(jsonValue(nil, found)), json: true})
+				}
+			}
+			told = true
+			continue
+		}
 		if labels == nil {
 			for i, v := range out.Values {
 				all[i] = append(all[i], cell{real: v})

@@ -420,7 +420,7 @@ func TestEmptyTexts(t *testing.T) {
 // TestColumnsClash: two columns of one name are an error before any work.
 func TestColumnsClash(t *testing.T) {
 	j := job(t, "text,prediction\na,b\n", &lengths{}, "prediction")
-	if err := j.Check(); err == nil || !strings.Contains(err.Error(), `two columns "prediction"`) {
+	if err := j.Check(JSONL); err == nil || !strings.Contains(err.Error(), `two columns "prediction"`) {
 		t.Error(err)
 	}
 	if _, err := j.Write(context.Background(), io.Discard, TSV); err == nil {
@@ -438,7 +438,7 @@ func TestColumnsClash(t *testing.T) {
 	} {
 		j := job(t, "text,id,k,prediction\na,b,c,d\n", &lengths{}, c.keep...)
 		j.ID = c.id
-		if err := j.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := j.Check(JSONL); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("--id %q --keep %q: %v; want %s", c.id, c.keep, err, c.want)
 		}
 	}

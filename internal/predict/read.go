@@ -124,6 +124,9 @@ func (c content) add(i input) {
 	if i.TextB != nil {
 		c.text(*i.TextB)
 	}
+	for _, word := range i.Words {
+		c.text(word)
+	}
 	for _, v := range i.Kept {
 		c.text(v.Text)
 	}

@@ -50,6 +50,7 @@ type rows struct {
 	examples []dataset.Example
 	next     int // of the examples
 	values   []float32
+	words    [][]int // rows of values, as train.Outputs.Words
 	cut      []bool
 	done     chan error // receives one error or nil
 }
@@ -204,11 +205,30 @@ func share(batch []*rows, out train.Outputs, n int) {
 	width, at := len(out.Values)/n, 0
 	for _, r := range batch {
 		k := min(len(r.examples)-r.next, n-at)
-		r.values = append(r.values, out.Values[at*width:(at+k)*width]...)
+		if out.Words == nil {
+			r.values = append(r.values, out.Values[at*width:(at+k)*width]...)
+		} else {
+			r.takeWords(out, at, at+k)
+		}
 		r.cut = append(r.cut, out.Cut[at:at+k]...)
 		if r.next, at = r.next+k, at+k; r.next == len(r.examples) {
 			r.done <- nil
 		}
+	}
+}
+
+// takeWords takes over the outputs for the words of texts from to to-1 of a batch.
+func (r *rows) takeWords(out train.Outputs, from, to int) {
+	width := len(r.adapter.model.Task(0).Labels)
+	for _, words := range out.Words[from:to] {
+		own := make([]int, len(words))
+		for i, row := range words {
+			if own[i] = row; row >= 0 {
+				own[i] = len(r.values) / width
+				r.values = append(r.values, out.Values[row*width:(row+1)*width]...)
+			}
+		}
+		r.words = append(r.words, own)
 	}
 }
 

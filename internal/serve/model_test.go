@@ -34,7 +34,8 @@ func drawn(t *testing.T, method string, seed uint64, task adapter.Task) (dir str
 	dev := cpu.Open[float32](1)
 	c := adapter.NewConfig(method)
 	c.Resolve()
-	n, err := model.Load(dev, encoder, model.Head{Outputs: max(1, len(task.Labels))}, seed, c.Trains())
+	n, err := model.Load(dev, encoder,
+		model.Head{Outputs: max(1, len(task.Labels)), Tokens: task.Kind == adapter.Tokens}, seed, c.Trains())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/dataset"
@@ -26,14 +27,18 @@ type predictAnswer struct {
 	Predictions []prediction `json:"predictions"`
 }
 
-// prediction is what an adapter predicts for a text: a label, or any number of labels, with the probability of each, or
-// a number.
+// prediction is what an adapter predicts for a text: a label, or any number of labels, with the probability of each, a
+// number, or the tags of its words with the entities that they mark.
 type prediction struct {
 	Label         string        `json:"label,omitempty"`
 	Labels        []string      `json:"labels,omitzero"`
 	Probabilities probabilities `json:"probabilities,omitzero"`
 	Value         *float32      `json:"value,omitempty"`
-	Truncated     bool          `json:"truncated,omitempty"`
+	Tokens        []string      `json:"tokens,omitzero"`
+	Tags          []string      `json:"tags,omitzero"`
+	// Entities is omitted if the labels mark no entities.
+	Entities  []predict.Entity `json:"entities,omitzero"`
+	Truncated bool             `json:"truncated,omitempty"`
 }
 
 // probabilities is an object with the labels as keys, in their order.
@@ -89,7 +94,7 @@ func (l *labels) predict(w http.ResponseWriter, r *http.Request) error {
 	task := a.model.Task(0)
 	examples := make([]dataset.Example, len(in.Texts))
 	for i, raw := range in.Texts {
-		if examples[i], err = parseText(raw, a.name, task.Text); err != nil {
+		if examples[i], err = parse(raw, a.name, task); err != nil {
 			return refusal(http.StatusBadRequest, "serve: predict: texts[%d] %w", i, err)
 		}
 		examples[i].ID, examples[i].Line = i, i+1
@@ -113,6 +118,10 @@ func predictions(task adapter.Task, r *rows) []prediction {
 	for i := range all {
 		p := &all[i]
 		p.Truncated = r.cut[i]
+		if task.Kind == adapter.Tokens {
+			p.Tokens, p.Tags, p.Entities = predict.Tagged(task, r.examples[i], r.values, r.words[i])
+			continue
+		}
 		values := r.values[i*width : (i+1)*width]
 		if task.Labels == nil {
 			p.Value = &values[0]
@@ -126,6 +135,42 @@ func predictions(task adapter.Task, r *rows) []prediction {
 		p.Label = task.Labels[predict.Probabilities(p.Probabilities.values, values)]
 	}
 	return all
+}
+
+// parse reads a text of a request for an adapter.
+func parse(raw json.RawMessage, name string, task adapter.Task) (dataset.Example, error) {
+	if task.Kind == adapter.Tokens {
+		return parseSentence(raw)
+	}
+	return parseText(raw, name, task.Text)
+}
+
+// parseSentence reads a text whose words are tagged: a string, which is divided at blanks, a list of words, or an
+// object with one of them.
+func parseSentence(raw json.RawMessage) (x dataset.Example, err error) {
+	if raw[0] == '{' {
+		var fields map[string]json.RawMessage
+		if err := strictjson.Unmarshal(raw, &fields); err != nil {
+			return x, err
+		}
+		value, ok := fields["tokens"]
+		if !ok {
+			value, ok = fields["text"]
+		}
+		if !ok {
+			return x, errors.New(`has neither "tokens" nor "text"; want a list of words or a string`)
+		}
+		raw = value
+	}
+	switch {
+	case raw[0] == '"' && json.Unmarshal(raw, &x.TextA) == nil:
+		return x, nil
+	case raw[0] == '[' && !bytes.Contains(raw, []byte("null")) && json.Unmarshal(raw, &x.Words) == nil:
+		x.TextA = strings.Join(x.Words, " ")
+		return x, nil
+	}
+	return x, fmt.Errorf("is %s; want a string, a list of words, or an object with one of them as text or tokens",
+		place.Quote(string(raw)))
 }
 
 // parseText reads a text of a request: a string, a pair of strings, or an object with the columns of the training data,

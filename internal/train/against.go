@@ -41,6 +41,9 @@ func (e *SplitEvaluation) Against(a *SplitEvaluation) (map[string]metric.Differe
 	if e.Marks != nil && a.Marks != nil {
 		all = metric.PairedSets(a.Marks, e.Marks)
 	}
+	if e.Tagged != nil && a.Tagged != nil {
+		all = metric.PairedTags(a.Tagged, e.Tagged)
+	}
 	all["loss"] = metric.Paired([]int{len(e.Losses)}, lossResamples, func(drawn []int) float64 {
 		return e.meanLoss(drawn) - a.meanLoss(drawn)
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/lor2c/lor2c/internal/adapter"
 	"github.com/lor2c/lor2c/internal/compute"
+	"github.com/lor2c/lor2c/internal/dataset"
 	"github.com/lor2c/lor2c/internal/model"
 )
 
@@ -24,6 +25,7 @@ type baseModel struct {
 func (s *Session) readModel() (b baseModel, err error) {
 	if !s.Config.Data.IsInstruct() {
 		c, err := model.ReadConfig(s.Dir)
+		c.Tokens = s.Set.Task.Kind == dataset.Tokens
 		return baseModel{encoder: &c, kind: c.Type, Layers: c.Layers, vocab: c.Vocab, types: c.Types,
 			tokens: c.MaxTokens()}, err
 	}

@@ -12,8 +12,9 @@ import (
 )
 
 // Results returns the values that the objective reads back for an evaluation of
-// one batch, without dropout: the logits [B, classes], the predicted numbers
-// [B], or the summed losses of the tokens of each example [B]. It waits for the
+// one batch, without dropout: the logits [B, classes], or [R, classes] for the tokens
+// that are read, the predicted numbers [B], or the summed losses of the tokens of each
+// example [B]. It waits for the
 // device, and returns an error if the network cannot process b or the device
 // has failed.
 func (s *Stepper) Results(b model.Batch) (values []float32, err error) {
@@ -25,7 +26,7 @@ func (s *Stepper) Results(b model.Batch) (values []float32, err error) {
 
 // results is Results for a batch that was checked. watch, if not nil, is called with the output of every op.
 func (s *Stepper) results(b model.Batch, watch func(op, name string, y compute.Tensor)) (values []float32, err error) {
-	values = make([]float32, b.Len()*s.Objective.width())
+	values = make([]float32, s.Objective.size(b))
 	err = guard(func() {
 		s.Dev.Download(values, s.forward(b, watch))
 	})
@@ -49,8 +50,13 @@ type Evaluation struct {
 	Gold []float32
 	// Sets has the labels that are predicted for each example, in multi-label classification, instead of Predictions.
 	Sets [][]int32
-	// Marks has the same with the labels of the data, for [SplitEvaluation.Against].
+	// Marks has Sets with the labels of the data, for [SplitEvaluation.Against].
 	Marks *metric.SetAccumulator
+	// Tags has the labels that are predicted for the words of each example that have a token, in token classification,
+	// instead of Predictions.
+	Tags [][]int
+	// Tagged has Tags with the labels of the data, for [SplitEvaluation.Against].
+	Tagged *metric.TagAccumulator
 	// Intervals are bootstrap intervals of Scores over the examples. Intervals,
 	// Classes and Majority are nil if no metrics were requested; Classes and Majority
 	// are also nil in regression.

@@ -25,6 +25,7 @@ type SplitEvaluation struct {
 	Labels     []string          // names of the classes; nil in regression
 	Separator  string            // between the labels of an example, in multi-label classification
 	Labelled   int               // number of examples that have a label
+	IDs        []int             // of the examples in the file, in token classification, which leaves some out
 	Content    identity.Split    // of the split, to recognise it
 	Before     identity.Split    // of the split that the adapter was trained with; zero if that is not known
 	Findings   []dataset.Finding // likely mistakes in the data of the split
@@ -114,7 +115,11 @@ func (e *SplitEvaluation) run(ctx context.Context, st *Stepper, d data, metrics 
 		}
 	}
 	if e.Labelled < d.Len() {
-		e.Evaluation = Evaluation{Predictions: e.Predictions, Sets: e.Sets}
+		e.Evaluation = Evaluation{Predictions: e.Predictions, Sets: e.Sets, Tags: e.Tags}
+	}
+	for i, tags := range e.Tags {
+		e.Tags[i] = d.everyWord(i, tags)
+		e.IDs = append(e.IDs, d.split.Examples[i].ID)
 	}
 	return nil
 }
@@ -157,7 +162,7 @@ func chooseViews(m adapter.Method, method, choice string) (views []view, err err
 }
 
 // WritePredictions writes predictions in the format of the GLUE server: a header,
-// then one line per example with its index and its predicted label, labels or number.
+// then one line per example with its index and its predicted label, labels, tags or number.
 func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
 	w := bufio.NewWriter(f)
 	fmt.Fprintln(w, "index\tprediction")
@@ -174,6 +179,13 @@ func (e *SplitEvaluation) WritePredictions(f io.Writer) error {
 			names[j] = e.Labels[label]
 		}
 		fmt.Fprintf(w, "%d\t%s\n", i, strings.Join(names, e.Separator))
+	}
+	for i, tags := range e.Tags {
+		names := make([]string, len(tags))
+		for j, tag := range tags {
+			names[j] = TagName(e.Labels, tag)
+		}
+		fmt.Fprintf(w, "%d\t%s\n", e.IDs[i], strings.Join(names, " "))
 	}
 	return w.Flush()
 }

@@ -36,10 +36,13 @@ type golden struct {
 	LabelSmoothing float64   `json:"label_smoothing"`
 	// MultiLabel says that a sequence has any number of labels. Only
 	// scripts/golden_multilabel.py writes it.
-	MultiLabel bool       `json:"multi_label"`
-	BFloat16   tolerances `json:"torch_bfloat16_relative"`
-	file       *checkpoint.File
-	models     string // directory of the base models
+	MultiLabel bool `json:"multi_label"`
+	// Tokens says that tokens have labels. Only scripts/golden_tokens.py writes it.
+	Tokens   bool
+	Models   string     // the folder of the base models beside goldenDir, if it is another
+	BFloat16 tolerances `json:"torch_bfloat16_relative"`
+	file     *checkpoint.File
+	models   string // directory of the base models
 }
 
 // tolerances has, for each kind of value, the largest allowed error by the
@@ -110,6 +113,9 @@ func goldensIn(t *testing.T, dir string) map[string]*golden {
 	}
 	for name, g := range manifest.Cases {
 		g.models = goldenDir
+		if g.Models != "" {
+			g.models = filepath.Join(filepath.Dir(goldenDir), g.Models)
+		}
 		if g.file, err = checkpoint.Open(filepath.Join(dir, name+".safetensors")); err != nil {
 			t.Fatal(err)
 		}
@@ -153,6 +159,9 @@ func (g *golden) batch(t *testing.T) model.Batch {
 	for _, l := range g.ints(t, "labels") {
 		b.Labels = append(b.Labels, float32(l))
 	}
+	if g.Tokens {
+		b.Read = g.ints(t, "read")
+	}
 	return b
 }
 
@@ -170,13 +179,19 @@ func storedHead(outputs int) model.Head {
 // adapter, on a network without dropout.
 func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 	t.Helper()
-	outputs := len(g.floats(t, "logits")) / (len(g.ints(t, "cu_seqlens")) - 1)
-	m, err := model.Load(dev, filepath.Join(g.models, g.Model), storedHead(outputs), 1,
-		adapter.NewConfig(g.Method).Trains())
+	outputs := len(g.floats(t, "logits")) / g.batch(t).Rows()
+	head := storedHead(outputs)
+	head.Tokens = g.Tokens
+	m, err := model.Load(dev, filepath.Join(g.models, g.Model), head, 1, adapter.NewConfig(g.Method).Trains())
 	if err != nil {
 		t.Fatal(err)
 	}
 	noDropout(m)
+	if g.Tokens {
+		for _, p := range m.Head() {
+			p.Upload(dev, g.floats(t, "init."+g.fileName(p)))
+		}
+	}
 	name := g.Method
 	if name == "share" {
 		name = "lor2c"
@@ -199,7 +214,9 @@ func (g *golden) stepper(t *testing.T, dev compute.Device) *Stepper {
 		Schedule: "constant", MaxGradNorm: g.Clip,
 	}
 	objective := Regression()
-	if g.MultiLabel {
+	if g.Tokens {
+		objective = Tagging(dev, make([]string, outputs), nil, 0)
+	} else if g.MultiLabel {
 		objective = MultiLabel(m.Outputs(), 0.5)
 	} else if !strings.Contains(g.Model, "regression") {
 		objective = Classification(dev, m.Outputs(), g.ClassWeights, g.LabelSmoothing)

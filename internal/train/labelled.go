@@ -9,7 +9,7 @@ import (
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
-// classification is the cross-entropy of logits [B,C] against one class for each sequence.
+// classification is the cross-entropy of logits [B,C] against one class for each row.
 type classification struct {
 	classes int
 	entropy compute.CrossEntropyOpts // for the training loss; evaluation uses none of it
@@ -33,7 +33,7 @@ func Classification(dev compute.Device, classes int, weights []float64, smoothin
 	return c
 }
 
-func (c *classification) width() int { return c.classes }
+func (c *classification) size(b model.Batch) int { return b.Rows() * c.classes }
 
 func (c *classification) upload(dev compute.Device, b model.Batch, training bool) (y targets) {
 	if !training {
@@ -52,7 +52,7 @@ func (c *classification) upload(dev compute.Device, b model.Batch, training bool
 func (c *classification) divisor(micro []model.Batch) (sum float32) {
 	for _, b := range micro {
 		if c.weights == nil {
-			sum += float32(b.Len())
+			sum += float32(b.Rows())
 			continue
 		}
 		for _, label := range b.Labels {
@@ -72,22 +72,28 @@ func (c *classification) result(_ *tape.Tape, out *tape.Var, _ targets) compute.
 
 func (c *classification) tally(metrics []string) (tally, error) {
 	return newLabelTally(metrics, c.classes, func(row []float32, label float32) (loss float64, prediction float32) {
-		top, sum, best := math.Inf(-1), 0.0, 0
-		for i, x := range row {
-			top = math.Max(top, float64(x))
-			if x > row[best] {
-				best = i
-			}
-		}
-		for _, x := range row {
-			sum += math.Exp(float64(x) - top)
-		}
-		return math.Log(sum) + top - float64(row[int(label)]), float32(best)
+		loss, best := crossEntropy(row, int(label))
+		return loss, float32(best)
 	})
 }
 
-func (c *classification) majority(metrics []string, labels []float32) (*metric.Majority, error) {
-	return metric.NewMajority(metrics, c.classes, labels)
+// crossEntropy returns the loss of logits against a class, and the class of the largest, the first of several.
+func crossEntropy(logits []float32, class int) (loss float64, best int) {
+	top, sum := math.Inf(-1), 0.0
+	for i, x := range logits {
+		top = math.Max(top, float64(x))
+		if x > logits[best] {
+			best = i
+		}
+	}
+	for _, x := range logits {
+		sum += math.Exp(float64(x) - top)
+	}
+	return math.Log(sum) + top - float64(logits[class]), best
+}
+
+func (c *classification) majority(metrics []string, d data) (*metric.Majority, error) {
+	return metric.NewMajority(metrics, c.classes, d.Labels)
 }
 
 // regression is the squared error of an output [B,1] against one number for each sequence.
@@ -96,7 +102,7 @@ type regression struct{}
 // Regression returns the objective of predicting a number for each sequence, with the mean squared error as its loss.
 func Regression() Objective { return regression{} }
 
-func (regression) width() int { return 1 }
+func (regression) size(b model.Batch) int { return b.Len() }
 
 func (regression) upload(dev compute.Device, b model.Batch, training bool) (y targets) {
 	if training {
@@ -125,7 +131,7 @@ func (regression) tally(metrics []string) (tally, error) {
 	})
 }
 
-func (regression) majority([]string, []float32) (*metric.Majority, error) { return nil, nil }
+func (regression) majority([]string, data) (*metric.Majority, error) { return nil, nil }
 
 // labelTally is the evaluation of an objective with one label for each sequence.
 type labelTally struct {

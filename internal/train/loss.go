@@ -20,6 +20,9 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 	fault := func(format string, a ...any) ([]float64, error) {
 		return nil, &config.Error{Faults: []error{fmt.Errorf("train: plan the loss: "+format, a...)}}
 	}
+	if why := s.Config.Method.NeedsSequences(); s.Set.Task.Kind == dataset.Tokens && why != "" {
+		return fault("data.kind is tokens, and %s", why)
+	}
 	switch {
 	case s.Set.Task.Kind == dataset.MultiLabel && len(t.ClassWeights) > 0:
 		return fault("train.class_weights is set, and data.kind is multilabel, in which every label is a question by " +
@@ -51,7 +54,7 @@ func (s *Session) classWeights(d data) ([]float64, error) {
 			return fault("train.class_weights is balanced, and %s has no example of label %s; "+
 				"add one, or set a number for each label", d.split.Path, place.Quote(labels[c]))
 		}
-		weights[c] = float64(d.Len()) / float64(len(labels)*n)
+		weights[c] = float64(len(d.Labels)) / float64(len(labels)*n)
 	}
 	return weights, nil
 }
@@ -66,6 +69,8 @@ func (s *Session) objective(dev compute.Device, m model.Network, weights []float
 		return Regression()
 	case task.Kind == dataset.MultiLabel:
 		return MultiLabel(task.Outputs(), task.Threshold)
+	case task.Kind == dataset.Tokens:
+		return Tagging(dev, task.Labels, weights, s.Config.Train.LabelSmoothing)
 	}
 	return Classification(dev, s.Set.Task.Outputs(), weights, s.Config.Train.LabelSmoothing)
 }

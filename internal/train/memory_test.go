@@ -19,53 +19,57 @@ import (
 // allocates persistent memory, and no step waits for the device.
 func TestReservedArena(t *testing.T) {
 	onlyLong(t, true)
-	eachMethod(t, func(t *testing.T, c *config.Config) {
-		s, train, dev := loaded(t, c)
-		device := cpu.Open[float32](2)
-		settings := adapter.Settings{Config: c.Method, Seed: c.Seed, Run: schedule.Run{
-			Epochs: 4, Steps: 12, StepsPerEpoch: 3, Layers: s.Model.Layers, Rank: c.Method.Rank(),
-		}}
-		plan, err := s.plan(device, train, dev, settings)
-		if err != nil {
+	eachMethod(t, testReservedArena)
+}
+
+// testReservedArena is TestReservedArena for one run.
+func testReservedArena(t *testing.T, c *config.Config) {
+	t.Helper()
+	s, train, dev := loaded(t, c)
+	device := cpu.Open[float32](2)
+	settings := adapter.Settings{Config: c.Method, Seed: c.Seed, Run: schedule.Run{
+		Epochs: 4, Steps: 12, StepsPerEpoch: 3, Layers: s.Model.Layers, Rank: c.Method.Rank(),
+	}}
+	plan, err := s.plan(device, train, dev, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, a, err := s.attach(device, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	timetable := newTimetable(c, train.Len())
+	st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), timetable.reportSlots())
+	st.Steps = settings.Run.Steps
+	if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
+		t.Errorf("%d bytes are persistent; %d were planned", got, want)
+	}
+	device.Reserve(plan.Arena)
+	reserved := device.Stats()
+	for step := 1; step <= stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
+		before := device.Stats().Syncs
+		if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
 			t.Fatal(err)
 		}
-		m, a, err := s.attach(device, settings)
-		if err != nil {
+		if got := device.Stats().Syncs - before; got != 0 {
+			t.Errorf("step %d waited for the device %d times", step, got)
+		}
+	}
+	for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
+		if _, err := st.Results(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
 			t.Fatal(err)
 		}
-		timetable := newTimetable(c, train.Len())
-		st := NewStepper(device, m, a, c.Optim, c.Seed, s.objective(device, m, nil), timetable.reportSlots())
-		st.Steps = settings.Run.Steps
-		if got, want := device.Stats().PersistentBytes, plan.Weights+plan.Trained; got != want {
-			t.Errorf("%d bytes are persistent; %d were planned", got, want)
-		}
-		device.Reserve(plan.Arena)
-		reserved := device.Stats()
-		for step := 1; step <= stepsPerEpoch(train.Len(), c.Train.BatchSize); step++ {
-			before := device.Stats().Syncs
-			if err := st.Step(step, train.micro(s.step(train.Len(), step), c.Train), 1); err != nil {
-				t.Fatal(err)
-			}
-			if got := device.Stats().Syncs - before; got != 0 {
-				t.Errorf("step %d waited for the device %d times", step, got)
-			}
-		}
-		for at := 0; at < dev.Len(); at += c.Train.EvalBatchSize {
-			if _, err := st.Results(dev.batch(sequence(dev.Len())[at:min(at+c.Train.EvalBatchSize, dev.Len())])); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := device.Err(); err != nil {
-			t.Fatal(err)
-		}
-		now := device.Stats()
-		if now.Grown != 0 || now.ArenaBytes != reserved.ArenaBytes || now.PersistentBytes != reserved.PersistentBytes {
-			t.Errorf("memory went from %+v to %+v", reserved, now)
-		}
-		if now.ArenaPeak > plan.Arena || now.ArenaPeak < plan.Arena/2 {
-			t.Errorf("%d bytes were used of %d planned", now.ArenaPeak, plan.Arena)
-		}
-	})
+	}
+	if err := device.Err(); err != nil {
+		t.Fatal(err)
+	}
+	now := device.Stats()
+	if now.Grown != 0 || now.ArenaBytes != reserved.ArenaBytes || now.PersistentBytes != reserved.PersistentBytes {
+		t.Errorf("memory went from %+v to %+v", reserved, now)
+	}
+	if now.ArenaPeak > plan.Arena || now.ArenaPeak < plan.Arena/2 {
+		t.Errorf("%d bytes were used of %d planned", now.ArenaPeak, plan.Arena)
+	}
 }
 
 // counter is a device that counts the matrix products of a step.

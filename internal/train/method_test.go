@@ -67,7 +67,7 @@ func TestMethodCalls(t *testing.T) {
 	if err := s.Step(3, []model.Batch{b, b}, 1); err != nil {
 		t.Fatal(err)
 	}
-	shape := compute.Shape{b.Len(), s.Objective.width()}
+	shape := compute.Shape{b.Len(), s.Objective.size(b) / b.Len()}
 	loss := fmt.Sprintf("loss scale=%.3g out=%v again=%v", 0.5/float64(b.Len()), shape, shape)
 	want := []string{
 		"begin 3.0 of 9", "hook 3.0 of 9", loss, "begin 3.1 of 9", "hook 3.1 of 9", loss,

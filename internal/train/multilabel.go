@@ -21,7 +21,7 @@ type multiLabel struct {
 // logit, is at least the threshold.
 func MultiLabel(labels int, threshold float64) Objective { return multiLabel{labels, threshold} }
 
-func (m multiLabel) width() int { return m.labels }
+func (m multiLabel) size(b model.Batch) int { return b.Len() * m.labels }
 
 func (m multiLabel) upload(dev compute.Device, b model.Batch, training bool) (y targets) {
 	if training {
@@ -50,7 +50,7 @@ func (m multiLabel) tally(metrics []string) (tally, error) {
 }
 
 // majority returns no baseline: the most frequent set of labels is usually the empty one, which has an F1 of 0.
-func (m multiLabel) majority([]string, []float32) (*metric.Majority, error) { return nil, nil }
+func (m multiLabel) majority([]string, data) (*metric.Majority, error) { return nil, nil }
 
 // setTally is the evaluation of multi-label classification. The loss of an example is the mean over its labels.
 type setTally struct {

@@ -86,7 +86,7 @@ func (n *nextToken) loss(t *tape.Tape, loss compute.Tensor, out *tape.Var, y tar
 	t.LMHead(loss, out, n.vocabulary, y.labels, scale, n.rows(), compute.CrossEntropyOpts{Rows: y.weights})
 }
 
-func (n *nextToken) width() int { return 1 }
+func (n *nextToken) size(b model.Batch) int { return b.Len() }
 
 // result returns the summed loss of the tokens of each example.
 func (n *nextToken) result(t *tape.Tape, out *tape.Var, y targets) compute.Tensor {
@@ -106,7 +106,7 @@ func (n *nextToken) tally(metrics []string) (tally, error) {
 	return &tokenTally{reduction: n.reduction, scored: len(metrics) > 0}, nil
 }
 
-func (n *nextToken) majority([]string, []float32) (*metric.Majority, error) { return nil, nil }
+func (n *nextToken) majority([]string, data) (*metric.Majority, error) { return nil, nil }
 
 // tokenTally is the evaluation of next-token prediction. The loss of an example is the mean over its tokens.
 type tokenTally struct {

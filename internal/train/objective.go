@@ -9,8 +9,8 @@ import (
 
 // Objective defines what a task does with a network's output: the loss of
 // training, and the losses, predictions and scores of an evaluation.
-// [Classification], [MultiLabel], [Regression] and [NextToken] return the available
-// objectives.
+// [Classification], [MultiLabel], [Tagging], [Regression] and [NextToken] return the
+// available objectives.
 type Objective interface {
 	// upload copies the data that the objective needs of b, besides its tokens, to
 	// the device, before the first op of a pass. training is false in an
@@ -23,13 +23,14 @@ type Objective interface {
 	loss(t *tape.Tape, loss compute.Tensor, out *tape.Var, y targets, scale float32)
 	// result queues the computation of the values that an evaluation reads back.
 	result(t *tape.Tape, out *tape.Var, y targets) compute.Tensor
-	width() int
+	// size returns the number of values of result for b.
+	size(b model.Batch) int
 	// tally returns an empty evaluation with the named metrics. It returns an error for a metric that the objective
 	// does not have.
 	tally(metrics []string) (tally, error)
-	// majority returns the scores of predicting the most frequent of labels for
-	// every example, or nil if the objective has no classes.
-	majority(metrics []string, labels []float32) (*metric.Majority, error)
+	// majority returns the scores of predicting the most frequent label of the examples for each of them, or nil if the
+	// objective has no classes.
+	majority(metrics []string, d data) (*metric.Majority, error)
 }
 
 // targets is the data that an objective has uploaded for one pass.

@@ -176,22 +176,29 @@ func widest(order []int32, d data, size, limit int) (tokens, examples int) {
 }
 
 // planned returns batches with the given numbers of tokens and examples, one of which needs as much memory as any batch
-// with these numbers or fewer examples. The batches of a decoder differ in how many tokens are predicted: if they are
-// almost all, tensors of the two sizes can share a block of the arena, and if they are fewer, they cannot. The first
-// token of an example is never predicted, so the most are predicted if the batch is one example.
+// with these numbers or fewer examples. The batches of a decoder, and of sentences whose words have tags, differ in how
+// many tokens are predicted: if they are almost all, tensors of the two sizes can share a block of the arena, and if
+// they are fewer, they cannot. At least one token of an example is never predicted, so the most are predicted if the
+// batch is one example.
 func (s *Session) planned(tokens, examples int) []model.Batch {
 	all := evenBatch(tokens, examples)
-	if s.Model.decoder == nil {
+	tags := s.Set.Task.Kind == dataset.Tokens
+	if s.Model.decoder == nil && !tags {
 		return []model.Batch{all}
 	}
 	var batches []model.Batch
 	for _, all := range []model.Batch{all, evenBatch(tokens, 1)} {
 		for part := 16; part <= 32; part++ {
-			b := model.Batch{IDs: all.IDs, Cu: all.Cu}
+			b := model.Batch{IDs: all.IDs, Types: all.Types, Cu: all.Cu}
 			for i := range b.Len() {
 				last := b.Cu[i] + (b.Cu[i+1]-b.Cu[i])*int32(part)/32
 				for t := b.Cu[i]; t+1 < last; t++ {
-					b.Read, b.Next = append(b.Read, t), append(b.Next, 0)
+					b.Read = append(b.Read, t)
+					if tags {
+						b.Labels = append(b.Labels, 0)
+					} else {
+						b.Next = append(b.Next, 0)
+					}
 				}
 			}
 			batches = append(batches, b)

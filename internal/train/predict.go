@@ -19,14 +19,23 @@ import (
 // model from the adapters.
 type Predictor struct {
 	members  []*member
-	sessions map[string]*Session      // of base models, by directory
+	sessions map[baseKey]*Session     // of base models
 	bases    map[string]identity.Base // of those whose weights were read
 	shared   map[weights]*model.Encoder
 	memory   *compute.Tracker // of the adapters that Load read, with copies of the base model that are not shared
 }
 
 // weights names a base model on a device that adapters share.
-type weights struct{ dir, quantize string }
+type weights struct {
+	dir, quantize string
+	tokens        bool // the head classifies tokens; others can have a pooler
+}
+
+// baseKey names the configuration of a base model and of the head on it.
+type baseKey struct {
+	dir    string
+	tokens bool
+}
 
 // member is an adapter of a Predictor.
 type member struct {
@@ -45,14 +54,16 @@ func (m *member) alone() bool {
 }
 
 // weights returns the key of the base model among those that adapters share.
-func (m *member) weights() weights { return weights{m.session.Dir, m.session.Config.Train.Quantize} }
+func (m *member) weights() weights {
+	return weights{m.session.Dir, m.session.Config.Train.Quantize, m.saved.Task.Kind == adapter.Tokens}
+}
 
 // OpenPredictor opens adapters and checks whether each belongs to its base model, without reading weights. base is the
 // directory or the name of the base model. If it is empty, the adapters name the base model; see
 // [adapter.Saved.FindBase]. Close closes the files.
 func OpenPredictor(dirs []string, base string) (*Predictor, error) {
 	p := &Predictor{
-		sessions: map[string]*Session{}, bases: map[string]identity.Base{}, shared: map[weights]*model.Encoder{},
+		sessions: map[baseKey]*Session{}, bases: map[string]identity.Base{}, shared: map[weights]*model.Encoder{},
 	}
 	for _, dir := range dirs {
 		m := &member{dir: dir}
@@ -114,18 +125,18 @@ func (p *Predictor) session(base string, saved *adapter.Saved) (*Session, error)
 	if saved.NF4() {
 		c.Train.Quantize = config.QuantizeNF4
 	}
-	s := &Session{}
-	if open := p.sessions[dir]; open != nil {
+	s, key := &Session{}, baseKey{dir, saved.Task.Kind == adapter.Tokens}
+	if open := p.sessions[key]; open != nil {
 		*s = *open
 	}
 	s.Config, s.Dir, s.source = &c, dir, texts{s}
 	s.Set = &dataset.Set{Task: dataset.Task{Name: saved.Task.Name, Labels: saved.Task.Labels, Kind: saved.Task.Kind,
 		Threshold: saved.Task.Threshold, Separator: saved.Task.Separator}, MaxLength: saved.MaxLength}
-	if p.sessions[dir] == nil {
+	if p.sessions[key] == nil {
 		if err := s.openModel(); err != nil {
 			return nil, err
 		}
-		p.sessions[dir] = s
+		p.sessions[key] = s
 	}
 	s.MaxLength = s.Model.tokens
 	if n := saved.MaxLength; n > 0 {
@@ -261,6 +272,12 @@ func (p *Predictor) Beside(dir string) (*Predictor, error) {
 		err = place.Mistake(fmt.Errorf("train: predict with %s: the method %s changes weights of the base model, of which "+
 			"the adapter needs a copy; name it when the command starts", dir, m.saved.Method.Name()))
 	}
+	other := m.weights()
+	other.tokens = !other.tokens
+	if err == nil && p.shared[m.weights()] == nil && p.shared[other] != nil {
+		err = place.Mistake(fmt.Errorf("train: predict with %s: the adapters of %s that are loaded predict %s, and this one "+
+			"%s; name it when the command starts", dir, base, howMany(p.members[0].saved.Task.Kind), howMany(m.saved.Task.Kind)))
+	}
 	if err == nil && p.shared[m.weights()] == nil {
 		err = place.Mistake(fmt.Errorf("train: predict with %s: it needs %s with train.quantize=%s, which is not loaded; "+
 			"name it when the command starts", dir, base, m.weights().quantize))
@@ -286,10 +303,13 @@ func (p *Predictor) Unload() {
 
 // Outputs are the outputs of one adapter for texts.
 type Outputs struct {
-	Values    []float32 // [n, width]: logits, or the predicted number
+	Values    []float32 // [n, width]: logits, or the predicted number; see Words
 	Truncated int       // texts of which the end was cut off
 	Cut       []bool    // [n]: which texts these are
 	Tokens    int       // of all texts
+	// Words has for each text, in token classification, the rows of Values that its words have, and -1 for a word
+	// without one, because it was cut off or the tokenizer makes no token of it. Values is then [rows, width].
+	Words [][]int
 }
 
 // Outputs computes the outputs of every adapter for texts, which path names in errors. They have the same bits whatever
@@ -299,26 +319,40 @@ func (p *Predictor) Outputs(ctx context.Context, path string, examples []dataset
 	type key struct {
 		dir    string
 		length int
+		tokens bool
 	}
 	encoded := map[key]data{}
 	split := &dataset.Split{Path: path, Examples: examples}
 	all := make([]Outputs, len(p.members))
 	for i, m := range p.members {
-		at := key{m.session.Dir, m.session.MaxLength}
+		at := key{m.session.Dir, m.session.MaxLength, m.saved.Task.Kind == adapter.Tokens}
 		d, ok := encoded[at]
 		if !ok {
 			var err error
-			if d, err = (texts{m.session}).encode(ctx, split); err != nil {
+			of := split
+			if at.tokens {
+				of = words(split)
+			}
+			if d, err = (texts{m.session}).encode(ctx, of); err != nil {
 				return nil, err
 			}
 			encoded[at] = d
 		}
-		width := m.stepper.Objective.width()
+		width := m.session.Set.Task.Outputs()
 		out := Outputs{Values: make([]float32, len(examples)*width), Truncated: d.Truncated, Cut: d.Cut,
 			Tokens: len(d.IDs)}
-		err := m.stepper.each(ctx, d, d.byLength(mostTokens), func(part []int32, _ model.Batch, values []float32) {
+		if at.tokens {
+			out.Values, out.Words = make([]float32, len(d.Words)*width), d.rowsOfWords()
+		}
+		err := m.stepper.each(ctx, d, d.byLength(mostTokens), func(part []int32, b model.Batch, values []float32) {
+			ends, start := b.Ends(), 0
 			for j, example := range part {
-				copy(out.Values[int(example)*width:], values[j*width:(j+1)*width])
+				to, end := int(example), j+1
+				if at.tokens {
+					to, end = int(d.WordCu[example]), ends[j]
+				}
+				copy(out.Values[to*width:], values[start*width:end*width])
+				start = end
 			}
 		})
 		if err != nil {
@@ -335,6 +369,9 @@ const mostTokens = 4096
 // byLength divides the examples into batches of at most the given number of tokens, each of examples of similar length.
 func (d data) byLength(tokens int) [][]int32 {
 	order := sequence(d.Len())
+	if d.WordCu != nil { // a batch must have a token to classify
+		order = slices.DeleteFunc(order, func(i int32) bool { return d.WordCu[i] == d.WordCu[i+1] })
+	}
 	slices.SortStableFunc(order, func(a, b int32) int { return d.Tokens(b) - d.Tokens(a) })
 	return d.Parts(order, len(order), tokens)
 }

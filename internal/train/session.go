@@ -218,8 +218,11 @@ func (s *Session) restoredOn(dev compute.Device, m model.Network, saved *adapter
 
 // howMany says how many labels a kind of task predicts for an example.
 func howMany(kind string) string {
-	if kind == dataset.MultiLabel {
+	switch kind {
+	case dataset.MultiLabel:
 		return "any number of labels for an example"
+	case dataset.Tokens:
+		return "a tag for each word"
 	}
 	return "one label for each example"
 }

@@ -52,6 +52,12 @@ func (d data) batch(indices []int32) model.Batch {
 	b := model.Batch{Cu: make([]int32, 1, len(indices)+1)}
 	for _, i := range indices {
 		ids, types := d.At(int(i))
+		if d.WordCu != nil {
+			_, starts := d.WordsAt(int(i))
+			for _, start := range starts {
+				b.Read = append(b.Read, int32(len(b.IDs))+start)
+			}
+		}
 		b.IDs, b.Types = append(b.IDs, ids...), append(b.Types, types...)
 		b.Cu = append(b.Cu, int32(len(b.IDs)))
 		for _, label := range d.LabelsOf(int(i)) {

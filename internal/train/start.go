@@ -113,7 +113,7 @@ func (r *run) logBaseline(fresh bool) error {
 	}
 	task := r.session.Set.Task
 	b := runlog.Baseline{Split: "dev", Examples: r.test.Len(), Scores: metric.Scores{}}
-	m, err := r.stepper.Objective.majority(task.Metrics, r.test.Labels)
+	m, err := r.stepper.Objective.majority(task.Metrics, r.test)
 	if err != nil {
 		return err
 	}

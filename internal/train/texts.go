@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,6 +27,8 @@ func (s texts) check() error {
 func (s texts) predicts() string {
 	if labels := s.Set.Task.Labels; s.Set.Task.Kind == dataset.MultiLabel {
 		return fmt.Sprintf("any of %d labels", len(labels))
+	} else if s.Set.Task.Kind == dataset.Tokens {
+		return fmt.Sprintf("one of %d tags for each word", len(labels))
 	} else if labels != nil {
 		return place.Count(len(labels), "class", "classes")
 	}
@@ -33,6 +36,10 @@ func (s texts) predicts() string {
 }
 
 func (s texts) split(ctx context.Context, name string) (*dataset.Split, error) {
+	if s.Set.Task.Kind == dataset.Tokens {
+		d, err := s.load(ctx, name, false) // it leaves sentences out
+		return d.split, err
+	}
 	return s.Set.Load(ctx, name)
 }
 
@@ -52,13 +59,57 @@ func (s texts) load(ctx context.Context, split string, labelled bool) (data, err
 			}
 		}
 	}
-	return s.encode(ctx, sp)
+	d, err := s.encode(ctx, sp)
+	if err != nil || d.WordCu == nil || !slices.Contains(d.withoutWords(), true) {
+		return d, err
+	}
+	return s.encode(ctx, s.withWords(d, split))
+}
+
+// withoutWords reports for each sentence whether none of its words has a token.
+func (d data) withoutWords() []bool {
+	none := make([]bool, d.Len())
+	for i := range none {
+		none[i] = d.WordCu[i] == d.WordCu[i+1]
+	}
+	return none
+}
+
+// withWords returns the split of d without the sentences of which no word has a token, because a batch of these has
+// nothing to predict.
+func (s texts) withWords(d data, split string) *dataset.Split {
+	kept := *d.split
+	kept.Examples = nil
+	left := dataset.Finding{Kind: "bare_sentences", Path: kept.Path}
+	for i, none := range d.withoutWords() {
+		switch {
+		case !none:
+			kept.Examples = append(kept.Examples, d.split.Examples[i])
+		case left.Count == 0:
+			left.Line = d.split.Examples[i].Line
+			fallthrough
+		default:
+			left.Count++
+		}
+	}
+	left.Text = fmt.Sprintf("%s of %s, of whose words the tokenizer makes no token, left out",
+		place.Count(left.Count, "sentence", "sentences"), split)
+	kept.Findings = append(slices.Clone(kept.Findings), left)
+	return &kept
 }
 
 // encode tokenises a split.
 func (s texts) encode(ctx context.Context, sp *dataset.Split) (data, error) {
 	if err := s.checkSpecials(sp); err != nil {
 		return data{}, err
+	}
+	if s.Set.Task.Kind == dataset.Tokens {
+		e, err := dataset.EncodeWords(ctx, s.Tokenizer, sp, s.MaxLength)
+		if err != nil {
+			return data{}, loading(err)
+		}
+		d := data{Encoded: e, split: sp}
+		return d, s.checkTypes(d)
 	}
 	e, err := dataset.Encode(ctx, s.Tokenizer, sp, s.MaxLength, s.cacheDir)
 	if err != nil && s.cacheDir != "" {
@@ -81,7 +132,13 @@ func (s texts) profile(split string, d data) []string {
 	return []string{s.Set.Task.Profile(split, d.split, d.Encoded).String()}
 }
 
-func (s texts) findings(d data) []dataset.Finding { return s.Set.Task.Lint(d.split) }
+func (s texts) findings(d data) []dataset.Finding {
+	found := s.Set.Task.Lint(d.split)
+	if d.WordCu != nil {
+		found = append(found, s.Set.Task.LintWords(d.split, d.Encoded, s.MaxLength)...)
+	}
+	return found
+}
 
 func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
 	sp, err := s.Set.Load(ctx, split)
@@ -90,7 +147,11 @@ func (s texts) show(ctx context.Context, split string, n int) ([]Shown, error) {
 	}
 	var out []Shown
 	for _, x := range sp.Examples[:min(max(n, 0), len(sp.Examples))] {
-		out = append(out, s.example(sp.Path, x, s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength).IDs))
+		e := s.Tokenizer.Encode(x.TextA, x.TextB, s.MaxLength)
+		if s.Set.Task.Kind == dataset.Tokens {
+			e, _ = s.Tokenizer.EncodeWords(x.Words, s.MaxLength)
+		}
+		out = append(out, s.example(sp.Path, x, e.IDs))
 	}
 	return out, nil
 }
@@ -105,6 +166,8 @@ func (s texts) example(path string, x dataset.Example, ids []int32) Shown {
 	label, task := "none", s.Set.Task
 	if x.HasLabel && task.Kind == dataset.MultiLabel {
 		label = cmp.Or(strings.Join(task.List(x.Set), task.Separator), label)
+	} else if x.HasLabel && task.Kind == dataset.Tokens {
+		label = strings.Join(task.List(x.Tags), " ")
 	} else if x.HasLabel && task.Labels != nil {
 		label = task.Labels[int(x.Label)]
 	} else if x.HasLabel {

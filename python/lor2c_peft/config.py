@@ -110,8 +110,8 @@ def agree(directory: pathlib.Path, config: LoR2CConfig, content: dict[str, Any])
 def labels(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """Returns what from_pretrained of a classifier needs so that its head fits the adapter and names its labels.
 
-    That is num_labels, problem_type and, for classes, id2label and label2id. A head of another size that the base model
-    may have is left out, because the adapter has its own.
+    That is num_labels, problem_type unless tokens are classified, and for classes id2label and label2id. A head of
+    another size that the base model may have is left out, because the adapter has its own.
     """
     content = description.read(pathlib.Path(directory) / description.FILE)
     names = description.labels_of(content)
@@ -119,6 +119,8 @@ def labels(directory: str | os.PathLike[str]) -> dict[str, Any]:
     kwargs["problem_type"] = "single_label_classification" if names else "regression"
     if content["task"].get("kind") == "multilabel":
         kwargs["problem_type"] = "multi_label_classification"
+    if content["task"].get("kind") == "tokens":
+        del kwargs["problem_type"]  # AutoModelForTokenClassification has one kind of problem
     if names:
         kwargs["id2label"] = dict(enumerate(names))
         kwargs["label2id"] = {name: number for number, name in enumerate(names)}

@@ -36,7 +36,7 @@ def describe(config: LoR2CConfig, model: Any, stack: Stack) -> dict[str, Any]:
             "path": config.base_model_name_or_path or model.name_or_path, "sha256": "",
             "model_type": model.config.model_type, "hidden_size": stack.width, "num_hidden_layers": len(stack.layers),
         },
-        "task": task(model.config) if config.task_type == "SEQ_CLS" else {"name": "instruct", "labels": None},
+        "task": task(model.config, config.task_type),
         "max_length": 0,
         "structure": {
             "modules": [{"first": first, "last": last} for first, last in config.spans(len(stack.layers))],
@@ -45,13 +45,17 @@ def describe(config: LoR2CConfig, model: Any, stack: Stack) -> dict[str, Any]:
     }
 
 
-def task(config: Any) -> dict[str, Any]:
-    """Returns what the head of a classifier predicts, as lor2c.json has it.
+def task(config: Any, kind: str | None) -> dict[str, Any]:
+    """Returns what a model predicts for a task_type of PEFT, as lor2c.json has it.
 
     A single output without a kind of problem is a number, as it is for the loss of transformers.
     """
     names = config.id2label or {}
     labels = [names[number] for number in sorted(names)]
+    if kind == "TOKEN_CLS":
+        return {"name": "custom", "labels": labels, "kind": "tokens"}
+    if kind != "SEQ_CLS":
+        return {"name": "instruct", "labels": None}
     if config.problem_type == "multi_label_classification":
         # The separator is for files that list labels, so no label may have it.
         separator = next((mark for mark in ",;|" if not any(mark in label for label in labels)), ",")

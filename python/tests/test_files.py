@@ -11,6 +11,7 @@ from conftest import DECODERS, ids, layers_of, randomize, tiny
 from peft import PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from test_forward import FORMS, config_of
+from transformers import AutoModelForTokenClassification
 
 import lor2c_peft
 
@@ -105,6 +106,9 @@ def test_labels_are_those_of_the_adapter(tmp_path: pathlib.Path) -> None:
     content["task"]["kind"] = "multilabel"
     path.write_text(json.dumps(content))
     assert lor2c_peft.labels(tmp_path)["problem_type"] == "multi_label_classification"
+    content["task"]["kind"] = "tokens"
+    path.write_text(json.dumps(content))
+    assert "problem_type" not in lor2c_peft.labels(tmp_path) and lor2c_peft.labels(tmp_path)["num_labels"] == 3
     content["task"] |= {"labels": None, "kind": ""}
     path.write_text(json.dumps(content))
     assert lor2c_peft.labels(tmp_path) == {
@@ -126,6 +130,15 @@ def test_a_new_adapter_records_the_kind_of_problem(
     assert json.loads((tmp_path / "lor2c.json").read_text())["task"] == {"name": "custom", **want}
     assert lor2c_peft.labels(tmp_path)["problem_type"] == again
     assert lor2c_peft.labels(tmp_path)["num_labels"] == labels
+
+
+def test_a_new_adapter_of_token_classification(tmp_path: pathlib.Path) -> None:
+    base = AutoModelForTokenClassification.from_config(tiny("roberta", num_labels=3).config)
+    get_peft_model(base, lor2c_peft.LoR2CConfig(task_type="TOKEN_CLS")).save_pretrained(tmp_path)
+    labels = ["LABEL_0", "LABEL_1", "LABEL_2"]
+    assert json.loads((tmp_path / "lor2c.json").read_text())["task"] == {
+        "name": "custom", "labels": labels, "kind": "tokens"}
+    assert lor2c_peft.labels(tmp_path)["id2label"] == dict(enumerate(labels))
 
 
 def test_no_label_has_the_separator(tmp_path: pathlib.Path) -> None:
