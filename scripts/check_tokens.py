@@ -6,8 +6,8 @@
 The run is exported in each of the forms peft, merged and onnx that its method has, and an export that lor2c refuses is
 printed with its reason. An adapter of LoR2C is loaded with the package lor2c_peft. Every tag of the sentences of FILE,
 in the format of CoNLL, must be that of `lor2c predict`, unless the two largest logits are almost equal, and the scores
-of entities must agree to 1e-5. Needs torch, transformers, peft and onnxruntime. Exit status: 0 all well, 1 a
-difference.
+of entities must agree to 1e-5, or to 1e-2 for a merged model in less than float32. Needs torch, transformers, peft and
+onnxruntime. Exit status: 0 all well, 1 a difference.
 """
 import argparse
 import json
@@ -76,11 +76,11 @@ def onnx_logits(path):
     return lambda inputs: session.run(None, {n: inputs[n] for n in names})[0]
 
 
-def check(name, rows, logits_of, tokenizer, task, longest):
+def check(name, rows, logits_of, tokenizer, task, longest, within=1e-5):
     wrong, worst, entities = faults(rows, logits_of, tokenizer, task["labels"], longest)
     print(f"{name}: {len(rows)} sentences, {wrong} other tags, {entities} entities, "
           f"largest difference of a score {worst:.2g}")
-    return wrong > 0 or not worst <= 1e-5 or entities == 0
+    return wrong > 0 or not worst <= within or entities == 0
 
 
 def main():
@@ -129,7 +129,9 @@ def main():
                 logits = torch_logits(model)
             else:
                 logits = onnx_logits(out / "model.onnx")
-            failed |= check(form, rows, logits, tokenizer, task, longest)
+            # A merged model is rounded to the type of the base model.
+            narrow = form == "merged" and config["torch_dtype"] != "float32"
+            failed |= check(form, rows, logits, tokenizer, task, longest, 1e-2 if narrow else 1e-5)
     sys.exit(failed)
 
 

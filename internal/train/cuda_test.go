@@ -57,6 +57,21 @@ func float32Error() float64 {
 	return device * largest / rounded
 }
 
+// TestGoldenTokensCUDA is TestGoldenTokens in float32 on a card, or for one case with kernels that run on the CPU.
+func TestGoldenTokensCUDA(t *testing.T) {
+	if !hostlib.Under(t) {
+		return
+	}
+	for name, g := range goldensIn(t, "../../testdata/golden_tokens") {
+		t.Run("case="+name, func(t *testing.T) {
+			if _, emulated := hostlib.Loaded(); emulated && name != "bert_lor2c" {
+				t.Skip("kernels that run on the CPU take a hundred times as long")
+			}
+			testGolden(t, g, card(t, false), exactly(2*float32Error()))
+		})
+	}
+}
+
 // TestGoldenCUDA is TestGolden on a card, or with kernels that run on the CPU.
 func TestGoldenCUDA(t *testing.T) {
 	if !hostlib.Under(t) {
