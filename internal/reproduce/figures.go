@@ -18,12 +18,14 @@ import (
 // source returns the description of where the numbers of a figure come from.
 func (j *Job) source(note string) figure.Source {
 	s := figure.Source{Model: j.profile.model, Runs: len(j.Cells), Seeds: j.o.Seeds,
-		Note: strings.TrimSpace(strings.Join(slices.Concat([]string{note, j.profile.note}, j.changed()), " "))}
+		Note: strings.Join(slices.DeleteFunc(append([]string{note, j.profile.note}, j.changed()...), isEmpty), " ")}
 	if len(j.o.Tasks) == 1 {
 		s.Task = taskTitles[j.o.Tasks[0]]
 	}
 	return s
 }
+
+func isEmpty(s string) bool { return s == "" }
 
 // draw writes a figure as PNG and SVG, and the data that it was drawn from as
 // JSON.

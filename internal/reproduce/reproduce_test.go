@@ -125,6 +125,9 @@ func TestSets(t *testing.T) {
 		if note := j.source("").Note; note != want {
 			t.Errorf("%s: the figure's note is %q", target, note)
 		}
+		if note := j.source("First.").Note; note != "First. "+want {
+			t.Errorf("%s: the figure's note is %q", target, note)
+		}
 		if notes := j.notes(); notes[len(notes)-1] != want {
 			t.Errorf("%s: the table's notes are %q", target, notes)
 		}
