@@ -44,6 +44,7 @@ type trainOptions struct {
 	device, out, resume, init string
 	extend                    []int
 	json, cell, dryRun        bool
+	ranks                     int
 	budget                    time.Duration
 }
 
@@ -64,11 +65,14 @@ func newTrainCommand() *cobra.Command {
 			"micro-batch that fits, the disk, the steps, the planned merges and injections, and the time, which up to ten "+
 			"steps tell. If the memory does not suffice, it names changes with which it does and ends with code 7, as the run "+
 			"would. --budget 2h also measures smaller micro-batches, which change no result but rounding, takes the fastest, "+
-			"and says which length of the run ends in that time.", ""),
+			"and says which length of the run ends in that time.\n\n"+
+			"--ranks 4 trains with four processes on this host, which share the micro-batches of a step and write the bytes "+
+			"of one process. mpirun and srun start them on several hosts, without a flag.", ""),
 		Example: "  lor2c train -c run.yaml\n" +
 			"  lor2c train -c run.yaml --set optim.lr=1e-3 --out runs/faster\n" +
 			"  lor2c train -c run.yaml --dry-run --budget 2h\n" +
 			"  lor2c train -c run.yaml --extend-epochs 2\n" +
+			"  lor2c train -c run.yaml --set train.micro_batch_size=4 --ranks 2\n" +
 			"  lor2c train -c rte.yaml --init-adapter runs/mnli/best\n" +
 			"  lor2c train -c run.yaml --json | jq -r 'select(.kind == \"eval\").loss'",
 		Annotations: withKeys(exits(exitDevice, exitMismatch, exitNonFinite, exitLost)),
@@ -88,6 +92,7 @@ func newTrainCommand() *cobra.Command {
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false,
 		"print memory, disk, steps, schedule and time of the run, and begin nothing")
 	c.Flags().DurationVar(&o.budget, "budget", 0, "with --dry-run, the `TIME` that the run may take, such as 90m or 2h")
+	c.Flags().IntVar(&o.ranks, "ranks", 0, "train as `N` processes on this host, over the MPI library that is installed")
 	c.Flags().BoolVar(&o.cell, sweep.CellFlag, false, "run as a cell of a sweep: stop when standard input ends, "+
 		"and wait for a process that trains in the directory")
 	_ = c.Flags().MarkHidden(sweep.CellFlag)
@@ -113,6 +118,10 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if o.extend != nil {
 		o.sets = append(o.sets, "train.extend_epochs="+strings.ReplaceAll(fmt.Sprint(o.extend), " ", ","))
 	}
+	if c.Flags().Changed("ranks") && o.ranks < 1 {
+		return usageError{fmt.Errorf("lor2c: train: --ranks is %d; want the number of processes, 1 or more",
+			o.ranks)}
+	}
 	switch budgeted := c.Flags().Changed("budget"); {
 	case budgeted && !o.dryRun:
 		return usageError{errors.New("lor2c: train: --budget plans a run and needs --dry-run beside it")}
@@ -126,9 +135,16 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	if err != nil {
 		return err
 	}
-	dev, err := openTrainer(o.device, cfg.Train.Precision)
+	ranks, err := joinGroup(&o)
 	if err != nil {
 		return err
+	}
+	if ranks == nil && o.ranks > 1 {
+		return launchRanks(c, o.ranks)
+	}
+	dev, err := openTrainer(o.device, cfg.Train.Precision)
+	if err != nil {
+		return leaveGroup(ranks, err)
 	}
 	defer dev.Close()
 	if o.dryRun {
@@ -136,14 +152,14 @@ func runTrain(c *cobra.Command, o trainOptions) error {
 	}
 	outlivePipes()
 	got, err := train.Run(c.Context(), cfg, train.Options{
-		Began:  func() { endsItself(c.Context()) },
+		Began: func() { endsItself(c.Context()) }, Group: ranks,
 		Device: dev, BLAS: products(dev), Resume: o.resume, Wait: o.cell, JSON: o.json, Terminal: terminal.Of(os.Stderr),
 		Stdout: lineWriter{c.OutOrStdout()}, Stderr: os.Stderr,
 	})
-	if err != nil {
+	if err = leaveGroup(ranks, err); err != nil {
 		return err
 	}
-	if !o.json {
+	if !o.json && (ranks == nil || ranks.Rank() == 0) {
 		printOutcome(screenOfStdout(c), got, cfg.Data.Test != "")
 	}
 	return nil

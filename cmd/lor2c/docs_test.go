@@ -121,8 +121,8 @@ func literal(w *syntax.Word) string {
 }
 
 // others are the programs in commands that are not parts of this repository.
-var others = []string{"cat", "cd", "chmod", "curl", "echo", "export", "git", "hf", "llama-cli", "openssl", "pip",
-	"printf", "sbatch", "sh", "srun", "tar", "./gpu-check"}
+var others = []string{"cat", "cd", "chmod", "curl", "echo", "export", "git", "hf", "llama-cli", "mpirun", "openssl",
+	"pip", "printf", "sbatch", "sh", "srun", "tar", "./gpu-check"}
 
 // commandFault returns what is wrong with a command, or "".
 func commandFault(args []string) string {

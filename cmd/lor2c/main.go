@@ -54,7 +54,10 @@ func main() {
 	if err == nil {
 		return
 	}
-	screenOfStderr().Print(terminal.Failure, err.Error(), 2)
+	var reported reportedError
+	if !errors.As(err, &reported) {
+		screenOfStderr().Print(terminal.Failure, err.Error(), 2)
+	}
 	if errors.Is(err, train.ErrInterrupted) || errors.Is(err, generate.ErrInterrupted) {
 		os.Exit(interrupts.code())
 	}
@@ -93,7 +96,10 @@ func exitCode(err error) int {
 	var usage usageError
 	var noDevice noDeviceError
 	var nonFinite *train.NonFiniteError
+	var reported reportedError
 	switch {
+	case errors.As(err, &reported) && reported.code != 0:
+		return reported.code
 	case errors.As(err, &faults), errors.As(err, &usage), errors.Is(err, train.ErrOtherRun):
 		return exitUsage
 	case errors.As(err, &noDevice):

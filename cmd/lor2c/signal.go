@@ -114,8 +114,14 @@ func onInterrupt(ctx context.Context, f func()) (restore func()) {
 // error has exited. By default, Go ends the process when it writes to such a pipe.
 func outlivePipes() { signal.Ignore(syscall.SIGPIPE) }
 
-// code returns the exit code of a command that the first signal stopped.
-func (i *interrupts) code() int { return signalled + int(i.first.Load()) }
+// code returns the exit code of a command that the first signal stopped. If another rank received it, that is the code
+// of SIGTERM.
+func (i *interrupts) code() int {
+	if first := int(i.first.Load()); first > 0 {
+		return signalled + first
+	}
+	return signalled + number(syscall.SIGTERM)
+}
 
 // number returns the number of a signal, or 0 on a system without numbers.
 func number(s os.Signal) int {

@@ -113,7 +113,7 @@ var layers = []struct {
 		"internal/dataset", "internal/chat", "internal/instruct",
 		"internal/compute/nulldev", "internal/tape", "internal/model", "internal/identity", "internal/adapter",
 		"internal/optim", "internal/config", "internal/nf4", "internal/bitsandbytes", "internal/onnx",
-		"internal/gguf",
+		"internal/gguf", "internal/group",
 	}},
 	{"internal/predict", []string{
 		"internal/place", "internal/infile", "internal/strictjson", "internal/identity", "internal/checkpoint",
@@ -147,7 +147,7 @@ var layers = []struct {
 		"internal/infile", "internal/strictjson", "internal/tokenizer", "internal/chat", "internal/instruct",
 		"internal/generate", "internal/benchmark", "internal/evaluate", "internal/sandbox",
 		"internal/dataset", "internal/predict", "internal/serve", "internal/identity", "internal/runlog",
-		"internal/watch",
+		"internal/watch", "internal/group", "internal/group/mpi",
 	}},
 	{"cmd/gpu-check", nil},
 	{"scripts/notices", nil},

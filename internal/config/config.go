@@ -68,6 +68,7 @@ type Train struct {
 	ClassWeights    []Weight `yaml:"class_weights" doc:"what the loss of each class is multiplied by: balanced, or a number for each label, in order" range:">0.." example:"balanced"`
 	LabelSmoothing  float64  `yaml:"label_smoothing" doc:"share of each label that is spread over all classes" range:"0..<1" example:"0.1"`
 	Reduction       string   `yaml:"reduction" doc:"task instruct: what the loss is a mean over: the predicted tokens of a step, or its examples, each with the mean over its tokens" words:"tokens|examples"`
+	Reduce          string   `yaml:"reduce" doc:"how the gradients of the micro-batches of a step are added: ordered, each computed on its own and added in their order, so that a run has the same bytes in one process and on any number of ranks, or sum, as they are computed; a card alone adds as it computes" words:"ordered|sum"`
 	Precision       string   `yaml:"precision" doc:"what the device works in; trained parameters stay in float32" words:"float32|bfloat16"`
 	Quantize        string   `yaml:"quantize" doc:"how frozen weights of linear layers are stored: none, as train.precision says, or nf4, in four bits as bitsandbytes does" words:"none|nf4"`
 	LogEvery        int      `yaml:"log_every" doc:"optimizer steps between read-backs of the loss" range:"1..1000000"`
@@ -100,6 +101,12 @@ const (
 	ReduceExamples = "examples"
 )
 
+// These are the values of Train.Reduce.
+const (
+	ReduceOrdered = "ordered"
+	ReduceSum     = "sum"
+)
+
 // These are the values of Train.Precision.
 const (
 	Float32  = "float32"
@@ -119,8 +126,8 @@ func Default() Config {
 		Method:   adapter.Default(),
 		Schedule: schedule.Default(),
 		Optim:    optim.Default(),
-		Train: Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Precision: Float32, Quantize: QuantizeNone,
-			LogEvery: 10, KeepCheckpoints: 2},
+		Train: Train{Epochs: 10, BatchSize: 16, Reduction: ReduceTokens, Reduce: ReduceOrdered, Precision: Float32,
+			Quantize: QuantizeNone, LogEvery: 10, KeepCheckpoints: 2},
 		Seed:  17,
 		Paths: PathsCWD,
 	}

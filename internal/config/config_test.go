@@ -120,7 +120,7 @@ func TestLoad(t *testing.T) {
 		Schedule: paper,
 		Optim:    optim.Default(),
 		Train: Train{Epochs: 5, BatchSize: 32, MicroBatchSize: 8, EvalBatchSize: 32, Reduction: ReduceTokens,
-			Precision: Float32, Quantize: QuantizeNone, LogEvery: 10, KeepCheckpoints: 2},
+			Reduce: ReduceOrdered, Precision: Float32, Quantize: QuantizeNone, LogEvery: 10, KeepCheckpoints: 2},
 		Out:   "models/roberta-base",
 		Seed:  1<<64 - 1,
 		Paths: PathsCWD,

@@ -76,6 +76,7 @@ train.min_delta: a number = 0
 train.class_weights: balanced, or a list of numbers, for example [1, 2.5] = []
 train.label_smoothing: a number = 0
 train.reduction: a string = tokens
+train.reduce: a string = ordered
 train.precision: a string = float32
 train.quantize: a string = none
 train.log_every: an integer = 10

@@ -169,6 +169,9 @@ func (o *AdamW) Change(adapter, head []*tape.Param, reset func(*tape.Param) bool
 	o.group()
 }
 
+// Gradient returns the gradient of all parameters that are updated, [n] Exact.
+func (o *AdamW) Gradient() compute.Tensor { return o.g }
+
 // Zero sets the gradient to zero. A step begins with it.
 func (o *AdamW) Zero() { o.dev.Fill(o.g, 0) }
 

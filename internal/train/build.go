@@ -42,6 +42,7 @@ func (r *run) build(from string) (plan Plan, err error) {
 	r.stepper = NewStepper(r.dev, m, method, c.Optim, c.Seed, r.session.objective(r.dev, m, r.weights),
 		r.reportSlots())
 	r.stepper.Steps = r.ends[0]
+	r.stepper.shared = newSharing(r.dev, r.group, c.Train, r.stop)
 	r.dev.Reserve(plan.Arena)
 	if c.Train.LogGradients {
 		r.gradients = newGradientSums(r.stepper)

@@ -20,6 +20,9 @@ import (
 // appears complete or not at all. save then updates the link to the best checkpoint and
 // removes old checkpoints.
 func (r *run) save() error {
+	if err := r.sameParameters(); err != nil || r.follows() {
+		return err
+	}
 	if err := errors.Join(r.dir.check(), r.log.Sync()); err != nil {
 		return err
 	}

@@ -87,17 +87,29 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 // batch. Its errors are those of evaluate.
 func (s *Stepper) each(ctx context.Context, d data, batches [][]int32,
 	take func(part []int32, b model.Batch, values []float32)) error {
+	var all [][]float32 // the results of all batches, with several ranks
+	if s.shared != nil && s.shared.group != nil {
+		var err error
+		if all, err = s.shared.results(s, d, batches); err != nil {
+			return err
+		}
+	}
 	for done, part := range batches {
 		if ctx.Err() != nil {
 			return fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, len(batches))
 		}
-		if s.Evaluating != nil {
-			s.Evaluating(done, len(batches))
-		}
 		b := d.batch(part)
-		values, err := s.Results(b)
-		if err != nil {
-			return err
+		var values []float32
+		if all != nil {
+			values = all[done]
+		} else {
+			if s.Evaluating != nil {
+				s.Evaluating(done, len(batches))
+			}
+			var err error
+			if values, err = s.Results(b); err != nil {
+				return err
+			}
 		}
 		if slices.ContainsFunc(values, notFinite) {
 			return s.diagnoseEvaluation(b, d.split.Path, d.where(part))

@@ -30,6 +30,14 @@ type Outcome struct {
 func (r *run) finish(ctx context.Context, json bool) (*Outcome, error) {
 	r.stepper.Method.Finish(methodRun{r, ctx})
 	best, baseline := r.bestEval(), r.baseline()
+	o := &Outcome{
+		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Select: r.session.Set.Task.Select,
+		Trainable: adapter.Count(r.stepper.Method.Params()),
+		Dev:       Evaluation{Loss: best.Loss, Scores: best.Scores, Intervals: best.Intervals}, Baseline: baseline,
+	}
+	if r.follows() {
+		return o, nil
+	}
 	r.compareBaseline(best, baseline, json)
 	if err := r.bestGone(); err != nil {
 		return nil, err
@@ -49,11 +57,6 @@ func (r *run) finish(ctx context.Context, json bool) (*Outcome, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	o := &Outcome{
-		Out: r.out, BestEpoch: r.state.Best.Epoch, BestStep: r.state.Best.Step, Select: r.session.Set.Task.Select,
-		Trainable: adapter.Count(r.stepper.Method.Params()),
-		Dev:       Evaluation{Loss: best.Loss, Scores: best.Scores, Intervals: best.Intervals}, Baseline: baseline,
 	}
 	r.log.Result(runlog.Result{
 		Step: r.steps, Out: o.Out, BestStep: o.BestStep, BestEpoch: o.BestEpoch, Metric: o.Select,

@@ -18,6 +18,9 @@ func (r *run) loop(ctx context.Context) error {
 	for step := r.state.Step + 1; step <= r.steps && !r.state.Waiting.over(t); step++ {
 		indices := r.session.step(r.train.Len(), step)
 		micro := r.train.micro(indices, t)
+		if r.group != nil {
+			r.group.Mark(step)
+		}
 		if err := r.stepper.Step(step, micro, r.factor(step)); err != nil {
 			return err
 		}
@@ -35,7 +38,7 @@ func (r *run) loop(ctx context.Context) error {
 
 		// ctx is checked once per step. A signal that arrives later in this step is
 		// handled in the next, so that the step which is interrupted is also saved.
-		interrupted := ctx.Err() != nil
+		interrupted := r.interrupted(ctx)
 		evaluates := !r.replays && r.evaluates(step)
 		save := !r.replays && (r.regular(step) || interrupted)
 		if save || r.movement != nil || step%t.LogEvery == 0 || r.stepper.Method.Due(r.stepper.at(step)) {

@@ -63,7 +63,8 @@ func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error 
 			found.Examples = []string{where[at+exampleOf(b, row, y.Shape.Rows())]}
 		}
 	}
-	err := guard(func() { s.gradient(step, micro, watch) })
+	var failed error
+	err := cmp.Or(guard(func() { failed = s.gradient(step, micro, watch) }), failed)
 	if err != nil || found.Tensor != "" {
 		return cmp.Or(err, error(found))
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,7 +200,9 @@ func (r *run) look(step int, p *Replayed) error {
 	p.Where = r.train.where(indices)
 	p.LearningRate = r.session.Config.Optim.LR * r.factor(step)
 	norms := newNorms(r.dev)
-	if err := guard(func() { r.stepper.gradient(step, micro, norms.output) }); err != nil {
+	var failed error
+	err := guard(func() { failed = r.stepper.gradient(step, micro, norms.output) })
+	if err := cmp.Or(err, failed); err != nil {
 		return err
 	}
 	loss := make([]float32, 1)

@@ -10,6 +10,7 @@ import (
 	"github.com/lor2c/lor2c/internal/checkpoint"
 	"github.com/lor2c/lor2c/internal/compute"
 	"github.com/lor2c/lor2c/internal/config"
+	"github.com/lor2c/lor2c/internal/group"
 	"github.com/lor2c/lor2c/internal/identity"
 	"github.com/lor2c/lor2c/internal/runlog"
 	"github.com/lor2c/lor2c/internal/schedule"
@@ -31,6 +32,9 @@ type Options struct {
 	// Wait makes the run wait while another process writes to the output directory.
 	// Without it that is an error.
 	Wait bool
+	// Group is the ranks that train the run together, nil for one process. Rank 0 writes the run directory, and the
+	// others write no files. Their Stdout and Stderr are not used.
+	Group group.Group
 	// Began, if not nil, is called before the first step. From then on the run saves
 	// its state when the context ends.
 	Began func()
@@ -52,6 +56,8 @@ var (
 type run struct {
 	timetable
 	dev         compute.Device
+	group       group.Group // nil in one process
+	stop        func() bool // with several ranks, whether this one was asked to stop
 	log         *runlog.Run
 	session     *Session
 	train, test data // test is the dev split
@@ -89,12 +95,16 @@ func Run(ctx context.Context, c *config.Config, o Options) (*Outcome, error) {
 	if err := r.prepare(ctx, c); err != nil {
 		return nil, err
 	}
-	var err error
+	leave, err := r.join(ctx, &o)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	if r.dir, err = openDirectory(r.out, o.busy(ctx, r.out)); err != nil {
 		return nil, err
 	}
 	defer r.dir.close()
-	from, err := r.claim(o.Resume)
+	from, err := r.claimed(o.Resume)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package train
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -18,7 +19,7 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	c, task := r.session.Config, r.session.Set.Task
 	r.dir.begun = true
 	step := -1
-	if from != "" {
+	if from != "" && !r.follows() {
 		step = r.state.Step
 	}
 	r.log, err = runlog.Open(r.out, runlog.Options{
@@ -28,6 +29,10 @@ func (r *run) open(o Options, from string, plan Plan) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if r.follows() {
+		// The files of the log are open, and nobody reads them. A rank that is killed later leaves nothing behind.
+		return os.RemoveAll(r.out)
 	}
 	r.log.Settings(c.Settings())
 	if from != "" {

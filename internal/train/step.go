@@ -4,6 +4,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -30,6 +31,8 @@ type Stepper struct {
 	// Evaluating, if not nil, is called with the number of finished batches of an
 	// evaluation.
 	Evaluating func(done, batches int)
+
+	shared *sharing // nil if this process computes all micro-batches and adds their gradients in place
 
 	loss compute.Tensor // [1], summed over the micro-batches of a step
 	// ring [slots, ringWidth] has one row per step since the last read-back: step n is
@@ -71,18 +74,18 @@ func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 			return err
 		}
 	}
+	var failed error
 	err := guard(func() {
-		s.gradient(step, micro, nil)
+		if failed = s.gradient(step, micro, nil); failed != nil {
+			return
+		}
 		s.Opt.Step(s.loss, factor)
 		s.Method.Updated(s.at(step))
 		row := s.ring.View((step-1)%s.slots, (step-1)%s.slots+1)
 		s.Dev.Copy(row.Slice(ringLoss, compute.Shape{1}), s.loss)
 		s.Dev.Copy(row.Slice(ringState, compute.Shape{compute.StateLen}), s.Opt.State())
 	})
-	if err != nil {
-		return err
-	}
-	return s.Dev.Err()
+	return cmp.Or(err, failed, s.Dev.Err())
 }
 
 // Change tells the optimizer that the method's parameters have changed. The moments
@@ -93,16 +96,25 @@ func (s *Stepper) Change(reset func(*tape.Param) bool) {
 
 // gradient queues the forward and backward passes of a step. Afterwards s.loss has
 // the loss summed over the micro-batches, and every trainable parameter has the
-// gradient of the mean loss. watch, if not nil, is called with the output of every op.
-func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name string, y compute.Tensor)) {
+// gradient of the mean loss. With several ranks it waits for them. watch, if not nil, is called with the output of
+// every op; this process then computes all micro-batches.
+func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name string, y compute.Tensor)) error {
 	examples := 0
 	for _, b := range micro {
 		examples += b.Len()
 	}
 	at := s.at(step)
 	divisor := s.Objective.divisor(micro)
-	row, read := 0, 0
+	var shared *sharing
+	if watch == nil {
+		shared = s.shared.begin(micro)
+	}
+	row, read, zero := 0, 0, true
 	for i, b := range micro {
+		if !shared.computes(i) {
+			row, read = row+len(b.IDs), read+b.Rows()
+			continue
+		}
 		s.Dev.Reset()
 		at.Pass = i
 		s.Method.Begin(at)
@@ -111,17 +123,23 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 		// Both uploads come before the first op, so that a device which records the
 		// ops of a step records them without an interruption.
 		pass, y := s.Model.NewPass(t, b, hook), s.Objective.upload(s.Dev, b, true)
-		if i == 0 {
+		if zero {
 			s.Opt.Zero()
 			s.Dev.Fill(s.loss, 0)
+			zero = shared.separates()
 		}
 		out := s.Model.Forward(pass)
 		s.Objective.loss(t, s.loss, out, y, 1/divisor)
 		hook.Loss(pass, out, func() *tape.Var { return s.Model.Forward(pass) }, s.loss, 1/float32(examples))
 		t.Backward()
+		shared.passed(s)
 		row, read = row+len(b.IDs), read+b.Rows()
 	}
+	if err := shared.finish(s); err != nil {
+		return err
+	}
 	s.Method.Backward(at)
+	return nil
 }
 
 // at returns the argument of the method's functions for an optimizer step.

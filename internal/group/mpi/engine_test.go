@@ -124,10 +124,18 @@ func launch(t *testing.T, ranks int, part string) (output string, err error) {
 	if err != nil {
 		t.Skip(err)
 	}
+	// Launchers of Open MPI that start at the same time are in each other's way in one directory. Names of sockets must
+	// be short.
+	dir, err := os.MkdirTemp("", "mpi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	limited := exec.CommandContext(ctx, c.Path, c.Args[1:]...)
-	limited.Env = append(c.Env, asRank+"="+part)
+	limited.SysProcAttr = c.SysProcAttr
+	limited.Env = append(c.Env, asRank+"="+part, "TMPDIR="+dir)
 	limited.WaitDelay = 5 * time.Second
 	var text bytes.Buffer
 	limited.Stdout, limited.Stderr = &text, &text

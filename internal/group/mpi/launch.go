@@ -1,3 +1,5 @@
+//go:build (mpi || cuda) && linux && (amd64 || arm64)
+
 package mpi
 
 import (
@@ -6,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"syscall"
 )
 
 // Command returns a command that starts a program as a number of ranks on this host, with the launcher of the MPI
@@ -19,6 +22,8 @@ func Command(ranks int, program string, args ...string) (*exec.Cmd, error) {
 		}
 	}
 	c := exec.Command(launcher, append([]string{"-n", strconv.Itoa(ranks), program}, args...)...)
+	// A terminal sends its signals to a whole process group, and a launcher kills the ranks for most of them.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Env = os.Environ()
 	for _, v := range [][2]string{
 		{"GOMAXPROCS", strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/ranks))},
@@ -36,3 +41,7 @@ func Command(ranks int, program string, args ...string) (*exec.Cmd, error) {
 	}
 	return c, nil
 }
+
+// Stop sends SIGUSR1 to all ranks of a command that was started. Launchers pass it on, and take signals that end a
+// process as a reason to kill the ranks.
+func Stop(c *exec.Cmd) error { return c.Process.Signal(syscall.SIGUSR1) }
