@@ -92,9 +92,9 @@ template <int n> DEVICE void keep_order(float (&d)[n]) {
     for (int i = 0; i < n; i++) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-#define LOR2C_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define LOR2C_D16(i) LOR2C_D4(i), LOR2C_D4(i + 4), LOR2C_D4(i + 8), LOR2C_D4(i + 12)
-#define LOR2C_D32(i) LOR2C_D16(i), LOR2C_D16(i + 16)
+#define ACCUMULATORS_4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
+#define ACCUMULATORS_16(i) ACCUMULATORS_4(i), ACCUMULATORS_4(i + 4), ACCUMULATORS_4(i + 8), ACCUMULATORS_4(i + 12)
+#define ACCUMULATORS_32(i) ACCUMULATORS_16(i), ACCUMULATORS_16(i + 16)
 
 template <bool a_across, bool b_across> DEVICE void wgmma_64(float (&d)[32], uint64_t a, uint64_t b, bool add) {
     asm volatile(
@@ -103,7 +103,7 @@ template <bool a_across, bool b_across> DEVICE void wgmma_64(float (&d)[32], uin
         "{%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,"
         "%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31}, "
         "%32, %33, add, 1, 1, %35, %36;\n}\n"
-        : LOR2C_D32(0)
+        : ACCUMULATORS_32(0)
         : "l"(a), "l"(b), "r"(int(add)), "n"(int(a_across)), "n"(int(b_across)));
 }
 template <bool a_across, bool b_across> DEVICE void wgmma_128(float (&d)[64], uint64_t a, uint64_t b, bool add) {
@@ -115,7 +115,7 @@ template <bool a_across, bool b_across> DEVICE void wgmma_128(float (&d)[64], ui
         "%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,"
         "%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63}, "
         "%64, %65, add, 1, 1, %67, %68;\n}\n"
-        : LOR2C_D32(0), LOR2C_D32(32)
+        : ACCUMULATORS_32(0), ACCUMULATORS_32(32)
         : "l"(a), "l"(b), "r"(int(add)), "n"(int(a_across)), "n"(int(b_across)));
 }
 template <bool a_across, bool b_across> DEVICE void wgmma_256(float (&d)[128], uint64_t a, uint64_t b, bool add) {
@@ -131,12 +131,12 @@ template <bool a_across, bool b_across> DEVICE void wgmma_256(float (&d)[128], u
         "%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111,"
         "%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127}, "
         "%128, %129, add, 1, 1, %131, %132;\n}\n"
-        : LOR2C_D32(0), LOR2C_D32(32), LOR2C_D32(64), LOR2C_D32(96)
+        : ACCUMULATORS_32(0), ACCUMULATORS_32(32), ACCUMULATORS_32(64), ACCUMULATORS_32(96)
         : "l"(a), "l"(b), "r"(int(add)), "n"(int(a_across)), "n"(int(b_across)));
 }
-#undef LOR2C_D32
-#undef LOR2C_D16
-#undef LOR2C_D4
+#undef ACCUMULATORS_32
+#undef ACCUMULATORS_16
+#undef ACCUMULATORS_4
 
 // wgmma starts d = a b, or d += a b if add is set, for a [64,16] and b [16,n] bf16 in shared memory. A descriptor says
 // where an operand is (see tile_descriptor). If a_across is set, the rows of a are adjacent in memory, otherwise its
