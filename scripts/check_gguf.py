@@ -290,9 +290,11 @@ def compare(lor2c, directory, folder, base, types=("f32",)):
 
 def restore(path, base):
     """Gives the tensors of a GGUF file in float32 the values of the base model, with llama.cpp's order of rows."""
-    from safetensors.numpy import load_file
+    from safetensors.torch import load_file
     from gguf import MODEL_ARCH, get_tensor_name_map
-    weights = {k: v for part in sorted(pathlib.Path(base).glob("*.safetensors")) for k, v in load_file(part).items()}
+    weights = {}
+    for part in sorted(pathlib.Path(base).glob("*.safetensors")):
+        weights |= {name: value.float().numpy() for name, value in load_file(part).items()}
     config = json.loads((pathlib.Path(base) / "config.json").read_text())
     reader = GGUFReader(path, "r+")
     arch = reader.fields["general.architecture"].contents()
