@@ -38,7 +38,7 @@ RACE := ./internal/cpu ./internal/dataset ./internal/tokenizer ./internal/train 
 TIMEOUT := 60m
 
 .DEFAULT_GOAL := help
-.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers accesses card card-short race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs notices release gpu-bundle docker clean
+.PHONY: help build man toolchain kernels ptxas-report test test-short fuzz orders barriers accesses card card-short race lint bench demo demo-decoder table1 table2 fig2 fig6 fig7 golden python-test docs site notices release gpu-bundle docker clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -174,6 +174,10 @@ golden: ## write the PyTorch fixtures again (needs Python with torch, transforme
 docs: ## write docs/config.md, docs/run.schema.json and the diagram of ARCHITECTURE.md
 	go run ./scripts/configdocs
 	go test ./internal/archtest -run '^TestDiagram$$' -update
+
+HUGO := github.com/gohugoio/hugo@v0.165.0
+site: ## write the documentation as a site to build/site (compiles Hugo, which takes minutes the first time)
+	CGO_ENABLED=0 go run $(HUGO) --noBuildLock --cleanDestinationDir --panicOnWarning --config site/hugo.toml
 
 notices: ## write NOTICE and THIRD_PARTY_LICENSES from the licences of the linked modules
 	CGO_ENABLED=0 go run ./scripts/notices
