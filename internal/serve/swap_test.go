@@ -109,6 +109,7 @@ func TestHostileSwaps(t *testing.T) {
 	first := drawn(t, "lora", 1, nouns)
 	moved(t, drawn(t, "lora", 2, nouns), outside, "other")
 	moved(t, drawn(t, "bitfit", 2, nouns), root, "bitfit")
+	moved(t, drawn(t, "lora", 2, tags), root, "tags")
 	moved(t, drawnDecoder(t, "../../demo/decoder", "lora", "none"), root, "decoder")
 	foreign := drawn(t, "lora", 3, nouns)
 	raw, err := os.ReadFile(filepath.Join(foreign, "lor2c.json"))
@@ -148,6 +149,7 @@ func TestHostileSwaps(t *testing.T) {
 		{"x", `{}`, 400, "want a directory below that of --adapter-root"},
 		{"x", `{"dir":"none"}`, 400, `dir is "none", which does not exist`},
 		{"x", `{"dir":"bitfit"}`, 400, "the method bitfit changes weights of the base model"},
+		{"x", `{"dir":"tags"}`, 400, "predict one label for each example, and this one a tag for each word"},
 		{"x", `{"dir":"decoder"}`, 400, "it is an adapter of a decoder"},
 		{"x", `{"dir":"foreign"}`, 409, "it was trained on"},
 		{"x", `{"dir":"bitfit","force":true}`, 400, `the key "force" is not known`},

@@ -37,6 +37,9 @@ type baseKey struct {
 	tokens bool
 }
 
+// otherHead returns the key of the same base model for the other kind of head.
+func (w weights) otherHead() weights { return weights{w.dir, w.quantize, !w.tokens} }
+
 // member is an adapter of a Predictor.
 type member struct {
 	dir     string
@@ -272,9 +275,7 @@ func (p *Predictor) Beside(dir string) (*Predictor, error) {
 		err = place.Mistake(fmt.Errorf("train: predict with %s: the method %s changes weights of the base model, of which "+
 			"the adapter needs a copy; name it when the command starts", dir, m.saved.Method.Name()))
 	}
-	other := m.weights()
-	other.tokens = !other.tokens
-	if err == nil && p.shared[m.weights()] == nil && p.shared[other] != nil {
+	if err == nil && p.shared[m.weights()] == nil && p.shared[m.weights().otherHead()] != nil {
 		err = place.Mistake(fmt.Errorf("train: predict with %s: the adapters of %s that are loaded predict %s, and this one "+
 			"%s; name it when the command starts", dir, base, howMany(p.members[0].saved.Task.Kind), howMany(m.saved.Task.Kind)))
 	}
