@@ -96,9 +96,12 @@ func (l *local) AllReduce(values []float32) error {
 
 func (l *local) Broadcast(data []byte) error {
 	return l.meet(data, func(brought []any) {
-		if n := copy(data, brought[0].([]byte)); n != len(data) || n != len(brought[0].([]byte)) {
-			panic(fmt.Sprintf("grouptest: rank %d receives %d bytes, and rank 0 sends %d", l.rank, len(data),
-				len(brought[0].([]byte))))
+		sent := brought[0].([]byte)
+		if len(sent) != len(data) {
+			panic(fmt.Sprintf("grouptest: rank %d receives %d bytes, and rank 0 sends %d", l.rank, len(data), len(sent)))
+		}
+		if l.rank != 0 { // the others read the memory of rank 0
+			copy(data, sent)
 		}
 	})
 }
