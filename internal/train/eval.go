@@ -27,8 +27,9 @@ func (s *Stepper) Results(b model.Batch) (values []float32, err error) {
 // results is Results for a batch that was checked. watch, if not nil, is called with the output of every op.
 func (s *Stepper) results(b model.Batch, watch func(op, name string, y compute.Tensor)) (values []float32, err error) {
 	values = make([]float32, s.Objective.size(b))
-	err = guard(func() {
+	err = guard(func() error {
 		s.Dev.Download(values, s.forward(b, watch))
+		return nil
 	})
 	if err == nil {
 		err = s.Dev.Err()

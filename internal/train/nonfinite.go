@@ -63,8 +63,7 @@ func (s *Stepper) diagnose(step int, micro []model.Batch, where []string) error 
 			found.Examples = []string{where[at+exampleOf(b, row, y.Shape.Rows())]}
 		}
 	}
-	var failed error
-	err := cmp.Or(guard(func() { failed = s.gradient(step, micro, watch) }), failed)
+	err := guard(func() error { return s.gradient(step, micro, watch) })
 	if err != nil || found.Tensor != "" {
 		return cmp.Or(err, error(found))
 	}

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -200,9 +199,7 @@ func (r *run) look(step int, p *Replayed) error {
 	p.Where = r.train.where(indices)
 	p.LearningRate = r.session.Config.Optim.LR * r.factor(step)
 	norms := newNorms(r.dev)
-	var failed error
-	err := guard(func() { failed = r.stepper.gradient(step, micro, norms.output) })
-	if err := cmp.Or(err, failed); err != nil {
+	if err := guard(func() error { return r.stepper.gradient(step, micro, norms.output) }); err != nil {
 		return err
 	}
 	loss := make([]float32, 1)

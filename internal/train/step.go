@@ -74,18 +74,18 @@ func (s *Stepper) Step(step int, micro []model.Batch, factor float64) error {
 			return err
 		}
 	}
-	var failed error
-	err := guard(func() {
-		if failed = s.gradient(step, micro, nil); failed != nil {
-			return
+	err := guard(func() error {
+		if err := s.gradient(step, micro, nil); err != nil {
+			return err
 		}
 		s.Opt.Step(s.loss, factor)
 		s.Method.Updated(s.at(step))
 		row := s.ring.View((step-1)%s.slots, (step-1)%s.slots+1)
 		s.Dev.Copy(row.Slice(ringLoss, compute.Shape{1}), s.loss)
 		s.Dev.Copy(row.Slice(ringState, compute.Shape{compute.StateLen}), s.Opt.State())
+		return nil
 	})
-	return cmp.Or(err, failed, s.Dev.Err())
+	return cmp.Or(err, s.Dev.Err())
 }
 
 // Change tells the optimizer that the method's parameters have changed. The moments
@@ -186,10 +186,10 @@ func (s *Stepper) Reports(first, last int) ([]Report, error) {
 	return out, nil
 }
 
-// guard calls f and turns a panic about the shape or type of a tensor, which is a
+// guard returns the error of f. It turns a panic about the shape or type of a tensor, which is a
 // bug in lor2c, into an error, so that the run closes its log and keeps its last
 // checkpoint.
-func guard(f func()) (err error) {
+func guard(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			switch bug := r.(type) {
@@ -200,6 +200,5 @@ func guard(f func()) (err error) {
 			}
 		}
 	}()
-	f()
-	return nil
+	return f()
 }
