@@ -88,29 +88,32 @@ func (s *Stepper) evaluate(ctx context.Context, d data, indices []int32, metrics
 // batch. Its errors are those of evaluate.
 func (s *Stepper) each(ctx context.Context, d data, batches [][]int32,
 	take func(part []int32, b model.Batch, values []float32)) error {
-	var all [][]float32 // the results of all batches, with several ranks
+	run := func(i int) (b model.Batch, values []float32, err error) {
+		b = d.batch(batches[i])
+		if s.Evaluating != nil {
+			s.Evaluating(i, len(batches))
+		}
+		values, err = s.Results(b)
+		return b, values, err
+	}
 	if s.shared != nil && s.shared.group != nil {
-		var err error
-		if all, err = s.shared.results(s, d, batches); err != nil {
+		packed := make([]model.Batch, len(batches))
+		for i, part := range batches {
+			packed[i] = d.batch(part)
+		}
+		all, err := s.shared.results(s, packed)
+		if err != nil {
 			return err
 		}
+		run = func(i int) (model.Batch, []float32, error) { return packed[i], all[i], nil }
 	}
 	for done, part := range batches {
 		if ctx.Err() != nil {
 			return fmt.Errorf("train: evaluate: %w after %d of %d batches", ErrInterrupted, done, len(batches))
 		}
-		b := d.batch(part)
-		var values []float32
-		if all != nil {
-			values = all[done]
-		} else {
-			if s.Evaluating != nil {
-				s.Evaluating(done, len(batches))
-			}
-			var err error
-			if values, err = s.Results(b); err != nil {
-				return err
-			}
+		b, values, err := run(done)
+		if err != nil {
+			return err
 		}
 		if slices.ContainsFunc(values, notFinite) {
 			return s.diagnoseEvaluation(b, d.split.Path, d.where(part))

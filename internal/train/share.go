@@ -32,16 +32,24 @@ const extra = 2
 
 // begin returns how the gradients of the micro-batches of a step are added: nil if there is nothing to do, because
 // there is one process, and one micro-batch or sums in place.
-func (s *sharing) begin(micro []model.Batch) *sharing {
+func (s *sharing) begin(st *Stepper, micro []model.Batch) *sharing {
 	if s == nil || s.group == nil && (len(micro) == 1 || !s.ordered) {
 		return nil
 	}
-	tokens := make([]int, len(micro))
-	for i, b := range micro {
+	n := st.Opt.Gradient().Shape.Len() + extra
+	s.sum = slices.Grow(s.sum[:0], n)[:n]
+	clear(s.sum)
+	s.owner, s.own = deal(tokensOf(micro), s.size()), s.own[:0]
+	return s
+}
+
+// tokensOf returns the number of tokens of each batch.
+func tokensOf(batches []model.Batch) []int {
+	tokens := make([]int, len(batches))
+	for i, b := range batches {
 		tokens[i] = len(b.IDs)
 	}
-	s.owner, s.own = deal(tokens, s.size()), s.own[:0]
-	return s
+	return tokens
 }
 
 // deal returns the rank of each of some batches with these numbers of tokens, so that all ranks have nearly equally
@@ -125,8 +133,21 @@ func (s *sharing) read(st *Stepper) {
 
 // passed is called after the backward pass of a micro-batch that this rank computes.
 func (s *sharing) passed(st *Stepper) {
-	if s.separates() {
-		s.read(st)
+	if !s.separates() {
+		return
+	}
+	s.read(st)
+	if s.group == nil { // the next one to be computed is the next one to be added
+		add(s.sum, s.own)
+		s.own = s.own[:0]
+	}
+}
+
+// add adds part to the beginning of sum.
+func add(sum, part []float32) {
+	sum = sum[:len(part)]
+	for i, v := range part {
+		sum[i] += v
 	}
 }
 
@@ -136,27 +157,24 @@ func (s *sharing) finish(st *Stepper) error {
 		return nil
 	}
 	n := st.Opt.Gradient().Shape.Len()
-	s.sum = slices.Grow(s.sum[:0], n+extra)[:n+extra]
-	clear(s.sum)
-	if !s.ordered {
+	switch {
+	case s.group == nil:
+	case s.ordered:
+		if err := s.gather(n + 1); err != nil {
+			return err
+		}
+		if err := s.group.Broadcast(group.Bytes(s.sum)); err != nil {
+			return err
+		}
+	default:
 		if slices.Contains(s.owner, s.rank()) {
 			s.read(st)
 			copy(s.sum, s.own)
 		}
 		s.sum[n+1] = s.asked()
-	} else if err := s.gather(n + 1); err != nil {
-		return err
-	}
-	var err error
-	switch {
-	case s.group == nil:
-	case s.ordered:
-		err = s.group.Broadcast(group.Bytes(s.sum))
-	default:
-		err = s.group.AllReduce(s.sum)
-	}
-	if err != nil {
-		return err
+		if err := s.group.AllReduce(s.sum); err != nil {
+			return err
+		}
 	}
 	st.Dev.Upload(st.Opt.Gradient(), s.sum[:n])
 	st.Dev.Upload(st.loss, s.sum[n:n+1])
@@ -176,32 +194,24 @@ func (s *sharing) asked() float32 {
 // with the result of asked.
 func (s *sharing) gather(n int) error {
 	s.own = append(s.own, s.asked())
-	if s.group != nil {
-		var buffers [][]byte
-		if s.rank() == 0 {
-			for rank := range s.size() {
-				if rank == len(s.parts) {
-					s.parts = append(s.parts, nil)
-				}
-				length := count(s.owner, rank)*n + 1
-				s.parts[rank] = slices.Grow(s.parts[rank][:0], length)[:length]
-				buffers = append(buffers, group.Bytes(s.parts[rank]))
+	var buffers [][]byte
+	if s.rank() == 0 {
+		for rank := range s.size() {
+			if rank == len(s.parts) {
+				s.parts = append(s.parts, nil)
 			}
+			length := count(s.owner, rank)*n + 1
+			s.parts[rank] = slices.Grow(s.parts[rank][:0], length)[:length]
+			buffers = append(buffers, group.Bytes(s.parts[rank]))
 		}
-		if err := s.group.Gather(group.Bytes(s.own), buffers); err != nil || s.rank() > 0 {
-			return err
-		}
-	} else {
-		s.parts = [][]float32{s.own}
+	}
+	if err := s.group.Gather(group.Bytes(s.own), buffers); err != nil || s.rank() > 0 {
+		return err
 	}
 	next := make([]int, s.size()) // where the next micro-batch of each rank begins
 	for _, rank := range s.owner {
-		part := s.parts[rank][next[rank]:][:n]
+		add(s.sum, s.parts[rank][next[rank]:][:n])
 		next[rank] += n
-		sum := s.sum[:n]
-		for i, v := range part {
-			sum[i] += v
-		}
 	}
 	for rank, at := range next {
 		s.sum[n] += s.parts[rank][at]
@@ -219,27 +229,23 @@ func count(owner []int, rank int) (n int) {
 	return n
 }
 
-// results returns the results of an evaluation of batches of examples of d, which the ranks have divided among them.
-func (s *sharing) results(st *Stepper, d data, batches [][]int32) ([][]float32, error) {
-	tokens, lengths := make([]int, len(batches)), make([]int, len(batches))
-	total := 0
-	for i, part := range batches {
-		for _, x := range part {
-			tokens[i] += d.Tokens(x)
-		}
-		lengths[i] = st.Objective.size(d.batch(part))
+// results returns the results of an evaluation of some batches, which the ranks have divided among them.
+func (s *sharing) results(st *Stepper, batches []model.Batch) ([][]float32, error) {
+	lengths, total := make([]int, len(batches)), 0
+	for i, b := range batches {
+		lengths[i] = st.Objective.size(b)
 		total += lengths[i]
 	}
-	owner := deal(tokens, s.size())
+	owner := deal(tokensOf(batches), s.size())
 	var own []float32
-	for i, part := range batches {
+	for i, b := range batches {
 		if owner[i] != s.rank() {
 			continue
 		}
 		if st.Evaluating != nil {
 			st.Evaluating(i, len(batches))
 		}
-		values, err := st.Results(d.batch(part))
+		values, err := st.Results(b)
 		if err != nil {
 			return nil, err
 		}

@@ -107,7 +107,7 @@ func (s *Stepper) gradient(step int, micro []model.Batch, watch func(op, name st
 	divisor := s.Objective.divisor(micro)
 	var shared *sharing
 	if watch == nil {
-		shared = s.shared.begin(micro)
+		shared = s.shared.begin(s, micro)
 	}
 	row, read, zero := 0, 0, true
 	for i, b := range micro {
