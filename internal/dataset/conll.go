@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -30,9 +29,9 @@ func isJSONL(path string) bool { return strings.EqualFold(filepath.Ext(path), js
 
 // openSentences returns the sentences of a file.
 func openSentences(path string, r io.Reader, jsonl bool, l sentenceLayout) rows {
-	in := lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
+	in := linesOf(path, r)
 	if jsonl {
-		return &sentenceRows{lines: in, sentenceLayout: l}
+		return &jsonlRows{lines: in, parse: l.sentence}
 	}
 	c := &conllRows{lines: in, sentenceLayout: l, token: 0, tag: -1}
 	if n, err := strconv.Atoi(l.text); err == nil {
@@ -198,42 +197,8 @@ func (c *conllRows) locate(width int) error {
 	return nil
 }
 
-// sentenceRows reads sentences from a file with one JSON object per line, which has a list of tokens and a list of
-// tags.
-type sentenceRows struct {
-	lines
-	sentenceLayout
-	id int // of the next row
-}
-
-// next implements rows.
-func (s *sentenceRows) next() (row, error) {
-	line, err := s.lines.next()
-	for err == nil && strings.TrimSpace(line) == "" {
-		line, err = s.lines.next()
-	}
-	if err == io.EOF {
-		return row{}, err
-	}
-	id := s.id
-	s.id++
-	if err != nil {
-		return row{id: id}, err
-	}
-	r, err := s.sentence(line)
-	r.id, r.line = id, s.n
-	var at *strictjson.Error
-	switch {
-	case errors.As(err, &at):
-		return r, badRow("dataset: read %s:%d:%d: %s; want one JSON object per line", s.path, s.n, at.Position.Column,
-			at.What)
-	case err != nil:
-		return r, badRow("dataset: read %s:%d: %w", s.path, s.n, err)
-	}
-	return r, nil
-}
-
-func (s *sentenceRows) sentence(line string) (r row, err error) {
+// sentence reads the tokens and the tags of a JSON object, which are lists.
+func (s sentenceLayout) sentence(line string) (r row, err error) {
 	object, keys, err := jsonObject(line)
 	if err != nil {
 		return r, err
@@ -265,12 +230,8 @@ func (s *sentenceRows) sentence(line string) (r row, err error) {
 	if r.words != nil {
 		r.a = strings.Join(r.words, " ")
 	}
-	for _, key := range s.keep {
-		value, err := jsonValue(key, object, keys)
-		if err != nil {
-			return r, err
-		}
-		r.kept = append(r.kept, value)
+	if err := r.readKept(object, keys, s.keep); err != nil {
+		return r, err
 	}
 	if s.noTags {
 		return r, nil
@@ -305,7 +266,7 @@ func pick(named string, names []string, object map[string]json.RawMessage) (stri
 }
 
 // readTags reads a list of tags, which are names or indices of labels. It does not return nil.
-func (s *sentenceRows) readTags(name string, raw json.RawMessage) ([]string, error) {
+func (s sentenceLayout) readTags(name string, raw json.RawMessage) ([]string, error) {
 	var items []json.RawMessage
 	if err := json.Unmarshal(raw, &items); err != nil {
 		return nil, fmt.Errorf("%q holds %s; want a list with a tag for each token", name, place.List([]string{string(raw)}))

@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -19,12 +18,12 @@ import (
 // jsonlRows reads the rows of a file with one JSON object per line.
 type jsonlRows struct {
 	lines
-	layout
-	id int // of the next row
+	parse func(line string) (row, error)
+	id    int // of the next row
 }
 
 func openJSONL(path string, r io.Reader, l layout) *jsonlRows {
-	return &jsonlRows{lines: lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}, layout: l}
+	return &jsonlRows{lines: linesOf(path, r), parse: func(line string) (row, error) { return jsonRow(line, l) }}
 }
 
 // next implements rows.
@@ -41,7 +40,7 @@ func (j *jsonlRows) next() (row, error) {
 	if err != nil {
 		return row{id: id}, err
 	}
-	one, err := jsonRow(line, j.layout)
+	one, err := j.parse(line)
 	one.id, one.line = id, j.n
 	var at *strictjson.Error
 	switch {
@@ -89,17 +88,25 @@ func jsonRow(line string, l layout) (row, error) {
 	if len(texts) == 2 {
 		r.b = &texts[1]
 	}
-	for _, name := range l.keep {
-		value, err := jsonValue(name, object, keys)
-		if err != nil {
-			return row{}, err
-		}
-		r.kept = append(r.kept, value)
+	if err := r.readKept(object, keys, l.keep); err != nil {
+		return row{}, err
 	}
 	if l.flags != nil {
 		return r, r.readFlags(object, keys, l)
 	}
 	return r, r.readLabel(object, keys, l)
+}
+
+// readKept reads the keys that rows keep.
+func (r *row) readKept(object map[string]json.RawMessage, keys, keep []string) error {
+	for _, name := range keep {
+		value, err := jsonValue(name, object, keys)
+		if err != nil {
+			return err
+		}
+		r.kept = append(r.kept, value)
+	}
+	return nil
 }
 
 // readLabel reads the key of the label, or of the list of labels.

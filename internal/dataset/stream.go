@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -110,7 +109,7 @@ func OpenRows(ctx context.Context, t Texts) (*Rows, error) {
 			r.rows = openSentences(r.Path, in, true, s)
 		}
 	default:
-		r.rows = &lineRows{lines: lines{path: r.Path, r: bufio.NewReaderSize(in, 1<<16)}, pair: len(t.Text) == 2,
+		r.rows = &lineRows{lines: linesOf(r.Path, in), pair: len(t.Text) == 2,
 			keep: t.Keep}
 	}
 	if err != nil {

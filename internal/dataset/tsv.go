@@ -19,6 +19,10 @@ type lines struct {
 	n    int // number of the last line that was returned
 }
 
+func linesOf(path string, r io.Reader) lines {
+	return lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}
+}
+
 // next returns the next line that is not empty, without its line end and without a byte order
 // mark, or io.EOF.
 func (l *lines) next() (string, error) {
@@ -109,7 +113,7 @@ type tsvRows struct {
 
 // openTSV reads the header line, if the layout has none.
 func openTSV(path string, r io.Reader, l layout) (*tsvRows, error) {
-	t := &tsvRows{in: lines{path: path, r: bufio.NewReaderSize(r, 1<<16)}, q: quoting{layout: l}, header: l.header}
+	t := &tsvRows{in: linesOf(path, r), q: quoting{layout: l}, header: l.header}
 	if t.header == nil {
 		line, err := t.in.next()
 		if err == io.EOF {
