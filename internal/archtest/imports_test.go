@@ -50,6 +50,7 @@ var layers = []struct {
 			"internal/checkpoint", "internal/schedule"}},
 	{"internal/figure", []string{"internal/outfile"}},
 	{"internal/archtest", nil},
+	{"internal/peertest", nil},
 	{"internal/gpu/hostlib", nil},
 	{"internal/gpu/hostlib/hostkernels", []string{"internal/gpu/hostlib"}},
 	{"internal/gpu/culazy", nil},

@@ -2,13 +2,9 @@ package onnx_test
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +13,7 @@ import (
 	"github.com/lor2c/lor2c/internal/cpu"
 	"github.com/lor2c/lor2c/internal/model"
 	"github.com/lor2c/lor2c/internal/onnx"
+	"github.com/lor2c/lor2c/internal/peertest"
 	"github.com/lor2c/lor2c/internal/tape"
 )
 
@@ -69,17 +66,6 @@ func network(t *testing.T, dev compute.Device, kind string) (*model.Encoder, *ad
 // onnxruntime, and the logits that onnxruntime has computed are those of the forward pass. LOR2C_UPDATE=1 writes the
 // files; the script then writes the logits.
 func TestEncoder(t *testing.T) {
-	var golden map[string]struct {
-		SHA256 string
-		Logits [][]float64
-	}
-	text, err := os.ReadFile("testdata/logits.json")
-	if err == nil {
-		err = json.Unmarshal(text, &golden)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	for kind := range tiny {
 		t.Run("model="+kind, func(t *testing.T) {
 			dev, dir := cpu.Open[float32](1), t.TempDir()
@@ -91,23 +77,7 @@ func TestEncoder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := filepath.Join("testdata", kind+".onnx")
-			if os.Getenv("LOR2C_UPDATE") == "1" {
-				if err := os.WriteFile(path, got, 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("the model is not that of %s (%v); write it with LOR2C_UPDATE=1 and run scripts/check_onnx.py --tiny",
-					path, err)
-			}
-			want := golden[kind]
-			if sum := fmt.Sprintf("%x", sha256.Sum256(got)); sum != want.SHA256 {
-				t.Errorf("the model has the SHA-256 %s; onnxruntime has run %s", sum, want.SHA256)
-			}
-			if d := apart(logits(dev, n, m), slices.Concat(want.Logits...)); !(d < 1e-5) {
-				t.Errorf("the logits are %g from those of onnxruntime", d)
-			}
+			peertest.Check(t, kind+".onnx", got, logits(dev, n, m), 1e-5, "scripts/check_onnx.py --tiny")
 		})
 	}
 }
@@ -128,17 +98,6 @@ func logits(dev compute.Device, n *model.Encoder, m adapter.Method) []float32 {
 	values := make([]float32, y.Shape.Len())
 	dev.Download(values, y)
 	return values
-}
-
-// apart returns the largest difference of two lists, and infinity if their lengths differ.
-func apart(a []float32, b []float64) (d float64) {
-	if len(a) != len(b) || len(a) == 0 {
-		return math.Inf(1)
-	}
-	for i := range a {
-		d = math.Max(d, math.Abs(float64(a[i])-b[i]))
-	}
-	return d
 }
 
 // TestDataFile: a model whose tensors have more bytes than fit has the large ones in a second file, at the offsets that
