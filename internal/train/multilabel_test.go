@@ -44,16 +44,13 @@ func multiLabelConfig(t *testing.T) *config.Config {
 	return c
 }
 
-// TestMultiLabelRun trains, evaluates the adapter and predicts with it: the run learns, and all three agree.
-func TestMultiLabelRun(t *testing.T) {
-	c := multiLabelConfig(t)
-	c.Train.Epochs = 14
-	outcome, err := Run(context.Background(), c, quiet(1))
+// trainAndEvaluate trains c, opens the best adapter, and evaluates it on dev, which has the loss that the run has
+// logged. It returns the lines of the predictions that the evaluation writes, too.
+func trainAndEvaluate(t *testing.T, c *config.Config, workers int) (*Outcome, *adapter.Saved, *SplitEvaluation, []string) {
+	t.Helper()
+	outcome, err := Run(context.Background(), c, quiet(workers))
 	if err != nil {
 		t.Fatal(err)
-	}
-	if got := outcome.Dev.Scores["f1_micro"]; outcome.Select != "f1_micro" || !(got > 0.9) {
-		t.Errorf("%s is %v; want more than 0.9 for words that name their labels", outcome.Select, got)
 	}
 	best := filepath.Join(c.Out, bestLink)
 	saved, err := adapter.Open(best)
@@ -61,25 +58,39 @@ func TestMultiLabelRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	saved.Close()
-	if task := saved.Task; task.Kind != dataset.MultiLabel || task.Threshold != 0.4 ||
-		task.Separator != "|" || fmt.Sprint(task.Labels) != "[t0 t1 t2]" {
-		t.Errorf("the adapter records %+v", task)
-	}
 	e, err := Evaluate(context.Background(), c, cpu.Open[float32](1), best, "dev", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if math.Abs(e.Loss-outcome.Dev.Loss) > 1e-5 || e.Scores["f1_micro"] != outcome.Dev.Scores["f1_micro"] ||
-		len(e.Classes.Classes) != 3 || e.Classes.Micro == nil || e.Intervals["f1_macro"] == nil {
-		t.Errorf("the evaluation is %+v; the run had %+v", e, outcome.Dev)
+	if math.Abs(e.Loss-outcome.Dev.Loss) > 1e-5 {
+		t.Errorf("the evaluation has the loss %g; the run had %g", e.Loss, outcome.Dev.Loss)
 	}
 	var file bytes.Buffer
 	if err := e.WritePredictions(&file); err != nil {
 		t.Fatal(err)
 	}
+	return outcome, saved, e, strings.Split(file.String(), "\n")
+}
+
+// TestMultiLabelRun trains, evaluates the adapter and predicts with it: the run learns, and all three agree.
+func TestMultiLabelRun(t *testing.T) {
+	c := multiLabelConfig(t)
+	c.Train.Epochs = 14
+	outcome, saved, e, lines := trainAndEvaluate(t, c, 1)
+	if got := outcome.Dev.Scores["f1_micro"]; outcome.Select != "f1_micro" || !(got > 0.9) {
+		t.Errorf("%s is %v; want more than 0.9 for words that name their labels", outcome.Select, got)
+	}
+	if task := saved.Task; task.Kind != dataset.MultiLabel || task.Threshold != 0.4 ||
+		task.Separator != "|" || fmt.Sprint(task.Labels) != "[t0 t1 t2]" {
+		t.Errorf("the adapter records %+v", task)
+	}
+	if e.Scores["f1_micro"] != outcome.Dev.Scores["f1_micro"] ||
+		len(e.Classes.Classes) != 3 || e.Classes.Micro == nil || e.Intervals["f1_macro"] == nil {
+		t.Errorf("the evaluation is %+v; the run had %+v", e, outcome.Dev)
+	}
+	best := filepath.Join(c.Out, bestLink)
 	p, _ := predictor(t, "", best)
 	values := outputs(t, p, devTexts(t, c))[0].Values
-	lines := strings.Split(file.String(), "\n")
 	for i, set := range e.Sets {
 		var names []string
 		for k := range 3 {
@@ -101,7 +112,7 @@ func TestMultiLabelRun(t *testing.T) {
 	if err := os.WriteFile(string(c.Data.Dev), []byte("text,tags\nwater,t0\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Evaluate(context.Background(), c, cpu.Open[float32](1), best, "dev", nil)
+	_, err := Evaluate(context.Background(), c, cpu.Open[float32](1), best, "dev", nil)
 	want := "its head predicts any number of labels for an example, and data.kind says one label for each example"
 	if !errors.Is(err, adapter.ErrMismatch) || !strings.Contains(err.Error(), want) {
 		t.Errorf("evaluation as classes: %v; want %s", err, want)
