@@ -46,7 +46,8 @@ func multiLabelConfig(t *testing.T) *config.Config {
 
 // trainAndEvaluate trains c, opens the best adapter, and evaluates it on dev, which has the loss that the run has
 // logged. It returns the lines of the predictions that the evaluation writes, too.
-func trainAndEvaluate(t *testing.T, c *config.Config, workers int) (*Outcome, *adapter.Saved, *SplitEvaluation, []string) {
+func trainAndEvaluate(t *testing.T, c *config.Config, workers int) (*Outcome, *adapter.Saved, *SplitEvaluation,
+	[]string) {
 	t.Helper()
 	outcome, err := Run(context.Background(), c, quiet(workers))
 	if err != nil {
