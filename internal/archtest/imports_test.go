@@ -89,7 +89,9 @@ var layers = []struct {
 		[]string{"internal/identity", "internal/place", "internal/setting", "internal/infile", "internal/strictjson",
 			"internal/schedule", "internal/compute", "internal/tape", "internal/model", "internal/checkpoint", "internal/nf4",
 			"internal/bitsandbytes"}},
-	{"internal/onnx", []string{"internal/compute", "internal/tape", "internal/model", "internal/adapter"}},
+	{"internal/onnx", []string{
+		"internal/checkpoint", "internal/compute", "internal/tape", "internal/model", "internal/adapter",
+	}},
 	{"internal/gguf", []string{
 		"internal/tokenizer", "internal/compute", "internal/model", "internal/adapter", "internal/checkpoint",
 	}},

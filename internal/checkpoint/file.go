@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,24 @@ func WriteFile(path string, fill func(w io.Writer) error) error {
 		return fmt.Errorf("checkpoint: write %s: %w; nothing was replaced", path, place.WithoutPath(err))
 	}
 	return settle(path)
+}
+
+// Create writes a file of a directory that [WriteDir] is filling, which flushes it to the disk. fill writes through a
+// buffer.
+func Create(path string, fill func(w io.Writer) error) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := fill(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // replaceFile does the work of WriteFile up to and including the rename.

@@ -5,12 +5,10 @@
 package gguf
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
 )
@@ -126,19 +124,7 @@ func (f *File) header() []byte {
 
 // Save writes the file.
 func (f *File) Save(path string) error {
-	out, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("gguf: write %s: %w", path, err)
-	}
-	defer out.Close()
-	w := bufio.NewWriterSize(out, 1<<20)
-	if err = f.write(w); err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = out.Close()
-	}
-	if err != nil {
+	if err := checkpoint.Create(path, f.write); err != nil {
 		return fmt.Errorf("gguf: write %s: %w", path, err)
 	}
 	return nil

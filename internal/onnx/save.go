@@ -1,16 +1,16 @@
 package onnx
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/lor2c/lor2c/internal/checkpoint"
 )
 
 // These are the files of a model. A runtime finds the second beside the first.
@@ -83,19 +83,7 @@ func (g *Graph) Save(dir string, inline int64) error {
 
 // create writes a file.
 func create(path string, fill func(io.Writer) error) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return fmt.Errorf("onnx: write %s: %w", path, err)
-	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err = fill(w); err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = f.Close()
-	}
-	if err != nil {
+	if err := checkpoint.Create(path, fill); err != nil {
 		return fmt.Errorf("onnx: write %s: %w", path, err)
 	}
 	return nil
