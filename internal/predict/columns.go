@@ -62,15 +62,16 @@ func (j *Job) instead(name string) string {
 // classes, the probability of each; of an adapter that tags words, these, their tags and the entities as JSON. It
 // returns an error if two have the same name.
 func (j *Job) columns() (all []column, err error) {
-	add := func(name string, k kind) {
+	addColumn := func(added column) {
 		for _, c := range all {
-			if c.name == name && err == nil {
-				err = place.Mistake(fmt.Errorf("predict: the output would have two columns %s; %s", place.Quote(name),
-					j.instead(name)))
+			if c.name == added.name && err == nil {
+				err = place.Mistake(fmt.Errorf("predict: the output would have two columns %s; %s", place.Quote(c.name),
+					j.instead(c.name)))
 			}
 		}
-		all = append(all, column{name: name, kind: k})
+		all = append(all, added)
 	}
+	add := func(name string, k kind) { addColumn(column{name: name, kind: k}) }
 	if j.ID == "" {
 		add("id", number)
 	} else {
@@ -89,18 +90,15 @@ func (j *Job) columns() (all []column, err error) {
 			add(name+"prediction", real)
 		case task.Kind == adapter.Tokens:
 			if !slices.ContainsFunc(all, func(c column) bool { return c.words }) {
-				add("tokens", list)
-				all[len(all)-1].separator, all[len(all)-1].words = " ", true
+				addColumn(column{name: "tokens", kind: list, separator: " ", words: true})
 			}
-			add(name+"tags", list)
-			all[len(all)-1].separator = " "
+			addColumn(column{name: name + "tags", kind: list, separator: " "})
 			if _, marks := metric.NewTagScheme(task.Labels); marks {
 				add(name+"entities", text)
 			}
 			continue
 		case task.Kind == adapter.MultiLabel:
-			add(name+"prediction", list)
-			all[len(all)-1].separator = task.Separator
+			addColumn(column{name: name + "prediction", kind: list, separator: task.Separator})
 		default:
 			add(name+"prediction", text)
 		}
