@@ -75,13 +75,11 @@ func TestLinearFaults(t *testing.T) {
 		{"pissa", adapter.Values{"rank": 13}, "adapter: attach pissa: the rank is 13, and the weight of " +
 			"roberta.encoder.layer.0.attention.self.query is 12 x 12; want a rank of at most 12"},
 		{"dora", adapter.Values{"target_modules": []string{"q_proj"}},
-			"adapter: attach dora: target module \"q_proj\" is not a linear layer of this model; want some of " +
-				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
-				"output.dense]"},
+			"adapter: attach dora: target module \"q_proj\" is not a linear layer of this model; want query, or some of " +
+				"query, key, value, attention.output.dense, intermediate.dense, output.dense"},
 		{"ia3", adapter.Values{"exclude_modules": []string{"out"}},
 			"adapter: attach ia3: target module \"out\" is not a linear layer of this model; want some of " +
-				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
-				"output.dense]"},
+				"query, key, value, attention.output.dense, intermediate.dense, output.dense"},
 	} {
 		t.Run("method="+c.method, func(t *testing.T) {
 			dev := nulldev.Open(4)

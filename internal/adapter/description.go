@@ -259,7 +259,7 @@ func (d Description) check() (faults []error) {
 	for i := 1; i < len(sorted); i++ {
 		fault(sorted[i-1] != sorted[i], "task.labels has %s twice; want every label once", place.Quote(sorted[i]))
 	}
-	if targets, ok := d.Method.Value("target_modules").([]string); ok {
+	if targets, ok := d.Method.Value("target_modules").([]string); ok && !everyLinear(targets) {
 		if err := checkTargets(targets, anySite()); err != nil {
 			fault(false, "method.target_modules: %w", err)
 		}

@@ -329,15 +329,20 @@ func TestAttachFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, target := range []string{"q_proj", "dense", "uery", "LayerNorm", "layer.0.attention.self.query"} {
+	for target, instead := range map[string]string{
+		"dense": "", "uery": "", "LayerNorm": "", "all-linear": "", "gate_proj": "",
+		// What other networks call a linear layer is named as it is called here.
+		"q_proj": "query, or ", "q": "query, or ", "k_lin": "key, or ", "attention.attn.v": "value, or ",
+		"layer.0.attention.self.query": "query, or ",
+		"o_proj":                       "attention.output.dense, or ", "down_proj": "output.dense, or ",
+	} {
 		t.Run("target="+target, func(t *testing.T) {
 			c := adapter.Default()
 			c = adapter.Configure("lora", adapter.Values{"target_modules": []string{"query", target}})
 			c.Resolve()
 			_, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
-			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this model; want some of "+
-				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense "+
-				"output.dense]", target)
+			want := fmt.Sprintf("adapter: attach lora: target module %q is not a linear layer of this model; want %ssome of "+
+				"query, key, value, attention.output.dense, intermediate.dense, output.dense", target, instead)
 			if got := fmt.Sprint(err); got != want {
 				t.Errorf("error\n%s\nwant\n%s", got, want)
 			}

@@ -330,11 +330,9 @@ func TestOpenDescription(t *testing.T) {
 		{`"rank": 4`, `"rank": 4, "use_dora": true`,
 			`: method has the key "use_dora", which is not one of method lor2c; want the file that lor2c train wrote`},
 		{`"value"`, `"valve"`,
-			`: method.target_modules: target module "valve" is not a linear layer of this model; want some of [attention.self.query ` +
-				"attention.self.key attention.self.value attention.output.dense intermediate.dense output.dense " +
-				"attention.attn.q attention.attn.k attention.attn.v attention.attn.o " +
-				"attention.q_lin attention.k_lin attention.v_lin attention.out_lin ffn.lin1 ffn.lin2 " +
-				"self_attn.q_proj self_attn.k_proj self_attn.v_proj self_attn.o_proj mlp.gate_proj mlp.up_proj mlp.down_proj]"},
+			`: method.target_modules: target module "valve" is not a linear layer of this model; want some of query, ` +
+				"key, value, attention.output.dense, intermediate.dense, output.dense, q, k, v, o, q_lin, k_lin, v_lin, out_lin, " +
+				"lin1, lin2, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj"},
 		{`"max_length": `, `"max_length": -`, ": max_length is -16; want at least 0"},
 	} {
 		t.Run("new="+c.new, func(t *testing.T) {

@@ -311,9 +311,8 @@ func TestCheckInjection(t *testing.T) {
 		{"unknown-target", func(c *adapter.Config, _ *model.Encoder) {
 			*c = c.With(adapter.Values{"target_modules": []string{"q_proj"}})
 		},
-			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want some of " +
-				"[attention.self.query attention.self.key attention.self.value attention.output.dense intermediate.dense " +
-				"output.dense]"},
+			"adapter: inject lora: target module \"q_proj\" is not a linear layer of this model; want query, or " +
+				"some of query, key, value, attention.output.dense, intermediate.dense, output.dense"},
 		{"odd-rank", func(c *adapter.Config, _ *model.Encoder) { *c = c.With(adapter.Values{"rank": 5, "inject_rank": 2}) },
 			"adapter: inject lora: rank 2 on [query value] has 96 parameters per layer, but the module that it replaces has " +
 				"120; want equal numbers: change method.inject_rank and method.target_modules, or leave out " +

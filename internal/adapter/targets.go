@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -33,44 +34,104 @@ var inDecoder = map[string]string{
 	"intermediate.dense": "up_proj", "output.dense": "down_proj",
 }
 
-// On returns c for a network whose layers have the linear layers called sites. Lists of linear layers with their
-// default values name the layers of BERT and RoBERTa; for another network they become the corresponding ones. Other
-// lists stay.
-func (c Config) On(sites []string) Config {
-	var own map[string]string
+// ownNames returns the map to the names that the linear layers called sites have; nil for those of BERT and RoBERTa.
+func ownNames(sites []string) map[string]string {
 	switch {
 	case slices.Equal(sites, model.MPNetSiteNames):
-		own = inMPNet
+		return inMPNet
 	case slices.Equal(sites, model.DistilBERTSiteNames):
-		own = inDistilBERT
+		return inDistilBERT
 	case slices.Equal(sites, model.DecoderSiteNames):
-		own = inDecoder
-	default:
-		return c
+		return inDecoder
 	}
+	return nil
+}
+
+// allLinear is the list of target modules that stands for every linear layer of a layer, as in PEFT.
+const allLinear = "all-linear"
+
+// everyLinear reports whether a list of target modules stands for every linear layer of a layer.
+func everyLinear(targetModules []string) bool {
+	return slices.Equal(targetModules, []string{allLinear})
+}
+
+// On returns c for a network whose layers have the linear layers called sites. Lists of linear layers with their
+// default values name the layers of BERT and RoBERTa; for another network they become the corresponding ones. The list
+// all-linear becomes the names of all linear layers. Other lists stay.
+func (c Config) On(sites []string) Config {
+	own := ownNames(sites)
 	for _, key := range moduleLists {
 		list, ok := c.Value(key).([]string)
-		if !ok || !reflect.DeepEqual(c.Value(key), NewConfig(c.name).Value(key)) {
-			continue
-		}
 		var names []string
-		for _, name := range list {
-			names = append(names, own[name])
+		switch {
+		case !ok:
+		case key == "target_modules" && everyLinear(list):
+			for _, site := range sites {
+				names = append(names, shortName(site))
+			}
+			c = c.With(Values{key: names})
+		case own != nil && reflect.DeepEqual(c.Value(key), NewConfig(c.name).Value(key)):
+			for _, name := range list {
+				names = append(names, own[name])
+			}
+			c = c.With(Values{key: names})
 		}
-		c = c.With(Values{key: names})
 	}
 	return c
 }
 
-// checkTargets returns an error for a target module that names none of the linear layers called names.
+// shortName returns the shortest name that selects a linear layer as a target module, such as query or o_proj. A bare
+// dense selects none.
+func shortName(site string) string {
+	if strings.HasSuffix(site, ".dense") {
+		return site
+	}
+	return site[strings.LastIndex(site, ".")+1:]
+}
+
+// checkTargets returns an error for a target module that names none of the linear layers called names. It says what a
+// linear layer of another network is called in the one that has these names.
 func checkTargets(targetModules, names []string) error {
 	for _, target := range targetModules {
-		if !slices.ContainsFunc(names, func(name string) bool { return targets(target, name) }) {
-			return fmt.Errorf("target module %s is not a linear layer of this model; want some of %v",
-				place.Quote(target), names)
+		if slices.ContainsFunc(names, func(name string) bool { return targets(target, name) }) {
+			continue
 		}
+		var short []string
+		for _, name := range names {
+			short = append(short, shortName(name))
+		}
+		want := "some of " + strings.Join(short, ", ")
+		if name := counterpart(target, names); name != "" {
+			want = shortName(name) + ", or " + want
+		}
+		return fmt.Errorf("target module %s is not a linear layer of this model; want %s", place.Quote(target), want)
 	}
 	return nil
+}
+
+// counterpart returns the linear layer of names that has the part of the one that target names in another network, or
+// "" if there is none.
+func counterpart(target string, names []string) string {
+	own := ownNames(names)
+	if own == nil && !slices.Equal(names, model.SiteNames) {
+		return ""
+	}
+	for _, role := range slices.Sorted(maps.Keys(inDecoder)) {
+		for _, family := range []map[string]string{inMPNet, inDistilBERT, inDecoder, nil} {
+			name, ok := family[role]
+			if !ok {
+				name = role
+			}
+			if shortName(name) != shortName(target) {
+				continue
+			}
+			if own == nil {
+				return role
+			}
+			return own[role]
+		}
+	}
+	return ""
 }
 
 // siteNames lists the linear layers of a layer of n.

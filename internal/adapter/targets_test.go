@@ -14,7 +14,8 @@ import (
 )
 
 // TestOn: on a decoder, default lists of linear layers name those of the decoder, as in PEFT, and on MPNet and
-// DistilBERT those of the encoder; on another encoder they stay, and so do lists that a run file sets.
+// DistilBERT those of the encoder; on another encoder they stay, and so do lists that a run file sets. The list
+// all-linear names every linear layer.
 func TestOn(t *testing.T) {
 	for _, c := range []struct {
 		config                  adapter.Config
@@ -29,6 +30,9 @@ func TestOn(t *testing.T) {
 		{adapter.NewConfig("ia3"), "exclude_modules", "[self_attn.o_proj]", "[o]", "[out_lin]"},
 		{adapter.Configure("lora", adapter.Values{"target_modules": []string{"up_proj"}}), "target_modules", "[up_proj]",
 			"[up_proj]", "[up_proj]"},
+		{adapter.Configure("lora", adapter.Values{"target_modules": []string{"all-linear"}}), "target_modules",
+			"[q_proj k_proj v_proj o_proj gate_proj up_proj down_proj]", "[q k v o intermediate.dense output.dense]",
+			"[q_lin k_lin v_lin out_lin lin1 lin2]"},
 		{adapter.NewConfig("bitfit"), "target_modules", "<nil>", "<nil>", "<nil>"},
 	} {
 		if got := fmt.Sprint(c.config.On(model.DecoderSiteNames).Value(c.key)); got != c.want {
@@ -41,6 +45,9 @@ func TestOn(t *testing.T) {
 			t.Errorf("%s has %s %s on DistilBERT; want %s", c.config.Name(), c.key, got, c.distilbert)
 		}
 		was := fmt.Sprint(c.config.Value(c.key))
+		if was == "[all-linear]" {
+			was = "[query key value attention.output.dense intermediate.dense output.dense]"
+		}
 		if got := fmt.Sprint(c.config.On(model.SiteNames).Value(c.key)); got != was {
 			t.Errorf("%s has %s %s on an encoder; want %s", c.config.Name(), c.key, got, was)
 		}
@@ -55,11 +62,20 @@ func TestSavedTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{
-		"lora": "[q_proj v_proj]", "adalora": "[q_proj v_proj]", "ia3": "[k_proj v_proj down_proj]",
-		"vera": "[q_proj v_proj]",
+	all := adapter.Values{"target_modules": []string{"all-linear"}}
+	for _, s := range []struct {
+		config adapter.Config
+		want   string
+	}{
+		{adapter.NewConfig("lora"), "[q_proj v_proj]"},
+		{adapter.NewConfig("adalora"), "[q_proj v_proj]"},
+		{adapter.NewConfig("ia3"), "[k_proj v_proj down_proj]"},
+		{adapter.NewConfig("vera"), "[q_proj v_proj]"},
+		{adapter.Configure("lora", all), "[q_proj k_proj v_proj o_proj gate_proj up_proj down_proj]"},
+		{adapter.Configure("ia3", all),
+			"[q_proj k_proj v_proj o_proj gate_proj up_proj down_proj]"},
 	} {
-		c, dir := adapter.NewConfig(name), t.TempDir()
+		c, name, want, dir := s.config, s.config.Name(), s.want, t.TempDir()
 		method, err := adapter.Attach(dev, m, adapter.Settings{Config: c, Seed: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -87,6 +103,13 @@ func TestSavedTargets(t *testing.T) {
 			if got := fmt.Sprint(slices.Concat(own.Targets, own.Method.Targets)); got != want {
 				t.Errorf("%s: %s has %s; want %s", name, file, got, want)
 			}
+		}
+		saved, err := adapter.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !saved.Method.Equal(c) {
+			t.Errorf("%s is read back as %s; want %s", name, saved.Method, c)
 		}
 	}
 }

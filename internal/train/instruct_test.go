@@ -324,6 +324,10 @@ func TestInstructErrors(t *testing.T) {
 		{func(c *config.Config) {
 			c.Method = adapter.Configure("lora", adapter.Values{"target_modules": []string{"embed_tokens"}})
 		}, `target module "embed_tokens" is not a linear layer of this model`},
+		{func(c *config.Config) {
+			c.Method = adapter.Configure("lora", adapter.Values{"target_modules": []string{"q", "v_proj"}})
+		}, `target module "q" is not a linear layer of this model; want q_proj, or some of q_proj, k_proj, v_proj, o_proj, ` +
+			"gate_proj, up_proj, down_proj"},
 		{func(c *config.Config) { c.Data.Format = "messages" }, "messages is not a list of messages"},
 		{func(c *config.Config) { c.Data.Label = "x" }, "data.label: set, but task instruct has no such key"},
 	} {
