@@ -74,6 +74,7 @@ var methods = []struct {
 	{"adapter-pfeiffer", adapter.Configure("adapter", adapter.Values{"bottleneck": 5}), nil},
 	{"adapter-houlsby", adapter.Configure("adapter", adapter.Values{"bottleneck": 3, "kind": "houlsby", "drop_first": 1}),
 		nil},
+	{"adapter-robust", adapter.Configure("adapter", adapter.Values{"bottleneck": 3, "robust_drop": true}), nil},
 	{"hydralora", adapter.Configure("hydralora", adapter.Values{"rank": 2, "alpha": 6, "experts": 3}), nil},
 	{"loramoe", adapter.Configure("loramoe", adapter.Values{
 		"rank": 2, "alpha": 6, "experts": 3, "balance_weight": 0.5,
