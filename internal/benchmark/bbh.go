@@ -48,9 +48,8 @@ func loadBBH(s *Set, o Options) error {
 	}
 	slices.Sort(names)
 	if !o.Own && len(names) != bbhTasks {
-		return fmt.Errorf("benchmark: bbh: %s has %s; want the %d tasks of BIG-Bench-Hard", s.Path,
-			place.Count(len(names), "file *.json", "files *.json"),
-			bbhTasks)
+		return fmt.Errorf("benchmark: bbh: %s has %s; want the %d tasks of BIG-Bench-Hard, or add --own-data to ask the "+
+			"tasks that are there", s.Path, place.Count(len(names), "file *.json", "files *.json"), bbhTasks)
 	}
 	for _, name := range names {
 		path, task := filepath.Join(s.Path, name), stem(name, ".json")

@@ -146,6 +146,9 @@ func Load(name, path string, o Options) (*Set, error) {
 	if err := k.load(s, o); err != nil {
 		return nil, place.Mistake(err)
 	}
+	if len(s.Items) == 0 {
+		return nil, place.Mistake(fmt.Errorf("benchmark: read %s: it has no questions%s", path, k.asks))
+	}
 	return s, nil
 }
 
@@ -155,14 +158,16 @@ type kind struct {
 	load    func(s *Set, o Options) error
 	shots   func(p Protocol) int // the default, which is also the most
 	metrics func(p Protocol) []string
+	asks    string // which rows are asked, for the error if there are none
 }
 
 var kinds = map[string]kind{
-	NameMMLU: {locateMMLU, loadMMLU, always(5), always([]string{"acc"})},
-	NameBBH: {locateBBH, loadBBH, always(3),
-		either([]string{"acc"}, []string{"exact_match", "exact_match_stripped"})},
-	NameDROP:      {locateDROP, loadDROP, either(3, 0), either([]string{"acc"}, []string{"f1", "em"})},
-	NameHumanEval: {locateHumanEval, loadHumanEval, always(0), always([]string{"pass@1"})},
+	NameMMLU: {locateMMLU, loadMMLU, always(5), always([]string{"acc"}), "; want rows in the files of test"},
+	NameBBH: {locateBBH, loadBBH, always(3), either([]string{"acc"}, []string{"exact_match", "exact_match_stripped"}),
+		"; want rows besides the examples"},
+	NameDROP: {locateDROP, loadDROP, either(3, 0), either([]string{"acc"}, []string{"f1", "em"}),
+		"; want rows with an answer (validated_answers in the original file) on other passages than the examples"},
+	NameHumanEval: {locateHumanEval, loadHumanEval, always(0), always([]string{"pass@1"}), "; want one problem a line"},
 }
 
 func always[T any](v T) func(Protocol) T { return either(v, v) }

@@ -46,10 +46,10 @@ func loadMMLU(s *Set, o Options) error {
 	}
 	slices.Sort(names)
 	if !o.Own {
-		for subject := range maps.Keys(mmluAreas) {
+		for _, subject := range slices.Sorted(maps.Keys(mmluAreas)) {
 			if name := subject + "_test.csv"; !slices.Contains(names, name) {
-				return fmt.Errorf("benchmark: mmlu: no file %s; want all %d subjects of the release",
-					filepath.Join(s.Path, "test", name), len(mmluAreas))
+				return fmt.Errorf("benchmark: mmlu: no file %s; want all %d subjects of the release, or add --own-data to ask "+
+					"those that are there", filepath.Join(s.Path, "test", name), len(mmluAreas))
 			}
 		}
 	}
