@@ -153,3 +153,38 @@ func FuzzCache(f *testing.F) {
 		}
 	})
 }
+
+// FuzzSentences: every file of sentences is refused with its name, or has a tag for each token.
+func FuzzSentences(f *testing.F) {
+	for _, s := range []string{
+		"a x O\nb x B-X\n\nc x O\n", "-DOCSTART- O\n\na\tO\r\nb\tI-X\r\n", "a O\nb O O\n", "a\n", "",
+	} {
+		f.Add(s, false, false)
+		f.Add(s, false, true)
+	}
+	for _, s := range []string{
+		`{"tokens":["a","b"],"tags":["O","B-X"]}`, `{"tokens":["a"],"tags":[1]}`, `{"tokens":"a b"}`,
+	} {
+		f.Add(s, true, false)
+		f.Add(s, true, true)
+	}
+	f.Fuzz(func(t *testing.T, s string, jsonl, noTags bool) {
+		name := "f.conll"
+		if jsonl {
+			name = "f.jsonl"
+		}
+		got, err := readSentences(name, strings.NewReader(s), sentenceLayout{labels: []string{"O", "B-X"}, needTags: !noTags,
+			noTags: noTags})
+		if err != nil {
+			if !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("error %q", err)
+			}
+			return
+		}
+		for _, r := range got.rows {
+			if len(r.words) == 0 || !noTags && len(r.tags) != len(r.words) {
+				t.Fatalf("%d tags for %d tokens", len(r.tags), len(r.words))
+			}
+		}
+	})
+}

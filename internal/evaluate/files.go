@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lor2c/lor2c/internal/checkpoint"
@@ -207,7 +208,7 @@ func (e *Evaluation) continued() error {
 		for n < len(rest) && rest[n].task == rest[0].task {
 			n++
 		}
-		lines, err := e.files.read(rest[:n])
+		lines, err := e.files.read(rest[:n], e.metrics())
 		if err != nil {
 			return err
 		}
@@ -220,8 +221,9 @@ func (e *Evaluation) continued() error {
 	return nil
 }
 
-// read returns the answers to the questions of one task, up to the last whole chunk.
-func (f *files) read(questions []question) (lines []line, err error) {
+// read returns the answers to the questions of one task, up to the last whole chunk. Each must have the scores called
+// metrics.
+func (f *files) read(questions []question, metrics []string) (lines []line, err error) {
 	task := questions[0].task
 	path := f.samples(task)
 	raw, err := infile.Read(path, infile.Log)
@@ -242,7 +244,8 @@ func (f *files) read(questions []question) (lines []line, err error) {
 				"them again", path, len(lines)+1, place.Count(len(questions), "question", "questions")))
 		}
 		l := line{task: task}
-		if err := json.Unmarshal(text, &l); err != nil || l.DocID != questions[len(lines)].row {
+		if err := json.Unmarshal(text, &l); err != nil || l.DocID != questions[len(lines)].row ||
+			!slices.Equal(l.Metrics, metrics) {
 			return nil, place.Mistake(fmt.Errorf("evaluate: read %s:%d: it is not the answer to row %d; remove the file to "+
 				"answer its questions again", path, len(lines)+1, questions[len(lines)].row))
 		}

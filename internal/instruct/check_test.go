@@ -163,3 +163,34 @@ func TestCheck(t *testing.T) {
 		}
 	}
 }
+
+// FuzzReference looks for a file of texts that panics, or that is refused without its path.
+func FuzzReference(f *testing.F) {
+	f.Add("a.json", []byte(`{"examples": [{"input": "a b", "n": {"x": "y"}}, ["z"]], "k": 1}`))
+	f.Add("a.jsonl", []byte("{\"a\": \"b\"}\n\"text\"\n{\"a\": "))
+	f.Add("a.csv", []byte("a,\"b\nc\",d\n\"x"))
+	f.Add("a.tsv", []byte("a\t\"b\tc\n"))
+	f.Add("a.txt", []byte("one\ntwo"))
+	f.Add("a.txt.gz", []byte("\x1f\x8b\x08\x00"))
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		if !slices.Contains(referenceKinds, kind(name)) || name != filepath.Base(name) ||
+			strings.ContainsAny(name, "\x00\n") {
+			return
+		}
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Skip("the file system does not take the name")
+		}
+		r := NewReference("x")
+		err := r.AddPath(t.Context(), path)
+		if err != nil && (!place.IsMistake(err) || !strings.Contains(err.Error(), path) ||
+			strings.Contains(err.Error(), "\n")) {
+			t.Errorf("error %q; want one line with the path", err)
+		}
+		for _, at := range r.places {
+			if !strings.HasPrefix(at, path) {
+				t.Errorf("a text is at %q", at)
+			}
+		}
+	})
+}

@@ -96,7 +96,7 @@ func (p *partial) resume(restart bool) error {
 	if err != nil {
 		return fmt.Errorf("predict: read %s: %w", p.path, place.WithoutPath(err))
 	}
-	if info.Size() < was.Bytes || was.Rows < 1 {
+	if was.Bytes < 0 || info.Size() < was.Bytes || was.Rows < 1 {
 		return p.begin() // the output was removed, or a power cut lost its end
 	}
 	if differences := identity.CompareMaps(was.Identity, p.journal.Identity); differences != nil {

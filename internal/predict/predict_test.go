@@ -53,13 +53,13 @@ func (l *lengths) Outputs(_ context.Context, _ string, texts []dataset.Example) 
 }
 
 // job returns a job on the lines of an input.
-func job(t *testing.T, input string, m Model, keep ...string) *Job {
+func job(t testing.TB, input string, m Model, keep ...string) *Job {
 	t.Helper()
 	return jobOf(t, dataset.Texts{Path: "-", Stdin: strings.NewReader(input), Format: dataset.CSV, Text: []string{"text"},
 		Keep: keep}, m)
 }
 
-func jobOf(t *testing.T, in dataset.Texts, m Model) *Job {
+func jobOf(t testing.TB, in dataset.Texts, m Model) *Job {
 	t.Helper()
 	rows, err := dataset.OpenRows(context.Background(), in)
 	if err != nil {
@@ -214,7 +214,7 @@ func TestParquet(t *testing.T) {
 }
 
 // writeFile predicts n rows into a file, and is interrupted after stop of them. change changes the job.
-func writeFile(t *testing.T, path, format string, n, stop int, change func(*Job)) (Summary, error) {
+func writeFile(t testing.TB, path, format string, n, stop int, change func(*Job)) (Summary, error) {
 	t.Helper()
 	j := job(t, numbered(n), &lengths{stop: stop}, "k")
 	j.Chunk = 100
