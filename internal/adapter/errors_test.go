@@ -17,6 +17,20 @@ import (
 	"github.com/lor2c/lor2c/internal/place"
 )
 
+// TestOpenCopiedLink: best is a link in a run directory, and cp -r copies it as one.
+func TestOpenCopiedLink(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mine")
+	if err := os.Symlink("checkpoint-3", dir); err != nil {
+		t.Skip(err)
+	}
+	_, err := adapter.Open(dir)
+	want := "adapter: open " + dir + `: it is a link to "checkpoint-3", which is not there; want a copy of that directory, ` +
+		"as cp -rL makes it"
+	if err == nil || err.Error() != want || !place.IsMistake(err) {
+		t.Errorf("error %v; want %s", err, want)
+	}
+}
+
 // TestOpenFaults opens the directories of testdata.
 func TestOpenFaults(t *testing.T) {
 	peft := func(dir, fault string) [2]string {

@@ -93,6 +93,10 @@ func Open(dir string) (*Saved, error) {
 func open(dir string) (*Saved, error) {
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
+		if target, err := os.Readlink(dir); err == nil { // a copy of best, which is a link in a run directory
+			return nil, place.Mistake(fmt.Errorf("adapter: open %s: it is a link to %s, which is not there; want a copy of "+
+				"that directory, as cp -rL makes it", dir, place.Quote(target)))
+		}
 		return nil, place.Mistake(fmt.Errorf("adapter: open %s: %w; want a directory that lor2c train or PEFT wrote", dir,
 			fs.ErrNotExist))
 	case err == nil && !info.IsDir():
