@@ -14,7 +14,7 @@ type adaLoRAConfig struct {
 	TargetRank    int      `yaml:"target_rank" doc:"mean rank of the linear layers in the end" range:"1..256" example:"8"`
 	Alpha         float64  `yaml:"alpha" doc:"the low-rank path is scaled by alpha/init_rank" range:">0.."`
 	Dropout       float64  `yaml:"dropout" doc:"dropout on the input of the low-rank path" range:"0..<1" example:"0.1"`
-	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"all-linear|query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|all-linear" example:"[query, value]"`
 	Start         float64  `yaml:"tinit_ratio" doc:"share of the steps before the first rank is given up" range:"0..<1" example:"0.12"`
 	Final         float64  `yaml:"tfinal_ratio" doc:"share of the steps after the last rank is given up" range:"0..<1" example:"0.5"`
 	Every         int      `yaml:"delta_t" doc:"steps between two changes of the ranks" range:"1.." unset:"1 in a run of less than 4,000 steps, 10 in one of less than 10,000, else 100" example:"10"`

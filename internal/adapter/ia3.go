@@ -12,7 +12,7 @@ import (
 
 // ia3Config are the settings of (IA)3.
 type ia3Config struct {
-	TargetModules  []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"all-linear|query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
+	TargetModules  []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|all-linear" example:"[query, value]"`
 	FeedForward    []string `yaml:"feedforward_modules" doc:"those of the adapted layers whose input is scaled instead of their output" words:"attention.output.dense|intermediate.dense|output.dense|out_lin|lin1|lin2|o_proj|gate_proj|up_proj|down_proj" example:"[output.dense]"`
 	ExcludeModules []string `yaml:"exclude_modules" doc:"linear layers that are not adapted although target_modules names them" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[attention.output.dense]"`
 }

@@ -9,7 +9,7 @@ import (
 type lor2cConfig struct {
 	Factors       `yaml:",inline"`
 	Share         bool     `yaml:"share" doc:"all modules use one A (ShareLoR2C)"`
-	TargetModules []string `yaml:"target_modules" doc:"the linear layers that injection adapts" words:"all-linear|query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that injection adapts" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|all-linear" example:"[query, value]"`
 	InjectRank    int      `yaml:"inject_rank" doc:"rank of an injected LoRA" range:"1..256" unset:"half of method.rank" example:"4"`
 	InjectAlpha   float64  `yaml:"inject_alpha" doc:"an injected LoRA is scaled by this over its rank" range:">0.."`
 	InjectDropout float64  `yaml:"inject_dropout" doc:"dropout on the input of an injected LoRA" range:"0..<1" example:"0.1"`

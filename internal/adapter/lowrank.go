@@ -35,7 +35,7 @@ func infinite(scale float32) bool { return math.IsInf(float64(scale), 0) }
 // LowRank are the settings of a method that adds low-rank paths to linear layers. A method with such paths embeds it.
 type LowRank struct {
 	Factors       `yaml:",inline"`
-	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"all-linear|query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|all-linear" example:"[query, value]"`
 }
 
 // lowRankDefaults are the settings of the authors' script for LoRA on RoBERTa-base.

@@ -15,7 +15,7 @@ import (
 type veraConfig struct {
 	Rank          int      `yaml:"rank" doc:"inner width r of the low-rank path" range:"1..256"`
 	Dropout       float64  `yaml:"dropout" doc:"dropout on the input of the low-rank path" range:"0..<1" example:"0.1"`
-	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"all-linear|query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj" example:"[query, value]"`
+	TargetModules []string `yaml:"target_modules" doc:"the linear layers that are adapted; all-linear means every one" words:"query|key|value|attention.output.dense|intermediate.dense|output.dense|q|k|v|o|q_lin|k_lin|v_lin|out_lin|lin1|lin2|q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj|all-linear" example:"[query, value]"`
 	Initial       float64  `yaml:"d_initial" doc:"the value that the vector between the two matrices begins with" range:">0.."`
 }
 
